@@ -1,0 +1,34 @@
+//! Which link or campaign brought a visitor.
+
+use serde::{Deserialize, Serialize};
+
+/// The campaign context of a visit, in Bantico's words; UTM parameters fill the same fields.
+///
+/// Always one unit: fields of two links are never mixed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, rename_all = "snake_case")]
+#[non_exhaustive]
+pub struct Campaign {
+    /// The tracked link, `linkId`.
+    pub link_id: Option<String>,
+    /// `campaignId`, or `utm_campaign`.
+    pub campaign_id: Option<String>,
+    /// `source`, or `utm_source`.
+    pub source: Option<String>,
+    /// `medium`, or `utm_medium`.
+    pub medium: Option<String>,
+    /// `content`, or `utm_content`.
+    pub content: Option<String>,
+    /// `utm_term`.
+    pub term: Option<String>,
+    /// `leadId`.
+    pub lead_id: Option<String>,
+}
+
+impl Campaign {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

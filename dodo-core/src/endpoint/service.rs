@@ -1,0 +1,64 @@
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower_service::Service;
+
+use super::{Endpoint, read_body};
+use crate::{BoxError, BoxFuture};
+
+/// An [`Endpoint`] as a `tower` service: axum, tonic, poem, plain hyper and others take this.
+///
+/// ```
+/// # fn f(client: dodo_core::Client) {
+/// use dodo_core::{Checkout, Endpoint};
+/// let service = Checkout::session(client).into_service();
+/// # fn takes<S: tower_service::Service<http::Request<http_body_util::Full<bytes::Bytes>>>>(_: S) {}
+/// # takes(service);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct EndpointService<E>(E);
+
+impl<E> EndpointService<E> {
+    pub(super) fn new(endpoint: E) -> Self {
+        Self(endpoint)
+    }
+}
+
+impl<E, B> Service<Request<B>> for EndpointService<E>
+where
+    E: Endpoint,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = BoxFuture<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let endpoint = self.0.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            if let Some(refusal) = endpoint.refuse(&parts.method) {
+                return Ok(refusal.map(Full::new));
+            }
+            let limit = endpoint.body_limit(&parts.method);
+            let deadline = endpoint.body_deadline(&parts.method);
+            let response = match read_body(body, limit, deadline).await {
+                Ok(body) => endpoint.handle(Request::from_parts(parts, body)).await,
+                Err(error) => error.to_response(),
+            };
+            Ok(response.map(Full::new))
+        })
+    }
+}

@@ -1,0 +1,352 @@
+//! The one error type of this crate, and the answer each error becomes.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+
+/// A type-erased error, as user code may return it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong. New kinds may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A webhook without a valid, fresh signature. 401, and nothing about the reason.
+    Unverified,
+    /// A signed webhook that is no event. 400.
+    Unreadable,
+    /// The request lacks something or holds something that cannot be used. 400.
+    Invalid,
+    /// The field policy does not let a client send this field. 400.
+    FieldNotAllowed,
+    /// Nobody is signed in. 401.
+    SignedOut,
+    /// The request comes from an origin that is not allowed. 403.
+    ForbiddenOrigin,
+    /// A product or customer does not exist. 404.
+    NotFound,
+    /// The endpoint does not answer this method. 405 with `Allow`.
+    MethodNotAllowed,
+    /// The body did not arrive in time. 408.
+    BodyTimeout,
+    /// The body is over the limit. 413.
+    BodyTooLarge,
+    /// The body is not what the endpoint reads. 415.
+    UnsupportedMediaType,
+    /// Dodo Payments refused what was asked. 422 with Dodo's own code.
+    Rejected,
+    /// A callback, hook or sink of the application failed. 500; Dodo sends a webhook again.
+    Callback,
+    /// Something is missing or wrong in how the application is put together. 500.
+    Setup,
+    /// Dodo Payments could not be reached, refused our key, or answered with something unusable. 502.
+    Upstream,
+    /// Dodo Payments asks us to slow down. 503 with `Retry-After`.
+    RateLimited,
+    /// The durable store cannot take the event now. 503 with `Retry-After`.
+    Store,
+    /// Dodo Payments did not answer in time. 504.
+    UpstreamTimeout,
+}
+
+impl ErrorKind {
+    /// The status an endpoint answers with.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Unreadable | Self::Invalid | Self::FieldNotAllowed => StatusCode::BAD_REQUEST,
+            Self::Unverified | Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Callback | Self::Setup => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Upstream => StatusCode::BAD_GATEWAY,
+            Self::RateLimited | Self::Store => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The `code` of an answer whose error names no more precise one.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Unverified => "signature_invalid",
+            Self::Unreadable => "payload_unreadable",
+            Self::Invalid => "invalid_request",
+            Self::FieldNotAllowed => "field_not_allowed",
+            Self::SignedOut => "not_signed_in",
+            Self::ForbiddenOrigin => "origin_not_allowed",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BodyTimeout => "body_timeout",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Rejected => "rejected_by_dodo",
+            Self::Callback => "callback_failed",
+            Self::Setup => "misconfigured",
+            Self::Upstream => "upstream_failed",
+            Self::RateLimited => "rate_limited",
+            Self::Store => "store_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+}
+
+/// The error of every operation of this crate.
+///
+/// `Display` and [`to_response`](Self::to_response) show constant texts and, where the request was
+/// at fault, the name of the field; never the source, an upstream text or a secret. The source chain
+/// is for the log.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    code: &'static str,
+    message: Cow<'static, str>,
+    /// The name of the parameter or field at fault.
+    field: Option<Box<str>>,
+    /// Where in the JSON body that field is: a JSON Pointer (RFC 6901).
+    pointer: Option<Box<str>>,
+    dodo_code: Option<Box<str>>,
+    retry_after: Option<Duration>,
+    allow: Option<HeaderValue>,
+    source: Option<BoxError>,
+}
+
+/// The longest piece of client input that an answer repeats, in characters.
+const ECHO_LIMIT: usize = 128;
+
+fn echo(text: &str) -> Box<str> {
+    let safe = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
+    text.chars().take(ECHO_LIMIT).map(safe).collect::<String>().into_boxed_str()
+}
+
+impl Error {
+    /// An error of this kind, with a text that tells the reader what to do.
+    pub fn new(kind: ErrorKind, message: &'static str) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            code: kind.code(),
+            message: Cow::Borrowed(message),
+            field: None,
+            pointer: None,
+            dodo_code: None,
+            retry_after: None,
+            allow: None,
+            source: None,
+        }))
+    }
+
+    /// A layer, key or piece of state that the application should have provided is missing. 500.
+    pub fn setup(message: &'static str) -> Self {
+        Self::new(ErrorKind::Setup, message)
+    }
+
+    /// Sets a more precise `code` than the kind's. Codes are stable; texts are not.
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.0.code = code;
+        self
+    }
+
+    /// Names the parameter or field at fault. At most 128 characters of it are shown.
+    #[must_use]
+    pub fn with_field(mut self, name: &str) -> Self {
+        self.0.field = Some(echo(name));
+        self
+    }
+
+    /// Says where in the JSON body the field is: a JSON Pointer such as `/product_cart/0/quantity`.
+    #[must_use]
+    pub fn with_pointer(mut self, pointer: &str) -> Self {
+        self.0.pointer = Some(echo(pointer));
+        self
+    }
+
+    /// Keeps the cause, for the log.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Asks the client to come back after this time; rounded up to whole seconds in the answer.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    pub(crate) fn with_dodo_code(mut self, code: &str) -> Self {
+        self.0.dodo_code = Some(echo(code));
+        self
+    }
+
+    pub(crate) fn with_allow(mut self, methods: HeaderValue) -> Self {
+        self.0.allow = Some(methods);
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.0.kind.status()
+    }
+
+    /// A stable code for programs, such as `missing_parameter`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The text of the answer. Shown to callers, so it holds no secret and no cause.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The parameter or field at fault.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
+    /// Where in the JSON body the field at fault is (RFC 6901).
+    #[must_use]
+    pub fn pointer(&self) -> Option<&str> {
+        self.0.pointer.as_deref()
+    }
+
+    /// Dodo Payments' own error code, such as `INVALID_DISCOUNT_CODE`.
+    #[must_use]
+    pub fn dodo_code(&self) -> Option<&str> {
+        self.0.dodo_code.as_deref()
+    }
+
+    /// How long the client should wait before it tries again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The answer to the client: `application/problem+json` (RFC 9457) with a stable `code`.
+    #[must_use]
+    pub fn to_response(&self) -> Response<Bytes> {
+        let status = self.status();
+        let mut problem = serde_json::Map::new();
+        let mut put = |name: &str, value: &str| {
+            problem.insert(name.to_owned(), value.into());
+        };
+        put("type", "about:blank");
+        put("title", status.canonical_reason().unwrap_or("Error"));
+        put("code", self.code());
+        put("detail", self.message());
+        for (name, value) in
+            [("field", self.field()), ("pointer", self.pointer()), ("dodo_code", self.dodo_code())]
+        {
+            if let Some(value) = value {
+                put(name, value);
+            }
+        }
+        problem.insert("status".to_owned(), status.as_u16().into());
+
+        let mut response =
+            Response::new(Bytes::from(serde_json::Value::Object(problem).to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(allow) = &self.0.allow {
+            headers.insert(header::ALLOW, allow.clone());
+        }
+        if let Some(wait) = self.retry_after() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        headers.insert(NOSNIFF.0, NOSNIFF.1);
+        response
+    }
+}
+
+const NOSNIFF: (HeaderName, HeaderValue) =
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())?;
+        match self.pointer().or(self.field()) {
+            Some(place) => write!(f, " ({place})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.kind())
+            .field("code", &self.code())
+            .field("message", &self.message());
+        for (name, value) in
+            [("field", self.field()), ("pointer", self.pointer()), ("dodo_code", self.dodo_code())]
+        {
+            if let Some(value) = value {
+                out.field(name, &value);
+            }
+        }
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|e| e as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_name_the_field_and_never_the_source() {
+        let error = Error::new(ErrorKind::Invalid, "must be at least 1")
+            .with_field("quantity")
+            .with_pointer("/product_cart/0/quantity")
+            .with_source("sk_test_canary");
+        let response = error.to_response();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["code"], "invalid_request");
+        assert_eq!(body["pointer"], "/product_cart/0/quantity");
+        assert!(!body.to_string().contains("canary"));
+        assert!(!error.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn echoed_input_is_short_and_has_no_control_characters() {
+        let error = Error::new(ErrorKind::Invalid, "x").with_field(&"a\r\n\u{1b}[31m".repeat(100));
+        let field = error.field().unwrap();
+        assert_eq!(field.chars().count(), ECHO_LIMIT);
+        assert!(!field.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        let error = Error::new(ErrorKind::Store, "x").with_retry_after(Duration::from_millis(1500));
+        assert_eq!(error.to_response().headers()["retry-after"], "2");
+    }
+}

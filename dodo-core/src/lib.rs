@@ -1,0 +1,22 @@
+//! Payments middleware for [Dodo Payments](https://dodopayments.com), without a web framework.
+
+mod campaign;
+mod consent;
+mod endpoint;
+mod error;
+mod head;
+mod id;
+mod panic;
+mod time;
+
+pub use self::{
+    campaign::Campaign,
+    consent::Consent,
+    endpoint::{Endpoint, EndpointService, Methods, Or, read_body},
+    error::{BoxError, Error, ErrorKind},
+    head::{RequestHead, SignedIn},
+    id::{CustomerId, ProductId},
+};
+
+pub(crate) type BoxFuture<T> =
+    std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'static>>;

@@ -1,0 +1,43 @@
+//! User code may panic; a payment must not be lost by it.
+
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
+/// User code panicked. The payload is dropped: it may hold personal data.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+/// Runs a future to its end; a panic while it is made or polled is an error.
+///
+/// State that the closure shares with others may be left half-changed by a panic, as after any panic
+/// that a runtime catches.
+pub(crate) async fn catch<F: Future>(start: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
+    let future = catch_unwind(AssertUnwindSafe(start)).map_err(|_| Panicked)?;
+    let mut future = pin!(future);
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(_) => Poll::Ready(Err(Panicked)),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn panics_at_the_call_and_at_a_poll_are_errors() {
+        assert!(catch(|| -> std::future::Ready<()> { panic!("call") }).await.is_err());
+        let late = || async {
+            tokio::task::yield_now().await;
+            panic!("poll");
+        };
+        assert!(catch::<_>(late).await.is_err());
+        assert_eq!(catch(|| async { 1 }).await.unwrap(), 1);
+    }
+}
