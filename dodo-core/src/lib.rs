@@ -12,7 +12,7 @@ mod time;
 pub use self::{
     campaign::Campaign,
     consent::Consent,
-    endpoint::{Endpoint, EndpointService, Methods, Or, read_body},
+    endpoint::{Endpoint, EndpointService, Methods, Or, read_body, serve},
     error::{BoxError, Error, ErrorKind},
     head::{RequestHead, SignedIn},
     id::{CustomerId, ProductId},

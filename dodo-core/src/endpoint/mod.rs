@@ -14,7 +14,12 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 
-pub use self::{body::read_body, methods::Methods, or::Or, service::EndpointService};
+pub use self::{
+    body::read_body,
+    methods::Methods,
+    or::Or,
+    service::{EndpointService, serve},
+};
 use crate::{Error, ErrorKind, panic::catch};
 
 /// A handler that any framework can mount.
@@ -85,7 +90,6 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     /// let _ = Checkout::dynamic(client.clone()).or(Checkout::session(client));
     /// # }
     /// ```
-    #[must_use]
     fn or<E: Endpoint>(self, other: E) -> Or<Self, E> {
         const { assert!(!Self::METHODS.overlaps(E::METHODS), "both endpoints answer the same method") }
         Or::new(self, other)

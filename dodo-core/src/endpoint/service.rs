@@ -11,6 +11,42 @@ use tower_service::Service;
 use super::{Endpoint, read_body};
 use crate::{BoxError, BoxFuture};
 
+/// For adapters: answers a request whose body has not been read yet.
+///
+/// The whole way of a request in one place: 405 before the body is read, 413 and 408 while it is
+/// read, then the endpoint's own answer. The future is `Send` if the body is; bodies that stay on
+/// one thread, as those of actix-web, work too.
+///
+/// ```
+/// # async fn f(client: dodo_core::Client) {
+/// use bytes::Bytes;
+/// use dodo_core::{Checkout, serve};
+/// use http_body_util::Full;
+///
+/// let request = http::Request::delete("/api/checkout").body(Full::new(Bytes::new()))?;
+/// let response = serve(&Checkout::session(client), request).await;
+/// assert_eq!(response.status(), 405);
+/// # Ok::<(), http::Error>(())
+/// # };
+/// ```
+pub async fn serve<E, B>(endpoint: &E, request: Request<B>) -> Response<Bytes>
+where
+    E: Endpoint,
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    if let Some(refusal) = endpoint.refuse(&parts.method) {
+        return refusal;
+    }
+    let limit = endpoint.body_limit(&parts.method);
+    let deadline = endpoint.body_deadline(&parts.method);
+    match read_body(body, limit, deadline).await {
+        Ok(body) => endpoint.handle(Request::from_parts(parts, body)).await,
+        Err(error) => error.to_response(),
+    }
+}
+
 /// An [`Endpoint`] as a `tower` service: axum, tonic, poem, plain hyper and others take this.
 ///
 /// ```
@@ -47,18 +83,6 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let endpoint = self.0.clone();
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            if let Some(refusal) = endpoint.refuse(&parts.method) {
-                return Ok(refusal.map(Full::new));
-            }
-            let limit = endpoint.body_limit(&parts.method);
-            let deadline = endpoint.body_deadline(&parts.method);
-            let response = match read_body(body, limit, deadline).await {
-                Ok(body) => endpoint.handle(Request::from_parts(parts, body)).await,
-                Err(error) => error.to_response(),
-            };
-            Ok(response.map(Full::new))
-        })
+        Box::pin(async move { Ok(serve(&endpoint, request).await.map(Full::new)) })
     }
 }

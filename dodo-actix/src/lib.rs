@@ -1,0 +1,13 @@
+//! Dodo Payments for actix-web 4.
+//!
+//! Routes, extractors and a middleware, no policy: what a route answers is decided in [`dodo_core`],
+//! so it is the same in every framework.
+
+mod convert;
+mod extensions;
+mod routes;
+
+pub use self::{
+    extensions::DodoExtensions,
+    routes::{checkout_handler, customer_portal, webhooks},
+};
