@@ -1,6 +1,7 @@
 //! Payments middleware for [Dodo Payments](https://dodopayments.com), without a web framework.
 
 mod campaign;
+mod capture;
 mod consent;
 mod endpoint;
 mod error;
@@ -9,6 +10,11 @@ mod id;
 mod panic;
 mod time;
 
+pub use self::capture::{
+    CampaignField, Captured, CheckoutContext, CheckoutContextStore, ClientMetadata, ConsentGate,
+    Decoder, Device, Mapping, Origin, Preset, PresetField, Role, Skip, Skipped, Visitor,
+    VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
+};
 pub use self::{
     campaign::Campaign,
     consent::Consent,

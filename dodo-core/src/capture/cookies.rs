@@ -1,0 +1,42 @@
+//! Cookies of a request, read without trusting them.
+
+use cookie::Cookie;
+use http::{HeaderMap, header};
+
+/// How much of the `Cookie` headers is looked at, in bytes. Browsers send far less; more is work
+/// that a stranger would choose for us.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Calls `each` with the name and value of every readable cookie, in the order they were sent.
+///
+/// Several `Cookie` headers count as one. A pair without a name or `=`, or that is not UTF-8, is
+/// passed over; its neighbours are not. A pair of double quotes around a value is taken off.
+pub(super) fn each<'h>(headers: &'h HeaderMap, mut each: impl FnMut(&str, &'h str)) {
+    let mut left = MAX_BYTES;
+    for header in headers.get_all(header::COOKIE) {
+        let bytes = header.as_bytes();
+        for pair in bytes.split(|&b| b == b';') {
+            let Some(rest) = left.checked_sub(pair.len() + 1) else { return };
+            left = rest;
+            let Ok(pair) = std::str::from_utf8(pair) else { continue };
+            let Ok(cookie) = Cookie::parse(pair) else { continue };
+            if let (Some(name), Some(value)) = (cookie.name_raw(), cookie.value_raw()) {
+                each(name, unquoted(value));
+            }
+        }
+    }
+}
+
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
+}
+
+/// Whether a cookie's name is this one; one `*` in the pattern stands for any text.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((before, after)) => {
+            name.strip_prefix(before).is_some_and(|rest| rest.ends_with(after))
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The forms in which tools write their ids into cookies.
+
+use std::borrow::Cow;
+
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use percent_encoding::percent_decode_str;
+
+use super::Skip;
+
+/// How a value is written where it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Decoder {
+    /// As it is.
+    #[default]
+    Raw,
+    /// Percent-encoded.
+    Percent,
+    /// Percent-encoded, in double quotes or not: Segment.
+    Quoted,
+    /// Percent-encoded JSON, of which `distinct_id` is the id: PostHog.
+    PostHog,
+    /// `RS_ENC_v3_` and a JSON string in base64: RudderStack.
+    RudderStack,
+    /// `GA1.1.<random>.<first visit>`: the last two parts are the client id.
+    GaClient,
+    /// `GS1.1.<session>.…` or `GS2.1.s<session>$…`: the session id.
+    GaSession,
+}
+
+/// Standard alphabet, padded or not: cookies lose their `=` on some roads.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+impl Decoder {
+    pub(super) fn decode(self, raw: &str) -> Result<Cow<'_, str>, Skip> {
+        match self {
+            Self::Raw => Ok(raw.into()),
+            Self::Percent => percent(raw),
+            Self::Quoted => {
+                let text = percent(raw)?;
+                Ok(match text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
+                    Some(inner) => Cow::Owned(inner.to_owned()),
+                    None => text,
+                })
+            }
+            Self::PostHog => post_hog(raw),
+            Self::RudderStack => rudder_stack(raw),
+            Self::GaClient => ga_client(raw),
+            Self::GaSession => ga_session(raw),
+        }
+    }
+}
+
+fn percent(raw: &str) -> Result<Cow<'_, str>, Skip> {
+    percent_decode_str(raw).decode_utf8().map_err(|_| Skip::Undecodable)
+}
+
+fn post_hog(raw: &str) -> Result<Cow<'_, str>, Skip> {
+    #[derive(serde::Deserialize)]
+    struct Cookie {
+        distinct_id: String,
+    }
+    let cookie: Cookie = serde_json::from_str(&percent(raw)?).map_err(|_| Skip::Undecodable)?;
+    Ok(cookie.distinct_id.into())
+}
+
+fn rudder_stack(raw: &str) -> Result<Cow<'_, str>, Skip> {
+    let text = percent(raw)?;
+    let encoded = text.strip_prefix("RS_ENC_v3_").ok_or(Skip::Undecodable)?;
+    let json = BASE64.decode(encoded).map_err(|_| Skip::Undecodable)?;
+    let id: String = serde_json::from_slice(&json).map_err(|_| Skip::Undecodable)?;
+    Ok(id.into())
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn ga_client(raw: &str) -> Result<Cow<'_, str>, Skip> {
+    let mut parts = raw.rsplitn(3, '.');
+    let (Some(first_visit), Some(random), Some(version)) =
+        (parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Skip::Undecodable);
+    };
+    if !version.starts_with("GA") || !digits(first_visit) || !digits(random) {
+        return Err(Skip::Undecodable);
+    }
+    let id = raw.get(version.len() + 1..).ok_or(Skip::Undecodable)?;
+    Ok(id.into())
+}
+
+fn ga_session(raw: &str) -> Result<Cow<'_, str>, Skip> {
+    let mut parts = raw.splitn(4, '.');
+    let (version, part) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
+    let id = match version {
+        "GS1" => part,
+        "GS2" => part.split('$').find_map(|field| field.strip_prefix('s')).unwrap_or_default(),
+        _ => "",
+    };
+    if digits(id) { Ok(id.into()) } else { Err(Skip::Undecodable) }
+}

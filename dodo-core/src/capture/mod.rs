@@ -1,0 +1,35 @@
+//! Who visits, which campaign brought them, and how that travels with a payment.
+//!
+//! [`VisitorCapture`] says what to read; [`VisitorLayer`] reads it on every request and puts a
+//! [`Captured`] into the request's extensions; the checkout endpoints add what the body brings and
+//! [inject](Captured::inject) it into the payment's metadata. What must not go into metadata (landing
+//! path, referrer, device, click ids) goes to the app's [`CheckoutContextStore`].
+//!
+//! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`Skip`] reason.
+
+mod captured;
+mod config;
+mod consent;
+mod context;
+mod cookies;
+mod decode;
+mod device;
+mod inject;
+mod layer;
+mod preset;
+mod value;
+mod visit;
+
+pub(crate) use self::context::ErasedContextStore;
+pub use self::{
+    captured::{Captured, Origin},
+    config::{Mapping, VisitorCapture},
+    consent::ConsentGate,
+    context::{CheckoutContext, CheckoutContextStore},
+    decode::Decoder,
+    device::Device,
+    inject::ClientMetadata,
+    layer::{VisitorFuture, VisitorLayer, VisitorService},
+    preset::{CampaignField, Preset, PresetField, Role},
+    value::{Skip, Skipped, Visitor},
+};

@@ -1,0 +1,154 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Origin;
+
+/// The longest metadata value Dodo Payments takes, in characters.
+pub(super) const MAX_VALUE: usize = 500;
+/// The longest metadata key Dodo Payments takes, in characters.
+pub(super) const MAX_KEY: usize = 40;
+/// The most metadata pairs Dodo Payments takes.
+pub(super) const MAX_PAIRS: usize = 50;
+
+/// The id by which an analytics tool knows a visitor. Opaque: 1 to 500 characters, none of them a
+/// control character.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Visitor(Box<str>);
+
+impl Visitor {
+    /// Checks an id.
+    ///
+    /// # Errors
+    /// The reason why it cannot be used.
+    pub fn new(id: impl AsRef<str>) -> Result<Self, Skip> {
+        usable(id.as_ref()).map(|id| Self(id.into()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Does not show the id: it is personal data.
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Visitor(..)")
+    }
+}
+
+impl AsRef<str> for Visitor {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Visitor> for String {
+    fn from(visitor: Visitor) -> Self {
+        visitor.0.into()
+    }
+}
+
+impl TryFrom<String> for Visitor {
+    type Error = Skip;
+    fn try_from(id: String) -> Result<Self, Skip> {
+        Self::new(id)
+    }
+}
+
+/// Why a value was not captured or not injected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Skip {
+    /// Nothing was there to read.
+    Absent,
+    /// It is empty or white space only.
+    Empty,
+    /// It is the text `undefined` or `null`, as scripts write what they do not have.
+    Placeholder,
+    /// It is longer than the 500 characters Dodo Payments takes. An id is never cut.
+    TooLong,
+    /// It holds a control character.
+    ControlCharacter,
+    /// It is not in the form in which the tool writes it.
+    Undecodable,
+    /// The body holds something that is not a string, a number or a boolean.
+    WrongType,
+    /// The metadata key is longer than 40 characters or not of `[A-Za-z0-9_-]`.
+    KeyNotAllowed,
+    /// A consent gate or `Sec-GPC: 1` said no.
+    ConsentDenied,
+    /// The app's own code set this key.
+    SetByApp,
+    /// A better source had a value for it, or another link's campaign was taken as a whole.
+    Superseded,
+    /// The metadata already holds 50 pairs.
+    NoRoom,
+    /// A client sent a value under a key that only the capture fills.
+    FromClient,
+}
+
+impl Skip {
+    /// Its name in logs and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Empty => "empty",
+            Self::Placeholder => "placeholder",
+            Self::TooLong => "too_long",
+            Self::ControlCharacter => "control_character",
+            Self::Undecodable => "undecodable",
+            Self::WrongType => "wrong_type",
+            Self::KeyNotAllowed => "key_not_allowed",
+            Self::ConsentDenied => "consent_denied",
+            Self::SetByApp => "set_by_app",
+            Self::Superseded => "superseded",
+            Self::NoRoom => "no_room",
+            Self::FromClient => "from_client",
+        }
+    }
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One value that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// The metadata key it would have had.
+    pub key: Box<str>,
+    /// Where it was read, if it was there at all.
+    pub origin: Option<Origin>,
+    /// Why it was left out.
+    pub reason: Skip,
+}
+
+/// Whether a value may travel in metadata, unchanged.
+pub(super) fn usable(value: &str) -> Result<&str, Skip> {
+    if value.trim().is_empty() {
+        Err(Skip::Empty)
+    } else if matches!(value.trim(), "undefined" | "null") {
+        Err(Skip::Placeholder)
+    } else if value.chars().nth(MAX_VALUE).is_some() {
+        Err(Skip::TooLong)
+    } else if value.chars().any(char::is_control) {
+        Err(Skip::ControlCharacter)
+    } else {
+        Ok(value)
+    }
+}
+
+/// Whether Dodo Payments takes this as a metadata key.
+pub(super) fn is_metadata_key(key: &str) -> bool {
+    (1..=MAX_KEY).contains(&key.len())
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}

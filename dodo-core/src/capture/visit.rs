@@ -1,0 +1,103 @@
+//! What a request tells about the visit, beside ids: referrer, page, click ids, device.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use http::{HeaderMap, Uri, header, request::Parts};
+
+use super::{Device, value::usable};
+
+/// The longest path, host or click id that is kept, in characters. Longer ones are left out.
+const MAX_PART: usize = 200;
+/// How much of a query string is looked at, in bytes.
+const MAX_QUERY: usize = 8 * 1024;
+
+/// Where a request comes from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Visit {
+    /// The path of the page, without its query.
+    pub(super) landing_path: Option<String>,
+    /// The host of a referrer that is another site.
+    pub(super) referrer_host: Option<String>,
+    pub(super) device: Device,
+    pub(super) click_ids: BTreeMap<String, String>,
+}
+
+/// The page that asks: the request's own query, and the query of the same site's page it refers to.
+pub(super) struct Page {
+    referrer: Option<Uri>,
+    same_site: bool,
+}
+
+impl Page {
+    pub(super) fn of(parts: &Parts) -> Self {
+        let referrer = parts
+            .headers
+            .get(header::REFERER)
+            .and_then(|value| Uri::try_from(value.as_bytes()).ok())
+            .filter(|uri| uri.host().is_some());
+        let own = host_of(parts);
+        let same_site = referrer
+            .as_ref()
+            .and_then(Uri::host)
+            .is_some_and(|host| own.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host)));
+        Self { referrer, same_site }
+    }
+
+    /// The query of the page of our own site that sent this request.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.own().and_then(Uri::query)
+    }
+
+    fn own(&self) -> Option<&Uri> {
+        self.referrer.as_ref().filter(|_| self.same_site)
+    }
+
+    pub(super) fn path(&self) -> Option<String> {
+        self.own().and_then(|uri| part(uri.path()))
+    }
+
+    pub(super) fn referrer_host(&self) -> Option<String> {
+        let uri = self.referrer.as_ref().filter(|_| !self.same_site)?;
+        part(&uri.host()?.to_ascii_lowercase())
+    }
+}
+
+/// The host without its port, of `Host` or, in HTTP/2, of the URI.
+fn host_of(parts: &Parts) -> Option<String> {
+    if let Some(host) = parts.uri.host() {
+        return Some(host.to_owned());
+    }
+    let authority = parts.headers.get(header::HOST)?.to_str().ok()?;
+    authority.parse::<http::uri::Authority>().ok().map(|a| a.host().to_owned())
+}
+
+/// A value short and clean enough to keep.
+pub(super) fn part(text: &str) -> Option<String> {
+    let short = text.chars().nth(MAX_PART).is_none();
+    usable(text).ok().filter(|_| short).map(str::to_owned)
+}
+
+/// Whether a browser loads a page with this request, rather than a script, an image or a prefetch.
+pub(super) fn is_page(parts: &Parts) -> bool {
+    if parts.method != http::Method::GET || prefetches(&parts.headers) {
+        return false;
+    }
+    match parts.headers.get("sec-fetch-dest") {
+        Some(dest) => dest.as_bytes() == b"document",
+        None => parts.headers.get(header::ACCEPT).is_some_and(|accept| {
+            accept.as_bytes().windows(b"text/html".len()).any(|w| w == b"text/html")
+        }),
+    }
+}
+
+fn prefetches(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose"]
+        .iter()
+        .any(|name| headers.get(*name).is_some_and(|v| v.as_bytes().starts_with(b"prefetch")))
+}
+
+/// The pairs of a query string, decoded. What is not UTF-8 holds U+FFFD.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let bytes = query.as_bytes();
+    form_urlencoded::parse(bytes.get(..MAX_QUERY).unwrap_or(bytes))
+}
