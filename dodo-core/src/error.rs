@@ -72,7 +72,7 @@ impl ErrorKind {
     }
 
     /// The `code` of an answer whose error names no more precise one.
-    const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Unverified => "signature_invalid",
             Self::Unreadable => "payload_unreadable",

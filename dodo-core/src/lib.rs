@@ -2,13 +2,18 @@
 
 mod campaign;
 mod capture;
+mod checkout;
+mod client;
 mod consent;
 mod endpoint;
+mod environment;
 mod error;
 mod head;
 mod id;
 mod panic;
+mod portal;
 mod time;
+mod web_url;
 
 pub use self::capture::{
     CampaignField, Captured, CheckoutContext, CheckoutContextStore, ClientMetadata, ConsentGate,
@@ -19,9 +24,19 @@ pub use self::{
     campaign::Campaign,
     consent::Consent,
     endpoint::{Endpoint, EndpointService, Methods, Or, read_body, serve},
+    environment::Environment,
     error::{BoxError, Error, ErrorKind},
     head::{RequestHead, SignedIn},
     id::{CustomerId, ProductId},
+};
+
+pub use self::{
+    checkout::{Checkout, DynamicLink, Session, StaticLink},
+    client::{
+        Call, Client, ClientBuilder, Product, Transport, TransportError, UpstreamFailure,
+        path_segment,
+    },
+    portal::CustomerPortal,
 };
 
 pub(crate) type BoxFuture<T> =

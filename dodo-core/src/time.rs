@@ -18,3 +18,18 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::
 pub(crate) async fn timeout<F: Future>(_: Duration, future: F) -> Result<F::Output, Elapsed> {
     Ok(future.await)
 }
+
+/// Waits. `false` if there is no timer, and then at once: what waits for a retry gives up instead.
+#[cfg(feature = "tokio")]
+pub(crate) async fn sleep(time: Duration) -> bool {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return false;
+    }
+    tokio::time::sleep(time).await;
+    true
+}
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) async fn sleep(_: Duration) -> bool {
+    false
+}

@@ -1,0 +1,56 @@
+//! The three checkouts: a static link, a dynamic payment link, a checkout session.
+
+mod dynamic;
+mod options;
+mod session;
+mod static_link;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use serde_json::Value;
+
+pub use self::{dynamic::DynamicLink, session::Session, static_link::StaticLink};
+use crate::{Client, Error};
+
+/// Makes the endpoints of the three checkouts. Not a value itself: options of one checkout do not
+/// exist on another.
+///
+/// ```
+/// # fn f(client: dodo_core::Client) {
+/// use dodo_core::{Checkout, Endpoint};
+/// let endpoint = Checkout::static_link(client.clone()).or(Checkout::session(client));
+/// # }
+/// ```
+#[derive(Debug)]
+pub enum Checkout {}
+
+impl Checkout {
+    /// `GET ?productId=...` answers with a link to a hosted page. Nothing is created.
+    pub fn static_link(client: Client) -> StaticLink {
+        StaticLink::new(client)
+    }
+
+    /// `POST` creates a payment or a subscription, by the kind of the product.
+    pub fn dynamic(client: Client) -> DynamicLink {
+        DynamicLink::new(client)
+    }
+
+    /// `POST` creates a checkout session: what Dodo recommends.
+    pub fn session(client: Client) -> Session {
+        Session::new(client)
+    }
+}
+
+/// 200 with JSON, or the error's answer.
+fn answer(result: Result<Value, Error>) -> Response<Bytes> {
+    match result {
+        Ok(value) => {
+            let mut response = Response::new(Bytes::from(value.to_string()));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => error.to_response(),
+    }
+}

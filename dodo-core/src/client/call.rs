@@ -1,0 +1,229 @@
+use std::{
+    fmt,
+    future::IntoFuture,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Client, failure::UpstreamFailure, path, retry};
+use crate::{
+    BoxFuture, Error, ErrorKind,
+    time::{sleep, timeout},
+};
+
+/// One call of Dodo's API, made by [`Client::call`]. Await it for JSON, or end it with
+/// [`json`](Self::json) or [`bytes`](Self::bytes).
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Call {
+    client: Client,
+    method: Method,
+    target: Result<String, Error>,
+    body: Option<Bytes>,
+    timeout: Duration,
+    retries: u32,
+    missing: (&'static str, &'static str),
+    missing_kind: ErrorKind,
+}
+
+impl Call {
+    pub(super) fn new(
+        client: Client,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Self {
+        let target = path::check(path).map(|()| {
+            let mut target = format!("{}{path}", client.api_base());
+            if !query.is_empty() {
+                target.push('?');
+                let query =
+                    form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+                target.push_str(&query);
+            }
+            target
+        });
+        Self {
+            timeout: client.0.total_timeout,
+            retries: client.0.retries,
+            client,
+            method,
+            target,
+            body: body.map(|body| Bytes::from(body.to_string())),
+            missing: (ErrorKind::NotFound.code(), "Dodo Payments knows no such object"),
+            missing_kind: ErrorKind::NotFound,
+        }
+    }
+
+    /// The longest that this call may take, its retries included.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// How often this call is repeated, if it can be repeated.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// What a 404 means: something that the caller named does not exist.
+    pub(crate) fn missing(mut self, code: &'static str, message: &'static str) -> Self {
+        self.missing = (code, message);
+        self
+    }
+
+    /// What a 404 means: the request was refused like any other.
+    pub(crate) fn missing_is_refusal(mut self) -> Self {
+        self.missing_kind = ErrorKind::Rejected;
+        self.missing = (ErrorKind::Rejected.code(), "Dodo Payments refused the request");
+        self
+    }
+
+    /// Runs the call; its answer is a `T`.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes); [`Upstream`](ErrorKind::Upstream) also when the answer is no `T`.
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let response = self.run().await?;
+        // Deletes and some writes answer with nothing at all.
+        let body: &[u8] = if response.body().is_empty() { b"null" } else { response.body() };
+        serde_json::from_slice(body).map_err(|e| {
+            UpstreamFailure::unusable(&response, unreadable(&e)).into_error(|| self.missing_error())
+        })
+    }
+
+    /// Runs the call; its answer is bytes, such as an invoice's PDF.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) for a path that could leave its place;
+    /// [`Rejected`](ErrorKind::Rejected), [`NotFound`](ErrorKind::NotFound) and
+    /// [`RateLimited`](ErrorKind::RateLimited) as Dodo answers; [`Upstream`](ErrorKind::Upstream) when
+    /// it cannot be reached or fails; [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) beyond the
+    /// deadline. [`UpstreamFailure::of`] tells the details.
+    pub async fn bytes(self) -> Result<Bytes, Error> {
+        Ok(self.run().await?.into_body())
+    }
+
+    fn missing_error(&self) -> Error {
+        let (code, message) = self.missing;
+        Error::new(self.missing_kind, message).with_code(code)
+    }
+
+    async fn run(&self) -> Result<Response<Bytes>, Error> {
+        let target = match &self.target {
+            Ok(target) => target,
+            Err(error) => {
+                return Err(
+                    Error::new(ErrorKind::Invalid, "not a path of the API").with_code(error.code())
+                );
+            }
+        };
+        let end = Instant::now() + self.timeout;
+        let mut retry = 0;
+        loop {
+            let failure = match self.attempt(target, end).await? {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+            let wait = failure.retry_after().unwrap_or_else(|| retry::backoff(retry));
+            let in_time = Instant::now() + wait < end;
+            if retry >= self.retries || !self.may_repeat(&failure) || !in_time || !sleep(wait).await
+            {
+                self.log_message(&failure);
+                return Err(failure.into_error(|| self.missing_error()));
+            }
+            retry += 1;
+            tracing::warn!(
+                target: "dodo::client",
+                method = %self.method,
+                status = failure.status().map(|s| s.as_u16()),
+                code = failure.code(),
+                request_id = failure.request_id(),
+                retry,
+                "a call of Dodo Payments failed and is repeated"
+            );
+        }
+    }
+
+    /// One attempt. The outer error is ours and final.
+    async fn attempt(
+        &self,
+        target: &str,
+        end: Instant,
+    ) -> Result<Result<Response<Bytes>, UpstreamFailure>, Error> {
+        let request = self.request(target)?;
+        let left = end.saturating_duration_since(Instant::now());
+        Ok(match timeout(left, self.client.0.transport.send(request)).await {
+            Err(_elapsed) => Err(UpstreamFailure::deadline()),
+            Ok(Err(source)) => Err(UpstreamFailure::from_transport(source)),
+            Ok(Ok(response)) if response.status().is_success() => Ok(response),
+            Ok(Ok(response)) => {
+                let wait = retry::retry_after(response.headers(), SystemTime::now());
+                Err(UpstreamFailure::from_response(&response, self.client.0.key.expose(), wait))
+            }
+        })
+    }
+
+    /// Creates have no idempotency key at Dodo, so they are repeated only when the connection was
+    /// never made. 429 is no such proof: it is not documented at which stage Dodo counts, and the
+    /// client of the shop is told when to come back.
+    fn may_repeat(&self, failure: &UpstreamFailure) -> bool {
+        if !retry::is_repeatable(&self.method) {
+            return failure.was_not_sent();
+        }
+        failure.status().is_none_or(retry::is_transient)
+    }
+
+    fn request(&self, target: &str) -> Result<Request<Bytes>, Error> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(target)
+            .header(header::AUTHORIZATION, self.client.0.key.header())
+            .header(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if self.body.is_some() {
+            request =
+                request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        request.body(self.body.clone().unwrap_or_default()).map_err(|e| {
+            Error::new(ErrorKind::Invalid, "the request to Dodo Payments cannot be built")
+                .with_source(e)
+        })
+    }
+
+    fn log_message(&self, failure: &UpstreamFailure) {
+        tracing::debug!(
+            target: "dodo::client",
+            method = %self.method,
+            status = failure.status().map(|s| s.as_u16()),
+            code = failure.code(),
+            request_id = failure.request_id(),
+            message = failure.message(),
+            "a call of Dodo Payments failed"
+        );
+    }
+}
+
+/// serde's texts quote the input, which may be personal: only the place is kept.
+fn unreadable(error: &serde_json::Error) -> String {
+    format!("unreadable at line {} column {}", error.line(), error.column())
+}
+
+impl IntoFuture for Call {
+    type Output = Result<Value, Error>;
+    type IntoFuture = BoxFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.json())
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("method", &self.method).finish_non_exhaustive()
+    }
+}

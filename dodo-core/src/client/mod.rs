@@ -1,0 +1,175 @@
+//! The client of Dodo Payments' API.
+//!
+//! What lives here: configuration, authentication, deadlines, retries, errors, the product cache and
+//! the generic [`call`](Client::call). What does not: what a checkout may contain (`checkout/`) and
+//! how bytes travel (a [`Transport`]).
+
+mod builder;
+mod call;
+mod failure;
+mod key;
+mod path;
+mod product;
+mod redact;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+mod retry;
+mod transport;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::Method;
+use serde_json::Value;
+
+pub use self::{
+    builder::ClientBuilder,
+    call::Call,
+    failure::UpstreamFailure,
+    path::path_segment,
+    product::Product,
+    transport::{Transport, TransportError},
+};
+use self::{key::ApiKey, product::ProductCache, transport::ErasedTransport};
+use crate::{Environment, Error, ProductId, web_url::Origin};
+
+/// A handle on Dodo Payments' API. Cheap to clone; clones share connections and caches.
+///
+/// ```no_run
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// let client = dodo_core::Client::from_env()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `Debug` shows where it points and never the key.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    key: ApiKey,
+    environment: Environment,
+    api_base: Box<str>,
+    api_origin: Origin,
+    checkout_base: Box<str>,
+    return_url: Option<Box<str>>,
+    total_timeout: Duration,
+    retries: u32,
+    transport: ErasedTransport,
+    products: ProductCache,
+}
+
+impl Client {
+    /// A client configured by the environment.
+    ///
+    /// | variable | meaning | unset |
+    /// |---|---|---|
+    /// | `DODO_PAYMENTS_API_KEY` | the key | an error |
+    /// | `DODO_PAYMENTS_ENVIRONMENT` | `test_mode` or `live_mode` | `live_mode` |
+    /// | `DODO_PAYMENTS_RETURN_URL` | where customers return to after paying | none |
+    /// | `DODO_PAYMENTS_BASE_URL` | the API, instead of the environment's | the environment's |
+    /// | `DODO_PAYMENTS_CHECKOUT_URL` | the hosted pages, instead of the environment's | the environment's |
+    ///
+    /// A variable that is set to nothing counts as unset.
+    ///
+    /// # Errors
+    /// [`Setup`](crate::ErrorKind::Setup) when a variable is missing or cannot be used. The text names
+    /// the variable and never shows its value.
+    #[cfg(feature = "reqwest")]
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// A client for this API key; everything else has a default.
+    #[must_use]
+    pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder::new(api_key.as_ref())
+    }
+
+    /// Test mode or live mode.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        self.0.environment
+    }
+
+    /// Where the API is, without a slash at the end.
+    #[must_use]
+    pub fn api_base(&self) -> &str {
+        &self.0.api_base
+    }
+
+    /// Where the hosted checkout pages are, without a slash at the end.
+    #[must_use]
+    pub fn checkout_host(&self) -> &str {
+        &self.0.checkout_base
+    }
+
+    /// Where customers return to when an endpoint does not say otherwise.
+    #[must_use]
+    pub fn return_url(&self) -> Option<&str> {
+        self.0.return_url.as_deref()
+    }
+
+    /// Any call of Dodo's API, under the same rules as the built-in ones: authentication, total
+    /// deadline, retries of what can be repeated, errors.
+    ///
+    /// The path is checked: it starts with `/`, has no empty, `.` or `..` segments and no query; use
+    /// [`path_segment`] for ids that you did not make yourself. The answer is JSON; see [`Call`] for
+    /// typed answers, per-request deadlines and raw bytes.
+    ///
+    /// ```no_run
+    /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+    /// use http::Method;
+    /// let payments = client
+    ///     .call(Method::GET, "/payments", &[("page_number", "0"), ("status", "succeeded")], None)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "a call does nothing until it is awaited"]
+    pub fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Call {
+        Call::new(self.clone(), method, path, query, body)
+    }
+
+    /// A product. Answers are kept for the builder's [`product_cache`](ClientBuilder::product_cache)
+    /// time.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such product, else as
+    /// [`call`](Self::call).
+    pub async fn product(&self, id: &ProductId) -> Result<Product, Error> {
+        if let Some(product) = self.0.products.get(id) {
+            return Ok(product);
+        }
+        let product: Product = self
+            .call(Method::GET, &format!("/products/{id}"), &[], None)
+            .missing("product_not_found", "there is no such product")
+            .json()
+            .await?;
+        self.0.products.put(id, &product);
+        Ok(product)
+    }
+
+    /// Whether a link that Dodo sent is one a browser may be sent to: https, or plain http when the
+    /// API itself is on this machine.
+    pub(crate) fn trusts_link(&self, link: &str) -> bool {
+        crate::web_url::WebUrl::parse(link).is_some_and(|url| {
+            url.origin().is_secure()
+                || (url.origin().is_loopback() && self.0.api_origin.is_loopback())
+        })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("environment", &self.environment())
+            .field("api_base", &self.api_base())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::{Error, ErrorKind};
+
+/// Everything but RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+fn invalid_path() -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        "not a path of the API: '/' and segments that are neither empty nor '.' or '..', special characters encoded by `path_segment`",
+    )
+    .with_code("invalid_path")
+}
+
+/// Makes any text, such as an id that somebody else chose, one segment of a path for
+/// [`Client::call`](crate::Client::call).
+///
+/// # Errors
+/// [`Invalid`](ErrorKind::Invalid) for what no encoding can keep in its place: nothing, `.`, `..`,
+/// and texts with slashes or control characters.
+///
+/// ```
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// assert_eq!(dodo_core::path_segment("order 7")?, "order%207");
+/// assert!(dodo_core::path_segment("../refunds").is_err());
+/// # Ok(())
+/// # }
+/// ```
+pub fn path_segment(text: &str) -> Result<Cow<'_, str>, Error> {
+    if is_safe(text) { Ok(utf8_percent_encode(text, ENCODED).into()) } else { Err(invalid_path()) }
+}
+
+/// A decoded segment that stays one segment, whoever decodes it once more on the way.
+fn is_safe(segment: &str) -> bool {
+    !matches!(segment, "" | "." | "..")
+        && !segment.contains(['/', '\\'])
+        && !segment.chars().any(char::is_control)
+}
+
+/// Whether every segment of a path stays where it is.
+pub(super) fn check(path: &str) -> Result<(), Error> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~%".contains(&b);
+    let safe = |segment: &str| {
+        segment.bytes().all(plain)
+            && percent_decode_str(segment).decode_utf8().is_ok_and(|text| is_safe(&text))
+    };
+    match path.strip_prefix('/') {
+        Some(rest) if rest.split('/').all(safe) => Ok(()),
+        _ => Err(invalid_path()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_keep_their_segments() {
+        for good in ["/payments", "/customers/cus_1/customer-portal/session", "/events/a%20b%3Ac"] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "payments",
+            "/",
+            "//payments",
+            "/payments/",
+            "/a/../b",
+            "/a/./b",
+            "/a/%2e%2e/b",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a?b=c",
+            "/a#b",
+            "/a b",
+            "/a\\b",
+            "/a%00",
+            "/a\r\nb",
+            "/é",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_segment_is_one_segment_or_refused() {
+        assert_eq!(path_segment("order/7").map_err(|e| e.code()), Err("invalid_path"));
+        for text in ["evt_1", "a b", "ü:1", "100%", "a?b#c"] {
+            let segment = path_segment(text).unwrap();
+            assert!(check(&format!("/events/{segment}")).is_ok(), "{text} -> {segment}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use std::{error::Error as StdError, fmt, future::Future, sync::Arc};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::{BoxError, BoxFuture};
+
+/// Sends one request to Dodo Payments and reads the whole answer.
+///
+/// The `reqwest` feature brings the implementation for production; in tests a closure is one:
+///
+/// ```
+/// use dodo_core::{BoxError, Client};
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// let client = Client::builder("sk_test")
+///     .transport(|_request: http::Request<bytes::Bytes>| async {
+///         Ok::<_, BoxError>(http::Response::new(bytes::Bytes::from_static(b"{}")))
+///     })
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A transport follows no redirects, bounds the size of the answer and does not retry: the client
+/// does. If it knows that a request never left, it says so with a [`TransportError`], so that creates
+/// can be repeated; every other error counts as "may have happened".
+pub trait Transport: Send + Sync + 'static {
+    /// Sends the request.
+    ///
+    /// # Errors
+    /// A [`TransportError`] where something is known about the failure, else anything.
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<Bytes>, BoxError>> + Send;
+}
+
+impl<F, Fut, E> Transport for F
+where
+    F: Fn(Request<Bytes>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response<Bytes>, E>> + Send,
+    E: Into<BoxError>,
+{
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
+        self(request).await.map_err(Into::into)
+    }
+}
+
+/// What a [`Transport`] knows about a failure.
+#[derive(Debug)]
+pub struct TransportError {
+    not_sent: bool,
+    timed_out: bool,
+    source: BoxError,
+}
+
+impl TransportError {
+    /// The request may have reached Dodo Payments.
+    pub fn new(source: impl Into<BoxError>) -> Self {
+        Self { not_sent: false, timed_out: false, source: source.into() }
+    }
+
+    /// Not a byte of the request was sent, as when the connection was refused.
+    #[must_use]
+    pub fn not_sent(mut self) -> Self {
+        self.not_sent = true;
+        self
+    }
+
+    /// It failed by running out of time.
+    #[must_use]
+    pub fn timed_out(mut self) -> Self {
+        self.timed_out = true;
+        self
+    }
+
+    pub(super) fn was_not_sent(&self) -> bool {
+        self.not_sent
+    }
+
+    pub(super) fn is_timeout(&self) -> bool {
+        self.timed_out
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.not_sent, self.timed_out) {
+            (true, true) => "no connection in time",
+            (true, false) => "no connection",
+            (false, true) => "no answer in time",
+            (false, false) => "no answer",
+        })
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+type SendFn = dyn Fn(Request<Bytes>) -> BoxFuture<Result<Response<Bytes>, BoxError>> + Send + Sync;
+
+/// A transport whose type is forgotten, so that `Client` is not generic.
+#[derive(Clone)]
+pub(super) struct ErasedTransport(Arc<SendFn>);
+
+impl ErasedTransport {
+    pub(super) fn new(transport: impl Transport) -> Self {
+        let transport = Arc::new(transport);
+        Self(Arc::new(move |request| {
+            let transport = Arc::clone(&transport);
+            Box::pin(async move { transport.send(request).await })
+        }))
+    }
+
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
+        (self.0)(request).await
+    }
+}
