@@ -1,11 +1,17 @@
 //! What holds for the whole workspace: every framework answers the same, and answers right.
 //!
 //! - [`case`]: one request and what must come of it. Tables of cases live beside the tests.
-//! - [`stub`]: an upstream that plays Dodo's API, well and badly.
-//! - [`client`]: sends a case over a connection of its own.
-//! - [`logs`]: what was logged, and by which server.
+//! - [`server`]: an application on axum, on actix-web, and on plain hyper with tower.
+//! - [`subject`]: one such server in this process, and everything it did for one request.
+//! - [`parity`]: sends cases to all three and compares.
+//! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
+//!   and the log of a subject.
 
 pub mod case;
 pub mod client;
 pub mod logs;
+pub mod parity;
+pub mod record;
+pub mod server;
 pub mod stub;
+pub mod subject;

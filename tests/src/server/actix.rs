@@ -1,0 +1,62 @@
+use std::{io, net::TcpListener};
+
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    web::{self, ServiceConfig},
+};
+use dodo_actix::{checkout_handler, customer_portal, webhooks};
+use dodo_core::Endpoint;
+
+use super::{Application, Mount, Settings, Source};
+
+pub(super) async fn serve(
+    listener: TcpListener,
+    application: impl Application,
+    settings: &Settings,
+) -> io::Result<()> {
+    let on_thread_start = settings.on_thread_start.clone();
+    let server = HttpServer::new(move || {
+        on_thread_start(); // actix-web calls this once on each worker's thread
+        App::new().configure(|config| application.mount(&mut Routes(config)))
+    })
+    .client_request_timeout(settings.header_timeout)
+    .workers(settings.workers)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let _stop = Stop(server.handle());
+    server.await
+}
+
+/// actix-web's workers outlive the server's future unless they are told.
+struct Stop(actix_web::dev::ServerHandle);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        drop(self.0.stop(false)); // the command is sent by the call, not by the future
+    }
+}
+
+struct Routes<'a>(&'a mut ServiceConfig);
+
+impl Mount for Routes<'_> {
+    fn checkout(&mut self, path: &str, checkout: impl Endpoint) {
+        self.0.route(path, checkout_handler(checkout));
+    }
+
+    fn portal(&mut self, path: &str, portal: impl Endpoint) {
+        self.0.route(path, customer_portal(portal));
+    }
+
+    fn webhooks(&mut self, path: &str, hooks: impl Endpoint) {
+        self.0.route(path, webhooks(hooks));
+    }
+
+    fn control(&mut self, path: &str, source: Source) {
+        let answer = move || {
+            let body = source();
+            async move { HttpResponse::Ok().json(body) }
+        };
+        self.0.route(path, web::get().to(answer));
+    }
+}

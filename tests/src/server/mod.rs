@@ -1,0 +1,116 @@
+//! The same application on three frameworks, as a merchant would mount it.
+
+mod actix;
+mod axum;
+mod hyper;
+mod tower;
+
+use std::{fmt, io, net::TcpListener, str::FromStr, sync::Arc, time::Duration};
+
+use dodo_core::Endpoint;
+use serde_json::Value;
+
+/// What the application is mounted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Framework {
+    /// `dodo-axum` in an axum router.
+    Axum,
+    /// `dodo-actix` in an actix-web server.
+    Actix,
+    /// The endpoints themselves as tower services on plain hyper.
+    Tower,
+}
+
+impl Framework {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Axum, Self::Actix, Self::Tower];
+}
+
+impl fmt::Display for Framework {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Axum => "axum",
+            Self::Actix => "actix",
+            Self::Tower => "tower",
+        })
+    }
+}
+
+impl FromStr for Framework {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|framework| framework.to_string() == name);
+        found.ok_or_else(|| format!("no framework {name:?}: axum, actix or tower"))
+    }
+}
+
+/// Takes the routes of an application. Each framework has its own.
+pub trait Mount {
+    /// Mounts a checkout.
+    fn checkout(&mut self, path: &str, checkout: impl Endpoint);
+
+    /// Mounts a customer portal.
+    fn portal(&mut self, path: &str, portal: impl Endpoint);
+
+    /// Mounts a receiver of webhooks.
+    fn webhooks(&mut self, path: &str, webhooks: impl Endpoint);
+
+    /// Mounts a GET that answers with what `source` says: not part of the product, but of checking
+    /// it from outside.
+    fn control(&mut self, path: &str, source: Source);
+}
+
+/// What a control route answers.
+pub type Source = Arc<dyn Fn() -> Value + Send + Sync>;
+
+/// An application: its routes, written once.
+pub trait Application: Clone + Send + Sync + 'static {
+    /// Mounts all routes.
+    fn mount(&self, mount: &mut impl Mount);
+}
+
+/// What belongs to the server and not to the middleware.
+#[derive(Clone)]
+pub struct Settings {
+    /// How long a client may take to send the head of a request. Bodies have deadlines in core.
+    pub header_timeout: Duration,
+    /// Threads of actix-web. The others run on the runtime they are called on.
+    pub workers: usize,
+    /// Runs first on every thread that actix-web starts.
+    pub on_thread_start: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("header_timeout", &self.header_timeout)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            on_thread_start: Arc::new(|| {}),
+        }
+    }
+}
+
+/// Serves the application until the future is dropped.
+pub async fn serve(
+    framework: Framework,
+    listener: TcpListener,
+    application: impl Application,
+    settings: Settings,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    match framework {
+        Framework::Axum => hyper::serve(listener, axum::router(&application), &settings).await,
+        Framework::Tower => hyper::serve(listener, tower::router(&application), &settings).await,
+        Framework::Actix => actix::serve(listener, application, &settings).await,
+    }
+}
