@@ -5,9 +5,13 @@
 
 mod convert;
 mod extensions;
+mod rejection;
 mod routes;
+mod visitor;
 
 pub use self::{
     extensions::DodoExtensions,
+    rejection::Rejection,
     routes::{checkout_handler, customer_portal, webhooks},
+    visitor::{Visitor, Visitors, VisitorsService},
 };

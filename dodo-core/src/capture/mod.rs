@@ -14,6 +14,7 @@ mod context;
 mod cookies;
 mod decode;
 mod device;
+mod extract;
 mod inject;
 mod layer;
 mod preset;

@@ -1,0 +1,119 @@
+use std::{
+    future::{Future, Ready, ready},
+    ops::Deref,
+    pin::Pin,
+};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::header,
+};
+use dodo_core::VisitorCapture;
+
+use crate::{DodoExtensions, Rejection, convert, extensions::carried};
+
+/// The visitor that [`Visitors`] found.
+///
+/// A request without a visitor is refused with 400; take `Option<Visitor>` where that is fine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Visitor(pub dodo_core::Visitor);
+
+impl Deref for Visitor {
+    type Target = dodo_core::Visitor;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromRequest for Visitor {
+    type Error = Rejection;
+    type Future = Ready<Result<Self, Rejection>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(dodo_core::Visitor::of(&carried(request)).map(Self).map_err(Rejection))
+    }
+}
+
+/// Reads every request and puts a [`Captured`](dodo_core::Captured) into its
+/// [`dodo_extensions_mut`](DodoExtensions): the middleware that is `VisitorLayer` in tower.
+///
+/// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor lands.
+///
+/// ```
+/// use actix_web::{App, web};
+/// use dodo_actix::{Visitor, Visitors};
+/// use dodo_core::VisitorCapture;
+///
+/// async fn greet(visitor: Option<Visitor>) -> &'static str {
+///     if visitor.is_some() { "Welcome back" } else { "Welcome" }
+/// }
+///
+/// let app = App::new()
+///     .wrap(Visitors::new(VisitorCapture::visitors_now()))
+///     .route("/", web::get().to(greet));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Visitors(VisitorCapture);
+
+impl Visitors {
+    /// Captures what `capture` says.
+    pub const fn new(capture: VisitorCapture) -> Self {
+        Self(capture)
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Visitors
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    S::Future: 'static,
+    B: 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = S::Error;
+    type Transform = VisitorsService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(VisitorsService { service, capture: self.0.clone() }))
+    }
+}
+
+/// What [`Visitors`] makes of a service.
+#[derive(Debug)]
+pub struct VisitorsService<S> {
+    service: S,
+    capture: VisitorCapture,
+}
+
+impl<S, B> Service<ServiceRequest> for VisitorsService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    S::Future: 'static,
+    B: 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>>>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        // A page is shown to everybody: a head that cannot be read is refused by the routes alone.
+        let set_cookie = convert::parts(request.request()).ok().and_then(|parts| {
+            let (captured, set_cookie) = self.capture.begin(&parts);
+            request.dodo_extensions_mut().insert(captured);
+            convert::header_value(&set_cookie?)
+        });
+        let inner = self.service.call(request);
+        Box::pin(async move {
+            let mut response = inner.await?;
+            if let Some(cookie) = set_cookie {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            Ok(response)
+        })
+    }
+}
