@@ -1,0 +1,128 @@
+//! The error of this crate.
+
+use std::{fmt, time::Duration};
+
+use dodo_core::BoxError;
+
+/// What went wrong. New kinds may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The database cannot be reached, is locked, full or read-only. Worth trying again.
+    Unavailable,
+    /// More deliveries are waiting to be written than the queue holds. Worth trying again.
+    Busy,
+    /// The database refused one row or statement; trying again will not help.
+    Refused,
+    /// A stored row cannot be read as what it should be.
+    Corrupt,
+    /// Something is missing or wrong in how the ledger is put together.
+    Setup,
+    /// The event's transaction is over: it ends with the callback.
+    TransactionOver,
+}
+
+/// The error of every operation of this crate.
+///
+/// `Display` shows a constant text; the source chain is for the log.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: &'static str,
+    source: Option<BoxError>,
+}
+
+/// When a sender should come back after the store could not take a delivery.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: &'static str) -> Self {
+        Self { kind, message, source: None }
+    }
+
+    pub(crate) fn setup(message: &'static str) -> Self {
+        Self::new(ErrorKind::Setup, message)
+    }
+
+    pub(crate) fn corrupt(message: &'static str) -> Self {
+        Self::new(ErrorKind::Corrupt, message)
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Busy)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        let (kind, message) = match &error {
+            E::Database(database) if is_unavailable(database.as_ref()) => {
+                (ErrorKind::Unavailable, "the ledger's database cannot take this now")
+            }
+            E::Database(_) | E::Encode(_) => {
+                (ErrorKind::Refused, "the ledger's database refused a statement: was `migrate()` run?")
+            }
+            E::RowNotFound
+            | E::ColumnIndexOutOfBounds { .. }
+            | E::ColumnNotFound(_)
+            | E::ColumnDecode { .. }
+            | E::Decode(_)
+            | E::TypeNotFound { .. } => (ErrorKind::Corrupt, "a row of the ledger cannot be read"),
+            E::Configuration(_) => (ErrorKind::Setup, "the ledger's database settings are wrong"),
+            _ => (ErrorKind::Unavailable, "the ledger's database cannot be reached"),
+        };
+        Self::new(kind, message).with_source(error)
+    }
+}
+
+/// Whether the database said that it cannot work now, rather than that the statement is wrong.
+///
+/// SQLite: primary result codes (extended codes carry them in the low byte). PostgreSQL: SQLSTATE
+/// classes 08 connection, 25006 read-only, 40 rolled back, 53 resources, 57 operator, 58 system.
+fn is_unavailable(error: &dyn sqlx::error::DatabaseError) -> bool {
+    const SQLITE: [u32; 10] = [5, 6, 8, 9, 10, 11, 13, 14, 15, 26];
+    let Some(code) = error.code() else { return false };
+    if code.len() == 5 && code.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        return code == "25006"
+            || ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
+}
+
+impl From<Error> for dodo_core::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind {
+            ErrorKind::Setup => dodo_core::ErrorKind::Setup,
+            _ => dodo_core::ErrorKind::Store,
+        };
+        Self::new(kind, "the store cannot take this now: try again later")
+            .with_retry_after(RETRY_AFTER)
+            .with_source(error)
+    }
+}

@@ -1,0 +1,61 @@
+//! Writing many deliveries by one statement.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use dodo_core::Receipt;
+
+use crate::{
+    error::Error,
+    store::{Store, tx::Kind},
+};
+
+/// A delivery on its way into the store.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) id: String,
+    pub(crate) body: Bytes,
+}
+
+#[cfg(feature = "postgres")]
+const POSTGRES: &str = "
+    INSERT INTO dodo_inbox (id, body, received_at, available_at)
+    SELECT id, body, clock.at, clock.at
+    FROM unnest($1::text[], $2::bytea[]) AS delivery (id, body),
+         (SELECT CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT) AS at) AS clock
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id";
+
+/// Commits the deliveries, in one statement and one transaction, and says which were new. An id
+/// twice in one batch is one delivery; the first body is kept, as it is for an id that is stored.
+pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Receipt>, Error> {
+    let mut tx = store.begin().await?;
+    let new: Vec<String> = match tx.kind_mut() {
+        #[cfg(feature = "sqlite")]
+        Kind::Sqlite(tx) => {
+            let mut statement = sqlx::QueryBuilder::<sqlx::Sqlite>::new(
+                "INSERT INTO dodo_inbox (id, body, received_at, available_at) ",
+            );
+            statement.push_values(batch, |mut row, delivery| {
+                row.push_bind(&*delivery.id).push_bind(&*delivery.body);
+                for _ in ["received_at", "available_at"] {
+                    row.push("CAST(unixepoch('subsec') * 1000 AS INTEGER)");
+                }
+            });
+            statement.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
+            statement.build_query_scalar().fetch_all(&mut **tx).await?
+        }
+        #[cfg(feature = "postgres")]
+        Kind::Postgres(tx) => {
+            let ids: Vec<&str> = batch.iter().map(|delivery| &*delivery.id).collect();
+            let bodies: Vec<&[u8]> = batch.iter().map(|delivery| &*delivery.body).collect();
+            sqlx::query_scalar(POSTGRES).bind(ids).bind(bodies).fetch_all(&mut **tx).await?
+        }
+    };
+    tx.commit().await?;
+    let mut new: HashSet<String> = new.into_iter().collect();
+    let receipt = |delivery: &&Delivery| {
+        if new.remove(&delivery.id) { Receipt::Stored } else { Receipt::Duplicate }
+    };
+    Ok(batch.iter().map(receipt).collect())
+}

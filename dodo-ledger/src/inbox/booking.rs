@@ -1,0 +1,114 @@
+//! Events on their way into the ledger. Taking, booking and marking them is one transaction, so this
+//! needs no lease: a worker that dies rolls back.
+
+use bytes::Bytes;
+
+use crate::{
+    error::Error,
+    store::{
+        Tx,
+        sql::{Sql, args, sql},
+    },
+};
+
+/// An event that is stored and not yet booked.
+#[derive(Clone, Debug)]
+pub(crate) struct Unbooked {
+    pub(crate) id: String,
+    pub(crate) body: Bytes,
+    /// When the delivery arrived, in milliseconds since 1970.
+    pub(crate) received_at: i64,
+    pub(crate) failures: u32,
+}
+
+/// What a booked event was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) kind: String,
+    /// The envelope's time, in milliseconds since 1970.
+    pub(crate) occurred_at: Option<i64>,
+    pub(crate) customer_id: Option<String>,
+}
+
+/// Bookings are serial, in every instance together: what one reads from history the next must see, or
+/// the ledger would depend on who was faster. The batch makes up for it.
+const LOCK: Sql = Sql { sqlite: "SELECT 1", postgres: "SELECT pg_advisory_xact_lock(7233961, 2)" };
+/// A worker that is frozen in the middle must not hold the lock for ever: the server ends its session.
+const PATIENCE: Sql =
+    Sql { sqlite: "SELECT 1", postgres: "SET LOCAL idle_in_transaction_session_timeout = '10s'" };
+const DUE: Sql = sql!(
+    "SELECT id, body, received_at, failures FROM dodo_inbox
+     WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW "
+     ORDER BY available_at LIMIT $1" SKIP_LOCKED
+);
+const BY_ID: Sql = sql!(
+    "SELECT id, body, received_at, failures FROM dodo_inbox
+     WHERE id = $1 AND state = 'pending' AND booked_at IS NULL" SKIP_LOCKED
+);
+const BOOKED: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET booked_at = " NOW ", available_at = " NOW ", kind = $2, occurred_at = $3, customer_id = $4
+     WHERE id = $1"
+);
+const PARKED: Sql = sql!(
+    "UPDATE dodo_inbox SET state = 'parked', finished_at = " NOW ", last_error = $2 WHERE id = $1"
+);
+const RETRY: Sql = sql!(
+    "UPDATE dodo_inbox SET failures = failures + 1, available_at = " NOW " + $2, last_error = $3
+     WHERE id = $1 AND state = 'pending' AND booked_at IS NULL"
+);
+const DEAD: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $2
+     WHERE id = $1 AND state = 'pending' AND booked_at IS NULL"
+);
+
+impl Tx {
+    /// Waits until no other booking is under way, here or in another instance.
+    pub(crate) async fn lock_booking(&mut self) -> Result<(), Error> {
+        self.execute(&PATIENCE, args![]).await?;
+        self.execute(&LOCK, args![]).await.map(drop)
+    }
+
+    /// The events that are due for booking, oldest first.
+    pub(crate) async fn unbooked(&mut self, limit: u32) -> Result<Vec<Unbooked>, Error> {
+        let rows = self.fetch(&DUE, args![limit]).await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// One event, if it is still to be booked.
+    pub(crate) async fn unbooked_by_id(&mut self, id: &str) -> Result<Option<Unbooked>, Error> {
+        self.fetch_one(&BY_ID, args![id]).await?.map(read).transpose()
+    }
+
+    pub(crate) async fn mark_booked(&mut self, id: &str, seen: &Seen) -> Result<(), Error> {
+        let args = args![id, &seen.kind, seen.occurred_at, seen.customer_id.as_deref()];
+        self.execute(&BOOKED, args).await.map(drop)
+    }
+
+    /// Signed, but no event: kept for a version that can read it.
+    pub(crate) async fn mark_parked(&mut self, id: &str, reason: &str) -> Result<(), Error> {
+        self.execute(&PARKED, args![id, reason]).await.map(drop)
+    }
+
+    pub(crate) async fn booking_failed(
+        &mut self,
+        id: &str,
+        again_in_millis: Option<i64>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        match again_in_millis {
+            Some(wait) => self.execute(&RETRY, args![id, wait, reason]).await.map(drop),
+            None => self.execute(&DEAD, args![id, reason]).await.map(drop),
+        }
+    }
+}
+
+fn read(mut row: crate::store::sql::Row) -> Result<Unbooked, Error> {
+    Ok(Unbooked {
+        id: row.text(0)?,
+        body: row.opt_bytes(1)?.unwrap_or_default().into(),
+        received_at: row.int(2)?,
+        failures: u32::try_from(row.int(3)?).unwrap_or(u32::MAX),
+    })
+}

@@ -1,0 +1,127 @@
+//! Claiming due events, and what a worker writes about them. Every write of a worker names the fence
+//! of its claim: one that lost its lease changes no row.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    error::Error,
+    store::{
+        Store, Tx,
+        sql::{Sql, args, sql},
+    },
+};
+
+/// A booked event whose callbacks this worker may run until the lease ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) id: String,
+    pub(crate) body: Bytes,
+    pub(crate) fence: i64,
+    /// How often it was claimed, this time included.
+    pub(crate) claims: u32,
+    /// How often its callbacks failed before.
+    pub(crate) failures: u32,
+}
+
+/// What the run of an event came to.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// A failure; due again after this time.
+    Retry { after: Duration, reason: String },
+    /// A failure, and the last one.
+    Dead { reason: String },
+}
+
+/// A lease is `available_at` in the future: nobody else finds the row due before.
+const CLAIM: Sql = sql!(
+    "WITH due AS MATERIALIZED (
+        SELECT id FROM dodo_inbox
+        WHERE state = 'pending' AND booked_at IS NOT NULL AND available_at <= " NOW "
+        ORDER BY available_at LIMIT $1" SKIP_LOCKED "
+    )
+    UPDATE dodo_inbox
+    SET claims = claims + 1, fence = fence + 1, available_at = " NOW " + $2
+    WHERE id IN (SELECT id FROM due)
+    RETURNING id, body, fence, claims, failures"
+);
+const DONE: Sql = sql!(
+    "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
+     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+);
+const DONE_WITHOUT_FENCE: Sql = sql!(
+    "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
+     WHERE id = $1 AND fence IS NOT NULL AND $2 = $2"
+);
+const RETRY: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET failures = failures + 1, available_at = " NOW " + $3, last_error = $4
+     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+);
+const GIVE_UP: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $3
+     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+);
+const HAND_BACK: Sql = sql!(
+    "UPDATE dodo_inbox SET available_at = " NOW "
+     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+);
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// Takes up to `limit` events whose callbacks are due, for as long as the lease lasts.
+pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<Vec<Claim>, Error> {
+    let mut tx = store.begin().await?;
+    let rows = tx.fetch(&CLAIM, args![limit, millis(lease)]).await?;
+    tx.commit().await?;
+    rows.into_iter()
+        .map(|mut row| {
+            let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+            Ok(Claim {
+                id: row.text(0)?,
+                body: row.opt_bytes(1)?.unwrap_or_default().into(),
+                fence: row.int(2)?,
+                claims: count(row.int(3)?),
+                failures: count(row.int(4)?),
+            })
+        })
+        .collect()
+}
+
+impl Tx {
+    /// Marks the event done, if the claim still holds.
+    pub(crate) async fn mark_done(&mut self, claim: &Claim) -> Result<bool, Error> {
+        let sql = if cfg!(dodo_mutant = "no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };
+        Ok(self.execute(sql, args![&claim.id, claim.fence]).await? == 1)
+    }
+}
+
+/// Writes down a failure, if the claim still holds.
+pub(crate) async fn conclude(store: &Store, claim: &Claim, verdict: &Verdict) -> Result<bool, Error> {
+    let mut tx = store.begin().await?;
+    let (id, fence) = (&claim.id, claim.fence);
+    let changed = match verdict {
+        Verdict::Retry { after, reason } => {
+            tx.execute(&RETRY, args![id, fence, millis(*after), reason]).await?
+        }
+        Verdict::Dead { reason } => tx.execute(&GIVE_UP, args![id, fence, reason]).await?,
+    };
+    tx.commit().await?;
+    Ok(changed == 1)
+}
+
+/// Ends leases early, so that another worker may claim the events at once. No failure is counted.
+pub(crate) async fn hand_back(store: &Store, claims: &[Claim]) -> Result<(), Error> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    for claim in claims {
+        tx.execute(&HAND_BACK, args![&claim.id, claim.fence]).await?;
+    }
+    tx.commit().await
+}

@@ -1,0 +1,169 @@
+//! What an operator asks and does: counts, dead letters, revive, replay, erasing bodies.
+
+use std::time::Duration;
+
+use crate::{
+    error::Error,
+    store::{
+        Store,
+        sql::{Row, Sql, args, sql},
+    },
+};
+
+/// How the inbox stands. Events that are done are not counted: there may be millions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboxStats {
+    /// Stored and not done: waiting, at work, or waiting for their next attempt.
+    pub pending: u64,
+    /// Pending and not yet in the ledger.
+    pub unbooked: u64,
+    /// Given up after too many failures: look at them with [`Ledger::failed`](crate::Ledger::failed).
+    pub dead: u64,
+    /// Signed, but no readable event.
+    pub parked: u64,
+    /// How long the oldest due event has been due.
+    pub lag: Duration,
+}
+
+/// An event as the inbox holds it, without its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredEvent {
+    /// The `webhook-id`.
+    pub id: String,
+    /// `pending`, `done`, `dead` or `parked`.
+    pub state: String,
+    /// The event's type, once it was booked.
+    pub kind: Option<String>,
+    /// When it arrived, in milliseconds since 1970.
+    pub received_at: i64,
+    /// Whether its records are in the ledger.
+    pub booked: bool,
+    /// How often a worker took it.
+    pub claims: u64,
+    /// How often its callbacks failed.
+    pub failures: u64,
+    /// Why the last attempt failed: a text of this crate, never one of the callback.
+    pub last_error: Option<String>,
+    /// Whether the body is still there; it is erased some time after the event is done.
+    pub has_body: bool,
+}
+
+const STATS: Sql = sql!(
+    "SELECT
+        (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending' AND booked_at IS NOT NULL),
+        (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending' AND booked_at IS NULL),
+        (SELECT COUNT(*) FROM dodo_inbox WHERE state IN ('dead', 'parked') AND state = 'dead'),
+        (SELECT COUNT(*) FROM dodo_inbox WHERE state IN ('dead', 'parked') AND state = 'parked'),
+        (SELECT " NOW " - MIN(available_at) FROM dodo_inbox
+         WHERE state = 'pending' AND booked_at IS NULL),
+        (SELECT " NOW " - MIN(available_at) FROM dodo_inbox
+         WHERE state = 'pending' AND booked_at IS NOT NULL)"
+);
+const FAILED: Sql = sql!(
+    "SELECT id, state, kind, received_at, booked_at, claims, failures, last_error, body IS NOT NULL
+     FROM dodo_inbox WHERE state IN ('dead', 'parked') ORDER BY finished_at LIMIT $1"
+);
+const ONE: Sql = sql!(
+    "SELECT id, state, kind, received_at, booked_at, claims, failures, last_error, body IS NOT NULL
+     FROM dodo_inbox WHERE id = $1"
+);
+const REVIVE: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL
+     WHERE id = $1 AND state IN ('dead', 'parked') AND body IS NOT NULL"
+);
+const REVIVE_ALL: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL
+     WHERE state IN ('dead', 'parked') AND state = $1 AND body IS NOT NULL"
+);
+/// The fence is raised so that a worker still at it cannot mark the new round done.
+const REPLAY: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET state = 'pending', failures = 0, fence = fence + 1, available_at = " NOW ",
+         finished_at = NULL
+     WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
+);
+const ERASE: Sql = sql!(
+    "UPDATE dodo_inbox SET body = NULL
+     WHERE id IN (SELECT id FROM dodo_inbox
+                  WHERE state = 'done' AND body IS NOT NULL AND finished_at <= " NOW " - $1
+                  LIMIT $2)"
+);
+/// Rows erased per transaction, so that nobody waits long for the lock.
+const ERASE_BATCH: u32 = 500;
+
+fn read_event(mut row: Row) -> Result<StoredEvent, Error> {
+    Ok(StoredEvent {
+        id: row.text(0)?,
+        state: row.text(1)?,
+        kind: row.opt_text(2)?,
+        received_at: row.int(3)?,
+        booked: row.opt_int(4)?.is_some(),
+        claims: row.int(5)?.unsigned_abs(),
+        failures: row.int(6)?.unsigned_abs(),
+        last_error: row.opt_text(7)?,
+        has_body: row.int(8)? != 0,
+    })
+}
+
+pub(crate) async fn stats(store: &Store) -> Result<InboxStats, Error> {
+    let mut tx = store.read().await?;
+    let Some(mut row) = tx.fetch_one(&STATS, args![]).await? else {
+        return Ok(InboxStats::default());
+    };
+    let lag = row.opt_int(4)?.max(row.opt_int(5)?).unwrap_or(0).max(0).unsigned_abs();
+    let (booked, unbooked) = (row.int(0)?.unsigned_abs(), row.int(1)?.unsigned_abs());
+    Ok(InboxStats {
+        pending: booked + unbooked,
+        unbooked,
+        dead: row.int(2)?.unsigned_abs(),
+        parked: row.int(3)?.unsigned_abs(),
+        lag: Duration::from_millis(lag),
+    })
+}
+
+pub(crate) async fn failed(store: &Store, limit: u32) -> Result<Vec<StoredEvent>, Error> {
+    let rows = store.read().await?.fetch(&FAILED, args![limit]).await?;
+    rows.into_iter().map(read_event).collect()
+}
+
+pub(crate) async fn event(store: &Store, id: &str) -> Result<Option<StoredEvent>, Error> {
+    store.read().await?.fetch_one(&ONE, args![id]).await?.map(read_event).transpose()
+}
+
+async fn change(store: &Store, sql: &Sql, arg: &str) -> Result<u64, Error> {
+    let mut tx = store.begin().await?;
+    let changed = tx.execute(sql, args![arg]).await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+pub(crate) async fn revive(store: &Store, id: &str) -> Result<bool, Error> {
+    Ok(change(store, &REVIVE, id).await? == 1)
+}
+
+pub(crate) async fn revive_all(store: &Store, state: &str) -> Result<u64, Error> {
+    change(store, &REVIVE_ALL, state).await
+}
+
+pub(crate) async fn replay(store: &Store, id: &str) -> Result<bool, Error> {
+    Ok(change(store, &REPLAY, id).await? == 1)
+}
+
+/// Erases the bodies of events that were done this long ago. Their ids stay.
+pub(crate) async fn erase_bodies(store: &Store, older_than: Duration) -> Result<u64, Error> {
+    let age = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+    let mut erased = 0;
+    loop {
+        let mut tx = store.begin().await?;
+        let batch = tx.execute(&ERASE, args![age, ERASE_BATCH]).await?;
+        tx.commit().await?;
+        erased += batch;
+        if batch < u64::from(ERASE_BATCH) {
+            return Ok(erased);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Group commit: one writer takes what is queued, commits it at once, then answers each.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dodo_core::Receipt;
+use tokio::sync::{mpsc, oneshot};
+
+use super::append::{Delivery, append};
+use crate::{
+    error::{Error, ErrorKind},
+    store::Store,
+};
+
+/// Deliveries that may wait for the writer. More are refused with 503: Dodo sends them again.
+const QUEUE: usize = 1024;
+/// Deliveries per commit. Larger batches gain nothing that can be measured.
+const BATCH: usize = 256;
+/// A delivery is answered within 5 s, whatever the database does.
+const ANSWER_WITHIN: Duration = Duration::from_millis(4500);
+/// A commit that hangs longer is given up, so that the writer gets a fresh connection.
+const COMMIT_WITHIN: Duration = Duration::from_secs(10);
+
+struct Job {
+    delivery: Delivery,
+    answer: oneshot::Sender<Result<Receipt, Error>>,
+}
+
+/// The way to the writer. Cheap to clone; the writer ends when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer(mpsc::Sender<Job>);
+
+impl Writer {
+    /// Starts the writer on the current runtime.
+    pub(crate) fn start(store: Store) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(run(store, queue));
+        Self(jobs)
+    }
+
+    /// Returns after the delivery would survive a crash.
+    pub(crate) async fn accept(&self, id: &str, body: Bytes) -> Result<Receipt, Error> {
+        let (answer, receipt) = oneshot::channel();
+        let delivery = Delivery { id: id.to_owned(), body };
+        self.0.try_send(Job { delivery, answer }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(ErrorKind::Busy, "too many deliveries are waiting to be written")
+            }
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })?;
+        if cfg!(dodo_mutant = "ack_before_commit") {
+            return Ok(Receipt::Stored);
+        }
+        match tokio::time::timeout(ANSWER_WITHIN, receipt).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(stopped())),
+            // It may still be committed: then its repeat is a duplicate.
+            Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store did not answer in time")),
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Unavailable, "the ledger's writer has stopped: its runtime was shut down")
+}
+
+async fn run(store: Store, mut queue: mpsc::Receiver<Job>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    // Takes what waits and never waits for more, so that a lone delivery is written at once.
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        // Nobody listens any more to one that was answered 503 meanwhile.
+        batch.retain(|job| !job.answer.is_closed() || cfg!(dodo_mutant = "ack_before_commit"));
+        let answers = commit(&store, &batch).await;
+        for (job, answer) in batch.drain(..).zip(answers) {
+            let _gone = job.answer.send(answer);
+        }
+    }
+}
+
+async fn commit(store: &Store, batch: &[Job]) -> Vec<Result<Receipt, Error>> {
+    let deliveries: Vec<&Delivery> = batch.iter().map(|job| &job.delivery).collect();
+    match write(store, &deliveries).await {
+        Ok(receipts) => receipts.into_iter().map(Ok).collect(),
+        // One delivery that the database refuses must not refuse the others.
+        Err(error) if error.kind() == ErrorKind::Refused && batch.len() > 1 => {
+            let mut answers = Vec::with_capacity(batch.len());
+            for delivery in deliveries {
+                answers.push(write(store, &[delivery]).await.and_then(first));
+            }
+            answers
+        }
+        Err(error) => {
+            tracing::error!(
+                target: "dodo::ledger", deliveries = batch.len(), error = ?error,
+                "deliveries could not be stored, and were answered with 503"
+            );
+            let again = || Error::new(error.kind(), "the ledger's database could not take the delivery");
+            batch.iter().map(|_| Err(again())).collect()
+        }
+    }
+}
+
+fn first(receipts: Vec<Receipt>) -> Result<Receipt, Error> {
+    receipts.into_iter().next().ok_or_else(|| Error::corrupt("the store answered for no delivery"))
+}
+
+async fn write(store: &Store, deliveries: &[&Delivery]) -> Result<Vec<Receipt>, Error> {
+    if deliveries.is_empty() {
+        return Ok(Vec::new());
+    }
+    tokio::time::timeout(COMMIT_WITHIN, append(store, deliveries)).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Unavailable, "the ledger's database did not commit in time"))
+    })
+}

@@ -1,0 +1,78 @@
+//! How a ledger works. Every value has a default that suits one merchant.
+
+use std::time::Duration;
+
+/// How long to wait after a failure: `rand(0, min(cap, base * 2^n))` ("full jitter"), so that what
+/// failed together does not come back together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The longest wait after the first failure.
+    pub base: Duration,
+    /// The longest wait of all.
+    pub cap: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { base: Duration::from_secs(5), cap: Duration::from_secs(6 * 3600) }
+    }
+}
+
+impl Backoff {
+    /// The longest wait after this many failures (1 is the first).
+    #[must_use]
+    pub fn ceiling(&self, failures: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+        self.base.saturating_mul(doubled).min(self.cap)
+    }
+
+    /// A wait after this many failures.
+    pub(crate) fn jitter(&self, failures: u32) -> Duration {
+        self.ceiling(failures).mul_f64(fastrand::f64())
+    }
+}
+
+/// Settings of the inbox and its workers.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// How long a worker owns an event. Its callbacks are stopped when it ends.
+    pub(crate) lease: Duration,
+    pub(crate) backoff: Backoff,
+    /// Failures after which an event is given up.
+    pub(crate) max_failures: u32,
+    /// Events whose callbacks run at the same time in this process.
+    pub(crate) concurrency: u32,
+    /// How often to look for events that another instance stored or that are due again.
+    pub(crate) poll: Duration,
+    /// How long the body of a finished event is kept. `None`: for ever.
+    pub(crate) keep_bodies: Option<Duration>,
+    /// Whether other processes run the workers, so that having none here is no error.
+    pub(crate) workers_elsewhere: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(60),
+            backoff: Backoff::default(),
+            max_failures: 12,
+            concurrency: 16,
+            poll: Duration::from_millis(250),
+            keep_bodies: Some(Duration::from_secs(30 * 24 * 3600)),
+            workers_elsewhere: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_never_overflow() {
+        let backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+        let ceilings = [1, 2, 3, 7, 40, u32::MAX].map(|n| backoff.ceiling(n).as_secs());
+        assert_eq!(ceilings, [1, 2, 4, 60, 60, 60]);
+        assert!((0..1000).all(|_| backoff.jitter(3) <= Duration::from_secs(4)));
+    }
+}

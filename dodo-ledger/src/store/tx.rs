@@ -1,0 +1,129 @@
+//! A transaction on whichever database the ledger lives in.
+
+use sqlx::{Column as _, Executor, Row as _, TypeInfo as _, ValueRef as _};
+#[cfg(feature = "postgres")]
+use sqlx::Postgres;
+#[cfg(feature = "sqlite")]
+use sqlx::Sqlite;
+
+use crate::{
+    error::Error,
+    store::sql::{Arg, Cell, Row, Sql},
+};
+
+/// An open transaction. Dropping it rolls back.
+#[derive(Debug)]
+pub(crate) struct Tx(Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// The same steps for both drivers; their types share no trait that would let this be a function.
+macro_rules! each {
+    ($kind:expr, $text:ident = $sql:expr, $tx:ident => $body:expr) => {
+        match $kind {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite($tx) => {
+                let $text = $sql.sqlite;
+                $body
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres($tx) => {
+                let $text = $sql.postgres;
+                $body
+            }
+        }
+    };
+}
+
+macro_rules! bound {
+    ($text:expr, $args:expr) => {{
+        let mut query = sqlx::query($text);
+        for arg in $args {
+            query = match arg {
+                Arg::Text(value) => query.bind(value),
+                Arg::Int(value) => query.bind(value),
+                Arg::Bytes(value) => query.bind(value),
+            };
+        }
+        query
+    }};
+}
+
+impl Tx {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self(kind)
+    }
+
+    pub(crate) fn kind_mut(&mut self) -> &mut Kind {
+        &mut self.0
+    }
+
+    pub(crate) fn into_kind(self) -> Kind {
+        self.0
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub(crate) async fn execute(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<u64, Error> {
+        each!(&mut self.0, text = sql, tx => {
+            Ok((&mut **tx).execute(bound!(text, args)).await?.rows_affected())
+        })
+    }
+
+    /// Runs a statement and takes all its rows.
+    pub(crate) async fn fetch(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+        each!(&mut self.0, text = sql, tx => {
+            let rows = (&mut **tx).fetch_all(bound!(text, args)).await?;
+            rows.iter().map(read_row).collect()
+        })
+    }
+
+    /// The first row of a statement.
+    pub(crate) async fn fetch_one(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Option<Row>, Error> {
+        Ok(self.fetch(sql, args).await?.into_iter().next())
+    }
+
+    /// Makes the transaction durable.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        match self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(tx) => tx.commit().await?,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Reads a row by the types that the database reports. Used for both drivers.
+fn read_row<R>(row: &R) -> Result<Row, Error>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    for<'r> i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    for<'r> bool: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    for<'r> Vec<u8>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    let cell = |column: &<R::Database as sqlx::Database>::Column| {
+        let at = column.ordinal();
+        let value = row.try_get_raw(at)?;
+        if value.is_null() {
+            return Ok(Cell::Null);
+        }
+        // The type of the value, not of the column: an expression has none in SQLite.
+        let name = value.type_info().name().to_owned();
+        Ok(match name.as_str() {
+            "TEXT" | "VARCHAR" | "NAME" => Cell::Text(row.try_get(at)?),
+            "BLOB" | "BYTEA" => Cell::Bytes(row.try_get(at)?),
+            "BOOL" | "BOOLEAN" => Cell::Int(i64::from(row.try_get::<bool, _>(at)?)),
+            _ => Cell::Int(row.try_get(at)?),
+        })
+    };
+    row.columns().iter().map(cell).collect::<Result<_, sqlx::Error>>().map(Row).map_err(Into::into)
+}

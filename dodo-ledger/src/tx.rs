@@ -1,0 +1,165 @@
+//! The transaction that callbacks may join.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use dodo_core::Event;
+#[cfg(feature = "postgres")]
+use sqlx::{PgConnection, Postgres};
+#[cfg(feature = "sqlite")]
+use sqlx::{Sqlite, SqliteConnection};
+use sqlx::Transaction;
+use tokio::{
+    sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    error::{Error, ErrorKind},
+    store::{Store, Tx, tx::Kind},
+};
+
+/// Between two attempts to begin a transaction.
+const AGAIN: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+enum State {
+    /// Nobody asked for it yet.
+    Unused(Store),
+    Open(Tx),
+    Over,
+}
+
+/// Travels in the extensions of the event, from the worker to its callbacks.
+#[derive(Clone, Debug)]
+pub(crate) struct EventTx {
+    state: Arc<Mutex<State>>,
+    /// The end of the lease. Nothing waits longer.
+    until: Instant,
+}
+
+impl EventTx {
+    pub(crate) fn new(store: Store, until: Instant) -> Self {
+        Self { state: Arc::new(Mutex::new(State::Unused(store))), until }
+    }
+
+    async fn open(&self) -> Result<OwnedMutexGuard<State>, Error> {
+        let begin = async {
+            let mut state = self.state.clone().lock_owned().await;
+            while let State::Unused(store) = &*state {
+                match store.begin().await {
+                    Ok(tx) => *state = State::Open(tx),
+                    // Another callback's transaction holds SQLite's one writer.
+                    Err(error) if error.is_transient() => tokio::time::sleep(AGAIN).await,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(state)
+        };
+        timeout_at(self.until, begin).await.unwrap_or_else(|_| Err(over()))
+    }
+
+    /// Ends it for all callbacks and returns what they wrote, uncommitted. A handle that a callback
+    /// left in some task is waited for until the lease ends; then its transaction is lost to it too.
+    pub(crate) async fn close(&self) -> Result<Option<Tx>, Error> {
+        let Ok(mut state) = timeout_at(self.until, self.state.lock()).await else {
+            let state = self.state.clone();
+            tokio::spawn(async move { *state.lock().await = State::Over });
+            return Err(Error::new(
+                ErrorKind::TransactionOver,
+                "a handle of the event's transaction was kept after its callback",
+            ));
+        };
+        match std::mem::replace(&mut *state, State::Over) {
+            State::Open(tx) => Ok(Some(tx)),
+            State::Unused(_) | State::Over => Ok(None),
+        }
+    }
+
+    async fn of<T, S>(event: &Event<T, S>) -> Result<OwnedMutexGuard<State>, Error> {
+        let slot = event.extensions().get::<Self>().ok_or_else(|| {
+            Error::setup("the event has no transaction: is it dispatched by `Ledger::spawn`?")
+        })?;
+        slot.open().await
+    }
+}
+
+fn over() -> Error {
+    Error::new(ErrorKind::TransactionOver, "the event's transaction is over: it ends with the callback")
+}
+
+/// Time that is kept for the commit between the end of the callbacks and the end of the lease.
+pub(crate) const COMMIT_RESERVE: Duration = Duration::from_millis(500);
+
+macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connection:ident, $text:literal) => {
+    #[cfg(feature = $feature)]
+    #[doc = $text]
+    ///
+    /// The transaction in which the event is marked done, under the fence of the worker's lease. What
+    /// a callback writes with it is committed together with that mark, or not at all: exactly once, in
+    /// *your* tables in the ledger's database. Begun by the first callback that asks, shared by all
+    /// callbacks of the event, one after the other.
+    ///
+    /// It ends with the callbacks: a handle that was kept can commit nothing, and
+    #[doc = concat!("[`", stringify!($name), "::of`] fails with [`TransactionOver`](ErrorKind::TransactionOver).")]
+    pub struct $name(OwnedMappedMutexGuard<State, Transaction<'static, $database>>);
+
+    #[cfg(feature = $feature)]
+    impl $name {
+        /// Joins the transaction of the event. Waits while another handle of it is alive, at most
+        /// until the event's lease ends.
+        ///
+        /// # Errors
+        /// [`Setup`](ErrorKind::Setup) if the event does not come from [`Ledger::spawn`](crate::Ledger::spawn)
+        /// or the ledger is on the other database; [`TransactionOver`](ErrorKind::TransactionOver) after
+        /// the callbacks.
+        pub async fn of<T, S>(event: &Event<T, S>) -> Result<Self, Error> {
+            let state = EventTx::of(event).await?;
+            OwnedMutexGuard::try_map(state, |state| match state {
+                State::Open(tx) => match tx.kind_mut() {
+                    Kind::$database(tx) => Some(tx),
+                    #[cfg(all(feature = "sqlite", feature = "postgres"))]
+                    _ => None,
+                },
+                _ => None,
+            })
+            .map(Self)
+            .map_err(|state| match &*state {
+                State::Open(_) => Error::setup("the ledger is on another database than this handle is for"),
+                _ => over(),
+            })
+        }
+    }
+
+    #[cfg(feature = $feature)]
+    impl Deref for $name {
+        type Target = $connection;
+        fn deref(&self) -> &$connection {
+            &self.0
+        }
+    }
+
+    #[cfg(feature = $feature)]
+    impl DerefMut for $name {
+        fn deref_mut(&mut self) -> &mut $connection {
+            &mut self.0
+        }
+    }
+
+    #[cfg(feature = $feature)]
+    impl std::fmt::Debug for $name {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct(stringify!($name)).finish_non_exhaustive()
+        }
+    }
+} }
+
+handle! { "sqlite", SqliteTx, Sqlite, SqliteConnection,
+"The event's own transaction in the ledger's SQLite file.
+
+While it is open nobody else writes to the file, deliveries included: do slow work before you ask for it." }
+handle! { "postgres", PgTx, Postgres, PgConnection,
+"The event's own transaction in the ledger's PostgreSQL database." }

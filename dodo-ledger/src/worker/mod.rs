@@ -1,0 +1,127 @@
+//! The workers: booking, callbacks, sinks and upkeep, each a task of its own, so that none waits for
+//! another.
+
+mod booking;
+mod callbacks;
+mod upkeep;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use dodo_core::Dispatcher;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+pub(crate) use self::booking::book_now;
+
+use crate::ledger::Shared;
+
+/// When the workers are to stop: what is at work then is given until this moment.
+type Stop = watch::Receiver<Option<Instant>>;
+
+/// The running workers of a [`Ledger`](crate::Ledger).
+///
+/// Dropping the handle stops them without waiting: keep it as long as your server runs, then call
+/// [`shutdown`](Self::shutdown).
+#[must_use = "dropping the handle stops the workers: keep it, and call `shutdown` at the end"]
+#[derive(Debug)]
+pub struct Workers {
+    stop: watch::Sender<Option<Instant>>,
+    tasks: JoinSet<()>,
+}
+
+/// How long a stopped worker may take to write down what it leaves undone.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl Workers {
+    /// Stops taking work, lets what is at work finish for at most `grace`, hands the leases of the
+    /// rest back, and returns. Nothing is lost either way: what was not finished is done by the next
+    /// worker, here or elsewhere.
+    ///
+    /// Returns whether everything ended in time.
+    pub async fn shutdown(mut self, grace: Duration) -> bool {
+        let deadline = Instant::now() + grace;
+        self.stop.send_replace(Some(deadline));
+        let all_ended = async { while self.tasks.join_next().await.is_some() {} };
+        timeout_at(deadline + FAREWELL, all_ended).await.is_ok()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop.send_if_modified(|stop| {
+            let running = stop.is_none();
+            if running {
+                *stop = Some(Instant::now());
+            }
+            running
+        });
+        self.tasks.detach_all();
+    }
+}
+
+/// Counts the workers of this process, for the error of having none.
+#[derive(Clone, Debug)]
+struct Presence(Arc<AtomicUsize>);
+
+impl Presence {
+    fn enter(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
+    let (stop, stopped) = watch::channel(None);
+    let mut tasks = JoinSet::new();
+    let presence = Arc::new(Presence::enter(&ledger.workers));
+    {
+        let (ledger, stop, presence) = (ledger.clone(), stopped.clone(), presence.clone());
+        tasks.spawn(async move {
+            booking::run(&ledger, stop).await;
+            drop(presence);
+        });
+    }
+    {
+        let (ledger, stop) = (ledger.clone(), stopped.clone());
+        tasks.spawn(async move {
+            callbacks::run(&ledger, &dispatcher, stop).await;
+            drop(presence);
+        });
+    }
+    for sink in &ledger.sinks {
+        let (ledger, sink, stop) = (ledger.clone(), sink.clone(), stopped.clone());
+        tasks.spawn(async move { crate::outbox::run(&ledger, &sink, stop).await });
+    }
+    {
+        let (ledger, stop) = (ledger.clone(), stopped);
+        tasks.spawn(async move { upkeep::run(&ledger, stop).await });
+    }
+    Workers { stop, tasks }
+}
+
+/// Waits for the time, the wake-up or the order to stop, whichever is first.
+pub(crate) async fn rest(wake: &tokio::sync::Notify, wait: Duration, stop: &mut Stop) {
+    tokio::select! {
+        () = wake.notified() => {}
+        () = tokio::time::sleep(wait) => {}
+        _ = stop.wait_for(Option::is_some) => {}
+    }
+}
+
+/// After a failure of the store: not more often than this.
+pub(crate) const STORE_PAUSE: Duration = Duration::from_millis(500);
