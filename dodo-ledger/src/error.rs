@@ -85,9 +85,10 @@ impl From<sqlx::Error> for Error {
             E::Database(database) if is_unavailable(database.as_ref()) => {
                 (ErrorKind::Unavailable, "the ledger's database cannot take this now")
             }
-            E::Database(_) | E::Encode(_) => {
-                (ErrorKind::Refused, "the ledger's database refused a statement: was `migrate()` run?")
-            }
+            E::Database(_) | E::Encode(_) => (
+                ErrorKind::Refused,
+                "the ledger's database refused a statement: was `migrate()` run?",
+            ),
             E::RowNotFound
             | E::ColumnIndexOutOfBounds { .. }
             | E::ColumnNotFound(_)

@@ -33,7 +33,9 @@ const V1: &[Sql] = &[
         "CREATE INDEX dodo_inbox_due ON dodo_inbox (available_at)
          WHERE state = 'pending' AND booked_at IS NOT NULL"
     ),
-    sql!("CREATE INDEX dodo_inbox_failed ON dodo_inbox (finished_at) WHERE state IN ('dead', 'parked')"),
+    sql!(
+        "CREATE INDEX dodo_inbox_failed ON dodo_inbox (finished_at) WHERE state IN ('dead', 'parked')"
+    ),
     sql!(
         "CREATE INDEX dodo_inbox_erasable ON dodo_inbox (finished_at)
          WHERE state = 'done' AND body IS NOT NULL"
@@ -59,7 +61,9 @@ const V1: &[Sql] = &[
             PRIMARY KEY (record_id, sink)
         )"
     ),
-    sql!("CREATE INDEX dodo_outbox_due ON dodo_outbox (sink, available_at) WHERE state = 'pending'"),
+    sql!(
+        "CREATE INDEX dodo_outbox_due ON dodo_outbox (sink, available_at) WHERE state = 'pending'"
+    ),
     sql!("CREATE INDEX dodo_outbox_dead ON dodo_outbox (sink, finished_at) WHERE state = 'dead'"),
     // One row per business fact (`charge:pay_x`). `body` is the whole record as JSON; the other
     // columns are copies that queries and the resolution chain look up.

@@ -14,8 +14,7 @@ const VERSION_TABLE: Sql = sql!(
     "CREATE TABLE IF NOT EXISTS dodo_schema (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)"
 );
 /// One migration at a time, also when many instances start together. SQLite's writer is one anyway.
-const LOCK: Sql =
-    Sql { sqlite: "SELECT 1", postgres: "SELECT pg_advisory_xact_lock(7233961, 1)" };
+const LOCK: Sql = Sql { sqlite: "SELECT 1", postgres: "SELECT pg_advisory_xact_lock(7233961, 1)" };
 const VERSION: Sql = sql!("SELECT COALESCE(MAX(version), 0) FROM dodo_schema");
 const APPLIED: Sql = sql!("INSERT INTO dodo_schema (version, applied_at) VALUES ($1, " NOW ")");
 

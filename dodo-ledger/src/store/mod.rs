@@ -38,7 +38,9 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, Error> {
         match url.split_once(':').map(|(scheme, _)| scheme) {
             #[cfg(feature = "sqlite")]
-            Some("sqlite") if url.contains(":memory:") => Ok(SqliteStore::in_memory().await?.into()),
+            Some("sqlite") if url.contains(":memory:") => {
+                Ok(SqliteStore::in_memory().await?.into())
+            }
             #[cfg(feature = "sqlite")]
             Some("sqlite") => Ok(SqliteStore::open(url).await?.into()),
             #[cfg(feature = "postgres")]

@@ -1,10 +1,10 @@
 //! A transaction on whichever database the ledger lives in.
 
-use sqlx::{Column as _, Executor, Row as _, TypeInfo as _, ValueRef as _};
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlx::Sqlite;
+use sqlx::{Column as _, Executor, Row as _, TypeInfo as _, ValueRef as _};
 
 use crate::{
     error::Error,
@@ -84,7 +84,11 @@ impl Tx {
     }
 
     /// The first row of a statement.
-    pub(crate) async fn fetch_one(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Option<Row>, Error> {
+    pub(crate) async fn fetch_one(
+        &mut self,
+        sql: &Sql,
+        args: Vec<Arg>,
+    ) -> Result<Option<Row>, Error> {
         Ok(self.fetch(sql, args).await?.into_iter().next())
     }
 
