@@ -16,9 +16,10 @@ mod time;
 mod web_url;
 
 pub use self::capture::{
-    CampaignField, Captured, CheckoutContext, CheckoutContextStore, ClientMetadata, ConsentGate,
-    Decoder, Device, Mapping, Origin, Preset, PresetField, Role, Skip, Skipped, Visitor,
-    VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
+    AllGates, AnyGate, CampaignCookie, CampaignField, Captured, CheckoutContext,
+    CheckoutContextStore, ClientMetadata, ConsentGate, Cookiebot, Decoder, Device, Explained,
+    Explanation, Mapping, OneTrust, Origin, Outcome, Preset, PresetField, Role, Skip, Skipped, Tcf,
+    Visitor, VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
 };
 pub use self::{
     campaign::Campaign,

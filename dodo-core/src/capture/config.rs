@@ -1,10 +1,11 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use http::{HeaderValue, request::Parts};
+use http::request::Parts;
 
-use super::{Captured, ConsentGate, Decoder, Preset, Role};
+use super::{CampaignCookie, ConsentGate, Decoder, Explanation, Preset, Role};
 
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
+type Observer = dyn Fn(&Explanation) + Send + Sync;
 
 /// Names of click ids that are read unless the app chooses its own.
 const CLICK_IDS: &[&str] = &[
@@ -47,6 +48,9 @@ pub(super) struct Config {
     pub(super) honours_gpc: bool,
     pub(super) click_ids: Vec<Cow<'static, str>>,
     pub(super) user_id: Option<Arc<UserId>>,
+    pub(super) campaign_cookie: Option<CampaignCookie>,
+    pub(super) observer: Option<Arc<Observer>>,
+    pub(super) reveal: Vec<Cow<'static, str>>,
 }
 
 /// One metadata key and where its value comes from.
@@ -57,7 +61,36 @@ pub(super) struct Field {
     pub(super) tool: &'static str,
     pub(super) cookies: Vec<(Cow<'static, str>, Decoder)>,
     pub(super) query: Vec<(Cow<'static, str>, Decoder)>,
-    pub(super) body: Vec<(Cow<'static, str>, Decoder)>,
+    pub(super) body: Vec<(BodyName, Decoder)>,
+    /// Its value may be the app's own id of the signed-in user.
+    pub(super) app_user: bool,
+    /// It may be personal data: it goes into the checkout's context and not into metadata.
+    pub(super) context_only: bool,
+}
+
+/// A field of the body: `field`, or `object.field`.
+#[derive(Clone, Debug)]
+pub(super) struct BodyName {
+    pub(super) object: Option<Cow<'static, str>>,
+    pub(super) field: Cow<'static, str>,
+    /// The object is a tool's own and leaves the body as a whole.
+    pub(super) whole: bool,
+}
+
+impl BodyName {
+    fn new(name: Cow<'static, str>, whole: bool) -> Self {
+        let (object, field) = match name {
+            Cow::Borrowed(name) => match name.split_once('.') {
+                Some((object, field)) => (Some(object.into()), field.into()),
+                None => (None, name.into()),
+            },
+            Cow::Owned(name) => match name.split_once('.') {
+                Some((object, field)) => (Some(object.to_owned().into()), field.to_owned().into()),
+                None => (None, name.into()),
+            },
+        };
+        Self { object, field, whole }
+    }
 }
 
 impl VisitorCapture {
@@ -70,7 +103,17 @@ impl VisitorCapture {
             honours_gpc: true,
             click_ids: CLICK_IDS.iter().map(|&name| name.into()).collect(),
             user_id: None,
+            campaign_cookie: None,
+            observer: None,
+            reveal: Vec::new(),
         }))
+    }
+
+    /// Reads nothing at all: for endpoints without a capture.
+    pub(super) fn nothing() -> Self {
+        let mut capture = Self::new();
+        capture.config().click_ids.clear();
+        capture
     }
 
     /// [`Preset::VisitorsNow`]: the cookie `visitor` becomes the metadata key `visitor`.
@@ -96,12 +139,13 @@ impl VisitorCapture {
     pub fn preset(mut self, preset: Preset) -> Self {
         for row in preset.fields() {
             let field = self.field(row.key.into(), row.role, preset.name());
-            let put = |list: &mut Vec<_>, name: Option<&'static str>, decoder| {
-                list.extend(name.map(|name| (Cow::Borrowed(name), decoder)));
-            };
-            put(&mut field.cookies, row.cookie, row.decoder);
-            put(&mut field.query, row.query, Decoder::Raw);
-            put(&mut field.body, row.body, Decoder::Raw);
+            field.cookies.extend(row.cookie.map(|name| (name.into(), row.decoder)));
+            field.query.extend(row.query.map(|name| (name.into(), Decoder::Raw)));
+            field
+                .body
+                .extend(row.body.map(|name| (BodyName::new(name.into(), true), Decoder::Raw)));
+            field.app_user = row.app_user;
+            field.context_only = row.context_only;
         }
         self
     }
@@ -158,12 +202,29 @@ impl VisitorCapture {
         self
     }
 
-    /// Reads a request: what was found, and the `Set-Cookie` the response must carry, if any.
-    ///
-    /// The framework-neutral half of [`VisitorLayer`](super::VisitorLayer).
+    /// Keeps the campaign in a cookie of our own, from the page where the visitor lands to the
+    /// checkout. Off unless this is called.
     #[must_use]
-    pub fn begin(&self, request: &Parts) -> (Captured, Option<HeaderValue>) {
-        (Captured::read(self, request), None)
+    pub fn keep_campaign(mut self, cookie: CampaignCookie) -> Self {
+        self.config().campaign_cookie = Some(cookie);
+        self
+    }
+
+    /// Shows every checkout's [`Explanation`] to `observer`: for a page that developers look at.
+    #[must_use]
+    pub fn on_explain<F>(mut self, observer: F) -> Self
+    where
+        F: Fn(&Explanation) + Send + Sync + 'static,
+    {
+        self.config().observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Shows the value of this metadata key in explanations, unmasked. For development.
+    #[must_use]
+    pub fn reveal(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.config().reveal.push(key.into());
+        self
     }
 
     /// The metadata keys under which the enabled tools know the visitor, most important first.
@@ -188,7 +249,8 @@ impl VisitorCapture {
         let fields = &mut self.config().fields;
         let at = fields.iter().position(|f| f.key == key).unwrap_or_else(|| {
             let (cookies, query, body) = Default::default();
-            fields.push(Field { key, role, tool, cookies, query, body });
+            let (app_user, context_only) = (false, false);
+            fields.push(Field { key, role, tool, cookies, query, body, app_user, context_only });
             fields.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
@@ -209,6 +271,7 @@ impl fmt::Debug for Config {
             .field("gates", &self.gates.len())
             .field("honours_gpc", &self.honours_gpc)
             .field("click_ids", &self.click_ids)
+            .field("campaign_cookie", &self.campaign_cookie)
             .finish_non_exhaustive()
     }
 }
@@ -270,12 +333,11 @@ impl Mapping {
         if only {
             (field.cookies, field.query, field.body) = Default::default();
         }
-        let list = match place {
-            Place::Cookie => &mut field.cookies,
-            Place::Query => &mut field.query,
-            Place::Body => &mut field.body,
-        };
-        list.insert(0, (name, decoder));
+        match place {
+            Place::Cookie => field.cookies.insert(0, (name, decoder)),
+            Place::Query => field.query.insert(0, (name, decoder)),
+            Place::Body => field.body.insert(0, (BodyName::new(name, false), decoder)),
+        }
         capture
     }
 }

@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
 /// The class of device a request comes from, as far as its headers tell.
@@ -47,23 +47,36 @@ const WORDS: &[(Device, &[&str])] = &[
     (Device::Mobile, &["iphone", "ipod", "mobile", "windows phone", "opera mini"]),
     // Android without "Mobile" is a tablet, by Google's own advice to browser makers.
     (Device::Tablet, &["android"]),
-    (Device::Desktop, &["windows nt", "macintosh", "x11", "linux", "cros"]),
+    (Device::Desktop, &["windows nt", "macintosh", "x11", "linux", "cros "]),
 ];
 
 /// User agents are looked at up to this many bytes.
 const MAX_USER_AGENT: usize = 512;
 
-impl Device {
+/// What tells the device, kept until somebody asks: most requests are no checkout.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DeviceHeaders {
+    agent: Option<HeaderValue>,
+    mobile: Option<HeaderValue>,
+}
+
+impl DeviceHeaders {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self {
+            agent: headers.get(header::USER_AGENT).cloned(),
+            mobile: headers.get("sec-ch-ua-mobile").cloned(),
+        }
+    }
+
     /// Reads `User-Agent`, and `Sec-CH-UA-Mobile` where it says nothing.
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
-        let agent = headers.get(http::header::USER_AGENT).map_or(&[][..], |v| v.as_bytes());
+    pub(super) fn class(&self) -> Device {
+        let agent = self.agent.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         let agent = agent.get(..MAX_USER_AGENT).unwrap_or(agent).to_ascii_lowercase();
         let has = |word: &&str| agent.windows(word.len()).any(|w| w == word.as_bytes());
         let found = WORDS.iter().find(|(_, words)| words.iter().any(has)).map(|(d, _)| *d);
-        let hint = || match headers.get("sec-ch-ua-mobile")?.as_bytes() {
-            b"?1" => Some(Self::Mobile),
-            b"?0" => Some(Self::Desktop),
+        let hint = || match self.mobile.as_ref()?.as_bytes() {
+            b"?1" => Some(Device::Mobile),
+            b"?0" => Some(Device::Desktop),
             _ => None,
         };
         found.or_else(hint).unwrap_or_default()

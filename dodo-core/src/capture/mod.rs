@@ -7,6 +7,7 @@
 //!
 //! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`Skip`] reason.
 
+mod campaign_cookie;
 mod captured;
 mod config;
 mod consent;
@@ -14,21 +15,27 @@ mod context;
 mod cookies;
 mod decode;
 mod device;
+mod explain;
 mod extract;
+mod findings;
 mod inject;
 mod layer;
 mod preset;
+mod read;
 mod value;
 mod visit;
 
 pub(crate) use self::context::ErasedContextStore;
 pub use self::{
-    captured::{Captured, Origin},
+    campaign_cookie::CampaignCookie,
+    captured::Captured,
     config::{Mapping, VisitorCapture},
-    consent::ConsentGate,
+    consent::{AllGates, AnyGate, ConsentGate, Cookiebot, OneTrust, Tcf},
     context::{CheckoutContext, CheckoutContextStore},
     decode::Decoder,
     device::Device,
+    explain::{Explained, Explanation, Outcome},
+    findings::Origin,
     inject::ClientMetadata,
     layer::{VisitorFuture, VisitorLayer, VisitorService},
     preset::{CampaignField, Preset, PresetField, Role},

@@ -54,11 +54,25 @@ pub struct PresetField {
     pub body: Option<&'static str>,
     /// How the tool writes the cookie.
     pub decoder: Decoder,
+    /// The value may be the app's own id of the signed-in user.
+    pub app_user: bool,
+    /// The value may be personal data, as ids of signed-in users often are: it is kept with the
+    /// checkout's context and not put into metadata.
+    pub context_only: bool,
 }
 
 impl PresetField {
     const fn new(key: &'static str, role: Role) -> Self {
-        Self { key, role, cookie: None, query: None, body: None, decoder: Decoder::Raw }
+        let (cookie, query, body, decoder) = (None, None, None, Decoder::Raw);
+        Self { key, role, cookie, query, body, decoder, app_user: false, context_only: false }
+    }
+    const fn app_user(mut self) -> Self {
+        self.app_user = true;
+        self
+    }
+    const fn context_only(mut self) -> Self {
+        self.context_only = true;
+        self
     }
     const fn cookie(mut self, name: &'static str) -> Self {
         self.cookie = Some(name);
@@ -147,7 +161,7 @@ presets! {
         session("datafast_session_id").cookie("datafast_session_id"),
     ];
     /// [Dub](https://dub.co). The app's user id comes from [`VisitorCapture::user_id`](crate::VisitorCapture::user_id).
-    Dub = "Dub" [referral("dub_click_id").cookie("dub_id"), user("dub_external_id")];
+    Dub = "Dub" [referral("dub_click_id").cookie("dub_id"), user("dub_external_id").app_user()];
     /// [Affonso](https://affonso.io).
     Affonso = "Affonso" [referral("affonso_referral").cookie("affonso_referral")];
     /// [Tolt](https://tolt.io).
@@ -168,12 +182,12 @@ presets! {
     /// [Segment](https://segment.com), analytics.js.
     Segment = "Segment" [
         visitor("segment_anonymous_id").cookie("ajs_anonymous_id").decoded(Decoder::Quoted),
-        user("segment_user_id").cookie("ajs_user_id").decoded(Decoder::Quoted),
+        user("segment_user_id").cookie("ajs_user_id").decoded(Decoder::Quoted).context_only(),
     ];
     /// [RudderStack](https://www.rudderstack.com), JavaScript SDK 3.
     RudderStack = "RudderStack" [
         visitor("rudder_anonymous_id").cookie("rl_anonymous_id").decoded(Decoder::RudderStack),
-        user("rudder_user_id").cookie("rl_user_id").decoded(Decoder::RudderStack),
+        user("rudder_user_id").cookie("rl_user_id").decoded(Decoder::RudderStack).context_only(),
     ];
     /// Google Analytics 4. With several streams the first session cookie counts; name the stream's
     /// own cookie to choose.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Origin;
+use super::findings::Origin;
 
 /// The longest metadata value Dodo Payments takes, in characters.
 pub(super) const MAX_VALUE: usize = 500;
@@ -90,6 +90,8 @@ pub enum Skip {
     NoRoom,
     /// A client sent a value under a key that only the capture fills.
     FromClient,
+    /// It is or may be personal data: kept with the checkout's context, not in metadata.
+    Personal,
 }
 
 impl Skip {
@@ -110,6 +112,7 @@ impl Skip {
             Self::Superseded => "superseded",
             Self::NoRoom => "no_room",
             Self::FromClient => "from_client",
+            Self::Personal => "personal",
         }
     }
 }
@@ -142,6 +145,8 @@ pub(super) fn usable(value: &str) -> Result<&str, Skip> {
         Err(Skip::TooLong)
     } else if value.chars().any(char::is_control) {
         Err(Skip::ControlCharacter)
+    } else if value.contains(char::REPLACEMENT_CHARACTER) {
+        Err(Skip::Undecodable) // what a lenient decoder leaves of bytes that are no text
     } else {
         Ok(value)
     }
@@ -151,4 +156,13 @@ pub(super) fn usable(value: &str) -> Result<&str, Skip> {
 pub(super) fn is_metadata_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len())
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// Whether it looks like an email address: some sites identify visitors by it, and Dodo Payments asks
+/// to keep personal data out of metadata.
+pub(super) fn is_email(value: &str) -> bool {
+    let Some((name, domain)) = value.split_once('@') else { return false };
+    let is_word =
+        |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '@');
+    is_word(name) && is_word(domain) && domain.trim_matches('.').contains('.')
 }

@@ -4,22 +4,34 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use http::{HeaderMap, Uri, header, request::Parts};
 
-use super::{Device, value::usable};
+use super::{campaign_cookie::Kept, device::DeviceHeaders, value::usable};
 
 /// The longest path, host or click id that is kept, in characters. Longer ones are left out.
 const MAX_PART: usize = 200;
 /// How much of a query string is looked at, in bytes.
 const MAX_QUERY: usize = 8 * 1024;
 
-/// Where a request comes from.
+/// Where a visit comes from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Visit {
-    /// The path of the page, without its query.
+    /// The path of the first page that was seen, without its query.
     pub(super) landing_path: Option<String>,
     /// The host of a referrer that is another site.
     pub(super) referrer_host: Option<String>,
-    pub(super) device: Device,
     pub(super) click_ids: BTreeMap<String, String>,
+    pub(super) device: DeviceHeaders,
+}
+
+impl Visit {
+    pub(super) fn of(request: &Parts) -> Self {
+        Self { device: DeviceHeaders::of(&request.headers), ..Self::default() }
+    }
+
+    pub(super) fn take(&mut self, kept: Kept) {
+        self.landing_path = kept.landing_path;
+        self.referrer_host = kept.referrer_host;
+        self.click_ids = kept.click_ids;
+    }
 }
 
 /// The page that asks: the request's own query, and the query of the same site's page it refers to.
@@ -52,8 +64,13 @@ impl Page {
         self.referrer.as_ref().filter(|_| self.same_site)
     }
 
-    pub(super) fn path(&self) -> Option<String> {
-        self.own().and_then(|uri| part(uri.path()))
+    /// The earliest page that this request tells of: the one that sent it, or the page itself.
+    pub(super) fn landing_path(&self, request: &Parts) -> Option<String> {
+        match self.own() {
+            Some(uri) => part(uri.path()),
+            None if is_page(request) => part(request.uri.path()),
+            None => None,
+        }
     }
 
     pub(super) fn referrer_host(&self) -> Option<String> {

@@ -1,0 +1,108 @@
+//! Who may say no: consent gates over what the visitor's browser sends.
+
+mod combine;
+mod cookiebot;
+mod one_trust;
+mod tcf;
+
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use http::request::Parts;
+
+pub use self::{
+    combine::{AllGates, AnyGate},
+    cookiebot::Cookiebot,
+    one_trust::OneTrust,
+    tcf::Tcf,
+};
+use super::{VisitorCapture, cookies};
+use crate::Consent;
+
+/// Decides whether the visitor of a request may be attributed.
+///
+/// Closures are gates:
+///
+/// ```
+/// use dodo_core::{Consent, VisitorCapture};
+///
+/// let capture = VisitorCapture::visitors_now().consent(|request: &http::request::Parts| {
+///     match request.extensions.get::<Consent>() {
+///         Some(Consent::Granted) => Consent::Granted,
+///         _ => Consent::Denied, // not asked yet: a gate that is there must say yes
+///     }
+/// });
+/// ```
+pub trait ConsentGate: Send + Sync + 'static {
+    /// The decision for this request. A gate that finds no answer says [`Consent::Denied`].
+    fn decide(&self, request: &Parts) -> Consent;
+
+    /// How explanations call it.
+    fn name(&self) -> Cow<'_, str> {
+        std::any::type_name::<Self>().into()
+    }
+}
+
+impl<F> ConsentGate for F
+where
+    F: Fn(&Parts) -> Consent + Send + Sync + 'static,
+{
+    fn decide(&self, request: &Parts) -> Consent {
+        self(request)
+    }
+}
+
+/// A decision and who took it.
+#[derive(Clone, Debug)]
+pub(super) struct Decision {
+    pub(super) consent: Consent,
+    pub(super) by: Option<String>,
+}
+
+/// What the capture's gates say. Global Privacy Control goes first: no gate can overrule it.
+pub(super) fn decide(capture: &VisitorCapture, request: &Parts) -> Decision {
+    let settings = capture.settings();
+    // `1` is the only value the specification knows; anything else is no signal.
+    let gpc = || request.headers.get("sec-gpc").is_some_and(|v| v.as_bytes().trim_ascii() == b"1");
+    if settings.honours_gpc && gpc() {
+        return Decision { consent: Consent::Denied, by: Some("Sec-GPC".to_owned()) };
+    }
+    let mut decision = Decision { consent: Consent::NotAsked, by: None };
+    for gate in &settings.gates {
+        match unwinding(|| gate.decide(request)).unwrap_or(Consent::Denied) {
+            Consent::NotAsked => {}
+            consent => decision = Decision { consent, by: Some(gate.name().into_owned()) },
+        }
+        if decision.consent == Consent::Denied {
+            break;
+        }
+    }
+    decision
+}
+
+/// Reads a consent cookie. Where it is sent more than once, every one must agree; where it is
+/// missing, nobody was asked yet, which is no consent.
+fn of_cookie(request: &Parts, name: &str, read: impl Fn(&str) -> Consent) -> Consent {
+    let mut answer = None;
+    cookies::each(&request.headers, |found, value| {
+        if found == name && answer != Some(Consent::Denied) {
+            answer = Some(read(value));
+        }
+    });
+    answer.unwrap_or(Consent::Denied)
+}
+
+fn granted(yes: bool) -> Consent {
+    if yes { Consent::Granted } else { Consent::Denied }
+}
+
+/// Runs code of the app that must not take a page or a checkout down with it.
+pub(super) fn unwinding<T>(code: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(code));
+    if result.is_err() {
+        tracing::error!(target: "dodo::capture", "a closure given to the capture panicked");
+    }
+    result.ok()
+}

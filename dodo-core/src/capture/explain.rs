@@ -1,0 +1,164 @@
+//! What became of each value, for people who ask why a payment has no visitor.
+
+use serde::Serialize;
+
+use super::{Captured, Device, Origin, Skip, config::Field};
+use crate::Consent;
+
+/// What was found in a request, what went into metadata, what was left out and why.
+///
+/// Serialise it for a page that developers look at. Values are masked unless
+/// [`VisitorCapture::reveal`](crate::VisitorCapture::reveal) names their key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// What the visitor agreed to.
+    pub consent: Consent,
+    /// The gate that decided, or `Sec-GPC`.
+    pub decided_by: Option<String>,
+    /// Every metadata key that the capture could fill.
+    pub values: Vec<Explained>,
+    /// Keys that a client sent and only the capture fills. They were dropped.
+    pub dropped_from_client: Vec<String>,
+    /// Names of the click ids that go into the checkout's context.
+    pub click_ids: Vec<String>,
+    /// The path of the first page of the visit, for the checkout's context.
+    pub landing_path: Option<String>,
+    /// The host of the site that sent the visitor, for the checkout's context.
+    pub referrer_host: Option<String>,
+    /// The class of device, for the checkout's context.
+    pub device: Device,
+}
+
+/// What became of one metadata key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Explained {
+    /// The metadata key.
+    pub key: String,
+    /// The tool it belongs to; `own` for the app's own mappings.
+    pub tool: &'static str,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Where its value was read.
+    pub origin: Option<Origin>,
+    /// Its value, masked.
+    pub value: Option<String>,
+    /// Other places that had something for this key, and why that was not taken.
+    pub instead_of: Vec<(Origin, Skip)>,
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was found; this request has put nothing into metadata.
+    Found,
+    /// It went into the payment's metadata.
+    Injected,
+    /// It did not, for this reason.
+    LeftOut(Skip),
+}
+
+impl Captured {
+    /// What was found in this request so far.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        let fields = self.capture.fields().iter().enumerate();
+        Explanation {
+            consent: self.decision.consent,
+            decided_by: self.decision.by.clone(),
+            values: fields.map(|(index, field)| self.explain_field(index, field)).collect(),
+            dropped_from_client: Vec::new(),
+            click_ids: self.visit.click_ids.keys().cloned().collect(),
+            landing_path: self.visit.landing_path.clone(),
+            referrer_host: self.visit.referrer_host.clone(),
+            device: self.visit.device.class(),
+        }
+    }
+
+    fn explain_field(&self, index: usize, field: &Field) -> Explained {
+        let found = self.origin_and_value(index);
+        let reveal = self.capture.settings().reveal.iter().any(|key| *key == field.key);
+        let (origin, outcome, value) = match found {
+            Some((origin, value)) => {
+                let shown = if reveal { value.to_owned() } else { mask(value) };
+                (Some(origin), Outcome::Found, Some(shown))
+            }
+            None => {
+                let (origin, reason) = self.findings.why_not(index);
+                (origin, Outcome::LeftOut(reason), None)
+            }
+        };
+        let others = self.findings.of_field(index).filter(|c| Some(c.origin) != origin);
+        let instead_of =
+            others.map(|c| (c.origin, c.value.as_ref().err().copied().unwrap_or(Skip::Superseded)));
+        Explained {
+            key: field.key.clone().into_owned(),
+            tool: field.tool,
+            outcome,
+            origin,
+            value,
+            instead_of: instead_of.collect(),
+        }
+    }
+}
+
+impl Explanation {
+    pub(super) fn set(&mut self, index: usize, outcome: Outcome) {
+        if let Some(explained) = self.values.get_mut(index) {
+            explained.outcome = outcome;
+        }
+    }
+
+    /// One event for the checkout at `DEBUG`, and one at `WARN` for each value that was there and
+    /// could not be used. Keys and reasons, never values.
+    pub(super) fn log(&self) {
+        let keys = |of: &dyn Fn(&Explained) -> Option<String>| {
+            self.values.iter().filter_map(of).collect::<Vec<_>>().join(",")
+        };
+        if tracing::enabled!(target: "dodo::capture", tracing::Level::DEBUG) {
+            let injected = keys(&|v| (v.outcome == Outcome::Injected).then(|| v.key.clone()));
+            let left_out = keys(&|v| match v.outcome {
+                Outcome::LeftOut(reason) => Some(format!("{}:{reason}", v.key)),
+                _ => None,
+            });
+            tracing::debug!(
+                target: "dodo::capture",
+                consent = ?self.consent,
+                decided_by = self.decided_by.as_deref(),
+                injected,
+                left_out,
+                "explained the metadata of a checkout"
+            );
+        }
+        for explained in &self.values {
+            if let Outcome::LeftOut(reason) = explained.outcome
+                && reason.is_fault()
+            {
+                let key = explained.key.as_str();
+                tracing::warn!(target: "dodo::capture", key, reason = reason.as_str(), "not captured");
+            }
+        }
+        for key in &self.dropped_from_client {
+            let reason = Skip::FromClient.as_str();
+            tracing::warn!(target: "dodo::capture", key, reason, "not taken from the client");
+        }
+    }
+}
+
+impl Skip {
+    /// Whether somebody may want to change something. What is not there, was denied or was replaced
+    /// as intended is not a fault.
+    const fn is_fault(self) -> bool {
+        !matches!(self, Self::Absent | Self::ConsentDenied | Self::SetByApp | Self::Superseded)
+    }
+}
+
+/// Enough to recognise one's own test visitor, not enough to use it.
+fn mask(value: &str) -> String {
+    let length = value.chars().count();
+    let shown: String = value.chars().take(if length >= 12 { 3 } else { 0 }).collect();
+    format!("{shown}… ({length} characters)")
+}

@@ -1,0 +1,123 @@
+//! The values that were there, and which of them count.
+
+use serde::Serialize;
+
+use super::{Role, Skip, config::Field, value::usable};
+
+/// Where a value was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// The app named its signed-in user.
+    App,
+    /// A cookie of the tool.
+    Cookie,
+    /// The body of the checkout request.
+    Body,
+    /// The query of the request.
+    Query,
+    /// Our own [`CampaignCookie`](super::CampaignCookie).
+    Kept,
+    /// The query of our own page that sent the request, from its `Referer`.
+    Page,
+}
+
+impl Origin {
+    /// Which one is taken when several hold a usable value: the lowest.
+    ///
+    /// An id is first where its tool keeps it. A campaign is the fresher, the nearer to the visitor's
+    /// last step it was read, unless the first touch is to be credited.
+    const fn rank(self, role: Role, first_touch: bool) -> u8 {
+        match (role, self) {
+            (Role::Campaign(_), Self::Kept) if first_touch => 0,
+            (Role::Campaign(_), Self::Cookie) => u8::MAX,
+            _ => 1 + self as u8,
+        }
+    }
+}
+
+/// A value that was there, or why it cannot be used.
+#[derive(Clone)]
+pub(super) struct Candidate {
+    /// Index into the capture's fields.
+    field: usize,
+    pub(super) origin: Origin,
+    pub(super) value: Result<Box<str>, Skip>,
+}
+
+/// What one request brought for the fields of a capture.
+#[derive(Clone, Default)]
+pub(super) struct Findings {
+    candidates: Vec<Candidate>,
+    /// Without consent, values are not even kept in memory.
+    denied: bool,
+    first_touch: bool,
+}
+
+impl Findings {
+    pub(super) fn new(denied: bool, first_touch: bool) -> Self {
+        Self { candidates: Vec::new(), denied, first_touch }
+    }
+
+    /// Notes a value for a field. The first usable one of an origin counts.
+    pub(super) fn offer(
+        &mut self,
+        field: usize,
+        origin: Origin,
+        value: Result<impl AsRef<str>, Skip>,
+    ) {
+        let value = value.and_then(|value| {
+            let value = usable(value.as_ref())?;
+            if self.denied { Err(Skip::ConsentDenied) } else { Ok(value.into()) }
+        });
+        match self.candidates.iter_mut().find(|c| c.field == field && c.origin == origin) {
+            Some(earlier) if earlier.value.is_err() && value.is_ok() => earlier.value = value,
+            Some(_) => {}
+            None => self.candidates.push(Candidate { field, origin, value }),
+        }
+    }
+
+    /// The value of a field and where it is from: the best origin that has a usable one. The fields of
+    /// a tool's campaign are taken from one origin together, so that two links are never mixed.
+    pub(super) fn value(&self, fields: &[Field], index: usize) -> Option<(Origin, &str)> {
+        let field = fields.get(index)?;
+        let together = |other: usize| {
+            other == index || fields.get(other).is_some_and(|other| other.shares_campaign(field))
+        };
+        let origin = self
+            .candidates
+            .iter()
+            .filter(|c| c.value.is_ok() && together(c.field))
+            .map(|c| c.origin)
+            .min_by_key(|origin| origin.rank(field.role, self.first_touch))?;
+        let mut own = self.of_field(index);
+        let found = own.find(|c| c.origin == origin)?;
+        Some((origin, found.value.as_deref().ok()?))
+    }
+
+    /// Why a field has no value, and where one was seen.
+    pub(super) fn why_not(&self, index: usize) -> (Option<Origin>, Skip) {
+        match self.of_field(index).next() {
+            None => (None, Skip::Absent),
+            Some(Candidate { origin, value, .. }) => {
+                (Some(*origin), value.as_ref().err().copied().unwrap_or(Skip::Superseded))
+            }
+        }
+    }
+
+    /// Everything that was seen for a field.
+    pub(super) fn of_field(&self, index: usize) -> impl Iterator<Item = &Candidate> {
+        self.candidates.iter().filter(move |c| c.field == index)
+    }
+}
+
+impl Field {
+    pub(super) const fn is_campaign(&self) -> bool {
+        matches!(self.role, Role::Campaign(_))
+    }
+
+    fn shares_campaign(&self, other: &Self) -> bool {
+        self.is_campaign() && other.is_campaign() && self.tool == other.tool
+    }
+}

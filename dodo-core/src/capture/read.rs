@@ -1,0 +1,205 @@
+//! Reading a request: cookies, queries, and the body of a checkout.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderValue, request::Parts};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{
+    CampaignCookie, Captured, Skip, VisitorCapture,
+    campaign_cookie::Kept,
+    config::BodyName,
+    consent, cookies,
+    findings::Origin,
+    visit::{Page, Visit, pairs, part},
+};
+
+/// The most click ids that are kept of one visit.
+const MAX_CLICK_IDS: usize = 4;
+
+impl VisitorCapture {
+    /// Reads a request: what was found, and the `Set-Cookie` that the response must carry, if any.
+    ///
+    /// The framework-neutral half of [`VisitorLayer`](super::VisitorLayer).
+    #[must_use]
+    pub fn begin(&self, request: &Parts) -> (Captured, Option<HeaderValue>) {
+        self.begin_at(request, Timestamp::now())
+    }
+
+    /// As [`begin`](Self::begin), at a time that is told.
+    #[must_use]
+    pub fn begin_at(&self, request: &Parts, now: Timestamp) -> (Captured, Option<HeaderValue>) {
+        let decision = consent::decide(self, request);
+        let mut captured = Captured::new(self.clone(), decision, Visit::of(request), now);
+        captured.identify(request);
+        let cookie = captured.read_cookies(request);
+
+        let page = Page::of(request);
+        let mut seen = Kept {
+            at: now.as_second(),
+            landing_path: page.landing_path(request),
+            referrer_host: page.referrer_host(),
+            ..Kept::default()
+        };
+        captured.read_query(Origin::Query, request.uri.query(), &mut seen);
+        let by_query = seen.is_touch();
+        captured.read_query(Origin::Page, page.query(), &mut seen);
+
+        let set_cookie = captured.keep(request, cookie.as_deref(), seen, by_query);
+        captured.settle();
+        (captured, set_cookie)
+    }
+}
+
+impl Captured {
+    /// Asks the app who is signed in, unless that is known.
+    pub(super) fn identify(&mut self, request: &Parts) {
+        let Some(of) = self.capture.settings().user_id.clone() else { return };
+        if self.user_id.is_some() || !self.consent().allows() {
+            return;
+        }
+        self.user_id = consent::unwinding(|| of(request)).flatten().and_then(|id| part(&id));
+        let Some(id) = &self.user_id else { return };
+        for (index, field) in self.capture.fields().iter().enumerate() {
+            if field.app_user {
+                self.findings.offer(index, Origin::App, Ok(id));
+            }
+        }
+    }
+
+    /// Reads the tools' cookies. Answers the value of our own.
+    fn read_cookies(&mut self, request: &Parts) -> Option<Box<str>> {
+        let settings = self.capture.settings();
+        let own = settings.campaign_cookie.as_ref().map(|cookie| cookie.cookie_name());
+        let mut kept = None;
+        cookies::each(&request.headers, |name, value| {
+            if own == Some(name) {
+                kept.get_or_insert_with(|| value.into());
+            }
+            for (index, field) in settings.fields.iter().enumerate() {
+                for (pattern, decoder) in &field.cookies {
+                    if cookies::matches(pattern, name) {
+                        self.findings.offer(index, Origin::Cookie, decoder.decode(value));
+                    }
+                }
+            }
+        });
+        kept
+    }
+
+    /// Reads a query, and notes in `seen` what the campaign cookie would keep of it.
+    fn read_query(&mut self, origin: Origin, query: Option<&str>, seen: &mut Kept) {
+        let settings = self.capture.settings();
+        let is_first = !seen.is_touch();
+        for (name, value) in pairs(query.unwrap_or_default()) {
+            for (index, field) in settings.fields.iter().enumerate() {
+                for (_, decoder) in field.query.iter().filter(|(query, _)| *query == name) {
+                    let value = decoder.decode(&value);
+                    if let (true, true, Ok(value)) = (is_first, field.is_campaign(), &value)
+                        && let Some(value) = part(value)
+                    {
+                        seen.campaign.entry(field.key.clone().into_owned()).or_insert(value);
+                    }
+                    self.findings.offer(index, origin, value);
+                }
+            }
+            if is_first
+                && seen.click_ids.len() < MAX_CLICK_IDS
+                && settings.click_ids.iter().any(|id| *id == name)
+                && let Some(id) = part(&value)
+            {
+                seen.click_ids.entry(name.into_owned()).or_insert(id);
+            }
+        }
+    }
+
+    /// Joins what was kept of earlier pages with what this request shows, and answers the
+    /// `Set-Cookie` that makes it last.
+    fn keep(
+        &mut self,
+        request: &Parts,
+        cookie: Option<&str>,
+        seen: Kept,
+        by_query: bool,
+    ) -> Option<HeaderValue> {
+        let settings = self.capture.settings();
+        let own = settings.campaign_cookie.as_ref();
+        if !self.decision.consent.allows() {
+            self.visit.take(Kept { click_ids: BTreeMap::new(), ..seen });
+            return own.filter(|_| cookie.is_some()).and_then(CampaignCookie::remove);
+        }
+        let Some(own) = own else {
+            self.visit.take(seen);
+            return None;
+        };
+        let kept = cookie.and_then(|value| own.read(value, self.at));
+        for (index, field) in settings.fields.iter().enumerate() {
+            let value = kept.as_ref().and_then(|kept| kept.campaign.get(&*field.key));
+            if let (true, Some(value)) = (field.is_campaign(), value) {
+                self.findings.offer(index, Origin::Kept, Ok(value));
+            }
+        }
+        let next = match &kept {
+            None => Some(seen),
+            Some(kept) => kept.followed_by(seen, by_query, own.is_first_touch()),
+        };
+        let is_page = super::visit::is_page(request);
+        let set_cookie = next.as_ref().filter(|_| is_page).and_then(|next| own.write(next));
+        self.visit.take(next.or(kept).unwrap_or_default());
+        set_cookie
+    }
+
+    /// Takes the tools' values out of the body of a checkout request.
+    ///
+    /// Whatever consent says they are taken out; without consent they are dropped.
+    pub fn absorb_body(&mut self, body: &mut Map<String, Value>) {
+        let fields = self.capture.fields();
+        for (index, field) in fields.iter().enumerate() {
+            for (name, decoder) in &field.body {
+                let Some(taken) = name.take(body) else { continue };
+                let value = taken.and_then(|text| decoder.decode(&text).map(|v| v.into_owned()));
+                self.findings.offer(index, Origin::Body, value);
+            }
+        }
+        for (name, _) in fields.iter().flat_map(|field| &field.body) {
+            name.clear(body);
+        }
+        self.settle();
+    }
+}
+
+impl BodyName {
+    /// Takes the value out of the body, if it is there.
+    fn take(&self, body: &mut Map<String, Value>) -> Option<Result<String, Skip>> {
+        let value = match &self.object {
+            None => body.remove(&*self.field)?,
+            Some(object) => match body.get_mut(&**object)? {
+                Value::Object(object) => object.remove(&*self.field)?,
+                Value::Null => return None,
+                _ => return Some(Err(Skip::WrongType)),
+            },
+        };
+        scalar(value)
+    }
+
+    /// Takes out what is left of a tool's own object, which Dodo Payments would not know.
+    fn clear(&self, body: &mut Map<String, Value>) {
+        let Some(object) = &self.object else { return };
+        let emptied = |v: &Value| v.as_object().is_some_and(Map::is_empty);
+        if self.whole || body.get(&**object).is_some_and(emptied) {
+            body.remove(&**object);
+        }
+    }
+}
+
+/// A JSON scalar as text; nothing for `null`.
+fn scalar(value: Value) -> Option<Result<String, Skip>> {
+    match value {
+        Value::String(text) => Some(Ok(text)),
+        Value::Number(number) => Some(Ok(number.to_string())),
+        Value::Bool(flag) => Some(Ok(flag.to_string())),
+        Value::Null => None,
+        Value::Array(_) | Value::Object(_) => Some(Err(Skip::WrongType)),
+    }
+}
