@@ -108,8 +108,9 @@ pub struct Observed {
     pub full_log: Unequal<Vec<LogEvent>>,
 }
 
-/// Headers that a server adds on its own and that no middleware has a say in.
-pub const SERVER_HEADERS: [&str; 2] = ["connection", "date"];
+/// Headers that a server adds on its own and that no middleware has a say in. The length is seen in
+/// the body; on a `HEAD`, actix-web and axum send it and hyper alone does not.
+pub const SERVER_HEADERS: [&str; 3] = ["connection", "content-length", "date"];
 
 /// Carried along, and never a difference.
 #[derive(Clone, Debug)]

@@ -1,0 +1,57 @@
+//! Serves the conformance application for black-box checks:
+//!
+//! ```text
+//! cargo run -p dodo-tests --bin conformance -- --framework axum --listen 127.0.0.1:8080
+//! ```
+//!
+//! Prints one line with the address once it listens; port 0 picks a free one.
+
+use std::{net::TcpListener, process::ExitCode};
+
+use dodo_core::BoxError;
+use dodo_tests::{
+    conformance::Conformance,
+    server::{self, Framework, Settings},
+};
+
+const USAGE: &str = "usage: conformance --framework axum|actix|tower --listen HOST:PORT";
+
+struct Arguments {
+    framework: Framework,
+    listen: String,
+}
+
+fn arguments() -> Result<Arguments, BoxError> {
+    let (mut framework, mut listen) = (None, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or(USAGE)?;
+        match name.as_str() {
+            "--framework" => framework = Some(value.parse()?),
+            "--listen" => listen = Some(value),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    Ok(Arguments { framework: framework.ok_or(USAGE)?, listen: listen.ok_or(USAGE)? })
+}
+
+async fn run() -> Result<(), BoxError> {
+    let Arguments { framework, listen } = arguments()?;
+    let application = Conformance::from_env()?;
+    let listener = TcpListener::bind(&listen)
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    println!("{framework} listens on http://{}", listener.local_addr()?);
+    server::serve(framework, listener, application, Settings::default()).await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

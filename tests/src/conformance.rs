@@ -1,0 +1,96 @@
+//! The application that black-box checks talk to: every endpoint, once with the behaviour of
+//! `@dodopayments/express` and once, under `/strict`, with the defaults.
+
+use std::sync::Arc;
+
+use dodo_core::{Checkout, Client, CustomerId, CustomerPortal, Environment, Error, RequestHead};
+use serde_json::json;
+
+use crate::{
+    record::Recorder,
+    server::{Application, Mount},
+    subject::Surroundings,
+};
+
+/// The API key of every call upstream.
+pub const API_KEY: &str = "sk_test_TOKEN";
+/// Where customers return to.
+pub const RETURN_URL: &str = "https://merchant.example/return";
+/// Names the customer of `/api/me/portal`, in place of a sign-in.
+pub const CUSTOMER_HEADER: &str = "x-test-customer";
+
+/// The application.
+#[derive(Clone, Debug)]
+pub struct Conformance {
+    client: Client,
+    recorder: Recorder,
+}
+
+impl Conformance {
+    /// Reads environment, addresses and webhook key from the environment.
+    ///
+    /// # Errors
+    /// If one of them cannot be used.
+    pub fn from_env() -> Result<Self, Error> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let mut client = Client::builder(API_KEY).return_url(RETURN_URL);
+        if let Some(environment) = variable("DODO_PAYMENTS_ENVIRONMENT") {
+            client = client.environment(environment.parse::<Environment>()?);
+        }
+        if let Some(url) = variable("DODO_PAYMENTS_BASE_URL") {
+            client = client.base_url(url);
+        }
+        if let Some(url) = variable("DODO_PAYMENTS_CHECKOUT_URL") {
+            client = client.checkout_url(url);
+        }
+        Ok(Self { client: client.build()?, recorder: Recorder::default() })
+    }
+
+    /// For tests: calls the stub, remembers no product and does not wait to try again.
+    ///
+    /// # Panics
+    /// If the surroundings cannot be used.
+    #[must_use]
+    pub fn surrounded(surroundings: Surroundings) -> Self {
+        let client = Client::builder(API_KEY)
+            .return_url(RETURN_URL)
+            .base_url(surroundings.upstream)
+            .product_cache(std::time::Duration::ZERO)
+            .retries(0)
+            .build()
+            .expect("a client for the stub");
+        Self { client, recorder: surroundings.recorder }
+    }
+}
+
+impl Application for Conformance {
+    fn mount(&self, mount: &mut impl Mount) {
+        let client = || self.client.clone();
+        mount.checkout(
+            "/api/checkout/static",
+            Checkout::static_link(client()).express_compatible().allow_any_return_origin(),
+        );
+        mount.checkout(
+            "/api/checkout/dynamic",
+            Checkout::dynamic(client()).express_compatible().allow_any_return_origin(),
+        );
+        mount.checkout(
+            "/api/checkout/session",
+            Checkout::session(client()).express_compatible().allow_any_return_origin(),
+        );
+        mount.checkout("/strict/api/checkout/static", Checkout::static_link(client()));
+        mount.checkout("/strict/api/checkout/dynamic", Checkout::dynamic(client()));
+        mount.checkout("/strict/api/checkout/session", Checkout::session(client()));
+
+        let by_query = CustomerPortal::for_query_parameter_unprotected(client());
+        mount.portal("/api/customer-portal", by_query);
+        mount.portal("/api/me/portal", CustomerPortal::for_customer(client(), customer_of_header));
+
+        let recorder = self.recorder.clone();
+        mount.control("/__callbacks", Arc::new(move || json!(recorder.take())));
+    }
+}
+
+async fn customer_of_header(head: RequestHead) -> Result<Option<CustomerId>, Error> {
+    head.header(CUSTOMER_HEADER).map(CustomerId::new).transpose()
+}
