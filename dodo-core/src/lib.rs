@@ -1,19 +1,24 @@
 //! Payments middleware for [Dodo Payments](https://dodopayments.com), without a web framework.
 
+pub mod attribution;
 mod campaign;
 mod capture;
 mod checkout;
 mod client;
 mod consent;
+mod currency;
 mod endpoint;
 mod environment;
 mod error;
+mod event;
 mod head;
 mod id;
+mod money;
 mod panic;
 mod portal;
 mod time;
 mod web_url;
+mod webhook;
 
 pub use self::capture::{
     AllGates, AnyGate, CampaignCookie, CampaignField, Captured, CheckoutContext,
@@ -39,6 +44,23 @@ pub use self::{
     },
     portal::CustomerPortal,
 };
+
+pub use self::{
+    attribution::{
+        AttributionRecord, AttributionSink, Basis, Contact, DisputePolicy, FactOptions, Flags,
+        NonRevenueReason, RecordKind, Resolved, Step, SubscriptionTerms,
+    },
+    currency::{Currency, minor_to_major},
+    event::*,
+    money::Money,
+    webhook::{
+        Dispatcher, Envelope, Inbox, Receipt, SignedEvent, VerifyWebhook, VerifyWebhookLayer,
+        WebhookKey, Webhooks, WebhooksBuilder,
+    },
+};
+
+/// A moment in time, as events and records carry it.
+pub use jiff::Timestamp;
 
 pub(crate) type BoxFuture<T> =
     std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'static>>;

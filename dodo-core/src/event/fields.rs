@@ -1,0 +1,100 @@
+//! How single fields are read: numbers as text, `null` for lists, objects and flags.
+//!
+//! Used with `#[serde(deserialize_with)]`, so that public fields have plain types.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{Deserialize, Deserializer, de};
+
+/// An integer that may be written as `5831`, `5831.0`, `"5831"` or `"5831.00"`.
+struct Integer(i64);
+
+/// From here on a `f64` no longer tells neighbouring integers apart.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Integer;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer, or one as text")
+            }
+            fn visit_i64<E>(self, n: i64) -> Result<Integer, E> {
+                Ok(Integer(n))
+            }
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<Integer, E> {
+                i64::try_from(n)
+                    .map(Integer)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(n), &self))
+            }
+            fn visit_f64<E: de::Error>(self, n: f64) -> Result<Integer, E> {
+                if n.fract() == 0.0 && n.abs() <= EXACT {
+                    #[expect(clippy::cast_possible_truncation, reason = "an integer below 2^53")]
+                    return Ok(Integer(n as i64));
+                }
+                Err(E::invalid_value(de::Unexpected::Float(n), &self))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Integer, E> {
+                let digits = text.trim();
+                let digits = match digits.split_once('.') {
+                    Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
+                    _ => digits,
+                };
+                digits
+                    .parse()
+                    .map(Integer)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// An integer that has to be there.
+pub(super) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Integer::deserialize(deserializer).map(|n| n.0)
+}
+
+/// An integer, absent or `null`.
+pub(super) fn optional_integer<'de, D>(deserializer: D) -> Result<Option<i64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(Option::<Integer>::deserialize(deserializer)?.map(|n| n.0))
+}
+
+/// `null` is the default: `false`, an empty map, an object without values.
+pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A list. `null` is empty, and `null` elements are skipped.
+pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Visitor<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+            Ok(Vec::new())
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(element) = elements.next_element::<Option<T>>()? {
+                list.extend(element);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_any(Visitor(PhantomData))
+}

@@ -1,0 +1,102 @@
+//! Reads JSON into a strict type, and mends what does not fit instead of refusing it.
+//!
+//! The types are plain derives and cost what plain derives cost. Only when one of them refuses the
+//! text is the text read again with the place of the fault, the faulty field taken out, and so on
+//! until it fits or a field that cannot be missed is the one at fault.
+
+mod cut;
+
+use std::fmt::Write;
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use super::date;
+use crate::{Error, ErrorKind};
+
+/// A field that could not be read and is therefore absent, or a date that keeps its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Warning {
+    /// Where in the body: a JSON Pointer (RFC 6901) such as `/data/customer/email`.
+    pub pointer: String,
+    /// What is wrong, for people. May quote the value: not for logs.
+    pub problem: String,
+}
+
+/// What was read, and what had to be left out.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Read<T> {
+    pub(crate) value: T,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// More faults than this in one payload are no payload.
+const MOST_FAULTS: usize = 64;
+
+/// Reads `json` as `T`, leaving out the optional fields that do not fit. `base` is the pointer of
+/// `json` itself.
+///
+/// # Errors
+/// [`Unreadable`](ErrorKind::Unreadable), with the pointer, when a required field is missing or does
+/// not fit.
+#[inline]
+pub(crate) fn read<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
+    match serde_json::from_str(json) {
+        Ok(value) => Ok(Read { value, warnings: Vec::new() }),
+        Err(_) => mend(json, base),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
+    let mut text = json.to_owned();
+    let mut warnings: Vec<Warning> = Vec::new();
+    for _ in 0..MOST_FAULTS {
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let fault = match serde_path_to_error::deserialize(&mut json) {
+            Ok(value) => return Ok(Read { value, warnings }),
+            Err(fault) => fault,
+        };
+        let path: Vec<Segment> = fault.path().iter().cloned().collect();
+        let pointer = pointer(base, &path);
+        let problem = fault.into_inner();
+        let unreadable = |problem| {
+            Error::new(ErrorKind::Unreadable, "the payload cannot be read")
+                .with_pointer(&pointer)
+                .with_source(problem)
+        };
+        if !problem.is_data() {
+            return Err(unreadable(problem));
+        }
+        let seen = warnings.last().is_some_and(|last| last.pointer == pointer);
+        let message = problem.to_string();
+        let is_date = !seen && message.contains(date::EXPECTED);
+        let mended = if is_date { cut::mark(&text, &path) } else { cut::remove(&text, &path) };
+        text = match mended {
+            Some(text) => text,
+            None => return Err(unreadable(problem)),
+        };
+        if !seen {
+            warnings.push(Warning { pointer, problem: message });
+        }
+    }
+    Err(Error::new(ErrorKind::Unreadable, "the payload has too many faults"))
+}
+
+fn pointer(base: &str, path: &[Segment]) -> String {
+    let mut pointer = base.to_owned();
+    for segment in path {
+        match segment {
+            Segment::Map { key } => {
+                let _ = write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Seq { index } => {
+                let _ = write!(pointer, "/{index}");
+            }
+            Segment::Enum { .. } | Segment::Unknown => pointer.push_str("/?"),
+        }
+    }
+    pointer
+}

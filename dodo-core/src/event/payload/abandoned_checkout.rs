@@ -1,0 +1,28 @@
+use serde::{Deserialize, Serialize};
+
+use super::values::{AbandonmentReason, RecoveryStatus};
+use crate::event::Date;
+
+/// A checkout that was left, as `abandoned_checkout.*` events carry it.
+///
+/// Required is `payment_id`. There is no amount and no metadata: they are on the payment.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AbandonedCheckout {
+    /// The payment that was left.
+    pub payment_id: String,
+    /// The payment that succeeded later.
+    pub recovered_payment_id: Option<String>,
+    /// State of the recovery.
+    pub status: Option<RecoveryStatus>,
+    /// Why.
+    pub abandonment_reason: Option<AbandonmentReason>,
+    /// When it was noticed.
+    pub abandoned_at: Option<Date>,
+    /// The customer.
+    pub customer_id: Option<String>,
+    /// The brand.
+    pub brand_id: Option<String>,
+    /// `AbandonedCheckout`.
+    pub payload_type: Option<String>,
+}

@@ -1,0 +1,86 @@
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Customer,
+    values::{DisputeStage, DisputeStatus, PaymentProvider},
+};
+use crate::{
+    Currency,
+    event::{Date, Decimal, fields},
+};
+
+/// A dispute, as `dispute.*` events carry it.
+///
+/// Required is `dispute_id`.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Dispute {
+    /// `dp_...`.
+    pub dispute_id: String,
+    /// The disputed payment.
+    pub payment_id: Option<String>,
+    /// What is disputed. See [`amount_minor`](Self::amount_minor).
+    pub amount: Option<Decimal>,
+    /// The currency of `amount`.
+    pub currency: Option<Currency>,
+    /// State at the time of delivery.
+    pub dispute_status: Option<DisputeStatus>,
+    /// How far it went.
+    pub dispute_stage: Option<DisputeStage>,
+    /// Whether Visa's Rapid Dispute Resolution refunded it by itself.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub is_resolved_by_rdr: bool,
+    /// The network's reason.
+    pub reason: Option<String>,
+    /// Notes.
+    pub remarks: Option<String>,
+    /// The cardholder.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub customer: Customer,
+    /// Who processed the payment.
+    pub payment_provider: Option<PaymentProvider>,
+    /// The merchant.
+    pub business_id: Option<String>,
+    /// The brand.
+    pub brand_id: Option<String>,
+    /// When it was opened.
+    pub created_at: Option<Date>,
+    /// `Dispute`.
+    pub payload_type: Option<String>,
+}
+
+impl Dispute {
+    /// `amount` in minor units of `currency`. `None` when either is missing or the amount does not
+    /// fit the currency's decimals.
+    #[must_use]
+    pub fn amount_minor(&self) -> Option<i64> {
+        self.amount.as_ref()?.to_minor(self.currency?.exponent())
+    }
+}
+
+/// A dispute in the list of a payment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DisputeItem {
+    /// `dp_...`.
+    pub dispute_id: String,
+    /// The disputed payment.
+    pub payment_id: Option<String>,
+    /// What is disputed.
+    pub amount: Option<Decimal>,
+    /// The currency of `amount`.
+    pub currency: Option<Currency>,
+    /// Its state.
+    pub dispute_status: Option<DisputeStatus>,
+    /// How far it went.
+    pub dispute_stage: Option<DisputeStage>,
+    /// Whether Visa's Rapid Dispute Resolution refunded it by itself.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub is_resolved_by_rdr: bool,
+    /// Notes.
+    pub remarks: Option<String>,
+    /// The merchant.
+    pub business_id: Option<String>,
+    /// When it was opened.
+    pub created_at: Option<Date>,
+}

@@ -1,0 +1,28 @@
+use serde::{Deserialize, Serialize};
+
+use super::values::{DunningTrigger, RecoveryStatus};
+use crate::event::Date;
+
+/// An attempt to win back a failed renewal, as `dunning.*` events carry it.
+///
+/// Required is `subscription_id`.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DunningAttempt {
+    /// The subscription.
+    pub subscription_id: String,
+    /// The payment that recovered it.
+    pub payment_id: Option<String>,
+    /// State of the recovery.
+    pub status: Option<RecoveryStatus>,
+    /// What started it.
+    pub trigger_state: Option<DunningTrigger>,
+    /// The customer.
+    pub customer_id: Option<String>,
+    /// When it began.
+    pub created_at: Option<Date>,
+    /// The brand.
+    pub brand_id: Option<String>,
+    /// `DunningAttempt`.
+    pub payload_type: Option<String>,
+}

@@ -1,0 +1,142 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{GrantStatus, Integration, LicenseKeyStatus, RevocationReason};
+use crate::event::{Date, Metadata, fields, scalar};
+
+/// Something a customer may use, as `entitlement_grant.*` events carry it.
+///
+/// Required is `id`.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EntitlementGrant {
+    /// `entg_...`.
+    pub id: String,
+    /// The entitlement.
+    pub entitlement_id: Option<String>,
+    /// State at the time of delivery.
+    pub status: Option<GrantStatus>,
+    /// What is granted.
+    pub integration_type: Option<Integration>,
+    /// The owner.
+    pub customer_id: Option<String>,
+    /// The payment that bought it.
+    pub payment_id: Option<String>,
+    /// The subscription that holds it.
+    pub subscription_id: Option<String>,
+    /// The key, for licence keys.
+    pub license_key: Option<GrantedLicenseKey>,
+    /// The files, for downloads.
+    pub digital_product_delivery: Option<DigitalDelivery>,
+    /// The feature, for feature flags.
+    pub feature: Option<GrantedFeature>,
+    /// Where the customer agrees: a secret.
+    pub oauth_url: Option<String>,
+    /// Until when.
+    pub oauth_expires_at: Option<Date>,
+    /// Why it failed.
+    pub error_code: Option<String>,
+    /// The same for people.
+    pub error_message: Option<String>,
+    /// Why it was taken back.
+    pub revocation_reason: Option<RevocationReason>,
+    /// When it was taken back.
+    pub revoked_at: Option<Date>,
+    /// When it was delivered.
+    pub delivered_at: Option<Date>,
+    /// The grant's metadata.
+    #[serde(default, deserialize_with = "scalar::metadata")]
+    pub metadata: Metadata,
+    /// The merchant.
+    pub business_id: Option<String>,
+    /// The brand.
+    pub brand_id: Option<String>,
+    /// When it was made.
+    pub created_at: Option<Date>,
+    /// When it last changed.
+    pub updated_at: Option<Date>,
+    /// `EntitlementGrant`.
+    pub payload_type: Option<String>,
+}
+
+/// A licence key in a grant. `Debug` does not show the key.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GrantedLicenseKey {
+    /// `lic_...`.
+    pub id: Option<String>,
+    /// The key itself: a secret.
+    pub key: Option<String>,
+    /// Its state.
+    pub status: Option<LicenseKeyStatus>,
+    /// Absent: unlimited.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub activations_limit: Option<i64>,
+    /// Active instances.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub activations_used: Option<i64>,
+    /// Absent: never.
+    pub expires_at: Option<Date>,
+}
+
+impl fmt::Debug for GrantedLicenseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrantedLicenseKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A feature in a grant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GrantedFeature {
+    /// The feature.
+    pub feature_id: Option<String>,
+    /// Its kind.
+    pub feature_type: Option<String>,
+}
+
+/// Files in a grant. `Debug` shows how many, not the links.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DigitalDelivery {
+    /// The files.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub files: Vec<DigitalFile>,
+    /// A link instead.
+    pub external_url: Option<String>,
+    /// What to do with them.
+    pub instructions: Option<String>,
+}
+
+impl fmt::Debug for DigitalDelivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DigitalDelivery").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}
+
+/// A file to download. `Debug` does not show the link.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DigitalFile {
+    /// The file.
+    pub file_id: Option<String>,
+    /// Its name.
+    pub filename: Option<String>,
+    /// A link that works for whoever has it.
+    pub download_url: Option<String>,
+    /// For how many seconds.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub expires_in: Option<i64>,
+    /// Its media type.
+    pub content_type: Option<String>,
+    /// Bytes.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub file_size: Option<i64>,
+}
+
+impl fmt::Debug for DigitalFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DigitalFile").field("file_id", &self.file_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! The payloads: what stands in an event's `data`.
+//!
+//! Required is the object's own id, and for a payment its amount and currency. Everything else may be
+//! absent, `null`, or new.
+
+mod abandoned_checkout;
+mod common;
+mod credit;
+mod dispute;
+mod dunning;
+mod entitlement_grant;
+mod license_key;
+mod payment;
+mod payout;
+mod refund;
+mod subscription;
+mod values;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::{
+    abandoned_checkout::AbandonedCheckout,
+    common::{BillingAddress, CartItem, CustomFieldResponse, Customer, Discount, RefundItem},
+    credit::{
+        CreditBalanceLow, CreditEntitlementItem, CreditLedgerEntry, MeterCreditItem, MeterItem,
+    },
+    dispute::{Dispute, DisputeItem},
+    dunning::DunningAttempt,
+    entitlement_grant::{
+        DigitalDelivery, DigitalFile, EntitlementGrant, GrantedFeature, GrantedLicenseKey,
+    },
+    license_key::LicenseKey,
+    payment::{Payment, ServicePeriod},
+    payout::Payout,
+    refund::Refund,
+    subscription::{AddonItem, CancelledBy, ScheduledPlanChange, Subscription},
+    values::*,
+};
+use super::{Warning, lenient};
+use crate::Error;
+
+/// A payload of this crate.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a payload of dodo-core",
+    note = "payloads are `Payment`, `Subscription`, `Refund` and the others in `PayloadType`; for a type of your own use `WebhooksBuilder::on` or `RawData::parse`"
+)]
+pub trait Payload:
+    DeserializeOwned + Serialize + Clone + std::fmt::Debug + Default + PartialEq + Send + Sync + 'static
+{
+    /// Which payload this is.
+    const TYPE: PayloadType;
+
+    /// Reads `data` of an event, with what could not be read and is left out.
+    ///
+    /// `Deserialize` is strict about values that are there; this is not.
+    ///
+    /// # Errors
+    /// [`Unreadable`](crate::ErrorKind::Unreadable) when it is no JSON or a required field is missing.
+    fn read(json: &str) -> Result<(Self, Vec<Warning>), Error> {
+        lenient::read(json, "").map(|read| (read.value, read.warnings))
+    }
+
+    /// The id of the object.
+    fn id(&self) -> &str;
+
+    #[doc(hidden)]
+    fn set_id(&mut self, id: String);
+}
+
+macro_rules! payloads {
+    ($( $payload:ident { $id:ident } )*) => {
+        /// The shape of an event's `data`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum PayloadType {
+            $( #[doc = concat!("[`", stringify!($payload), "`](crate::", stringify!($payload), ")")] $payload, )*
+        }
+
+        impl PayloadType {
+            /// The text in `data.payload_type`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$payload => stringify!($payload), )*
+                }
+            }
+        }
+
+        $( impl Payload for $payload {
+            const TYPE: PayloadType = PayloadType::$payload;
+            fn id(&self) -> &str {
+                &self.$id
+            }
+            fn set_id(&mut self, id: String) {
+                self.$id = id;
+            }
+        }
+
+        /// Shows the id only: payloads hold personal data and secrets.
+        impl std::fmt::Debug for $payload {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($payload)).field(stringify!($id), &self.$id).finish_non_exhaustive()
+            }
+        } )*
+    };
+}
+
+payloads! {
+    AbandonedCheckout { payment_id }
+    CreditBalanceLow { customer_id }
+    CreditLedgerEntry { id }
+    Dispute { dispute_id }
+    DunningAttempt { subscription_id }
+    EntitlementGrant { id }
+    LicenseKey { id }
+    Payment { payment_id }
+    Payout { payout_id }
+    Refund { refund_id }
+    Subscription { subscription_id }
+}

@@ -1,0 +1,159 @@
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BillingAddress, CartItem, Customer, CustomFieldResponse, Discount, DisputeItem, RefundItem,
+    values::{
+        ChargeType, PaymentProvider, PaymentStatus, RefundedPart, ThreeDsFlow, ThreeDsStatus,
+    },
+};
+use crate::{
+    Currency,
+    event::{Date, Metadata, fields, scalar},
+};
+
+/// A payment, as `payment.*` events carry it.
+///
+/// Required are `payment_id`, `total_amount` and `currency`. The event's kind says what happened;
+/// `status` is the state at the time of delivery.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Payment {
+    /// `pay_...`.
+    pub payment_id: String,
+    /// What the customer was charged, with tax, in minor units of `currency`. Zero for trials, full
+    /// discounts and card updates.
+    #[serde(deserialize_with = "fields::integer")]
+    pub total_amount: i64,
+    /// What the customer paid in.
+    pub currency: Currency,
+    /// The tax in `total_amount`, in minor units.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub tax: Option<i64>,
+    /// State at the time of delivery.
+    pub status: Option<PaymentStatus>,
+    /// The buyer.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub customer: Customer,
+    /// Where the customer is billed.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub billing: BillingAddress,
+    /// What the merchant put on the checkout: visitor and campaign among it.
+    #[serde(default, deserialize_with = "scalar::metadata")]
+    pub metadata: Metadata,
+    /// The merchant.
+    pub business_id: Option<String>,
+    /// The brand.
+    pub brand_id: Option<String>,
+    /// When it was made.
+    pub created_at: Option<Date>,
+    /// When it last changed.
+    pub updated_at: Option<Date>,
+    /// Whether this is a first or a later charge of a subscription. Since October 2026.
+    pub charge_type: Option<ChargeType>,
+    /// The subscription; absent for one-time payments and for several subscriptions.
+    pub subscription_id: Option<String>,
+    /// All subscriptions that this payment starts or pays.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub subscription_ids: Vec<String>,
+    /// Whether it starts several subscriptions.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub is_multi_subscription: bool,
+    /// Whether it only checks a new card.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub is_update_payment_method: bool,
+    /// 0 for the original charge, from 1 for retries of a renewal.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub retry_attempt: Option<i64>,
+    /// What time is paid for. Since October 2026.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub service_periods: Vec<ServicePeriod>,
+    /// Whether usage is charged too. Since October 2026.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub includes_usage: bool,
+    /// One-time products; empty for subscriptions.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub product_cart: Vec<CartItem>,
+    /// `cks_...`, if there was a session.
+    pub checkout_session_id: Option<String>,
+    /// Where the customer paid.
+    pub payment_link: Option<String>,
+    /// `card`, `bank_transfer`, `paypal`, ...
+    pub payment_method: Option<String>,
+    /// The saved method that was used.
+    pub payment_method_id: Option<String>,
+    /// `credit`, `visa`, `apple_pay`, ...
+    pub payment_method_type: Option<String>,
+    /// Who processed it; not `dodo` where the merchant brings a provider.
+    pub payment_provider: Option<PaymentProvider>,
+    /// What is credited to the Dodo balance, in minor units of `settlement_currency`.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub settlement_amount: Option<i64>,
+    /// The currency of the settlement.
+    pub settlement_currency: Option<Currency>,
+    /// The tax in `settlement_amount`.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub settlement_tax: Option<i64>,
+    /// How much was refunded by the time of delivery.
+    pub refund_status: Option<RefundedPart>,
+    /// Refunds by the time of delivery. Book refunds from their own events.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub refunds: Vec<RefundItem>,
+    /// Disputes by the time of delivery.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub disputes: Vec<DisputeItem>,
+    /// Discounts that were applied.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub discounts: Vec<Discount>,
+    /// Deprecated: the only discount.
+    pub discount_id: Option<String>,
+    /// The invoice.
+    pub invoice_id: Option<String>,
+    /// The invoice as a PDF.
+    pub invoice_url: Option<String>,
+    /// Answers of the customer.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub custom_field_responses: Vec<CustomFieldResponse>,
+    /// Whether digital goods went out.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub digital_products_delivered: bool,
+    /// Why it was declined, such as `INSUFFICIENT_FUNDS`.
+    pub error_code: Option<String>,
+    /// The same for people.
+    pub error_message: Option<String>,
+    /// Personal data.
+    pub card_holder_name: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub card_issuing_country: Option<String>,
+    /// Text: leading zeros count.
+    pub card_last_four: Option<String>,
+    /// `VISA`, `MASTERCARD`, ...
+    pub card_network: Option<String>,
+    /// `DEBIT` or `CREDIT`.
+    pub card_type: Option<String>,
+    /// Month of expiry.
+    pub card_exp_month: Option<String>,
+    /// Year of expiry.
+    pub card_exp_year: Option<String>,
+    /// How 3-D Secure went.
+    pub three_ds_flow: Option<ThreeDsFlow>,
+    /// What it decided.
+    pub three_ds_status: Option<ThreeDsStatus>,
+    /// Its version.
+    pub three_ds_version: Option<String>,
+    /// `Payment`.
+    pub payload_type: Option<String>,
+}
+
+/// The time that one charge pays for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServicePeriod {
+    /// The subscription.
+    pub subscription_id: String,
+    /// From.
+    pub starts_at: Option<Date>,
+    /// Until.
+    pub ends_at: Option<Date>,
+    /// The part of a full period, as decimal text.
+    pub proration_factor: Option<String>,
+}

@@ -1,0 +1,52 @@
+use serde::{Deserialize, Serialize};
+
+use super::values::PayoutStatus;
+use crate::{
+    Currency,
+    event::{Date, fields},
+};
+
+/// Money on its way to the merchant, as `payout.*` events carry it.
+///
+/// Required is `payout_id`.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Payout {
+    /// `pyt_...`.
+    pub payout_id: String,
+    /// Total, in minor units of `currency`.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub amount: Option<i64>,
+    /// The currency.
+    pub currency: Option<Currency>,
+    /// State at the time of delivery. `failed` can follow `success`, and the other way.
+    pub status: Option<PayoutStatus>,
+    /// Fee, in minor units.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub fee: Option<i64>,
+    /// Deprecated.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub tax: Option<i64>,
+    /// Deprecated.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub refunds: Option<i64>,
+    /// Deprecated.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub chargebacks: Option<i64>,
+    /// How it is paid out.
+    pub payment_method: Option<String>,
+    /// The recipient.
+    pub name: Option<String>,
+    /// The document.
+    pub payout_document_url: Option<String>,
+    /// Notes.
+    pub remarks: Option<String>,
+    /// The merchant.
+    pub business_id: Option<String>,
+    /// When it was made.
+    pub created_at: Option<Date>,
+    /// When it last changed.
+    pub updated_at: Option<Date>,
+    /// `Payout`.
+    pub payload_type: Option<String>,
+}

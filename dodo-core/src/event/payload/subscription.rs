@@ -1,0 +1,187 @@
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BillingAddress, CreditEntitlementItem, Customer, CustomFieldResponse, Discount,
+    MeterCreditItem, MeterItem,
+    values::{CancellationFeedback, Interval, SubscriptionStatus},
+};
+use crate::{
+    Currency,
+    event::{Date, Metadata, fields, scalar},
+};
+
+/// A subscription, as `subscription.*` events carry it.
+///
+/// Required is `subscription_id`. It says nothing about money that moved: a charge is a payment, with
+/// an event of its own.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Subscription {
+    /// `sub_...`.
+    pub subscription_id: String,
+    /// State at the time of delivery.
+    pub status: Option<SubscriptionStatus>,
+    /// The plan.
+    pub product_id: Option<String>,
+    /// Units of the plan.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub quantity: Option<i64>,
+    /// One renewal before tax, in minor units of `currency`.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub recurring_pre_tax_amount: Option<i64>,
+    /// The currency.
+    pub currency: Option<Currency>,
+    /// Whether the amount includes tax.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub tax_inclusive: bool,
+    /// The buyer.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub customer: Customer,
+    /// Where the customer is billed.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub billing: BillingAddress,
+    /// What the merchant put on the checkout or on the subscription.
+    #[serde(default, deserialize_with = "scalar::metadata")]
+    pub metadata: Metadata,
+    /// The brand.
+    pub brand_id: Option<String>,
+    /// The merchant.
+    pub business_id: Option<String>,
+    /// The payment of a renewal. Since October 2026.
+    pub payment_id: Option<String>,
+    /// When it was made.
+    pub created_at: Option<Date>,
+    /// When the current period began.
+    pub previous_billing_date: Option<Date>,
+    /// When the current period ends.
+    pub next_billing_date: Option<Date>,
+    /// When the term ends.
+    pub expires_at: Option<Date>,
+    /// 0: no trial.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub trial_period_days: Option<i64>,
+    /// A paid trial, per unit, in minor units.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub trial_amount: Option<i64>,
+    /// Charged every so many intervals.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub payment_frequency_count: Option<i64>,
+    /// The interval.
+    pub payment_frequency_interval: Option<Interval>,
+    /// The term, in intervals.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub subscription_period_count: Option<i64>,
+    /// The interval of the term.
+    pub subscription_period_interval: Option<Interval>,
+    /// Charged through the API only.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub on_demand: bool,
+    /// Whether a method is on file.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub has_payment_method: bool,
+    /// The method of renewals.
+    pub payment_method_id: Option<String>,
+    /// Whether it ends with this period.
+    #[serde(default, deserialize_with = "fields::or_default")]
+    pub cancel_at_next_billing_date: bool,
+    /// When it was cancelled.
+    pub cancelled_at: Option<Date>,
+    /// Who cancelled. Since October 2026.
+    pub cancelled_by: Option<CancelledBy>,
+    /// Why, by choice.
+    pub cancellation_feedback: Option<CancellationFeedback>,
+    /// Why, in words.
+    pub cancellation_comment: Option<String>,
+    /// Since when it is paused.
+    pub paused_at: Option<Date>,
+    /// When the grace period of a failed charge ends.
+    pub past_due_ends_at: Option<Date>,
+    /// A plan change to come.
+    pub scheduled_change: Option<ScheduledPlanChange>,
+    /// Add-ons.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub addons: Vec<AddonItem>,
+    /// Usage meters.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub meters: Vec<MeterItem>,
+    /// Credits that come with it.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub credit_entitlement_cart: Vec<CreditEntitlementItem>,
+    /// Meters that use credits.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub meter_credit_entitlement_cart: Vec<MeterCreditItem>,
+    /// Discounts that were applied.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub discounts: Vec<Discount>,
+    /// Deprecated: the only discount.
+    pub discount_id: Option<String>,
+    /// Deprecated.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub discount_cycles_remaining: Option<i64>,
+    /// Answers of the customer.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub custom_field_responses: Vec<CustomFieldResponse>,
+    /// Legal name of a business customer.
+    pub customer_business_name: Option<String>,
+    /// Tax id of a business customer.
+    pub tax_id: Option<String>,
+    /// `Subscription`.
+    pub payload_type: Option<String>,
+}
+
+/// An add-on of a subscription.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AddonItem {
+    /// `adn_...`.
+    pub addon_id: String,
+    /// Its name, in a scheduled change.
+    pub name: Option<String>,
+    /// How many.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub quantity: Option<i64>,
+}
+
+/// A plan change to come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ScheduledPlanChange {
+    /// The change.
+    pub id: Option<String>,
+    /// The new plan.
+    pub product_id: Option<String>,
+    /// Its name.
+    pub product_name: Option<String>,
+    /// Its description.
+    pub product_description: Option<String>,
+    /// Units of the new plan.
+    #[serde(default, deserialize_with = "fields::optional_integer")]
+    pub quantity: Option<i64>,
+    /// Its add-ons.
+    #[serde(default, deserialize_with = "fields::list")]
+    pub addons: Vec<AddonItem>,
+    /// When it was ordered.
+    pub created_at: Option<Date>,
+    /// When it happens.
+    pub effective_at: Option<Date>,
+}
+
+/// Who cancelled a subscription.
+///
+/// `Debug` shows the kind of actor only.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CancelledBy {
+    /// Customer, merchant, ...
+    pub actor_type: Option<String>,
+    /// Personal data.
+    pub email: Option<String>,
+    /// Personal data.
+    pub name: Option<String>,
+}
+
+impl std::fmt::Debug for CancelledBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CancelledBy").field("actor_type", &self.actor_type).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! The values of fields that are enums at Dodo Payments.
+
+use crate::event::open_enum::open_enums;
+
+open_enums! {
+    /// Where a payment stands.
+    PaymentStatus {
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Cancelled = "cancelled",
+        Processing = "processing",
+        RequiresCustomerAction = "requires_customer_action",
+        RequiresMerchantAction = "requires_merchant_action",
+        RequiresPaymentMethod = "requires_payment_method",
+        RequiresConfirmation = "requires_confirmation",
+        RequiresCapture = "requires_capture",
+        PartiallyCaptured = "partially_captured",
+        PartiallyCapturedAndCapturable = "partially_captured_and_capturable",
+    }
+    /// Who processed a payment.
+    PaymentProvider { Stripe = "stripe", Adyen = "adyen", Dodo = "dodo", }
+    /// What a charge of a subscription is for.
+    ChargeType {
+        New = "new",
+        Renewal = "renewal",
+        PlanChange = "plan_change",
+        OnDemand = "on_demand",
+    }
+    /// How much of a payment was refunded.
+    RefundedPart { Partial = "partial", Full = "full", }
+    /// How 3-D Secure went.
+    ThreeDsFlow { Challenge = "challenge", Frictionless = "frictionless", }
+    /// What 3-D Secure decided.
+    ThreeDsStatus {
+        Authenticated = "authenticated",
+        AttemptAcknowledged = "attempt_acknowledged",
+        Exempted = "exempted",
+        Failed = "failed",
+        NotSupported = "not_supported",
+        ProcessingError = "processing_error",
+    }
+    /// How a discount is meant.
+    DiscountKind { Percentage = "percentage", Flat = "flat", }
+    /// Where a refund stands.
+    RefundStatus {
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Pending = "pending",
+        Review = "review",
+    }
+    /// Where a subscription stands.
+    SubscriptionStatus {
+        Pending = "pending",
+        Active = "active",
+        OnHold = "on_hold",
+        Paused = "paused",
+        Cancelled = "cancelled",
+        Failed = "failed",
+        Expired = "expired",
+        PastDue = "past_due",
+    }
+    /// Why a customer cancelled.
+    CancellationFeedback {
+        TooExpensive = "too_expensive",
+        MissingFeatures = "missing_features",
+        SwitchedService = "switched_service",
+        Unused = "unused",
+        CustomerService = "customer_service",
+        LowQuality = "low_quality",
+        TooComplex = "too_complex",
+        OtherReason = "other",
+    }
+    /// How far a dispute went.
+    DisputeStage {
+        PreDispute = "pre_dispute",
+        Dispute = "dispute",
+        PreArbitration = "pre_arbitration",
+    }
+    /// Where a dispute stands.
+    DisputeStatus {
+        Opened = "dispute_opened",
+        Expired = "dispute_expired",
+        Accepted = "dispute_accepted",
+        Cancelled = "dispute_cancelled",
+        Challenged = "dispute_challenged",
+        Won = "dispute_won",
+        Lost = "dispute_lost",
+    }
+    /// Where a licence key stands.
+    LicenseKeyStatus { Active = "active", Expired = "expired", Disabled = "disabled", }
+    /// Where a licence key comes from.
+    LicenseKeySource { Auto = "auto", Import = "import", Manual = "manual", }
+    /// Where a payout stands.
+    PayoutStatus {
+        NotInitiated = "not_initiated",
+        InProgress = "in_progress",
+        OnHold = "on_hold",
+        Failed = "failed",
+        Success = "success",
+    }
+    /// What moved credits.
+    CreditTransaction {
+        Added = "credit_added",
+        Deducted = "credit_deducted",
+        Expired = "credit_expired",
+        RolledOver = "credit_rolled_over",
+        RolloverForfeited = "rollover_forfeited",
+        OverageCharged = "overage_charged",
+        OverageReset = "overage_reset",
+        AutoTopUp = "auto_top_up",
+        ManualAdjustment = "manual_adjustment",
+        Refund = "refund",
+    }
+    /// Why a checkout was left.
+    AbandonmentReason {
+        PaymentFailed = "payment_failed",
+        CheckoutIncomplete = "checkout_incomplete",
+    }
+    /// Where winning back a payment stands.
+    RecoveryStatus {
+        Abandoned = "abandoned",
+        Recovering = "recovering",
+        Recovered = "recovered",
+        Exhausted = "exhausted",
+        OptedOut = "opted_out",
+    }
+    /// What started dunning.
+    DunningTrigger { OnHold = "on_hold", Cancelled = "cancelled", PastDue = "past_due", }
+    /// Where a grant stands.
+    GrantStatus {
+        Pending = "Pending",
+        Delivered = "Delivered",
+        Failed = "Failed",
+        Revoked = "Revoked",
+    }
+    /// What is granted.
+    Integration {
+        Discord = "discord",
+        Telegram = "telegram",
+        Github = "github",
+        Figma = "figma",
+        Framer = "framer",
+        Notion = "notion",
+        DigitalFiles = "digital_files",
+        LicenseKey = "license_key",
+        FeatureFlag = "feature_flag",
+    }
+    /// Why a grant was taken back.
+    RevocationReason {
+        SubscriptionCancelled = "subscription_cancelled",
+        SubscriptionOnHold = "subscription_on_hold",
+        SubscriptionPaused = "SubscriptionPaused",
+        SubscriptionExpired = "subscription_expired",
+        PlanChanged = "plan_changed",
+        Refund = "refund",
+        Manual = "manual",
+        LicenseKeyDisabled = "license_key_disabled",
+        PlatformExternal = "platform_external",
+    }
+}
+
+/// A unit of time between charges. Read in any case: Dodo Payments writes `Month`, others `month`.
+///
+/// Unknown values are kept as `Other`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Interval {
+    /// `Day`
+    Day,
+    /// `Week`
+    Week,
+    /// `Month`
+    Month,
+    /// `Year`
+    Year,
+    /// A value this version does not know.
+    Other(Box<str>),
+}
+
+impl Interval {
+    /// The text Dodo Payments sends.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Day => "Day",
+            Self::Week => "Week",
+            Self::Month => "Month",
+            Self::Year => "Year",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<&str> for Interval {
+    fn from(text: &str) -> Self {
+        for interval in [Self::Day, Self::Week, Self::Month, Self::Year] {
+            if text.eq_ignore_ascii_case(interval.as_str()) {
+                return interval;
+            }
+        }
+        Self::Other(text.into())
+    }
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Interval {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Interval {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::event::open_enum::from_text(deserializer)
+    }
+}

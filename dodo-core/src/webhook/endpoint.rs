@@ -1,0 +1,181 @@
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Extensions, Method, Request, Response};
+
+use super::{
+    builder::WebhooksBuilder,
+    callbacks::Callbacks,
+    inbox::{Dispatcher, DynInbox, Receipt},
+    key::WebhookKey,
+    signed::SignedEvent,
+};
+use crate::{
+    Endpoint, Error, ErrorKind,
+    endpoint::{Methods, private::Sealed},
+    panic::catch,
+    time::timeout,
+};
+
+/// When to come back while the store is down.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The longest to wait for the store. Dodo Payments gives a delivery up after 15 seconds.
+const STORE_DEADLINE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) body_limit: usize,
+    pub(super) body_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { body_limit: 256 * 1024, body_deadline: Duration::from_secs(10) }
+    }
+}
+
+struct Inner {
+    key: WebhookKey,
+    callbacks: Arc<Callbacks>,
+    inbox: Option<Arc<dyn DynInbox>>,
+    settings: Settings,
+}
+
+/// The webhook endpoint: verifies over the raw bytes, then runs callbacks or commits to an inbox.
+///
+/// It answers 200 when the callbacks succeeded or the inbox has the event, also for types it does not
+/// know; 401 without a valid signature, 400 for a signed body that is no event, 500 when a callback
+/// failed and 503 when the inbox is down.
+///
+/// ```
+/// use dodo_core::{Event, Payment, WebhookKey, Webhooks};
+///
+/// async fn mark_paid(event: Event<Payment>) -> Result<(), std::io::Error> {
+///     println!("{} paid {}", event.data.payment_id, event.data.total_amount);
+///     Ok(())
+/// }
+///
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+/// let hooks = Webhooks::builder(key)
+///     .on_payment_succeeded(mark_paid)
+///     .on_subscription_cancelled(|event| async move {
+///         println!("{} is over", event.data.subscription_id);
+///         Ok::<(), std::io::Error>(())
+///     })
+///     .build();
+/// # let _ = hooks;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Webhooks(Arc<Inner>);
+
+impl Webhooks {
+    /// Starts with the key that deliveries are signed with.
+    pub fn builder(key: WebhookKey) -> WebhooksBuilder {
+        WebhooksBuilder::new(key)
+    }
+
+    pub(super) fn new(
+        key: WebhookKey,
+        callbacks: Callbacks,
+        inbox: Option<Arc<dyn DynInbox>>,
+        settings: Settings,
+    ) -> Self {
+        Self(Arc::new(Inner { key, callbacks: Arc::new(callbacks), inbox, settings }))
+    }
+
+    /// The callbacks and the sink alone, for the workers of an inbox.
+    #[must_use]
+    pub fn dispatcher(&self) -> Dispatcher {
+        Dispatcher(self.0.callbacks.clone())
+    }
+
+    /// The key that deliveries are verified with.
+    #[must_use]
+    pub fn key(&self) -> &WebhookKey {
+        &self.0.key
+    }
+
+    async fn take(&self, event: &SignedEvent) -> Result<(), Error> {
+        let Some(inbox) = &self.0.inbox else {
+            return self.0.callbacks.run(event, 1, Extensions::new()).await;
+        };
+        let down = || {
+            Error::new(ErrorKind::Store, "events cannot be taken now").with_retry_after(RETRY_AFTER)
+        };
+        match timeout(STORE_DEADLINE, catch(|| inbox.accept(event))).await {
+            Ok(Ok(Ok(Receipt::Stored | Receipt::Duplicate))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(down().with_source(error)),
+            Ok(Err(_panicked)) => Err(down().with_source("the store panicked")),
+            Err(_elapsed) => Err(down().with_source("the store did not answer in time")),
+        }
+    }
+}
+
+impl Sealed for Webhooks {}
+
+impl Endpoint for Webhooks {
+    const METHODS: Methods = Methods::POST;
+
+    fn body_limit(&self, _: &Method) -> usize {
+        self.0.settings.body_limit
+    }
+
+    fn body_deadline(&self, _: &Method) -> Duration {
+        self.0.settings.body_deadline
+    }
+
+    async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let event = match self.0.key.verify(&parts.headers, body) {
+            Ok(event) => event,
+            Err(refused) => {
+                log_refusal(&refused);
+                return refused.to_response();
+            }
+        };
+        match self.take(&event).await {
+            Ok(()) => {
+                tracing::debug!(target: "dodo::webhook", webhook_id = event.id(), "accepted");
+                Response::new(Bytes::new())
+            }
+            Err(failed) => {
+                log_failure(&event, &failed);
+                failed.to_response()
+            }
+        }
+    }
+}
+
+/// Says in the log, and only there, why a delivery was refused.
+pub(super) fn log_refusal(refused: &Error) {
+    let reason = refused.source().map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(target: "dodo::webhook", reason, "a delivery was refused: its signature is not valid");
+}
+
+fn log_failure(event: &SignedEvent, failed: &Error) {
+    let webhook_id = event.id();
+    let code = failed.code();
+    match failed.kind() {
+        // The source quotes the payload, which holds personal data.
+        ErrorKind::Unreadable => {
+            let pointer = failed.pointer().unwrap_or_default();
+            tracing::error!(target: "dodo::webhook", webhook_id, code, pointer, "a signed delivery is no event");
+        }
+        _ => {
+            let source = failed.source().map(ToString::to_string);
+            tracing::error!(target: "dodo::webhook", webhook_id, code, source, "a delivery was not handled");
+        }
+    }
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks")
+            .field("callbacks", &self.0.callbacks)
+            .field("inbox", &self.0.inbox.is_some())
+            .finish_non_exhaustive()
+    }
+}

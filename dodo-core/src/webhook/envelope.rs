@@ -1,0 +1,121 @@
+use std::{borrow::Cow, fmt};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use crate::{
+    Error, ErrorKind,
+    event::{EventKind, RawData, Warning, read_date},
+};
+
+/// What stands around an event's `data`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Envelope {
+    /// What happened.
+    pub kind: EventKind,
+    /// When it happened; when it was received, if the body does not say (with a warning).
+    pub timestamp: Timestamp,
+    /// The merchant; empty if the body does not say (with a warning).
+    pub business_id: String,
+    /// The object, unread. `null` if there is none.
+    pub data: RawData,
+    /// What could not be read.
+    pub warnings: Vec<Warning>,
+}
+
+impl Envelope {
+    /// Finds the parts of a body without reading `data`.
+    pub(super) fn read(body: &Bytes, received_at: Timestamp) -> Result<Self, Error> {
+        let text = std::str::from_utf8(body).map_err(|e| unreadable("").with_source(e))?;
+        let parts: Parts<'_> =
+            serde_json::from_str(text).map_err(|e| unreadable("").with_source(e))?;
+        let kind = parts.kind.and_then(string).ok_or_else(|| unreadable("/type"))?;
+
+        let mut warnings = Vec::new();
+        let mut warn = |pointer: &str, problem: &str| {
+            warnings.push(Warning { pointer: pointer.to_owned(), problem: problem.to_owned() });
+        };
+        let timestamp = parts.timestamp.and_then(string).and_then(|text| read_date(&text));
+        if timestamp.is_none() {
+            warn("/timestamp", "no RFC 3339 date");
+        }
+        let business_id = parts.business_id.and_then(string);
+        if business_id.is_none() {
+            warn("/business_id", "no text");
+        }
+        Ok(Self {
+            kind: EventKind::from(&*kind),
+            timestamp: timestamp.unwrap_or(received_at),
+            business_id: business_id.unwrap_or_default().into_owned(),
+            data: parts.data.map_or_else(
+                || RawData::whole(Bytes::from_static(b"null")),
+                |data| RawData::slice(body, data.get()),
+            ),
+            warnings,
+        })
+    }
+}
+
+fn unreadable(pointer: &str) -> Error {
+    let error = Error::new(ErrorKind::Unreadable, "the body is not a webhook event");
+    if pointer.is_empty() { error } else { error.with_pointer(pointer) }
+}
+
+fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str(value.get()).ok().map(|Text(text)| text)
+}
+
+/// The spans of the four keys; of two equal keys the last counts, as in JavaScript.
+#[derive(Default)]
+struct Parts<'a> {
+    kind: Option<&'a RawValue>,
+    timestamp: Option<&'a RawValue>,
+    business_id: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Key {
+    Type,
+    Timestamp,
+    BusinessId,
+    Data,
+    #[serde(other)]
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for Parts<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Parts<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut parts = Parts::default();
+                while let Some(key) = map.next_key()? {
+                    let place = match key {
+                        Key::Type => &mut parts.kind,
+                        Key::Timestamp => &mut parts.timestamp,
+                        Key::BusinessId => &mut parts.business_id,
+                        Key::Data => &mut parts.data,
+                        Key::Unknown => {
+                            map.next_value::<de::IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    *place = map.next_value()?;
+                }
+                Ok(parts)
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}

@@ -1,0 +1,99 @@
+//! The seam to a durable store. Nothing here knows a runtime or a database.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use http::Extensions;
+
+use super::{callbacks::Callbacks, signed::SignedEvent};
+use crate::{BoxError, BoxFuture, Error};
+
+/// What became of a delivery that was handed to an [`Inbox`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Receipt {
+    /// It is new, and would survive a crash.
+    Stored,
+    /// Its id is known: whatever the body says, there is nothing to do.
+    Duplicate,
+}
+
+/// Durable storage for verified deliveries. `dodo-ledger` implements it; so may you.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an inbox",
+    note = "an inbox commits a delivery before it is answered: see `dodo_ledger::Ledger`"
+)]
+pub trait Inbox: Send + Sync + 'static {
+    /// Why a delivery could not be stored.
+    type Error: Into<BoxError>;
+
+    /// Ok only when the delivery would survive a crash. The same id twice is a duplicate, whatever
+    /// the body: a retry carries the object as it is by then.
+    ///
+    /// An error is answered with 503, and Dodo Payments sends the delivery again.
+    fn accept(
+        &self,
+        event: &SignedEvent,
+    ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
+}
+
+impl<I: Inbox> Inbox for Arc<I> {
+    type Error = I::Error;
+
+    fn accept(
+        &self,
+        event: &SignedEvent,
+    ) -> impl Future<Output = Result<Receipt, I::Error>> + Send {
+        (**self).accept(event)
+    }
+}
+
+type Accepting<'a> = Pin<Box<dyn Future<Output = Result<Receipt, BoxError>> + Send + 'a>>;
+
+/// [`Inbox`] without its types.
+pub(super) trait DynInbox: Send + Sync {
+    fn accept<'a>(&'a self, event: &'a SignedEvent) -> Accepting<'a>;
+}
+
+impl<I: Inbox> DynInbox for I {
+    fn accept<'a>(&'a self, event: &'a SignedEvent) -> Accepting<'a> {
+        Box::pin(async move { Inbox::accept(self, event).await.map_err(Into::into) })
+    }
+}
+
+/// The callbacks and the sink of a [`Webhooks`](crate::Webhooks), without its inbox: what the workers
+/// of a store hold, so that store and callbacks never own each other.
+#[derive(Clone)]
+pub struct Dispatcher(pub(super) Arc<Callbacks>);
+
+impl Dispatcher {
+    /// Runs the callbacks of an event in their order, then the sink. The first error stops; a panic
+    /// and a missed deadline are errors.
+    ///
+    /// `attempt` counts from 1. `extensions` reach the callbacks as
+    /// [`Event::extensions`](crate::Event::extensions).
+    ///
+    /// Fails with [`Callback`](crate::ErrorKind::Callback) when a callback or the sink did, and with
+    /// [`Unreadable`](crate::ErrorKind::Unreadable) when the event cannot be read and no
+    /// `on_unreadable` took it: trying again will not help then.
+    pub fn dispatch(
+        &self,
+        event: SignedEvent,
+        attempt: u32,
+        extensions: Extensions,
+    ) -> BoxFuture<Result<(), Error>> {
+        let callbacks = self.0.clone();
+        Box::pin(async move { callbacks.run(&event, attempt, extensions).await })
+    }
+
+    /// Whether anything would run for an event of this kind.
+    #[must_use]
+    pub fn handles(&self, kind: &crate::EventKind) -> bool {
+        self.0.handles(kind)
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,22 @@
+//! Webhooks: verify over the raw bytes, dispatch on the type, answer so that no paid order is lost.
+
+mod builder;
+mod callbacks;
+mod endpoint;
+mod envelope;
+mod id;
+mod inbox;
+mod key;
+mod layer;
+mod signature;
+mod signed;
+
+pub use self::{
+    builder::WebhooksBuilder,
+    endpoint::Webhooks,
+    envelope::Envelope,
+    inbox::{Dispatcher, Inbox, Receipt},
+    key::WebhookKey,
+    layer::{VerifyWebhook, VerifyWebhookLayer},
+    signed::SignedEvent,
+};

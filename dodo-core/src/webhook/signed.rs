@@ -1,0 +1,148 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::Extensions;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::{envelope::Envelope, id::DeliveryId};
+use crate::{
+    Error, ErrorKind,
+    event::{Context, Event, EventKind, Payload, RawData, lenient},
+};
+
+/// A delivery whose signature was checked: only [`WebhookKey`](crate::WebhookKey) makes one, and
+/// stores take back what they were given. Cheap to clone.
+#[derive(Clone)]
+pub struct SignedEvent {
+    id: DeliveryId,
+    body: Bytes,
+    received_at: Timestamp,
+    live: bool,
+}
+
+impl SignedEvent {
+    pub(super) fn new(id: DeliveryId, body: Bytes, received_at: Timestamp, live: bool) -> Self {
+        Self { id, body, received_at, live }
+    }
+
+    /// For stores: an event that was verified before it was stored. **Nothing is checked.**
+    #[must_use]
+    pub fn assume_verified(id: &str, body: Bytes, received_at: Timestamp, live: bool) -> Self {
+        Self::new(DeliveryId::new(id), body, received_at, live)
+    }
+
+    /// The `webhook-id`: the same at every retry and replay.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// The body as it was received.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// When it was verified.
+    #[must_use]
+    pub fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
+    /// Whether real money moves: what the key was configured with.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.live
+    }
+
+    /// What stands around `data`, without reading `data`.
+    ///
+    /// # Errors
+    /// [`Unreadable`](ErrorKind::Unreadable) when the body is no JSON object or has no `type`.
+    pub fn envelope(&self) -> Result<Envelope, Error> {
+        Envelope::read(&self.body, self.received_at)
+    }
+
+    /// Reads the event with a payload of this crate.
+    ///
+    /// # Errors
+    /// [`Unreadable`](ErrorKind::Unreadable) when it cannot be read, and with the code
+    /// `unexpected_event` when it is an event of another payload or of a type this version does not
+    /// know.
+    pub fn read<T: Payload>(&self) -> Result<Event<T>, Error> {
+        let envelope = self.envelope()?;
+        if envelope.kind.payload_type() != Some(T::TYPE) {
+            return Err(Error::new(ErrorKind::Unreadable, "this is an event of another kind")
+                .with_code("unexpected_event")
+                .with_pointer("/type"));
+        }
+        self.parse_in(envelope)
+    }
+
+    /// Reads the event with a payload of your own, whatever its kind.
+    ///
+    /// # Errors
+    /// [`Unreadable`](ErrorKind::Unreadable) when it cannot be read.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<Event<T>, Error> {
+        self.parse_in(self.envelope()?)
+    }
+
+    /// The event with its data unread.
+    ///
+    /// # Errors
+    /// As [`envelope`](Self::envelope).
+    pub fn raw(&self) -> Result<Event<RawData>, Error> {
+        let envelope = self.envelope()?;
+        let data = envelope.data.clone();
+        Ok(self.event(envelope, data))
+    }
+
+    fn parse_in<T: DeserializeOwned>(&self, mut envelope: Envelope) -> Result<Event<T>, Error> {
+        let text = envelope.data.as_str().unwrap_or_default();
+        let read = lenient::read(text, "/data")?;
+        envelope.warnings.extend(read.warnings);
+        Ok(self.event(envelope, read.value))
+    }
+
+    fn event<T>(&self, envelope: Envelope, data: T) -> Event<T> {
+        let Envelope { kind, timestamp, business_id, data: raw, warnings } = envelope;
+        Event {
+            id: self.id().to_owned(),
+            kind,
+            timestamp,
+            business_id,
+            live: self.live,
+            data,
+            state: (),
+            context: Context {
+                raw,
+                warnings: warnings.into(),
+                attempt: 1,
+                extensions: Extensions::new(),
+            },
+        }
+    }
+
+    /// What stands in for the envelope of a body that has none.
+    pub(super) fn unreadable_envelope(&self) -> Envelope {
+        Envelope {
+            kind: EventKind::Other("".into()),
+            timestamp: self.received_at,
+            business_id: String::new(),
+            data: RawData::whole(self.body.clone()),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for SignedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedEvent")
+            .field("id", &self.id)
+            .field("bytes", &self.body.len())
+            .field("received_at", &self.received_at)
+            .field("live", &self.live)
+            .finish_non_exhaustive()
+    }
+}
