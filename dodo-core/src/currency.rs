@@ -58,8 +58,11 @@ impl FromStr for Currency {
             Ok(code) if code.iter().all(u8::is_ascii_alphabetic) => {
                 Ok(Self(code.map(|letter| letter.to_ascii_uppercase())))
             }
-            _ => Err(Error::new(ErrorKind::Invalid, "not a currency code: three letters, such as EUR")
-                .with_code("invalid_currency")),
+            _ => Err(Error::new(
+                ErrorKind::Invalid,
+                "not a currency code: three letters, such as EUR",
+            )
+            .with_code("invalid_currency")),
         }
     }
 }

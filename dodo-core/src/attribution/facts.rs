@@ -257,12 +257,11 @@ impl Facts<'_> {
         record.brand_id.clone_from(&dispute.brand_id);
         record.created_at = dispute.created_at.as_ref().and_then(Date::timestamp);
         if record.is_revenue() {
-            record.money = dispute.amount.as_ref().zip(dispute.currency).and_then(
-                |(amount, currency)| {
+            record.money =
+                dispute.amount.as_ref().zip(dispute.currency).and_then(|(amount, currency)| {
                     let minor = amount.to_minor(self.options.decimals(currency))?;
                     Some(self.options.money(minor, None, currency).negated())
-                },
-            );
+                });
             record.flags.amount_unknown = record.money.is_none();
             record.flags.net_is_gross = record.money.is_some();
         }
@@ -309,10 +308,11 @@ impl Facts<'_> {
         for (metadata, step, from) in sources {
             let from = || from.to_owned();
             if record.visitor.is_none() {
-                record.visitor = self
-                    .options
-                    .visitor(metadata)
-                    .map(|value| Resolved { value, step, from: from() });
+                record.visitor = self.options.visitor(metadata).map(|value| Resolved {
+                    value,
+                    step,
+                    from: from(),
+                });
             }
             if record.campaign.is_none() {
                 record.campaign =
@@ -324,8 +324,9 @@ impl Facts<'_> {
             tools.filter_map(|key| Some((key.clone(), text(metadata, key)?))).collect();
         record.user_id = text(metadata, &self.options.user_key);
         record.email_sha256 = customer.email.as_deref().and_then(email_sha256);
-        record.contact = Some(Contact { email: customer.email.clone(), name: customer.name.clone() })
-            .filter(|contact| *contact != Contact::default());
+        record.contact =
+            Some(Contact { email: customer.email.clone(), name: customer.name.clone() })
+                .filter(|contact| *contact != Contact::default());
     }
 }
 

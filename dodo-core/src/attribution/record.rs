@@ -320,7 +320,10 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "independent marks, each set by a rule of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent marks, each set by a rule of its own"
+)]
 pub struct Flags {
     /// The kind changed when an earlier charge arrived.
     pub reclassified: bool,

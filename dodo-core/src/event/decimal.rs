@@ -120,6 +120,9 @@ mod tests {
     #[test]
     fn numbers_are_taken_too() {
         let all: Vec<Decimal> = serde_json::from_str(r#"[400, "400", 4.5, -1]"#).unwrap();
-        assert_eq!(all.iter().map(Decimal::as_str).collect::<Vec<_>>(), ["400", "400", "4.5", "-1"]);
+        assert_eq!(
+            all.iter().map(Decimal::as_str).collect::<Vec<_>>(),
+            ["400", "400", "4.5", "-1"]
+        );
     }
 }

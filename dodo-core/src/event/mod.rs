@@ -16,7 +16,6 @@ use std::{fmt, sync::Arc};
 use http::Extensions;
 use jiff::Timestamp;
 
-pub(crate) use self::{date::read as read_date, table::for_each_event};
 pub use self::{
     date::Date,
     decimal::Decimal,
@@ -26,6 +25,7 @@ pub use self::{
     raw::RawData,
     scalar::{Metadata, Scalar},
 };
+pub(crate) use self::{date::read as read_date, table::for_each_event};
 
 /// A verified webhook event.
 ///

@@ -115,14 +115,13 @@ impl Callback {
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        let call: Call = Box::new(move |delivery, parsed, last| {
-            match parsed.get::<T>(delivery, last) {
+        let call: Call =
+            Box::new(move |delivery, parsed, last| match parsed.get::<T>(delivery, last) {
                 Ok(Payload { data, warnings }) => {
                     run(callback(delivery.event(data, warnings, state.clone())))
                 }
                 Err(error) => Box::pin(ready(Err(error))),
-            }
-        });
+            });
         Self { payload: TypeId::of::<T>(), last: true, call }
     }
 
@@ -286,7 +285,9 @@ impl Callbacks {
         let Some((sink, _)) = &self.sink else { return Ok(()) };
         let emitting = || async {
             sink.emit(record).await.map_err(|e| {
-                callback_failed("the attribution sink failed").with_code("sink_failed").with_source(e)
+                callback_failed("the attribution sink failed")
+                    .with_code("sink_failed")
+                    .with_source(e)
             })
         };
         self.guard(emitting).await

@@ -5,15 +5,11 @@ use std::{
 };
 
 use base64::{
-    Engine,
-    alphabet,
+    Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use bytes::Bytes;
-use hmac::{
-    Hmac, KeyInit, Mac,
-    digest::CtOutput,
-};
+use hmac::{Hmac, KeyInit, Mac, digest::CtOutput};
 use http::HeaderMap;
 use jiff::Timestamp;
 use sha2::Sha256;
@@ -234,9 +230,10 @@ impl WebhookKey {
     pub fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
         let sign = |secret| mac(secret, id, &timestamp.to_string(), body).into_bytes();
         // There always is a first secret.
-        self.secrets.first().map(sign).map_or_else(String::new, |mac| {
-            format!("v1,{}", STANDARD.encode(mac))
-        })
+        self.secrets
+            .first()
+            .map(sign)
+            .map_or_else(String::new, |mac| format!("v1,{}", STANDARD.encode(mac)))
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -254,8 +251,7 @@ fn mac(secret: &HmacSha256, id: &str, timestamp: &str, body: &[u8]) -> CtOutput<
 
 /// The bytes of a secret. No error shows any of it.
 fn bytes_of(secret: &str, shortest: usize) -> Result<Vec<u8>, Error> {
-    let malformed =
-        |message, code| Err(Error::setup(message).with_code(code));
+    let malformed = |message, code| Err(Error::setup(message).with_code(code));
     let secret = secret.trim();
     if secret.starts_with("v1,") {
         return malformed(

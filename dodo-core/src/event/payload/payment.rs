@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BillingAddress, CartItem, Customer, CustomFieldResponse, Discount, DisputeItem, RefundItem,
+    BillingAddress, CartItem, CustomFieldResponse, Customer, Discount, DisputeItem, RefundItem,
     values::{
         ChargeType, PaymentProvider, PaymentStatus, RefundedPart, ThreeDsFlow, ThreeDsStatus,
     },

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BillingAddress, CreditEntitlementItem, Customer, CustomFieldResponse, Discount,
+    BillingAddress, CreditEntitlementItem, CustomFieldResponse, Customer, Discount,
     MeterCreditItem, MeterItem,
     values::{CancellationFeedback, Interval, SubscriptionStatus},
 };
