@@ -1,0 +1,83 @@
+//! Reads JSON bodies, and answers wrong ones as Dodo does.
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, Request},
+};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::Error;
+
+/// The largest body that is read, in bytes.
+const LIMIT: usize = 1024 * 1024;
+
+/// A JSON body. One that does not fit is answered with 422 `INVALID_REQUEST_BODY` that names the
+/// field; an empty one counts as `{}`.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Error> {
+        let too_large = |_| {
+            Error::refused(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "body too large")
+        };
+        let bytes = to_bytes(request.into_body(), LIMIT).await.map_err(too_large)?;
+        let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_ref() };
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        serde_path_to_error::deserialize(&mut json).map(Self).map_err(|error| {
+            if error.inner().is_data() {
+                Error::invalid(error.to_string())
+            } else {
+                Error::refused(
+                    StatusCode::BAD_REQUEST,
+                    "INVALID_REQUEST_BODY",
+                    "the body is not valid JSON",
+                )
+            }
+        })
+    }
+}
+
+/// Checks metadata by Dodo's limits: 50 pairs, keys of 40 and values of 500 characters, no nesting.
+pub(crate) fn metadata(given: Option<Map<String, Value>>) -> Result<Map<String, Value>, Error> {
+    let metadata = given.unwrap_or_default();
+    if metadata.len() > 50 {
+        return Err(Error::unprocessable("MAXIMUM_KEYS_REACHED", "metadata: at most 50 pairs"));
+    }
+    for (key, value) in &metadata {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        if key.is_empty() || key.len() > 40 || !key.bytes().all(plain) {
+            return Err(Error::invalid("metadata: keys have 1 to 40 characters of [A-Za-z0-9_-]"));
+        }
+        match value {
+            Value::String(text) if text.chars().count() > 500 => {
+                return Err(Error::invalid("metadata: values have at most 500 characters"));
+            }
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => {}
+            _ => {
+                return Err(Error::invalid("metadata: values are strings, numbers or booleans"));
+            }
+        }
+    }
+    Ok(metadata)
+}
+
+/// Checks an address that a browser is sent to.
+pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
+    let is_web = |url: &String| {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        host.is_some_and(|host| !host.is_empty())
+            && url.len() <= 2048
+            && url.bytes().all(|b| b.is_ascii_graphic() || b >= 0x80)
+    };
+    match url {
+        Some(url) if !is_web(&url) => {
+            Err(Error::invalid(format!("{name}: an absolute http or https URL is needed")))
+        }
+        url => Ok(url),
+    }
+}

@@ -1,0 +1,235 @@
+//! Checkout sessions.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Answer, Json,
+    body::{self, Body},
+};
+use crate::{
+    Error,
+    app::App,
+    flow::quote::{Terms, quote},
+    id,
+    state::{
+        World,
+        customer::Address,
+        session::{Buyer, CartItem, CustomField, Origin, Progress, Session},
+    },
+};
+
+/// How long a session lives.
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A position of a cart, as it is sent.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CartItemBody {
+    product_id: String,
+    quantity: i64,
+    #[serde(default)]
+    amount: Option<i64>,
+}
+
+impl CartItemBody {
+    pub(crate) fn read(items: Vec<Self>) -> Result<Vec<CartItem>, Error> {
+        items
+            .into_iter()
+            .map(|item| {
+                let quantity = u32::try_from(item.quantity).ok().filter(|count| *count >= 1);
+                let quantity = quantity
+                    .ok_or_else(|| Error::invalid("product_cart: quantity must be at least 1"))?;
+                if item.amount.is_some_and(|amount| amount < 0) {
+                    return Err(Error::invalid("product_cart: amount must not be negative"));
+                }
+                Ok(CartItem { product_id: item.product_id, quantity, amount: item.amount })
+            })
+            .collect()
+    }
+}
+
+/// A customer, as it is sent: an existing one by id, or a new one.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct CustomerBody {
+    #[serde(default)]
+    customer_id: Option<String>,
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    phone_number: Option<String>,
+}
+
+impl CustomerBody {
+    pub(crate) fn read(self, world: &World) -> Result<Buyer, Error> {
+        match (&self.customer_id, &self.email) {
+            (Some(id), _) => {
+                let customer = world.customers.find(id)?;
+                Ok(Buyer {
+                    customer_id: Some(customer.id.clone()),
+                    email: Some(customer.email.clone()),
+                    name: Some(customer.name.clone()),
+                    phone: customer.phone.clone(),
+                })
+            }
+            (None, Some(email)) if email.contains('@') && email.len() <= 254 => Ok(Buyer {
+                customer_id: None,
+                email: self.email,
+                name: self.name,
+                phone: self.phone_number,
+            }),
+            (None, Some(_)) => Err(Error::invalid("customer: email is not an e-mail address")),
+            (None, None) => Err(Error::invalid("customer: customer_id or email is needed")),
+        }
+    }
+}
+
+/// The part of `subscription_data` that the sandbox acts on.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct SubscriptionData {
+    #[serde(default)]
+    trial_period_days: Option<u32>,
+    #[serde(default)]
+    on_demand: Option<Value>,
+}
+
+/// The body of POST /checkouts. Fields that only change how the page looks are not read.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Create {
+    product_cart: Vec<CartItemBody>,
+    #[serde(default)]
+    customer: Option<CustomerBody>,
+    #[serde(default)]
+    billing_address: Option<Address>,
+    #[serde(default)]
+    billing_currency: Option<String>,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+    #[serde(default)]
+    return_url: Option<String>,
+    #[serde(default)]
+    cancel_url: Option<String>,
+    #[serde(default)]
+    discount_codes: Option<Vec<String>>,
+    #[serde(default)]
+    discount_code: Option<String>,
+    #[serde(default)]
+    confirm: Option<bool>,
+    #[serde(default)]
+    payment_method_id: Option<String>,
+    #[serde(default)]
+    tax_id: Option<String>,
+    #[serde(default)]
+    customer_business_name: Option<String>,
+    #[serde(default)]
+    custom_fields: Option<Vec<CustomField>>,
+    #[serde(default)]
+    subscription_data: Option<SubscriptionData>,
+}
+
+impl Create {
+    /// Checks everything, and prices the cart once so that what cannot be sold is refused here.
+    fn into_session(self, world: &World) -> Result<Session, Error> {
+        if self.product_cart.len() > 20 {
+            return Err(Error::invalid("product_cart: at most 20 items"));
+        }
+        if self.discount_code.is_some() && self.discount_codes.is_some() {
+            return Err(Error::invalid("discount_code and discount_codes exclude each other"));
+        }
+        let discount_codes: Vec<String> =
+            self.discount_codes.unwrap_or_default().into_iter().chain(self.discount_code).collect();
+        if discount_codes.len() > 20 {
+            return Err(Error::invalid("discount_codes: at most 20"));
+        }
+        let custom_fields = self.custom_fields.unwrap_or_default();
+        if custom_fields.len() > 5 {
+            return Err(Error::invalid("custom_fields: at most 5"));
+        }
+        if let Some(address) = &self.billing_address {
+            country("billing_address", &address.country)?;
+        }
+        if self.tax_id.is_some() && self.billing_address.is_none() {
+            return Err(Error::invalid("tax_id needs billing_address.country"));
+        }
+        currency(self.billing_currency.as_deref())?;
+        let data = self.subscription_data.unwrap_or_default();
+        if data.trial_period_days.is_some_and(|days| days > 10_000) {
+            return Err(Error::invalid("subscription_data: trial_period_days is 0 to 10000"));
+        }
+        let now = world.now();
+        let session = Session {
+            id: id::new("cks_"),
+            origin: Origin::Session,
+            created_at: now,
+            expires_at: world.after(LIFE),
+            cart: CartItemBody::read(self.product_cart)?,
+            buyer: self.customer.map(|c| c.read(world)).transpose()?.unwrap_or_default(),
+            address: self.billing_address,
+            metadata: body::metadata(self.metadata)?,
+            return_url: body::web_url("return_url", self.return_url)?,
+            cancel_url: body::web_url("cancel_url", self.cancel_url)?,
+            discount_codes,
+            custom_fields,
+            trial_days: data.trial_period_days,
+            on_demand: data.on_demand.is_some_and(|on_demand| !on_demand.is_null()),
+            tax_id: self.tax_id,
+            business_name: self.customer_business_name,
+            locked: Vec::new(),
+            progress: Progress::Open,
+            payment_id: None,
+            recovering: None,
+        };
+        let terms = Terms {
+            country: session.address.as_ref().map_or("", |address| &address.country),
+            discount_codes: &session.discount_codes,
+            trial_days: session.trial_days,
+        };
+        quote(world, &session.cart, terms)?;
+        Ok(session)
+    }
+}
+
+/// Checks a country's code.
+pub(crate) fn country(place: &str, code: &str) -> Result<(), Error> {
+    match code.as_bytes() {
+        [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(()),
+        _ => Err(Error::invalid(format!("{place}: country is an ISO 3166-1 alpha-2 code"))),
+    }
+}
+
+/// Checks a currency's code.
+pub(crate) fn currency(code: Option<&str>) -> Result<(), Error> {
+    match code.map(str::as_bytes) {
+        None => Ok(()),
+        Some(code) if code.len() == 3 && code.iter().all(u8::is_ascii_uppercase) => Ok(()),
+        Some(_) => Err(Error::invalid("billing_currency is an ISO 4217 code")),
+    }
+}
+
+/// POST /checkouts
+pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
+    if body.confirm == Some(true) || body.payment_method_id.is_some() {
+        return Err(Error::invalid("confirm: the sandbox does not pay without its page"));
+    }
+    app.change(|world| {
+        let session = body.into_session(world)?;
+        let answer = json!({
+            "session_id": session.id,
+            "checkout_url": session.url(world),
+            "client_secret": null,
+            "payment_id": null,
+            "publishable_key": null,
+        });
+        world.sessions.insert(session);
+        Ok(Json(answer))
+    })
+}
+
+/// GET /checkouts/{id}
+pub(crate) async fn read(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.with(|world| Ok(Json(world.sessions.find(&id)?.json(world))))
+}

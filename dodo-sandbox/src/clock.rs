@@ -1,0 +1,99 @@
+//! The sandbox's own time: it starts at the machine's, may run faster, and can be moved forward.
+
+use std::time::{Duration, Instant};
+
+use jiff::{Span, Timestamp, tz::TimeZone};
+
+use crate::Error;
+
+/// How far one call may move the clock: everything that falls due on the way is acted out.
+pub(crate) const MAX_ADVANCE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// A clock that runs `factor` times as fast as the machine's and never goes back.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    origin: Timestamp,
+    started: Instant,
+    factor: f64,
+    moved: Duration,
+}
+
+impl Clock {
+    pub(crate) fn new(factor: f64) -> Self {
+        Self { origin: Timestamp::now(), started: Instant::now(), factor, moved: Duration::ZERO }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        let ran = Duration::try_from_secs_f64(self.started.elapsed().as_secs_f64() * self.factor)
+            .unwrap_or(Duration::MAX);
+        later(self.origin, ran.saturating_add(self.moved))
+    }
+
+    /// Moves the clock forward.
+    pub(crate) fn advance(&mut self, by: Duration) -> Result<(), Error> {
+        if by > MAX_ADVANCE {
+            return Err(Error::invalid("the clock moves at most 366 days in one call"));
+        }
+        self.moved = self.moved.saturating_add(by);
+        Ok(())
+    }
+
+    /// How long the machine's clock takes until the sandbox's shows `then`. `None`: never, because
+    /// the clock stands still.
+    pub(crate) fn wait_until(&self, then: Timestamp) -> Option<Duration> {
+        let missing = Duration::try_from(then.duration_since(self.now())).unwrap_or(Duration::ZERO);
+        if missing.is_zero() {
+            return Some(Duration::ZERO);
+        }
+        (self.factor > 0.0).then(|| {
+            Duration::try_from_secs_f64(missing.as_secs_f64() / self.factor)
+                .unwrap_or(Duration::MAX)
+        })
+    }
+}
+
+/// `then` plus `by`, at most the last instant there is.
+pub(crate) fn later(then: Timestamp, by: Duration) -> Timestamp {
+    then.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// The same moment so many calendar units later, in UTC.
+pub(crate) fn add_span(then: Timestamp, span: Span) -> Timestamp {
+    then.to_zoned(TimeZone::UTC).checked_add(span).map_or(Timestamp::MAX, |at| at.timestamp())
+}
+
+/// RFC 3339 with microseconds, as Dodo writes dates.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standing_clock_moves_only_when_it_is_moved() {
+        let mut clock = Clock::new(0.0);
+        let start = clock.now();
+        assert_eq!(clock.now(), start);
+        assert_eq!(clock.wait_until(later(start, Duration::from_secs(1))), None);
+        clock.advance(Duration::from_secs(90)).unwrap();
+        assert_eq!(clock.now(), later(start, Duration::from_secs(90)));
+        assert_eq!(clock.wait_until(start), Some(Duration::ZERO));
+        assert!(clock.advance(MAX_ADVANCE + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn a_fast_clock_shortens_waits() {
+        let clock = Clock::new(1000.0);
+        let wait = clock.wait_until(later(clock.now(), Duration::from_secs(3600))).unwrap();
+        assert!(wait <= Duration::from_millis(3600), "{wait:?}");
+    }
+
+    #[test]
+    fn months_are_calendar_months() {
+        let start: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
+        let next = add_span(start, Span::new().months(1));
+        assert_eq!(rfc3339(next), "2026-02-28T10:00:00.000000Z");
+    }
+}

@@ -1,0 +1,382 @@
+//! A person on a hosted page: pays, is declined, or leaves.
+
+use crate::{
+    Error,
+    flow::{
+        complete::{self, Outcome},
+        quote::{Quote, Terms, quote},
+    },
+    id,
+    state::{
+        World,
+        card::PaymentMethod,
+        customer::{Address, Customer},
+        payment::{ChargeType, Line, Payment, ServicePeriod},
+        product::{Interval, Period},
+        session::{Origin, Progress, Session},
+        subscription::Subscription,
+    },
+};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// What a person enters on the page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PayForm {
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) address: Address,
+    pub(crate) card: String,
+    /// Answers to the merchant's questions, by key.
+    pub(crate) answers: Vec<(String, String)>,
+}
+
+/// What the person sees next.
+#[derive(Clone, Debug)]
+pub(crate) struct Paid {
+    pub(crate) payment_id: String,
+    pub(crate) outcome: Outcome,
+    /// Where the merchant wants them to go.
+    pub(crate) redirect: Option<String>,
+}
+
+/// A session that can still be used.
+///
+/// # Errors
+/// 404 for an unknown one, 409 for one that was used, 410 for one that is too old.
+pub(crate) fn open_session<'a>(world: &'a World, id: &str) -> Result<&'a Session, Error> {
+    let session = world.sessions.find(id)?;
+    if session.progress != Progress::Open {
+        return Err(Error::conflict(
+            "CHECKOUT_SESSION_CONSUMED",
+            "this checkout session has been used already",
+        ));
+    }
+    if world.now() >= session.expires_at {
+        return Err(Error::refused(
+            StatusCode::GONE,
+            "CHECKOUT_SESSION_EXPIRED",
+            "this checkout session has expired",
+        ));
+    }
+    Ok(session)
+}
+
+/// Pays a session with a card.
+///
+/// # Errors
+/// As [`open_session`], and 422 when the form is not complete. A declined card is no error.
+pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<Paid, Error> {
+    let session = open_session(world, session_id)?.clone();
+    check(&session, &form)?;
+    if let Origin::PaymentMethod { subscription_id } = &session.origin {
+        let _ = subscription_id;
+        return Err(Error::invalid("later"));
+    }
+    let terms = Terms {
+        country: &form.address.country,
+        discount_codes: &session.discount_codes,
+        trial_days: session.trial_days,
+    };
+    let quote = quote(world, &session.cart, terms)?;
+    let customer_id = customer(world, &session, &form);
+    let method = PaymentMethod::new(&form.card, non_empty(&form.name), &form.address.country);
+    let subscription_ids = subscriptions(world, &session, &quote, &customer_id, &form, &method);
+    let payment = payment(world, &session, &quote, customer_id, &form, method, subscription_ids);
+    let payment_id = payment.id.clone();
+    world.payments.insert(payment);
+    world.sessions.find_mut(session_id)?.payment_id = Some(payment_id.clone());
+    let outcome = complete::charge_first(world, &payment_id)?;
+    let redirect = finish(world, &session, &payment_id, outcome);
+    Ok(Paid { payment_id, outcome, redirect })
+}
+
+fn check(session: &Session, form: &PayForm) -> Result<(), Error> {
+    let email = form.email.as_bytes();
+    if !email.contains(&b'@') || email.len() > 254 {
+        return Err(Error::invalid("Enter an e-mail address."));
+    }
+    if form.name.trim().is_empty() || form.name.len() > 200 {
+        return Err(Error::invalid("Enter a name."));
+    }
+    let country = &form.address.country;
+    if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(Error::invalid("Choose a country."));
+    }
+    for field in &session.custom_fields {
+        let answered =
+            form.answers.iter().any(|(key, value)| *key == field.key && !value.is_empty());
+        if field.required == Some(true) && !answered {
+            return Err(Error::invalid(format!("Answer the question: {}", field.label)));
+        }
+    }
+    Ok(())
+}
+
+/// The customer named by the session, or the one with this e-mail address, or a new one.
+fn customer(world: &mut World, session: &Session, form: &PayForm) -> String {
+    let known = session.buyer.customer_id.clone().filter(|id| world.customers.get(id).is_some());
+    let known = known.or_else(|| {
+        world
+            .customers
+            .iter()
+            .find(|c| c.email.eq_ignore_ascii_case(&form.email))
+            .map(|c| c.id.clone())
+    });
+    known.unwrap_or_else(|| {
+        let now = world.now();
+        let customer = Customer {
+            id: id::new("cus_"),
+            email: form.email.clone(),
+            name: form.name.clone(),
+            phone: session.buyer.phone.clone(),
+            metadata: serde_json::Map::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        let id = customer.id.clone();
+        world.customers.insert(customer);
+        id
+    })
+}
+
+/// A pending subscription for each recurring position, or the one that exists already.
+fn subscriptions(
+    world: &mut World,
+    session: &Session,
+    quote: &Quote,
+    customer_id: &str,
+    form: &PayForm,
+    method: &PaymentMethod,
+) -> Vec<String> {
+    if let Origin::Subscription { subscription_id, .. } = &session.origin {
+        if let Some(subscription) = world.subscriptions.get_mut(subscription_id) {
+            subscription.method = Some(method.clone());
+            subscription.billing = form.address.clone();
+        }
+        return vec![subscription_id.clone()];
+    }
+    let mut ids = Vec::new();
+    for place in 0..quote.lines.len() {
+        let Some(mut subscription) = subscription(world.now(), quote, place) else { continue };
+        subscription.customer_id = customer_id.to_owned();
+        subscription.billing = form.address.clone();
+        subscription.method = Some(method.clone());
+        subscription.metadata = session.metadata.clone();
+        subscription.on_demand = session.on_demand;
+        subscription.business_name = session.business_name.clone();
+        subscription.tax_id = session.tax_id.clone();
+        subscription.custom_fields = answers(session, form);
+        ids.push(subscription.id.clone());
+        world.subscriptions.insert(subscription);
+    }
+    ids
+}
+
+/// The pending subscription of one position of a quote; `None` for one that is paid once.
+pub(crate) fn subscription(now: Timestamp, quote: &Quote, place: usize) -> Option<Subscription> {
+    let line = quote.lines.get(place)?;
+    let recurring = line.recurring()?;
+    let trial = Period { count: line.trial_days, interval: Interval::Day };
+    let first = if line.trial_days > 0 { trial } else { recurring.every };
+    Some(Subscription {
+        id: id::new("sub_"),
+        status: "pending",
+        created_at: now,
+        product_id: line.product.id.clone(),
+        quantity: line.quantity,
+        currency: quote.currency.clone(),
+        recurring_amount: line.recurring_amount,
+        tax_inclusive: line.product.tax_inclusive,
+        every: recurring.every,
+        term: recurring.term,
+        trial_days: line.trial_days,
+        trial_amount: recurring.trial_amount.filter(|_| line.trial_days > 0),
+        previous_billing: now,
+        next_billing: first.after(now),
+        expires_at: recurring.term.after(now),
+        customer_id: String::new(),
+        billing: Address::default(),
+        method: None,
+        metadata: serde_json::Map::new(),
+        discounts: quote.discounts.clone(),
+        custom_fields: None,
+        on_demand: false,
+        business_name: None,
+        tax_id: None,
+        cancel_at_next_billing: false,
+        cancelled_at: None,
+        cancelled_by: None,
+        cancellation_feedback: None,
+        cancellation_comment: None,
+        paused_at: None,
+        past_due_ends_at: None,
+        scheduled: None,
+        recovery: None,
+        ends_after_cancel: None,
+    })
+}
+
+fn payment(
+    world: &World,
+    session: &Session,
+    quote: &Quote,
+    customer_id: String,
+    form: &PayForm,
+    method: PaymentMethod,
+    subscription_ids: Vec<String>,
+) -> Payment {
+    let now = world.now();
+    let given = match &session.origin {
+        Origin::Payment { payment_id } | Origin::Subscription { payment_id, .. } => {
+            Some(payment_id.clone())
+        }
+        _ => session.payment_id.clone().filter(|_| world.settings.retry_keeps_payment),
+    };
+    let before = given.as_ref().and_then(|id| world.payments.get(id));
+    let periods = subscription_ids
+        .iter()
+        .filter_map(|id| world.subscriptions.get(id))
+        .map(|s| ServicePeriod { subscription_id: s.id.clone(), from: now, to: s.next_billing })
+        .collect();
+    Payment {
+        created_at: before.map_or(now, |payment| payment.created_at),
+        id: given.unwrap_or_else(|| id::new("pay_")),
+        status: None,
+        updated_at: None,
+        currency: quote.currency.clone(),
+        lines: lines(quote),
+        total: quote.total,
+        tax: quote.tax,
+        customer_id,
+        billing: form.address.clone(),
+        method: (quote.total > 0).then_some(method),
+        session_id: matches!(session.origin, Origin::Session).then(|| session.id.clone()),
+        link: Some(session.url(world)),
+        custom_fields: answers(session, form),
+        discounts: quote.discounts.clone(),
+        error: None,
+        invoice_id: None,
+        metadata: session.metadata.clone(),
+        subscription_ids,
+        update_payment_method: false,
+        retry_attempt: 0,
+        charge_type: ChargeType::New,
+        periods,
+        abandonment_seen: false,
+    }
+}
+
+/// The positions of a payment for this quote.
+pub(crate) fn lines(quote: &Quote) -> Vec<Line> {
+    let line = |line: &super::quote::QuoteLine| Line {
+        id: id::new("itm_"),
+        product_id: line.product.id.clone(),
+        name: line.product.name.clone(),
+        quantity: line.quantity,
+        amount: line.due.total,
+        tax: line.due.tax,
+        refunded: 0,
+    };
+    quote.lines.iter().map(line).collect()
+}
+
+fn answers(session: &Session, form: &PayForm) -> Option<Value> {
+    let answer = |key: &String| {
+        let (_, value) = form.answers.iter().find(|(name, _)| name == key)?;
+        Some(json!({ "key": key, "value": value }))
+    };
+    let fields = &session.custom_fields;
+    (!fields.is_empty()).then(|| fields.iter().filter_map(|field| answer(&field.key)).collect())
+}
+
+/// Closes the page unless the person may try again, and says where they go.
+fn finish(
+    world: &mut World,
+    session: &Session,
+    payment_id: &str,
+    outcome: Outcome,
+) -> Option<String> {
+    let redirect = redirect(world, session, payment_id);
+    // A subscription made through the API that fails at its start stays failed.
+    let over =
+        outcome != Outcome::Declined || matches!(session.origin, Origin::Subscription { .. });
+    if over && let Some(session) = world.sessions.get_mut(&session.id) {
+        session.progress = Progress::Consumed { redirect: redirect.clone() };
+    }
+    redirect
+}
+
+/// The person leaves without paying. Where they go, if the merchant said so.
+///
+/// # Errors
+/// As [`open_session`].
+pub(crate) fn leave(world: &World, session_id: &str) -> Result<Option<String>, Error> {
+    let session = open_session(world, session_id)?;
+    Ok(session.cancel_url.clone().or_else(|| session.return_url.clone()))
+}
+
+/// The return URL with what Dodo adds to it.
+pub(crate) fn redirect(world: &World, session: &Session, payment_id: &str) -> Option<String> {
+    let return_url = session.return_url.as_deref()?;
+    let payment = world.payments.get(payment_id)?;
+    let subscription = payment.subscription_id().and_then(|id| world.subscriptions.get(id));
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    match subscription {
+        Some(subscription) => query
+            .append_pair("subscription_id", &subscription.id)
+            .append_pair("status", subscription.status),
+        None => query
+            .append_pair("payment_id", payment_id)
+            .append_pair("status", payment.status.unwrap_or("requires_payment_method")),
+    };
+    let keys: Vec<&str> = world
+        .licenses
+        .iter()
+        .filter(|license| license.payment_id.as_deref() == Some(payment_id))
+        .map(|license| license.key.as_str())
+        .collect();
+    if !keys.is_empty() {
+        query.append_pair("license_key", &keys.join(","));
+    }
+    if let Some(customer) = world.customers.get(&payment.customer_id) {
+        query.append_pair("email", &customer.email);
+    }
+    Some(with_query(return_url, &query.finish()))
+}
+
+/// Adds parameters to a URL, before its fragment.
+fn with_query(url: &str, query: &str) -> String {
+    let (page, fragment) = match url.split_once('#') {
+        Some((page, fragment)) => (page, format!("#{fragment}")),
+        None => (url, String::new()),
+    };
+    let joint = match page.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{page}{joint}{query}{fragment}")
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    (!text.trim().is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_query;
+
+    #[test]
+    fn parameters_go_before_the_fragment() {
+        for (url, expected) in [
+            ("https://a.example/r", "https://a.example/r?x=1"),
+            ("https://a.example/r?a=b", "https://a.example/r?a=b&x=1"),
+            ("https://a.example/r?", "https://a.example/r?x=1"),
+            ("https://a.example/r#top", "https://a.example/r?x=1#top"),
+        ] {
+            assert_eq!(with_query(url, "x=1"), expected);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What happens at Dodo when somebody acts: each step changes the state and emits the events of
+//! that step.
+
+pub(crate) mod checkout;
+pub(crate) mod complete;
+pub(crate) mod quote;
+pub(crate) mod recovery;
+pub(crate) mod schedule;

@@ -1,0 +1,375 @@
+//! The hosted checkout page.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    Esc, Page,
+    form::{Field, Form, select},
+    see_other,
+};
+use crate::{
+    Error,
+    app::App,
+    countries,
+    flow::{
+        checkout::{self, PayForm, open_session},
+        complete::Outcome,
+        quote::{Quote, Terms, quote},
+    },
+    money,
+    state::{
+        World, card,
+        customer::Address,
+        session::{FieldType, Origin, Progress, Session},
+    },
+};
+
+/// GET /session/{id}
+pub(crate) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+    let page = app.with(|world| page(world, &id, &Form::default(), None));
+    page.unwrap_or_else(|error| Page::error(&error)).into_response()
+}
+
+/// POST /session/{id}/pay
+pub(crate) async fn pay(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    form: Form,
+) -> Response {
+    app.change(|world| {
+        let session = match open_session(world, &id) {
+            Ok(session) => session.clone(),
+            Err(error) => return Page::error(&error).into_response(),
+        };
+        let paid = match checkout::pay(world, &id, read(&session, &form)) {
+            Ok(paid) => paid,
+            Err(error) => {
+                return again(world, &id, &form, error.message());
+            }
+        };
+        let open = world.sessions.get(&id).is_some_and(|s| s.progress == Progress::Open);
+        match (paid.outcome, paid.redirect) {
+            (Outcome::Declined, _) if open => {
+                let error = world.payments.get(&paid.payment_id).and_then(|payment| payment.error);
+                again(
+                    world,
+                    &id,
+                    &form,
+                    error.map_or("The payment was declined.", |(_, text)| text),
+                )
+            }
+            (_, Some(url)) => see_other(&url),
+            (_, None) => see_other(&format!("/session/{id}")),
+        }
+    })
+}
+
+/// POST /session/{id}/leave: back to the shop without paying.
+pub(crate) async fn leave(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _form: Form,
+) -> Response {
+    app.change(|world| match checkout::leave(world, &id) {
+        Ok(Some(url)) => see_other(&url),
+        Ok(None) => {
+            Page::new("Left", message("You left the checkout", "Nothing was paid.")).into_response()
+        }
+        Err(error) => Page::error(&error).into_response(),
+    })
+}
+
+/// The page once more, with what was entered and what is wrong with it.
+fn again(world: &World, id: &str, form: &Form, message: &str) -> Response {
+    let page = page(world, id, form, Some(message));
+    page.unwrap_or_else(|error| Page::error(&error)).into_response()
+}
+
+fn read(session: &Session, form: &Form) -> PayForm {
+    let locked = |name: &str, given: Option<&String>| match given {
+        Some(value) if session.locked.contains(&name) => value.clone(),
+        _ => form.get(name).to_owned(),
+    };
+    let address = session.address.as_ref();
+    let part = |name: &str, given: Option<&String>| {
+        Some(locked(name, given)).filter(|value| !value.is_empty())
+    };
+    PayForm {
+        email: locked("email", session.buyer.email.as_ref()),
+        name: locked("name", session.buyer.name.as_ref()),
+        address: Address {
+            country: locked("country", address.map(|address| &address.country)),
+            city: part("city", address.and_then(|address| address.city.as_ref())),
+            state: part("state", address.and_then(|address| address.state.as_ref())),
+            street: part("street", address.and_then(|address| address.street.as_ref())),
+            zipcode: part("zipcode", address.and_then(|address| address.zipcode.as_ref())),
+        },
+        card: form.get("card").to_owned(),
+        answers: session
+            .custom_fields
+            .iter()
+            .filter_map(|field| Some((field.key.clone(), form.some(&answer_name(&field.key))?)))
+            .collect(),
+    }
+}
+
+fn answer_name(key: &str) -> String {
+    format!("field_{key}")
+}
+
+fn page(world: &World, id: &str, form: &Form, alert: Option<&str>) -> Result<Page, Error> {
+    let session = match open_session(world, id) {
+        Ok(session) => session,
+        Err(error) => return consumed(world, id).ok_or(error),
+    };
+    let country = chosen_country(session, form);
+    let quote = match &session.origin {
+        Origin::PaymentMethod { .. } => None,
+        _ => Some(quote(
+            world,
+            &session.cart,
+            Terms {
+                country: &country,
+                discount_codes: &session.discount_codes,
+                trial_days: session.trial_days,
+            },
+        )?),
+    };
+    let summary = match &quote {
+        Some(quote) => summary(quote),
+        None => "<h2>New payment method</h2><p class=\"soft\">Nothing is charged now unless a \
+                 payment is overdue.</p>"
+            .to_owned(),
+    };
+    let pay = match &quote {
+        Some(quote) if quote.total > 0 => {
+            format!("Pay {}", money::show(quote.total, &quote.currency))
+        }
+        Some(_) => "Start".to_owned(),
+        None => "Save".to_owned(),
+    };
+    let alert = alert.map_or(String::new(), |text| {
+        format!("<p class=\"alert\" role=\"alert\">{}</p>", Esc(text))
+    });
+    let body = format!(
+        "<main class=\"split\"><section class=\"card\">{summary}{leave}</section>\
+         <section class=\"card\">{alert}<form method=\"post\" action=\"/session/{id}/pay\">{fields}\
+         <button class=\"main wide\" id=\"pay\">{pay}</button></form>{cards}</section></main>",
+        leave = leave_button(session),
+        fields = fields(session, form, &country),
+        pay = Esc(&pay),
+        cards = test_cards(),
+        id = Esc(&session.id),
+    );
+    Ok(Page::new("Checkout", body))
+}
+
+/// What somebody sees who comes back to a page they used.
+fn consumed(world: &World, id: &str) -> Option<Page> {
+    let session = world.sessions.get(id)?;
+    let Progress::Consumed { redirect } = &session.progress else { return None };
+    let payment = session.payment_id.as_ref().and_then(|id| world.payments.get(id))?;
+    let (title, text) = match payment.status {
+        Some("succeeded") => ("Thank you", "The payment went through."),
+        Some("processing") => ("Under way", "The bank is working on the payment."),
+        _ => ("Not paid", "The payment did not go through."),
+    };
+    let back = redirect.as_ref().map_or(String::new(), |url| {
+        format!("<p><a class=\"button main\" href=\"{}\">Back to the shop</a></p>", Esc(url))
+    });
+    let body = format!(
+        "<main class=\"card narrow\"><p class=\"code\">CHECKOUT_SESSION_CONSUMED</p><h1>{title}</h1>\
+         <p>{text} This page cannot be used again.</p>\
+         <p class=\"soft\"><code>{}</code></p>{back}</main>",
+        Esc(&payment.id),
+    );
+    Some(Page::new(title, body))
+}
+
+fn message(title: &str, text: &str) -> String {
+    format!("<main class=\"card narrow\"><h1>{title}</h1><p>{text}</p></main>")
+}
+
+fn leave_button(session: &Session) -> String {
+    // As at Dodo, the way back shows only when the merchant gave a place to go.
+    let text =
+        if session.cancel_url.is_some() { "← Back to the shop" } else { "Leave without paying" };
+    format!(
+        "<form method=\"post\" action=\"/session/{}/leave\"><button class=\"quiet\" id=\"leave\">{text}\
+         </button></form>",
+        Esc(&session.id)
+    )
+}
+
+fn chosen_country(session: &Session, form: &Form) -> String {
+    let given = session.address.as_ref().map(|address| address.country.clone());
+    form.some("country").or(given).unwrap_or_else(|| "US".to_owned())
+}
+
+fn summary(quote: &Quote) -> String {
+    let show = |amount| money::show(amount, &quote.currency);
+    let mut rows = String::new();
+    for line in &quote.lines {
+        let times =
+            if line.quantity > 1 { format!(" × {}", line.quantity) } else { String::new() };
+        let terms = line.recurring().map_or(String::new(), |recurring| {
+            let every = recurring.every;
+            let unit = every.interval.as_str().to_lowercase();
+            let rhythm = match every.count {
+                1 => format!("every {unit}"),
+                count => format!("every {count} {unit}s"),
+            };
+            let trial = match line.trial_days {
+                0 => String::new(),
+                days => format!("{days} days trial, then "),
+            };
+            format!("{trial}{} {rhythm}", show(line.recurring_amount))
+        });
+        let about = line.product.description.as_deref().unwrap_or_default();
+        rows += &format!(
+            "<tr><td><strong>{}</strong>{times}<br><span class=\"soft\">{}</span>{}</td><td>{}</td></tr>",
+            Esc(&line.product.name),
+            Esc(about),
+            if terms.is_empty() { String::new() } else { format!("<br>{}", Esc(&terms)) },
+            show(line.subtotal),
+        );
+    }
+    if quote.discount > 0 {
+        rows += &format!("<tr><td>Discount</td><td>{}</td></tr>", show(-quote.discount));
+    }
+    let inclusive = quote.lines.iter().all(|line| line.product.tax_inclusive);
+    let tax = if inclusive { "Tax (included)" } else { "Tax" };
+    rows += &format!("<tr><td>{tax}</td><td>{}</td></tr>", show(quote.tax));
+    format!(
+        "<h2>Your order</h2><table class=\"sum\">{rows}<tr class=\"total\"><td>Due now</td>\
+         <td id=\"total\">{}</td></tr></table>",
+        show(quote.total)
+    )
+}
+
+fn fields(session: &Session, form: &Form, country: &str) -> String {
+    let address = session.address.as_ref();
+    let locked = |name| session.locked.contains(&name);
+    let field = |name: &'static str, label, autocomplete, given: Option<&String>, required| {
+        let typed = form.some(name);
+        Field {
+            name,
+            label,
+            value: typed.as_ref().or(given).map_or("", String::as_str),
+            autocomplete,
+            required,
+            locked: locked(name) && given.is_some(),
+            ..Field::default()
+        }
+        .html()
+    };
+    let email = field("email", "E-mail", "email", session.buyer.email.as_ref(), true);
+    let name = field("name", "Name", "name", session.buyer.name.as_ref(), true);
+    let street =
+        field("street", "Street", "street-address", address.and_then(|a| a.street.as_ref()), false);
+    let city =
+        field("city", "City", "address-level2", address.and_then(|a| a.city.as_ref()), false);
+    let zipcode = field(
+        "zipcode",
+        "Postal code",
+        "postal-code",
+        address.and_then(|a| a.zipcode.as_ref()),
+        false,
+    );
+    let country = if locked("country") && address.is_some() {
+        Field {
+            name: "country",
+            label: "Country",
+            value: country,
+            locked: true,
+            ..Field::default()
+        }
+        .html()
+    } else {
+        select("country", "Country", countries::NAMES, country)
+    };
+    let questions: String =
+        session.custom_fields.iter().map(|question| custom_field(question, form)).collect();
+    format!(
+        "<h2>Your details</h2>{email}{name}{country}<details><summary>Address</summary>{street}\
+         <div class=\"row\">{city}{zipcode}</div></details>{questions}<h2>Card</h2>{}",
+        card_fields(form)
+    )
+}
+
+fn card_fields(form: &Form) -> String {
+    let card = Field {
+        name: "card",
+        label: "Card number",
+        value: form.get("card"),
+        autocomplete: "cc-number",
+        placeholder: "4242 4242 4242 4242",
+        required: true,
+        ..Field::default()
+    };
+    let expiry = Field {
+        name: "expiry",
+        label: "Expires",
+        value: "12 / 34",
+        autocomplete: "cc-exp",
+        ..Field::default()
+    };
+    let cvc = Field {
+        name: "cvc",
+        label: "CVC",
+        value: "123",
+        autocomplete: "cc-csc",
+        ..Field::default()
+    };
+    format!("{}<div class=\"row\">{}{}</div>", card.html(), expiry.html(), cvc.html())
+}
+
+fn custom_field(field: &crate::state::session::CustomField, form: &Form) -> String {
+    let name = answer_name(&field.key);
+    let value = form.get(&name);
+    let kind = match field.field_type {
+        FieldType::Dropdown | FieldType::Boolean => {
+            let options = match field.field_type {
+                FieldType::Boolean => vec!["yes".to_owned(), "no".to_owned()],
+                _ => field.options.clone().unwrap_or_default(),
+            };
+            let mut choices = vec![("", "—")];
+            choices.extend(options.iter().map(|option| (option.as_str(), option.as_str())));
+            return select(&name, &field.label, &choices, value);
+        }
+        FieldType::Text => "text",
+        FieldType::Number => "number",
+        FieldType::Email => "email",
+        FieldType::Url => "url",
+        FieldType::Date => "date",
+    };
+    Field {
+        name: &name,
+        label: &field.label,
+        value,
+        kind,
+        placeholder: field.placeholder.as_deref().unwrap_or_default(),
+        required: field.required == Some(true),
+        ..Field::default()
+    }
+    .html()
+}
+
+fn test_cards() -> String {
+    let rows: String = [
+        (card::CARD_OK, "pays"),
+        (card::CARD_DECLINED, "is declined"),
+        (card::CARD_NO_FUNDS, "has no funds"),
+        (card::CARD_RENEWAL_FAILS, "pays once, renewals fail"),
+        (card::CARD_INDIA, "takes 48 hours"),
+    ]
+    .iter()
+    .map(|(number, what)| format!("<tr><td><code>{number}</code></td><td>{what}</td></tr>"))
+    .collect();
+    format!("<details><summary>Test cards</summary><table class=\"sum\">{rows}</table></details>")
+}

@@ -1,0 +1,98 @@
+//! The pages that people see. Rendered here, without scripts and without anything from elsewhere.
+
+pub(crate) mod checkout;
+pub(crate) mod form;
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{StatusCode, header};
+
+use crate::{Error, app::App};
+
+/// Text made safe for HTML: element content and quoted attributes.
+pub(crate) struct Esc<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Esc<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c => fmt::Write::write_char(f, c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A page: its title and the HTML of its body.
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) title: String,
+    pub(crate) body: String,
+}
+
+impl Page {
+    pub(crate) fn new(title: impl Into<String>, body: String) -> Self {
+        Self { status: StatusCode::OK, title: title.into(), body }
+    }
+
+    /// A page that says what went wrong.
+    pub(crate) fn error(error: &Error) -> Self {
+        let body = format!(
+            "<main class=\"card narrow\"><p class=\"code\">{}</p><h1>{}</h1></main>",
+            Esc(error.code()),
+            Esc(error.message()),
+        );
+        Self { status: error.status(), title: "Not possible".to_owned(), body }
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let html = format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+             <meta name=\"robots\" content=\"noindex\"><title>{}</title>\
+             <link rel=\"icon\" href=\"data:,\"><style>{}</style></head><body>{}\
+             <footer>Sandbox · no real money moves here</footer></body></html>",
+            Esc(&self.title),
+            include_str!("style.css"),
+            self.body,
+        );
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
+                      base-uri 'none'; frame-ancestors 'none'";
+        let headers = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::CONTENT_SECURITY_POLICY, policy),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        (self.status, headers, html).into_response()
+    }
+}
+
+/// Sends the browser elsewhere, by GET.
+pub(crate) fn see_other(url: &str) -> Response {
+    match http::HeaderValue::try_from(url) {
+        Ok(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response(),
+        Err(_) => Page::error(&Error::invalid("the address cannot be used")).into_response(),
+    }
+}
+
+/// The pages' routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/session/{id}", get(checkout::show))
+        .route("/session/{id}/pay", post(checkout::pay))
+        .route("/session/{id}/leave", post(checkout::leave))
+}

@@ -1,0 +1,195 @@
+//! Everything the sandbox knows, in memory. No I/O, no locks: callers hold the one lock around it.
+
+pub(crate) mod card;
+pub(crate) mod customer;
+pub(crate) mod grant;
+pub(crate) mod payment;
+pub(crate) mod product;
+pub(crate) mod recovery;
+pub(crate) mod reversal;
+pub(crate) mod session;
+pub(crate) mod subscription;
+pub(crate) mod table;
+pub(crate) mod webhook;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use self::{
+    customer::Customer,
+    grant::{Grant, License},
+    payment::Payment,
+    product::Product,
+    recovery::{Abandoned, Dunning},
+    reversal::{Dispute, Refund},
+    session::Session,
+    subscription::Subscription,
+    table::{Row, Table},
+    webhook::{Delivery, DeliveryState, Endpoint, Event, Subject},
+};
+use crate::{
+    clock::{self, Clock},
+    deliver::Disturbance,
+    settings::Settings,
+};
+
+/// How many objects of one kind are kept.
+const OBJECTS: usize = 20_000;
+
+/// A portal link: whose, and until when.
+#[derive(Debug)]
+pub(crate) struct PortalLink {
+    pub(crate) token: String,
+    pub(crate) customer_id: String,
+    pub(crate) return_url: Option<String>,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl Row for PortalLink {
+    const NAME: &'static str = "portal link";
+    fn id(&self) -> &str {
+        &self.token
+    }
+}
+
+/// A discount code.
+#[derive(Clone, Debug)]
+pub(crate) struct Discount {
+    pub(crate) id: String,
+    pub(crate) code: String,
+    /// Hundredths of a percent.
+    pub(crate) basis_points: u32,
+    pub(crate) created_at: Timestamp,
+    pub(crate) times_used: u64,
+}
+
+/// All state of one sandbox.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) business_id: String,
+    pub(crate) brand_id: String,
+    /// Where the sandbox listens, without a slash at the end.
+    pub(crate) base_url: String,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    /// While due things are acted out: the moment they fell due.
+    pub(crate) acting: Option<Timestamp>,
+    /// Decline so many coming charges, with this code.
+    pub(crate) force_decline: Option<(String, u32)>,
+    pub(crate) disturbance: Disturbance,
+    pub(crate) products: Table<Product>,
+    pub(crate) discounts: Vec<Discount>,
+    pub(crate) customers: Table<Customer>,
+    pub(crate) sessions: Table<Session>,
+    pub(crate) payments: Table<Payment>,
+    pub(crate) subscriptions: Table<Subscription>,
+    pub(crate) refunds: Table<Refund>,
+    pub(crate) disputes: Table<Dispute>,
+    pub(crate) licenses: Table<License>,
+    pub(crate) grants: Table<Grant>,
+    pub(crate) abandoned: Table<Abandoned>,
+    pub(crate) dunnings: Table<Dunning>,
+    pub(crate) portal_links: Table<PortalLink>,
+    pub(crate) endpoints: Table<Endpoint>,
+    pub(crate) events: Table<Event>,
+    pub(crate) deliveries: Table<Delivery>,
+}
+
+impl World {
+    pub(crate) fn new(base_url: String, clock: Clock, settings: Settings) -> Self {
+        Self {
+            business_id: crate::id::new("bus_"),
+            brand_id: crate::id::new("brnd_"),
+            base_url,
+            settings,
+            clock,
+            acting: None,
+            force_decline: None,
+            disturbance: Disturbance::default(),
+            products: Table::new(OBJECTS),
+            discounts: Vec::new(),
+            customers: Table::new(OBJECTS),
+            sessions: Table::new(OBJECTS),
+            payments: Table::new(OBJECTS),
+            subscriptions: Table::new(OBJECTS),
+            refunds: Table::new(OBJECTS),
+            disputes: Table::new(OBJECTS),
+            licenses: Table::new(OBJECTS),
+            grants: Table::new(OBJECTS),
+            abandoned: Table::new(OBJECTS),
+            dunnings: Table::new(OBJECTS),
+            portal_links: Table::new(OBJECTS),
+            endpoints: Table::new(1_000),
+            events: Table::new(OBJECTS),
+            deliveries: Table::new(OBJECTS),
+        }
+    }
+
+    /// The moment at which things happen now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.acting.unwrap_or_else(|| self.clock.now())
+    }
+
+    pub(crate) fn after(&self, wait: Duration) -> Timestamp {
+        clock::later(self.now(), wait)
+    }
+
+    /// An address of the sandbox; the parts are percent-encoded.
+    pub(crate) fn url(&self, parts: &[&str]) -> String {
+        const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+        parts.iter().fold(self.base_url.clone(), |url, part| {
+            format!("{url}/{}", utf8_percent_encode(part, PLAIN))
+        })
+    }
+
+    /// The short form of a customer, as other objects carry it.
+    pub(crate) fn customer_json(&self, id: &str) -> Value {
+        self.customers.get(id).map_or(Value::Null, Customer::limited_json)
+    }
+
+    /// Notes that something happened, and queues it for every endpoint that wants to know.
+    pub(crate) fn emit(&mut self, kind: impl Into<String>, subject: Subject) {
+        let event =
+            Event { id: crate::id::new("msg_"), kind: kind.into(), subject, at: self.now() };
+        let wanting: Vec<String> = self
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.wants(&event.kind))
+            .map(|endpoint| endpoint.id.clone())
+            .collect();
+        for endpoint_id in wanting {
+            self.queue(&event, endpoint_id, true);
+        }
+        self.events.insert(event);
+    }
+
+    /// Queues one event for one endpoint, with whatever disturbance is set.
+    pub(crate) fn queue(&mut self, event: &Event, endpoint_id: String, retried: bool) {
+        let (state, delay, copies) = self.disturbance.next();
+        for _ in 0..copies {
+            self.deliveries.insert(Delivery {
+                id: crate::id::new("dlv_"),
+                webhook_id: event.id.clone(),
+                endpoint_id: endpoint_id.clone(),
+                event_type: event.kind.clone(),
+                state,
+                due: clock::later(self.now(), delay),
+                attempts: Vec::new(),
+                retried,
+            });
+        }
+    }
+
+    /// Whether nothing is on its way or falls due without the clock being moved.
+    pub(crate) fn deliveries_rest(&self) -> bool {
+        let now = self.clock.now();
+        !self.deliveries.iter().any(|delivery| match delivery.state {
+            DeliveryState::Sending => true,
+            DeliveryState::Waiting => delivery.due <= now,
+            _ => false,
+        })
+    }
+}

@@ -1,0 +1,298 @@
+//! Money that was asked for, and what came of it.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{World, card::PaymentMethod, customer::Address, table::Row};
+use crate::{
+    clock::{self, rfc3339},
+    money,
+};
+
+/// What a payment is for: `charge_type` in the newest payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChargeType {
+    New,
+    Renewal,
+    PlanChange,
+    OnDemand,
+}
+
+impl ChargeType {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Renewal => "renewal",
+            Self::PlanChange => "plan_change",
+            Self::OnDemand => "on_demand",
+        }
+    }
+}
+
+/// One position of a payment: what a partial refund points at.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) id: String,
+    pub(crate) product_id: String,
+    pub(crate) name: String,
+    pub(crate) quantity: u32,
+    /// Tax included.
+    pub(crate) amount: i64,
+    pub(crate) tax: i64,
+    pub(crate) refunded: i64,
+}
+
+/// The time a subscription payment pays for.
+#[derive(Clone, Debug)]
+pub(crate) struct ServicePeriod {
+    pub(crate) subscription_id: String,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
+
+/// A payment.
+#[derive(Clone, Debug)]
+pub(crate) struct Payment {
+    pub(crate) id: String,
+    /// `None` until somebody tries to pay.
+    pub(crate) status: Option<&'static str>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Option<Timestamp>,
+    pub(crate) currency: String,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) total: i64,
+    pub(crate) tax: i64,
+    pub(crate) customer_id: String,
+    pub(crate) billing: Address,
+    pub(crate) method: Option<PaymentMethod>,
+    pub(crate) session_id: Option<String>,
+    pub(crate) link: Option<String>,
+    pub(crate) custom_fields: Option<Value>,
+    pub(crate) discounts: Option<Value>,
+    pub(crate) error: Option<(&'static str, &'static str)>,
+    pub(crate) invoice_id: Option<String>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) subscription_ids: Vec<String>,
+    pub(crate) update_payment_method: bool,
+    pub(crate) retry_attempt: u32,
+    pub(crate) charge_type: ChargeType,
+    pub(crate) periods: Vec<ServicePeriod>,
+    /// The 60 minutes after which it counts as abandoned were over.
+    pub(crate) abandonment_seen: bool,
+}
+
+impl Row for Payment {
+    const NAME: &'static str = "payment";
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Payment {
+    pub(crate) fn succeeded(&self) -> bool {
+        self.status == Some("succeeded")
+    }
+
+    /// Of the only subscription, if it is the only one.
+    pub(crate) fn subscription_id(&self) -> Option<&str> {
+        match self.subscription_ids.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// As the API and the webhooks show it, without `payload_type`.
+    pub(crate) fn json(&self, world: &World) -> Value {
+        let (settlement_currency, convert) = money::settlement(&self.currency);
+        let card = self.method.as_ref();
+        let error = self.error;
+        let refunds: Vec<_> = world
+            .refunds
+            .iter()
+            .filter(|refund| refund.payment_id == self.id)
+            .map(|refund| refund.list_json(&world.business_id))
+            .collect();
+        let disputes: Vec<_> = world
+            .disputes
+            .iter()
+            .filter(|dispute| dispute.payment_id == self.id)
+            .map(|dispute| dispute.short_json(&world.business_id))
+            .collect();
+        let mut payment = json!({
+            "billing": self.billing.json(),
+            "brand_id": world.brand_id,
+            "business_id": world.business_id,
+            "card_holder_name": card.and_then(|card| card.holder.as_deref()),
+            "card_issuing_country": card.map(|card| &card.country),
+            "card_last_four": card.map(PaymentMethod::last_four),
+            "card_network": card.map(PaymentMethod::network),
+            "card_type": card.map(|_| "CREDIT"),
+            "checkout_session_id": self.session_id,
+            "created_at": rfc3339(self.created_at),
+            "currency": self.currency,
+            "custom_field_responses": self.custom_fields,
+            "customer": world.customer_json(&self.customer_id),
+            "digital_products_delivered": self.succeeded(),
+            "discount_id": self.discounts.as_ref().and_then(|all| all.get(0)?.get("discount_id")),
+            "discounts": self.discounts,
+            "disputes": disputes,
+            "error_code": error.map(|(code, _)| code),
+            "error_message": error.map(|(_, message)| message),
+            "invoice_id": self.invoice_id,
+            "invoice_url": self.invoice_id.as_ref().map(|_| world.url(&["invoices", "payments", &self.id])),
+            "is_multi_subscription": self.subscription_ids.len() > 1,
+            "is_update_payment_method": self.update_payment_method,
+            "metadata": self.metadata,
+            "payment_id": self.id,
+            "payment_link": self.link,
+            "payment_method": card.map(|_| "card"),
+            "payment_method_id": card.map(|card| &card.id),
+            "payment_method_type": card.map(|_| "credit"),
+            "payment_provider": "dodo",
+            "product_cart": self.cart_json(),
+            "refund_status": self.refund_status(world),
+            "refunds": refunds,
+            "retry_attempt": self.retry_attempt,
+            "settlement_amount": convert(self.total),
+            "settlement_currency": settlement_currency,
+            "settlement_tax": convert(self.tax),
+            "status": self.status,
+            "subscription_id": self.subscription_id(),
+            "subscription_ids": self.subscription_ids,
+            "tax": self.tax,
+            "total_amount": self.total,
+            "updated_at": self.updated_at.map(rfc3339),
+        });
+        if world.settings.newest_fields
+            && let Some(payment) = payment.as_object_mut()
+        {
+            payment.append(&mut self.newest_fields());
+        }
+        payment
+    }
+
+    /// What the newest official client knows in addition.
+    fn newest_fields(&self) -> Map<String, Value> {
+        let periods: Vec<_> = self
+            .periods
+            .iter()
+            .map(|period| {
+                json!({
+                    "subscription_id": period.subscription_id,
+                    "starts_at": rfc3339(period.from),
+                    "ends_at": rfc3339(period.to),
+                    "proration_factor": "1",
+                })
+            })
+            .collect();
+        [
+            ("charge_type", json!(self.charge_type.as_str())),
+            ("includes_usage", json!(false)),
+            ("service_periods", json!(periods)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+    }
+
+    /// The cart of a one-time purchase; subscription payments show none.
+    fn cart_json(&self) -> Option<Vec<Value>> {
+        let items = || {
+            self.lines
+                .iter()
+                .map(|line| json!({ "product_id": line.product_id, "quantity": line.quantity }))
+                .collect()
+        };
+        self.subscription_ids.is_empty().then(items)
+    }
+
+    /// What has been refunded or is on its way.
+    pub(crate) fn refunded(&self, world: &World) -> i64 {
+        world
+            .refunds
+            .iter()
+            .filter(|refund| refund.payment_id == self.id && refund.status != "failed")
+            .map(|refund| refund.amount)
+            .fold(0, i64::saturating_add)
+    }
+
+    fn refund_status(&self, world: &World) -> Option<&'static str> {
+        let done = world
+            .refunds
+            .iter()
+            .filter(|refund| refund.payment_id == self.id && refund.status == "succeeded")
+            .map(|refund| refund.amount)
+            .fold(0, i64::saturating_add);
+        match done {
+            0 => None,
+            done if done < self.total => Some("partial"),
+            _ => Some("full"),
+        }
+    }
+
+    /// As the list GET /payments shows it.
+    pub(crate) fn list_json(&self, world: &World) -> Value {
+        let mut payment = json!({
+            "brand_id": world.brand_id,
+            "checkout_session_id": self.session_id,
+            "created_at": rfc3339(self.created_at),
+            "currency": self.currency,
+            "customer": world.customer_json(&self.customer_id),
+            "digital_products_delivered": self.succeeded(),
+            "has_license_key": world.licenses.iter().any(|key| key.payment_id.as_ref() == Some(&self.id)),
+            "invoice_id": self.invoice_id,
+            "invoice_url": self.invoice_id.as_ref().map(|_| world.url(&["invoices", "payments", &self.id])),
+            "metadata": self.metadata,
+            "payment_id": self.id,
+            "payment_method": self.method.as_ref().map(|_| "card"),
+            "payment_method_type": self.method.as_ref().map(|_| "credit"),
+            "payment_provider": "dodo",
+            "refund_status": self.refund_status(world),
+            "retry_attempt": self.retry_attempt,
+            "status": self.status,
+            "subscription_id": self.subscription_id(),
+            "total_amount": self.total,
+        });
+        if world.settings.newest_fields
+            && let Some(payment) = payment.as_object_mut()
+        {
+            payment.append(&mut self.newest_fields());
+        }
+        payment
+    }
+
+    /// As GET /payments/{id}/line-items shows it.
+    pub(crate) fn lines_json(&self) -> Value {
+        let items: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| {
+                json!({
+                    "items_id": line.id,
+                    "amount": line.amount,
+                    "refundable_amount": line.amount.saturating_sub(line.refunded),
+                    "tax": line.tax,
+                    "name": line.name,
+                    "description": null,
+                    "partial_refund_allowed": self.succeeded(),
+                })
+            })
+            .collect();
+        json!({ "currency": self.currency, "items": items })
+    }
+
+    /// Sets the outcome of a charge.
+    pub(crate) fn settle(&mut self, status: &'static str, at: Timestamp) {
+        self.status = Some(status);
+        self.updated_at = Some(at);
+        if status == "succeeded" {
+            self.error = None;
+            self.invoice_id.get_or_insert_with(|| crate::id::new("inv_"));
+        }
+    }
+
+    /// When it counts as abandoned.
+    pub(crate) fn abandoned_at(&self) -> Timestamp {
+        clock::later(self.created_at, std::time::Duration::from_secs(60 * 60))
+    }
+}

@@ -1,0 +1,324 @@
+//! What is sold: the catalogue a sandbox is started with.
+
+use jiff::{Span, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::table::Row;
+use crate::{Error, clock, money::MAX_AMOUNT};
+
+/// A unit of billing periods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Interval {
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+impl Interval {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "Day",
+            Self::Week => "Week",
+            Self::Month => "Month",
+            Self::Year => "Year",
+        }
+    }
+}
+
+/// A number of intervals: how often a subscription is charged, or how long it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Period {
+    pub(crate) count: u32,
+    pub(crate) interval: Interval,
+}
+
+impl Period {
+    pub(crate) fn after(self, start: Timestamp) -> Timestamp {
+        let count = i64::from(self.count.clamp(1, 10_000));
+        let span = match self.interval {
+            Interval::Day => Span::new().try_days(count),
+            Interval::Week => Span::new().try_weeks(count),
+            Interval::Month => Span::new().try_months(count),
+            Interval::Year => Span::new().try_years(count.min(1_000)),
+        };
+        span.map_or(Timestamp::MAX, |span| clock::add_span(start, span))
+    }
+}
+
+/// How a subscription product is billed.
+#[derive(Clone, Debug)]
+pub(crate) struct Recurring {
+    pub(crate) every: Period,
+    pub(crate) term: Period,
+    pub(crate) trial_days: u32,
+    /// What a paid trial costs, per unit.
+    pub(crate) trial_amount: Option<i64>,
+}
+
+/// The license keys that a sale of a product hands out.
+#[derive(Clone, Debug)]
+pub(crate) struct LicensePlan {
+    pub(crate) entitlement_id: String,
+    pub(crate) activations_limit: Option<u32>,
+}
+
+/// A product of the sandbox's catalogue. Prices are in minor units of their currency.
+///
+/// ```
+/// use dodo_sandbox::Product;
+///
+/// let book = Product::one_time("pdt_book", "A good book", "EUR", 2900).tax_inclusive();
+/// let plan = Product::monthly("pdt_pro", "Pro", "USD", 1900).trial_days(14);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Product {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) currency: String,
+    pub(crate) price: i64,
+    pub(crate) tax_inclusive: bool,
+    pub(crate) pay_what_you_want: bool,
+    pub(crate) suggested_price: Option<i64>,
+    pub(crate) recurring: Option<Recurring>,
+    pub(crate) license: Option<LicensePlan>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) created_at: Timestamp,
+}
+
+impl Row for Product {
+    const NAME: &'static str = "product";
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Product {
+    /// Something that is paid once.
+    pub fn one_time(
+        id: impl Into<String>,
+        name: impl Into<String>,
+        currency: impl Into<String>,
+        price: i64,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+            description: None,
+            currency: currency.into(),
+            price,
+            tax_inclusive: false,
+            pay_what_you_want: false,
+            suggested_price: None,
+            recurring: None,
+            license: None,
+            metadata: Map::new(),
+            created_at: Timestamp::now(),
+        }
+    }
+
+    /// A subscription that is charged every `count` intervals and runs for ten years.
+    pub fn subscription(
+        id: impl Into<String>,
+        name: impl Into<String>,
+        currency: impl Into<String>,
+        price: i64,
+        (count, interval): (u32, Interval),
+    ) -> Self {
+        let recurring = Recurring {
+            every: Period { count, interval },
+            term: Period { count: 10, interval: Interval::Year },
+            trial_days: 0,
+            trial_amount: None,
+        };
+        Self { recurring: Some(recurring), ..Self::one_time(id, name, currency, price) }
+    }
+
+    /// A subscription that is charged every month.
+    pub fn monthly(
+        id: impl Into<String>,
+        name: impl Into<String>,
+        currency: impl Into<String>,
+        price: i64,
+    ) -> Self {
+        Self::subscription(id, name, currency, price, (1, Interval::Month))
+    }
+
+    /// A text under the name.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// The price holds the tax already. Without this the tax is added to it.
+    #[must_use]
+    pub fn tax_inclusive(mut self) -> Self {
+        self.tax_inclusive = true;
+        self
+    }
+
+    /// The customer chooses the price; the product's own is the least. One-time products only.
+    #[must_use]
+    pub fn pay_what_you_want(mut self, suggested: i64) -> Self {
+        self.pay_what_you_want = true;
+        self.suggested_price = Some(suggested);
+        self
+    }
+
+    /// Begins with a free trial. Subscriptions only.
+    #[must_use]
+    pub fn trial_days(mut self, days: u32) -> Self {
+        if let Some(recurring) = &mut self.recurring {
+            recurring.trial_days = days;
+        }
+        self
+    }
+
+    /// Makes the trial cost something, per unit. Subscriptions only.
+    #[must_use]
+    pub fn trial_amount(mut self, amount: i64) -> Self {
+        if let Some(recurring) = &mut self.recurring {
+            recurring.trial_amount = Some(amount);
+        }
+        self
+    }
+
+    /// Ends the subscription after so many intervals instead of ten years. Subscriptions only.
+    #[must_use]
+    pub fn runs_for(mut self, count: u32, interval: Interval) -> Self {
+        if let Some(recurring) = &mut self.recurring {
+            recurring.term = Period { count, interval };
+        }
+        self
+    }
+
+    /// Each sale creates a license key with so many activations; `None`: without limit.
+    #[must_use]
+    pub fn license_keys(mut self, activations_limit: Option<u32>) -> Self {
+        let entitlement_id = crate::id::new("ent_");
+        self.license = Some(LicensePlan { entitlement_id, activations_limit });
+        self
+    }
+
+    /// A pair of the product's own metadata, which Dodo does not copy to payments.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        if self.id.is_empty() || self.id.len() > 64 || !self.id.bytes().all(plain) {
+            return Err(Error::setup("a product's id has 1 to 64 letters, digits, '_' and '-'"));
+        }
+        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(Error::setup("a product's currency is an ISO 4217 code, such as USD"));
+        }
+        let amounts = [Some(self.price), self.suggested_price, self.trial_amount_each()];
+        if !amounts.into_iter().flatten().all(|amount| (0..=MAX_AMOUNT).contains(&amount)) {
+            return Err(Error::setup("a product's prices are not negative and not absurdly large"));
+        }
+        Ok(())
+    }
+
+    fn trial_amount_each(&self) -> Option<i64> {
+        self.recurring.as_ref()?.trial_amount
+    }
+
+    /// As GET /products/{id} shows it.
+    pub(crate) fn json(&self, business_id: &str, brand_id: &str) -> Value {
+        let price = match &self.recurring {
+            None => json!({
+                "type": "one_time_price",
+                "currency": self.currency,
+                "price": self.price,
+                "pay_what_you_want": self.pay_what_you_want,
+                "suggested_price": self.suggested_price,
+                "discount": 0,
+                "purchasing_power_parity": false,
+                "tax_inclusive": self.tax_inclusive,
+            }),
+            Some(recurring) => json!({
+                "type": "recurring_price",
+                "currency": self.currency,
+                "price": self.price,
+                "payment_frequency_count": recurring.every.count,
+                "payment_frequency_interval": recurring.every.interval.as_str(),
+                "subscription_period_count": recurring.term.count,
+                "subscription_period_interval": recurring.term.interval.as_str(),
+                "trial_period_days": recurring.trial_days,
+                "trial_amount": recurring.trial_amount,
+                "discount": 0,
+                "purchasing_power_parity": false,
+                "tax_inclusive": self.tax_inclusive,
+            }),
+        };
+        json!({
+            "addons": [],
+            "brand_id": brand_id,
+            "business_id": business_id,
+            "created_at": clock::rfc3339(self.created_at),
+            "description": self.description,
+            "image": null,
+            "is_recurring": self.recurring.is_some(),
+            "license_key_enabled": self.license.is_some(),
+            "license_key_activations_limit":
+                self.license.as_ref().and_then(|license| license.activations_limit),
+            "metadata": self.metadata,
+            "name": self.name,
+            "price": price,
+            "product_id": self.id,
+            "tax_category": "digital_products",
+            "updated_at": clock::rfc3339(self.created_at),
+        })
+    }
+
+    /// As the list GET /products shows it.
+    pub(crate) fn list_json(&self, business_id: &str) -> Value {
+        json!({
+            "business_id": business_id,
+            "created_at": clock::rfc3339(self.created_at),
+            "currency": self.currency,
+            "description": self.description,
+            "is_recurring": self.recurring.is_some(),
+            "metadata": self.metadata,
+            "name": self.name,
+            "price": self.price,
+            "product_id": self.id,
+            "tax_category": "digital_products",
+            "tax_inclusive": self.tax_inclusive,
+            "updated_at": clock::rfc3339(self.created_at),
+        })
+    }
+}
+
+/// What a sandbox sells when nobody says otherwise.
+pub(crate) fn demo_catalogue() -> Vec<Product> {
+    vec![
+        Product::one_time("pdt_sandbox_book", "The Field Guide", "USD", 2900)
+            .description("An e-book, paid once"),
+        Product::monthly("pdt_sandbox_pro", "Pro plan", "USD", 1900)
+            .description("A subscription, charged every month"),
+        Product::monthly("pdt_sandbox_trial", "Team plan", "EUR", 4900)
+            .description("A subscription with 14 days free")
+            .trial_days(14),
+        Product::one_time("pdt_sandbox_poster", "Poster", "JPY", 4800)
+            .description("Priced in a currency without decimals"),
+        Product::one_time("pdt_sandbox_license", "Desktop app", "KWD", 9500)
+            .description("With a license key, in a currency with three decimals")
+            .license_keys(Some(3)),
+        Product::one_time("pdt_sandbox_tip", "Tip jar", "USD", 100)
+            .description("Pay what you want")
+            .pay_what_you_want(500),
+    ]
+}

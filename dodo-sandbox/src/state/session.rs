@@ -1,0 +1,134 @@
+//! A page on which somebody may pay.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{World, customer::Address, table::Row};
+use crate::clock::rfc3339;
+
+/// What brought the page about.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// POST /checkouts.
+    Session,
+    /// A static payment link, `/buy/{product_id}`.
+    StaticLink,
+    /// POST /payments: the payment exists already.
+    Payment { payment_id: String },
+    /// POST /subscriptions: the subscription and its first payment exist already.
+    Subscription { subscription_id: String, payment_id: String },
+    /// A new payment method for a subscription.
+    PaymentMethod { subscription_id: String },
+}
+
+/// One position of a cart.
+#[derive(Clone, Debug)]
+pub(crate) struct CartItem {
+    pub(crate) product_id: String,
+    pub(crate) quantity: u32,
+    /// Chosen by the customer, per unit; only where they may choose.
+    pub(crate) amount: Option<i64>,
+}
+
+/// Who the merchant says is buying. All of it may be missing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buyer {
+    pub(crate) customer_id: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) phone: Option<String>,
+}
+
+/// A question that the merchant asks at the checkout.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct CustomField {
+    pub(crate) key: String,
+    pub(crate) label: String,
+    pub(crate) field_type: FieldType,
+    #[serde(default)]
+    pub(crate) required: Option<bool>,
+    #[serde(default)]
+    pub(crate) placeholder: Option<String>,
+    #[serde(default)]
+    pub(crate) options: Option<Vec<String>>,
+}
+
+/// What kind of answer a [`CustomField`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FieldType {
+    Text,
+    Number,
+    Email,
+    Url,
+    Date,
+    Dropdown,
+    Boolean,
+}
+
+/// How far the customer got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Open,
+    /// Paid, or under way at the bank: the page cannot be used again. Where the customer was sent.
+    Consumed {
+        redirect: Option<String>,
+    },
+}
+
+/// A hosted page's state.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) origin: Origin,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) cart: Vec<CartItem>,
+    pub(crate) buyer: Buyer,
+    pub(crate) address: Option<Address>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) return_url: Option<String>,
+    pub(crate) cancel_url: Option<String>,
+    pub(crate) discount_codes: Vec<String>,
+    pub(crate) custom_fields: Vec<CustomField>,
+    /// Replaces the product's trial.
+    pub(crate) trial_days: Option<u32>,
+    pub(crate) on_demand: bool,
+    pub(crate) tax_id: Option<String>,
+    pub(crate) business_name: Option<String>,
+    /// Fields of the page that the customer may not change.
+    pub(crate) locked: Vec<&'static str>,
+    pub(crate) progress: Progress,
+    /// The latest attempt to pay.
+    pub(crate) payment_id: Option<String>,
+    /// Opened by a recovery link: the payment that was abandoned.
+    pub(crate) recovering: Option<String>,
+}
+
+impl Row for Session {
+    const NAME: &'static str = "checkout session";
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Session {
+    /// As GET /checkouts/{id} shows it.
+    pub(crate) fn json(&self, world: &World) -> Value {
+        let payment = self.payment_id.as_ref().and_then(|id| world.payments.get(id));
+        let customer = payment.and_then(|payment| world.customers.get(&payment.customer_id));
+        json!({
+            "id": self.id,
+            "created_at": rfc3339(self.created_at),
+            "customer_email": customer.map(|c| &c.email).or(self.buyer.email.as_ref()),
+            "customer_name": customer.map(|c| &c.name).or(self.buyer.name.as_ref()),
+            "payment_id": self.payment_id,
+            "payment_status": payment.and_then(|payment| payment.status),
+        })
+    }
+
+    /// Where its page is.
+    pub(crate) fn url(&self, world: &World) -> String {
+        world.url(&["session", &self.id])
+    }
+}

@@ -1,0 +1,216 @@
+//! Who is told what: endpoints, events, and the deliveries of one to the other.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::table::Row;
+use crate::clock::{self, rfc3339};
+
+/// How long a rotated secret still signs.
+pub(crate) const OLD_SECRET_LIVES: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where events are sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) id: String,
+    pub(crate) url: String,
+    pub(crate) description: String,
+    pub(crate) disabled: bool,
+    /// Event names; empty: all.
+    pub(crate) filter_types: Vec<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) rate_limit: Option<u32>,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) secret: String,
+    /// The secret before, and until when it still signs too.
+    pub(crate) old_secret: Option<(String, Timestamp)>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Row for Endpoint {
+    const NAME: &'static str = "webhook";
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn wants(&self, kind: &str) -> bool {
+        !self.disabled
+            && (self.filter_types.is_empty() || self.filter_types.iter().any(|name| name == kind))
+    }
+
+    /// The secrets that sign now, the current one first.
+    pub(crate) fn secrets(&self, now: Timestamp) -> Vec<String> {
+        let old = self.old_secret.as_ref().filter(|(_, until)| now < *until);
+        [&self.secret].into_iter().chain(old.map(|(secret, _)| secret)).cloned().collect()
+    }
+
+    /// Takes a new secret; the current one signs too for 24 hours.
+    pub(crate) fn rotate(&mut self, secret: String, now: Timestamp) {
+        let old = std::mem::replace(&mut self.secret, secret);
+        self.old_secret = Some((old, clock::later(now, OLD_SECRET_LIVES)));
+    }
+
+    /// As the API shows it: never the secret or the headers.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "url": self.url,
+            "description": self.description,
+            "created_at": rfc3339(self.created_at),
+            "updated_at": rfc3339(self.updated_at),
+            "metadata": self.metadata,
+            "disabled": self.disabled,
+            "filter_types": self.filter_types,
+            "rate_limit": self.rate_limit,
+        })
+    }
+}
+
+/// The object an event is about. It is rendered anew for each attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Subject {
+    Payment(String),
+    Subscription(String),
+    Refund(String),
+    Dispute(String),
+    License(String),
+    Grant(String),
+    Abandoned(String),
+    Dunning(String),
+    /// Made up by hand: sent as it is.
+    Fixed(Value),
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// The `webhook-id`.
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) subject: Subject,
+    pub(crate) at: Timestamp,
+}
+
+impl Row for Event {
+    const NAME: &'static str = "event";
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// One try to deliver.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// When, by the sandbox's clock.
+    pub at: Timestamp,
+    /// What the endpoint answered, if it did.
+    pub status: Option<u16>,
+    /// Why there was no answer.
+    pub error: Option<&'static str>,
+    /// The body that was sent.
+    pub body: String,
+}
+
+impl Attempt {
+    /// Whether the endpoint took the event.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeliveryState {
+    /// Kept back until it is released.
+    Held,
+    /// Waits for the moment of its next attempt.
+    Waiting,
+    /// Being sent now.
+    Sending,
+    /// The endpoint answered 2xx.
+    Delivered,
+    /// All attempts failed.
+    Failed,
+    /// Lost on purpose.
+    Dropped,
+}
+
+impl DeliveryState {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Waiting => "waiting",
+            Self::Sending => "sending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// One event on its way to one endpoint.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub(crate) id: String,
+    /// The `webhook-id`, the same for each attempt.
+    pub webhook_id: String,
+    /// The endpoint, `whk_...`.
+    pub endpoint_id: String,
+    /// The event's name, such as `payment.succeeded`.
+    pub event_type: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// When the next attempt falls due, by the sandbox's clock.
+    pub due: Timestamp,
+    /// What was tried so far.
+    pub attempts: Vec<Attempt>,
+    /// Whether failures are followed by retries.
+    pub(crate) retried: bool,
+}
+
+impl Row for Delivery {
+    const NAME: &'static str = "delivery";
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Delivery {
+    /// The delivery's own id, which replays take.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let attempts: Vec<_> = self
+            .attempts
+            .iter()
+            .map(|attempt| {
+                json!({
+                    "at": rfc3339(attempt.at),
+                    "status": attempt.status,
+                    "error": attempt.error,
+                    "body": attempt.body,
+                })
+            })
+            .collect();
+        json!({
+            "id": self.id,
+            "webhook_id": self.webhook_id,
+            "endpoint_id": self.endpoint_id,
+            "type": self.event_type,
+            "state": self.state.as_str(),
+            "due": rfc3339(self.due),
+            "attempts": attempts,
+        })
+    }
+}

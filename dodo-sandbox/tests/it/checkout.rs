@@ -1,0 +1,108 @@
+//! From a cart to signed webhooks.
+
+use dodo_sandbox::{CARD_DECLINED, CARD_OK, Product, Sandbox};
+use serde_json::json;
+
+use crate::support::{Receiver, api, pay_on_page, session};
+
+async fn shop() -> Sandbox {
+    Sandbox::builder()
+        .clock_factor(0.0)
+        .product(Product::one_time("pdt_book", "Book", "EUR", 4900))
+        .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_purchase_ends_in_a_signed_event_with_the_session_s_metadata() {
+    let sandbox = shop().await;
+    let receiver = Receiver::of(&sandbox).await;
+    let id = session(
+        &sandbox,
+        json!({
+            "product_cart": [{ "product_id": "pdt_book", "quantity": 2 }],
+            "metadata": { "visitor": "v_1", "touch_count": 7 },
+            "return_url": "https://shop.example/back?order=1",
+        }),
+    )
+    .await;
+
+    let (status, location, _) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    assert_eq!(status, 303);
+    let location = location.unwrap();
+    let (_, confirmation) = api(&sandbox, "GET", &format!("/checkouts/{id}"), None).await;
+    let payment_id = confirmation["payment_id"].as_str().unwrap();
+    assert_eq!(confirmation["payment_status"], "succeeded");
+    assert_eq!(
+        location,
+        format!(
+            "https://shop.example/back?order=1&payment_id={payment_id}&status=succeeded&email=ada%40example.com"
+        )
+    );
+
+    sandbox.settled().await;
+    let arrivals = receiver.arrivals();
+    let [arrival] = arrivals.as_slice() else { panic!("{arrivals:?}") };
+    let verifier = standardwebhooks::Webhook::new(sandbox.webhook_secret()).unwrap();
+    verifier.verify(arrival.raw.as_bytes(), &arrival.headers).unwrap();
+    assert_eq!(arrival.body["type"], "payment.succeeded");
+    let data = &arrival.body["data"];
+    assert_eq!(data["total_amount"], 11_662); // 2 * 49.00 and 19 % tax
+    assert_eq!(data["tax"], 1862);
+    assert_eq!(data["metadata"], json!({ "visitor": "v_1", "touch_count": 7 }));
+    assert_eq!(data["checkout_session_id"], json!(id));
+    assert_eq!(data["product_cart"], json!([{ "product_id": "pdt_book", "quantity": 2 }]));
+
+    let (status, _, page) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    assert_eq!(status, 409);
+    assert!(page.contains("CHECKOUT_SESSION_CONSUMED"), "{page}");
+}
+
+#[tokio::test]
+async fn a_subscription_starts_with_its_four_events() {
+    let sandbox = shop().await;
+    let receiver = Receiver::of(&sandbox).await;
+    let id = session(
+        &sandbox,
+        json!({
+            "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }],
+            "metadata": { "visitor": "v_2" },
+            "return_url": "https://shop.example/back",
+        }),
+    )
+    .await;
+    let (_, location, _) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    let location = location.unwrap();
+    assert!(location.contains("subscription_id=sub_") && location.contains("status=active"));
+    sandbox.settled().await;
+    for arrival in receiver.arrivals() {
+        assert_eq!(arrival.body["data"]["metadata"]["visitor"], "v_2", "{}", arrival.body["type"]);
+    }
+    assert_eq!(
+        receiver.take_names(),
+        [
+            "payment.succeeded",
+            "subscription.active",
+            "subscription.renewed",
+            "subscription.updated"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_declined_card_may_be_replaced_on_the_same_page() {
+    let sandbox = shop().await;
+    let receiver = Receiver::of(&sandbox).await;
+    let id =
+        session(&sandbox, json!({ "product_cart": [{ "product_id": "pdt_book", "quantity": 1 }] }))
+            .await;
+    let (status, location, page) = pay_on_page(&sandbox, &id, CARD_DECLINED).await;
+    assert_eq!((status.as_u16(), location), (200, None));
+    assert!(page.contains("The card was declined."), "{page}");
+    let (status, location, _) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    assert_eq!((status.as_u16(), location.unwrap()), (303, format!("/session/{id}")));
+    sandbox.settled().await;
+    assert_eq!(receiver.take_names(), ["payment.failed", "payment.succeeded"]);
+}
