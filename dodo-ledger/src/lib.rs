@@ -1,13 +1,37 @@
-//! Durable webhook inbox and attribution ledger for Dodo Payments.
+//! Durable webhook inbox and attribution ledger for [Dodo Payments](https://dodopayments.com), on
+//! SQLite or PostgreSQL.
+//!
+//! [`Ledger`] is an [`Inbox`](dodo_core::Inbox) for a [`Webhooks`](dodo_core::Webhooks): a delivery is
+//! committed before it is answered with 200, booked exactly once, and its callbacks run until they
+//! succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
+//!
+//! What lives where: `inbox` stores, claims and settles deliveries; `worker` runs them; `outbox` tells
+//! sinks; `schema` holds the tables; `store` is the seam to the databases.
+
+#![warn(missing_docs)]
 
 mod error;
-#[expect(dead_code, reason = "the inbox that uses it is on its way")]
+mod failpoint;
+mod inbox;
+mod ledger;
+mod outbox;
 mod schema;
-#[expect(dead_code, reason = "the inbox that uses it is on its way")]
+mod settings;
 pub mod store;
+mod tx;
+mod worker;
 
+#[cfg(feature = "postgres")]
+pub use self::tx::PgTx;
+#[cfg(feature = "sqlite")]
+pub use self::tx::SqliteTx;
 pub use self::{
     error::{Error, ErrorKind},
+    inbox::{InboxStats, StoredEvent},
+    ledger::{Ledger, LedgerBuilder},
+    outbox::{DeadLetter, Outgoing, Sink, SinkStats, Told},
+    settings::Backoff,
     store::Store,
+    worker::Workers,
 };
 pub use sqlx;

@@ -40,6 +40,9 @@ pub(crate) struct Settings {
     pub(crate) backoff: Backoff,
     /// Failures after which an event is given up.
     pub(crate) max_failures: u32,
+    pub(crate) sink_backoff: Backoff,
+    /// Failures after which a record is given up for a sink.
+    pub(crate) sink_max_failures: u32,
     /// Events whose callbacks run at the same time in this process.
     pub(crate) concurrency: u32,
     /// How often to look for events that another instance stored or that are due again.
@@ -56,6 +59,9 @@ impl Default for Settings {
             lease: Duration::from_secs(60),
             backoff: Backoff::default(),
             max_failures: 12,
+            // About two days of outage.
+            sink_backoff: Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(3600) },
+            sink_max_failures: 100,
             concurrency: 16,
             poll: Duration::from_millis(250),
             keep_bodies: Some(Duration::from_secs(30 * 24 * 3600)),

@@ -15,14 +15,18 @@ use crate::{
 pub(crate) struct Delivery {
     pub(crate) id: String,
     pub(crate) body: Bytes,
+    /// When it was verified, by the clock of this host, in milliseconds since 1970.
+    pub(crate) received_at: i64,
+    pub(crate) live: bool,
 }
 
 #[cfg(feature = "postgres")]
 const POSTGRES: &str = "
-    INSERT INTO dodo_inbox (id, body, received_at, available_at)
-    SELECT id, body, clock.at, clock.at
-    FROM unnest($1::text[], $2::bytea[]) AS delivery (id, body),
-         (SELECT CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT) AS at) AS clock
+    INSERT INTO dodo_inbox (id, body, received_at, live, available_at)
+    SELECT id, body, received_at, live,
+           CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)
+    FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bigint[])
+         AS delivery (id, body, received_at, live)
     ON CONFLICT (id) DO NOTHING
     RETURNING id";
 
@@ -34,13 +38,14 @@ pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Rec
         #[cfg(feature = "sqlite")]
         Kind::Sqlite(tx) => {
             let mut statement = sqlx::QueryBuilder::<sqlx::Sqlite>::new(
-                "INSERT INTO dodo_inbox (id, body, received_at, available_at) ",
+                "INSERT INTO dodo_inbox (id, body, received_at, live, available_at) ",
             );
             statement.push_values(batch, |mut row, delivery| {
-                row.push_bind(&*delivery.id).push_bind(&*delivery.body);
-                for _ in ["received_at", "available_at"] {
-                    row.push("CAST(unixepoch('subsec') * 1000 AS INTEGER)");
-                }
+                row.push_bind(&*delivery.id)
+                    .push_bind(&*delivery.body)
+                    .push_bind(delivery.received_at)
+                    .push_bind(i64::from(delivery.live))
+                    .push("CAST(unixepoch('subsec') * 1000 AS INTEGER)");
             });
             statement.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
             statement.build_query_scalar().fetch_all(&mut **tx).await?
@@ -49,7 +54,15 @@ pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Rec
         Kind::Postgres(tx) => {
             let ids: Vec<&str> = batch.iter().map(|delivery| &*delivery.id).collect();
             let bodies: Vec<&[u8]> = batch.iter().map(|delivery| &*delivery.body).collect();
-            sqlx::query_scalar(POSTGRES).bind(ids).bind(bodies).fetch_all(&mut **tx).await?
+            let received: Vec<i64> = batch.iter().map(|delivery| delivery.received_at).collect();
+            let live: Vec<i64> = batch.iter().map(|delivery| i64::from(delivery.live)).collect();
+            sqlx::query_scalar(POSTGRES)
+                .bind(ids)
+                .bind(bodies)
+                .bind(received)
+                .bind(live)
+                .fetch_all(&mut **tx)
+                .await?
         }
     };
     tx.commit().await?;

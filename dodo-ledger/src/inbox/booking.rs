@@ -1,23 +1,21 @@
 //! Events on their way into the ledger. Taking, booking and marking them is one transaction, so this
 //! needs no lease: a worker that dies rolls back.
 
-use bytes::Bytes;
+use dodo_core::SignedEvent;
+use jiff::Timestamp;
 
 use crate::{
     error::Error,
     store::{
         Tx,
-        sql::{Sql, args, sql},
+        sql::{Row, Sql, args, sql},
     },
 };
 
 /// An event that is stored and not yet booked.
 #[derive(Clone, Debug)]
 pub(crate) struct Unbooked {
-    pub(crate) id: String,
-    pub(crate) body: Bytes,
-    /// When the delivery arrived, in milliseconds since 1970.
-    pub(crate) received_at: i64,
+    pub(crate) event: SignedEvent,
     pub(crate) failures: u32,
 }
 
@@ -26,7 +24,7 @@ pub(crate) struct Unbooked {
 pub(crate) struct Seen {
     pub(crate) kind: String,
     /// The envelope's time, in milliseconds since 1970.
-    pub(crate) occurred_at: Option<i64>,
+    pub(crate) occurred_at: i64,
     pub(crate) customer_id: Option<String>,
 }
 
@@ -37,12 +35,12 @@ const LOCK: Sql = Sql { sqlite: "SELECT 1", postgres: "SELECT pg_advisory_xact_l
 const PATIENCE: Sql =
     Sql { sqlite: "SELECT 1", postgres: "SET LOCAL idle_in_transaction_session_timeout = '10s'" };
 const DUE: Sql = sql!(
-    "SELECT id, body, received_at, failures FROM dodo_inbox
+    "SELECT id, body, received_at, live, failures FROM dodo_inbox
      WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW "
      ORDER BY available_at LIMIT $1" SKIP_LOCKED
 );
 const BY_ID: Sql = sql!(
-    "SELECT id, body, received_at, failures FROM dodo_inbox
+    "SELECT id, body, received_at, live, failures FROM dodo_inbox
      WHERE id = $1 AND state = 'pending' AND booked_at IS NULL" SKIP_LOCKED
 );
 const BOOKED: Sql = sql!(
@@ -104,11 +102,18 @@ impl Tx {
     }
 }
 
-fn read(mut row: crate::store::sql::Row) -> Result<Unbooked, Error> {
+/// Reads a delivery from columns 0 to 3: id, body, received_at, live.
+pub(super) fn signed(row: &mut Row) -> Result<SignedEvent, Error> {
+    let id = row.text(0)?;
+    let body = row.opt_bytes(1)?.unwrap_or_default();
+    let received_at = Timestamp::from_millisecond(row.int(2)?)
+        .map_err(|error| Error::corrupt("a time in the ledger is out of range").with_source(error))?;
+    Ok(SignedEvent::assume_verified(&id, body.into(), received_at, row.int(3)? != 0))
+}
+
+fn read(mut row: Row) -> Result<Unbooked, Error> {
     Ok(Unbooked {
-        id: row.text(0)?,
-        body: row.opt_bytes(1)?.unwrap_or_default().into(),
-        received_at: row.int(2)?,
-        failures: u32::try_from(row.int(3)?).unwrap_or(u32::MAX),
+        event: signed(&mut row)?,
+        failures: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
     })
 }

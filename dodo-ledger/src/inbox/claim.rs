@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use dodo_core::SignedEvent;
 
+use super::booking::signed;
 use crate::{
     error::Error,
     store::{
@@ -16,13 +17,19 @@ use crate::{
 /// A booked event whose callbacks this worker may run until the lease ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    pub(crate) id: String,
-    pub(crate) body: Bytes,
+    pub(crate) event: SignedEvent,
     pub(crate) fence: i64,
     /// How often it was claimed, this time included.
     pub(crate) claims: u32,
     /// How often its callbacks failed before.
     pub(crate) failures: u32,
+}
+
+impl Claim {
+    /// The `webhook-id`.
+    pub(crate) fn id(&self) -> &str {
+        self.event.id()
+    }
 }
 
 /// What the run of an event came to.
@@ -44,7 +51,7 @@ const CLAIM: Sql = sql!(
     UPDATE dodo_inbox
     SET claims = claims + 1, fence = fence + 1, available_at = " NOW " + $2
     WHERE id IN (SELECT id FROM due)
-    RETURNING id, body, fence, claims, failures"
+    RETURNING id, body, received_at, live, fence, claims, failures"
 );
 const DONE: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
@@ -82,11 +89,10 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
         .map(|mut row| {
             let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
             Ok(Claim {
-                id: row.text(0)?,
-                body: row.opt_bytes(1)?.unwrap_or_default().into(),
-                fence: row.int(2)?,
-                claims: count(row.int(3)?),
-                failures: count(row.int(4)?),
+                event: signed(&mut row)?,
+                fence: row.int(4)?,
+                claims: count(row.int(5)?),
+                failures: count(row.int(6)?),
             })
         })
         .collect()
@@ -96,14 +102,14 @@ impl Tx {
     /// Marks the event done, if the claim still holds.
     pub(crate) async fn mark_done(&mut self, claim: &Claim) -> Result<bool, Error> {
         let sql = if cfg!(dodo_mutant = "no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };
-        Ok(self.execute(sql, args![&claim.id, claim.fence]).await? == 1)
+        Ok(self.execute(sql, args![claim.id(), claim.fence]).await? == 1)
     }
 }
 
 /// Writes down a failure, if the claim still holds.
 pub(crate) async fn conclude(store: &Store, claim: &Claim, verdict: &Verdict) -> Result<bool, Error> {
     let mut tx = store.begin().await?;
-    let (id, fence) = (&claim.id, claim.fence);
+    let (id, fence) = (claim.id(), claim.fence);
     let changed = match verdict {
         Verdict::Retry { after, reason } => {
             tx.execute(&RETRY, args![id, fence, millis(*after), reason]).await?
@@ -121,7 +127,7 @@ pub(crate) async fn hand_back(store: &Store, claims: &[Claim]) -> Result<(), Err
     }
     let mut tx = store.begin().await?;
     for claim in claims {
-        tx.execute(&HAND_BACK, args![&claim.id, claim.fence]).await?;
+        tx.execute(&HAND_BACK, args![claim.id(), claim.fence]).await?;
     }
     tx.commit().await
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use dodo_core::Receipt;
+use dodo_core::{Receipt, SignedEvent};
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::{Delivery, append};
@@ -39,9 +38,14 @@ impl Writer {
     }
 
     /// Returns after the delivery would survive a crash.
-    pub(crate) async fn accept(&self, id: &str, body: Bytes) -> Result<Receipt, Error> {
+    pub(crate) async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
         let (answer, receipt) = oneshot::channel();
-        let delivery = Delivery { id: id.to_owned(), body };
+        let delivery = Delivery {
+            id: event.id().to_owned(),
+            body: event.body().clone(),
+            received_at: event.received_at().as_millisecond(),
+            live: event.live(),
+        };
         self.0.try_send(Job { delivery, answer }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {
                 Error::new(ErrorKind::Busy, "too many deliveries are waiting to be written")

@@ -9,9 +9,10 @@ const V1: &[Sql] = &[
     // repeat. `available_at` is the due time of a pending row and the end of its lease while claimed.
     sql!(
         "CREATE TABLE dodo_inbox (
-            id TEXT PRIMARY KEY,
+            id " KEY " PRIMARY KEY,
             state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'dead', 'parked')),
             body " BYTES ",
+            live BIGINT NOT NULL,
             received_at BIGINT NOT NULL,
             available_at BIGINT NOT NULL,
             fence BIGINT NOT NULL DEFAULT 0,
@@ -47,7 +48,7 @@ const V1: &[Sql] = &[
     // What each sink has still to be told.
     sql!(
         "CREATE TABLE dodo_outbox (
-            record_id TEXT NOT NULL,
+            record_id " KEY " NOT NULL,
             sink TEXT NOT NULL,
             state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'dead')),
             created_at BIGINT NOT NULL,
@@ -65,26 +66,35 @@ const V1: &[Sql] = &[
         "CREATE INDEX dodo_outbox_due ON dodo_outbox (sink, available_at) WHERE state = 'pending'"
     ),
     sql!("CREATE INDEX dodo_outbox_dead ON dodo_outbox (sink, finished_at) WHERE state = 'dead'"),
-    // One row per business fact (`charge:pay_x`). `body` is the whole record as JSON; the other
-    // columns are copies that queries and the resolution chain look up.
+    // One row per business fact (`charge:pay_x`). `evidence` is what was delivered, `record` what
+    // follows from it, `derived` what it hands on: each whole, as JSON. The other columns are copies to look up and sum by.
     sql!(
-        "CREATE TABLE dodo_record (
-            id TEXT PRIMARY KEY,
-            body TEXT NOT NULL,
+        "CREATE TABLE dodo_entry (
+            id " KEY " PRIMARY KEY,
+            evidence TEXT NOT NULL,
+            record TEXT NOT NULL,
+            derived TEXT NOT NULL,
+            class BIGINT NOT NULL,
+            at_micros BIGINT NOT NULL,
+            paid BIGINT NOT NULL,
+            visitor_step BIGINT NOT NULL,
+            campaign_step BIGINT NOT NULL,
             kind TEXT NOT NULL,
-            occurred_at BIGINT NOT NULL,
             live BIGINT NOT NULL,
             payment_id TEXT,
             customer_id TEXT,
-            checkout_session_id TEXT,
             email_sha256 TEXT,
+            checkout_session_id TEXT,
+            product_id TEXT,
             visitor TEXT,
             link_id TEXT,
             campaign_id TEXT,
             source TEXT,
             medium TEXT,
             content TEXT,
-            product_id TEXT,
+            landing_path TEXT,
+            referrer_host TEXT,
+            device TEXT,
             currency TEXT,
             exponent BIGINT,
             gross BIGINT,
@@ -92,53 +102,28 @@ const V1: &[Sql] = &[
             net BIGINT
         )"
     ),
-    sql!("CREATE INDEX dodo_record_occurred ON dodo_record (occurred_at)"),
-    sql!("CREATE INDEX dodo_record_payment ON dodo_record (payment_id)"),
-    sql!("CREATE INDEX dodo_record_customer ON dodo_record (customer_id, occurred_at)"),
-    sql!("CREATE INDEX dodo_record_session ON dodo_record (checkout_session_id)"),
-    sql!("CREATE INDEX dodo_record_email ON dodo_record (email_sha256)"),
-    // The subscriptions of a record: one payment may start several.
+    sql!("CREATE INDEX dodo_entry_at ON dodo_entry (at_micros)"),
+    sql!("CREATE INDEX dodo_entry_payment ON dodo_entry (payment_id) WHERE payment_id IS NOT NULL"),
+    sql!("CREATE INDEX dodo_entry_visitor ON dodo_entry (visitor) WHERE visitor IS NOT NULL"),
+    // What an entry can be found by: payment, subscription, customer, e-mail hash, checkout session.
     sql!(
-        "CREATE TABLE dodo_record_subscription (
-            subscription_id TEXT NOT NULL,
-            record_id TEXT NOT NULL,
-            PRIMARY KEY (subscription_id, record_id)
+        "CREATE TABLE dodo_link (
+            kind TEXT NOT NULL,
+            value " KEY " NOT NULL,
+            class BIGINT NOT NULL,
+            at_micros BIGINT NOT NULL,
+            entry_id " KEY " NOT NULL,
+            PRIMARY KEY (kind, value, class, at_micros, entry_id)
         )"
     ),
-    // The newest state of each subscription, by (event_at, event_id).
+    sql!("CREATE INDEX dodo_link_entry ON dodo_link (entry_id)"),
+    // Facts that are no entries, such as `subscription:sub_x` or `session:cks_x`: what was learned
+    // from events that bring no money, and what the checkout knew about the visitor.
     sql!(
-        "CREATE TABLE dodo_subscription (
-            id TEXT PRIMARY KEY,
-            event_at BIGINT NOT NULL,
-            event_id TEXT NOT NULL,
-            customer_id TEXT,
-            body TEXT NOT NULL
-        )"
-    ),
-    sql!("CREATE INDEX dodo_subscription_customer ON dodo_subscription (customer_id)"),
-    // What the checkout knew about the visitor, under the checkout session's id.
-    sql!(
-        "CREATE TABLE dodo_context (
-            session_id TEXT PRIMARY KEY,
+        "CREATE TABLE dodo_fact (
+            id " KEY " PRIMARY KEY,
             body TEXT NOT NULL,
-            created_at BIGINT NOT NULL
-        )"
-    ),
-    // Who an e-mail address belongs to, as the application said by `identify`.
-    sql!(
-        "CREATE TABLE dodo_identity (
-            email_sha256 TEXT NOT NULL,
-            visitor TEXT NOT NULL,
-            body TEXT NOT NULL,
-            created_at BIGINT NOT NULL,
-            PRIMARY KEY (email_sha256, visitor)
-        )"
-    ),
-    // `abandoned_checkout.recovered`: the payment that was lost and the one that made up for it.
-    sql!(
-        "CREATE TABLE dodo_recovery (
-            recovered_payment_id TEXT PRIMARY KEY,
-            payment_id TEXT NOT NULL
+            changed_at BIGINT NOT NULL
         )"
     ),
 ];

@@ -20,6 +20,7 @@ pub(crate) struct Sql {
 ///   it alone, so the clocks of the hosts do not matter.
 /// - `SKIP_LOCKED`: pass over rows that another transaction is claiming. SQLite has one writer.
 /// - `BYTES`: the column type of a body.
+/// - `KEY`: the column type of an id: text in the order of its bytes, as in Rust.
 macro_rules! sql {
     (@sqlite NOW) => { "CAST(unixepoch('subsec') * 1000 AS INTEGER)" };
     (@postgres NOW) => { "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)" };
@@ -27,6 +28,8 @@ macro_rules! sql {
     (@postgres SKIP_LOCKED) => { " FOR UPDATE SKIP LOCKED" };
     (@sqlite BYTES) => { "BLOB" };
     (@postgres BYTES) => { "BYTEA" };
+    (@sqlite KEY) => { "TEXT" };
+    (@postgres KEY) => { "TEXT COLLATE \"C\"" };
     (@$dialect:ident $text:literal) => { $text };
     ($($piece:tt)+) => {
         $crate::store::sql::Sql {

@@ -4,7 +4,7 @@
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlx::Sqlite;
-use sqlx::{Column as _, Executor, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::{AssertSqlSafe, Column as _, Executor, TypeInfo as _, ValueRef as _};
 
 use crate::{
     error::Error,
@@ -64,10 +64,6 @@ impl Tx {
         &mut self.0
     }
 
-    pub(crate) fn into_kind(self) -> Kind {
-        self.0
-    }
-
     /// Runs a statement and says how many rows it changed.
     pub(crate) async fn execute(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<u64, Error> {
         each!(&mut self.0, text = sql, tx => {
@@ -81,6 +77,23 @@ impl Tx {
             let rows = (&mut **tx).fetch_all(bound!(text, args)).await?;
             rows.iter().map(read_row).collect()
         })
+    }
+
+    /// Runs a statement that was put together from constant pieces, the same in both databases. Values
+    /// from outside go into `args`, never into the text.
+    pub(crate) async fn fetch_built(&mut self, text: String, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+        match &mut self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(tx) => {
+                let query = bound!(AssertSqlSafe(text), args);
+                (&mut **tx).fetch_all(query).await?.iter().map(read_row).collect()
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(tx) => {
+                let query = bound!(AssertSqlSafe(text), args);
+                (&mut **tx).fetch_all(query).await?.iter().map(read_row).collect()
+            }
+        }
     }
 
     /// The first row of a statement.

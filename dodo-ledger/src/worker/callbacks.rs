@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use dodo_core::{Dispatcher, SignedEvent};
+use dodo_core::Dispatcher;
 use tokio::{
     task::{Id, JoinSet},
     time::{Instant, timeout_at},
@@ -127,7 +127,7 @@ impl Run {
             Ok(true) => return,
             Ok(false) => {
                 tracing::warn!(
-                    target: "dodo::ledger", event = %self.claim.id,
+                    target: "dodo::ledger", event = %self.claim.id(),
                     "the lease ended before the callbacks: another worker has the event"
                 );
                 return;
@@ -137,7 +137,7 @@ impl Run {
         if let Err(error) = self.failed(failure).await {
             // The lease runs out by itself.
             tracing::error!(
-                target: "dodo::ledger", event = %self.claim.id, error = ?error,
+                target: "dodo::ledger", event = %self.claim.id(), error = ?error,
                 "a failed attempt could not be written down"
             );
         }
@@ -149,7 +149,7 @@ impl Run {
         let tx = EventTx::new(self.store.clone(), self.until);
         let mut extensions = http::Extensions::new();
         extensions.insert(tx.clone());
-        let event = SignedEvent::assume_verified(&self.claim.id, self.claim.body.clone());
+        let event = self.claim.event.clone();
         let callbacks = self.dispatcher.dispatch(event, self.claim.claims, extensions);
         let outcome = timeout_at(self.until, callbacks).await;
         // Also after a failure: whoever kept a handle must find it dead.
@@ -189,11 +189,11 @@ impl Run {
         match verdict {
             _ if !held => {}
             Verdict::Dead { .. } => tracing::error!(
-                target: "dodo::ledger", event = %self.claim.id, failures, error = ?failure,
+                target: "dodo::ledger", event = %self.claim.id(), failures, error = ?failure,
                 "an event was given up: its callbacks keep failing. Revive it when they are mended"
             ),
             Verdict::Retry { after, .. } => tracing::warn!(
-                target: "dodo::ledger", event = %self.claim.id, failures, error = ?failure,
+                target: "dodo::ledger", event = %self.claim.id(), failures, error = ?failure,
                 wait_ms = after.as_millis(), "callbacks failed and will run again"
             ),
         }

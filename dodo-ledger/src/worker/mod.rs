@@ -20,12 +20,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub(crate) use self::booking::book_now;
-
 use crate::ledger::Shared;
 
 /// When the workers are to stop: what is at work then is given until this moment.
-type Stop = watch::Receiver<Option<Instant>>;
+pub(crate) type Stop = watch::Receiver<Option<Instant>>;
 
 /// The running workers of a [`Ledger`](crate::Ledger).
 ///

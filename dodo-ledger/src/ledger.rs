@@ -1,0 +1,367 @@
+//! The ledger: inbox, attribution and sinks over one store.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use dodo_core::{
+    AttributionRecord, Dispatcher, Inbox, Receipt, SignedEvent,
+};
+use tokio::sync::Notify;
+
+use crate::{
+    error::Error,
+    inbox::{InboxStats, StoredEvent, Writer, operate},
+    outbox::{self, DeadLetter, ErasedSink, Sink, SinkStats},
+    schema,
+    settings::{Backoff, Settings},
+    store::{Store, Tx},
+    worker::{self, Workers},
+};
+
+/// What the ledger and its workers share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) sinks: Vec<ErasedSink>,
+    pub(crate) wake_booking: Notify,
+    pub(crate) wake_callbacks: Notify,
+    pub(crate) wake_outbox: Notify,
+    /// Running sets of workers in this process.
+    pub(crate) workers: Arc<AtomicUsize>,
+    /// Deliveries that were stored while no worker ran.
+    unattended: AtomicU64,
+}
+
+/// A durable webhook inbox and attribution ledger. Cheap to clone.
+///
+/// ```no_run
+/// # async fn run(key: dodo_core::WebhookKey) -> Result<(), Box<dyn std::error::Error>> {
+/// use dodo_core::Webhooks;
+/// use dodo_ledger::Ledger;
+///
+/// let ledger = Ledger::open("sqlite:ledger.db").await?;
+/// let hooks = Webhooks::builder(key)
+///     .on_payment_succeeded(|event| async move {
+///         println!("{} paid", event.data.payment_id);
+///         Ok::<_, std::convert::Infallible>(())
+///     })
+///     .inbox(ledger.clone())
+///     .build();
+/// let workers = ledger.spawn(hooks.dispatcher());
+/// // ... mount `hooks`, serve, and at the end:
+/// workers.shutdown(std::time::Duration::from_secs(10)).await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Ledger {
+    pub(crate) shared: Arc<Shared>,
+    writer: Writer,
+}
+
+impl Ledger {
+    /// Opens a ledger by its URL (`sqlite:ledger.db`, `postgres://...`), with defaults, and creates
+    /// or updates its tables. Call it on the runtime that will live longest: the writer runs there.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`] and [`migrate`](Self::migrate).
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let ledger = Self::builder(Store::open(url).await?).build();
+        ledger.migrate().await?;
+        Ok(ledger)
+    }
+
+    /// A ledger for tests, gone with the process.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "sqlite")]
+    pub async fn in_memory() -> Result<Self, Error> {
+        Self::open("sqlite::memory:").await
+    }
+
+    /// A ledger with settings of your own, on a store of your own.
+    pub fn builder(store: impl Into<Store>) -> LedgerBuilder {
+        LedgerBuilder {
+            store: store.into(),
+            settings: Settings::default(),
+            sinks: Vec::new(),
+        }
+    }
+
+    /// Creates or updates the tables. Safe to call at every start, also from many instances.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, [`Refused`](crate::ErrorKind::Refused)
+    /// if its user may not create tables.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        schema::migrate(&self.shared.store).await
+    }
+
+    /// Starts the workers: they book what is stored, run the callbacks, and tell the sinks.
+    ///
+    /// Any number of instances may do so on one PostgreSQL.
+    pub fn spawn(&self, dispatcher: Dispatcher) -> Workers {
+        worker::spawn(&self.shared, dispatcher)
+    }
+
+    /// How the inbox stands.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn stats(&self) -> Result<InboxStats, Error> {
+        operate::stats(&self.shared.store).await
+    }
+
+    /// Events that were given up or parked, oldest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn failed(&self, limit: u32) -> Result<Vec<StoredEvent>, Error> {
+        operate::failed(&self.shared.store, limit).await
+    }
+
+    /// One event of the inbox, by its `webhook-id`.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn event(&self, id: &str) -> Result<Option<StoredEvent>, Error> {
+        operate::event(&self.shared.store, id).await
+    }
+
+    /// Gives a dead or parked event a new life, with no failures. `false`: there is none of that id,
+    /// or its body was erased.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive(&self, id: &str) -> Result<bool, Error> {
+        let revived = operate::revive(&self.shared.store, id).await?;
+        self.wake();
+        Ok(revived)
+    }
+
+    /// Gives every dead event a new life, and says how many there were.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive_dead(&self) -> Result<u64, Error> {
+        let revived = operate::revive_all(&self.shared.store, "dead").await?;
+        self.wake();
+        Ok(revived)
+    }
+
+    /// Reads every parked event again: after an update that may be able to.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive_parked(&self) -> Result<u64, Error> {
+        let revived = operate::revive_all(&self.shared.store, "parked").await?;
+        self.wake();
+        Ok(revived)
+    }
+
+    /// Runs the callbacks of a finished event again. Its booking is not repeated. `false`: there is
+    /// none of that id, it is not finished, or its body was erased.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn replay(&self, id: &str) -> Result<bool, Error> {
+        let replayed = operate::replay(&self.shared.store, id).await?;
+        self.wake();
+        Ok(replayed)
+    }
+
+    /// Erases the bodies of events that were done this long ago, and says how many. The workers do
+    /// so by themselves: see [`LedgerBuilder::keep_bodies_for`].
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn erase_bodies(&self, older_than: Duration) -> Result<u64, Error> {
+        operate::erase_bodies(&self.shared.store, older_than).await
+    }
+
+    /// How the queue of a sink stands.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn sink_stats(&self, sink: &str) -> Result<SinkStats, Error> {
+        outbox::stats(&self.shared.store, sink).await
+    }
+
+    /// Records that were given up for a sink, oldest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn dead_letters(&self, sink: &str, limit: u32) -> Result<Vec<DeadLetter>, Error> {
+        outbox::dead_letters(&self.shared.store, sink, limit).await
+    }
+
+    /// Queues everything that was given up for a sink again, and says how many.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive_sink(&self, sink: &str) -> Result<u64, Error> {
+        let revived = outbox::revive(&self.shared.store, sink).await?;
+        self.shared.wake_outbox.notify_waiters();
+        Ok(revived)
+    }
+
+    fn wake(&self) {
+        self.shared.wake_booking.notify_one();
+        self.shared.wake_callbacks.notify_one();
+    }
+}
+
+impl Shared {
+    /// A transaction for changes to the ledger: no other runs beside it.
+    pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
+        let mut tx = self.store.begin().await?;
+        tx.lock_booking().await?;
+        Ok(tx)
+    }
+
+    /// Queues records for the sinks that want them, in the transaction that books them.
+    pub(crate) async fn enqueue<'r>(
+        &self,
+        tx: &mut Tx,
+        records: impl IntoIterator<Item = &'r AttributionRecord>,
+    ) -> Result<(), Error> {
+        for record in records {
+            for sink in self.sinks.iter().filter(|sink| sink.wants(record)) {
+                tx.enqueue(&record.id, sink.name()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says so, but not for each of thousands, when deliveries pile up that nobody works on.
+    fn complain_if_unattended(&self) {
+        if self.workers.load(Ordering::Relaxed) > 0 || self.settings.workers_elsewhere {
+            return;
+        }
+        let stored = self.unattended.fetch_add(1, Ordering::Relaxed) + 1;
+        if stored == 1 || stored.is_multiple_of(100) {
+            tracing::error!(
+                target: "dodo::ledger", stored,
+                "deliveries are stored but no worker runs: call `ledger.spawn(hooks.dispatcher())` and keep the handle"
+            );
+        }
+    }
+}
+
+impl Inbox for Ledger {
+    type Error = Error;
+
+    async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
+        let receipt = self.writer.accept(event).await?;
+        if receipt == Receipt::Stored {
+            self.shared.complain_if_unattended();
+            self.shared.wake_booking.notify_one();
+        }
+        Ok(receipt)
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("settings", &self.shared.settings)
+            .field("sinks", &self.shared.sinks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Ledger`]. Every value has a default.
+#[must_use = "call `.build()`"]
+#[derive(Debug)]
+pub struct LedgerBuilder {
+    store: Store,
+    settings: Settings,
+    sinks: Vec<ErasedSink>,
+}
+
+impl LedgerBuilder {
+    /// Tells every booked record to a sink, through the outbox.
+    pub fn sink(mut self, sink: impl Sink) -> Self {
+        self.sinks.push(ErasedSink::new(sink));
+        self
+    }
+
+    /// How long a worker owns an event: its callbacks are stopped when it ends, and a worker that
+    /// died is waited for this long. 60 s unless set; at least 1 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease.max(Duration::from_secs(1));
+        self
+    }
+
+    /// How long to wait after a failed callback. `{ base: 5 s, cap: 6 h }` unless set.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.settings.backoff = backoff;
+        self
+    }
+
+    /// Failures after which an event is given up, 12 unless set. Claims that ended without an answer,
+    /// as by a restart, are no failures.
+    pub fn max_failures(mut self, failures: u32) -> Self {
+        self.settings.max_failures = failures.max(1);
+        self
+    }
+
+    /// How long to wait after a sink failed, `{ base: 2 s, cap: 1 h }` unless set, and after how many
+    /// failures a record is given up for it, 100 unless set: about two days.
+    pub fn sink_backoff(mut self, backoff: Backoff, max_failures: u32) -> Self {
+        self.settings.sink_backoff = backoff;
+        self.settings.sink_max_failures = max_failures.max(1);
+        self
+    }
+
+    /// Events whose callbacks run at the same time in this process, 16 unless set.
+    pub fn concurrency(mut self, events: u32) -> Self {
+        self.settings.concurrency = events.max(1);
+        self
+    }
+
+    /// How often to look for what another instance stored or what is due again. 250 ms unless set.
+    pub fn poll_every(mut self, interval: Duration) -> Self {
+        self.settings.poll = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long the bodies of finished events are kept, 30 days unless set; `None` is for ever. Their
+    /// ids are always kept: they are what makes a repeat a repeat.
+    pub fn keep_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.keep_bodies = time.into();
+        self
+    }
+
+    /// Says that other processes run the workers, so that having none here is no error.
+    pub fn workers_elsewhere(mut self) -> Self {
+        self.settings.workers_elsewhere = true;
+        self
+    }
+
+    /// Starts the writer, on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn build(self) -> Ledger {
+        let writer = Writer::start(self.store.clone());
+        let shared = Shared {
+            store: self.store,
+            settings: Arc::new(self.settings),
+            sinks: self.sinks,
+            wake_booking: Notify::new(),
+            wake_callbacks: Notify::new(),
+            wake_outbox: Notify::new(),
+            workers: Arc::default(),
+            unattended: AtomicU64::new(0),
+        };
+        Ledger { shared: Arc::new(shared), writer }
+    }
+}

@@ -1,0 +1,13 @@
+//! What sinks have still to be told: rows written in the booking's transaction, delivered by one
+//! worker per sink, each with its own retry and dead letters.
+
+mod operate;
+mod rows;
+mod sink;
+mod worker;
+
+pub use self::{
+    operate::{DeadLetter, SinkStats},
+    sink::{Outgoing, Sink, Told},
+};
+pub(crate) use self::{operate::{dead_letters, revive, stats}, sink::ErasedSink, worker::run};

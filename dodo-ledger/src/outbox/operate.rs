@@ -1,0 +1,89 @@
+//! What an operator asks and does about sinks.
+
+use std::time::Duration;
+
+use crate::{
+    error::Error,
+    store::{
+        Store,
+        sql::{Sql, args, sql},
+    },
+};
+
+/// How the queue of one sink stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkStats {
+    /// Records that it has still to be told.
+    pub pending: u64,
+    /// Records that were given up.
+    pub dead: u64,
+    /// How long the oldest due record has been due.
+    pub lag: Duration,
+}
+
+/// A record that a sink was not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The record's id, `charge:pay_x`.
+    pub record_id: String,
+    /// The sink's name.
+    pub sink: String,
+    /// How often it was tried without success.
+    pub failures: u64,
+    /// Why it was given up.
+    pub reason: Option<String>,
+}
+
+const STATS: Sql = sql!(
+    "SELECT
+        (SELECT COUNT(*) FROM dodo_outbox WHERE sink = $1 AND state = 'pending'),
+        (SELECT COUNT(*) FROM dodo_outbox WHERE sink = $1 AND state = 'dead'),
+        (SELECT " NOW " - MIN(available_at) FROM dodo_outbox WHERE sink = $1 AND state = 'pending')"
+);
+const DEAD: Sql = sql!(
+    "SELECT record_id, sink, failures, last_error FROM dodo_outbox
+     WHERE sink = $1 AND state = 'dead' ORDER BY finished_at LIMIT $2"
+);
+const REVIVE: Sql = sql!(
+    "UPDATE dodo_outbox
+     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL,
+         uncertain_since = NULL
+     WHERE sink = $1 AND state = 'dead'"
+);
+
+pub(crate) async fn stats(store: &Store, sink: &str) -> Result<SinkStats, Error> {
+    let row = store.read().await?.fetch_one(&STATS, args![sink]).await?;
+    let Some(mut row) = row else { return Ok(SinkStats::default()) };
+    Ok(SinkStats {
+        pending: row.int(0)?.unsigned_abs(),
+        dead: row.int(1)?.unsigned_abs(),
+        lag: Duration::from_millis(row.opt_int(2)?.unwrap_or(0).max(0).unsigned_abs()),
+    })
+}
+
+pub(crate) async fn dead_letters(
+    store: &Store,
+    sink: &str,
+    limit: u32,
+) -> Result<Vec<DeadLetter>, Error> {
+    let rows = store.read().await?.fetch(&DEAD, args![sink, limit]).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(DeadLetter {
+                record_id: row.text(0)?,
+                sink: row.text(1)?,
+                failures: row.int(2)?.unsigned_abs(),
+                reason: row.opt_text(3)?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn revive(store: &Store, sink: &str) -> Result<u64, Error> {
+    let mut tx = store.begin().await?;
+    let revived = tx.execute(&REVIVE, args![sink]).await?;
+    tx.commit().await?;
+    Ok(revived)
+}

@@ -1,0 +1,138 @@
+//! The rows of the outbox: queued in the booking's transaction, claimed with a lease and a fence.
+
+use std::time::Duration;
+
+use dodo_core::AttributionRecord;
+
+use crate::{
+    error::Error,
+    store::{
+        Store, Tx,
+        sql::{Sql, args, sql},
+    },
+};
+
+/// A record that this worker may tell a sink until its lease ends.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) record_id: String,
+    /// `None`: the record was forgotten meanwhile.
+    pub(super) record: Option<AttributionRecord>,
+    pub(super) fence: i64,
+    pub(super) claims: u32,
+    pub(super) failures: u32,
+    /// For how long its arrival has been uncertain.
+    pub(super) uncertain_for: Option<Duration>,
+}
+
+/// What is written down about a row after an attempt.
+#[derive(Debug)]
+pub(super) enum Mark {
+    Sent,
+    Retry { after: Duration, reason: &'static str, uncertain: bool },
+    Dead { reason: &'static str },
+}
+
+/// A record that changed after it was sent is not sent again: sinks know it by its id.
+const ENQUEUE: Sql = sql!(
+    "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
+     VALUES ($1, $2, " NOW ", " NOW ") ON CONFLICT (record_id, sink) DO NOTHING"
+);
+const CLAIM: Sql = sql!(
+    "WITH due AS MATERIALIZED (
+        SELECT record_id FROM dodo_outbox
+        WHERE sink = $1 AND state = 'pending' AND available_at <= " NOW "
+        ORDER BY available_at, created_at LIMIT $2" SKIP_LOCKED "
+    )
+    UPDATE dodo_outbox
+    SET claims = claims + 1, fence = fence + 1, available_at = " NOW " + $3
+    WHERE sink = $1 AND record_id IN (SELECT record_id FROM due)
+    RETURNING record_id, fence, claims, failures, " NOW " - uncertain_since,
+        (SELECT record FROM dodo_entry WHERE dodo_entry.id = dodo_outbox.record_id)"
+);
+const SENT: Sql = sql!(
+    "UPDATE dodo_outbox SET state = 'sent', finished_at = " NOW ", last_error = NULL
+     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+);
+const RETRY: Sql = sql!(
+    "UPDATE dodo_outbox
+     SET failures = failures + 1, available_at = " NOW " + $4, last_error = $5,
+         uncertain_since = CASE WHEN $6 = 1 THEN COALESCE(uncertain_since, " NOW ")
+                                ELSE uncertain_since END
+     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+);
+const DEAD: Sql = sql!(
+    "UPDATE dodo_outbox
+     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $4
+     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+);
+const HAND_BACK: Sql = sql!(
+    "UPDATE dodo_outbox SET available_at = " NOW "
+     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+);
+
+impl Tx {
+    /// Queues a record for a sink, once.
+    pub(crate) async fn enqueue(&mut self, record_id: &str, sink: &str) -> Result<(), Error> {
+        self.execute(&ENQUEUE, args![record_id, sink]).await.map(drop)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+pub(super) async fn claim(
+    store: &Store,
+    sink: &str,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<Queued>, Error> {
+    let mut tx = store.begin().await?;
+    let rows = tx.fetch(&CLAIM, args![sink, limit, millis(lease)]).await?;
+    tx.commit().await?;
+    rows.into_iter()
+        .map(|mut row| {
+            let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+            let record = row.opt_text(5)?.map(|json| serde_json::from_str(&json)).transpose();
+            Ok(Queued {
+                record_id: row.text(0)?,
+                fence: row.int(1)?,
+                claims: count(row.int(2)?),
+                failures: count(row.int(3)?),
+                uncertain_for: row
+                    .opt_int(4)?
+                    .map(|millis| Duration::from_millis(millis.max(0).unsigned_abs())),
+                record: record.map_err(|error| {
+                    Error::corrupt("a record of the ledger cannot be read").with_source(error)
+                })?,
+            })
+        })
+        .collect()
+}
+
+/// Writes down what became of the rows, in one transaction.
+pub(super) async fn mark(store: &Store, sink: &str, marks: &[(&Queued, Mark)]) -> Result<(), Error> {
+    let mut tx = store.begin().await?;
+    for (row, mark) in marks {
+        let (id, fence) = (&row.record_id, row.fence);
+        match mark {
+            Mark::Sent => tx.execute(&SENT, args![id, sink, fence]).await?,
+            Mark::Retry { after, reason, uncertain } => {
+                let args = args![id, sink, fence, millis(*after), *reason, *uncertain];
+                tx.execute(&RETRY, args).await?
+            }
+            Mark::Dead { reason } => tx.execute(&DEAD, args![id, sink, fence, *reason]).await?,
+        };
+    }
+    tx.commit().await
+}
+
+/// Ends leases early. No failure is counted.
+pub(super) async fn hand_back(store: &Store, sink: &str, rows: &[Queued]) -> Result<(), Error> {
+    let mut tx = store.begin().await?;
+    for row in rows {
+        tx.execute(&HAND_BACK, args![&row.record_id, sink, row.fence]).await?;
+    }
+    tx.commit().await
+}

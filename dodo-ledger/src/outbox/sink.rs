@@ -1,0 +1,127 @@
+//! What a sink is.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use dodo_core::AttributionRecord;
+
+/// A record on its way to a sink.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outgoing {
+    /// The record as it is now: it may have been resolved anew since it was queued.
+    pub record: AttributionRecord,
+    /// How often it was tried, this time included.
+    pub attempt: u32,
+}
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Told {
+    /// The sink has it.
+    Delivered,
+    /// It did not arrive; try again, not before `after` if the sink named a time. Counts as a failure.
+    Failed {
+        /// What the sink's `Retry-After` said. The whole sink rests until then.
+        after: Option<Duration>,
+        /// For the log and the table: a text without personal data.
+        reason: &'static str,
+    },
+    /// Whether it arrived is unknown: the connection was cut or timed out after the request was sent.
+    Uncertain {
+        /// For the log and the table.
+        reason: &'static str,
+    },
+    /// The sink will never take it: a dead letter at once.
+    Refused {
+        /// For the log and the table.
+        reason: &'static str,
+    },
+}
+
+/// Somewhere records are told to: an analytics service, a file, your own code.
+///
+/// Delivery is at least once. Records are told by their id (`charge:pay_x`), which is the same at
+/// every repeat: hand it on as the message id.
+pub trait Sink: Send + Sync + 'static {
+    /// A stable name: it is part of the key of queued records.
+    fn name(&self) -> &str;
+
+    /// Whether this record is for this sink: consent, test mode, kinds. Asked when it is booked, and
+    /// again before it is sent.
+    fn wants(&self, record: &AttributionRecord) -> bool;
+
+    /// The most records per call. 1 unless the sink knows batches.
+    fn batch_size(&self) -> u32 {
+        1
+    }
+
+    /// For how long the sink recognises a repeat by its id. A record whose first attempt had an
+    /// uncertain end this long ago is not sent again blindly: it becomes a dead letter. `None`: for
+    /// ever.
+    fn remembers_for(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Tells the records and answers for each, in their order.
+    fn tell(&self, records: &[Outgoing]) -> impl Future<Output = Vec<Told>> + Send;
+}
+
+type Telling<'a> = Pin<Box<dyn Future<Output = Vec<Told>> + Send + 'a>>;
+
+trait DynSink: Send + Sync {
+    fn name(&self) -> &str;
+    fn wants(&self, record: &AttributionRecord) -> bool;
+    fn batch_size(&self) -> u32;
+    fn remembers_for(&self) -> Option<Duration>;
+    fn tell<'a>(&'a self, records: &'a [Outgoing]) -> Telling<'a>;
+}
+
+impl<S: Sink> DynSink for S {
+    fn name(&self) -> &str {
+        Sink::name(self)
+    }
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        Sink::wants(self, record)
+    }
+    fn batch_size(&self) -> u32 {
+        Sink::batch_size(self)
+    }
+    fn remembers_for(&self) -> Option<Duration> {
+        Sink::remembers_for(self)
+    }
+    fn tell<'a>(&'a self, records: &'a [Outgoing]) -> Telling<'a> {
+        Box::pin(Sink::tell(self, records))
+    }
+}
+
+/// A sink whose type is forgotten.
+#[derive(Clone)]
+pub(crate) struct ErasedSink(Arc<dyn DynSink>);
+
+impl ErasedSink {
+    pub(crate) fn new(sink: impl Sink) -> Self {
+        Self(Arc::new(sink))
+    }
+    pub(crate) fn name(&self) -> &str {
+        self.0.name()
+    }
+    pub(crate) fn wants(&self, record: &AttributionRecord) -> bool {
+        self.0.wants(record)
+    }
+    pub(crate) fn batch_size(&self) -> u32 {
+        self.0.batch_size().max(1)
+    }
+    pub(crate) fn remembers_for(&self) -> Option<Duration> {
+        self.0.remembers_for()
+    }
+    pub(crate) async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        self.0.tell(records).await
+    }
+}
+
+impl fmt::Debug for ErasedSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sink").field(&self.name()).finish()
+    }
+}
