@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{
-    AttributionRecord, Dispatcher, Inbox, Receipt, SignedEvent,
-};
+use dodo_core::{AttributionRecord, Dispatcher, Inbox, Receipt, SignedEvent};
 use tokio::sync::Notify;
 
 use crate::{
@@ -87,11 +85,7 @@ impl Ledger {
 
     /// A ledger with settings of your own, on a store of your own.
     pub fn builder(store: impl Into<Store>) -> LedgerBuilder {
-        LedgerBuilder {
-            store: store.into(),
-            settings: Settings::default(),
-            sinks: Vec::new(),
-        }
+        LedgerBuilder { store: store.into(), settings: Settings::default(), sinks: Vec::new() }
     }
 
     /// Creates or updates the tables. Safe to call at every start, also from many instances.

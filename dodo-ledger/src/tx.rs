@@ -7,11 +7,11 @@ use std::{
 };
 
 use dodo_core::Event;
+use sqlx::Transaction;
 #[cfg(feature = "postgres")]
 use sqlx::{PgConnection, Postgres};
 #[cfg(feature = "sqlite")]
 use sqlx::{Sqlite, SqliteConnection};
-use sqlx::Transaction;
 use tokio::{
     sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard},
     time::{Instant, timeout_at},
@@ -88,7 +88,10 @@ impl EventTx {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::TransactionOver, "the event's transaction is over: it ends with the callback")
+    Error::new(
+        ErrorKind::TransactionOver,
+        "the event's transaction is over: it ends with the callback",
+    )
 }
 
 /// Time that is kept for the commit between the end of the callbacks and the end of the lease.

@@ -106,8 +106,9 @@ impl Tx {
 pub(super) fn signed(row: &mut Row) -> Result<SignedEvent, Error> {
     let id = row.text(0)?;
     let body = row.opt_bytes(1)?.unwrap_or_default();
-    let received_at = Timestamp::from_millisecond(row.int(2)?)
-        .map_err(|error| Error::corrupt("a time in the ledger is out of range").with_source(error))?;
+    let received_at = Timestamp::from_millisecond(row.int(2)?).map_err(|error| {
+        Error::corrupt("a time in the ledger is out of range").with_source(error)
+    })?;
     Ok(SignedEvent::assume_verified(&id, body.into(), received_at, row.int(3)? != 0))
 }
 

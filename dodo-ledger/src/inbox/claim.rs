@@ -107,7 +107,11 @@ impl Tx {
 }
 
 /// Writes down a failure, if the claim still holds.
-pub(crate) async fn conclude(store: &Store, claim: &Claim, verdict: &Verdict) -> Result<bool, Error> {
+pub(crate) async fn conclude(
+    store: &Store,
+    claim: &Claim,
+    verdict: &Verdict,
+) -> Result<bool, Error> {
     let mut tx = store.begin().await?;
     let (id, fence) = (claim.id(), claim.fence);
     let changed = match verdict {

@@ -97,7 +97,8 @@ async fn commit(store: &Store, batch: &[Job]) -> Vec<Result<Receipt, Error>> {
                 target: "dodo::ledger", deliveries = batch.len(), error = ?error,
                 "deliveries could not be stored, and were answered with 503"
             );
-            let again = || Error::new(error.kind(), "the ledger's database could not take the delivery");
+            let again =
+                || Error::new(error.kind(), "the ledger's database could not take the delivery");
             batch.iter().map(|_| Err(again())).collect()
         }
     }

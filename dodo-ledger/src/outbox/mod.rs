@@ -10,4 +10,8 @@ pub use self::{
     operate::{DeadLetter, SinkStats},
     sink::{Outgoing, Sink, Told},
 };
-pub(crate) use self::{operate::{dead_letters, revive, stats}, sink::ErasedSink, worker::run};
+pub(crate) use self::{
+    operate::{dead_letters, revive, stats},
+    sink::ErasedSink,
+    worker::run,
+};

@@ -112,7 +112,11 @@ pub(super) async fn claim(
 }
 
 /// Writes down what became of the rows, in one transaction.
-pub(super) async fn mark(store: &Store, sink: &str, marks: &[(&Queued, Mark)]) -> Result<(), Error> {
+pub(super) async fn mark(
+    store: &Store,
+    sink: &str,
+    marks: &[(&Queued, Mark)],
+) -> Result<(), Error> {
     let mut tx = store.begin().await?;
     for (row, mark) in marks {
         let (id, fence) = (&row.record_id, row.fence);

@@ -95,7 +95,10 @@ fn outgoing_of(row: &Queued) -> Option<Outgoing> {
 
 /// Splits rows into those to tell and those that are settled without: forgotten records, records the
 /// sink no longer wants, and records that the sink would no longer recognise as repeats.
-fn sort_out<'r>(sink: &ErasedSink, rows: &'r [Queued]) -> (Vec<&'r Queued>, Vec<(&'r Queued, Mark)>) {
+fn sort_out<'r>(
+    sink: &ErasedSink,
+    rows: &'r [Queued],
+) -> (Vec<&'r Queued>, Vec<(&'r Queued, Mark)>) {
     let (mut tell, mut marks) = (Vec::new(), Vec::new());
     for row in rows {
         let forgotten = match (sink.remembers_for(), row.uncertain_for) {

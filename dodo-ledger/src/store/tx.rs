@@ -81,7 +81,11 @@ impl Tx {
 
     /// Runs a statement that was put together from constant pieces, the same in both databases. Values
     /// from outside go into `args`, never into the text.
-    pub(crate) async fn fetch_built(&mut self, text: String, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn fetch_built(
+        &mut self,
+        text: String,
+        args: Vec<Arg>,
+    ) -> Result<Vec<Row>, Error> {
         match &mut self.0 {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(tx) => {

@@ -115,7 +115,9 @@ async fn book(tx: &mut Tx, ledger: &Shared, event: &Unbooked) -> Result<(), Erro
 }
 
 /// What the inbox notes of an event, and what it proves.
-fn read(event: &SignedEvent) -> Result<(Seen, Vec<dodo_core::AttributionRecord>), dodo_core::Error> {
+fn read(
+    event: &SignedEvent,
+) -> Result<(Seen, Vec<dodo_core::AttributionRecord>), dodo_core::Error> {
     let envelope = event.envelope()?;
     let seen = Seen {
         kind: envelope.kind.as_str().to_owned(),

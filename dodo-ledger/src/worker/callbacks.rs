@@ -30,7 +30,13 @@ struct AtWork {
 }
 
 impl AtWork {
-    fn start(&mut self, ledger: &Shared, dispatcher: &Dispatcher, claim: Claim, lease_ends: Instant) {
+    fn start(
+        &mut self,
+        ledger: &Shared,
+        dispatcher: &Dispatcher,
+        claim: Claim,
+        lease_ends: Instant,
+    ) {
         let run = Run {
             store: ledger.store.clone(),
             settings: ledger.settings.clone(),
@@ -213,7 +219,9 @@ impl Failure {
     fn reason(&self) -> String {
         match self {
             Self::Callback(error) => format!("{}: {error}", error.code()),
-            Self::LeaseEnded => "lease_ended: the callbacks did not finish within the lease".to_owned(),
+            Self::LeaseEnded => {
+                "lease_ended: the callbacks did not finish within the lease".to_owned()
+            }
             Self::Store(error) => format!("store: {error}"),
         }
     }
