@@ -146,6 +146,13 @@ impl Error {
         Self::new(ErrorKind::Setup, message)
     }
 
+    /// A query parameter is there twice, and two readers could take different ones. 400.
+    pub(crate) fn duplicate_parameter(name: &str) -> Self {
+        Self::new(ErrorKind::Invalid, "the parameter is there twice")
+            .with_code("duplicate_parameter")
+            .with_field(name)
+    }
+
     /// Sets a more precise `code` than the kind's. Codes are stable; texts are not.
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {

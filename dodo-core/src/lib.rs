@@ -16,6 +16,7 @@ mod id;
 mod money;
 mod panic;
 mod portal;
+mod refusal;
 mod time;
 mod web_url;
 mod webhook;
@@ -37,7 +38,12 @@ pub use self::{
 };
 
 pub use self::{
-    checkout::{Checkout, DynamicLink, Session, StaticLink},
+    checkout::{
+        Addon, Address, CartItem, Checkout, CheckoutSession, ClientFields, CreditEntitlement,
+        CustomField, Customer, Customization, DynamicLink, FeatureFlags, FieldInfo, FieldSet,
+        LinkRequest, OnDemand, Session, SessionRequest, StaticLink, StaticRequest,
+        SubscriptionData, ThemeConfig,
+    },
     client::{
         Call, Client, ClientBuilder, Product, Transport, TransportError, UpstreamFailure,
         path_segment,

@@ -1,6 +1,6 @@
 //! The way into the hosted customer portal.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     BoxError, BoxFuture, Client, CustomerId, Endpoint, Error, ErrorKind, Methods, RequestHead,
-    SignedIn, endpoint::private::Sealed,
+    SignedIn, endpoint::private::Sealed, refusal::log_refusal, web_url::WebUrl,
 };
 
 type Resolve =
@@ -37,6 +37,8 @@ pub struct CustomerPortal {
     who: Who,
     send_email: Option<bool>,
     return_url: Option<Box<str>>,
+    /// A slip in the configuration. Told at each request, because builders do not fail.
+    slip: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -79,7 +81,7 @@ impl CustomerPortal {
     }
 
     fn new(client: Client, who: Who) -> Self {
-        Self { client, who, send_email: None, return_url: None }
+        Self { client, who, send_email: None, return_url: None, slip: None }
     }
 
     /// Whether Dodo mails the link to the customer too. In query mode the parameter `send_email`
@@ -91,7 +93,11 @@ impl CustomerPortal {
 
     /// Where the portal's way back leads.
     pub fn return_url(mut self, url: impl AsRef<str>) -> Self {
-        self.return_url = Some(url.as_ref().into());
+        let url = url.as_ref();
+        if WebUrl::parse(url).is_none() {
+            self.slip = Some("`return_url` needs an absolute http or https URL in ASCII");
+        }
+        self.return_url = Some(url.into());
         self
     }
 
@@ -111,22 +117,22 @@ impl CustomerPortal {
             }
             Who::QueryParameter => {
                 let query = head.uri.query().unwrap_or_default();
-                let first = |wanted: &str| {
-                    form_urlencoded::parse(query.as_bytes())
-                        .find(|(name, _)| name == wanted)
-                        .map(|(_, value)| value.into_owned())
-                };
-                let id = first("customer_id").filter(|id| !id.is_empty()).ok_or_else(|| {
-                    Error::new(ErrorKind::Invalid, "the query parameter customer_id is missing")
-                        .with_code("missing_parameter")
-                        .with_field("customer_id")
-                })?;
-                Ok((CustomerId::new(&id)?, first("send_email").map(|v| v == "true")))
+                let id =
+                    once(query, "customer_id")?.filter(|id| !id.is_empty()).ok_or_else(|| {
+                        Error::new(ErrorKind::Invalid, "the query parameter customer_id is missing")
+                            .with_code("missing_parameter")
+                            .with_field("customer_id")
+                    })?;
+                let send_email = once(query, "send_email")?.map(|text| text == "true");
+                Ok((CustomerId::new(id)?, send_email))
             }
         }
     }
 
     async fn link(&self, head: RequestHead) -> Result<HeaderValue, Error> {
+        if let Some(slip) = self.slip {
+            return Err(Error::setup(slip));
+        }
         let (customer, send_email) = self.resolve(head).await?;
         let mut query = Vec::new();
         if let Some(send) = send_email {
@@ -153,6 +159,18 @@ impl CustomerPortal {
     }
 }
 
+/// A parameter of a query. Twice is refused: two readers could take different ones.
+fn once<'q>(query: &'q str, wanted: &str) -> Result<Option<Cow<'q, str>>, Error> {
+    let mut values = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == wanted)
+        .map(|(_, value)| value);
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Error::duplicate_parameter(wanted));
+    }
+    Ok(first)
+}
+
 impl Sealed for CustomerPortal {}
 
 impl Endpoint for CustomerPortal {
@@ -175,7 +193,10 @@ impl Endpoint for CustomerPortal {
                 response.headers_mut().insert(header::LOCATION, link);
                 response
             }
-            Err(error) => error.to_response(),
+            Err(error) => {
+                log_refusal!("dodo::portal", &error);
+                error.to_response()
+            }
         }
     }
 }

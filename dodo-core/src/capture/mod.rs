@@ -25,7 +25,6 @@ mod read;
 mod value;
 mod visit;
 
-pub(crate) use self::context::ErasedContextStore;
 pub use self::{
     campaign_cookie::CampaignCookie,
     captured::Captured,
@@ -40,4 +39,8 @@ pub use self::{
     layer::{VisitorFuture, VisitorLayer, VisitorService},
     preset::{CampaignField, Preset, PresetField, Role},
     value::{Skip, Skipped, Visitor},
+};
+pub(crate) use self::{
+    context::ErasedContextStore,
+    value::{MAX_PAIRS, MAX_VALUE, is_metadata_key},
 };

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::findings::Origin;
 
 /// The longest metadata value Dodo Payments takes, in characters.
-pub(super) const MAX_VALUE: usize = 500;
+pub(crate) const MAX_VALUE: usize = 500;
 /// The longest metadata key Dodo Payments takes, in characters.
 pub(super) const MAX_KEY: usize = 40;
 /// The most metadata pairs Dodo Payments takes.
-pub(super) const MAX_PAIRS: usize = 50;
+pub(crate) const MAX_PAIRS: usize = 50;
 
 /// The id by which an analytics tool knows a visitor. Opaque: 1 to 500 characters, none of them a
 /// control character.
@@ -153,7 +153,7 @@ pub(super) fn usable(value: &str) -> Result<&str, Skip> {
 }
 
 /// Whether Dodo Payments takes this as a metadata key.
-pub(super) fn is_metadata_key(key: &str) -> bool {
+pub(crate) fn is_metadata_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len())
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }

@@ -1,40 +1,101 @@
-use std::time::Duration;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     answer,
-    options::{Options, shared_options},
+    fields::{FIELDS, Schema, Where, missing_field},
+    options::{Options, body_options, shared_options},
+    order::{Order, slug_product},
+    request::LinkRequest,
 };
-use crate::{Client, Endpoint, Error, ErrorKind, Methods, endpoint::private::Sealed};
+use crate::{Client, Endpoint, Error, ErrorKind, Methods, ProductId, endpoint::private::Sealed};
 
-/// `POST` → a link to pay. Made by [`Checkout::dynamic`](super::Checkout).
+/// `POST` creates a payment or a subscription, by the kind of the product, and answers with a link to
+/// pay it. Made by [`Checkout::dynamic`](super::Checkout::dynamic).
+///
+/// The body is JSON in the fields of Dodo's `POST /payments` and `POST /subscriptions`. Dodo calls both
+/// deprecated: take [`Session`](crate::Session) for new shops.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct DynamicLink {
-    options: Options,
+    options: Arc<Options>,
 }
 
-shared_options!(DynamicLink);
+shared_options!(DynamicLink, LinkRequest);
+body_options!(DynamicLink);
 
 impl DynamicLink {
     pub(super) fn new(client: Client) -> Self {
-        Self { options: Options::new(client) }
+        Self { options: Arc::new(Options::new(client)) }
     }
 
-    async fn create(&self, request: &Request<Bytes>) -> Result<Value, Error> {
-        let invalid = || Error::new(ErrorKind::Invalid, "the body must be a JSON object");
-        let mut body: Value = serde_json::from_slice(request.body()).map_err(|_| invalid())?;
-        let fields = body.as_object_mut().ok_or_else(invalid)?;
-        if let Some(url) = &self.options.return_url {
-            fields.entry("return_url").or_insert_with(|| url.to_string().into());
+    async fn create(&self, request: Request<Bytes>) -> Result<Value, Error> {
+        let order = Order::take(&self.options, Schema::dynamic(), slug_product, request).await?;
+        let mut fields = order.fields;
+        for required in ["billing", "customer"] {
+            if !fields.contains_key(required) {
+                return Err(missing_field(&format!("/{required}")));
+            }
         }
-        let created = self.options.client.call(Method::POST, "/payments", &[], Some(&body)).await?;
-        let url = created.get("checkout_url").or_else(|| created.get("payment_link"));
-        Ok(json!({ "checkout_url": url, "session_id": created.get("session_id") }))
+        let client = &self.options.client;
+        let product = client.product(&first_product(&fields)?).await?;
+        let recurring = product.is_recurring().ok_or_else(|| {
+            Error::new(ErrorKind::Upstream, "Dodo Payments did not say how the product is sold")
+        })?;
+        let path = if recurring {
+            as_subscription(&mut fields)?;
+            "/subscriptions"
+        } else {
+            as_payment(&mut fields)?;
+            "/payments"
+        };
+        fields.insert("payment_link".to_owned(), true.into());
+        let created: Value = client
+            .call(Method::POST, path, &[], Some(&Value::Object(fields)))
+            .missing_is_refusal()
+            .json()
+            .await?;
+        match created.get("payment_link").and_then(Value::as_str) {
+            Some(url) if client.trusts_link(url) => Ok(json!({ "checkout_url": url })),
+            _ => Err(Error::new(ErrorKind::Upstream, "Dodo Payments sent no usable link")),
+        }
     }
+}
+
+/// The product that decides between payment and subscription.
+fn first_product(fields: &Map<String, Value>) -> Result<ProductId, Error> {
+    let in_cart = || fields.get("product_cart")?.get(0)?.get("product_id");
+    let id = fields.get("product_id").or_else(in_cart).and_then(Value::as_str);
+    ProductId::new(id.ok_or_else(|| missing_field("/product_id"))?)
+}
+
+/// A subscription is of one product; what is bought beside it goes into `one_time_product_cart`.
+fn as_subscription(fields: &mut Map<String, Value>) -> Result<(), Error> {
+    if !fields.contains_key("product_id") {
+        return Err(missing_field("/product_id"));
+    }
+    fields.entry("quantity").or_insert(1.into());
+    keep(fields, Where::SUBSCRIPTION);
+    Ok(())
+}
+
+fn as_payment(fields: &mut Map<String, Value>) -> Result<(), Error> {
+    if !fields.contains_key("product_cart") {
+        let id = fields.remove("product_id").ok_or_else(|| missing_field("/product_id"))?;
+        let quantity = fields.remove("quantity").unwrap_or_else(|| 1.into());
+        let item = json!({ "product_id": id, "quantity": quantity });
+        fields.insert("product_cart".to_owned(), vec![item].into());
+    }
+    keep(fields, Where::PAYMENT);
+    Ok(())
+}
+
+/// Drops the fields that only the other of the two calls takes.
+fn keep(fields: &mut Map<String, Value>, on: Where) {
+    fields.retain(|name, _| FIELDS.iter().any(|field| field.path == name && field.on.overlaps(on)));
 }
 
 impl Sealed for DynamicLink {}
@@ -43,14 +104,14 @@ impl Endpoint for DynamicLink {
     const METHODS: Methods = Methods::POST;
 
     fn body_limit(&self, _: &Method) -> usize {
-        100 << 10
+        self.options.body_limit
     }
 
     fn body_deadline(&self, _: &Method) -> Duration {
-        Duration::from_secs(10)
+        self.options.body_deadline
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        answer(self.create(&request).await)
+        answer(self.create(request).await)
     }
 }

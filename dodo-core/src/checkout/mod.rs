@@ -1,7 +1,15 @@
 //! The three checkouts: a static link, a dynamic payment link, a checkout session.
 
+mod created;
 mod dynamic;
+mod fields;
+mod guard;
+mod metadata;
 mod options;
+mod order;
+mod request;
+mod return_to;
+mod server;
 mod session;
 mod static_link;
 
@@ -9,8 +17,21 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde_json::Value;
 
-pub use self::{dynamic::DynamicLink, session::Session, static_link::StaticLink};
-use crate::{Client, Error};
+use self::fields::FIELDS;
+pub use self::{
+    created::CheckoutSession,
+    dynamic::DynamicLink,
+    fields::{FieldInfo, FieldSet},
+    request::{
+        Addon, Address, CartItem, CreditEntitlement, CustomField, Customer, Customization,
+        FeatureFlags, LinkRequest, OnDemand, SessionRequest, StaticRequest, SubscriptionData,
+        ThemeConfig,
+    },
+    server::ClientFields,
+    session::Session,
+    static_link::StaticLink,
+};
+use crate::{Client, Error, refusal::log_refusal};
 
 /// Makes the endpoints of the three checkouts. Not a value itself: options of one checkout do not
 /// exist on another.
@@ -39,6 +60,11 @@ impl Checkout {
     pub fn session(client: Client) -> Session {
         Session::new(client)
     }
+
+    /// Every field that a checkout knows, and who may set it: the table that the endpoints go by.
+    pub fn known_fields() -> impl Iterator<Item = FieldInfo> {
+        FIELDS.iter().map(FieldInfo::of)
+    }
 }
 
 /// 200 with JSON, or the error's answer.
@@ -51,6 +77,9 @@ fn answer(result: Result<Value, Error>) -> Response<Bytes> {
                 .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(error) => error.to_response(),
+        Err(error) => {
+            log_refusal!("dodo::checkout", &error);
+            error.to_response()
+        }
     }
 }

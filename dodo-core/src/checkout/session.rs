@@ -1,40 +1,76 @@
-use std::time::Duration;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     answer,
-    options::{Options, shared_options},
+    fields::{Schema, invalid_field, missing_field},
+    options::{Options, body_options, shared_options},
+    order::{Order, slug_cart},
+    request::SessionRequest,
 };
-use crate::{Client, Endpoint, Error, ErrorKind, Methods, endpoint::private::Sealed};
+use crate::{
+    CheckoutContextStore, Client, Endpoint, Error, Methods, capture::ErasedContextStore,
+    endpoint::private::Sealed, time::timeout,
+};
 
-/// `POST` → a link to pay. Made by [`Checkout::session`](super::Checkout).
+/// `POST` creates a checkout session and answers with its page's URL. Made by
+/// [`Checkout::session`](super::Checkout::session).
+///
+/// The body is JSON in the fields of Dodo's `POST /checkouts`; which of them a client may set is the
+/// field policy's matter.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Session {
-    options: Options,
+    options: Arc<Options>,
 }
 
-shared_options!(Session);
+shared_options!(Session, SessionRequest);
+body_options!(Session);
+
+/// The longest that a checkout waits for the store of contexts.
+const STORE_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Session {
     pub(super) fn new(client: Client) -> Self {
-        Self { options: Options::new(client) }
+        Self { options: Arc::new(Options::new(client)) }
     }
 
-    async fn create(&self, request: &Request<Bytes>) -> Result<Value, Error> {
-        let invalid = || Error::new(ErrorKind::Invalid, "the body must be a JSON object");
-        let mut body: Value = serde_json::from_slice(request.body()).map_err(|_| invalid())?;
-        let fields = body.as_object_mut().ok_or_else(invalid)?;
-        if let Some(url) = &self.options.return_url {
-            fields.entry("return_url").or_insert_with(|| url.to_string().into());
+    /// Keeps what is known about the visitor under the session's id: landing path, referrer and other
+    /// things that are not for metadata. Its failure is logged and never fails a checkout; it is
+    /// waited for at most two seconds.
+    pub fn context_store(self, store: impl CheckoutContextStore) -> Self {
+        self.with(|options| options.store = Some(ErasedContextStore::new(store)))
+    }
+
+    async fn create(&self, request: Request<Bytes>) -> Result<Value, Error> {
+        let order = Order::take(&self.options, Schema::session(), slug_cart, request).await?;
+        check_cart(&order.fields)?;
+        let session = self.options.client.send_session(order.fields).await?;
+        if let Some(store) = &self.options.store {
+            let bound = store.bind(session.session_id(), order.captured.context());
+            if timeout(STORE_DEADLINE, bound).await.is_err() {
+                tracing::error!(
+                    target: "dodo::checkout",
+                    session_id = session.session_id(),
+                    "the context of a checkout was not kept in time"
+                );
+            }
         }
-        let created =
-            self.options.client.call(Method::POST, "/checkouts", &[], Some(&body)).await?;
-        let url = created.get("checkout_url").or_else(|| created.get("payment_link"));
-        Ok(json!({ "checkout_url": url, "session_id": created.get("session_id") }))
+        Ok(session.into_answer())
+    }
+}
+
+/// A cart is required, and may be empty only where a collection offers the products.
+pub(super) fn check_cart(fields: &Map<String, Value>) -> Result<(), Error> {
+    match fields.get("product_cart").and_then(Value::as_array) {
+        None => Err(missing_field("/product_cart")),
+        Some(cart) if cart.is_empty() && !fields.contains_key("product_collection_id") => {
+            Err(invalid_field("/product_cart", "must not be empty"))
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -44,14 +80,14 @@ impl Endpoint for Session {
     const METHODS: Methods = Methods::POST;
 
     fn body_limit(&self, _: &Method) -> usize {
-        100 << 10
+        self.options.body_limit
     }
 
     fn body_deadline(&self, _: &Method) -> Duration {
-        Duration::from_secs(10)
+        self.options.body_deadline
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        answer(self.create(&request).await)
+        answer(self.create(request).await)
     }
 }

@@ -1,43 +1,225 @@
-use std::time::Duration;
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     answer,
+    fields::{FIELDS, Field, Kind, Where},
+    metadata,
     options::{Options, shared_options},
+    request::StaticRequest,
 };
-use crate::{Client, Endpoint, Error, ErrorKind, Methods, ProductId, endpoint::private::Sealed};
+use crate::{
+    Client, Endpoint, Error, ErrorKind, Methods, ProductId, RequestHead, endpoint::private::Sealed,
+};
 
-/// `GET ?productId=...` → a link to a hosted page. Made by [`Checkout::static_link`](super::Checkout).
+/// `GET ?productId=...` answers with a link to a hosted page. Made by
+/// [`Checkout::static_link`](super::Checkout::static_link).
+///
+/// The product is looked up, so that nobody is sent to a page that is not there; nothing is created.
+/// A customer can change everything in the link: what must hold belongs into a
+/// [`Session`](crate::Session).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct StaticLink {
-    options: Options,
+    options: Arc<Options>,
 }
 
-shared_options!(StaticLink);
+shared_options!(StaticLink, StaticRequest);
+
+const METADATA_PREFIX: &str = "metadata_";
 
 impl StaticLink {
     pub(super) fn new(client: Client) -> Self {
-        Self { options: Options::new(client) }
+        Self { options: Arc::new(Options::new(client)) }
     }
 
-    async fn link(&self, request: &Request<Bytes>) -> Result<Value, Error> {
-        let query = request.uri().query().unwrap_or_default();
-        let (_, id) = form_urlencoded::parse(query.as_bytes())
-            .find(|(name, _)| name == "productId")
-            .ok_or_else(|| {
-                Error::new(ErrorKind::Invalid, "the query parameter productId is missing")
-                    .with_code("missing_parameter")
-                    .with_field("productId")
-            })?;
-        let id = ProductId::new(&*id)?;
-        self.options.client.product(&id).await?;
-        let host = self.options.client.checkout_host();
-        Ok(json!({ "checkout_url": format!("{host}/buy/{id}?quantity=1") }))
+    async fn link(&self, request: Request<Bytes>) -> Result<Value, Error> {
+        let options = &*self.options;
+        options.check()?;
+        let parts = request.into_parts().0;
+        let captured = options.captured(&parts);
+        let mut client = Parameters::read(options, parts.uri.query().unwrap_or_default())?;
+        let head = RequestHead::from(parts);
+        let named = client.values.remove("productId");
+        let product = match (options.slug(&head)?, named.as_ref().and_then(Value::as_str)) {
+            (Some(product), _) => product.clone(),
+            (None, Some(id)) => {
+                options.check_product(id, "")?;
+                ProductId::new(id)?
+            }
+            (None, None) => return Err(missing_product()),
+        };
+        if let Some(url) = client.values.get("redirect_url").and_then(Value::as_str) {
+            options
+                .return_origins
+                .check(url, options.return_url.as_deref())
+                .map_err(|refused| refused.into_error().with_field("redirect_url"))?;
+        }
+        let server = Parameters::of_server(options.server.get(&head).await?)?;
+        metadata::check_merged(&server.metadata, &client.metadata)?;
+        options.client.product(&product).await?;
+
+        client.values.extend(server.values);
+        if let Some(url) = &options.return_url {
+            client.values.entry("redirect_url").or_insert_with(|| (&**url).into());
+        }
+        client.values.entry("quantity").or_insert_with(|| 1.into());
+        client.metadata =
+            captured.inject(&server.metadata, client.metadata, options.client_metadata());
+        let query = client.into_query();
+        let host = options.client.checkout_host();
+        Ok(json!({ "checkout_url": format!("{host}/buy/{product}?{query}") }))
     }
+}
+
+fn missing_product() -> Error {
+    Error::new(ErrorKind::Invalid, "the query parameter productId is missing")
+        .with_code("missing_parameter")
+        .with_field("productId")
+}
+
+/// The parameters of a static link.
+#[derive(Default)]
+struct Parameters {
+    values: Map<String, Value>,
+    metadata: Map<String, Value>,
+    /// Metadata keys in the order of the request, which the link keeps.
+    order: Vec<Box<str>>,
+}
+
+fn parameter(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.on.overlaps(Where::STATIC) && field.path == name)
+}
+
+impl Parameters {
+    /// Reads a query. What is unknown may be the capture's or the application's own, and is passed
+    /// over; what is empty counts as absent.
+    fn read(options: &Options, query: &str) -> Result<Self, Error> {
+        let mut read = Self::default();
+        let mut seen: Vec<Cow<'_, str>> = Vec::new();
+        for (name, text) in form_urlencoded::parse(query.as_bytes()) {
+            let pair = name.strip_prefix(METADATA_PREFIX);
+            let field = parameter(&name);
+            if pair.is_none() && field.is_none() {
+                continue;
+            }
+            if seen.contains(&name) {
+                return Err(Error::duplicate_parameter(&name));
+            }
+            if !text.is_empty() {
+                if let Some(key) = pair {
+                    read.order.push(key.into());
+                    read.metadata.insert(key.to_owned(), (&*text).into());
+                } else if let Some(field) = field {
+                    read.take(options, field, &text)?;
+                }
+            }
+            seen.push(name);
+        }
+        metadata::check(&read.metadata).map_err(|key| {
+            let name = key
+                .map_or(Cow::Borrowed("metadata"), |key| format!("{METADATA_PREFIX}{key}").into());
+            invalid(&name, Kind::Metadata)
+        })?;
+        Ok(read)
+    }
+
+    fn take(&mut self, options: &Options, field: &Field, text: &str) -> Result<(), Error> {
+        if !options.policy.permits(field.path, field.class) {
+            return Err(Error::new(
+                ErrorKind::FieldNotAllowed,
+                "this parameter may not be set by a client",
+            )
+            .with_field(field.path));
+        }
+        let value = match field.kind {
+            Kind::Switch if text != "true" => return Ok(()),
+            Kind::Switch | Kind::Bool => match text {
+                "true" => Some(Value::Bool(true)),
+                "false" => Some(Value::Bool(false)),
+                _ => None,
+            },
+            Kind::Int(..) => text.parse::<i64>().ok().map(Value::from),
+            _ => Some(text.into()),
+        };
+        let value = value
+            .and_then(|value| field.kind.check(value))
+            .ok_or_else(|| invalid(field.path, field.kind))?;
+        self.values.insert(field.path.to_owned(), value);
+        Ok(())
+    }
+
+    /// What server code set. It speaks Rust's names; the page has its own.
+    fn of_server(fields: Map<String, Value>) -> Result<Self, Error> {
+        let mut read = Self::default();
+        let slip =
+            || Error::setup("the application set a parameter that a static link does not take");
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("metadata", Value::Object(pairs)) => {
+                    metadata::check(&pairs).map_err(|_| slip())?;
+                    read.metadata = pairs;
+                }
+                (name, value) => {
+                    let name = page_name(name);
+                    let field = parameter(&name).ok_or_else(slip)?;
+                    match (field.kind, value) {
+                        (Kind::Switch, Value::Bool(false)) => {}
+                        (kind, value) => {
+                            read.values.insert(name, kind.check(value).ok_or_else(slip)?);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// The query, in the order of the table, whatever the order of the request.
+    fn into_query(mut self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let fields = FIELDS.iter().filter(|field| field.on.overlaps(Where::STATIC));
+        for field in fields {
+            if let Some(value) = self.values.get(field.path) {
+                query.append_pair(field.path, &text(value));
+            }
+        }
+        let mut pairs: Vec<(String, Value)> = Vec::new();
+        pairs.extend(self.order.iter().filter_map(|key| self.metadata.remove_entry(&**key)));
+        pairs.extend(self.metadata);
+        for (key, value) in &pairs {
+            query.append_pair(&format!("{METADATA_PREFIX}{key}"), &text(value));
+        }
+        query.finish()
+    }
+}
+
+/// `full_name` is `fullName` on the page; `redirect_url` keeps its name.
+fn page_name(name: &str) -> String {
+    if name == "redirect_url" {
+        return name.to_owned();
+    }
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut name, word| {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+        name
+    })
+}
+
+fn invalid(name: &str, kind: Kind) -> Error {
+    Error::new(ErrorKind::Invalid, kind.expectation())
+        .with_code("invalid_parameter")
+        .with_field(name)
 }
 
 impl Sealed for StaticLink {}
@@ -45,15 +227,16 @@ impl Sealed for StaticLink {}
 impl Endpoint for StaticLink {
     const METHODS: Methods = Methods::GET;
 
+    /// A `GET` needs no body; what a client sends all the same is bounded.
     fn body_limit(&self, _: &Method) -> usize {
-        100 << 10
+        self.options.body_limit
     }
 
     fn body_deadline(&self, _: &Method) -> Duration {
-        Duration::from_secs(10)
+        self.options.body_deadline
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        answer(self.link(&request).await)
+        answer(self.link(request).await)
     }
 }

@@ -1,0 +1,128 @@
+//! Creating a session in code.
+
+use std::fmt;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::{
+    fields::Schema, options::check_server_fields, request::SessionRequest, session::check_cart,
+};
+use crate::{Client, Error, ErrorKind, id::is_id};
+
+/// A checkout session that was created.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckoutSession {
+    session_id: Box<str>,
+    /// Where to send the customer. `None` only for a confirmed session.
+    pub checkout_url: Option<String>,
+    /// The payment, for a confirmed session.
+    pub payment_id: Option<String>,
+    /// What the browser needs to finish a confirmed session's payment. Secret.
+    pub client_secret: Option<String>,
+    /// What the browser needs to finish a confirmed session's payment.
+    pub publishable_key: Option<String>,
+}
+
+impl CheckoutSession {
+    /// `cks_...`
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// Reads Dodo's answer. `confirmed`: whether the session was to be paid at once.
+    fn read(client: &Client, answer: &Value, confirmed: bool) -> Result<Self, Error> {
+        let unusable = |message| Err(Error::new(ErrorKind::Upstream, message));
+        let text = |name: &str| answer.get(name).and_then(Value::as_str);
+        let Some(session_id) = text("session_id").filter(|id| is_id(id)) else {
+            return unusable("Dodo Payments sent no session");
+        };
+        match text("checkout_url") {
+            Some(url) if client.trusts_link(url) => {}
+            None if confirmed => {}
+            _ => return unusable("Dodo Payments sent no usable link"),
+        }
+        let owned = |name| text(name).map(str::to_owned);
+        Ok(Self {
+            session_id: session_id.into(),
+            checkout_url: owned("checkout_url"),
+            payment_id: owned("payment_id"),
+            client_secret: owned("client_secret"),
+            publishable_key: owned("publishable_key"),
+        })
+    }
+
+    /// The answer to the browser.
+    pub(super) fn into_answer(self) -> Value {
+        let mut answer =
+            json!({ "checkout_url": self.checkout_url, "session_id": &*self.session_id });
+        let optional = [
+            ("payment_id", self.payment_id),
+            ("client_secret", self.client_secret),
+            ("publishable_key", self.publishable_key),
+        ];
+        if let Some(answer) = answer.as_object_mut() {
+            for (name, value) in optional {
+                answer.extend(value.map(|value| (name.to_owned(), value.into())));
+            }
+        }
+        answer
+    }
+}
+
+/// The link opens the payment, and the secret is one.
+impl fmt::Debug for CheckoutSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckoutSession")
+            .field("session_id", &self.session_id)
+            .field("payment_id", &self.payment_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Creates a checkout session that was built in code.
+    ///
+    /// ```no_run
+    /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+    /// use dodo_core::{CartItem, Customer, ProductId, SessionRequest};
+    /// let session = client
+    ///     .create_session(
+    ///         SessionRequest::new()
+    ///             .product_cart([CartItem::new(ProductId::new("pdt_ebook")?, 1)])
+    ///             .customer(Customer::new("jane@example.com").name("Jane")),
+    ///     )
+    ///     .await?;
+    /// println!("send the customer to {:?}", session.checkout_url);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Setup`](ErrorKind::Setup) for a field that Dodo Payments does not take (the source names it),
+    /// [`Invalid`](ErrorKind::Invalid) without a cart, else as [`call`](Self::call). Not repeated when
+    /// it may have happened.
+    pub async fn create_session(&self, request: SessionRequest) -> Result<CheckoutSession, Error> {
+        let mut fields = check_server_fields(Schema::session(), request.into_fields())?;
+        check_cart(&fields)?;
+        if let (Some(url), false) = (self.return_url(), fields.contains_key("return_url")) {
+            fields.insert("return_url".to_owned(), url.into());
+        }
+        self.send_session(fields).await
+    }
+
+    pub(super) async fn send_session(
+        &self,
+        fields: Map<String, Value>,
+    ) -> Result<CheckoutSession, Error> {
+        let confirmed = fields.get("confirm") == Some(&Value::Bool(true));
+        let answer: Value = self
+            .call(Method::POST, "/checkouts", &[], Some(&Value::Object(fields)))
+            .missing_is_refusal()
+            .json()
+            .await?;
+        CheckoutSession::read(self, &answer, confirmed)
+    }
+}

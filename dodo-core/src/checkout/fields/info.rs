@@ -1,0 +1,42 @@
+use super::{Class, Field, FieldSet, Where};
+
+/// One row of the table of fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldInfo {
+    /// Names joined by dots; `[]` stands for every element of a list.
+    pub path: &'static str,
+    /// Whether `POST /checkouts` takes it.
+    pub session: bool,
+    /// Whether `POST /payments` takes it.
+    pub payment: bool,
+    /// Whether `POST /subscriptions` takes it.
+    pub subscription: bool,
+    /// Whether it is a parameter of a static link.
+    pub static_link: bool,
+    /// The set that it is guarded by; `None` if any client may set it. What is inside a guarded field
+    /// is guarded with it.
+    pub guarded: Option<FieldSet>,
+    /// What a value must look like.
+    pub expectation: &'static str,
+    /// What there is to know about it.
+    pub note: &'static str,
+}
+
+impl FieldInfo {
+    pub(crate) fn of(field: &Field) -> Self {
+        Self {
+            path: field.path,
+            session: field.on.overlaps(Where::SESSION),
+            payment: field.on.overlaps(Where::PAYMENT),
+            subscription: field.on.overlaps(Where::SUBSCRIPTION),
+            static_link: field.on.overlaps(Where::STATIC),
+            guarded: match field.class {
+                Class::Guarded(set) => Some(set),
+                Class::Free => None,
+            },
+            expectation: field.kind.expectation(),
+            note: field.note,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+use serde_json::{Number, Value};
+
+use crate::{id::is_id, web_url::WebUrl};
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    /// Text of so many characters, without control characters but tab and line feed.
+    Text(usize, usize),
+    /// An id of Dodo's.
+    Id,
+    /// A whole number between two bounds.
+    Int(i64, i64),
+    /// A non-negative decimal number as text.
+    Decimal,
+    Bool,
+    /// In a query, exactly `true`; anything else is as if it were not there, as in Express.
+    Switch,
+    /// An absolute `http` or `https` URL in ASCII. Where it may point to is decided elsewhere.
+    Url,
+    /// ISO 3166-1 alpha-2, upper case.
+    Country,
+    /// ISO 4217, upper case.
+    Currency,
+    Email,
+    OneOf(&'static [&'static str]),
+    /// A name out of a list of Dodo's that grows: lower case, digits, `_`.
+    Word,
+    /// Pairs of Dodo's metadata.
+    Metadata,
+    /// An object of short texts under names that are not listed here.
+    Texts,
+    /// `customer`: an object with an e-mail address or a customer's id.
+    Customer,
+    /// An object with these members at least.
+    Object(&'static [&'static str]),
+    /// A list of so many elements.
+    List(usize, usize),
+}
+
+impl Kind {
+    /// What is expected, to be read by whoever sent something else.
+    pub(crate) const fn expectation(self) -> &'static str {
+        match self {
+            Self::Text(..) => "must be text of a sensible length without control characters",
+            Self::Id => "must be an id: 1 to 64 letters, digits, '_' and '-'",
+            Self::Int(1, _) => "must be a whole number of at least 1",
+            Self::Int(..) => "must be a whole number within bounds",
+            Self::Decimal => "must be a decimal number as text",
+            Self::Bool => "must be true or false",
+            Self::Switch => "must be true",
+            Self::Url => "must be an absolute https URL in ASCII",
+            Self::Country => "must be a country code of two capital letters (ISO 3166-1)",
+            Self::Currency => "must be a currency code of three capital letters (ISO 4217)",
+            Self::Email => "must be an e-mail address",
+            Self::OneOf(_) => "must be one of the documented values",
+            Self::Word => "must be a name of lower-case letters, digits and '_'",
+            Self::Metadata => {
+                "must be at most 50 pairs of a key (1 to 40 letters, digits, '_' and '-') and text (at most 500 characters), a number, true or false"
+            }
+            Self::Texts => "must be an object of short texts",
+            Self::Customer => "must be an object with an e-mail address",
+            Self::Object(_) => "must be an object",
+            Self::List(..) => "must be a list of an allowed length",
+        }
+    }
+
+    /// Checks a value that has no fields of its own and brings it into Dodo's form: `2.0` and `1e2`
+    /// are whole numbers. `None` for what does not fit.
+    pub(crate) fn check(self, value: Value) -> Option<Value> {
+        let fits = match (self, &value) {
+            (Self::Text(min, max), Value::String(text)) => is_text(text, min, max),
+            (Self::Id, Value::String(text)) => is_id(text),
+            (Self::Int(min, max), Value::Number(number)) => {
+                let number = whole(number)?;
+                return (min..=max).contains(&number).then(|| number.into());
+            }
+            (Self::Decimal, Value::String(text)) => is_decimal(text),
+            (Self::Bool, Value::Bool(_)) => true,
+            (Self::Switch, Value::Bool(on)) => *on,
+            (Self::Url, Value::String(text)) => WebUrl::parse(text).is_some(),
+            (Self::Country, Value::String(text)) => is_upper(text, 2),
+            (Self::Currency, Value::String(text)) => is_upper(text, 3),
+            (Self::Email, Value::String(text)) => is_email(text),
+            (Self::OneOf(values), Value::String(text)) => values.contains(&text.as_str()),
+            (Self::Word, Value::String(text)) => is_word(text),
+            (Self::Texts, Value::Object(map)) => {
+                map.len() <= 64
+                    && map.iter().all(|(name, value)| {
+                        is_word(name) && value.as_str().is_some_and(|t| is_text(t, 1, 64))
+                    })
+            }
+            _ => false,
+        };
+        fits.then_some(value)
+    }
+}
+
+fn is_text(text: &str, min: usize, max: usize) -> bool {
+    let unusable = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    // A character takes at most four bytes: long texts need no counting.
+    text.len() <= max.saturating_mul(4)
+        && (min..=max).contains(&text.chars().count())
+        && !text.contains(unusable)
+}
+
+fn is_upper(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    text.len() <= 40 && digits(whole) && digits(fraction)
+}
+
+/// A JSON number without a fraction, however it is written.
+#[expect(clippy::cast_possible_truncation, reason = "the bounds were checked in floating point")]
+fn whole(number: &Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    number.as_i64().or_else(|| {
+        let float = number.as_f64()?;
+        (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+    })
+}
+
+/// Addresses as people have them: no quoting, no comments, no address literals, a domain with a dot.
+/// Other scripts travel as punycode.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let atom = |atom: &str| {
+        !atom.is_empty()
+            && atom
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&b))
+    };
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let top = domain.rsplit('.').next().unwrap_or_default();
+    text.len() <= 254
+        && local.len() <= 64
+        && local.split('.').all(atom)
+        && domain.contains('.')
+        && domain.split('.').all(label)
+        && top.len() >= 2
+        && !top.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for good in
+            ["a@b.co", "a.b+c'd@sub.example.com", "A@B.CO", "a@xn--exmple-cua.com", "a@b.xn--p1ai"]
+        {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "",
+            "@",
+            "a",
+            "a@",
+            "@b.co",
+            "nope",
+            "a@localhost",
+            "a@b.c",
+            "a..b@c.de",
+            ".a@b.co",
+            "a.@b.co",
+            "a@-b.co",
+            "a@b-.co",
+            "a@b..co",
+            "a@exämple.com",
+            "ä@b.co",
+            "a b@c.de",
+            "\"a\"@b.co",
+            "a@[127.0.0.1]",
+            "a@1.2.3.4",
+            "a@b.co ",
+            "a@b_c.de",
+            "a@b.co\r\nBcc: x@y.zz",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+        assert!(!is_email(&format!("{}@b.co", "x".repeat(65))));
+    }
+
+    #[test]
+    fn whole_numbers_however_written() {
+        let quantity = Kind::Int(1, i64::from(i32::MAX));
+        for (value, expected) in [
+            (json!(1), Some(json!(1))),
+            (json!(2.0), Some(json!(2))),
+            (json!(1e2), Some(json!(100))),
+            (json!(0), None),
+            (json!(-3), None),
+            (json!(1.5), None),
+            (json!("1"), None),
+            (json!(true), None),
+            (json!(1e300), None),
+            (json!(9_007_199_254_740_993_i64), None),
+            (json!(u64::MAX), None),
+        ] {
+            assert_eq!(quantity.check(value.clone()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        for (kind, good, bad) in [
+            (Kind::Country, vec!["US", "ZZ"], vec!["us", "USA", "U", "12", "Wonderland", "😀"]),
+            (Kind::Currency, vec!["USD", "XQX"], vec!["usd", "US", "中中中", "U$D"]),
+            (Kind::Word, vec!["credit", "upi_intent", "pix"], vec!["", "Credit", "a b", "a-b"]),
+            (Kind::Decimal, vec!["0", "10", "1.25"], vec!["", "-1", "1.", ".5", "1e3", "0x1"]),
+            (Kind::Text(1, 3), vec!["a", "äöü", "a\nb"], vec!["", "abcd", "a\0", "\r", "\u{1b}["]),
+        ] {
+            for text in good {
+                assert!(kind.check(json!(text)).is_some(), "{kind:?} {text}");
+            }
+            for text in bad {
+                assert!(kind.check(json!(text)).is_none(), "{kind:?} {text:?}");
+            }
+            assert!(kind.check(json!(5)).is_none() && kind.check(json!({})).is_none());
+        }
+    }
+}

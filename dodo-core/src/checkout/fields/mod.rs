@@ -1,0 +1,56 @@
+//! The fields of a checkout: one table, and what is derived from it.
+
+mod info;
+mod kind;
+mod policy;
+mod schema;
+mod table;
+
+use self::policy::FieldSet as Set;
+pub(crate) use self::table::FIELDS;
+pub use self::{info::FieldInfo, policy::FieldSet};
+pub(super) use self::{
+    kind::Kind,
+    policy::Policy,
+    schema::{Cleaner, Schema, invalid_field, missing_field},
+};
+
+/// One field, as Dodo documents it.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// Names joined by dots; `[]` stands for every element of a list.
+    pub(crate) path: &'static str,
+    pub(crate) on: Where,
+    pub(crate) kind: Kind,
+    pub(crate) class: Class,
+    pub(crate) note: &'static str,
+}
+
+/// The calls that take a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Where(u8);
+
+impl Where {
+    pub(crate) const SESSION: Self = Self(1);
+    pub(crate) const PAYMENT: Self = Self(2);
+    pub(crate) const SUBSCRIPTION: Self = Self(4);
+    pub(crate) const STATIC: Self = Self(8);
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// Who may set a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Anyone. Inside a guarded field: whoever may set that.
+    Free,
+    /// It decides what the merchant is owed or whose account is used: server code, and clients only
+    /// when the application allows the field or its set by name.
+    Guarded(Set),
+}

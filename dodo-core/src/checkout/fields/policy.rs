@@ -1,0 +1,93 @@
+use std::collections::BTreeSet;
+
+use super::{Class, FIELDS};
+
+/// Fields that decide what the merchant is owed or whose account is used, by the case that an
+/// application has for taking them from a client.
+///
+/// ```
+/// # fn f(client: dodo_core::Client) {
+/// use dodo_core::{Checkout, FieldSet};
+/// // Customers name their own price; nothing else is given away.
+/// let donate = Checkout::session(client).allow_field_set(FieldSet::PayWhatYouWant);
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FieldSet {
+    /// `amount` and `paymentAmount`: the price of pay-what-you-want products.
+    PayWhatYouWant,
+    /// `trial_period_days`: the length of the trial.
+    Trial,
+    /// `on_demand` and `mandate_min_amount_inr_paise`: mandates to charge later.
+    OnDemand,
+    /// `customer_id`: whose account it is. Whoever may set it buys in any customer's name.
+    ExistingCustomer,
+    /// `payment_method_id`, `confirm`, `show_saved_payment_methods`: whose card is charged.
+    SavedPaymentMethods,
+    /// `credit_entitlements`: how many credits are granted.
+    Credits,
+    /// `force_3ds`, `adaptive_currency_fees_inclusive`: who bears losses and fees.
+    Risk,
+    /// `product_collection_id`: offers every product of a collection.
+    Collections,
+    /// `custom_fields`, `feature_flags`: what the hosted page asks for.
+    Forms,
+    /// `font_primary_url`, `font_secondary_url`: files that the hosted page loads.
+    Look,
+}
+
+/// What a client may set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Policy {
+    /// Full Express behaviour: everything documented passes, everything else is dropped.
+    express: bool,
+    /// Whole paths, or last names, of guarded fields.
+    allowed: BTreeSet<Box<str>>,
+    sets: BTreeSet<FieldSet>,
+}
+
+impl Policy {
+    /// What server code may set: everything.
+    pub(crate) fn trusted() -> Self {
+        Self { express: true, ..Self::default() }
+    }
+
+    pub(crate) fn is_express(&self) -> bool {
+        self.express
+    }
+
+    pub(crate) fn make_express(&mut self) {
+        self.express = true;
+    }
+
+    pub(crate) fn allow_set(&mut self, set: FieldSet) {
+        self.sets.insert(set);
+    }
+
+    /// Allows a guarded field by its path or its last name. A name that guards nothing is a slip of
+    /// the pen, and logged: the field it meant stays refused.
+    pub(crate) fn allow(&mut self, name: &str) {
+        let guards = |class| matches!(class, Class::Guarded(_));
+        if !FIELDS.iter().any(|f| guards(f.class) && (f.path == name || last(f.path) == name)) {
+            tracing::warn!(target: "dodo::checkout", field = name, "`allow_fields` names no guarded field");
+        }
+        self.allowed.insert(name.into());
+    }
+
+    pub(crate) fn permits(&self, path: &str, class: Class) -> bool {
+        match class {
+            Class::Free => true,
+            Class::Guarded(set) => {
+                self.express
+                    || self.sets.contains(&set)
+                    || self.allowed.contains(path)
+                    || self.allowed.contains(last(path))
+            }
+        }
+    }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}

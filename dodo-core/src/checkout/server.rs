@@ -1,0 +1,139 @@
+//! What the application's own code decides about a checkout.
+
+use std::{collections::HashMap, fmt, future::Future, ops::Deref, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use crate::{BoxError, BoxFuture, Error, ErrorKind, ProductId, RequestHead};
+
+type Fields = Map<String, Value>;
+type Hook = Arc<dyn Fn(RequestHead) -> BoxFuture<Result<Fields, BoxError>> + Send + Sync>;
+
+/// Fields that server code sets: the same for every checkout, and computed for each.
+#[derive(Clone, Default)]
+pub(super) struct ServerFields {
+    fixed: Fields,
+    hook: Option<Hook>,
+}
+
+impl ServerFields {
+    pub(super) fn fix(&mut self, fields: Fields) {
+        merge(&mut self.fixed, fields);
+    }
+
+    pub(super) fn compute<F, Fut, T, E>(&mut self, hook: F)
+    where
+        F: Fn(RequestHead) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Value>,
+        E: Into<BoxError>,
+    {
+        self.hook = Some(Arc::new(move |head| {
+            let fields = hook(head);
+            Box::pin(async move {
+                match fields.await.map_err(Into::into)?.into() {
+                    Value::Object(fields) => Ok(fields),
+                    _ => Ok(Fields::new()),
+                }
+            })
+        }));
+    }
+
+    pub(super) fn has_hook(&self) -> bool {
+        self.hook.is_some()
+    }
+
+    /// The fields for one request. What is computed wins over what is fixed.
+    pub(super) async fn get(&self, head: &RequestHead) -> Result<Fields, Error> {
+        let mut fields = self.fixed.clone();
+        if let Some(hook) = &self.hook {
+            let computed = hook(head.clone()).await.map_err(own_error)?;
+            merge(&mut fields, computed);
+        }
+        Ok(fields)
+    }
+}
+
+impl fmt::Debug for ServerFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerFields")
+            .field("fixed", &self.fixed.keys())
+            .field("hook", &self.hook.is_some())
+            .finish()
+    }
+}
+
+/// A hook that returns this crate's own error has chosen the answer; anything else is a 500.
+fn own_error(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(error) => {
+            Error::new(ErrorKind::Callback, "the application failed to prepare the checkout")
+                .with_source(error)
+        }
+    }
+}
+
+/// Fields of `over` replace those of `fields`; pairs of metadata are joined.
+fn merge(fields: &mut Fields, over: Fields) {
+    for (name, value) in over {
+        match (name.as_str(), fields.get_mut(&name), value) {
+            ("metadata", Some(Value::Object(pairs)), Value::Object(more)) => pairs.extend(more),
+            (_, _, value) => {
+                fields.insert(name, value);
+            }
+        }
+    }
+}
+
+/// What the client sent, for hooks: `head.extension::<ClientFields>()`. Not checked yet, and never sent
+/// on by itself.
+#[derive(Clone)]
+pub struct ClientFields(pub(super) Arc<Map<String, Value>>);
+
+impl Deref for ClientFields {
+    type Target = Map<String, Value>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// Shows which fields there are; their values may be personal.
+impl fmt::Debug for ClientFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Names of products in the shop's own URLs.
+#[derive(Clone, Debug)]
+pub(super) struct Slugs {
+    parameter: Box<str>,
+    products: HashMap<Box<str>, ProductId>,
+}
+
+impl Slugs {
+    pub(super) fn new<S: AsRef<str>>(
+        parameter: &str,
+        products: impl IntoIterator<Item = (S, ProductId)>,
+    ) -> Self {
+        let products = products.into_iter().map(|(slug, id)| (slug.as_ref().into(), id)).collect();
+        Self { parameter: parameter.into(), products }
+    }
+
+    /// The product that a query names, if it names one.
+    pub(super) fn find(&self, query: &str) -> Result<Option<&ProductId>, Error> {
+        let mut slugs = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| *name == *self.parameter)
+            .map(|(_, slug)| slug);
+        let Some(slug) = slugs.next() else { return Ok(None) };
+        if slugs.next().is_some() {
+            return Err(Error::duplicate_parameter(&self.parameter));
+        }
+        self.products.get(&*slug).map(Some).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "there is no such product")
+                .with_code("product_not_found")
+                .with_field(&self.parameter)
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! How an endpoint tells the log that it refused or failed.
+
+/// Logs an [`Error`](crate::Error) under a target: what a client did wrong for the curious, everything
+/// else so that somebody looks. Never Dodo's text, and no value that a client sent.
+macro_rules! log_refusal {
+    ($target:literal, $error:expr) => {{
+        let error: &$crate::Error = $error;
+        let upstream = $crate::UpstreamFailure::of(error);
+        let cause = std::error::Error::source(error).map(tracing::field::display);
+        match error.kind() {
+            $crate::ErrorKind::Callback | $crate::ErrorKind::Setup => {
+                tracing::error!(target: $target, code = error.code(), cause, "{}", error.message());
+            }
+            _ if upstream.is_some() || error.status().is_server_error() => tracing::warn!(
+                target: $target,
+                code = error.code(),
+                upstream_status = upstream.and_then(|u| u.status()).map(|s| s.as_u16()),
+                dodo_code = upstream.and_then($crate::UpstreamFailure::code),
+                request_id = upstream.and_then($crate::UpstreamFailure::request_id),
+                cause,
+                "{}",
+                error.message()
+            ),
+            _ => tracing::debug!(
+                target: $target,
+                code = error.code(),
+                place = error.pointer().or(error.field()),
+                "refused"
+            ),
+        }
+    }};
+}
+pub(crate) use log_refusal;
