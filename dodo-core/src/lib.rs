@@ -39,10 +39,8 @@ pub use self::{
 
 pub use self::{
     checkout::{
-        Addon, Address, CartItem, Checkout, CheckoutSession, ClientFields, CreditEntitlement,
-        CustomField, Customer, Customization, DynamicLink, FeatureFlags, FieldInfo, FieldSet,
-        LinkRequest, OnDemand, Session, SessionRequest, StaticLink, StaticRequest,
-        SubscriptionData, ThemeConfig,
+        Checkout, CheckoutSession, ClientFields, DynamicLink, FieldInfo, FieldSet, Session,
+        StaticLink, request,
     },
     client::{
         Call, Client, ClientBuilder, Product, Transport, TransportError, UpstreamFailure,

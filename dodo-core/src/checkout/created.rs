@@ -87,7 +87,10 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
-    /// use dodo_core::{CartItem, Customer, ProductId, SessionRequest};
+    /// use dodo_core::{
+    ///     ProductId,
+    ///     request::{CartItem, Customer, SessionRequest},
+    /// };
     /// let session = client
     ///     .create_session(
     ///         SessionRequest::new()

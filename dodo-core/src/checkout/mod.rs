@@ -7,7 +7,7 @@ mod guard;
 mod metadata;
 mod options;
 mod order;
-mod request;
+pub mod request;
 mod return_to;
 mod server;
 mod session;
@@ -22,11 +22,6 @@ pub use self::{
     created::CheckoutSession,
     dynamic::DynamicLink,
     fields::{FieldInfo, FieldSet},
-    request::{
-        Addon, Address, CartItem, CreditEntitlement, CustomField, Customer, Customization,
-        FeatureFlags, LinkRequest, OnDemand, SessionRequest, StaticRequest, SubscriptionData,
-        ThemeConfig,
-    },
     server::ClientFields,
     session::Session,
     static_link::StaticLink,

@@ -1,4 +1,7 @@
 //! Checkouts that are built in code: every field, typed.
+//!
+//! [`SessionRequest`] for sessions, [`LinkRequest`] for dynamic links, [`StaticRequest`] for static
+//! ones, and the parts they are made of.
 
 use std::fmt;
 
@@ -24,12 +27,10 @@ macro_rules! builder {
         impl $name {
             /// With what it cannot do without; everything else is optional.
             pub fn new($($required: $type),*) -> Self {
-                let fields = Map::new();
-                $(
-                    let mut fields = fields;
-                    fields.insert(stringify!($required).to_owned(), $required.into_value());
-                )*
-                Self { fields }
+                let required: Vec<(&str, Value)> =
+                    vec![$((stringify!($required), $required.into_value())),*];
+                let named = required.into_iter().map(|(name, value)| (name.to_owned(), value));
+                Self { fields: named.collect() }
             }
 
             $( builder!(@setter $(#[$doc])* $field $kind); )*
@@ -198,7 +199,10 @@ builder! {
     ///
     /// ```
     /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
-    /// use dodo_core::{CartItem, Checkout, ProductId, SessionRequest, SubscriptionData};
+    /// use dodo_core::{
+    ///     Checkout, ProductId,
+    ///     request::{CartItem, SessionRequest, SubscriptionData},
+    /// };
     /// let pro = SessionRequest::new()
     ///     .product_cart([CartItem::new(ProductId::new("pdt_pro")?, 1)])
     ///     .discount_codes(["LAUNCH"])

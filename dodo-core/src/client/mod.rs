@@ -80,7 +80,6 @@ impl Client {
     }
 
     /// A client for this API key; everything else has a default.
-    #[must_use]
     pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(api_key.as_ref())
     }
