@@ -1,0 +1,56 @@
+//! What the shop sells. The list is also the allow-list of the checkout: a browser can name a
+//! product of it and a quantity, nothing else.
+
+use dodo_core::{Currency, ProductId};
+
+/// The most pieces of one product in one order.
+pub(crate) const MOST_PIECES: u64 = 9;
+
+/// One product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Product {
+    /// Dodo's id for it.
+    pub id: ProductId,
+    /// Its name.
+    pub name: String,
+    /// A sentence about it.
+    pub description: String,
+    /// The price in minor units.
+    pub price: i64,
+    /// The currency of the price.
+    pub currency: Currency,
+    /// How many decimals the currency has.
+    pub exponent: u8,
+    /// For a subscription: what it is paid per, such as `month`.
+    pub every: Option<String>,
+}
+
+/// All products, in the order of the page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog(Vec<Product>);
+
+impl Catalog {
+    /// A catalog of these.
+    pub fn new(products: impl IntoIterator<Item = Product>) -> Self {
+        Self(products.into_iter().collect())
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn products(&self) -> &[Product] {
+        &self.0
+    }
+
+    /// The product with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Product> {
+        self.0.iter().find(|product| product.id.as_str() == id)
+    }
+
+    /// What a product is called; its id, if it is not (or no longer) sold here.
+    #[must_use]
+    pub fn name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.get(id).map_or(id, |product| &product.name)
+    }
+}

@@ -1,0 +1,17 @@
+//! The pages. Each is a function from what it shows to markup; everything is escaped by `maud`.
+
+mod account;
+mod layout;
+mod notice;
+mod revenue;
+mod storefront;
+mod thanks;
+
+pub(crate) use self::{
+    account::{account, account_live, sign_in},
+    layout::{Chrome, Tab},
+    notice::{failed, not_found},
+    revenue::{explain, revenue, revenue_live},
+    storefront::{Trail, storefront},
+    thanks::{Outcome, thanks, thanks_live},
+};

@@ -1,0 +1,304 @@
+//! Who brought which money.
+
+use dodo_core::Campaign;
+use jiff::{Timestamp, ToSpan, civil::Date};
+use maud::{Markup, html};
+
+use super::{Chrome, Tab};
+use crate::{
+    money,
+    revenue::{Booking, Columns, CurrencyReport, Earner, Explanation, Filter, Kind, Report, Sum, source_of},
+};
+
+/// How many sources have a colour of their own.
+const COLOURS: usize = 6;
+/// How many days the chart shows when no dates are chosen.
+const DAYS: i32 = 14;
+
+/// What the revenue page shows.
+#[derive(Clone, Debug)]
+pub(crate) struct RevenueView {
+    pub(crate) filter: Filter,
+    pub(crate) report: Report,
+    /// Newest first.
+    pub(crate) bookings: Vec<Booking>,
+    pub(crate) now: Timestamp,
+}
+
+pub(crate) fn revenue(chrome: Chrome<'_>, tag: &str, view: &RevenueView) -> Markup {
+    let Filter { from, to } = view.filter;
+    let live = format!("/live/revenue{}", view.filter.query());
+    chrome.page(
+        "Revenue",
+        Tab::Revenue,
+        html! {
+            div.between {
+                div {
+                    h1 { "Revenue" }
+                    p.live { "Live: every webhook shows up here" }
+                }
+                form.filters method="get" action="/revenue" {
+                    label { "From" input type="date" name="from" value=[from.map(|d| d.to_string())]; }
+                    label { "To" input type="date" name="to" value=[to.map(|d| d.to_string())]; }
+                    button.button.quiet { "Show" }
+                    @if view.filter != Filter::default() { a.small href="/revenue" { "All dates" } }
+                }
+            }
+            div data-live=(live) data-tag=(tag) { (revenue_live(view)) }
+        },
+    )
+}
+
+/// The part that changes with every booked payment.
+pub(crate) fn revenue_live(view: &RevenueView) -> Markup {
+    html! {
+        @if view.report.currencies.is_empty() {
+            div.card.empty.currency {
+                h3 { "No revenue yet" }
+                p { "Buy something in " a href="/" { "the shop" } ", or come by "
+                    a href="/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn" { "a campaign link" }
+                    " first, and watch it appear here." }
+            }
+        }
+        @for currency in &view.report.currencies { (currency_part(view, currency)) }
+        @if !view.bookings.is_empty() { (bookings(&view.bookings)) }
+    }
+}
+
+fn currency_part(view: &RevenueView, of: &CurrencyReport) -> Markup {
+    let show = |minor| money::display(minor, of.currency, of.exponent);
+    let legend: Vec<&str> = of.sources.iter().map(|(name, _)| name.as_str()).collect();
+    html! {
+        section.currency data-currency=(of.currency) {
+            h2 { (of.currency) }
+            div.card {
+                div.tiles {
+                    div.tile { span { "Net revenue" } b.num data-total="net" { (show(of.total.net)) } }
+                    div.tile { span { "Gross" } b.num data-total="gross" { (show(of.total.gross)) } }
+                    div.tile { span { "Tax" } b.num data-total="tax" { (show(of.total.tax)) } }
+                }
+                ul.kinds {
+                    @for (kind, sum) in &of.kinds {
+                        li { (kind.label()) " " b.num { (sum.count) " × " (show(sum.net)) } }
+                    }
+                }
+            }
+            div.charts {
+                div.card.pad.chart { h3 { "Net by day" } (columns(view, of, &legend)) }
+                div.card.pad.chart { h3 { "Net by source" } (bars(of)) }
+            }
+            div.card.overflow {
+                div.caption { h3 { "By visitor and campaign" } }
+                (earners(of, &legend))
+            }
+        }
+    }
+}
+
+fn columns(view: &RevenueView, of: &CurrencyReport, legend: &[&str]) -> Markup {
+    let today = view.now.in_tz("UTC").map_or(Date::default(), |now| now.date());
+    let last = of.days.keys().next_back().copied().unwrap_or(today);
+    let to = view.filter.to.unwrap_or(last.max(today));
+    let from = view.filter.from.unwrap_or_else(|| to.saturating_sub((DAYS - 1).days()));
+    let chart = Columns::new(&of.days, legend, from, to);
+    let show = |minor| money::display(minor, of.currency, of.exponent);
+    let width = chart.days.len().max(1) * 100;
+    html! {
+        div.plot {
+            div.ys.num aria-hidden="true" { @for tick in chart.ticks.values() { span { (show(tick)) } } }
+            svg viewBox=(format!("0 0 {width} 1000")) preserveAspectRatio="none" role="img"
+                aria-label=(format!("Net revenue in {} by day and source", of.currency)) {
+                @for tick in chart.ticks.values() {
+                    @let y = chart.ticks.y(tick.into());
+                    line class=(if tick == 0 { "grid zero" } else { "grid" }) x1="0" x2=(width) y1=(y) y2=(y) {}
+                }
+                @for (at, (day, blocks)) in chart.days.iter().enumerate() {
+                    @for block in blocks {
+                        rect class=(colour(block.source)) x=(at * 100 + 18) width="64" y=(block.top) height=(block.height.max(4)) {
+                            title { (day) ": " (legend.get(block.source).unwrap_or(&"")) " " (show(block.value)) }
+                        }
+                    }
+                }
+            }
+            div.xs aria-hidden="true" {
+                span { (from.strftime("%-d %b")) }
+                @if chart.days.len() > 2 {
+                    @if let Some((middle, _)) = chart.days.get(chart.days.len() / 2) { span { (middle.strftime("%-d %b")) } }
+                }
+                @if chart.days.len() > 1 { span { (to.strftime("%-d %b")) } }
+            }
+        }
+    }
+}
+
+fn bars(of: &CurrencyReport) -> Markup {
+    let most = of.sources.iter().map(|(_, sum)| sum.net.unsigned_abs()).max().unwrap_or(0).max(1);
+    html! {
+        ul.bars {
+            @for (at, (source, sum)) in of.sources.iter().enumerate() {
+                @let share = u128::from(sum.net.unsigned_abs()) * 1000 / u128::from(most);
+                li data-source=(source) {
+                    div.between {
+                        span { i.dot.(colour(at)) {} (source) }
+                        (amount(sum.net, of))
+                    }
+                    svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" {
+                        rect.(colour(at)) width=(share) height="10" {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn earners(of: &CurrencyReport, legend: &[&str]) -> Markup {
+    html! {
+        table.table.earners {
+            thead { tr {
+                th { "Visitor" } th { "Source" } th { "Campaign" } th { "Payments" }
+                th.r { "Gross" } th.r { "Tax" } th.r { "Net" }
+            } }
+            tbody { @for earner in &of.earners { (earner_row(of, legend, earner)) } }
+        }
+    }
+}
+
+fn earner_row(of: &CurrencyReport, legend: &[&str], earner: &Earner) -> Markup {
+    let Earner { visitor, campaign, total, kinds } = earner;
+    let source = source_of(campaign);
+    let at = legend.iter().position(|name| *name == source).unwrap_or(COLOURS);
+    html! {
+        tr data-visitor=(visitor.as_deref().unwrap_or("")) data-source=(source) {
+            td data-label="Visitor" { (who(visitor.as_deref())) }
+            td data-label="Source" {
+                span { i.dot.(colour(at)) {} (source)
+                    @if let Some(medium) = &campaign.medium { span.muted { " / " (medium) } } }
+            }
+            td data-label="Campaign" { (campaign_name(campaign)) }
+            td data-label="Payments" { span.small { (kinds_text(kinds.iter())) } }
+            td.r.num data-label="Gross" { (amount(total.gross, of)) }
+            td.r.num data-label="Tax" { (amount(total.tax, of)) }
+            td.r.num data-label="Net" { strong { (amount(total.net, of)) } }
+        }
+    }
+}
+
+/// `1 one-time, 2 renewals` without pretending to know every plural.
+fn kinds_text<'a>(kinds: impl Iterator<Item = (&'a Kind, &'a Sum)>) -> String {
+    kinds.map(|(kind, sum)| format!("{} × {}", sum.count, kind.label().to_lowercase())).collect::<Vec<_>>().join(", ")
+}
+
+fn bookings(bookings: &[Booking]) -> Markup {
+    html! {
+        section.currency {
+            h2 { "Every booking" }
+            div.card.overflow {
+                table.table.bookings {
+                    thead { tr {
+                        th { "When" } th { "What" } th { "Visitor" } th { "Source" } th.r { "Gross" } th.r { "Net" } th {}
+                    } }
+                    tbody { @for booking in bookings { (booking_row(booking)) } }
+                }
+            }
+        }
+    }
+}
+
+fn booking_row(booking: &Booking) -> Markup {
+    let Booking { id, at, kind, product, visitor, campaign, money } = booking;
+    let show = |pick: fn(&dodo_core::Money) -> i64| match money {
+        Some(m) => signed(pick(m), m.currency, m.exponent),
+        None => html! { span.muted { "unknown" } },
+    };
+    html! {
+        tr data-booking=(id) data-kind=(kind.label()) {
+            td.num data-label="When" { (at.strftime("%-d %b, %H:%M:%S")) }
+            td data-label="What" { span { (kind.label())
+                @if let Some(product) = product { span.muted { " · " (product) } } } }
+            td data-label="Visitor" { (who(visitor.as_deref())) }
+            td data-label="Source" { (source_of(campaign)) }
+            td.r.num data-label="Gross" { (show(|m| m.gross)) }
+            td.r.num data-label="Net" { strong { (show(|m| m.net)) } }
+            td.r data-label="" { a.small href=(format!("/revenue/{id}")) { "Why?" } }
+        }
+    }
+}
+
+/// One booking, and how it found its visitor and campaign.
+pub(crate) fn explain(chrome: Chrome<'_>, of: &Explanation) -> Markup {
+    let Booking { id, at, kind, product, visitor, campaign, money } = &of.booking;
+    chrome.page(
+        "How this was attributed",
+        Tab::Revenue,
+        html! {
+            p.small { a href="/revenue" { "← Revenue" } }
+            h1 { "How this was attributed" }
+            p.muted { (kind.label()) @if let Some(product) = product { " · " (product) } " · " (at.strftime("%-d %B %Y, %H:%M:%S UTC")) }
+            div.two {
+                section.card.pad {
+                    h3 { "The money" }
+                    dl.facts.small {
+                        @if let Some(m) = money {
+                            dt { "Gross" } dd.num { (signed(m.gross, m.currency, m.exponent)) }
+                            dt { "Tax" } dd.num { @match m.tax { Some(tax) => (signed(tax, m.currency, m.exponent)), None => "not known" } }
+                            dt { "Net" } dd.num { strong { (signed(m.net, m.currency, m.exponent)) } }
+                        } @else { dt { "Amount" } dd { "not known" } }
+                        dt { "Visitor" } dd { (who(visitor.as_deref())) }
+                        dt { "Source" } dd { (source_of(campaign)) }
+                        dt { "Campaign" } dd { (campaign_name(campaign)) }
+                        dt { "Record" } dd { code { (id) } }
+                        @for (name, value) in &of.facts { dt { (name) } dd { code { (value) } } }
+                    }
+                }
+                @for (title, steps) in &of.chains {
+                    section.card.pad {
+                        h3 { (title) }
+                        ol.chain {
+                            @for step in steps {
+                                li.won[step.won] {
+                                    span.sign aria-hidden="true" { @if step.won { "✓" } @else { "–" } }
+                                    div { strong { (step.name) } div.small.muted { (step.text) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn who(visitor: Option<&str>) -> Markup {
+    html! { @match visitor {
+        Some(visitor) => code title=(visitor) { (shortened(visitor)) },
+        None => span.muted { "unknown" },
+    } }
+}
+
+/// Enough of an id to tell two apart.
+fn shortened(id: &str) -> String {
+    const SHOWN: usize = 12;
+    if id.chars().count() <= SHOWN + 1 {
+        return id.to_owned();
+    }
+    format!("{}…", id.chars().take(SHOWN).collect::<String>())
+}
+
+fn campaign_name(campaign: &Campaign) -> Markup {
+    html! { @match campaign.campaign_id.as_deref().or(campaign.link_id.as_deref()) {
+        Some(name) => (name),
+        None => span.muted { "–" },
+    } }
+}
+
+fn amount(minor: i64, of: &CurrencyReport) -> Markup {
+    signed(minor, of.currency, of.exponent)
+}
+
+fn signed(minor: i64, currency: dodo_core::Currency, exponent: u8) -> Markup {
+    html! { span.num.neg[minor < 0] { (money::display(minor, currency, exponent)) } }
+}
+
+fn colour(source: usize) -> String {
+    format!("s{}", source.min(COLOURS - 1))
+}

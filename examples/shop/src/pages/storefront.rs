@@ -1,0 +1,101 @@
+//! The page one lands on.
+
+use maud::{Markup, html};
+
+use super::{Chrome, Tab};
+use crate::{art, catalog::{Catalog, Product}, money};
+
+/// What the shop knows about how this visitor came here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trail<'a> {
+    pub(crate) visitor: Option<&'a str>,
+    pub(crate) campaign: Option<&'a dodo_core::Campaign>,
+    /// Why nothing is captured, if nothing may be.
+    pub(crate) refused: bool,
+}
+
+pub(crate) fn storefront(chrome: Chrome<'_>, catalog: &Catalog, trail: Trail<'_>) -> Markup {
+    chrome.page(
+        "Shop",
+        Tab::Shop,
+        html! {
+            div.hero {
+                h1 { "Paper for the long way home" }
+                p { "Notebooks, prints and washi from a small press. Made in short runs, sent in plain boxes." }
+            }
+            p.note #buy-note role="alert" hidden {}
+            @if catalog.products().is_empty() {
+                div.card.empty {
+                    p { "There is nothing to sell yet: this Dodo Payments account has no products." }
+                }
+            }
+            div.goods { @for product in catalog.products() { (card(product)) } }
+            div.trail {
+                section { h2 { "How this shop knows" } (steps()) }
+                section { h2 { "Your visit" } (visit(trail)) }
+            }
+        },
+    )
+}
+
+fn card(product: &Product) -> Markup {
+    let id = product.id.as_str();
+    html! {
+        article.card.good-card id=(id) {
+            (art::picture(id, product.every.is_some()))
+            div.body {
+                h3 { (product.name) }
+                p { (product.description) }
+                div.between {
+                    span.price.num {
+                        (money::display(product.price, product.currency, product.exponent))
+                        @if let Some(every) = &product.every { small { " a " (every) } }
+                    }
+                    button.button data-buy=(id) {
+                        @if product.every.is_some() { "Subscribe" } @else { "Buy" }
+                    }
+                }
+                div { button.link.small data-link=(id) { "or by payment link" } }
+            }
+        }
+    }
+}
+
+fn steps() -> Markup {
+    html! {
+        ol.steps.small {
+            li { span { "Your browser names this visit in one readable cookie, " code { "visitor" }
+                ", and the shop remembers the campaign of the link you followed." } }
+            li { span { "At checkout, both go into the payment's metadata. You never see it, and neither does a form field." } }
+            li { span { "Dodo Payments takes the money and sends a signed webhook. Your order is fulfilled from that, not from the redirect." } }
+            li { span { "The same webhook books the payment: the " a href="/revenue" { "revenue page" }
+                " shows which visitor and campaign earned it." } }
+        }
+    }
+}
+
+fn visit(trail: Trail<'_>) -> Markup {
+    let row = |name: &str, value: Option<&str>| {
+        html! { dt { (name) } dd { @match value { Some(v) => code { (v) }, None => span.muted { "none" } } } }
+    };
+    let campaign = trail.campaign;
+    html! {
+        div.card.pad {
+            @if trail.refused {
+                p.muted { "Your browser asks not to be tracked (Global Privacy Control), so nothing is captured. The shop works all the same." }
+            } @else {
+                dl.facts.small {
+                    (row("Visitor", trail.visitor))
+                    (row("Source", campaign.and_then(|c| c.source.as_deref())))
+                    (row("Medium", campaign.and_then(|c| c.medium.as_deref())))
+                    (row("Campaign", campaign.and_then(|c| c.campaign_id.as_deref())))
+                }
+                @if campaign.is_none_or(dodo_core::Campaign::is_empty) {
+                    p.small.muted { "Come by a campaign: "
+                        a href="/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn" { "the autumn newsletter" } " or "
+                        a href="/?utm_source=instagram&utm_medium=social&utm_campaign=washi" { "a post about washi" } "." }
+                }
+            }
+        }
+    }
+}

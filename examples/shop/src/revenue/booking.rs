@@ -1,0 +1,47 @@
+//! One booked payment, refund or dispute, and how it found its visitor.
+
+use dodo_core::{Campaign, Money};
+use jiff::Timestamp;
+
+use super::Kind;
+
+/// A line of the list of bookings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booking {
+    /// The record's business key, such as `charge:pay_x`.
+    pub id: String,
+    /// When it happened at Dodo.
+    pub at: Timestamp,
+    /// What kind of money.
+    pub kind: Kind,
+    /// What was bought, if it is known.
+    pub product: Option<String>,
+    /// Who brought it.
+    pub visitor: Option<String>,
+    /// What brought them.
+    pub campaign: Campaign,
+    /// How much; `None` if Dodo did not say.
+    pub money: Option<Money>,
+}
+
+/// Why a booking has the visitor and campaign it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What is explained.
+    pub booking: Booking,
+    /// Ids and other facts, by name.
+    pub facts: Vec<(&'static str, String)>,
+    /// The steps that were tried, in order: for the visitor, and for the campaign.
+    pub chains: Vec<(&'static str, Vec<Tried>)>,
+}
+
+/// One step of the attribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// What was looked at.
+    pub name: String,
+    /// What it found, or why not.
+    pub text: String,
+    /// Whether it decided.
+    pub won: bool,
+}

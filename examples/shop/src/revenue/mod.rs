@@ -1,0 +1,202 @@
+//! Who brought which money: the numbers behind the revenue page.
+//!
+//! Input are [`Cell`]s, output is a [`Report`]. Currencies are never added to one another, and
+//! "revenue" alone means net: Dodo Payments is the merchant of record, so tax is not the shop's.
+
+mod booking;
+mod chart;
+mod filter;
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use dodo_core::{Campaign, Currency};
+use jiff::civil::Date;
+
+pub use self::{
+    booking::{Booking, Explanation, Tried},
+    filter::Filter,
+};
+pub(crate) use self::chart::Columns;
+
+/// What kind of money this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A single purchase.
+    OneTime,
+    /// The first paid charge of a subscription.
+    FirstCharge,
+    /// A later charge of a subscription.
+    Renewal,
+    /// Money given back.
+    Refund,
+    /// Money taken back by the cardholder's bank, or restored by it.
+    Dispute,
+}
+
+impl Kind {
+    /// All kinds, in the order of a table.
+    pub const ALL: [Self; 5] =
+        [Self::OneTime, Self::FirstCharge, Self::Renewal, Self::Refund, Self::Dispute];
+
+    /// The name on the page.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::OneTime => "One-time",
+            Self::FirstCharge => "First charge",
+            Self::Renewal => "Renewal",
+            Self::Refund => "Refund",
+            Self::Dispute => "Dispute",
+        }
+    }
+}
+
+/// A sum of money, in minor units; negative for money given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many payments, refunds or disputes.
+    pub count: u64,
+    /// What the customers paid.
+    pub gross: i64,
+    /// The tax in it.
+    pub tax: i64,
+    /// What is left: the revenue.
+    pub net: i64,
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.gross = self.gross.saturating_add(other.gross);
+        self.tax = self.tax.saturating_add(other.tax);
+        self.net = self.net.saturating_add(other.net);
+    }
+}
+
+/// The money of one kind, day, visitor, campaign and currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The day it was booked, in UTC.
+    pub day: Date,
+    /// Who brought it.
+    pub visitor: Option<String>,
+    /// What brought them.
+    pub campaign: Campaign,
+    /// What kind of money.
+    pub kind: Kind,
+    /// The currency.
+    pub currency: Currency,
+    /// How many decimals the currency has.
+    pub exponent: u8,
+    /// How much.
+    pub sum: Sum,
+}
+
+/// Where a visitor came from, as one short text: the source, or why there is none.
+#[must_use]
+pub fn source_of(campaign: &Campaign) -> &str {
+    campaign.source.as_deref().unwrap_or("direct")
+}
+
+/// The revenue page in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// One part per currency, in the order of their codes.
+    pub currencies: Vec<CurrencyReport>,
+}
+
+/// The revenue in one currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrencyReport {
+    /// The currency.
+    pub currency: Currency,
+    /// How many decimals it has.
+    pub exponent: u8,
+    /// All of it.
+    pub total: Sum,
+    /// By kind; kinds that did not occur are absent.
+    pub kinds: BTreeMap<Kind, Sum>,
+    /// By source, the most net first.
+    pub sources: Vec<(String, Sum)>,
+    /// By visitor and campaign, the most net first.
+    pub earners: Vec<Earner>,
+    /// By day and source.
+    pub days: BTreeMap<Date, BTreeMap<String, i64>>,
+}
+
+/// What one visitor brought through one campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earner {
+    /// Who.
+    pub visitor: Option<String>,
+    /// Through what.
+    pub campaign: Campaign,
+    /// All of it.
+    pub total: Sum,
+    /// By kind.
+    pub kinds: BTreeMap<Kind, Sum>,
+}
+
+impl Report {
+    /// Adds the cells up.
+    pub fn new(cells: impl IntoIterator<Item = Cell>) -> Self {
+        let mut currencies = BTreeMap::<Currency, Builder>::new();
+        for cell in cells {
+            currencies.entry(cell.currency).or_default().add(cell);
+        }
+        let finish = |(currency, builder): (Currency, Builder)| builder.finish(currency);
+        Self { currencies: currencies.into_iter().map(finish).collect() }
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    exponent: u8,
+    total: Sum,
+    kinds: BTreeMap<Kind, Sum>,
+    sources: BTreeMap<String, Sum>,
+    earners: Vec<Earner>,
+    days: BTreeMap<Date, BTreeMap<String, i64>>,
+}
+
+impl Builder {
+    fn add(&mut self, cell: Cell) {
+        self.exponent = cell.exponent;
+        self.total.add(cell.sum);
+        self.kinds.entry(cell.kind).or_default().add(cell.sum);
+        let source = source_of(&cell.campaign).to_owned();
+        self.sources.entry(source.clone()).or_default().add(cell.sum);
+        match self.days.entry(cell.day).or_default().entry(source) {
+            Entry::Vacant(day) => _ = day.insert(cell.sum.net),
+            Entry::Occupied(mut day) => *day.get_mut() = day.get().saturating_add(cell.sum.net),
+        }
+        let same = |e: &&mut Earner| e.visitor == cell.visitor && e.campaign == cell.campaign;
+        let earner = match self.earners.iter_mut().find(same) {
+            Some(earner) => earner,
+            None => {
+                let Cell { visitor, campaign, .. } = cell;
+                let (total, kinds) = (Sum::default(), BTreeMap::new());
+                self.earners.push(Earner { visitor, campaign, total, kinds });
+                let Some(last) = self.earners.last_mut() else { return };
+                last
+            }
+        };
+        earner.total.add(cell.sum);
+        earner.kinds.entry(cell.kind).or_default().add(cell.sum);
+    }
+
+    fn finish(mut self, currency: Currency) -> CurrencyReport {
+        let mut sources: Vec<_> = self.sources.into_iter().collect();
+        sources.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.net));
+        self.earners.sort_by_key(|earner| std::cmp::Reverse(earner.total.net));
+        CurrencyReport {
+            currency,
+            exponent: self.exponent,
+            total: self.total,
+            kinds: self.kinds,
+            sources,
+            earners: self.earners,
+            days: self.days,
+        }
+    }
+}

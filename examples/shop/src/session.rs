@@ -1,0 +1,183 @@
+//! The demo sign-in: who a browser says it is, in a signed cookie.
+//!
+//! There is no password, so signing in always opens a *new* account with an id of its own. Nobody
+//! can enter an account that is not in their cookie already, whatever name or e-mail address they
+//! type. A real shop puts its own sign-in here; everything else in the shop stays as it is.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+/// The cookie that holds the signed account.
+const COOKIE: &str = "shop_account";
+/// How long a browser keeps its account: 30 days, in seconds.
+const MAX_AGE: u32 = 30 * 24 * 60 * 60;
+/// The longest name or e-mail address that is kept, in characters.
+const MAX_TEXT: usize = 80;
+
+/// A customer of the shop, as the cookie tells it. Nothing is stored until they pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Account {
+    /// A random id that says nothing about the person: safe in metadata.
+    pub id: String,
+    /// What they are called on the pages. `None` for a guest.
+    pub name: Option<String>,
+    /// Prefills the hosted checkout.
+    pub email: Option<String>,
+}
+
+impl Account {
+    /// An account for a browser that has not signed in.
+    #[must_use]
+    pub fn guest() -> Self {
+        Self { id: random_id("acc_"), name: None, email: None }
+    }
+
+    /// An account for the person who typed this. Empty or overlong texts are left out.
+    #[must_use]
+    pub fn named(name: &str, email: &str) -> Self {
+        let clean = |text: &str| {
+            let text = text.trim();
+            let fits = (1..=MAX_TEXT).contains(&text.chars().count());
+            (fits && !text.chars().any(char::is_control)).then(|| text.to_owned())
+        };
+        let email = clean(email).filter(|e| {
+            e.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
+        });
+        Self { name: clean(name), email, ..Self::guest() }
+    }
+
+    /// The name on the pages.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or("Guest")
+    }
+}
+
+/// Signs account cookies and reads them back.
+#[derive(Clone)]
+pub struct SessionKey(Hmac<Sha256>);
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(..)")
+    }
+}
+
+impl SessionKey {
+    /// A key that lives as long as the process: a restart signs everybody out.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::from_bytes(&random_bytes::<32>())
+    }
+
+    /// A key that outlives restarts.
+    #[must_use]
+    pub fn from_bytes(key: &[u8]) -> Self {
+        // Per RFC 2104 a key of any length is a key; `new_from_slice` cannot refuse one.
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        Self(Hmac::new_from_slice(key).expect("HMAC takes keys of every length"))
+    }
+
+    /// The `Set-Cookie` header that makes a browser this account.
+    #[must_use]
+    pub fn sign_in(&self, account: &Account, secure: bool) -> String {
+        let body = BASE64URL.encode(serde_json::to_vec(account).unwrap_or_default());
+        let mac = BASE64URL.encode(self.mac(&body).finalize().into_bytes());
+        set_cookie(&format!("{body}.{mac}"), MAX_AGE, secure)
+    }
+
+    /// The `Set-Cookie` header that forgets the account.
+    #[must_use]
+    pub fn sign_out(secure: bool) -> String {
+        set_cookie("", 0, secure)
+    }
+
+    /// The account in a `Cookie` header, if this key signed it.
+    #[must_use]
+    pub fn account(&self, cookies: Option<&str>) -> Option<Account> {
+        let value = cookies?.split(';').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            (name.trim() == COOKIE).then(|| value.trim())
+        })?;
+        let (body, mac) = value.split_once('.')?;
+        self.mac(body).verify_slice(&BASE64URL.decode(mac).ok()?).ok()?;
+        serde_json::from_slice(&BASE64URL.decode(body).ok()?).ok()
+    }
+
+    fn mac(&self, body: &str) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(body.as_bytes());
+        mac
+    }
+}
+
+fn set_cookie(value: &str, max_age: u32, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// Random bytes from the operating system.
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "without randomness no session can be safe")]
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// A new id: the prefix and 96 random bits.
+fn random_id(prefix: &str) -> String {
+    format!("{prefix}{}", BASE64URL.encode(random_bytes::<12>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cookie_of(set_cookie: &str) -> String {
+        set_cookie.split(';').next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_was_signed_comes_back_and_nothing_else() {
+        let key = SessionKey::random();
+        let ada = Account::named("Ada", "ada@example.com");
+        let cookie = cookie_of(&key.sign_in(&ada, true));
+        assert_eq!(key.account(Some(&format!("visitor=v1; {cookie}"))), Some(ada.clone()));
+        assert_eq!(key.account(Some(&format!("{cookie}; theme=dark"))), Some(ada));
+
+        assert_eq!(SessionKey::random().account(Some(&cookie)), None, "another key");
+        assert_eq!(key.account(None), None);
+        assert_eq!(key.account(Some(&cookie_of(&SessionKey::sign_out(false)))), None);
+        for at in COOKIE.len() + 1..cookie.len() {
+            let mut flipped = cookie.clone().into_bytes();
+            flipped[at] ^= 1;
+            let flipped = String::from_utf8(flipped).unwrap();
+            assert_eq!(key.account(Some(&flipped)), None, "one bit flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn signing_in_never_opens_an_existing_account() {
+        let one = Account::named("Ada", "ada@example.com");
+        let two = Account::named("Ada", "ada@example.com");
+        assert_ne!(one.id, two.id);
+    }
+
+    #[test]
+    fn texts_that_are_no_name_or_address_are_left_out() {
+        for (name, email, kept) in [
+            (" Ada ", "ada@example.com", (Some("Ada"), Some("ada@example.com"))),
+            ("", "", (None, None)),
+            ("a\nb", "a@b", (None, None)),
+            (&"x".repeat(81), "@example.com", (None, None)),
+        ] {
+            let account = Account::named(name, email);
+            assert_eq!((account.name.as_deref(), account.email.as_deref()), kept, "{name:?}");
+        }
+    }
+}
