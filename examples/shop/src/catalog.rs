@@ -9,7 +9,7 @@ pub(crate) const MOST_PIECES: u64 = 9;
 /// One product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Product {
+pub(crate) struct Product {
     /// Dodo's id for it.
     pub id: ProductId,
     /// Its name.
@@ -28,29 +28,29 @@ pub struct Product {
 
 /// All products, in the order of the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Catalog(Vec<Product>);
+pub(crate) struct Catalog(Vec<Product>);
 
 impl Catalog {
     /// A catalog of these.
-    pub fn new(products: impl IntoIterator<Item = Product>) -> Self {
+    pub(crate) fn new(products: impl IntoIterator<Item = Product>) -> Self {
         Self(products.into_iter().collect())
     }
 
     /// All of it.
     #[must_use]
-    pub fn products(&self) -> &[Product] {
+    pub(crate) fn products(&self) -> &[Product] {
         &self.0
     }
 
     /// The product with this id.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Product> {
+    pub(crate) fn get(&self, id: &str) -> Option<&Product> {
         self.0.iter().find(|product| product.id.as_str() == id)
     }
 
     /// What a product is called; its id, if it is not (or no longer) sold here.
     #[must_use]
-    pub fn name<'a>(&'a self, id: &'a str) -> &'a str {
+    pub(crate) fn name<'a>(&'a self, id: &'a str) -> &'a str {
         self.get(id).map_or(id, |product| &product.name)
     }
 }

@@ -7,7 +7,7 @@ use dodo_core::{Currency, minor_to_major};
 /// A minus sign is U+2212, as in a printed table. Currencies without a well-known sign of their own
 /// show their code.
 #[must_use]
-pub fn display(minor: i64, currency: Currency, exponent: u8) -> String {
+pub(crate) fn display(minor: i64, currency: Currency, exponent: u8) -> String {
     let text = minor_to_major(minor, exponent);
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("\u{2212}", digits),

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 /// Which event a change comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
+pub(crate) struct Cause {
     /// The idempotency key: `webhook-id`.
     pub event_id: String,
     /// When it happened at Dodo.
@@ -22,7 +22,7 @@ pub struct Cause {
 
 /// Whom a payment or subscription belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// The account that opened the checkout, from the metadata that the server set there.
     pub account: Option<String>,
     /// The customer at Dodo.
@@ -31,7 +31,7 @@ pub struct Owner {
 
 /// An order for something that is paid once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub(crate) struct Order {
     /// The payment at Dodo.
     pub payment_id: String,
     /// What was bought, in words.
@@ -50,7 +50,7 @@ pub struct Order {
 
 /// Where a subscription stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Access is granted.
     Granted,
     /// Granted, and it ends with the period that is paid.
@@ -63,7 +63,7 @@ pub enum Standing {
 
 /// A subscription and the access that comes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub(crate) struct Access {
     /// The subscription at Dodo.
     pub subscription_id: String,
     /// What was subscribed to, in words.
@@ -78,7 +78,7 @@ pub struct Access {
 
 /// What one account has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Belongings {
+pub(crate) struct Belongings {
     /// Newest first.
     pub orders: Vec<Order>,
     /// Newest change first.
@@ -87,7 +87,7 @@ pub struct Belongings {
 
 /// Orders and subscriptions of all accounts.
 #[derive(Debug, Default)]
-pub struct Orders(Mutex<State>);
+pub(crate) struct Orders(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -102,7 +102,7 @@ struct State {
 
 impl Orders {
     /// A payment for something that is paid once arrived: fulfil the order.
-    pub fn fulfil(&self, cause: &Cause, owner: Owner, order: Order) {
+    pub(crate) fn fulfil(&self, cause: &Cause, owner: Owner, order: Order) {
         self.once(cause, |state| {
             state.bind(&owner);
             let refunded = state.refunds.get(&order.payment_id).copied().unwrap_or(0);
@@ -113,12 +113,12 @@ impl Orders {
 
     /// A charge of a subscription arrived. It grants nothing by itself, but says whose customer
     /// this is.
-    pub fn charged(&self, cause: &Cause, owner: &Owner) {
+    pub(crate) fn charged(&self, cause: &Cause, owner: &Owner) {
         self.once(cause, |state| state.bind(owner));
     }
 
     /// Money was given back.
-    pub fn refund(&self, cause: &Cause, payment_id: &str, amount: Option<i64>) {
+    pub(crate) fn refund(&self, cause: &Cause, payment_id: &str, amount: Option<i64>) {
         self.once(cause, |state| {
             let paid = state.orders.get(payment_id).map(|(_, order)| order.paid);
             let total = state.refunds.entry(payment_id.to_owned()).or_default();
@@ -132,15 +132,18 @@ impl Orders {
     }
 
     /// A subscription changed. What is older than what is known already changes nothing.
-    pub fn subscription(&self, cause: &Cause, owner: Owner, access: Access) {
+    pub(crate) fn subscription(&self, cause: &Cause, owner: Owner, access: Access) {
         self.once(cause, |state| {
             state.bind(&owner);
             let known = state.subscriptions.get(&access.subscription_id).map(|(_, known)| known);
             let ended = |a: &Access| a.standing == Standing::Revoked;
             let newer = known.is_none_or(|known| {
-                (access.since, ended(&access)) >= (known.since, ended(known))
+                (access.changed, ended(&access)) >= (known.changed, ended(known))
             });
             if newer {
+                let same = known.filter(|known| known.standing == access.standing);
+                let since = same.map_or(access.since, |known| known.since);
+                let access = Access { since, ..access };
                 state.subscriptions.insert(access.subscription_id.clone(), (owner, access));
             }
         });
@@ -148,7 +151,7 @@ impl Orders {
 
     /// What an account has.
     #[must_use]
-    pub fn of(&self, account: &str) -> Belongings {
+    pub(crate) fn of(&self, account: &str) -> Belongings {
         let state = self.lock();
         let mine = |owner: &Owner| state.owns(account, owner);
         let mut orders: Vec<_> =
@@ -162,7 +165,7 @@ impl Orders {
 
     /// The customer at Dodo that an account is, once it has paid.
     #[must_use]
-    pub fn customer_of(&self, account: &str) -> Option<CustomerId> {
+    pub(crate) fn customer_of(&self, account: &str) -> Option<CustomerId> {
         let state = self.lock();
         state.customers.iter().find(|(_, owner)| *owner == account).map(|(id, _)| id.clone())
     }
@@ -236,6 +239,7 @@ mod tests {
             product: "Print club".into(),
             standing,
             since: at(since),
+            changed: at(since),
             paid_until: None,
         }
     }

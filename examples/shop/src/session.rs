@@ -21,7 +21,7 @@ const MAX_TEXT: usize = 80;
 /// A customer of the shop, as the cookie tells it. Nothing is stored until they pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Account {
+pub(crate) struct Account {
     /// A random id that says nothing about the person: safe in metadata.
     pub id: String,
     /// What they are called on the pages. `None` for a guest.
@@ -33,13 +33,13 @@ pub struct Account {
 impl Account {
     /// An account for a browser that has not signed in.
     #[must_use]
-    pub fn guest() -> Self {
+    pub(crate) fn guest() -> Self {
         Self { id: random_id("acc_"), name: None, email: None }
     }
 
     /// An account for the person who typed this. Empty or overlong texts are left out.
     #[must_use]
-    pub fn named(name: &str, email: &str) -> Self {
+    pub(crate) fn named(name: &str, email: &str) -> Self {
         let clean = |text: &str| {
             let text = text.trim();
             let fits = (1..=MAX_TEXT).contains(&text.chars().count());
@@ -53,14 +53,14 @@ impl Account {
 
     /// The name on the pages.
     #[must_use]
-    pub fn display_name(&self) -> &str {
+    pub(crate) fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or("Guest")
     }
 }
 
 /// Signs account cookies and reads them back.
 #[derive(Clone)]
-pub struct SessionKey(Hmac<Sha256>);
+pub(crate) struct SessionKey(Hmac<Sha256>);
 
 impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,13 +71,13 @@ impl fmt::Debug for SessionKey {
 impl SessionKey {
     /// A key that lives as long as the process: a restart signs everybody out.
     #[must_use]
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self::from_bytes(&random_bytes::<32>())
     }
 
     /// A key that outlives restarts.
     #[must_use]
-    pub fn from_bytes(key: &[u8]) -> Self {
+    pub(crate) fn from_bytes(key: &[u8]) -> Self {
         // Per RFC 2104 a key of any length is a key; `new_from_slice` cannot refuse one.
         #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
         Self(Hmac::new_from_slice(key).expect("HMAC takes keys of every length"))
@@ -85,7 +85,7 @@ impl SessionKey {
 
     /// The `Set-Cookie` header that makes a browser this account.
     #[must_use]
-    pub fn sign_in(&self, account: &Account, secure: bool) -> String {
+    pub(crate) fn sign_in(&self, account: &Account, secure: bool) -> String {
         let body = BASE64URL.encode(serde_json::to_vec(account).unwrap_or_default());
         let mac = BASE64URL.encode(self.mac(&body).finalize().into_bytes());
         set_cookie(&format!("{body}.{mac}"), MAX_AGE, secure)
@@ -93,13 +93,13 @@ impl SessionKey {
 
     /// The `Set-Cookie` header that forgets the account.
     #[must_use]
-    pub fn sign_out(secure: bool) -> String {
+    pub(crate) fn sign_out(secure: bool) -> String {
         set_cookie("", 0, secure)
     }
 
     /// The account in a `Cookie` header, if this key signed it.
     #[must_use]
-    pub fn account(&self, cookies: Option<&str>) -> Option<Account> {
+    pub(crate) fn account(&self, cookies: Option<&str>) -> Option<Account> {
         let value = cookies?.split(';').find_map(|pair| {
             let (name, value) = pair.split_once('=')?;
             (name.trim() == COOKIE).then(|| value.trim())

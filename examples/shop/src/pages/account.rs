@@ -119,8 +119,8 @@ pub(crate) fn sign_in(chrome: Chrome<'_>) -> Markup {
         "Sign in",
         Tab::Account,
         html! {
-            div.centre { h1 { "Sign in" } }
-            div.card.pad.form {
+            h1 { "Sign in" }
+            div.card.pad.form.below {
                 p.small.muted {
                     "This is a demo sign-in without a password, so it always opens a new account. "
                     "Nobody can enter an account that is not already in their own browser."

@@ -8,10 +8,10 @@ mod storefront;
 mod thanks;
 
 pub(crate) use self::{
-    account::{account, account_live, sign_in},
+    account::{AccountView, account, account_live, sign_in},
     layout::{Chrome, Tab},
-    notice::{failed, not_found},
-    revenue::{explain, revenue, revenue_live},
+    notice::not_found,
+    revenue::{RevenueView, explain, revenue, revenue_live},
     storefront::{Trail, storefront},
     thanks::{Outcome, thanks, thanks_live},
 };

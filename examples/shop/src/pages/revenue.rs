@@ -1,7 +1,7 @@
 //! Who brought which money.
 
 use dodo_core::Campaign;
-use jiff::{Timestamp, ToSpan, civil::Date};
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};
@@ -67,7 +67,7 @@ pub(crate) fn revenue_live(view: &RevenueView) -> Markup {
 
 fn currency_part(view: &RevenueView, of: &CurrencyReport) -> Markup {
     let show = |minor| money::display(minor, of.currency, of.exponent);
-    let legend: Vec<&str> = of.sources.iter().map(|(name, _)| name.as_str()).collect();
+    let legend: Vec<&str> = view.report.legend.iter().map(String::as_str).collect();
     html! {
         section.currency data-currency=(of.currency) {
             h2 { (of.currency) }
@@ -79,13 +79,13 @@ fn currency_part(view: &RevenueView, of: &CurrencyReport) -> Markup {
                 }
                 ul.kinds {
                     @for (kind, sum) in &of.kinds {
-                        li { (kind.label()) " " b.num { (sum.count) " × " (show(sum.net)) } }
+                        li { (kind.label()) " (" (sum.count) ") " b.num { (show(sum.net)) } }
                     }
                 }
             }
             div.charts {
                 div.card.pad.chart { h3 { "Net by day" } (columns(view, of, &legend)) }
-                div.card.pad.chart { h3 { "Net by source" } (bars(of)) }
+                div.card.pad.chart { h3 { "Net by source" } (bars(of, &legend)) }
             }
             div.card.overflow {
                 div.caption { h3 { "By visitor and campaign" } }
@@ -96,7 +96,7 @@ fn currency_part(view: &RevenueView, of: &CurrencyReport) -> Markup {
 }
 
 fn columns(view: &RevenueView, of: &CurrencyReport, legend: &[&str]) -> Markup {
-    let today = view.now.in_tz("UTC").map_or(Date::default(), |now| now.date());
+    let today = view.now.to_zoned(TimeZone::UTC).date();
     let last = of.days.keys().next_back().copied().unwrap_or(today);
     let to = view.filter.to.unwrap_or(last.max(today));
     let from = view.filter.from.unwrap_or_else(|| to.saturating_sub((DAYS - 1).days()));
@@ -131,11 +131,12 @@ fn columns(view: &RevenueView, of: &CurrencyReport, legend: &[&str]) -> Markup {
     }
 }
 
-fn bars(of: &CurrencyReport) -> Markup {
+fn bars(of: &CurrencyReport, legend: &[&str]) -> Markup {
     let most = of.sources.iter().map(|(_, sum)| sum.net.unsigned_abs()).max().unwrap_or(0).max(1);
     html! {
         ul.bars {
-            @for (at, (source, sum)) in of.sources.iter().enumerate() {
+            @for (source, sum) in &of.sources {
+                @let at = place(legend, source);
                 @let share = u128::from(sum.net.unsigned_abs()) * 1000 / u128::from(most);
                 li data-source=(source) {
                     div.between {
@@ -166,7 +167,7 @@ fn earners(of: &CurrencyReport, legend: &[&str]) -> Markup {
 fn earner_row(of: &CurrencyReport, legend: &[&str], earner: &Earner) -> Markup {
     let Earner { visitor, campaign, total, kinds } = earner;
     let source = source_of(campaign);
-    let at = legend.iter().position(|name| *name == source).unwrap_or(COLOURS);
+    let at = place(legend, source);
     html! {
         tr data-visitor=(visitor.as_deref().unwrap_or("")) data-source=(source) {
             td data-label="Visitor" { (who(visitor.as_deref())) }
@@ -234,7 +235,7 @@ pub(crate) fn explain(chrome: Chrome<'_>, of: &Explanation) -> Markup {
             p.small { a href="/revenue" { "← Revenue" } }
             h1 { "How this was attributed" }
             p.muted { (kind.label()) @if let Some(product) = product { " · " (product) } " · " (at.strftime("%-d %B %Y, %H:%M:%S UTC")) }
-            div.two {
+            div.two.below {
                 section.card.pad {
                     h3 { "The money" }
                     dl.facts.small {
@@ -297,6 +298,11 @@ fn amount(minor: i64, of: &CurrencyReport) -> Markup {
 
 fn signed(minor: i64, currency: dodo_core::Currency, exponent: u8) -> Markup {
     html! { span.num.neg[minor < 0] { (money::display(minor, currency, exponent)) } }
+}
+
+/// Where a source is in the legend.
+fn place(legend: &[&str], source: &str) -> usize {
+    legend.iter().position(|name| *name == source).unwrap_or(COLOURS)
 }
 
 fn colour(source: usize) -> String {

@@ -7,7 +7,7 @@ use super::Kind;
 
 /// A line of the list of bookings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Booking {
+pub(crate) struct Booking {
     /// The record's business key, such as `charge:pay_x`.
     pub id: String,
     /// When it happened at Dodo.
@@ -26,7 +26,7 @@ pub struct Booking {
 
 /// Why a booking has the visitor and campaign it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// What is explained.
     pub booking: Booking,
     /// Ids and other facts, by name.
@@ -37,7 +37,7 @@ pub struct Explanation {
 
 /// One step of the attribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tried {
+pub(crate) struct Tried {
     /// What was looked at.
     pub name: String,
     /// What it found, or why not.

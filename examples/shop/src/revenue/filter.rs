@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 /// Days in UTC, both ends included. `None` is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// The first day.
     pub from: Option<Date>,
     /// The last day.
@@ -14,7 +14,7 @@ pub struct Filter {
 impl Filter {
     /// Reads `from` and `to` of a query string. What is no date filters nothing.
     #[must_use]
-    pub fn read(query: Option<&str>) -> Self {
+    pub(crate) fn read(query: Option<&str>) -> Self {
         let mut filter = Self::default();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
@@ -32,7 +32,7 @@ impl Filter {
 
     /// The filter as a query string with its question mark; empty if nothing is filtered.
     #[must_use]
-    pub fn query(&self) -> String {
+    pub(crate) fn query(&self) -> String {
         let ends = [("from", self.from), ("to", self.to)];
         let set: Vec<_> = ends.iter().filter_map(|(n, d)| d.map(|d| format!("{n}={d}"))).collect();
         if set.is_empty() { String::new() } else { format!("?{}", set.join("&")) }
@@ -40,7 +40,7 @@ impl Filter {
 
     /// Whether this day is shown.
     #[must_use]
-    pub fn shows(&self, day: Date) -> bool {
+    pub(crate) fn shows(&self, day: Date) -> bool {
         self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
     }
 }

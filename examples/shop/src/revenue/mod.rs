@@ -7,12 +7,12 @@ mod booking;
 mod chart;
 mod filter;
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use dodo_core::{Campaign, Currency};
 use jiff::civil::Date;
 
-pub use self::{
+pub(crate) use self::{
     booking::{Booking, Explanation, Tried},
     filter::Filter,
 };
@@ -20,7 +20,7 @@ pub(crate) use self::chart::Columns;
 
 /// What kind of money this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A single purchase.
     OneTime,
     /// The first paid charge of a subscription.
@@ -35,12 +35,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of a table.
-    pub const ALL: [Self; 5] =
+    pub(crate) const ALL: [Self; 5] =
         [Self::OneTime, Self::FirstCharge, Self::Renewal, Self::Refund, Self::Dispute];
 
     /// The name on the page.
     #[must_use]
-    pub const fn label(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::OneTime => "One-time",
             Self::FirstCharge => "First charge",
@@ -53,7 +53,7 @@ impl Kind {
 
 /// A sum of money, in minor units; negative for money given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
+pub(crate) struct Sum {
     /// How many payments, refunds or disputes.
     pub count: u64,
     /// What the customers paid.
@@ -75,7 +75,7 @@ impl Sum {
 
 /// The money of one kind, day, visitor, campaign and currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The day it was booked, in UTC.
     pub day: Date,
     /// Who brought it.
@@ -94,20 +94,22 @@ pub struct Cell {
 
 /// Where a visitor came from, as one short text: the source, or why there is none.
 #[must_use]
-pub fn source_of(campaign: &Campaign) -> &str {
+pub(crate) fn source_of(campaign: &Campaign) -> &str {
     campaign.source.as_deref().unwrap_or("direct")
 }
 
 /// The revenue page in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// One part per currency, in the order of their codes.
+pub(crate) struct Report {
+    /// One part per currency, the one with the most payments first.
     pub currencies: Vec<CurrencyReport>,
+    /// Every source, the one with the most payments first: a source has one colour on the page.
+    pub legend: Vec<String>,
 }
 
 /// The revenue in one currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CurrencyReport {
+pub(crate) struct CurrencyReport {
     /// The currency.
     pub currency: Currency,
     /// How many decimals it has.
@@ -126,7 +128,7 @@ pub struct CurrencyReport {
 
 /// What one visitor brought through one campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Earner {
+pub(crate) struct Earner {
     /// Who.
     pub visitor: Option<String>,
     /// Through what.
@@ -139,13 +141,19 @@ pub struct Earner {
 
 impl Report {
     /// Adds the cells up.
-    pub fn new(cells: impl IntoIterator<Item = Cell>) -> Self {
+    pub(crate) fn new(cells: impl IntoIterator<Item = Cell>) -> Self {
         let mut currencies = BTreeMap::<Currency, Builder>::new();
+        let mut sources = BTreeMap::<String, u64>::new();
         for cell in cells {
+            *sources.entry(source_of(&cell.campaign).to_owned()).or_default() += cell.sum.count;
             currencies.entry(cell.currency).or_default().add(cell);
         }
         let finish = |(currency, builder): (Currency, Builder)| builder.finish(currency);
-        Self { currencies: currencies.into_iter().map(finish).collect() }
+        let mut currencies: Vec<_> = currencies.into_iter().map(finish).collect();
+        currencies.sort_by_key(|of| Reverse(of.total.count));
+        let mut legend: Vec<_> = sources.into_iter().collect();
+        legend.sort_by_key(|(_, count)| Reverse(*count));
+        Self { currencies, legend: legend.into_iter().map(|(source, _)| source).collect() }
     }
 }
 
@@ -166,10 +174,8 @@ impl Builder {
         self.kinds.entry(cell.kind).or_default().add(cell.sum);
         let source = source_of(&cell.campaign).to_owned();
         self.sources.entry(source.clone()).or_default().add(cell.sum);
-        match self.days.entry(cell.day).or_default().entry(source) {
-            Entry::Vacant(day) => _ = day.insert(cell.sum.net),
-            Entry::Occupied(mut day) => *day.get_mut() = day.get().saturating_add(cell.sum.net),
-        }
+        let of_day = self.days.entry(cell.day).or_default().entry(source).or_default();
+        *of_day = of_day.saturating_add(cell.sum.net);
         let same = |e: &&mut Earner| e.visitor == cell.visitor && e.campaign == cell.campaign;
         let earner = match self.earners.iter_mut().find(same) {
             Some(earner) => earner,
@@ -187,8 +193,8 @@ impl Builder {
 
     fn finish(mut self, currency: Currency) -> CurrencyReport {
         let mut sources: Vec<_> = self.sources.into_iter().collect();
-        sources.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.net));
-        self.earners.sort_by_key(|earner| std::cmp::Reverse(earner.total.net));
+        sources.sort_by_key(|(_, sum)| Reverse(sum.net));
+        self.earners.sort_by_key(|earner| Reverse(earner.total.net));
         CurrencyReport {
             currency,
             exponent: self.exponent,
@@ -198,5 +204,59 @@ impl Builder {
             earners: self.earners,
             days: self.days,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    fn cell(visitor: &str, source: Option<&str>, kind: Kind, currency: Currency, net: i64) -> Cell {
+        let mut campaign = Campaign::default();
+        campaign.source = source.map(Into::into);
+        Cell {
+            day: date(2026, 11, 20),
+            visitor: Some(visitor.into()),
+            campaign,
+            kind,
+            currency,
+            exponent: currency.exponent(),
+            sum: Sum { count: 1, gross: net + 100, tax: 100, net },
+        }
+    }
+
+    #[test]
+    fn currencies_stay_apart_and_refunds_count_against() {
+        use Kind::{OneTime, Refund, Renewal};
+        let report = Report::new([
+            cell("v1", Some("newsletter"), OneTime, Currency::USD, 1900),
+            cell("v1", Some("newsletter"), Renewal, Currency::USD, 1200),
+            cell("v2", None, OneTime, Currency::USD, 1900),
+            cell("v2", None, Refund, Currency::USD, -1900),
+            cell("v1", Some("newsletter"), OneTime, Currency::JPY, 1500),
+        ]);
+        let [usd, jpy] = report.currencies.as_slice() else { panic!("{report:#?}") };
+        assert_eq!((usd.currency, usd.total.net), (Currency::USD, 3100));
+        assert_eq!((jpy.currency, jpy.exponent, jpy.total.net), (Currency::JPY, 0, 1500));
+        assert_eq!(usd.sources, [
+            ("newsletter".into(), Sum { count: 2, gross: 3300, tax: 200, net: 3100 }),
+            ("direct".into(), Sum { count: 2, gross: 200, tax: 200, net: 0 }),
+        ]);
+        assert_eq!(usd.earners[0].kinds[&Renewal].net, 1200);
+        assert_eq!(usd.earners[1].total.net, 0);
+        assert_eq!(usd.days[&date(2026, 11, 20)]["newsletter"], 3100);
+        assert_eq!(report.legend, ["newsletter", "direct"]);
+    }
+
+    #[test]
+    fn two_campaigns_of_one_visitor_are_two_rows() {
+        let report = Report::new([
+            cell("v1", Some("newsletter"), Kind::OneTime, Currency::USD, 100),
+            cell("v1", Some("instagram"), Kind::OneTime, Currency::USD, 200),
+        ]);
+        let rows: Vec<_> = report.currencies[0].earners.iter().map(|e| e.total.net).collect();
+        assert_eq!(rows, [200, 100]);
     }
 }

@@ -1,0 +1,26 @@
+//! The example shop on axum: `cargo run -p axum-shop`.
+
+mod pages;
+
+use std::{io, net::TcpListener, process::ExitCode};
+
+use axum::Router;
+use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
+use shop::Shop;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    shop::run("axum", serve).await
+}
+
+async fn serve(listener: TcpListener, shop: Shop) -> io::Result<()> {
+    let router = Router::new()
+        .route("/api/checkout", checkout_handler(shop.checkout()))
+        .route("/api/portal", customer_portal(shop.portal()))
+        .route("/api/webhook", webhooks(shop.webhooks()))
+        .fallback(pages::pages)
+        .layer(VisitorLayer::new(shop.capture()))
+        .with_state(shop);
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    axum::serve(listener, router).with_graceful_shutdown(shop::stopped()).await
+}

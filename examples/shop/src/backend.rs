@@ -1,0 +1,210 @@
+//! Where the money goes: to a sandbox that the shop brings with it, or to Dodo Payments.
+
+use std::{env, net::SocketAddr};
+
+use dodo_core::{Client, Currency, Environment, ProductId, WebhookKey};
+use dodo_sandbox::Sandbox;
+use http::Method;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::{
+    Shop, StartError,
+    books::Books,
+    catalog::{Catalog, Product},
+    options::Options,
+    orders::Orders,
+    payments::Payments,
+    session::SessionKey,
+    shop::Inner,
+};
+
+/// The path of the webhook route.
+const WEBHOOK_PATH: &str = "/api/webhook";
+/// The most products that the shop page shows.
+const MOST_PRODUCTS: usize = 12;
+
+/// Who plays Dodo Payments.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// A sandbox inside this process.
+    Sandbox { url: String, running: Mutex<Option<Sandbox>> },
+    /// The real one.
+    Dodo(Environment),
+}
+
+impl Backend {
+    /// Where payments go, in words.
+    pub(crate) fn mode(&self) -> &'static str {
+        match self {
+            Self::Sandbox { .. } => "local sandbox",
+            Self::Dodo(Environment::Test) => "test mode",
+            Self::Dodo(_) => "live mode",
+        }
+    }
+
+    /// The sandbox's dashboard, if there is a sandbox.
+    pub(crate) fn dashboard(&self) -> Option<&str> {
+        match self {
+            Self::Sandbox { url, .. } => Some(url),
+            Self::Dodo(_) => None,
+        }
+    }
+}
+
+impl Shop {
+    /// Puts a shop together that will be served at `address`.
+    pub(crate) async fn start(
+        options: &Options,
+        address: SocketAddr,
+        framework: &'static str,
+    ) -> Result<Self, StartError> {
+        let public_url = options.public_url.clone().unwrap_or(format!("http://{address}"));
+        let (payments, backend) = match env::var_os("DODO_PAYMENTS_API_KEY") {
+            Some(_) => dodo()?,
+            None => sandbox(&public_url).await?,
+        };
+        let catalog = catalog(&payments.client)
+            .await
+            .map_err(|error| StartError::caused("the products cannot be read", error))?;
+        Ok(Self::new(Inner {
+            payments,
+            catalog,
+            orders: Orders::default(),
+            books: Books::default(),
+            sessions: SessionKey::random(),
+            public_url,
+            backend,
+            framework,
+        }))
+    }
+
+    /// What to tell the person who started the shop.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        match self.backend() {
+            Backend::Sandbox { url, .. } => vec![
+                format!("Payments go to a sandbox in this process: {url}"),
+                "Pay with the card 4242 4242 4242 4242; 4000 0000 0000 0002 is declined.".into(),
+            ],
+            Backend::Dodo(_) => vec![
+                format!("Payments go to Dodo Payments, {}.", self.backend().mode()),
+                format!("Its webhooks have to reach {}{WEBHOOK_PATH}", self.public_url()),
+            ],
+        }
+    }
+
+    /// Ends what was started with the shop.
+    pub(crate) async fn close(&self) {
+        if let Backend::Sandbox { running, .. } = self.backend()
+            && let Some(sandbox) = running.lock().await.take()
+        {
+            sandbox.shutdown().await;
+        }
+    }
+}
+
+/// Dodo Payments itself, as the environment says.
+fn dodo() -> Result<(Payments, Backend), StartError> {
+    let client = Client::from_env()
+        .map_err(|error| StartError::caused("Dodo Payments cannot be set up", error))?;
+    let key = WebhookKey::from_env().map_err(|error| {
+        let message = "with DODO_PAYMENTS_API_KEY the shop also needs DODO_PAYMENTS_WEBHOOK_KEY, \
+                       the secret of the webhook endpoint in Dodo's dashboard";
+        StartError::caused(message, error)
+    })?;
+    let backend = Backend::Dodo(client.environment());
+    Ok((Payments { client, key }, backend))
+}
+
+/// A sandbox with three products that sends its webhooks here.
+async fn sandbox(public_url: &str) -> Result<(Payments, Backend), StartError> {
+    use dodo_sandbox::Product;
+    let failed = |error| StartError::caused("the sandbox cannot be started", error);
+    let sandbox = Sandbox::builder()
+        .product(
+            Product::one_time("pdt_field_guide", "Letterpress field guide", "USD", 1900)
+                .description("A pocket guide to forty trees, set by hand and printed in two inks."),
+        )
+        .product(
+            Product::monthly("pdt_print_club", "Print club", "USD", 1200)
+                .description("A new linocut every month, numbered and signed. Leave whenever you like."),
+        )
+        .product(
+            Product::one_time("pdt_washi_set", "Kyoto washi set", "JPY", 1500)
+                .description("Twenty sheets of mulberry paper in five weights, wrapped in Kyoto."),
+        )
+        .start()
+        .await
+        .map_err(failed)?;
+    let secret =
+        sandbox.register_webhook(&format!("{public_url}{WEBHOOK_PATH}")).map_err(failed)?;
+    let url = sandbox.url().to_owned();
+    let unusable = |error| StartError::caused("the sandbox cannot be used", error);
+    let client = Client::builder(sandbox.api_key())
+        .environment(Environment::Test)
+        .base_url(&url)
+        .checkout_url(&url)
+        .build()
+        .map_err(unusable)?;
+    let key = WebhookKey::new(&secret).map_err(unusable)?;
+    let backend = Backend::Sandbox { url, running: Mutex::new(Some(sandbox)) };
+    Ok((Payments { client, key }, backend))
+}
+
+/// The list of products, as far as the shop needs it.
+#[derive(Deserialize)]
+struct Listed {
+    items: Vec<ListedProduct>,
+}
+
+#[derive(Deserialize)]
+struct ListedProduct {
+    product_id: String,
+    name: Option<String>,
+    description: Option<String>,
+    price: Option<i64>,
+    currency: Option<Currency>,
+    #[serde(default)]
+    is_recurring: bool,
+}
+
+/// What the account sells. Products without a fixed price are left out.
+async fn catalog(client: &Client) -> Result<Catalog, dodo_core::Error> {
+    let query = [("page_size", "100"), ("page_number", "0")];
+    let listed: Listed = client.call(Method::GET, "/products", &query, None).json().await?;
+    let mut products = Vec::new();
+    for item in listed.items {
+        let (Ok(id), Some(price), Some(currency)) =
+            (ProductId::new(&item.product_id), item.price, item.currency)
+        else {
+            continue;
+        };
+        let every = if item.is_recurring { Some(interval(client, &id).await?) } else { None };
+        products.push(Product {
+            name: item.name.unwrap_or_else(|| item.product_id.clone()),
+            description: item.description.unwrap_or_default(),
+            id,
+            price,
+            currency,
+            exponent: currency.exponent(),
+            every,
+        });
+        if products.len() == MOST_PRODUCTS {
+            break;
+        }
+    }
+    Ok(Catalog::new(products))
+}
+
+/// What a subscription is paid per: `month`, `3 months`. Only the product itself says it.
+async fn interval(client: &Client, id: &ProductId) -> Result<String, dodo_core::Error> {
+    let product = client.product(id).await?;
+    let price = product.raw().get("price");
+    let of = |name: &str| price.and_then(|price| price.get(name));
+    let unit = of("payment_frequency_interval").and_then(|unit| unit.as_str()).unwrap_or("period");
+    let unit = unit.to_lowercase();
+    Ok(match of("payment_frequency_count").and_then(serde_json::Value::as_u64) {
+        Some(count) if count > 1 => format!("{count} {unit}s"),
+        _ => unit,
+    })
+}

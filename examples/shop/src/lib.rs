@@ -1,0 +1,32 @@
+//! The example shop without a web framework: its pages, its logic and its state.
+//!
+//! `examples/axum-shop` and `examples/actix-shop` serve it: four routes and a layer each. What the
+//! shop does with Dodo Payments is in `payments.rs`, and what it does when Dodo reports something in
+//! `fulfilment.rs`.
+
+mod art;
+mod ask;
+mod backend;
+mod books;
+mod catalog;
+mod error;
+mod fulfilment;
+mod money;
+mod options;
+mod orders;
+mod pages;
+mod payments;
+mod reply;
+mod revenue;
+mod routes;
+mod run;
+mod session;
+mod shop;
+
+pub use self::{
+    ask::Ask,
+    error::StartError,
+    reply::Reply,
+    run::{run, stopped},
+    shop::Shop,
+};
