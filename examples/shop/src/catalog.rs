@@ -1,10 +1,7 @@
-//! What the shop sells. The list is also the allow-list of the checkout: a browser can name a
-//! product of it and a quantity, nothing else.
+//! What the shop sells. The list is also the allow-list of the checkout: a browser can name
+//! products of it and quantities, nothing else.
 
 use dodo_core::{Currency, ProductId};
-
-/// The most pieces of one product in one order.
-pub(crate) const MOST_PIECES: u64 = 9;
 
 /// One product.
 #[derive(Clone, Debug, PartialEq, Eq)]

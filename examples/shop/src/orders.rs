@@ -72,6 +72,8 @@ pub(crate) struct Access {
     pub standing: Standing,
     /// Since when it stands there.
     pub since: Timestamp,
+    /// When the last event about it happened.
+    pub(crate) changed: Timestamp,
     /// Until when it is paid.
     pub paid_until: Option<Timestamp>,
 }

@@ -1,7 +1,7 @@
 //! Who brought which money.
 
 use dodo_core::Campaign;
-use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};

@@ -34,10 +34,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// All kinds, in the order of a table.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::OneTime, Self::FirstCharge, Self::Renewal, Self::Refund, Self::Dispute];
-
     /// The name on the page.
     #[must_use]
     pub(crate) const fn label(self) -> &'static str {
