@@ -125,10 +125,9 @@ async fn sandbox(public_url: &str) -> Result<(Payments, Backend), StartError> {
             Product::one_time("pdt_field_guide", "Letterpress field guide", "USD", 1900)
                 .description("A pocket guide to forty trees, set by hand and printed in two inks."),
         )
-        .product(
-            Product::monthly("pdt_print_club", "Print club", "USD", 1200)
-                .description("A new linocut every month, numbered and signed. Leave whenever you like."),
-        )
+        .product(Product::monthly("pdt_print_club", "Print club", "USD", 1200).description(
+            "A new linocut every month, numbered and signed. Leave whenever you like.",
+        ))
         .product(
             Product::one_time("pdt_washi_set", "Kyoto washi set", "JPY", 1500)
                 .description("Twenty sheets of mulberry paper in five weights, wrapped in Kyoto."),

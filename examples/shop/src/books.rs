@@ -36,9 +36,8 @@ impl Books {
     /// What was booked on these days, newest first.
     pub(crate) fn bookings(&self, filter: Filter, catalog: &Catalog) -> Vec<Booking> {
         let records = self.lock();
-        let shown = |r: &&AttributionRecord| {
-            filter.shows(r.occurred_at.to_zoned(TimeZone::UTC).date())
-        };
+        let shown =
+            |r: &&AttributionRecord| filter.shows(r.occurred_at.to_zoned(TimeZone::UTC).date());
         let mut bookings: Vec<_> = records
             .values()
             .filter(shown)

@@ -5,7 +5,9 @@
 
 use std::convert::Infallible;
 
-use dodo_core::{Customer, CustomerId, Event, Metadata, Payment, Refund, Subscription, SubscriptionStatus};
+use dodo_core::{
+    Customer, CustomerId, Event, Metadata, Payment, Refund, Subscription, SubscriptionStatus,
+};
 
 use crate::{
     Shop,
@@ -73,9 +75,11 @@ pub(crate) async fn updated(event: Event<Subscription, Shop>) -> Done {
     match event.data.status {
         Some(SubscriptionStatus::Active) => granted(event).await,
         Some(SubscriptionStatus::OnHold | SubscriptionStatus::Paused) => held(event).await,
-        Some(SubscriptionStatus::Cancelled | SubscriptionStatus::Expired | SubscriptionStatus::Failed) => {
-            revoked(event).await
-        }
+        Some(
+            SubscriptionStatus::Cancelled
+            | SubscriptionStatus::Expired
+            | SubscriptionStatus::Failed,
+        ) => revoked(event).await,
         _ => Ok(()),
     }
 }

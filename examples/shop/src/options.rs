@@ -37,7 +37,8 @@ impl Options {
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, StartError> {
-        let public_url = variable("SHOP_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
+        let public_url =
+            variable("SHOP_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
         let mut port = variable("PORT");
         let mut help = false;
         let mut arguments = arguments.into_iter().map(|a| a.to_string_lossy().into_owned());
@@ -46,7 +47,9 @@ impl Options {
                 ("--help" | "-h", _) => help = true,
                 ("--port", "") => port = Some(arguments.next().unwrap_or_default()),
                 ("--port", value) => port = Some(value.to_owned()),
-                _ => return Err(StartError::new(format!("unknown argument {argument}: try --help"))),
+                _ => {
+                    return Err(StartError::new(format!("unknown argument {argument}: try --help")));
+                }
             }
         }
         let port = match port {

@@ -156,8 +156,12 @@ impl Orders {
     pub(crate) fn of(&self, account: &str) -> Belongings {
         let state = self.lock();
         let mine = |owner: &Owner| state.owns(account, owner);
-        let mut orders: Vec<_> =
-            state.orders.values().filter(|(o, _)| mine(o)).map(|(_, order)| order.clone()).collect();
+        let mut orders: Vec<_> = state
+            .orders
+            .values()
+            .filter(|(o, _)| mine(o))
+            .map(|(_, order)| order.clone())
+            .collect();
         orders.sort_by_key(|order| std::cmp::Reverse(order.at));
         let mut subscriptions: Vec<_> =
             state.subscriptions.values().filter(|(o, _)| mine(o)).map(|(_, a)| a.clone()).collect();

@@ -58,8 +58,7 @@ impl Reply {
     /// A file that comes with the shop.
     #[must_use]
     pub fn asset(content_type: &'static str, text: &'static str) -> Self {
-        Self::new(200, content_type, text.to_owned())
-            .header("cache-control", "public, max-age=300")
+        Self::new(200, content_type, text.to_owned()).header("cache-control", "public, max-age=300")
     }
 
     /// "See other": the browser goes there with GET.

@@ -10,8 +10,8 @@ use crate::{
     books::Books,
     catalog::Catalog,
     orders::{Orders, Standing},
-    payments::Payments,
     pages::{self, AccountView, Chrome, Outcome, RevenueView, Trail},
+    payments::Payments,
     reply::{Reply, tag},
     revenue::{Filter, Report},
     session::{Account, SessionKey},
@@ -91,7 +91,10 @@ impl Shop {
     /// `GET /live/account`
     pub(crate) fn account_live(&self, ask: &Ask) -> Reply {
         let (account, _) = self.who(ask);
-        Reply::fragment(pages::account_live(&self.account_view(&account)), ask.if_none_match.as_deref())
+        Reply::fragment(
+            pages::account_live(&self.account_view(&account)),
+            ask.if_none_match.as_deref(),
+        )
     }
 
     fn account_view(&self, account: &Account) -> AccountView {
@@ -138,7 +141,10 @@ impl Shop {
     /// `GET /live/thanks`
     pub(crate) fn thanks_live(&self, ask: &Ask) -> Reply {
         let (account, _) = self.who(ask);
-        Reply::fragment(pages::thanks_live(&self.outcome(&account, ask)), ask.if_none_match.as_deref())
+        Reply::fragment(
+            pages::thanks_live(&self.outcome(&account, ask)),
+            ask.if_none_match.as_deref(),
+        )
     }
 
     fn outcome(&self, account: &Account, ask: &Ask) -> Outcome {
@@ -150,9 +156,10 @@ impl Shop {
             }
         }
         if let Some(subscription) = ask.parameter("subscription_id") {
-            let access = belongings.subscriptions.into_iter().find(|a| {
-                a.subscription_id == subscription && a.standing == Standing::Granted
-            });
+            let access = belongings
+                .subscriptions
+                .into_iter()
+                .find(|a| a.subscription_id == subscription && a.standing == Standing::Granted);
             if let Some(access) = access {
                 return Outcome::Granted(access);
             }
@@ -196,9 +203,7 @@ impl Shop {
     /// `GET /assets/{name}`
     pub(crate) fn asset(&self, ask: &Ask, name: &str) -> Reply {
         match name {
-            "shop.css" => {
-                Reply::asset("text/css; charset=utf-8", include_str!("assets/shop.css"))
-            }
+            "shop.css" => Reply::asset("text/css; charset=utf-8", include_str!("assets/shop.css")),
             "shop.js" => {
                 Reply::asset("text/javascript; charset=utf-8", include_str!("assets/shop.js"))
             }

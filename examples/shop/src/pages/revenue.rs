@@ -7,7 +7,9 @@ use maud::{Markup, html};
 use super::{Chrome, Tab};
 use crate::{
     money,
-    revenue::{Booking, Columns, CurrencyReport, Earner, Explanation, Filter, Kind, Report, Sum, source_of},
+    revenue::{
+        Booking, Columns, CurrencyReport, Earner, Explanation, Filter, Kind, Report, Sum, source_of,
+    },
 };
 
 /// How many sources have a colour of their own.
@@ -186,7 +188,10 @@ fn earner_row(of: &CurrencyReport, legend: &[&str], earner: &Earner) -> Markup {
 
 /// `1 one-time, 2 renewals` without pretending to know every plural.
 fn kinds_text<'a>(kinds: impl Iterator<Item = (&'a Kind, &'a Sum)>) -> String {
-    kinds.map(|(kind, sum)| format!("{} × {}", sum.count, kind.label().to_lowercase())).collect::<Vec<_>>().join(", ")
+    kinds
+        .map(|(kind, sum)| format!("{} × {}", sum.count, kind.label().to_lowercase()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn bookings(bookings: &[Booking]) -> Markup {

@@ -3,7 +3,11 @@
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};
-use crate::{art, catalog::{Catalog, Product}, money};
+use crate::{
+    art,
+    catalog::{Catalog, Product},
+    money,
+};
 
 /// What the shop knows about how this visitor came here.
 #[derive(Clone, Copy, Debug, Default)]

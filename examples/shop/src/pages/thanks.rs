@@ -6,7 +6,10 @@
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};
-use crate::{pages::account::order_row, orders::{Access, Order}};
+use crate::{
+    orders::{Access, Order},
+    pages::account::order_row,
+};
 
 /// What became of a payment, as far as the shop knows by now.
 #[derive(Clone, Debug)]

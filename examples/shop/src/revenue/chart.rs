@@ -39,9 +39,9 @@ impl Ticks {
 
     /// The values from top to bottom.
     pub(crate) fn values(&self) -> impl Iterator<Item = i64> + '_ {
-        (-self.below..=self.above)
-            .rev()
-            .map(|at| i64::try_from(at * self.step).unwrap_or(if at < 0 { i64::MIN } else { i64::MAX }))
+        (-self.below..=self.above).rev().map(|at| {
+            i64::try_from(at * self.step).unwrap_or(if at < 0 { i64::MIN } else { i64::MAX })
+        })
     }
 
     /// Where a value lies, in thousandths of the height from the top.
@@ -92,7 +92,10 @@ impl Columns {
         let (mut low, mut high) = (0_i64, 0_i64);
         for day in shown() {
             let stacked = |up: bool| {
-                values(day).map(|(_, v)| v).filter(|v| (*v > 0) == up).fold(0_i64, i64::saturating_add)
+                values(day)
+                    .map(|(_, v)| v)
+                    .filter(|v| (*v > 0) == up)
+                    .fold(0_i64, i64::saturating_add)
             };
             high = high.max(stacked(true));
             low = low.min(stacked(false));

@@ -66,9 +66,12 @@ mod tests {
     #[test]
     fn both_ends_are_included() {
         let filter = Filter::read(Some("from=2026-11-01&to=2026-11-20"));
-        for (day, shown) in
-            [("2026-10-31", false), ("2026-11-01", true), ("2026-11-20", true), ("2026-11-21", false)]
-        {
+        for (day, shown) in [
+            ("2026-10-31", false),
+            ("2026-11-01", true),
+            ("2026-11-20", true),
+            ("2026-11-21", false),
+        ] {
             assert_eq!(filter.shows(day.parse().unwrap()), shown, "{day}");
         }
     }

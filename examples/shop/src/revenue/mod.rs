@@ -12,11 +12,11 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use dodo_core::{Campaign, Currency};
 use jiff::civil::Date;
 
+pub(crate) use self::chart::Columns;
 pub(crate) use self::{
     booking::{Booking, Explanation, Tried},
     filter::Filter,
 };
-pub(crate) use self::chart::Columns;
 
 /// What kind of money this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,10 +236,13 @@ mod tests {
         let [usd, jpy] = report.currencies.as_slice() else { panic!("{report:#?}") };
         assert_eq!((usd.currency, usd.total.net), (Currency::USD, 3100));
         assert_eq!((jpy.currency, jpy.exponent, jpy.total.net), (Currency::JPY, 0, 1500));
-        assert_eq!(usd.sources, [
-            ("newsletter".into(), Sum { count: 2, gross: 3300, tax: 200, net: 3100 }),
-            ("direct".into(), Sum { count: 2, gross: 200, tax: 200, net: 0 }),
-        ]);
+        assert_eq!(
+            usd.sources,
+            [
+                ("newsletter".into(), Sum { count: 2, gross: 3300, tax: 200, net: 3100 }),
+                ("direct".into(), Sum { count: 2, gross: 200, tax: 200, net: 0 }),
+            ]
+        );
         assert_eq!(usd.earners[0].kinds[&Renewal].net, 1200);
         assert_eq!(usd.earners[1].total.net, 0);
         assert_eq!(usd.days[&date(2026, 11, 20)]["newsletter"], 3100);
