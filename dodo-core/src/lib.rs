@@ -52,7 +52,7 @@ pub use self::{
 pub use self::{
     attribution::{
         AttributionRecord, AttributionSink, Basis, Contact, DisputePolicy, FactOptions, Flags,
-        NonRevenueReason, RecordKind, Resolved, Step, SubscriptionTerms,
+        NonRevenueReason, RecordKind, Resolved, Step, SubscriptionTerms, email_sha256,
     },
     currency::{Currency, minor_to_major},
     event::*,

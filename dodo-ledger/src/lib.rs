@@ -10,6 +10,7 @@
 
 #![warn(missing_docs)]
 
+pub mod attribution;
 mod error;
 mod failpoint;
 mod inbox;

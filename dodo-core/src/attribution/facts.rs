@@ -117,8 +117,30 @@ impl FactOptions {
         self.exponents.get(&currency).copied().unwrap_or_else(|| currency.exponent())
     }
 
-    fn visitor(&self, metadata: &Metadata) -> Option<String> {
+    /// The visitor that metadata names.
+    #[must_use]
+    pub fn visitor(&self, metadata: &Metadata) -> Option<String> {
         self.visitor_keys.iter().find_map(|key| text(metadata, key))
+    }
+
+    /// The campaign that metadata names: Bantico's keys; where there is none, UTM parameters. Never a
+    /// mix of the two.
+    #[must_use]
+    pub fn campaign(&self, metadata: &Metadata) -> Option<Campaign> {
+        campaign(metadata)
+    }
+
+    /// The ids of other tools in metadata, by key.
+    #[must_use]
+    pub fn tool_ids(&self, metadata: &Metadata) -> BTreeMap<String, String> {
+        let keys = self.tool_keys.iter();
+        keys.filter_map(|key| Some((key.clone(), text(metadata, key)?))).collect()
+    }
+
+    /// The application's own user that metadata names.
+    #[must_use]
+    pub fn user(&self, metadata: &Metadata) -> Option<String> {
+        text(metadata, &self.user_key)
     }
 }
 
@@ -319,10 +341,8 @@ impl Facts<'_> {
                     campaign(metadata).map(|value| Resolved { value, step, from: from() });
             }
         }
-        let tools = self.options.tool_keys.iter();
-        record.tool_ids =
-            tools.filter_map(|key| Some((key.clone(), text(metadata, key)?))).collect();
-        record.user_id = text(metadata, &self.options.user_key);
+        record.tool_ids = self.options.tool_ids(metadata);
+        record.user_id = self.options.user(metadata);
         record.email_sha256 = customer.email.as_deref().and_then(email_sha256);
         record.contact =
             Some(Contact { email: customer.email.clone(), name: customer.name.clone() })
@@ -380,6 +400,13 @@ fn subscription_ids(payment: &Payment) -> Vec<String> {
     ids
 }
 
+/// What a subscription costs and when.
+impl From<&Subscription> for SubscriptionTerms {
+    fn from(subscription: &Subscription) -> Self {
+        terms(subscription)
+    }
+}
+
 fn terms(subscription: &Subscription) -> SubscriptionTerms {
     let moment = |date: &Option<Date>| date.as_ref().and_then(Date::timestamp);
     SubscriptionTerms {
@@ -401,7 +428,6 @@ fn text(metadata: &Metadata, key: &str) -> Option<String> {
     metadata.get(key)?.to_text()
 }
 
-/// Bantico's keys; where there is none, UTM parameters. Never a mix of the two.
 fn campaign(metadata: &Metadata) -> Option<Campaign> {
     let get = |key| text(metadata, key);
     let mut campaign = Campaign::default();
@@ -421,7 +447,11 @@ fn campaign(metadata: &Metadata) -> Option<Campaign> {
     (!campaign.is_empty()).then_some(campaign)
 }
 
-fn email_sha256(email: &str) -> Option<[u8; 32]> {
+/// SHA-256 of an e-mail address, trimmed and in lower case. `None` for an empty one.
+///
+/// Still personal data: whoever knows the address can compute it.
+#[must_use]
+pub fn email_sha256(email: &str) -> Option<[u8; 32]> {
     let email = email.trim().to_lowercase();
     (!email.is_empty()).then(|| Sha256::digest(email).into())
 }

@@ -9,7 +9,7 @@ mod sink;
 
 pub(crate) use self::{facts::facts_of, sink::DynSink};
 pub use self::{
-    facts::{DisputePolicy, FactOptions, facts},
+    facts::{DisputePolicy, FactOptions, email_sha256, facts},
     record::{
         AttributionRecord, Basis, Contact, Flags, NonRevenueReason, RecordKind, Resolved, Step,
         SubscriptionTerms,

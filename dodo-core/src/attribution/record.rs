@@ -182,6 +182,8 @@ pub enum RecordKind {
         /// Whether some is left.
         partial: bool,
     },
+    /// A refund that was booked failed after all: the money is back.
+    RefundReversal,
     /// A dispute took the money.
     DisputeLoss {
         /// Whether Visa's Rapid Dispute Resolution did.
@@ -211,6 +213,7 @@ impl RecordKind {
             | Self::SubscriptionNew
             | Self::SubscriptionRenewal
             | Self::Refund { .. }
+            | Self::RefundReversal
             | Self::DisputeLoss { .. }
             | Self::DisputeReversal => true,
             Self::NonRevenue { .. }
@@ -234,6 +237,7 @@ impl RecordKind {
             Self::SubscriptionNew => "subscription_new",
             Self::SubscriptionRenewal => "subscription_renewal",
             Self::Refund { .. } => "refund",
+            Self::RefundReversal => "refund_reversal",
             Self::DisputeLoss { .. } => "dispute_loss",
             Self::DisputeReversal => "dispute_reversal",
             Self::NonRevenue { .. } => "non_revenue",

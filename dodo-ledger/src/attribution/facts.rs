@@ -1,0 +1,174 @@
+//! Facts that are no entries: what is known about a subscription, an abandoned payment, a dispute.
+//!
+//! Every fact is joined from the evidence of several deliveries so that neither their order nor a
+//! repetition matters: the earliest, the latest or the union is kept, never the last to arrive.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dodo_core::{Campaign, SubscriptionTerms};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::evidence::{Evidence, Findings, Origin, Subscription, SubscriptionStep};
+use crate::error::Error;
+
+/// A value and when it was true; ties are broken by the delivery's id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Dated<T> {
+    at: Timestamp,
+    by: String,
+    pub(crate) value: T,
+}
+
+impl<T> Dated<T> {
+    fn new(origin: &Origin, value: T) -> Self {
+        Self { at: origin.occurred_at, by: origin.webhook_id.clone(), value }
+    }
+
+    fn rank(&self) -> (Timestamp, &str) {
+        (self.at, &self.by)
+    }
+
+    /// Keeps the earlier one.
+    fn first(slot: &mut Option<Self>, new: Option<Self>) {
+        if let Some(new) = new
+            && slot.as_ref().is_none_or(|old| new.rank() < old.rank())
+        {
+            *slot = Some(new);
+        }
+    }
+}
+
+/// What is known about a subscription from all its events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SubscriptionFacts {
+    pub(crate) created_at: Option<Timestamp>,
+    trial_days: Option<Dated<i64>>,
+    interval: Option<Dated<(i64, String)>>,
+    pub(crate) on_demand: bool,
+    plan: Option<Dated<String>>,
+    /// The plans that changes led to.
+    plan_changes: BTreeMap<Timestamp, BTreeSet<Option<String>>>,
+    visitor: Option<Dated<String>>,
+    campaign: Option<Dated<Campaign>>,
+    tool_ids: Option<Dated<BTreeMap<String, String>>>,
+    user_id: Option<Dated<String>>,
+}
+
+/// A payment that changes a plan is made around the time at which the plan changes, before or after.
+const PLAN_CHANGE_WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(60);
+
+impl SubscriptionFacts {
+    /// Adds what one event says.
+    pub(crate) fn learn(&mut self, evidence: &Evidence, subscription: &Subscription) {
+        let origin = &evidence.origin;
+        self.created_at = match (self.created_at, subscription.created_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.on_demand |= subscription.on_demand;
+        let dated = |days| Dated::new(origin, days);
+        Dated::first(&mut self.trial_days, subscription.terms.trial_period_days.map(dated));
+        let interval = interval(&subscription.terms).map(|value| Dated::new(origin, value));
+        Dated::first(&mut self.interval, interval);
+        if subscription.step == SubscriptionStep::PlanChanged {
+            let plans = self.plan_changes.entry(origin.occurred_at).or_default();
+            plans.insert(subscription.product_id.clone());
+        }
+        let plan = subscription.product_id.clone().map(|value| Dated::new(origin, value));
+        Dated::first(&mut self.plan, plan);
+
+        let Findings { visitor, campaign, tool_ids, user_id } = evidence.own.clone();
+        Dated::first(&mut self.visitor, visitor.map(|value| Dated::new(origin, value)));
+        Dated::first(&mut self.campaign, campaign.map(|value| Dated::new(origin, value)));
+        let tool_ids = (!tool_ids.is_empty()).then(|| Dated::new(origin, tool_ids));
+        Dated::first(&mut self.tool_ids, tool_ids);
+        Dated::first(&mut self.user_id, user_id.map(|value| Dated::new(origin, value)));
+    }
+
+    /// What the subscription's own metadata said first: a later charge may replace it.
+    pub(crate) fn findings(&self) -> Findings {
+        Findings {
+            visitor: self.visitor.as_ref().map(|dated| dated.value.clone()),
+            campaign: self.campaign.as_ref().map(|dated| dated.value.clone()),
+            tool_ids: self.tool_ids.as_ref().map(|d| d.value.clone()).unwrap_or_default(),
+            user_id: self.user_id.as_ref().map(|dated| dated.value.clone()),
+        }
+    }
+
+    /// Whether nothing that follows from the facts differs: not when it was learnt, but what.
+    pub(crate) fn means_the_same(&self, other: &Self) -> bool {
+        let meaning = |facts: &Self| {
+            let plan = facts.plan.as_ref().map(|dated| dated.value.clone());
+            (facts.created_at, facts.trial_days(), facts.on_demand, plan, facts.findings())
+        };
+        meaning(self) == meaning(other)
+            && self.interval() == other.interval()
+            && self.plan_changes == other.plan_changes
+    }
+
+    pub(crate) fn trial_days(&self) -> i64 {
+        self.trial_days.as_ref().map_or(0, |dated| dated.value)
+    }
+
+    pub(crate) fn interval(&self) -> Option<(i64, &str)> {
+        self.interval.as_ref().map(|dated| (dated.value.0, dated.value.1.as_str()))
+    }
+
+    /// Whether a plan change was recorded around this time.
+    pub(crate) fn plan_changed_around(&self, at: Timestamp) -> bool {
+        self.plan_changes.keys().any(|change| change.duration_since(at).abs() <= PLAN_CHANGE_WINDOW)
+    }
+
+    /// The plan at this time.
+    pub(crate) fn product_at(&self, at: Timestamp) -> Option<String> {
+        self.plan_changes
+            .iter()
+            .rev()
+            .filter(|(change, _)| change.duration_since(at) <= PLAN_CHANGE_WINDOW)
+            .find_map(|(_, plans)| plans.iter().flatten().next().cloned())
+            .or_else(|| self.plan.as_ref().map(|dated| dated.value.clone()))
+    }
+}
+
+/// Count and unit between two charges, the unit in lower case.
+fn interval(terms: &SubscriptionTerms) -> Option<(i64, String)> {
+    let unit = terms.payment_frequency_interval.as_ref()?.to_ascii_lowercase();
+    Some((terms.payment_frequency_count.unwrap_or(1), unit))
+}
+
+/// Who an e-mail address was said to belong to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Identities {
+    pub(crate) people: BTreeSet<Identified>,
+}
+
+/// One statement of the application about an e-mail address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Identified {
+    pub(crate) visitor: Option<String>,
+    /// The campaign as JSON text: it has no order of its own.
+    pub(crate) campaign: Option<String>,
+    pub(crate) user_id: Option<String>,
+}
+
+/// The key of a fact about an object.
+pub(crate) fn key(kind: &str, id: &str) -> String {
+    format!("{kind}:{id}")
+}
+
+/// Reads a stored fact.
+pub(crate) fn read<T: DeserializeOwned>(json: Option<&String>) -> Result<Option<T>, Error> {
+    json.map(|json| serde_json::from_str(json))
+        .transpose()
+        .map_err(|e| Error::corrupt("a fact of the ledger cannot be read").with_source(e))
+}
+
+/// Writes a fact as text.
+pub(crate) fn write<T: Serialize>(fact: &T) -> Result<String, Error> {
+    serde_json::to_string(fact)
+        .map_err(|e| Error::corrupt("a fact of the ledger cannot be written").with_source(e))
+}

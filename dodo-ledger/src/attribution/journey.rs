@@ -1,0 +1,16 @@
+//! How a visitor came to the checkout.
+
+use serde::{Deserialize, Serialize};
+
+/// How a visitor came to the checkout. Kept with the payment, never in metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Journey {
+    /// The path of the first page.
+    pub landing_path: Option<String>,
+    /// The host that the visitor came from.
+    pub referrer_host: Option<String>,
+    /// The class of device: `desktop`, `mobile`, `tablet`.
+    pub device: Option<String>,
+}

@@ -1,0 +1,82 @@
+//! A history in memory: for tests, and the model of what a store has to answer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    entry::{Entry, Link},
+    history::{Find, History},
+};
+use crate::error::Error;
+
+/// Entries and facts in memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MemoryHistory {
+    entries: BTreeMap<String, Entry>,
+    links: HashMap<Link, BTreeSet<String>>,
+    facts: BTreeMap<String, String>,
+}
+
+impl MemoryHistory {
+    /// All entries by key.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// All facts by key.
+    pub fn facts(&self) -> &BTreeMap<String, String> {
+        &self.facts
+    }
+}
+
+impl History for MemoryHistory {
+    async fn entry(&mut self, id: &str) -> Result<Option<Entry>, Error> {
+        Ok(self.entries.get(id).cloned())
+    }
+
+    async fn find(&mut self, find: &Find) -> Result<Vec<Entry>, Error> {
+        let ids: BTreeSet<&String> =
+            find.links.iter().filter_map(|link| self.links.get(link)).flatten().collect();
+        let mut found: Vec<Entry> = ids
+            .into_iter()
+            .filter_map(|id| self.entries.get(id))
+            .filter(|entry| find.matches(entry))
+            .cloned()
+            .collect();
+        found.sort_by_key(Entry::position);
+        if find.newest_first {
+            found.reverse();
+        }
+        if let Some(limit) = find.limit {
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        Ok(found)
+    }
+
+    async fn put(&mut self, entry: &Entry) -> Result<(), Error> {
+        if let Some(old) = self.entries.insert(entry.id.clone(), entry.clone()) {
+            for link in old.links() {
+                if let Some(ids) = self.links.get_mut(&link) {
+                    ids.remove(&old.id);
+                }
+            }
+        }
+        for link in entry.links() {
+            self.links.entry(link).or_default().insert(entry.id.clone());
+        }
+        Ok(())
+    }
+
+    async fn facts(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, Error> {
+        Ok(keys.iter().map(|key| self.facts.get(key).cloned()).collect())
+    }
+
+    async fn put_fact(&mut self, key: &str, json: &str) -> Result<(), Error> {
+        self.facts.insert(key.to_owned(), json.to_owned());
+        Ok(())
+    }
+
+    async fn remove_fact(&mut self, key: &str) -> Result<(), Error> {
+        self.facts.remove(key);
+        Ok(())
+    }
+}

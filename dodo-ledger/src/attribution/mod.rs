@@ -1,0 +1,41 @@
+//! Which visitor and campaign brought which money.
+//!
+//! [`Evidence`] is what one delivery proves. [`book`] writes it down and derives the record that
+//! follows from it and from all other evidence: what kind of charge it is (`classify`), how much went
+//! back (`settle`, `money`), and who brought it (`chain`). Everything that the new evidence puts in
+//! another light is derived again in the same transaction, so that the ledger does not depend on the
+//! order of deliveries.
+//!
+//! Not here: where entries are stored ([`History`] is what a store has to answer), what they add up
+//! to (`query`), and who is told about them (`sink`).
+
+mod booking;
+mod chain;
+mod classify;
+mod entry;
+mod evidence;
+mod facts;
+mod history;
+mod journey;
+mod known;
+mod memory;
+mod money;
+mod reading;
+mod record;
+mod report;
+mod rules;
+mod settle;
+
+pub use self::{
+    booking::{Booking, Change, bind_context, book, charge_id},
+    entry::{Class, Derived, Entry, Link, Position},
+    evidence::{
+        Attempt, Charge, ChargeType, Dispute, DisputeStep, Evidence, Findings, Origin, Party,
+        Refund, Subscription, SubscriptionStep, What,
+    },
+    history::{Find, History, Steps},
+    journey::Journey,
+    memory::MemoryHistory,
+    report::{Answer, Reason, StepReport},
+    rules::{RenewalCredit, Rules},
+};

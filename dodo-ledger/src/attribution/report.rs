@@ -1,0 +1,93 @@
+//! What each step of the chain was asked and what it answered. Made anew when it is asked for: the
+//! evidence is kept, so the answer is always that of today's ledger.
+
+use dodo_core::Step;
+use serde::Serialize;
+
+/// One step of the chain, for the visitor and for the campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// The step.
+    pub step: Step,
+    /// What it said about the visitor.
+    pub visitor: Answer,
+    /// What it said about the campaign.
+    pub campaign: Answer,
+}
+
+impl StepReport {
+    pub(super) fn new(step: Step) -> Self {
+        Self { step, visitor: Answer::NotNeeded, campaign: Answer::NotNeeded }
+    }
+}
+
+/// What a step answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Answer {
+    /// It knew.
+    Found {
+        /// What it found.
+        value: String,
+        /// The object that says so.
+        from: String,
+    },
+    /// It did not know.
+    Nothing(Reason),
+    /// An earlier step knew.
+    NotNeeded,
+}
+
+/// Why a step did not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The object's metadata does not name one.
+    NotInMetadata,
+    /// Only money that went back has a payment to look at.
+    NotAReversal,
+    /// The payment that this went back from has not been delivered.
+    PaymentNotHere,
+    /// The payment that this went back from was attributed to nobody.
+    PaymentUnattributed,
+    /// The payment that this went back from was asked already.
+    SeeThePayment,
+    /// The payment does not come from a checkout session.
+    NoSession,
+    /// Nothing was captured when the checkout session was made.
+    NoContext,
+    /// The visit that led to the checkout did not show one.
+    NotInContext,
+    /// It belongs to no subscription.
+    NoSubscription,
+    /// It is the first charge of its subscription, and the subscription's metadata does not name one.
+    NoEarlierCharge,
+    /// The earlier charges of the subscription were attributed to nobody.
+    EarlierChargesUnattributed,
+    /// It does not make up for an abandoned checkout.
+    NotARecovery,
+    /// The abandoned checkout does not show one either.
+    AbandonedUnattributed,
+    /// It names no customer.
+    NoCustomer,
+    /// The customer bought nothing that could be attributed in the days before.
+    NoEarlierPurchase {
+        /// The lookback.
+        days: u32,
+    },
+    /// It names no e-mail address.
+    NoEmail,
+    /// Nobody was identified with this e-mail address.
+    NotIdentified,
+    /// Two visitors were identified with this e-mail address: neither is credited.
+    Ambiguous,
+    /// The visitor did not consent.
+    ConsentDenied,
+    /// Renewals are not credited, or not for so long.
+    RenewalNotCredited,
+    /// The customer asked to be forgotten.
+    Forgotten,
+}

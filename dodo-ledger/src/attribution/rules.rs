@@ -1,0 +1,108 @@
+//! What a merchant decides about attribution.
+
+use std::collections::BTreeMap;
+
+use dodo_core::{Currency, DisputePolicy, FactOptions};
+
+/// Whether renewals are credited to whoever brought the subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RenewalCredit {
+    /// For as long as it is paid.
+    #[default]
+    Always,
+    /// Only the first charge is credited.
+    Never,
+    /// Renewals up to so many days after the subscription began are credited.
+    Within(u32),
+}
+
+/// What a merchant decides about attribution. The default is what the documentation describes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Rules {
+    /// Whether renewals are credited to whoever brought the subscription.
+    pub renewal_credit: RenewalCredit,
+    /// For how many days an earlier purchase of the same customer explains a later one. 90 unless set.
+    pub lookback_days: u32,
+    /// When a dispute counts as money lost.
+    pub disputes: DisputePolicy,
+    /// Currencies whose number of decimals differs from [`Currency::exponent`].
+    pub exponents: BTreeMap<Currency, u8>,
+    /// Which metadata keys name visitors, users and the ids of tools.
+    facts: FactOptions,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            renewal_credit: RenewalCredit::default(),
+            lookback_days: 90,
+            disputes: DisputePolicy::default(),
+            exponents: BTreeMap::new(),
+            facts: FactOptions::default(),
+        }
+    }
+}
+
+impl Rules {
+    /// Sets whether renewals are credited.
+    #[must_use]
+    pub fn renewal_credit(mut self, credit: RenewalCredit) -> Self {
+        self.renewal_credit = credit;
+        self
+    }
+
+    /// Sets for how many days an earlier purchase explains a later one.
+    #[must_use]
+    pub fn lookback_days(mut self, days: u32) -> Self {
+        self.lookback_days = days;
+        self
+    }
+
+    /// Sets when a dispute counts as money lost.
+    #[must_use]
+    pub fn disputes(mut self, policy: DisputePolicy) -> Self {
+        self.disputes = policy;
+        self
+    }
+
+    /// Overrides the decimals of a currency.
+    #[must_use]
+    pub fn exponent(mut self, currency: Currency, decimals: u8) -> Self {
+        self.exponents.insert(currency, decimals);
+        self
+    }
+
+    /// Looks for the visitor under this metadata key too, after `visitor`.
+    #[must_use]
+    pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
+        self.facts = self.facts.visitor_key(key);
+        self
+    }
+
+    /// Keeps the id of a tool that is under this metadata key.
+    #[must_use]
+    pub fn tool_key(mut self, key: impl Into<String>) -> Self {
+        self.facts = self.facts.tool_key(key);
+        self
+    }
+
+    /// Looks for the application's own user under this metadata key; `user_id` unless set.
+    #[must_use]
+    pub fn user_key(mut self, key: impl Into<String>) -> Self {
+        self.facts = self.facts.user_key(key);
+        self
+    }
+
+    pub(crate) fn fact_options(&self) -> FactOptions {
+        let options = self.facts.clone().disputes(self.disputes);
+        self.exponents
+            .iter()
+            .fold(options, |options, (currency, decimals)| options.exponent(*currency, *decimals))
+    }
+
+    pub(crate) fn exponent_of(&self, currency: Currency) -> u8 {
+        self.exponents.get(&currency).copied().unwrap_or_else(|| currency.exponent())
+    }
+}

@@ -1,0 +1,274 @@
+//! What went back of one payment: refunds, disputes, and what took them back again.
+//!
+//! All of it is settled together and in the order in which it happened, so that the total never
+//! exceeds what was paid, and so that a payment that arrives after its refund puts the refund right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dodo_core::{DisputePolicy, Money, RecordKind};
+
+use super::{
+    booking::{Desk, charge_id, not_credited},
+    chain::{self, Attributed, Kin, Subject},
+    entry::{Class, Derived, Entry, Link, Position},
+    evidence::{Dispute, DisputeStep, Evidence, What},
+    facts,
+    history::{Find, History},
+    known::Known,
+    money::{Back, Demand, Paid, take},
+    record,
+    report::Reason,
+    rules::Rules,
+};
+use crate::error::Error;
+
+/// One movement of money back, or back again.
+#[derive(Clone, Debug)]
+pub(super) struct Movement {
+    pub(super) id: String,
+    pub(super) evidence: Evidence,
+    pub(super) kind: RecordKind,
+    effect: Effect,
+}
+
+#[derive(Clone, Debug)]
+enum Effect {
+    Takes(Demand),
+    /// Undoes another movement; not if that came back later still.
+    Undoes {
+        id: String,
+        stands: bool,
+    },
+}
+
+/// The payment that something went back from.
+pub(super) fn payment_of(what: &What) -> Option<String> {
+    match what {
+        What::Refund(refund) => Some(refund.payment_id.clone()),
+        What::RefundFailed { payment_id, .. } => Some(payment_id.clone()),
+        What::Dispute(dispute) => Some(dispute.payment_id.clone()),
+        _ => None,
+    }
+}
+
+impl<H: History> Desk<'_, H> {
+    /// Settles everything that went back of a payment.
+    pub(super) async fn settle(&mut self, payment_id: &str) -> Result<(), Error> {
+        let find = Find::links([Link::Payment(payment_id.to_owned())]).class(Class::Reversal);
+        let stored = self.history.find(&find).await?;
+        let movements = self.movements(payment_id, &stored).await?;
+        if movements.is_empty() {
+            return Ok(());
+        }
+        let mut stored: BTreeMap<String, Entry> =
+            stored.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
+        let parent = self.history.entry(&charge_id(payment_id)).await?;
+        let backs = walk(self.rules, parent.as_ref(), &movements);
+        for (movement, back) in movements.into_iter().zip(backs) {
+            let old = stored.remove(&movement.id);
+            let (new, _) =
+                derive_movement(self.rules, self.history, movement, parent.as_ref(), back).await?;
+            self.replace(old, new).await?;
+        }
+        Ok(())
+    }
+
+    /// Everything that moved, in the order in which it happened.
+    async fn movements(
+        &mut self,
+        payment_id: &str,
+        stored: &[Entry],
+    ) -> Result<Vec<Movement>, Error> {
+        let mut refunds: BTreeMap<String, Evidence> = BTreeMap::new();
+        let mut disputes: BTreeSet<String> = BTreeSet::new();
+        let (mine, others) = std::mem::take(&mut self.fresh)
+            .into_iter()
+            .partition(|(_, evidence)| payment_of(&evidence.what).as_deref() == Some(payment_id));
+        self.fresh = others;
+        let fresh: BTreeMap<String, Evidence> = mine;
+        let known = stored.iter().map(|entry| entry.evidence.clone()).chain(fresh.into_values());
+        for evidence in known {
+            match &evidence.what {
+                What::Refund(refund) => {
+                    refunds.insert(refund.refund_id.clone(), evidence);
+                }
+                What::Dispute(dispute) => {
+                    disputes.insert(dispute.dispute_id.clone());
+                }
+                _ => {}
+            }
+        }
+        let failures = refunds.keys().map(|id| facts::key("refund_failed", id));
+        let keys: Vec<String> =
+            failures.chain(disputes.iter().map(|id| facts::key("dispute", id))).collect();
+        let facts = if keys.is_empty() { Vec::new() } else { self.history.facts(&keys).await? };
+        let mut facts = facts.into_iter();
+        let mut movements = Vec::new();
+        for (id, evidence) in refunds {
+            let failure = facts::read::<Evidence>(facts.next().flatten().as_ref())?;
+            movements.extend(of_refund(&id, evidence, failure));
+        }
+        for id in disputes {
+            let steps = facts::read::<Vec<Evidence>>(facts.next().flatten().as_ref())?;
+            movements.extend(of_dispute(self.rules.disputes, &id, &steps.unwrap_or_default()));
+        }
+        movements.sort_by(|a, b| a.order().cmp(&b.order()));
+        Ok(movements)
+    }
+}
+
+impl Movement {
+    /// By time; what undoes comes after what it undoes.
+    fn order(&self) -> (jiff::Timestamp, bool, &str) {
+        let undoes = matches!(self.effect, Effect::Undoes { .. });
+        (self.evidence.origin.occurred_at, undoes, &self.id)
+    }
+}
+
+/// A refund, and its failure if that came after the success.
+fn of_refund(id: &str, evidence: Evidence, failure: Option<Evidence>) -> Vec<Movement> {
+    let What::Refund(refund) = &evidence.what else { return Vec::new() };
+    let demand =
+        Demand { amount: refund.amount, currency: refund.currency, whole: !refund.partial };
+    let key = format!("refund:{id}");
+    let undone =
+        failure.filter(|failure| failure.origin.rank() > evidence.origin.rank()).map(|failure| {
+            Movement {
+                id: format!("{key}:reversal"),
+                evidence: failure,
+                kind: RecordKind::RefundReversal,
+                effect: Effect::Undoes { id: key.clone(), stands: true },
+            }
+        });
+    let kind = RecordKind::Refund { partial: refund.partial };
+    let taken = Movement { id: key, kind, effect: Effect::Takes(demand), evidence };
+    std::iter::once(taken).chain(undone).collect()
+}
+
+/// A dispute by its steps, oldest first: at most one loss, and at most one reversal of it.
+fn of_dispute(policy: DisputePolicy, id: &str, steps: &[Evidence]) -> Vec<Movement> {
+    let dispute = |evidence: &Evidence| match &evidence.what {
+        What::Dispute(dispute) => Some(dispute.clone()),
+        _ => None,
+    };
+    let is_loss = |dispute: &Dispute| {
+        dispute.step == DisputeStep::Lost
+            || (policy == DisputePolicy::OnOpen && dispute.step == DisputeStep::Opened)
+    };
+    let steps: Vec<(&Evidence, Dispute)> =
+        steps.iter().filter_map(|evidence| Some((evidence, dispute(evidence)?))).collect();
+    let Some(first) = steps.iter().position(|(_, dispute)| is_loss(dispute)) else {
+        return Vec::new();
+    };
+    let (lost, after) = match steps.get(first..) {
+        Some([lost, after @ ..]) => (lost, after),
+        _ => return Vec::new(),
+    };
+    let rdr = steps.iter().any(|(_, dispute)| dispute.rdr && dispute.step == DisputeStep::Lost);
+    let demand = Demand { amount: lost.1.amount, currency: lost.1.currency, whole: false };
+    let key = format!("dispute:{id}:loss");
+    let loss = Movement {
+        id: key.clone(),
+        evidence: lost.0.clone(),
+        kind: RecordKind::DisputeLoss { rdr },
+        effect: Effect::Takes(demand),
+    };
+    let won = after.iter().find(|(_, dispute)| dispute.step == DisputeStep::Won);
+    let last = after
+        .iter()
+        .rev()
+        .find(|(_, dispute)| matches!(dispute.step, DisputeStep::Won | DisputeStep::Lost));
+    let stands = last.is_some_and(|(_, dispute)| dispute.step == DisputeStep::Won);
+    let reversal = won.map(|(evidence, _)| Movement {
+        id: format!("dispute:{id}:reversal"),
+        evidence: (*evidence).clone(),
+        kind: RecordKind::DisputeReversal,
+        effect: Effect::Undoes { id: key, stands },
+    });
+    std::iter::once(loss).chain(reversal).collect()
+}
+
+/// Walks through what moved and counts what is left of the payment.
+fn walk(rules: &Rules, parent: Option<&Entry>, movements: &[Movement]) -> Vec<Back> {
+    let mut paid = parent.and_then(|parent| {
+        let What::Charge(charge) = &parent.evidence.what else { return None };
+        let money = record::charged(rules, charge);
+        // What was no revenue cannot be lost.
+        let left = if parent.paid() { money.gross } else { 0 };
+        Some(Paid { money, left })
+    });
+    let mut taken: BTreeMap<&str, Option<Money>> = BTreeMap::new();
+    let mut backs = Vec::new();
+    for movement in movements {
+        let back = match &movement.effect {
+            Effect::Takes(demand) => take(paid.as_mut(), *demand, |c| rules.exponent_of(c)),
+            Effect::Undoes { id, stands } => undo(&mut paid, taken.get(id.as_str()), *stands),
+        };
+        taken.insert(&movement.id, back.money);
+        backs.push(back);
+    }
+    backs
+}
+
+fn undo(paid: &mut Option<Paid>, undone: Option<&Option<Money>>, stands: bool) -> Back {
+    let undone = undone.copied().flatten();
+    let money = undone.map(|money| {
+        if stands {
+            money.negated()
+        } else {
+            Money::new(0, None, money.currency).with_exponent(money.exponent)
+        }
+    });
+    if let (Some(paid), Some(money)) = (paid.as_mut(), money)
+        && paid.money.currency == money.currency
+    {
+        paid.left = paid.left.saturating_add(money.gross);
+    }
+    Back {
+        money,
+        parent_missing: paid.is_none(),
+        currency_mismatch: false,
+        amount_unknown: money.is_none(),
+        excess: None,
+    }
+}
+
+/// The entry of a movement, as it follows from everything that is known.
+pub(super) async fn derive_movement<H: History>(
+    rules: &Rules,
+    history: &mut H,
+    movement: Movement,
+    parent: Option<&Entry>,
+    back: Back,
+) -> Result<(Entry, Attributed), Error> {
+    let Movement { id, evidence, kind, .. } = movement;
+    let known = Known::read(history, &evidence).await?;
+    let as_of = match parent {
+        Some(parent) => parent.position(),
+        None => Position { at: evidence.origin.occurred_at, id: id.clone() },
+    };
+    let subject = Subject {
+        evidence: &evidence,
+        object: chain::object_id(&evidence.what),
+        as_of,
+        kin: Kin::Parent(parent.cloned().map(Box::new)),
+        blocked: why_blocked(rules, &evidence, parent),
+    };
+    let attributed = chain::attribute(history, rules, &subject, &known).await?;
+    let record = record::of_movement(&id, &evidence, kind, back, parent, &attributed);
+    let derived =
+        Derived { excess: back.excess, journey: attributed.journey.clone(), ..Derived::default() };
+    Ok((Entry { id, evidence, record, derived }, attributed))
+}
+
+/// What goes back of a payment that was not credited is not charged to anybody either.
+fn why_blocked(rules: &Rules, evidence: &Evidence, parent: Option<&Entry>) -> Option<Reason> {
+    if evidence.forgotten || parent.is_some_and(|parent| parent.evidence.forgotten) {
+        return Some(Reason::Forgotten);
+    }
+    let parent = parent?;
+    match &parent.evidence.what {
+        What::Charge(charge) => not_credited(rules, &parent.record.kind, charge, &parent.derived),
+        _ => None,
+    }
+}
