@@ -48,7 +48,9 @@ impl Options {
                 ("--port", "") => port = Some(arguments.next().unwrap_or_default()),
                 ("--port", value) => port = Some(value.to_owned()),
                 _ => {
-                    return Err(StartError::new(format!("unknown argument {argument}: try --help")));
+                    return Err(StartError::new(format!(
+                        "unknown argument {argument}: try --help"
+                    )));
                 }
             }
         }
