@@ -3,7 +3,6 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
-use cookie::{Cookie, SameSite};
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -156,25 +155,26 @@ impl CampaignCookie {
         if value.len() > MAX_VALUE {
             return None;
         }
-        self.set(value, self.max_age)
+        self.set(&value, self.max_age)
     }
 
     /// The `Set-Cookie` that removes it.
     pub(super) fn remove(&self) -> Option<HeaderValue> {
-        self.set(String::new(), Duration::ZERO)
+        self.set("", Duration::ZERO)
     }
 
-    fn set(&self, value: String, max_age: Duration) -> Option<HeaderValue> {
-        let mut cookie = Cookie::new(self.name.clone(), value);
-        cookie.set_path("/");
-        cookie.set_http_only(true);
-        cookie.set_same_site(SameSite::Lax);
-        cookie.set_secure(self.secure);
-        cookie.set_max_age(cookie::time::Duration::try_from(max_age).ok()?);
-        if let Some(domain) = self.domain.clone() {
-            cookie.set_domain(domain);
-        }
-        HeaderValue::from_str(&cookie.to_string()).ok()
+    /// Name and domain were checked when they were given, and the value is base64.
+    fn set(&self, value: &str, max_age: Duration) -> Option<HeaderValue> {
+        let (name, max_age) = (&self.name, max_age.as_secs());
+        let secure = if self.secure { "; Secure" } else { "" };
+        let (domain_is, domain) = match &self.domain {
+            Some(domain) => ("; Domain=", &**domain),
+            None => ("", ""),
+        };
+        let cookie = format!(
+            "{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}{domain_is}{domain}"
+        );
+        HeaderValue::from_str(&cookie).ok()
     }
 
     /// Over the name too, so that a signed value is not taken for another cookie's.

@@ -1,6 +1,5 @@
 //! Cookies of a request, read without trusting them.
 
-use cookie::Cookie;
 use http::{HeaderMap, header};
 
 /// How much of the `Cookie` headers is looked at, in bytes. Browsers send far less; more is work
@@ -19,9 +18,11 @@ pub(super) fn each<'h>(headers: &'h HeaderMap, mut each: impl FnMut(&str, &'h st
             let Some(rest) = left.checked_sub(pair.len() + 1) else { return };
             left = rest;
             let Ok(pair) = std::str::from_utf8(pair) else { continue };
-            let Ok(cookie) = Cookie::parse(pair) else { continue };
-            if let (Some(name), Some(value)) = (cookie.name_raw(), cookie.value_raw()) {
-                each(name, unquoted(value));
+            match pair.split_once('=') {
+                Some((name, value)) if !name.trim().is_empty() => {
+                    each(name.trim(), unquoted(value.trim()));
+                }
+                _ => {}
             }
         }
     }

@@ -80,7 +80,7 @@ impl Captured {
 
     fn explain_field(&self, index: usize, field: &Field) -> Explained {
         let found = self.origin_and_value(index);
-        let reveal = self.capture.settings().reveal.iter().any(|key| *key == field.key);
+        let reveal = self.capture.settings().reveal.contains(&field.key);
         let (origin, outcome, value) = match found {
             Some((origin, value)) => {
                 let shown = if reveal { value.to_owned() } else { mask(value) };

@@ -42,6 +42,8 @@ impl Origin {
 pub(super) struct Candidate {
     /// Index into the capture's fields.
     field: usize,
+    /// Which of the field's names of this origin it had.
+    nth: usize,
     pub(super) origin: Origin,
     pub(super) value: Result<Box<str>, Skip>,
 }
@@ -60,10 +62,12 @@ impl Findings {
         Self { candidates: Vec::new(), denied, first_touch }
     }
 
-    /// Notes a value for a field. The first usable one of an origin counts.
+    /// Notes a value for a field, sent under the field's `nth` name of this origin. Of one origin the
+    /// earlier name counts, and of one name the first usable value that was sent: browsers send the
+    /// cookie of the longer path first (RFC 6265, section 5.4).
     pub(super) fn offer(
         &mut self,
-        field: usize,
+        (field, nth): (usize, usize),
         origin: Origin,
         value: Result<impl AsRef<str>, Skip>,
     ) {
@@ -72,9 +76,13 @@ impl Findings {
             if self.denied { Err(Skip::ConsentDenied) } else { Ok(value.into()) }
         });
         match self.candidates.iter_mut().find(|c| c.field == field && c.origin == origin) {
-            Some(earlier) if earlier.value.is_err() && value.is_ok() => earlier.value = value,
-            Some(_) => {}
-            None => self.candidates.push(Candidate { field, origin, value }),
+            Some(earlier) => {
+                let first = earlier.value.is_err() || nth < earlier.nth;
+                if value.is_ok() && first {
+                    (earlier.value, earlier.nth) = (value, nth);
+                }
+            }
+            None => self.candidates.push(Candidate { field, nth, origin, value }),
         }
     }
 

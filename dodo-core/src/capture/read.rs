@@ -63,7 +63,7 @@ impl Captured {
         let Some(id) = &self.user_id else { return };
         for (index, field) in self.capture.fields().iter().enumerate() {
             if field.app_user {
-                self.findings.offer(index, Origin::App, Ok(id));
+                self.findings.offer((index, 0), Origin::App, Ok(id));
             }
         }
     }
@@ -78,9 +78,9 @@ impl Captured {
                 kept.get_or_insert_with(|| value.into());
             }
             for (index, field) in settings.fields.iter().enumerate() {
-                for (pattern, decoder) in &field.cookies {
+                for (nth, (pattern, decoder)) in field.cookies.iter().enumerate() {
                     if cookies::matches(pattern, name) {
-                        self.findings.offer(index, Origin::Cookie, decoder.decode(value));
+                        self.findings.offer((index, nth), Origin::Cookie, decoder.decode(value));
                     }
                 }
             }
@@ -94,19 +94,20 @@ impl Captured {
         let is_first = !seen.is_touch();
         for (name, value) in pairs(query.unwrap_or_default()) {
             for (index, field) in settings.fields.iter().enumerate() {
-                for (_, decoder) in field.query.iter().filter(|(query, _)| *query == name) {
+                let names = field.query.iter().enumerate();
+                for (nth, (_, decoder)) in names.filter(|(_, (query, _))| *query == name) {
                     let value = decoder.decode(&value);
                     if let (true, true, Ok(value)) = (is_first, field.is_campaign(), &value)
                         && let Some(value) = part(value)
                     {
                         seen.campaign.entry(field.key.clone().into_owned()).or_insert(value);
                     }
-                    self.findings.offer(index, origin, value);
+                    self.findings.offer((index, nth), origin, value);
                 }
             }
             if is_first
                 && seen.click_ids.len() < MAX_CLICK_IDS
-                && settings.click_ids.iter().any(|id| *id == name)
+                && settings.click_ids.contains(&name)
                 && let Some(id) = part(&value)
             {
                 seen.click_ids.entry(name.into_owned()).or_insert(id);
@@ -137,7 +138,7 @@ impl Captured {
         for (index, field) in settings.fields.iter().enumerate() {
             let value = kept.as_ref().and_then(|kept| kept.campaign.get(&*field.key));
             if let (true, Some(value)) = (field.is_campaign(), value) {
-                self.findings.offer(index, Origin::Kept, Ok(value));
+                self.findings.offer((index, 0), Origin::Kept, Ok(value));
             }
         }
         let next = match &kept {
@@ -156,10 +157,10 @@ impl Captured {
     pub fn absorb_body(&mut self, body: &mut Map<String, Value>) {
         let fields = self.capture.fields();
         for (index, field) in fields.iter().enumerate() {
-            for (name, decoder) in &field.body {
+            for (nth, (name, decoder)) in field.body.iter().enumerate() {
                 let Some(taken) = name.take(body) else { continue };
                 let value = taken.and_then(|text| decoder.decode(&text).map(|v| v.into_owned()));
-                self.findings.offer(index, Origin::Body, value);
+                self.findings.offer((index, nth), Origin::Body, value);
             }
         }
         for (name, _) in fields.iter().flat_map(|field| &field.body) {

@@ -37,10 +37,15 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 impl Tcf {
     /// Needs purpose 1: store and access information on a device.
     pub fn storage() -> Self {
-        Self { purposes: vec![1], cookie: "euconsent-v2".into() }
+        Self::purpose(1)
     }
 
-    /// Needs this purpose too: 1 to 24, of which the framework has named the first eleven.
+    /// Needs this purpose: 1 to 24, of which the framework has named the first eleven.
+    pub fn purpose(purpose: u8) -> Self {
+        Self { purposes: vec![purpose], cookie: "euconsent-v2".into() }
+    }
+
+    /// Needs this purpose too.
     pub fn and_purpose(mut self, purpose: u8) -> Self {
         self.purposes.push(purpose);
         self

@@ -1,0 +1,86 @@
+//! Cookie headers as strangers send them.
+
+use dodo_core::VisitorCapture;
+use http::{HeaderValue, Request};
+
+use super::{reasons, request, with_cookies};
+
+fn visitor(cookies: &str) -> Option<String> {
+    let captured = with_cookies(&VisitorCapture::visitors_now(), cookies);
+    captured.visitor().map(|visitor| visitor.as_str().to_owned())
+}
+
+#[test]
+fn pairs_that_are_none_do_not_hide_their_neighbours() {
+    for (cookies, expected) in [
+        ("visitor=v1", Some("v1")),
+        ("  visitor = v1 ;a=b", Some("v1")),
+        ("visitor=\"v1\"", Some("v1")),
+        ("a=b;;;;visitor=v1;;", Some("v1")),
+        ("=x; =; visitor=v1", Some("v1")),
+        ("novalue; visitor=v1", Some("v1")),
+        ("a=b=c=d; visitor=v=1", Some("v=1")),
+        ("a=\"semi;visitor=v1\"", Some("v1\"")), // a quote does not protect a semicolon
+        ("VISITOR=v1", None),                    // names are case-sensitive
+        ("xvisitor=v1; visitor2=v2", None),
+        ("visitor", None),
+        ("", None),
+        (";", None),
+    ] {
+        assert_eq!(visitor(cookies).as_deref(), expected, "{cookies}");
+    }
+}
+
+#[test]
+fn of_two_cookies_of_one_name_the_first_usable_one_counts() {
+    assert_eq!(visitor("visitor=first; visitor=second").as_deref(), Some("first"));
+    assert_eq!(visitor("visitor=; visitor=second").as_deref(), Some("second"));
+    assert_eq!(visitor("visitor=null; visitor=undefined").as_deref(), None);
+}
+
+#[test]
+fn several_cookie_headers_count_as_one() {
+    let parts =
+        request("/", &[("cookie", "a=b"), ("cookie", "visitor=v1"), ("cookie", "visitor=v2")]);
+    let captured = VisitorCapture::visitors_now().begin(&parts).0;
+    assert_eq!(captured.visitor().unwrap().as_str(), "v1");
+}
+
+#[test]
+fn bytes_that_are_not_utf8_cost_only_their_own_pair() {
+    let mut value = b"odd=\xff\xfe; visitor=v1; worse=".to_vec();
+    value.extend([0xC3, 0x28]);
+    let request = Request::get("/").header("cookie", HeaderValue::from_bytes(&value).unwrap());
+    let parts = request.body(()).unwrap().into_parts().0;
+    assert_eq!(VisitorCapture::visitors_now().begin(&parts).0.visitor().unwrap().as_str(), "v1");
+}
+
+#[test]
+fn text_beyond_ascii_is_read() {
+    let value = HeaderValue::from_bytes("stadt=Köln; visitor=Jürgen".as_bytes()).unwrap();
+    let parts = Request::get("/").header("cookie", value).body(()).unwrap().into_parts().0;
+    let captured = VisitorCapture::visitors_now().begin(&parts).0;
+    assert_eq!(captured.visitor().unwrap().as_str(), "Jürgen");
+}
+
+#[test]
+fn no_more_than_64_kib_of_cookies_is_looked_at() {
+    let filler = "a=b; ".repeat(13_200); // 66,000 bytes
+    assert_eq!(visitor(&format!("visitor=v1; {filler}")).as_deref(), Some("v1"));
+    assert_eq!(visitor(&format!("{filler}visitor=v1")), None);
+}
+
+#[test]
+fn a_star_in_a_name_stands_for_any_text() {
+    let capture = VisitorCapture::new().cookie("ph_*_posthog").to("id");
+    for (cookies, found) in [
+        ("ph_phc_x_posthog=1", true),
+        ("ph__posthog=1", true),
+        ("ph_posthog=1", false), // the two ends do not overlap
+        ("ph_phc_x_posthog2=1", false),
+        ("xph_phc_x_posthog=1", false),
+    ] {
+        let captured = with_cookies(&capture, cookies);
+        assert_eq!(reasons(&captured).is_empty(), found, "{cookies}");
+    }
+}

@@ -1,0 +1,181 @@
+//! Who wins: server code, then the capture, then the client.
+
+use dodo_core::{ClientMetadata, Preset, VisitorCapture};
+use serde_json::{Value, json};
+
+use super::{injected, object, request, with_cookies};
+
+fn merged(
+    captured: &dodo_core::Captured,
+    server: Value,
+    client: Value,
+    policy: ClientMetadata,
+) -> Value {
+    Value::Object(captured.inject(&object(server), object(client), policy))
+}
+
+#[test]
+fn precedence() {
+    use ClientMetadata::{Lenient, Strict};
+    let capture = VisitorCapture::visitors_now();
+    let (found, nothing) = (with_cookies(&capture, "visitor=cookie"), with_cookies(&capture, ""));
+    for (captured, server, client, policy, expected) in [
+        // What the app set stays, whatever else there is.
+        (
+            &found,
+            json!({"visitor": "app"}),
+            json!({"visitor": "client"}),
+            Strict,
+            json!({"visitor": "app"}),
+        ),
+        (
+            &found,
+            json!({"visitor": "app"}),
+            json!({"visitor": "client"}),
+            Lenient,
+            json!({"visitor": "app"}),
+        ),
+        (&nothing, json!({"visitor": "app"}), json!({}), Strict, json!({"visitor": "app"})),
+        (&nothing, json!({"visitor": 7}), json!({}), Strict, json!({"visitor": 7})),
+        // What was captured replaces what the client says.
+        (&found, json!({}), json!({"visitor": "client"}), Strict, json!({"visitor": "cookie"})),
+        (&found, json!({}), json!({"visitor": "client"}), Lenient, json!({"visitor": "cookie"})),
+        // Nothing captured: the policy decides about the client's word.
+        (&nothing, json!({}), json!({"visitor": "client"}), Strict, json!({})),
+        (&nothing, json!({}), json!({"visitor": "client"}), Lenient, json!({"visitor": "client"})),
+        // Keys of nobody's preset are the client's own business; the app overrides them too.
+        (
+            &found,
+            json!({"a": 1}),
+            json!({"a": 2, "b": 3}),
+            Strict,
+            json!({"a": 1, "b": 3, "visitor": "cookie"}),
+        ),
+    ] {
+        let label = format!("{server} {client} {policy:?}");
+        assert_eq!(merged(captured, server, client, policy), expected, "{label}");
+    }
+}
+
+#[test]
+fn without_consent_a_client_cannot_bring_the_visitor_back() {
+    let capture = VisitorCapture::visitors_now();
+    let denied = capture.begin(&request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "1")])).0;
+    for policy in [ClientMetadata::Strict, ClientMetadata::Lenient] {
+        let metadata = merged(&denied, json!({"order": "o1"}), json!({"visitor": "v1"}), policy);
+        assert_eq!(metadata, json!({"order": "o1"}), "{policy:?}");
+    }
+    // Server code decides for itself.
+    let metadata = merged(&denied, json!({"visitor": "v1"}), json!({}), ClientMetadata::Strict);
+    assert_eq!(metadata, json!({"visitor": "v1"}));
+}
+
+#[test]
+fn an_id_is_taken_from_its_cookie_then_the_body_then_the_query() {
+    let capture =
+        VisitorCapture::visitors_now().body("visitor").to("visitor").query("v").to("visitor");
+    for (cookie, body, uri, expected) in [
+        ("visitor=c", json!({"visitor": "b"}), "/?v=q", Some("c")),
+        ("", json!({"visitor": "b"}), "/?v=q", Some("b")),
+        ("", json!({}), "/?v=q", Some("q")),
+        ("visitor=undefined", json!({"visitor": ""}), "/?v=q", Some("q")),
+        ("", json!({}), "/", None),
+    ] {
+        let mut captured = capture.begin(&request(uri, &[("cookie", cookie)])).0;
+        captured.absorb_body(&mut object(body));
+        assert_eq!(captured.visitor().map(|v| v.as_str()), expected, "{cookie} {uri}");
+    }
+}
+
+#[test]
+fn two_links_are_never_mixed() {
+    let capture = VisitorCapture::bantico()
+        .cookie("b_link")
+        .to("linkId")
+        .cookie("b_source")
+        .to("source")
+        .cookie("b_medium")
+        .to("medium");
+    let mut captured = with_cookies(&capture, "b_link=old; b_source=old; b_medium=old");
+    captured.absorb_body(&mut object(json!({"bantico": {"linkId": "new", "source": "new"}})));
+    // The cookie's medium belongs to the old link and stays away.
+    assert_eq!(injected(&captured), json!({"linkId": "new", "source": "new"}));
+    assert_eq!(captured.campaign().unwrap().medium, None);
+}
+
+#[test]
+fn campaigns_of_two_tools_travel_side_by_side_and_the_first_tool_is_the_campaign() {
+    let capture = VisitorCapture::bantico().preset(Preset::Utm);
+    let mut captured = capture.begin(&request("/?utm_source=utm&utm_medium=utm", &[])).0;
+    captured.absorb_body(&mut object(json!({"bantico": {"source": "bantico"}})));
+    assert_eq!(
+        injected(&captured),
+        json!({"source": "bantico", "utm_source": "utm", "utm_medium": "utm"})
+    );
+    let campaign = captured.campaign().unwrap();
+    assert_eq!((campaign.source.as_deref(), campaign.medium.as_deref()), (Some("bantico"), None));
+}
+
+#[test]
+fn own_mappings_come_before_the_presets_source_or_instead_of_it() {
+    let also = VisitorCapture::visitors_now().cookie("vid").to("visitor");
+    let only = VisitorCapture::visitors_now().cookie("vid").only_to("visitor");
+    // Of one kind of source the first usable one that was sent counts.
+    assert_eq!(injected(&with_cookies(&also, "vid=mine")), json!({"visitor": "mine"}));
+    assert_eq!(injected(&with_cookies(&also, "visitor=preset")), json!({"visitor": "preset"}));
+    assert_eq!(
+        injected(&with_cookies(&only, "visitor=preset; vid=mine")),
+        json!({"visitor": "mine"})
+    );
+    assert_eq!(injected(&with_cookies(&only, "visitor=preset")), json!({}));
+    // The key is still the visitor's.
+    assert_eq!(with_cookies(&only, "vid=mine").visitor().unwrap().as_str(), "mine");
+}
+
+#[test]
+fn an_own_field_leaves_the_rest_of_its_object_alone() {
+    let capture = VisitorCapture::new().body("tracking.vid").to("vid").body("alone.x").to("x");
+    let mut captured = with_cookies(&capture, "");
+    let mut body = object(json!({"tracking": {"vid": "v", "other": 1}, "alone": {"x": 1}, "y": 2}));
+    captured.absorb_body(&mut body);
+    assert_eq!(Value::Object(body), json!({"tracking": {"other": 1}, "y": 2}));
+    assert_eq!(injected(&captured), json!({"vid": "v", "x": "1"}));
+}
+
+#[test]
+fn the_page_that_starts_a_checkout_lends_its_query() {
+    let capture = VisitorCapture::utm();
+    for (referer, expected) in [
+        ("https://shop.example/pricing?utm_source=newsletter", json!({"utm_source": "newsletter"})),
+        (
+            "https://SHOP.example:8443/pricing?utm_source=newsletter",
+            json!({"utm_source": "newsletter"}),
+        ),
+        ("https://elsewhere.example/?utm_source=evil", json!({})),
+        ("https://shop.example.evil/?utm_source=evil", json!({})),
+        ("not a url?utm_source=evil", json!({})),
+        ("/pricing?utm_source=evil", json!({})),
+    ] {
+        let captured = capture.begin(&request("/api/checkout", &[("referer", referer)])).0;
+        assert_eq!(injected(&captured), expected, "{referer}");
+    }
+    let both = request(
+        "/api/checkout?utm_source=own",
+        &[("referer", "https://shop.example/?utm_source=page&utm_medium=page")],
+    );
+    assert_eq!(injected(&capture.begin(&both).0), json!({"utm_source": "own"}));
+}
+
+#[test]
+fn the_endpoint_knows_which_query_parameters_are_the_captures() {
+    let captured = with_cookies(&VisitorCapture::utm().query("ref").to("partner"), "");
+    for (name, reads) in [
+        ("utm_source", true),
+        ("ref", true),
+        ("gclid", true),
+        ("productId", false),
+        ("visitor", false),
+    ] {
+        assert_eq!(captured.reads_query(name), reads, "{name}");
+    }
+}

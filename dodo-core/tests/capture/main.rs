@@ -1,0 +1,51 @@
+//! What is captured of a visitor, and what of that reaches a payment.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod campaign_cookie;
+mod consent;
+mod context;
+mod cookies;
+mod device;
+mod explain;
+mod injection;
+mod layer;
+mod logs;
+mod presets;
+mod properties;
+mod values;
+
+use dodo_core::{Captured, ClientMetadata, VisitorCapture};
+use http::{Request, request::Parts};
+use serde_json::{Map, Value};
+
+/// A GET of a page with these headers.
+fn request(uri: &str, headers: &[(&str, &str)]) -> Parts {
+    let mut request = Request::get(uri).header("host", "shop.example");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+/// What a capture finds in a checkout request with these cookies.
+fn with_cookies(capture: &VisitorCapture, cookies: &str) -> Captured {
+    capture.begin(&request("/api/checkout", &[("cookie", cookies)])).0
+}
+
+/// What would go to Dodo Payments if nobody else set metadata.
+fn injected(captured: &Captured) -> Value {
+    Value::Object(captured.inject(&Map::new(), Map::new(), ClientMetadata::Strict))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+/// The reasons by key, for the keys that have no value.
+fn reasons(captured: &Captured) -> Vec<(String, &'static str)> {
+    let skipped = captured.skipped();
+    skipped.into_iter().map(|s| (s.key.into(), s.reason.as_str())).collect()
+}

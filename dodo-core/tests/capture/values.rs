@@ -1,0 +1,109 @@
+//! Which values may travel, and the limits of metadata.
+
+use dodo_core::{ClientMetadata, Skip, Visitor, VisitorCapture};
+use serde_json::{Map, Value, json};
+
+use super::{injected, object, reasons, request, with_cookies};
+
+#[test]
+fn a_visitor_id_is_opaque_but_bounded() {
+    let longest = "é".repeat(500);
+    for good in ["a", "0193a1b2-c3d4", "GA1.1.2", "with space", "emoji 🦤", longest.as_str()] {
+        assert_eq!(Visitor::new(good).unwrap().as_str(), good);
+    }
+    for (bad, reason) in [
+        ("", Skip::Empty),
+        (" \u{a0}", Skip::Empty),
+        ("undefined", Skip::Placeholder),
+        (" null ", Skip::Placeholder),
+        ("a\r\nb", Skip::ControlCharacter),
+        ("a\u{85}b", Skip::ControlCharacter),
+        ("a\u{fffd}b", Skip::Undecodable),
+    ] {
+        assert_eq!(Visitor::new(bad), Err(reason), "{bad:?}");
+    }
+    assert_eq!(Visitor::new("é".repeat(501)), Err(Skip::TooLong));
+}
+
+#[test]
+fn a_visitor_survives_serde_and_does_not_show_itself() {
+    let visitor = Visitor::new("vst_canary").unwrap();
+    let json = serde_json::to_string(&visitor).unwrap();
+    assert_eq!(json, "\"vst_canary\"");
+    assert_eq!(serde_json::from_str::<Visitor>(&json).unwrap(), visitor);
+    assert!(serde_json::from_str::<Visitor>("\"\"").is_err());
+    assert!(!format!("{visitor:?}").contains("canary"));
+}
+
+#[test]
+fn no_cookie_no_key() {
+    let captured = with_cookies(&VisitorCapture::visitors_now(), "theme=dark");
+    assert_eq!(injected(&captured), json!({}));
+    assert_eq!(reasons(&captured), [("visitor".to_owned(), "absent")]);
+    assert_eq!(captured.visitor(), None);
+}
+
+#[test]
+fn a_cookie_of_4_kb_is_left_out_whole() {
+    let cookies = format!("visitor={}", "v".repeat(4096));
+    let captured = with_cookies(&VisitorCapture::visitors_now(), &cookies);
+    assert_eq!(injected(&captured), json!({}));
+    assert_eq!(reasons(&captured), [("visitor".to_owned(), "too_long")]);
+}
+
+#[test]
+fn line_breaks_reach_nobody_however_they_are_written() {
+    let capture = VisitorCapture::new().query("v").to("visitor");
+    let captured = capture.begin(&request("/?v=a%0D%0ASet-Cookie:x", &[])).0;
+    assert_eq!(injected(&captured), json!({}));
+    assert_eq!(reasons(&captured), [("visitor".to_owned(), "control_character")]);
+}
+
+#[test]
+fn an_own_key_that_dodo_would_refuse_is_left_out_and_the_rest_goes_in() {
+    let long = "k".repeat(41);
+    let capture = VisitorCapture::visitors_now()
+        .cookie("a")
+        .to("has space")
+        .cookie("b")
+        .to(long)
+        .cookie("c")
+        .to("")
+        .cookie("d")
+        .to("k".repeat(40));
+    let captured = with_cookies(&capture, "a=1; b=2; c=3; d=4; visitor=v1");
+    let mut expected = object(json!({"visitor": "v1"}));
+    expected.insert("k".repeat(40), "4".into());
+    assert_eq!(injected(&captured), Value::Object(expected));
+}
+
+fn pairs(count: usize) -> Map<String, Value> {
+    (0..count).map(|n| (format!("key_{n}"), json!(n))).collect()
+}
+
+#[test]
+fn fifty_keys_leave_no_room_and_forty_nine_leave_it_to_the_visitor() {
+    let capture = VisitorCapture::utm().preset(dodo_core::Preset::VisitorsNow);
+    let uri = "/checkout?utm_source=newsletter";
+    let captured = capture.begin(&request(uri, &[("cookie", "visitor=v1")])).0;
+    for (server, client, expected) in [
+        (50, 0, vec![]),
+        (0, 50, vec![]),
+        (49, 0, vec!["visitor"]),
+        (48, 0, vec!["utm_source", "visitor"]),
+    ] {
+        let metadata = captured.inject(&pairs(server), pairs(client), ClientMetadata::Strict);
+        let added: Vec<_> = metadata.keys().filter(|key| !key.starts_with("key_")).collect();
+        assert_eq!(added, expected, "{server} by the app, {client} by the client");
+        assert!(metadata.len() <= 50);
+    }
+}
+
+#[test]
+fn an_email_stays_out_of_metadata_and_in_the_context() {
+    let captured = with_cookies(&VisitorCapture::visitors_now(), "visitor=ada@example.com");
+    assert_eq!(injected(&captured), json!({}));
+    assert_eq!(captured.context().visitor.unwrap().as_str(), "ada@example.com");
+    let handle = with_cookies(&VisitorCapture::visitors_now(), "visitor=@ada");
+    assert_eq!(injected(&handle), json!({"visitor": "@ada"}));
+}
