@@ -1,4 +1,49 @@
-//! Payments middleware for [Dodo Payments](https://dodopayments.com), without a web framework.
+//! Payments middleware for [Dodo Payments](https://dodopayments.com), without a web framework:
+//! checkout, customer portal, webhooks with typed callbacks, and which visitor and campaign earned
+//! which money.
+//!
+//! With axum or actix-web, mount what is made here by the route functions of `dodo-axum` or
+//! `dodo-actix`. Anything else that takes a tower service takes [`Endpoint::into_service`].
+//!
+//! ```no_run
+//! use dodo_core::{Checkout, Client, CustomerPortal, Endpoint, Event, Payment, WebhookKey, Webhooks};
+//!
+//! async fn mark_paid(event: Event<Payment>) -> Result<(), std::io::Error> {
+//!     // `event.id` is the same on every retry: an idempotency key.
+//!     println!("{} is paid", event.data.payment_id);
+//!     Ok(())
+//! }
+//!
+//! # fn main() -> Result<(), dodo_core::Error> {
+//! let dodo = Client::from_env()?;
+//! let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
+//! let portal = CustomerPortal::for_signed_in(dodo);
+//! let hooks = Webhooks::builder(WebhookKey::from_env()?).on_payment_succeeded(mark_paid).build();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | start at |
+//! |---|---|
+//! | take payments | [`Checkout`] |
+//! | let customers manage what they bought | [`CustomerPortal`] |
+//! | learn what happened | [`Webhooks`], [`WebhookKey`] |
+//! | know who brought the money | [`VisitorCapture`], [`AttributionRecord`], [`AttributionSink`] |
+//! | call the rest of Dodo's API | [`Client::call`] |
+//! | mount in a framework of your own | [`Endpoint`] |
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `reqwest` | yes | the HTTP client that talks to Dodo Payments; without it, bring a [`Transport`] |
+//! | `tokio` | yes | timers: deadlines of bodies, callbacks and API calls, waits between retries. The runtime needs its timer enabled, as `#[tokio::main]` does |
+//!
+//! # Logs
+//!
+//! Events of [`tracing`](https://docs.rs/tracing) under these targets; no secret and no personal data
+//! in any of them: `dodo::client`, `dodo::checkout`, `dodo::portal`, `dodo::capture`, `dodo::webhook`,
+//! `dodo::endpoint`.
 
 pub mod attribution;
 mod campaign;

@@ -17,3 +17,9 @@ pub mod record;
 pub mod server;
 pub mod stub;
 pub mod subject;
+
+/// The programs that README.md shows, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;
