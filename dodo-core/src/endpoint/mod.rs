@@ -83,12 +83,22 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
 
     /// Two endpoints on one path, told apart by method.
     ///
+    /// ```
+    /// # fn f(client: dodo_core::Client) {
+    /// use dodo_core::{Checkout, Endpoint};
+    /// // GET and POST on one path.
+    /// let _ = Checkout::static_link(client.clone()).or(Checkout::session(client));
+    /// # }
+    /// # let _ = f as fn(_);
+    /// ```
+    ///
     /// ```compile_fail
     /// # fn f(client: dodo_core::Client) {
     /// use dodo_core::{Checkout, Endpoint};
     /// // Both answer POST: this does not compile.
     /// let _ = Checkout::dynamic(client.clone()).or(Checkout::session(client));
     /// # }
+    /// # let _ = f as fn(_); // the methods are compared when code is made for `f`
     /// ```
     fn or<E: Endpoint>(self, other: E) -> Or<Self, E> {
         const { assert!(!Self::METHODS.overlaps(E::METHODS), "both endpoints answer the same method") }

@@ -18,7 +18,7 @@ use crate::{BoxError, BoxFuture};
 /// one thread, as those of actix-web, work too.
 ///
 /// ```
-/// # async fn f(client: dodo_core::Client) {
+/// # async fn f(client: dodo_core::Client) -> Result<(), http::Error> {
 /// use bytes::Bytes;
 /// use dodo_core::{Checkout, serve};
 /// use http_body_util::Full;
@@ -26,8 +26,8 @@ use crate::{BoxError, BoxFuture};
 /// let request = http::Request::delete("/api/checkout").body(Full::new(Bytes::new()))?;
 /// let response = serve(&Checkout::session(client), request).await;
 /// assert_eq!(response.status(), 405);
-/// # Ok::<(), http::Error>(())
-/// # };
+/// # Ok(())
+/// # }
 /// ```
 pub async fn serve<E, B>(endpoint: &E, request: Request<B>) -> Response<Bytes>
 where
