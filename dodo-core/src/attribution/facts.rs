@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Campaign, Currency, Customer, Date, Dispute, Envelope, Error, EventKind, Metadata, Money,
-    Payment, Refund, SignedEvent, Subscription,
+    Payment, Preset, Refund, Role, SignedEvent, Subscription, VisitorCapture,
     event::{ChargeType, lenient},
 };
 
@@ -36,41 +36,23 @@ pub struct FactOptions {
     disputes: DisputePolicy,
 }
 
-/// The metadata keys under which other tools look for their ids.
-const TOOL_KEYS: [&str; 26] = [
-    "affonso_referral",
-    "databuddy_anonymous_id",
-    "databuddy_session_id",
-    "datafast_session_id",
-    "datafast_visitor_id",
-    "dub_click_id",
-    "dub_external_id",
-    "fbc",
-    "fbp",
-    "fs_session_id",
-    "fs_visitor_id",
-    "ga_client_id",
-    "ga_session_id",
-    "metrivo_session_id",
-    "metrivo_visitor_id",
-    "openpanel_device_id",
-    "posthog_person_distinct_id",
-    "rekomi_ref",
-    "rudder_anonymous_id",
-    "segment_anonymous_id",
-    "segment_user_id",
-    "tolt_referral",
-    "fprom_ref",
-    "fprom_tid",
-    "rewardful_referral",
-    "zori_visitor_id",
-];
+/// Where visitors.now, and the ledger, look for the visitor.
+const VISITOR_KEY: &str = "visitor";
+
+/// The metadata keys under which tools look for their ids.
+fn tool_keys() -> impl Iterator<Item = &'static str> {
+    let fields = Preset::ALL.iter().flat_map(|preset| preset.fields());
+    fields
+        .filter(|field| !matches!(field.role, Role::Campaign(_)))
+        .map(|field| field.key)
+        .filter(|key| *key != VISITOR_KEY)
+}
 
 impl Default for FactOptions {
     fn default() -> Self {
         Self {
-            visitor_keys: vec!["visitor".to_owned()],
-            tool_keys: TOOL_KEYS.map(str::to_owned).to_vec(),
+            visitor_keys: vec![VISITOR_KEY.to_owned()],
+            tool_keys: tool_keys().map(str::to_owned).collect(),
             user_key: "user_id".to_owned(),
             exponents: BTreeMap::new(),
             disputes: DisputePolicy::default(),
@@ -82,6 +64,16 @@ impl FactOptions {
     /// Looks for the visitor under this metadata key too, after `visitor`.
     pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
         self.visitor_keys.push(key.into());
+        self
+    }
+
+    /// Looks for the visitor under the keys of the tools that this capture reads, in its order.
+    pub fn captured_by(mut self, capture: &VisitorCapture) -> Self {
+        for key in capture.visitor_keys() {
+            if !self.visitor_keys.iter().any(|known| known == key) {
+                self.visitor_keys.push(key.to_owned());
+            }
+        }
         self
     }
 
@@ -429,22 +421,16 @@ fn text(metadata: &Metadata, key: &str) -> Option<String> {
 }
 
 fn campaign(metadata: &Metadata) -> Option<Campaign> {
-    let get = |key| text(metadata, key);
-    let mut campaign = Campaign::default();
-    campaign.link_id = get("linkId");
-    campaign.campaign_id = get("campaignId");
-    campaign.source = get("source");
-    campaign.medium = get("medium");
-    campaign.content = get("content");
-    campaign.lead_id = get("leadId");
-    if campaign.is_empty() {
-        campaign.source = get("utm_source");
-        campaign.medium = get("utm_medium");
-        campaign.campaign_id = get("utm_campaign");
-        campaign.content = get("utm_content");
-        campaign.term = get("utm_term");
-    }
-    (!campaign.is_empty()).then_some(campaign)
+    let of = |preset: Preset| {
+        let mut campaign = Campaign::default();
+        for field in preset.fields() {
+            if let Role::Campaign(part) = field.role {
+                *part.of(&mut campaign) = text(metadata, field.key);
+            }
+        }
+        (!campaign.is_empty()).then_some(campaign)
+    };
+    of(Preset::Bantico).or_else(|| of(Preset::Utm))
 }
 
 /// SHA-256 of an e-mail address, trimmed and in lower case. `None` for an empty one.

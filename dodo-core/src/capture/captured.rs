@@ -79,20 +79,12 @@ impl Captured {
     #[must_use]
     pub fn skipped(&self) -> Vec<Skipped> {
         let fields = self.capture.fields();
-        let empty = |index: &usize| self.findings.value(fields, *index).is_none();
+        let empty = |index: &usize| self.value(*index).is_none();
         let skipped = |index| {
             let (origin, reason) = self.findings.why_not(index);
             Some(Skipped { key: (&*fields.get(index)?.key).into(), origin, reason })
         };
         (0..fields.len()).filter(empty).filter_map(skipped).collect()
-    }
-
-    /// Whether the capture reads this query parameter, so that an endpoint need not know it.
-    #[must_use]
-    pub fn reads_query(&self, name: &str) -> bool {
-        let settings = self.capture.settings();
-        settings.click_ids.iter().any(|id| id == name)
-            || settings.fields.iter().any(|f| f.query.iter().any(|(query, _)| query == name))
     }
 
     /// What to keep beside the payment, for the ledger.
@@ -116,16 +108,21 @@ impl Captured {
         let fields = self.capture.fields();
         let ids = fields.iter().enumerate().filter(|(_, field)| !field.is_campaign());
         let id = |(index, field): (usize, &Field)| {
-            let (_, id) = self.findings.value(fields, index)?;
+            let (_, id) = self.value(index)?;
             Some((field.key.clone().into_owned(), id.to_owned()))
         };
         ids.filter_map(id).collect()
     }
 
+    /// The value of a field, and where it was read.
+    pub(super) fn value(&self, index: usize) -> Option<(Origin, &str)> {
+        self.findings.value(self.capture.fields(), index)
+    }
+
     /// Chooses visitor and campaign among the findings.
     pub(super) fn settle(&mut self) {
         let fields = self.capture.fields();
-        let value = |index| self.findings.value(fields, index).map(|(_, value)| value);
+        let value = |index| self.value(index).map(|(_, value)| value);
         let visitor = fields
             .iter()
             .enumerate()
@@ -150,7 +147,8 @@ impl Captured {
 }
 
 impl CampaignField {
-    fn of(self, campaign: &mut Campaign) -> &mut Option<String> {
+    /// The field it names.
+    pub(crate) fn of(self, campaign: &mut Campaign) -> &mut Option<String> {
         match self {
             Self::LinkId => &mut campaign.link_id,
             Self::CampaignId => &mut campaign.campaign_id,
@@ -171,12 +169,5 @@ impl fmt::Debug for Captured {
             .field("visitor", &self.visitor.is_some())
             .field("campaign", &self.campaign.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-/// Which of the origins of an explanation a value came from.
-impl Captured {
-    pub(super) fn origin_and_value(&self, index: usize) -> Option<(Origin, &str)> {
-        self.findings.value(self.capture.fields(), index)
     }
 }

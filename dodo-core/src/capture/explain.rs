@@ -79,7 +79,7 @@ impl Captured {
     }
 
     fn explain_field(&self, index: usize, field: &Field) -> Explained {
-        let found = self.origin_and_value(index);
+        let found = self.value(index);
         let reveal = self.capture.settings().reveal.contains(&field.key);
         let (origin, outcome, value) = match found {
             Some((origin, value)) => {

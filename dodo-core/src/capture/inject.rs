@@ -44,7 +44,7 @@ impl Captured {
         metadata.extend(server.iter().map(|(key, value)| (key.clone(), value.clone())));
 
         for (index, field) in self.by_importance() {
-            let Some((_, value)) = self.origin_and_value(index) else { continue };
+            let Some((_, value)) = self.value(index) else { continue };
             let outcome = match refusal(field, value, server, &metadata) {
                 Some(reason) => Outcome::LeftOut(reason),
                 None => {

@@ -165,17 +165,3 @@ fn the_page_that_starts_a_checkout_lends_its_query() {
     );
     assert_eq!(injected(&capture.begin(&both).0), json!({"utm_source": "own"}));
 }
-
-#[test]
-fn the_endpoint_knows_which_query_parameters_are_the_captures() {
-    let captured = with_cookies(&VisitorCapture::utm().query("ref").to("partner"), "");
-    for (name, reads) in [
-        ("utm_source", true),
-        ("ref", true),
-        ("gclid", true),
-        ("productId", false),
-        ("visitor", false),
-    ] {
-        assert_eq!(captured.reads_query(name), reads, "{name}");
-    }
-}

@@ -1,6 +1,6 @@
 //! Each preset: cookies as its tool writes them in, exact metadata out.
 
-use dodo_core::{Campaign, Preset, Skip, VisitorCapture};
+use dodo_core::{Campaign, Preset, Role, Skip, VisitorCapture};
 use serde_json::{Value, json};
 
 use super::{injected, object, reasons, request, with_cookies};
@@ -310,5 +310,33 @@ fn keys_of_presets_are_keys_that_dodo_takes_and_are_not_used_twice() {
         assert!(seen.insert(key), "{key} is in two presets");
         let read = field.cookie.or(field.query).or(field.body);
         assert!(read.is_some() || field.app_user, "{key} is read from nowhere");
+    }
+}
+
+/// What the capture writes into metadata is what attribution reads out of it.
+#[test]
+fn attribution_reads_what_was_injected() {
+    use dodo_core::attribution::FactOptions;
+    for row in rows() {
+        let metadata = serde_json::from_value(row.metadata.clone()).unwrap();
+        let capture = VisitorCapture::new().preset(row.preset);
+        let options = FactOptions::default().captured_by(&capture);
+        let has = |role: fn(&Role) -> bool| row.preset.fields().iter().any(|f| role(&f.role));
+        let name = row.preset.name();
+        assert_eq!(
+            options.campaign(&metadata).is_some(),
+            has(|r| matches!(r, Role::Campaign(_))),
+            "{name}"
+        );
+        assert_eq!(options.visitor(&metadata).is_some(), has(|r| *r == Role::Visitor), "{name}");
+        let ids = options.tool_ids(&metadata);
+        for field in row.preset.fields() {
+            let expected = match field.role {
+                Role::Campaign(_) => None,
+                _ if field.key == "visitor" => None, // the visitor itself
+                _ => row.metadata.get(field.key).and_then(Value::as_str),
+            };
+            assert_eq!(ids.get(field.key).map(String::as_str), expected, "{name} {}", field.key);
+        }
     }
 }

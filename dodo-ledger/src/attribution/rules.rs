@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::{Currency, DisputePolicy, FactOptions};
+use dodo_core::{Currency, DisputePolicy, FactOptions, VisitorCapture};
 
 /// Whether renewals are credited to whoever brought the subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +78,13 @@ impl Rules {
     #[must_use]
     pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
         self.facts = self.facts.visitor_key(key);
+        self
+    }
+
+    /// Looks for the visitor under the keys of the tools that this capture reads.
+    #[must_use]
+    pub fn captured_by(mut self, capture: &VisitorCapture) -> Self {
+        self.facts = self.facts.captured_by(capture);
         self
     }
 
