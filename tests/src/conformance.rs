@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     record::Recorder,
-    server::{Application, Mount},
+    server::{Application, CUSTOMER_HEADER, Mount},
     subject::Surroundings,
 };
 
@@ -16,8 +16,6 @@ use crate::{
 pub const API_KEY: &str = "sk_test_TOKEN";
 /// Where customers return to.
 pub const RETURN_URL: &str = "https://merchant.example/return";
-/// Names the customer of `/api/me/portal`, in place of a sign-in.
-pub const CUSTOMER_HEADER: &str = "x-test-customer";
 
 /// The application.
 #[derive(Clone, Debug)]

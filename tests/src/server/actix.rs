@@ -2,12 +2,15 @@ use std::{io, net::TcpListener};
 
 use actix_web::{
     App, HttpResponse, HttpServer,
+    dev::Service,
+    http::header::HeaderValue,
+    middleware::Condition,
     web::{self, ServiceConfig},
 };
-use dodo_actix::{checkout_handler, customer_portal, webhooks};
+use dodo_actix::{DodoExtensions, Visitors, checkout_handler, customer_portal, webhooks};
 use dodo_core::Endpoint;
 
-use super::{Application, Mount, Settings, Source};
+use super::{Application, CUSTOMER_HEADER, Mount, Settings, Source};
 
 pub(super) async fn serve(
     listener: TcpListener,
@@ -17,7 +20,18 @@ pub(super) async fn serve(
     let on_thread_start = settings.on_thread_start.clone();
     let server = HttpServer::new(move || {
         on_thread_start(); // actix-web calls this once on each worker's thread
-        App::new().configure(|config| application.mount(&mut Routes(config)))
+        let middleware = application.middleware();
+        let visitors = Visitors::new(middleware.capture.clone().unwrap_or_default());
+        App::new()
+            .configure(|config| application.mount(&mut Routes(config)))
+            .wrap(Condition::new(middleware.capture.is_some(), visitors))
+            .wrap_fn(move |request, next| {
+                let customer = request.headers().get(CUSTOMER_HEADER).map(HeaderValue::as_bytes);
+                if let Some(user) = middleware.signed_in(customer) {
+                    request.dodo_extensions_mut().insert(user);
+                }
+                next.call(request)
+            })
     })
     .client_request_timeout(settings.header_timeout)
     .workers(settings.workers)

@@ -1,13 +1,27 @@
-use axum::{Json, Router, routing::get};
-use dodo_axum::{checkout_handler, customer_portal, webhooks};
-use dodo_core::Endpoint;
+use std::future::ready;
 
-use super::{Application, Mount, Source};
+use axum::{Json, Router, extract::Request, middleware::map_request, routing::get};
+use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
+use dodo_core::Endpoint;
+use http::HeaderValue;
+
+use super::{Application, CUSTOMER_HEADER, Mount, Source};
 
 pub(super) fn router(application: &impl Application) -> Router {
     let mut routes = Routes(Router::new());
     application.mount(&mut routes);
-    routes.0
+    let middleware = application.middleware();
+    let mut router = routes.0;
+    if let Some(capture) = middleware.capture.clone() {
+        router = router.layer(VisitorLayer::new(capture));
+    }
+    router.layer(map_request(move |mut request: Request| {
+        let customer = request.headers().get(CUSTOMER_HEADER).map(HeaderValue::as_bytes);
+        if let Some(user) = middleware.signed_in(customer) {
+            request.extensions_mut().insert(user);
+        }
+        ready(request)
+    }))
 }
 
 struct Routes(Router);

@@ -7,7 +7,7 @@ mod tower;
 
 use std::{fmt, io, net::TcpListener, str::FromStr, sync::Arc, time::Duration};
 
-use dodo_core::Endpoint;
+use dodo_core::{CustomerId, Endpoint, SignedIn, VisitorCapture};
 use serde_json::Value;
 
 /// What the application is mounted in.
@@ -68,6 +68,31 @@ pub type Source = Arc<dyn Fn() -> Value + Send + Sync>;
 pub trait Application: Clone + Send + Sync + 'static {
     /// Mounts all routes.
     fn mount(&self, mount: &mut impl Mount);
+
+    /// The middleware in front of all routes.
+    fn middleware(&self) -> Middleware {
+        Middleware::default()
+    }
+}
+
+/// Middleware in front of all routes, each in the form of its framework.
+#[derive(Clone, Debug, Default)]
+pub struct Middleware {
+    /// `VisitorLayer`, in actix-web `Visitors`.
+    pub capture: Option<VisitorCapture>,
+    /// Signs in whoever [`CUSTOMER_HEADER`] names: the application's own middleware.
+    pub sign_in: bool,
+}
+
+/// Names the customer who is signed in, in place of a session.
+pub const CUSTOMER_HEADER: &str = "x-test-customer";
+
+impl Middleware {
+    fn signed_in(&self, customer: Option<&[u8]>) -> Option<SignedIn> {
+        let customer = customer.filter(|_| self.sign_in)?;
+        let id = std::str::from_utf8(customer).ok()?;
+        CustomerId::new(id).ok().map(SignedIn::new)
+    }
 }
 
 /// What belongs to the server and not to the middleware.

@@ -6,28 +6,38 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::Endpoint;
-use http::{Method, Request, Response, StatusCode, header};
+use dodo_core::{Endpoint, VisitorLayer};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tower::{
-    Service, ServiceExt,
-    util::{BoxCloneSyncService, Oneshot},
+    Service, ServiceBuilder, ServiceExt,
+    util::{BoxCloneSyncService, MapRequestLayer, Oneshot, option_layer},
 };
 
-use super::{Application, Mount, Source};
+use super::{Application, CUSTOMER_HEADER, Mount, Source};
 
 type Answer = Response<Full<Bytes>>;
 type Route = BoxCloneSyncService<Request<Incoming>, Answer, Infallible>;
 
 /// Whole paths to services: all the router that these routes need.
 #[derive(Clone)]
-pub(super) struct Paths(Arc<HashMap<String, Route>>);
+struct Paths(Arc<HashMap<String, Route>>);
 
-pub(super) fn router(application: &impl Application) -> Paths {
+pub(super) fn router(application: &impl Application) -> Route {
     let mut routes = Routes(HashMap::new());
     application.mount(&mut routes);
-    Paths(Arc::new(routes.0))
+    let middleware = application.middleware();
+    let capture = middleware.capture.clone().map(VisitorLayer::new);
+    let sign_in = MapRequestLayer::new(move |mut request: Request<Incoming>| {
+        let customer = request.headers().get(CUSTOMER_HEADER).map(HeaderValue::as_bytes);
+        if let Some(user) = middleware.signed_in(customer) {
+            request.extensions_mut().insert(user);
+        }
+        request
+    });
+    let stack = ServiceBuilder::new().layer(sign_in).layer(option_layer(capture));
+    Route::new(stack.service(Paths(Arc::new(routes.0))))
 }
 
 impl Service<Request<Incoming>> for Paths {
