@@ -7,6 +7,7 @@ use dodo_core::{Checkout, Client, CustomerId, CustomerPortal, Environment, Error
 use serde_json::json;
 
 use crate::{
+    fixture,
     record::Recorder,
     server::{Application, CUSTOMER_HEADER, Mount},
     subject::Surroundings,
@@ -44,20 +45,10 @@ impl Conformance {
         Ok(Self { client: client.build()?, recorder: Recorder::default() })
     }
 
-    /// For tests: calls the stub, remembers no product and does not wait to try again.
-    ///
-    /// # Panics
-    /// If the surroundings cannot be used.
+    /// For tests: calls the stub.
     #[must_use]
     pub fn surrounded(surroundings: Surroundings) -> Self {
-        let client = Client::builder(API_KEY)
-            .return_url(RETURN_URL)
-            .base_url(surroundings.upstream)
-            .product_cache(std::time::Duration::ZERO)
-            .retries(0)
-            .build()
-            .expect("a client for the stub");
-        Self { client, recorder: surroundings.recorder }
+        Self { client: fixture::client(&surroundings.upstream), recorder: surroundings.recorder }
     }
 }
 

@@ -5,12 +5,14 @@
 //! - [`subject`]: one such server in this process, and everything it did for one request.
 //! - [`parity`]: sends cases to all three and compares.
 //! - [`conformance`]: the application for checks from outside, also a binary.
+//! - [`fixture`]: an application with the middleware and handlers of a shop.
 //! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
 //!   and the log of a subject.
 
 pub mod case;
 pub mod client;
 pub mod conformance;
+pub mod fixture;
 pub mod logs;
 pub mod parity;
 pub mod record;

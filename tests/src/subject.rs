@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -82,6 +84,12 @@ impl Subject {
         Ok(Observed::new(reply, self))
     }
 
+    /// The calls to Dodo's API since the last request.
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<Call> {
+        self.stub.take_calls()
+    }
+
     /// Everything logged since the last request, at every level and by every library.
     #[must_use]
     pub fn take_logs(&self) -> Vec<LogEvent> {
@@ -127,7 +135,7 @@ impl Observed {
         let mut headers = BTreeMap::<String, Vec<String>>::new();
         for (name, value) in &reply.headers {
             if !SERVER_HEADERS.contains(&name.as_str()) {
-                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                let value = without_time(&String::from_utf8_lossy(value.as_bytes()));
                 headers.entry(name.to_string()).or_default().push(value);
             }
         }
@@ -150,4 +158,15 @@ impl Observed {
             full_log: Unequal(full_log),
         }
     }
+}
+
+/// Shows what the campaign cookie holds, but for the second in which it was written.
+fn without_time(value: &str) -> String {
+    let opened = || {
+        let (payload, attributes) = value.strip_prefix("dodo_campaign=")?.split_once(';')?;
+        let mut kept: Value = serde_json::from_slice(&BASE64URL.decode(payload).ok()?).ok()?;
+        kept.as_object_mut()?.remove("t")?;
+        Some(format!("dodo_campaign={kept};{attributes}"))
+    };
+    opened().unwrap_or_else(|| value.to_owned())
 }

@@ -7,10 +7,10 @@ use actix_web::{
     middleware::Condition,
     web::{self, ServiceConfig},
 };
-use dodo_actix::{DodoExtensions, Visitors, checkout_handler, customer_portal, webhooks};
+use dodo_actix::{DodoExtensions, Visitor, Visitors, checkout_handler, customer_portal, webhooks};
 use dodo_core::Endpoint;
 
-use super::{Application, CUSTOMER_HEADER, Mount, Settings, Source};
+use super::{Application, CUSTOMER_HEADER, Mount, Settings, Source, shown};
 
 pub(super) async fn serve(
     listener: TcpListener,
@@ -64,6 +64,15 @@ impl Mount for Routes<'_> {
 
     fn webhooks(&mut self, path: &str, hooks: impl Endpoint) {
         self.0.route(path, webhooks(hooks));
+    }
+
+    fn visitor_page(&mut self, path: &str) {
+        self.0.route(path, web::get().to(async |visitor: Visitor| visitor.as_str().to_owned()));
+    }
+
+    fn optional_visitor_page(&mut self, path: &str) {
+        let page = async |visitor: Option<Visitor>| shown(visitor.as_deref());
+        self.0.route(path, web::get().to(page));
     }
 
     fn control(&mut self, path: &str, source: Source) {

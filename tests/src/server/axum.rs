@@ -1,11 +1,11 @@
 use std::future::ready;
 
 use axum::{Json, Router, extract::Request, middleware::map_request, routing::get};
-use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
+use dodo_axum::{Visitor, VisitorLayer, checkout_handler, customer_portal, webhooks};
 use dodo_core::Endpoint;
 use http::HeaderValue;
 
-use super::{Application, CUSTOMER_HEADER, Mount, Source};
+use super::{Application, CUSTOMER_HEADER, Mount, Source, shown};
 
 pub(super) fn router(application: &impl Application) -> Router {
     let mut routes = Routes(Router::new());
@@ -43,6 +43,14 @@ impl Mount for Routes {
 
     fn webhooks(&mut self, path: &str, hooks: impl Endpoint) {
         self.route(path, webhooks(hooks));
+    }
+
+    fn visitor_page(&mut self, path: &str) {
+        self.route(path, get(async |visitor: Visitor| visitor.as_str().to_owned()));
+    }
+
+    fn optional_visitor_page(&mut self, path: &str) {
+        self.route(path, get(async |visitor: Option<Visitor>| shown(visitor.as_deref())));
     }
 
     fn control(&mut self, path: &str, source: Source) {

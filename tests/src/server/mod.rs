@@ -56,6 +56,12 @@ pub trait Mount {
     /// Mounts a receiver of webhooks.
     fn webhooks(&mut self, path: &str, webhooks: impl Endpoint);
 
+    /// Mounts a handler of the application's own that needs a visitor and shows the id.
+    fn visitor_page(&mut self, path: &str);
+
+    /// Mounts one that takes `Option<Visitor>`.
+    fn optional_visitor_page(&mut self, path: &str);
+
     /// Mounts a GET that answers with what `source` says: not part of the product, but of checking
     /// it from outside.
     fn control(&mut self, path: &str, source: Source);
@@ -138,4 +144,8 @@ pub async fn serve(
         Framework::Tower => hyper::serve(listener, tower::router(&application), &settings).await,
         Framework::Actix => actix::serve(listener, application, &settings).await,
     }
+}
+
+fn shown(visitor: Option<&dodo_core::Visitor>) -> String {
+    visitor.map_or("nobody", |visitor| visitor.as_str()).to_owned()
 }

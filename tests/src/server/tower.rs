@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{Endpoint, VisitorLayer};
+use dodo_core::{Endpoint, Error, Visitor, VisitorLayer};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -15,7 +15,7 @@ use tower::{
     util::{BoxCloneSyncService, MapRequestLayer, Oneshot, option_layer},
 };
 
-use super::{Application, CUSTOMER_HEADER, Mount, Source};
+use super::{Application, CUSTOMER_HEADER, Mount, Source, shown};
 
 type Answer = Response<Full<Bytes>>;
 type Route = BoxCloneSyncService<Request<Incoming>, Answer, Infallible>;
@@ -70,6 +70,21 @@ impl Routes {
     fn route(&mut self, path: &str, endpoint: impl Endpoint) {
         self.0.insert(path.to_owned(), BoxCloneSyncService::new(endpoint.into_service()));
     }
+
+    /// What an extractor and its rejection do, without a framework.
+    fn page(&mut self, path: &str, text: fn(&Request<Incoming>) -> Result<String, Error>) {
+        let answer = move |request: Request<Incoming>| {
+            let response = match text(&request) {
+                Ok(text) => Response::builder()
+                    .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+                    .body(Bytes::from(text))
+                    .expect("the parts are constant"),
+                Err(error) => error.to_response(),
+            };
+            async move { Ok(response.map(Full::new)) }
+        };
+        self.0.insert(path.to_owned(), BoxCloneSyncService::new(tower::service_fn(answer)));
+    }
 }
 
 impl Mount for Routes {
@@ -83,6 +98,14 @@ impl Mount for Routes {
 
     fn webhooks(&mut self, path: &str, hooks: impl Endpoint) {
         self.route(path, hooks);
+    }
+
+    fn visitor_page(&mut self, path: &str) {
+        self.page(path, |request| Visitor::of(request.extensions()).map(|v| v.as_str().to_owned()));
+    }
+
+    fn optional_visitor_page(&mut self, path: &str) {
+        self.page(path, |request| Ok(shown(Visitor::of(request.extensions()).ok().as_ref())));
     }
 
     fn control(&mut self, path: &str, source: Source) {

@@ -1,0 +1,75 @@
+//! A shop with everything the conformance application leaves out: middleware that captures visitors
+//! and signs in, two endpoints on one path, handlers with extractors.
+
+use std::time::Duration;
+
+use dodo_core::{
+    BoxError, CampaignCookie, Checkout, Client, CustomerId, CustomerPortal, Endpoint, Preset,
+    RequestHead, VisitorCapture,
+};
+
+use crate::{
+    conformance::{API_KEY, RETURN_URL},
+    server::{Application, Middleware, Mount},
+    subject::Surroundings,
+};
+
+/// A client for the stub: remembers no product, does not try again, and gives up soon.
+///
+/// # Panics
+/// If the address cannot be used.
+#[must_use]
+pub fn client(upstream: &str) -> Client {
+    Client::builder(API_KEY)
+        .return_url(RETURN_URL)
+        .base_url(upstream)
+        .product_cache(Duration::ZERO)
+        .retries(0)
+        .total_timeout(Duration::from_millis(500))
+        .build()
+        .expect("a client for the stub")
+}
+
+/// The shop.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    client: Client,
+}
+
+impl Shop {
+    /// Calls the upstream that surrounds it.
+    #[must_use]
+    pub fn surrounded(surroundings: Surroundings) -> Self {
+        Self { client: client(&surroundings.upstream) }
+    }
+}
+
+impl Application for Shop {
+    fn mount(&self, mount: &mut impl Mount) {
+        let client = || self.client.clone();
+        let checkout = Checkout::static_link(client()).or(Checkout::session(client()));
+        mount.checkout("/checkout", checkout);
+        mount.checkout("/checkout/dynamic", Checkout::dynamic(client()));
+        mount.portal("/portal", CustomerPortal::for_signed_in(client()));
+        mount.portal("/portal/broken", CustomerPortal::for_customer(client(), broken));
+        mount.portal("/portal/panics", CustomerPortal::for_customer(client(), panics));
+        mount.visitor_page("/page/visitor");
+        mount.optional_visitor_page("/page/optional");
+    }
+
+    fn middleware(&self) -> Middleware {
+        let capture = VisitorCapture::visitors_now()
+            .preset(Preset::Bantico)
+            .preset(Preset::Utm)
+            .keep_campaign(CampaignCookie::last_touch());
+        Middleware { capture: Some(capture), sign_in: true }
+    }
+}
+
+async fn broken(_: RequestHead) -> Result<Option<CustomerId>, BoxError> {
+    Err("the session store at 10.0.0.9 is down".into())
+}
+
+async fn panics(_: RequestHead) -> Result<Option<CustomerId>, BoxError> {
+    panic!("a bug in the application")
+}

@@ -1,0 +1,6 @@
+//! Every table of the project through axum, actix-web and bare tower: one file, one table.
+
+mod bad_input;
+mod capture;
+mod methods;
+mod portal;
