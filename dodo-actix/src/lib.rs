@@ -8,10 +8,12 @@ mod extensions;
 mod rejection;
 mod routes;
 mod visitor;
+mod webhook;
 
 pub use self::{
     extensions::DodoExtensions,
     rejection::Rejection,
     routes::{checkout_handler, customer_portal, webhooks},
     visitor::{Visitor, Visitors, VisitorsService},
+    webhook::{VerifiedWebhook, WebhookEvent},
 };

@@ -6,6 +6,7 @@
 mod rejection;
 mod routes;
 mod visitor;
+mod webhook;
 
 pub use dodo_core::VisitorLayer;
 
@@ -13,4 +14,5 @@ pub use self::{
     rejection::Rejection,
     routes::{checkout_handler, customer_portal, webhooks},
     visitor::Visitor,
+    webhook::{VerifiedWebhook, WebhookEvent},
 };

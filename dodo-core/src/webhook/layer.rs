@@ -4,12 +4,47 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{endpoint::log_refusal, key::WebhookKey};
-use crate::{BoxError, BoxFuture, read_body};
+use super::{endpoint::log_refusal, key::WebhookKey, signed::SignedEvent};
+use crate::{BoxError, BoxFuture, Error, read_body};
+
+/// The largest body, in bytes.
+const LIMIT: usize = 256 * 1024;
+/// The longest to wait for a body.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+async fn receive<B>(
+    key: &WebhookKey,
+    headers: &HeaderMap,
+    body: B,
+    limit: usize,
+    deadline: Duration,
+) -> Result<SignedEvent, Error>
+where
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    let body = read_body(body, limit, deadline).await?;
+    key.verify(headers, body).inspect_err(log_refusal)
+}
+
+impl WebhookKey {
+    /// For extractors: reads a body of at most 256 KiB that arrives within 10 seconds, and verifies it.
+    ///
+    /// # Errors
+    /// [`BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`BodyTimeout`](crate::ErrorKind::BodyTimeout)
+    /// or, logged with the reason, [`Unverified`](crate::ErrorKind::Unverified).
+    pub async fn receive<B>(&self, headers: &HeaderMap, body: B) -> Result<SignedEvent, Error>
+    where
+        B: http_body::Body,
+        B::Error: Into<BoxError>,
+    {
+        receive(self, headers, body, LIMIT, DEADLINE).await
+    }
+}
 
 /// Verifies deliveries in front of any handler, for people who write their own.
 ///
@@ -27,7 +62,7 @@ pub struct VerifyWebhookLayer {
 impl VerifyWebhookLayer {
     /// Bodies of up to 256 KiB that arrive within 10 seconds.
     pub fn new(key: WebhookKey) -> Self {
-        Self { key, limit: 256 * 1024, deadline: Duration::from_secs(10) }
+        Self { key, limit: LIMIT, deadline: DEADLINE }
     }
 
     /// The largest body that is read, in bytes.
@@ -82,11 +117,7 @@ where
         let VerifyWebhookLayer { key, limit, deadline } = self.settings.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let verified = match read_body(body, limit, deadline).await {
-                Ok(body) => key.verify(&parts.headers, body).inspect_err(log_refusal),
-                Err(error) => Err(error),
-            };
-            match verified {
+            match receive(&key, &parts.headers, body, limit, deadline).await {
                 Ok(event) => {
                     let body = B::from(event.body().clone());
                     parts.extensions.insert(event);

@@ -1,0 +1,77 @@
+use std::{future::Future, pin::Pin};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload as Body, web};
+use dodo_core::{Error, Event, Payload, SignedEvent, WebhookKey};
+
+use crate::{Rejection, convert};
+
+type LocalFuture<T> = Pin<Box<dyn Future<Output = Result<T, Rejection>>>>;
+
+/// A delivery whose signature was checked, for handlers of your own. The key comes from the app's
+/// data; the body is read under the limits of [`WebhookKey::receive`].
+///
+/// Most applications are better off with [`webhooks`](crate::webhooks), which routes by type, parses
+/// leniently and answers so that Dodo Payments tries again when it should.
+///
+/// ```
+/// use actix_web::{App, HttpResponse, web};
+/// use dodo_actix::VerifiedWebhook;
+/// use dodo_core::WebhookKey;
+///
+/// async fn keep(delivery: VerifiedWebhook) -> HttpResponse {
+///     println!("{}: {} bytes", delivery.0.id(), delivery.0.body().len());
+///     HttpResponse::Ok().finish()
+/// }
+///
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+/// let app = App::new().app_data(web::Data::new(key)).route("/keep", web::post().to(keep));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct VerifiedWebhook(pub SignedEvent);
+
+impl FromRequest for VerifiedWebhook {
+    type Error = Rejection;
+    type Future = LocalFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Body) -> Self::Future {
+        let key = request.app_data::<web::Data<WebhookKey>>().cloned();
+        let converted = convert::request(request, payload.take());
+        Box::pin(async move {
+            let key = key.ok_or_else(|| {
+                Error::setup("no webhook key: is it in `app_data(web::Data::new(key))`?")
+            })?;
+            let (parts, body) = converted?.into_parts();
+            Ok(Self(key.receive(&parts.headers, body).await?))
+        })
+    }
+}
+
+/// A verified event with a typed payload. An event of another payload is refused with 400 and the
+/// code `unexpected_event`.
+///
+/// ```
+/// use actix_web::{App, HttpResponse, web};
+/// use dodo_actix::WebhookEvent;
+/// use dodo_core::Refund;
+///
+/// async fn refunds(refund: WebhookEvent<Refund>) -> HttpResponse {
+///     println!("{} is {}", refund.0.data.refund_id, refund.0.kind);
+///     HttpResponse::Ok().finish()
+/// }
+///
+/// let app = App::new().route("/refunds", web::post().to(refunds));
+/// ```
+#[derive(Clone, Debug)]
+pub struct WebhookEvent<T>(pub Event<T>);
+
+impl<T: Payload> FromRequest for WebhookEvent<T> {
+    type Error = Rejection;
+    type Future = LocalFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Body) -> Self::Future {
+        let delivery = VerifiedWebhook::from_request(request, payload);
+        Box::pin(async move { Ok(Self(delivery.await?.0.read()?)) })
+    }
+}
