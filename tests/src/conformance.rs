@@ -3,11 +3,15 @@
 
 use std::sync::Arc;
 
-use dodo_core::{Checkout, Client, CustomerId, CustomerPortal, Environment, Error, RequestHead};
+use dodo_core::{
+    Checkout, Client, CustomerId, CustomerPortal, Environment, Error, RequestHead, WebhookKey,
+    Webhooks,
+};
 use serde_json::json;
 
 use crate::{
-    fixture,
+    delivery::KEY,
+    fixture, hooks,
     record::Recorder,
     server::{Application, CUSTOMER_HEADER, Mount},
     subject::Surroundings,
@@ -22,6 +26,8 @@ pub const RETURN_URL: &str = "https://merchant.example/return";
 #[derive(Clone, Debug)]
 pub struct Conformance {
     client: Client,
+    hooks: Webhooks,
+    idle_hooks: Webhooks,
     recorder: Recorder,
 }
 
@@ -42,13 +48,22 @@ impl Conformance {
         if let Some(url) = variable("DODO_PAYMENTS_CHECKOUT_URL") {
             client = client.checkout_url(url);
         }
-        Ok(Self { client: client.build()?, recorder: Recorder::default() })
+        Ok(Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default()))
     }
 
-    /// For tests: calls the stub.
+    /// For tests: calls the stub and takes deliveries that [`delivery`](crate::delivery) signs.
+    ///
+    /// # Panics
+    /// If the upstream cannot be used.
     #[must_use]
     pub fn surrounded(surroundings: Surroundings) -> Self {
-        Self { client: fixture::client(&surroundings.upstream), recorder: surroundings.recorder }
+        let key = WebhookKey::new(KEY).expect("a key");
+        Self::new(fixture::client(&surroundings.upstream), key, surroundings.recorder)
+    }
+
+    fn new(client: Client, key: WebhookKey, recorder: Recorder) -> Self {
+        let hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone()).build();
+        Self { client, hooks, idle_hooks: hooks::idle(Webhooks::builder(key)), recorder }
     }
 }
 
@@ -74,6 +89,9 @@ impl Application for Conformance {
         let by_query = CustomerPortal::for_query_parameter_unprotected(client());
         mount.portal("/api/customer-portal", by_query);
         mount.portal("/api/me/portal", CustomerPortal::for_customer(client(), customer_of_header));
+
+        mount.webhooks("/api/webhook", self.hooks.clone());
+        mount.webhooks("/api/webhook-bench", self.idle_hooks.clone());
 
         let recorder = self.recorder.clone();
         mount.control("/__callbacks", Arc::new(move || json!(recorder.take())));

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use dodo_core::{
-    BoxError, CampaignCookie, Checkout, Client, CustomerId, CustomerPortal, Endpoint, Preset,
-    RequestHead, VisitorCapture,
+    BoxError, CampaignCookie, Checkout, Client, CustomerId, CustomerPortal, Endpoint, Event,
+    Payment, Preset, RequestHead, Unreadable, VisitorCapture, WebhookKey, Webhooks,
 };
 
 use crate::{
     conformance::{API_KEY, RETURN_URL},
+    delivery::KEY,
+    hooks,
+    record::Recorder,
     server::{Application, Middleware, Mount},
     subject::Surroundings,
 };
@@ -34,13 +37,27 @@ pub fn client(upstream: &str) -> Client {
 #[derive(Clone, Debug)]
 pub struct Shop {
     client: Client,
+    hooks: Webhooks,
+    lenient_hooks: Webhooks,
 }
 
 impl Shop {
     /// Calls the upstream that surrounds it.
     #[must_use]
     pub fn surrounded(surroundings: Surroundings) -> Self {
-        Self { client: client(&surroundings.upstream) }
+        let Surroundings { upstream, recorder } = surroundings;
+        let builder = || hooks::recording(Webhooks::builder(key()), recorder.clone());
+        let hooks = builder()
+            .on_payment_failed(async |event| Err::<(), _>(format!("no mail to {}", event.id)))
+            .on_payment_failed(again)
+            .on_payment_cancelled(async |_| -> Result<(), BoxError> { panic!("a bug") })
+            .on_payment_processing(async |_| std::future::pending::<Result<(), BoxError>>().await)
+            .callback_deadline(Duration::from_millis(50))
+            .on_payment_succeeded(again)
+            .attribution_sink(hooks::sink(recorder.clone()))
+            .build();
+        let lenient_hooks = builder().on_unreadable(unreadable).body_limit(1024).build();
+        Self { client: client(&upstream), hooks, lenient_hooks }
     }
 }
 
@@ -53,6 +70,10 @@ impl Application for Shop {
         mount.portal("/portal", CustomerPortal::for_signed_in(client()));
         mount.portal("/portal/broken", CustomerPortal::for_customer(client(), broken));
         mount.portal("/portal/panics", CustomerPortal::for_customer(client(), panics));
+        mount.webhooks("/webhook", self.hooks.clone());
+        mount.webhooks("/webhook/lenient", self.lenient_hooks.clone());
+        mount.verified_page("/page/verified", key());
+        mount.payment_page("/page/payment", key());
         mount.visitor_page("/page/visitor");
         mount.optional_visitor_page("/page/optional");
     }
@@ -64,6 +85,21 @@ impl Application for Shop {
             .keep_campaign(CampaignCookie::last_touch());
         Middleware { capture: Some(capture), sign_in: true }
     }
+}
+
+fn key() -> WebhookKey {
+    WebhookKey::new(KEY).expect("a key")
+}
+
+/// A second callback of one type.
+async fn again(event: Event<Payment, Recorder>) -> Result<(), BoxError> {
+    hooks::record("again", &event);
+    Ok(())
+}
+
+async fn unreadable(event: Event<Unreadable, Recorder>) -> Result<(), BoxError> {
+    hooks::record("onUnreadable", &event);
+    Ok(())
 }
 
 async fn broken(_: RequestHead) -> Result<Option<CustomerId>, BoxError> {

@@ -6,13 +6,16 @@
 //! - [`parity`]: sends cases to all three and compares.
 //! - [`conformance`]: the application for checks from outside, also a binary.
 //! - [`fixture`]: an application with the middleware and handlers of a shop.
+//! - [`delivery`], [`hooks`]: webhooks, signed by another implementation and received.
 //! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
 //!   and the log of a subject.
 
 pub mod case;
 pub mod client;
 pub mod conformance;
+pub mod delivery;
 pub mod fixture;
+pub mod hooks;
 pub mod logs;
 pub mod parity;
 pub mod record;

@@ -7,10 +7,15 @@ use actix_web::{
     middleware::Condition,
     web::{self, ServiceConfig},
 };
-use dodo_actix::{DodoExtensions, Visitor, Visitors, checkout_handler, customer_portal, webhooks};
-use dodo_core::Endpoint;
+use dodo_actix::{
+    DodoExtensions, VerifiedWebhook, Visitor, Visitors, WebhookEvent, checkout_handler,
+    customer_portal, webhooks,
+};
+use dodo_core::{Endpoint, Payment, WebhookKey};
 
-use super::{Application, CUSTOMER_HEADER, Mount, Settings, Source, shown};
+use super::{
+    Application, CUSTOMER_HEADER, Mount, Settings, Source, delivery_shown, payment_shown, shown,
+};
 
 pub(super) async fn serve(
     listener: TcpListener,
@@ -73,6 +78,18 @@ impl Mount for Routes<'_> {
     fn optional_visitor_page(&mut self, path: &str) {
         let page = async |visitor: Option<Visitor>| shown(visitor.as_deref());
         self.0.route(path, web::get().to(page));
+    }
+
+    fn verified_page(&mut self, path: &str, key: WebhookKey) {
+        let page = async |delivery: VerifiedWebhook| delivery_shown(&delivery.0);
+        let resource = web::resource(path).app_data(web::Data::new(key));
+        self.0.service(resource.route(web::post().to(page)));
+    }
+
+    fn payment_page(&mut self, path: &str, key: WebhookKey) {
+        let page = async |event: WebhookEvent<Payment>| payment_shown(&event.0);
+        let resource = web::resource(path).app_data(web::Data::new(key));
+        self.0.service(resource.route(web::post().to(page)));
     }
 
     fn control(&mut self, path: &str, source: Source) {

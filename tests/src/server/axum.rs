@@ -1,11 +1,19 @@
 use std::future::ready;
 
-use axum::{Json, Router, extract::Request, middleware::map_request, routing::get};
-use dodo_axum::{Visitor, VisitorLayer, checkout_handler, customer_portal, webhooks};
-use dodo_core::Endpoint;
+use axum::{
+    Json, Router,
+    extract::Request,
+    middleware::map_request,
+    routing::{get, post},
+};
+use dodo_axum::{
+    VerifiedWebhook, Visitor, VisitorLayer, WebhookEvent, checkout_handler, customer_portal,
+    webhooks,
+};
+use dodo_core::{Endpoint, Payment, WebhookKey};
 use http::HeaderValue;
 
-use super::{Application, CUSTOMER_HEADER, Mount, Source, shown};
+use super::{Application, CUSTOMER_HEADER, Mount, Source, delivery_shown, payment_shown, shown};
 
 pub(super) fn router(application: &impl Application) -> Router {
     let mut routes = Routes(Router::new());
@@ -51,6 +59,16 @@ impl Mount for Routes {
 
     fn optional_visitor_page(&mut self, path: &str) {
         self.route(path, get(async |visitor: Option<Visitor>| shown(visitor.as_deref())));
+    }
+
+    fn verified_page(&mut self, path: &str, key: WebhookKey) {
+        let page = async |VerifiedWebhook(delivery): VerifiedWebhook| delivery_shown(&delivery);
+        self.route(path, post(page).with_state(key));
+    }
+
+    fn payment_page(&mut self, path: &str, key: WebhookKey) {
+        let page = async |WebhookEvent(event): WebhookEvent<Payment>| payment_shown(&event);
+        self.route(path, post(page).with_state(key));
     }
 
     fn control(&mut self, path: &str, source: Source) {

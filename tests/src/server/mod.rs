@@ -7,7 +7,9 @@ mod tower;
 
 use std::{fmt, io, net::TcpListener, str::FromStr, sync::Arc, time::Duration};
 
-use dodo_core::{CustomerId, Endpoint, SignedIn, VisitorCapture};
+use dodo_core::{
+    CustomerId, Endpoint, Event, Payment, SignedEvent, SignedIn, VisitorCapture, WebhookKey,
+};
 use serde_json::Value;
 
 /// What the application is mounted in.
@@ -61,6 +63,12 @@ pub trait Mount {
 
     /// Mounts one that takes `Option<Visitor>`.
     fn optional_visitor_page(&mut self, path: &str);
+
+    /// Mounts a handler of the application's own that shows a verified delivery.
+    fn verified_page(&mut self, path: &str, key: WebhookKey);
+
+    /// Mounts one that takes `WebhookEvent<Payment>`.
+    fn payment_page(&mut self, path: &str, key: WebhookKey);
 
     /// Mounts a GET that answers with what `source` says: not part of the product, but of checking
     /// it from outside.
@@ -148,4 +156,12 @@ pub async fn serve(
 
 fn shown(visitor: Option<&dodo_core::Visitor>) -> String {
     visitor.map_or("nobody", |visitor| visitor.as_str()).to_owned()
+}
+
+fn delivery_shown(delivery: &SignedEvent) -> String {
+    format!("{}: {} bytes", delivery.id(), delivery.body().len())
+}
+
+fn payment_shown(event: &Event<Payment>) -> String {
+    format!("{} is {}", event.data.payment_id, event.kind)
 }

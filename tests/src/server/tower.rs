@@ -6,8 +6,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{Endpoint, Error, Visitor, VisitorLayer};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use dodo_core::{Endpoint, Error, Visitor, VisitorLayer, WebhookKey};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tower::{
@@ -15,7 +15,7 @@ use tower::{
     util::{BoxCloneSyncService, MapRequestLayer, Oneshot, option_layer},
 };
 
-use super::{Application, CUSTOMER_HEADER, Mount, Source, shown};
+use super::{Application, CUSTOMER_HEADER, Mount, Source, delivery_shown, payment_shown, shown};
 
 type Answer = Response<Full<Bytes>>;
 type Route = BoxCloneSyncService<Request<Incoming>, Answer, Infallible>;
@@ -72,16 +72,24 @@ impl Routes {
     }
 
     /// What an extractor and its rejection do, without a framework.
-    fn page(&mut self, path: &str, text: fn(&Request<Incoming>) -> Result<String, Error>) {
+    fn page<F, Fut>(&mut self, path: &str, text: F)
+    where
+        F: Fn(Parts, Incoming) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, Error>> + Send + 'static,
+    {
         let answer = move |request: Request<Incoming>| {
-            let response = match text(&request) {
-                Ok(text) => Response::builder()
-                    .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
-                    .body(Bytes::from(text))
-                    .expect("the parts are constant"),
-                Err(error) => error.to_response(),
-            };
-            async move { Ok(response.map(Full::new)) }
+            let (parts, body) = request.into_parts();
+            let text = text(parts, body);
+            async move {
+                let response = match text.await {
+                    Ok(text) => Response::builder()
+                        .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+                        .body(Bytes::from(text))
+                        .expect("the parts are constant"),
+                    Err(error) => error.to_response(),
+                };
+                Ok(response.map(Full::new))
+            }
         };
         self.0.insert(path.to_owned(), BoxCloneSyncService::new(tower::service_fn(answer)));
     }
@@ -101,11 +109,27 @@ impl Mount for Routes {
     }
 
     fn visitor_page(&mut self, path: &str) {
-        self.page(path, |request| Visitor::of(request.extensions()).map(|v| v.as_str().to_owned()));
+        self.page(path, async |parts, _| {
+            Visitor::of(&parts.extensions).map(|visitor| visitor.as_str().to_owned())
+        });
     }
 
     fn optional_visitor_page(&mut self, path: &str) {
-        self.page(path, |request| Ok(shown(Visitor::of(request.extensions()).ok().as_ref())));
+        self.page(path, async |parts, _| Ok(shown(Visitor::of(&parts.extensions).ok().as_ref())));
+    }
+
+    fn verified_page(&mut self, path: &str, key: WebhookKey) {
+        self.page(path, move |parts, body| {
+            let key = key.clone();
+            async move { Ok(delivery_shown(&key.receive(&parts.headers, body).await?)) }
+        });
+    }
+
+    fn payment_page(&mut self, path: &str, key: WebhookKey) {
+        self.page(path, move |parts, body| {
+            let key = key.clone();
+            async move { Ok(payment_shown(&key.receive(&parts.headers, body).await?.read()?)) }
+        });
     }
 
     fn control(&mut self, path: &str, source: Source) {

@@ -4,3 +4,4 @@ mod bad_input;
 mod capture;
 mod methods;
 mod portal;
+mod webhooks;
