@@ -1,0 +1,288 @@
+//! What the inbox promises, on every store.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use dodo_core::{Event, Inbox, RawData, Receipt};
+use dodo_ledger::{ErrorKind, Ledger};
+use support::{TestStore, delivery, eventually, hooks, payment};
+
+on_every_store! {
+    an_id_is_one_event_whatever_the_body,
+    a_thousand_repeats_at_once_have_one_effect,
+    a_finished_event_stays_known_after_its_body_is_erased,
+    failures_lead_to_a_dead_letter_that_can_be_revived,
+    a_panic_is_a_failure_and_the_worker_lives,
+    claims_that_end_with_a_shutdown_are_no_failures,
+    an_unreadable_event_is_stored_and_parked,
+    a_replay_runs_the_callbacks_again,
+    booking_does_not_wait_for_callbacks,
+    dropping_the_handle_stops_the_workers,
+    migrating_twice_changes_nothing,
+}
+
+async fn state_of(ledger: &Ledger, id: &str) -> String {
+    ledger.event(id).await.unwrap().map_or_else(|| "absent".into(), |event| event.state)
+}
+
+async fn until_state(ledger: &Ledger, id: &str, state: &str) {
+    eventually(&format!("{id} is {state}"), async || state_of(ledger, id).await == state).await;
+}
+
+type Calls = Arc<Mutex<Vec<(String, u32, String)>>>;
+
+/// A callback that notes id, attempt and body.
+fn noting(calls: &Calls) -> impl Fn(Event<RawData>) -> std::future::Ready<Result<(), Infallible>> + use<> {
+    let calls = calls.clone();
+    move |event| {
+        let body = String::from_utf8_lossy(event.data.as_bytes()).into_owned();
+        calls.lock().unwrap().push((event.id.clone(), event.attempt(), body));
+        std::future::ready(Ok(()))
+    }
+}
+
+async fn an_id_is_one_event_whatever_the_body(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let calls = Calls::default();
+    let first = delivery("msg_1", r#"{"type":"payment.processing","data":{"first":1}}"#);
+    let later = delivery("msg_1", r#"{"type":"payment.processing","data":{"later":1}}"#);
+    assert_eq!(ledger.accept(&first).await.unwrap(), Receipt::Stored);
+    assert_eq!(ledger.accept(&later).await.unwrap(), Receipt::Duplicate);
+
+    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    until_state(&ledger, "msg_1", "done").await;
+    assert_eq!(ledger.accept(&later).await.unwrap(), Receipt::Duplicate);
+    assert!(workers.shutdown(Duration::from_secs(5)).await);
+    let calls = calls.lock().unwrap();
+    assert_eq!(*calls, [("msg_1".to_owned(), 1, r#"{"first":1}"#.to_owned())]);
+}
+
+async fn a_thousand_repeats_at_once_have_one_effect(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let calls = Calls::default();
+    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    let mut posts = tokio::task::JoinSet::new();
+    for _ in 0..1000 {
+        let ledger = ledger.clone();
+        posts.spawn(async move { ledger.accept(&payment("msg_1", "pay_1")).await.unwrap() });
+    }
+    let receipts = posts.join_all().await;
+    assert_eq!(receipts.iter().filter(|receipt| **receipt == Receipt::Stored).count(), 1);
+    until_state(&ledger, "msg_1", "done").await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+async fn a_finished_event_stays_known_after_its_body_is_erased(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let calls = Calls::default();
+    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_state(&ledger, "msg_1", "done").await;
+
+    assert_eq!(ledger.erase_bodies(Duration::from_secs(3600)).await.unwrap(), 0);
+    assert_eq!(ledger.erase_bodies(Duration::ZERO).await.unwrap(), 1);
+    assert!(!ledger.event("msg_1").await.unwrap().unwrap().has_body);
+    assert_eq!(ledger.accept(&payment("msg_1", "pay_1")).await.unwrap(), Receipt::Duplicate);
+    assert!(!ledger.replay("msg_1").await.unwrap(), "there is nothing left to replay");
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {
+    let ledger = store.builder().await.max_failures(4).build();
+    ledger.migrate().await.unwrap();
+    let (mended, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let hooks = {
+        let (mended, runs) = (mended.clone(), runs.clone());
+        hooks().on_any(move |_| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            let mended = mended.load(Ordering::SeqCst);
+            async move { if mended { Ok(()) } else { Err("ada@example.com could not be served") } }
+        })
+    };
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_state(&ledger, "msg_1", "dead").await;
+    assert_eq!(runs.load(Ordering::SeqCst), 4);
+
+    let dead = ledger.failed(10).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert_eq!((dead[0].id.as_str(), dead[0].failures), ("msg_1", 4));
+    assert!(dead[0].booked, "what the callbacks do has no part in booking");
+    let reason = dead[0].last_error.clone().unwrap();
+    assert!(!reason.contains("ada"), "{reason}");
+    assert_eq!(ledger.stats().await.unwrap().dead, 1);
+
+    mended.store(true, Ordering::SeqCst);
+    assert!(ledger.revive("msg_1").await.unwrap());
+    assert!(!ledger.revive("msg_1").await.unwrap(), "it is dead no more");
+    until_state(&ledger, "msg_1", "done").await;
+    assert_eq!(runs.load(Ordering::SeqCst), 5);
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+async fn a_panic_is_a_failure_and_the_worker_lives(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let hooks = {
+        let runs = runs.clone();
+        hooks().on_any(move |event: Event<RawData>| {
+            let first = event.id == "msg_1" && runs.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                assert!(!first, "the first run of msg_1 panics");
+                Ok::<_, Infallible>(())
+            }
+        })
+    };
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
+    until_state(&ledger, "msg_1", "done").await;
+    until_state(&ledger, "msg_2", "done").await;
+    assert_eq!(ledger.event("msg_1").await.unwrap().unwrap().failures, 1);
+    assert_eq!(ledger.event("msg_2").await.unwrap().unwrap().failures, 0);
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
+    let ledger = store.builder().await.lease(Duration::from_secs(600)).build();
+    ledger.migrate().await.unwrap();
+    let (begun, runs) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicU32::new(0)));
+    let hooks = {
+        let (begun, runs) = (begun.clone(), runs.clone());
+        hooks().on_any(move |_| {
+            let (begun, first) = (begun.clone(), runs.fetch_add(1, Ordering::SeqCst) == 0);
+            async move {
+                if first {
+                    begun.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(())
+            }
+        })
+    };
+    let dispatcher = hooks.build().dispatcher();
+    let workers = ledger.spawn(dispatcher.clone());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    begun.notified().await;
+    assert!(workers.shutdown(Duration::from_millis(50)).await);
+    assert_eq!(state_of(&ledger, "msg_1").await, "pending");
+
+    // The lease would have lasted ten minutes: it was handed back.
+    let workers = ledger.spawn(dispatcher);
+    until_state(&ledger, "msg_1", "done").await;
+    let event = ledger.event("msg_1").await.unwrap().unwrap();
+    assert_eq!((event.claims, event.failures), (2, 0));
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+async fn an_unreadable_event_is_stored_and_parked(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let calls = Calls::default();
+    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    for (id, body) in [("msg_1", "not json"), ("msg_2", "[]"), ("msg_3", r#"{"data":{}}"#)] {
+        assert_eq!(ledger.accept(&delivery(id, body)).await.unwrap(), Receipt::Stored);
+        until_state(&ledger, id, "parked").await;
+    }
+    assert_eq!(ledger.stats().await.unwrap().parked, 3);
+    assert_eq!(ledger.revive_parked().await.unwrap(), 3);
+    eventually("they are parked again", async || ledger.stats().await.unwrap().parked == 3).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+async fn a_replay_runs_the_callbacks_again(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let calls = Calls::default();
+    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_state(&ledger, "msg_1", "done").await;
+    assert!(!ledger.replay("msg_none").await.unwrap());
+    assert!(ledger.replay("msg_1").await.unwrap());
+    until_state(&ledger, "msg_1", "done").await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(calls.lock().unwrap().len(), 2);
+}
+
+async fn booking_does_not_wait_for_callbacks(store: &TestStore) {
+    let ledger = store.builder().await.concurrency(1).build();
+    ledger.migrate().await.unwrap();
+    let hooks = hooks().on_any(|_| std::future::pending::<Result<(), Infallible>>());
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    for n in 0..20 {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    eventually("all are booked", async || {
+        let stats = ledger.stats().await.unwrap();
+        stats.unbooked == 0 && stats.pending == 20
+    })
+    .await;
+    workers.shutdown(Duration::ZERO).await;
+}
+
+async fn dropping_the_handle_stops_the_workers(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let calls = Calls::default();
+    let dispatcher = hooks().on_any(noting(&calls)).build().dispatcher();
+    drop(ledger.spawn(dispatcher.clone()));
+    let workers = ledger.spawn(dispatcher);
+    workers.shutdown(Duration::from_secs(5)).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(state_of(&ledger, "msg_1").await, "pending");
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+async fn migrating_twice_changes_nothing(store: &TestStore) {
+    let ledger = store.ledger().await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    ledger.migrate().await.unwrap();
+    assert_eq!(state_of(&ledger, "msg_1").await, "pending");
+    if !store.is_memory() {
+        let again = store.ledger().await;
+        assert_eq!(state_of(&again, "msg_1").await, "pending");
+    }
+}
+
+#[tokio::test]
+async fn without_tables_a_delivery_is_refused_and_not_lost() {
+    let store = TestStore::sqlite().await.unwrap();
+    let ledger = store.builder().await.build();
+    let error = ledger.accept(&payment("msg_1", "pay_1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    let answer = dodo_core::Error::from(error);
+    assert_eq!(answer.status(), 503);
+    ledger.migrate().await.unwrap();
+    assert_eq!(ledger.accept(&payment("msg_1", "pay_1")).await.unwrap(), Receipt::Stored);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn one_delivery_that_the_database_refuses_does_not_refuse_the_others() {
+    let Some(store) = TestStore::postgres("one_delivery_that_the_database_refuses").await else { return };
+    let ledger = store.ledger().await;
+    let mut posts = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        // PostgreSQL stores no NUL in a text.
+        let id = if n == 25 { "msg\0".to_owned() } else { format!("msg_{n}") };
+        let ledger = ledger.clone();
+        posts.spawn(async move { (n, ledger.accept(&payment(&id, "pay_1")).await) });
+    }
+    for (n, receipt) in posts.join_all().await {
+        match receipt {
+            Ok(receipt) => assert_eq!((n != 25, receipt), (true, Receipt::Stored)),
+            Err(error) => assert_eq!((n, error.kind()), (25, ErrorKind::Refused)),
+        }
+    }
+    store.remove().await;
+}

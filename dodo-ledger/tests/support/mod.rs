@@ -1,0 +1,166 @@
+//! Stores to test on, and deliveries to give them.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use dodo_core::{SignedEvent, WebhookKey, Webhooks, WebhooksBuilder};
+use dodo_ledger::{
+    Ledger, LedgerBuilder, Store,
+    sqlx::{Connection, PgConnection},
+};
+
+pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A name nobody else uses: tests run side by side, and several runs share one server.
+fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("t{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A store for one test, removed at its end.
+pub(crate) struct TestStore {
+    pub(crate) url: String,
+    directory: Option<PathBuf>,
+    schema: Option<(String, String)>,
+}
+
+impl TestStore {
+    pub(crate) async fn memory() -> Option<Self> {
+        Some(Self { url: "sqlite::memory:".into(), directory: None, schema: None })
+    }
+
+    pub(crate) async fn sqlite() -> Option<Self> {
+        let directory = std::env::temp_dir().join(format!("dodo-ledger-{}", unique()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let url = format!("sqlite:{}/ledger.db", directory.display());
+        Some(Self { url, directory: Some(directory), schema: None })
+    }
+
+    /// A schema of its own on the server of `DODO_TEST_POSTGRES_URL`. Without it the test says that
+    /// it was skipped, and fails if `DODO_REQUIRE_POSTGRES=1`.
+    pub(crate) async fn postgres(test: &str) -> Option<Self> {
+        let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else {
+            assert!(
+                std::env::var_os("DODO_REQUIRE_POSTGRES").is_none_or(|value| value != "1"),
+                "DODO_REQUIRE_POSTGRES=1, but DODO_TEST_POSTGRES_URL is not set"
+            );
+            eprintln!("SKIPPED {test}: DODO_TEST_POSTGRES_URL is not set");
+            return None;
+        };
+        let schema = unique();
+        run_on(&server, format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await;
+        run_on(&server, format!("CREATE SCHEMA {schema}")).await;
+        let join = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{join}options=-csearch_path%3D{schema}");
+        Some(Self { url, directory: None, schema: Some((server, schema)) })
+    }
+
+    pub(crate) fn is_memory(&self) -> bool {
+        self.url.contains(":memory:")
+    }
+
+    pub(crate) async fn builder(&self) -> LedgerBuilder {
+        Ledger::builder(Store::open(&self.url).await.unwrap())
+            .poll_every(Duration::from_millis(10))
+            .backoff(dodo_ledger::Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(20) })
+    }
+
+    pub(crate) async fn ledger(&self) -> Ledger {
+        let ledger = self.builder().await.build();
+        ledger.migrate().await.unwrap();
+        ledger
+    }
+
+    pub(crate) async fn remove(self) {
+        if let Some((server, schema)) = &self.schema {
+            run_on(server, format!("DROP SCHEMA {schema} CASCADE")).await;
+        }
+        if let Some(directory) = &self.directory {
+            std::fs::remove_dir_all(directory).unwrap();
+        }
+    }
+}
+
+pub(crate) async fn run_on(server: &str, statement: String) {
+    let mut connection = PgConnection::connect(server).await.unwrap();
+    dodo_ledger::sqlx::raw_sql(dodo_ledger::sqlx::AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+}
+
+pub(crate) fn hooks() -> WebhooksBuilder {
+    Webhooks::builder(WebhookKey::new(KEY).unwrap())
+}
+
+pub(crate) fn delivery(id: &str, body: impl Into<Bytes>) -> SignedEvent {
+    SignedEvent::assume_verified(id, body.into(), jiff::Timestamp::now(), false)
+}
+
+/// A `payment.succeeded` of 20.00 USD.
+pub(crate) fn payment(id: &str, payment_id: &str) -> SignedEvent {
+    let body = serde_json::json!({
+        "type": "payment.succeeded",
+        "business_id": "bus_1",
+        "timestamp": "2026-11-20T10:00:00Z",
+        "data": {
+            "payload_type": "Payment",
+            "payment_id": payment_id,
+            "created_at": "2026-11-20T10:00:00Z",
+            "total_amount": 2000,
+            "tax": 300,
+            "currency": "USD",
+            "settlement_amount": 2000,
+            "settlement_currency": "USD",
+            "customer": { "customer_id": "cus_1", "email": "ada@example.com", "name": "Ada" },
+            "metadata": { "visitor": "v1" }
+        }
+    });
+    delivery(id, body.to_string())
+}
+
+/// Polls until the condition holds; fails the test after 20 s.
+pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut holds: F) {
+    for _ in 0..4000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not within 20 s: {what}");
+}
+
+/// Runs each async test function on every store.
+#[macro_export]
+macro_rules! on_every_store { ($($name:ident),* $(,)?) => {
+    mod in_memory { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let store = $crate::support::TestStore::memory().await.unwrap();
+            super::$name(&store).await;
+            store.remove().await;
+        }
+    )* }
+    mod on_sqlite { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let store = $crate::support::TestStore::sqlite().await.unwrap();
+            super::$name(&store).await;
+            store.remove().await;
+        }
+    )* }
+    mod on_postgres { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let name = concat!("on_postgres::", stringify!($name));
+            let Some(store) = $crate::support::TestStore::postgres(name).await else { return };
+            super::$name(&store).await;
+            store.remove().await;
+        }
+    )* }
+} }
