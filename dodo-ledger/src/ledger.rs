@@ -9,10 +9,14 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{AttributionRecord, Dispatcher, Inbox, Receipt, SignedEvent};
+use dodo_core::{
+    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore, Dispatcher,
+    Inbox, Receipt, SignedEvent,
+};
 use tokio::sync::Notify;
 
 use crate::{
+    attribution::{self, Booking, Evidence, Rules},
     error::Error,
     inbox::{InboxStats, StoredEvent, Writer, operate},
     outbox::{self, DeadLetter, ErasedSink, Sink, SinkStats},
@@ -26,6 +30,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) rules: Rules,
     pub(crate) sinks: Vec<ErasedSink>,
     pub(crate) wake_booking: Notify,
     pub(crate) wake_callbacks: Notify,
@@ -85,7 +90,7 @@ impl Ledger {
 
     /// A ledger with settings of your own, on a store of your own.
     pub fn builder(store: impl Into<Store>) -> LedgerBuilder {
-        LedgerBuilder { store: store.into(), settings: Settings::default(), sinks: Vec::new() }
+        LedgerBuilder { store: store.into(), settings: Settings::default(), rules: Rules::default(), sinks: Vec::new() }
     }
 
     /// Creates or updates the tables. Safe to call at every start, also from many instances.
@@ -219,17 +224,21 @@ impl Shared {
         Ok(tx)
     }
 
-    /// Queues records for the sinks that want them, in the transaction that books them.
-    pub(crate) async fn enqueue<'r>(
-        &self,
-        tx: &mut Tx,
-        records: impl IntoIterator<Item = &'r AttributionRecord>,
-    ) -> Result<(), Error> {
-        for record in records {
-            for sink in self.sinks.iter().filter(|sink| sink.wants(record)) {
-                tx.enqueue(&record.id, sink.name()).await?;
+    /// Queues what a booking changed for the sinks that want it, in the booking's transaction.
+    pub(crate) async fn enqueue(&self, tx: &mut Tx, booking: &Booking) -> Result<(), Error> {
+        for change in &booking.changes {
+            for sink in self.sinks.iter().filter(|sink| sink.wants(&change.entry.record)) {
+                tx.enqueue(&change.entry.id, sink.name()).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Commits a booking together with its outbox rows.
+    pub(crate) async fn commit_booking(&self, mut tx: Tx, booking: &Booking) -> Result<(), Error> {
+        self.enqueue(&mut tx, booking).await?;
+        tx.commit().await?;
+        self.wake_outbox.notify_waiters();
         Ok(())
     }
 
@@ -261,6 +270,27 @@ impl Inbox for Ledger {
     }
 }
 
+/// For use without the inbox: books inside the request, once per business key.
+impl AttributionSink for Ledger {
+    type Error = Error;
+
+    async fn emit(&self, record: &AttributionRecord) -> Result<(), Error> {
+        let Some(evidence) = Evidence::of_record(record) else { return Ok(()) };
+        let mut tx = self.shared.begin_booking().await?;
+        let booking = attribution::book(&self.shared.rules, &mut tx, evidence).await?;
+        self.shared.commit_booking(tx, &booking).await
+    }
+}
+
+impl CheckoutContextStore for Ledger {
+    async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
+        let mut tx = self.shared.begin_booking().await?;
+        let rules = &self.shared.rules;
+        let booking = attribution::bind_context(rules, &mut tx, session_id, context).await?;
+        Ok(self.shared.commit_booking(tx, &booking).await?)
+    }
+}
+
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger")
@@ -276,10 +306,17 @@ impl fmt::Debug for Ledger {
 pub struct LedgerBuilder {
     store: Store,
     settings: Settings,
+    rules: Rules,
     sinks: Vec<ErasedSink>,
 }
 
 impl LedgerBuilder {
+    /// What the merchant decides about attribution.
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// Tells every booked record to a sink, through the outbox.
     pub fn sink(mut self, sink: impl Sink) -> Self {
         self.sinks.push(ErasedSink::new(sink));
@@ -349,6 +386,7 @@ impl LedgerBuilder {
         let shared = Shared {
             store: self.store,
             settings: Arc::new(self.settings),
+            rules: self.rules,
             sinks: self.sinks,
             wake_booking: Notify::new(),
             wake_callbacks: Notify::new(),

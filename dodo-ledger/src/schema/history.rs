@@ -89,6 +89,10 @@ impl History for Tx {
     }
 }
 
+fn hex(hash: [u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn micros(position: &Position) -> i64 {
     position.at.as_microsecond()
 }
@@ -132,7 +136,7 @@ fn columns(entry: &Entry) -> Result<Vec<Arg>, Error> {
         record.live,
         Some(record.payment_id.as_str()).filter(|id| !id.is_empty()),
         record.customer_id.as_deref(),
-        entry.evidence.party.email_sha256.as_deref(),
+        entry.evidence.party.email_sha256.map(hex),
         record.checkout_session_id.as_deref(),
         record.product_ids.first().map(String::as_str),
         record.visitor.as_ref().map(|found| found.value.as_str()),

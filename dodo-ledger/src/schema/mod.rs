@@ -1,5 +1,6 @@
 //! The tables, and what is read from and written to them. `docs/ledger.md` explains each column.
 
+mod history;
 mod migrations;
 
 use crate::{

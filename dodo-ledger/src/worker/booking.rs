@@ -7,6 +7,7 @@ use dodo_core::SignedEvent;
 
 use super::{STORE_PAUSE, Stop, rest};
 use crate::{
+    attribution::{self, Evidence},
     error::{Error, ErrorKind},
     inbox::{Seen, Unbooked},
     ledger::Shared,
@@ -100,7 +101,7 @@ async fn commit(tx: Tx) -> Result<(), Error> {
 
 async fn book(tx: &mut Tx, ledger: &Shared, event: &Unbooked) -> Result<(), Error> {
     let id = event.event.id();
-    let (seen, records) = match read(&event.event) {
+    let (seen, evidence) = match read(ledger, &event.event) {
         Ok(read) => read,
         Err(error) => {
             tracing::error!(
@@ -110,21 +111,26 @@ async fn book(tx: &mut Tx, ledger: &Shared, event: &Unbooked) -> Result<(), Erro
             return tx.mark_parked(id, &format!("{}: {error}", error.code())).await;
         }
     };
-    ledger.enqueue(tx, &records).await?;
+    if let Some(evidence) = evidence {
+        let booking = attribution::book(&ledger.rules, tx, evidence).await?;
+        ledger.enqueue(tx, &booking).await?;
+    }
     tx.mark_booked(id, &seen).await
 }
 
 /// What the inbox notes of an event, and what it proves.
 fn read(
+    ledger: &Shared,
     event: &SignedEvent,
-) -> Result<(Seen, Vec<dodo_core::AttributionRecord>), dodo_core::Error> {
+) -> Result<(Seen, Option<Evidence>), dodo_core::Error> {
     let envelope = event.envelope()?;
+    let evidence = Evidence::of_event(event, &ledger.rules)?;
     let seen = Seen {
         kind: envelope.kind.as_str().to_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
-        customer_id: None,
+        customer_id: evidence.as_ref().and_then(|evidence| evidence.party.customer_id.clone()),
     };
-    Ok((seen, Vec::new()))
+    Ok((seen, evidence))
 }
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {
