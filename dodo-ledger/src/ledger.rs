@@ -10,8 +10,8 @@ use std::{
 };
 
 use dodo_core::{
-    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore, Dispatcher,
-    Inbox, Receipt, SignedEvent,
+    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore,
+    Dispatcher, Inbox, Receipt, SignedEvent,
 };
 use tokio::sync::Notify;
 
@@ -90,7 +90,12 @@ impl Ledger {
 
     /// A ledger with settings of your own, on a store of your own.
     pub fn builder(store: impl Into<Store>) -> LedgerBuilder {
-        LedgerBuilder { store: store.into(), settings: Settings::default(), rules: Rules::default(), sinks: Vec::new() }
+        LedgerBuilder {
+            store: store.into(),
+            settings: Settings::default(),
+            rules: Rules::default(),
+            sinks: Vec::new(),
+        }
     }
 
     /// Creates or updates the tables. Safe to call at every start, also from many instances.

@@ -41,7 +41,9 @@ async fn until_state(ledger: &Ledger, id: &str, state: &str) {
 type Calls = Arc<Mutex<Vec<(String, u32, String)>>>;
 
 /// A callback that notes id, attempt and body.
-fn noting(calls: &Calls) -> impl Fn(Event<RawData>) -> std::future::Ready<Result<(), Infallible>> + use<> {
+fn noting(
+    calls: &Calls,
+) -> impl Fn(Event<RawData>) -> std::future::Ready<Result<(), Infallible>> + use<> {
     let calls = calls.clone();
     move |event| {
         let body = String::from_utf8_lossy(event.data.as_bytes()).into_owned();
@@ -269,7 +271,9 @@ async fn without_tables_a_delivery_is_refused_and_not_lost() {
 
 #[tokio::test]
 async fn one_delivery_that_the_database_refuses_does_not_refuse_the_others() {
-    let Some(store) = TestStore::postgres("one_delivery_that_the_database_refuses").await else { return };
+    let Some(store) = TestStore::postgres("one_delivery_that_the_database_refuses").await else {
+        return;
+    };
     let ledger = store.ledger().await;
     let mut posts = tokio::task::JoinSet::new();
     for n in 0..50 {

@@ -17,109 +17,135 @@ use support::{TestStore, eventually, hooks, payment};
 use tokio::sync::Mutex;
 
 /// The same tests for each kind of handle.
-macro_rules! transactions { ($module:ident, $handle:ident, $store:expr, $connection:ty) => { mod $module {
-    use super::*;
+macro_rules! transactions {
+    ($module:ident, $handle:ident, $store:expr, $connection:ty) => {
+        mod $module {
+            use super::*;
 
-    async fn effect(event: &Event<RawData>) -> Result<$handle, Error> {
-        let mut tx = $handle::of(event).await?;
-        sqlx::query("INSERT INTO effect (event) VALUES ($1)").bind(&event.id).execute(&mut *tx).await.unwrap();
-        Ok(tx)
-    }
-
-    async fn ledger(store: &TestStore) -> Ledger {
-        let ledger = store.builder().await.lease(Duration::from_secs(3)).build();
-        ledger.migrate().await.unwrap();
-        let mut connection = <$connection as sqlx::Connection>::connect(&store.url).await.unwrap();
-        sqlx::query("CREATE TABLE effect (event TEXT NOT NULL)").execute(&mut connection).await.unwrap();
-        ledger
-    }
-
-    async fn effects(store: &TestStore) -> i64 {
-        let mut connection = <$connection as sqlx::Connection>::connect(&store.url).await.unwrap();
-        sqlx::query_scalar("SELECT COUNT(*) FROM effect").fetch_one(&mut connection).await.unwrap()
-    }
-
-    async fn until_done(ledger: &Ledger) {
-        eventually("the event is done", async || {
-            ledger.event("msg_1").await.unwrap().is_some_and(|event| event.state == "done")
-        }).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn effects_of_failed_runs_are_rolled_back() {
-        let Some(store) = $store.await else { return };
-        let ledger = ledger(&store).await;
-        let runs = Arc::new(AtomicU32::new(0));
-        let hooks = hooks().on_any({
-            let runs = runs.clone();
-            move |event| {
-                let run = runs.fetch_add(1, Ordering::SeqCst);
-                async move {
-                    drop(effect(&event).await?);
-                    // A second callback of the event joins the same transaction.
-                    drop(effect(&event).await?);
-                    match run {
-                        0 => Err(Error::from(sqlx::Error::RowNotFound)),
-                        1 => panic!("after the effect"),
-                        _ => Ok(()),
-                    }
-                }
+            async fn effect(event: &Event<RawData>) -> Result<$handle, Error> {
+                let mut tx = $handle::of(event).await?;
+                sqlx::query("INSERT INTO effect (event) VALUES ($1)")
+                    .bind(&event.id)
+                    .execute(&mut *tx)
+                    .await
+                    .unwrap();
+                Ok(tx)
             }
-        });
-        let workers = ledger.spawn(hooks.build().dispatcher());
-        ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-        until_done(&ledger).await;
-        workers.shutdown(Duration::from_secs(5)).await;
-        assert_eq!(runs.load(Ordering::SeqCst), 3);
-        assert_eq!(effects(&store).await, 2);
-        store.remove().await;
-    }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_handle_that_outlives_the_callback_commits_nothing() {
-        let Some(store) = $store.await else { return };
-        let ledger = ledger(&store).await;
-        let (kept, runs) = (Arc::new(Mutex::new(None)), Arc::new(AtomicU32::new(0)));
-        let hooks = hooks().on_any({
-            let (kept, runs) = (kept.clone(), runs.clone());
-            move |event| {
-                let (kept, run) = (kept.clone(), runs.fetch_add(1, Ordering::SeqCst));
-                async move {
-                    let tx = effect(&event).await?;
-                    if run == 0 {
-                        *kept.lock().await = Some((tx, event));
-                    }
-                    Ok::<_, Error>(())
-                }
+            async fn ledger(store: &TestStore) -> Ledger {
+                let ledger = store.builder().await.lease(Duration::from_secs(3)).build();
+                ledger.migrate().await.unwrap();
+                let mut connection =
+                    <$connection as sqlx::Connection>::connect(&store.url).await.unwrap();
+                sqlx::query("CREATE TABLE effect (event TEXT NOT NULL)")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                ledger
             }
-        });
-        let workers = ledger.spawn(hooks.build().dispatcher());
-        ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-        eventually("the run with the kept handle was given up", async || {
-            kept.lock().await.is_some()
-        }).await;
-        tokio::time::sleep(Duration::from_millis(3500)).await; // the lease
-        let (tx, event) = kept.lock().await.take().unwrap();
-        drop(tx);
-        until_done(&ledger).await;
-        assert_eq!($handle::of(&event).await.unwrap_err().kind(), ErrorKind::TransactionOver);
-        workers.shutdown(Duration::from_secs(5)).await;
-        assert!(runs.load(Ordering::SeqCst) >= 2);
-        assert_eq!(effects(&store).await, 1);
-        store.remove().await;
-    }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn an_event_from_elsewhere_has_no_transaction() {
-        let Some(store) = $store.await else { return };
-        let event = payment("msg_1", "pay_1").raw().unwrap();
-        assert_eq!($handle::of(&event).await.unwrap_err().kind(), ErrorKind::Setup);
-        store.remove().await;
-    }
-} } }
+            async fn effects(store: &TestStore) -> i64 {
+                let mut connection =
+                    <$connection as sqlx::Connection>::connect(&store.url).await.unwrap();
+                sqlx::query_scalar("SELECT COUNT(*) FROM effect")
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap()
+            }
+
+            async fn until_done(ledger: &Ledger) {
+                eventually("the event is done", async || {
+                    ledger.event("msg_1").await.unwrap().is_some_and(|event| event.state == "done")
+                })
+                .await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn effects_of_failed_runs_are_rolled_back() {
+                let Some(store) = $store.await else { return };
+                let ledger = ledger(&store).await;
+                let runs = Arc::new(AtomicU32::new(0));
+                let hooks = hooks().on_any({
+                    let runs = runs.clone();
+                    move |event| {
+                        let run = runs.fetch_add(1, Ordering::SeqCst);
+                        async move {
+                            drop(effect(&event).await?);
+                            // A second callback of the event joins the same transaction.
+                            drop(effect(&event).await?);
+                            match run {
+                                0 => Err(Error::from(sqlx::Error::RowNotFound)),
+                                1 => panic!("after the effect"),
+                                _ => Ok(()),
+                            }
+                        }
+                    }
+                });
+                let workers = ledger.spawn(hooks.build().dispatcher());
+                ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+                until_done(&ledger).await;
+                workers.shutdown(Duration::from_secs(5)).await;
+                assert_eq!(runs.load(Ordering::SeqCst), 3);
+                assert_eq!(effects(&store).await, 2);
+                store.remove().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_handle_that_outlives_the_callback_commits_nothing() {
+                let Some(store) = $store.await else { return };
+                let ledger = ledger(&store).await;
+                let (kept, runs) = (Arc::new(Mutex::new(None)), Arc::new(AtomicU32::new(0)));
+                let hooks = hooks().on_any({
+                    let (kept, runs) = (kept.clone(), runs.clone());
+                    move |event| {
+                        let (kept, run) = (kept.clone(), runs.fetch_add(1, Ordering::SeqCst));
+                        async move {
+                            let tx = effect(&event).await?;
+                            if run == 0 {
+                                *kept.lock().await = Some((tx, event));
+                            }
+                            Ok::<_, Error>(())
+                        }
+                    }
+                });
+                let workers = ledger.spawn(hooks.build().dispatcher());
+                ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+                eventually("the run with the kept handle was given up", async || {
+                    kept.lock().await.is_some()
+                })
+                .await;
+                tokio::time::sleep(Duration::from_millis(3500)).await; // the lease
+                let (tx, event) = kept.lock().await.take().unwrap();
+                drop(tx);
+                until_done(&ledger).await;
+                assert_eq!(
+                    $handle::of(&event).await.unwrap_err().kind(),
+                    ErrorKind::TransactionOver
+                );
+                workers.shutdown(Duration::from_secs(5)).await;
+                assert!(runs.load(Ordering::SeqCst) >= 2);
+                assert_eq!(effects(&store).await, 1);
+                store.remove().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn an_event_from_elsewhere_has_no_transaction() {
+                let Some(store) = $store.await else { return };
+                let event = payment("msg_1", "pay_1").raw().unwrap();
+                assert_eq!($handle::of(&event).await.unwrap_err().kind(), ErrorKind::Setup);
+                store.remove().await;
+            }
+        }
+    };
+}
 
 transactions!(on_sqlite, SqliteTx, TestStore::sqlite(), sqlx::SqliteConnection);
-transactions!(on_postgres, PgTx, TestStore::postgres("transactions::on_postgres"), sqlx::PgConnection);
+transactions!(
+    on_postgres,
+    PgTx,
+    TestStore::postgres("transactions::on_postgres"),
+    sqlx::PgConnection
+);
 
 #[tokio::test]
 async fn the_handle_of_the_other_database_says_so() {

@@ -192,7 +192,8 @@ fn statement(find: &Find) -> (String, Vec<Arg>) {
         }
     }
     if find.steps != Steps::default() {
-        let steps = [("visitor_step", &find.steps.visitor), ("campaign_step", &find.steps.campaign)];
+        let steps =
+            [("visitor_step", &find.steps.visitor), ("campaign_step", &find.steps.campaign)];
         let ranges: Vec<String> = steps
             .into_iter()
             .filter_map(|(column, range)| Some((column, range.as_ref()?)))

@@ -66,7 +66,10 @@ impl TestStore {
     pub(crate) async fn builder(&self) -> LedgerBuilder {
         Ledger::builder(Store::open(&self.url).await.unwrap())
             .poll_every(Duration::from_millis(10))
-            .backoff(dodo_ledger::Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(20) })
+            .backoff(dodo_ledger::Backoff {
+                base: Duration::from_millis(2),
+                cap: Duration::from_millis(20),
+            })
     }
 
     pub(crate) async fn ledger(&self) -> Ledger {
