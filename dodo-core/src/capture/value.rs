@@ -59,62 +59,46 @@ impl TryFrom<String> for Visitor {
     }
 }
 
-/// Why a value was not captured or not injected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Skip {
-    /// Nothing was there to read.
-    Absent,
-    /// It is empty or white space only.
-    Empty,
-    /// It is the text `undefined` or `null`, as scripts write what they do not have.
-    Placeholder,
-    /// It is longer than the 500 characters Dodo Payments takes. An id is never cut.
-    TooLong,
-    /// It holds a control character.
-    ControlCharacter,
-    /// It is not in the form in which the tool writes it.
-    Undecodable,
-    /// The body holds something that is not a string, a number or a boolean.
-    WrongType,
-    /// The metadata key is longer than 40 characters or not of `[A-Za-z0-9_-]`.
-    KeyNotAllowed,
-    /// A consent gate or `Sec-GPC: 1` said no.
-    ConsentDenied,
-    /// The app's own code set this key.
-    SetByApp,
-    /// A better source had a value for it, or another link's campaign was taken as a whole.
-    Superseded,
-    /// The metadata already holds 50 pairs.
-    NoRoom,
-    /// A client sent a value under a key that only the capture fills.
-    FromClient,
-    /// It is or may be personal data: kept with the checkout's context, not in metadata.
-    Personal,
-}
+macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) => {
+    /// Why a value was not captured or not injected.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+    #[serde(rename_all = "snake_case")]
+    #[non_exhaustive]
+    pub enum Skip { $( #[doc = $meaning] $reason, )* }
 
-impl Skip {
-    /// Its name in logs and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Empty => "empty",
-            Self::Placeholder => "placeholder",
-            Self::TooLong => "too_long",
-            Self::ControlCharacter => "control_character",
-            Self::Undecodable => "undecodable",
-            Self::WrongType => "wrong_type",
-            Self::KeyNotAllowed => "key_not_allowed",
-            Self::ConsentDenied => "consent_denied",
-            Self::SetByApp => "set_by_app",
-            Self::Superseded => "superseded",
-            Self::NoRoom => "no_room",
-            Self::FromClient => "from_client",
-            Self::Personal => "personal",
+    impl Skip {
+        /// All reasons.
+        pub const ALL: &'static [Self] = &[$( Self::$reason, )*];
+
+        /// Its name in logs and JSON.
+        #[must_use]
+        pub const fn as_str(self) -> &'static str {
+            match self { $( Self::$reason => $name, )* }
+        }
+
+        /// What it means, in a sentence.
+        #[must_use]
+        pub const fn meaning(self) -> &'static str {
+            match self { $( Self::$reason => $meaning, )* }
         }
     }
+} }
+
+skips! {
+    Absent = "absent", "Nothing was there to read.";
+    Empty = "empty", "It is empty or white space only.";
+    Placeholder = "placeholder", "It is the text `undefined` or `null`, as scripts write what they do not have.";
+    TooLong = "too_long", "It is longer than the 500 characters that Dodo Payments takes. An id is never cut.";
+    ControlCharacter = "control_character", "It holds a control character.";
+    Undecodable = "undecodable", "It is not in the form in which the tool writes it.";
+    WrongType = "wrong_type", "The body holds something that is not a string, a number or a boolean.";
+    KeyNotAllowed = "key_not_allowed", "The metadata key is longer than 40 characters or not of `[A-Za-z0-9_-]`.";
+    ConsentDenied = "consent_denied", "A consent gate or `Sec-GPC: 1` said no.";
+    SetByApp = "set_by_app", "The app's own code set this key.";
+    Superseded = "superseded", "A better source had a value for this key, or another link's campaign was taken as a whole.";
+    NoRoom = "no_room", "The metadata already holds 50 pairs.";
+    FromClient = "from_client", "A client sent a value under a key that only the capture fills.";
+    Personal = "personal", "It is or may be personal data: kept with the checkout's context, not in metadata.";
 }
 
 impl fmt::Display for Skip {

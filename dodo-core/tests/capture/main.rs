@@ -6,6 +6,7 @@ mod consent;
 mod context;
 mod cookies;
 mod device;
+mod docs;
 mod explain;
 mod injection;
 mod layer;
