@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::{
     case::Case,
+    conformance::API_KEY,
+    delivery::KEY,
     server::{Application, Framework},
     subject::{Observed, Subject, Surroundings},
 };
@@ -26,6 +28,12 @@ impl Parity {
             subjects.push(Subject::start(framework, build.clone()).await?);
         }
         Ok(Self { subjects })
+    }
+
+    /// Servers that were started one by one, to compare what is not the same application.
+    #[must_use]
+    pub fn between(subjects: Vec<Subject>) -> Self {
+        Self { subjects }
     }
 
     /// The servers.
@@ -107,7 +115,25 @@ impl Report {
             differ(&pair, "log", &first.log, &other.log, &mut fail);
         }
         unexpected(case, first, &mut fail);
+        for (framework, observed) in all {
+            for leak in leaks(observed) {
+                fail(format!("{framework} shows a secret: {leak}"));
+            }
+        }
     }
+}
+
+/// Marks personal data in requests: it may travel to Dodo, and nowhere else.
+pub const CANARY: &str = "canary";
+
+/// Where a secret or personal data came out: in the answer, or in a log at any level.
+fn leaks(observed: &Observed) -> Vec<String> {
+    let mut shown = vec![format!("{:?} {}", observed.headers, observed.body)];
+    shown.extend(observed.full_log.0.iter().map(|event| format!("{event:?}")));
+    let secret = |text: &String| {
+        [API_KEY, KEY.trim_start_matches("whsec_"), CANARY].iter().any(|s| text.contains(s))
+    };
+    shown.into_iter().filter(secret).collect()
 }
 
 fn differ<T: PartialEq + Debug>(
