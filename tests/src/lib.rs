@@ -7,9 +7,12 @@
 //! - [`conformance`]: the application for checks from outside, also a binary.
 //! - [`fixture`]: an application with the middleware and handlers of a shop.
 //! - [`delivery`], [`hooks`]: webhooks, signed by another implementation and received.
+//! - [`program`], [`browser`]: a program of the workspace as a child process, and a headless
+//!   Chromium to use it with.
 //! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
 //!   and the log of a subject.
 
+pub mod browser;
 pub mod case;
 pub mod client;
 pub mod conformance;
@@ -18,6 +21,7 @@ pub mod fixture;
 pub mod hooks;
 pub mod logs;
 pub mod parity;
+pub mod program;
 pub mod record;
 pub mod server;
 pub mod stub;

@@ -19,13 +19,16 @@ pub(crate) const ACCOUNT_KEY: &str = "shop_account";
 
 type Done = Result<(), Infallible>;
 
-/// Fulfils an order. A charge of a subscription only tells whose customer this is.
+/// Fulfils an order. A charge of a subscription is not one: the subscription's own
+/// events grant access.
 pub(crate) async fn paid(event: Event<Payment, Shop>) -> Done {
     let (cause, shop, payment) = (cause(&event), &event.state, &event.data);
     let owner = owner(&payment.metadata, &payment.customer);
+    if let Some(session) = &payment.checkout_session_id {
+        shop.orders().paid_session(session, owner.customer.as_ref());
+    }
     let recurring = payment.subscription_id.is_some() || !payment.subscription_ids.is_empty();
     if recurring {
-        shop.orders().charged(&cause, &owner);
         return Ok(());
     }
     let names: Vec<&str> =

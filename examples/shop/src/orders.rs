@@ -98,7 +98,9 @@ struct State {
     subscriptions: BTreeMap<String, (Owner, Access)>,
     /// Refunds by payment: a refund may arrive before its payment.
     refunds: HashMap<String, i64>,
-    /// The customers that an account's own checkouts made.
+    /// Which account each checkout session was opened for.
+    sessions: HashMap<String, String>,
+    /// The customers that an account's own checkout sessions made.
     customers: HashMap<CustomerId, String>,
 }
 
@@ -106,17 +108,28 @@ impl Orders {
     /// A payment for something that is paid once arrived: fulfil the order.
     pub(crate) fn fulfil(&self, cause: &Cause, owner: Owner, order: Order) {
         self.once(cause, |state| {
-            state.bind(&owner);
             let refunded = state.refunds.get(&order.payment_id).copied().unwrap_or(0);
             let order = Order { refunded, ..order };
             state.orders.insert(order.payment_id.clone(), (owner, order));
         });
     }
 
-    /// A charge of a subscription arrived. It grants nothing by itself, but says whose customer
-    /// this is.
-    pub(crate) fn charged(&self, cause: &Cause, owner: &Owner) {
-        self.once(cause, |state| state.bind(owner));
+    /// The server opened a checkout session for this account.
+    pub(crate) fn opened(&self, session_id: String, account: String) {
+        self.lock().sessions.insert(session_id, account);
+    }
+
+    /// A payment of a session arrived: its customer is whoever the session was opened for.
+    ///
+    /// Metadata would not do: a buyer can write what they like into a payment link, and with it
+    /// somebody else's customer into their own account.
+    pub(crate) fn paid_session(&self, session_id: &str, customer: Option<&CustomerId>) {
+        let mut state = self.lock();
+        if let (Some(account), Some(customer)) = (state.sessions.get(session_id).cloned(), customer)
+        {
+            // The first account keeps the customer.
+            state.customers.entry(customer.clone()).or_insert(account);
+        }
     }
 
     /// Money was given back.
@@ -136,7 +149,6 @@ impl Orders {
     /// A subscription changed. What is older than what is known already changes nothing.
     pub(crate) fn subscription(&self, cause: &Cause, owner: Owner, access: Access) {
         self.once(cause, |state| {
-            state.bind(&owner);
             let known = state.subscriptions.get(&access.subscription_id).map(|(_, known)| known);
             let ended = |a: &Access| a.standing == Standing::Revoked;
             let newer = known.is_none_or(|known| {
@@ -190,14 +202,6 @@ impl Orders {
 }
 
 impl State {
-    /// Remembers whose customer this is. Only metadata that our server set says so, and the first
-    /// account keeps the customer.
-    fn bind(&mut self, owner: &Owner) {
-        if let (Some(account), Some(customer)) = (&owner.account, &owner.customer) {
-            self.customers.entry(customer.clone()).or_insert_with(|| account.clone());
-        }
-    }
-
     /// Events of a subscription may lack the metadata of its checkout; the customer leads back.
     fn owns(&self, account: &str, owner: &Owner) -> bool {
         match (&owner.account, &owner.customer) {
@@ -296,10 +300,24 @@ mod tests {
         let orders = Orders::default();
         orders.subscription(&cause("e1"), owner(None, "cus_1"), access(Standing::Granted, 1));
         assert_eq!(orders.of("ada"), Belongings::default(), "nobody knows the customer yet");
-        orders.charged(&cause("e2"), &owner(Some("ada"), "cus_1"));
+        orders.opened("cks_1".into(), "ada".into());
+        orders.paid_session("cks_1", Some(&CustomerId::new("cus_1").unwrap()));
         assert_eq!(orders.of("ada").subscriptions.len(), 1);
-        orders.charged(&cause("e3"), &owner(Some("mallory"), "cus_1"));
+    }
+
+    #[test]
+    fn a_customer_belongs_to_the_account_that_opened_the_session() {
+        let orders = Orders::default();
+        let cus_1 = CustomerId::new("cus_1").unwrap();
+        orders.opened("cks_1".into(), "ada".into());
+        orders.paid_session("cks_1", Some(&cus_1));
+        assert_eq!(orders.customer_of("ada"), Some(cus_1.clone()));
+
+        orders.fulfil(&cause("e1"), owner(Some("mallory"), "cus_1"), order("pay_1"));
+        assert_eq!(orders.customer_of("mallory"), None, "metadata can be forged");
+        orders.paid_session("cks_unknown", Some(&cus_1));
+        orders.opened("cks_2".into(), "mallory".into());
+        orders.paid_session("cks_2", Some(&cus_1));
         assert_eq!(orders.customer_of("mallory"), None, "the first account keeps the customer");
-        assert_eq!(orders.customer_of("ada").unwrap().as_str(), "cus_1");
     }
 }

@@ -1,13 +1,18 @@
 //! Everything the shop does with Dodo Payments, in one place.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    Checkout, Client, CustomerId, CustomerPortal, Endpoint, Preset, RequestHead, VisitorCapture,
-    WebhookKey, Webhooks,
+    CampaignCookie, Checkout, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint, Preset,
+    RequestHead, VisitorCapture, WebhookKey, Webhooks,
+    request::{Customer, FeatureFlags, SessionRequest, StaticRequest},
 };
 
-use crate::{Shop, fulfilment};
+use crate::{
+    Shop,
+    fulfilment::{self, ACCOUNT_KEY},
+    session::Account,
+};
 
 /// The Dodo side of a shop.
 #[derive(Debug)]
@@ -21,17 +26,72 @@ impl Shop {
     /// page one landed on, kept in a first-party cookie of the shop's own.
     #[must_use]
     pub fn capture(&self) -> VisitorCapture {
-        VisitorCapture::visitors_now().preset(Preset::Utm)
+        let shop = self.clone();
+        let mut cookie = CampaignCookie::last_touch();
+        if !self.secure() {
+            cookie = cookie.insecure_for_development();
+        }
+        VisitorCapture::visitors_now()
+            .preset(Preset::Utm)
+            .keep_campaign(cookie)
+            .user_id(move |head| {
+                let cookies = head.headers.get("cookie").and_then(|c| c.to_str().ok());
+                shop.sessions().account(cookies).map(|account| account.id)
+            })
     }
 
-    /// `POST` opens a checkout session, `GET` answers with a payment link.
+    /// `POST` opens a checkout session, `GET` answers with a payment link. Only what the shop sells
+    /// can be bought, and the server says for whom.
     #[must_use]
     pub fn checkout(&self) -> impl Endpoint {
         let client = &self.payments().client;
         let back = format!("{}/return", self.public_url());
-        Checkout::static_link(client.clone())
+        let sold = || self.catalog().products().iter().map(|product| product.id.clone());
+
+        let shop = self.clone();
+        let link = Checkout::static_link(client.clone())
             .return_url(&back)
-            .or(Checkout::session(client.clone()).return_url(&back))
+            .allow_products(sold())
+            .fields_from(move |head| ready(Ok::<_, Infallible>(shop.link_fields(&head))));
+
+        let shop = self.clone();
+        let opened = self.clone();
+        let session = Checkout::session(client.clone())
+            .return_url(&back)
+            .allow_products(sold())
+            .fields_from(move |head| ready(Ok::<_, Infallible>(shop.session_fields(&head))))
+            .context_store(move |session_id: String, context: CheckoutContext| {
+                if let Some(account) = context.user_id {
+                    opened.orders().opened(session_id, account);
+                }
+                ready(Ok::<_, Infallible>(()))
+            });
+        link.or(session)
+    }
+
+    fn session_fields(&self, head: &RequestHead) -> SessionRequest {
+        let Some(account) = self.current_account(head) else { return SessionRequest::new() };
+        let fields = SessionRequest::new().metadata(ACCOUNT_KEY, account.id.as_str());
+        if let Some(customer) = self.orders().customer_of(&account.id) {
+            return fields.customer(Customer::existing(&customer));
+        }
+        // Nobody has checked the e-mail address, and Dodo would take a known one for its owner:
+        // with a customer of their own, nobody gets into somebody else's portal.
+        let fields =
+            fields.feature_flags(FeatureFlags::new().always_create_new_customer(true));
+        match (&account.email, &account.name) {
+            (Some(email), Some(name)) => fields.customer(Customer::new(email).name(name)),
+            _ => fields,
+        }
+    }
+
+    fn link_fields(&self, head: &RequestHead) -> StaticRequest {
+        let Some(account) = self.current_account(head) else { return StaticRequest::new() };
+        let fields = StaticRequest::new().metadata(ACCOUNT_KEY, account.id);
+        match (account.email, account.name) {
+            (Some(email), Some(name)) => fields.email(email).full_name(name),
+            _ => fields,
+        }
     }
 
     /// The way into the customer's own portal, and nobody else's.
@@ -39,7 +99,7 @@ impl Shop {
     pub fn portal(&self) -> CustomerPortal {
         let shop = self.clone();
         CustomerPortal::for_customer(self.payments().client.clone(), move |head| {
-            std::future::ready(Ok::<_, Infallible>(shop.current_customer(&head)))
+            ready(Ok::<_, Infallible>(shop.current_customer(&head)))
         })
         .return_url(format!("{}/account", self.public_url()))
     }
@@ -69,7 +129,10 @@ impl Shop {
 
     /// Who asks, as a customer of Dodo's: only known once their account has paid.
     fn current_customer(&self, head: &RequestHead) -> Option<CustomerId> {
-        let account = self.sessions().account(head.header("cookie"))?;
-        self.orders().customer_of(&account.id)
+        self.orders().customer_of(&self.current_account(head)?.id)
+    }
+
+    fn current_account(&self, head: &RequestHead) -> Option<Account> {
+        self.sessions().account(head.header("cookie"))
     }
 }

@@ -241,7 +241,7 @@ impl Shop {
     }
 
     /// Whether cookies are for https only.
-    fn secure(&self) -> bool {
+    pub(crate) fn secure(&self) -> bool {
         self.0.public_url.starts_with("https://")
     }
 }

@@ -1,0 +1,131 @@
+//! A program of this workspace, built and started as a child process.
+
+use std::{
+    ffi::OsStr,
+    io,
+    net::SocketAddr,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// How long a program may take to say where it listens.
+const START: Duration = Duration::from_secs(60);
+
+/// A running program. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    output: Arc<Mutex<Vec<String>>>,
+}
+
+impl Program {
+    /// Builds a package's binary of the same name and starts it without any of the environment's
+    /// `DODO_PAYMENTS_*` variables.
+    ///
+    /// # Panics
+    /// If it does not build or start.
+    pub async fn start(
+        package: &str,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(build(package).await);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("DODO_PAYMENTS_") {
+                command.env_remove(name);
+            }
+        }
+        for name in ["PORT", "DATABASE_URL"] {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().copied());
+        let mut child = command.spawn().expect("the program starts");
+        let output = Arc::<Mutex<Vec<String>>>::default();
+        let lines = child.stdout.take().map(BufReader::new).map(AsyncBufReadExt::lines);
+        let kept = Arc::clone(&output);
+        tokio::spawn(async move {
+            let Some(mut lines) = lines else { return };
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        Self { child, output }
+    }
+
+    /// Waits for a line with this beginning and gives what follows.
+    ///
+    /// # Panics
+    /// If the program ends or takes too long.
+    pub async fn line(&mut self, beginning: &str) -> String {
+        let waited = tokio::time::timeout(START, async {
+            loop {
+                let output = self.output();
+                if let Some(rest) = output.iter().find_map(|line| line.strip_prefix(beginning)) {
+                    return rest.trim().to_owned();
+                }
+                if let Ok(Some(status)) = self.child.try_wait() {
+                    panic!("the program ended with {status} before it printed {beginning:?}");
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        waited.await.unwrap_or_else(|_| panic!("no line begins with {beginning:?}"))
+    }
+
+    /// What it printed so far, line by line.
+    #[must_use]
+    pub fn output(&self) -> Vec<String> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for the end by itself.
+    ///
+    /// # Errors
+    /// When it cannot be waited for, or does not end in time.
+    pub async fn ended(&mut self, limit: Duration) -> io::Result<std::process::ExitStatus> {
+        tokio::time::timeout(limit, self.child.wait()).await.map_err(io::Error::other)?
+    }
+
+    /// The id of the process, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+}
+
+/// The path of a package's binary, brought up to date by cargo.
+async fn build(package: &str) -> String {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--message-format=json", "--bin", package, "--package", package])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .expect("cargo runs");
+    assert!(built.status.success(), "{package} does not build");
+    let executable = built.stdout.split(|&byte| byte == b'\n').find_map(|line| {
+        let message: Value = serde_json::from_slice(line).ok()?;
+        let is_it = message["target"]["name"] == package;
+        message["executable"].as_str().filter(|_| is_it).map(str::to_owned)
+    });
+    executable.unwrap_or_else(|| panic!("cargo built no binary {package}"))
+}
+
+/// The address in an `http://` URL.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn address_of(url: &str) -> SocketAddr {
+    let host = url.strip_prefix("http://").unwrap_or(url);
+    let host = host.split('/').next().unwrap_or_default();
+    host.parse().unwrap_or_else(|_| panic!("{url} has no address"))
+}
