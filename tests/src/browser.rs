@@ -129,7 +129,8 @@ impl Browser {
     pub async fn fill(&self, selector: &str, text: &str) {
         let element = self.element(selector).await;
         self.ask(Method::POST, &format!("/element/{element}/clear"), &json!({})).await;
-        self.ask(Method::POST, &format!("/element/{element}/value"), &json!({ "text": text })).await;
+        self.ask(Method::POST, &format!("/element/{element}/value"), &json!({ "text": text }))
+            .await;
     }
 
     async fn element(&self, selector: &str) -> String {
@@ -183,7 +184,8 @@ impl Browser {
 
     /// The page as a PNG, in base64.
     pub async fn screenshot(&self) -> String {
-        let shot = self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
+        let shot =
+            self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
         shot.await["data"].as_str().unwrap_or_default().to_owned()
     }
 
@@ -191,7 +193,10 @@ impl Browser {
     pub async fn console(&self) -> Vec<String> {
         let log = self.ask(Method::POST, "/se/log", &json!({ "type": "browser" })).await;
         let entries = log.as_array().cloned().unwrap_or_default();
-        entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+        entries
+            .iter()
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     async fn devtools(&self, command: &str, parameters: Value) -> Value {
@@ -210,13 +215,19 @@ impl Browser {
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
-        let mut case = Case::new(path, method.clone(), path).header("host", self.address.to_string());
+        let mut case =
+            Case::new(path, method.clone(), path).header("host", self.address.to_string());
         if method == Method::POST {
             case = case.header("content-type", "application/json").body(body.to_string());
         }
         let reply = client::send(self.address, &case).await.expect("the driver answers");
-        let mut answer: Value = serde_json::from_slice(&reply.body).expect("the driver speaks JSON");
-        assert!(reply.status.is_success(), "{method} {path} {body}: {}", answer["value"]["message"]);
+        let mut answer: Value =
+            serde_json::from_slice(&reply.body).expect("the driver speaks JSON");
+        assert!(
+            reply.status.is_success(),
+            "{method} {path} {body}: {}",
+            answer["value"]["message"]
+        );
         answer["value"].take()
     }
 }

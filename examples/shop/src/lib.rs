@@ -27,6 +27,6 @@ pub use self::{
     ask::Ask,
     error::StartError,
     reply::Reply,
-    run::{run, stopped},
+    run::{GRACE, run, stopped},
     shop::Shop,
 };

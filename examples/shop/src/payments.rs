@@ -3,8 +3,8 @@
 use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    CampaignCookie, Checkout, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint, Preset,
-    RequestHead, VisitorCapture, WebhookKey, Webhooks,
+    CampaignCookie, Checkout, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint,
+    Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
     request::{Customer, FeatureFlags, SessionRequest, StaticRequest},
 };
 
@@ -31,13 +31,12 @@ impl Shop {
         if !self.secure() {
             cookie = cookie.insecure_for_development();
         }
-        VisitorCapture::visitors_now()
-            .preset(Preset::Utm)
-            .keep_campaign(cookie)
-            .user_id(move |head| {
+        VisitorCapture::visitors_now().preset(Preset::Utm).keep_campaign(cookie).user_id(
+            move |head| {
                 let cookies = head.headers.get("cookie").and_then(|c| c.to_str().ok());
                 shop.sessions().account(cookies).map(|account| account.id)
-            })
+            },
+        )
     }
 
     /// `POST` opens a checkout session, `GET` answers with a payment link. Only what the shop sells
@@ -77,8 +76,7 @@ impl Shop {
         }
         // Nobody has checked the e-mail address, and Dodo would take a known one for its owner:
         // with a customer of their own, nobody gets into somebody else's portal.
-        let fields =
-            fields.feature_flags(FeatureFlags::new().always_create_new_customer(true));
+        let fields = fields.feature_flags(FeatureFlags::new().always_create_new_customer(true));
         match (&account.email, &account.name) {
             (Some(email), Some(name)) => fields.customer(Customer::new(email).name(name)),
             _ => fields,
@@ -95,7 +93,6 @@ impl Shop {
     }
 
     /// The way into the customer's own portal, and nobody else's.
-    #[must_use]
     pub fn portal(&self) -> CustomerPortal {
         let shop = self.clone();
         CustomerPortal::for_customer(self.payments().client.clone(), move |head| {

@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// How long open requests may take to end once the shop is told to stop.
-const GRACE: Duration = Duration::from_secs(5);
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Starts the shop and serves it until Ctrl-C or SIGTERM.
 ///
 /// `framework` is named on the pages; `serve` answers the listener's connections and ends soon after
 /// [`stopped`] does.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program's own output")]
+#[expect(clippy::print_stdout, reason = "this is the program's own output")]
 pub async fn run<F, Fut>(framework: &'static str, serve: F) -> ExitCode
 where
     F: FnOnce(TcpListener, Shop) -> Fut,

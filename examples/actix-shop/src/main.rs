@@ -1,0 +1,39 @@
+//! The example shop on actix-web: `cargo run -p actix-shop`.
+
+mod pages;
+
+use std::{io, net::TcpListener, process::ExitCode};
+
+use actix_web::{App, HttpServer, web};
+use dodo_actix::{Visitors, checkout_handler, customer_portal, webhooks};
+use shop::Shop;
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    shop::run("actix", serve).await
+}
+
+async fn serve(listener: TcpListener, shop: Shop) -> io::Result<()> {
+    // Built once: all workers share them.
+    let (checkout, portal, hooks) = (shop.checkout(), shop.portal(), shop.webhooks());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(shop.clone()))
+            .wrap(Visitors::new(shop.capture()))
+            .route("/api/checkout", checkout_handler(checkout.clone()))
+            .route("/api/portal", customer_portal(portal.clone()))
+            .route("/api/webhook", webhooks(hooks.clone()))
+            .default_service(web::to(pages::pages))
+    })
+    .listen(listener)?
+    .disable_signals()
+    .shutdown_timeout(shop::GRACE.as_secs())
+    .run();
+
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        shop::stopped().await;
+        handle.stop(true).await;
+    });
+    server.await
+}
