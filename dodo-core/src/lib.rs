@@ -62,6 +62,7 @@ mod money;
 mod panic;
 mod portal;
 mod refusal;
+pub mod testing;
 mod time;
 mod web_url;
 mod webhook;

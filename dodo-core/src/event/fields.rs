@@ -73,28 +73,82 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A list. `null` is empty, and `null` elements are skipped.
+/// An object and nothing else: derived structs read lists too, by position.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Visitor(PhantomData))
+    }
+}
+
+/// An object; `null` is one without values.
+pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(optional_object(deserializer)?.unwrap_or_default())
+}
+
+/// An object or `null`.
+pub(super) fn optional_object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|object| object.0))
+}
+
+/// A list of objects. `null` is empty, and `null` elements are skipped.
+pub(super) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    collect(deserializer, |Object(element)| element)
+}
+
+/// A list of anything else. `null` is empty, and `null` elements are skipped.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Visitor<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
-        type Value = Vec<T>;
+    collect(deserializer, |element| element)
+}
+
+fn collect<'de, D, T, U>(deserializer: D, map: fn(T) -> U) -> Result<Vec<U>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Visitor<T, U>(fn(T) -> U);
+    impl<'de, T: Deserialize<'de>, U> de::Visitor<'de> for Visitor<T, U> {
+        type Value = Vec<U>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list")
         }
-        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+        fn visit_unit<E>(self) -> Result<Vec<U>, E> {
             Ok(Vec::new())
         }
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<U>, A::Error> {
             let mut list = Vec::new();
             while let Some(element) = elements.next_element::<Option<T>>()? {
-                list.extend(element);
+                list.extend(element.map(self.0));
             }
             Ok(list)
         }
     }
-    deserializer.deserialize_any(Visitor(PhantomData))
+    deserializer.deserialize_any(Visitor(map))
 }

@@ -3,7 +3,7 @@
 //! Works on spans of text, not on a tree: numbers that no type holds and objects that are nested too
 //! deep for a tree survive next to the fault.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
@@ -12,8 +12,7 @@ use serde_path_to_error::Segment;
 use crate::event::date::UNREADABLE;
 
 /// Takes the value at `path` out: a key goes with its value, an element of a list becomes `null`, so
-/// that the others keep their index. Where the path ends at an object with a key twice, the earlier
-/// one goes, as in JavaScript.
+/// that the others keep their index. `None` if there is nothing to take out.
 pub(super) fn remove(json: &str, path: &[Segment]) -> Option<String> {
     change(json, path, &|_| Some(Change::Remove))
 }
@@ -37,41 +36,33 @@ enum Change {
 type Decide<'a> = &'a dyn Fn(&str) -> Option<Change>;
 
 fn change(json: &str, path: &[Segment], decide: Decide<'_>) -> Option<String> {
-    let Some((first, rest)) = path.split_first() else {
-        return without_duplicates(json);
-    };
-    match first {
-        Segment::Map { key } => change_member(json, key, rest, decide),
-        Segment::Seq { index } => change_element(json, *index, rest, decide),
-        Segment::Enum { .. } | Segment::Unknown => None,
+    match path.split_first()? {
+        (Segment::Map { key }, rest) => change_member(json, key, rest, decide),
+        (Segment::Seq { index }, rest) => change_element(json, *index, rest, decide),
+        _ => None,
     }
 }
 
 fn inside(value: &str, rest: &[Segment], decide: Decide<'_>) -> Option<Change> {
-    if !rest.is_empty() {
-        return change(value, rest, decide).map(Change::Replace);
-    }
-    match without_duplicates(value) {
-        Some(cleaned) => Some(Change::Replace(cleaned)),
-        None => decide(value),
-    }
+    if rest.is_empty() { decide(value) } else { change(value, rest, decide).map(Change::Replace) }
 }
 
 fn change_member(json: &str, key: &str, rest: &[Segment], decide: Decide<'_>) -> Option<String> {
     let Members(members) = serde_json::from_str(json).ok()?;
     let mut out = Object::default();
-    let last = members.iter().rposition(|(name, _)| name == key)?;
-    for (at, (name, value)) in members.iter().enumerate() {
+    let mut found = false;
+    for (name, value) in &members {
         if name != key {
             out.push(name, value.get());
-        } else if at == last {
-            match inside(value.get(), rest, decide)? {
-                Change::Replace(new) => out.push(name, &new),
-                Change::Remove => {}
-            }
+            continue;
+        }
+        found = true;
+        match inside(value.get(), rest, decide)? {
+            Change::Replace(new) => out.push(name, &new),
+            Change::Remove => {}
         }
     }
-    Some(out.finish())
+    found.then(|| out.finish())
 }
 
 fn change_element(json: &str, at: usize, rest: &[Segment], decide: Decide<'_>) -> Option<String> {
@@ -95,13 +86,27 @@ fn change_element(json: &str, at: usize, rest: &[Segment], decide: Decide<'_>) -
     Some(out)
 }
 
-/// The object with the last of each key only; `None` if that changes nothing.
-fn without_duplicates(json: &str) -> Option<String> {
-    let Members(members) = serde_json::from_str(json).ok()?;
-    let mut last = std::collections::HashMap::new();
-    for (at, (name, _)) in members.iter().enumerate() {
-        last.insert(name.as_ref(), at);
+/// Where an object on the `path` has a key twice, the earlier one goes, as in JavaScript. `None` if
+/// there is none.
+pub(super) fn without_duplicates(json: &str, path: &[Segment]) -> Option<String> {
+    let found = path.iter().enumerate().find_map(|(depth, _)| {
+        let (above, _) = path.split_at_checked(depth)?;
+        change_duplicates(json, above)
+    });
+    found.or_else(|| change_duplicates(json, path))
+}
+
+fn change_duplicates(json: &str, path: &[Segment]) -> Option<String> {
+    if path.is_empty() {
+        return last_of_each(json);
     }
+    change(json, path, &|value| last_of_each(value).map(Change::Replace))
+}
+
+fn last_of_each(json: &str) -> Option<String> {
+    let Members(members) = serde_json::from_str(json).ok()?;
+    let last: HashMap<&str, usize> =
+        members.iter().enumerate().map(|(at, (name, _))| (name.as_ref(), at)).collect();
     if last.len() == members.len() {
         return None;
     }

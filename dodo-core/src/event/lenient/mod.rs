@@ -31,8 +31,11 @@ pub(crate) struct Read<T> {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// More faults than this in one payload are no payload.
-const MOST_FAULTS: usize = 64;
+/// After so many faults whole fields go, not single elements of them.
+const MANY_FAULTS: usize = 64;
+
+/// More than all fields of any payload.
+const MOST_FAULTS: usize = 512;
 
 /// Reads `json` as `T`, leaving out the optional fields that do not fit. `base` is the pointer of
 /// `json` itself.
@@ -53,13 +56,16 @@ pub(crate) fn read<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T
 fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
     let mut text = json.to_owned();
     let mut warnings: Vec<Warning> = Vec::new();
-    for _ in 0..MOST_FAULTS {
+    for round in 0..MOST_FAULTS {
         let mut json = serde_json::Deserializer::from_str(&text);
         let fault = match serde_path_to_error::deserialize(&mut json) {
             Ok(value) => return Ok(Read { value, warnings }),
             Err(fault) => fault,
         };
-        let path: Vec<Segment> = fault.path().iter().cloned().collect();
+        let mut path: Vec<Segment> = fault.path().iter().cloned().collect();
+        if round > MANY_FAULTS {
+            path.truncate(1);
+        }
         let pointer = pointer(base, &path);
         let problem = fault.into_inner();
         let unreadable = |problem| {
@@ -69,6 +75,10 @@ fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
         };
         if !problem.is_data() {
             return Err(unreadable(problem));
+        }
+        if let Some(clean) = cut::without_duplicates(&text, &path) {
+            text = clean;
+            continue;
         }
         let seen = warnings.last().is_some_and(|last| last.pointer == pointer);
         let message = problem.to_string();

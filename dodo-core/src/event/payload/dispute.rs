@@ -35,7 +35,7 @@ pub struct Dispute {
     /// Notes.
     pub remarks: Option<String>,
     /// The cardholder.
-    #[serde(default, deserialize_with = "fields::or_default")]
+    #[serde(default, deserialize_with = "fields::object")]
     pub customer: Customer,
     /// Who processed the payment.
     pub payment_provider: Option<PaymentProvider>,

@@ -26,10 +26,13 @@ pub struct EntitlementGrant {
     /// The subscription that holds it.
     pub subscription_id: Option<String>,
     /// The key, for licence keys.
+    #[serde(default, deserialize_with = "fields::optional_object")]
     pub license_key: Option<GrantedLicenseKey>,
     /// The files, for downloads.
+    #[serde(default, deserialize_with = "fields::optional_object")]
     pub digital_product_delivery: Option<DigitalDelivery>,
     /// The feature, for feature flags.
+    #[serde(default, deserialize_with = "fields::optional_object")]
     pub feature: Option<GrantedFeature>,
     /// Where the customer agrees: a secret.
     pub oauth_url: Option<String>,
@@ -101,7 +104,7 @@ pub struct GrantedFeature {
 #[non_exhaustive]
 pub struct DigitalDelivery {
     /// The files.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub files: Vec<DigitalFile>,
     /// A link instead.
     pub external_url: Option<String>,

@@ -62,9 +62,6 @@ pub trait Payload:
 
     /// The id of the object.
     fn id(&self) -> &str;
-
-    #[doc(hidden)]
-    fn set_id(&mut self, id: String);
 }
 
 macro_rules! payloads {
@@ -90,9 +87,6 @@ macro_rules! payloads {
             const TYPE: PayloadType = PayloadType::$payload;
             fn id(&self) -> &str {
                 &self.$id
-            }
-            fn set_id(&mut self, id: String) {
-                self.$id = id;
             }
         }
 

@@ -32,10 +32,10 @@ pub struct Payment {
     /// State at the time of delivery.
     pub status: Option<PaymentStatus>,
     /// The buyer.
-    #[serde(default, deserialize_with = "fields::or_default")]
+    #[serde(default, deserialize_with = "fields::object")]
     pub customer: Customer,
     /// Where the customer is billed.
-    #[serde(default, deserialize_with = "fields::or_default")]
+    #[serde(default, deserialize_with = "fields::object")]
     pub billing: BillingAddress,
     /// What the merchant put on the checkout: visitor and campaign among it.
     #[serde(default, deserialize_with = "scalar::metadata")]
@@ -65,13 +65,13 @@ pub struct Payment {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub retry_attempt: Option<i64>,
     /// What time is paid for. Since October 2026.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub service_periods: Vec<ServicePeriod>,
     /// Whether usage is charged too. Since October 2026.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub includes_usage: bool,
     /// One-time products; empty for subscriptions.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub product_cart: Vec<CartItem>,
     /// `cks_...`, if there was a session.
     pub checkout_session_id: Option<String>,
@@ -96,13 +96,13 @@ pub struct Payment {
     /// How much was refunded by the time of delivery.
     pub refund_status: Option<RefundedPart>,
     /// Refunds by the time of delivery. Book refunds from their own events.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub refunds: Vec<RefundItem>,
     /// Disputes by the time of delivery.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub disputes: Vec<DisputeItem>,
     /// Discounts that were applied.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub discounts: Vec<Discount>,
     /// Deprecated: the only discount.
     pub discount_id: Option<String>,
@@ -111,7 +111,7 @@ pub struct Payment {
     /// The invoice as a PDF.
     pub invoice_url: Option<String>,
     /// Answers of the customer.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub custom_field_responses: Vec<CustomFieldResponse>,
     /// Whether digital goods went out.
     #[serde(default, deserialize_with = "fields::or_default")]

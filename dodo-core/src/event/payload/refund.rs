@@ -29,7 +29,7 @@ pub struct Refund {
     /// Free text.
     pub reason: Option<String>,
     /// The buyer.
-    #[serde(default, deserialize_with = "fields::or_default")]
+    #[serde(default, deserialize_with = "fields::object")]
     pub customer: Customer,
     /// The refund's own metadata, not the payment's.
     #[serde(default, deserialize_with = "scalar::metadata")]

@@ -35,10 +35,10 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "fields::or_default")]
     pub tax_inclusive: bool,
     /// The buyer.
-    #[serde(default, deserialize_with = "fields::or_default")]
+    #[serde(default, deserialize_with = "fields::object")]
     pub customer: Customer,
     /// Where the customer is billed.
-    #[serde(default, deserialize_with = "fields::or_default")]
+    #[serde(default, deserialize_with = "fields::object")]
     pub billing: BillingAddress,
     /// What the merchant put on the checkout or on the subscription.
     #[serde(default, deserialize_with = "scalar::metadata")]
@@ -87,6 +87,7 @@ pub struct Subscription {
     /// When it was cancelled.
     pub cancelled_at: Option<Date>,
     /// Who cancelled. Since October 2026.
+    #[serde(default, deserialize_with = "fields::optional_object")]
     pub cancelled_by: Option<CancelledBy>,
     /// Why, by choice.
     pub cancellation_feedback: Option<CancellationFeedback>,
@@ -97,21 +98,22 @@ pub struct Subscription {
     /// When the grace period of a failed charge ends.
     pub past_due_ends_at: Option<Date>,
     /// A plan change to come.
+    #[serde(default, deserialize_with = "fields::optional_object")]
     pub scheduled_change: Option<ScheduledPlanChange>,
     /// Add-ons.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub addons: Vec<AddonItem>,
     /// Usage meters.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub meters: Vec<MeterItem>,
     /// Credits that come with it.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub credit_entitlement_cart: Vec<CreditEntitlementItem>,
     /// Meters that use credits.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub meter_credit_entitlement_cart: Vec<MeterCreditItem>,
     /// Discounts that were applied.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub discounts: Vec<Discount>,
     /// Deprecated: the only discount.
     pub discount_id: Option<String>,
@@ -119,7 +121,7 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub discount_cycles_remaining: Option<i64>,
     /// Answers of the customer.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub custom_field_responses: Vec<CustomFieldResponse>,
     /// Legal name of a business customer.
     pub customer_business_name: Option<String>,
@@ -158,7 +160,7 @@ pub struct ScheduledPlanChange {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub quantity: Option<i64>,
     /// Its add-ons.
-    #[serde(default, deserialize_with = "fields::list")]
+    #[serde(default, deserialize_with = "fields::objects")]
     pub addons: Vec<AddonItem>,
     /// When it was ordered.
     pub created_at: Option<Date>,

@@ -1,0 +1,188 @@
+//! For tests of applications: build any event, sign it, send a stored one again.
+//!
+//! ```
+//! use dodo_core::{Endpoint, EventKind, Payment, WebhookKey, Webhooks, testing::EventBuilder};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), dodo_core::Error> {
+//! let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+//! let hooks = Webhooks::builder(key.clone())
+//!     .on_payment_succeeded(|event| async move {
+//!         if event.data.total_amount == 500 { Ok(()) } else { Err("wrong amount") }
+//!     })
+//!     .build();
+//!
+//! let request = EventBuilder::new(EventKind::PaymentSucceeded)
+//!     .edit(|payment: &mut Payment| payment.total_amount = 500)
+//!     .request(&key);
+//! assert_eq!(hooks.handle(request).await.status(), 200);
+//! # Ok(()) }
+//! ```
+
+mod samples;
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::UNIX_EPOCH,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::{EventKind, Payload, SignedEvent, WebhookKey};
+
+/// The headers of a delivery of `body`, signed now by `key`'s own clock.
+///
+/// # Panics
+/// When `id` cannot be a header's value.
+#[must_use]
+pub fn sign_for_test(key: &WebhookKey, id: &str, body: &[u8]) -> HeaderMap {
+    let now = key.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    sign_for_test_at(key, id, now, body)
+}
+
+/// [`sign_for_test`] at a time of your choice, in unix seconds.
+///
+/// # Panics
+/// When `id` cannot be a header's value.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test that asks for an impossible header should fail")]
+pub fn sign_for_test_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -> HeaderMap {
+    let value =
+        |text: &str| HeaderValue::from_str(text).expect("the id cannot be a header's value");
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("webhook-id", value(id));
+    headers.insert("webhook-timestamp", value(&seconds.to_string()));
+    headers.insert("webhook-signature", value(&key.sign(id, seconds, body)));
+    headers
+}
+
+/// A signed delivery of raw JSON, such as a stored body that is played again.
+///
+/// # Panics
+/// When `id` cannot be a header's value.
+#[must_use]
+pub fn replay(key: &WebhookKey, id: &str, body: impl Into<Bytes>) -> Request<Bytes> {
+    let body = body.into();
+    let headers = sign_for_test(key, id, &body);
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// Builds an event of any kind, with sensible defaults for everything.
+///
+/// Every event gets an id of its own, as every delivery does.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EventBuilder {
+    id: String,
+    kind: EventKind,
+    timestamp: Timestamp,
+    business_id: String,
+    data: Value,
+    live: bool,
+}
+
+impl EventBuilder {
+    /// An event of `kind`, with the status that such an event is delivered with. Of a kind that this
+    /// version does not know, `data` is an empty object.
+    pub fn new(kind: EventKind) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let data = samples::of(&kind);
+        Self {
+            id: format!("msg_test_{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+            kind,
+            timestamp: samples::moment(),
+            business_id: samples::BUSINESS.to_owned(),
+            data,
+            live: false,
+        }
+    }
+
+    /// An event of `kind` with this payload.
+    pub fn with<T: Payload>(kind: EventKind, payload: &T) -> Self {
+        let mut event = Self::new(kind);
+        event.data = to_value(payload);
+        event
+    }
+
+    /// Changes the payload.
+    ///
+    /// # Panics
+    /// When events of this kind carry another payload.
+    #[expect(clippy::expect_used, reason = "a test that edits the wrong payload should fail")]
+    pub fn edit<T: Payload>(mut self, edit: impl FnOnce(&mut T)) -> Self {
+        let (mut payload, _) =
+            T::read(&self.data.to_string()).expect("events of this kind carry another payload");
+        edit(&mut payload);
+        self.data = to_value(&payload);
+        self
+    }
+
+    /// Sets one key of `data` to any JSON, as Dodo Payments might send it one day.
+    pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        if let Value::Object(data) = &mut self.data {
+            data.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// The `webhook-id`.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// When it happened.
+    pub fn timestamp(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = timestamp;
+        self
+    }
+
+    /// The merchant.
+    pub fn business_id(mut self, id: impl Into<String>) -> Self {
+        self.business_id = id.into();
+        self
+    }
+
+    /// Whether [`signed`](Self::signed) makes a live event; a request is what its key says.
+    pub fn live(mut self, live: bool) -> Self {
+        self.live = live;
+        self
+    }
+
+    /// The body, compact.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        let mut body = Map::new();
+        body.insert("business_id".to_owned(), self.business_id.clone().into());
+        body.insert("data".to_owned(), self.data.clone());
+        body.insert("timestamp".to_owned(), self.timestamp.to_string().into());
+        body.insert("type".to_owned(), self.kind.as_str().into());
+        Value::Object(body).to_string().into()
+    }
+
+    /// A delivery of it, signed now.
+    ///
+    /// # Panics
+    /// When the id cannot be a header's value.
+    #[must_use]
+    pub fn request(&self, key: &WebhookKey) -> Request<Bytes> {
+        replay(key, &self.id, self.body())
+    }
+
+    /// The event as a store or a sink sees it, without a signature in between.
+    #[must_use]
+    pub fn signed(&self) -> SignedEvent {
+        SignedEvent::assume_verified(&self.id, self.body(), self.timestamp, self.live)
+    }
+}
+
+fn to_value<T: Payload>(payload: &T) -> Value {
+    // Payloads are objects with text keys: nothing about them cannot be written.
+    serde_json::to_value(payload).unwrap_or_default()
+}
