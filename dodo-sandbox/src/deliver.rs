@@ -36,17 +36,18 @@ const CONCURRENT: usize = 64;
 /// How long deliveries under way may take when the sandbox stops.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What is done to deliveries on purpose.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Disturbance {
+/// What is done to the deliveries of coming events, on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Disturbance {
     /// Keep everything back until it is released.
-    pub(crate) hold: bool,
-    /// Wait before the first attempt, by the sandbox's clock.
-    pub(crate) delay: Duration,
-    /// Send each event so many more times, with the same `webhook-id`.
-    pub(crate) duplicates: u32,
+    pub hold: bool,
+    /// Wait so many seconds of the sandbox's clock before the first attempt.
+    pub delay_seconds: u32,
+    /// Send each event so many more times, with the same `webhook-id`; at most 100.
+    pub duplicates: u32,
     /// Lose so many coming deliveries.
-    pub(crate) drop_next: u32,
+    pub drop_next: u32,
 }
 
 impl Disturbance {
@@ -57,7 +58,8 @@ impl Disturbance {
             return (DeliveryState::Dropped, Duration::ZERO, 1);
         }
         let state = if self.hold { DeliveryState::Held } else { DeliveryState::Waiting };
-        (state, self.delay, self.duplicates.saturating_add(1))
+        let delay = Duration::from_secs(self.delay_seconds.into());
+        (state, delay, self.duplicates.min(100) + 1)
     }
 }
 

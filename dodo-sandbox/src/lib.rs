@@ -7,6 +7,7 @@
 mod api;
 mod app;
 mod clock;
+mod control;
 mod countries;
 mod deliver;
 mod error;
@@ -19,11 +20,16 @@ mod sandbox;
 mod settings;
 mod sign;
 mod state;
+mod steer;
 
 pub use self::{
+    api::fault::{Fault, FaultKind, RecordedRequest},
+    control::{PaymentOutcome, ReleaseOrder},
+    deliver::Disturbance,
     error::{Error, ErrorKind},
+    flow::reversal::DisputeOutcome,
     sandbox::{Builder, Sandbox},
-    settings::{GraceEnd, PeriodEndCancel, Settings},
+    settings::{GraceEnd, PeriodEndCancel, RefundOutcome, Settings},
     state::{
         card::{
             CARD_DECLINED, CARD_INDIA, CARD_NO_FUNDS, CARD_OK, CARD_OK_MASTERCARD,

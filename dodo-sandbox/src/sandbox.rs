@@ -16,7 +16,7 @@ use crate::{
     api::{self, webhooks},
     app::App,
     clock::Clock,
-    deliver, id, pages, sign,
+    control, deliver, id, pages, sign,
     state::{World, product},
 };
 
@@ -278,6 +278,7 @@ fn router(app: &Arc<App>) -> Router {
     Router::new()
         .merge(api::routes(app))
         .merge(pages::routes())
+        .merge(control::routes::routes())
         .fallback(api::not_found)
         .with_state(Arc::clone(app))
 }

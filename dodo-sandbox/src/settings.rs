@@ -22,6 +22,18 @@ pub enum PeriodEndCancel {
     ExpiredAtEnd,
 }
 
+/// What the bank says to a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundOutcome {
+    /// `refund.succeeded` at once.
+    Succeeded,
+    /// `refund.failed` at once.
+    Failed,
+    /// Nothing until the refund is resolved by hand.
+    Pending,
+}
+
 /// How the sandbox behaves. The first half is what a merchant sets in Dodo's dashboard; the second
 /// are switches for behaviour that is undocumented or reported both ways, so that an app can be
 /// tried against either.
@@ -40,6 +52,8 @@ pub struct Settings {
     pub dunning: bool,
     /// Unsuccessful payments become `abandoned_checkout.detected` after 60 minutes.
     pub abandoned_checkout_recovery: bool,
+    /// What becomes of refunds.
+    pub refund_outcome: RefundOutcome,
     /// Requests a minute before 429; `None`: no limit.
     pub rate_limit: Option<u32>,
 
@@ -74,6 +88,7 @@ impl Default for Settings {
             automatic_retries: false,
             dunning: false,
             abandoned_checkout_recovery: false,
+            refund_outcome: RefundOutcome::Succeeded,
             rate_limit: None,
             renewed_at_start: true,
             renewed_at_trial_start: false,

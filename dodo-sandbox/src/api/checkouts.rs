@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 use super::{
     Answer, Json,
     body::{self, Body},
+    prepared,
 };
 use crate::{
     Error,
     app::App,
+    countries,
     flow::quote::{Terms, quote},
-    id,
+    id, money,
     state::{
         World,
         customer::Address,
@@ -39,9 +41,7 @@ impl CartItemBody {
         items
             .into_iter()
             .map(|item| {
-                let quantity = u32::try_from(item.quantity).ok().filter(|count| *count >= 1);
-                let quantity = quantity
-                    .ok_or_else(|| Error::invalid("product_cart: quantity must be at least 1"))?;
+                let quantity = quantity("product_cart: quantity", item.quantity)?;
                 if item.amount.is_some_and(|amount| amount < 0) {
                     return Err(Error::invalid("product_cart: amount must not be negative"));
                 }
@@ -137,14 +137,7 @@ impl Create {
         if self.product_cart.len() > 20 {
             return Err(Error::invalid("product_cart: at most 20 items"));
         }
-        if self.discount_code.is_some() && self.discount_codes.is_some() {
-            return Err(Error::invalid("discount_code and discount_codes exclude each other"));
-        }
-        let discount_codes: Vec<String> =
-            self.discount_codes.unwrap_or_default().into_iter().chain(self.discount_code).collect();
-        if discount_codes.len() > 20 {
-            return Err(Error::invalid("discount_codes: at most 20"));
-        }
+        let discount_codes = prepared::codes(self.discount_code, self.discount_codes)?;
         let custom_fields = self.custom_fields.unwrap_or_default();
         if custom_fields.len() > 5 {
             return Err(Error::invalid("custom_fields: at most 5"));
@@ -155,7 +148,7 @@ impl Create {
         if self.tax_id.is_some() && self.billing_address.is_none() {
             return Err(Error::invalid("tax_id needs billing_address.country"));
         }
-        currency(self.billing_currency.as_deref())?;
+        check_currency(self.billing_currency.as_deref())?;
         let data = self.subscription_data.unwrap_or_default();
         if data.trial_period_days.is_some_and(|days| days > 10_000) {
             return Err(Error::invalid("subscription_data: trial_period_days is 0 to 10000"));
@@ -201,8 +194,15 @@ pub(crate) fn country(place: &str, code: &str) -> Result<(), Error> {
     }
 }
 
+/// Checks a quantity.
+pub(crate) fn quantity(place: &str, given: i64) -> Result<u32, Error> {
+    let quantity = u32::try_from(given).ok().filter(|count| *count >= 1);
+    quantity
+        .ok_or_else(|| Error::invalid(format!("{place} must be at least 1 and not absurdly large")))
+}
+
 /// Checks a currency's code.
-pub(crate) fn currency(code: Option<&str>) -> Result<(), Error> {
+pub(crate) fn check_currency(code: Option<&str>) -> Result<(), Error> {
     match code.map(str::as_bytes) {
         None => Ok(()),
         Some(code) if code.len() == 3 && code.iter().all(u8::is_ascii_uppercase) => Ok(()),
@@ -232,4 +232,66 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>
 /// GET /checkouts/{id}
 pub(crate) async fn read(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
     app.with(|world| Ok(Json(world.sessions.find(&id)?.json(world))))
+}
+
+/// POST /checkouts/preview
+pub(crate) async fn preview(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
+    app.with(|world| {
+        let session = body.into_session(world)?;
+        let country = session.address.as_ref().map_or("US", |address| &address.country);
+        let terms = Terms {
+            country,
+            discount_codes: &session.discount_codes,
+            trial_days: session.trial_days,
+        };
+        let quote = quote(world, &session.cart, terms)?;
+        let rate = money::tax_rate(country);
+        let items: Vec<_> = quote
+            .lines
+            .iter()
+            .map(|line| {
+                json!({
+                    "addons": null,
+                    "credit_entitlements": [],
+                    "currency": quote.currency,
+                    "description": line.product.description,
+                    "discount_amount": line.discount,
+                    "discount_cycle": null,
+                    "discounted_price": line.subtotal - line.discount,
+                    "is_subscription": line.recurring().is_some(),
+                    "is_usage_based": false,
+                    "meters": [],
+                    "name": line.product.name,
+                    "og_currency": quote.currency,
+                    "og_price": line.subtotal,
+                    "product_id": line.product.id,
+                    "quantity": line.quantity,
+                    "tax": line.due.tax,
+                    "tax_category": "digital_products",
+                    "tax_inclusive": line.product.tax_inclusive,
+                    "tax_rate": rate,
+                })
+            })
+            .collect();
+        Ok(Json(json!({
+            "billing_country": country,
+            "currency": quote.currency,
+            "current_breakup": {
+                "discount": quote.discount,
+                "subtotal": quote.subtotal,
+                "tax": quote.tax,
+                "total_amount": quote.total,
+            },
+            "is_byop": false,
+            "payment_method_required": true,
+            "product_cart": items,
+            "total_price": quote.total,
+            "total_tax": quote.tax,
+        })))
+    })
+}
+
+/// GET /checkout/supported_countries
+pub(crate) async fn countries() -> Json {
+    Json(countries::NAMES.iter().map(|(code, _)| *code).collect())
 }

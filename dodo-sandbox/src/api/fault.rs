@@ -1,20 +1,292 @@
-//! Outages on demand.
+//! Outages on demand, the rate limit, and the record of what was asked.
 
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use crate::app::App;
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde::{Deserialize, Serialize};
 
-/// The faults that are set.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {}
+use crate::{Error, app::App};
 
-/// Answers wrongly where that was asked for.
-pub(crate) async fn layer(State(_app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    next.run(request).await
+/// How many requests are remembered.
+const REMEMBERED: usize = 1_000;
+
+/// The largest body that is read, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// The requests a minute that the headers speak of while no limit is set.
+const NOMINAL_LIMIT: u32 = 240;
+
+/// How long a hanging answer hangs.
+const HANG: Duration = Duration::from_secs(10 * 60);
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// An answer with this status and an error body, without doing anything.
+    Status(u16),
+    /// 429 with `TOO_MANY_REQUESTS` and the rate limit's headers.
+    RateLimited,
+    /// The connection ends in the middle of the answer, and nothing is done.
+    Reset,
+    /// The request is carried out, and then the connection ends in the middle of the answer.
+    ResetAfter,
+    /// No answer comes.
+    Hang,
+    /// A 200 that is no JSON.
+    Garbage,
+    /// The right answer, so many milliseconds late.
+    Slow(u64),
+}
+
+/// A fault of the API. Unset fields match every request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// Only for this method.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// Only for paths that begin like this.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Only so many times.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+impl Fault {
+    /// A fault of every request until it is cleared.
+    #[must_use]
+    pub fn always(kind: FaultKind) -> Self {
+        Self { kind, method: None, path: None, times: None }
+    }
+
+    /// Only for paths that begin with this.
+    #[must_use]
+    pub fn on(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Only for the next so many requests.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    fn hits(&self, method: &Method, path: &str) -> bool {
+        self.method.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(method.as_str()))
+            && self.path.as_deref().is_none_or(|prefix| path.starts_with(prefix))
+            && self.times != Some(0)
+    }
+}
+
+/// A request of the API, as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordedRequest {
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The body as text; what is no UTF-8 is replaced.
+    pub body: String,
+    /// The status of the answer; none when the answer was held back or cut.
+    pub status: Option<u16>,
+}
+
+#[derive(Debug)]
+struct Window {
+    began: Instant,
+    used: u32,
+}
+
+/// The faults that are set, and the requests that came.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    set: Mutex<Vec<Fault>>,
+    requests: Mutex<VecDeque<RecordedRequest>>,
+    window: Mutex<Window>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        let window = Window { began: Instant::now(), used: 0 };
+        Self { set: Mutex::default(), requests: Mutex::default(), window: Mutex::new(window) }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Faults {
+    pub(crate) fn add(&self, fault: Fault) {
+        lock(&self.set).push(fault);
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.set).clear();
+    }
+
+    pub(crate) fn all(&self) -> Vec<Fault> {
+        lock(&self.set).clone()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
+        lock(&self.requests).iter().cloned().collect()
+    }
+
+    pub(crate) fn forget_requests(&self) {
+        lock(&self.requests).clear();
+    }
+
+    fn remember(&self, request: RecordedRequest) {
+        let mut requests = lock(&self.requests);
+        if requests.len() >= REMEMBERED {
+            requests.pop_front();
+        }
+        requests.push_back(request);
+    }
+
+    /// The fault that hits this request, counted.
+    fn take(&self, method: &Method, path: &str) -> Option<FaultKind> {
+        let mut set = lock(&self.set);
+        let fault = set.iter_mut().find(|fault| fault.hits(method, path))?;
+        fault.times = fault.times.map(|left| left.saturating_sub(1));
+        let kind = fault.kind.clone();
+        set.retain(|fault| fault.times != Some(0));
+        Some(kind)
+    }
+
+    /// Counts a request of this minute: what is left of the limit, and the seconds to the next one.
+    fn count(&self, limit: u32) -> (Option<u32>, u64) {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let mut window = lock(&self.window);
+        if window.began.elapsed() >= MINUTE {
+            *window = Window { began: Instant::now(), used: 0 };
+        }
+        window.used = window.used.saturating_add(1);
+        (limit.checked_sub(window.used), MINUTE.saturating_sub(window.began.elapsed()).as_secs())
+    }
+}
+
+/// Answers wrongly where that was asked for, counts, and remembers.
+pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, BODY_LIMIT).await else {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Error::refused(status, "PAYLOAD_TOO_LARGE", "body too large").into_response();
+    };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let mut record = RecordedRequest {
+        method: parts.method.to_string(),
+        path,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+        status: None,
+    };
+    let enforced = app.with(|world| world.settings.rate_limit);
+    let limit = enforced.unwrap_or(NOMINAL_LIMIT);
+    let (left, reset) = app.faults.count(limit);
+    let fault = match left {
+        None if enforced.is_some() => Some(FaultKind::RateLimited),
+        _ => app.faults.take(&parts.method, &record.path),
+    };
+    let request = Request::from_parts(parts, Body::from(bytes));
+    let answer = answer(fault, request, next).await;
+    record.status = answer.as_ref().map(|answer| answer.status().as_u16());
+    app.faults.remember(record);
+    let mut answer = answer.unwrap_or_else(cut);
+    let left = if answer.status() == StatusCode::TOO_MANY_REQUESTS { 0 } else { left.unwrap_or(0) };
+    rate_headers(answer.headers_mut(), limit, left, reset);
+    answer
+}
+
+/// `None`: the answer is cut.
+async fn answer(fault: Option<FaultKind>, request: Request, next: Next) -> Option<Response> {
+    Some(match fault {
+        None => next.run(request).await,
+        Some(FaultKind::Status(status)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Error::refused(status, code_of(status), "the sandbox was asked to fail").into_response()
+        }
+        Some(FaultKind::RateLimited) => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            Error::refused(status, code_of(status), "too many requests").into_response()
+        }
+        Some(FaultKind::Garbage) => {
+            ([(header::CONTENT_TYPE, "application/json")], "{\"session_id\": <!").into_response()
+        }
+        Some(FaultKind::Slow(milliseconds)) => {
+            tokio::time::sleep(Duration::from_millis(milliseconds).min(HANG)).await;
+            next.run(request).await
+        }
+        Some(FaultKind::Hang) => {
+            tokio::time::sleep(HANG).await;
+            return None;
+        }
+        Some(FaultKind::Reset) => return None,
+        Some(FaultKind::ResetAfter) => {
+            next.run(request).await;
+            return None;
+        }
+    })
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "INVALID_REQUEST_BODY",
+        401 => "UNAUTHORIZED",
+        403 => "FORBIDDEN",
+        404 => "NOT_FOUND",
+        409 => "CONFLICT",
+        422 => "INVALID_REQUEST_PARAMETERS",
+        429 => "TOO_MANY_REQUESTS",
+        _ => "INTERNAL_SERVER_ERROR",
+    }
+}
+
+/// An answer whose body breaks off, which ends the connection.
+fn cut() -> Response {
+    let mut response = Response::new(Body::new(Broken));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(1024));
+    response
+}
+
+/// A body that fails at once.
+struct Broken;
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        std::task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    }
+}
+
+fn rate_headers(headers: &mut HeaderMap, limit: u32, left: u32, reset: u64) {
+    for (name, value) in [
+        ("x-ratelimit-limit", u64::from(limit)),
+        ("x-ratelimit-remaining", u64::from(left)),
+        ("x-ratelimit-reset", reset),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
 }

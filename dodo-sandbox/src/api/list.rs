@@ -1,6 +1,7 @@
 //! Pages of lists: `page_size` and `page_number`, which begins at 0.
 
 use http::Uri;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Answer, Json};
@@ -37,6 +38,23 @@ impl Query {
     /// Whether the parameter is absent or equals this value.
     pub(crate) fn matches(&self, name: &str, value: Option<&str>) -> bool {
         self.get(name).is_none_or(|wanted| Some(wanted) == value)
+    }
+}
+
+/// The filter `created_at_gte` and `created_at_lte`.
+pub(crate) struct Created(Option<Timestamp>, Option<Timestamp>);
+
+impl Created {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// 422 when a date cannot be read.
+    pub(crate) fn of(query: &Query) -> Result<Self, Error> {
+        Ok(Self(query.parse("created_at_gte")?, query.parse("created_at_lte")?))
+    }
+
+    pub(crate) fn covers(&self, at: Timestamp) -> bool {
+        self.0.is_none_or(|from| at >= from) && self.1.is_none_or(|to| at <= to)
     }
 }
 

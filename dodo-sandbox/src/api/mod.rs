@@ -5,7 +5,12 @@ pub(crate) mod checkouts;
 pub(crate) mod customers;
 pub(crate) mod fault;
 pub(crate) mod list;
+pub(crate) mod payments;
+pub(crate) mod prepared;
 pub(crate) mod products;
+pub(crate) mod refunds;
+pub(crate) mod subscriptions;
+pub(crate) mod usage;
 pub(crate) mod webhooks;
 
 use std::sync::Arc;
@@ -15,7 +20,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use http::{Method, StatusCode, header};
 use serde_json::Value;
@@ -38,11 +43,38 @@ pub(crate) type Answer = Result<Json, Error>;
 pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/checkouts", post(checkouts::create))
+        .route("/checkouts/preview", post(checkouts::preview))
         .route("/checkouts/{id}", get(checkouts::read))
+        .route("/checkout/supported_countries", get(checkouts::countries))
         .route("/products", get(products::list))
         .route("/products/{id}", get(products::read))
+        .route("/payments", get(payments::list).post(payments::create))
+        .route("/payments/{id}", get(payments::read))
+        .route("/payments/{id}/line-items", get(payments::line_items))
+        .route("/subscriptions", get(subscriptions::list).post(subscriptions::create))
+        .route("/subscriptions/{id}", get(subscriptions::read).patch(subscriptions::patch))
+        .route("/subscriptions/{id}/change-plan", post(subscriptions::change_plan))
+        .route("/subscriptions/{id}/change-plan/preview", post(subscriptions::preview_plan))
+        .route("/subscriptions/{id}/change-plan/scheduled", delete(subscriptions::unschedule))
+        .route("/subscriptions/{id}/charge", post(subscriptions::charge))
+        .route("/subscriptions/{id}/update-payment-method", post(subscriptions::update_method))
+        .route("/subscriptions/{id}/usage-history", get(subscriptions::usage_history))
+        .route("/refunds", get(refunds::list).post(refunds::create))
+        .route("/refunds/{id}", get(refunds::read))
+        .route("/disputes", get(refunds::disputes))
+        .route("/disputes/{id}", get(refunds::dispute))
+        .route("/customers", get(customers::list).post(customers::create))
+        .route("/customers/{id}", get(customers::read).patch(customers::patch))
         .route("/customers/{id}/customer-portal/session", post(customers::portal))
+        .route("/events", get(usage::list))
+        .route("/events/ingest", post(usage::ingest))
+        .route("/events/{id}", get(usage::read))
         .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route(
+            "/webhooks/{id}",
+            get(webhooks::read).patch(webhooks::patch).delete(webhooks::delete),
+        )
+        .route("/webhooks/{id}/headers", get(webhooks::headers).patch(webhooks::patch_headers))
         .route("/webhooks/{id}/secret", get(webhooks::secret))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), fault::layer))

@@ -15,6 +15,7 @@ use crate::{
         product::{Interval, Period},
         session::{Origin, Progress, Session},
         subscription::Subscription,
+        webhook::Subject,
     },
 };
 use http::StatusCode;
@@ -71,8 +72,7 @@ pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<
     let session = open_session(world, session_id)?.clone();
     check(&session, &form)?;
     if let Origin::PaymentMethod { subscription_id } = &session.origin {
-        let _ = subscription_id;
-        return Err(Error::invalid("later"));
+        return super::method::replace(world, &session, subscription_id, &form);
     }
     let terms = Terms {
         country: &form.address.country,
@@ -315,6 +315,36 @@ fn finish(
 pub(crate) fn leave(world: &World, session_id: &str) -> Result<Option<String>, Error> {
     let session = open_session(world, session_id)?;
     Ok(session.cancel_url.clone().or_else(|| session.return_url.clone()))
+}
+
+/// The payment of a page that was opened and given up: cancelled, with its event. Its id.
+///
+/// # Errors
+/// As [`pay`].
+pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<String, Error> {
+    let address = session.address.clone().unwrap_or_default();
+    let buyer = session.buyer.clone();
+    let form = PayForm {
+        email: buyer.email.unwrap_or_default(),
+        name: buyer.name.unwrap_or_default(),
+        address,
+        ..PayForm::default()
+    };
+    let terms = Terms {
+        country: &form.address.country,
+        discount_codes: &session.discount_codes,
+        trial_days: session.trial_days,
+    };
+    let quote = quote(world, &session.cart, terms)?;
+    let customer_id = customer(world, session, &form);
+    let method = PaymentMethod::new("", None, &form.address.country);
+    let payment = payment(world, session, &quote, customer_id, &form, method, Vec::new());
+    let id = payment.id.clone();
+    world.payments.insert(Payment { method: None, ..payment });
+    world.sessions.find_mut(&session.id)?.payment_id = Some(id.clone());
+    complete::mark(world, &id, "cancelled")?;
+    world.emit("payment.cancelled", Subject::Payment(id.clone()));
+    Ok(id)
 }
 
 /// The return URL with what Dodo adds to it.

@@ -191,3 +191,25 @@ pub(crate) fn revoke(world: &mut World, reason: &'static str, which: impl Fn(&Gr
         world.emit("entitlement_grant.revoked", Subject::Grant(grant_id));
     }
 }
+
+/// Takes back what a subscription granted.
+pub(crate) fn revoke_of(world: &mut World, reason: &'static str, subscription_id: &str) {
+    revoke(world, reason, |grant| grant.subscription_id.as_deref() == Some(subscription_id));
+}
+
+/// A subscription is paid again: what was revoked is granted anew.
+pub(crate) fn grant_again(world: &mut World, subscription_id: &str) {
+    let now = world.now();
+    let of_subscription = |grant: &&Grant| {
+        grant.subscription_id.as_deref() == Some(subscription_id) && grant.revoked.is_some()
+    };
+    let Some(old) = world.grants.iter().rev().find(of_subscription).cloned() else { return };
+    if let Some(license) = world.licenses.get_mut(&old.license_id) {
+        license.status = "active";
+    }
+    let grant =
+        Grant { id: id::new("entg_"), created_at: now, updated_at: now, revoked: None, ..old };
+    let id = grant.id.clone();
+    world.grants.insert(grant);
+    world.emit("entitlement_grant.created", Subject::Grant(id));
+}

@@ -88,7 +88,10 @@ pub(crate) fn attach(
     method: PaymentMethod,
 ) -> Result<(), Error> {
     world.subscriptions.find_mut(subscription_id)?.method = Some(method);
-    world.emit("subscription.update_payment_method", Subject::Subscription(subscription_id.to_owned()));
+    world.emit(
+        "subscription.update_payment_method",
+        Subject::Subscription(subscription_id.to_owned()),
+    );
     complete::updated(world, subscription_id);
     super::renewal::collect_owed(world, subscription_id)
 }

@@ -3,6 +3,10 @@
 
 pub(crate) mod checkout;
 pub(crate) mod complete;
+pub(crate) mod method;
 pub(crate) mod quote;
 pub(crate) mod recovery;
+pub(crate) mod renewal;
+pub(crate) mod reversal;
 pub(crate) mod schedule;
+pub(crate) mod subscription;

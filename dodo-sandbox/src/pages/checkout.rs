@@ -122,7 +122,13 @@ fn answer_name(key: &str) -> String {
     format!("field_{key}")
 }
 
-fn page(world: &World, id: &str, form: &Form, alert: Option<&str>) -> Result<Page, Error> {
+/// The page of a session.
+pub(crate) fn page(
+    world: &World,
+    id: &str,
+    form: &Form,
+    alert: Option<&str>,
+) -> Result<Page, Error> {
     let session = match open_session(world, id) {
         Ok(session) => session,
         Err(error) => return consumed(world, id).ok_or(error),

@@ -1,7 +1,10 @@
 //! The pages that people see. Rendered here, without scripts and without anything from elsewhere.
 
+pub(crate) mod buy;
 pub(crate) mod checkout;
+pub(crate) mod dashboard;
 pub(crate) mod form;
+pub(crate) mod portal;
 
 use std::{fmt, sync::Arc};
 
@@ -81,6 +84,16 @@ impl IntoResponse for Page {
     }
 }
 
+/// A status as a coloured word.
+pub(crate) fn status_badge(status: &str) -> String {
+    let class = match status {
+        "active" | "succeeded" | "delivered" | "dispute_won" => "badge good",
+        "failed" | "on_hold" | "past_due" | "dispute_lost" | "dispute_opened" => "badge bad",
+        _ => "badge",
+    };
+    format!("<span class=\"{class}\">{}</span>", Esc(&status.replace('_', " ")))
+}
+
 /// Sends the browser elsewhere, by GET.
 pub(crate) fn see_other(url: &str) -> Response {
     match http::HeaderValue::try_from(url) {
@@ -92,6 +105,10 @@ pub(crate) fn see_other(url: &str) -> Response {
 /// The pages' routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/", get(dashboard::show).post(dashboard::act))
+        .route("/buy/{product_id}", get(buy::open))
+        .route("/portal/{token}", get(portal::show))
+        .route("/portal/{token}/subscriptions/{id}", post(portal::act))
         .route("/session/{id}", get(checkout::show))
         .route("/session/{id}/pay", post(checkout::pay))
         .route("/session/{id}/leave", post(checkout::leave))

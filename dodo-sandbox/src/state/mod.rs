@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::{
     customer::Customer,
@@ -66,6 +66,23 @@ pub(crate) struct Discount {
     pub(crate) times_used: u64,
 }
 
+/// A usage event that an app reported.
+#[derive(Debug)]
+pub(crate) struct UsageEvent {
+    pub(crate) id: String,
+    pub(crate) customer_id: String,
+    pub(crate) name: String,
+    pub(crate) at: Timestamp,
+    pub(crate) metadata: Map<String, Value>,
+}
+
+impl Row for UsageEvent {
+    const NAME: &'static str = "event";
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// All state of one sandbox.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -93,6 +110,7 @@ pub(crate) struct World {
     pub(crate) abandoned: Table<Abandoned>,
     pub(crate) dunnings: Table<Dunning>,
     pub(crate) portal_links: Table<PortalLink>,
+    pub(crate) usage: Table<UsageEvent>,
     pub(crate) endpoints: Table<Endpoint>,
     pub(crate) events: Table<Event>,
     pub(crate) deliveries: Table<Delivery>,
@@ -122,6 +140,7 @@ impl World {
             abandoned: Table::new(OBJECTS),
             dunnings: Table::new(OBJECTS),
             portal_links: Table::new(OBJECTS),
+            usage: Table::new(OBJECTS),
             endpoints: Table::new(1_000),
             events: Table::new(OBJECTS),
             deliveries: Table::new(OBJECTS),

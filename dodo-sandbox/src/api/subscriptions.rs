@@ -1,0 +1,439 @@
+//! Subscriptions: reading, changing, and the older way to start one.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use http::Uri;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Answer, Json,
+    body::{self, Body},
+    checkouts::{CustomerBody, check_currency, quantity},
+    list::{Created, Query, page},
+    prepared,
+};
+use crate::{
+    Error,
+    app::App,
+    flow::{
+        complete, method,
+        subscription::{self, PlanChange, Proration},
+    },
+    money::MAX_AMOUNT,
+    state::{World, card::PaymentMethod, customer::Address, session::CartItem},
+};
+
+/// GET /subscriptions
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer {
+    let query = Query::of(&uri);
+    let created = Created::of(&query)?;
+    let ending: Option<bool> = query.parse("cancel_at_next_billing_date")?;
+    app.with(|world| {
+        let rows = world.subscriptions.iter().filter(|subscription| {
+            created.covers(subscription.created_at)
+                && query.matches("brand_id", Some(&world.brand_id))
+                && query.matches("customer_id", Some(&subscription.customer_id))
+                && query.matches("product_id", Some(&subscription.product_id))
+                && query.matches("status", Some(subscription.status))
+                && ending.is_none_or(|wanted| wanted == subscription.cancel_at_next_billing)
+        });
+        page(&query, rows, |subscription| subscription.json(world))
+    })
+}
+
+/// GET /subscriptions/{id}
+pub(crate) async fn read(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.with(|world| show(world, &id))
+}
+
+fn show(world: &World, id: &str) -> Answer {
+    Ok(Json(world.subscriptions.find(id)?.json(world)))
+}
+
+/// The body of PATCH /subscriptions/{id}.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Patch {
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    cancel_at_next_billing_date: Option<bool>,
+    #[serde(default)]
+    cancellation_feedback: Option<Feedback>,
+    #[serde(default)]
+    cancellation_comment: Option<String>,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+    #[serde(default)]
+    billing: Option<Address>,
+    #[serde(default)]
+    tax_id: Option<String>,
+    #[serde(default)]
+    customer_business_name: Option<String>,
+    #[serde(default)]
+    next_billing_date: Option<Timestamp>,
+    #[serde(default)]
+    pause: Option<Value>,
+}
+
+/// Why a customer leaves.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Feedback {
+    TooExpensive,
+    MissingFeatures,
+    SwitchedService,
+    Unused,
+    CustomerService,
+    LowQuality,
+    TooComplex,
+    Other,
+}
+
+impl Feedback {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooExpensive => "too_expensive",
+            Self::MissingFeatures => "missing_features",
+            Self::SwitchedService => "switched_service",
+            Self::Unused => "unused",
+            Self::CustomerService => "customer_service",
+            Self::LowQuality => "low_quality",
+            Self::TooComplex => "too_complex",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// PATCH /subscriptions/{id}
+pub(crate) async fn patch(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<Map<String, Value>>,
+) -> Answer {
+    let fields = body.iter().filter(|(_, value)| !value.is_null()).count();
+    let patch: Patch = serde_json::from_value(Value::Object(body))
+        .map_err(|error| Error::invalid(error.to_string()))?;
+    if patch.pause.is_some() {
+        return Err(Error::invalid("pause: send status paused instead"));
+    }
+    app.change(|world| {
+        world.subscriptions.find(&id)?;
+        match patch.status.as_deref() {
+            Some("paused" | "active") if fields > 1 => {
+                return Err(Error::invalid("status: paused and active are sent alone"));
+            }
+            Some("paused") => subscription::pause(world, &id)?,
+            Some("active") => subscription::resume(world, &id)?,
+            None | Some("cancelled") => change(world, &id, patch)?,
+            Some(_) => return Err(Error::invalid("status: cancelled, paused or active")),
+        }
+        show(world, &id)
+    })
+}
+
+fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
+    let metadata = patch.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
+    if let Some(address) = &patch.billing {
+        super::checkouts::country("billing", &address.country)?;
+    }
+    let now = world.now();
+    if patch.next_billing_date.is_some_and(|date| date < now) {
+        return Err(Error::invalid("next_billing_date must not be in the past"));
+    }
+    let row = world.subscriptions.find_mut(id)?;
+    let over = row.is_over();
+    if let Some(metadata) = metadata {
+        row.metadata = metadata;
+    }
+    if let Some(address) = patch.billing {
+        row.billing = address;
+    }
+    row.tax_id = patch.tax_id.or(row.tax_id.take());
+    row.business_name = patch.customer_business_name.or(row.business_name.take());
+    row.next_billing = patch.next_billing_date.unwrap_or(row.next_billing);
+    if let Some(feedback) = patch.cancellation_feedback {
+        row.cancellation_feedback = Some(feedback.as_str().to_owned());
+    }
+    row.cancellation_comment = patch.cancellation_comment.or(row.cancellation_comment.take());
+    if patch.status.is_some() {
+        return subscription::cancel(world, id, Some("merchant"));
+    }
+    match patch.cancel_at_next_billing_date {
+        Some(wanted) => subscription::cancel_at_period_end(world, id, wanted, "merchant"),
+        None if over => {
+            Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription is over already"))
+        }
+        None => {
+            complete::updated(world, id);
+            Ok(())
+        }
+    }
+}
+
+/// The body of POST /subscriptions.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Create {
+    billing: Address,
+    customer: CustomerBody,
+    product_id: String,
+    quantity: i64,
+    #[serde(default)]
+    payment_link: Option<bool>,
+    #[serde(default)]
+    return_url: Option<String>,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+    #[serde(default)]
+    billing_currency: Option<String>,
+    #[serde(default)]
+    discount_code: Option<String>,
+    #[serde(default)]
+    discount_codes: Option<Vec<String>>,
+    #[serde(default)]
+    trial_period_days: Option<u32>,
+    #[serde(default)]
+    on_demand: Option<Value>,
+    #[serde(default)]
+    tax_id: Option<String>,
+    #[serde(default)]
+    customer_business_name: Option<String>,
+}
+
+/// POST /subscriptions: a subscription that waits for its first payment.
+pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
+    check_currency(body.billing_currency.as_deref())?;
+    if body.trial_period_days.is_some_and(|days| days > 10_000) {
+        return Err(Error::invalid("trial_period_days is 0 to 10000"));
+    }
+    let item = CartItem {
+        product_id: body.product_id,
+        quantity: quantity("quantity", body.quantity)?,
+        amount: None,
+    };
+    let order = prepared::Order {
+        cart: vec![item],
+        billing: body.billing,
+        metadata: body::metadata(body.metadata)?,
+        return_url: body::web_url("return_url", body.return_url)?,
+        discount_codes: prepared::codes(body.discount_code, body.discount_codes)?,
+        trial_days: body.trial_period_days,
+        on_demand: body.on_demand.is_some_and(|on_demand| !on_demand.is_null()),
+        tax_id: body.tax_id,
+        business_name: body.customer_business_name,
+    };
+    app.change(|world| {
+        let product = order.cart.first().map(|item| world.products.find(&item.product_id));
+        if product.transpose()?.is_some_and(|product| product.recurring.is_none()) {
+            return Err(Error::invalid("product_id: the product is no subscription"));
+        }
+        let buyer = body.customer.read(world)?;
+        let prepared = prepared::payment(world, order, buyer)?;
+        let link = (body.payment_link == Some(true)).then_some(&prepared.link);
+        Ok(Json(json!({
+            "subscription_id": prepared.subscription_id,
+            "payment_id": prepared.payment_id,
+            "recurring_pre_tax_amount": prepared.recurring_amount,
+            "payment_method_required": true,
+            "customer": world.customer_json(&prepared.customer_id),
+            "metadata": prepared.metadata,
+            "addons": [],
+            "client_secret": prepared.client_secret,
+            "payment_link": link,
+            "expires_on": link.map(|_| prepared.expires_on),
+            "discount_id": null,
+            "discount_ids": [],
+            "one_time_product_cart": null,
+            "trial_amount": prepared.trial_amount,
+        })))
+    })
+}
+
+/// The body of POST /subscriptions/{id}/change-plan.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChangePlan {
+    product_id: String,
+    quantity: i64,
+    proration_billing_mode: Proration,
+    #[serde(default)]
+    effective_at: Option<EffectiveAt>,
+    #[serde(default)]
+    on_payment_failure: Option<OnFailure>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EffectiveAt {
+    Immediately,
+    NextBillingDate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnFailure {
+    PreventChange,
+    ApplyChange,
+}
+
+impl ChangePlan {
+    fn read(&self) -> Result<PlanChange, Error> {
+        Ok(PlanChange {
+            product_id: self.product_id.clone(),
+            quantity: quantity("quantity", self.quantity)?,
+            proration: self.proration_billing_mode,
+            apply_on_failure: self.on_payment_failure == Some(OnFailure::ApplyChange),
+        })
+    }
+}
+
+/// POST /subscriptions/{id}/change-plan
+pub(crate) async fn change_plan(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<ChangePlan>,
+) -> Answer {
+    let change = body.read()?;
+    app.change(|world| {
+        let payment_id = match body.effective_at {
+            Some(EffectiveAt::NextBillingDate) => {
+                subscription::schedule_change(world, &id, &change)?;
+                None
+            }
+            _ => subscription::change_plan(world, &id, &change)?,
+        };
+        Ok(Json(json!({
+            "client_secret": null,
+            "expires_on": null,
+            "payment_id": payment_id,
+            "payment_link": null,
+        })))
+    })
+}
+
+/// POST /subscriptions/{id}/change-plan/preview
+pub(crate) async fn preview_plan(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<ChangePlan>,
+) -> Answer {
+    let change = body.read()?;
+    app.with(|world| {
+        let price = subscription::change_price(world, &id, &change)?;
+        let current = world.subscriptions.find(&id)?;
+        let due = crate::flow::renewal::taxed(current, price);
+        Ok(Json(json!({
+            "immediate_charge": {
+                "effective_at": crate::clock::rfc3339(world.now()),
+                "line_items": [],
+                "summary": {
+                    "currency": current.currency,
+                    "customer_credits": 0,
+                    "settlement_amount": due.total,
+                    "settlement_currency": current.currency,
+                    "tax": due.tax,
+                    "total_amount": due.total,
+                },
+            },
+            "new_plan": current.json(world),
+        })))
+    })
+}
+
+/// DELETE /subscriptions/{id}/change-plan/scheduled
+pub(crate) async fn unschedule(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| {
+        subscription::unschedule(world, &id)?;
+        Ok(Json(json!({})))
+    })
+}
+
+/// The body of POST /subscriptions/{id}/charge.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChargeBody {
+    product_price: i64,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// POST /subscriptions/{id}/charge
+pub(crate) async fn charge(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<ChargeBody>,
+) -> Answer {
+    if !(1..=MAX_AMOUNT).contains(&body.product_price) {
+        return Err(Error::invalid("product_price is at least 1, and not absurdly large"));
+    }
+    let metadata = body.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
+    app.change(|world| {
+        let id = subscription::charge_on_demand(world, &id, body.product_price, metadata)?;
+        Ok(Json(json!({ "payment_id": id })))
+    })
+}
+
+/// The body of POST /subscriptions/{id}/update-payment-method.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum UpdateMethod {
+    New {
+        #[serde(default)]
+        return_url: Option<String>,
+    },
+    Existing {
+        payment_method_id: String,
+    },
+}
+
+/// POST /subscriptions/{id}/update-payment-method
+pub(crate) async fn update_method(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<UpdateMethod>,
+) -> Answer {
+    app.change(|world| {
+        if world.subscriptions.find(&id)?.is_over() {
+            return Err(Error::conflict(
+                "SUBSCRIPTION_INACTIVE",
+                "the subscription is over already",
+            ));
+        }
+        let link = match body {
+            UpdateMethod::New { return_url } => {
+                let mut session = prepared::method_page(world, &id)?;
+                session.return_url = body::web_url("return_url", return_url)?;
+                let link = session.url(world);
+                world.sessions.insert(session);
+                Some(link)
+            }
+            UpdateMethod::Existing { payment_method_id } => {
+                let known = known_method(world, &id, &payment_method_id);
+                let known = known.ok_or_else(|| Error::not_found("payment method"))?;
+                method::attach(world, &id, known)?;
+                None
+            }
+        };
+        Ok(Json(json!({
+            "client_secret": null,
+            "expires_on": null,
+            "payment_id": null,
+            "payment_link": link,
+        })))
+    })
+}
+
+/// A method that the subscription's customer has used.
+fn known_method(world: &World, subscription_id: &str, method_id: &str) -> Option<PaymentMethod> {
+    let customer_id = &world.subscriptions.get(subscription_id)?.customer_id;
+    let own = world.payments.iter().filter(|payment| payment.customer_id == *customer_id);
+    own.filter_map(|payment| payment.method.as_ref()).find(|m| m.id == method_id).cloned()
+}
+
+/// GET /subscriptions/{id}/usage-history: the sandbox has no meters.
+pub(crate) async fn usage_history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.with(|world| {
+        world.subscriptions.find(&id)?;
+        Ok(Json(json!({ "items": [] })))
+    })
+}

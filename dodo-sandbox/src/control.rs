@@ -1,0 +1,184 @@
+//! What Dodo does not let anybody do: moving its clock, playing the bank, losing its webhooks. The
+//! same is open to tests as methods of [`Sandbox`](crate::Sandbox) and to every language under
+//! `/__sandbox/` ([`routes`]).
+
+pub(crate) mod routes;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Error, events,
+    flow::{
+        checkout::{self, PayForm},
+        complete::Outcome,
+        recovery, schedule,
+    },
+    id,
+    state::{
+        World,
+        customer::Address,
+        webhook::{DeliveryState, Event, Subject},
+    },
+};
+
+/// What came of paying a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PaymentOutcome {
+    /// The payment.
+    pub payment_id: String,
+    /// Its status: `succeeded`, `processing` or `failed`.
+    pub status: String,
+    /// Where the browser is sent: the return URL with Dodo's parameters.
+    pub redirect: Option<String>,
+}
+
+/// The order in which kept-back deliveries are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ReleaseOrder {
+    /// As the events happened. They are still sent at once, so they may overtake each other.
+    Original,
+    /// The last event first, each a second of the sandbox's clock after the one before.
+    Reversed,
+}
+
+/// Who pays, and how.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Payer {
+    card: String,
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    country: Option<String>,
+}
+
+impl Payer {
+    pub(crate) fn with_card(card: &str) -> Self {
+        Self { card: card.to_owned(), email: None, name: None, country: None }
+    }
+}
+
+/// Moves the clock, and acts out what falls due on the way.
+pub(crate) fn advance(world: &mut World, by: Duration) -> Result<(), Error> {
+    world.clock.advance(by)?;
+    schedule::settle(world);
+    Ok(())
+}
+
+/// Pays a session as somebody would on its page.
+pub(crate) fn pay(
+    world: &mut World,
+    session_id: &str,
+    payer: Payer,
+) -> Result<PaymentOutcome, Error> {
+    let session = checkout::open_session(world, session_id)?;
+    let buyer = session.buyer.clone();
+    let country = payer.country.or(session.address.as_ref().map(|address| address.country.clone()));
+    let text = |own: Option<String>, known: Option<String>, else_: &str| {
+        own.or(known).unwrap_or_else(|| else_.to_owned())
+    };
+    let form = PayForm {
+        email: text(payer.email, buyer.email, "ada@example.com"),
+        name: text(payer.name, buyer.name, "Ada Lovelace"),
+        address: Address { country: text(country, None, "DE"), ..Address::default() },
+        card: payer.card,
+        answers: Vec::new(),
+    };
+    let paid = checkout::pay(world, session_id, form)?;
+    let status = match paid.outcome {
+        Outcome::Paid => "succeeded",
+        Outcome::Processing => "processing",
+        Outcome::Declined => "failed",
+    };
+    Ok(PaymentOutcome {
+        payment_id: paid.payment_id,
+        status: status.to_owned(),
+        redirect: paid.redirect,
+    })
+}
+
+/// Declines coming charges.
+pub(crate) fn decline_next(world: &mut World, code: &str, times: u32) {
+    world.force_decline = (times > 0).then(|| (code.to_owned(), times));
+}
+
+/// The customer gives up. The id of the payment that is abandoned.
+pub(crate) fn abandon(world: &mut World, session_id: &str) -> Result<String, Error> {
+    let session = checkout::open_session(world, session_id)?.clone();
+    let id = match session.payment_id {
+        Some(id) => id,
+        None => checkout::cancelled_payment(world, &session)?,
+    };
+    recovery::abandon(world, &id)?;
+    Ok(id)
+}
+
+/// Sends made-up data once to every endpoint that wants it.
+pub(crate) fn send_event(world: &mut World, kind: &str, data: Value) -> Result<String, Error> {
+    if !events::NAMES.contains(&kind) {
+        return Err(Error::invalid("type: an event of this name does not exist"));
+    }
+    let event = Event {
+        id: id::new("msg_"),
+        kind: kind.to_owned(),
+        subject: Subject::Fixed(data),
+        at: world.now(),
+    };
+    let wanting: Vec<String> =
+        world.endpoints.iter().filter(|e| e.wants(kind)).map(|e| e.id.clone()).collect();
+    for endpoint_id in wanting {
+        world.queue(&event, endpoint_id, false);
+    }
+    let id = event.id.clone();
+    world.events.insert(event);
+    Ok(id)
+}
+
+/// Sends a delivery's event again, with the same `webhook-id`. The new delivery's id.
+pub(crate) fn replay(world: &mut World, delivery_id: &str) -> Result<String, Error> {
+    let mut again = world.deliveries.find(delivery_id)?.clone();
+    again.id = id::new("dlv_");
+    again.state = DeliveryState::Waiting;
+    again.due = world.now();
+    again.attempts = Vec::new();
+    again.retried = false;
+    let id = again.id.clone();
+    world.deliveries.insert(again);
+    Ok(id)
+}
+
+/// Sends what was kept back, and keeps nothing back from now on. How many deliveries that are.
+pub(crate) fn release(world: &mut World, order: ReleaseOrder) -> usize {
+    world.disturbance.hold = false;
+    let now = world.now();
+    let held = world.deliveries.iter().filter(|d| d.state == DeliveryState::Held).count();
+    let waiting = world.deliveries.iter_mut().filter(|d| d.state == DeliveryState::Held);
+    for (place, delivery) in waiting.enumerate() {
+        delivery.state = DeliveryState::Waiting;
+        let later = match order {
+            ReleaseOrder::Original => 0,
+            ReleaseOrder::Reversed => held.saturating_sub(place + 1),
+        };
+        let seconds = u64::try_from(later).unwrap_or(u64::MAX);
+        delivery.due = crate::clock::later(now, Duration::from_secs(seconds));
+    }
+    held
+}
+
+/// Gives the endpoint at this address a new secret.
+pub(crate) fn rotate_secret(world: &mut World, url: &str) -> Result<String, Error> {
+    let now = world.now();
+    let endpoint = world.endpoints.iter_mut().find(|endpoint| endpoint.url == url);
+    let endpoint = endpoint.ok_or_else(|| Error::not_found("webhook"))?;
+    let secret = id::webhook_secret();
+    endpoint.rotate(secret.clone(), now);
+    Ok(secret)
+}

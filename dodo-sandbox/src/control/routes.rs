@@ -1,0 +1,302 @@
+//! `/__sandbox/...`: the sandbox's own powers over HTTP.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Payer, ReleaseOrder};
+use crate::{
+    DisputeOutcome, Disturbance, Error, Settings,
+    api::{self, Answer, Json, body::Body, fault::Fault, webhooks},
+    app::App,
+    clock::rfc3339,
+    flow::{recovery, renewal, reversal, subscription},
+    pages::form::same_origin,
+    state::webhook::Delivery,
+};
+
+/// The routes. They need no key: whoever reaches them sits at this machine.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    let routes = Router::new()
+        .route("/clock", get(clock).post(advance))
+        .route("/settings", get(settings).put(set_settings))
+        .route("/sessions/{id}/pay", post(pay))
+        .route("/sessions/{id}/abandon", post(abandon))
+        .route("/decline", post(decline))
+        .route("/payments/{id}/refund", post(refund))
+        .route("/payments/{id}/dispute", post(dispute))
+        .route("/payments/{id}/recovery-link", post(recovery_link))
+        .route("/refunds/{id}/resolve", post(resolve_refund))
+        .route("/disputes/{id}/resolve", post(resolve_dispute))
+        .route("/subscriptions/{id}/renew", post(renew))
+        .route("/subscriptions/{id}/cancel", post(cancel))
+        .route("/webhooks", post(register))
+        .route("/webhooks/rotate", post(rotate))
+        .route("/events", post(send_event))
+        .route("/deliveries", get(deliveries))
+        .route("/deliveries/disturb", post(disturb))
+        .route("/deliveries/release", post(release))
+        .route("/deliveries/{id}/replay", post(replay))
+        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/requests", get(requests).delete(forget_requests))
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .route_layer(middleware::from_fn(own_pages_only));
+    Router::new().nest("/__sandbox", routes)
+}
+
+/// A page of another site must not steer the sandbox through the developer's browser.
+async fn own_pages_only(request: Request, next: Next) -> Response {
+    match same_origin(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn clock(State(app): State<Arc<App>>) -> Json {
+    app.with(|world| Json(json!({ "now": rfc3339(world.now()) })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    #[serde(default)]
+    seconds: u64,
+    #[serde(default)]
+    days: u64,
+}
+
+async fn advance(State(app): State<Arc<App>>, Body(body): Body<Advance>) -> Answer {
+    let seconds = body.days.saturating_mul(24 * 60 * 60).saturating_add(body.seconds);
+    app.change(|world| {
+        super::advance(world, Duration::from_secs(seconds))?;
+        Ok(Json(json!({ "now": rfc3339(world.now()) })))
+    })
+}
+
+async fn settings(State(app): State<Arc<App>>) -> Json {
+    app.with(|world| Json(json!(world.settings)))
+}
+
+async fn set_settings(State(app): State<Arc<App>>, Body(body): Body<Settings>) -> Json {
+    app.change(|world| {
+        world.settings = body;
+        Json(json!(world.settings))
+    })
+}
+
+async fn pay(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(payer): Body<Payer>,
+) -> Answer {
+    app.change(|world| Ok(Json(json!(super::pay(world, &id, payer)?))))
+}
+
+async fn abandon(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| Ok(Json(json!({ "payment_id": super::abandon(world, &id)? }))))
+}
+
+async fn recovery_link(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| {
+        let session_id = recovery::link(world, &id)?;
+        let url = world.sessions.find(&session_id)?.url(world);
+        Ok(Json(json!({ "session_id": session_id, "checkout_url": url })))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decline {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    times: Option<u32>,
+}
+
+async fn decline(State(app): State<Arc<App>>, Body(body): Body<Decline>) -> Json {
+    let code = body.code.unwrap_or_else(|| "GENERIC_DECLINE".to_owned());
+    app.change(|world| super::decline_next(world, &code, body.times.unwrap_or(1)));
+    Json(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refund {
+    #[serde(default)]
+    amount: Option<i64>,
+}
+
+async fn refund(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<Refund>,
+) -> Answer {
+    app.change(|world| {
+        let id = reversal::refund_amount(world, &id, body.amount)?;
+        Ok(Json(world.refunds.find(&id)?.json(world)))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolveRefund {
+    succeeded: bool,
+}
+
+async fn resolve_refund(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<ResolveRefund>,
+) -> Answer {
+    app.change(|world| {
+        reversal::resolve_refund(world, &id, body.succeeded)?;
+        Ok(Json(world.refunds.find(&id)?.json(world)))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenDispute {
+    #[serde(default)]
+    rapid: bool,
+}
+
+async fn dispute(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<OpenDispute>,
+) -> Answer {
+    app.change(|world| {
+        let id = match body.rapid {
+            true => reversal::rapid_dispute(world, &id)?,
+            false => reversal::open_dispute(world, &id)?,
+        };
+        Ok(Json(world.disputes.find(&id)?.json(world)))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolveDispute {
+    outcome: DisputeOutcome,
+}
+
+async fn resolve_dispute(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<ResolveDispute>,
+) -> Answer {
+    app.change(|world| {
+        reversal::resolve_dispute(world, &id, body.outcome)?;
+        Ok(Json(world.disputes.find(&id)?.json(world)))
+    })
+}
+
+async fn renew(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| {
+        renewal::renew(world, &id)?;
+        Ok(Json(world.subscriptions.find(&id)?.json(world)))
+    })
+}
+
+async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| {
+        subscription::cancel(world, &id, Some("customer"))?;
+        Ok(Json(world.subscriptions.find(&id)?.json(world)))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Endpoint {
+    url: String,
+}
+
+async fn register(State(app): State<Arc<App>>, Body(body): Body<Endpoint>) -> Answer {
+    let secret = app.webhook_secret.clone();
+    app.change(|world| {
+        let endpoint = webhooks::Create::at(&body.url).into_endpoint(world, secret.clone())?;
+        let id = endpoint.id.clone();
+        world.endpoints.insert(endpoint);
+        Ok(Json(json!({ "id": id, "secret": secret })))
+    })
+}
+
+async fn rotate(State(app): State<Arc<App>>, Body(body): Body<Endpoint>) -> Answer {
+    app.change(|world| Ok(Json(json!({ "secret": super::rotate_secret(world, &body.url)? }))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendEvent {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
+}
+
+async fn send_event(State(app): State<Arc<App>>, Body(body): Body<SendEvent>) -> Answer {
+    app.change(|world| {
+        Ok(Json(json!({ "webhook_id": super::send_event(world, &body.kind, body.data)? })))
+    })
+}
+
+async fn deliveries(State(app): State<Arc<App>>) -> Json {
+    app.with(|world| Json(world.deliveries.iter().map(Delivery::json).collect()))
+}
+
+async fn disturb(State(app): State<Arc<App>>, Body(body): Body<Disturbance>) -> Json {
+    app.change(|world| world.disturbance = body);
+    Json(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    #[serde(default)]
+    order: Option<ReleaseOrder>,
+}
+
+async fn release(State(app): State<Arc<App>>, Body(body): Body<Release>) -> Json {
+    let order = body.order.unwrap_or(ReleaseOrder::Original);
+    app.change(|world| Json(json!({ "released": super::release(world, order) })))
+}
+
+async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| Ok(Json(json!({ "id": super::replay(world, &id)? }))))
+}
+
+async fn faults(State(app): State<Arc<App>>) -> Json {
+    Json(json!(app.faults.all()))
+}
+
+async fn add_fault(State(app): State<Arc<App>>, Body(body): Body<Fault>) -> Answer {
+    if let crate::FaultKind::Status(status) = body.kind
+        && !(400..=599).contains(&status)
+    {
+        return Err(Error::invalid("kind: a status from 400 to 599"));
+    }
+    app.faults.add(body);
+    Ok(Json(json!({})))
+}
+
+async fn clear_faults(State(app): State<Arc<App>>) -> Json {
+    app.faults.clear();
+    Json(json!({}))
+}
+
+async fn requests(State(app): State<Arc<App>>) -> Json {
+    Json(json!(app.faults.requests()))
+}
+
+async fn forget_requests(State(app): State<Arc<App>>) -> Json {
+    app.faults.forget_requests();
+    Json(json!({}))
+}

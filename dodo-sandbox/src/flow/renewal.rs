@@ -1,0 +1,327 @@
+//! Charges that come back: renewals, their failures, and what saves them.
+
+use std::time::Duration;
+
+use crate::{
+    Error,
+    clock::later,
+    flow::{complete, subscription},
+    id,
+    money::{self, Taxed},
+    settings::GraceEnd,
+    state::{
+        World,
+        card::Charge,
+        payment::{ChargeType, Line, Payment, ServicePeriod},
+        product::{Interval, Period},
+        recovery::Dunning,
+        subscription::{Recovery, Subscription},
+        webhook::Subject,
+    },
+};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The waits before each automatic retry of a failed renewal.
+const RETRIES: [Duration; 8] = [
+    HOUR.saturating_mul(12),
+    HOUR.saturating_mul(24),
+    HOUR.saturating_mul(48),
+    HOUR.saturating_mul(72),
+    HOUR.saturating_mul(96),
+    HOUR.saturating_mul(120),
+    HOUR.saturating_mul(7 * 24),
+    HOUR.saturating_mul(7 * 24),
+];
+
+/// How long after the failure a renewal is retried at all.
+const RETRY_WINDOW: Duration = HOUR.saturating_mul(13 * 24);
+
+/// Declines that another try may cure.
+const SOFT_DECLINES: [&str; 4] =
+    ["GENERIC_DECLINE", "INSUFFICIENT_FUNDS", "PROCESSING_ERROR", "AUTHENTICATION_FAILURE"];
+
+/// What to charge a subscription for.
+pub(crate) struct Bill {
+    pub(crate) amount: Taxed,
+    pub(crate) charge_type: ChargeType,
+    pub(crate) retry_attempt: u32,
+}
+
+/// What one more period costs, with the subscription's discounts and tax.
+pub(crate) fn renewal_amount(subscription: &Subscription) -> Taxed {
+    let discounts = subscription.discounts.as_ref().and_then(|all| all.as_array());
+    let points = discounts.into_iter().flatten().filter_map(|d| d.get("amount")?.as_i64());
+    let left = points.fold(subscription.recurring_amount, |left, points| {
+        left.saturating_sub(money::share(left, points, 10_000))
+    });
+    taxed(subscription, left)
+}
+
+/// An amount with the tax of the subscriber's country.
+pub(crate) fn taxed(subscription: &Subscription, amount: i64) -> Taxed {
+    let rate = money::tax_rate(&subscription.billing.country);
+    money::taxed(amount, rate, subscription.tax_inclusive)
+}
+
+/// Charges a subscription's payment method and notes the payment. The payment's own event is emitted
+/// for everything but success, which the caller places among its own.
+pub(crate) fn charge(
+    world: &mut World,
+    subscription_id: &str,
+    bill: &Bill,
+) -> Result<(String, Charge), Error> {
+    let subscription = world.subscriptions.find(subscription_id)?.clone();
+    let name = world.products.get(&subscription.product_id).map(|product| product.name.clone());
+    let now = world.now();
+    let line = Line {
+        id: id::new("itm_"),
+        product_id: subscription.product_id.clone(),
+        name: name.unwrap_or_default(),
+        quantity: subscription.quantity,
+        amount: bill.amount.total,
+        tax: bill.amount.tax,
+        refunded: 0,
+    };
+    let period = ServicePeriod {
+        subscription_id: subscription.id.clone(),
+        from: now,
+        to: subscription.every.after(now),
+    };
+    let payment = Payment {
+        id: id::new("pay_"),
+        status: None,
+        created_at: now,
+        updated_at: None,
+        currency: subscription.currency.clone(),
+        lines: vec![line],
+        total: bill.amount.total,
+        tax: bill.amount.tax,
+        customer_id: subscription.customer_id.clone(),
+        billing: subscription.billing.clone(),
+        method: subscription.method.clone(),
+        session_id: None,
+        link: None,
+        custom_fields: subscription.custom_fields.clone(),
+        discounts: subscription.discounts.clone(),
+        error: None,
+        invoice_id: None,
+        metadata: subscription.metadata.clone(),
+        subscription_ids: vec![subscription.id.clone()],
+        update_payment_method: false,
+        retry_attempt: bill.retry_attempt,
+        charge_type: bill.charge_type,
+        periods: vec![period],
+        abandonment_seen: true,
+    };
+    let payment_id = payment.id.clone();
+    world.payments.insert(payment);
+    let charge = match bill.amount.total {
+        0 => Charge::Paid,
+        _ => complete::attempt(world, subscription.method.as_ref(), true),
+    };
+    match charge {
+        Charge::Paid => complete::mark(world, &payment_id, "succeeded")?,
+        Charge::Processing => {
+            complete::mark(world, &payment_id, "processing")?;
+            world.emit("payment.processing", Subject::Payment(payment_id.clone()));
+        }
+        Charge::Declined { code, message } => {
+            complete::decline(world, &payment_id, (code, message))?;
+        }
+    }
+    Ok((payment_id, charge))
+}
+
+/// The next period begins: it is charged, or the subscription ends, changes or stays as was asked.
+pub(crate) fn renew(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    let current = world.subscriptions.find(subscription_id)?;
+    if !current.renews() {
+        return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "only active subscriptions renew"));
+    }
+    if current.cancel_at_next_billing {
+        return subscription::cancel(world, subscription_id, None);
+    }
+    if world.now() >= current.expires_at {
+        return subscription::expire(world, subscription_id);
+    }
+    if current.scheduled.is_some() {
+        subscription::apply_scheduled(world, subscription_id)?;
+    }
+    let amount = renewal_amount(world.subscriptions.find(subscription_id)?);
+    let bill = Bill { amount, charge_type: ChargeType::Renewal, retry_attempt: 0 };
+    let (payment_id, charge) = charge(world, subscription_id, &bill)?;
+    match charge {
+        Charge::Paid => {
+            advance_period(world, subscription_id)?;
+            paid(world, subscription_id, payment_id);
+            Ok(())
+        }
+        // The bank answers later; meanwhile the period counts as begun.
+        Charge::Processing => advance_period(world, subscription_id),
+        Charge::Declined { code, .. } => failed(world, subscription_id, code),
+    }
+}
+
+/// The events of a renewal that was paid.
+pub(crate) fn paid(world: &mut World, subscription_id: &str, payment_id: String) {
+    world.emit("payment.succeeded", Subject::Payment(payment_id));
+    world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
+    complete::updated(world, subscription_id);
+}
+
+fn advance_period(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    let now = world.now();
+    let subscription = world.subscriptions.find_mut(subscription_id)?;
+    // A renewal that was asked for before its time begins the period now.
+    subscription.previous_billing = subscription.next_billing.min(now);
+    subscription.next_billing = subscription.every.after(subscription.previous_billing);
+    Ok(())
+}
+
+/// A renewal was declined: grace or hold, reminders and retries as the merchant configured.
+fn failed(world: &mut World, subscription_id: &str, code: &str) -> Result<(), Error> {
+    let now = world.now();
+    let settings = world.settings.clone();
+    let dunning_id = settings.dunning.then(|| id::new("dun_"));
+    let retries = settings.automatic_retries && SOFT_DECLINES.contains(&code);
+    let subscription = world.subscriptions.find_mut(subscription_id)?;
+    subscription.recovery = Some(Recovery {
+        failed_at: now,
+        retries: 0,
+        next_retry: retry_after(0, now, now).filter(|_| retries),
+        dunning_id: dunning_id.clone(),
+    });
+    let customer_id = subscription.customer_id.clone();
+    let trigger = match settings.grace_days {
+        Some(days) => {
+            let grace = Period { count: days.max(1), interval: Interval::Day };
+            subscription.status = "past_due";
+            subscription.past_due_ends_at = Some(grace.after(now));
+            world.emit("subscription.past_due", Subject::Subscription(subscription_id.to_owned()));
+            "past_due"
+        }
+        None => {
+            hold(world, subscription_id)?;
+            "on_hold"
+        }
+    };
+    if let Some(id) = dunning_id {
+        start_dunning(world, id, subscription_id, customer_id, trigger);
+    }
+    complete::updated(world, subscription_id);
+    Ok(())
+}
+
+/// Notes that reminders begin.
+pub(crate) fn start_dunning(
+    world: &mut World,
+    id: String,
+    subscription_id: &str,
+    customer_id: String,
+    trigger: &'static str,
+) {
+    world.dunnings.insert(Dunning {
+        id: id.clone(),
+        subscription_id: subscription_id.to_owned(),
+        customer_id,
+        trigger,
+        payment_id: None,
+        created_at: world.now(),
+    });
+    world.emit("dunning.started", Subject::Dunning(id));
+}
+
+fn hold(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    let subscription = world.subscriptions.find_mut(subscription_id)?;
+    subscription.status = "on_hold";
+    subscription.past_due_ends_at = None;
+    world.emit("subscription.on_hold", Subject::Subscription(subscription_id.to_owned()));
+    complete::revoke_of(world, "subscription_on_hold", subscription_id);
+    Ok(())
+}
+
+fn retry_after(
+    retries: u32,
+    now: jiff::Timestamp,
+    failed_at: jiff::Timestamp,
+) -> Option<jiff::Timestamp> {
+    let wait = RETRIES.get(usize::try_from(retries).ok()?)?;
+    Some(later(now, *wait)).filter(|at| *at <= later(failed_at, RETRY_WINDOW))
+}
+
+/// An automatic retry falls due.
+pub(crate) fn retry(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    let now = world.now();
+    if let Some(recovery) = &mut world.subscriptions.find_mut(subscription_id)?.recovery {
+        recovery.retries += 1;
+        recovery.next_retry = retry_after(recovery.retries, now, recovery.failed_at);
+    }
+    collect(world, subscription_id)
+}
+
+/// Charges what a failed renewal left open, if anything.
+pub(crate) fn collect_owed(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    match &mut world.subscriptions.find_mut(subscription_id)?.recovery {
+        Some(recovery) => {
+            recovery.retries += 1;
+            collect(world, subscription_id)
+        }
+        None => Ok(()),
+    }
+}
+
+fn collect(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    let subscription = world.subscriptions.find(subscription_id)?;
+    let Some(recovery) = &subscription.recovery else { return Ok(()) };
+    let bill = Bill {
+        amount: renewal_amount(subscription),
+        charge_type: ChargeType::Renewal,
+        retry_attempt: recovery.retries,
+    };
+    match charge(world, subscription_id, &bill)? {
+        (payment_id, Charge::Paid) => recovered(world, subscription_id, payment_id),
+        _ => Ok(()),
+    }
+}
+
+/// A failed renewal was paid after all.
+fn recovered(world: &mut World, subscription_id: &str, payment_id: String) -> Result<(), Error> {
+    let subscription = world.subscriptions.find_mut(subscription_id)?;
+    let recovery = subscription.recovery.take();
+    subscription.status = if subscription.paused_at.is_some() { "paused" } else { "active" };
+    subscription.past_due_ends_at = None;
+    let status = subscription.status;
+    advance_period(world, subscription_id)?;
+    world.emit("payment.succeeded", Subject::Payment(payment_id.clone()));
+    if status == "active" {
+        world.emit("subscription.active", Subject::Subscription(subscription_id.to_owned()));
+        if world.settings.renewed_after_recovery {
+            world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
+        }
+        complete::grant_again(world, subscription_id);
+    }
+    complete::updated(world, subscription_id);
+    if let Some(id) = recovery.and_then(|recovery| recovery.dunning_id)
+        && let Some(dunning) = world.dunnings.get_mut(&id)
+    {
+        dunning.payment_id = Some(payment_id);
+        world.emit("dunning.recovered", Subject::Dunning(id));
+    }
+    Ok(())
+}
+
+/// The grace period is over and nothing was paid.
+pub(crate) fn grace_over(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    match world.settings.grace_end {
+        GraceEnd::OnHold => {
+            hold(world, subscription_id)?;
+            complete::updated(world, subscription_id);
+            Ok(())
+        }
+        GraceEnd::Cancelled => {
+            world.subscriptions.find_mut(subscription_id)?.cancelled_by = Some("system");
+            subscription::cancel(world, subscription_id, None)
+        }
+    }
+}

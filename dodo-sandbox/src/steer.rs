@@ -1,0 +1,165 @@
+//! The sandbox's own powers, as methods.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{
+    DisputeOutcome, Disturbance, Error, Fault, PaymentOutcome, RecordedRequest, ReleaseOrder,
+    Sandbox, Settings, control,
+    flow::{recovery, renewal, reversal, subscription},
+};
+
+/// Steering: time, money, and what goes wrong.
+impl Sandbox {
+    /// Moves the clock forward, by at most 366 days. Renewals, trial ends, retries of renewals and
+    /// of webhooks that fall due on the way are acted out, each at its moment.
+    ///
+    /// # Errors
+    /// When `by` is more than 366 days.
+    pub fn advance(&self, by: Duration) -> Result<(), Error> {
+        self.app.change(|world| control::advance(world, by))
+    }
+
+    /// Changes how the sandbox behaves from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        self.app.change(|world| world.settings = settings);
+    }
+
+    /// Pays a checkout session as a customer from Germany would on its page.
+    ///
+    /// # Errors
+    /// When the session is unknown, used or expired. A declined card is no error.
+    pub fn pay(&self, session_id: &str, card: &str) -> Result<PaymentOutcome, Error> {
+        self.app.change(|world| control::pay(world, session_id, control::Payer::with_card(card)))
+    }
+
+    /// Declines so many coming charges with this code, such as `INSUFFICIENT_FUNDS`.
+    pub fn decline_next(&self, code: &str, times: u32) {
+        self.app.change(|world| control::decline_next(world, code, times));
+    }
+
+    /// Refunds a payment: so much in minor units, or all that is left. The id of the refund.
+    ///
+    /// # Errors
+    /// When Dodo would refuse the refund.
+    pub fn refund(&self, payment_id: &str, amount: Option<i64>) -> Result<String, Error> {
+        self.app.change(|world| reversal::refund_amount(world, payment_id, amount))
+    }
+
+    /// Resolves a refund that is pending, see [`RefundOutcome::Pending`](crate::RefundOutcome).
+    ///
+    /// # Errors
+    /// When there is none, or it was resolved.
+    pub fn resolve_refund(&self, refund_id: &str, succeeded: bool) -> Result<(), Error> {
+        self.app.change(|world| reversal::resolve_refund(world, refund_id, succeeded))
+    }
+
+    /// Opens a dispute of a payment. The id of the dispute.
+    ///
+    /// # Errors
+    /// When the payment did not succeed, or a dispute of it is open.
+    pub fn open_dispute(&self, payment_id: &str) -> Result<String, Error> {
+        self.app.change(|world| reversal::open_dispute(world, payment_id))
+    }
+
+    /// A dispute that Visa's rapid resolution decides at once for the cardholder. The id of it.
+    ///
+    /// # Errors
+    /// As [`open_dispute`](Self::open_dispute).
+    pub fn rapid_dispute(&self, payment_id: &str) -> Result<String, Error> {
+        self.app.change(|world| reversal::rapid_dispute(world, payment_id))
+    }
+
+    /// Moves a dispute on.
+    ///
+    /// # Errors
+    /// When there is none, or it is over.
+    pub fn resolve_dispute(&self, dispute_id: &str, outcome: DisputeOutcome) -> Result<(), Error> {
+        self.app.change(|world| reversal::resolve_dispute(world, dispute_id, outcome))
+    }
+
+    /// Begins the next period of an active subscription now.
+    ///
+    /// # Errors
+    /// When there is none, or it is not active.
+    pub fn renew(&self, subscription_id: &str) -> Result<(), Error> {
+        self.app.change(|world| renewal::renew(world, subscription_id))
+    }
+
+    /// Cancels a subscription at once, as the customer would in the portal.
+    ///
+    /// # Errors
+    /// When there is none, or it is over.
+    pub fn cancel(&self, subscription_id: &str) -> Result<(), Error> {
+        self.app.change(|world| subscription::cancel(world, subscription_id, Some("customer")))
+    }
+
+    /// The customer gives a session up: its payment is cancelled and counts as abandoned. The id of
+    /// that payment.
+    ///
+    /// # Errors
+    /// When the session is unknown or was paid.
+    pub fn abandon(&self, session_id: &str) -> Result<String, Error> {
+        self.app.change(|world| control::abandon(world, session_id))
+    }
+
+    /// A recovery link for an abandoned payment: the id of a new session with the same cart.
+    ///
+    /// # Errors
+    /// When the payment was not abandoned.
+    pub fn recovery_link(&self, payment_id: &str) -> Result<String, Error> {
+        self.app.change(|world| recovery::link(world, payment_id))
+    }
+
+    /// Sends an event of this type with made-up data, as Dodo's dashboard does to test an endpoint;
+    /// failed ones are not retried. The `webhook-id`.
+    ///
+    /// # Errors
+    /// When Dodo has no event of this name.
+    pub fn send_event(&self, event_type: &str, data: Value) -> Result<String, Error> {
+        self.app.change(|world| control::send_event(world, event_type, data))
+    }
+
+    /// Sends a delivery's event again with its `webhook-id`. The new delivery's id.
+    ///
+    /// # Errors
+    /// When there is no such delivery.
+    pub fn replay(&self, delivery_id: &str) -> Result<String, Error> {
+        self.app.change(|world| control::replay(world, delivery_id))
+    }
+
+    /// Delays, duplicates, loses or keeps back the deliveries of coming events.
+    pub fn disturb(&self, disturbance: Disturbance) {
+        self.app.change(|world| world.disturbance = disturbance);
+    }
+
+    /// Sends what was kept back, in this order. How many deliveries that are.
+    pub fn release(&self, order: ReleaseOrder) -> usize {
+        self.app.change(|world| control::release(world, order))
+    }
+
+    /// Gives an endpoint a new secret; the old one signs too for 24 hours. The new secret.
+    ///
+    /// # Errors
+    /// When no endpoint has this address.
+    pub fn rotate_secret(&self, endpoint_url: &str) -> Result<String, Error> {
+        self.app.change(|world| control::rotate_secret(world, endpoint_url))
+    }
+
+    /// Makes the API fail. Faults are tried in the order they were added.
+    pub fn inject_fault(&self, fault: Fault) {
+        self.app.faults.add(fault);
+    }
+
+    /// The API works again.
+    pub fn clear_faults(&self) {
+        self.app.faults.clear();
+    }
+
+    /// The API requests so far, oldest first; the last 1,000.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.app.faults.requests()
+    }
+}
