@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod campaign_cookie;
+mod checkout;
 mod consent;
 mod context;
 mod cookies;

@@ -1,0 +1,283 @@
+//! From a visitor's cookie to the call that Dodo Payments gets, through the three checkouts.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use dodo_core::{
+    BoxError, Checkout, CheckoutContext, Client, Consent, Endpoint, Preset, VisitorCapture,
+    VisitorLayer, request::SessionRequest,
+};
+use http::{Request, Response};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tower::{Layer, ServiceExt};
+
+use super::object;
+
+type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A client of a Dodo that answers everything, and what it was asked.
+fn dodo() -> (Client, Calls) {
+    let calls = Calls::default();
+    let seen = Arc::clone(&calls);
+    let transport = move |request: Request<Bytes>| {
+        let path = request.uri().path().to_owned();
+        let body = serde_json::from_slice(request.body()).unwrap_or_default();
+        let answer = match &*path {
+            "/checkouts" => {
+                json!({"session_id": "cks_1", "checkout_url": "https://checkout.dodopayments.com/session/cks_1"})
+            }
+            "/payments" | "/subscriptions" => {
+                json!({"payment_id": "pay_1", "payment_link": "https://checkout.dodopayments.com/pay/1"})
+            }
+            _ => json!({"product_id": "pdt_book", "is_recurring": path.ends_with("club")}),
+        };
+        seen.lock().unwrap().push((path, body));
+        async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
+    };
+    let client = Client::builder("sk_test").transport(transport).build().unwrap();
+    (client, calls)
+}
+
+fn post() -> http::request::Builder {
+    Request::post("/api/checkout")
+        .header("host", "shop.example")
+        .header("content-type", "application/json")
+}
+
+fn cart() -> Value {
+    json!({"product_cart": [{"product_id": "pdt_book", "quantity": 1}]})
+}
+
+fn link(product: &str) -> Value {
+    json!({"billing": {"country": "DE"}, "customer": {"email": "ada@example.com", "name": "Ada"},
+        "product_id": product})
+}
+
+fn with(mut body: Value, more: Value) -> Value {
+    body.as_object_mut().unwrap().extend(object(more));
+    body
+}
+
+/// Sends a body with these headers. Answers the status and the metadata of the last call.
+async fn buy(
+    endpoint: impl Endpoint,
+    calls: &Calls,
+    headers: &[(&str, &str)],
+    body: Value,
+) -> (u16, Option<Value>) {
+    let mut request = post();
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = endpoint.handle(request.body(Bytes::from(body.to_string())).unwrap()).await;
+    let status = response.status().as_u16();
+    let last = calls.lock().unwrap().last().map(|(_, body)| body["metadata"].clone());
+    (status, last)
+}
+
+const VISITOR: (&str, &str) = ("cookie", "visitor=v1");
+
+#[tokio::test]
+async fn a_session_carries_the_visitor() {
+    let (client, calls) = dodo();
+    let endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+    let (status, metadata) = buy(endpoint, &calls, &[VISITOR], cart()).await;
+    assert_eq!((status, metadata), (200, Some(json!({"visitor": "v1"}))));
+}
+
+#[tokio::test]
+async fn payments_and_subscriptions_of_a_dynamic_link_carry_it_too() {
+    for (product, path) in [("pdt_book", "/payments"), ("pdt_club", "/subscriptions")] {
+        let (client, calls) = dodo();
+        let endpoint = Checkout::dynamic(client).capture(VisitorCapture::visitors_now());
+        let (status, metadata) = buy(endpoint, &calls, &[VISITOR], link(product)).await;
+        assert_eq!((status, metadata), (200, Some(json!({"visitor": "v1"}))), "{product}");
+        assert_eq!(calls.lock().unwrap().last().unwrap().0, path);
+    }
+}
+
+#[tokio::test]
+async fn a_static_link_carries_it_in_its_query() {
+    let (client, _) = dodo();
+    let capture = VisitorCapture::visitors_now().preset(Preset::Utm);
+    let endpoint = Checkout::static_link(client).capture(capture);
+    let uri = "/api/checkout?productId=pdt_book&utm_source=news%20letter&metadata_order=o1&metadata_visitor=evil&gclid=g1";
+    let request = Request::get(uri).header("cookie", "visitor=v&1").body(Bytes::new()).unwrap();
+    let response = endpoint.handle(request).await;
+    assert_eq!(response.status(), 200);
+    let answer: Value = serde_json::from_slice(response.body()).unwrap();
+    let url = answer["checkout_url"].as_str().unwrap();
+    let (_, query) = url.split_once('?').unwrap();
+    let mut pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    pairs.sort();
+    let expected = [
+        ("metadata_order", "o1"),
+        ("metadata_utm_source", "news letter"),
+        ("metadata_visitor", "v&1"),
+        ("quantity", "1"),
+    ];
+    assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[tokio::test]
+async fn without_a_cookie_the_key_is_omitted_and_the_checkout_succeeds() {
+    for cookie in ["", "visitor=", "visitor=undefined", &format!("visitor={}", "v".repeat(4096))] {
+        let (client, calls) = dodo();
+        let endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+        let (status, metadata) = buy(endpoint, &calls, &[("cookie", cookie)], cart()).await;
+        assert_eq!((status, metadata), (200, Some(Value::Null)), "{cookie:.20}");
+    }
+}
+
+#[tokio::test]
+async fn the_apps_value_stays_and_the_browsers_is_replaced_or_dropped() {
+    let app = || SessionRequest::new().metadata("visitor", "app");
+    let evil = || with(cart(), json!({"metadata": {"visitor": "evil", "order": "o1"}}));
+    for (from_app, cookie, express, expected) in [
+        (true, "visitor=v1", false, json!({"visitor": "app", "order": "o1"})),
+        (true, "", true, json!({"visitor": "app", "order": "o1"})),
+        (false, "visitor=v1", false, json!({"visitor": "v1", "order": "o1"})),
+        (false, "visitor=v1", true, json!({"visitor": "v1", "order": "o1"})),
+        (false, "", false, json!({"order": "o1"})),
+        (false, "", true, json!({"visitor": "evil", "order": "o1"})),
+    ] {
+        let (client, calls) = dodo();
+        let mut endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+        if from_app {
+            endpoint = endpoint.fields(app());
+        }
+        if express {
+            endpoint = endpoint.express_compatible();
+        }
+        let (status, metadata) = buy(endpoint, &calls, &[("cookie", cookie)], evil()).await;
+        assert_eq!((status, metadata), (200, Some(expected)), "{from_app} {cookie} {express}");
+    }
+}
+
+#[tokio::test]
+async fn bantico_is_taken_out_of_the_body() {
+    let (client, calls) = dodo();
+    let endpoint = Checkout::session(client).capture(VisitorCapture::bantico());
+    let body = with(cart(), json!({"bantico": {"linkId": "", "source": "x"}}));
+    let (status, metadata) = buy(endpoint, &calls, &[], body).await;
+    assert_eq!((status, metadata), (200, Some(json!({"source": "x"}))));
+    let sent = calls.lock().unwrap().last().unwrap().1.clone();
+    assert_eq!(sent.get("bantico"), None);
+}
+
+#[tokio::test]
+async fn without_its_preset_bantico_is_an_unknown_field() {
+    let (client, calls) = dodo();
+    let body = with(cart(), json!({"bantico": {"source": "x"}}));
+    let (status, metadata) = buy(Checkout::session(client), &calls, &[], body).await;
+    assert_eq!((status, metadata), (400, None));
+}
+
+#[tokio::test]
+async fn fifty_pairs_of_the_client_leave_no_room() {
+    let (client, calls) = dodo();
+    let endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+    let pairs: serde_json::Map<_, _> = (0..50).map(|n| (format!("k{n}"), json!(n))).collect();
+    let (status, metadata) =
+        buy(endpoint, &calls, &[VISITOR], with(cart(), json!({"metadata": pairs}))).await;
+    assert_eq!((status, metadata), (200, Some(Value::Object(pairs))));
+}
+
+#[tokio::test]
+async fn a_denial_reaches_dodo_as_nothing_and_the_store_as_a_denial() {
+    for headers in [
+        &[VISITOR, ("sec-gpc", "1")][..],
+        &[("cookie", "visitor=v1; OptanonConsent=groups=C0001:1,C0002:0")],
+        &[VISITOR],
+    ] {
+        let (client, calls) = dodo();
+        let contexts: Arc<Mutex<Vec<CheckoutContext>>> = Arc::default();
+        let store = Arc::clone(&contexts);
+        let capture = VisitorCapture::visitors_now().consent(dodo_core::OneTrust::analytics());
+        let endpoint = Checkout::session(client).capture(capture).context_store(
+            move |id: String, context: CheckoutContext| {
+                assert_eq!(id, "cks_1");
+                store.lock().unwrap().push(context);
+                async { Ok::<_, BoxError>(()) }
+            },
+        );
+        let (status, metadata) = buy(endpoint, &calls, headers, cart()).await;
+        assert_eq!((status, metadata), (200, Some(Value::Null)), "{headers:?}");
+        let contexts = contexts.lock().unwrap();
+        assert_eq!(contexts.len(), 1);
+        assert_eq!((contexts[0].consent, &contexts[0].visitor), (Consent::Denied, &None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_panics_or_hangs_costs_nobody_a_checkout() {
+    let (client, calls) = dodo();
+    let session = || Checkout::session(client.clone()).capture(VisitorCapture::visitors_now());
+    let fails = session().context_store(|_: String, _: CheckoutContext| async {
+        Err::<(), BoxError>("disk full".into())
+    });
+    let panics = session().context_store(|_: String, _: CheckoutContext| async {
+        if true {
+            panic!("broken store");
+        }
+        Ok::<_, BoxError>(())
+    });
+    let hangs = session().context_store(|_: String, _: CheckoutContext| async {
+        std::future::pending::<Result<(), BoxError>>().await
+    });
+    for endpoint in [fails, panics, hangs] {
+        let (status, metadata) = buy(endpoint, &calls, &[VISITOR], cart()).await;
+        assert_eq!((status, metadata), (200, Some(json!({"visitor": "v1"}))));
+    }
+}
+
+/// What the layer found on the way in is what the endpoint injects; a capture of the endpoint's own
+/// wins over it.
+#[tokio::test]
+async fn the_layers_findings_reach_the_endpoint() {
+    for (own, expected) in [
+        (None, json!({"visitor": "v1", "linkId": "l1"})),
+        (Some(VisitorCapture::bantico()), json!({"linkId": "l1"})),
+    ] {
+        let (client, calls) = dodo();
+        let mut endpoint = Checkout::session(client);
+        if let Some(own) = own {
+            endpoint = endpoint.capture(own);
+        }
+        let layer = VisitorLayer::new(VisitorCapture::visitors_now().preset(Preset::Bantico));
+        let body = with(cart(), json!({"bantico": {"linkId": "l1"}}));
+        let request = post()
+            .header("cookie", "visitor=v1")
+            .body(Full::new(Bytes::from(body.to_string())))
+            .unwrap();
+        let response = layer.layer(endpoint.into_service()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let sent = calls.lock().unwrap().last().unwrap().1.clone();
+        assert_eq!(sent["metadata"], expected);
+    }
+}
+
+/// The user is known to middleware behind the layer, and still reaches the context.
+#[tokio::test]
+async fn a_user_who_is_found_behind_the_layer_is_known_at_checkout() {
+    #[derive(Clone)]
+    struct User(&'static str);
+    let (client, calls) = dodo();
+    let capture = VisitorCapture::new()
+        .preset(Preset::Dub)
+        .user_id(|request| Some(request.extensions.get::<User>()?.0.to_owned()));
+    let body = cart();
+    let request = post()
+        .header("cookie", "dub_id=clk")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap();
+    let service = Checkout::session(client).into_service();
+    let behind = tower::service_fn(move |mut request: Request<Full<Bytes>>| {
+        request.extensions_mut().insert(User("user_7"));
+        service.clone().oneshot(request)
+    });
+    VisitorLayer::new(capture).layer(behind).oneshot(request).await.unwrap();
+    let sent = calls.lock().unwrap().last().unwrap().1.clone();
+    assert_eq!(sent["metadata"], json!({"dub_click_id": "clk", "dub_external_id": "user_7"}));
+}
