@@ -58,6 +58,8 @@ mod error;
 mod event;
 mod head;
 mod id;
+#[cfg(feature = "log")]
+mod log;
 mod money;
 mod panic;
 mod portal;
@@ -89,11 +91,14 @@ pub use self::{
         StaticLink, request,
     },
     client::{
-        Call, Client, ClientBuilder, Product, Transport, TransportError, UpstreamFailure,
-        path_segment,
+        Call, Client, ClientBuilder, Pages, Product, Transport, TransportError, UpstreamFailure,
+        WebhookEndpoint, path_segment,
     },
     portal::CustomerPortal,
 };
+
+#[cfg(feature = "log")]
+pub use self::log::init_log;
 
 pub use self::{
     attribution::{

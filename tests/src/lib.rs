@@ -9,6 +9,7 @@
 //! - [`delivery`], [`hooks`]: webhooks, signed by another implementation and received.
 //! - [`program`], [`browser`]: a program of the workspace as a child process, and a headless
 //!   Chromium to use it with.
+//! - [`replay`]: requests that were recorded with the Node adaptor.
 //! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
 //!   and the log of a subject.
 
@@ -23,6 +24,7 @@ pub mod logs;
 pub mod parity;
 pub mod program;
 pub mod record;
+pub mod replay;
 pub mod server;
 pub mod stub;
 pub mod subject;

@@ -108,6 +108,10 @@ fn join(
         fields.insert("return_url".to_owned(), (&**url).into());
     }
     if fields.contains_key("discount_code") && fields.contains_key("discount_codes") {
+        if options.policy.is_express() {
+            fields.remove("discount_codes"); // The adaptor sends the one code only.
+            return Ok(fields);
+        }
         return Err(super::fields::invalid_field(
             "/discount_code",
             "must not be there together with discount_codes",

@@ -15,6 +15,9 @@ use crate::{
     time::{sleep, timeout},
 };
 
+/// A deadline for those who set none that a clock can show.
+const FAR: Duration = Duration::from_secs(86_400);
+
 /// One call of Dodo's API, made by [`Client::call`]. Await it for JSON, or end it with
 /// [`json`](Self::json) or [`bytes`](Self::bytes).
 #[must_use = "a call does nothing until it is awaited"]
@@ -123,7 +126,8 @@ impl Call {
                 );
             }
         };
-        let end = Instant::now() + self.timeout;
+        let now = Instant::now();
+        let end = now.checked_add(self.timeout).unwrap_or(now + FAR);
         let mut retry = 0;
         loop {
             let failure = match self.attempt(target, end).await? {

@@ -8,6 +8,7 @@ mod builder;
 mod call;
 mod failure;
 mod key;
+mod pages;
 mod path;
 mod product;
 mod redact;
@@ -15,6 +16,7 @@ mod redact;
 mod reqwest;
 mod retry;
 mod transport;
+mod webhook_endpoint;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -25,9 +27,11 @@ pub use self::{
     builder::ClientBuilder,
     call::Call,
     failure::UpstreamFailure,
+    pages::Pages,
     path::path_segment,
     product::Product,
     transport::{Transport, TransportError},
+    webhook_endpoint::WebhookEndpoint,
 };
 use self::{key::ApiKey, product::ProductCache, transport::ErasedTransport};
 use crate::{Environment, Error, ProductId, web_url::Origin};

@@ -1,0 +1,132 @@
+use std::fmt;
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Client, path_segment};
+use crate::{Error, ErrorKind, EventKind, web_url::WebUrl};
+
+/// A webhook endpoint at Dodo Payments, as [`Client::ensure_webhook_endpoint`] left it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WebhookEndpoint {
+    /// `whk_...`
+    pub id: String,
+    /// Where Dodo sends events.
+    pub url: String,
+    /// Whether it was created just now.
+    pub created: bool,
+    secret: String,
+}
+
+impl WebhookEndpoint {
+    /// What Dodo signs with, `whsec_...`: for [`WebhookKey`](crate::WebhookKey), or the
+    /// `DODO_PAYMENTS_WEBHOOK_KEY` of the application.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for WebhookEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookEndpoint")
+            .field("id", &self.id)
+            .field("url", &self.url)
+            .field("created", &self.created)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What Dodo says about an endpoint.
+#[derive(Deserialize)]
+struct Details {
+    id: String,
+    url: String,
+    #[serde(default)]
+    disabled: Option<bool>,
+    #[serde(default)]
+    filter_types: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Secret {
+    secret: String,
+}
+
+impl Client {
+    /// Makes Dodo Payments send these events to this URL, and returns the secret that they will be
+    /// signed with. No events means all of them.
+    ///
+    /// An endpoint with exactly this URL is updated, else one is created; running it twice changes
+    /// nothing. Two runs at the same time may create two.
+    ///
+    /// ```no_run
+    /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+    /// use dodo_core::EventKind;
+    /// let endpoint = client
+    ///     .ensure_webhook_endpoint("https://shop.example/api/webhook", &[EventKind::PaymentSucceeded])
+    ///     .await?;
+    /// let key = dodo_core::WebhookKey::new(endpoint.secret())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) for a URL that is not https (or http on this machine), else as
+    /// [`call`](Self::call).
+    pub async fn ensure_webhook_endpoint(
+        &self,
+        url: &str,
+        events: &[EventKind],
+    ) -> Result<WebhookEndpoint, Error> {
+        if !WebUrl::parse(url).is_some_and(|url| url.origin().is_secure_or_loopback()) {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "a webhook endpoint needs an absolute https URL",
+            )
+            .with_field("url"));
+        }
+        let mut events: Vec<&str> = events.iter().map(EventKind::as_str).collect();
+        events.sort_unstable();
+        events.dedup();
+        let (details, created) = match self.find_webhook_endpoint(url).await? {
+            Some(found) if is_as_wanted(&found, &events) => (found, false),
+            Some(found) => {
+                let path = format!("/webhooks/{}", path_segment(&found.id)?);
+                let body = json!({ "disabled": false, "filter_types": filter(&events) });
+                self.call(Method::PATCH, &path, &[], Some(&body)).await?;
+                (found, false)
+            }
+            None => {
+                let body = json!({ "url": url, "filter_types": filter(&events) });
+                (self.call(Method::POST, "/webhooks", &[], Some(&body)).json().await?, true)
+            }
+        };
+        let path = format!("/webhooks/{}/secret", path_segment(&details.id)?);
+        let Secret { secret } = self.call(Method::GET, &path, &[], None).json().await?;
+        Ok(WebhookEndpoint { id: details.id, url: details.url, created, secret })
+    }
+
+    async fn find_webhook_endpoint(&self, url: &str) -> Result<Option<Details>, Error> {
+        let mut endpoints = self.list::<Details>("/webhooks", &[]);
+        while let Some(endpoint) = endpoints.next().await? {
+            if endpoint.url == url {
+                return Ok(Some(endpoint));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn is_as_wanted(endpoint: &Details, events: &[&str]) -> bool {
+    let mut filtered = endpoint.filter_types.clone().unwrap_or_default();
+    filtered.sort_unstable();
+    filtered == events && endpoint.disabled != Some(true)
+}
+
+/// Dodo sends everything where nothing is filtered.
+fn filter(events: &[&str]) -> Value {
+    if events.is_empty() { Value::Null } else { json!(events) }
+}
