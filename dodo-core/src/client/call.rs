@@ -154,7 +154,7 @@ impl Call {
         }
     }
 
-    /// One attempt. The outer error is ours and final.
+    /// One attempt. The outer error is final: the deadline, or a request that cannot be built.
     async fn attempt(
         &self,
         target: &str,
@@ -163,7 +163,9 @@ impl Call {
         let request = self.request(target)?;
         let left = end.saturating_duration_since(Instant::now());
         Ok(match timeout(left, self.client.0.transport.send(request)).await {
-            Err(_elapsed) => Err(UpstreamFailure::deadline()),
+            Err(_elapsed) => {
+                return Err(UpstreamFailure::deadline().into_error(|| self.missing_error()));
+            }
             Ok(Err(source)) => Err(UpstreamFailure::from_transport(source)),
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
             Ok(Ok(response)) => {

@@ -80,7 +80,7 @@ mod tests {
             ("retry-after", "soon", None),
             ("retry-after", "Sun, 13 Sep 2020 12:26:45 GMT", Some(5_000)),
             ("retry-after", "Sun, 13 Sep 2020 12:00:00 GMT", Some(0)),
-            ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT", Some(3_600_000)),
+            ("retry-after", "Thu, 31 Dec 2099 23:59:59 GMT", Some(3_600_000)),
             ("retry-after", "Fri, 99 Foo 2020 12:00:00 GMT", None),
         ] {
             let mut headers = HeaderMap::new();

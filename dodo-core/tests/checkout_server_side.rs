@@ -1,0 +1,385 @@
+//! What an application's own code decides about a checkout, and what visitors bring: over an upstream
+//! that is a closure.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use dodo_core::{
+    BoxError, Checkout, CheckoutContext, Client, ClientFields, CustomerId, CustomerPortal,
+    Endpoint, Error, ErrorKind, FieldSet, ProductId, RequestHead, SignedIn, VisitorCapture,
+    request::{CartItem, Customer, LinkRequest, SessionRequest, StaticRequest, SubscriptionData},
+};
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A client whose upstream knows every product and creates everything.
+fn upstream() -> (Client, Calls) {
+    let calls = Calls::default();
+    let seen = calls.clone();
+    let transport = move |request: Request<Bytes>| {
+        let path = request.uri().path().to_owned();
+        let body = serde_json::from_slice(request.body()).unwrap_or_default();
+        seen.lock().unwrap().push((path.clone(), body));
+        let answer = match path.as_str() {
+            "/checkouts" => {
+                json!({"session_id": "cks_1", "checkout_url": "https://checkout.example/cks_1"})
+            }
+            "/payments" | "/subscriptions" => {
+                json!({"payment_link": "https://checkout.example/p"})
+            }
+            path if path.starts_with("/customers/") => json!({"link": "https://portal.example/x"}),
+            path => json!({"is_recurring": path.contains("sub")}),
+        };
+        async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
+    };
+    let client = Client::builder("sk_test").return_url("https://shop.example/done");
+    (client.transport(transport).build().unwrap(), calls)
+}
+
+fn post(body: Value) -> Request<Bytes> {
+    to("/", body)
+}
+
+fn to(target: &str, body: Value) -> Request<Bytes> {
+    Request::post(target)
+        .header("content-type", "application/json")
+        .body(Bytes::from(body.to_string()))
+        .unwrap()
+}
+
+fn id(text: &str) -> ProductId {
+    ProductId::new(text).unwrap()
+}
+
+/// The answer's status and JSON.
+async fn ask(endpoint: &impl Endpoint, request: Request<Bytes>) -> (u16, Value) {
+    let answer = endpoint.handle(request).await;
+    (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or_default())
+}
+
+/// The body of the last call upstream.
+fn sent(calls: &Calls) -> Value {
+    calls.lock().unwrap().last().cloned().unwrap().1
+}
+
+#[tokio::test]
+async fn server_code_wins_over_the_client_and_needs_no_policy() {
+    let (client, calls) = upstream();
+    let fields = SessionRequest::new()
+        .product_cart([CartItem::new(id("pdt_pro"), 1).amount(900)])
+        .discount_codes(["LAUNCH"])
+        .subscription_data(SubscriptionData::new().trial_period_days(14))
+        .metadata("plan", "pro")
+        .metadata("seats", 3);
+    let endpoint = Checkout::session(client).fields(fields);
+    let body = json!({
+        "product_cart": [{"product_id": "pdt_cheap", "quantity": 9}],
+        "discount_codes": ["MINE"],
+        "metadata": {"plan": "free", "note": "hi"},
+        "tax_id": "DE1",
+    });
+    assert_eq!(ask(&endpoint, post(body)).await.0, 200);
+    assert_eq!(
+        sent(&calls),
+        json!({
+            "product_cart": [{"product_id": "pdt_pro", "quantity": 1, "amount": 900}],
+            "discount_codes": ["LAUNCH"],
+            "subscription_data": {"trial_period_days": 14},
+            "metadata": {"plan": "pro", "seats": 3, "note": "hi"},
+            "tax_id": "DE1",
+            "return_url": "https://shop.example/done",
+        })
+    );
+}
+
+#[tokio::test]
+async fn hooks_compute_fields_from_the_request_and_choose_their_answer() {
+    let (client, calls) = upstream();
+    let endpoint = Checkout::session(client)
+        .app_fields(["plan"])
+        .fields(SessionRequest::new().metadata("shop", "main"))
+        .fields_from(|head: RequestHead| async move {
+            let fields = head.extension::<ClientFields>().cloned();
+            match fields.as_ref().and_then(|f| f.get("plan")).and_then(Value::as_str) {
+                Some("pro") => Ok(SessionRequest::new()
+                    .product_cart([CartItem::new(id("pdt_pro"), 2)])
+                    .metadata("agent", head.header("user-agent").unwrap_or("none"))),
+                Some("broken") => Err(BoxError::from("the database is down")),
+                _ => Err(Error::new(ErrorKind::NotFound, "no such plan").into()),
+            }
+        });
+    let mut request = post(json!({"plan": "pro"}));
+    request.headers_mut().insert("user-agent", "t".parse().unwrap());
+    assert_eq!(ask(&endpoint, request).await.0, 200);
+    assert_eq!(
+        sent(&calls),
+        json!({
+            "product_cart": [{"product_id": "pdt_pro", "quantity": 2}],
+            "metadata": {"agent": "t", "shop": "main"},
+            "return_url": "https://shop.example/done",
+        })
+    );
+    let (status, answer) = ask(&endpoint, post(json!({"plan": "gold"}))).await;
+    assert_eq!((status, answer["detail"].as_str()), (404, Some("no such plan")));
+    let (status, answer) = ask(&endpoint, post(json!({"plan": "broken"}))).await;
+    assert_eq!((status, answer["code"].as_str()), (500, Some("callback_failed")));
+    assert!(!answer.to_string().contains("database"));
+    assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_panicking_hook_is_a_500() {
+    let (client, calls) = upstream();
+    let endpoint = Checkout::session(client).fields_from(|head: RequestHead| async move {
+        assert!(head.uri.path().is_empty(), "a bug in the shop");
+        Ok::<_, Error>(SessionRequest::new())
+    });
+    assert_eq!(ask(&endpoint, post(json!({}))).await.0, 500);
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_slip_of_server_code_is_found_here_and_not_at_dodo() {
+    let (client, calls) = upstream();
+    let slips = [
+        SessionRequest::new().billing_currency("dollars"),
+        SessionRequest::new().product_cart([CartItem::new(id("pdt_a"), 0)]),
+        SessionRequest::new().customer(Customer::new("nope")),
+        SessionRequest::new().return_url("javascript:alert(1)"),
+        SessionRequest::new().metadata("a b", "x"),
+        SessionRequest::new().discount_codes(vec!["X"; 21]),
+    ];
+    let cart = json!({"product_cart": [{"product_id": "pdt_a", "quantity": 1}]});
+    for slip in slips {
+        let endpoint = Checkout::session(client.clone()).fields(slip.clone());
+        let (status, answer) = ask(&endpoint, post(cart.clone())).await;
+        assert_eq!((status, answer["code"].as_str()), (500, Some("misconfigured")), "{slip:?}");
+        let created = client.create_session(slip).await;
+        assert_eq!(created.unwrap_err().kind(), ErrorKind::Setup);
+    }
+    for endpoint in [
+        Checkout::session(client.clone()).return_url("/done"),
+        Checkout::session(client.clone()).allow_return_origins(["shop.example"]),
+        Checkout::session(client.clone()).allow_return_origins(["https://shop.example/path"]),
+        Checkout::session(client).allowed_origins(["*"]),
+    ] {
+        assert_eq!(ask(&endpoint, post(cart.clone())).await.0, 500);
+    }
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn urls_of_the_shop_name_products() {
+    let (client, calls) = upstream();
+    let slugs = || [("pro", id("pdt_pro")), ("team", id("pdt_sub_team"))];
+    let session = Checkout::session(client.clone()).product_slugs("plan", slugs());
+    let dynamic = Checkout::dynamic(client.clone()).product_slugs("plan", slugs());
+    let link = Checkout::static_link(client).product_slugs("plan", slugs());
+    let buyer = json!({"billing": {"country": "DE"}, "customer": {"email": "a@b.co"}});
+
+    assert_eq!(ask(&session, to("/?plan=pro", json!({}))).await.0, 200);
+    assert_eq!(sent(&calls)["product_cart"], json!([{"product_id": "pdt_pro", "quantity": 1}]));
+    let cart = json!({"product_cart": [{"product_id": "pdt_other", "quantity": 1}]});
+    assert_eq!(ask(&session, to("/?plan=pro", cart.clone())).await.0, 200);
+    assert_eq!(sent(&calls)["product_cart"], json!([{"product_id": "pdt_pro", "quantity": 1}]));
+    assert_eq!(ask(&session, to("/?plan=gold", cart)).await.0, 404);
+    assert_eq!(ask(&session, to("/?plan=pro&plan=team", json!({}))).await.0, 400);
+
+    assert_eq!(ask(&dynamic, to("/?plan=team", buyer)).await.0, 200);
+    assert_eq!(sent(&calls)["product_id"], "pdt_sub_team");
+    assert_eq!(calls.lock().unwrap().last().unwrap().0, "/subscriptions");
+
+    for (query, status) in
+        [("plan=pro", 200), ("plan=gold", 404), ("plan=pro&productId=pdt_x", 200)]
+    {
+        let request = Request::get(format!("/?{query}")).body(Bytes::new()).unwrap();
+        let (got, answer) = ask(&link, request).await;
+        assert_eq!(got, status, "{query}");
+        if got == 200 {
+            let url = answer["checkout_url"].as_str().unwrap();
+            assert!(url.contains("/buy/pdt_pro?"), "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_listed_products_are_sold() {
+    let (client, calls) = upstream();
+    let session = Checkout::session(client.clone())
+        .allow_products([id("pdt_a"), id("pdt_b")])
+        .allow_field_set(FieldSet::Collections);
+    let dynamic = Checkout::dynamic(client.clone()).allow_products([id("pdt_a")]);
+    let link = Checkout::static_link(client).allow_products([id("pdt_a")]);
+    let item = |id| json!({"product_id": id, "quantity": 1});
+    for (body, pointer) in [
+        (json!({"product_cart": [item("pdt_a"), item("pdt_x")]}), "/product_cart/1/product_id"),
+        (json!({"product_cart": [], "product_collection_id": "col_1"}), "/product_collection_id"),
+    ] {
+        let (status, answer) = ask(&session, post(body)).await;
+        assert_eq!((status, answer["code"].as_str()), (400, Some("product_not_allowed")));
+        assert_eq!(answer["pointer"], pointer);
+    }
+    for (name, value, pointer) in [
+        ("product_id", json!("pdt_x"), "/product_id"),
+        ("product_cart", json!([item("pdt_x")]), "/product_cart/0/product_id"),
+        ("one_time_product_cart", json!([item("pdt_x")]), "/one_time_product_cart/0/product_id"),
+    ] {
+        let mut body = json!({"billing": {"country": "DE"}, "customer": {"email": "a@b.co"}, "product_id": "pdt_a"});
+        body[name] = value;
+        let (status, answer) = ask(&dynamic, post(body)).await;
+        assert_eq!((status, answer["pointer"].as_str()), (400, Some(pointer)), "{name}");
+    }
+    let request = Request::get("/?productId=pdt_x").body(Bytes::new()).unwrap();
+    assert_eq!(ask(&link, request).await.0, 400);
+    assert!(calls.lock().unwrap().is_empty());
+    assert_eq!(ask(&session, post(json!({"product_cart": [item("pdt_b")]}))).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_customer_is_who_is_signed_in() {
+    let (client, calls) = upstream();
+    let session = Checkout::session(client.clone()).customer_from_signed_in();
+    let body = json!({
+        "product_cart": [{"product_id": "pdt_a", "quantity": 1}],
+        "customer": {"email": "someone@else.example"},
+    });
+    let mut request = post(body.clone());
+    request.extensions_mut().insert(SignedIn::new(CustomerId::new("cus_me").unwrap()));
+    assert_eq!(ask(&session, request).await.0, 200);
+    assert_eq!(sent(&calls)["customer"], json!({"customer_id": "cus_me"}));
+    assert_eq!(ask(&session, post(body)).await.0, 200);
+    assert_eq!(sent(&calls)["customer"], json!({"email": "someone@else.example"}));
+
+    let portal = CustomerPortal::for_signed_in(client).return_url("https://shop.example/account");
+    let visit = || Request::get("/?customer_id=cus_victim").body(Bytes::new()).unwrap();
+    let before = calls.lock().unwrap().len();
+    assert_eq!(ask(&portal, visit()).await.0, 401);
+    assert_eq!(calls.lock().unwrap().len(), before);
+    let mut request = visit();
+    request.extensions_mut().insert(SignedIn::new(CustomerId::new("cus_me").unwrap()));
+    let answer = portal.handle(request).await;
+    assert_eq!(answer.status(), 302);
+    assert_eq!(answer.headers()["location"], "https://portal.example/x");
+    assert_eq!(
+        calls.lock().unwrap().last().unwrap().0,
+        "/customers/cus_me/customer-portal/session"
+    );
+}
+
+#[tokio::test]
+async fn allowed_fields_pass_by_name_path_and_set_and_nothing_else_does() {
+    let (client, _) = upstream();
+    let trial = json!({
+        "product_cart": [{"product_id": "pdt_a", "quantity": 1}],
+        "subscription_data": {"trial_period_days": 7},
+    });
+    let on_demand = json!({
+        "product_cart": [{"product_id": "pdt_a", "quantity": 1}],
+        "subscription_data": {"on_demand": {"mandate_only": true}},
+    });
+    let session = || Checkout::session(client.clone());
+    for (name, endpoint, trial_status, on_demand_status) in [
+        ("nothing", session(), 400, 400),
+        ("name", session().allow_fields(["trial_period_days"]), 200, 400),
+        ("path", session().allow_fields(["subscription_data.trial_period_days"]), 200, 400),
+        ("set", session().allow_field_set(FieldSet::OnDemand), 400, 200),
+        ("slip", session().allow_fields(["trial", "subscription_data"]), 400, 400),
+        ("all", session().express_compatible(), 200, 200),
+    ] {
+        assert_eq!(ask(&endpoint, post(trial.clone())).await.0, trial_status, "{name}: trial");
+        let got = ask(&endpoint, post(on_demand.clone())).await.0;
+        assert_eq!(got, on_demand_status, "{name}: on demand");
+    }
+}
+
+#[tokio::test]
+async fn the_visitor_travels_in_metadata_and_the_client_cannot_say_who_it_is() {
+    let (client, calls) = upstream();
+    let cart = json!([{"product_id": "pdt_a", "quantity": 1}]);
+    let strict = Checkout::session(client.clone()).capture(VisitorCapture::visitors_now());
+    let express = strict.clone().express_compatible();
+    for (endpoint, cookie, claimed, expected) in [
+        (&strict, Some("visitor=v_1"), None, json!("v_1")),
+        (&strict, Some("visitor=v_1"), Some("evil"), json!("v_1")),
+        (&strict, None, Some("evil"), Value::Null),
+        (&express, Some("visitor=v_1"), Some("evil"), json!("v_1")),
+        (&express, None, Some("evil"), json!("evil")),
+    ] {
+        let mut body = json!({"product_cart": cart});
+        if let Some(claimed) = claimed {
+            body["metadata"] = json!({"visitor": claimed});
+        }
+        let mut request = post(body);
+        if let Some(cookie) = cookie {
+            request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        }
+        assert_eq!(ask(endpoint, request).await.0, 200);
+        assert_eq!(sent(&calls)["metadata"]["visitor"], expected, "{cookie:?} {claimed:?}");
+    }
+    let link = Checkout::static_link(client)
+        .capture(VisitorCapture::visitors_now())
+        .fields(StaticRequest::new().full_name("A B").disable_full_name(true).metadata("k", 1));
+    let request = Request::get("/?productId=pdt_a&metadata_visitor=evil&metadata_z=2&metadata_a=1")
+        .header("cookie", "visitor=v_1")
+        .body(Bytes::new())
+        .unwrap();
+    let (_, answer) = ask(&link, request).await;
+    assert_eq!(
+        answer["checkout_url"],
+        "https://checkout.dodopayments.com/buy/pdt_a?quantity=1\
+         &redirect_url=https%3A%2F%2Fshop.example%2Fdone&fullName=A+B&disableFullName=true\
+         &metadata_visitor=v_1&metadata_z=2&metadata_a=1&metadata_k=1"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_context_is_kept_and_its_store_never_fails_a_checkout() {
+    let (client, _) = upstream();
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let store = {
+        let kept = kept.clone();
+        move |session: String, context: CheckoutContext| {
+            kept.lock().unwrap().push((session, context.visitor.is_some()));
+            async { Ok::<_, BoxError>(()) }
+        }
+    };
+    let session = Checkout::session(client).capture(VisitorCapture::visitors_now());
+    let request = || {
+        let mut request = post(json!({"product_cart": [{"product_id": "pdt_a", "quantity": 1}]}));
+        request.headers_mut().insert("cookie", "visitor=v_1".parse().unwrap());
+        request
+    };
+    assert_eq!(ask(&session.clone().context_store(store), request()).await.0, 200);
+    assert_eq!(*kept.lock().unwrap(), [("cks_1".to_owned(), true)]);
+
+    let failing = |_: String, _: CheckoutContext| async { Err::<(), _>(BoxError::from("full")) };
+    assert_eq!(ask(&session.clone().context_store(failing), request()).await.0, 200);
+    let silent = |_: String, _: CheckoutContext| std::future::pending::<Result<(), BoxError>>();
+    assert_eq!(ask(&session.context_store(silent), request()).await.0, 200);
+}
+
+#[tokio::test]
+async fn links_take_every_field_in_code() {
+    let (client, calls) = upstream();
+    let endpoint = Checkout::dynamic(client).fields(
+        LinkRequest::new()
+            .product_id(id("pdt_sub_a"))
+            .quantity(2)
+            .trial_period_days(0)
+            .customer(Customer::existing(&CustomerId::new("cus_1").unwrap())),
+    );
+    let body = json!({"billing": {"country": "DE"}, "payment_link": false});
+    assert_eq!(ask(&endpoint, post(body)).await.0, 200);
+    assert_eq!(
+        sent(&calls),
+        json!({
+            "product_id": "pdt_sub_a", "quantity": 2, "trial_period_days": 0,
+            "customer": {"customer_id": "cus_1"}, "billing": {"country": "DE"},
+            "payment_link": true, "return_url": "https://shop.example/done",
+        })
+    );
+}
