@@ -10,6 +10,7 @@
 //! - [`program`], [`browser`]: a program of the workspace as a child process, and a headless
 //!   Chromium to use it with.
 //! - [`replay`]: requests that were recorded with the Node adaptor.
+//! - [`process`]: the conformance binary as a process of its own.
 //! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
 //!   and the log of a subject.
 
@@ -22,6 +23,7 @@ pub mod fixture;
 pub mod hooks;
 pub mod logs;
 pub mod parity;
+pub mod process;
 pub mod program;
 pub mod record;
 pub mod replay;

@@ -1,0 +1,76 @@
+//! The conformance binary as a process of its own.
+
+use std::{
+    io::{self, BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{delivery::KEY, server::Framework};
+
+/// A running server. It is killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// Starts `binary` and waits until it says where it listens.
+    pub fn start(binary: &Path, framework: Framework, upstream: &str) -> io::Result<Self> {
+        let mut child = Command::new(binary)
+            .args(["--framework", &framework.to_string(), "--listen", "127.0.0.1:0"])
+            .env("DODO_PAYMENTS_WEBHOOK_KEY", KEY)
+            .env("DODO_PAYMENTS_BASE_URL", upstream)
+            .env_remove("DODO_PAYMENTS_WEBHOOK_SECRET")
+            .env_remove("DODO_PAYMENTS_ENVIRONMENT")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok());
+        match address {
+            Some(address) => Ok(Self { address, child }),
+            None => Err(io::Error::other(format!("the server said {line:?}"))),
+        }
+    }
+
+    /// The most memory it ever held, in bytes, as Linux tells it.
+    pub fn peak_memory(&self) -> io::Result<u64> {
+        self.kibibytes("VmHWM:")
+    }
+
+    /// The memory it holds, in bytes, as Linux tells it.
+    pub fn memory(&self) -> io::Result<u64> {
+        self.kibibytes("VmRSS:")
+    }
+
+    fn kibibytes(&self, name: &str) -> io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(number.ok_or_else(|| io::Error::other(status.clone()))? * 1024)
+    }
+
+    /// The processor time it used so far, in clock ticks of a hundredth of a second.
+    pub fn processor_ticks(&self) -> io::Result<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in parentheses may hold blanks; user and system time are the 14th and 15th.
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        let fields: Vec<u64> = after.split_whitespace().filter_map(|f| f.parse().ok()).collect();
+        let times = fields.get(10..12).ok_or_else(|| io::Error::other(stat.clone()))?;
+        Ok(times.iter().sum())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
