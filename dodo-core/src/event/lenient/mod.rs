@@ -67,32 +67,38 @@ fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
             path.truncate(1);
         }
         let pointer = pointer(base, &path);
-        let problem = fault.into_inner();
-        let unreadable = |problem| {
-            Error::new(ErrorKind::Unreadable, "the payload cannot be read")
-                .with_pointer(&pointer)
-                .with_source(problem)
-        };
-        if !problem.is_data() {
-            return Err(unreadable(problem));
+        let fault = fault.into_inner();
+        let is_data = fault.is_data();
+        let problem = fault.to_string();
+        if !is_data {
+            return Err(unreadable(&warnings, pointer, problem));
         }
         if let Some(clean) = cut::without_duplicates(&text, &path) {
             text = clean;
             continue;
         }
         let seen = warnings.last().is_some_and(|last| last.pointer == pointer);
-        let message = problem.to_string();
-        let is_date = !seen && message.contains(date::EXPECTED);
+        let is_date = !seen && problem.contains(date::EXPECTED);
         let mended = if is_date { cut::mark(&text, &path) } else { cut::remove(&text, &path) };
         text = match mended {
             Some(text) => text,
-            None => return Err(unreadable(problem)),
+            None => return Err(unreadable(&warnings, pointer, problem)),
         };
         if !seen {
-            warnings.push(Warning { pointer, problem: message });
+            warnings.push(Warning { pointer, problem });
         }
     }
     Err(Error::new(ErrorKind::Unreadable, "the payload has too many faults"))
+}
+
+/// Names the field that cannot be missed, with what was wrong about it when it was there.
+fn unreadable(warnings: &[Warning], pointer: String, problem: String) -> Error {
+    let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+    let pointer = missing.map_or(pointer.clone(), |(field, _)| format!("{pointer}/{field}"));
+    let earlier = warnings.iter().find(|warning| warning.pointer == pointer);
+    Error::new(ErrorKind::Unreadable, "the payload cannot be read")
+        .with_pointer(&pointer)
+        .with_source(earlier.map_or(problem, |warning| warning.problem.clone()))
 }
 
 fn pointer(base: &str, path: &[Segment]) -> String {
