@@ -345,7 +345,7 @@ pub struct Flags {
     pub amount_unknown: bool,
     /// The tax in a refund is not known, so `net` is `gross`.
     pub net_is_gross: bool,
-    /// A refund that was booked failed after all.
+    /// What it took came back: a refund failed after all, or a lost dispute was won.
     pub reversed: bool,
 }
 

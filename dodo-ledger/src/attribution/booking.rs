@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{CheckoutContext, RecordKind};
+use dodo_core::{Campaign, CheckoutContext, RecordKind, email_sha256};
 
 use super::{
     chain::{self, Attributed, Kin, Subject, lookback_end},
@@ -71,13 +71,26 @@ pub async fn bind_context<H: History>(
 }
 
 /// Notes who an e-mail address belongs to, and looks again at what nothing else explains.
-pub(crate) async fn identify<H: History>(
+///
+/// # Errors
+/// Those of the history.
+pub async fn identify<H: History>(
     rules: &Rules,
     history: &mut H,
-    email_sha256: &str,
-    who: Identified,
+    email: &str,
+    visitor: Option<&str>,
+    campaign: Option<&Campaign>,
+    user_id: Option<&str>,
 ) -> Result<Booking, Error> {
-    let key = facts::key("email", email_sha256);
+    let Some(link) = email_sha256(email).as_ref().map(Link::email) else {
+        return Ok(Booking::default());
+    };
+    let who = Identified {
+        visitor: visitor.map(str::to_owned),
+        campaign: campaign.map(facts::write).transpose()?,
+        user_id: user_id.map(str::to_owned),
+    };
+    let key = facts::key("email", link.value());
     let stored = history.facts(std::slice::from_ref(&key)).await?;
     let stored = stored.first().and_then(Option::as_ref);
     let mut known: Identities = facts::read(stored)?.unwrap_or_default();
@@ -86,7 +99,7 @@ pub(crate) async fn identify<H: History>(
     }
     history.put_fact(&key, &facts::write(&known)?).await?;
     let mut desk = Desk::new(rules, history);
-    let mut unexplained = Find::links([Link::Email(email_sha256.to_owned())]);
+    let mut unexplained = Find::links([link]);
     unexplained.steps = Steps { visitor: Some(7..=8), campaign: Some(7..=8) };
     desk.dirty(unexplained).await?;
     desk.finish().await
@@ -325,7 +338,16 @@ impl<'a, H: History> Desk<'a, H> {
     }
 
     /// Writes an entry if it changed, and marks what may follow from that.
-    pub(super) async fn replace(&mut self, old: Option<Entry>, new: Entry) -> Result<(), Error> {
+    pub(super) async fn replace(
+        &mut self,
+        old: Option<Entry>,
+        mut new: Entry,
+    ) -> Result<(), Error> {
+        new.record.flags.reclassified = old.as_ref().is_some_and(|old| {
+            let was_charge = old.record.kind.is_charge();
+            let other_kind = was_charge && old.record.kind != new.record.kind;
+            old.record.flags.reclassified || other_kind
+        });
         if old.as_ref() == Some(&new) {
             return Ok(());
         }
@@ -338,15 +360,26 @@ impl<'a, H: History> Desk<'a, H> {
         Ok(())
     }
 
+    /// The charge just after an entry looks at it.
+    async fn dirty_next(&mut self, of: &Find, entry: &Entry) -> Result<(), Error> {
+        self.dirty(of.clone().class(Class::Charge).after(entry.position()).oldest()).await
+    }
+
     async fn mark_dependents(&mut self, old: Option<&Entry>, new: &Entry) -> Result<(), Error> {
         self.payments.insert(new.record.payment_id.clone());
         let mut links: BTreeSet<Link> = new.links().into_iter().collect();
         links.extend(old.into_iter().flat_map(Entry::links));
-        if old.is_none_or(|old| !hands_on_the_same(old, new)) {
+        // Evidence that came first may name another customer or another time: then both places count.
+        let moved =
+            old.is_some_and(|old| old.links() != new.links() || old.position() != new.position());
+        let from = old.map_or_else(|| new.position(), |old| old.position().min(new.position()));
+        if moved || old.is_none_or(|old| !hands_on_the_same(old, new)) {
             for link in links.iter().filter(|link| matches!(link, Link::Subscription(_))) {
                 let find = Find::links([link.clone()]);
-                self.dirty(find.clone().class(Class::Charge).after(new.position()).oldest())
-                    .await?;
+                self.dirty_next(&find, new).await?;
+                if let Some(old) = old.filter(|_| moved) {
+                    self.dirty_next(&find, old).await?;
+                }
                 self.dirty(find.class(Class::Lifecycle)).await?;
             }
         }
@@ -358,13 +391,15 @@ impl<'a, H: History> Desk<'a, H> {
         };
         let (before, after) = (old.map(explains).unwrap_or_default(), explains(new));
         let steps = Steps {
-            visitor: (before.0 != after.0).then_some(6..=8),
-            campaign: (before.1 != after.1).then_some(6..=8),
+            visitor: (moved || before.0 != after.0).then_some(6..=8),
+            campaign: (moved || before.1 != after.1).then_some(6..=8),
         };
         if steps != Steps::default() {
             let customers = links.into_iter().filter(|link| matches!(link, Link::Customer(_)));
-            let mut find = Find::links(customers).after(new.position());
-            find.until = Some(lookback_end(self.rules, new.position().at));
+            let last =
+                old.map_or(new.position().at, |old| old.position().at.max(new.position().at));
+            let mut find = Find::links(customers).after(from);
+            find.until = Some(lookback_end(self.rules, last));
             find.steps = steps;
             self.dirty(find).await?;
         }

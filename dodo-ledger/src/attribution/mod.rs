@@ -27,7 +27,7 @@ mod rules;
 mod settle;
 
 pub use self::{
-    booking::{Booking, Change, bind_context, book, charge_id},
+    booking::{Booking, Change, bind_context, book, charge_id, identify},
     entry::{Class, Derived, Entry, Link, Position},
     evidence::{
         Attempt, Charge, ChargeType, Dispute, DisputeStep, Evidence, Findings, Origin, Party,

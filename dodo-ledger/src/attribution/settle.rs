@@ -64,10 +64,13 @@ impl<H: History> Desk<'_, H> {
             stored.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
         let parent = self.history.entry(&charge_id(payment_id)).await?;
         let backs = walk(self.rules, parent.as_ref(), &movements);
+        let undone = undone(&movements);
         for (movement, back) in movements.into_iter().zip(backs) {
             let old = stored.remove(&movement.id);
-            let (new, _) =
+            let reversed = undone.contains(&movement.id);
+            let (mut new, _) =
                 derive_movement(self.rules, self.history, movement, parent.as_ref(), back).await?;
+            new.record.flags.reversed = reversed;
             self.replace(old, new).await?;
         }
         Ok(())
@@ -186,6 +189,15 @@ fn of_dispute(policy: DisputePolicy, id: &str, steps: &[Evidence]) -> Vec<Moveme
         effect: Effect::Undoes { id: key, stands },
     });
     std::iter::once(loss).chain(reversal).collect()
+}
+
+/// The movements that came back and stayed back.
+fn undone(movements: &[Movement]) -> BTreeSet<String> {
+    let undoes = movements.iter().filter_map(|movement| match &movement.effect {
+        Effect::Undoes { id, stands: true } => Some(id.clone()),
+        _ => None,
+    });
+    undoes.collect()
 }
 
 /// Walks through what moved and counts what is left of the payment.

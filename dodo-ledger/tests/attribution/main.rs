@@ -1,0 +1,48 @@
+//! Attribution from outside: stories of deliveries, and what the ledger makes of them.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod payloads;
+mod property;
+mod rows;
+mod world;
+
+use std::panic::AssertUnwindSafe;
+
+use world::World;
+
+/// Every row on a store that `open` makes for its rules.
+async fn on_every_row<F: Future<Output = World>>(
+    open: impl Fn(dodo_ledger::attribution::Rules) -> F,
+) {
+    let mut failed = Vec::new();
+    for row in rows::all() {
+        let records = open(row.rules.clone()).await.play(&row.story).await;
+        if std::panic::catch_unwind(AssertUnwindSafe(|| (row.check)(&records))).is_err() {
+            failed.push(format!("{}: {}", row.number, row.title));
+        }
+    }
+    assert!(failed.is_empty(), "rows that do not hold:\n{}", failed.join("\n"));
+}
+
+#[tokio::test]
+async fn edge_cases_in_memory() {
+    on_every_row(|rules| async move { World::in_memory(&rules) }).await;
+}
+
+/// Whatever the story, its other order says the same.
+#[tokio::test]
+async fn edge_cases_backwards() {
+    for row in rows::all() {
+        let forwards = World::in_memory(&row.rules).play(&row.story).await;
+        let mut story = row.story.clone();
+        story.reverse();
+        let backwards = World::in_memory(&row.rules).play(&story).await;
+        assert_eq!(
+            property::without_arrival(forwards),
+            property::without_arrival(backwards),
+            "row {}: {}",
+            row.number,
+            row.title
+        );
+    }
+}
