@@ -36,3 +36,9 @@ pub mod subject;
 #[doc = include_str!("../../README.md")]
 #[derive(Debug)]
 pub struct Readme;
+
+/// The adapter that the documentation builds, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-an-adapter.md")]
+#[derive(Debug)]
+pub struct WritingAnAdapter;
