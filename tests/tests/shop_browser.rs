@@ -1,13 +1,200 @@
-//! The example shops as a person uses them: the real program, its sandbox, and headless Chromium.
+//! The example shops as a person uses them: the real program with the sandbox inside it, and headless
+//! Chromium. Both shops go through one story.
+//!
+//! With `DODO_SCREENSHOTS=folder` every page is kept as a picture: wide and narrow, light and dark.
 
-use dodo_tests::{browser::Browser, program::Program};
+use std::{env, fs, path::Path};
 
-/// The shops that must behave the same.
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use dodo_tests::{
+    browser::Browser,
+    case::Case,
+    client,
+    program::{Program, address_of},
+};
+use http::Method;
+
+/// A card that pays, and one that is declined.
 const CARD_OK: &str = "4242424242424242";
 const CARD_DECLINED: &str = "4000000000000002";
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shop_browser_axum() {
+    story("shop_browser_axum", "axum-shop").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shop_browser_actix() {
+    story("shop_browser_actix", "actix-shop").await;
+}
+
+async fn story(test: &str, package: &str) {
+    let Some(visit) = Visit::start(test, package).await else { return };
+    let browser = &visit.browser;
+
+    let visitor = land(&visit).await;
+    declined_payment_leaves_no_trace(&visit).await;
+
+    for (product, greeting) in [
+        ("pdt_field_guide", "Thank you"),
+        ("pdt_washi_set", "Thank you"),
+        ("pdt_print_club", "Welcome aboard"),
+    ] {
+        visit.begin(product).await;
+        visit.pay_with(CARD_OK).await;
+        visit.arrive(&visit.shop).await;
+        browser.wait_for_texts("h1", |h1| h1 == [greeting]).await;
+        let url = browser.url().await;
+        assert!(!url.contains("email"), "an e-mail address stays in the address bar: {url}");
+    }
+    visit.picture("thanks").await;
+
+    account_shows_what_was_bought(&visit).await;
+    revenue_shows_who_brought_it(&visit, &visitor).await;
+    refund_and_renewal_appear_live(&visit, &visitor).await;
+    cancelling_in_the_portal_revokes_access(&visit).await;
+    strangers_see_nothing(&visit).await;
+
+    let complaints = browser.console().await;
+    let expected = |text: &String| text.contains("401") || text.contains("404");
+    assert!(complaints.iter().all(expected), "the pages complain: {complaints:#?}");
+    visit.browser.close().await;
+}
+
+/// A visitor comes by a newsletter. Gives the id that the page's script chose for them.
+async fn land(visit: &Visit) -> String {
+    visit.open("/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn").await;
+    visit.open("/").await;
+    let facts = visit.browser.texts(".trail dd").await;
+    let [visitor, campaign @ ..] = facts.as_slice() else { panic!("no facts") };
+    assert!(visitor.starts_with("v_"), "{visitor} is in the cookie `visitor`");
+    assert_eq!(
+        campaign,
+        ["newsletter", "email", "autumn"],
+        "the campaign outlives the landing page"
+    );
+    visit.picture("shop").await;
+    visitor.clone()
+}
+
+async fn declined_payment_leaves_no_trace(visit: &Visit) {
+    visit.begin("pdt_field_guide").await;
+    visit.pay_with(CARD_DECLINED).await;
+    visit.browser.wait_for_texts("[role=alert]", |alerts| !alerts.is_empty()).await;
+    visit.settled().await;
+    visit.open("/revenue").await;
+    assert_eq!(visit.browser.texts(".empty h3").await, ["No revenue yet"]);
+    visit.picture("revenue-empty").await;
+    visit.open("/account").await;
+    assert_eq!(visit.browser.texts("[data-order], [data-subscription]").await, [""; 0]);
+    visit.open("/thanks?payment_id=pay_x&status=failed").await;
+    assert_eq!(visit.browser.texts("h1").await, ["No payment was made"]);
+}
+
+async fn account_shows_what_was_bought(visit: &Visit) {
+    visit.open("/account").await;
+    let orders = visit.browser.texts("[data-order]").await.join("\n");
+    for part in ["Letterpress field guide", "$22.61", "Kyoto washi set", "¥1,785", "Fulfilled"] {
+        assert!(orders.contains(part), "{part} in {orders}");
+    }
+    assert_eq!(visit.browser.texts("[data-subscription] .pill").await, ["Access granted"]);
+    visit.picture("account").await;
+}
+
+async fn revenue_shows_who_brought_it(visit: &Visit, visitor: &str) {
+    visit.open("/revenue").await;
+    let browser = &visit.browser;
+    let complete = |totals: &[String]| totals == ["$31.00", "$36.89", "$5.89"];
+    browser.wait_for_texts("[data-currency=USD] [data-total]", complete).await;
+    let yen = |totals: &[String]| totals == ["¥1,500", "¥1,785", "¥285"];
+    browser.wait_for_texts("[data-currency=JPY] [data-total]", yen).await;
+
+    for (currency, net) in [("USD", "$31.00"), ("JPY", "¥1,500")] {
+        let row = format!(
+            "[data-currency={currency}] tr[data-visitor='{visitor}'][data-source=newsletter] td:last-child"
+        );
+        assert_eq!(browser.texts(&row).await, [net], "{row}");
+    }
+    let kinds = browser.texts("[data-currency=USD] .kinds li").await;
+    assert_eq!(kinds, ["One-time (1) $19.00", "First charge (1) $12.00"]);
+    assert_eq!(browser.texts(".bookings tbody tr").await.len(), 3, "each payment once");
+}
+
+async fn refund_and_renewal_appear_live(visit: &Visit, visitor: &str) {
+    let browser = &visit.browser;
+    visit.open("/account").await;
+    let of = async |kind: &str| {
+        let script = format!("return document.querySelector('[data-{kind}]').dataset.{kind}");
+        browser.script(&script).await.as_str().unwrap_or_default().to_owned()
+    };
+    let guide = browser.script(
+        "return [...document.querySelectorAll('[data-order]')]\
+             .find(row => row.innerText.includes('field guide')).dataset.order",
+    );
+    let guide = guide.await.as_str().unwrap_or_default().to_owned();
+    let subscription = of("subscription").await;
+
+    visit.open("/revenue").await;
+    visit.in_the_dashboard("refund", &guide).await;
+    visit.in_the_dashboard("renew", &subscription).await;
+    // Nobody reloads the page.
+    let totals = |totals: &[String]| totals == ["$24.00", "$28.56", "$4.56"];
+    browser.wait_for_texts("[data-currency=USD] [data-total]", totals).await;
+    let kinds = browser.texts("[data-currency=USD] .kinds li").await;
+    assert_eq!(
+        kinds,
+        [
+            "One-time (1) $19.00",
+            "First charge (1) $12.00",
+            "Renewal (1) $12.00",
+            "Refund (1) \u{2212}$19.00"
+        ]
+    );
+    let row = format!("[data-currency=USD] tr[data-visitor='{visitor}'] td:last-child");
+    assert_eq!(browser.texts(&row).await, ["$24.00"], "all of it is the one visitor's");
+    visit.picture("revenue").await;
+
+    browser.click("[data-kind=Refund] a").await;
+    browser.wait_for_texts("h1", |h1| h1 == ["How this was attributed"]).await;
+    let won = browser.texts(".chain .won").await;
+    assert_eq!(won.len(), 2, "visitor and campaign come from one step each: {won:?}");
+    assert!(won.iter().all(|step| step.contains(&guide)), "both from the payment: {won:?}");
+    visit.picture("explain").await;
+
+    visit.open("/account").await;
+    browser.wait_for_texts("[data-order] .pill", |p| p.contains(&"Refunded".to_owned())).await;
+}
+
+async fn cancelling_in_the_portal_revokes_access(visit: &Visit) {
+    visit.open("/account").await;
+    visit.browser.click("a[href='/api/portal']").await;
+    visit.arrive(&visit.sandbox).await;
+    visit.browser.click("button[value=cancel]").await;
+    visit.settled().await;
+    visit.open("/account").await;
+    let revoked = |pills: &[String]| pills == ["Access revoked"];
+    visit.browser.wait_for_texts("[data-subscription] .pill", revoked).await;
+    visit.picture("account-later").await;
+}
+
+async fn strangers_see_nothing(visit: &Visit) {
+    visit.open("/sign-in").await;
+    visit.picture("sign-in").await;
+    visit.browser.fill("[name=name]", "Mallory <script>alert(1)</script>").await;
+    visit.browser.click("main button").await;
+    visit.browser.wait_for_texts("h1", |h1| h1 == ["Mallory <script>alert(1)</script>"]).await;
+    assert_eq!(visit.browser.texts("[data-order], [data-subscription]").await, [""; 0]);
+    visit.open("/api/portal").await;
+    let body = visit.browser.texts("body").await.concat();
+    assert!(body.contains("not_signed_in"), "no portal without a customer: {body}");
+    visit.open("/nope").await;
+    assert_eq!(visit.browser.texts("h1").await, ["Nothing here"]);
+    visit.picture("not-found").await;
+}
+
 /// A shop in a browser.
 struct Visit {
+    test: String,
     shop: String,
     sandbox: String,
     browser: Browser,
@@ -20,11 +207,17 @@ impl Visit {
         let mut program = Program::start(package, ["--port", "0"], &[]).await;
         let shop = program.line("The shop is open: ").await;
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;
-        Some(Self { shop, sandbox, browser, _program: program })
+        Some(Self { test: test.to_owned(), shop, sandbox, browser, _program: program })
     }
 
     async fn open(&self, path: &str) {
         self.browser.open(&format!("{}{path}", self.shop)).await;
+    }
+
+    /// Waits until the browser is at this site.
+    async fn arrive(&self, site: &str) {
+        let there = async || self.browser.url().await.starts_with(site).then_some(());
+        self.browser.wait(site, there).await;
     }
 
     /// Presses Buy and comes to the hosted page.
@@ -34,40 +227,52 @@ impl Visit {
         self.arrive(&self.sandbox).await;
     }
 
-    async fn arrive(&self, at: &str) {
-        let there = async || self.browser.url().await.starts_with(at).then_some(());
-        self.browser.wait(at, there).await;
-    }
-
+    /// Fills in the hosted page as somebody in Germany, and pays.
     async fn pay_with(&self, card: &str) {
-        let filled =
-            self.browser.script("return document.querySelector('[name=email]').value").await;
-        if filled == "" {
-            self.browser.fill("[name='email']", "ada@example.com").await;
-            self.browser.fill("[name='name']", "Ada Lovelace").await;
+        let empty = "const field = document.querySelector('[name=email]');\
+                     return field !== null && field.value === ''";
+        if self.browser.script(empty).await == true {
+            self.browser.fill("[name=email]", "ada@example.com").await;
+            self.browser.fill("[name=name]", "Ada Lovelace").await;
         }
-        self.browser.fill("[name='card']", card).await;
+        self.browser.click("[name=country] option[value=DE]").await;
+        self.browser.fill("[name=card]", card).await;
         self.browser.click("#pay").await;
     }
 
-    async fn buy(&self, product: &str) {
-        self.begin(product).await;
-        self.pay_with(CARD_OK).await;
-        self.arrive(&self.shop).await;
-        self.browser
-            .wait_for_texts("h1", |h1| h1 == ["Thank you"] || h1 == ["Welcome aboard"])
-            .await;
+    /// Presses a button of the sandbox's dashboard, in another window so to speak.
+    async fn in_the_dashboard(&self, action: &str, id: &str) {
+        let case = Case::new(action, Method::POST, "/")
+            .header("host", address_of(&self.sandbox).to_string())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("action={action}&id={id}"));
+        let reply = client::send(address_of(&self.sandbox), &case).await.expect("an answer");
+        assert_eq!(reply.status, 303, "{action} {id}: {}", String::from_utf8_lossy(&reply.body));
     }
-}
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shop_browser_axum() {
-    let Some(visit) = Visit::start("shop_browser_axum", "axum-shop").await else { return };
-    let browser = &visit.browser;
-    visit.open("/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn").await;
-    visit.buy("pdt_field_guide").await;
-    let _ = CARD_DECLINED;
-    visit.open("/revenue").await;
-    println!("{:?}", browser.texts("[data-total]").await);
-    println!("{:?}", browser.console().await);
+    /// Waits until no webhook is under way any more.
+    async fn settled(&self) {
+        self.browser.open(&self.sandbox).await;
+        let settled = async || {
+            self.browser.open(&self.sandbox).await;
+            let page = self.browser.texts("body").await.concat();
+            (!page.contains("under way") && !page.contains("waiting")).then_some(())
+        };
+        self.browser.wait("webhooks at rest", settled).await;
+    }
+
+    /// Keeps the page as pictures, if somebody wants to look.
+    async fn picture(&self, name: &str) {
+        let Some(folder) = env::var_os("DODO_SCREENSHOTS") else { return };
+        let folder = Path::new(&folder).join(&self.test);
+        fs::create_dir_all(&folder).expect("a folder for pictures");
+        for (size, width, height) in [("wide", 1180, 800), ("narrow", 390, 844)] {
+            for scheme in ["light", "dark"] {
+                self.browser.look_like(width, height, scheme).await;
+                let png = BASE64.decode(self.browser.screenshot().await).expect("base64");
+                fs::write(folder.join(format!("{name}-{size}-{scheme}.png")), png).expect("a file");
+            }
+        }
+        self.browser.look_like(1180, 800, "light").await;
+    }
 }

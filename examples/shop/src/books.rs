@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dodo_core::{AttributionRecord, AttributionSink, Campaign, RecordKind, Resolved, Step};
+use dodo_core::{AttributionRecord, AttributionSink, Campaign, Money, RecordKind, Resolved, Step};
 use jiff::tz::TimeZone;
 
 use crate::{
@@ -120,8 +120,26 @@ fn booking(
         visitor: inherited(records, record, |r| r.visitor.as_ref()).map(|v| v.value),
         campaign: inherited(records, record, |r| r.campaign.as_ref())
             .map_or_else(Campaign::default, |c| c.value),
-        money: record.money,
+        money: record.money.map(|money| without_tax(records, record, money)),
     })
+}
+
+/// Gives a refund its payment's share of tax: its own event does not say it.
+fn without_tax(
+    records: &BTreeMap<String, AttributionRecord>,
+    record: &AttributionRecord,
+    money: Money,
+) -> Money {
+    let payment = records.get(&format!("charge:{}", record.payment_id));
+    let paid = payment.and_then(|payment| payment.money).filter(|p| p.currency == money.currency);
+    let Some(paid) = paid.filter(|paid| record.flags.net_is_gross && paid.gross != 0) else {
+        return money;
+    };
+    let net = i128::from(money.gross) * i128::from(paid.net) / i128::from(paid.gross);
+    let net = i64::try_from(net).unwrap_or(money.net);
+    let mut money = money.with_net(net);
+    money.tax = Some(money.gross - net);
+    money
 }
 
 /// What a record has itself, else what its payment has, else what its subscription has.
