@@ -96,6 +96,18 @@ fn first_touch_and_last_touch_credit_whom_they_say() {
 }
 
 #[test]
+fn a_campaign_in_the_checkouts_own_query_is_the_last_touch_and_not_the_first() {
+    for (cookie, expected) in
+        [(CampaignCookie::first_touch(), "kept"), (CampaignCookie::last_touch(), "query")]
+    {
+        let mut browser = Browser::new(cookie);
+        browser.visit("/?utm_source=kept");
+        let (captured, _) = browser.send("/api/checkout?utm_source=query", &[]);
+        assert_eq!(injected(&captured), json!({"utm_source": expected}));
+    }
+}
+
+#[test]
 fn the_campaign_stays_one_unit() {
     let mut browser = Browser::new(CampaignCookie::last_touch());
     browser.visit("/a?utm_source=old&utm_term=old&gclid=old");
@@ -251,6 +263,16 @@ fn the_life_of_the_cookie_is_capped_and_its_size_bounded() {
 }
 
 #[test]
+fn what_no_browser_would_keep_is_not_sent() {
+    let mut browser = Browser::new(CampaignCookie::last_touch());
+    let mut uri = "/?x=y".to_owned();
+    for name in ["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"] {
+        uri += &format!("&{name}={}", "%E3%81%82".repeat(200)); // 600 bytes each
+    }
+    assert_eq!(browser.visit(&uri), None);
+}
+
+#[test]
 fn names_domains_and_keys_are_checked() {
     let cookie = CampaignCookie::first_touch;
     for bad in ["", "a b", "a;b", "a=b", "a\r\n", "é"] {
@@ -276,6 +298,15 @@ fn options_of_the_cookie_show_in_set_cookie() {
     let text = set.to_str().unwrap();
     assert!(text.starts_with("touch=") && text.contains("Domain=shop.example"), "{text}");
     assert!(!text.contains("Secure"), "{text}");
+}
+
+#[test]
+fn a_form_that_is_posted_is_no_visit() {
+    let browser = Browser::new(CampaignCookie::last_touch());
+    let mut parts = browser.request("/?utm_source=s", &[("accept", "text/html")]);
+    assert!(browser.capture.begin_at(&parts, browser.now).1.is_some());
+    parts.method = http::Method::POST;
+    assert_eq!(browser.capture.begin_at(&parts, browser.now).1, None);
 }
 
 #[test]

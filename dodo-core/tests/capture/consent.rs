@@ -139,6 +139,7 @@ fn one_trust() {
         ("OptanonConsent=".into(), Denied, Denied),
         ("other=1".into(), Denied, Denied),
         (format!("{}; {}", real(1, 1), real(0, 0)), Denied, Denied),
+        (format!("{}; {}", real(0, 0), real(1, 1)), Denied, Denied),
     ] {
         assert_eq!(decided(&OneTrust::analytics(), &cookies), analytics, "{cookies}");
         assert_eq!(decided(&OneTrust::targeting(), &cookies), targeting, "{cookies}");

@@ -120,8 +120,15 @@ fn campaigns_of_two_tools_travel_side_by_side_and_the_first_tool_is_the_campaign
 fn own_mappings_come_before_the_presets_source_or_instead_of_it() {
     let also = VisitorCapture::visitors_now().cookie("vid").to("visitor");
     let only = VisitorCapture::visitors_now().cookie("vid").only_to("visitor");
-    // Of one kind of source the first usable one that was sent counts.
+    // Of one kind of source the own name comes first, in whatever order a browser sends them.
     assert_eq!(injected(&with_cookies(&also, "vid=mine")), json!({"visitor": "mine"}));
+    for cookies in ["vid=mine; visitor=preset", "visitor=preset; vid=mine"] {
+        assert_eq!(
+            injected(&with_cookies(&also, cookies)),
+            json!({"visitor": "mine"}),
+            "{cookies}"
+        );
+    }
     assert_eq!(injected(&with_cookies(&also, "visitor=preset")), json!({"visitor": "preset"}));
     assert_eq!(
         injected(&with_cookies(&only, "visitor=preset; vid=mine")),
