@@ -107,9 +107,12 @@ pub(crate) fn decimals(currency: &str) -> u32 {
 
 /// The amount as people read it: `JPY 4,800`, `USD 29.00`, `KWD 4.900`, `USD -5.00`.
 pub(crate) fn show(amount: i64, currency: &str) -> String {
-    let scale = 10_u64.pow(decimals(currency));
-    let (major, minor) = (amount.unsigned_abs() / scale, amount.unsigned_abs() % scale);
-    let digits = major.to_string();
+    let plain = major(amount, currency);
+    let (sign, plain) = plain.strip_prefix('-').map_or(("", plain.as_str()), |rest| ("-", rest));
+    let (digits, fraction) = match plain.split_once('.') {
+        Some((digits, fraction)) => (digits, format!(".{fraction}")),
+        None => (plain, String::new()),
+    };
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -117,11 +120,31 @@ pub(crate) fn show(amount: i64, currency: &str) -> String {
         }
         grouped.push(digit);
     }
+    format!("{currency} {sign}{grouped}{fraction}")
+}
+
+/// The amount in major units: `4800`, `29.00`, `-5.00`.
+pub(crate) fn major(amount: i64, currency: &str) -> String {
+    let scale = 10_u64.pow(decimals(currency));
+    let (whole, minor) = (amount.unsigned_abs() / scale, amount.unsigned_abs() % scale);
     let sign = if amount < 0 { "-" } else { "" };
     match decimals(currency) as usize {
-        0 => format!("{currency} {sign}{grouped}"),
-        width => format!("{currency} {sign}{grouped}.{minor:0width$}"),
+        0 => format!("{sign}{whole}"),
+        width => format!("{sign}{whole}.{minor:0width$}"),
     }
+}
+
+/// Reads an amount in major units as people type it; `None` for anything else, for more decimals
+/// than the currency has, and for more than [`MAX_AMOUNT`].
+pub(crate) fn parse(text: &str, currency: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let places = decimals(currency) as usize;
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > places {
+        return None;
+    }
+    let minor: i64 = format!("{whole}{fraction:0<places$}").parse().ok()?;
+    Some(minor).filter(|minor| *minor <= MAX_AMOUNT)
 }
 
 #[cfg(test)]
@@ -140,6 +163,25 @@ mod tests {
             (i64::MIN, "JPY", "JPY -9,223,372,036,854,775,808"),
         ] {
             assert_eq!(show(amount, currency), text);
+        }
+    }
+
+    #[test]
+    fn typed_amounts_are_read_exactly() {
+        for (text, currency, amount) in [
+            ("5", "USD", Some(500)),
+            ("5.5", "USD", Some(550)),
+            ("0.07", "USD", Some(7)),
+            ("4800", "JPY", Some(4800)),
+            ("4.9", "KWD", Some(4900)),
+            ("4800.0", "JPY", None),
+            ("5.555", "USD", None),
+            ("-5", "USD", None),
+            ("1e9", "USD", None),
+            ("", "USD", None),
+            ("99999999999999999999", "USD", None),
+        ] {
+            assert_eq!(parse(text, currency), amount, "{text} {currency}");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     countries,
     flow::{
-        checkout::{self, PayForm, open_session},
+        checkout::{self, Paid, PayForm, open_session},
         complete::Outcome,
         quote::{Quote, Terms, quote},
     },
@@ -25,7 +25,7 @@ use crate::{
     state::{
         World, card,
         customer::Address,
-        session::{FieldType, Origin, Progress, Session},
+        session::{CartItem, FieldType, Origin, Progress, Session},
     },
 };
 
@@ -42,15 +42,15 @@ pub(crate) async fn pay(
     form: Form,
 ) -> Response {
     app.change(|world| {
-        let session = match open_session(world, &id) {
-            Ok(session) => session.clone(),
-            Err(error) => return Page::error(&error).into_response(),
-        };
-        let paid = match checkout::pay(world, &id, read(&session, &form)) {
-            Ok(paid) => paid,
-            Err(error) => {
+        let paid = match submit(world, &id, &form) {
+            Ok(Submitted::Paid(paid)) => paid,
+            Ok(Submitted::Repriced) => {
+                return again(world, &id, &form, "The total has changed. Look at it, then pay.");
+            }
+            Err(error) if open_session(world, &id).is_ok() => {
                 return again(world, &id, &form, error.message());
             }
+            Err(error) => return Page::error(&error).into_response(),
         };
         let open = world.sessions.get(&id).is_some_and(|s| s.progress == Progress::Open);
         match (paid.outcome, paid.redirect) {
@@ -67,6 +67,45 @@ pub(crate) async fn pay(
             (_, None) => see_other(&format!("/session/{id}")),
         }
     })
+}
+
+/// What a submitted form led to.
+enum Submitted {
+    Paid(Paid),
+    /// Country or amount make another total than the page showed.
+    Repriced,
+}
+
+fn submit(world: &mut World, id: &str, form: &Form) -> Result<Submitted, Error> {
+    let session = open_session(world, id)?;
+    let cart = chosen_cart(world, session, form)?;
+    let entered = read(session, form);
+    if !cart.is_empty() {
+        let total = quote(world, &cart, terms(session, &entered.address.country))?.total;
+        if form.some("shown_total").is_some_and(|shown| shown != total.to_string()) {
+            return Ok(Submitted::Repriced);
+        }
+    }
+    world.sessions.find_mut(id)?.cart = cart;
+    checkout::pay(world, id, entered).map(Submitted::Paid)
+}
+
+fn terms<'a>(session: &'a Session, country: &'a str) -> Terms<'a> {
+    Terms { country, discount_codes: &session.discount_codes, trial_days: session.trial_days }
+}
+
+/// The cart with the amount that the customer chose, where they may choose.
+fn chosen_cart(world: &World, session: &Session, form: &Form) -> Result<Vec<CartItem>, Error> {
+    let Some(text) = form.some("amount") else { return Ok(session.cart.clone()) };
+    let mut cart = session.cart.clone();
+    for item in &mut cart {
+        let product = world.products.find(&item.product_id)?;
+        if product.pay_what_you_want {
+            let amount = money::parse(&text, &product.currency);
+            item.amount = Some(amount.ok_or_else(|| Error::invalid("Enter an amount."))?);
+        }
+    }
+    Ok(cart)
 }
 
 /// POST /session/{id}/leave: back to the shop without paying.
@@ -134,17 +173,14 @@ pub(crate) fn page(
         Err(error) => return consumed(world, id).ok_or(error),
     };
     let country = chosen_country(session, form);
+    // An amount that cannot be used is named by the alert; the page goes on with the one before.
+    let cart = chosen_cart(world, session, form).unwrap_or_else(|_| session.cart.clone());
     let quote = match &session.origin {
         Origin::PaymentMethod { .. } => None,
-        _ => Some(quote(
-            world,
-            &session.cart,
-            Terms {
-                country: &country,
-                discount_codes: &session.discount_codes,
-                trial_days: session.trial_days,
-            },
-        )?),
+        _ => Some(
+            quote(world, &cart, terms(session, &country))
+                .or_else(|_| quote(world, &session.cart, terms(session, &country)))?,
+        ),
     };
     let summary = match &quote {
         Some(quote) => summary(quote),
@@ -164,15 +200,38 @@ pub(crate) fn page(
     });
     let body = format!(
         "<main class=\"split\"><section class=\"card\">{summary}{leave}</section>\
-         <section class=\"card\">{alert}<form method=\"post\" action=\"/session/{id}/pay\">{fields}\
+         <section class=\"card\">{alert}<form method=\"post\" action=\"/session/{id}/pay\">{shown}{amount}{fields}\
          <button class=\"main wide\" id=\"pay\">{pay}</button></form>{cards}</section></main>",
         leave = leave_button(session),
+        shown = quote.as_ref().map_or(String::new(), shown_total),
+        amount = quote.as_ref().map_or(String::new(), amount_field),
         fields = fields(session, form, &country),
         pay = Esc(&pay),
         cards = test_cards(),
         id = Esc(&session.id),
     );
     Ok(Page::new("Checkout", body))
+}
+
+fn shown_total(quote: &Quote) -> String {
+    format!("<input type=\"hidden\" name=\"shown_total\" value=\"{}\">", quote.total)
+}
+
+/// Where the customer chooses what to pay.
+fn amount_field(quote: &Quote) -> String {
+    let Some(line) = quote.lines.iter().find(|line| line.product.pay_what_you_want) else {
+        return String::new();
+    };
+    let each = line.subtotal / i64::from(line.quantity.max(1));
+    let least = money::show(line.product.price, &quote.currency);
+    Field {
+        name: "amount",
+        label: &format!("Your price in {}, at least {least}", quote.currency),
+        value: &money::major(each, &quote.currency),
+        required: true,
+        ..Field::default()
+    }
+    .html()
 }
 
 /// What somebody sees who comes back to a page they used.

@@ -1,6 +1,18 @@
 //! The sandbox as an app sees it: over HTTP, and by its library.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails shall panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails shall panic"
+)]
 
+mod api;
 mod checkout;
+mod deliveries;
+mod faults;
+mod hostile;
+mod pages;
+mod payloads;
+mod sequences;
 mod support;

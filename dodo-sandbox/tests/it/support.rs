@@ -1,15 +1,20 @@
 //! A client of the sandbox, and an app that takes webhooks.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::{Router, extract::State, routing::post};
 use dodo_sandbox::Sandbox;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-pub(crate) fn http() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+/// A client without idle connections: each test has a runtime of its own.
+pub(crate) fn http() -> &'static reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+        client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    });
+    &CLIENT
 }
 
 /// Calls the API with the sandbox's key.

@@ -1,0 +1,213 @@
+//! How webhooks travel: signed, retried, filtered, and disturbed when asked.
+
+use std::time::Duration;
+
+use dodo_sandbox::{CARD_OK, DeliveryState, Disturbance, Product, ReleaseOrder, Sandbox};
+use serde_json::json;
+
+use crate::support::{Arrival, Receiver, api, session};
+
+async fn sandbox() -> Sandbox {
+    Sandbox::builder()
+        .clock_factor(0.0)
+        .product(Product::one_time("pdt_book", "Book", "USD", 2000))
+        .product(Product::monthly("pdt_pro", "Pro", "USD", 2000))
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn buy(sandbox: &Sandbox, product: &str) -> String {
+    let body = json!({ "product_cart": [{ "product_id": product, "quantity": 1 }] });
+    sandbox.pay(&session(sandbox, body).await, CARD_OK).unwrap().payment_id
+}
+
+fn id(arrival: &Arrival) -> &str {
+    arrival.headers["webhook-id"].to_str().unwrap()
+}
+
+fn verify(secret: &str, arrival: &Arrival) -> bool {
+    let verifier = standardwebhooks::Webhook::new(secret).unwrap();
+    verifier.verify(arrival.raw.as_bytes(), &arrival.headers).is_ok()
+}
+
+#[tokio::test]
+async fn failures_are_retried_eight_times_by_the_ladder() {
+    let sandbox = sandbox().await;
+    let receiver = Receiver::of(&sandbox).await;
+    receiver.answer(500);
+    buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    assert_eq!(receiver.arrivals().len(), 2, "the first retry follows at once");
+    let hour = 60 * 60;
+    let waits = [5, 5 * 60, 30 * 60, 2 * hour, 5 * hour, 10 * hour, 10 * hour];
+    for (place, wait) in waits.into_iter().enumerate() {
+        sandbox.advance(Duration::from_secs(wait - 1)).unwrap();
+        sandbox.settled().await;
+        assert_eq!(receiver.arrivals().len(), place + 2, "not before {wait} s");
+        sandbox.advance(Duration::from_secs(1)).unwrap();
+        sandbox.settled().await;
+        assert_eq!(receiver.arrivals().len(), place + 3, "after {wait} s");
+    }
+    let [delivery] = <[_; 1]>::try_from(sandbox.deliveries()).unwrap();
+    assert_eq!((delivery.state, delivery.attempts.len()), (DeliveryState::Failed, 9));
+    sandbox.advance(Duration::from_secs(30 * 24 * hour)).unwrap();
+    sandbox.settled().await;
+    let arrivals = receiver.arrivals();
+    assert_eq!(arrivals.len(), 9);
+    assert!(arrivals.iter().all(|arrival| id(arrival) == id(&arrivals[0])));
+    assert!(arrivals.iter().all(|arrival| verify(sandbox.webhook_secret(), arrival)));
+}
+
+#[tokio::test]
+async fn a_retry_shows_the_state_of_its_moment_under_the_same_id_and_date() {
+    let sandbox = sandbox().await;
+    let receiver = Receiver::of(&sandbox).await;
+    receiver.answer(503);
+    let payment_id = buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    sandbox.refund(&payment_id, None).unwrap();
+    receiver.answer(204);
+    sandbox.advance(Duration::from_secs(5)).unwrap();
+    sandbox.settled().await;
+    let arrivals = receiver.arrivals();
+    let of_payment: Vec<_> =
+        arrivals.iter().filter(|a| a.body["type"] == "payment.succeeded").collect();
+    let [first, .., last] = of_payment.as_slice() else { panic!("{arrivals:?}") };
+    assert_eq!(first.body["data"]["refund_status"], json!(null));
+    assert_eq!(last.body["data"]["refund_status"], "full");
+    assert_eq!(first.body["timestamp"], last.body["timestamp"]);
+    assert_eq!(id(first), id(last));
+}
+
+#[tokio::test]
+async fn a_rotated_secret_signs_beside_the_new_one_for_a_day() {
+    let sandbox = sandbox().await;
+    let receiver = Receiver::of(&sandbox).await;
+    let old = sandbox.webhook_secret().to_owned();
+    let new = sandbox.rotate_secret(&receiver.url).unwrap();
+    buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    sandbox.advance(Duration::from_secs(24 * 60 * 60)).unwrap();
+    buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    let arrivals = receiver.arrivals();
+    let [during, after] = arrivals.as_slice() else { panic!("{arrivals:?}") };
+    assert!(verify(&old, during) && verify(&new, during));
+    assert!(!verify(&old, after) && verify(&new, after));
+}
+
+#[tokio::test]
+async fn endpoints_get_what_they_asked_for() {
+    let sandbox = sandbox().await;
+    let (some, none) = (Receiver::start().await, Receiver::start().await);
+    let create = json!({
+        "url": some.url,
+        "filter_types": ["subscription.active"],
+        "headers": { "x-tenant": "t1", "Authorization": "Bearer abc" },
+    });
+    let (status, endpoint) = api(&sandbox, "POST", "/webhooks", Some(create)).await;
+    assert_eq!(status, 200, "{endpoint}");
+    let disabled = json!({ "url": none.url, "disabled": true });
+    api(&sandbox, "POST", "/webhooks", Some(disabled)).await;
+    buy(&sandbox, "pdt_pro").await;
+    sandbox.settled().await;
+    let arrivals = some.arrivals();
+    let [arrival] = arrivals.as_slice() else { panic!("{arrivals:?}") };
+    assert_eq!(arrival.headers["x-tenant"], "t1");
+    assert_eq!(arrival.headers["authorization"], "Bearer abc");
+    let path = format!("/webhooks/{}", endpoint["id"].as_str().unwrap());
+    let (_, secret) = api(&sandbox, "GET", &format!("{path}/secret"), None).await;
+    assert!(verify(secret["secret"].as_str().unwrap(), arrival));
+    assert!(none.arrivals().is_empty());
+    let (_, headers) = api(&sandbox, "GET", &format!("{path}/headers"), None).await;
+    assert_eq!(headers, json!({ "headers": { "x-tenant": "t1" }, "sensitive": ["Authorization"] }));
+    let (status, _) = api(&sandbox, "DELETE", &path, None).await;
+    assert_eq!(status, 200);
+    buy(&sandbox, "pdt_pro").await;
+    sandbox.settled().await;
+    assert_eq!(some.arrivals().len(), 1);
+}
+
+#[tokio::test]
+async fn deliveries_are_duplicated_lost_delayed_and_reversed_on_demand() {
+    let sandbox = sandbox().await;
+    let receiver = Receiver::of(&sandbox).await;
+
+    sandbox.disturb(Disturbance { duplicates: 2, ..Disturbance::default() });
+    buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    let arrivals = receiver.arrivals();
+    assert_eq!(arrivals.len(), 3);
+    assert!(arrivals.iter().all(|arrival| id(arrival) == id(&arrivals[0])));
+    receiver.take_names();
+
+    sandbox.disturb(Disturbance { drop_next: 1, ..Disturbance::default() });
+    buy(&sandbox, "pdt_book").await;
+    buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    assert_eq!(receiver.take_names().len(), 1);
+    let dropped = sandbox.deliveries();
+    let dropped = dropped.iter().find(|d| d.state == DeliveryState::Dropped).unwrap();
+    sandbox.replay(dropped.id()).unwrap();
+    sandbox.settled().await;
+    assert_eq!(id(&receiver.arrivals()[0]), dropped.webhook_id, "a lost one can be replayed");
+    receiver.take_names();
+
+    sandbox.disturb(Disturbance { delay_seconds: 60, ..Disturbance::default() });
+    buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    assert!(receiver.arrivals().is_empty());
+    sandbox.advance(Duration::from_secs(60)).unwrap();
+    sandbox.settled().await;
+    assert_eq!(receiver.take_names().len(), 1);
+
+    sandbox.disturb(Disturbance { hold: true, ..Disturbance::default() });
+    buy(&sandbox, "pdt_pro").await;
+    sandbox.settled().await;
+    assert!(receiver.arrivals().is_empty());
+    assert_eq!(sandbox.release(ReleaseOrder::Reversed), 4);
+    for _ in 0..4 {
+        sandbox.settled().await;
+        sandbox.advance(Duration::from_secs(1)).unwrap();
+    }
+    sandbox.settled().await;
+    let order: Vec<_> = receiver.arrivals().iter().map(|a| a.body["type"].clone()).collect();
+    assert_eq!(
+        order,
+        [
+            "subscription.updated",
+            "subscription.renewed",
+            "payment.succeeded",
+            "subscription.active"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn made_up_events_are_sent_once() {
+    let sandbox = sandbox().await;
+    let receiver = Receiver::of(&sandbox).await;
+    receiver.answer(500);
+    let data = json!({ "payload_type": "Payout", "payout_id": "pyt_1" });
+    sandbox.send_event("payout.success", data.clone()).unwrap();
+    sandbox.settled().await;
+    sandbox.advance(Duration::from_secs(24 * 60 * 60)).unwrap();
+    sandbox.settled().await;
+    let arrivals = receiver.arrivals();
+    let [arrival] = arrivals.as_slice() else { panic!("{arrivals:?}") };
+    assert_eq!(arrival.body["data"], data);
+    assert!(sandbox.send_event("payout.succeeded", json!({})).is_err(), "there is no such event");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_is_noted() {
+    let sandbox = sandbox().await;
+    sandbox.register_webhook("http://127.0.0.1:1/hook").unwrap();
+    buy(&sandbox, "pdt_book").await;
+    sandbox.settled().await;
+    let deliveries = sandbox.deliveries();
+    assert_eq!(deliveries[0].state, DeliveryState::Waiting);
+    assert_eq!(deliveries[0].attempts[0].error, Some("connection refused"));
+    assert_eq!(deliveries[0].attempts[0].status, None);
+}
