@@ -71,9 +71,9 @@ mod webhook;
 
 pub use self::capture::{
     AllGates, AnyGate, CampaignCookie, CampaignField, Captured, CheckoutContext,
-    CheckoutContextStore, ClientMetadata, ConsentGate, Cookiebot, Decoder, Device, Explained,
-    Explanation, Mapping, OneTrust, Origin, Outcome, Preset, PresetField, Role, Skip, Skipped, Tcf,
-    Visitor, VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
+    CheckoutContextStore, ClientMetadata, ConsentGate, Cookiebot, Decoder, Device, DoNotTrack,
+    Explained, Explanation, Mapping, OneTrust, Origin, Outcome, Preset, PresetField, Role, Skip,
+    Skipped, Tcf, Visitor, VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
 };
 pub use self::{
     campaign::Campaign,

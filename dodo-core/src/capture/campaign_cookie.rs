@@ -120,8 +120,9 @@ impl CampaignCookie {
         self
     }
 
-    pub(super) fn cookie_name(&self) -> &str {
-        &self.name
+    /// Whether a cookie of this name is ours.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
     }
 
     pub(super) fn is_first_touch(&self) -> bool {

@@ -1,4 +1,8 @@
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use http::request::Parts;
 
@@ -71,25 +75,20 @@ pub(super) struct Field {
 /// A field of the body: `field`, or `object.field`.
 #[derive(Clone, Debug)]
 pub(super) struct BodyName {
-    pub(super) object: Option<Cow<'static, str>>,
-    pub(super) field: Cow<'static, str>,
+    pub(super) object: Option<Box<str>>,
+    pub(super) field: Box<str>,
     /// The object is a tool's own and leaves the body as a whole.
     pub(super) whole: bool,
 }
 
 impl BodyName {
-    fn new(name: Cow<'static, str>, whole: bool) -> Self {
-        let (object, field) = match name {
-            Cow::Borrowed(name) => match name.split_once('.') {
-                Some((object, field)) => (Some(object.into()), field.into()),
-                None => (None, name.into()),
-            },
-            Cow::Owned(name) => match name.split_once('.') {
-                Some((object, field)) => (Some(object.to_owned().into()), field.to_owned().into()),
-                None => (None, name.into()),
-            },
-        };
-        Self { object, field, whole }
+    fn new(name: &str, whole: bool) -> Self {
+        match name.split_once('.') {
+            Some((object, field)) => {
+                Self { object: Some(object.into()), field: field.into(), whole }
+            }
+            None => Self { object: None, field: name.into(), whole },
+        }
     }
 }
 
@@ -110,10 +109,10 @@ impl VisitorCapture {
     }
 
     /// Reads nothing at all: for endpoints without a capture.
-    pub(super) fn nothing() -> Self {
-        let mut capture = Self::new();
-        capture.config().click_ids.clear();
-        capture
+    pub(super) fn nothing() -> &'static Self {
+        static NOTHING: LazyLock<VisitorCapture> =
+            LazyLock::new(|| VisitorCapture::new().click_ids::<&str>([]));
+        &NOTHING
     }
 
     /// [`Preset::VisitorsNow`]: the cookie `visitor` becomes the metadata key `visitor`.
@@ -134,16 +133,17 @@ impl VisitorCapture {
         Self::new().preset(Preset::Utm)
     }
 
-    /// Adds a tool. Where several know the visitor, the one added first is [`Captured::visitor`].
+    /// Adds a tool. Where several know the visitor, the one added first is
+    /// [`Captured::visitor`](super::Captured::visitor).
     #[must_use]
     pub fn preset(mut self, preset: Preset) -> Self {
         for row in preset.fields() {
             let field = self.field(row.key.into(), row.role, preset.name());
             field.cookies.extend(row.cookie.map(|name| (name.into(), row.decoder)));
             field.query.extend(row.query.map(|name| (name.into(), Decoder::Raw)));
-            field
-                .body
-                .extend(row.body.map(|name| (BodyName::new(name.into(), true), Decoder::Raw)));
+            field.body.extend(row.body.map(|name| (BodyName::new(name, true), Decoder::Raw)));
+            // The key may have been mapped by the app before; what it is, the preset knows.
+            (field.role, field.tool) = (row.role, preset.name());
             field.app_user = row.app_user;
             field.context_only = row.context_only;
         }
@@ -336,7 +336,7 @@ impl Mapping {
         match place {
             Place::Cookie => field.cookies.insert(0, (name, decoder)),
             Place::Query => field.query.insert(0, (name, decoder)),
-            Place::Body => field.body.insert(0, (BodyName::new(name, false), decoder)),
+            Place::Body => field.body.insert(0, (BodyName::new(&name, false), decoder)),
         }
         capture
     }

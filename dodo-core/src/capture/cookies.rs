@@ -5,6 +5,8 @@ use http::{HeaderMap, header};
 /// How much of the `Cookie` headers is looked at, in bytes. Browsers send far less; more is work
 /// that a stranger would choose for us.
 const MAX_BYTES: usize = 64 * 1024;
+/// How many cookies are looked at. Browsers keep at most about 200 of a site.
+const MAX_COOKIES: usize = 500;
 
 /// Calls `each` with the name and value of every readable cookie, in the order they were sent.
 ///
@@ -12,18 +14,17 @@ const MAX_BYTES: usize = 64 * 1024;
 /// passed over; its neighbours are not. A pair of double quotes around a value is taken off.
 pub(super) fn each<'h>(headers: &'h HeaderMap, mut each: impl FnMut(&str, &'h str)) {
     let mut left = MAX_BYTES;
-    for header in headers.get_all(header::COOKIE) {
-        let bytes = header.as_bytes();
-        for pair in bytes.split(|&b| b == b';') {
-            let Some(rest) = left.checked_sub(pair.len() + 1) else { return };
-            left = rest;
-            let Ok(pair) = std::str::from_utf8(pair) else { continue };
-            match pair.split_once('=') {
-                Some((name, value)) if !name.trim().is_empty() => {
-                    each(name.trim(), unquoted(value.trim()));
-                }
-                _ => {}
+    let headers = headers.get_all(header::COOKIE).iter();
+    let pairs = headers.flat_map(|header| header.as_bytes().split(|&b| b == b';'));
+    for pair in pairs.take(MAX_COOKIES) {
+        let Some(rest) = left.checked_sub(pair.len() + 1) else { return };
+        left = rest;
+        let Ok(pair) = std::str::from_utf8(pair) else { continue };
+        match pair.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => {
+                each(name.trim(), unquoted(value.trim()));
             }
+            _ => {}
         }
     }
 }

@@ -29,7 +29,7 @@ pub use self::{
     campaign_cookie::CampaignCookie,
     captured::Captured,
     config::{Mapping, VisitorCapture},
-    consent::{AllGates, AnyGate, ConsentGate, Cookiebot, OneTrust, Tcf},
+    consent::{AllGates, AnyGate, ConsentGate, Cookiebot, DoNotTrack, OneTrust, Tcf},
     context::{CheckoutContext, CheckoutContextStore},
     decode::Decoder,
     device::Device,

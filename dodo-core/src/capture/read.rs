@@ -46,7 +46,7 @@ impl VisitorCapture {
         let by_query = seen.is_touch();
         captured.read_query(Origin::Page, page.query(), &mut seen);
 
-        let set_cookie = captured.keep(request, cookie.as_deref(), seen, by_query);
+        let set_cookie = captured.keep(request, cookie, seen, by_query);
         captured.settle();
         (captured, set_cookie)
     }
@@ -68,14 +68,16 @@ impl Captured {
         }
     }
 
-    /// Reads the tools' cookies. Answers the value of our own.
-    fn read_cookies(&mut self, request: &Parts) -> Option<Box<str>> {
+    /// Reads the tools' cookies. Answers what our own holds, if it was sent.
+    ///
+    /// Of several of our own the first that is genuine counts: a subdomain can send one too.
+    fn read_cookies(&mut self, request: &Parts) -> Option<Option<Kept>> {
         let settings = self.capture.settings();
-        let own = settings.campaign_cookie.as_ref().map(|cookie| cookie.cookie_name());
-        let mut kept = None;
+        let mut sent = None;
         cookies::each(&request.headers, |name, value| {
-            if own == Some(name) {
-                kept.get_or_insert_with(|| value.into());
+            if let Some(own) = settings.campaign_cookie.as_ref().filter(|own| own.is(name)) {
+                let kept = sent.get_or_insert(None);
+                *kept = kept.take().or_else(|| own.read(value, self.at));
             }
             for (index, field) in settings.fields.iter().enumerate() {
                 for (nth, (pattern, decoder)) in field.cookies.iter().enumerate() {
@@ -85,7 +87,7 @@ impl Captured {
                 }
             }
         });
-        kept
+        sent
     }
 
     /// Reads a query, and notes in `seen` what the campaign cookie would keep of it.
@@ -120,7 +122,7 @@ impl Captured {
     fn keep(
         &mut self,
         request: &Parts,
-        cookie: Option<&str>,
+        cookie: Option<Option<Kept>>,
         seen: Kept,
         by_query: bool,
     ) -> Option<HeaderValue> {
@@ -134,7 +136,7 @@ impl Captured {
             self.visit.take(seen);
             return None;
         };
-        let kept = cookie.and_then(|value| own.read(value, self.at));
+        let kept = cookie.flatten();
         for (index, field) in settings.fields.iter().enumerate() {
             let value = kept.as_ref().and_then(|kept| kept.campaign.get(&*field.key));
             if let (true, Some(value)) = (field.is_campaign(), value) {

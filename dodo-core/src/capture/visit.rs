@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use http::{HeaderMap, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Uri, header, request::Parts, uri::Authority};
 
 use super::{campaign_cookie::Kept, device::DeviceHeaders, value::usable};
 
@@ -47,11 +47,12 @@ impl Page {
             .get(header::REFERER)
             .and_then(|value| Uri::try_from(value.as_bytes()).ok())
             .filter(|uri| uri.host().is_some());
-        let own = host_of(parts);
-        let same_site = referrer
-            .as_ref()
-            .and_then(Uri::host)
-            .is_some_and(|host| own.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host)));
+        // Browsers say whose page it is, also where a proxy has changed `Host`.
+        let same_site = match parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+            Some(b"same-origin") => true,
+            Some(b"cross-site") => false,
+            _ => referrer.as_ref().and_then(Uri::host).is_some_and(|host| is_host(parts, host)),
+        };
         Self { referrer, same_site }
     }
 
@@ -79,13 +80,16 @@ impl Page {
     }
 }
 
-/// The host without its port, of `Host` or, in HTTP/2, of the URI.
-fn host_of(parts: &Parts) -> Option<String> {
-    if let Some(host) = parts.uri.host() {
-        return Some(host.to_owned());
+/// Whether the request asks this host: in HTTP/2 the URI says it, in HTTP/1 `Host`. Ports are not
+/// compared.
+fn is_host(parts: &Parts, host: &str) -> bool {
+    let is = |own: &str| own.eq_ignore_ascii_case(host);
+    if let Some(own) = parts.uri.host() {
+        return is(own);
     }
-    let authority = parts.headers.get(header::HOST)?.to_str().ok()?;
-    authority.parse::<http::uri::Authority>().ok().map(|a| a.host().to_owned())
+    let authority = parts.headers.get(header::HOST);
+    let authority = authority.and_then(|value| Authority::try_from(value.as_bytes()).ok());
+    authority.is_some_and(|authority| is(authority.host()))
 }
 
 /// A value short and clean enough to keep.
@@ -116,5 +120,10 @@ fn prefetches(headers: &HeaderMap) -> bool {
 /// The pairs of a query string, decoded. What is not UTF-8 holds U+FFFD.
 pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let bytes = query.as_bytes();
-    form_urlencoded::parse(bytes.get(..MAX_QUERY).unwrap_or(bytes))
+    let read = match bytes.get(..MAX_QUERY) {
+        // The pair at the end of what is looked at may be cut: an id must not be.
+        Some(head) => head.rsplitn(2, |&b| b == b'&').nth(1).unwrap_or_default(),
+        None => bytes,
+    };
+    form_urlencoded::parse(read)
 }

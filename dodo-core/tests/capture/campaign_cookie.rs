@@ -200,6 +200,15 @@ fn a_signed_cookie_that_was_changed_is_worth_nothing() {
 }
 
 #[test]
+fn a_forged_cookie_does_not_hide_the_genuine_one() {
+    let mut browser = Browser::new(CampaignCookie::last_touch().signed_with(KEY).unwrap());
+    browser.visit("/?utm_source=newsletter");
+    let good = browser.cookie.take().unwrap();
+    browser.cookie = Some(format!("dodo_campaign=e30.forged; {good}"));
+    assert_eq!(browser.checkout(), json!({"utm_source": "newsletter"}));
+}
+
+#[test]
 fn keys_rotate() {
     let mut browser = Browser::new(CampaignCookie::last_touch().signed_with(KEY).unwrap());
     browser.visit("/?utm_source=newsletter");

@@ -254,6 +254,18 @@ fn tcf() {
 }
 
 #[test]
+fn do_not_track() {
+    for (value, expected) in
+        [("1", Consent::Denied), ("0", Consent::NotAsked), ("null", Consent::NotAsked)]
+    {
+        let parts = request("/", &[("dnt", value)]);
+        assert_eq!(dodo_core::DoNotTrack.decide(&parts), expected, "{value}");
+        let ungated = VisitorCapture::new().begin(&parts).0;
+        assert_eq!(ungated.consent(), Consent::NotAsked, "only those who ask for it");
+    }
+}
+
+#[test]
 fn a_configured_gate_without_its_cookie_is_a_denial() {
     let capture = VisitorCapture::visitors_now().consent(OneTrust::analytics());
     let captured = capture.begin(&request("/", &[("cookie", "visitor=v1")])).0;

@@ -64,10 +64,17 @@ fn text_beyond_ascii_is_read() {
 }
 
 #[test]
-fn no_more_than_64_kib_of_cookies_is_looked_at() {
-    let filler = "a=b; ".repeat(13_200); // 66,000 bytes
-    assert_eq!(visitor(&format!("visitor=v1; {filler}")).as_deref(), Some("v1"));
-    assert_eq!(visitor(&format!("{filler}visitor=v1")), None);
+fn no_more_than_64_kib_and_500_cookies_are_looked_at() {
+    for (filler, found) in [
+        (format!("big={}; ", "x".repeat(65_000)), true),
+        (format!("big={}; ", "x".repeat(66_000)), false),
+        ("a=b; ".repeat(499), true),
+        ("a=b; ".repeat(500), false),
+    ] {
+        let read = visitor(&format!("{filler}visitor=v1"));
+        assert_eq!(read.is_some(), found, "{} bytes", filler.len());
+        assert!(visitor(&format!("visitor=v1; {filler}")).is_some());
+    }
 }
 
 #[test]

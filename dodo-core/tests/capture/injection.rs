@@ -166,9 +166,38 @@ fn the_page_that_starts_a_checkout_lends_its_query() {
         let captured = capture.begin(&request("/api/checkout", &[("referer", referer)])).0;
         assert_eq!(injected(&captured), expected, "{referer}");
     }
+    for (site, host, expected) in [
+        ("same-origin", "app.internal", json!({"utm_source": "page"})),
+        ("cross-site", "shop.example", json!({})),
+        ("none", "shop.example", json!({"utm_source": "page"})),
+        ("none", "app.internal", json!({})),
+    ] {
+        let parts = http::Request::get("/api/checkout")
+            .header("host", host)
+            .header("sec-fetch-site", site)
+            .header("referer", "https://shop.example/?utm_source=page");
+        let parts = parts.body(()).unwrap().into_parts().0;
+        assert_eq!(injected(&capture.begin(&parts).0), expected, "{site} {host}");
+    }
     let both = request(
         "/api/checkout?utm_source=own",
         &[("referer", "https://shop.example/?utm_source=page&utm_medium=page")],
     );
     assert_eq!(injected(&capture.begin(&both).0), json!({"utm_source": "own"}));
+}
+
+#[test]
+fn a_query_that_is_too_long_is_read_to_its_last_whole_pair() {
+    let capture = VisitorCapture::utm();
+    for (filler, expected) in [
+        (8000, json!({"utm_source": "first", "utm_medium": "0123456789"})),
+        (8156, json!({"utm_source": "first"})), // the second value begins within the limit
+        (9000, json!({})),
+    ] {
+        let uri = match filler {
+            9000 => format!("/?x={}", "x".repeat(9000)) + "&utm_source=first",
+            _ => format!("/?utm_source=first&x={}&utm_medium=0123456789&y=", "x".repeat(filler)),
+        };
+        assert_eq!(injected(&capture.begin(&request(&uri, &[])).0), expected, "{filler}");
+    }
 }

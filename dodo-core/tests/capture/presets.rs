@@ -217,6 +217,10 @@ fn no_bantico_cookie_is_read_until_the_app_names_one() {
     let captured = with_cookies(&capture, "_btc_link=lnk_9");
     assert_eq!(injected(&captured), json!({"linkId": "lnk_9"}));
     assert_eq!(captured.campaign().and_then(|c| c.link_id.as_deref()), Some("lnk_9"));
+    // Whichever is said first.
+    let capture = VisitorCapture::new().cookie("_btc_link").to("linkId").preset(Preset::Bantico);
+    let captured = with_cookies(&capture, "_btc_link=lnk_9");
+    assert_eq!(captured.campaign().and_then(|c| c.link_id.as_deref()), Some("lnk_9"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod combine;
 mod cookiebot;
+mod do_not_track;
 mod one_trust;
 mod tcf;
 
@@ -15,6 +16,7 @@ use http::request::Parts;
 pub use self::{
     combine::{AllGates, AnyGate},
     cookiebot::Cookiebot,
+    do_not_track::DoNotTrack,
     one_trust::OneTrust,
     tcf::Tcf,
 };
