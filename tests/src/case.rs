@@ -32,6 +32,8 @@ pub struct Expect {
     pub status: Option<u16>,
     /// The stable `code` of a problem document.
     pub code: Option<String>,
+    /// The place that a problem document names: a JSON Pointer, or else a parameter's name.
+    pub place: Option<String>,
     /// The answer as JSON.
     pub body: Option<Value>,
     /// A header of the answer.
@@ -95,6 +97,12 @@ impl Case {
     pub fn problem(mut self, status: u16, code: &str) -> Self {
         self.expect.code = Some(code.to_owned());
         self.status(status)
+    }
+
+    /// The place that the problem must name: a JSON Pointer, or a parameter's name.
+    pub fn at(mut self, place: &str) -> Self {
+        self.expect.place = Some(place.to_owned());
+        self
     }
 
     /// The JSON that every framework must answer with.

@@ -60,8 +60,17 @@ impl Conformance {
     /// If the upstream cannot be used.
     #[must_use]
     pub fn surrounded(surroundings: Surroundings) -> Self {
+        Self::with_client(fixture::client(&surroundings.upstream), surroundings)
+    }
+
+    /// As [`surrounded`](Self::surrounded), over a client of the test's own.
+    ///
+    /// # Panics
+    /// If the key of deliveries cannot be used.
+    #[must_use]
+    pub fn with_client(client: Client, surroundings: Surroundings) -> Self {
         let key = WebhookKey::new(KEY).expect("a key");
-        Self::new(fixture::client(&surroundings.upstream), key, surroundings.recorder)
+        Self::new(client, key, surroundings.recorder)
     }
 
     fn new(client: Client, key: WebhookKey, recorder: Recorder) -> Self {

@@ -11,6 +11,8 @@
 //!   Chromium to use it with.
 //! - [`replay`]: requests that were recorded with the Node adaptor.
 //! - [`process`]: the conformance binary as a process of its own.
+//! - [`tables`]: cases over the checkout routes and the portal.
+//! - [`docs`]: pages that are generated from tables.
 //! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
 //!   and the log of a subject.
 
@@ -19,6 +21,7 @@ pub mod case;
 pub mod client;
 pub mod conformance;
 pub mod delivery;
+pub mod docs;
 pub mod fixture;
 pub mod hooks;
 pub mod logs;
@@ -30,6 +33,7 @@ pub mod replay;
 pub mod server;
 pub mod stub;
 pub mod subject;
+pub mod tables;
 
 /// The programs that README.md shows, compiled.
 #[cfg(doctest)]
@@ -42,3 +46,11 @@ pub struct Readme;
 #[doc = include_str!("../../docs/writing-an-adapter.md")]
 #[derive(Debug)]
 pub struct WritingAnAdapter;
+
+/// The programs of the guides, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/checkout.md")]
+#[doc = include_str!("../../docs/field-policy.md")]
+#[doc = include_str!("../../docs/api-client.md")]
+#[derive(Debug)]
+pub struct Guides;

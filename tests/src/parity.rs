@@ -167,6 +167,10 @@ fn unexpected(case: &Case, observed: &Observed, fail: &mut impl FnMut(String)) {
         check("content type", right, &"application/problem+json", &problem);
         check("code", json["code"] == code.as_str(), &code, &json["code"]);
     }
+    if let Some(place) = &expect.place {
+        let got = json.get("pointer").or_else(|| json.get("field")).unwrap_or(&Value::Null);
+        check("place", got == place.as_str(), place, got);
+    }
     if let Some(body) = &expect.body {
         check("body", json == *body, &body.to_string(), &json.to_string());
     }

@@ -125,3 +125,159 @@ fn includes(answer: &Value, other: &Value) -> bool {
     let members = answer.as_object().unwrap_or(&empty);
     other.as_object().is_some_and(|o| o.iter().all(|(k, v)| members.get(k) == Some(v)))
 }
+
+/// A class of differences from the adaptor, all on purpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Class {
+    /// Its name in the migration guide.
+    pub name: &'static str,
+    /// What is different.
+    pub what: &'static str,
+    /// Why.
+    pub why: &'static str,
+    /// The recorded requests it explains, with our status.
+    pub requests: &'static [(&'static str, u16)],
+}
+
+/// Every class of difference there is.
+pub const CLASSES: &[Class] = &[
+    Class {
+        name: "method",
+        what: "a method that a route does not answer is 405 with `Allow`; `HEAD` too, and it creates nothing",
+        why: "the adaptor answers 404 or 400, reads a `GET` on a session route as a checkout, and lets a `HEAD` open a portal session",
+        requests: &[
+            ("static.type_session_get", 405),
+            ("static.get_mount.PUT", 405),
+            ("static.get_mount.PATCH", 405),
+            ("session.post_mount.GET", 405),
+            ("session.post_mount.PATCH", 405),
+            ("portal.get_mount.HEAD", 405),
+        ],
+    },
+    Class {
+        name: "media type",
+        what: "a body that is not `application/json` is 415",
+        why: "it is what the status means; and browsers send other types across sites without asking first",
+        requests: &[("session.text_plain", 415), ("session.form", 415)],
+    },
+    Class {
+        name: "invalid value",
+        what: "values that cannot be meant are 400 with field and JSON Pointer, before Dodo is asked",
+        why: "the adaptor sends quantity -5, the country Wonderland and `javascript:` URLs on; a customer finds out on the hosted page, or is sent to somebody else's",
+        requests: &[
+            ("static.quantity_0", 400),
+            ("static.quantity_neg", 400),
+            ("static.quantity_float", 400),
+            ("static.amount_neg", 400),
+            ("static.null_byte", 400),
+            ("dynamic.cart_qty_0", 400),
+            ("dynamic.cart_empty_with_product_id", 400),
+            ("dynamic.billing_country_bad", 400),
+            ("dynamic.trial_string", 400),
+            ("session.addons_id_empty", 400),
+            ("session.country_emoji", 400),
+            ("session.currency_lower", 400),
+            ("session.return_javascript", 400),
+            ("session.return_mailto", 400),
+            ("session.return_unicode", 400),
+            ("session.discount_codes_21", 400),
+            ("session.ondemand_price_neg", 400),
+        ],
+    },
+    Class {
+        name: "id",
+        what: "an id is 1 to 64 of `[A-Za-z0-9_-]`, or 400 without a call",
+        why: "the adaptor puts it into paths and links: `../payments` leads elsewhere, `?` and `#` add parameters",
+        requests: &[
+            ("static.productId_query", 400),
+            ("static.productId_trail_space", 400),
+            ("static.productId_at", 400),
+            ("static.productId_quote", 400),
+            ("portal.unicode", 400),
+            ("portal.id_dotdot_products", 400),
+            ("portal.id_dot_only", 400),
+            ("portal.id_hash", 400),
+            ("portal.id_semi", 400),
+            ("portal.id_raw_pct2e", 400),
+            ("portal.upstream_echo_html", 400),
+        ],
+    },
+    Class {
+        name: "repeated parameter",
+        what: "a parameter that is there twice is 400",
+        why: "the adaptor takes the first customer of two, and another reader of the same URL the last",
+        requests: &[("portal.dup", 400)],
+    },
+    Class {
+        name: "metadata limits",
+        what: "keys are 1 to 40 of `[A-Za-z0-9_-]`, values at most 500 characters, 50 pairs",
+        why: "they are Dodo's limits, and here the answer names the key",
+        requests: &[
+            ("static.metadata_odd_name", 400),
+            ("static.metadata_bracket", 400),
+            ("session.meta_empty_key", 400),
+        ],
+    },
+    Class {
+        name: "accepted",
+        what: "null for an optional field means absent; metadata takes numbers and booleans",
+        why: "Dodo's schema allows both, and the adaptor refuses them",
+        requests: &[
+            ("dynamic.metadata_bool", 200),
+            ("dynamic.metadata_null", 200),
+            ("session.customer_null", 200),
+            ("session.amount_null", 200),
+            ("session.addons_null", 200),
+            ("session.return_null", 200),
+            ("session.custom_null", 200),
+            ("session.meta_number", 200),
+        ],
+    },
+    Class {
+        name: "sent",
+        what: "every documented field is sent",
+        why: "the adaptor drops many without a word: discount codes, the phone number, `force_3ds`, `short_link`, the amount of pay-what-you-want items, a metadata key `__proto__`",
+        requests: &[
+            ("dynamic.customer_extra", 200),
+            ("dynamic.onetime_all_fields", 200),
+            ("dynamic.discount_codes_only", 200),
+            ("session.meta_proto", 200),
+        ],
+    },
+    Class {
+        name: "upstream failure",
+        what: "Dodo's refusal is 422 with Dodo's code, an unknown product or customer 404, a refused key, a failure or an unusable answer 502, a limit 503 with `Retry-After`, a deadline 504",
+        why: "the adaptor answers 400 or 500 to all of them and shows Dodo's text, and sends customers to links that are none",
+        requests: &[
+            ("static.upstream_fail401", 502),
+            ("static.upstream_fail404", 404),
+            ("static.upstream_fail429", 503),
+            ("static.upstream_reset", 502),
+            ("dynamic.payments_empty", 502),
+            ("dynamic.payments_slow", 502),
+            ("dynamic.subscriptions_nolink", 502),
+            ("dynamic.product_pdt_fail500", 502),
+            ("session.upstream_fail404", 422),
+            ("session.upstream_fail422", 422),
+            ("session.upstream_empty", 502),
+            ("session.upstream_text", 502),
+            ("session.upstream_slow", 502),
+            ("session.upstream_nolink", 502),
+            ("session.upstream_nosession", 502),
+            ("portal.upstream_fail422", 422),
+            ("portal.upstream_badjson", 502),
+            ("portal.upstream_badlink", 502),
+        ],
+    },
+    Class {
+        name: "created once",
+        what: "a create is not repeated when it may have happened",
+        why: "Dodo has no idempotency key for them: the adaptor sends a payment three times when the connection breaks after the first",
+        requests: &[
+            ("dynamic.payments_fail500", 502),
+            ("session.upstream_fail429", 503),
+            ("session.upstream_fail503html", 502),
+            ("session.upstream_reset", 502),
+        ],
+    },
+];

@@ -1,0 +1,123 @@
+//! The checkout routes and the portal, good and bad, through every framework.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use dodo_core::{Checkout, Client, FieldInfo};
+use dodo_tests::{
+    case::Case,
+    conformance::{API_KEY, Conformance, RETURN_URL},
+    docs,
+    parity::{Parity, Report},
+    stub::INTERNAL_TEXTS,
+    tables::{self, attacks, hostile_urls},
+};
+use serde_json::json;
+
+#[tokio::test]
+async fn every_row_answers_and_asks_as_its_table_says() {
+    let parity = Parity::start(Conformance::surrounded).await.unwrap();
+    let cases = tables::checkout_and_portal();
+    assert!(cases.len() >= 300, "{} rows", cases.len());
+    run(&parity, cases).await.assert_equal("checkout and portal");
+}
+
+#[tokio::test]
+async fn attacks_are_refused_and_dodo_never_sees_what_they_want() {
+    let parity = Parity::start(Conformance::surrounded).await.unwrap();
+    let cases: Vec<Case> =
+        attacks::refused().into_iter().chain(attacks::own_account_only()).collect();
+    assert!(cases.len() >= 100, "{} rows", cases.len());
+    run(&parity, cases).await.assert_equal("attacks");
+}
+
+#[tokio::test]
+async fn urls_of_the_shop_are_let_through() {
+    assert!(hostile_urls::HOSTILE_URLS.len() >= 60);
+    let parity = Parity::start(Conformance::surrounded).await.unwrap();
+    let cases = hostile_urls::FRIENDLY_URLS.iter().map(|url| {
+        let cart = json!([{ "product_id": "pdt_a", "quantity": 1 }]);
+        let body = json!({ "product_cart": cart, "return_url": url });
+        Case::post(*url, "/strict/api/checkout/session", body.to_string()).status(200)
+    });
+    run(&parity, cases.collect()).await.assert_equal("the shop's own URLs");
+}
+
+/// Sends a table everywhere, and looks for secrets in whatever came of it.
+async fn run(parity: &Parity, cases: Vec<Case>) -> Report {
+    let mut report = Report::default();
+    for case in cases {
+        let all = parity.observe(&case).await.unwrap();
+        report.cases += 1;
+        report.compare(&case, &all);
+        for (framework, observed) in &all {
+            let answer = format!("{:?} {}", observed.headers, observed.body);
+            let log = format!("{:?}", observed.full_log.0);
+            let mut leak = |what: &str, text: &str, secrets: &[&str]| {
+                for secret in secrets.iter().filter(|secret| text.contains(**secret)) {
+                    report.failures.push(format!("{}: {framework}: {secret} in {what}", case.name));
+                }
+            };
+            leak("the answer", &answer, &[API_KEY, "test@example.com"]);
+            leak("the answer", &answer, &INTERNAL_TEXTS);
+            leak("the log", &log, &[API_KEY, "SECRETHINT", "test@example.com", "a@b.co"]);
+            let upstream = format!("{:?}", observed.upstream);
+            leak("a call of Dodo's", &upstream, &[attacks::CANARY, "evil.example"]);
+        }
+    }
+    report
+}
+
+/// The page on field policy says what the code does.
+#[test]
+fn the_table_of_fields_is_in_the_docs() {
+    let mut guarded = String::from("| set | fields |\n|---|---|\n");
+    let mut sets: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for field in Checkout::known_fields() {
+        if let Some(set) = field.guarded {
+            let note =
+                if field.note.is_empty() { String::new() } else { format!(": {}", field.note) };
+            let line = format!("`{}` ({}){note}", field.path, calls(&field).join(", "));
+            sets.entry(set).or_default().push(line);
+        }
+    }
+    for (set, fields) in sets {
+        writeln!(guarded, "| `FieldSet::{set:?}` | {} |", docs::cell(&fields.join("<br>")))
+            .unwrap();
+    }
+    docs::check("field-policy.md", "guarded", &guarded);
+
+    let mut all =
+        String::from("| field | in | from clients | value | note |\n|---|---|---|---|---|\n");
+    for field in Checkout::known_fields() {
+        let who = field.guarded.map_or("yes".to_owned(), |set| format!("`{set:?}`"));
+        let (place, value, note) =
+            (calls(&field).join(", "), docs::cell(field.expectation), docs::cell(field.note));
+        writeln!(all, "| `{}` | {place} | {who} | {value} | {note} |", field.path).unwrap();
+    }
+    docs::check("field-policy.md", "fields", &all);
+}
+
+fn calls(field: &FieldInfo) -> Vec<&'static str> {
+    [
+        (field.session, "session"),
+        (field.payment, "payment"),
+        (field.subscription, "subscription"),
+        (field.static_link, "static link"),
+    ]
+    .into_iter()
+    .filter_map(|(takes, name)| takes.then_some(name))
+    .collect()
+}
+
+#[test]
+fn the_key_is_in_no_debug_output() {
+    let client = Client::builder(API_KEY).return_url(RETURN_URL);
+    assert!(!format!("{client:?}").contains(API_KEY));
+    let client = client.build().unwrap();
+    let (express, strict) = (
+        Checkout::session(client.clone()).express_compatible(),
+        dodo_core::CustomerPortal::for_signed_in(client.clone()),
+    );
+    let shown = format!("{client:?} {client:#?} {express:?} {strict:?}");
+    assert!(!shown.contains(API_KEY) && !shown.contains("TOKEN"), "{shown}");
+}
