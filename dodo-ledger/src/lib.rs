@@ -12,7 +12,7 @@
 
 pub mod attribution;
 mod error;
-mod failpoint;
+mod fault;
 mod inbox;
 mod ledger;
 mod outbox;

@@ -55,8 +55,8 @@ fn noting(
 async fn an_id_is_one_event_whatever_the_body(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
-    let first = delivery("msg_1", r#"{"type":"payment.processing","data":{"first":1}}"#);
-    let later = delivery("msg_1", r#"{"type":"payment.processing","data":{"later":1}}"#);
+    let first = delivery("msg_1", r#"{"type":"credit.added","data":{"first":1}}"#);
+    let later = delivery("msg_1", r#"{"type":"credit.added","data":{"later":1}}"#);
     assert_eq!(ledger.accept(&first).await.unwrap(), Receipt::Stored);
     assert_eq!(ledger.accept(&later).await.unwrap(), Receipt::Duplicate);
 

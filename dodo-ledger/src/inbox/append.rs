@@ -7,6 +7,7 @@ use dodo_core::Receipt;
 
 use crate::{
     error::Error,
+    fault::reach,
     store::{Store, tx::Kind},
 };
 
@@ -65,6 +66,7 @@ pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Rec
                 .await?
         }
     };
+    reach("before_append_commit").await;
     tx.commit().await?;
     let mut new: HashSet<String> = new.into_iter().collect();
     let receipt = |delivery: &&Delivery| {

@@ -8,6 +8,7 @@ use dodo_core::SignedEvent;
 use super::booking::signed;
 use crate::{
     error::Error,
+    fault::{host_clock, mutant},
     store::{
         Store, Tx,
         sql::{Sql, args, sql},
@@ -53,6 +54,17 @@ const CLAIM: Sql = sql!(
     WHERE id IN (SELECT id FROM due)
     RETURNING id, body, received_at, live, fence, claims, failures"
 );
+/// For the fault tests: leases by the clock of the host, which differs from host to host.
+const CLAIM_BY_HOST_CLOCK: Sql = sql!(
+    "WITH due AS MATERIALIZED (
+        SELECT id FROM dodo_inbox
+        WHERE state = 'pending' AND booked_at IS NOT NULL AND available_at <= $3
+        ORDER BY available_at LIMIT $1" SKIP_LOCKED "
+    )
+    UPDATE dodo_inbox SET claims = claims + 1, fence = fence + 1, available_at = $3 + $2
+    WHERE id IN (SELECT id FROM due)
+    RETURNING id, body, received_at, live, fence, claims, failures"
+);
 const DONE: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
      WHERE id = $1 AND fence = $2 AND state = 'pending'"
@@ -83,7 +95,13 @@ fn millis(duration: Duration) -> i64 {
 /// Takes up to `limit` events whose callbacks are due, for as long as the lease lasts.
 pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<Vec<Claim>, Error> {
     let mut tx = store.begin().await?;
-    let rows = tx.fetch(&CLAIM, args![limit, millis(lease)]).await?;
+    let rows = match mutant("host_clock_lease") {
+        false => tx.fetch(&CLAIM, args![limit, millis(lease)]).await?,
+        true => {
+            let args = args![limit, millis(lease), host_clock()];
+            tx.fetch(&CLAIM_BY_HOST_CLOCK, args).await?
+        }
+    };
     tx.commit().await?;
     rows.into_iter()
         .map(|mut row| {
@@ -101,7 +119,7 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
 impl Tx {
     /// Marks the event done, if the claim still holds.
     pub(crate) async fn mark_done(&mut self, claim: &Claim) -> Result<bool, Error> {
-        let sql = if cfg!(dodo_mutant = "no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };
+        let sql = if mutant("no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };
         Ok(self.execute(sql, args![claim.id(), claim.fence]).await? == 1)
     }
 }

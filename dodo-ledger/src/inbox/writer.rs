@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::append::{Delivery, append};
 use crate::{
     error::{Error, ErrorKind},
+    fault::{mutant, reach},
     store::Store,
 };
 
@@ -41,7 +42,7 @@ impl Writer {
     pub(crate) async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
         let (answer, receipt) = oneshot::channel();
         let delivery = Delivery {
-            id: event.id().to_owned(),
+            id: identity(event),
             body: event.body().clone(),
             received_at: event.received_at().as_millisecond(),
             live: event.live(),
@@ -52,7 +53,7 @@ impl Writer {
             }
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
-        if cfg!(dodo_mutant = "ack_before_commit") {
+        if mutant("ack_before_commit") {
             return Ok(Receipt::Stored);
         }
         match tokio::time::timeout(ANSWER_WITHIN, receipt).await {
@@ -61,6 +62,14 @@ impl Writer {
             Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store did not answer in time")),
         }
     }
+}
+
+/// The id is what makes a delivery the same. Not the body: Dodo renders it anew at every attempt.
+fn identity(event: &SignedEvent) -> String {
+    if mutant("body_is_identity") {
+        return format!("{}-{}", event.id(), event.body().len());
+    }
+    event.id().to_owned()
 }
 
 fn stopped() -> Error {
@@ -72,8 +81,10 @@ async fn run(store: Store, mut queue: mpsc::Receiver<Job>) {
     // Takes what waits and never waits for more, so that a lone delivery is written at once.
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         // Nobody listens any more to one that was answered 503 meanwhile.
-        batch.retain(|job| !job.answer.is_closed() || cfg!(dodo_mutant = "ack_before_commit"));
+        batch.retain(|job| !job.answer.is_closed() || mutant("ack_before_commit"));
+        reach("before_append").await;
         let answers = commit(&store, &batch).await;
+        reach("after_append").await;
         for (job, answer) in batch.drain(..).zip(answers) {
             let _gone = job.answer.send(answer);
         }

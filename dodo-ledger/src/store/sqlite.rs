@@ -91,14 +91,9 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 }
 
 fn durable(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    let synchronous = if cfg!(dodo_mutant = "synchronous_off") {
-        SqliteSynchronous::Off
-    } else {
-        SqliteSynchronous::Full
-    };
     options
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
+        .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
 }

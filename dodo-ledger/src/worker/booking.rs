@@ -9,6 +9,7 @@ use super::{STORE_PAUSE, Stop, rest};
 use crate::{
     attribution::{self, Evidence},
     error::{Error, ErrorKind},
+    fault::reach,
     inbox::{Seen, Unbooked},
     ledger::Shared,
     store::Tx,
@@ -93,9 +94,9 @@ pub(crate) async fn book_now(ledger: &Shared, id: &str) -> Result<(), Error> {
 }
 
 async fn commit(tx: Tx) -> Result<(), Error> {
-    crate::failpoint::reach("before_booking_commit").await;
+    reach("before_booking_commit").await;
     tx.commit().await?;
-    crate::failpoint::reach("after_booking_commit").await;
+    reach("after_booking_commit").await;
     Ok(())
 }
 

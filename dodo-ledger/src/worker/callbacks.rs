@@ -12,6 +12,7 @@ use tokio::{
 use super::{STORE_PAUSE, Stop, rest};
 use crate::{
     error::Error,
+    fault::{mutant, reach},
     inbox::{
         Claim, Verdict,
         claim::{claim, conclude, hand_back},
@@ -103,6 +104,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: &Dispatcher, mut stop:
                 rest(&ledger.wake_callbacks, ledger.settings.poll, &mut stop).await;
             }
             Ok(claims) => {
+                reach("after_claim").await;
                 for claim in claims {
                     at_work.start(ledger, dispatcher, claim, lease_ends);
                 }
@@ -158,6 +160,7 @@ impl Run {
         let event = self.claim.event.clone();
         let callbacks = self.dispatcher.dispatch(event, self.claim.claims, extensions);
         let outcome = timeout_at(self.until, callbacks).await;
+        reach("after_callbacks").await;
         // Also after a failure: whoever kept a handle must find it dead.
         let joined = tx.close().await;
         match outcome {
@@ -166,19 +169,19 @@ impl Run {
             Err(_) => return Err(Failure::LeaseEnded),
         }
         let mut tx = match joined.map_err(Failure::Store)? {
-            Some(tx) if !cfg!(dodo_mutant = "effect_outside_tx") => tx,
+            Some(tx) if !mutant("effect_outside_tx") => tx,
             Some(tx) => {
                 tx.commit().await.map_err(Failure::Store)?;
-                crate::failpoint::reach("between_effect_and_done").await;
+                reach("between_effect_and_done").await;
                 self.store.begin().await.map_err(Failure::Store)?
             }
             None => self.store.begin().await.map_err(Failure::Store)?,
         };
-        crate::failpoint::reach("before_done").await;
+        reach("before_done").await;
         let held = tx.mark_done(&self.claim).await.map_err(Failure::Store)?;
         if held {
             tx.commit().await.map_err(Failure::Store)?;
-            crate::failpoint::reach("after_done").await;
+            reach("after_done").await;
         }
         Ok(held)
     }
