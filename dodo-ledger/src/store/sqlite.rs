@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool,
+    SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -17,6 +17,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an operation waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
+/// A deferred transaction that turns into a writer fails at once, whatever the busy timeout.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// A ledger in one SQLite file: the default.
 ///
@@ -75,9 +77,15 @@ impl SqliteStore {
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
-        // A deferred transaction that turns into a writer fails at once, whatever the busy timeout.
-        let tx: sqlx::Transaction<'static, Sqlite> =
-            self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let tx = match self.writer.begin_with(BEGIN).await {
+            // SQLite ended the last transaction by itself, as it does on a full disk, and the driver
+            // still counts it. Such a connection never begins again: a fresh one does.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                self.writer.begin_with(BEGIN).await?
+            }
+            begun => begun?,
+        };
         Ok(Tx::new(Kind::Sqlite(tx)))
     }
 

@@ -26,9 +26,8 @@ impl Cluster {
     /// `None` when PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Self> {
         tool("initdb")?;
-        let as_root = std::fs::metadata("/proc/self").is_ok_and(|me| {
-            std::os::unix::fs::MetadataExt::uid(&me) == 0
-        });
+        let as_root = std::fs::metadata("/proc/self")
+            .is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
         let directory = std::env::temp_dir().join(format!("dodo-faults-pg-{}", std::process::id()));
         let _old = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).unwrap();
@@ -58,7 +57,8 @@ impl Cluster {
         };
         let log = self.directory.join("log");
         command.arg("-D").arg(self.directory.join("data")).args(arguments).current_dir("/tmp");
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         assert!(status.unwrap().success(), "{name} {arguments:?}: see {}", log.display());
     }
 

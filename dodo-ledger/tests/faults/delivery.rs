@@ -120,7 +120,8 @@ impl Sender {
         let status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
         *seen.answers.entry(status).or_default() += 1;
         seen.slowest = seen.slowest.max(took);
-        if status == 503 && answer.is_ok_and(|answer| !answer.headers().contains_key("retry-after")) {
+        if status == 503 && answer.is_ok_and(|answer| !answer.headers().contains_key("retry-after"))
+        {
             seen.without_retry_after += 1;
         }
         let acked = (200..300).contains(&status);

@@ -11,7 +11,13 @@
 //! ```
 //! With `--cfg dodo_faults` the ledger can die at named places, and each promise can be broken on
 //! purpose: these negative controls have to be noticed, or the test is worth nothing.
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod child;
 mod cluster;
@@ -52,6 +58,8 @@ fn main() {
         child::main();
         return;
     }
+    // The HTTP client asks for a provider even though nothing here is encrypted.
+    rustls::crypto::ring::default_provider().install_default().unwrap();
     // What `cargo test` may pass on is of no interest here.
     let words: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();

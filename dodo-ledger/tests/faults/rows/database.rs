@@ -156,6 +156,9 @@ pub(super) async fn disk_full(_: Size) -> Outcome {
         && history.answers.keys().all(|status| [200, 503].contains(status));
     judge(
         passed,
-        format!("acked before full {} recovered in {recovered:.1?} integrity {integrity:?} {text}", acked.len()),
+        format!(
+            "acked before full {} recovered in {recovered:.1?} integrity {integrity:?} {text}",
+            acked.len()
+        ),
     )
 }

@@ -105,8 +105,7 @@ pub(super) async fn points(size: Size) -> Outcome {
 pub(super) async fn points_control(size: Size) -> Outcome {
     let row: Running = Box::pin(async move {
         let hits = size.pick(2, 10);
-        let outside =
-            die_at("between_effect_and_done", hits, Some("effect_outside_tx")).await;
+        let outside = die_at("between_effect_and_done", hits, Some("effect_outside_tx")).await;
         let early = die_at("before_append", hits, Some("ack_before_commit")).await;
         let text = format!("effect outside: {}\n    ack before commit: {}", outside.2, early.2);
         // Each of the two has to be noticed.

@@ -53,7 +53,8 @@ async fn bodies(size: Size, mutant: Option<&str>) -> Outcome {
     world.set("DODO_MUTANT", mutant.unwrap_or_default());
     let sender = world.start().sender();
     let count = size.pick(100, 2_000);
-    let later = |parcel: Parcel| Parcel { body: parcel.body.replace("\"v1\"", "\"later\""), ..parcel };
+    let later =
+        |parcel: Parcel| Parcel { body: parcel.body.replace("\"v1\"", "\"later\""), ..parcel };
     let all = || (0..count).map(|n| parcel(&format!("msg_{n}")));
     sender.deliver(all().chain(all().map(later)).collect(), 64).await;
     let (clean, text) = settle(&sender.history(), &world.database, DRAIN).await;

@@ -38,9 +38,10 @@ pub(super) async fn poison(size: Size) -> Outcome {
     let dead = world.database.number("SELECT COUNT(*) FROM dodo_inbox WHERE state = 'dead'").await;
     let ledger = Ledger::open(&world.database.0).await.unwrap();
     let revived = ledger.revive("poison_1").await.unwrap();
-    let again = world.database.number("SELECT failures FROM dodo_inbox WHERE id = 'poison_1'").await;
-    let died_again = world.database.drained(DRAIN).await.is_some()
-        && ledger.stats().await.unwrap().dead == 1;
+    let again =
+        world.database.number("SELECT failures FROM dodo_inbox WHERE id = 'poison_1'").await;
+    let died_again =
+        world.database.drained(DRAIN).await.is_some() && ledger.stats().await.unwrap().dead == 1;
     let effects = world.database.number("SELECT COUNT(*) FROM effect").await;
     let all = i64::try_from(2 * count).unwrap();
     judge(
@@ -106,7 +107,10 @@ async fn freeze(size: Size, mutant: Option<&str>) -> Outcome {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let (clean, text) = settle(&sender.history(), &world.database, DRAIN).await;
-    let excess = world.database.number("SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox").await;
+    let excess = world
+        .database
+        .number("SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox")
+        .await;
     judge(clean && excess > 0, format!("freezes {rounds} leases lost {excess} {text}"))
 }
 
@@ -134,7 +138,10 @@ async fn wrong_clocks(size: Size, mutant: Option<&str>) -> Outcome {
     let sender = crate::delivery::Sender::to(&[world.places[0].port]);
     sender.deliver(parcels("msg", size.pick(300, 3_000)), 32).await;
     let (clean, text) = settle(&sender.history(), &world.database, DRAIN).await;
-    let excess = world.database.number("SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox").await;
+    let excess = world
+        .database
+        .number("SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox")
+        .await;
     judge(
         clean && excess == 0 && refused == 20,
         format!("refused by a wrong clock {refused} leases lost {excess} {text}"),
@@ -170,6 +177,10 @@ async fn latency(mut world: World, size: Size, p99: Duration) -> Outcome {
     let fast = size == Size::Short || (seen < p99 && history.slowest < Duration::from_secs(2));
     judge(
         clean && fast && refused == 0,
-        format!("p50 {:.1?} p99 {seen:.1?} max {:.1?} {text}", history.quantile(0.5), history.slowest),
+        format!(
+            "p50 {:.1?} p99 {seen:.1?} max {:.1?} {text}",
+            history.quantile(0.5),
+            history.slowest
+        ),
     )
 }
