@@ -59,13 +59,12 @@ fn the_counter_sees_an_allocation() {
 
 #[test]
 fn a_delivery_nobody_listens_to_is_not_read() {
-    let hooks = Webhooks::builder(key())
-        .on_refund_failed(|_| ready(Ok::<(), Infallible>(())))
-        .build();
-    let listening = Webhooks::builder(key())
-        .on_payment_succeeded(|_| ready(Ok::<(), Infallible>(())))
-        .build();
-    let plain = measure(|| drop(black_box(serde_json::from_slice::<serde_json::Value>(&compact()))));
+    let hooks =
+        Webhooks::builder(key()).on_refund_failed(|_| ready(Ok::<(), Infallible>(()))).build();
+    let listening =
+        Webhooks::builder(key()).on_payment_succeeded(|_| ready(Ok::<(), Infallible>(()))).build();
+    let plain =
+        measure(|| drop(black_box(serde_json::from_slice::<serde_json::Value>(&compact()))));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let count = |hooks: &Webhooks| {
         let (headers, body) = delivery("msg_1");

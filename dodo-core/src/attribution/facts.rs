@@ -1,140 +1,16 @@
 //! What one event shows, without history.
 
-use std::collections::BTreeMap;
-
-use sha2::{Digest, Sha256};
+use serde::de::DeserializeOwned;
 
 use super::{
-    AttributionRecord, Basis, Contact, NonRevenueReason, RecordKind, Resolved, Step,
-    SubscriptionTerms,
+    AttributionRecord, Basis, Contact, DisputePolicy, FactOptions, NonRevenueReason, RecordKind,
+    Resolved, Step, SubscriptionTerms, classify::classify, options::email_sha256,
 };
 use crate::{
-    Campaign, Currency, Customer, Date, Dispute, Envelope, Error, EventKind, Metadata, Money,
-    Payment, Preset, Refund, Role, SignedEvent, Subscription, VisitorCapture,
+    Customer, Date, Dispute, Envelope, Error, EventKind, Metadata, Payment, Refund, SignedEvent,
+    Subscription,
     event::{ChargeType, lenient},
 };
-
-/// When a dispute takes money out of revenue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DisputePolicy {
-    /// When it is lost, accepted or expired.
-    #[default]
-    OnLoss,
-    /// When it is opened; it comes back when it is won or cancelled.
-    OnOpen,
-}
-
-/// How [`facts`] reads events.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct FactOptions {
-    visitor_keys: Vec<String>,
-    tool_keys: Vec<String>,
-    user_key: String,
-    exponents: BTreeMap<Currency, u8>,
-    disputes: DisputePolicy,
-}
-
-/// Where visitors.now, and the ledger, look for the visitor.
-const VISITOR_KEY: &str = "visitor";
-
-/// The metadata keys under which tools look for their ids.
-fn tool_keys() -> impl Iterator<Item = &'static str> {
-    let fields = Preset::ALL.iter().flat_map(|preset| preset.fields());
-    fields
-        .filter(|field| !matches!(field.role, Role::Campaign(_)))
-        .map(|field| field.key)
-        .filter(|key| *key != VISITOR_KEY)
-}
-
-impl Default for FactOptions {
-    fn default() -> Self {
-        Self {
-            visitor_keys: vec![VISITOR_KEY.to_owned()],
-            tool_keys: tool_keys().map(str::to_owned).collect(),
-            user_key: "user_id".to_owned(),
-            exponents: BTreeMap::new(),
-            disputes: DisputePolicy::default(),
-        }
-    }
-}
-
-impl FactOptions {
-    /// Looks for the visitor under this metadata key too, after `visitor`.
-    pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
-        self.visitor_keys.push(key.into());
-        self
-    }
-
-    /// Looks for the visitor under the keys of the tools that this capture reads, in its order.
-    pub fn captured_by(mut self, capture: &VisitorCapture) -> Self {
-        for key in capture.visitor_keys() {
-            if !self.visitor_keys.iter().any(|known| known == key) {
-                self.visitor_keys.push(key.to_owned());
-            }
-        }
-        self
-    }
-
-    /// Keeps the metadata under this key in `tool_ids`.
-    pub fn tool_key(mut self, key: impl Into<String>) -> Self {
-        self.tool_keys.push(key.into());
-        self
-    }
-
-    /// Looks for the application's own user under this metadata key; `user_id` by default.
-    pub fn user_key(mut self, key: impl Into<String>) -> Self {
-        self.user_key = key.into();
-        self
-    }
-
-    /// Counts this currency with so many decimals, whatever [`Currency::exponent`] says.
-    pub fn exponent(mut self, currency: Currency, decimals: u8) -> Self {
-        self.exponents.insert(currency, decimals);
-        self
-    }
-
-    /// When disputes take money out of revenue.
-    pub fn disputes(mut self, policy: DisputePolicy) -> Self {
-        self.disputes = policy;
-        self
-    }
-
-    fn money(&self, gross: i64, tax: Option<i64>, currency: Currency) -> Money {
-        Money::new(gross, tax, currency).with_exponent(self.decimals(currency))
-    }
-
-    fn decimals(&self, currency: Currency) -> u8 {
-        self.exponents.get(&currency).copied().unwrap_or_else(|| currency.exponent())
-    }
-
-    /// The visitor that metadata names.
-    #[must_use]
-    pub fn visitor(&self, metadata: &Metadata) -> Option<String> {
-        self.visitor_keys.iter().find_map(|key| text(metadata, key))
-    }
-
-    /// The campaign that metadata names: Bantico's keys; where there is none, UTM parameters. Never a
-    /// mix of the two.
-    #[must_use]
-    pub fn campaign(&self, metadata: &Metadata) -> Option<Campaign> {
-        campaign(metadata)
-    }
-
-    /// The ids of other tools in metadata, by key.
-    #[must_use]
-    pub fn tool_ids(&self, metadata: &Metadata) -> BTreeMap<String, String> {
-        let keys = self.tool_keys.iter();
-        keys.filter_map(|key| Some((key.clone(), text(metadata, key)?))).collect()
-    }
-
-    /// The application's own user that metadata names.
-    #[must_use]
-    pub fn user(&self, metadata: &Metadata) -> Option<String> {
-        text(metadata, &self.user_key)
-    }
-}
 
 /// The records that one event shows: none for most kinds, a charge and an identify for a payment.
 ///
@@ -144,29 +20,54 @@ impl FactOptions {
 /// # Errors
 /// [`Unreadable`](crate::ErrorKind::Unreadable) when the event cannot be read.
 pub fn facts(event: &SignedEvent, options: &FactOptions) -> Result<Vec<AttributionRecord>, Error> {
-    facts_of(event, &event.envelope()?, options)
+    let envelope = event.envelope()?;
+    facts_of(event, &envelope, options, &mut &envelope)
+}
+
+/// Where payloads come from: the body, or what was read of it already.
+pub(crate) trait Payloads {
+    fn read<T>(&mut self) -> Result<T, Error>
+    where
+        T: DeserializeOwned + Clone + Send + 'static;
+}
+
+impl Payloads for &Envelope {
+    fn read<T>(&mut self) -> Result<T, Error>
+    where
+        T: DeserializeOwned + Clone + Send + 'static,
+    {
+        let text = self.data.as_str().unwrap_or_default();
+        lenient::read(text, "/data").map(|read| read.value)
+    }
 }
 
 pub(crate) fn facts_of(
     event: &SignedEvent,
     envelope: &Envelope,
     options: &FactOptions,
+    payloads: &mut impl Payloads,
 ) -> Result<Vec<AttributionRecord>, Error> {
     let facts = Facts { event, envelope, options };
     Ok(match envelope.kind {
-        EventKind::PaymentSucceeded => facts.payment(&facts.data()?),
-        EventKind::RefundSucceeded | EventKind::RefundFailed => vec![facts.refund(&facts.data()?)],
+        EventKind::PaymentSucceeded => facts.payment(&payloads.read()?),
+        EventKind::RefundSucceeded | EventKind::RefundFailed => {
+            vec![facts.refund(&payloads.read()?)]
+        }
         EventKind::DisputeOpened
         | EventKind::DisputeAccepted
         | EventKind::DisputeExpired
         | EventKind::DisputeLost
         | EventKind::DisputeCancelled
-        | EventKind::DisputeWon => facts.dispute(&facts.data()?).into_iter().collect(),
+        | EventKind::DisputeWon => facts.dispute(&payloads.read()?).into_iter().collect(),
         EventKind::SubscriptionActive => {
-            vec![facts.subscription(&facts.data()?, "started", RecordKind::SubscriptionStarted)]
+            vec![facts.subscription(&payloads.read()?, "started", RecordKind::SubscriptionStarted)]
         }
         EventKind::SubscriptionCancelled => {
-            vec![facts.subscription(&facts.data()?, "cancelled", RecordKind::SubscriptionCancelled)]
+            vec![facts.subscription(
+                &payloads.read()?,
+                "cancelled",
+                RecordKind::SubscriptionCancelled,
+            )]
         }
         _ => Vec::new(),
     })
@@ -179,11 +80,6 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn data<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        let text = self.envelope.data.as_str().unwrap_or_default();
-        lenient::read(text, "/data").map(|read| read.value)
-    }
-
     fn record(&self, id: String, kind: RecordKind) -> AttributionRecord {
         let mut record = AttributionRecord::new(id, kind, self.envelope.timestamp);
         self.event.id().clone_into(&mut record.webhook_id);
@@ -239,7 +135,7 @@ impl Facts<'_> {
         };
         let mut record = self.record(id, kind);
         record.basis = Basis::Event;
-        refund.payment_id.clone_into_or_default(&mut record.payment_id);
+        record.payment_id = refund.payment_id.clone().unwrap_or_default();
         record.refund_id = Some(refund.refund_id.clone());
         record.brand_id.clone_from(&refund.brand_id);
         record.created_at = refund.created_at.as_ref().and_then(Date::timestamp);
@@ -266,7 +162,7 @@ impl Facts<'_> {
         };
         let mut record = self.record(format!("dispute:{}:{end}", dispute.dispute_id), kind);
         record.basis = Basis::Event;
-        dispute.payment_id.clone_into_or_default(&mut record.payment_id);
+        record.payment_id = dispute.payment_id.clone().unwrap_or_default();
         record.dispute_id = Some(dispute.dispute_id.clone());
         record.brand_id.clone_from(&dispute.brand_id);
         record.created_at = dispute.created_at.as_ref().and_then(Date::timestamp);
@@ -329,8 +225,11 @@ impl Facts<'_> {
                 });
             }
             if record.campaign.is_none() {
-                record.campaign =
-                    campaign(metadata).map(|value| Resolved { value, step, from: from() });
+                record.campaign = self.options.campaign(metadata).map(|value| Resolved {
+                    value,
+                    step,
+                    from: from(),
+                });
             }
         }
         record.tool_ids = self.options.tool_ids(metadata);
@@ -340,46 +239,6 @@ impl Facts<'_> {
             Some(Contact { email: customer.email.clone(), name: customer.name.clone() })
                 .filter(|contact| *contact != Contact::default());
     }
-}
-
-trait CloneIntoOrDefault {
-    fn clone_into_or_default(&self, target: &mut String);
-}
-
-impl CloneIntoOrDefault for Option<String> {
-    fn clone_into_or_default(&self, target: &mut String) {
-        target.clear();
-        target.push_str(self.as_deref().unwrap_or_default());
-    }
-}
-
-/// What a charge is, as far as the payment alone says.
-fn classify(payment: &Payment) -> (RecordKind, Basis) {
-    let none = |reason| (RecordKind::NonRevenue { reason }, Basis::Event);
-    let has_subscription = payment.subscription_id.is_some()
-        || !payment.subscription_ids.is_empty()
-        || payment.is_multi_subscription;
-    if payment.is_update_payment_method {
-        return none(NonRevenueReason::Setup);
-    }
-    if payment.total_amount == 0 {
-        return none(NonRevenueReason::Free);
-    }
-    if !has_subscription {
-        return (RecordKind::OneTime, Basis::Event);
-    }
-    match payment.charge_type {
-        Some(ChargeType::New) => return (RecordKind::SubscriptionNew, Basis::ChargeType),
-        Some(ChargeType::Renewal) => return (RecordKind::SubscriptionRenewal, Basis::ChargeType),
-        _ => {}
-    }
-    if payment.is_multi_subscription {
-        return (RecordKind::SubscriptionNew, Basis::MultiFlag);
-    }
-    if payment.retry_attempt.unwrap_or_default() > 0 {
-        return (RecordKind::SubscriptionRenewal, Basis::RetryAttempt);
-    }
-    (RecordKind::SubscriptionNew, Basis::Assumed)
 }
 
 fn subscription_ids(payment: &Payment) -> Vec<String> {
@@ -414,30 +273,4 @@ fn terms(subscription: &Subscription) -> SubscriptionTerms {
         cancelled_at: moment(&subscription.cancelled_at),
         cancel_at_next_billing_date: subscription.cancel_at_next_billing_date,
     }
-}
-
-fn text(metadata: &Metadata, key: &str) -> Option<String> {
-    metadata.get(key)?.to_text()
-}
-
-fn campaign(metadata: &Metadata) -> Option<Campaign> {
-    let of = |preset: Preset| {
-        let mut campaign = Campaign::default();
-        for field in preset.fields() {
-            if let Role::Campaign(part) = field.role {
-                *part.of(&mut campaign) = text(metadata, field.key);
-            }
-        }
-        (!campaign.is_empty()).then_some(campaign)
-    };
-    of(Preset::Bantico).or_else(|| of(Preset::Utm))
-}
-
-/// SHA-256 of an e-mail address, trimmed and in lower case. `None` for an empty one.
-///
-/// Still personal data: whoever knows the address can compute it.
-#[must_use]
-pub fn email_sha256(email: &str) -> Option<[u8; 32]> {
-    let email = email.trim().to_lowercase();
-    (!email.is_empty()).then(|| Sha256::digest(email).into())
 }

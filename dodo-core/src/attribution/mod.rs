@@ -3,16 +3,22 @@
 //! Here stands what one event shows on its own. What only history knows (whose visitor a refund or a
 //! renewal belongs to, whether a charge is the first) is the work of a ledger, which is a sink.
 
+mod classify;
 mod facts;
+mod options;
 mod record;
 mod sink;
 
-pub(crate) use self::{facts::facts_of, sink::DynSink};
 pub use self::{
-    facts::{DisputePolicy, FactOptions, email_sha256, facts},
+    facts::facts,
+    options::{DisputePolicy, FactOptions, email_sha256},
     record::{
         AttributionRecord, Basis, Contact, Flags, NonRevenueReason, RecordKind, Resolved, Step,
         SubscriptionTerms,
     },
     sink::AttributionSink,
+};
+pub(crate) use self::{
+    facts::{Payloads, facts_of},
+    sink::DynSink,
 };

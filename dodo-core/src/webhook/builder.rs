@@ -3,7 +3,8 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use serde::de::DeserializeOwned;
 
 use super::{
-    callbacks::{Callback, Callbacks},
+    callback::Callback,
+    callbacks::Callbacks,
     endpoint::{Settings, Webhooks},
     inbox::{DynInbox, Inbox},
     key::WebhookKey,

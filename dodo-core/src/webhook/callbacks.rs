@@ -1,160 +1,23 @@
 //! What runs for an event, in which order, and how its failures are contained.
 
-use std::{
-    any::{Any, TypeId},
-    collections::HashMap,
-    fmt,
-    future::{Future, ready},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, future::Future, sync::Arc, time::Duration};
 
 use http::Extensions;
-use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, signed::SignedEvent};
+use super::{
+    callback::{Callback, Delivery, Parsed, Running, callback_failed, run},
+    signed::SignedEvent,
+};
 use crate::{
-    AttributionRecord, BoxError, BoxFuture, Error, ErrorKind,
+    AttributionRecord, BoxError, Error, ErrorKind,
     attribution::{DynSink, FactOptions, facts_of},
-    event::{Context, Event, EventKind, RawData, Unreadable, Warning, lenient},
+    event::{Event, EventKind, RawData, Unreadable},
     panic::catch,
     time::timeout,
 };
 
 /// Under the 15 seconds after which Dodo Payments gives a delivery up.
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// One delivery while it is handled.
-pub(super) struct Delivery<'a> {
-    signed: &'a SignedEvent,
-    envelope: Envelope,
-    attempt: u32,
-    extensions: Extensions,
-}
-
-impl Delivery<'_> {
-    fn event<T, S>(&self, data: T, warnings: Arc<[Warning]>, state: S) -> Event<T, S> {
-        Event {
-            id: self.signed.id().to_owned(),
-            kind: self.envelope.kind.clone(),
-            timestamp: self.envelope.timestamp,
-            business_id: self.envelope.business_id.clone(),
-            live: self.signed.live(),
-            data,
-            state,
-            context: Context {
-                raw: self.envelope.data.clone(),
-                warnings,
-                attempt: self.attempt,
-                extensions: self.extensions.clone(),
-            },
-        }
-    }
-
-    fn warnings(&self, more: Vec<Warning>) -> Arc<[Warning]> {
-        if self.envelope.warnings.is_empty() && more.is_empty() {
-            return Arc::default();
-        }
-        self.envelope.warnings.iter().cloned().chain(more).collect()
-    }
-}
-
-/// The payloads of one delivery that were read already, by type.
-#[derive(Default)]
-pub(super) struct Parsed(Vec<Box<dyn Any + Send>>);
-
-#[derive(Clone)]
-struct Payload<T> {
-    data: T,
-    warnings: Arc<[Warning]>,
-}
-
-impl Parsed {
-    /// Reads `data` as `T`, once however often it is asked for. `last` takes it out.
-    fn get<T>(&mut self, delivery: &Delivery<'_>, last: bool) -> Result<Payload<T>, Error>
-    where
-        T: DeserializeOwned + Clone + Send + 'static,
-    {
-        let found = self.0.iter().position(|payload| payload.is::<Payload<T>>());
-        let payload = match found {
-            Some(at) if last => self.0.swap_remove(at).downcast().ok().map(|payload| *payload),
-            Some(at) => self.0.get(at).and_then(|payload| payload.downcast_ref().cloned()),
-            None => None,
-        };
-        if let Some(payload) = payload {
-            return Ok(payload);
-        }
-        let text = delivery.envelope.data.as_str().unwrap_or_default();
-        let read = lenient::read::<T>(text, "/data")?;
-        let payload = Payload { data: read.value, warnings: delivery.warnings(read.warnings) };
-        if !last {
-            self.0.push(Box::new(payload.clone()));
-        }
-        Ok(payload)
-    }
-}
-
-type Running = BoxFuture<Result<(), Error>>;
-type Call = Box<dyn Fn(&Delivery<'_>, &mut Parsed, bool) -> Running + Send + Sync>;
-
-/// A callback of the application without its types.
-pub(super) struct Callback {
-    payload: TypeId,
-    /// No callback after it wants the same payload.
-    last: bool,
-    call: Call,
-}
-
-impl Callback {
-    /// A callback that gets the payload as `T`.
-    pub(super) fn typed<T, S, F, Fut, E>(state: S, callback: F) -> Self
-    where
-        T: DeserializeOwned + Clone + Send + 'static,
-        S: Clone + Send + Sync + 'static,
-        F: Fn(Event<T, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
-    {
-        let call: Call =
-            Box::new(move |delivery, parsed, last| match parsed.get::<T>(delivery, last) {
-                Ok(Payload { data, warnings }) => {
-                    run(callback(delivery.event(data, warnings, state.clone())))
-                }
-                Err(error) => Box::pin(ready(Err(error))),
-            });
-        Self { payload: TypeId::of::<T>(), last: true, call }
-    }
-
-    /// A callback that gets the payload unread.
-    pub(super) fn raw<S, F, Fut, E>(state: S, callback: F) -> Self
-    where
-        S: Clone + Send + Sync + 'static,
-        F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
-    {
-        let call: Call = Box::new(move |delivery, _, _| {
-            let data = delivery.envelope.data.clone();
-            let warnings = delivery.warnings(Vec::new());
-            run(callback(delivery.event(data, warnings, state.clone())))
-        });
-        Self { payload: TypeId::of::<RawData>(), last: true, call }
-    }
-}
-
-fn run<Fut, E>(future: Fut) -> Running
-where
-    Fut: Future<Output = Result<(), E>> + Send + 'static,
-    E: Into<BoxError>,
-{
-    Box::pin(async move {
-        future.await.map_err(|e| callback_failed("a webhook callback failed").with_source(e))
-    })
-}
-
-fn callback_failed(message: &'static str) -> Error {
-    Error::new(ErrorKind::Callback, message)
-}
 
 type UnreadableCall = Box<dyn Fn(&Delivery<'_>, Unreadable) -> Running + Send + Sync>;
 
@@ -192,9 +55,7 @@ impl Callbacks {
 
     pub(super) fn add(&mut self, kind: EventKind, callback: Callback) {
         let callbacks = self.by_kind.entry(kind).or_default();
-        for earlier in callbacks.iter_mut().filter(|c| c.payload == callback.payload) {
-            earlier.last = false;
-        }
+        callbacks.iter_mut().for_each(|earlier| earlier.precedes(&callback));
         callbacks.push(callback);
     }
 
@@ -245,7 +106,7 @@ impl Callbacks {
         let delivery = Delivery { signed, envelope, attempt, extensions };
         let mut parsed = Parsed::default();
         for callback in &self.any {
-            self.guard(|| (callback.call)(&delivery, &mut parsed, false)).await?;
+            self.guard(|| callback.call(&delivery, &mut parsed)).await?;
         }
         let outcome = match fault {
             None => self.run_readable(&delivery, &mut parsed).await,
@@ -266,14 +127,19 @@ impl Callbacks {
     ) -> Result<(), Error> {
         // Before the callbacks, because the last of them takes the payload.
         let records = match &self.sink {
-            Some((_, options)) => facts_of(delivery.signed, &delivery.envelope, options)?,
+            Some((_, options)) => facts_of(
+                delivery.signed,
+                &delivery.envelope,
+                options,
+                &mut (delivery, &mut *parsed),
+            )?,
             None => Vec::new(),
         };
         let kind = &delivery.envelope.kind;
         let unknown = if kind.is_known() { [].iter() } else { self.unknown.iter() };
         let typed = self.by_kind.get(kind).into_iter().flatten();
         for callback in unknown.chain(typed) {
-            self.guard(|| (callback.call)(delivery, parsed, callback.last)).await?;
+            self.guard(|| callback.call(delivery, parsed)).await?;
         }
         for record in &records {
             self.emit(record).await?;

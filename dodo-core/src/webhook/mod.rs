@@ -1,6 +1,7 @@
 //! Webhooks: verify over the raw bytes, dispatch on the type, answer so that no paid order is lost.
 
 mod builder;
+mod callback;
 mod callbacks;
 mod endpoint;
 mod envelope;

@@ -81,6 +81,30 @@ async fn first_any_then_typed_in_their_order_then_the_sink() {
     assert_eq!(taken(&notes), ["any payout.failed"]);
 }
 
+/// Counts how often it is read.
+#[derive(Clone, serde::Deserialize)]
+struct Counted {
+    #[serde(rename = "payment_id", deserialize_with = "count")]
+    _id: (),
+}
+
+static READ: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    READ.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    serde::Deserialize::deserialize(deserializer).map(|_: String| ())
+}
+
+#[tokio::test]
+async fn callbacks_of_one_event_share_one_parse() {
+    let ok = |_: Event<Counted>| ready(Ok::<(), Infallible>(()));
+    let hooks = (0..5).fold(Webhooks::builder(key()), |hooks, _| {
+        hooks.on(EventKind::PaymentSucceeded, ok).on_payment_succeeded(|_| ready(Ok::<(), Infallible>(())))
+    });
+    assert_eq!(status(&hooks.build(), &event("payment.succeeded")).await, 200);
+    assert_eq!(READ.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
 #[tokio::test]
 async fn unknown_types_are_taken() {
     let notes = Notes::default();

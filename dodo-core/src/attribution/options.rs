@@ -1,0 +1,155 @@
+//! How metadata is read, and what the application may set about it.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::{Campaign, Currency, Metadata, Money, Preset, Role, VisitorCapture};
+
+/// When a dispute takes money out of revenue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DisputePolicy {
+    /// When it is lost, accepted or expired.
+    #[default]
+    OnLoss,
+    /// When it is opened; it comes back when it is won or cancelled.
+    OnOpen,
+}
+
+/// How [`facts`] reads events.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FactOptions {
+    visitor_keys: Vec<String>,
+    tool_keys: Vec<String>,
+    user_key: String,
+    exponents: BTreeMap<Currency, u8>,
+    pub(super) disputes: DisputePolicy,
+}
+
+/// Where visitors.now, and the ledger, look for the visitor.
+const VISITOR_KEY: &str = "visitor";
+
+/// The metadata keys under which tools look for their ids.
+fn tool_keys() -> impl Iterator<Item = &'static str> {
+    let fields = Preset::ALL.iter().flat_map(|preset| preset.fields());
+    fields
+        .filter(|field| !matches!(field.role, Role::Campaign(_)))
+        .map(|field| field.key)
+        .filter(|key| *key != VISITOR_KEY)
+}
+
+impl Default for FactOptions {
+    fn default() -> Self {
+        Self {
+            visitor_keys: vec![VISITOR_KEY.to_owned()],
+            tool_keys: tool_keys().map(str::to_owned).collect(),
+            user_key: "user_id".to_owned(),
+            exponents: BTreeMap::new(),
+            disputes: DisputePolicy::default(),
+        }
+    }
+}
+
+impl FactOptions {
+    /// Looks for the visitor under this metadata key too, after `visitor`.
+    pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
+        self.visitor_keys.push(key.into());
+        self
+    }
+
+    /// Looks for the visitor under the keys of the tools that this capture reads, in its order.
+    pub fn captured_by(mut self, capture: &VisitorCapture) -> Self {
+        for key in capture.visitor_keys() {
+            if !self.visitor_keys.iter().any(|known| known == key) {
+                self.visitor_keys.push(key.to_owned());
+            }
+        }
+        self
+    }
+
+    /// Keeps the metadata under this key in `tool_ids`.
+    pub fn tool_key(mut self, key: impl Into<String>) -> Self {
+        self.tool_keys.push(key.into());
+        self
+    }
+
+    /// Looks for the application's own user under this metadata key; `user_id` by default.
+    pub fn user_key(mut self, key: impl Into<String>) -> Self {
+        self.user_key = key.into();
+        self
+    }
+
+    /// Counts this currency with so many decimals, whatever [`Currency::exponent`] says.
+    pub fn exponent(mut self, currency: Currency, decimals: u8) -> Self {
+        self.exponents.insert(currency, decimals);
+        self
+    }
+
+    /// When disputes take money out of revenue.
+    pub fn disputes(mut self, policy: DisputePolicy) -> Self {
+        self.disputes = policy;
+        self
+    }
+
+    pub(super) fn money(&self, gross: i64, tax: Option<i64>, currency: Currency) -> Money {
+        Money::new(gross, tax, currency).with_exponent(self.decimals(currency))
+    }
+
+    pub(super) fn decimals(&self, currency: Currency) -> u8 {
+        self.exponents.get(&currency).copied().unwrap_or_else(|| currency.exponent())
+    }
+
+    /// The visitor that metadata names.
+    #[must_use]
+    pub fn visitor(&self, metadata: &Metadata) -> Option<String> {
+        self.visitor_keys.iter().find_map(|key| text(metadata, key))
+    }
+
+    /// The campaign that metadata names: Bantico's keys; where there is none, UTM parameters. Never a
+    /// mix of the two.
+    #[must_use]
+    pub fn campaign(&self, metadata: &Metadata) -> Option<Campaign> {
+        campaign(metadata)
+    }
+
+    /// The ids of other tools in metadata, by key.
+    #[must_use]
+    pub fn tool_ids(&self, metadata: &Metadata) -> BTreeMap<String, String> {
+        let keys = self.tool_keys.iter();
+        keys.filter_map(|key| Some((key.clone(), text(metadata, key)?))).collect()
+    }
+
+    /// The application's own user that metadata names.
+    #[must_use]
+    pub fn user(&self, metadata: &Metadata) -> Option<String> {
+        text(metadata, &self.user_key)
+    }
+}
+
+fn text(metadata: &Metadata, key: &str) -> Option<String> {
+    metadata.get(key)?.to_text()
+}
+
+fn campaign(metadata: &Metadata) -> Option<Campaign> {
+    let of = |preset: Preset| {
+        let mut campaign = Campaign::default();
+        for field in preset.fields() {
+            if let Role::Campaign(part) = field.role {
+                *part.of(&mut campaign) = text(metadata, field.key);
+            }
+        }
+        (!campaign.is_empty()).then_some(campaign)
+    };
+    of(Preset::Bantico).or_else(|| of(Preset::Utm))
+}
+
+/// SHA-256 of an e-mail address, trimmed and in lower case. `None` for an empty one.
+///
+/// Still personal data: whoever knows the address can compute it.
+#[must_use]
+pub fn email_sha256(email: &str) -> Option<[u8; 32]> {
+    let email = email.trim().to_lowercase();
+    (!email.is_empty()).then(|| Sha256::digest(email).into())
+}

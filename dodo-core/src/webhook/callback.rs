@@ -1,0 +1,169 @@
+//! One callback of the application, without its types.
+
+use std::{
+    any::{Any, TypeId},
+    future::{Future, ready},
+    sync::Arc,
+};
+
+use http::Extensions;
+use serde::de::DeserializeOwned;
+
+use super::{envelope::Envelope, signed::SignedEvent};
+use crate::{
+    BoxError, BoxFuture, Error, ErrorKind,
+    attribution::Payloads,
+    event::{Context, Event, RawData, Warning, lenient},
+};
+
+/// One delivery while it is handled.
+pub(super) struct Delivery<'a> {
+    pub(super) signed: &'a SignedEvent,
+    pub(super) envelope: Envelope,
+    pub(super) attempt: u32,
+    pub(super) extensions: Extensions,
+}
+
+impl Delivery<'_> {
+    pub(super) fn event<T, S>(&self, data: T, warnings: Arc<[Warning]>, state: S) -> Event<T, S> {
+        Event {
+            id: self.signed.id().to_owned(),
+            kind: self.envelope.kind.clone(),
+            timestamp: self.envelope.timestamp,
+            business_id: self.envelope.business_id.clone(),
+            live: self.signed.live(),
+            data,
+            state,
+            context: Context {
+                raw: self.envelope.data.clone(),
+                warnings,
+                attempt: self.attempt,
+                extensions: self.extensions.clone(),
+            },
+        }
+    }
+
+    pub(super) fn warnings(&self, more: Vec<Warning>) -> Arc<[Warning]> {
+        if self.envelope.warnings.is_empty() && more.is_empty() {
+            return Arc::default();
+        }
+        self.envelope.warnings.iter().cloned().chain(more).collect()
+    }
+}
+
+/// The payloads of one delivery that were read already, by type.
+#[derive(Default)]
+pub(super) struct Parsed(Vec<Box<dyn Any + Send>>);
+
+#[derive(Clone)]
+struct Payload<T> {
+    data: T,
+    warnings: Arc<[Warning]>,
+}
+
+impl Parsed {
+    /// Reads `data` as `T`, once however often it is asked for. `last` takes it out.
+    fn get<T>(&mut self, delivery: &Delivery<'_>, last: bool) -> Result<Payload<T>, Error>
+    where
+        T: DeserializeOwned + Clone + Send + 'static,
+    {
+        let found = self.0.iter().position(|payload| payload.is::<Payload<T>>());
+        let payload = match found {
+            Some(at) if last => self.0.swap_remove(at).downcast().ok().map(|payload| *payload),
+            Some(at) => self.0.get(at).and_then(|payload| payload.downcast_ref().cloned()),
+            None => None,
+        };
+        if let Some(payload) = payload {
+            return Ok(payload);
+        }
+        let text = delivery.envelope.data.as_str().unwrap_or_default();
+        let read = lenient::read::<T>(text, "/data")?;
+        let payload = Payload { data: read.value, warnings: delivery.warnings(read.warnings) };
+        if !last {
+            self.0.push(Box::new(payload.clone()));
+        }
+        Ok(payload)
+    }
+}
+
+/// For the attribution facts: the same payload that the callbacks get.
+impl Payloads for (&Delivery<'_>, &mut Parsed) {
+    fn read<T>(&mut self) -> Result<T, Error>
+    where
+        T: DeserializeOwned + Clone + Send + 'static,
+    {
+        let (delivery, parsed) = self;
+        parsed.get(delivery, false).map(|payload: Payload<T>| payload.data)
+    }
+}
+
+pub(super) type Running = BoxFuture<Result<(), Error>>;
+type Call = Box<dyn Fn(&Delivery<'_>, &mut Parsed, bool) -> Running + Send + Sync>;
+
+/// A callback of the application without its types.
+pub(super) struct Callback {
+    payload: TypeId,
+    /// No callback after it wants the same payload.
+    last: bool,
+    run: Call,
+}
+
+impl Callback {
+    /// Says that `later` runs after this one.
+    pub(super) fn precedes(&mut self, later: &Self) {
+        self.last &= self.payload != later.payload;
+    }
+
+    pub(super) fn call(&self, delivery: &Delivery<'_>, parsed: &mut Parsed) -> Running {
+        (self.run)(delivery, parsed, self.last)
+    }
+
+    /// A callback that gets the payload as `T`.
+    pub(super) fn typed<T, S, F, Fut, E>(state: S, callback: F) -> Self
+    where
+        T: DeserializeOwned + Clone + Send + 'static,
+        S: Clone + Send + Sync + 'static,
+        F: Fn(Event<T, S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let call: Call =
+            Box::new(move |delivery, parsed, last| match parsed.get::<T>(delivery, last) {
+                Ok(Payload { data, warnings }) => {
+                    run(callback(delivery.event(data, warnings, state.clone())))
+                }
+                Err(error) => Box::pin(ready(Err(error))),
+            });
+        Self { payload: TypeId::of::<T>(), last: true, run: call }
+    }
+
+    /// A callback that gets the payload unread.
+    pub(super) fn raw<S, F, Fut, E>(state: S, callback: F) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+        F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let call: Call = Box::new(move |delivery, _, _| {
+            let data = delivery.envelope.data.clone();
+            let warnings = delivery.warnings(Vec::new());
+            run(callback(delivery.event(data, warnings, state.clone())))
+        });
+        Self { payload: TypeId::of::<RawData>(), last: true, run: call }
+    }
+}
+
+pub(super) fn run<Fut, E>(future: Fut) -> Running
+where
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    Box::pin(async move {
+        future.await.map_err(|e| callback_failed("a webhook callback failed").with_source(e))
+    })
+}
+
+pub(super) fn callback_failed(message: &'static str) -> Error {
+    Error::new(ErrorKind::Callback, message)
+}
