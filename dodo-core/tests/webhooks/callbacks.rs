@@ -99,7 +99,9 @@ fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(), D::Err
 async fn callbacks_of_one_event_share_one_parse() {
     let ok = |_: Event<Counted>| ready(Ok::<(), Infallible>(()));
     let hooks = (0..5).fold(Webhooks::builder(key()), |hooks, _| {
-        hooks.on(EventKind::PaymentSucceeded, ok).on_payment_succeeded(|_| ready(Ok::<(), Infallible>(())))
+        hooks
+            .on(EventKind::PaymentSucceeded, ok)
+            .on_payment_succeeded(|_| ready(Ok::<(), Infallible>(())))
     });
     assert_eq!(status(&hooks.build(), &event("payment.succeeded")).await, 200);
     assert_eq!(READ.load(std::sync::atomic::Ordering::Relaxed), 1);
