@@ -16,6 +16,8 @@ mod fault;
 mod inbox;
 mod ledger;
 mod outbox;
+mod people;
+pub mod query;
 mod schema;
 mod settings;
 pub mod store;
@@ -31,6 +33,7 @@ pub use self::{
     inbox::{InboxStats, StoredEvent},
     ledger::{Ledger, LedgerBuilder},
     outbox::{DeadLetter, Outgoing, Sink, SinkStats, Told},
+    people::Identity,
     settings::Backoff,
     store::Store,
     worker::Workers,

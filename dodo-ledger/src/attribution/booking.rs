@@ -18,7 +18,7 @@ use super::{
     history::{Find, History, Steps},
     known::{Known, context_key},
     record,
-    report::Reason,
+    report::{Reason, StepReport},
     rules::{RenewalCredit, Rules},
     settle,
 };
@@ -293,7 +293,7 @@ impl<'a, H: History> Desk<'a, H> {
         Ok(())
     }
 
-    fn note(&mut self, entry: &Entry) {
+    pub(super) fn note(&mut self, entry: &Entry) {
         match entry.class() {
             Class::Charge => {
                 self.charges.insert(entry.position());
@@ -419,6 +419,30 @@ fn hands_on_the_same(old: &Entry, new: &Entry) -> bool {
         )
     };
     old.derived == new.derived && old.record.consent == new.record.consent && line(old) == line(new)
+}
+
+/// Takes the steps for a payment, and for what went back of it, again: each entry as it follows from
+/// what is known now, with what every step said. Writes nothing.
+///
+/// # Errors
+/// Those of the history.
+pub async fn explain<H: History>(
+    rules: &Rules,
+    history: &mut H,
+    payment_id: &str,
+) -> Result<Vec<(Entry, Vec<StepReport>)>, Error> {
+    let mut explained = Vec::new();
+    let id = charge_id(payment_id);
+    if let Some(stored) = history.entry(&id).await? {
+        explained.extend(derive_charge(rules, history, &id, stored.evidence).await?);
+    }
+    explained.extend(settle::derive_settlement(rules, history, payment_id, BTreeMap::new()).await?);
+    for (entry, _) in &mut explained {
+        // What is about the way the deliveries took is only in the entry as it was stored.
+        let stored = history.entry(&entry.id).await?;
+        entry.record.flags.reclassified = stored.is_some_and(|old| old.record.flags.reclassified);
+    }
+    Ok(explained.into_iter().map(|(entry, attributed)| (entry, attributed.steps)).collect())
 }
 
 /// The charge just before, in each subscription.

@@ -97,6 +97,11 @@ impl SubscriptionFacts {
         }
     }
 
+    /// Forgets whom the metadata named.
+    pub(crate) fn forget(&mut self) {
+        (self.visitor, self.campaign, self.tool_ids, self.user_id) = (None, None, None, None);
+    }
+
     /// Whether nothing that follows from the facts differs: not when it was learnt, but what.
     pub(crate) fn means_the_same(&self, other: &Self) -> bool {
         let meaning = |facts: &Self| {

@@ -15,6 +15,7 @@ mod classify;
 mod entry;
 mod evidence;
 mod facts;
+mod forget;
 mod history;
 mod journey;
 mod known;
@@ -27,12 +28,13 @@ mod rules;
 mod settle;
 
 pub use self::{
-    booking::{Booking, Change, bind_context, book, charge_id, identify},
-    entry::{Class, Derived, Entry, Link, Position},
+    booking::{Booking, Change, bind_context, book, charge_id, explain, identify},
+    entry::{Class, Derived, Entry, Link, Position, step_number},
     evidence::{
         Attempt, Charge, ChargeType, Dispute, DisputeStep, Evidence, Findings, Origin, Party,
         Refund, Subscription, SubscriptionStep, What,
     },
+    forget::forget,
     history::{Find, History, Steps},
     journey::Journey,
     memory::MemoryHistory,

@@ -54,70 +54,84 @@ pub(super) fn payment_of(what: &What) -> Option<String> {
 impl<H: History> Desk<'_, H> {
     /// Settles everything that went back of a payment.
     pub(super) async fn settle(&mut self, payment_id: &str) -> Result<(), Error> {
-        let find = Find::links([Link::Payment(payment_id.to_owned())]).class(Class::Reversal);
-        let stored = self.history.find(&find).await?;
-        let movements = self.movements(payment_id, &stored).await?;
-        if movements.is_empty() {
-            return Ok(());
-        }
-        let mut stored: BTreeMap<String, Entry> =
-            stored.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
-        let parent = self.history.entry(&charge_id(payment_id)).await?;
-        let backs = walk(self.rules, parent.as_ref(), &movements);
-        let undone = undone(&movements);
-        for (movement, back) in movements.into_iter().zip(backs) {
-            let old = stored.remove(&movement.id);
-            let reversed = undone.contains(&movement.id);
-            let (mut new, _) =
-                derive_movement(self.rules, self.history, movement, parent.as_ref(), back).await?;
-            new.record.flags.reversed = reversed;
-            self.replace(old, new).await?;
-        }
-        Ok(())
-    }
-
-    /// Everything that moved, in the order in which it happened.
-    async fn movements(
-        &mut self,
-        payment_id: &str,
-        stored: &[Entry],
-    ) -> Result<Vec<Movement>, Error> {
-        let mut refunds: BTreeMap<String, Evidence> = BTreeMap::new();
-        let mut disputes: BTreeSet<String> = BTreeSet::new();
         let (mine, others) = std::mem::take(&mut self.fresh)
             .into_iter()
             .partition(|(_, evidence)| payment_of(&evidence.what).as_deref() == Some(payment_id));
         self.fresh = others;
-        let fresh: BTreeMap<String, Evidence> = mine;
-        let known = stored.iter().map(|entry| entry.evidence.clone()).chain(fresh.into_values());
-        for evidence in known {
-            match &evidence.what {
-                What::Refund(refund) => {
-                    refunds.insert(refund.refund_id.clone(), evidence);
-                }
-                What::Dispute(dispute) => {
-                    disputes.insert(dispute.dispute_id.clone());
-                }
-                _ => {}
-            }
+        for (new, _) in derive_settlement(self.rules, self.history, payment_id, mine).await? {
+            let old = self.history.entry(&new.id).await?;
+            self.replace(old, new).await?;
         }
-        let failures = refunds.keys().map(|id| facts::key("refund_failed", id));
-        let keys: Vec<String> =
-            failures.chain(disputes.iter().map(|id| facts::key("dispute", id))).collect();
-        let facts = if keys.is_empty() { Vec::new() } else { self.history.facts(&keys).await? };
-        let mut facts = facts.into_iter();
-        let mut movements = Vec::new();
-        for (id, evidence) in refunds {
-            let failure = facts::read::<Evidence>(facts.next().flatten().as_ref())?;
-            movements.extend(of_refund(&id, evidence, failure));
-        }
-        for id in disputes {
-            let steps = facts::read::<Vec<Evidence>>(facts.next().flatten().as_ref())?;
-            movements.extend(of_dispute(self.rules.disputes, &id, &steps.unwrap_or_default()));
-        }
-        movements.sort_by(|a, b| a.order().cmp(&b.order()));
-        Ok(movements)
+        Ok(())
     }
+}
+
+/// The entries of everything that went back of a payment, in the order in which it happened.
+pub(super) async fn derive_settlement<H: History>(
+    rules: &Rules,
+    history: &mut H,
+    payment_id: &str,
+    fresh: BTreeMap<String, Evidence>,
+) -> Result<Vec<(Entry, Attributed)>, Error> {
+    let movements = movements(rules, history, payment_id, fresh).await?;
+    if movements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parent = history.entry(&charge_id(payment_id)).await?;
+    let backs = walk(rules, parent.as_ref(), &movements);
+    let undone = undone(&movements);
+    let mut entries = Vec::new();
+    for (movement, back) in movements.into_iter().zip(backs) {
+        let reversed = undone.contains(&movement.id);
+        let (mut entry, attributed) =
+            derive_movement(rules, history, movement, parent.as_ref(), back).await?;
+        entry.record.flags.reversed = reversed;
+        entries.push((entry, attributed));
+    }
+    Ok(entries)
+}
+
+/// Everything that moved, in the order in which it happened.
+async fn movements<H: History>(
+    rules: &Rules,
+    history: &mut H,
+    payment_id: &str,
+    fresh: BTreeMap<String, Evidence>,
+) -> Result<Vec<Movement>, Error> {
+    let find = Find::links([Link::Payment(payment_id.to_owned())]).class(Class::Reversal);
+    let stored = history.find(&find).await?;
+    let mut refunds: BTreeMap<String, Evidence> = BTreeMap::new();
+    let mut disputes: BTreeSet<String> = BTreeSet::new();
+    // What is fresh comes last, in place of what it replaces.
+    for evidence in stored.into_iter().map(|entry| entry.evidence).chain(fresh.into_values()) {
+        match &evidence.what {
+            What::Refund(refund) => {
+                refunds.insert(refund.refund_id.clone(), evidence);
+            }
+            What::Dispute(dispute) => {
+                disputes.insert(dispute.dispute_id.clone());
+            }
+            _ => {}
+        }
+    }
+    let failures = refunds.keys().map(|id| facts::key("refund_failed", id));
+    let keys: Vec<String> =
+        failures.chain(disputes.iter().map(|id| facts::key("dispute", id))).collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut facts = history.facts(&keys).await?.into_iter();
+    let mut movements = Vec::new();
+    for (id, evidence) in refunds {
+        let failure = facts::read::<Evidence>(facts.next().flatten().as_ref())?;
+        movements.extend(of_refund(&id, evidence, failure));
+    }
+    for id in disputes {
+        let steps = facts::read::<Vec<Evidence>>(facts.next().flatten().as_ref())?;
+        movements.extend(of_dispute(rules.disputes, &id, &steps.unwrap_or_default()));
+    }
+    movements.sort_by(|a, b| a.order().cmp(&b.order()));
+    Ok(movements)
 }
 
 impl Movement {

@@ -6,24 +6,24 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
 /// The day on which most stories begin.
-pub const BEGIN: &str = "2026-03-01T12:00:00Z";
+pub(crate) const BEGIN: &str = "2026-03-01T12:00:00Z";
 
 /// A moment so many hours after the beginning.
-pub fn hour(hours: i64) -> Timestamp {
+pub(crate) fn hour(hours: i64) -> Timestamp {
     BEGIN.parse::<Timestamp>().unwrap().checked_add(hours.hours()).unwrap()
 }
 
 /// A moment so many days after the beginning.
-pub fn day(days: i64) -> Timestamp {
+pub(crate) fn day(days: i64) -> Timestamp {
     hour(days * 24)
 }
 
 /// One delivery.
 #[derive(Clone)]
-pub struct Delivery {
-    pub id: String,
-    pub body: Value,
-    pub live: bool,
+pub(crate) struct Delivery {
+    pub(crate) id: String,
+    pub(crate) body: Value,
+    pub(crate) live: bool,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Delivery {
 }
 
 impl Delivery {
-    pub fn event(&self) -> SignedEvent {
+    pub(crate) fn event(&self) -> SignedEvent {
         SignedEvent::assume_verified(
             &self.id,
             Bytes::from(self.body.to_string()),
@@ -43,18 +43,18 @@ impl Delivery {
     }
 
     /// The same event under another `webhook-id`, as a replay from the dashboard.
-    pub fn again_as(&self, id: &str) -> Self {
+    pub(crate) fn again_as(&self, id: &str) -> Self {
         Self { id: id.to_owned(), ..self.clone() }
     }
 
     /// Sets fields of `data`; `null` stays `null`.
-    pub fn with(mut self, fields: Value) -> Self {
+    pub(crate) fn with(mut self, fields: Value) -> Self {
         let data = self.body["data"].as_object_mut().unwrap();
         data.extend(fields.as_object().unwrap().clone());
         self
     }
 
-    pub fn test_mode(mut self) -> Self {
+    pub(crate) fn test_mode(mut self) -> Self {
         self.live = false;
         self
     }
@@ -78,16 +78,16 @@ fn map(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-pub fn customer(name: &str) -> Value {
+pub(crate) fn customer(name: &str) -> Value {
     json!({ "customer_id": format!("cus_{name}"), "email": format!(" {name}@Example.com "), "name": name })
 }
 
 /// `payment.succeeded`, made at this time and delivered two seconds later.
-pub fn paid(id: &str, at: Timestamp, total: i64, extra: Value) -> Delivery {
+pub(crate) fn paid(id: &str, at: Timestamp, total: i64, extra: Value) -> Delivery {
     payment("payment.succeeded", id, at, total, extra)
 }
 
-pub fn payment(kind: &str, id: &str, at: Timestamp, total: i64, extra: Value) -> Delivery {
+pub(crate) fn payment(kind: &str, id: &str, at: Timestamp, total: i64, extra: Value) -> Delivery {
     let data = json!({
         "payload_type": "Payment", "payment_id": id, "created_at": at.to_string(),
         "total_amount": total, "tax": 0, "currency": "USD", "status": "succeeded",
@@ -99,12 +99,18 @@ pub fn payment(kind: &str, id: &str, at: Timestamp, total: i64, extra: Value) ->
 }
 
 /// A charge of a subscription.
-pub fn charged(id: &str, subscription: &str, at: Timestamp, total: i64, extra: Value) -> Delivery {
+pub(crate) fn charged(
+    id: &str,
+    subscription: &str,
+    at: Timestamp,
+    total: i64,
+    extra: Value,
+) -> Delivery {
     let ids = json!({ "subscription_id": subscription, "subscription_ids": [subscription] });
     paid(id, at, total, ids).with(extra)
 }
 
-pub fn subscription(kind: &str, id: &str, at: Timestamp, extra: Value) -> Delivery {
+pub(crate) fn subscription(kind: &str, id: &str, at: Timestamp, extra: Value) -> Delivery {
     let data = json!({
         "payload_type": "Subscription", "subscription_id": id, "created_at": at.to_string(),
         "customer": customer("ann"), "metadata": {}, "product_id": "pdt_plan", "currency": "USD",
@@ -114,11 +120,17 @@ pub fn subscription(kind: &str, id: &str, at: Timestamp, extra: Value) -> Delive
     delivery(kind, at, map(data), extra)
 }
 
-pub fn refunded(id: &str, payment: &str, at: Timestamp, amount: Value, extra: Value) -> Delivery {
+pub(crate) fn refunded(
+    id: &str,
+    payment: &str,
+    at: Timestamp,
+    amount: Value,
+    extra: Value,
+) -> Delivery {
     refund("refund.succeeded", id, payment, at, amount, extra)
 }
 
-pub fn refund(
+pub(crate) fn refund(
     kind: &str,
     id: &str,
     payment: &str,
@@ -134,7 +146,7 @@ pub fn refund(
     delivery(kind, at, map(data), extra)
 }
 
-pub fn dispute(
+pub(crate) fn dispute(
     step: &str,
     id: &str,
     payment: &str,
@@ -150,7 +162,7 @@ pub fn dispute(
     delivery(&format!("dispute.{step}"), at, map(data), extra)
 }
 
-pub fn recovered(abandoned: &str, recovered: &str, at: Timestamp) -> Delivery {
+pub(crate) fn recovered(abandoned: &str, recovered: &str, at: Timestamp) -> Delivery {
     let data = json!({
         "payload_type": "AbandonedCheckout", "payment_id": abandoned, "status": "recovered",
         "recovered_payment_id": recovered, "customer_id": "cus_ann", "abandoned_at": at.to_string(),
@@ -159,6 +171,6 @@ pub fn recovered(abandoned: &str, recovered: &str, at: Timestamp) -> Delivery {
     delivery("abandoned_checkout.recovered", at, map(data), json!({}))
 }
 
-pub fn visitor(id: &str) -> Value {
+pub(crate) fn visitor(id: &str) -> Value {
     json!({ "metadata": { "visitor": id } })
 }

@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// One edge case: what happens, and what the ledger says then.
-pub struct Row {
-    pub number: u32,
-    pub title: &'static str,
-    pub rules: Rules,
-    pub story: Vec<Act>,
-    pub check: fn(&Records),
+pub(crate) struct Row {
+    pub(crate) number: u32,
+    pub(crate) title: &'static str,
+    pub(crate) rules: Rules,
+    pub(crate) story: Vec<Act>,
+    pub(crate) check: fn(&Records),
 }
 
 fn row(number: u32, title: &'static str, story: Vec<Act>, check: fn(&Records)) -> Row {
@@ -43,7 +43,7 @@ fn first_charge() -> Vec<Act> {
     ]
 }
 
-pub fn all() -> Vec<Row> {
+pub(crate) fn all() -> Vec<Row> {
     let mut rows = charges();
     rows.extend(money_back());
     rows.extend(disputes());

@@ -2,15 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::{AttributionRecord, CheckoutContext};
-use dodo_ledger::attribution::{Evidence, MemoryHistory, Rules, bind_context, book, identify};
+use std::time::Duration;
+
+use dodo_core::{AttributionRecord, CheckoutContext, CheckoutContextStore, Inbox};
+use dodo_ledger::attribution::{
+    Evidence, MemoryHistory, Rules, bind_context, book, explain, identify,
+};
+use dodo_ledger::{Identity, Ledger};
 use serde_json::{Value, json};
 
-use crate::payloads::{Delivery, day};
+use crate::{
+    payloads::{Delivery, day},
+    support::{eventually, hooks},
+};
 
 /// What happens in a story.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     Deliver(Delivery),
     /// A checkout session was made and this was captured.
     Bind(String, Value),
@@ -28,28 +36,29 @@ impl From<Delivery> for Act {
 }
 
 /// A checkout session was made and this was captured.
-pub fn bind(session: &str, context: Value) -> Act {
+pub(crate) fn bind(session: &str, context: Value) -> Act {
     let mut all = json!({ "captured_at": day(0).to_string() });
     all.as_object_mut().unwrap().extend(context.as_object().unwrap().clone());
     Act::Bind(session.to_owned(), all)
 }
 
-pub fn identified(email: &str, visitor: &str) -> Act {
+pub(crate) fn identified(email: &str, visitor: &str) -> Act {
     Act::Identify { email: email.to_owned(), visitor: visitor.to_owned() }
 }
 
 /// A ledger that stories happen to.
 #[derive(Debug)]
-pub enum World {
+pub(crate) enum World {
     Memory { history: MemoryHistory, rules: Rules },
+    Stored(Ledger),
 }
 
 impl World {
-    pub fn in_memory(rules: &Rules) -> Self {
+    pub(crate) fn in_memory(rules: &Rules) -> Self {
         Self::Memory { history: MemoryHistory::default(), rules: rules.clone() }
     }
 
-    pub async fn act(&mut self, act: &Act) {
+    pub(crate) async fn act(&mut self, act: &Act) {
         match self {
             Self::Memory { history, rules } => match act {
                 Act::Deliver(delivery) => {
@@ -65,20 +74,55 @@ impl World {
                     identify(rules, history, email, Some(visitor), None, None).await.unwrap();
                 }
             },
+            Self::Stored(ledger) => match act {
+                Act::Deliver(delivery) => {
+                    ledger.accept(&delivery.event()).await.unwrap();
+                }
+                Act::Bind(session, context) => {
+                    let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
+                    ledger.bind(session, &context).await.unwrap();
+                }
+                Act::Identify { email, visitor } => {
+                    ledger.identify(Identity::new(email).visitor(visitor)).await.unwrap();
+                }
+            },
         }
     }
 
-    pub async fn play(&mut self, acts: &[Act]) -> Records {
+    pub(crate) async fn play(&mut self, acts: &[Act]) -> Records {
         for act in acts {
             self.act(act).await;
         }
         self.records().await
     }
 
-    pub async fn records(&mut self) -> Records {
+    /// Every record as it follows from what is known now.
+    pub(crate) async fn derived_again(&mut self) -> Records {
+        let Self::Memory { history, rules } = self else { panic!("only in memory") };
+        let ids: Vec<String> = history.entries().map(|e| e.record.payment_id.clone()).collect();
+        let mut all = BTreeMap::new();
+        for id in ids {
+            let explained = explain(rules, history, &id).await.unwrap();
+            all.extend(explained.into_iter().map(|(e, _)| (e.id, e.record)));
+        }
+        Records(all)
+    }
+
+    pub(crate) async fn records(&mut self) -> Records {
         match self {
             Self::Memory { history, .. } => {
                 Records(history.entries().map(|e| (e.id.clone(), e.record.clone())).collect())
+            }
+            Self::Stored(ledger) => {
+                let workers = ledger.spawn(hooks().build().dispatcher());
+                eventually("everything is booked", async || {
+                    ledger.stats().await.unwrap().unbooked == 0
+                })
+                .await;
+                workers.shutdown(Duration::from_secs(5)).await;
+                let live = ledger.records().fetch().await.unwrap();
+                let test = ledger.records().test_mode().fetch().await.unwrap();
+                Records(live.into_iter().chain(test).map(|r| (r.id.clone(), r)).collect())
             }
         }
     }
@@ -86,37 +130,37 @@ impl World {
 
 /// All records by key.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Records(pub BTreeMap<String, AttributionRecord>);
+pub(crate) struct Records(pub(crate) BTreeMap<String, AttributionRecord>);
 
 impl Records {
     #[track_caller]
-    pub fn get(&self, id: &str) -> &AttributionRecord {
+    pub(crate) fn get(&self, id: &str) -> &AttributionRecord {
         self.0.get(id).unwrap_or_else(|| panic!("no record {id} among {:?}", self.0.keys()))
     }
 
     /// The keys of records about money.
-    pub fn ids(&self) -> Vec<&str> {
+    pub(crate) fn ids(&self) -> Vec<&str> {
         self.0.keys().map(String::as_str).filter(|id| !id.starts_with("subscription:")).collect()
     }
 
-    pub fn kinds(&self) -> Vec<&'static str> {
+    pub(crate) fn kinds(&self) -> Vec<&'static str> {
         self.ids().iter().map(|id| self.get(id).kind.as_str()).collect()
     }
 
     /// Gross and net in minor units.
     #[track_caller]
-    pub fn money(&self, id: &str) -> Option<(i64, i64)> {
+    pub(crate) fn money(&self, id: &str) -> Option<(i64, i64)> {
         self.get(id).money.map(|money| (money.gross, money.net))
     }
 
     /// Visitor and step.
     #[track_caller]
-    pub fn visitor(&self, id: &str) -> Option<(&str, dodo_core::Step)> {
+    pub(crate) fn visitor(&self, id: &str) -> Option<(&str, dodo_core::Step)> {
         self.get(id).visitor.as_ref().map(|found| (found.value.as_str(), found.step))
     }
 
     /// Everything that counts, in one currency.
-    pub fn net(&self) -> i64 {
+    pub(crate) fn net(&self) -> i64 {
         self.0.values().filter(|r| r.is_revenue()).filter_map(|r| r.money).map(|m| m.net).sum()
     }
 }

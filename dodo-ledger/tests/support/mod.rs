@@ -59,6 +59,16 @@ impl TestStore {
         Some(Self { url, directory: None, schema: Some((server, schema)) })
     }
 
+    /// Another, empty store of the same kind.
+    pub(crate) async fn fresh(&self) -> Self {
+        let fresh = match (&self.directory, &self.schema) {
+            (Some(_), _) => Self::sqlite().await,
+            (_, Some(_)) => Self::postgres("a fresh store").await,
+            _ => Self::memory().await,
+        };
+        fresh.unwrap()
+    }
+
     pub(crate) fn is_memory(&self) -> bool {
         self.url.contains(":memory:")
     }

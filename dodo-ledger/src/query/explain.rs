@@ -1,0 +1,279 @@
+//! Why a payment was attributed as it was, in words.
+
+use std::fmt;
+
+use dodo_core::{AttributionRecord, Basis, RecordKind, Step};
+use serde::Serialize;
+
+use crate::{
+    Ledger,
+    attribution::{self, Answer, Reason, StepReport},
+    error::Error,
+};
+
+/// Why a payment, and what went back of it, was attributed as it was. `Display` shows it as text.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// `pay_...`.
+    pub payment_id: String,
+    /// The charge first, then what went back of it.
+    pub records: Vec<ExplainedRecord>,
+    /// What to look at when nobody was found, the likeliest first.
+    pub hints: Vec<&'static str>,
+}
+
+/// One record and how it came about.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ExplainedRecord {
+    /// The record.
+    pub record: AttributionRecord,
+    /// Each step of the chain in its order: what it found, or why not.
+    pub steps: Vec<StepReport>,
+    /// The same and the rest in sentences.
+    pub sentences: Vec<String>,
+}
+
+impl Ledger {
+    /// Explains a payment: what kind of charge it is and why, who brought it and how that was found
+    /// out, and what went back. `None`: the ledger knows nothing of it.
+    ///
+    /// The steps are taken again over what the ledger knows now.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn explain(&self, payment_id: &str) -> Result<Option<Explanation>, Error> {
+        let mut tx = self.shared.store.read().await?;
+        let found = attribution::explain(&self.shared.rules, &mut tx, payment_id).await?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let records: Vec<ExplainedRecord> = found
+            .into_iter()
+            .map(|(entry, steps)| {
+                let sentences = sentences(&entry.record, entry.derived.excess, &steps);
+                ExplainedRecord { record: entry.record, steps, sentences }
+            })
+            .collect();
+        let hints = records.first().map(hints).unwrap_or_default();
+        Ok(Some(Explanation { payment_id: payment_id.to_owned(), records, hints }))
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for explained in &self.records {
+            writeln!(f, "{}", explained.record.id)?;
+            for sentence in &explained.sentences {
+                writeln!(f, "  {sentence}")?;
+            }
+        }
+        for hint in &self.hints {
+            writeln!(f, "  Check: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+fn sentences(record: &AttributionRecord, excess: Option<i64>, steps: &[StepReport]) -> Vec<String> {
+    let mut out = vec![kind(record)];
+    out.extend(money(record, excess));
+    out.push(match &record.visitor {
+        Some(found) => format!("Visitor {}: {}.", found.value, found_by(found.step, &found.from)),
+        None => "No visitor was found.".to_owned(),
+    });
+    out.push(match &record.campaign {
+        Some(found) => format!("Campaign: {}.", found_by(found.step, &found.from)),
+        None => "No campaign was found.".to_owned(),
+    });
+    for report in steps {
+        let name = step_name(report.step);
+        if report.visitor == report.campaign {
+            out.extend(answer(name, "visitor and campaign", &report.visitor));
+        } else {
+            out.extend(answer(name, "visitor", &report.visitor));
+            out.extend(answer(name, "campaign", &report.campaign));
+        }
+    }
+    if record.flags.reclassified {
+        out.push(
+            "Its kind changed when an earlier charge of the subscription arrived later.".to_owned(),
+        );
+    }
+    if record.flags.differs_from_payment {
+        out.push("The refund's own metadata names another visitor than the payment: the refund's counts.".to_owned());
+    }
+    out
+}
+
+fn kind(record: &AttributionRecord) -> String {
+    let what = match &record.kind {
+        RecordKind::OneTime => "A one-time payment",
+        RecordKind::SubscriptionNew => "The first paid charge of a subscription",
+        RecordKind::SubscriptionRenewal => "A renewal of a subscription",
+        RecordKind::Refund { partial: true } => "A partial refund",
+        RecordKind::Refund { .. } => "A refund",
+        RecordKind::RefundReversal => "A refund that failed after it was booked: the money is back",
+        RecordKind::DisputeLoss { rdr: true } => {
+            "A dispute that Visa's Rapid Dispute Resolution decided against you"
+        }
+        RecordKind::DisputeLoss { .. } => "A dispute that took the money",
+        RecordKind::DisputeReversal => "A dispute that gave the money back",
+        RecordKind::NonRevenue { .. } => {
+            "A payment of nothing (a trial, a full discount or a card update): no revenue"
+        }
+        _ => "No payment",
+    };
+    let why = match record.basis {
+        Basis::ChargeType => ": Dodo Payments says so",
+        Basis::History if record.kind == RecordKind::SubscriptionRenewal => {
+            ": an earlier charge of the subscription was paid"
+        }
+        Basis::RetryAttempt => ": only renewals are retried",
+        Basis::SubscriptionAge => ": the subscription is older than its first period",
+        Basis::ApiLookup => ": Dodo Payments was asked for earlier charges",
+        Basis::MultiFlag => ": it starts several subscriptions",
+        Basis::Assumed => ": nothing says otherwise",
+        _ => "",
+    };
+    format!("{what}{why}.")
+}
+
+fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
+    let mut out = Vec::new();
+    match &record.money {
+        Some(money) => out.push(format!(
+            "{} {} with tax, {} {} revenue.",
+            money.gross_major(),
+            money.currency,
+            money.net_major(),
+            money.currency
+        )),
+        None if record.is_revenue() => {
+            out.push("The delivery did not say how much, so nothing is counted.".to_owned());
+        }
+        None => {}
+    }
+    if let (Some(excess), Some(money)) = (excess, &record.money) {
+        out.push(format!(
+            "{} {} more was claimed than was left of the payment; that is not counted.",
+            dodo_core::minor_to_major(excess, money.exponent),
+            money.currency
+        ));
+    }
+    if record.flags.parent_missing {
+        out.push(
+            "The payment itself has not arrived yet; this is put right when it does.".to_owned(),
+        );
+    }
+    if record.flags.currency_mismatch {
+        out.push("It is in another currency than the payment, so its tax is not known.".to_owned());
+    }
+    if record.flags.reversed {
+        out.push("It was taken back again.".to_owned());
+    }
+    out
+}
+
+fn found_by(step: Step, from: &str) -> String {
+    match step {
+        Step::EventMetadata => format!("named in the metadata of {from}"),
+        Step::PaymentRecord => format!("known from the payment {from}"),
+        Step::CheckoutContext => format!("captured when the checkout {from} was opened"),
+        Step::SubscriptionRecord => format!("known from the subscription, by {from}"),
+        Step::RecoveredFrom => {
+            format!("known from the abandoned payment {from} that this one recovered")
+        }
+        Step::CustomerRecord => format!("known from the customer, by {from}"),
+        Step::EmailMatch => "identified earlier with the same e-mail address".to_owned(),
+        _ => format!("known from {from}"),
+    }
+}
+
+/// The step in the words of a marketer.
+fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::EventMetadata => "Metadata of the payment",
+        Step::PaymentRecord => "The payment it goes back to",
+        Step::CheckoutContext => "The visit that opened the checkout",
+        Step::SubscriptionRecord => "The subscription",
+        Step::RecoveredFrom => "The abandoned checkout",
+        Step::CustomerRecord => "The customer",
+        Step::EmailMatch => "The e-mail address",
+        _ => "Another step",
+    }
+}
+
+fn answer(step: &str, part: &str, answer: &Answer) -> Option<String> {
+    match answer {
+        Answer::Found { value, from } => {
+            Some(format!("{step}: {part} found, {value} (from {from})."))
+        }
+        Answer::Nothing(reason) => Some(format!("{step}: no {part}, {}.", because(*reason))),
+        Answer::NotNeeded => None,
+    }
+}
+
+fn because(reason: Reason) -> String {
+    match reason {
+        Reason::NotInMetadata => "the metadata does not name one",
+        Reason::NotAReversal => "it is itself a payment",
+        Reason::PaymentNotHere => "the payment has not arrived",
+        Reason::PaymentUnattributed => "the payment was attributed to nobody",
+        Reason::SeeThePayment => "its payment was asked already",
+        Reason::NoSession => "it does not come from a checkout session",
+        Reason::NoContext => "nothing was kept when the session was opened",
+        Reason::NotInContext => "the visit did not show one",
+        Reason::NoSubscription => "it belongs to no subscription",
+        Reason::NoEarlierCharge => {
+            "it is the first charge, and the subscription's metadata does not name one"
+        }
+        Reason::EarlierChargesUnattributed => "its earlier charges were attributed to nobody",
+        Reason::NotARecovery => "it does not make up for an abandoned checkout",
+        Reason::AbandonedUnattributed => "the abandoned checkout does not show one either",
+        Reason::NoCustomer => "it names no customer",
+        Reason::NoEarlierPurchase { days } => {
+            return format!("the customer bought nothing attributed in the {days} days before");
+        }
+        Reason::NoEmail => "it names no e-mail address",
+        Reason::NotIdentified => "nobody was identified with this address",
+        Reason::Ambiguous => "two were identified with this address, so neither is credited",
+        Reason::ConsentDenied => "the visitor did not consent to being attributed",
+        Reason::RenewalNotCredited => "renewals are not credited, or no longer",
+        Reason::Forgotten => "the customer asked to be forgotten",
+        _ => "it did not know",
+    }
+    .to_owned()
+}
+
+/// What to look at when no visitor was found: the failures that happen in the field.
+fn hints(charge: &ExplainedRecord) -> Vec<&'static str> {
+    if charge.record.visitor.is_some() {
+        return Vec::new();
+    }
+    let said = |reason| charge.steps.iter().any(|step| step.visitor == Answer::Nothing(reason));
+    if said(Reason::ConsentDenied) || said(Reason::RenewalNotCredited) || said(Reason::Forgotten) {
+        return Vec::new(); // as it should be
+    }
+    let mut hints = Vec::new();
+    if said(Reason::NotInContext) || said(Reason::NoContext) {
+        hints.push("is the analytics script's persist mode on, so that there is a visitor cookie?");
+        hints.push(
+            "does the checkout route see the cookie: same site, and the capture in front of it?",
+        );
+    }
+    if said(Reason::NoSession) {
+        hints.push("was the payment made by a link outside of your checkout routes? Then no cookie was read.");
+    }
+    if said(Reason::NoContext) {
+        hints.push("is the ledger the checkout's `context_store`?");
+    }
+    if said(Reason::NotIdentified) {
+        hints.push("did the visitor come from another domain? Call `identify` after sign-up: the e-mail address then connects them.");
+    }
+    if said(Reason::Ambiguous) {
+        hints.push("were two people, or one person on two devices, identified with one address?");
+    }
+    hints
+}

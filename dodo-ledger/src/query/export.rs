@@ -1,0 +1,164 @@
+//! Records as files.
+
+use std::io;
+
+use dodo_core::{AttributionRecord, Step};
+
+use crate::attribution::step_number;
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// RFC 4180 with a header line. Amounts are decimals in major units. A text that a spreadsheet
+    /// would run as a formula gets a leading apostrophe.
+    Csv,
+    /// One JSON object per line: the records as they are.
+    JsonLines,
+}
+
+/// The columns of the CSV. They only ever grow at the end.
+const COLUMNS: [&str; 27] = [
+    "id",
+    "kind",
+    "occurred_at",
+    "live",
+    "payment_id",
+    "refund_id",
+    "dispute_id",
+    "subscription_id",
+    "customer_id",
+    "product_ids",
+    "currency",
+    "gross",
+    "tax",
+    "net",
+    "visitor",
+    "visitor_step",
+    "campaign_id",
+    "link_id",
+    "source",
+    "medium",
+    "content",
+    "campaign_step",
+    "basis",
+    "plan_change",
+    "on_demand",
+    "consent",
+    "flags",
+];
+
+pub(super) struct Writer<'w, W> {
+    format: Format,
+    out: &'w mut W,
+}
+
+impl<'w, W: io::Write> Writer<'w, W> {
+    pub(super) fn begin(format: Format, out: &'w mut W) -> io::Result<Self> {
+        if format == Format::Csv {
+            write!(out, "{}\r\n", COLUMNS.join(","))?;
+        }
+        Ok(Self { format, out })
+    }
+
+    pub(super) fn record(&mut self, record: &AttributionRecord) -> io::Result<()> {
+        match self.format {
+            Format::Csv => write!(self.out, "{}\r\n", row(record).join(",")),
+            Format::JsonLines => {
+                serde_json::to_writer(&mut *self.out, record)?;
+                self.out.write_all(b"\n")
+            }
+        }
+    }
+}
+
+/// The cells of a record, in the order of [`COLUMNS`].
+fn row(record: &AttributionRecord) -> Vec<String> {
+    let money = record.money.as_ref();
+    let campaign = record.campaign.as_ref().map(|found| &found.value);
+    let some = |value: Option<&String>| value.map(|value| text(value)).unwrap_or_default();
+    let step = |step: Option<Step>| step_number(step).to_string();
+    vec![
+        text(&record.id),
+        record.kind.as_str().to_owned(),
+        record.occurred_at.to_string(),
+        record.live.to_string(),
+        text(&record.payment_id),
+        some(record.refund_id.as_ref()),
+        some(record.dispute_id.as_ref()),
+        text(&record.subscription_ids.join(" ")),
+        some(record.customer_id.as_ref()),
+        text(&record.product_ids.join(" ")),
+        money.map(|money| money.currency.to_string()).unwrap_or_default(),
+        money.map(|money| money.gross_major()).unwrap_or_default(),
+        money.and_then(|money| money.tax_major()).unwrap_or_default(),
+        money.map(|money| money.net_major()).unwrap_or_default(),
+        some(record.visitor.as_ref().map(|found| &found.value)),
+        step(record.visitor.as_ref().map(|found| found.step)),
+        some(campaign.and_then(|campaign| campaign.campaign_id.as_ref())),
+        some(campaign.and_then(|campaign| campaign.link_id.as_ref())),
+        some(campaign.and_then(|campaign| campaign.source.as_ref())),
+        some(campaign.and_then(|campaign| campaign.medium.as_ref())),
+        some(campaign.and_then(|campaign| campaign.content.as_ref())),
+        step(record.campaign.as_ref().map(|found| found.step)),
+        name(&record.basis),
+        record.plan_change.to_string(),
+        record.on_demand.to_string(),
+        name(&record.consent),
+        flags(record),
+    ]
+}
+
+/// The name that a value has in JSON.
+fn name(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).ok();
+    value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The flags that are set.
+fn flags(record: &AttributionRecord) -> String {
+    let Ok(serde_json::Value::Object(flags)) = serde_json::to_value(record.flags) else {
+        return String::new();
+    };
+    let set = flags.into_iter().filter(|(_, set)| set == true).map(|(name, _)| name);
+    set.collect::<Vec<_>>().join(" ")
+}
+
+/// A cell of text: quoted where RFC 4180 asks for it, and never a formula.
+fn text(value: &str) -> String {
+    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let value = if formula { format!("'{value}") } else { value.to_owned() };
+    if formula || value.contains(['"', ',', '\r', '\n']) {
+        return format!("\"{}\"", value.replace('"', "\"\""));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_never_formulas() {
+        for (value, cell) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("two\r\nlines", "\"two\r\nlines\""),
+            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
+            ("@SUM(A1)", "\"'@SUM(A1)\""),
+            ("-1+2", "\"'-1+2\""),
+            ("+49", "\"'+49\""),
+            ("", ""),
+        ] {
+            assert_eq!(text(value), cell);
+        }
+    }
+
+    #[test]
+    fn every_column_has_a_cell() {
+        let at = "2026-11-20T00:00:00Z".parse().unwrap();
+        let record = AttributionRecord::new("charge:pay_1", dodo_core::RecordKind::OneTime, at);
+        assert_eq!(row(&record).len(), COLUMNS.len());
+    }
+}

@@ -1,0 +1,14 @@
+//! What the ledger adds up to, and each record by itself: for pages, exports and people who ask why.
+
+mod explain;
+mod export;
+mod filter;
+mod records;
+mod revenue;
+
+pub use self::{
+    explain::{ExplainedRecord, Explanation},
+    export::Format,
+    records::Records,
+    revenue::{Dimension, Revenue, RevenueRow},
+};

@@ -1,0 +1,263 @@
+//! Revenue, grouped and added up by the database.
+
+use dodo_core::Currency;
+use jiff::{Timestamp, civil::Date};
+
+use super::filter::{Conditions, Filter};
+use crate::{Ledger, error::Error, store::sql::Row};
+
+/// What revenue can be grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dimension {
+    /// Who came.
+    Visitor,
+    /// The campaign's id, or `utm_campaign`.
+    Campaign,
+    /// The tracked link.
+    Link,
+    /// The campaign's source, such as `newsletter`.
+    Source,
+    /// The campaign's medium, such as `email`.
+    Medium,
+    /// The campaign's content.
+    Content,
+    /// The path of the first page of the visit.
+    LandingPath,
+    /// The host that the visitor came from.
+    Referrer,
+    /// The class of device.
+    Device,
+    /// The product; of a cart with several, the first.
+    Product,
+    /// The customer.
+    Customer,
+    /// The kind of record: `one_time`, `subscription_new`, `subscription_renewal`, `refund`, ...
+    Kind,
+    /// The day, `2026-11-20`, in UTC unless [`Revenue::utc_offset_minutes`] says otherwise.
+    Day,
+    /// The currency. Every row is of one currency anyway; alone, this gives one row for each.
+    Currency,
+}
+
+const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+impl Dimension {
+    /// The expression of the group. Constant pieces and a number: nothing comes from outside.
+    pub(super) fn expression(self, offset_micros: i64) -> String {
+        let column = match self {
+            Self::Visitor => "visitor",
+            Self::Campaign => "campaign_id",
+            Self::Link => "link_id",
+            Self::Source => "source",
+            Self::Medium => "medium",
+            Self::Content => "content",
+            Self::LandingPath => "landing_path",
+            Self::Referrer => "referrer_host",
+            Self::Device => "device",
+            Self::Product => "product_id",
+            Self::Customer => "customer_id",
+            Self::Kind => "kind",
+            Self::Currency => "currency",
+            Self::Day => return format!("((at_micros + {offset_micros}) / {MICROS_PER_DAY})"),
+        };
+        column.to_owned()
+    }
+}
+
+/// A question about revenue. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
+///
+/// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money that
+/// went back counts on the day on which it went back.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), dodo_ledger::Error> {
+/// use dodo_ledger::{Ledger, query::Dimension};
+///
+/// # let ledger = Ledger::in_memory().await?;
+/// let rows = ledger.revenue().by(Dimension::Source).by(Dimension::Kind).fetch().await?;
+/// for row in rows {
+///     println!("{:?}: {} {}", row.keys, row.net_major(), row.currency);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "call `.fetch()`"]
+pub struct Revenue {
+    ledger: Ledger,
+    by: Vec<Dimension>,
+    filter: Filter,
+    offset_minutes: i32,
+}
+
+/// A sum in one currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevenueRow {
+    /// One value per [`by`](Revenue::by), in their order. `None`: nobody knows, as for a visitor that
+    /// no step found.
+    pub keys: Vec<Option<String>>,
+    /// The currency. Sums of two currencies are two rows.
+    pub currency: Currency,
+    /// The decimals of the currency.
+    pub exponent: u8,
+    /// What was paid with tax, less what went back. Minor units.
+    pub gross: i64,
+    /// The tax in it, as far as it is known. Minor units.
+    pub tax: i64,
+    /// The revenue. Minor units.
+    pub net: i64,
+    /// How many charges are in it.
+    pub charges: u64,
+    /// How many refunds and disputes are in it, with what took them back.
+    pub reversals: u64,
+}
+
+impl RevenueRow {
+    /// The value of the first [`by`](Revenue::by).
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.keys.first().and_then(Option::as_deref)
+    }
+
+    /// The revenue in major units, as text: `17.00`.
+    #[must_use]
+    pub fn net_major(&self) -> String {
+        dodo_core::minor_to_major(self.net, self.exponent)
+    }
+
+    /// What was paid in major units, as text.
+    #[must_use]
+    pub fn gross_major(&self) -> String {
+        dodo_core::minor_to_major(self.gross, self.exponent)
+    }
+
+    /// The tax in major units, as text.
+    #[must_use]
+    pub fn tax_major(&self) -> String {
+        dodo_core::minor_to_major(self.tax, self.exponent)
+    }
+}
+
+impl Ledger {
+    /// Asks about revenue.
+    pub fn revenue(&self) -> Revenue {
+        Revenue {
+            ledger: self.clone(),
+            by: Vec::new(),
+            filter: Filter::default(),
+            offset_minutes: 0,
+        }
+    }
+}
+
+impl Revenue {
+    /// Groups by this too.
+    pub fn by(mut self, dimension: Dimension) -> Self {
+        self.by.push(dimension);
+        self
+    }
+
+    /// From `from` on and before `until`.
+    pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
+        (self.filter.from, self.filter.until) = (Some(from), Some(until));
+        self
+    }
+
+    /// Only this currency.
+    pub fn currency(mut self, currency: Currency) -> Self {
+        self.filter.currency = Some(currency);
+        self
+    }
+
+    /// Only where this is the value; `None`: only where there is none.
+    pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+        let value = value.into();
+        let value = match dimension {
+            Dimension::Day => value.map(|day| day_number(day).to_string()),
+            _ => value.map(str::to_owned),
+        };
+        self.filter.values.push((dimension, value));
+        self
+    }
+
+    /// Money of test mode instead of live money.
+    pub fn test_mode(mut self) -> Self {
+        self.filter.test_mode = true;
+        self
+    }
+
+    /// Where days begin: minutes east of UTC.
+    pub fn utc_offset_minutes(mut self, minutes: i32) -> Self {
+        self.offset_minutes = minutes;
+        self
+    }
+
+    /// Adds up. Days come in order; anything else by revenue, the most first.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn fetch(self) -> Result<Vec<RevenueRow>, Error> {
+        let offset = i64::from(self.offset_minutes) * 60_000_000;
+        let conditions = Conditions::of(&self.filter, offset);
+        let groups: Vec<String> = self.by.iter().map(|by| by.expression(offset)).collect();
+        let columns: String = groups.iter().map(|group| format!("{group}, ")).collect();
+        let text = format!(
+            "SELECT {columns}currency, exponent,
+                CAST(SUM(gross) AS BIGINT), CAST(SUM(COALESCE(tax, 0)) AS BIGINT),
+                CAST(SUM(net) AS BIGINT),
+                CAST(SUM(paid) AS BIGINT), CAST(SUM(1 - paid) AS BIGINT)
+             FROM dodo_entry
+             WHERE net IS NOT NULL AND {}
+             GROUP BY {columns}currency, exponent",
+            conditions.text()
+        );
+        let mut tx = self.ledger.shared.store.read().await?;
+        let found = tx.fetch_built(text, conditions.args).await?;
+        let mut rows: Vec<RevenueRow> =
+            found.into_iter().map(|row| read(row, &self.by)).collect::<Result<_, _>>()?;
+        let by_day = self.by.contains(&Dimension::Day);
+        rows.sort_by(|a, b| {
+            let keys = || a.keys.cmp(&b.keys).then(a.currency.cmp(&b.currency));
+            if by_day { keys() } else { b.net.cmp(&a.net).then_with(keys) }
+        });
+        Ok(rows)
+    }
+}
+
+fn read(mut row: Row, by: &[Dimension]) -> Result<RevenueRow, Error> {
+    let mut keys = Vec::with_capacity(by.len());
+    for (column, dimension) in by.iter().enumerate() {
+        keys.push(match dimension {
+            Dimension::Day => row.opt_int(column)?.and_then(day_text),
+            _ => row.opt_text(column)?,
+        });
+    }
+    let at = by.len();
+    let currency = row.text(at)?.parse().map_err(|error: dodo_core::Error| {
+        Error::corrupt("an entry has no readable currency").with_source(error)
+    })?;
+    let count = |value: i64| u64::try_from(value).unwrap_or_default();
+    Ok(RevenueRow {
+        keys,
+        currency,
+        exponent: u8::try_from(row.int(at + 1)?).unwrap_or(2),
+        gross: row.int(at + 2)?,
+        tax: row.int(at + 3)?,
+        net: row.int(at + 4)?,
+        charges: count(row.int(at + 5)?),
+        reversals: count(row.int(at + 6)?),
+    })
+}
+
+/// Days since 1970 of a date such as `2026-11-20`; -1, which no payment is of, for what is no date.
+fn day_number(day: &str) -> i64 {
+    let at = day.parse::<Date>().ok().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    at.map_or(-1, |at| at.timestamp().as_second() / 86_400)
+}
+
+fn day_text(days: i64) -> Option<String> {
+    let at = Timestamp::from_second(days.checked_mul(86_400)?).ok()?;
+    Some(at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
+}

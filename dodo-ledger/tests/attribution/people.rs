@@ -1,0 +1,67 @@
+//! Identifying and forgetting, on every store.
+
+use dodo_core::Step;
+use dodo_ledger::{Identity, query::Dimension};
+use serde_json::json;
+
+use crate::{
+    payloads::{charged, customer, day, paid, refunded, subscription, visitor},
+    support::TestStore,
+    world::{World, bind},
+};
+
+crate::on_every_store! { identify_reaches_back, the_forgotten_stay_forgotten }
+
+async fn identify_reaches_back(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    world.play(&[paid("pay_1", day(0), 2000, json!({})).into()]).await;
+    ledger.identify(Identity::new("ANN@example.com").visitor("v1").user_id("42")).await.unwrap();
+    let records = world.records().await;
+    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+}
+
+async fn the_forgotten_stay_forgotten(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let first = charged(
+        "pay_1",
+        "sub_1",
+        day(0),
+        2000,
+        json!({ "metadata": { "visitor": "v1", "user_id": "42" }, "checkout_session_id": "cks_1" }),
+    );
+    let story = [
+        bind("cks_1", json!({ "visitor": "v1" })),
+        subscription("subscription.active", "sub_1", day(0), visitor("v1")).into(),
+        first.clone().into(),
+        refunded("ref_1", "pay_1", day(1), json!(500), json!({ "is_partial": true })).into(),
+        paid(
+            "pay_9",
+            day(2),
+            1000,
+            json!({ "customer": customer("bob"), "metadata": { "visitor": "v9" } }),
+        )
+        .into(),
+    ];
+    world.play(&story).await;
+    assert!(ledger.forget("cus_ann").await.unwrap() >= 3);
+
+    // A replay of what is booked brings nothing back, not even one that happened before it.
+    let mut earlier = first.again_as("msg_0");
+    earlier.body["timestamp"] = json!(day(-1).to_string());
+    let records = world.play(&[earlier.into()]).await;
+    for id in ["charge:pay_1", "refund:ref_1", "subscription:sub_1:started"] {
+        let text = serde_json::to_string(records.get(id)).unwrap();
+        for trace in ["v1", "cus_ann", "xample.com", "\"42\"", "\"ann\""] {
+            assert!(!text.contains(trace), "{trace} is still in {text}");
+        }
+        assert!(records.get(id).email_sha256.is_none());
+    }
+    assert_eq!(records.money("charge:pay_1"), Some((2000, 2000)), "the books stay");
+    assert_eq!(records.visitor("charge:pay_9"), Some(("v9", Step::EventMetadata)));
+    let rows = ledger.revenue().by(Dimension::Visitor).fetch().await.unwrap();
+    let seen: Vec<_> = rows.iter().map(|row| (row.key(), row.net)).collect();
+    assert_eq!(seen, [(None, 1500), (Some("v9"), 1000)]);
+    assert_eq!(ledger.forget("cus_ann").await.unwrap(), 0, "there is nobody left to forget");
+}

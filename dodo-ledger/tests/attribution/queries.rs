@@ -1,0 +1,161 @@
+//! What the ledger adds up to, on every store.
+
+use dodo_core::Currency;
+use dodo_ledger::{
+    Ledger,
+    query::{Dimension, Format},
+};
+use serde_json::json;
+
+use crate::{
+    payloads::{charged, customer, day, hour, paid, refunded},
+    support::TestStore,
+    world::{Act, World, bind},
+};
+
+/// Two visitors, two currencies, a refund, a renewal, and a payment in test mode.
+fn story() -> Vec<Act> {
+    vec![
+        bind("cks_1", json!({ "visitor": "v1", "campaign": { "source": "news", "medium": "email" }, "landing_path": "/pricing", "referrer_host": "blog.example", "device": "mobile" })),
+        charged("pay_1", "sub_1", day(0), 2000, json!({ "tax": 300, "checkout_session_id": "cks_1" })).into(),
+        charged("pay_2", "sub_1", day(31), 2000, json!({ "tax": 300 })).into(),
+        paid("pay_3", hour(2), 4900, json!({ "currency": "JPY", "tax": 400, "metadata": { "visitor": "v2", "source": "=cmd" }, "customer": customer("bob"), "product_cart": [{ "product_id": "pdt_a", "quantity": 1 }] })).into(),
+        paid("pay_4", day(1), 1000, json!({ "customer": customer("eve") })).into(),
+        refunded("ref_1", "pay_1", day(2), json!(1000), json!({ "is_partial": true })).into(),
+        paid("pay_5", day(1), 7777, json!({ "customer": customer("tim") })).test_mode().into(),
+    ]
+}
+
+async fn ledger(store: &TestStore) -> Ledger {
+    let ledger = store.ledger().await;
+    World::Stored(ledger.clone()).play(&story()).await;
+    ledger
+}
+
+crate::on_every_store! { sums_are_per_currency, filters_and_days, exports, explanations }
+
+async fn sums_are_per_currency(store: &TestStore) {
+    let ledger = ledger(store).await;
+    let rows = ledger.revenue().by(Dimension::Visitor).fetch().await.unwrap();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row.key(),
+                row.currency.to_string(),
+                row.gross,
+                row.tax,
+                row.net,
+                row.charges,
+                row.reversals,
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (Some("v2"), "JPY".to_owned(), 4900, 400, 4500, 1, 0),
+            (Some("v1"), "USD".to_owned(), 3000, 450, 2550, 2, 1),
+            (None, "USD".to_owned(), 1000, 0, 1000, 1, 0),
+        ]
+    );
+    assert_eq!(rows[0].net_major(), "4500");
+    assert_eq!(rows[1].net_major(), "25.50");
+
+    let key_of = async |dimension| {
+        let rows = ledger.revenue().by(dimension).currency(Currency::USD).fetch().await.unwrap();
+        rows.into_iter()
+            .map(|row| (row.keys[0].clone().unwrap_or_default(), row.net))
+            .collect::<Vec<_>>()
+    };
+    let row = |key: &str, net| (key.to_owned(), net);
+    // The journey of the first charge is that of its renewal and of its refund, too.
+    assert_eq!(key_of(Dimension::Source).await, [row("news", 2550), row("", 1000)]);
+    assert_eq!(key_of(Dimension::Medium).await, [row("email", 2550), row("", 1000)]);
+    assert_eq!(key_of(Dimension::LandingPath).await, [row("/pricing", 2550), row("", 1000)]);
+    assert_eq!(key_of(Dimension::Referrer).await, [row("blog.example", 2550), row("", 1000)]);
+    assert_eq!(key_of(Dimension::Device).await, [row("mobile", 2550), row("", 1000)]);
+    assert_eq!(
+        key_of(Dimension::Kind).await,
+        [
+            row("subscription_new", 1700),
+            row("subscription_renewal", 1700),
+            row("one_time", 1000),
+            row("refund", -850)
+        ]
+    );
+    let products =
+        ledger.revenue().by(Dimension::Product).currency(Currency::JPY).fetch().await.unwrap();
+    assert_eq!(products[0].key(), Some("pdt_a"));
+}
+
+async fn filters_and_days(store: &TestStore) {
+    let ledger = ledger(store).await;
+    let days = ledger.revenue().by(Dimension::Day).currency(Currency::USD).fetch().await.unwrap();
+    let seen: Vec<_> = days.iter().map(|row| (row.key().unwrap(), row.net)).collect();
+    assert_eq!(
+        seen,
+        [("2026-03-01", 1700), ("2026-03-02", 1000), ("2026-03-03", -850), ("2026-04-01", 1700)]
+    );
+
+    // Noon in UTC is the next day 13 hours east.
+    let east =
+        ledger.revenue().by(Dimension::Day).utc_offset_minutes(13 * 60).currency(Currency::USD);
+    assert_eq!(east.fetch().await.unwrap()[0].key(), Some("2026-03-02"));
+
+    let march =
+        ledger.revenue().between(day(0), day(31)).currency(Currency::USD).fetch().await.unwrap();
+    assert_eq!((march.len(), march[0].net), (1, 1850), "the end is not in it");
+    let of_v1 = ledger.revenue().only(Dimension::Visitor, "v1").fetch().await.unwrap();
+    assert_eq!(of_v1[0].net, 2550);
+    let nobody = ledger.revenue().only(Dimension::Visitor, None).fetch().await.unwrap();
+    assert_eq!(nobody[0].net, 1000);
+    let one_day = ledger.revenue().only(Dimension::Day, "2026-03-03").fetch().await.unwrap();
+    assert_eq!(one_day[0].net, -850);
+    let test = ledger.revenue().test_mode().fetch().await.unwrap();
+    assert_eq!((test.len(), test[0].net), (1, 7777));
+    assert!(ledger.revenue().between(day(100), day(101)).fetch().await.unwrap().is_empty());
+}
+
+async fn exports(store: &TestStore) {
+    let ledger = ledger(store).await;
+    let mut csv = Vec::new();
+    assert_eq!(ledger.records().revenue_only().export(Format::Csv, &mut csv).await.unwrap(), 5);
+    let csv = String::from_utf8(csv).unwrap();
+    let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), 6);
+    let yen = lines.iter().find(|line| line.starts_with("charge:pay_3")).unwrap();
+    assert!(yen.contains(",JPY,4900,400,4500,v2,1,"), "{yen}");
+    assert!(yen.contains("\"'=cmd\""), "a formula stays text: {yen}");
+    let refund = lines.iter().find(|line| line.starts_with("refund:ref_1")).unwrap();
+    assert!(refund.contains(",USD,-10.00,-1.50,-8.50,v1,2,"), "{refund}");
+
+    let mut json = Vec::new();
+    ledger.records().limit(3).newest_first().export(Format::JsonLines, &mut json).await.unwrap();
+    let ids: Vec<String> = String::from_utf8(json)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<dodo_core::AttributionRecord>(line).unwrap().id)
+        .collect();
+    assert_eq!(ids, ["charge:pay_2", "refund:ref_1", "charge:pay_4"]);
+}
+
+async fn explanations(store: &TestStore) {
+    let ledger = ledger(store).await;
+    let found = ledger.explain("pay_1").await.unwrap().unwrap().to_string();
+    for part in [
+        "The first paid charge of a subscription: nothing says otherwise.",
+        "20.00 USD with tax, 17.00 USD revenue.",
+        "Visitor v1: captured when the checkout cks_1 was opened.",
+        "Metadata of the payment: no visitor and campaign, the metadata does not name one.",
+        "refund:ref_1",
+        "Visitor v1: known from the payment pay_1.",
+    ] {
+        assert!(found.contains(part), "{part:?} is missing in\n{found}");
+    }
+    let lost = ledger.explain("pay_4").await.unwrap().unwrap();
+    assert_eq!(lost.records[0].steps.len(), 7);
+    assert!(lost.to_string().contains("No visitor was found."));
+    assert!(lost.hints.iter().any(|hint| hint.contains("`identify`")), "{:?}", lost.hints);
+    assert!(ledger.explain("pay_unknown").await.unwrap().is_none());
+}
