@@ -90,6 +90,7 @@ pub(crate) fn pay(
         name: text(payer.name, buyer.name, "Ada Lovelace"),
         address: Address { country: text(country, None, "DE"), ..Address::default() },
         card: payer.card,
+        saved: None,
         answers: Vec::new(),
     };
     let paid = checkout::pay(world, session_id, form)?;

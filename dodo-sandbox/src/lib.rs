@@ -1,6 +1,44 @@
 //! A local [Dodo Payments](https://dodopayments.com): its API, hosted checkout and portal pages,
-//! signed webhooks with retries, a clock that can be moved, and faults on demand. For tests and for
+//! signed webhooks with retries, a clock that can be moved, and faults on demand. For tests, and for
 //! trying an app without an account; no real money moves.
+//!
+//! It listens on 127.0.0.1 only and keeps everything in memory. An app talks to it as it talks to
+//! Dodo: with a base URL ([`Sandbox::url`]), an API key ([`Sandbox::api_key`]) and a webhook secret
+//! ([`Sandbox::webhook_secret`]).
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use dodo_sandbox::{CARD_OK, Product, Sandbox};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let _ = rustls::crypto::ring::default_provider().install_default();
+//! let sandbox = Sandbox::builder()
+//!     .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
+//!     .clock_factor(0.0) // time stands still until the test moves it
+//!     .start()
+//!     .await?;
+//!
+//! // The app makes a checkout session ...
+//! let answer = reqwest::Client::new()
+//!     .post(format!("{}/checkouts", sandbox.url()))
+//!     .bearer_auth(sandbox.api_key())
+//!     .body(r#"{ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] }"#)
+//!     .send()
+//!     .await?;
+//! let session: serde_json::Value = serde_json::from_str(&answer.text().await?)?;
+//!
+//! // ... somebody pays it, a month goes by, and the subscription renews.
+//! let paid = sandbox.pay(session["session_id"].as_str().unwrap_or_default(), CARD_OK)?;
+//! assert_eq!(paid.status, "succeeded");
+//! sandbox.advance(Duration::from_secs(31 * 24 * 60 * 60))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it does as Dodo does, what it does otherwise, and the routes under `/__sandbox/` for tests
+//! in other languages: `docs/sandbox.md`.
 
 #![recursion_limit = "256"] // `json!` of the larger objects
 

@@ -29,6 +29,7 @@ pub struct Builder {
     webhook_secret: Option<String>,
     clock_factor: f64,
     products: Vec<Product>,
+    discounts: Vec<(String, u32)>,
     settings: Settings,
 }
 
@@ -76,6 +77,12 @@ impl Builder {
         self
     }
 
+    /// Adds a discount code that takes off so many basis points: 1000 are 10 %.
+    pub fn discount(mut self, code: impl Into<String>, basis_points: u32) -> Self {
+        self.discounts.push((code.into(), basis_points));
+        self
+    }
+
     /// How the account is configured, and which of Dodo's undocumented habits to show.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
@@ -100,6 +107,9 @@ impl Builder {
         let products =
             if self.products.is_empty() { product::demo_catalogue() } else { self.products };
         products.iter().try_for_each(Product::check)?;
+        if self.discounts.iter().any(|(code, points)| code.is_empty() || *points > 10_000) {
+            return Err(Error::setup("a discount has a code and at most 10,000 basis points"));
+        }
 
         let listener = bind(self.port).await?;
         let address = listener
@@ -109,6 +119,9 @@ impl Builder {
             World::new(format!("http://{address}"), Clock::new(self.clock_factor), self.settings);
         for product in products {
             world.products.insert(product);
+        }
+        for (code, basis_points) in self.discounts {
+            world.add_discount(code, basis_points);
         }
         let app = Arc::new(App::new(world, api_key, secret));
         Sandbox::run(app, listener, address)
@@ -167,6 +180,7 @@ impl Sandbox {
             webhook_secret: None,
             clock_factor: 1.0,
             products: Vec::new(),
+            discounts: Vec::new(),
             settings: Settings::default(),
         }
     }

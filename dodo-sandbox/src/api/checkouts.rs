@@ -15,7 +15,10 @@ use crate::{
     Error,
     app::App,
     countries,
-    flow::quote::{Terms, quote},
+    flow::{
+        checkout::{self, PayForm},
+        quote::{Terms, quote},
+    },
     id, money,
     state::{
         World,
@@ -26,6 +29,9 @@ use crate::{
 
 /// How long a session lives.
 const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long one lives that was created with `confirm`.
+const CONFIRMED_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// A position of a cart, as it is sent.
 #[derive(Debug, Deserialize)]
@@ -174,6 +180,7 @@ impl Create {
             locked: Vec::new(),
             progress: Progress::Open,
             payment_id: None,
+            reserved_payment_id: None,
             recovering: None,
         };
         let terms = Terms {
@@ -212,21 +219,62 @@ pub(crate) fn check_currency(code: Option<&str>) -> Result<(), Error> {
 
 /// POST /checkouts
 pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
-    if body.confirm == Some(true) || body.payment_method_id.is_some() {
-        return Err(Error::invalid("confirm: the sandbox does not pay without its page"));
+    let (confirm, method_id) = (body.confirm == Some(true), body.payment_method_id.clone());
+    if method_id.is_some() && !confirm {
+        return Err(Error::invalid("payment_method_id needs confirm"));
     }
     app.change(|world| {
-        let session = body.into_session(world)?;
-        let answer = json!({
-            "session_id": session.id,
-            "checkout_url": session.url(world),
-            "client_secret": null,
-            "payment_id": null,
-            "publishable_key": null,
-        });
-        world.sessions.insert(session);
-        Ok(Json(answer))
+        let mut session = body.into_session(world)?;
+        if !confirm {
+            let answer = answer(&session, Some(session.url(world)), None);
+            world.sessions.insert(session);
+            return Ok(Json(answer));
+        }
+        if session.address.is_none() || session.buyer.email.is_none() {
+            return Err(Error::invalid("confirm needs customer and billing_address"));
+        }
+        session.expires_at = world.after(CONFIRMED_LIFE);
+        match method_id {
+            Some(method_id) => pay_saved(world, session, &method_id),
+            None => {
+                let payment_id = id::new("pay_");
+                session.reserved_payment_id = Some(payment_id.clone());
+                let answer = answer(&session, Some(session.url(world)), Some(payment_id));
+                world.sessions.insert(session);
+                Ok(Json(answer))
+            }
+        }
     })
+}
+
+fn answer(session: &Session, url: Option<String>, payment_id: Option<String>) -> Value {
+    let secret = |prefix: &str| payment_id.as_ref().map(|_| id::new(prefix));
+    json!({
+        "session_id": session.id,
+        "checkout_url": url,
+        "client_secret": secret("cs_"),
+        "publishable_key": secret("pk_"),
+        "payment_id": payment_id,
+    })
+}
+
+/// Pays at once with a method that the customer has used before; nobody sees a page.
+fn pay_saved(world: &mut World, session: Session, method_id: &str) -> Answer {
+    let Some(customer_id) = session.buyer.customer_id.as_deref() else {
+        return Err(Error::invalid("payment_method_id needs customer.customer_id"));
+    };
+    let method = world.payment_method(customer_id, method_id).cloned();
+    let form = PayForm {
+        email: session.buyer.email.clone().unwrap_or_default(),
+        name: session.buyer.name.clone().unwrap_or_default(),
+        address: session.address.clone().unwrap_or_default(),
+        saved: Some(method.ok_or_else(|| Error::not_found("payment method"))?),
+        ..PayForm::default()
+    };
+    let id = session.id.clone();
+    world.sessions.insert(session);
+    let paid = checkout::pay(world, &id, form)?;
+    Ok(Json(answer(world.sessions.find(&id)?, None, Some(paid.payment_id))))
 }
 
 /// GET /checkouts/{id}

@@ -4,8 +4,10 @@ pub(crate) mod body;
 pub(crate) mod checkouts;
 pub(crate) mod customers;
 pub(crate) mod fault;
+pub(crate) mod invoices;
 pub(crate) mod list;
 pub(crate) mod payments;
+pub(crate) mod plans;
 pub(crate) mod prepared;
 pub(crate) mod products;
 pub(crate) mod refunds;
@@ -53,11 +55,11 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/payments/{id}/line-items", get(payments::line_items))
         .route("/subscriptions", get(subscriptions::list).post(subscriptions::create))
         .route("/subscriptions/{id}", get(subscriptions::read).patch(subscriptions::patch))
-        .route("/subscriptions/{id}/change-plan", post(subscriptions::change_plan))
-        .route("/subscriptions/{id}/change-plan/preview", post(subscriptions::preview_plan))
-        .route("/subscriptions/{id}/change-plan/scheduled", delete(subscriptions::unschedule))
-        .route("/subscriptions/{id}/charge", post(subscriptions::charge))
-        .route("/subscriptions/{id}/update-payment-method", post(subscriptions::update_method))
+        .route("/subscriptions/{id}/change-plan", post(plans::change_plan))
+        .route("/subscriptions/{id}/change-plan/preview", post(plans::preview_plan))
+        .route("/subscriptions/{id}/change-plan/scheduled", delete(plans::unschedule))
+        .route("/subscriptions/{id}/charge", post(plans::charge))
+        .route("/subscriptions/{id}/update-payment-method", post(plans::update_method))
         .route("/subscriptions/{id}/usage-history", get(subscriptions::usage_history))
         .route("/refunds", get(refunds::list).post(refunds::create))
         .route("/refunds/{id}", get(refunds::read))
@@ -66,6 +68,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/customers", get(customers::list).post(customers::create))
         .route("/customers/{id}", get(customers::read).patch(customers::patch))
         .route("/customers/{id}/customer-portal/session", post(customers::portal))
+        .route("/invoices/payments/{id}", get(invoices::payment))
         .route("/events", get(usage::list))
         .route("/events/ingest", post(usage::ingest))
         .route("/events/{id}", get(usage::read))

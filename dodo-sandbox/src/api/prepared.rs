@@ -169,6 +169,7 @@ fn page(world: &World, order: Order, buyer: Buyer, origin: Origin) -> Session {
         locked: Vec::new(),
         progress: Progress::Open,
         payment_id: None,
+        reserved_payment_id: None,
         recovering: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Subscriptions: reading, changing, and the older way to start one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::extract::{Path, State};
 use http::Uri;
@@ -18,13 +18,12 @@ use super::{
 use crate::{
     Error,
     app::App,
-    flow::{
-        complete, method,
-        subscription::{self, PlanChange, Proration},
-    },
-    money::MAX_AMOUNT,
-    state::{World, card::PaymentMethod, customer::Address, session::CartItem},
+    flow::{complete, subscription},
+    state::{World, customer::Address, session::CartItem},
 };
+
+/// How far in the past a new billing date may be.
+const PAST_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// GET /subscriptions
 pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer {
@@ -139,33 +138,28 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
     if let Some(address) = &patch.billing {
         super::checkouts::country("billing", &address.country)?;
     }
-    let now = world.now();
-    if patch.next_billing_date.is_some_and(|date| date < now) {
+    // "Now" by the caller's clock may be a little earlier than by the sandbox's.
+    let earliest = world.now().checked_sub(PAST_TOLERANCE).unwrap_or(Timestamp::MIN);
+    if patch.next_billing_date.is_some_and(|date| date < earliest) {
         return Err(Error::invalid("next_billing_date must not be in the past"));
     }
     let row = world.subscriptions.find_mut(id)?;
-    let over = row.is_over();
-    if let Some(metadata) = metadata {
-        row.metadata = metadata;
+    if row.is_over() {
+        return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription is over already"));
     }
-    if let Some(address) = patch.billing {
-        row.billing = address;
-    }
+    row.metadata = metadata.unwrap_or_else(|| std::mem::take(&mut row.metadata));
+    row.billing = patch.billing.unwrap_or_else(|| std::mem::take(&mut row.billing));
     row.tax_id = patch.tax_id.or(row.tax_id.take());
     row.business_name = patch.customer_business_name.or(row.business_name.take());
     row.next_billing = patch.next_billing_date.unwrap_or(row.next_billing);
-    if let Some(feedback) = patch.cancellation_feedback {
-        row.cancellation_feedback = Some(feedback.as_str().to_owned());
-    }
+    let feedback = patch.cancellation_feedback.map(|feedback| feedback.as_str().to_owned());
+    row.cancellation_feedback = feedback.or(row.cancellation_feedback.take());
     row.cancellation_comment = patch.cancellation_comment.or(row.cancellation_comment.take());
     if patch.status.is_some() {
         return subscription::cancel(world, id, Some("merchant"));
     }
     match patch.cancel_at_next_billing_date {
         Some(wanted) => subscription::cancel_at_period_end(world, id, wanted, "merchant"),
-        None if over => {
-            Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription is over already"))
-        }
         None => {
             complete::updated(world, id);
             Ok(())
@@ -249,185 +243,6 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>
             "trial_amount": prepared.trial_amount,
         })))
     })
-}
-
-/// The body of POST /subscriptions/{id}/change-plan.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ChangePlan {
-    product_id: String,
-    quantity: i64,
-    proration_billing_mode: Proration,
-    #[serde(default)]
-    effective_at: Option<EffectiveAt>,
-    #[serde(default)]
-    on_payment_failure: Option<OnFailure>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum EffectiveAt {
-    Immediately,
-    NextBillingDate,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OnFailure {
-    PreventChange,
-    ApplyChange,
-}
-
-impl ChangePlan {
-    fn read(&self) -> Result<PlanChange, Error> {
-        Ok(PlanChange {
-            product_id: self.product_id.clone(),
-            quantity: quantity("quantity", self.quantity)?,
-            proration: self.proration_billing_mode,
-            apply_on_failure: self.on_payment_failure == Some(OnFailure::ApplyChange),
-        })
-    }
-}
-
-/// POST /subscriptions/{id}/change-plan
-pub(crate) async fn change_plan(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ChangePlan>,
-) -> Answer {
-    let change = body.read()?;
-    app.change(|world| {
-        let payment_id = match body.effective_at {
-            Some(EffectiveAt::NextBillingDate) => {
-                subscription::schedule_change(world, &id, &change)?;
-                None
-            }
-            _ => subscription::change_plan(world, &id, &change)?,
-        };
-        Ok(Json(json!({
-            "client_secret": null,
-            "expires_on": null,
-            "payment_id": payment_id,
-            "payment_link": null,
-        })))
-    })
-}
-
-/// POST /subscriptions/{id}/change-plan/preview
-pub(crate) async fn preview_plan(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ChangePlan>,
-) -> Answer {
-    let change = body.read()?;
-    app.with(|world| {
-        let price = subscription::change_price(world, &id, &change)?;
-        let current = world.subscriptions.find(&id)?;
-        let due = crate::flow::renewal::taxed(current, price);
-        Ok(Json(json!({
-            "immediate_charge": {
-                "effective_at": crate::clock::rfc3339(world.now()),
-                "line_items": [],
-                "summary": {
-                    "currency": current.currency,
-                    "customer_credits": 0,
-                    "settlement_amount": due.total,
-                    "settlement_currency": current.currency,
-                    "tax": due.tax,
-                    "total_amount": due.total,
-                },
-            },
-            "new_plan": current.json(world),
-        })))
-    })
-}
-
-/// DELETE /subscriptions/{id}/change-plan/scheduled
-pub(crate) async fn unschedule(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| {
-        subscription::unschedule(world, &id)?;
-        Ok(Json(json!({})))
-    })
-}
-
-/// The body of POST /subscriptions/{id}/charge.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ChargeBody {
-    product_price: i64,
-    #[serde(default)]
-    metadata: Option<Map<String, Value>>,
-}
-
-/// POST /subscriptions/{id}/charge
-pub(crate) async fn charge(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ChargeBody>,
-) -> Answer {
-    if !(1..=MAX_AMOUNT).contains(&body.product_price) {
-        return Err(Error::invalid("product_price is at least 1, and not absurdly large"));
-    }
-    let metadata = body.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
-    app.change(|world| {
-        let id = subscription::charge_on_demand(world, &id, body.product_price, metadata)?;
-        Ok(Json(json!({ "payment_id": id })))
-    })
-}
-
-/// The body of POST /subscriptions/{id}/update-payment-method.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum UpdateMethod {
-    New {
-        #[serde(default)]
-        return_url: Option<String>,
-    },
-    Existing {
-        payment_method_id: String,
-    },
-}
-
-/// POST /subscriptions/{id}/update-payment-method
-pub(crate) async fn update_method(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<UpdateMethod>,
-) -> Answer {
-    app.change(|world| {
-        if world.subscriptions.find(&id)?.is_over() {
-            return Err(Error::conflict(
-                "SUBSCRIPTION_INACTIVE",
-                "the subscription is over already",
-            ));
-        }
-        let link = match body {
-            UpdateMethod::New { return_url } => {
-                let mut session = prepared::method_page(world, &id)?;
-                session.return_url = body::web_url("return_url", return_url)?;
-                let link = session.url(world);
-                world.sessions.insert(session);
-                Some(link)
-            }
-            UpdateMethod::Existing { payment_method_id } => {
-                let known = known_method(world, &id, &payment_method_id);
-                let known = known.ok_or_else(|| Error::not_found("payment method"))?;
-                method::attach(world, &id, known)?;
-                None
-            }
-        };
-        Ok(Json(json!({
-            "client_secret": null,
-            "expires_on": null,
-            "payment_id": null,
-            "payment_link": link,
-        })))
-    })
-}
-
-/// A method that the subscription's customer has used.
-fn known_method(world: &World, subscription_id: &str, method_id: &str) -> Option<PaymentMethod> {
-    let customer_id = &world.subscriptions.get(subscription_id)?.customer_id;
-    let own = world.payments.iter().filter(|payment| payment.customer_id == *customer_id);
-    own.filter_map(|payment| payment.method.as_ref()).find(|m| m.id == method_id).cloned()
 }
 
 /// GET /subscriptions/{id}/usage-history: the sandbox has no meters.

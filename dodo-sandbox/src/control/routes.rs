@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Payer, ReleaseOrder};
 use crate::{
-    DisputeOutcome, Disturbance, Error, Settings,
+    DisputeOutcome, Disturbance, Error, Interval, Product, Settings,
     api::{self, Answer, Json, body::Body, fault::Fault, webhooks},
     app::App,
     clock::rfc3339,
@@ -26,6 +26,7 @@ use crate::{
 /// The routes. They need no key: whoever reaches them sits at this machine.
 pub(crate) fn routes() -> Router<Arc<App>> {
     let routes = Router::new()
+        .route("/products", post(add_product))
         .route("/clock", get(clock).post(advance))
         .route("/settings", get(settings).put(set_settings))
         .route("/sessions/{id}/pay", post(pay))
@@ -58,6 +59,46 @@ async fn own_pages_only(request: Request, next: Next) -> Response {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewProduct {
+    product_id: String,
+    name: String,
+    currency: String,
+    /// In minor units.
+    price: i64,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    tax_inclusive: bool,
+    /// Makes it a subscription that is charged at this interval.
+    #[serde(default)]
+    every: Option<Interval>,
+    #[serde(default)]
+    trial_days: u32,
+}
+
+async fn add_product(State(app): State<Arc<App>>, Body(body): Body<NewProduct>) -> Answer {
+    let (id, name, currency) = (body.product_id, body.name, body.currency);
+    let mut product = match body.every {
+        None => Product::one_time(id, name, currency, body.price),
+        Some(every) => Product::subscription(id, name, currency, body.price, (1, every)),
+    };
+    product = product.trial_days(body.trial_days);
+    if let Some(text) = body.description {
+        product = product.description(text);
+    }
+    if body.tax_inclusive {
+        product = product.tax_inclusive();
+    }
+    product.check().map_err(|error| Error::invalid(error.message().to_owned()))?;
+    app.change(|world| {
+        let answer = product.json(&world.business_id, &world.brand_id);
+        world.products.insert(product);
+        Ok(Json(answer))
+    })
 }
 
 async fn clock(State(app): State<Arc<App>>) -> Json {

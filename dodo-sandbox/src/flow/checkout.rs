@@ -1,10 +1,16 @@
 //! A person on a hosted page: pays, is declined, or leaves.
 
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use crate::{
     Error,
     flow::{
         complete::{self, Outcome},
-        quote::{Quote, Terms, quote},
+        method,
+        quote::{Quote, QuoteLine, Terms, quote},
+        redirect,
     },
     id,
     state::{
@@ -18,10 +24,6 @@ use crate::{
         webhook::Subject,
     },
 };
-use http::StatusCode;
-use jiff::Timestamp;
-use serde_json::{Value, json};
-
 /// What a person enters on the page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PayForm {
@@ -29,6 +31,8 @@ pub(crate) struct PayForm {
     pub(crate) name: String,
     pub(crate) address: Address,
     pub(crate) card: String,
+    /// A method from an earlier payment, instead of a card.
+    pub(crate) saved: Option<PaymentMethod>,
     /// Answers to the merchant's questions, by key.
     pub(crate) answers: Vec<(String, String)>,
 }
@@ -72,7 +76,7 @@ pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<
     let session = open_session(world, session_id)?.clone();
     check(&session, &form)?;
     if let Origin::PaymentMethod { subscription_id } = &session.origin {
-        return super::method::replace(world, &session, subscription_id, &form);
+        return method::replace(world, &session, subscription_id, &form);
     }
     let terms = Terms {
         country: &form.address.country,
@@ -81,7 +85,9 @@ pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<
     };
     let quote = quote(world, &session.cart, terms)?;
     let customer_id = customer(world, &session, &form);
-    let method = PaymentMethod::new(&form.card, non_empty(&form.name), &form.address.country);
+    let method = form.saved.clone().unwrap_or_else(|| {
+        PaymentMethod::new(&form.card, non_empty(&form.name), &form.address.country)
+    });
     let subscription_ids = subscriptions(world, &session, &quote, &customer_id, &form, &method);
     let payment = payment(world, &session, &quote, customer_id, &form, method, subscription_ids);
     let payment_id = payment.id.clone();
@@ -232,7 +238,11 @@ fn payment(
         Origin::Payment { payment_id } | Origin::Subscription { payment_id, .. } => {
             Some(payment_id.clone())
         }
-        _ => session.payment_id.clone().filter(|_| world.settings.retry_keeps_payment),
+        _ => {
+            let attempt = session.payment_id.clone().filter(|_| world.settings.retry_keeps_payment);
+            let unused = |id: &String| world.payments.get(id).is_none();
+            attempt.or_else(|| session.reserved_payment_id.clone().filter(unused))
+        }
     };
     let before = given.as_ref().and_then(|id| world.payments.get(id));
     let periods = subscription_ids
@@ -270,7 +280,7 @@ fn payment(
 
 /// The positions of a payment for this quote.
 pub(crate) fn lines(quote: &Quote) -> Vec<Line> {
-    let line = |line: &super::quote::QuoteLine| Line {
+    let line = |line: &QuoteLine| Line {
         id: id::new("itm_"),
         product_id: line.product.id.clone(),
         name: line.product.name.clone(),
@@ -298,7 +308,7 @@ fn finish(
     payment_id: &str,
     outcome: Outcome,
 ) -> Option<String> {
-    let redirect = redirect(world, session, payment_id);
+    let redirect = redirect::url(world, session, payment_id);
     // A subscription made through the API that fails at its start stays failed.
     let over =
         outcome != Outcome::Declined || matches!(session.origin, Origin::Subscription { .. });
@@ -347,66 +357,6 @@ pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<
     Ok(id)
 }
 
-/// The return URL with what Dodo adds to it.
-pub(crate) fn redirect(world: &World, session: &Session, payment_id: &str) -> Option<String> {
-    let return_url = session.return_url.as_deref()?;
-    let payment = world.payments.get(payment_id)?;
-    let subscription = payment.subscription_id().and_then(|id| world.subscriptions.get(id));
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    match subscription {
-        Some(subscription) => query
-            .append_pair("subscription_id", &subscription.id)
-            .append_pair("status", subscription.status),
-        None => query
-            .append_pair("payment_id", payment_id)
-            .append_pair("status", payment.status.unwrap_or("requires_payment_method")),
-    };
-    let keys: Vec<&str> = world
-        .licenses
-        .iter()
-        .filter(|license| license.payment_id.as_deref() == Some(payment_id))
-        .map(|license| license.key.as_str())
-        .collect();
-    if !keys.is_empty() {
-        query.append_pair("license_key", &keys.join(","));
-    }
-    if let Some(customer) = world.customers.get(&payment.customer_id) {
-        query.append_pair("email", &customer.email);
-    }
-    Some(with_query(return_url, &query.finish()))
-}
-
-/// Adds parameters to a URL, before its fragment.
-fn with_query(url: &str, query: &str) -> String {
-    let (page, fragment) = match url.split_once('#') {
-        Some((page, fragment)) => (page, format!("#{fragment}")),
-        None => (url, String::new()),
-    };
-    let joint = match page.split_once('?') {
-        None => "?",
-        Some((_, "")) => "",
-        Some(_) => "&",
-    };
-    format!("{page}{joint}{query}{fragment}")
-}
-
 fn non_empty(text: &str) -> Option<String> {
     (!text.trim().is_empty()).then(|| text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_query;
-
-    #[test]
-    fn parameters_go_before_the_fragment() {
-        for (url, expected) in [
-            ("https://a.example/r", "https://a.example/r?x=1"),
-            ("https://a.example/r?a=b", "https://a.example/r?a=b&x=1"),
-            ("https://a.example/r?", "https://a.example/r?x=1"),
-            ("https://a.example/r#top", "https://a.example/r?x=1#top"),
-        ] {
-            assert_eq!(with_query(url, "x=1"), expected);
-        }
-    }
 }

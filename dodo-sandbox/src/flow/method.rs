@@ -69,7 +69,7 @@ pub(crate) fn replace(
             Outcome::Paid
         }
     };
-    let redirect = super::checkout::redirect(world, session, &payment_id);
+    let redirect = super::redirect::url(world, session, &payment_id);
     if outcome == Outcome::Paid
         && let Some(session) = world.sessions.get_mut(&session.id)
     {

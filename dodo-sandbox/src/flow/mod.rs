@@ -6,6 +6,7 @@ pub(crate) mod complete;
 pub(crate) mod method;
 pub(crate) mod quote;
 pub(crate) mod recovery;
+pub(crate) mod redirect;
 pub(crate) mod renewal;
 pub(crate) mod reversal;
 pub(crate) mod schedule;

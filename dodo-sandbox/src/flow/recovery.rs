@@ -75,6 +75,7 @@ pub(crate) fn link(world: &mut World, payment_id: &str) -> Result<String, Error>
         expires_at: world.after(LINK_LIFE),
         progress: Progress::Open,
         payment_id: None,
+        reserved_payment_id: None,
         recovering: Some(payment_id.to_owned()),
         ..old.clone()
     };

@@ -232,6 +232,14 @@ pub(crate) fn start_dunning(
     world.emit("dunning.started", Subject::Dunning(id));
 }
 
+/// A charge outside the rhythm failed: the subscription waits for another card.
+pub(crate) fn hold_for_payment(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    let now = world.now();
+    let recovery = Recovery { failed_at: now, retries: 0, next_retry: None, dunning_id: None };
+    world.subscriptions.find_mut(subscription_id)?.recovery = Some(recovery);
+    hold(world, subscription_id)
+}
+
 fn hold(world: &mut World, subscription_id: &str) -> Result<(), Error> {
     let subscription = world.subscriptions.find_mut(subscription_id)?;
     subscription.status = "on_hold";

@@ -89,7 +89,24 @@ pub(crate) fn settle(world: &mut World) {
         world.acting = None;
         if let Err(error) = result {
             tracing::error!(target: "dodo::sandbox", %error, ?due, "something due could not be done");
-            break;
+            give_up(world, due);
+        }
+    }
+}
+
+/// Takes out of the schedule what cannot be acted out, because an object it needs was forgotten.
+fn give_up(world: &mut World, due: Due) {
+    match due {
+        Due::Renewal(id) | Due::Expiry(id) | Due::Retry(id) | Due::GraceEnd(id) => {
+            if let Some(subscription) = world.subscriptions.get_mut(&id) {
+                subscription.status = "failed";
+            }
+        }
+        Due::BankAnswer(id) | Due::Abandonment(id) => {
+            if let Some(payment) = world.payments.get_mut(&id) {
+                payment.status = Some("failed");
+                payment.abandonment_seen = true;
+            }
         }
     }
 }

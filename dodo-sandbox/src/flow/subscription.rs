@@ -244,9 +244,7 @@ pub(crate) fn change_plan(
     match charge {
         Charge::Declined { .. } if change.apply_on_failure => {
             switch(world, subscription_id, change)?;
-            world.subscriptions.find_mut(subscription_id)?.status = "on_hold";
-            world.emit("subscription.on_hold", subject(subscription_id));
-            complete::revoke_of(world, "subscription_on_hold", subscription_id);
+            renewal::hold_for_payment(world, subscription_id)?;
         }
         // The plan stays as it is.
         Charge::Declined { .. } => return Ok(Some(payment_id)),
@@ -365,8 +363,7 @@ pub(crate) fn charge_on_demand(
     match charge {
         Charge::Paid => renewal::paid(world, subscription_id, payment_id.clone()),
         Charge::Declined { .. } => {
-            world.subscriptions.find_mut(subscription_id)?.status = "on_hold";
-            world.emit("subscription.on_hold", subject(subscription_id));
+            renewal::hold_for_payment(world, subscription_id)?;
             complete::updated(world, subscription_id);
         }
         Charge::Processing => {}

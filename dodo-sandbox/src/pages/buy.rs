@@ -98,6 +98,7 @@ fn session(world: &World, product_id: &str, query: &Query) -> Result<Session, Er
         locked: LOCKS.iter().filter(|(switch, _)| on(switch)).map(|(_, field)| *field).collect(),
         progress: Progress::Open,
         payment_id: None,
+        reserved_payment_id: None,
         recovering: None,
     })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod buy;
 pub(crate) mod checkout;
+mod checkout_fields;
 pub(crate) mod dashboard;
 pub(crate) mod form;
 pub(crate) mod portal;

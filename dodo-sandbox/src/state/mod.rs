@@ -19,6 +19,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use self::{
+    card::PaymentMethod,
     customer::Customer,
     grant::{Grant, License},
     payment::Payment,
@@ -164,9 +165,22 @@ impl World {
         })
     }
 
+    /// Adds a discount code that takes off a share, in basis points.
+    pub(crate) fn add_discount(&mut self, code: String, basis_points: u32) {
+        let created_at = self.now();
+        let id = crate::id::new("dsc_");
+        self.discounts.push(Discount { id, code, basis_points, created_at, times_used: 0 });
+    }
+
     /// The short form of a customer, as other objects carry it.
     pub(crate) fn customer_json(&self, id: &str) -> Value {
         self.customers.get(id).map_or(Value::Null, Customer::limited_json)
+    }
+
+    /// A payment method that this customer has used.
+    pub(crate) fn payment_method(&self, customer_id: &str, id: &str) -> Option<&PaymentMethod> {
+        let own = self.payments.iter().filter(|payment| payment.customer_id == customer_id);
+        own.filter_map(|payment| payment.method.as_ref()).find(|method| method.id == id)
     }
 
     /// Notes that something happened, and queues it for every endpoint that wants to know.

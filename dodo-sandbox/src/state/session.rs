@@ -101,6 +101,8 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// The latest attempt to pay.
     pub(crate) payment_id: Option<String>,
+    /// The id that the first attempt to pay will have, when the merchant was told it before.
+    pub(crate) reserved_payment_id: Option<String>,
     /// Opened by a recovery link: the payment that was abandoned.
     pub(crate) recovering: Option<String>,
 }

@@ -560,3 +560,79 @@ async fn a_taken_port_says_so() {
     assert_eq!(error.kind(), dodo_sandbox::ErrorKind::PortTaken);
     assert!(error.to_string().contains(&port.to_string()), "{error}");
 }
+
+#[tokio::test]
+async fn confirmed_sessions_know_their_payment_before_or_are_paid_at_once() {
+    let bought = Bought::new().await;
+    let (_, payment) = api(&bought.sandbox, "GET", &bought.fill("/payments/PAY"), None).await;
+    let create = async |extra: Value| {
+        let mut body = json!({
+            "product_cart": cart("pdt_book"),
+            "customer": { "customer_id": bought.customer },
+            "billing_address": { "country": "US" },
+            "confirm": true,
+        });
+        body.as_object_mut().unwrap().append(&mut extra.as_object().unwrap().clone());
+        api(&bought.sandbox, "POST", "/checkouts", Some(body)).await
+    };
+    let (_, reserved) = create(json!({})).await;
+    let session_id = reserved["session_id"].as_str().unwrap();
+    let paid = bought.sandbox.pay(session_id, CARD_OK).unwrap();
+    assert_eq!(json!(paid.payment_id), reserved["payment_id"]);
+
+    let (_, at_once) = create(json!({ "payment_method_id": payment["payment_method_id"] })).await;
+    assert_eq!(at_once["checkout_url"], Value::Null, "{at_once}");
+    let path = format!("/payments/{}", at_once["payment_id"].as_str().unwrap());
+    let (_, second) = api(&bought.sandbox, "GET", &path, None).await;
+    assert_eq!(
+        (&second["status"], &second["card_last_four"]),
+        (&json!("succeeded"), &json!("4242"))
+    );
+
+    let (_, late) = create(json!({})).await;
+    bought.sandbox.advance(std::time::Duration::from_secs(15 * 60)).unwrap();
+    let error = bought.sandbox.pay(late["session_id"].as_str().unwrap(), CARD_OK).unwrap_err();
+    assert_eq!(error.code(), "CHECKOUT_SESSION_EXPIRED");
+
+    assert_eq!(create(json!({ "payment_method_id": "pm_x" })).await.0, 404);
+    assert_eq!(create(json!({ "billing_address": null })).await.0, 422);
+    assert_eq!(create(json!({ "confirm": false, "payment_method_id": "pm_x" })).await.0, 422);
+}
+
+#[tokio::test]
+async fn discounts_take_their_share_of_every_charge() {
+    let sandbox = Sandbox::builder()
+        .clock_factor(0.0)
+        .product(Product::monthly("pdt_pro", "Pro", "USD", 2000))
+        .discount("LAUNCH10", 1000)
+        .start()
+        .await
+        .unwrap();
+    let body = json!({
+        "product_cart": cart("pdt_pro"),
+        "discount_codes": ["launch10"],
+        "billing_address": { "country": "US" },
+    });
+    sandbox.pay(&session(&sandbox, body).await, CARD_OK).unwrap();
+    sandbox.advance(std::time::Duration::from_secs(31 * 24 * 60 * 60)).unwrap();
+    let (_, payments) = api(&sandbox, "GET", "/payments", None).await;
+    let payments = payments["items"].as_array().unwrap();
+    let totals: Vec<_> = payments.iter().map(|payment| payment["total_amount"].as_i64()).collect();
+    assert_eq!(totals, [Some(1800), Some(1800)]);
+    let path = format!("/payments/{}", payments[0]["payment_id"].as_str().unwrap());
+    let (_, payment) = api(&sandbox, "GET", &path, None).await;
+    let discount = &payment["discounts"][0];
+    assert_eq!((&discount["code"], &discount["amount"]), (&json!("LAUNCH10"), &json!(1000)));
+    assert_eq!(payment["discount_id"], discount["discount_id"]);
+}
+
+#[tokio::test]
+async fn invoices_are_pdf_where_the_payment_says() {
+    let bought = Bought::new().await;
+    let (_, payment) = api(&bought.sandbox, "GET", &bought.fill("/payments/PAY"), None).await;
+    let url = payment["invoice_url"].as_str().unwrap();
+    let answer = http().get(url).bearer_auth(bought.sandbox.api_key()).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/pdf");
+    let text = answer.text().await.unwrap();
+    assert!(text.starts_with("%PDF-1.4") && text.contains("(Total USD 20.00)"), "{text}");
+}

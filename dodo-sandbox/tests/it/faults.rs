@@ -124,6 +124,14 @@ async fn the_control_routes_do_the_same_over_http() {
     assert_eq!(control("DELETE", "/faults", json!({})).await.0, 200);
     assert_eq!(control("GET", "/faults", json!({})).await.1, json!([]));
 
+    let product = json!({
+        "product_id": "pdt_new", "name": "New", "currency": "JPY", "price": 300, "every": "Week",
+    });
+    assert_eq!(control("POST", "/products", product).await.1["is_recurring"], true);
+    assert_eq!(get(&sandbox, "/products/pdt_new").await.unwrap().0, 200);
+    let bad = json!({ "product_id": "p/x", "name": "N", "currency": "JPY", "price": 300 });
+    assert_eq!(control("POST", "/products", bad).await.0, 422);
+
     let settings = json!({ "dunning": true, "period_end_cancel": "expired_at_end" });
     let (_, stored) = control("PUT", "/settings", settings).await;
     assert_eq!((&stored["dunning"], &stored["updated_events"]), (&json!(true), &json!(true)));

@@ -1,11 +1,6 @@
 //! The sandbox as an app sees it: over HTTP, and by its library.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that fails shall panic"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails shall panic")]
 
 mod api;
 mod checkout;

@@ -1,0 +1,63 @@
+//! Where the customer goes after paying.
+
+use crate::state::{World, session::Session};
+
+/// The return URL with what Dodo adds to it.
+pub(crate) fn url(world: &World, session: &Session, payment_id: &str) -> Option<String> {
+    let return_url = session.return_url.as_deref()?;
+    let payment = world.payments.get(payment_id)?;
+    let subscription = payment.subscription_id().and_then(|id| world.subscriptions.get(id));
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    match subscription {
+        Some(subscription) => query
+            .append_pair("subscription_id", &subscription.id)
+            .append_pair("status", subscription.status),
+        None => query
+            .append_pair("payment_id", payment_id)
+            .append_pair("status", payment.status.unwrap_or("requires_payment_method")),
+    };
+    let keys: Vec<&str> = world
+        .licenses
+        .iter()
+        .filter(|license| license.payment_id.as_deref() == Some(payment_id))
+        .map(|license| license.key.as_str())
+        .collect();
+    if !keys.is_empty() {
+        query.append_pair("license_key", &keys.join(","));
+    }
+    if let Some(customer) = world.customers.get(&payment.customer_id) {
+        query.append_pair("email", &customer.email);
+    }
+    Some(with_query(return_url, &query.finish()))
+}
+
+/// Adds parameters to a URL, before its fragment.
+fn with_query(url: &str, query: &str) -> String {
+    let (page, fragment) = match url.split_once('#') {
+        Some((page, fragment)) => (page, format!("#{fragment}")),
+        None => (url, String::new()),
+    };
+    let joint = match page.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{page}{joint}{query}{fragment}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_query;
+
+    #[test]
+    fn parameters_go_before_the_fragment() {
+        for (url, expected) in [
+            ("https://a.example/r", "https://a.example/r?x=1"),
+            ("https://a.example/r?a=b", "https://a.example/r?a=b&x=1"),
+            ("https://a.example/r?", "https://a.example/r?x=1"),
+            ("https://a.example/r#top", "https://a.example/r?x=1#top"),
+        ] {
+            assert_eq!(with_query(url, "x=1"), expected);
+        }
+    }
+}

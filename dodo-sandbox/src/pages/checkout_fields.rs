@@ -1,0 +1,139 @@
+//! What a person fills in on the checkout page.
+
+use super::form::{Field, Form, select};
+use crate::{
+    countries,
+    state::{
+        card,
+        session::{CustomField, FieldType, Session},
+    },
+};
+
+/// The name of the field that takes the answer to a merchant's question.
+pub(super) fn answer_name(key: &str) -> String {
+    format!("field_{key}")
+}
+
+/// All fields of the form.
+pub(super) fn all(session: &Session, form: &Form, country: &str) -> String {
+    let address = session.address.as_ref();
+    let locked = |name| session.locked.contains(&name);
+    let field = |name: &'static str, label, autocomplete, given: Option<&String>, required| {
+        let typed = form.some(name);
+        Field {
+            name,
+            label,
+            value: typed.as_ref().or(given).map_or("", String::as_str),
+            autocomplete,
+            required,
+            locked: locked(name) && given.is_some(),
+            ..Field::default()
+        }
+        .html()
+    };
+    let email = field("email", "E-mail", "email", session.buyer.email.as_ref(), true);
+    let name = field("name", "Name", "name", session.buyer.name.as_ref(), true);
+    let street =
+        field("street", "Street", "street-address", address.and_then(|a| a.street.as_ref()), false);
+    let city =
+        field("city", "City", "address-level2", address.and_then(|a| a.city.as_ref()), false);
+    let zipcode = field(
+        "zipcode",
+        "Postal code",
+        "postal-code",
+        address.and_then(|a| a.zipcode.as_ref()),
+        false,
+    );
+    let country = if locked("country") && address.is_some() {
+        Field {
+            name: "country",
+            label: "Country",
+            value: country,
+            locked: true,
+            ..Field::default()
+        }
+        .html()
+    } else {
+        select("country", "Country", countries::NAMES, country)
+    };
+    let questions: String =
+        session.custom_fields.iter().map(|question| custom_field(question, form)).collect();
+    format!(
+        "<h2>Your details</h2>{email}{name}{country}<details><summary>Address</summary>{street}\
+         <div class=\"row\">{city}{zipcode}</div></details>{questions}<h2>Card</h2>{}",
+        card_fields(form)
+    )
+}
+
+fn card_fields(form: &Form) -> String {
+    let card = Field {
+        name: "card",
+        label: "Card number",
+        value: form.get("card"),
+        autocomplete: "cc-number",
+        placeholder: "4242 4242 4242 4242",
+        required: true,
+        ..Field::default()
+    };
+    let expiry = Field {
+        name: "expiry",
+        label: "Expires",
+        value: "12 / 34",
+        autocomplete: "cc-exp",
+        ..Field::default()
+    };
+    let cvc = Field {
+        name: "cvc",
+        label: "CVC",
+        value: "123",
+        autocomplete: "cc-csc",
+        ..Field::default()
+    };
+    format!("{}<div class=\"row\">{}{}</div>", card.html(), expiry.html(), cvc.html())
+}
+
+fn custom_field(field: &CustomField, form: &Form) -> String {
+    let name = answer_name(&field.key);
+    let value = form.get(&name);
+    let kind = match field.field_type {
+        FieldType::Dropdown | FieldType::Boolean => {
+            let options = match field.field_type {
+                FieldType::Boolean => vec!["yes".to_owned(), "no".to_owned()],
+                _ => field.options.clone().unwrap_or_default(),
+            };
+            let mut choices = vec![("", "—")];
+            choices.extend(options.iter().map(|option| (option.as_str(), option.as_str())));
+            return select(&name, &field.label, &choices, value);
+        }
+        FieldType::Text => "text",
+        FieldType::Number => "number",
+        FieldType::Email => "email",
+        FieldType::Url => "url",
+        FieldType::Date => "date",
+    };
+    Field {
+        name: &name,
+        label: &field.label,
+        value,
+        kind,
+        placeholder: field.placeholder.as_deref().unwrap_or_default(),
+        required: field.required == Some(true),
+        ..Field::default()
+    }
+    .html()
+}
+
+/// The cards that work here.
+pub(super) fn test_cards() -> String {
+    let rows: String = [
+        (card::CARD_OK, "pays"),
+        (card::CARD_DECLINED, "is declined"),
+        (card::CARD_NO_FUNDS, "has no funds"),
+        (card::CARD_RENEWAL_FAILS, "pays once, renewals fail"),
+        (card::CARD_INDIA, "takes 48 hours"),
+    ]
+    .iter()
+    .map(|(number, what)| format!("<tr><td><code>{number}</code></td><td>{what}</td></tr>"))
+    .collect();
+    format!("<details><summary>Test cards</summary><table class=\"sum\">{rows}</table></details>")
+}
