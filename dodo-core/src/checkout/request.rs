@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{CustomerId, ProductId};
+use crate::{Captured, ClientMetadata, CustomerId, ProductId};
 
 /// Makes a builder over a JSON object: one method per field.
 macro_rules! builder {
@@ -261,6 +261,32 @@ builder! {
         customization: look,
         /// What the page asks for and allows.
         feature_flags: flags,
+    }
+}
+
+impl SessionRequest {
+    /// Adds what was captured of the visitor to the metadata, for sessions that the app's own handlers
+    /// create. What is set already stays. Call it last: one checkout, one call.
+    ///
+    /// ```
+    /// # use dodo_core::{Captured, CheckoutSession, Client, Error, request::{CartItem, SessionRequest}};
+    /// # async fn f(client: Client, request: http::Request<()>, book: CartItem) -> Result<(), Error> {
+    /// // `VisitorLayer` is in front of this handler.
+    /// let mut session = SessionRequest::new().product_cart([book]).metadata("order", "o_1");
+    /// if let Some(captured) = request.extensions().get::<Captured>() {
+    ///     session = session.captured(captured);
+    /// }
+    /// let session: CheckoutSession = client.create_session(session).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn captured(self, captured: &Captured) -> Self {
+        let own = match self.fields.get("metadata") {
+            Some(Value::Object(pairs)) => pairs.clone(),
+            _ => Map::new(),
+        };
+        let pairs = captured.inject(&own, Map::new(), ClientMetadata::Strict);
+        if pairs.is_empty() { self } else { self.set("metadata", pairs) }
     }
 }
 

@@ -281,3 +281,25 @@ async fn a_user_who_is_found_behind_the_layer_is_known_at_checkout() {
     let sent = calls.lock().unwrap().last().unwrap().1.clone();
     assert_eq!(sent["metadata"], json!({"dub_click_id": "clk", "dub_external_id": "user_7"}));
 }
+
+#[tokio::test]
+async fn sessions_that_the_app_builds_itself_carry_the_visitor_too() {
+    let (client, calls) = dodo();
+    let capture = VisitorCapture::visitors_now().preset(Preset::Utm);
+    let captured = capture.begin(&super::request("/buy?utm_source=s", &[VISITOR])).0;
+    for (request, expected) in [
+        (SessionRequest::new(), json!({"visitor": "v1", "utm_source": "s"})),
+        (
+            SessionRequest::new().metadata("visitor", "app").metadata("order", 7),
+            json!({"visitor": "app", "order": 7, "utm_source": "s"}),
+        ),
+    ] {
+        let product = dodo_core::ProductId::new("pdt_book").unwrap();
+        let cart = [dodo_core::request::CartItem::new(product, 1)];
+        client.create_session(request.product_cart(cart).captured(&captured)).await.unwrap();
+        assert_eq!(calls.lock().unwrap().last().unwrap().1["metadata"], expected);
+    }
+    let nothing = super::with_cookies(&capture, "");
+    let fields = SessionRequest::new().captured(&nothing).into_fields();
+    assert_eq!(fields.get("metadata"), None);
+}
