@@ -1,5 +1,5 @@
 //! What one event shows, without history.
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use dodo_core::{
     AttributionRecord, Basis, Campaign, Currency, DisputePolicy, EventKind, FactOptions,

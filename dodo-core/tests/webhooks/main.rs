@@ -1,11 +1,5 @@
 //! Webhooks over the public API: what is accepted, what is refused, what reaches the callbacks.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod callbacks;
 mod forgeries;

@@ -269,9 +269,7 @@ async fn whole_body(run: &mut Run, name: &str, body: &Value, text: &str) {
         }),
         ("deep unknown field", {
             let deep = format!("{}1{}", "[".repeat(1000), "]".repeat(1000));
-            let body =
-                body.to_string().replacen("\"data\":{", &format!("\"data\":{{\"deep\":{deep},"), 1);
-            body
+            body.to_string().replacen("\"data\":{", &format!("\"data\":{{\"deep\":{deep},"), 1)
         }),
         ("unknown number beyond every type", {
             body.to_string().replacen("\"data\":{", "\"data\":{\"big\":1e999,", 1)
