@@ -9,7 +9,7 @@ use crate::{BoxError, BoxFuture, Campaign, Consent};
 /// What is known about a visitor when a checkout begins. Kept by the app or the ledger under the
 /// checkout session's id; the parts that must not be in metadata are only here.
 ///
-/// Without consent there is no visitor, campaign, id or click id in it.
+/// Without consent there is no visitor, campaign, tool's id or click id in it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CheckoutContext {

@@ -53,10 +53,11 @@ impl VisitorCapture {
 }
 
 impl Captured {
-    /// Asks the app who is signed in, unless that is known.
+    /// Asks the app who is signed in, unless that is known. Whatever consent says: it is the app's own
+    /// knowledge of its customer, and tools do not get it without consent.
     pub(super) fn identify(&mut self, request: &Parts) {
         let Some(of) = self.capture.settings().user_id.clone() else { return };
-        if self.user_id.is_some() || !self.consent().allows() {
+        if self.user_id.is_some() {
             return;
         }
         self.user_id = consent::unwinding(|| of(request)).flatten().and_then(|id| part(&id));

@@ -56,6 +56,7 @@ fn a_denial_leaves_nothing_of_the_visitor() {
     let capture = VisitorCapture::visitors_now()
         .preset(Preset::Utm)
         .preset(Preset::Bantico)
+        .preset(Preset::Dub)
         .user_id(|_| Some("user_7".into()))
         .consent(says(Consent::Denied));
     let uri = "/pricing?utm_source=newsletter&gclid=g1";
@@ -69,12 +70,13 @@ fn a_denial_leaves_nothing_of_the_visitor() {
     assert_eq!(injected(&captured), json!({}));
     assert_eq!((captured.visitor(), captured.campaign()), (None, None));
     let context = captured.context();
-    assert_eq!((context.visitor, context.campaign, context.user_id), (None, None, None));
+    assert_eq!((context.visitor, context.campaign), (None, None));
     assert!(context.tool_ids.is_empty() && context.click_ids.is_empty());
-    // What says nothing about who it is stays.
+    // What says nothing about who it is stays, and what the app knows without any tracking.
+    assert_eq!(context.user_id.as_deref(), Some("user_7"));
     assert_eq!(context.landing_path.as_deref(), Some("/pricing"));
     assert_eq!(context.consent, Consent::Denied);
-    let denied = ["visitor", "utm_source", "linkId"];
+    let denied = ["visitor", "utm_source", "linkId", "dub_external_id"];
     for (key, reason) in reasons(&captured) {
         let expected = if denied.contains(&key.as_str()) { "consent_denied" } else { "absent" };
         assert_eq!(reason, expected, "{key}");
