@@ -52,5 +52,6 @@ pub struct WritingAnAdapter;
 #[doc = include_str!("../../docs/checkout.md")]
 #[doc = include_str!("../../docs/field-policy.md")]
 #[doc = include_str!("../../docs/api-client.md")]
+#[doc = include_str!("../../llms.txt")]
 #[derive(Debug)]
 pub struct Guides;
