@@ -4,7 +4,11 @@
 //! DODO_PAYMENTS_API_KEY=... cargo run -p dodo-core --example subscriptions -- sub_...
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program for the command line")]
+#![expect(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a program for the command line; a missing member of JSON reads as null"
+)]
 
 use dodo_core::{BoxError, Client, path_segment};
 use http::Method;
