@@ -82,6 +82,8 @@ pub(crate) async fn run(app: Arc<App>, client: reqwest::Client, mut stop: watch:
             let (app, client) = (Arc::clone(&app), client.clone());
             under_way.spawn(async move { send(&app, &client, parcel).await });
         }
+        // While there is no room, only a delivery that ends can bring the next one on its way.
+        let wait = wait.filter(|_| under_way.len() < CONCURRENT);
         tokio::select! {
             _ = changes.changed() => {}
             () = sleep(wait) => {}

@@ -63,6 +63,8 @@ pub struct Settings {
     pub renewed_at_trial_start: bool,
     /// The start of a free trial sends `payment.succeeded` with an amount of 0.
     pub zero_payment_at_trial_start: bool,
+    /// A new payment method sends the `payment.succeeded` of 0 that checked it.
+    pub zero_payment_at_method_update: bool,
     /// A renewal saved by a retry sends `subscription.renewed` beside `subscription.active`.
     pub renewed_after_recovery: bool,
     /// `subscription.updated` follows every change of a subscription.
@@ -93,6 +95,7 @@ impl Default for Settings {
             renewed_at_start: true,
             renewed_at_trial_start: false,
             zero_payment_at_trial_start: true,
+            zero_payment_at_method_update: false,
             renewed_after_recovery: true,
             updated_events: true,
             period_end_cancel: PeriodEndCancel::CancelledAtEnd,

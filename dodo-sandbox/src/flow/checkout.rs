@@ -94,6 +94,9 @@ pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<
     world.payments.insert(payment);
     world.sessions.find_mut(session_id)?.payment_id = Some(payment_id.clone());
     let outcome = complete::charge_first(world, &payment_id)?;
+    if outcome != Outcome::Declined {
+        world.count_discounts(&session.discount_codes);
+    }
     let redirect = finish(world, &session, &payment_id, outcome);
     Ok(Paid { payment_id, outcome, redirect })
 }

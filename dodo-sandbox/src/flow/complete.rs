@@ -57,7 +57,11 @@ pub(crate) fn charge_first(world: &mut World, payment_id: &str) -> Result<Outcom
 pub(crate) fn succeed(world: &mut World, payment_id: &str) -> Result<(), Error> {
     mark(world, payment_id, "succeeded")?;
     let payment = world.payments.find(payment_id)?;
-    let (subscription_ids, total) = (payment.subscription_ids.clone(), payment.total);
+    let total = payment.total;
+    // One that was cancelled while the bank took its time stays cancelled.
+    let pending = |id: &&String| world.subscriptions.get(id).is_some_and(|s| s.status == "pending");
+    let subscription_ids: Vec<_> =
+        payment.subscription_ids.iter().filter(pending).cloned().collect();
     let mut trial = false;
     for id in &subscription_ids {
         if let Some(subscription) = world.subscriptions.get_mut(id) {

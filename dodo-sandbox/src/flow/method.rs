@@ -65,6 +65,9 @@ pub(crate) fn replace(
         }
         Charge::Paid | Charge::Processing => {
             complete::mark(world, &payment_id, "succeeded")?;
+            if world.settings.zero_payment_at_method_update {
+                world.emit("payment.succeeded", Subject::Payment(payment_id.clone()));
+            }
             attach(world, subscription_id, method)?;
             Outcome::Paid
         }

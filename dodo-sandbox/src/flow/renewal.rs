@@ -166,8 +166,10 @@ pub(crate) fn renew(world: &mut World, subscription_id: &str) -> Result<(), Erro
 /// The events of a renewal that was paid.
 pub(crate) fn paid(world: &mut World, subscription_id: &str, payment_id: String) {
     world.emit("payment.succeeded", Subject::Payment(payment_id));
-    world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
-    complete::updated(world, subscription_id);
+    if world.subscriptions.get(subscription_id).is_some_and(Subscription::renews) {
+        world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
+        complete::updated(world, subscription_id);
+    }
 }
 
 fn advance_period(world: &mut World, subscription_id: &str) -> Result<(), Error> {

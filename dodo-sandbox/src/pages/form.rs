@@ -46,7 +46,7 @@ pub(crate) fn same_origin(headers: &HeaderMap) -> Result<(), Error> {
     let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
         return Ok(());
     };
-    // Pages are sent with `no-referrer`, for which browsers say "null" on their own forms too; then
+    // Browsers say "null" for their own forms too where a referrer is suppressed; then
     // `Sec-Fetch-Site` tells.
     let own = match origin {
         "null" => headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin"),

@@ -172,6 +172,14 @@ impl World {
         self.discounts.push(Discount { id, code, basis_points, created_at, times_used: 0 });
     }
 
+    /// Notes that these codes were redeemed.
+    pub(crate) fn count_discounts(&mut self, codes: &[String]) {
+        let used = |code: &str| codes.iter().any(|used| used.eq_ignore_ascii_case(code));
+        for discount in self.discounts.iter_mut().filter(|discount| used(&discount.code)) {
+            discount.times_used += 1;
+        }
+    }
+
     /// The short form of a customer, as other objects carry it.
     pub(crate) fn customer_json(&self, id: &str) -> Value {
         self.customers.get(id).map_or(Value::Null, Customer::limited_json)

@@ -185,8 +185,10 @@ impl Payment {
                 })
             })
             .collect();
+        // Checking a new card charges for nothing.
+        let charge_type = (!self.update_payment_method).then(|| self.charge_type.as_str());
         [
-            ("charge_type", json!(self.charge_type.as_str())),
+            ("charge_type", json!(charge_type)),
             ("includes_usage", json!(false)),
             ("service_periods", json!(periods)),
         ]

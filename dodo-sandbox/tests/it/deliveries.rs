@@ -211,3 +211,22 @@ async fn an_endpoint_that_is_not_there_is_noted() {
     assert_eq!(deliveries[0].attempts[0].error, Some("connection refused"));
     assert_eq!(deliveries[0].attempts[0].status, None);
 }
+
+#[tokio::test]
+async fn a_hanging_endpoint_does_not_hold_up_the_others_or_the_end() {
+    let sandbox = sandbox().await;
+    let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    sandbox.register_webhook(&format!("http://{}/", hanging.local_addr().unwrap())).unwrap();
+    let receiver = Receiver::of(&sandbox).await;
+    for _ in 0..20 {
+        buy(&sandbox, "pdt_book").await;
+    }
+    while receiver.arrivals().len() < 20 {
+        tokio::task::yield_now().await;
+    }
+    let deliveries = sandbox.deliveries();
+    let stuck = deliveries.iter().filter(|d| d.endpoint_id == deliveries[0].endpoint_id);
+    assert!(stuck.map(|d| d.state).eq([DeliveryState::Sending; 20]));
+    let stopped = tokio::time::timeout(Duration::from_secs(14), sandbox.shutdown()).await;
+    assert!(stopped.is_ok(), "shutting down does not wait for the 15 seconds of a delivery");
+}

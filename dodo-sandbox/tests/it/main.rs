@@ -9,5 +9,7 @@ mod faults;
 mod hostile;
 mod pages;
 mod payloads;
+mod program;
+mod random;
 mod sequences;
 mod support;

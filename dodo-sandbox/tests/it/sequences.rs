@@ -214,6 +214,24 @@ async fn a_failed_renewal_holds_and_a_new_card_saves_it() {
     );
     let subscription = stage.read(&format!("/subscriptions/{id}")).await;
     assert_eq!(subscription["status"], "active");
+
+    let mut settings = Settings::default();
+    settings.zero_payment_at_method_update = true;
+    stage.sandbox.set_settings(settings);
+    let method = subscription["payment_method_id"].clone();
+    let existing = json!({ "type": "existing", "payment_method_id": method });
+    assert_eq!(api(&stage.sandbox, "POST", &path, Some(existing)).await.0, 200);
+    let updated = ["subscription.update_payment_method", "subscription.updated"];
+    assert_eq!(stage.events().await, updated);
+    let (_, answer) = api(&stage.sandbox, "POST", &path, Some(json!({ "type": "new" }))).await;
+    let page = answer["payment_link"].as_str().unwrap().rsplit('/').next().unwrap();
+    let paid = stage.sandbox.pay(page, CARD_OK).unwrap();
+    assert_eq!(stage.events().await, [&["payment.succeeded"][..], &updated].concat());
+    let payment = stage.read(&format!("/payments/{}", paid.payment_id)).await;
+    assert_eq!(
+        (&payment["total_amount"], &payment["is_update_payment_method"], &payment["charge_type"]),
+        (&json!(0), &json!(true), &Value::Null)
+    );
 }
 
 #[tokio::test]
