@@ -3,6 +3,8 @@
 
 #[path = "../../fuzz/src/checks.rs"]
 mod checks;
+#[path = "../../fuzz/src/requests.rs"]
+mod requests;
 
 use std::{fs, path::PathBuf};
 
@@ -33,4 +35,19 @@ fn verification() {
 #[test]
 fn event() {
     seeds("event", checks::event);
+}
+
+#[test]
+fn cookies() {
+    seeds("cookies", requests::cookies);
+}
+
+#[test]
+fn return_url() {
+    seeds("return_url", requests::return_url);
+}
+
+#[test]
+fn ids() {
+    seeds("ids", requests::ids);
 }
