@@ -34,7 +34,7 @@ const POSTGRES: &str = "
 /// Commits the deliveries, in one statement and one transaction, and says which were new. An id
 /// twice in one batch is one delivery; the first body is kept, as it is for an id that is stored.
 pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Receipt>, Error> {
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_now().await?;
     let new: Vec<String> = match tx.kind_mut() {
         #[cfg(feature = "sqlite")]
         Kind::Sqlite(tx) => {

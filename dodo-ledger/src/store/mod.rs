@@ -61,6 +61,16 @@ impl Store {
         }
     }
 
+    /// A transaction that writes deliveries: workers do not keep it waiting.
+    pub(crate) async fn begin_now(&self) -> Result<Tx, Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.begin_now().await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.begin().await,
+        }
+    }
+
     /// A transaction that only reads: it never waits for a writer.
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
         match &self.0 {

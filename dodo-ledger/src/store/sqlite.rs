@@ -1,11 +1,13 @@
 //! One process, one file.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     error::Error,
@@ -28,6 +30,9 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
+    /// Held by a transaction of the workers. Deliveries go past it: each waits for one transaction at
+    /// most, however many workers wait to write.
+    turn: Arc<Mutex<()>>,
     readers: SqlitePool,
 }
 
@@ -51,7 +56,7 @@ impl SqliteStore {
         let options = durable(options);
         let writer = pool(1).connect_with(options.clone()).await?;
         let readers = pool(READERS).connect_with(options).await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, turn: Arc::default(), readers })
     }
 
     /// A ledger that lives as long as the process: for tests.
@@ -67,7 +72,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self { writer: only.clone(), readers: only })
+        Ok(Self { writer: only.clone(), turn: Arc::default(), readers: only })
     }
 
     /// Connections for your own reads.
@@ -76,7 +81,15 @@ impl SqliteStore {
         &self.readers
     }
 
+    /// A transaction of the workers, or of anybody who is not waited for by a sender.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
+        let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
+        let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(self.begin_now().await?.with_turn(turn))
+    }
+
+    /// A transaction that waits for nobody but the one who writes.
+    pub(crate) async fn begin_now(&self) -> Result<Tx, Error> {
         let tx = match self.writer.begin_with(BEGIN).await {
             // SQLite ended the last transaction by itself, as it does on a full disk, and the driver
             // still counts it. Such a connection never begins again: a fresh one does.

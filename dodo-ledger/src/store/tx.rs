@@ -6,6 +6,8 @@ use sqlx::Postgres;
 use sqlx::Sqlite;
 use sqlx::{AssertSqlSafe, Column as _, Executor, TypeInfo as _, ValueRef as _};
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::{
     error::Error,
     store::sql::{Arg, Cell, Row, Sql},
@@ -13,7 +15,11 @@ use crate::{
 
 /// An open transaction. Dropping it rolls back.
 #[derive(Debug)]
-pub(crate) struct Tx(Kind);
+pub(crate) struct Tx {
+    kind: Kind,
+    /// After the transaction, so that it is given back when that is over.
+    turn: Option<OwnedMutexGuard<()>>,
+}
 
 #[derive(Debug)]
 pub(crate) enum Kind {
@@ -57,23 +63,30 @@ macro_rules! bound {
 
 impl Tx {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self(kind)
+        Self { kind, turn: None }
+    }
+
+    /// Keeps others from beginning until this transaction is over.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn with_turn(mut self, turn: OwnedMutexGuard<()>) -> Self {
+        self.turn = Some(turn);
+        self
     }
 
     pub(crate) fn kind_mut(&mut self) -> &mut Kind {
-        &mut self.0
+        &mut self.kind
     }
 
     /// Runs a statement and says how many rows it changed.
     pub(crate) async fn execute(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<u64, Error> {
-        each!(&mut self.0, text = sql, tx => {
+        each!(&mut self.kind, text = sql, tx => {
             Ok((&mut **tx).execute(bound!(text, args)).await?.rows_affected())
         })
     }
 
     /// Runs a statement and takes all its rows.
     pub(crate) async fn fetch(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
-        each!(&mut self.0, text = sql, tx => {
+        each!(&mut self.kind, text = sql, tx => {
             let rows = (&mut **tx).fetch_all(bound!(text, args)).await?;
             rows.iter().map(read_row).collect()
         })
@@ -86,7 +99,7 @@ impl Tx {
         text: String,
         args: Vec<Arg>,
     ) -> Result<Vec<Row>, Error> {
-        match &mut self.0 {
+        match &mut self.kind {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(tx) => {
                 let query = bound!(AssertSqlSafe(text), args);
@@ -111,12 +124,13 @@ impl Tx {
 
     /// Makes the transaction durable.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        match self.0 {
+        match self.kind {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(tx) => tx.commit().await?,
             #[cfg(feature = "postgres")]
             Kind::Postgres(tx) => tx.commit().await?,
         }
+        drop(self.turn);
         Ok(())
     }
 }

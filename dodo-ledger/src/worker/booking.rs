@@ -15,8 +15,8 @@ use crate::{
     store::Tx,
 };
 
-/// Events booked in one transaction.
-const BATCH: u32 = 64;
+/// Events booked in one transaction: as long as it lasts, SQLite stores no delivery.
+const BATCH: u32 = 32;
 
 pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
     while stop.borrow().is_none() {

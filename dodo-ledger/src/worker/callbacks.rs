@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{STORE_PAUSE, Stop, rest};
+use super::{STORE_PAUSE, Stop, finish::Finisher, rest};
 use crate::{
     error::Error,
     fault::{mutant, reach},
@@ -24,24 +24,20 @@ use crate::{
 };
 
 /// What is at work in this process.
-#[derive(Default)]
 struct AtWork {
+    dispatcher: Dispatcher,
+    finisher: Finisher,
     tasks: JoinSet<()>,
     claims: HashMap<Id, Claim>,
 }
 
 impl AtWork {
-    fn start(
-        &mut self,
-        ledger: &Shared,
-        dispatcher: &Dispatcher,
-        claim: Claim,
-        lease_ends: Instant,
-    ) {
+    fn start(&mut self, ledger: &Shared, claim: Claim, lease_ends: Instant) {
         let run = Run {
             store: ledger.store.clone(),
             settings: ledger.settings.clone(),
-            dispatcher: dispatcher.clone(),
+            dispatcher: self.dispatcher.clone(),
+            finisher: self.finisher.clone(),
             claim: claim.clone(),
             until: lease_ends - COMMIT_RESERVE.min(ledger.settings.lease / 4),
         };
@@ -82,8 +78,13 @@ impl AtWork {
     }
 }
 
-pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: &Dispatcher, mut stop: Stop) {
-    let mut at_work = AtWork::default();
+pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut stop: Stop) {
+    let mut at_work = AtWork {
+        dispatcher,
+        finisher: Finisher::start(ledger.store.clone()),
+        tasks: JoinSet::new(),
+        claims: HashMap::new(),
+    };
     let slots = ledger.settings.concurrency.max(1);
     while stop.borrow().is_none() {
         while let Some(task) = at_work.tasks.try_join_next_with_id() {
@@ -106,7 +107,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: &Dispatcher, mut stop:
             Ok(claims) => {
                 reach("after_claim").await;
                 for claim in claims {
-                    at_work.start(ledger, dispatcher, claim, lease_ends);
+                    at_work.start(ledger, claim, lease_ends);
                 }
             }
             Err(error) => {
@@ -124,6 +125,7 @@ struct Run {
     store: Store,
     settings: Arc<Settings>,
     dispatcher: Dispatcher,
+    finisher: Finisher,
     claim: Claim,
     /// The end of the lease, less the time for the last commit.
     until: Instant,
@@ -175,7 +177,7 @@ impl Run {
                 reach("between_effect_and_done").await;
                 self.store.begin().await.map_err(Failure::Store)?
             }
-            None => self.store.begin().await.map_err(Failure::Store)?,
+            None => return self.finisher.finish(&self.claim).await.map_err(Failure::Mark),
         };
         reach("before_done").await;
         let held = tx.mark_done(&self.claim).await.map_err(Failure::Store)?;
@@ -215,6 +217,7 @@ enum Failure {
     Callback(dodo_core::Error),
     LeaseEnded,
     Store(Error),
+    Mark(Arc<Error>),
 }
 
 impl Failure {
@@ -226,6 +229,7 @@ impl Failure {
                 "lease_ended: the callbacks did not finish within the lease".to_owned()
             }
             Self::Store(error) => format!("store: {error}"),
+            Self::Mark(error) => format!("store: {error}"),
         }
     }
 }

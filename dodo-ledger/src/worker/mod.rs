@@ -3,6 +3,7 @@
 
 mod booking;
 mod callbacks;
+mod finish;
 mod upkeep;
 
 use std::{
@@ -97,7 +98,7 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
     {
         let (ledger, stop) = (ledger.clone(), stopped.clone());
         tasks.spawn(async move {
-            callbacks::run(&ledger, &dispatcher, stop).await;
+            callbacks::run(&ledger, dispatcher, stop).await;
             drop(presence);
         });
     }

@@ -113,7 +113,7 @@ pub(super) async fn read_only(size: Size) -> Outcome {
     let seen = attempts_for(&world, Duration::from_secs(size.pick(4, 30))).await;
     world
         .database
-        .run("SET default_transaction_read_only = off; ALTER ROLE dodo RESET default_transaction_read_only")
+        .run("BEGIN READ WRITE; ALTER ROLE dodo RESET default_transaction_read_only; COMMIT")
         .await;
     world.database.run(END_SESSIONS).await;
     recovers(&world, &sender, &seen).await

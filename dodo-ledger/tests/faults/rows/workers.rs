@@ -101,6 +101,8 @@ async fn freeze(size: Size, mutant: Option<&str>) -> Outcome {
     let rounds = size.pick(2, 8);
     for round in 0..rounds {
         sender.deliver(parcels(&format!("msg_{round}"), 100), 16).await;
+        let at_work = "SELECT COUNT(*) FROM dodo_inbox WHERE claims > 0 AND state = 'pending'";
+        while world.database.number(at_work).await < 10 {}
         world.places[0].signal("STOP");
         tokio::time::sleep(Duration::from_secs(5)).await;
         world.places[0].signal("CONT");
