@@ -24,7 +24,6 @@ pub(crate) async fn reach(name: &str) {
 }
 
 #[cfg(not(dodo_faults))]
-#[expect(clippy::unused_async, reason = "the same signature as with faults")]
 pub(crate) async fn reach(_: &str) {}
 
 /// Whether the environment's `DODO_MUTANT` asks for this promise to be broken: the negative controls

@@ -14,6 +14,8 @@ const USAGE: &str = "usage: ledger --url <sqlite:file | postgres://...> <command
   revive-dead          so does every dead event
   revive-parked        and every parked one
   replay <id>          run the callbacks of a finished event again
+  explain <payment>    who brought a payment, and how that is known
+  forget <customer>    erase who a customer was; what was paid stays
   erase <days>         erase the bodies of events finished so many days ago
   sink <name>          how the queue of a sink stands, and its dead letters
   revive-sink <name>   queue the dead letters of a sink again
@@ -73,6 +75,11 @@ async fn run(url: &str, words: &[&str]) -> Result<bool, Error> {
         ["revive-dead"] => println!("revived {}", ledger.revive_dead().await?),
         ["revive-parked"] => println!("revived {}", ledger.revive_parked().await?),
         ["replay", id] => told(ledger.replay(id).await?, "will run again", "nothing to replay"),
+        ["explain", payment] => match ledger.explain(payment).await? {
+            Some(explanation) => println!("{explanation}"),
+            None => println!("no payment {payment} in the ledger"),
+        },
+        ["forget", customer] => println!("changed {} records", ledger.forget(customer).await?),
         ["erase", days] => {
             let Ok(days) = days.parse::<u32>() else { return Ok(false) };
             let age = Duration::from_secs(24 * 3600) * days;

@@ -10,7 +10,9 @@ use crate::error::Error;
 /// One statement in the words of both databases.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sql {
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "the other database is off"))]
     pub(crate) sqlite: &'static str,
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "the other database is off"))]
     pub(crate) postgres: &'static str,
 }
 

@@ -41,7 +41,7 @@ impl AtWork {
             claim: claim.clone(),
             until: lease_ends - COMMIT_RESERVE.min(ledger.settings.lease / 4),
         };
-        let task = self.tasks.spawn(run.to_end());
+        let task = self.tasks.spawn(run.run());
         self.claims.insert(task.id(), claim);
     }
 
@@ -132,7 +132,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_end(self) {
+    async fn run(self) {
         let failure = match self.attempt().await {
             Ok(true) => return,
             Ok(false) => {

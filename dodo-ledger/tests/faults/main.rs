@@ -13,6 +13,7 @@
 //! purpose: these negative controls have to be noticed, or the test is worth nothing.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::panic,
