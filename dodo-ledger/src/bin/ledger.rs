@@ -87,7 +87,10 @@ async fn run(url: &str, words: &[&str]) -> Result<bool, Error> {
         }
         ["sink", name] => {
             let stats = ledger.sink_stats(name).await?;
-            println!("pending {} dead {} oldest due since {:?}", stats.pending, stats.dead, stats.lag);
+            println!(
+                "pending {} dead {} oldest due since {:?}",
+                stats.pending, stats.dead, stats.lag
+            );
             for letter in ledger.dead_letters(name, LIMIT).await? {
                 let reason = letter.reason.unwrap_or_default();
                 println!("{}\t{} failures\t{reason}", letter.record_id, letter.failures);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     rows::{Mark, Queued, claim, hand_back, mark},
@@ -53,11 +56,16 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
     }
     let (outgoing, mut marks) = sort_out(sink, &rows);
     let records: Vec<Outgoing> = outgoing.iter().filter_map(|row| outgoing_of(row)).collect();
+    // In a task of its own, so that a panic is an uncertain end like any other; dropped, it is aborted.
+    let mut telling = JoinSet::new();
+    if !records.is_empty() {
+        let sink = sink.clone();
+        telling.spawn(async move { sink.tell(&records).await });
+    }
     let telling = async {
-        if records.is_empty() {
-            return Vec::new();
-        }
-        timeout(lease.saturating_sub(MARK_RESERVE), sink.tell(&records)).await.unwrap_or_default()
+        let told =
+            timeout(lease.saturating_sub(MARK_RESERVE.min(lease / 4)), telling.join_next()).await;
+        told.ok().flatten().and_then(Result::ok).unwrap_or_default()
     };
     let told = tokio::select! {
         told = telling => told,

@@ -242,7 +242,6 @@ fn because(reason: Reason) -> String {
         Reason::ConsentDenied => "the visitor did not consent to being attributed",
         Reason::RenewalNotCredited => "renewals are not credited, or no longer",
         Reason::Forgotten => "the customer asked to be forgotten",
-        _ => "it did not know",
     }
     .to_owned()
 }

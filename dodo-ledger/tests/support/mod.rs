@@ -69,10 +69,6 @@ impl TestStore {
         fresh.unwrap()
     }
 
-    pub(crate) fn is_memory(&self) -> bool {
-        self.url.contains(":memory:")
-    }
-
     pub(crate) async fn builder(&self) -> LedgerBuilder {
         Ledger::builder(Store::open(&self.url).await.unwrap())
             .poll_every(Duration::from_millis(10))

@@ -1,0 +1,229 @@
+//! What sinks are promised, on every store.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use dodo_core::{AttributionRecord, Inbox};
+use dodo_ledger::{Backoff, Ledger, Outgoing, Sink, Told, Workers};
+use support::{TestStore, eventually, hooks, payment};
+
+on_every_store! {
+    each_wanted_record_is_told_once,
+    a_failure_is_told_again_with_the_same_id,
+    the_sink_rests_as_long_as_it_asked_to,
+    refused_records_are_dead_letters_that_can_be_revived,
+    failures_end_in_a_dead_letter,
+    an_uncertain_end_too_long_ago_is_not_repeated_blindly,
+    a_panic_and_silence_are_uncertain_ends,
+    an_outage_loses_nothing_and_disturbs_nobody,
+}
+
+/// What a sink was told and answers: the script first, then `Delivered`.
+#[derive(Clone, Default)]
+struct Scripted {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    told: Arc<Mutex<Vec<(Instant, Vec<(String, u32)>)>>>,
+    remembers_for: Option<Duration>,
+    batch: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Answer {
+    Each(Told),
+    Nothing,
+    Panic,
+}
+
+impl Scripted {
+    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self {
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            batch: 1,
+            ..Self::default()
+        }
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        told.iter().flat_map(|(_, batch)| batch.iter().map(|(id, _)| id.clone())).collect()
+    }
+}
+
+impl Sink for Scripted {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        record.payment_id != "pay_unwanted"
+    }
+
+    fn batch_size(&self) -> u32 {
+        self.batch
+    }
+
+    fn remembers_for(&self) -> Option<Duration> {
+        self.remembers_for
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        let ids = records.iter().map(|out| (out.record.id.clone(), out.attempt)).collect();
+        self.told.lock().unwrap().push((Instant::now(), ids));
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer.unwrap_or(Answer::Each(Told::Delivered)) {
+            Answer::Each(told) => vec![told; records.len()],
+            Answer::Nothing => Vec::new(),
+            Answer::Panic => panic!("in the sink"),
+        }
+    }
+}
+
+async fn ledger(store: &TestStore, sink: &Scripted, max_failures: u32) -> (Ledger, Workers) {
+    let fast = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
+    let ledger = store.builder().await.sink(sink.clone()).sink_backoff(fast, max_failures).build();
+    ledger.migrate().await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    (ledger, workers)
+}
+
+async fn until_settled(ledger: &Ledger) {
+    eventually("nothing is pending", async || {
+        ledger.stats().await.unwrap().pending == 0
+            && ledger.sink_stats("scripted").await.unwrap().pending == 0
+    })
+    .await;
+}
+
+async fn each_wanted_record_is_told_once(store: &TestStore) {
+    let sink = Scripted { batch: 10, ..Scripted::new([]) };
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    for n in 0..30 {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+        // The same payment by another delivery.
+        ledger.accept(&payment(&format!("again_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    ledger.accept(&payment("msg_unwanted", "pay_unwanted")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let mut ids = sink.ids();
+    ids.sort();
+    let mut expected: Vec<String> = (0..30).map(|n| format!("charge:pay_{n}")).collect();
+    expected.sort();
+    assert_eq!(ids, expected);
+}
+
+async fn a_failure_is_told_again_with_the_same_id(store: &TestStore) {
+    let failed = Told::Failed { after: None, reason: "500" };
+    let uncertain = Told::Uncertain { reason: "cut" };
+    let sink = Scripted::new([Answer::Each(failed), Answer::Each(uncertain)]);
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let told: Vec<_> =
+        sink.told.lock().unwrap().iter().flat_map(|(_, batch)| batch.clone()).collect();
+    assert_eq!(told, [1, 2, 3].map(|attempt| ("charge:pay_1".to_owned(), attempt)));
+}
+
+async fn the_sink_rests_as_long_as_it_asked_to(store: &TestStore) {
+    let wait = Duration::from_millis(300);
+    let sink = Scripted::new([Answer::Each(Told::Failed { after: Some(wait), reason: "429" })]);
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    for n in 0..5 {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let told = sink.told.lock().unwrap();
+    assert_eq!(told.len(), 6);
+    let quiet = told[1].0 - told[0].0;
+    assert!(quiet >= wait, "the next attempt came after {quiet:?}");
+}
+
+async fn refused_records_are_dead_letters_that_can_be_revived(store: &TestStore) {
+    let sink = Scripted::new([Answer::Each(Told::Refused { reason: "400: too large" })]);
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    let letters = ledger.dead_letters("scripted", 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].record_id, "charge:pay_1");
+    assert_eq!(letters[0].reason.as_deref(), Some("400: too large"));
+    assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 1);
+    eventually("it was told again", async || sink.ids().len() == 2).await;
+    until_settled(&ledger).await;
+    assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+async fn failures_end_in_a_dead_letter(store: &TestStore) {
+    let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
+    let sink = Scripted::new(vec![failed; 10]);
+    let (ledger, workers) = ledger(store, &sink, 3).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids().len(), 3);
+    assert_eq!(ledger.dead_letters("scripted", 10).await.unwrap()[0].failures, 3);
+}
+
+async fn an_uncertain_end_too_long_ago_is_not_repeated_blindly(store: &TestStore) {
+    let uncertain = Answer::Each(Told::Uncertain { reason: "timeout" });
+    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([uncertain]) };
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids().len(), 1);
+    let letters = ledger.dead_letters("scripted", 10).await.unwrap();
+    assert!(letters[0].reason.as_deref().unwrap().starts_with("possibly a duplicate"));
+}
+
+async fn a_panic_and_silence_are_uncertain_ends(store: &TestStore) {
+    let sink = Scripted::new([Answer::Panic, Answer::Nothing]);
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids().len(), 3);
+    assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
+}
+
+/// Every answer of the first half second is a failure of some kind.
+async fn an_outage_loses_nothing_and_disturbs_nobody(store: &TestStore) {
+    let kinds = [
+        Answer::Each(Told::Failed { after: None, reason: "500" }),
+        Answer::Each(Told::Failed { after: Some(Duration::from_millis(30)), reason: "429" }),
+        Answer::Each(Told::Uncertain { reason: "cut after the request" }),
+        Answer::Nothing,
+    ];
+    let sink = Scripted { batch: 5, ..Scripted::new(kinds.into_iter().cycle().take(40)) };
+    let (ledger, workers) = ledger(store, &sink, 1000).await;
+    for n in 0..50 {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    eventually("the events are done while the sink is out", async || {
+        ledger.stats().await.unwrap().pending == 0
+    })
+    .await;
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let mut attempts: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for (_, batch) in sink.told.lock().unwrap().iter() {
+        for (id, attempt) in batch {
+            attempts.entry(id.clone()).or_default().push(*attempt);
+        }
+    }
+    assert_eq!(attempts.len(), 50, "every payment was told");
+    for (id, attempts) in attempts {
+        let expected: Vec<u32> = (1..).take(attempts.len()).collect();
+        assert_eq!(attempts, expected, "{id} is told until it is delivered, then never again");
+    }
+    assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
+}
