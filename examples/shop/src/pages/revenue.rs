@@ -256,14 +256,16 @@ pub(crate) fn explain(chrome: Chrome<'_>, of: &Explanation) -> Markup {
                         @for (name, value) in &of.facts { dt { (name) } dd { code { (value) } } }
                     }
                 }
-                @for (title, steps) in &of.chains {
-                    section.card.pad {
-                        h3 { (title) }
-                        ol.chain {
-                            @for step in steps {
-                                li.won[step.won] {
-                                    span.sign aria-hidden="true" { @if step.won { "✓" } @else { "–" } }
-                                    div { strong { (step.name) } div.small.muted { (step.text) } }
+                div.stack {
+                    @for (title, steps) in &of.chains {
+                        section.card.pad {
+                            h3 { (title) }
+                            ol.chain {
+                                @for step in steps {
+                                    li.won[step.won] {
+                                        span.sign aria-hidden="true" { @if step.won { "✓" } @else { "–" } }
+                                        div { strong { (step.name) } div.small.muted { (step.text) } }
+                                    }
                                 }
                             }
                         }

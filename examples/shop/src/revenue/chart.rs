@@ -1,8 +1,8 @@
 //! The geometry of the column chart, in integers: what is drawn where.
 
-use std::collections::BTreeMap;
-
 use jiff::{ToSpan, civil::Date};
+
+use super::Days;
 
 /// The values of an axis: evenly spaced, round numbers that include zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(crate) struct Columns {
 impl Columns {
     /// The days `from..=to`; `legend` gives the order of the sources.
     pub(crate) fn new(
-        days: &BTreeMap<Date, BTreeMap<String, i64>>,
+        days: &Days,
         legend: &[&str],
         from: Date,
         to: Date,
@@ -84,9 +84,9 @@ impl Columns {
         let shown = || from.series(1.day()).take_while(|day| *day <= to);
         let values = |day: Date| {
             let of_day = days.get(&day);
-            legend.iter().enumerate().filter_map(move |(source, name)| {
-                let value = *of_day?.get(*name)?;
-                (value != 0).then_some((source, value))
+            legend.iter().enumerate().flat_map(move |(source, name)| {
+                let flow = of_day.and_then(|day| day.get(*name)).copied().unwrap_or_default();
+                [(source, flow.came), (source, flow.went)].into_iter().filter(|(_, v)| *v != 0)
             })
         };
         let (mut low, mut high) = (0_i64, 0_i64);
@@ -119,9 +119,11 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use jiff::civil::date;
 
-    use super::*;
+    use super::{super::Flow, *};
 
     #[test]
     fn axes_hold_every_value_in_round_steps() {
@@ -142,7 +144,10 @@ mod tests {
     #[test]
     fn money_that_went_back_hangs_below_the_zero_line() {
         let day = date(2026, 11, 20);
-        let sources = BTreeMap::from([("direct".into(), -500), ("newsletter".into(), 1500)]);
+        let sources = BTreeMap::from([
+            ("direct".into(), Flow { came: 0, went: -500 }),
+            ("newsletter".into(), Flow { came: 1500, went: 0 }),
+        ]);
         let columns =
             Columns::new(&BTreeMap::from([(day, sources)]), &["newsletter", "direct"], day, day);
         assert_eq!(columns.ticks.values().collect::<Vec<_>>(), [1500, 1000, 500, 0, -500]);

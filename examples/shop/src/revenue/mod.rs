@@ -119,7 +119,26 @@ pub(crate) struct CurrencyReport {
     /// By visitor and campaign, the most net first.
     pub earners: Vec<Earner>,
     /// By day and source.
-    pub days: BTreeMap<Date, BTreeMap<String, i64>>,
+    pub(crate) days: Days,
+}
+
+/// Net by day and source.
+pub(crate) type Days = BTreeMap<Date, BTreeMap<String, Flow>>;
+
+/// What came and what went on one day: a refund does not hide the sale of the same day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flow {
+    /// Not negative.
+    pub(crate) came: i64,
+    /// Not positive.
+    pub(crate) went: i64,
+}
+
+impl Flow {
+    fn add(&mut self, net: i64) {
+        let side = if net < 0 { &mut self.went } else { &mut self.came };
+        *side = side.saturating_add(net);
+    }
 }
 
 /// What one visitor brought through one campaign.
@@ -160,7 +179,7 @@ struct Builder {
     kinds: BTreeMap<Kind, Sum>,
     sources: BTreeMap<String, Sum>,
     earners: Vec<Earner>,
-    days: BTreeMap<Date, BTreeMap<String, i64>>,
+    days: Days,
 }
 
 impl Builder {
@@ -170,8 +189,7 @@ impl Builder {
         self.kinds.entry(cell.kind).or_default().add(cell.sum);
         let source = source_of(&cell.campaign).to_owned();
         self.sources.entry(source.clone()).or_default().add(cell.sum);
-        let of_day = self.days.entry(cell.day).or_default().entry(source).or_default();
-        *of_day = of_day.saturating_add(cell.sum.net);
+        self.days.entry(cell.day).or_default().entry(source).or_default().add(cell.sum.net);
         let same = |e: &&mut Earner| e.visitor == cell.visitor && e.campaign == cell.campaign;
         let earner = match self.earners.iter_mut().find(same) {
             Some(earner) => earner,
@@ -245,7 +263,9 @@ mod tests {
         );
         assert_eq!(usd.earners[0].kinds[&Renewal].net, 1200);
         assert_eq!(usd.earners[1].total.net, 0);
-        assert_eq!(usd.days[&date(2026, 11, 20)]["newsletter"], 3100);
+        let day = &usd.days[&date(2026, 11, 20)];
+        assert_eq!(day["newsletter"], Flow { came: 3100, went: 0 });
+        assert_eq!(day["direct"], Flow { came: 1900, went: -1900 });
         assert_eq!(report.legend, ["newsletter", "direct"]);
     }
 
