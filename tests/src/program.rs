@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     io,
     net::SocketAddr,
+    path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -98,6 +99,35 @@ impl Program {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+}
+
+/// A folder of its own, gone with this value.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes an empty folder that is named after a test.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("dodo-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    /// The URL of an SQLite file in it.
+    #[must_use]
+    pub fn sqlite(&self) -> String {
+        format!("sqlite:{}", self.0.join("test.db").display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
     }
 }
 

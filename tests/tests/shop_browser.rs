@@ -10,7 +10,7 @@ use dodo_tests::{
     browser::Browser,
     case::Case,
     client,
-    program::{Program, address_of},
+    program::{Folder, Program, address_of},
 };
 use http::Method;
 
@@ -199,15 +199,19 @@ struct Visit {
     sandbox: String,
     browser: Browser,
     _program: Program,
+    _folder: Folder,
 }
 
 impl Visit {
     async fn start(test: &str, package: &str) -> Option<Self> {
         let browser = Browser::start(test).await?;
-        let mut program = Program::start(package, ["--port", "0"], &[]).await;
+        let folder = Folder::new(test);
+        let database = folder.sqlite();
+        let variables = [("DATABASE_URL", database.as_str())];
+        let mut program = Program::start(package, ["--port", "0"], &variables).await;
         let shop = program.line("The shop is open: ").await;
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;
-        Some(Self { test: test.to_owned(), shop, sandbox, browser, _program: program })
+        Some(Self { test: test.to_owned(), shop, sandbox, browser, _program: program, _folder: folder })
     }
 
     async fn open(&self, path: &str) {

@@ -3,6 +3,7 @@
 use std::{env, net::SocketAddr};
 
 use dodo_core::{Client, Currency, Environment, ProductId, WebhookKey};
+use dodo_ledger::{Ledger, sqlx};
 use dodo_sandbox::Sandbox;
 use http::Method;
 use serde::Deserialize;
@@ -12,9 +13,11 @@ use crate::{
     Shop, StartError,
     books::Books,
     catalog::{Catalog, Product},
+    database::Database,
     options::Options,
-    orders::Orders,
+    orders,
     payments::Payments,
+    run::GRACE,
     session::SessionKey,
     shop::Inner,
 };
@@ -60,6 +63,14 @@ impl Shop {
         framework: &'static str,
     ) -> Result<Self, StartError> {
         let public_url = options.public_url.clone().unwrap_or(format!("http://{address}"));
+        let url = match &options.database_url {
+            Some(url) => url.clone(),
+            None => format!("sqlite:{framework}-shop.db"),
+        };
+        let database = Database::open(&url).await?;
+        let ledger = Ledger::open(&url)
+            .await
+            .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
         let (payments, backend) = match env::var_os("DODO_PAYMENTS_API_KEY") {
             Some(_) => dodo()?,
             None => sandbox(&public_url).await?,
@@ -67,16 +78,23 @@ impl Shop {
         let catalog = catalog(&payments.client)
             .await
             .map_err(|error| StartError::caused("the products cannot be read", error))?;
-        Ok(Self::new(Inner {
+        let sessions = prepare(&database, &backend)
+            .await
+            .map_err(|error| StartError::caused("the shop's tables cannot be used", error))?;
+        let shop = Self::new(Inner {
             payments,
             catalog,
-            orders: Orders::default(),
+            database,
+            ledger: ledger.clone(),
+            workers: Mutex::default(),
             books: Books::default(),
-            sessions: SessionKey::random(),
+            sessions,
             public_url,
             backend,
             framework,
-        }))
+        });
+        *shop.inner().workers.lock().await = Some(ledger.spawn(shop.webhooks().dispatcher()));
+        Ok(shop)
     }
 
     /// What to tell the person who started the shop.
@@ -95,12 +113,26 @@ impl Shop {
 
     /// Ends what was started with the shop.
     pub(crate) async fn close(&self) {
+        if let Some(workers) = self.inner().workers.lock().await.take() {
+            workers.shutdown(GRACE).await;
+        }
         if let Backend::Sandbox { running, .. } = self.backend()
             && let Some(sandbox) = running.lock().await.take()
         {
             sandbox.shutdown().await;
         }
+        self.database().close().await;
     }
+}
+
+/// Makes the shop's tables ready, and gives the key that signs its cookies.
+async fn prepare(database: &Database, backend: &Backend) -> Result<SessionKey, sqlx::Error> {
+    if matches!(backend, Backend::Sandbox { .. }) {
+        let mut lease = database.lease().await?;
+        orders::forget_customers(lease.connection()).await?;
+    }
+    let key = database.secret("session_key", SessionKey::fresh).await?;
+    Ok(SessionKey::from_bytes(key.as_bytes()))
 }
 
 /// Dodo Payments itself, as the environment says.

@@ -1,34 +1,34 @@
 //! The typed callbacks: what the shop does when Dodo Payments says that something happened.
 //!
-//! Each one may run more than once for the same event, and events come in any order: see
-//! [`Orders`](crate::orders::Orders).
-
-use std::convert::Infallible;
+//! They write through the event's own transaction ([`Database::join`](crate::database::Database)),
+//! which commits with the mark that the event is done: what they write happens exactly once. Events
+//! come in any order; see [`orders`](crate::orders).
 
 use dodo_core::{
-    Customer, CustomerId, Event, Metadata, Payment, Refund, Subscription, SubscriptionStatus,
+    BoxError, Customer, CustomerId, Event, Metadata, Payment, Refund, Subscription,
+    SubscriptionStatus,
 };
 
 use crate::{
-    Shop,
-    orders::{Access, Cause, Order, Owner, Standing},
+    Shop, orders,
+    orders::{Access, Order, Owner, Standing},
 };
 
 /// The metadata key under which the server puts the account that opened a checkout.
 pub(crate) const ACCOUNT_KEY: &str = "shop_account";
 
-type Done = Result<(), Infallible>;
+type Done = Result<(), BoxError>;
 
-/// Fulfils an order. A charge of a subscription is not one: the subscription's own
-/// events grant access.
+/// Fulfils an order. A charge of a subscription is not one: the subscription's own events grant
+/// access.
 pub(crate) async fn paid(event: Event<Payment, Shop>) -> Done {
-    let (cause, shop, payment) = (cause(&event), &event.state, &event.data);
+    let (shop, payment) = (&event.state, &event.data);
     let owner = owner(&payment.metadata, &payment.customer);
-    if let Some(session) = &payment.checkout_session_id {
-        shop.orders().paid_session(session, owner.customer.as_ref());
+    let mut tx = shop.database().join(&event).await?;
+    if let (Some(session), Some(customer)) = (&payment.checkout_session_id, &owner.customer) {
+        orders::paid_session(tx.connection(), session, customer).await?;
     }
-    let recurring = payment.subscription_id.is_some() || !payment.subscription_ids.is_empty();
-    if recurring {
+    if payment.subscription_id.is_some() || !payment.subscription_ids.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> =
@@ -42,68 +42,60 @@ pub(crate) async fn paid(event: Event<Payment, Shop>) -> Done {
         exponent: payment.currency.exponent(),
         at: event.timestamp,
     };
-    shop.orders().fulfil(&cause, owner, order);
+    orders::fulfil(tx.connection(), &owner, &order).await?;
     Ok(())
 }
 
 /// Marks an order as refunded.
 pub(crate) async fn refunded(event: Event<Refund, Shop>) -> Done {
-    if let Some(payment) = &event.data.payment_id {
-        event.state.orders().refund(&cause(&event), payment, event.data.amount);
-    }
+    let refund = &event.data;
+    let Some(payment_id) = &refund.payment_id else { return Ok(()) };
+    let mut tx = event.state.database().join(&event).await?;
+    orders::refund(tx.connection(), &refund.refund_id, payment_id, refund.amount).await?;
     Ok(())
 }
 
 /// Grants access, or keeps it.
 pub(crate) async fn granted(event: Event<Subscription, Shop>) -> Done {
     let ending = event.data.cancel_at_next_billing_date;
-    stands(&event, if ending { Standing::Ending } else { Standing::Granted });
-    Ok(())
+    stands(&event, if ending { Standing::Ending } else { Standing::Granted }).await
 }
 
 /// Takes access away until the subscription is active again.
 pub(crate) async fn held(event: Event<Subscription, Shop>) -> Done {
-    stands(&event, Standing::Held);
-    Ok(())
+    stands(&event, Standing::Held).await
 }
 
 /// Takes access away.
 pub(crate) async fn revoked(event: Event<Subscription, Shop>) -> Done {
-    stands(&event, Standing::Revoked);
-    Ok(())
+    stands(&event, Standing::Revoked).await
 }
 
 /// Some field changed. This type says nothing about the state, so here the status decides.
 pub(crate) async fn updated(event: Event<Subscription, Shop>) -> Done {
+    use SubscriptionStatus::{Active, Cancelled, Expired, Failed, OnHold, Paused};
     match event.data.status {
-        Some(SubscriptionStatus::Active) => granted(event).await,
-        Some(SubscriptionStatus::OnHold | SubscriptionStatus::Paused) => held(event).await,
-        Some(
-            SubscriptionStatus::Cancelled
-            | SubscriptionStatus::Expired
-            | SubscriptionStatus::Failed,
-        ) => revoked(event).await,
+        Some(Active) => granted(event).await,
+        Some(OnHold | Paused) => held(event).await,
+        Some(Cancelled | Expired | Failed) => revoked(event).await,
         _ => Ok(()),
     }
 }
 
-fn stands(event: &Event<Subscription, Shop>, standing: Standing) {
-    let subscription = &event.data;
+async fn stands(event: &Event<Subscription, Shop>, standing: Standing) -> Done {
+    let (shop, subscription) = (&event.state, &event.data);
     let product = subscription.product_id.as_deref().unwrap_or("Subscription");
     let access = Access {
         subscription_id: subscription.subscription_id.clone(),
-        product: event.state.catalog().name(product).to_owned(),
+        product: shop.catalog().name(product).to_owned(),
         standing,
         since: event.timestamp,
-        changed: event.timestamp,
         paid_until: subscription.next_billing_date.as_ref().and_then(|date| date.timestamp()),
     };
     let owner = owner(&subscription.metadata, &subscription.customer);
-    event.state.orders().subscription(&cause(event), owner, access);
-}
-
-fn cause<T>(event: &Event<T, Shop>) -> Cause {
-    Cause { event_id: event.id.clone(), at: event.timestamp }
+    let mut tx = shop.database().join(event).await?;
+    orders::subscription(tx.connection(), &owner, &access).await?;
+    Ok(())
 }
 
 fn owner(metadata: &Metadata, customer: &Customer) -> Owner {

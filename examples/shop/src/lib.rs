@@ -9,6 +9,7 @@ mod ask;
 mod backend;
 mod books;
 mod catalog;
+mod database;
 mod error;
 mod fulfilment;
 mod money;

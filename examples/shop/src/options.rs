@@ -20,6 +20,9 @@ Without DODO_PAYMENTS_API_KEY the shop brings a sandbox of Dodo Payments with it
 for, and no real money. With it, and with DODO_PAYMENTS_WEBHOOK_KEY, it sells what your account has.
 DODO_PAYMENTS_ENVIRONMENT is test_mode or live_mode. SHOP_PUBLIC_URL is the address at which customers
 and webhooks reach the shop, if it is not http://127.0.0.1:PORT.
+
+Orders and the ledger are kept in a file of this folder; DATABASE_URL chooses another, or PostgreSQL:
+sqlite:path/to/file.db or postgres://user@host/database.
 ";
 
 /// How to start.
@@ -28,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     /// Without a slash at the end.
     pub(crate) public_url: Option<String>,
+    /// Where the ledger and the shop's own tables are.
+    pub(crate) database_url: Option<String>,
     pub(crate) help: bool,
 }
 
@@ -63,7 +68,8 @@ impl Options {
         if public_url.as_deref().is_some_and(|url| !is_web_address(url)) {
             return Err(StartError::new("SHOP_PUBLIC_URL is no http or https address"));
         }
-        Ok(Self { port, public_url, help })
+        let database_url = variable("DATABASE_URL").filter(|url| !url.is_empty());
+        Ok(Self { port, public_url, database_url, help })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    CampaignCookie, Checkout, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint,
+    BoxError, CampaignCookie, Checkout, CheckoutContext, CheckoutContextStore, Client, CustomerId, CustomerPortal, Endpoint,
     Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
     request::{Customer, FeatureFlags, SessionRequest, StaticRequest},
 };
@@ -11,6 +11,7 @@ use dodo_core::{
 use crate::{
     Shop,
     fulfilment::{self, ACCOUNT_KEY},
+    orders,
     session::Account,
 };
 
@@ -58,29 +59,43 @@ impl Shop {
         let session = Checkout::session(client.clone())
             .return_url(&back)
             .allow_products(sold())
-            .fields_from(move |head| ready(Ok::<_, Infallible>(shop.session_fields(&head))))
+            .fields_from(move |head| {
+                let shop = shop.clone();
+                async move { shop.session_fields(&head).await }
+            })
             .context_store(move |session_id: String, context: CheckoutContext| {
-                if let Some(account) = context.user_id {
-                    opened.orders().opened(session_id, account);
-                }
-                ready(Ok::<_, Infallible>(()))
+                let shop = opened.clone();
+                async move { shop.checkout_opened(&session_id, &context).await }
             });
         link.or(session)
     }
 
-    fn session_fields(&self, head: &RequestHead) -> SessionRequest {
-        let Some(account) = self.current_account(head) else { return SessionRequest::new() };
+    async fn session_fields(&self, head: &RequestHead) -> Result<SessionRequest, BoxError> {
+        let Some(account) = self.current_account(head) else { return Ok(SessionRequest::new()) };
         let fields = SessionRequest::new().metadata(ACCOUNT_KEY, account.id.as_str());
-        if let Some(customer) = self.orders().customer_of(&account.id) {
-            return fields.customer(Customer::existing(&customer));
+        if let Some(customer) = self.database().customer_of(&account.id).await? {
+            return Ok(fields.customer(Customer::existing(&customer)));
         }
         // Nobody has checked the e-mail address, and Dodo would take a known one for its owner:
         // with a customer of their own, nobody gets into somebody else's portal.
         let fields = fields.feature_flags(FeatureFlags::new().always_create_new_customer(true));
-        match (&account.email, &account.name) {
+        Ok(match (&account.email, &account.name) {
             (Some(email), Some(name)) => fields.customer(Customer::new(email).name(name)),
             _ => fields,
+        })
+    }
+
+    /// Keeps for whom a session was opened, and what is known of the visit.
+    async fn checkout_opened(
+        &self,
+        session_id: &str,
+        context: &CheckoutContext,
+    ) -> Result<(), BoxError> {
+        if let Some(account) = &context.user_id {
+            let mut lease = self.database().lease().await?;
+            orders::opened(lease.connection(), session_id, account).await?;
         }
+        self.ledger().bind(session_id, context).await
     }
 
     fn link_fields(&self, head: &RequestHead) -> StaticRequest {
@@ -96,12 +111,14 @@ impl Shop {
     pub fn portal(&self) -> CustomerPortal {
         let shop = self.clone();
         CustomerPortal::for_customer(self.payments().client.clone(), move |head| {
-            ready(Ok::<_, Infallible>(shop.current_customer(&head)))
+            let shop = shop.clone();
+            async move { shop.current_customer(&head).await }
         })
         .return_url(format!("{}/account", self.public_url()))
     }
 
-    /// Fulfils orders, grants and revokes access, and books the money.
+    /// Keeps every delivery in the ledger before it is answered; from there the money is booked, and
+    /// orders are fulfilled and access is granted and revoked.
     #[must_use]
     pub fn webhooks(&self) -> Webhooks {
         let payments = self.payments();
@@ -121,12 +138,14 @@ impl Shop {
             .on_subscription_expired(fulfilment::revoked)
             .on_subscription_failed(fulfilment::revoked)
             .attribution_sink(self.books())
+            .inbox(self.ledger().clone())
             .build()
     }
 
     /// Who asks, as a customer of Dodo's: only known once their account has paid.
-    fn current_customer(&self, head: &RequestHead) -> Option<CustomerId> {
-        self.orders().customer_of(&self.current_account(head)?.id)
+    async fn current_customer(&self, head: &RequestHead) -> Result<Option<CustomerId>, BoxError> {
+        let Some(account) = self.current_account(head) else { return Ok(None) };
+        Ok(self.database().customer_of(&account.id).await?)
     }
 
     fn current_account(&self, head: &RequestHead) -> Option<Account> {

@@ -16,21 +16,22 @@ impl Shop {
         if !methods.split(", ").any(|allowed| allowed == method) {
             return self.method_not_allowed(&ask, methods);
         }
-        match (method, segments.as_slice()) {
-            ("GET", [""]) => self.storefront(&ask),
-            ("GET", ["account"]) => self.account(&ask),
-            ("GET", ["live", "account"]) => self.account_live(&ask),
-            ("GET", ["sign-in"]) => self.sign_in_form(&ask),
-            ("POST", ["sign-in"]) => self.sign_in(&ask),
-            ("POST", ["sign-out"]) => self.sign_out(),
-            ("GET", ["return"]) => self.returned(&ask),
-            ("GET", ["thanks"]) => self.thanks(&ask),
-            ("GET", ["live", "thanks"]) => self.thanks_live(&ask),
+        let answer = match (method, segments.as_slice()) {
+            ("GET", [""]) => Ok(self.storefront(&ask)),
+            ("GET", ["account"]) => self.account(&ask).await,
+            ("GET", ["live", "account"]) => self.account_live(&ask).await,
+            ("GET", ["sign-in"]) => Ok(self.sign_in_form(&ask)),
+            ("POST", ["sign-in"]) => Ok(self.sign_in(&ask)),
+            ("POST", ["sign-out"]) => Ok(self.sign_out()),
+            ("GET", ["return"]) => Ok(self.returned(&ask)),
+            ("GET", ["thanks"]) => self.thanks(&ask).await,
+            ("GET", ["live", "thanks"]) => self.thanks_live(&ask).await,
             ("GET", ["revenue"]) => self.revenue(&ask).await,
             ("GET", ["live", "revenue"]) => self.revenue_live(&ask).await,
             ("GET", ["revenue", record]) => self.explain(&ask, record).await,
-            ("GET", ["assets", name]) => self.asset(&ask, name),
-            _ => self.not_found(&ask),
-        }
+            ("GET", ["assets", name]) => Ok(self.asset(&ask, name)),
+            _ => Ok(self.not_found(&ask)),
+        };
+        answer.unwrap_or_else(|error| self.failed(&ask, &error))
     }
 }

@@ -69,13 +69,12 @@ impl fmt::Debug for SessionKey {
 }
 
 impl SessionKey {
-    /// A key that lives as long as the process: a restart signs everybody out.
-    #[must_use]
-    pub(crate) fn random() -> Self {
-        Self::from_bytes(&random_bytes::<32>())
+    /// The text of a new key.
+    pub(crate) fn fresh() -> String {
+        BASE64URL.encode(random_bytes::<32>())
     }
 
-    /// A key that outlives restarts.
+    /// The key with these bytes.
     #[must_use]
     pub(crate) fn from_bytes(key: &[u8]) -> Self {
         // Per RFC 2104 a key of any length is a key; `new_from_slice` cannot refuse one.
@@ -144,13 +143,13 @@ mod tests {
 
     #[test]
     fn what_was_signed_comes_back_and_nothing_else() {
-        let key = SessionKey::random();
+        let key = SessionKey::from_bytes(SessionKey::fresh().as_bytes());
         let ada = Account::named("Ada", "ada@example.com");
         let cookie = cookie_of(&key.sign_in(&ada, true));
         assert_eq!(key.account(Some(&format!("visitor=v1; {cookie}"))), Some(ada.clone()));
         assert_eq!(key.account(Some(&format!("{cookie}; theme=dark"))), Some(ada));
 
-        assert_eq!(SessionKey::random().account(Some(&cookie)), None, "another key");
+        assert_eq!(SessionKey::from_bytes(SessionKey::fresh().as_bytes()).account(Some(&cookie)), None, "another key");
         assert_eq!(key.account(None), None);
         assert_eq!(key.account(Some(&cookie_of(&SessionKey::sign_out(false)))), None);
         for at in COOKIE.len() + 1..cookie.len() {

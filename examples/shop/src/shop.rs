@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use dodo_core::BoxError;
+use dodo_ledger::{Ledger, Workers};
+use tokio::sync::Mutex;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -9,13 +13,17 @@ use crate::{
     backend::Backend,
     books::Books,
     catalog::Catalog,
-    orders::{Orders, Standing},
+    database::Database,
+    orders::Standing,
     pages::{self, AccountView, Chrome, Outcome, RevenueView, Trail},
     payments::Payments,
     reply::{Reply, tag},
     revenue::{Filter, Report},
     session::{Account, SessionKey},
 };
+
+/// What a page that reads the database answers.
+pub(crate) type Answer = Result<Reply, BoxError>;
 
 /// The shop. Cheap to clone; all clones are one shop.
 #[derive(Clone, Debug)]
@@ -26,7 +34,10 @@ pub struct Shop(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) payments: Payments,
     pub(crate) catalog: Catalog,
-    pub(crate) orders: Orders,
+    pub(crate) database: Database,
+    pub(crate) ledger: Ledger,
+    /// They book and run callbacks while the shop is open.
+    pub(crate) workers: Mutex<Option<Workers>>,
     pub(crate) books: Books,
     pub(crate) sessions: SessionKey,
     /// The address customers use, without a slash at the end.
@@ -41,6 +52,10 @@ impl Shop {
         Self(Arc::new(inner))
     }
 
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     pub(crate) fn payments(&self) -> &Payments {
         &self.0.payments
     }
@@ -49,8 +64,12 @@ impl Shop {
         &self.0.catalog
     }
 
-    pub(crate) fn orders(&self) -> &Orders {
-        &self.0.orders
+    pub(crate) fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
     }
 
     pub(crate) fn books(&self) -> Books {
@@ -76,37 +95,33 @@ impl Shop {
             campaign: ask.captured.as_ref().and_then(|c| c.campaign()),
             refused: ask.captured.as_ref().is_some_and(|c| !c.consent().allows()),
         };
-        self.page(ask, |chrome| pages::storefront(chrome, &self.0.catalog, trail))
+        self.visit(ask).page(|chrome| pages::storefront(chrome, &self.0.catalog, trail))
     }
 
     /// `GET /account`
-    pub(crate) fn account(&self, ask: &Ask) -> Reply {
-        self.page(ask, |chrome| {
-            let view = self.account_view(chrome.account);
-            let tag = tag(&pages::account_live(&view).into_string());
-            pages::account(chrome, &tag, &view)
-        })
+    pub(crate) async fn account(&self, ask: &Ask) -> Answer {
+        let visit = self.visit(ask);
+        let view = self.account_view(&visit.account).await?;
+        let tag = tag(&pages::account_live(&view).into_string());
+        Ok(visit.page(|chrome| pages::account(chrome, &tag, &view)))
     }
 
     /// `GET /live/account`
-    pub(crate) fn account_live(&self, ask: &Ask) -> Reply {
-        let (account, _) = self.who(ask);
-        Reply::fragment(
-            pages::account_live(&self.account_view(&account)),
-            ask.if_none_match.as_deref(),
-        )
+    pub(crate) async fn account_live(&self, ask: &Ask) -> Answer {
+        let view = self.account_view(&self.visit(ask).account).await?;
+        Ok(Reply::fragment(pages::account_live(&view), ask.if_none_match.as_deref()))
     }
 
-    fn account_view(&self, account: &Account) -> AccountView {
-        AccountView {
-            belongings: self.0.orders.of(&account.id),
-            has_portal: self.0.orders.customer_of(&account.id).is_some(),
-        }
+    async fn account_view(&self, account: &Account) -> Result<AccountView, BoxError> {
+        Ok(AccountView {
+            belongings: self.0.database.belongings(&account.id).await?,
+            has_portal: self.0.database.customer_of(&account.id).await?.is_some(),
+        })
     }
 
     /// `GET /sign-in`
     pub(crate) fn sign_in_form(&self, ask: &Ask) -> Reply {
-        self.page(ask, pages::sign_in)
+        self.visit(ask).page(pages::sign_in)
     }
 
     /// `POST /sign-in` with a form of `name` and `email`: opens a new demo account.
@@ -129,30 +144,26 @@ impl Shop {
     }
 
     /// `GET /thanks`
-    pub(crate) fn thanks(&self, ask: &Ask) -> Reply {
+    pub(crate) async fn thanks(&self, ask: &Ask) -> Answer {
+        let visit = self.visit(ask);
         let live = format!("/live/thanks?{}", returned_query(ask));
-        self.page(ask, |chrome| {
-            let outcome = self.outcome(chrome.account, ask);
-            let tag = tag(&pages::thanks_live(&outcome).into_string());
-            pages::thanks(chrome, &live, &tag, &outcome)
-        })
+        let outcome = self.outcome(&visit.account, ask).await?;
+        let tag = tag(&pages::thanks_live(&outcome).into_string());
+        Ok(visit.page(|chrome| pages::thanks(chrome, &live, &tag, &outcome)))
     }
 
     /// `GET /live/thanks`
-    pub(crate) fn thanks_live(&self, ask: &Ask) -> Reply {
-        let (account, _) = self.who(ask);
-        Reply::fragment(
-            pages::thanks_live(&self.outcome(&account, ask)),
-            ask.if_none_match.as_deref(),
-        )
+    pub(crate) async fn thanks_live(&self, ask: &Ask) -> Answer {
+        let outcome = self.outcome(&self.visit(ask).account, ask).await?;
+        Ok(Reply::fragment(pages::thanks_live(&outcome), ask.if_none_match.as_deref()))
     }
 
-    fn outcome(&self, account: &Account, ask: &Ask) -> Outcome {
-        let belongings = self.0.orders.of(&account.id);
+    async fn outcome(&self, account: &Account, ask: &Ask) -> Result<Outcome, BoxError> {
+        let belongings = self.0.database.belongings(&account.id).await?;
         if let Some(payment) = ask.parameter("payment_id") {
             let order = belongings.orders.into_iter().find(|o| o.payment_id == payment);
             if let Some(order) = order {
-                return Outcome::Fulfilled(order);
+                return Ok(Outcome::Fulfilled(order));
             }
         }
         if let Some(subscription) = ask.parameter("subscription_id") {
@@ -161,43 +172,46 @@ impl Shop {
                 .into_iter()
                 .find(|a| a.subscription_id == subscription && a.standing == Standing::Granted);
             if let Some(access) = access {
-                return Outcome::Granted(access);
+                return Ok(Outcome::Granted(access));
             }
         }
-        match ask.parameter("status").as_deref() {
+        Ok(match ask.parameter("status").as_deref() {
             Some("succeeded" | "active" | "processing" | "pending") => Outcome::Waiting,
             _ => Outcome::NotPaid,
-        }
+        })
     }
 
     /// `GET /revenue`
-    pub(crate) async fn revenue(&self, ask: &Ask) -> Reply {
-        let view = self.revenue_view(ask);
+    pub(crate) async fn revenue(&self, ask: &Ask) -> Answer {
+        let view = self.revenue_view(ask).await?;
         let tag = tag(&pages::revenue_live(&view).into_string());
-        self.page(ask, |chrome| pages::revenue(chrome, &tag, &view))
+        Ok(self.visit(ask).page(|chrome| pages::revenue(chrome, &tag, &view)))
     }
 
     /// `GET /live/revenue`
-    pub(crate) async fn revenue_live(&self, ask: &Ask) -> Reply {
-        Reply::fragment(pages::revenue_live(&self.revenue_view(ask)), ask.if_none_match.as_deref())
+    pub(crate) async fn revenue_live(&self, ask: &Ask) -> Answer {
+        let view = self.revenue_view(ask).await?;
+        Ok(Reply::fragment(pages::revenue_live(&view), ask.if_none_match.as_deref()))
     }
 
-    fn revenue_view(&self, ask: &Ask) -> RevenueView {
+    async fn revenue_view(&self, ask: &Ask) -> Result<RevenueView, BoxError> {
         let filter = Filter::read(ask.query.as_deref());
-        RevenueView {
+        Ok(RevenueView {
             filter,
             report: Report::new(self.0.books.cells(filter)),
             bookings: self.0.books.bookings(filter, &self.0.catalog),
             now: Timestamp::now(),
-        }
+        })
     }
 
     /// `GET /revenue/{record}`
-    pub(crate) async fn explain(&self, ask: &Ask, record: &str) -> Reply {
-        match self.0.books.explain(record, &self.0.catalog) {
-            Some(explanation) => self.page(ask, |chrome| pages::explain(chrome, &explanation)),
+    pub(crate) async fn explain(&self, ask: &Ask, record: &str) -> Answer {
+        Ok(match self.0.books.explain(record, &self.0.catalog) {
+            Some(explanation) => {
+                self.visit(ask).page(|chrome| pages::explain(chrome, &explanation))
+            }
             None => self.not_found(ask),
-        }
+        })
     }
 
     /// `GET /assets/{name}`
@@ -214,35 +228,54 @@ impl Shop {
 
     /// Every other address.
     pub(crate) fn not_found(&self, ask: &Ask) -> Reply {
-        Reply { status: 404, ..self.page(ask, pages::not_found) }
+        Reply { status: 404, ..self.visit(ask).page(pages::not_found) }
     }
 
     /// The address is there, but not for this method.
     pub(crate) fn method_not_allowed(&self, ask: &Ask, allowed: &str) -> Reply {
-        Reply { status: 405, ..self.page(ask, pages::not_found) }.header("allow", allowed)
+        Reply { status: 405, ..self.visit(ask).page(pages::not_found) }.header("allow", allowed)
     }
 
-    fn page(&self, ask: &Ask, page: impl FnOnce(Chrome<'_>) -> maud::Markup) -> Reply {
-        let (account, set_cookie) = self.who(ask);
-        let Inner { backend, framework, .. } = &*self.0;
-        let (mode, dashboard) = (backend.mode(), backend.dashboard());
-        let chrome = Chrome { account: &account, mode, dashboard, framework };
-        Reply::page(200, page(chrome)).cookie(set_cookie)
+    /// Something of ours failed. The reason is for the log alone.
+    pub(crate) fn failed(&self, ask: &Ask, error: &BoxError) -> Reply {
+        tracing::error!(target: "shop", %error, path = ask.path, "a page cannot be shown");
+        Reply { status: 500, ..self.visit(ask).page(pages::failed) }
     }
 
-    /// The account in the cookie, or a new guest and the cookie that makes the browser this guest.
-    fn who(&self, ask: &Ask) -> (Account, Option<String>) {
-        if let Some(account) = self.0.sessions.account(ask.cookies.as_deref()) {
-            return (account, None);
-        }
-        let guest = Account::guest();
-        let cookie = self.0.sessions.sign_in(&guest, self.secure());
-        (guest, Some(cookie))
+    /// Who asks: the account in the cookie, or a new guest and the cookie that makes the browser
+    /// this guest.
+    fn visit(&self, ask: &Ask) -> Visit<'_> {
+        let known = self.0.sessions.account(ask.cookies.as_deref());
+        let (account, set_cookie) = match known {
+            Some(account) => (account, None),
+            None => {
+                let guest = Account::guest();
+                let cookie = self.0.sessions.sign_in(&guest, self.secure());
+                (guest, Some(cookie))
+            }
+        };
+        Visit { shop: &self.0, account, set_cookie }
     }
 
     /// Whether cookies are for https only.
     pub(crate) fn secure(&self) -> bool {
         self.0.public_url.starts_with("https://")
+    }
+}
+
+/// One request of one account.
+struct Visit<'a> {
+    shop: &'a Inner,
+    account: Account,
+    set_cookie: Option<String>,
+}
+
+impl Visit<'_> {
+    fn page(self, page: impl FnOnce(Chrome<'_>) -> maud::Markup) -> Reply {
+        let Inner { backend, framework, .. } = self.shop;
+        let (mode, dashboard) = (backend.mode(), backend.dashboard());
+        let chrome = Chrome { account: &self.account, mode, dashboard, framework };
+        Reply::page(200, page(chrome)).cookie(self.set_cookie)
     }
 }
 

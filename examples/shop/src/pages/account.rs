@@ -95,7 +95,7 @@ pub(crate) fn order_row(order: &Order) -> Markup {
 }
 
 fn access_row(access: &Access) -> Markup {
-    let Access { subscription_id, product, standing, since, changed: _, paid_until } = access;
+    let Access { subscription_id, product, standing, since, paid_until } = access;
     let (tone, text) = match standing {
         Standing::Granted => ("good", "Access granted"),
         Standing::Ending => ("wait", "Ends with this period"),

@@ -1,0 +1,192 @@
+//! The shop's own tables, in the ledger's database: SQLite by default, or PostgreSQL.
+//!
+//! A callback writes through [`EventTx`]: what it writes commits together with the mark that its
+//! event is done, so it happens exactly once.
+
+use std::{str::FromStr, time::Duration};
+
+use dodo_core::Event;
+use dodo_ledger::{
+    PgTx, SqliteTx,
+    sqlx::{
+        self, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+        pool::PoolConnection,
+        postgres::PgPoolOptions,
+        sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+    },
+};
+
+use crate::StartError;
+
+/// How long a writer waits for SQLite's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that the shop's own pages take.
+const CONNECTIONS: u32 = 4;
+
+/// Runs a statement whose text both databases understand.
+macro_rules! execute {
+    ($connection:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match $connection {
+            $crate::database::Connection::Sqlite(at) => {
+                dodo_ledger::sqlx::query($sql)$(.bind($value))*.execute(at).await.map(drop)
+            }
+            $crate::database::Connection::Postgres(at) => {
+                dodo_ledger::sqlx::query($sql)$(.bind($value))*.execute(at).await.map(drop)
+            }
+        }
+    };
+}
+
+/// Reads rows as tuples.
+macro_rules! fetch {
+    ($connection:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match $connection {
+            $crate::database::Connection::Sqlite(at) => {
+                dodo_ledger::sqlx::query_as($sql)$(.bind($value))*.fetch_all(at).await
+            }
+            $crate::database::Connection::Postgres(at) => {
+                dodo_ledger::sqlx::query_as($sql)$(.bind($value))*.fetch_all(at).await
+            }
+        }
+    };
+}
+
+pub(crate) use {execute, fetch};
+
+/// Created at every start; types and words that both databases have.
+const TABLES: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS shop_secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    // Which account each checkout session was opened for, and the customers these sessions made.
+    "CREATE TABLE IF NOT EXISTS shop_sessions (id TEXT PRIMARY KEY, account TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS shop_customers (id TEXT PRIMARY KEY, account TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS shop_customers_account ON shop_customers (account)",
+    "CREATE TABLE IF NOT EXISTS shop_orders (
+        payment_id TEXT PRIMARY KEY, account TEXT, customer TEXT, product TEXT NOT NULL,
+        paid BIGINT NOT NULL, currency TEXT NOT NULL, exponent BIGINT NOT NULL, at BIGINT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS shop_orders_account ON shop_orders (account)",
+    "CREATE INDEX IF NOT EXISTS shop_orders_customer ON shop_orders (customer)",
+    // A refund may arrive before its payment, and without an amount.
+    "CREATE TABLE IF NOT EXISTS shop_refunds (
+        refund_id TEXT PRIMARY KEY, payment_id TEXT NOT NULL, amount BIGINT)",
+    "CREATE INDEX IF NOT EXISTS shop_refunds_payment ON shop_refunds (payment_id)",
+    "CREATE TABLE IF NOT EXISTS shop_subscriptions (
+        id TEXT PRIMARY KEY, account TEXT, customer TEXT, product TEXT NOT NULL,
+        standing BIGINT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL,
+        paid_until BIGINT)",
+    "CREATE INDEX IF NOT EXISTS shop_subscriptions_account ON shop_subscriptions (account)",
+    "CREATE INDEX IF NOT EXISTS shop_subscriptions_customer ON shop_subscriptions (customer)",
+];
+
+/// Where the shop's tables are.
+#[derive(Clone, Debug)]
+pub(crate) enum Database {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Database {
+    /// Opens the database of a ledger's URL and makes the shop's tables.
+    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
+        let failed = |error| StartError::caused("the database cannot be opened", error);
+        if url.contains(":memory:") {
+            // The ledger's connections and the shop's would be two databases.
+            return Err(StartError::new("the shop needs a database that is a file or a server"));
+        }
+        let database = if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
+            let options = options.create_if_missing(true).busy_timeout(BUSY_TIMEOUT);
+            let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS);
+            Self::Sqlite(pool.connect_with(options).await.map_err(failed)?)
+        } else {
+            let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
+            Self::Postgres(pool.connect(url).await.map_err(failed)?)
+        };
+        database.make_tables().await.map_err(failed)?;
+        Ok(database)
+    }
+
+    async fn make_tables(&self) -> Result<(), sqlx::Error> {
+        let mut lease = self.lease().await?;
+        for table in TABLES {
+            execute!(lease.connection(), *table)?;
+        }
+        Ok(())
+    }
+
+    /// A connection outside of any event.
+    pub(crate) async fn lease(&self) -> Result<Lease, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(pool) => Lease::Sqlite(pool.acquire().await?),
+            Self::Postgres(pool) => Lease::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// The transaction that ends with the event's mark.
+    pub(crate) async fn join<T, S>(
+        &self,
+        event: &Event<T, S>,
+    ) -> Result<EventTx, dodo_ledger::Error> {
+        Ok(match self {
+            Self::Sqlite(_) => EventTx::Sqlite(SqliteTx::of(event).await?),
+            Self::Postgres(_) => EventTx::Postgres(PgTx::of(event).await?),
+        })
+    }
+
+    /// A secret that is made once and shared by all instances of the shop.
+    pub(crate) async fn secret(
+        &self,
+        name: &str,
+        fresh: impl FnOnce() -> String,
+    ) -> Result<String, sqlx::Error> {
+        let mut lease = self.lease().await?;
+        let insert = "INSERT INTO shop_secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        execute!(lease.connection(), insert, name, fresh())?;
+        let select = "SELECT value FROM shop_secrets WHERE name = $1";
+        let rows: Vec<(String,)> = fetch!(lease.connection(), select, name)?;
+        rows.into_iter().next().map(|(value,)| value).ok_or(sqlx::Error::RowNotFound)
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A connection of either database.
+pub(crate) enum Connection<'a> {
+    Sqlite(&'a mut SqliteConnection),
+    Postgres(&'a mut PgConnection),
+}
+
+/// A connection out of the pool.
+pub(crate) enum Lease {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Lease {
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Sqlite(lease) => Connection::Sqlite(lease),
+            Self::Postgres(lease) => Connection::Postgres(lease),
+        }
+    }
+}
+
+/// The transaction of an event.
+#[derive(Debug)]
+pub(crate) enum EventTx {
+    Sqlite(SqliteTx),
+    Postgres(PgTx),
+}
+
+impl EventTx {
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Sqlite(tx) => Connection::Sqlite(tx),
+            Self::Postgres(tx) => Connection::Postgres(tx),
+        }
+    }
+}
