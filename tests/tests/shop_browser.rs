@@ -80,7 +80,8 @@ async fn land(visit: &Visit) -> String {
 async fn declined_payment_leaves_no_trace(visit: &Visit) {
     visit.begin("pdt_field_guide").await;
     visit.pay_with(CARD_DECLINED).await;
-    visit.browser.wait_for_texts("[role=alert]", |alerts| !alerts.is_empty()).await;
+    let declined = |alerts: &[String]| alerts.concat().contains("declined");
+    visit.browser.wait_for_texts("[role=alert]", declined).await;
     visit.settled().await;
     visit.open("/revenue").await;
     assert_eq!(visit.browser.texts(".empty h3").await, ["No revenue yet"]);
@@ -156,9 +157,9 @@ async fn refund_and_renewal_appear_live(visit: &Visit, visitor: &str) {
 
     browser.click("[data-kind=Refund] a").await;
     browser.wait_for_texts("h1", |h1| h1 == ["How this was attributed"]).await;
-    let won = browser.texts(".chain .won").await;
-    assert_eq!(won.len(), 2, "visitor and campaign come from one step each: {won:?}");
-    assert!(won.iter().all(|step| step.contains(&guide)), "both from the payment: {won:?}");
+    let reasons = browser.texts(".chain").await.concat();
+    assert!(reasons.contains(&guide), "from the payment it goes back to: {reasons}");
+    assert!(reasons.contains(visitor), "{reasons}");
     visit.picture("explain").await;
 
     visit.open("/account").await;
@@ -211,7 +212,14 @@ impl Visit {
         let mut program = Program::start(package, ["--port", "0"], &variables).await;
         let shop = program.line("The shop is open: ").await;
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;
-        Some(Self { test: test.to_owned(), shop, sandbox, browser, _program: program, _folder: folder })
+        Some(Self {
+            test: test.to_owned(),
+            shop,
+            sandbox,
+            browser,
+            _program: program,
+            _folder: folder,
+        })
     }
 
     async fn open(&self, path: &str) {
@@ -242,6 +250,11 @@ impl Visit {
         self.browser.click("[name=country] option[value=DE]").await;
         self.browser.fill("[name=card]", card).await;
         self.browser.click("#pay").await;
+        // The country brought its tax: the page asks to look at the total again.
+        let alerts = self.browser.texts("[role=alert]").await.concat();
+        if alerts.contains("total has changed") {
+            self.browser.click("#pay").await;
+        }
     }
 
     /// Presses a button of the sandbox's dashboard, in another window so to speak.

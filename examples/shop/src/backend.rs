@@ -11,7 +11,6 @@ use tokio::sync::Mutex;
 
 use crate::{
     Shop, StartError,
-    books::Books,
     catalog::{Catalog, Product},
     database::Database,
     options::Options,
@@ -87,7 +86,6 @@ impl Shop {
             database,
             ledger: ledger.clone(),
             workers: Mutex::default(),
-            books: Books::default(),
             sessions,
             public_url,
             backend,

@@ -1,188 +1,141 @@
-//! What was booked: every attribution record, in memory.
-//!
-//! Records may arrive twice and in any order, so they are kept by their business key, and what one
-//! inherits from another (a refund the visitor of its payment) is found when it is looked at.
+//! What the ledger says, as the revenue page shows it.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
-use dodo_core::{AttributionRecord, AttributionSink, Campaign, Money, RecordKind, Resolved, Step};
-use jiff::tz::TimeZone;
+use dodo_core::{AttributionRecord, BoxError, Campaign, Environment, RecordKind};
+use dodo_ledger::query::{Dimension, RevenueRow};
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 use crate::{
-    catalog::Catalog,
-    revenue::{Booking, Cell, Explanation, Filter, Kind, Sum, Tried},
+    Shop,
+    revenue::{Booking, Cell, Explanation, Filter, Kind, Sum},
 };
 
-/// Shared by all clones.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Books(Arc<Mutex<BTreeMap<String, AttributionRecord>>>);
+/// The most bookings that the page lists; the sums are over all of them.
+const BOOKINGS: u32 = 100;
 
-impl AttributionSink for Books {
-    type Error = Infallible;
+/// What the page's sums are made of.
+const CELL: [Dimension; 7] = [
+    Dimension::Day,
+    Dimension::Kind,
+    Dimension::Visitor,
+    Dimension::Source,
+    Dimension::Medium,
+    Dimension::Campaign,
+    Dimension::Link,
+];
 
-    async fn emit(&self, record: &AttributionRecord) -> Result<(), Infallible> {
-        if record.is_revenue() {
-            self.lock().entry(record.id.clone()).or_insert_with(|| record.clone());
+impl Shop {
+    /// The money of these days.
+    pub(crate) async fn cells(&self, filter: Filter) -> Result<Vec<Cell>, BoxError> {
+        let (from, until) = span(filter);
+        let mut question = self.ledger().revenue().between(from, until);
+        for dimension in CELL {
+            question = question.by(dimension);
         }
-        Ok(())
+        if self.in_test_mode() {
+            question = question.test_mode();
+        }
+        Ok(question.fetch().await?.into_iter().filter_map(cell).collect())
     }
-}
 
-impl Books {
     /// What was booked on these days, newest first.
-    pub(crate) fn bookings(&self, filter: Filter, catalog: &Catalog) -> Vec<Booking> {
-        let records = self.lock();
-        let shown =
-            |r: &&AttributionRecord| filter.shows(r.occurred_at.to_zoned(TimeZone::UTC).date());
-        let mut bookings: Vec<_> = records
-            .values()
-            .filter(shown)
-            .filter_map(|record| booking(&records, record, catalog))
-            .collect();
-        bookings.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
-        bookings
-    }
-
-    /// The same as numbers.
-    pub(crate) fn cells(&self, filter: Filter) -> Vec<Cell> {
-        let bookings = self.bookings(filter, &Catalog::default());
-        let cell = |booking: Booking| {
-            let money = booking.money?;
-            Some(Cell {
-                day: booking.at.to_zoned(TimeZone::UTC).date(),
-                visitor: booking.visitor,
-                campaign: booking.campaign,
-                kind: booking.kind,
-                currency: money.currency,
-                exponent: money.exponent,
-                sum: Sum {
-                    count: 1,
-                    gross: money.gross,
-                    tax: money.tax.unwrap_or(0),
-                    net: money.net,
-                },
-            })
-        };
-        bookings.into_iter().filter_map(cell).collect()
-    }
-
-    /// How a record found its visitor and campaign.
-    pub(crate) fn explain(&self, id: &str, catalog: &Catalog) -> Option<Explanation> {
-        let records = self.lock();
-        let record = records.get(id)?;
-        let visitor = inherited(&records, record, |r| r.visitor.as_ref());
-        let campaign = inherited(&records, record, |r| r.campaign.as_ref());
-        let facts = [
-            ("Payment", Some(record.payment_id.clone())),
-            ("Refund", record.refund_id.clone()),
-            ("Dispute", record.dispute_id.clone()),
-            ("Subscription", record.subscription_ids.first().cloned()),
-            ("Webhook", Some(record.webhook_id.clone())),
-        ];
-        Some(Explanation {
-            booking: booking(&records, record, catalog)?,
-            facts: facts.into_iter().filter_map(|(name, id)| Some((name, id?))).collect(),
-            chains: vec![
-                ("The visitor", chain(visitor.as_ref())),
-                ("The campaign", chain(campaign.as_ref())),
-            ],
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AttributionRecord>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn booking(
-    records: &BTreeMap<String, AttributionRecord>,
-    record: &AttributionRecord,
-    catalog: &Catalog,
-) -> Option<Booking> {
-    let kind = match record.kind {
-        RecordKind::OneTime => Kind::OneTime,
-        RecordKind::SubscriptionNew => Kind::FirstCharge,
-        RecordKind::SubscriptionRenewal => Kind::Renewal,
-        RecordKind::Refund { .. } => Kind::Refund,
-        RecordKind::DisputeLoss { .. } | RecordKind::DisputeReversal => Kind::Dispute,
-        _ => return None,
-    };
-    let product = record.product_ids.first().map(|id| catalog.name(id).to_owned());
-    Some(Booking {
-        id: record.id.clone(),
-        at: record.occurred_at,
-        kind,
-        product,
-        visitor: inherited(records, record, |r| r.visitor.as_ref()).map(|v| v.value),
-        campaign: inherited(records, record, |r| r.campaign.as_ref())
-            .map_or_else(Campaign::default, |c| c.value),
-        money: record.money.map(|money| without_tax(records, record, money)),
-    })
-}
-
-/// Gives a refund its payment's share of tax: its own event does not say it.
-fn without_tax(
-    records: &BTreeMap<String, AttributionRecord>,
-    record: &AttributionRecord,
-    money: Money,
-) -> Money {
-    let payment = records.get(&format!("charge:{}", record.payment_id));
-    let paid = payment.and_then(|payment| payment.money).filter(|p| p.currency == money.currency);
-    let Some(paid) = paid.filter(|paid| record.flags.net_is_gross && paid.gross != 0) else {
-        return money;
-    };
-    let net = i128::from(money.gross) * i128::from(paid.net) / i128::from(paid.gross);
-    let net = i64::try_from(net).unwrap_or(money.net);
-    let mut money = money.with_net(net);
-    money.tax = Some(money.gross - net);
-    money
-}
-
-/// What a record has itself, else what its payment has, else what its subscription has.
-fn inherited<T: Clone>(
-    records: &BTreeMap<String, AttributionRecord>,
-    record: &AttributionRecord,
-    of: impl Fn(&AttributionRecord) -> Option<&Resolved<T>>,
-) -> Option<Resolved<T>> {
-    if let Some(own) = of(record) {
-        return Some(own.clone());
-    }
-    let from = |parent: &AttributionRecord, step| {
-        of(parent).map(|found| Resolved {
-            value: found.value.clone(),
-            step,
-            from: parent.id.clone(),
-        })
-    };
-    let payment = records.get(&format!("charge:{}", record.payment_id));
-    let of_payment = payment.and_then(|payment| from(payment, Step::PaymentRecord));
-    of_payment.or_else(|| {
-        records
-            .values()
-            .filter(|r| r.subscription_ids.iter().any(|id| record.subscription_ids.contains(id)))
-            .find_map(|sibling| from(sibling, Step::SubscriptionRecord))
-    })
-}
-
-/// The steps that the shop's own books know, up to the one that decided.
-fn chain<T>(found: Option<&Resolved<T>>) -> Vec<Tried> {
-    let steps = [
-        (Step::EventMetadata, "The metadata of the payment or refund"),
-        (Step::PaymentRecord, "The payment that is refunded or disputed"),
-        (Step::SubscriptionRecord, "An earlier charge of the subscription"),
-    ];
-    let last = found.map_or(Step::SubscriptionRecord, |f| f.step);
-    let tried = |(step, name): (Step, &str)| {
-        let found = found.filter(|f| f.step == step);
-        Tried {
-            name: name.to_owned(),
-            text: found.map_or("Nothing there.".into(), |f| format!("Found in {}.", f.from)),
-            won: found.is_some(),
+    pub(crate) async fn bookings(&self, filter: Filter) -> Result<Vec<Booking>, BoxError> {
+        let (from, until) = span(filter);
+        let question = self.ledger().records().between(from, until);
+        let mut question = question.revenue_only().newest_first().limit(BOOKINGS);
+        if self.in_test_mode() {
+            question = question.test_mode();
         }
+        Ok(question.fetch().await?.iter().filter_map(|record| self.booking(record)).collect())
+    }
+
+    /// How a record found its visitor and campaign, in the ledger's words.
+    pub(crate) async fn explanation(&self, id: &str) -> Result<Option<Explanation>, BoxError> {
+        let Some(record) = self.ledger().record(id).await? else { return Ok(None) };
+        let Some(explained) = self.ledger().explain(&record.payment_id).await? else {
+            return Ok(None);
+        };
+        let hints = explained.hints;
+        let mut of_payment = explained.records.into_iter();
+        let found = of_payment.find(|explained| explained.record.id == id);
+        Ok(found.and_then(|explained| {
+            let record = explained.record;
+            let booking = self.booking(&record)?;
+            Some(Explanation {
+                facts: facts(&record),
+                sentences: explained.sentences,
+                hints: if record.visitor.is_none() { hints } else { Vec::new() },
+                booking,
+            })
+        }))
+    }
+
+    fn booking(&self, record: &AttributionRecord) -> Option<Booking> {
+        Some(Booking {
+            id: record.id.clone(),
+            at: record.occurred_at,
+            kind: kind(record.kind.as_str())?,
+            product: record.product_ids.first().map(|id| self.catalog().name(id).to_owned()),
+            visitor: record.visitor.as_ref().map(|found| found.value.clone()),
+            campaign: record.campaign.as_ref().map_or_else(Campaign::default, |c| c.value.clone()),
+            money: record.money,
+        })
+    }
+
+    /// Payments of test mode are no revenue, except on the pages of a shop in test mode.
+    fn in_test_mode(&self) -> bool {
+        self.payments().client.environment() == Environment::Test
+    }
+}
+
+fn cell(row: RevenueRow) -> Option<Cell> {
+    let (gross, tax, net) = (row.gross, row.tax, row.net);
+    let sum = Sum { count: row.charges.saturating_add(row.reversals), gross, tax, net };
+    let (currency, exponent) = (row.currency, row.exponent);
+    let [day, kind_name, visitor, source, medium, campaign_id, link_id] =
+        <[Option<String>; 7]>::try_from(row.keys).ok()?;
+    let mut campaign = Campaign::default();
+    campaign.source = source;
+    campaign.medium = medium;
+    campaign.campaign_id = campaign_id;
+    campaign.link_id = link_id;
+    let (day, kind) = (day?.parse().ok()?, kind(&kind_name?)?);
+    Some(Cell { day, visitor, campaign, kind, currency, exponent, sum })
+}
+
+/// The page's word for a [`RecordKind`].
+fn kind(name: &str) -> Option<Kind> {
+    const REFUND: RecordKind = RecordKind::Refund { partial: false };
+    [
+        (RecordKind::OneTime, Kind::OneTime),
+        (RecordKind::SubscriptionNew, Kind::FirstCharge),
+        (RecordKind::SubscriptionRenewal, Kind::Renewal),
+        (REFUND, Kind::Refund),
+        (RecordKind::RefundReversal, Kind::Refund),
+        (RecordKind::DisputeLoss { rdr: false }, Kind::Dispute),
+        (RecordKind::DisputeReversal, Kind::Dispute),
+    ]
+    .into_iter()
+    .find_map(|(of, kind)| (of.as_str() == name).then_some(kind))
+}
+
+/// The ids of a record, by name.
+fn facts(record: &AttributionRecord) -> Vec<(&'static str, String)> {
+    let ids = [
+        ("Payment", Some(record.payment_id.clone())),
+        ("Refund", record.refund_id.clone()),
+        ("Dispute", record.dispute_id.clone()),
+        ("Subscription", record.subscription_ids.first().cloned()),
+        ("Webhook", Some(record.webhook_id.clone())),
+    ];
+    ids.into_iter().filter_map(|(name, id)| Some((name, id.filter(|id| !id.is_empty())?))).collect()
+}
+
+/// The filter's days in UTC; the end is not in it any more.
+fn span(filter: Filter) -> (Timestamp, Timestamp) {
+    let midnight = |day: Date| {
+        day.to_zoned(TimeZone::UTC).map(|start| start.timestamp()).unwrap_or(Timestamp::MAX)
     };
-    steps.into_iter().filter(|(step, _)| *step <= last).map(tried).collect()
+    let from = filter.from.map_or(Timestamp::MIN, midnight);
+    let until = filter.to.map_or(Timestamp::MAX, |day| midnight(day.saturating_add(1.day())));
+    (from, until)
 }

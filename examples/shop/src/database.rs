@@ -139,7 +139,8 @@ impl Database {
         fresh: impl FnOnce() -> String,
     ) -> Result<String, sqlx::Error> {
         let mut lease = self.lease().await?;
-        let insert = "INSERT INTO shop_secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let insert =
+            "INSERT INTO shop_secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         execute!(lease.connection(), insert, name, fresh())?;
         let select = "SELECT value FROM shop_secrets WHERE name = $1";
         let rows: Vec<(String,)> = fetch!(lease.connection(), select, name)?;

@@ -57,7 +57,11 @@ impl Standing {
     const ALL: [Self; 4] = [Self::Granted, Self::Ending, Self::Held, Self::Revoked];
 
     fn read(number: i64) -> Self {
-        usize::try_from(number).ok().and_then(|n| Self::ALL.get(n)).copied().unwrap_or(Self::Revoked)
+        usize::try_from(number)
+            .ok()
+            .and_then(|n| Self::ALL.get(n))
+            .copied()
+            .unwrap_or(Self::Revoked)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    BoxError, CampaignCookie, Checkout, CheckoutContext, CheckoutContextStore, Client, CustomerId, CustomerPortal, Endpoint,
-    Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
+    BoxError, CampaignCookie, Checkout, CheckoutContext, CheckoutContextStore, Client, CustomerId,
+    CustomerPortal, Endpoint, Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
     request::{Customer, FeatureFlags, SessionRequest, StaticRequest},
 };
 
@@ -137,7 +137,6 @@ impl Shop {
             .on_subscription_cancelled(fulfilment::revoked)
             .on_subscription_expired(fulfilment::revoked)
             .on_subscription_failed(fulfilment::revoked)
-            .attribution_sink(self.books())
             .inbox(self.ledger().clone())
             .build()
     }

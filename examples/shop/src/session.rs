@@ -149,7 +149,11 @@ mod tests {
         assert_eq!(key.account(Some(&format!("visitor=v1; {cookie}"))), Some(ada.clone()));
         assert_eq!(key.account(Some(&format!("{cookie}; theme=dark"))), Some(ada));
 
-        assert_eq!(SessionKey::from_bytes(SessionKey::fresh().as_bytes()).account(Some(&cookie)), None, "another key");
+        assert_eq!(
+            SessionKey::from_bytes(SessionKey::fresh().as_bytes()).account(Some(&cookie)),
+            None,
+            "another key"
+        );
         assert_eq!(key.account(None), None);
         assert_eq!(key.account(Some(&cookie_of(&SessionKey::sign_out(false)))), None);
         for at in COOKIE.len() + 1..cookie.len() {

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use crate::{
     Ask,
     backend::Backend,
-    books::Books,
     catalog::Catalog,
     database::Database,
     orders::Standing,
@@ -38,7 +37,6 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     /// They book and run callbacks while the shop is open.
     pub(crate) workers: Mutex<Option<Workers>>,
-    pub(crate) books: Books,
     pub(crate) sessions: SessionKey,
     /// The address customers use, without a slash at the end.
     pub(crate) public_url: String,
@@ -70,10 +68,6 @@ impl Shop {
 
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.0.ledger
-    }
-
-    pub(crate) fn books(&self) -> Books {
-        self.0.books.clone()
     }
 
     pub(crate) fn sessions(&self) -> &SessionKey {
@@ -198,15 +192,15 @@ impl Shop {
         let filter = Filter::read(ask.query.as_deref());
         Ok(RevenueView {
             filter,
-            report: Report::new(self.0.books.cells(filter)),
-            bookings: self.0.books.bookings(filter, &self.0.catalog),
+            report: Report::new(self.cells(filter).await?),
+            bookings: self.bookings(filter).await?,
             now: Timestamp::now(),
         })
     }
 
     /// `GET /revenue/{record}`
     pub(crate) async fn explain(&self, ask: &Ask, record: &str) -> Answer {
-        Ok(match self.0.books.explain(record, &self.0.catalog) {
+        Ok(match self.explanation(record).await? {
             Some(explanation) => {
                 self.visit(ask).page(|chrome| pages::explain(chrome, &explanation))
             }

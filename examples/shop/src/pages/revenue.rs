@@ -256,19 +256,12 @@ pub(crate) fn explain(chrome: Chrome<'_>, of: &Explanation) -> Markup {
                         @for (name, value) in &of.facts { dt { (name) } dd { code { (value) } } }
                     }
                 }
-                div.stack {
-                    @for (title, steps) in &of.chains {
-                        section.card.pad {
-                            h3 { (title) }
-                            ol.chain {
-                                @for step in steps {
-                                    li.won[step.won] {
-                                        span.sign aria-hidden="true" { @if step.won { "✓" } @else { "–" } }
-                                        div { strong { (step.name) } div.small.muted { (step.text) } }
-                                    }
-                                }
-                            }
-                        }
+                section.card.pad {
+                    h3 { "The reasons" }
+                    ol.chain { @for sentence in &of.sentences { li { (sentence) } } }
+                    @if !of.hints.is_empty() {
+                        h3 { "What to look at" }
+                        ul.chain { @for hint in &of.hints { li { (hint) } } }
                     }
                 }
             }

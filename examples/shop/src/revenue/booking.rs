@@ -31,17 +31,8 @@ pub(crate) struct Explanation {
     pub booking: Booking,
     /// Ids and other facts, by name.
     pub facts: Vec<(&'static str, String)>,
-    /// The steps that were tried, in order: for the visitor, and for the campaign.
-    pub chains: Vec<(&'static str, Vec<Tried>)>,
-}
-
-/// One step of the attribution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tried {
-    /// What was looked at.
-    pub name: String,
-    /// What it found, or why not.
-    pub text: String,
-    /// Whether it decided.
-    pub won: bool,
+    /// What it is, who brought it, and what each step said, in the ledger's words.
+    pub(crate) sentences: Vec<String>,
+    /// What to look at when nobody was found.
+    pub(crate) hints: Vec<&'static str>,
 }

@@ -75,12 +75,7 @@ pub(crate) struct Columns {
 
 impl Columns {
     /// The days `from..=to`; `legend` gives the order of the sources.
-    pub(crate) fn new(
-        days: &Days,
-        legend: &[&str],
-        from: Date,
-        to: Date,
-    ) -> Self {
+    pub(crate) fn new(days: &Days, legend: &[&str], from: Date, to: Date) -> Self {
         let shown = || from.series(1.day()).take_while(|day| *day <= to);
         let values = |day: Date| {
             let of_day = days.get(&day);

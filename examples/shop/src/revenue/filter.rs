@@ -37,12 +37,6 @@ impl Filter {
         let set: Vec<_> = ends.iter().filter_map(|(n, d)| d.map(|d| format!("{n}={d}"))).collect();
         if set.is_empty() { String::new() } else { format!("?{}", set.join("&")) }
     }
-
-    /// Whether this day is shown.
-    #[must_use]
-    pub(crate) fn shows(&self, day: Date) -> bool {
-        self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
-    }
 }
 
 #[cfg(test)]
@@ -60,19 +54,6 @@ mod tests {
             ("from=2026-02-30", ""),
         ] {
             assert_eq!(Filter::read(Some(query)).query(), read, "{query}");
-        }
-    }
-
-    #[test]
-    fn both_ends_are_included() {
-        let filter = Filter::read(Some("from=2026-11-01&to=2026-11-20"));
-        for (day, shown) in [
-            ("2026-10-31", false),
-            ("2026-11-01", true),
-            ("2026-11-20", true),
-            ("2026-11-21", false),
-        ] {
-            assert_eq!(filter.shows(day.parse().unwrap()), shown, "{day}");
         }
     }
 }

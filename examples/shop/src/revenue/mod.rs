@@ -14,7 +14,7 @@ use jiff::civil::Date;
 
 pub(crate) use self::chart::Columns;
 pub(crate) use self::{
-    booking::{Booking, Explanation, Tried},
+    booking::{Booking, Explanation},
     filter::Filter,
 };
 
