@@ -12,7 +12,7 @@ use crate::{
     settings::RefundOutcome,
     state::{
         World,
-        payment::Payment,
+        payment::{Line, Payment},
         reversal::{Dispute, Refund},
         webhook::Subject,
     },
@@ -46,18 +46,8 @@ pub(crate) struct RefundRequest {
 /// when the amounts do not fit.
 pub(crate) fn refund(world: &mut World, request: RefundRequest) -> Result<String, Error> {
     let payment = refundable(world, &request.payment_id)?.clone();
-    let left = payment.total.saturating_sub(payment.refunded(world));
     let parts = parts(&payment, &request.items)?;
-    let amount = match request.items.is_empty() {
-        true => left,
-        false => parts.iter().map(|(_, amount)| *amount).fold(0, i64::saturating_add),
-    };
-    if amount > left {
-        return Err(Error::unprocessable(
-            "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT",
-            "items: more than is left of the payment",
-        ));
-    }
+    let amount = parts.iter().map(|(_, amount)| *amount).fold(0, i64::saturating_add);
     let refund = Refund {
         id: id::new("ref_"),
         payment_id: payment.id.clone(),
@@ -66,13 +56,14 @@ pub(crate) fn refund(world: &mut World, request: RefundRequest) -> Result<String
         amount,
         currency: payment.currency.clone(),
         is_partial: amount < payment.total,
+        parts: parts.clone(),
         reason: request.reason,
         metadata: request.metadata,
         created_at: world.now(),
     };
     let refund_id = refund.id.clone();
     world.refunds.insert(refund);
-    take_from_lines(world, &payment, &parts);
+    change_lines(world, &payment.id, &parts, i64::saturating_add);
     match world.settings.refund_outcome {
         RefundOutcome::Succeeded => resolve_refund(world, &refund_id, true)?,
         RefundOutcome::Failed => resolve_refund(world, &refund_id, false)?,
@@ -142,8 +133,12 @@ fn refundable<'a>(world: &'a World, payment_id: &str) -> Result<&'a Payment, Err
     Ok(payment)
 }
 
-/// The amount of each item.
+/// The amount to give back of each item: of those named, or of all that have something left.
 fn parts(payment: &Payment, items: &[RefundItem]) -> Result<Vec<(String, i64)>, Error> {
+    if items.is_empty() {
+        let left = |line: &Line| (line.id.clone(), line.amount.saturating_sub(line.refunded));
+        return Ok(payment.lines.iter().map(left).filter(|(_, left)| *left > 0).collect());
+    }
     let mut parts: Vec<(String, i64)> = Vec::with_capacity(items.len());
     for item in items {
         let line = payment
@@ -167,14 +162,18 @@ fn parts(payment: &Payment, items: &[RefundItem]) -> Result<Vec<(String, i64)>, 
     Ok(parts)
 }
 
-fn take_from_lines(world: &mut World, payment: &Payment, parts: &[(String, i64)]) {
-    let Some(payment) = world.payments.get_mut(&payment.id) else { return };
-    for line in &mut payment.lines {
-        let part = parts.iter().find(|(id, _)| *id == line.id).map(|(_, amount)| *amount);
-        line.refunded = match (parts.is_empty(), part) {
-            (true, _) => line.amount,
-            (false, part) => line.refunded.saturating_add(part.unwrap_or(0)),
-        };
+/// Books the parts of a refund on the payment's items, or takes them back.
+fn change_lines(
+    world: &mut World,
+    payment_id: &str,
+    parts: &[(String, i64)],
+    change: fn(i64, i64) -> i64,
+) {
+    let lines = world.payments.get_mut(payment_id).map(|payment| &mut payment.lines);
+    for line in lines.into_iter().flatten() {
+        for (_, amount) in parts.iter().filter(|(id, _)| *id == line.id) {
+            line.refunded = change(line.refunded, *amount);
+        }
     }
 }
 
@@ -189,6 +188,10 @@ pub(crate) fn resolve_refund(world: &mut World, refund_id: &str, good: bool) -> 
     }
     refund.status = if good { "succeeded" } else { "failed" };
     let (payment_id, partial) = (refund.payment_id.clone(), refund.is_partial);
+    let parts = refund.parts.clone();
+    if !good {
+        change_lines(world, &payment_id, &parts, i64::saturating_sub);
+    }
     let now = world.now();
     if let Some(payment) = world.payments.get_mut(&payment_id) {
         payment.updated_at = Some(now);

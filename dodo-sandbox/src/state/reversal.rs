@@ -16,6 +16,8 @@ pub(crate) struct Refund {
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) is_partial: bool,
+    /// What it gives back of each item of the payment.
+    pub(crate) parts: Vec<(String, i64)>,
     pub(crate) reason: Option<String>,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) created_at: Timestamp,

@@ -262,6 +262,12 @@ async fn grace_and_automatic_retries() {
     );
     let payments = stage.read(&format!("/payments?subscription_id={saved}")).await;
     assert_eq!(payments["items"][0]["retry_attempt"], 2);
+    let subscription = stage.read(&format!("/subscriptions/{saved}")).await;
+    let date = |key: &str| subscription[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let (from, to) = (date("previous_billing_date"), date("next_billing_date"));
+    assert!(stage.sandbox.now().duration_since(from) > DAY.try_into().unwrap());
+    let period = to.duration_since(from);
+    assert!((28..=31).contains(&(period.as_hours() / 24)), "late money moves no dates: {period}");
     stage.sandbox.cancel(&saved).unwrap();
 
     stage.subscribe("pdt_max", CARD_RENEWAL_FAILS).await;
@@ -430,7 +436,14 @@ async fn refunds() {
     assert_eq!(stage.events().await, Vec::<String>::new(), "pending has no event");
     stage.sandbox.resolve_refund(&refund, false).unwrap();
     assert_eq!(stage.events().await, ["refund.failed"]);
-    assert!(stage.sandbox.refund(&book, None).is_ok(), "a failed refund leaves the money there");
+    let lines = stage.read(&format!("/payments/{book}/line-items")).await;
+    assert_eq!(
+        lines["items"][0]["refundable_amount"], 2000,
+        "a failed refund leaves the money there"
+    );
+    stage.sandbox.refund(&book, Some(1500)).unwrap();
+    let error = stage.sandbox.refund(&book, Some(501)).unwrap_err();
+    assert_eq!(error.code(), "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT", "what is pending is not left");
 }
 
 #[tokio::test]
