@@ -1,19 +1,20 @@
 //! The application that black-box checks talk to: every endpoint, once with the behaviour of
 //! `@dodopayments/express` and once, under `/strict`, with the defaults.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use dodo_core::{
-    Checkout, Client, CustomerId, CustomerPortal, Environment, Error, RequestHead, WebhookKey,
-    Webhooks,
+    Checkout, Client, CustomerId, CustomerPortal, Environment, Error, Preset, RequestHead,
+    VisitorCapture, WebhookKey, Webhooks,
 };
-use serde_json::json;
+use dodo_ledger::{Ledger, Workers};
+use serde_json::{Value, json};
 
 use crate::{
     delivery::KEY,
     fixture, hooks,
     record::Recorder,
-    server::{Application, CUSTOMER_HEADER, Mount},
+    server::{Application, CUSTOMER_HEADER, Mount, Shown},
     subject::Surroundings,
 };
 
@@ -29,6 +30,7 @@ pub struct Conformance {
     hooks: Webhooks,
     idle_hooks: Webhooks,
     recorder: Recorder,
+    ledger: Option<Ledger>,
 }
 
 impl Conformance {
@@ -51,7 +53,16 @@ impl Conformance {
         if let Some(url) = variable("DODO_PAYMENTS_CHECKOUT_URL") {
             client = client.checkout_url(url);
         }
-        Ok(Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default()))
+        Ok(Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default(), None))
+    }
+
+    /// Takes the deliveries of `/api/webhook` into a durable inbox and books what they prove. The
+    /// workers run as long as the handle is kept.
+    pub fn with_ledger(self, ledger: Ledger) -> (Self, Workers) {
+        let key = self.hooks.key().clone();
+        let with = Self::new(self.client, key, self.recorder, Some(ledger.clone()));
+        let workers = ledger.spawn(with.hooks.dispatcher());
+        (with, workers)
     }
 
     /// For tests: calls the stub and takes deliveries that [`delivery`](crate::delivery) signs.
@@ -70,33 +81,41 @@ impl Conformance {
     #[must_use]
     pub fn with_client(client: Client, surroundings: Surroundings) -> Self {
         let key = WebhookKey::new(KEY).expect("a key");
-        Self::new(client, key, surroundings.recorder)
+        Self::new(client, key, surroundings.recorder, None)
     }
 
-    fn new(client: Client, key: WebhookKey, recorder: Recorder) -> Self {
-        let hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone()).build();
-        Self { client, hooks, idle_hooks: hooks::idle(Webhooks::builder(key)), recorder }
+    fn new(client: Client, key: WebhookKey, recorder: Recorder, ledger: Option<Ledger>) -> Self {
+        let mut hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone());
+        if let Some(ledger) = &ledger {
+            hooks = hooks.inbox(ledger.clone());
+        }
+        let idle_hooks = hooks::idle(Webhooks::builder(key));
+        Self { client, hooks: hooks.build(), idle_hooks, recorder, ledger }
     }
 }
 
 impl Application for Conformance {
     fn mount(&self, mount: &mut impl Mount) {
         let client = || self.client.clone();
+        let capture = || VisitorCapture::visitors_now().preset(Preset::Bantico);
+        let link = || Checkout::static_link(client()).capture(capture());
+        let dynamic = || Checkout::dynamic(client()).capture(capture());
+        let session = || Checkout::session(client()).capture(capture());
         mount.checkout(
             "/api/checkout/static",
-            Checkout::static_link(client()).express_compatible().allow_any_return_origin(),
+            link().express_compatible().allow_any_return_origin(),
         );
         mount.checkout(
             "/api/checkout/dynamic",
-            Checkout::dynamic(client()).express_compatible().allow_any_return_origin(),
+            dynamic().express_compatible().allow_any_return_origin(),
         );
         mount.checkout(
             "/api/checkout/session",
-            Checkout::session(client()).express_compatible().allow_any_return_origin(),
+            session().express_compatible().allow_any_return_origin(),
         );
-        mount.checkout("/strict/api/checkout/static", Checkout::static_link(client()));
-        mount.checkout("/strict/api/checkout/dynamic", Checkout::dynamic(client()));
-        mount.checkout("/strict/api/checkout/session", Checkout::session(client()));
+        mount.checkout("/strict/api/checkout/static", link());
+        mount.checkout("/strict/api/checkout/dynamic", dynamic());
+        mount.checkout("/strict/api/checkout/session", session());
 
         let by_query = CustomerPortal::for_query_parameter_unprotected(client());
         mount.portal("/api/customer-portal", by_query);
@@ -106,8 +125,25 @@ impl Application for Conformance {
         mount.webhooks("/api/webhook-bench", self.idle_hooks.clone());
 
         let recorder = self.recorder.clone();
-        mount.control("/__callbacks", Arc::new(move || json!(recorder.take())));
+        let callbacks = move || -> Shown { Box::pin(ready(json!(recorder.take()))) };
+        mount.control("/__callbacks", Arc::new(callbacks));
+        if let Some(ledger) = self.ledger.clone() {
+            let records = move || -> Shown { Box::pin(all_records(ledger.clone())) };
+            mount.control("/__ledger", Arc::new(records));
+        }
     }
+}
+
+/// Every record of the ledger, of live and of test mode, in the order of the ledger.
+async fn all_records(ledger: Ledger) -> Value {
+    let mut records = Vec::new();
+    for query in [ledger.records(), ledger.records().test_mode()] {
+        match query.fetch().await {
+            Ok(found) => records.extend(found),
+            Err(error) => return json!({"error": error.to_string()}),
+        }
+    }
+    json!(records)
 }
 
 async fn customer_of_header(head: RequestHead) -> Result<Option<CustomerId>, Error> {

@@ -19,9 +19,15 @@ pub struct Server {
 
 impl Server {
     /// Starts `binary` and waits until it says where it listens.
-    pub fn start(binary: &Path, framework: Framework, upstream: &str) -> io::Result<Self> {
+    pub fn start(
+        binary: &Path,
+        framework: Framework,
+        upstream: &str,
+        more_arguments: &[&str],
+    ) -> io::Result<Self> {
         let mut child = Command::new(binary)
             .args(["--framework", &framework.to_string(), "--listen", "127.0.0.1:0"])
+            .args(more_arguments)
             .env("DODO_PAYMENTS_WEBHOOK_KEY", KEY)
             .env("DODO_PAYMENTS_BASE_URL", upstream)
             .env_remove("DODO_PAYMENTS_WEBHOOK_SECRET")

@@ -64,7 +64,7 @@ async fn slow_clients(framework: Framework) {
     let _turn = ONE_AT_A_TIME.lock().await;
     let upstream = Stub::start().await.unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_conformance"));
-    let server = Server::start(binary, framework, &upstream.url()).unwrap();
+    let server = Server::start(binary, framework, &upstream.url(), &[]).unwrap();
     let address = server.address;
 
     let mut clients = JoinSet::new();

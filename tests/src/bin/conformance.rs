@@ -4,40 +4,53 @@
 //! cargo run -p dodo-tests --bin conformance -- --framework axum --listen 127.0.0.1:8080
 //! ```
 //!
+//! With `--ledger sqlite:PATH` or `--ledger postgres://...` deliveries to `/api/webhook` are taken into
+//! a durable inbox, and `GET /__ledger` answers all records.
+//!
 //! Prints one line with the address once it listens; port 0 picks a free one.
 
 use std::{net::TcpListener, process::ExitCode};
 
 use dodo_core::BoxError;
+use dodo_ledger::Ledger;
 use dodo_tests::{
     conformance::Conformance,
     server::{self, Framework, Settings},
 };
 
-const USAGE: &str = "usage: conformance --framework axum|actix|tower --listen HOST:PORT";
+const USAGE: &str =
+    "usage: conformance --framework axum|actix|tower --listen HOST:PORT [--ledger URL]";
 
 struct Arguments {
     framework: Framework,
     listen: String,
+    ledger: Option<String>,
 }
 
 fn arguments() -> Result<Arguments, BoxError> {
-    let (mut framework, mut listen) = (None, None);
+    let (mut framework, mut listen, mut ledger) = (None, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or(USAGE)?;
         match name.as_str() {
             "--framework" => framework = Some(value.parse()?),
             "--listen" => listen = Some(value),
+            "--ledger" => ledger = Some(value),
             _ => return Err(USAGE.into()),
         }
     }
-    Ok(Arguments { framework: framework.ok_or(USAGE)?, listen: listen.ok_or(USAGE)? })
+    let (framework, listen) = (framework.ok_or(USAGE)?, listen.ok_or(USAGE)?);
+    Ok(Arguments { framework, listen, ledger })
 }
 
 async fn run() -> Result<(), BoxError> {
-    let Arguments { framework, listen } = arguments()?;
-    let application = Conformance::from_env()?;
+    let Arguments { framework, listen, ledger } = arguments()?;
+    let mut application = Conformance::from_env()?;
+    let mut _workers = None;
+    if let Some(url) = ledger {
+        let (with_ledger, workers) = application.with_ledger(Ledger::open(&url).await?);
+        (application, _workers) = (with_ledger, Some(workers));
+    }
     let listener = TcpListener::bind(&listen)
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     println!("{framework} listens on http://{}", listener.local_addr()?);

@@ -95,7 +95,7 @@ impl Mount for Routes<'_> {
     fn control(&mut self, path: &str, source: Source) {
         let answer = move || {
             let body = source();
-            async move { HttpResponse::Ok().json(body) }
+            async move { HttpResponse::Ok().json(body.await) }
         };
         self.0.route(path, web::get().to(answer));
     }

@@ -72,6 +72,6 @@ impl Mount for Routes {
     }
 
     fn control(&mut self, path: &str, source: Source) {
-        self.route(path, get(move || async move { Json(source()) }));
+        self.route(path, get(move || async move { Json(source().await) }));
     }
 }

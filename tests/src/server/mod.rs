@@ -5,7 +5,7 @@ mod axum;
 mod hyper;
 mod tower;
 
-use std::{fmt, io, net::TcpListener, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, io, net::TcpListener, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
 use dodo_core::{
     CustomerId, Endpoint, Event, Payment, SignedEvent, SignedIn, VisitorCapture, WebhookKey,
@@ -76,7 +76,10 @@ pub trait Mount {
 }
 
 /// What a control route answers.
-pub type Source = Arc<dyn Fn() -> Value + Send + Sync>;
+pub type Source = Arc<dyn Fn() -> Shown + Send + Sync>;
+
+/// JSON, sooner or later.
+pub type Shown = Pin<Box<dyn Future<Output = Value> + Send>>;
 
 /// An application: its routes, written once.
 pub trait Application: Clone + Send + Sync + 'static {

@@ -134,13 +134,16 @@ impl Mount for Routes {
 
     fn control(&mut self, path: &str, source: Source) {
         let answer = move |request: Request<Incoming>| {
-            let response = match *request.method() {
-                Method::GET => Response::builder()
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(Full::from(source().to_string())),
-                _ => Response::builder().status(405).body(Full::default()),
-            };
-            async move { Ok(response.expect("the parts are constant")) }
+            let source = source.clone();
+            async move {
+                let response = match *request.method() {
+                    Method::GET => Response::builder()
+                        .header(header::CONTENT_TYPE, "application/json")
+                        .body(Full::from(source().await.to_string())),
+                    _ => Response::builder().status(405).body(Full::default()),
+                };
+                Ok(response.expect("the parts are constant"))
+            }
         };
         self.0.insert(path.to_owned(), BoxCloneSyncService::new(tower::service_fn(answer)));
     }
