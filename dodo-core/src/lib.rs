@@ -92,10 +92,13 @@ pub use self::{
     },
     client::{
         Call, Client, ClientBuilder, Pages, Product, Transport, TransportError, UpstreamFailure,
-        WebhookEndpoint, path_segment,
+        WebhookEndpoint, path_segment, retry_after,
     },
     portal::CustomerPortal,
 };
+
+#[cfg(feature = "reqwest")]
+pub use self::client::ReqwestTransport;
 
 #[cfg(feature = "log")]
 pub use self::log::init_log;

@@ -21,6 +21,7 @@ mod people;
 pub mod query;
 mod schema;
 mod settings;
+pub mod sink;
 pub mod store;
 mod tx;
 mod worker;
@@ -33,7 +34,7 @@ pub use self::{
     error::{Error, ErrorKind},
     inbox::{InboxStats, StoredEvent},
     ledger::{Ledger, LedgerBuilder},
-    outbox::{DeadLetter, Outgoing, Sink, SinkStats, Told},
+    outbox::{CustomerHistory, DeadLetter, Outgoing, Sink, SinkStats, Told},
     people::Identity,
     settings::Backoff,
     store::Store,

@@ -175,7 +175,7 @@ fn usable_base(text: &str) -> Option<(Box<str>, crate::web_url::Origin)> {
 
 #[cfg(feature = "reqwest")]
 fn default_transport(connect: Duration, proxy: Option<&str>) -> Result<ErasedTransport, Error> {
-    let transport = super::reqwest::Reqwest::new(connect, proxy).map_err(|e| {
+    let transport = super::reqwest::ReqwestTransport::new(connect, proxy).map_err(|e| {
         Error::setup("the HTTP client cannot be set up: are there root certificates, and is the proxy a URL?")
             .with_source(e)
     })?;

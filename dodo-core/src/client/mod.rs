@@ -23,6 +23,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::Method;
 use serde_json::Value;
 
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::ReqwestTransport;
 pub use self::{
     builder::ClientBuilder,
     call::Call,
@@ -30,6 +32,7 @@ pub use self::{
     pages::Pages,
     path::path_segment,
     product::Product,
+    retry::retry_after,
     transport::{Transport, TransportError},
     webhook_endpoint::WebhookEndpoint,
 };

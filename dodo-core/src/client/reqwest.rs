@@ -17,11 +17,18 @@ const MAX_RESPONSE: usize = 4 << 20;
 ///
 /// System roots rather than a compiled-in list: an operator's own proxy or a distrusted authority is
 /// then theirs to decide without a release of this crate.
+///
+/// Redirects are not followed, nothing is repeated, and answers are bounded. Deadlines are the
+/// caller's.
 #[derive(Clone, Debug)]
-pub(super) struct Reqwest(reqwest::Client);
+pub struct ReqwestTransport(reqwest::Client);
 
-impl Reqwest {
-    pub(super) fn new(connect_timeout: Duration, proxy: Option<&str>) -> Result<Self, BoxError> {
+impl ReqwestTransport {
+    /// A transport for HTTP of your own, such as a sink's.
+    ///
+    /// # Errors
+    /// When the operating system's certificates cannot be used, or `proxy` is no URL.
+    pub fn new(connect_timeout: Duration, proxy: Option<&str>) -> Result<Self, BoxError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -42,7 +49,7 @@ impl Reqwest {
     }
 }
 
-impl Transport for Reqwest {
+impl Transport for ReqwestTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
         let request = reqwest::Request::try_from(request)?;
         let mut response = self.0.execute(request).await.map_err(classify)?;

@@ -36,7 +36,8 @@ pub(super) fn backoff(retry: u32) -> Duration {
 
 /// How long the server asks us to stay away: `retry-after-ms`, or `Retry-After` in seconds or as a
 /// date. Nonsense is no wish.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let wait = text("retry-after-ms")
         .and_then(|ms| seconds(ms, 1000.0))

@@ -74,7 +74,9 @@ impl TransportError {
         self
     }
 
-    pub(super) fn was_not_sent(&self) -> bool {
+    /// Whether not a byte of the request was sent.
+    #[must_use]
+    pub fn was_not_sent(&self) -> bool {
         self.not_sent
     }
 

@@ -1,6 +1,7 @@
 //! What sinks have still to be told: rows written in the booking's transaction, delivered by one
 //! worker per sink, each with its own retry and dead letters.
 
+mod customer;
 mod operate;
 mod rows;
 mod sink;
@@ -8,7 +9,7 @@ mod worker;
 
 pub use self::{
     operate::{DeadLetter, SinkStats},
-    sink::{Outgoing, Sink, Told},
+    sink::{CustomerHistory, Outgoing, Sink, Told},
 };
 pub(crate) use self::{
     operate::{dead_letters, revive, stats},

@@ -12,6 +12,28 @@ pub struct Outgoing {
     pub record: AttributionRecord,
     /// How often it was tried, this time included.
     pub attempt: u32,
+    /// What its customer bought so far, for sinks that ask for it.
+    pub customer: Option<CustomerHistory>,
+}
+
+impl Outgoing {
+    /// A record for its first try, for tests of sinks.
+    #[must_use]
+    pub fn new(record: AttributionRecord) -> Self {
+        Self { record, attempt: 1, customer: None }
+    }
+}
+
+/// What a customer bought so far, in the currency of the record and its mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CustomerHistory {
+    /// When the first charge was made.
+    pub since: jiff::Timestamp,
+    /// When the latest charge was made.
+    pub last_paid: jiff::Timestamp,
+    /// Gross, less what went back, in minor units.
+    pub spent: i64,
 }
 
 /// What became of one record.
@@ -56,6 +78,11 @@ pub trait Sink: Send + Sync + 'static {
         1
     }
 
+    /// Whether it wants to know what the customer bought so far.
+    fn wants_customer(&self) -> bool {
+        false
+    }
+
     /// For how long the sink recognises a repeat by its id. A record whose first attempt had an
     /// uncertain end this long ago is not sent again blindly: it becomes a dead letter. `None`: for
     /// ever.
@@ -73,6 +100,7 @@ trait DynSink: Send + Sync {
     fn name(&self) -> &str;
     fn wants(&self, record: &AttributionRecord) -> bool;
     fn batch_size(&self) -> u32;
+    fn wants_customer(&self) -> bool;
     fn remembers_for(&self) -> Option<Duration>;
     fn tell<'a>(&'a self, records: &'a [Outgoing]) -> Telling<'a>;
 }
@@ -86,6 +114,9 @@ impl<S: Sink> DynSink for S {
     }
     fn batch_size(&self) -> u32 {
         Sink::batch_size(self)
+    }
+    fn wants_customer(&self) -> bool {
+        Sink::wants_customer(self)
     }
     fn remembers_for(&self) -> Option<Duration> {
         Sink::remembers_for(self)
@@ -111,6 +142,9 @@ impl ErasedSink {
     }
     pub(crate) fn batch_size(&self) -> u32 {
         self.0.batch_size().max(1)
+    }
+    pub(crate) fn wants_customer(&self) -> bool {
+        self.0.wants_customer()
     }
     pub(crate) fn remembers_for(&self) -> Option<Duration> {
         self.0.remembers_for()

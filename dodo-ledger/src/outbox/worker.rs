@@ -55,7 +55,12 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
         return Ok(Round::Idle);
     }
     let (outgoing, mut marks) = sort_out(sink, &rows);
-    let records: Vec<Outgoing> = outgoing.iter().filter_map(|row| outgoing_of(row)).collect();
+    let mut records: Vec<Outgoing> = outgoing.iter().filter_map(|row| outgoing_of(row)).collect();
+    if sink.wants_customer() {
+        for outgoing in &mut records {
+            outgoing.customer = super::customer::history(&ledger.store, &outgoing.record).await?;
+        }
+    }
     // In a task of its own, so that a panic is an uncertain end like any other; dropped, it is aborted.
     let mut telling = JoinSet::new();
     if !records.is_empty() {
@@ -98,7 +103,7 @@ async fn grace_over(stop: &mut Stop) {
 }
 
 fn outgoing_of(row: &Queued) -> Option<Outgoing> {
-    Some(Outgoing { record: row.record.clone()?, attempt: row.claims })
+    Some(Outgoing { record: row.record.clone()?, attempt: row.claims, customer: None })
 }
 
 /// Splits rows into those to tell and those that are settled without: forgotten records, records the

@@ -1,0 +1,42 @@
+//! What a customer bought so far.
+
+use dodo_core::AttributionRecord;
+use jiff::Timestamp;
+
+use super::CustomerHistory;
+use crate::{
+    error::Error,
+    store::{
+        Store,
+        sql::{Sql, args, sql},
+    },
+};
+
+const HISTORY: Sql = sql!(
+    "SELECT MIN(CASE WHEN paid = 1 THEN at_micros END), MAX(CASE WHEN paid = 1 THEN at_micros END),
+            CAST(SUM(gross) AS BIGINT)
+     FROM dodo_entry
+     WHERE id IN (SELECT entry_id FROM dodo_link WHERE kind = 'c' AND value = $1)
+       AND net IS NOT NULL AND currency = $2 AND live = $3"
+);
+
+/// What the customer of a record bought so far. `None`: no customer, or no charge.
+pub(super) async fn history(
+    store: &Store,
+    record: &AttributionRecord,
+) -> Result<Option<CustomerHistory>, Error> {
+    let (Some(customer), Some(money)) = (&record.customer_id, record.money) else {
+        return Ok(None);
+    };
+    let args = args![customer, money.currency.as_str(), record.live];
+    let Some(mut row) = store.read().await?.fetch_one(&HISTORY, args).await? else {
+        return Ok(None);
+    };
+    let (since, last, spent) = (row.opt_int(0)?, row.opt_int(1)?, row.opt_int(2)?);
+    let at = |micros| Timestamp::from_microsecond(micros).ok();
+    Ok(since.and_then(at).zip(last.and_then(at)).map(|(since, last_paid)| CustomerHistory {
+        since,
+        last_paid,
+        spent: spent.unwrap_or_default(),
+    }))
+}

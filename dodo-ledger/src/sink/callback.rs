@@ -1,0 +1,78 @@
+//! Telling your own code.
+
+use std::fmt;
+
+use dodo_core::{AttributionRecord, AttributionSink};
+
+use super::audience::Audience;
+use crate::outbox::{Outgoing, Sink, Told};
+
+/// Tells each record to a closure, or to any [`AttributionSink`]. What fails is told again.
+///
+/// ```
+/// use dodo_core::AttributionRecord;
+/// use dodo_ledger::sink::Callback;
+///
+/// let sink = Callback::new("crm", |record: AttributionRecord| async move {
+///     println!("{} {}", record.id, record.kind.as_str());
+///     Ok::<(), std::io::Error>(())
+/// });
+/// # let _ = sink;
+/// ```
+pub struct Callback<S> {
+    name: String,
+    sink: S,
+    audience: Audience,
+}
+
+impl<S: AttributionSink> Callback<S> {
+    /// Tells `sink`. The name is part of the key of queued records: keep it.
+    pub fn new(name: impl Into<String>, sink: S) -> Self {
+        Self { name: name.into(), sink, audience: Audience::FIRST_PARTY }
+    }
+
+    /// Tells about test mode, too.
+    #[must_use]
+    pub fn test_mode(mut self) -> Self {
+        self.audience.test_mode = true;
+        self
+    }
+
+    /// The code hands records on to somebody else: it is not told about visitors who said no.
+    #[must_use]
+    pub fn third_party(mut self) -> Self {
+        self.audience.third_party = true;
+        self
+    }
+}
+
+impl<S: AttributionSink> Sink for Callback<S> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        self.audience.admits(record)
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        let mut told = Vec::with_capacity(records.len());
+        for outgoing in records {
+            told.push(match self.sink.emit(&outgoing.record).await {
+                Ok(()) => Told::Delivered,
+                Err(error) => {
+                    let error: dodo_core::BoxError = error.into();
+                    tracing::debug!(target: "dodo::sink", sink = self.name, error = %error, "a callback failed");
+                    Told::Failed { after: None, reason: "the callback failed" }
+                }
+            });
+        }
+        told
+    }
+}
+
+impl<S> fmt::Debug for Callback<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback").field("name", &self.name).finish_non_exhaustive()
+    }
+}

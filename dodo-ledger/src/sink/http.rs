@@ -1,0 +1,183 @@
+//! Telling over HTTP: what an answer means, and what a failure leaves open.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use dodo_core::{BoxError, Error, ErrorKind, Transport, TransportError, retry_after};
+use http::{Request, Response, StatusCode, Uri};
+
+use crate::outbox::Told;
+
+/// The longest that one request may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+type Sending = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
+
+/// A transport whose type is forgotten.
+#[derive(Clone)]
+pub(super) struct Http(Arc<dyn Fn(Request<Bytes>) -> Sending + Send + Sync>);
+
+impl Http {
+    pub(super) fn new(transport: impl Transport) -> Self {
+        let transport = Arc::new(transport);
+        Self(Arc::new(move |request| {
+            let transport = Arc::clone(&transport);
+            Box::pin(async move { transport.send(request).await })
+        }))
+    }
+
+    /// The transport that `dodo-core` itself uses.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn system() -> Result<Self, Error> {
+        let transport = dodo_core::ReqwestTransport::new(Duration::from_secs(5), None);
+        transport.map(Self::new).map_err(|error| {
+            Error::setup("the HTTP client of a sink cannot be made").with_source(error)
+        })
+    }
+
+    /// Sends, and says what became of it.
+    pub(super) async fn tell(&self, request: Request<Bytes>) -> Answer {
+        match tokio::time::timeout(TIMEOUT, (self.0)(request)).await {
+            Ok(Ok(response)) => Answer::of(&response),
+            Ok(Err(error)) if was_not_sent(&error) => {
+                Answer::Failed { after: None, reason: "no connection" }
+            }
+            Ok(Err(_)) => Answer::Uncertain { reason: "the connection broke" },
+            Err(_) => Answer::Uncertain { reason: "no answer in time" },
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Http")
+    }
+}
+
+fn was_not_sent(error: &BoxError) -> bool {
+    error.downcast_ref::<TransportError>().is_some_and(TransportError::was_not_sent)
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Taken,
+    /// What was sent is wrong: 400, 413, 422.
+    Unacceptable,
+    /// The sender is wrong, or the place: 401, 404, a redirect.
+    Rejected {
+        reason: &'static str,
+    },
+    Failed {
+        after: Option<Duration>,
+        reason: &'static str,
+    },
+    Uncertain {
+        reason: &'static str,
+    },
+}
+
+impl Answer {
+    fn of(response: &Response<Bytes>) -> Self {
+        let status = response.status();
+        let after = retry_after(response.headers(), SystemTime::now());
+        match status {
+            _ if status.is_success() => Self::Taken,
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY => Self::Unacceptable,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Self::Rejected { reason: "the sink does not accept the key" }
+            }
+            StatusCode::TOO_MANY_REQUESTS => Self::Failed { after, reason: "too many requests" },
+            StatusCode::REQUEST_TIMEOUT => Self::Failed { after, reason: "request timeout" },
+            _ if status.is_server_error() => Self::Failed { after, reason: "the sink is down" },
+            _ if status.is_redirection() => Self::Rejected { reason: "the sink redirects" },
+            _ => Self::Rejected { reason: "the sink refuses the record" },
+        }
+    }
+}
+
+impl From<Answer> for Told {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Taken => Self::Delivered,
+            Answer::Unacceptable => Self::Refused { reason: "the sink cannot read the record" },
+            Answer::Rejected { reason } => Self::Refused { reason },
+            Answer::Failed { after, reason } => Self::Failed { after, reason },
+            Answer::Uncertain { reason } => Self::Uncertain { reason },
+        }
+    }
+}
+
+/// A place to send to: `https`, or `http` on this machine.
+pub(super) fn endpoint(url: &str) -> Result<Uri, Error> {
+    let refused = || {
+        Error::new(ErrorKind::Invalid, "a sink's URL is https, or http to this machine")
+            .with_code("invalid_sink_url")
+            .with_field("url")
+    };
+    let uri: Uri = url.parse().map_err(|_| refused())?;
+    let local = uri.host().is_some_and(|host| {
+        host == "localhost"
+            || host == "[::1]"
+            || host == "127.0.0.1"
+            || host.starts_with("127.") && host.parse::<std::net::Ipv4Addr>().is_ok()
+    });
+    match uri.scheme_str() {
+        Some("https") if uri.host().is_some() => Ok(uri),
+        Some("http") if local => Ok(uri),
+        _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sinks_are_https_or_local() {
+        for good in [
+            "https://api.segment.io/v1",
+            "http://127.0.0.1:9",
+            "http://[::1]:80/x",
+            "http://localhost:1",
+        ] {
+            assert!(endpoint(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://example.com",
+            "ftp://example.com",
+            "/v1",
+            "",
+            "http://127.evil.com",
+            "https://",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn answers_are_retried_or_given_up() {
+        let of = |status: u16| {
+            let response = Response::builder().status(status).header("retry-after", "7");
+            Told::from(Answer::of(&response.body(Bytes::new()).unwrap()))
+        };
+        assert_eq!(of(200), Told::Delivered);
+        for status in [429, 500, 503, 504, 408] {
+            assert!(
+                matches!(of(status), Told::Failed { after: Some(after), .. } if after.as_secs() == 7),
+                "{status}"
+            );
+        }
+        for status in [301, 400, 401, 403, 404, 410, 413, 422] {
+            assert!(matches!(of(status), Told::Refused { .. }), "{status}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Telling a file.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use dodo_core::{AttributionRecord, Error};
+
+use super::audience::Audience;
+use crate::outbox::{Outgoing, Sink, Told};
+
+/// When lines are on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fsync {
+    /// Before they count as told: a power failure loses nothing, and may repeat a batch.
+    #[default]
+    EachBatch,
+    /// When the operating system likes: a power failure may lose the last lines.
+    Never,
+}
+
+/// Appends each record to a file as one line of JSON.
+///
+/// A record may be there twice after a crash: tell lines apart by `id`, and take the last.
+#[derive(Clone, Debug)]
+pub struct JsonLines {
+    name: String,
+    file: Arc<Mutex<File>>,
+    fsync: Fsync,
+    audience: Audience,
+}
+
+impl JsonLines {
+    /// Opens the file for appending, and creates it if there is none, readable by its owner only. A
+    /// line that a crash cut short is ended first.
+    ///
+    /// # Errors
+    /// [`Setup`](dodo_core::ErrorKind::Setup) for a file that cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let file = open(path.as_ref()).map_err(|error| {
+            Error::setup("the file of a sink cannot be opened").with_source(error)
+        })?;
+        Ok(Self {
+            name: "json_lines".to_owned(),
+            file: Arc::new(Mutex::new(file)),
+            fsync: Fsync::default(),
+            audience: Audience::FIRST_PARTY,
+        })
+    }
+
+    /// Another name than `json_lines`: for a second file.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// When lines are on the disk: [`Fsync::EachBatch`] unless set.
+    #[must_use]
+    pub fn fsync(mut self, fsync: Fsync) -> Self {
+        self.fsync = fsync;
+        self
+    }
+
+    /// Tells about test mode, too.
+    #[must_use]
+    pub fn test_mode(mut self) -> Self {
+        self.audience.test_mode = true;
+        self
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    if file.metadata()?.len() > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
+}
+
+impl Sink for JsonLines {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        self.audience.admits(record)
+    }
+
+    fn batch_size(&self) -> u32 {
+        200
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        let mut lines = Vec::new();
+        for outgoing in records {
+            if serde_json::to_writer(&mut lines, &outgoing.record).is_ok() {
+                lines.push(b'\n');
+            }
+        }
+        let (file, fsync) = (Arc::clone(&self.file), self.fsync);
+        let written = tokio::task::spawn_blocking(move || write(&file, &lines, fsync)).await;
+        let told = match written {
+            Ok(Ok(())) => Told::Delivered,
+            _ => Told::Failed { after: None, reason: "the file cannot be written" },
+        };
+        vec![told; records.len()]
+    }
+}
+
+/// One write for all lines; what a failure left of it is cut off again.
+fn write(file: &Mutex<File>, lines: &[u8], fsync: Fsync) -> io::Result<()> {
+    let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let before = file.metadata()?.len();
+    let written = file.write_all(lines).and_then(|()| match fsync {
+        Fsync::EachBatch => file.sync_data(),
+        Fsync::Never => Ok(()),
+    });
+    if written.is_err() {
+        file.set_len(before)?;
+    }
+    written
+}

@@ -1,0 +1,255 @@
+//! What a record is in Segment's words.
+
+use dodo_core::{AttributionRecord, Campaign, Money, RecordKind, minor_to_major};
+use serde_json::{Map, Value, json};
+
+use super::{Profile, RefundSign, Segment};
+use crate::outbox::Outgoing;
+
+impl Segment {
+    /// Whether the profile has a word for this record.
+    pub(super) fn has_event(&self, record: &AttributionRecord) -> bool {
+        match record.kind {
+            RecordKind::SubscriptionStarted | RecordKind::SubscriptionCancelled => {
+                self.profile == Profile::Dodo
+            }
+            _ => record.is_revenue() && record.money.is_some(),
+        }
+    }
+
+    /// The events of a record as JSON texts: a `track`, and for a charge an `identify`.
+    pub(super) fn events(&self, outgoing: &Outgoing) -> Vec<String> {
+        let record = &outgoing.record;
+        let Some((name, properties)) = self.event(record) else { return Vec::new() };
+        let mut track = head("track", &record.id, record);
+        track.insert("event".into(), name.into());
+        track.insert("properties".into(), Value::Object(without_nulls(properties)));
+        if let Some(campaign) = record.campaign.as_ref() {
+            track
+                .insert("context".into(), json!({ "campaign": campaign_context(&campaign.value) }));
+        }
+        let mut events = vec![Value::Object(track).to_string()];
+        if self.identify && record.kind.is_charge() && record.customer_id.is_some() {
+            let mut identify = head("identify", &format!("identify:{}", record.payment_id), record);
+            identify.insert("traits".into(), Value::Object(without_nulls(traits(outgoing))));
+            events.push(Value::Object(identify).to_string());
+        }
+        events
+    }
+
+    /// The event's name and its properties.
+    fn event(&self, record: &AttributionRecord) -> Option<(&'static str, Value)> {
+        use RecordKind as Kind;
+        let dodo = self.profile == Profile::Dodo;
+        match &record.kind {
+            Kind::SubscriptionStarted if dodo => {
+                Some(("Subscription Started", self.subscription_started(record)))
+            }
+            Kind::SubscriptionCancelled if dodo => {
+                Some(("Subscription Cancelled", self.subscription_cancelled(record)))
+            }
+            kind if kind.is_charge() => {
+                let money = record.money?;
+                Some(if dodo {
+                    ("Payment Completed", self.payment_completed(record, money))
+                } else {
+                    ("Order Completed", self.order_completed(record, money))
+                })
+            }
+            Kind::Refund { .. } | Kind::DisputeLoss { .. } => {
+                let name = if dodo { "Payment Refunded" } else { "Order Refunded" };
+                Some((name, self.refunded(record, record.money?)))
+            }
+            Kind::RefundReversal | Kind::DisputeReversal => {
+                let name = if dodo { "Payment Refund Reversed" } else { "Order Refund Reversed" };
+                Some((name, self.refunded(record, record.money?)))
+            }
+            _ => None,
+        }
+    }
+
+    fn order_completed(&self, record: &AttributionRecord, money: Money) -> Value {
+        let products: Vec<Value> =
+            record.product_ids.iter().map(|id| json!({ "product_id": id })).collect();
+        let mut properties = json!({
+            "order_id": record.payment_id,
+            "total": major(money.gross, money),
+            "revenue": major(money.net, money),
+            "tax": money.tax.map(|tax| major(tax, money)),
+            "currency": money.currency,
+            "products": products,
+            "subscription_id": record.subscription_ids.first(),
+            "billing_reason": match record.kind {
+                RecordKind::SubscriptionNew => "new",
+                RecordKind::SubscriptionRenewal => "renewal",
+                _ => "one_time",
+            },
+        });
+        self.add_person(&mut properties, record);
+        add_origin(&mut properties, record);
+        properties
+    }
+
+    fn payment_completed(&self, record: &AttributionRecord, money: Money) -> Value {
+        let mut properties = json!({
+            "amount": major(money.gross, money),
+            "currency": money.currency,
+            "payment_method": record.payment_method.as_deref().unwrap_or("unknown"),
+            "payment_id": record.payment_id,
+        });
+        if self.personal_data {
+            let contact = record.contact.clone().unwrap_or_default();
+            add(&mut properties, "customer_email", contact.email.into());
+            add(&mut properties, "customer_name", contact.name.into());
+        }
+        add_origin(&mut properties, record);
+        properties
+    }
+
+    /// Refunds, lost disputes, and what took them back.
+    fn refunded(&self, record: &AttributionRecord, money: Money) -> Value {
+        let total = major(money.gross.saturating_abs(), money);
+        let mut properties = json!({
+            "currency": money.currency,
+            "refund_id": record.refund_id,
+            "dispute_id": record.dispute_id,
+        });
+        match self.profile {
+            Profile::Dodo => {
+                add(&mut properties, "payment_id", record.payment_id.clone().into());
+                add(&mut properties, "amount", total);
+            }
+            Profile::Ecommerce => {
+                add(&mut properties, "order_id", record.payment_id.clone().into());
+                add(&mut properties, "total", total);
+            }
+        }
+        if self.refund_sign == RefundSign::Negative {
+            add(&mut properties, "revenue", major(money.net, money));
+        }
+        add_origin(&mut properties, record);
+        properties
+    }
+
+    fn subscription_started(&self, record: &AttributionRecord) -> Value {
+        let terms = record.subscription.clone().unwrap_or_default();
+        let amount = terms
+            .recurring_pre_tax_amount
+            .zip(terms.currency)
+            .map(|(minor, currency)| major(minor, Money::new(minor, None, currency)));
+        let mut properties = json!({
+            "subscription_id": record.subscription_ids.first(),
+            "product_id": record.product_ids.first(),
+            "amount": amount,
+            "currency": terms.currency,
+            "frequency": terms.payment_frequency_interval,
+            "next_billing": terms.next_billing_date,
+        });
+        self.add_email(&mut properties, record);
+        add_origin(&mut properties, record);
+        properties
+    }
+
+    fn subscription_cancelled(&self, record: &AttributionRecord) -> Value {
+        let terms = record.subscription.clone().unwrap_or_default();
+        let mut properties = json!({
+            "subscription_id": record.subscription_ids.first(),
+            "product_id": record.product_ids.first(),
+            "cancelled_at": terms.cancelled_at,
+            "cancel_at_next_billing": terms.cancel_at_next_billing_date,
+        });
+        self.add_email(&mut properties, record);
+        add_origin(&mut properties, record);
+        properties
+    }
+
+    fn add_person(&self, properties: &mut Value, record: &AttributionRecord) {
+        if self.personal_data {
+            let email = record.contact.as_ref().and_then(|contact| contact.email.clone());
+            add(properties, "email", email.into());
+        }
+    }
+
+    fn add_email(&self, properties: &mut Value, record: &AttributionRecord) {
+        if self.personal_data {
+            let email = record.contact.as_ref().and_then(|contact| contact.email.clone());
+            add(properties, "customer_email", email.into());
+        }
+    }
+}
+
+/// What every call has. Without a customer and a visitor the record's id stands in: Segment takes
+/// nothing without a user.
+fn head(kind: &str, message_id: &str, record: &AttributionRecord) -> Map<String, Value> {
+    let anonymous = record
+        .tool_ids
+        .get("segment_anonymous_id")
+        .or(record.visitor.as_ref().map(|found| &found.value))
+        .cloned()
+        .or_else(|| record.customer_id.is_none().then(|| record.id.clone()));
+    let call = json!({
+        "type": kind,
+        "messageId": message_id,
+        "userId": record.customer_id,
+        "anonymousId": anonymous,
+        "timestamp": record.occurred_at,
+    });
+    without_nulls(call)
+}
+
+/// Who the customer is, and what the ledger knows of them.
+fn traits(outgoing: &Outgoing) -> Value {
+    let record = &outgoing.record;
+    let contact = record.contact.clone().unwrap_or_default();
+    let history = outgoing.customer;
+    let spent = history.zip(record.money).map(|(history, money)| major(history.spent, money));
+    json!({
+        "email": contact.email,
+        "name": contact.name,
+        "total_spent": spent,
+        "payment_method": record.payment_method,
+        "last_payment_date": history.map(|history| history.last_paid),
+        "customer_since": history.map(|history| history.since),
+    })
+}
+
+/// Who and what brought it.
+fn add_origin(properties: &mut Value, record: &AttributionRecord) {
+    let campaign = record.campaign.as_ref().map(|found| &found.value);
+    add(properties, "visitor", record.visitor.as_ref().map(|found| found.value.clone()).into());
+    add(properties, "link_id", campaign.and_then(|campaign| campaign.link_id.clone()).into());
+    add(properties, "lead_id", campaign.and_then(|campaign| campaign.lead_id.clone()).into());
+}
+
+fn campaign_context(campaign: &Campaign) -> Map<String, Value> {
+    without_nulls(json!({
+        "name": campaign.campaign_id,
+        "source": campaign.source,
+        "medium": campaign.medium,
+        "content": campaign.content,
+        "term": campaign.term,
+    }))
+}
+
+/// A JSON number in major units: 20.0 for 2000 cents, 500 for 500 yen. The text it is made from is
+/// exact; only here does it become a number, because the format asks for one.
+fn major(minor: i64, money: Money) -> Value {
+    let text = minor_to_major(minor, money.exponent);
+    match money.exponent {
+        0 => json!(minor),
+        _ => text.parse::<f64>().map_or(Value::Null, |number| json!(number)),
+    }
+}
+
+fn add(properties: &mut Value, name: &str, value: Value) {
+    if let Some(properties) = properties.as_object_mut() {
+        properties.insert(name.to_owned(), value);
+    }
+}
+
+fn without_nulls(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+        _ => Map::new(),
+    }
+}

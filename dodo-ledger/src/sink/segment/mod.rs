@@ -1,0 +1,264 @@
+//! Segment, and whatever takes the same: RudderStack by its data-plane URL.
+
+mod batch;
+mod events;
+
+use std::{fmt, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use dodo_core::{AttributionRecord, Error, ErrorKind, Transport};
+use http::{HeaderValue, Method, Request, Uri, header};
+
+use self::batch::{Batch, MAX_EVENTS};
+use super::{
+    audience::Audience,
+    http::{Answer, Http, endpoint},
+};
+use crate::outbox::{Outgoing, Sink, Told};
+
+/// The names that events have in Segment. One of the two: both together would count revenue twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    /// Segment's e-commerce specification: `Order Completed`, `Order Refunded`.
+    #[default]
+    Ecommerce,
+    /// The names of Dodo Payments' own Segment guide: `Payment Completed`, `Subscription Started`,
+    /// `Subscription Cancelled`, and `identify`; refunds are `Payment Refunded`.
+    Dodo,
+}
+
+/// How much a refund is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefundSign {
+    /// `total` is positive and there is no `revenue`, as in Segment's own example.
+    #[default]
+    Positive,
+    /// As `Positive`, and `revenue` below zero besides, for destinations that add it up.
+    Negative,
+}
+
+/// Tells Segment's HTTP API, `POST {base}/v1/batch`.
+///
+/// `messageId` is the record's id, so that a repeat within 24 hours counts once. Amounts are numbers in
+/// major units by the decimals of their currency. A visitor who said no, and test mode, are not told.
+/// Running Dodo Payments' own Segment integration beside it counts everything twice.
+#[derive(Clone)]
+pub struct Segment {
+    name: String,
+    uri: Uri,
+    auth: HeaderValue,
+    http: Http,
+    audience: Audience,
+    pub(super) profile: Profile,
+    pub(super) refund_sign: RefundSign,
+    pub(super) personal_data: bool,
+    pub(super) identify: bool,
+}
+
+/// Segment in the United States.
+const US: &str = "https://api.segment.io";
+/// Segment in Europe.
+const EU: &str = "https://eu1.api.segmentapis.com";
+
+impl Segment {
+    /// A workspace in the United States.
+    ///
+    /// # Errors
+    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an empty write key.
+    #[cfg(feature = "reqwest")]
+    pub fn us(write_key: &str) -> Result<Self, Error> {
+        Self::at(US, write_key)
+    }
+
+    /// A workspace in Europe. The wrong region answers 200 and loses everything, so it is never
+    /// guessed.
+    ///
+    /// # Errors
+    /// As [`us`](Self::us).
+    #[cfg(feature = "reqwest")]
+    pub fn eu(write_key: &str) -> Result<Self, Error> {
+        Self::at(EU, write_key)
+    }
+
+    /// Another place that takes `/v1/batch`, such as RudderStack's data plane: https, or http on this
+    /// machine.
+    ///
+    /// # Errors
+    /// As [`us`](Self::us), and for another URL.
+    #[cfg(feature = "reqwest")]
+    pub fn at(base_url: &str, write_key: &str) -> Result<Self, Error> {
+        Self::build(base_url, write_key, Http::system()?)
+    }
+
+    /// As [`at`](Self::at), over a transport of your own.
+    ///
+    /// # Errors
+    /// As [`at`](Self::at).
+    pub fn with_transport(
+        base_url: &str,
+        write_key: &str,
+        transport: impl Transport,
+    ) -> Result<Self, Error> {
+        Self::build(base_url, write_key, Http::new(transport))
+    }
+
+    fn build(base_url: &str, write_key: &str, http: Http) -> Result<Self, Error> {
+        let visible = !write_key.is_empty() && write_key.bytes().all(|b| b.is_ascii_graphic());
+        if !visible || write_key.contains(':') {
+            let message = "Segment's write key is empty or holds something else";
+            return Err(Error::new(ErrorKind::Invalid, message).with_field("write_key"));
+        }
+        let base = base_url.trim_end_matches('/').trim_end_matches("/v1");
+        let uri = endpoint(&format!("{base}/v1/batch"))?;
+        let basic = format!("Basic {}", STANDARD.encode(format!("{write_key}:")));
+        let mut auth = HeaderValue::from_str(&basic)
+            .map_err(|e| Error::setup("Segment's write key fits no header").with_source(e))?;
+        auth.set_sensitive(true);
+        Ok(Self {
+            name: "segment".to_owned(),
+            uri,
+            auth,
+            http,
+            audience: Audience::THIRD_PARTY,
+            profile: Profile::default(),
+            refund_sign: RefundSign::default(),
+            personal_data: true,
+            identify: true,
+        })
+    }
+
+    /// Another name than `segment`: for a second workspace.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The names of events: [`Profile::Ecommerce`] unless set.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// How much a refund is: [`RefundSign::Positive`] unless set.
+    #[must_use]
+    pub fn refund_sign(mut self, sign: RefundSign) -> Self {
+        self.refund_sign = sign;
+        self
+    }
+
+    /// Leaves e-mail addresses and names out of the properties of events. `identify` still has them:
+    /// see [`without_identify`](Self::without_identify).
+    #[must_use]
+    pub fn without_personal_data(mut self) -> Self {
+        self.personal_data = false;
+        self
+    }
+
+    /// Sends no `identify`.
+    #[must_use]
+    pub fn without_identify(mut self) -> Self {
+        self.identify = false;
+        self
+    }
+
+    /// Only tells about visitors who said yes.
+    #[must_use]
+    pub fn only_with_consent(mut self) -> Self {
+        self.audience.only_granted = true;
+        self
+    }
+
+    /// Tells about test mode, too.
+    #[must_use]
+    pub fn test_mode(mut self) -> Self {
+        self.audience.test_mode = true;
+        self
+    }
+
+    async fn send(&self, batch: &Batch) -> Answer {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.uri.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, self.auth.clone())
+            .body(Bytes::from(batch.body()));
+        match request {
+            Ok(request) => self.http.tell(request).await,
+            Err(_) => Answer::Rejected { reason: "the request cannot be made" },
+        }
+    }
+
+    /// Sends a batch. If Segment cannot read it, each record by itself: one bad record does not take
+    /// the others with it.
+    async fn deliver(&self, batch: Batch, told: &mut [Option<Told>]) {
+        let mut set = |records: &[usize], answer: Answer| {
+            for record in records {
+                if let Some(slot) = told.get_mut(*record) {
+                    *slot = Some(answer.into());
+                }
+            }
+        };
+        match self.send(&batch).await {
+            Answer::Unacceptable if batch.records().len() > 1 => {
+                for single in batch.singles() {
+                    let answer = self.send(&single).await;
+                    set(single.records(), answer);
+                }
+            }
+            answer => set(batch.records(), answer),
+        }
+    }
+}
+
+impl Sink for Segment {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        self.audience.admits(record) && self.has_event(record)
+    }
+
+    fn batch_size(&self) -> u32 {
+        u32::try_from(MAX_EVENTS / 10).unwrap_or(100)
+    }
+
+    fn wants_customer(&self) -> bool {
+        self.identify
+    }
+
+    /// Segment tells repeats apart for about a day.
+    fn remembers_for(&self) -> Option<Duration> {
+        Some(Duration::from_secs(24 * 3600))
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        let mut told: Vec<Option<Told>> = vec![None; records.len()];
+        let events = records.iter().map(|outgoing| self.events(outgoing)).collect();
+        let (batches, too_large) = batch::pack(events);
+        for record in too_large {
+            if let Some(slot) = told.get_mut(record) {
+                *slot = Some(Told::Refused { reason: "the event is over Segment's 32 KB" });
+            }
+        }
+        for batch in batches {
+            self.deliver(batch, &mut told).await;
+        }
+        told.into_iter().map(|told| told.unwrap_or(Told::Delivered)).collect()
+    }
+}
+
+/// Shows neither the write key nor the URL.
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("name", &self.name)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}

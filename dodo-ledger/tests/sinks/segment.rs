@@ -1,0 +1,203 @@
+//! The bodies that Segment is sent, against its documented format.
+
+use dodo_core::{
+    Campaign, Consent, Currency, Money, RecordKind, Resolved, Step, SubscriptionTerms,
+};
+use dodo_ledger::{
+    Sink, Told,
+    sink::{Profile, RefundSign, Segment},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    charge, refund,
+    server::{Mood, Server},
+    tell,
+};
+
+fn segment(server: &Server) -> Segment {
+    Segment::at(&server.url, "writekey").unwrap().without_identify()
+}
+
+/// The events of the only request.
+fn events(server: &Server) -> Vec<Value> {
+    let log = server.log();
+    assert_eq!(log.len(), 1);
+    log[0].json()["batch"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_order_in_the_e_commerce_vocabulary() {
+    let server = Server::start().await;
+    let mut order = charge("pay_1");
+    order.kind = RecordKind::SubscriptionRenewal;
+    order.subscription_ids = vec!["sub_1".to_owned()];
+    order.product_ids = vec!["pdt_1".to_owned()];
+    let mut campaign = Campaign::default();
+    (campaign.link_id, campaign.campaign_id) = (Some("lnk".to_owned()), Some("launch".to_owned()));
+    (campaign.source, campaign.medium) = (Some("news".to_owned()), Some("email".to_owned()));
+    order.campaign =
+        Some(Resolved { value: campaign, step: Step::CheckoutContext, from: "cks_1".into() });
+
+    let told =
+        tell(&segment(&server).without_personal_data(), vec![order, refund("ref_1", "pay_1")])
+            .await;
+    assert_eq!(told, [Told::Delivered, Told::Delivered]);
+    let request = &server.log()[0];
+    assert_eq!(request.path, "/v1/batch");
+    assert_eq!(request.headers["authorization"], "Basic d3JpdGVrZXk6", "the colon is required");
+    assert_eq!(request.headers["content-type"], "application/json");
+    assert_eq!(
+        events(&server),
+        [
+            json!({
+                "type": "track", "messageId": "charge:pay_1", "userId": "cus_1", "anonymousId": "v1",
+                "event": "Order Completed", "timestamp": "2026-11-20T10:00:00Z",
+                "properties": {
+                    "order_id": "pay_1", "total": 20.0, "revenue": 17.0, "tax": 3.0, "currency": "USD",
+                    "products": [{ "product_id": "pdt_1" }], "subscription_id": "sub_1",
+                    "billing_reason": "renewal", "visitor": "v1", "link_id": "lnk",
+                },
+                "context": { "campaign": { "name": "launch", "source": "news", "medium": "email" } },
+            }),
+            json!({
+                "type": "track", "messageId": "refund:ref_1", "userId": "cus_1", "anonymousId": "v1",
+                "event": "Order Refunded", "timestamp": "2026-11-20T10:00:00Z",
+                "properties": {
+                    "order_id": "pay_1", "total": 5.0, "currency": "USD", "refund_id": "ref_1",
+                    "visitor": "v1",
+                },
+            }),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_payment_in_dodos_vocabulary() {
+    let server = Server::start().await;
+    let mut started = charge("pay_1");
+    started.id = "subscription:sub_1:started".to_owned();
+    started.kind = RecordKind::SubscriptionStarted;
+    started.money = None;
+    started.subscription_ids = vec!["sub_1".to_owned()];
+    let mut terms = SubscriptionTerms::default();
+    (terms.recurring_pre_tax_amount, terms.currency) = (Some(2900), Some(Currency::EUR));
+    terms.payment_frequency_interval = Some("Month".to_owned());
+    started.subscription = Some(terms);
+
+    let sink = Segment::at(&server.url, "writekey").unwrap().profile(Profile::Dodo);
+    tell(&sink, vec![charge("pay_1"), started, refund("ref_1", "pay_1")]).await;
+    let events = events(&server);
+    assert_eq!(
+        events[0]["properties"],
+        json!({
+            "amount": 20.0, "currency": "USD", "payment_method": "unknown", "payment_id": "pay_1",
+            "customer_email": "ann@example.com", "customer_name": "Ann", "visitor": "v1",
+        })
+    );
+    assert_eq!(events[1]["type"], "identify");
+    assert_eq!(events[1]["messageId"], "identify:pay_1");
+    assert_eq!(events[1]["traits"], json!({ "email": "ann@example.com", "name": "Ann" }));
+    assert_eq!(events[2]["event"], "Subscription Started");
+    assert_eq!(events[2]["properties"]["amount"], 29.0);
+    assert_eq!(events[2]["properties"]["frequency"], "Month");
+    assert_eq!(events[3]["event"], "Payment Refunded");
+    assert_eq!(events[3]["properties"]["amount"], 5.0);
+}
+
+#[tokio::test]
+async fn amounts_are_numbers_in_the_currencys_decimals() {
+    let server = Server::start().await;
+    let of = |id: &str, minor, code: &str| {
+        let mut record = charge(id);
+        record.money = Some(Money::new(minor, None, code.parse().unwrap()));
+        record
+    };
+    let records = vec![of("pay_1", 500, "JPY"), of("pay_2", 1500, "KWD"), of("pay_3", 1999, "EUR")];
+    tell(&segment(&server), records).await;
+    let totals: Vec<String> =
+        events(&server).iter().map(|event| event["properties"]["total"].to_string()).collect();
+    assert_eq!(totals, ["500", "1.5", "19.99"]);
+}
+
+#[tokio::test]
+async fn refunds_below_zero_on_request() {
+    let server = Server::start().await;
+    tell(&segment(&server).refund_sign(RefundSign::Negative), vec![refund("ref_1", "pay_1")]).await;
+    let properties = &events(&server)[0]["properties"];
+    assert_eq!((&properties["total"], &properties["revenue"]), (&json!(5.0), &json!(-4.25)));
+}
+
+#[tokio::test]
+async fn one_bad_event_does_not_take_the_others_with_it() {
+    let server = Server::start().await;
+    let mut huge = charge("pay_2");
+    huge.visitor.as_mut().unwrap().value = "x".repeat(40_000);
+    let told = tell(&segment(&server), vec![charge("pay_1"), huge, charge("pay_3")]).await;
+    assert_eq!(told[0], Told::Delivered);
+    assert!(matches!(told[1], Told::Refused { .. }));
+    assert_eq!(events(&server).len(), 2);
+
+    server.set(Mood::Status(400, None));
+    let told = tell(&segment(&server), vec![charge("pay_1"), charge("pay_3")]).await;
+    assert!(told.iter().all(|told| matches!(told, Told::Refused { .. })));
+    assert_eq!(server.log().len(), 1 + 1 + 2, "after the refused batch each record went alone");
+}
+
+#[tokio::test]
+async fn batches_hold_the_limits() {
+    let server = Server::start().await;
+    let large = |n: usize| {
+        let mut record = charge(&format!("pay_{n}"));
+        record.visitor.as_mut().unwrap().value = "x".repeat(12_000);
+        record
+    };
+    let told = tell(&segment(&server), (0..100).map(large).collect()).await;
+    assert!(told.iter().all(|told| *told == Told::Delivered));
+    let log = server.log();
+    assert!(log.len() > 1);
+    let mut ids = Vec::new();
+    for request in &log {
+        assert!(request.body.len() <= 500 * 1024);
+        for event in request.json()["batch"].as_array().unwrap() {
+            assert!(event.to_string().len() <= 32 * 1024);
+            ids.push(event["messageId"].as_str().unwrap().to_owned());
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 100);
+}
+
+#[test]
+fn who_is_told() {
+    let sink = Segment::us("writekey").unwrap();
+    let with = |change: fn(&mut dodo_core::AttributionRecord)| {
+        let mut record = charge("pay_1");
+        change(&mut record);
+        record
+    };
+    assert!(sink.wants(&charge("pay_1")));
+    assert!(!sink.wants(&with(|r| r.consent = Consent::Denied)));
+    assert!(!sink.wants(&with(|r| r.live = false)));
+    assert!(sink.clone().test_mode().wants(&with(|r| r.live = false)));
+    assert!(!sink.clone().only_with_consent().wants(&charge("pay_1")));
+    assert!(sink.clone().only_with_consent().wants(&with(|r| r.consent = Consent::Granted)));
+    let setup = |r: &mut dodo_core::AttributionRecord| {
+        r.kind = RecordKind::NonRevenue { reason: dodo_core::NonRevenueReason::Setup };
+    };
+    assert!(!sink.wants(&with(setup)));
+    let clamped =
+        |r: &mut dodo_core::AttributionRecord| r.money = Some(Money::new(0, None, Currency::USD));
+    assert!(!sink.wants(&with(clamped)), "what was clamped to nothing is not sent");
+}
+
+#[test]
+fn keys_and_places_are_checked_and_not_shown() {
+    for bad in ["", "two words", "with:colon"] {
+        assert!(Segment::us(bad).is_err(), "{bad:?}");
+    }
+    assert!(Segment::at("http://api.segment.io", "key").is_err(), "not in the clear");
+    let shown = format!("{:?}", Segment::eu("canary").unwrap());
+    assert!(!shown.contains("canary") && !shown.contains("Y2FuYXJ5"), "{shown}");
+}
