@@ -1,6 +1,7 @@
 //! What the inbox promises, on every store.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
 use std::{

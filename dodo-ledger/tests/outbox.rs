@@ -1,6 +1,7 @@
 //! What sinks are promised, on every store.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
 use std::{
@@ -24,11 +25,14 @@ on_every_store! {
     an_outage_loses_nothing_and_disturbs_nobody,
 }
 
+/// When a sink was told which records, each with its attempt.
+type Call = (Instant, Vec<(String, u32)>);
+
 /// What a sink was told and answers: the script first, then `Delivered`.
 #[derive(Clone, Default)]
 struct Scripted {
     answers: Arc<Mutex<VecDeque<Answer>>>,
-    told: Arc<Mutex<Vec<(Instant, Vec<(String, u32)>)>>>,
+    told: Arc<Mutex<Vec<Call>>>,
     remembers_for: Option<Duration>,
     batch: u32,
 }

@@ -16,7 +16,6 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::panic,
     reason = "tests"
 )]
 

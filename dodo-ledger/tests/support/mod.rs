@@ -42,6 +42,7 @@ impl TestStore {
 
     /// A schema of its own on the server of `DODO_TEST_POSTGRES_URL`. Without it the test says that
     /// it was skipped, and fails if `DODO_REQUIRE_POSTGRES=1`.
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
         let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else {
             assert!(
