@@ -1,5 +1,11 @@
 //! The seeds of the fuzz targets, as an ordinary test. `docs/fuzzing.md` says how to fuzz.
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 #[path = "../../fuzz/src/checks.rs"]
 mod checks;

@@ -17,7 +17,7 @@ pub enum DisputePolicy {
     OnOpen,
 }
 
-/// How [`facts`] reads events.
+/// How [`facts`](super::facts) reads events.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FactOptions {
