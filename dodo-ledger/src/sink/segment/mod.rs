@@ -59,8 +59,10 @@ pub struct Segment {
 }
 
 /// Segment in the United States.
+#[cfg(feature = "reqwest")]
 const US: &str = "https://api.segment.io";
 /// Segment in Europe.
+#[cfg(feature = "reqwest")]
 const EU: &str = "https://eu1.api.segmentapis.com";
 
 impl Segment {
