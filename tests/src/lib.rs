@@ -53,5 +53,6 @@ pub struct WritingAnAdapter;
 #[doc = include_str!("../../docs/field-policy.md")]
 #[doc = include_str!("../../docs/api-client.md")]
 #[doc = include_str!("../../llms.txt")]
+#[doc = include_str!("../../docs/webhooks.md")]
 #[derive(Debug)]
 pub struct Guides;

@@ -113,7 +113,7 @@ pub struct Unreadable {
     pub body: RawData,
     /// Where in the body the fault is: a JSON Pointer (RFC 6901). Empty: everywhere.
     pub pointer: String,
-    /// What is wrong, for people. May quote the body: not for logs.
+    /// What is wrong, for people. Never quotes the body.
     pub problem: String,
 }
 

@@ -78,6 +78,10 @@ impl Parsed {
         }
         let text = delivery.envelope.data.as_str().unwrap_or_default();
         let read = lenient::read::<T>(text, "/data")?;
+        for Warning { pointer, problem, .. } in &read.warnings {
+            let webhook_id = delivery.signed.id();
+            tracing::warn!(target: "dodo::webhook", webhook_id, pointer, problem, "a field cannot be read");
+        }
         let payload = Payload { data: read.value, warnings: delivery.warnings(read.warnings) };
         if !last {
             self.0.push(Box::new(payload.clone()));

@@ -158,17 +158,9 @@ pub(super) fn log_refusal(refused: &Error) {
 fn log_failure(event: &SignedEvent, failed: &Error) {
     let webhook_id = event.id();
     let code = failed.code();
-    match failed.kind() {
-        // The source quotes the payload, which holds personal data.
-        ErrorKind::Unreadable => {
-            let pointer = failed.pointer().unwrap_or_default();
-            tracing::error!(target: "dodo::webhook", webhook_id, code, pointer, "a signed delivery is no event");
-        }
-        _ => {
-            let source = failed.source().map(ToString::to_string);
-            tracing::error!(target: "dodo::webhook", webhook_id, code, source, "a delivery was not handled");
-        }
-    }
+    let pointer = failed.pointer();
+    let source = failed.source().map(ToString::to_string);
+    tracing::error!(target: "dodo::webhook", webhook_id, code, pointer, source, "a delivery was not handled");
 }
 
 impl fmt::Debug for Webhooks {

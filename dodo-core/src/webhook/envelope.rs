@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, ErrorKind,
-    event::{EventKind, RawData, Warning, read_date},
+    event::{EventKind, RawData, Warning, lenient::describe, read_date},
 };
 
 /// What stands around an event's `data`.
@@ -31,7 +31,7 @@ impl Envelope {
     pub(super) fn read(body: &Bytes, received_at: Timestamp) -> Result<Self, Error> {
         let text = std::str::from_utf8(body).map_err(|e| unreadable("").with_source(e))?;
         let parts: Parts<'_> =
-            serde_json::from_str(text).map_err(|e| unreadable("").with_source(e))?;
+            serde_json::from_str(text).map_err(|e| unreadable("").with_source(describe(&e)))?;
         let kind = parts.kind.and_then(string).ok_or_else(|| unreadable("/type"))?;
 
         let mut warnings = Vec::new();

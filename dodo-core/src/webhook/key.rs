@@ -286,3 +286,64 @@ impl fmt::Debug for WebhookKey {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+    fn from(variables: &[(&str, &str)]) -> Result<WebhookKey, Error> {
+        WebhookKey::from_variables(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            Ok(found.map(|(_, value)| (*value).to_owned()))
+        })
+    }
+
+    #[test]
+    fn the_variables_are_added_up() {
+        let both = format!("  {NEW}\t{OLD}\n");
+        for (variables, secrets, environment) in [
+            (vec![("DODO_PAYMENTS_WEBHOOK_KEY", OLD)], 1, Environment::Live),
+            (vec![("DODO_PAYMENTS_WEBHOOK_SECRET", OLD)], 1, Environment::Live),
+            (vec![("DODO_PAYMENTS_WEBHOOK_KEY", &*both)], 2, Environment::Live),
+            (
+                vec![
+                    ("DODO_PAYMENTS_WEBHOOK_KEY", NEW),
+                    ("DODO_PAYMENTS_WEBHOOK_SECRET", OLD),
+                    ("DODO_PAYMENTS_ENVIRONMENT", "test_mode"),
+                ],
+                2,
+                Environment::Test,
+            ),
+        ] {
+            let key = from(&variables).unwrap();
+            assert_eq!((key.secrets.len(), key.environment()), (secrets, environment));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_variable() {
+        let key = ("DODO_PAYMENTS_WEBHOOK_KEY", OLD);
+        for (variables, field, code) in [
+            (vec![], "DODO_PAYMENTS_WEBHOOK_KEY", "webhook_key_missing"),
+            (
+                vec![("DODO_PAYMENTS_WEBHOOK_KEY", " ")],
+                "DODO_PAYMENTS_WEBHOOK_KEY",
+                "webhook_key_missing",
+            ),
+            (
+                vec![key, ("DODO_PAYMENTS_WEBHOOK_SECRET", "whsec_AAAA")],
+                "DODO_PAYMENTS_WEBHOOK_SECRET",
+                "webhook_key_too_short",
+            ),
+        ] {
+            let error = from(&variables).unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Setup, code));
+            assert_eq!(error.field(), Some(field));
+            assert!(!format!("{error} {error:?}").contains("AAAA"));
+        }
+        assert!(from(&[key, ("DODO_PAYMENTS_ENVIRONMENT", "staging")]).is_err());
+    }
+}

@@ -140,6 +140,8 @@ async fn optional_field(
         // Where an element of a list went, the next one moved up.
         let is_absent = in_list(pointer) || read.is_none_or(says_nothing);
         let warned = seen.warnings.iter().any(|warning| covers(&warning.pointer, pointer));
+        let quoted = |warning: &Warning| warning.problem.contains("no such thing");
+        assert!(!seen.warnings.iter().any(quoted), "{what}: {:?}", seen.warnings);
         let kept = read.is_some_and(|read| same(read, &wrong));
         assert!((is_absent && warned) || kept, "{what}: {read:?}, {:?}", seen.warnings);
     }

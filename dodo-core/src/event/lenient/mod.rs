@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind};
 pub struct Warning {
     /// Where in the body: a JSON Pointer (RFC 6901) such as `/data/customer/email`.
     pub pointer: String,
-    /// What is wrong, for people. May quote the value: not for logs.
+    /// What is wrong, for people. Never quotes the value.
     pub problem: String,
 }
 
@@ -69,7 +69,7 @@ fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
         let pointer = pointer(base, &path);
         let fault = fault.into_inner();
         let is_data = fault.is_data();
-        let problem = fault.to_string();
+        let problem = describe(&fault);
         if !is_data {
             return Err(unreadable(&warnings, pointer, problem));
         }
@@ -89,6 +89,20 @@ fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
         }
     }
     Err(Error::new(ErrorKind::Unreadable, "the payload has too many faults"))
+}
+
+/// The error without the value that `serde` quotes: payloads hold personal data.
+pub(crate) fn describe(fault: &serde_json::Error) -> String {
+    let text = fault.to_string();
+    let is_plain = !fault.is_data()
+        || text.starts_with("missing field `")
+        || text.starts_with("duplicate field `");
+    // What was expected comes last, so a value that holds the same words does not matter.
+    match text.rsplit_once(", expected ") {
+        _ if is_plain => text,
+        Some((_, expected)) => format!("expected {expected}"),
+        None => "does not fit".to_owned(),
+    }
 }
 
 /// Names the field that cannot be missed, with what was wrong about it when it was there.

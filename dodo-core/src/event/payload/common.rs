@@ -45,6 +45,13 @@ pub struct Customer {
     pub metadata: Metadata,
 }
 
+/// An answer is not printed by accident.
+impl fmt::Debug for CustomFieldResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomFieldResponse").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
 /// A person is not printed by accident.
 impl fmt::Debug for Customer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +78,7 @@ pub struct CartItem {
 }
 
 /// A customer's answer to a question of the checkout page.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CustomFieldResponse {
     /// The question's key.

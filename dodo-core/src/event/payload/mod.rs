@@ -39,13 +39,27 @@ pub use self::{
 use super::{Warning, lenient};
 use crate::Error;
 
+mod private {
+    /// Seals [`Payload`](super::Payload): it may grow.
+    pub trait Sealed {}
+}
+
 /// A payload of this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a payload of dodo-core",
     note = "payloads are `Payment`, `Subscription`, `Refund` and the others in `PayloadType`; for a type of your own use `WebhooksBuilder::on` or `RawData::parse`"
 )]
 pub trait Payload:
-    DeserializeOwned + Serialize + Clone + std::fmt::Debug + Default + PartialEq + Send + Sync + 'static
+    private::Sealed
+    + DeserializeOwned
+    + Serialize
+    + Clone
+    + std::fmt::Debug
+    + Default
+    + PartialEq
+    + Send
+    + Sync
+    + 'static
 {
     /// Which payload this is.
     const TYPE: PayloadType;
@@ -83,7 +97,9 @@ macro_rules! payloads {
             }
         }
 
-        $( impl Payload for $payload {
+        $( impl private::Sealed for $payload {}
+
+        impl Payload for $payload {
             const TYPE: PayloadType = PayloadType::$payload;
             fn id(&self) -> &str {
                 &self.$id
