@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use http::Extensions;
 use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, signed::SignedEvent};
+use super::{envelope::Envelope, one_pass, signed::SignedEvent};
 use crate::{
     BoxError, BoxFuture, Error, ErrorKind,
     attribution::Payloads,
@@ -90,6 +91,18 @@ impl Parsed {
     }
 }
 
+/// Reads a whole delivery in one pass, with the payload that a callback wants.
+type Read = fn(&Bytes) -> Option<(Envelope, Parsed)>;
+
+fn read_in_one_pass<T>(body: &Bytes) -> Option<(Envelope, Parsed)>
+where
+    T: DeserializeOwned + Clone + Send + 'static,
+{
+    let (envelope, data) = one_pass::read::<T>(body)?;
+    let payload = Payload { data, warnings: Arc::default() };
+    Some((envelope, Parsed(vec![Box::new(payload)])))
+}
+
 /// For the attribution facts: the same payload that the callbacks get.
 impl Payloads for (&Delivery<'_>, &mut Parsed) {
     fn read<T>(&mut self) -> Result<T, Error>
@@ -110,12 +123,18 @@ pub(super) struct Callback {
     /// No callback after it wants the same payload.
     last: bool,
     run: Call,
+    read: Option<Read>,
 }
 
 impl Callback {
     /// Says that `later` runs after this one.
     pub(super) fn precedes(&mut self, later: &Self) {
         self.last &= self.payload != later.payload;
+    }
+
+    /// Reads a delivery with the payload of this callback, if that works at the first try.
+    pub(super) fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
+        self.read.and_then(|read| read(body))
     }
 
     pub(super) fn call(&self, delivery: &Delivery<'_>, parsed: &mut Parsed) -> Running {
@@ -138,7 +157,12 @@ impl Callback {
                 }
                 Err(error) => Box::pin(ready(Err(error))),
             });
-        Self { payload: TypeId::of::<T>(), last: true, run: call }
+        Self {
+            payload: TypeId::of::<T>(),
+            last: true,
+            run: call,
+            read: Some(read_in_one_pass::<T>),
+        }
     }
 
     /// A callback that gets the payload unread.
@@ -154,7 +178,7 @@ impl Callback {
             let warnings = delivery.warnings(Vec::new());
             run(callback(delivery.event(data, warnings, state.clone())))
         });
-        Self { payload: TypeId::of::<RawData>(), last: true, run: call }
+        Self { payload: TypeId::of::<RawData>(), last: true, run: call, read: None }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, fmt, future::Future, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::Extensions;
 
 use super::{
     callback::{Callback, Delivery, Parsed, Running, callback_failed, run},
+    envelope::Envelope,
+    one_pass,
     signed::SignedEvent,
 };
 use crate::{
@@ -99,12 +102,14 @@ impl Callbacks {
         attempt: u32,
         extensions: Extensions,
     ) -> Result<(), Error> {
-        let (envelope, fault) = match signed.envelope() {
-            Ok(envelope) => (envelope, None),
-            Err(fault) => (signed.unreadable_envelope(), Some(fault)),
+        let (envelope, mut parsed, fault) = match self.read(signed.body()) {
+            Some((envelope, parsed)) => (envelope, parsed, None),
+            None => match signed.envelope() {
+                Ok(envelope) => (envelope, Parsed::default(), None),
+                Err(fault) => (signed.unreadable_envelope(), Parsed::default(), Some(fault)),
+            },
         };
         let delivery = Delivery { signed, envelope, attempt, extensions };
-        let mut parsed = Parsed::default();
         for callback in &self.any {
             self.guard(|| callback.call(&delivery, &mut parsed)).await?;
         }
@@ -118,6 +123,13 @@ impl Callbacks {
             }
             outcome => outcome,
         }
+    }
+
+    /// In one pass, with the payload that the first callback of this kind wants.
+    fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
+        let kind = one_pass::guess(body)?;
+        let first = self.by_kind.get(&kind)?.first()?;
+        first.read(body).filter(|(envelope, _)| envelope.kind == kind)
     }
 
     async fn run_readable(

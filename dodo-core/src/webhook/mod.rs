@@ -9,6 +9,7 @@ mod id;
 mod inbox;
 mod key;
 mod layer;
+mod one_pass;
 mod signature;
 mod signed;
 

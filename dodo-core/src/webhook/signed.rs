@@ -1,11 +1,11 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::Extensions;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, id::DeliveryId};
+use super::{envelope::Envelope, id::DeliveryId, one_pass};
 use crate::{
     Error, ErrorKind,
     event::{Context, Event, EventKind, Payload, RawData, lenient},
@@ -71,6 +71,11 @@ impl SignedEvent {
     /// `unexpected_event` when it is an event of another payload or of a type this version does not
     /// know.
     pub fn read<T: Payload>(&self) -> Result<Event<T>, Error> {
+        if let Some((envelope, data)) = one_pass::read(&self.body)
+            && envelope.kind.payload_type() == Some(T::TYPE)
+        {
+            return Ok(self.event(envelope, data));
+        }
         let envelope = self.envelope()?;
         if envelope.kind.payload_type() != Some(T::TYPE) {
             return Err(Error::new(ErrorKind::Unreadable, "this is an event of another kind")
@@ -117,7 +122,7 @@ impl SignedEvent {
             state: (),
             context: Context {
                 raw,
-                warnings: warnings.into(),
+                warnings: if warnings.is_empty() { Arc::default() } else { warnings.into() },
                 attempt: 1,
                 extensions: Extensions::new(),
             },

@@ -1,0 +1,166 @@
+//! The usual delivery, read in one pass: an envelope of plain texts around a `data` that fits.
+//!
+//! Whatever is not so plain is nobody's fault and no error: the answer is `None`, and the patient way
+//! ([`Envelope::read`], then [`lenient`](crate::event::lenient)) has the word. Both ways give the same
+//! event wherever this one gives one.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::envelope::Envelope;
+use crate::event::{EventKind, RawData, read_date};
+
+/// Reads the envelope and, on the way, `data` as `T`.
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, T)> {
+    let text = std::str::from_utf8(body).ok()?;
+    let mut json = Cursor(text);
+    let (mut kind, mut timestamp, mut business_id, mut data) = (None, None, None, None);
+    json.take('{')?;
+    loop {
+        let key = json.plain_text()?;
+        json.take(':')?;
+        // A key twice, or one more than these, is not plain.
+        match key {
+            "type" if kind.is_none() => kind = Some(EventKind::from(json.plain_text()?)),
+            "timestamp" if timestamp.is_none() => timestamp = Some(read_date(json.plain_text()?)?),
+            "business_id" if business_id.is_none() => business_id = Some(json.plain_text()?),
+            "data" if data.is_none() => data = Some(json.object::<T>()?),
+            _ => return None,
+        }
+        if json.take(',').is_none() {
+            break;
+        }
+    }
+    json.take('}')?;
+    if !json.is_over() {
+        return None;
+    }
+    let (value, span) = data?;
+    let envelope = Envelope {
+        kind: kind?,
+        timestamp: timestamp?,
+        business_id: business_id?.to_owned(),
+        data: RawData::slice(body, span),
+        warnings: Vec::new(),
+    };
+    Some((envelope, value))
+}
+
+/// The type that the body will turn out to have, most likely. Only good for choosing what to try.
+pub(super) fn guess(body: &Bytes) -> Option<EventKind> {
+    let text = std::str::from_utf8(body).ok()?;
+    // Before `data` or behind it: a `type` inside of `data` is neither the first nor the last.
+    let mut candidates = [text.rsplit_once("\"type\""), text.split_once("\"type\"")].into_iter();
+    candidates.find_map(|found| {
+        let mut json = Cursor(found?.1);
+        json.take(':')?;
+        Some(EventKind::from(json.plain_text()?)).filter(EventKind::is_known)
+    })
+}
+
+/// What is left of a JSON text.
+struct Cursor<'a>(&'a str);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, token: char) -> Option<()> {
+        self.skip_blanks();
+        self.0 = self.0.strip_prefix(token)?;
+        Some(())
+    }
+
+    /// A text without escapes.
+    fn plain_text(&mut self) -> Option<&'a str> {
+        self.take('"')?;
+        let (text, rest) = self.0.split_once('"')?;
+        if text.bytes().any(|byte| byte == b'\\' || byte < b' ') {
+            return None;
+        }
+        self.0 = rest;
+        Some(text)
+    }
+
+    /// An object that `T` takes as it is, and where it stands.
+    fn object<T: DeserializeOwned>(&mut self) -> Option<(T, &'a str)> {
+        self.skip_blanks();
+        if !self.0.starts_with('{') {
+            return None;
+        }
+        let mut values = serde_json::Deserializer::from_str(self.0).into_iter::<T>();
+        let value = values.next()?.ok()?;
+        let (object, rest) = self.0.split_at_checked(values.byte_offset())?;
+        self.0 = rest;
+        Some((value, object))
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.skip_blanks();
+        self.0.is_empty()
+    }
+
+    fn skip_blanks(&mut self) {
+        self.0 = self.0.trim_start_matches([' ', '\t', '\r', '\n']);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Wherever one pass gives an event, the patient way gives the same.
+    fn agree(text: &str) -> bool {
+        let body = Bytes::copy_from_slice(text.as_bytes());
+        let Some((quick, value)) = read::<Value>(&body) else { return false };
+        let patient = Envelope::read(&body, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(quick.kind, patient.kind, "{text}");
+        assert_eq!(quick.timestamp, patient.timestamp, "{text}");
+        assert_eq!(quick.business_id, patient.business_id, "{text}");
+        assert_eq!(quick.data, patient.data, "{text}");
+        assert!(patient.warnings.is_empty(), "{text}");
+        assert_eq!(value, patient.data.to_value().unwrap(), "{text}");
+        true
+    }
+
+    const USUAL: &str = r#"{"business_id":"b","data":{"type":"x","a":"}"},"timestamp":"2026-11-03T14:22:07Z","type":"payment.failed"}"#;
+
+    #[test]
+    fn takes_the_usual_form_in_any_order_and_spacing() {
+        assert!(agree(USUAL));
+        assert!(agree(&USUAL.replace(':', " : ").replace("T14 : 22 : 07", "T14:22:07")));
+        assert!(agree(&format!("\n{}\t", USUAL.replace(',', "\r\n,\t"))));
+        let turned = r#"{"type":"payment.failed","timestamp":"2026-11-03T14:22:07Z","data":{"type":[1]},"business_id":"b"}"#;
+        assert!(agree(turned));
+        for text in [USUAL, turned] {
+            let body = Bytes::copy_from_slice(text.as_bytes());
+            assert_eq!(guess(&body), Some(EventKind::PaymentFailed), "{text}");
+        }
+    }
+
+    #[test]
+    fn leaves_everything_else_to_patience() {
+        for (from, to) in [
+            ("\"b\"", "\"\\u0062\""),
+            ("\"b\"", "null"),
+            ("\"b\"", "\"b\u{1}\""),
+            ("\"type\":\"payment", "\"\\u0074ype\":\"payment"),
+            ("2026-11-03", "2026-13-03"),
+            ("\"type\":\"payment", "\"type\":\"a\",\"type\":\"payment"),
+            ("\"data\":{", "\"data\":{},\"data\":{"),
+            ("\"business_id\"", "\"version\":2,\"business_id\""),
+            ("\"data\":{\"type\":\"x\",\"a\":\"}\"}", "\"data\":[]"),
+            ("\"data\":{", "\"data\":{,"),
+            ("failed\"}", "failed\"},"),
+            ("failed\"}", "failed\",}"),
+            ("failed\"}", "failed\"} x"),
+            ("failed\"}", "failed\""),
+            ("{\"business_id\"", "\u{feff}{\"business_id\""),
+            ("\"b\",", "\"b\""),
+        ] {
+            let text = USUAL.replacen(from, to, 1);
+            assert_ne!(text, USUAL);
+            assert!(!agree(&text), "{text}");
+        }
+    }
+}
