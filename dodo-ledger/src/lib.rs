@@ -19,6 +19,7 @@ mod ledger;
 mod outbox;
 mod people;
 pub mod query;
+mod reconcile;
 mod schema;
 mod settings;
 pub mod sink;
@@ -36,6 +37,7 @@ pub use self::{
     ledger::{Ledger, LedgerBuilder},
     outbox::{CustomerHistory, DeadLetter, Outgoing, Sink, SinkStats, Told},
     people::Identity,
+    reconcile::Reconciled,
     settings::Backoff,
     store::Store,
     worker::Workers,

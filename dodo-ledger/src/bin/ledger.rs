@@ -3,7 +3,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use dodo_ledger::{Error, Ledger, Store};
+use dodo_ledger::{Error, Ledger, Reconciled, Store, query::Format};
 
 const USAGE: &str = "usage: ledger --url <sqlite:file | postgres://...> <command>
   migrate              create or update the tables
@@ -15,6 +15,9 @@ const USAGE: &str = "usage: ledger --url <sqlite:file | postgres://...> <command
   revive-parked        and every parked one
   replay <id>          run the callbacks of a finished event again
   explain <payment>    who brought a payment, and how that is known
+  export <csv|jsonl>   all live records to the standard output; --test for those of test mode
+  reconcile <days>     book what no webhook brought in so many days; asks Dodo Payments, with the
+                       key of DODO_PAYMENTS_API_KEY and the environment of DODO_PAYMENTS_ENVIRONMENT
   forget <customer>    erase who a customer was; what was paid stays
   erase <days>         erase the bodies of events finished so many days ago
   sink <name>          how the queue of a sink stands, and its dead letters
@@ -79,6 +82,8 @@ async fn run(url: &str, words: &[&str]) -> Result<bool, Error> {
             Some(explanation) => println!("{explanation}"),
             None => println!("no payment {payment} in the ledger"),
         },
+        ["export", format, rest @ ..] => return export(&ledger, format, rest).await,
+        ["reconcile", days] => return reconcile(&ledger, days).await,
         ["forget", customer] => println!("changed {} records", ledger.forget(customer).await?),
         ["erase", days] => {
             let Ok(days) = days.parse::<u32>() else { return Ok(false) };
@@ -98,6 +103,45 @@ async fn run(url: &str, words: &[&str]) -> Result<bool, Error> {
         }
         ["revive-sink", name] => println!("revived {}", ledger.revive_sink(name).await?),
         _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Writes all records. `false`: there is no such format.
+async fn export(ledger: &Ledger, format: &str, rest: &[&str]) -> Result<bool, Error> {
+    let format = match format {
+        "csv" => Format::Csv,
+        "jsonl" => Format::JsonLines,
+        _ => return Ok(false),
+    };
+    let records = match rest {
+        [] => ledger.records(),
+        ["--test"] => ledger.records().test_mode(),
+        _ => return Ok(false),
+    };
+    let written = records.export(format, &mut std::io::stdout()).await?;
+    eprintln!("{written} records");
+    Ok(true)
+}
+
+/// Asks Dodo Payments for the last days. `false`: that is no number of days.
+async fn reconcile(ledger: &Ledger, days: &str) -> Result<bool, Error> {
+    let Ok(days) = days.parse::<u16>() else { return Ok(false) };
+    let until = jiff::Timestamp::now();
+    let from = until - jiff::SignedDuration::from_hours(24 * i64::from(days));
+    let found = async {
+        let client = dodo_core::Client::from_env()?;
+        let show = |so_far: Reconciled| {
+            eprint!("\r{} payments, {} refunds", so_far.payments_seen, so_far.refunds_seen);
+        };
+        ledger.reconcile(&client, from, until, show).await
+    };
+    match found.await {
+        Ok(found) => println!(
+            "\nbooked {} payments of {} and {} refunds of {}",
+            found.payments_booked, found.payments_seen, found.refunds_booked, found.refunds_seen
+        ),
+        Err(error) => eprintln!("\n{error}; what was booked until then stays: run it again"),
     }
     Ok(true)
 }

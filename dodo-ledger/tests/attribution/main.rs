@@ -5,6 +5,7 @@ mod payloads;
 mod people;
 mod property;
 mod queries;
+mod reconcile;
 mod rows;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]

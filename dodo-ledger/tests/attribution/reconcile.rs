@@ -1,0 +1,96 @@
+//! What no webhook brought, on every store.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use dodo_core::{BoxError, Client, Environment, Step};
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+use crate::{
+    payloads::{Delivery, day, paid, refunded, visitor},
+    support::TestStore,
+    world::World,
+};
+
+crate::on_every_store! { what_no_webhook_brought_is_booked_once }
+
+/// Dodo's API with these objects, and a log of what was asked.
+fn api(payments: Vec<Value>, refunds: Vec<Value>) -> (Client, Arc<Mutex<Vec<String>>>) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let asked = log.clone();
+    let transport = move |request: Request<Bytes>| {
+        let path = request.uri().path().to_owned();
+        asked.lock().unwrap().push(request.uri().to_string());
+        let (list, key) = if path.starts_with("/payments") {
+            (&payments, "payment_id")
+        } else {
+            (&refunds, "refund_id")
+        };
+        let answer = match path.rsplit('/').next().unwrap() {
+            "payments" | "refunds" => {
+                // One on each page, with what lists show.
+                let query = request.uri().query().unwrap();
+                let page: usize = query
+                    .split("page_number=")
+                    .nth(1)
+                    .unwrap()
+                    .split('&')
+                    .next()
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                let item = list.get(page).map(|object| json!({ key: object[key] }));
+                json!({ "items": item.into_iter().collect::<Vec<_>>() })
+            }
+            id => list.iter().find(|object| object[key] == id).unwrap().clone(),
+        };
+        async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
+    };
+    let client = Client::builder("sk_test").environment(Environment::Live).transport(transport);
+    (client.build().unwrap(), log)
+}
+
+fn object(delivery: &Delivery) -> Value {
+    delivery.body["data"].clone()
+}
+
+async fn what_no_webhook_brought_is_booked_once(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let arrived =
+        paid("pay_1", day(0), 2000, json!({ "tax": 300, "metadata": { "visitor": "v1" } }));
+    let missed = paid("pay_2", day(1), 3000, visitor("v2"));
+    let refund = refunded("ref_1", "pay_2", day(2), json!(1000), json!({ "is_partial": true }));
+    world.play(&[arrived.clone().into()]).await;
+    let (client, log) = api(vec![object(&arrived), object(&missed)], vec![object(&refund)]);
+
+    let mut seen = Vec::new();
+    let found = ledger
+        .reconcile(&client, day(0), day(30), |so_far| {
+            seen.push(so_far.payments_seen + so_far.refunds_seen)
+        })
+        .await
+        .unwrap();
+    assert_eq!((found.payments_seen, found.payments_booked), (2, 1));
+    assert_eq!((found.refunds_seen, found.refunds_booked), (1, 1));
+    assert_eq!(seen, [1, 2, 3], "progress is shown");
+    let first = log.lock().unwrap()[0].clone();
+    for part in ["page_number=0", "status=succeeded", "created_at_gte=2026-03-01T12%3A00%3A00Z"] {
+        assert!(first.contains(part), "{part} is missing in {first}");
+    }
+
+    let records = world.records().await;
+    assert_eq!(records.visitor("charge:pay_2"), Some(("v2", Step::EventMetadata)));
+    assert_eq!(records.visitor("refund:ref_1"), Some(("v2", Step::PaymentRecord)));
+    assert!(records.get("charge:pay_2").live);
+    let net = records.net();
+    assert_eq!(net, 1700 + 3000 - 1000);
+
+    let again = ledger.reconcile(&client, day(0), day(30), |_| {}).await.unwrap();
+    assert_eq!((again.payments_booked, again.refunds_booked), (0, 0));
+    // The webhooks arrive after all: they take the place of what was asked, and nothing counts twice.
+    let records = world.play(&[missed.clone().into(), refund.into()]).await;
+    assert_eq!(records.net(), net);
+    assert_eq!(records.get("charge:pay_2").webhook_id, missed.id);
+}
