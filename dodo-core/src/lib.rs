@@ -42,8 +42,16 @@
 //! # Logs
 //!
 //! Events of [`tracing`](https://docs.rs/tracing) under these targets; no secret and no personal data
-//! in any of them: `dodo::client`, `dodo::checkout`, `dodo::portal`, `dodo::capture`, `dodo::webhook`,
-//! `dodo::endpoint`.
+//! in any of them. The companion crates add the last two.
+//!
+//! | target | says |
+//! |---|---|
+//! | `dodo::client` | calls of Dodo's API that failed or were repeated |
+//! | `dodo::checkout`, `dodo::portal` | why a customer got no link |
+//! | `dodo::capture` | what was not captured, and why |
+//! | `dodo::webhook` | deliveries that were refused or not handled |
+//! | `dodo::endpoint` | hooks of the application that panicked |
+//! | `dodo::ledger`, `dodo::sink` | what could not be stored, booked or sent on |
 
 pub mod attribution;
 mod campaign;
