@@ -25,9 +25,18 @@ impl Server {
         upstream: &str,
         more_arguments: &[&str],
     ) -> io::Result<Self> {
-        let mut child = Command::new(binary)
-            .args(["--framework", &framework.to_string(), "--listen", "127.0.0.1:0"])
-            .args(more_arguments)
+        let mut command = Command::new(binary);
+        command.args(["--framework", &framework.to_string(), "--listen", "127.0.0.1:0"]);
+        Self::run(command.args(more_arguments), upstream)
+    }
+
+    /// Starts a script of Node.
+    pub fn start_node(script: &Path, upstream: &str) -> io::Result<Self> {
+        Self::run(Command::new("node").arg(script).env("NODE_ENV", "production"), upstream)
+    }
+
+    fn run(command: &mut Command, upstream: &str) -> io::Result<Self> {
+        let mut child = command
             .env("DODO_PAYMENTS_WEBHOOK_KEY", KEY)
             .env("DODO_PAYMENTS_BASE_URL", upstream)
             .env_remove("DODO_PAYMENTS_WEBHOOK_SECRET")
