@@ -2,6 +2,24 @@
 //!
 //! Routes, extractors and a middleware, no policy: what a route answers is decided in [`dodo_core`],
 //! so it is the same in every framework.
+//!
+//! ```
+//! use actix_web::web::ServiceConfig;
+//! use dodo_actix::{checkout_handler, customer_portal, webhooks};
+//! use dodo_core::{Checkout, Client, CustomerPortal, Endpoint, Webhooks};
+//!
+//! /// For `App::configure` and `Scope::configure`. Make `hooks` once, for all workers.
+//! fn payments(config: &mut ServiceConfig, dodo: Client, hooks: Webhooks) {
+//!     let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
+//!     config
+//!         .route("/api/checkout", checkout_handler(checkout))
+//!         .route("/api/portal", customer_portal(CustomerPortal::for_signed_in(dodo)))
+//!         .route("/api/webhook", webhooks(hooks));
+//! }
+//! ```
+//!
+//! [`Visitors`] captures who visits. The application's own sign-in puts a
+//! [`SignedIn`](dodo_core::SignedIn) into [`dodo_extensions_mut`](DodoExtensions::dodo_extensions_mut).
 
 mod convert;
 mod extensions;

@@ -2,6 +2,23 @@
 //!
 //! Routes and extractors, no policy: what a route answers is decided in [`dodo_core`], so it is the
 //! same in every framework.
+//!
+//! ```
+//! use axum::Router;
+//! use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
+//! use dodo_core::{Checkout, Client, CustomerPortal, Endpoint, VisitorCapture, Webhooks};
+//!
+//! fn payments(dodo: Client, hooks: Webhooks) -> Router {
+//!     let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
+//!     Router::new()
+//!         .route("/api/checkout", checkout_handler(checkout))
+//!         .route("/api/portal", customer_portal(CustomerPortal::for_signed_in(dodo)))
+//!         .route("/api/webhook", webhooks(hooks))
+//!         .layer(VisitorLayer::new(VisitorCapture::visitors_now()))
+//! }
+//! ```
+//!
+//! The application's own sign-in puts a [`SignedIn`](dodo_core::SignedIn) into the request's extensions.
 
 mod rejection;
 mod routes;
