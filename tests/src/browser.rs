@@ -4,6 +4,7 @@ use std::{
     env,
     fmt::Debug,
     future::Future,
+    io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
@@ -17,7 +18,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{case::Case, client};
+use crate::{case::Case, client, program::outlive_nobody};
 
 /// How long a page may take to show what is waited for.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -67,6 +68,9 @@ impl Browser {
         let mut browser = Self { driver, address, session: String::new(), profile };
         let session = browser.call(Method::POST, "/session", &browser.wishes(&chromium)).await;
         browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        let chromium = session["capabilities"]["goog:processID"].as_u64();
+        let chromium = chromium.and_then(|id| u32::try_from(id).ok());
+        outlive_nobody(browser.driver.id().into_iter().chain(chromium));
         Some(browser)
     }
 
@@ -204,12 +208,6 @@ impl Browser {
         self.ask(Method::POST, "/goog/cdp/execute", &call).await
     }
 
-    /// Ends the browser. Dropping does it too, less politely.
-    pub async fn close(mut self) {
-        self.ask(Method::DELETE, "", &Value::Null).await;
-        self.driver.kill().await.ok();
-    }
-
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
         self.call(method, &format!("/session/{}{path}", self.session), body).await
     }
@@ -232,9 +230,25 @@ impl Browser {
     }
 }
 
+/// The driver ends Chromium when it is asked to, and not when it is killed itself.
 impl Drop for Browser {
     fn drop(&mut self) {
+        self.end().ok();
         std::fs::remove_dir_all(&self.profile).ok();
+    }
+}
+
+impl Browser {
+    fn end(&self) -> io::Result<()> {
+        let limit = Duration::from_secs(10);
+        let mut driver = std::net::TcpStream::connect_timeout(&self.address, limit)?;
+        driver.set_read_timeout(Some(limit))?;
+        write!(
+            driver,
+            "DELETE /session/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.session, self.address
+        )?;
+        driver.read_to_end(&mut Vec::new()).map(drop)
     }
 }
 

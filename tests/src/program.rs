@@ -49,6 +49,7 @@ impl Program {
         }
         command.envs(variables.iter().copied());
         let mut child = command.spawn().expect("the program starts");
+        outlive_nobody(child.id());
         let output = Arc::<Mutex<Vec<String>>>::default();
         let lines = child.stdout.take().map(BufReader::new).map(AsyncBufReadExt::lines);
         let kept = Arc::clone(&output);
@@ -147,6 +148,20 @@ async fn build(package: &str) -> String {
         message["executable"].as_str().filter(|_| is_it).map(str::to_owned)
     });
     executable.unwrap_or_else(|| panic!("cargo built no binary {package}"))
+}
+
+/// Ends these processes when the test's own process is gone, however it went: even killed.
+pub(crate) fn outlive_nobody(processes: impl IntoIterator<Item = u32>) {
+    let ids: Vec<String> = processes.into_iter().map(|id| id.to_string()).collect();
+    let test = std::process::id();
+    let script = format!(
+        "while kill -0 {test} 2>/dev/null; do sleep 1; done; kill -9 {} 2>/dev/null",
+        ids.join(" ")
+    );
+    let mut watch = std::process::Command::new("sh");
+    watch.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Where there is no `sh`, only a killed test leaves something behind.
+    drop(watch.spawn());
 }
 
 /// The address in an `http://` URL.

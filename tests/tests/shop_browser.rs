@@ -58,7 +58,6 @@ async fn story(test: &str, package: &str) {
     let complaints = browser.console().await;
     let expected = |text: &String| text.contains("401") || text.contains("404");
     assert!(complaints.iter().all(expected), "the pages complain: {complaints:#?}");
-    visit.browser.close().await;
 }
 
 /// A visitor comes by a newsletter. Gives the id that the page's script chose for them.
