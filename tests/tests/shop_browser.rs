@@ -248,7 +248,10 @@ impl Visit {
         }
         self.browser.click("[name=country] option[value=DE]").await;
         self.browser.fill("[name=card]", card).await;
+        let before = self.browser.url().await;
         self.browser.click("#pay").await;
+        let answered = async || (self.browser.url().await != before).then_some(());
+        self.browser.wait("an answer of the hosted page", answered).await;
         // The country brought its tax: the page asks to look at the total again.
         let alerts = self.browser.texts("[role=alert]").await.concat();
         if alerts.contains("total has changed") {

@@ -23,9 +23,9 @@ async fn the_loop_runs_from_cookie_to_revenue_and_outlives_a_killed_shop() {
         jar.get(shop.address, "/").await;
 
         let checkout =
-            json!({ "product_cart": [{ "product_id": "pdt_washi_set", "quantity": 2 }] }).to_string();
-        let opened =
-            jar.post(shop.address, "/api/checkout", "application/json", &checkout);
+            json!({ "product_cart": [{ "product_id": "pdt_washi_set", "quantity": 2 }] })
+                .to_string();
+        let opened = jar.post(shop.address, "/api/checkout", "application/json", &checkout);
         let opened: Value = serde_json::from_slice(&opened.await.body).expect("JSON");
         let session = opened["session_id"].as_str().expect("a session").to_owned();
         let page = format!("/session/{session}/pay");
