@@ -97,9 +97,11 @@ impl Database {
             let options = options.create_if_missing(true).busy_timeout(BUSY_TIMEOUT);
             let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS);
             Self::Sqlite(pool.connect_with(options).await.map_err(failed)?)
-        } else {
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
             Self::Postgres(pool.connect(url).await.map_err(failed)?)
+        } else {
+            return Err(StartError::new("DATABASE_URL begins with sqlite: or postgres:"));
         };
         database.make_tables().await.map_err(failed)?;
         Ok(database)
