@@ -1,10 +1,12 @@
 //! Who is who, and forgetting it.
 
+use std::collections::BTreeSet;
+
 use dodo_core::{Campaign, email_sha256};
 
 use crate::{
     Ledger,
-    attribution::{self, Link},
+    attribution::{self, Find, History as _, Link},
     error::Error,
     store::sql::{Sql, args, sql},
 };
@@ -51,9 +53,9 @@ impl Identity {
     }
 }
 
-/// Callbacks of unfinished events still need the body; it goes when they are done.
+/// Callbacks of pending events still need the body; it goes when they are done.
 const ERASE_BODIES: Sql =
-    sql!("UPDATE dodo_inbox SET body = NULL WHERE customer_id = $1 AND state = 'done'");
+    sql!("UPDATE dodo_inbox SET body = NULL WHERE customer_id = $1 AND state <> 'pending'");
 
 impl Ledger {
     /// Notes whose an e-mail address is, for payments that nothing else explains: call it when
@@ -77,31 +79,39 @@ impl Ledger {
         self.shared.commit_booking(tx, &booking).await
     }
 
-    /// Forgets a customer: who it was goes from the ledger and from the stored deliveries that are
-    /// done; what was paid stays, attributed to nobody. Says how many records were changed.
+    /// Forgets a customer: who it was goes from the ledger and from the stored deliveries that no
+    /// callback waits for; what was paid stays, attributed to nobody. Says how many records were
+    /// changed.
     ///
     /// What sinks were told is with them: ask them to forget, too.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn forget(&self, customer_id: &str) -> Result<u64, Error> {
-        let mut tx = self.shared.begin_booking().await?;
-        let link = Link::Customer(customer_id.to_owned());
-        let booking = attribution::forget(&self.shared.rules, &mut tx, link).await?;
-        tx.execute(&ERASE_BODIES, args![customer_id]).await?;
-        tx.commit().await?;
-        Ok(u64::try_from(booking.changes.len()).unwrap_or_default())
+        self.forget_whom(Link::Customer(customer_id.to_owned())).await
     }
 
-    /// Forgets whoever has this e-mail address, under any customer id. As [`forget`](Self::forget),
-    /// except that stored deliveries keep their bodies until they are erased with time.
+    /// Forgets whoever has this e-mail address, under any customer id. As [`forget`](Self::forget).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn forget_email(&self, email: &str) -> Result<u64, Error> {
         let Some(hash) = email_sha256(email) else { return Ok(0) };
+        self.forget_whom(Link::email(&hash)).await
+    }
+
+    async fn forget_whom(&self, person: Link) -> Result<u64, Error> {
         let mut tx = self.shared.begin_booking().await?;
-        let booking = attribution::forget(&self.shared.rules, &mut tx, Link::email(&hash)).await?;
+        let entries = tx.find(&Find::links([person.clone()])).await?;
+        let mut customers: BTreeSet<String> =
+            entries.into_iter().filter_map(|entry| entry.evidence.party.customer_id).collect();
+        if let Link::Customer(id) = &person {
+            customers.insert(id.clone()); // also of events that are no entries
+        }
+        let booking = attribution::forget(&self.shared.rules, &mut tx, person).await?;
+        for customer in &customers {
+            tx.execute(&ERASE_BODIES, args![customer]).await?;
+        }
         tx.commit().await?;
         Ok(u64::try_from(booking.changes.len()).unwrap_or_default())
     }

@@ -38,6 +38,9 @@ impl Ledger {
     /// Asks Dodo Payments for the payments and refunds that succeeded and were made between `from`
     /// and `until`, and books those that are not in the ledger. `progress` is called after each.
     ///
+    /// Dodo's lists are read page by page: what is made while they are read may move others to a page
+    /// that was read already. Let `until` lie in the past, so that the list no longer grows.
+    ///
     /// Booking is by the object's own id: a webhook that arrives later changes nothing of the sums,
     /// and what is booked already is not asked for again.
     ///
@@ -74,10 +77,10 @@ impl Ledger {
             let Some(id) = listed.payment_id else { continue };
             let missing = !self.has(&attribution::charge_id(&id)).await?;
             if missing {
-                self.ask(client, "payments", "payment.succeeded", &id).await?;
+                let booked = self.ask(client, "payments", "payment.succeeded", &id).await?;
+                so_far.payments_booked += u64::from(booked);
             }
             so_far.payments_seen += 1;
-            so_far.payments_booked += u64::from(missing);
             progress(so_far);
         }
         let mut refunds = client.list::<Listed>("/refunds", &filters);
@@ -85,10 +88,10 @@ impl Ledger {
             let Some(id) = listed.refund_id else { continue };
             let missing = !self.has(&format!("refund:{id}")).await?;
             if missing {
-                self.ask(client, "refunds", "refund.succeeded", &id).await?;
+                let booked = self.ask(client, "refunds", "refund.succeeded", &id).await?;
+                so_far.refunds_booked += u64::from(booked);
             }
             so_far.refunds_seen += 1;
-            so_far.refunds_booked += u64::from(missing);
             progress(so_far);
         }
         Ok(so_far)
@@ -99,27 +102,30 @@ impl Ledger {
         Ok(tx.entry(id).await?.is_some())
     }
 
-    /// Fetches an object (lists leave out tax and metadata) and books it.
+    /// Fetches an object (lists leave out tax and metadata) and books it, if it did succeed.
     async fn ask(
         &self,
         client: &Client,
         list: &str,
         event_type: &str,
         id: &str,
-    ) -> Result<(), dodo_core::Error> {
+    ) -> Result<bool, dodo_core::Error> {
         let path = format!("/{list}/{}", path_segment(id)?);
         let object: Value = client.call(Method::GET, &path, &[], None).await?;
+        if object.get("status").and_then(Value::as_str) != Some("succeeded") {
+            return Ok(false); // it changed since it was listed
+        }
         let live = client.environment() == Environment::Live;
         let event = as_event(event_type, id, object, live);
         let Some(mut evidence) = Evidence::of_event(&event, &self.shared.rules)? else {
-            return Ok(());
+            return Ok(false);
         };
         evidence.origin.asked = true;
         let mut tx = self.shared.begin_booking().await?;
         let booking = attribution::book(&self.shared.rules, &mut tx, evidence).await?;
         self.shared.commit_booking(tx, &booking).await?;
         tracing::info!(target: "dodo::ledger", id, "booked what no webhook brought");
-        Ok(())
+        Ok(true)
     }
 }
 

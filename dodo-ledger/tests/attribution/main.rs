@@ -54,6 +54,41 @@ async fn edge_cases(store: &TestStore) {
 
 on_every_store! { edge_cases }
 
+/// The ledger books what `dodo-core` derives: with an empty history both say the same of a charge,
+/// except what only its subscription can tell.
+#[tokio::test]
+async fn core_and_ledger_agree_on_the_samples() {
+    use dodo_ledger::attribution::{Evidence, MemoryHistory, Rules, book};
+    let mut compared = 0;
+    for folder in ["../tests/data/samples", "../tests/data/samples/extra"] {
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let body = std::fs::read(&path).unwrap();
+            let at = "2026-11-20T00:00:00Z".parse().unwrap();
+            let event = dodo_core::SignedEvent::assume_verified("msg_1", body.into(), at, true);
+            let rules = Rules::default();
+            let core = dodo_core::attribution::facts(&event, &Default::default()).unwrap();
+            let Some(evidence) = Evidence::of_event(&event, &rules).unwrap() else { continue };
+            let booking = book(&rules, &mut MemoryHistory::default(), evidence).await.unwrap();
+            for change in booking.changes {
+                let ours = change.entry.record;
+                let theirs = core.iter().find(|record| record.id == ours.id).unwrap();
+                assert_eq!(ours.kind, theirs.kind, "{}", path.display());
+                assert_eq!(ours.money, theirs.money, "{}", path.display());
+                assert_eq!(ours.basis, theirs.basis, "{}", path.display());
+                assert_eq!(ours.customer_id, theirs.customer_id, "{}", path.display());
+                assert_eq!(ours.subscription_ids, theirs.subscription_ids, "{}", path.display());
+                assert_eq!(ours.visitor, theirs.visitor, "{}", path.display());
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 15, "only {compared} samples were compared");
+}
+
 /// Whatever the story, its other order says the same.
 #[tokio::test]
 async fn edge_cases_backwards() {

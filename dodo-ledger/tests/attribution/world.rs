@@ -49,13 +49,13 @@ pub(crate) fn identified(email: &str, visitor: &str) -> Act {
 /// A ledger that stories happen to.
 #[derive(Debug)]
 pub(crate) enum World {
-    Memory { history: MemoryHistory, rules: Rules },
+    Memory { history: Box<MemoryHistory>, rules: Rules },
     Stored(Ledger),
 }
 
 impl World {
     pub(crate) fn in_memory(rules: &Rules) -> Self {
-        Self::Memory { history: MemoryHistory::default(), rules: rules.clone() }
+        Self::Memory { history: Box::default(), rules: rules.clone() }
     }
 
     pub(crate) async fn act(&mut self, act: &Act) {
@@ -63,15 +63,17 @@ impl World {
             Self::Memory { history, rules } => match act {
                 Act::Deliver(delivery) => {
                     if let Some(evidence) = Evidence::of_event(&delivery.event(), rules).unwrap() {
-                        book(rules, history, evidence).await.unwrap();
+                        book(rules, &mut **history, evidence).await.unwrap();
                     }
                 }
                 Act::Bind(session, context) => {
                     let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
-                    bind_context(rules, history, session, &context).await.unwrap();
+                    bind_context(rules, &mut **history, session, &context).await.unwrap();
                 }
                 Act::Identify { email, visitor } => {
-                    identify(rules, history, email, Some(visitor), None, None).await.unwrap();
+                    identify(rules, &mut **history, email, Some(visitor), None, None)
+                        .await
+                        .unwrap();
                 }
             },
             Self::Stored(ledger) => match act {
@@ -102,7 +104,7 @@ impl World {
         let ids: Vec<String> = history.entries().map(|e| e.record.payment_id.clone()).collect();
         let mut all = BTreeMap::new();
         for id in ids {
-            let explained = explain(rules, history, &id).await.unwrap();
+            let explained = explain(rules, &mut **history, &id).await.unwrap();
             all.extend(explained.into_iter().map(|(e, _)| (e.id, e.record)));
         }
         Records(all)

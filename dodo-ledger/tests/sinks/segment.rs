@@ -106,6 +106,18 @@ async fn a_payment_in_dodos_vocabulary() {
 }
 
 #[tokio::test]
+async fn without_personal_data_nobody_is_named() {
+    for profile in [Profile::Dodo, Profile::Ecommerce] {
+        let server = Server::start().await;
+        let sink = Segment::at(&server.url, "writekey").unwrap().profile(profile);
+        tell(&sink.without_personal_data(), vec![charge("pay_1")]).await;
+        let sent = String::from_utf8(server.log()[0].body.clone()).unwrap();
+        assert!(sent.contains("identify:pay_1"));
+        assert!(!sent.contains("ann@example.com") && !sent.contains("Ann"), "{sent}");
+    }
+}
+
+#[tokio::test]
 async fn amounts_are_numbers_in_the_currencys_decimals() {
     let server = Server::start().await;
     let of = |id: &str, minor, code: &str| {

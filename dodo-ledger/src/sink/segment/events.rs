@@ -1,6 +1,6 @@
 //! What a record is in Segment's words.
 
-use dodo_core::{AttributionRecord, Campaign, Money, RecordKind, minor_to_major};
+use dodo_core::{AttributionRecord, Campaign, Contact, Money, RecordKind, minor_to_major};
 use serde_json::{Map, Value, json};
 
 use super::{Profile, RefundSign, Segment};
@@ -31,7 +31,7 @@ impl Segment {
         let mut events = vec![Value::Object(track).to_string()];
         if self.identify && record.kind.is_charge() && record.customer_id.is_some() {
             let mut identify = head("identify", &format!("identify:{}", record.payment_id), record);
-            identify.insert("traits".into(), Value::Object(without_nulls(traits(outgoing))));
+            identify.insert("traits".into(), Value::Object(without_nulls(self.traits(outgoing))));
             events.push(Value::Object(identify).to_string());
         }
         events
@@ -66,6 +66,11 @@ impl Segment {
             }
             _ => None,
         }
+    }
+
+    fn traits(&self, outgoing: &Outgoing) -> Value {
+        let contact = outgoing.record.contact.clone().filter(|_| self.personal_data);
+        traits(outgoing, contact.unwrap_or_default())
     }
 
     fn order_completed(&self, record: &AttributionRecord, money: Money) -> Value {
@@ -198,9 +203,8 @@ fn head(kind: &str, message_id: &str, record: &AttributionRecord) -> Map<String,
 }
 
 /// Who the customer is, and what the ledger knows of them.
-fn traits(outgoing: &Outgoing) -> Value {
+fn traits(outgoing: &Outgoing, contact: Contact) -> Value {
     let record = &outgoing.record;
-    let contact = record.contact.clone().unwrap_or_default();
     let history = outgoing.customer;
     let spent = history.zip(record.money).map(|(history, money)| major(history.spent, money));
     json!({

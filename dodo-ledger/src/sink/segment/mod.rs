@@ -153,8 +153,7 @@ impl Segment {
         self
     }
 
-    /// Leaves e-mail addresses and names out of the properties of events. `identify` still has them:
-    /// see [`without_identify`](Self::without_identify).
+    /// Leaves e-mail addresses and names out of everything: the properties of events and `identify`.
     #[must_use]
     pub fn without_personal_data(mut self) -> Self {
         self.personal_data = false;
