@@ -1,5 +1,7 @@
 //! The ledger's past in the tables: what the attribution reads and writes while it books.
 
+use std::collections::HashMap;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -37,11 +39,6 @@ const PUT: Sql = sql!(
         gross = excluded.gross, tax = excluded.tax, net = excluded.net"
 );
 const UNLINK: Sql = sql!("DELETE FROM dodo_link WHERE entry_id = $1");
-const LINK: Sql = sql!(
-    "INSERT INTO dodo_link (kind, value, class, at_micros, entry_id) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT DO NOTHING"
-);
-const FACT: Sql = sql!("SELECT body FROM dodo_fact WHERE id = $1");
 const PUT_FACT: Sql = sql!(
     "INSERT INTO dodo_fact (id, body, changed_at) VALUES ($1, $2, " NOW ")
      ON CONFLICT (id) DO UPDATE SET body = excluded.body, changed_at = excluded.changed_at"
@@ -64,20 +61,25 @@ impl History for Tx {
     async fn put(&mut self, entry: &Entry) -> Result<(), Error> {
         self.execute(&PUT, columns(entry)?).await?;
         self.execute(&UNLINK, args![&entry.id]).await?;
-        let (class, at) = (entry.class() as i64, micros(&entry.position()));
-        for link in entry.links() {
-            self.execute(&LINK, args![link.kind(), link.value(), class, at, &entry.id]).await?;
+        if !entry.links().is_empty() {
+            let (text, args) = link_statement(entry);
+            self.fetch_built(text, args).await?;
         }
         Ok(())
     }
 
     async fn facts(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, Error> {
-        let mut facts = Vec::with_capacity(keys.len());
-        for key in keys {
-            let row = self.fetch_one(&FACT, args![key]).await?;
-            facts.push(row.map(|mut row| row.text(0)).transpose()?);
+        if keys.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(facts)
+        let places: Vec<String> = (1..=keys.len()).map(|n| format!("${n}")).collect();
+        let text = format!("SELECT id, body FROM dodo_fact WHERE id IN ({})", places.join(", "));
+        let args = keys.iter().map(Arg::from).collect();
+        let mut known = HashMap::new();
+        for mut row in self.fetch_built(text, args).await? {
+            known.insert(row.text(0)?, row.text(1)?);
+        }
+        Ok(keys.iter().map(|key| known.get(key).cloned()).collect())
     }
 
     async fn put_fact(&mut self, key: &str, json: &str) -> Result<(), Error> {
@@ -154,6 +156,23 @@ fn columns(entry: &Entry) -> Result<Vec<Arg>, Error> {
         money.and_then(|money| money.tax),
         money.map(|money| money.net),
     ])
+}
+
+/// Puts the statement that links an entry together: one statement, however many links.
+fn link_statement(entry: &Entry) -> (String, Vec<Arg>) {
+    let mut args = args![entry.class() as i64, micros(&entry.position()), &entry.id];
+    let mut rows = Vec::new();
+    for link in entry.links() {
+        args.extend(args![link.kind(), link.value()]);
+        let last = args.len();
+        rows.push(format!("(${}, ${last}, $1, $2, $3)", last - 1));
+    }
+    let text = format!(
+        "INSERT INTO dodo_link (kind, value, class, at_micros, entry_id) VALUES {}
+         ON CONFLICT DO NOTHING",
+        rows.join(", ")
+    );
+    (text, args)
 }
 
 /// Puts the statement of a search together. Values only travel as arguments.

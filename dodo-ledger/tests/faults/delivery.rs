@@ -27,7 +27,7 @@ pub(crate) fn parcel(id: &str) -> Parcel {
         "data": {
             "payload_type": "Payment", "payment_id": format!("pay_{id}"),
             "created_at": "2026-11-20T10:00:00Z", "total_amount": 2000, "tax": 300, "currency": "USD",
-            "customer": { "customer_id": format!("cus_{id}"), "email": "ada@example.com", "name": "A" },
+            "customer": { "customer_id": format!("cus_{id}"), "email": format!("{id}@example.com"), "name": "A" },
             "metadata": { "visitor": "v1" }
         }
     });
