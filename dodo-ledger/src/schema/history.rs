@@ -190,8 +190,7 @@ fn statement(find: &Find) -> (String, Vec<Arg>) {
             format!("(kind = {kind} AND value = {value})")
         })
         .collect();
-    let mut conditions =
-        vec![format!("id IN (SELECT entry_id FROM dodo_link WHERE {})", links.join(" OR "))];
+    let mut conditions: Vec<String> = Vec::new();
     if let Some(class) = find.class {
         conditions.push(format!("class = {}", bind((class as i64).into())));
     }
@@ -226,10 +225,16 @@ fn statement(find: &Find) -> (String, Vec<Arg>) {
     }
     let order = if find.newest_first { "DESC" } else { "ASC" };
     let limit = find.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+    let conditions = match conditions.is_empty() {
+        true => String::new(),
+        false => format!("WHERE {}", conditions.join(" AND ")),
+    };
+    // Materialised, or PostgreSQL may read all entries and look for the links of each.
     let text = format!(
-        "SELECT id, evidence, record, derived FROM dodo_entry WHERE {}
-         ORDER BY at_micros {order}, id {order}{limit}",
-        conditions.join(" AND ")
+        "WITH found AS MATERIALIZED (SELECT DISTINCT entry_id FROM dodo_link WHERE {})
+         SELECT id, evidence, record, derived FROM found JOIN dodo_entry ON id = entry_id
+         {conditions} ORDER BY at_micros {order}, id {order}{limit}",
+        links.join(" OR ")
     );
     (text, args)
 }
