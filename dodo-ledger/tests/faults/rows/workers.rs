@@ -59,7 +59,7 @@ pub(super) async fn poison(size: Size) -> Outcome {
 /// SIGTERM under load: with a lease of a minute, what was at work must not wait for it.
 pub(super) async fn terminate(size: Size) -> Outcome {
     let mut world = World::sqlite().await;
-    world.set(setting::LEASE_MS, 60_000).set(setting::WORK_MS, 20);
+    world.set(setting::LEASE_MS, 60_000).set(setting::WORK_MS, 5);
     let sender = world.start().sender();
     let (mut slowest, rounds) = (Duration::ZERO, size.pick(2, 10));
     for round in 0..rounds {
