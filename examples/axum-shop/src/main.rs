@@ -21,6 +21,8 @@ async fn serve(listener: TcpListener, shop: Shop) -> io::Result<()> {
         .fallback(pages::pages)
         .layer(VisitorLayer::new(shop.capture()))
         .with_state(shop);
+    // Enough on a loopback port. `axum::serve` waits for the head of a request for ever, so on an open
+    // one put a proxy in front, or serve with hyper and its `header_read_timeout`.
     let listener = tokio::net::TcpListener::from_std(listener)?;
     axum::serve(listener, router).with_graceful_shutdown(shop::stopped()).await
 }
