@@ -72,7 +72,7 @@ impl Server {
         Ok(number.ok_or_else(|| io::Error::other(status.clone()))? * 1024)
     }
 
-    /// The processor time it used so far, in clock ticks of a hundredth of a second.
+    /// The processor time it used so far, in clock ticks (`getconf CLK_TCK` per second).
     pub fn processor_ticks(&self) -> io::Result<u64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name in parentheses may hold blanks; user and system time are the 14th and 15th.

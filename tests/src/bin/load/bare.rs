@@ -5,19 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use dodo_core::Payment;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "reading it is the work")]
-struct Event<'b> {
-    #[serde(rename = "type")]
-    kind: &'b str,
-    data: Payment,
-}
 
 /// Verifies and reads; the status to answer.
 fn deliver(key: &[u8], header: impl Fn(&'static str) -> Option<String>, body: &[u8]) -> u16 {
@@ -38,7 +28,7 @@ fn deliver(key: &[u8], header: impl Fn(&'static str) -> Option<String>, body: &[
     if verified().is_none() {
         return 401;
     }
-    if serde_json::from_slice::<Event<'_>>(body).is_ok() { 200 } else { 400 }
+    if serde_json::from_slice::<crate::plain::Event>(body).is_ok() { 200 } else { 400 }
 }
 
 #[derive(Clone)]
@@ -49,6 +39,8 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) fn new(upstream: String) -> Self {
+        // reqwest is built without a TLS provider of its own choice.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self { http: reqwest::Client::new(), upstream }
     }
 

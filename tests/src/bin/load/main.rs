@@ -6,11 +6,13 @@
 //!
 //! Each server is a process of its own, one at a time, with a short warm-up. Where Node is there,
 //! `@dodopayments/express` runs too, from `tests/load/node_modules` (`npm install --prefix tests/load
-//! express @dodopayments/express`). The figure to trust on a busy machine is the server's processor
+//! express@5.3.0 @dodopayments/express@0.2.6`). The figure to trust on a busy machine is the server's processor
 //! time per request.
 
 mod bare;
 mod drive;
+#[path = "../../../../dodo-core/benches/plain/mod.rs"]
+mod plain;
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
@@ -25,8 +27,11 @@ use dodo_tests::{
     stub::Stub,
 };
 
-/// Kernel ticks per second on Linux, as `/proc` counts them.
-const TICKS: f64 = 100.0;
+/// Ticks per second, in which `/proc` counts processor time.
+fn ticks_per_second() -> Result<f64, BoxError> {
+    let output = std::process::Command::new("getconf").arg("CLK_TCK").output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
 
 struct Options {
     seconds: u64,
@@ -96,6 +101,7 @@ async fn measure(options: &Options) -> Result<(), BoxError> {
     let order = r#"{"product_cart":[{"product_id":"pdt_a","quantity":1}],"customer":{"email":"a@example.com","name":"A"}}"#;
     let session = Case::post("session", "/api/checkout/session", order);
     let time = Duration::from_secs(options.seconds);
+    let ticks = ticks_per_second()?;
 
     for (what, case) in [("webhook", &webhook), ("session checkout", &session)] {
         println!(
@@ -114,7 +120,7 @@ async fn measure(options: &Options) -> Result<(), BoxError> {
                 drive::drive(server.address, case, options.connections, time / 5).await?;
                 let before = server.processor_ticks()?;
                 let seen = drive::drive(server.address, case, options.connections, time).await?;
-                let used = (server.processor_ticks()? - before) as f64 / TICKS;
+                let used = (server.processor_ticks()? - before) as f64 / ticks;
                 let _ = upstream.take_calls();
                 let count = seen.latencies.len() as f64;
                 println!(
