@@ -7,6 +7,7 @@ mod property;
 mod queries;
 mod reconcile;
 mod rows;
+mod seams;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -87,6 +88,14 @@ async fn core_and_ledger_agree_on_the_samples() {
         }
     }
     assert!(compared >= 15, "only {compared} samples were compared");
+}
+
+#[test]
+fn no_row_is_missing() {
+    let mut numbers: std::collections::BTreeSet<u32> =
+        rows::all().iter().map(|row| row.number).filter(|number| *number > 0).collect();
+    numbers.extend(seams::NUMBERS);
+    assert_eq!(numbers, (1..=40).collect());
 }
 
 /// Whatever the story, its other order says the same.
