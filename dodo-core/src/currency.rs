@@ -34,9 +34,10 @@ impl Currency {
     #[must_use]
     pub const fn exponent(self) -> u8 {
         match &self.0 {
-            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"JPY" | b"KMF" | b"KRW" | b"MGA" | b"PYG"
-            | b"RWF" | b"UGX" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"MGA"
+            | b"PYG" | b"RWF" | b"UGX" | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
             b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
+            b"CLF" | b"UYW" => 4,
             _ => 2,
         }
     }
@@ -135,6 +136,8 @@ mod tests {
             (500, "jpy", "500"),
             (1500, "KWD", "1.500"),
             (500, "MGA", "500"),
+            (4900, "ISK", "4900"),
+            (12345, "CLF", "1.2345"),
             (0, "EUR", "0.00"),
             (-1, "EUR", "-0.01"),
             (i64::MIN, "EUR", "-92233720368547758.08"),

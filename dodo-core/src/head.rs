@@ -1,6 +1,6 @@
 //! What hooks and resolvers see of a request.
 
-use std::{ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use http::request::Parts;
 
@@ -9,7 +9,9 @@ use crate::CustomerId;
 /// The head of a request: method, URI, headers and extensions, shared and cheap to clone.
 ///
 /// Hooks get it owned, so that they may keep it across an `await`.
-#[derive(Clone, Debug)]
+///
+/// `Debug` shows the names of headers and not their values: cookies and credentials are among them.
+#[derive(Clone)]
 pub struct RequestHead(Arc<Parts>);
 
 impl RequestHead {
@@ -23,6 +25,16 @@ impl RequestHead {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.0.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+}
+
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.0.method)
+            .field("path", &self.0.uri.path())
+            .field("headers", &self.0.headers.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,5 +65,23 @@ impl SignedIn {
     #[must_use]
     pub fn new(customer_id: CustomerId) -> Self {
         Self { customer_id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_value_of_a_header_or_a_query() {
+        let (parts, ()) = http::Request::get("/portal?token=canary")
+            .header("cookie", "visitor=canary")
+            .header("authorization", "Bearer canary")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let shown = format!("{:?}", RequestHead::from(parts));
+        assert!(shown.contains("/portal") && shown.contains("cookie"), "{shown}");
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }

@@ -36,6 +36,8 @@ impl ReqwestTransport {
             .with_no_client_auth();
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
+            // Or HTTP_PROXY and its kin would see the key of a base URL without TLS.
+            .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
