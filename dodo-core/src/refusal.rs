@@ -21,12 +21,8 @@ macro_rules! log_refusal {
                 "{}",
                 error.message()
             ),
-            _ => tracing::debug!(
-                target: $target,
-                code = error.code(),
-                place = error.pointer().or(error.field()),
-                "refused"
-            ),
+            // Not where: names of fields are the client's own words too.
+            _ => tracing::debug!(target: $target, code = error.code(), "refused"),
         }
     }};
 }

@@ -209,6 +209,7 @@ impl Call {
             code = failure.code(),
             request_id = failure.request_id(),
             message = failure.message(),
+            cause = %failure.cause(),
             "a call of Dodo Payments failed"
         );
     }

@@ -59,6 +59,13 @@ impl UpstreamFailure {
         self.request_id.as_deref()
     }
 
+    /// What the transport said, down to the operating system's own words.
+    pub(super) fn cause(&self) -> String {
+        let first = self.source.as_deref().map(|e| e as &(dyn StdError + 'static));
+        let chain = std::iter::successors(first, |error| (*error).source());
+        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

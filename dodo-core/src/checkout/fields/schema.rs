@@ -1,4 +1,4 @@
-use std::{fmt::Write as _, sync::LazyLock};
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -176,9 +176,14 @@ impl<'a> Cleaner<'a> {
 
 /// Appends a segment to a JSON Pointer (RFC 6901).
 fn push(pointer: &mut String, segment: &str) {
-    let escaped = segment.replace('~', "~0").replace('/', "~1");
-    // Writing to a string cannot fail.
-    let _ = write!(pointer, "/{escaped}");
+    pointer.push('/');
+    for letter in segment.chars() {
+        match letter {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            _ => pointer.push(letter),
+        }
+    }
 }
 
 /// The name of the field that a pointer points to: its last segment that is no index.
