@@ -131,29 +131,3 @@ async fn a_port_where_nobody_listens_is_no_upstream_and_no_secret() {
     let shown = format!("{error:?}");
     assert!(!shown.contains("CANARY"), "{shown}");
 }
-
-/// Runs in a process of its own, because variables are the process's.
-#[test]
-fn the_proxy_variables_of_the_surroundings_are_not_read() {
-    const TARGET: &str = "DODO_TEST_TARGET";
-    if let Ok(target) = std::env::var(TARGET) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        assert!(runtime.block_on(call(target, Method::GET)).is_ok());
-        return;
-    }
-    let (proxy, asked) = serve(|_| Ok(()));
-    let (port, _) = serve(|mut stream| {
-        read(&mut stream)?;
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-    });
-    let proxy = format!("http://127.0.0.1:{proxy}");
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "the_proxy_variables_of_the_surroundings_are_not_read"]);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        child.env(name, &proxy).env(name.to_ascii_lowercase(), &proxy);
-    }
-    child.env_remove("NO_PROXY").env_remove("no_proxy");
-    let output = child.env(TARGET, format!("http://127.0.0.1:{port}")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(asked.load(Ordering::SeqCst), 0);
-}

@@ -41,8 +41,6 @@ impl ReqwestTransport {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
-            // The proxy variables of the surroundings are not read: the key goes nowhere by surprise.
-            .no_proxy()
             .connect_timeout(connect_timeout)
             .pool_idle_timeout(Duration::from_secs(50))
             .user_agent(concat!("dodo-core/", env!("CARGO_PKG_VERSION")));
