@@ -75,11 +75,11 @@ impl Server {
     /// The processor time it used so far, in clock ticks (`getconf CLK_TCK` per second).
     pub fn processor_ticks(&self) -> io::Result<u64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold blanks; user and system time are the 14th and 15th.
+        // The name in parentheses may hold blanks. After it come the state, the 3rd field, and user
+        // and system time, the 14th and 15th.
         let after = stat.rsplit(')').next().unwrap_or_default();
-        let fields: Vec<u64> = after.split_whitespace().filter_map(|f| f.parse().ok()).collect();
-        let times = fields.get(10..12).ok_or_else(|| io::Error::other(stat.clone()))?;
-        Ok(times.iter().sum())
+        let times = after.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        times.sum::<Result<u64, _>>().map_err(|_| io::Error::other(stat.clone()))
     }
 }
 
