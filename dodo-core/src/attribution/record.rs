@@ -9,7 +9,7 @@ use crate::{Campaign, Consent, Currency, EventKind, Money};
 ///
 /// Numbers count once per [`id`](Self::id), whatever was delivered how often and in which order. Read
 /// back what was written with `serde`; new fields have defaults.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AttributionRecord {
     /// The business key: `charge:pay_x`, `refund:ref_x`, `dispute:dp_x:loss`,
@@ -163,6 +163,19 @@ impl AttributionRecord {
     #[must_use]
     pub fn is_revenue(&self) -> bool {
         self.kind.is_revenue()
+    }
+}
+
+/// Shows what happened to which money, and not to whom.
+impl fmt::Debug for AttributionRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttributionRecord")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("basis", &self.basis)
+            .field("money", &self.money)
+            .field("flags", &self.flags)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,13 @@
 //! What runs for an event, in which order, and how its failures are contained.
 
-use std::{collections::HashMap, fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::Extensions;
@@ -129,7 +136,10 @@ impl Callbacks {
     fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
         let kind = one_pass::guess(body)?;
         let first = self.by_kind.get(&kind)?.first()?;
-        first.read(body).filter(|(envelope, _)| envelope.kind == kind)
+        // A payload of the application's may panic when it is read. Then it does so again on the
+        // patient way, where that is the failure of its callback.
+        let read = catch_unwind(AssertUnwindSafe(|| first.read(body))).ok()?;
+        read.filter(|(envelope, _)| envelope.kind == kind)
     }
 
     async fn run_readable(

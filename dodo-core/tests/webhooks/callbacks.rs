@@ -219,6 +219,27 @@ async fn panics_and_missed_deadlines_are_failures() {
     assert_eq!(started.elapsed().as_secs(), 2);
 }
 
+/// A payload of the application's that cannot cope.
+#[derive(Clone, serde::Deserialize)]
+struct Panicking {
+    #[serde(rename = "payment_id", deserialize_with = "give_up")]
+    _id: (),
+}
+
+fn give_up<'de, D: serde::Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    panic!("cannot read this");
+}
+
+#[tokio::test]
+async fn a_payload_that_panics_when_it_is_read_fails_its_callback() {
+    let hooks = Webhooks::builder(key())
+        .on(EventKind::PaymentSucceeded, |_: Event<Panicking>| ready(Ok::<(), Infallible>(())))
+        .build();
+    let signed = event("payment.succeeded").signed();
+    let error = hooks.dispatcher().dispatch(signed, 1, Extensions::new()).await.unwrap_err();
+    assert_eq!(error.code(), "callback_panicked");
+}
+
 #[tokio::test]
 async fn unreadable_events_run_any_and_unreadable() {
     let notes = Notes::default();
