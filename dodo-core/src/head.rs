@@ -33,7 +33,7 @@ impl fmt::Debug for RequestHead {
         f.debug_struct("RequestHead")
             .field("method", &self.0.method)
             .field("path", &self.0.uri.path())
-            .field("headers", &self.0.headers.keys())
+            .field("headers", &self.0.headers.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
