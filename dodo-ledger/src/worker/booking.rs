@@ -106,7 +106,7 @@ async fn book(tx: &mut Tx, ledger: &Shared, event: &Unbooked) -> Result<(), Erro
         Ok(read) => read,
         Err(error) => {
             tracing::error!(
-                target: "dodo::ledger", event = %id, error = ?error,
+                target: "dodo::ledger", event = %id, code = error.code(), error = %error,
                 "a signed delivery is no readable event and was parked"
             );
             return tx.mark_parked(id, &format!("{}: {error}", error.code())).await;
