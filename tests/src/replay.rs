@@ -126,6 +126,55 @@ fn includes(answer: &Value, other: &Value) -> bool {
     other.as_object().is_some_and(|o| o.iter().all(|(k, v)| members.get(k) == Some(v)))
 }
 
+/// What must hold between our calls of Dodo's and the adaptor's, within a class of differences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// We make none.
+    None,
+    /// We make the same.
+    Same,
+    /// We make each create once.
+    Once,
+    /// We send everything that the adaptor sends, and more.
+    More,
+    /// The adaptor makes none; we make some.
+    Some,
+}
+
+impl Calls {
+    /// Whether it holds.
+    #[must_use]
+    pub fn hold(self, theirs: &[Call], ours: &[Call]) -> bool {
+        match self {
+            Self::None => ours.is_empty(),
+            Self::Same => ours == theirs,
+            Self::Once => {
+                let mut once = theirs.to_vec();
+                once.dedup();
+                ours == once
+            }
+            Self::More => {
+                ours != theirs
+                    && ours.len() == theirs.len()
+                    && ours.iter().zip(theirs).all(|(ours, theirs)| {
+                        ours.path == theirs.path && contains(&ours.body, &theirs.body)
+                    })
+            }
+            Self::Some => theirs.is_empty() && ours.iter().any(|call| call.method == "POST"),
+        }
+    }
+}
+
+/// Whether a document holds everything that another does.
+fn contains(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(name, part)| whole.get(name).is_some_and(|w| contains(w, part)))
+        }
+        _ => whole == part,
+    }
+}
+
 /// A class of differences from the adaptor, all on purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Class {
@@ -135,6 +184,8 @@ pub struct Class {
     pub what: &'static str,
     /// Why.
     pub why: &'static str,
+    /// What becomes of the calls.
+    pub calls: Calls,
     /// The recorded requests it explains, with our status.
     pub requests: &'static [(&'static str, u16)],
 }
@@ -145,6 +196,7 @@ pub const CLASSES: &[Class] = &[
         name: "method",
         what: "a method that a route does not answer is 405 with `Allow`; `HEAD` too, and it creates nothing",
         why: "the adaptor answers 404 or 400, reads a `GET` on a session route as a checkout, and lets a `HEAD` open a portal session",
+        calls: Calls::None,
         requests: &[
             ("static.type_session_get", 405),
             ("static.get_mount.PUT", 405),
@@ -158,12 +210,14 @@ pub const CLASSES: &[Class] = &[
         name: "media type",
         what: "a body that is not `application/json` is 415",
         why: "it is what the status means; and browsers send other types across sites without asking first",
+        calls: Calls::None,
         requests: &[("session.text_plain", 415), ("session.form", 415)],
     },
     Class {
         name: "invalid value",
         what: "values that cannot be meant are 400 with field and JSON Pointer, before Dodo is asked",
         why: "the adaptor sends quantity -5, the country Wonderland and `javascript:` URLs on; a customer finds out on the hosted page, or is sent to somebody else's",
+        calls: Calls::None,
         requests: &[
             ("static.quantity_0", 400),
             ("static.quantity_neg", 400),
@@ -188,6 +242,7 @@ pub const CLASSES: &[Class] = &[
         name: "id",
         what: "an id is 1 to 64 of `[A-Za-z0-9_-]`, or 400 without a call",
         why: "the adaptor puts it into paths and links: `../payments` leads elsewhere, `?` and `#` add parameters",
+        calls: Calls::None,
         requests: &[
             ("static.productId_query", 400),
             ("static.productId_trail_space", 400),
@@ -206,12 +261,14 @@ pub const CLASSES: &[Class] = &[
         name: "repeated parameter",
         what: "a parameter that is there twice is 400",
         why: "the adaptor takes the first customer of two, and another reader of the same URL the last",
+        calls: Calls::None,
         requests: &[("portal.dup", 400)],
     },
     Class {
         name: "metadata limits",
         what: "keys are 1 to 40 of `[A-Za-z0-9_-]`, values at most 500 characters, 50 pairs",
         why: "they are Dodo's limits, and here the answer names the key",
+        calls: Calls::None,
         requests: &[
             ("static.metadata_odd_name", 400),
             ("static.metadata_bracket", 400),
@@ -222,6 +279,7 @@ pub const CLASSES: &[Class] = &[
         name: "accepted",
         what: "null for an optional field means absent; metadata takes numbers and booleans",
         why: "Dodo's schema allows both, and the adaptor refuses them",
+        calls: Calls::Some,
         requests: &[
             ("dynamic.metadata_bool", 200),
             ("dynamic.metadata_null", 200),
@@ -237,6 +295,7 @@ pub const CLASSES: &[Class] = &[
         name: "sent",
         what: "every documented field is sent",
         why: "the adaptor drops many without a word: discount codes, the phone number, `force_3ds`, `short_link`, the amount of pay-what-you-want items, a metadata key `__proto__`",
+        calls: Calls::More,
         requests: &[
             ("dynamic.customer_extra", 200),
             ("dynamic.onetime_all_fields", 200),
@@ -248,6 +307,7 @@ pub const CLASSES: &[Class] = &[
         name: "upstream failure",
         what: "Dodo's refusal is 422 with Dodo's code, an unknown product or customer 404, a refused key, a failure or an unusable answer 502, a limit 503 with `Retry-After`, a deadline 504",
         why: "the adaptor answers 400 or 500 to all of them and shows Dodo's text, and sends customers to links that are none",
+        calls: Calls::Same,
         requests: &[
             ("static.upstream_fail401", 502),
             ("static.upstream_fail404", 404),
@@ -273,6 +333,7 @@ pub const CLASSES: &[Class] = &[
         name: "created once",
         what: "a create is not repeated when it may have happened",
         why: "Dodo has no idempotency key for them: the adaptor sends a payment three times when the connection breaks after the first",
+        calls: Calls::Once,
         requests: &[
             ("dynamic.payments_fail500", 502),
             ("session.upstream_fail429", 503),

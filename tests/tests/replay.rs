@@ -7,7 +7,7 @@ use dodo_tests::{
     conformance::{API_KEY, Conformance, RETURN_URL},
     docs,
     parity::{Parity, Report},
-    replay::{CLASSES, recorded},
+    replay::{CLASSES, Calls, recorded},
     stub::INTERNAL_TEXTS,
     subject::Surroundings,
 };
@@ -24,8 +24,10 @@ fn conformance(surroundings: Surroundings) -> Conformance {
 
 #[tokio::test]
 async fn every_request_does_what_the_adaptor_did_or_differs_on_purpose() {
-    let explained: BTreeMap<&str, u16> =
-        CLASSES.iter().flat_map(|class| class.requests).copied().collect();
+    let explained: BTreeMap<&str, (u16, Calls)> = CLASSES
+        .iter()
+        .flat_map(|class| class.requests.iter().map(|(id, status)| (*id, (*status, class.calls))))
+        .collect();
     let listed: usize = CLASSES.iter().map(|class| class.requests.len()).sum();
     assert_eq!(explained.len(), listed, "a request is in two classes");
 
@@ -40,7 +42,12 @@ async fn every_request_does_what_the_adaptor_did_or_differs_on_purpose() {
         let differences = recorded.differences(ours);
         match (differences.is_empty(), explained.get(recorded.id.as_str())) {
             (true, None) => same += 1,
-            (false, Some(status)) if *status == ours.status => {}
+            (false, Some((status, calls))) if *status == ours.status => {
+                let made: Vec<_> = ours.upstream.iter().map(|call| call.bare()).collect();
+                if !calls.hold(&recorded.express.upstream, &made) {
+                    problems.push(format!("{}: {calls:?} does not hold: {made:?}", recorded.id));
+                }
+            }
             (true, Some(_)) => problems.push(format!("{}: is no difference any more", recorded.id)),
             (false, _) => problems.push(format!("{}: {}", recorded.id, differences.join("; "))),
         }
