@@ -1,6 +1,5 @@
 //! The variables that other HTTP clients obey do not send our key anywhere.
 #![cfg(feature = "reqwest")]
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{env, net::TcpListener, process::Command};
 

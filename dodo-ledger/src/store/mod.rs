@@ -1,4 +1,4 @@
-//! Where the ledger lives. Two databases, one set of statements ([`sql`]).
+//! Where the ledger lives. Two databases, one set of statements (`sql`).
 
 pub(crate) mod sql;
 pub(crate) mod tx;
