@@ -10,6 +10,7 @@ use dodo_tests::{
 };
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
+use tokio::{sync::mpsc, task::JoinSet};
 
 const SHOPS: [&str; 2] = ["axum-shop", "actix-shop"];
 
@@ -44,8 +45,11 @@ async fn the_loop_runs_from_cookie_to_revenue_and_outlives_a_killed_shop() {
         let page = jar.shows(shop.address, "/revenue", &booked).await;
         assert!(!page.contains("3,000.00"), "yen have no decimals");
 
-        // SIGKILL: nothing was said to the shop before.
+        // SIGKILL, in the middle of other people's requests.
+        let mut crowd = Crowd::at(shop.address, &checkout);
+        crowd.is_answered(100).await;
         drop(shop);
+        crowd.is_left_alone().await;
         let shop = Running::start(package, &folder).await;
         jar.shows(shop.address, "/account", &fulfilled).await;
         jar.shows(shop.address, "/revenue", &booked).await;
@@ -126,6 +130,47 @@ impl Running {
         let address = address_of(&program.line("The shop is open: ").await);
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;
         Self { address, sandbox: address_of(&sandbox), _program: program }
+    }
+}
+
+/// Visitors who look at pages and open checkouts until nobody answers any more.
+struct Crowd {
+    answers: mpsc::UnboundedReceiver<StatusCode>,
+    visitors: JoinSet<()>,
+}
+
+impl Crowd {
+    fn at(server: SocketAddr, checkout: &str) -> Self {
+        let (answered, answers) = mpsc::unbounded_channel();
+        let mut visitors = JoinSet::new();
+        for _ in 0..8 {
+            let answered = answered.clone();
+            let cases = [
+                Case::get("page", "/"),
+                Case::new("checkout", Method::POST, "/api/checkout")
+                    .header("content-type", "application/json")
+                    .body(checkout),
+            ];
+            visitors.spawn(async move {
+                for case in cases.iter().cycle() {
+                    let Ok(reply) = client::send(server, case).await else { return };
+                    let _all_seen = answered.send(reply.status);
+                }
+            });
+        }
+        Self { answers, visitors }
+    }
+
+    async fn is_answered(&mut self, times: usize) {
+        for _ in 0..times {
+            assert_eq!(self.answers.recv().await, Some(StatusCode::OK));
+        }
+    }
+
+    /// All of them found out that the server is gone.
+    async fn is_left_alone(mut self) {
+        let all = async { while self.visitors.join_next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(30), all).await.expect("a server that is gone");
     }
 }
 
