@@ -47,9 +47,9 @@ async fn the_loop_runs_from_cookie_to_revenue_and_outlives_a_killed_shop() {
 
         // SIGKILL, in the middle of other people's requests.
         let mut crowd = Crowd::at(shop.address, &checkout);
-        crowd.is_answered(100).await;
+        crowd.wait_for_answers(100).await;
         drop(shop);
-        crowd.is_left_alone().await;
+        crowd.wait_for_silence().await;
         let shop = Running::start(package, &folder).await;
         jar.shows(shop.address, "/account", &fulfilled).await;
         jar.shows(shop.address, "/revenue", &booked).await;
@@ -161,14 +161,14 @@ impl Crowd {
         Self { answers, visitors }
     }
 
-    async fn is_answered(&mut self, times: usize) {
+    async fn wait_for_answers(&mut self, times: usize) {
         for _ in 0..times {
             assert_eq!(self.answers.recv().await, Some(StatusCode::OK));
         }
     }
 
     /// All of them found out that the server is gone.
-    async fn is_left_alone(mut self) {
+    async fn wait_for_silence(mut self) {
         let all = async { while self.visitors.join_next().await.is_some() {} };
         tokio::time::timeout(Duration::from_secs(30), all).await.expect("a server that is gone");
     }
