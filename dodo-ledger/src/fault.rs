@@ -1,25 +1,39 @@
-//! What the fault tests need inside the ledger: places to die at, and promises broken on purpose. Both
-//! exist only under `--cfg dodo_faults`; otherwise these functions are nothing.
+//! What the fault tests need inside the ledger: places at which something happens, and promises broken
+//! on purpose. Both exist only under `--cfg dodo_faults`; otherwise these functions are nothing.
 
-/// Dies here by SIGKILL if the environment's `DODO_FAILPOINT` is `name:n` and this is the n-th time.
+/// Does what the environment's `DODO_FAILPOINT` asks for here: with `name:kill:n` it dies by SIGKILL
+/// the n-th time, with `name:panic:n` it panics the first n times, with `name:dwell:n` it stays for n
+/// milliseconds each time.
 #[cfg(dodo_faults)]
+#[expect(clippy::panic, reason = "what it is asked for")]
 pub(crate) async fn reach(name: &str) {
     use std::sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
     };
-    static ARMED: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
+    struct Armed {
+        name: String,
+        what: String,
+        number: u64,
+        times: AtomicU64,
+    }
+    static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
         let armed = std::env::var("DODO_FAILPOINT").ok()?;
-        let (name, count) = armed.split_once(':')?;
-        Some((name.to_owned(), AtomicU64::new(count.parse().ok()?)))
+        let mut parts = armed.split(':').map(str::to_owned);
+        let (name, what) = (parts.next()?, parts.next()?);
+        Some(Armed { name, what, number: parts.next()?.parse().ok()?, times: AtomicU64::new(0) })
     });
-    if let Some((armed, left)) = &*ARMED
-        && armed == name
-        && left.fetch_sub(1, Ordering::SeqCst) == 1
-    {
-        let me = std::process::id().to_string();
-        let _killed = std::process::Command::new("kill").args(["-KILL", &me]).status();
-        std::future::pending::<()>().await;
+    let Some(armed) = ARMED.as_ref().filter(|armed| armed.name == name) else { return };
+    let time = armed.times.fetch_add(1, Ordering::SeqCst) + 1;
+    match armed.what.as_str() {
+        "kill" if time == armed.number => {
+            let me = std::process::id().to_string();
+            let _killed = std::process::Command::new("kill").args(["-KILL", &me]).status();
+            std::future::pending::<()>().await;
+        }
+        "panic" if time <= armed.number => panic!("asked for at {name}"),
+        "dwell" => tokio::time::sleep(std::time::Duration::from_millis(armed.number)).await,
+        _ => {}
     }
 }
 

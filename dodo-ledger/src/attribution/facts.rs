@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::evidence::{Evidence, Findings, Origin, Subscription, SubscriptionStep};
-use crate::error::Error;
+use crate::{error::Error, fault::mutant};
 
 /// A value and when it was true; ties are broken by the delivery's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,7 +32,9 @@ impl<T> Dated<T> {
     /// Keeps the earlier one.
     fn first(slot: &mut Option<Self>, new: Option<Self>) {
         if let Some(new) = new
-            && slot.as_ref().is_none_or(|old| new.rank() < old.rank())
+            && slot
+                .as_ref()
+                .is_none_or(|old| new.rank() < old.rank() && !mutant("order_by_arrival"))
         {
             *slot = Some(new);
         }

@@ -67,7 +67,10 @@ impl Writer {
 /// The id is what makes a delivery the same. Not the body: Dodo renders it anew at every attempt.
 fn identity(event: &SignedEvent) -> String {
     if mutant("body_is_identity") {
-        return format!("{}-{}", event.id(), event.body().len());
+        return format!("{}#{}", event.id(), event.body().len());
+    }
+    if mutant("ids_not_unique") {
+        return format!("{}#{}", event.id(), fastrand::u64(..));
     }
     event.id().to_owned()
 }
@@ -105,7 +108,7 @@ async fn commit(store: &Store, batch: &[Job]) -> Vec<Result<Receipt, Error>> {
         }
         Err(error) => {
             tracing::error!(
-                target: "dodo::ledger", deliveries = batch.len(), error = ?error,
+                target: "dodo::ledger", deliveries = batch.len(), %error, cause = error.cause(),
                 "deliveries could not be stored, and were answered with 503"
             );
             let again =

@@ -43,13 +43,15 @@ pub(crate) fn main() {
 
 async fn effect(event: &Event<RawData>, sqlite: bool) -> Result<(), dodo_ledger::Error> {
     const INSERT: &str = "INSERT INTO effect (event) VALUES ($1)";
+    // A mutant of the ledger may take one id for several, and marks them behind a `#`.
+    let id = event.id.split('#').next();
     if sqlite {
         let mut tx = SqliteTx::of(event).await?;
-        sqlx::query(INSERT).bind(&event.id).execute(&mut *tx).await?;
+        sqlx::query(INSERT).bind(id).execute(&mut *tx).await?;
         hold().await;
     } else {
         let mut tx = PgTx::of(event).await?;
-        sqlx::query(INSERT).bind(&event.id).execute(&mut *tx).await?;
+        sqlx::query(INSERT).bind(id).execute(&mut *tx).await?;
         hold().await;
     }
     Ok(())

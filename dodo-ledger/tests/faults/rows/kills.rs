@@ -123,7 +123,7 @@ async fn die_at(point: &str, hits: u32, mutant: Option<&str>) -> (u32, bool, Str
     let begun = Instant::now();
     while hit < hits && begun.elapsed() < Duration::from_secs(300) {
         let place = &mut world.places[0];
-        place.set("DODO_FAILPOINT", format!("{point}:{}", fastrand::u32(1..5)));
+        place.set("DODO_FAILPOINT", format!("{point}:kill:{}", fastrand::u32(1..5)));
         place.start();
         let parcels = (sent..sent + 20).map(|n| parcel(&format!("msg_{n}"))).collect();
         sent += 20;
