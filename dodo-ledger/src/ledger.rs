@@ -232,8 +232,11 @@ impl Shared {
     /// Queues what a booking changed for the sinks that want it, in the booking's transaction.
     pub(crate) async fn enqueue(&self, tx: &mut Tx, booking: &Booking) -> Result<(), Error> {
         for change in &booking.changes {
-            for sink in self.sinks.iter().filter(|sink| sink.wants(&change.entry.record)) {
-                tx.enqueue(&change.entry.id, sink.name()).await?;
+            for sink in &self.sinks {
+                // A sink that panicked is asked again before it is told.
+                if sink.wants(&change.entry.record) != Some(false) {
+                    tx.enqueue(&change.entry.id, sink.name()).await?;
+                }
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Event, Inbox, RawData, Receipt};
+use dodo_core::{Event, EventKind, Inbox, RawData, Receipt};
 use dodo_ledger::{ErrorKind, Ledger};
 use support::{TestStore, delivery, eventually, hooks, payment};
 
@@ -23,6 +23,7 @@ on_every_store! {
     a_finished_event_stays_known_after_its_body_is_erased,
     failures_lead_to_a_dead_letter_that_can_be_revived,
     a_panic_is_a_failure_and_the_worker_lives,
+    a_panic_that_no_callback_contains_is_a_failure_too,
     claims_that_end_with_a_shutdown_are_no_failures,
     an_unreadable_event_is_stored_and_parked,
     a_replay_runs_the_callbacks_again,
@@ -154,6 +155,39 @@ async fn a_panic_is_a_failure_and_the_worker_lives(store: &TestStore) {
     until_state(&ledger, "msg_2", "done").await;
     assert_eq!(ledger.event("msg_1").await.unwrap().unwrap().failures, 1);
     assert_eq!(ledger.event("msg_2").await.unwrap().unwrap().failures, 0);
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+/// A payload that panics when it is dropped.
+#[derive(Clone, serde::Deserialize)]
+struct Grenade {
+    payment_id: String,
+}
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        assert!(self.payment_id != "pay_1" || std::thread::panicking(), "dropped");
+    }
+}
+
+async fn a_panic_that_no_callback_contains_is_a_failure_too(store: &TestStore) {
+    let ledger = store.builder().await.max_failures(3).build();
+    ledger.migrate().await.unwrap();
+    // The payload is kept for the second callback, which never runs: nothing of the application's runs
+    // when it is dropped.
+    let hooks = hooks()
+        .on(EventKind::PaymentSucceeded, |event: Event<Grenade>| async move {
+            if event.id == "msg_1" { Err("not this one") } else { Ok(()) }
+        })
+        .on(EventKind::PaymentSucceeded, |_: Event<Grenade>| async { Ok::<_, Infallible>(()) });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
+    until_state(&ledger, "msg_1", "dead").await;
+    until_state(&ledger, "msg_2", "done").await;
+    let event = ledger.event("msg_1").await.unwrap().unwrap();
+    assert_eq!((event.claims, event.failures), (3, 3));
+    assert!(event.last_error.unwrap().starts_with("panicked: "));
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
@@ -290,4 +324,52 @@ async fn one_delivery_that_the_database_refuses_does_not_refuse_the_others() {
         }
     }
     store.remove().await;
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What the ledger logs, up to this level, while a callback fails with an error that names somebody.
+async fn log_of_a_failure(level: tracing::Level) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _for_this_thread = tracing::subscriber::set_default(subscriber);
+    let store = TestStore::memory().await.unwrap();
+    let ledger = store.builder().await.max_failures(2).build();
+    ledger.migrate().await.unwrap();
+    let hooks = hooks().on_any(|_| async { Err("ada@example.com could not be served") });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_state(&ledger, "msg_1", "dead").await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap()
+}
+
+/// On one thread, because that is whose log is kept.
+#[tokio::test]
+async fn the_text_of_a_callbacks_error_is_logged_at_debug_alone() {
+    let log = log_of_a_failure(tracing::Level::INFO).await;
+    assert!(log.contains("callbacks failed and will run again"), "{log}");
+    assert!(log.contains("callback_failed"), "{log}");
+    assert!(log.contains("an event was given up"), "{log}");
+    assert!(!log.contains("ada"), "{log}");
+    let log = log_of_a_failure(tracing::Level::DEBUG).await;
+    assert!(log.contains("cause=ada@example.com could not be served"), "{log}");
 }

@@ -6,7 +6,10 @@ mod support;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,7 @@ on_every_store! {
     failures_end_in_a_dead_letter,
     an_uncertain_end_too_long_ago_is_not_repeated_blindly,
     a_panic_and_silence_are_uncertain_ends,
+    a_sink_that_panics_when_it_is_asked_holds_up_nobody,
     an_outage_loses_nothing_and_disturbs_nobody,
 }
 
@@ -35,6 +39,8 @@ struct Scripted {
     told: Arc<Mutex<Vec<Call>>>,
     remembers_for: Option<Duration>,
     batch: u32,
+    /// Panics this often when it is asked how large a batch may be.
+    panics: Arc<AtomicU32>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,10 +71,14 @@ impl Sink for Scripted {
     }
 
     fn wants(&self, record: &AttributionRecord) -> bool {
+        assert_ne!(record.payment_id, "pay_unclear", "in the sink");
         record.payment_id != "pay_unwanted"
     }
 
     fn batch_size(&self) -> u32 {
+        let left = |panics: u32| panics.checked_sub(1);
+        let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+        assert!(panics.is_err(), "in the sink");
         self.batch
     }
 
@@ -197,6 +207,22 @@ async fn a_panic_and_silence_are_uncertain_ends(store: &TestStore) {
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(sink.ids().len(), 3);
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
+}
+
+/// Wherever its code panics: the record that it cannot judge becomes a dead letter, the event is booked
+/// and done, and the other records are told.
+async fn a_sink_that_panics_when_it_is_asked_holds_up_nobody(store: &TestStore) {
+    let sink = Scripted { batch: 5, panics: Arc::new(AtomicU32::new(2)), ..Scripted::new([]) };
+    let (ledger, workers) = ledger(store, &sink, 3).await;
+    ledger.accept(&payment("msg_1", "pay_unclear")).await.unwrap();
+    ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids(), ["charge:pay_2"]);
+    let letters = ledger.dead_letters("scripted", 10).await.unwrap();
+    assert_eq!((letters.len(), letters[0].failures), (1, 3));
+    assert_eq!(letters[0].record_id, "charge:pay_unclear");
+    assert_eq!(ledger.stats().await.unwrap().dead, 0);
 }
 
 /// Every answer of the first half second is a failure of some kind.

@@ -165,3 +165,35 @@ async fn the_handle_of_the_other_database_says_so() {
     assert_eq!(kinds.recv().await, Some(ErrorKind::Setup));
     workers.shutdown(Duration::from_secs(5)).await;
 }
+
+/// The connection breaks after the callback's work and before the mark: trouble of the database's, which
+/// must not bring a paid event nearer to its dead letter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_away_is_no_failure_of_the_event() {
+    let name = "a_database_that_goes_away_is_no_failure_of_the_event";
+    let Some(store) = TestStore::postgres(name).await else { return };
+    let ledger = store.builder().await.max_failures(1).build();
+    ledger.migrate().await.unwrap();
+    let runs = Arc::new(AtomicU32::new(0));
+    let hooks = hooks().on_any({
+        let runs = runs.clone();
+        move |event: Event<RawData>| {
+            let run = runs.fetch_add(1, Ordering::SeqCst);
+            async move {
+                let mut tx = PgTx::of(&event).await?;
+                if run < 3 {
+                    let cut = sqlx::query("SELECT pg_terminate_backend(pg_backend_pid())");
+                    cut.execute(&mut *tx).await.unwrap_err();
+                }
+                Ok::<_, Error>(())
+            }
+        }
+    });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let event = ledger.event("msg_1").await.unwrap().unwrap();
+    assert_eq!((event.state.as_str(), event.failures, event.claims), ("done", 0, 4));
+    store.remove().await;
+}

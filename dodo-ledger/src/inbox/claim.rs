@@ -38,6 +38,8 @@ impl Claim {
 pub(crate) enum Verdict {
     /// A failure; due again after this time.
     Retry { after: Duration, reason: String },
+    /// No failure of the event's: the store's. Due again after this time.
+    Postpone { after: Duration, reason: String },
     /// A failure, and the last one.
     Dead { reason: String },
 }
@@ -76,6 +78,10 @@ const DONE_WITHOUT_FENCE: Sql = sql!(
 const RETRY: Sql = sql!(
     "UPDATE dodo_inbox
      SET failures = failures + 1, available_at = " NOW " + $3, last_error = $4
+     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+);
+const POSTPONE: Sql = sql!(
+    "UPDATE dodo_inbox SET available_at = " NOW " + $3, last_error = $4
      WHERE id = $1 AND fence = $2 AND state = 'pending'"
 );
 const GIVE_UP: Sql = sql!(
@@ -136,6 +142,9 @@ pub(crate) async fn conclude(
         Verdict::Retry { after, reason } => {
             tx.execute(&RETRY, args![id, fence, millis(*after), reason]).await?
         }
+        Verdict::Postpone { after, reason } => {
+            tx.execute(&POSTPONE, args![id, fence, millis(*after), reason]).await?
+        }
         Verdict::Dead { reason } => tx.execute(&GIVE_UP, args![id, fence, reason]).await?,
     };
     tx.commit().await?;
@@ -143,7 +152,7 @@ pub(crate) async fn conclude(
 }
 
 /// Ends leases early, so that another worker may claim the events at once. No failure is counted.
-pub(crate) async fn hand_back(store: &Store, claims: &[Claim]) -> Result<(), Error> {
+pub(crate) async fn hand_back(store: &Store, claims: &[&Claim]) -> Result<(), Error> {
     if claims.is_empty() {
         return Ok(());
     }

@@ -16,8 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) record_id: String,
-    /// `None`: the record was forgotten meanwhile.
-    pub(super) record: Option<AttributionRecord>,
+    /// `Ok(None)`: the record was forgotten meanwhile. An error: it cannot be read.
+    pub(super) record: Result<Option<AttributionRecord>, serde_json::Error>,
     pub(super) fence: i64,
     pub(super) claims: u32,
     pub(super) failures: u32,
@@ -103,9 +103,7 @@ pub(super) async fn claim(
                 uncertain_for: row
                     .opt_int(4)?
                     .map(|millis| Duration::from_millis(millis.max(0).unsigned_abs())),
-                record: record.map_err(|error| {
-                    Error::corrupt("a record of the ledger cannot be read").with_source(error)
-                })?,
+                record,
             })
         })
         .collect()

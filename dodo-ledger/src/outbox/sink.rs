@@ -1,6 +1,13 @@
 //! What a sink is.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use dodo_core::AttributionRecord;
 
@@ -137,8 +144,9 @@ impl ErasedSink {
     pub(crate) fn name(&self) -> &str {
         self.0.name()
     }
-    pub(crate) fn wants(&self, record: &AttributionRecord) -> bool {
-        self.0.wants(record)
+    /// `None`: it panicked. Booking must not fail by it.
+    pub(crate) fn wants(&self, record: &AttributionRecord) -> Option<bool> {
+        catch_unwind(AssertUnwindSafe(|| self.0.wants(record))).ok()
     }
     pub(crate) fn batch_size(&self) -> u32 {
         self.0.batch_size().max(1)

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    fault::mutant,
     ledger::Shared,
     worker::{STORE_PAUSE, Stop, rest},
 };
@@ -30,7 +31,7 @@ pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
             }
             Err(error) => {
                 tracing::error!(
-                    target: "dodo::sink", sink = sink.name(), error = ?error,
+                    target: "dodo::sink", sink = sink.name(), %error, cause = error.cause(),
                     "queued records cannot be read or marked"
                 );
                 STORE_PAUSE
@@ -54,11 +55,19 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
     if rows.is_empty() {
         return Ok(Round::Idle);
     }
-    let (outgoing, mut marks) = sort_out(sink, &rows);
-    let mut records: Vec<Outgoing> = outgoing.iter().filter_map(|row| outgoing_of(row)).collect();
-    if sink.wants_customer() {
-        for outgoing in &mut records {
-            outgoing.customer = super::customer::history(&ledger.store, &outgoing.record).await?;
+    let mut marks = Vec::new();
+    let (mut outgoing, mut records) = (Vec::new(), Vec::new());
+    for row in &rows {
+        match prepare(ledger, sink, row).await? {
+            Ready::Tell(record) => {
+                outgoing.push(row);
+                records.push(*record);
+            }
+            Ready::Failed(reason) => {
+                let told = Told::Failed { after: None, reason };
+                marks.push((row, judge(ledger, sink, row, told)));
+            }
+            Ready::Settled(reason) => marks.push((row, Mark::Dead { reason })),
         }
     }
     // In a task of its own, so that a panic is an uncertain end like any other; dropped, it is aborted.
@@ -81,7 +90,7 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
     };
     // A sink that answered for too few does not know what became of the others.
     let silent = Told::Uncertain { reason: "no answer within the lease" };
-    let answers = told.into_iter().chain(std::iter::repeat(silent));
+    let answers = told.into_iter().map(heard).chain(std::iter::repeat(silent));
     let mut quiet = None;
     for (row, told) in outgoing.into_iter().zip(answers) {
         if let Told::Failed { after: Some(after), .. } = &told {
@@ -102,35 +111,55 @@ async fn grace_over(stop: &mut Stop) {
     let _over = timeout_at(deadline, std::future::pending::<()>()).await;
 }
 
-fn outgoing_of(row: &Queued) -> Option<Outgoing> {
-    Some(Outgoing { record: row.record.clone()?, attempt: row.claims, customer: None })
+/// What is done about a row.
+enum Ready {
+    Tell(Box<Outgoing>),
+    /// It cannot be told now. A failure like one of the sink's: no record may hold up the others.
+    Failed(&'static str),
+    /// It is settled without telling.
+    Settled(&'static str),
 }
 
-/// Splits rows into those to tell and those that are settled without: forgotten records, records the
-/// sink no longer wants, and records that the sink would no longer recognise as repeats.
-fn sort_out<'r>(
-    sink: &ErasedSink,
-    rows: &'r [Queued],
-) -> (Vec<&'r Queued>, Vec<(&'r Queued, Mark)>) {
-    let (mut tell, mut marks) = (Vec::new(), Vec::new());
-    for row in rows {
-        let forgotten = match (sink.remembers_for(), row.uncertain_for) {
-            (Some(memory), Some(uncertain)) => uncertain >= memory,
-            _ => false,
-        };
-        match &row.record {
-            None => marks.push((row, Mark::Dead { reason: "the record was erased" })),
-            Some(record) if !sink.wants(record) => {
-                marks.push((row, Mark::Dead { reason: "no longer for this sink" }));
-            }
-            Some(_) if forgotten => {
-                let reason = "possibly a duplicate: an attempt had an uncertain end too long ago";
-                marks.push((row, Mark::Dead { reason }));
-            }
-            Some(_) => tell.push(row),
+async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Ready, Error> {
+    let record = match &row.record {
+        Ok(Some(record)) => record.clone(),
+        Ok(None) => return Ok(Ready::Settled("the record was erased")),
+        Err(_) => return Ok(Ready::Failed("the record cannot be read")),
+    };
+    match sink.wants(&record) {
+        Some(true) => {}
+        Some(false) => return Ok(Ready::Settled("no longer for this sink")),
+        None => return Ok(Ready::Failed("the sink panicked when it was asked")),
+    }
+    if let (Some(memory), Some(uncertain)) = (sink.remembers_for(), row.uncertain_for)
+        && uncertain >= memory
+    {
+        let reason = "possibly a duplicate: an attempt had an uncertain end too long ago";
+        return Ok(Ready::Settled(reason));
+    }
+    let mut outgoing = Outgoing { record, attempt: row.claims, customer: None };
+    if sink.wants_customer() {
+        match super::customer::history(&ledger.store, &outgoing.record).await {
+            Ok(history) => outgoing.customer = history,
+            Err(error) if error.is_transient() => return Err(error),
+            Err(_) => return Ok(Ready::Failed("the customer's history cannot be read")),
         }
     }
-    (tell, marks)
+    if mutant("new_message_id") {
+        outgoing.record.id = format!("{}#{}", row.record_id, row.claims);
+    }
+    Ok(Ready::Tell(Box::new(outgoing)))
+}
+
+/// What the sink said, or what a mutant makes of it.
+fn heard(told: Told) -> Told {
+    match told {
+        Told::Failed { .. } if mutant("failure_is_delivery") => Told::Delivered,
+        Told::Failed { reason, .. } if mutant("retry_after_ignored") => {
+            Told::Failed { after: None, reason }
+        }
+        told => told,
+    }
 }
 
 fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: Told) -> Mark {

@@ -9,7 +9,7 @@ use std::{
 
 use dodo_core::{AttributionRecord, Error};
 
-use super::options::{Options, setters};
+use super::audience::Audience;
 use crate::outbox::{Outgoing, Sink, Told};
 
 /// When lines are on the disk.
@@ -28,9 +28,10 @@ pub enum Fsync {
 /// A record may be there twice after a crash: tell lines apart by `id`, and take the last.
 #[derive(Clone, Debug)]
 pub struct JsonLines {
-    options: Options,
+    name: String,
     file: Arc<Mutex<File>>,
     fsync: Fsync,
+    audience: Audience,
 }
 
 impl JsonLines {
@@ -44,10 +45,18 @@ impl JsonLines {
             Error::setup("the file of a sink cannot be opened").with_source(error)
         })?;
         Ok(Self {
-            options: Options::first_party("json_lines"),
+            name: "json_lines".to_owned(),
             file: Arc::new(Mutex::new(file)),
             fsync: Fsync::default(),
+            audience: Audience::FIRST_PARTY,
         })
+    }
+
+    /// Another name than `json_lines`: for a second file.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// When lines are on the disk: [`Fsync::EachBatch`] unless set.
@@ -57,7 +66,12 @@ impl JsonLines {
         self
     }
 
-    setters!(named, test_mode);
+    /// Tells about test mode, too.
+    #[must_use]
+    pub fn test_mode(mut self) -> Self {
+        self.audience.test_mode = true;
+        self
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -79,11 +93,11 @@ fn open(path: &Path) -> io::Result<File> {
 
 impl Sink for JsonLines {
     fn name(&self) -> &str {
-        &self.options.name
+        &self.name
     }
 
     fn wants(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record)
+        self.audience.admits(record)
     }
 
     fn batch_size(&self) -> u32 {

@@ -29,7 +29,10 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
                 continue;
             }
             Err(error) => {
-                tracing::error!(target: "dodo::ledger", error = ?error, "events cannot be booked");
+                tracing::error!(
+                    target: "dodo::ledger", %error, cause = error.cause(),
+                    "events cannot be booked"
+                );
                 STORE_PAUSE
             }
         };
@@ -42,7 +45,10 @@ async fn guarded(ledger: &Arc<Shared>) -> Result<usize, Error> {
     match spawned(ledger, |ledger| async move { batch(&ledger).await }).await {
         Err(error) if error.kind() != ErrorKind::Unavailable => {
             // One event spoils the batch: take each by itself.
-            tracing::warn!(target: "dodo::ledger", error = ?error, "a batch is booked one by one");
+            tracing::warn!(
+                target: "dodo::ledger", %error, cause = error.cause(),
+                "a batch is booked one by one"
+            );
             one_by_one(ledger).await
         }
         result => result,
@@ -53,7 +59,7 @@ async fn spawned<T: Send + 'static, F: Future<Output = Result<T, Error>> + Send 
     ledger: &Arc<Shared>,
     work: impl FnOnce(Arc<Shared>) -> F,
 ) -> Result<T, Error> {
-    let panicked = |error| Error::corrupt("booking panicked: this is a defect").with_source(error);
+    let panicked = |_| Error::corrupt("booking panicked: this is a defect");
     tokio::spawn(work(ledger.clone())).await.map_err(panicked)?
 }
 
@@ -140,7 +146,8 @@ async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), 
     let wait = ledger.settings.backoff.jitter(failures).as_millis();
     let again = (!dead).then(|| i64::try_from(wait).unwrap_or(i64::MAX / 4));
     tracing::error!(
-        target: "dodo::ledger", event = %event.event.id(), failures, dead, error = ?error,
+        target: "dodo::ledger", event = %event.event.id(), failures, dead, %error,
+        cause = error.cause(),
         "an event could not be booked"
     );
     let mut tx = ledger.store.begin().await?;

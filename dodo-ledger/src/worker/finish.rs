@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -19,9 +20,12 @@ const BATCH: usize = 256;
 /// A commit that hangs longer is given up: the leases run out, and the callbacks run again.
 const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
+/// The answer to one who asked for a mark. `false`: the lease was lost.
+type Answer = oneshot::Sender<Result<bool, Arc<Error>>>;
+
 struct Job {
     claim: Claim,
-    answer: oneshot::Sender<Result<bool, Arc<Error>>>,
+    answer: Answer,
 }
 
 /// The way to the one who marks. It ends when the last clone is dropped.
@@ -34,12 +38,9 @@ impl Finisher {
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             while queue.recv_many(&mut batch, BATCH).await > 0 {
-                let claims: Vec<&Claim> = batch.iter().map(|job| &job.claim).collect();
-                let marked = timeout(COMMIT_WITHIN, mark(&store, &claims)).await;
-                let marked = marked.unwrap_or_else(|_| {
-                    Err(Error::new(ErrorKind::Unavailable, "the database did not commit in time"))
-                });
-                answer(batch.drain(..), marked);
+                let (claims, answers): (Vec<Claim>, Vec<_>) =
+                    batch.drain(..).map(|job| (job.claim, job.answer)).unzip();
+                answer(answers, marked(store.clone(), claims).await);
             }
         });
         Self(jobs)
@@ -47,31 +48,44 @@ impl Finisher {
 
     /// Marks the event done. `false`: the lease was lost.
     pub(super) async fn finish(&self, claim: &Claim) -> Result<bool, Arc<Error>> {
-        let (answer, marked) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let stopped = || Arc::new(Error::new(ErrorKind::Unavailable, "the workers have stopped"));
         let job = Job { claim: claim.clone(), answer };
         self.0.send(job).await.map_err(|_| stopped())?;
-        marked.await.unwrap_or_else(|_| Err(stopped()))
+        answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
 
-fn answer(jobs: impl Iterator<Item = Job>, marked: Result<Vec<bool>, Error>) {
+fn answer(answers: Vec<Answer>, marked: Result<Vec<bool>, Error>) {
     match marked {
         Ok(marked) => {
-            for (job, marked) in jobs.zip(marked) {
-                let _gone = job.answer.send(Ok(marked));
+            for (answer, marked) in answers.into_iter().zip(marked) {
+                let _gone = answer.send(Ok(marked));
             }
         }
         Err(error) => {
             let error = Arc::new(error);
-            for job in jobs {
-                let _gone = job.answer.send(Err(error.clone()));
+            for answer in answers {
+                let _gone = answer.send(Err(error.clone()));
             }
         }
     }
 }
 
-async fn mark(store: &Store, claims: &[&Claim]) -> Result<Vec<bool>, Error> {
+/// In a task of its own, so that a panic ends one batch and not the marking. A task that is given up
+/// is aborted.
+async fn marked(store: Store, claims: Vec<Claim>) -> Result<Vec<bool>, Error> {
+    let unavailable = |message| Error::new(ErrorKind::Unavailable, message);
+    let mut marking = JoinSet::new();
+    marking.spawn(async move { mark(&store, &claims).await });
+    match timeout(COMMIT_WITHIN, marking.join_next()).await {
+        Ok(Some(Ok(marked))) => marked,
+        Ok(_) => Err(unavailable("marking events done panicked: this is a defect")),
+        Err(_) => Err(unavailable("the database did not commit in time")),
+    }
+}
+
+async fn mark(store: &Store, claims: &[Claim]) -> Result<Vec<bool>, Error> {
     let mut tx = store.begin().await?;
     let mut marked = Vec::with_capacity(claims.len());
     for claim in claims {

@@ -1,6 +1,7 @@
 //! The workers: booking, callbacks, sinks and upkeep, each a task of its own, so that none waits for
 //! another.
 
+mod attempt;
 mod booking;
 mod callbacks;
 mod finish;
@@ -16,7 +17,7 @@ use std::{
 
 use dodo_core::Dispatcher;
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -88,33 +89,60 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
     let (stop, stopped) = watch::channel(None);
     let mut tasks = JoinSet::new();
     let presence = Arc::new(Presence::enter(&ledger.workers));
-    {
-        let (ledger, stop, presence) = (ledger.clone(), stopped.clone(), presence.clone());
-        tasks.spawn(async move {
+    let own = (ledger.clone(), presence.clone());
+    tasks.spawn(supervised(
+        "booking",
+        stopped.clone(),
+        own,
+        |(ledger, presence), stop| async move {
             booking::run(&ledger, stop).await;
             drop(presence);
-        });
-    }
-    {
-        let (ledger, stop) = (ledger.clone(), stopped.clone());
-        tasks.spawn(async move {
-            callbacks::run(&ledger, dispatcher, stop).await;
-            drop(presence);
-        });
-    }
+        },
+    ));
+    let own = (ledger.clone(), presence, dispatcher);
+    tasks.spawn(supervised("callbacks", stopped.clone(), own, |own, stop| async move {
+        let (ledger, presence, dispatcher) = own;
+        callbacks::run(&ledger, dispatcher, stop).await;
+        drop(presence);
+    }));
     for sink in &ledger.sinks {
-        let (ledger, sink, stop) = (ledger.clone(), sink.clone(), stopped.clone());
-        tasks.spawn(async move { crate::outbox::run(&ledger, &sink, stop).await });
+        let own = (ledger.clone(), sink.clone());
+        tasks.spawn(supervised("sink", stopped.clone(), own, |(ledger, sink), stop| async move {
+            crate::outbox::run(&ledger, &sink, stop).await;
+        }));
     }
-    {
-        let (ledger, stop) = (ledger.clone(), stopped);
-        tasks.spawn(async move { upkeep::run(&ledger, stop).await });
-    }
+    tasks.spawn(supervised("upkeep", stopped, ledger.clone(), |ledger, stop| async move {
+        upkeep::run(&ledger, stop).await;
+    }));
     Workers { stop, tasks }
 }
 
+/// Starts a worker with what is its own, and again after a panic: nobody else would do its work. What
+/// it had claimed is due again when the lease ends.
+async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
+    worker: &'static str,
+    mut stop: Stop,
+    own: T,
+    start: impl Fn(T, Stop) -> F,
+) {
+    loop {
+        // Dropped with this future, it is aborted with it.
+        let mut task = JoinSet::new();
+        task.spawn(start(own.clone(), stop.clone()));
+        let ended = task.join_next().await;
+        if !matches!(ended, Some(Err(error)) if error.is_panic()) {
+            return;
+        }
+        tracing::error!(target: "dodo::ledger", worker, "a worker panicked, and starts again");
+        rest(&Notify::new(), STORE_PAUSE, &mut stop).await;
+        if stop.borrow().is_some() {
+            return;
+        }
+    }
+}
+
 /// Waits for the time, the wake-up or the order to stop, whichever is first.
-pub(crate) async fn rest(wake: &tokio::sync::Notify, wait: Duration, stop: &mut Stop) {
+pub(crate) async fn rest(wake: &Notify, wait: Duration, stop: &mut Stop) {
     tokio::select! {
         () = wake.notified() => {}
         () = tokio::time::sleep(wait) => {}

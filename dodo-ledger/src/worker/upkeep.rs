@@ -18,7 +18,10 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
                 tracing::info!(target: "dodo::ledger", erased, "bodies of finished events were erased");
             }
             Err(error) => {
-                tracing::warn!(target: "dodo::ledger", error = ?error, "bodies could not be erased");
+                tracing::warn!(
+                    target: "dodo::ledger", %error, cause = error.cause(),
+                    "bodies could not be erased"
+                );
             }
         }
         rest(&never, EVERY.min(keep.max(Duration::from_secs(1))), &mut stop).await;

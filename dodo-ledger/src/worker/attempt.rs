@@ -1,0 +1,200 @@
+//! One run of the callbacks of one event, and what is written down about its end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use dodo_core::Dispatcher;
+use tokio::time::{Instant, timeout_at};
+
+use super::finish::Finisher;
+use crate::{
+    error::Error,
+    fault::{mutant, reach},
+    inbox::{Claim, Verdict, claim::conclude},
+    settings::Settings,
+    store::Store,
+    tx::EventTx,
+};
+
+/// The longest wait after a failure of the store.
+const STORE_WAIT: Duration = Duration::from_secs(300);
+
+/// One run of the callbacks of one event.
+pub(super) struct Run {
+    pub(super) store: Store,
+    pub(super) settings: Arc<Settings>,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) finisher: Finisher,
+    pub(super) claim: Claim,
+    /// The end of the lease, less the time for the last commit.
+    pub(super) until: Instant,
+    /// Whether its failure was written down, or could not be: once is enough.
+    pub(super) judged: AtomicBool,
+}
+
+impl Run {
+    pub(super) async fn run(self: Arc<Self>) {
+        match self.attempt().await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                target: "dodo::ledger", event = %self.claim.id(),
+                "the lease ended before the callbacks: another worker has the event"
+            ),
+            Err(failure) => self.fail(failure).await,
+        }
+    }
+
+    /// After a panic that nothing contained: a failure like any other, or the event would be claimed
+    /// for ever.
+    pub(super) async fn panicked(self: Arc<Self>) {
+        if !self.judged.load(Ordering::Relaxed) && !mutant("panics_do_not_count") {
+            self.fail(Failure::Panicked).await;
+        }
+    }
+
+    /// Runs the callbacks and marks the event done, in the transaction that they may have joined.
+    /// `false`: the lease was lost, and nothing was committed.
+    async fn attempt(&self) -> Result<bool, Failure> {
+        let tx = EventTx::new(self.store.clone(), self.until);
+        let mut extensions = http::Extensions::new();
+        extensions.insert(tx.clone());
+        let event = self.claim.event.clone();
+        let callbacks = self.dispatcher.dispatch(event, self.claim.claims, extensions);
+        let outcome = timeout_at(self.until, callbacks).await;
+        reach("after_callbacks").await;
+        // Also after a failure: whoever kept a handle must find it dead.
+        let joined = tx.close().await;
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Failure::Callback(error)),
+            Err(_) => return Err(Failure::LeaseEnded),
+        }
+        let mut tx = match joined.map_err(Failure::Transaction)? {
+            Some(tx) if !mutant("effect_outside_tx") => tx,
+            Some(tx) => {
+                tx.commit().await.map_err(Failure::Transaction)?;
+                reach("between_effect_and_done").await;
+                self.store.begin().await.map_err(Failure::Transaction)?
+            }
+            None => return self.finisher.finish(&self.claim).await.map_err(Failure::Mark),
+        };
+        reach("before_done").await;
+        let held = tx.mark_done(&self.claim).await.map_err(Failure::Transaction)?;
+        if held {
+            tx.commit().await.map_err(Failure::Transaction)?;
+            reach("after_done").await;
+        }
+        Ok(held)
+    }
+
+    async fn fail(&self, failure: Failure) {
+        self.judged.store(true, Ordering::Relaxed);
+        let verdict = self.judge(&failure);
+        match conclude(&self.store, &self.claim, &verdict).await {
+            Ok(true) => self.log(&failure, &verdict),
+            Ok(false) => {}
+            // The lease runs out by itself.
+            Err(error) => tracing::error!(
+                target: "dodo::ledger", event = %self.claim.id(), %error, cause = error.cause(),
+                "a failed attempt could not be written down"
+            ),
+        }
+    }
+
+    fn judge(&self, failure: &Failure) -> Verdict {
+        let Claim { claims, failures, .. } = self.claim;
+        let backoff = &self.settings.backoff;
+        let reason = failure.reason();
+        if !failure.counts() {
+            // It grows with the attempts that the store spoiled: nothing else tells them.
+            let after = backoff.jitter(claims.saturating_sub(failures)).min(STORE_WAIT);
+            return Verdict::Postpone { after, reason };
+        }
+        let failures = match mutant("claims_are_failures") {
+            true => claims,
+            false => failures.saturating_add(1),
+        };
+        if failures >= self.settings.max_failures && !mutant("never_dead") {
+            Verdict::Dead { reason }
+        } else {
+            Verdict::Retry { after: backoff.jitter(failures), reason }
+        }
+    }
+
+    /// The text of the application's own error may name people: it is told at `debug` alone.
+    fn log(&self, failure: &Failure, verdict: &Verdict) {
+        let event = self.claim.id();
+        let failures = self.claim.failures.saturating_add(1);
+        match verdict {
+            Verdict::Dead { reason } => tracing::error!(
+                target: "dodo::ledger", event, failures, reason,
+                "an event was given up: its callbacks keep failing. Revive it when they are mended"
+            ),
+            Verdict::Retry { after, reason } => tracing::warn!(
+                target: "dodo::ledger", event, failures, reason, wait_ms = after.as_millis(),
+                "callbacks failed and will run again"
+            ),
+            Verdict::Postpone { after, reason } => tracing::warn!(
+                target: "dodo::ledger", event, reason, cause = failure.cause(),
+                wait_ms = after.as_millis(),
+                "an event could not be marked done: its callbacks will run again, and no failure is counted"
+            ),
+        }
+        if let Failure::Callback(error) = failure
+            && let Some(cause) = std::error::Error::source(error)
+        {
+            tracing::debug!(target: "dodo::ledger", event, %cause, "what the callback said");
+        }
+    }
+}
+
+/// Why the callbacks of an event have to run again.
+#[derive(Debug)]
+enum Failure {
+    Callback(dodo_core::Error),
+    LeaseEnded,
+    Panicked,
+    /// Of the transaction that the callbacks wrote in.
+    Transaction(Error),
+    /// Of the mark of an event whose callbacks wrote nothing.
+    Mark(Arc<Error>),
+}
+
+impl Failure {
+    /// Whether it counts towards the dead letter. What the database could not do now is no fault of
+    /// the event's. What it refused in the callbacks' transaction may be: they may have broken it.
+    fn counts(&self) -> bool {
+        match self {
+            Self::Callback(_) | Self::LeaseEnded | Self::Panicked => true,
+            Self::Transaction(error) => !error.is_transient() || mutant("store_failures_count"),
+            Self::Mark(_) => mutant("store_failures_count"),
+        }
+    }
+
+    /// A text for the table: none of the callback's own, which may name people.
+    fn reason(&self) -> String {
+        match self {
+            Self::Callback(error) => format!("{}: {error}", error.code()),
+            Self::LeaseEnded => {
+                "lease_ended: the callbacks did not finish within the lease".to_owned()
+            }
+            Self::Panicked => "panicked: what ran the callbacks panicked".to_owned(),
+            Self::Transaction(error) => format!("store: {error}"),
+            Self::Mark(error) => format!("store: {error}"),
+        }
+    }
+
+    /// What the store said.
+    fn cause(&self) -> Option<String> {
+        match self {
+            Self::Transaction(error) => error.cause(),
+            Self::Mark(error) => error.cause(),
+            _ => None,
+        }
+    }
+}
