@@ -4,7 +4,7 @@ use std::fmt;
 
 use dodo_core::{AttributionRecord, AttributionSink};
 
-use super::audience::Audience;
+use super::options::{Options, setters};
 use crate::outbox::{Outgoing, Sink, Told};
 
 /// Tells each record to a closure, or to any [`AttributionSink`]. What fails is told again.
@@ -20,39 +20,26 @@ use crate::outbox::{Outgoing, Sink, Told};
 /// # let _ = sink;
 /// ```
 pub struct Callback<S> {
-    name: String,
+    options: Options,
     sink: S,
-    audience: Audience,
 }
 
 impl<S: AttributionSink> Callback<S> {
     /// Tells `sink`. The name is part of the key of queued records: keep it.
     pub fn new(name: impl Into<String>, sink: S) -> Self {
-        Self { name: name.into(), sink, audience: Audience::FIRST_PARTY }
+        Self { options: Options::first_party(name), sink }
     }
 
-    /// Tells about test mode, too.
-    #[must_use]
-    pub fn test_mode(mut self) -> Self {
-        self.audience.test_mode = true;
-        self
-    }
-
-    /// The code hands records on to somebody else: it is not told about visitors who said no.
-    #[must_use]
-    pub fn third_party(mut self) -> Self {
-        self.audience.third_party = true;
-        self
-    }
+    setters!(test_mode, third_party);
 }
 
 impl<S: AttributionSink> Sink for Callback<S> {
     fn name(&self) -> &str {
-        &self.name
+        &self.options.name
     }
 
     fn wants(&self, record: &AttributionRecord) -> bool {
-        self.audience.admits(record)
+        self.options.admit(record)
     }
 
     async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
@@ -62,7 +49,7 @@ impl<S: AttributionSink> Sink for Callback<S> {
                 Ok(()) => Told::Delivered,
                 Err(error) => {
                     let error: dodo_core::BoxError = error.into();
-                    tracing::debug!(target: "dodo::sink", sink = self.name, error = %error, "a callback failed");
+                    tracing::debug!(target: "dodo::sink", sink = self.options.name, error = %error, "a callback failed");
                     Told::Failed { after: None, reason: "the callback failed" }
                 }
             });
@@ -73,6 +60,6 @@ impl<S: AttributionSink> Sink for Callback<S> {
 
 impl<S> fmt::Debug for Callback<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Callback").field("name", &self.options.name).finish_non_exhaustive()
     }
 }

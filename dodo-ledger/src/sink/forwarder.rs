@@ -7,8 +7,8 @@ use dodo_core::{AttributionRecord, Error, Transport, WebhookKey};
 use http::{HeaderValue, Method, Request, Uri, header};
 
 use super::{
-    audience::Audience,
     http::{Http, endpoint},
+    options::{Options, setters},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -31,12 +31,10 @@ use crate::outbox::{Outgoing, Sink, Told};
 /// ```
 #[derive(Clone)]
 pub struct Forwarder {
-    name: String,
+    options: Options,
     uri: Uri,
     key: WebhookKey,
     http: Http,
-    audience: Audience,
-    personal_data: bool,
 }
 
 impl Forwarder {
@@ -62,49 +60,14 @@ impl Forwarder {
     }
 
     fn build(uri: Uri, key: WebhookKey, http: Http) -> Self {
-        let name = "forwarder".to_owned();
-        Self { name, uri, key, http, audience: Audience::THIRD_PARTY, personal_data: true }
+        Self { options: Options::third_party("forwarder"), uri, key, http }
     }
 
-    /// Another name than `forwarder`: for a second URL.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// Leaves out e-mail addresses, their hashes and names.
-    #[must_use]
-    pub fn without_personal_data(mut self) -> Self {
-        self.personal_data = false;
-        self
-    }
-
-    /// The server is your own: it is told about money whose visitor said no, too. Such records name
-    /// no visitor.
-    #[must_use]
-    pub fn first_party(mut self) -> Self {
-        self.audience.third_party = false;
-        self
-    }
-
-    /// Only tells about visitors who said yes.
-    #[must_use]
-    pub fn only_with_consent(mut self) -> Self {
-        self.audience.only_granted = true;
-        self
-    }
-
-    /// Tells about test mode, too.
-    #[must_use]
-    pub fn test_mode(mut self) -> Self {
-        self.audience.test_mode = true;
-        self
-    }
+    setters!(named, without_personal_data, first_party, only_with_consent, test_mode);
 
     fn request(&self, record: &AttributionRecord) -> Option<Request<Bytes>> {
         let mut record = record.clone();
-        if !self.personal_data {
+        if !self.options.personal_data {
             (record.contact, record.email_sha256) = (None, None);
         }
         let body = Bytes::from(serde_json::to_vec(&record).ok()?);
@@ -125,11 +88,11 @@ impl Forwarder {
 
 impl Sink for Forwarder {
     fn name(&self) -> &str {
-        &self.name
+        &self.options.name
     }
 
     fn wants(&self, record: &AttributionRecord) -> bool {
-        self.audience.admits(record)
+        self.options.admit(record)
     }
 
     async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
@@ -147,6 +110,6 @@ impl Sink for Forwarder {
 /// Shows neither the key nor the URL: it may hold a secret.
 impl fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forwarder").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Forwarder").field("name", &self.options.name).finish_non_exhaustive()
     }
 }

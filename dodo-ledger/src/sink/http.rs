@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{BoxError, Error, ErrorKind, Transport, TransportError, retry_after};
-use http::{Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 
 use crate::outbox::Told;
 
@@ -43,15 +43,76 @@ impl Http {
 
     /// Sends, and says what became of it.
     pub(super) async fn tell(&self, request: Request<Bytes>) -> Answer {
-        match tokio::time::timeout(TIMEOUT, (self.0)(request)).await {
-            Ok(Ok(response)) => Answer::of(&response),
-            Ok(Err(error)) if was_not_sent(&error) => {
-                Answer::Failed { after: None, reason: "no connection" }
-            }
-            Ok(Err(_)) => Answer::Uncertain { reason: "the connection broke" },
-            Err(_) => Answer::Uncertain { reason: "no answer in time" },
+        self.ask(request).await.err().unwrap_or(Answer::Taken)
+    }
+
+    /// Posts JSON, and says what became of it.
+    pub(super) async fn post(
+        &self,
+        uri: &Uri,
+        authorization: Option<&HeaderValue>,
+        body: String,
+    ) -> Answer {
+        match json_request(Method::POST, uri, authorization, body) {
+            Some(request) => self.tell(request).await,
+            None => Answer::Rejected { reason: "the request cannot be made" },
         }
     }
+
+    /// Sends, and hands out the answer if it is 2xx.
+    pub(super) async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Answer> {
+        let response = match tokio::time::timeout(TIMEOUT, (self.0)(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if was_not_sent(&error) => {
+                return Err(Answer::Failed { after: None, reason: "no connection" });
+            }
+            Ok(Err(_)) => return Err(Answer::Uncertain { reason: "the connection broke" }),
+            Err(_) => return Err(Answer::Uncertain { reason: "no answer in time" }),
+        };
+        match Answer::of(&response) {
+            Answer::Taken => Ok(response),
+            answer => Err(answer),
+        }
+    }
+}
+
+/// A request with a body of JSON.
+pub(super) fn json_request(
+    method: Method,
+    uri: &Uri,
+    authorization: Option<&HeaderValue>,
+    body: String,
+) -> Option<Request<Bytes>> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri.clone())
+        .header(header::CONTENT_TYPE, "application/json");
+    if let Some(authorization) = authorization {
+        request = request.header(header::AUTHORIZATION, authorization.clone());
+    }
+    request.body(Bytes::from(body)).ok()
+}
+
+/// A key or id as it goes into a header or a URL: visible ASCII, and not empty.
+pub(super) fn visible<'t>(field: &'static str, text: &'t str) -> Result<&'t str, Error> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(text);
+    }
+    let message = "a sink's key or id is empty, or holds something else than visible ASCII";
+    Err(Error::new(ErrorKind::Invalid, message).with_field(field))
+}
+
+/// The value of a header that nothing shows.
+pub(super) fn secret_header(text: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|e| Error::setup("the key of a sink fits no header").with_source(e))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// `Authorization: Bearer`.
+pub(super) fn bearer(api_key: &str) -> Result<HeaderValue, Error> {
+    secret_header(&format!("Bearer {}", visible("api_key", api_key)?))
 }
 
 impl fmt::Debug for Http {

@@ -9,7 +9,7 @@ use std::{
 
 use dodo_core::{AttributionRecord, Error};
 
-use super::audience::Audience;
+use super::options::{Options, setters};
 use crate::outbox::{Outgoing, Sink, Told};
 
 /// When lines are on the disk.
@@ -28,10 +28,9 @@ pub enum Fsync {
 /// A record may be there twice after a crash: tell lines apart by `id`, and take the last.
 #[derive(Clone, Debug)]
 pub struct JsonLines {
-    name: String,
+    options: Options,
     file: Arc<Mutex<File>>,
     fsync: Fsync,
-    audience: Audience,
 }
 
 impl JsonLines {
@@ -45,18 +44,10 @@ impl JsonLines {
             Error::setup("the file of a sink cannot be opened").with_source(error)
         })?;
         Ok(Self {
-            name: "json_lines".to_owned(),
+            options: Options::first_party("json_lines"),
             file: Arc::new(Mutex::new(file)),
             fsync: Fsync::default(),
-            audience: Audience::FIRST_PARTY,
         })
-    }
-
-    /// Another name than `json_lines`: for a second file.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
     }
 
     /// When lines are on the disk: [`Fsync::EachBatch`] unless set.
@@ -66,12 +57,7 @@ impl JsonLines {
         self
     }
 
-    /// Tells about test mode, too.
-    #[must_use]
-    pub fn test_mode(mut self) -> Self {
-        self.audience.test_mode = true;
-        self
-    }
+    setters!(named, test_mode);
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -93,11 +79,11 @@ fn open(path: &Path) -> io::Result<File> {
 
 impl Sink for JsonLines {
     fn name(&self) -> &str {
-        &self.name
+        &self.options.name
     }
 
     fn wants(&self, record: &AttributionRecord) -> bool {
-        self.audience.admits(record)
+        self.options.admit(record)
     }
 
     fn batch_size(&self) -> u32 {

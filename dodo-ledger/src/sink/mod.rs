@@ -7,6 +7,7 @@
 //! | sink | what it tells |
 //! |---|---|
 //! | [`Segment`] | events in the Dodo or the e-commerce vocabulary, over `/v1/batch`; RudderStack takes the same |
+//! | [`DataFast`], [`Dub`], [`PostHog`], [`Ga4`] | each in the tool's own words |
 //! | [`Forwarder`] | each record as a signed webhook (Standard Webhooks) |
 //! | [`JsonLines`] | each record as a line of a file |
 //! | [`Callback`] | each record to a closure, or to any [`AttributionSink`](dodo_core::AttributionSink) |
@@ -15,14 +16,24 @@
 
 mod audience;
 mod callback;
+mod datafast;
+mod dub;
 mod forwarder;
+mod ga4;
 mod http;
+mod json;
 mod json_lines;
+mod options;
+mod posthog;
 mod segment;
 
 pub use self::{
     callback::Callback,
+    datafast::DataFast,
+    dub::Dub,
     forwarder::Forwarder,
+    ga4::Ga4,
     json_lines::{Fsync, JsonLines},
+    posthog::PostHog,
     segment::{Profile, RefundSign, Segment},
 };

@@ -338,6 +338,31 @@ fn charges() -> Vec<Row> {
 fn money_back() -> Vec<Row> {
     vec![
         row(
+            0,
+            "ids of other tools are inherited by renewals and refunds",
+            story![
+                charged(
+                    "pay_1",
+                    "sub_1",
+                    day(0),
+                    2000,
+                    json!({ "metadata": { "datafast_visitor_id": "df-1" } })
+                ),
+                charged("pay_2", "sub_1", day(31), 2000, nothing()),
+                refunded("ref_1", "pay_2", day(32), json!(500), json!({ "is_partial": true })),
+            ],
+            |r| {
+                for id in ["charge:pay_1", "charge:pay_2", "refund:ref_1"] {
+                    let ids = &r.get(id).tool_ids;
+                    assert_eq!(
+                        ids.get("datafast_visitor_id").map(String::as_str),
+                        Some("df-1"),
+                        "{id}"
+                    );
+                }
+            },
+        ),
+        row(
             17,
             "two partial refunds",
             story![

@@ -8,6 +8,7 @@ mod simple;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod tools;
 
 use dodo_core::{AttributionRecord, Currency, Money, RecordKind};
 use dodo_ledger::{Outgoing, Sink, Told};

@@ -27,6 +27,7 @@ pub(crate) enum Mood {
 pub(crate) struct Received {
     pub(crate) at: Instant,
     pub(crate) mood: Mood,
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
@@ -48,13 +49,15 @@ pub(crate) struct Server {
     pub(crate) url: String,
     mood: Arc<Mutex<Mood>>,
     log: Arc<Mutex<Vec<Received>>>,
+    body: Arc<Mutex<String>>,
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = Self { url, mood: Arc::new(Mutex::new(Mood::Well)), log: Arc::default() };
+        let (mood, body) = (Mutex::new(Mood::Well), Mutex::new("{}".to_owned()));
+        let server = Self { url, mood: mood.into(), log: Arc::default(), body: body.into() };
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -67,6 +70,11 @@ impl Server {
 
     pub(crate) fn set(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// What it answers with, instead of `{}`.
+    pub(crate) fn say(&self, body: &str) {
+        body.clone_into(&mut self.body.lock().unwrap());
     }
 
     pub(crate) fn log(&self) -> Vec<Received> {
@@ -86,7 +94,10 @@ impl Server {
                 Mood::Status(status, after) => (status, after),
             };
             let after = after.map(|s| format!("retry-after: {s}\r\n")).unwrap_or_default();
-            let answer = format!("HTTP/1.1 {status} Said\r\n{after}content-length: 2\r\n\r\n{{}}");
+            let body = self.body.lock().unwrap().clone();
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {status} Said\r\n{after}content-length: {length}\r\n\r\n{body}");
             if stream.write_all(answer.as_bytes()).await.is_err() {
                 return;
             }
@@ -108,12 +119,13 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(R
     };
     let head = String::from_utf8(buffer[..end].to_vec()).ok()?;
     let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut words = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = words.next().zip(words.next())?;
     let headers: HashMap<String, String> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length: usize = headers.get("content-length")?.parse().ok()?;
+    let length: usize = headers.get("content-length").map_or(Some(0), |text| text.parse().ok())?;
     let mut body = buffer.split_off(end + 4);
     while body.len() < length {
         let mut chunk = [0; 65536];
@@ -124,5 +136,5 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(R
     }
     let rest = body.split_off(length);
     let at = Instant::now();
-    Some((Received { at, mood: Mood::Well, path, headers, body }, rest))
+    Some((Received { at, mood: Mood::Well, method, path, headers, body }, rest))
 }

@@ -1,10 +1,13 @@
 //! What a record is in Segment's words.
 
-use dodo_core::{AttributionRecord, Campaign, Contact, Money, RecordKind, minor_to_major};
+use dodo_core::{AttributionRecord, Campaign, Contact, Money, RecordKind};
 use serde_json::{Map, Value, json};
 
 use super::{Profile, RefundSign, Segment};
-use crate::outbox::Outgoing;
+use crate::{
+    outbox::Outgoing,
+    sink::json::{major, without_nulls},
+};
 
 impl Segment {
     /// Whether the profile has a word for this record.
@@ -69,7 +72,7 @@ impl Segment {
     }
 
     fn traits(&self, outgoing: &Outgoing) -> Value {
-        let contact = outgoing.record.contact.clone().filter(|_| self.personal_data);
+        let contact = outgoing.record.contact.clone().filter(|_| self.options.personal_data);
         traits(outgoing, contact.unwrap_or_default())
     }
 
@@ -102,7 +105,7 @@ impl Segment {
             "payment_method": record.payment_method.as_deref().unwrap_or("unknown"),
             "payment_id": record.payment_id,
         });
-        if self.personal_data {
+        if self.options.personal_data {
             let contact = record.contact.clone().unwrap_or_default();
             add(&mut properties, "customer_email", contact.email.into());
             add(&mut properties, "customer_name", contact.name.into());
@@ -169,14 +172,14 @@ impl Segment {
     }
 
     fn add_person(&self, properties: &mut Value, record: &AttributionRecord) {
-        if self.personal_data {
+        if self.options.personal_data {
             let email = record.contact.as_ref().and_then(|contact| contact.email.clone());
             add(properties, "email", email.into());
         }
     }
 
     fn add_email(&self, properties: &mut Value, record: &AttributionRecord) {
-        if self.personal_data {
+        if self.options.personal_data {
             let email = record.contact.as_ref().and_then(|contact| contact.email.clone());
             add(properties, "customer_email", email.into());
         }
@@ -235,25 +238,8 @@ fn campaign_context(campaign: &Campaign) -> Map<String, Value> {
     }))
 }
 
-/// A JSON number in major units: 20.0 for 2000 cents, 500 for 500 yen. The text it is made from is
-/// exact; only here does it become a number, because the format asks for one.
-fn major(minor: i64, money: Money) -> Value {
-    let text = minor_to_major(minor, money.exponent);
-    match money.exponent {
-        0 => json!(minor),
-        _ => text.parse::<f64>().map_or(Value::Null, |number| json!(number)),
-    }
-}
-
 fn add(properties: &mut Value, name: &str, value: Value) {
     if let Some(properties) = properties.as_object_mut() {
         properties.insert(name.to_owned(), value);
-    }
-}
-
-fn without_nulls(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields.into_iter().filter(|(_, value)| !value.is_null()).collect(),
-        _ => Map::new(),
     }
 }

@@ -6,14 +6,13 @@ mod events;
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use dodo_core::{AttributionRecord, Error, ErrorKind, Transport};
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Uri};
 
 use self::batch::{Batch, MAX_EVENTS};
 use super::{
-    audience::Audience,
-    http::{Answer, Http, endpoint},
+    http::{Answer, Http, endpoint, secret_header, visible},
+    options::{Options, setters},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -47,14 +46,12 @@ pub enum RefundSign {
 /// Running Dodo Payments' own Segment integration beside it counts everything twice.
 #[derive(Clone)]
 pub struct Segment {
-    name: String,
+    pub(super) options: Options,
     uri: Uri,
     auth: HeaderValue,
     http: Http,
-    audience: Audience,
     pub(super) profile: Profile,
     pub(super) refund_sign: RefundSign,
-    pub(super) personal_data: bool,
     pub(super) identify: bool,
 }
 
@@ -108,35 +105,23 @@ impl Segment {
     }
 
     fn build(base_url: &str, write_key: &str, http: Http) -> Result<Self, Error> {
-        let visible = !write_key.is_empty() && write_key.bytes().all(|b| b.is_ascii_graphic());
-        if !visible || write_key.contains(':') {
-            let message = "Segment's write key is empty or holds something else";
-            return Err(Error::new(ErrorKind::Invalid, message).with_field("write_key"));
+        let write_key = visible("write_key", write_key)?;
+        if write_key.contains(':') {
+            return Err(Error::new(ErrorKind::Invalid, "a write key holds no colon")
+                .with_field("write_key"));
         }
         let base = base_url.trim_end_matches('/').trim_end_matches("/v1");
         let uri = endpoint(&format!("{base}/v1/batch"))?;
-        let basic = format!("Basic {}", STANDARD.encode(format!("{write_key}:")));
-        let mut auth = HeaderValue::from_str(&basic)
-            .map_err(|e| Error::setup("Segment's write key fits no header").with_source(e))?;
-        auth.set_sensitive(true);
+        let auth = secret_header(&format!("Basic {}", STANDARD.encode(format!("{write_key}:"))))?;
         Ok(Self {
-            name: "segment".to_owned(),
+            options: Options::third_party("segment"),
             uri,
             auth,
             http,
-            audience: Audience::THIRD_PARTY,
             profile: Profile::default(),
             refund_sign: RefundSign::default(),
-            personal_data: true,
             identify: true,
         })
-    }
-
-    /// Another name than `segment`: for a second workspace.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
     }
 
     /// The names of events: [`Profile::Ecommerce`] unless set.
@@ -153,13 +138,6 @@ impl Segment {
         self
     }
 
-    /// Leaves e-mail addresses and names out of everything: the properties of events and `identify`.
-    #[must_use]
-    pub fn without_personal_data(mut self) -> Self {
-        self.personal_data = false;
-        self
-    }
-
     /// Sends no `identify`.
     #[must_use]
     pub fn without_identify(mut self) -> Self {
@@ -167,31 +145,10 @@ impl Segment {
         self
     }
 
-    /// Only tells about visitors who said yes.
-    #[must_use]
-    pub fn only_with_consent(mut self) -> Self {
-        self.audience.only_granted = true;
-        self
-    }
-
-    /// Tells about test mode, too.
-    #[must_use]
-    pub fn test_mode(mut self) -> Self {
-        self.audience.test_mode = true;
-        self
-    }
+    setters!(named, without_personal_data, only_with_consent, test_mode);
 
     async fn send(&self, batch: &Batch) -> Answer {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(self.uri.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::AUTHORIZATION, self.auth.clone())
-            .body(Bytes::from(batch.body()));
-        match request {
-            Ok(request) => self.http.tell(request).await,
-            Err(_) => Answer::Rejected { reason: "the request cannot be made" },
-        }
+        self.http.post(&self.uri, Some(&self.auth), batch.body()).await
     }
 
     /// Sends a batch. If Segment cannot read it, each record by itself: one bad record does not take
@@ -218,11 +175,11 @@ impl Segment {
 
 impl Sink for Segment {
     fn name(&self) -> &str {
-        &self.name
+        &self.options.name
     }
 
     fn wants(&self, record: &AttributionRecord) -> bool {
-        self.audience.admits(record) && self.has_event(record)
+        self.options.admit(record) && self.has_event(record)
     }
 
     fn batch_size(&self) -> u32 {
@@ -258,7 +215,7 @@ impl Sink for Segment {
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment")
-            .field("name", &self.name)
+            .field("name", &self.options.name)
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }

@@ -1,0 +1,128 @@
+//! DataFast.
+
+use std::fmt;
+
+use dodo_core::{AttributionRecord, Error, RecordKind, Transport};
+use http::{HeaderValue, Uri};
+use serde_json::{Value, json};
+
+use super::{
+    http::{Http, bearer, endpoint},
+    json::{major, without_nulls},
+    options::{Options, setters},
+};
+use crate::outbox::{Outgoing, Sink, Told};
+
+/// Tells [DataFast](https://datafa.st/docs/api/website/payments/create), `POST /api/v1/payments`.
+///
+/// `amount` is the net in major units, `transaction_id` the payment, refund or dispute, by which DataFast
+/// tells repeats apart. The visitor is the `datafast_visitor_id` that
+/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset put into the payment's metadata; renewals and
+/// refunds inherit it. Refunds and lost disputes are told as refunds; DataFast has no word for money that
+/// came back from one, so that is not told.
+///
+/// DataFast's script can count the same sale by itself when the buyer returns: turn that off.
+///
+/// ```no_run
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// use dodo_ledger::sink::DataFast;
+///
+/// let sink = DataFast::new(&std::env::var("DATAFAST_API_KEY").unwrap_or_default())?;
+/// # let _ = sink;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct DataFast {
+    options: Options,
+    uri: Uri,
+    auth: HeaderValue,
+    http: Http,
+}
+
+impl DataFast {
+    /// The website that this key (`df_...`) belongs to.
+    ///
+    /// # Errors
+    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an empty key.
+    #[cfg(feature = "reqwest")]
+    pub fn new(api_key: &str) -> Result<Self, Error> {
+        Self::build("https://datafa.st", api_key, Http::system()?)
+    }
+
+    /// Another address, over a transport of your own.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and for a URL that is neither https nor on this machine.
+    pub fn with_transport(
+        base_url: &str,
+        api_key: &str,
+        transport: impl Transport,
+    ) -> Result<Self, Error> {
+        Self::build(base_url, api_key, Http::new(transport))
+    }
+
+    fn build(base_url: &str, api_key: &str, http: Http) -> Result<Self, Error> {
+        let uri = endpoint(&format!("{}/api/v1/payments", base_url.trim_end_matches('/')))?;
+        Ok(Self { options: Options::third_party("datafast"), uri, auth: bearer(api_key)?, http })
+    }
+
+    setters!(named, without_personal_data, only_with_consent, test_mode);
+
+    fn payment(&self, record: &AttributionRecord) -> Option<Value> {
+        let money = record.money?;
+        let refunded = match record.kind {
+            RecordKind::Refund { .. } | RecordKind::DisputeLoss { .. } => true,
+            _ if record.kind.is_charge() => false,
+            _ => return None,
+        };
+        let transaction = match (refunded, &record.refund_id, &record.dispute_id) {
+            (true, Some(id), _) | (true, None, Some(id)) => id,
+            _ => &record.payment_id,
+        };
+        let contact = record.contact.clone().filter(|_| self.options.personal_data);
+        let contact = contact.unwrap_or_default();
+        let fields = json!({
+            "amount": major(money.net.saturating_abs(), money),
+            "currency": money.currency,
+            "transaction_id": transaction,
+            "datafast_visitor_id": record.tool_ids.get("datafast_visitor_id"),
+            "email": contact.email,
+            "name": contact.name,
+            "customer_id": record.customer_id,
+            "renewal": record.kind == RecordKind::SubscriptionRenewal,
+            "refunded": refunded,
+            "timestamp": record.occurred_at,
+        });
+        Some(Value::Object(without_nulls(fields)))
+    }
+}
+
+impl Sink for DataFast {
+    fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        self.options.admit(record) && self.payment(record).is_some()
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        let mut told = Vec::with_capacity(records.len());
+        for outgoing in records {
+            told.push(match self.payment(&outgoing.record) {
+                Some(body) => {
+                    self.http.post(&self.uri, Some(&self.auth), body.to_string()).await.into()
+                }
+                None => Told::Delivered,
+            });
+        }
+        told
+    }
+}
+
+/// Does not show the key.
+impl fmt::Debug for DataFast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFast").field("name", &self.options.name).finish_non_exhaustive()
+    }
+}

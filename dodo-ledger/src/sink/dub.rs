@@ -1,0 +1,195 @@
+//! Dub.
+
+use std::fmt;
+
+use dodo_core::{AttributionRecord, Error, RecordKind, Transport};
+use http::{HeaderValue, Method, Uri};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    http::{Answer, Http, bearer, endpoint, json_request},
+    json::without_nulls,
+    options::{Options, setters},
+};
+use crate::outbox::{Outgoing, Sink, Told};
+
+/// Tells [Dub](https://dub.co/docs/api-reference/endpoint/track-sale), `POST /track/sale`.
+///
+/// `amount` is the net in minor units, `invoiceId` the payment, by which Dub tells repeats apart. Told are
+/// payments that a Dub link brought: their metadata, or that of the purchase they belong to, holds the
+/// `dub_click_id` or `dub_external_id` of [`VisitorCapture`](dodo_core::VisitorCapture)'s preset.
+///
+/// A full refund and a lost dispute mark the sale's commission as refunded. Dub has no word for a refund
+/// of a part, and does not say what it makes of currencies with three decimals: neither is told.
+///
+/// ```no_run
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// use dodo_ledger::sink::Dub;
+///
+/// let sink = Dub::new(&std::env::var("DUB_API_KEY").unwrap_or_default())?;
+/// # let _ = sink;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Dub {
+    options: Options,
+    base: String,
+    auth: HeaderValue,
+    http: Http,
+}
+
+impl Dub {
+    /// The workspace that this key belongs to; it needs the scope `conversions.write`, and
+    /// `commissions.write` for refunds.
+    ///
+    /// # Errors
+    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an empty key.
+    #[cfg(feature = "reqwest")]
+    pub fn new(api_key: &str) -> Result<Self, Error> {
+        Self::build("https://api.dub.co", api_key, Http::system()?)
+    }
+
+    /// Another address, over a transport of your own.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and for a URL that is neither https nor on this machine.
+    pub fn with_transport(
+        base_url: &str,
+        api_key: &str,
+        transport: impl Transport,
+    ) -> Result<Self, Error> {
+        Self::build(base_url, api_key, Http::new(transport))
+    }
+
+    fn build(base_url: &str, api_key: &str, http: Http) -> Result<Self, Error> {
+        let base = base_url.trim_end_matches('/').to_owned();
+        endpoint(&base)?;
+        Ok(Self { options: Options::third_party("dub"), base, auth: bearer(api_key)?, http })
+    }
+
+    setters!(named, only_with_consent, test_mode);
+
+    /// An address that ends with an id.
+    fn uri(&self, path: &str, id: &str) -> Result<Uri, Answer> {
+        let refused = Answer::Rejected { reason: "an id fits no URL" };
+        if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
+            return Err(refused);
+        }
+        format!("{}{path}{id}", self.base).parse().map_err(|_| refused)
+    }
+
+    async fn sale(&self, sale: &Value) -> Result<(), Answer> {
+        let uri = self.uri("/track/sale", "")?;
+        match self.http.post(&uri, Some(&self.auth), sale.to_string()).await {
+            Answer::Taken => Ok(()),
+            answer => Err(answer),
+        }
+    }
+
+    /// Marks the commissions of a payment as refunded. A repeat finds them marked.
+    async fn refund(&self, payment_id: &str) -> Result<(), Answer> {
+        #[derive(Deserialize)]
+        struct Commission {
+            id: String,
+            #[serde(default)]
+            status: String,
+        }
+        let list = self.uri("/commissions?invoiceId=", payment_id)?;
+        let answer = self.request(Method::GET, &list, String::new()).await?;
+        let commissions: Vec<Commission> = serde_json::from_slice(&answer)
+            .map_err(|_| Answer::Rejected { reason: "Dub's list of commissions cannot be read" })?;
+        for commission in commissions.iter().filter(|commission| commission.status != "refunded") {
+            let uri = self.uri("/commissions/", &commission.id)?;
+            self.request(Method::PATCH, &uri, json!({ "status": "refunded" }).to_string()).await?;
+        }
+        Ok(())
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        uri: &Uri,
+        body: String,
+    ) -> Result<bytes::Bytes, Answer> {
+        let request = json_request(method, uri, Some(&self.auth), body)
+            .ok_or(Answer::Rejected { reason: "the request cannot be made" })?;
+        Ok(self.http.ask(request).await?.into_body())
+    }
+
+    async fn tell_one(&self, record: &AttributionRecord) -> Result<(), Answer> {
+        match news(record) {
+            Some(News::Sale(sale)) => self.sale(&sale).await,
+            Some(News::Refund { payment_id }) => self.refund(payment_id).await,
+            None => Ok(()),
+        }
+    }
+}
+
+enum News<'r> {
+    Sale(Value),
+    Refund { payment_id: &'r str },
+}
+
+/// What a record is to Dub.
+fn news(record: &AttributionRecord) -> Option<News<'_>> {
+    let money = record.money.filter(|money| matches!(money.exponent, 0 | 2))?;
+    let (click, known) =
+        (record.tool_ids.get("dub_click_id"), record.tool_ids.get("dub_external_id"));
+    if click.is_none() && known.is_none() {
+        return None;
+    }
+    match record.kind {
+        RecordKind::Refund { partial: false } | RecordKind::DisputeLoss { .. } => {
+            Some(News::Refund { payment_id: &record.payment_id })
+        }
+        _ if record.kind.is_charge() => {
+            let renewal = record.kind == RecordKind::SubscriptionRenewal;
+            let customer = known.or(record.user_id.as_ref()).or(record.customer_id.as_ref())?;
+            let metadata = without_nulls(json!({
+                "kind": record.kind.as_str(),
+                "subscription_id": record.subscription_ids.first(),
+            }));
+            let sale = without_nulls(json!({
+                "customerExternalId": customer,
+                "clickId": click,
+                "amount": money.net,
+                "currency": money.currency.as_str().to_ascii_lowercase(),
+                "eventName": if renewal { "Renewal" } else { "Purchase" },
+                "paymentProcessor": "custom",
+                "invoiceId": record.payment_id,
+                "metadata": metadata,
+            }));
+            Some(News::Sale(Value::Object(sale)))
+        }
+        _ => None,
+    }
+}
+
+impl Sink for Dub {
+    fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        self.options.admit(record) && news(record).is_some()
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        let mut told = Vec::with_capacity(records.len());
+        for outgoing in records {
+            told.push(match self.tell_one(&outgoing.record).await {
+                Ok(()) => Told::Delivered,
+                Err(answer) => answer.into(),
+            });
+        }
+        told
+    }
+}
+
+/// Does not show the key.
+impl fmt::Debug for Dub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dub").field("name", &self.options.name).finish_non_exhaustive()
+    }
+}

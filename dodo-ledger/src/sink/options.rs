@@ -1,0 +1,88 @@
+//! What every sink can be told about itself: its name, and whom it is told about.
+
+use dodo_core::AttributionRecord;
+
+use super::audience::Audience;
+
+/// Held by each sink; [`setters`] gives it the methods that change it.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    /// The sink's name, part of the key of queued records.
+    pub(super) name: String,
+    pub(super) audience: Audience,
+    /// Whether e-mail addresses and names go along.
+    pub(super) personal_data: bool,
+}
+
+impl Options {
+    /// Somebody else's service.
+    pub(super) fn third_party(name: &str) -> Self {
+        Self { name: name.to_owned(), audience: Audience::THIRD_PARTY, personal_data: true }
+    }
+
+    /// Your own file or code.
+    pub(super) fn first_party(name: impl Into<String>) -> Self {
+        Self { name: name.into(), audience: Audience::FIRST_PARTY, personal_data: true }
+    }
+
+    /// Whether this record may be told.
+    pub(super) fn admit(&self, record: &AttributionRecord) -> bool {
+        self.audience.admits(record)
+    }
+}
+
+/// The builder methods of a sink with a field `options`, each named once.
+macro_rules! setters {
+    ($($setter:ident),+) => { $($crate::sink::options::setters! { @ $setter })+ };
+    (@ named) => {
+        /// Another name than the usual: for a second account or place. It is part of the key of queued
+        /// records: keep it.
+        #[must_use]
+        pub fn named(mut self, name: impl Into<String>) -> Self {
+            self.options.name = name.into();
+            self
+        }
+    };
+    (@ only_with_consent) => {
+        /// Only tells about visitors who said yes.
+        #[must_use]
+        pub fn only_with_consent(mut self) -> Self {
+            self.options.audience.only_granted = true;
+            self
+        }
+    };
+    (@ test_mode) => {
+        /// Tells about test mode, too.
+        #[must_use]
+        pub fn test_mode(mut self) -> Self {
+            self.options.audience.test_mode = true;
+            self
+        }
+    };
+    (@ without_personal_data) => {
+        /// Leaves out e-mail addresses, their hashes and names.
+        #[must_use]
+        pub fn without_personal_data(mut self) -> Self {
+            self.options.personal_data = false;
+            self
+        }
+    };
+    (@ third_party) => {
+        /// What is told goes on to somebody else: visitors who said no are left out.
+        #[must_use]
+        pub fn third_party(mut self) -> Self {
+            self.options.audience.third_party = true;
+            self
+        }
+    };
+    (@ first_party) => {
+        /// The server is your own: it is told about money whose visitor said no, too. Such records name
+        /// no visitor.
+        #[must_use]
+        pub fn first_party(mut self) -> Self {
+            self.options.audience.third_party = false;
+            self
+        }
+    };
+}
+pub(super) use setters;
