@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use dodo_core::BoxError;
 
+use crate::cause::Cause;
+
 /// What went wrong. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -24,7 +26,7 @@ pub enum ErrorKind {
 
 /// The error of every operation of this crate.
 ///
-/// `Display` shows a constant text; the source chain is for the log.
+/// `Display` shows a constant text; the source chain is for the log. It quotes no row and no URL.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -46,6 +48,11 @@ impl Error {
 
     pub(crate) fn corrupt(message: &'static str) -> Self {
         Self::new(ErrorKind::Corrupt, message)
+    }
+
+    /// A stored row whose JSON is not what it should be.
+    pub(crate) fn unreadable(message: &'static str, error: &serde_json::Error) -> Self {
+        Self::corrupt(message).with_source(Cause::of_json(error))
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -112,7 +119,7 @@ impl From<sqlx::Error> for Error {
             E::Configuration(_) => (ErrorKind::Setup, "the ledger's database settings are wrong"),
             _ => (ErrorKind::Unavailable, "the ledger's database cannot be reached"),
         };
-        Self::new(kind, message).with_source(error)
+        Self::new(kind, message).with_source(Cause::of_sqlx(error))
     }
 }
 

@@ -12,6 +12,7 @@
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
 pub mod attribution;
+mod cause;
 mod error;
 mod fault;
 mod inbox;

@@ -1,6 +1,6 @@
 //! Who is who, and forgetting it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use dodo_core::{Campaign, email_sha256};
 
@@ -19,7 +19,7 @@ use crate::{
 /// let identity = Identity::new("ann@example.com").visitor("v_8f3a").user_id("42");
 /// # let _ = identity;
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use = "hand it to `Ledger::identify`"]
 pub struct Identity {
     email: String,
@@ -50,6 +50,17 @@ impl Identity {
     pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
         self.user_id = Some(user_id.into());
         self
+    }
+}
+
+/// Shows what is there, never what it is: it is personal data.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("visitor", &self.visitor.is_some())
+            .field("campaign", &self.campaign.is_some())
+            .field("user_id", &self.user_id.is_some())
+            .finish_non_exhaustive()
     }
 }
 

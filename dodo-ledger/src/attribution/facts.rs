@@ -171,7 +171,7 @@ pub(crate) fn key(kind: &str, id: &str) -> String {
 pub(crate) fn read<T: DeserializeOwned>(json: Option<&String>) -> Result<Option<T>, Error> {
     json.map(|json| serde_json::from_str(json))
         .transpose()
-        .map_err(|e| Error::corrupt("a fact of the ledger cannot be read").with_source(e))
+        .map_err(|error| Error::unreadable("a fact of the ledger cannot be read", &error))
 }
 
 /// Writes a fact as text.

@@ -177,7 +177,7 @@ impl Records {
             .map(|mut row| {
                 let position = (row.int(0)?, row.text(1)?);
                 let record = serde_json::from_str(&row.text(2)?).map_err(|error| {
-                    Error::corrupt("a record of the ledger cannot be read").with_source(error)
+                    Error::unreadable("a record of the ledger cannot be read", &error)
                 })?;
                 Ok((position, record))
             })

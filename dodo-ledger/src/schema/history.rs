@@ -106,7 +106,7 @@ fn json<T: Serialize>(value: &T) -> Result<String, Error> {
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text)
-        .map_err(|error| Error::corrupt("an entry of the ledger cannot be read").with_source(error))
+        .map_err(|error| Error::unreadable("an entry of the ledger cannot be read", &error))
 }
 
 fn read_entry(mut row: Row) -> Result<Entry, Error> {

@@ -1,6 +1,6 @@
 //! Many instances, one server.
 
-use std::{str::FromStr, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use sqlx::{
     PgPool,
@@ -26,13 +26,14 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Opens `postgres://user:password@host/database` with a pool of 10 connections. The tables go
-    /// where the connection's `search_path` points (`?options=-csearch_path%3Dledger`).
+    /// where the connection's `search_path` points (`?options=-csearch_path%3Dledger`). Parameters of
+    /// other drivers, such as `pgbouncer`, are passed over.
     ///
     /// # Errors
     /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none, [`Unavailable`](crate::ErrorKind::Unavailable)
     /// for a server that cannot be reached.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let options = PgConnectOptions::from_str(url)?;
+        let options = PgConnectOptions::from_str(&understood(url))?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -57,4 +58,48 @@ impl PostgresStore {
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Postgres(self.pool.begin().await?)))
     }
+}
+
+/// The parameters of a URL that sqlx understands. `options[name]` is one of them, too.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// The URL without parameters of other drivers: sqlx would log them with their values, and one of
+/// them may be a password, or the end of one whose `?` was not escaped. For the same reason the log
+/// does not name them here either.
+fn understood(url: &str) -> Cow<'_, str> {
+    let Some((base, query)) = url.split_once('?') else { return url.into() };
+    let known = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        PARAMETERS.contains(&name) || name.starts_with("options[") || name.starts_with("options%5B")
+    };
+    let (all, kept) = (query.split('&').count(), query.split('&').filter(known));
+    let kept: Vec<&str> = kept.collect();
+    let passed_over = all - kept.len();
+    if passed_over == 0 {
+        return url.into();
+    }
+    tracing::warn!(
+        target: "dodo::ledger", passed_over,
+        "the database's URL has parameters that are not known here"
+    );
+    format!("{base}?{}", kept.join("&")).into()
 }

@@ -1,0 +1,95 @@
+//! Causes of errors, for the log: what went wrong, without the data it went wrong with. Databases quote
+//! the row that they refuse, serde the value that it cannot read, and sqlx the URL with its password.
+
+use std::fmt;
+
+use dodo_core::BoxError;
+
+/// A cause that quotes nothing.
+pub(crate) struct Cause {
+    text: String,
+    /// The database's own code: SQLSTATE, or SQLite's.
+    code: Option<String>,
+    /// The names of the table and the constraint.
+    place: Vec<String>,
+}
+
+impl Cause {
+    /// What serde says of text that it cannot read: where, not what.
+    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
+        let text = format!("unreadable at line {} column {}", error.line(), error.column());
+        Self { text, code: None, place: Vec::new() }
+    }
+
+    /// What sqlx says: of a database its message, without the detail that shows the row; of a URL what
+    /// is wrong, without what it quotes.
+    pub(crate) fn of_sqlx(error: sqlx::Error) -> BoxError {
+        let cause = match &error {
+            sqlx::Error::Database(said) => Self {
+                text: said.message().to_owned(),
+                code: said.code().map(Into::into),
+                place: [said.table(), said.constraint()]
+                    .into_iter()
+                    .flatten()
+                    .map(str::to_owned)
+                    .collect(),
+            },
+            sqlx::Error::Configuration(_) => {
+                Self { text: without_quoted(&innermost(&error)), code: None, place: Vec::new() }
+            }
+            _ => return error.into(),
+        };
+        Box::new(cause)
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
+/// The text up to the first quotation mark.
+fn without_quoted(text: &str) -> String {
+    match text.split_once(['"', '`', '\'']) {
+        Some((before, _)) => format!("{before}..."),
+        None => text.to_owned(),
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        for detail in self.code.iter().chain(&self.place) {
+            write!(f, ", {detail}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Cause {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_quotes_is_left_out() {
+        for (text, expected) in [
+            ("invalid port number", "invalid port number"),
+            ("unknown value \"hun\\\"ter2\" for `mode`", "unknown value ..."),
+            ("unknown query parameter `hunter2` while parsing", "unknown query parameter ..."),
+            ("", ""),
+        ] {
+            assert_eq!(without_quoted(text), expected);
+        }
+    }
+}

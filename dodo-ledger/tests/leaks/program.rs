@@ -1,0 +1,81 @@
+//! The operator's program: it prints what it is asked for, and no more.
+
+use std::{path::Path, process::Stdio};
+
+use tokio::process::Command;
+
+use crate::{
+    canary::{API_KEY, EMAIL, PASSWORD, TOKEN, WRITE_KEY, assert_none},
+    database,
+    dodo::{self, Refunds},
+    shop::Shop,
+    support::TestStore,
+};
+
+/// Runs it and gives everything it printed.
+pub(crate) async fn run(url: &str, words: &[&str], upstream: &str) -> String {
+    let output = Command::new(Path::new(env!("CARGO_BIN_EXE_ledger")))
+        .args(words)
+        .env("DATABASE_URL", url)
+        .env("DODO_PAYMENTS_API_KEY", API_KEY)
+        .env("DODO_PAYMENTS_ENVIRONMENT", "live_mode")
+        .env("DODO_PAYMENTS_BASE_URL", upstream)
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), output);
+    let output = output.await.unwrap().unwrap();
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
+    let url = database::url_with_password(store);
+    for refunds in [Refunds::None, Refunds::Error(401), Refunds::Error(422), Refunds::Garbage] {
+        let upstream = dodo::serve(refunds).await;
+        let printed = run(&url, &["reconcile", "400"], &upstream).await;
+        assert!(printed.contains("payments"), "{printed}");
+        assert_none("ledger reconcile", [printed]);
+    }
+    let dead = shop.ledger.failed(1).await.unwrap().remove(0).id;
+    for words in [
+        vec!["migrate"],
+        vec!["stats"],
+        vec!["failed"],
+        vec!["event", "msg_paid"],
+        vec!["sink", "segment"],
+        vec!["sink", "forwarder"],
+        vec!["revive", &dead],
+        vec!["replay", "msg_paid"],
+        vec!["revive-dead"],
+        vec!["revive-parked"],
+        vec!["revive-sink", "segment"],
+        vec!["erase", "3000"],
+        vec!["forget", "cus_unknown"],
+        vec!["nonsense"],
+        vec![],
+    ] {
+        let printed = run(&url, &words, "").await;
+        assert!(!printed.is_empty(), "{words:?} prints nothing");
+        assert_none(&format!("ledger {}", words.join(" ")), [printed]);
+    }
+    // These are asked who brought a payment; the export of whole records names the buyer, too.
+    let secrets = [API_KEY, PASSWORD, WRITE_KEY, TOKEN];
+    let buyer = [EMAIL, "canary name", "canary street"];
+    let told: [(&[&str], &[&str]); 3] = [
+        (&["explain", "pay_1"], &buyer),
+        (&["export", "csv"], &buyer),
+        (&["export", "jsonl"], &["canary street"]),
+    ];
+    for (words, more) in told {
+        let printed = run(&url, words, "").await;
+        assert!(printed.contains("pay_1"), "{words:?} knows the payment");
+        for secret in secrets.iter().chain(more) {
+            assert!(!printed.contains(secret), "{words:?} prints {secret}");
+        }
+    }
+}

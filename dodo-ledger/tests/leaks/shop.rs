@@ -1,0 +1,149 @@
+//! A webhook route with a ledger behind it, workers and every sink.
+
+use std::{error::Error, time::Duration};
+
+use dodo_axum::webhooks;
+use dodo_core::{
+    AttributionRecord, BoxError, CheckoutContext, WebhookKey, Webhooks, testing::sign_for_test,
+};
+use dodo_ledger::{
+    Backoff, Ledger, LedgerBuilder, Store, Workers,
+    sink::{Callback, Forwarder, JsonLines, Segment},
+};
+use serde_json::json;
+
+use crate::{
+    canary::{TOKEN, VISITOR, WRITE_KEY, secret},
+    database,
+    server::Server,
+    support::TestStore,
+};
+
+pub(crate) struct Shop {
+    pub(crate) ledger: Ledger,
+    pub(crate) sinks: Server,
+    url: String,
+    key: WebhookKey,
+    workers: Workers,
+    http: reqwest::Client,
+    /// What values of the application looked like on the way here.
+    shown: Vec<String>,
+}
+
+/// What a sender is answered.
+#[derive(Debug)]
+#[expect(dead_code, reason = "`Debug` shows it")]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: reqwest::header::HeaderMap,
+    body: String,
+}
+
+impl Shop {
+    pub(crate) async fn open(store: &TestStore) -> Self {
+        let sinks = Server::start().await;
+        let store_url = database::url_with_password(store);
+        let opened = Store::open(&store_url).await.unwrap();
+        let mut shown = vec![format!("{opened:?} {opened:#?}")];
+        let builder = with_sinks(Ledger::builder(opened), &sinks, store, &mut shown);
+        shown.push(format!("{builder:?}"));
+        let ledger = builder.build();
+        ledger.migrate().await.unwrap();
+
+        // The first test that comes here installs it.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::new();
+        let key = WebhookKey::new(&secret("webhook")).unwrap();
+        let hooks = Webhooks::builder(key.clone())
+            .on_payment_failed(async |_| Err::<(), BoxError>("not today".into()))
+            .on_payment_cancelled(async |_| -> Result<(), BoxError> { panic!("a bug") })
+            .inbox(ledger.clone())
+            .build();
+        shown.push(format!("{hooks:?} {key:?} {:?}", hooks.dispatcher()));
+        let workers = ledger.spawn(hooks.dispatcher());
+        let route = axum::Router::new().route("/webhook", webhooks(hooks));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/webhook", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, route).await.unwrap() });
+        shown.push(format!("{ledger:?} {workers:?}"));
+        Self { ledger, sinks, url, key, workers, http, shown }
+    }
+
+    pub(crate) async fn deliver(&self, id: &str, body: &[u8]) -> Answer {
+        self.send(sign_for_test(&self.key, id, body), body).await
+    }
+
+    /// A delivery that somebody else signed.
+    pub(crate) async fn forge(&self, body: &[u8]) -> Answer {
+        let key = WebhookKey::new(&secret("stranger")).unwrap();
+        self.send(sign_for_test(&key, "msg_forged", body), body).await
+    }
+
+    async fn send(&self, headers: reqwest::header::HeaderMap, body: &[u8]) -> Answer {
+        let request = self.http.post(&self.url).headers(headers).body(body.to_vec());
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Answer { status, headers, body: answer.text().await.unwrap() }
+    }
+
+    pub(crate) fn shown(&self) -> &[String] {
+        &self.shown
+    }
+
+    pub(crate) async fn close(self) {
+        self.workers.shutdown(Duration::from_secs(5)).await;
+    }
+}
+
+fn with_sinks(
+    builder: LedgerBuilder,
+    server: &Server,
+    store: &TestStore,
+    shown: &mut Vec<String>,
+) -> LedgerBuilder {
+    let segment = Segment::at(&server.url, WRITE_KEY).unwrap();
+    let hook = format!("{}/hooks/{TOKEN}?key={TOKEN}", server.url);
+    let forwarder = Forwarder::new(&hook, WebhookKey::new(&secret("forwarder")).unwrap()).unwrap();
+    // Named after the store's schema or folder: both tests of this process have their own.
+    let name: String = store.url.chars().filter(char::is_ascii_alphanumeric).collect();
+    let file = std::env::temp_dir().join(format!("dodo-ledger-leaks-{name}.jsonl"));
+    let lines = JsonLines::open(&file).unwrap();
+    std::fs::remove_file(file).unwrap();
+    let callback = Callback::new("crm", async |record: AttributionRecord| {
+        if record.payment_id.ends_with('1') { Err("the CRM is away") } else { Ok(()) }
+    });
+    shown.push(format!("{segment:?} {forwarder:?} {lines:?} {callback:?}"));
+    let soon = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
+    builder
+        .sink(segment)
+        .sink(forwarder)
+        .sink(lines)
+        .sink(callback)
+        .poll_every(Duration::from_millis(20))
+        .backoff(soon)
+        .max_failures(2)
+        .sink_backoff(soon, 3)
+}
+
+/// What was captured at a checkout.
+pub(crate) fn context() -> CheckoutContext {
+    let context = json!({
+        "visitor": VISITOR, "campaign": { "source": "canary-source" }, "consent": "granted",
+        "tool_ids": { "dub_click_id": "canary-dub" }, "landing_path": "/canary",
+        "referrer_host": "canary.example", "click_ids": { "gclid": "canary-gclid" },
+        "user_id": "canary-user", "captured_at": "2026-11-20T09:00:00Z",
+    });
+    serde_json::from_value(context).unwrap()
+}
+
+/// Everything that an error can be made to say.
+pub(crate) fn said(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut said = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        said.push(format!("{error}"));
+        said.push(format!("{error:?} {error:#?}"));
+        next = error.source();
+    }
+    said
+}
