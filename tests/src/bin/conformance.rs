@@ -5,30 +5,32 @@
 //! ```
 //!
 //! With `--ledger sqlite:PATH` or `--ledger postgres://...` deliveries to `/api/webhook` are taken into
-//! a durable inbox, and `GET /__ledger` answers all records.
+//! a durable inbox, and `GET /__ledger` answers all records; `--lease SECONDS` sets how long a worker
+//! owns an event.
 //!
 //! Prints one line with the address once it listens; port 0 picks a free one.
 
-use std::{net::TcpListener, process::ExitCode};
+use std::{net::TcpListener, process::ExitCode, time::Duration};
 
 use dodo_core::BoxError;
-use dodo_ledger::Ledger;
+use dodo_ledger::{Ledger, Store};
 use dodo_tests::{
     conformance::Conformance,
     server::{self, Framework, Settings},
 };
 
-const USAGE: &str =
-    "usage: conformance --framework axum|actix|tower --listen HOST:PORT [--ledger URL]";
+const USAGE: &str = "usage: conformance --framework axum|actix|tower --listen HOST:PORT \
+                     [--ledger URL [--lease SECONDS]]";
 
 struct Arguments {
     framework: Framework,
     listen: String,
     ledger: Option<String>,
+    lease: Option<Duration>,
 }
 
 fn arguments() -> Result<Arguments, BoxError> {
-    let (mut framework, mut listen, mut ledger) = (None, None, None);
+    let (mut framework, mut listen, mut ledger, mut lease) = (None, None, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or(USAGE)?;
@@ -36,19 +38,23 @@ fn arguments() -> Result<Arguments, BoxError> {
             "--framework" => framework = Some(value.parse()?),
             "--listen" => listen = Some(value),
             "--ledger" => ledger = Some(value),
+            "--lease" => lease = Some(Duration::from_secs(value.parse().map_err(|_| USAGE)?)),
             _ => return Err(USAGE.into()),
         }
     }
     let (framework, listen) = (framework.ok_or(USAGE)?, listen.ok_or(USAGE)?);
-    Ok(Arguments { framework, listen, ledger })
+    Ok(Arguments { framework, listen, ledger, lease })
 }
 
 async fn run() -> Result<(), BoxError> {
-    let Arguments { framework, listen, ledger } = arguments()?;
+    let Arguments { framework, listen, ledger, lease } = arguments()?;
     let mut application = Conformance::from_env()?;
     let mut _workers = None;
     if let Some(url) = ledger {
-        let (with_ledger, workers) = application.with_ledger(Ledger::open(&url).await?);
+        let builder = Ledger::builder(Store::open(&url).await?);
+        let ledger = lease.into_iter().fold(builder, dodo_ledger::LedgerBuilder::lease).build();
+        ledger.migrate().await?;
+        let (with_ledger, workers) = application.with_ledger(ledger);
         (application, _workers) = (with_ledger, Some(workers));
     }
     let listener = TcpListener::bind(&listen)
