@@ -9,6 +9,8 @@ const CANARY: &str = "canary";
 pub(crate) const WRITE_KEY: &str = "canary-write-key";
 pub(crate) const API_KEY: &str = "canary-api-key";
 pub(crate) const PASSWORD: &str = "canary-password";
+/// Of DataFast, Dub, PostHog and Google Analytics.
+pub(crate) const TOOL_KEY: &str = "canary-tool-key";
 /// In the forwarder's URL.
 pub(crate) const TOKEN: &str = "canary-token";
 pub(crate) const EMAIL: &str = "canary@example.com";
@@ -55,6 +57,9 @@ pub(crate) fn payment(id: &str) -> Value {
         "billing": { "city": "canary city", "country": "US", "street": "canary street" },
         "metadata": {
             "visitor": VISITOR, "note": "canary note",
+            "datafast_visitor_id": "canary-datafast", "dub_click_id": "canary-click",
+            "dub_external_id": "canary-external", "posthog_person_distinct_id": "canary-posthog",
+            "ga_client_id": "canary.1",
             "linkId": "canary-link", "campaignId": "canary-campaign", "source": "canary-source",
         },
         "checkout_session_id": format!("cks_{id}"),

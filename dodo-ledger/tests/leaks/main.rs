@@ -165,22 +165,33 @@ async fn every_way_a_sink_fails(shop: &Shop) {
         })
         .await;
     }
-    let taken = shop.sinks.log();
-    let sent = |path: &str| {
-        taken.iter().any(|request| {
-            request.path.starts_with(path) && String::from_utf8_lossy(&request.body).contains(EMAIL)
-        })
-    };
-    assert!(sent("/v1/batch") && sent("/hooks/"), "the data went where it shall go");
     shop.sinks.set(Mood::Well);
     eventually("all is told or given up", async || {
-        let stats = shop.ledger.sink_stats("segment").await.unwrap();
-        stats.pending == 0 && shop.ledger.sink_stats("forwarder").await.unwrap().pending == 0
+        let mut pending = 0;
+        for sink in ["segment", "forwarder", "datafast", "dub", "posthog", "ga4"] {
+            pending += shop.ledger.sink_stats(sink).await.unwrap().pending;
+        }
+        pending == 0
     })
     .await;
-    let letters = shop.ledger.dead_letters("segment", 10).await.unwrap();
-    assert!(!letters.is_empty());
-    assert_none("dead letters", letters.iter().map(|letter| format!("{letter:?}")));
+    let taken = shop.sinks.log();
+    for (path, data) in [
+        ("/v1/batch", EMAIL),
+        ("/hooks/", EMAIL),
+        ("/api/v1/payments", "canary-datafast"),
+        ("/track/sale", "canary-external"),
+        ("/batch", "canary-posthog"),
+        ("/mp/collect", "canary.1"),
+    ] {
+        let mut sent = taken.iter().filter(|request| request.path.starts_with(path));
+        let arrived = sent.any(|request| String::from_utf8_lossy(&request.body).contains(data));
+        assert!(arrived, "{data} went to {path}, where it shall go");
+    }
+    for sink in ["segment", "forwarder", "datafast", "dub", "posthog", "ga4"] {
+        let letters = shop.ledger.dead_letters(sink, 10).await.unwrap();
+        assert!(!letters.is_empty(), "{sink} gave nothing up");
+        assert_none("dead letters", letters.iter().map(|letter| format!("{letter:?}")));
+    }
 }
 
 async fn what_no_webhook_brought(shop: &Shop) {

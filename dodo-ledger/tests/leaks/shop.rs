@@ -4,16 +4,17 @@ use std::{error::Error, time::Duration};
 
 use dodo_axum::webhooks;
 use dodo_core::{
-    AttributionRecord, BoxError, CheckoutContext, WebhookKey, Webhooks, testing::sign_for_test,
+    AttributionRecord, BoxError, CheckoutContext, ReqwestTransport, WebhookKey, Webhooks,
+    testing::sign_for_test,
 };
 use dodo_ledger::{
     Backoff, Ledger, LedgerBuilder, Store, Workers,
-    sink::{Callback, Forwarder, JsonLines, Segment},
+    sink::{Callback, DataFast, Dub, Forwarder, Ga4, JsonLines, PostHog, Segment},
 };
 use serde_json::json;
 
 use crate::{
-    canary::{TOKEN, VISITOR, WRITE_KEY, secret},
+    canary::{TOKEN, TOOL_KEY, VISITOR, WRITE_KEY, secret},
     database,
     server::Server,
     support::TestStore,
@@ -112,17 +113,34 @@ fn with_sinks(
     let callback = Callback::new("crm", async |record: AttributionRecord| {
         if record.payment_id.ends_with('1') { Err("the CRM is away") } else { Ok(()) }
     });
+    let (datafast, dub, posthog, ga4) = tools(&server.url);
     shown.push(format!("{segment:?} {forwarder:?} {lines:?} {callback:?}"));
+    shown.push(format!("{datafast:?} {dub:?} {posthog:?} {ga4:?}"));
     let soon = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
     builder
         .sink(segment)
         .sink(forwarder)
         .sink(lines)
         .sink(callback)
+        .sink(datafast)
+        .sink(dub)
+        .sink(posthog)
+        .sink(ga4)
         .poll_every(Duration::from_millis(20))
         .backoff(soon)
         .max_failures(2)
         .sink_backoff(soon, 3)
+}
+
+/// Tools whose key goes into a header, the body or the query.
+fn tools(url: &str) -> (DataFast, Dub, PostHog, Ga4) {
+    let http = || ReqwestTransport::new(Duration::from_secs(5), None).unwrap();
+    (
+        DataFast::with_transport(url, TOOL_KEY, http()).unwrap(),
+        Dub::with_transport(url, TOOL_KEY, http()).unwrap(),
+        PostHog::with_transport(url, TOOL_KEY, http()).unwrap(),
+        Ga4::with_transport(url, "G-1", TOOL_KEY, http()).unwrap(),
+    )
 }
 
 /// What was captured at a checkout.
