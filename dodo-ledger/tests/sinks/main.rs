@@ -1,6 +1,7 @@
 //! What sinks send, checked by a server on this machine.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod customer;
 mod outage;
 mod segment;
 mod server;
