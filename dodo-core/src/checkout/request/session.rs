@@ -1,0 +1,105 @@
+//! A checkout session.
+
+use serde_json::{Map, Value};
+
+use super::builder::builder;
+use crate::{Captured, ClientMetadata};
+
+builder! {
+    /// A checkout session, `POST /checkouts`, built in code.
+    ///
+    /// Give it to [`Client::create_session`](crate::Client::create_session), or to an endpoint's
+    /// `fields` to set what clients do not decide:
+    ///
+    /// ```
+    /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+    /// use dodo_core::{
+    ///     Checkout, ProductId,
+    ///     request::{CartItem, SessionRequest, SubscriptionData},
+    /// };
+    /// let pro = SessionRequest::new()
+    ///     .product_cart([CartItem::new(ProductId::new("pdt_pro")?, 1)])
+    ///     .discount_codes(["LAUNCH"])
+    ///     .subscription_data(SubscriptionData::new().trial_period_days(14))
+    ///     .metadata("plan", "pro");
+    /// let endpoint = Checkout::session(client).fields(pro);
+    /// # Ok(())
+    /// # }
+    /// ```
+    SessionRequest() {
+        /// What is bought: 1 to 20 items, or none with a product collection.
+        product_cart: cart,
+        /// Who buys.
+        customer: customer,
+        /// Where the customer lives; needs the country.
+        billing_address: address,
+        /// ISO 4217. Ignored by Dodo unless adaptive pricing is on.
+        billing_currency: text,
+        /// Adds a pair of metadata, which travels to the payment and the subscription.
+        metadata: metadata,
+        /// Where the customer returns to, after success and after failure.
+        return_url: text,
+        /// Where the back button leads.
+        cancel_url: text,
+        /// At most 20 codes.
+        discount_codes: texts,
+        /// The older form of `discount_codes`.
+        discount_code: text,
+        /// Which ways to pay are offered. Dodo asks to always include `credit` and `debit`.
+        allowed_payment_method_types: texts,
+        /// A saved payment method; needs `confirm` and an existing customer.
+        payment_method_id: text,
+        /// Charge at once; the session then lives 15 minutes instead of 24 hours.
+        confirm: flag,
+        /// Ask for no more of the address than tax needs.
+        minimal_address: flag,
+        /// Offer the customer's saved payment methods.
+        show_saved_payment_methods: flag,
+        /// Make the link short.
+        short_link: flag,
+        /// Ask for 3-D Secure.
+        force_3ds: flag,
+        /// The buyer's tax id; needs the country.
+        tax_id: text,
+        /// The buyer's company.
+        customer_business_name: text,
+        /// The least that an Indian mandate allows to charge, in paise.
+        mandate_min_amount_inr_paise: amount,
+        /// A collection whose products are offered.
+        product_collection_id: text,
+        /// At most five questions of your own.
+        custom_fields: questions,
+        /// Trial and on-demand terms.
+        subscription_data: subscription,
+        /// How the page looks.
+        customization: look,
+        /// What the page asks for and allows.
+        feature_flags: flags,
+    }
+}
+
+impl SessionRequest {
+    /// Adds what was captured of the visitor to the metadata, for sessions that the app's own handlers
+    /// create. What is set already stays. Call it last: one checkout, one call.
+    ///
+    /// ```
+    /// # use dodo_core::{Captured, CheckoutSession, Client, Error, request::{CartItem, SessionRequest}};
+    /// # async fn f(client: Client, request: http::Request<()>, book: CartItem) -> Result<(), Error> {
+    /// // `VisitorLayer` is in front of this handler.
+    /// let mut session = SessionRequest::new().product_cart([book]).metadata("order", "o_1");
+    /// if let Some(captured) = request.extensions().get::<Captured>() {
+    ///     session = session.captured(captured);
+    /// }
+    /// let session: CheckoutSession = client.create_session(session).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn captured(self, captured: &Captured) -> Self {
+        let own = match self.fields.get("metadata") {
+            Some(Value::Object(pairs)) => pairs.clone(),
+            _ => Map::new(),
+        };
+        let pairs = captured.inject(&own, Map::new(), ClientMetadata::Strict);
+        if pairs.is_empty() { self } else { self.set("metadata", pairs) }
+    }
+}
