@@ -54,11 +54,11 @@ impl Delivery<'_> {
 
 /// The payloads of one delivery that were read already, by type.
 #[derive(Default)]
-pub(super) struct Parsed(Vec<Box<dyn Any + Send>>);
+pub(super) struct Parsed(Vec<Payload<dyn Any + Send>>);
 
-#[derive(Clone)]
-struct Payload<T> {
-    data: T,
+/// Boxed: payloads are large, and go through several hands.
+struct Payload<T: ?Sized> {
+    data: Box<T>,
     warnings: Arc<[Warning]>,
 }
 
@@ -68,26 +68,32 @@ impl Parsed {
     where
         T: DeserializeOwned + Clone + Send + 'static,
     {
-        let found = self.0.iter().position(|payload| payload.is::<Payload<T>>());
-        let payload = match found {
-            Some(at) if last => self.0.swap_remove(at).downcast().ok().map(|payload| *payload),
-            Some(at) => self.0.get(at).and_then(|payload| payload.downcast_ref().cloned()),
-            None => None,
-        };
-        if let Some(payload) = payload {
+        if let Some(payload) = self.find(last) {
             return Ok(payload);
         }
         let text = delivery.envelope.data.as_str().unwrap_or_default();
-        let read = lenient::read::<T>(text, "/data")?;
+        let read = lenient::read::<Box<T>>(text, "/data")?;
         for Warning { pointer, problem, .. } in &read.warnings {
             let webhook_id = delivery.signed.id();
             tracing::warn!(target: "dodo::webhook", webhook_id, pointer, problem, "a field cannot be read");
         }
         let payload = Payload { data: read.value, warnings: delivery.warnings(read.warnings) };
         if !last {
-            self.0.push(Box::new(payload.clone()));
+            let Payload { data, warnings } = &payload;
+            self.0.push(Payload { data: data.clone(), warnings: warnings.clone() });
         }
         Ok(payload)
+    }
+
+    fn find<T: Clone + 'static>(&mut self, last: bool) -> Option<Payload<T>> {
+        let at = self.0.iter().position(|payload| payload.data.is::<T>())?;
+        if last {
+            let Payload { data, warnings } = self.0.swap_remove(at);
+            return Some(Payload { data: data.downcast().ok()?, warnings });
+        }
+        let Payload { data, warnings } = self.0.get(at)?;
+        let data: &T = data.downcast_ref()?;
+        Some(Payload { data: Box::new(data.clone()), warnings: warnings.clone() })
     }
 }
 
@@ -99,8 +105,7 @@ where
     T: DeserializeOwned + Clone + Send + 'static,
 {
     let (envelope, data) = one_pass::read::<T>(body)?;
-    let payload = Payload { data, warnings: Arc::default() };
-    Some((envelope, Parsed(vec![Box::new(payload)])))
+    Some((envelope, Parsed(vec![Payload { data, warnings: Arc::default() }])))
 }
 
 /// For the attribution facts: the same payload that the callbacks get.
@@ -110,7 +115,7 @@ impl Payloads for (&Delivery<'_>, &mut Parsed) {
         T: DeserializeOwned + Clone + Send + 'static,
     {
         let (delivery, parsed) = self;
-        parsed.get(delivery, false).map(|payload: Payload<T>| payload.data)
+        parsed.get(delivery, false).map(|payload: Payload<T>| *payload.data)
     }
 }
 
@@ -153,7 +158,7 @@ impl Callback {
         let call: Call =
             Box::new(move |delivery, parsed, last| match parsed.get::<T>(delivery, last) {
                 Ok(Payload { data, warnings }) => {
-                    run(callback(delivery.event(data, warnings, state.clone())))
+                    run(callback(delivery.event(*data, warnings, state.clone())))
                 }
                 Err(error) => Box::pin(ready(Err(error))),
             });

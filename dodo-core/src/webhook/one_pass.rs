@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use super::envelope::Envelope;
 use crate::event::{EventKind, RawData, read_date};
 
-/// Reads the envelope and, on the way, `data` as `T`.
-pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, T)> {
+/// Reads the envelope and, on the way, `data` as `T`: boxed at once, because payloads are large and
+/// on their way to the callback for a while.
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, Box<T>)> {
     let text = std::str::from_utf8(body).ok()?;
     let mut json = Cursor(text);
     let (mut kind, mut timestamp, mut business_id, mut data) = (None, None, None, None);
@@ -46,16 +47,25 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, T)> {
     Some((envelope, value))
 }
 
+/// How much of each end of a body is searched for its type before all of it is, in bytes.
+const EDGE: usize = 256;
+
 /// The type that the body will turn out to have, most likely. Only good for choosing what to try.
 pub(super) fn guess(body: &Bytes) -> Option<EventKind> {
-    let text = std::str::from_utf8(body).ok()?;
-    // Before `data` or behind it: a `type` inside of `data` is neither the first nor the last.
-    let mut candidates = [text.rsplit_once("\"type\""), text.split_once("\"type\"")].into_iter();
-    candidates.find_map(|found| {
+    const NAME: &str = "\"type\"";
+    let after = |found: Option<(&str, &str)>| {
         let mut json = Cursor(found?.1);
         json.take(':')?;
         Some(EventKind::from(json.plain_text()?)).filter(EventKind::is_known)
-    })
+    };
+    let text = std::str::from_utf8(body).ok()?;
+    let tail = text.get(text.len().saturating_sub(EDGE)..).unwrap_or_default();
+    let head = text.get(..EDGE).unwrap_or_default();
+    // Before `data` or behind it: a `type` inside of `data` is neither the first nor the last.
+    after(tail.rsplit_once(NAME))
+        .or_else(|| after(head.split_once(NAME)))
+        .or_else(|| after(text.rsplit_once(NAME)))
+        .or_else(|| after(text.split_once(NAME)))
 }
 
 /// What is left of a JSON text.
@@ -80,12 +90,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// An object that `T` takes as it is, and where it stands.
-    fn object<T: DeserializeOwned>(&mut self) -> Option<(T, &'a str)> {
+    fn object<T: DeserializeOwned>(&mut self) -> Option<(Box<T>, &'a str)> {
         self.skip_blanks();
         if !self.0.starts_with('{') {
             return None;
         }
-        let mut values = serde_json::Deserializer::from_str(self.0).into_iter::<T>();
+        let mut values = serde_json::Deserializer::from_str(self.0).into_iter::<Box<T>>();
         let value = values.next()?.ok()?;
         let (object, rest) = self.0.split_at_checked(values.byte_offset())?;
         self.0 = rest;
@@ -119,7 +129,7 @@ mod tests {
         assert_eq!(quick.business_id, patient.business_id, "{text}");
         assert_eq!(quick.data, patient.data, "{text}");
         assert!(patient.warnings.is_empty(), "{text}");
-        assert_eq!(value, patient.data.to_value().unwrap(), "{text}");
+        assert_eq!(*value, patient.data.to_value().unwrap(), "{text}");
         true
     }
 

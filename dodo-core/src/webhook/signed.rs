@@ -74,7 +74,7 @@ impl SignedEvent {
         if let Some((envelope, data)) = one_pass::read(&self.body)
             && envelope.kind.payload_type() == Some(T::TYPE)
         {
-            return Ok(self.event(envelope, data));
+            return Ok(self.event(envelope, *data));
         }
         let envelope = self.envelope()?;
         if envelope.kind.payload_type() != Some(T::TYPE) {
