@@ -6,12 +6,33 @@ use std::{future::Future, time::Duration};
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
+/// Waits for a future, at most so long. A timer is made when there is something to wait for: the body
+/// that came with its head, and the callback that asks nobody, are ready at once.
 #[cfg(feature = "tokio")]
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Ok(future.await); // another runtime: no timer to be had
-    }
-    tokio::time::timeout(limit, future).await.map_err(|_| Elapsed)
+    use std::{future::poll_fn, pin::pin, task::Poll};
+    use tokio::{runtime::Handle, task, time};
+
+    let started = time::Instant::now();
+    let mut future = pin!(future);
+    let mut timer = pin!(None::<task::coop::Unconstrained<time::Sleep>>);
+    let mut is_first = true;
+    poll_fn(move |cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        // On another runtime there is no timer to be had.
+        if std::mem::take(&mut is_first) && Handle::try_current().is_ok() {
+            // Unconstrained: its turn comes also when the future has used up the task's budget.
+            let timer_until = |end| task::coop::unconstrained(time::sleep_until(end));
+            timer.set(started.checked_add(limit).map(timer_until));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(cx).map(|()| Err(Elapsed)),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 #[cfg(not(feature = "tokio"))]
