@@ -9,9 +9,9 @@ use actix_web::{
     HttpRequest, HttpResponse,
     dev::Payload,
     error::PayloadError,
-    http::{StatusCode, header},
+    http::{StatusCode, Uri, header},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dodo_core::{BoxError, Error, ErrorKind};
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
@@ -24,26 +24,57 @@ use crate::extensions::carried;
 /// [`Invalid`](ErrorKind::Invalid) when one version of `http` refuses what the other took. They agree
 /// today. Should they cease to, the request is refused: a header lost here could be a signature.
 pub(crate) fn parts(request: &HttpRequest) -> Result<http::request::Parts, Error> {
-    fn refused(source: impl Into<BoxError>) -> Error {
-        Error::new(ErrorKind::Invalid, "the request line or a header cannot be read")
-            .with_code("invalid_head")
-            .with_source(source)
-    }
-    let mut headers = http::HeaderMap::with_capacity(request.headers().len());
-    for (name, value) in request.headers() {
-        let name = http::HeaderName::from_bytes(name.as_ref()).map_err(refused)?;
-        let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(refused)?;
-        headers.try_append(name, value).map_err(refused)?;
-    }
-    let (mut parts, ()) = http::Request::builder()
-        .method(request.method().as_str())
-        .uri(request.uri().to_string())
-        .body(())
-        .map_err(refused)?
-        .into_parts();
-    parts.headers = headers;
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.method =
+        http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(refused)?;
+    parts.uri = uri(request.uri())?;
+    parts.headers = headers(request.headers())?;
     parts.extensions = carried(request);
     Ok(parts)
+}
+
+fn refused(source: impl Into<BoxError>) -> Error {
+    Error::new(ErrorKind::Invalid, "the request line or a header cannot be read")
+        .with_code("invalid_head")
+        .with_source(source)
+}
+
+fn uri(uri: &Uri) -> Result<http::Uri, Error> {
+    match (uri.scheme(), uri.authority(), uri.path_and_query()) {
+        // What nearly every request has: a path, which needs no parsing as a whole.
+        (None, None, Some(path)) => {
+            http::uri::PathAndQuery::try_from(path.as_str()).map(Into::into).map_err(refused)
+        }
+        _ => http::Uri::try_from(uri.to_string()).map_err(refused),
+    }
+}
+
+/// The values share one piece of memory: `http` 0.2 does not hand out its own, and one piece for each
+/// would cost as much as the rest of this crate.
+fn headers(headers: &header::HeaderMap) -> Result<http::HeaderMap, Error> {
+    let length = headers.iter().map(|(_, value)| value.len()).sum();
+    let mut text = BytesMut::with_capacity(length);
+    for (_, value) in headers {
+        text.extend_from_slice(value.as_bytes());
+    }
+    let mut text = text.freeze();
+    let mut copied = http::HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let value = text.split_to(value.len());
+        let value = http::HeaderValue::from_maybe_shared(value).map_err(refused)?;
+        copied.try_append(name_of(name.as_str())?, value).map_err(refused)?;
+    }
+    Ok(copied)
+}
+
+/// The names of a delivery are known: like the standard ones they then need no memory.
+fn name_of(name: &str) -> Result<http::HeaderName, Error> {
+    Ok(match name {
+        "webhook-id" => const { http::HeaderName::from_static("webhook-id") },
+        "webhook-timestamp" => const { http::HeaderName::from_static("webhook-timestamp") },
+        "webhook-signature" => const { http::HeaderName::from_static("webhook-signature") },
+        _ => http::HeaderName::from_bytes(name.as_bytes()).map_err(refused)?,
+    })
 }
 
 /// A request that core can answer. The body is read there, under the endpoint's limits.
