@@ -5,6 +5,12 @@
 //! cargo run --release -p dodo-core --example session_cost
 //! ```
 //!
+//! `-- bare` and `-- ours` run one round of one of the two alone, to count its instructions:
+//!
+//! ```text
+//! valgrind --tool=callgrind target/release/examples/session_cost ours
+//! ```
+//!
 //! No web server is in the measured thread, so that its cost does not make the difference look small.
 //! Linux only: the time is read from `/proc/thread-self/schedstat`.
 
@@ -139,6 +145,11 @@ async fn compare() -> Result<(), BoxError> {
             if status == 200 { Ok(()) } else { Err(BoxError::from(status.to_string())) }
         }
     };
+    match std::env::args().nth(1).as_deref() {
+        Some("bare") => return measure(move || bare(body.clone())).await.map(drop),
+        Some("ours") => return measure(move || ours(body.clone())).await.map(drop),
+        _ => {}
+    }
     let (mut bare_costs, mut our_costs) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let (bare, ours, one, two) = (bare.clone(), ours.clone(), body.clone(), body.clone());
