@@ -30,12 +30,8 @@ impl Server {
         Self::run(command.args(more_arguments), upstream)
     }
 
-    /// Starts a script of Node.
-    pub fn start_node(script: &Path, upstream: &str) -> io::Result<Self> {
-        Self::run(Command::new("node").arg(script).env("NODE_ENV", "production"), upstream)
-    }
-
-    fn run(command: &mut Command, upstream: &str) -> io::Result<Self> {
+    /// Starts a server by a command of one's own. It says where it listens, as all of them do.
+    pub fn run(command: &mut Command, upstream: &str) -> io::Result<Self> {
         let mut child = command
             .env("DODO_PAYMENTS_WEBHOOK_KEY", KEY)
             .env("DODO_PAYMENTS_BASE_URL", upstream)
@@ -53,6 +49,12 @@ impl Server {
             Some(address) => Ok(Self { address, child }),
             None => Err(io::Error::other(format!("the server said {line:?}"))),
         }
+    }
+
+    /// Asks it to end, and waits until it did: what writes a report at its end gets to do so.
+    pub fn terminate(mut self) -> io::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.child.wait().map(drop)
     }
 
     /// The most memory it ever held, in bytes, as Linux tells it.

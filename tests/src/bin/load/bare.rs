@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use dodo_core::BoxError;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -31,17 +32,20 @@ fn deliver(key: &[u8], header: impl Fn(&'static str) -> Option<String>, body: &[
     if serde_json::from_slice::<crate::plain::Event>(body).is_ok() { 200 } else { 400 }
 }
 
+/// What the handlers share.
 #[derive(Clone)]
-pub(crate) struct Relay {
+pub(crate) struct Bare {
+    key: Vec<u8>,
     http: reqwest::Client,
     upstream: String,
 }
 
-impl Relay {
-    pub(crate) fn new(upstream: String) -> Self {
+impl Bare {
+    pub(crate) fn new(key: &str, upstream: &str) -> Result<Self, BoxError> {
         // reqwest is built without a TLS provider of its own choice.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { http: reqwest::Client::new(), upstream }
+        let key = STANDARD.decode(key.trim_start_matches("whsec_"))?;
+        Ok(Self { key, http: reqwest::Client::new(), upstream: upstream.to_owned() })
     }
 
     async fn session(&self, body: Bytes) -> reqwest::Result<Value> {
@@ -56,16 +60,17 @@ impl Relay {
 pub(crate) mod on_axum {
     use axum::{Json, Router, http::HeaderMap, http::StatusCode, routing::post};
 
-    use super::{Bytes, Relay, Value, deliver};
+    use super::{Bare, Bytes, Value, deliver};
 
-    pub(crate) fn router(key: Vec<u8>, relay: Relay) -> Router {
+    pub(crate) fn router(bare: Bare) -> Router {
+        let key = bare.key.clone();
         let webhook = move |headers: HeaderMap, body: Bytes| {
             let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
             let status = deliver(&key, header, &body);
             async move { StatusCode::from_u16(status).unwrap() }
         };
         let session = move |body: Bytes| async move {
-            relay.session(body).await.map(Json::<Value>).map_err(|_| StatusCode::BAD_GATEWAY)
+            bare.session(body).await.map(Json::<Value>).map_err(|_| StatusCode::BAD_GATEWAY)
         };
         Router::new()
             .route("/api/webhook-bench", post(webhook))
@@ -76,18 +81,19 @@ pub(crate) mod on_axum {
 pub(crate) mod on_actix {
     use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
-    use super::{Bytes, Relay, deliver};
+    use super::{Bare, Bytes, deliver};
 
-    pub(crate) fn routes(config: &mut web::ServiceConfig, key: Vec<u8>, relay: Relay) {
+    pub(crate) fn routes(config: &mut web::ServiceConfig, bare: Bare) {
+        let key = bare.key.clone();
         let webhook = move |request: HttpRequest, body: Bytes| {
             let header = |name| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
             let status = deliver(&key, header, &body);
             async move { HttpResponse::new(StatusCode::from_u16(status).unwrap()) }
         };
         let session = move |body: Bytes| {
-            let relay = relay.clone();
+            let bare = bare.clone();
             async move {
-                match relay.session(body).await {
+                match bare.session(body).await {
                     Ok(answer) => HttpResponse::Ok().json(answer),
                     Err(_) => HttpResponse::BadGateway().finish(),
                 }

@@ -29,17 +29,25 @@ impl Seen {
     }
 }
 
+/// When it is enough.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    Passed(Duration),
+    /// So many requests were sent over each connection.
+    Sent(usize),
+}
+
 /// Sends `case` again and again over so many connections; every answer must be a 200.
 pub(crate) async fn drive(
     server: SocketAddr,
     case: &Case,
     connections: usize,
-    time: Duration,
+    until: Until,
 ) -> io::Result<Seen> {
     let started = Instant::now();
     let mut all = JoinSet::new();
     for _ in 0..connections {
-        all.spawn(connection(server, case.clone(), started + time));
+        all.spawn(connection(server, case.clone(), started, until));
     }
     let mut latencies = Vec::new();
     while let Some(one) = all.join_next().await {
@@ -49,7 +57,12 @@ pub(crate) async fn drive(
     Ok(Seen { latencies, elapsed: started.elapsed() })
 }
 
-async fn connection(server: SocketAddr, case: Case, end: Instant) -> io::Result<Vec<Duration>> {
+async fn connection(
+    server: SocketAddr,
+    case: Case,
+    all_started: Instant,
+    until: Until,
+) -> io::Result<Vec<Duration>> {
     let stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) =
@@ -57,7 +70,11 @@ async fn connection(server: SocketAddr, case: Case, end: Instant) -> io::Result<
     tokio::spawn(connection);
     let body = Bytes::from(case.body.clone());
     let mut latencies = Vec::new();
-    while Instant::now() < end {
+    let go_on = |sent| match until {
+        Until::Passed(time) => all_started.elapsed() < time,
+        Until::Sent(requests) => sent < requests,
+    };
+    while go_on(latencies.len()) {
         let request = Request::builder().method(case.method.clone()).uri(case.target());
         let mut request = request.body(Full::new(body.clone())).map_err(io::Error::other)?;
         *request.headers_mut() = case.headers.clone();
