@@ -71,19 +71,10 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Busy)
     }
-}
 
-impl Error {
-    /// What the log may say about the cause. A database that cannot work now says why; one that
-    /// refused a row says its code alone, because its text may quote the row, as texts of parsers do.
+    /// The cause, for the log.
     pub(crate) fn cause(&self) -> Option<String> {
-        let source = self.source.as_ref()?;
-        let database = source.downcast_ref::<sqlx::Error>()?;
-        if self.is_transient() {
-            return Some(database.to_string());
-        }
-        let code = database.as_database_error().and_then(|error| error.code())?;
-        Some(format!("the database's code is {code}"))
+        self.source.as_ref().map(ToString::to_string)
     }
 }
 

@@ -154,7 +154,7 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Rea
 /// What the sink said, or what a mutant makes of it.
 fn heard(told: Told) -> Told {
     match told {
-        Told::Failed { .. } if mutant("failure_is_delivery") => Told::Delivered,
+        Told::Failed { after: None, .. } if mutant("failure_is_delivery") => Told::Delivered,
         Told::Failed { reason, .. } if mutant("retry_after_ignored") => {
             Told::Failed { after: None, reason }
         }

@@ -9,7 +9,7 @@ use std::{
 
 use dodo_axum::webhooks;
 use dodo_core::{Event, RawData, WebhookKey, Webhooks};
-use dodo_ledger::{Backoff, Ledger, PgTx, SqliteTx, Store, sqlx};
+use dodo_ledger::{Backoff, Ledger, PgTx, SqliteTx, Store, sink::Segment, sqlx};
 
 use crate::delivery::KEY;
 
@@ -20,12 +20,21 @@ pub(crate) mod setting {
     pub(crate) const LEASE_MS: &str = "FAULTS_LEASE_MS";
     /// How long the callback takes, after its effect.
     pub(crate) const WORK_MS: &str = "FAULTS_WORK_MS";
-    /// Seconds by which the host's clock is wrong.
+    /// How long the callback of a `slow` or `poison` event takes, before its effect.
+    pub(crate) const SLOW_MS: &str = "FAULTS_SLOW_MS";
+    /// What is at work at the end is waited for this long.
+    pub(crate) const GRACE_MS: &str = "FAULTS_GRACE_MS";
+    /// Where Segment is. Without it there is no sink.
+    pub(crate) const SEGMENT: &str = "FAULTS_SEGMENT";
+    pub(crate) const SINK_BASE_MS: &str = "FAULTS_SINK_BASE_MS";
+    pub(crate) const SINK_CAP_MS: &str = "FAULTS_SINK_CAP_MS";
+    /// By how much the host's clock is wrong.
     pub(crate) const CLOCK_OFFSET_MS: &str = "DODO_CLOCK_OFFSET_MS";
 }
 
-fn number(name: &str, default: u64) -> u64 {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+fn millis(name: &str, default: u64) -> Duration {
+    let number = env::var(name).ok().and_then(|text| text.parse().ok());
+    Duration::from_millis(number.unwrap_or(default))
 }
 
 pub(crate) fn main() {
@@ -41,27 +50,33 @@ pub(crate) fn main() {
         .block_on(serve());
 }
 
+async fn callback(event: Event<RawData>, sqlite: bool) -> Result<(), dodo_core::BoxError> {
+    let poison = event.id.starts_with("poison");
+    if poison || event.id.starts_with("slow") {
+        // Not in the transaction: SQLite has one.
+        tokio::time::sleep(millis(setting::SLOW_MS, 0)).await;
+    }
+    if poison {
+        return Err("poison".into());
+    }
+    Ok(effect(&event, sqlite).await?)
+}
+
 async fn effect(event: &Event<RawData>, sqlite: bool) -> Result<(), dodo_ledger::Error> {
     const INSERT: &str = "INSERT INTO effect (event) VALUES ($1)";
     // A mutant of the ledger may take one id for several, and marks them behind a `#`.
     let id = event.id.split('#').next();
+    let work = millis(setting::WORK_MS, 0);
     if sqlite {
         let mut tx = SqliteTx::of(event).await?;
         sqlx::query(INSERT).bind(id).execute(&mut *tx).await?;
-        hold().await;
+        tokio::time::sleep(work).await;
     } else {
         let mut tx = PgTx::of(event).await?;
         sqlx::query(INSERT).bind(id).execute(&mut *tx).await?;
-        hold().await;
+        tokio::time::sleep(work).await;
     }
     Ok(())
-}
-
-async fn hold() {
-    let work = number(setting::WORK_MS, 0);
-    if work > 0 {
-        tokio::time::sleep(Duration::from_millis(work)).await;
-    }
 }
 
 async fn open(url: &str) -> Store {
@@ -79,12 +94,21 @@ async fn open(url: &str) -> Store {
 async fn serve() {
     let url = env::var(setting::URL).unwrap();
     let sqlite = url.starts_with("sqlite:");
-    let ledger = Ledger::builder(open(&url).await)
-        .lease(Duration::from_millis(number(setting::LEASE_MS, 5_000)))
+    let mut builder = Ledger::builder(open(&url).await)
+        .lease(millis(setting::LEASE_MS, 5_000))
         .backoff(Backoff { base: Duration::from_millis(50), cap: Duration::from_millis(500) })
         .poll_every(Duration::from_millis(20))
-        .keep_bodies_for(None)
-        .build();
+        .keep_bodies_for(None);
+    if let Ok(segment) = env::var(setting::SEGMENT) {
+        rustls::crypto::ring::default_provider().install_default().unwrap();
+        let backoff = Backoff {
+            base: millis(setting::SINK_BASE_MS, 20),
+            cap: millis(setting::SINK_CAP_MS, 500),
+        };
+        let sink = Segment::at(&segment, "key").unwrap().test_mode().without_identify();
+        builder = builder.sink(sink).sink_backoff(backoff, 100);
+    }
+    let ledger = builder.build();
     let offset = env::var(setting::CLOCK_OFFSET_MS).ok().and_then(|text| text.parse::<i64>().ok());
     let key = WebhookKey::new(KEY).unwrap().with_clock(move || {
         let offset = offset.unwrap_or(0);
@@ -92,12 +116,7 @@ async fn serve() {
         if offset < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
     });
     let hooks = Webhooks::builder(key)
-        .on_any(move |event: Event<RawData>| async move {
-            if event.id.starts_with("poison") {
-                return Err("poison".into());
-            }
-            effect(&event, sqlite).await.map_err(dodo_core::BoxError::from)
-        })
+        .on_any(move |event: Event<RawData>| callback(event, sqlite))
         .inbox(ledger.clone())
         .build();
     let workers = ledger.spawn(hooks.dispatcher());
@@ -115,5 +134,5 @@ async fn serve() {
         })
         .await
         .unwrap();
-    workers.shutdown(Duration::from_secs(5)).await;
+    workers.shutdown(millis(setting::GRACE_MS, 5_000)).await;
 }

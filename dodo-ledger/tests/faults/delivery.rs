@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use dodo_core::WebhookKey;
+use tokio::task::JoinHandle;
+
+use crate::wait::{Step, stuck};
 
 pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -32,6 +32,11 @@ pub(crate) fn parcel(id: &str) -> Parcel {
         }
     });
     Parcel { id: id.to_owned(), body: body.to_string() }
+}
+
+/// Payments with ids that begin so.
+pub(crate) fn parcels(prefix: &str, count: usize) -> Vec<Parcel> {
+    (0..count).map(|n| parcel(&format!("{prefix}_{n}"))).collect()
 }
 
 /// `count` ids, each one to three times, in any order.
@@ -63,6 +68,18 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// Adds what another sender saw.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.attempted.extend(other.attempted);
+        self.acked.extend(other.acked);
+        for (status, count) in other.answers {
+            *self.answers.entry(status).or_default() += count;
+        }
+        self.without_retry_after += other.without_retry_after;
+        self.latencies.extend(other.latencies);
+        self.slowest = self.slowest.max(other.slowest);
+    }
+
     pub(crate) fn quantile(&self, quantile: f64) -> Duration {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
@@ -77,20 +94,20 @@ pub(crate) struct Sender {
     client: reqwest::Client,
     key: WebhookKey,
     ports: Arc<[u16]>,
-    pub(crate) seen: Arc<Mutex<History>>,
-    /// Set to stop repeating.
-    pub(crate) give_up: Arc<AtomicBool>,
+    seen: Arc<Mutex<History>>,
+    /// How long to repeat what is not answered with 2xx.
+    limit: Duration,
 }
 
 impl Sender {
-    pub(crate) fn to(ports: &[u16]) -> Self {
+    pub(crate) fn to(ports: &[u16], limit: Duration) -> Self {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
         Self {
             client,
             key: WebhookKey::new(KEY).unwrap(),
             ports: ports.into(),
             seen: Arc::default(),
-            give_up: Arc::default(),
+            limit,
         }
     }
 
@@ -133,23 +150,45 @@ impl Sender {
     }
 
     /// Delivers all, `width` at a time, each until it is answered with 2xx.
-    pub(crate) async fn deliver(&self, parcels: Vec<Parcel>, width: usize) {
+    pub(crate) async fn deliver(&self, parcels: Vec<Parcel>, width: usize) -> Step<()> {
+        let until = Instant::now() + self.limit;
         let queue = Arc::new(Mutex::new(parcels));
         let mut senders = tokio::task::JoinSet::new();
         for _ in 0..width {
             let (sender, queue) = (self.clone(), queue.clone());
             senders.spawn(async move {
                 loop {
-                    let Some(parcel) = queue.lock().unwrap().pop() else { break };
+                    let Some(parcel) = queue.lock().unwrap().pop() else { return Ok(()) };
                     while !sender.attempt(&parcel).await {
-                        if sender.give_up.load(Ordering::Relaxed) {
-                            return;
+                        if Instant::now() > until {
+                            let what = format!("{} is answered with 2xx", parcel.id);
+                            return Err(stuck(sender.limit, what));
                         }
                         tokio::time::sleep(Duration::from_millis(fastrand::u64(10..60))).await;
                     }
                 }
             });
         }
-        senders.join_all().await;
+        senders.join_all().await.into_iter().collect()
+    }
+
+    /// The same beside other work.
+    pub(crate) fn start(&self, parcels: Vec<Parcel>, width: usize) -> JoinHandle<Step<()>> {
+        let sender = self.clone();
+        tokio::spawn(async move { sender.deliver(parcels, width).await })
+    }
+
+    /// One attempt each at this rate, whether the ones before are answered or not. How many were not
+    /// answered with 2xx.
+    pub(crate) async fn pace(&self, parcels: Vec<Parcel>, per_second: u32) -> usize {
+        let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        let mut tasks = tokio::task::JoinSet::new();
+        for parcel in parcels {
+            tick.tick().await;
+            let sender = self.clone();
+            tasks.spawn(async move { sender.attempt(&parcel).await });
+        }
+        tasks.join_all().await.into_iter().filter(|acked| !acked).count()
     }
 }

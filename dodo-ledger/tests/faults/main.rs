@@ -5,11 +5,10 @@
 //! delivery had it twice.
 //!
 //! ```text
-//! cargo test -p dodo-ledger --all-features --test faults              # the short version
-//! RUSTFLAGS='--cfg dodo_faults' cargo test --release --target-dir target/faults \
-//!     -p dodo-ledger --all-features --test faults -- long [row ...]   # everything
+//! dodo-ledger/tests/faults/run [long] [row ...]            # with fault points and negative controls
+//! cargo test -p dodo-ledger --all-features --test faults   # without: the short rows alone
 //! ```
-//! With `--cfg dodo_faults` the ledger can die at named places, and each promise can be broken on
+//! With `--cfg dodo_faults` the ledger can fail at named places, and each promise can be broken on
 //! purpose: these negative controls have to be noticed, or the test is worth nothing.
 #![expect(
     clippy::unwrap_used,
@@ -24,12 +23,16 @@ mod cluster;
 mod delivery;
 mod oracle;
 mod process;
+mod report;
 mod rows;
+mod segment;
+mod wait;
 mod world;
 
 use std::time::Instant;
 
-use rows::{Outcome, ROWS};
+use rows::{ROWS, Row, Trial};
+use wait::{Halt, within};
 
 /// How much of each row is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +43,52 @@ pub(crate) enum Size {
     Long,
 }
 
-impl Size {
-    pub(crate) const fn pick<T: Copy>(self, short: T, long: T) -> T {
-        match self {
-            Self::Short => short,
-            Self::Long => long,
+/// Whether the ledger under test was built with its fault points.
+const FAULTS: bool = cfg!(dodo_faults);
+
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    skipped: usize,
+    failed: Vec<String>,
+}
+
+impl Tally {
+    /// Runs a row, or one of its controls.
+    fn run(&mut self, runtime: &tokio::runtime::Runtime, seed: u64, row: &Row, trial: Trial) {
+        fastrand::seed(seed);
+        let begun = Instant::now();
+        let ended = runtime.block_on(within(trial.limit(), (row.run)(trial)));
+        let (verdict, text) = match ended {
+            Ok(report) if trial.passes(&report) => {
+                self.passed += 1;
+                ("ok", report.to_string())
+            }
+            Ok(report) => ("FAILED", trial.complaint(&report)),
+            Err(Halt::Stuck(what)) => ("FAILED", what),
+            Err(Halt::Skipped(why)) => {
+                self.skipped += 1;
+                ("SKIPPED", why)
+            }
+        };
+        let name = trial.name(row);
+        println!("{name:36} {verdict:8} {:6.1} s  {text}", begun.elapsed().as_secs_f64());
+        if verdict == "FAILED" {
+            self.failed.push(name);
         }
     }
 }
 
-/// Whether the ledger under test was built with its fault points.
-pub(crate) const FAULTS: bool = cfg!(dodo_faults);
+/// Whether the words of the command line ask for this: a row by its name or number, a control by
+/// `row/control`; a row brings its controls.
+fn wanted(words: &[&str], row: &Row, control: Option<&str>) -> bool {
+    let number = row.name.split('-').next().unwrap_or_default();
+    let asks = |word: &&str| match word.split_once('/') {
+        None => *word == row.name || *word == number,
+        Some((of, name)) => (of == row.name || of == number) && Some(name) == control,
+    };
+    words.is_empty() || words.iter().any(asks)
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -58,38 +96,66 @@ fn main() {
         child::main();
         return;
     }
+    if std::env::var("DODO_FAULT_ROWS").is_ok_and(|value| value == "elsewhere") {
+        println!(
+            "SKIPPED: DODO_FAULT_ROWS=elsewhere says that tests/faults/run is a check of its own"
+        );
+        return;
+    }
     // The HTTP client asks for a provider even though nothing here is encrypted.
     rustls::crypto::ring::default_provider().install_default().unwrap();
     // What `cargo test` may pass on is of no interest here.
-    let words: Vec<&str> =
+    let mut words: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     let size = if words.contains(&"long") { Size::Long } else { Size::Short };
-    let wanted: Vec<&str> = words.into_iter().filter(|word| *word != "long").collect();
+    words.retain(|word| *word != "long");
     let seed = std::env::var("DODO_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("size {size:?}, fault points {}, DODO_SEED={seed}", if FAULTS { "on" } else { "off" });
-    fastrand::seed(seed);
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut failed = Vec::new();
+    let (mut rows, mut controls, mut left_out) = (Tally::default(), Tally::default(), 0);
     for row in ROWS {
-        if !wanted.is_empty() && !wanted.contains(&row.name) {
-            continue;
-        }
-        let begun = Instant::now();
-        let outcome = runtime.block_on((row.run)(size));
-        let (verdict, text) = match outcome {
-            Outcome::Passed(text) => ("ok", text),
-            Outcome::Skipped(text) => ("SKIPPED", text),
-            Outcome::Failed(text) => {
-                failed.push(row.name);
-                ("FAILED", text)
+        if wanted(&words, row, None) {
+            if FAULTS || !row.needs_faults {
+                rows.run(&runtime, seed, row, Trial { size, control: None });
+            } else {
+                left_out += 1;
             }
-        };
-        println!("{:24} {verdict:8} {:6.1} s  {text}", row.name, begun.elapsed().as_secs_f64());
+        }
+        for control in row.controls {
+            if !wanted(&words, row, Some(control.name))
+                || (control.long_only && size == Size::Short)
+            {
+                continue;
+            }
+            if FAULTS {
+                controls.run(&runtime, seed, row, Trial { size, control: Some(control) });
+            } else {
+                left_out += 1;
+            }
+        }
     }
+    println!(
+        "{} rows and {} negative controls passed, {} skipped{}",
+        rows.passed,
+        controls.passed,
+        rows.skipped + controls.skipped,
+        match left_out {
+            0 => String::new(),
+            _ => format!("; {left_out} more need the fault points: see docs/fault-tests.md"),
+        }
+    );
+    let failed = [rows.failed, controls.failed].concat();
     if !failed.is_empty() {
         eprintln!("failed: {}", failed.join(", "));
+    }
+    let skipped = rows.skipped + controls.skipped > 0
+        && std::env::var("DODO_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+    if skipped {
+        eprintln!("DODO_REQUIRE_POSTGRES=1, but something was skipped");
+    }
+    if !failed.is_empty() || skipped || rows.passed + controls.passed + left_out == 0 {
         std::process::exit(1);
     }
 }

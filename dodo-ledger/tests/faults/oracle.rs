@@ -7,7 +7,11 @@ use std::{
 
 use dodo_ledger::sqlx::{self, Connection, PgConnection, SqliteConnection};
 
-use crate::delivery::History;
+use crate::{
+    delivery::History,
+    report::{Report, Symptom},
+    wait::doing,
+};
 
 /// A connection of the driver's own, that opens anew for each question: databases come and go here.
 #[derive(Clone, Debug)]
@@ -50,6 +54,7 @@ impl Database {
 
     /// Waits until nothing is pending, and says how long that took; `None` after the limit.
     pub(crate) async fn drained(&self, limit: Duration) -> Option<Duration> {
+        doing("draining the inbox");
         let begun = Instant::now();
         while begun.elapsed() < limit {
             let pending = "SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending'";
@@ -60,51 +65,47 @@ impl Database {
         }
         None
     }
+
+    /// How many leases ended before their event was done.
+    pub(crate) async fn excess_claims(&self) -> usize {
+        let query = "SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox";
+        usize::try_from(self.number(query).await).unwrap_or_default()
+    }
 }
 
-/// The counts that matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Audit {
-    pub(crate) acked: usize,
-    pub(crate) effects: usize,
-    /// Answered with 2xx, and without effect.
-    pub(crate) lost: usize,
-    /// With more than one effect.
-    pub(crate) doubled: usize,
-    /// Effects of what was never sent.
-    pub(crate) invented: usize,
-    /// Answered with 2xx, and its payment is not in the ledger.
-    pub(crate) unbooked: usize,
-}
+impl Report {
+    /// Waits for the end and compares what was answered with what is there.
+    pub(crate) async fn settle(&mut self, history: &History, database: &Database, limit: Duration) {
+        let drained = database.drained(limit).await;
+        self.audit(history, database).await;
+        match drained {
+            Some(time) => self.note(format!("drained {time:.1?}")),
+            None => self.count(Symptom::Undrained, 1),
+        }
+    }
 
-impl Audit {
-    pub(crate) async fn of(history: &History, database: &Database) -> Self {
+    async fn audit(&mut self, history: &History, database: &Database) {
         let mut effects: BTreeMap<String, usize> = BTreeMap::new();
         for event in database.texts("SELECT event FROM effect").await {
             *effects.entry(event).or_default() += 1;
         }
         let booked: BTreeSet<String> =
             database.texts("SELECT id FROM dodo_entry").await.into_iter().collect();
-        let unbooked = |id: &&String| !booked.contains(&format!("charge:pay_{id}"));
-        Self {
-            acked: history.acked.len(),
-            effects: effects.values().sum(),
-            lost: history.acked.iter().filter(|id| !effects.contains_key(*id)).count(),
-            doubled: effects.values().filter(|count| **count > 1).count(),
-            invented: effects.keys().filter(|id| !history.attempted.contains(*id)).count(),
-            unbooked: history.acked.iter().filter(unbooked).count(),
-        }
-    }
-
-    pub(crate) const fn is_clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.invented == 0 && self.unbooked == 0
-    }
-}
-
-impl std::fmt::Display for Audit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { acked, effects, lost, doubled, invented, unbooked } = self;
-        write!(f, "acked {acked} effects {effects} lost {lost} doubled {doubled}")?;
-        write!(f, " invented {invented} unbooked {unbooked}")
+        let acked = || history.acked.iter();
+        let lost = acked().filter(|id| !effects.contains_key(*id)).count();
+        let doubled = effects.values().filter(|count| **count > 1).count();
+        let invented = effects.keys().filter(|id| !history.attempted.contains(*id)).count();
+        let unbooked = acked().filter(|id| !booked.contains(&format!("charge:pay_{id}"))).count();
+        self.count(Symptom::Lost, lost);
+        self.count(Symptom::Doubled, doubled);
+        self.count(Symptom::Invented, invented);
+        self.count(Symptom::Unbooked, unbooked);
+        self.note(format!(
+            "acked {} effects {} lost {lost} doubled {doubled} invented {invented} unbooked {unbooked} \
+             answers {:?}",
+            acked().len(),
+            effects.values().sum::<usize>(),
+            history.answers
+        ));
     }
 }

@@ -5,10 +5,19 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     process::{Child, Command, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
-use crate::child::setting;
+use crate::{
+    child::setting,
+    wait::{Step, doing, ended, stuck},
+};
+
+/// How long a child may take to listen.
+const START: Duration = Duration::from_secs(60);
+/// How long it may take to die.
+const END: Duration = Duration::from_secs(30);
 
 /// A place for a child: its port stays the same from one life to the next.
 #[derive(Debug)]
@@ -43,12 +52,13 @@ impl Place {
     }
 
     /// Starts the child and waits until it listens, or until it died before that.
-    pub(crate) fn start(&mut self) {
+    pub(crate) fn start(&mut self) -> Step<()> {
         assert!(self.child.is_none(), "it runs already");
+        doing("starting a server");
         let log = std::env::var_os("FAULTS_LOG").map_or_else(Stdio::null, |path| {
             std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap().into()
         });
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let child = Command::new(std::env::current_exe().unwrap())
             .arg("child")
             .envs(&self.environment)
             .stdin(Stdio::null())
@@ -56,9 +66,14 @@ impl Place {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        let _dead_already = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
-        self.child = Some(child);
+        let stdout = self.child.insert(child).stdout.take().unwrap();
+        let (said, listens) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _dead_already = BufReader::new(stdout).read_line(&mut line);
+            let _nobody_waits = said.send(());
+        });
+        listens.recv_timeout(START).map_err(|_| stuck(START, "a server listens"))
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -77,26 +92,25 @@ impl Place {
     }
 
     /// SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _may_be_dead = child.kill();
-            child.wait().unwrap();
-        }
+    pub(crate) fn kill(&mut self) -> Step<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let _may_be_dead = child.kill();
+        ended(&mut child, "a server ends after SIGKILL", END).map(drop)
     }
 
     /// SIGTERM, and how long it took to end.
-    pub(crate) fn terminate(&mut self) -> Duration {
+    pub(crate) fn terminate(&mut self) -> Step<Duration> {
         let begun = Instant::now();
         self.signal("TERM");
         if let Some(mut child) = self.child.take() {
-            child.wait().unwrap();
+            ended(&mut child, "a server ends after SIGTERM", END)?;
         }
-        begun.elapsed()
+        Ok(begun.elapsed())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.kill();
+        let _never_mind = self.kill();
     }
 }

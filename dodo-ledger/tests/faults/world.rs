@@ -1,55 +1,64 @@
 //! A database and the processes on it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use dodo_ledger::{Ledger, Store};
 
-use crate::{cluster::Cluster, delivery::Sender, oracle::Database, process::Place};
+use crate::{
+    cluster::Cluster,
+    delivery::Sender,
+    oracle::Database,
+    process::Place,
+    rows::Trial,
+    wait::{Step, doing},
+};
 
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) places: Vec<Place>,
     pub(crate) database: Database,
-    pub(crate) cluster: Option<Cluster>,
+    cluster: Option<Cluster>,
     directory: Option<PathBuf>,
+    /// How long a sender repeats.
+    patience: Duration,
 }
 
 impl World {
     /// One process and one file.
-    pub(crate) async fn sqlite() -> Self {
+    pub(crate) async fn sqlite(trial: Trial) -> Step<Self> {
         let name = format!("dodo-faults-{}-{}", std::process::id(), fastrand::u32(..));
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
-        let mut world = Self::sqlite_at(&directory).await;
+        let mut world = Self::sqlite_at(trial, &directory).await?;
         world.directory = Some(directory);
-        world
+        Ok(world)
     }
 
-    pub(crate) async fn sqlite_at(directory: &std::path::Path) -> Self {
+    pub(crate) async fn sqlite_at(trial: Trial, directory: &std::path::Path) -> Step<Self> {
         let url = format!("sqlite:{}/ledger.db", directory.display());
-        Self::on(&url, 1, None).await
+        Ok(Self::on(trial, &url, 1, None).await)
     }
 
-    /// Several processes on a PostgreSQL of their own; `None` when it is not installed.
-    pub(crate) async fn postgres(instances: usize) -> Option<Self> {
-        let Some(cluster) = Cluster::start() else {
-            assert!(
-                std::env::var("DODO_REQUIRE_POSTGRES").map_or(true, |value| value != "1"),
-                "DODO_REQUIRE_POSTGRES=1, but `initdb` is not installed"
-            );
-            return None;
-        };
+    /// Several processes on a PostgreSQL of their own.
+    pub(crate) async fn postgres(trial: Trial, instances: usize) -> Step<Self> {
+        let cluster = Cluster::start()?;
         let url = cluster.url();
-        Some(Self::on(&url, instances, Some(cluster)).await)
+        Ok(Self::on(trial, &url, instances, Some(cluster)).await)
     }
 
-    async fn on(url: &str, instances: usize, cluster: Option<Cluster>) -> Self {
+    async fn on(trial: Trial, url: &str, instances: usize, cluster: Option<Cluster>) -> Self {
+        doing("making the tables");
         let database = Database(url.to_owned());
         Ledger::builder(Store::open(url).await.unwrap()).build().migrate().await.unwrap();
         // No constraint: a second effect must show.
         database.run("CREATE TABLE effect (event TEXT NOT NULL)").await;
         let places = (0..instances).map(|_| Place::new(url)).collect();
-        Self { places, database, cluster, directory: None }
+        let patience = trial.limit() / 2;
+        let mut world = Self { places, database, cluster, directory: None, patience };
+        for (name, value) in trial.environment() {
+            world.set(name, value);
+        }
+        world
     }
 
     /// Sets something in every process to be started.
@@ -60,16 +69,21 @@ impl World {
         self
     }
 
-    pub(crate) fn start(&mut self) -> &mut Self {
+    /// Starts every process, and gives a sender to all of them.
+    pub(crate) fn start(&mut self) -> Step<Sender> {
         for place in &mut self.places {
-            place.start();
+            place.start()?;
         }
-        self
+        Ok(self.sender())
     }
 
     pub(crate) fn sender(&self) -> Sender {
         let ports: Vec<u16> = self.places.iter().map(|place| place.port).collect();
-        Sender::to(&ports)
+        self.sender_to(&ports)
+    }
+
+    pub(crate) fn sender_to(&self, ports: &[u16]) -> Sender {
+        Sender::to(ports, self.patience)
     }
 
     pub(crate) fn cluster(&self) -> &Cluster {

@@ -7,27 +7,27 @@ use std::{
 
 use dodo_ledger::sqlx::{self, Connection, SqliteConnection};
 
-use super::{Outcome, Running, control, judge, no_postgres, settle};
+use super::Trial;
 use crate::{
-    Size,
-    delivery::{History, Parcel, Sender, parcel},
+    delivery::{History, Sender, parcel, parcels},
+    report::{Report, Symptom},
+    wait::{Halt, Step, doing, until},
     world::World,
 };
 
 const DRAIN: Duration = Duration::from_secs(60);
 /// "Answers within 5 s", and what a loaded machine adds.
 const ANSWER: Duration = Duration::from_millis(5500);
-
-fn parcels(prefix: &str, count: usize) -> Vec<Parcel> {
-    (0..count).map(|n| parcel(&format!("{prefix}_{n}"))).collect()
-}
+/// "Well again within 10 s".
+const RECOVERY: Duration = Duration::from_secs(10);
 
 /// Attempts for some time, without success expected.
-async fn attempts_for(world: &World, time: Duration) -> History {
+async fn attempts_for(world: &World, time: Duration, senders: usize) -> History {
+    doing("sending to a database that is away");
     let sender = world.sender();
     let until = Instant::now() + time;
     let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..16 {
+    for n in 0..senders {
         let sender = sender.clone();
         tasks.spawn(async move {
             let mut count = 0;
@@ -42,75 +42,82 @@ async fn attempts_for(world: &World, time: Duration) -> History {
     sender.history()
 }
 
-fn only_503(seen: &History) -> bool {
-    seen.answers.keys().eq([&503]) && seen.without_retry_after == 0 && seen.slowest <= ANSWER
+/// A control that answers at once would otherwise only pile up work.
+fn senders(trial: Trial) -> usize {
+    trial.sized(2, 16, 16)
 }
 
-async fn until_first_ack(sender: &Sender) -> Duration {
-    let begun = Instant::now();
-    while !sender.attempt(&parcel("first_after")).await {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    begun.elapsed()
+async fn until_first_ack(sender: &Sender) -> Step<Duration> {
+    until("a delivery is answered with 2xx again", Duration::from_secs(60), async || {
+        sender.attempt(&parcel("first_after")).await
+    })
+    .await
 }
 
-/// Whether everything is well again, with the sender's history from before.
-async fn recovers(world: &World, sender: &Sender, seen: &History) -> Outcome {
-    let recovered = until_first_ack(sender).await;
-    sender.deliver(parcels("after", 200), 16).await;
+/// Whether only 503 was answered, and everything is well again; with the sender's history from before.
+async fn recovers(world: &World, sender: &Sender, seen: &History) -> Step<Report> {
+    let recovered = until_first_ack(sender).await?;
+    sender.deliver(parcels("after", 200), 16).await?;
     let mut history = sender.history();
     history.acked.extend(seen.acked.iter().cloned());
     history.attempted.extend(seen.attempted.iter().cloned());
-    let (clean, text) = settle(&history, &world.database, DRAIN).await;
-    let bad = format!("while away {:?} slowest {:.1?}", seen.answers, seen.slowest);
-    judge(
-        clean && only_503(seen) && recovered <= Duration::from_secs(10),
-        format!("{bad} recovered in {recovered:.1?} {text}"),
-    )
+    let mut report = Report::default();
+    let refused = seen.answers.get(&503).copied().unwrap_or_default();
+    let other = seen.answers.keys().filter(|status| ![200, 503].contains(*status)).count();
+    report.count(Symptom::AckedWhileAway, seen.acked.len());
+    report.flag(Symptom::NeverRefused, refused == 0 && seen.acked.is_empty());
+    report.count(Symptom::OtherAnswer, other);
+    report.flag(Symptom::NoRetryAfter, seen.without_retry_after > 0);
+    report.flag(Symptom::LateAnswer, seen.slowest > ANSWER);
+    report.flag(Symptom::LateRecovery, recovered > RECOVERY);
+    report.note(format!(
+        "while away {:?} slowest {:.1?} recovered in {recovered:.1?}",
+        seen.answers, seen.slowest
+    ));
+    report.settle(&history, &world.database, DRAIN).await;
+    Ok(report)
 }
 
-pub(super) async fn down(size: Size) -> Outcome {
-    stop_postgres(size, None).await
-}
-
-pub(super) async fn down_control(size: Size) -> Outcome {
-    let row: Running = Box::pin(stop_postgres(size, Some("ack_before_commit")));
-    control(row).await
-}
-
-async fn stop_postgres(size: Size, mutant: Option<&str>) -> Outcome {
-    let Some(mut world) = World::postgres(2).await else { return no_postgres() };
-    world.set("DODO_MUTANT", mutant.unwrap_or_default());
-    let sender = world.start().sender();
-    sender.deliver(parcels("before", 200), 16).await;
-    world.cluster().down();
-    let seen = attempts_for(&world, Duration::from_secs(size.pick(6, 60))).await;
-    world.cluster().up();
+/// PostgreSQL is stopped.
+pub(super) async fn down(trial: Trial) -> Step<Report> {
+    let mut world = World::postgres(trial, 2).await?;
+    let sender = world.start()?;
+    sender.deliver(parcels("before", 200), 16).await?;
+    world.cluster().down()?;
+    let seen =
+        attempts_for(&world, Duration::from_secs(trial.sized(7, 6, 60)), senders(trial)).await;
+    world.cluster().up()?;
     recovers(&world, &sender, &seen).await
 }
 
 /// Another process holds the file's lock.
-pub(super) async fn locked(size: Size) -> Outcome {
-    let mut world = World::sqlite().await;
-    let sender = world.start().sender();
-    sender.deliver(parcels("before", 200), 16).await;
+pub(super) async fn locked(trial: Trial) -> Step<Report> {
+    let mut world = World::sqlite(trial).await?;
+    let sender = world.start()?;
+    sender.deliver(parcels("before", 200), 16).await?;
     world.database.drained(DRAIN).await;
     let mut other = SqliteConnection::connect(&world.database.0).await.unwrap();
-    while sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.is_err() {}
-    let seen = attempts_for(&world, Duration::from_secs(size.pick(6, 30))).await;
+    until("another process gets the file's lock", Duration::from_secs(30), async || {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.is_ok()
+    })
+    .await?;
+    let seen =
+        attempts_for(&world, Duration::from_secs(trial.sized(7, 6, 30)), senders(trial)).await;
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     recovers(&world, &sender, &seen).await
 }
 
-pub(super) async fn read_only(size: Size) -> Outcome {
-    let Some(mut world) = World::postgres(2).await else { return no_postgres() };
-    let sender = world.start().sender();
-    sender.deliver(parcels("before", 200), 16).await;
+/// PostgreSQL takes no writes.
+pub(super) async fn read_only(trial: Trial) -> Step<Report> {
+    let mut world = World::postgres(trial, 2).await?;
+    let sender = world.start()?;
+    sender.deliver(parcels("before", 200), 16).await?;
     const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                                 WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
     world.database.run("ALTER ROLE dodo SET default_transaction_read_only = on").await;
     world.database.run(END_SESSIONS).await;
-    let seen = attempts_for(&world, Duration::from_secs(size.pick(4, 30))).await;
+    let seen =
+        attempts_for(&world, Duration::from_secs(trial.sized(1, 3, 30)), senders(trial)).await;
     world
         .database
         .run("BEGIN READ WRITE; ALTER ROLE dodo RESET default_transaction_read_only; COMMIT")
@@ -119,46 +126,65 @@ pub(super) async fn read_only(size: Size) -> Outcome {
     recovers(&world, &sender, &seen).await
 }
 
-/// A file system of 2 MiB that becomes full, and is then made larger.
-pub(super) async fn disk_full(_: Size) -> Outcome {
-    let disk = std::env::temp_dir().join(format!("dodo-faults-disk-{}", std::process::id()));
-    std::fs::create_dir_all(&disk).unwrap();
-    let place = disk.display().to_string();
-    let mount = |arguments: &[&str]| {
-        Command::new("mount").args(arguments).arg(&place).status().is_ok_and(|s| s.success())
-    };
-    if !mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"]) {
-        std::fs::remove_dir_all(&disk).unwrap();
-        return Outcome::Skipped("a file system can be mounted by root only".to_owned());
+/// A file system of our own, as long as this lives.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(&self, options: &[&str]) -> bool {
+        let place = self.0.display().to_string();
+        let arguments = [options, &[&place]].concat();
+        let as_root = Command::new("mount").args(&arguments).output();
+        as_root.is_ok_and(|output| output.status.success())
+            || Command::new("sudo")
+                .args(["-n", "mount"])
+                .args(&arguments)
+                .output()
+                .is_ok_and(|output| output.status.success())
     }
-    let mut world = World::sqlite_at(&disk).await;
-    let sender = world.start().sender();
-    let (mut refused, mut sent) = (0, 0);
-    while refused < 50 && sent < 20_000 {
-        if !sender.attempt(&parcel(&format!("msg_{sent}"))).await {
-            refused += 1;
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let gone = Command::new("umount").arg(&self.0).output();
+        if !gone.is_ok_and(|output| output.status.success()) {
+            let _not_mounted = Command::new("sudo").args(["-n", "umount"]).arg(&self.0).output();
         }
+        let _leave_no_trace = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A file system of 2 MiB that becomes full, and is then made larger.
+pub(super) async fn disk_full(trial: Trial) -> Step<Report> {
+    let name = format!("dodo-faults-disk-{}", std::process::id());
+    let disk = Disk(std::env::temp_dir().join(name));
+    std::fs::create_dir_all(&disk.0).unwrap();
+    if !disk.mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"]) {
+        return Err(Halt::Skipped("a file system can be mounted by root only".to_owned()));
+    }
+    let mut world = World::sqlite_at(trial, &disk.0).await?;
+    let sender = world.start()?;
+    let (mut refused, mut sent) = (0, 0);
+    while refused < 50 && sent < trial.pick(1_000, 20_000) {
+        refused += usize::from(!sender.attempt(&parcel(&format!("msg_{sent}"))).await);
         sent += 1;
     }
-    let acked = sender.history().acked;
-    let grown = mount(&["-o", "remount,size=256m"]);
-    let recovered = until_first_ack(&sender).await;
+    let mut report = Report::default();
+    report.flag(Symptom::NeverRefused, refused == 0);
+    report.flag(Symptom::Unexercised, (1..50).contains(&refused));
+    report.note(format!("acked before full {}", sender.history().acked.len()));
+    assert!(disk.mount(&["-o", "remount,size=256m"]), "the file system cannot be made larger");
+    let recovered = until_first_ack(&sender).await?;
+    report.flag(Symptom::LateRecovery, recovered > RECOVERY);
     let history = sender.history();
-    let (clean, text) = settle(&history, &world.database, DRAIN).await;
+    let other = history.answers.keys().filter(|status| ![200, 503].contains(*status)).count();
+    report.count(Symptom::OtherAnswer, other);
+    report.flag(Symptom::NoRetryAfter, history.without_retry_after > 0);
+    report.flag(Symptom::LateAnswer, history.slowest > ANSWER);
+    report.note(format!("recovered in {recovered:.1?}"));
+    report.settle(&history, &world.database, DRAIN).await;
     let integrity = world.database.texts("PRAGMA integrity_check").await;
+    report.flag(Symptom::Damaged, integrity != ["ok"]);
+    report.note(format!("integrity {integrity:?}"));
     drop(world);
-    let _unmounted = Command::new("umount").arg(&place).status();
-    let _leave_no_trace = std::fs::remove_dir_all(&disk);
-    let passed = clean
-        && grown
-        && refused == 50
-        && integrity == ["ok"]
-        && history.answers.keys().all(|status| [200, 503].contains(status));
-    judge(
-        passed,
-        format!(
-            "acked before full {} recovered in {recovered:.1?} integrity {integrity:?} {text}",
-            acked.len()
-        ),
-    )
+    Ok(report)
 }

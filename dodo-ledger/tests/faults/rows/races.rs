@@ -2,63 +2,67 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Running, control, judge, no_postgres, settle};
+use super::Trial;
 use crate::{
-    Size,
-    delivery::{Parcel, parcel, shuffled},
+    delivery::{Parcel, parcel, parcels, shuffled},
+    report::{Report, Symptom},
+    wait::Step,
     world::World,
 };
 
 const DRAIN: Duration = Duration::from_secs(120);
 
 /// One id, a thousand times at once, on four instances.
-pub(super) async fn one_id(_: Size) -> Outcome {
-    let Some(mut world) = World::postgres(4).await else { return no_postgres() };
-    let sender = world.start().sender();
-    sender.deliver(vec![parcel("msg_1"); 1000], 200).await;
+pub(super) async fn one_id(trial: Trial) -> Step<Report> {
+    let mut world = World::postgres(trial, 4).await?;
+    let sender = world.start()?;
+    let count = trial.sized(200, 1_000, 1_000);
+    sender.deliver(vec![parcel("msg_1"); count], 200).await?;
     let history = sender.history();
-    let (clean, text) = settle(&history, &world.database, DRAIN).await;
-    judge(clean && history.answers.get(&200) == Some(&1000), text)
+    let mut report = Report::default();
+    let only_200 = [(200, count as u64)].into();
+    report.flag(Symptom::OtherAnswer, history.answers != only_200);
+    report.settle(&history, &world.database, DRAIN).await;
+    Ok(report)
 }
 
-async fn repeats(mut world: World, size: Size) -> Outcome {
-    let sender = world.start().sender();
-    sender.deliver(shuffled(size.pick(1_000, 20_000)), 64).await;
-    let (clean, text) = settle(&sender.history(), &world.database, DRAIN).await;
-    judge(clean, text)
+async fn repeats(mut world: World, trial: Trial) -> Step<Report> {
+    let sender = world.start()?;
+    sender.deliver(shuffled(trial.sized(200, 600, 20_000)), 64).await?;
+    let mut report = Report::default();
+    report.settle(&sender.history(), &world.database, DRAIN).await;
+    Ok(report)
 }
 
 /// Many ids, each one to three times, in any order.
-pub(super) async fn repeats_sqlite(size: Size) -> Outcome {
-    repeats(World::sqlite().await, size).await
+pub(super) async fn repeats_sqlite(trial: Trial) -> Step<Report> {
+    repeats(World::sqlite(trial).await?, trial).await
 }
 
-pub(super) async fn repeats_postgres(size: Size) -> Outcome {
-    let Some(world) = World::postgres(4).await else { return no_postgres() };
-    repeats(world, size).await
+pub(super) async fn repeats_postgres(trial: Trial) -> Step<Report> {
+    repeats(World::postgres(trial, 4).await?, trial).await
 }
 
 /// The same id with another body, while the first is pending and after it is done.
-pub(super) async fn other_body(size: Size) -> Outcome {
-    bodies(size, None).await
-}
-
-pub(super) async fn other_body_control(size: Size) -> Outcome {
-    let row: Running = Box::pin(bodies(size, Some("body_is_identity")));
-    control(row).await
-}
-
-async fn bodies(size: Size, mutant: Option<&str>) -> Outcome {
-    let mut world = World::sqlite().await;
-    world.set("DODO_MUTANT", mutant.unwrap_or_default());
-    let sender = world.start().sender();
-    let count = size.pick(100, 2_000);
+pub(super) async fn other_body(trial: Trial) -> Step<Report> {
+    let mut world = World::sqlite(trial).await?;
+    let sender = world.start()?;
+    let all = || parcels("msg", trial.pick(100, 2_000));
     let later =
-        |parcel: Parcel| Parcel { body: parcel.body.replace("\"v1\"", "\"later\""), ..parcel };
-    let all = || (0..count).map(|n| parcel(&format!("msg_{n}")));
-    sender.deliver(all().chain(all().map(later)).collect(), 64).await;
-    let (clean, text) = settle(&sender.history(), &world.database, DRAIN).await;
-    sender.deliver(all().map(later).collect(), 64).await;
-    let rows = world.database.number("SELECT COUNT(*) FROM dodo_inbox").await;
-    judge(clean && rows == count, format!("{text} rows {rows}"))
+        |parcel: Parcel| Parcel { body: parcel.body.replace("\"v1\"", "\"another\""), ..parcel };
+    // From the end: the first of two is the one that was queued last.
+    let mut both: Vec<Parcel> = all().into_iter().map(later).collect();
+    both.extend(all());
+    sender.deliver(both, 16).await?;
+    let mut report = Report::default();
+    let drained = world.database.drained(DRAIN).await;
+    report.flag(Symptom::Undrained, drained.is_none());
+    sender.deliver(all().into_iter().map(later).collect(), 64).await?;
+    report.settle(&sender.history(), &world.database, DRAIN).await;
+    let second =
+        "SELECT COUNT(*) FROM dodo_inbox WHERE instr(CAST(body AS TEXT), '\"another\"') > 0";
+    let second = usize::try_from(world.database.number(second).await).unwrap();
+    report.count(Symptom::SecondBody, second);
+    report.note(format!("second bodies kept {second}"));
+    Ok(report)
 }

@@ -1,188 +1,226 @@
-//! Workers that are frozen, terminated, poisoned, and whose clocks are wrong; and how fast a delivery
-//! is answered.
+//! Workers that are poisoned, terminated, frozen, and whose clocks are wrong.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dodo_ledger::Ledger;
 
-use super::{Outcome, Running, control, judge, no_postgres, settle};
+use super::Trial;
 use crate::{
-    Size,
     child::setting,
-    delivery::{Parcel, parcel},
+    delivery::{parcel, parcels},
+    report::{Report, Symptom},
+    wait::{Step, doing, until},
     world::World,
 };
 
 const DRAIN: Duration = Duration::from_secs(60);
+/// After so many failures an event is dead.
+const MAX_FAILURES: i64 = 12;
 
-fn parcels(prefix: &str, count: usize) -> Vec<Parcel> {
-    (0..count).map(|n| parcel(&format!("{prefix}_{n}"))).collect()
+const POISON_CLAIMS: &str = "SELECT claims FROM dodo_inbox WHERE id = 'poison_1'";
+const POISON_FAILURES: &str = "SELECT failures FROM dodo_inbox WHERE id = 'poison_1'";
+const DEAD: &str = "SELECT COUNT(*) FROM dodo_inbox WHERE state = 'dead'";
+
+async fn until_dead_or_over(world: &World) -> Step<()> {
+    until("the event is dead, or has failed too often", DRAIN, async || {
+        world.database.number(DEAD).await > 0
+            || world.database.number(POISON_FAILURES).await > MAX_FAILURES
+    })
+    .await
+    .map(drop)
 }
 
-/// One event whose callback always fails, among many that do not.
-pub(super) async fn poison(size: Size) -> Outcome {
-    let mut world = World::sqlite().await;
-    let sender = world.start().sender();
-    let count = size.pick(300, 5_000);
-    sender.deliver(parcels("calm", count), 16).await;
+/// One event whose callback always fails, among many that do not. Its worker is killed at it a few
+/// times, which is no failure.
+pub(super) async fn poison(trial: Trial) -> Step<Report> {
+    const KILLS: i64 = 3;
+    let mut world = World::sqlite(trial).await?;
+    world.set(setting::LEASE_MS, 1000).set(setting::SLOW_MS, 150);
+    let sender = world.start()?;
+    let count = trial.pick(100, 5_000);
+    sender.deliver(parcels("calm", count), 16).await?;
     let calm = sender.history().quantile(0.99);
 
-    let sender = world.sender();
+    let poisoned = world.sender();
     let mut with_poison = parcels("msg", count);
     with_poison.insert(count / 2, parcel("poison_1"));
-    sender.deliver(with_poison, 16).await;
-    let poisoned = sender.history().quantile(0.99);
-    let drained = world.database.drained(DRAIN).await;
+    poisoned.deliver(with_poison, 16).await?;
+    for _ in 0..KILLS {
+        let claims = world.database.number(POISON_CLAIMS).await;
+        until("the poisonous event is claimed", DRAIN, async || {
+            world.database.number(POISON_CLAIMS).await > claims
+        })
+        .await?;
+        world.places[0].kill()?;
+        world.places[0].start()?;
+    }
+    until_dead_or_over(&world).await?;
 
-    let failures = world.database.number("SELECT MAX(failures) FROM dodo_inbox").await;
-    let dead = world.database.number("SELECT COUNT(*) FROM dodo_inbox WHERE state = 'dead'").await;
+    let mut report = Report::default();
+    let (claims, failures) =
+        (world.database.number(POISON_CLAIMS).await, world.database.number(POISON_FAILURES).await);
+    let dead = world.database.number(DEAD).await;
+    report.flag(Symptom::NotDead, dead == 0);
+    report.flag(Symptom::Miscounted, dead > 0 && (dead, failures) != (1, MAX_FAILURES));
+    report.flag(Symptom::Unexercised, claims <= failures && !trial.is_control());
+    let poisoned = poisoned.history();
+    report.note(format!(
+        "dead {dead} after {failures} failures and {claims} claims; ack p99 {calm:.1?} without and \
+         {:.1?} with it",
+        poisoned.quantile(0.99)
+    ));
+    if trial.is_control() {
+        return Ok(report);
+    }
+
+    // Brought back to life it fails and dies again; the others have nothing to do with it.
     let ledger = Ledger::open(&world.database.0).await.unwrap();
     let revived = ledger.revive("poison_1").await.unwrap();
-    let again =
-        world.database.number("SELECT failures FROM dodo_inbox WHERE id = 'poison_1'").await;
-    let died_again =
-        world.database.drained(DRAIN).await.is_some() && ledger.stats().await.unwrap().dead == 1;
-    let effects = world.database.number("SELECT COUNT(*) FROM effect").await;
-    let all = i64::try_from(2 * count).unwrap();
-    judge(
-        drained.is_some()
-            && (dead, failures, revived, died_again) == (1, 12, true, true)
-            && effects == all
-            && again < 12,
-        format!(
-            "dead {dead} after {failures} failures, revived {revived}, effects {effects}, \
-             ack p99 {calm:.1?} without and {poisoned:.1?} with it"
-        ),
-    )
+    report
+        .flag(Symptom::NotRevived, !revived || world.database.number(POISON_FAILURES).await >= 12);
+    until_dead_or_over(&world).await?;
+    let again = world.database.number(POISON_FAILURES).await;
+    report.flag(Symptom::Miscounted, again != MAX_FAILURES);
+    report.note(format!("revived {revived}, dead again after {again}"));
+    let mut history = sender.history();
+    history.merge(poisoned);
+    // Its effect is never to be.
+    history.acked.remove("poison_1");
+    report.settle(&history, &world.database, DRAIN).await;
+    Ok(report)
 }
 
-/// SIGTERM under load: with a lease of a minute, what was at work must not wait for it.
-pub(super) async fn terminate(size: Size) -> Outcome {
-    let mut world = World::sqlite().await;
-    world.set(setting::LEASE_MS, 60_000).set(setting::WORK_MS, 5);
-    let sender = world.start().sender();
-    let (mut slowest, rounds) = (Duration::ZERO, size.pick(2, 10));
-    for round in 0..rounds {
-        let delivering = {
-            let (sender, parcels) = (sender.clone(), parcels(&format!("msg_{round}"), 100));
-            tokio::spawn(async move { sender.deliver(parcels, 16).await })
-        };
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(50..400))).await;
-        let place = &mut world.places[0];
-        let took = tokio::task::block_in_place(|| place.terminate());
-        slowest = slowest.max(took);
-        place.start();
-        delivering.await.unwrap();
+/// What runs the callbacks panics where nothing contains it: 30 times among many events, then always.
+pub(super) async fn panics(trial: Trial) -> Step<Report> {
+    const PANICS: i64 = 30;
+    let mut world = World::sqlite(trial).await?;
+    world.set(setting::LEASE_MS, 1000);
+    world.set("DODO_FAILPOINT", format!("after_callbacks:panic:{PANICS}"));
+    let sender = world.start()?;
+    sender.deliver(parcels("msg", trial.pick(300, 5_000)), 16).await?;
+    let drained = world.database.drained(DRAIN).await;
+    let counted =
+        world.database.number("SELECT CAST(SUM(failures) AS BIGINT) FROM dodo_inbox").await;
+    let mut report = Report::default();
+    report.flag(Symptom::Undrained, drained.is_none());
+    report.flag(Symptom::Miscounted, counted != PANICS);
+
+    world.places[0].kill()?;
+    world.set("DODO_FAILPOINT", "after_callbacks:panic:1000000");
+    world.start()?;
+    sender.deliver(vec![parcel("poison_1")], 1).await?;
+    let died =
+        until("the event is dead", Duration::from_secs(trial.sized(6, 30, 30)), async || {
+            world.database.number(DEAD).await > 0
+        })
+        .await;
+    report.flag(Symptom::NotDead, died.is_err());
+    let (claims, failures) =
+        (world.database.number(POISON_CLAIMS).await, world.database.number(POISON_FAILURES).await);
+    report.flag(Symptom::Miscounted, (claims, failures) != (MAX_FAILURES, MAX_FAILURES));
+    report.note(format!(
+        "panics {PANICS} counted {counted}; always: claims {claims} failures {failures}"
+    ));
+    let mut history = sender.history();
+    history.acked.remove("poison_1");
+    if !trial.is_control() {
+        report.settle(&history, &world.database, DRAIN).await;
     }
-    let begun = Instant::now();
-    let (clean, text) = settle(&sender.history(), &world.database, Duration::from_secs(50)).await;
-    let waited = begun.elapsed();
-    judge(
-        clean && slowest <= Duration::from_secs(10) && waited < Duration::from_secs(45),
-        format!("rounds {rounds} slowest exit {slowest:.1?} {text}"),
-    )
+    Ok(report)
 }
 
-pub(super) async fn frozen(size: Size) -> Outcome {
-    freeze(size, None).await
-}
-
-pub(super) async fn frozen_control(size: Size) -> Outcome {
-    let row: Running = Box::pin(freeze(size, Some("no_fence")));
-    control(row).await
+/// SIGTERM under load, with callbacks that outlast the grace: their leases are of a minute, and must
+/// not be waited for.
+pub(super) async fn terminate(trial: Trial) -> Step<Report> {
+    // All that are pending are due, or will be when the lease ends.
+    const LEASED: &str = "SELECT COUNT(*) FROM dodo_inbox
+         WHERE state = 'pending' AND booked_at IS NOT NULL
+         AND available_at > CAST(unixepoch('subsec') * 1000 AS INTEGER) + 2000";
+    const AT_WORK: &str = "SELECT COUNT(*) FROM dodo_inbox
+         WHERE id LIKE 'slow%' AND claims > 0 AND state = 'pending'";
+    let mut world = World::sqlite(trial).await?;
+    world.set(setting::LEASE_MS, 60_000).set(setting::WORK_MS, 5);
+    world.set(setting::SLOW_MS, 2_500).set(setting::GRACE_MS, 1_000);
+    let sender = world.start()?;
+    let mut report = Report::default();
+    let (mut slowest, mut kept, rounds) = (Duration::ZERO, 0, trial.pick(2, 10));
+    for round in 0..rounds {
+        let mut some = parcels(&format!("msg_{round}"), 100);
+        some.extend(parcels(&format!("slow_{round}"), 4));
+        let delivering = sender.start(some, 16);
+        until("a slow callback is at work", DRAIN, async || {
+            world.database.number(AT_WORK).await > 0
+        })
+        .await?;
+        doing("terminating a server");
+        let place = &mut world.places[0];
+        slowest = slowest.max(place.terminate()?);
+        kept += usize::try_from(world.database.number(LEASED).await).unwrap();
+        if kept > 0 {
+            break;
+        }
+        world.places[0].start()?;
+        delivering.await.unwrap()?;
+    }
+    report.count(Symptom::LeasesKept, kept);
+    report.flag(Symptom::LateExit, slowest > Duration::from_secs(10));
+    report.note(format!("rounds {rounds} slowest exit {slowest:.1?} leases kept {kept}"));
+    if kept == 0 {
+        report.settle(&sender.history(), &world.database, Duration::from_secs(50)).await;
+        // Claimed a second time, although the first lease would have lasted a minute.
+        let handed_back = world.database.excess_claims().await;
+        report.flag(Symptom::Unexercised, handed_back == 0);
+        report.note(format!("handed back {handed_back}"));
+    }
+    Ok(report)
 }
 
 /// SIGSTOP for five leases, in the middle of the work; then it goes on as if nothing had happened.
-async fn freeze(size: Size, mutant: Option<&str>) -> Outcome {
-    let Some(mut world) = World::postgres(2).await else { return no_postgres() };
-    world.set("DODO_MUTANT", mutant.unwrap_or_default());
+pub(super) async fn frozen(trial: Trial) -> Step<Report> {
+    let mut world = World::postgres(trial, 2).await?;
     world.set(setting::LEASE_MS, 1000).set(setting::WORK_MS, 300);
-    let sender = world.start().sender();
-    let rounds = size.pick(2, 8);
+    let sender = world.start()?;
+    let rounds = trial.sized(1, 2, 8);
     for round in 0..rounds {
-        sender.deliver(parcels(&format!("msg_{round}"), 100), 16).await;
-        let at_work = "SELECT COUNT(*) FROM dodo_inbox WHERE claims > 0 AND state = 'pending'";
-        while world.database.number(at_work).await < 10 {}
+        sender.deliver(parcels(&format!("msg_{round}"), 100), 16).await?;
+        until("ten events are at work", DRAIN, async || {
+            let at_work = "SELECT COUNT(*) FROM dodo_inbox WHERE claims > 0 AND state = 'pending'";
+            world.database.number(at_work).await >= 10
+        })
+        .await?;
         world.places[0].signal("STOP");
         tokio::time::sleep(Duration::from_secs(5)).await;
         world.places[0].signal("CONT");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let (clean, text) = settle(&sender.history(), &world.database, DRAIN).await;
-    let excess = world
-        .database
-        .number("SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox")
-        .await;
-    judge(clean && excess > 0, format!("freezes {rounds} leases lost {excess} {text}"))
-}
-
-pub(super) async fn clocks(size: Size) -> Outcome {
-    wrong_clocks(size, None).await
-}
-
-pub(super) async fn clocks_control(size: Size) -> Outcome {
-    let row: Running = Box::pin(wrong_clocks(size, Some("host_clock_lease")));
-    control(row).await
+    let mut report = Report::default();
+    report.settle(&sender.history(), &world.database, DRAIN).await;
+    let excess = world.database.excess_claims().await;
+    report.flag(Symptom::Unexercised, excess == 0);
+    report.note(format!("freezes {rounds} leases lost {excess}"));
+    Ok(report)
 }
 
 /// Ten minutes fast, ten minutes slow, and right: leases are measured by the server's clock.
-async fn wrong_clocks(size: Size, mutant: Option<&str>) -> Outcome {
-    let Some(mut world) = World::postgres(3).await else { return no_postgres() };
-    world.set("DODO_MUTANT", mutant.unwrap_or_default()).set(setting::WORK_MS, 50);
+pub(super) async fn clocks(trial: Trial) -> Step<Report> {
+    const STALE: u64 = 20;
+    let mut world = World::postgres(trial, 3).await?;
+    world.set(setting::WORK_MS, 50);
     world.places[1].set(setting::CLOCK_OFFSET_MS, 600_000);
     world.places[2].set(setting::CLOCK_OFFSET_MS, -600_000);
-    world.start();
-    let skewed = crate::delivery::Sender::to(&[world.places[1].port, world.places[2].port]);
-    for _ in 0..20 {
+    world.start()?;
+    let skewed = world.sender_to(&[world.places[1].port, world.places[2].port]);
+    for _ in 0..STALE {
         skewed.attempt(&parcel("stale")).await;
     }
     let refused = skewed.history().answers.get(&401).copied().unwrap_or_default();
-    let sender = crate::delivery::Sender::to(&[world.places[0].port]);
-    sender.deliver(parcels("msg", size.pick(300, 3_000)), 32).await;
-    let (clean, text) = settle(&sender.history(), &world.database, DRAIN).await;
-    let excess = world
-        .database
-        .number("SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox")
-        .await;
-    judge(
-        clean && excess == 0 && refused == 20,
-        format!("refused by a wrong clock {refused} leases lost {excess} {text}"),
-    )
-}
-
-pub(super) async fn latency_sqlite(size: Size) -> Outcome {
-    latency(World::sqlite().await, size, Duration::from_millis(250)).await
-}
-
-pub(super) async fn latency_postgres(size: Size) -> Outcome {
-    let Some(world) = World::postgres(1).await else { return no_postgres() };
-    latency(world, size, Duration::from_millis(100)).await
-}
-
-/// 200 deliveries per second, whether the ones before are answered or not.
-async fn latency(mut world: World, size: Size, p99: Duration) -> Outcome {
-    let sender = world.start().sender();
-    let count = 200 * size.pick(4, 300);
-    let mut tick = tokio::time::interval(Duration::from_millis(5));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
-    let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..count {
-        tick.tick().await;
-        let sender = sender.clone();
-        tasks.spawn(async move { sender.attempt(&parcel(&format!("msg_{n}"))).await });
-    }
-    let refused = tasks.join_all().await.into_iter().filter(|acked| !acked).count();
-    let history = sender.history();
-    let (clean, text) = settle(&history, &world.database, DRAIN).await;
-    let seen = history.quantile(0.99);
-    // A short run on a busy machine proves nothing about the tail.
-    let fast = size == Size::Short || (seen < p99 && history.slowest < Duration::from_secs(2));
-    judge(
-        clean && fast && refused == 0,
-        format!(
-            "p50 {:.1?} p99 {seen:.1?} max {:.1?} {text}",
-            history.quantile(0.5),
-            history.slowest
-        ),
-    )
+    let sender = world.sender_to(&[world.places[0].port]);
+    sender.deliver(parcels("msg", trial.pick(300, 3_000)), 32).await?;
+    let mut report = Report::default();
+    report.count(Symptom::StaleAccepted, usize::try_from(STALE - refused).unwrap());
+    report.settle(&sender.history(), &world.database, DRAIN).await;
+    let lost = world.database.excess_claims().await;
+    report.count(Symptom::LeasesLost, lost);
+    report.note(format!("refused by a wrong clock {refused} leases lost {lost}"));
+    Ok(report)
 }
