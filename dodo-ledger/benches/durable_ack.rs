@@ -5,6 +5,7 @@
 //! ```text
 //! cargo bench -p dodo-ledger --all-features --bench durable_ack             # throughput
 //! cargo bench -p dodo-ledger --all-features --bench durable_ack -- growth   # 10^3 to 10^6 stored
+//! cargo bench -p dodo-ledger --all-features --bench durable_ack -- drain    # 20,000 stored to booked and done
 //! ```
 //! PostgreSQL is measured when `DODO_TEST_POSTGRES_URL` names a server; its tables go into a schema
 //! `dodo_bench` that is dropped before and after.
@@ -18,7 +19,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dodo_core::{Inbox, SignedEvent};
+use dodo_core::{Inbox, SignedEvent, WebhookKey, Webhooks};
 use dodo_ledger::{
     Ledger, Store,
     sqlx::{
@@ -29,6 +30,7 @@ use dodo_ledger::{
 };
 
 const SAMPLE: &str = include_str!("../../tests/data/samples/payment.succeeded.json");
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const CONCURRENT: usize = 64;
 const FOR: Duration = Duration::from_secs(3);
 const RUNS: usize = 3;
@@ -211,6 +213,83 @@ async fn growth(directory: &std::path::Path) {
     }
 }
 
+/// What is stored before the workers start.
+const DRAINED: usize = 20_000;
+
+/// A charge of one of 5,000 subscriptions, each charged four times; only the first names a visitor.
+fn charge(n: usize, sample: &serde_json::Value) -> SignedEvent {
+    let who = n % (DRAINED / 4);
+    let at = jiff::Timestamp::from_second(1_780_000_000 + i64::try_from(n).unwrap() * 60).unwrap();
+    let mut body = sample.clone();
+    body["timestamp"] = at.to_string().into();
+    let data = &mut body["data"];
+    data["created_at"] = at.to_string().into();
+    data["payment_id"] = format!("pay_{n}").into();
+    data["subscription_id"] = format!("sub_{who}").into();
+    data["customer"]["customer_id"] = format!("cus_{who}").into();
+    data["customer"]["email"] = format!("c{who}@example.com").into();
+    data["checkout_session_id"] = format!("cks_{who}").into();
+    if n >= DRAINED / 4 {
+        data["metadata"] = serde_json::json!({});
+    }
+    let body = Bytes::from(body.to_string());
+    SignedEvent::assume_verified(&format!("msg_{n:012}"), body, at, true)
+}
+
+/// How long workers take for what was stored while none ran.
+async fn drained(label: &str, url: &str, instances: usize) {
+    let sample: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
+    let mut ledgers = Vec::new();
+    for _ in 0..instances {
+        let store = Store::open(url).await.unwrap();
+        ledgers.push(Ledger::builder(store).workers_elsewhere().build());
+    }
+    let ledger = ledgers[0].clone();
+    ledger.migrate().await.unwrap();
+    for first in (0..DRAINED).step_by(500) {
+        let mut stored = tokio::task::JoinSet::new();
+        for n in first..first + 500 {
+            let (ledger, event) = (ledger.clone(), charge(n, &sample));
+            stored.spawn(async move { ledger.accept(&event).await.unwrap() });
+        }
+        stored.join_all().await;
+    }
+    let begun = Instant::now();
+    let hooks = Webhooks::builder(WebhookKey::new(KEY).unwrap()).build();
+    let workers: Vec<_> = ledgers.iter().map(|one| one.spawn(hooks.dispatcher())).collect();
+    let (mut booked, mut done) = (None, None);
+    while done.is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(600), "{label} hangs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let stats = ledger.stats().await.unwrap();
+        booked = booked.or((stats.unbooked == 0).then(|| begun.elapsed()));
+        done = (stats.pending == 0).then(|| begun.elapsed());
+    }
+    for workers in workers {
+        workers.shutdown(Duration::from_secs(5)).await;
+    }
+    assert!(ledger.record(&format!("charge:pay_{}", DRAINED - 1)).await.unwrap().is_some());
+    let rate = |time: Duration| DRAINED as f64 / time.as_secs_f64();
+    let (booked, done) = (booked.unwrap(), done.unwrap());
+    println!(
+        "{label:34} booked {booked:8.2?} ({:.0}/s)  done {done:8.2?} ({:.0}/s)",
+        rate(booked),
+        rate(done)
+    );
+}
+
+async fn drain(directory: &std::path::Path) {
+    let url = format!("sqlite:{}", directory.join("drain.db").display());
+    drained("sqlite, drain", &url, 1).await;
+    let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else { return };
+    for instances in [1, 4] {
+        run_on(&server, "DROP SCHEMA IF EXISTS dodo_bench CASCADE; CREATE SCHEMA dodo_bench").await;
+        let url = format!("{server}?options=-csearch_path%3Ddodo_bench");
+        drained(&format!("postgres, drain, {instances} instances"), &url, instances).await;
+    }
+    run_on(&server, "DROP SCHEMA dodo_bench CASCADE").await;
+}
+
 fn main() {
     let directory = std::env::temp_dir().join(format!("dodo-bench-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -218,6 +297,9 @@ fn main() {
     runtime.block_on(async {
         if std::env::args().any(|word| word == "growth") {
             return growth(&directory).await;
+        }
+        if std::env::args().any(|word| word == "drain") {
+            return drain(&directory).await;
         }
         sqlite(&directory).await;
         match std::env::var("DODO_TEST_POSTGRES_URL") {

@@ -19,8 +19,9 @@ use crate::{
     attribution::{self, Booking, Evidence, Rules},
     error::Error,
     inbox::{InboxStats, StoredEvent, Writer, operate},
+    news::{Crier, News},
     outbox::{self, DeadLetter, ErasedSink, Sink, SinkStats},
-    schema,
+    schema::{self, Past},
     settings::{Backoff, Settings},
     store::{Store, Tx},
     worker::{self, Workers},
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) wake_booking: Notify,
     pub(crate) wake_callbacks: Notify,
     pub(crate) wake_outbox: Notify,
+    /// Tells the workers of other instances.
+    pub(crate) crier: Crier,
     /// Running sets of workers in this process.
     pub(crate) workers: Arc<AtomicUsize>,
     /// Deliveries that were stored while no worker ran.
@@ -211,43 +214,70 @@ impl Ledger {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn revive_sink(&self, sink: &str) -> Result<u64, Error> {
         let revived = outbox::revive(&self.shared.store, sink).await?;
-        self.shared.wake_outbox.notify_waiters();
+        self.shared.offer(News::Queued);
         Ok(revived)
     }
 
     fn wake(&self) {
-        self.shared.wake_booking.notify_one();
-        self.shared.wake_callbacks.notify_one();
+        self.shared.offer(News::Stored);
+        self.shared.offer(News::Booked);
     }
 }
 
 impl Shared {
-    /// A transaction for changes to the ledger: no other runs beside it.
-    pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
-        let mut tx = self.store.begin().await?;
+    /// The past in a transaction for changes to the ledger: no other booking runs beside it.
+    pub(crate) async fn begin_booking(&self) -> Result<Past, Error> {
+        let mut tx = self.store.begin_booking().await?;
         tx.lock_booking().await?;
-        Ok(tx)
+        Ok(Past::of(tx))
     }
 
-    /// Queues what a booking changed for the sinks that want it, in the booking's transaction.
-    pub(crate) async fn enqueue(&self, tx: &mut Tx, booking: &Booking) -> Result<(), Error> {
-        for change in &booking.changes {
-            for sink in &self.sinks {
-                // A sink that panicked is asked again before it is told.
-                if sink.wants(&change.entry.record) != Some(false) {
-                    tx.enqueue(&change.entry.id, sink.name()).await?;
-                }
-            }
-        }
-        Ok(())
+    /// Queues what bookings changed for the sinks that want it, in their transaction.
+    pub(crate) async fn enqueue(&self, tx: &mut Tx, bookings: &[Booking]) -> Result<(), Error> {
+        let changes = bookings.iter().flat_map(|booking| &booking.changes);
+        let told = changes.flat_map(|change| {
+            // A sink that panicked is asked again before it is told.
+            let wants = |sink: &&ErasedSink| sink.wants(&change.entry.record) != Some(false);
+            let sinks = self.sinks.iter().filter(wants);
+            sinks.map(|sink| (change.entry.id.as_str(), sink.name()))
+        });
+        tx.enqueue(&told.collect::<Vec<_>>()).await
     }
 
-    /// Commits a booking together with its outbox rows.
-    pub(crate) async fn commit_booking(&self, mut tx: Tx, booking: &Booking) -> Result<(), Error> {
-        self.enqueue(&mut tx, booking).await?;
+    /// Writes and commits a booking together with its outbox rows.
+    pub(crate) async fn commit_booking(&self, past: Past, booking: Booking) -> Result<(), Error> {
+        let mut tx = past.write().await?;
+        self.enqueue(&mut tx, &[booking]).await?;
         tx.commit().await?;
-        self.wake_outbox.notify_waiters();
+        self.offer(News::Queued);
         Ok(())
+    }
+
+    /// Wakes the workers of this process.
+    pub(crate) fn wake_for(&self, news: News) {
+        match news {
+            News::Stored => self.wake_booking.notify_one(),
+            News::Booked => self.wake_callbacks.notify_one(),
+            News::Queued => self.wake_outbox.notify_waiters(),
+        }
+    }
+
+    /// Wakes the workers of this process, or those of others where there are none here.
+    pub(crate) fn offer(&self, news: News) {
+        self.wake_for(news);
+        if self.workers.load(Ordering::Relaxed) == 0 {
+            self.crier.tell(news);
+        }
+    }
+
+    /// Wakes whoever there is after a batch of bookings: callbacks run in all instances if there are
+    /// more than this one runs at once.
+    pub(crate) fn offer_booked(&self, booked: usize) {
+        self.wake_for(News::Booked);
+        self.wake_for(News::Queued);
+        if booked > usize::try_from(self.settings.concurrency).unwrap_or(usize::MAX) {
+            self.crier.tell(News::Booked);
+        }
     }
 
     /// Says so, but not for each of thousands, when deliveries pile up that nobody works on.
@@ -272,7 +302,7 @@ impl Inbox for Ledger {
         let receipt = self.writer.accept(event).await?;
         if receipt == Receipt::Stored {
             self.shared.complain_if_unattended();
-            self.shared.wake_booking.notify_one();
+            self.shared.offer(News::Stored);
         }
         Ok(receipt)
     }
@@ -284,18 +314,18 @@ impl AttributionSink for Ledger {
 
     async fn emit(&self, record: &AttributionRecord) -> Result<(), Error> {
         let Some(evidence) = Evidence::of_record(record) else { return Ok(()) };
-        let mut tx = self.shared.begin_booking().await?;
-        let booking = attribution::book(&self.shared.rules, &mut tx, evidence).await?;
-        self.shared.commit_booking(tx, &booking).await
+        let mut past = self.shared.begin_booking().await?;
+        let booking = attribution::book(&self.shared.rules, &mut past, evidence).await?;
+        self.shared.commit_booking(past, booking).await
     }
 }
 
 impl CheckoutContextStore for Ledger {
     async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
-        let mut tx = self.shared.begin_booking().await?;
+        let mut past = self.shared.begin_booking().await?;
         let rules = &self.shared.rules;
-        let booking = attribution::bind_context(rules, &mut tx, session_id, context).await?;
-        Ok(self.shared.commit_booking(tx, &booking).await?)
+        let booking = attribution::bind_context(rules, &mut past, session_id, context).await?;
+        Ok(self.shared.commit_booking(past, booking).await?)
     }
 }
 
@@ -392,6 +422,7 @@ impl LedgerBuilder {
     pub fn build(self) -> Ledger {
         let writer = Writer::start(self.store.clone());
         let shared = Shared {
+            crier: Crier::start(&self.store),
             store: self.store,
             settings: Arc::new(self.settings),
             rules: self.rules,

@@ -17,6 +17,7 @@ mod error;
 mod fault;
 mod inbox;
 mod ledger;
+mod news;
 mod outbox;
 mod people;
 pub mod query;

@@ -77,17 +77,17 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn identify(&self, identity: Identity) -> Result<(), Error> {
-        let mut tx = self.shared.begin_booking().await?;
+        let mut past = self.shared.begin_booking().await?;
         let booking = attribution::identify(
             &self.shared.rules,
-            &mut tx,
+            &mut past,
             &identity.email,
             identity.visitor.as_deref(),
             identity.campaign.as_ref(),
             identity.user_id.as_deref(),
         )
         .await?;
-        self.shared.commit_booking(tx, &booking).await
+        self.shared.commit_booking(past, booking).await
     }
 
     /// Forgets a customer: who it was goes from the ledger and from the stored deliveries that no
@@ -112,14 +112,15 @@ impl Ledger {
     }
 
     async fn forget_whom(&self, person: Link) -> Result<u64, Error> {
-        let mut tx = self.shared.begin_booking().await?;
-        let entries = tx.find(&Find::links([person.clone()])).await?;
+        let mut past = self.shared.begin_booking().await?;
+        let entries = past.find(&Find::links([person.clone()])).await?;
         let mut customers: BTreeSet<String> =
             entries.into_iter().filter_map(|entry| entry.evidence.party.customer_id).collect();
         if let Link::Customer(id) = &person {
             customers.insert(id.clone()); // also of events that are no entries
         }
-        let booking = attribution::forget(&self.shared.rules, &mut tx, person).await?;
+        let booking = attribution::forget(&self.shared.rules, &mut past, person).await?;
+        let mut tx = past.write().await?;
         for customer in &customers {
             tx.execute(&ERASE_BODIES, args![customer]).await?;
         }

@@ -11,6 +11,7 @@ use crate::{
     Ledger,
     attribution::{self, Evidence, History},
     error::Error,
+    schema::Past,
 };
 
 /// How far a reconciliation is.
@@ -98,8 +99,8 @@ impl Ledger {
     }
 
     async fn has(&self, id: &str) -> Result<bool, Error> {
-        let mut tx = self.shared.store.read().await?;
-        Ok(tx.entry(id).await?.is_some())
+        let mut past = Past::of(self.shared.store.read().await?);
+        Ok(past.entry(id).await?.is_some())
     }
 
     /// Fetches an object (lists leave out tax and metadata) and books it, if it did succeed.
@@ -121,9 +122,9 @@ impl Ledger {
             return Ok(false);
         };
         evidence.origin.asked = true;
-        let mut tx = self.shared.begin_booking().await?;
-        let booking = attribution::book(&self.shared.rules, &mut tx, evidence).await?;
-        self.shared.commit_booking(tx, &booking).await?;
+        let mut past = self.shared.begin_booking().await?;
+        let booking = attribution::book(&self.shared.rules, &mut past, evidence).await?;
+        self.shared.commit_booking(past, booking).await?;
         tracing::info!(target: "dodo::ledger", id, "booked what no webhook brought");
         Ok(true)
     }

@@ -57,6 +57,31 @@ pub struct Position {
     pub id: String,
 }
 
+/// What searches look at: an entry without what it says. In the order of positions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the [`Class`].
+    pub class: i64,
+    /// The time of the [`Position`], in microseconds since 1970: stores keep no more.
+    pub at_micros: i64,
+    /// The key.
+    pub id: String,
+    /// [`Entry::paid`].
+    pub paid: bool,
+    /// [`Entry::visitor_step`].
+    pub visitor_step: u8,
+    /// [`Entry::campaign_step`].
+    pub campaign_step: u8,
+}
+
+impl Head {
+    /// What orders heads.
+    #[must_use]
+    pub fn place(&self) -> (i64, &str) {
+        (self.at_micros, &self.id)
+    }
+}
+
 /// What an entry can be found by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {
@@ -161,8 +186,30 @@ impl Entry {
     /// Everything that it can be found by.
     #[must_use]
     pub fn links(&self) -> Vec<Link> {
+        self.evidence.links()
+    }
+
+    /// What searches look at.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        let position = self.position();
+        Head {
+            class: self.class() as i64,
+            at_micros: position.at.as_microsecond(),
+            id: position.id,
+            paid: self.paid(),
+            visitor_step: self.visitor_step(),
+            campaign_step: self.campaign_step(),
+        }
+    }
+}
+
+impl Evidence {
+    /// Everything that its entry can be found by.
+    #[must_use]
+    pub fn links(&self) -> Vec<Link> {
         let mut links = Vec::new();
-        match &self.evidence.what {
+        match &self.what {
             What::Charge(charge) => {
                 links.push(Link::Payment(charge.payment_id.clone()));
                 links.extend(charge.subscription_ids.iter().cloned().map(Link::Subscription));
@@ -176,8 +223,8 @@ impl Entry {
             }
             What::Attempt(_) | What::Recovered { .. } => {}
         }
-        links.extend(self.evidence.party.customer_id.clone().map(Link::Customer));
-        links.extend(self.evidence.party.email_sha256.as_ref().map(Link::email));
+        links.extend(self.party.customer_id.clone().map(Link::Customer));
+        links.extend(self.party.email_sha256.as_ref().map(Link::email));
         links
     }
 }

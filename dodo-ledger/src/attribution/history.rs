@@ -4,7 +4,7 @@ use std::{future::Future, ops::RangeInclusive};
 
 use jiff::Timestamp;
 
-use super::entry::{Class, Entry, Link, Position};
+use super::entry::{Class, Entry, Head, Link, Position};
 use crate::error::Error;
 
 /// The ledger's past, seen and changed inside one transaction.
@@ -23,7 +23,7 @@ pub trait History: Send {
     fn put(&mut self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Facts that are no entries, as JSON texts by key, such as `subscription:sub_x`. The answer has
-    /// one element per key, in the same order.
+    /// one element per key, in the same order; the empty key is no fact.
     fn facts(
         &mut self,
         keys: &[String],
@@ -123,24 +123,37 @@ impl Find {
         self
     }
 
-    /// Whether this entry matches, for stores that keep entries as values. `limit` and order are the
-    /// store's business.
+    /// Whether an entry that has one of the links matches. `limit` and order are the store's business.
     #[must_use]
-    pub fn matches(&self, entry: &Entry) -> bool {
-        let position = entry.position();
-        let links = entry.links();
+    pub fn matches(&self, head: &Head) -> bool {
+        let here = head.place();
         let in_range = |range: &Option<RangeInclusive<u8>>, step| {
             range.as_ref().is_some_and(|range| range.contains(&step))
         };
-        self.links.iter().any(|link| links.contains(link))
-            && self.class.is_none_or(|class| class == entry.class())
-            && (!self.paid || entry.paid())
-            && self.after.as_ref().is_none_or(|after| position > *after)
-            && self.before.as_ref().is_none_or(|before| position < *before)
-            && self.since.is_none_or(|since| position.at >= since)
-            && self.until.is_none_or(|until| position.at <= until)
+        self.class.is_none_or(|class| class as i64 == head.class)
+            && (!self.paid || head.paid)
+            && self.after.as_ref().is_none_or(|after| here > place(after))
+            && self.before.as_ref().is_none_or(|before| here < place(before))
+            && self.since.is_none_or(|since| head.at_micros >= since.as_microsecond())
+            && self.until.is_none_or(|until| head.at_micros <= until.as_microsecond())
             && (self.steps == Steps::default()
-                || in_range(&self.steps.visitor, entry.visitor_step())
-                || in_range(&self.steps.campaign, entry.campaign_step()))
+                || in_range(&self.steps.visitor, head.visitor_step)
+                || in_range(&self.steps.campaign, head.campaign_step))
     }
+
+    /// Leaves what matches, in order, up to the limit.
+    pub fn arrange(&self, heads: &mut Vec<&Head>) {
+        heads.retain(|head| self.matches(head));
+        heads.sort_by(|a, b| a.place().cmp(&b.place()));
+        if self.newest_first {
+            heads.reverse();
+        }
+        if let Some(limit) = self.limit {
+            heads.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+    }
+}
+
+fn place(position: &Position) -> (i64, &str) {
+    (position.at.as_microsecond(), &position.id)
 }

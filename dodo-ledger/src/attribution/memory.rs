@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    entry::{Entry, Link},
+    entry::{Entry, Head, Link},
     history::{Find, History},
 };
 use crate::error::Error;
@@ -36,19 +36,11 @@ impl History for MemoryHistory {
     async fn find(&mut self, find: &Find) -> Result<Vec<Entry>, Error> {
         let ids: BTreeSet<&String> =
             find.links.iter().filter_map(|link| self.links.get(link)).flatten().collect();
-        let mut found: Vec<Entry> = ids
-            .into_iter()
-            .filter_map(|id| self.entries.get(id))
-            .filter(|entry| find.matches(entry))
-            .cloned()
-            .collect();
-        found.sort_by_key(Entry::position);
-        if find.newest_first {
-            found.reverse();
-        }
-        if let Some(limit) = find.limit {
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        }
+        let heads: Vec<Head> =
+            ids.into_iter().filter_map(|id| self.entries.get(id)).map(Entry::head).collect();
+        let mut found: Vec<&Head> = heads.iter().collect();
+        find.arrange(&mut found);
+        let found = found.iter().filter_map(|head| self.entries.get(&head.id).cloned()).collect();
         Ok(found)
     }
 

@@ -26,10 +26,11 @@ mod record;
 mod report;
 mod rules;
 mod settle;
+mod wanted;
 
 pub use self::{
     booking::{Booking, Change, bind_context, book, charge_id, explain, identify},
-    entry::{Class, Derived, Entry, Link, Position, step_number},
+    entry::{Class, Derived, Entry, Head, Link, Position, step_number},
     evidence::{
         Attempt, Charge, ChargeType, Dispute, DisputeStep, Evidence, Findings, Origin, Party,
         Refund, Subscription, SubscriptionStep, What,
@@ -40,4 +41,5 @@ pub use self::{
     memory::MemoryHistory,
     report::{Answer, Reason, StepReport},
     rules::{RenewalCredit, Rules},
+    wanted::Wanted,
 };

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     store::{
         Tx,
-        sql::{Row, Sql, args, sql},
+        sql::{Row, Rows, Sql, args, sql},
     },
 };
 
@@ -28,12 +28,9 @@ pub(crate) struct Seen {
     pub(crate) customer_id: Option<String>,
 }
 
-/// Bookings are serial, in every instance together: what one reads from history the next must see, or
-/// the ledger would depend on who was faster. The batch makes up for it.
+/// What one booking reads from history the next must see, or the ledger would depend on who was faster:
+/// in every instance together one booking reads and writes at a time.
 const LOCK: Sql = Sql { sqlite: "SELECT 1", postgres: "SELECT pg_advisory_xact_lock(7233961, 2)" };
-/// A worker that is frozen in the middle must not hold the lock for ever: the server ends its session.
-const PATIENCE: Sql =
-    Sql { sqlite: "SELECT 1", postgres: "SET LOCAL idle_in_transaction_session_timeout = '10s'" };
 const DUE: Sql = sql!(
     "SELECT id, body, received_at, live, failures FROM dodo_inbox
      WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW "
@@ -45,8 +42,10 @@ const BY_ID: Sql = sql!(
 );
 const BOOKED: Sql = sql!(
     "UPDATE dodo_inbox
-     SET booked_at = " NOW ", available_at = " NOW ", kind = $2, occurred_at = $3, customer_id = $4
-     WHERE id = $1"
+     SET booked_at = " NOW ", available_at = " NOW ", kind = given.kind,
+         occurred_at = given.occurred_at, customer_id = given.customer_id
+     FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT) "
+     WHERE dodo_inbox.id = given.id"
 );
 const PARKED: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'parked', finished_at = " NOW ", last_error = $2 WHERE id = $1"
@@ -62,9 +61,8 @@ const DEAD: Sql = sql!(
 );
 
 impl Tx {
-    /// Waits until no other booking is under way, here or in another instance.
+    /// Waits until no other booking is under way, here or in another instance. SQLite has one writer.
     pub(crate) async fn lock_booking(&mut self) -> Result<(), Error> {
-        self.execute(&PATIENCE, args![]).await?;
         self.execute(&LOCK, args![]).await.map(drop)
     }
 
@@ -79,9 +77,13 @@ impl Tx {
         self.fetch_one(&BY_ID, args![id]).await?.map(read).transpose()
     }
 
-    pub(crate) async fn mark_booked(&mut self, id: &str, seen: &Seen) -> Result<(), Error> {
-        let args = args![id, &seen.kind, seen.occurred_at, seen.customer_id.as_deref()];
-        self.execute(&BOOKED, args).await.map(drop)
+    /// Marks events as booked, by their ids.
+    pub(crate) async fn mark_booked(&mut self, booked: &[(&str, Seen)]) -> Result<(), Error> {
+        let mut rows = Rows::default();
+        for (id, seen) in booked {
+            rows.push(args![*id, &seen.kind, seen.occurred_at, seen.customer_id.as_deref()]);
+        }
+        self.write(&BOOKED, rows).await
     }
 
     /// Signed, but no event: kept for a version that can read it.

@@ -1,7 +1,7 @@
 //! Claiming due events, and what a worker writes about them. Every write of a worker names the fence
 //! of its claim: one that lost its lease changes no row.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use dodo_core::SignedEvent;
 
@@ -11,7 +11,7 @@ use crate::{
     fault::{host_clock, mutant},
     store::{
         Store, Tx,
-        sql::{Sql, args, sql},
+        sql::{Rows, Sql, args, sql},
     },
 };
 
@@ -69,11 +69,14 @@ const CLAIM_BY_HOST_CLOCK: Sql = sql!(
 );
 const DONE: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
-     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
+     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND state = 'pending'
+     RETURNING dodo_inbox.id"
 );
 const DONE_WITHOUT_FENCE: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
-     WHERE id = $1 AND fence IS NOT NULL AND $2 = $2"
+     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) " WHERE dodo_inbox.id = given.id
+     RETURNING dodo_inbox.id"
 );
 const RETRY: Sql = sql!(
     "UPDATE dodo_inbox
@@ -91,7 +94,8 @@ const GIVE_UP: Sql = sql!(
 );
 const HAND_BACK: Sql = sql!(
     "UPDATE dodo_inbox SET available_at = " NOW "
-     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
+     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND state = 'pending'"
 );
 
 fn millis(duration: Duration) -> i64 {
@@ -100,15 +104,13 @@ fn millis(duration: Duration) -> i64 {
 
 /// Takes up to `limit` events whose callbacks are due, for as long as the lease lasts.
 pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<Vec<Claim>, Error> {
-    let mut tx = store.begin().await?;
     let rows = match mutant("host_clock_lease") {
-        false => tx.fetch(&CLAIM, args![limit, millis(lease)]).await?,
+        false => store.run(&CLAIM, args![limit, millis(lease)]).await?,
         true => {
             let args = args![limit, millis(lease), host_clock()];
-            tx.fetch(&CLAIM_BY_HOST_CLOCK, args).await?
+            store.run(&CLAIM_BY_HOST_CLOCK, args).await?
         }
     };
-    tx.commit().await?;
     rows.into_iter()
         .map(|mut row| {
             let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -123,10 +125,16 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
 }
 
 impl Tx {
-    /// Marks the event done, if the claim still holds.
-    pub(crate) async fn mark_done(&mut self, claim: &Claim) -> Result<bool, Error> {
+    /// Marks events done, each if its claim still holds: one answer for each.
+    pub(crate) async fn mark_done(&mut self, claims: &[Claim]) -> Result<Vec<bool>, Error> {
         let sql = if mutant("no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };
-        Ok(self.execute(sql, args![claim.id(), claim.fence]).await? == 1)
+        let mut rows = Rows::default();
+        claims.iter().for_each(|claim| rows.push(args![claim.id(), claim.fence]));
+        let mut marked = HashSet::new();
+        for mut row in self.fetch(sql, args![rows]).await? {
+            marked.insert(row.text(0)?);
+        }
+        Ok(claims.iter().map(|claim| marked.contains(claim.id())).collect())
     }
 }
 
@@ -156,9 +164,9 @@ pub(crate) async fn hand_back(store: &Store, claims: &[&Claim]) -> Result<(), Er
     if claims.is_empty() {
         return Ok(());
     }
+    let mut rows = Rows::default();
+    claims.iter().for_each(|claim| rows.push(args![claim.id(), claim.fence]));
     let mut tx = store.begin().await?;
-    for claim in claims {
-        tx.execute(&HAND_BACK, args![claim.id(), claim.fence]).await?;
-    }
+    tx.write(&HAND_BACK, rows).await?;
     tx.commit().await
 }

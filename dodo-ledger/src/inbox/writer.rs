@@ -1,9 +1,9 @@
-//! Group commit: one writer takes what is queued, commits it at once, then answers each.
+//! Group commit: a writer takes what is queued, commits it at once, then answers each.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dodo_core::{Receipt, SignedEvent};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::append::{Delivery, append};
 use crate::{
@@ -26,15 +26,18 @@ struct Job {
     answer: oneshot::Sender<Result<Receipt, Error>>,
 }
 
-/// The way to the writer. Cheap to clone; the writer ends when the last clone is dropped.
+/// The way to the writers. Cheap to clone; they end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer(mpsc::Sender<Job>);
 
 impl Writer {
-    /// Starts the writer on the current runtime.
+    /// Starts the writers on the current runtime: as many as the store commits for at the same time.
     pub(crate) fn start(store: Store) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(run(store, queue));
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..store.delivery_lanes() {
+            tokio::spawn(run(store.clone(), queue.clone()));
+        }
         Self(jobs)
     }
 
@@ -79,10 +82,10 @@ fn stopped() -> Error {
     Error::new(ErrorKind::Unavailable, "the ledger's writer has stopped: its runtime was shut down")
 }
 
-async fn run(store: Store, mut queue: mpsc::Receiver<Job>) {
+async fn run(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
     let mut batch = Vec::with_capacity(BATCH);
     // Takes what waits and never waits for more, so that a lone delivery is written at once.
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
+    while queue.lock().await.recv_many(&mut batch, BATCH).await > 0 {
         // Nobody listens any more to one that was answered 503 meanwhile.
         batch.retain(|job| !job.answer.is_closed() || mutant("ack_before_commit"));
         reach("before_append").await;

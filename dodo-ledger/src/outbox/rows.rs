@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     store::{
         Store, Tx,
-        sql::{Sql, args, sql},
+        sql::{Rows, Sql, args, sql},
     },
 };
 
@@ -36,7 +36,8 @@ pub(super) enum Mark {
 /// A record that changed after it was sent is not sent again: sinks know it by its id.
 const ENQUEUE: Sql = sql!(
     "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
-     VALUES ($1, $2, " NOW ", " NOW ") ON CONFLICT (record_id, sink) DO NOTHING"
+     SELECT record_id, sink, " NOW ", " NOW " FROM " (rows 1: 1 record_id TEXT, 2 sink TEXT) "
+     WHERE true ON CONFLICT (record_id, sink) DO NOTHING"
 );
 const CLAIM: Sql = sql!(
     "WITH due AS MATERIALIZED (
@@ -52,7 +53,9 @@ const CLAIM: Sql = sql!(
 );
 const SENT: Sql = sql!(
     "UPDATE dodo_outbox SET state = 'sent', finished_at = " NOW ", last_error = NULL
-     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND state = 'pending'"
 );
 const RETRY: Sql = sql!(
     "UPDATE dodo_outbox
@@ -68,13 +71,17 @@ const DEAD: Sql = sql!(
 );
 const HAND_BACK: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
-     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND state = 'pending'"
 );
 
 impl Tx {
-    /// Queues a record for a sink, once.
-    pub(crate) async fn enqueue(&mut self, record_id: &str, sink: &str) -> Result<(), Error> {
-        self.execute(&ENQUEUE, args![record_id, sink]).await.map(drop)
+    /// Queues records for sinks, each once.
+    pub(crate) async fn enqueue(&mut self, records: &[(&str, &str)]) -> Result<(), Error> {
+        let mut rows = Rows::default();
+        records.iter().for_each(|(record_id, sink)| rows.push(args![*record_id, *sink]));
+        self.write(&ENQUEUE, rows).await
     }
 }
 
@@ -88,9 +95,7 @@ pub(super) async fn claim(
     limit: u32,
     lease: Duration,
 ) -> Result<Vec<Queued>, Error> {
-    let mut tx = store.begin().await?;
-    let rows = tx.fetch(&CLAIM, args![sink, limit, millis(lease)]).await?;
-    tx.commit().await?;
+    let rows = store.run(&CLAIM, args![sink, limit, millis(lease)]).await?;
     rows.into_iter()
         .map(|mut row| {
             let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -109,6 +114,13 @@ pub(super) async fn claim(
         .collect()
 }
 
+/// Key and fence of each row.
+fn fenced<'r>(rows: impl IntoIterator<Item = &'r Queued>) -> Rows {
+    let mut fenced = Rows::default();
+    rows.into_iter().for_each(|row| fenced.push(args![&row.record_id, row.fence]));
+    fenced
+}
+
 /// Writes down what became of the rows, in one transaction.
 pub(super) async fn mark(
     store: &Store,
@@ -116,10 +128,15 @@ pub(super) async fn mark(
     marks: &[(&Queued, Mark)],
 ) -> Result<(), Error> {
     let mut tx = store.begin().await?;
+    let sent = marks.iter().filter(|(_, mark)| matches!(mark, Mark::Sent)).map(|(row, _)| *row);
+    let sent = fenced(sent);
+    if !sent.is_empty() {
+        tx.execute(&SENT, args![sink, sent]).await?;
+    }
     for (row, mark) in marks {
         let (id, fence) = (&row.record_id, row.fence);
         match mark {
-            Mark::Sent => tx.execute(&SENT, args![id, sink, fence]).await?,
+            Mark::Sent => continue,
             Mark::Retry { after, reason, uncertain } => {
                 let args = args![id, sink, fence, millis(*after), *reason, *uncertain];
                 tx.execute(&RETRY, args).await?
@@ -132,9 +149,9 @@ pub(super) async fn mark(
 
 /// Ends leases early. No failure is counted.
 pub(super) async fn hand_back(store: &Store, sink: &str, rows: &[Queued]) -> Result<(), Error> {
-    let mut tx = store.begin().await?;
-    for row in rows {
-        tx.execute(&HAND_BACK, args![&row.record_id, sink, row.fence]).await?;
+    let rows = fenced(rows);
+    if !rows.is_empty() {
+        store.run(&HAND_BACK, args![sink, rows]).await?;
     }
-    tx.commit().await
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::{
     Ledger,
     attribution::{self, Answer, Reason, StepReport},
     error::Error,
+    schema::Past,
 };
 
 /// Why a payment, and what went back of it, was attributed as it was. `Display` shows it as text.
@@ -44,8 +45,8 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn explain(&self, payment_id: &str) -> Result<Option<Explanation>, Error> {
-        let mut tx = self.shared.store.read().await?;
-        let found = attribution::explain(&self.shared.rules, &mut tx, payment_id).await?;
+        let mut past = Past::of(self.shared.store.read().await?);
+        let found = attribution::explain(&self.shared.rules, &mut past, payment_id).await?;
         if found.is_empty() {
             return Ok(None);
         }

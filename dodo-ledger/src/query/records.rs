@@ -10,7 +10,7 @@ use super::{
     filter::{Conditions, Filter},
     revenue::Dimension,
 };
-use crate::{Ledger, error::Error};
+use crate::{Ledger, attribution::History as _, error::Error, schema::Past};
 
 /// Records of a page of an export.
 const PAGE: u32 = 500;
@@ -46,9 +46,8 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn record(&self, id: &str) -> Result<Option<AttributionRecord>, Error> {
-        use crate::attribution::History;
-        let mut tx = self.shared.store.read().await?;
-        Ok(tx.entry(id).await?.map(|entry| entry.record))
+        let mut past = Past::of(self.shared.store.read().await?);
+        Ok(past.entry(id).await?.map(|entry| entry.record))
     }
 }
 

@@ -1,7 +1,10 @@
 //! The tables, and what is read from and written to them. `docs/ledger.md` explains each column.
 
-mod history;
+mod entries;
 mod migrations;
+mod past;
+
+pub(crate) use self::past::Past;
 
 use crate::{
     error::Error,

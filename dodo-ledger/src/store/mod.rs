@@ -15,14 +15,16 @@ pub use self::sqlite::SqliteStore;
 
 pub(crate) use self::tx::Tx;
 
+use self::sql::{Arg, Row, Sql};
 use crate::error::Error;
 
 /// The database of a ledger: an [`SqliteStore`] or a [`PostgresStore`]. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store(Kind);
 
+/// The two of them.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteStore),
     #[cfg(feature = "postgres")]
@@ -51,6 +53,50 @@ impl Store {
         }
     }
 
+    pub(crate) const fn kind(&self) -> &Kind {
+        &self.0
+    }
+
+    /// Whether other processes may be at work on it.
+    pub(crate) const fn is_shared(&self) -> bool {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => true,
+        }
+    }
+
+    /// Tells the other processes something, if there can be any.
+    pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.notify(payload).await,
+        }
+    }
+
+    /// Hears what is told, until the listener is dropped.
+    pub(crate) async fn listen(&self) -> Result<Listener, Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => Err(Error::setup("nobody else is at work on this store")),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => Ok(Listener::Postgres(store.listen().await?)),
+        }
+    }
+
+    /// How many groups of deliveries may be committed at the same time.
+    pub(crate) const fn delivery_lanes(&self) -> usize {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => 1,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => 2,
+        }
+    }
+
     /// A transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         match &self.0 {
@@ -61,13 +107,39 @@ impl Store {
         }
     }
 
-    /// A transaction that writes deliveries: workers do not keep it waiting.
-    pub(crate) async fn begin_now(&self) -> Result<Tx, Error> {
+    /// One statement that is a transaction by itself, in one round trip where there are any.
+    pub(crate) async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.begin_now().await,
+            Kind::Sqlite(store) => {
+                let mut tx = store.begin().await?;
+                let rows = tx.fetch(sql, args).await?;
+                tx.commit().await?;
+                Ok(rows)
+            }
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin().await,
+            Kind::Postgres(store) => tx::run(store.pool(), sql, args).await,
+        }
+    }
+
+    /// A transaction that books: `Tx::lock_booking` keeps two of them apart.
+    pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.begin().await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.begin_booking().await,
+        }
+    }
+
+    /// Events booked in one transaction. As long as it lasts SQLite stores no delivery; PostgreSQL lets
+    /// other bookings wait, so that fewer and larger ones are faster together.
+    pub(crate) const fn booking_batch(&self) -> u32 {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => 32,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => 128,
         }
     }
 
@@ -93,5 +165,24 @@ impl From<SqliteStore> for Store {
 impl From<PostgresStore> for Store {
     fn from(store: PostgresStore) -> Self {
         Self(Kind::Postgres(store))
+    }
+}
+
+/// Hears what other processes tell.
+pub(crate) enum Listener {
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::postgres::PgListener),
+}
+
+impl Listener {
+    /// What is told next. `None`: the connection was lost and is there again, and what was told
+    /// meanwhile was not heard.
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, Error> {
+        match *self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(ref mut listener) => {
+                Ok(listener.try_recv().await?.map(|told| told.payload().to_owned()))
+            }
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection, PgPool,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 use crate::{
@@ -15,6 +15,26 @@ use crate::{
 /// How long an operation waits for a connection: a delivery is answered within 5 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const CONNECTIONS: u32 = 10;
+/// A connection that was used so shortly before is handed out without asking whether it still lives.
+const TRUSTED: Duration = Duration::from_secs(1);
+
+/// Channels are those of a database, tables those of a schema. Its name is hashed because a channel's
+/// may not be much longer.
+macro_rules! channel {
+    () => {
+        "'dodo_' || md5(coalesce(current_schema(), ''))"
+    };
+}
+
+/// In one round trip: a worker that is frozen in the middle must not hold locks for ever, so the server
+/// ends its session; and every read of a booking is by index, whatever the server believes of tables
+/// that it has not analysed yet.
+const BEGIN_BOOKING: &str = "BEGIN;
+    SET LOCAL idle_in_transaction_session_timeout = '10s';
+    SET LOCAL plan_cache_mode = force_custom_plan;
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off";
 
 /// A ledger in PostgreSQL, shared by as many instances as you run.
 ///
@@ -37,6 +57,15 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, metadata| {
+                Box::pin(async move {
+                    if metadata.idle_for > TRUSTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await?;
         Ok(Self { pool })
@@ -57,6 +86,33 @@ impl PostgresStore {
 
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Postgres(self.pool.begin().await?)))
+    }
+
+    /// A transaction that books.
+    pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
+        Ok(Tx::new(Kind::Postgres(self.pool.begin_with(BEGIN_BOOKING).await?)))
+    }
+
+    /// Tells every instance whose tables are the same.
+    pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
+        let notify = concat!("SELECT pg_notify(", channel!(), ", $1)");
+        sqlx::query(notify).bind(payload).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Hears what instances tell, on a connection that is not of the pool.
+    pub(crate) async fn listen(&self) -> Result<PgListener, sqlx::Error> {
+        let channel: String =
+            sqlx::query_scalar(concat!("SELECT ", channel!())).fetch_one(&self.pool).await?;
+        let own = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with((*self.pool.connect_options()).clone());
+        let mut listener = PgListener::connect_with(&own).await?;
+        listener.listen(&channel).await?;
+        Ok(listener)
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) struct Sql {
 /// - `SKIP_LOCKED`: pass over rows that another transaction is claiming. SQLite has one writer.
 /// - `BYTES`: the column type of a body.
 /// - `KEY`: the column type of an id: text in the order of its bytes, as in Rust.
+/// - `(rows 1: 1 id TEXT, 2 at BIGINT)`: a table `given` of these columns, bound as one [`Rows`] in the
+///   place of a value. PostgreSQL takes an array for each column (`$1`, `$2`), SQLite the whole as JSON
+///   (`$1`, the number before the colon).
 macro_rules! sql {
     (@sqlite NOW) => { "CAST(unixepoch('subsec') * 1000 AS INTEGER)" };
     (@postgres NOW) => { "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)" };
@@ -32,6 +35,22 @@ macro_rules! sql {
     (@postgres BYTES) => { "BYTEA" };
     (@sqlite KEY) => { "TEXT" };
     (@postgres KEY) => { "TEXT COLLATE \"C\"" };
+    (@sqlite (rows $set:literal: $first:literal $head:ident $_type:ident
+              $(, $place:literal $name:ident $_types:ident)*)) => {
+        concat!(
+            "(SELECT value ->> 0 AS ", stringify!($head),
+            $(", value ->> (", $place, " - ", $first, ") AS ", stringify!($name),)*
+            " FROM json_each($", $set, ")) AS given"
+        )
+    };
+    (@postgres (rows $_set:literal: $first:literal $head:ident $type:ident
+                $(, $place:literal $name:ident $types:ident)*)) => {
+        concat!(
+            "unnest($", $first, "::", stringify!($type), "[]"
+            $(, ", $", $place, "::", stringify!($types), "[]")*,
+            ") AS given (", stringify!($head) $(, ", ", stringify!($name))*, ")"
+        )
+    };
     (@$dialect:ident $text:literal) => { $text };
     ($($piece:tt)+) => {
         $crate::store::sql::Sql {
@@ -48,6 +67,75 @@ pub(crate) enum Arg {
     Text(Option<String>),
     Int(Option<i64>),
     Bytes(Option<Vec<u8>>),
+    /// A table: the `rows` of [`sql!`](crate::store::sql::sql).
+    Rows(Rows),
+}
+
+/// Many rows for one statement, column by column.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    columns: Vec<Column>,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Column {
+    Text(Vec<Option<String>>),
+    Int(Vec<Option<i64>>),
+}
+
+impl Rows {
+    /// Adds a row. All rows have the same columns; bytes and tables cannot be in one.
+    pub(crate) fn push(&mut self, row: Vec<Arg>) {
+        if self.columns.is_empty() {
+            let column = |arg: &Arg| match arg {
+                Arg::Int(_) => Column::Int(Vec::new()),
+                _ => Column::Text(Vec::new()),
+            };
+            self.columns = row.iter().map(column).collect();
+        }
+        for (column, arg) in self.columns.iter_mut().zip(row) {
+            match (column, arg) {
+                (Column::Text(column), Arg::Text(text)) => column.push(text),
+                (Column::Int(column), Arg::Int(int)) => column.push(int),
+                (Column::Text(column), _) => column.push(None),
+                (Column::Int(column), _) => column.push(None),
+            }
+        }
+        self.len += 1;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// One text for each row of one column.
+    pub(crate) fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let mut rows = Self::default();
+        texts.into_iter().for_each(|text| rows.push(vec![Arg::Text(Some(text.into()))]));
+        rows
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn into_columns(self) -> Vec<Column> {
+        self.columns
+    }
+
+    /// As a JSON array of arrays.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn to_json(&self) -> String {
+        use serde_json::Value;
+        let cell = |row: usize| {
+            move |column: &Column| match column {
+                Column::Text(texts) => texts.get(row).cloned().flatten().map(Value::from),
+                Column::Int(ints) => ints.get(row).copied().flatten().map(Value::from),
+            }
+        };
+        let rows = (0..self.len).map(|row| {
+            self.columns.iter().map(|column| cell(row)(column).unwrap_or_default()).collect()
+        });
+        Value::Array(rows.collect()).to_string()
+    }
 }
 
 macro_rules! arg_from { ($($from:ty => $variant:ident, $value:ident => $to:expr;)*) => { $(
@@ -67,6 +155,7 @@ arg_from! {
     Option<i64> => Int, v => v;
     &[u8] => Bytes, v => Some(v.to_vec());
     Option<Vec<u8>> => Bytes, v => v;
+    Rows => Rows, v => v;
 }
 
 /// The arguments of a statement, `$1` first.

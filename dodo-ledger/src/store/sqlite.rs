@@ -3,7 +3,7 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    SqlitePool,
+    Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -85,12 +85,12 @@ impl SqliteStore {
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
         let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        Ok(self.begin_now().await?.with_turn(turn))
+        Ok(Tx::new(Kind::Sqlite(self.begin_delivery().await?)).with_turn(turn))
     }
 
-    /// A transaction that waits for nobody but the one who writes.
-    pub(crate) async fn begin_now(&self) -> Result<Tx, Error> {
-        let tx = match self.writer.begin_with(BEGIN).await {
+    /// A transaction that writes deliveries: it waits for nobody but the one who writes.
+    pub(crate) async fn begin_delivery(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(match self.writer.begin_with(BEGIN).await {
             // SQLite ended the last transaction by itself, as it does on a full disk, and the driver
             // still counts it. Such a connection never begins again: a fresh one does.
             Err(sqlx::Error::InvalidSavePointStatement) => {
@@ -98,8 +98,7 @@ impl SqliteStore {
                 self.writer.begin_with(BEGIN).await?
             }
             begun => begun?,
-        };
-        Ok(Tx::new(Kind::Sqlite(tx)))
+        })
     }
 
     pub(crate) async fn read(&self) -> Result<Tx, Error> {

@@ -10,7 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     error::Error,
-    store::sql::{Arg, Cell, Row, Sql},
+    store::sql::{self, Arg, Cell, Row, Rows, Sql},
 };
 
 /// An open transaction. Dropping it rolls back.
@@ -55,10 +55,35 @@ macro_rules! bound {
                 Arg::Text(value) => query.bind(value),
                 Arg::Int(value) => query.bind(value),
                 Arg::Bytes(value) => query.bind(value),
+                Arg::Rows(rows) => rows.bind_to(query),
             };
         }
         query
     }};
+}
+
+/// How a driver takes a table.
+trait BindTo<'q, D: sqlx::Database> {
+    fn bind_to(self, query: Query<'q, D>) -> Query<'q, D>;
+}
+
+type Query<'q, D> = sqlx::query::Query<'q, D, <D as sqlx::Database>::Arguments>;
+
+#[cfg(feature = "sqlite")]
+impl<'q> BindTo<'q, Sqlite> for Rows {
+    fn bind_to(self, query: Query<'q, Sqlite>) -> Query<'q, Sqlite> {
+        query.bind(self.to_json())
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl<'q> BindTo<'q, Postgres> for Rows {
+    fn bind_to(self, query: Query<'q, Postgres>) -> Query<'q, Postgres> {
+        self.into_columns().into_iter().fold(query, |query, column| match column {
+            sql::Column::Text(texts) => query.bind(texts),
+            sql::Column::Int(ints) => query.bind(ints),
+        })
+    }
 }
 
 impl Tx {
@@ -82,6 +107,14 @@ impl Tx {
         each!(&mut self.kind, text = sql, tx => {
             Ok((&mut **tx).execute(bound!(text, args)).await?.rows_affected())
         })
+    }
+
+    /// Runs a statement that writes rows, if there are any.
+    pub(crate) async fn write(&mut self, sql: &Sql, rows: Rows) -> Result<(), Error> {
+        match rows.is_empty() {
+            true => Ok(()),
+            false => self.execute(sql, vec![Arg::Rows(rows)]).await.map(drop),
+        }
     }
 
     /// Runs a statement and takes all its rows.
@@ -133,6 +166,12 @@ impl Tx {
         drop(self.turn);
         Ok(())
     }
+}
+
+/// Runs one statement on a connection of the pool, without a transaction around it.
+#[cfg(feature = "postgres")]
+pub(crate) async fn run(pool: &sqlx::PgPool, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+    pool.fetch_all(bound!(sql.postgres, args)).await?.iter().map(read_row).collect()
 }
 
 /// Reads a row by the types that the database reports. Used for both drivers.

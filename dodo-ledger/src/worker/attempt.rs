@@ -84,7 +84,8 @@ impl Run {
             None => return self.finisher.finish(&self.claim).await.map_err(Failure::Mark),
         };
         reach("before_done").await;
-        let held = tx.mark_done(&self.claim).await.map_err(Failure::Transaction)?;
+        let marked = tx.mark_done(std::slice::from_ref(&self.claim)).await;
+        let held = marked.map_err(Failure::Transaction)? == [true];
         if held {
             tx.commit().await.map_err(Failure::Transaction)?;
             reach("after_done").await;

@@ -4,27 +4,26 @@
 use std::sync::Arc;
 
 use dodo_core::SignedEvent;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{STORE_PAUSE, Stop, rest};
 use crate::{
-    attribution::{self, Evidence},
+    attribution::{self, Evidence, Wanted},
     error::{Error, ErrorKind},
     fault::reach,
     inbox::{Seen, Unbooked},
     ledger::Shared,
+    schema::Past,
     store::Tx,
 };
-
-/// Events booked in one transaction: as long as it lasts, SQLite stores no delivery.
-const BATCH: u32 = 32;
 
 pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
     while stop.borrow().is_none() {
         let wait = match guarded(ledger).await {
             Ok(0) => ledger.settings.poll,
             Ok(booked) => {
-                ledger.wake_callbacks.notify_one();
-                ledger.wake_outbox.notify_waiters();
+                ledger.offer_booked(booked);
                 tracing::debug!(target: "dodo::ledger", booked, "events booked");
                 continue;
             }
@@ -64,18 +63,17 @@ async fn spawned<T: Send + 'static, F: Future<Output = Result<T, Error>> + Send 
 }
 
 async fn batch(ledger: &Shared) -> Result<usize, Error> {
-    let mut tx = ledger.begin_booking().await?;
-    let events = tx.unbooked(BATCH).await?;
-    for event in &events {
-        book(&mut tx, ledger, event).await?;
+    let mut tx = ledger.store.begin_booking().await?;
+    let events = tx.unbooked(ledger.store.booking_batch()).await?;
+    if !events.is_empty() {
+        commit(book(tx, ledger, &events).await?).await?;
     }
-    commit(tx).await?;
     Ok(events.len())
 }
 
 async fn one_by_one(ledger: &Arc<Shared>) -> Result<usize, Error> {
     let mut tx = ledger.store.read().await?;
-    let events = tx.unbooked(BATCH).await?;
+    let events = tx.unbooked(ledger.store.booking_batch()).await?;
     drop(tx);
     for event in &events {
         let id = event.event.id().to_owned();
@@ -92,11 +90,11 @@ async fn one_by_one(ledger: &Arc<Shared>) -> Result<usize, Error> {
 
 /// Books one event, if nobody did yet.
 pub(crate) async fn book_now(ledger: &Shared, id: &str) -> Result<(), Error> {
-    let mut tx = ledger.begin_booking().await?;
-    if let Some(event) = tx.unbooked_by_id(id).await? {
-        book(&mut tx, ledger, &event).await?;
+    let mut tx = ledger.store.begin_booking().await?;
+    match tx.unbooked_by_id(id).await? {
+        Some(event) => commit(book(tx, ledger, &[event]).await?).await,
+        None => Ok(()),
     }
-    commit(tx).await
 }
 
 async fn commit(tx: Tx) -> Result<(), Error> {
@@ -106,23 +104,38 @@ async fn commit(tx: Tx) -> Result<(), Error> {
     Ok(())
 }
 
-async fn book(tx: &mut Tx, ledger: &Shared, event: &Unbooked) -> Result<(), Error> {
-    let id = event.event.id();
-    let (seen, evidence) = match read(ledger, &event.event) {
-        Ok(read) => read,
-        Err(error) => {
-            tracing::error!(
-                target: "dodo::ledger", event = %id, code = error.code(), error = %error,
-                "a signed delivery is no readable event and was parked"
-            );
-            return tx.mark_parked(id, &format!("{}: {error}", error.code())).await;
+/// Books events that this transaction has taken, one after the other. What does not need the past is
+/// done before waiting for the booking of another instance.
+async fn book(mut tx: Tx, ledger: &Shared, events: &[Unbooked]) -> Result<Tx, Error> {
+    let (mut seen, mut proven, mut wanted) = (Vec::new(), Vec::new(), Wanted::default());
+    for event in events {
+        let id = event.event.id();
+        match read(ledger, &event.event) {
+            Ok((noted, evidence)) => {
+                seen.push((id, noted));
+                evidence.iter().for_each(|evidence| wanted.add(evidence));
+                proven.extend(evidence);
+            }
+            Err(error) => {
+                tracing::error!(
+                    target: "dodo::ledger", event = %id, code = error.code(), error = %error,
+                    "a signed delivery is no readable event and was parked"
+                );
+                tx.mark_parked(id, &format!("{}: {error}", error.code())).await?;
+            }
         }
-    };
-    if let Some(evidence) = evidence {
-        let booking = attribution::book(&ledger.rules, tx, evidence).await?;
-        ledger.enqueue(tx, &booking).await?;
     }
-    tx.mark_booked(id, &seen).await
+    tx.lock_booking().await?;
+    let mut past = Past::of(tx);
+    past.read_ahead(wanted).await?;
+    let mut bookings = Vec::new();
+    for evidence in proven {
+        bookings.push(attribution::book(&ledger.rules, &mut past, evidence).await?);
+    }
+    let mut tx = past.write().await?;
+    ledger.enqueue(&mut tx, &bookings).await?;
+    tx.mark_booked(&seen).await?;
+    Ok(tx)
 }
 
 /// What the inbox notes of an event, and what it proves.
@@ -132,12 +145,29 @@ fn read(
 ) -> Result<(Seen, Option<Evidence>), dodo_core::Error> {
     let envelope = event.envelope()?;
     let evidence = Evidence::of_event(event, &ledger.rules)?;
+    // Not only of evidence: forgetting a customer erases every body that names them.
+    let whom: Option<Whom> =
+        envelope.data.as_str().and_then(|data| serde_json::from_str(data).ok());
     let seen = Seen {
         kind: envelope.kind.as_str().to_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
-        customer_id: evidence.as_ref().and_then(|evidence| evidence.party.customer_id.clone()),
+        customer_id: whom.and_then(Whom::customer_id),
     };
     Ok((seen, evidence))
+}
+
+/// The part of any payload that says whom it is about.
+#[derive(Deserialize)]
+struct Whom {
+    customer_id: Option<Value>,
+    customer: Option<Value>,
+}
+
+impl Whom {
+    fn customer_id(self) -> Option<String> {
+        let nested = self.customer.as_ref().and_then(|customer| customer.get("customer_id"));
+        nested.or(self.customer_id.as_ref())?.as_str().map(str::to_owned)
+    }
 }
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {

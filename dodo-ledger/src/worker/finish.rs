@@ -87,10 +87,7 @@ async fn marked(store: Store, claims: Vec<Claim>) -> Result<Vec<bool>, Error> {
 
 async fn mark(store: &Store, claims: &[Claim]) -> Result<Vec<bool>, Error> {
     let mut tx = store.begin().await?;
-    let mut marked = Vec::with_capacity(claims.len());
-    for claim in claims {
-        marked.push(tx.mark_done(claim).await?);
-    }
+    let marked = tx.mark_done(claims).await?;
     reach("before_done").await;
     tx.commit().await?;
     reach("after_done").await;

@@ -105,6 +105,9 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
         callbacks::run(&ledger, dispatcher, stop).await;
         drop(presence);
     }));
+    tasks.spawn(supervised("news", stopped.clone(), ledger.clone(), |ledger, stop| async move {
+        crate::news::listen(&ledger, stop).await;
+    }));
     for sink in &ledger.sinks {
         let own = (ledger.clone(), sink.clone());
         tasks.spawn(supervised("sink", stopped.clone(), own, |(ledger, sink), stop| async move {

@@ -54,6 +54,13 @@ impl Delivery {
         self
     }
 
+    /// The same payload as an event of another kind.
+    pub(crate) fn of_kind(mut self, kind: &str) -> Self {
+        self.id = format!("{}_{kind}", self.id);
+        self.body["type"] = json!(kind);
+        self
+    }
+
     pub(crate) fn test_mode(mut self) -> Self {
         self.live = false;
         self

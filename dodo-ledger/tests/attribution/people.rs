@@ -5,8 +5,8 @@ use dodo_ledger::{Identity, query::Dimension};
 use serde_json::json;
 
 use crate::{
-    payloads::{charged, customer, day, paid, refunded, subscription, visitor},
-    support::TestStore,
+    payloads::{charged, customer, day, paid, payment, refunded, subscription, visitor},
+    support::{TestStore, eventually},
     world::{World, bind},
 };
 
@@ -45,7 +45,20 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
         .into(),
     ];
     world.play(&story).await;
+    // Deliveries that are no entries name people, too.
+    let failed = payment("payment.failed", "pay_2", day(3), 2000, json!({}));
+    let credit = paid("crd_1", day(3), 0, json!({ "customer": null, "customer_id": "cus_ann" }));
+    let credit = credit.of_kind("credit.added");
+    world.play(&[failed.clone().into(), credit.clone().into()]).await;
+    let has_body = async |id: &str| ledger.event(id).await.unwrap().unwrap().has_body;
+    let workers = ledger.spawn(crate::support::hooks().build().dispatcher());
+    eventually("all is done", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(std::time::Duration::from_secs(5)).await;
+    assert!(has_body(&failed.id).await && has_body(&credit.id).await && has_body(&first.id).await);
     assert!(ledger.forget("cus_ann").await.unwrap() >= 3);
+    for id in [&failed.id, &credit.id, &first.id] {
+        assert!(!has_body(id).await, "the body of {id} is still there");
+    }
 
     // A replay of what is booked brings nothing back, not even one that happened before it.
     let mut earlier = first.again_as("msg_0");

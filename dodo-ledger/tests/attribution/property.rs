@@ -242,3 +242,59 @@ proptest! {
         prop_assert!(differ.is_empty() && told.0.len() == again.0.len(), "{differ:#?}");
     }
 }
+
+/// On SQLite in memory, in two batches.
+fn run_stored(acts: &[Act], rules: &Rules) -> Records {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = crate::support::TestStore::memory().await.unwrap();
+        let ledger = store.builder().await.rules(rules.clone()).build();
+        ledger.migrate().await.unwrap();
+        let mut world = World::Stored(ledger);
+        let (first, second) = acts.split_at(acts.len() / 2);
+        world.play(first).await;
+        world.play(second).await
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is read ahead and written behind for a batch is what a history in memory says.
+    #[test]
+    fn a_store_says_the_same_as_memory(
+        story in prop::collection::vec(act(), 1..40).prop_map(named),
+        rules in rules(),
+    ) {
+        let (mut acts, rest): (Vec<Act>, Vec<Act>) =
+            story.into_iter().partition(|act| !matches!(act, Act::Deliver(..)));
+        acts.extend(rest);
+        let told = run(&acts, &rules);
+        let stored = without_arrival(run_stored(&acts, &rules));
+        let differ: Vec<_> = told
+            .0
+            .iter()
+            .filter(|(id, record)| stored.0.get(*id) != Some(record))
+            .map(|(id, record)| (record, stored.0.get(id)))
+            .collect();
+        prop_assert!(differ.is_empty() && told.0.len() == stored.0.len(), "{differ:#?}");
+    }
+}
+
+/// More purchases than are held in memory for one customer: they are searched in the tables.
+#[test]
+fn a_customer_with_many_purchases_is_found_too() {
+    let mut acts: Vec<Act> = Vec::new();
+    for n in 0..300_i64 {
+        let extra = if n == 250 { payloads::visitor("v250") } else { json!({}) };
+        acts.push(paid(&format!("pay_{n}"), hour(n), 1000, extra).into());
+    }
+    // Between two that are there, in a batch of its own with one that it explains.
+    acts.push(paid("pay_x", hour(280), 1000, payloads::visitor("v280")).into());
+    acts.push(paid("pay_y", hour(281), 1000, json!({})).into());
+    let rules = Rules::default();
+    let told = run(&acts, &rules);
+    let stored = without_arrival(run_stored(&acts, &rules));
+    assert_eq!(told.visitor("charge:pay_y"), Some(("v280", dodo_core::Step::CustomerRecord)));
+    assert_eq!(told, stored);
+}

@@ -1,31 +1,60 @@
-//! The ledger's past in the tables: what the attribution reads and writes while it books.
+//! Entries, links and facts in the tables: many of them by one statement.
 
 use std::collections::HashMap;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    attribution::{Entry, Find, History, Position, Steps},
+    attribution::{Entry, Find, Head, Link, Position, Steps},
     error::Error,
     store::{
         Tx,
-        sql::{Arg, Row, Sql, args, sql},
+        sql::{Arg, Row, Rows, Sql, args, sql},
     },
 };
 
-const ENTRY: Sql = sql!("SELECT id, evidence, record, derived FROM dodo_entry WHERE id = $1");
+const ENTRIES: Sql = sql!(
+    "SELECT dodo_entry.id, evidence, record, derived FROM " (rows 1: 1 wanted TEXT) "
+     JOIN dodo_entry ON dodo_entry.id = given.wanted"
+);
+/// The heads of what these links find. A link that finds more than the limit is answered by a count
+/// alone, and counting stops there, so that a customer with a million purchases costs no more.
+const HEADS: Sql = sql!(
+    "WITH asked AS MATERIALIZED (
+        SELECT given.kind AS kind, given.value AS value,
+            (SELECT COUNT(*) FROM (
+                SELECT 1 FROM dodo_link
+                WHERE dodo_link.kind = given.kind AND dodo_link.value = given.value LIMIT $1 + 1
+             ) AS counted) AS many
+        FROM " (rows 2: 2 kind TEXT, 3 value TEXT) "
+     )
+     SELECT asked.kind, asked.value, many, dodo_entry.class, dodo_entry.at_micros, dodo_entry.id,
+            paid, visitor_step, campaign_step
+     FROM asked
+     LEFT JOIN dodo_link
+        ON many <= $1 AND dodo_link.kind = asked.kind AND dodo_link.value = asked.value
+     LEFT JOIN dodo_entry ON dodo_entry.id = dodo_link.entry_id"
+);
+const FACTS: Sql = sql!(
+    "SELECT dodo_fact.id, body FROM " (rows 1: 1 wanted TEXT) "
+     JOIN dodo_fact ON dodo_fact.id = given.wanted"
+);
+/// The columns are those of [`columns`].
 const PUT: Sql = sql!(
     "INSERT INTO dodo_entry (
         id, evidence, record, derived, class, at_micros, paid, visitor_step, campaign_step,
         kind, live, payment_id, customer_id, email_sha256, checkout_session_id, product_id,
         visitor, link_id, campaign_id, source, medium, content,
         landing_path, referrer_host, device, currency, exponent, gross, tax, net
-    ) VALUES (
-        $1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12, $13, $14, $15, $16,
-        $17, $18, $19, $20, $21, $22,
-        $23, $24, $25, $26, $27, $28, $29, $30
-    ) ON CONFLICT (id) DO UPDATE SET
+    ) SELECT * FROM " (rows 1:
+        1 id TEXT, 2 evidence TEXT, 3 record TEXT, 4 derived TEXT, 5 class BIGINT,
+        6 at_micros BIGINT, 7 paid BIGINT, 8 visitor_step BIGINT, 9 campaign_step BIGINT,
+        10 kind TEXT, 11 live BIGINT, 12 payment_id TEXT, 13 customer_id TEXT,
+        14 email_sha256 TEXT, 15 checkout_session_id TEXT, 16 product_id TEXT, 17 visitor TEXT,
+        18 link_id TEXT, 19 campaign_id TEXT, 20 source TEXT, 21 medium TEXT, 22 content TEXT,
+        23 landing_path TEXT, 24 referrer_host TEXT, 25 device TEXT, 26 currency TEXT,
+        27 exponent BIGINT, 28 gross BIGINT, 29 tax BIGINT, 30 net BIGINT) "
+    WHERE true ON CONFLICT (id) DO UPDATE SET
         evidence = excluded.evidence, record = excluded.record, derived = excluded.derived,
         class = excluded.class, at_micros = excluded.at_micros, paid = excluded.paid,
         visitor_step = excluded.visitor_step, campaign_step = excluded.campaign_step,
@@ -38,56 +67,93 @@ const PUT: Sql = sql!(
         device = excluded.device, currency = excluded.currency, exponent = excluded.exponent,
         gross = excluded.gross, tax = excluded.tax, net = excluded.net"
 );
-const UNLINK: Sql = sql!("DELETE FROM dodo_link WHERE entry_id = $1");
-const PUT_FACT: Sql = sql!(
-    "INSERT INTO dodo_fact (id, body, changed_at) VALUES ($1, $2, " NOW ")
+const UNLINK: Sql =
+    sql!("DELETE FROM dodo_link WHERE entry_id IN (SELECT id FROM " (rows 1: 1 id TEXT) ")");
+const LINK: Sql = sql!(
+    "INSERT INTO dodo_link (kind, value, class, at_micros, entry_id)
+     SELECT * FROM " (rows 1:
+        1 kind TEXT, 2 value TEXT, 3 class BIGINT, 4 at_micros BIGINT, 5 entry_id TEXT) "
+     WHERE true ON CONFLICT DO NOTHING"
+);
+const PUT_FACTS: Sql = sql!(
+    "INSERT INTO dodo_fact (id, body, changed_at)
+     SELECT id, body, " NOW " FROM " (rows 1: 1 id TEXT, 2 body TEXT) " WHERE true
      ON CONFLICT (id) DO UPDATE SET body = excluded.body, changed_at = excluded.changed_at"
 );
-const REMOVE_FACT: Sql = sql!("DELETE FROM dodo_fact WHERE id = $1");
+const REMOVE_FACTS: Sql =
+    sql!("DELETE FROM dodo_fact WHERE id IN (SELECT id FROM " (rows 1: 1 id TEXT) ")");
 
-impl History for Tx {
-    async fn entry(&mut self, id: &str) -> Result<Option<Entry>, Error> {
-        self.fetch_one(&ENTRY, args![id]).await?.map(read_entry).transpose()
+impl Tx {
+    /// The entries under these keys; those that are not there are left out.
+    pub(super) async fn entries(&mut self, ids: Rows) -> Result<Vec<Entry>, Error> {
+        self.fetch(&ENTRIES, args![ids]).await?.into_iter().map(read_entry).collect()
     }
 
-    async fn find(&mut self, find: &Find) -> Result<Vec<Entry>, Error> {
-        if find.links.is_empty() {
-            return Ok(Vec::new());
+    /// What each of these links finds; `None` for one that finds more than the limit.
+    pub(super) async fn heads(
+        &mut self,
+        links: &[Link],
+        limit: u32,
+    ) -> Result<Vec<(Link, Option<Head>)>, Error> {
+        let by_name: HashMap<(&str, &str), &Link> =
+            links.iter().map(|link| ((link.kind(), link.value()), link)).collect();
+        let mut asked = Rows::default();
+        links.iter().for_each(|link| asked.push(args![link.kind(), link.value()]));
+        let mut heads = Vec::new();
+        for mut row in self.fetch(&HEADS, args![limit, asked]).await? {
+            let (kind, value) = (row.text(0)?, row.text(1)?);
+            let Some(link) = by_name.get(&(kind.as_str(), value.as_str())) else { continue };
+            if row.int(2)? > i64::from(limit) {
+                heads.push(((*link).clone(), None));
+            } else if let Some(head) = read_head(row)? {
+                heads.push(((*link).clone(), Some(head)));
+            }
         }
-        let (text, args) = statement(find);
+        Ok(heads)
+    }
+
+    /// Searches in the tables, for links that find too much to be held in memory.
+    pub(super) async fn search(&mut self, find: &Find) -> Result<Vec<Entry>, Error> {
+        let (text, args) = search(find);
         self.fetch_built(text, args).await?.into_iter().map(read_entry).collect()
     }
 
-    async fn put(&mut self, entry: &Entry) -> Result<(), Error> {
-        self.execute(&PUT, columns(entry)?).await?;
-        self.execute(&UNLINK, args![&entry.id]).await?;
-        if !entry.links().is_empty() {
-            let (text, args) = link_statement(entry);
-            self.fetch_built(text, args).await?;
-        }
-        Ok(())
+    pub(super) async fn facts(&mut self, keys: Rows) -> Result<Vec<(String, String)>, Error> {
+        let rows = self.fetch(&FACTS, args![keys]).await?;
+        rows.into_iter().map(|mut row| Ok((row.text(0)?, row.text(1)?))).collect()
     }
 
-    async fn facts(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, Error> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+    pub(super) async fn put_entries(&mut self, entries: &[&Entry]) -> Result<(), Error> {
+        let mut rows = Rows::default();
+        for entry in entries {
+            rows.push(columns(entry)?);
         }
-        let places: Vec<String> = (1..=keys.len()).map(|n| format!("${n}")).collect();
-        let text = format!("SELECT id, body FROM dodo_fact WHERE id IN ({})", places.join(", "));
-        let args = keys.iter().map(Arg::from).collect();
-        let mut known = HashMap::new();
-        for mut row in self.fetch_built(text, args).await? {
-            known.insert(row.text(0)?, row.text(1)?);
-        }
-        Ok(keys.iter().map(|key| known.get(key).cloned()).collect())
+        self.write(&PUT, rows).await
     }
 
-    async fn put_fact(&mut self, key: &str, json: &str) -> Result<(), Error> {
-        self.execute(&PUT_FACT, args![key, json]).await.map(drop)
+    /// Takes the links of these entries away, by key.
+    pub(super) async fn unlink(&mut self, ids: Rows) -> Result<(), Error> {
+        self.write(&UNLINK, ids).await
     }
 
-    async fn remove_fact(&mut self, key: &str) -> Result<(), Error> {
-        self.execute(&REMOVE_FACT, args![key]).await.map(drop)
+    pub(super) async fn link(&mut self, entries: &[&Entry]) -> Result<(), Error> {
+        let mut rows = Rows::default();
+        for entry in entries {
+            let (class, at) = (entry.class() as i64, micros(&entry.position()));
+            for link in entry.links() {
+                rows.push(args![link.kind(), link.value(), class, at, &entry.id]);
+            }
+        }
+        self.write(&LINK, rows).await
+    }
+
+    /// Key and JSON of each fact.
+    pub(super) async fn put_facts(&mut self, facts: Rows) -> Result<(), Error> {
+        self.write(&PUT_FACTS, facts).await
+    }
+
+    pub(super) async fn remove_facts(&mut self, keys: Rows) -> Result<(), Error> {
+        self.write(&REMOVE_FACTS, keys).await
     }
 }
 
@@ -116,6 +182,20 @@ fn read_entry(mut row: Row) -> Result<Entry, Error> {
         record: from_json(&row.text(2)?)?,
         derived: from_json(&row.text(3)?)?,
     })
+}
+
+/// Columns 3 to 8 of [`HEADS`]; `None` for a link that finds nothing.
+fn read_head(mut row: Row) -> Result<Option<Head>, Error> {
+    let Some(class) = row.opt_int(3)? else { return Ok(None) };
+    let step = |number: i64| u8::try_from(number).unwrap_or(u8::MAX);
+    Ok(Some(Head {
+        class,
+        at_micros: row.int(4)?,
+        id: row.text(5)?,
+        paid: row.int(6)? != 0,
+        visitor_step: step(row.int(7)?),
+        campaign_step: step(row.int(8)?),
+    }))
 }
 
 /// The columns of an entry, in the order of [`PUT`].
@@ -158,25 +238,8 @@ fn columns(entry: &Entry) -> Result<Vec<Arg>, Error> {
     ])
 }
 
-/// Puts the statement that links an entry together: one statement, however many links.
-fn link_statement(entry: &Entry) -> (String, Vec<Arg>) {
-    let mut args = args![entry.class() as i64, micros(&entry.position()), &entry.id];
-    let mut rows = Vec::new();
-    for link in entry.links() {
-        args.extend(args![link.kind(), link.value()]);
-        let last = args.len();
-        rows.push(format!("(${}, ${last}, $1, $2, $3)", last - 1));
-    }
-    let text = format!(
-        "INSERT INTO dodo_link (kind, value, class, at_micros, entry_id) VALUES {}
-         ON CONFLICT DO NOTHING",
-        rows.join(", ")
-    );
-    (text, args)
-}
-
 /// Puts the statement of a search together. Values only travel as arguments.
-fn statement(find: &Find) -> (String, Vec<Arg>) {
+fn search(find: &Find) -> (String, Vec<Arg>) {
     let mut args: Vec<Arg> = Vec::new();
     let mut bind = |arg: Arg| {
         args.push(arg);

@@ -1,0 +1,98 @@
+//! Several instances on one PostgreSQL wake each other. Workers here would poll once a minute: what happens within 20 s is not found by polling.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use dodo_core::Inbox;
+use dodo_ledger::{
+    Ledger, LedgerBuilder,
+    sqlx::{self, Connection, PgConnection},
+};
+use support::{TestStore, eventually, hooks, payment};
+use tokio::sync::Semaphore;
+
+async fn without_polling(store: &TestStore) -> LedgerBuilder {
+    store.builder().await.poll_every(Duration::from_secs(60))
+}
+
+async fn all_done(ledger: &Ledger) {
+    eventually("everything is done", async || ledger.stats().await.unwrap().pending == 0).await;
+}
+
+/// The server processes that listen for this store's channel.
+async fn listeners(store: &TestStore) -> Vec<i32> {
+    let mut connection = PgConnection::connect(&store.url).await.unwrap();
+    sqlx::query_scalar(
+        "SELECT pid FROM pg_stat_activity
+         WHERE query LIKE 'LISTEN \"dodo_' || md5(current_schema()) || '\"%'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_stored_elsewhere_wakes_the_workers_also_after_a_lost_connection() {
+    let Some(store) = TestStore::postgres("instances::wake").await else { return };
+    let front = without_polling(&store).await.workers_elsewhere().build();
+    let back = without_polling(&store).await.build();
+    back.migrate().await.unwrap();
+    let workers = back.spawn(hooks().build().dispatcher());
+    eventually("it listens", async || listeners(&store).await.len() == 1).await;
+    front.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    all_done(&front).await;
+
+    let lost = listeners(&store).await;
+    let mut connection = PgConnection::connect(&store.url).await.unwrap();
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS lost (pid)")
+        .bind(&lost)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    eventually("it listens again", async || {
+        let now = listeners(&store).await;
+        now.len() == 1 && now != lost
+    })
+    .await;
+    front.accept(&payment("msg_2", "pay_2")).await.unwrap();
+    all_done(&front).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callbacks_of_a_batch_run_in_other_instances_too() {
+    let Some(store) = TestStore::postgres("instances::share").await else { return };
+    let busy = without_polling(&store).await.concurrency(1).build();
+    let idle = without_polling(&store).await.concurrency(1).build();
+    busy.migrate().await.unwrap();
+    let helped = Arc::new(Semaphore::new(0));
+    // This one goes on only when the other instance has run a callback.
+    let waits = hooks().on_any({
+        let helped = helped.clone();
+        move |_| {
+            let helped = helped.clone();
+            async move {
+                let _permit = helped.acquire().await.unwrap();
+                Ok::<_, Infallible>(())
+            }
+        }
+    });
+    let helps = hooks().on_any(move |_| {
+        helped.add_permits(1);
+        std::future::ready(Ok::<_, Infallible>(()))
+    });
+    let idle_workers = idle.spawn(helps.build().dispatcher());
+    eventually("it listens", async || listeners(&store).await.len() == 1).await;
+    for n in 0..8 {
+        busy.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    let busy_workers = busy.spawn(waits.build().dispatcher());
+    all_done(&busy).await;
+    busy_workers.shutdown(Duration::from_secs(5)).await;
+    idle_workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}

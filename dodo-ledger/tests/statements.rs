@@ -1,0 +1,63 @@
+//! How many statements a batch costs on PostgreSQL. The only test here: it counts for the process.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use dodo_core::Inbox;
+use support::{TestStore, eventually, hooks, payment};
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt as _};
+
+const EVENTS: usize = 128;
+
+/// Counts the statements that the driver logs.
+struct Statements(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_booked_and_done_in_a_few_statements() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = Statements(count.clone()).with_filter(LevelFilter::DEBUG);
+    let counting = tracing_subscriber::registry().with(counting);
+    tracing::subscriber::set_global_default(counting).unwrap();
+    let Some(store) = TestStore::postgres("statements").await else { return };
+    let many = u32::try_from(EVENTS).unwrap();
+    // Nothing polls while it counts.
+    let builder = store.builder().await.poll_every(Duration::from_secs(60)).concurrency(many);
+    let ledger = builder.build();
+    ledger.migrate().await.unwrap();
+    for n in 0..EVENTS {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    let before = count.load(Ordering::Relaxed);
+    assert!(before > EVENTS, "{before} statements were seen");
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = runs.clone();
+    let hooks = hooks().on_any(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok::<_, Infallible>(()))
+    });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    eventually("all callbacks ran", async || runs.load(Ordering::Relaxed) == EVENTS).await;
+    assert!(workers.shutdown(Duration::from_secs(5)).await);
+    let statements = count.load(Ordering::Relaxed) - before;
+    assert_eq!(ledger.stats().await.unwrap().pending, 0);
+    assert!(statements <= EVENTS / 2, "{statements} statements for {EVENTS} events");
+    store.remove().await;
+}
