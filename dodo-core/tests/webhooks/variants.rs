@@ -89,6 +89,7 @@ async fn every_variant_reaches_its_callback() {
             if !is_required {
                 let only = (!is_first).then_some(place);
                 optional_field(&mut run, &what, &body, &pointer, only).await;
+                unsound(&mut run, &what, &body, &pointer, only).await;
             }
             known_changes(&mut run, &what, &body, &pointer).await;
         }
@@ -178,6 +179,26 @@ fn same(read: &Value, sent: &Value) -> bool {
         || read.as_str() == Some(&sent.to_string())
         || (sent.is_number() && read.as_f64() == sent.as_f64())
         || (sent.is_object() && read.is_object())
+}
+
+/// Well-formed JSON that no text, number or tree of Rust holds: the field is mended or absent, with a
+/// warning.
+async fn unsound(
+    run: &mut Run,
+    what: &(impl Fn(&str) -> String + Sync),
+    body: &Value,
+    pointer: &str,
+    only: Option<usize>,
+) {
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let all = [r#""cut \ud83d""#, r#""\udc00\ud800""#, "1e400", r#"{"k\ud800":"v"}"#, &deep];
+    let chosen = only.map_or(all.as_slice(), |place| &all[place % all.len()..=place % all.len()]);
+    for unsound in chosen {
+        let mut changed = body.clone();
+        *changed.pointer_mut(pointer).unwrap() = json!("HERE");
+        let text = changed.to_string().replace("\"HERE\"", unsound);
+        run.deliver(&what(&format!("= {unsound:.20}")), body, text).await;
+    }
 }
 
 /// Changes that lose nothing: unknown values of enums, unknown fields, integers as `1.0` and text.

@@ -5,6 +5,7 @@
 //! until it fits or a field that cannot be missed is the one at fault.
 
 mod cut;
+mod sound;
 
 use std::fmt::Write;
 
@@ -33,6 +34,9 @@ pub(crate) struct Read<T> {
 
 /// After so many faults whole fields go, not single elements of them.
 const MANY_FAULTS: usize = 64;
+
+/// What is nested too deep for a tree goes whole: a field, or an entry of its metadata.
+const DEEP: usize = 2;
 
 /// More than all fields of any payload.
 const MOST_FAULTS: usize = 512;
@@ -71,7 +75,15 @@ fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
         let is_data = fault.is_data();
         let problem = describe(&fault);
         if !is_data {
-            return Err(unreadable(&warnings, pointer, problem));
+            // The text is JSON, or the envelope would not have found its end: it says something that no
+            // text or number of ours can hold, or is nested deeper than a tree may be.
+            let sound = sound::text(&text).or_else(|| {
+                path.truncate(DEEP);
+                cut::remove(&text, &path)
+            });
+            text = sound.ok_or_else(|| unreadable(&warnings, pointer.clone(), problem.clone()))?;
+            warnings.push(Warning { pointer, problem });
+            continue;
         }
         if let Some(clean) = cut::without_duplicates(&text, &path) {
             text = clean;

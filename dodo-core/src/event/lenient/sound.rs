@@ -1,0 +1,162 @@
+//! JSON that is well formed, and says what a text or a number of Rust cannot hold.
+//!
+//! RFC 8259 allows half a surrogate pair in a text (section 8.2: a program that cuts a text in the middle
+//! of an emoji writes one) and numbers of any size (section 6). Both come from people and their programs,
+//! in fields that nobody needs, and must not cost an order.
+
+use std::iter::Peekable;
+
+/// What stands in for half of a surrogate pair, as in JavaScript's `toWellFormed`.
+const REPLACEMENT: &str = "\\ufffd";
+
+/// The same JSON with halves of surrogate pairs replaced, and numbers that are too large absent. `None`
+/// if there are none.
+pub(super) fn text(json: &str) -> Option<String> {
+    let mut out = String::with_capacity(json.len());
+    let mut changed = false;
+    let mut rest = json;
+    while let Some(at) = rest.find(|c: char| matches!(c, '"' | '-' | '0'..='9')) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let end = if from.starts_with('"') { end_of_text(from) } else { end_of_number(from) };
+        let (token, after) = from.split_at_checked(end)?;
+        if from.starts_with('"') {
+            changed |= well_formed(token, &mut out);
+        } else if token.parse::<f64>().is_ok_and(f64::is_finite) {
+            out.push_str(token);
+        } else {
+            out.push_str("null");
+            changed = true;
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    changed.then_some(out)
+}
+
+/// Behind the closing quote; the end of the text if there is none.
+fn end_of_text(json: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in json.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    json.len()
+}
+
+fn end_of_number(json: &str) -> usize {
+    let of_number = |c: char| matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E');
+    json.find(|c: char| !of_number(c)).unwrap_or(json.len())
+}
+
+/// Copies a quoted text and says whether anything in it was replaced.
+fn well_formed(quoted: &str, out: &mut String) -> bool {
+    let mut changed = false;
+    let mut parts = Parts(quoted).peekable();
+    while let Some(part) = parts.next() {
+        let half = match part.unit() {
+            Some(0xD800..=0xDBFF) => match low_half(&mut parts) {
+                Some(low) => {
+                    out.push_str(part.0);
+                    out.push_str(low.0);
+                    continue;
+                }
+                None => true,
+            },
+            Some(0xDC00..=0xDFFF) => true,
+            _ => false,
+        };
+        out.push_str(if half { REPLACEMENT } else { part.0 });
+        changed |= half;
+    }
+    changed
+}
+
+fn low_half<'a>(parts: &mut Peekable<Parts<'a>>) -> Option<Part<'a>> {
+    parts.next_if(|part| matches!(part.unit(), Some(0xDC00..=0xDFFF)))
+}
+
+/// An escape of a text, or what stands between two of them.
+struct Part<'a>(&'a str);
+
+impl Part<'_> {
+    /// The UTF-16 code unit of `\uXXXX`.
+    fn unit(&self) -> Option<u16> {
+        u16::from_str_radix(self.0.strip_prefix("\\u")?, 16).ok()
+    }
+}
+
+struct Parts<'a>(&'a str);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        let length = match self.0.as_bytes() {
+            [] => return None,
+            [b'\\', b'u', ..] => 6,
+            [b'\\', ..] => 2,
+            _ => self.0.find('\\').unwrap_or(self.0.len()),
+        };
+        let (part, rest) = self.0.split_at_checked(length).unwrap_or((self.0, ""));
+        self.0 = rest;
+        Some(Part(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::text;
+
+    #[test]
+    fn what_cannot_be_held_is_replaced() {
+        for (json, sound) in [
+            (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
+            (
+                r#"["x\ud83dy","\udc00","\ud83d\ud83d\ude00"]"#,
+                r#"["x\ufffdy","\ufffd","\ufffd\ud83d\ude00"]"#,
+            ),
+            (r#"{"\ud800":1}"#, r#"{"\ufffd":1}"#),
+            (r#"["\\ud800","\"\ud800"]"#, r#"["\\ud800","\"\ufffd"]"#),
+            (r#"{"a":1e400,"b":-1E+999,"c":1}"#, r#"{"a":null,"b":null,"c":1}"#),
+            (r#"["1e400",1e400]"#, r#"["1e400",null]"#),
+        ] {
+            assert_eq!(text(json).as_deref(), Some(sound), "{json}");
+            assert!(serde_json::from_str::<Value>(sound).is_ok(), "{sound}");
+        }
+        for json in [r#"{"a":"\ud83d\ude00 ü \n","b":[-1.5e3,0]}"#, "", "null", "\"open", "\"\\u12"]
+        {
+            assert_eq!(text(json), None, "{json}");
+        }
+    }
+
+    proptest! {
+        /// Escapes of any code units, whole and half, between anything else: sound afterwards, and what
+        /// was sound before is the same.
+        #[test]
+        fn always_sound_and_otherwise_the_same(
+            parts in prop::collection::vec(prop_oneof![
+                any::<u16>().prop_map(|unit| format!("\\u{unit:04x}")),
+                (0xD7F0_u16..0xE010).prop_map(|unit| format!("\\u{unit:04X}")),
+                "[a-zä\u{1F600} 0-9{},:-]{0,4}",
+                Just("\\\\".to_owned()),
+                Just("\\\"".to_owned()),
+            ], 0..12),
+        ) {
+            let json = format!("{{\"k\":\"{}\",\"n\":[1,-2.5e3]}}", parts.concat());
+            let before = serde_json::from_str::<Value>(&json).ok();
+            let sound = text(&json);
+            match before {
+                Some(_) => prop_assert_eq!(sound, None),
+                None => prop_assert!(serde_json::from_str::<Value>(&sound.unwrap()).is_ok()),
+            }
+        }
+    }
+}
