@@ -99,7 +99,8 @@ pub(super) async fn outage(trial: Trial) -> Step<Report> {
     report.note(format!(
         "ack p99 {before:.2?} before, {after:.2?} during: x {ratio:.2}; all told {recovered:.1?} after"
     ));
-    report.flag(Symptom::SlowerAcks, trial.judges_time() && ratio > 1.2);
+    let enough = trial.judges_time() && !trial.is_control();
+    report.flag(Symptom::SlowerAcks, enough && ratio > 1.2);
     history.merge(during);
     told_once(&segment, &history, &mut report);
     report.settle(&history, &world.database, Duration::from_secs(10)).await;
