@@ -62,6 +62,18 @@ pub(crate) fn add_span(then: Timestamp, span: Span) -> Timestamp {
     then.to_zoned(TimeZone::UTC).checked_add(span).map_or(Timestamp::MAX, |at| at.timestamp())
 }
 
+/// The day of the month, in UTC.
+pub(crate) fn day(at: Timestamp) -> i8 {
+    at.to_zoned(TimeZone::UTC).day()
+}
+
+/// The same time on this day of its month, or on the last day of a shorter one, in UTC.
+pub(crate) fn on_day(at: Timestamp, day: i8) -> Timestamp {
+    let at = at.to_zoned(TimeZone::UTC);
+    let moved = at.with().day(day.clamp(1, at.days_in_month())).build();
+    moved.unwrap_or(at).timestamp()
+}
+
 /// RFC 3339 with microseconds, as Dodo writes dates.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     format!("{at:.6}")
@@ -95,5 +107,8 @@ mod tests {
         let start: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
         let next = add_span(start, Span::new().months(1));
         assert_eq!(rfc3339(next), "2026-02-28T10:00:00.000000Z");
+        assert_eq!((day(start), day(next)), (31, 28));
+        assert_eq!(rfc3339(on_day(next, 31)), "2026-02-28T10:00:00.000000Z");
+        assert_eq!(rfc3339(on_day(next, 5)), "2026-02-05T10:00:00.000000Z");
     }
 }

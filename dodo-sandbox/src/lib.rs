@@ -66,6 +66,7 @@ pub use self::{
     deliver::Disturbance,
     error::{Error, ErrorKind},
     flow::reversal::DisputeOutcome,
+    money::decimals,
     sandbox::{Builder, Sandbox},
     settings::{GraceEnd, PeriodEndCancel, RefundOutcome, Settings},
     state::{

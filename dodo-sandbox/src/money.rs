@@ -95,12 +95,15 @@ pub(crate) fn settlement(currency: &str) -> (String, impl Fn(i64) -> i64 + use<>
     (name.to_owned(), convert)
 }
 
-/// Decimals of the minor unit: ISO 4217, with Dodo's exception that MGA has none.
-pub(crate) fn decimals(currency: &str) -> u32 {
+/// How many decimals amounts of a currency have in the sandbox, by its code in upper case: ISO 4217,
+/// with Dodo's exception that MGA has none.
+#[must_use]
+pub fn decimals(currency: &str) -> u32 {
     match currency {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "MGA" | "PYG" | "RWF"
         | "UGX" | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
         "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        "CLF" | "UYW" => 4,
         _ => 2,
     }
 }
@@ -157,6 +160,7 @@ mod tests {
             (4900, "USD", "USD 49.00"),
             (4800, "JPY", "JPY 4,800"),
             (4900, "KWD", "KWD 4.900"),
+            (12_345, "CLF", "CLF 1.2345"),
             (123_456_789, "EUR", "EUR 1,234,567.89"),
             (-500, "USD", "USD -5.00"),
             (7, "USD", "USD 0.07"),

@@ -80,6 +80,7 @@ impl CustomerBody {
                     email: Some(customer.email.clone()),
                     name: Some(customer.name.clone()),
                     phone: customer.phone.clone(),
+                    always_new: false,
                 })
             }
             (None, Some(email)) if email.contains('@') && email.len() <= 254 => Ok(Buyer {
@@ -87,6 +88,7 @@ impl CustomerBody {
                 email: self.email,
                 name: self.name,
                 phone: self.phone_number,
+                always_new: false,
             }),
             (None, Some(_)) => Err(Error::invalid("customer: email is not an e-mail address")),
             (None, None) => Err(Error::invalid("customer: customer_id or email is needed")),
@@ -101,6 +103,13 @@ pub(crate) struct SubscriptionData {
     trial_period_days: Option<u32>,
     #[serde(default)]
     on_demand: Option<Value>,
+}
+
+/// The part of `feature_flags` that the sandbox acts on.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct FeatureFlags {
+    #[serde(default)]
+    always_create_new_customer: Option<bool>,
 }
 
 /// The body of POST /checkouts. Fields that only change how the page looks are not read.
@@ -135,6 +144,8 @@ pub(crate) struct Create {
     custom_fields: Option<Vec<CustomField>>,
     #[serde(default)]
     subscription_data: Option<SubscriptionData>,
+    #[serde(default)]
+    feature_flags: Option<FeatureFlags>,
 }
 
 impl Create {
@@ -159,6 +170,9 @@ impl Create {
         if data.trial_period_days.is_some_and(|days| days > 10_000) {
             return Err(Error::invalid("subscription_data: trial_period_days is 0 to 10000"));
         }
+        let flags = self.feature_flags.unwrap_or_default();
+        let mut buyer = self.customer.map(|c| c.read(world)).transpose()?.unwrap_or_default();
+        buyer.always_new = flags.always_create_new_customer.unwrap_or(false);
         let now = world.now();
         let session = Session {
             id: id::new("cks_"),
@@ -166,7 +180,7 @@ impl Create {
             created_at: now,
             expires_at: world.after(LIFE),
             cart: CartItemBody::read(self.product_cart)?,
-            buyer: self.customer.map(|c| c.read(world)).transpose()?.unwrap_or_default(),
+            buyer,
             address: self.billing_address,
             metadata: body::metadata(self.metadata)?,
             return_url: body::web_url("return_url", self.return_url)?,

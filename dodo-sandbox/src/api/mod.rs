@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod checkouts;
+pub(crate) mod common;
 pub(crate) mod customers;
 pub(crate) mod fault;
 pub(crate) mod invoices;

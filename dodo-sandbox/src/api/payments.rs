@@ -5,16 +5,17 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use http::Uri;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
     Answer, Json,
-    body::{self, Body},
-    checkouts::{CartItemBody, CustomerBody, check_currency},
+    body::Body,
+    checkouts::CartItemBody,
+    common::{Both, Common, Ordered},
     list::{Created, Query, page},
     prepared,
 };
-use crate::{Error, app::App, state::customer::Address};
+use crate::{Error, app::App};
 
 /// GET /payments
 pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer {
@@ -46,50 +47,24 @@ pub(crate) async fn line_items(State(app): State<Arc<App>>, Path(id): Path<Strin
     app.with(|world| Ok(Json(world.payments.find(&id)?.lines_json())))
 }
 
-/// The body of POST /payments.
+/// The body of POST /payments, beside what it has in common with that of subscriptions.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Create {
-    billing: Address,
-    customer: CustomerBody,
     product_cart: Vec<CartItemBody>,
-    #[serde(default)]
-    payment_link: Option<bool>,
-    #[serde(default)]
-    return_url: Option<String>,
-    #[serde(default)]
-    metadata: Option<Map<String, Value>>,
-    #[serde(default)]
-    billing_currency: Option<String>,
-    #[serde(default)]
-    discount_code: Option<String>,
-    #[serde(default)]
-    discount_codes: Option<Vec<String>>,
-    #[serde(default)]
-    tax_id: Option<String>,
-    #[serde(default)]
-    customer_business_name: Option<String>,
 }
 
 /// POST /payments: a payment that waits for somebody to pay it on its page.
-pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Body(Both(body, common)): Body<Both<Create, Common>>,
+) -> Answer {
     if !(1..=100).contains(&body.product_cart.len()) {
         return Err(Error::invalid("product_cart: 1 to 100 items"));
     }
-    check_currency(body.billing_currency.as_deref())?;
-    let cart = CartItemBody::read(body.product_cart)?;
-    let order = prepared::Order {
-        cart,
-        billing: body.billing,
-        metadata: body::metadata(body.metadata)?,
-        return_url: body::web_url("return_url", body.return_url)?,
-        discount_codes: prepared::codes(body.discount_code, body.discount_codes)?,
-        trial_days: None,
-        on_demand: false,
-        tax_id: body.tax_id,
-        business_name: body.customer_business_name,
-    };
+    let Ordered { order, customer, with_link } =
+        common.order(CartItemBody::read(body.product_cart)?)?;
     app.change(|world| {
-        let buyer = body.customer.read(world)?;
+        let buyer = customer.read(world)?;
         if order.cart.iter().any(|item| {
             world.products.get(&item.product_id).is_some_and(|product| product.recurring.is_some())
         }) {
@@ -107,7 +82,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>
             ));
         }
         let prepared = prepared::payment(world, order, buyer)?;
-        let link = (body.payment_link == Some(true)).then_some(&prepared.link);
+        let link = with_link.then_some(&prepared.link);
         Ok(Json(json!({
             "payment_id": prepared.payment_id,
             "client_secret": prepared.client_secret,

@@ -15,7 +15,7 @@ use crate::{
     id,
     state::{
         World,
-        customer::{Address, Customer},
+        customer::Address,
         payment::{ChargeType, Payment},
         session::{Buyer, CartItem, Origin, Progress, Session},
     },
@@ -79,7 +79,7 @@ pub(crate) fn payment(world: &mut World, order: Order, buyer: Buyer) -> Result<P
     };
     let quote = quote(world, &order.cart, terms)?;
     let now = world.now();
-    let customer_id = customer(world, &buyer);
+    let customer_id = checkout::customer(world, &buyer);
     let subscription = checkout::subscription(now, &quote, 0).map(|mut subscription| {
         subscription.customer_id.clone_from(&customer_id);
         subscription.billing = order.billing.clone();
@@ -183,6 +183,7 @@ pub(crate) fn method_page(world: &World, subscription_id: &str) -> Result<Sessio
         email: customer.map(|customer| customer.email.clone()),
         name: customer.map(|customer| customer.name.clone()),
         phone: None,
+        always_new: false,
     };
     let order = Order {
         cart: Vec::new(),
@@ -197,29 +198,4 @@ pub(crate) fn method_page(world: &World, subscription_id: &str) -> Result<Sessio
     };
     let origin = Origin::PaymentMethod { subscription_id: subscription_id.to_owned() };
     Ok(page(world, order, buyer, origin))
-}
-
-/// The customer that the buyer is, or becomes.
-pub(crate) fn customer(world: &mut World, buyer: &Buyer) -> String {
-    if let Some(id) = &buyer.customer_id {
-        return id.clone();
-    }
-    let email = buyer.email.clone().unwrap_or_default();
-    let known = world.customers.iter().find(|c| c.email.eq_ignore_ascii_case(&email));
-    if let Some(known) = known {
-        return known.id.clone();
-    }
-    let now = world.now();
-    let customer = Customer {
-        id: id::new("cus_"),
-        name: buyer.name.clone().unwrap_or_else(|| email.clone()),
-        email,
-        phone: buyer.phone.clone(),
-        metadata: Map::new(),
-        created_at: now,
-        updated_at: now,
-    };
-    let id = customer.id.clone();
-    world.customers.insert(customer);
-    id
 }

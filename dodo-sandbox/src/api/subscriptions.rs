@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Answer, Json,
     body::{self, Body},
-    checkouts::{CustomerBody, check_currency, quantity},
+    checkouts::quantity,
+    common::{Both, Common, Ordered},
     list::{Created, Query, page},
     prepared,
 };
@@ -151,7 +152,9 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
     row.billing = patch.billing.unwrap_or_else(|| std::mem::take(&mut row.billing));
     row.tax_id = patch.tax_id.or(row.tax_id.take());
     row.business_name = patch.customer_business_name.or(row.business_name.take());
-    row.next_billing = patch.next_billing_date.unwrap_or(row.next_billing);
+    if let Some(date) = patch.next_billing_date {
+        row.set_next_billing(date);
+    }
     let feedback = patch.cancellation_feedback.map(|feedback| feedback.as_str().to_owned());
     row.cancellation_feedback = feedback.or(row.cancellation_feedback.take());
     row.cancellation_comment = patch.cancellation_comment.or(row.cancellation_comment.take());
@@ -167,38 +170,22 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
     }
 }
 
-/// The body of POST /subscriptions.
+/// The body of POST /subscriptions, beside what it has in common with that of payments.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Create {
-    billing: Address,
-    customer: CustomerBody,
     product_id: String,
     quantity: i64,
-    #[serde(default)]
-    payment_link: Option<bool>,
-    #[serde(default)]
-    return_url: Option<String>,
-    #[serde(default)]
-    metadata: Option<Map<String, Value>>,
-    #[serde(default)]
-    billing_currency: Option<String>,
-    #[serde(default)]
-    discount_code: Option<String>,
-    #[serde(default)]
-    discount_codes: Option<Vec<String>>,
     #[serde(default)]
     trial_period_days: Option<u32>,
     #[serde(default)]
     on_demand: Option<Value>,
-    #[serde(default)]
-    tax_id: Option<String>,
-    #[serde(default)]
-    customer_business_name: Option<String>,
 }
 
 /// POST /subscriptions: a subscription that waits for its first payment.
-pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
-    check_currency(body.billing_currency.as_deref())?;
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Body(Both(body, common)): Body<Both<Create, Common>>,
+) -> Answer {
     if body.trial_period_days.is_some_and(|days| days > 10_000) {
         return Err(Error::invalid("trial_period_days is 0 to 10000"));
     }
@@ -207,25 +194,17 @@ pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>
         quantity: quantity("quantity", body.quantity)?,
         amount: None,
     };
-    let order = prepared::Order {
-        cart: vec![item],
-        billing: body.billing,
-        metadata: body::metadata(body.metadata)?,
-        return_url: body::web_url("return_url", body.return_url)?,
-        discount_codes: prepared::codes(body.discount_code, body.discount_codes)?,
-        trial_days: body.trial_period_days,
-        on_demand: body.on_demand.is_some_and(|on_demand| !on_demand.is_null()),
-        tax_id: body.tax_id,
-        business_name: body.customer_business_name,
-    };
+    let Ordered { mut order, customer, with_link } = common.order(vec![item])?;
+    order.trial_days = body.trial_period_days;
+    order.on_demand = body.on_demand.is_some_and(|on_demand| !on_demand.is_null());
     app.change(|world| {
         let product = order.cart.first().map(|item| world.products.find(&item.product_id));
         if product.transpose()?.is_some_and(|product| product.recurring.is_none()) {
             return Err(Error::invalid("product_id: the product is no subscription"));
         }
-        let buyer = body.customer.read(world)?;
+        let buyer = customer.read(world)?;
         let prepared = prepared::payment(world, order, buyer)?;
-        let link = (body.payment_link == Some(true)).then_some(&prepared.link);
+        let link = with_link.then_some(&prepared.link);
         Ok(Json(json!({
             "subscription_id": prepared.subscription_id,
             "payment_id": prepared.payment_id,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Error,
+    Error, clock,
     flow::{
         complete::{self, Outcome},
         method,
@@ -19,11 +19,12 @@ use crate::{
         customer::{Address, Customer},
         payment::{ChargeType, Line, Payment, ServicePeriod},
         product::{Interval, Period},
-        session::{Origin, Progress, Session},
+        session::{Buyer, Origin, Progress, Session},
         subscription::Subscription,
         webhook::Subject,
     },
 };
+
 /// What a person enters on the page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PayForm {
@@ -84,7 +85,7 @@ pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<
         trial_days: session.trial_days,
     };
     let quote = quote(world, &session.cart, terms)?;
-    let customer_id = customer(world, &session, &form);
+    let customer_id = customer_of_page(world, &session, &form);
     let method = form.saved.clone().unwrap_or_else(|| {
         PaymentMethod::new(&form.card, non_empty(&form.name), &form.address.country)
     });
@@ -123,31 +124,46 @@ fn check(session: &Session, form: &PayForm) -> Result<(), Error> {
     Ok(())
 }
 
-/// The customer named by the session, or the one with this e-mail address, or a new one.
-fn customer(world: &mut World, session: &Session, form: &PayForm) -> String {
-    let known = session.buyer.customer_id.clone().filter(|id| world.customers.get(id).is_some());
-    let known = known.or_else(|| {
-        world
-            .customers
-            .iter()
-            .find(|c| c.email.eq_ignore_ascii_case(&form.email))
-            .map(|c| c.id.clone())
-    });
-    known.unwrap_or_else(|| {
-        let now = world.now();
-        let customer = Customer {
-            id: id::new("cus_"),
-            email: form.email.clone(),
-            name: form.name.clone(),
-            phone: session.buyer.phone.clone(),
-            metadata: serde_json::Map::new(),
-            created_at: now,
-            updated_at: now,
-        };
-        let id = customer.id.clone();
-        world.customers.insert(customer);
-        id
-    })
+/// The customer of whoever fills in the page.
+fn customer_of_page(world: &mut World, session: &Session, form: &PayForm) -> String {
+    // A page that makes a new customer makes one, however often its card is declined.
+    let attempted = session.payment_id.as_ref().and_then(|id| world.payments.get(id));
+    if let (true, Some(payment)) = (session.buyer.always_new, attempted) {
+        return payment.customer_id.clone();
+    }
+    let buyer = Buyer {
+        email: Some(form.email.clone()),
+        name: Some(form.name.clone()),
+        ..session.buyer.clone()
+    };
+    customer(world, &buyer)
+}
+
+/// The customer named by the merchant, or the one with this e-mail address, or a new one.
+pub(crate) fn customer(world: &mut World, buyer: &Buyer) -> String {
+    let named = buyer.customer_id.clone().filter(|id| world.customers.get(id).is_some());
+    let email = buyer.email.clone().unwrap_or_default();
+    let same = |customer: &&Customer| customer.email.eq_ignore_ascii_case(&email);
+    let known = || {
+        let found = world.customers.iter().find(same).filter(|_| !buyer.always_new);
+        found.map(|customer| customer.id.clone())
+    };
+    if let Some(id) = named.or_else(known) {
+        return id;
+    }
+    let now = world.now();
+    let customer = Customer {
+        id: id::new("cus_"),
+        name: buyer.name.clone().unwrap_or_else(|| email.clone()),
+        email,
+        phone: buyer.phone.clone(),
+        metadata: serde_json::Map::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    let id = customer.id.clone();
+    world.customers.insert(customer);
+    id
 }
 
 /// A pending subscription for each recurring position, or the one that exists already.
@@ -189,6 +205,7 @@ pub(crate) fn subscription(now: Timestamp, quote: &Quote, place: usize) -> Optio
     let recurring = line.recurring()?;
     let trial = Period { count: line.trial_days, interval: Interval::Day };
     let first = if line.trial_days > 0 { trial } else { recurring.every };
+    let next_billing = first.after(now);
     Some(Subscription {
         id: id::new("sub_"),
         status: "pending",
@@ -203,7 +220,9 @@ pub(crate) fn subscription(now: Timestamp, quote: &Quote, place: usize) -> Optio
         trial_days: line.trial_days,
         trial_amount: recurring.trial_amount.filter(|_| line.trial_days > 0),
         previous_billing: now,
-        next_billing: first.after(now),
+        next_billing,
+        // Of the first charge for a whole period.
+        billing_day: clock::day(if line.trial_days > 0 { next_billing } else { now }),
         expires_at: recurring.term.after(now),
         customer_id: String::new(),
         billing: Address::default(),
@@ -349,7 +368,7 @@ pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<
         trial_days: session.trial_days,
     };
     let quote = quote(world, &session.cart, terms)?;
-    let customer_id = customer(world, session, &form);
+    let customer_id = customer_of_page(world, session, &form);
     let method = PaymentMethod::new("", None, &form.address.country);
     let payment = payment(world, session, &quote, customer_id, &form, method, Vec::new());
     let id = payment.id.clone();

@@ -83,10 +83,11 @@ pub(crate) fn charge(
         tax: bill.amount.tax,
         refunded: 0,
     };
+    let on_time = now == subscription.next_billing;
     let period = ServicePeriod {
         subscription_id: subscription.id.clone(),
         from: now,
-        to: subscription.every.after(now),
+        to: if on_time { subscription.period_end(now) } else { subscription.every.after(now) },
     };
     let payment = Payment {
         id: id::new("pay_"),
@@ -175,9 +176,11 @@ pub(crate) fn paid(world: &mut World, subscription_id: &str, payment_id: String)
 fn advance_period(world: &mut World, subscription_id: &str) -> Result<(), Error> {
     let now = world.now();
     let subscription = world.subscriptions.find_mut(subscription_id)?;
-    // A renewal that was asked for before its time begins the period now.
-    subscription.previous_billing = subscription.next_billing.min(now);
-    subscription.next_billing = subscription.every.after(subscription.previous_billing);
+    if now < subscription.next_billing {
+        subscription.begin_period(now); // It was asked for before its time.
+    } else {
+        subscription.next_period();
+    }
     Ok(())
 }
 

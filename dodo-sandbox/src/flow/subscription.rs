@@ -132,7 +132,7 @@ pub(crate) fn resume(world: &mut World, subscription_id: &str) -> Result<(), Err
     };
     let pause = now.duration_since(paused_at);
     let shift = |at: Timestamp| at.checked_add(pause).unwrap_or(Timestamp::MAX);
-    subscription.next_billing = shift(subscription.next_billing);
+    subscription.set_next_billing(shift(subscription.next_billing));
     subscription.expires_at = shift(subscription.expires_at);
     subscription.status = "active";
     subscription.paused_at = None;
@@ -266,9 +266,7 @@ pub(crate) fn change_plan(
 /// A full charge pays for a whole period, which begins now.
 fn restart_period(world: &mut World, subscription_id: &str) -> Result<(), Error> {
     let now = world.now();
-    let subscription = world.subscriptions.find_mut(subscription_id)?;
-    subscription.previous_billing = now;
-    subscription.next_billing = subscription.every.after(now);
+    world.subscriptions.find_mut(subscription_id)?.begin_period(now);
     Ok(())
 }
 

@@ -84,7 +84,7 @@ fn session(world: &World, product_id: &str, query: &Query) -> Result<Session, Er
         created_at: world.now(),
         expires_at: world.after(LIFE),
         cart: vec![CartItem { product_id: product_id.to_owned(), quantity, amount }],
-        buyer: Buyer { customer_id: None, email: some("email"), name, phone: None },
+        buyer: Buyer { email: some("email"), name, ..Buyer::default() },
         address,
         metadata: metadata(query)?,
         return_url: body::web_url("redirect_url", some("redirect_url"))?,

@@ -45,6 +45,15 @@ impl Period {
         };
         span.map_or(Timestamp::MAX, |span| clock::add_span(start, span))
     }
+
+    /// As [`after`](Self::after), in the rhythm of a day of the month: a short month does not move
+    /// those after it.
+    pub(crate) fn after_on(self, start: Timestamp, day: i8) -> Timestamp {
+        match self.interval {
+            Interval::Day | Interval::Week => self.after(start),
+            Interval::Month | Interval::Year => clock::on_day(self.after(start), day),
+        }
+    }
 }
 
 /// How a subscription product is billed.

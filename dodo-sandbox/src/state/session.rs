@@ -37,6 +37,8 @@ pub(crate) struct Buyer {
     pub(crate) email: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) phone: Option<String>,
+    /// Becomes a new customer even if the e-mail address is known.
+    pub(crate) always_new: bool,
 }
 
 /// A question that the merchant asks at the checkout.

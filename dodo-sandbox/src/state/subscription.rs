@@ -10,7 +10,7 @@ use super::{
     product::{Period, Product},
     table::Row,
 };
-use crate::clock::rfc3339;
+use crate::clock::{self, rfc3339};
 
 /// A change of plan that waits for the next billing date.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub(crate) struct Subscription {
     pub(crate) trial_amount: Option<i64>,
     pub(crate) previous_billing: Timestamp,
     pub(crate) next_billing: Timestamp,
+    /// The day of the month on which periods begin; short months have it on their last day.
+    pub(crate) billing_day: i8,
     pub(crate) expires_at: Timestamp,
     pub(crate) customer_id: String,
     pub(crate) billing: Address,
@@ -92,6 +94,30 @@ impl Subscription {
     /// Whether renewals are charged.
     pub(crate) fn renews(&self) -> bool {
         self.status == "active"
+    }
+
+    /// Begins a period and with it a new rhythm.
+    pub(crate) fn begin_period(&mut self, start: Timestamp) {
+        self.previous_billing = start;
+        self.billing_day = clock::day(start);
+        self.next_billing = self.period_end(start);
+    }
+
+    /// Begins the period that was due.
+    pub(crate) fn next_period(&mut self) {
+        self.previous_billing = self.next_billing;
+        self.next_billing = self.period_end(self.previous_billing);
+    }
+
+    /// Moves the end of the period, and with it the rhythm.
+    pub(crate) fn set_next_billing(&mut self, at: Timestamp) {
+        self.next_billing = at;
+        self.billing_day = clock::day(at);
+    }
+
+    /// When a period ends that begins at this moment.
+    pub(crate) fn period_end(&self, start: Timestamp) -> Timestamp {
+        self.every.after_on(start, self.billing_day)
     }
 
     /// Takes over what a product says.

@@ -106,3 +106,40 @@ async fn a_declined_card_may_be_replaced_on_the_same_page() {
     sandbox.settled().await;
     assert_eq!(receiver.take_names(), ["payment.failed", "payment.succeeded"]);
 }
+
+/// By default a known e-mail address is a known customer.
+#[tokio::test]
+async fn a_new_customer_each_time_on_request() {
+    let sandbox = shop().await;
+    let buy =
+        async |flags: serde_json::Value, customer: serde_json::Value, declined_first: bool| {
+            let body = json!({
+                "product_cart": [{ "product_id": "pdt_book", "quantity": 1 }],
+                "feature_flags": flags, "customer": customer,
+            });
+            let id = session(&sandbox, body).await;
+            if declined_first {
+                pay_on_page(&sandbox, &id, CARD_DECLINED).await;
+            }
+            assert_eq!(pay_on_page(&sandbox, &id, CARD_OK).await.0, 303);
+            let (_, paid) = api(&sandbox, "GET", &format!("/checkouts/{id}"), None).await;
+            let payment = format!("/payments/{}", paid["payment_id"].as_str().unwrap());
+            let (_, payment) = api(&sandbox, "GET", &payment, None).await;
+            payment["customer"]["customer_id"].as_str().unwrap().to_owned()
+        };
+    let always = || json!({ "always_create_new_customer": true });
+    let first = buy(json!(null), json!(null), false).await;
+    assert_eq!(buy(json!({}), json!(null), false).await, first);
+    let flag_off = json!({ "always_create_new_customer": false, "allow_tax_id": true });
+    assert_eq!(buy(flag_off, json!({ "email": "ada@example.com" }), false).await, first);
+
+    let second = buy(always(), json!({ "email": "ada@example.com" }), false).await;
+    assert_ne!(second, first);
+    // A declined card does not make a third one.
+    let third = buy(always(), json!(null), true).await;
+    assert!(third != first && third != second);
+    let (_, all) = api(&sandbox, "GET", "/customers?email=ada%40example.com", None).await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 3, "{all}");
+    // Whom the shop names is that one.
+    assert_eq!(buy(always(), json!({ "customer_id": first }), false).await, first);
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails shall panic")]
 
 mod api;
+mod calendar;
 mod checkout;
 mod deliveries;
 mod faults;
