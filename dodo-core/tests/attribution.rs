@@ -175,11 +175,12 @@ fn exponents_follow_the_currency_unless_overridden() {
     for (currency, exponent, text) in
         [("JPY", 0, "500"), ("KWD", 3, "0.500"), ("MGA", 0, "500"), ("EUR", 2, "5.00")]
     {
-        let event = payment().edit(|p: &mut Payment| {
+        let edit = |p: &mut Payment| {
             p.total_amount = 500;
             p.tax = None;
             p.currency = currency.parse().unwrap();
-        });
+        };
+        let event = payment().edit(edit).unwrap();
         let money = only(&event).money.unwrap();
         assert_eq!((money.exponent, &*money.gross_major()), (exponent, text));
     }

@@ -1,0 +1,105 @@
+use bytes::Bytes;
+use dodo_core::{BoxError, CustomerId, CustomerPortal, Endpoint};
+use http::Request;
+use serde_json::{Value, json};
+
+use super::{ask, upstream};
+
+fn get(query: &str) -> Request<Bytes> {
+    Request::get(format!("/api/portal{query}")).body(Bytes::new()).unwrap()
+}
+
+fn link(url: &str) -> Value {
+    json!({ "link": url })
+}
+
+const LINK: &str = "https://customer.dodopayments.com/session/x";
+
+#[tokio::test]
+async fn a_portal_opens_for_whom_the_application_names() {
+    for (who, status, code) in [
+        (Ok(Some("cus_a")), 302, ""),
+        (Ok(None), 401, "not_signed_in"),
+        (Err("the session store is down"), 500, "callback_failed"),
+    ] {
+        let (client, calls) = upstream(link(LINK));
+        let portal = CustomerPortal::for_customer(client, move |_| async move {
+            let customer = who.map_err(BoxError::from)?;
+            Ok::<_, BoxError>(customer.map(|id| CustomerId::new(id).unwrap()))
+        });
+        // Whatever the URL says.
+        let (got, at, _) = ask(&portal, get("?customer_id=cus_b&send_email=true")).await;
+        assert_eq!((got, at.as_str()), (status, code), "{who:?}");
+        let calls = calls.lock().unwrap();
+        let asked: Vec<&str> = calls.iter().map(|(target, _)| target.as_str()).collect();
+        let expected: &[&str] =
+            if status == 302 { &["/customers/cus_a/customer-portal/session"] } else { &[] };
+        assert_eq!(asked, expected);
+    }
+}
+
+#[tokio::test]
+async fn options_travel_with_the_question() {
+    let me = |_| async { Ok::<_, BoxError>(Some(CustomerId::new("cus_a").unwrap())) };
+    let (client, calls) = upstream(link(LINK));
+    let portal = CustomerPortal::for_customer(client.clone(), me);
+    let portal = portal.send_email(false).return_url("https://shop.example/account");
+    assert_eq!(ask(&portal, get("")).await.0, 302);
+    let target = calls.lock().unwrap().pop().unwrap().0;
+    assert_eq!(
+        target,
+        "/customers/cus_a/customer-portal/session?send_email=false&return_url=https%3A%2F%2Fshop.example%2Faccount"
+    );
+    let slip = CustomerPortal::for_customer(client, me).return_url("account");
+    assert_eq!(ask(&slip, get("")).await.0, 500);
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_query_names_one_customer() {
+    for (query, status, code, asked) in [
+        ("?customer_id=cus_a", 302, "", Some("/customers/cus_a/customer-portal/session")),
+        (
+            "?customer_id=cus_a&send_email=true",
+            302,
+            "",
+            Some("/customers/cus_a/customer-portal/session?send_email=true"),
+        ),
+        (
+            "?customer_id=cus_a&send_email=1",
+            302,
+            "",
+            Some("/customers/cus_a/customer-portal/session?send_email=false"),
+        ),
+        ("", 400, "missing_parameter", None),
+        ("?customer_id=", 400, "missing_parameter", None),
+        ("?customer_id=..%2Fproducts", 400, "invalid_id", None),
+        ("?customer_id=cus_a&customer_id=cus_b", 400, "duplicate_parameter", None),
+        ("?customer_id=cus_a&send_email=true&send_email=false", 400, "duplicate_parameter", None),
+    ] {
+        let (client, calls) = upstream(link(LINK));
+        let portal = CustomerPortal::for_query_parameter_unprotected(client);
+        let (got, at, _) = ask(&portal, get(query)).await;
+        assert_eq!((got, at.as_str()), (status, code), "{query}");
+        assert_eq!(calls.lock().unwrap().pop().map(|call| call.0).as_deref(), asked, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_link_that_can_be_trusted_is_followed() {
+    for (answer, status) in [
+        (link(LINK), 302),
+        (link("http://customer.dodopayments.com/session/x"), 502),
+        (link("javascript:alert(1)"), 502),
+        (link(""), 502),
+        (json!({ "link": null }), 502),
+        (json!({}), 502),
+    ] {
+        let (client, _) = upstream(answer.clone());
+        let portal = CustomerPortal::for_query_parameter_unprotected(client);
+        let response = portal.handle(get("?customer_id=cus_a")).await;
+        assert_eq!(response.status(), status, "{answer}");
+        let location = response.headers().get("location").map(|to| to.to_str().unwrap());
+        assert_eq!(location, (status == 302).then_some(LINK), "{answer}");
+    }
+}

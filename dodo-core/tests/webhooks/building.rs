@@ -1,0 +1,33 @@
+//! What tests of applications are given, and that it does not panic.
+
+use dodo_core::{
+    Endpoint, ErrorKind, EventKind, Payment, Refund, Webhooks,
+    testing::{EventBuilder, replay},
+};
+
+use super::support::key;
+
+#[test]
+fn an_event_of_another_payload_cannot_be_edited_as_this_one() {
+    let paid = || EventBuilder::new(EventKind::PaymentSucceeded);
+    let edited = paid().edit(|payment: &mut Payment| payment.total_amount = 7).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&edited.body()).unwrap();
+    assert_eq!(body["data"]["total_amount"], 7);
+
+    let refused = paid().edit(|refund: &mut Refund| refund.amount = Some(7)).unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (ErrorKind::Invalid, "another_payload"));
+    let spoilt = paid().set("payment_id", serde_json::Value::Null);
+    assert!(spoilt.edit(|payment: &mut Payment| payment.total_amount = 7).is_err());
+}
+
+#[tokio::test]
+async fn an_id_that_no_header_carries_is_a_delivery_without_one() {
+    let hooks = Webhooks::builder(key()).build();
+    for (id, status) in [("msg_1", 200), ("msg\r\n1", 401), ("msg_\u{0}", 401)] {
+        let event = EventBuilder::new(EventKind::PaymentSucceeded).id(id);
+        let request = event.request(&key());
+        assert_eq!(request.headers().contains_key("webhook-id"), status == 200, "{id:?}");
+        assert_eq!(hooks.handle(request).await.status(), status, "{id:?}");
+        assert_eq!(hooks.handle(replay(&key(), id, event.body())).await.status(), status, "{id:?}");
+    }
+}
