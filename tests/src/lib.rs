@@ -54,5 +54,11 @@ pub struct WritingAnAdapter;
 #[doc = include_str!("../../docs/api-client.md")]
 #[doc = include_str!("../../llms.txt")]
 #[doc = include_str!("../../docs/webhooks.md")]
+#[doc = include_str!("../../docs/attribution-capture.md")]
+#[doc = include_str!("../../docs/consent-and-cookies.md")]
+#[doc = include_str!("../../docs/ledger.md")]
+#[doc = include_str!("../../docs/attribution.md")]
+#[doc = include_str!("../../docs/sinks.md")]
+#[doc = include_str!("../../docs/sandbox.md")]
 #[derive(Debug)]
 pub struct Guides;
