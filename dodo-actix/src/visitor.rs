@@ -40,6 +40,9 @@ impl FromRequest for Visitor {
 ///
 /// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor lands.
 ///
+/// A middleware behind it that refuses with `Err` answers without the campaign's cookie: actix-web makes
+/// the response of an error in front of this one. Let it answer with a response, as handlers do.
+///
 /// ```
 /// use actix_web::{App, web};
 /// use dodo_actix::{Visitor, Visitors};
