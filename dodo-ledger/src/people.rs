@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use dodo_core::{Campaign, email_sha256};
+use dodo_core::{Campaign, Visitor, email_sha256};
 
 use crate::{
     Ledger,
-    attribution::{self, Find, History as _, Link},
+    attribution::{self, Find, History as _, Link, fit},
     error::Error,
     store::sql::{Sql, args, sql},
 };
@@ -72,17 +72,25 @@ impl Ledger {
     /// Notes whose an e-mail address is, for payments that nothing else explains: call it when
     /// somebody signs up or signs in. Payments that were booked before are looked at again.
     ///
-    /// Two visitors with one address make it ambiguous: neither is credited.
+    /// Two visitors with one address make it ambiguous: neither is credited. A visitor that is no
+    /// [`Visitor`] is left out, with a warning.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn identify(&self, identity: Identity) -> Result<(), Error> {
+        let visitor = identity.visitor.as_deref().filter(|id| match Visitor::new(id) {
+            Ok(_) => true,
+            Err(reason) => {
+                tracing::warn!(target: "dodo::ledger", %reason, "an identified visitor was left out");
+                false
+            }
+        });
         let mut past = self.shared.begin_booking().await?;
         let booking = attribution::identify(
             &self.shared.rules,
             &mut past,
             &identity.email,
-            identity.visitor.as_deref(),
+            visitor,
             identity.campaign.as_ref(),
             identity.user_id.as_deref(),
         )
@@ -99,7 +107,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn forget(&self, customer_id: &str) -> Result<u64, Error> {
-        self.forget_whom(Link::Customer(customer_id.to_owned())).await
+        self.forget_whom(Link::Customer(fit::id(customer_id).into_owned())).await
     }
 
     /// Forgets whoever has this e-mail address, under any customer id. As [`forget`](Self::forget).

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::{Campaign, Currency, Metadata, Money, Preset, Role, VisitorCapture};
+use crate::{Campaign, Currency, Metadata, Money, Preset, Role, VisitorCapture, capture::usable};
 
 /// When a dispute takes money out of revenue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -128,8 +128,19 @@ impl FactOptions {
     }
 }
 
+/// A value that a capture would have taken, too; what does not fit is absent, as half an id is none.
 fn text(metadata: &Metadata, key: &str) -> Option<String> {
-    metadata.get(key)?.to_text()
+    let text = metadata.get(key)?.to_text()?;
+    match usable(&text) {
+        Ok(_) => Some(text),
+        Err(reason) => {
+            tracing::warn!(
+                target: "dodo::webhook", key, %reason,
+                "a metadata value cannot be an id, and was left out"
+            );
+            None
+        }
+    }
 }
 
 fn campaign(metadata: &Metadata) -> Option<Campaign> {

@@ -42,5 +42,5 @@ pub use self::{
 };
 pub(crate) use self::{
     context::ErasedContextStore,
-    value::{MAX_PAIRS, MAX_VALUE, is_metadata_key},
+    value::{MAX_PAIRS, MAX_VALUE, is_metadata_key, usable},
 };

@@ -120,7 +120,7 @@ pub struct Skipped {
 }
 
 /// Whether a value may travel in metadata, unchanged.
-pub(super) fn usable(value: &str) -> Result<&str, Skip> {
+pub(crate) fn usable(value: &str) -> Result<&str, Skip> {
     if value.trim().is_empty() {
         Err(Skip::Empty)
     } else if matches!(value.trim(), "undefined" | "null") {

@@ -15,6 +15,7 @@ use super::{
     entry::{Class, Derived, Entry, Link, Position},
     evidence::{Charge, Evidence, SubscriptionStep, What},
     facts::{self, Identified, Identities, SubscriptionFacts},
+    fit,
     history::{Find, History, Steps},
     known::{Known, context_key},
     record,
@@ -66,7 +67,7 @@ pub async fn bind_context<H: History>(
 ) -> Result<Booking, Error> {
     history.put_fact(&context_key(session_id), &facts::write(context)?).await?;
     let mut desk = Desk::new(rules, history);
-    desk.dirty(Find::links([Link::Session(session_id.to_owned())])).await?;
+    desk.dirty(Find::links([Link::Session(fit::id(session_id).into_owned())])).await?;
     desk.finish().await
 }
 
@@ -108,7 +109,7 @@ pub async fn identify<H: History>(
 /// The key of a charge.
 #[must_use]
 pub fn charge_id(payment_id: &str) -> String {
-    format!("charge:{payment_id}")
+    format!("charge:{}", fit::id(payment_id))
 }
 
 /// Why a charge of this kind is not credited, if so.
@@ -432,6 +433,7 @@ pub async fn explain<H: History>(
     payment_id: &str,
 ) -> Result<Vec<(Entry, Vec<StepReport>)>, Error> {
     let mut explained = Vec::new();
+    let payment_id = &*fit::id(payment_id);
     let id = charge_id(payment_id);
     if let Some(stored) = history.entry(&id).await? {
         explained.extend(derive_charge(rules, history, &id, stored.evidence).await?);

@@ -9,7 +9,10 @@ use dodo_core::{Campaign, SubscriptionTerms};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::evidence::{Evidence, Findings, Origin, Subscription, SubscriptionStep};
+use super::{
+    evidence::{Evidence, Findings, Origin, Subscription, SubscriptionStep},
+    fit,
+};
 use crate::{error::Error, fault::mutant};
 
 /// A value and when it was true; ties are broken by the delivery's id.
@@ -164,7 +167,7 @@ pub(crate) struct Identified {
 
 /// The key of a fact about an object.
 pub(crate) fn key(kind: &str, id: &str) -> String {
-    format!("{kind}:{id}")
+    format!("{kind}:{}", fit::id(id))
 }
 
 /// Reads a stored fact.

@@ -15,6 +15,7 @@ mod classify;
 mod entry;
 mod evidence;
 mod facts;
+pub(crate) mod fit;
 mod forget;
 mod history;
 mod journey;

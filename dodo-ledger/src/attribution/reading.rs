@@ -22,13 +22,11 @@ impl Evidence {
     /// [`Unreadable`](dodo_core::ErrorKind::Unreadable) when the event cannot be read.
     pub fn of_event(event: &SignedEvent, rules: &Rules) -> Result<Option<Self>, Error> {
         use EventKind as Kind;
-        match event.envelope()?.kind {
+        let evidence = match event.envelope()?.kind {
             Kind::PaymentFailed | Kind::PaymentProcessing | Kind::PaymentCancelled => {
-                Ok(of_attempt(&event.read()?, event.received_at(), rules))
+                of_attempt(&event.read()?, event.received_at(), rules)
             }
-            Kind::AbandonedCheckoutRecovered => {
-                Ok(of_recovery(&event.read()?, event.received_at()))
-            }
+            Kind::AbandonedCheckoutRecovered => of_recovery(&event.read()?, event.received_at()),
             Kind::SubscriptionActive
             | Kind::SubscriptionRenewed
             | Kind::SubscriptionOnHold
@@ -41,10 +39,11 @@ impl Evidence {
             | Kind::SubscriptionPlanChanged
             | Kind::SubscriptionUpdated
             | Kind::SubscriptionUpdatePaymentMethod => {
-                Ok(Some(of_subscription(&event.read()?, event.received_at(), rules)))
+                Some(of_subscription(&event.read()?, event.received_at(), rules))
             }
-            _ => Ok(facts(event, &rules.fact_options())?.iter().find_map(Self::of_record)),
-        }
+            _ => facts(event, &rules.fact_options())?.iter().find_map(Self::of_record),
+        };
+        Ok(evidence.map(Self::fitting))
     }
 
     /// What a record of `dodo-core` proves. `None` for records that only repeat another one
@@ -84,7 +83,7 @@ impl Evidence {
             _ => return None,
         };
         let own = found_in(record, Step::EventMetadata);
-        Some(Self {
+        let evidence = Self {
             origin: Origin {
                 asked: false,
                 occurred_at: record.occurred_at,
@@ -108,7 +107,8 @@ impl Evidence {
             customer: found_in(record, Step::CustomerRecord),
             what,
             forgotten: false,
-        })
+        };
+        Some(evidence.fitting())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    attribution::{Entry, Find, Head, Link, Position, Steps},
+    attribution::{Entry, Find, Head, Link, Position, Steps, fit},
     error::Error,
     store::{
         Tx,
@@ -221,21 +221,25 @@ fn columns(entry: &Entry) -> Result<Vec<Arg>, Error> {
         entry.evidence.party.email_sha256.map(hex),
         record.checkout_session_id.as_deref(),
         record.product_ids.first().map(String::as_str),
-        record.visitor.as_ref().map(|found| found.value.as_str()),
-        campaign.and_then(|campaign| campaign.link_id.as_deref()),
-        campaign.and_then(|campaign| campaign.campaign_id.as_deref()),
-        campaign.and_then(|campaign| campaign.source.as_deref()),
-        campaign.and_then(|campaign| campaign.medium.as_deref()),
-        campaign.and_then(|campaign| campaign.content.as_deref()),
-        journey.and_then(|journey| journey.landing_path.as_deref()),
-        journey.and_then(|journey| journey.referrer_host.as_deref()),
-        journey.and_then(|journey| journey.device.as_deref()),
+        fitting(record.visitor.as_ref().map(|found| &found.value)),
+        fitting(campaign.and_then(|campaign| campaign.link_id.as_ref())),
+        fitting(campaign.and_then(|campaign| campaign.campaign_id.as_ref())),
+        fitting(campaign.and_then(|campaign| campaign.source.as_ref())),
+        fitting(campaign.and_then(|campaign| campaign.medium.as_ref())),
+        fitting(campaign.and_then(|campaign| campaign.content.as_ref())),
+        fitting(journey.and_then(|journey| journey.landing_path.as_ref())),
+        fitting(journey.and_then(|journey| journey.referrer_host.as_ref())),
+        fitting(journey.and_then(|journey| journey.device.as_ref())),
         money.map(|money| money.currency.to_string()),
         money.map(|money| i64::from(money.exponent)),
         money.map(|money| money.gross),
         money.and_then(|money| money.tax),
         money.map(|money| money.net),
     ])
+}
+
+fn fitting(text: Option<&String>) -> Option<String> {
+    text.map(|text| fit::column(text).into_owned())
 }
 
 /// Puts the statement of a search together. Values only travel as arguments.

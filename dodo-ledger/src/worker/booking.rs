@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{STORE_PAUSE, Stop, rest};
 use crate::{
-    attribution::{self, Evidence, Wanted},
+    attribution::{self, Evidence, Wanted, fit},
     error::{Error, ErrorKind},
     fault::reach,
     inbox::{Seen, Unbooked},
@@ -121,7 +121,8 @@ async fn book(mut tx: Tx, ledger: &Shared, events: &[Unbooked]) -> Result<Tx, Er
                     target: "dodo::ledger", event = %id, code = error.code(), error = %error,
                     "a signed delivery is no readable event and was parked"
                 );
-                tx.mark_parked(id, &format!("{}: {error}", error.code())).await?;
+                let reason = format!("{}: {error}", error.code());
+                tx.mark_parked(id, &fit::column(&reason)).await?;
             }
         }
     }
@@ -149,7 +150,7 @@ fn read(
     let whom: Option<Whom> =
         envelope.data.as_str().and_then(|data| serde_json::from_str(data).ok());
     let seen = Seen {
-        kind: envelope.kind.as_str().to_owned(),
+        kind: fit::id(envelope.kind.as_str()).into_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
         customer_id: whom.and_then(Whom::customer_id),
     };
