@@ -1,18 +1,22 @@
 //! Asking Dodo Payments for what no webhook brought.
 
 use bytes::Bytes;
-use dodo_core::{Client, Environment, SignedEvent, path_segment};
+use dodo_core::{Client, Environment, ErrorKind, SignedEvent, path_segment};
 use http::Method;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
     Ledger,
     attribution::{self, Evidence, History},
-    error::Error,
+    error::{self, Error},
     schema::Past,
 };
+
+/// Objects in a row that cannot be fetched: then it is not the objects, and asking for more would only
+/// take long.
+const FAILURES_IN_A_ROW: u32 = 5;
 
 /// How far a reconciliation is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,9 @@ pub struct Reconciled {
     pub refunds_seen: u64,
     /// Refunds that were not in the ledger and were booked.
     pub refunds_booked: u64,
+    /// Payments and refunds that are not in the ledger, and could not be fetched, read or booked.
+    /// Their ids are in the log.
+    pub unreadable: u64,
 }
 
 /// The part of a listed object that says which one it is.
@@ -35,12 +42,32 @@ struct Listed {
     refund_id: Option<String>,
 }
 
+/// What is asked for.
+struct Kind {
+    list: &'static str,
+    event_type: &'static str,
+}
+
+const PAYMENTS: Kind = Kind { list: "payments", event_type: "payment.succeeded" };
+const REFUNDS: Kind = Kind { list: "refunds", event_type: "refund.succeeded" };
+
+/// A reconciliation under way.
+struct Run<'a> {
+    ledger: &'a Ledger,
+    client: &'a Client,
+    so_far: Reconciled,
+    failures_in_a_row: u32,
+}
+
 impl Ledger {
     /// Asks Dodo Payments for the payments and refunds that succeeded and were made between `from`
     /// and `until`, and books those that are not in the ledger. `progress` is called after each.
     ///
     /// Dodo's lists are read page by page: what is made while they are read may move others to a page
     /// that was read already. Let `until` lie in the past, so that the list no longer grows.
+    ///
+    /// One that cannot be fetched, read or booked is passed over, counted as
+    /// [`unreadable`](Reconciled::unreadable) and named in the log.
     ///
     /// Booking is by the object's own id: a webhook that arrives later changes nothing of the sums,
     /// and what is booked already is not asked for again.
@@ -59,8 +86,9 @@ impl Ledger {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Client::call`], and [`Store`](dodo_core::ErrorKind::Store) without the database.
-    /// What was booked until then stays booked: run it again.
+    /// Those of [`Client::list`], and of [`Client::call`] when several objects in a row cannot be fetched;
+    /// [`Store`](dodo_core::ErrorKind::Store) without the database. What was booked until then stays
+    /// booked: run it again.
     pub async fn reconcile(
         &self,
         client: &Client,
@@ -68,7 +96,8 @@ impl Ledger {
         until: Timestamp,
         mut progress: impl FnMut(Reconciled),
     ) -> Result<Reconciled, dodo_core::Error> {
-        let mut so_far = Reconciled::default();
+        let mut run =
+            Run { ledger: self, client, so_far: Reconciled::default(), failures_in_a_row: 0 };
         let (from, until) = (from.to_string(), until.to_string());
         let filters =
             [("status", "succeeded"), ("created_at_gte", &*from), ("created_at_lte", &*until)];
@@ -76,68 +105,123 @@ impl Ledger {
         let mut payments = client.list::<Listed>("/payments", &filters);
         while let Some(listed) = payments.next().await? {
             let Some(id) = listed.payment_id else { continue };
-            let missing = !self.has(&attribution::charge_id(&id)).await?;
-            if missing {
-                let booked = self.ask(client, "payments", "payment.succeeded", &id).await?;
-                so_far.payments_booked += u64::from(booked);
+            if !self.has(&attribution::charge_id(&id)).await? {
+                run.so_far.payments_booked += u64::from(run.book(&PAYMENTS, &id).await?);
             }
-            so_far.payments_seen += 1;
-            progress(so_far);
+            run.so_far.payments_seen += 1;
+            progress(run.so_far);
         }
         let mut refunds = client.list::<Listed>("/refunds", &filters);
         while let Some(listed) = refunds.next().await? {
             let Some(id) = listed.refund_id else { continue };
-            let missing = !self.has(&format!("refund:{id}")).await?;
-            if missing {
-                let booked = self.ask(client, "refunds", "refund.succeeded", &id).await?;
-                so_far.refunds_booked += u64::from(booked);
+            if !self.has(&format!("refund:{}", attribution::fit::id(&id))).await? {
+                run.so_far.refunds_booked += u64::from(run.book(&REFUNDS, &id).await?);
             }
-            so_far.refunds_seen += 1;
-            progress(so_far);
+            run.so_far.refunds_seen += 1;
+            progress(run.so_far);
         }
-        Ok(so_far)
+        Ok(run.so_far)
     }
 
     async fn has(&self, id: &str) -> Result<bool, Error> {
         let mut past = Past::of(self.shared.store.read().await?);
         Ok(past.entry(id).await?.is_some())
     }
+}
+
+impl Run<'_> {
+    /// Fetches and books an object, or passes over it. Whether it was booked.
+    async fn book(&mut self, kind: &Kind, id: &str) -> Result<bool, dodo_core::Error> {
+        let error = match self.ask(kind, id).await {
+            Ok(booked) => {
+                self.failures_in_a_row = 0;
+                return Ok(booked);
+            }
+            Err(error) => error,
+        };
+        let unreachable = matches!(
+            error.kind(),
+            ErrorKind::Upstream | ErrorKind::UpstreamTimeout | ErrorKind::RateLimited
+        );
+        self.failures_in_a_row = if unreachable { self.failures_in_a_row + 1 } else { 0 };
+        if self.failures_in_a_row >= FAILURES_IN_A_ROW || is_of_the_database(&error) {
+            return Err(error);
+        }
+        self.so_far.unreadable += 1;
+        tracing::warn!(
+            target: "dodo::ledger", id, code = error.code(), %error,
+            "what no webhook brought could not be booked, and was passed over"
+        );
+        Ok(false)
+    }
 
     /// Fetches an object (lists leave out tax and metadata) and books it, if it did succeed.
-    async fn ask(
-        &self,
-        client: &Client,
-        list: &str,
-        event_type: &str,
-        id: &str,
-    ) -> Result<bool, dodo_core::Error> {
-        let path = format!("/{list}/{}", path_segment(id)?);
-        let object: Value = client.call(Method::GET, &path, &[], None).await?;
-        if object.get("status").and_then(Value::as_str) != Some("succeeded") {
+    async fn ask(&self, kind: &Kind, id: &str) -> Result<bool, dodo_core::Error> {
+        let path = format!("/{}/{}", kind.list, path_segment(id)?);
+        let body = self.client.call(Method::GET, &path, &[], None).bytes().await?;
+        let live = self.client.environment() == Environment::Live;
+        let Some(event) = as_event(kind.event_type, id, &body, live)? else {
             return Ok(false); // it changed since it was listed
-        }
-        let live = client.environment() == Environment::Live;
-        let event = as_event(event_type, id, object, live);
-        let Some(mut evidence) = Evidence::of_event(&event, &self.shared.rules)? else {
+        };
+        let shared = &self.ledger.shared;
+        let Some(mut evidence) = Evidence::of_event(&event, &shared.rules)? else {
             return Ok(false);
         };
         evidence.origin.asked = true;
-        let mut past = self.shared.begin_booking().await?;
-        let booking = attribution::book(&self.shared.rules, &mut past, evidence).await?;
-        self.shared.commit_booking(past, booking).await?;
+        let mut past = shared.begin_booking().await?;
+        let booking = attribution::book(&shared.rules, &mut past, evidence).await?;
+        shared.commit_booking(past, booking).await?;
         tracing::info!(target: "dodo::ledger", id, "booked what no webhook brought");
         Ok(true)
     }
 }
 
-/// The object as the event that should have brought it. Its own time stands in for the event's.
-fn as_event(event_type: &str, id: &str, object: Value, live: bool) -> SignedEvent {
-    let body = json!({
-        "type": event_type,
-        "business_id": object.get("business_id"),
-        "timestamp": object.get("created_at"),
-        "data": object,
-    });
-    let body = Bytes::from(body.to_string());
-    SignedEvent::assume_verified(&format!("asked_{id}"), body, Timestamp::now(), live)
+/// Whether no other object could be booked either.
+fn is_of_the_database(error: &dodo_core::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|s| s.downcast_ref::<Error>());
+    source.is_some_and(|error| error.is_transient() || error.kind() == error::ErrorKind::Setup)
+}
+
+/// What an event needs of an object. The rest is handed on as it is: reading an event forgives more.
+#[derive(Deserialize)]
+struct Object<'a> {
+    status: Option<String>,
+    #[serde(borrow)]
+    business_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    created_at: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'a str,
+    business_id: Option<&'a RawValue>,
+    timestamp: Option<&'a RawValue>,
+    data: &'a RawValue,
+}
+
+/// The object as the event that should have brought it, if it succeeded. Its own time stands in for the
+/// event's.
+fn as_event(
+    event_type: &str,
+    id: &str,
+    body: &[u8],
+    live: bool,
+) -> Result<Option<SignedEvent>, dodo_core::Error> {
+    let unreadable = |_| {
+        dodo_core::Error::new(ErrorKind::Unreadable, "Dodo Payments answered with no such object")
+    };
+    let object: Object<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+    if object.status.as_deref() != Some("succeeded") {
+        return Ok(None);
+    }
+    let body = Body {
+        r#type: event_type,
+        business_id: object.business_id,
+        timestamp: object.created_at,
+        data: serde_json::from_slice(body).map_err(unreadable)?,
+    };
+    let body = Bytes::from(serde_json::to_vec(&body).map_err(unreadable)?);
+    let id = format!("asked_{id}");
+    Ok(Some(SignedEvent::assume_verified(&id, body, Timestamp::now(), live)))
 }

@@ -13,7 +13,7 @@ use crate::{
     world::World,
 };
 
-crate::on_every_store! { what_no_webhook_brought_is_booked_once }
+crate::on_every_store! { what_no_webhook_brought_is_booked_once, one_bad_object_stops_nothing }
 
 /// Dodo's API with these objects, and a log of what was asked.
 fn api(payments: Vec<Value>, refunds: Vec<Value>) -> (Client, Arc<Mutex<Vec<String>>>) {
@@ -93,4 +93,59 @@ async fn what_no_webhook_brought_is_booked_once(store: &TestStore) {
     let records = world.play(&[missed.clone().into(), refund.into()]).await;
     assert_eq!(records.net(), net);
     assert_eq!(records.get("charge:pay_2").webhook_id, missed.id);
+}
+
+/// Dodo's API with one page of payments, each answered by a status and a body.
+fn answering(ids: &[&str], answer: impl Fn(&str) -> (u16, String)) -> Client {
+    let objects: Vec<(String, (u16, String))> =
+        ids.iter().map(|id| ((*id).to_owned(), answer(id))).collect();
+    let items: Vec<Value> = ids.iter().map(|id| json!({ "payment_id": id })).collect();
+    let transport = move |request: Request<Bytes>| {
+        let first = request.uri().query().is_some_and(|query| query.contains("page_number=0"));
+        let page = |items: &[Value]| (200, json!({ "items": items }).to_string());
+        let (status, body) = match request.uri().path().rsplit('/').next().unwrap() {
+            "payments" if first => page(&items),
+            "payments" | "refunds" => page(&[]),
+            id => objects.iter().find(|(known, _)| known == id).unwrap().1.clone(),
+        };
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+        async move { Ok::<_, BoxError>(response) }
+    };
+    let client = Client::builder("sk_test").environment(Environment::Live).transport(transport);
+    client.retries(0).build().unwrap()
+}
+
+async fn one_bad_object_stops_nothing(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let ids = ["pay_good_1", "pay_currency", "pay_text", "pay_gone", "pay_cut", "pay_good_2"];
+    let payment = |id: &str| {
+        let mut object = object(&paid(id, day(0), 2000, visitor("v1")));
+        object["status"] = json!("succeeded");
+        object
+    };
+    let client = answering(&ids, |id| match id {
+        "pay_gone" => (404, "{}".to_owned()),
+        "pay_text" => (200, "<html>busy</html>".to_owned()),
+        "pay_cut" => (200, payment(id).to_string().split_at(40).0.to_owned()),
+        "pay_currency" => {
+            let mut object = payment(id);
+            object["currency"] = json!("EURO");
+            (200, object.to_string())
+        }
+        _ => (200, payment(id).to_string()),
+    });
+    for booked in [2, 0] {
+        let found = ledger.reconcile(&client, day(0), day(30), |_| {}).await.unwrap();
+        assert_eq!((found.payments_seen, found.payments_booked), (6, booked));
+        assert_eq!(found.unreadable, 4, "{found:?}");
+    }
+    for id in ["pay_good_1", "pay_good_2"] {
+        assert!(ledger.record(&format!("charge:{id}")).await.unwrap().is_some(), "{id}");
+    }
+
+    // When nothing at all can be fetched, it is not the objects.
+    let ids = ["pay_1", "pay_2", "pay_3", "pay_4", "pay_5", "pay_6"];
+    let away = answering(&ids, |_| (500, "{}".to_owned()));
+    assert!(ledger.reconcile(&away, day(0), day(30), |_| {}).await.is_err());
 }
