@@ -18,6 +18,7 @@ mod fault;
 mod inbox;
 mod ledger;
 mod news;
+mod operator;
 mod outbox;
 mod people;
 pub mod query;
@@ -37,6 +38,7 @@ pub use self::{
     error::{Error, ErrorKind},
     inbox::{InboxStats, StoredEvent},
     ledger::{Ledger, LedgerBuilder},
+    operator::{Operator, Outcome},
     outbox::{CustomerHistory, DeadLetter, Outgoing, Sink, SinkStats, Told},
     people::Identity,
     reconcile::Reconciled,

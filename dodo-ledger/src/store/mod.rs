@@ -53,6 +53,24 @@ impl Store {
         }
     }
 
+    /// Opens what is there: as [`open`](Self::open), but makes no file. For tools, whose URL may be
+    /// mistyped.
+    ///
+    /// # Errors
+    /// [`Setup`](crate::ErrorKind::Setup) for a file that is not there; otherwise as `open`.
+    pub async fn open_existing(url: &str) -> Result<Self, Error> {
+        #[cfg(feature = "sqlite")]
+        if url.starts_with("sqlite:") && !url.contains(":memory:") {
+            let options: sqlx::sqlite::SqliteConnectOptions = url.parse()?;
+            if !options.get_filename().is_file() {
+                return Err(Error::setup(
+                    "there is no ledger at this path: look at it, or make one by `migrate`",
+                ));
+            }
+        }
+        Self::open(url).await
+    }
+
     pub(crate) const fn kind(&self) -> &Kind {
         &self.0
     }

@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Stdio};
 
+use dodo_core::{Client, Environment};
+use dodo_ledger::Operator;
 use tokio::process::Command;
 
 use crate::{
@@ -12,14 +14,25 @@ use crate::{
     support::TestStore,
 };
 
-/// Runs it and gives everything it printed.
-pub(crate) async fn run(url: &str, words: &[&str], upstream: &str) -> String {
+/// Runs a command as the application does, and gives everything it printed.
+async fn operate(shop: &Shop, words: &[&str], upstream: &str) -> String {
+    let client = Client::builder(API_KEY)
+        .environment(Environment::Live)
+        .base_url(upstream)
+        .retries(1)
+        .build()
+        .unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    Operator::new(&shop.ledger).client(&client).run_on(words, &mut out, &mut err).await;
+    String::from_utf8([out, err].concat()).unwrap()
+}
+
+/// Runs the program and gives everything it printed.
+async fn run(url: &str, words: &[&str]) -> String {
     let output = Command::new(Path::new(env!("CARGO_BIN_EXE_ledger")))
         .args(words)
         .env("DATABASE_URL", url)
         .env("DODO_PAYMENTS_API_KEY", API_KEY)
-        .env("DODO_PAYMENTS_ENVIRONMENT", "live_mode")
-        .env("DODO_PAYMENTS_BASE_URL", upstream)
         .env("RUST_LOG", "trace")
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -37,9 +50,10 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
     let url = database::url_with_password(store);
     for refunds in [Refunds::None, Refunds::Error(401), Refunds::Error(422), Refunds::Garbage] {
         let upstream = dodo::serve(refunds).await;
-        let printed = run(&url, &["reconcile", "400"], &upstream).await;
+        let printed = operate(shop, &["reconcile", "400"], &upstream).await;
         assert!(printed.contains("payments"), "{printed}");
         assert_none("ledger reconcile", [printed]);
+        assert_none("ledger reconcile", [run(&url, &["reconcile", "400"]).await]);
     }
     let dead = shop.ledger.failed(1).await.unwrap().remove(0).id;
     for words in [
@@ -59,10 +73,12 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
         vec!["nonsense"],
         vec![],
     ] {
-        let printed = run(&url, &words, "").await;
+        let printed = run(&url, &words).await;
         assert!(!printed.is_empty(), "{words:?} prints nothing");
         assert_none(&format!("ledger {}", words.join(" ")), [printed]);
     }
+    let printed = operate(shop, &["forget", "cus_unknown"], "http://127.0.0.1:1").await;
+    assert_none("ledger forget", [printed]);
     // These are asked who brought a payment; the export of whole records names the buyer, too.
     let secrets = [API_KEY, PASSWORD, WRITE_KEY, TOKEN];
     let buyer = [EMAIL, "canary name", "canary street"];
@@ -72,7 +88,7 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
         (&["export", "jsonl"], &["canary street"]),
     ];
     for (words, more) in told {
-        let printed = run(&url, words, "").await;
+        let printed = operate(shop, words, "http://127.0.0.1:1").await;
         assert!(printed.contains("pay_1"), "{words:?} knows the payment");
         for secret in secrets.iter().chain(more) {
             assert!(!printed.contains(secret), "{words:?} prints {secret}");

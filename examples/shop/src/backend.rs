@@ -3,7 +3,7 @@
 use std::{env, net::SocketAddr};
 
 use dodo_core::{Client, Currency, Environment, ProductId, WebhookKey};
-use dodo_ledger::{Ledger, sqlx};
+use dodo_ledger::{Ledger, Operator, Outcome, Store, sqlx};
 use dodo_sandbox::Sandbox;
 use http::Method;
 use serde::Deserialize;
@@ -62,10 +62,7 @@ impl Shop {
         framework: &'static str,
     ) -> Result<Self, StartError> {
         let public_url = options.public_url.clone().unwrap_or(format!("http://{address}"));
-        let url = match &options.database_url {
-            Some(url) => url.clone(),
-            None => format!("sqlite:{framework}-shop.db"),
-        };
+        let url = database_url(options, framework);
         let database = Database::open(&url).await?;
         let ledger = Ledger::open(&url)
             .await
@@ -95,6 +92,20 @@ impl Shop {
         Ok(shop)
     }
 
+    /// Runs a command about the shop's ledger, beside a shop that is open or not: its rules and sinks are
+    /// the shop's.
+    pub(crate) async fn operate(
+        options: &Options,
+        words: &[String],
+        framework: &'static str,
+    ) -> Result<Outcome, StartError> {
+        let store = Store::open_existing(&database_url(options, framework))
+            .await
+            .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
+        let ledger = Ledger::builder(store).workers_elsewhere().build();
+        Ok(Operator::new(&ledger).run(words).await)
+    }
+
     /// What to tell the person who started the shop.
     pub(crate) fn notes(&self) -> Vec<String> {
         match self.backend() {
@@ -121,6 +132,11 @@ impl Shop {
         }
         self.database().close().await;
     }
+}
+
+/// Where the ledger and the shop's own tables are.
+fn database_url(options: &Options, framework: &str) -> String {
+    options.database_url.clone().unwrap_or_else(|| format!("sqlite:{framework}-shop.db"))
 }
 
 /// Makes the shop's tables ready, and gives the key that signs its cookies.

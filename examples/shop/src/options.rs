@@ -12,6 +12,7 @@ pub(crate) const HELP: &str = "\
 An example shop on Dodo Payments.
 
 Usage: SHOP [--port PORT]
+       SHOP ledger COMMAND     look after the ledger: `ledger help` lists the commands
 
   --port PORT   listen here; 0 takes any free port [env PORT, else 3000]
   --help        print this
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     /// Where the ledger and the shop's own tables are.
     pub(crate) database_url: Option<String>,
     pub(crate) help: bool,
+    /// A command about the ledger, instead of serving.
+    pub(crate) operate: Option<Vec<String>>,
 }
 
 impl Options {
@@ -46,10 +49,12 @@ impl Options {
             variable("SHOP_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
         let mut port = variable("PORT");
         let mut help = false;
+        let mut operate = None;
         let mut arguments = arguments.into_iter().map(|a| a.to_string_lossy().into_owned());
         while let Some(argument) = arguments.next() {
             match argument.split_once('=').unwrap_or((&argument, "")) {
                 ("--help" | "-h", _) => help = true,
+                ("ledger", _) => operate = Some(arguments.by_ref().collect()),
                 ("--port", "") => port = Some(arguments.next().unwrap_or_default()),
                 ("--port", value) => port = Some(value.to_owned()),
                 _ => {
@@ -69,7 +74,7 @@ impl Options {
             return Err(StartError::new("SHOP_PUBLIC_URL is no http or https address"));
         }
         let database_url = variable("DATABASE_URL").filter(|url| !url.is_empty());
-        Ok(Self { port, public_url, database_url, help })
+        Ok(Self { port, public_url, database_url, help, operate })
     }
 }
 
@@ -101,6 +106,13 @@ mod tests {
         }
         let url = read(&[], &[("SHOP_PUBLIC_URL", "https://shop.example/")]).unwrap().public_url;
         assert_eq!(url.as_deref(), Some("https://shop.example"));
+    }
+
+    #[test]
+    fn what_follows_ledger_is_a_command_about_it() {
+        let options = read(&["ledger", "reconcile", "30"], &[]).unwrap();
+        assert_eq!(options.operate.unwrap(), ["reconcile", "30"]);
+        assert!(read(&["--port", "0"], &[]).unwrap().operate.is_none());
     }
 
     #[test]

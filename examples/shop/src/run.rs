@@ -39,6 +39,12 @@ where
         Ok(options) => options,
         Err(error) => return failed(framework, &error),
     };
+    if let Some(words) = &options.operate {
+        return match Shop::operate(&options, words, framework).await {
+            Ok(outcome) => outcome.into(),
+            Err(error) => failed(framework, &error),
+        };
+    }
     let (listener, address) = match listen(options.port) {
         Ok(listening) => listening,
         Err(error) => return failed(framework, &error),

@@ -1,0 +1,158 @@
+//! The operator's commands: the program by itself, and in an application.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use dodo_core::{AttributionRecord, BoxError, Client, Environment, Inbox};
+use dodo_ledger::{Operator, Outcome, attribution::Rules, sink::Callback};
+use http::{Request, Response};
+use serde_json::json;
+use support::{TestStore, eventually, hooks, payment};
+
+on_every_store! { what_is_reconciled_follows_the_rules_and_is_told }
+
+/// Runs the program: its exit code and everything it printed.
+async fn ledger(url: &str, words: &[&str]) -> (i32, String) {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_ledger"))
+        .args(["--url", url])
+        .args(words)
+        .env_remove("DODO_PAYMENTS_API_KEY")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&printed).into_owned())
+}
+
+/// Runs a command as an application does.
+async fn operate(operator: &Operator<'_>, words: &[&str]) -> (Outcome, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let outcome = operator.run_on(words, &mut out, &mut err).await;
+    (outcome, String::from_utf8([out, err].concat()).unwrap())
+}
+
+#[tokio::test]
+async fn exit_codes_say_what_became_of_a_command() {
+    let store = TestStore::sqlite().await.unwrap();
+    let own = store.ledger().await;
+    own.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let workers = own.spawn(hooks.build().dispatcher());
+    eventually("it is done", async || own.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    for (words, code, says) in [
+        (&["migrate"][..], 0, "up to date"),
+        (&["stats"], 0, "pending 0"),
+        (&["failed"], 0, ""),
+        (&["event", "msg_1"], 0, "done"),
+        (&["replay", "msg_1"], 0, "will run again"),
+        (&["revive-dead"], 0, "revived 0"),
+        (&["export", "jsonl", "--test"], 0, "1 records"),
+        (&["erase", "3000"], 0, "erased 0"),
+        (&["--help"], 0, "revive-sink"),
+        (&["event", "msg_none"], 1, "no event msg_none"),
+        (&["revive", "msg_none"], 1, "nothing to revive"),
+        (&["replay", "msg_none"], 1, "nothing to replay"),
+        (&[], 2, "usage"),
+        (&["nonsense"], 2, "migrate"),
+        (&["event"], 2, "migrate"),
+        (&["erase", "soon"], 2, "migrate"),
+        (&["export", "xml"], 2, "migrate"),
+        // Its rules and sinks are not known to the program.
+        (&["reconcile", "30"], 2, "run it in the application"),
+        (&["forget", "cus_1"], 2, "run it in the application"),
+        (&["explain", "pay_1"], 2, "run it in the application"),
+    ] {
+        let (exit, printed) = ledger(&store.url, words).await;
+        assert_eq!(exit, code, "{words:?}: {printed}");
+        assert!(printed.contains(says), "{words:?}: {printed}");
+    }
+
+    let operator = Operator::new(&own);
+    for (words, expected, says) in [
+        (&["explain", "pay_1"][..], Outcome::Done, "charge:pay_1"),
+        (&["explain", "pay_none"], Outcome::Failed, "no payment pay_none"),
+        (&["forget", "cus_1"], Outcome::Done, "changed 1 records"),
+        (&["reconcile", "a while"], Outcome::Usage, "reconcile <days>"),
+    ] {
+        let (outcome, printed) = operate(&operator, words).await;
+        assert_eq!(outcome, expected, "{words:?}: {printed}");
+        assert!(printed.contains(says), "{words:?}: {printed}");
+    }
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_mistyped_path_is_an_error_and_makes_no_file() {
+    let directory = std::env::temp_dir().join(format!("dodo-ledger-typo-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let url = format!("sqlite:{}/legder.db", directory.display());
+    for words in [&["stats"][..], &["failed"], &["erase", "1"], &["revive", "msg_1"]] {
+        let (exit, printed) = ledger(&url, words).await;
+        assert_eq!(exit, 1, "{words:?}: {printed}");
+        assert!(printed.contains("no ledger at this path"), "{printed}");
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "{words:?} makes a file");
+    }
+    assert_eq!(ledger(&url, &["migrate"]).await.0, 0);
+    assert_eq!(ledger(&url, &["stats"]).await.0, 0);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// Dodo's API with these payments; one without a status is not found.
+fn api(payments: Vec<serde_json::Value>) -> Client {
+    let transport = move |request: Request<Bytes>| {
+        let path = request.uri().path().to_owned();
+        let first = request.uri().query().is_some_and(|query| query.contains("page_number=0"));
+        let page = |items| (200, json!({ "items": items }).to_string());
+        let (status, body) = match path.rsplit('/').next().unwrap() {
+            "payments" if first => page(payments.clone()),
+            "payments" | "refunds" => page(Vec::new()),
+            id => match payments.iter().find(|one| one["payment_id"] == id) {
+                Some(found) if found["status"].is_string() => (200, found.to_string()),
+                _ => (404, "{}".to_owned()),
+            },
+        };
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+        async move { Ok::<_, BoxError>(response) }
+    };
+    let client = Client::builder("sk_test").environment(Environment::Live).transport(transport);
+    client.retries(0).build().unwrap()
+}
+
+async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let sink = Callback::new("books", move |record: AttributionRecord| {
+        let _closed = told.send(record.visitor.map(|found| found.value));
+        async { Ok::<_, Infallible>(()) }
+    });
+    let rules = Rules::default().visitor_key("reader");
+    let ledger = store.builder().await.rules(rules).sink(sink).build();
+    ledger.migrate().await.unwrap();
+    let paid = json!({
+        "payment_id": "pay_1", "status": "succeeded", "business_id": "bus_1",
+        "created_at": "2026-11-20T10:00:00Z", "total_amount": 2000, "currency": "USD",
+        "customer": { "customer_id": "cus_1" }, "metadata": { "reader": "v1" },
+    });
+    let client = api(vec![paid.clone()]);
+    let operator = Operator::new(&ledger).client(&client);
+    let (outcome, printed) = operate(&operator, &["reconcile", "30"]).await;
+    assert_eq!(outcome, Outcome::Done, "{printed}");
+    assert!(printed.contains("booked 1 payments of 1 and 0 refunds of 0"), "{printed}");
+
+    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    let heard = tokio::time::timeout(Duration::from_secs(20), heard.recv()).await;
+    assert_eq!(heard.unwrap(), Some(Some("v1".to_owned())));
+    workers.shutdown(Duration::from_secs(5)).await;
+
+    let client = api(vec![paid, json!({ "payment_id": "pay_gone" })]);
+    let operator = Operator::new(&ledger).client(&client);
+    let (outcome, printed) = operate(&operator, &["reconcile", "30"]).await;
+    assert_eq!(outcome, Outcome::Failed, "{printed}");
+    assert!(printed.contains("1 could not be fetched"), "{printed}");
+}
