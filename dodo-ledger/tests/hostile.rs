@@ -1,6 +1,6 @@
 //! Values that no column, link or key can hold: whoever sends them, they keep no event from being
 //! booked, and its callbacks from running, on any store.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
@@ -27,7 +27,7 @@ fn long(length: usize) -> String {
     let mut state: u32 = 7;
     let letters = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        char::from(b'a' + (state >> 24) as u8 % 26)
+        char::from(b'a' + u8::try_from((state >> 24) % 26).unwrap())
     });
     letters.take(length).collect()
 }
