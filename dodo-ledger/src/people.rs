@@ -6,9 +6,9 @@ use dodo_core::{Campaign, Visitor, email_sha256};
 
 use crate::{
     Ledger,
-    attribution::{self, Find, History as _, Link, fit},
+    attribution::{self, Link, fit},
     error::Error,
-    store::sql::{Sql, args, sql},
+    worker,
 };
 
 /// What an application knows about a person: an e-mail address, and whose it is.
@@ -64,10 +64,6 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Callbacks of pending events still need the body; it goes when they are done.
-const ERASE_BODIES: Sql =
-    sql!("UPDATE dodo_inbox SET body = NULL WHERE customer_id = $1 AND state <> 'pending'");
-
 impl Ledger {
     /// Notes whose an e-mail address is, for payments that nothing else explains: call it when
     /// somebody signs up or signs in. Payments that were booked before are looked at again.
@@ -98,11 +94,12 @@ impl Ledger {
         self.shared.commit_booking(past, booking).await
     }
 
-    /// Forgets a customer: who it was goes from the ledger and from the stored deliveries that no
-    /// callback waits for; what was paid stays, attributed to nobody. Says how many records were
-    /// changed.
+    /// Forgets a customer: who it was goes from the ledger, from what it learned and from the stored
+    /// deliveries; what was paid stays, attributed to nobody. Deliveries that a callback waits for keep
+    /// their body until they are done. Says how many records were changed.
     ///
-    /// What sinks were told is with them: ask them to forget, too.
+    /// What waits is booked first, so that it is known whose it is. What sinks were told is with them:
+    /// ask them to forget, too.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -110,7 +107,8 @@ impl Ledger {
         self.forget_whom(Link::Customer(fit::id(customer_id).into_owned())).await
     }
 
-    /// Forgets whoever has this e-mail address, under any customer id. As [`forget`](Self::forget).
+    /// Forgets whoever has this e-mail address: all customers that were seen with it. As
+    /// [`forget`](Self::forget).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -120,17 +118,26 @@ impl Ledger {
     }
 
     async fn forget_whom(&self, person: Link) -> Result<u64, Error> {
+        worker::drain(&self.shared).await?;
         let mut past = self.shared.begin_booking().await?;
-        let entries = past.find(&Find::links([person.clone()])).await?;
-        let mut customers: BTreeSet<String> =
-            entries.into_iter().filter_map(|entry| entry.evidence.party.customer_id).collect();
-        if let Link::Customer(id) = &person {
-            customers.insert(id.clone()); // also of events that are no entries
+        let mut people = BTreeSet::from([person.clone()]);
+        if let Link::Email(_) = &person {
+            people.extend(past.related(&person).await?.into_iter().map(Link::Customer));
         }
-        let booking = attribution::forget(&self.shared.rules, &mut past, person).await?;
+        // Their addresses: others may share them, so they are no people to forget.
+        let mut addresses = BTreeSet::new();
+        for one in &people {
+            match one {
+                Link::Email(_) => addresses.extend([one.clone()]),
+                _ => addresses.extend(past.related(one).await?.into_iter().map(Link::Email)),
+            }
+        }
+        let (people, addresses) = (Vec::from_iter(people), Vec::from_iter(addresses));
+        let rules = &self.shared.rules;
+        let booking = attribution::forget(rules, &mut past, &people, &addresses).await?;
         let mut tx = past.write().await?;
-        for customer in &customers {
-            tx.execute(&ERASE_BODIES, args![customer]).await?;
+        for whom in people.iter().chain(&addresses) {
+            tx.forget_events(whom).await?;
         }
         tx.commit().await?;
         Ok(u64::try_from(booking.changes.len()).unwrap_or_default())

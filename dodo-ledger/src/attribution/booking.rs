@@ -169,7 +169,11 @@ impl<'a, H: History> Desk<'a, H> {
             }
             What::Attempt(attempt) => {
                 let payment = attempt.payment_id.clone();
-                if self.keep_first_fact(&facts::key("attempt", &payment), &evidence).await? {
+                let key = facts::key("attempt", &payment);
+                if self.keep_first_fact(&key, &evidence).await? {
+                    let mut keys = vec![key];
+                    keys.extend(attempt.checkout_session_id.as_deref().map(context_key));
+                    self.note_about(&keys, &evidence).await?;
                     let by = self.fact::<String>(&facts::key("recovered_by", &payment)).await?;
                     self.dirty_payment(by.as_deref()).await?;
                 }
@@ -187,8 +191,11 @@ impl<'a, H: History> Desk<'a, H> {
             What::RefundFailed { refund_id, payment_id } => {
                 let key = facts::key("refund_failed", refund_id);
                 let last = self.fact::<Evidence>(&key).await?;
-                if last.is_none_or(|last| last.origin.rank() < evidence.origin.rank()) {
+                let newer =
+                    |last: Evidence| !last.forgotten && last.origin.rank() < evidence.origin.rank();
+                if last.is_none_or(newer) {
                     self.history.put_fact(&key, &facts::write(&evidence)?).await?;
+                    self.note_about(&[key], &evidence).await?;
                     self.payments.insert(payment_id.clone());
                 }
             }
@@ -200,6 +207,7 @@ impl<'a, H: History> Desk<'a, H> {
                     all.push(evidence.clone());
                     all.sort_by(|a, b| a.origin.rank().cmp(&b.origin.rank()));
                     self.history.put_fact(&key, &facts::write(&all)?).await?;
+                    self.note_about(&[key], &evidence).await?;
                     self.fresh.insert(format!("dispute:{id}"), evidence);
                     self.payments.insert(payment);
                 }
@@ -230,6 +238,9 @@ impl<'a, H: History> Desk<'a, H> {
         after.learn(&evidence, subscription);
         if after != before {
             self.history.put_fact(&key, &facts::write(&after)?).await?;
+            if !after.forgotten {
+                self.note_about(&[key], &evidence).await?;
+            }
         }
         let mean_the_same = after.means_the_same(&before);
         let life = match subscription.step {
@@ -262,14 +273,25 @@ impl<'a, H: History> Desk<'a, H> {
 
     async fn keep_first_fact(&mut self, key: &str, evidence: &Evidence) -> Result<bool, Error> {
         let known = self.fact::<Evidence>(key).await?;
-        let keep = known.is_none_or(|known| evidence.origin.rank() < known.origin.rank());
+        let keep = known
+            .is_none_or(|known| !known.forgotten && evidence.origin.rank() < known.origin.rank());
         if keep {
             self.history.put_fact(key, &facts::write(evidence)?).await?;
         }
         Ok(keep)
     }
 
-    async fn fact<T: serde::de::DeserializeOwned>(
+    /// Notes whom facts are about, so that forgetting finds them.
+    async fn note_about(&mut self, keys: &[String], evidence: &Evidence) -> Result<(), Error> {
+        let mut links = evidence.links();
+        links.retain(|link| !matches!(link, Link::Subscription(_) | Link::Session(_)));
+        for key in keys {
+            self.history.note_about(key, &links).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn fact<T: serde::de::DeserializeOwned>(
         &mut self,
         key: &str,
     ) -> Result<Option<T>, Error> {
@@ -277,7 +299,7 @@ impl<'a, H: History> Desk<'a, H> {
         facts::read(stored.first().and_then(Option::as_ref))
     }
 
-    async fn dirty_payment(&mut self, payment_id: Option<&str>) -> Result<(), Error> {
+    pub(super) async fn dirty_payment(&mut self, payment_id: Option<&str>) -> Result<(), Error> {
         if let Some(payment_id) = payment_id
             && let Some(entry) = self.history.entry(&charge_id(payment_id)).await?
         {

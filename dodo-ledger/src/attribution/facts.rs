@@ -59,6 +59,8 @@ pub(crate) struct SubscriptionFacts {
     campaign: Option<Dated<Campaign>>,
     tool_ids: Option<Dated<BTreeMap<String, String>>>,
     user_id: Option<Dated<String>>,
+    /// Whom the metadata names was forgotten, and is not learned again.
+    pub(crate) forgotten: bool,
 }
 
 /// A payment that changes a plan is made around the time at which the plan changes, before or after.
@@ -84,6 +86,9 @@ impl SubscriptionFacts {
         let plan = subscription.product_id.clone().map(|value| Dated::new(origin, value));
         Dated::first(&mut self.plan, plan);
 
+        if self.forgotten {
+            return;
+        }
         let Findings { visitor, campaign, tool_ids, user_id } = evidence.own.clone();
         Dated::first(&mut self.visitor, visitor.map(|value| Dated::new(origin, value)));
         Dated::first(&mut self.campaign, campaign.map(|value| Dated::new(origin, value)));
@@ -105,6 +110,7 @@ impl SubscriptionFacts {
     /// Forgets whom the metadata named.
     pub(crate) fn forget(&mut self) {
         (self.visitor, self.campaign, self.tool_ids, self.user_id) = (None, None, None, None);
+        self.forgotten = true;
     }
 
     /// Whether nothing that follows from the facts differs: not when it was learnt, but what.

@@ -1,7 +1,9 @@
 //! Forgetting a person: who it was goes, what was paid stays.
 
+use std::collections::BTreeSet;
+
 use super::{
-    booking::{Booking, Desk},
+    booking::{Booking, Change, Desk},
     entry::{Entry, Link},
     evidence::{Evidence, Findings, Party, What},
     facts::{self, SubscriptionFacts},
@@ -11,8 +13,10 @@ use super::{
 };
 use crate::error::Error;
 
-/// Erases a person: visitor, campaign, e-mail address, name, customer and user, ids of tools, and what
+/// Erases people: visitor, campaign, e-mail address, name, customer and user, ids of tools, and what
 /// was captured at the checkout. Amounts, kinds and the ids of payments stay: they are the books.
+///
+/// `people` are customers and e-mail addresses; `addresses` what else is known of whose they are.
 ///
 /// A later delivery of what is already booked brings nothing of it back. New deliveries are new.
 ///
@@ -21,24 +25,67 @@ use crate::error::Error;
 pub async fn forget<H: History>(
     rules: &Rules,
     history: &mut H,
-    person: Link,
+    people: &[Link],
+    addresses: &[Link],
 ) -> Result<Booking, Error> {
-    let found = history.find(&Find::links([person.clone()])).await?;
-    if let Link::Email(hash) = &person {
-        history.remove_fact(&facts::key("email", hash)).await?;
+    let found = theirs(history, people).await?;
+    for address in addresses {
+        history.remove_fact(&facts::key("email", address.value())).await?;
     }
+    let mut about = people.to_vec();
+    let links = found.iter().flat_map(Entry::links);
+    about.extend(links.filter(|link| matches!(link, Link::Payment(_))));
+    let mut keys: BTreeSet<String> = history.about(&about).await?.into_iter().collect();
+    keys.extend(found.iter().flat_map(facts_around));
     let mut desk = Desk::new(rules, history);
-    for entry in found {
-        forget_facts(desk.history, &entry).await?;
-        if entry.evidence.forgotten {
-            continue;
-        }
-        let mut erased = entry.evidence.clone();
-        erase(&mut erased);
-        desk.fresh.insert(entry.id.clone(), erased);
-        desk.note(&entry);
+    for key in keys {
+        forget_fact(&mut desk, &key).await?;
     }
-    desk.finish().await
+    for entry in &found {
+        if !entry.evidence.forgotten {
+            let mut erased = entry.evidence.clone();
+            erase(&mut erased);
+            desk.fresh.insert(entry.id.clone(), erased);
+            desk.note(entry);
+        }
+    }
+    let mut booking = desk.finish().await?;
+    for entry in found {
+        scrub(history, &mut booking, &entry.id).await?;
+    }
+    Ok(booking)
+}
+
+/// The entries of these people, and those around their payments that name nobody.
+async fn theirs<H: History>(history: &mut H, people: &[Link]) -> Result<Vec<Entry>, Error> {
+    let mut found = history.find(&Find::links(people.iter().cloned())).await?;
+    let payments = found.iter().filter_map(|entry| match &entry.evidence.what {
+        What::Charge(charge) => Some(Link::Payment(charge.payment_id.clone())),
+        _ => None,
+    });
+    let payments: Vec<Link> = payments.collect();
+    for some in payments.chunks(500) {
+        let around = history.find(&Find::links(some.iter().cloned())).await?;
+        found.extend(around.into_iter().filter(|entry| entry.evidence.party == Party::default()));
+    }
+    Ok(found)
+}
+
+/// An entry that no rule derives any more, as a dispute whose policy has changed, is erased as it is.
+async fn scrub<H: History>(history: &mut H, booking: &mut Booking, id: &str) -> Result<(), Error> {
+    let Some(mut entry) = history.entry(id).await? else { return Ok(()) };
+    if entry.evidence.forgotten {
+        return Ok(());
+    }
+    erase(&mut entry.evidence);
+    entry.derived.journey = None;
+    let record = &mut entry.record;
+    (record.visitor, record.campaign, record.contact) = (None, None, None);
+    (record.customer_id, record.email_sha256, record.user_id) = (None, None, None);
+    record.tool_ids.clear();
+    history.put(&entry).await?;
+    booking.changes.push(Change { entry, is_new: false });
+    Ok(())
 }
 
 fn erase(evidence: &mut Evidence) {
@@ -48,37 +95,47 @@ fn erase(evidence: &mut Evidence) {
     evidence.forgotten = true;
 }
 
-/// Erases what is known around an entry.
-async fn forget_facts<H: History>(history: &mut H, entry: &Entry) -> Result<(), Error> {
-    if let Some(hash) = &entry.evidence.party.email_sha256 {
-        history.remove_fact(&facts::key("email", Link::email(hash).value())).await?;
-    }
-    for link in entry.links() {
-        match link {
-            Link::Session(session) => history.remove_fact(&context_key(&session)).await?,
-            Link::Subscription(id) => {
-                change::<SubscriptionFacts, _>(
-                    history,
-                    &facts::key("subscription", &id),
-                    SubscriptionFacts::forget,
-                )
-                .await?;
-            }
-            Link::Payment(id) => {
-                change::<Evidence, _>(history, &facts::key("attempt", &id), erase).await?;
-            }
-            _ => {}
+/// The keys of what may be known around an entry.
+fn facts_around(entry: &Entry) -> Vec<String> {
+    let links = entry.links().into_iter().filter_map(|link| match link {
+        Link::Session(session) => Some(context_key(&session)),
+        Link::Subscription(id) => Some(facts::key("subscription", &id)),
+        Link::Payment(id) => Some(facts::key("attempt", &id)),
+        Link::Email(hash) => Some(facts::key("email", &hash)),
+        Link::Customer(_) => None,
+    });
+    let own = match &entry.evidence.what {
+        What::Refund(refund) => Some(facts::key("refund_failed", &refund.refund_id)),
+        What::Dispute(dispute) => Some(facts::key("dispute", &dispute.dispute_id)),
+        _ => None,
+    };
+    links.chain(own).collect()
+}
+
+/// Erases whom a fact names, and has what follows from it looked at again.
+async fn forget_fact<H: History>(desk: &mut Desk<'_, H>, key: &str) -> Result<(), Error> {
+    let history = &mut *desk.history;
+    let (kind, id) = key.split_once(':').unwrap_or((key, ""));
+    history.forget_about(key).await?;
+    match kind {
+        "checkout" => {
+            history.remove_fact(key).await?;
+            desk.dirty(Find::links([Link::Session(id.to_owned())])).await
         }
-    }
-    match &entry.evidence.what {
-        What::Refund(refund) => {
-            let key = facts::key("refund_failed", &refund.refund_id);
-            change::<Evidence, _>(history, &key, erase).await
+        "email" => history.remove_fact(key).await,
+        "subscription" => {
+            change::<SubscriptionFacts, _>(history, key, SubscriptionFacts::forget).await?;
+            desk.dirty(Find::links([Link::Subscription(id.to_owned())])).await
         }
-        What::Dispute(dispute) => {
-            let key = facts::key("dispute", &dispute.dispute_id);
+        "attempt" => {
+            change::<Evidence, _>(history, key, erase).await?;
+            let by = desk.fact::<String>(&facts::key("recovered_by", id)).await?;
+            desk.dirty_payment(by.as_deref()).await
+        }
+        "refund_failed" => change::<Evidence, _>(history, key, erase).await,
+        "dispute" => {
             let all = |steps: &mut Vec<Evidence>| steps.iter_mut().for_each(erase);
-            change::<Vec<Evidence>, _>(history, &key, all).await
+            change::<Vec<Evidence>, _>(history, key, all).await
         }
         _ => Ok(()),
     }

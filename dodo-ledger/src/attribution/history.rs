@@ -35,6 +35,19 @@ pub trait History: Send {
 
     /// Forgets a fact.
     fn remove_fact(&mut self, key: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Notes whom a fact is about, besides whom it is already.
+    fn note_about(
+        &mut self,
+        key: &str,
+        links: &[Link],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// The keys of the facts that are about one of these.
+    fn about(&mut self, links: &[Link]) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
+
+    /// Forgets whom a fact is about.
+    fn forget_about(&mut self, key: &str) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// Which entries to find. Every condition that is set has to hold.

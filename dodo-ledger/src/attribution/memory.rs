@@ -14,6 +14,7 @@ pub struct MemoryHistory {
     entries: BTreeMap<String, Entry>,
     links: HashMap<Link, BTreeSet<String>>,
     facts: BTreeMap<String, String>,
+    about: BTreeMap<String, BTreeSet<Link>>,
 }
 
 impl MemoryHistory {
@@ -69,6 +70,21 @@ impl History for MemoryHistory {
 
     async fn remove_fact(&mut self, key: &str) -> Result<(), Error> {
         self.facts.remove(key);
+        Ok(())
+    }
+
+    async fn note_about(&mut self, key: &str, links: &[Link]) -> Result<(), Error> {
+        self.about.entry(key.to_owned()).or_default().extend(links.iter().cloned());
+        Ok(())
+    }
+
+    async fn about(&mut self, links: &[Link]) -> Result<Vec<String>, Error> {
+        let named = self.about.iter().filter(|(_, of)| links.iter().any(|link| of.contains(link)));
+        Ok(named.map(|(key, _)| key.clone()).collect())
+    }
+
+    async fn forget_about(&mut self, key: &str) -> Result<(), Error> {
+        self.about.remove(key);
         Ok(())
     }
 }

@@ -28,6 +28,7 @@ mod report;
 mod rules;
 mod settle;
 mod wanted;
+pub(crate) mod whose;
 
 pub use self::{
     booking::{Booking, Change, bind_context, book, charge_id, explain, identify},

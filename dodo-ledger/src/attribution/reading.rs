@@ -226,7 +226,8 @@ fn of_attempt(event: &Event<Payment>, received_at: Timestamp, rules: &Rules) -> 
     }
     Some(Evidence {
         origin: origin(event, received_at, payment.brand_id.as_ref()),
-        party: Party::default(),
+        // Who it was, to be found when they are forgotten; the address itself is for sinks.
+        party: Party { contact: None, ..party(&payment.customer) },
         own,
         customer: Findings::default(),
         what: What::Attempt(Attempt {

@@ -27,9 +27,11 @@ impl Wanted {
     pub fn add(&mut self, evidence: &Evidence) {
         // Bookings do not search by session or address.
         let neighbours = |link: &Link| !matches!(link, Link::Session(_) | Link::Email(_));
-        self.links.extend(evidence.links().into_iter().filter(neighbours));
-        let email = evidence.party.email_sha256.as_ref().map(Link::email);
-        self.facts.extend(email.map(|link| key("email", link.value())));
+        if !matches!(evidence.what, What::Attempt(_)) {
+            self.links.extend(evidence.links().into_iter().filter(neighbours));
+            let email = evidence.party.email_sha256.as_ref().map(Link::email);
+            self.facts.extend(email.map(|link| key("email", link.value())));
+        }
         let facts = &mut self.facts;
         match &evidence.what {
             What::Charge(charge) => {

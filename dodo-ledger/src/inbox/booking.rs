@@ -5,6 +5,7 @@ use dodo_core::SignedEvent;
 use jiff::Timestamp;
 
 use crate::{
+    attribution::whose::Whose,
     error::Error,
     store::{
         Tx,
@@ -25,7 +26,7 @@ pub(crate) struct Seen {
     pub(crate) kind: String,
     /// The envelope's time, in milliseconds since 1970.
     pub(crate) occurred_at: i64,
-    pub(crate) customer_id: Option<String>,
+    pub(crate) whose: Whose,
 }
 
 /// What one booking reads from history the next must see, or the ledger would depend on who was faster:
@@ -43,12 +44,16 @@ const BY_ID: Sql = sql!(
 const BOOKED: Sql = sql!(
     "UPDATE dodo_inbox
      SET booked_at = " NOW ", available_at = " NOW ", kind = given.kind,
-         occurred_at = given.occurred_at, customer_id = given.customer_id
-     FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT) "
+         occurred_at = given.occurred_at, customer_id = given.customer_id,
+         email_sha256 = given.email_sha256
+     FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT,
+                     5 email_sha256 TEXT) "
      WHERE dodo_inbox.id = given.id"
 );
 const PARKED: Sql = sql!(
-    "UPDATE dodo_inbox SET state = 'parked', finished_at = " NOW ", last_error = $2 WHERE id = $1"
+    "UPDATE dodo_inbox
+     SET state = 'parked', finished_at = " NOW ", last_error = $2, customer_id = $3, email_sha256 = $4
+     WHERE id = $1"
 );
 const RETRY: Sql = sql!(
     "UPDATE dodo_inbox SET failures = failures + 1, available_at = " NOW " + $2, last_error = $3
@@ -56,7 +61,8 @@ const RETRY: Sql = sql!(
 );
 const DEAD: Sql = sql!(
     "UPDATE dodo_inbox
-     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $2
+     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $2,
+         customer_id = $3, email_sha256 = $4
      WHERE id = $1 AND state = 'pending' AND booked_at IS NULL"
 );
 
@@ -81,14 +87,21 @@ impl Tx {
     pub(crate) async fn mark_booked(&mut self, booked: &[(&str, Seen)]) -> Result<(), Error> {
         let mut rows = Rows::default();
         for (id, seen) in booked {
-            rows.push(args![*id, &seen.kind, seen.occurred_at, seen.customer_id.as_deref()]);
+            let Whose { customer_id, email_sha256 } = seen.whose.clone();
+            rows.push(args![*id, &seen.kind, seen.occurred_at, customer_id, email_sha256]);
         }
         self.write(&BOOKED, rows).await
     }
 
     /// Signed, but no event: kept for a version that can read it.
-    pub(crate) async fn mark_parked(&mut self, id: &str, reason: &str) -> Result<(), Error> {
-        self.execute(&PARKED, args![id, reason]).await.map(drop)
+    pub(crate) async fn mark_parked(
+        &mut self,
+        id: &str,
+        reason: &str,
+        whose: Whose,
+    ) -> Result<(), Error> {
+        let args = args![id, reason, whose.customer_id, whose.email_sha256];
+        self.execute(&PARKED, args).await.map(drop)
     }
 
     pub(crate) async fn booking_failed(
@@ -96,10 +109,14 @@ impl Tx {
         id: &str,
         again_in_millis: Option<i64>,
         reason: &str,
+        whose: Whose,
     ) -> Result<(), Error> {
         match again_in_millis {
             Some(wait) => self.execute(&RETRY, args![id, wait, reason]).await.map(drop),
-            None => self.execute(&DEAD, args![id, reason]).await.map(drop),
+            None => {
+                let args = args![id, reason, whose.customer_id, whose.email_sha256];
+                self.execute(&DEAD, args).await.map(drop)
+            }
         }
     }
 }

@@ -68,7 +68,8 @@ const CLAIM_BY_HOST_CLOCK: Sql = sql!(
     RETURNING id, body, received_at, live, fence, claims, failures"
 );
 const DONE: Sql = sql!(
-    "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
+    "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL,
+         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END
      FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND state = 'pending'
      RETURNING dodo_inbox.id"
@@ -89,7 +90,8 @@ const POSTPONE: Sql = sql!(
 );
 const GIVE_UP: Sql = sql!(
     "UPDATE dodo_inbox
-     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $3
+     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
+         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END
      WHERE id = $1 AND fence = $2 AND state = 'pending'"
 );
 const HAND_BACK: Sql = sql!(

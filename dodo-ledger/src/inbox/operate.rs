@@ -87,7 +87,7 @@ const REPLAY: Sql = sql!(
      WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
 );
 const ERASE: Sql = sql!(
-    "UPDATE dodo_inbox SET body = NULL
+    "UPDATE dodo_inbox SET body = NULL, customer_id = NULL, email_sha256 = NULL
      WHERE id IN (SELECT id FROM dodo_inbox
                   WHERE state = 'done' AND body IS NOT NULL AND finished_at <= " NOW " - $1
                   LIMIT $2)"

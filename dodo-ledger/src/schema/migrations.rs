@@ -2,7 +2,7 @@
 
 use crate::store::sql::{Sql, sql};
 
-pub(super) const ALL: &[&[Sql]] = &[V1];
+pub(super) const ALL: &[&[Sql]] = &[V1, V2];
 
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay for ever: the id is what makes a repeat a
@@ -126,4 +126,25 @@ const V1: &[Sql] = &[
             changed_at BIGINT NOT NULL
         )"
     ),
+];
+
+const V2: &[Sql] = &[
+    // Whose an event is, as long as it has its body. `forgotten`: the body goes when the event is done.
+    sql!("ALTER TABLE dodo_inbox ADD COLUMN email_sha256 TEXT"),
+    sql!("ALTER TABLE dodo_inbox ADD COLUMN forgotten BIGINT NOT NULL DEFAULT 0"),
+    sql!("UPDATE dodo_inbox SET customer_id = NULL WHERE body IS NULL"),
+    sql!(
+        "CREATE INDEX dodo_inbox_email ON dodo_inbox (email_sha256)
+         WHERE email_sha256 IS NOT NULL AND body IS NOT NULL"
+    ),
+    // Whom a fact is about. Kinds and values are those of `dodo_link`.
+    sql!(
+        "CREATE TABLE dodo_about (
+            kind TEXT NOT NULL,
+            value " KEY " NOT NULL,
+            fact_id " KEY " NOT NULL,
+            PRIMARY KEY (kind, value, fact_id)
+        )"
+    ),
+    sql!("CREATE INDEX dodo_about_fact ON dodo_about (fact_id)"),
 ];

@@ -3,6 +3,7 @@
 mod entries;
 mod migrations;
 mod past;
+mod people;
 
 pub(crate) use self::past::Past;
 

@@ -30,6 +30,10 @@ pub(crate) struct Past {
     /// The keys of entries that were put, with what was there before.
     changed: BTreeMap<String, Option<Before>>,
     changed_facts: BTreeSet<String>,
+    /// Whom facts are about, to be written.
+    noted: BTreeSet<(String, Link)>,
+    /// Facts that shall be about nobody.
+    unnoted: BTreeSet<String>,
 }
 
 /// What an entry was linked by.
@@ -45,6 +49,8 @@ impl Past {
             facts: HashMap::new(),
             changed: BTreeMap::new(),
             changed_facts: BTreeSet::new(),
+            noted: BTreeSet::new(),
+            unnoted: BTreeSet::new(),
         }
     }
 
@@ -153,7 +159,21 @@ impl Past {
             }
         }
         self.tx.put_facts(write).await?;
-        self.tx.remove_facts(remove).await
+        self.tx.remove_facts(remove).await?;
+
+        let unnoted = std::mem::take(&mut self.unnoted);
+        self.tx.forget_about(Rows::texts(unnoted)).await?;
+        let mut noted = Rows::default();
+        for (key, link) in std::mem::take(&mut self.noted) {
+            noted.push(args![link.kind(), link.value(), key]);
+        }
+        self.tx.note_about(noted).await
+    }
+
+    /// The customers that an address belongs to, or the addresses of a customer.
+    pub(crate) async fn related(&mut self, person: &Link) -> Result<Vec<String>, Error> {
+        self.flush().await?;
+        self.tx.related(person).await
     }
 }
 
@@ -211,6 +231,22 @@ impl History for Past {
     async fn remove_fact(&mut self, key: &str) -> Result<(), Error> {
         self.facts.insert(key.to_owned(), None);
         self.changed_facts.insert(key.to_owned());
+        Ok(())
+    }
+
+    async fn note_about(&mut self, key: &str, links: &[Link]) -> Result<(), Error> {
+        self.noted.extend(links.iter().map(|link| (key.to_owned(), link.clone())));
+        Ok(())
+    }
+
+    async fn about(&mut self, links: &[Link]) -> Result<Vec<String>, Error> {
+        self.flush().await?;
+        self.tx.about(links).await
+    }
+
+    async fn forget_about(&mut self, key: &str) -> Result<(), Error> {
+        self.noted.retain(|(noted, _)| noted != key);
+        self.unnoted.insert(key.to_owned());
         Ok(())
     }
 }

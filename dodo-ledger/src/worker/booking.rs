@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use dodo_core::SignedEvent;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::{STORE_PAUSE, Stop, rest};
 use crate::{
-    attribution::{self, Evidence, Wanted, fit},
+    attribution::{self, Evidence, Wanted, fit, whose::Whose},
     error::{Error, ErrorKind},
     fault::reach,
-    inbox::{Seen, Unbooked},
+    inbox::{Seen, Unbooked, operate},
     ledger::Shared,
     schema::Past,
     store::Tx,
@@ -37,6 +35,19 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
         };
         rest(&ledger.wake_booking, wait, &mut stop).await;
     }
+}
+
+/// Books what waits by now, so that it is known whose it is.
+pub(crate) async fn drain(ledger: &Arc<Shared>) -> Result<(), Error> {
+    let waiting = operate::stats(&ledger.store).await?.unbooked;
+    let batches = waiting.div_ceil(u64::from(ledger.store.booking_batch()));
+    for _ in 0..batches {
+        match guarded(ledger).await? {
+            0 => break,
+            booked => ledger.offer_booked(booked),
+        }
+    }
+    Ok(())
 }
 
 /// One round in a task of its own, so that a panic is a failure like any other.
@@ -122,7 +133,7 @@ async fn book(mut tx: Tx, ledger: &Shared, events: &[Unbooked]) -> Result<Tx, Er
                     "a signed delivery is no readable event and was parked"
                 );
                 let reason = format!("{}: {error}", error.code());
-                tx.mark_parked(id, &fit::column(&reason)).await?;
+                tx.mark_parked(id, &fit::column(&reason), whose(&event.event)).await?;
             }
         }
     }
@@ -146,29 +157,16 @@ fn read(
 ) -> Result<(Seen, Option<Evidence>), dodo_core::Error> {
     let envelope = event.envelope()?;
     let evidence = Evidence::of_event(event, &ledger.rules)?;
-    // Not only of evidence: forgetting a customer erases every body that names them.
-    let whom: Option<Whom> =
-        envelope.data.as_str().and_then(|data| serde_json::from_str(data).ok());
     let seen = Seen {
         kind: fit::id(envelope.kind.as_str()).into_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
-        customer_id: whom.and_then(Whom::customer_id),
+        whose: Whose::of(&envelope),
     };
     Ok((seen, evidence))
 }
 
-/// The part of any payload that says whom it is about.
-#[derive(Deserialize)]
-struct Whom {
-    customer_id: Option<Value>,
-    customer: Option<Value>,
-}
-
-impl Whom {
-    fn customer_id(self) -> Option<String> {
-        let nested = self.customer.as_ref().and_then(|customer| customer.get("customer_id"));
-        nested.or(self.customer_id.as_ref())?.as_str().map(str::to_owned)
-    }
+fn whose(event: &SignedEvent) -> Whose {
+    event.envelope().map(|envelope| Whose::of(&envelope)).unwrap_or_default()
 }
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {
@@ -182,6 +180,7 @@ async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), 
         "an event could not be booked"
     );
     let mut tx = ledger.store.begin().await?;
-    tx.booking_failed(event.event.id(), again, &format!("booking: {error}")).await?;
+    let reason = format!("booking: {error}");
+    tx.booking_failed(event.event.id(), again, &reason, whose(&event.event)).await?;
     tx.commit().await
 }

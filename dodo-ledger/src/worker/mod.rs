@@ -7,6 +7,8 @@ mod callbacks;
 mod finish;
 mod upkeep;
 
+pub(crate) use self::booking::drain;
+
 use std::{
     sync::{
         Arc,

@@ -1,0 +1,48 @@
+//! Whose an event is, whatever its type: what erasing a person finds its body by.
+
+use dodo_core::{Envelope, email_sha256};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{entry::Link, fit};
+
+/// The customer that an event is about, as far as it names one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Whose {
+    pub(crate) customer_id: Option<String>,
+    /// The hash of the e-mail address as hexadecimal text.
+    pub(crate) email_sha256: Option<String>,
+}
+
+/// Where payloads name the customer. Unread, so that one bad value does not hide the others.
+#[derive(Default, Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    customer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    customer_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    email: Option<&'a RawValue>,
+}
+
+impl Whose {
+    pub(crate) fn of(event: &Envelope) -> Self {
+        let data: Data<'_> = read(event.data.as_str());
+        let customer: Data<'_> = read(data.customer.map(RawValue::get));
+        let id = text(data.customer_id).or_else(|| text(customer.customer_id));
+        let email = text(customer.email).or_else(|| text(data.email));
+        let hash = email.as_deref().and_then(email_sha256);
+        Self {
+            customer_id: id.map(|id| fit::id(&id).into_owned()),
+            email_sha256: hash.as_ref().map(|hash| Link::email(hash).value().to_owned()),
+        }
+    }
+}
+
+fn read(json: Option<&str>) -> Data<'_> {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+fn text(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok()
+}

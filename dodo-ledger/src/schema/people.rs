@@ -1,0 +1,100 @@
+//! Finding what is stored about a person, to erase it.
+
+use crate::{
+    attribution::Link,
+    error::Error,
+    store::{
+        Tx,
+        sql::{Rows, Sql, args, sql},
+    },
+};
+
+/// The customers of an address, or the addresses of a customer, as events name them together.
+const RELATED_IN_ENTRIES: Sql = sql!(
+    "SELECT DISTINCT theirs.value FROM dodo_link AS named
+     JOIN dodo_link AS theirs ON theirs.entry_id = named.entry_id
+     WHERE named.kind = $1 AND named.value = $2 AND theirs.kind = $3"
+);
+const RELATED_IN_FACTS: Sql = sql!(
+    "SELECT DISTINCT theirs.value FROM dodo_about AS named
+     JOIN dodo_about AS theirs ON theirs.fact_id = named.fact_id
+     WHERE named.kind = $1 AND named.value = $2 AND theirs.kind = $3"
+);
+const ADDRESSES_IN_EVENTS: Sql = sql!(
+    "SELECT DISTINCT email_sha256 FROM dodo_inbox
+     WHERE customer_id = $1 AND body IS NOT NULL AND email_sha256 IS NOT NULL"
+);
+const CUSTOMERS_IN_EVENTS: Sql = sql!(
+    "SELECT DISTINCT customer_id FROM dodo_inbox
+     WHERE email_sha256 = $1 AND body IS NOT NULL AND customer_id IS NOT NULL"
+);
+/// Callbacks of pending events still need the body: it goes when they are done.
+const FORGET_EVENTS_OF_CUSTOMER: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET body = CASE WHEN state = 'pending' THEN body ELSE NULL END,
+         forgotten = 1, customer_id = NULL, email_sha256 = NULL
+     WHERE customer_id = $1 AND body IS NOT NULL"
+);
+const FORGET_EVENTS_OF_ADDRESS: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET body = CASE WHEN state = 'pending' THEN body ELSE NULL END,
+         forgotten = 1, customer_id = NULL, email_sha256 = NULL
+     WHERE email_sha256 = $1 AND body IS NOT NULL AND customer_id IS NULL"
+);
+const ABOUT: Sql = sql!(
+    "SELECT DISTINCT fact_id FROM " (rows 1: 1 kind TEXT, 2 value TEXT) "
+     JOIN dodo_about ON dodo_about.kind = given.kind AND dodo_about.value = given.value"
+);
+const NOTE_ABOUT: Sql = sql!(
+    "INSERT INTO dodo_about (kind, value, fact_id)
+     SELECT * FROM " (rows 1: 1 kind TEXT, 2 value TEXT, 3 fact_id TEXT) "
+     WHERE true ON CONFLICT DO NOTHING"
+);
+const FORGET_ABOUT: Sql =
+    sql!("DELETE FROM dodo_about WHERE fact_id IN (SELECT id FROM " (rows 1: 1 id TEXT) ")");
+
+impl Tx {
+    /// The customers that an address belongs to, or the addresses of a customer.
+    pub(super) async fn related(&mut self, person: &Link) -> Result<Vec<String>, Error> {
+        let (events, other) = match person {
+            Link::Customer(_) => (&ADDRESSES_IN_EVENTS, "e"),
+            Link::Email(_) => (&CUSTOMERS_IN_EVENTS, "c"),
+            _ => return Ok(Vec::new()),
+        };
+        let named = || args![person.kind(), person.value(), other];
+        let mut rows = self.fetch(&RELATED_IN_ENTRIES, named()).await?;
+        rows.extend(self.fetch(&RELATED_IN_FACTS, named()).await?);
+        rows.extend(self.fetch(events, args![person.value()]).await?);
+        rows.into_iter().map(|mut row| row.text(0)).collect()
+    }
+
+    /// Erases the bodies of a person's events, or has them erased when they are done.
+    pub(crate) async fn forget_events(&mut self, person: &Link) -> Result<(), Error> {
+        let sql = match person {
+            Link::Customer(_) => &FORGET_EVENTS_OF_CUSTOMER,
+            Link::Email(_) => &FORGET_EVENTS_OF_ADDRESS,
+            _ => return Ok(()),
+        };
+        self.execute(sql, args![person.value()]).await.map(drop)
+    }
+
+    /// The keys of facts that are about one of these.
+    pub(super) async fn about(&mut self, links: &[Link]) -> Result<Vec<String>, Error> {
+        let mut asked = Rows::default();
+        links.iter().for_each(|link| asked.push(args![link.kind(), link.value()]));
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.fetch(&ABOUT, args![asked]).await?;
+        rows.into_iter().map(|mut row| row.text(0)).collect()
+    }
+
+    /// Kind, value and key of each fact.
+    pub(super) async fn note_about(&mut self, rows: Rows) -> Result<(), Error> {
+        self.write(&NOTE_ABOUT, rows).await
+    }
+
+    pub(super) async fn forget_about(&mut self, keys: Rows) -> Result<(), Error> {
+        self.write(&FORGET_ABOUT, keys).await
+    }
+}

@@ -1,0 +1,262 @@
+//! After a customer is forgotten, no table holds anything of them.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{convert::Infallible, path::Path, time::Duration};
+
+use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox, email_sha256};
+use dodo_ledger::{
+    Identity, Ledger,
+    sqlx::{self, Connection as _, Row as _},
+};
+use serde_json::{Value, json};
+use support::{TestStore, delivery, eventually, hooks};
+
+/// As `on_every_store`, without the store in memory, whose tables cannot be read from outside.
+macro_rules! on_every_file { ($($name:ident),* $(,)?) => { $(
+    mod $name {
+        use super::support::TestStore;
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_sqlite() {
+            let store = TestStore::sqlite().await.unwrap();
+            super::$name(&store).await;
+            store.remove().await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_postgres() {
+            let Some(store) = TestStore::postgres(stringify!($name)).await else { return };
+            super::$name(&store).await;
+            store.remove().await;
+        }
+    }
+)* } }
+
+on_every_file! {
+    every_sample_of_a_customer_is_forgotten,
+    what_no_entry_tells_of_is_forgotten,
+    whoever_has_an_address_is_forgotten,
+    a_body_that_is_waited_for_goes_when_it_is_done,
+    others_stay_as_they_were,
+}
+
+const CUSTOMER: &str = "cus_Qm3xV9rTz6LpK0dWb2HnE";
+const EMAIL: &str = "customer@example.com";
+
+/// What the samples say of their customer, and what was captured of their visit.
+const TRACES: [&str; 12] = [
+    CUSTOMER,
+    EMAIL,
+    "Test Customer",
+    "Karl-Marx-Allee",
+    "+4915112345678",
+    "C-20417",
+    "v_8f3a1c2e9b7d4056",
+    "s_20261103_7c41",
+    "newsletter",
+    "pm_g3Zb6XdUr9PqA2oVh5CfN",
+    "canary-visitor",
+    "/canary-landing",
+];
+
+fn hash(email: &str) -> String {
+    email_sha256(email).unwrap().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What must be nowhere.
+fn traces() -> Vec<String> {
+    TRACES.iter().map(|trace| (*trace).to_owned()).chain([hash(EMAIL)]).collect()
+}
+
+/// Every row of every table as text.
+async fn dump(store: &TestStore) -> Vec<String> {
+    const TABLES: [&str; 7] = [
+        "dodo_inbox",
+        "dodo_entry",
+        "dodo_link",
+        "dodo_fact",
+        "dodo_about",
+        "dodo_outbox",
+        "dodo_schema",
+    ];
+    let mut rows = Vec::new();
+    if store.url.starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(&store.url).await.unwrap();
+        let there = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+        let there: Vec<String> =
+            sqlx::query_scalar(there).fetch_all(&mut connection).await.unwrap();
+        assert_eq!(there.len(), TABLES.len(), "{there:?}");
+        for table in TABLES {
+            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+            let columns: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(columns))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            let texts: Vec<String> =
+                columns.iter().map(|name| format!("COALESCE(CAST({name} AS TEXT), '')")).collect();
+            let all = format!("SELECT {} FROM {table}", texts.join(" || ' | ' || "));
+            let all = sqlx::query(sqlx::AssertSqlSafe(all)).fetch_all(&mut connection).await;
+            rows.extend(
+                all.unwrap().iter().map(|row| format!("{table}: {}", row.get::<String, _>(0))),
+            );
+        }
+    } else {
+        let mut connection = sqlx::PgConnection::connect(&store.url).await.unwrap();
+        let there = "SELECT table_name::text FROM information_schema.tables
+                     WHERE table_schema = current_schema()";
+        let there: Vec<String> =
+            sqlx::query_scalar(there).fetch_all(&mut connection).await.unwrap();
+        assert_eq!(there.len(), TABLES.len(), "{there:?}");
+        for table in TABLES {
+            let body = match table {
+                "dodo_inbox" => ", encode(body, 'escape')",
+                _ => ", ''",
+            };
+            let all = format!("SELECT concat({table}::text{body}) FROM {table}");
+            let all = sqlx::query(sqlx::AssertSqlSafe(all)).fetch_all(&mut connection).await;
+            rows.extend(
+                all.unwrap().iter().map(|row| format!("{table}: {}", row.get::<String, _>(0))),
+            );
+        }
+    }
+    rows.sort();
+    rows
+}
+
+async fn traces_in(store: &TestStore, traces: &[impl AsRef<str>]) -> Vec<String> {
+    let rows = dump(store).await;
+    let mut found = Vec::new();
+    for trace in traces.iter().map(AsRef::as_ref) {
+        let lines = rows.iter().filter(|row| row.contains(trace));
+        found.extend(
+            lines.map(|row| format!("{trace}: {}", row.chars().take(300).collect::<String>())),
+        );
+    }
+    found
+}
+
+async fn run(ledger: &Ledger) {
+    let workers =
+        ledger.spawn(hooks().on_any(|_| async { Ok::<_, Infallible>(()) }).build().dispatcher());
+    eventually("nothing is pending", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+/// Every sample of the customer: its name and its text.
+fn samples() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/samples");
+    let mut samples: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    samples.sort();
+    assert_eq!(samples.len(), 48);
+    samples
+}
+
+fn context() -> CheckoutContext {
+    let context = json!({
+        "visitor": "canary-visitor", "landing_path": "/canary-landing",
+        "captured_at": "2026-11-03T14:00:00Z",
+    });
+    serde_json::from_value(context).unwrap()
+}
+
+async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
+    let ledger = store.ledger().await;
+    ledger.bind("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
+    ledger.identify(Identity::new(EMAIL).visitor("canary-visitor")).await.unwrap();
+    for (name, body) in samples() {
+        ledger.accept(&delivery(&format!("msg_{name}"), body)).await.unwrap();
+    }
+    run(&ledger).await;
+    let traces = traces();
+    for trace in &traces {
+        assert!(!traces_in(store, &[trace]).await.is_empty(), "{trace} was there");
+    }
+    assert!(ledger.forget(CUSTOMER).await.unwrap() > 0);
+    let left = traces_in(store, &traces).await;
+    assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
+
+    // A repeat under other ids brings nothing back into the ledger, and forgetting it again is enough.
+    for (name, body) in samples() {
+        ledger.accept(&delivery(&format!("msg_{name}_again"), body)).await.unwrap();
+    }
+    run(&ledger).await;
+    ledger.forget(CUSTOMER).await.unwrap();
+    let left = traces_in(store, &traces).await;
+    assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
+}
+
+/// One sample alone, each of those that leave something besides entries.
+async fn what_no_entry_tells_of_is_forgotten(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let traces = traces();
+    for (name, body) in samples() {
+        ledger.accept(&delivery(&format!("msg_{name}"), body.clone())).await.unwrap();
+        if body.contains("cks_n4TzR8uVw1QxB6mKe0LpD") {
+            ledger.bind("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
+        }
+        run(&ledger).await;
+        let about = body.contains(CUSTOMER);
+        assert_eq!(!traces_in(store, &[CUSTOMER]).await.is_empty(), about, "{name} is read");
+        ledger.forget(CUSTOMER).await.unwrap();
+        let left = traces_in(store, &traces).await;
+        assert!(left.is_empty(), "after {name}:\n{}", left.join("\n"));
+    }
+}
+
+async fn whoever_has_an_address_is_forgotten(store: &TestStore) {
+    let ledger = store.ledger().await;
+    for (name, body) in samples() {
+        ledger.accept(&delivery(&format!("msg_{name}"), body)).await.unwrap();
+    }
+    run(&ledger).await;
+    assert!(ledger.forget_email("Customer@example.com ").await.unwrap() > 0);
+    let traces = traces();
+    let left = traces_in(store, &traces).await;
+    assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
+}
+
+async fn a_body_that_is_waited_for_goes_when_it_is_done(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let (_, body) = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap();
+    ledger.accept(&delivery("msg_1", body)).await.unwrap();
+    // Nothing runs yet: forgetting books it, and the callback still gets it.
+    ledger.forget(CUSTOMER).await.unwrap();
+    let event = ledger.event("msg_1").await.unwrap().unwrap();
+    assert_eq!((event.state.as_str(), event.booked, event.has_body), ("pending", true, true));
+    let (seen, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let hooks = hooks().on_any(move |event| {
+        let _closed = seen.send(event.data.as_str().is_some_and(|data| data.contains(CUSTOMER)));
+        async { Ok::<_, Infallible>(()) }
+    });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(heard.recv().await, Some(true));
+    let left = traces_in(store, &TRACES).await;
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
+
+async fn others_stay_as_they_were(store: &TestStore) {
+    let ledger = store.ledger().await;
+    for (name, body) in samples() {
+        let mut event: Value = serde_json::from_str(&body).unwrap();
+        let text = event.to_string().replace(CUSTOMER, "cus_other").replace(EMAIL, "o@example.com");
+        event = serde_json::from_str(&text).unwrap();
+        ledger.accept(&delivery(&format!("msg_{name}"), event.to_string())).await.unwrap();
+    }
+    run(&ledger).await;
+    let before = dump(store).await;
+    assert_eq!(ledger.forget(CUSTOMER).await.unwrap(), 0);
+    assert_eq!(dump(store).await, before);
+}
