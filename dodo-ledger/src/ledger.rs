@@ -192,6 +192,15 @@ impl Ledger {
         operate::erase_bodies(&self.shared.store, older_than).await
     }
 
+    /// Erases what was captured for checkouts this long ago that nobody paid, and says of how many. The
+    /// workers do so by themselves: see [`LedgerBuilder::keep_contexts_for`].
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn erase_contexts(&self, older_than: Duration) -> Result<u64, Error> {
+        schema::erase_contexts(&self.shared.store, older_than).await
+    }
+
     /// How the queue of a sink stands.
     ///
     /// # Errors
@@ -405,6 +414,13 @@ impl LedgerBuilder {
     /// ids are always kept: they are what makes a repeat a repeat.
     pub fn keep_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.keep_bodies = time.into();
+        self
+    }
+
+    /// How long is kept what was captured for a checkout that nobody paid, 90 days unless set; `None` is
+    /// for ever. Dodo's checkout sessions live for a day, but an abandoned one may be recovered later.
+    pub fn keep_contexts_for(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.keep_contexts = time.into();
         self
     }
 

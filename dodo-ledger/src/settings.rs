@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) poll: Duration,
     /// How long the body of a finished event is kept. `None`: for ever.
     pub(crate) keep_bodies: Option<Duration>,
+    /// How long what was captured for a checkout is kept that nobody paid. `None`: for ever.
+    pub(crate) keep_contexts: Option<Duration>,
     /// Whether other processes run the workers, so that having none here is no error.
     pub(crate) workers_elsewhere: bool,
 }
@@ -65,6 +67,7 @@ impl Default for Settings {
             concurrency: 16,
             poll: Duration::from_millis(250),
             keep_bodies: Some(Duration::from_secs(30 * 24 * 3600)),
+            keep_contexts: Some(Duration::from_secs(90 * 24 * 3600)),
             workers_elsewhere: false,
         }
     }

@@ -41,6 +41,7 @@ on_every_file! {
     whoever_has_an_address_is_forgotten,
     a_body_that_is_waited_for_goes_when_it_is_done,
     others_stay_as_they_were,
+    contexts_of_checkouts_that_nobody_paid_go_with_time,
 }
 
 const CUSTOMER: &str = "cus_Qm3xV9rTz6LpK0dWb2HnE";
@@ -259,4 +260,57 @@ async fn others_stay_as_they_were(store: &TestStore) {
     let before = dump(store).await;
     assert_eq!(ledger.forget(CUSTOMER).await.unwrap(), 0);
     assert_eq!(dump(store).await, before);
+}
+
+/// Makes everything that was learned so many days older.
+async fn age_facts(store: &TestStore, days: i64) {
+    let sql = format!("UPDATE dodo_fact SET changed_at = changed_at - {}", days * 24 * 3600 * 1000);
+    let sql = sqlx::AssertSqlSafe(sql);
+    if store.url.starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(&store.url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    } else {
+        let mut connection = sqlx::PgConnection::connect(&store.url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    }
+}
+
+async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let paid = samples().into_iter().find(|(name, _)| name == "payment.succeeded").unwrap().1;
+    ledger.bind("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
+    ledger.accept(&delivery("msg_1", paid)).await.unwrap();
+    run(&ledger).await;
+    for n in 0..1201 {
+        ledger.bind(&format!("cks_unpaid_{n}"), &context()).await.unwrap();
+    }
+    let failed = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap().1;
+    let failed = failed.replace("cks_n4TzR8uVw1QxB6mKe0LpD", "cks_unpaid_7");
+    ledger.accept(&delivery("msg_2", failed)).await.unwrap();
+    run(&ledger).await;
+
+    let contexts = async || {
+        let rows = dump(store).await;
+        let facts = rows.iter().filter(|row| row.starts_with("dodo_fact"));
+        let count = |text: &str| facts.clone().filter(|row| row.contains(text)).count();
+        (count("checkout:cks_unpaid_"), count("checkout:cks_n4TzR8uVw1QxB6mKe0LpD"))
+    };
+    age_facts(store, 89).await;
+    let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+    assert_eq!(ledger.erase_contexts(days(90)).await.unwrap(), 0, "it is not time yet");
+    assert_eq!(contexts().await, (1201, 1));
+    assert_eq!(ledger.erase_contexts(days(88)).await.unwrap(), 1201);
+    assert_eq!(contexts().await, (0, 1), "a paid one stays");
+    assert!(
+        traces_in(store, &["cks_unpaid_7"]).await.iter().all(|row| !row.contains("dodo_about"))
+    );
+
+    // The workers do so by themselves.
+    ledger.bind("cks_unpaid_8", &context()).await.unwrap();
+    age_facts(store, 91).await;
+    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    eventually("unpaid ones are gone", async || contexts().await.0 == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(contexts().await, (0, 1), "a paid one stays");
 }

@@ -2,7 +2,7 @@
 
 use crate::store::sql::{Sql, sql};
 
-pub(super) const ALL: &[&[Sql]] = &[V1, V2];
+pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3];
 
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay for ever: the id is what makes a repeat a
@@ -147,4 +147,13 @@ const V2: &[Sql] = &[
         )"
     ),
     sql!("CREATE INDEX dodo_about_fact ON dodo_about (fact_id)"),
+];
+
+const V3: &[Sql] = &[
+    // Contexts of checkouts that nobody paid are erased some day; `kept`: somebody paid this one.
+    sql!("ALTER TABLE dodo_fact ADD COLUMN kept BIGINT NOT NULL DEFAULT 0"),
+    sql!(
+        "CREATE INDEX dodo_fact_unpaid ON dodo_fact (changed_at)
+         WHERE id >= 'checkout:' AND id < 'checkout;' AND kept = 0"
+    ),
 ];

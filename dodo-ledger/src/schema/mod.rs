@@ -5,7 +5,7 @@ mod migrations;
 mod past;
 mod people;
 
-pub(crate) use self::past::Past;
+pub(crate) use self::{past::Past, people::erase_contexts};
 
 use crate::{
     error::Error,

@@ -1,29 +1,40 @@
-//! Erasing the bodies of finished events when their time has come.
+//! Erasing what is kept for a time only: the bodies of finished events, and what was captured for
+//! checkouts that nobody paid.
 
 use std::time::Duration;
 
 use super::{Stop, rest};
-use crate::{inbox::operate::erase_bodies, ledger::Shared};
+use crate::{error::Error, inbox::operate::erase_bodies, ledger::Shared, schema::erase_contexts};
 
 /// At most this long between two rounds.
 const EVERY: Duration = Duration::from_secs(15 * 60);
+/// And at least this long.
+const NOT_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
-    let Some(keep) = ledger.settings.keep_bodies else { return };
+    let settings = &ledger.settings;
+    let Some(shortest) = [settings.keep_bodies, settings.keep_contexts].into_iter().flatten().min()
+    else {
+        return;
+    };
     let never = tokio::sync::Notify::new();
     while stop.borrow().is_none() {
-        match erase_bodies(&ledger.store, keep).await {
-            Ok(0) => {}
-            Ok(erased) => {
-                tracing::info!(target: "dodo::ledger", erased, "bodies of finished events were erased");
-            }
-            Err(error) => {
-                tracing::warn!(
-                    target: "dodo::ledger", %error, cause = error.cause(),
-                    "bodies could not be erased"
-                );
-            }
+        if let Some(keep) = settings.keep_bodies {
+            tell("bodies of finished events", erase_bodies(&ledger.store, keep).await);
         }
-        rest(&never, EVERY.min(keep.max(Duration::from_secs(1))), &mut stop).await;
+        if let Some(keep) = settings.keep_contexts {
+            tell("contexts of unpaid checkouts", erase_contexts(&ledger.store, keep).await);
+        }
+        rest(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
+    }
+}
+
+fn tell(what: &'static str, erased: Result<u64, Error>) {
+    match erased {
+        Ok(0) => {}
+        Ok(erased) => tracing::info!(target: "dodo::ledger", what, erased, "erased"),
+        Err(error) => tracing::warn!(
+            target: "dodo::ledger", what, %error, cause = error.cause(), "nothing could be erased"
+        ),
     }
 }
