@@ -94,7 +94,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         let (kind, message) = match &error {
-            E::Database(database) if is_unavailable(database.as_ref()) => {
+            E::Database(said) if said.code().is_some_and(|code| is_unavailable(&code)) => {
                 (ErrorKind::Unavailable, "the ledger's database cannot take this now")
             }
             E::Database(_) | E::Encode(_) => (
@@ -117,13 +117,17 @@ impl From<sqlx::Error> for Error {
 /// Whether the database said that it cannot work now, rather than that the statement is wrong.
 ///
 /// SQLite: primary result codes (extended codes carry them in the low byte). PostgreSQL: SQLSTATE
-/// classes 08 connection, 25006 read-only, 40 rolled back, 53 resources, 57 operator, 58 system.
-fn is_unavailable(error: &dyn sqlx::error::DatabaseError) -> bool {
+/// classes 08 connection, 40 rolled back, 53 resources, 57 operator, 58 system; and 25006 read-only,
+/// 25P03 a session that was idle for too long, 55006 in use, 55P03 a lock that is not to be had.
+///
+/// Not 25P02: it follows a statement that failed before in the same transaction and was passed over,
+/// which only a callback does. It would do so for ever.
+fn is_unavailable(code: &str) -> bool {
     const SQLITE: [u32; 10] = [5, 6, 8, 9, 10, 11, 13, 14, 15, 26];
-    let Some(code) = error.code() else { return false };
+    const CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
+    const STATES: [&str; 4] = ["25006", "25P03", "55006", "55P03"];
     if code.len() == 5 && code.as_bytes().first().is_some_and(u8::is_ascii_digit) {
-        return code == "25006"
-            || ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+        return STATES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class));
     }
     code.parse::<u32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
 }
@@ -137,5 +141,26 @@ impl From<Error> for dodo_core::Error {
         Self::new(kind, "the store cannot take this now: try again later")
             .with_retry_after(RETRY_AFTER)
             .with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_was_refused() {
+        // SQLSTATE, and SQLite's extended codes: busy, busy snapshot, locked, read-only, full.
+        let passes = [
+            "08006", "25006", "25P03", "40001", "40P01", "53300", "55006", "55P03", "57014",
+            "57P01", "58030", "5", "517", "6", "8", "13",
+        ];
+        // Syntax, unique, NUL in a text, undefined table, no privilege, a broken transaction; SQLite's
+        // error, constraint and mismatch.
+        let refused = [
+            "42601", "23505", "22021", "42P01", "42501", "25P02", "54000", "1", "19", "2067", "20",
+        ];
+        assert_eq!(passes.map(is_unavailable), [true; 16]);
+        assert_eq!(refused.map(is_unavailable), [false; 11]);
     }
 }

@@ -197,3 +197,57 @@ async fn a_database_that_goes_away_is_no_failure_of_the_event() {
     assert_eq!((event.state.as_str(), event.failures, event.claims), ("done", 0, 4));
     store.remove().await;
 }
+
+/// A lock that somebody else holds for too long is no failure of the event either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
+    let name = "a_lock_that_is_not_to_be_had_is_no_failure_of_the_event";
+    let Some(store) = TestStore::postgres(name).await else { return };
+    store.ledger().await;
+    let mut holder = <sqlx::PgConnection as sqlx::Connection>::connect(&store.url).await.unwrap();
+    let mut lock = sqlx::Connection::begin(&mut holder).await.unwrap();
+    sqlx::query("LOCK TABLE dodo_entry IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+
+    let impatient = store.with_setting("lock_timeout=200");
+    let ledger = impatient.builder().await.max_failures(1).build();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let waiting = "SELECT a.query_start::text FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                   WHERE NOT l.granted AND l.relation = 'dodo_entry'::regclass";
+    let mut waits = std::collections::BTreeSet::new();
+    eventually("it was tried three times", async || {
+        let seen: Vec<String> = sqlx::query_scalar(waiting).fetch_all(&mut *lock).await.unwrap();
+        waits.extend(seen);
+        waits.len() >= 3
+    })
+    .await;
+    lock.rollback().await.unwrap();
+    eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let event = ledger.event("msg_1").await.unwrap().unwrap();
+    assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+    store.remove().await;
+}
+
+/// PostgreSQL gives up a transaction at the first statement that fails, so an event whose callback
+/// passes over that can never be marked. It must not be tried for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
+    let name = "a_callback_that_breaks_its_transaction_ends_in_a_dead_letter";
+    let Some(store) = TestStore::postgres(name).await else { return };
+    let ledger = store.builder().await.max_failures(3).build();
+    ledger.migrate().await.unwrap();
+    let hooks = hooks().on_any(|event: Event<RawData>| async move {
+        let mut tx = PgTx::of(&event).await?;
+        sqlx::query("SELECT 1 / 0").execute(&mut *tx).await.unwrap_err();
+        Ok::<_, Error>(())
+    });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    eventually("it is given up", async || ledger.stats().await.unwrap().dead == 1).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}

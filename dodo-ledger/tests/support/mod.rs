@@ -70,6 +70,13 @@ impl TestStore {
         fresh.unwrap()
     }
 
+    /// The same store over a URL with another setting of the server's, `name=value`.
+    pub(crate) fn with_setting(&self, setting: &str) -> Self {
+        assert!(self.schema.is_some(), "settings are PostgreSQL's");
+        let escaped = setting.replace(' ', "%5C%20").replace('=', "%3D");
+        Self { url: format!("{}%20-c{escaped}", self.url), directory: None, schema: None }
+    }
+
     pub(crate) async fn builder(&self) -> LedgerBuilder {
         Ledger::builder(Store::open(&self.url).await.unwrap())
             .poll_every(Duration::from_millis(10))
