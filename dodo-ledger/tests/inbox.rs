@@ -373,3 +373,43 @@ async fn the_text_of_a_callbacks_error_is_logged_at_debug_alone() {
     let log = log_of_a_failure(tracing::Level::DEBUG).await;
     assert!(log.contains("cause=ada@example.com could not be served"), "{log}");
 }
+
+/// What booking suffered, as while a privilege is missing, is not taken from the callbacks' attempts.
+async fn failures_of_booking_are_none_of_the_callbacks(store: &TestStore) {
+    let ledger = store.builder().await.max_failures(100_000).build();
+    ledger.migrate().await.unwrap();
+    let calls = Calls::default();
+    let once = AtomicBool::new(false);
+    let note = noting(&calls);
+    let hooks = hooks().on_any(move |event: Event<RawData>| {
+        let noted = note(event);
+        let first = !once.swap(true, Ordering::SeqCst);
+        async move {
+            noted.await.ok();
+            if first { Err("not now") } else { std::future::pending().await }
+        }
+    });
+    store.run("ALTER TABLE dodo_entry RENAME TO not_here").await;
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let failures = async || ledger.event("msg_1").await.unwrap().unwrap().failures;
+    eventually("booking failed", async || failures().await >= 2).await;
+    store.run("ALTER TABLE not_here RENAME TO dodo_entry").await;
+    eventually("its callbacks run again", async || calls.lock().unwrap().len() == 2).await;
+    assert_eq!(failures().await, 1);
+    workers.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_of_booking_on_sqlite() {
+    let store = TestStore::sqlite().await.unwrap();
+    failures_of_booking_are_none_of_the_callbacks(&store).await;
+    store.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_of_booking_on_postgres() {
+    let Some(store) = TestStore::postgres("failures_of_booking_on_postgres").await else { return };
+    failures_of_booking_are_none_of_the_callbacks(&store).await;
+    store.remove().await;
+}

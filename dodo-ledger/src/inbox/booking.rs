@@ -41,9 +41,10 @@ const BY_ID: Sql = sql!(
     "SELECT id, body, received_at, live, failures FROM dodo_inbox
      WHERE id = $1 AND state = 'pending' AND booked_at IS NULL" SKIP_LOCKED
 );
+/// The failures were those of booking: the callbacks have their own.
 const BOOKED: Sql = sql!(
     "UPDATE dodo_inbox
-     SET booked_at = " NOW ", available_at = " NOW ", kind = given.kind,
+     SET booked_at = " NOW ", available_at = " NOW ", failures = 0, kind = given.kind,
          occurred_at = given.occurred_at, customer_id = given.customer_id,
          email_sha256 = given.email_sha256
      FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT,

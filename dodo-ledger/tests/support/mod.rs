@@ -70,6 +70,19 @@ impl TestStore {
         fresh.unwrap()
     }
 
+    /// Runs a statement beside the ledger.
+    pub(crate) async fn run(&self, statement: &str) {
+        use dodo_ledger::sqlx;
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        if self.schema.is_some() {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        }
+    }
+
     /// The same store over a URL with another setting of the server's, `name=value`.
     pub(crate) fn with_setting(&self, setting: &str) -> Self {
         assert!(self.schema.is_some(), "settings are PostgreSQL's");
