@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How long to wait after a failure: `rand(0, min(cap, base * 2^n))` ("full jitter"), so that what
-/// failed together does not come back together.
+/// How long to wait after a failure: `rand(w / 2, w)` with `w = min(cap, base * 2^n)` ("equal jitter"),
+/// so that what failed together does not come back together, and what is down is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The longest wait after the first failure.
@@ -28,7 +28,7 @@ impl Backoff {
 
     /// A wait after this many failures.
     pub(crate) fn jitter(&self, failures: u32) -> Duration {
-        self.ceiling(failures).mul_f64(fastrand::f64())
+        self.ceiling(failures).mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 }
 
@@ -60,8 +60,9 @@ impl Default for Settings {
         Self {
             lease: Duration::from_secs(60),
             backoff: Backoff::default(),
-            max_failures: 12,
-            // About two days of outage.
+            // 36 hours on average: longer than the 27 h 35 min for which Dodo Payments delivers again.
+            max_failures: 20,
+            // 67 hours on average.
             sink_backoff: Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(3600) },
             sink_max_failures: 100,
             concurrency: 16,
@@ -82,6 +83,28 @@ mod tests {
         let backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
         let ceilings = [1, 2, 3, 7, 40, u32::MAX].map(|n| backoff.ceiling(n).as_secs());
         assert_eq!(ceilings, [1, 2, 4, 60, 60, 60]);
-        assert!((0..1000).all(|_| backoff.jitter(3) <= Duration::from_secs(4)));
+        let waits = (0..1000).map(|_| backoff.jitter(3).as_millis());
+        assert!(waits.into_iter().all(|wait| (2000..=4000).contains(&wait)));
+    }
+
+    /// The hours from the first failure to the last, on average and at most.
+    fn hours(backoff: Backoff, max_failures: u32) -> (f64, f64) {
+        let most: Duration = (1..max_failures).map(|n| backoff.ceiling(n)).sum();
+        let most = most.as_secs_f64() / 3600.0;
+        (most * 0.75, most)
+    }
+
+    /// The figures of docs/ledger.md, and those of Dodo's own ladder: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h,
+    /// 10 h.
+    #[test]
+    fn the_defaults_outlast_dodos_own_attempts() {
+        let ladder = 27.0 + 35.0 / 60.0;
+        let settings = Settings::default();
+        let (mean, most) = hours(settings.backoff, settings.max_failures);
+        assert!(mean > ladder, "{mean}");
+        assert_eq!((mean.round(), most.round()), (36.0, 47.0));
+        let (mean, most) = hours(settings.sink_backoff, settings.sink_max_failures);
+        assert_eq!((mean.round(), most.round()), (67.0, 89.0));
+        assert!(settings.backoff.jitter(1) <= Duration::from_secs(5));
     }
 }

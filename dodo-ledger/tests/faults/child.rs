@@ -97,6 +97,7 @@ async fn serve() {
     let mut builder = Ledger::builder(open(&url).await)
         .lease(millis(setting::LEASE_MS, 5_000))
         .backoff(Backoff { base: Duration::from_millis(50), cap: Duration::from_millis(500) })
+        .max_failures(12)
         .poll_every(Duration::from_millis(20))
         .keep_bodies_for(None);
     if let Ok(segment) = env::var(setting::SEGMENT) {
