@@ -364,9 +364,11 @@ impl LedgerBuilder {
         self
     }
 
-    /// Tells every booked record to a sink, through the outbox.
+    /// Tells every booked record to a sink, through the outbox. Two sinks of one name have two queues:
+    /// the second goes by `name-2`, which changes with the order in which they are added. Better give
+    /// each a name.
     pub fn sink(mut self, sink: impl Sink) -> Self {
-        self.sinks.push(ErasedSink::new(sink));
+        self.sinks.push(ErasedSink::beside(&self.sinks, sink));
         self
     }
 

@@ -27,6 +27,7 @@ on_every_store! {
     a_panic_and_silence_are_uncertain_ends,
     a_sink_that_panics_when_it_is_asked_holds_up_nobody,
     an_outage_loses_nothing_and_disturbs_nobody,
+    sinks_of_one_name_are_told_everything_each,
 }
 
 /// When a sink was told which records, each with its attempt.
@@ -256,4 +257,30 @@ async fn an_outage_loses_nothing_and_disturbs_nobody(store: &TestStore) {
         assert_eq!(attempts, expected, "{id} is told until it is delivered, then never again");
     }
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
+}
+
+async fn sinks_of_one_name_are_told_everything_each(store: &TestStore) {
+    let sinks = [Scripted::new([]), Scripted::new([]), Scripted::new([])];
+    let builder = store.builder().await;
+    let ledger = sinks.iter().fold(builder, |builder, sink| builder.sink(sink.clone())).build();
+    ledger.migrate().await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    for n in 0..20 {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    for name in ["scripted", "scripted-2", "scripted-3"] {
+        eventually(name, async || {
+            ledger.stats().await.unwrap().pending == 0
+                && ledger.sink_stats(name).await.unwrap().pending == 0
+        })
+        .await;
+    }
+    workers.shutdown(Duration::from_secs(5)).await;
+    let mut expected: Vec<String> = (0..20).map(|n| format!("charge:pay_{n}")).collect();
+    expected.sort();
+    for sink in sinks {
+        let mut told = sink.ids();
+        told.sort();
+        assert_eq!(told, expected);
+    }
 }

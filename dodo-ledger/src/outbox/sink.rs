@@ -73,7 +73,8 @@ pub enum Told {
 /// Delivery is at least once. Records are told by their id (`charge:pay_x`), which is the same at
 /// every repeat: hand it on as the message id.
 pub trait Sink: Send + Sync + 'static {
-    /// A stable name: it is part of the key of queued records.
+    /// A stable name: it is part of the key of queued records. Asked once, when the ledger is built. The
+    /// second sink of one name goes by `name-2`.
     fn name(&self) -> &str;
 
     /// Whether this record is for this sink: consent, test mode, kinds. Asked when it is booked, and
@@ -104,7 +105,6 @@ pub trait Sink: Send + Sync + 'static {
 type Telling<'a> = Pin<Box<dyn Future<Output = Vec<Told>> + Send + 'a>>;
 
 trait DynSink: Send + Sync {
-    fn name(&self) -> &str;
     fn wants(&self, record: &AttributionRecord) -> bool;
     fn batch_size(&self) -> u32;
     fn wants_customer(&self) -> bool;
@@ -113,9 +113,6 @@ trait DynSink: Send + Sync {
 }
 
 impl<S: Sink> DynSink for S {
-    fn name(&self) -> &str {
-        Sink::name(self)
-    }
     fn wants(&self, record: &AttributionRecord) -> bool {
         Sink::wants(self, record)
     }
@@ -135,30 +132,45 @@ impl<S: Sink> DynSink for S {
 
 /// A sink whose type is forgotten.
 #[derive(Clone)]
-pub(crate) struct ErasedSink(Arc<dyn DynSink>);
+pub(crate) struct ErasedSink {
+    /// Its own, or one that no other sink of the ledger has: two of one name would share one queue.
+    name: Arc<str>,
+    sink: Arc<dyn DynSink>,
+}
 
 impl ErasedSink {
-    pub(crate) fn new(sink: impl Sink) -> Self {
-        Self(Arc::new(sink))
+    /// The sink beside others: if one of them has its name, it is the second (`segment-2`), and so on.
+    pub(crate) fn beside(others: &[Self], sink: impl Sink) -> Self {
+        let own = Sink::name(&sink).to_owned();
+        let is_free = |name: &String| others.iter().all(|other| other.name() != name);
+        let numbered = (2_u64..).map(|number| format!("{own}-{number}"));
+        let name = std::iter::once(own.clone()).chain(numbered).find(is_free).unwrap_or_default();
+        if name != own {
+            tracing::warn!(
+                target: "dodo::sink", sink = own, name,
+                "two sinks have one name, so this one goes by another: give it one with `.named(..)`"
+            );
+        }
+        Self { name: name.into(), sink: Arc::new(sink) }
     }
     pub(crate) fn name(&self) -> &str {
-        self.0.name()
+        &self.name
     }
     /// `None`: it panicked. Booking must not fail by it.
     pub(crate) fn wants(&self, record: &AttributionRecord) -> Option<bool> {
-        catch_unwind(AssertUnwindSafe(|| self.0.wants(record))).ok()
+        catch_unwind(AssertUnwindSafe(|| self.sink.wants(record))).ok()
     }
     pub(crate) fn batch_size(&self) -> u32 {
-        self.0.batch_size().max(1)
+        self.sink.batch_size().max(1)
     }
     pub(crate) fn wants_customer(&self) -> bool {
-        self.0.wants_customer()
+        self.sink.wants_customer()
     }
     pub(crate) fn remembers_for(&self) -> Option<Duration> {
-        self.0.remembers_for()
+        self.sink.remembers_for()
     }
     pub(crate) async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
-        self.0.tell(records).await
+        self.sink.tell(records).await
     }
 }
 
