@@ -28,6 +28,9 @@ on_every_store! {
     a_sink_that_panics_when_it_is_asked_holds_up_nobody,
     an_outage_loses_nothing_and_disturbs_nobody,
     sinks_of_one_name_are_told_everything_each,
+    what_was_in_flight_at_a_stop_is_not_repeated_blindly,
+    a_definite_answer_ends_the_uncertainty,
+    a_definite_answer_says_nothing_of_an_attempt_before,
 }
 
 /// When a sink was told which records, each with its attempt.
@@ -39,6 +42,8 @@ struct Scripted {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     told: Arc<Mutex<Vec<Call>>>,
     remembers_for: Option<Duration>,
+    /// From this many calls on it remembers nothing.
+    forgets_after: Option<usize>,
     batch: u32,
     /// Panics this often when it is asked how large a batch may be.
     panics: Arc<AtomicU32>,
@@ -49,6 +54,8 @@ enum Answer {
     Each(Told),
     Nothing,
     Panic,
+    /// Takes the record and never answers.
+    Hang,
 }
 
 impl Scripted {
@@ -84,7 +91,11 @@ impl Sink for Scripted {
     }
 
     fn remembers_for(&self) -> Option<Duration> {
-        self.remembers_for
+        let calls = self.told.lock().unwrap().len();
+        match self.forgets_after {
+            Some(enough) if calls >= enough => Some(Duration::ZERO),
+            _ => self.remembers_for,
+        }
     }
 
     async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
@@ -95,6 +106,7 @@ impl Sink for Scripted {
             Answer::Each(told) => vec![told; records.len()],
             Answer::Nothing => Vec::new(),
             Answer::Panic => panic!("in the sink"),
+            Answer::Hang => std::future::pending().await,
         }
     }
 }
@@ -283,4 +295,44 @@ async fn sinks_of_one_name_are_told_everything_each(store: &TestStore) {
         told.sort();
         assert_eq!(told, expected);
     }
+}
+
+/// As after a kill: nobody saw the end of the attempt.
+async fn what_was_in_flight_at_a_stop_is_not_repeated_blindly(store: &TestStore) {
+    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([Answer::Hang]) };
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    eventually("it is being told", async || sink.ids().len() == 1).await;
+    workers.shutdown(Duration::ZERO).await;
+
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids().len(), 1);
+    let letters = ledger.dead_letters("scripted", 10).await.unwrap();
+    assert!(letters[0].reason.as_deref().unwrap().starts_with("possibly a duplicate"));
+}
+
+async fn a_definite_answer_ends_the_uncertainty(store: &TestStore) {
+    let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
+    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new(vec![failed; 2]) };
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!((sink.ids().len(), ledger.sink_stats("scripted").await.unwrap().dead), (3, 0));
+}
+
+async fn a_definite_answer_says_nothing_of_an_attempt_before(store: &TestStore) {
+    let answers = [Told::Uncertain { reason: "cut" }, Told::Failed { after: None, reason: "500" }];
+    let sink = Scripted {
+        remembers_for: Some(Duration::from_secs(3600)),
+        forgets_after: Some(2),
+        ..Scripted::new(answers.map(Answer::Each))
+    };
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!((sink.ids().len(), ledger.sink_stats("scripted").await.unwrap().dead), (2, 1));
 }

@@ -29,8 +29,15 @@ pub(super) struct Queued {
 #[derive(Debug)]
 pub(super) enum Mark {
     Sent,
-    Retry { after: Duration, reason: &'static str, uncertain: bool },
-    Dead { reason: &'static str },
+    /// `uncertain`: whether it may have arrived, by this attempt or one before.
+    Retry {
+        after: Duration,
+        reason: &'static str,
+        uncertain: bool,
+    },
+    Dead {
+        reason: &'static str,
+    },
 }
 
 /// A record that changed after it was sent is not sent again: sinks know it by its id.
@@ -51,6 +58,13 @@ const CLAIM: Sql = sql!(
     RETURNING record_id, fence, claims, failures, " NOW " - uncertain_since,
         (SELECT record FROM dodo_entry WHERE dodo_entry.id = dodo_outbox.record_id)"
 );
+/// Before the request leaves: nobody may be there to say afterwards what became of it.
+const IN_FLIGHT: Sql = sql!(
+    "UPDATE dodo_outbox SET uncertain_since = COALESCE(uncertain_since, " NOW ")
+     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND state = 'pending'"
+);
 const SENT: Sql = sql!(
     "UPDATE dodo_outbox SET state = 'sent', finished_at = " NOW ", last_error = NULL
      FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
@@ -60,8 +74,7 @@ const SENT: Sql = sql!(
 const RETRY: Sql = sql!(
     "UPDATE dodo_outbox
      SET failures = failures + 1, available_at = " NOW " + $4, last_error = $5,
-         uncertain_since = CASE WHEN $6 = 1 THEN COALESCE(uncertain_since, " NOW ")
-                                ELSE uncertain_since END
+         uncertain_since = CASE WHEN $6 = 1 THEN COALESCE(uncertain_since, " NOW ") END
      WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
 );
 const DEAD: Sql = sql!(
@@ -121,6 +134,19 @@ fn fenced<'r>(rows: impl IntoIterator<Item = &'r Queued>) -> Rows {
     fenced
 }
 
+/// Writes down that the rows are about to be told: what becomes of them is uncertain from now on.
+pub(super) async fn mark_in_flight(
+    store: &Store,
+    sink: &str,
+    rows: &[&Queued],
+) -> Result<(), Error> {
+    let rows = fenced(rows.iter().copied());
+    if !rows.is_empty() {
+        store.run(&IN_FLIGHT, args![sink, rows]).await?;
+    }
+    Ok(())
+}
+
 /// Writes down what became of the rows, in one transaction.
 pub(super) async fn mark(
     store: &Store,
@@ -147,7 +173,7 @@ pub(super) async fn mark(
     tx.commit().await
 }
 
-/// Ends leases early. No failure is counted.
+/// Ends leases early. No failure is counted. What was in flight stays uncertain.
 pub(super) async fn hand_back(store: &Store, sink: &str, rows: &[Queued]) -> Result<(), Error> {
     let rows = fenced(rows);
     if !rows.is_empty() {

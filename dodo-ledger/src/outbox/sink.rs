@@ -56,7 +56,8 @@ pub enum Told {
         /// For the log and the table: a text without personal data.
         reason: &'static str,
     },
-    /// Whether it arrived is unknown: the connection was cut or timed out after the request was sent.
+    /// Whether it arrived is unknown: the connection was cut or timed out after the request was sent, or
+    /// something on the way answered in the sink's place.
     Uncertain {
         /// For the log and the table.
         reason: &'static str,
@@ -92,8 +93,8 @@ pub trait Sink: Send + Sync + 'static {
     }
 
     /// For how long the sink recognises a repeat by its id. A record whose first attempt had an
-    /// uncertain end this long ago is not sent again blindly: it becomes a dead letter. `None`: for
-    /// ever.
+    /// uncertain end this long ago is not sent again blindly: it becomes a dead letter. An attempt that
+    /// this process did not live to see the end of is one of those. `None`: for ever.
     fn remembers_for(&self) -> Option<Duration> {
         None
     }

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    rows::{Mark, Queued, claim, hand_back, mark},
+    rows::{Mark, Queued, claim, hand_back, mark, mark_in_flight},
     sink::{ErasedSink, Outgoing, Told},
 };
 use crate::{
@@ -69,6 +69,9 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
             }
             Ready::Settled(reason) => marks.push((row, Mark::Dead { reason })),
         }
+    }
+    if sink.remembers_for().is_some() {
+        mark_in_flight(&ledger.store, sink.name(), &outgoing).await?;
     }
     // In a task of its own, so that a panic is an uncertain end like any other; dropped, it is aborted.
     let mut telling = JoinSet::new();
@@ -169,6 +172,7 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: Told) -> Mark {
             return Mark::Dead { reason };
         }
         let jitter = ledger.settings.sink_backoff.jitter(failures);
+        let uncertain = uncertain || row.uncertain_for.is_some();
         Mark::Retry { after: after.map_or(jitter, |after| after + jitter), reason, uncertain }
     };
     let mark = match told {

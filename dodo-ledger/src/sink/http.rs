@@ -158,6 +158,10 @@ impl Answer {
             }
             StatusCode::TOO_MANY_REQUESTS => Self::Failed { after, reason: "too many requests" },
             StatusCode::REQUEST_TIMEOUT => Self::Failed { after, reason: "request timeout" },
+            // A gateway's own answer: the sink behind it may have been told all the same.
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                Self::Uncertain { reason: "a gateway in front of the sink gave up" }
+            }
             _ if status.is_server_error() => Self::Failed { after, reason: "the sink is down" },
             _ if status.is_redirection() => Self::Rejected { reason: "the sink redirects" },
             _ => Self::Rejected { reason: "the sink refuses the record" },
@@ -231,7 +235,10 @@ mod tests {
             Told::from(Answer::of(&response.body(Bytes::new()).unwrap()))
         };
         assert_eq!(of(200), Told::Delivered);
-        for status in [429, 500, 503, 504, 408] {
+        for status in [502, 504] {
+            assert!(matches!(of(status), Told::Uncertain { .. }), "{status}");
+        }
+        for status in [429, 500, 503, 408] {
             assert!(
                 matches!(of(status), Told::Failed { after: Some(after), .. } if after.as_secs() == 7),
                 "{status}"
