@@ -373,7 +373,7 @@ impl LedgerBuilder {
     }
 
     /// How long a worker owns an event: its callbacks are stopped when it ends, and a worker that
-    /// died is waited for this long. 60 s unless set; at least 1 s.
+    /// died is waited for this long. 60 s unless set; at least 1 s. Sinks always have 60 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease = lease.max(Duration::from_secs(1));
         self

@@ -31,6 +31,7 @@ on_every_store! {
     what_was_in_flight_at_a_stop_is_not_repeated_blindly,
     a_definite_answer_ends_the_uncertainty,
     a_definite_answer_says_nothing_of_an_attempt_before,
+    the_lease_of_callbacks_is_not_that_of_sinks,
 }
 
 /// When a sink was told which records, each with its attempt.
@@ -56,6 +57,7 @@ enum Answer {
     Panic,
     /// Takes the record and never answers.
     Hang,
+    Slowly(Duration),
 }
 
 impl Scripted {
@@ -107,6 +109,10 @@ impl Sink for Scripted {
             Answer::Nothing => Vec::new(),
             Answer::Panic => panic!("in the sink"),
             Answer::Hang => std::future::pending().await,
+            Answer::Slowly(time) => {
+                tokio::time::sleep(time).await;
+                vec![Told::Delivered; records.len()]
+            }
         }
     }
 }
@@ -335,4 +341,15 @@ async fn a_definite_answer_says_nothing_of_an_attempt_before(store: &TestStore) 
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!((sink.ids().len(), ledger.sink_stats("scripted").await.unwrap().dead), (2, 1));
+}
+
+async fn the_lease_of_callbacks_is_not_that_of_sinks(store: &TestStore) {
+    let sink = Scripted::new([Answer::Slowly(Duration::from_millis(1500))]);
+    let ledger = store.builder().await.lease(Duration::from_secs(1)).sink(sink.clone()).build();
+    ledger.migrate().await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids().len(), 1);
 }

@@ -99,7 +99,8 @@ pub trait Sink: Send + Sync + 'static {
         None
     }
 
-    /// Tells the records and answers for each, in their order.
+    /// Tells the records and answers for each, in their order. After 58 s it is given up, and what it
+    /// was told has an uncertain end.
     fn tell(&self, records: &[Outgoing]) -> impl Future<Output = Vec<Told>> + Send;
 }
 

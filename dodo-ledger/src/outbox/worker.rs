@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{
     task::JoinSet,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -46,12 +46,16 @@ enum Round {
     Worked { rest: Option<Duration> },
 }
 
+/// How long a worker owns the records that it tells. The sinks over HTTP begin no request in its second
+/// half, and a request takes 15 s at most.
+const LEASE: Duration = Duration::from_secs(60);
 /// Time that is kept for writing down what the sink said.
 const MARK_RESERVE: Duration = Duration::from_secs(2);
 
 async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Round, Error> {
-    let lease = ledger.settings.lease;
-    let rows = claim(&ledger.store, sink.name(), sink.batch_size(), lease).await?;
+    // From before the claim: a lease may only be believed to end too early.
+    let until = Instant::now() + LEASE.saturating_sub(MARK_RESERVE);
+    let rows = claim(&ledger.store, sink.name(), sink.batch_size(), LEASE).await?;
     if rows.is_empty() {
         return Ok(Round::Idle);
     }
@@ -80,8 +84,7 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
         telling.spawn(async move { sink.tell(&records).await });
     }
     let telling = async {
-        let told =
-            timeout(lease.saturating_sub(MARK_RESERVE.min(lease / 4)), telling.join_next()).await;
+        let told = timeout_at(until, telling.join_next()).await;
         told.ok().flatten().and_then(Result::ok).unwrap_or_default()
     };
     let told = tokio::select! {

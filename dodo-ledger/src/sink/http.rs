@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    ops::Range,
     pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -11,11 +12,15 @@ use std::{
 use bytes::Bytes;
 use dodo_core::{BoxError, Error, ErrorKind, Transport, TransportError, retry_after};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use tokio::time::Instant;
 
 use crate::outbox::Told;
 
 /// The longest that one request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// After this long no further request is begun for the same records: with the last one it is less than
+/// the lease.
+const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
 type Sending = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
 
@@ -166,6 +171,48 @@ impl Answer {
             _ if status.is_redirection() => Self::Rejected { reason: "the sink redirects" },
             _ => Self::Rejected { reason: "the sink refuses the record" },
         }
+    }
+}
+
+/// Tells many things in few requests, and ends in time.
+pub(super) struct Batches {
+    until: Instant,
+}
+
+impl Batches {
+    pub(super) fn new() -> Self {
+        Self { until: Instant::now() + BEGIN_WITHIN }
+    }
+
+    /// Sends all in one request. What the sink cannot read is sent again in halves, down to single things:
+    /// one bad one does not take the others with it. One answer for each; what was not sent, because time
+    /// was up or the sink went away meanwhile, has failed.
+    pub(super) async fn tell<F: Future<Output = Answer> + Send>(
+        &self,
+        count: usize,
+        mut send: impl FnMut(Range<usize>) -> F + Send,
+    ) -> Vec<Answer> {
+        let not_sent = Answer::Failed { after: None, reason: "it was not sent with the others" };
+        let mut answers = vec![not_sent; count];
+        let mut open = Vec::from_iter((count > 0).then_some(0..count));
+        while let Some(part) = open.pop() {
+            if Instant::now() >= self.until {
+                break;
+            }
+            let answer = send(part.clone()).await;
+            if answer == Answer::Unacceptable && part.len() > 1 {
+                let middle = part.start + part.len() / 2;
+                open.extend([middle..part.end, part.start..middle]);
+                continue;
+            }
+            if let Some(answers) = answers.get_mut(part) {
+                answers.fill(answer);
+            }
+            if matches!(answer, Answer::Failed { .. } | Answer::Uncertain { .. }) {
+                break;
+            }
+        }
+        answers
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    http::{Answer, Http, endpoint, visible},
+    http::{Answer, Batches, Http, endpoint, visible},
     json::without_nulls,
     options::{Options, setters},
 };
@@ -164,32 +164,17 @@ impl Sink for PostHog {
         100
     }
 
-    /// All in one request. If PostHog cannot read it, each by itself: one bad record does not take the
-    /// others with it.
     async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
         let events: Vec<Option<Value>> = records.iter().map(|told| event(&told.record)).collect();
         let sent: Vec<&Value> = events.iter().flatten().collect();
-        if sent.is_empty() {
-            return vec![Told::Delivered; records.len()];
-        }
-        let answer = self.send(&sent).await;
-        if answer != Answer::Unacceptable || sent.len() == 1 {
-            return events.iter().map(|event| told(event.as_ref().map(|_| answer))).collect();
-        }
-        let mut answers = Vec::with_capacity(records.len());
-        for event in &events {
-            answers.push(match event {
-                Some(event) => told(Some(self.send(&[event]).await)),
-                None => told(None),
-            });
-        }
-        answers
+        let send = |part| self.send(sent.get(part).unwrap_or_default());
+        let mut answers = Batches::new().tell(sent.len(), send).await.into_iter();
+        let told = |event: &Option<Value>| match event {
+            Some(_) => answers.next().map_or(Told::Delivered, Told::from),
+            None => Told::Delivered,
+        };
+        events.iter().map(told).collect()
     }
-}
-
-/// Nothing to tell is told.
-fn told(answer: Option<Answer>) -> Told {
-    answer.map_or(Told::Delivered, Told::from)
 }
 
 /// Does not show the key.

@@ -1,14 +1,22 @@
 //! What DataFast, Dub, PostHog and Google Analytics are sent, against their documented formats.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
 use dodo_core::{
-    AttributionRecord, Campaign, Consent, RecordKind, ReqwestTransport, Resolved, Step,
+    AttributionRecord, Campaign, Consent, RecordKind, ReqwestTransport, Resolved, Step, Transport,
 };
 use dodo_ledger::{
     Sink, Told,
-    sink::{DataFast, Dub, Ga4, PostHog},
+    sink::{DataFast, Dub, Ga4, PostHog, Segment},
 };
+use http::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::{
@@ -357,5 +365,64 @@ fn bad_settings_are_refused_at_once() {
         assert!(Dub::with_transport(url, KEY, transport()).is_err(), "{url:?}");
         assert!(PostHog::with_transport(url, KEY, transport()).is_err(), "{url:?}");
         assert!(Ga4::with_transport(url, "G-1", KEY, transport()).is_err(), "{url:?}");
+    }
+}
+
+/// A service that takes its time, and cannot read a request that holds one of these; and how often it
+/// was asked.
+fn picky(time: Duration, unreadable: &'static str) -> (impl Transport + Clone, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let transport = move |request: Request<Bytes>| {
+        let count = count.clone();
+        async move {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(time).await;
+            let bad = String::from_utf8_lossy(request.body()).contains(unreadable);
+            let status = if bad { 400 } else { 200 };
+            Response::builder().status(status).body(Bytes::new())
+        }
+    };
+    (transport, asked)
+}
+
+async fn told_by_both(
+    time: Duration,
+    unreadable: &'static str,
+) -> Vec<(Vec<Told>, usize, Duration)> {
+    let records: Vec<AttributionRecord> = (100..200).map(|n| charge(&format!("pay_{n}"))).collect();
+    let url = "https://example.com";
+    let mut answers = Vec::new();
+    let (transport, asked) = picky(time, unreadable);
+    let begun = tokio::time::Instant::now();
+    let segment = Segment::with_transport(url, KEY, transport.clone()).unwrap();
+    let told = tell(&segment, records.clone()).await;
+    answers.push((told, asked.swap(0, Ordering::SeqCst), begun.elapsed()));
+    let begun = tokio::time::Instant::now();
+    let told = tell(&PostHog::with_transport(url, KEY, transport).unwrap(), records).await;
+    answers.push((told, asked.load(Ordering::SeqCst), begun.elapsed()));
+    answers
+}
+
+#[tokio::test]
+async fn a_bad_record_is_found_in_few_requests() {
+    for (told, asked, _) in told_by_both(Duration::ZERO, "\"pay_142\"").await {
+        let refused: Vec<usize> = (0..100).filter(|n| told[*n] != Told::Delivered).collect();
+        assert_eq!(refused, [42]);
+        assert!(matches!(told[42], Told::Refused { .. }));
+        assert!(asked <= 15, "{asked} requests");
+    }
+}
+
+/// What was sent is answered for, and the rest has failed: nothing is sent again that arrived.
+#[tokio::test(start_paused = true)]
+async fn a_slow_service_that_reads_nothing_is_answered_for_in_time() {
+    for (told, asked, time) in told_by_both(Duration::from_secs(5), "pay_").await {
+        assert!(time < Duration::from_secs(58), "{time:?}");
+        assert_eq!(told.len(), 100);
+        assert!(asked > 2);
+        let failed = told.iter().filter(|told| matches!(told, Told::Failed { after: None, .. }));
+        assert!(failed.count() > 0);
+        assert!(!told.iter().any(|told| matches!(told, Told::Uncertain { .. } | Told::Delivered)));
     }
 }

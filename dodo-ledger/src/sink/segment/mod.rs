@@ -9,9 +9,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dodo_core::{AttributionRecord, Error, ErrorKind, Transport};
 use http::{HeaderValue, Uri};
 
-use self::batch::{Batch, MAX_EVENTS};
+use self::batch::MAX_EVENTS;
 use super::{
-    http::{Answer, Http, endpoint, secret_header, visible},
+    http::{Batches, Http, endpoint, secret_header, visible},
     options::{Options, setters},
 };
 use crate::outbox::{Outgoing, Sink, Told};
@@ -146,31 +146,6 @@ impl Segment {
     }
 
     setters!(named, without_personal_data, only_with_consent, test_mode);
-
-    async fn send(&self, batch: &Batch) -> Answer {
-        self.http.post(&self.uri, Some(&self.auth), batch.body()).await
-    }
-
-    /// Sends a batch. If Segment cannot read it, each record by itself: one bad record does not take
-    /// the others with it.
-    async fn deliver(&self, batch: Batch, told: &mut [Option<Told>]) {
-        let mut set = |records: &[usize], answer: Answer| {
-            for record in records {
-                if let Some(slot) = told.get_mut(*record) {
-                    *slot = Some(answer.into());
-                }
-            }
-        };
-        match self.send(&batch).await {
-            Answer::Unacceptable if batch.records().len() > 1 => {
-                for single in batch.singles() {
-                    let answer = self.send(&single).await;
-                    set(single.records(), answer);
-                }
-            }
-            answer => set(batch.records(), answer),
-        }
-    }
 }
 
 impl Sink for Segment {
@@ -204,8 +179,15 @@ impl Sink for Segment {
                 *slot = Some(Told::Refused { reason: "the event is over Segment's 32 KB" });
             }
         }
+        let telling = Batches::new();
         for batch in batches {
-            self.deliver(batch, &mut told).await;
+            let send = |part| self.http.post(&self.uri, Some(&self.auth), batch.body(part));
+            let answers = telling.tell(batch.records().len(), send).await;
+            for (record, answer) in batch.records().iter().zip(answers) {
+                if let Some(slot) = told.get_mut(*record) {
+                    *slot = Some(answer.into());
+                }
+            }
         }
         told.into_iter().map(|told| told.unwrap_or(Told::Delivered)).collect()
     }
