@@ -1,5 +1,5 @@
 //! Several instances on one PostgreSQL wake each other. Workers here would poll once a minute: what happens within 20 s is not found by polling.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
@@ -11,7 +11,7 @@ use dodo_ledger::{
     Ledger, LedgerBuilder,
     sqlx::{self, Connection, PgConnection},
 };
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, refund};
 use tokio::sync::Semaphore;
 
 async fn without_polling(store: &TestStore) -> LedgerBuilder {
@@ -94,5 +94,52 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
     all_done(&busy).await;
     busy_workers.shutdown(Duration::from_secs(5)).await;
     idle_workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}
+
+/// The bookings of this process that wait for another one to end.
+async fn waiting_bookings(beside: &mut PgConnection, application: &str) -> i64 {
+    sqlx::query_scalar(
+        "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+         WHERE locktype = 'advisory' AND classid = 7233961 AND objid = 2 AND NOT granted
+           AND application_name = $1",
+    )
+    .bind(application)
+    .fetch_one(beside)
+    .await
+    .unwrap()
+}
+
+/// A role or a database may have any default: a booking that waited for another must see it all the same,
+/// or a refund and its payment would stay apart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
+    let Some(store) = TestStore::postgres("instances::isolation").await else { return };
+    store.ledger().await;
+    let application = format!("isolation_{}", std::process::id());
+    let odd = store
+        .with_setting(&format!("application_name={application}"))
+        .with_setting("default_transaction_isolation=repeatable read")
+        .with_setting("default_transaction_read_only=on");
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+    sqlx::query("SELECT pg_advisory_lock(7233961, 2)").execute(&mut beside).await.unwrap();
+
+    let (mut instances, mut workers) = (Vec::new(), Vec::new());
+    for (n, event) in (1..).zip([payment("msg_1", "pay_1"), refund("msg_2", "ref_1", "pay_1")]) {
+        let ledger = without_polling(&odd).await.build();
+        ledger.accept(&event).await.unwrap();
+        // The rows of the one before are locked: each instance books one event.
+        workers.push(ledger.spawn(hooks().build().dispatcher()));
+        instances.push(ledger);
+        eventually("it waits", async || waiting_bookings(&mut beside, &application).await == n)
+            .await;
+    }
+    sqlx::query("SELECT pg_advisory_unlock(7233961, 2)").execute(&mut beside).await.unwrap();
+    all_done(&instances[0]).await;
+    for workers in workers {
+        workers.shutdown(Duration::from_secs(5)).await;
+    }
+    let refund = instances[1].record("refund:ref_1").await.unwrap().unwrap();
+    assert_eq!(refund.visitor.map(|found| found.value).as_deref(), Some("v1"));
     store.remove().await;
 }

@@ -136,7 +136,7 @@ impl Store {
                 Ok(rows)
             }
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => tx::run(store.pool(), sql, args).await,
+            Kind::Postgres(store) => store.run(sql, args).await,
         }
     }
 

@@ -1,15 +1,20 @@
 //! Many instances, one server.
 
-use std::{borrow::Cow, str::FromStr, time::Duration};
+use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection, PgPool,
+    Connection, PgConnection, PgPool, Postgres, Transaction,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
+use tokio::sync::OnceCell;
 
 use crate::{
     error::Error,
-    store::tx::{Kind, Tx},
+    store::{
+        sql::{Arg, Row, Sql},
+        tx::{self, Kind, Tx},
+    },
 };
 
 /// How long an operation waits for a connection: a delivery is answered within 5 s.
@@ -26,15 +31,28 @@ macro_rules! channel {
     };
 }
 
+/// Whatever the role, the database or the URL has as its default: one who waited for another has to see
+/// what that one wrote.
+macro_rules! begin {
+    () => {
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+    };
+}
+/// Whether a statement without a transaction around it runs in one of that kind.
+const PLAIN: &str = "SELECT current_setting('default_transaction_isolation') = 'read committed'
+                     AND current_setting('default_transaction_read_only') = 'off'";
+
 /// In one round trip: a worker that is frozen in the middle must not hold locks for ever, so the server
 /// ends its session; and every read of a booking is by index, whatever the server believes of tables
 /// that it has not analysed yet.
-const BEGIN_BOOKING: &str = "BEGIN;
-    SET LOCAL idle_in_transaction_session_timeout = '10s';
-    SET LOCAL plan_cache_mode = force_custom_plan;
-    SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_hashjoin = off;
-    SET LOCAL enable_mergejoin = off";
+const BEGIN_BOOKING: &str = concat!(
+    begin!(),
+    "; SET LOCAL idle_in_transaction_session_timeout = '10s'",
+    "; SET LOCAL plan_cache_mode = force_custom_plan",
+    "; SET LOCAL enable_seqscan = off",
+    "; SET LOCAL enable_hashjoin = off",
+    "; SET LOCAL enable_mergejoin = off"
+);
 
 /// A ledger in PostgreSQL, shared by as many instances as you run.
 ///
@@ -42,6 +60,7 @@ const BEGIN_BOOKING: &str = "BEGIN;
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    plain: Arc<OnceCell<bool>>,
 }
 
 impl PostgresStore {
@@ -68,14 +87,14 @@ impl PostgresStore {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool })
+        Ok(Self::with_pool(pool))
     }
 
     /// Uses a pool of yours. It needs at least 2 connections, and an acquire timeout under 5 s if
     /// deliveries shall be answered in time while the server is away.
     #[must_use]
     pub fn with_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, plain: Arc::default() }
     }
 
     /// The pool, for your own reads.
@@ -85,12 +104,30 @@ impl PostgresStore {
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Postgres(self.pool.begin().await?)))
+        Ok(Tx::new(Kind::Postgres(self.pool.begin_with(begin!()).await?)))
     }
 
     /// A transaction that books.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Postgres(self.pool.begin_with(BEGIN_BOOKING).await?)))
+    }
+
+    /// One statement that is a transaction by itself.
+    pub(crate) async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+        let mut single = self.single().await?;
+        let rows = tx::run(single.connection(), sql, args).await?;
+        single.commit().await?;
+        Ok(rows)
+    }
+
+    /// A connection for one statement: in one round trip, unless the server would run it in a transaction
+    /// of another kind than ours.
+    pub(crate) async fn single(&self) -> Result<Single, Error> {
+        let ask = || sqlx::query_scalar(PLAIN).fetch_one(&self.pool);
+        Ok(match *self.plain.get_or_try_init(ask).await? {
+            true => Single::Alone(self.pool.acquire().await?),
+            false => Single::Within(self.pool.begin_with(begin!()).await?),
+        })
     }
 
     /// Tells every instance whose tables are the same.
@@ -113,6 +150,29 @@ impl PostgresStore {
         let mut listener = PgListener::connect_with(&own).await?;
         listener.listen(&channel).await?;
         Ok(listener)
+    }
+}
+
+/// A connection for one statement.
+pub(crate) enum Single {
+    Alone(PoolConnection<Postgres>),
+    Within(Transaction<'static, Postgres>),
+}
+
+impl Single {
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Alone(connection) => connection,
+            Self::Within(transaction) => transaction,
+        }
+    }
+
+    /// To be called after the statement.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Alone(_) => Ok(()),
+            Self::Within(transaction) => Ok(transaction.commit().await?),
+        }
     }
 }
 

@@ -168,10 +168,14 @@ impl Tx {
     }
 }
 
-/// Runs one statement on a connection of the pool, without a transaction around it.
+/// Runs one statement on a connection, without a transaction around it.
 #[cfg(feature = "postgres")]
-pub(crate) async fn run(pool: &sqlx::PgPool, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
-    pool.fetch_all(bound!(sql.postgres, args)).await?.iter().map(read_row).collect()
+pub(crate) async fn run(
+    connection: &mut sqlx::PgConnection,
+    sql: &Sql,
+    args: Vec<Arg>,
+) -> Result<Vec<Row>, Error> {
+    connection.fetch_all(bound!(sql.postgres, args)).await?.iter().map(read_row).collect()
 }
 
 /// Reads a row by the types that the database reports. Used for both drivers.

@@ -85,7 +85,7 @@ impl TestStore {
 
     /// The same store over a URL with another setting of the server's, `name=value`.
     pub(crate) fn with_setting(&self, setting: &str) -> Self {
-        assert!(self.schema.is_some(), "settings are PostgreSQL's");
+        assert!(self.url.starts_with("postgres"), "settings are PostgreSQL's");
         let escaped = setting.replace(' ', "%5C%20").replace('=', "%3D");
         Self { url: format!("{}%20-c{escaped}", self.url), directory: None, schema: None }
     }
@@ -149,6 +149,27 @@ pub(crate) fn payment(id: &str, payment_id: &str) -> SignedEvent {
             "settlement_currency": "USD",
             "customer": { "customer_id": "cus_1", "email": "ada@example.com", "name": "Ada" },
             "metadata": { "visitor": "v1" }
+        }
+    });
+    delivery(id, body.to_string())
+}
+
+/// A `refund.succeeded` of all of a [`payment`].
+pub(crate) fn refund(id: &str, refund_id: &str, payment_id: &str) -> SignedEvent {
+    let body = serde_json::json!({
+        "type": "refund.succeeded",
+        "business_id": "bus_1",
+        "timestamp": "2026-11-20T11:00:00Z",
+        "data": {
+            "payload_type": "Refund",
+            "refund_id": refund_id,
+            "payment_id": payment_id,
+            "created_at": "2026-11-20T11:00:00Z",
+            "amount": 2000,
+            "currency": "USD",
+            "is_partial": false,
+            "status": "succeeded",
+            "customer": { "customer_id": "cus_1", "email": "ada@example.com", "name": "Ada" }
         }
     });
     delivery(id, body.to_string())
