@@ -401,7 +401,8 @@ impl LedgerBuilder {
         self
     }
 
-    /// Events whose callbacks run at the same time in this process, 16 unless set.
+    /// Events whose callbacks run at the same time in this process, 16 unless set. If all of them use
+    /// `PgTx`, give the store 4 connections more: `PostgresStore::open_with_connections`.
     pub fn concurrency(mut self, events: u32) -> Self {
         self.settings.concurrency = events.max(1);
         self

@@ -50,7 +50,7 @@ impl EventTx {
         let begin = async {
             let mut state = self.state.clone().lock_owned().await;
             while let State::Unused(store) = &*state {
-                match store.begin().await {
+                match store.begin_callback().await {
                     Ok(tx) => *state = State::Open(tx),
                     // Another callback's transaction holds SQLite's one writer.
                     Err(error) if error.is_transient() => tokio::time::sleep(AGAIN).await,

@@ -206,6 +206,8 @@ async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
     store.ledger().await;
     let mut holder = <sqlx::PgConnection as sqlx::Connection>::connect(&store.url).await.unwrap();
     let mut lock = sqlx::Connection::begin(&mut holder).await.unwrap();
+    // A transaction would see the server's activity as it was at first.
+    let mut beside = <sqlx::PgConnection as sqlx::Connection>::connect(&store.url).await.unwrap();
     sqlx::query("LOCK TABLE dodo_entry IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *lock)
         .await
@@ -219,7 +221,7 @@ async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
                    WHERE NOT l.granted AND l.relation = 'dodo_entry'::regclass";
     let mut waits = std::collections::BTreeSet::new();
     eventually("it was tried three times", async || {
-        let seen: Vec<String> = sqlx::query_scalar(waiting).fetch_all(&mut *lock).await.unwrap();
+        let seen: Vec<String> = sqlx::query_scalar(waiting).fetch_all(&mut beside).await.unwrap();
         waits.extend(seen);
         waits.len() >= 3
     })
@@ -249,5 +251,66 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     eventually("it is given up", async || ledger.stats().await.unwrap().dead == 1).await;
     workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}
+
+/// Callbacks that hold their transactions, however many, keep no delivery waiting, and each may ask the
+/// ledger besides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callbacks_never_hold_all_connections() {
+    const CONNECTIONS: u32 = 8;
+    let name = "callbacks_never_hold_all_connections";
+    let Some(store) = TestStore::postgres(name).await else { return };
+    let pool = sqlx::postgres::PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(4))
+        .connect(&store.url)
+        .await
+        .unwrap();
+    let ledger = Ledger::builder(dodo_ledger::store::PostgresStore::with_pool(pool)).build();
+    ledger.migrate().await.unwrap();
+    let (holding, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let hooks = hooks().on_any({
+        let (holding, gate, ledger) = (holding.clone(), gate.clone(), ledger.clone());
+        move |event: Event<RawData>| {
+            let (holding, gate, ledger) = (holding.clone(), gate.clone(), ledger.clone());
+            async move {
+                let tx = PgTx::of(&event).await?;
+                holding.fetch_add(1, Ordering::SeqCst);
+                let _open = gate.acquire().await.unwrap();
+                ledger.record("charge:pay_0").await?;
+                drop(tx);
+                Ok::<_, Error>(())
+            }
+        }
+    });
+    for n in 0..16 {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    eventually("they hold what they get", async || {
+        holding.load(Ordering::SeqCst) >= CONNECTIONS - 4
+            && ledger.event("msg_15").await.is_ok_and(|event| event.unwrap().claims == 1)
+    })
+    .await;
+    for n in 0..3 {
+        ledger.accept(&payment(&format!("late_{n}"), &format!("pay_late_{n}"))).await.unwrap();
+    }
+    gate.add_permits(100);
+    eventually("all are done", async || ledger.stats().await.is_ok_and(|stats| stats.pending == 0))
+        .await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    for n in 0..16 {
+        let event = ledger.event(&format!("msg_{n}")).await.unwrap().unwrap();
+        assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+    }
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_ledger_has_more_connections_than_callbacks_that_run_at_once() {
+    let Some(store) = TestStore::postgres("connections").await else { return };
+    let opened = dodo_ledger::store::PostgresStore::open(&store.url).await.unwrap();
+    assert!(opened.pool().options().get_max_connections() > 16);
     store.remove().await;
 }

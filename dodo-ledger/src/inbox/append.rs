@@ -81,7 +81,7 @@ async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<Vec<Stri
     let bodies: Vec<&[u8]> = batch.iter().map(|delivery| &*delivery.body).collect();
     let received: Vec<i64> = batch.iter().map(|delivery| delivery.received_at).collect();
     let live: Vec<i64> = batch.iter().map(|delivery| i64::from(delivery.live)).collect();
-    let mut single = store.single().await?;
+    let mut single = store.delivery().await?;
     reach("before_append_commit").await;
     let new = sqlx::query_scalar(POSTGRES)
         .bind(ids)

@@ -125,6 +125,16 @@ impl Store {
         }
     }
 
+    /// A transaction that callbacks may hold for long. On PostgreSQL it leaves connections to others.
+    pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.begin().await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.begin_callback().await,
+        }
+    }
+
     /// One statement that is a transaction by itself, in one round trip where there are any.
     pub(crate) async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
         match &self.0 {

@@ -7,7 +7,7 @@ use sqlx::{
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
     error::Error,
@@ -19,7 +19,12 @@ use crate::{
 
 /// How long an operation waits for a connection: a delivery is answered within 5 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
-const CONNECTIONS: u32 = 10;
+/// Above the callbacks that run at once unless set: each may hold one.
+const CONNECTIONS: u32 = 20;
+/// Connections that the transactions of callbacks leave to everybody else.
+const KEPT_FREE: u32 = 4;
+/// Connections that only store deliveries.
+const FOR_DELIVERIES: u32 = 2;
 /// A connection that was used so shortly before is handed out without asking whether it still lives.
 const TRUSTED: Duration = Duration::from_secs(1);
 
@@ -60,11 +65,16 @@ const BEGIN_BOOKING: &str = concat!(
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    /// A pool of their own, or the same.
+    deliveries: PgPool,
+    /// One for each connection that transactions of callbacks may hold.
+    callbacks: Arc<Semaphore>,
     plain: Arc<OnceCell<bool>>,
 }
 
 impl PostgresStore {
-    /// Opens `postgres://user:password@host/database` with a pool of 10 connections. The tables go
+    /// Opens `postgres://user:password@host/database` with a pool of 20 connections, and 2 that only
+    /// store deliveries; they are opened as they are needed. The tables go
     /// where the connection's `search_path` points (`?options=-csearch_path%3Dledger`). Parameters of
     /// other drivers, such as `pgbouncer`, are passed over.
     ///
@@ -72,29 +82,38 @@ impl PostgresStore {
     /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none, [`Unavailable`](crate::ErrorKind::Unavailable)
     /// for a server that cannot be reached.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let options = PgConnectOptions::from_str(&understood(url))?;
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, metadata| {
-                Box::pin(async move {
-                    if metadata.idle_for > TRUSTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_with(options)
-            .await?;
-        Ok(Self::with_pool(pool))
+        Self::open_with_connections(url, CONNECTIONS).await
     }
 
-    /// Uses a pool of yours. It needs at least 2 connections, and an acquire timeout under 5 s if
-    /// deliveries shall be answered in time while the server is away.
+    /// As [`open`](Self::open), with a pool of another size, at least 5: 4 more than
+    /// [`concurrency`](crate::LedgerBuilder::concurrency) if all your callbacks use
+    /// [`PgTx`](crate::PgTx), because their transactions leave 4 to everybody else and wait for one another
+    /// beyond.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with_connections(url: &str, connections: u32) -> Result<Self, Error> {
+        let options = PgConnectOptions::from_str(&understood(url))?;
+        let connections = connections.max(KEPT_FREE + 1);
+        let deliveries = pool(FOR_DELIVERIES).connect_lazy_with(options.clone());
+        let pool = pool(connections).connect_with(options).await?;
+        Ok(Self { deliveries, ..Self::with_pool(pool) })
+    }
+
+    /// Uses a pool of yours, for everything: what you take from it, deliveries may wait for. It needs at
+    /// least 2 connections, better 4 more than [`concurrency`](crate::LedgerBuilder::concurrency), and an
+    /// acquire timeout under 5 s if deliveries shall be answered in time while the server is away.
     #[must_use]
     pub fn with_pool(pool: PgPool) -> Self {
-        Self { pool, plain: Arc::default() }
+        let connections = pool.options().get_max_connections();
+        let callbacks = connections.saturating_sub(KEPT_FREE).max(1);
+        let callbacks = usize::try_from(callbacks).unwrap_or(1).min(Semaphore::MAX_PERMITS);
+        Self {
+            deliveries: pool.clone(),
+            pool,
+            callbacks: Arc::new(Semaphore::new(callbacks)),
+            plain: Arc::default(),
+        }
     }
 
     /// The pool, for your own reads.
@@ -107,6 +126,14 @@ impl PostgresStore {
         Ok(Tx::new(Kind::Postgres(self.pool.begin_with(begin!()).await?)))
     }
 
+    /// A transaction of callbacks. It waits for those of others before it takes one of the last
+    /// connections.
+    pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
+        let permit = self.callbacks.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| Error::from(sqlx::Error::PoolClosed))?;
+        Ok(self.begin().await?.with_permit(permit))
+    }
+
     /// A transaction that books.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Postgres(self.pool.begin_with(BEGIN_BOOKING).await?)))
@@ -114,19 +141,24 @@ impl PostgresStore {
 
     /// One statement that is a transaction by itself.
     pub(crate) async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
-        let mut single = self.single().await?;
+        let mut single = self.single(&self.pool).await?;
         let rows = tx::run(single.connection(), sql, args).await?;
         single.commit().await?;
         Ok(rows)
     }
 
+    /// A connection to store deliveries by one statement.
+    pub(crate) async fn delivery(&self) -> Result<Single, Error> {
+        self.single(&self.deliveries).await
+    }
+
     /// A connection for one statement: in one round trip, unless the server would run it in a transaction
     /// of another kind than ours.
-    pub(crate) async fn single(&self) -> Result<Single, Error> {
-        let ask = || sqlx::query_scalar(PLAIN).fetch_one(&self.pool);
+    async fn single(&self, pool: &PgPool) -> Result<Single, Error> {
+        let ask = || sqlx::query_scalar(PLAIN).fetch_one(pool);
         Ok(match *self.plain.get_or_try_init(ask).await? {
-            true => Single::Alone(self.pool.acquire().await?),
-            false => Single::Within(self.pool.begin_with(begin!()).await?),
+            true => Single::Alone(pool.acquire().await?),
+            false => Single::Within(pool.begin_with(begin!()).await?),
         })
     }
 
@@ -151,6 +183,21 @@ impl PostgresStore {
         listener.listen(&channel).await?;
         Ok(listener)
     }
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for > TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// A connection for one statement.

@@ -6,7 +6,7 @@ use sqlx::Postgres;
 use sqlx::Sqlite;
 use sqlx::{AssertSqlSafe, Column as _, Executor, TypeInfo as _, ValueRef as _};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use crate::{
     error::Error,
@@ -17,8 +17,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Tx {
     kind: Kind,
-    /// After the transaction, so that it is given back when that is over.
+    /// After the transaction, so that they are given back when that is over.
     turn: Option<OwnedMutexGuard<()>>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -88,13 +89,20 @@ impl<'q> BindTo<'q, Postgres> for Rows {
 
 impl Tx {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, turn: None }
+        Self { kind, turn: None, permit: None }
     }
 
     /// Keeps others from beginning until this transaction is over.
     #[cfg(feature = "sqlite")]
     pub(crate) fn with_turn(mut self, turn: OwnedMutexGuard<()>) -> Self {
         self.turn = Some(turn);
+        self
+    }
+
+    /// Keeps others from holding more connections than they may.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn with_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self.permit = Some(permit);
         self
     }
 
@@ -163,7 +171,7 @@ impl Tx {
             #[cfg(feature = "postgres")]
             Kind::Postgres(tx) => tx.commit().await?,
         }
-        drop(self.turn);
+        drop((self.turn, self.permit));
         Ok(())
     }
 }
