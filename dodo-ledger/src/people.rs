@@ -140,6 +140,7 @@ impl Ledger {
             tx.forget_events(whom).await?;
         }
         tx.commit().await?;
+        self.shared.store.scrub().await;
         Ok(u64::try_from(booking.changes.len()).unwrap_or_default())
     }
 }

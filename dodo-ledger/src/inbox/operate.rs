@@ -163,6 +163,9 @@ pub(crate) async fn erase_bodies(store: &Store, older_than: Duration) -> Result<
         tx.commit().await?;
         erased += batch;
         if batch < u64::from(ERASE_BATCH) {
+            if erased > 0 {
+                store.scrub().await;
+            }
             return Ok(erased);
         }
     }

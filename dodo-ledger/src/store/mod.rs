@@ -171,6 +171,29 @@ impl Store {
         }
     }
 
+    /// To be called after something personal was erased: takes it out of what the database keeps beside
+    /// the tables, as far as that is in its hands.
+    pub(crate) async fn scrub(&self) {
+        let emptied = match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.empty_log().await,
+            // Old versions of rows go with VACUUM.
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => Ok(true),
+        };
+        match emptied {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                target: "dodo::ledger",
+                "what was erased is in SQLite's log until that is written anew: readers were in the way"
+            ),
+            Err(error) => tracing::warn!(
+                target: "dodo::ledger", %error, cause = error.cause(),
+                "what was erased is in SQLite's log until that is written anew"
+            ),
+        }
+    }
+
     /// A transaction that only reads: it never waits for a writer.
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
         match &self.0 {

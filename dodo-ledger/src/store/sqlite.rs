@@ -1,6 +1,6 @@
 //! One process, one file.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -19,13 +19,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an operation waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
+/// Emptying the log waits for readers this often, for as long as the statement after it says.
+const CHECKPOINTS: u32 = 5;
+const IMPATIENT: &str = "PRAGMA busy_timeout = 200";
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+const PATIENT: &str = "PRAGMA busy_timeout = 5000";
 /// A deferred transaction that turns into a writer fails at once, whatever the busy timeout.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// A ledger in one SQLite file: the default.
 ///
 /// `journal_mode=WAL` and `synchronous=FULL`: every commit is synced to the disk before a delivery is
-/// answered. One connection writes, others read. The file must be on a local disk, and one process
+/// answered. `secure_delete=ON`: what was erased is overwritten. One connection writes, others read. The file must be on a local disk, and one process
 /// should use it; a second one is kept out by SQLite's locks while it writes, not longer.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
@@ -37,17 +42,22 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens `sqlite:path/to/file.db` (or a bare path), and creates the file if there is none.
+    /// Opens `sqlite:path/to/file.db` (or a bare path), and creates the file if there is none, readable by
+    /// its owner only.
     ///
     /// # Errors
     /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none, [`Unavailable`](crate::ErrorKind::Unavailable)
     /// for a file that cannot be opened.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let options = SqliteConnectOptions::from_str(url)?.create_if_missing(true);
+        if !["mode=ro", "mode=memory"].iter().any(|mode| url.contains(mode)) {
+            create(options.get_filename());
+        }
         Self::with_options(options).await
     }
 
-    /// Opens with options of your own, such as a key or a page size. The settings that the promises
+    /// Opens with options of your own, such as a key or a page size. Who may read the file is yours to
+    /// decide. The settings that the promises
     /// of the ledger rest on are set again.
     ///
     /// # Errors
@@ -101,6 +111,30 @@ impl SqliteStore {
         })
     }
 
+    /// Moves what is in the log into the database's file and empties the log: what was erased is then in
+    /// neither. Whether no reader was in the way.
+    pub(crate) async fn empty_log(&self) -> Result<bool, Error> {
+        let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
+        let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let mut connection = self.writer.acquire().await?;
+        // In a task of its own: whoever waits may leave, and the connection has to be patient again.
+        let emptying = tokio::spawn(async move {
+            sqlx::query(IMPATIENT).execute(&mut *connection).await?;
+            let mut emptied = Ok(false);
+            for _ in 0..CHECKPOINTS {
+                let in_the_way = sqlx::query_scalar::<_, i64>(CHECKPOINT);
+                emptied = in_the_way.fetch_one(&mut *connection).await.map(|busy| busy == 0);
+                if !matches!(emptied, Ok(false)) {
+                    break;
+                }
+            }
+            sqlx::query(PATIENT).execute(&mut *connection).await?;
+            drop(turn);
+            emptied
+        });
+        Ok(emptying.await.unwrap_or(Ok(false))?)
+    }
+
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Sqlite(self.readers.begin().await?)))
     }
@@ -110,10 +144,21 @@ fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
 }
 
+/// SQLite would leave it to the umask who may read it. An empty file is an empty database; what goes wrong
+/// here SQLite says when it opens the file.
+fn create(path: &Path) {
+    let mut file = std::fs::OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    let _exists = file.open(path);
+}
+
 fn durable(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
+        .pragma("secure_delete", "ON")
 }
