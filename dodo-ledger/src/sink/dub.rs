@@ -20,7 +20,9 @@ use crate::outbox::{Outgoing, Sink, Told};
 /// payments that a Dub link brought: their metadata, or that of the purchase they belong to, holds the
 /// `dub_click_id` or `dub_external_id` of [`VisitorCapture`](dodo_core::VisitorCapture)'s preset.
 ///
-/// A full refund and a lost dispute mark the sale's commission as refunded. Dub has no word for a refund
+/// A full refund and a lost dispute mark the sale's commission as refunded. As long as Dub knows of no
+/// commission, because it has not been told of the sale yet or is slow, it is asked again; after the last
+/// attempt it is a dead letter, also if there is none because the link's program pays none. Dub has no word for a refund
 /// of a part, and does not say what it makes of currencies with three decimals: neither is told.
 ///
 /// ```no_run
@@ -99,6 +101,9 @@ impl Dub {
         let answer = self.request(Method::GET, &list, String::new()).await?;
         let commissions: Vec<Commission> = serde_json::from_slice(&answer)
             .map_err(|_| Answer::Rejected { reason: "Dub's list of commissions cannot be read" })?;
+        if commissions.is_empty() {
+            return Err(Answer::Failed { after: None, reason: "Dub knows of no commission yet" });
+        }
         for commission in commissions.iter().filter(|commission| commission.status != "refunded") {
             let uri = self.uri("/commissions/", &commission.id)?;
             self.request(Method::PATCH, &uri, json!({ "status": "refunded" }).to_string()).await?;

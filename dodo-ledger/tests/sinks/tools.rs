@@ -176,6 +176,14 @@ async fn dub_takes_back_the_commission_of_a_refunded_sale() {
 }
 
 #[tokio::test]
+async fn dub_is_asked_again_until_it_knows_the_sale() {
+    let server = Server::start().await;
+    server.say("[]");
+    let told = tell(&dub(&server), vec![full_refund()]).await;
+    assert!(matches!(told[0], Told::Failed { after: None, .. }), "{told:?}");
+}
+
+#[tokio::test]
 async fn dub_has_no_word_for_everything() {
     let server = Server::start().await;
     let sink = dub(&server);
