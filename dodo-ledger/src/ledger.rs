@@ -243,14 +243,23 @@ impl Shared {
 
     /// Queues what bookings changed for the sinks that want it, in their transaction.
     pub(crate) async fn enqueue(&self, tx: &mut Tx, bookings: &[Booking]) -> Result<(), Error> {
-        let changes = bookings.iter().flat_map(|booking| &booking.changes);
-        let told = changes.flat_map(|change| {
+        let (mut queue, mut release) = (Vec::new(), Vec::new());
+        for change in bookings.iter().flat_map(|booking| &booking.changes) {
+            let (id, record) = (change.entry.id.as_str(), &change.entry.record);
+            let waits = record.flags.parent_missing;
+            if !waits && !change.is_new {
+                release.push(id);
+            }
             // A sink that panicked is asked again before it is told.
-            let wants = |sink: &&ErasedSink| sink.wants(&change.entry.record) != Some(false);
-            let sinks = self.sinks.iter().filter(wants);
-            sinks.map(|sink| (change.entry.id.as_str(), sink.name()))
-        });
-        tx.enqueue(&told.collect::<Vec<_>>()).await
+            let wants = |sink: &&ErasedSink| sink.wants(record) != Some(false);
+            for sink in self.sinks.iter().filter(wants) {
+                let wait = waits && sink.heeds_consent();
+                let wait = if wait { self.settings.await_purchase } else { Duration::ZERO };
+                queue.push((id, sink.name(), wait));
+            }
+        }
+        tx.enqueue(&queue).await?;
+        tx.release(&release).await
     }
 
     /// Writes and commits a booking together with its outbox rows.
@@ -398,6 +407,15 @@ impl LedgerBuilder {
     pub fn sink_backoff(mut self, backoff: Backoff, max_failures: u32) -> Self {
         self.settings.sink_backoff = backoff;
         self.settings.sink_max_failures = max_failures.max(1);
+        self
+    }
+
+    /// How long a refund, or the start or end of a subscription, waits for the payment that it belongs to
+    /// before sinks that heed consent are told: only the payment shows what its visitor agreed to, and
+    /// deliveries come in any order. 1 hour unless set. A subscription that was never paid, as in a trial,
+    /// waits for all of it.
+    pub fn await_purchase(mut self, time: Duration) -> Self {
+        self.settings.await_purchase = time;
         self
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) sink_backoff: Backoff,
     /// Failures after which a record is given up for a sink.
     pub(crate) sink_max_failures: u32,
+    /// How long a record is kept from sinks that heed consent while its purchase is not known.
+    pub(crate) await_purchase: Duration,
     /// Events whose callbacks run at the same time in this process.
     pub(crate) concurrency: u32,
     /// How often to look for events that another instance stored or that are due again.
@@ -65,6 +67,7 @@ impl Default for Settings {
             // 67 hours on average.
             sink_backoff: Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(3600) },
             sink_max_failures: 100,
+            await_purchase: Duration::from_secs(3600),
             concurrency: 16,
             poll: Duration::from_millis(250),
             keep_bodies: Some(Duration::from_secs(30 * 24 * 3600)),

@@ -13,9 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dodo_core::{AttributionRecord, Inbox};
+use dodo_core::{AttributionRecord, CheckoutContext, CheckoutContextStore, Consent, Inbox};
 use dodo_ledger::{Backoff, Ledger, Outgoing, Sink, Told, Workers};
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription};
 
 on_every_store! {
     each_wanted_record_is_told_once,
@@ -32,6 +32,9 @@ on_every_store! {
     a_definite_answer_ends_the_uncertainty,
     a_definite_answer_says_nothing_of_an_attempt_before,
     the_lease_of_callbacks_is_not_that_of_sinks,
+    nobody_is_told_what_the_visitor_may_have_forbidden,
+    what_waits_for_its_payment_is_told_when_that_is_there,
+    what_waits_for_a_payment_that_never_comes_is_told_in_the_end,
 }
 
 /// When a sink was told which records, each with its attempt.
@@ -82,7 +85,7 @@ impl Sink for Scripted {
 
     fn wants(&self, record: &AttributionRecord) -> bool {
         assert_ne!(record.payment_id, "pay_unclear", "in the sink");
-        record.payment_id != "pay_unwanted"
+        record.payment_id != "pay_unwanted" && record.consent != Consent::Denied
     }
 
     fn batch_size(&self) -> u32 {
@@ -352,4 +355,55 @@ async fn the_lease_of_callbacks_is_not_that_of_sinks(store: &TestStore) {
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(sink.ids().len(), 1);
+}
+
+/// A refund and a subscription arrive before their payment. Returns when both are booked, and what was
+/// booked after them was told.
+async fn before_the_payment(ledger: &Ledger, sink: &Scripted, consent: Consent) {
+    let context = serde_json::json!({ "captured_at": "2026-11-20T09:00:00Z", "consent": consent });
+    let context: CheckoutContext = serde_json::from_value(context).unwrap();
+    ledger.bind("cks_1", &context).await.unwrap();
+    ledger.accept(&refund("msg_1", "ref_1", "pay_1")).await.unwrap();
+    ledger.accept(&subscription("msg_2", "sub_1")).await.unwrap();
+    eventually("both are booked", async || ledger.stats().await.unwrap().pending == 0).await;
+    ledger.accept(&payment("msg_3", "pay_3")).await.unwrap();
+    eventually("it was told", async || sink.ids().contains(&"charge:pay_3".to_owned())).await;
+}
+
+async fn nobody_is_told_what_the_visitor_may_have_forbidden(store: &TestStore) {
+    let sink = Scripted::new([]);
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    before_the_payment(&ledger, &sink, Consent::Denied).await;
+    ledger.accept(&payment_of("msg_4", "pay_1", "cks_1", "sub_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids(), ["charge:pay_3"]);
+}
+
+async fn what_waits_for_its_payment_is_told_when_that_is_there(store: &TestStore) {
+    let sink = Scripted::new([]);
+    let (ledger, workers) = ledger(store, &sink, 5).await;
+    before_the_payment(&ledger, &sink, Consent::NotAsked).await;
+    assert_eq!(sink.ids().len(), 1);
+    ledger.accept(&payment_of("msg_4", "pay_1", "cks_1", "sub_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let mut told = sink.ids();
+    told.sort();
+    assert_eq!(
+        told,
+        ["charge:pay_1", "charge:pay_3", "refund:ref_1", "subscription:sub_1:started"]
+    );
+}
+
+async fn what_waits_for_a_payment_that_never_comes_is_told_in_the_end(store: &TestStore) {
+    let sink = Scripted::new([]);
+    let soon = Duration::from_millis(50);
+    let ledger = store.builder().await.await_purchase(soon).sink(sink.clone()).build();
+    ledger.migrate().await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    ledger.accept(&refund("msg_1", "ref_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(sink.ids(), ["refund:ref_1"]);
 }

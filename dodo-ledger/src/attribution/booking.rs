@@ -541,6 +541,7 @@ async fn derive_lifecycle<H: History>(
         }
         _ => None,
     };
+    let paid = first.is_some();
     let subject = Subject {
         evidence: &evidence,
         object: chain::object_id(&evidence.what),
@@ -549,7 +550,7 @@ async fn derive_lifecycle<H: History>(
         blocked: evidence.forgotten.then_some(Reason::Forgotten),
     };
     let attributed = chain::attribute(history, rules, &subject, &known).await?;
-    let record = record::of_lifecycle(id, &evidence, &attributed);
+    let record = record::of_lifecycle(id, &evidence, paid, &attributed);
     let derived = Derived { journey: attributed.journey.clone(), ..Derived::default() };
     Ok((Entry { id: id.to_owned(), evidence, record, derived }, attributed))
 }

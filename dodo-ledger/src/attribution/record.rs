@@ -124,10 +124,11 @@ fn flag(flags: &mut Flags, back: Back) {
     flags.net_is_gross = back.money.is_some() && (back.parent_missing || back.currency_mismatch);
 }
 
-/// The record of a start or end of a subscription.
+/// The record of a start or end of a subscription; `paid`: whether a charge of it is known.
 pub(super) fn of_lifecycle(
     id: &str,
     evidence: &Evidence,
+    paid: bool,
     attributed: &Attributed,
 ) -> AttributionRecord {
     let (kind, subscription) = match &evidence.what {
@@ -141,6 +142,7 @@ pub(super) fn of_lifecycle(
     record.basis = Basis::Event;
     record.created_at = subscription.and_then(|s| s.created_at);
     record.on_demand = subscription.is_some_and(|s| s.on_demand);
+    record.flags.parent_missing = !paid;
     record.subscription = subscription.map(|s| s.terms.clone());
     record.subscription_ids = subscription.iter().map(|s| s.subscription_id.clone()).collect();
     record.product_ids = subscription.iter().filter_map(|s| s.product_id.clone()).collect();

@@ -43,8 +43,15 @@ pub(super) enum Mark {
 /// A record that changed after it was sent is not sent again: sinks know it by its id.
 const ENQUEUE: Sql = sql!(
     "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
-     SELECT record_id, sink, " NOW ", " NOW " FROM " (rows 1: 1 record_id TEXT, 2 sink TEXT) "
+     SELECT record_id, sink, " NOW ", " NOW " + wait
+     FROM " (rows 1: 1 record_id TEXT, 2 sink TEXT, 3 wait BIGINT) "
      WHERE true ON CONFLICT (record_id, sink) DO NOTHING"
+);
+/// What nobody took yet and is not due.
+const RELEASE: Sql = sql!(
+    "UPDATE dodo_outbox SET available_at = " NOW "
+     FROM " (rows 1: 1 id TEXT) "
+     WHERE record_id = given.id AND state = 'pending' AND claims = 0 AND available_at > " NOW
 );
 const CLAIM: Sql = sql!(
     "WITH due AS MATERIALIZED (
@@ -90,11 +97,21 @@ const HAND_BACK: Sql = sql!(
 );
 
 impl Tx {
-    /// Queues records for sinks, each once.
-    pub(crate) async fn enqueue(&mut self, records: &[(&str, &str)]) -> Result<(), Error> {
+    /// Queues records for sinks, each once, and due after a time.
+    pub(crate) async fn enqueue(
+        &mut self,
+        records: &[(&str, &str, Duration)],
+    ) -> Result<(), Error> {
         let mut rows = Rows::default();
-        records.iter().for_each(|(record_id, sink)| rows.push(args![*record_id, *sink]));
+        for (record_id, sink, wait) in records {
+            rows.push(args![*record_id, *sink, millis(*wait)]);
+        }
         self.write(&ENQUEUE, rows).await
+    }
+
+    /// Makes records due that were queued for later.
+    pub(crate) async fn release(&mut self, records: &[&str]) -> Result<(), Error> {
+        self.write(&RELEASE, Rows::texts(records.iter().copied())).await
     }
 }
 

@@ -82,6 +82,13 @@ pub trait Sink: Send + Sync + 'static {
     /// again before it is sent.
     fn wants(&self, record: &AttributionRecord) -> bool;
 
+    /// Whether it must not be told of a visitor who said no. Then it is not told of a refund or a
+    /// subscription before the payment that shows what the visitor said: see
+    /// [`await_purchase`](crate::LedgerBuilder::await_purchase).
+    fn heeds_consent(&self) -> bool {
+        true
+    }
+
     /// The most records per call. 1 unless the sink knows batches.
     fn batch_size(&self) -> u32 {
         1
@@ -108,6 +115,7 @@ type Telling<'a> = Pin<Box<dyn Future<Output = Vec<Told>> + Send + 'a>>;
 
 trait DynSink: Send + Sync {
     fn wants(&self, record: &AttributionRecord) -> bool;
+    fn heeds_consent(&self) -> bool;
     fn batch_size(&self) -> u32;
     fn wants_customer(&self) -> bool;
     fn remembers_for(&self) -> Option<Duration>;
@@ -117,6 +125,9 @@ trait DynSink: Send + Sync {
 impl<S: Sink> DynSink for S {
     fn wants(&self, record: &AttributionRecord) -> bool {
         Sink::wants(self, record)
+    }
+    fn heeds_consent(&self) -> bool {
+        Sink::heeds_consent(self)
     }
     fn batch_size(&self) -> u32 {
         Sink::batch_size(self)
@@ -161,6 +172,10 @@ impl ErasedSink {
     /// `None`: it panicked. Booking must not fail by it.
     pub(crate) fn wants(&self, record: &AttributionRecord) -> Option<bool> {
         catch_unwind(AssertUnwindSafe(|| self.sink.wants(record))).ok()
+    }
+    /// One that panics does.
+    pub(crate) fn heeds_consent(&self) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.sink.heeds_consent())).unwrap_or(true)
     }
     pub(crate) fn batch_size(&self) -> u32 {
         self.sink.batch_size().max(1)

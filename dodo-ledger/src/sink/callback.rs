@@ -42,6 +42,10 @@ impl<S: AttributionSink> Sink for Callback<S> {
         self.options.admit(record)
     }
 
+    fn heeds_consent(&self) -> bool {
+        self.options.heed_consent()
+    }
+
     async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {

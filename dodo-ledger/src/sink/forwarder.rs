@@ -95,6 +95,10 @@ impl Sink for Forwarder {
         self.options.admit(record)
     }
 
+    fn heeds_consent(&self) -> bool {
+        self.options.heed_consent()
+    }
+
     async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {

@@ -86,6 +86,10 @@ impl Sink for JsonLines {
         self.options.admit(record)
     }
 
+    fn heeds_consent(&self) -> bool {
+        self.options.heed_consent()
+    }
+
     fn batch_size(&self) -> u32 {
         200
     }

@@ -25,6 +25,11 @@ impl Options {
         Self { name: name.into(), audience: Audience::FIRST_PARTY, personal_data: true }
     }
 
+    /// Whether it depends on consent who is told.
+    pub(super) fn heed_consent(&self) -> bool {
+        self.audience.third_party || self.audience.only_granted
+    }
+
     /// Whether this record may be told.
     pub(super) fn admit(&self, record: &AttributionRecord) -> bool {
         self.audience.admits(record)

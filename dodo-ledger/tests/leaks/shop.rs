@@ -130,6 +130,7 @@ fn with_sinks(
         .backoff(soon)
         .max_failures(2)
         .sink_backoff(soon, 3)
+        .await_purchase(Duration::ZERO)
 }
 
 /// Tools whose key goes into a header, the body or the query.

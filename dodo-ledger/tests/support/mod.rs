@@ -154,6 +154,33 @@ pub(crate) fn payment(id: &str, payment_id: &str) -> SignedEvent {
     delivery(id, body.to_string())
 }
 
+/// A `subscription.active`.
+pub(crate) fn subscription(id: &str, subscription_id: &str) -> SignedEvent {
+    let body = serde_json::json!({
+        "type": "subscription.active",
+        "business_id": "bus_1",
+        "timestamp": "2026-11-20T10:00:00Z",
+        "data": {
+            "payload_type": "Subscription",
+            "subscription_id": subscription_id,
+            "created_at": "2026-11-20T10:00:00Z",
+            "status": "active",
+            "product_id": "pdt_1",
+            "customer": { "customer_id": "cus_1", "email": "ada@example.com", "name": "Ada" }
+        }
+    });
+    delivery(id, body.to_string())
+}
+
+/// A [`payment`] of a checkout for a subscription.
+pub(crate) fn payment_of(id: &str, payment_id: &str, session: &str, sub: &str) -> SignedEvent {
+    let body = payment(id, payment_id);
+    let mut body: serde_json::Value = serde_json::from_slice(body.body()).unwrap();
+    body["data"]["checkout_session_id"] = session.into();
+    body["data"]["subscription_id"] = sub.into();
+    delivery(id, body.to_string())
+}
+
 /// A `refund.succeeded` of all of a [`payment`].
 pub(crate) fn refund(id: &str, refund_id: &str, payment_id: &str) -> SignedEvent {
     let body = serde_json::json!({
