@@ -78,8 +78,8 @@ pub(super) async fn derive_settlement<H: History>(
         return Ok(Vec::new());
     }
     let parent = history.entry(&charge_id(payment_id)).await?;
-    let backs = walk(rules, parent.as_ref(), &movements);
     let undone = undone(&movements);
+    let backs = walk(rules, parent.as_ref(), &movements, &undone);
     let mut entries = Vec::new();
     for (movement, back) in movements.into_iter().zip(backs) {
         let reversed = undone.contains(&movement.id);
@@ -215,20 +215,35 @@ fn undone(movements: &[Movement]) -> BTreeSet<String> {
 }
 
 /// Walks through what moved and counts what is left of the payment.
-fn walk(rules: &Rules, parent: Option<&Entry>, movements: &[Movement]) -> Vec<Back> {
+///
+/// What was undone, whenever that was, takes no room from what comes after it: while a dispute that
+/// is won in the end was lost, a refund of the same payment went back all the same. Each of them is
+/// held against what stands before it, so being undone changes no amount that was booked.
+fn walk(
+    rules: &Rules,
+    parent: Option<&Entry>,
+    movements: &[Movement],
+    undone: &BTreeSet<String>,
+) -> Vec<Back> {
     let mut paid = parent.and_then(|parent| {
         let What::Charge(charge) = &parent.evidence.what else { return None };
         let money = record::charged(rules, charge);
         // What was no revenue cannot be lost.
-        let left = if parent.paid() { money.gross } else { 0 };
+        let left = if parent.paid() { money.gross.max(0) } else { 0 };
         Some(Paid { money, left })
     });
     let mut taken: BTreeMap<&str, Option<Money>> = BTreeMap::new();
     let mut backs = Vec::new();
     for movement in movements {
         let back = match &movement.effect {
-            Effect::Takes(demand) => take(paid.as_mut(), *demand, |c| rules.exponent_of(c)),
-            Effect::Undoes { id, stands } => undo(&mut paid, taken.get(id.as_str()), *stands),
+            Effect::Takes(demand) => {
+                let mut beside = paid;
+                let paid = if undone.contains(&movement.id) { &mut beside } else { &mut paid };
+                take(paid.as_mut(), *demand, |c| rules.exponent_of(c))
+            }
+            Effect::Undoes { id, stands } => {
+                undo(paid.is_none(), taken.get(id.as_str()).copied().flatten(), *stands)
+            }
         };
         taken.insert(&movement.id, back.money);
         backs.push(back);
@@ -236,8 +251,8 @@ fn walk(rules: &Rules, parent: Option<&Entry>, movements: &[Movement]) -> Vec<Ba
     backs
 }
 
-fn undo(paid: &mut Option<Paid>, undone: Option<&Option<Money>>, stands: bool) -> Back {
-    let undone = undone.copied().flatten();
+/// Takes a movement back, unless that was taken back in turn.
+fn undo(parent_missing: bool, undone: Option<Money>, stands: bool) -> Back {
     let money = undone.map(|money| {
         if stands {
             money.negated()
@@ -245,14 +260,9 @@ fn undo(paid: &mut Option<Paid>, undone: Option<&Option<Money>>, stands: bool) -
             Money::new(0, None, money.currency).with_exponent(money.exponent)
         }
     });
-    if let (Some(paid), Some(money)) = (paid.as_mut(), money)
-        && paid.money.currency == money.currency
-    {
-        paid.left = paid.left.saturating_add(money.gross);
-    }
     Back {
         money,
-        parent_missing: paid.is_none(),
+        parent_missing,
         currency_mismatch: false,
         amount_unknown: money.is_none(),
         excess: None,

@@ -8,9 +8,11 @@ mod queries;
 mod reconcile;
 mod rows;
 mod seams;
+mod settled;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 mod world;
 
 use std::panic::AssertUnwindSafe;

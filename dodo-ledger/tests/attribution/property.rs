@@ -1,6 +1,9 @@
 //! For any order and any duplication of the same deliveries the ledger is the same.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use jiff::{Timestamp, ToSpan};
 use proptest::{prelude::*, sample::Index};
@@ -213,12 +216,63 @@ fn run(acts: &[Act], rules: &Rules) -> Records {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut world = World::in_memory(rules);
     let records = runtime.block_on(world.play(&acts));
+    never_more_than_was_paid(&records);
     // Nothing was left behind: what is stored is what follows from everything that is known.
     let again = runtime.block_on(world.derived_again());
     for (id, record) in &again.0 {
         assert_eq!(Some(record), records.0.get(id), "{id} would be derived otherwise now");
     }
     without_arrival(records)
+}
+
+/// Of no payment goes back more than was paid, and of a payment of which all went back nothing stays.
+fn never_more_than_was_paid(records: &Records) {
+    for charge in records.0.values().filter(|record| record.id.starts_with("charge:")) {
+        let (paid, earned) = charge.money.map_or((0, 0), |money| (money.gross, money.net));
+        let currency = charge.money.map(|money| money.currency);
+        let (mut back, mut net) = (0, 0);
+        for record in records
+            .0
+            .values()
+            .filter(|record| record.payment_id == charge.payment_id && !record.kind.is_charge())
+        {
+            let money = record.money.filter(|money| Some(money.currency) == currency);
+            let Some(money) = money else { continue };
+            assert!(money.gross.abs() <= paid, "{} is more than was paid", record.id);
+            (back, net) = (back + money.gross, net + money.net);
+        }
+        let id = &charge.id;
+        assert!(-paid <= back && back <= 0, "{id}: {back} of {paid} went back");
+        assert!(-earned <= net && net <= 0, "{id}: {net} of {earned} went back");
+        assert!(
+            back != -paid || net == -earned,
+            "{id}: {net} of {earned} went back with all of it"
+        );
+    }
+}
+
+/// The refund or dispute that a delivery is about.
+fn object_of(act: &Act) -> Option<&str> {
+    let Act::Deliver(delivery) = act else { return None };
+    let data = &delivery.body["data"];
+    data["refund_id"].as_str().or(data["dispute_id"].as_str())
+}
+
+/// What came back in the end might as well never have gone: it changes nothing else.
+fn what_is_undone_takes_no_room(story: &[Act], told: &Records, rules: &Rules) {
+    let undone = told.0.values().filter(|record| record.flags.reversed);
+    let undone: BTreeSet<&str> = undone
+        .filter_map(|record| record.refund_id.as_deref().or(record.dispute_id.as_deref()))
+        .collect();
+    if undone.is_empty() {
+        return;
+    }
+    let mut rest = story.to_vec();
+    rest.retain(|act| object_of(act).is_none_or(|object| !undone.contains(object)));
+    let without = run(&rest, rules);
+    for (id, record) in &without.0 {
+        assert_eq!(told.0.get(id), Some(record), "{id} differs without {undone:?}");
+    }
 }
 
 proptest! {
@@ -240,6 +294,7 @@ proptest! {
             .map(|(id, record)| (record, again.0.get(id)))
             .collect();
         prop_assert!(differ.is_empty() && told.0.len() == again.0.len(), "{differ:#?}");
+        what_is_undone_takes_no_room(&story, &told, &rules);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         charged, customer, day, dispute, hour, paid, payment, recovered, refund, refunded,
         subscription, visitor,
     },
+    settled,
     world::{Act, Records, bind, identified},
 };
 
@@ -22,7 +23,7 @@ pub(crate) struct Row {
     pub(crate) check: fn(&Records),
 }
 
-fn row(number: u32, title: &'static str, story: Vec<Act>, check: fn(&Records)) -> Row {
+pub(crate) fn row(number: u32, title: &'static str, story: Vec<Act>, check: fn(&Records)) -> Row {
     Row { number, title, rules: Rules::default(), story, check }
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Row> {
     let mut rows = charges();
     rows.extend(money_back());
     rows.extend(disputes());
+    rows.extend(settled::rows());
     rows.extend(who());
     rows
 }

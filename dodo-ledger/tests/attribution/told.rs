@@ -1,0 +1,107 @@
+//! What sinks hear of money that was clamped, or is so for a while.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use dodo_core::{AttributionRecord, Inbox};
+use dodo_ledger::{Backoff, Ledger, Workers, sink::Callback};
+use serde_json::json;
+
+use crate::{
+    payloads::{Delivery, day, dispute, paid, refunded},
+    support::{TestStore, eventually, hooks},
+};
+
+/// A ledger with a sink that can be down.
+struct Told {
+    ledger: Ledger,
+    workers: Workers,
+    down: Arc<AtomicBool>,
+    grosses: Arc<Mutex<BTreeMap<String, Vec<i64>>>>,
+}
+
+impl Told {
+    async fn on(store: &TestStore) -> Self {
+        let down = Arc::new(AtomicBool::new(false));
+        let grosses: Arc<Mutex<BTreeMap<String, Vec<i64>>>> = Arc::default();
+        let (gate, heard) = (down.clone(), grosses.clone());
+        let sink = Callback::new("crm", move |record: AttributionRecord| {
+            let down = gate.load(Ordering::SeqCst);
+            if !down {
+                let gross = record.money.unwrap().gross;
+                heard.lock().unwrap().entry(record.id).or_default().push(gross);
+            }
+            async move { if down { Err("down") } else { Ok(()) } }
+        });
+        let fast = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
+        let builder = store.builder().await.sink(sink).sink_backoff(fast, 100_000);
+        let ledger = builder.build();
+        ledger.migrate().await.unwrap();
+        let workers = ledger.spawn(hooks().build().dispatcher());
+        Self { ledger, workers, down, grosses }
+    }
+
+    /// Delivers and waits until it is booked, by itself.
+    async fn deliver(&self, delivery: &Delivery) {
+        self.ledger.accept(&delivery.event()).await.unwrap();
+        eventually("it is done", async || self.ledger.stats().await.unwrap().pending == 0).await;
+    }
+
+    async fn until_settled(&self) {
+        eventually("the sink's queue is empty", async || {
+            self.ledger.sink_stats("crm").await.unwrap().pending == 0
+        })
+        .await;
+    }
+
+    /// The grosses that the sink heard, by record.
+    async fn heard(self) -> BTreeMap<String, Vec<i64>> {
+        self.until_settled().await;
+        self.workers.shutdown(Duration::from_secs(5)).await;
+        std::mem::take(&mut *self.grosses.lock().unwrap())
+    }
+}
+
+fn charge() -> Delivery {
+    paid("pay_1", day(0), 2000, json!({ "tax": 300 }))
+}
+
+fn contested(step: &str, at: i64) -> Delivery {
+    dispute(step, "dp_1", "pay_1", day(at), json!("2000"), json!({}))
+}
+
+fn refund(at: i64) -> Delivery {
+    refunded("ref_1", "pay_1", day(at), json!(2000), json!({}))
+}
+
+fn expected() -> BTreeMap<String, Vec<i64>> {
+    let told = [
+        ("charge:pay_1", 2000),
+        ("dispute:dp_1:loss", -2000),
+        ("dispute:dp_1:reversal", 2000),
+        ("refund:ref_1", -2000),
+    ];
+    told.map(|(id, gross)| (id.to_owned(), vec![gross])).into()
+}
+
+crate::on_every_store! {
+    a_record_of_zero_is_told_once_it_is_something,
+}
+
+async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
+    let told = Told::on(store).await;
+    told.deliver(&charge()).await;
+    told.deliver(&contested("lost", 1)).await;
+    told.deliver(&refund(2)).await;
+    told.until_settled().await;
+    let before = told.grosses.lock().unwrap().clone();
+    assert!(!before.contains_key("refund:ref_1"), "it was clamped: {before:?}");
+    told.deliver(&contested("won", 3)).await;
+    assert_eq!(told.heard().await, expected());
+}
