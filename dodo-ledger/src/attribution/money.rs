@@ -10,6 +10,21 @@ pub(super) struct Paid {
     pub(super) left: i64,
 }
 
+impl Paid {
+    /// What went back already, in minor units.
+    fn gone(&self) -> i64 {
+        self.money.gross.saturating_sub(self.left)
+    }
+
+    /// The part of the net amount that belongs to so much of the gross amount.
+    ///
+    /// A movement's net is the difference of two of these, so that however much is rounded, all that
+    /// was paid is exactly all that was earned.
+    fn net_of(&self, gross: i64) -> i64 {
+        share(gross, self.money.net, self.money.gross)
+    }
+}
+
 /// What is to go back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Demand {
@@ -63,9 +78,10 @@ pub(super) fn take(
         return back;
     };
     let taken = wanted.min(paid.left);
+    let before = paid.gone();
     paid.left -= taken;
     back.excess = (taken < wanted).then_some(wanted - taken);
-    let net = share(taken, paid.money.net, paid.money.gross);
+    let net = paid.net_of(paid.gone()).saturating_sub(paid.net_of(before));
     let tax = paid.money.tax.map(|_| taken.saturating_sub(net));
     let money = Money::new(taken, tax, paid.money.currency).with_net(net);
     back.money = Some(money.with_exponent(paid.money.exponent).negated());
@@ -116,6 +132,32 @@ mod tests {
     }
 
     proptest! {
+        /// However a full refund is split, nothing stays, and nobody's share is off by more than one.
+        #[test]
+        fn shares_of_all_are_all(
+            gross in 1_i64..1_000_000,
+            tax in 0_i64..1_000_000,
+            cuts in prop::collection::btree_set(0_i64..1_000_000, 0..40),
+        ) {
+            let money = Money::new(gross, Some(tax.min(gross)), Currency::EUR);
+            let mut paid = Paid { money, left: gross };
+            let (mut back, mut from) = (money, 0);
+            for until in cuts.into_iter().map(|cut| cut.min(gross)).chain([gross]) {
+                let part = until - from;
+                from = until;
+                let demand = Demand { amount: Some(part), currency: None, whole: false };
+                let taken = take(Some(&mut paid), demand, exponent).money.unwrap();
+                prop_assert_eq!(taken.gross, -part);
+                let off = i128::from(-taken.net) * i128::from(gross)
+                    - i128::from(part) * i128::from(money.net);
+                prop_assert!(off.abs() <= i128::from(gross), "{} of {part}", taken.net);
+                back.gross += taken.gross;
+                back.net += taken.net;
+                back.tax = back.tax.zip(taken.tax).map(|(all, tax)| all + tax);
+            }
+            prop_assert_eq!((back.gross, back.net, back.tax), (0, 0, Some(0)));
+        }
+
         #[test]
         fn what_goes_back_never_exceeds_what_was_paid(
             gross in 0_i64..1_000_000,

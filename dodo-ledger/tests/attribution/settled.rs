@@ -45,8 +45,14 @@ fn went_back(records: &Records, expected: &[(&str, i64, i64)]) {
     assert_eq!(found, expected);
 }
 
-/// What came back takes no room from what went back besides it.
 pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = undone();
+    rows.extend(shares());
+    rows
+}
+
+/// What came back takes no room from what went back besides it.
+fn undone() -> Vec<Row> {
     vec![
         row(
             0,
@@ -200,6 +206,62 @@ pub(crate) fn rows() -> Vec<Row> {
                     ],
                 );
                 assert!(!r.get("dispute:dp_1:loss").flags.reversed);
+            },
+        ),
+    ]
+}
+
+/// Shares of the tax add up.
+fn shares() -> Vec<Row> {
+    vec![
+        row(
+            0,
+            "a payment that is refunded in thirds",
+            story([
+                paid("pay_1", day(0), 3, json!({ "tax": 1 })),
+                refund("ref_1", 1, 1),
+                refund("ref_2", 2, 1),
+                refund("ref_3", 3, 1),
+            ]),
+            |r| {
+                // Of 2: 0.67, 1.33 and 2, each rounded, less what went before.
+                went_back(
+                    r,
+                    &[("refund:ref_1", -1, -1), ("refund:ref_2", -1, 0), ("refund:ref_3", -1, -1)],
+                );
+                assert_eq!(r.get("refund:ref_2").money.unwrap().tax, Some(-1));
+                assert_eq!(r.net(), 0);
+            },
+        ),
+        row(
+            0,
+            "many small refunds",
+            std::iter::once(charge())
+                .chain((0..20).map(|n| refund(&format!("ref_{n}"), n + 1, 1)))
+                .map(Act::from)
+                .collect(),
+            |r| assert_eq!(r.net(), 1700 - 17),
+        ),
+        row(
+            0,
+            "shares go by what stands: a refund that failed counts for nothing",
+            story([
+                paid("pay_1", day(0), 3, json!({ "tax": 1 })),
+                refund("ref_1", 1, 1),
+                refund("ref_2", 2, 1),
+                failed("ref_1", 3),
+                refunded("ref_3", "pay_1", day(4), Value::Null, json!({})),
+            ]),
+            |r| {
+                went_back(
+                    r,
+                    &[
+                        ("refund:ref_1", -1, -1),
+                        ("refund:ref_1:reversal", 1, 1),
+                        ("refund:ref_2", -1, -1),
+                        ("refund:ref_3", -2, -1),
+                    ],
+                );
             },
         ),
     ]
