@@ -40,13 +40,20 @@ pub(super) enum Mark {
     },
 }
 
-/// A record that changed after it was sent is not sent again: sinks know it by its id.
+/// A record that changed after it was sent is not sent again: sinks know it by its id. One that was
+/// settled as [`UNWANTED`] without being told is queued anew. One batch may name a record twice.
 const ENQUEUE: Sql = sql!(
     "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
-     SELECT record_id, sink, " NOW ", " NOW " + wait
+     SELECT record_id, sink, " NOW ", " NOW " + MIN(wait)
      FROM " (rows 1: 1 record_id TEXT, 2 sink TEXT, 3 wait BIGINT) "
-     WHERE true ON CONFLICT (record_id, sink) DO NOTHING"
+     WHERE true GROUP BY record_id, sink
+     ON CONFLICT (record_id, sink) DO UPDATE
+     SET state = 'pending', failures = 0, available_at = excluded.available_at,
+         finished_at = NULL, last_error = NULL
+     WHERE dodo_outbox.state = 'dead' AND dodo_outbox.last_error = 'no longer for this sink'"
 );
+/// Why a record is settled that became nothing for the sink before its turn came; as in [`ENQUEUE`].
+pub(super) const UNWANTED: &str = "no longer for this sink";
 /// What nobody took yet and is not due.
 const RELEASE: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "

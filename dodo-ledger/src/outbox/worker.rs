@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    rows::{Mark, Queued, claim, hand_back, mark, mark_in_flight},
+    rows::{Mark, Queued, UNWANTED, claim, hand_back, mark, mark_in_flight},
     sink::{ErasedSink, Outgoing, Told},
 };
 use crate::{
@@ -134,7 +134,7 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Rea
     };
     match sink.wants(&record) {
         Some(true) => {}
-        Some(false) => return Ok(Ready::Settled("no longer for this sink")),
+        Some(false) => return Ok(Ready::Settled(UNWANTED)),
         None => return Ok(Ready::Failed("the sink panicked when it was asked")),
     }
     if let (Some(memory), Some(uncertain)) = (sink.remembers_for(), row.uncertain_for)

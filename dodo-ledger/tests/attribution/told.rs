@@ -92,6 +92,7 @@ fn expected() -> BTreeMap<String, Vec<i64>> {
 
 crate::on_every_store! {
     a_record_of_zero_is_told_once_it_is_something,
+    a_record_that_was_nothing_for_a_while_is_told,
 }
 
 async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
@@ -103,5 +104,22 @@ async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
     let before = told.grosses.lock().unwrap().clone();
     assert!(!before.contains_key("refund:ref_1"), "it was clamped: {before:?}");
     told.deliver(&contested("won", 3)).await;
+    assert_eq!(told.heard().await, expected());
+}
+
+/// It was queued while it was something, and nothing when its turn came.
+async fn a_record_that_was_nothing_for_a_while_is_told(store: &TestStore) {
+    let told = Told::on(store).await;
+    told.deliver(&charge()).await;
+    told.until_settled().await;
+    told.down.store(true, Ordering::SeqCst);
+    told.deliver(&refund(2)).await;
+    told.deliver(&contested("lost", 1)).await;
+    eventually("the sink is told nothing of the refund", async || {
+        told.ledger.sink_stats("crm").await.unwrap().pending == 1
+    })
+    .await;
+    told.deliver(&contested("won", 3)).await;
+    told.down.store(false, Ordering::SeqCst);
     assert_eq!(told.heard().await, expected());
 }
