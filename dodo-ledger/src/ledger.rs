@@ -172,8 +172,8 @@ impl Ledger {
         Ok(revived)
     }
 
-    /// Runs the callbacks of a finished event again. Its booking is not repeated. `false`: there is
-    /// none of that id, it is not finished, or its body was erased.
+    /// Runs the callbacks of an event again that is done, or that was given up or parked; what is booked
+    /// is not booked again. `false`: there is none of that id, it is pending, or its body was erased.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

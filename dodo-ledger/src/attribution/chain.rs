@@ -65,6 +65,15 @@ impl Kin {
             }
         }
     }
+
+    /// Money that went back has no checkout and no subscription but those of its payment.
+    fn see_the_payment(&self) -> Option<Reason> {
+        match self {
+            Self::Parent(Some(_)) => Some(Reason::SeeThePayment),
+            Self::Parent(None) => Some(Reason::PaymentNotHere),
+            _ => None,
+        }
+    }
 }
 
 /// Who brought the money, and how that was found out.
@@ -201,7 +210,9 @@ async fn offer<H: History>(
         },
         Step::CheckoutContext => match &known.context {
             Some((session, context)) => Offer::of(context, session, Reason::NotInContext),
-            None => Offer::nothing(known.why_no_context()),
+            None => Offer::nothing(
+                subject.kin.see_the_payment().unwrap_or_else(|| known.why_no_context()),
+            ),
         },
         Step::SubscriptionRecord => subscription_record(subject, known),
         Step::RecoveredFrom => match &known.recovered {
@@ -246,10 +257,7 @@ fn of_entry(entry: &Entry, otherwise: Reason) -> Offer {
 /// The charge before, which knows what all charges before it knew; else the subscription's metadata.
 fn subscription_record(subject: &Subject<'_>, known: &Known) -> Offer {
     if known.subscriptions.is_empty() {
-        return Offer::nothing(match subject.kin {
-            Kin::Parent(_) => Reason::SeeThePayment,
-            _ => Reason::NoSubscription,
-        });
+        return Offer::nothing(subject.kin.see_the_payment().unwrap_or(Reason::NoSubscription));
     }
     let earlier = match &subject.kin {
         Kin::Parent(_) => &[],

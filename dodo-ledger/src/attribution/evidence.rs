@@ -240,7 +240,7 @@ pub struct Subscription {
 pub enum SubscriptionStep {
     /// `active`: it started, or came back.
     Started,
-    /// `cancelled`, `expired`.
+    /// `cancelled`.
     Ended,
     /// `plan_changed`.
     PlanChanged,
