@@ -10,8 +10,9 @@ use crate::attribution::step_number;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// RFC 4180 with a header line. Amounts are decimals in major units. A text that a spreadsheet
-    /// would run as a formula gets a leading apostrophe.
+    /// RFC 4180 with a header line. Amounts are decimals in major units. `occurred_at` is when money
+    /// moved, in UTC: [`Revenue`](super::Revenue) goes by the same time. A text that a spreadsheet would
+    /// run as a formula gets a leading apostrophe.
     Csv,
     /// One JSON object per line: the records as they are.
     JsonLines,

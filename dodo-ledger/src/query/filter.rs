@@ -30,11 +30,11 @@ impl Conditions {
         all.push(format!("live = {live}"));
         if let Some(from) = filter.from {
             let at = all.bind(from.as_microsecond());
-            all.push(format!("at_micros >= {at}"));
+            all.push(format!("occurred_micros >= {at}"));
         }
         if let Some(until) = filter.until {
             let at = all.bind(until.as_microsecond());
-            all.push(format!("at_micros < {at}"));
+            all.push(format!("occurred_micros < {at}"));
         }
         if let Some(currency) = filter.currency {
             let code = all.bind(currency.as_str());

@@ -15,7 +15,8 @@ use crate::{Ledger, attribution::History as _, error::Error, schema::Past};
 /// Records of a page of an export.
 const PAGE: u32 = 500;
 
-/// A question for records, oldest first. Live ones only, unless [`test_mode`](Self::test_mode) is
+/// A question for records, oldest first: by [`occurred_at`](AttributionRecord::occurred_at), when
+/// money moved. Live ones only, unless [`test_mode`](Self::test_mode) is
 /// asked for.
 #[derive(Clone, Debug)]
 #[must_use = "call `.fetch()` or `.export()`"]
@@ -52,7 +53,7 @@ impl Ledger {
 }
 
 impl Records {
-    /// From `from` on and before `until`.
+    /// What occurred from `from` on and before `until`.
     pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
         (self.filter.from, self.filter.until) = (Some(from), Some(until));
         self
@@ -162,12 +163,12 @@ impl Records {
         let (order, comparison) = if self.newest_first { ("DESC", "<") } else { ("ASC", ">") };
         if let Some((at, id)) = after {
             let (at, id) = (conditions.bind(*at), conditions.bind(id.as_str()));
-            conditions.push(format!("(at_micros, id) {comparison} ({at}, {id})"));
+            conditions.push(format!("(occurred_micros, id) {comparison} ({at}, {id})"));
         }
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let text = format!(
-            "SELECT at_micros, id, record FROM dodo_entry WHERE {}
-             ORDER BY at_micros {order}, id {order}{limit}",
+            "SELECT occurred_micros, id, record FROM dodo_entry WHERE {}
+             ORDER BY occurred_micros {order}, id {order}{limit}",
             conditions.text()
         );
         let mut tx = self.ledger.shared.store.read().await?;

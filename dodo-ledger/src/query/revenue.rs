@@ -34,7 +34,7 @@ pub enum Dimension {
     Customer,
     /// The kind of record: `one_time`, `subscription_new`, `subscription_renewal`, `refund`, ...
     Kind,
-    /// The day, `2026-11-20`, in UTC unless [`Revenue::utc_offset_minutes`] says otherwise.
+    /// The day on which money moved, `2026-11-20`, in UTC unless [`Revenue::utc_offset_minutes`] says otherwise.
     Day,
     /// The currency. Every row is of one currency anyway; alone, this gives one row for each.
     Currency,
@@ -59,7 +59,9 @@ impl Dimension {
             Self::Customer => "customer_id",
             Self::Kind => "kind",
             Self::Currency => "currency",
-            Self::Day => return format!("((at_micros + {offset_micros}) / {MICROS_PER_DAY})"),
+            Self::Day => {
+                return format!("((occurred_micros + {offset_micros}) / {MICROS_PER_DAY})");
+            }
         };
         column.to_owned()
     }
@@ -67,8 +69,9 @@ impl Dimension {
 
 /// A question about revenue. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
 ///
-/// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money that
-/// went back counts on the day on which it went back.
+/// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money counts
+/// when it moved, as [`occurred_at`](dodo_core::AttributionRecord::occurred_at) of its record says: a
+/// payment when it succeeded, however long before it was begun, and a refund when it went back.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -159,7 +162,7 @@ impl Revenue {
         self
     }
 
-    /// From `from` on and before `until`.
+    /// What occurred from `from` on and before `until`.
     pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
         (self.filter.from, self.filter.until) = (Some(from), Some(until));
         self

@@ -45,7 +45,8 @@ const PUT: Sql = sql!(
         id, evidence, record, derived, class, at_micros, paid, visitor_step, campaign_step,
         kind, live, payment_id, customer_id, email_sha256, checkout_session_id, product_id,
         visitor, link_id, campaign_id, source, medium, content,
-        landing_path, referrer_host, device, currency, exponent, gross, tax, net
+        landing_path, referrer_host, device, currency, exponent, gross, tax, net,
+        occurred_micros
     ) SELECT * FROM " (rows 1:
         1 id TEXT, 2 evidence TEXT, 3 record TEXT, 4 derived TEXT, 5 class BIGINT,
         6 at_micros BIGINT, 7 paid BIGINT, 8 visitor_step BIGINT, 9 campaign_step BIGINT,
@@ -53,7 +54,8 @@ const PUT: Sql = sql!(
         14 email_sha256 TEXT, 15 checkout_session_id TEXT, 16 product_id TEXT, 17 visitor TEXT,
         18 link_id TEXT, 19 campaign_id TEXT, 20 source TEXT, 21 medium TEXT, 22 content TEXT,
         23 landing_path TEXT, 24 referrer_host TEXT, 25 device TEXT, 26 currency TEXT,
-        27 exponent BIGINT, 28 gross BIGINT, 29 tax BIGINT, 30 net BIGINT) "
+        27 exponent BIGINT, 28 gross BIGINT, 29 tax BIGINT, 30 net BIGINT,
+        31 occurred_micros BIGINT) "
     WHERE true ON CONFLICT (id) DO UPDATE SET
         evidence = excluded.evidence, record = excluded.record, derived = excluded.derived,
         class = excluded.class, at_micros = excluded.at_micros, paid = excluded.paid,
@@ -65,7 +67,8 @@ const PUT: Sql = sql!(
         source = excluded.source, medium = excluded.medium, content = excluded.content,
         landing_path = excluded.landing_path, referrer_host = excluded.referrer_host,
         device = excluded.device, currency = excluded.currency, exponent = excluded.exponent,
-        gross = excluded.gross, tax = excluded.tax, net = excluded.net"
+        gross = excluded.gross, tax = excluded.tax, net = excluded.net,
+        occurred_micros = excluded.occurred_micros"
 );
 const UNLINK: Sql =
     sql!("DELETE FROM dodo_link WHERE entry_id IN (SELECT id FROM " (rows 1: 1 id TEXT) ")");
@@ -235,6 +238,7 @@ fn columns(entry: &Entry) -> Result<Vec<Arg>, Error> {
         money.map(|money| money.gross),
         money.and_then(|money| money.tax),
         money.map(|money| money.net),
+        record.occurred_at.as_microsecond(),
     ])
 }
 

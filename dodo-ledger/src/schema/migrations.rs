@@ -2,7 +2,7 @@
 
 use crate::store::sql::{Sql, sql};
 
-pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3];
+pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4];
 
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay for ever: the id is what makes a repeat a
@@ -156,4 +156,18 @@ const V3: &[Sql] = &[
         "CREATE INDEX dodo_fact_unpaid ON dodo_fact (changed_at)
          WHERE id >= 'checkout:' AND id < 'checkout;' AND kept = 0"
     ),
+];
+
+/// Days and ranges of days go by when money moved, as the record says; `at_micros` is for what is
+/// derived from one another.
+const V4: &[Sql] = &[
+    sql!("ALTER TABLE dodo_entry ADD COLUMN occurred_micros BIGINT NOT NULL DEFAULT 0"),
+    Sql {
+        sqlite: "UPDATE dodo_entry SET occurred_micros =
+            CAST(ROUND(unixepoch(record ->> '$.occurred_at', 'subsec') * 1000) AS INTEGER) * 1000",
+        postgres: "UPDATE dodo_entry SET occurred_micros =
+            CAST(extract(epoch FROM (record::json ->> 'occurred_at')::timestamptz) * 1000000 AS BIGINT)",
+    },
+    sql!("DROP INDEX dodo_entry_at"),
+    sql!("CREATE INDEX dodo_entry_occurred ON dodo_entry (occurred_micros)"),
 ];

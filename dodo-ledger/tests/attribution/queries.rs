@@ -3,8 +3,9 @@
 use dodo_core::Currency;
 use dodo_ledger::{
     Ledger,
-    query::{Dimension, Format},
+    query::{Dimension, Format, Records},
 };
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
@@ -32,7 +33,13 @@ async fn ledger(store: &TestStore) -> Ledger {
     ledger
 }
 
-crate::on_every_store! { sums_are_per_currency, filters_and_days, exports, explanations }
+crate::on_every_store! {
+    sums_are_per_currency,
+    filters_and_days,
+    a_closed_month_stays_as_it_is,
+    exports,
+    explanations,
+}
 
 async fn sums_are_per_currency(store: &TestStore) {
     let ledger = ledger(store).await;
@@ -117,6 +124,71 @@ async fn filters_and_days(store: &TestStore) {
     assert!(ledger.revenue().between(day(100), day(101)).fetch().await.unwrap().is_empty());
 }
 
+/// A bank transfer that was begun in October and arrives in November.
+async fn a_closed_month_stays_as_it_is(store: &TestStore) {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let mut transfer = paid("pay_2", at("2026-10-31T20:00:00Z"), 2000, json!({ "tax": 300 }));
+    transfer.body["timestamp"] = json!("2026-11-05T09:00:00.123456Z");
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let october = async || {
+        let question =
+            ledger.revenue().between(at("2026-10-01T00:00:00Z"), at("2026-11-01T00:00:00Z"));
+        question.fetch().await.unwrap()
+    };
+    world
+        .play(&[
+            paid("pay_1", at("2026-10-31T21:00:00Z"), 1000, json!({})).into(),
+            paid("pay_3", at("2026-11-01T08:00:00Z"), 700, json!({})).into(),
+            refunded(
+                "ref_1",
+                "pay_1",
+                at("2026-11-04T00:00:00Z"),
+                json!(400),
+                json!({ "is_partial": true }),
+            )
+            .into(),
+        ])
+        .await;
+    let closed = october().await;
+    assert_eq!(closed[0].net, 1000);
+    world.play(&[transfer.into()]).await;
+    assert_eq!(october().await, closed);
+
+    let days = ledger.revenue().by(Dimension::Day).fetch().await.unwrap();
+    let days: Vec<_> = days.iter().map(|row| (row.key().unwrap(), row.net_major())).collect();
+    let expected = [
+        ("2026-10-31", "10.00".to_owned()),
+        ("2026-11-01", "7.00".to_owned()),
+        ("2026-11-04", "-4.00".to_owned()),
+        ("2026-11-05", "17.00".to_owned()),
+    ];
+    assert_eq!(days, expected);
+    let that_day = ledger.revenue().only(Dimension::Day, "2026-11-05").fetch().await.unwrap();
+    assert_eq!(that_day[0].net, 1700);
+
+    // Lists and files go by the same time, and it is the one that they show.
+    let mut csv = Vec::new();
+    ledger.records().revenue_only().export(Format::Csv, &mut csv).await.unwrap();
+    let csv = String::from_utf8(csv).unwrap();
+    let listed = csv.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    let listed: Vec<_> =
+        listed.map(|cell| (cell[2][..10].to_owned(), cell[13].to_owned())).collect();
+    assert_eq!(listed, expected.map(|(day, net)| (day.to_owned(), net)));
+    let november = ledger.records().between(at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z"));
+    let ids = async |question: Records| {
+        let found = question.fetch().await.unwrap();
+        found.into_iter().map(|record| record.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(november.clone()).await, ["charge:pay_3", "refund:ref_1", "charge:pay_2"]);
+    assert_eq!(ids(november.newest_first().limit(1)).await, ["charge:pay_2"]);
+    // To the microsecond, and the end is not in it.
+    let moment = at("2026-11-05T09:00:00.123456Z");
+    let next = at("2026-11-05T09:00:00.123457Z");
+    assert_eq!(ids(ledger.records().between(moment, next)).await, ["charge:pay_2"]);
+    assert!(ids(ledger.records().between(at("2026-11-05T00:00:00Z"), moment)).await.is_empty());
+}
+
 async fn exports(store: &TestStore) {
     let ledger = ledger(store).await;
     let mut csv = Vec::new();
@@ -158,4 +230,29 @@ async fn explanations(store: &TestStore) {
     assert!(lost.to_string().contains("No visitor was found."));
     assert!(lost.hints.iter().any(|hint| hint.contains("`identify`")), "{:?}", lost.hints);
     assert!(ledger.explain("pay_unknown").await.unwrap().is_none());
+
+    // A refund whose payment has not arrived does not speak as if it had, nor of links.
+    World::Stored(ledger.clone())
+        .play(&[refunded("ref_9", "pay_9", day(2), json!(500), json!({})).into()])
+        .await;
+    let alone = ledger.explain("pay_9").await.unwrap().unwrap().to_string();
+    for part in [
+        "The visit that opened the checkout: no visitor and campaign, the payment has not arrived.",
+        "The subscription: no visitor and campaign, the payment has not arrived.",
+    ] {
+        assert!(alone.contains(part), "{part:?} is missing in\n{alone}");
+    }
+    assert!(!alone.contains("asked already") && !alone.contains("by a link"), "{alone}");
+    let parent = "The subscription: no visitor and campaign, its payment was asked already.";
+    assert!(lost_refund(&ledger).await.contains(parent));
+}
+
+/// The explanation of a payment that nobody brought, with its refund.
+async fn lost_refund(ledger: &Ledger) -> String {
+    World::Stored(ledger.clone())
+        .play(&[
+            refunded("ref_4", "pay_4", day(3), json!(100), json!({ "is_partial": true })).into()
+        ])
+        .await;
+    ledger.explain("pay_4").await.unwrap().unwrap().to_string()
 }
