@@ -73,6 +73,16 @@ async fn wrong_requests_are_answered() {
             (Case::get("forged cookie", "/account").header("cookie", "shop_account=e30.AAAA"), 200),
             (Case::new("wrong method", Method::DELETE, "/account"), 405),
             (Case::new("no form", Method::POST, "/sign-in"), 303),
+            (
+                Case::new("foreign form", Method::POST, "/sign-in")
+                    .header("origin", "https://evil.example"),
+                403,
+            ),
+            (
+                Case::new("foreign farewell", Method::POST, "/sign-out")
+                    .header("sec-fetch-site", "cross-site"),
+                403,
+            ),
             (Case::post("huge form", "/sign-in", vec![b'x'; 64 << 10]), 413),
             (Case::get("nobody's portal", "/api/portal"), 401),
             (Case::post("not sold here", "/api/checkout", unsold.to_string()), 400),

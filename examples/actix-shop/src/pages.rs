@@ -31,6 +31,9 @@ pub(crate) async fn pages(
         query: request.uri().query().map(Into::into),
         cookies: text(&request, header::COOKIE),
         if_none_match: text(&request, header::IF_NONE_MATCH),
+        host: text(&request, header::HOST),
+        origin: text(&request, header::ORIGIN),
+        fetch_site: text(&request, header::HeaderName::from_static("sec-fetch-site")),
         captured,
         body: body.into(),
     };

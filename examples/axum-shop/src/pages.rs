@@ -28,6 +28,9 @@ pub(crate) async fn pages(
         query: head.uri.query().map(Into::into),
         cookies: text(&head.headers, header::COOKIE),
         if_none_match: text(&head.headers, header::IF_NONE_MATCH),
+        host: text(&head.headers, header::HOST),
+        origin: text(&head.headers, header::ORIGIN),
+        fetch_site: text(&head.headers, HeaderName::from_static("sec-fetch-site")),
         captured: head.extensions.get().cloned(),
         body: body.into(),
     };

@@ -63,10 +63,11 @@ impl Shop {
     ) -> Result<Self, StartError> {
         let public_url = options.public_url.clone().unwrap_or(format!("http://{address}"));
         let url = database_url(options, framework);
-        let database = Database::open(&url).await?;
+        Database::check(&url)?;
         let ledger = Ledger::open(&url)
             .await
             .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
+        let database = Database::open(&url).await?;
         let (payments, backend) = match env::var_os("DODO_PAYMENTS_API_KEY") {
             Some(_) => dodo()?,
             None => sandbox(&public_url).await?,

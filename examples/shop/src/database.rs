@@ -53,6 +53,9 @@ macro_rules! fetch {
 
 pub(crate) use {execute, fetch};
 
+/// Held on PostgreSQL while tables are made; a number that nobody else uses.
+const TABLES_LOCK: i64 = 0x7368_6f70_7461_626c;
+
 /// Created at every start; types and words that both databases have.
 const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS shop_secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -85,23 +88,30 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    /// Opens the database of a ledger's URL and makes the shop's tables.
-    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
-        let failed = |error| StartError::caused("the database cannot be opened", error);
+    /// Says what is wrong with a URL that neither the ledger nor the shop can use.
+    pub(crate) fn check(url: &str) -> Result<(), StartError> {
         if url.contains(":memory:") {
             // The ledger's connections and the shop's would be two databases.
             return Err(StartError::new("the shop needs a database that is a file or a server"));
         }
+        if ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Ok(());
+        }
+        Err(StartError::new("DATABASE_URL begins with sqlite: or postgres:"))
+    }
+
+    /// Opens the database of a ledger's URL and makes the shop's tables. The ledger opens it first:
+    /// what it says about a URL repeats nothing of it, and a URL holds a password.
+    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
+        let failed = |error| StartError::caused("the database cannot be opened", error);
         let database = if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
             let options = options.create_if_missing(true).busy_timeout(BUSY_TIMEOUT);
             let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS);
             Self::Sqlite(pool.connect_with(options).await.map_err(failed)?)
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        } else {
             let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
             Self::Postgres(pool.connect(url).await.map_err(failed)?)
-        } else {
-            return Err(StartError::new("DATABASE_URL begins with sqlite: or postgres:"));
         };
         database.make_tables().await.map_err(failed)?;
         Ok(database)
@@ -109,10 +119,21 @@ impl Database {
 
     async fn make_tables(&self) -> Result<(), sqlx::Error> {
         let mut lease = self.lease().await?;
-        for table in TABLES {
-            execute!(lease.connection(), *table)?;
+        // `IF NOT EXISTS` alone fails when two shops start on one new server.
+        let is_shared = matches!(self, Self::Postgres(_));
+        if is_shared {
+            execute!(lease.connection(), "SELECT pg_advisory_lock($1)", TABLES_LOCK)?;
         }
-        Ok(())
+        let mut made = Ok(());
+        for table in TABLES {
+            if made.is_ok() {
+                made = execute!(lease.connection(), *table);
+            }
+        }
+        if is_shared {
+            execute!(lease.connection(), "SELECT pg_advisory_unlock($1)", TABLES_LOCK)?;
+        }
+        made
     }
 
     /// A connection outside of any event.

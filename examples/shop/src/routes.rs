@@ -16,6 +16,10 @@ impl Shop {
         if !methods.split(", ").any(|allowed| allowed == method) {
             return self.method_not_allowed(&ask, methods);
         }
+        // A form of another site could open a new account in this browser, and the old one is gone.
+        if method == "POST" && ask.is_from_elsewhere() {
+            return self.refused(&ask);
+        }
         let answer = match (method, segments.as_slice()) {
             ("GET", [""]) => Ok(self.storefront(&ask)),
             ("GET", ["account"]) => self.account(&ask).await,

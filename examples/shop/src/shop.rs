@@ -230,6 +230,13 @@ impl Shop {
         Reply { status: 405, ..self.visit(ask).page(pages::not_found) }.header("allow", allowed)
     }
 
+    /// A page of another site sent this: nothing is changed, the cookie least of all.
+    pub(crate) fn refused(&self, ask: &Ask) -> Reply {
+        let mut reply = Reply { status: 403, ..self.visit(ask).page(pages::not_found) };
+        reply.headers.retain(|(name, _)| *name != "set-cookie");
+        reply
+    }
+
     /// Something of ours failed. The reason is for the log alone.
     pub(crate) fn failed(&self, ask: &Ask, error: &BoxError) -> Reply {
         tracing::error!(target: "shop", %error, path = ask.path, "a page cannot be shown");

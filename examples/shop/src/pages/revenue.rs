@@ -16,6 +16,8 @@ use crate::{
 const COLOURS: usize = 6;
 /// How many days the chart shows when no dates are chosen.
 const DAYS: i32 = 14;
+/// The most visitors and campaigns that the table lists; the sums are over all of them.
+const MOST_EARNERS: usize = 100;
 
 /// What the revenue page shows.
 #[derive(Clone, Debug)]
@@ -161,7 +163,12 @@ fn earners(of: &CurrencyReport, legend: &[&str]) -> Markup {
                 th { "Visitor" } th { "Source" } th { "Campaign" } th { "Payments" }
                 th.r { "Gross" } th.r { "Tax" } th.r { "Net" }
             } }
-            tbody { @for earner in &of.earners { (earner_row(of, legend, earner)) } }
+            tbody {
+                @for earner in of.earners.iter().take(MOST_EARNERS) { (earner_row(of, legend, earner)) }
+            }
+        }
+        @if of.earners.len() > MOST_EARNERS {
+            p.muted { "The " (MOST_EARNERS) " that earned most, of " (of.earners.len()) "." }
         }
     }
 }

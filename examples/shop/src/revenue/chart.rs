@@ -66,6 +66,9 @@ pub(crate) struct Block {
     pub(crate) height: i128,
 }
 
+/// The most days that are shown.
+const MOST_DAYS: i32 = 400;
+
 /// Columns per day, stacked by source: what came in above the zero line, what went back below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Columns {
@@ -74,8 +77,10 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// The days `from..=to`; `legend` gives the order of the sources.
+    /// The days `from..=to`, at most the last 400 of them: a visitor chooses both. `legend` gives the
+    /// order of the sources.
     pub(crate) fn new(days: &Days, legend: &[&str], from: Date, to: Date) -> Self {
+        let from = from.max(to.saturating_sub((MOST_DAYS - 1).days()));
         let shown = || from.series(1.day()).take_while(|day| *day <= to);
         let values = |day: Date| {
             let of_day = days.get(&day);
@@ -149,6 +154,13 @@ mod tests {
         let (_, blocks) = &columns.days[0];
         assert_eq!((blocks[0].top, blocks[0].height), (0, 750));
         assert_eq!((blocks[1].top, blocks[1].height), (750, 250));
+    }
+
+    #[test]
+    fn a_range_of_anybodys_choice_is_cut() {
+        let columns = Columns::new(&BTreeMap::new(), &[], date(1, 1, 1), date(9999, 12, 31));
+        assert_eq!(columns.days.len(), 400);
+        assert_eq!(columns.days.last().map(|(day, _)| *day), Some(date(9999, 12, 31)));
     }
 
     #[test]

@@ -7,7 +7,10 @@ mod booking;
 mod chart;
 mod filter;
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use dodo_core::{Campaign, Currency};
 use jiff::civil::Date;
@@ -179,6 +182,8 @@ struct Builder {
     kinds: BTreeMap<Kind, Sum>,
     sources: BTreeMap<String, Sum>,
     earners: Vec<Earner>,
+    /// Where each of them is.
+    places: HashMap<(Option<String>, Campaign), usize>,
     days: Days,
 }
 
@@ -190,17 +195,15 @@ impl Builder {
         let source = source_of(&cell.campaign).to_owned();
         self.sources.entry(source.clone()).or_default().add(cell.sum);
         self.days.entry(cell.day).or_default().entry(source).or_default().add(cell.sum.net);
-        let same = |e: &&mut Earner| e.visitor == cell.visitor && e.campaign == cell.campaign;
-        let earner = match self.earners.iter_mut().find(same) {
-            Some(earner) => earner,
-            None => {
-                let Cell { visitor, campaign, .. } = cell;
-                let (total, kinds) = (Sum::default(), BTreeMap::new());
-                self.earners.push(Earner { visitor, campaign, total, kinds });
-                let Some(last) = self.earners.last_mut() else { return };
-                last
-            }
-        };
+        let Self { earners, places, .. } = self;
+        let key = (cell.visitor, cell.campaign);
+        let at = *places.entry(key).or_insert_with_key(|(visitor, campaign)| {
+            let (visitor, campaign) = (visitor.clone(), campaign.clone());
+            let (total, kinds) = (Sum::default(), BTreeMap::new());
+            earners.push(Earner { visitor, campaign, total, kinds });
+            earners.len() - 1
+        });
+        let Some(earner) = earners.get_mut(at) else { return };
         earner.total.add(cell.sum);
         earner.kinds.entry(cell.kind).or_default().add(cell.sum);
     }
