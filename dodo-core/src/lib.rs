@@ -67,6 +67,7 @@ mod error;
 mod event;
 mod head;
 mod id;
+mod json;
 #[cfg(feature = "log")]
 mod log;
 mod money;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{
     fields::Schema, options::check_server_fields, request::SessionRequest, session::check_cart,
@@ -33,43 +34,57 @@ impl CheckoutSession {
     }
 
     /// Reads Dodo's answer. `confirmed`: whether the session was to be paid at once.
-    fn read(client: &Client, answer: &Value, confirmed: bool) -> Result<Self, Error> {
+    fn read(client: &Client, answer: Value, confirmed: bool) -> Result<Self, Error> {
         let unusable = |message| Err(Error::new(ErrorKind::Upstream, message));
-        let text = |name: &str| answer.get(name).and_then(Value::as_str);
+        let mut fields = match answer {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        let mut text = |name: &str| match fields.get_mut(name) {
+            Some(Value::String(text)) => Some(std::mem::take(text)),
+            _ => None,
+        };
         let Some(session_id) = text("session_id").filter(|id| is_id(id)) else {
             return unusable("Dodo Payments sent no session");
         };
-        match text("checkout_url") {
+        let checkout_url = text("checkout_url");
+        match &checkout_url {
             Some(url) if client.trusts_link(url) => {}
             None if confirmed => {}
             _ => return unusable("Dodo Payments sent no usable link"),
         }
-        let owned = |name| text(name).map(str::to_owned);
         Ok(Self {
             session_id: session_id.into(),
-            checkout_url: owned("checkout_url"),
-            payment_id: owned("payment_id"),
-            client_secret: owned("client_secret"),
-            publishable_key: owned("publishable_key"),
+            checkout_url,
+            payment_id: text("payment_id"),
+            client_secret: text("client_secret"),
+            publishable_key: text("publishable_key"),
         })
     }
 
     /// The answer to the browser.
-    pub(super) fn into_answer(self) -> Value {
-        let mut answer =
-            json!({ "checkout_url": self.checkout_url, "session_id": &*self.session_id });
-        let optional = [
-            ("payment_id", self.payment_id),
-            ("client_secret", self.client_secret),
-            ("publishable_key", self.publishable_key),
-        ];
-        if let Some(answer) = answer.as_object_mut() {
-            for (name, value) in optional {
-                answer.extend(value.map(|value| (name.to_owned(), value.into())));
-            }
+    pub(super) fn into_answer(self) -> impl Serialize {
+        Answer {
+            checkout_url: self.checkout_url,
+            client_secret: self.client_secret,
+            payment_id: self.payment_id,
+            publishable_key: self.publishable_key,
+            session_id: self.session_id,
         }
-        answer
     }
+}
+
+/// What the browser gets to know of a session. The link is always named, also when there is none.
+#[derive(Serialize)]
+struct Answer {
+    checkout_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publishable_key: Option<String>,
+    session_id: Box<str>,
 }
 
 /// The link opens the payment, and the secret is one.
@@ -126,6 +141,6 @@ impl Client {
             .missing_is_refusal()
             .json()
             .await?;
-        CheckoutSession::read(self, &answer, confirmed)
+        CheckoutSession::read(self, answer, confirmed)
     }
 }

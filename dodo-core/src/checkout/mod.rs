@@ -15,7 +15,7 @@ mod static_link;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use serde_json::Value;
+use serde::Serialize;
 
 use self::fields::FIELDS;
 pub use self::{
@@ -26,7 +26,7 @@ pub use self::{
     session::Session,
     static_link::StaticLink,
 };
-use crate::{Client, Error, refusal::log_refusal};
+use crate::{Client, Error, json::to_json, refusal::log_refusal};
 
 /// Makes the endpoints of the three checkouts. Not a value itself: options of one checkout do not
 /// exist on another.
@@ -63,10 +63,10 @@ impl Checkout {
 }
 
 /// 200 with JSON, or the error's answer.
-fn answer(result: Result<Value, Error>) -> Response<Bytes> {
+fn answer(result: Result<impl Serialize, Error>) -> Response<Bytes> {
     match result {
         Ok(value) => {
-            let mut response = Response::new(Bytes::from(value.to_string()));
+            let mut response = Response::new(to_json(&value));
             response
                 .headers_mut()
                 .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -2,6 +2,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
@@ -45,7 +46,7 @@ impl Session {
         self.with(|options| options.store = Some(ErasedContextStore::new(store)))
     }
 
-    async fn create(&self, request: Request<Bytes>) -> Result<Value, Error> {
+    async fn create(&self, request: Request<Bytes>) -> Result<impl Serialize, Error> {
         let order = Order::take(&self.options, Schema::session(), slug_cart, request).await?;
         check_cart(&order.fields)?;
         let session = self.options.client.send_session(order.fields).await?;

@@ -5,13 +5,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header, uri::InvalidUri};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Client, failure::UpstreamFailure, path, retry};
 use crate::{
     BoxFuture, Error, ErrorKind,
+    json::to_json,
     time::{sleep, timeout},
 };
 
@@ -56,7 +57,7 @@ impl Call {
             client,
             method,
             target,
-            body: body.map(|body| Bytes::from(body.to_string())),
+            body: body.map(to_json),
             missing: (ErrorKind::NotFound.code(), "Dodo Payments knows no such object"),
             missing_kind: ErrorKind::NotFound,
         }
@@ -186,19 +187,19 @@ impl Call {
     }
 
     fn request(&self, target: &str) -> Result<Request<Bytes>, Error> {
-        let mut request = Request::builder()
-            .method(self.method.clone())
-            .uri(target)
-            .header(header::AUTHORIZATION, self.client.0.key.header())
-            .header(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if self.body.is_some() {
-            request =
-                request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        request.body(self.body.clone().unwrap_or_default()).map_err(|e| {
+        let mut request = Request::new(self.body.clone().unwrap_or_default());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target.parse().map_err(|e: InvalidUri| {
             Error::new(ErrorKind::Invalid, "the request to Dodo Payments cannot be built")
-                .with_source(e)
-        })
+                .with_source(http::Error::from(e))
+        })?;
+        let headers = request.headers_mut();
+        headers.insert(header::AUTHORIZATION, self.client.0.key.header());
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if self.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(request)
     }
 
     fn log_message(&self, failure: &UpstreamFailure) {

@@ -1,10 +1,14 @@
 //! The transport for production.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
-use reqwest::{redirect, retry};
+use http::{Request, Response, Uri};
+use reqwest::{Url, redirect, retry};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::{Transport, TransportError};
@@ -21,7 +25,10 @@ const MAX_RESPONSE: usize = 4 << 20;
 /// Redirects are not followed, nothing is repeated, and answers are bounded. Deadlines are the
 /// caller's.
 #[derive(Clone, Debug)]
-pub struct ReqwestTransport(reqwest::Client);
+pub struct ReqwestTransport {
+    client: reqwest::Client,
+    last: Arc<LastTarget>,
+}
 
 impl ReqwestTransport {
     /// A transport for HTTP of your own, such as a sink's.
@@ -47,14 +54,18 @@ impl ReqwestTransport {
         if let Some(proxy) = proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy)?);
         }
-        Ok(Self(builder.build()?))
+        Ok(Self { client: builder.build()?, last: Arc::default() })
     }
 }
 
 impl Transport for ReqwestTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
-        let request = reqwest::Request::try_from(request)?;
-        let mut response = self.0.execute(request).await.map_err(classify)?;
+        let (parts, body) = request.into_parts();
+        let mut request = reqwest::Request::new(parts.method, self.last.url(&parts.uri)?);
+        *request.version_mut() = parts.version;
+        *request.headers_mut() = parts.headers;
+        *request.body_mut() = Some(body.into());
+        let mut response = self.client.execute(request).await.map_err(classify)?;
         let mut out = Response::new(Bytes::new());
         *out.status_mut() = response.status();
         *out.headers_mut() = std::mem::take(response.headers_mut());
@@ -70,6 +81,31 @@ impl Transport for ReqwestTransport {
     }
 }
 
+/// The URL of the last request, which is often the URL of the next: parsing one costs more than checking
+/// a whole checkout. One with a query is not kept; it may be personal.
+#[derive(Default)]
+struct LastTarget(Mutex<Option<(Uri, Url)>>);
+
+impl LastTarget {
+    fn url(&self, uri: &Uri) -> Result<Url, BoxError> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, url)) = last.as_ref().filter(|(known, _)| known == uri) {
+            return Ok(url.clone());
+        }
+        let url = Url::parse(&uri.to_string())?;
+        if uri.query().is_none() {
+            *last = Some((uri.clone(), url.clone()));
+        }
+        Ok(url)
+    }
+}
+
+impl fmt::Debug for LastTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastTarget")
+    }
+}
+
 /// `without_url`: the query of a URL may hold an e-mail address.
 fn classify(error: reqwest::Error) -> BoxError {
     let (connect, timeout) = (error.is_connect(), error.is_timeout());
@@ -81,4 +117,28 @@ fn classify(error: reqwest::Error) -> BoxError {
         failure = failure.timed_out();
     }
     failure.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_is_its_own_whatever_came_before() {
+        let last = LastTarget::default();
+        for target in [
+            "http://127.0.0.1:4010/checkouts",
+            "http://127.0.0.1:4010/checkouts",
+            "http://127.0.0.1:4010/checkouts?page=2",
+            "http://127.0.0.1:4010/checkouts?page=3",
+            "http://127.0.0.1:4010/checkouts",
+            "http://127.0.0.1:4010/payments",
+            "http://127.0.0.1:4011/payments",
+            "https://127.0.0.1:4011/payments",
+            "https://test.dodopayments.com/payments",
+        ] {
+            let url = last.url(&target.parse().unwrap()).unwrap();
+            assert_eq!(url.as_str(), target);
+        }
+    }
 }

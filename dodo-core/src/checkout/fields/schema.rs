@@ -59,118 +59,151 @@ fn insert(nodes: &mut Vec<Node>, path: &'static str, field: &'static Field) {
     }
 }
 
-/// Takes a body apart and keeps what may go on: what the policy refuses is an error, what it drops
-/// is gone, what does not fit is an error that names the place.
-#[derive(Debug)]
+/// Goes through a body, in place, and keeps what may go on: what the policy refuses is an error, what it
+/// drops is gone, what does not fit is an error that names the place.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cleaner<'a> {
     policy: &'a Policy,
-    /// Where we are, as a JSON Pointer.
-    pointer: String,
 }
 
 impl<'a> Cleaner<'a> {
     pub(crate) fn new(policy: &'a Policy) -> Self {
-        Self { policy, pointer: String::new() }
+        Self { policy }
     }
 
     pub(crate) fn clean(
-        mut self,
+        self,
         schema: &Schema,
-        body: Map<String, Value>,
+        mut body: Map<String, Value>,
     ) -> Result<Map<String, Value>, Error> {
-        self.members(&schema.fields, body)
+        self.members(&schema.fields, &mut body, None)?;
+        Ok(body)
     }
 
     fn members(
-        &mut self,
+        self,
         nodes: &[Node],
-        members: Map<String, Value>,
-    ) -> Result<Map<String, Value>, Error> {
-        let mut kept = Map::new();
-        for (name, value) in members {
+        members: &mut Map<String, Value>,
+        within: Option<&Place<'_>>,
+    ) -> Result<(), Error> {
+        let mut drops_some = false;
+        for (name, value) in members.iter_mut() {
             if value.is_null() {
-                continue; // To Dodo, null is the same as absent.
+                drops_some = true; // To Dodo, null is the same as absent.
+                continue;
             }
-            let depth = self.pointer.len();
-            push(&mut self.pointer, &name);
+            let place = Place { within, segment: Segment::Name(name) };
             let node = nodes.iter().find(|node| node.name == name);
             match node.filter(|node| self.policy.permits(node.field.path, node.field.class)) {
-                Some(node) => {
-                    let value = self.value(node, value)?;
-                    kept.insert(name, value);
+                Some(node) => self.value(node, value, &place)?,
+                None if self.policy.is_express() => {
+                    *value = Value::Null;
+                    drops_some = true;
                 }
-                None if self.policy.is_express() => {}
-                None => return Err(self.not_allowed(&name)),
+                None => return Err(not_allowed(name, &place)),
             }
-            self.pointer.truncate(depth);
         }
-        Ok(kept)
+        if drops_some {
+            members.retain(|_, value| !value.is_null());
+        }
+        Ok(())
     }
 
-    fn value(&mut self, node: &Node, value: Value) -> Result<Value, Error> {
+    fn value(self, node: &Node, value: &mut Value, place: &Place<'_>) -> Result<(), Error> {
         let kind = node.field.kind;
         match (kind, value) {
             (Kind::Object(required), Value::Object(members)) => {
-                let kept = self.members(&node.children, members)?;
-                match required.iter().find(|name| !kept.contains_key(**name)) {
-                    Some(missing) => Err(missing_field(&format!("{}/{missing}", self.pointer))),
-                    None => Ok(kept.into()),
+                self.members(&node.children, members, Some(place))?;
+                match required.iter().find(|name| !members.contains_key(**name)) {
+                    Some(missing) => Err(missing_field(&place.member(missing).pointer())),
+                    None => Ok(()),
                 }
             }
-            (Kind::Customer, Value::Object(members)) => self.customer(node, members),
+            (Kind::Customer, Value::Object(members)) => self.customer(node, members, place),
             (Kind::List(min, max), Value::Array(values)) => {
                 if !(min..=max).contains(&values.len()) {
-                    return Err(self.invalid(kind));
+                    return Err(invalid(kind, place));
                 }
-                self.elements(node, values)
+                let Some(element) = node.children.first() else { return Ok(()) };
+                values.iter_mut().enumerate().try_for_each(|(index, value)| {
+                    let segment = Segment::Index(index);
+                    self.value(element, value, &Place { within: Some(place), segment })
+                })
             }
-            (Kind::Metadata, Value::Object(pairs)) => match metadata::check(&pairs) {
-                Ok(()) => Ok(pairs.into()),
-                Err(key) => {
-                    if let Some(key) = key {
-                        push(&mut self.pointer, key);
-                    }
-                    Err(self.invalid(kind))
+            (Kind::Metadata, Value::Object(pairs)) => {
+                metadata::check(pairs).map_err(|key| match key {
+                    Some(key) => invalid(kind, &place.member(key)),
+                    None => invalid(kind, place),
+                })
+            }
+            (kind, value) => match kind.check(std::mem::take(value)) {
+                Some(checked) => {
+                    *value = checked;
+                    Ok(())
                 }
+                None => Err(invalid(kind, place)),
             },
-            (kind, value) => kind.check(value).ok_or_else(|| self.invalid(kind)),
         }
-    }
-
-    fn elements(&mut self, list: &Node, values: Vec<Value>) -> Result<Value, Error> {
-        let Some(element) = list.children.first() else { return Ok(values.into()) };
-        let depth = self.pointer.len();
-        let mut kept = Vec::with_capacity(values.len());
-        for (index, value) in values.into_iter().enumerate() {
-            push(&mut self.pointer, &index.to_string());
-            kept.push(self.value(element, value)?);
-            self.pointer.truncate(depth);
-        }
-        Ok(kept.into())
     }
 
     /// A new customer by e-mail or an existing one by id. Where both are given the id is dropped, as
     /// Express does it: it is the one of the two that opens somebody's account.
-    fn customer(&mut self, node: &Node, members: Map<String, Value>) -> Result<Value, Error> {
-        let mut kept = self.members(&node.children, members)?;
-        match (kept.contains_key("email"), kept.contains_key("customer_id")) {
+    fn customer(
+        self,
+        node: &Node,
+        members: &mut Map<String, Value>,
+        place: &Place<'_>,
+    ) -> Result<(), Error> {
+        self.members(&node.children, members, Some(place))?;
+        match (members.contains_key("email"), members.contains_key("customer_id")) {
             (true, _) => {
-                kept.remove("customer_id");
-                Ok(kept.into())
+                members.remove("customer_id");
+                Ok(())
             }
-            (false, true) => Ok(kept.into()),
-            (false, false) => Err(missing_field(&format!("{}/email", self.pointer))),
+            (false, true) => Ok(()),
+            (false, false) => Err(missing_field(&place.member("email").pointer())),
         }
     }
+}
 
-    fn invalid(&self, kind: Kind) -> Error {
-        invalid_field(&self.pointer, kind.expectation())
+fn invalid(kind: Kind, place: &Place<'_>) -> Error {
+    invalid_field(&place.pointer(), kind.expectation())
+}
+
+fn not_allowed(name: &str, place: &Place<'_>) -> Error {
+    Error::new(ErrorKind::FieldNotAllowed, "this field may not be set by a client")
+        .with_field(name)
+        .with_pointer(&place.pointer())
+}
+
+/// Where we are in the body. Written out as a JSON Pointer only for an error.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    within: Option<&'a Self>,
+    segment: Segment<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Segment<'a> {
+    Name(&'a str),
+    Index(usize),
+}
+
+impl<'a> Place<'a> {
+    fn member<'b>(&'b self, name: &'b str) -> Place<'b>
+    where
+        'a: 'b,
+    {
+        Place { within: Some(self), segment: Segment::Name(name) }
     }
 
-    fn not_allowed(&self, name: &str) -> Error {
-        Error::new(ErrorKind::FieldNotAllowed, "this field may not be set by a client")
-            .with_field(name)
-            .with_pointer(&self.pointer)
+    fn pointer(&self) -> String {
+        let mut pointer = self.within.map(Place::pointer).unwrap_or_default();
+        match self.segment {
+            Segment::Name(name) => push(&mut pointer, name),
+            Segment::Index(index) => push(&mut pointer, &index.to_string()),
+        }
+        pointer
     }
 }
 
