@@ -339,11 +339,21 @@ impl AttributionSink for Ledger {
 }
 
 impl CheckoutContextStore for Ledger {
+    /// Waits for no booking: what was captured, consent above all, is kept at once. What was booked of
+    /// the session before, as nothing can be while its checkout waits for this, is derived again.
     async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
-        let mut past = self.shared.begin_booking().await?;
-        let rules = &self.shared.rules;
-        let booking = attribution::bind_context(rules, &mut past, session_id, context).await?;
-        Ok(self.shared.commit_booking(past, booking).await?)
+        let (key, json) = attribution::context_fact(session_id, context)?;
+        schema::put_fact_now(&self.shared.store, &key, &json).await?;
+        let mut past = Past::of(self.shared.store.read().await?);
+        let late = attribution::is_late(&mut past, session_id).await?;
+        drop(past);
+        if late {
+            let rules = &self.shared.rules;
+            let mut past = self.shared.begin_booking().await?;
+            let booking = attribution::look_again(rules, &mut past, session_id).await?;
+            self.shared.commit_booking(past, booking).await?;
+        }
+        Ok(())
     }
 }
 

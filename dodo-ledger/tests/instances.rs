@@ -6,7 +6,7 @@ mod support;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use dodo_core::Inbox;
+use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox};
 use dodo_ledger::{
     Ledger, LedgerBuilder,
     sqlx::{self, Connection, PgConnection},
@@ -141,5 +141,24 @@ async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
     }
     let refund = instances[1].record("refund:ref_1").await.unwrap().unwrap();
     assert_eq!(refund.visitor.map(|found| found.value).as_deref(), Some("v1"));
+    store.remove().await;
+}
+
+/// A checkout gives up after two seconds, and bookings may be held up for longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
+    let Some(store) = TestStore::postgres("instances::bind").await else { return };
+    let ledger = without_polling(&store).await.workers_elsewhere().build();
+    ledger.migrate().await.unwrap();
+    let mut holder = PgConnection::connect(&store.url).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(7233961, 2)").execute(&mut *held).await.unwrap();
+    let context = serde_json::json!({
+        "captured_at": "2026-11-20T10:00:00Z", "consent": "denied", "visitor": "v1",
+    });
+    let context: CheckoutContext = serde_json::from_value(context).unwrap();
+    let bound = tokio::time::timeout(Duration::from_secs(20), ledger.bind("cks_1", &context)).await;
+    held.rollback().await.unwrap();
+    bound.unwrap().unwrap();
     store.remove().await;
 }

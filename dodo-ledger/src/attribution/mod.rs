@@ -30,6 +30,7 @@ mod settle;
 mod wanted;
 pub(crate) mod whose;
 
+pub(crate) use self::booking::{context_fact, is_late, look_again};
 pub use self::{
     booking::{Booking, Change, bind_context, book, charge_id, explain, identify},
     entry::{Class, Derived, Entry, Head, Link, Position, step_number},

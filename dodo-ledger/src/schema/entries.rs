@@ -8,7 +8,7 @@ use crate::{
     attribution::{Entry, Find, Head, Link, Position, Steps, fit},
     error::Error,
     store::{
-        Tx,
+        Store, Tx,
         sql::{Arg, Row, Rows, Sql, args, sql},
     },
 };
@@ -158,6 +158,13 @@ impl Tx {
     pub(super) async fn remove_facts(&mut self, keys: Rows) -> Result<(), Error> {
         self.write(&REMOVE_FACTS, keys).await
     }
+}
+
+/// Writes a fact that no booking writes, past all bookings.
+pub(crate) async fn put_fact_now(store: &Store, key: &str, json: &str) -> Result<(), Error> {
+    let mut rows = Rows::default();
+    rows.push(args![key, json]);
+    store.run_now(&PUT_FACTS, args![rows]).await
 }
 
 fn hex(hash: [u8; 32]) -> String {

@@ -5,7 +5,7 @@ mod migrations;
 mod past;
 mod people;
 
-pub(crate) use self::{past::Past, people::erase_contexts};
+pub(crate) use self::{entries::put_fact_now, past::Past, people::erase_contexts};
 
 use crate::{
     error::Error,

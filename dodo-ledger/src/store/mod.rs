@@ -150,6 +150,20 @@ impl Store {
         }
     }
 
+    /// One statement that waits for no worker, as deliveries do not.
+    pub(crate) async fn run_now(&self, sql: &Sql, args: Vec<Arg>) -> Result<(), Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => {
+                let mut tx = Tx::new(tx::Kind::Sqlite(store.begin_delivery().await?));
+                tx.execute(sql, args).await?;
+                tx.commit().await
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.run(sql, args).await.map(drop),
+        }
+    }
+
     /// A transaction that books: `Tx::lock_booking` keeps two of them apart.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
         match &self.0 {
