@@ -128,7 +128,7 @@ async fn the_shops_metadata_needs_its_room() {
         let (client, _) = upstream(Value::Null);
         let mut fields = SessionRequest::new();
         for n in 0..server {
-            fields = fields.metadata(&format!("key_{n}"), "x");
+            fields = fields.metadata(format!("key_{n}"), "x");
         }
         let endpoint = Checkout::session(client).fields(fields);
         let body = with(json!({ "metadata": client_pairs }));

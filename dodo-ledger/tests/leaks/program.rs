@@ -28,7 +28,7 @@ async fn operate(shop: &Shop, words: &[&str], upstream: &str) -> String {
 }
 
 /// Runs the program and gives everything it printed.
-async fn run(url: &str, words: &[&str]) -> String {
+pub(crate) async fn run(url: &str, words: &[&str]) -> String {
     let output = Command::new(Path::new(env!("CARGO_BIN_EXE_ledger")))
         .args(words)
         .env("DATABASE_URL", url)

@@ -57,14 +57,14 @@ async fn a_url_that_cannot_be_opened_is_not_repeated() {
 async fn the_program_does_not_repeat_it_either() {
     let mut running = JoinSet::new();
     for (url, _) in unusable() {
-        running.spawn(async move { (program::run(&url, &["stats"], "").await, url) });
+        running.spawn(async move { (program::run(&url, &["stats"]).await, url) });
     }
     for (printed, url) in running.join_all().await {
         assert!(!printed.is_empty(), "{url}: it says what is wrong");
         assert_none(&url, [printed]);
     }
     let (url, _) = unusable().remove(0);
-    assert_none(&url, [program::run("", &["--url", &url, "stats"], "").await]);
+    assert_none(&url, [program::run("", &["--url", &url, "stats"]).await]);
 }
 
 /// Hosting providers put parameters of other drivers into the URLs that they hand out.
