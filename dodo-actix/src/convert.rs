@@ -25,8 +25,7 @@ use crate::extensions::carried;
 /// today. Should they cease to, the request is refused: a header lost here could be a signature.
 pub(crate) fn parts(request: &HttpRequest) -> Result<http::request::Parts, Error> {
     let (mut parts, ()) = http::Request::new(()).into_parts();
-    parts.method =
-        http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(refused)?;
+    parts.method = request.method().as_str().parse().map_err(refused)?;
     parts.uri = uri(request.uri())?;
     parts.headers = headers(request.headers())?;
     parts.extensions = carried(request);
@@ -34,26 +33,22 @@ pub(crate) fn parts(request: &HttpRequest) -> Result<http::request::Parts, Error
 }
 
 fn refused(source: impl Into<BoxError>) -> Error {
-    Error::new(ErrorKind::Invalid, "the request line or a header cannot be read")
-        .with_code("invalid_head")
-        .with_source(source)
+    const WHY: &str = "the request line or a header cannot be read";
+    Error::new(ErrorKind::Invalid, WHY).with_code("invalid_head").with_source(source)
 }
 
 fn uri(uri: &Uri) -> Result<http::Uri, Error> {
-    match (uri.scheme(), uri.authority(), uri.path_and_query()) {
-        // What nearly every request has: a path, which needs no parsing as a whole.
-        (None, None, Some(path)) => {
-            http::uri::PathAndQuery::try_from(path.as_str()).map(Into::into).map_err(refused)
-        }
-        _ => http::Uri::try_from(uri.to_string()).map_err(refused),
+    // What nearly every request has: a path, which needs no parsing as a whole.
+    if let (None, None, Some(path)) = (uri.scheme(), uri.authority(), uri.path_and_query()) {
+        return http::uri::PathAndQuery::try_from(path.as_str()).map(Into::into).map_err(refused);
     }
+    uri.to_string().parse().map_err(refused)
 }
 
 /// The values share one piece of memory: `http` 0.2 does not hand out its own, and one piece for each
 /// would cost as much as the rest of this crate.
 fn headers(headers: &header::HeaderMap) -> Result<http::HeaderMap, Error> {
-    let length = headers.iter().map(|(_, value)| value.len()).sum();
-    let mut text = BytesMut::with_capacity(length);
+    let mut text = BytesMut::with_capacity(headers.iter().map(|(_, value)| value.len()).sum());
     for (_, value) in headers {
         text.extend_from_slice(value.as_bytes());
     }
@@ -69,12 +64,11 @@ fn headers(headers: &header::HeaderMap) -> Result<http::HeaderMap, Error> {
 
 /// The names of a delivery are known: like the standard ones they then need no memory.
 fn name_of(name: &str) -> Result<http::HeaderName, Error> {
-    Ok(match name {
-        "webhook-id" => const { http::HeaderName::from_static("webhook-id") },
-        "webhook-timestamp" => const { http::HeaderName::from_static("webhook-timestamp") },
-        "webhook-signature" => const { http::HeaderName::from_static("webhook-signature") },
-        _ => http::HeaderName::from_bytes(name.as_bytes()).map_err(refused)?,
-    })
+    const OF_A_DELIVERY: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    match OF_A_DELIVERY.into_iter().find(|known| *known == name) {
+        Some(known) => Ok(http::HeaderName::from_static(known)),
+        None => http::HeaderName::from_bytes(name.as_bytes()).map_err(refused),
+    }
 }
 
 /// A request that core can answer. The body is read there, under the endpoint's limits.
