@@ -1,6 +1,6 @@
 //! Values that no column, link or key can hold: whoever sends them, they keep no event from being
 //! booked, and its callbacks from running, on any store.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;

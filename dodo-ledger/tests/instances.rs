@@ -1,5 +1,5 @@
 //! Several instances on one PostgreSQL wake each other. Workers here would poll once a minute: what happens within 20 s is not found by polling.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;

@@ -1,5 +1,5 @@
 //! What callbacks write through the event's own transaction, on both databases.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;

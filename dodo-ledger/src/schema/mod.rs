@@ -61,7 +61,9 @@ mod tests {
             1793476800000000, 1, 8, 8, 'one_time', 1, 'USD', 2, 2000, 1700)"
     );
 
-    async fn goes_by_when_money_moved(store: Store) {
+    #[tokio::test]
+    async fn entries_of_the_first_version_go_by_when_money_moved() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
         bring_up(&store, migrations::ALL.get(..1).unwrap()).await.unwrap();
         let mut tx = store.begin().await.unwrap();
         tx.execute(&CHARGE, args![]).await.unwrap();
@@ -74,10 +76,5 @@ mod tests {
         assert_eq!(seen, [(Some("2026-11-05"), 1700)]);
         let after = moved.checked_add(jiff::SignedDuration::from_micros(1)).unwrap();
         assert_eq!(ledger.revenue().between(moved, after).fetch().await.unwrap().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn entries_of_the_first_version_go_by_when_money_moved() {
-        goes_by_when_money_moved(Store::open("sqlite::memory:").await.unwrap()).await;
     }
 }

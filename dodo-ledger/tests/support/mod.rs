@@ -176,8 +176,9 @@ pub(crate) fn subscription(id: &str, subscription_id: &str) -> SignedEvent {
 pub(crate) fn payment_of(id: &str, payment_id: &str, session: &str, sub: &str) -> SignedEvent {
     let body = payment(id, payment_id);
     let mut body: serde_json::Value = serde_json::from_slice(body.body()).unwrap();
-    body["data"]["checkout_session_id"] = session.into();
-    body["data"]["subscription_id"] = sub.into();
+    let data = body.pointer_mut("/data").unwrap().as_object_mut().unwrap();
+    data.insert("checkout_session_id".to_owned(), session.into());
+    data.insert("subscription_id".to_owned(), sub.into());
     delivery(id, body.to_string())
 }
 
