@@ -89,7 +89,10 @@ impl Store {
     pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => Ok(()),
+            Kind::Sqlite(_) => {
+                let _nobody_hears = payload;
+                Ok(())
+            }
             #[cfg(feature = "postgres")]
             Kind::Postgres(store) => store.notify(payload).await,
         }
@@ -188,7 +191,7 @@ impl Store {
     /// To be called after something personal was erased: takes it out of what the database keeps beside
     /// the tables, as far as that is in its hands.
     pub(crate) async fn scrub(&self) {
-        let emptied = match &self.0 {
+        let emptied: Result<bool, Error> = match &self.0 {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(store) => store.empty_log().await,
             // Old versions of rows go with VACUUM.

@@ -8,9 +8,11 @@ use sqlx::{AssertSqlSafe, Column as _, Executor, TypeInfo as _, ValueRef as _};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
+#[cfg(feature = "postgres")]
+use crate::store::sql::Column;
 use crate::{
     error::Error,
-    store::sql::{self, Arg, Cell, Row, Rows, Sql},
+    store::sql::{Arg, Cell, Row, Rows, Sql},
 };
 
 /// An open transaction. Dropping it rolls back.
@@ -81,8 +83,8 @@ impl<'q> BindTo<'q, Sqlite> for Rows {
 impl<'q> BindTo<'q, Postgres> for Rows {
     fn bind_to(self, query: Query<'q, Postgres>) -> Query<'q, Postgres> {
         self.into_columns().into_iter().fold(query, |query, column| match column {
-            sql::Column::Text(texts) => query.bind(texts),
-            sql::Column::Int(ints) => query.bind(ints),
+            Column::Text(texts) => query.bind(texts),
+            Column::Int(ints) => query.bind(ints),
         })
     }
 }
