@@ -24,7 +24,8 @@ impl Log {
                 .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
                 .with_writer(move || lines.clone())
                 .init();
-            tracing_log::LogTracer::init().unwrap();
+            // With its feature `tracing-log` the subscriber has done this already.
+            let _done_already = tracing_log::LogTracer::init();
             log
         };
         LOG.get_or_init(install).clone()
