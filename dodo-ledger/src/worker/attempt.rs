@@ -172,8 +172,8 @@ impl Failure {
     fn counts(&self) -> bool {
         match self {
             Self::Callback(_) | Self::LeaseEnded | Self::Panicked => true,
-            Self::Transaction(error) => !error.is_transient() || mutant("store_failures_count"),
-            Self::Mark(_) => mutant("store_failures_count"),
+            Self::Transaction(error) => !error.is_transient(),
+            Self::Mark(_) => false,
         }
     }
 
