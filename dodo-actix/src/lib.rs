@@ -19,7 +19,8 @@
 //! ```
 //!
 //! [`Visitors`] captures who visits. The application's own sign-in puts a
-//! [`SignedIn`](dodo_core::SignedIn) into [`dodo_extensions_mut`](DodoExtensions::dodo_extensions_mut).
+//! [`SignedIn`](dodo_core::SignedIn) into
+//! [`dodo_extensions_mut`](DodoExtensions::dodo_extensions_mut).
 
 mod convert;
 mod extensions;

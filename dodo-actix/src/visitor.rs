@@ -38,10 +38,12 @@ impl FromRequest for Visitor {
 /// Reads every request and puts a [`Captured`](dodo_core::Captured) into its
 /// [`dodo_extensions_mut`](DodoExtensions): the middleware that is `VisitorLayer` in tower.
 ///
-/// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor lands.
+/// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
+/// lands.
 ///
-/// A middleware behind it that refuses with `Err` answers without the campaign's cookie: actix-web makes
-/// the response of an error in front of this one. Let it answer with a response, as handlers do.
+/// A middleware behind it that refuses with `Err` answers without the campaign's cookie: actix-web
+/// makes the response of an error in front of this one. Let it answer with a response, as handlers
+/// do.
 ///
 /// ```
 /// use actix_web::{App, web};

@@ -18,7 +18,8 @@
 //! }
 //! ```
 //!
-//! The application's own sign-in puts a [`SignedIn`](dodo_core::SignedIn) into the request's extensions.
+//! The application's own sign-in puts a [`SignedIn`](dodo_core::SignedIn) into the request's
+//! extensions.
 
 mod rejection;
 mod routes;

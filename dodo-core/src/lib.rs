@@ -37,8 +37,10 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `reqwest` | yes | the HTTP client that talks to Dodo Payments; without it, bring a [`Transport`] |
-//! | `tokio` | yes | timers: deadlines of bodies, callbacks and API calls, waits between retries. The runtime needs its timer enabled, as `#[tokio::main]` does |
+//! | `tokio` | yes | timers: deadlines of bodies, callbacks and API calls, waits between retries |
 //! | `log` | no | [`init_log`], for applications without a `tracing` subscriber of their own |
+//!
+//! The runtime needs its timer enabled for `tokio`, as `#[tokio::main]` does.
 //!
 //! # Logs
 //!

@@ -1,7 +1,7 @@
 //! How an endpoint tells the log that it refused or failed.
 
-/// Logs an [`Error`](crate::Error) under a target: what a client did wrong for the curious, everything
-/// else so that somebody looks. Never Dodo's text, and no value that a client sent.
+/// Logs an [`Error`](crate::Error) under a target: what a client did wrong for the curious,
+/// everything else so that somebody looks. Never Dodo's text, and no value that a client sent.
 macro_rules! log_refusal {
     ($target:literal, $error:expr) => {{
         let error: &$crate::Error = $error;

@@ -1,5 +1,6 @@
-//! Causes of errors, for the log: what went wrong, without the data it went wrong with. Databases quote
-//! the row that they refuse, serde the value that it cannot read, and sqlx the URL with its password.
+//! Causes of errors, for the log: what went wrong, without the data it went wrong with. Databases
+//! quote the row that they refuse, serde the value that it cannot read, and sqlx the URL with its
+//! password.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
-//! What the fault tests need inside the ledger: places at which something happens, and promises broken
-//! on purpose. Both exist only under `--cfg dodo_faults`; otherwise these functions are nothing.
+//! What the fault tests need inside the ledger: places at which something happens, and promises
+//! broken on purpose. Both exist only under `--cfg dodo_faults`; otherwise these functions are
+//! nothing.
 
 /// Does what the environment's `DODO_FAILPOINT` asks for here: with `name:kill:n` it dies by SIGKILL
 /// the n-th time, with `name:panic:n` it panics the first n times, with `name:dwell:n` it stays for n

@@ -1,12 +1,12 @@
 //! Durable webhook inbox and attribution ledger for [Dodo Payments](https://dodopayments.com), on
 //! SQLite or PostgreSQL.
 //!
-//! [`Ledger`] is an [`Inbox`](dodo_core::Inbox) for a [`Webhooks`](dodo_core::Webhooks): a delivery is
-//! committed before it is answered with 200, booked exactly once, and its callbacks run until they
-//! succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
+//! [`Ledger`] is an [`Inbox`](dodo_core::Inbox) for a [`Webhooks`](dodo_core::Webhooks): a delivery
+//! is committed before it is answered with 200, booked exactly once, and its callbacks run until
+//! they succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
 //!
-//! What lives where: `inbox` stores, claims and settles deliveries; `worker` runs them; `outbox` tells
-//! sinks; `schema` holds the tables; `store` is the seam to the databases.
+//! What lives where: `inbox` stores, claims and settles deliveries; `worker` runs them; `outbox`
+//! tells sinks; `schema` holds the tables; `store` is the seam to the databases.
 
 // A ledger without a database is nothing.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]

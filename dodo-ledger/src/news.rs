@@ -1,9 +1,9 @@
-//! Waking the workers of other instances, by PostgreSQL's `LISTEN` and `NOTIFY`. A notification that is
-//! lost costs one polling interval and nothing else.
+//! Waking the workers of other instances, by PostgreSQL's `LISTEN` and `NOTIFY`. A notification
+//! that is lost costs one polling interval and nothing else.
 //!
-//! Told is what no worker of this process does at once. It is told after the commit, by a statement of
-//! its own: a transaction that notifies holds a lock of the whole server until it is durable, so that
-//! no two of them would be committed together.
+//! Told is what no worker of this process does at once. It is told after the commit, by a statement
+//! of its own: a transaction that notifies holds a lock of the whole server until it is durable, so
+//! that no two of them would be committed together.
 
 use std::{
     sync::{

@@ -14,8 +14,8 @@ use crate::{
     schema::Past,
 };
 
-/// Objects in a row that cannot be fetched: then it is not the objects, and asking for more would only
-/// take long.
+/// Objects in a row that cannot be fetched: then it is not the objects, and asking for more would
+/// only take long.
 const FAILURES_IN_A_ROW: u32 = 5;
 
 /// How far a reconciliation is.
@@ -86,9 +86,9 @@ impl Ledger {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Client::list`], and of [`Client::call`] when several objects in a row cannot be fetched;
-    /// [`Store`](dodo_core::ErrorKind::Store) without the database. What was booked until then stays
-    /// booked: run it again.
+    /// Those of [`Client::list`], and of [`Client::call`] when several objects in a row cannot be
+    /// fetched; [`Store`](dodo_core::ErrorKind::Store) without the database. What was booked until
+    /// then stays booked: run it again.
     pub async fn reconcile(
         &self,
         client: &Client,
@@ -200,8 +200,8 @@ struct Body<'a> {
     data: &'a RawValue,
 }
 
-/// The object as the event that should have brought it, if it succeeded. Its own time stands in for the
-/// event's.
+/// The object as the event that should have brought it, if it succeeded. Its own time stands in for
+/// the event's.
 fn as_event(
     event_type: &str,
     id: &str,

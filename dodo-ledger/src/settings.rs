@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// How long to wait after a failure: `rand(w / 2, w)` with `w = min(cap, base * 2^n)` ("equal jitter"),
-/// so that what failed together does not come back together, and what is down is waited for.
+/// How long to wait after a failure: `rand(w / 2, w)` with `w = min(cap, base * 2^n)` ("equal
+/// jitter"), so that what failed together does not come back together, and what is down is waited
+/// for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The longest wait after the first failure.

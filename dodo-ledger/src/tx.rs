@@ -116,9 +116,9 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
         /// until the event's lease ends.
         ///
         /// # Errors
-        /// [`Setup`](ErrorKind::Setup) if the event does not come from [`Ledger::spawn`](crate::Ledger::spawn)
-        /// or the ledger is on the other database; [`TransactionOver`](ErrorKind::TransactionOver) after
-        /// the callbacks.
+        /// [`Setup`](ErrorKind::Setup) if the event does not come from
+        /// [`Ledger::spawn`](crate::Ledger::spawn) or the ledger is on the other database;
+        /// [`TransactionOver`](ErrorKind::TransactionOver) after the callbacks.
         pub async fn of<T, S>(event: &Event<T, S>) -> Result<Self, Error> {
             let state = EventTx::of(event).await?;
             OwnedMutexGuard::try_map(state, |state| match state {

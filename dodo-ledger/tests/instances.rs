@@ -1,4 +1,5 @@
-//! Several instances on one PostgreSQL wake each other. Workers here would poll once a minute: what happens within 20 s is not found by polling.
+//! Several instances on one PostgreSQL wake each other. Workers here would poll once a minute: what
+//! happens within 20 s is not found by polling.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
@@ -115,8 +116,8 @@ async fn waiting_bookings(beside: &mut PgConnection, application: &str) -> i64 {
     .unwrap()
 }
 
-/// A role or a database may have any default: a booking that waited for another must see it all the same,
-/// or a refund and its payment would stay apart.
+/// A role or a database may have any default: a booking that waited for another must see it all the
+/// same, or a refund and its payment would stay apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
     let _alone = ALONE.lock().await;

@@ -231,8 +231,8 @@ async fn a_panic_and_silence_are_uncertain_ends(store: &TestStore) {
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
 }
 
-/// Wherever its code panics: the record that it cannot judge becomes a dead letter, the event is booked
-/// and done, and the other records are told.
+/// Wherever its code panics: the record that it cannot judge becomes a dead letter, the event is
+/// booked and done, and the other records are told.
 async fn a_sink_that_panics_when_it_is_asked_holds_up_nobody(store: &TestStore) {
     let sink = Scripted { batch: 5, panics: Arc::new(AtomicU32::new(2)), ..Scripted::new([]) };
     let (ledger, workers) = ledger(store, &sink, 3).await;
@@ -357,8 +357,8 @@ async fn the_lease_of_callbacks_is_not_that_of_sinks(store: &TestStore) {
     assert_eq!(sink.ids().len(), 1);
 }
 
-/// A refund and a subscription arrive before their payment. Returns when both are booked, and what was
-/// booked after them was told.
+/// A refund and a subscription arrive before their payment. Returns when both are booked, and what
+/// was booked after them was told.
 async fn before_the_payment(ledger: &Ledger, sink: &Scripted, consent: Consent) {
     let context = serde_json::json!({ "captured_at": "2026-11-20T09:00:00Z", "consent": consent });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();

@@ -166,8 +166,8 @@ async fn the_handle_of_the_other_database_says_so() {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-/// The connection breaks after the callback's work and before the mark: trouble of the database's, which
-/// must not bring a paid event nearer to its dead letter.
+/// The connection breaks after the callback's work and before the mark: trouble of the database's,
+/// which must not bring a paid event nearer to its dead letter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_goes_away_is_no_failure_of_the_event() {
     let name = "a_database_that_goes_away_is_no_failure_of_the_event";
@@ -254,8 +254,8 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     store.remove().await;
 }
 
-/// Callbacks that hold their transactions, however many, keep no delivery waiting, and each may ask the
-/// ledger besides.
+/// Callbacks that hold their transactions, however many, keep no delivery waiting, and each may ask
+/// the ledger besides.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callbacks_never_hold_all_connections() {
     const CONNECTIONS: u32 = 8;

@@ -48,7 +48,8 @@ fn every_link_between_the_pages_leads_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
 }
 
-/// Code in the pages is compiled as documentation of this crate: what is left out there is noticed here.
+/// Code in the pages is compiled as documentation of this crate: what is left out there is noticed
+/// here.
 #[test]
 fn every_rust_block_is_compiled() {
     let compiled = fs::read_to_string(root().join("tests/src/lib.rs")).unwrap();

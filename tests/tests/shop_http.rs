@@ -1,5 +1,5 @@
-//! The example shops over plain HTTP: from the visitor's cookie to the revenue page, and what outlives
-//! a shop that is killed.
+//! The example shops over plain HTTP: from the visitor's cookie to the revenue page, and what
+//! outlives a shop that is killed.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -26,12 +26,14 @@ const SKEW_SECONDS: i64 = 300;
 ///
 /// The cookie is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`. It holds the campaign's parameters,
 /// click ids, the landing path and the host of the referrer; no id of ours. It is written when a page
-/// is loaded that brings something new, never without consent, and removed when consent is taken back.
+/// is loaded that brings something new, never without consent, and removed when consent is taken
+/// back.
 ///
 /// ```
 /// use dodo_core::{CampaignCookie, VisitorCapture};
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// let cookie = CampaignCookie::last_touch().signed_with("at least sixteen bytes, from your secrets")?;
+/// let secret = "at least sixteen bytes, from your secrets";
+/// let cookie = CampaignCookie::last_touch().signed_with(secret)?;
 /// let capture = VisitorCapture::utm().keep_campaign(cookie);
 /// # Ok(()) }
 /// ```

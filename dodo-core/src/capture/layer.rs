@@ -13,9 +13,9 @@ use super::VisitorCapture;
 
 /// Reads every request and puts a [`Captured`](super::Captured) into its extensions.
 ///
-/// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor lands.
-/// In axum that is outside of `nest`, which cuts its prefix off the path before the layers of the nested
-/// router see it: the landing path would lack it too.
+/// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
+/// lands. In axum that is outside of `nest`, which cuts its prefix off the path before the layers
+/// of the nested router see it: the landing path would lack it too.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct VisitorLayer(VisitorCapture);

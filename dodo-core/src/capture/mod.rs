@@ -5,7 +5,8 @@
 //! [inject](Captured::inject) it into the payment's metadata. What must not go into metadata (landing
 //! path, referrer, device, click ids) goes to the app's [`CheckoutContextStore`].
 //!
-//! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`Skip`] reason.
+//! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`Skip`]
+//! reason.
 
 mod campaign_cookie;
 mod captured;

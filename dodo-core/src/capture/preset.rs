@@ -160,7 +160,8 @@ presets! {
         visitor("datafast_visitor_id").cookie("datafast_visitor_id"),
         session("datafast_session_id").cookie("datafast_session_id"),
     ];
-    /// [Dub](https://dub.co). The app's user id comes from [`VisitorCapture::user_id`](crate::VisitorCapture::user_id).
+    /// [Dub](https://dub.co). The app's user id comes from
+    /// [`VisitorCapture::user_id`](crate::VisitorCapture::user_id).
     Dub = "Dub" [referral("dub_click_id").cookie("dub_id"), user("dub_external_id").app_user()];
     /// [Affonso](https://affonso.io).
     Affonso = "Affonso" [referral("affonso_referral").cookie("affonso_referral")];

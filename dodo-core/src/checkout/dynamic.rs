@@ -16,8 +16,8 @@ use crate::{Client, Endpoint, Error, ErrorKind, Methods, ProductId, endpoint::pr
 /// `POST` creates a payment or a subscription, by the kind of the product, and answers with a link to
 /// pay it. Made by [`Checkout::dynamic`](super::Checkout::dynamic).
 ///
-/// The body is JSON in the fields of Dodo's `POST /payments` and `POST /subscriptions`. Dodo calls both
-/// deprecated: take [`Session`](crate::Session) for new shops.
+/// The body is JSON in the fields of Dodo's `POST /payments` and `POST /subscriptions`. Dodo calls
+/// both deprecated: take [`Session`](crate::Session) for new shops.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct DynamicLink {

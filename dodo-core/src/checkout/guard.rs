@@ -31,8 +31,8 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
 
 /// 403 if a browser says that the request comes from another site.
 ///
-/// `Sec-Fetch-Site` cannot be set by a page and knows the truth behind proxies that change `Host`; for
-/// browsers without it `Origin` is compared with `Host`. No `Origin` at all is no browser, or a
+/// `Sec-Fetch-Site` cannot be set by a page and knows the truth behind proxies that change `Host`;
+/// for browsers without it `Origin` is compared with `Host`. No `Origin` at all is no browser, or a
 /// request that changes nothing.
 pub(super) fn check_origin(parts: &Parts, allowed: &[Origin]) -> Result<(), Error> {
     let refused =

@@ -54,8 +54,8 @@ impl ReturnRefused {
     }
 }
 
-/// Reads an origin that the application configures: `https://shop.example`, or `http` for this machine
-/// and for names that only the local network knows.
+/// Reads an origin that the application configures: `https://shop.example`, or `http` for this
+/// machine and for names that only the local network knows.
 pub(super) fn configured_origin(text: &str) -> Option<Origin> {
     let url = WebUrl::parse(text)?;
     url.is_bare_origin().then(|| url.origin().clone())

@@ -86,8 +86,8 @@ fn merge(fields: &mut Fields, over: Fields) {
     }
 }
 
-/// What the client sent, for hooks: `head.extension::<ClientFields>()`. Not checked yet, and never sent
-/// on by itself.
+/// What the client sent, for hooks: `head.extension::<ClientFields>()`. Not checked yet, and never
+/// sent on by itself.
 #[derive(Clone)]
 pub struct ClientFields(pub(super) Arc<Map<String, Value>>);
 

@@ -130,8 +130,8 @@ impl ClientBuilder {
     /// Checks the configuration and makes the client.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for an unusable key, URL or proxy, and without a transport when the
-    /// `reqwest` feature is off.
+    /// [`Setup`](crate::ErrorKind::Setup) for an unusable key, URL or proxy, and without a
+    /// transport when the `reqwest` feature is off.
     pub fn build(self) -> Result<Client, Error> {
         let key = ApiKey::new(&self.api_key)?;
         let base = self.base_url.as_deref().unwrap_or(self.environment.api_base());

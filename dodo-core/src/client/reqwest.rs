@@ -81,8 +81,8 @@ impl Transport for ReqwestTransport {
     }
 }
 
-/// The URL of the last request, which is often the URL of the next: parsing one costs more than checking
-/// a whole checkout. One with a query is not kept; it may be personal.
+/// The URL of the last request, which is often the URL of the next: parsing one costs more than
+/// checking a whole checkout. One with a query is not kept; it may be personal.
 #[derive(Default)]
 struct LastTarget(Mutex<Option<(Uri, Url)>>);
 

@@ -34,8 +34,8 @@ use crate::{Error, ErrorKind, EventKind, Payload, SignedEvent, WebhookKey};
 
 /// The headers of a delivery of `body`, signed now by `key`'s own clock.
 ///
-/// An id that no header can carry, because it holds a control character, is left out: as from a sender
-/// that forgot it.
+/// An id that no header can carry, because it holds a control character, is left out: as from a
+/// sender that forgot it.
 #[must_use]
 pub fn sign_for_test(key: &WebhookKey, id: &str, body: &[u8]) -> HeaderMap {
     let now = key.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

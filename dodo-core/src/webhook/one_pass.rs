@@ -1,8 +1,8 @@
 //! The usual delivery, read in one pass: an envelope of plain texts around a `data` that fits.
 //!
 //! Whatever is not so plain is nobody's fault and no error: the answer is `None`, and the patient way
-//! ([`Envelope::read`], then [`lenient`](crate::event::lenient)) has the word. Both ways give the same
-//! event wherever this one gives one.
+//! ([`Envelope::read`], then [`lenient`](crate::event::lenient)) has the word. Both ways give the
+//! same event wherever this one gives one.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;

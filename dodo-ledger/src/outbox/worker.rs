@@ -46,8 +46,8 @@ enum Round {
     Worked { rest: Option<Duration> },
 }
 
-/// How long a worker owns the records that it tells. The sinks over HTTP begin no request in its second
-/// half, and a request takes 15 s at most.
+/// How long a worker owns the records that it tells. The sinks over HTTP begin no request in its
+/// second half, and a request takes 15 s at most.
 const LEASE: Duration = Duration::from_secs(60);
 /// Time that is kept for writing down what the sink said.
 const MARK_RESERVE: Duration = Duration::from_secs(2);

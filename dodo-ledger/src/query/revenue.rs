@@ -34,7 +34,8 @@ pub enum Dimension {
     Customer,
     /// The kind of record: `one_time`, `subscription_new`, `subscription_renewal`, `refund`, ...
     Kind,
-    /// The day on which money moved, `2026-11-20`, in UTC unless [`Revenue::utc_offset_minutes`] says otherwise.
+    /// The day on which money moved, `2026-11-20`, in UTC unless [`Revenue::utc_offset_minutes`]
+    /// says otherwise.
     Day,
     /// The currency. Every row is of one currency anyway; alone, this gives one row for each.
     Currency,
@@ -69,9 +70,10 @@ impl Dimension {
 
 /// A question about revenue. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
 ///
-/// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money counts
-/// when it moved, as [`occurred_at`](dodo_core::AttributionRecord::occurred_at) of its record says: a
-/// payment when it succeeded, however long before it was begun, and a refund when it went back.
+/// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money
+/// counts when it moved, as [`occurred_at`](dodo_core::AttributionRecord::occurred_at) of its
+/// record says: a payment when it succeeded, however long before it was begun, and a refund when it
+/// went back.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -15,11 +15,11 @@ use crate::outbox::{Outgoing, Sink, Told};
 
 /// Tells [DataFast](https://datafa.st/docs/api/website/payments/create), `POST /api/v1/payments`.
 ///
-/// `amount` is the net in major units, `transaction_id` the payment, refund or dispute, by which DataFast
-/// tells repeats apart. The visitor is the `datafast_visitor_id` that
-/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset put into the payment's metadata; renewals and
-/// refunds inherit it. Refunds and lost disputes are told as refunds; DataFast has no word for money that
-/// came back from one, so that is not told.
+/// `amount` is the net in major units, `transaction_id` the payment, refund or dispute, by which
+/// DataFast tells repeats apart. The visitor is the `datafast_visitor_id` that
+/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset put into the payment's metadata; renewals
+/// and refunds inherit it. Refunds and lost disputes are told as refunds; DataFast has no word for
+/// money that came back from one, so that is not told.
 ///
 /// DataFast's script can count the same sale by itself when the buyer returns: turn that off.
 ///

@@ -16,14 +16,16 @@ use crate::outbox::{Outgoing, Sink, Told};
 
 /// Tells [Dub](https://dub.co/docs/api-reference/endpoint/track-sale), `POST /track/sale`.
 ///
-/// `amount` is the net in minor units, `invoiceId` the payment, by which Dub tells repeats apart. Told are
-/// payments that a Dub link brought: their metadata, or that of the purchase they belong to, holds the
-/// `dub_click_id` or `dub_external_id` of [`VisitorCapture`](dodo_core::VisitorCapture)'s preset.
+/// `amount` is the net in minor units, `invoiceId` the payment, by which Dub tells repeats apart.
+/// Told are payments that a Dub link brought: their metadata, or that of the purchase they belong
+/// to, holds the `dub_click_id` or `dub_external_id` of
+/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset.
 ///
-/// A full refund and a lost dispute mark the sale's commission as refunded. As long as Dub knows of no
-/// commission, because it has not been told of the sale yet or is slow, it is asked again; after the last
-/// attempt it is a dead letter, also if there is none because the link's program pays none. Dub has no word for a refund
-/// of a part, and does not say what it makes of currencies with three decimals: neither is told.
+/// A full refund and a lost dispute mark the sale's commission as refunded. As long as Dub knows of
+/// no commission, because it has not been told of the sale yet or is slow, it is asked again; after
+/// the last attempt it is a dead letter, also if there is none because the link's program pays
+/// none. Dub has no word for a refund of a part, and does not say what it makes of currencies with
+/// three decimals: neither is told.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dodo_core::Error> {

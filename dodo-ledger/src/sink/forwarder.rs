@@ -12,9 +12,9 @@ use super::{
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
-/// Posts each record as JSON to a URL, signed as [Standard Webhooks](https://www.standardwebhooks.com)
-/// asks: `webhook-id` is the record's id, the same at every repeat, and any library of that standard
-/// verifies it with the same secret.
+/// Posts each record as JSON to a URL, signed as
+/// [Standard Webhooks](https://www.standardwebhooks.com) asks: `webhook-id` is the record's id, the
+/// same at every repeat, and any library of that standard verifies it with the same secret.
 ///
 /// It is taken for somebody else's server: visitors who said no are not told. See
 /// [`first_party`](Self::first_party).

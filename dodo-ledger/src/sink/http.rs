@@ -18,8 +18,8 @@ use crate::outbox::Told;
 
 /// The longest that one request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// After this long no further request is begun for the same records: with the last one it is less than
-/// the lease.
+/// After this long no further request is begun for the same records: with the last one it is less
+/// than the lease.
 const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
 type Sending = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
@@ -184,9 +184,9 @@ impl Batches {
         Self { until: Instant::now() + BEGIN_WITHIN }
     }
 
-    /// Sends all in one request. What the sink cannot read is sent again in halves, down to single things:
-    /// one bad one does not take the others with it. One answer for each; what was not sent, because time
-    /// was up or the sink went away meanwhile, has failed.
+    /// Sends all in one request. What the sink cannot read is sent again in halves, down to single
+    /// things: one bad one does not take the others with it. One answer for each; what was not
+    /// sent, because time was up or the sink went away meanwhile, has failed.
     pub(super) async fn tell<F: Future<Output = Answer> + Send>(
         &self,
         count: usize,

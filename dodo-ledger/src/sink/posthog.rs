@@ -18,8 +18,8 @@ use crate::outbox::{Outgoing, Sink, Told};
 ///
 /// A charge is the event `purchase`, money that went back `refund`, money that came back after all
 /// `refund_reversed`. `revenue` is the net in minor units, below zero for a refund, as PostHog's
-/// [revenue analytics](https://posthog.com/docs/revenue-analytics/capture-revenue-events) reads it. The
-/// event's `uuid` is made from the record's id, so that a repeat is the same event.
+/// [revenue analytics](https://posthog.com/docs/revenue-analytics/capture-revenue-events) reads it.
+/// The event's `uuid` is made from the record's id, so that a repeat is the same event.
 ///
 /// The person is the `posthog_person_distinct_id` that
 /// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset put into the payment's metadata, else the

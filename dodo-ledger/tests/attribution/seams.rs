@@ -1,5 +1,5 @@
-//! The edge cases that the checkout (30 to 33) and the webhook endpoint (38 to 40) decide. Numbers are
-//! shared with `rows.rs`.
+//! The edge cases that the checkout (30 to 33) and the webhook endpoint (38 to 40) decide. Numbers
+//! are shared with `rows.rs`.
 
 use bytes::Bytes;
 use dodo_core::{

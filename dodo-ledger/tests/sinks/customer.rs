@@ -1,4 +1,5 @@
-//! What Segment's `identify` says of a customer: from the ledger's history, not from the last payment.
+//! What Segment's `identify` says of a customer: from the ledger's history, not from the last
+//! payment.
 
 use bytes::Bytes;
 use dodo_core::{Inbox, SignedEvent};

@@ -1,5 +1,6 @@
 //! An application that existed before payments: it has its own state, accounts, sign-in, CORS,
-//! compression, tracing, and a middleware that reads every body. The payments routes are nested in it.
+//! compression, tracing, and a middleware that reads every body. The payments routes are nested in
+//! it.
 //!
 //! Two things to look at: `sign_in` is all it takes to open the portal for the right customer, and
 //! [`audit`] may read a webhook's body without breaking its signature, as long as it passes on the

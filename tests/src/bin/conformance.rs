@@ -4,9 +4,9 @@
 //! cargo run -p dodo-tests --bin conformance -- --framework axum --listen 127.0.0.1:8080
 //! ```
 //!
-//! With `--ledger sqlite:PATH` or `--ledger postgres://...` deliveries to `/api/webhook` are taken into
-//! a durable inbox, and `GET /__ledger` answers all records; `--lease SECONDS` sets how long a worker
-//! owns an event.
+//! With `--ledger sqlite:PATH` or `--ledger postgres://...` deliveries to `/api/webhook` are taken
+//! into a durable inbox, and `GET /__ledger` answers all records; `--lease SECONDS` sets how long a
+//! worker owns an event.
 //!
 //! Prints one line with the address once it listens; port 0 picks a free one.
 

@@ -6,8 +6,8 @@ use percent_encoding::percent_decode_str;
 use super::{ConsentGate, granted, of_cookie};
 use crate::Consent;
 
-/// Cookiebot's cookie `CookieConsent`: an object literal of JavaScript, percent-encoded, or `-1` where
-/// the visitor's region asks for no consent.
+/// Cookiebot's cookie `CookieConsent`: an object literal of JavaScript, percent-encoded, or `-1`
+/// where the visitor's region asks for no consent.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Cookiebot {

@@ -59,8 +59,8 @@ fn insert(nodes: &mut Vec<Node>, path: &'static str, field: &'static Field) {
     }
 }
 
-/// Goes through a body, in place, and keeps what may go on: what the policy refuses is an error, what it
-/// drops is gone, what does not fit is an error that names the place.
+/// Goes through a body, in place, and keeps what may go on: what the policy refuses is an error,
+/// what it drops is gone, what does not fit is an error that names the place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cleaner<'a> {
     policy: &'a Policy,

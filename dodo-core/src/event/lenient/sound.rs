@@ -1,16 +1,16 @@
 //! JSON that is well formed, and says what a text or a number of Rust cannot hold.
 //!
-//! RFC 8259 allows half a surrogate pair in a text (section 8.2: a program that cuts a text in the middle
-//! of an emoji writes one) and numbers of any size (section 6). Both come from people and their programs,
-//! in fields that nobody needs, and must not cost an order.
+//! RFC 8259 allows half a surrogate pair in a text (section 8.2: a program that cuts a text in the
+//! middle of an emoji writes one) and numbers of any size (section 6). Both come from people and
+//! their programs, in fields that nobody needs, and must not cost an order.
 
 use std::iter::Peekable;
 
 /// What stands in for half of a surrogate pair, as in JavaScript's `toWellFormed`.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// The same JSON with halves of surrogate pairs replaced, and numbers that are too large absent. `None`
-/// if there are none.
+/// The same JSON with halves of surrogate pairs replaced, and numbers that are too large absent.
+/// `None` if there are none.
 pub(super) fn text(json: &str) -> Option<String> {
     let mut out = String::with_capacity(json.len());
     let mut changed = false;

@@ -41,9 +41,9 @@ pub enum RefundSign {
 
 /// Tells Segment's HTTP API, `POST {base}/v1/batch`.
 ///
-/// `messageId` is the record's id, so that a repeat within 24 hours counts once. Amounts are numbers in
-/// major units by the decimals of their currency. A visitor who said no, and test mode, are not told.
-/// Running Dodo Payments' own Segment integration beside it counts everything twice.
+/// `messageId` is the record's id, so that a repeat within 24 hours counts once. Amounts are
+/// numbers in major units by the decimals of their currency. A visitor who said no, and test mode,
+/// are not told. Running Dodo Payments' own Segment integration beside it counts everything twice.
 #[derive(Clone)]
 pub struct Segment {
     pub(super) options: Options,

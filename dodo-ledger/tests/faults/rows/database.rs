@@ -55,7 +55,8 @@ async fn until_first_ack(sender: &Sender) -> Step<Duration> {
     .await
 }
 
-/// Whether only 503 was answered, and everything is well again; with the sender's history from before.
+/// Whether only 503 was answered, and everything is well again; with the sender's history from
+/// before.
 async fn recovers(world: &World, sender: &Sender, seen: &History) -> Step<Report> {
     let recovered = until_first_ack(sender).await?;
     sender.deliver(parcels("after", 200), 16).await?;

@@ -1,7 +1,9 @@
-//! Instructions per request, counted by `valgrind`: unlike times, they are the same on a busy machine.
+//! Instructions per request, counted by `valgrind`: unlike times, they are the same on a busy
+//! machine.
 //!
-//! Counted is what the server runs itself, not what the kernel does for it. `valgrind` shows programs a
-//! processor without instructions for SHA-256, so a signature costs more here than it does outside.
+//! Counted is what the server runs itself, not what the kernel does for it. `valgrind` shows
+//! programs a processor without instructions for SHA-256, so a signature costs more here than it
+//! does outside.
 
 use std::{io, path::Path, process::Command};
 
