@@ -17,12 +17,13 @@ use tokio::sync::Notify;
 
 use crate::{
     attribution::{self, Booking, Evidence, Rules},
+    builder::LedgerBuilder,
     error::Error,
-    inbox::{InboxStats, StoredEvent, Writer, operate},
+    inbox::Writer,
     news::{Crier, News},
-    outbox::{self, DeadLetter, ErasedSink, Sink, SinkStats},
+    outbox::ErasedSink,
     schema::{self, Past},
-    settings::{Backoff, Settings},
+    settings::Settings,
     store::{Store, Tx},
     worker::{self, Workers},
 };
@@ -41,7 +42,7 @@ pub(crate) struct Shared {
     /// Running sets of workers in this process.
     pub(crate) workers: Arc<AtomicUsize>,
     /// Deliveries that were stored while no worker ran.
-    unattended: AtomicU64,
+    pub(crate) unattended: AtomicU64,
 }
 
 /// A durable webhook inbox and attribution ledger. Cheap to clone.
@@ -67,7 +68,7 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 pub struct Ledger {
     pub(crate) shared: Arc<Shared>,
-    writer: Writer,
+    pub(crate) writer: Writer,
 }
 
 impl Ledger {
@@ -93,12 +94,7 @@ impl Ledger {
 
     /// A ledger with settings of your own, on a store of your own.
     pub fn builder(store: impl Into<Store>) -> LedgerBuilder {
-        LedgerBuilder {
-            store: store.into(),
-            settings: Settings::default(),
-            rules: Rules::default(),
-            sinks: Vec::new(),
-        }
+        LedgerBuilder::new(store.into())
     }
 
     /// Creates or updates the tables. Safe to call at every start, also from many instances.
@@ -115,121 +111,6 @@ impl Ledger {
     /// Any number of instances may do so on one PostgreSQL.
     pub fn spawn(&self, dispatcher: Dispatcher) -> Workers {
         worker::spawn(&self.shared, dispatcher)
-    }
-
-    /// How the inbox stands.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn stats(&self) -> Result<InboxStats, Error> {
-        operate::stats(&self.shared.store).await
-    }
-
-    /// Events that were given up or parked, oldest first.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn failed(&self, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-        operate::failed(&self.shared.store, limit).await
-    }
-
-    /// One event of the inbox, by its `webhook-id`.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn event(&self, id: &str) -> Result<Option<StoredEvent>, Error> {
-        operate::event(&self.shared.store, id).await
-    }
-
-    /// Gives a dead or parked event a new life, with no failures. `false`: there is none of that id,
-    /// or its body was erased.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive(&self, id: &str) -> Result<bool, Error> {
-        let revived = operate::revive(&self.shared.store, id).await?;
-        self.wake();
-        Ok(revived)
-    }
-
-    /// Gives every dead event a new life, and says how many there were.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive_dead(&self) -> Result<u64, Error> {
-        let revived = operate::revive_all(&self.shared.store, "dead").await?;
-        self.wake();
-        Ok(revived)
-    }
-
-    /// Reads every parked event again: after an update that may be able to.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive_parked(&self) -> Result<u64, Error> {
-        let revived = operate::revive_all(&self.shared.store, "parked").await?;
-        self.wake();
-        Ok(revived)
-    }
-
-    /// Runs the callbacks of an event again that is done, or that was given up or parked; what is booked
-    /// is not booked again. `false`: there is none of that id, it is pending, or its body was erased.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn replay(&self, id: &str) -> Result<bool, Error> {
-        let replayed = operate::replay(&self.shared.store, id).await?;
-        self.wake();
-        Ok(replayed)
-    }
-
-    /// Erases the bodies of events that were done this long ago, and says how many. The workers do
-    /// so by themselves: see [`LedgerBuilder::keep_bodies_for`].
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn erase_bodies(&self, older_than: Duration) -> Result<u64, Error> {
-        operate::erase_bodies(&self.shared.store, older_than).await
-    }
-
-    /// Erases what was captured for checkouts this long ago that nobody paid, and says of how many. The
-    /// workers do so by themselves: see [`LedgerBuilder::keep_contexts_for`].
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn erase_contexts(&self, older_than: Duration) -> Result<u64, Error> {
-        schema::erase_contexts(&self.shared.store, older_than).await
-    }
-
-    /// How the queue of a sink stands.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn sink_stats(&self, sink: &str) -> Result<SinkStats, Error> {
-        outbox::stats(&self.shared.store, sink).await
-    }
-
-    /// Records that were given up for a sink, oldest first.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn dead_letters(&self, sink: &str, limit: u32) -> Result<Vec<DeadLetter>, Error> {
-        outbox::dead_letters(&self.shared.store, sink, limit).await
-    }
-
-    /// Queues everything that was given up for a sink again, and says how many.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive_sink(&self, sink: &str) -> Result<u64, Error> {
-        let revived = outbox::revive(&self.shared.store, sink).await?;
-        self.shared.offer(News::Queued);
-        Ok(revived)
-    }
-
-    fn wake(&self) {
-        self.shared.offer(News::Stored);
-        self.shared.offer(News::Booked);
     }
 }
 
@@ -363,124 +244,5 @@ impl fmt::Debug for Ledger {
             .field("settings", &self.shared.settings)
             .field("sinks", &self.shared.sinks)
             .finish_non_exhaustive()
-    }
-}
-
-/// Builds a [`Ledger`]. Every value has a default.
-#[must_use = "call `.build()`"]
-#[derive(Debug)]
-pub struct LedgerBuilder {
-    store: Store,
-    settings: Settings,
-    rules: Rules,
-    sinks: Vec<ErasedSink>,
-}
-
-impl LedgerBuilder {
-    /// What the merchant decides about attribution.
-    pub fn rules(mut self, rules: Rules) -> Self {
-        self.rules = rules;
-        self
-    }
-
-    /// Tells every booked record to a sink, through the outbox. Two sinks of one name have two queues:
-    /// the second goes by `name-2`, which changes with the order in which they are added. Better give
-    /// each a name.
-    pub fn sink(mut self, sink: impl Sink) -> Self {
-        self.sinks.push(ErasedSink::beside(&self.sinks, sink));
-        self
-    }
-
-    /// How long a worker owns an event: its callbacks are stopped when it ends, and a worker that
-    /// died is waited for this long. 60 s unless set; at least 1 s. Sinks always have 60 s.
-    pub fn lease(mut self, lease: Duration) -> Self {
-        self.settings.lease = lease.max(Duration::from_secs(1));
-        self
-    }
-
-    /// How long to wait after a failed callback or booking. `{ base: 5 s, cap: 6 h }` unless set.
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.settings.backoff = backoff;
-        self
-    }
-
-    /// Failures after which an event is given up, 20 unless set: after 36 hours on average, 24 at least
-    /// and 47 at most, where Dodo Payments itself delivers for 27 h 35 min. Claims that ended without an
-    /// answer, as by a restart, are no failures.
-    pub fn max_failures(mut self, failures: u32) -> Self {
-        self.settings.max_failures = failures.max(1);
-        self
-    }
-
-    /// How long to wait after a sink failed, `{ base: 2 s, cap: 1 h }` unless set, and after how many
-    /// failures a record is given up for it, 100 unless set: 67 hours on average, 89 at most.
-    pub fn sink_backoff(mut self, backoff: Backoff, max_failures: u32) -> Self {
-        self.settings.sink_backoff = backoff;
-        self.settings.sink_max_failures = max_failures.max(1);
-        self
-    }
-
-    /// How long a refund, or the start or end of a subscription, waits for the payment that it belongs to
-    /// before sinks that heed consent are told: only the payment shows what its visitor agreed to, and
-    /// deliveries come in any order. 1 hour unless set. A subscription that was never paid, as in a trial,
-    /// waits for all of it.
-    pub fn await_purchase(mut self, time: Duration) -> Self {
-        self.settings.await_purchase = time;
-        self
-    }
-
-    /// Events whose callbacks run at the same time in this process, 16 unless set. If all of them use
-    /// `PgTx`, give the store 4 connections more: `PostgresStore::open_with_connections`.
-    pub fn concurrency(mut self, events: u32) -> Self {
-        self.settings.concurrency = events.max(1);
-        self
-    }
-
-    /// How often to look for what another instance stored or what is due again. 250 ms unless set.
-    pub fn poll_every(mut self, interval: Duration) -> Self {
-        self.settings.poll = interval.max(Duration::from_millis(1));
-        self
-    }
-
-    /// How long the bodies of finished events are kept, 30 days unless set; `None` is for ever. Their
-    /// ids are always kept: they are what makes a repeat a repeat.
-    pub fn keep_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.keep_bodies = time.into();
-        self
-    }
-
-    /// How long is kept what was captured for a checkout that nobody paid, 90 days unless set; `None` is
-    /// for ever. Dodo's checkout sessions live for a day, but an abandoned one may be recovered later.
-    pub fn keep_contexts_for(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.keep_contexts = time.into();
-        self
-    }
-
-    /// Says that other processes run the workers, so that having none here is no error.
-    pub fn workers_elsewhere(mut self) -> Self {
-        self.settings.workers_elsewhere = true;
-        self
-    }
-
-    /// Starts the writer, on the current tokio runtime.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[must_use]
-    pub fn build(self) -> Ledger {
-        let writer = Writer::start(self.store.clone());
-        let shared = Shared {
-            crier: Crier::start(&self.store),
-            store: self.store,
-            settings: Arc::new(self.settings),
-            rules: self.rules,
-            sinks: self.sinks,
-            wake_booking: Notify::new(),
-            wake_callbacks: Notify::new(),
-            wake_outbox: Notify::new(),
-            workers: Arc::default(),
-            unattended: AtomicU64::new(0),
-        };
-        Ledger { shared: Arc::new(shared), writer }
     }
 }

@@ -12,12 +12,14 @@
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
 pub mod attribution;
+mod builder;
 mod cause;
 mod error;
 mod fault;
 mod inbox;
 mod ledger;
 mod news;
+mod operations;
 mod operator;
 mod outbox;
 mod people;
@@ -35,9 +37,10 @@ pub use self::tx::PgTx;
 #[cfg(feature = "sqlite")]
 pub use self::tx::SqliteTx;
 pub use self::{
+    builder::LedgerBuilder,
     error::{Error, ErrorKind},
     inbox::{InboxStats, StoredEvent},
-    ledger::{Ledger, LedgerBuilder},
+    ledger::Ledger,
     operator::{Operator, Outcome},
     outbox::{CustomerHistory, DeadLetter, Outgoing, Sink, SinkStats, Told},
     people::Identity,

@@ -6,8 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     evidence::{Evidence, What},
+    fit,
     journey::Journey,
 };
+
+/// The key of a charge.
+#[must_use]
+pub fn charge_id(payment_id: &str) -> String {
+    format!("charge:{}", fit::id(payment_id))
+}
 
 /// One line of the ledger, under its business key.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,12 +12,16 @@
 mod booking;
 mod chain;
 mod classify;
+mod context;
+mod dependents;
+mod derive;
 mod entry;
 mod evidence;
 mod facts;
 pub(crate) mod fit;
 mod forget;
 mod history;
+mod identify;
 mod journey;
 mod known;
 mod memory;
@@ -27,19 +31,23 @@ mod record;
 mod report;
 mod rules;
 mod settle;
+mod taking;
 mod wanted;
 pub(crate) mod whose;
 
-pub(crate) use self::booking::{context_fact, is_late, look_again};
+pub(crate) use self::context::{context_fact, is_late, look_again};
 pub use self::{
-    booking::{Booking, Change, bind_context, book, charge_id, explain, identify},
-    entry::{Class, Derived, Entry, Head, Link, Position, step_number},
+    booking::{Booking, Change, book},
+    context::bind_context,
+    derive::explain,
+    entry::{Class, Derived, Entry, Head, Link, Position, charge_id, step_number},
     evidence::{
         Attempt, Charge, ChargeType, Dispute, DisputeStep, Evidence, Findings, Origin, Party,
         Refund, Subscription, SubscriptionStep, What,
     },
     forget::forget,
     history::{Find, History, Steps},
+    identify::identify,
     journey::Journey,
     memory::MemoryHistory,
     report::{Answer, Reason, StepReport},

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use dodo_core::{DisputePolicy, Money, RecordKind};
 
 use super::{
-    booking::{Desk, charge_id, not_credited},
+    booking::Desk,
     chain::{self, Attributed, Kin, Subject},
-    entry::{Class, Derived, Entry, Link, Position},
+    derive::not_credited,
+    entry::{Class, Derived, Entry, Link, Position, charge_id},
     evidence::{Dispute, DisputeStep, Evidence, What},
     facts,
     history::{Find, History},

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    booking::charge_id,
-    entry::Link,
+    entry::{Link, charge_id},
     evidence::{Evidence, SubscriptionStep, What},
     facts::key,
     known::context_key,

@@ -1,0 +1,129 @@
+//! What an operator asks of a ledger: how its queues stand, and what was given up gets another life.
+
+use std::time::Duration;
+
+use crate::{
+    Ledger,
+    error::Error,
+    inbox::{InboxStats, StoredEvent, operate},
+    news::News,
+    outbox::{self, DeadLetter, SinkStats},
+    schema,
+};
+
+impl Ledger {
+    /// How the inbox stands.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn stats(&self) -> Result<InboxStats, Error> {
+        operate::stats(&self.shared.store).await
+    }
+
+    /// Events that were given up or parked, oldest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn failed(&self, limit: u32) -> Result<Vec<StoredEvent>, Error> {
+        operate::failed(&self.shared.store, limit).await
+    }
+
+    /// One event of the inbox, by its `webhook-id`.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn event(&self, id: &str) -> Result<Option<StoredEvent>, Error> {
+        operate::event(&self.shared.store, id).await
+    }
+
+    /// Gives a dead or parked event a new life, with no failures. `false`: there is none of that id,
+    /// or its body was erased.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive(&self, id: &str) -> Result<bool, Error> {
+        let revived = operate::revive(&self.shared.store, id).await?;
+        self.wake();
+        Ok(revived)
+    }
+
+    /// Gives every dead event a new life, and says how many there were.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive_dead(&self) -> Result<u64, Error> {
+        let revived = operate::revive_all(&self.shared.store, "dead").await?;
+        self.wake();
+        Ok(revived)
+    }
+
+    /// Reads every parked event again: after an update that may be able to.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive_parked(&self) -> Result<u64, Error> {
+        let revived = operate::revive_all(&self.shared.store, "parked").await?;
+        self.wake();
+        Ok(revived)
+    }
+
+    /// Runs the callbacks of an event again that is done, or that was given up or parked; what is booked
+    /// is not booked again. `false`: there is none of that id, it is pending, or its body was erased.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn replay(&self, id: &str) -> Result<bool, Error> {
+        let replayed = operate::replay(&self.shared.store, id).await?;
+        self.wake();
+        Ok(replayed)
+    }
+
+    /// Erases the bodies of events that were done this long ago, and says how many. The workers do
+    /// so by themselves: see [`LedgerBuilder::keep_bodies_for`].
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn erase_bodies(&self, older_than: Duration) -> Result<u64, Error> {
+        operate::erase_bodies(&self.shared.store, older_than).await
+    }
+
+    /// Erases what was captured for checkouts this long ago that nobody paid, and says of how many. The
+    /// workers do so by themselves: see [`LedgerBuilder::keep_contexts_for`].
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn erase_contexts(&self, older_than: Duration) -> Result<u64, Error> {
+        schema::erase_contexts(&self.shared.store, older_than).await
+    }
+
+    /// How the queue of a sink stands.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn sink_stats(&self, sink: &str) -> Result<SinkStats, Error> {
+        outbox::stats(&self.shared.store, sink).await
+    }
+
+    /// Records that were given up for a sink, oldest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn dead_letters(&self, sink: &str, limit: u32) -> Result<Vec<DeadLetter>, Error> {
+        outbox::dead_letters(&self.shared.store, sink, limit).await
+    }
+
+    /// Queues everything that was given up for a sink again, and says how many.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn revive_sink(&self, sink: &str) -> Result<u64, Error> {
+        let revived = outbox::revive(&self.shared.store, sink).await?;
+        self.shared.offer(News::Queued);
+        Ok(revived)
+    }
+
+    fn wake(&self) {
+        self.shared.offer(News::Stored);
+        self.shared.offer(News::Booked);
+    }
+}
