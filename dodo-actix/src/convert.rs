@@ -72,11 +72,8 @@ fn name_of(name: &str) -> Result<http::HeaderName, Error> {
 }
 
 /// A request that core can answer. The body is read there, under the endpoint's limits.
-pub(crate) fn request(
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<http::Request<Body>, Error> {
-    let parts = parts(request)?;
+pub(crate) fn request(head: &HttpRequest, payload: Payload) -> Result<http::Request<Body>, Error> {
+    let parts = parts(head)?;
     let length = parts.headers.get(http::header::CONTENT_LENGTH);
     let announced = length.and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
     Ok(http::Request::from_parts(parts, Body { payload, announced }))

@@ -1,15 +1,15 @@
 use std::{
-    future::{Future, Ready, ready},
+    future::{Ready, ready},
     ops::Deref,
-    pin::Pin,
 };
 
 use actix_web::{
-    FromRequest, HttpRequest,
+    Error, FromRequest, HttpRequest,
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::header,
 };
 use dodo_core::VisitorCapture;
+use futures_core::future::LocalBoxFuture;
 
 use crate::{DodoExtensions, Rejection, convert, extensions::carried};
 
@@ -41,10 +41,6 @@ impl FromRequest for Visitor {
 /// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
 /// lands.
 ///
-/// A middleware behind it that refuses with `Err` answers without the campaign's cookie: actix-web
-/// makes the response of an error in front of this one. Let it answer with a response, as handlers
-/// do.
-///
 /// ```
 /// use actix_web::{App, web};
 /// use dodo_actix::{Visitor, Visitors};
@@ -71,12 +67,11 @@ impl Visitors {
 
 impl<S, B> Transform<S, ServiceRequest> for Visitors
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     S::Future: 'static,
-    B: 'static,
 {
     type Response = ServiceResponse<B>;
-    type Error = S::Error;
+    type Error = Error;
     type Transform = VisitorsService<S>;
     type InitError = ();
     type Future = Ready<Result<Self::Transform, ()>>;
@@ -95,13 +90,12 @@ pub struct VisitorsService<S> {
 
 impl<S, B> Service<ServiceRequest> for VisitorsService<S>
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     S::Future: 'static,
-    B: 'static,
 {
     type Response = ServiceResponse<B>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>>>>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<S::Response, Error>>;
 
     forward_ready!(service);
 
@@ -114,11 +108,17 @@ where
         });
         let inner = self.service.call(request);
         Box::pin(async move {
-            let mut response = inner.await?;
-            if let Some(cookie) = set_cookie {
-                response.headers_mut().append(header::SET_COOKIE, cookie);
+            let mut answer = inner.await;
+            let Some(cookie) = set_cookie else { return answer };
+            match &mut answer {
+                Ok(response) => response.headers_mut().append(header::SET_COOKIE, cookie),
+                // Made into a response in front of this middleware.
+                Err(error) => error.add_response_mapper(move |mut response| {
+                    response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+                    response
+                }),
             }
-            Ok(response)
+            answer
         })
     }
 }

@@ -1,11 +1,8 @@
-use std::{future::Future, pin::Pin};
-
 use actix_web::{FromRequest, HttpRequest, dev::Payload as Body, web};
 use dodo_core::{Error, Event, Payload, SignedEvent, WebhookKey};
+use futures_core::future::LocalBoxFuture;
 
 use crate::{Rejection, convert};
-
-type LocalFuture<T> = Pin<Box<dyn Future<Output = Result<T, Rejection>>>>;
 
 /// A delivery whose signature was checked, for handlers of your own. The key comes from the app's
 /// data; the body is read under the limits of [`WebhookKey::receive`].
@@ -33,7 +30,7 @@ pub struct VerifiedWebhook(pub SignedEvent);
 
 impl FromRequest for VerifiedWebhook {
     type Error = Rejection;
-    type Future = LocalFuture<Self>;
+    type Future = LocalBoxFuture<'static, Result<Self, Rejection>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Body) -> Self::Future {
         let key = request.app_data::<web::Data<WebhookKey>>().cloned();
@@ -68,7 +65,7 @@ pub struct WebhookEvent<T>(pub Event<T>);
 
 impl<T: Payload> FromRequest for WebhookEvent<T> {
     type Error = Rejection;
-    type Future = LocalFuture<Self>;
+    type Future = LocalBoxFuture<'static, Result<Self, Rejection>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Body) -> Self::Future {
         let delivery = VerifiedWebhook::from_request(request, payload);

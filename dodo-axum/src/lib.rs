@@ -26,11 +26,9 @@ mod routes;
 mod visitor;
 mod webhook;
 
-pub use dodo_core::VisitorLayer;
-
 pub use self::{
     rejection::Rejection,
     routes::{checkout_handler, customer_portal, webhooks},
-    visitor::Visitor,
+    visitor::{Visitor, VisitorLayer},
     webhook::{VerifiedWebhook, WebhookEvent},
 };

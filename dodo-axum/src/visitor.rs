@@ -1,13 +1,15 @@
 use std::{convert::Infallible, ops::Deref};
 
 use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
+    extract::{FromRequestParts, OptionalFromRequestParts, OriginalUri},
     http::request::Parts,
 };
+use dodo_core::{VisitorCapture, VisitorService};
+use tower_layer::Layer;
 
 use crate::Rejection;
 
-/// The visitor that [`VisitorLayer`](crate::VisitorLayer) found.
+/// The visitor that [`VisitorLayer`] found.
 ///
 /// A request without a visitor is refused with 400; take `Option<Visitor>` where that is fine.
 ///
@@ -47,5 +49,30 @@ impl<S: Sync> OptionalFromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
         Ok(dodo_core::Visitor::of(&parts.extensions).ok().map(Self))
+    }
+}
+
+/// Reads every request and puts a [`Captured`](dodo_core::Captured) into its extensions.
+///
+/// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
+/// lands. Inside of `nest`, which cuts its prefix off the path, the landing path is still the whole
+/// one: that is what it does beyond [`dodo_core::VisitorLayer`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct VisitorLayer(dodo_core::VisitorLayer);
+
+impl VisitorLayer {
+    /// Captures what `capture` says.
+    pub const fn new(capture: VisitorCapture) -> Self {
+        let layer = dodo_core::VisitorLayer::new(capture);
+        Self(layer.whole_uri(|known| known.get::<OriginalUri>().map(|uri| &uri.0)))
+    }
+}
+
+impl<S> Layer<S> for VisitorLayer {
+    type Service = VisitorService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.0.layer(inner)
     }
 }

@@ -161,7 +161,8 @@ impl Observed {
 }
 
 /// Shows what the campaign cookie holds, but for the second in which it was written.
-fn without_time(value: &str) -> String {
+#[must_use]
+pub fn without_time(value: &str) -> String {
     let opened = || {
         let (payload, attributes) = value.strip_prefix("dodo_campaign=")?.split_once(';')?;
         let mut kept: Value = serde_json::from_slice(&BASE64URL.decode(payload).ok()?).ok()?;

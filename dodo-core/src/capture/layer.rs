@@ -1,10 +1,11 @@
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderValue, Request, Response, header};
+use http::{Extensions, HeaderValue, Request, Response, Uri, header};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -14,16 +15,27 @@ use super::VisitorCapture;
 /// Reads every request and puts a [`Captured`](super::Captured) into its extensions.
 ///
 /// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
-/// lands. In axum that is outside of `nest`, which cuts its prefix off the path before the layers
-/// of the nested router see it: the landing path would lack it too.
+/// lands. In axum take the layer of `dodo-axum`, which knows the whole path inside of `nest`, too.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct VisitorLayer(VisitorCapture);
+pub struct VisitorLayer {
+    capture: VisitorCapture,
+    whole_uri: WholeUri,
+}
+
+type WholeUri = fn(&Extensions) -> Option<&Uri>;
 
 impl VisitorLayer {
     /// Captures what `capture` says.
     pub const fn new(capture: VisitorCapture) -> Self {
-        Self(capture)
+        Self { capture, whole_uri: |_| None }
+    }
+
+    /// For adapters: where a router that cuts prefixes off paths leaves the URI as it was asked for.
+    /// The landing path is read from there; the service behind still gets the URI that it got.
+    pub const fn whole_uri(mut self, whole_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
+        self.whole_uri = whole_uri;
+        self
     }
 }
 
@@ -31,7 +43,7 @@ impl<S> Layer<S> for VisitorLayer {
     type Service = VisitorService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        VisitorService { inner, capture: self.0.clone() }
+        VisitorService { inner, layer: self.clone() }
     }
 }
 
@@ -39,7 +51,7 @@ impl<S> Layer<S> for VisitorLayer {
 #[derive(Clone, Debug)]
 pub struct VisitorService<S> {
     inner: S,
-    capture: VisitorCapture,
+    layer: VisitorLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for VisitorService<S>
@@ -56,7 +68,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let (captured, set_cookie) = self.capture.begin(&parts);
+        let whole = (self.layer.whole_uri)(&parts.extensions).cloned();
+        let given = whole.map(|whole| mem::replace(&mut parts.uri, whole));
+        let (captured, set_cookie) = self.layer.capture.begin(&parts);
+        if let Some(given) = given {
+            parts.uri = given;
+        }
         parts.extensions.insert(captured);
         VisitorFuture { inner: self.inner.call(Request::from_parts(parts, body)), set_cookie }
     }

@@ -4,6 +4,7 @@ mod bad_input;
 mod canary;
 mod capture;
 mod methods;
+mod nested;
 mod notices;
 mod portal;
 mod webhooks;
