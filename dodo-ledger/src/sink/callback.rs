@@ -4,7 +4,7 @@ use std::fmt;
 
 use dodo_core::{AttributionRecord, AttributionSink};
 
-use super::options::{Options, setters};
+use super::options::{Options, common};
 use crate::outbox::{Outgoing, Sink, Told};
 
 /// Tells each record to a closure, or to any [`AttributionSink`]. What fails is told again.
@@ -30,7 +30,7 @@ impl<S: AttributionSink> Callback<S> {
         Self { options: Options::first_party(name), sink }
     }
 
-    setters!(test_mode, third_party);
+    common!(test_mode, third_party);
 }
 
 impl<S: AttributionSink> Sink for Callback<S> {

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, Error, RecordKind, Transport};
-use http::{HeaderValue, Uri};
+use dodo_core::{AttributionRecord, Error, RecordKind};
+use http::Uri;
 use serde_json::{Value, json};
 
 use super::{
-    http::{Http, bearer, endpoint},
+    http::{Http, endpoint},
     json::{major, without_nulls},
-    options::{Options, setters},
+    options::{Options, common},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -35,7 +35,6 @@ use crate::outbox::{Outgoing, Sink, Told};
 pub struct DataFast {
     options: Options,
     uri: Uri,
-    auth: HeaderValue,
     http: Http,
 }
 
@@ -49,24 +48,12 @@ impl DataFast {
         Self::build("https://datafa.st", api_key, Http::system()?)
     }
 
-    /// Another address, over a transport of your own.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), and for a URL that is neither https nor on this machine.
-    pub fn with_transport(
-        base_url: &str,
-        api_key: &str,
-        transport: impl Transport,
-    ) -> Result<Self, Error> {
-        Self::build(base_url, api_key, Http::new(transport))
-    }
-
     fn build(base_url: &str, api_key: &str, http: Http) -> Result<Self, Error> {
         let uri = endpoint(&format!("{}/api/v1/payments", base_url.trim_end_matches('/')))?;
-        Ok(Self { options: Options::third_party("datafast"), uri, auth: bearer(api_key)?, http })
+        Ok(Self { options: Options::third_party("datafast"), uri, http: http.bearer(api_key)? })
     }
 
-    setters!(named, without_personal_data, only_with_consent, test_mode);
+    common!(with_transport, named, without_personal_data, only_with_consent, test_mode);
 
     fn payment(&self, record: &AttributionRecord) -> Option<Value> {
         let money = record.money?;
@@ -110,9 +97,7 @@ impl Sink for DataFast {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match self.payment(&outgoing.record) {
-                Some(body) => {
-                    self.http.post(&self.uri, Some(&self.auth), body.to_string()).await.into()
-                }
+                Some(body) => self.http.post(&self.uri, body.to_string()).await.into(),
                 None => Told::Delivered,
             });
         }

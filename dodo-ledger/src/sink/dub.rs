@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, Error, RecordKind, Transport};
-use http::{HeaderValue, Method, Uri};
+use dodo_core::{AttributionRecord, Error, RecordKind};
+use http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    http::{Answer, Http, bearer, endpoint, json_request},
+    http::{Answer, Http, endpoint},
     json::without_nulls,
-    options::{Options, setters},
+    options::{Options, common},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -39,7 +39,6 @@ use crate::outbox::{Outgoing, Sink, Told};
 pub struct Dub {
     options: Options,
     base: String,
-    auth: HeaderValue,
     http: Http,
 }
 
@@ -54,25 +53,13 @@ impl Dub {
         Self::build("https://api.dub.co", api_key, Http::system()?)
     }
 
-    /// Another address, over a transport of your own.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), and for a URL that is neither https nor on this machine.
-    pub fn with_transport(
-        base_url: &str,
-        api_key: &str,
-        transport: impl Transport,
-    ) -> Result<Self, Error> {
-        Self::build(base_url, api_key, Http::new(transport))
-    }
-
     fn build(base_url: &str, api_key: &str, http: Http) -> Result<Self, Error> {
         let base = base_url.trim_end_matches('/').to_owned();
         endpoint(&base)?;
-        Ok(Self { options: Options::third_party("dub"), base, auth: bearer(api_key)?, http })
+        Ok(Self { options: Options::third_party("dub"), base, http: http.bearer(api_key)? })
     }
 
-    setters!(named, only_with_consent, test_mode);
+    common!(with_transport, named, only_with_consent, test_mode);
 
     /// An address that ends with an id.
     fn uri(&self, path: &str, id: &str) -> Result<Uri, Answer> {
@@ -85,10 +72,7 @@ impl Dub {
 
     async fn sale(&self, sale: &Value) -> Result<(), Answer> {
         let uri = self.uri("/track/sale", "")?;
-        match self.http.post(&uri, Some(&self.auth), sale.to_string()).await {
-            Answer::Taken => Ok(()),
-            answer => Err(answer),
-        }
+        self.http.json(Method::POST, &uri, sale.to_string()).await.map(drop)
     }
 
     /// Marks the commissions of a payment as refunded. A repeat finds them marked.
@@ -100,7 +84,7 @@ impl Dub {
             status: String,
         }
         let list = self.uri("/commissions?invoiceId=", payment_id)?;
-        let answer = self.request(Method::GET, &list, String::new()).await?;
+        let answer = self.http.json(Method::GET, &list, String::new()).await?;
         let commissions: Vec<Commission> = serde_json::from_slice(&answer)
             .map_err(|_| Answer::Rejected { reason: "Dub's list of commissions cannot be read" })?;
         if commissions.is_empty() {
@@ -108,20 +92,10 @@ impl Dub {
         }
         for commission in commissions.iter().filter(|commission| commission.status != "refunded") {
             let uri = self.uri("/commissions/", &commission.id)?;
-            self.request(Method::PATCH, &uri, json!({ "status": "refunded" }).to_string()).await?;
+            let refunded = json!({ "status": "refunded" }).to_string();
+            self.http.json(Method::PATCH, &uri, refunded).await?;
         }
         Ok(())
-    }
-
-    async fn request(
-        &self,
-        method: Method,
-        uri: &Uri,
-        body: String,
-    ) -> Result<bytes::Bytes, Answer> {
-        let request = json_request(method, uri, Some(&self.auth), body)
-            .ok_or(Answer::Rejected { reason: "the request cannot be made" })?;
-        Ok(self.http.ask(request).await?.into_body())
     }
 
     async fn tell_one(&self, record: &AttributionRecord) -> Result<(), Answer> {

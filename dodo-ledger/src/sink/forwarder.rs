@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Request, Uri, header};
 
 use super::{
     http::{Http, endpoint},
-    options::{Options, setters},
+    options::{Options, common},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -63,7 +63,7 @@ impl Forwarder {
         Self { options: Options::third_party("forwarder"), uri, key, http }
     }
 
-    setters!(named, without_personal_data, first_party, only_with_consent, test_mode);
+    common!(named, without_personal_data, first_party, only_with_consent, test_mode);
 
     fn request(&self, record: &AttributionRecord) -> Option<Request<Bytes>> {
         let mut record = record.clone();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     http::{Http, endpoint, visible},
     json::{major, without_nulls},
-    options::{Options, setters},
+    options::{Options, common},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -90,7 +90,7 @@ impl Ga4 {
         Ok(Self { options: Options::third_party("ga4"), uri, http })
     }
 
-    setters!(named, only_with_consent, test_mode);
+    common!(named, only_with_consent, test_mode);
 }
 
 fn in_query<'t>(field: &'static str, text: &'t str) -> Result<&'t str, Error> {
@@ -147,7 +147,7 @@ impl Sink for Ga4 {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match hit(&outgoing.record, Timestamp::now()) {
-                Some(hit) => self.http.post(&self.uri, None, hit.to_string()).await.into(),
+                Some(hit) => self.http.post(&self.uri, hit.to_string()).await.into(),
                 None => Told::Delivered,
             });
         }

@@ -24,17 +24,21 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
 type Sending = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
 
-/// A transport whose type is forgotten.
+/// A transport whose type is forgotten, and what every request of JSON says of its sender.
 #[derive(Clone)]
-pub(super) struct Http(Arc<dyn Fn(Request<Bytes>) -> Sending + Send + Sync>);
+pub(super) struct Http {
+    send: Arc<dyn Fn(Request<Bytes>) -> Sending + Send + Sync>,
+    authorization: Option<HeaderValue>,
+}
 
 impl Http {
     pub(super) fn new(transport: impl Transport) -> Self {
         let transport = Arc::new(transport);
-        Self(Arc::new(move |request| {
+        let send = Arc::new(move |request| -> Sending {
             let transport = Arc::clone(&transport);
             Box::pin(async move { transport.send(request).await })
-        }))
+        });
+        Self { send, authorization: None }
     }
 
     /// The transport that `dodo-core` itself uses.
@@ -46,27 +50,52 @@ impl Http {
         })
     }
 
+    /// Sends `Authorization: Bearer` with this key.
+    pub(super) fn bearer(self, api_key: &str) -> Result<Self, Error> {
+        self.authorized(&format!("Bearer {}", visible("api_key", api_key)?))
+    }
+
+    /// Sends this as `Authorization`; nothing shows it.
+    pub(super) fn authorized(mut self, value: &str) -> Result<Self, Error> {
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|e| Error::setup("the key of a sink fits no header").with_source(e))?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(self)
+    }
+
     /// Sends, and says what became of it.
     pub(super) async fn tell(&self, request: Request<Bytes>) -> Answer {
         self.ask(request).await.err().unwrap_or(Answer::Taken)
     }
 
     /// Posts JSON, and says what became of it.
-    pub(super) async fn post(
-        &self,
-        uri: &Uri,
-        authorization: Option<&HeaderValue>,
-        body: String,
-    ) -> Answer {
-        match json_request(Method::POST, uri, authorization, body) {
-            Some(request) => self.tell(request).await,
-            None => Answer::Rejected { reason: "the request cannot be made" },
-        }
+    pub(super) async fn post(&self, uri: &Uri, body: String) -> Answer {
+        self.json(Method::POST, uri, body).await.err().unwrap_or(Answer::Taken)
     }
 
-    /// Sends, and hands out the answer if it is 2xx.
-    pub(super) async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Answer> {
-        let response = match tokio::time::timeout(TIMEOUT, (self.0)(request)).await {
+    /// Sends JSON, and hands out the answer if it is 2xx.
+    pub(super) async fn json(
+        &self,
+        method: Method,
+        uri: &Uri,
+        body: String,
+    ) -> Result<Bytes, Answer> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri.clone())
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization.clone());
+        }
+        let request = request
+            .body(Bytes::from(body))
+            .map_err(|_| Answer::Rejected { reason: "the request cannot be made" })?;
+        self.ask(request).await
+    }
+
+    async fn ask(&self, request: Request<Bytes>) -> Result<Bytes, Answer> {
+        let response = match tokio::time::timeout(TIMEOUT, (self.send)(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if was_not_sent(&error) => {
                 return Err(Answer::Failed { after: None, reason: "no connection" });
@@ -75,27 +104,10 @@ impl Http {
             Err(_) => return Err(Answer::Uncertain { reason: "no answer in time" }),
         };
         match Answer::of(&response) {
-            Answer::Taken => Ok(response),
+            Answer::Taken => Ok(response.into_body()),
             answer => Err(answer),
         }
     }
-}
-
-/// A request with a body of JSON.
-pub(super) fn json_request(
-    method: Method,
-    uri: &Uri,
-    authorization: Option<&HeaderValue>,
-    body: String,
-) -> Option<Request<Bytes>> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(uri.clone())
-        .header(header::CONTENT_TYPE, "application/json");
-    if let Some(authorization) = authorization {
-        request = request.header(header::AUTHORIZATION, authorization.clone());
-    }
-    request.body(Bytes::from(body)).ok()
 }
 
 /// A key or id as it goes into a header or a URL: visible ASCII, and not empty.
@@ -105,19 +117,6 @@ pub(super) fn visible<'t>(field: &'static str, text: &'t str) -> Result<&'t str,
     }
     let message = "a sink's key or id is empty, or holds something else than visible ASCII";
     Err(Error::new(ErrorKind::Invalid, message).with_field(field))
-}
-
-/// The value of a header that nothing shows.
-pub(super) fn secret_header(text: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|e| Error::setup("the key of a sink fits no header").with_source(e))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// `Authorization: Bearer`.
-pub(super) fn bearer(api_key: &str) -> Result<HeaderValue, Error> {
-    secret_header(&format!("Bearer {}", visible("api_key", api_key)?))
 }
 
 impl fmt::Debug for Http {

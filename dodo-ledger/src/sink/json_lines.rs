@@ -9,7 +9,7 @@ use std::{
 
 use dodo_core::{AttributionRecord, Error};
 
-use super::options::{Options, setters};
+use super::options::{Options, common};
 use crate::outbox::{Outgoing, Sink, Told};
 
 /// When lines are on the disk.
@@ -57,7 +57,7 @@ impl JsonLines {
         self
     }
 
-    setters!(named, test_mode);
+    common!(named, test_mode);
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -4,7 +4,7 @@ use dodo_core::AttributionRecord;
 
 use super::audience::Audience;
 
-/// Held by each sink; [`setters`] gives it the methods that change it.
+/// Held by each sink; [`common`] gives it the methods that change it.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     /// The sink's name, part of the key of queued records.
@@ -36,9 +36,24 @@ impl Options {
     }
 }
 
-/// The builder methods of a sink with a field `options`, each named once.
-macro_rules! setters {
-    ($($setter:ident),+) => { $($crate::sink::options::setters! { @ $setter })+ };
+/// The methods that sinks have in common, each named once. `with_transport` needs a function `build`
+/// of the address, the key and the transport; the others set what is in a field `options`.
+macro_rules! common {
+    ($($method:ident),+) => { $($crate::sink::options::common! { @ $method })+ };
+    (@ with_transport) => {
+        /// At another address, over a transport of your own.
+        ///
+        /// # Errors
+        /// [`Invalid`](dodo_core::ErrorKind::Invalid) for a URL that is neither https nor on this
+        /// machine, and for an empty key.
+        pub fn with_transport(
+            base_url: &str,
+            key: &str,
+            transport: impl dodo_core::Transport,
+        ) -> Result<Self, dodo_core::Error> {
+            Self::build(base_url, key, $crate::sink::http::Http::new(transport))
+        }
+    };
     (@ named) => {
         /// Another name than the usual: for a second account or place. It is part of the key of queued
         /// records: keep it.
@@ -90,4 +105,4 @@ macro_rules! setters {
         }
     };
 }
-pub(super) use setters;
+pub(super) use common;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, Error, RecordKind, Transport};
+use dodo_core::{AttributionRecord, Error, RecordKind};
 use http::Uri;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     http::{Answer, Batches, Http, endpoint, visible},
     json::without_nulls,
-    options::{Options, setters},
+    options::{Options, common},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -69,29 +69,17 @@ impl PostHog {
         Self::build(base_url, project_key, Http::system()?)
     }
 
-    /// As [`at`](Self::at), over a transport of your own.
-    ///
-    /// # Errors
-    /// As [`at`](Self::at).
-    pub fn with_transport(
-        base_url: &str,
-        project_key: &str,
-        transport: impl Transport,
-    ) -> Result<Self, Error> {
-        Self::build(base_url, project_key, Http::new(transport))
-    }
-
     fn build(base_url: &str, project_key: &str, http: Http) -> Result<Self, Error> {
         let uri = endpoint(&format!("{}/batch/", base_url.trim_end_matches('/')))?;
         let project_key = visible("project_key", project_key)?.to_owned();
         Ok(Self { options: Options::third_party("posthog"), uri, project_key, http })
     }
 
-    setters!(named, only_with_consent, test_mode);
+    common!(with_transport, named, only_with_consent, test_mode);
 
     async fn send(&self, events: &[&Value]) -> Answer {
         let body = json!({ "api_key": self.project_key, "batch": events });
-        self.http.post(&self.uri, None, body.to_string()).await
+        self.http.post(&self.uri, body.to_string()).await
     }
 }
 

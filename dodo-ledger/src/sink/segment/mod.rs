@@ -6,13 +6,13 @@ mod events;
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dodo_core::{AttributionRecord, Error, ErrorKind, Transport};
-use http::{HeaderValue, Uri};
+use dodo_core::{AttributionRecord, Error, ErrorKind};
+use http::Uri;
 
 use self::batch::MAX_EVENTS;
 use super::{
-    http::{Batches, Http, endpoint, secret_header, visible},
-    options::{Options, setters},
+    http::{Batches, Http, endpoint, visible},
+    options::{Options, common},
 };
 use crate::outbox::{Outgoing, Sink, Told};
 
@@ -48,7 +48,6 @@ pub enum RefundSign {
 pub struct Segment {
     pub(super) options: Options,
     uri: Uri,
-    auth: HeaderValue,
     http: Http,
     pub(super) profile: Profile,
     pub(super) refund_sign: RefundSign,
@@ -92,18 +91,6 @@ impl Segment {
         Self::build(base_url, write_key, Http::system()?)
     }
 
-    /// As [`at`](Self::at), over a transport of your own.
-    ///
-    /// # Errors
-    /// As [`at`](Self::at).
-    pub fn with_transport(
-        base_url: &str,
-        write_key: &str,
-        transport: impl Transport,
-    ) -> Result<Self, Error> {
-        Self::build(base_url, write_key, Http::new(transport))
-    }
-
     fn build(base_url: &str, write_key: &str, http: Http) -> Result<Self, Error> {
         let write_key = visible("write_key", write_key)?;
         if write_key.contains(':') {
@@ -112,12 +99,11 @@ impl Segment {
         }
         let base = base_url.trim_end_matches('/').trim_end_matches("/v1");
         let uri = endpoint(&format!("{base}/v1/batch"))?;
-        let auth = secret_header(&format!("Basic {}", STANDARD.encode(format!("{write_key}:"))))?;
+        let credentials = STANDARD.encode(format!("{write_key}:"));
         Ok(Self {
             options: Options::third_party("segment"),
             uri,
-            auth,
-            http,
+            http: http.authorized(&format!("Basic {credentials}"))?,
             profile: Profile::default(),
             refund_sign: RefundSign::default(),
             identify: true,
@@ -145,7 +131,7 @@ impl Segment {
         self
     }
 
-    setters!(named, without_personal_data, only_with_consent, test_mode);
+    common!(with_transport, named, without_personal_data, only_with_consent, test_mode);
 }
 
 impl Sink for Segment {
@@ -181,7 +167,7 @@ impl Sink for Segment {
         }
         let telling = Batches::new();
         for batch in batches {
-            let send = |part| self.http.post(&self.uri, Some(&self.auth), batch.body(part));
+            let send = |part| self.http.post(&self.uri, batch.body(part));
             let answers = telling.tell(batch.records().len(), send).await;
             for (record, answer) in batch.records().iter().zip(answers) {
                 if let Some(slot) = told.get_mut(*record) {
