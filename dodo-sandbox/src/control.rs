@@ -52,11 +52,8 @@ pub enum ReleaseOrder {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Payer {
     card: String,
-    #[serde(default)]
     email: Option<String>,
-    #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
     country: Option<String>,
 }
 

@@ -65,6 +65,11 @@ pub(crate) fn metadata(given: Option<Map<String, Value>>) -> Result<Map<String, 
     Ok(metadata)
 }
 
+/// Whether a text may be an e-mail address.
+pub(crate) fn is_email(text: &str) -> bool {
+    text.contains('@') && text.len() <= 254
+}
+
 /// Checks an address that a browser is sent to.
 pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
     let is_web = |url: &String| {

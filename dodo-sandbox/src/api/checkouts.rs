@@ -38,7 +38,6 @@ const CONFIRMED_LIFE: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct CartItemBody {
     product_id: String,
     quantity: i64,
-    #[serde(default)]
     amount: Option<i64>,
 }
 
@@ -60,13 +59,9 @@ impl CartItemBody {
 /// A customer, as it is sent: an existing one by id, or a new one.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct CustomerBody {
-    #[serde(default)]
     customer_id: Option<String>,
-    #[serde(default)]
     email: Option<String>,
-    #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
     phone_number: Option<String>,
 }
 
@@ -83,7 +78,7 @@ impl CustomerBody {
                     always_new: false,
                 })
             }
-            (None, Some(email)) if email.contains('@') && email.len() <= 254 => Ok(Buyer {
+            (None, Some(email)) if body::is_email(email) => Ok(Buyer {
                 customer_id: None,
                 email: self.email,
                 name: self.name,
@@ -99,16 +94,13 @@ impl CustomerBody {
 /// The part of `subscription_data` that the sandbox acts on.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct SubscriptionData {
-    #[serde(default)]
     trial_period_days: Option<u32>,
-    #[serde(default)]
     on_demand: Option<Value>,
 }
 
 /// The part of `feature_flags` that the sandbox acts on.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct FeatureFlags {
-    #[serde(default)]
     always_create_new_customer: Option<bool>,
 }
 
@@ -116,35 +108,20 @@ pub(crate) struct FeatureFlags {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Create {
     product_cart: Vec<CartItemBody>,
-    #[serde(default)]
     customer: Option<CustomerBody>,
-    #[serde(default)]
     billing_address: Option<Address>,
-    #[serde(default)]
     billing_currency: Option<String>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
-    #[serde(default)]
     return_url: Option<String>,
-    #[serde(default)]
     cancel_url: Option<String>,
-    #[serde(default)]
     discount_codes: Option<Vec<String>>,
-    #[serde(default)]
     discount_code: Option<String>,
-    #[serde(default)]
     confirm: Option<bool>,
-    #[serde(default)]
     payment_method_id: Option<String>,
-    #[serde(default)]
     tax_id: Option<String>,
-    #[serde(default)]
     customer_business_name: Option<String>,
-    #[serde(default)]
     custom_fields: Option<Vec<CustomField>>,
-    #[serde(default)]
     subscription_data: Option<SubscriptionData>,
-    #[serde(default)]
     feature_flags: Option<FeatureFlags>,
 }
 

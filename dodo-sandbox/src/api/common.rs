@@ -33,21 +33,13 @@ fn part<T: de::DeserializeOwned, E: de::Error>(body: &Value) -> Result<T, E> {
 pub(crate) struct Common {
     billing: Address,
     customer: CustomerBody,
-    #[serde(default)]
     payment_link: Option<bool>,
-    #[serde(default)]
     return_url: Option<String>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
-    #[serde(default)]
     billing_currency: Option<String>,
-    #[serde(default)]
     discount_code: Option<String>,
-    #[serde(default)]
     discount_codes: Option<Vec<String>>,
-    #[serde(default)]
     tax_id: Option<String>,
-    #[serde(default)]
     customer_business_name: Option<String>,
 }
 

@@ -27,27 +27,21 @@ const LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Create {
     email: String,
     name: String,
-    #[serde(default)]
     phone_number: Option<String>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
 }
 
 /// The body of PATCH /customers/{id}.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Patch {
-    #[serde(default)]
     email: Option<String>,
-    #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
     phone_number: Option<String>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
 }
 
 fn email(text: &str) -> Result<(), Error> {
-    match text.contains('@') && text.len() <= 254 {
+    match body::is_email(text) {
         true => Ok(()),
         false => Err(Error::invalid("email is not an e-mail address")),
     }

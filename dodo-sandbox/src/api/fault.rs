@@ -57,13 +57,10 @@ pub struct Fault {
     /// What goes wrong.
     pub kind: FaultKind,
     /// Only for this method.
-    #[serde(default)]
     pub method: Option<String>,
     /// Only for paths that begin like this.
-    #[serde(default)]
     pub path: Option<String>,
     /// Only so many times.
-    #[serde(default)]
     pub times: Option<u32>,
 }
 

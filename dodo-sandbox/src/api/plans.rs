@@ -28,9 +28,7 @@ pub(crate) struct ChangePlan {
     product_id: String,
     quantity: i64,
     proration_billing_mode: Proration,
-    #[serde(default)]
     effective_at: Option<EffectiveAt>,
-    #[serde(default)]
     on_payment_failure: Option<OnFailure>,
 }
 
@@ -124,7 +122,6 @@ pub(crate) async fn unschedule(State(app): State<Arc<App>>, Path(id): Path<Strin
 #[derive(Debug, Deserialize)]
 pub(crate) struct ChargeBody {
     product_price: i64,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
 }
 
@@ -148,13 +145,8 @@ pub(crate) async fn charge(
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum UpdateMethod {
-    New {
-        #[serde(default)]
-        return_url: Option<String>,
-    },
-    Existing {
-        payment_method_id: String,
-    },
+    New { return_url: Option<String> },
+    Existing { payment_method_id: String },
 }
 
 /// POST /subscriptions/{id}/update-payment-method

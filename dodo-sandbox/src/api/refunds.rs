@@ -22,18 +22,14 @@ use crate::{
 #[derive(Debug, Deserialize)]
 pub(crate) struct Create {
     payment_id: String,
-    #[serde(default)]
     items: Option<Vec<Item>>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
-    #[serde(default)]
     reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Item {
     item_id: String,
-    #[serde(default)]
     amount: Option<i64>,
 }
 

@@ -56,25 +56,15 @@ fn show(world: &World, id: &str) -> Answer {
 /// The body of PATCH /subscriptions/{id}.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Patch {
-    #[serde(default)]
     status: Option<String>,
-    #[serde(default)]
     cancel_at_next_billing_date: Option<bool>,
-    #[serde(default)]
     cancellation_feedback: Option<Feedback>,
-    #[serde(default)]
     cancellation_comment: Option<String>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
-    #[serde(default)]
     billing: Option<Address>,
-    #[serde(default)]
     tax_id: Option<String>,
-    #[serde(default)]
     customer_business_name: Option<String>,
-    #[serde(default)]
     next_billing_date: Option<Timestamp>,
-    #[serde(default)]
     pause: Option<Value>,
 }
 
@@ -175,9 +165,7 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
 pub(crate) struct Create {
     product_id: String,
     quantity: i64,
-    #[serde(default)]
     trial_period_days: Option<u32>,
-    #[serde(default)]
     on_demand: Option<Value>,
 }
 

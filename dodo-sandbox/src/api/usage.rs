@@ -26,9 +26,7 @@ struct EventBody {
     event_id: String,
     customer_id: String,
     event_name: String,
-    #[serde(default)]
     timestamp: Option<Timestamp>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
 }
 

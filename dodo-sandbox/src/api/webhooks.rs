@@ -20,38 +20,22 @@ use crate::{
 };
 
 /// The body of POST /webhooks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Create {
     url: String,
-    #[serde(default)]
     description: Option<String>,
-    #[serde(default)]
     disabled: Option<bool>,
-    #[serde(default)]
     filter_types: Option<Vec<String>>,
-    #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
-    #[serde(default)]
     rate_limit: Option<u32>,
-    #[serde(default)]
     idempotency_key: Option<String>,
 }
 
 impl Create {
     /// An endpoint for everything, at this address.
     pub(crate) fn at(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            description: None,
-            disabled: None,
-            filter_types: None,
-            headers: None,
-            metadata: None,
-            rate_limit: None,
-            idempotency_key: None,
-        }
+        Self { url: url.to_owned(), ..Self::default() }
     }
 
     pub(crate) fn into_endpoint(self, world: &World, secret: String) -> Result<Endpoint, Error> {
@@ -137,17 +121,11 @@ pub(crate) async fn read(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 /// The body of PATCH /webhooks/{id}.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Patch {
-    #[serde(default)]
     url: Option<String>,
-    #[serde(default)]
     description: Option<String>,
-    #[serde(default)]
     disabled: Option<bool>,
-    #[serde(default)]
     filter_types: Option<Vec<String>>,
-    #[serde(default)]
     metadata: Option<Map<String, Value>>,
-    #[serde(default)]
     rate_limit: Option<u32>,
 }
 

@@ -69,12 +69,10 @@ struct NewProduct {
     currency: String,
     /// In minor units.
     price: i64,
-    #[serde(default)]
     description: Option<String>,
     #[serde(default)]
     tax_inclusive: bool,
     /// Makes it a subscription that is charged at this interval.
-    #[serde(default)]
     every: Option<Interval>,
     #[serde(default)]
     trial_days: u32,
@@ -156,9 +154,7 @@ async fn recovery_link(State(app): State<Arc<App>>, Path(id): Path<String>) -> A
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Decline {
-    #[serde(default)]
     code: Option<String>,
-    #[serde(default)]
     times: Option<u32>,
 }
 
@@ -171,7 +167,6 @@ async fn decline(State(app): State<Arc<App>>, Body(body): Body<Decline>) -> Json
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Refund {
-    #[serde(default)]
     amount: Option<i64>,
 }
 
@@ -301,7 +296,6 @@ async fn disturb(State(app): State<Arc<App>>, Body(body): Body<Disturbance>) -> 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Release {
-    #[serde(default)]
     order: Option<ReleaseOrder>,
 }
 

@@ -57,13 +57,9 @@ impl Customer {
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 pub(crate) struct Address {
     pub(crate) country: String,
-    #[serde(default)]
     pub(crate) city: Option<String>,
-    #[serde(default)]
     pub(crate) state: Option<String>,
-    #[serde(default)]
     pub(crate) street: Option<String>,
-    #[serde(default)]
     pub(crate) zipcode: Option<String>,
 }
 

@@ -47,11 +47,8 @@ pub(crate) struct CustomField {
     pub(crate) key: String,
     pub(crate) label: String,
     pub(crate) field_type: FieldType,
-    #[serde(default)]
     pub(crate) required: Option<bool>,
-    #[serde(default)]
     pub(crate) placeholder: Option<String>,
-    #[serde(default)]
     pub(crate) options: Option<Vec<String>>,
 }
 
