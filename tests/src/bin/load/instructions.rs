@@ -12,38 +12,36 @@ use dodo_tests::{case::Case, process::Server};
 
 use crate::drive::{Until, drive};
 
-/// Starts the server twice and lets it answer few and many requests: the difference has no start in
-/// it. `requests` are per connection.
-pub(crate) async fn per_request(
-    server: &Command,
-    upstream: &str,
-    case: &Case,
-    connections: usize,
-    requests: usize,
-) -> Result<usize, BoxError> {
-    let few = run(server, upstream, case, connections, requests / 4).await?;
-    let many = run(server, upstream, case, connections, requests / 4 + requests).await?;
-    Ok(many.saturating_sub(few) / (connections * requests))
+/// A server, and what it is asked.
+pub(crate) struct Asked<'a> {
+    pub(crate) server: &'a Command,
+    pub(crate) upstream: &'a str,
+    pub(crate) case: &'a Case,
+    pub(crate) connections: usize,
 }
 
-async fn run(
-    server: &Command,
-    upstream: &str,
-    case: &Case,
-    connections: usize,
-    requests: usize,
-) -> Result<usize, BoxError> {
-    let report = std::env::temp_dir().join(format!("load-{}.callgrind", std::process::id()));
-    let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--tool=callgrind"]);
-    command.arg(format!("--callgrind-out-file={}", report.display()));
-    command.arg(server.get_program()).args(server.get_args());
-    let running = Server::run(&mut command, upstream)?;
-    drive(running.address, case, connections, Until::Sent(requests)).await?;
-    running.terminate()?;
-    let counted = read(&report);
-    std::fs::remove_file(&report)?;
-    Ok(counted?)
+impl Asked<'_> {
+    /// Starts the server twice and lets it answer few and many requests: the difference has no start
+    /// in it. `requests` are per connection.
+    pub(crate) async fn per_request(&self, requests: usize) -> Result<usize, BoxError> {
+        let few = self.run(requests / 4).await?;
+        let many = self.run(requests / 4 + requests).await?;
+        Ok(many.saturating_sub(few) / (self.connections * requests))
+    }
+
+    async fn run(&self, requests: usize) -> Result<usize, BoxError> {
+        let report = std::env::temp_dir().join(format!("load-{}.callgrind", std::process::id()));
+        let mut command = Command::new("valgrind");
+        command.args(["--quiet", "--tool=callgrind"]);
+        command.arg(format!("--callgrind-out-file={}", report.display()));
+        command.arg(self.server.get_program()).args(self.server.get_args());
+        let running = Server::run(&mut command, self.upstream)?;
+        drive(running.address, self.case, self.connections, Until::Sent(requests)).await?;
+        running.terminate()?;
+        let counted = read(&report);
+        std::fs::remove_file(&report)?;
+        Ok(counted?)
+    }
 }
 
 fn read(report: &Path) -> io::Result<usize> {

@@ -30,7 +30,7 @@ use dodo_tests::{
     stub::Stub,
 };
 
-use self::{bare::Bare, drive::Until, ours::Ours};
+use self::{bare::Bare, drive::Until, instructions::Asked, ours::Ours};
 
 /// Ticks per second, in which `/proc` counts processor time.
 fn ticks_per_second() -> Result<f64, BoxError> {
@@ -107,14 +107,13 @@ async fn count_instructions(options: &Options) -> Result<(), BoxError> {
             if contestant.name == "express" {
                 continue; // Node compiles while it runs.
             }
-            let count = instructions::per_request(
-                &contestant.command,
-                &upstream.url(),
-                &case,
-                options.connections,
-                options.instructions,
-            )
-            .await?;
+            let asked = Asked {
+                server: &contestant.command,
+                upstream: &upstream.url(),
+                case: &case,
+                connections: options.connections,
+            };
+            let count = asked.per_request(options.instructions).await?;
             println!("{:14} {count:>9} instructions/request", contestant.name);
             let _ = upstream.take_calls();
         }
