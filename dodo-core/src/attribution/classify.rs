@@ -1,33 +1,380 @@
-//! What a charge is, as far as one payment says.
+//! What a charge is: no revenue, a one-time payment, the first charge of a subscription or a later one.
+
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 
 use super::{Basis, NonRevenueReason, RecordKind};
-use crate::{Payment, event::ChargeType};
+use crate::{Date, Payment, event::ChargeType};
 
-/// What a charge is, as far as the payment alone says.
-pub(super) fn classify(payment: &Payment) -> (RecordKind, Basis) {
-    let none = |reason| (RecordKind::NonRevenue { reason }, Basis::Event);
-    let has_subscription = payment.subscription_id.is_some()
-        || !payment.subscription_ids.is_empty()
-        || payment.is_multi_subscription;
-    if payment.is_update_payment_method {
-        return none(NonRevenueReason::Setup);
+/// What a payment that succeeded says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChargeFacts {
+    /// When the payment was made.
+    pub made_at: Timestamp,
+    /// What was paid, with tax, in minor units.
+    pub total: i64,
+    /// Every subscription that it starts or pays for.
+    pub subscription_ids: Vec<String>,
+    /// It starts several subscriptions.
+    pub multi_subscription: bool,
+    /// It only checks a new card.
+    pub card_update: bool,
+    /// The number of the retry of a failed renewal; 0 is none.
+    pub retry_attempt: i64,
+    /// What Dodo Payments says it is, if the payload is new enough to say.
+    pub charge_type: Option<ChargeType>,
+}
+
+impl ChargeFacts {
+    /// What this payment says; `otherwise` is when it was made, if it does not say that.
+    #[must_use]
+    pub fn of(payment: &Payment, otherwise: Timestamp) -> Self {
+        Self {
+            made_at: payment.created_at.as_ref().and_then(Date::timestamp).unwrap_or(otherwise),
+            total: payment.total_amount,
+            subscription_ids: subscription_ids(payment),
+            multi_subscription: payment.is_multi_subscription,
+            card_update: payment.is_update_payment_method,
+            retry_attempt: payment.retry_attempt.unwrap_or_default(),
+            charge_type: payment.charge_type.clone(),
+        }
     }
-    if payment.total_amount == 0 {
-        return none(NonRevenueReason::Free);
+}
+
+fn subscription_ids(payment: &Payment) -> Vec<String> {
+    let mut ids = payment.subscription_ids.clone();
+    if let Some(id) = &payment.subscription_id
+        && !ids.contains(id)
+    {
+        ids.insert(0, id.clone());
     }
-    if !has_subscription {
-        return (RecordKind::OneTime, Basis::Event);
+    ids
+}
+
+/// What is known around a charge. The default is: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChargeHistory {
+    /// One of its subscriptions has a paid charge that was made earlier.
+    pub paid_before: bool,
+    /// Its subscriptions, as far as they are known.
+    pub subscriptions: Vec<SubscriptionState>,
+    /// Whether Dodo Payments knows an earlier paid charge of one of its subscriptions, if it was asked.
+    pub asked: Option<bool>,
+}
+
+/// What is known about a subscription when one of its charges is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscriptionState {
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// 0: no trial.
+    pub trial_days: i64,
+    /// The time between two charges: how many, and `day`, `week`, `month` or `year`.
+    pub interval: Option<(i64, String)>,
+    /// It is charged when the merchant likes.
+    pub on_demand: bool,
+    /// Its plan was changed around the time of the charge.
+    pub plan_changed: bool,
+}
+
+/// What a charge is, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Classified {
+    /// What it is.
+    pub kind: RecordKind,
+    /// How that is known.
+    pub basis: Basis,
+    /// A change of plan brought it about. Never changes the kind.
+    pub plan_change: bool,
+    /// It was made through the API. Never changes the kind.
+    pub on_demand: bool,
+}
+
+/// Classifies a payment that succeeded, by the first rule that decides:
+///
+/// 1. A card update is no revenue, nor is an amount of zero; without a subscription it is one-time.
+/// 2. `charge_type` `new` or `renewal`.
+/// 3. What starts several subscriptions is a first charge.
+/// 4. After an earlier paid charge it is a renewal ([`History`](Basis::History)).
+/// 5. Only renewals are retried.
+/// 6. A subscription that is older than its trial and one interval, within a day or half the interval,
+///    is being renewed; unless it is charged on demand.
+/// 7. What Dodo Payments answered when it was asked for earlier charges.
+/// 8. Otherwise it is taken for a first charge ([`Assumed`](Basis::Assumed)).
+#[must_use]
+pub fn classify(charge: &ChargeFacts, history: &ChargeHistory) -> Classified {
+    let (kind, basis) = kind_and_basis(charge, history);
+    let recurring = matches!(kind, RecordKind::SubscriptionNew | RecordKind::SubscriptionRenewal);
+    let (says_plan_change, says_on_demand) = match charge.charge_type {
+        Some(ChargeType::PlanChange) => (true, false),
+        Some(ChargeType::OnDemand) => (false, true),
+        Some(ChargeType::New | ChargeType::Renewal) => (false, false),
+        // A type that came later than this is as good as none.
+        Some(ChargeType::Other(_)) | None => {
+            let any = |is: fn(&SubscriptionState) -> bool| history.subscriptions.iter().any(is);
+            let after_another = history.paid_before && charge.retry_attempt == 0;
+            (after_another && any(|state| state.plan_changed), any(|state| state.on_demand))
+        }
+    };
+    Classified {
+        kind,
+        basis,
+        plan_change: says_plan_change && recurring,
+        on_demand: says_on_demand && recurring,
     }
-    match payment.charge_type {
-        Some(ChargeType::New) => return (RecordKind::SubscriptionNew, Basis::ChargeType),
-        Some(ChargeType::Renewal) => return (RecordKind::SubscriptionRenewal, Basis::ChargeType),
+}
+
+fn kind_and_basis(charge: &ChargeFacts, history: &ChargeHistory) -> (RecordKind, Basis) {
+    use RecordKind::{NonRevenue, OneTime, SubscriptionNew, SubscriptionRenewal};
+
+    if charge.card_update {
+        return (NonRevenue { reason: NonRevenueReason::Setup }, Basis::Event);
+    }
+    if charge.total == 0 {
+        return (NonRevenue { reason: NonRevenueReason::Free }, Basis::Event);
+    }
+    if charge.subscription_ids.is_empty() && !charge.multi_subscription {
+        return (OneTime, Basis::Event);
+    }
+    match charge.charge_type {
+        Some(ChargeType::New) => return (SubscriptionNew, Basis::ChargeType),
+        Some(ChargeType::Renewal) => return (SubscriptionRenewal, Basis::ChargeType),
         _ => {}
     }
-    if payment.is_multi_subscription {
-        return (RecordKind::SubscriptionNew, Basis::MultiFlag);
+    if charge.multi_subscription {
+        return (SubscriptionNew, Basis::MultiFlag);
     }
-    if payment.retry_attempt.unwrap_or_default() > 0 {
-        return (RecordKind::SubscriptionRenewal, Basis::RetryAttempt);
+    if history.paid_before {
+        return (SubscriptionRenewal, Basis::History);
     }
-    (RecordKind::SubscriptionNew, Basis::Assumed)
+    if charge.retry_attempt > 0 {
+        return (SubscriptionRenewal, Basis::RetryAttempt);
+    }
+    if history.subscriptions.iter().any(|state| is_past_first_charge(state, charge.made_at)) {
+        return (SubscriptionRenewal, Basis::SubscriptionAge);
+    }
+    match history.asked {
+        Some(true) => (SubscriptionRenewal, Basis::ApiLookup),
+        Some(false) => (SubscriptionNew, Basis::ApiLookup),
+        None => (SubscriptionNew, Basis::Assumed),
+    }
+}
+
+/// Whether a charge at this time comes after the subscription's first one must have been made.
+fn is_past_first_charge(state: &SubscriptionState, at: Timestamp) -> bool {
+    if state.on_demand {
+        return false; // its age says nothing
+    }
+    let (Some(created), Some((count, unit))) = (state.created_at, &state.interval) else {
+        return false;
+    };
+    let due = || {
+        let first = add(created, Span::new().try_days(state.trial_days.max(0)).ok()?)?;
+        let second = add(first, span(*count, unit)?)?;
+        let half = SignedDuration::from_secs(second.duration_since(first).as_secs() / 2);
+        second.checked_sub(half.min(SignedDuration::from_hours(24))).ok()
+    };
+    due().is_some_and(|due| at >= due)
+}
+
+fn span(count: i64, unit: &str) -> Option<Span> {
+    let span = Span::new();
+    match unit {
+        "day" => span.try_days(count),
+        "week" => span.try_weeks(count),
+        "month" => span.try_months(count),
+        "year" => span.try_years(count),
+        _ => return None,
+    }
+    .ok()
+}
+
+/// Calendar arithmetic in UTC: a month after 31 January is the last of February.
+fn add(at: Timestamp, span: Span) -> Option<Timestamp> {
+    at.to_zoned(TimeZone::UTC).checked_add(span).ok().map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAID_AT: &str = "2026-03-31T12:00:00Z";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap_or_default()
+    }
+
+    /// A charge of a subscription without anything special.
+    fn charge() -> ChargeFacts {
+        ChargeFacts {
+            made_at: at(PAID_AT),
+            total: 2000,
+            subscription_ids: vec!["sub_1".to_owned()],
+            ..ChargeFacts::default()
+        }
+    }
+
+    fn typed(text: &str) -> ChargeFacts {
+        ChargeFacts { charge_type: Some(text.into()), ..charge() }
+    }
+
+    /// Monthly, created then.
+    fn since(created: &str) -> SubscriptionState {
+        SubscriptionState {
+            created_at: Some(at(created)),
+            interval: Some((1, "month".to_owned())),
+            ..SubscriptionState::default()
+        }
+    }
+
+    fn with(state: SubscriptionState) -> ChargeHistory {
+        ChargeHistory { subscriptions: vec![state], ..ChargeHistory::default() }
+    }
+
+    const SETUP: RecordKind = RecordKind::NonRevenue { reason: NonRevenueReason::Setup };
+    const FREE: RecordKind = RecordKind::NonRevenue { reason: NonRevenueReason::Free };
+    use Basis::{ApiLookup, Assumed, Event, History, MultiFlag, RetryAttempt, SubscriptionAge};
+    use RecordKind::{OneTime, SubscriptionNew as New, SubscriptionRenewal as Renewal};
+
+    #[test]
+    fn the_first_rule_that_decides() {
+        let none = ChargeHistory::default;
+        let paid = || ChargeHistory { paid_before: true, ..none() };
+        let asked = |earlier| ChargeHistory { asked: Some(earlier), ..none() };
+        let old = || with(since("2025-10-31T12:00:00Z"));
+        // Whatever else would decide, decides later.
+        let everything = || ChargeHistory { paid_before: true, asked: Some(false), ..old() };
+        let one_time = ChargeFacts { subscription_ids: Vec::new(), ..charge() };
+        let multi = ChargeFacts { multi_subscription: true, ..charge() };
+        let retry = ChargeFacts { retry_attempt: 2, ..charge() };
+        let card = |of: &ChargeFacts| ChargeFacts { card_update: true, ..of.clone() };
+        let free = |of: &ChargeFacts| ChargeFacts { total: 0, ..of.clone() };
+        let rows = [
+            ("a card update", card(&free(&typed("renewal"))), everything(), SETUP, Event),
+            ("nothing was paid", free(&typed("new")), everything(), FREE, Event),
+            ("no subscription", one_time.clone(), everything(), OneTime, Event),
+            (
+                "no subscription, whatever the type",
+                { ChargeFacts { charge_type: Some("new".into()), ..one_time.clone() } },
+                none(),
+                OneTime,
+                Event,
+            ),
+            ("said to be new", typed("new"), everything(), New, Basis::ChargeType),
+            ("said to be a renewal", typed("renewal"), asked(false), Renewal, Basis::ChargeType),
+            ("several", multi.clone(), everything(), New, MultiFlag),
+            (
+                "several, unnamed",
+                ChargeFacts { subscription_ids: Vec::new(), ..multi },
+                none(),
+                New,
+                MultiFlag,
+            ),
+            ("paid before", charge(), everything(), Renewal, History),
+            ("paid before, though retried", retry.clone(), paid(), Renewal, History),
+            ("a retry", retry.clone(), with(since(PAID_AT)), Renewal, RetryAttempt),
+            ("a retry, whatever the API says", retry, asked(false), Renewal, RetryAttempt),
+            (
+                "an old subscription",
+                charge(),
+                ChargeHistory { asked: Some(false), ..old() },
+                Renewal,
+                SubscriptionAge,
+            ),
+            ("the API knows one", charge(), asked(true), Renewal, ApiLookup),
+            ("the API knows none", charge(), asked(false), New, ApiLookup),
+            ("nothing is known", charge(), none(), New, Assumed),
+            ("a change of plan", typed("plan_change"), none(), New, Assumed),
+            ("a change of plan, paid before", typed("plan_change"), paid(), Renewal, History),
+            ("on demand", typed("on_demand"), asked(true), Renewal, ApiLookup),
+            ("a type of the future", typed("teleported"), paid(), Renewal, History),
+        ];
+        for (title, charge, history, kind, basis) in rows {
+            let found = classify(&charge, &history);
+            assert_eq!((found.kind, found.basis), (kind, basis), "{title}");
+        }
+    }
+
+    #[test]
+    fn age_counts_trial_and_one_interval_less_a_day_or_half_of_it() {
+        let every = |count, unit: &str, created| SubscriptionState {
+            interval: Some((count, unit.to_owned())),
+            ..since(created)
+        };
+        let tried = |days, created| SubscriptionState { trial_days: days, ..since(created) };
+        let rows = [
+            ("a month less a day", since("2026-03-01T12:00:00Z"), true),
+            ("a second earlier", since("2026-03-01T12:00:01Z"), false),
+            ("after the trial", tried(14, "2026-02-15T12:00:00Z"), true),
+            ("within the month after the trial", tried(14, "2026-02-16T12:00:00Z"), false),
+            ("a trial below zero is none", tried(-14, "2026-03-01T12:00:00Z"), true),
+            ("half a day", every(1, "day", "2026-03-31T00:00:00Z"), true),
+            ("less than half a day", every(1, "day", "2026-03-31T00:00:01Z"), false),
+            ("two weeks less a day", every(2, "week", "2026-03-18T12:00:00Z"), true),
+            ("two weeks less more", every(2, "week", "2026-03-18T12:00:01Z"), false),
+            ("a year less a day", every(1, "year", "2025-04-01T12:00:00Z"), true),
+            ("a year less more", every(1, "year", "2025-04-01T12:00:01Z"), false),
+            ("a unit that nobody knows", every(1, "moon", "2020-01-01T00:00:00Z"), false),
+            ("too long to count", every(i64::MAX, "year", "2020-01-01T00:00:00Z"), false),
+            (
+                "no interval",
+                SubscriptionState { interval: None, ..since("2020-01-01T00:00:00Z") },
+                false,
+            ),
+            ("no beginning", SubscriptionState { created_at: None, ..since(PAID_AT) }, false),
+            (
+                "on demand",
+                SubscriptionState { on_demand: true, ..since("2020-01-01T00:00:00Z") },
+                false,
+            ),
+        ];
+        for (title, state, is_renewal) in rows {
+            let expected = if is_renewal { (Renewal, SubscriptionAge) } else { (New, Assumed) };
+            let found = classify(&charge(), &with(state));
+            assert_eq!((found.kind, found.basis), expected, "{title}");
+        }
+    }
+
+    #[test]
+    fn marks_are_on_charges_of_subscriptions_only_and_the_type_decides_them() {
+        let changed = || SubscriptionState { plan_changed: true, ..SubscriptionState::default() };
+        let demand = || SubscriptionState { on_demand: true, ..SubscriptionState::default() };
+        let paid = |history| ChargeHistory { paid_before: true, ..history };
+        let one_time = |of| ChargeFacts { subscription_ids: Vec::new(), ..of };
+        let retry = ChargeFacts { retry_attempt: 1, ..charge() };
+        let rows = [
+            ("plan_change", typed("plan_change"), ChargeHistory::default(), (true, false)),
+            ("on_demand", typed("on_demand"), ChargeHistory::default(), (false, true)),
+            ("one-time", one_time(typed("plan_change")), ChargeHistory::default(), (false, false)),
+            (
+                "free",
+                ChargeFacts { total: 0, ..typed("on_demand") },
+                with(demand()),
+                (false, false),
+            ),
+            ("the plan changed, paid before", charge(), paid(with(changed())), (true, false)),
+            ("the plan changed, the first", charge(), with(changed()), (false, false)),
+            ("the plan changed, a retry", retry, paid(with(changed())), (false, false)),
+            ("on demand by the subscription", charge(), with(demand()), (false, true)),
+            (
+                "both",
+                charge(),
+                paid(ChargeHistory {
+                    subscriptions: vec![changed(), demand()],
+                    ..ChargeHistory::default()
+                }),
+                (true, true),
+            ),
+            ("the type says renewal", typed("renewal"), paid(with(changed())), (false, false)),
+            ("the type says plan_change", typed("plan_change"), with(demand()), (true, false)),
+            ("a type of the future", typed("teleported"), with(demand()), (false, true)),
+        ];
+        for (title, charge, history, marks) in rows {
+            let found = classify(&charge, &history);
+            assert_eq!((found.plan_change, found.on_demand), marks, "{title}");
+        }
+    }
 }

@@ -3,13 +3,13 @@
 use serde::de::DeserializeOwned;
 
 use super::{
-    AttributionRecord, Basis, Contact, DisputePolicy, FactOptions, NonRevenueReason, RecordKind,
-    Resolved, Step, SubscriptionTerms, classify::classify, options::email_sha256,
+    AttributionRecord, Basis, ChargeFacts, ChargeHistory, Contact, DisputePolicy, FactOptions,
+    NonRevenueReason, RecordKind, Resolved, Step, SubscriptionTerms, classify,
+    options::email_sha256,
 };
 use crate::{
     Customer, Date, Dispute, Envelope, Error, EventKind, Metadata, Payment, Refund, SignedEvent,
-    Subscription,
-    event::{ChargeType, lenient},
+    Subscription, event::lenient,
 };
 
 /// The records that one event shows: none for most kinds, a charge and an identify for a payment.
@@ -91,14 +91,15 @@ impl Facts<'_> {
     }
 
     fn payment(&self, payment: &Payment) -> Vec<AttributionRecord> {
-        let (kind, basis) = classify(payment);
-        let mut charge = self.record(format!("charge:{}", payment.payment_id), kind);
-        charge.basis = basis;
-        charge.plan_change = payment.charge_type == Some(ChargeType::PlanChange);
-        charge.on_demand = payment.charge_type == Some(ChargeType::OnDemand);
+        let says = ChargeFacts::of(payment, self.envelope.timestamp);
+        let classified = classify(&says, &ChargeHistory::default());
+        let mut charge = self.record(format!("charge:{}", payment.payment_id), classified.kind);
+        charge.basis = classified.basis;
+        charge.plan_change = classified.plan_change;
+        charge.on_demand = classified.on_demand;
         charge.payment_id.clone_from(&payment.payment_id);
         charge.brand_id.clone_from(&payment.brand_id);
-        charge.subscription_ids = subscription_ids(payment);
+        charge.subscription_ids = says.subscription_ids;
         charge.checkout_session_id.clone_from(&payment.checkout_session_id);
         charge.invoice_id.clone_from(&payment.invoice_id);
         charge.product_ids =
@@ -239,16 +240,6 @@ impl Facts<'_> {
             Some(Contact { email: customer.email.clone(), name: customer.name.clone() })
                 .filter(|contact| *contact != Contact::default());
     }
-}
-
-fn subscription_ids(payment: &Payment) -> Vec<String> {
-    let mut ids = payment.subscription_ids.clone();
-    if let Some(id) = &payment.subscription_id
-        && !ids.contains(id)
-    {
-        ids.insert(0, id.clone());
-    }
-    ids
 }
 
 /// What a subscription costs and when.

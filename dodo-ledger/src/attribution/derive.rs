@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::RecordKind;
+use dodo_core::{RecordKind, attribution::classify};
 
 use super::{
     chain::{self, Attributed, Kin, Subject},
-    classify::classify,
     entry::{Class, Derived, Entry, Link, Position, charge_id},
     evidence::{Charge, Evidence, What},
     fit,
@@ -94,7 +93,7 @@ pub(super) async fn derive_charge<H: History>(
     let known = Known::read(history, &evidence).await?;
     let subscriptions = known.subscription_facts();
     let paid_before = previous.iter().any(|entry| entry.derived.paid);
-    let class = classify(charge, paid_before, &subscriptions);
+    let class = classify(&charge.facts(), &charge.history(paid_before, &subscriptions));
 
     let began = previous.iter().filter_map(|entry| entry.derived.started_at);
     let created = subscriptions.iter().filter_map(|facts| facts.created_at);

@@ -5,9 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::{Campaign, Contact, Currency, EventKind, SubscriptionTerms};
+use dodo_core::{
+    Campaign, ChargeType, Contact, Currency, EventKind, SubscriptionTerms,
+    attribution::{ChargeFacts, ChargeHistory},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::facts::SubscriptionFacts;
 
 /// The evidence of one delivery, or of one object that [`reconcile`](crate::Ledger::reconcile) found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,18 +153,28 @@ pub struct Charge {
     pub payment_method: Option<String>,
 }
 
-/// What Dodo Payments says a charge is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChargeType {
-    /// The first of a subscription.
-    New,
-    /// A later one.
-    Renewal,
-    /// Made by a change of plan: the first or a later one.
-    PlanChange,
-    /// Made through the API: the first or a later one.
-    OnDemand,
+impl Charge {
+    /// What the payment says of itself.
+    pub(super) fn facts(&self) -> ChargeFacts {
+        let mut facts = ChargeFacts::default();
+        facts.made_at = self.created_at;
+        facts.total = self.total;
+        facts.subscription_ids.clone_from(&self.subscription_ids);
+        facts.multi_subscription = self.multi_subscription;
+        facts.card_update = self.card_update;
+        facts.retry_attempt = self.retry_attempt;
+        facts.charge_type.clone_from(&self.charge_type);
+        facts
+    }
+
+    /// What is known around it.
+    pub(super) fn history(&self, paid_before: bool, known: &[SubscriptionFacts]) -> ChargeHistory {
+        let mut history = ChargeHistory::default();
+        history.paid_before = paid_before;
+        history.subscriptions = known.iter().map(|facts| facts.state_at(self.created_at)).collect();
+        history.asked = self.earlier_paid;
+        history
+    }
 }
 
 /// A payment that did not succeed, or not yet.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{Campaign, SubscriptionTerms};
+use dodo_core::{Campaign, SubscriptionTerms, attribution::SubscriptionState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -51,7 +51,7 @@ pub(crate) struct SubscriptionFacts {
     pub(crate) created_at: Option<Timestamp>,
     trial_days: Option<Dated<i64>>,
     interval: Option<Dated<(i64, String)>>,
-    pub(crate) on_demand: bool,
+    on_demand: bool,
     plan: Option<Dated<String>>,
     /// The plans that changes led to.
     plan_changes: BTreeMap<Timestamp, BTreeSet<Option<String>>>,
@@ -124,16 +124,27 @@ impl SubscriptionFacts {
             && self.plan_changes == other.plan_changes
     }
 
-    pub(crate) fn trial_days(&self) -> i64 {
+    /// What decides whether a charge at this time is the first.
+    pub(super) fn state_at(&self, at: Timestamp) -> SubscriptionState {
+        let mut state = SubscriptionState::default();
+        state.created_at = self.created_at;
+        state.trial_days = self.trial_days();
+        state.interval = self.interval().map(|(count, unit)| (count, unit.to_owned()));
+        state.on_demand = self.on_demand;
+        state.plan_changed = self.plan_changed_around(at);
+        state
+    }
+
+    fn trial_days(&self) -> i64 {
         self.trial_days.as_ref().map_or(0, |dated| dated.value)
     }
 
-    pub(crate) fn interval(&self) -> Option<(i64, &str)> {
+    fn interval(&self) -> Option<(i64, &str)> {
         self.interval.as_ref().map(|dated| (dated.value.0, dated.value.1.as_str()))
     }
 
     /// Whether a plan change was recorded around this time.
-    pub(crate) fn plan_changed_around(&self, at: Timestamp) -> bool {
+    fn plan_changed_around(&self, at: Timestamp) -> bool {
         self.plan_changes.keys().any(|change| change.duration_since(at).abs() <= PLAN_CHANGE_WINDOW)
     }
 

@@ -1,7 +1,7 @@
 //! Which visitor and campaign brought which money.
 //!
 //! [`Evidence`] is what one delivery proves. [`book`] writes it down and derives the record that
-//! follows from it and from all other evidence: what kind of charge it is (`classify`), how much went
+//! follows from it and from all other evidence: what kind of charge it is ([`classify`](dodo_core::attribution::classify)), how much went
 //! back (`settle`, `money`), and who brought it (`chain`). Everything that the new evidence puts in
 //! another light is derived again in the same transaction, so that the ledger does not depend on the
 //! order of deliveries.
@@ -11,7 +11,6 @@
 
 mod booking;
 mod chain;
-mod classify;
 mod context;
 mod dependents;
 mod derive;
@@ -42,8 +41,8 @@ pub use self::{
     derive::explain,
     entry::{Class, Derived, Entry, Head, Link, Position, charge_id, step_number},
     evidence::{
-        Attempt, Charge, ChargeType, Dispute, DisputeStep, Evidence, Findings, Origin, Party,
-        Refund, Subscription, SubscriptionStep, What,
+        Attempt, Charge, Dispute, DisputeStep, Evidence, Findings, Origin, Party, Refund,
+        Subscription, SubscriptionStep, What,
     },
     forget::forget,
     history::{Find, History, Steps},

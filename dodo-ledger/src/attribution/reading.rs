@@ -1,16 +1,19 @@
 //! From deliveries and core's records to evidence.
 
+use std::collections::BTreeMap;
+
 use dodo_core::{
-    AbandonedCheckout, AttributionRecord, Basis, Customer, Date, Error, Event, EventKind, Metadata,
-    NonRevenueReason, Payment, RecordKind, Resolved, SignedEvent, Step, attribution::facts,
+    AbandonedCheckout, AttributionRecord, Basis, ChargeType, Customer, Date, Error, Event,
+    EventKind, Metadata, NonRevenueReason, Payment, RecordKind, Resolved, SignedEvent, Step,
+    attribution::{ChargeFacts, facts},
     email_sha256,
 };
 use jiff::Timestamp;
 
 use super::{
     evidence::{
-        Attempt, Charge, ChargeType, Dispute, DisputeStep, Evidence, Findings, Origin, Party,
-        Refund, Subscription, SubscriptionStep, What,
+        Attempt, Charge, Dispute, DisputeStep, Evidence, Findings, Origin, Party, Refund,
+        Subscription, SubscriptionStep, What,
     },
     rules::Rules,
 };
@@ -23,6 +26,7 @@ impl Evidence {
     pub fn of_event(event: &SignedEvent, rules: &Rules) -> Result<Option<Self>, Error> {
         use EventKind as Kind;
         let evidence = match event.envelope()?.kind {
+            Kind::PaymentSucceeded => Some(of_charge(&event.read()?, event.received_at(), rules)),
             Kind::PaymentFailed | Kind::PaymentProcessing | Kind::PaymentCancelled => {
                 of_attempt(&event.read()?, event.received_at(), rules)
             }
@@ -124,6 +128,8 @@ fn found_in(record: &AttributionRecord, step: Step) -> Findings {
     }
 }
 
+/// The charge that a record is about. What would decide about its kind is found in the kind that core
+/// gave it; nothing else of it is lost that a charge without revenue would need.
 fn charge(record: &AttributionRecord) -> Charge {
     let reason = match &record.kind {
         RecordKind::NonRevenue { reason } => Some(*reason),
@@ -215,6 +221,41 @@ fn findings(metadata: &Metadata, rules: &Rules) -> Findings {
         campaign: options.campaign(metadata),
         tool_ids: options.tool_ids(metadata),
         user_id: options.user(metadata),
+    }
+}
+
+fn of_charge(event: &Event<Payment>, received_at: Timestamp, rules: &Rules) -> Evidence {
+    let payment = &event.data;
+    let says = ChargeFacts::of(payment, event.timestamp);
+    let customer = findings(&payment.customer.metadata, rules);
+    Evidence {
+        origin: origin(event, received_at, payment.brand_id.as_ref()),
+        party: party(&payment.customer),
+        own: findings(&payment.metadata, rules),
+        // Ids of tools belong to the visit that led to this payment.
+        customer: Findings { tool_ids: BTreeMap::new(), user_id: None, ..customer },
+        what: What::Charge(Charge {
+            payment_id: payment.payment_id.clone(),
+            created_at: says.made_at,
+            total: says.total,
+            tax: payment.tax,
+            currency: payment.currency,
+            settlement: payment
+                .settlement_amount
+                .zip(payment.settlement_currency)
+                .map(|(amount, currency)| (amount, payment.settlement_tax, currency)),
+            subscription_ids: says.subscription_ids,
+            multi_subscription: says.multi_subscription,
+            card_update: says.card_update,
+            retry_attempt: says.retry_attempt,
+            charge_type: says.charge_type,
+            earlier_paid: None,
+            checkout_session_id: payment.checkout_session_id.clone(),
+            invoice_id: payment.invoice_id.clone(),
+            product_ids: payment.product_cart.iter().map(|item| item.product_id.clone()).collect(),
+            payment_method: payment.payment_method.clone(),
+        }),
+        forgotten: false,
     }
 }
 

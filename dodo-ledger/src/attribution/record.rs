@@ -1,10 +1,11 @@
 //! Evidence and what was concluded from it, as the record that sinks and pages see.
 
-use dodo_core::{AttributionRecord, Basis, Flags, Money, RecordKind, Step};
+use dodo_core::{
+    AttributionRecord, Basis, Flags, Money, RecordKind, Step, attribution::Classified,
+};
 
 use super::{
     chain::Attributed,
-    classify,
     entry::Entry,
     evidence::{Charge, Evidence, SubscriptionStep, What},
     money::Back,
@@ -44,7 +45,7 @@ pub(super) fn of_charge(
     id: &str,
     evidence: &Evidence,
     charge: &Charge,
-    class: classify::Class,
+    class: Classified,
     plans: impl Iterator<Item = String>,
     attributed: &Attributed,
 ) -> AttributionRecord {
