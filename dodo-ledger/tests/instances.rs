@@ -9,14 +9,11 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox};
 use dodo_ledger::{
-    Ledger, LedgerBuilder,
+    Backoff, Ledger, LedgerBuilder,
     sqlx::{self, Connection, PgConnection},
 };
 use support::{TestStore, eventually, hooks, payment, refund};
 use tokio::sync::Semaphore;
-
-/// Some of them hold the lock of bookings, which is one for the whole database: one test at a time.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn without_polling(store: &TestStore) -> LedgerBuilder {
     store.builder().await.poll_every(Duration::from_secs(60))
@@ -40,7 +37,6 @@ async fn listeners(store: &TestStore) -> Vec<i32> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_stored_elsewhere_wakes_the_workers_also_after_a_lost_connection() {
-    let _alone = ALONE.lock().await;
     let Some(store) = TestStore::postgres("instances::wake").await else { return };
     let front = without_polling(&store).await.workers_elsewhere().build();
     let back = without_polling(&store).await.build();
@@ -70,7 +66,6 @@ async fn a_delivery_stored_elsewhere_wakes_the_workers_also_after_a_lost_connect
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callbacks_of_a_batch_run_in_other_instances_too() {
-    let _alone = ALONE.lock().await;
     let Some(store) = TestStore::postgres("instances::share").await else { return };
     let busy = without_polling(&store).await.concurrency(1).build();
     let idle = without_polling(&store).await.concurrency(1).build();
@@ -103,14 +98,17 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
     store.remove().await;
 }
 
-/// The bookings of this process that wait for another one to end.
-async fn waiting_bookings(beside: &mut PgConnection, application: &str) -> i64 {
+/// Takes the lock of bookings on this connection's tables.
+const LOCK: &str = "SELECT pg_advisory_lock(7233961, 'dodo_inbox'::regclass::oid::int4)";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(7233961, 'dodo_inbox'::regclass::oid::int4)";
+
+/// How many wait for the lock of bookings on this connection's tables.
+async fn waiting_bookings(beside: &mut PgConnection) -> i64 {
     sqlx::query_scalar(
-        "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-         WHERE locktype = 'advisory' AND classid = 7233961 AND objid = 2 AND NOT granted
-           AND application_name = $1",
+        "SELECT COUNT(*) FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = 7233961 AND objid = 'dodo_inbox'::regclass
+           AND NOT granted",
     )
-    .bind(application)
     .fetch_one(beside)
     .await
     .unwrap()
@@ -120,28 +118,25 @@ async fn waiting_bookings(beside: &mut PgConnection, application: &str) -> i64 {
 /// same, or a refund and its payment would stay apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
-    let _alone = ALONE.lock().await;
     let Some(store) = TestStore::postgres("instances::isolation").await else { return };
     store.ledger().await;
-    let application = format!("isolation_{}", std::process::id());
     let odd = store
-        .with_setting(&format!("application_name={application}"))
         .with_setting("default_transaction_isolation=repeatable read")
         .with_setting("default_transaction_read_only=on");
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
-    sqlx::query("SELECT pg_advisory_lock(7233961, 2)").execute(&mut beside).await.unwrap();
+    sqlx::query(LOCK).execute(&mut beside).await.unwrap();
 
     let (mut instances, mut workers) = (Vec::new(), Vec::new());
     for (n, event) in (1..).zip([payment("msg_1", "pay_1"), refund("msg_2", "ref_1", "pay_1")]) {
-        let ledger = without_polling(&odd).await.build();
+        // Nothing else of an instance may wait for the lock: one that waits has taken an event.
+        let ledger = without_polling(&odd).await.keep_contexts_for(None).build();
         ledger.accept(&event).await.unwrap();
-        // The rows of the one before are locked: each instance books one event.
+        // The row that the one before has taken is locked, and it takes no other while it waits.
         workers.push(ledger.spawn(hooks().build().dispatcher()));
         instances.push(ledger);
-        eventually("it waits", async || waiting_bookings(&mut beside, &application).await >= n)
-            .await;
+        eventually("it waits", async || waiting_bookings(&mut beside).await == n).await;
     }
-    sqlx::query("SELECT pg_advisory_unlock(7233961, 2)").execute(&mut beside).await.unwrap();
+    sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
     all_done(&instances[0]).await;
     for workers in workers {
         workers.shutdown(Duration::from_secs(5)).await;
@@ -151,22 +146,65 @@ async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
     store.remove().await;
 }
 
+/// An event that cannot be booked spoils the batch that it is in. Whichever instance has taken it, the others
+/// of the batch are booked at once and it fails once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spoilt_batch_is_booked_at_once_by_whoever_has_taken_it() {
+    let Some(store) = TestStore::postgres("instances::spoilt").await else { return };
+    store.ledger().await;
+    store
+        .run("ALTER TABLE dodo_entry ADD CONSTRAINT spoilt CHECK (id <> 'charge:pay_spoilt')")
+        .await;
+    let hour = Duration::from_secs(3600);
+    let backoff = Backoff { base: hour, cap: hour };
+    let instance = async || {
+        let builder = without_polling(&store).await.keep_contexts_for(None);
+        builder.backoff(backoff).build()
+    };
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+    sqlx::query(LOCK).execute(&mut beside).await.unwrap();
+
+    let (one, other) = (instance().await, instance().await);
+    for n in 0..40 {
+        one.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+        if n == 20 {
+            one.accept(&payment("msg_spoilt", "pay_spoilt")).await.unwrap();
+        }
+    }
+    // One has taken all of these, the other an event that came later and what the first lets go of.
+    let mut workers = vec![one.spawn(hooks().build().dispatcher())];
+    eventually("one waits", async || waiting_bookings(&mut beside).await == 1).await;
+    other.accept(&payment("msg_late", "pay_late")).await.unwrap();
+    workers.push(other.spawn(hooks().build().dispatcher()));
+    eventually("both wait", async || waiting_bookings(&mut beside).await == 2).await;
+    sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
+
+    let pending = async || one.stats().await.unwrap().pending;
+    eventually("all others are done", async || pending().await == 1).await;
+    let spoilt = async || one.event("msg_spoilt").await.unwrap().unwrap();
+    eventually("its failure is written down", async || spoilt().await.failures > 0).await;
+    for workers in workers {
+        workers.shutdown(Duration::from_secs(5)).await;
+    }
+    let spoilt = spoilt().await;
+    assert_eq!((spoilt.state.as_str(), spoilt.failures), ("pending", 1));
+    store.remove().await;
+}
+
 /// A checkout gives up after two seconds, and bookings may be held up for longer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
-    let _alone = ALONE.lock().await;
     let Some(store) = TestStore::postgres("instances::bind").await else { return };
     let ledger = without_polling(&store).await.workers_elsewhere().build();
     ledger.migrate().await.unwrap();
     let mut holder = PgConnection::connect(&store.url).await.unwrap();
-    let mut held = holder.begin().await.unwrap();
-    sqlx::query("SELECT pg_advisory_xact_lock(7233961, 2)").execute(&mut *held).await.unwrap();
+    sqlx::query(LOCK).execute(&mut holder).await.unwrap();
     let context = serde_json::json!({
         "captured_at": "2026-11-20T10:00:00Z", "consent": "denied", "visitor": "v1",
     });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
     let bound = tokio::time::timeout(Duration::from_secs(20), ledger.bind("cks_1", &context)).await;
-    held.rollback().await.unwrap();
+    sqlx::query(UNLOCK).execute(&mut holder).await.unwrap();
     bound.unwrap().unwrap();
     store.remove().await;
 }

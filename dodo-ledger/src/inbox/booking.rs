@@ -30,8 +30,12 @@ pub(crate) struct Seen {
 }
 
 /// What one booking reads from history the next must see, or the ledger would depend on who was faster:
-/// in every instance together one booking reads and writes at a time.
-const LOCK: Sql = Sql { sqlite: "SELECT 1", postgres: "SELECT pg_advisory_xact_lock(7233961, 2)" };
+/// in every instance together one booking reads and writes at a time. Instances are those on the same
+/// tables: ledgers in other schemas of the database do not wait for one another.
+const LOCK: Sql = Sql {
+    sqlite: "SELECT 1",
+    postgres: "SELECT pg_advisory_xact_lock(7233961, 'dodo_inbox'::regclass::oid::int4)",
+};
 const DUE: Sql = sql!(
     "SELECT id, body, received_at, live, failures FROM dodo_inbox
      WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW "
@@ -39,7 +43,7 @@ const DUE: Sql = sql!(
 );
 const BY_ID: Sql = sql!(
     "SELECT id, body, received_at, live, failures FROM dodo_inbox
-     WHERE id = $1 AND state = 'pending' AND booked_at IS NULL" SKIP_LOCKED
+     WHERE id = $1 AND state = 'pending' AND booked_at IS NULL AND available_at <= " NOW LOCKED
 );
 /// The failures were those of booking: the callbacks have their own.
 const BOOKED: Sql = sql!(
@@ -56,15 +60,17 @@ const PARKED: Sql = sql!(
      SET state = 'parked', finished_at = " NOW ", last_error = $2, customer_id = $3, email_sha256 = $4
      WHERE id = $1"
 );
+/// Another instance may have failed at the event meanwhile: what is counted is the failure after those
+/// that were seen.
 const RETRY: Sql = sql!(
-    "UPDATE dodo_inbox SET failures = failures + 1, available_at = " NOW " + $2, last_error = $3
-     WHERE id = $1 AND state = 'pending' AND booked_at IS NULL"
+    "UPDATE dodo_inbox SET failures = failures + 1, available_at = " NOW " + $3, last_error = $4
+     WHERE id = $1 AND failures = $2 AND state = 'pending' AND booked_at IS NULL"
 );
 const DEAD: Sql = sql!(
     "UPDATE dodo_inbox
-     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $2,
-         customer_id = $3, email_sha256 = $4
-     WHERE id = $1 AND state = 'pending' AND booked_at IS NULL"
+     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
+         customer_id = $4, email_sha256 = $5
+     WHERE id = $1 AND failures = $2 AND state = 'pending' AND booked_at IS NULL"
 );
 
 impl Tx {
@@ -73,13 +79,13 @@ impl Tx {
         self.execute(&LOCK, args![]).await.map(drop)
     }
 
-    /// The events that are due for booking, oldest first.
+    /// Takes the events that are due for booking and that no other instance has taken, oldest first.
     pub(crate) async fn unbooked(&mut self, limit: u32) -> Result<Vec<Unbooked>, Error> {
         let rows = self.fetch(&DUE, args![limit]).await?;
         rows.into_iter().map(read).collect()
     }
 
-    /// One event, if it is still to be booked.
+    /// Takes one event, if it is due for booking after whoever had taken it let go of it.
     pub(crate) async fn unbooked_by_id(&mut self, id: &str) -> Result<Option<Unbooked>, Error> {
         self.fetch_one(&BY_ID, args![id]).await?.map(read).transpose()
     }
@@ -105,17 +111,19 @@ impl Tx {
         self.execute(&PARKED, args).await.map(drop)
     }
 
+    /// Writes down that an event could not be booked. `None`: it is not tried again.
     pub(crate) async fn booking_failed(
         &mut self,
-        id: &str,
+        event: &Unbooked,
         again_in_millis: Option<i64>,
         reason: &str,
         whose: Whose,
     ) -> Result<(), Error> {
+        let (id, failures) = (event.event.id(), event.failures);
         match again_in_millis {
-            Some(wait) => self.execute(&RETRY, args![id, wait, reason]).await.map(drop),
+            Some(wait) => self.execute(&RETRY, args![id, failures, wait, reason]).await.map(drop),
             None => {
-                let args = args![id, reason, whose.customer_id, whose.email_sha256];
+                let args = args![id, failures, reason, whose.customer_id, whose.email_sha256];
                 self.execute(&DEAD, args).await.map(drop)
             }
         }

@@ -21,6 +21,7 @@ pub(crate) struct Sql {
 /// - `NOW`: the *database's* clock in milliseconds, one value per statement. Leases are compared by
 ///   it alone, so the clocks of the hosts do not matter.
 /// - `SKIP_LOCKED`: pass over rows that another transaction is claiming. SQLite has one writer.
+/// - `LOCKED`: wait for whoever has taken the row, and see what became of it.
 /// - `BYTES`: the column type of a body.
 /// - `KEY`: the column type of an id: text in the order of its bytes, as in Rust.
 /// - `(rows 1: 1 id TEXT, 2 at BIGINT)`: a table `given` of these columns, bound as one [`Rows`] in the
@@ -31,6 +32,8 @@ macro_rules! sql {
     (@postgres NOW) => { "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)" };
     (@sqlite SKIP_LOCKED) => { "" };
     (@postgres SKIP_LOCKED) => { " FOR UPDATE SKIP LOCKED" };
+    (@sqlite LOCKED) => { "" };
+    (@postgres LOCKED) => { " FOR UPDATE" };
     (@sqlite BYTES) => { "BLOB" };
     (@postgres BYTES) => { "BYTEA" };
     (@sqlite KEY) => { "TEXT" };

@@ -12,17 +12,18 @@ use crate::{
     fault::reach,
     inbox::{Seen, Unbooked, operate},
     ledger::Shared,
+    news::News,
     schema::Past,
     store::Tx,
 };
 
 pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
     while stop.borrow().is_none() {
-        let wait = match guarded(ledger).await {
-            Ok(0) => ledger.settings.poll,
-            Ok(booked) => {
-                ledger.offer_booked(booked);
-                tracing::debug!(target: "dodo::ledger", booked, "events booked");
+        let wait = match round(ledger).await {
+            Ok(Round { taken: 0, .. }) => ledger.settings.poll,
+            Ok(round) => {
+                ledger.offer_booked(round.booked);
+                tracing::debug!(target: "dodo::ledger", booked = round.booked, "events booked");
                 continue;
             }
             Err(error) => {
@@ -42,70 +43,75 @@ pub(crate) async fn drain(ledger: &Arc<Shared>) -> Result<(), Error> {
     let waiting = operate::stats(&ledger.store).await?.unbooked;
     let batches = waiting.div_ceil(u64::from(ledger.store.booking_batch()));
     for _ in 0..batches {
-        match guarded(ledger).await? {
-            0 => break,
-            booked => ledger.offer_booked(booked),
+        match round(ledger).await? {
+            Round { taken: 0, .. } => break,
+            round => ledger.offer_booked(round.booked),
         }
     }
     Ok(())
 }
 
-/// One round in a task of its own, so that a panic is a failure like any other.
-async fn guarded(ledger: &Arc<Shared>) -> Result<usize, Error> {
-    match spawned(ledger, |ledger| async move { batch(&ledger).await }).await {
-        Err(error) if error.kind() != ErrorKind::Unavailable => {
+/// What became of the events that one round took.
+#[derive(Default)]
+struct Round {
+    taken: usize,
+    /// Booked or parked. The others failed and are due again later, or another instance was faster.
+    booked: usize,
+}
+
+/// One round: a batch of what is due and not taken by another instance. It is booked in a task of its
+/// own, so that a panic is a failure like any other.
+async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
+    let mut tx = ledger.store.begin_booking().await?;
+    let events: Arc<[Unbooked]> = tx.unbooked(ledger.store.booking_batch()).await?.into();
+    if events.is_empty() {
+        return Ok(Round::default());
+    }
+    match booked(ledger, tx, events.clone()).await {
+        Ok(()) => Ok(Round { taken: events.len(), booked: events.len() }),
+        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        Err(error) => {
             // One event spoils the batch: take each by itself.
             tracing::warn!(
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "a batch is booked one by one"
             );
-            one_by_one(ledger).await
+            one_by_one(ledger, &events).await
         }
-        result => result,
     }
 }
 
-async fn spawned<T: Send + 'static, F: Future<Output = Result<T, Error>> + Send + 'static>(
-    ledger: &Arc<Shared>,
-    work: impl FnOnce(Arc<Shared>) -> F,
-) -> Result<T, Error> {
-    let panicked = |_| Error::corrupt("booking panicked: this is a defect");
-    tokio::spawn(work(ledger.clone())).await.map_err(panicked)?
-}
-
-async fn batch(ledger: &Shared) -> Result<usize, Error> {
-    let mut tx = ledger.store.begin_booking().await?;
-    let events = tx.unbooked(ledger.store.booking_batch()).await?;
-    if !events.is_empty() {
-        commit(book(tx, ledger, &events).await?).await?;
-    }
-    Ok(events.len())
-}
-
-async fn one_by_one(ledger: &Arc<Shared>) -> Result<usize, Error> {
-    let mut tx = ledger.store.read().await?;
-    let events = tx.unbooked(ledger.store.booking_batch()).await?;
-    drop(tx);
-    for event in &events {
-        let id = event.event.id().to_owned();
-        let outcome = spawned(ledger, |ledger| async move { book_now(&ledger, &id).await }).await;
-        if let Err(error) = outcome {
-            if error.kind() == ErrorKind::Unavailable {
-                return Err(error);
+/// Books the events of a batch that came to nothing, each in a transaction that takes it again. It waits
+/// for whoever has it: the server may still be ending the transaction of the batch, or another instance
+/// was faster.
+async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, Error> {
+    let mut round = Round { taken: events.len(), booked: 0 };
+    for event in events {
+        let mut tx = ledger.store.begin_booking().await?;
+        let Some(event) = tx.unbooked_by_id(event.event.id()).await? else {
+            // Until now its row was locked, and claims may have passed over it.
+            tx.commit().await?;
+            ledger.wake_for(News::Booked);
+            continue;
+        };
+        match booked(ledger, tx, [event.clone()].into()).await {
+            Ok(()) => {
+                round.booked += 1;
+                // Its callbacks need not wait for the others.
+                ledger.offer_booked(1);
             }
-            failed(ledger, event, &error).await?;
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) => failed(ledger, &event, &error).await?,
         }
     }
-    Ok(events.len())
+    Ok(round)
 }
 
-/// Books one event, if nobody did yet.
-pub(crate) async fn book_now(ledger: &Shared, id: &str) -> Result<(), Error> {
-    let mut tx = ledger.store.begin_booking().await?;
-    match tx.unbooked_by_id(id).await? {
-        Some(event) => commit(book(tx, ledger, &[event]).await?).await,
-        None => Ok(()),
-    }
+/// Books events that this transaction has taken, and commits.
+async fn booked(ledger: &Arc<Shared>, tx: Tx, events: Arc<[Unbooked]>) -> Result<(), Error> {
+    let shared = ledger.clone();
+    let booking = tokio::spawn(async move { commit(book(tx, &shared, &events).await?).await });
+    booking.await.map_err(|_| Error::corrupt("booking panicked: this is a defect"))?
 }
 
 async fn commit(tx: Tx) -> Result<(), Error> {
@@ -181,6 +187,6 @@ async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), 
     );
     let mut tx = ledger.store.begin().await?;
     let reason = format!("booking: {error}");
-    tx.booking_failed(event.event.id(), again, &reason, whose(&event.event)).await?;
+    tx.booking_failed(event, again, &reason, whose(&event.event)).await?;
     tx.commit().await
 }
