@@ -344,11 +344,11 @@ fn lookback(rules: &Rules) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(rules.lookback_days))
 }
 
-/// What the visitor agreed to: asked at this checkout, else at the one that this payment goes back to.
+/// What the visitor agreed to: asked at this checkout, else at those that this payment goes back to.
 fn consent(subject: &Subject<'_>, known: &Known) -> Consent {
     known.consent.unwrap_or_else(|| {
         let inherited = subject.kin.entries().iter().map(|entry| entry.record.consent);
-        inherited.fold(Consent::NotAsked, stricter)
+        inherited.chain(known.abandoned_consent).fold(Consent::NotAsked, stricter)
     })
 }
 

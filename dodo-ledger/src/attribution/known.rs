@@ -27,6 +27,8 @@ pub(super) struct Known {
     pub(super) subscriptions: Vec<(String, SubscriptionFacts)>,
     /// The abandoned payment that this one makes up for.
     pub(super) recovered: Option<(String, Findings)>,
+    /// The consent asked at the abandoned checkout.
+    pub(super) abandoned_consent: Option<Consent>,
     identities: Identities,
 }
 
@@ -69,8 +71,9 @@ impl Known {
             known.learn_context(session, &context);
         }
         if let Some(abandoned) = facts::read::<String>(get(1))? {
-            let findings = abandoned_findings(history, &abandoned).await?;
+            let (findings, consent) = abandoned_findings(history, &abandoned).await?;
             known.recovered = Some((abandoned, findings));
+            known.abandoned_consent = consent;
         }
         known.identities = facts::read(get(2))?.unwrap_or_default();
         for (at, id) in subscriptions.into_iter().enumerate() {
@@ -132,14 +135,15 @@ fn findings_of(context: &CheckoutContext) -> Findings {
     }
 }
 
-/// What an abandoned payment shows: its own metadata, else its checkout.
+/// What an abandoned payment shows: its own metadata, else its checkout; and what was said there. Who
+/// said no is shown by neither.
 async fn abandoned_findings<H: History>(
     history: &mut H,
     payment_id: &str,
-) -> Result<Findings, Error> {
+) -> Result<(Findings, Option<Consent>), Error> {
     let stored = history.facts(&[facts::key("attempt", payment_id)]).await?;
     let Some(evidence) = facts::read::<Evidence>(stored.first().and_then(Option::as_ref))? else {
-        return Ok(Findings::default());
+        return Ok((Findings::default(), None));
     };
     let session = match &evidence.what {
         What::Attempt(attempt) => attempt.checkout_session_id.as_deref(),
@@ -152,11 +156,15 @@ async fn abandoned_findings<H: History>(
         }
         None => None,
     };
-    let context =
-        context.as_ref().filter(|c| c.consent.allows()).map(findings_of).unwrap_or_default();
-    Ok(Findings {
+    let consent = context.as_ref().map(|context| context.consent);
+    if consent.is_some_and(|consent| !consent.allows()) {
+        return Ok((Findings::default(), consent));
+    }
+    let context = context.as_ref().map(findings_of).unwrap_or_default();
+    let findings = Findings {
         visitor: evidence.own.visitor.or(context.visitor),
         campaign: evidence.own.campaign.or(context.campaign),
         ..Findings::default()
-    })
+    };
+    Ok((findings, consent))
 }

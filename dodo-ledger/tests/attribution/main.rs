@@ -1,6 +1,9 @@
 //! Attribution from outside: stories of deliveries, and what the ledger makes of them.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod consent;
+mod contested;
+mod lent;
 mod payloads;
 mod people;
 mod property;

@@ -6,6 +6,7 @@ use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 
 use crate::{
+    consent, contested, lent,
     payloads::{
         charged, customer, day, dispute, hour, paid, payment, recovered, refund, refunded,
         subscription, visitor,
@@ -50,6 +51,9 @@ pub(crate) fn all() -> Vec<Row> {
     rows.extend(disputes());
     rows.extend(settled::rows());
     rows.extend(who());
+    rows.extend(consent::rows());
+    rows.extend(contested::rows());
+    rows.extend(lent::rows());
     rows
 }
 
