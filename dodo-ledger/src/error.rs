@@ -14,6 +14,9 @@ pub enum ErrorKind {
     Unavailable,
     /// More deliveries are waiting to be written than the queue holds. Worth trying again.
     Busy,
+    /// The database lacks a table or a column, or its user a right or a password that the ledger needs.
+    /// Worth trying again when somebody has mended that; no event is given up meanwhile.
+    Unprepared,
     /// The database refused one row or statement; trying again will not help.
     Refused,
     /// A stored row cannot be read as what it should be.
@@ -72,6 +75,17 @@ impl Error {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Busy)
     }
 
+    /// Whether it is trouble of the database's, which every event would have: none is nearer to being
+    /// given up for it.
+    pub(crate) fn is_the_databases(&self) -> bool {
+        self.is_transient() || self.kind == ErrorKind::Unprepared
+    }
+
+    /// The same without the cause, for somebody else.
+    pub(crate) fn without_source(&self) -> Self {
+        Self::new(self.kind, self.message)
+    }
+
     /// The cause, for the log.
     pub(crate) fn cause(&self) -> Option<String> {
         self.source.as_ref().map(ToString::to_string)
@@ -97,6 +111,11 @@ impl From<sqlx::Error> for Error {
             E::Database(said) if said.code().is_some_and(|code| is_unavailable(&code)) => {
                 (ErrorKind::Unavailable, "the ledger's database cannot take this now")
             }
+            E::Database(said) if said.code().is_some_and(|code| is_unprepared(&code)) => (
+                ErrorKind::Unprepared,
+                "the ledger's database is not prepared for it: run `migrate()`, and let its user log in \
+                 and use the ledger's tables",
+            ),
             E::Database(_) | E::Encode(_) => (
                 ErrorKind::Refused,
                 "the ledger's database refused a statement: was `migrate()` run?",
@@ -132,6 +151,15 @@ fn is_unavailable(code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
 }
 
+/// Whether PostgreSQL said that somebody has to mend something before anything goes on: SQLSTATE classes
+/// 28 authorization, 3D no such database, 3F no such schema; and 42501 no privilege, 42703 no such
+/// column, 42P01 no such table. SQLite has one code for every statement that it does not understand.
+fn is_unprepared(code: &str) -> bool {
+    const CLASSES: [&str; 3] = ["28", "3D", "3F"];
+    const STATES: [&str; 3] = ["42501", "42703", "42P01"];
+    code.len() == 5 && (STATES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class)))
+}
+
 impl From<Error> for dodo_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
@@ -155,12 +183,13 @@ mod tests {
             "08006", "25006", "25P03", "40001", "40P01", "53300", "55006", "55P03", "57014",
             "57P01", "58030", "5", "517", "6", "8", "13",
         ];
-        // Syntax, unique, NUL in a text, undefined table, no privilege, a broken transaction; SQLite's
-        // error, constraint and mismatch.
-        let refused = [
-            "42601", "23505", "22021", "42P01", "42501", "25P02", "54000", "1", "19", "2067", "20",
-        ];
-        assert_eq!(passes.map(is_unavailable), [true; 16]);
-        assert_eq!(refused.map(is_unavailable), [false; 11]);
+        // Password, log in, database, schema, privilege, column, table.
+        let mended = ["28P01", "28000", "3D000", "3F000", "42501", "42703", "42P01"];
+        // Syntax, unique, NUL in a text, a broken transaction; SQLite's error, constraint and mismatch.
+        let refused = ["42601", "23505", "22021", "25P02", "54000", "1", "19", "2067", "20", "28"];
+        let told = |code: &str| (is_unavailable(code), is_unprepared(code));
+        assert_eq!(passes.map(told), [(true, false); 16]);
+        assert_eq!(mended.map(told), [(false, true); 7]);
+        assert_eq!(refused.map(told), [(false, false); 10]);
     }
 }

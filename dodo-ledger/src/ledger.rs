@@ -100,7 +100,7 @@ impl Ledger {
     /// Creates or updates the tables. Safe to call at every start, also from many instances.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, [`Refused`](crate::ErrorKind::Refused)
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, [`Unprepared`](crate::ErrorKind::Unprepared)
     /// if its user may not create tables.
     pub async fn migrate(&self) -> Result<(), Error> {
         schema::migrate(&self.shared.store).await

@@ -2,7 +2,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -39,27 +39,49 @@ pub(crate) struct EventTx {
     state: Arc<Mutex<State>>,
     /// The end of the lease. Nothing waits longer.
     until: Instant,
+    /// Why it could not be begun, the last time that was tried.
+    trouble: Arc<std::sync::Mutex<Option<Error>>>,
 }
 
 impl EventTx {
     pub(crate) fn new(store: Store, until: Instant) -> Self {
-        Self { state: Arc::new(Mutex::new(State::Unused(store))), until }
+        let state = Arc::new(Mutex::new(State::Unused(store)));
+        Self { state, until, trouble: Arc::default() }
     }
 
     async fn open(&self) -> Result<OwnedMutexGuard<State>, Error> {
         let begin = async {
             let mut state = self.state.clone().lock_owned().await;
             while let State::Unused(store) = &*state {
-                match store.begin_callback().await {
-                    Ok(tx) => *state = State::Open(tx),
-                    // Another callback's transaction holds SQLite's one writer.
-                    Err(error) if error.is_transient() => tokio::time::sleep(AGAIN).await,
-                    Err(error) => return Err(error),
+                let error = match store.begin_callback().await {
+                    Ok(tx) => {
+                        *state = State::Open(tx);
+                        self.remember(None);
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                // Another callback's transaction holds SQLite's one writer.
+                let again = error.is_transient();
+                let told = error.without_source();
+                self.remember(Some(error));
+                if !again {
+                    return Err(told);
                 }
+                tokio::time::sleep(AGAIN).await;
             }
             Ok(state)
         };
         timeout_at(self.until, begin).await.unwrap_or_else(|_| Err(over()))
+    }
+
+    fn remember(&self, trouble: Option<Error>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Why the callbacks did not get the transaction that they asked for, if so: no fault of theirs.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Ends it for all callbacks and returns what they wrote, uncommitted. A handle that a callback

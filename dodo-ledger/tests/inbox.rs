@@ -15,7 +15,7 @@ use std::{
 
 use dodo_core::{Event, EventKind, Inbox, RawData, Receipt};
 use dodo_ledger::{ErrorKind, Ledger};
-use support::{TestStore, delivery, eventually, hooks, payment};
+use support::{Log, TestStore, delivery, eventually, hooks, payment};
 
 on_every_store! {
     an_id_is_one_event_whatever_the_body,
@@ -326,31 +326,9 @@ async fn one_delivery_that_the_database_refuses_does_not_refuse_the_others() {
     store.remove().await;
 }
 
-/// What is logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What the ledger logs, up to this level, while a callback fails with an error that names somebody.
 async fn log_of_a_failure(level: tracing::Level) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _for_this_thread = tracing::subscriber::set_default(subscriber);
+    let (log, _for_this_thread) = Log::of_this_thread(level);
     let store = TestStore::memory().await.unwrap();
     let ledger = store.builder().await.max_failures(2).build();
     ledger.migrate().await.unwrap();
@@ -359,7 +337,7 @@ async fn log_of_a_failure(level: tracing::Level) -> String {
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_state(&ledger, "msg_1", "dead").await;
     workers.shutdown(Duration::from_secs(5)).await;
-    String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap()
+    log.text()
 }
 
 /// On one thread, because that is whose log is kept.
@@ -374,8 +352,11 @@ async fn the_text_of_a_callbacks_error_is_logged_at_debug_alone() {
     assert!(log.contains("cause=ada@example.com could not be served"), "{log}");
 }
 
-/// What booking suffered, as while a privilege is missing, is not taken from the callbacks' attempts.
-async fn failures_of_booking_are_none_of_the_callbacks(store: &TestStore) {
+/// What booking suffered, as while a constraint of yours is wrong, is not taken from the callbacks' attempts.
+async fn failures_of_booking_are_none_of_the_callbacks(
+    store: &TestStore,
+    [breaks, mends]: [&str; 2],
+) {
     let ledger = store.builder().await.max_failures(100_000).build();
     ledger.migrate().await.unwrap();
     let calls = Calls::default();
@@ -389,12 +370,12 @@ async fn failures_of_booking_are_none_of_the_callbacks(store: &TestStore) {
             if first { Err("not now") } else { std::future::pending().await }
         }
     });
-    store.run("ALTER TABLE dodo_entry RENAME TO not_here").await;
+    store.run(breaks).await;
     let workers = ledger.spawn(hooks.build().dispatcher());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let failures = async || ledger.event("msg_1").await.unwrap().unwrap().failures;
     eventually("booking failed", async || failures().await >= 2).await;
-    store.run("ALTER TABLE not_here RENAME TO dodo_entry").await;
+    store.run(mends).await;
     eventually("its callbacks run again", async || calls.lock().unwrap().len() == 2).await;
     assert_eq!(failures().await, 1);
     workers.shutdown(Duration::ZERO).await;
@@ -403,13 +384,16 @@ async fn failures_of_booking_are_none_of_the_callbacks(store: &TestStore) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_booking_on_sqlite() {
     let store = TestStore::sqlite().await.unwrap();
-    failures_of_booking_are_none_of_the_callbacks(&store).await;
+    let breaks = "CREATE TRIGGER wrong BEFORE INSERT ON dodo_entry BEGIN SELECT RAISE(ABORT, 'wrong'); END";
+    failures_of_booking_are_none_of_the_callbacks(&store, [breaks, "DROP TRIGGER wrong"]).await;
     store.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_booking_on_postgres() {
     let Some(store) = TestStore::postgres("failures_of_booking_on_postgres").await else { return };
-    failures_of_booking_are_none_of_the_callbacks(&store).await;
+    let breaks = "ALTER TABLE dodo_entry ADD CONSTRAINT wrong CHECK (false)";
+    let mends = "ALTER TABLE dodo_entry DROP CONSTRAINT wrong";
+    failures_of_booking_are_none_of_the_callbacks(&store, [breaks, mends]).await;
     store.remove().await;
 }

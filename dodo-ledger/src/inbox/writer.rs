@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use dodo_core::{Receipt, SignedEvent};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinSet,
+};
 
 use super::append::{Delivery, append};
 use crate::{
@@ -36,7 +39,7 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..store.delivery_lanes() {
-            tokio::spawn(run(store.clone(), queue.clone()));
+            tokio::spawn(supervised(store.clone(), queue.clone()));
         }
         Self(jobs)
     }
@@ -60,7 +63,7 @@ impl Writer {
             return Ok(Receipt::Stored);
         }
         match tokio::time::timeout(ANSWER_WITHIN, receipt).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(stopped())),
+            Ok(answer) => answer.unwrap_or_else(|_| Err(unanswered())),
             // It may still be committed: then its repeat is a duplicate.
             Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store did not answer in time")),
         }
@@ -80,6 +83,29 @@ fn identity(event: &SignedEvent) -> String {
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Unavailable, "the ledger's writer has stopped: its runtime was shut down")
+}
+
+/// It may have been committed: then its repeat is a duplicate.
+fn unanswered() -> Error {
+    Error::new(ErrorKind::Unavailable, "the ledger's writer ended before it answered")
+}
+
+/// A writer, and another one after a panic: nobody else would write. The deliveries that it had at hand
+/// are dropped, and with each the way to answer, so that it is answered with 503.
+async fn supervised(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    loop {
+        // Dropped with this future, it is aborted with it.
+        let mut writer = JoinSet::new();
+        writer.spawn(run(store.clone(), queue.clone()));
+        let ended = writer.join_next().await;
+        if !matches!(ended, Some(Err(error)) if error.is_panic()) || mutant("writers_stay_down") {
+            return;
+        }
+        tracing::error!(
+            target: "dodo::ledger",
+            "a writer panicked, and starts again: its deliveries were answered with 503"
+        );
+    }
 }
 
 async fn run(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {

@@ -147,7 +147,7 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Rea
     if sink.wants_customer() {
         match super::customer::history(&ledger.store, &outgoing.record).await {
             Ok(history) => outgoing.customer = history,
-            Err(error) if error.is_transient() => return Err(error),
+            Err(error) if error.is_the_databases() => return Err(error),
             Err(_) => return Ok(Ready::Failed("the customer's history cannot be read")),
         }
     }

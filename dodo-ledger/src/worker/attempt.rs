@@ -69,10 +69,13 @@ impl Run {
         reach("after_callbacks").await;
         // Also after a failure: whoever kept a handle must find it dead.
         let joined = tx.close().await;
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Failure::Callback(error)),
-            Err(_) => return Err(Failure::LeaseEnded),
+        let failure = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(Failure::Callback(error)),
+            Err(_) => Some(Failure::LeaseEnded),
+        };
+        if let Some(failure) = failure {
+            return Err(tx.trouble().map_or(failure, |trouble| Failure::Store(trouble.into())));
         }
         let mut tx = match joined.map_err(Failure::Transaction)? {
             Some(tx) if !mutant("effect_outside_tx") => tx,
@@ -81,16 +84,38 @@ impl Run {
                 reach("between_effect_and_done").await;
                 self.store.begin().await.map_err(Failure::Transaction)?
             }
-            None => return self.finisher.finish(&self.claim).await.map_err(Failure::Mark),
+            None => return self.finisher.finish(&self.claim).await.map_err(Failure::Store),
         };
         reach("before_done").await;
-        let marked = tx.mark_done(std::slice::from_ref(&self.claim)).await;
-        let held = marked.map_err(Failure::Transaction)? == [true];
+        let held = match tx.mark_done(std::slice::from_ref(&self.claim)).await {
+            Ok(marked) => marked == [true],
+            Err(error) => {
+                // SQLite has one.
+                drop(tx);
+                return Err(self.refused(error).await);
+            }
+        };
         if held {
             tx.commit().await.map_err(Failure::Transaction)?;
             reach("after_done").await;
         }
         Ok(held)
+    }
+
+    /// The mark was refused in the callbacks' transaction. They may have broken that: so the database is
+    /// asked for the same mark in another one, which is rolled back.
+    async fn refused(&self, error: Error) -> Failure {
+        if error.is_transient() {
+            return Failure::Store(error.into());
+        }
+        let own = async {
+            let mut tx = self.store.begin().await?;
+            tx.mark_done(std::slice::from_ref(&self.claim)).await
+        };
+        match own.await {
+            Ok(_) => Failure::Transaction(error),
+            Err(own) => Failure::Store(own.into()),
+        }
     }
 
     async fn fail(&self, failure: Failure) {
@@ -140,10 +165,16 @@ impl Run {
                 target: "dodo::ledger", event, failures, reason, wait_ms = after.as_millis(),
                 "callbacks failed and will run again"
             ),
-            Verdict::Postpone { after, reason } => tracing::warn!(
+            Verdict::Postpone { after, reason } if failure.passes_by_itself() => tracing::warn!(
                 target: "dodo::ledger", event, reason, cause = failure.cause(),
                 wait_ms = after.as_millis(),
                 "an event could not be marked done: its callbacks will run again, and no failure is counted"
+            ),
+            Verdict::Postpone { after, reason } => tracing::error!(
+                target: "dodo::ledger", event, reason, cause = failure.cause(),
+                wait_ms = after.as_millis(),
+                "no event can be marked done until the database is mended: callbacks will run again, and \
+                 no failure is counted"
             ),
         }
         if let Failure::Callback(error) = failure
@@ -162,18 +193,26 @@ enum Failure {
     Panicked,
     /// Of the transaction that the callbacks wrote in.
     Transaction(Error),
-    /// Of the mark of an event whose callbacks wrote nothing.
-    Mark(Arc<Error>),
+    /// Of the store: every event would have it.
+    Store(Arc<Error>),
 }
 
 impl Failure {
-    /// Whether it counts towards the dead letter. What the database could not do now is no fault of
-    /// the event's. What it refused in the callbacks' transaction may be: they may have broken it.
+    /// Whether it counts towards the dead letter. What the database could not do is no fault of the
+    /// event's. What it refused in the callbacks' transaction alone is: they have broken it.
     fn counts(&self) -> bool {
         match self {
             Self::Callback(_) | Self::LeaseEnded | Self::Panicked => true,
             Self::Transaction(error) => !error.is_transient(),
-            Self::Mark(_) => false,
+            Self::Store(_) => false,
+        }
+    }
+
+    /// Whether nobody has to mend anything.
+    fn passes_by_itself(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            _ => true,
         }
     }
 
@@ -186,7 +225,7 @@ impl Failure {
             }
             Self::Panicked => "panicked: what ran the callbacks panicked".to_owned(),
             Self::Transaction(error) => format!("store: {error}"),
-            Self::Mark(error) => format!("store: {error}"),
+            Self::Store(error) => format!("store: {error}"),
         }
     }
 
@@ -194,7 +233,7 @@ impl Failure {
     fn cause(&self) -> Option<String> {
         match self {
             Self::Transaction(error) => error.cause(),
-            Self::Mark(error) => error.cause(),
+            Self::Store(error) => error.cause(),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use dodo_core::SignedEvent;
 use super::{STORE_PAUSE, Stop, rest};
 use crate::{
     attribution::{self, Evidence, Wanted, fit, whose::Whose},
-    error::{Error, ErrorKind},
+    error::Error,
     fault::reach,
     inbox::{Seen, Unbooked, operate},
     ledger::Shared,
@@ -69,7 +69,7 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
     }
     match booked(ledger, tx, events.clone()).await {
         Ok(()) => Ok(Round { taken: events.len(), booked: events.len() }),
-        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        Err(error) if error.is_the_databases() => Err(error),
         Err(error) => {
             // One event spoils the batch: take each by itself.
             tracing::warn!(
@@ -100,7 +100,7 @@ async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, 
                 // Its callbacks need not wait for the others.
                 ledger.offer_booked(1);
             }
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) if error.is_the_databases() => return Err(error),
             Err(error) => failed(ledger, &event, &error).await?,
         }
     }

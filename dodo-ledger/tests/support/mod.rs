@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -83,11 +86,21 @@ impl TestStore {
         }
     }
 
+    /// The same tables by another URL. The store that made them removes them.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, directory: None, schema: None }
+    }
+
+    /// The server's URL and the schema.
+    pub(crate) fn place(&self) -> Option<(&str, &str)> {
+        self.schema.as_ref().map(|(server, schema)| (server.as_str(), schema.as_str()))
+    }
+
     /// The same store over a URL with another setting of the server's, `name=value`.
     pub(crate) fn with_setting(&self, setting: &str) -> Self {
         assert!(self.url.starts_with("postgres"), "settings are PostgreSQL's");
         let escaped = setting.replace(' ', "%5C%20").replace('=', "%3D");
-        Self { url: format!("{}%20-c{escaped}", self.url), directory: None, schema: None }
+        Self::at(format!("{}%20-c{escaped}", self.url))
     }
 
     pub(crate) async fn builder(&self) -> LedgerBuilder {
@@ -201,6 +214,39 @@ pub(crate) fn refund(id: &str, refund_id: &str, payment_id: &str) -> SignedEvent
         }
     });
     delivery(id, body.to_string())
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Collects what this thread logs up to a level, as long as the guard lives.
+    pub(crate) fn of_this_thread(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
 }
 
 /// Polls until the condition holds; fails the test after 20 s.

@@ -1,0 +1,224 @@
+//! A database whose user lacks a right: trouble that every event would have, so that none is nearer to being
+//! given up for it. What callbacks do to their own transaction is theirs.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use dodo_core::{BoxError, Event, Inbox, RawData, SignedEvent};
+use dodo_ledger::{ErrorKind, Ledger, PgTx, StoredEvent, sqlx};
+use support::{Log, TestStore, eventually, hooks, payment};
+
+/// A store whose ledger is used by a user with the rights that it needs, and no more.
+struct Restricted {
+    store: TestStore,
+    /// The store by the URL of that user.
+    theirs: TestStore,
+    user: String,
+}
+
+impl Restricted {
+    async fn new(test: &str) -> Option<Self> {
+        let store = TestStore::postgres(test).await?;
+        store.ledger().await;
+        let (server, schema) = store.place().unwrap();
+        let user = format!("user_of_{schema}");
+        let (scheme, rest) = server.split_once("://").unwrap();
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        let options = store.url.split_once("options=").unwrap().1;
+        let join = if host.contains('?') { '&' } else { '?' };
+        let url = format!("{scheme}://{user}:secret@{host}{join}options={options}");
+        let theirs = TestStore::at(url);
+        let restricted = Self { store, theirs, user };
+        restricted
+            .say("CREATE ROLE $user LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA $schema TO $user")
+            .await;
+        restricted.say(GRANT).await;
+        Some(restricted)
+    }
+
+    /// Runs statements as the server's administrator.
+    async fn say(&self, statements: &str) {
+        let (_, schema) = self.store.place().unwrap();
+        self.store.run(&statements.replace("$user", &self.user).replace("$schema", schema)).await;
+    }
+
+    /// A ledger that gives an event up at its first failure.
+    async fn ledger(&self) -> Ledger {
+        self.theirs.builder().await.max_failures(1).lease(Duration::from_secs(5)).build()
+    }
+
+    async fn remove(self) {
+        self.say("DROP OWNED BY $user; DROP ROLE $user").await;
+        self.store.remove().await;
+    }
+}
+
+const GRANT: &str =
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA $schema TO $user";
+
+async fn settled(ledger: &Ledger) -> StoredEvent {
+    eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;
+    ledger.event("msg_1").await.unwrap().unwrap()
+}
+
+fn msg_1() -> SignedEvent {
+    payment("msg_1", "pay_1")
+}
+
+/// The mark alone is forbidden: a failure could be written down, and is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
+    for joins in [false, true] {
+        let Some(their) = Restricted::new("rights::mark").await else { return };
+        let ledger = their.ledger().await;
+        their
+            .say(
+                "REVOKE UPDATE ON dodo_inbox FROM $user;
+                 GRANT UPDATE (booked_at, available_at, failures, kind, occurred_at, customer_id,
+                               email_sha256, claims, fence, last_error) ON dodo_inbox TO $user",
+            )
+            .await;
+        let runs = Arc::new(AtomicU32::new(0));
+        let hooks = hooks().on_any({
+            let runs = runs.clone();
+            move |event: Event<RawData>| {
+                runs.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    if joins {
+                        drop(PgTx::of(&event).await?);
+                    }
+                    Ok::<_, BoxError>(())
+                }
+            }
+        });
+        let workers = ledger.spawn(hooks.build().dispatcher());
+        ledger.accept(&msg_1()).await.unwrap();
+        eventually("it ran three times", async || runs.load(Ordering::SeqCst) >= 3).await;
+        let event = ledger.event("msg_1").await.unwrap().unwrap();
+        assert_eq!((event.state.as_str(), event.failures), ("pending", 0), "joins {joins}");
+        let reason = event.last_error.unwrap();
+        assert!(reason.contains("run `migrate()`"), "{reason}");
+        their.say(GRANT).await;
+        let event = settled(&ledger).await;
+        assert_eq!((event.state.as_str(), event.failures), ("done", 0), "joins {joins}");
+        workers.shutdown(Duration::from_secs(5)).await;
+        drop(ledger);
+        their.remove().await;
+    }
+}
+
+/// The user may not log in any more, as after a password was changed, so that a callback does not get
+/// its transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
+    let Some(their) = Restricted::new("rights::login").await else { return };
+    let ledger = their.ledger().await;
+    let their = Arc::new(their);
+    let runs = Arc::new(AtomicU32::new(0));
+    let hooks = hooks().on_any({
+        let (their, runs) = (their.clone(), runs.clone());
+        move |event: Event<RawData>| {
+            let (their, run) = (their.clone(), runs.fetch_add(1, Ordering::SeqCst));
+            async move {
+                if run == 0 {
+                    their
+                        .say(
+                            "ALTER ROLE $user NOLOGIN;
+                             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                             WHERE usename = '$user'",
+                        )
+                        .await;
+                }
+                let tx = PgTx::of(&event).await;
+                if run == 0 {
+                    their.say("ALTER ROLE $user LOGIN").await;
+                    assert_eq!(tx.as_ref().unwrap_err().kind(), ErrorKind::Unprepared);
+                }
+                drop(tx?);
+                Ok::<_, BoxError>(())
+            }
+        }
+    });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&msg_1()).await.unwrap();
+    eventually("it ran again", async || runs.load(Ordering::SeqCst) >= 2).await;
+    let event = settled(&ledger).await;
+    assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+    workers.shutdown(Duration::from_secs(5)).await;
+    drop(ledger);
+    Arc::try_unwrap(their).ok().unwrap().remove().await;
+}
+
+/// Nothing is booked, and nothing is given up, until the right is there; the log says what to do. On one
+/// thread, because that is whose log is kept.
+#[tokio::test]
+async fn a_right_that_is_missing_for_booking_is_no_failure_of_the_event() {
+    let Some(their) = Restricted::new("rights::booking").await else { return };
+    let (log, _for_this_thread) = Log::of_this_thread(tracing::Level::ERROR);
+    let ledger = their.ledger().await;
+    their.say("REVOKE INSERT ON dodo_entry FROM $user").await;
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    ledger.accept(&msg_1()).await.unwrap();
+    eventually("it was tried", async || log.text().contains("events cannot be booked")).await;
+    assert!(log.text().contains("run `migrate()`"), "{}", log.text());
+    let event = ledger.event("msg_1").await.unwrap().unwrap();
+    assert_eq!((event.state.as_str(), event.failures, event.booked), ("pending", 0, false));
+    their.say(GRANT).await;
+    let event = settled(&ledger).await;
+    assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+    workers.shutdown(Duration::from_secs(5)).await;
+    drop(ledger);
+    their.remove().await;
+}
+
+/// The same errors, brought about by the callback itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_callback_does_to_its_transaction_is_its_failure() {
+    // What it says, and whether it passes over the error.
+    const CASES: [(&str, bool); 5] = [
+        ("SELECT * FROM forbidden", false),
+        ("SELECT * FROM forbidden", true),
+        ("SELECT * FROM not_there", false),
+        // The mark finds no table ...
+        ("SET LOCAL search_path = nowhere", true),
+        // ... and the commit a row that must not be.
+        ("INSERT INTO late (parent) VALUES ('nobody')", true),
+    ];
+    let Some(their) = Restricted::new("rights::own").await else { return };
+    their
+        .say(
+            "CREATE TABLE forbidden (id TEXT);
+             CREATE TABLE parent (id TEXT PRIMARY KEY);
+             CREATE TABLE late (parent TEXT REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+             GRANT INSERT ON late TO $user; GRANT SELECT ON parent TO $user",
+        )
+        .await;
+    let ledger = their.ledger().await;
+    let hooks = hooks().on_any(|event: Event<RawData>| async move {
+        let (said, passed_over) = CASES[event.id.parse::<usize>().unwrap()];
+        let mut tx = PgTx::of(&event).await?;
+        let done = sqlx::query(said).execute(&mut *tx).await;
+        if passed_over { Ok::<_, BoxError>(()) } else { done.map(drop).map_err(Into::into) }
+    });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    for case in 0..CASES.len() {
+        ledger.accept(&payment(&case.to_string(), "pay_1")).await.unwrap();
+    }
+    eventually("they are settled", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    for (case, (said, _)) in CASES.iter().enumerate() {
+        let event = ledger.event(&case.to_string()).await.unwrap().unwrap();
+        assert_eq!((event.state.as_str(), event.failures), ("dead", 1), "{said}");
+    }
+    drop(ledger);
+    their.remove().await;
+}
