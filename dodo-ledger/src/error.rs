@@ -157,7 +157,8 @@ fn is_unavailable(code: &str) -> bool {
 fn is_unprepared(code: &str) -> bool {
     const CLASSES: [&str; 3] = ["28", "3D", "3F"];
     const STATES: [&str; 3] = ["42501", "42703", "42P01"];
-    code.len() == 5 && (STATES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class)))
+    code.len() == 5
+        && (STATES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class)))
 }
 
 impl From<Error> for dodo_core::Error {

@@ -384,7 +384,8 @@ async fn failures_of_booking_are_none_of_the_callbacks(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_booking_on_sqlite() {
     let store = TestStore::sqlite().await.unwrap();
-    let breaks = "CREATE TRIGGER wrong BEFORE INSERT ON dodo_entry BEGIN SELECT RAISE(ABORT, 'wrong'); END";
+    let breaks =
+        "CREATE TRIGGER wrong BEFORE INSERT ON dodo_entry BEGIN SELECT RAISE(ABORT, 'wrong'); END";
     failures_of_booking_are_none_of_the_callbacks(&store, [breaks, "DROP TRIGGER wrong"]).await;
     store.remove().await;
 }

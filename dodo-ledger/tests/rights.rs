@@ -39,7 +39,9 @@ impl Restricted {
         let theirs = TestStore::at(url);
         let restricted = Self { store, theirs, user };
         restricted
-            .say("CREATE ROLE $user LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA $schema TO $user")
+            .say(
+                "CREATE ROLE $user LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA $schema TO $user",
+            )
             .await;
         restricted.say(GRANT).await;
         Some(restricted)
@@ -62,8 +64,7 @@ impl Restricted {
     }
 }
 
-const GRANT: &str =
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA $schema TO $user";
+const GRANT: &str = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA $schema TO $user";
 
 async fn settled(ledger: &Ledger) -> StoredEvent {
     eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;

@@ -233,7 +233,9 @@ impl std::io::Write for Log {
 
 impl Log {
     /// Collects what this thread logs up to a level, as long as the guard lives.
-    pub(crate) fn of_this_thread(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn of_this_thread(
+        level: tracing::Level,
+    ) -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
