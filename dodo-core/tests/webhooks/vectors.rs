@@ -3,7 +3,7 @@
 use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
-use dodo_core::{ErrorKind, SignedEvent, WebhookKey, testing::sign_for_test_at};
+use dodo_core::{Environment, ErrorKind, SignedEvent, WebhookKey, testing::sign_for_test_at};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::support::{NOW, SECRET, key, time};
@@ -44,6 +44,21 @@ fn check(
         assert_eq!(error.to_string(), "the signature is missing or not valid");
         error.source().unwrap().to_string()
     })
+}
+
+/// No delivery says whether real money moved: its key does.
+#[test]
+fn a_delivery_is_of_the_environment_of_its_key() {
+    let signed_at = SIGNED_AT.parse().unwrap();
+    let rows = [
+        (key(), true),
+        (key().with_environment(Environment::Live), true),
+        (key().with_environment(Environment::Test), false),
+    ];
+    for (key, live) in rows {
+        let event = check(&key, &delivery(ID, SIGNED_AT, SIGNATURE), BODY, signed_at).unwrap();
+        assert_eq!(event.live(), live, "{:?}", key.environment());
+    }
 }
 
 /// From the test suites of the reference libraries, and computed by hand with two of them.

@@ -50,6 +50,9 @@ impl History for MemoryHistory {
             for link in old.links() {
                 if let Some(ids) = self.links.get_mut(&link) {
                     ids.remove(&old.id);
+                    if ids.is_empty() {
+                        self.links.remove(&link);
+                    }
                 }
             }
         }

@@ -191,6 +191,20 @@ fn moments() -> Vec<Row> {
             },
         ),
         row(
+            10,
+            "what is no revenue has nothing to go back",
+            story([
+                paid("pay_1", day(0), 100, json!({ "is_update_payment_method": true })),
+                refund("ref_1", 1, 100),
+            ]),
+            |r| {
+                assert_eq!(r.money("refund:ref_1"), Some((0, 0)));
+                let flags = &r.get("refund:ref_1").flags;
+                assert!(flags.clamped && !flags.currency_mismatch);
+                assert_eq!(r.net(), 0);
+            },
+        ),
+        row(
             0,
             "what is below zero has nothing to go back",
             story([paid("pay_1", day(0), -500, json!({})), refund("ref_1", 1, 100)]),

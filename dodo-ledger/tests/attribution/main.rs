@@ -3,12 +3,14 @@
 
 mod consent;
 mod contested;
+mod erased;
 mod lent;
 mod payloads;
 mod people;
 mod property;
 mod queries;
 mod reconcile;
+mod records;
 mod rows;
 mod seams;
 mod settled;

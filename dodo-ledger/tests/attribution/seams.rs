@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, ClientMetadata, Endpoint, Inbox, Receipt, SignedEvent, VisitorCapture, WebhookKey,
+    BoxError, ClientMetadata, Endpoint, Environment, Inbox, Receipt, SignedEvent, VisitorCapture,
+    WebhookKey,
 };
 use dodo_ledger::{Backoff, sink::Callback};
 use http::{Request, StatusCode};
@@ -64,7 +65,32 @@ fn post(id: &str, body: &Value, before: &str) -> Request<Bytes> {
         .unwrap()
 }
 
-crate::on_every_store! { rows_38_to_40_what_the_endpoint_answers }
+crate::on_every_store! {
+    row_36_the_key_says_whether_money_moves,
+    rows_38_to_40_what_the_endpoint_answers,
+}
+
+/// A delivery does not say whether it is a test: the environment of the key that it is signed with does.
+async fn row_36_the_key_says_whether_money_moves(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let modes = [(Environment::Test, "pay_test", 7777), (Environment::Live, "pay_live", 2000)];
+    for (environment, id, total) in modes {
+        let hooks = hooks().environment(environment).inbox(ledger.clone()).build();
+        let body = paid(id, day(0), total, json!({})).body;
+        assert_eq!(hooks.handle(post(id, &body, "")).await.status(), StatusCode::OK);
+    }
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    eventually("both are booked", async || ledger.stats().await.unwrap().unbooked == 0).await;
+    workers.shutdown(std::time::Duration::from_secs(5)).await;
+    for (environment, id, total) in modes {
+        let record = ledger.record(&format!("charge:{id}")).await.unwrap().unwrap();
+        assert_eq!(record.live, environment.is_live(), "{id}");
+        let question = ledger.revenue();
+        let question = if record.live { question } else { question.test_mode() };
+        let sums = question.fetch().await.unwrap();
+        assert_eq!(sums.iter().map(|sum| sum.net).collect::<Vec<_>>(), [total], "{id}");
+    }
+}
 
 async fn rows_38_to_40_what_the_endpoint_answers(store: &TestStore) {
     let down = Callback::new("down", |_| async { Err::<(), _>("not today") }).test_mode();
