@@ -1,10 +1,8 @@
 //! How many deliveries per second are durably answered, and how long the slowest waits: the ledger's
-//! group commit beside one committed insert per delivery, over the same table on the same disk; and
-//! whether that stays so while the inbox grows.
+//! group commit beside one committed insert per delivery, over the same table on the same disk.
 //!
 //! ```text
 //! cargo bench -p dodo-ledger --all-features --bench durable_ack             # throughput
-//! cargo bench -p dodo-ledger --all-features --bench durable_ack -- growth   # 10^3 to 10^6 stored
 //! cargo bench -p dodo-ledger --all-features --bench durable_ack -- drain    # 20,000 stored to booked and done
 //! ```
 //! PostgreSQL is measured when `DODO_TEST_POSTGRES_URL` names a server; its tables go into a schema
@@ -16,6 +14,8 @@
     reason = "a benchmark"
 )]
 
+mod support;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,78 +23,14 @@ use dodo_core::{Inbox, SignedEvent, WebhookKey, Webhooks};
 use dodo_ledger::{
     Ledger, Store,
     sqlx::{
-        self, Connection, PgConnection,
+        self,
         postgres::PgPoolOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
+use support::{KEY, SAMPLE, body, drive, grouped, run_on};
 
-const SAMPLE: &str = include_str!("../../tests/data/samples/payment.succeeded.json");
-const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const CONCURRENT: usize = 64;
-const FOR: Duration = Duration::from_secs(3);
 const RUNS: usize = 3;
-
-/// Calls `work` from 64 tasks until the time is over; its argument is a number never used before.
-async fn drive<F, Fut>(label: &str, first: usize, work: F) -> f64
-where
-    F: Fn(usize) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = ()> + Send,
-{
-    let begun = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for task in 0..CONCURRENT {
-        let work = work.clone();
-        tasks.spawn(async move {
-            let mut took = Vec::new();
-            for n in (first + task..).step_by(CONCURRENT) {
-                if begun.elapsed() > FOR {
-                    break;
-                }
-                let start = Instant::now();
-                work(n).await;
-                took.push(start.elapsed());
-            }
-            took
-        });
-    }
-    let mut took = tasks.join_all().await.concat();
-    let rate = took.len() as f64 / begun.elapsed().as_secs_f64();
-    took.sort_unstable();
-    let at = |quantile: usize| took[(took.len() - 1) * quantile / 100];
-    println!(
-        "{label:34} {rate:9.0}/s  p50 {:8.2?}  p99 {:8.2?}  worst {:8.2?}",
-        at(50),
-        at(99),
-        at(100)
-    );
-    rate
-}
-
-fn body() -> Bytes {
-    let sample: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
-    Bytes::from(sample.to_string())
-}
-
-fn event(n: usize, body: &Bytes) -> SignedEvent {
-    SignedEvent::assume_verified(
-        &format!("msg_{n:012}"),
-        body.clone(),
-        jiff::Timestamp::now(),
-        true,
-    )
-}
-
-async fn grouped(label: &str, ledger: &Ledger, first: usize) -> f64 {
-    let (ledger, body) = (ledger.clone(), body());
-    drive(label, first, move |n| {
-        let (ledger, event) = (ledger.clone(), event(n, &body));
-        async move {
-            ledger.accept(&event).await.unwrap();
-        }
-    })
-    .await
-}
 
 async fn sqlite(directory: &std::path::Path) {
     let body = body();
@@ -131,11 +67,6 @@ async fn sqlite(directory: &std::path::Path) {
     }
 }
 
-async fn run_on(server: &str, statement: &'static str) {
-    let mut connection = PgConnection::connect(server).await.unwrap();
-    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
-}
-
 async fn postgres(server: &str) {
     let url = format!("{server}?options=-csearch_path%3Ddodo_bench");
     let body = body();
@@ -163,54 +94,6 @@ async fn postgres(server: &str) {
         println!("  ratio {:.1}", group / single);
     }
     run_on(server, "DROP SCHEMA dodo_bench CASCADE").await;
-}
-
-/// Fills the inbox with finished events and measures at each power of ten.
-async fn growth(directory: &std::path::Path) {
-    let url = format!("sqlite:{}", directory.join("growth.db").display());
-    let ledger = Ledger::builder(Store::open(&url).await.unwrap()).build();
-    ledger.migrate().await.unwrap();
-    let mut filled = 0_usize;
-    for target in [1_000, 10_000, 100_000, 1_000_000] {
-        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        // As events are after their bodies were erased, and as entries are.
-        sqlx::query(
-            "WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2)
-             INSERT INTO dodo_inbox (id, state, live, received_at, available_at, booked_at, finished_at)
-             SELECT 'old_' || i, 'done', 1, i, i, i, i FROM n",
-        )
-        .bind(i64::try_from(filled).unwrap())
-        .bind(i64::try_from(target).unwrap())
-        .execute(&mut connection)
-        .await
-        .unwrap();
-        sqlx::query(
-            "WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2)
-             INSERT INTO dodo_link (kind, value, class, at_micros, entry_id)
-             SELECT 'c', 'cus_' || (i / 5), 0, i, 'charge:pay_' || i FROM n",
-        )
-        .bind(i64::try_from(filled).unwrap())
-        .bind(i64::try_from(target).unwrap())
-        .execute(&mut connection)
-        .await
-        .unwrap();
-        filled = target;
-        grouped(&format!("sqlite, ledger, {target} stored"), &ledger, target * 10).await;
-        sqlx::query("DELETE FROM dodo_inbox WHERE state = 'pending'")
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        let begun = Instant::now();
-        for n in 0..1000 {
-            ledger.event(&format!("old_{}", n * filled / 1000)).await.unwrap().unwrap();
-        }
-        let lookup = begun.elapsed() / 1000;
-        let begun = Instant::now();
-        for _ in 0..100 {
-            ledger.stats().await.unwrap();
-        }
-        println!("  event by id {lookup:.2?}, stats {:.2?}", begun.elapsed() / 100);
-    }
 }
 
 /// What is stored before the workers start.
@@ -295,9 +178,6 @@ fn main() {
     std::fs::create_dir_all(&directory).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        if std::env::args().any(|word| word == "growth") {
-            return growth(&directory).await;
-        }
         if std::env::args().any(|word| word == "drain") {
             return drain(&directory).await;
         }

@@ -1,0 +1,269 @@
+//! What stays as fast as it was while a ledger grows from a thousand payments to a million: answers to
+//! deliveries, bookings, and questions.
+//!
+//! ```text
+//! cargo bench -p dodo-ledger --all-features --bench growth
+//! ```
+//! One payment is delivered and booked; the others are copies of what that left in the tables, one every
+//! 94 s (three years for a million), twelve to a customer with one subscription. A day is therefore the
+//! same number of payments at every size. PostgreSQL is measured when `DODO_TEST_POSTGRES_URL` names a
+//! server; its tables go into a schema `dodo_growth` that is dropped before and after. A million payments
+//! take some gigabytes on each.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark"
+)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dodo_core::{Inbox, SignedEvent, WebhookKey, Webhooks};
+use dodo_ledger::{
+    Ledger,
+    query::Dimension,
+    sqlx::{self, AssertSqlSafe, Connection, PgConnection, SqliteConnection},
+};
+use jiff::Timestamp;
+use support::{KEY, SAMPLE, grouped, run_on};
+
+const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+/// Seconds between two payments.
+const EVERY: usize = 94;
+/// Payments of one customer, and of one subscription.
+const EACH: usize = 12;
+const BEGAN: i64 = 1_680_000_000;
+/// Deliveries that are booked at each size.
+const BOOKED: usize = 500;
+
+fn at(n: usize) -> Timestamp {
+    Timestamp::from_second(BEGAN + i64::try_from(n * EVERY).unwrap()).unwrap()
+}
+
+/// The payment that all others are copies of, and those that are booked among them.
+fn payment(id: &str, who: &str, at: Timestamp, visitor: Option<&str>) -> SignedEvent {
+    let mut body: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
+    body["timestamp"] = at.to_string().into();
+    let data = &mut body["data"];
+    data["created_at"] = at.to_string().into();
+    data["payment_id"] = format!("pay_{id}").into();
+    data["subscription_id"] = format!("sub_{who}").into();
+    data["checkout_session_id"] = format!("cks_{id}").into();
+    data["customer"]["customer_id"] = format!("cus_{who}").into();
+    data["customer"]["email"] = format!("{who}@example.com").into();
+    match visitor {
+        Some(visitor) => data["metadata"]["visitor"] = visitor.into(),
+        None => data["metadata"] = serde_json::json!({}),
+    }
+    let body = Bytes::from(body.to_string());
+    SignedEvent::assume_verified(&format!("msg_{id}"), body, at, true)
+}
+
+async fn book(ledger: &Ledger) {
+    let hooks = Webhooks::builder(WebhookKey::new(KEY).unwrap()).build();
+    let workers = ledger.spawn(hooks.dispatcher());
+    while ledger.stats().await.unwrap().pending > 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+/// A database, by its URL.
+struct Database<'a>(&'a str);
+
+impl Database<'_> {
+    fn is_sqlite(&self) -> bool {
+        self.0.starts_with("sqlite:")
+    }
+
+    async fn run(&self, text: &str) {
+        let text = AssertSqlSafe(text.to_owned());
+        if self.is_sqlite() {
+            let mut connection = SqliteConnection::connect(self.0).await.unwrap();
+            sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(self.0).await.unwrap();
+            sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+        }
+    }
+
+    async fn columns(&self) -> Vec<String> {
+        if self.is_sqlite() {
+            let mut connection = SqliteConnection::connect(self.0).await.unwrap();
+            sqlx::query_scalar("SELECT name FROM pragma_table_info('dodo_entry')")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap()
+        } else {
+            let mut connection = PgConnection::connect(self.0).await.unwrap();
+            sqlx::query_scalar(
+                "SELECT column_name::text FROM information_schema.columns
+                 WHERE table_schema = current_schema() AND table_name = 'dodo_entry'",
+            )
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+        }
+    }
+
+    /// Copies the template as the payments from `first` to before `end`.
+    async fn fill(&self, first: usize, end: usize) {
+        let numbers = format!(
+            "WITH RECURSIVE n (i) AS (
+                SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {end})"
+        );
+        let micros = format!("({BEGAN} + CAST(i AS BIGINT) * {EVERY}) * 1000000");
+        self.run(&format!(
+            "{numbers} INSERT INTO dodo_inbox
+                (id, state, live, received_at, available_at, booked_at, finished_at)
+             SELECT 'msg_' || i, 'done', 1, i, i, i, i FROM n"
+        ))
+        .await;
+        let replaced = [("pay", 1), ("cks", 1), ("sub", EACH), ("cus", EACH), ("v", 3)]
+            .into_iter()
+            .map(|(kind, each)| (format!("{kind}_TEMPLATE"), format!("'{kind}_' || (i / {each})")));
+        let in_text = |column: &str| {
+            replaced.clone().fold(column.to_owned(), |text, (from, to)| {
+                format!("replace({text}, '{from}', {to})")
+            })
+        };
+        let expression = |column: &String| match column.as_str() {
+            "at_micros" | "occurred_micros" => micros.clone(),
+            "email_sha256" => format!("email_sha256 || (i / {EACH})"),
+            "source" => "'source_' || (i % 20)".to_owned(),
+            text @ ("id"
+            | "evidence"
+            | "record"
+            | "derived"
+            | "payment_id"
+            | "customer_id"
+            | "checkout_session_id"
+            | "visitor") => in_text(text),
+            other => other.to_owned(),
+        };
+        let columns = self.columns().await;
+        let expressions: Vec<String> = columns.iter().map(expression).collect();
+        self.run(&format!(
+            "{numbers} INSERT INTO dodo_entry ({}) SELECT {} FROM dodo_entry CROSS JOIN n
+             WHERE id = 'charge:pay_TEMPLATE'",
+            columns.join(", "),
+            expressions.join(", "),
+        ))
+        .await;
+        let value = in_text("value");
+        self.run(&format!(
+            "{numbers} INSERT INTO dodo_link (kind, value, class, at_micros, entry_id)
+             SELECT kind, CASE kind WHEN 'e' THEN value || (i / {EACH}) ELSE {value} END, class,
+                {micros}, 'charge:pay_' || i
+             FROM dodo_link CROSS JOIN n WHERE entry_id = 'charge:pay_TEMPLATE'"
+        ))
+        .await;
+        self.run("ANALYZE").await;
+    }
+}
+
+/// The mean time of so many questions.
+async fn mean<F: Future<Output = ()>>(label: &str, times: usize, ask: impl Fn(usize) -> F) {
+    ask(0).await;
+    let begun = Instant::now();
+    for n in 0..times {
+        ask(n).await;
+    }
+    let times = u32::try_from(times).unwrap();
+    println!("    {label:44} {:9.1?}", begun.elapsed() / times);
+}
+
+async fn questions(ledger: &Ledger, stored: usize) {
+    let some = |n: usize| n * 7_919 % stored;
+    mean("a delivery by its id", 200, async |n| {
+        ledger.event(&format!("msg_{}", some(n))).await.unwrap().unwrap();
+    })
+    .await;
+    mean("how the inbox stands", 100, async |_| {
+        ledger.stats().await.unwrap();
+    })
+    .await;
+    mean("a record by its id", 200, async |n| {
+        ledger.record(&format!("charge:pay_{}", some(n))).await.unwrap().unwrap();
+    })
+    .await;
+    mean("explain a payment", 100, async |n| {
+        ledger.explain(&format!("pay_{}", some(n))).await.unwrap().unwrap();
+    })
+    .await;
+    mean("the newest 50 records", 100, async |_| {
+        let page = ledger.records().revenue_only().newest_first().limit(50).fetch().await.unwrap();
+        assert_eq!(page.len(), 50);
+    })
+    .await;
+    mean("revenue of a day by source", 100, async |n| {
+        let from = some(n).min(stored - 1_000);
+        let asked = ledger.revenue().by(Dimension::Source).between(at(from), at(from + 919));
+        assert_eq!(asked.fetch().await.unwrap().len(), 20);
+    })
+    .await;
+    mean("revenue of a visitor", 100, async |n| {
+        let visitor = format!("v_{}", some(n) / 3);
+        let asked = ledger.revenue().only(Dimension::Visitor, visitor.as_str());
+        assert_eq!(asked.fetch().await.unwrap().len(), 1);
+    })
+    .await;
+    mean("all revenue by source (reads every record)", 2, async |_| {
+        let rows = ledger.revenue().by(Dimension::Source).fetch().await.unwrap();
+        assert_eq!(rows.len(), 20);
+    })
+    .await;
+}
+
+async fn growth(label: &str, url: &str) {
+    let database = Database(url);
+    let ledger = Ledger::open(url).await.unwrap();
+    ledger.accept(&payment("TEMPLATE", "TEMPLATE", at(0), Some("v_TEMPLATE"))).await.unwrap();
+    book(&ledger).await;
+    // As the copies, which share twenty sources.
+    database.run("UPDATE dodo_entry SET source = 'source_0'").await;
+    let mut filled = 0;
+    for stored in SIZES {
+        database.fill(filled, stored).await;
+        filled = stored;
+        println!("{label}, {stored} payments");
+        grouped("    durable answers", &ledger, stored * 10).await;
+        database.run("DELETE FROM dodo_inbox WHERE state = 'pending'").await;
+        // Renewals of subscriptions from all over the past, which name nobody.
+        for n in 0..BOOKED {
+            let who = (n * 7_919 % (stored / EACH)).to_string();
+            let renewal = payment(&format!("{stored}_{n}"), &who, at(stored + n), None);
+            ledger.accept(&renewal).await.unwrap();
+        }
+        let begun = Instant::now();
+        book(&ledger).await;
+        let each = begun.elapsed() / u32::try_from(BOOKED).unwrap();
+        println!("    {:44} {each:9.1?}", "book a renewal, and mark it done");
+        let last = ledger.record(&format!("charge:pay_{stored}_{}", BOOKED - 1)).await.unwrap();
+        assert!(last.unwrap().visitor.is_some(), "a renewal is the visitor's who came first");
+        database
+            .run(&format!(
+                "DELETE FROM dodo_link WHERE entry_id LIKE 'charge:pay_{stored}\\_%' ESCAPE '\\';
+             DELETE FROM dodo_entry WHERE id LIKE 'charge:pay_{stored}\\_%' ESCAPE '\\'"
+            ))
+            .await;
+        questions(&ledger, stored).await;
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let directory = std::env::temp_dir().join(format!("dodo-growth-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    growth("sqlite", &format!("sqlite:{}", directory.join("ledger.db").display())).await;
+    std::fs::remove_dir_all(&directory).unwrap();
+    let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else {
+        return println!("postgres SKIPPED: DODO_TEST_POSTGRES_URL is not set");
+    };
+    run_on(&server, "DROP SCHEMA IF EXISTS dodo_growth CASCADE; CREATE SCHEMA dodo_growth").await;
+    growth("postgres", &format!("{server}?options=-csearch_path%3Ddodo_growth")).await;
+    run_on(&server, "DROP SCHEMA dodo_growth CASCADE").await;
+}
