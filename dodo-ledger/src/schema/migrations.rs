@@ -2,7 +2,7 @@
 
 use crate::store::sql::{Sql, sql};
 
-pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4];
+pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4, V5];
 
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay for ever: the id is what makes a repeat a
@@ -170,4 +170,16 @@ const V4: &[Sql] = &[
     },
     sql!("DROP INDEX dodo_entry_at"),
     sql!("CREATE INDEX dodo_entry_occurred ON dodo_entry (occurred_micros)"),
+];
+
+/// What is read page by page, or a few at a time, is in the order of an index to its last column:
+/// SQLite would otherwise read and sort everything for each page.
+const V5: &[Sql] = &[
+    sql!("DROP INDEX dodo_entry_occurred"),
+    sql!("CREATE INDEX dodo_entry_page ON dodo_entry (occurred_micros, id)"),
+    sql!("DROP INDEX dodo_outbox_due"),
+    sql!(
+        "CREATE INDEX dodo_outbox_next ON dodo_outbox (sink, available_at, created_at)
+         WHERE state = 'pending'"
+    ),
 ];

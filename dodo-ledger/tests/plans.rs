@@ -1,0 +1,122 @@
+//! SQLite finds a few of many by an index, however many there are. The only test here: it reads the log
+//! of the process.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
+
+use dodo_core::{AttributionRecord, Inbox};
+use dodo_ledger::sink::Callback;
+use dodo_ledger::{
+    Ledger,
+    query::Format,
+    sqlx::{self, AssertSqlSafe, Connection, SqliteConnection},
+};
+use support::{TestStore, eventually, hooks, payment};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt as _};
+
+/// More than a page of an export.
+const EVENTS: usize = 510;
+
+/// Keeps the texts of the statements that the driver logs.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<BTreeSet<String>>>);
+
+/// The driver tells a short statement as its summary alone.
+#[derive(Default)]
+struct Text {
+    summary: String,
+    whole: String,
+}
+
+impl Visit for Text {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "summary" => value.clone_into(&mut self.summary),
+            "db.statement" => value.clone_into(&mut self.whole),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            let mut text = Text::default();
+            event.record(&mut text);
+            let text = if text.whole.is_empty() { text.summary } else { text.whole };
+            self.0.lock().unwrap().insert(text);
+        }
+    }
+}
+
+/// Everything that takes a few rows of a table that grows.
+async fn take_some(ledger: &Ledger) {
+    let page =
+        ledger.records().test_mode().revenue_only().newest_first().limit(50).fetch().await.unwrap();
+    assert_eq!(page.len(), 50);
+    let mut file = Vec::new();
+    assert_eq!(
+        ledger.records().test_mode().export(Format::JsonLines, &mut file).await.unwrap(),
+        510
+    );
+    ledger.failed(10).await.unwrap();
+    ledger.dead_letters("told", 10).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_a_few_of_many_reads_no_more_of_them() {
+    let statements = Statements::default();
+    let seen = statements.clone().with_filter(LevelFilter::DEBUG);
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(seen)).unwrap();
+    let store = TestStore::sqlite().await.unwrap();
+    let told = Callback::new("told", |_: AttributionRecord| async { Ok::<_, Infallible>(()) });
+    let ledger = store.builder().await.sink(told).build();
+    ledger.migrate().await.unwrap();
+    let mut accepted = tokio::task::JoinSet::new();
+    for n in 0..EVENTS {
+        let (ledger, event) = (ledger.clone(), payment(&format!("msg_{n}"), &format!("pay_{n}")));
+        accepted.spawn(async move { ledger.accept(&event).await.unwrap() });
+    }
+    accepted.join_all().await;
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    eventually("all is booked, done and told", async || {
+        let told = ledger.sink_stats("told").await.unwrap();
+        ledger.stats().await.unwrap().pending == 0 && told.pending == 0
+    })
+    .await;
+    take_some(&ledger).await;
+    workers.shutdown(std::time::Duration::from_secs(5)).await;
+
+    let mut few = std::mem::take(&mut *statements.0.lock().unwrap());
+    few.retain(|text| text.contains("LIMIT"));
+    assert!(few.len() >= 8, "{few:#?}");
+    let mut connection = SqliteConnection::connect(&store.url).await.unwrap();
+    // With figures about its tables SQLite chooses other plans than without.
+    for figures in ["", "ANALYZE"] {
+        sqlx::raw_sql(figures).execute(&mut connection).await.unwrap();
+        for text in &few {
+            let asked = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+            let plan: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(asked).fetch_all(&mut connection).await.unwrap();
+            let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+            let reads_all =
+                steps.iter().any(|step| step.starts_with("SCAN dodo_") && !step.contains("USING"));
+            // What links find is sorted: never more than they find.
+            let sorts = !text.contains("WITH found")
+                && steps.iter().any(|step| step.contains("TEMP B-TREE"));
+            assert!(!reads_all && !sorts, "{figures} {text}\n{steps:#?}");
+        }
+    }
+    store.remove().await;
+}
