@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use dodo_core::Client;
 use tokio::sync::Notify;
 
 use crate::{
@@ -25,11 +26,18 @@ pub struct LedgerBuilder {
     settings: Settings,
     rules: Rules,
     sinks: Vec<ErasedSink>,
+    earlier_charges: Option<Client>,
 }
 
 impl LedgerBuilder {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, settings: Settings::default(), rules: Rules::default(), sinks: Vec::new() }
+        Self {
+            store,
+            settings: Settings::default(),
+            rules: Rules::default(),
+            sinks: Vec::new(),
+            earlier_charges: None,
+        }
     }
 
     /// What the merchant decides about attribution.
@@ -43,6 +51,18 @@ impl LedgerBuilder {
     /// each a name.
     pub fn sink(mut self, sink: impl Sink) -> Self {
         self.sinks.push(ErasedSink::beside(&self.sinks, sink));
+        self
+    }
+
+    /// Asks Dodo Payments for earlier charges of a subscription when nothing else tells whether a charge
+    /// is its first: one that began before the ledger was there. Nobody is asked unless this is set.
+    ///
+    /// Asked is before the booking, never inside its transaction, for up to 3 seconds and 8 charges at
+    /// once. Without an answer by then the charge is booked as the first one, as without this, with a
+    /// warning in the log. The answer is kept with the charge. Only charges of the client's own
+    /// environment, live or test, are asked about.
+    pub fn look_up_earlier_charges(mut self, client: Client) -> Self {
+        self.earlier_charges = Some(client);
         self
     }
 
@@ -130,6 +150,7 @@ impl LedgerBuilder {
             settings: Arc::new(self.settings),
             rules: self.rules,
             sinks: self.sinks,
+            earlier_charges: self.earlier_charges,
             wake_booking: Notify::new(),
             wake_callbacks: Notify::new(),
             wake_outbox: Notify::new(),

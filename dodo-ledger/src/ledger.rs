@@ -10,7 +10,7 @@ use std::{
 };
 
 use dodo_core::{
-    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore,
+    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore, Client,
     Dispatcher, Inbox, Receipt, SignedEvent,
 };
 use tokio::sync::Notify;
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) rules: Rules,
     pub(crate) sinks: Vec<ErasedSink>,
+    /// Who is asked for earlier charges.
+    pub(crate) earlier_charges: Option<Client>,
     pub(crate) wake_booking: Notify,
     pub(crate) wake_callbacks: Notify,
     pub(crate) wake_outbox: Notify,
@@ -212,7 +214,9 @@ impl AttributionSink for Ledger {
     type Error = Error;
 
     async fn emit(&self, record: &AttributionRecord) -> Result<(), Error> {
-        let Some(evidence) = Evidence::of_record(record) else { return Ok(()) };
+        let Some(mut evidence) = Evidence::of_record(record) else { return Ok(()) };
+        let answers = self.shared.ask_about(std::slice::from_ref(&evidence)).await?;
+        answers.note(&mut evidence);
         let mut past = self.shared.begin_booking().await?;
         let booking = attribution::book(&self.shared.rules, &mut past, evidence).await?;
         self.shared.commit_booking(past, booking).await

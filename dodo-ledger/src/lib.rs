@@ -18,6 +18,7 @@ mod error;
 mod fault;
 mod inbox;
 mod ledger;
+mod lookup;
 mod news;
 mod operations;
 mod operator;

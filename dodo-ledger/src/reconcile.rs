@@ -168,6 +168,7 @@ impl Run<'_> {
             return Ok(false);
         };
         evidence.origin.asked = true;
+        shared.ask_about(std::slice::from_ref(&evidence)).await?.note(&mut evidence);
         let mut past = shared.begin_booking().await?;
         let booking = attribution::book(&shared.rules, &mut past, evidence).await?;
         shared.commit_booking(past, booking).await?;

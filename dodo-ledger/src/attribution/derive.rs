@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::{RecordKind, attribution::classify};
+use dodo_core::{
+    Basis, RecordKind,
+    attribution::{ChargeHistory, classify},
+};
 
 use super::{
     chain::{self, Attributed, Kin, Subject},
@@ -78,6 +81,31 @@ async fn previous<H: History>(
         previous.extend(history.find(&find).await?);
     }
     Ok(previous)
+}
+
+/// Whether this is a charge of which its own words leave open whether it is the first.
+pub(crate) fn is_open_by_itself(evidence: &Evidence) -> bool {
+    let What::Charge(charge) = &evidence.what else { return false };
+    classify(&charge.facts(), &ChargeHistory::default()).basis == Basis::Assumed
+}
+
+/// Whether neither its own words nor anything known tells whether a charge is the first.
+pub(crate) async fn is_open<H: History>(
+    history: &mut H,
+    evidence: &Evidence,
+) -> Result<bool, Error> {
+    let What::Charge(charge) = &evidence.what else { return Ok(false) };
+    let id = charge_id(&charge.payment_id);
+    let stored = history.entry(&id).await?;
+    if stored.is_some_and(|entry| entry.evidence.answer().is_some()) {
+        return Ok(false);
+    }
+    let position = Position { at: charge.created_at, id };
+    let previous = previous(history, &charge.subscription_ids, &position).await?;
+    let known = Known::read(history, evidence).await?;
+    let paid_before = previous.iter().any(|entry| entry.derived.paid);
+    let history = charge.history(paid_before, &known.subscription_facts());
+    Ok(classify(&charge.facts(), &history).basis == Basis::Assumed)
 }
 
 /// The entry of a charge, as it follows from everything that is known.

@@ -153,6 +153,16 @@ pub struct Charge {
     pub payment_method: Option<String>,
 }
 
+impl Evidence {
+    /// What Dodo Payments answered about earlier charges, if it was asked.
+    pub(super) fn answer(&self) -> Option<bool> {
+        match &self.what {
+            What::Charge(charge) => charge.earlier_paid,
+            _ => None,
+        }
+    }
+}
+
 impl Charge {
     /// What the payment says of itself.
     pub(super) fn facts(&self) -> ChargeFacts {

@@ -34,7 +34,6 @@ mod taking;
 mod wanted;
 pub(crate) mod whose;
 
-pub(crate) use self::context::{context_fact, is_late, look_again};
 pub use self::{
     booking::{Booking, Change, book},
     context::bind_context,
@@ -52,4 +51,8 @@ pub use self::{
     report::{Answer, Reason, StepReport},
     rules::{RenewalCredit, Rules},
     wanted::Wanted,
+};
+pub(crate) use self::{
+    context::{context_fact, is_late, look_again},
+    derive::{is_open, is_open_by_itself},
 };

@@ -13,13 +13,7 @@ use crate::error::Error;
 impl<H: History> Desk<'_, H> {
     pub(super) async fn take(&mut self, evidence: Evidence) -> Result<(), Error> {
         match &evidence.what {
-            What::Charge(charge) => {
-                let position =
-                    Position { at: charge.created_at, id: charge_id(&charge.payment_id) };
-                if self.keep_first(&position.id, &evidence).await? {
-                    self.charges.insert(position);
-                }
-            }
+            What::Charge(_) => self.take_charge(evidence).await?,
             What::Attempt(attempt) => {
                 let payment = attempt.payment_id.clone();
                 let key = facts::key("attempt", &payment);
@@ -66,6 +60,29 @@ impl<H: History> Desk<'_, H> {
                 }
             }
             What::Subscription(_) => self.take_subscription(evidence).await?,
+        }
+        Ok(())
+    }
+
+    /// Keeps the delivery that happened first, with what Dodo Payments answered about the charge when it
+    /// was asked first, whichever delivery that was for.
+    async fn take_charge(&mut self, evidence: Evidence) -> Result<(), Error> {
+        let What::Charge(charge) = &evidence.what else { return Ok(()) };
+        let id = charge_id(&charge.payment_id);
+        let known = self.history.entry(&id).await?.map(|entry| entry.evidence);
+        let answer = known.as_ref().and_then(Evidence::answer).or_else(|| evidence.answer());
+        let mut first = match &known {
+            Some(known) if known.forgotten || known.origin.rank() <= evidence.origin.rank() => {
+                known.clone()
+            }
+            _ => evidence,
+        };
+        let What::Charge(charge) = &mut first.what else { return Ok(()) };
+        charge.earlier_paid = answer;
+        let at = charge.created_at;
+        if known.as_ref() != Some(&first) {
+            self.charges.insert(Position { at, id: id.clone() });
+            self.fresh.insert(id, first);
         }
         Ok(())
     }

@@ -133,7 +133,10 @@ fn kind(record: &AttributionRecord) -> String {
         }
         Basis::RetryAttempt => ": only renewals are retried",
         Basis::SubscriptionAge => ": the subscription is older than its first period",
-        Basis::ApiLookup => ": Dodo Payments was asked for earlier charges",
+        Basis::ApiLookup if record.kind == RecordKind::SubscriptionRenewal => {
+            ": Dodo Payments was asked, and knows an earlier paid charge"
+        }
+        Basis::ApiLookup => ": Dodo Payments was asked, and knows no earlier paid charge",
         Basis::MultiFlag => ": it starts several subscriptions",
         Basis::Assumed => ": nothing says otherwise",
         _ => "",

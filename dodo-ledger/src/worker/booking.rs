@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use dodo_core::SignedEvent;
 
-use super::{STORE_PAUSE, Stop, rest};
+use super::{STORE_PAUSE, Stop, ahead::Ahead, rest};
 use crate::{
     attribution::{self, Evidence, Wanted, fit, whose::Whose},
     error::Error,
     fault::reach,
     inbox::{Seen, Unbooked, operate},
     ledger::Shared,
+    lookup::Answers,
     news::News,
     schema::Past,
     store::Tx,
@@ -62,13 +63,18 @@ struct Round {
 /// One round: a batch of what is due and not taken by another instance. It is booked in a task of its
 /// own, so that a panic is a failure like any other.
 async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
+    let ahead = Arc::new(Ahead::ask(ledger).await?);
     let mut tx = ledger.store.begin_booking().await?;
-    let events: Arc<[Unbooked]> = tx.unbooked(ledger.store.booking_batch()).await?.into();
+    let mut events = tx.unbooked(ledger.store.booking_batch()).await?;
+    let taken = events.len();
+    ahead.retain(&mut events);
     if events.is_empty() {
-        return Ok(Round::default());
+        tx.commit().await?;
+        return Ok(Round { taken, booked: 0 });
     }
-    match booked(ledger, tx, events.clone()).await {
-        Ok(()) => Ok(Round { taken: events.len(), booked: events.len() }),
+    let events: Arc<[Unbooked]> = events.into();
+    match booked(ledger, tx, events.clone(), &ahead).await {
+        Ok(()) => Ok(Round { taken, booked: events.len() }),
         Err(error) if error.is_the_databases() => Err(error),
         Err(error) => {
             // One event spoils the batch: take each by itself.
@@ -76,7 +82,7 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "a batch is booked one by one"
             );
-            one_by_one(ledger, &events).await
+            one_by_one(ledger, &events, &ahead).await
         }
     }
 }
@@ -84,7 +90,11 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
 /// Books the events of a batch that came to nothing, each in a transaction that takes it again. It waits
 /// for whoever has it: the server may still be ending the transaction of the batch, or another instance
 /// was faster.
-async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, Error> {
+async fn one_by_one(
+    ledger: &Arc<Shared>,
+    events: &[Unbooked],
+    ahead: &Arc<Ahead>,
+) -> Result<Round, Error> {
     let mut round = Round { taken: events.len(), booked: 0 };
     for event in events {
         let mut tx = ledger.store.begin_booking().await?;
@@ -94,7 +104,7 @@ async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, 
             ledger.wake_for(News::Booked);
             continue;
         };
-        match booked(ledger, tx, [event.clone()].into()).await {
+        match booked(ledger, tx, [event.clone()].into(), ahead).await {
             Ok(()) => {
                 round.booked += 1;
                 // Its callbacks need not wait for the others.
@@ -108,9 +118,15 @@ async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, 
 }
 
 /// Books events that this transaction has taken, and commits.
-async fn booked(ledger: &Arc<Shared>, tx: Tx, events: Arc<[Unbooked]>) -> Result<(), Error> {
-    let shared = ledger.clone();
-    let booking = tokio::spawn(async move { commit(book(tx, &shared, &events).await?).await });
+async fn booked(
+    ledger: &Arc<Shared>,
+    tx: Tx,
+    events: Arc<[Unbooked]>,
+    ahead: &Arc<Ahead>,
+) -> Result<(), Error> {
+    let (shared, ahead) = (ledger.clone(), ahead.clone());
+    let work = async move { commit(book(tx, &shared, &events, &ahead.answers).await?).await };
+    let booking = tokio::spawn(work);
     booking.await.map_err(|_| Error::corrupt("booking panicked: this is a defect"))?
 }
 
@@ -123,13 +139,19 @@ async fn commit(tx: Tx) -> Result<(), Error> {
 
 /// Books events that this transaction has taken, one after the other. What does not need the past is
 /// done before waiting for the booking of another instance.
-async fn book(mut tx: Tx, ledger: &Shared, events: &[Unbooked]) -> Result<Tx, Error> {
+async fn book(
+    mut tx: Tx,
+    ledger: &Shared,
+    events: &[Unbooked],
+    answers: &Answers,
+) -> Result<Tx, Error> {
     let (mut seen, mut proven, mut wanted) = (Vec::new(), Vec::new(), Wanted::default());
     for event in events {
         let id = event.event.id();
         match read(ledger, &event.event) {
-            Ok((noted, evidence)) => {
+            Ok((noted, mut evidence)) => {
                 seen.push((id, noted));
+                evidence.iter_mut().for_each(|evidence| answers.note(evidence));
                 evidence.iter().for_each(|evidence| wanted.add(evidence));
                 proven.extend(evidence);
             }

@@ -1,6 +1,7 @@
 //! The workers: booking, callbacks, sinks and upkeep, each a task of its own, so that none waits for
 //! another.
 
+mod ahead;
 mod attempt;
 mod booking;
 mod callbacks;

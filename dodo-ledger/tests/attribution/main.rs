@@ -5,6 +5,7 @@ mod consent;
 mod contested;
 mod erased;
 mod lent;
+mod lookup;
 mod payloads;
 mod people;
 mod property;

@@ -16,7 +16,7 @@ use crate::{
 crate::on_every_store! { what_no_webhook_brought_is_booked_once, one_bad_object_stops_nothing }
 
 /// Dodo's API with these objects, and a log of what was asked.
-fn api(payments: Vec<Value>, refunds: Vec<Value>) -> (Client, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn api(payments: Vec<Value>, refunds: Vec<Value>) -> (Client, Arc<Mutex<Vec<String>>>) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let asked = log.clone();
     let transport = move |request: Request<Bytes>| {

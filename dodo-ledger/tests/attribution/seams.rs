@@ -53,7 +53,7 @@ fn rows_30_to_33_what_a_checkout_takes_along() {
 }
 
 /// A signed delivery of this body, with these signatures put in front of the right one.
-fn post(id: &str, body: &Value, before: &str) -> Request<Bytes> {
+pub(crate) fn post(id: &str, body: &Value, before: &str) -> Request<Bytes> {
     let body = body.to_string();
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
     let signature = WebhookKey::new(KEY).unwrap().sign(id, now, body.as_bytes());
