@@ -10,6 +10,7 @@ use dodo_ledger::sqlx::{self, Connection, SqliteConnection};
 use super::Trial;
 use crate::{
     delivery::{History, Sender, parcel, parcels},
+    process::Place,
     report::{Report, Symptom},
     wait::{Halt, Step, doing, until},
     world::World,
@@ -46,6 +47,23 @@ async fn attempts_for(world: &World, time: Duration, senders: usize) -> History 
 /// A control that answers at once would otherwise only pile up work.
 fn senders(trial: Trial) -> usize {
     trial.sized(2, 16, 16)
+}
+
+/// In a control, what is written down nowhere is gone for certain: the processes are killed before anything
+/// can be written again. In the row itself they get over it.
+fn forget(trial: Trial, world: &mut World) -> Step<()> {
+    if !trial.is_control() {
+        return Ok(());
+    }
+    world.places.iter_mut().try_for_each(Place::kill)
+}
+
+/// Starts what was killed.
+fn remember(trial: Trial, world: &mut World) -> Step<()> {
+    if !trial.is_control() {
+        return Ok(());
+    }
+    world.start().map(drop)
 }
 
 async fn until_first_ack(sender: &Sender) -> Step<Duration> {
@@ -87,8 +105,10 @@ pub(super) async fn down(trial: Trial) -> Step<Report> {
     sender.deliver(parcels("before", 200), 16).await?;
     world.cluster().down()?;
     let seen =
-        attempts_for(&world, Duration::from_secs(trial.sized(7, 6, 60)), senders(trial)).await;
+        attempts_for(&world, Duration::from_secs(trial.sized(1, 6, 60)), senders(trial)).await;
+    forget(trial, &mut world)?;
     world.cluster().up()?;
+    remember(trial, &mut world)?;
     recovers(&world, &sender, &seen).await
 }
 
@@ -104,8 +124,10 @@ pub(super) async fn locked(trial: Trial) -> Step<Report> {
     })
     .await?;
     let seen =
-        attempts_for(&world, Duration::from_secs(trial.sized(7, 6, 30)), senders(trial)).await;
+        attempts_for(&world, Duration::from_secs(trial.sized(1, 6, 30)), senders(trial)).await;
+    forget(trial, &mut world)?;
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    remember(trial, &mut world)?;
     recovers(&world, &sender, &seen).await
 }
 

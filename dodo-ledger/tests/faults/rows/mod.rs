@@ -8,6 +8,7 @@ mod order;
 mod races;
 mod sink;
 mod workers;
+mod writers;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -182,6 +183,14 @@ rows! {
     ];
     "18-panics" needs_faults => workers::panics, [
         Control::new("panics_do_not_count", &[S::Miscounted, S::NotDead], &[]),
+    ];
+    "18-writers-sqlite" needs_faults => writers::sqlite, [
+        Control::new("writers_stay_down", &[S::LateRecovery], &[]),
+        Control::new("ack_before_commit", &[S::Lost], UNBOOKED),
+    ];
+    "18-writers-postgres" needs_faults => writers::postgres, [
+        Control::new("writers_stay_down", &[S::LateRecovery], &[]),
+        Control::new("ack_before_commit", &[S::Lost], UNBOOKED),
     ];
     "19-sigterm" => workers::terminate, [Control::new("leases_kept", &[S::LeasesKept], &[])];
     "20-frozen" => workers::frozen, [Control::new("no_fence", &[S::Doubled], &[])];
