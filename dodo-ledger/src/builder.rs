@@ -124,7 +124,8 @@ impl LedgerBuilder {
         self
     }
 
-    /// How long is kept what was captured for a checkout that nobody paid, 90 days unless set; `None` is
+    /// How long is kept what was captured for a checkout that nobody paid, and what is known of a payment
+    /// that failed and that no other payment recovered: 90 days unless set; `None` is
     /// for ever. Dodo's checkout sessions live for a day, but an abandoned one may be recovered later.
     pub fn keep_contexts_for(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.keep_contexts = time.into();

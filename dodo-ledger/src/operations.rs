@@ -87,8 +87,9 @@ impl Ledger {
         operate::erase_bodies(&self.shared.store, older_than).await
     }
 
-    /// Erases what was captured for checkouts this long ago that nobody paid, and says of how many. The
-    /// workers do so by themselves: see [`LedgerBuilder::keep_contexts_for`].
+    /// Erases what was captured for checkouts this long ago that nobody paid, and what is known of payments
+    /// that failed this long ago and that no other payment recovered. Says of how many. The workers do so by
+    /// themselves: see [`LedgerBuilder::keep_contexts_for`].
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

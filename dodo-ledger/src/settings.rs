@@ -52,7 +52,8 @@ pub(crate) struct Settings {
     pub(crate) poll: Duration,
     /// How long the body of a finished event is kept. `None`: for ever.
     pub(crate) keep_bodies: Option<Duration>,
-    /// How long what was captured for a checkout is kept that nobody paid. `None`: for ever.
+    /// How long what was captured for a checkout is kept that nobody paid, and what is known of a payment
+    /// that failed. `None`: for ever.
     pub(crate) keep_contexts: Option<Duration>,
     /// Whether other processes run the workers, so that having none here is no error.
     pub(crate) workers_elsewhere: bool,

@@ -18,8 +18,12 @@ impl<H: History> Desk<'_, H> {
                 let payment = attempt.payment_id.clone();
                 let key = facts::key("attempt", &payment);
                 if self.keep_first_fact(&key, &evidence).await? {
+                    let session = attempt.checkout_session_id.clone();
+                    // The context of the checkout is kept as long as the attempt.
+                    let about = session.clone().map(Link::Session);
+                    self.history.note_about(&key, about.as_slice()).await?;
                     let mut keys = vec![key];
-                    keys.extend(attempt.checkout_session_id.as_deref().map(context_key));
+                    keys.extend(session.as_deref().map(context_key));
                     self.note_about(&keys, &evidence).await?;
                     let by = self.fact::<String>(&facts::key("recovered_by", &payment)).await?;
                     self.dirty_payment(by.as_deref()).await?;

@@ -2,7 +2,7 @@
 
 use crate::store::sql::{Sql, sql};
 
-pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4, V5];
+pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay for ever: the id is what makes a repeat a
@@ -182,4 +182,31 @@ const V5: &[Sql] = &[
         "CREATE INDEX dodo_outbox_next ON dodo_outbox (sink, available_at, created_at)
          WHERE state = 'pending'"
     ),
+];
+
+/// What is known of payments that failed goes some day too, unless another payment recovered one; and the
+/// context of a checkout does not go before them.
+const V6: &[Sql] = &[
+    sql!(
+        "CREATE INDEX dodo_fact_failed ON dodo_fact (changed_at)
+         WHERE id >= 'attempt:' AND id < 'attempt;' AND kept = 0"
+    ),
+    sql!(
+        "CREATE INDEX dodo_fact_recovered ON dodo_fact (changed_at)
+         WHERE id >= 'recovered:' AND id < 'recovered;' AND kept = 0"
+    ),
+    sql!(
+        "CREATE INDEX dodo_fact_recovered_by ON dodo_fact (changed_at)
+         WHERE id >= 'recovered_by:' AND id < 'recovered_by;' AND kept = 0"
+    ),
+    Sql {
+        sqlite: "INSERT INTO dodo_about (kind, value, fact_id)
+            SELECT 'k', body ->> '$.what.checkout_session_id', id FROM dodo_fact
+            WHERE id >= 'attempt:' AND id < 'attempt;'
+              AND body ->> '$.what.checkout_session_id' IS NOT NULL",
+        postgres: "INSERT INTO dodo_about (kind, value, fact_id)
+            SELECT 'k', body::json -> 'what' ->> 'checkout_session_id', id FROM dodo_fact
+            WHERE id >= 'attempt:' AND id < 'attempt;'
+              AND body::json -> 'what' ->> 'checkout_session_id' IS NOT NULL",
+    },
 ];

@@ -1,11 +1,12 @@
 //! The tables, and what is read from and written to them. `docs/ledger.md` explains each column.
 
+mod ageing;
 mod entries;
 mod migrations;
 mod past;
 mod people;
 
-pub(crate) use self::{entries::put_fact_now, past::Past, people::erase_contexts};
+pub(crate) use self::{ageing::erase_contexts, entries::put_fact_now, past::Past};
 
 use crate::{
     error::Error,
@@ -60,6 +61,30 @@ mod tests {
          VALUES ('charge:pay_1', '{}', '{\"occurred_at\":\"2026-11-05T09:00:00.25Z\"}', '{}', 0,
             1793476800000000, 1, 8, 8, 'one_time', 1, 'USD', 2, 2000, 1700)"
     );
+
+    /// A payment that failed and the context of its checkout, as the fourth version wrote them.
+    const FAILED: Sql = sql!(
+        "INSERT INTO dodo_fact (id, body, changed_at)
+         VALUES ('attempt:pay_1',
+            '{\"what\":{\"what\":\"attempt\",\"payment_id\":\"pay_1\",\"checkout_session_id\":\"cks_1\"}}',
+            " NOW " - 1000), ('checkout:cks_1', '{}', " NOW " - 9000), ('checkout:cks_2', '{}', " NOW " - 9000)"
+    );
+
+    #[tokio::test]
+    async fn failed_payments_of_the_fourth_version_go_with_their_checkouts() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        bring_up(&store, migrations::ALL.get(..4).unwrap()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        tx.execute(&FAILED, args![]).await.unwrap();
+        tx.commit().await.unwrap();
+        migrate(&store).await.unwrap();
+        let erased = async |millis| {
+            let age = std::time::Duration::from_millis(millis);
+            erase_contexts(&store, age).await.unwrap()
+        };
+        assert_eq!(erased(5000).await, 1, "the checkout where nothing was tried");
+        assert_eq!(erased(500).await, 2, "the payment, and its checkout");
+    }
 
     #[tokio::test]
     async fn entries_of_the_first_version_go_by_when_money_moved() {

@@ -1,64 +1,13 @@
 //! Finding what is stored about people, to erase it.
 
-use std::time::Duration;
-
 use crate::{
     attribution::Link,
     error::Error,
     store::{
-        Store, Tx,
+        Tx,
         sql::{Rows, Sql, args, sql},
     },
 };
-
-/// Contexts that are old enough: those of checkouts that somebody paid are not looked at again, ...
-const KEEP_CONTEXTS: Sql = sql!(
-    "UPDATE dodo_fact SET kept = 1 WHERE id IN (
-        SELECT id FROM dodo_fact
-        WHERE id >= 'checkout:' AND id < 'checkout;' AND kept = 0 AND changed_at <= " NOW " - $1
-          AND EXISTS (SELECT 1 FROM dodo_link
-                      WHERE dodo_link.kind = 'k' AND dodo_link.value = substr(dodo_fact.id, 10))
-        LIMIT $2)"
-);
-/// ... and the others go.
-const ERASE_CONTEXTS: Sql = sql!(
-    "DELETE FROM dodo_fact WHERE id IN (
-        SELECT id FROM dodo_fact
-        WHERE id >= 'checkout:' AND id < 'checkout;' AND kept = 0 AND changed_at <= " NOW " - $1
-          AND NOT EXISTS (SELECT 1 FROM dodo_link
-                          WHERE dodo_link.kind = 'k' AND dodo_link.value = substr(dodo_fact.id, 10))
-        LIMIT $2)"
-);
-/// Whom facts were about that are no more.
-const FORGET_ABOUT_CONTEXTS: Sql = sql!(
-    "DELETE FROM dodo_about WHERE fact_id >= 'checkout:' AND fact_id < 'checkout;'
-       AND NOT EXISTS (SELECT 1 FROM dodo_fact WHERE dodo_fact.id = dodo_about.fact_id)"
-);
-/// Rows per transaction, so that nobody waits long for the lock.
-const BATCH: u32 = 500;
-
-/// Erases what was captured for checkouts so long ago that nobody paid, and says of how many.
-pub(crate) async fn erase_contexts(store: &Store, older_than: Duration) -> Result<u64, Error> {
-    let age = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX / 4);
-    let (mut erased, mut kept) = (0, u64::from(BATCH));
-    loop {
-        // A booking of the payment may be under way: it writes the link.
-        let mut tx = store.begin_booking().await?;
-        tx.lock_booking().await?;
-        if kept == u64::from(BATCH) {
-            kept = tx.execute(&KEEP_CONTEXTS, args![age, BATCH]).await?;
-        }
-        let batch = tx.execute(&ERASE_CONTEXTS, args![age, BATCH]).await?;
-        if batch > 0 {
-            tx.execute(&FORGET_ABOUT_CONTEXTS, args![]).await?;
-        }
-        tx.commit().await?;
-        erased += batch;
-        if batch.max(kept) < u64::from(BATCH) {
-            return Ok(erased);
-        }
-    }
-}
 
 /// The customers of an address, or the addresses of a customer, as events name them together.
 const RELATED_IN_ENTRIES: Sql = sql!(

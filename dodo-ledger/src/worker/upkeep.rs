@@ -1,5 +1,5 @@
 //! Erasing what is kept for a time only: the bodies of finished events, and what was captured for
-//! checkouts that nobody paid.
+//! checkouts that nobody paid, with what is known of payments that failed.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
             tell("bodies of finished events", erase_bodies(&ledger.store, keep).await);
         }
         if let Some(keep) = settings.keep_contexts {
-            tell("contexts of unpaid checkouts", erase_contexts(&ledger.store, keep).await);
+            tell("contexts of unpaid checkouts and payments that failed", erase_contexts(&ledger.store, keep).await);
         }
         rest(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
     }

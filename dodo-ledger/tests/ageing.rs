@@ -1,0 +1,133 @@
+//! What is known of payments that failed is erased when it is old, unless another payment recovered one.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{convert::Infallible, time::Duration};
+
+use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox, SignedEvent};
+use dodo_ledger::{
+    Ledger,
+    sqlx::{self, Connection as _},
+};
+use serde_json::{Value, json};
+use support::{TestStore, delivery, eventually, hooks};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlite() {
+    let store = TestStore::sqlite().await.unwrap();
+    failed_payments_go_with_time(&store).await;
+    store.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres() {
+    let Some(store) = TestStore::postgres("ageing").await else { return };
+    failed_payments_go_with_time(&store).await;
+    store.remove().await;
+}
+
+fn event(kind: &str, data: &Value) -> SignedEvent {
+    let body = json!({
+        "type": kind, "business_id": "bus_1", "timestamp": "2026-11-20T10:00:00Z", "data": data,
+    });
+    delivery(&format!("{kind}{data}"), body.to_string())
+}
+
+fn payment(kind: &str, id: &str, session: Option<&str>) -> SignedEvent {
+    let metadata = session.map_or(json!({}), |_| json!({ "visitor": "v_failed" }));
+    let data = json!({
+        "payload_type": "Payment", "payment_id": id, "created_at": "2026-11-20T10:00:00Z",
+        "total_amount": 2000, "tax": 300, "currency": "USD", "metadata": metadata,
+        "checkout_session_id": session,
+        "customer": { "customer_id": format!("cus_{id}"), "email": format!("{id}@example.com"), "name": "A" },
+    });
+    event(kind, &data)
+}
+
+fn recovered(abandoned: &str, recovered: &str) -> SignedEvent {
+    let data = json!({
+        "payload_type": "AbandonedCheckout", "payment_id": abandoned, "status": "recovered",
+        "recovered_payment_id": recovered, "customer_id": "cus_1",
+        "abandoned_at": "2026-11-20T10:00:00Z", "abandonment_reason": "checkout_incomplete",
+    });
+    event("abandoned_checkout.recovered", &data)
+}
+
+async fn texts(store: &TestStore, sql: &'static str) -> Vec<String> {
+    if store.url.starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(&store.url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+    } else {
+        let mut connection = sqlx::PgConnection::connect(&store.url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+    }
+}
+
+async fn facts(store: &TestStore) -> Vec<String> {
+    texts(store, "SELECT id FROM dodo_fact ORDER BY id").await
+}
+
+/// Makes everything that was learned so many days older.
+async fn age(store: &TestStore, days: i64) {
+    let millis = days * 24 * 3600 * 1000;
+    store.run(&format!("UPDATE dodo_fact SET changed_at = changed_at - {millis}")).await;
+}
+
+async fn erase(ledger: &Ledger, days: u64) -> u64 {
+    ledger.erase_contexts(Duration::from_secs(days * 24 * 3600)).await.unwrap()
+}
+
+async fn failed_payments_go_with_time(store: &TestStore) {
+    let ledger = store.builder().await.keep_contexts_for(None).build();
+    ledger.migrate().await.unwrap();
+    let context = json!({
+        "captured_at": "2026-11-20T10:00:00Z", "consent": "granted", "visitor": "v_failed",
+    });
+    let context: CheckoutContext = serde_json::from_value(context).unwrap();
+    for session in ["cks_idle", "cks_lost", "cks_won", "cks_late"] {
+        ledger.bind(session, &context).await.unwrap();
+    }
+    age(store, 10).await;
+    let events = [
+        payment("payment.failed", "pay_lost", Some("cks_lost")),
+        payment("payment.failed", "pay_won", Some("cks_won")),
+        recovered("pay_won", "pay_2"),
+        payment("payment.succeeded", "pay_2", None),
+        // What recovered it never arrives.
+        payment("payment.failed", "pay_late", Some("cks_late")),
+        recovered("pay_late", "pay_never"),
+    ];
+    for event in &events {
+        ledger.accept(event).await.unwrap();
+    }
+    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) }).build();
+    let workers = ledger.spawn(hooks.dispatcher());
+    eventually("all are booked", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+
+    age(store, 85).await;
+    assert_eq!(erase(&ledger, 96).await, 0, "it is not time yet");
+    // Of the checkouts' age, and younger payments: these are waited for.
+    assert_eq!(erase(&ledger, 90).await, 1);
+    assert!(!facts(store).await.contains(&"checkout:cks_idle".to_owned()));
+    age(store, 10).await;
+    assert_eq!(erase(&ledger, 90).await, 4);
+    let won = ["attempt:pay_won", "checkout:cks_won", "recovered:pay_2", "recovered_by:pay_won"];
+    assert_eq!(facts(store).await, won);
+    let about = texts(store, "SELECT DISTINCT fact_id FROM dodo_about ORDER BY fact_id").await;
+    assert_eq!(about, ["attempt:pay_won", "checkout:cks_won"]);
+    let explained = ledger.explain("pay_2").await.unwrap().unwrap().to_string();
+    assert!(explained.contains("known from the abandoned payment pay_won"), "{explained}");
+
+    // The workers do so by themselves, and what was paid for stays.
+    ledger.accept(&payment("payment.failed", "pay_again", Some("cks_won"))).await.unwrap();
+    let ledger = store.builder().await.keep_contexts_for(Duration::from_millis(1)).build();
+    let workers = ledger.spawn(hooks.dispatcher());
+    eventually("it came and went", async || {
+        ledger.stats().await.unwrap().pending == 0 && facts(store).await == won
+    })
+    .await;
+    workers.shutdown(Duration::from_secs(5)).await;
+}
