@@ -23,7 +23,10 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
             tell("bodies of finished events", erase_bodies(&ledger.store, keep).await);
         }
         if let Some(keep) = settings.keep_contexts {
-            tell("contexts of unpaid checkouts and payments that failed", erase_contexts(&ledger.store, keep).await);
+            tell(
+                "contexts of unpaid checkouts and payments that failed",
+                erase_contexts(&ledger.store, keep).await,
+            );
         }
         rest(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
     }
