@@ -65,15 +65,12 @@ const RECOVERED_BY: Ageing = ageing!(
                    WHERE dodo_entry.id = 'charge:' || substr(old.body, 2, length(old.body) - 2))",
     waits: "1 = 0"
 );
-/// Contexts of checkouts: paid for if a payment of the session is in the ledger, or one that recovered a
-/// payment of the session. It is not older than the payments that failed there.
+/// Contexts of checkouts: paid for if a payment of the session is in the ledger. They wait for the
+/// payments that failed there, which may have been recovered.
 const CONTEXTS: Ageing = ageing!(
     "checkout:", "checkout;",
     paid: "EXISTS (SELECT 1 FROM dodo_link
-                   WHERE dodo_link.kind = 'k' AND dodo_link.value = substr(old.id, 10))
-           OR EXISTS (SELECT 1 FROM dodo_about JOIN dodo_fact AS failed ON failed.id = dodo_about.fact_id
-                      WHERE dodo_about.kind = 'k' AND dodo_about.value = substr(old.id, 10)
-                        AND failed.kept = 1)",
+                   WHERE dodo_link.kind = 'k' AND dodo_link.value = substr(old.id, 10))",
     waits: "EXISTS (SELECT 1 FROM dodo_about
                     WHERE dodo_about.kind = 'k' AND dodo_about.value = substr(old.id, 10))"
 );
