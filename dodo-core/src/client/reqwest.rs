@@ -136,9 +136,12 @@ mod tests {
             "http://127.0.0.1:4011/payments",
             "https://127.0.0.1:4011/payments",
             "https://test.dodopayments.com/payments",
+            "http://127.0.0.1:4010/checkouts",
         ] {
             let url = last.url(&target.parse().unwrap()).unwrap();
             assert_eq!(url.as_str(), target);
+            let kept = last.0.lock().unwrap();
+            assert!(kept.as_ref().is_some_and(|(_, url)| url.query().is_none()), "{target}");
         }
     }
 }

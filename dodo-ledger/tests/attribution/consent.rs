@@ -203,10 +203,16 @@ async fn a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it(store: &Te
     let (bob, eve) = (json!({ "customer": customer("bob") }), customer("eve"));
     let story = [
         said("cks_no", "denied"),
-        bind("cks_yes", json!({ "consent": "granted", "visitor": "v2" })),
+        bind(
+            "cks_yes",
+            json!({ "consent": "granted", "visitor": "v2", "campaign": { "source": "news" } }),
+        ),
         said("cks_later", "granted"),
         abandoned("pay_1", "cks_no", named()),
         abandoned("pay_2", "cks_yes", none()),
+        abandoned("pay_5", "cks_yes", visitor("v5")),
+        recovered("pay_5", "pay_15", day(1)).into(),
+        paid("pay_15", day(1), 2000, json!({ "customer": customer("tim") })).into(),
         abandoned("pay_3", "cks_no", named()),
         abandoned("pay_4", "cks_no", named()),
         recovered("pay_1", "pay_11", day(1)).into(),
@@ -230,6 +236,12 @@ async fn a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it(store: &Te
     assert_eq!(records.visitor("charge:pay_12"), Some(("v2", Step::RecoveredFrom)));
     assert_eq!(records.get("charge:pay_12").visitor.as_ref().unwrap().from, "pay_2");
     assert_eq!(records.get("charge:pay_12").consent, Consent::Granted);
+    assert_eq!(records.visitor("charge:pay_15"), Some(("v5", Step::RecoveredFrom)));
+    for id in ["charge:pay_12", "charge:pay_15"] {
+        let campaign = records.get(id).campaign.as_ref().unwrap();
+        assert_eq!(campaign.value.source.as_deref(), Some("news"), "{id}");
+        assert_eq!(campaign.step, Step::RecoveredFrom, "{id}");
+    }
     assert_eq!(records.get("charge:pay_13").consent, Consent::Granted);
     assert_eq!(records.visitor("charge:pay_13"), None);
 }

@@ -140,6 +140,21 @@ fn steps() -> Vec<Row> {
             },
         ),
         row(
+            5,
+            "of two deliveries of a refund the one that happened first counts",
+            story([
+                charge(),
+                refund("ref_1", 2, 500),
+                refund("ref_1", 1, 400),
+                refund("ref_2", 3, 2000),
+            ]),
+            |r| {
+                assert_eq!(r.get("refund:ref_1").occurred_at, day(1));
+                assert_eq!(r.money("refund:ref_1"), Some((-400, -340)));
+                assert_eq!(r.money("refund:ref_2"), Some((-1600, -1360)));
+            },
+        ),
+        row(
             21,
             "a refund that was booked before its failure was delivered",
             story([charge(), refund("ref_1", 1, 500), refund("ref_2", 3, 200), failed("ref_1", 2)]),
@@ -376,6 +391,18 @@ fn not_credited() -> Vec<Row> {
             assert_eq!(r.visitor("refund:ref_2"), None);
         }),
     ]
+}
+
+/// What was demanded beyond the rest is told by explanations.
+#[tokio::test]
+async fn what_is_clamped_is_kept_beside_the_record() {
+    let mut world = World::in_memory(&Rules::default());
+    world.play(&story([charge(), refund("ref_1", 1, 1500), refund("ref_2", 2, 700)])).await;
+    let World::Memory { history, .. } = world else { panic!("only in memory") };
+    let excess: Vec<_> =
+        history.entries().map(|entry| (entry.id.as_str(), entry.derived.excess)).collect();
+    let expected = [("charge:pay_1", None), ("refund:ref_1", None), ("refund:ref_2", Some(200))];
+    assert_eq!(excess, expected);
 }
 
 /// An opened dispute was booked as lost; now disputes count when they are decided.

@@ -17,10 +17,14 @@ macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
 
 /// How a person is to be found in what the ledger holds: `cus_ann` and her address; by every other
 /// visitor that a story names.
-const ANN: [&str; 5] = ["cus_ann", "ann@", "\"ann\"", "71d4f55f", "113, 212, 245"];
+const ANN: [&str; 6] = ["cus_ann", "ann@", "\"ann\"", "71d4f55f", "113, 212, 245", "113,212,245"];
 
+/// All that it holds. `Debug` shows links and facts, but no values of records.
 fn everything(history: &MemoryHistory) -> String {
-    format!("{history:?}")
+    let entries = history.entries().map(|entry| {
+        serde_json::to_string(&(&entry.evidence, &entry.record, &entry.derived)).unwrap()
+    });
+    format!("{history:?}\n{}", entries.collect::<Vec<_>>().join("\n"))
 }
 
 async fn forget_ann(rules: &Rules, history: &mut MemoryHistory) -> Booking {
@@ -142,6 +146,35 @@ async fn nothing_is_left_of_who_is_forgotten() {
             ],
             &["v_try", "news"],
         ),
+        (
+            "what was said of an address that no delivery names",
+            story![
+                identified("ann@example.com", "v_said"),
+                paid("pay_1", day(0), 2000, json!({ "customer": { "customer_id": "cus_ann" } })),
+            ],
+            &["v_said"],
+        ),
+        (
+            "a failure of what was not booked names nobody",
+            story![
+                paid("pay_1", day(0), 2000, json!({})),
+                refund("refund.failed", "ref_1", "pay_1", day(2), json!(500), visitor("v_failed"))
+                    .with(nobody()),
+            ],
+            &["v_failed"],
+        ),
+        (
+            "the customer's own metadata",
+            story![
+                paid("pay_1", day(0), 2000, json!({})).with(json!({ "customer": {
+                    "customer_id": "cus_ann", "metadata": { "visitor": "v_customer" },
+                } })),
+                subscription("subscription.active", "sub_1", day(0), json!({ "customer": {
+                    "customer_id": "cus_ann", "metadata": { "visitor": "v_start" },
+                } })),
+            ],
+            &["v_customer", "v_start"],
+        ),
     ];
     for (title, story, traces) in stories {
         leaves_nothing(title, &story, traces).await;
@@ -180,6 +213,19 @@ async fn of_others_everything_is_left() {
     let refund = history.entries().find(|entry| entry.id == "refund:ref_1").unwrap();
     assert_eq!(refund.evidence.own.visitor.as_deref(), Some("v_bob"));
     assert_eq!(refund.record.customer_id.as_deref(), Some("cus_bob"));
+    assert!(refund.record.visitor.is_none(), "nobody is credited for a forgotten payment");
+
+    // Whoever paid is named, and Ann, who got the money back, gets nothing of theirs.
+    let story = story![
+        paid("pay_1", day(0), 2000, visitor("v_bob")).with(json!({ "customer": customer("bob") })),
+        refunded("ref_1", "pay_1", day(1), json!(500), visitor("v_ann")),
+    ];
+    let history = leaves_nothing("money that came from another", &story, &["v_ann"]).await;
+    let refund = history.entries().find(|entry| entry.id == "refund:ref_1").unwrap();
+    assert!(refund.record.visitor.is_none() && refund.record.customer_id.is_none());
+    let charge = history.entries().find(|entry| entry.id == "charge:pay_1").unwrap();
+    assert_eq!(charge.record.customer_id.as_deref(), Some("cus_bob"));
+    assert_eq!(charge.record.visitor.as_ref().map(|found| found.value.as_str()), Some("v_bob"));
 }
 
 /// More payments than are looked around at once, of each a refund that names nobody.
@@ -218,4 +264,22 @@ async fn nothing_is_left_of_what_no_rule_derives() {
     let loss = history.entries().find(|entry| entry.id == "dispute:dp_1:loss").unwrap();
     assert_eq!(loss.record.money.map(|money| money.gross), Some(-400), "the books stay");
     assert!(loss.evidence.forgotten);
+}
+
+/// Every address that an entry of hers names goes, whether or not the caller knew of it.
+#[tokio::test]
+async fn nothing_is_left_of_addresses_that_only_entries_name() {
+    let rules = Rules::default();
+    let mut world = World::in_memory(&rules);
+    let story =
+        story![identified("ann@example.com", "v_said"), paid("pay_1", day(0), 2000, json!({})),];
+    world.play(&story).await;
+    let World::Memory { mut history, .. } = world else { panic!("only in memory") };
+    assert!(everything(&history).contains("v_said"));
+    let ann = Link::Customer("cus_ann".to_owned());
+    forget(&rules, &mut *history, &[ann], &[]).await.unwrap();
+    let after = everything(&history);
+    for trace in ["v_said"].iter().chain(&ANN) {
+        assert!(!after.contains(trace), "{trace} is in\n{after}");
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     payloads::{charged, customer, day, paid, payment, recovered, refunded, subscription, visitor},
     rows::{Row, row},
-    world::{Act, Records, bind, identified},
+    world::{Act, Records, World, bind, identified},
 };
 
 macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
@@ -104,6 +104,22 @@ fn purchases() -> Vec<Row> {
         ),
         row(
             0,
+            "what a checkout or a subscription said is lent",
+            story![
+                bind("cks_1", json!({ "visitor": "v1" })),
+                paid("pay_1", day(0), 2000, json!({ "checkout_session_id": "cks_1" })),
+                paid("pay_2", day(1), 2000, json!({})),
+                subscription("subscription.active", "sub_1", day(2), visitor("v3")),
+                charged("pay_3", "sub_1", day(2), 2000, json!({})),
+                paid("pay_4", day(3), 2000, json!({})),
+            ],
+            |r| {
+                assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", Step::CustomerRecord, "pay_1"));
+                assert_eq!(visitor_of(r, "charge:pay_4"), ("v3", Step::CustomerRecord, "sub_1"));
+            },
+        ),
+        row(
+            0,
             "only purchases lend: no refund, and no subscription that was started",
             story![
                 paid("pay_1", day(0), 2000, visitor("v1")),
@@ -192,6 +208,37 @@ fn subscriptions() -> Vec<Row> {
                 assert_eq!(source_of(r, "charge:pay_12").0, Some("x"));
                 assert_eq!(visitor_of(r, "charge:pay_32").0, "v3");
                 assert_eq!(source_of(r, "charge:pay_32").0, Some("y"));
+            },
+        ),
+        row(
+            0,
+            "each of two subscriptions is asked for its own, and a plan of both is one",
+            story![
+                subscription("subscription.active", "sub_1", day(0), json!({})),
+                subscription("subscription.active", "sub_2", day(0), visitor("v2")),
+                both("pay_12", "sub_1", "sub_2"),
+            ],
+            |r| {
+                assert_eq!(
+                    visitor_of(r, "charge:pay_12"),
+                    ("v2", Step::SubscriptionRecord, "sub_2")
+                );
+                assert_eq!(r.get("charge:pay_12").product_ids, ["pdt_plan"]);
+            },
+        ),
+        row(
+            0,
+            "a campaign without anything in it is none",
+            story![
+                bind("cks_1", json!({ "campaign": {} })),
+                subscription("subscription.active", "sub_1", day(0), source("x")),
+                charged("pay_1", "sub_1", day(0), 2000, json!({ "checkout_session_id": "cks_1" })),
+            ],
+            |r| {
+                assert_eq!(
+                    source_of(r, "charge:pay_1"),
+                    (Some("x"), Step::SubscriptionRecord, "sub_1")
+                )
             },
         ),
         row(
@@ -323,18 +370,136 @@ fn ids() -> Row {
 
 fn abandoned() -> Vec<Row> {
     let failed = |id, extra| payment("payment.failed", id, day(0), 2000, extra);
-    vec![row(
-        0,
-        "what a recovery learned is lent to later purchases",
-        story![
-            failed("pay_1", visitor("v1")),
-            paid("pay_2", day(1), 2000, json!({})),
-            recovered("pay_1", "pay_2", day(1)),
-            paid("pay_3", day(2), 2000, json!({})),
-        ],
-        |r| {
-            assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", Step::RecoveredFrom, "pay_1"));
-            assert_eq!(visitor_of(r, "charge:pay_3"), ("v1", Step::CustomerRecord, "pay_2"));
-        },
-    )]
+    vec![
+        row(
+            0,
+            "ids in the customer's metadata are the customer's subscription's",
+            story![subscription("subscription.active", "sub_1", day(0), json!({})).with(json!({
+                "customer": { "customer_id": "cus_a", "metadata": { "datafast_visitor_id": "df" } },
+            }))],
+            |r| {
+                let ids = &r.get("subscription:sub_1:started").tool_ids;
+                assert_eq!(ids.get("datafast_visitor_id").map(String::as_str), Some("df"));
+            },
+        ),
+        row(
+            0,
+            "what a recovery learned is lent to later purchases",
+            story![
+                failed("pay_1", visitor("v1")),
+                paid("pay_2", day(1), 2000, json!({})),
+                recovered("pay_1", "pay_2", day(1)),
+                paid("pay_3", day(2), 2000, json!({})),
+            ],
+            |r| {
+                assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", Step::RecoveredFrom, "pay_1"));
+                assert_eq!(visitor_of(r, "charge:pay_3"), ("v1", Step::CustomerRecord, "pay_2"));
+            },
+        ),
+    ]
+}
+
+/// Why the steps of a charge, and of its refund, did not know.
+#[tokio::test]
+async fn each_step_says_why_it_does_not_know() {
+    use dodo_ledger::attribution::{Answer, Reason as R, Rules, explain};
+    let rules = Rules::default();
+    let mut world = World::in_memory(&rules);
+    let refund = |n: u8| {
+        let (id, payment) = (format!("ref_{n}"), format!("pay_{n}"));
+        refunded(&id, &payment, day(40), json!(500), json!({ "is_partial": true }))
+    };
+    let no_email = json!({ "customer": { "customer_id": "cus_x" } });
+    world
+        .play(&story![
+            paid("pay_1", day(0), 2000, no_email.clone()),
+            refund(1).with(no_email),
+            charged("pay_2", "sub_1", day(0), 2000, json!({ "checkout_session_id": "cks_none" })),
+            charged("pay_3", "sub_1", day(31), 2000, json!({ "customer": null })),
+            bind("cks_no", json!({ "consent": "denied" })),
+            paid("pay_4", day(0), 2000, json!({ "checkout_session_id": "cks_no" })),
+        ])
+        .await;
+    let World::Memory { mut history, .. } = world else { panic!("only in memory") };
+    let none = R::NoEarlierPurchase { days: 90 };
+    let reasons = [
+        (
+            "charge:pay_1",
+            [
+                R::NotInMetadata,
+                R::NotAReversal,
+                R::NoSession,
+                R::NoSubscription,
+                R::NotARecovery,
+                none,
+                R::NoEmail,
+            ],
+        ),
+        (
+            "refund:ref_1",
+            [
+                R::NotInMetadata,
+                R::PaymentUnattributed,
+                R::SeeThePayment,
+                R::SeeThePayment,
+                R::NotARecovery,
+                R::SeeThePayment,
+                R::NoEmail,
+            ],
+        ),
+        (
+            "charge:pay_2",
+            [
+                R::NotInMetadata,
+                R::NotAReversal,
+                R::NoContext,
+                R::NoEarlierCharge,
+                R::NotARecovery,
+                none,
+                R::NotIdentified,
+            ],
+        ),
+        (
+            "charge:pay_3",
+            [
+                R::NotInMetadata,
+                R::NotAReversal,
+                R::NoSession,
+                R::EarlierChargesUnattributed,
+                R::NotARecovery,
+                R::NoCustomer,
+                R::NoEmail,
+            ],
+        ),
+        ("charge:pay_4", [R::ConsentDenied; 7]),
+    ];
+    for (id, expected) in reasons {
+        let payment = format!("pay_{}", id.rsplit('_').next().unwrap());
+        let explained = explain(&rules, &mut *history, &payment).await.unwrap();
+        let (_, steps) = explained.into_iter().find(|(entry, _)| entry.id == id).unwrap();
+        let found: Vec<_> = steps.into_iter().map(|step| (step.visitor, step.campaign)).collect();
+        let told = |reason| (Answer::Nothing(reason), Answer::Nothing(reason));
+        assert_eq!(found, expected.map(told), "{id}");
+    }
+}
+
+/// How a visitor came is that of this checkout, else that of the one that it goes back to.
+#[tokio::test]
+async fn a_later_checkout_has_a_journey_of_its_own() {
+    let mut world = World::in_memory(&dodo_ledger::attribution::Rules::default());
+    let session = |id: &str| json!({ "checkout_session_id": id });
+    world
+        .play(&story![
+            bind("cks_1", json!({ "landing_path": "/one" })),
+            bind("cks_2", json!({ "landing_path": "/two" })),
+            charged("pay_1", "sub_1", day(0), 2000, session("cks_1")),
+            charged("pay_2", "sub_1", day(31), 2000, json!({})),
+            charged("pay_3", "sub_1", day(62), 2000, session("cks_2")),
+            charged("pay_4", "sub_1", day(93), 2000, json!({})),
+        ])
+        .await;
+    let World::Memory { history, .. } = world else { panic!("only in memory") };
+    let paths = history.entries().map(|entry| entry.derived.journey.clone()?.landing_path);
+    let paths: Vec<_> = paths.map(Option::unwrap_or_default).collect();
+    assert_eq!(paths, ["/one", "/one", "/two", "/two"]);
 }

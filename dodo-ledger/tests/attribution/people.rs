@@ -1,6 +1,6 @@
 //! Identifying and forgetting, on every store.
 
-use dodo_core::Step;
+use dodo_core::{Campaign, Step};
 use dodo_ledger::{Identity, query::Dimension};
 use serde_json::json;
 
@@ -19,6 +19,22 @@ async fn identify_reaches_back(store: &TestStore) {
     ledger.identify(Identity::new("ANN@example.com").visitor("v1").user_id("42")).await.unwrap();
     let records = world.records().await;
     assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+    assert!(records.get("charge:pay_1").campaign.is_none());
+
+    // A campaign is believed like a visitor: as long as there is one only.
+    let campaign = |source: &str| {
+        let campaign: Campaign = serde_json::from_value(json!({ "source": source })).unwrap();
+        Identity::new("ann@example.com").campaign(campaign)
+    };
+    let source = async |world: &mut World| {
+        let records = world.records().await;
+        let found = records.get("charge:pay_1").campaign.clone();
+        found.map(|found| (found.value.source.unwrap(), found.step))
+    };
+    ledger.identify(campaign("news")).await.unwrap();
+    assert_eq!(source(&mut world).await, Some(("news".to_owned(), Step::EmailMatch)));
+    ledger.identify(campaign("ads")).await.unwrap();
+    assert_eq!(source(&mut world).await, None);
 }
 
 async fn the_forgotten_stay_forgotten(store: &TestStore) {

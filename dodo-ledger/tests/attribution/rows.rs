@@ -435,6 +435,7 @@ fn money_back() -> Vec<Row> {
             |r| {
                 let refund = r.get("refund:ref_1");
                 assert!(refund.flags.currency_mismatch && !refund.flags.clamped);
+                assert!(refund.flags.net_is_gross && !refund.flags.parent_missing);
                 assert_eq!(refund.money.unwrap().currency, dodo_core::Currency::USD);
                 assert_eq!(r.money("refund:ref_1"), Some((-14000, -14000)));
             },
