@@ -26,7 +26,7 @@ struct Restricted {
 }
 
 impl Restricted {
-    async fn new(test: &str) -> Option<Self> {
+    async fn on_postgres(test: &str) -> Option<Self> {
         let store = TestStore::postgres(test).await?;
         store.ledger().await;
         let (server, schema) = store.place().unwrap();
@@ -79,7 +79,7 @@ fn msg_1() -> SignedEvent {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
     for joins in [false, true] {
-        let Some(their) = Restricted::new("rights::mark").await else { return };
+        let Some(their) = Restricted::on_postgres("rights::mark").await else { return };
         let ledger = their.ledger().await;
         their
             .say(
@@ -121,7 +121,7 @@ async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
 /// its transaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
-    let Some(their) = Restricted::new("rights::login").await else { return };
+    let Some(their) = Restricted::on_postgres("rights::login").await else { return };
     let ledger = their.ledger().await;
     let their = Arc::new(their);
     let runs = Arc::new(AtomicU32::new(0));
@@ -163,7 +163,7 @@ async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
 /// thread, because that is whose log is kept.
 #[tokio::test]
 async fn a_right_that_is_missing_for_booking_is_no_failure_of_the_event() {
-    let Some(their) = Restricted::new("rights::booking").await else { return };
+    let Some(their) = Restricted::on_postgres("rights::booking").await else { return };
     let (log, _for_this_thread) = Log::of_this_thread(tracing::Level::ERROR);
     let ledger = their.ledger().await;
     their.say("REVOKE INSERT ON dodo_entry FROM $user").await;
@@ -194,7 +194,7 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
         // ... and the commit a row that must not be.
         ("INSERT INTO late (parent) VALUES ('nobody')", true),
     ];
-    let Some(their) = Restricted::new("rights::own").await else { return };
+    let Some(their) = Restricted::on_postgres("rights::own").await else { return };
     their
         .say(
             "CREATE TABLE forbidden (id TEXT);

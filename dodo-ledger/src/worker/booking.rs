@@ -70,6 +70,11 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
     ahead.retain(&mut events);
     if events.is_empty() {
         tx.commit().await?;
+        if ledger.store.is_shared() {
+            // What another instance booked during the read was locked by it until now, and claims may
+            // have passed over it.
+            ledger.wake_for(News::Booked);
+        }
         return Ok(Round { taken, booked: 0 });
     }
     let events: Arc<[Unbooked]> = events.into();
