@@ -56,19 +56,34 @@ pub async fn forget<H: History>(
     Ok(booking)
 }
 
-/// The entries of these people, and those around their payments that name nobody.
+/// The entries of these people, and those of their subscriptions and around their payments that name
+/// nobody.
 async fn theirs<H: History>(history: &mut H, people: &[Link]) -> Result<Vec<Entry>, Error> {
     let mut found = history.find(&Find::links(people.iter().cloned())).await?;
-    let payments = found.iter().filter_map(|entry| match &entry.evidence.what {
-        What::Charge(charge) => Some(Link::Payment(charge.payment_id.clone())),
-        _ => None,
-    });
-    let payments: Vec<Link> = payments.collect();
-    for some in payments.chunks(500) {
-        let around = history.find(&Find::links(some.iter().cloned())).await?;
-        found.extend(around.into_iter().filter(|entry| entry.evidence.party == Party::default()));
+    for around in [subscriptions, payments] {
+        let links: BTreeSet<Link> = found.iter().flat_map(around).collect();
+        let links = Vec::from_iter(links);
+        for some in links.chunks(500) {
+            let entries = history.find(&Find::links(some.iter().cloned())).await?;
+            found.extend(
+                entries.into_iter().filter(|entry| entry.evidence.party == Party::default()),
+            );
+        }
     }
     Ok(found)
+}
+
+fn subscriptions(entry: &Entry) -> Vec<Link> {
+    let mut links = entry.links();
+    links.retain(|link| matches!(link, Link::Subscription(_)));
+    links
+}
+
+fn payments(entry: &Entry) -> Vec<Link> {
+    match &entry.evidence.what {
+        What::Charge(charge) => vec![Link::Payment(charge.payment_id.clone())],
+        _ => Vec::new(),
+    }
 }
 
 /// An entry that no rule derives any more, as a dispute whose policy has changed, is erased as it is.

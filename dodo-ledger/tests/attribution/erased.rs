@@ -119,6 +119,20 @@ async fn nothing_is_left_of_who_is_forgotten() {
             &["v_own"],
         ),
         (
+            "what names nobody and belongs to a subscription that does",
+            story![
+                charged("pay_1", "sub_1", day(0), 2000, json!({})),
+                subscription("subscription.active", "sub_1", day(0), visitor("v_start"))
+                    .with(nobody()),
+                subscription("subscription.updated", "sub_1", day(1), json!({}))
+                    .with(json!({ "metadata": { "source": "v_update" } }))
+                    .with(nobody()),
+                charged("pay_2", "sub_1", day(31), 2000, visitor("v_later")).with(nobody()),
+                refunded("ref_2", "pay_2", day(32), json!(500), visitor("v_back")).with(nobody()),
+            ],
+            &["v_start", "v_update", "v_later", "v_back"],
+        ),
+        (
             "another payment of the same checkout",
             story![
                 bind("cks_1", json!({ "visitor": "v_visit", "landing_path": "/landed" })),
