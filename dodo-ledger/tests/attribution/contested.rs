@@ -1,13 +1,13 @@
 //! Rows about the steps that refunds and disputes take, and about what is odd in them.
 
 use dodo_core::{DisputePolicy, RecordKind, Step};
-use dodo_ledger::attribution::{MemoryHistory, RenewalCredit, Rules};
+use dodo_ledger::attribution::{RenewalCredit, Rules};
 use serde_json::{Value, json};
 
 use crate::{
     payloads::{self, Delivery, charged, day, paid, refunded, visitor},
     rows::{Row, row},
-    world::{Act, World},
+    world::Act,
 };
 
 const NONE: Value = Value::Null;
@@ -391,29 +391,4 @@ fn not_credited() -> Vec<Row> {
             assert_eq!(r.visitor("refund:ref_2"), None);
         }),
     ]
-}
-
-/// What was demanded beyond the rest is told by explanations.
-#[tokio::test]
-async fn what_is_clamped_is_kept_beside_the_record() {
-    let mut world = World::in_memory(&Rules::default());
-    world.play(&story([charge(), refund("ref_1", 1, 1500), refund("ref_2", 2, 700)])).await;
-    let World::Memory { history, .. } = world else { panic!("only in memory") };
-    let excess: Vec<_> =
-        history.entries().map(|entry| (entry.id.as_str(), entry.derived.excess)).collect();
-    let expected = [("charge:pay_1", None), ("refund:ref_1", None), ("refund:ref_2", Some(200))];
-    assert_eq!(excess, expected);
-}
-
-/// An opened dispute was booked as lost; now disputes count when they are decided.
-#[tokio::test]
-async fn a_policy_that_is_changed_holds_for_what_comes() {
-    let mut world = World::in_memory(&Rules::default().disputes(DisputePolicy::OnOpen));
-    world.play(&story([charge(), dispute("opened", 1, "400")])).await;
-    let World::Memory { history, .. } = world else { panic!("only in memory") };
-    let history: Box<MemoryHistory> = history;
-    let mut world = World::Memory { history, rules: Rules::default() };
-    let records = world.play(&story([dispute("lost", 9, "500")])).await;
-    assert_eq!(records.money("dispute:dp_1:loss"), Some((-500, -425)));
-    assert_eq!(records.get("dispute:dp_1:loss").occurred_at, day(9));
 }

@@ -1,9 +1,11 @@
 //! Attribution from outside: stories of deliveries, and what the ledger makes of them.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod charges;
 mod consent;
 mod contested;
 mod erased;
+mod ladder;
 mod lent;
 mod lookup;
 mod payloads;
@@ -12,6 +14,7 @@ mod property;
 mod queries;
 mod reconcile;
 mod records;
+mod returned;
 mod rows;
 mod seams;
 mod settled;

@@ -1,0 +1,310 @@
+//! Rows about what a charge is, and what it is worth.
+
+use dodo_core::{Basis, NonRevenueReason, RecordKind, Step};
+use dodo_ledger::attribution::Rules;
+use serde_json::{Value, json};
+
+use crate::{
+    payloads::{charged, day, paid, subscription, visitor},
+    rows::{Row, row},
+    world::Act,
+};
+
+macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
+
+fn nothing() -> Value {
+    json!({})
+}
+
+/// `active`, the payment and `renewed` of a first charge.
+fn first_charge() -> Vec<Act> {
+    story![
+        subscription("subscription.active", "sub_1", day(0), nothing()),
+        charged("pay_1", "sub_1", day(0), 2000, visitor("v1")),
+        subscription("subscription.renewed", "sub_1", day(0), nothing()),
+    ]
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![
+        row(
+            1,
+            "one-time with tax and a visitor",
+            story![paid(
+                "pay_1",
+                day(0),
+                2000,
+                json!({ "tax": 300, "metadata": { "visitor": "v1" } })
+            )],
+            |r| {
+                assert_eq!(r.ids(), ["charge:pay_1"]);
+                let charge = r.get("charge:pay_1");
+                assert_eq!(charge.kind, RecordKind::OneTime);
+                let money = charge.money.unwrap();
+                assert_eq!(
+                    (money.gross, money.tax, money.net, money.exponent),
+                    (2000, Some(300), 1700, 2)
+                );
+                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::EventMetadata)));
+                assert_eq!(charge.visitor.as_ref().unwrap().from, "pay_1");
+            },
+        ),
+        row(2, "first charge of a subscription: three events", first_charge(), |r| {
+            assert_eq!(r.kinds(), ["subscription_new"]);
+        }),
+        row(
+            3,
+            "a renewal without metadata",
+            [
+                first_charge(),
+                story![
+                    charged("pay_2", "sub_1", day(31), 2000, nothing()),
+                    subscription("subscription.renewed", "sub_1", day(31), nothing()),
+                ],
+            ]
+            .concat(),
+            |r| {
+                assert_eq!(r.kinds(), ["subscription_new", "subscription_renewal"]);
+                assert_eq!(r.get("charge:pay_2").basis, Basis::History);
+                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+                assert_eq!(r.get("charge:pay_2").visitor.as_ref().unwrap().from, "pay_1");
+            },
+        ),
+        row(
+            4,
+            "one webhook-id twice",
+            story![paid("pay_1", day(0), 2000, nothing()), paid("pay_1", day(0), 2000, nothing())],
+            |r| assert_eq!((r.ids().len(), r.net()), (1, 2000)),
+        ),
+        row(
+            5,
+            "one payment under two webhook-ids",
+            story![
+                paid("pay_1", day(0), 2000, nothing()),
+                paid("pay_1", day(0), 2000, nothing()).again_as("msg_replayed"),
+            ],
+            |r| assert_eq!((r.ids().len(), r.net()), (1, 2000)),
+        ),
+        row(
+            6,
+            "currencies without and with three decimals",
+            story![
+                paid("pay_jpy", day(0), 500, json!({ "currency": "JPY" })),
+                paid("pay_kwd", day(0), 1500, json!({ "currency": "KWD" })),
+            ],
+            |r| {
+                assert_eq!(r.get("charge:pay_jpy").money.unwrap().gross_major(), "500");
+                assert_eq!(r.get("charge:pay_kwd").money.unwrap().gross_major(), "1.500");
+            },
+        ),
+        row(
+            7,
+            "the ariary",
+            story![paid("pay_1", day(0), 500, json!({ "currency": "MGA" }))],
+            |r| {
+                assert_eq!(r.get("charge:pay_1").money.unwrap().exponent, 0);
+            },
+        ),
+        Row {
+            rules: Rules::default().exponent("MGA".parse().unwrap(), 2),
+            ..row(
+                7,
+                "the ariary, overridden",
+                story![paid("pay_1", day(0), 500, json!({ "currency": "MGA" }))],
+                |r| {
+                    assert_eq!(r.get("charge:pay_1").money.unwrap().gross_major(), "5.00");
+                },
+            )
+        },
+        row(
+            8,
+            "a trial, charged after 14 days",
+            story![
+                subscription(
+                    "subscription.active",
+                    "sub_1",
+                    day(0),
+                    json!({ "trial_period_days": 14 })
+                ),
+                charged("pay_1", "sub_1", day(14), 2000, nothing()),
+            ],
+            |r| assert_eq!(r.kinds(), ["subscription_new"]),
+        ),
+        row(
+            9,
+            "a payment of zero, then a paid one",
+            story![
+                charged("pay_0", "sub_1", day(0), 0, visitor("v1")),
+                charged("pay_1", "sub_1", day(14), 2000, nothing()),
+            ],
+            |r| {
+                let free = RecordKind::NonRevenue { reason: NonRevenueReason::Free };
+                assert_eq!(r.get("charge:pay_0").kind, free);
+                assert_eq!(r.get("charge:pay_1").kind, RecordKind::SubscriptionNew);
+                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::SubscriptionRecord)));
+            },
+        ),
+        row(
+            10,
+            "a card update, with and without an amount",
+            story![
+                charged("pay_1", "sub_1", day(0), 0, json!({ "is_update_payment_method": true })),
+                charged(
+                    "pay_2",
+                    "sub_1",
+                    day(1),
+                    100,
+                    json!({ "is_update_payment_method": true, "charge_type": "renewal" })
+                ),
+            ],
+            |r| {
+                let setup = RecordKind::NonRevenue { reason: NonRevenueReason::Setup };
+                assert_eq!(r.get("charge:pay_1").kind, setup);
+                assert_eq!(r.get("charge:pay_2").kind, setup);
+                assert_eq!(r.net(), 0);
+            },
+        ),
+        row(
+            11,
+            "a retry on an empty store",
+            story![charged("pay_1", "sub_1", day(0), 2000, json!({ "retry_attempt": 2 }))],
+            |r| {
+                assert_eq!(r.get("charge:pay_1").kind, RecordKind::SubscriptionRenewal);
+                assert_eq!(r.get("charge:pay_1").basis, Basis::RetryAttempt);
+            },
+        ),
+        row(
+            12,
+            "the first charge arrives after its renewal",
+            story![
+                charged("pay_2", "sub_1", day(1), 2000, nothing()),
+                charged("pay_1", "sub_1", day(0), 2000, visitor("v1")),
+            ],
+            |r| {
+                assert_eq!(r.kinds(), ["subscription_new", "subscription_renewal"]);
+                assert!(r.get("charge:pay_2").flags.reclassified);
+                assert_eq!(r.get("charge:pay_2").basis, Basis::History);
+                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+            },
+        ),
+        row(
+            13,
+            "in the middle of a known subscription's life",
+            story![
+                subscription(
+                    "subscription.updated",
+                    "sub_1",
+                    day(150),
+                    json!({ "created_at": day(0).to_string() })
+                ),
+                charged("pay_6", "sub_1", day(150), 2000, nothing()),
+            ],
+            |r| {
+                assert_eq!(r.get("charge:pay_6").kind, RecordKind::SubscriptionRenewal);
+                assert_eq!(r.get("charge:pay_6").basis, Basis::SubscriptionAge);
+            },
+        ),
+        row(
+            14,
+            "one payment starts two subscriptions",
+            story![
+                paid(
+                    "pay_1",
+                    day(0),
+                    4000,
+                    json!({
+                        "is_multi_subscription": true, "subscription_ids": ["sub_1", "sub_2"],
+                        "metadata": { "visitor": "v1" },
+                    })
+                ),
+                charged("pay_2", "sub_2", day(31), 2000, nothing()),
+            ],
+            |r| {
+                let first = r.get("charge:pay_1");
+                assert_eq!(
+                    (first.kind.clone(), first.basis),
+                    (RecordKind::SubscriptionNew, Basis::MultiFlag)
+                );
+                assert_eq!(first.subscription_ids, ["sub_1", "sub_2"]);
+                assert_eq!(r.get("charge:pay_2").kind, RecordKind::SubscriptionRenewal);
+                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+            },
+        ),
+        row(
+            15,
+            "an on-demand charge with metadata of its own",
+            story![
+                subscription("subscription.active", "sub_1", day(0), json!({ "on_demand": true })),
+                charged("pay_1", "sub_1", day(0), 500, visitor("v1")),
+                charged("pay_2", "sub_1", day(90), 700, json!({ "metadata": { "order": "77" } })),
+            ],
+            |r| {
+                assert_eq!(r.kinds(), ["subscription_new", "subscription_renewal"]);
+                assert!(r.get("charge:pay_2").on_demand);
+                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+            },
+        ),
+        row(
+            16,
+            "a plan change is charged",
+            [
+                first_charge(),
+                story![
+                    charged("pay_2", "sub_1", day(10), 900, nothing()),
+                    subscription(
+                        "subscription.plan_changed",
+                        "sub_1",
+                        day(10),
+                        json!({ "product_id": "pdt_big", "created_at": day(0).to_string() })
+                    ),
+                ],
+            ]
+            .concat(),
+            |r| {
+                let upgrade = r.get("charge:pay_2");
+                assert_eq!(upgrade.kind, RecordKind::SubscriptionRenewal);
+                assert!(upgrade.plan_change);
+                assert_eq!(upgrade.product_ids, ["pdt_big"]);
+                assert!(!r.get("charge:pay_1").plan_change);
+                assert_eq!(r.get("charge:pay_1").product_ids, ["pdt_plan"]);
+            },
+        ),
+        row(
+            16,
+            "an upgrade during the trial is the first charge",
+            story![
+                subscription(
+                    "subscription.active",
+                    "sub_1",
+                    day(0),
+                    json!({ "trial_period_days": 14 })
+                ),
+                charged("pay_1", "sub_1", day(5), 900, json!({ "charge_type": "plan_change" })),
+            ],
+            |r| {
+                assert_eq!(r.get("charge:pay_1").kind, RecordKind::SubscriptionNew);
+                assert!(r.get("charge:pay_1").plan_change);
+            },
+        ),
+        row(
+            26,
+            "a late payment event already carries its refund",
+            story![paid(
+                "pay_1",
+                day(0),
+                2000,
+                json!({
+                    "refund_status": "full",
+                    "refunds": [{ "refund_id": "ref_1", "payment_id": "pay_1", "amount": 2000, "currency": "USD", "status": "succeeded" }],
+                })
+            )],
+            |r| assert_eq!((r.ids(), r.net()), (vec!["charge:pay_1"], 2000)),
+        ),
+        row(
+            37,
+            "only subscription.renewed arrived",
+            story![subscription("subscription.renewed", "sub_1", day(31), nothing())],
+            |r| assert!(r.ids().is_empty() && r.net() == 0),
+        ),
+    ]
+}
