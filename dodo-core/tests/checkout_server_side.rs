@@ -234,7 +234,9 @@ async fn only_listed_products_are_sold() {
         assert_eq!((status, answer["pointer"].as_str()), (400, Some(pointer)), "{name}");
     }
     let request = Request::get("/?productId=pdt_x").body(Bytes::new()).unwrap();
-    assert_eq!(ask(&link, request).await.0, 400);
+    let (status, answer) = ask(&link, request).await;
+    assert_eq!((status, answer["field"].as_str()), (400, Some("productId")));
+    assert_eq!(answer.get("pointer"), None, "a query has no JSON Pointer");
     assert!(calls.lock().unwrap().is_empty());
     assert_eq!(ask(&session, post(json!({"product_cart": [item("pdt_b")]}))).await.0, 200);
 }

@@ -74,14 +74,13 @@ impl Options {
         slugs.find(parts.uri.query().unwrap_or_default())
     }
 
-    /// 400 for a product that this endpoint does not sell.
-    pub(super) fn check_product(&self, id: &str, pointer: &str) -> Result<(), Error> {
+    /// 400 for a product that this endpoint does not sell, named by this field or parameter.
+    pub(super) fn check_product(&self, id: &str, field: &str) -> Result<(), Error> {
         match &self.products {
             Some(products) if !products.iter().any(|product| product.as_str() == id) => {
                 Err(Error::new(ErrorKind::Invalid, "this product is not sold here")
                     .with_code("product_not_allowed")
-                    .with_field("product_id")
-                    .with_pointer(pointer))
+                    .with_field(field))
             }
             _ => Ok(()),
         }
@@ -92,16 +91,19 @@ impl Options {
         if self.products.is_none() {
             return Ok(());
         }
+        let check = |id: &str, pointer: &str| {
+            self.check_product(id, "product_id").map_err(|refused| refused.with_pointer(pointer))
+        };
         for cart in ["product_cart", "one_time_product_cart"] {
             let items = fields.get(cart).and_then(Value::as_array).into_iter().flatten();
             for (index, item) in items.enumerate() {
                 let id = item.get("product_id").and_then(Value::as_str).unwrap_or_default();
-                self.check_product(id, &format!("/{cart}/{index}/product_id"))?;
+                check(id, &format!("/{cart}/{index}/product_id"))?;
             }
         }
         for name in ["product_id", "product_collection_id"] {
             if let Some(id) = fields.get(name).and_then(Value::as_str) {
-                self.check_product(id, &format!("/{name}"))?;
+                check(id, &format!("/{name}"))?;
             }
         }
         Ok(())

@@ -47,7 +47,7 @@ impl StaticLink {
         let product = match (options.slug(&head)?, named.as_ref().and_then(Value::as_str)) {
             (Some(product), _) => product.clone(),
             (None, Some(id)) => {
-                options.check_product(id, "")?;
+                options.check_product(id, "productId")?;
                 ProductId::new(id)?
             }
             (None, None) => return Err(missing_product()),
