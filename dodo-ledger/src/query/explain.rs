@@ -89,7 +89,7 @@ fn sentences(record: &AttributionRecord, excess: Option<i64>, steps: &[StepRepor
         None => "No campaign was found.".to_owned(),
     });
     for report in steps {
-        let name = step_name(report.step);
+        let name = step_name(report.step, record);
         if report.visitor == report.campaign {
             out.extend(answer(name, "visitor and campaign", &report.visitor));
         } else {
@@ -196,8 +196,10 @@ fn found_by(step: Step, from: &str) -> String {
 }
 
 /// The step in the words of a marketer.
-fn step_name(step: Step) -> &'static str {
+fn step_name(step: Step, of: &AttributionRecord) -> &'static str {
     match step {
+        Step::EventMetadata if of.refund_id.is_some() => "Metadata of the refund",
+        Step::EventMetadata if of.dispute_id.is_some() => "Metadata of the dispute",
         Step::EventMetadata => "Metadata of the payment",
         Step::PaymentRecord => "The payment it goes back to",
         Step::CheckoutContext => "The visit that opened the checkout",

@@ -221,6 +221,7 @@ async fn explanations(store: &TestStore) {
         "Visitor v1: captured when the checkout cks_1 was opened.",
         "Metadata of the payment: no visitor and campaign, the metadata does not name one.",
         "refund:ref_1",
+        "Metadata of the refund: no visitor and campaign, the metadata does not name one.",
         "Visitor v1: known from the payment pay_1.",
     ] {
         assert!(found.contains(part), "{part:?} is missing in\n{found}");
