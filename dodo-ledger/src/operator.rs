@@ -84,8 +84,9 @@ struct Terminal<'a> {
 }
 
 impl<'a> Operator<'a> {
-    /// The commands, one in a line, for a `--help`.
+    /// The commands, for a `--help`.
     pub const COMMANDS: &'static str = "\
+Over the ledger as it is:
   migrate              create or update the tables
   stats                how the inbox stands
   failed               dead and parked events
@@ -139,13 +140,14 @@ Revived and replayed events are taken by the running workers.";
         let mut terminal = Terminal { out, err };
         let Err(trouble) = self.command(&words, &mut terminal).await else { return Outcome::Done };
         let (outcome, said) = match trouble {
-            Trouble::Usage => (Outcome::Usage, format!("commands:\n{}", Self::COMMANDS)),
+            Trouble::Usage => (Outcome::Usage, Self::COMMANDS.to_owned()),
             Trouble::Absent => return Outcome::Failed,
-            Trouble::Ledger(error) => {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-                (Outcome::Failed, format!("{error}{}", cause.unwrap_or_default()))
+            Trouble::Ledger(error) => (Outcome::Failed, with_cause(&error)),
+            Trouble::Dodo(error) => {
+                // Of the ledger's own trouble an operator hears more than the sender of a delivery.
+                let own = std::error::Error::source(&error).and_then(|e| e.downcast_ref());
+                (Outcome::Failed, own.map_or_else(|| error.to_string(), with_cause))
             }
-            Trouble::Dodo(error) => (Outcome::Failed, error.to_string()),
             Trouble::Terminal(error) => (Outcome::Failed, error.to_string()),
         };
         // Without a terminal the exit code has to do.
@@ -214,8 +216,9 @@ Revived and replayed events are taken by the running workers.";
 
     async fn sink(&self, name: &str, out: &mut (dyn Write + Send)) -> Result<(), Trouble> {
         let stats = self.ledger.sink_stats(name).await?;
-        let (pending, dead, lag) = (stats.pending, stats.dead, stats.lag);
-        writeln!(out, "pending {pending} dead {dead} oldest due since {lag:?}")?;
+        writeln!(out, "pending {}", stats.pending)?;
+        writeln!(out, "dead {}", stats.dead)?;
+        writeln!(out, "oldest due since {:.1} s", stats.lag.as_secs_f64())?;
         for letter in self.ledger.dead_letters(name, LIMIT).await? {
             let reason = letter.reason.unwrap_or_default();
             writeln!(out, "{}\t{} failures\t{reason}", letter.record_id, letter.failures)?;
@@ -292,6 +295,11 @@ impl Terminal<'_> {
         writeln!(self.err, "{why}")?;
         Err(Trouble::Absent)
     }
+}
+
+fn with_cause(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 fn show(out: &mut (dyn Write + Send), event: &StoredEvent) -> io::Result<()> {

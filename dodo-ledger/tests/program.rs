@@ -53,7 +53,8 @@ async fn exit_codes_say_what_became_of_a_command() {
         (&["revive-dead"], 0, "revived 0"),
         (&["export", "jsonl", "--test"], 0, "1 records"),
         (&["erase", "3000"], 0, "erased 0"),
-        (&["--help"], 0, "revive-sink"),
+        (&["sink", "crm"], 0, "oldest due since 0.0 s"),
+        (&["--help"], 0, "\n  migrate "),
         (&["event", "msg_none"], 1, "no event msg_none"),
         (&["revive", "msg_none"], 1, "nothing to revive"),
         (&["replay", "msg_none"], 1, "nothing to replay"),
@@ -132,7 +133,6 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
     });
     let rules = Rules::default().visitor_key("reader");
     let ledger = store.builder().await.rules(rules).sink(sink).build();
-    ledger.migrate().await.unwrap();
     let paid = json!({
         "payment_id": "pay_1", "status": "succeeded", "business_id": "bus_1",
         "created_at": "2026-11-20T10:00:00Z", "total_amount": 2000, "currency": "USD",
@@ -140,6 +140,11 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
     });
     let client = api(vec![paid.clone()]);
     let operator = Operator::new(&ledger).client(&client);
+    let (outcome, printed) = operate(&operator, &["reconcile", "30"]).await;
+    assert_eq!(outcome, Outcome::Failed, "{printed}");
+    assert!(printed.contains("`migrate()`"), "{printed}");
+
+    ledger.migrate().await.unwrap();
     let (outcome, printed) = operate(&operator, &["reconcile", "30"]).await;
     assert_eq!(outcome, Outcome::Done, "{printed}");
     assert!(printed.contains("booked 1 payments of 1 and 0 refunds of 0"), "{printed}");
