@@ -44,6 +44,11 @@ async fn the_loop_runs_from_cookie_to_revenue_and_outlives_a_killed_shop() {
         let booked = ["v_http", "newsletter", "autumn", "¥3,570", "¥570", "¥3,000"];
         let page = jar.shows(shop.address, "/revenue", &booked).await;
         assert!(!page.contains("3,000.00"), "yen have no decimals");
+        let ages = jar.shows(shop.address, "/revenue?from=1900-01-01&to=9999-12-31", &booked).await;
+        let column = ": newsletter ¥3,000</title>";
+        assert!(ages.contains(column), "the chart shows the days that have come");
+        let nothing = "/revenue?to=1900-01-01";
+        jar.shows(shop.address, nothing, &["No revenue on these days"]).await;
 
         // SIGKILL, in the middle of other people's requests.
         let mut crowd = Crowd::at(shop.address, &checkout);

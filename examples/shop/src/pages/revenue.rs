@@ -58,7 +58,8 @@ pub(crate) fn revenue_live(view: &RevenueView) -> Markup {
     html! {
         @if view.report.currencies.is_empty() {
             div.card.empty.currency {
-                h3 { "No revenue yet" }
+                @if view.filter != Filter::default() { h3 { "No revenue on these days" } }
+                @else { h3 { "No revenue yet" } }
                 p { "Buy something in " a href="/" { "the shop" } ", or come by "
                     a href="/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn" { "a campaign link" }
                     " first, and watch it appear here." }
@@ -102,11 +103,15 @@ fn currency_part(view: &RevenueView, of: &CurrencyReport) -> Markup {
 fn columns(view: &RevenueView, of: &CurrencyReport, legend: &[&str]) -> Markup {
     let today = view.now.to_zoned(TimeZone::UTC).date();
     let last = of.days.keys().next_back().copied().unwrap_or(today);
-    let to = view.filter.to.unwrap_or(last.max(today));
+    // Columns of days that have not come would push out those that have.
+    let end = last.max(today);
+    let to = view.filter.to.map_or(end, |to| to.min(end));
     let from = view.filter.from.unwrap_or_else(|| to.saturating_sub((DAYS - 1).days()));
     let chart = Columns::new(&of.days, legend, from, to);
     let show = |minor| money::display(minor, of.currency, of.exponent);
     let width = chart.days.len().max(1) * 100;
+    let first = chart.days.first().map_or(from, |(day, _)| *day);
+    let label = if first.year() == to.year() { "%-d %b" } else { "%-d %b %Y" };
     html! {
         div.plot {
             div.ys.num aria-hidden="true" { @for tick in chart.ticks.values() { span { (show(tick)) } } }
@@ -125,11 +130,11 @@ fn columns(view: &RevenueView, of: &CurrencyReport, legend: &[&str]) -> Markup {
                 }
             }
             div.xs aria-hidden="true" {
-                span { (from.strftime("%-d %b")) }
+                span { (first.strftime(label)) }
                 @if chart.days.len() > 2 {
-                    @if let Some((middle, _)) = chart.days.get(chart.days.len() / 2) { span { (middle.strftime("%-d %b")) } }
+                    @if let Some((middle, _)) = chart.days.get(chart.days.len() / 2) { span { (middle.strftime(label)) } }
                 }
-                @if chart.days.len() > 1 { span { (to.strftime("%-d %b")) } }
+                @if chart.days.len() > 1 { span { (to.strftime(label)) } }
             }
         }
     }
