@@ -37,6 +37,28 @@ enum Want {
     Unknown(&'static str, Value),
 }
 
+impl Want {
+    /// The case with what must come of a field `patch`; `sent` says what must when it goes to Dodo, as
+    /// it is or as something else.
+    fn on(
+        &self,
+        case: Case,
+        strict: bool,
+        patch: &Value,
+        sent: impl FnOnce(Case, &Value) -> Case,
+    ) -> Case {
+        match (self, strict) {
+            (Self::Sent, _) | (Self::Guarded(_), false) => sent(case, patch),
+            (Self::SentAs(over), _) | (Self::Unknown(_, over), false) => sent(case, over),
+            (Self::Invalid(at), _) => case.problem(400, "invalid_field").at(at).upstream([]),
+            (Self::Missing(at), _) => case.problem(400, "missing_field").at(at).upstream([]),
+            (Self::Guarded(at) | Self::Unknown(at, _), true) => {
+                case.problem(400, "field_not_allowed").at(at).upstream([])
+            }
+        }
+    }
+}
+
 /// The members of two objects; those of the second win, and null removes.
 fn merged(base: &Value, over: &Value) -> Value {
     let mut all = base.as_object().cloned().unwrap_or_default();
