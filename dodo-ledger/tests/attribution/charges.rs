@@ -205,6 +205,43 @@ pub(crate) fn rows() -> Vec<Row> {
             },
         ),
         row(
+            13,
+            "a trial below zero makes no subscription older",
+            story![
+                subscription(
+                    "subscription.active",
+                    "sub_1",
+                    day(-20),
+                    json!({ "trial_period_days": -14 })
+                ),
+                charged("pay_1", "sub_1", day(0), 2000, nothing()),
+            ],
+            |r| assert_eq!(r.get("charge:pay_1").kind, RecordKind::SubscriptionNew),
+        ),
+        row(
+            13,
+            "an amount below zero is a charge all the same",
+            story![paid("pay_1", day(0), -500, nothing())],
+            |r| {
+                assert_eq!(r.get("charge:pay_1").kind, RecordKind::OneTime);
+                assert_eq!(r.net(), -500);
+            },
+        ),
+        row(
+            14,
+            "a payment names its own subscription first, and each once",
+            story![
+                charged("pay_1", "sub_1", day(0), 2000, nothing()),
+                charged("pay_2", "sub_2", day(0), 2000, json!({ "subscription_ids": ["sub_1"] })),
+                charged("pay_3", "sub_3", day(0), 2000, json!({ "subscription_ids": [] })),
+            ],
+            |r| {
+                assert_eq!(r.get("charge:pay_1").subscription_ids, ["sub_1"]);
+                assert_eq!(r.get("charge:pay_2").subscription_ids, ["sub_2", "sub_1"]);
+                assert_eq!(r.get("charge:pay_3").subscription_ids, ["sub_3"]);
+            },
+        ),
+        row(
             14,
             "one payment starts two subscriptions",
             story![
