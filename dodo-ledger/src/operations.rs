@@ -84,7 +84,11 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn erase_bodies(&self, older_than: Duration) -> Result<u64, Error> {
-        operate::erase_bodies(&self.shared.store, older_than).await
+        let erased = operate::erase_bodies(&self.shared.store, older_than).await?;
+        if erased > 0 {
+            self.shared.store.scrub_all().await;
+        }
+        Ok(erased)
     }
 
     /// Erases what was captured for checkouts this long ago that nobody paid, and what is known of payments

@@ -140,7 +140,7 @@ impl Ledger {
             tx.forget_events(whom).await?;
         }
         tx.commit().await?;
-        self.shared.store.scrub().await;
+        self.shared.store.scrub_all().await;
         Ok(u64::try_from(booking.changes.len()).unwrap_or_default())
     }
 }

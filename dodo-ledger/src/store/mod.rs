@@ -188,6 +188,26 @@ impl Store {
         }
     }
 
+    /// To be called after somebody asked for something to be erased: takes it out of what the database keeps beside the rows,
+    /// too, as far as that is in its hands. SQLite leaves copies of rows that it moved in what is free of a
+    /// page, so its file is written anew.
+    pub(crate) async fn scrub_all(&self) {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => {
+                if let Err(error) = store.write_anew().await {
+                    tracing::warn!(
+                        target: "dodo::ledger", %error, cause = error.cause(),
+                        "copies of what was erased may be in SQLite's file until `VACUUM`"
+                    );
+                }
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => {}
+        }
+        self.scrub().await;
+    }
+
     /// To be called after something personal was erased: takes it out of what the database keeps beside
     /// the tables, as far as that is in its hands.
     pub(crate) async fn scrub(&self) {

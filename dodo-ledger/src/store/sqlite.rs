@@ -111,6 +111,15 @@ impl SqliteStore {
         })
     }
 
+    /// Writes the whole file anew: nothing is in it but what the tables hold.
+    pub(crate) async fn write_anew(&self) -> Result<(), Error> {
+        let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
+        let _turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let mut connection = self.writer.acquire().await?;
+        sqlx::query("VACUUM").execute(&mut *connection).await?;
+        Ok(())
+    }
+
     /// Moves what is in the log into the database's file and empties the log: what was erased is then in
     /// neither. Whether no reader was in the way.
     pub(crate) async fn empty_log(&self) -> Result<bool, Error> {
