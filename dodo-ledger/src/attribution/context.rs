@@ -4,7 +4,7 @@ use dodo_core::CheckoutContext;
 
 use super::{
     booking::{Booking, Desk},
-    entry::Link,
+    entry::{Link, charge_id},
     facts, fit,
     history::{Find, History},
     known::context_key,
@@ -37,7 +37,15 @@ pub(crate) fn context_fact(
 
 /// Whether something was booked already that the context of this session changes.
 pub(crate) async fn is_late<H: History>(history: &mut H, session_id: &str) -> Result<bool, Error> {
-    Ok(!history.find(&of_session(session_id)).await?.is_empty())
+    if !history.find(&of_session(session_id)).await?.is_empty() {
+        return Ok(true);
+    }
+    for payment_id in recovered(history, session_id).await? {
+        if history.entry(&charge_id(&payment_id)).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Derives again what follows from the context of a session.
@@ -48,9 +56,26 @@ pub(crate) async fn look_again<H: History>(
 ) -> Result<Booking, Error> {
     let mut desk = Desk::new(rules, history);
     desk.dirty(of_session(session_id)).await?;
+    for payment_id in recovered(desk.history, session_id).await? {
+        desk.dirty_payment(Some(&payment_id)).await?;
+    }
     desk.finish().await
 }
 
+/// The payments that made up for those of this session that came to nothing.
+async fn recovered<H: History>(history: &mut H, session_id: &str) -> Result<Vec<String>, Error> {
+    let about = history.about(&[session(session_id)]).await?;
+    let attempts = about.iter().filter_map(|key| key.strip_prefix("attempt:"));
+    let keys: Vec<String> = attempts.map(|id| facts::key("recovered_by", id)).collect();
+    let stored = history.facts(&keys).await?;
+    let recovered = stored.iter().map(|by| facts::read::<String>(by.as_ref()));
+    recovered.filter_map(Result::transpose).collect()
+}
+
 fn of_session(session_id: &str) -> Find {
-    Find::links([Link::Session(fit::id(session_id).into_owned())])
+    Find::links([session(session_id)])
+}
+
+fn session(session_id: &str) -> Link {
+    Link::Session(fit::id(session_id).into_owned())
 }

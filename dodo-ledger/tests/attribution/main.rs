@@ -6,6 +6,7 @@ mod consent;
 mod contested;
 mod erased;
 mod ladder;
+mod late;
 mod lent;
 mod lookup;
 mod payloads;

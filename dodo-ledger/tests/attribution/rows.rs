@@ -6,7 +6,7 @@ use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 
 use crate::{
-    charges, consent, contested, ladder, lent,
+    charges, consent, contested, ladder, late, lent,
     payloads::{charged, customer, day, paid, payment, recovered, refunded, subscription, visitor},
     returned, settled,
     world::{Act, Records, bind, identified},
@@ -40,6 +40,7 @@ pub(crate) fn all() -> Vec<Row> {
     rows.extend(contested::rows());
     rows.extend(lent::rows());
     rows.extend(ladder::rows());
+    rows.extend(late::rows());
     rows
 }
 

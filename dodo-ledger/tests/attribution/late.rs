@@ -1,0 +1,48 @@
+//! Contexts that come after what they explain.
+
+use dodo_core::{Consent, Step};
+use serde_json::json;
+
+use crate::{
+    payloads::{day, paid, payment, recovered, refunded},
+    rows::{Row, row},
+    support::TestStore,
+    world::{Act, Records, World, bind},
+};
+
+crate::on_every_store! { a_context_finds_what_recovered_its_checkout }
+
+/// Two payments of one session come to nothing, and another one makes up for the second.
+fn recovery() -> Vec<Act> {
+    let in_session = || json!({ "checkout_session_id": "cks_1" });
+    vec![
+        payment("payment.failed", "pay_1", day(0), 2000, in_session()).into(),
+        payment("payment.failed", "pay_2", day(0), 2000, in_session()).into(),
+        recovered("pay_2", "pay_3", day(1)).into(),
+        paid("pay_3", day(1), 2000, json!({})).into(),
+        refunded("ref_1", "pay_3", day(2), json!(2000), json!({})).into(),
+    ]
+}
+
+fn context() -> Act {
+    bind("cks_1", json!({ "visitor": "v1", "consent": "granted" }))
+}
+
+fn is_found(records: &Records) {
+    assert_eq!(records.visitor("charge:pay_3"), Some(("v1", Step::RecoveredFrom)));
+    assert_eq!(records.visitor("refund:ref_1"), Some(("v1", Step::PaymentRecord)));
+    assert_eq!(records.get("charge:pay_3").consent, Consent::Granted);
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    let story = recovery().into_iter().chain([context()]).collect();
+    vec![row(0, "a context that comes after its abandoned checkout was recovered", story, is_found)]
+}
+
+/// The context comes when all of it is booked, as no story in one go has it.
+async fn a_context_finds_what_recovered_its_checkout(store: &TestStore) {
+    let mut world = World::Stored(store.ledger().await);
+    let records = world.play(&recovery()).await;
+    assert_eq!(records.visitor("charge:pay_3"), None);
+    is_found(&world.play(&[context()]).await);
+}
