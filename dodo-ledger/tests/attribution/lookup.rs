@@ -4,16 +4,18 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dodo_core::{
-    AttributionSink, Basis, BoxError, Client, Endpoint, Environment, RecordKind, attribution::facts,
+    AttributionSink, Basis, BoxError, Client, Endpoint, Environment, Inbox, RecordKind,
+    attribution::facts,
 };
 use dodo_ledger::Ledger;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::{
     payloads::{Delivery, charged, day, hour, paid, subscription},
     seams::post,
-    support::{TestStore, hooks},
+    support::{TestStore, eventually, hooks},
     world::World,
 };
 
@@ -21,6 +23,7 @@ crate::on_every_store! {
     an_earlier_charge_makes_a_renewal, without_an_earlier_charge_it_is_the_first,
     what_is_known_already_is_not_asked, an_api_that_fails_holds_up_nothing,
     an_answer_stays_and_history_wins_over_it, every_way_in_asks,
+    what_comes_while_others_are_asked_about_is_asked_about_too,
 }
 
 /// How Dodo's API behaves.
@@ -40,6 +43,8 @@ struct Api {
     payments: Arc<Mutex<Vec<Value>>>,
     mood: Arc<Mutex<Mood>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// Told when the next call arrives, and what that waits for.
+    hold: Arc<Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>>,
 }
 
 impl Api {
@@ -49,6 +54,7 @@ impl Api {
             payments: Arc::new(Mutex::new(payments)),
             mood: Arc::new(Mutex::new(Mood::Well)),
             asked: Arc::default(),
+            hold: Arc::default(),
         }
     }
 
@@ -63,7 +69,12 @@ impl Api {
             api.asked.lock().unwrap().push(path.clone());
             let mood = *api.mood.lock().unwrap();
             let answer = api.answer(&path);
+            let hold = api.hold.lock().unwrap().take();
             async move {
+                if let Some((arrived, go)) = hold {
+                    arrived.send(()).unwrap();
+                    go.await.unwrap();
+                }
                 let (status, body) = match mood {
                     Mood::Well => (200, answer),
                     Mood::Failing => (500, "{}".to_owned()),
@@ -241,4 +252,21 @@ async fn every_way_in_asks(store: &TestStore) {
     ledger.reconcile(&client, day(59), day(61), |_| {}).await.unwrap();
     assert!(!log.lock().unwrap().is_empty());
     assert_eq!(booked(&ledger, &[], "pay_asked").await, (Renewal, Basis::ApiLookup));
+}
+
+async fn what_comes_while_others_are_asked_about_is_asked_about_too(store: &TestStore) {
+    let other = |id: &str, at| charged(id, "sub_2", day(at), 2000, json!({}));
+    let api = Api::with(&[other("pay_before", 30)]);
+    let ledger = ledger(store, &api).await;
+    let ((arrived, called), (go, gate)) = (oneshot::channel(), oneshot::channel());
+    *api.hold.lock().unwrap() = Some((arrived, gate));
+    ledger.accept(&charge("pay_1", 60).event()).await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    called.await.unwrap();
+    ledger.accept(&other("pay_2", 60).event()).await.unwrap();
+    go.send(()).unwrap();
+    eventually("both are booked", async || ledger.stats().await.unwrap().unbooked == 0).await;
+    let second = ledger.record("charge:pay_2").await.unwrap().unwrap();
+    assert_eq!((second.kind, second.basis), (Renewal, Basis::ApiLookup));
+    workers.shutdown(std::time::Duration::from_secs(5)).await;
 }
