@@ -2,7 +2,7 @@
 //!
 //! Here stands what one event shows on its own. What only history knows (whose visitor a refund or a
 //! renewal belongs to, whether a charge is the first) is the work of a ledger, which is a sink. How
-//! history decides about a charge is here too, without keeping any: [`classify`].
+//! history decides about a charge is here too, without keeping any: [`classify()`].
 
 mod classify;
 mod facts;

@@ -37,6 +37,8 @@ enum Mood {
     Panicking,
 }
 
+type Hold = (oneshot::Sender<()>, oneshot::Receiver<()>);
+
 /// Dodo's API with these payments, and a log of what it was asked.
 #[derive(Clone)]
 struct Api {
@@ -44,7 +46,7 @@ struct Api {
     mood: Arc<Mutex<Mood>>,
     asked: Arc<Mutex<Vec<String>>>,
     /// Told when the next call arrives, and what that waits for.
-    hold: Arc<Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>>,
+    hold: Arc<Mutex<Option<Hold>>>,
 }
 
 impl Api {
