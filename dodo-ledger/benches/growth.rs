@@ -1,5 +1,5 @@
 //! What stays as fast as it was while a ledger grows from a thousand payments to a million: answers to
-//! deliveries, bookings, and questions.
+//! deliveries, bookings, questions, and the erasure of a customer.
 //!
 //! ```text
 //! cargo bench -p dodo-ledger --all-features --bench growth
@@ -211,6 +211,13 @@ async fn questions(ledger: &Ledger, stored: usize) {
         assert_eq!(asked.fetch().await.unwrap().len(), 1);
     })
     .await;
+    let begun = Instant::now();
+    assert!(ledger.forget(&format!("cus_{}", some(1) / EACH)).await.unwrap() > 0);
+    println!(
+        "    {:44} {:9.1?}",
+        "forget a customer (SQLite writes its file anew)",
+        begun.elapsed()
+    );
     mean("all revenue by source (reads every record)", 2, async |_| {
         let rows = ledger.revenue().by(Dimension::Source).fetch().await.unwrap();
         assert_eq!(rows.len(), 20);
