@@ -342,7 +342,7 @@ pub enum Step {
     reason = "independent marks, each set by a rule of its own"
 )]
 pub struct Flags {
-    /// The kind changed when an earlier charge arrived.
+    /// The kind changed when more became known, such as an earlier charge that arrived later.
     pub reclassified: bool,
     /// The payment is not known yet.
     pub parent_missing: bool,

@@ -1,9 +1,6 @@
 //! A reason in the log for every value that is not there, and no value in any line.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, fmt, sync::Once};
 
 use dodo_core::{ClientMetadata, Preset, VisitorCapture};
 use serde_json::{Map, json};
@@ -11,22 +8,36 @@ use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
+    subscriber::Interest,
 };
 
 use super::{object, request, with_cookies};
 
-/// The lines of a closure, each `LEVEL target name=value ...`.
-fn lines(of: impl FnOnce()) -> Vec<String> {
-    let lines = Arc::default();
-    tracing::subscriber::with_default(Lines(Arc::clone(&lines)), of);
-    lines.lock().unwrap().clone()
+thread_local! {
+    static KEPT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-struct Lines(Arc<Mutex<Vec<String>>>);
+/// The lines of a closure, each `LEVEL target name=value ...`.
+///
+/// By one subscriber for the process: with one for each thread, an event that another thread logs first,
+/// where none is, may be taken for one that nobody wants.
+fn lines(of: impl FnOnce()) -> Vec<String> {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Lines).unwrap());
+    KEPT.set(Some(Vec::new()));
+    of();
+    KEPT.take().unwrap()
+}
+
+/// Keeps the lines of threads that ask for them.
+struct Lines;
 
 impl Subscriber for Lines {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
     fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+        KEPT.with_borrow(Option::is_some)
     }
     fn event(&self, event: &Event<'_>) {
         struct Text(String);
@@ -38,7 +49,7 @@ impl Subscriber for Lines {
         let metadata = event.metadata();
         let mut text = Text(format!("{} {}", metadata.level(), metadata.target()));
         event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
+        KEPT.with_borrow_mut(|kept| kept.iter_mut().for_each(|lines| lines.push(text.0.clone())));
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)

@@ -99,7 +99,7 @@ fn sentences(record: &AttributionRecord, excess: Option<i64>, steps: &[StepRepor
     }
     if record.flags.reclassified {
         out.push(
-            "Its kind changed when an earlier charge of the subscription arrived later.".to_owned(),
+            "Its kind changed when more became known, such as an earlier charge of the subscription that arrived later.".to_owned(),
         );
     }
     if record.flags.differs_from_payment {

@@ -1,9 +1,10 @@
 //! Stores to test on, and deliveries to give them.
 
 use std::{
+    cell::RefCell,
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Once,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,6 +16,7 @@ use dodo_ledger::{
     Ledger, LedgerBuilder, Store,
     sqlx::{Connection, PgConnection},
 };
+use tracing_subscriber::{Layer as _, filter::dynamic_filter_fn, layer::SubscriberExt as _};
 
 pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -231,19 +233,39 @@ impl std::io::Write for Log {
     }
 }
 
+thread_local! {
+    static KEPT: RefCell<Option<(tracing::Level, Log)>> = const { RefCell::new(None) };
+}
+
+/// As long as it lives, the log of this thread is kept.
+pub(crate) struct Keeping;
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        KEPT.take();
+    }
+}
+
 impl Log {
     /// Collects what this thread logs up to a level, as long as the guard lives.
-    pub(crate) fn of_this_thread(
-        level: tracing::Level,
-    ) -> (Self, tracing::subscriber::DefaultGuard) {
+    ///
+    /// By one subscriber for the process: with one for each thread, an event that another thread logs
+    /// first, where none is, may be taken for one that nobody wants.
+    pub(crate) fn of_this_thread(level: tracing::Level) -> (Self, Keeping) {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let wanted = dynamic_filter_fn(|event, _| {
+                KEPT.with_borrow(|kept| kept.as_ref().is_some_and(|kept| *event.level() <= kept.0))
+            });
+            let writer =
+                || KEPT.with_borrow(|kept| kept.clone().map_or_else(Self::default, |kept| kept.1));
+            let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+            let subscriber = tracing_subscriber::registry().with(lines.with_filter(wanted));
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+        });
         let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        KEPT.set(Some((level, log.clone())));
+        (log, Keeping)
     }
 
     pub(crate) fn text(&self) -> String {

@@ -53,8 +53,8 @@ fn on_actix(listener: TcpListener) {
 
 #[tokio::test]
 async fn a_visit_is_kept_inside_of_a_scope_and_when_it_is_refused() {
-    let serve: [(&str, fn(TcpListener)); 2] = [("axum", on_axum), ("actix", on_actix)];
-    for (framework, serve) in serve {
+    type Serve = fn(TcpListener);
+    for (framework, serve) in [("axum", on_axum as Serve), ("actix", on_actix)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
