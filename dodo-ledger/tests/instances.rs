@@ -7,9 +7,12 @@ mod support;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox};
+use dodo_core::{
+    AttributionSink, CheckoutContext, CheckoutContextStore, FactOptions, Inbox, attribution::facts,
+};
 use dodo_ledger::{
     Backoff, Ledger, LedgerBuilder,
+    sink::Callback,
     sqlx::{self, Connection, PgConnection},
 };
 use support::{TestStore, eventually, hooks, payment, refund};
@@ -95,6 +98,29 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
     all_done(&busy).await;
     busy_workers.shutdown(Duration::from_secs(5)).await;
     idle_workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}
+
+/// As where webhooks are booked inside of the request, or a record is told again by command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_booked_elsewhere_wakes_the_sinks() {
+    let Some(store) = TestStore::postgres("instances::told").await else { return };
+    let told = || Callback::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
+    let front = without_polling(&store).await.workers_elsewhere().sink(told()).build();
+    let back = without_polling(&store).await.sink(told()).build();
+    back.migrate().await.unwrap();
+    let workers = back.spawn(hooks().build().dispatcher());
+    eventually("it listens", async || listeners(&store).await.len() == 1).await;
+    let event = payment("msg_1", "pay_1");
+    let records = facts(&event, &FactOptions::default()).unwrap();
+    front.emit(&records[0]).await.unwrap();
+    eventually("the sink is told", async || {
+        let stats = back.sink_stats("told").await.unwrap();
+        stats.pending == 0
+    })
+    .await;
+    assert!(back.record("charge:pay_1").await.unwrap().is_some());
+    workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
 

@@ -1,6 +1,6 @@
 //! The worker of one sink.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::{
     task::JoinSet,
@@ -15,18 +15,20 @@ use crate::{
     error::Error,
     fault::mutant,
     ledger::Shared,
-    worker::{STORE_PAUSE, Stop, rest},
+    worker::{STORE_PAUSE, Stop, rest_until},
 };
 
 pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
     while stop.borrow().is_none() {
+        // Before looking: what is queued while it looks wakes it too.
+        let mut woken = pin!(ledger.wake_outbox.notified());
+        woken.as_mut().enable();
         let wait = match round(ledger, sink, &mut stop).await {
             Ok(Round::Idle) => ledger.settings.poll,
             Ok(Round::Worked { rest: None }) => continue,
             Ok(Round::Worked { rest: Some(wait) }) => {
                 // The sink asked for quiet: a newly booked record is no reason to break it.
-                let quiet = tokio::sync::Notify::new();
-                rest(&quiet, wait, &mut stop).await;
+                rest_until(std::future::pending(), wait, &mut stop).await;
                 continue;
             }
             Err(error) => {
@@ -37,7 +39,7 @@ pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
                 STORE_PAUSE
             }
         };
-        rest(&ledger.wake_outbox, wait, &mut stop).await;
+        rest_until(woken, wait, &mut stop).await;
     }
 }
 

@@ -149,8 +149,12 @@ async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
 
 /// Waits for the time, the wake-up or the order to stop, whichever is first.
 pub(crate) async fn rest(wake: &Notify, wait: Duration, stop: &mut Stop) {
+    rest_until(wake.notified(), wait, stop).await;
+}
+
+pub(crate) async fn rest_until(woken: impl Future<Output = ()>, wait: Duration, stop: &mut Stop) {
     tokio::select! {
-        () = wake.notified() => {}
+        () = woken => {}
         () = tokio::time::sleep(wait) => {}
         _ = stop.wait_for(Option::is_some) => {}
     }
