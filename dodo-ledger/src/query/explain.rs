@@ -88,7 +88,10 @@ fn sentences(record: &AttributionRecord, excess: Option<i64>, steps: &[StepRepor
         Some(found) => format!("Campaign: {}.", found_by(found.step, &found.from)),
         None => "No campaign was found.".to_owned(),
     });
-    for report in steps {
+    if let Some(reason) = looked_for_nobody(steps) {
+        out.push(format!("Nobody was looked for: {}.", because(reason)));
+    }
+    for report in steps.iter().filter(|_| looked_for_nobody(steps).is_none()) {
         let name = step_name(report.step, record);
         if report.visitor == report.campaign {
             out.extend(answer(name, "visitor and campaign", &report.visitor));
@@ -178,6 +181,15 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
         out.push("It was taken back again.".to_owned());
     }
     out
+}
+
+/// The one reason for which no step was taken.
+fn looked_for_nobody(steps: &[StepReport]) -> Option<Reason> {
+    let Answer::Nothing(reason) = &steps.first()?.visitor else { return None };
+    let because_of_it = Answer::Nothing(*reason);
+    let all =
+        steps.iter().all(|step| step.visitor == because_of_it && step.campaign == because_of_it);
+    all.then_some(*reason)
 }
 
 fn found_by(step: Step, from: &str) -> String {

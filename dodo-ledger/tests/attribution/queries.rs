@@ -246,6 +246,13 @@ async fn explanations(store: &TestStore) {
     assert!(!alone.contains("asked already") && !alone.contains("by a link"), "{alone}");
     let parent = "The subscription: no visitor and campaign, its payment was asked already.";
     assert!(lost_refund(&ledger).await.contains(parent));
+
+    // Where no step was taken, the reason is said once and not for each.
+    let customer = ledger.record("charge:pay_1").await.unwrap().unwrap().customer_id.unwrap();
+    ledger.forget(&customer).await.unwrap();
+    let gone = ledger.explain("pay_1").await.unwrap().unwrap().to_string();
+    assert!(gone.contains("Nobody was looked for: the customer asked to be forgotten."), "{gone}");
+    assert!(!gone.contains("The subscription:"), "{gone}");
 }
 
 /// The explanation of a payment that nobody brought, with its refund.
