@@ -10,7 +10,7 @@ use std::{
 };
 
 use dodo_core::{
-    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore, Client,
+    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore,
     Dispatcher, Inbox, Receipt, SignedEvent,
 };
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ use crate::{
     builder::LedgerBuilder,
     error::Error,
     inbox::Writer,
+    lookup::Lookup,
     news::{Crier, News},
     outbox::ErasedSink,
     schema::{self, Past},
@@ -35,7 +36,7 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) sinks: Vec<ErasedSink>,
     /// Who is asked for earlier charges.
-    pub(crate) earlier_charges: Option<Client>,
+    pub(crate) earlier_charges: Option<Lookup>,
     pub(crate) wake_booking: Notify,
     pub(crate) wake_callbacks: Notify,
     pub(crate) wake_outbox: Notify,

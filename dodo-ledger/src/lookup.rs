@@ -1,6 +1,10 @@
 //! Asking Dodo Payments whether a charge is a first one, before the transaction that books it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use dodo_core::{Client, Date, Environment, Error as CoreError, ErrorKind, path_segment};
 use http::Method;
@@ -21,6 +25,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Charges that are asked about at the same time.
 const AT_ONCE: usize = 8;
+/// How long nobody is asked after questions that nobody answered in time.
+const QUIET: Duration = Duration::from_secs(30);
 /// Payments of one subscription that are looked at.
 const LOOKED_AT: usize = 300;
 /// Subscriptions of one charge that are asked about.
@@ -41,12 +47,39 @@ impl Answers {
     }
 }
 
+/// Who is asked for earlier charges.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    client: Client,
+    /// Until when nobody is asked, because nobody answered.
+    quiet_until: Mutex<Option<Instant>>,
+}
+
+impl Lookup {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, quiet_until: Mutex::default() }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let until = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// After questions that nobody answered: others would only hold up what is to be booked.
+    fn be_quiet(&self) {
+        let until = Some(Instant::now() + QUIET);
+        *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+}
+
 impl Shared {
     /// Asks about the charges of which nothing that is known says whether they are the first. One that is
     /// not answered in time, or not well, is missing in the answers. Must not be called in a transaction.
     pub(crate) async fn ask_about(&self, evidence: &[Evidence]) -> Result<Answers, Error> {
-        let Some(client) = &self.earlier_charges else { return Ok(Answers::default()) };
-        let live = client.environment() == Environment::Live;
+        let Some(lookup) = self.earlier_charges.as_ref().filter(|lookup| !lookup.is_quiet()) else {
+            return Ok(Answers::default());
+        };
+        let live = lookup.client.environment() == Environment::Live;
         let open = |evidence: &&Evidence| {
             evidence.origin.live == live && attribution::is_open_by_itself(evidence)
         };
@@ -65,7 +98,7 @@ impl Shared {
             }
         }
         drop(past);
-        Ok(ask(client, questions).await)
+        Ok(lookup.ask(questions).await)
     }
 }
 
@@ -135,7 +168,9 @@ impl Question {
             return Err(CoreError::new(ErrorKind::Upstream, "a payment has no readable date"));
         };
         let place = Position { at, id: charge_id(&other.payment_id) };
-        Ok(other.total_amount > 0 && place < self.position)
+        // The charge itself is in the list, and may tell another time than its delivery did.
+        let is_another = place.id != self.position.id;
+        Ok(other.total_amount > 0 && is_another && place < self.position)
     }
 }
 
@@ -146,41 +181,46 @@ async fn is_a_charge(client: &Client, listed: &Listed) -> Result<bool, CoreError
     Ok(payment.is_update_payment_method != Some(true))
 }
 
-/// Asks in tasks of their own: a transport is code of others, and may panic or never answer.
-async fn ask(client: &Client, questions: Vec<Question>) -> Answers {
-    let end = Instant::now() + PATIENCE;
-    let mut answers = Answers::default();
-    let (mut waiting, mut running) = (questions.into_iter(), JoinSet::new());
-    loop {
-        while running.len() < AT_ONCE
-            && let Some(question) = waiting.next()
-        {
-            let client = client.clone();
-            running.spawn(async move {
-                let answer = question.ask(&client).await;
-                (question.payment_id, answer)
-            });
-        }
-        match timeout_at(end, running.join_next()).await {
-            Ok(None) => return answers,
-            Ok(Some(Ok((payment_id, Ok(earlier_paid))))) => {
-                answers.0.insert(payment_id, earlier_paid);
+impl Lookup {
+    /// Asks in tasks of their own: a transport is code of others, and may panic or never answer.
+    async fn ask(&self, questions: Vec<Question>) -> Answers {
+        let end = Instant::now() + PATIENCE;
+        let mut answers = Answers::default();
+        let (mut waiting, mut running) = (questions.into_iter(), JoinSet::new());
+        loop {
+            while running.len() < AT_ONCE
+                && let Some(question) = waiting.next()
+            {
+                let client = self.client.clone();
+                running.spawn(async move {
+                    let answer = question.ask(&client).await;
+                    (question.payment_id, answer)
+                });
             }
-            Ok(Some(Ok((payment_id, Err(error))))) => tracing::warn!(
-                target: "dodo::ledger", id = payment_id, code = error.code(), %error,
-                "Dodo Payments could not be asked for earlier charges: this one is taken for the first"
-            ),
-            Ok(Some(Err(_))) => tracing::warn!(
-                target: "dodo::ledger",
-                "asking for earlier charges panicked: one charge is taken for the first"
-            ),
-            Err(_) => {
-                let charges = running.len() + waiting.len();
-                tracing::warn!(
-                    target: "dodo::ledger", charges,
-                    "Dodo Payments did not answer in time: these charges are taken for the first"
-                );
-                return answers;
+            match timeout_at(end, running.join_next()).await {
+                Ok(None) => return answers,
+                Ok(Some(Ok((payment_id, Ok(earlier_paid))))) => {
+                    answers.0.insert(payment_id, earlier_paid);
+                }
+                Ok(Some(Ok((payment_id, Err(error))))) => tracing::warn!(
+                    target: "dodo::ledger", id = payment_id, code = error.code(), %error,
+                    "Dodo Payments could not be asked for earlier charges: this one is taken for the first"
+                ),
+                Ok(Some(Err(_))) => tracing::warn!(
+                    target: "dodo::ledger",
+                    "asking for earlier charges panicked: one charge is taken for the first"
+                ),
+                Err(_) => {
+                    let charges = running.len() + waiting.len();
+                    tracing::warn!(
+                        target: "dodo::ledger", charges,
+                        "Dodo Payments did not answer in time: these charges are taken for the first"
+                    );
+                    if answers.0.is_empty() {
+                        self.be_quiet();
+                    }
+                    return answers;
+                }
             }
         }
     }

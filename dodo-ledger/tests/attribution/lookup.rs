@@ -24,6 +24,7 @@ crate::on_every_store! {
     what_is_known_already_is_not_asked, an_api_that_fails_holds_up_nothing,
     an_answer_stays_and_history_wins_over_it, every_way_in_asks,
     what_comes_while_others_are_asked_about_is_asked_about_too,
+    a_charge_is_not_its_own_earlier_one,
 }
 
 /// How Dodo's API behaves.
@@ -202,7 +203,7 @@ async fn an_api_that_fails_holds_up_nothing(store: &TestStore) {
     let ledger = ledger(store, &api).await;
     let hooks = hooks().inbox(ledger.clone()).environment(Environment::Live).build();
     let moods =
-        [Mood::Failing, Mood::Talking, Mood::Cutting, Mood::Silent, Mood::Panicking, Mood::Well];
+        [Mood::Failing, Mood::Talking, Mood::Cutting, Mood::Panicking, Mood::Well, Mood::Silent];
     for (at, mood) in (30..).zip(moods) {
         *api.mood.lock().unwrap() = mood;
         let id = format!("pay_{at}");
@@ -215,6 +216,21 @@ async fn an_api_that_fails_holds_up_nothing(store: &TestStore) {
         assert_eq!(booked(&ledger, &[], &id).await, (New, basis), "{mood:?}");
         assert!(api.asked().len() > before, "{mood:?}: nobody was asked");
     }
+    // Where nobody answered, nobody is asked for a while: each batch would wait again.
+    let before = api.asked();
+    let delivery = charged("pay_next", "sub_next", day(40), 2000, json!({}));
+    assert_eq!(booked(&ledger, &[&delivery], "pay_next").await, (New, Basis::Assumed));
+    assert_eq!(api.asked(), before);
+}
+
+/// Its own delivery has no time, so that the one in the list, which has, seems to come before it.
+async fn a_charge_is_not_its_own_earlier_one(store: &TestStore) {
+    let mut first = charge("pay_first", 30);
+    let api = Api::with(&[first.clone()]);
+    let ledger = ledger(store, &api).await;
+    first.body["timestamp"] = json!(day(31).to_string());
+    first.body["data"]["created_at"] = Value::Null;
+    assert_eq!(booked(&ledger, &[&first], "pay_first").await, (New, Basis::ApiLookup));
 }
 
 async fn an_answer_stays_and_history_wins_over_it(store: &TestStore) {
