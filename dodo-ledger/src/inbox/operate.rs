@@ -61,6 +61,12 @@ const STATS: Sql = sql!(
         (SELECT " NOW " - MIN(available_at) FROM dodo_inbox
          WHERE state = 'pending' AND booked_at IS NOT NULL)"
 );
+const BOOKING_DUE: Sql = sql!(
+    "SELECT COUNT(*) FROM (
+        SELECT 1 FROM dodo_inbox
+        WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW " LIMIT 1
+     ) AS due"
+);
 const FAILED: Sql = sql!(
     "SELECT id, state, kind, received_at, booked_at, claims, failures, last_error, body IS NOT NULL
      FROM dodo_inbox WHERE state IN ('dead', 'parked') ORDER BY finished_at LIMIT $1"
@@ -107,6 +113,13 @@ fn read_event(mut row: Row) -> Result<StoredEvent, Error> {
         last_error: row.opt_text(7)?,
         has_body: row.int(8)? != 0,
     })
+}
+
+/// Whether something could be booked now.
+pub(crate) async fn is_booking_due(store: &Store) -> Result<bool, Error> {
+    let mut tx = store.read().await?;
+    let due = tx.fetch_one(&BOOKING_DUE, args![]).await?;
+    Ok(due.map(|mut row| row.int(0)).transpose()?.is_some_and(|count| count > 0))
 }
 
 pub(crate) async fn stats(store: &Store) -> Result<InboxStats, Error> {

@@ -1,9 +1,10 @@
 //! Booking: what is stored becomes records, outbox rows and a mark, in one transaction. User code is
 //! never called here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dodo_core::SignedEvent;
+use tokio::time::Instant;
 
 use super::{STORE_PAUSE, Stop, ahead::Ahead, rest};
 use crate::{
@@ -39,14 +40,23 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
     }
 }
 
-/// Books what waits by now, so that it is known whose it is.
+/// Others that look at what waits, or book it, are waited for as long as this.
+const OTHERS: Duration = Duration::from_secs(5);
+
+/// Books what waits by now, so that it is known whose it is. What fails, and is due again later, stays.
 pub(crate) async fn drain(ledger: &Arc<Shared>) -> Result<(), Error> {
-    let waiting = operate::stats(&ledger.store).await?.unbooked;
-    let batches = waiting.div_ceil(u64::from(ledger.store.booking_batch()));
-    for _ in 0..batches {
-        match round(ledger).await? {
-            Round { taken: 0, .. } => break,
-            round => ledger.offer_booked(round.booked),
+    let mut waiting = operate::stats(&ledger.store).await?.unbooked;
+    let mut patience = Instant::now() + OTHERS;
+    while waiting > 0 {
+        let Round { booked, .. } = round(ledger).await?;
+        ledger.offer_booked(booked);
+        if booked > 0 {
+            waiting = waiting.saturating_sub(u64::try_from(booked).unwrap_or(u64::MAX));
+            patience = Instant::now() + OTHERS;
+        } else if !operate::is_booking_due(&ledger.store).await? || Instant::now() > patience {
+            break;
+        } else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
     Ok(())
