@@ -79,7 +79,7 @@ impl Ledger {
     }
 
     /// Erases the bodies of events that were done this long ago, and says how many. The workers do
-    /// so by themselves: see [`LedgerBuilder::keep_bodies_for`].
+    /// so by themselves: see [`keep_bodies_for`](crate::LedgerBuilder::keep_bodies_for).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -93,7 +93,7 @@ impl Ledger {
 
     /// Erases what was captured for checkouts this long ago that nobody paid, and what is known of payments
     /// that failed this long ago and that no other payment recovered. Says of how many. The workers do so by
-    /// themselves: see [`LedgerBuilder::keep_contexts_for`].
+    /// themselves: see [`keep_contexts_for`](crate::LedgerBuilder::keep_contexts_for).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

@@ -135,12 +135,15 @@ impl Ledger {
         let (people, addresses) = (Vec::from_iter(people), Vec::from_iter(addresses));
         let rules = &self.shared.rules;
         let booking = attribution::forget(rules, &mut past, &people, &addresses).await?;
+        let mut erased = past.has_changed();
         let mut tx = past.write().await?;
         for whom in people.iter().chain(&addresses) {
-            tx.forget_events(whom).await?;
+            erased |= tx.forget_events(whom).await? > 0;
         }
         tx.commit().await?;
-        self.shared.store.scrub_all().await;
+        if erased {
+            self.shared.store.scrub_all().await;
+        }
         Ok(u64::try_from(booking.changes.len()).unwrap_or_default())
     }
 }

@@ -180,7 +180,7 @@ impl Run<'_> {
 /// Whether no other object could be booked either.
 fn is_of_the_database(error: &dodo_core::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|s| s.downcast_ref::<Error>());
-    source.is_some_and(|error| error.is_transient() || error.kind() == error::ErrorKind::Setup)
+    source.is_some_and(|error| error.is_the_databases() || error.kind() == error::ErrorKind::Setup)
 }
 
 /// What an event needs of an object. The rest is handed on as it is: reading an event forgives more.

@@ -181,6 +181,9 @@ fn is_past_first_charge(state: &SubscriptionState, at: Timestamp) -> bool {
 }
 
 fn span(count: i64, unit: &str) -> Option<Span> {
+    if count < 1 {
+        return None;
+    }
     let span = Span::new();
     match unit {
         "day" => span.try_days(count),

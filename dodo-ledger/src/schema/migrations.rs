@@ -166,7 +166,8 @@ const V4: &[Sql] = &[
         sqlite: "UPDATE dodo_entry SET occurred_micros =
             CAST(ROUND(unixepoch(record ->> '$.occurred_at', 'subsec') * 1000) AS INTEGER) * 1000",
         postgres: "UPDATE dodo_entry SET occurred_micros =
-            CAST(extract(epoch FROM (record::json ->> 'occurred_at')::timestamptz) * 1000000 AS BIGINT)",
+            CAST(extract(epoch FROM
+                substring(record FROM '\"occurred_at\":\"([^\"]*)\"')::timestamptz) * 1000000 AS BIGINT)",
     },
     sql!("DROP INDEX dodo_entry_at"),
     sql!("CREATE INDEX dodo_entry_occurred ON dodo_entry (occurred_micros)"),
@@ -204,9 +205,10 @@ const V6: &[Sql] = &[
             SELECT 'k', body ->> '$.what.checkout_session_id', id FROM dodo_fact
             WHERE id >= 'attempt:' AND id < 'attempt;'
               AND body ->> '$.what.checkout_session_id' IS NOT NULL",
+        // As text: JSON with a NUL in it, such as a name, is none to PostgreSQL.
         postgres: "INSERT INTO dodo_about (kind, value, fact_id)
-            SELECT 'k', body::json -> 'what' ->> 'checkout_session_id', id FROM dodo_fact
+            SELECT 'k', substring(body FROM '\"checkout_session_id\":\"([^\"]*)\"'), id FROM dodo_fact
             WHERE id >= 'attempt:' AND id < 'attempt;'
-              AND body::json -> 'what' ->> 'checkout_session_id' IS NOT NULL",
+              AND body ~ '\"checkout_session_id\":\"'",
     },
 ];

@@ -34,6 +34,8 @@ pub(crate) struct Past {
     noted: BTreeSet<(String, Link)>,
     /// Facts that shall be about nobody.
     unnoted: BTreeSet<String>,
+    /// Whether an entry or a fact was changed.
+    has_changed: bool,
 }
 
 /// What an entry was linked by.
@@ -51,7 +53,13 @@ impl Past {
             changed_facts: BTreeSet::new(),
             noted: BTreeSet::new(),
             unnoted: BTreeSet::new(),
+            has_changed: false,
         }
+    }
+
+    /// Whether an entry or a fact was changed so far.
+    pub(crate) const fn has_changed(&self) -> bool {
+        self.has_changed
     }
 
     /// Reads ahead what a booking will look at.
@@ -211,6 +219,7 @@ impl History for Past {
                 ids.insert(entry.id.clone());
             }
         }
+        self.has_changed = true;
         self.changed.entry(entry.id.clone()).or_insert(before);
         self.heads.insert(entry.id.clone(), entry.head());
         self.entries.insert(entry.id.clone(), Some(entry.clone()));
@@ -223,14 +232,18 @@ impl History for Past {
     }
 
     async fn put_fact(&mut self, key: &str, json: &str) -> Result<(), Error> {
+        self.has_changed = true;
         self.facts.insert(key.to_owned(), Some(json.to_owned()));
         self.changed_facts.insert(key.to_owned());
         Ok(())
     }
 
     async fn remove_fact(&mut self, key: &str) -> Result<(), Error> {
-        self.facts.insert(key.to_owned(), None);
-        self.changed_facts.insert(key.to_owned());
+        self.read_facts([key.to_owned()]).await?;
+        if self.facts.insert(key.to_owned(), None).flatten().is_some() {
+            self.has_changed = true;
+            self.changed_facts.insert(key.to_owned());
+        }
         Ok(())
     }
 
@@ -248,5 +261,54 @@ impl History for Past {
         self.noted.retain(|(noted, _)| noted != key);
         self.unnoted.insert(key.to_owned());
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use dodo_core::SignedEvent;
+
+    use super::*;
+    use crate::{
+        Ledger,
+        attribution::{Evidence, Rules, book},
+    };
+
+    const PAYMENT: &str = r#"{"type": "payment.succeeded", "timestamp": "2026-11-20T10:00:00Z", "data": {
+        "payment_id": "pay_1", "created_at": "2026-11-20T10:00:00Z", "total_amount": 500,
+        "currency": "USD", "subscription_id": "sub_1", "checkout_session_id": "cks_1",
+        "metadata": {"visitor": "v1"},
+        "customer": {"customer_id": "cus_1", "email": "ada@example.com"}}}"#;
+
+    async fn found(past: &mut Past, link: &Link) -> Vec<String> {
+        let found = past.find(&Find::links([link.clone()])).await.unwrap();
+        found.into_iter().map(|entry| entry.id).collect()
+    }
+
+    /// Whatever was read before it was put.
+    #[tokio::test]
+    async fn what_was_put_is_found_by_what_it_is_now() {
+        let ledger = Ledger::in_memory().await.unwrap();
+        let (at, rules) = (jiff::Timestamp::UNIX_EPOCH, Rules::default());
+        let event = SignedEvent::assume_verified("msg_1", PAYMENT.into(), at, true);
+        let evidence = Evidence::of_event(&event, &rules).unwrap().unwrap();
+        let mut past = Past::of(ledger.shared.store.begin_booking().await.unwrap());
+        let mut entry = book(&rules, &mut past, evidence).await.unwrap().changes.remove(0).entry;
+        past.write().await.unwrap().commit().await.unwrap();
+
+        let mut past = Past::of(ledger.shared.store.begin_booking().await.unwrap());
+        let before = entry.links();
+        assert_eq!(before.len(), 5, "{before:?}");
+        entry.evidence.party.customer_id = Some("cus_2".to_owned());
+        entry.record.customer_id = Some("cus_2".to_owned());
+        past.put(&entry).await.unwrap();
+        let now = entry.links();
+        for link in before.iter().chain(&now) {
+            let expected = if now.contains(link) { vec![entry.id.clone()] } else { Vec::new() };
+            assert_eq!(found(&mut past, link).await, expected, "{link:?}");
+        }
+        assert_ne!(before, now);
     }
 }

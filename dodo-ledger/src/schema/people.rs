@@ -68,14 +68,14 @@ impl Tx {
         rows.into_iter().map(|mut row| row.text(0)).collect()
     }
 
-    /// Erases the bodies of a person's events, or has them erased when they are done.
-    pub(crate) async fn forget_events(&mut self, person: &Link) -> Result<(), Error> {
+    /// Erases the bodies of a person's events, or has them erased when they are done. Says of how many.
+    pub(crate) async fn forget_events(&mut self, person: &Link) -> Result<u64, Error> {
         let sql = match person {
             Link::Customer(_) => &FORGET_EVENTS_OF_CUSTOMER,
             Link::Email(_) => &FORGET_EVENTS_OF_ADDRESS,
-            _ => return Ok(()),
+            _ => return Ok(0),
         };
-        self.execute(sql, args![person.value()]).await.map(drop)
+        self.execute(sql, args![person.value()]).await
     }
 
     /// The keys of facts that are about one of these.

@@ -188,10 +188,25 @@ impl Store {
         }
     }
 
-    /// To be called after somebody asked for something to be erased: takes it out of what the database keeps beside the rows,
-    /// too, as far as that is in its hands. SQLite leaves copies of rows that it moved in what is free of a
-    /// page, so its file is written anew.
+    /// To be called after somebody asked for something to be erased: takes it out of what the database
+    /// keeps beside the rows, too, as far as that is in its hands. It goes on if nobody waits for it any
+    /// more.
     pub(crate) async fn scrub_all(&self) {
+        let store = self.clone();
+        let scrubbed = tokio::spawn(async move {
+            store.write_anew().await;
+            store.scrub().await;
+        });
+        if scrubbed.await.is_err() {
+            tracing::warn!(
+                target: "dodo::ledger",
+                "copies of what was erased may be in SQLite's file and its log until `VACUUM`"
+            );
+        }
+    }
+
+    /// SQLite leaves copies of rows that it moved in what is free of a page, so its file is written anew.
+    async fn write_anew(&self) {
         match &self.0 {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(store) => {
@@ -205,7 +220,6 @@ impl Store {
             #[cfg(feature = "postgres")]
             Kind::Postgres(_) => {}
         }
-        self.scrub().await;
     }
 
     /// To be called after something personal was erased: takes it out of what the database keeps beside
