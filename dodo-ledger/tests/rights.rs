@@ -1,6 +1,6 @@
 //! A database whose user lacks a right: trouble that every event would have, so that none is nearer to being
 //! given up for it. What callbacks do to their own transaction is theirs.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;

@@ -10,8 +10,6 @@ use crate::{
     world::Act,
 };
 
-macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
-
 fn nothing() -> Value {
     json!({})
 }

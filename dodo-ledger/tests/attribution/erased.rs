@@ -13,8 +13,6 @@ use crate::{
     world::{Act, World, bind, identified},
 };
 
-macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
-
 /// How a person is to be found in what the ledger holds: `cus_ann` and her address; by every other
 /// visitor that a story names.
 const ANN: [&str; 6] = ["cus_ann", "ann@", "\"ann\"", "71d4f55f", "113, 212, 245", "113,212,245"];

@@ -7,10 +7,8 @@ use serde_json::json;
 use crate::{
     payloads::{charged, customer, day, paid, payment, recovered, refunded, subscription, visitor},
     rows::{Row, row},
-    world::{Act, World, bind, identified},
+    world::{World, bind, identified},
 };
-
-macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![ladder(), ids()]

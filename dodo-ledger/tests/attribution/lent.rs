@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     payloads::{charged, customer, day, paid, payment, recovered, refunded, subscription, visitor},
     rows::{Row, row},
-    world::{Act, Records, World, bind, identified},
+    world::{Records, World, bind, identified},
 };
-
-macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
 
 fn source(name: &str) -> Value {
     json!({ "metadata": { "source": name } })

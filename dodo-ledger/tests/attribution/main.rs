@@ -1,6 +1,11 @@
 //! Attribution from outside: stories of deliveries, and what the ledger makes of them.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+/// What happens, in this order.
+macro_rules! story {
+    ($($act:expr),* $(,)?) => { Vec::from([$(crate::world::Act::from($act)),*]) };
+}
+
 mod charges;
 mod consent;
 mod contested;

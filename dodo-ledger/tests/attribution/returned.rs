@@ -7,10 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     payloads::{charged, day, dispute, hour, paid, refund, refunded, visitor},
     rows::{Row, row},
-    world::Act,
 };
-
-macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
 
 const NONE: Value = Value::Null;
 

@@ -25,8 +25,6 @@ pub(crate) fn row(number: u32, title: &'static str, story: Vec<Act>, check: fn(&
     Row { number, title, rules: Rules::default(), story, check }
 }
 
-macro_rules! story { ($($act:expr),* $(,)?) => { vec![$(Act::from($act)),*] }; }
-
 fn nothing() -> Value {
     json!({})
 }
