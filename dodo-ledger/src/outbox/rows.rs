@@ -87,14 +87,18 @@ const SENT: Sql = sql!(
 );
 const RETRY: Sql = sql!(
     "UPDATE dodo_outbox
-     SET failures = failures + 1, available_at = " NOW " + $4, last_error = $5,
-         uncertain_since = CASE WHEN $6 = 1 THEN COALESCE(uncertain_since, " NOW ") END
-     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+     SET failures = failures + 1, available_at = " NOW " + given.wait, last_error = given.reason,
+         uncertain_since = CASE WHEN given.uncertain = 1 THEN COALESCE(uncertain_since, " NOW ") END
+     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT, 4 wait BIGINT, 5 reason TEXT, 6 uncertain BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND state = 'pending'"
 );
 const DEAD: Sql = sql!(
     "UPDATE dodo_outbox
-     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $4
-     WHERE record_id = $1 AND sink = $2 AND fence = $3 AND state = 'pending'"
+     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = given.reason
+     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT, 4 reason TEXT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND state = 'pending'"
 );
 const HAND_BACK: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
@@ -171,30 +175,36 @@ pub(super) async fn mark_in_flight(
     Ok(())
 }
 
-/// Writes down what became of the rows, in one transaction.
+/// Rows that are marked in one transaction. As long as it lasts SQLite stores no delivery.
+const MARKED: usize = 256;
+
+/// Writes down what became of the rows.
 pub(super) async fn mark(
     store: &Store,
     sink: &str,
     marks: &[(&Queued, Mark)],
 ) -> Result<(), Error> {
-    let mut tx = store.begin().await?;
-    let sent = marks.iter().filter(|(_, mark)| matches!(mark, Mark::Sent)).map(|(row, _)| *row);
-    let sent = fenced(sent);
-    if !sent.is_empty() {
-        tx.execute(&SENT, args![sink, sent]).await?;
-    }
-    for (row, mark) in marks {
-        let (id, fence) = (&row.record_id, row.fence);
-        match mark {
-            Mark::Sent => continue,
-            Mark::Retry { after, reason, uncertain } => {
-                let args = args![id, sink, fence, millis(*after), *reason, *uncertain];
-                tx.execute(&RETRY, args).await?
+    for marks in marks.chunks(MARKED) {
+        let (mut sent, mut retry, mut dead) = (Rows::default(), Rows::default(), Rows::default());
+        for (row, mark) in marks {
+            let (id, fence) = (&row.record_id, row.fence);
+            match mark {
+                Mark::Sent => sent.push(args![id, fence]),
+                Mark::Retry { after, reason, uncertain } => {
+                    retry.push(args![id, fence, millis(*after), *reason, *uncertain]);
+                }
+                Mark::Dead { reason } => dead.push(args![id, fence, *reason]),
             }
-            Mark::Dead { reason } => tx.execute(&DEAD, args![id, sink, fence, *reason]).await?,
-        };
+        }
+        let mut tx = store.begin().await?;
+        for (sql, rows) in [(&SENT, sent), (&RETRY, retry), (&DEAD, dead)] {
+            if !rows.is_empty() {
+                tx.execute(sql, args![sink, rows]).await?;
+            }
+        }
+        tx.commit().await?;
     }
-    tx.commit().await
+    Ok(())
 }
 
 /// Ends leases early. No failure is counted. What was in flight stays uncertain.
