@@ -71,7 +71,7 @@ const DONE: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL,
          body = CASE WHEN forgotten = 1 THEN NULL ELSE body END
      FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
-     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND state = 'pending'
+     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND " PENDING "
      RETURNING dodo_inbox.id"
 );
 const DONE_WITHOUT_FENCE: Sql = sql!(
@@ -97,7 +97,7 @@ const GIVE_UP: Sql = sql!(
 const HAND_BACK: Sql = sql!(
     "UPDATE dodo_inbox SET available_at = " NOW "
      FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
-     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND state = 'pending'"
+     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND " PENDING
 );
 
 fn millis(duration: Duration) -> i64 {

@@ -73,40 +73,38 @@ const CLAIM: Sql = sql!(
         (SELECT record FROM dodo_entry WHERE dodo_entry.id = dodo_outbox.record_id)"
 );
 /// Before the request leaves: nobody may be there to say afterwards what became of it.
-/// `sink || ''`, here and below, is for SQLite: by the index of what is due it would look at everything
-/// that waits for the sink, and at all the given rows for each.
 const IN_FLIGHT: Sql = sql!(
     "UPDATE dodo_outbox SET uncertain_since = COALESCE(uncertain_since, " NOW ")
      FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
-     WHERE record_id = given.id AND sink || '' = $1 AND dodo_outbox.fence = given.fence
-       AND state = 'pending'"
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND " PENDING
 );
 const SENT: Sql = sql!(
     "UPDATE dodo_outbox SET state = 'sent', finished_at = " NOW ", last_error = NULL
      FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
-     WHERE record_id = given.id AND sink || '' = $1 AND dodo_outbox.fence = given.fence
-       AND state = 'pending'"
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND " PENDING
 );
 const RETRY: Sql = sql!(
     "UPDATE dodo_outbox
      SET failures = failures + 1, available_at = " NOW " + given.wait, last_error = given.reason,
          uncertain_since = CASE WHEN given.uncertain = 1 THEN COALESCE(uncertain_since, " NOW ") END
      FROM " (rows 2: 2 id TEXT, 3 fence BIGINT, 4 wait BIGINT, 5 reason TEXT, 6 uncertain BIGINT) "
-     WHERE record_id = given.id AND sink || '' = $1 AND dodo_outbox.fence = given.fence
-       AND state = 'pending'"
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND " PENDING
 );
 const DEAD: Sql = sql!(
     "UPDATE dodo_outbox
      SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = given.reason
      FROM " (rows 2: 2 id TEXT, 3 fence BIGINT, 4 reason TEXT) "
-     WHERE record_id = given.id AND sink || '' = $1 AND dodo_outbox.fence = given.fence
-       AND state = 'pending'"
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND " PENDING
 );
 const HAND_BACK: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
      FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
-     WHERE record_id = given.id AND sink || '' = $1 AND dodo_outbox.fence = given.fence
-       AND state = 'pending'"
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND " PENDING
 );
 
 impl Tx {

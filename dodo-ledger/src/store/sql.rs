@@ -22,6 +22,8 @@ pub(crate) struct Sql {
 ///   it alone, so the clocks of the hosts do not matter.
 /// - `SKIP_LOCKED`: pass over rows that another transaction is claiming. SQLite has one writer.
 /// - `LOCKED`: wait for whoever has taken the row, and see what became of it.
+/// - `PENDING`: the row is pending, where it is found by its key. SQLite might rather go by an index of
+///   what is pending, and look at all of that for each given row; an expression is in no index.
 /// - `BYTES`: the column type of a body.
 /// - `KEY`: the column type of an id: text in the order of its bytes, as in Rust.
 /// - `(rows 1: 1 id TEXT, 2 at BIGINT)`: a table `given` of these columns, bound as one [`Rows`] in the
@@ -34,6 +36,8 @@ macro_rules! sql {
     (@postgres SKIP_LOCKED) => { " FOR UPDATE SKIP LOCKED" };
     (@sqlite LOCKED) => { "" };
     (@postgres LOCKED) => { " FOR UPDATE" };
+    (@sqlite PENDING) => { "state || '' = 'pending'" };
+    (@postgres PENDING) => { "state = 'pending'" };
     (@sqlite BYTES) => { "BLOB" };
     (@postgres BYTES) => { "BYTEA" };
     (@sqlite KEY) => { "TEXT" };
