@@ -44,6 +44,7 @@ pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Rec
         #[cfg(feature = "postgres")]
         Kind::Postgres(store) => postgres(store, batch).await?,
     };
+    let Some(new) = new else { return Ok(vec![Receipt::Stored; batch.len()]) };
     let mut new: HashSet<String> = new.into_iter().collect();
     let receipt = |delivery: &&Delivery| {
         if new.remove(&delivery.id) { Receipt::Stored } else { Receipt::Duplicate }
@@ -51,8 +52,11 @@ pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Rec
     Ok(batch.iter().map(receipt).collect())
 }
 
+/// The ids that were new; `None`: all.
+type New = Option<Vec<String>>;
+
 #[cfg(feature = "sqlite")]
-async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<Vec<String>, Error> {
+async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<New, Error> {
     let mut tx = store.begin_delivery().await?;
     let mut statement = sqlx::QueryBuilder::<sqlx::Sqlite>::new(
         "INSERT INTO dodo_inbox (id, body, received_at, live, available_at) ",
@@ -64,8 +68,18 @@ async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<Vec<String>,
             .push_bind(i64::from(delivery.live))
             .push("CAST(unixepoch('subsec') * 1000 AS INTEGER)");
     });
-    statement.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
-    let new = statement.build_query_scalar().fetch_all(&mut *tx).await?;
+    statement.push(" ON CONFLICT (id) DO NOTHING");
+    let done = statement.build().execute(&mut *tx).await?;
+    let added = done.rows_affected();
+    let new = match usize::try_from(added) == Ok(batch.len()) {
+        true => None,
+        // Rows that one statement adds are the last ones, in its order.
+        false => {
+            let last = "SELECT id FROM dodo_inbox ORDER BY rowid DESC LIMIT $1";
+            let count = i64::try_from(added).unwrap_or(i64::MAX);
+            Some(sqlx::query_scalar(last).bind(count).fetch_all(&mut *tx).await?)
+        }
+    };
     reach("before_append_commit").await;
     tx.commit().await?;
     Ok(new)
@@ -73,7 +87,7 @@ async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<Vec<String>,
 
 /// The statement is its own transaction: one round trip.
 #[cfg(feature = "postgres")]
-async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<Vec<String>, Error> {
+async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<New, Error> {
     // In one order in every batch: two that hold the same ids wait for each other, and not in a circle.
     let mut batch = batch.to_vec();
     batch.sort_by(|a, b| a.id.cmp(&b.id));
@@ -91,5 +105,5 @@ async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<Vec<Stri
         .fetch_all(single.connection())
         .await?;
     single.commit().await?;
-    Ok(new)
+    Ok(Some(new))
 }

@@ -19,6 +19,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an operation waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
+/// Of new files. A delivery is 2 KB, and in pages of half the size there is room for one: they would be
+/// written half empty.
+const PAGE_SIZE: u32 = 8192;
 /// Emptying the log waits for readers this often, for as long as the statement after it says.
 const CHECKPOINTS: u32 = 5;
 const IMPATIENT: &str = "PRAGMA busy_timeout = 200";
@@ -30,8 +33,9 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 /// A ledger in one SQLite file: the default.
 ///
 /// `journal_mode=WAL` and `synchronous=FULL`: every commit is synced to the disk before a delivery is
-/// answered. `secure_delete=ON`: what was erased is overwritten. One connection writes, others read. The file must be on a local disk, and one process
-/// should use it; a second one is kept out by SQLite's locks while it writes, not longer.
+/// answered. `secure_delete=ON`: what was erased is overwritten. One connection writes, others read. The
+/// file must be on a local disk, and one process should use it; a second one is kept out by SQLite's locks
+/// while it writes, not longer.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
@@ -43,13 +47,14 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens `sqlite:path/to/file.db` (or a bare path), and creates the file if there is none, readable by
-    /// its owner only.
+    /// its owner only, in pages of 8 KiB.
     ///
     /// # Errors
     /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none, [`Unavailable`](crate::ErrorKind::Unavailable)
     /// for a file that cannot be opened.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::from_str(url)?.create_if_missing(true);
+        let options =
+            SqliteConnectOptions::from_str(url)?.create_if_missing(true).page_size(PAGE_SIZE);
         if !["mode=ro", "mode=memory"].iter().any(|mode| url.contains(mode)) {
             create(options.get_filename());
         }
@@ -57,8 +62,7 @@ impl SqliteStore {
     }
 
     /// Opens with options of your own, such as a key or a page size. Who may read the file is yours to
-    /// decide. The settings that the promises
-    /// of the ledger rest on are set again.
+    /// decide. The settings that the promises of the ledger rest on are set again.
     ///
     /// # Errors
     /// As [`open`](Self::open).
