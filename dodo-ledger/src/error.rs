@@ -111,11 +111,15 @@ impl From<sqlx::Error> for Error {
             E::Database(said) if said.code().is_some_and(|code| is_unavailable(&code)) => {
                 (ErrorKind::Unavailable, "the ledger's database cannot take this now")
             }
-            E::Database(said) if said.code().is_some_and(|code| is_unprepared(&code)) => (
-                ErrorKind::Unprepared,
-                "the ledger's database is not prepared for it: run `migrate()`, and let its user log in \
+            E::Database(said)
+                if said.code().is_some_and(|code| is_unprepared(&code, said.message())) =>
+            {
+                (
+                    ErrorKind::Unprepared,
+                    "the ledger's database is not prepared for it: run `migrate()`, and let its user log in \
                  and use the ledger's tables",
-            ),
+                )
+            }
             E::Database(_) | E::Encode(_) => (
                 ErrorKind::Refused,
                 "the ledger's database refused a statement: was `migrate()` run?",
@@ -151,14 +155,19 @@ fn is_unavailable(code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
 }
 
-/// Whether PostgreSQL said that somebody has to mend something before anything goes on: SQLSTATE classes
-/// 28 authorization, 3D no such database, 3F no such schema; and 42501 no privilege, 42703 no such
-/// column, 42P01 no such table. SQLite has one code for every statement that it does not understand.
-fn is_unprepared(code: &str) -> bool {
+/// Whether the database said that somebody has to mend something before anything goes on.
+///
+/// PostgreSQL: SQLSTATE classes 28 authorization, 3D no such database, 3F no such schema; and 42501 no
+/// privilege, 42703 no such column, 42P01 no such table. SQLite has one code for every statement that it
+/// does not understand, and tells them apart by its message alone.
+fn is_unprepared(code: &str, message: &str) -> bool {
     const CLASSES: [&str; 3] = ["28", "3D", "3F"];
     const STATES: [&str; 3] = ["42501", "42703", "42P01"];
-    code.len() == 5
-        && (STATES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class)))
+    const SQLITE: [&str; 3] = ["no such table: ", "no such column: ", " has no column named "];
+    match code.len() {
+        5 => STATES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class)),
+        _ => code == "1" && SQLITE.iter().any(|said| message.contains(said)),
+    }
 }
 
 impl From<Error> for dodo_core::Error {
@@ -188,9 +197,17 @@ mod tests {
         let mended = ["28P01", "28000", "3D000", "3F000", "42501", "42703", "42P01"];
         // Syntax, unique, NUL in a text, a broken transaction; SQLite's error, constraint and mismatch.
         let refused = ["42601", "23505", "22021", "25P02", "54000", "1", "19", "2067", "20", "28"];
-        let told = |code: &str| (is_unavailable(code), is_unprepared(code));
+        let told = |code: &str| (is_unavailable(code), is_unprepared(code, "no such thing"));
         assert_eq!(passes.map(told), [(true, false); 16]);
         assert_eq!(mended.map(told), [(false, true); 7]);
         assert_eq!(refused.map(told), [(false, false); 10]);
+        for said in [
+            "no such table: dodo_inbox",
+            "no such column: kept",
+            "table dodo_fact has no column named kept",
+        ] {
+            assert!(is_unprepared("1", said), "{said}");
+            assert!(!is_unprepared("1555", said), "{said}");
+        }
     }
 }

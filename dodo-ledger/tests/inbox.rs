@@ -296,7 +296,7 @@ async fn without_tables_a_delivery_is_refused_and_not_lost() {
     let store = TestStore::sqlite().await.unwrap();
     let ledger = store.builder().await.build();
     let error = ledger.accept(&payment("msg_1", "pay_1")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.kind(), ErrorKind::Unprepared);
     let answer = dodo_core::Error::from(error);
     assert_eq!(answer.status(), 503);
     ledger.migrate().await.unwrap();
