@@ -154,6 +154,12 @@ pub struct Charge {
 }
 
 impl Evidence {
+    /// Whether other evidence of the same takes its place: what happened first is kept, and what was
+    /// forgotten stays so.
+    pub(super) fn gives_way_to(&self, other: &Self) -> bool {
+        !self.forgotten && other.origin.rank() < self.origin.rank()
+    }
+
     /// What Dodo Payments answered about earlier charges, if it was asked.
     pub(super) fn answer(&self) -> Option<bool> {
         match &self.what {

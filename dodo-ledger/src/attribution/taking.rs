@@ -76,9 +76,7 @@ impl<H: History> Desk<'_, H> {
         let known = self.history.entry(&id).await?.map(|entry| entry.evidence);
         let answer = known.as_ref().and_then(Evidence::answer).or_else(|| evidence.answer());
         let mut first = match &known {
-            Some(known) if known.forgotten || known.origin.rank() <= evidence.origin.rank() => {
-                known.clone()
-            }
+            Some(known) if !known.gives_way_to(&evidence) => known.clone(),
             _ => evidence,
         };
         let What::Charge(charge) = &mut first.what else { return Ok(()) };
@@ -133,12 +131,10 @@ impl<H: History> Desk<'_, H> {
         Ok(())
     }
 
-    /// Keeps new evidence for an entry if it happened before what is known. Whether it was kept.
+    /// Keeps new evidence for an entry if what is known gives way to it. Whether it was kept.
     async fn keep_first(&mut self, id: &str, evidence: &Evidence) -> Result<bool, Error> {
         let known = self.history.entry(id).await?;
-        let keep = known.is_none_or(|known| {
-            !known.evidence.forgotten && evidence.origin.rank() < known.evidence.origin.rank()
-        });
+        let keep = known.is_none_or(|known| known.evidence.gives_way_to(evidence));
         if keep {
             self.fresh.insert(id.to_owned(), evidence.clone());
         }
@@ -147,8 +143,7 @@ impl<H: History> Desk<'_, H> {
 
     async fn keep_first_fact(&mut self, key: &str, evidence: &Evidence) -> Result<bool, Error> {
         let known = self.fact::<Evidence>(key).await?;
-        let keep = known
-            .is_none_or(|known| !known.forgotten && evidence.origin.rank() < known.origin.rank());
+        let keep = known.is_none_or(|known| known.gives_way_to(evidence));
         if keep {
             self.history.put_fact(key, &facts::write(evidence)?).await?;
         }

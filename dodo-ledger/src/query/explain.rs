@@ -88,17 +88,9 @@ fn sentences(record: &AttributionRecord, excess: Option<i64>, steps: &[StepRepor
         Some(found) => format!("Campaign: {}.", found_by(found.step, &found.from)),
         None => "No campaign was found.".to_owned(),
     });
-    if let Some(reason) = looked_for_nobody(steps) {
-        out.push(format!("Nobody was looked for: {}.", because(reason)));
-    }
-    for report in steps.iter().filter(|_| looked_for_nobody(steps).is_none()) {
-        let name = step_name(report.step, record);
-        if report.visitor == report.campaign {
-            out.extend(answer(name, "visitor and campaign", &report.visitor));
-        } else {
-            out.extend(answer(name, "visitor", &report.visitor));
-            out.extend(answer(name, "campaign", &report.campaign));
-        }
+    match looked_for_nobody(steps) {
+        Some(reason) => out.push(format!("Nobody was looked for: {}.", because(reason))),
+        None => steps.iter().for_each(|report| out.extend(step(report, record))),
     }
     if record.flags.reclassified {
         out.push(
@@ -221,6 +213,17 @@ fn step_name(step: Step, of: &AttributionRecord) -> &'static str {
         Step::EmailMatch => "The e-mail address",
         _ => "Another step",
     }
+}
+
+/// What a step found, in one sentence if visitor and campaign share it.
+fn step(report: &StepReport, of: &AttributionRecord) -> Vec<String> {
+    let name = step_name(report.step, of);
+    let parts: &[(&str, &Answer)] = if report.visitor == report.campaign {
+        &[("visitor and campaign", &report.visitor)]
+    } else {
+        &[("visitor", &report.visitor), ("campaign", &report.campaign)]
+    };
+    parts.iter().filter_map(|(part, found)| answer(name, part, found)).collect()
 }
 
 fn answer(step: &str, part: &str, answer: &Answer) -> Option<String> {
