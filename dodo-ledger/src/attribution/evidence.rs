@@ -12,7 +12,7 @@ use dodo_core::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::facts::SubscriptionFacts;
+use super::{facts::SubscriptionFacts, standing::Said};
 
 /// The evidence of one delivery, or of one object that [`reconcile`](crate::Ledger::reconcile) found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,6 +263,9 @@ pub struct Subscription {
     pub on_demand: bool,
     /// The plan.
     pub product_id: Option<String>,
+    /// Where it stands.
+    #[serde(default)]
+    pub said: Said,
 }
 
 /// What a `subscription.*` event says of the subscription's life.

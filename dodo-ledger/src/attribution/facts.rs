@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     evidence::{Evidence, Findings, Origin, Subscription, SubscriptionStep},
     fit,
+    standing::Standing,
 };
 use crate::{error::Error, fault::mutant};
 
@@ -24,6 +25,10 @@ pub(crate) struct Dated<T> {
 }
 
 impl<T> Dated<T> {
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
+    }
+
     fn new(origin: &Origin, value: T) -> Self {
         Self { at: origin.occurred_at, by: origin.webhook_id.clone(), value }
     }
@@ -39,6 +44,15 @@ impl<T> Dated<T> {
                 .as_ref()
                 .is_none_or(|old| new.rank() < old.rank() && !mutant("order_by_arrival"))
         {
+            *slot = Some(new);
+        }
+    }
+
+    /// Keeps the later one.
+    pub(super) fn last(slot: &mut Option<Self>, origin: &Origin, new: Option<T>) {
+        let Some(new) = new.map(|value| Self::new(origin, value)) else { return };
+        let newer = |old: &Self| new.rank() > old.rank() || mutant("order_by_arrival");
+        if slot.as_ref().is_none_or(newer) {
             *slot = Some(new);
         }
     }
@@ -59,6 +73,7 @@ pub(crate) struct SubscriptionFacts {
     campaign: Option<Dated<Campaign>>,
     tool_ids: Option<Dated<BTreeMap<String, String>>>,
     user_id: Option<Dated<String>>,
+    pub(super) standing: Standing,
     /// Whom the metadata names was forgotten, and is not learned again.
     pub(crate) forgotten: bool,
 }
@@ -85,6 +100,7 @@ impl SubscriptionFacts {
         }
         let plan = subscription.product_id.clone().map(|value| Dated::new(origin, value));
         Dated::first(&mut self.plan, plan);
+        self.standing.learn(origin, subscription);
 
         if self.forgotten {
             return;

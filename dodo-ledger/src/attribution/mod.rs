@@ -30,6 +30,7 @@ mod record;
 mod report;
 mod rules;
 mod settle;
+mod standing;
 mod taking;
 mod wanted;
 pub(crate) mod whose;
@@ -50,9 +51,11 @@ pub use self::{
     memory::MemoryHistory,
     report::{Answer, Reason, StepReport},
     rules::{RenewalCredit, Rules},
+    standing::{Said, SubscriptionStanding},
     wanted::Wanted,
 };
 pub(crate) use self::{
     context::{context_fact, is_late, look_again},
     derive::{is_open, is_open_by_itself},
+    standing::standing,
 };

@@ -16,6 +16,7 @@ use super::{
         Subscription, SubscriptionStep, What,
     },
     rules::Rules,
+    standing::Said,
 };
 
 impl Evidence {
@@ -187,6 +188,7 @@ fn lifecycle(record: &AttributionRecord, step: SubscriptionStep) -> Option<Subsc
         terms: record.subscription.clone().unwrap_or_default(),
         on_demand: record.on_demand,
         product_id: record.product_ids.first().cloned(),
+        said: Said { status: Said::status(&record.event_type), ..Said::default() },
     })
 }
 
@@ -318,6 +320,7 @@ fn of_subscription(
             terms: subscription.into(),
             on_demand: subscription.on_demand,
             product_id: subscription.product_id.clone(),
+            said: Said::of(&event.kind, subscription),
         }),
         forgotten: false,
     }

@@ -5,10 +5,12 @@ mod export;
 mod filter;
 mod records;
 mod revenue;
+mod subscription;
 
 pub use self::{
     explain::{ExplainedRecord, Explanation},
     export::Format,
     records::Records,
     revenue::{Dimension, Revenue, RevenueRow},
+    subscription::SubscriptionStanding,
 };

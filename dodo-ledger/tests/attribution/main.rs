@@ -24,6 +24,7 @@ mod returned;
 mod rows;
 mod seams;
 mod settled;
+mod standing;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,36 @@
+//! Where a subscription stands.
+
+pub use crate::attribution::SubscriptionStanding;
+use crate::{Ledger, attribution, error::Error, schema::Past};
+
+impl Ledger {
+    /// Where a subscription stands, by what happened last: deliveries come in any order, so that the event a
+    /// callback is given may be older than one that it was given before. `None`: no event of the
+    /// subscription was booked.
+    ///
+    /// An event is booked before its callbacks run, so they see at least what it says.
+    ///
+    /// ```
+    /// use dodo_core::{BoxError, Event, Subscription};
+    /// use dodo_ledger::Ledger;
+    ///
+    /// /// For `on_subscription_active`, `_cancelled`, `_on_hold` and the others alike.
+    /// async fn set_access(event: Event<Subscription, Ledger>) -> Result<(), BoxError> {
+    ///     let id = &event.data.subscription_id;
+    ///     let active = event.state.subscription(id).await?.is_some_and(|now| now.is_active());
+    ///     println!("{id} is {}", if active { "served" } else { "not served" });
+    ///     Ok(())
+    /// }
+    /// # let _ = set_access;
+    /// ```
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn subscription(
+        &self,
+        subscription_id: &str,
+    ) -> Result<Option<SubscriptionStanding>, Error> {
+        let mut past = Past::of(self.shared.store.read().await?);
+        attribution::standing(&mut past, subscription_id).await
+    }
+}

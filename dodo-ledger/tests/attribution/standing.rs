@@ -1,0 +1,87 @@
+//! Where a subscription stands, on every store.
+
+use dodo_core::SubscriptionStatus;
+use dodo_ledger::query::SubscriptionStanding;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    payloads::{Delivery, day, subscription},
+    support::TestStore,
+    world::{Act, World},
+};
+
+crate::on_every_store! { the_last_event_counts_in_whatever_order_they_come, a_piece_that_is_not_said_stays }
+
+/// The life of a subscription. The bodies are newer than the events, as after a retry, but for the plan.
+fn life(id: &str) -> [Delivery; 5] {
+    let body = |product: &str| json!({ "status": "cancelled", "product_id": product });
+    [
+        subscription("subscription.active", id, day(0), body("pdt_small")),
+        subscription("subscription.on_hold", id, day(1), body("pdt_small")),
+        subscription("subscription.renewed", id, day(2), body("pdt_small")),
+        subscription("subscription.plan_changed", id, day(3), body("pdt_large")),
+        subscription("subscription.paused", id, day(4), body("pdt_large")),
+    ]
+}
+
+fn orders(of: usize) -> Vec<Vec<usize>> {
+    let Some(last) = of.checked_sub(1) else { return vec![Vec::new()] };
+    let with_last = |order: Vec<usize>| {
+        (0..=last).map(move |at| {
+            let mut order = order.clone();
+            order.insert(at, last);
+            order
+        })
+    };
+    orders(last).into_iter().flat_map(with_last).collect()
+}
+
+async fn the_last_event_counts_in_whatever_order_they_come(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let (orders, stands) = (orders(5), async |id: &str| {
+        let SubscriptionStanding { status, since, product_id, .. } =
+            ledger.subscription(id).await.unwrap().unwrap();
+        (status.unwrap(), since, product_id)
+    });
+    assert_eq!(orders.len(), 120);
+    let mut acts: Vec<Act> = Vec::new();
+    for (n, order) in orders.iter().enumerate() {
+        let life = life(&format!("sub_{n}"));
+        acts.extend(order.iter().map(|event| life[*event].clone().into()));
+    }
+    world.play(&acts).await;
+    let paused = (SubscriptionStatus::Paused, Some(day(4)), Some("pdt_large".to_owned()));
+    for (n, order) in orders.iter().enumerate() {
+        assert_eq!(stands(&format!("sub_{n}")).await, paused, "{order:?}");
+    }
+    assert_eq!(ledger.subscription("sub_none").await.unwrap(), None);
+}
+
+async fn a_piece_that_is_not_said_stays(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let due = "2026-12-01T00:00:00Z";
+    let stands = async || ledger.subscription("sub_1").await.unwrap().unwrap();
+    let active = json!({
+        "status": "active", "product_id": "pdt_1", "next_billing_date": due,
+        "cancel_at_next_billing_date": true,
+    });
+    world.play(&[subscription("subscription.active", "sub_1", day(0), active).into()]).await;
+    assert!(stands().await.is_active());
+    // An update names no status by its type, and this one none in its body.
+    let updated = json!({ "status": null, "product_id": null, "next_billing_date": null });
+    world.play(&[subscription("subscription.updated", "sub_1", day(1), updated).into()]).await;
+    let now = stands().await;
+    assert_eq!((now.status.clone(), now.since), (Some(SubscriptionStatus::Active), Some(day(0))));
+    assert_eq!(now.product_id.as_deref(), Some("pdt_1"));
+    assert_eq!(now.next_billing_date, Some(due.parse::<Timestamp>().unwrap()));
+    assert!(now.is_active() && !now.cancel_at_next_billing_date, "this one it says: {now:?}");
+    // Of the body's own status an update is believed.
+    let updated = json!({ "status": "expired" });
+    world.play(&[subscription("subscription.updated", "sub_1", day(2), updated).into()]).await;
+    let now = stands().await;
+    assert_eq!((now.status.clone(), now.since), (Some(SubscriptionStatus::Expired), Some(day(2))));
+    assert!(!now.is_active());
+}
