@@ -9,6 +9,7 @@
 //! - [`delivery`], [`hooks`]: webhooks, signed by another implementation and received.
 //! - [`program`], [`browser`]: a program of the workspace as a child process, and a headless
 //!   Chromium to use it with.
+//! - [`postgres`]: a schema of a test's own.
 //! - [`replay`]: requests that were recorded with the Node adaptor.
 //! - [`process`]: the conformance binary as a process of its own.
 //! - [`tables`]: cases over the checkout routes and the portal.
@@ -26,6 +27,7 @@ pub mod fixture;
 pub mod hooks;
 pub mod logs;
 pub mod parity;
+pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod record;

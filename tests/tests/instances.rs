@@ -11,14 +11,12 @@ use std::{
     time::Duration,
 };
 
-use dodo_ledger::{
-    Ledger,
-    sqlx::{self, Connection, PgConnection},
-};
+use dodo_ledger::Ledger;
 use dodo_tests::{
     case::Case,
     client,
     delivery::Delivery,
+    postgres::{self, Schema},
     process::Server,
     server::Framework::{self, Actix, Axum, Tower},
 };
@@ -34,7 +32,7 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 
 #[tokio::test]
 async fn four_instances_book_the_same_as_one() {
-    let Some(server) = postgres() else { return };
+    let Some(server) = postgres::server("four_instances_book_the_same_as_one") else { return };
     let once = story();
 
     let file = Scratch::new();
@@ -44,7 +42,7 @@ async fn four_instances_book_the_same_as_one() {
     // A subscription that started, 5 charges, a refund, a loss, and every other one won back.
     assert_eq!(expected.len(), CUSTOMERS * 8 + CUSTOMERS / 2);
 
-    let schema = Schema::create(server).await;
+    let schema = Schema::create(server, "instances").await;
     let mut four: Vec<Server> =
         [Axum, Actix, Tower, Axum].map(|framework| start(framework, &schema.url())).into();
     let often = shuffled(repeated(once));
@@ -250,49 +248,6 @@ fn shuffled(mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
 }
 
 // --- where it is booked --------------------------------------------------------------------------
-
-/// The server of the tests. Without one the test says that it was skipped, and fails if
-/// `DODO_REQUIRE_POSTGRES=1`.
-fn postgres() -> Option<String> {
-    let server = std::env::var("DODO_TEST_POSTGRES_URL").ok();
-    if server.is_none() {
-        let required = std::env::var("DODO_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
-        assert!(!required, "DODO_REQUIRE_POSTGRES=1, but DODO_TEST_POSTGRES_URL is not set");
-        eprintln!("SKIPPED four_instances_book_the_same_as_one: DODO_TEST_POSTGRES_URL is not set");
-    }
-    server
-}
-
-/// A schema of its own.
-struct Schema {
-    server: String,
-    name: String,
-}
-
-impl Schema {
-    async fn create(server: String) -> Self {
-        let schema = Self { server, name: format!("instances_{}", std::process::id()) };
-        schema.run(&format!("DROP SCHEMA IF EXISTS {} CASCADE", schema.name)).await;
-        schema.run(&format!("CREATE SCHEMA {}", schema.name)).await;
-        schema
-    }
-
-    fn url(&self) -> String {
-        let join = if self.server.contains('?') { '&' } else { '?' };
-        format!("{}{join}options=-csearch_path%3D{}", self.server, self.name)
-    }
-
-    async fn run(&self, statement: &str) {
-        let mut connection = PgConnection::connect(&self.server).await.unwrap();
-        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
-        statement.execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    }
-
-    async fn drop(self) {
-        self.run(&format!("DROP SCHEMA {} CASCADE", self.name)).await;
-    }
-}
 
 /// A folder for a database, removed at the end.
 struct Scratch(PathBuf);

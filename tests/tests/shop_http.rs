@@ -6,6 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use dodo_tests::{
     case::Case,
     client::{self, Reply},
+    postgres::{self, Schema},
     program::{Folder, Program, address_of},
 };
 use http::{Method, StatusCode, header};
@@ -18,55 +19,68 @@ const SHOPS: [&str; 2] = ["axum-shop", "actix-shop"];
 async fn the_loop_runs_from_cookie_to_revenue_and_outlives_a_killed_shop() {
     for package in SHOPS {
         let folder = Folder::new(&format!("shop-http-{package}"));
-        let shop = Running::start(package, &folder).await;
-        let mut jar = Jar::new("visitor=v_http");
-        jar.get(shop.address, "/?utm_source=newsletter&utm_campaign=autumn").await;
-        jar.get(shop.address, "/").await;
-
-        let checkout =
-            json!({ "product_cart": [{ "product_id": "pdt_washi_set", "quantity": 2 }] })
-                .to_string();
-        let opened = jar.post(shop.address, "/api/checkout", "application/json", &checkout);
-        let opened: Value = serde_json::from_slice(&opened.await.body).expect("JSON");
-        let session = opened["session_id"].as_str().expect("a session").to_owned();
-        let page = format!("/session/{session}/pay");
-        let form = "email=ada%40example.com&name=Ada&country=DE&card=4242424242424242";
-        let paid = Jar::new("").post(shop.sandbox, &page, FORM, form).await;
-        let back = location(&paid);
-        assert!(back.contains("/return?") && back.contains("status=succeeded"), "{back}");
-        let target = back.split_once("/return").map(|(_, rest)| format!("/return{rest}"));
-        let thanks = location(&jar.get(shop.address, &target.expect("a target")).await);
-        assert!(thanks.starts_with("/thanks?payment_id=pay_"), "{thanks}");
-        assert!(!thanks.contains("email"), "no e-mail address in the address bar: {thanks}");
-
-        let fulfilled = ["Kyoto washi set", "¥3,570", "Fulfilled"];
-        jar.shows(shop.address, "/account", &fulfilled).await;
-        let booked = ["v_http", "newsletter", "autumn", "¥3,570", "¥570", "¥3,000"];
-        let page = jar.shows(shop.address, "/revenue", &booked).await;
-        assert!(!page.contains("3,000.00"), "yen have no decimals");
-        let ages = jar.shows(shop.address, "/revenue?from=1900-01-01&to=9999-12-31", &booked).await;
-        let column = ": newsletter ¥3,000</title>";
-        assert!(ages.contains(column), "the chart shows the days that have come");
-        let nothing = "/revenue?to=1900-01-01";
-        jar.shows(shop.address, nothing, &["No revenue on these days"]).await;
-
-        // SIGKILL, in the middle of other people's requests.
-        let mut crowd = Crowd::at(shop.address, &checkout);
-        crowd.wait_for_answers(100).await;
-        drop(shop);
-        crowd.wait_for_silence().await;
-        let shop = Running::start(package, &folder).await;
-        jar.shows(shop.address, "/account", &fulfilled).await;
-        jar.shows(shop.address, "/revenue", &booked).await;
-        Jar::new("").shows(shop.address, "/account", &["No order yet."]).await;
+        the_loop_runs(package, &folder.sqlite()).await;
     }
+}
+
+#[tokio::test]
+async fn the_loop_runs_on_postgres() {
+    let Some(server) = postgres::server("the_loop_runs_on_postgres") else { return };
+    for package in SHOPS {
+        let schema = Schema::create(server.clone(), &format!("loop_{package}")).await;
+        the_loop_runs(package, &schema.url()).await;
+        schema.drop().await;
+    }
+}
+
+async fn the_loop_runs(package: &str, database: &str) {
+    let shop = Running::start(package, database).await;
+    let mut jar = Jar::new("visitor=v_http");
+    jar.get(shop.address, "/?utm_source=newsletter&utm_campaign=autumn").await;
+    jar.get(shop.address, "/").await;
+
+    let checkout =
+        json!({ "product_cart": [{ "product_id": "pdt_washi_set", "quantity": 2 }] }).to_string();
+    let opened = jar.post(shop.address, "/api/checkout", "application/json", &checkout);
+    let opened: Value = serde_json::from_slice(&opened.await.body).expect("JSON");
+    let session = opened["session_id"].as_str().expect("a session").to_owned();
+    let page = format!("/session/{session}/pay");
+    let form = "email=ada%40example.com&name=Ada&country=DE&card=4242424242424242";
+    let paid = Jar::new("").post(shop.sandbox, &page, FORM, form).await;
+    let back = location(&paid);
+    assert!(back.contains("/return?") && back.contains("status=succeeded"), "{back}");
+    let target = back.split_once("/return").map(|(_, rest)| format!("/return{rest}"));
+    let thanks = location(&jar.get(shop.address, &target.expect("a target")).await);
+    assert!(thanks.starts_with("/thanks?payment_id=pay_"), "{thanks}");
+    assert!(!thanks.contains("email"), "no e-mail address in the address bar: {thanks}");
+
+    let fulfilled = ["Kyoto washi set", "¥3,570", "Fulfilled"];
+    jar.shows(shop.address, "/account", &fulfilled).await;
+    let booked = ["v_http", "newsletter", "autumn", "¥3,570", "¥570", "¥3,000"];
+    let page = jar.shows(shop.address, "/revenue", &booked).await;
+    assert!(!page.contains("3,000.00"), "yen have no decimals");
+    let ages = jar.shows(shop.address, "/revenue?from=1900-01-01&to=9999-12-31", &booked).await;
+    let column = ": newsletter ¥3,000</title>";
+    assert!(ages.contains(column), "the chart shows the days that have come");
+    let nothing = "/revenue?to=1900-01-01";
+    jar.shows(shop.address, nothing, &["No revenue on these days"]).await;
+
+    // SIGKILL, in the middle of other people's requests.
+    let mut crowd = Crowd::at(shop.address, &checkout);
+    crowd.wait_for_answers(100).await;
+    drop(shop);
+    crowd.wait_for_silence().await;
+    let shop = Running::start(package, database).await;
+    jar.shows(shop.address, "/account", &fulfilled).await;
+    jar.shows(shop.address, "/revenue", &booked).await;
+    Jar::new("").shows(shop.address, "/account", &["No order yet."]).await;
 }
 
 #[tokio::test]
 async fn wrong_requests_are_answered() {
     for package in SHOPS {
         let folder = Folder::new(&format!("shop-wrong-{package}"));
-        let shop = Running::start(package, &folder).await;
+        let shop = Running::start(package, &folder.sqlite()).await;
         let unsold = json!({ "product_cart": [{ "product_id": "pdt_other", "quantity": 1 }] });
         let cases = [
             (Case::get("unknown page", "/nope"), 404),
@@ -108,7 +122,7 @@ async fn wrong_requests_are_answered() {
 #[tokio::test]
 async fn mistakes_at_the_start_are_named() {
     let folder = Folder::new("shop-start");
-    let shop = Running::start("axum-shop", &folder).await;
+    let shop = Running::start("axum-shop", &folder.sqlite()).await;
     let taken = shop.address.port().to_string();
     let database = folder.sqlite();
     let cases = [
@@ -138,9 +152,8 @@ struct Running {
 }
 
 impl Running {
-    async fn start(package: &str, folder: &Folder) -> Self {
-        let database = folder.sqlite();
-        let variables = [("DATABASE_URL", database.as_str())];
+    async fn start(package: &str, database: &str) -> Self {
+        let variables = [("DATABASE_URL", database)];
         let mut program = Program::start(package, ["--port", "0"], &variables).await;
         let address = address_of(&program.line("The shop is open: ").await);
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;

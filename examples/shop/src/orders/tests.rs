@@ -1,17 +1,48 @@
+//! Each test on a database of its own: SQLite, and PostgreSQL if `DODO_TEST_POSTGRES_URL` names a server.
+
+use dodo_ledger::sqlx::{self, Connection as _, PgConnection};
+
 use super::*;
 
-/// A database of its own, gone with the test.
+/// A database of its own.
 struct Temporary {
     database: Database,
     folder: std::path::PathBuf,
+    /// The server and the schema.
+    postgres: Option<(String, String)>,
 }
 
 impl Temporary {
-    async fn new(test: &str) -> Self {
+    async fn sqlite(test: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("dodo-shop-{}-{test}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let url = format!("sqlite:{}", folder.join("shop.db").display());
-        Self { database: Database::open(&url).await.unwrap(), folder }
+        Self { database: Database::open(&url).await.unwrap(), folder, postgres: None }
+    }
+
+    async fn all(test: &str) -> Vec<Self> {
+        let sqlite = Self::sqlite(test).await;
+        let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else {
+            let required = std::env::var("DODO_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+            assert!(!required, "DODO_REQUIRE_POSTGRES=1, but DODO_TEST_POSTGRES_URL is not set");
+            eprintln!("SKIPPED {test} on PostgreSQL: DODO_TEST_POSTGRES_URL is not set");
+            return vec![sqlite];
+        };
+        let schema = format!("shop_{test}_{}", std::process::id());
+        run(&server, format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}"))
+            .await;
+        let join = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{join}options=-csearch_path%3D{schema}");
+        let database = Database::open(&url).await.unwrap();
+        let folder = sqlite.folder.clone();
+        vec![sqlite, Self { database, folder, postgres: Some((server, schema)) }]
+    }
+
+    async fn remove(self) {
+        std::fs::remove_dir_all(&self.folder).ok();
+        if let Some((server, schema)) = self.postgres {
+            run(&server, format!("DROP SCHEMA {schema} CASCADE")).await;
+        }
     }
 
     async fn belongings(&self, account: &str) -> Belongings {
@@ -24,10 +55,9 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.folder).ok();
-    }
+async fn run(server: &str, statements: String) {
+    let mut connection = PgConnection::connect(server).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
 }
 
 fn at(second: i64) -> Timestamp {
@@ -66,77 +96,85 @@ fn an_access(subscription_id: &str, standing: Standing, since: i64) -> Access {
 
 #[tokio::test]
 async fn orders_are_fulfilled_once_and_refunded_in_any_order() {
-    let shop = Temporary::new("orders").await;
-    let mut lease = shop.database.lease().await.unwrap();
-    let mine = owner(Some("ada"), "cus_1");
-    refund(lease.connection(), "ref_0", "pay_1", Some(400)).await.unwrap();
-    for _ in 0..2 {
-        fulfil(lease.connection(), &mine, &an_order("pay_1")).await.unwrap();
-        refund(lease.connection(), "ref_1", "pay_1", Some(500)).await.unwrap();
+    for shop in Temporary::all("orders").await {
+        let mut lease = shop.database.lease().await.unwrap();
+        let mine = owner(Some("ada"), "cus_1");
+        refund(lease.connection(), "ref_0", "pay_1", Some(400)).await.unwrap();
+        for _ in 0..2 {
+            fulfil(lease.connection(), &mine, &an_order("pay_1")).await.unwrap();
+            refund(lease.connection(), "ref_1", "pay_1", Some(500)).await.unwrap();
+        }
+        let known = shop.belongings("ada").await;
+        assert_eq!(known.orders, [Order { refunded: 900, ..an_order("pay_1") }]);
+        refund(lease.connection(), "ref_2", "pay_1", None).await.unwrap();
+        assert_eq!(shop.belongings("ada").await.orders[0].refunded, 1900, "the rest");
+        assert_eq!(shop.belongings("bob").await, Belongings::default());
+        shop.remove().await;
     }
-    let known = shop.belongings("ada").await;
-    assert_eq!(known.orders, [Order { refunded: 900, ..an_order("pay_1") }]);
-    refund(lease.connection(), "ref_2", "pay_1", None).await.unwrap();
-    assert_eq!(shop.belongings("ada").await.orders[0].refunded, 1900, "the rest");
-    assert_eq!(shop.belongings("bob").await, Belongings::default());
 }
 
 #[tokio::test]
 async fn a_subscription_moves_forward_only() {
     use Standing::{Ending, Granted, Held, Revoked};
-    let shop = Temporary::new("subscriptions").await;
-    let mut lease = shop.database.lease().await.unwrap();
-    let stories = [
-        (vec![(Granted, 1), (Revoked, 2)], Revoked, 2),
-        (vec![(Revoked, 2), (Granted, 1)], Revoked, 2),
-        (vec![(Revoked, 2), (Granted, 2)], Revoked, 2),
-        (vec![(Granted, 1), (Granted, 5)], Granted, 1),
-        (vec![(Granted, 1), (Ending, 2), (Granted, 3)], Granted, 3),
-        (vec![(Granted, 3), (Granted, 1), (Held, 2)], Granted, 3),
-    ];
-    for (n, (story, ends, since)) in stories.into_iter().enumerate() {
-        let (id, account) = (format!("sub_{n}"), format!("acc_{n}"));
-        let mine = owner(Some(&account), "cus_1");
-        for (standing, since) in &story {
-            let change = an_access(&id, *standing, *since);
-            subscription(lease.connection(), &mine, &change).await.unwrap();
+    for shop in Temporary::all("subscriptions").await {
+        let mut lease = shop.database.lease().await.unwrap();
+        let stories = [
+            (vec![(Granted, 1), (Revoked, 2)], Revoked, 2),
+            (vec![(Revoked, 2), (Granted, 1)], Revoked, 2),
+            (vec![(Revoked, 2), (Granted, 2)], Revoked, 2),
+            (vec![(Granted, 1), (Granted, 5)], Granted, 1),
+            (vec![(Granted, 1), (Ending, 2), (Granted, 3)], Granted, 3),
+            (vec![(Granted, 3), (Granted, 1), (Held, 2)], Granted, 3),
+        ];
+        for (n, (story, ends, since)) in stories.into_iter().enumerate() {
+            let (id, account) = (format!("sub_{n}"), format!("acc_{n}"));
+            let mine = owner(Some(&account), "cus_1");
+            for (standing, since) in &story {
+                let change = an_access(&id, *standing, *since);
+                subscription(lease.connection(), &mine, &change).await.unwrap();
+            }
+            let known = shop.belongings(&account).await.subscriptions;
+            assert_eq!(known, [an_access(&id, ends, since)], "{story:?}");
         }
-        let known = shop.belongings(&account).await.subscriptions;
-        assert_eq!(known, [an_access(&id, ends, since)], "{story:?}");
+        shop.remove().await;
     }
 }
 
 #[tokio::test]
 async fn a_customer_belongs_to_the_account_that_opened_the_session() {
-    let shop = Temporary::new("customers").await;
-    let mut lease = shop.database.lease().await.unwrap();
-    let access = an_access("sub_1", Standing::Granted, 1);
-    subscription(lease.connection(), &owner(None, "cus_1"), &access).await.unwrap();
-    assert_eq!(
-        shop.belongings("ada").await,
-        Belongings::default(),
-        "nobody knows the customer yet"
-    );
+    for shop in Temporary::all("customers").await {
+        let mut lease = shop.database.lease().await.unwrap();
+        let access = an_access("sub_1", Standing::Granted, 1);
+        subscription(lease.connection(), &owner(None, "cus_1"), &access).await.unwrap();
+        assert_eq!(
+            shop.belongings("ada").await,
+            Belongings::default(),
+            "nobody knows the customer yet"
+        );
 
-    opened(lease.connection(), "cks_1", "ada").await.unwrap();
-    paid_session(lease.connection(), "cks_1", &cus("cus_1")).await.unwrap();
-    assert_eq!(shop.customer_of("ada").await.as_deref(), Some("cus_1"));
-    assert_eq!(shop.belongings("ada").await.subscriptions.len(), 1, "found by the customer");
+        opened(lease.connection(), "cks_1", "ada").await.unwrap();
+        paid_session(lease.connection(), "cks_1", &cus("cus_1")).await.unwrap();
+        assert_eq!(shop.customer_of("ada").await.as_deref(), Some("cus_1"));
+        assert_eq!(shop.belongings("ada").await.subscriptions.len(), 1, "found by the customer");
 
-    let forged = owner(Some("mallory"), "cus_1");
-    fulfil(lease.connection(), &forged, &an_order("pay_1")).await.unwrap();
-    paid_session(lease.connection(), "cks_unknown", &cus("cus_1")).await.unwrap();
-    opened(lease.connection(), "cks_2", "mallory").await.unwrap();
-    paid_session(lease.connection(), "cks_2", &cus("cus_1")).await.unwrap();
-    assert_eq!(shop.customer_of("mallory").await, None, "the first account keeps the customer");
+        let forged = owner(Some("mallory"), "cus_1");
+        fulfil(lease.connection(), &forged, &an_order("pay_1")).await.unwrap();
+        paid_session(lease.connection(), "cks_unknown", &cus("cus_1")).await.unwrap();
+        opened(lease.connection(), "cks_2", "mallory").await.unwrap();
+        paid_session(lease.connection(), "cks_2", &cus("cus_1")).await.unwrap();
+        assert_eq!(shop.customer_of("mallory").await, None, "the first account keeps the customer");
 
-    forget_customers(lease.connection()).await.unwrap();
-    assert_eq!(shop.customer_of("ada").await, None);
+        forget_customers(lease.connection()).await.unwrap();
+        assert_eq!(shop.customer_of("ada").await, None);
+        shop.remove().await;
+    }
 }
 
 #[tokio::test]
 async fn a_secret_is_made_once() {
-    let shop = Temporary::new("secrets").await;
-    assert_eq!(shop.database.secret("key", || "one".into()).await.unwrap(), "one");
-    assert_eq!(shop.database.secret("key", || "two".into()).await.unwrap(), "one");
+    for shop in Temporary::all("secrets").await {
+        assert_eq!(shop.database.secret("key", || "one".into()).await.unwrap(), "one");
+        assert_eq!(shop.database.secret("key", || "two".into()).await.unwrap(), "one");
+        shop.remove().await;
+    }
 }
