@@ -42,6 +42,7 @@ on_every_file! {
     a_body_that_is_waited_for_goes_when_it_is_done,
     others_stay_as_they_were,
     contexts_of_checkouts_that_nobody_paid_go_with_time,
+    a_no_of_the_forgotten_goes_with_time_where_nobody_paid,
 }
 
 const CUSTOMER: &str = "cus_Qm3xV9rTz6LpK0dWb2HnE";
@@ -313,4 +314,54 @@ async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) 
     eventually("unpaid ones are gone", async || contexts().await.0 == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(contexts().await, (0, 1), "a paid one stays");
+}
+
+/// What is kept of a forgotten visitor's "no" is kept for what was paid, also in place of what they
+/// abandoned there.
+async fn a_no_of_the_forgotten_goes_with_time_where_nobody_paid(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let sample = |wanted: &str| samples().into_iter().find(|(name, _)| name == wanted).unwrap().1;
+    let denied: CheckoutContext = serde_json::from_value(
+        json!({ "consent": "denied", "captured_at": "2026-11-03T14:00:00Z" }),
+    )
+    .unwrap();
+    let session = "cks_n4TzR8uVw1QxB6mKe0LpD";
+    for id in [session, "cks_unpaid", "cks_abandoned"] {
+        ledger.bind(id, &denied).await.unwrap();
+    }
+    let mut failed: Value = serde_json::from_str(&sample("payment.failed")).unwrap();
+    let mut deliver = Vec::new();
+    for (payment, session) in [("pay_unpaid", "cks_unpaid"), ("pay_abandoned", "cks_abandoned")] {
+        failed["data"]["payment_id"] = json!(payment);
+        failed["data"]["checkout_session_id"] = json!(session);
+        deliver.push(failed.to_string());
+    }
+    let recovered = json!({
+        "business_id": "bus_1", "type": "abandoned_checkout.recovered",
+        "timestamp": "2026-11-04T14:00:00Z",
+        "data": { "payment_id": "pay_abandoned", "recovered_payment_id": "pay_recovered" },
+    });
+    deliver.push(recovered.to_string());
+    let mut paid: Value = serde_json::from_str(&sample("payment.succeeded")).unwrap();
+    deliver.push(paid.to_string());
+    paid["data"]["payment_id"] = json!("pay_recovered");
+    paid["data"]["checkout_session_id"] = Value::Null;
+    deliver.push(paid.to_string());
+    for (n, body) in deliver.into_iter().enumerate() {
+        ledger.accept(&delivery(&format!("msg_{n}"), body)).await.unwrap();
+    }
+    run(&ledger).await;
+    assert!(ledger.forget(CUSTOMER).await.unwrap() > 0);
+    let kept = async || {
+        let rows = dump(store).await;
+        let has = |id: &str| {
+            let row = rows.iter().find(|row| row.contains(&format!("checkout:{id}")));
+            row.is_some_and(|row| row.starts_with("dodo_fact") && row.contains("denied"))
+        };
+        [has(session), has("cks_unpaid"), has("cks_abandoned")]
+    };
+    assert_eq!(kept().await, [true, true, true]);
+    age_facts(store, 89).await;
+    ledger.erase_contexts(Duration::from_secs(88 * 24 * 3600)).await.unwrap();
+    assert_eq!(kept().await, [true, false, true]);
 }

@@ -360,6 +360,9 @@ fn stricter(a: Consent, b: Consent) -> Consent {
 }
 
 fn journey(subject: &Subject<'_>, known: &Known) -> Option<Journey> {
+    if subject.evidence.forgotten {
+        return None;
+    }
     known
         .journey
         .clone()

@@ -1,6 +1,8 @@
 //! What was captured for a checkout session, before or after something was booked of it.
 
-use dodo_core::CheckoutContext;
+use dodo_core::{CheckoutContext, Consent};
+use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
     booking::{Booking, Desk},
@@ -33,6 +35,17 @@ pub(crate) fn context_fact(
     context: &CheckoutContext,
 ) -> Result<(String, String), Error> {
     Ok((context_key(session_id), facts::write(context)?))
+}
+
+/// What is left of a context whose visitor is forgotten: what was said, and not by whom or when. It is
+/// read as a context.
+pub(super) fn consent_alone(consent: Consent) -> Result<String, Error> {
+    #[derive(Serialize)]
+    struct Said {
+        consent: Consent,
+        captured_at: Timestamp,
+    }
+    facts::write(&Said { consent, captured_at: Timestamp::UNIX_EPOCH })
 }
 
 /// Whether something was booked already that the context of this session changes.

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use dodo_core::CheckoutContext;
+
 use super::{
     booking::{Booking, Change, Desk},
+    context::consent_alone,
     entry::{Entry, Link},
     evidence::{Evidence, Findings, Party, What},
     facts::{self, SubscriptionFacts},
@@ -14,7 +17,8 @@ use super::{
 use crate::error::Error;
 
 /// Erases people: visitor, campaign, e-mail address, name, customer and user, ids of tools, and what
-/// was captured at the checkout. Amounts, kinds and the ids of payments stay: they are the books.
+/// was captured at the checkout. Amounts, kinds and the ids of payments stay: they are the books. So does
+/// what was said at the checkout, which names nobody: whoever said no is not told about later either.
 ///
 /// `people` are customers and e-mail addresses; `addresses` what else is known of whose they are.
 ///
@@ -134,7 +138,11 @@ async fn forget_fact<H: History>(desk: &mut Desk<'_, H>, key: &str) -> Result<()
     history.forget_about(key).await?;
     match kind {
         "checkout" => {
-            history.remove_fact(key).await?;
+            let stored = history.facts(&[key.to_owned()]).await?;
+            let stored = stored.first().and_then(Option::as_ref);
+            if let Some(context) = facts::read::<CheckoutContext>(stored)? {
+                put_if_other(history, key, stored, &consent_alone(context.consent)?).await?;
+            }
             desk.dirty(Find::links([Link::Session(id.to_owned())])).await
         }
         "email" => history.remove_fact(key).await,
@@ -143,32 +151,56 @@ async fn forget_fact<H: History>(desk: &mut Desk<'_, H>, key: &str) -> Result<()
             desk.dirty(Find::links([Link::Subscription(id.to_owned())])).await
         }
         "attempt" => {
-            change::<Evidence, _>(history, key, erase).await?;
+            let attempt = change::<Evidence, _>(history, key, erase).await?;
+            // The context of its checkout is kept as long as the attempt.
+            let session = attempt.as_ref().and_then(session_of);
+            history.note_about(key, session.as_slice()).await?;
             let by = desk.fact::<String>(&facts::key("recovered_by", id)).await?;
             desk.dirty_payment(by.as_deref()).await
         }
-        "refund_failed" => change::<Evidence, _>(history, key, erase).await,
+        "refund_failed" => change::<Evidence, _>(history, key, erase).await.map(drop),
         "dispute" => {
             let all = |steps: &mut Vec<Evidence>| steps.iter_mut().for_each(erase);
-            change::<Vec<Evidence>, _>(history, key, all).await
+            change::<Vec<Evidence>, _>(history, key, all).await.map(drop)
         }
         _ => Ok(()),
     }
 }
 
+/// The checkout at which a payment was tried.
+fn session_of(evidence: &Evidence) -> Option<Link> {
+    match &evidence.what {
+        What::Attempt(attempt) => attempt.checkout_session_id.clone().map(Link::Session),
+        _ => None,
+    }
+}
+
+/// Changes a fact, if it is there. The fact as it is then; what stays the same is not written.
 async fn change<T, H>(
     history: &mut H,
     key: &str,
     change: impl FnOnce(&mut T) + Send,
-) -> Result<(), Error>
+) -> Result<Option<T>, Error>
 where
     T: serde::Serialize + serde::de::DeserializeOwned + Send,
     H: History,
 {
     let stored = history.facts(&[key.to_owned()]).await?;
-    let Some(mut fact) = facts::read::<T>(stored.first().and_then(Option::as_ref))? else {
-        return Ok(());
-    };
+    let stored = stored.first().and_then(Option::as_ref);
+    let Some(mut fact) = facts::read::<T>(stored)? else { return Ok(None) };
     change(&mut fact);
-    history.put_fact(key, &facts::write(&fact)?).await
+    put_if_other(history, key, stored, &facts::write(&fact)?).await?;
+    Ok(Some(fact))
+}
+
+async fn put_if_other<H: History>(
+    history: &mut H,
+    key: &str,
+    stored: Option<&String>,
+    json: &str,
+) -> Result<(), Error> {
+    match stored {
+        Some(stored) if stored == json => Ok(()),
+        _ => history.put_fact(key, json).await,
+    }
 }

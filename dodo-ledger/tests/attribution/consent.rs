@@ -187,7 +187,53 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-crate::on_every_store! { a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it }
+crate::on_every_store! {
+    a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it,
+    a_no_outlives_who_said_it,
+}
+
+/// Whoever asks to be forgotten takes nothing back: what is paid later in their subscription, or for what
+/// they abandoned, is still told to nobody.
+async fn a_no_outlives_who_said_it(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let eve = || json!({ "customer": customer("eve") });
+    let abandoned = json!({ "checkout_session_id": "cks_2", "customer": customer("eve") });
+    let before = world
+        .play(&[
+            bind("cks_1", json!({ "consent": "denied", "landing_path": "/landed" })),
+            charged("pay_1", "sub_1", day(0), 2000, json!({ "checkout_session_id": "cks_1" }))
+                .with(named())
+                .into(),
+            bind("cks_2", json!({ "consent": "denied" })),
+            payment("payment.failed", "pay_3", day(0), 2000, abandoned).with(named()).into(),
+            bind("cks_3", json!({ "consent": "granted", "visitor": "v3" })),
+            bought("pay_5", 0, "cks_3", json!({ "customer": customer("tim") })),
+        ])
+        .await;
+    nobody(&before, &["charge:pay_1"]);
+    for customer in ["cus_ann", "cus_eve", "cus_tim"] {
+        ledger.forget(customer).await.unwrap();
+        assert_eq!(ledger.forget(customer).await.unwrap(), 0, "nothing of {customer} is left");
+    }
+    let records = world
+        .play(&[
+            charged("pay_2", "sub_1", day(31), 2000, named()).into(),
+            refunded("ref_1", "pay_1", day(1), json!(500), json!({ "is_partial": true }))
+                .with(named())
+                .into(),
+            refunded("ref_2", "pay_2", day(32), json!(500), json!({ "is_partial": true }))
+                .with(named())
+                .into(),
+            recovered("pay_3", "pay_4", day(1)).into(),
+            paid("pay_4", day(1), 2000, eve()).with(named()).into(),
+        ])
+        .await;
+    let all = ["charge:pay_1", "charge:pay_2", "refund:ref_1", "refund:ref_2", "charge:pay_4"];
+    nobody(&records, &all);
+    assert_eq!(records.get("charge:pay_5").consent, Consent::Granted, "what was said stays");
+    assert_eq!(records.visitor("charge:pay_5"), None);
+}
 
 /// Not among the rows: a context that is bound after the recovery is not looked at again.
 async fn a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it(store: &TestStore) {
