@@ -206,6 +206,8 @@ fn refunds_are_negative_and_never_a_guess() {
     for unknown in ["amount", "currency"] {
         let record = only(&event("refund.succeeded").set(unknown, json!(null)));
         assert!(record.money.is_none() && record.flags.amount_unknown, "{unknown}");
+        let stated = (unknown == "currency").then_some(2000);
+        assert_eq!(record.stated_amount, stated, "without {unknown}");
     }
     let failed = only(&event("refund.failed"));
     assert_eq!((failed.is_revenue(), failed.money), (false, None));

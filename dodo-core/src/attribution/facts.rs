@@ -145,6 +145,7 @@ impl Facts<'_> {
                 .amount
                 .zip(refund.currency)
                 .map(|(amount, currency)| self.options.money(amount, None, currency).negated());
+            record.stated_amount = refund.amount.filter(|_| refund.currency.is_none());
             record.flags.amount_unknown = record.money.is_none();
             record.flags.net_is_gross = record.money.is_some();
         }

@@ -76,6 +76,10 @@ pub struct AttributionRecord {
     /// What moved. `None`: unknown, or nothing that counts as revenue. Never a guess.
     #[serde(default)]
     pub money: Option<Money>,
+    /// Of a refund that says how much but not in which currency: the amount, in minor units of the
+    /// payment's. `money` is `None` then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_amount: Option<i64>,
     /// What the merchant is credited with.
     #[serde(default)]
     pub settlement: Option<Money>,
@@ -139,6 +143,7 @@ impl AttributionRecord {
             created_at: None,
             retry_attempt: 0,
             money: None,
+            stated_amount: None,
             settlement: None,
             visitor: None,
             campaign: None,

@@ -31,6 +31,7 @@ impl Evidence {
             Kind::PaymentFailed | Kind::PaymentProcessing | Kind::PaymentCancelled => {
                 of_attempt(&event.read()?, event.received_at(), rules)
             }
+            Kind::RefundSucceeded => Some(of_refund(&event.read()?, event.received_at(), rules)),
             Kind::AbandonedCheckoutRecovered => of_recovery(&event.read()?, event.received_at()),
             Kind::SubscriptionActive
             | Kind::SubscriptionRenewed
@@ -65,7 +66,11 @@ impl Evidence {
             RecordKind::Refund { partial } => What::Refund(Refund {
                 refund_id: record.refund_id.clone()?,
                 payment_id: record.payment_id.clone(),
-                amount: record.money.map(|money| money.gross.saturating_abs()),
+                amount: record
+                    .money
+                    .map(|money| money.gross)
+                    .or(record.stated_amount)
+                    .map(i64::saturating_abs),
                 currency: record.money.map(|money| money.currency),
                 partial: *partial,
             }),
@@ -279,6 +284,26 @@ fn of_attempt(event: &Event<Payment>, received_at: Timestamp, rules: &Rules) -> 
         }),
         forgotten: false,
     })
+}
+
+/// Amount and currency each say what they say: either may be absent without the other.
+fn of_refund(event: &Event<dodo_core::Refund>, received_at: Timestamp, rules: &Rules) -> Evidence {
+    let refund = &event.data;
+    let customer = findings(&refund.customer.metadata, rules);
+    Evidence {
+        origin: origin(event, received_at, refund.brand_id.as_ref()),
+        party: party(&refund.customer),
+        own: findings(&refund.metadata, rules),
+        customer: Findings { tool_ids: BTreeMap::new(), user_id: None, ..customer },
+        what: What::Refund(Refund {
+            refund_id: refund.refund_id.clone(),
+            payment_id: refund.payment_id.clone().unwrap_or_default(),
+            amount: refund.amount.map(i64::saturating_abs),
+            currency: refund.currency,
+            partial: refund.is_partial,
+        }),
+        forgotten: false,
+    }
 }
 
 fn of_recovery(event: &Event<AbandonedCheckout>, received_at: Timestamp) -> Option<Evidence> {

@@ -109,6 +109,27 @@ async fn a_record_books_what_its_delivery_books() {
     assert!(compared >= 15, "only {compared} samples were compared");
 }
 
+/// Also of a refund that says only half of what it is.
+#[test]
+fn a_record_proves_what_its_delivery_proves() {
+    use dodo_ledger::attribution::{Evidence, Rules};
+    use serde_json::json;
+    for (amount, currency, partial) in [
+        (json!(500), json!("USD"), true),
+        (json!(500), json!(null), true),
+        (json!(500), json!(null), false),
+        (json!(null), json!(null), false),
+        (json!(null), json!(null), true),
+    ] {
+        let extra = json!({ "currency": currency, "is_partial": partial });
+        let refund = payloads::refunded("ref_1", "pay_1", payloads::day(1), amount, extra);
+        let event = refund.event();
+        let records = dodo_core::attribution::facts(&event, &Default::default()).unwrap();
+        let told = Evidence::of_record(&records[0]);
+        assert_eq!(told, Evidence::of_event(&event, &Rules::default()).unwrap(), "{refund:?}");
+    }
+}
+
 #[test]
 fn no_row_is_missing() {
     let mut numbers: std::collections::BTreeSet<u32> =

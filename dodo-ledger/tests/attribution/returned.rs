@@ -106,6 +106,39 @@ fn money_back() -> Vec<Row> {
             },
         ),
         row(
+            19,
+            "an amount without a currency is one of the payment's",
+            story![
+                paid("pay_1", day(0), 2000, json!({ "tax": 300 })),
+                refunded("ref_1", "pay_1", day(1), json!(500), json!({ "currency": null })),
+                refunded("ref_2", "pay_1", day(2), json!(500), json!({ "currency": null }))
+                    .with(json!({ "is_partial": true })),
+                refunded("ref_9", "pay_9", day(2), json!(500), json!({ "currency": null })),
+            ],
+            |r| {
+                for id in ["refund:ref_1", "refund:ref_2"] {
+                    assert_eq!(r.money(id), Some((-500, -425)), "{id}");
+                    assert!(!r.get(id).flags.amount_unknown, "{id}");
+                }
+                // Of a payment that is not here nobody knows the currency.
+                assert_eq!(r.money("refund:ref_9"), None);
+                assert!(r.get("refund:ref_9").flags.amount_unknown);
+            },
+        ),
+        row(
+            20,
+            "a currency without an amount, and not the payment's",
+            story![
+                paid("pay_1", day(0), 2000, nothing()),
+                refunded("ref_1", "pay_1", day(1), NONE, json!({ "currency": "EUR" })),
+            ],
+            |r| {
+                let refund = r.get("refund:ref_1");
+                assert!(refund.flags.currency_mismatch && refund.flags.amount_unknown);
+                assert_eq!(refund.money, None, "how much of it is nobody's guess");
+            },
+        ),
+        row(
             20,
             "a refund in another currency",
             story![
