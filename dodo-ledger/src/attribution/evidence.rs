@@ -59,6 +59,13 @@ impl Origin {
     pub fn rank(&self) -> (bool, Timestamp, &str) {
         (self.asked, self.occurred_at, &self.webhook_id)
     }
+
+    /// What orders two things that happened to one object. What was asked for happened when its object
+    /// was made, before anything that was delivered of it.
+    #[must_use]
+    pub fn moment(&self) -> (Timestamp, bool, &str) {
+        (self.occurred_at, !self.asked, &self.webhook_id)
+    }
 }
 
 /// Who paid.

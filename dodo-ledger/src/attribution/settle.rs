@@ -149,15 +149,14 @@ fn of_refund(id: &str, evidence: Evidence, failure: Option<Evidence>) -> Vec<Mov
     let demand =
         Demand { amount: refund.amount, currency: refund.currency, whole: !refund.partial };
     let key = format!("refund:{id}");
-    let undone =
-        failure.filter(|failure| failure.origin.rank() > evidence.origin.rank()).map(|failure| {
-            Movement {
-                id: format!("{key}:reversal"),
-                evidence: failure,
-                kind: RecordKind::RefundReversal,
-                effect: Effect::Undoes { id: key.clone(), stands: true },
-            }
-        });
+    let undone = failure.filter(|failure| failure.origin.moment() > evidence.origin.moment()).map(
+        |failure| Movement {
+            id: format!("{key}:reversal"),
+            evidence: failure,
+            kind: RecordKind::RefundReversal,
+            effect: Effect::Undoes { id: key.clone(), stands: true },
+        },
+    );
     let kind = RecordKind::Refund { partial: refund.partial };
     let taken = Movement { id: key, kind, effect: Effect::Takes(demand), evidence };
     std::iter::once(taken).chain(undone).collect()

@@ -42,8 +42,9 @@ impl<H: History> Desk<'_, H> {
             What::RefundFailed { refund_id, payment_id } => {
                 let key = facts::key("refund_failed", refund_id);
                 let last = self.fact::<Evidence>(&key).await?;
-                let newer =
-                    |last: Evidence| !last.forgotten && last.origin.rank() < evidence.origin.rank();
+                let newer = |last: Evidence| {
+                    !last.forgotten && last.origin.moment() < evidence.origin.moment()
+                };
                 if last.is_none_or(newer) {
                     self.history.put_fact(&key, &facts::write(&evidence)?).await?;
                     self.note_about(&[key], &evidence).await?;
@@ -56,7 +57,7 @@ impl<H: History> Desk<'_, H> {
                 if all.iter().all(|one| one.origin.webhook_id != evidence.origin.webhook_id) {
                     let (id, payment) = (dispute.dispute_id.clone(), dispute.payment_id.clone());
                     all.push(evidence.clone());
-                    all.sort_by(|a, b| a.origin.rank().cmp(&b.origin.rank()));
+                    all.sort_by(|a, b| a.origin.moment().cmp(&b.origin.moment()));
                     self.history.put_fact(&key, &facts::write(&all)?).await?;
                     self.note_about(&[key], &evidence).await?;
                     self.fresh.insert(format!("dispute:{id}"), evidence);

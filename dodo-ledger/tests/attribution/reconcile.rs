@@ -13,7 +13,39 @@ use crate::{
     world::World,
 };
 
-crate::on_every_store! { what_no_webhook_brought_is_booked_once, one_bad_object_stops_nothing }
+crate::on_every_store! {
+    what_no_webhook_brought_is_booked_once,
+    a_refund_that_no_webhook_brought_can_fail,
+    one_bad_object_stops_nothing,
+}
+
+/// What counts is when something happened, not how it was learned.
+async fn a_refund_that_no_webhook_brought_can_fail(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let payment = paid("pay_1", day(0), 2000, json!({ "tax": 300 }));
+    let refund =
+        |id: &str, at| refunded(id, "pay_1", at, json!(500), json!({ "is_partial": true }));
+    let failed = |id: &str, at| refund(id, at).of_kind("refund.failed");
+    let asked = [refund("ref_1", day(1)), refund("ref_2", day(3))];
+    world.play(&[payment.into(), failed("ref_2", day(2)).into()]).await;
+    let (client, _) = api(Vec::new(), asked.iter().map(object).collect());
+    let found = ledger.reconcile(&client, day(0), day(30), |_| {}).await.unwrap();
+    assert_eq!(found.refunds_booked, 2);
+    assert_eq!(world.records().await.net(), 1700 - 425 - 425);
+
+    // A failure at the very moment at which the refund was made came after it, too.
+    let records = world.play(&[failed("ref_1", day(1)).into()]).await;
+    assert_eq!(records.money("refund:ref_1:reversal"), Some((500, 425)));
+    assert!(records.get("refund:ref_1").flags.reversed);
+    assert!(!records.get("refund:ref_2").flags.reversed, "it failed before it succeeded");
+    assert_eq!(records.net(), 1700 - 425);
+    // The webhook says when it succeeded: after that.
+    let mut succeeded = refund("ref_1", day(1));
+    succeeded.body["timestamp"] = json!(day(4).to_string());
+    let records = world.play(&[succeeded.into()]).await;
+    assert!(!records.get("refund:ref_1").flags.reversed);
+}
 
 /// Dodo's API with these objects, and a log of what was asked.
 pub(crate) fn api(payments: Vec<Value>, refunds: Vec<Value>) -> (Client, Arc<Mutex<Vec<String>>>) {
