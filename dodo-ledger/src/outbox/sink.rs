@@ -59,6 +59,8 @@ pub enum Told {
     /// Whether it arrived is unknown: the connection was cut or timed out after the request was sent, or
     /// something on the way answered in the sink's place.
     Uncertain {
+        /// What a `Retry-After` said. As for [`Failed`](Self::Failed).
+        after: Option<Duration>,
         /// For the log and the table.
         reason: &'static str,
     },

@@ -97,7 +97,7 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
         }
     };
     // A sink that answered for too few does not know what became of the others.
-    let silent = Told::Uncertain { reason: "no answer within the lease" };
+    let silent = Told::Uncertain { after: None, reason: "no answer within the lease" };
     let answers = told.into_iter().map(heard).chain(std::iter::repeat(silent));
     let mut quiet = None;
     for (row, told) in outgoing.into_iter().zip(answers) {
@@ -183,7 +183,7 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: Told) -> Mark {
     let mark = match told {
         Told::Delivered => return Mark::Sent,
         Told::Failed { after, reason } => retry(after, reason, false),
-        Told::Uncertain { reason } => retry(None, reason, true),
+        Told::Uncertain { reason, .. } => retry(None, reason, true),
         Told::Refused { reason } => Mark::Dead { reason },
     };
     match &mark {

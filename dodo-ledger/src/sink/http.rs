@@ -100,8 +100,10 @@ impl Http {
             Ok(Err(error)) if was_not_sent(&error) => {
                 return Err(Answer::Failed { after: None, reason: "no connection" });
             }
-            Ok(Err(_)) => return Err(Answer::Uncertain { reason: "the connection broke" }),
-            Err(_) => return Err(Answer::Uncertain { reason: "no answer in time" }),
+            Ok(Err(_)) => {
+                return Err(Answer::Uncertain { after: None, reason: "the connection broke" });
+            }
+            Err(_) => return Err(Answer::Uncertain { after: None, reason: "no answer in time" }),
         };
         match Answer::of(&response) {
             Answer::Taken => Ok(response.into_body()),
@@ -144,6 +146,7 @@ pub(super) enum Answer {
         reason: &'static str,
     },
     Uncertain {
+        after: Option<Duration>,
         reason: &'static str,
     },
 }
@@ -164,7 +167,7 @@ impl Answer {
             StatusCode::REQUEST_TIMEOUT => Self::Failed { after, reason: "request timeout" },
             // A gateway's own answer: the sink behind it may have been told all the same.
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                Self::Uncertain { reason: "a gateway in front of the sink gave up" }
+                Self::Uncertain { after, reason: "a gateway in front of the sink gave up" }
             }
             _ if status.is_server_error() => Self::Failed { after, reason: "the sink is down" },
             _ if status.is_redirection() => Self::Rejected { reason: "the sink redirects" },
@@ -173,31 +176,37 @@ impl Answer {
     }
 }
 
-/// Tells many things in few requests, and ends in time.
+/// Tells many things in few requests, and ends in time, or when the sink fails.
 pub(super) struct Batches {
     until: Instant,
+    /// Nothing more is sent: the sink failed, and may have named a time to wait.
+    over: Option<Option<Duration>>,
 }
 
 impl Batches {
     pub(super) fn new() -> Self {
-        Self { until: Instant::now() + BEGIN_WITHIN }
+        Self { until: Instant::now() + BEGIN_WITHIN, over: None }
+    }
+
+    /// What has become of a thing that was not sent.
+    pub(super) fn not_sent(&self) -> Answer {
+        Answer::Failed { after: self.over.flatten(), reason: "it was not sent with the others" }
     }
 
     /// Sends all in one request. What the sink cannot read is sent again in halves, down to single
     /// things: one bad one does not take the others with it. One answer for each; what was not
-    /// sent, because time was up or the sink went away meanwhile, has failed.
+    /// sent, because time was up or the sink failed, now or in an earlier call, has failed.
     pub(super) async fn tell<F: Future<Output = Answer> + Send>(
-        &self,
+        &mut self,
         count: usize,
         mut send: impl FnMut(Range<usize>) -> F + Send,
     ) -> Vec<Answer> {
-        let not_sent = Answer::Failed { after: None, reason: "it was not sent with the others" };
-        let mut answers = vec![not_sent; count];
+        let mut answers = vec![None; count];
         let mut open = Vec::from_iter((count > 0).then_some(0..count));
-        while let Some(part) = open.pop() {
-            if Instant::now() >= self.until {
-                break;
-            }
+        while self.over.is_none()
+            && Instant::now() < self.until
+            && let Some(part) = open.pop()
+        {
             let answer = send(part.clone()).await;
             if answer == Answer::Unacceptable && part.len() > 1 {
                 let middle = part.start + part.len() / 2;
@@ -205,13 +214,13 @@ impl Batches {
                 continue;
             }
             if let Some(answers) = answers.get_mut(part) {
-                answers.fill(answer);
+                answers.fill(Some(answer));
             }
-            if matches!(answer, Answer::Failed { .. } | Answer::Uncertain { .. }) {
-                break;
+            if let Answer::Failed { after, .. } | Answer::Uncertain { after, .. } = answer {
+                self.over = Some(after);
             }
         }
-        answers
+        answers.into_iter().map(|answer| answer.unwrap_or(self.not_sent())).collect()
     }
 }
 
@@ -222,7 +231,7 @@ impl From<Answer> for Told {
             Answer::Unacceptable => Self::Refused { reason: "the sink cannot read the record" },
             Answer::Rejected { reason } => Self::Refused { reason },
             Answer::Failed { after, reason } => Self::Failed { after, reason },
-            Answer::Uncertain { reason } => Self::Uncertain { reason },
+            Answer::Uncertain { after, reason } => Self::Uncertain { after, reason },
         }
     }
 }
@@ -282,7 +291,10 @@ mod tests {
         };
         assert_eq!(of(200), Told::Delivered);
         for status in [502, 504] {
-            assert!(matches!(of(status), Told::Uncertain { .. }), "{status}");
+            assert!(
+                matches!(of(status), Told::Uncertain { after: Some(after), .. } if after.as_secs() == 7),
+                "{status}"
+            );
         }
         for status in [429, 500, 503, 408] {
             assert!(

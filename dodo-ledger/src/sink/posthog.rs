@@ -156,9 +156,10 @@ impl Sink for PostHog {
         let events: Vec<Option<Value>> = records.iter().map(|told| event(&told.record)).collect();
         let sent: Vec<&Value> = events.iter().flatten().collect();
         let send = |part| self.send(sent.get(part).unwrap_or_default());
-        let mut answers = Batches::new().tell(sent.len(), send).await.into_iter();
+        let mut telling = Batches::new();
+        let mut answers = telling.tell(sent.len(), send).await.into_iter();
         let told = |event: &Option<Value>| match event {
-            Some(_) => answers.next().map_or(Told::Delivered, Told::from),
+            Some(_) => answers.next().unwrap_or(telling.not_sent()).into(),
             None => Told::Delivered,
         };
         events.iter().map(told).collect()

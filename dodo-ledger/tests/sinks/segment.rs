@@ -1,7 +1,8 @@
 //! The bodies that Segment is sent, against its documented format.
 
 use dodo_core::{
-    Campaign, Consent, Currency, Money, RecordKind, Resolved, Step, SubscriptionTerms,
+    AttributionRecord, Campaign, Consent, Currency, Money, RecordKind, Resolved, Step,
+    SubscriptionTerms,
 };
 use dodo_ledger::{
     Sink, Told,
@@ -75,12 +76,9 @@ async fn an_order_in_the_e_commerce_vocabulary() {
 #[tokio::test]
 async fn a_payment_in_dodos_vocabulary() {
     let server = Server::start().await;
-    let mut started = charge("pay_1");
-    started.id = "subscription:sub_1:started".to_owned();
-    started.kind = RecordKind::SubscriptionStarted;
-    started.money = None;
-    started.subscription_ids = vec!["sub_1".to_owned()];
+    let mut started = subscription(RecordKind::SubscriptionStarted);
     let mut terms = SubscriptionTerms::default();
+    terms.next_billing_date = Some("2026-12-20T10:00:00Z".parse().unwrap());
     (terms.recurring_pre_tax_amount, terms.currency) = (Some(2900), Some(Currency::EUR));
     terms.payment_frequency_interval = Some("Month".to_owned());
     started.subscription = Some(terms);
@@ -99,10 +97,89 @@ async fn a_payment_in_dodos_vocabulary() {
     assert_eq!(events[1]["messageId"], "identify:pay_1");
     assert_eq!(events[1]["traits"], json!({ "email": "ann@example.com", "name": "Ann" }));
     assert_eq!(events[2]["event"], "Subscription Started");
-    assert_eq!(events[2]["properties"]["amount"], 29.0);
-    assert_eq!(events[2]["properties"]["frequency"], "Month");
+    assert_eq!(
+        events[2]["properties"],
+        json!({
+            "subscription_id": "sub_1", "product_id": "pdt_1", "amount": 29.0, "currency": "EUR", "frequency": "Month",
+            "next_billing": "2026-12-20T10:00:00Z", "customer_email": "ann@example.com",
+            "visitor": "v1",
+        })
+    );
     assert_eq!(events[3]["event"], "Payment Refunded");
     assert_eq!(events[3]["properties"]["amount"], 5.0);
+}
+
+/// The start or the end of a subscription.
+fn subscription(kind: RecordKind) -> AttributionRecord {
+    let mut record = charge("pay_1");
+    record.id = format!("subscription:sub_1:{}", kind.as_str());
+    record.kind = kind;
+    record.money = None;
+    record.subscription_ids = vec!["sub_1".to_owned()];
+    record.product_ids = vec!["pdt_1".to_owned()];
+    record
+}
+
+#[tokio::test]
+async fn the_end_of_a_subscription() {
+    let server = Server::start().await;
+    let mut cancelled = subscription(RecordKind::SubscriptionCancelled);
+    let mut terms = SubscriptionTerms::default();
+    terms.cancelled_at = Some("2026-11-21T10:00:00Z".parse().unwrap());
+    terms.cancel_at_next_billing_date = true;
+    cancelled.subscription = Some(terms);
+    let sink = Segment::at(&server.url, "writekey").unwrap().profile(Profile::Dodo);
+    tell(&sink, vec![cancelled.clone()]).await;
+    assert_eq!(
+        events(&server),
+        [json!({
+            "type": "track", "messageId": "subscription:sub_1:subscription_cancelled",
+            "userId": "cus_1", "anonymousId": "v1",
+            "event": "Subscription Cancelled", "timestamp": "2026-11-20T10:00:00Z",
+            "properties": {
+                "subscription_id": "sub_1", "product_id": "pdt_1", "visitor": "v1",
+                "cancelled_at": "2026-11-21T10:00:00Z", "cancel_at_next_billing": true,
+                "customer_email": "ann@example.com",
+            },
+        })]
+    );
+    tell(&sink.without_personal_data(), vec![cancelled.clone()]).await;
+    let sent = server.log()[1].json();
+    assert!(sent["batch"][0]["properties"].get("customer_email").is_none(), "{sent}");
+    let ecommerce = Segment::at(&server.url, "writekey").unwrap();
+    assert!(!ecommerce.wants(&cancelled), "it has no word for it");
+}
+
+#[tokio::test]
+async fn what_took_a_refund_back_and_who_paid_in_both_profiles() {
+    for (profile, name, of, amount) in [
+        (Profile::Ecommerce, "Order Refund Reversed", "order_id", "total"),
+        (Profile::Dodo, "Payment Refund Reversed", "payment_id", "amount"),
+    ] {
+        let server = Server::start().await;
+        let mut refunded = refund("ref_1", "pay_1");
+        refunded.id = "refund_reversal:ref_1".to_owned();
+        refunded.kind = RecordKind::RefundReversal;
+        let mut won = refund("ref_1", "pay_1");
+        won.id = "dispute_reversal:dsp_1".to_owned();
+        won.kind = RecordKind::DisputeReversal;
+        (won.refund_id, won.dispute_id) = (None, Some("dsp_1".to_owned()));
+        for record in [&mut refunded, &mut won] {
+            record.money = Some(Money::new(500, Some(75), Currency::USD));
+        }
+        let sink = Segment::at(&server.url, "writekey").unwrap().profile(profile);
+        tell(&sink, vec![refunded, won, charge("pay_2")]).await;
+        let events = events(&server);
+        for (event, from) in events.iter().zip([("refund_id", "ref_1"), ("dispute_id", "dsp_1")]) {
+            assert_eq!(event["event"], name);
+            let properties = json!({
+                of: "pay_1", amount: 5.0, "currency": "USD", from.0: from.1, "visitor": "v1",
+            });
+            assert_eq!(event["properties"], properties);
+        }
+        let who = json!({ "email": "ann@example.com", "name": "Ann" });
+        assert_eq!((&events[3]["type"], &events[3]["traits"]), (&json!("identify"), &who));
+    }
 }
 
 #[tokio::test]
@@ -159,12 +236,7 @@ async fn one_bad_event_does_not_take_the_others_with_it() {
 #[tokio::test]
 async fn batches_hold_the_limits() {
     let server = Server::start().await;
-    let large = |n: usize| {
-        let mut record = charge(&format!("pay_{n}"));
-        record.visitor.as_mut().unwrap().value = "x".repeat(12_000);
-        record
-    };
-    let told = tell(&segment(&server), (0..100).map(large).collect()).await;
+    let told = tell(&segment(&server), many()).await;
     assert!(told.iter().all(|told| *told == Told::Delivered));
     let log = server.log();
     assert!(log.len() > 1);
@@ -181,10 +253,44 @@ async fn batches_hold_the_limits() {
     assert_eq!(ids.len(), 100);
 }
 
+/// Three requests full of records.
+fn many() -> Vec<AttributionRecord> {
+    let large = |n: usize| {
+        let mut record = charge(&format!("pay_{n}"));
+        record.visitor.as_mut().unwrap().value = "x".repeat(12_000);
+        record
+    };
+    (0..100).map(large).collect()
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_is_sent_no_other_batch() {
+    for (mood, seconds) in [
+        (Mood::Status(429, Some(7)), Some(7)),
+        (Mood::Status(503, None), None),
+        (Mood::TakeAndCut, None),
+    ] {
+        let server = Server::start().await;
+        server.set(mood);
+        let told = tell(&segment(&server), many()).await;
+        assert_eq!((server.log().len(), told.len()), (1, 100), "{mood:?}");
+        let uncertain = told.iter().filter(|told| matches!(told, Told::Uncertain { .. })).count();
+        assert_eq!(uncertain > 0, mood == Mood::TakeAndCut, "those that were sent");
+        let wait = seconds.map(std::time::Duration::from_secs);
+        for told in told {
+            match told {
+                Told::Failed { after, .. } => assert_eq!(after, wait, "{mood:?}"),
+                Told::Uncertain { .. } => {}
+                other => panic!("{mood:?}: {other:?}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn who_is_told() {
     let sink = Segment::us("writekey").unwrap();
-    let with = |change: fn(&mut dodo_core::AttributionRecord)| {
+    let with = |change: fn(&mut AttributionRecord)| {
         let mut record = charge("pay_1");
         change(&mut record);
         record
@@ -195,12 +301,11 @@ fn who_is_told() {
     assert!(sink.clone().test_mode().wants(&with(|r| r.live = false)));
     assert!(!sink.clone().only_with_consent().wants(&charge("pay_1")));
     assert!(sink.clone().only_with_consent().wants(&with(|r| r.consent = Consent::Granted)));
-    let setup = |r: &mut dodo_core::AttributionRecord| {
+    let setup = |r: &mut AttributionRecord| {
         r.kind = RecordKind::NonRevenue { reason: dodo_core::NonRevenueReason::Setup };
     };
     assert!(!sink.wants(&with(setup)));
-    let clamped =
-        |r: &mut dodo_core::AttributionRecord| r.money = Some(Money::new(0, None, Currency::USD));
+    let clamped = |r: &mut AttributionRecord| r.money = Some(Money::new(0, None, Currency::USD));
     assert!(!sink.wants(&with(clamped)), "what was clamped to nothing is not sent");
 }
 

@@ -335,6 +335,8 @@ async fn keeps_the_house_rules(server: &Server, sink: impl Sink + std::fmt::Debu
     for (mood, becomes) in [
         (Mood::Cut, "Uncertain"),
         (Mood::Status(503, Some(9)), "Failed { after: Some(9s)"),
+        (Mood::Status(502, None), "Uncertain { after: None"),
+        (Mood::Status(504, Some(9)), "Uncertain { after: Some(9s)"),
         (Mood::Status(429, None), "Failed { after: None"),
         (Mood::Status(401, None), "Refused"),
         (Mood::Status(422, None), "Refused"),

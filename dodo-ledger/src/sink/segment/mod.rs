@@ -157,25 +157,30 @@ impl Sink for Segment {
     }
 
     async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
-        let mut told: Vec<Option<Told>> = vec![None; records.len()];
-        let events = records.iter().map(|outgoing| self.events(outgoing)).collect();
+        let events: Vec<_> = records.iter().map(|outgoing| self.events(outgoing)).collect();
+        let mut telling = Batches::new();
+        // For what has no event there is nothing to do. Anything else has failed until it is sent.
+        let unsent = |events: &Vec<String>| match events.is_empty() {
+            true => Told::Delivered,
+            false => telling.not_sent().into(),
+        };
+        let mut told: Vec<Told> = events.iter().map(unsent).collect();
         let (batches, too_large) = batch::pack(events);
         for record in too_large {
             if let Some(slot) = told.get_mut(record) {
-                *slot = Some(Told::Refused { reason: "the event is over Segment's 32 KB" });
+                *slot = Told::Refused { reason: "the event is over Segment's 32 KB" };
             }
         }
-        let telling = Batches::new();
         for batch in batches {
             let send = |part| self.http.post(&self.uri, batch.body(part));
             let answers = telling.tell(batch.records().len(), send).await;
             for (record, answer) in batch.records().iter().zip(answers) {
                 if let Some(slot) = told.get_mut(*record) {
-                    *slot = Some(answer.into());
+                    *slot = answer.into();
                 }
             }
         }
-        told.into_iter().map(|told| told.unwrap_or(Told::Delivered)).collect()
+        told
     }
 }
 
