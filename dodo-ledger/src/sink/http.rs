@@ -41,6 +41,11 @@ impl Http {
         Self { send, authorization: None }
     }
 
+    /// The same requests over another transport.
+    pub(super) fn over(self, transport: impl Transport) -> Self {
+        Self { authorization: self.authorization, ..Self::new(transport) }
+    }
+
     /// The transport that `dodo-core` itself uses.
     #[cfg(feature = "reqwest")]
     pub(super) fn system() -> Result<Self, Error> {

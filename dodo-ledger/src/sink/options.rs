@@ -37,7 +37,8 @@ impl Options {
 }
 
 /// The methods that sinks have in common, each named once. `with_transport` needs a function `build`
-/// of the address, the key and the transport; the others set what is in a field `options`.
+/// of the address, the key and the transport, `transport` a field `http`; the others set what is in a
+/// field `options`.
 macro_rules! common {
     ($($method:ident),+) => { $($crate::sink::options::common! { @ $method })+ };
     (@ with_transport) => {
@@ -52,6 +53,14 @@ macro_rules! common {
             transport: impl dodo_core::Transport,
         ) -> Result<Self, dodo_core::Error> {
             Self::build(base_url, key, $crate::sink::http::Http::new(transport))
+        }
+    };
+    (@ transport) => {
+        /// Sends over a transport of your own.
+        #[must_use]
+        pub fn transport(mut self, transport: impl dodo_core::Transport) -> Self {
+            self.http = self.http.over(transport);
+            self
         }
     };
     (@ named) => {

@@ -75,7 +75,7 @@ impl PostHog {
         Ok(Self { options: Options::third_party("posthog"), uri, project_key, http })
     }
 
-    common!(with_transport, named, only_with_consent, test_mode);
+    common!(with_transport, transport, named, only_with_consent, test_mode);
 
     async fn send(&self, events: &[&Value]) -> Answer {
         let body = json!({ "api_key": self.project_key, "batch": events });

@@ -1,5 +1,7 @@
 //! The bodies that Segment is sent, against its documented format.
 
+use std::sync::{Arc, Mutex};
+
 use dodo_core::{
     AttributionRecord, Campaign, Consent, Currency, Money, RecordKind, Resolved, Step,
     SubscriptionTerms,
@@ -180,6 +182,52 @@ async fn what_took_a_refund_back_and_who_paid_in_both_profiles() {
         let who = json!({ "email": "ann@example.com", "name": "Ann" });
         assert_eq!((&events[3]["type"], &events[3]["traits"]), (&json!("identify"), &who));
     }
+}
+
+/// Segment takes fewer than 100 characters.
+#[tokio::test]
+async fn the_message_id_of_a_long_record_id_is_short_and_stays_the_same() {
+    let sent = async |payment: &str| -> Vec<String> {
+        let server = Server::start().await;
+        let sink = Segment::at(&server.url, "writekey").unwrap();
+        tell(&sink, vec![charge(payment)]).await;
+        let ids = events(&server);
+        ids.iter().map(|event| event["messageId"].as_str().unwrap().to_owned()).collect()
+    };
+    let (shorter, longer) = ("x".repeat(90), "x".repeat(193));
+    // `charge:` and `identify:` before it.
+    assert_eq!(sent(&shorter).await, [format!("charge:{shorter}"), format!("identify:{shorter}")]);
+    for payment in ["x".repeat(92), longer.clone()] {
+        let ids = sent(&payment).await;
+        assert!(ids.iter().all(|id| id.len() < 100), "{ids:?}");
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(sent(&payment).await, ids);
+    }
+    assert_ne!(sent(&longer).await, sent(&"x".repeat(192)).await);
+    // Computed from SHA-256 by another program.
+    assert_eq!(
+        sent(&longer).await[0],
+        "sha256:72c7f04f8da789a80ea90f9626b28ba8207fac80e6551de584b440edef911f28"
+    );
+}
+
+/// The wrong region loses everything, so what counts is where the request goes.
+#[tokio::test]
+async fn each_region_has_its_address() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let transport = move |request: http::Request<bytes::Bytes>| {
+        let authorization = request.headers()["authorization"].to_str().unwrap().to_owned();
+        log.lock().unwrap().push((request.uri().to_string(), authorization));
+        async { Ok::<_, dodo_core::BoxError>(http::Response::new(bytes::Bytes::new())) }
+    };
+    for sink in [Segment::us("writekey").unwrap(), Segment::eu("writekey").unwrap()] {
+        let sink = sink.transport(transport.clone());
+        assert_eq!(tell(&sink, vec![charge("pay_1")]).await, [Told::Delivered]);
+    }
+    let key = "Basic d3JpdGVrZXk6";
+    let expected = ["https://api.segment.io/v1/batch", "https://eu1.api.segmentapis.com/v1/batch"];
+    assert_eq!(*asked.lock().unwrap(), expected.map(|url| (url.to_owned(), key.to_owned())));
 }
 
 #[tokio::test]

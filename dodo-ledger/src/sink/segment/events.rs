@@ -1,7 +1,10 @@
 //! What a record is in Segment's words.
 
+use std::borrow::Cow;
+
 use dodo_core::{AttributionRecord, Campaign, Contact, Money, RecordKind};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Profile, RefundSign, Segment};
 use crate::{
@@ -186,6 +189,21 @@ impl Segment {
     }
 }
 
+/// Segment takes ids of fewer characters.
+const MESSAGE_ID_LIMIT: usize = 100;
+
+/// A message id: itself, or its hash if it is too long, which is the same at every repeat.
+fn fitting(message_id: &str) -> Cow<'_, str> {
+    if message_id.len() < MESSAGE_ID_LIMIT {
+        return message_id.into();
+    }
+    let mut hash = "sha256:".to_owned();
+    for byte in Sha256::digest(message_id) {
+        hash.push_str(&format!("{byte:02x}"));
+    }
+    hash.into()
+}
+
 /// What every call has. Without a customer and a visitor the record's id stands in: Segment takes
 /// nothing without a user.
 fn head(kind: &str, message_id: &str, record: &AttributionRecord) -> Map<String, Value> {
@@ -197,7 +215,7 @@ fn head(kind: &str, message_id: &str, record: &AttributionRecord) -> Map<String,
         .or_else(|| record.customer_id.is_none().then(|| record.id.clone()));
     let call = json!({
         "type": kind,
-        "messageId": message_id,
+        "messageId": fitting(message_id),
         "userId": record.customer_id,
         "anonymousId": anonymous,
         "timestamp": record.occurred_at,

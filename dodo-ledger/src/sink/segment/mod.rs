@@ -41,7 +41,7 @@ pub enum RefundSign {
 
 /// Tells Segment's HTTP API, `POST {base}/v1/batch`.
 ///
-/// `messageId` is the record's id, so that a repeat within 24 hours counts once. Amounts are
+/// `messageId` is the record's id (its hash if it has 100 characters or more), so that a repeat within 24 hours counts once. Amounts are
 /// numbers in major units by the decimals of their currency. A visitor who said no, and test mode,
 /// are not told. Running Dodo Payments' own Segment integration beside it counts everything twice.
 #[derive(Clone)]
@@ -131,7 +131,7 @@ impl Segment {
         self
     }
 
-    common!(with_transport, named, without_personal_data, only_with_consent, test_mode);
+    common!(with_transport, transport, named, without_personal_data, only_with_consent, test_mode);
 }
 
 impl Sink for Segment {
