@@ -138,33 +138,24 @@ impl Store {
         }
     }
 
-    /// One statement that is a transaction by itself, in one round trip where there are any.
+    /// One statement that is a transaction by itself.
     pub(crate) async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
-        match &self.0 {
-            #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => {
-                let mut tx = store.begin().await?;
-                let rows = tx.fetch(sql, args).await?;
-                tx.commit().await?;
-                Ok(rows)
-            }
-            #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.run(sql, args).await,
-        }
+        let mut tx = self.begin().await?;
+        let rows = tx.fetch(sql, args).await?;
+        tx.commit().await?;
+        Ok(rows)
     }
 
     /// One statement that waits for no worker, as deliveries do not.
     pub(crate) async fn run_now(&self, sql: &Sql, args: Vec<Arg>) -> Result<(), Error> {
-        match &self.0 {
+        let mut tx = match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => {
-                let mut tx = Tx::new(tx::Kind::Sqlite(store.begin_delivery().await?));
-                tx.execute(sql, args).await?;
-                tx.commit().await
-            }
+            Kind::Sqlite(store) => Tx::new(tx::Kind::Sqlite(store.begin_delivery().await?)),
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.run(sql, args).await.map(drop),
-        }
+            Kind::Postgres(store) => store.begin().await?,
+        };
+        tx.execute(sql, args).await?;
+        tx.commit().await
     }
 
     /// A transaction that books: `Tx::lock_booking` keeps two of them apart.

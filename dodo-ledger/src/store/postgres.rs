@@ -10,11 +10,8 @@ use sqlx::{
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
-    error::Error,
-    store::{
-        sql::{Arg, Row, Sql},
-        tx::{self, Kind, Tx},
-    },
+    error::{Error, ErrorKind},
+    store::tx::{Kind, Tx},
 };
 
 /// How long an operation waits for a connection: a delivery is answered within 5 s.
@@ -47,6 +44,9 @@ macro_rules! begin {
 const PLAIN: &str = "SELECT current_setting('default_transaction_isolation') = 'read committed'
                      AND current_setting('default_transaction_read_only') = 'off'";
 
+/// What the server says to `BEGIN` inside a transaction, unless that is of the same kind: then it goes on.
+const LEFT_OPEN: [&str; 2] = ["25001", "25P02"];
+
 /// In one round trip: a worker that is frozen in the middle must not hold locks for ever, so the server
 /// ends its session; and every read of a booking is by index, whatever the server believes of tables
 /// that it has not analysed yet.
@@ -65,8 +65,8 @@ const BEGIN_BOOKING: &str = concat!(
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
-    /// A pool of their own, or the same.
-    deliveries: PgPool,
+    /// A pool that nobody else gets at. `None`: the other one was given, and is for everything.
+    deliveries: Option<PgPool>,
     /// One for each connection that transactions of callbacks may hold.
     callbacks: Arc<Semaphore>,
     plain: Arc<OnceCell<bool>>,
@@ -97,7 +97,7 @@ impl PostgresStore {
         let connections = connections.max(KEPT_FREE + 1);
         let deliveries = pool(FOR_DELIVERIES).connect_lazy_with(options.clone());
         let pool = pool(connections).connect_with(options).await?;
-        Ok(Self { deliveries, ..Self::with_pool(pool) })
+        Ok(Self { deliveries: Some(deliveries), ..Self::with_pool(pool) })
     }
 
     /// Uses a pool of yours, for everything: what you take from it, deliveries may wait for. It needs at
@@ -109,8 +109,8 @@ impl PostgresStore {
         let callbacks = connections.saturating_sub(KEPT_FREE).max(1);
         let callbacks = usize::try_from(callbacks).unwrap_or(1).min(Semaphore::MAX_PERMITS);
         Self {
-            deliveries: pool.clone(),
             pool,
+            deliveries: None,
             callbacks: Arc::new(Semaphore::new(callbacks)),
             plain: Arc::default(),
         }
@@ -123,7 +123,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Postgres(self.pool.begin_with(begin!()).await?)))
+        Ok(Tx::new(Kind::Postgres(begun(&self.pool, begin!()).await?)))
     }
 
     /// A transaction of callbacks. It waits for those of others before it takes one of the last
@@ -136,29 +136,20 @@ impl PostgresStore {
 
     /// A transaction that books.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Postgres(self.pool.begin_with(BEGIN_BOOKING).await?)))
+        Ok(Tx::new(Kind::Postgres(begun(&self.pool, BEGIN_BOOKING).await?)))
     }
 
-    /// One statement that is a transaction by itself.
-    pub(crate) async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
-        let mut single = self.single(&self.pool).await?;
-        let rows = tx::run(single.connection(), sql, args).await?;
-        single.commit().await?;
-        Ok(rows)
-    }
-
-    /// A connection to store deliveries by one statement.
+    /// A connection to store deliveries by one statement: in one round trip, unless the server would run
+    /// it in a transaction of another kind than ours, or others get at the connection: they may have left
+    /// it in the middle of a transaction.
     pub(crate) async fn delivery(&self) -> Result<Single, Error> {
-        self.single(&self.deliveries).await
-    }
-
-    /// A connection for one statement: in one round trip, unless the server would run it in a transaction
-    /// of another kind than ours.
-    async fn single(&self, pool: &PgPool) -> Result<Single, Error> {
+        let Some(pool) = &self.deliveries else {
+            return Ok(Single::Within(begun(&self.pool, begin!()).await?));
+        };
         let ask = || sqlx::query_scalar(PLAIN).fetch_one(pool);
         Ok(match *self.plain.get_or_try_init(ask).await? {
             true => Single::Alone(pool.acquire().await?),
-            false => Single::Within(pool.begin_with(begin!()).await?),
+            false => Single::Within(begun(pool, begin!()).await?),
         })
     }
 
@@ -198,6 +189,32 @@ fn pool(connections: u32) -> PgPoolOptions {
                 Ok(true)
             })
         })
+}
+
+/// Begins a transaction. In a task of its own, which goes on if nobody waits for it any more: the driver
+/// ends a transaction that has begun, but takes a connection that was left in the middle of `BEGIN` back
+/// into the pool as one without a transaction.
+async fn begun(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, Error> {
+    let pool = pool.clone();
+    let beginning = tokio::spawn(async move {
+        match pool.begin_with(statement).await {
+            // Somebody left the connection in a transaction that failed, or in one of another kind.
+            Err(sqlx::Error::Database(said))
+                if said.code().is_some_and(|code| LEFT_OPEN.contains(&&*code)) =>
+            {
+                sqlx::raw_sql("ROLLBACK").execute(&pool).await?;
+                pool.begin_with(statement).await
+            }
+            begun => begun,
+        }
+    });
+    match beginning.await {
+        Ok(begun) => Ok(begun?),
+        Err(_) => Err(Error::new(ErrorKind::Unavailable, "the ledger's runtime was shut down")),
+    }
 }
 
 /// A connection for one statement.

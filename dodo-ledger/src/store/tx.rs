@@ -178,16 +178,6 @@ impl Tx {
     }
 }
 
-/// Runs one statement on a connection, without a transaction around it.
-#[cfg(feature = "postgres")]
-pub(crate) async fn run(
-    connection: &mut sqlx::PgConnection,
-    sql: &Sql,
-    args: Vec<Arg>,
-) -> Result<Vec<Row>, Error> {
-    connection.fetch_all(bound!(sql.postgres, args)).await?.iter().map(read_row).collect()
-}
-
 /// Reads a row by the types that the database reports. Used for both drivers.
 fn read_row<R>(row: &R) -> Result<Row, Error>
 where

@@ -1,5 +1,7 @@
 //! Stores to test on, and deliveries to give them.
 
+pub(crate) mod proxy;
+
 use std::{
     cell::RefCell,
     path::PathBuf,

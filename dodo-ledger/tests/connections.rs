@@ -1,0 +1,101 @@
+//! What becomes of the connections to PostgreSQL when who uses them leaves, or the host vanishes.
+#![cfg(all(feature = "sqlite", feature = "postgres"))]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{future::poll_fn, task::Poll};
+
+use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox};
+use dodo_ledger::{
+    Ledger,
+    sqlx::{self, Connection, PgConnection, PgPool, postgres::PgPoolOptions},
+    store::PostgresStore,
+};
+use support::{TestStore, eventually, payment, proxy::Proxy};
+
+fn context() -> CheckoutContext {
+    let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "visitor": "v1" });
+    serde_json::from_value(context).unwrap()
+}
+
+/// Begins something that needs an answer to `BEGIN`, and leaves before that comes.
+async fn leave_in_the_middle_of_begin(proxy: &Proxy, pool: &PgPool, work: impl Future) {
+    eventually("the pool is at rest", async || pool.num_idle() == 1).await;
+    let mut work = Box::pin(work);
+    proxy.hold(true);
+    eventually("it begins", async || {
+        let polled = poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await;
+        assert!(!polled, "the answer is held back");
+        proxy.was_sent("BEGIN")
+    })
+    .await;
+    drop(work);
+    proxy.hold(false);
+}
+
+async fn count(beside: &mut PgConnection, table: &'static str) -> i64 {
+    let count = format!("SELECT COUNT(*) FROM {table}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(beside).await.unwrap()
+}
+
+/// A pool whose only connection goes by way of the proxy.
+async fn one_connection(proxy: &Proxy, store: &TestStore) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false)
+        .connect(&proxy.url(&store.url))
+        .await
+        .unwrap()
+}
+
+/// The driver takes a connection whose `BEGIN` nobody waited for back into the pool, within the
+/// transaction. What is written there alone must not be taken for committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_while_a_transaction_begins_takes_nothing_with_it() {
+    let Some(store) = TestStore::postgres("connections::begin").await else { return };
+    let proxy = Proxy::before(&store.url).await;
+    let pool = one_connection(&proxy, &store).await;
+    let ledger = Ledger::builder(PostgresStore::with_pool(pool.clone())).workers_elsewhere();
+    let ledger = ledger.build();
+    ledger.migrate().await.unwrap();
+    ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+
+    leave_in_the_middle_of_begin(&proxy, &pool, ledger.revenue().fetch()).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    ledger.revenue().fetch().await.unwrap();
+    assert_eq!(count(&mut beside, "dodo_inbox").await, 2);
+
+    leave_in_the_middle_of_begin(&proxy, &pool, ledger.revenue().fetch()).await;
+    ledger.bind("cks_1", &context()).await.unwrap();
+    ledger.revenue().fetch().await.unwrap();
+    assert_eq!(count(&mut beside, "dodo_fact").await, 1);
+    store.remove().await;
+}
+
+/// The application's own transactions on the pool that it gave may be left in that state, too, and in one of
+/// another kind than ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_may_hold_transactions_that_the_application_left() {
+    let Some(store) = TestStore::postgres("connections::left").await else { return };
+    let proxy = Proxy::before(&store.url).await;
+    let pool = one_connection(&proxy, &store).await;
+    let ledger = Ledger::builder(PostgresStore::with_pool(pool.clone())).workers_elsewhere();
+    let ledger = ledger.build();
+    ledger.migrate().await.unwrap();
+    ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+
+    leave_in_the_middle_of_begin(&proxy, &pool, pool.begin()).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    ledger.revenue().fetch().await.unwrap();
+    assert_eq!(count(&mut beside, "dodo_inbox").await, 2);
+
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1").execute(&pool).await.unwrap();
+    ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
+    ledger.revenue().fetch().await.unwrap();
+    assert_eq!(count(&mut beside, "dodo_inbox").await, 3);
+    store.remove().await;
+}
