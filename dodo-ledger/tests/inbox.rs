@@ -20,6 +20,7 @@ use support::{Log, TestStore, delivery, eventually, hooks, payment};
 on_every_store! {
     an_id_is_one_event_whatever_the_body,
     a_thousand_repeats_at_once_have_one_effect,
+    each_of_many_at_once_is_told_whether_it_is_new,
     a_finished_event_stays_known_after_its_body_is_erased,
     failures_lead_to_a_dead_letter_that_can_be_revived,
     a_panic_is_a_failure_and_the_worker_lives,
@@ -68,6 +69,29 @@ async fn an_id_is_one_event_whatever_the_body(store: &TestStore) {
     assert!(workers.shutdown(Duration::from_secs(5)).await);
     let calls = calls.lock().unwrap();
     assert_eq!(*calls, [("msg_1".to_owned(), 1, r#"{"first":1}"#.to_owned())]);
+}
+
+async fn each_of_many_at_once_is_told_whether_it_is_new(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let accept = async |numbers: Vec<usize>| {
+        let mut posts = tokio::task::JoinSet::new();
+        for n in numbers {
+            let (ledger, event) =
+                (ledger.clone(), payment(&format!("msg_{n}"), &format!("pay_{n}")));
+            posts.spawn(async move { (n, ledger.accept(&event).await.unwrap()) });
+        }
+        let mut new: Vec<usize> = posts.join_all().await.into_iter().filter_map(stored).collect();
+        new.sort_unstable();
+        new
+    };
+    fn stored((n, receipt): (usize, Receipt)) -> Option<usize> {
+        (receipt == Receipt::Stored).then_some(n)
+    }
+    let thirds: Vec<usize> = (0..300).step_by(3).collect();
+    assert_eq!(accept(thirds.clone()).await, thirds);
+    let others: Vec<usize> = (0..300).filter(|n| n % 3 > 0).collect();
+    assert_eq!(accept((0..300).chain(0..300).collect()).await, others);
+    assert_eq!(accept((0..300).collect()).await, Vec::<usize>::new());
 }
 
 async fn a_thousand_repeats_at_once_have_one_effect(store: &TestStore) {
