@@ -125,6 +125,14 @@ impl LedgerBuilder {
         self
     }
 
+    /// How long the bodies of dead and parked events are kept, for ever unless set: without its body an
+    /// event cannot be revived, and what it would have booked is found by
+    /// [`reconcile`](crate::Ledger::reconcile) alone. Look at them before the time is over.
+    pub fn keep_failed_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.keep_failed_bodies = time.into();
+        self
+    }
+
     /// How long is kept what was captured for a checkout that nobody paid, and what is known of a payment
     /// that failed and that no other payment recovered: 90 days unless set; `None` is
     /// for ever. Dodo's checkout sessions live for a day, but an abandoned one may be recovered later.

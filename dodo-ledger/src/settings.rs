@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) poll: Duration,
     /// How long the body of a finished event is kept. `None`: for ever.
     pub(crate) keep_bodies: Option<Duration>,
+    /// How long that of a dead or parked event is kept. `None`: until it is revived.
+    pub(crate) keep_failed_bodies: Option<Duration>,
     /// How long what was captured for a checkout is kept that nobody paid, and what is known of a payment
     /// that failed. `None`: for ever.
     pub(crate) keep_contexts: Option<Duration>,
@@ -73,6 +75,7 @@ impl Default for Settings {
             concurrency: 16,
             poll: Duration::from_millis(250),
             keep_bodies: Some(Duration::from_secs(30 * 24 * 3600)),
+            keep_failed_bodies: None,
             keep_contexts: Some(Duration::from_secs(90 * 24 * 3600)),
             workers_elsewhere: false,
         }

@@ -22,6 +22,7 @@ on_every_store! {
     a_thousand_repeats_at_once_have_one_effect,
     each_of_many_at_once_is_told_whether_it_is_new,
     a_finished_event_stays_known_after_its_body_is_erased,
+    bodies_of_failed_events_are_kept_until_a_time_that_is_set,
     failures_lead_to_a_dead_letter_that_can_be_revived,
     a_panic_is_a_failure_and_the_worker_lives,
     a_panic_that_no_callback_contains_is_a_failure_too,
@@ -124,6 +125,51 @@ async fn a_finished_event_stays_known_after_its_body_is_erased(store: &TestStore
     assert!(!ledger.replay("msg_1").await.unwrap(), "there is nothing left to replay");
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestStore) {
+    let at_once = Duration::from_millis(1);
+    for (n, keep) in [None, Some(at_once)].into_iter().enumerate() {
+        let [done, dead, parked] = ["done", "dead", "parked"].map(|state| format!("{state}_{n}"));
+        let ledger = store
+            .builder()
+            .await
+            .max_failures(1)
+            .keep_bodies_for(at_once)
+            .keep_failed_bodies_for(keep)
+            .build();
+        ledger.migrate().await.unwrap();
+        let failing = hooks().on_payment_succeeded(|event| async move {
+            if event.id.starts_with("dead") { Err("no") } else { Ok(()) }
+        });
+        let workers = ledger.spawn(failing.build().dispatcher());
+        for id in [&dead, &done] {
+            ledger.accept(&payment(id, &format!("pay_{id}"))).await.unwrap();
+        }
+        ledger.accept(&delivery(&parked, "no event")).await.unwrap();
+        let has_body = async |id: &str| ledger.event(id).await.unwrap().unwrap().has_body;
+        if keep.is_some() {
+            eventually("what failed is erased", async || {
+                !has_body(&dead).await && !has_body(&parked).await
+            })
+            .await;
+            assert!(!ledger.revive(&dead).await.unwrap(), "there is nothing left to revive");
+            let again = payment(&dead, &format!("pay_{dead}"));
+            assert_eq!(ledger.accept(&again).await.unwrap(), Receipt::Duplicate, "it stays known");
+        } else {
+            until_state(&ledger, &dead, "dead").await;
+            until_state(&ledger, &parked, "parked").await;
+            // Then there is a round in which they could go, too.
+            ledger.accept(&payment("done_after", "pay_after")).await.unwrap();
+            for id in [done.as_str(), "done_after"] {
+                eventually("what is done is erased", async || !has_body(id).await).await;
+            }
+            assert!(has_body(&dead).await && has_body(&parked).await);
+        }
+        assert_eq!(state_of(&ledger, &dead).await, "dead");
+        assert_eq!(state_of(&ledger, &parked).await, "parked");
+        workers.shutdown(Duration::from_secs(5)).await;
+    }
 }
 
 async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {

@@ -92,10 +92,17 @@ const REPLAY: Sql = sql!(
          finished_at = NULL
      WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
 );
-const ERASE: Sql = sql!(
+const ERASE_DONE: Sql = sql!(
     "UPDATE dodo_inbox SET body = NULL, customer_id = NULL, email_sha256 = NULL
      WHERE id IN (SELECT id FROM dodo_inbox
                   WHERE state = 'done' AND body IS NOT NULL AND finished_at <= " NOW " - $1
+                  LIMIT $2)"
+);
+const ERASE_FAILED: Sql = sql!(
+    "UPDATE dodo_inbox SET body = NULL, customer_id = NULL, email_sha256 = NULL
+     WHERE id IN (SELECT id FROM dodo_inbox
+                  WHERE state IN ('dead', 'parked') AND body IS NOT NULL
+                    AND finished_at <= " NOW " - $1
                   LIMIT $2)"
 );
 /// Rows erased per transaction, so that nobody waits long for the lock.
@@ -168,11 +175,20 @@ pub(crate) async fn replay(store: &Store, id: &str) -> Result<bool, Error> {
 
 /// Erases the bodies of events that were done this long ago. Their ids stay.
 pub(crate) async fn erase_bodies(store: &Store, older_than: Duration) -> Result<u64, Error> {
+    erase(store, &ERASE_DONE, older_than).await
+}
+
+/// Erases the bodies of events that were given up or parked this long ago. Their ids stay.
+pub(crate) async fn erase_failed_bodies(store: &Store, older_than: Duration) -> Result<u64, Error> {
+    erase(store, &ERASE_FAILED, older_than).await
+}
+
+async fn erase(store: &Store, sql: &Sql, older_than: Duration) -> Result<u64, Error> {
     let age = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
     let mut erased = 0;
     loop {
         let mut tx = store.begin().await?;
-        let batch = tx.execute(&ERASE, args![age, ERASE_BATCH]).await?;
+        let batch = tx.execute(sql, args![age, ERASE_BATCH]).await?;
         tx.commit().await?;
         erased += batch;
         if batch < u64::from(ERASE_BATCH) {

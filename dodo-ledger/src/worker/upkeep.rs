@@ -1,10 +1,15 @@
-//! Erasing what is kept for a time only: the bodies of finished events, and what was captured for
+//! Erasing what is kept for a time only: the bodies of finished events and, if set, of failed ones; and what was captured for
 //! checkouts that nobody paid, with what is known of payments that failed.
 
 use std::time::Duration;
 
 use super::{Stop, rest};
-use crate::{error::Error, inbox::operate::erase_bodies, ledger::Shared, schema::erase_contexts};
+use crate::{
+    error::Error,
+    inbox::operate::{erase_bodies, erase_failed_bodies},
+    ledger::Shared,
+    schema::erase_contexts,
+};
 
 /// At most this long between two rounds.
 const EVERY: Duration = Duration::from_secs(15 * 60);
@@ -13,14 +18,16 @@ const NOT_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
     let settings = &ledger.settings;
-    let Some(shortest) = [settings.keep_bodies, settings.keep_contexts].into_iter().flatten().min()
-    else {
-        return;
-    };
+    let times = [settings.keep_bodies, settings.keep_failed_bodies, settings.keep_contexts];
+    let Some(shortest) = times.into_iter().flatten().min() else { return };
     let never = tokio::sync::Notify::new();
     while stop.borrow().is_none() {
         if let Some(keep) = settings.keep_bodies {
             tell("bodies of finished events", erase_bodies(&ledger.store, keep).await);
+        }
+        if let Some(keep) = settings.keep_failed_bodies {
+            let erased = erase_failed_bodies(&ledger.store, keep).await;
+            tell("bodies of dead and parked events", erased);
         }
         if let Some(keep) = settings.keep_contexts {
             tell(
