@@ -68,27 +68,25 @@ impl Ledger {
     /// Notes whose an e-mail address is, for payments that nothing else explains: call it when
     /// somebody signs up or signs in. Payments that were booked before are looked at again.
     ///
-    /// Two visitors with one address make it ambiguous: neither is credited. A visitor that is no
-    /// [`Visitor`] is left out, with a warning.
+    /// Two visitors with one address make it ambiguous: neither is credited, and no more than that is
+    /// kept of all that is said. The user's id goes to records that are attributed by the address, as
+    /// long as it is one. What is no [`Visitor`], and as little a user or the name of a campaign, is left
+    /// out, with a warning.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn identify(&self, identity: Identity) -> Result<(), Error> {
-        let visitor = identity.visitor.as_deref().filter(|id| match Visitor::new(id) {
-            Ok(_) => true,
-            Err(reason) => {
-                tracing::warn!(target: "dodo::ledger", %reason, "an identified visitor was left out");
-                false
-            }
-        });
+        let visitor = identity.visitor.as_deref().filter(|id| is_usable(id, "visitor"));
+        let user_id = identity.user_id.as_deref().filter(|id| is_usable(id, "user"));
+        let campaign = identity.campaign.map(usable).filter(|campaign| !campaign.is_empty());
         let mut past = self.shared.begin_booking().await?;
         let booking = attribution::identify(
             &self.shared.rules,
             &mut past,
             &identity.email,
             visitor,
-            identity.campaign.as_ref(),
-            identity.user_id.as_deref(),
+            campaign.as_ref(),
+            user_id,
         )
         .await?;
         self.shared.commit_booking(past, booking).await
@@ -146,4 +144,34 @@ impl Ledger {
         }
         Ok(u64::try_from(booking.changes.len()).unwrap_or_default())
     }
+}
+
+/// Whether it is a text that a capture would take.
+fn is_usable(text: &str, what: &str) -> bool {
+    match Visitor::new(text) {
+        Ok(_) => true,
+        Err(reason) => {
+            tracing::warn!(
+                target: "dodo::ledger", what, %reason, "a part of an identity was left out"
+            );
+            false
+        }
+    }
+}
+
+/// A campaign without what no capture would take.
+fn usable(mut campaign: Campaign) -> Campaign {
+    let parts = [
+        &mut campaign.link_id,
+        &mut campaign.campaign_id,
+        &mut campaign.source,
+        &mut campaign.medium,
+        &mut campaign.content,
+        &mut campaign.term,
+        &mut campaign.lead_id,
+    ];
+    for part in parts {
+        *part = part.take().filter(|text| is_usable(text, "campaign"));
+    }
+    campaign
 }

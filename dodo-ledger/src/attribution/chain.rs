@@ -369,7 +369,8 @@ fn journey(subject: &Subject<'_>, known: &Known) -> Option<Journey> {
         .or_else(|| subject.kin.entries().iter().find_map(|entry| entry.derived.journey.clone()))
 }
 
-/// Ids of other tools and the application's user: of the object itself, else of its kin.
+/// Ids of other tools and the application's user: of the object itself, else of its kin; of whoever was
+/// found by the address also the user that it belongs to.
 fn inherit_ids(out: &mut Attributed, subject: &Subject<'_>, known: &Known) {
     let own = [&subject.evidence.own, &subject.evidence.customer];
     let context = known.context.iter().map(|(_, findings)| findings.clone());
@@ -384,6 +385,11 @@ fn inherit_ids(out: &mut Attributed, subject: &Subject<'_>, known: &Known) {
             out.tool_ids.entry(name).or_insert(id);
         }
         out.user_id = out.user_id.take().or(findings.user_id);
+    }
+    let by_email = out.visitor.as_ref().map(|found| found.step) == Some(Step::EmailMatch)
+        || out.campaign.as_ref().map(|found| found.step) == Some(Step::EmailMatch);
+    if by_email {
+        out.user_id = out.user_id.take().or_else(|| known.email_user());
     }
 }
 

@@ -185,17 +185,31 @@ fn interval(terms: &SubscriptionTerms) -> Option<(i64, String)> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Identities {
-    pub(crate) people: BTreeSet<Identified>,
+    pub(crate) visitors: Few,
+    /// Campaigns as JSON texts: they have no order of their own.
+    pub(crate) campaigns: Few,
+    pub(crate) users: Few,
 }
 
-/// One statement of the application about an e-mail address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Identified {
-    pub(crate) visitor: Option<String>,
-    /// The campaign as JSON text: it has no order of its own.
-    pub(crate) campaign: Option<String>,
-    pub(crate) user_id: Option<String>,
+/// What was said, as long as it is the same; else two of it, which is as good as all: the least two, so
+/// that the order in which they were said does not matter. Whoever may say something may say anything,
+/// and any number of things.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Few(BTreeSet<String>);
+
+impl Few {
+    pub(crate) fn add(&mut self, said: Option<String>) {
+        self.0.extend(said);
+        while self.0.len() > 2 {
+            self.0.pop_last();
+        }
+    }
+
+    /// What was said, if one thing was; `Err` if several were.
+    pub(crate) fn only(&self) -> Result<Option<&String>, ()> {
+        if self.0.len() > 1 { Err(()) } else { Ok(self.0.first()) }
+    }
 }
 
 /// The key of a fact about an object.

@@ -5,7 +5,7 @@ use dodo_core::{Campaign, email_sha256};
 use super::{
     booking::{Booking, Desk},
     entry::Link,
-    facts::{self, Identified, Identities},
+    facts::{self, Identities},
     history::{Find, History, Steps},
     rules::Rules,
 };
@@ -26,16 +26,15 @@ pub async fn identify<H: History>(
     let Some(link) = email_sha256(email).as_ref().map(Link::email) else {
         return Ok(Booking::default());
     };
-    let who = Identified {
-        visitor: visitor.map(str::to_owned),
-        campaign: campaign.map(facts::write).transpose()?,
-        user_id: user_id.map(str::to_owned),
-    };
     let key = facts::key("email", link.value());
     let stored = history.facts(std::slice::from_ref(&key)).await?;
     let stored = stored.first().and_then(Option::as_ref);
-    let mut known: Identities = facts::read(stored)?.unwrap_or_default();
-    if !known.people.insert(who) {
+    let before: Identities = facts::read(stored)?.unwrap_or_default();
+    let mut known = before.clone();
+    known.visitors.add(visitor.map(str::to_owned));
+    known.campaigns.add(campaign.map(facts::write).transpose()?);
+    known.users.add(user_id.map(str::to_owned));
+    if known == before {
         return Ok(Booking::default());
     }
     history.put_fact(&key, &facts::write(&known)?).await?;

@@ -1,13 +1,11 @@
 //! The facts that the chain looks at, read in one go.
 
-use std::collections::BTreeSet;
-
 use dodo_core::{Campaign, CheckoutContext, Consent};
 
 use super::{
     entry::Link,
     evidence::{Evidence, Findings, What},
-    facts::{self, Identities, SubscriptionFacts},
+    facts::{self, Few, Identities, SubscriptionFacts},
     history::History,
     journey::Journey,
     report::Reason,
@@ -105,24 +103,27 @@ impl Known {
 
     /// The one visitor that the e-mail address belongs to.
     pub(super) fn email_visitor(&self) -> Result<String, Reason> {
-        only(self.identities.people.iter().filter_map(|one| one.visitor.as_ref())).cloned()
+        only(&self.identities.visitors).cloned()
     }
 
     /// The one campaign that the e-mail address belongs to.
     pub(super) fn email_campaign(&self) -> Result<Campaign, Reason> {
-        let texts = self.identities.people.iter().filter_map(|one| one.campaign.as_ref());
-        let text = only(texts)?;
+        let text = only(&self.identities.campaigns)?;
         serde_json::from_str(text).map_err(|_| Reason::NotIdentified)
+    }
+
+    /// The one user of the application that the e-mail address belongs to.
+    pub(super) fn email_user(&self) -> Option<String> {
+        only(&self.identities.users).ok().cloned()
     }
 }
 
-/// The only value there is.
-fn only<'a>(values: impl Iterator<Item = &'a String>) -> Result<&'a String, Reason> {
-    let distinct: BTreeSet<&String> = values.collect();
-    match (distinct.first(), distinct.len()) {
-        (Some(value), 1) => Ok(value),
-        (None, _) => Err(Reason::NotIdentified),
-        _ => Err(Reason::Ambiguous),
+/// The only thing that was said.
+fn only(said: &Few) -> Result<&String, Reason> {
+    match said.only() {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(Reason::NotIdentified),
+        Err(()) => Err(Reason::Ambiguous),
     }
 }
 

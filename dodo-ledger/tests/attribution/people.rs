@@ -1,7 +1,11 @@
 //! Identifying and forgetting, on every store.
 
 use dodo_core::{Campaign, Step};
-use dodo_ledger::{Identity, query::Dimension};
+use dodo_ledger::{
+    Identity,
+    attribution::{MemoryHistory, Rules, identify},
+    query::Dimension,
+};
 use serde_json::json;
 
 use crate::{
@@ -10,7 +14,11 @@ use crate::{
     world::{World, bind},
 };
 
-crate::on_every_store! { identify_reaches_back, the_forgotten_stay_forgotten }
+crate::on_every_store! {
+    identify_reaches_back,
+    what_is_said_has_to_be_usable,
+    the_forgotten_stay_forgotten,
+}
 
 async fn identify_reaches_back(store: &TestStore) {
     let ledger = store.ledger().await;
@@ -20,6 +28,7 @@ async fn identify_reaches_back(store: &TestStore) {
     let records = world.records().await;
     assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
     assert!(records.get("charge:pay_1").campaign.is_none());
+    assert_eq!(records.get("charge:pay_1").user_id.as_deref(), Some("42"));
 
     // A campaign is believed like a visitor: as long as there is one only.
     let campaign = |source: &str| {
@@ -35,6 +44,64 @@ async fn identify_reaches_back(store: &TestStore) {
     assert_eq!(source(&mut world).await, Some(("news".to_owned(), Step::EmailMatch)));
     ledger.identify(campaign("ads")).await.unwrap();
     assert_eq!(source(&mut world).await, None);
+
+    // A user, too, and only along with whoever was found by the address.
+    ledger.identify(Identity::new("ann@example.com").user_id("42")).await.unwrap();
+    let own = visitor("v9");
+    let records = world.play(&[paid("pay_2", day(200), 2000, own).into()]).await;
+    assert_eq!(records.get("charge:pay_1").user_id.as_deref(), Some("42"));
+    assert_eq!(records.get("charge:pay_2").user_id, None);
+    ledger.identify(Identity::new("ann@example.com").user_id("43")).await.unwrap();
+    let records = world.records().await;
+    assert_eq!(records.get("charge:pay_1").user_id, None);
+    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+}
+
+/// Whoever may sign up may choose what is said: no more of it is kept than it takes to know that it is
+/// not clear, and the same in whatever order it was said.
+#[tokio::test]
+async fn what_is_said_of_one_address_is_bounded() {
+    let rules = Rules::default();
+    let said = |n: usize| (format!("v{}", n % 7), format!("s{}", n % 5), format!("u{}", n % 3));
+    let mut kept = Vec::new();
+    let forwards: Vec<usize> = (0..105).collect();
+    let backwards: Vec<usize> = (0..105).rev().collect();
+    for order in [&forwards, &backwards] {
+        let mut history = MemoryHistory::default();
+        for n in order {
+            let (visitor, source, user) = said(*n);
+            let campaign: Campaign = serde_json::from_value(json!({ "source": source })).unwrap();
+            let (visitor, user) = (Some(visitor.as_str()), Some(user.as_str()));
+            identify(&rules, &mut history, "ann@example.com", visitor, Some(&campaign), user)
+                .await
+                .unwrap();
+        }
+        let facts: Vec<String> = history.facts().values().cloned().collect();
+        assert_eq!(facts.len(), 1);
+        kept.push(facts.concat());
+    }
+    assert_eq!(kept[0], kept[1]);
+    for (of, many) in [("v", 7), ("s", 5), ("u", 3)] {
+        let here = (0..many).filter(|n| kept[0].contains(&format!("{of}{n}")));
+        assert_eq!(here.count(), 2, "of {of} in {}", kept[0]);
+    }
+}
+
+/// Nor is what no capture would take.
+async fn what_is_said_has_to_be_usable(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    let long = "x".repeat(600);
+    let mut campaign = Campaign::default();
+    campaign.source = Some(long.clone());
+    let identity = || Identity::new("ann@example.com").visitor("v1");
+    ledger.identify(identity().user_id(long.as_str())).await.unwrap();
+    ledger.identify(identity().user_id("4\02")).await.unwrap();
+    ledger.identify(identity().campaign(campaign)).await.unwrap();
+    let records = world.play(&[paid("pay_1", day(0), 2000, json!({})).into()]).await;
+    let charge = records.get("charge:pay_1");
+    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+    assert_eq!((charge.user_id.as_deref(), charge.campaign.as_ref()), (None, None));
 }
 
 async fn the_forgotten_stay_forgotten(store: &TestStore) {
