@@ -95,6 +95,9 @@ async fn failed_payments_go_with_time(store: &TestStore) {
         payment("payment.failed", "pay_won", Some("cks_won")),
         recovered("pay_won", "pay_2"),
         payment("payment.succeeded", "pay_2", None),
+        // Of the two that recovered it, one never arrives: neither the first nor the last of them.
+        recovered("pay_won", "pay_0"),
+        recovered("pay_won", "pay_3"),
         // What recovered it never arrives.
         payment("payment.failed", "pay_late", Some("cks_late")),
         recovered("pay_late", "pay_never"),

@@ -1,5 +1,7 @@
 //! What was captured for a checkout session, before or after something was booked of it.
 
+use std::collections::BTreeSet;
+
 use dodo_core::{CheckoutContext, Consent};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -81,8 +83,11 @@ async fn recovered<H: History>(history: &mut H, session_id: &str) -> Result<Vec<
     let attempts = about.iter().filter_map(|key| key.strip_prefix("attempt:"));
     let keys: Vec<String> = attempts.map(|id| facts::key("recovered_by", id)).collect();
     let stored = history.facts(&keys).await?;
-    let recovered = stored.iter().map(|by| facts::read::<String>(by.as_ref()));
-    recovered.filter_map(Result::transpose).collect()
+    let mut recovered = Vec::new();
+    for by in &stored {
+        recovered.extend(facts::read::<BTreeSet<String>>(by.as_ref())?.unwrap_or_default());
+    }
+    Ok(recovered)
 }
 
 fn of_session(session_id: &str) -> Find {

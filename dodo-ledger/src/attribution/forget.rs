@@ -155,8 +155,7 @@ async fn forget_fact<H: History>(desk: &mut Desk<'_, H>, key: &str) -> Result<()
             // The context of its checkout is kept as long as the attempt.
             let session = attempt.as_ref().and_then(session_of);
             history.note_about(key, session.as_slice()).await?;
-            let by = desk.fact::<String>(&facts::key("recovered_by", id)).await?;
-            desk.dirty_payment(by.as_deref()).await
+            desk.dirty_recoveries_of(id).await
         }
         "refund_failed" => change::<Evidence, _>(history, key, erase).await.map(drop),
         "dispute" => {

@@ -1,5 +1,7 @@
 //! Taking evidence in: what of it is new, and which entries have to be looked at for it.
 
+use std::collections::BTreeSet;
+
 use super::{
     booking::Desk,
     entry::{Link, Position, charge_id},
@@ -25,8 +27,7 @@ impl<H: History> Desk<'_, H> {
                     let mut keys = vec![key];
                     keys.extend(session.as_deref().map(context_key));
                     self.note_about(&keys, &evidence).await?;
-                    let by = self.fact::<String>(&facts::key("recovered_by", &payment)).await?;
-                    self.dirty_payment(by.as_deref()).await?;
+                    self.dirty_recoveries_of(&payment).await?;
                 }
             }
             What::Recovered { payment_id, recovered_payment_id } => {
@@ -98,8 +99,20 @@ impl<H: History> Desk<'_, H> {
         }
         self.history.put_fact(&key, &facts::write(&abandoned)?).await?;
         let back = facts::key("recovered_by", abandoned);
-        self.history.put_fact(&back, &facts::write(&recovered)?).await?;
+        let mut by: BTreeSet<String> = self.fact(&back).await?.unwrap_or_default();
+        if by.insert(recovered.to_owned()) {
+            self.history.put_fact(&back, &facts::write(&by)?).await?;
+        }
         self.dirty_payment(Some(recovered)).await
+    }
+
+    /// Marks all that made up for a payment that came to nothing.
+    pub(super) async fn dirty_recoveries_of(&mut self, abandoned: &str) -> Result<(), Error> {
+        let by = self.fact::<BTreeSet<String>>(&facts::key("recovered_by", abandoned)).await?;
+        for payment_id in by.unwrap_or_default() {
+            self.dirty_payment(Some(&payment_id)).await?;
+        }
+        Ok(())
     }
 
     async fn take_subscription(&mut self, evidence: Evidence) -> Result<(), Error> {

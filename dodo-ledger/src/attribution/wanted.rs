@@ -46,6 +46,7 @@ impl Wanted {
             What::Recovered { payment_id, recovered_payment_id } => {
                 self.entries.insert(charge_id(recovered_payment_id));
                 facts.insert(key("recovered", recovered_payment_id));
+                facts.insert(key("recovered_by", payment_id));
                 facts.insert(key("attempt", payment_id));
             }
             What::Refund(refund) => {

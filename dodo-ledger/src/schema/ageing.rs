@@ -19,58 +19,87 @@ struct Ageing {
     forget_about: Sql,
 }
 
+/// A literal, or the ids of a fact that is a list of them, as a table with a column `value`.
+macro_rules! piece {
+    (sqlite (ids $list:literal)) => {
+        concat!("json_each(", $list, ")")
+    };
+    (postgres (ids $list:literal)) => {
+        concat!("jsonb_array_elements_text(", $list, "::jsonb)")
+    };
+    ($dialect:ident $text:literal) => {
+        $text
+    };
+}
+
 /// The facts from one key up to another; when one was paid for, and when it has to wait.
-macro_rules! ageing { ($from:literal, $to:literal, paid: $paid:literal, waits: $waits:literal) => {
-    Ageing {
-        keep: sql!(
+macro_rules! ageing {
+    (@keep $dialect:ident $from:literal $to:literal ($($paid:tt)+)) => {
+        concat!(
             "UPDATE dodo_fact SET kept = 1 WHERE id IN (
                 SELECT id FROM dodo_fact AS old
-                WHERE id >= '" $from "' AND id < '" $to "' AND kept = 0
-                  AND changed_at <= " NOW " - $1 AND (" $paid ")
-                LIMIT $2)"
-        ),
-        erase: sql!(
+                WHERE id >= '", $from, "' AND id < '", $to, "' AND kept = 0
+                  AND changed_at <= ", sql!(@$dialect NOW), " - $1 AND (",
+            $(piece!($dialect $paid),)+
+            ") LIMIT $2)"
+        )
+    };
+    (@erase $dialect:ident $from:literal $to:literal ($($paid:tt)+) $waits:literal) => {
+        concat!(
             "DELETE FROM dodo_fact WHERE id IN (
                 SELECT id FROM dodo_fact AS old
-                WHERE id >= '" $from "' AND id < '" $to "' AND kept = 0
-                  AND changed_at <= " NOW " - $1 AND NOT (" $paid ") AND NOT (" $waits ")
-                LIMIT $2)"
-        ),
-        forget_about: sql!(
-            "DELETE FROM dodo_about WHERE fact_id >= '" $from "' AND fact_id < '" $to "'
-               AND NOT EXISTS (SELECT 1 FROM dodo_fact WHERE dodo_fact.id = dodo_about.fact_id)"
-        ),
-    }
-} }
+                WHERE id >= '", $from, "' AND id < '", $to, "' AND kept = 0
+                  AND changed_at <= ", sql!(@$dialect NOW), " - $1 AND NOT (",
+            $(piece!($dialect $paid),)+
+            ") AND NOT (", $waits, ") LIMIT $2)"
+        )
+    };
+    ($from:literal, $to:literal, paid: $paid:tt, waits: $waits:literal) => {
+        Ageing {
+            keep: Sql {
+                sqlite: ageing!(@keep sqlite $from $to $paid),
+                postgres: ageing!(@keep postgres $from $to $paid),
+            },
+            erase: Sql {
+                sqlite: ageing!(@erase sqlite $from $to $paid $waits),
+                postgres: ageing!(@erase postgres $from $to $paid $waits),
+            },
+            forget_about: sql!(
+                "DELETE FROM dodo_about WHERE fact_id >= '" $from "' AND fact_id < '" $to "'
+                   AND NOT EXISTS (SELECT 1 FROM dodo_fact WHERE dodo_fact.id = dodo_about.fact_id)"
+            ),
+        }
+    };
+}
 
 /// Payments that failed: paid for if another payment recovered one. The body of the fact that says so is
-/// an id as JSON; as long as there is one, that payment may still be delivered.
+/// a list of ids; as long as there is one, such a payment may still be delivered.
 const ATTEMPTS: Ageing = ageing!(
     "attempt:", "attempt;",
-    paid: "EXISTS (SELECT 1 FROM dodo_fact AS recovery JOIN dodo_entry
-                     ON dodo_entry.id = 'charge:' || substr(recovery.body, 2, length(recovery.body) - 2)
-                   WHERE recovery.id = 'recovered_by:' || substr(old.id, 9))",
+    paid: ("EXISTS (SELECT 1 FROM dodo_fact AS recovery CROSS JOIN " (ids "recovery.body") " AS one
+                    JOIN dodo_entry ON dodo_entry.id = 'charge:' || one.value
+                    WHERE recovery.id = 'recovered_by:' || substr(old.id, 9))"),
     waits: "EXISTS (SELECT 1 FROM dodo_fact AS recovery
                     WHERE recovery.id = 'recovered_by:' || substr(old.id, 9))"
 );
-/// What recovered what, in both directions: paid for if that payment is in the ledger.
+/// What recovered what, in both directions: paid for if such a payment is in the ledger.
 const RECOVERED: Ageing = ageing!(
     "recovered:", "recovered;",
-    paid: "EXISTS (SELECT 1 FROM dodo_entry WHERE dodo_entry.id = 'charge:' || substr(old.id, 11))",
+    paid: ("EXISTS (SELECT 1 FROM dodo_entry WHERE dodo_entry.id = 'charge:' || substr(old.id, 11))"),
     waits: "1 = 0"
 );
 const RECOVERED_BY: Ageing = ageing!(
     "recovered_by:", "recovered_by;",
-    paid: "EXISTS (SELECT 1 FROM dodo_entry
-                   WHERE dodo_entry.id = 'charge:' || substr(old.body, 2, length(old.body) - 2))",
+    paid: ("EXISTS (SELECT 1 FROM " (ids "old.body") " AS one
+                    JOIN dodo_entry ON dodo_entry.id = 'charge:' || one.value)"),
     waits: "1 = 0"
 );
 /// Contexts of checkouts: paid for if a payment of the session is in the ledger. They wait for the
 /// payments that failed there, which may have been recovered.
 const CONTEXTS: Ageing = ageing!(
     "checkout:", "checkout;",
-    paid: "EXISTS (SELECT 1 FROM dodo_link
-                   WHERE dodo_link.kind = 'k' AND dodo_link.value = substr(old.id, 10))",
+    paid: ("EXISTS (SELECT 1 FROM dodo_link
+                    WHERE dodo_link.kind = 'k' AND dodo_link.value = substr(old.id, 10))"),
     waits: "EXISTS (SELECT 1 FROM dodo_about
                     WHERE dodo_about.kind = 'k' AND dodo_about.value = substr(old.id, 10))"
 );

@@ -4,13 +4,16 @@ use dodo_core::{Consent, Step};
 use serde_json::json;
 
 use crate::{
-    payloads::{day, paid, payment, recovered, refunded},
+    payloads::{Delivery, customer, day, paid, payment, recovered, refunded, visitor},
     rows::{Row, row},
     support::TestStore,
     world::{Act, Records, World, bind},
 };
 
-crate::on_every_store! { a_context_finds_what_recovered_its_checkout }
+crate::on_every_store! {
+    a_context_finds_what_recovered_its_checkout,
+    a_context_finds_all_that_recovered_its_checkout,
+}
 
 /// Two payments of one session come to nothing, and another one makes up for the second.
 fn recovery() -> Vec<Act> {
@@ -36,7 +39,53 @@ fn is_found(records: &Records) {
 
 pub(crate) fn rows() -> Vec<Row> {
     let story = recovery().into_iter().chain([context()]).collect();
-    vec![row(0, "a context that comes after its abandoned checkout was recovered", story, is_found)]
+    vec![
+        row(0, "a context that comes after its abandoned checkout was recovered", story, is_found),
+        row(
+            0,
+            "an abandoned payment that is learned of after two payments made up for it",
+            twice().into_iter().chain([attempt("pay_1").with(visitor("v1")).into()]).collect(),
+            |r| {
+                for id in ["charge:pay_2", "charge:pay_3"] {
+                    assert_eq!(r.visitor(id), Some(("v1", Step::RecoveredFrom)), "{id}");
+                }
+            },
+        ),
+    ]
+}
+
+fn attempt(id: &str) -> Delivery {
+    let session = json!({ "checkout_session_id": "cks_1" });
+    payment("payment.failed", id, day(0), 2000, session)
+}
+
+/// Two payments make up for one that came to nothing.
+fn twice() -> Vec<Act> {
+    vec![
+        recovered("pay_1", "pay_2", day(1)).into(),
+        recovered("pay_1", "pay_3", day(1)).again_as("msg_the_other").into(),
+        paid("pay_2", day(1), 2000, json!({ "customer": customer("bob") })).into(),
+        paid("pay_3", day(1), 2000, json!({ "customer": customer("eve") })).into(),
+    ]
+}
+
+/// What is captured late is captured for both; and once it is forgotten, it is for both.
+async fn a_context_finds_all_that_recovered_its_checkout(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    world.play(&twice()).await;
+    let records = world.play(&[attempt("pay_1").into()]).await;
+    assert_eq!(records.visitor("charge:pay_2"), None);
+    let records = world.play(&[context()]).await;
+    for id in ["charge:pay_2", "charge:pay_3"] {
+        assert_eq!(records.visitor(id), Some(("v1", Step::RecoveredFrom)), "{id}");
+        assert_eq!(records.get(id).consent, Consent::Granted, "{id}");
+    }
+    ledger.forget("cus_ann").await.unwrap();
+    let records = world.records().await;
+    for id in ["charge:pay_2", "charge:pay_3"] {
+        assert_eq!(records.visitor(id), None, "{id}");
+    }
 }
 
 /// The context comes when all of it is booked, as no story in one go has it.
