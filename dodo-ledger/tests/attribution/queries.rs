@@ -35,6 +35,7 @@ async fn ledger(store: &TestStore) -> Ledger {
 
 crate::on_every_store! {
     sums_are_per_currency,
+    every_dimension_groups_and_filters,
     filters_and_days,
     a_closed_month_stays_as_it_is,
     exports,
@@ -94,6 +95,63 @@ async fn sums_are_per_currency(store: &TestStore) {
     let products =
         ledger.revenue().by(Dimension::Product).currency(Currency::JPY).fetch().await.unwrap();
     assert_eq!(products[0].key(), Some("pdt_a"));
+}
+
+/// One payment that has a value of its own in each dimension, and one that has none.
+async fn every_dimension_groups_and_filters(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let campaign = json!({
+        "campaign_id": "spring", "link_id": "lnk_1", "source": "news", "medium": "email",
+        "content": "banner", "term": "shoes", "lead_id": "lead_1",
+    });
+    let context = json!({
+        "visitor": "v1", "campaign": campaign, "landing_path": "/pricing",
+        "referrer_host": "blog.example", "device": "mobile",
+    });
+    let bought = json!({
+        "checkout_session_id": "cks_1", "currency": "EUR",
+        "product_cart": [{ "product_id": "pdt_a", "quantity": 1 }, { "product_id": "pdt_b", "quantity": 1 }],
+    });
+    let story = [
+        bind("cks_1", context),
+        charged("pay_1", "sub_1", day(1), 2000, bought).into(),
+        paid("pay_2", day(0), 700, json!({ "customer": null })).into(),
+    ];
+    World::Stored(ledger.clone()).play(&story).await;
+    use Dimension as By;
+    let table = [
+        (By::Visitor, Some("v1"), None),
+        (By::Campaign, Some("spring"), None),
+        (By::Link, Some("lnk_1"), None),
+        (By::Source, Some("news"), None),
+        (By::Medium, Some("email"), None),
+        (By::Content, Some("banner"), None),
+        (By::LandingPath, Some("/pricing"), None),
+        (By::Referrer, Some("blog.example"), None),
+        (By::Device, Some("mobile"), None),
+        (By::Product, Some("pdt_a"), None),
+        (By::Customer, Some("cus_ann"), None),
+        (By::Kind, Some("subscription_new"), Some("one_time")),
+        (By::Day, Some("2026-03-02"), Some("2026-03-01")),
+        (By::Currency, Some("EUR"), Some("USD")),
+    ];
+    for (by, of_the_first, of_the_other) in table {
+        let rows = ledger.revenue().by(by).fetch().await.unwrap();
+        let mut seen: Vec<_> =
+            rows.iter().map(|row| (row.net, row.key(), row.currency.to_string())).collect();
+        seen.sort();
+        let (usd, eur) = ("USD".to_owned(), "EUR".to_owned());
+        assert_eq!(seen, [(700, of_the_other, usd), (2000, of_the_first, eur)], "{by:?}");
+        for (key, net) in [(of_the_first, 2000), (of_the_other, 700)] {
+            let rows = ledger.revenue().only(by, key).fetch().await.unwrap();
+            let seen: Vec<_> = rows.iter().map(|row| row.net).collect();
+            assert_eq!(seen, [net], "{by:?} {key:?}");
+        }
+    }
+    // Several at once are keys in their order.
+    let both = ledger.revenue().by(By::Campaign).by(By::Customer).fetch().await.unwrap();
+    let first = both.iter().find(|row| row.net == 2000).unwrap();
+    assert_eq!(first.keys, [Some("spring".to_owned()), Some("cus_ann".to_owned())]);
 }
 
 async fn filters_and_days(store: &TestStore) {
