@@ -283,7 +283,8 @@ fn hints(charge: &ExplainedRecord) -> Vec<&'static str> {
             "does the checkout route see the cookie: same site, and the capture in front of it?",
         );
     }
-    if said(Reason::NoSession) {
+    // A renewal is made by nobody who visits.
+    if said(Reason::NoSession) && charge.record.kind != RecordKind::SubscriptionRenewal {
         hints.push("was the payment made by a link outside of your checkout routes? Then no cookie was read.");
     }
     if said(Reason::NoContext) {

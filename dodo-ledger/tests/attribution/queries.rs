@@ -290,6 +290,22 @@ async fn explanations(store: &TestStore) {
     assert!(lost.hints.iter().any(|hint| hint.contains("`identify`")), "{:?}", lost.hints);
     assert!(ledger.explain("pay_unknown").await.unwrap().is_none());
 
+    // A renewal is made by no link, and its first charge may have been.
+    World::Stored(ledger.clone())
+        .play(&[
+            charged("pay_20", "sub_20", day(0), 2000, json!({ "customer": customer("kim") }))
+                .into(),
+            charged("pay_21", "sub_20", day(31), 2000, json!({ "customer": customer("kim") }))
+                .into(),
+        ])
+        .await;
+    for (id, of_a_link) in [("pay_20", true), ("pay_21", false)] {
+        let explained = ledger.explain(id).await.unwrap().unwrap();
+        let said = explained.hints.iter().any(|hint| hint.contains("by a link"));
+        assert_eq!(said, of_a_link, "{id}: {:?}", explained.hints);
+        assert!(!explained.hints.is_empty(), "{id}");
+    }
+
     // A refund whose payment has not arrived does not speak as if it had, nor of links.
     World::Stored(ledger.clone())
         .play(&[refunded("ref_9", "pay_9", day(2), json!(500), json!({})).into()])
