@@ -13,7 +13,7 @@ use std::{
 };
 
 use dodo_core::{Event, Inbox, RawData};
-use dodo_ledger::{Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
+use dodo_ledger::{Backoff, Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
 use support::{TestStore, eventually, hooks, payment};
 use tokio::sync::Mutex;
 
@@ -251,6 +251,48 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     eventually("it is given up", async || ledger.stats().await.unwrap().dead == 1).await;
     workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}
+
+/// SQLite ends a transaction by itself at some errors, as on a full disk. What a callback wrote before it
+/// passed over one is gone, and the event must not be done without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
+    let store = TestStore::sqlite().await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let builder = store.builder().await.backoff(Backoff { base: hour, cap: hour });
+    let ledger = builder.build();
+    ledger.migrate().await.unwrap();
+    store.run("CREATE TABLE effect (event TEXT PRIMARY KEY)").await;
+    store.run("INSERT INTO effect VALUES ('taken')").await;
+    let hooks = hooks().on_any(|event: Event<RawData>| async move {
+        let mut tx = SqliteTx::of(&event).await?;
+        let own = sqlx::query("INSERT INTO effect VALUES ($1)").bind(&event.id);
+        own.execute(&mut *tx).await.unwrap();
+        if event.id == "msg_1" {
+            let ends = sqlx::query("INSERT OR ROLLBACK INTO effect VALUES ('taken')");
+            ends.execute(&mut *tx).await.unwrap_err();
+        }
+        Ok::<_, Error>(())
+    });
+    let workers = ledger.spawn(hooks.build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let event = async |id: &str| ledger.event(id).await.unwrap().unwrap();
+    eventually("the run is over", async || {
+        let event = event("msg_1").await;
+        event.state == "done" || event.failures > 0
+    })
+    .await;
+    let failed = event("msg_1").await;
+    assert_eq!((failed.state.as_str(), failed.failures), ("pending", 1));
+    // The writer is none the worse for it.
+    ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
+    eventually("the next is done", async || event("msg_2").await.state == "done").await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let mut beside = <sqlx::SqliteConnection as sqlx::Connection>::connect(&store.url).await;
+    let effects = sqlx::query_scalar::<_, String>("SELECT event FROM effect ORDER BY event");
+    let effects = effects.fetch_all(beside.as_mut().unwrap()).await.unwrap();
+    assert_eq!(effects, ["msg_2", "taken"]);
     store.remove().await;
 }
 

@@ -132,7 +132,7 @@ impl Store {
     pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.begin().await,
+            Kind::Sqlite(store) => store.begin_callback().await,
             #[cfg(feature = "postgres")]
             Kind::Postgres(store) => store.begin_callback().await,
         }

@@ -102,6 +102,13 @@ impl SqliteStore {
         Ok(Tx::new(Kind::Sqlite(self.begin_delivery().await?)).with_turn(turn))
     }
 
+    /// A transaction of callbacks, which may do in it whatever they like.
+    pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
+        let mut tx = self.begin().await?;
+        tx.watch().await?;
+        Ok(tx)
+    }
+
     /// A transaction that writes deliveries: it waits for nobody but the one who writes.
     pub(crate) async fn begin_delivery(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         Ok(match self.writer.begin_with(BEGIN).await {

@@ -15,6 +15,12 @@ use crate::{
     store::sql::{Arg, Cell, Row, Rows, Sql},
 };
 
+/// A mark that goes with the transaction: releasing it fails if that is over.
+#[cfg(feature = "sqlite")]
+const WATCH: Sql = Sql { sqlite: "SAVEPOINT dodo_event", postgres: "" };
+#[cfg(feature = "sqlite")]
+const UNWATCH: Sql = Sql { sqlite: "RELEASE dodo_event", postgres: "" };
+
 /// An open transaction. Dropping it rolls back.
 #[derive(Debug)]
 pub(crate) struct Tx {
@@ -106,6 +112,30 @@ impl Tx {
     pub(crate) fn with_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
         self.permit = Some(permit);
         self
+    }
+
+    /// Marks a transaction that somebody else is going to use: to be called at its beginning.
+    #[cfg(feature = "sqlite")]
+    pub(crate) async fn watch(&mut self) -> Result<(), Error> {
+        self.execute(&WATCH, Vec::new()).await.map(drop)
+    }
+
+    /// Whether a [watched](Self::watch) transaction is still the one that was begun. SQLite ends one by
+    /// itself at some errors, as on a full disk, and what follows would be committed without it. In
+    /// PostgreSQL each statement fails then.
+    pub(crate) async fn prove_unbroken(&mut self) -> Result<(), Error> {
+        match &mut self.kind {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => match self.execute(&UNWATCH, Vec::new()).await {
+                Err(error) if !error.is_the_databases() => Err(Error::new(
+                    crate::ErrorKind::Refused,
+                    "SQLite ended the callbacks' transaction at an error that they passed over",
+                )),
+                proven => proven.map(drop),
+            },
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => Ok(()),
+        }
     }
 
     pub(crate) fn kind_mut(&mut self) -> &mut Kind {

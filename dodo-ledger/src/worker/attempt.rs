@@ -78,7 +78,10 @@ impl Run {
             return Err(tx.trouble().map_or(failure, |trouble| Failure::Store(trouble.into())));
         }
         let mut tx = match joined.map_err(Failure::Transaction)? {
-            Some(tx) if !mutant("effect_outside_tx") => tx,
+            Some(mut tx) if !mutant("effect_outside_tx") => {
+                tx.prove_unbroken().await.map_err(Failure::Transaction)?;
+                tx
+            }
             Some(tx) => {
                 tx.commit().await.map_err(Failure::Transaction)?;
                 reach("between_effect_and_done").await;
