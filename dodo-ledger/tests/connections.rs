@@ -5,15 +5,16 @@
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
-use std::{future::poll_fn, task::Poll};
+use std::{convert::Infallible, future::poll_fn, task::Poll, time::Duration};
 
 use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox};
 use dodo_ledger::{
     Ledger,
+    sink::Callback,
     sqlx::{self, Connection, PgConnection, PgPool, postgres::PgPoolOptions},
     store::PostgresStore,
 };
-use support::{TestStore, eventually, payment, proxy::Proxy};
+use support::{TestStore, eventually, hooks, payment, proxy::Proxy};
 
 fn context() -> CheckoutContext {
     let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "visitor": "v1" });
@@ -98,4 +99,56 @@ async fn a_pool_may_hold_transactions_that_the_application_left() {
     ledger.revenue().fetch().await.unwrap();
     assert_eq!(count(&mut beside, "dodo_inbox").await, 3);
     store.remove().await;
+}
+
+/// The server's host is gone, and no packet says so: connections that wait for it would wait for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_vanishes_holds_nobody_up() {
+    let Some(store) = TestStore::postgres("connections::vanish").await else { return };
+    let proxy = Proxy::before(&store.url).await;
+    let opened = PostgresStore::open(&proxy.url(&store.url)).await.unwrap();
+    let opened = opened.patient_for(Duration::from_secs(2));
+    let told = Callback::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
+    let ledger = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(told).build();
+    ledger.migrate().await.unwrap();
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
+    all_told(&mut beside, 1).await;
+
+    // Each kind of worker, and a delivery, wait for an answer.
+    let mut lock = beside.begin().await.unwrap();
+    let tables = "LOCK TABLE dodo_inbox, dodo_outbox IN ACCESS EXCLUSIVE MODE";
+    sqlx::query(tables).execute(&mut *lock).await.unwrap();
+    let own = ledger.clone();
+    let waiting = tokio::spawn(async move { own.accept(&payment("msg_1", "pay_1")).await });
+    eventually("they wait", async || {
+        let waiting = "SELECT COUNT(DISTINCT pid) FROM pg_locks
+                       WHERE NOT granted AND relation IN ('dodo_inbox'::regclass, 'dodo_outbox'::regclass)";
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *lock).await.unwrap() >= 4
+    })
+    .await;
+    proxy.vanish();
+    lock.commit().await.unwrap();
+
+    waiting.await.unwrap().unwrap_err();
+    let after = async {
+        for n in 1..=3 {
+            let (id, payment_id) = (format!("msg_{n}"), format!("pay_{n}"));
+            while ledger.accept(&payment(&id, &payment_id)).await.is_err() {}
+        }
+        all_told(&mut beside, 4).await;
+    };
+    tokio::time::timeout(Duration::from_secs(60), after).await.unwrap();
+    assert!(workers.shutdown(Duration::from_secs(5)).await);
+    store.remove().await;
+}
+
+async fn all_told(beside: &mut PgConnection, events: i64) {
+    let done = "SELECT (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'done')
+                     + (SELECT COUNT(*) FROM dodo_outbox WHERE state = 'sent')";
+    eventually("all are done and told", async || {
+        sqlx::query_scalar::<_, i64>(done).fetch_one(&mut *beside).await.unwrap() == 2 * events
+    })
+    .await;
 }

@@ -8,6 +8,8 @@ mod people;
 
 pub(crate) use self::{ageing::erase_contexts, entries::put_fact_now, past::Past};
 
+use std::time::Duration;
+
 use crate::{
     error::Error,
     store::{
@@ -30,7 +32,8 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
 }
 
 async fn bring_up(store: &Store, versions: &[&[Sql]]) -> Result<(), Error> {
-    let mut tx = store.begin().await?;
+    // A large table takes its time.
+    let mut tx = store.begin().await?.with_patience(Duration::MAX);
     tx.execute(&LOCK, args![]).await?;
     tx.execute(&VERSION_TABLE, args![]).await?;
     let applied = match tx.fetch_one(&VERSION, args![]).await? {

@@ -15,8 +15,13 @@ pub use self::sqlite::SqliteStore;
 
 pub(crate) use self::tx::Tx;
 
+use std::time::Duration;
+
 use self::sql::{Arg, Row, Sql};
 use crate::error::Error;
+
+/// How long a statement that reads for a page is waited for.
+const PAGE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// The database of a ledger: an [`SqliteStore`] or a [`PostgresStore`]. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -104,7 +109,7 @@ impl Store {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(_) => Err(Error::setup("nobody else is at work on this store")),
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => Ok(Listener::Postgres(store.listen().await?)),
+            Kind::Postgres(store) => store.listen().await.map(Listener::Postgres),
         }
     }
 
@@ -236,14 +241,15 @@ impl Store {
         }
     }
 
-    /// A transaction that only reads: it never waits for a writer.
+    /// A transaction that only reads: it never waits for a writer. Who asks for figures has time.
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
-        match &self.0 {
+        let tx = match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.read().await,
+            Kind::Sqlite(store) => store.read().await?,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin().await,
-        }
+            Kind::Postgres(store) => store.begin().await?,
+        };
+        Ok(tx.with_patience(PAGE_PATIENCE))
     }
 }
 

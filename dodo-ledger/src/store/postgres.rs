@@ -7,11 +7,14 @@ use sqlx::{
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    time::timeout,
+};
 
 use crate::{
     error::{Error, ErrorKind},
-    store::tx::{Kind, Tx},
+    store::tx::{Kind, PATIENCE, Tx, in_time},
 };
 
 /// How long an operation waits for a connection: a delivery is answered within 5 s.
@@ -20,8 +23,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const CONNECTIONS: u32 = 20;
 /// Connections that the transactions of callbacks leave to everybody else.
 const KEPT_FREE: u32 = 4;
-/// Connections that only store deliveries.
-const FOR_DELIVERIES: u32 = 2;
+/// Connections that only store deliveries: for two commits at a time, and one on its way back.
+const FOR_DELIVERIES: u32 = 3;
+/// A connection that comes back and does not answer for so long is closed.
+const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that was used so shortly before is handed out without asking whether it still lives.
 const TRUSTED: Duration = Duration::from_secs(1);
 
@@ -70,10 +75,12 @@ pub struct PostgresStore {
     /// One for each connection that transactions of callbacks may hold.
     callbacks: Arc<Semaphore>,
     plain: Arc<OnceCell<bool>>,
+    /// How long a statement is waited for.
+    patience: Duration,
 }
 
 impl PostgresStore {
-    /// Opens `postgres://user:password@host/database` with a pool of 20 connections, and 2 that only
+    /// Opens `postgres://user:password@host/database` with a pool of 20 connections, and 3 that only
     /// store deliveries; they are opened as they are needed. The tables go
     /// where the connection's `search_path` points (`?options=-csearch_path%3Dledger`). Parameters of
     /// other drivers, such as `pgbouncer`, are passed over.
@@ -113,7 +120,16 @@ impl PostgresStore {
             deliveries: None,
             callbacks: Arc::new(Semaphore::new(callbacks)),
             plain: Arc::default(),
+            patience: PATIENCE,
         }
+    }
+
+    /// Waits for each statement as long as this: for tests, which have less time than a server.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn patient_for(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The pool, for your own reads.
@@ -123,7 +139,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Postgres(begun(&self.pool, begin!()).await?)))
+        self.transaction(begin!()).await
     }
 
     /// A transaction of callbacks. It waits for those of others before it takes one of the last
@@ -136,7 +152,12 @@ impl PostgresStore {
 
     /// A transaction that books.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Postgres(begun(&self.pool, BEGIN_BOOKING).await?)))
+        self.transaction(BEGIN_BOOKING).await
+    }
+
+    async fn transaction(&self, statement: &'static str) -> Result<Tx, Error> {
+        let begun = self.begun(&self.pool, statement).await?;
+        Ok(Tx::new(Kind::Postgres(begun)).with_patience(self.patience))
     }
 
     /// A connection to store deliveries by one statement: in one round trip, unless the server would run
@@ -144,26 +165,56 @@ impl PostgresStore {
     /// it in the middle of a transaction.
     pub(crate) async fn delivery(&self) -> Result<Single, Error> {
         let Some(pool) = &self.deliveries else {
-            return Ok(Single::Within(begun(&self.pool, begin!()).await?));
+            return Ok(Single::Within(self.begun(&self.pool, begin!()).await?));
         };
         let ask = || sqlx::query_scalar(PLAIN).fetch_one(pool);
         Ok(match *self.plain.get_or_try_init(ask).await? {
             true => Single::Alone(pool.acquire().await?),
-            false => Single::Within(begun(pool, begin!()).await?),
+            false => Single::Within(self.begun(pool, begin!()).await?),
+        })
+    }
+
+    /// Begins a transaction. In a task of its own, which goes on if nobody waits for it any more: the driver
+    /// ends a transaction that has begun, but takes a connection that was left in the middle of `BEGIN` back
+    /// into the pool as one without a transaction.
+    async fn begun(
+        &self,
+        pool: &PgPool,
+        statement: &'static str,
+    ) -> Result<Transaction<'static, Postgres>, Error> {
+        let pool = pool.clone();
+        let begin = async move {
+            match pool.begin_with(statement).await {
+                // Somebody left the connection in a transaction that failed, or in one of another kind.
+                Err(sqlx::Error::Database(said))
+                    if said.code().is_some_and(|code| LEFT_OPEN.contains(&&*code)) =>
+                {
+                    sqlx::raw_sql("ROLLBACK").execute(&pool).await?;
+                    pool.begin_with(statement).await
+                }
+                begun => begun,
+            }
+        };
+        // Whose pool it is may run statements of its own on a connection that is left.
+        let own = self.deliveries.is_some();
+        let leave_after = if own { self.patience } else { Duration::MAX };
+        let beginning = tokio::spawn(async move { in_time(leave_after, begin).await });
+        in_time(self.patience, async { Ok(beginning.await) }).await?.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Unavailable, "the ledger's runtime was shut down"))
         })
     }
 
     /// Tells every instance whose tables are the same.
     pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
         let notify = concat!("SELECT pg_notify(", channel!(), ", $1)");
-        sqlx::query(notify).bind(payload).execute(&self.pool).await?;
-        Ok(())
+        let told = sqlx::query(notify).bind(payload).execute(&self.pool);
+        in_time(self.patience, told).await.map(drop)
     }
 
     /// Hears what instances tell, on a connection that is not of the pool.
-    pub(crate) async fn listen(&self) -> Result<PgListener, sqlx::Error> {
-        let channel: String =
-            sqlx::query_scalar(concat!("SELECT ", channel!())).fetch_one(&self.pool).await?;
+    pub(crate) async fn listen(&self) -> Result<PgListener, Error> {
+        let channel = sqlx::query_scalar(concat!("SELECT ", channel!())).fetch_one(&self.pool);
+        let channel: String = in_time(self.patience, channel).await?;
         let own = PgPoolOptions::new()
             .max_connections(1)
             .max_lifetime(None)
@@ -189,32 +240,14 @@ fn pool(connections: u32) -> PgPoolOptions {
                 Ok(true)
             })
         })
-}
-
-/// Begins a transaction. In a task of its own, which goes on if nobody waits for it any more: the driver
-/// ends a transaction that has begun, but takes a connection that was left in the middle of `BEGIN` back
-/// into the pool as one without a transaction.
-async fn begun(
-    pool: &PgPool,
-    statement: &'static str,
-) -> Result<Transaction<'static, Postgres>, Error> {
-    let pool = pool.clone();
-    let beginning = tokio::spawn(async move {
-        match pool.begin_with(statement).await {
-            // Somebody left the connection in a transaction that failed, or in one of another kind.
-            Err(sqlx::Error::Database(said))
-                if said.code().is_some_and(|code| LEFT_OPEN.contains(&&*code)) =>
-            {
-                sqlx::raw_sql("ROLLBACK").execute(&pool).await?;
-                pool.begin_with(statement).await
-            }
-            begun => begun,
-        }
-    });
-    match beginning.await {
-        Ok(begun) => Ok(begun?),
-        Err(_) => Err(Error::new(ErrorKind::Unavailable, "the ledger's runtime was shut down")),
-    }
+        // As the driver asks, but not for ever.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+                timeout(ALIVE_WITHIN, connection.ping()).await.map_err(silent)??;
+                Ok(true)
+            })
+        })
 }
 
 /// A connection for one statement.

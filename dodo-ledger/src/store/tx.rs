@@ -1,12 +1,17 @@
 //! A transaction on whichever database the ledger lives in.
 
+use std::time::Duration;
+
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlx::Sqlite;
 use sqlx::{AssertSqlSafe, Column as _, Executor, TypeInfo as _, ValueRef as _};
 
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
+use tokio::{
+    sync::{OwnedMutexGuard, OwnedSemaphorePermit},
+    time::timeout,
+};
 
 #[cfg(feature = "postgres")]
 use crate::store::sql::Column;
@@ -28,7 +33,12 @@ pub(crate) struct Tx {
     /// After the transaction, so that they are given back when that is over.
     turn: Option<OwnedMutexGuard<()>>,
     permit: Option<OwnedSemaphorePermit>,
+    patience: Duration,
 }
+
+/// How long a statement is waited for: a host that has vanished would be waited for until its connection
+/// is given up, which may be never.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) enum Kind {
@@ -97,7 +107,13 @@ impl<'q> BindTo<'q, Postgres> for Rows {
 
 impl Tx {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, turn: None, permit: None }
+        Self { kind, turn: None, permit: None, patience: PATIENCE }
+    }
+
+    /// Waits for each statement as long as this.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Keeps others from beginning until this transaction is over.
@@ -145,7 +161,8 @@ impl Tx {
     /// Runs a statement and says how many rows it changed.
     pub(crate) async fn execute(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<u64, Error> {
         each!(&mut self.kind, text = sql, tx => {
-            Ok((&mut **tx).execute(bound!(text, args)).await?.rows_affected())
+            let done = in_time(self.patience, (&mut **tx).execute(bound!(text, args))).await?;
+            Ok(done.rows_affected())
         })
     }
 
@@ -160,7 +177,7 @@ impl Tx {
     /// Runs a statement and takes all its rows.
     pub(crate) async fn fetch(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
         each!(&mut self.kind, text = sql, tx => {
-            let rows = (&mut **tx).fetch_all(bound!(text, args)).await?;
+            let rows = in_time(self.patience, (&mut **tx).fetch_all(bound!(text, args))).await?;
             rows.iter().map(read_row).collect()
         })
     }
@@ -176,12 +193,14 @@ impl Tx {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(tx) => {
                 let query = bound!(AssertSqlSafe(text), args);
-                (&mut **tx).fetch_all(query).await?.iter().map(read_row).collect()
+                let rows = in_time(self.patience, (&mut **tx).fetch_all(query)).await?;
+                rows.iter().map(read_row).collect()
             }
             #[cfg(feature = "postgres")]
             Kind::Postgres(tx) => {
                 let query = bound!(AssertSqlSafe(text), args);
-                (&mut **tx).fetch_all(query).await?.iter().map(read_row).collect()
+                let rows = in_time(self.patience, (&mut **tx).fetch_all(query)).await?;
+                rows.iter().map(read_row).collect()
             }
         }
     }
@@ -199,12 +218,26 @@ impl Tx {
     pub(crate) async fn commit(self) -> Result<(), Error> {
         match self.kind {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(tx) => tx.commit().await?,
+            Kind::Sqlite(tx) => in_time(self.patience, tx.commit()).await?,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(tx) => tx.commit().await?,
+            Kind::Postgres(tx) => in_time(self.patience, tx.commit()).await?,
         }
         drop((self.turn, self.permit));
         Ok(())
+    }
+}
+
+/// Gives up what takes too long. Who dropped a statement in the middle drops its transaction, too.
+pub(crate) async fn in_time<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Error> {
+    match timeout(patience, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::new(
+            crate::ErrorKind::Unavailable,
+            "the ledger's database did not answer in time",
+        )),
     }
 }
 
