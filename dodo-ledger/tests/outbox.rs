@@ -156,7 +156,7 @@ async fn each_wanted_record_is_told_once(store: &TestStore) {
 
 async fn a_failure_is_told_again_with_the_same_id(store: &TestStore) {
     let failed = Told::Failed { after: None, reason: "500" };
-    let uncertain = Told::Uncertain { reason: "cut" };
+    let uncertain = Told::Uncertain { after: None, reason: "cut" };
     let sink = Scripted::new([Answer::Each(failed), Answer::Each(uncertain)]);
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -210,7 +210,7 @@ async fn failures_end_in_a_dead_letter(store: &TestStore) {
 }
 
 async fn an_uncertain_end_too_long_ago_is_not_repeated_blindly(store: &TestStore) {
-    let uncertain = Answer::Each(Told::Uncertain { reason: "timeout" });
+    let uncertain = Answer::Each(Told::Uncertain { after: None, reason: "timeout" });
     let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([uncertain]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -252,7 +252,7 @@ async fn an_outage_loses_nothing_and_disturbs_nobody(store: &TestStore) {
     let kinds = [
         Answer::Each(Told::Failed { after: None, reason: "500" }),
         Answer::Each(Told::Failed { after: Some(Duration::from_millis(30)), reason: "429" }),
-        Answer::Each(Told::Uncertain { reason: "cut after the request" }),
+        Answer::Each(Told::Uncertain { after: None, reason: "cut after the request" }),
         Answer::Nothing,
     ];
     let sink = Scripted { batch: 5, ..Scripted::new(kinds.into_iter().cycle().take(40)) };
@@ -333,7 +333,7 @@ async fn a_definite_answer_ends_the_uncertainty(store: &TestStore) {
 }
 
 async fn a_definite_answer_says_nothing_of_an_attempt_before(store: &TestStore) {
-    let answers = [Told::Uncertain { reason: "cut" }, Told::Failed { after: None, reason: "500" }];
+    let answers = [Told::Uncertain { after: None, reason: "cut" }, Told::Failed { after: None, reason: "500" }];
     let sink = Scripted {
         remembers_for: Some(Duration::from_secs(3600)),
         forgets_after: Some(2),
