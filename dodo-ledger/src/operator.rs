@@ -219,6 +219,9 @@ Revived and replayed events are taken by the running workers.";
         writeln!(out, "pending {}", stats.pending)?;
         writeln!(out, "dead {}", stats.dead)?;
         writeln!(out, "oldest due since {:.1} s", stats.lag.as_secs_f64())?;
+        if !stats.quiet.is_zero() {
+            writeln!(out, "left alone for {:.1} s more, as it asked", stats.quiet.as_secs_f64())?;
+        }
         for letter in self.ledger.dead_letters(name, LIMIT).await? {
             let reason = letter.reason.unwrap_or_default();
             writeln!(out, "{}\t{} failures\t{reason}", letter.record_id, letter.failures)?;

@@ -75,13 +75,14 @@ fn traces() -> Vec<String> {
 
 /// Every row of every table as text.
 async fn dump(store: &TestStore) -> Vec<String> {
-    const TABLES: [&str; 7] = [
+    const TABLES: [&str; 8] = [
         "dodo_inbox",
         "dodo_entry",
         "dodo_link",
         "dodo_fact",
         "dodo_about",
         "dodo_outbox",
+        "dodo_sink",
         "dodo_schema",
     ];
     let mut rows = Vec::new();

@@ -20,6 +20,8 @@ pub struct SinkStats {
     pub dead: u64,
     /// How long the oldest due record has been due.
     pub lag: Duration,
+    /// For how long it is left alone yet, because it asked for that.
+    pub quiet: Duration,
 }
 
 /// A record that a sink was not told.
@@ -40,7 +42,8 @@ const STATS: Sql = sql!(
     "SELECT
         (SELECT COUNT(*) FROM dodo_outbox WHERE sink = $1 AND state = 'pending'),
         (SELECT COUNT(*) FROM dodo_outbox WHERE sink = $1 AND state = 'dead'),
-        (SELECT " NOW " - MIN(available_at) FROM dodo_outbox WHERE sink = $1 AND state = 'pending')"
+        (SELECT " NOW " - MIN(available_at) FROM dodo_outbox WHERE sink = $1 AND state = 'pending'),
+        (SELECT quiet_until - " NOW " FROM dodo_sink WHERE name = $1)"
 );
 const DEAD: Sql = sql!(
     "SELECT record_id, sink, failures, last_error FROM dodo_outbox
@@ -56,10 +59,13 @@ const REVIVE: Sql = sql!(
 pub(crate) async fn stats(store: &Store, sink: &str) -> Result<SinkStats, Error> {
     let row = store.read().await?.fetch_one(&STATS, args![sink]).await?;
     let Some(mut row) = row else { return Ok(SinkStats::default()) };
+    let time =
+        |millis: Option<i64>| Duration::from_millis(millis.unwrap_or(0).max(0).unsigned_abs());
     Ok(SinkStats {
         pending: row.int(0)?.unsigned_abs(),
         dead: row.int(1)?.unsigned_abs(),
-        lag: Duration::from_millis(row.opt_int(2)?.unwrap_or(0).max(0).unsigned_abs()),
+        lag: time(row.opt_int(2)?),
+        quiet: time(row.opt_int(3)?),
     })
 }
 

@@ -51,7 +51,8 @@ pub enum Told {
     Delivered,
     /// It did not arrive; try again, not before `after` if the sink named a time. Counts as a failure.
     Failed {
-        /// What the sink's `Retry-After` said. The whole sink rests until then.
+        /// What the sink's `Retry-After` said: until then the whole sink is left alone, by every process,
+        /// but a day at most.
         after: Option<Duration>,
         /// For the log and the table: a text without personal data.
         reason: &'static str,

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    rows::{Mark, Queued, UNWANTED, claim, hand_back, mark, mark_in_flight},
+    rows::{Mark, Queued, UNWANTED, claim, hand_back, leave_alone, mark, mark_in_flight},
     sink::{ErasedSink, Outgoing, Told},
 };
 use crate::{
@@ -24,13 +24,9 @@ pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
         let mut woken = pin!(ledger.wake_outbox.notified());
         woken.as_mut().enable();
         let wait = match round(ledger, sink, &mut stop).await {
+            // Or left alone: then nothing is claimed either.
             Ok(Round::Idle) => ledger.settings.poll,
-            Ok(Round::Worked { rest: None }) => continue,
-            Ok(Round::Worked { rest: Some(wait) }) => {
-                // The sink asked for quiet: a newly booked record is no reason to break it.
-                rest_until(std::future::pending(), wait, &mut stop).await;
-                continue;
-            }
+            Ok(Round::Worked) => continue,
             Err(error) => {
                 tracing::error!(
                     target: "dodo::sink", sink = sink.name(), %error, cause = error.cause(),
@@ -45,7 +41,7 @@ pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
 
 enum Round {
     Idle,
-    Worked { rest: Option<Duration> },
+    Worked,
 }
 
 /// How long a worker owns the records that it tells. The sinks over HTTP begin no request in its
@@ -53,6 +49,8 @@ enum Round {
 const LEASE: Duration = Duration::from_secs(60);
 /// Time that is kept for writing down what the sink said.
 const MARK_RESERVE: Duration = Duration::from_secs(2);
+/// The longest time for which a sink is left alone, whatever it asks for.
+const LONGEST_QUIET: Duration = Duration::from_secs(24 * 3600);
 
 async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Round, Error> {
     // From before the claim: a lease may only be believed to end too early.
@@ -93,7 +91,7 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
         told = telling => told,
         () = grace_over(stop) => {
             hand_back(&ledger.store, sink.name(), &rows).await?;
-            return Ok(Round::Worked { rest: None });
+            return Ok(Round::Worked);
         }
     };
     // A sink that answered for too few does not know what became of the others.
@@ -101,13 +99,16 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
     let answers = told.into_iter().map(heard).chain(std::iter::repeat(silent));
     let mut quiet = None;
     for (row, told) in outgoing.into_iter().zip(answers) {
-        if let Told::Failed { after: Some(after), .. } = &told {
-            quiet = quiet.max(Some(*after));
+        if let Told::Failed { after, .. } | Told::Uncertain { after, .. } = &told {
+            quiet = quiet.max(*after);
         }
         marks.push((row, judge(ledger, sink, row, told)));
     }
+    if let Some(time) = quiet {
+        leave_alone(&ledger.store, sink.name(), time.min(LONGEST_QUIET)).await?;
+    }
     mark(&ledger.store, sink.name(), &marks).await?;
-    Ok(Round::Worked { rest: quiet })
+    Ok(Round::Worked)
 }
 
 /// Resolves when the workers were stopped and their grace is over.
@@ -166,6 +167,9 @@ fn heard(told: Told) -> Told {
         Told::Failed { reason, .. } if mutant("retry_after_ignored") => {
             Told::Failed { after: None, reason }
         }
+        Told::Uncertain { reason, .. } if mutant("retry_after_ignored") => {
+            Told::Uncertain { after: None, reason }
+        }
         told => told,
     }
 }
@@ -178,12 +182,13 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: Told) -> Mark {
         }
         let jitter = ledger.settings.sink_backoff.jitter(failures);
         let uncertain = uncertain || row.uncertain_for.is_some();
-        Mark::Retry { after: after.map_or(jitter, |after| after + jitter), reason, uncertain }
+        let after = after.unwrap_or_default().min(LONGEST_QUIET);
+        Mark::Retry { after: after.saturating_add(jitter), reason, uncertain }
     };
     let mark = match told {
         Told::Delivered => return Mark::Sent,
         Told::Failed { after, reason } => retry(after, reason, false),
-        Told::Uncertain { reason, .. } => retry(None, reason, true),
+        Told::Uncertain { after, reason } => retry(after, reason, true),
         Told::Refused { reason } => Mark::Dead { reason },
     };
     match &mark {

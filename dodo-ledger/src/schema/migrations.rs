@@ -2,7 +2,7 @@
 
 use crate::store::sql::{Sql, sql};
 
-pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4, V5, V6];
+pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4, V5, V6, V7];
 
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay for ever: the id is what makes a repeat a
@@ -212,3 +212,11 @@ const V6: &[Sql] = &[
               AND body ~ '\"checkout_session_id\":\"'",
     },
 ];
+
+/// How long a sink is left alone.
+const V7: &[Sql] = &[sql!(
+    "CREATE TABLE dodo_sink (
+        name " KEY " PRIMARY KEY,
+        quiet_until BIGINT NOT NULL
+    )"
+)];

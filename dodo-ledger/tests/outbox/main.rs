@@ -1,26 +1,26 @@
 //! What sinks are promised, on every store.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod quiet;
+mod scripted;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
 };
 
-use dodo_core::{AttributionRecord, CheckoutContext, CheckoutContextStore, Consent, Inbox};
-use dodo_ledger::{Backoff, Ledger, Outgoing, Sink, Told, Workers};
+use dodo_core::{CheckoutContext, CheckoutContextStore, Consent, Inbox};
+use dodo_ledger::{Backoff, Ledger, Told, Workers};
+use scripted::{Answer, Scripted};
 use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription};
 
 on_every_store! {
     each_wanted_record_is_told_once,
     a_failure_is_told_again_with_the_same_id,
-    the_sink_rests_as_long_as_it_asked_to,
     refused_records_are_dead_letters_that_can_be_revived,
     failures_end_in_a_dead_letter,
     an_uncertain_end_too_long_ago_is_not_repeated_blindly,
@@ -37,92 +37,10 @@ on_every_store! {
     what_waits_for_a_payment_that_never_comes_is_told_in_the_end,
 }
 
-/// When a sink was told which records, each with its attempt.
-type Call = (Instant, Vec<(String, u32)>);
-
-/// What a sink was told and answers: the script first, then `Delivered`.
-#[derive(Clone, Default)]
-struct Scripted {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-    told: Arc<Mutex<Vec<Call>>>,
-    remembers_for: Option<Duration>,
-    /// From this many calls on it remembers nothing.
-    forgets_after: Option<usize>,
-    batch: u32,
-    /// Panics this often when it is asked how large a batch may be.
-    panics: Arc<AtomicU32>,
-}
-
-#[derive(Clone, Debug)]
-enum Answer {
-    Each(Told),
-    Nothing,
-    Panic,
-    /// Takes the record and never answers.
-    Hang,
-    Slowly(Duration),
-}
-
-impl Scripted {
-    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self {
-            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
-            batch: 1,
-            ..Self::default()
-        }
-    }
-
-    fn ids(&self) -> Vec<String> {
-        let told = self.told.lock().unwrap();
-        told.iter().flat_map(|(_, batch)| batch.iter().map(|(id, _)| id.clone())).collect()
-    }
-}
-
-impl Sink for Scripted {
-    fn name(&self) -> &str {
-        "scripted"
-    }
-
-    fn wants(&self, record: &AttributionRecord) -> bool {
-        assert_ne!(record.payment_id, "pay_unclear", "in the sink");
-        record.payment_id != "pay_unwanted" && record.consent != Consent::Denied
-    }
-
-    fn batch_size(&self) -> u32 {
-        let left = |panics: u32| panics.checked_sub(1);
-        let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
-        assert!(panics.is_err(), "in the sink");
-        self.batch
-    }
-
-    fn remembers_for(&self) -> Option<Duration> {
-        let calls = self.told.lock().unwrap().len();
-        match self.forgets_after {
-            Some(enough) if calls >= enough => Some(Duration::ZERO),
-            _ => self.remembers_for,
-        }
-    }
-
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
-        let ids = records.iter().map(|out| (out.record.id.clone(), out.attempt)).collect();
-        self.told.lock().unwrap().push((Instant::now(), ids));
-        let answer = self.answers.lock().unwrap().pop_front();
-        match answer.unwrap_or(Answer::Each(Told::Delivered)) {
-            Answer::Each(told) => vec![told; records.len()],
-            Answer::Nothing => Vec::new(),
-            Answer::Panic => panic!("in the sink"),
-            Answer::Hang => std::future::pending().await,
-            Answer::Slowly(time) => {
-                tokio::time::sleep(time).await;
-                vec![Told::Delivered; records.len()]
-            }
-        }
-    }
-}
+const FAST: Backoff = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
 
 async fn ledger(store: &TestStore, sink: &Scripted, max_failures: u32) -> (Ledger, Workers) {
-    let fast = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
-    let ledger = store.builder().await.sink(sink.clone()).sink_backoff(fast, max_failures).build();
+    let ledger = store.builder().await.sink(sink.clone()).sink_backoff(FAST, max_failures).build();
     ledger.migrate().await.unwrap();
     let workers = ledger.spawn(hooks().build().dispatcher());
     (ledger, workers)
@@ -165,21 +83,6 @@ async fn a_failure_is_told_again_with_the_same_id(store: &TestStore) {
     let told: Vec<_> =
         sink.told.lock().unwrap().iter().flat_map(|(_, batch)| batch.clone()).collect();
     assert_eq!(told, [1, 2, 3].map(|attempt| ("charge:pay_1".to_owned(), attempt)));
-}
-
-async fn the_sink_rests_as_long_as_it_asked_to(store: &TestStore) {
-    let wait = Duration::from_millis(300);
-    let sink = Scripted::new([Answer::Each(Told::Failed { after: Some(wait), reason: "429" })]);
-    let (ledger, workers) = ledger(store, &sink, 5).await;
-    for n in 0..5 {
-        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
-    }
-    until_settled(&ledger).await;
-    workers.shutdown(Duration::from_secs(5)).await;
-    let told = sink.told.lock().unwrap();
-    assert_eq!(told.len(), 6);
-    let quiet = told[1].0 - told[0].0;
-    assert!(quiet >= wait, "the next attempt came after {quiet:?}");
 }
 
 async fn refused_records_are_dead_letters_that_can_be_revived(store: &TestStore) {
@@ -333,7 +236,10 @@ async fn a_definite_answer_ends_the_uncertainty(store: &TestStore) {
 }
 
 async fn a_definite_answer_says_nothing_of_an_attempt_before(store: &TestStore) {
-    let answers = [Told::Uncertain { after: None, reason: "cut" }, Told::Failed { after: None, reason: "500" }];
+    let answers = [
+        Told::Uncertain { after: None, reason: "cut" },
+        Told::Failed { after: None, reason: "500" },
+    ];
     let sink = Scripted {
         remembers_for: Some(Duration::from_secs(3600)),
         forgets_after: Some(2),

@@ -1,0 +1,102 @@
+//! A sink that asked for quiet is left alone: by everybody, and also after a restart.
+
+use std::time::Duration;
+
+use dodo_core::Inbox;
+use dodo_ledger::{Ledger, LedgerBuilder, Store, Told};
+
+use crate::{
+    FAST, ledger,
+    scripted::{Answer, Scripted},
+    support::{TestStore, eventually, hooks, payment},
+    until_settled,
+};
+
+crate::on_every_store! {
+    the_sink_rests_as_long_as_it_asked_to,
+    every_instance_leaves_the_sink_alone,
+    the_next_process_leaves_the_sink_alone,
+}
+
+const WAIT: Duration = Duration::from_millis(700);
+
+fn busy() -> Answer {
+    Answer::Each(Told::Failed { after: Some(WAIT), reason: "429" })
+}
+
+/// Never asked again before its time, and then told everything.
+fn was_left_alone(sink: &Scripted, payments: usize) {
+    let told = sink.told.lock().unwrap();
+    assert_eq!(told.len(), payments + 1);
+    let quiet = told[1].0 - told[0].0;
+    assert!(quiet >= WAIT, "the next attempt came after {quiet:?}");
+}
+
+async fn pay(ledger: &Ledger, payments: std::ops::Range<usize>) {
+    for n in payments {
+        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
+    }
+}
+
+async fn until_quiet(ledger: &Ledger) {
+    eventually("the sink is left alone", async || {
+        !ledger.sink_stats("scripted").await.unwrap().quiet.is_zero()
+    })
+    .await;
+}
+
+async fn the_sink_rests_as_long_as_it_asked_to(store: &TestStore) {
+    let gateway = Answer::Each(Told::Uncertain { after: Some(WAIT), reason: "504" });
+    for (first, answer) in [(0, busy()), (5, gateway)] {
+        let sink = Scripted::new([answer]);
+        let fresh = store.fresh().await;
+        let (ledger, workers) = ledger(&fresh, &sink, 5).await;
+        pay(&ledger, first..first + 5).await;
+        until_settled(&ledger).await;
+        workers.shutdown(Duration::from_secs(5)).await;
+        was_left_alone(&sink, 5);
+        fresh.remove().await;
+    }
+}
+
+fn on(store: &Store, sink: &Scripted) -> LedgerBuilder {
+    let soon = Duration::from_millis(10);
+    Ledger::builder(store.clone()).poll_every(soon).sink(sink.clone()).sink_backoff(FAST, 5)
+}
+
+async fn every_instance_leaves_the_sink_alone(store: &TestStore) {
+    let sink = Scripted::new([busy()]);
+    let store = Store::open(&store.url).await.unwrap();
+    let instances = [on(&store, &sink).build(), on(&store, &sink).build()];
+    instances[0].migrate().await.unwrap();
+    let workers = instances.each_ref().map(|ledger| ledger.spawn(hooks().build().dispatcher()));
+    pay(&instances[0], 0..1).await;
+    until_quiet(&instances[1]).await;
+    pay(&instances[1], 1..5).await;
+    until_settled(&instances[0]).await;
+    for workers in workers {
+        workers.shutdown(Duration::from_secs(5)).await;
+    }
+    was_left_alone(&sink, 5);
+}
+
+async fn the_next_process_leaves_the_sink_alone(store: &TestStore) {
+    let sink = Scripted::new([busy()]);
+    let mut opened = Store::open(&store.url).await.unwrap();
+    for n in 0..2 {
+        // What is in memory goes with the store that holds it.
+        if !store.url.contains(":memory:") {
+            opened = Store::open(&store.url).await.unwrap();
+        }
+        let ledger = on(&opened, &sink).build();
+        ledger.migrate().await.unwrap();
+        let workers = ledger.spawn(hooks().build().dispatcher());
+        pay(&ledger, 2 * n..2 * n + 2).await;
+        match n {
+            0 => until_quiet(&ledger).await,
+            _ => until_settled(&ledger).await,
+        }
+        workers.shutdown(Duration::from_secs(5)).await;
+    }
+    was_left_alone(&sink, 4);
+}

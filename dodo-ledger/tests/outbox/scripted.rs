@@ -1,0 +1,99 @@
+//! A sink that does as it is told.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dodo_core::{AttributionRecord, Consent};
+use dodo_ledger::{Outgoing, Sink, Told};
+
+/// When a sink was told which records, each with its attempt.
+pub(crate) type Call = (Instant, Vec<(String, u32)>);
+
+/// What a sink was told and answers: the script first, then `Delivered`.
+#[derive(Clone, Default)]
+pub(crate) struct Scripted {
+    pub(crate) answers: Arc<Mutex<VecDeque<Answer>>>,
+    pub(crate) told: Arc<Mutex<Vec<Call>>>,
+    pub(crate) remembers_for: Option<Duration>,
+    /// From this many calls on it remembers nothing.
+    pub(crate) forgets_after: Option<usize>,
+    pub(crate) batch: u32,
+    /// Panics this often when it is asked how large a batch may be.
+    pub(crate) panics: Arc<AtomicU32>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    Each(Told),
+    /// For each record of a batch its own.
+    These(Vec<Told>),
+    Nothing,
+    Panic,
+    /// Takes the record and never answers.
+    Hang,
+    Slowly(Duration),
+}
+
+impl Scripted {
+    pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self {
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            batch: 1,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        told.iter().flat_map(|(_, batch)| batch.iter().map(|(id, _)| id.clone())).collect()
+    }
+}
+
+impl Sink for Scripted {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    fn wants(&self, record: &AttributionRecord) -> bool {
+        assert_ne!(record.payment_id, "pay_unclear", "in the sink");
+        record.payment_id != "pay_unwanted" && record.consent != Consent::Denied
+    }
+
+    fn batch_size(&self) -> u32 {
+        let left = |panics: u32| panics.checked_sub(1);
+        let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+        assert!(panics.is_err(), "in the sink");
+        self.batch
+    }
+
+    fn remembers_for(&self) -> Option<Duration> {
+        let calls = self.told.lock().unwrap().len();
+        match self.forgets_after {
+            Some(enough) if calls >= enough => Some(Duration::ZERO),
+            _ => self.remembers_for,
+        }
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        let ids = records.iter().map(|out| (out.record.id.clone(), out.attempt)).collect();
+        self.told.lock().unwrap().push((Instant::now(), ids));
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer.unwrap_or(Answer::Each(Told::Delivered)) {
+            Answer::Each(told) => vec![told; records.len()],
+            Answer::These(told) => told,
+            Answer::Nothing => Vec::new(),
+            Answer::Panic => panic!("in the sink"),
+            Answer::Hang => std::future::pending().await,
+            Answer::Slowly(time) => {
+                tokio::time::sleep(time).await;
+                vec![Told::Delivered; records.len()]
+            }
+        }
+    }
+}
