@@ -38,10 +38,12 @@ pub(super) enum Mark {
     Dead {
         reason: &'static str,
     },
+    /// It became nothing for the sink before its turn came.
+    Unwanted,
 }
 
 /// A record that changed after it was sent is not sent again: sinks know it by its id. One that was
-/// settled as [`UNWANTED`] without being told is queued anew. One batch may name a record twice.
+/// unwanted when its turn came, and was not told, is queued anew. One batch may name a record twice.
 const ENQUEUE: Sql = sql!(
     "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
      SELECT record_id, sink, " NOW ", " NOW " + MIN(wait)
@@ -50,10 +52,8 @@ const ENQUEUE: Sql = sql!(
      ON CONFLICT (record_id, sink) DO UPDATE
      SET state = 'pending', failures = 0, available_at = excluded.available_at,
          finished_at = NULL, last_error = NULL
-     WHERE dodo_outbox.state = 'dead' AND dodo_outbox.last_error = 'no longer for this sink'"
+     WHERE dodo_outbox.state = 'unwanted'"
 );
-/// Why a record is settled that became nothing for the sink before its turn came; as in [`ENQUEUE`].
-pub(super) const UNWANTED: &str = "no longer for this sink";
 /// What nobody took yet and is not due.
 const RELEASE: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
@@ -98,6 +98,12 @@ const DEAD: Sql = sql!(
     "UPDATE dodo_outbox
      SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = given.reason
      FROM " (rows 2: 2 id TEXT, 3 fence BIGINT, 4 reason TEXT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+       AND " PENDING
+);
+const UNWANTED: Sql = sql!(
+    "UPDATE dodo_outbox SET state = 'unwanted', finished_at = " NOW "
+     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
      WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
        AND " PENDING
 );
@@ -198,7 +204,8 @@ pub(super) async fn mark(
     marks: &[(&Queued, Mark)],
 ) -> Result<(), Error> {
     for marks in marks.chunks(MARKED) {
-        let (mut sent, mut retry, mut dead) = (Rows::default(), Rows::default(), Rows::default());
+        let (mut sent, mut unwanted) = (Rows::default(), Rows::default());
+        let (mut retry, mut dead) = (Rows::default(), Rows::default());
         for (row, mark) in marks {
             let (id, fence) = (&row.record_id, row.fence);
             match mark {
@@ -207,10 +214,12 @@ pub(super) async fn mark(
                     retry.push(args![id, fence, millis(*after), *reason, *uncertain]);
                 }
                 Mark::Dead { reason } => dead.push(args![id, fence, *reason]),
+                Mark::Unwanted => unwanted.push(args![id, fence]),
             }
         }
         let mut tx = store.begin().await?;
-        for (sql, rows) in [(&SENT, sent), (&RETRY, retry), (&DEAD, dead)] {
+        let marks = [(&SENT, sent), (&RETRY, retry), (&DEAD, dead), (&UNWANTED, unwanted)];
+        for (sql, rows) in marks {
             if !rows.is_empty() {
                 tx.execute(sql, args![sink, rows]).await?;
             }

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    rows::{Mark, Queued, UNWANTED, claim, hand_back, leave_alone, mark, mark_in_flight},
+    rows::{Mark, Queued, claim, hand_back, leave_alone, mark, mark_in_flight},
     sink::{ErasedSink, Outgoing, Told},
 };
 use crate::{
@@ -71,7 +71,7 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
                 let told = Told::Failed { after: None, reason };
                 marks.push((row, judge(ledger, sink, row, told)));
             }
-            Ready::Settled(reason) => marks.push((row, Mark::Dead { reason })),
+            Ready::Settled(mark) => marks.push((row, mark)),
         }
     }
     if sink.remembers_for().is_some() {
@@ -126,25 +126,25 @@ enum Ready {
     /// It cannot be told now. A failure like one of the sink's: no record may hold up the others.
     Failed(&'static str),
     /// It is settled without telling.
-    Settled(&'static str),
+    Settled(Mark),
 }
 
 async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Ready, Error> {
     let record = match &row.record {
         Ok(Some(record)) => record.clone(),
-        Ok(None) => return Ok(Ready::Settled("the record was erased")),
+        Ok(None) => return Ok(Ready::Settled(Mark::Dead { reason: "the record was erased" })),
         Err(_) => return Ok(Ready::Failed("the record cannot be read")),
     };
     match sink.wants(&record) {
         Some(true) => {}
-        Some(false) => return Ok(Ready::Settled(UNWANTED)),
+        Some(false) => return Ok(Ready::Settled(Mark::Unwanted)),
         None => return Ok(Ready::Failed("the sink panicked when it was asked")),
     }
     if let (Some(memory), Some(uncertain)) = (sink.remembers_for(), row.uncertain_for)
         && uncertain >= memory
     {
         let reason = "possibly a duplicate: an attempt had an uncertain end too long ago";
-        return Ok(Ready::Settled(reason));
+        return Ok(Ready::Settled(Mark::Dead { reason }));
     }
     let mut outgoing = Outgoing { record, attempt: row.claims, customer: None };
     if sink.wants_customer() {
@@ -200,7 +200,7 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: Told) -> Mark {
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,
             "a record could not be told and will be told again"
         ),
-        Mark::Sent => {}
+        Mark::Sent | Mark::Unwanted => {}
     }
     mark
 }

@@ -213,10 +213,88 @@ const V6: &[Sql] = &[
     },
 ];
 
-/// How long a sink is left alone.
-const V7: &[Sql] = &[sql!(
-    "CREATE TABLE dodo_sink (
-        name " KEY " PRIMARY KEY,
-        quiet_until BIGINT NOT NULL
-    )"
-)];
+/// What became nothing for a sink before its turn came is no dead letter. SQLite changes no check of a table
+/// that is there, so it makes the table anew. And how long a sink is left alone.
+const V7: &[Sql] = &[
+    Sql {
+        sqlite: "CREATE TABLE dodo_outbox_anew (
+            record_id TEXT NOT NULL,
+            sink TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'pending'
+                CHECK (state IN ('pending', 'sent', 'dead', 'unwanted')),
+            created_at BIGINT NOT NULL,
+            available_at BIGINT NOT NULL,
+            fence BIGINT NOT NULL DEFAULT 0,
+            claims BIGINT NOT NULL DEFAULT 0,
+            failures BIGINT NOT NULL DEFAULT 0,
+            uncertain_since BIGINT,
+            finished_at BIGINT,
+            last_error TEXT,
+            PRIMARY KEY (record_id, sink)
+        )",
+        postgres: "ALTER TABLE dodo_outbox DROP CONSTRAINT dodo_outbox_state_check",
+    },
+    Sql {
+        sqlite: "INSERT INTO dodo_outbox_anew
+            SELECT record_id, sink, state, created_at, available_at, fence, claims, failures,
+                uncertain_since, finished_at, last_error
+            FROM dodo_outbox",
+        postgres: "ALTER TABLE dodo_outbox ADD CONSTRAINT dodo_outbox_state_check
+            CHECK (state IN ('pending', 'sent', 'dead', 'unwanted'))",
+    },
+    Sql { sqlite: "DROP TABLE dodo_outbox", postgres: "DROP INDEX dodo_outbox_next" },
+    Sql {
+        sqlite: "ALTER TABLE dodo_outbox_anew RENAME TO dodo_outbox",
+        postgres: "DROP INDEX dodo_outbox_dead",
+    },
+    sql!(
+        "CREATE INDEX dodo_outbox_next ON dodo_outbox (sink, available_at, created_at)
+         WHERE state = 'pending'"
+    ),
+    sql!("CREATE INDEX dodo_outbox_dead ON dodo_outbox (sink, finished_at) WHERE state = 'dead'"),
+    sql!(
+        "UPDATE dodo_outbox SET state = 'unwanted'
+         WHERE state = 'dead' AND last_error = 'no longer for this sink'"
+    ),
+    sql!(
+        "CREATE TABLE dodo_sink (
+            name " KEY " PRIMARY KEY,
+            quiet_until BIGINT NOT NULL
+        )"
+    ),
+];
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::{
+        schema::{bring_up, migrate},
+        store::{Store, sql::args},
+    };
+
+    /// As the sixth version left them.
+    const OUTBOX: Sql = sql!(
+        "INSERT INTO dodo_outbox (record_id, sink, state, created_at, available_at, fence, last_error)
+         VALUES ('charge:pay_1', 's', 'dead', 1, 2, 3, 'no longer for this sink'),
+                ('charge:pay_2', 's', 'dead', 1, 2, 3, 'the sink refuses the record'),
+                ('charge:pay_3', 's', 'pending', 1, 2, 3, NULL)"
+    );
+
+    #[tokio::test]
+    async fn what_a_sink_did_not_want_is_no_dead_letter_any_more() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        bring_up(&store, ALL.get(..6).unwrap()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        tx.execute(&OUTBOX, args![]).await.unwrap();
+        tx.commit().await.unwrap();
+        migrate(&store).await.unwrap();
+        let all = sql!("SELECT state, available_at, fence FROM dodo_outbox ORDER BY record_id");
+        let rows = store.read().await.unwrap().fetch(&all, args![]).await.unwrap();
+        let seen: Vec<_> = rows
+            .into_iter()
+            .map(|mut row| (row.text(0).unwrap(), row.int(1).unwrap(), row.int(2).unwrap()))
+            .collect();
+        let left = ["unwanted", "dead", "pending"].map(|state| (state.to_owned(), 2, 3));
+        assert_eq!(seen, left);
+    }
+}

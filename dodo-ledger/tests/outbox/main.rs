@@ -284,6 +284,10 @@ async fn nobody_is_told_what_the_visitor_may_have_forbidden(store: &TestStore) {
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(sink.ids(), ["charge:pay_3"]);
+    // Nothing failed: there is nothing to look at, and nothing to revive.
+    assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
+    assert_eq!(ledger.dead_letters("scripted", 10).await.unwrap(), []);
+    assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 0);
 }
 
 async fn what_waits_for_its_payment_is_told_when_that_is_there(store: &TestStore) {
