@@ -11,8 +11,8 @@ use crate::attribution::step_number;
 #[non_exhaustive]
 pub enum Format {
     /// RFC 4180 with a header line. Amounts are decimals in major units. `occurred_at` is when money
-    /// moved, in UTC: [`Revenue`](super::Revenue) goes by the same time. A text that a spreadsheet would
-    /// run as a formula gets a leading apostrophe.
+    /// moved, in UTC: [`Revenue`](super::Revenue) goes by the same time. What a spreadsheet would run as a
+    /// formula, at the start of a text or where it might divide one, gets an apostrophe before it.
     Csv,
     /// One JSON object per line: the records as they are.
     JsonLines,
@@ -125,14 +125,26 @@ fn flags(record: &AttributionRecord) -> String {
     set.collect::<Vec<_>>().join(" ")
 }
 
-/// A cell of text: quoted where RFC 4180 asks for it, and never a formula.
+/// A cell of text: never a formula, and quoted where RFC 4180 asks for it or a spreadsheet might divide it.
+/// That may be at a semicolon or a tab, and then no quotes hold a cell together that does not begin with
+/// them: so nothing that might become a cell begins as a formula.
 fn text(value: &str) -> String {
-    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let value = if formula { format!("'{value}") } else { value.to_owned() };
-    if formula || value.contains(['"', ',', '\r', '\n']) {
-        return format!("\"{}\"", value.replace('"', "\"\""));
+    let (mut cell, mut quoted, mut begins) = (String::new(), false, true);
+    for (at, char) in value.char_indices() {
+        let blank = at == 0 && matches!(char, '\t' | '\r');
+        if begins && (blank || matches!(char, '=' | '+' | '-' | '@')) {
+            cell.push('\'');
+            quoted = true;
+        }
+        cell.push(char);
+        if char == '"' {
+            cell.push(char);
+        }
+        let divides = matches!(char, ';' | '\t' | '\r' | '\n');
+        quoted |= divides || matches!(char, '"' | ',');
+        begins = divides || begins && char == '"';
     }
-    value
+    if quoted { format!("\"{cell}\"") } else { cell }
 }
 
 #[cfg(test)]
@@ -150,6 +162,17 @@ mod tests {
             ("@SUM(A1)", "\"'@SUM(A1)\""),
             ("-1+2", "\"'-1+2\""),
             ("+49", "\"'+49\""),
+            // Where numbers have a decimal comma, a spreadsheet divides lines at semicolons.
+            ("x;=cmd|'/C calc'!A0;y", "\"x;'=cmd|'/C calc'!A0;y\""),
+            ("x;y", "\"x;y\""),
+            ("a;-5;+6;@b;c=d", "\"a;'-5;'+6;'@b;c=d\""),
+            ("a\t=1", "\"a\t'=1\""),
+            ("a\n=1\r\n@b\r-c", "\"a\n'=1\r\n'@b\r'-c\""),
+            ("x;\"=1", "\"x;\"\"'=1\""),
+            (";=1", "\";'=1\""),
+            ("=1;=2", "\"'=1;'=2\""),
+            ("\t=1", "\"'\t'=1\""),
+            ("a=b-c", "a=b-c"),
             ("", ""),
         ] {
             assert_eq!(text(value), cell);
