@@ -46,7 +46,7 @@ pub use self::{
     outbox::{CustomerHistory, DeadLetter, Outgoing, Sink, SinkStats, Told},
     people::Identity,
     reconcile::Reconciled,
-    settings::Backoff,
+    settings::{Backoff, Jitter},
     store::Store,
     worker::Workers,
 };

@@ -11,7 +11,7 @@ use dodo_core::{
     AttributionSink, CheckoutContext, CheckoutContextStore, FactOptions, Inbox, attribution::facts,
 };
 use dodo_ledger::{
-    Backoff, Ledger, LedgerBuilder,
+    Backoff, Jitter, Ledger, LedgerBuilder,
     sink::Callback,
     sqlx::{self, Connection, PgConnection},
 };
@@ -185,7 +185,7 @@ async fn a_spoilt_batch_is_booked_at_once_by_whoever_has_taken_it() {
     let backoff = Backoff { base: hour, cap: hour };
     let instance = async || {
         let builder = without_polling(&store).await.keep_contexts_for(None);
-        builder.backoff(backoff).build()
+        builder.backoff(backoff).jitter(Jitter::None).build()
     };
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     sqlx::query(LOCK).execute(&mut beside).await.unwrap();
