@@ -15,7 +15,7 @@ use crate::{
     lookup::Lookup,
     news::Crier,
     outbox::{ErasedSink, Sink},
-    settings::{Backoff, Jitter, Settings},
+    settings::{Backoff, Jitter, LONGEST, Settings},
     store::Store,
 };
 
@@ -70,7 +70,7 @@ impl LedgerBuilder {
     /// How long a worker owns an event: its callbacks are stopped when it ends, and a worker that
     /// died is waited for this long. 60 s unless set; at least 1 s. Sinks always have 60 s.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.settings.lease = lease.max(Duration::from_secs(1));
+        self.settings.lease = lease.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 

@@ -41,7 +41,7 @@ impl Backoff {
 }
 
 /// As good as for ever. Longer times are cut to it: every clock can count it.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The waits after failures of one kind.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::ledger::Shared;
+use crate::{ledger::Shared, settings::LONGEST};
 
 /// When the workers are to stop: what is at work then is given until this moment.
 pub(crate) type Stop = watch::Receiver<Option<Instant>>;
@@ -51,7 +51,7 @@ impl Workers {
     ///
     /// Returns whether everything ended in time.
     pub async fn shutdown(mut self, grace: Duration) -> bool {
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + grace.min(LONGEST);
         self.stop.send_replace(Some(deadline));
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
         timeout_at(deadline + FAREWELL, all_ended).await.is_ok()

@@ -1,6 +1,7 @@
 //! What sinks are promised, on every store.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod bounds;
 mod quiet;
 mod scripted;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]

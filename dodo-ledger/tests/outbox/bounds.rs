@@ -1,0 +1,72 @@
+//! No time that is set or named is too long to be counted.
+
+use std::time::Duration;
+
+use dodo_core::{AttributionRecord, AttributionSink, Currency, Inbox, Money, RecordKind};
+use dodo_ledger::{Backoff, Told};
+
+use crate::{
+    FAST,
+    scripted::{Answer, Scripted},
+    support::{TestStore, eventually, hooks, payment},
+};
+
+crate::on_every_store! {
+    a_sink_may_ask_for_quiet_for_ever,
+    waits_leases_and_graces_may_be_endless,
+}
+
+fn paid(id: &str) -> AttributionRecord {
+    let at = "2026-11-20T10:00:00Z".parse().unwrap();
+    let mut record = AttributionRecord::new(format!("charge:{id}"), RecordKind::OneTime, at);
+    record.payment_id = id.to_owned();
+    record.money = Some(Money::new(2000, Some(300), Currency::USD));
+    record
+}
+
+async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
+    for after in [Duration::MAX, Duration::from_millis(i64::MAX.unsigned_abs())] {
+        let fresh = store.fresh().await;
+        let failed = Told::Failed { after: Some(after), reason: "429" };
+        let answer = Answer::These(vec![failed, Told::Delivered]);
+        let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
+        let ledger = fresh.builder().await.sink(sink.clone()).sink_backoff(FAST, 5).build();
+        ledger.migrate().await.unwrap();
+        // Without workers, so that both are told together.
+        for id in ["pay_1", "pay_2"] {
+            ledger.emit(&paid(id)).await.unwrap();
+        }
+        let workers = ledger.spawn(hooks().build().dispatcher());
+        eventually("what the sink said is written down", async || {
+            ledger.sink_stats("scripted").await.unwrap().pending == 1
+        })
+        .await;
+        workers.shutdown(Duration::from_secs(5)).await;
+        fresh.remove().await;
+    }
+}
+
+async fn waits_leases_and_graces_may_be_endless(store: &TestStore) {
+    let endless = Backoff { base: Duration::MAX, cap: Duration::MAX };
+    let failed = Told::Failed { after: None, reason: "500" };
+    let answer = Answer::These(vec![failed, Told::Delivered]);
+    let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
+    let builder = store.builder().await.sink(sink).sink_backoff(endless, 5).backoff(endless);
+    let ledger = builder
+        .lease(Duration::MAX)
+        .poll_every(Duration::MAX)
+        .await_purchase(Duration::MAX)
+        .build();
+    ledger.migrate().await.unwrap();
+    for id in ["pay_1", "pay_2"] {
+        ledger.emit(&paid(id)).await.unwrap();
+    }
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    eventually("the event is done, and the sink heard", async || {
+        ledger.stats().await.unwrap().pending == 0
+            && ledger.sink_stats("scripted").await.unwrap().pending == 1
+    })
+    .await;
+    assert!(workers.shutdown(Duration::MAX).await);
+}
