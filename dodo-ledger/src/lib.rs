@@ -16,6 +16,7 @@ mod builder;
 mod cause;
 mod error;
 mod fault;
+mod forgotten;
 mod inbox;
 mod ledger;
 mod lookup;
@@ -40,6 +41,7 @@ pub use self::tx::SqliteTx;
 pub use self::{
     builder::LedgerBuilder,
     error::{Error, ErrorKind},
+    forgotten::Forgotten,
     inbox::{InboxStats, StoredEvent},
     ledger::Ledger,
     operator::{Operator, Outcome},

@@ -197,8 +197,12 @@ Revived and replayed events are taken by the running workers.";
             ["export", format, rest @ ..] => self.export(format, rest, terminal).await?,
             ["reconcile", days] => self.reconcile(days, terminal).await?,
             ["forget", customer] => {
-                let changed = ledger.forget(customer).await?;
-                writeln!(out, "changed {changed} records")?;
+                let forgotten = ledger.forget(customer).await?;
+                if !forgotten.anything {
+                    return terminal.absent(&format!("nothing is known of a customer {customer}"));
+                }
+                let (records, deliveries) = (forgotten.records, forgotten.deliveries);
+                writeln!(out, "changed {records} records, erased {deliveries} deliveries")?;
             }
             ["erase", days] => {
                 let days: u32 = days.parse().map_err(|_| Trouble::Usage)?;

@@ -8,6 +8,7 @@ use crate::{
     Ledger,
     attribution::{self, Link, fit},
     error::Error,
+    forgotten::Forgotten,
     worker,
 };
 
@@ -94,14 +95,14 @@ impl Ledger {
 
     /// Forgets a customer: who it was goes from the ledger, from what it learned and from the stored
     /// deliveries; what was paid stays, attributed to nobody. Deliveries that a callback waits for keep
-    /// their body until they are done. Says how many records were changed.
+    /// their body until they are done. Says what was there to forget.
     ///
     /// What waits is booked first, so that it is known whose it is. What sinks were told is with them:
     /// ask them to forget, too.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn forget(&self, customer_id: &str) -> Result<u64, Error> {
+    pub async fn forget(&self, customer_id: &str) -> Result<Forgotten, Error> {
         self.forget_whom(Link::Customer(fit::id(customer_id).into_owned())).await
     }
 
@@ -110,12 +111,12 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn forget_email(&self, email: &str) -> Result<u64, Error> {
-        let Some(hash) = email_sha256(email) else { return Ok(0) };
+    pub async fn forget_email(&self, email: &str) -> Result<Forgotten, Error> {
+        let Some(hash) = email_sha256(email) else { return Ok(Forgotten::default()) };
         self.forget_whom(Link::email(&hash)).await
     }
 
-    async fn forget_whom(&self, person: Link) -> Result<u64, Error> {
+    async fn forget_whom(&self, person: Link) -> Result<Forgotten, Error> {
         worker::drain(&self.shared).await?;
         let mut past = self.shared.begin_booking().await?;
         let mut people = BTreeSet::from([person.clone()]);
@@ -133,16 +134,18 @@ impl Ledger {
         let (people, addresses) = (Vec::from_iter(people), Vec::from_iter(addresses));
         let rules = &self.shared.rules;
         let booking = attribution::forget(rules, &mut past, &people, &addresses).await?;
-        let mut erased = past.has_changed();
+        let records = u64::try_from(booking.changes.len()).unwrap_or_default();
+        let mut forgotten = Forgotten { records, deliveries: 0, anything: past.has_changed() };
         let mut tx = past.write().await?;
         for whom in people.iter().chain(&addresses) {
-            erased |= tx.forget_events(whom).await? > 0;
+            forgotten.deliveries += tx.forget_events(whom).await?;
         }
         tx.commit().await?;
-        if erased {
+        forgotten.anything |= forgotten.deliveries > 0;
+        if forgotten.anything {
             self.shared.store.scrub_all().await;
         }
-        Ok(u64::try_from(booking.changes.len()).unwrap_or_default())
+        Ok(forgotten)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{convert::Infallible, path::Path, time::Duration};
 
 use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox, email_sha256};
 use dodo_ledger::{
-    Identity, Ledger,
+    Forgotten, Identity, Ledger,
     sqlx::{self, Connection as _, Row as _},
 };
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ on_every_file! {
     what_no_entry_tells_of_is_forgotten,
     whoever_has_an_address_is_forgotten,
     a_body_that_is_waited_for_goes_when_it_is_done,
+    what_was_only_learned_of_somebody_is_something,
     others_stay_as_they_were,
     contexts_of_checkouts_that_nobody_paid_go_with_time,
     a_no_of_the_forgotten_goes_with_time_where_nobody_paid,
@@ -185,7 +186,7 @@ async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
     for trace in &traces {
         assert!(!traces_in(store, &[trace]).await.is_empty(), "{trace} was there");
     }
-    assert!(ledger.forget(CUSTOMER).await.unwrap() > 0);
+    assert!(ledger.forget(CUSTOMER).await.unwrap().records > 0);
     let left = traces_in(store, &traces).await;
     assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
 
@@ -211,7 +212,7 @@ async fn what_no_entry_tells_of_is_forgotten(store: &TestStore) {
         run(&ledger).await;
         let about = body.contains(CUSTOMER);
         assert_eq!(!traces_in(store, &[CUSTOMER]).await.is_empty(), about, "{name} is read");
-        ledger.forget(CUSTOMER).await.unwrap();
+        assert_eq!(ledger.forget(CUSTOMER).await.unwrap().anything, about, "{name}");
         let left = traces_in(store, &traces).await;
         assert!(left.is_empty(), "after {name}:\n{}", left.join("\n"));
     }
@@ -223,7 +224,7 @@ async fn whoever_has_an_address_is_forgotten(store: &TestStore) {
         ledger.accept(&delivery(&format!("msg_{name}"), body)).await.unwrap();
     }
     run(&ledger).await;
-    assert!(ledger.forget_email("Customer@example.com ").await.unwrap() > 0);
+    assert!(ledger.forget_email("Customer@example.com ").await.unwrap().records > 0);
     let traces = traces();
     let left = traces_in(store, &traces).await;
     assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
@@ -250,6 +251,17 @@ async fn a_body_that_is_waited_for_goes_when_it_is_done(store: &TestStore) {
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
 
+async fn what_was_only_learned_of_somebody_is_something(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let (_, body) = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap();
+    ledger.accept(&delivery("msg_1", body)).await.unwrap();
+    run(&ledger).await;
+    ledger.erase_bodies(Duration::ZERO).await.unwrap();
+    let forgotten = ledger.forget(CUSTOMER).await.unwrap();
+    assert_eq!((forgotten.records, forgotten.deliveries, forgotten.anything), (0, 0, true));
+    assert_eq!(ledger.forget(CUSTOMER).await.unwrap(), Forgotten::default());
+}
+
 async fn others_stay_as_they_were(store: &TestStore) {
     let ledger = store.ledger().await;
     for (name, body) in samples() {
@@ -260,7 +272,7 @@ async fn others_stay_as_they_were(store: &TestStore) {
     }
     run(&ledger).await;
     let before = dump(store).await;
-    assert_eq!(ledger.forget(CUSTOMER).await.unwrap(), 0);
+    assert_eq!(ledger.forget(CUSTOMER).await.unwrap(), Forgotten::default());
     assert_eq!(dump(store).await, before);
 }
 

@@ -207,8 +207,8 @@ async fn ids_that_do_not_fit_stay_apart_and_find_each_other(store: &TestStore) {
     until_done(&ledger).await;
     assert_eq!(ledger.explain(&a).await.unwrap().unwrap().records.len(), 2);
     assert_eq!(ledger.explain(&b).await.unwrap().unwrap().records.len(), 1);
-    assert_eq!(ledger.forget(&a).await.unwrap(), 2);
-    assert_eq!(ledger.forget(&b).await.unwrap(), 1);
+    assert_eq!(ledger.forget(&a).await.unwrap().records, 2);
+    assert_eq!(ledger.forget(&b).await.unwrap().records, 1);
 }
 
 async fn whom_the_application_names_must_fit_too(store: &TestStore) {

@@ -77,7 +77,9 @@ async fn exit_codes_say_what_became_of_a_command() {
     for (words, expected, says) in [
         (&["explain", "pay_1"][..], Outcome::Done, "charge:pay_1"),
         (&["explain", "pay_none"], Outcome::Failed, "no payment pay_none"),
-        (&["forget", "cus_1"], Outcome::Done, "changed 1 records"),
+        (&["forget", "cus_2"], Outcome::Failed, "nothing is known of a customer cus_2"),
+        (&["forget", "cus_1"], Outcome::Done, "changed 1 records, erased 1 deliveries"),
+        (&["forget", "cus_1"], Outcome::Failed, "nothing is known of a customer cus_1"),
         (&["reconcile", "a while"], Outcome::Usage, "reconcile <days>"),
     ] {
         let (outcome, printed) = operate(&operator, words).await;
