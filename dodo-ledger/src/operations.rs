@@ -127,6 +127,17 @@ impl Ledger {
         Ok(revived)
     }
 
+    /// The names of the sinks that this ledger tells, as they go by in the outbox.
+    pub fn sinks(&self) -> impl Iterator<Item = &str> {
+        self.shared.sinks.iter().map(|sink| sink.name())
+    }
+
+    /// Whether this ledger has a sink of this name, or anything was ever queued for one.
+    pub(crate) async fn knows_sink(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.sinks().any(|sink| sink == name)
+            || outbox::is_known(&self.shared.store, name).await?)
+    }
+
     fn wake(&self) {
         self.shared.offer(News::Stored);
         self.shared.offer(News::Booked);

@@ -103,7 +103,7 @@ By the application's rules, and told to its sinks:
   explain <payment>    who brought a payment, and how that is known
   reconcile <days>     book what no webhook brought in so many days; asks Dodo Payments
   forget <customer>    erase who a customer was; what was paid stays
-Exit codes: 0 done; 1 failed, not wholly done, or an unknown id; 2 no such command.
+Exit codes: 0 done; 1 failed, not wholly done, or an unknown id or name; 2 no such command.
 Revived and replayed events are taken by the running workers.";
 
     /// Commands over this ledger: the application's own, with its rules and sinks.
@@ -209,6 +209,9 @@ Revived and replayed events are taken by the running workers.";
                 let age = Duration::from_secs(24 * 3600) * days;
                 writeln!(out, "erased {}", ledger.erase_bodies(age).await?)?;
             }
+            ["sink" | "revive-sink", name] if !ledger.knows_sink(name).await? => {
+                return self.no_sink(name, terminal);
+            }
             ["sink", name] => self.sink(name, *out).await?,
             ["revive-sink", name] => {
                 writeln!(out, "revived {}", ledger.revive_sink(name).await?)?;
@@ -216,6 +219,15 @@ Revived and replayed events are taken by the running workers.";
             _ => return Err(Trouble::Usage),
         }
         Ok(())
+    }
+
+    /// Says that there is no such sink, and which there are.
+    fn no_sink(&self, name: &str, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+        let sinks: Vec<&str> = self.ledger.sinks().collect();
+        terminal.absent(&match sinks.is_empty() {
+            true => format!("no sink {name}: nothing was ever queued for it"),
+            false => format!("no sink {name}: there are {}", sinks.join(", ")),
+        })
     }
 
     async fn sink(&self, name: &str, out: &mut (dyn Write + Send)) -> Result<(), Trouble> {

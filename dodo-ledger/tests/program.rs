@@ -38,7 +38,10 @@ async fn operate(operator: &Operator<'_>, words: &[&str]) -> (Outcome, String) {
 #[tokio::test]
 async fn exit_codes_say_what_became_of_a_command() {
     let store = TestStore::sqlite().await.unwrap();
-    let own = store.ledger().await;
+    let silent = |_: AttributionRecord| async { Ok::<_, Infallible>(()) };
+    let crm = Callback::new("crm", silent).test_mode();
+    let own = store.builder().await.sink(crm).sink(Callback::new("books", silent)).build();
+    own.migrate().await.unwrap();
     own.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
     let workers = own.spawn(hooks.build().dispatcher());
@@ -54,6 +57,10 @@ async fn exit_codes_say_what_became_of_a_command() {
         (&["export", "jsonl", "--test"], 0, "1 records"),
         (&["erase", "3000"], 0, "erased 0"),
         (&["sink", "crm"], 0, "oldest due since 0.0 s"),
+        (&["revive-sink", "crm"], 0, "revived 0"),
+        // It was never told of anything, and the program knows of no other.
+        (&["sink", "books"], 1, "no sink books: nothing was ever queued for it"),
+        (&["revive-sink", "crn"], 1, "no sink crn: nothing was ever queued for it"),
         (&["--help"], 0, "\n  migrate "),
         (&["event", "msg_none"], 1, "no event msg_none"),
         (&["revive", "msg_none"], 1, "nothing to revive"),
@@ -77,6 +84,11 @@ async fn exit_codes_say_what_became_of_a_command() {
     for (words, expected, says) in [
         (&["explain", "pay_1"][..], Outcome::Done, "charge:pay_1"),
         (&["explain", "pay_none"], Outcome::Failed, "no payment pay_none"),
+        (&["sink", "crm"], Outcome::Done, "pending 0"),
+        (&["sink", "books"], Outcome::Done, "pending 0"),
+        (&["revive-sink", "books"], Outcome::Done, "revived 0"),
+        (&["sink", "crn"], Outcome::Failed, "no sink crn: there are crm, books"),
+        (&["revive-sink", "crn"], Outcome::Failed, "no sink crn: there are crm, books"),
         (&["forget", "cus_2"], Outcome::Failed, "nothing is known of a customer cus_2"),
         (&["forget", "cus_1"], Outcome::Done, "changed 1 records, erased 1 deliveries"),
         (&["forget", "cus_1"], Outcome::Failed, "nothing is known of a customer cus_1"),

@@ -12,7 +12,7 @@ pub use self::{
     sink::{CustomerHistory, Outgoing, Sink, Told},
 };
 pub(crate) use self::{
-    operate::{dead_letters, revive, stats},
+    operate::{dead_letters, is_known, revive, stats},
     sink::ErasedSink,
     worker::run,
 };

@@ -56,6 +56,14 @@ const REVIVE: Sql = sql!(
      WHERE sink = $1 AND state = 'dead'"
 );
 
+const KNOWN: Sql = sql!("SELECT EXISTS (SELECT 1 FROM dodo_outbox WHERE sink = $1)");
+
+/// Whether anything was ever queued for a sink of this name.
+pub(crate) async fn is_known(store: &Store, sink: &str) -> Result<bool, Error> {
+    let row = store.read().await?.fetch_one(&KNOWN, args![sink]).await?;
+    Ok(row.map(|mut row| row.int(0)).transpose()?.is_some_and(|known| known != 0))
+}
+
 pub(crate) async fn stats(store: &Store, sink: &str) -> Result<SinkStats, Error> {
     let row = store.read().await?.fetch_one(&STATS, args![sink]).await?;
     let Some(mut row) = row else { return Ok(SinkStats::default()) };
