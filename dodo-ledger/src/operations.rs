@@ -127,6 +127,31 @@ impl Ledger {
         Ok(revived)
     }
 
+    /// Tells a sink of this ledger again what occurred from `from` on and before `until`, as far as it wants
+    /// it: what it was told and what was given up, and what was booked before it was there. Says how many
+    /// records were queued; what waits in its queue already is left as it is.
+    ///
+    /// Records keep their ids, by which a sink tells a repeat. What a sink does with one that it no longer
+    /// remembers is described in `docs/sinks.md`.
+    ///
+    /// # Errors
+    /// [`Setup`](crate::ErrorKind::Setup) if this ledger has no sink of that name,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database: what was queued until then
+    /// stays queued.
+    pub async fn replay_sink(
+        &self,
+        name: &str,
+        from: jiff::Timestamp,
+        until: jiff::Timestamp,
+    ) -> Result<u64, Error> {
+        let sink = self.shared.sinks.iter().find(|sink| sink.name() == name);
+        let sink = sink.ok_or_else(|| Error::setup("the ledger has no sink of this name"))?;
+        let wait = self.shared.settings.await_purchase;
+        let queued = outbox::replay(&self.shared.store, sink, (from, until), wait).await;
+        self.shared.offer(News::Queued);
+        queued
+    }
+
     /// The names of the sinks that this ledger tells, as they go by in the outbox.
     pub fn sinks(&self) -> impl Iterator<Item = &str> {
         self.shared.sinks.iter().map(|sink| sink.name())

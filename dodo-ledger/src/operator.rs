@@ -102,6 +102,8 @@ Over the ledger as it is:
 By the application's rules, and told to its sinks:
   explain <payment>    who brought a payment, and how that is known
   reconcile <days>     book what no webhook brought in so many days; asks Dodo Payments
+  replay-sink <name> <days>
+                       tell a sink again what occurred in so many days
   forget <customer>    erase who a customer was; what was paid stays
 Exit codes: 0 done; 1 failed, not wholly done, or an unknown id or name; 2 no such command.
 Revived and replayed events are taken by the running workers.";
@@ -121,7 +123,7 @@ Revived and replayed events are taken by the running workers.";
     /// others it would book, erase or explain something else.
     #[must_use]
     pub fn is_of_the_application(command: &str) -> bool {
-        matches!(command, "explain" | "reconcile" | "forget")
+        matches!(command, "explain" | "reconcile" | "replay-sink" | "forget")
     }
 
     /// Runs one command and prints what it says.
@@ -216,6 +218,14 @@ Revived and replayed events are taken by the running workers.";
             ["revive-sink", name] => {
                 writeln!(out, "revived {}", ledger.revive_sink(name).await?)?;
             }
+            ["replay-sink", name, days] => {
+                let (from, until) = last_days(days)?;
+                if !ledger.sinks().any(|sink| sink == *name) {
+                    return self.no_sink(name, terminal);
+                }
+                let queued = ledger.replay_sink(name, from, until).await?;
+                writeln!(out, "queued {queued} records")?;
+            }
             _ => return Err(Trouble::Usage),
         }
         Ok(())
@@ -269,9 +279,7 @@ Revived and replayed events are taken by the running workers.";
 
     /// Asks Dodo Payments for the last days.
     async fn reconcile(&self, days: &str, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
-        let days: u16 = days.parse().map_err(|_| Trouble::Usage)?;
-        let until = jiff::Timestamp::now();
-        let from = until - jiff::SignedDuration::from_hours(24 * i64::from(days));
+        let (from, until) = last_days(days)?;
         let own;
         let client = match self.client {
             Some(client) => client,
@@ -306,6 +314,13 @@ Revived and replayed events are taken by the running workers.";
             )),
         }
     }
+}
+
+/// The last so many days.
+fn last_days(days: &str) -> Result<(jiff::Timestamp, jiff::Timestamp), Trouble> {
+    let days: u16 = days.parse().map_err(|_| Trouble::Usage)?;
+    let now = jiff::Timestamp::now();
+    Ok((now - jiff::SignedDuration::from_hours(24 * i64::from(days)), now))
 }
 
 impl Terminal<'_> {

@@ -79,6 +79,7 @@ async fn take_some(ledger: &Ledger) {
     );
     ledger.failed(10).await.unwrap();
     ledger.dead_letters("told", 10).await.unwrap();
+    ledger.replay_sink("told", jiff::Timestamp::MIN, jiff::Timestamp::MAX).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,6 +74,7 @@ async fn exit_codes_say_what_became_of_a_command() {
         (&["reconcile", "30"], 2, "run it in the application"),
         (&["forget", "cus_1"], 2, "run it in the application"),
         (&["explain", "pay_1"], 2, "run it in the application"),
+        (&["replay-sink", "crm", "30"], 2, "run it in the application"),
     ] {
         let (exit, printed) = ledger(&store.url, words).await;
         assert_eq!(exit, code, "{words:?}: {printed}");
@@ -89,6 +90,10 @@ async fn exit_codes_say_what_became_of_a_command() {
         (&["revive-sink", "books"], Outcome::Done, "revived 0"),
         (&["sink", "crn"], Outcome::Failed, "no sink crn: there are crm, books"),
         (&["revive-sink", "crn"], Outcome::Failed, "no sink crn: there are crm, books"),
+        (&["replay-sink", "crm", "3000"], Outcome::Done, "queued 1 records"),
+        (&["replay-sink", "books", "3000"], Outcome::Done, "queued 0 records"),
+        (&["replay-sink", "crn", "30"], Outcome::Failed, "no sink crn: there are crm, books"),
+        (&["replay-sink", "crm", "a while"], Outcome::Usage, "replay-sink <name> <days>"),
         (&["forget", "cus_2"], Outcome::Failed, "nothing is known of a customer cus_2"),
         (&["forget", "cus_1"], Outcome::Done, "changed 1 records, erased 1 deliveries"),
         (&["forget", "cus_1"], Outcome::Failed, "nothing is known of a customer cus_1"),

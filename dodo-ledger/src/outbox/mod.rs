@@ -3,6 +3,7 @@
 
 mod customer;
 mod operate;
+mod replay;
 mod rows;
 mod sink;
 mod worker;
@@ -13,6 +14,7 @@ pub use self::{
 };
 pub(crate) use self::{
     operate::{dead_letters, is_known, revive, stats},
+    replay::replay,
     sink::ErasedSink,
     worker::run,
 };

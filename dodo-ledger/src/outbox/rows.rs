@@ -140,7 +140,7 @@ impl Tx {
 }
 
 /// Never so long that the database could not add it to a time.
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
 

@@ -16,7 +16,7 @@ crate::on_every_store! {
     waits_leases_and_graces_may_be_endless,
 }
 
-fn paid(id: &str) -> AttributionRecord {
+pub(crate) fn paid(id: &str) -> AttributionRecord {
     let at = "2026-11-20T10:00:00Z".parse().unwrap();
     let mut record = AttributionRecord::new(format!("charge:{id}"), RecordKind::OneTime, at);
     record.payment_id = id.to_owned();

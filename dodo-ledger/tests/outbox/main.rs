@@ -3,6 +3,7 @@
 
 mod bounds;
 mod quiet;
+mod replay;
 mod scripted;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]

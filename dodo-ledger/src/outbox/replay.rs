@@ -1,0 +1,84 @@
+//! Telling a sink again what it was told, or what was booked before it was there.
+
+use std::time::Duration;
+
+use dodo_core::AttributionRecord;
+use jiff::Timestamp;
+
+use super::{rows::millis, sink::ErasedSink};
+use crate::{
+    error::Error,
+    store::{
+        Store,
+        sql::{Rows, Sql, args, sql},
+    },
+};
+
+/// Records that are looked at in one transaction. As long as it lasts SQLite stores no delivery.
+const PAGE: u32 = 500;
+
+const RECORDS: Sql = sql!(
+    "SELECT occurred_micros, id, record FROM dodo_entry
+     WHERE occurred_micros < $1 AND (occurred_micros, id) > ($2, $3)
+     ORDER BY occurred_micros, id LIMIT $4"
+);
+/// What the sink never had. What is there is not locked: see [`AGAIN`].
+const NEW: Sql = sql!(
+    "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
+     SELECT record_id, sink, " NOW ", " NOW " + wait
+     FROM " (rows 1: 1 record_id TEXT, 2 sink TEXT, 3 wait BIGINT) "
+     WHERE true ON CONFLICT (record_id, sink) DO NOTHING"
+);
+/// What is settled, however. What is pending is with the sink's worker, or will be: rows that it marks are
+/// no others' to wait for.
+const AGAIN: Sql = sql!(
+    "UPDATE dodo_outbox
+     SET state = 'pending', failures = 0, available_at = " NOW " + given.wait, finished_at = NULL,
+         uncertain_since = NULL, last_error = NULL
+     FROM " (rows 1: 1 id TEXT, 2 name TEXT, 3 wait BIGINT) "
+     WHERE record_id = given.id AND sink = given.name AND NOT (" PENDING ")"
+);
+
+/// Queues what the sink wants of what occurred from `from` on and before `until`. `wait` is how long it
+/// waits for the payment that shows what the visitor said.
+pub(crate) async fn replay(
+    store: &Store,
+    sink: &ErasedSink,
+    (from, until): (Timestamp, Timestamp),
+    wait: Duration,
+) -> Result<u64, Error> {
+    // Ids are not empty: the first page begins with what occurred at `from`.
+    let (mut after, mut queued) = ((from.as_microsecond(), String::new()), 0);
+    loop {
+        let mut tx = store.begin().await?;
+        let args = args![until.as_microsecond(), after.0, &after.1, PAGE];
+        let page = tx.fetch(&RECORDS, args).await?;
+        let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let mut wanted = Rows::default();
+        for mut row in page {
+            after = (row.int(0)?, row.text(1)?);
+            let record = row.text(2)?;
+            if let Some(wait) = wants(sink, &record, wait)? {
+                wanted.push(args![&after.1, sink.name(), millis(wait)]);
+            }
+        }
+        if !wanted.is_empty() {
+            queued += tx.execute(&AGAIN, args![wanted.clone()]).await?;
+            queued += tx.execute(&NEW, args![wanted]).await?;
+        }
+        tx.commit().await?;
+        if is_last {
+            return Ok(queued);
+        }
+    }
+}
+
+/// Whether the sink wants it, and after what time.
+fn wants(sink: &ErasedSink, json: &str, wait: Duration) -> Result<Option<Duration>, Error> {
+    let record: AttributionRecord = serde_json::from_str(json)
+        .map_err(|error| Error::unreadable("a record of the ledger cannot be read", &error))?;
+    let waits = record.flags.parent_missing && sink.heeds_consent();
+    // A sink that panicked is asked again before it is told.
+    let wanted = sink.wants(&record) != Some(false);
+    Ok(wanted.then_some(if waits { wait } else { Duration::ZERO }))
+}

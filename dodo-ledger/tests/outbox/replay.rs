@@ -1,0 +1,143 @@
+//! What was told can be told again, and what was before a sink was there.
+
+use std::time::Duration;
+
+use dodo_core::{AttributionSink, Inbox};
+use dodo_ledger::{ErrorKind, Ledger, Told, Workers};
+use jiff::Timestamp;
+
+use crate::{
+    FAST,
+    bounds::paid,
+    scripted::{Answer, Scripted},
+    support::{TestStore, hooks, payment, refund},
+    until_settled,
+};
+
+crate::on_every_store! {
+    what_was_told_is_told_again_by_the_same_ids,
+    a_new_sink_is_told_what_was_before_it,
+    only_what_occurred_in_the_time_is_told_again,
+    what_waits_already_is_left_as_it_is,
+    a_repeat_is_no_possible_duplicate,
+    only_sinks_of_the_ledger_can_be_told_again,
+}
+
+/// When the money of [`payment`] moved, and after it; its refund is an hour later.
+fn at(hour: &str) -> Timestamp {
+    format!("2026-11-20T{hour}:00Z").parse().unwrap()
+}
+
+fn always() -> (Timestamp, Timestamp) {
+    (Timestamp::MIN, Timestamp::MAX)
+}
+
+async fn replay(ledger: &Ledger, (from, until): (Timestamp, Timestamp)) -> u64 {
+    ledger.replay_sink("scripted", from, until).await.unwrap()
+}
+
+/// What was told since, in order of its ids.
+fn told(sink: &Scripted, before: usize) -> Vec<String> {
+    let mut ids = sink.ids().split_off(before);
+    ids.sort();
+    ids
+}
+
+async fn stop(workers: Workers) {
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+async fn what_was_told_is_told_again_by_the_same_ids(store: &TestStore) {
+    let refused = Answer::Each(Told::Refused { reason: "400" });
+    let sink = Scripted::new([refused]);
+    let (ledger, workers) = crate::ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
+    ledger.accept(&refund("msg_3", "ref_1", "pay_1")).await.unwrap();
+    ledger.accept(&payment("msg_4", "pay_unwanted")).await.unwrap();
+    until_settled(&ledger).await;
+    let first = told(&sink, 0);
+    assert_eq!(first, ["charge:pay_1", "charge:pay_2", "refund:ref_1"]);
+
+    assert_eq!(replay(&ledger, always()).await, 3, "a dead letter, and two that were told");
+    until_settled(&ledger).await;
+    assert_eq!(told(&sink, 3), first);
+    let stats = ledger.sink_stats("scripted").await.unwrap();
+    assert_eq!((stats.pending, stats.dead), (0, 0));
+    stop(workers).await;
+}
+
+/// More than one page of it.
+async fn a_new_sink_is_told_what_was_before_it(store: &TestStore) {
+    let opened = dodo_ledger::Store::open(&store.url).await.unwrap();
+    let before = Ledger::builder(opened.clone()).build();
+    before.migrate().await.unwrap();
+    for n in 0..503 {
+        before.emit(&paid(&format!("pay_{n}"))).await.unwrap();
+    }
+    let sink = Scripted { batch: 100, ..Scripted::new([]) };
+    let ledger = Ledger::builder(opened).sink(sink.clone()).sink_backoff(FAST, 5).build();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    assert_eq!(replay(&ledger, always()).await, 503);
+    until_settled(&ledger).await;
+    let mut expected: Vec<String> = (0..503).map(|n| format!("charge:pay_{n}")).collect();
+    expected.sort();
+    assert_eq!(told(&sink, 0), expected);
+    stop(workers).await;
+}
+
+async fn only_what_occurred_in_the_time_is_told_again(store: &TestStore) {
+    let sink = Scripted::new([]);
+    let (ledger, workers) = crate::ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    ledger.accept(&refund("msg_2", "ref_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    for (times, expected) in [
+        ((at("10:00"), at("11:00")), &["charge:pay_1"][..]),
+        ((at("10:01"), at("11:00")), &[]),
+        ((at("10:01"), at("11:01")), &["refund:ref_1"]),
+        ((at("11:01"), at("10:00")), &[]),
+    ] {
+        let before = sink.ids().len();
+        assert_eq!(replay(&ledger, times).await, u64::try_from(expected.len()).unwrap());
+        until_settled(&ledger).await;
+        assert_eq!(told(&sink, before), expected, "{times:?}");
+    }
+    stop(workers).await;
+}
+
+async fn what_waits_already_is_left_as_it_is(store: &TestStore) {
+    let sink = Scripted::new([]);
+    let ledger = store.builder().await.sink(sink.clone()).build();
+    ledger.migrate().await.unwrap();
+    ledger.emit(&paid("pay_1")).await.unwrap();
+    assert_eq!(replay(&ledger, always()).await, 0, "it is queued already");
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    until_settled(&ledger).await;
+    assert_eq!(sink.ids(), ["charge:pay_1"]);
+    stop(workers).await;
+}
+
+/// Whoever asks for it knows that it is one.
+async fn a_repeat_is_no_possible_duplicate(store: &TestStore) {
+    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([]) };
+    let (ledger, workers) = crate::ledger(store, &sink, 5).await;
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    until_settled(&ledger).await;
+    replay(&ledger, always()).await;
+    until_settled(&ledger).await;
+    assert_eq!(sink.ids(), ["charge:pay_1", "charge:pay_1"]);
+    assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
+    stop(workers).await;
+}
+
+async fn only_sinks_of_the_ledger_can_be_told_again(store: &TestStore) {
+    let sink = Scripted::new([]);
+    let (ledger, workers) = crate::ledger(store, &sink, 5).await;
+    let (from, until) = always();
+    let error = ledger.replay_sink("crm", from, until).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert_eq!(ledger.sinks().collect::<Vec<_>>(), ["scripted"]);
+    stop(workers).await;
+}
