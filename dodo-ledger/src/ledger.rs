@@ -19,6 +19,7 @@ use crate::{
     attribution::{self, Booking, Evidence, Rules},
     builder::LedgerBuilder,
     error::Error,
+    fault::{mutant, reach},
     inbox::Writer,
     lookup::Lookup,
     news::{Crier, News},
@@ -142,8 +143,27 @@ impl Shared {
                 queue.push((id, sink.name(), wait));
             }
         }
+        if mutant("enqueue_outside_tx") {
+            self.enqueue_later(&queue);
+            return Ok(());
+        }
         tx.enqueue(&queue).await?;
         tx.release(&release).await
+    }
+
+    /// For the fault tests: queues in a transaction of its own, after the booking's.
+    fn enqueue_later(&self, queue: &[(&str, &str, Duration)]) {
+        let owned =
+            |(id, sink, wait): &(&str, &str, _)| ((*id).to_owned(), (*sink).to_owned(), *wait);
+        let (store, queue) = (self.store.clone(), Vec::from_iter(queue.iter().map(owned)));
+        tokio::spawn(async move {
+            reach("between_booking_and_queue").await;
+            let mut tx = store.begin().await?;
+            let queue =
+                Vec::from_iter(queue.iter().map(|(id, sink, wait)| (&**id, &**sink, *wait)));
+            tx.enqueue(&queue).await?;
+            tx.commit().await
+        });
     }
 
     /// Writes and commits a booking together with its outbox rows.

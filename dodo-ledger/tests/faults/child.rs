@@ -2,14 +2,19 @@
 //! event through the event's own transaction.
 
 use std::{
+    convert::Infallible,
     env,
     io::Write,
     time::{Duration, SystemTime},
 };
 
 use dodo_axum::webhooks;
-use dodo_core::{Event, RawData, WebhookKey, Webhooks};
-use dodo_ledger::{Backoff, Ledger, PgTx, SqliteTx, Store, sink::Segment, sqlx};
+use dodo_core::{AttributionRecord, Event, RawData, WebhookKey, Webhooks};
+use dodo_ledger::{
+    Backoff, Ledger, PgTx, SqliteTx, Store,
+    sink::{Callback, Segment},
+    sqlx,
+};
 
 use crate::delivery::KEY;
 
@@ -28,9 +33,14 @@ pub(crate) mod setting {
     pub(crate) const SEGMENT: &str = "FAULTS_SEGMENT";
     pub(crate) const SINK_BASE_MS: &str = "FAULTS_SINK_BASE_MS";
     pub(crate) const SINK_CAP_MS: &str = "FAULTS_SINK_CAP_MS";
+    /// Whether there is a sink on this machine, which takes everything.
+    pub(crate) const BOOKS: &str = "FAULTS_BOOKS";
     /// By how much the host's clock is wrong.
     pub(crate) const CLOCK_OFFSET_MS: &str = "DODO_CLOCK_OFFSET_MS";
 }
+
+/// The name of the sink of [`setting::BOOKS`].
+pub(crate) const BOOKS: &str = "books";
 
 fn millis(name: &str, default: u64) -> Duration {
     let number = env::var(name).ok().and_then(|text| text.parse().ok());
@@ -108,6 +118,10 @@ async fn serve() {
         };
         let sink = Segment::at(&segment, "key").unwrap().test_mode().without_identify();
         builder = builder.sink(sink).sink_backoff(backoff, 100);
+    }
+    if env::var_os(setting::BOOKS).is_some() {
+        let takes_all = |_: AttributionRecord| std::future::ready(Ok::<_, Infallible>(()));
+        builder = builder.sink(Callback::new(BOOKS, takes_all).test_mode());
     }
     let ledger = builder.build();
     let offset = env::var(setting::CLOCK_OFFSET_MS).ok().and_then(|text| text.parse::<i64>().ok());

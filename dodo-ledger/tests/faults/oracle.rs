@@ -8,6 +8,7 @@ use std::{
 use dodo_ledger::sqlx::{self, Connection, PgConnection, SqliteConnection};
 
 use crate::{
+    child::BOOKS,
     delivery::History,
     report::{Report, Symptom},
     wait::doing,
@@ -82,6 +83,18 @@ impl Report {
             Some(time) => self.note(format!("drained {time:.1?}")),
             None => self.count(Symptom::Undrained, 1),
         }
+    }
+
+    /// Counts the revenue that was booked without a row for the sink of [`BOOKS`]: both, and the mark of
+    /// the event, are one transaction.
+    pub(crate) async fn count_unqueued(&mut self, database: &Database) {
+        let booked = database.texts("SELECT id FROM dodo_entry WHERE net IS NOT NULL").await;
+        let queued = database.texts("SELECT record_id || ' ' || sink FROM dodo_outbox").await;
+        let queued: BTreeSet<String> = queued.into_iter().collect();
+        let unqueued =
+            booked.iter().filter(|id| !queued.contains(&format!("{id} {BOOKS}"))).count();
+        self.count(Symptom::Unqueued, unqueued);
+        self.note(format!("queued {} unqueued {unqueued}", queued.len()));
     }
 
     async fn audit(&mut self, history: &History, database: &Database) {

@@ -13,6 +13,8 @@ pub(crate) enum Symptom {
     Invented,
     /// Answered with 2xx, and its payment is not in the ledger.
     Unbooked,
+    /// Booked, and not in the queue of a sink that wants it.
+    Unqueued,
     /// Still pending in the end.
     Undrained,
     /// Answered with 2xx while nothing could be stored.

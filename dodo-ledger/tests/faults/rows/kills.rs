@@ -25,7 +25,7 @@ async fn pause() {
 /// Deliveries while the one process is killed again and again.
 pub(super) async fn sqlite(trial: Trial) -> Step<Report> {
     let mut world = World::sqlite(trial).await?;
-    world.set(setting::LEASE_MS, 1500);
+    world.set(setting::LEASE_MS, 1500).set(setting::BOOKS, 1);
     let sender = world.start()?;
     let delivering = sender.start(shuffled(trial.pick(1_000, 20_000)), 64);
     let (mut kills, enough) = (0, trial.pick(10, 150));
@@ -41,13 +41,14 @@ pub(super) async fn sqlite(trial: Trial) -> Step<Report> {
     let mut report = Report::default();
     report.note(format!("kills {kills}"));
     report.settle(&sender.history(), &world.database, DRAIN).await;
+    report.count_unqueued(&world.database).await;
     Ok(report)
 }
 
 /// The same with three processes, and a PostgreSQL that crashes.
 pub(super) async fn postgres(trial: Trial) -> Step<Report> {
     let mut world = World::postgres(trial, 3).await?;
-    world.set(setting::LEASE_MS, 1500);
+    world.set(setting::LEASE_MS, 1500).set(setting::BOOKS, 1);
     let sender = world.start()?;
     let delivering = sender.start(shuffled(trial.pick(1_000, 20_000)), 64);
     let (mut kills, mut crashes, enough) = (0, 0, trial.pick((6, 1), (100, 10)));
@@ -69,6 +70,7 @@ pub(super) async fn postgres(trial: Trial) -> Step<Report> {
     report.note(format!("kills {kills} crashes {crashes}"));
     let drain = if trial.judges_time() { DRAIN_BAR } else { DRAIN };
     report.settle(&sender.history(), &world.database, drain).await;
+    report.count_unqueued(&world.database).await;
     Ok(report)
 }
 
@@ -91,6 +93,7 @@ pub(super) async fn points(trial: Trial) -> Step<Report> {
     let points: &[&str] = match trial.control.map(|control| control.name) {
         None => &POINTS,
         Some("ack_before_commit") => &["before_append"],
+        Some("enqueue_outside_tx") => &["between_booking_and_queue"],
         Some(_) => &["between_effect_and_done"],
     };
     for point in points {
@@ -101,7 +104,7 @@ pub(super) async fn points(trial: Trial) -> Step<Report> {
 
 async fn die_at(trial: Trial, point: &str, hits: usize) -> Step<Report> {
     let mut world = World::sqlite(trial).await?;
-    world.set(setting::LEASE_MS, 1000);
+    world.set(setting::LEASE_MS, 1000).set(setting::BOOKS, 1);
     let sender = world.sender();
     let (mut hit, mut sent) = (0, 0);
     let begun = Instant::now();
@@ -123,6 +126,7 @@ async fn die_at(trial: Trial, point: &str, hits: usize) -> Step<Report> {
     report.note(format!("hits {hit}"));
     report.count(Symptom::Unexercised, hits - hit.min(hits));
     report.settle(&sender.history(), &world.database, DRAIN).await;
+    report.count_unqueued(&world.database).await;
     Ok(report)
 }
 

@@ -138,6 +138,8 @@ const LOST: &[S] = &[S::Lost, S::AckedWhileAway];
 const UNBOOKED: &[S] = &[S::Unbooked];
 /// Makes it likely that a kill falls between the effect and the mark.
 const BETWEEN: &str = "between_effect_and_done:dwell:30";
+/// Makes it likely that a kill falls between the booking and what it queues.
+const BEFORE_QUEUE: &str = "between_booking_and_queue:dwell:100";
 
 rows! {
     "7-one-id" => races::one_id, [Control::new("ids_not_unique", &[S::Doubled], &[])];
@@ -149,12 +151,15 @@ rows! {
     ];
     "9-kills-sqlite" => kills::sqlite, [
         Control::new("effect_outside_tx", &[S::Doubled], &[]).at(BETWEEN),
+        Control::new("enqueue_outside_tx", &[S::Unqueued], &[]).at(BEFORE_QUEUE),
     ];
     "10-kills-postgres" => kills::postgres, [
         Control::new("effect_outside_tx", &[S::Doubled], &[]).at(BETWEEN),
+        Control::new("enqueue_outside_tx", &[S::Unqueued], &[]).at(BEFORE_QUEUE),
     ];
     "11-points" needs_faults => kills::points, [
         Control::new("effect_outside_tx", &[S::Doubled], &[]),
+        Control::new("enqueue_outside_tx", &[S::Unqueued], &[]),
         Control::new("ack_before_commit", &[S::Lost], UNBOOKED),
     ];
     "12-other-body" => races::other_body, [
