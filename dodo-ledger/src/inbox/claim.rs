@@ -100,7 +100,7 @@ const HAND_BACK: Sql = sql!(
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND " PENDING
 );
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The longest wait after a failure of the store.
-const STORE_WAIT: Duration = Duration::from_secs(300);
+pub(super) const STORE_WAIT: Duration = Duration::from_secs(300);
 
 /// One run of the callbacks of one event.
 pub(super) struct Run {

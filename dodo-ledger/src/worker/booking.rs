@@ -6,12 +6,12 @@ use std::{sync::Arc, time::Duration};
 use dodo_core::SignedEvent;
 use tokio::time::Instant;
 
-use super::{STORE_PAUSE, Stop, ahead::Ahead, rest};
+use super::{STORE_PAUSE, Stop, ahead::Ahead, attempt::STORE_WAIT, rest};
 use crate::{
     attribution::{self, Evidence, Wanted, fit, whose::Whose},
-    error::Error,
+    error::{Error, ErrorKind},
     fault::reach,
-    inbox::{Seen, Unbooked, operate},
+    inbox::{Seen, Unbooked, operate, postpone},
     ledger::Shared,
     lookup::Answers,
     news::News,
@@ -90,9 +90,9 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
     let events: Arc<[Unbooked]> = events.into();
     match booked(ledger, tx, events.clone(), &ahead).await {
         Ok(()) => Ok(Round { taken, booked: events.len() }),
-        Err(error) if error.is_the_databases() => Err(error),
+        Err(error) if error.kind() == ErrorKind::Unprepared => Err(error),
         Err(error) => {
-            // One event spoils the batch: take each by itself.
+            // One event spoils the batch, or the database does: take each by itself.
             tracing::warn!(
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "a batch is booked one by one"
@@ -119,13 +119,20 @@ async fn one_by_one(
             ledger.wake_for(News::Booked);
             continue;
         };
+        // Who has it for too long is no trouble of this event's.
+        tx.lock_booking().await?;
+        let begun = Instant::now();
         match booked(ledger, tx, [event.clone()].into(), ahead).await {
             Ok(()) => {
                 round.booked += 1;
                 // Its callbacks need not wait for the others.
                 ledger.offer_booked(1);
             }
-            Err(error) if error.is_the_databases() => return Err(error),
+            Err(error) if error.kind() == ErrorKind::Unprepared => return Err(error),
+            // If the database is away, so it is for this.
+            Err(error) if error.is_transient() => {
+                put_off(ledger, &event, &error, begun.elapsed()).await?;
+            }
             Err(error) => failed(ledger, &event, &error).await?,
         }
     }
@@ -210,6 +217,24 @@ fn read(
 
 fn whose(event: &SignedEvent) -> Whose {
     event.envelope().map(|envelope| Whose::of(&envelope)).unwrap_or_default()
+}
+
+/// For trouble that passes by itself, and is no failure of the event's. If it meets this one alone, as when
+/// the server cancels a statement each time, it must not hold up the others: they have ten times as long.
+async fn put_off(
+    ledger: &Shared,
+    event: &Unbooked,
+    error: &Error,
+    spent: Duration,
+) -> Result<(), Error> {
+    let failures = event.failures.saturating_add(1);
+    let wait = ledger.settings.backoff.jitter(failures).max(spent * 10).min(STORE_WAIT);
+    tracing::error!(
+        target: "dodo::ledger", event = %event.event.id(), %error, cause = error.cause(),
+        wait_ms = wait.as_millis(),
+        "an event could not be booked now, and no failure is counted"
+    );
+    postpone(&ledger.store, event.event.id(), wait, &format!("booking: {error}")).await
 }
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {
