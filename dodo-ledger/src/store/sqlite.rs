@@ -3,7 +3,7 @@
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -111,15 +111,7 @@ impl SqliteStore {
 
     /// A transaction that writes deliveries: it waits for nobody but the one who writes.
     pub(crate) async fn begin_delivery(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        Ok(match self.writer.begin_with(BEGIN).await {
-            // SQLite ended the last transaction by itself, as it does on a full disk, and the driver
-            // still counts it. Such a connection never begins again: a fresh one does.
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                self.writer.acquire().await?.close().await?;
-                self.writer.begin_with(BEGIN).await?
-            }
-            begun => begun?,
-        })
+        begun(&self.writer, BEGIN).await
     }
 
     /// Writes the whole file anew: nothing is in it but what the tables hold.
@@ -156,8 +148,28 @@ impl SqliteStore {
     }
 
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Sqlite(self.readers.begin().await?)))
+        Ok(Tx::new(Kind::Sqlite(begun(&self.readers, "BEGIN").await?)))
     }
+}
+
+/// Begins a transaction. SQLite ends one by itself at some errors, as on a full disk, and the driver still
+/// counts it: such a connection never begins another, and a fresh one takes its place.
+async fn begun(
+    pool: &SqlitePool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Sqlite>, Error> {
+    for _ in 0..pool.options().get_max_connections() {
+        match pool.begin_with(statement).await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                let idle = pool.acquire().await?;
+                if idle.is_in_transaction() {
+                    idle.close().await?;
+                }
+            }
+            begun => return Ok(begun?),
+        }
+    }
+    Ok(pool.begin_with(statement).await?)
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
