@@ -105,7 +105,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, [`Unprepared`](crate::ErrorKind::Unprepared)
-    /// if its user may not create tables.
+    /// if its user may not create tables, [`Setup`](crate::ErrorKind::Setup) if the tables are of a newer
+    /// version than this program.
     pub async fn migrate(&self) -> Result<(), Error> {
         schema::migrate(&self.shared.store).await
     }

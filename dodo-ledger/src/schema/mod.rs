@@ -40,6 +40,12 @@ async fn bring_up(store: &Store, versions: &[&[Sql]]) -> Result<(), Error> {
         Some(mut row) => row.int(0)?,
         None => 0,
     };
+    if usize::try_from(applied).is_ok_and(|applied| applied > versions.len()) {
+        return Err(Error::setup(
+            "the ledger's tables are of a newer version than this program: update the program, or give it \
+             a database of its own",
+        ));
+    }
     for (version, statements) in (1_i64..).zip(versions) {
         if version <= applied {
             continue;

@@ -1,0 +1,31 @@
+//! Programs of several versions on one database.
+#![cfg(all(feature = "sqlite", feature = "postgres"))]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use dodo_ledger::{ErrorKind, Ledger};
+use support::TestStore;
+
+/// It would book as it always did into tables that mean something else by now.
+async fn an_older_program_does_not_start(store: TestStore) {
+    let ledger = store.ledger().await;
+    store.run("INSERT INTO dodo_schema (version, applied_at) VALUES (1000, 0)").await;
+    assert_eq!(ledger.migrate().await.unwrap_err().kind(), ErrorKind::Setup);
+    assert_eq!(Ledger::open(&store.url).await.unwrap_err().kind(), ErrorKind::Setup);
+    store.run("DELETE FROM dodo_schema WHERE version = 1000").await;
+    ledger.migrate().await.unwrap();
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn an_older_program_does_not_start_on_sqlite() {
+    an_older_program_does_not_start(TestStore::sqlite().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_older_program_does_not_start_on_postgres() {
+    let Some(store) = TestStore::postgres("versions").await else { return };
+    an_older_program_does_not_start(store).await;
+}
