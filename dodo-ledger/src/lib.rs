@@ -31,6 +31,7 @@ mod schema;
 mod settings;
 pub mod sink;
 pub mod store;
+mod supervise;
 mod tx;
 mod worker;
 

@@ -3,16 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use dodo_core::{Receipt, SignedEvent};
-use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::append::{Delivery, append};
 use crate::{
     error::{Error, ErrorKind},
     fault::{mutant, reach},
     store::Store,
+    supervise::panicked,
 };
 
 /// Deliveries that may wait for the writer. More are refused with 503: Dodo sends them again.
@@ -93,14 +91,7 @@ fn unanswered() -> Error {
 /// A writer, and another one after a panic: nobody else would write. The deliveries that it had at hand
 /// are dropped, and with each the way to answer, so that it is answered with 503.
 async fn supervised(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    loop {
-        // Dropped with this future, it is aborted with it.
-        let mut writer = JoinSet::new();
-        writer.spawn(run(store.clone(), queue.clone()));
-        let ended = writer.join_next().await;
-        if !matches!(ended, Some(Err(error)) if error.is_panic()) || mutant("writers_stay_down") {
-            return;
-        }
+    while panicked(run(store.clone(), queue.clone())).await && !mutant("writers_stay_down") {
         tracing::error!(
             target: "dodo::ledger",
             "a writer panicked, and starts again: its deliveries were answered with 503"

@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{ledger::Shared, settings::LONGEST};
+use crate::{ledger::Shared, settings::LONGEST, supervise::panicked};
 
 /// When the workers are to stop: what is at work then is given until this moment.
 pub(crate) type Stop = watch::Receiver<Option<Instant>>;
@@ -131,14 +131,7 @@ async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
     own: T,
     start: impl Fn(T, Stop) -> F,
 ) {
-    loop {
-        // Dropped with this future, it is aborted with it.
-        let mut task = JoinSet::new();
-        task.spawn(start(own.clone(), stop.clone()));
-        let ended = task.join_next().await;
-        if !matches!(ended, Some(Err(error)) if error.is_panic()) {
-            return;
-        }
+    while panicked(start(own.clone(), stop.clone())).await {
         tracing::error!(target: "dodo::ledger", worker, "a worker panicked, and starts again");
         rest(&Notify::new(), STORE_PAUSE, &mut stop).await;
         if stop.borrow().is_some() {
