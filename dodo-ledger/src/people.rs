@@ -1,6 +1,6 @@
 //! Who is who, and forgetting it.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use dodo_core::{Campaign, Visitor, email_sha256};
 
@@ -9,6 +9,7 @@ use crate::{
     attribution::{self, Link, fit},
     error::Error,
     forgotten::Forgotten,
+    schema::Past,
     worker,
 };
 
@@ -97,7 +98,8 @@ impl Ledger {
     /// deliveries; what was paid stays, attributed to nobody. Deliveries that a callback waits for keep
     /// their body until they are done. Says what was there to forget.
     ///
-    /// What waits is booked first, so that it is known whose it is. What sinks were told is with them:
+    /// What waits is booked first, so that it is known whose it is; what cannot be booked yet is booked of
+    /// nobody when it can. What sinks were told is with them:
     /// ask them to forget, too.
     ///
     /// # Errors
@@ -118,24 +120,21 @@ impl Ledger {
 
     async fn forget_whom(&self, person: Link) -> Result<Forgotten, Error> {
         worker::drain(&self.shared).await?;
-        let mut past = self.shared.begin_booking().await?;
-        let mut people = BTreeSet::from([person.clone()]);
-        if let Link::Email(_) = &person {
-            people.extend(past.related(&person).await?.into_iter().map(Link::Customer));
+        let mut tx = self.shared.store.begin_booking().await?;
+        let (people, addresses) = tx.people(&person).await?;
+        let mut marked = 0;
+        for whom in people.iter().chain(&addresses) {
+            marked += tx.forget_unbooked(whom).await?;
         }
-        // Their addresses: others may share them, so they are no people to forget.
-        let mut addresses = BTreeSet::new();
-        for one in &people {
-            match one {
-                Link::Email(_) => addresses.extend([one.clone()]),
-                _ => addresses.extend(past.related(one).await?.into_iter().map(Link::Email)),
-            }
-        }
-        let (people, addresses) = (Vec::from_iter(people), Vec::from_iter(addresses));
+        tx.lock_booking().await?;
+        let mut past = Past::of(tx);
+        // What was waited for may have named others.
+        let (people, addresses) = past.people(&person).await?;
         let rules = &self.shared.rules;
         let booking = attribution::forget(rules, &mut past, &people, &addresses).await?;
         let records = u64::try_from(booking.changes.len()).unwrap_or_default();
-        let mut forgotten = Forgotten { records, deliveries: 0, anything: past.has_changed() };
+        let anything = marked > 0 || past.has_changed();
+        let mut forgotten = Forgotten { records, deliveries: marked, anything };
         let mut tx = past.write().await?;
         for whom in people.iter().chain(&addresses) {
             forgotten.deliveries += tx.forget_events(whom).await?;

@@ -40,7 +40,7 @@ pub async fn forget<H: History>(
     let links = found.iter().flat_map(Entry::links);
     about.extend(links.filter(|link| matches!(link, Link::Payment(_))));
     let mut keys: BTreeSet<String> = history.about(&about).await?.into_iter().collect();
-    keys.extend(found.iter().flat_map(facts_around));
+    keys.extend(found.iter().flat_map(|entry| facts_around(&entry.evidence)));
     let mut desk = Desk::new(rules, history);
     for key in keys {
         forget_fact(&mut desk, &key).await?;
@@ -58,6 +58,24 @@ pub async fn forget<H: History>(
         scrub(history, &mut booking, &entry.id).await?;
     }
     Ok(booking)
+}
+
+/// Books the evidence of somebody who was forgotten before it could be booked: what was paid, of nobody.
+/// What is known around it goes, too.
+pub(crate) async fn book_forgotten<H: History>(
+    rules: &Rules,
+    history: &mut H,
+    evidence: Evidence,
+) -> Result<Booking, Error> {
+    let around = facts_around(&evidence);
+    let mut erased = evidence;
+    erase(&mut erased);
+    let mut desk = Desk::new(rules, history);
+    desk.take(erased).await?;
+    for key in around {
+        forget_fact(&mut desk, &key).await?;
+    }
+    desk.finish().await
 }
 
 /// The entries of these people, and those of their subscriptions and around their payments that name
@@ -114,16 +132,17 @@ fn erase(evidence: &mut Evidence) {
     evidence.forgotten = true;
 }
 
-/// The keys of what may be known around an entry.
-fn facts_around(entry: &Entry) -> Vec<String> {
-    let links = entry.links().into_iter().filter_map(|link| match link {
+/// The keys of what may be known around an entry, or what is no entry.
+fn facts_around(evidence: &Evidence) -> Vec<String> {
+    let links = evidence.links().into_iter().filter_map(|link| match link {
         Link::Session(session) => Some(context_key(&session)),
         Link::Subscription(id) => Some(facts::key("subscription", &id)),
         Link::Payment(id) => Some(facts::key("attempt", &id)),
         Link::Email(hash) => Some(facts::key("email", &hash)),
         Link::Customer(_) => None,
     });
-    let own = match &entry.evidence.what {
+    let own = match &evidence.what {
+        What::Attempt(attempt) => attempt.checkout_session_id.as_deref().map(context_key),
         What::Refund(refund) => Some(facts::key("refund_failed", &refund.refund_id)),
         What::Dispute(dispute) => Some(facts::key("dispute", &dispute.dispute_id)),
         _ => None,

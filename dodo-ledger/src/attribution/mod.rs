@@ -57,5 +57,6 @@ pub use self::{
 pub(crate) use self::{
     context::{context_fact, is_late, look_again},
     derive::{is_open, is_open_by_itself},
+    forget::book_forgotten,
     standing::standing,
 };

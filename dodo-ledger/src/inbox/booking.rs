@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Unbooked {
     pub(crate) event: SignedEvent,
     pub(crate) failures: u32,
+    /// Whose it is was forgotten while it waited: it is booked of nobody.
+    pub(crate) forgotten: bool,
 }
 
 /// What a booked event was.
@@ -37,39 +39,50 @@ const LOCK: Sql = Sql {
     postgres: "SELECT pg_advisory_xact_lock(7233961, 'dodo_inbox'::regclass::oid::int4)",
 };
 const DUE: Sql = sql!(
-    "SELECT id, body, received_at, live, failures FROM dodo_inbox
+    "SELECT id, body, received_at, live, failures, forgotten FROM dodo_inbox
      WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW "
      ORDER BY available_at LIMIT $1" SKIP_LOCKED
 );
 const BY_ID: Sql = sql!(
-    "SELECT id, body, received_at, live, failures FROM dodo_inbox
+    "SELECT id, body, received_at, live, failures, forgotten FROM dodo_inbox
      WHERE id = $1 AND state = 'pending' AND booked_at IS NULL AND available_at <= " NOW LOCKED
 );
 /// The failures were those of booking: the callbacks have their own.
 const BOOKED: Sql = sql!(
     "UPDATE dodo_inbox
      SET booked_at = " NOW ", available_at = " NOW ", failures = 0, kind = given.kind,
-         occurred_at = given.occurred_at, customer_id = given.customer_id,
-         email_sha256 = given.email_sha256
+         occurred_at = given.occurred_at,
+         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE given.customer_id END,
+         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE given.email_sha256 END
      FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT,
                      5 email_sha256 TEXT) "
      WHERE dodo_inbox.id = given.id"
 );
+/// Whose an event is is noted in any case, so that forgetting finds it; not again if it did already.
 const PARKED: Sql = sql!(
     "UPDATE dodo_inbox
-     SET state = 'parked', finished_at = " NOW ", last_error = $2, customer_id = $3, email_sha256 = $4
+     SET state = 'parked', finished_at = " NOW ", last_error = $2,
+         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END,
+         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $3 END,
+         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END
      WHERE id = $1"
 );
 /// Another instance may have failed at the event meanwhile: what is counted is the failure after those
 /// that were seen.
 const RETRY: Sql = sql!(
-    "UPDATE dodo_inbox SET failures = failures + 1, available_at = " NOW " + $3, last_error = $4
+    "UPDATE dodo_inbox
+     SET failures = failures + 1, last_error = $3,
+         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END,
+         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $5 END,
+         available_at = " NOW " + $6
      WHERE id = $1 AND failures = $2 AND state = 'pending' AND booked_at IS NULL"
 );
 const DEAD: Sql = sql!(
     "UPDATE dodo_inbox
      SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
-         customer_id = $4, email_sha256 = $5
+         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END,
+         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END,
+         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $5 END
      WHERE id = $1 AND failures = $2 AND state = 'pending' AND booked_at IS NULL"
 );
 
@@ -120,13 +133,15 @@ impl Tx {
         whose: Whose,
     ) -> Result<(), Error> {
         let (id, failures) = (event.event.id(), event.failures);
-        match again_in_millis {
-            Some(wait) => self.execute(&RETRY, args![id, failures, wait, reason]).await.map(drop),
-            None => {
-                let args = args![id, failures, reason, whose.customer_id, whose.email_sha256];
-                self.execute(&DEAD, args).await.map(drop)
+        let mut args = args![id, failures, reason, whose.customer_id, whose.email_sha256];
+        let sql = match again_in_millis {
+            Some(wait) => {
+                args.extend(args![wait]);
+                &RETRY
             }
-        }
+            None => &DEAD,
+        };
+        self.execute(sql, args).await.map(drop)
     }
 }
 
@@ -144,5 +159,6 @@ fn read(mut row: Row) -> Result<Unbooked, Error> {
     Ok(Unbooked {
         event: signed(&mut row)?,
         failures: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
+        forgotten: row.int(5)? != 0,
     })
 }

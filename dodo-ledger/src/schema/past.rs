@@ -178,10 +178,10 @@ impl Past {
         self.tx.note_about(noted).await
     }
 
-    /// The customers that an address belongs to, or the addresses of a customer.
-    pub(crate) async fn related(&mut self, person: &Link) -> Result<Vec<String>, Error> {
+    /// Who is to be forgotten with somebody, and their addresses.
+    pub(crate) async fn people(&mut self, person: &Link) -> Result<(Vec<Link>, Vec<Link>), Error> {
         self.flush().await?;
-        self.tx.related(person).await
+        self.tx.people(person).await
     }
 }
 

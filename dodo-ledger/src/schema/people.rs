@@ -1,5 +1,7 @@
 //! Finding what is stored about people, to erase it.
 
+use std::collections::BTreeSet;
+
 use crate::{
     attribution::Link,
     error::Error,
@@ -28,18 +30,31 @@ const CUSTOMERS_IN_EVENTS: Sql = sql!(
     "SELECT DISTINCT customer_id FROM dodo_inbox
      WHERE email_sha256 = $1 AND body IS NOT NULL AND customer_id IS NOT NULL"
 );
-/// Callbacks of pending events still need the body: it goes when they are done.
+/// Callbacks of pending events still need the body: it goes when they are done. Who books an event has
+/// its row and waits for the lock of bookings: what is not booked yet is forgotten before that is taken.
 const FORGET_EVENTS_OF_CUSTOMER: Sql = sql!(
     "UPDATE dodo_inbox
      SET body = CASE WHEN state = 'pending' THEN body ELSE NULL END,
          forgotten = 1, customer_id = NULL, email_sha256 = NULL
-     WHERE customer_id = $1 AND body IS NOT NULL"
+     WHERE customer_id = $1 AND body IS NOT NULL
+       AND (state <> 'pending' OR booked_at IS NOT NULL)"
 );
 const FORGET_EVENTS_OF_ADDRESS: Sql = sql!(
     "UPDATE dodo_inbox
      SET body = CASE WHEN state = 'pending' THEN body ELSE NULL END,
          forgotten = 1, customer_id = NULL, email_sha256 = NULL
-     WHERE email_sha256 = $1 AND body IS NOT NULL AND customer_id IS NULL"
+     WHERE email_sha256 = $1 AND body IS NOT NULL AND customer_id IS NULL
+       AND (state <> 'pending' OR booked_at IS NOT NULL)"
+);
+/// These are booked of nobody.
+const FORGET_UNBOOKED_OF_CUSTOMER: Sql = sql!(
+    "UPDATE dodo_inbox SET forgotten = 1, customer_id = NULL, email_sha256 = NULL
+     WHERE customer_id = $1 AND body IS NOT NULL AND state = 'pending' AND booked_at IS NULL"
+);
+const FORGET_UNBOOKED_OF_ADDRESS: Sql = sql!(
+    "UPDATE dodo_inbox SET forgotten = 1, customer_id = NULL, email_sha256 = NULL
+     WHERE email_sha256 = $1 AND body IS NOT NULL AND customer_id IS NULL
+       AND state = 'pending' AND booked_at IS NULL"
 );
 const ABOUT: Sql = sql!(
     "SELECT DISTINCT fact_id FROM " (rows 1: 1 kind TEXT, 2 value TEXT) "
@@ -54,8 +69,25 @@ const FORGET_ABOUT: Sql =
     sql!("DELETE FROM dodo_about WHERE fact_id IN (SELECT id FROM " (rows 1: 1 id TEXT) ")");
 
 impl Tx {
+    /// Who is to be forgotten with somebody: all customers of an address. And their addresses: others may
+    /// share them, so they are no people to forget.
+    pub(crate) async fn people(&mut self, person: &Link) -> Result<(Vec<Link>, Vec<Link>), Error> {
+        let mut people = BTreeSet::from([person.clone()]);
+        if let Link::Email(_) = person {
+            people.extend(self.related(person).await?.into_iter().map(Link::Customer));
+        }
+        let mut addresses = BTreeSet::new();
+        for one in &people {
+            match one {
+                Link::Email(_) => addresses.extend([one.clone()]),
+                _ => addresses.extend(self.related(one).await?.into_iter().map(Link::Email)),
+            }
+        }
+        Ok((people.into_iter().collect(), addresses.into_iter().collect()))
+    }
+
     /// The customers that an address belongs to, or the addresses of a customer.
-    pub(super) async fn related(&mut self, person: &Link) -> Result<Vec<String>, Error> {
+    async fn related(&mut self, person: &Link) -> Result<Vec<String>, Error> {
         let (events, other) = match person {
             Link::Customer(_) => (&ADDRESSES_IN_EVENTS, "e"),
             Link::Email(_) => (&CUSTOMERS_IN_EVENTS, "c"),
@@ -73,6 +105,17 @@ impl Tx {
         let sql = match person {
             Link::Customer(_) => &FORGET_EVENTS_OF_CUSTOMER,
             Link::Email(_) => &FORGET_EVENTS_OF_ADDRESS,
+            _ => return Ok(0),
+        };
+        self.execute(sql, args![person.value()]).await
+    }
+
+    /// Has a person's events that are not booked yet booked of nobody. Says how many these are. It waits
+    /// for bookings that have taken one, which may wait for the lock of bookings.
+    pub(crate) async fn forget_unbooked(&mut self, person: &Link) -> Result<u64, Error> {
+        let sql = match person {
+            Link::Customer(_) => &FORGET_UNBOOKED_OF_CUSTOMER,
+            Link::Email(_) => &FORGET_UNBOOKED_OF_ADDRESS,
             _ => return Ok(0),
         };
         self.execute(sql, args![person.value()]).await

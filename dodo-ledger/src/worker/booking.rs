@@ -175,7 +175,7 @@ async fn book(
                 seen.push((id, noted));
                 evidence.iter_mut().for_each(|evidence| answers.note(evidence));
                 evidence.iter().for_each(|evidence| wanted.add(evidence));
-                proven.extend(evidence);
+                proven.extend(evidence.map(|evidence| (evidence, event.forgotten)));
             }
             Err(error) => {
                 tracing::error!(
@@ -191,8 +191,12 @@ async fn book(
     let mut past = Past::of(tx);
     past.read_ahead(wanted).await?;
     let mut bookings = Vec::new();
-    for evidence in proven {
-        bookings.push(attribution::book(&ledger.rules, &mut past, evidence).await?);
+    for (evidence, forgotten) in proven {
+        let rules = &ledger.rules;
+        bookings.push(match forgotten {
+            false => attribution::book(rules, &mut past, evidence).await?,
+            true => attribution::book_forgotten(rules, &mut past, evidence).await?,
+        });
     }
     let mut tx = past.write().await?;
     ledger.enqueue(&mut tx, &bookings).await?;

@@ -1,0 +1,119 @@
+//! Whoever is forgotten while something of them cannot be booked is forgotten there, too.
+
+use std::time::Duration;
+
+use dodo_core::{CheckoutContextStore, Inbox};
+use dodo_ledger::{Backoff, Ledger};
+use serde_json::Value;
+
+use crate::{
+    CUSTOMER, EMAIL, context, run, samples,
+    support::{TestStore, delivery, eventually, hooks},
+    traces, traces_in,
+};
+
+on_every_file! {
+    what_is_booked_late_is_booked_of_nobody,
+    what_is_given_up_late_keeps_no_body,
+    whoever_has_an_address_is_forgotten_before_it_is_booked,
+}
+
+const SESSION: &str = "cks_n4TzR8uVw1QxB6mKe0LpD";
+
+/// Refuses every entry, until it is mended.
+async fn breaks(store: &TestStore) {
+    let sql = match store.place() {
+        None => {
+            "CREATE TRIGGER wrong BEFORE INSERT ON dodo_entry BEGIN SELECT RAISE(ABORT, 'wrong'); END"
+        }
+        Some(_) => "ALTER TABLE dodo_entry ADD CONSTRAINT wrong CHECK (false)",
+    };
+    store.run(sql).await;
+}
+
+async fn mends(store: &TestStore) {
+    let sql = match store.place() {
+        None => "DROP TRIGGER wrong",
+        Some(_) => "ALTER TABLE dodo_entry DROP CONSTRAINT wrong",
+    };
+    store.run(sql).await;
+}
+
+/// A ledger that tries again in an hour, with a payment that could not be booked.
+async fn ledger(store: &TestStore, max_failures: u32) -> (Ledger, String) {
+    let hour = Duration::from_secs(3600);
+    let builder = store.builder().await.backoff(Backoff { base: hour, cap: hour });
+    let ledger = builder.max_failures(max_failures).build();
+    ledger.migrate().await.unwrap();
+    breaks(store).await;
+    let paid = samples().into_iter().find(|(name, _)| name == "payment.succeeded").unwrap().1;
+    ledger.bind(SESSION, &context()).await.unwrap();
+    ledger.accept(&delivery("msg_1", paid.clone())).await.unwrap();
+    fails(&ledger, 1).await;
+    let body: Value = serde_json::from_str(&paid).unwrap();
+    (ledger, body["data"]["payment_id"].as_str().unwrap().to_owned())
+}
+
+async fn fails(ledger: &Ledger, times: u64) {
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    eventually("it cannot be booked", async || {
+        ledger.event("msg_1").await.unwrap().unwrap().failures == times
+    })
+    .await;
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
+async fn is_due(store: &TestStore) {
+    store.run("UPDATE dodo_inbox SET available_at = 0").await;
+}
+
+async fn nothing_is_left(store: &TestStore, of: &Ledger) {
+    let event = of.event("msg_1").await.unwrap().unwrap();
+    assert!(!event.has_body, "{event:?}");
+    let left = traces_in(store, &traces()).await;
+    assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
+}
+
+/// What was paid stays in the books.
+async fn what_is_booked_late_is_booked_of_nobody(store: &TestStore) {
+    let (ledger, payment) = ledger(store, 10).await;
+    ledger.forget(CUSTOMER).await.unwrap();
+    assert!(ledger.event("msg_1").await.unwrap().unwrap().has_body, "it waits to be booked");
+    // Another failure notes nobody again.
+    is_due(store).await;
+    fails(&ledger, 2).await;
+    let named = traces_in(store, &[CUSTOMER]).await;
+    assert_eq!(named.len(), 1, "only its body names the customer: {named:?}");
+
+    mends(store).await;
+    is_due(store).await;
+    run(&ledger).await;
+    let charge = ledger.record(&format!("charge:{payment}")).await.unwrap().unwrap();
+    assert!(charge.money.is_some_and(|money| money.gross > 0), "{charge:?}");
+    nothing_is_left(store, &ledger).await;
+    assert!(!ledger.forget(CUSTOMER).await.unwrap().anything);
+    let why = ledger.explain(&payment).await.unwrap().unwrap().to_string();
+    assert!(why.contains("the customer asked to be forgotten"), "{why}");
+}
+
+async fn what_is_given_up_late_keeps_no_body(store: &TestStore) {
+    let (ledger, _) = ledger(store, 2).await;
+    ledger.forget(CUSTOMER).await.unwrap();
+    is_due(store).await;
+    fails(&ledger, 2).await;
+    let event = ledger.event("msg_1").await.unwrap().unwrap();
+    assert_eq!((event.state.as_str(), event.has_body), ("dead", false));
+    assert!(!ledger.revive("msg_1").await.unwrap(), "there is nothing left of it to be booked");
+    let left = traces_in(store, &[CUSTOMER, EMAIL]).await;
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
+
+async fn whoever_has_an_address_is_forgotten_before_it_is_booked(store: &TestStore) {
+    let (ledger, payment) = ledger(store, 10).await;
+    ledger.forget_email(EMAIL).await.unwrap();
+    mends(store).await;
+    is_due(store).await;
+    run(&ledger).await;
+    assert!(ledger.record(&format!("charge:{payment}")).await.unwrap().is_some());
+    nothing_is_left(store, &ledger).await;
+}
