@@ -251,7 +251,7 @@ impl CheckoutContextStore for Ledger {
     async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
         let (key, json) = attribution::context_fact(session_id, context)?;
         schema::put_fact_now(&self.shared.store, &key, &json).await?;
-        let mut past = Past::of(self.shared.store.read().await?);
+        let mut past = Past::of(self.shared.store.look().await?);
         let late = attribution::is_late(&mut past, session_id).await?;
         drop(past);
         if late {

@@ -87,7 +87,7 @@ impl Shared {
         if open.is_empty() {
             return Ok(Answers::default());
         }
-        let mut past = Past::of(self.store.read().await?);
+        let mut past = Past::of(self.store.look().await?);
         let mut wanted = Wanted::default();
         open.iter().for_each(|evidence| wanted.add(evidence));
         past.read_ahead(wanted).await?;

@@ -5,9 +5,20 @@
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
-use dodo_core::Inbox;
-use dodo_ledger::{Ledger, sqlx, store::SqliteStore};
-use support::{TestStore, payment};
+use std::time::Duration;
+
+use dodo_core::{
+    AttributionRecord, BoxError, CheckoutContext, CheckoutContextStore, Client, Inbox,
+};
+use dodo_ledger::{
+    ErrorKind, Ledger, Outgoing, Sink, Told,
+    sqlx::{
+        self, ConnectOptions as _,
+        sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+    },
+    store::SqliteStore,
+};
+use support::{TestStore, eventually, hooks, payment};
 
 /// SQLite ends a transaction by itself at some errors, as of the disk. A reader must not go on in what the
 /// driver takes for it: it would see the past for ever.
@@ -30,4 +41,95 @@ async fn a_reader_whose_transaction_sqlite_ended_sees_what_comes() {
         assert_eq!(ledger.stats().await.unwrap().pending, n);
     }
     store.remove().await;
+}
+
+/// A sink that is told who the customer was before.
+struct Curious;
+
+impl Sink for Curious {
+    fn name(&self) -> &str {
+        "curious"
+    }
+
+    fn wants(&self, _: &AttributionRecord) -> bool {
+        true
+    }
+
+    fn wants_customer(&self) -> bool {
+        true
+    }
+
+    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+        records.iter().map(|_| Told::Delivered).collect()
+    }
+}
+
+/// Pages that take their time, and whatever the application reads, hold up nothing that the ledger does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ledger_goes_on_while_all_readers_are_taken() {
+    let store = TestStore::sqlite().await.unwrap();
+    let opened = SqliteStore::open(&store.url).await.unwrap();
+    let readers = opened.readers().clone();
+    let nobody = async |_| Err::<http::Response<bytes::Bytes>, BoxError>("nobody is there".into());
+    let client = Client::builder("sk_test").transport(nobody).build().unwrap();
+    let builder = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(Curious);
+    let ledger = builder.look_up_earlier_charges(client).build();
+    ledger.migrate().await.unwrap();
+    let mut taken = Vec::new();
+    while taken.len() < usize::try_from(readers.options().get_max_connections()).unwrap() {
+        taken.push(readers.acquire().await.unwrap());
+    }
+
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "visitor": "v1" });
+    let context: CheckoutContext = serde_json::from_value(context).unwrap();
+    ledger.bind("cks_1", &context).await.unwrap();
+    let mut beside =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&store.url).await.unwrap();
+    eventually("it is done and told", async || {
+        let done = "SELECT (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'done')
+                         + (SELECT COUNT(*) FROM dodo_outbox WHERE state = 'sent')";
+        sqlx::query_scalar::<_, i64>(done).fetch_one(&mut beside).await.unwrap() == 2
+    })
+    .await;
+    drop(taken);
+    workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}
+
+/// What the application has open already serves reads, also if it may not write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_of_the_applications_serves_reads() {
+    let store = TestStore::sqlite().await.unwrap();
+    let options: SqliteConnectOptions = store.url.parse().unwrap();
+    let mut own = options.clone().create_if_missing(true).connect().await.unwrap();
+    sqlx::query("CREATE TABLE own (id INTEGER)").execute(&mut own).await.unwrap();
+    let pool = SqlitePoolOptions::new().max_connections(3);
+    let pool = pool.connect_with(options.read_only(true)).await.unwrap();
+    let opened = SqliteStore::with_pool(pool.clone()).await.unwrap();
+    assert_eq!(opened.readers().options().get_max_connections(), 3);
+    let ledger = Ledger::builder(opened).poll_every(Duration::from_millis(10)).build();
+    ledger.migrate().await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
+    let own = "SELECT (SELECT COUNT(*) FROM own) + (SELECT COUNT(*) FROM dodo_entry)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(own).fetch_one(&pool).await.unwrap(), 1);
+    let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode").fetch_one(&pool).await;
+    assert_eq!(mode.unwrap(), "wal");
+    workers.shutdown(Duration::from_secs(5)).await;
+    // It is the application's, and stays open.
+    drop(ledger);
+    assert_eq!(sqlx::query_scalar::<_, i64>(own).fetch_one(&pool).await.unwrap(), 1);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_pool_of_a_database_in_memory_is_refused() {
+    for url in ["sqlite::memory:", "sqlite:file:own?mode=memory&cache=shared", "sqlite:"] {
+        let pool = sqlx::SqlitePool::connect(url).await.unwrap();
+        let refused = SqliteStore::with_pool(pool).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Setup, "{url}");
+    }
 }

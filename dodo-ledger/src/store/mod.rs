@@ -241,6 +241,16 @@ impl Store {
         }
     }
 
+    /// A transaction in which the ledger itself reads: on SQLite it waits for nobody.
+    pub(crate) async fn look(&self) -> Result<Tx, Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.look().await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.begin().await,
+        }
+    }
+
     /// A transaction that only reads: it never waits for a writer. Who asks for figures has time.
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
         let tx = match &self.0 {

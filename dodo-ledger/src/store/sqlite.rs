@@ -19,6 +19,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an operation waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
+/// Connections for what the ledger itself reads.
+const OWN_READERS: u32 = 2;
+/// The file of a database; empty if there is none.
+const FILE: &str = "SELECT file FROM pragma_database_list WHERE name = 'main'";
 /// Of new files. A delivery is 2 KB, and in pages of half the size there is room for one: they would be
 /// written half empty.
 const PAGE_SIZE: u32 = 8192;
@@ -43,6 +47,8 @@ pub struct SqliteStore {
     /// most, however many workers wait to write.
     turn: Arc<Mutex<()>>,
     readers: SqlitePool,
+    /// For what the ledger itself reads, so that it waits for no page and for nothing of the application's.
+    own: SqlitePool,
 }
 
 impl SqliteStore {
@@ -69,8 +75,34 @@ impl SqliteStore {
     pub async fn with_options(options: SqliteConnectOptions) -> Result<Self, Error> {
         let options = durable(options);
         let writer = pool(1).connect_with(options.clone()).await?;
-        let readers = pool(READERS).connect_with(options).await?;
-        Ok(Self { writer, turn: Arc::default(), readers })
+        let readers = pool(READERS).connect_with(options.clone()).await?;
+        Ok(Self::of(options, writer, readers))
+    }
+
+    /// Reads by a pool of yours, on a file: it is what [`readers`](Self::readers) gives. The connection that
+    /// writes, and those for what the ledger reads for itself, are made from the options of the pool, with
+    /// the settings that the promises of the ledger rest on; they write also if the pool may only read. The
+    /// pool must not set another journal mode than WAL.
+    ///
+    /// # Errors
+    /// [`Setup`](crate::ErrorKind::Setup) for a pool of a database in memory, where each connection may have
+    /// one of its own: [`in_memory`](Self::in_memory) is for tests. Otherwise as [`open`](Self::open).
+    pub async fn with_pool(readers: SqlitePool) -> Result<Self, Error> {
+        let file: Option<String> = sqlx::query_scalar(FILE).fetch_one(&readers).await?;
+        if file.is_none_or(|file| file.is_empty()) {
+            return Err(Error::setup(
+                "the pool is of a database in memory: a ledger in memory is made by \
+                 `SqliteStore::in_memory`, and a pool is of a file",
+            ));
+        }
+        let options = durable((*readers.connect_options()).clone().read_only(false));
+        let writer = pool(1).connect_with(options.clone()).await?;
+        Ok(Self::of(options, writer, readers))
+    }
+
+    fn of(options: SqliteConnectOptions, writer: SqlitePool, readers: SqlitePool) -> Self {
+        let own = pool(OWN_READERS).connect_lazy_with(options);
+        Self { writer, turn: Arc::default(), readers, own }
     }
 
     /// A ledger that lives as long as the process: for tests.
@@ -86,7 +118,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self { writer: only.clone(), turn: Arc::default(), readers: only })
+        Ok(Self { writer: only.clone(), turn: Arc::default(), readers: only.clone(), own: only })
     }
 
     /// Connections for your own reads.
@@ -147,18 +179,23 @@ impl SqliteStore {
         Ok(emptying.await.unwrap_or(Ok(false))?)
     }
 
+    /// A transaction in which the ledger itself reads.
+    pub(crate) async fn look(&self) -> Result<Tx, Error> {
+        Ok(Tx::new(Kind::Sqlite(begun(&self.own, "BEGIN").await?)))
+    }
+
+    /// A transaction in which somebody else reads.
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Sqlite(begun(&self.readers, "BEGIN").await?)))
     }
 }
 
-/// Begins a transaction. SQLite ends one by itself at some errors, as on a full disk, and the driver still
-/// counts it: such a connection never begins another, and a fresh one takes its place.
+/// Begins a transaction. A pool that was given may hold connections that [`pool`] does not keep.
 async fn begun(
     pool: &SqlitePool,
     statement: &'static str,
 ) -> Result<Transaction<'static, Sqlite>, Error> {
-    for _ in 0..pool.options().get_max_connections() {
+    for _ in 0..pool.options().get_max_connections().saturating_mul(4) {
         match pool.begin_with(statement).await {
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 let idle = pool.acquire().await?;
@@ -172,8 +209,13 @@ async fn begun(
     Ok(pool.begin_with(statement).await?)
 }
 
+/// SQLite ends a transaction by itself at some errors, as on a full disk, and the driver still counts it:
+/// such a connection never begins another, and a fresh one takes its place.
 fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .before_acquire(|idle, _| Box::pin(std::future::ready(Ok(!idle.is_in_transaction()))))
 }
 
 /// SQLite would leave it to the umask who may read it. An empty file is an empty database; what goes wrong

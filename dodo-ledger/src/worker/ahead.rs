@@ -44,7 +44,7 @@ impl Ahead {
 }
 
 async fn look(ledger: &Shared) -> Result<Ahead, Error> {
-    let mut tx = ledger.store.read().await?;
+    let mut tx = ledger.store.look().await?;
     let events = tx.unbooked(ledger.store.booking_batch()).await?;
     tx.commit().await?; // they are free to be taken
     let evidence =
