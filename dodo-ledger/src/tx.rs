@@ -14,7 +14,7 @@ use sqlx::{PgConnection, Postgres};
 use sqlx::{Sqlite, SqliteConnection};
 use tokio::{
     sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -36,6 +36,7 @@ enum State {
 /// Travels in the extensions of the event, from the worker to its callbacks.
 #[derive(Clone, Debug)]
 pub(crate) struct EventTx {
+    event: Arc<str>,
     state: Arc<Mutex<State>>,
     /// The end of the lease. Nothing waits longer.
     until: Instant,
@@ -44,9 +45,9 @@ pub(crate) struct EventTx {
 }
 
 impl EventTx {
-    pub(crate) fn new(store: Store, until: Instant) -> Self {
+    pub(crate) fn new(event: &str, store: Store, until: Instant) -> Self {
         let state = Arc::new(Mutex::new(State::Unused(store)));
-        Self { state, until, trouble: Arc::default() }
+        Self { event: event.into(), state, until, trouble: Arc::default() }
     }
 
     async fn open(&self) -> Result<OwnedMutexGuard<State>, Error> {
@@ -85,11 +86,10 @@ impl EventTx {
     }
 
     /// Ends it for all callbacks and returns what they wrote, uncommitted. A handle that a callback
-    /// left in some task is waited for until the lease ends; then its transaction is lost to it too.
+    /// left in some task is waited for until the lease ends; then nothing of its transaction counts.
     pub(crate) async fn close(&self) -> Result<Option<Tx>, Error> {
         let Ok(mut state) = timeout_at(self.until, self.state.lock()).await else {
-            let state = self.state.clone();
-            tokio::spawn(async move { *state.lock().await = State::Over });
+            tokio::spawn(outlive(self.event.clone(), self.state.clone()));
             return Err(Error::new(
                 ErrorKind::TransactionOver,
                 "a handle of the event's transaction was kept after its callback",
@@ -106,6 +106,26 @@ impl EventTx {
             Error::setup("the event has no transaction: is it dispatched by `Ledger::spawn`?")
         })?;
         slot.open().await
+    }
+}
+
+/// Between two complaints about a handle that was kept.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// Ends the transaction when the handle that was kept is dropped. Whoever has it may be using it, so that
+/// nobody can take it away.
+async fn outlive(event: Arc<str>, state: Arc<Mutex<State>>) {
+    let mut dropped = std::pin::pin!(state.lock_owned());
+    loop {
+        tracing::error!(
+            target: "dodo::ledger", event = &*event,
+            "a handle was kept after its callback, and nothing ends its transaction until it is dropped: \
+             on SQLite nobody else can write, and deliveries are answered with 503"
+        );
+        if let Ok(mut state) = timeout(COMPLAIN_EVERY, &mut dropped).await {
+            *state = State::Over;
+            return;
+        }
     }
 }
 
@@ -130,6 +150,8 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
     ///
     /// It ends with the callbacks: a handle that was kept can commit nothing, and
     #[doc = concat!("[`", stringify!($name), "::of`] fails with [`TransactionOver`](ErrorKind::TransactionOver).")]
+    /// Until such a handle is dropped the transaction stays open, with its locks: an error in the log says
+    /// so.
     pub struct $name(OwnedMappedMutexGuard<State, Transaction<'static, $database>>);
 
     #[cfg(feature = $feature)]

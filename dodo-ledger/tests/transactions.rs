@@ -14,7 +14,7 @@ use std::{
 
 use dodo_core::{Event, Inbox, RawData};
 use dodo_ledger::{Backoff, Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
-use support::{TestStore, eventually, hooks, payment};
+use support::{Log, TestStore, eventually, hooks, payment};
 use tokio::sync::Mutex;
 
 /// The same tests for each kind of handle.
@@ -126,6 +126,37 @@ macro_rules! transactions {
                 workers.shutdown(Duration::from_secs(5)).await;
                 assert!(runs.load(Ordering::SeqCst) >= 2);
                 assert_eq!(effects(&store).await, 1);
+                store.remove().await;
+            }
+
+            /// Nobody can take it away, and on SQLite no delivery is stored meanwhile.
+            #[tokio::test]
+            async fn the_log_says_when_a_handle_is_kept() {
+                let Some(store) = $store.await else { return };
+                let ledger = ledger(&store).await;
+                let (log, _keeping) = Log::of_this_thread(tracing::Level::ERROR);
+                let kept = Arc::new(Mutex::new(None));
+                let hooks = hooks().on_any({
+                    let kept = kept.clone();
+                    move |event| {
+                        let kept = kept.clone();
+                        async move {
+                            *kept.lock().await = Some(effect(&event).await?);
+                            Ok::<_, Error>(())
+                        }
+                    }
+                });
+                let workers = ledger.spawn(hooks.build().dispatcher());
+                ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+                eventually("it is said", async || {
+                    log.text()
+                        .lines()
+                        .any(|line| line.contains("a handle was kept") && line.contains("msg_1"))
+                })
+                .await;
+                workers.shutdown(Duration::ZERO).await;
+                drop(kept.lock().await.take());
+                ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
                 store.remove().await;
             }
 

@@ -60,7 +60,7 @@ impl Run {
     /// Runs the callbacks and marks the event done, in the transaction that they may have joined.
     /// `false`: the lease was lost, and nothing was committed.
     async fn attempt(&self) -> Result<bool, Failure> {
-        let tx = EventTx::new(self.store.clone(), self.until);
+        let tx = EventTx::new(self.claim.id(), self.store.clone(), self.until);
         let mut extensions = http::Extensions::new();
         extensions.insert(tx.clone());
         let event = self.claim.event.clone();
