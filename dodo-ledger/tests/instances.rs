@@ -15,7 +15,7 @@ use dodo_ledger::{
     sink::Callback,
     sqlx::{self, Connection, PgConnection},
 };
-use support::{TestStore, eventually, hooks, payment, refund};
+use support::{Log, TestStore, eventually, hooks, payment, refund};
 use tokio::sync::Semaphore;
 
 async fn without_polling(store: &TestStore) -> LedgerBuilder {
@@ -232,5 +232,90 @@ async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
     let bound = tokio::time::timeout(Duration::from_secs(20), ledger.bind("cks_1", &context)).await;
     sqlx::query(UNLOCK).execute(&mut holder).await.unwrap();
     bound.unwrap().unwrap();
+    store.remove().await;
+}
+
+/// Waits until the instance of this name waits for what another one has taken.
+async fn waits_for_others(name: &str, beside: &mut PgConnection) {
+    let asks = "SELECT COUNT(*) FROM pg_stat_activity
+                WHERE application_name = $1 AND query LIKE '%LIMIT 1%AS due%'";
+    eventually("it waits for others", async || {
+        let asks = sqlx::query_scalar::<_, i64>(asks).bind(name);
+        asks.fetch_one(&mut *beside).await.unwrap() > 0
+    })
+    .await;
+}
+
+/// Nothing tells any more who paid.
+async fn is_forgotten(ledger: &Ledger, beside: &mut PgConnection) {
+    let record = ledger.record("charge:pay_1").await.unwrap().unwrap();
+    assert_eq!((record.visitor, record.customer_id, record.email_sha256), (None, None, None));
+    let left = "SELECT COUNT(*) FROM dodo_inbox WHERE customer_id IS NOT NULL
+                OR body IS NOT NULL AND (state = 'done' OR forgotten = 0)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(beside).await.unwrap(), 0);
+}
+
+/// Another instance has taken a delivery of the customer's, and books it late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_instance_is_booking_is_forgotten_too() {
+    let Some(store) = TestStore::postgres("instances::forget").await else { return };
+    let other = without_polling(&store).await.keep_contexts_for(None).build();
+    other.migrate().await.unwrap();
+    let named = store.with_setting("application_name=forgets_late");
+    let ledger = without_polling(&named).await.workers_elsewhere().build();
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+    sqlx::query(LOCK).execute(&mut beside).await.unwrap();
+    other.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let workers = other.spawn(hooks().build().dispatcher());
+    eventually("it has taken the delivery", async || waiting_bookings(&mut beside).await == 1)
+        .await;
+
+    let forgetting = tokio::spawn(async move { ledger.forget("cus_1").await });
+    waits_for_others("forgets_late", &mut beside).await;
+    sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
+    assert_eq!(forgetting.await.unwrap().unwrap(), 1);
+    is_forgotten(&other, &mut beside).await;
+    all_done(&other).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    store.remove().await;
+}
+
+/// Another instance has taken a delivery of the customer's, and dies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_instance_lets_go_of_is_forgotten_too() {
+    let Some(store) = TestStore::postgres("instances::forget_dead").await else { return };
+    let named = store.with_setting("application_name=forgets_dead");
+    let ledger = without_polling(&named).await.workers_elsewhere().build();
+    ledger.migrate().await.unwrap();
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let mut other = PgConnection::connect(&store.url).await.unwrap();
+    let mut taken = other.begin().await.unwrap();
+    sqlx::query("SELECT id FROM dodo_inbox FOR UPDATE").execute(&mut *taken).await.unwrap();
+
+    let own = ledger.clone();
+    let forgetting = tokio::spawn(async move { own.forget("cus_1").await });
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+    waits_for_others("forgets_dead", &mut beside).await;
+    taken.rollback().await.unwrap();
+    assert_eq!(forgetting.await.unwrap().unwrap(), 1);
+    is_forgotten(&ledger, &mut beside).await;
+    store.remove().await;
+}
+
+/// What somebody else has taken, and keeps, is nobody's yet: the log says that it was not looked at.
+#[tokio::test]
+async fn what_another_instance_keeps_is_not_forgotten_in_silence() {
+    let Some(store) = TestStore::postgres("instances::forget_kept").await else { return };
+    let ledger = without_polling(&store).await.workers_elsewhere().build();
+    ledger.migrate().await.unwrap();
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let mut other = PgConnection::connect(&store.url).await.unwrap();
+    let mut taken = other.begin().await.unwrap();
+    sqlx::query("SELECT id FROM dodo_inbox FOR UPDATE").execute(&mut *taken).await.unwrap();
+    let (log, _keeping) = Log::of_this_thread(tracing::Level::WARN);
+    assert_eq!(ledger.forget("cus_1").await.unwrap(), 0);
+    assert!(log.text().contains("forget again"), "{}", log.text());
+    taken.rollback().await.unwrap();
+    assert_eq!(ledger.forget("cus_1").await.unwrap(), 1);
     store.remove().await;
 }

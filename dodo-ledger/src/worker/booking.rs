@@ -53,7 +53,14 @@ pub(crate) async fn drain(ledger: &Arc<Shared>) -> Result<(), Error> {
         if booked > 0 {
             waiting = waiting.saturating_sub(u64::try_from(booked).unwrap_or(u64::MAX));
             patience = Instant::now() + OTHERS;
-        } else if !operate::is_booking_due(&ledger.store).await? || Instant::now() > patience {
+        } else if !operate::is_booking_due(&ledger.store).await? {
+            break;
+        } else if Instant::now() > patience {
+            tracing::warn!(
+                target: "dodo::ledger",
+                "deliveries that another instance has taken are not booked yet, and it is not known whose \
+                 they are: when they are, forget again"
+            );
             break;
         } else {
             tokio::time::sleep(Duration::from_millis(20)).await;
