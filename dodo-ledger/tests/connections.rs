@@ -2,6 +2,8 @@
 #![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "support/proxy.rs"]
+mod proxy;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
@@ -14,7 +16,8 @@ use dodo_ledger::{
     sqlx::{self, Connection, PgConnection, PgPool, postgres::PgPoolOptions},
     store::PostgresStore,
 };
-use support::{TestStore, eventually, hooks, payment, proxy::Proxy};
+use proxy::Proxy;
+use support::{TestStore, eventually, hooks, payment};
 
 fn context() -> CheckoutContext {
     let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "visitor": "v1" });

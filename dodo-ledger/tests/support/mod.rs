@@ -1,7 +1,5 @@
 //! Stores to test on, and deliveries to give them.
 
-pub(crate) mod proxy;
-
 use std::{
     cell::RefCell,
     path::PathBuf,
