@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::{
     attribution::Rules,
+    binding::Bound,
     inbox::Writer,
     ledger::{Ledger, Shared},
     lookup::Lookup,
@@ -167,6 +168,7 @@ impl LedgerBuilder {
             settings: Arc::new(self.settings),
             rules: self.rules,
             sinks: self.sinks,
+            bound: Bound::default(),
             earlier_charges: self.earlier_charges.map(Lookup::new),
             wake_booking: Notify::new(),
             wake_callbacks: Notify::new(),

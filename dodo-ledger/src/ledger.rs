@@ -9,14 +9,12 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{
-    AttributionRecord, AttributionSink, BoxError, CheckoutContext, CheckoutContextStore,
-    Dispatcher, Inbox, Receipt, SignedEvent,
-};
+use dodo_core::{AttributionRecord, AttributionSink, Dispatcher, Inbox, Receipt, SignedEvent};
 use tokio::sync::Notify;
 
 use crate::{
     attribution::{self, Booking, Evidence, Rules},
+    binding::Bound,
     builder::LedgerBuilder,
     error::Error,
     fault::{mutant, reach},
@@ -36,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) rules: Rules,
     pub(crate) sinks: Vec<ErasedSink>,
+    /// Checkouts that bookings under way may not have seen.
+    pub(crate) bound: Bound,
     /// Who is asked for earlier charges.
     pub(crate) earlier_charges: Option<Lookup>,
     pub(crate) wake_booking: Notify,
@@ -242,25 +242,6 @@ impl AttributionSink for Ledger {
         let mut past = self.shared.begin_booking().await?;
         let booking = attribution::book(&self.shared.rules, &mut past, evidence).await?;
         self.shared.commit_booking(past, booking).await
-    }
-}
-
-impl CheckoutContextStore for Ledger {
-    /// Waits for no booking: what was captured, consent above all, is kept at once. What was booked of
-    /// the session before, as nothing can be while its checkout waits for this, is derived again.
-    async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
-        let (key, json) = attribution::context_fact(session_id, context)?;
-        schema::put_fact_now(&self.shared.store, &key, &json).await?;
-        let mut past = Past::of(self.shared.store.look().await?);
-        let late = attribution::is_late(&mut past, session_id).await?;
-        drop(past);
-        if late {
-            let rules = &self.shared.rules;
-            let mut past = self.shared.begin_booking().await?;
-            let booking = attribution::look_again(rules, &mut past, session_id).await?;
-            self.shared.commit_booking(past, booking).await?;
-        }
-        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
 pub mod attribution;
+mod binding;
 mod builder;
 mod cause;
 mod error;

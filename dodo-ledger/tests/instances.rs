@@ -15,7 +15,7 @@ use dodo_ledger::{
     sink::Callback,
     sqlx::{self, Connection, PgConnection},
 };
-use support::{Log, TestStore, eventually, hooks, payment, refund};
+use support::{Log, TestStore, eventually, hooks, payment, payment_of, refund};
 use tokio::sync::Semaphore;
 
 async fn without_polling(store: &TestStore) -> LedgerBuilder {
@@ -273,7 +273,7 @@ async fn what_another_instance_is_booking_is_forgotten_too() {
     let forgetting = tokio::spawn(async move { ledger.forget("cus_1").await });
     waits_for_others("forgets_late", &mut beside).await;
     sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
-    assert_eq!(forgetting.await.unwrap().unwrap(), 1);
+    assert_eq!(forgetting.await.unwrap().unwrap().records, 1);
     is_forgotten(&other, &mut beside).await;
     all_done(&other).await;
     workers.shutdown(Duration::from_secs(5)).await;
@@ -297,7 +297,7 @@ async fn what_another_instance_lets_go_of_is_forgotten_too() {
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     waits_for_others("forgets_dead", &mut beside).await;
     taken.rollback().await.unwrap();
-    assert_eq!(forgetting.await.unwrap().unwrap(), 1);
+    assert_eq!(forgetting.await.unwrap().unwrap().records, 1);
     is_forgotten(&ledger, &mut beside).await;
     store.remove().await;
 }
@@ -313,9 +313,54 @@ async fn what_another_instance_keeps_is_not_forgotten_in_silence() {
     let mut taken = other.begin().await.unwrap();
     sqlx::query("SELECT id FROM dodo_inbox FOR UPDATE").execute(&mut *taken).await.unwrap();
     let (log, _keeping) = Log::of_this_thread(tracing::Level::WARN);
-    assert_eq!(ledger.forget("cus_1").await.unwrap(), 0);
+    assert_eq!(ledger.forget("cus_1").await.unwrap().records, 0);
     assert!(log.text().contains("forget again"), "{}", log.text());
     taken.rollback().await.unwrap();
-    assert_eq!(ledger.forget("cus_1").await.unwrap(), 1);
+    assert_eq!(ledger.forget("cus_1").await.unwrap().records, 1);
+    store.remove().await;
+}
+
+/// A booking that has read that nothing was captured, and commits after it was kept: what the visitor said
+/// counts all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
+    let Some(store) = TestStore::postgres("instances::meanwhile").await else { return };
+    let ledger = without_polling(&store).await.build();
+    ledger.migrate().await.unwrap();
+    for n in 0..3 {
+        let (id, session) = (format!("pay_{n}"), format!("cks_{n}"));
+        let event = payment_of(&format!("msg_{n}"), &id, &session, &format!("sub_{n}"));
+        ledger.accept(&event).await.unwrap();
+    }
+    // It may read entries and facts, and write none.
+    let mut holder = PgConnection::connect(&store.url).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("LOCK TABLE dodo_entry IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    let mut beside = PgConnection::connect(&store.url).await.unwrap();
+    eventually("the booking has read, and waits", async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM pg_locks WHERE relation = 'dodo_entry'::regclass AND NOT granted",
+        )
+        .fetch_one(&mut beside)
+        .await
+        .unwrap();
+        waiting == 1
+    })
+    .await;
+    let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "consent": "denied" });
+    let context: CheckoutContext = serde_json::from_value(context).unwrap();
+    for n in 0..3 {
+        ledger.bind(&format!("cks_{n}"), &context).await.unwrap();
+    }
+    held.commit().await.unwrap();
+    for n in 0..3 {
+        eventually("it is put right", async || {
+            let charge = ledger.record(&format!("charge:pay_{n}")).await.unwrap();
+            charge.is_some_and(|charge| !charge.consent.allows() && charge.visitor.is_none())
+        })
+        .await;
+    }
+    workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
