@@ -104,11 +104,13 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
         }
         marks.push((row, judge(ledger, sink, row, told)));
     }
-    if let Some(time) = quiet {
-        leave_alone(&ledger.store, sink.name(), time.min(LONGEST_QUIET)).await?;
-    }
+    // At once, before what failed may be claimed again. What was delivered is marked in any case.
+    let quiet = match quiet {
+        Some(time) => leave_alone(&ledger.store, sink.name(), time.min(LONGEST_QUIET)).await,
+        None => Ok(()),
+    };
     mark(&ledger.store, sink.name(), &marks).await?;
-    Ok(Round::Worked)
+    quiet.map(|()| Round::Worked)
 }
 
 /// Resolves when the workers were stopped and their grace is over.
