@@ -76,6 +76,13 @@ async fn who_leaves_while_a_transaction_begins_takes_nothing_with_it() {
     ledger.bind("cks_1", &context()).await.unwrap();
     ledger.revenue().fetch().await.unwrap();
     assert_eq!(count(&mut beside, "dodo_fact").await, 1);
+
+    // Nor anything of the application's.
+    store.run("CREATE TABLE own (id INTEGER)").await;
+    leave_in_the_middle_of_begin(&proxy, &pool, ledger.revenue().fetch()).await;
+    sqlx::query("INSERT INTO own VALUES (1)").execute(&pool).await.unwrap();
+    ledger.revenue().fetch().await.unwrap();
+    assert_eq!(count(&mut beside, "own").await, 1);
     store.remove().await;
 }
 
