@@ -60,11 +60,12 @@ impl Origin {
         (self.asked, self.occurred_at, &self.webhook_id)
     }
 
-    /// What orders two things that happened to one object. What was asked for happened when its object
-    /// was made, before anything that was delivered of it.
+    /// What orders two things that happened to one object: when they did. Of what was asked for only the
+    /// time at which its object was made is known; it stood when it was asked.
     #[must_use]
-    pub fn moment(&self) -> (Timestamp, bool, &str) {
-        (self.occurred_at, !self.asked, &self.webhook_id)
+    pub fn moment(&self) -> (Timestamp, &str) {
+        let at = if self.asked { self.received_at } else { self.occurred_at };
+        (at, &self.webhook_id)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dodo_core::{DisputePolicy, Money, RecordKind};
+use jiff::Timestamp;
 
 use super::{
     booking::Desk,
@@ -27,6 +28,8 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 pub(super) struct Movement {
     pub(super) id: String,
+    /// When it happened.
+    at: Timestamp,
     pub(super) evidence: Evidence,
     pub(super) kind: RecordKind,
     effect: Effect,
@@ -103,9 +106,13 @@ async fn movements<H: History>(
     let stored = history.find(&find).await?;
     let mut refunds: BTreeMap<String, Evidence> = BTreeMap::new();
     let mut disputes: BTreeSet<String> = BTreeSet::new();
+    let mut failed: BTreeSet<String> = BTreeSet::new();
     // What is fresh comes last, in place of what it replaces.
     for evidence in stored.into_iter().map(|entry| entry.evidence).chain(fresh.into_values()) {
         match &evidence.what {
+            What::RefundFailed { refund_id, .. } => {
+                failed.insert(refund_id.clone());
+            }
             What::Refund(refund) => {
                 refunds.insert(refund.refund_id.clone(), evidence);
             }
@@ -125,7 +132,7 @@ async fn movements<H: History>(
     let mut movements = Vec::new();
     for (id, evidence) in refunds {
         let failure = facts::read::<Evidence>(facts.next().flatten().as_ref())?;
-        movements.extend(of_refund(&id, evidence, failure));
+        movements.extend(of_refund(&id, evidence, failure, failed.contains(&id)));
     }
     for id in disputes {
         let steps = facts::read::<Vec<Evidence>>(facts.next().flatten().as_ref())?;
@@ -137,28 +144,37 @@ async fn movements<H: History>(
 
 impl Movement {
     /// By time; what undoes comes after what it undoes.
-    fn order(&self) -> (jiff::Timestamp, bool, &str) {
+    fn order(&self) -> (Timestamp, bool, &str) {
         let undoes = matches!(self.effect, Effect::Undoes { .. });
-        (self.evidence.origin.occurred_at, undoes, &self.id)
+        (self.at, undoes, &self.id)
     }
 }
 
-/// A refund, and its failure if that came after the success.
-fn of_refund(id: &str, evidence: Evidence, failure: Option<Evidence>) -> Vec<Movement> {
+/// A refund, and its failure if that came after the success. A failure that was booked, and of which it
+/// turned out that it came before, stays as nothing.
+fn of_refund(
+    id: &str,
+    evidence: Evidence,
+    failure: Option<Evidence>,
+    is_booked: bool,
+) -> Vec<Movement> {
     let What::Refund(refund) = &evidence.what else { return Vec::new() };
     let demand =
         Demand { amount: refund.amount, currency: refund.currency, whole: !refund.partial };
     let key = format!("refund:{id}");
-    let undone = failure.filter(|failure| failure.origin.moment() > evidence.origin.moment()).map(
-        |failure| Movement {
+    let at = evidence.origin.occurred_at;
+    let undone = failure.and_then(|failure| {
+        let stands = failure.origin.moment() > evidence.origin.moment();
+        (stands || is_booked).then(|| Movement {
             id: format!("{key}:reversal"),
+            at: failure.origin.occurred_at.max(at),
             evidence: failure,
             kind: RecordKind::RefundReversal,
-            effect: Effect::Undoes { id: key.clone(), stands: true },
-        },
-    );
+            effect: Effect::Undoes { id: key.clone(), stands },
+        })
+    });
     let kind = RecordKind::Refund { partial: refund.partial };
-    let taken = Movement { id: key, kind, effect: Effect::Takes(demand), evidence };
+    let taken = Movement { id: key, at, kind, effect: Effect::Takes(demand), evidence };
     std::iter::once(taken).chain(undone).collect()
 }
 
@@ -186,6 +202,7 @@ fn of_dispute(policy: DisputePolicy, id: &str, steps: &[Evidence]) -> Vec<Moveme
     let key = format!("dispute:{id}:loss");
     let loss = Movement {
         id: key.clone(),
+        at: lost.0.origin.occurred_at,
         evidence: lost.0.clone(),
         kind: RecordKind::DisputeLoss { rdr },
         effect: Effect::Takes(demand),
@@ -198,6 +215,7 @@ fn of_dispute(policy: DisputePolicy, id: &str, steps: &[Evidence]) -> Vec<Moveme
     let stands = last.is_some_and(|(_, dispute)| dispute.step == DisputeStep::Won);
     let reversal = won.map(|(evidence, _)| Movement {
         id: format!("dispute:{id}:reversal"),
+        at: evidence.origin.occurred_at,
         evidence: (*evidence).clone(),
         kind: RecordKind::DisputeReversal,
         effect: Effect::Undoes { id: key, stands },

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use dodo_core::{BoxError, Client, Environment, Step};
 use http::{Request, Response};
+use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use crate::{
     payloads::{Delivery, day, paid, refunded, visitor},
     support::TestStore,
-    world::World,
+    world::{Act, World},
 };
 
 crate::on_every_store! {
@@ -19,32 +20,45 @@ crate::on_every_store! {
     one_bad_object_stops_nothing,
 }
 
-/// What counts is when something happened, not how it was learned.
+/// What counts is when something happened, not how it was learned: what was asked for stood when it was.
 async fn a_refund_that_no_webhook_brought_can_fail(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let payment = paid("pay_1", day(0), 2000, json!({ "tax": 300 }));
     let refund =
-        |id: &str, at| refunded(id, "pay_1", at, json!(500), json!({ "is_partial": true }));
-    let failed = |id: &str, at| refund(id, at).of_kind("refund.failed");
-    let asked = [refund("ref_1", day(1)), refund("ref_2", day(3))];
-    world.play(&[payment.into(), failed("ref_2", day(2)).into()]).await;
-    let (client, _) = api(Vec::new(), asked.iter().map(object).collect());
+        |id: &str| refunded(id, "pay_1", day(1), json!(500), json!({ "is_partial": true }));
+    let event = |id: &str, kind: &str, at: Timestamp| -> Act {
+        let mut event = refund(id).of_kind(kind).again_as(&format!("msg_{kind}_{id}_{at}"));
+        event.body["timestamp"] = json!(at.to_string());
+        event.into()
+    };
+    let hours = |hours: i64| Timestamp::now().checked_add(hours.hours()).unwrap();
+    let (before, after) = (hours(-24), hours(24));
+    world.play(&[payment.into(), event("ref_2", "refund.failed", before)]).await;
+    let asked = [object(&refund("ref_1")), object(&refund("ref_2"))];
+    let (client, _) = api(Vec::new(), asked.to_vec());
     let found = ledger.reconcile(&client, day(0), day(30), |_| {}).await.unwrap();
     assert_eq!(found.refunds_booked, 2);
-    assert_eq!(world.records().await.net(), 1700 - 425 - 425);
+    let records = world.records().await;
+    assert_eq!(records.net(), 1700 - 425 - 425);
+    assert!(!records.get("refund:ref_2").flags.reversed, "it stood after it had failed");
 
-    // A failure at the very moment at which the refund was made came after it, too.
-    let records = world.play(&[failed("ref_1", day(1)).into()]).await;
+    let records = world.play(&[event("ref_1", "refund.failed", after)]).await;
     assert_eq!(records.money("refund:ref_1:reversal"), Some((500, 425)));
     assert!(records.get("refund:ref_1").flags.reversed);
-    assert!(!records.get("refund:ref_2").flags.reversed, "it failed before it succeeded");
     assert_eq!(records.net(), 1700 - 425);
-    // The webhook says when it succeeded: after that.
-    let mut succeeded = refund("ref_1", day(1));
-    succeeded.body["timestamp"] = json!(day(4).to_string());
-    let records = world.play(&[succeeded.into()]).await;
-    assert!(!records.get("refund:ref_1").flags.reversed);
+    // The webhook about the success arrives after all, and changes nothing.
+    let records = world.play(&[event("ref_1", "refund.succeeded", before)]).await;
+    assert_eq!(records.net(), 1700 - 425);
+
+    // Unless the clocks differ, and it says that it succeeded after it had failed.
+    let later = hours(48);
+    let records = world.play(&[event("ref_2", "refund.failed", after)]).await;
+    assert_eq!(records.net(), 1700);
+    let records = world.play(&[event("ref_2", "refund.succeeded", later)]).await;
+    assert!(!records.get("refund:ref_2").flags.reversed);
+    assert_eq!(records.money("refund:ref_2:reversal"), Some((0, 0)));
+    assert_eq!(records.net(), 1700 - 425);
 }
 
 /// Dodo's API with these objects, and a log of what was asked.
