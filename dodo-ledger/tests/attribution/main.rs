@@ -25,6 +25,7 @@ mod rows;
 mod seams;
 mod settled;
 mod standing;
+mod stories;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -9,10 +9,12 @@ use dodo_ledger::attribution::{
     Evidence, MemoryHistory, Rules, bind_context, book, explain, identify,
 };
 use dodo_ledger::{Identity, Ledger};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     payloads::{Delivery, day},
+    reconcile::api,
     support::{eventually, hooks},
 };
 
@@ -20,6 +22,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Deliver(Delivery),
+    /// No delivery: the API is asked for the object, as it is in one. A ledger with a store asks now.
+    Asked(Delivery, Timestamp),
     /// A checkout session was made and this was captured.
     Bind(String, Value),
     /// The application said whose address this is.
@@ -33,6 +37,17 @@ impl From<Delivery> for Act {
     fn from(delivery: Delivery) -> Self {
         Self::Deliver(delivery)
     }
+}
+
+/// The API is asked for an object that a delivery might have brought: it knows when it was made.
+pub(crate) fn asked(delivery: Delivery, at: Timestamp) -> Act {
+    let mut object = delivery;
+    let data = &object.body["data"];
+    let id = data["refund_id"].as_str().or(data["payment_id"].as_str()).unwrap();
+    object.id = format!("asked_{id}");
+    let (made_at, business) = (data["created_at"].clone(), data["business_id"].clone());
+    (object.body["timestamp"], object.body["business_id"]) = (made_at, business);
+    Act::Asked(object, at)
 }
 
 /// A checkout session was made and this was captured.
@@ -66,6 +81,11 @@ impl World {
                         book(rules, &mut **history, evidence).await.unwrap();
                     }
                 }
+                Act::Asked(object, at) => {
+                    let mut evidence = Evidence::of_event(&object.event(), rules).unwrap().unwrap();
+                    (evidence.origin.asked, evidence.origin.received_at) = (true, *at);
+                    book(rules, &mut **history, evidence).await.unwrap();
+                }
                 Act::Bind(session, context) => {
                     let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
                     bind_context(rules, &mut **history, session, &context).await.unwrap();
@@ -79,6 +99,13 @@ impl World {
             Self::Stored(ledger) => match act {
                 Act::Deliver(delivery) => {
                     ledger.accept(&delivery.event()).await.unwrap();
+                }
+                Act::Asked(object, _) => {
+                    let data = object.body["data"].clone();
+                    let (refunds, payments): (Vec<Value>, Vec<Value>) =
+                        [data].into_iter().partition(|object| object["refund_id"].is_string());
+                    let (client, _) = api(payments, refunds);
+                    ledger.reconcile(&client, day(0), day(365), |_| {}).await.unwrap();
                 }
                 Act::Bind(session, context) => {
                     let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
