@@ -96,7 +96,7 @@ async fn what_is_said_has_to_be_usable(store: &TestStore) {
     campaign.source = Some(long.clone());
     let identity = || Identity::new("ann@example.com").visitor("v1");
     ledger.identify(identity().user_id(long.as_str())).await.unwrap();
-    ledger.identify(identity().user_id("4\02")).await.unwrap();
+    ledger.identify(identity().user_id("4\u{0}2")).await.unwrap();
     ledger.identify(identity().campaign(campaign)).await.unwrap();
     let records = world.play(&[paid("pay_1", day(0), 2000, json!({})).into()]).await;
     let charge = records.get("charge:pay_1");
