@@ -124,7 +124,7 @@ impl Ledger {
     }
 
     async fn has(&self, id: &str) -> Result<bool, Error> {
-        let mut past = Past::of(self.shared.store.read().await?);
+        let mut past = Past::of(self.shared.store.look().await?);
         Ok(past.entry(id).await?.is_some())
     }
 }

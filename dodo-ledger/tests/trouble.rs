@@ -37,12 +37,17 @@ async fn an_event_that_alone_meets_trouble_holds_up_no_other() {
     .await;
     let slow = ledger.event("msg_slow").await.unwrap().unwrap();
     assert_eq!((slow.state.as_str(), slow.booked, slow.failures), ("pending", false, 0));
+    // Whose it is is known all the same.
+    assert!(ledger.forget("cus_1").await.unwrap().anything);
 
     store.run("DROP TRIGGER slow ON dodo_entry").await;
     eventually("it is done, too", async || {
         ledger.stats().await.is_ok_and(|stats| stats.pending == 0)
     })
     .await;
+    let record = ledger.record("charge:pay_slow").await.unwrap().unwrap();
+    assert!(record.money.is_some(), "what was paid stays");
+    assert_eq!((record.customer_id, record.email_sha256), (None, None));
     workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }

@@ -124,7 +124,7 @@ fn read_event(mut row: Row) -> Result<StoredEvent, Error> {
 
 /// Whether something could be booked now.
 pub(crate) async fn is_booking_due(store: &Store) -> Result<bool, Error> {
-    let mut tx = store.read().await?;
+    let mut tx = store.look().await?;
     let due = tx.fetch_one(&BOOKING_DUE, args![]).await?;
     Ok(due.map(|mut row| row.int(0)).transpose()?.is_some_and(|count| count > 0))
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::claim::millis;
+use super::{booking::Unbooked, claim::millis};
 use crate::{
+    attribution::whose::Whose,
     error::Error,
     store::{
         Store,
@@ -12,16 +13,24 @@ use crate::{
 };
 
 const POSTPONE: Sql = sql!(
-    "UPDATE dodo_inbox SET available_at = " NOW " + $2, last_error = $3
+    "UPDATE dodo_inbox
+     SET last_error = $2,
+         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $3 END,
+         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END,
+         available_at = " NOW " + $5
      WHERE id = $1 AND state = 'pending' AND booked_at IS NULL"
 );
 
-/// Makes an event that is not booked due again after this time.
+/// Makes an event that is not booked due again after this time. Whose it is is noted, so that forgetting
+/// finds it.
 pub(crate) async fn postpone(
     store: &Store,
-    id: &str,
+    event: &Unbooked,
     after: Duration,
     reason: &str,
+    whose: Whose,
 ) -> Result<(), Error> {
-    store.run(&POSTPONE, args![id, millis(after), reason]).await.map(drop)
+    let id = event.event.id();
+    let args = args![id, reason, whose.customer_id, whose.email_sha256, millis(after)];
+    store.run(&POSTPONE, args).await.map(drop)
 }

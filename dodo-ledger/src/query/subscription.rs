@@ -30,7 +30,7 @@ impl Ledger {
         &self,
         subscription_id: &str,
     ) -> Result<Option<SubscriptionStanding>, Error> {
-        let mut past = Past::of(self.shared.store.read().await?);
+        let mut past = Past::of(self.shared.store.look().await?);
         attribution::standing(&mut past, subscription_id).await
     }
 }

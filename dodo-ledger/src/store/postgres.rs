@@ -189,7 +189,10 @@ impl PostgresStore {
                 Err(sqlx::Error::Database(said))
                     if said.code().is_some_and(|code| LEFT_OPEN.contains(&&*code)) =>
                 {
-                    sqlx::raw_sql("ROLLBACK").execute(&pool).await?;
+                    // Which one is not said, and they take turns.
+                    for _ in 0..pool.size() {
+                        sqlx::raw_sql("ROLLBACK").execute(&pool).await?;
+                    }
                     pool.begin_with(statement).await
                 }
                 begun => begun,

@@ -245,7 +245,8 @@ async fn put_off(
         wait_ms = wait.as_millis(),
         "an event could not be booked now, and no failure is counted"
     );
-    postpone(&ledger.store, event.event.id(), wait, &format!("booking: {error}")).await
+    let reason = format!("booking: {error}");
+    postpone(&ledger.store, event, wait, &reason, whose(&event.event)).await
 }
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {
