@@ -117,7 +117,8 @@ impl Ledger {
         outbox::dead_letters(&self.shared.store, sink, limit).await
     }
 
-    /// Queues everything that was given up for a sink again, and says how many.
+    /// Queues everything that was given up for a sink again, and says how many. A sink that asked for quiet
+    /// is told from now on all the same.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

@@ -92,18 +92,21 @@ const REPLAY: Sql = sql!(
          finished_at = NULL
      WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
 );
+/// The state is asked for twice, here and below: somebody may revive one while this waits for its row.
 const ERASE_DONE: Sql = sql!(
     "UPDATE dodo_inbox SET body = NULL, customer_id = NULL, email_sha256 = NULL
      WHERE id IN (SELECT id FROM dodo_inbox
                   WHERE state = 'done' AND body IS NOT NULL AND finished_at <= " NOW " - $1
-                  LIMIT $2)"
+                  LIMIT $2)
+       AND state = 'done'"
 );
 const ERASE_FAILED: Sql = sql!(
     "UPDATE dodo_inbox SET body = NULL, customer_id = NULL, email_sha256 = NULL
      WHERE id IN (SELECT id FROM dodo_inbox
                   WHERE state IN ('dead', 'parked') AND body IS NOT NULL
                     AND finished_at <= " NOW " - $1
-                  LIMIT $2)"
+                  LIMIT $2)
+       AND state IN ('dead', 'parked')"
 );
 /// Rows erased per transaction, so that nobody waits long for the lock.
 const ERASE_BATCH: u32 = 500;

@@ -56,6 +56,7 @@ const REVIVE: Sql = sql!(
      WHERE sink = $1 AND state = 'dead'"
 );
 
+const END_QUIET: Sql = sql!("DELETE FROM dodo_sink WHERE name = $1");
 const KNOWN: Sql = sql!("SELECT EXISTS (SELECT 1 FROM dodo_outbox WHERE sink = $1)");
 
 /// Whether anything was ever queued for a sink of this name.
@@ -98,6 +99,7 @@ pub(crate) async fn dead_letters(
 pub(crate) async fn revive(store: &Store, sink: &str) -> Result<u64, Error> {
     let mut tx = store.begin().await?;
     let revived = tx.execute(&REVIVE, args![sink]).await?;
+    tx.execute(&END_QUIET, args![sink]).await?;
     tx.commit().await?;
     Ok(revived)
 }

@@ -33,7 +33,7 @@ const NEW: Sql = sql!(
 /// no others' to wait for.
 const AGAIN: Sql = sql!(
     "UPDATE dodo_outbox
-     SET state = 'pending', failures = 0, available_at = " NOW " + given.wait, finished_at = NULL,
+     SET state = 'pending', failures = 0, claims = 0, available_at = " NOW " + given.wait, finished_at = NULL,
          uncertain_since = NULL, last_error = NULL
      FROM " (rows 1: 1 id TEXT, 2 name TEXT, 3 wait BIGINT) "
      WHERE record_id = given.id AND sink = given.name AND NOT (" PENDING ")"

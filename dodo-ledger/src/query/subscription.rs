@@ -8,7 +8,10 @@ impl Ledger {
     /// callback is given may be older than one that it was given before. `None`: no event of the
     /// subscription was booked.
     ///
-    /// An event is booked before its callbacks run, so they see at least what it says.
+    /// With the ledger as [inbox](dodo_core::WebhooksBuilder::inbox) an event is booked before its callbacks
+    /// run, so they see at least what it says. An [attribution sink](dodo_core::AttributionSink) is told of
+    /// subscriptions that start or are cancelled, and of nothing between: used as one, the ledger does not
+    /// know where they stand.
     ///
     /// ```
     /// use dodo_core::{BoxError, Event, Subscription};

@@ -16,6 +16,7 @@ crate::on_every_store! {
     the_sink_rests_as_long_as_it_asked_to,
     every_instance_leaves_the_sink_alone,
     the_next_process_leaves_the_sink_alone,
+    whoever_revives_its_dead_letters_ends_the_quiet,
 }
 
 const WAIT: Duration = Duration::from_millis(700);
@@ -99,4 +100,19 @@ async fn the_next_process_leaves_the_sink_alone(store: &TestStore) {
         workers.shutdown(Duration::from_secs(5)).await;
     }
     was_left_alone(&sink, 4);
+}
+
+async fn whoever_revives_its_dead_letters_ends_the_quiet(store: &TestStore) {
+    let hours = Duration::from_secs(5 * 3600);
+    let sink = Scripted::new([Answer::Each(Told::Failed { after: Some(hours), reason: "429" })]);
+    let ledger = on(&Store::open(&store.url).await.unwrap(), &sink).build();
+    ledger.migrate().await.unwrap();
+    let workers = ledger.spawn(hooks().build().dispatcher());
+    pay(&ledger, 0..1).await;
+    until_quiet(&ledger).await;
+    pay(&ledger, 1..2).await;
+    assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 0);
+    assert!(ledger.sink_stats("scripted").await.unwrap().quiet.is_zero());
+    eventually("it is told again", async || sink.told.lock().unwrap().len() == 2).await;
+    workers.shutdown(Duration::from_secs(5)).await;
 }
