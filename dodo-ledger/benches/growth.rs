@@ -24,7 +24,7 @@ use bytes::Bytes;
 use dodo_core::{Inbox, SignedEvent, WebhookKey, Webhooks};
 use dodo_ledger::{
     Ledger,
-    query::Dimension,
+    query::{Dimension, RevenueRow},
     sqlx::{self, AssertSqlSafe, Connection, PgConnection, SqliteConnection},
 };
 use jiff::Timestamp;
@@ -176,6 +176,11 @@ async fn mean<F: Future<Output = ()>>(label: &str, times: usize, ask: impl Fn(us
     println!("    {label:44} {:9.1?}", begun.elapsed() / times);
 }
 
+/// Those that are named: whoever was forgotten came from nowhere.
+fn sources(rows: &[RevenueRow]) -> usize {
+    rows.iter().filter(|row| row.key().is_some()).count()
+}
+
 async fn questions(ledger: &Ledger, stored: usize) {
     let some = |n: usize| n * 7_919 % stored;
     mean("a delivery by its id", 200, async |n| {
@@ -202,7 +207,7 @@ async fn questions(ledger: &Ledger, stored: usize) {
     mean("revenue of a day by source", 100, async |n| {
         let from = some(n).min(stored - 1_000);
         let asked = ledger.revenue().by(Dimension::Source).between(at(from), at(from + 919));
-        assert_eq!(asked.fetch().await.unwrap().len(), 20);
+        assert_eq!(sources(&asked.fetch().await.unwrap()), 20);
     })
     .await;
     mean("revenue of a visitor", 100, async |n| {
@@ -211,18 +216,19 @@ async fn questions(ledger: &Ledger, stored: usize) {
         assert_eq!(asked.fetch().await.unwrap().len(), 1);
     })
     .await;
+    mean("all revenue by source (reads every record)", 2, async |_| {
+        let rows = ledger.revenue().by(Dimension::Source).fetch().await.unwrap();
+        assert_eq!(sources(&rows), 20);
+    })
+    .await;
+    // Somebody whom no question is about at a larger size.
     let begun = Instant::now();
-    assert!(ledger.forget(&format!("cus_{}", some(1) / EACH)).await.unwrap().anything);
+    assert!(ledger.forget(&format!("cus_{}", (stored - 1) / EACH)).await.unwrap().anything);
     println!(
         "    {:44} {:9.1?}",
         "forget a customer (SQLite writes its file anew)",
         begun.elapsed()
     );
-    mean("all revenue by source (reads every record)", 2, async |_| {
-        let rows = ledger.revenue().by(Dimension::Source).fetch().await.unwrap();
-        assert_eq!(rows.len(), 20);
-    })
-    .await;
 }
 
 async fn growth(label: &str, url: &str) {
