@@ -149,7 +149,31 @@ pub(super) async fn leave_alone(store: &Store, sink: &str, time: Duration) -> Re
     store.run(&LEAVE_ALONE, args![sink, millis(time)]).await.map(drop)
 }
 
+/// Claims what is due, the oldest first.
 pub(super) async fn claim(
+    store: &Store,
+    sink: &str,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<Queued>, Error> {
+    let mut claimed = Vec::new();
+    loop {
+        let left = limit.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
+        let asked = left.min(store.outbox_batch());
+        let some = match claim_some(store, sink, asked, lease).await {
+            // What is claimed need not wait for its lease; the trouble shows again.
+            Err(_) if !claimed.is_empty() => return Ok(claimed),
+            some => some?,
+        };
+        let no_more = some.len() < usize::try_from(asked).unwrap_or(usize::MAX);
+        claimed.extend(some);
+        if no_more || asked == left {
+            return Ok(claimed);
+        }
+    }
+}
+
+async fn claim_some(
     store: &Store,
     sink: &str,
     limit: u32,
@@ -187,15 +211,15 @@ pub(super) async fn mark_in_flight(
     sink: &str,
     rows: &[&Queued],
 ) -> Result<(), Error> {
-    let rows = fenced(rows.iter().copied());
-    if !rows.is_empty() {
-        store.run(&IN_FLIGHT, args![sink, rows]).await?;
+    for rows in rows.chunks(batch(store)) {
+        store.run(&IN_FLIGHT, args![sink, fenced(rows.iter().copied())]).await?;
     }
     Ok(())
 }
 
-/// Rows that are marked in one transaction. As long as it lasts SQLite stores no delivery.
-const MARKED: usize = 256;
+fn batch(store: &Store) -> usize {
+    usize::try_from(store.outbox_batch()).unwrap_or(usize::MAX).max(1)
+}
 
 /// Writes down what became of the rows.
 pub(super) async fn mark(
@@ -203,7 +227,7 @@ pub(super) async fn mark(
     sink: &str,
     marks: &[(&Queued, Mark)],
 ) -> Result<(), Error> {
-    for marks in marks.chunks(MARKED) {
+    for marks in marks.chunks(batch(store)) {
         let (mut sent, mut unwanted) = (Rows::default(), Rows::default());
         let (mut retry, mut dead) = (Rows::default(), Rows::default());
         for (row, mark) in marks {

@@ -184,6 +184,17 @@ impl Store {
         }
     }
 
+    /// Rows of the outbox that are claimed or marked in one transaction. They are all over the table, so
+    /// SQLite writes a page or two for each, and meanwhile stores no delivery.
+    pub(crate) const fn outbox_batch(&self) -> u32 {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => 32,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => 256,
+        }
+    }
+
     /// To be called after somebody asked for something to be erased: takes it out of what the database
     /// keeps beside the rows, too, as far as that is in its hands. It goes on if nobody waits for it any
     /// more.
