@@ -11,7 +11,7 @@ use crate::{
     fault::{host_clock, mutant},
     store::{
         Store, Tx,
-        sql::{Rows, Sql, args, sql},
+        sql::{Rows, Sql, args, millis, sql},
     },
 };
 
@@ -99,10 +99,6 @@ const HAND_BACK: Sql = sql!(
      FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND " PENDING
 );
-
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
-}
 
 /// Takes up to `limit` events whose callbacks are due, for as long as the lease lasts.
 pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<Vec<Claim>, Error> {

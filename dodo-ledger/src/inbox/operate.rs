@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     store::{
         Store,
-        sql::{Row, Sql, args, sql},
+        sql::{Row, Sql, args, millis, sql},
     },
 };
 
@@ -187,7 +187,7 @@ pub(crate) async fn erase_failed_bodies(store: &Store, older_than: Duration) -> 
 }
 
 async fn erase(store: &Store, sql: &Sql, older_than: Duration) -> Result<u64, Error> {
-    let age = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+    let age = millis(older_than);
     let mut erased = 0;
     loop {
         let mut tx = store.begin().await?;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{booking::Unbooked, claim::millis};
+use super::booking::Unbooked;
 use crate::{
     attribution::whose::Whose,
     error::Error,
     store::{
         Store,
-        sql::{Sql, args, sql},
+        sql::{Sql, args, millis, sql},
     },
 };
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use dodo_core::AttributionRecord;
 use jiff::Timestamp;
 
-use super::{rows::millis, sink::ErasedSink};
+use super::sink::ErasedSink;
 use crate::{
     error::Error,
     store::{
         Store,
-        sql::{Rows, Sql, args, sql},
+        sql::{Rows, Sql, args, millis, sql},
     },
 };
 

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     store::{
         Store, Tx,
-        sql::{Rows, Sql, args, sql},
+        sql::{Rows, Sql, args, millis, sql},
     },
 };
 
@@ -137,11 +137,6 @@ impl Tx {
     pub(crate) async fn release(&mut self, records: &[&str]) -> Result<(), Error> {
         self.write(&RELEASE, Rows::texts(records.iter().copied())).await
     }
-}
-
-/// Never so long that the database could not add it to a time.
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
 
 /// Nobody claims what this sink is to be told before the time is over, whatever process is asked.

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     store::{
         Store,
-        sql::{Sql, args, sql},
+        sql::{Sql, args, millis, sql},
     },
 };
 
@@ -109,7 +109,7 @@ const BATCH: u32 = 500;
 /// Erases what was captured for checkouts so long ago that nobody paid, and what is known of payments
 /// that failed and were not recovered. Says of how many.
 pub(crate) async fn erase_contexts(store: &Store, older_than: Duration) -> Result<u64, Error> {
-    let age = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX / 4);
+    let age = millis(older_than);
     // Each of them decides on the next.
     let pointers = RECOVERED.erase(store, age).await? + RECOVERED_BY.erase(store, age).await?;
     let erased = ATTEMPTS.erase(store, age).await? + CONTEXTS.erase(store, age).await?;

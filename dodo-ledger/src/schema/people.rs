@@ -102,20 +102,25 @@ impl Tx {
 
     /// Erases the bodies of a person's events, or has them erased when they are done. Says of how many.
     pub(crate) async fn forget_events(&mut self, person: &Link) -> Result<u64, Error> {
-        let sql = match person {
-            Link::Customer(_) => &FORGET_EVENTS_OF_CUSTOMER,
-            Link::Email(_) => &FORGET_EVENTS_OF_ADDRESS,
-            _ => return Ok(0),
-        };
-        self.execute(sql, args![person.value()]).await
+        self.change_events(person, &FORGET_EVENTS_OF_CUSTOMER, &FORGET_EVENTS_OF_ADDRESS).await
     }
 
     /// Has a person's events that are not booked yet booked of nobody. Says how many these are. It waits
     /// for bookings that have taken one, which may wait for the lock of bookings.
     pub(crate) async fn forget_unbooked(&mut self, person: &Link) -> Result<u64, Error> {
+        self.change_events(person, &FORGET_UNBOOKED_OF_CUSTOMER, &FORGET_UNBOOKED_OF_ADDRESS).await
+    }
+
+    /// Events are found by a customer or by an address.
+    async fn change_events(
+        &mut self,
+        person: &Link,
+        of_customer: &Sql,
+        of_address: &Sql,
+    ) -> Result<u64, Error> {
         let sql = match person {
-            Link::Customer(_) => &FORGET_UNBOOKED_OF_CUSTOMER,
-            Link::Email(_) => &FORGET_UNBOOKED_OF_ADDRESS,
+            Link::Customer(_) => of_customer,
+            Link::Email(_) => of_address,
             _ => return Ok(0),
         };
         self.execute(sql, args![person.value()]).await

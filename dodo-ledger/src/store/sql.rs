@@ -5,6 +5,8 @@
 //! no statement is written twice. Times are milliseconds since 1970 in `BIGINT`, flags are 0 and 1,
 //! JSON is text.
 
+use std::time::Duration;
+
 use crate::error::Error;
 
 /// One statement in the words of both databases.
@@ -67,6 +69,11 @@ macro_rules! sql {
     };
 }
 pub(crate) use sql;
+
+/// A time as the statements count it, never so long that the database could not add it to another.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
+}
 
 /// A value bound to a placeholder. `None` is `NULL` of that type.
 #[derive(Clone, Debug)]
