@@ -31,6 +31,17 @@ impl App {
         }
     }
 
+    /// The settings of an app that uses the sandbox at this address.
+    pub(crate) fn env(&self, url: &str) -> [(&'static str, String); 5] {
+        [
+            ("DODO_PAYMENTS_BASE_URL", url.to_owned()),
+            ("DODO_PAYMENTS_CHECKOUT_URL", url.to_owned()),
+            ("DODO_PAYMENTS_API_KEY", self.api_key.clone()),
+            ("DODO_PAYMENTS_WEBHOOK_KEY", self.webhook_secret.clone()),
+            ("DODO_PAYMENTS_ENVIRONMENT", "test_mode".to_owned()),
+        ]
+    }
+
     /// Looks at the state after everything that fell due by now has been acted out. The lock is held
     /// while `look` runs, which therefore does no I/O.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {

@@ -27,7 +27,7 @@ use crate::{
 /// What came of paying a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct PaymentOutcome {
+pub struct PaidSession {
     /// The payment.
     pub payment_id: String,
     /// Its status: `succeeded`, `processing` or `failed`.
@@ -40,7 +40,7 @@ pub struct PaymentOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum ReleaseOrder {
+pub enum FlushOrder {
     /// As the events happened. They are still sent at once, so they may overtake each other.
     Original,
     /// The last event first, each a second of the sandbox's clock after the one before.
@@ -71,11 +71,7 @@ pub(crate) fn advance(world: &mut World, by: Duration) -> Result<(), Error> {
 }
 
 /// Pays a session as somebody would on its page.
-pub(crate) fn pay(
-    world: &mut World,
-    session_id: &str,
-    payer: Payer,
-) -> Result<PaymentOutcome, Error> {
+pub(crate) fn pay(world: &mut World, session_id: &str, payer: Payer) -> Result<PaidSession, Error> {
     let session = checkout::open_session(world, session_id)?;
     let buyer = session.buyer.clone();
     let country = payer.country.or(session.address.as_ref().map(|address| address.country.clone()));
@@ -96,7 +92,7 @@ pub(crate) fn pay(
         Outcome::Processing => "processing",
         Outcome::Declined => "failed",
     };
-    Ok(PaymentOutcome {
+    Ok(PaidSession {
         payment_id: paid.payment_id,
         status: status.to_owned(),
         redirect: paid.redirect,
@@ -141,10 +137,10 @@ pub(crate) fn send_event(world: &mut World, kind: &str, data: Value) -> Result<S
 }
 
 /// Sends a delivery's event again, with the same `webhook-id`. The new delivery's id.
-pub(crate) fn replay(world: &mut World, delivery_id: &str) -> Result<String, Error> {
+pub(crate) fn resend(world: &mut World, delivery_id: &str) -> Result<String, Error> {
     let mut again = world.deliveries.find(delivery_id)?.clone();
     again.id = id::new("dlv_");
-    again.state = DeliveryState::Waiting;
+    again.state = DeliveryState::Scheduled;
     again.due = world.now();
     again.attempts = Vec::new();
     again.retried = false;
@@ -154,16 +150,16 @@ pub(crate) fn replay(world: &mut World, delivery_id: &str) -> Result<String, Err
 }
 
 /// Sends what was kept back, and keeps nothing back from now on. How many deliveries that are.
-pub(crate) fn release(world: &mut World, order: ReleaseOrder) -> usize {
-    world.disturbance.hold = false;
+pub(crate) fn flush(world: &mut World, order: FlushOrder) -> usize {
+    world.network.hold = false;
     let now = world.now();
     let held = world.deliveries.iter().filter(|d| d.state == DeliveryState::Held).count();
     let waiting = world.deliveries.iter_mut().filter(|d| d.state == DeliveryState::Held);
     for (place, delivery) in waiting.enumerate() {
-        delivery.state = DeliveryState::Waiting;
+        delivery.state = DeliveryState::Scheduled;
         let later = match order {
-            ReleaseOrder::Original => 0,
-            ReleaseOrder::Reversed => held.saturating_sub(place + 1),
+            FlushOrder::Original => 0,
+            FlushOrder::Reversed => held.saturating_sub(place + 1),
         };
         let seconds = u64::try_from(later).unwrap_or(u64::MAX);
         delivery.due = crate::clock::later(now, Duration::from_secs(seconds));

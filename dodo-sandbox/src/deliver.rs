@@ -11,7 +11,7 @@ use crate::{
     clock, events, sign,
     state::{
         World,
-        webhook::{Attempt, Delivery, DeliveryState},
+        webhook::{Delivery, DeliveryAttempt, DeliveryState},
     },
 };
 
@@ -36,30 +36,44 @@ const CONCURRENT: usize = 64;
 /// How long deliveries under way may take when the sandbox stops.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What is done to the deliveries of coming events, on purpose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+/// Faults of the network between the sandbox and the endpoints, for deliveries of later events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Disturbance {
-    /// Keep everything back until it is released.
+pub struct NetworkConditions {
+    /// Holds deliveries until [`Sandbox::flush_held`](crate::Sandbox::flush_held).
     pub hold: bool,
-    /// Wait so many seconds of the sandbox's clock before the first attempt.
-    pub delay_seconds: u32,
-    /// Send each event so many more times, with the same `webhook-id`; at most 100.
+    /// The wait before the first attempt, by the sandbox's clock. In JSON: `delay_seconds`.
+    #[serde(rename = "delay_seconds", with = "seconds")]
+    pub delay: Duration,
+    /// The number of additional deliveries of each event, with the same `webhook-id`. At most 100.
     pub duplicates: u32,
-    /// Lose so many coming deliveries.
+    /// The number of deliveries to lose.
     pub drop_next: u32,
 }
 
-impl Disturbance {
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(delay: &Duration, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u64(delay.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+        u64::deserialize(input).map(Duration::from_secs)
+    }
+}
+
+impl NetworkConditions {
     /// State, delay and number of copies of the next delivery.
     pub(crate) fn next(&mut self) -> (DeliveryState, Duration, u32) {
         if self.drop_next > 0 {
             self.drop_next -= 1;
             return (DeliveryState::Dropped, Duration::ZERO, 1);
         }
-        let state = if self.hold { DeliveryState::Held } else { DeliveryState::Waiting };
-        let delay = Duration::from_secs(self.delay_seconds.into());
-        (state, delay, self.duplicates.min(100) + 1)
+        let state = if self.hold { DeliveryState::Held } else { DeliveryState::Scheduled };
+        (state, self.delay, self.duplicates.min(100) + 1)
     }
 }
 
@@ -107,7 +121,7 @@ async fn sleep(wait: Option<Duration>) {
 fn take_due(world: &mut World, room: usize) -> Vec<Parcel> {
     let now = world.clock.now();
     let due =
-        |delivery: &&Delivery| delivery.state == DeliveryState::Waiting && delivery.due <= now;
+        |delivery: &&Delivery| delivery.state == DeliveryState::Scheduled && delivery.due <= now;
     let ids: Vec<String> =
         world.deliveries.iter().filter(due).take(room).map(|d| d.id().to_owned()).collect();
     let mut parcels = Vec::with_capacity(ids.len());
@@ -143,14 +157,14 @@ fn parcel(world: &mut World, delivery_id: &str) -> Option<Parcel> {
     headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
     headers.insert("webhook-signature", HeaderValue::try_from(signature).ok()?);
     let (delivery_id, url, at) = (delivery_id.to_owned(), endpoint.url.clone(), world.clock.now());
-    let attempt = Attempt { at, status: None, error: None, body: body.clone() };
+    let attempt = DeliveryAttempt { at, status: None, error: None, body: body.clone() };
     world.deliveries.get_mut(&delivery_id)?.attempts.push(attempt);
     Some(Parcel { delivery_id, url, headers, body })
 }
 
 /// How long until the next delivery or anything else falls due, by the machine's clock.
 fn until_next(world: &World) -> Option<Duration> {
-    let waiting = world.deliveries.iter().filter(|d| d.state == DeliveryState::Waiting);
+    let waiting = world.deliveries.iter().filter(|d| d.state == DeliveryState::Scheduled);
     let next =
         waiting.map(|delivery| delivery.due).chain(crate::flow::schedule::next(world)).min()?;
     world.clock.wait_until(next)
@@ -176,11 +190,12 @@ fn record(world: &mut World, delivery_id: &str, status: Option<u16>, error: Opti
     let Some(attempt) = delivery.attempts.last_mut() else { return };
     (attempt.status, attempt.error) = (status, error);
     let retry = LADDER.get(delivery.attempts.len().saturating_sub(1)).filter(|_| delivery.retried);
-    delivery.state = match (delivery.attempts.last().is_some_and(Attempt::succeeded), retry) {
+    delivery.state = match (delivery.attempts.last().is_some_and(DeliveryAttempt::succeeded), retry)
+    {
         (true, _) => DeliveryState::Delivered,
         (false, Some(wait)) => {
             delivery.due = clock::later(now, *wait);
-            DeliveryState::Waiting
+            DeliveryState::Scheduled
         }
         (false, None) => DeliveryState::Failed,
     };

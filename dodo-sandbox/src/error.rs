@@ -11,13 +11,13 @@ use serde_json::json;
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The port is in use by another program.
-    PortTaken,
-    /// The sandbox was put together in a way that cannot work.
-    Setup,
-    /// The machine refused something: sockets, threads.
+    PortInUse,
+    /// The configuration is incomplete or invalid.
+    Config,
+    /// The machine refused a socket, a file or a thread.
     Io,
-    /// Dodo Payments would refuse this too; [`Error::status`] and [`Error::code`] say how.
-    Refused,
+    /// Dodo Payments also rejects this: see [`Error::status`] and [`Error::code`].
+    Rejected,
 }
 
 /// An error of the sandbox.
@@ -41,17 +41,17 @@ impl Error {
         }
     }
 
-    pub(crate) fn setup(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::plain(ErrorKind::Setup, message)
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::plain(ErrorKind::Config, message)
     }
 
     pub(crate) fn io(message: impl Into<Cow<'static, str>>, source: std::io::Error) -> Self {
         Self { source: Some(source), ..Self::plain(ErrorKind::Io, message) }
     }
 
-    pub(crate) fn port_taken(port: u16) -> Self {
+    pub(crate) fn port_in_use(port: u16) -> Self {
         Self::plain(
-            ErrorKind::PortTaken,
+            ErrorKind::PortInUse,
             format!(
                 "port {port} is taken by another program: choose another one, or 0 for any free port"
             ),
@@ -64,7 +64,7 @@ impl Error {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, ..Self::plain(ErrorKind::Refused, message) }
+        Self { status, code, ..Self::plain(ErrorKind::Rejected, message) }
     }
 
     /// 404: there is no such object.
@@ -115,7 +115,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            ErrorKind::Refused => write!(f, "{}: {}", self.code, self.message),
+            ErrorKind::Rejected => write!(f, "{}: {}", self.code, self.message),
             _ => f.write_str(&self.message),
         }
     }

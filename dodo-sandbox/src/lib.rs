@@ -9,14 +9,14 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use dodo_sandbox::{CARD_OK, Product, Sandbox};
+//! use dodo_sandbox::{Product, Sandbox, cards};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let _ = rustls::crypto::ring::default_provider().install_default();
 //! let sandbox = Sandbox::builder()
 //!     .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
-//!     .clock_factor(0.0) // time stands still until the test moves it
+//!     .clock_rate(0.0) // time stands still until the test moves it
 //!     .start()
 //!     .await?;
 //!
@@ -30,7 +30,7 @@
 //! let session: serde_json::Value = serde_json::from_str(&answer.text().await?)?;
 //!
 //! // ... somebody pays it, a month goes by, and the subscription renews.
-//! let paid = sandbox.pay(session["session_id"].as_str().unwrap_or_default(), CARD_OK)?;
+//! let paid = sandbox.pay_session(session["session_id"].as_str().unwrap_or_default(), cards::OK)?;
 //! assert_eq!(paid.status, "succeeded");
 //! sandbox.advance(Duration::from_secs(31 * 24 * 60 * 60))?;
 //! # Ok(())
@@ -46,6 +46,7 @@ mod api;
 mod app;
 mod clock;
 mod control;
+mod control_api;
 mod countries;
 mod deliver;
 mod error;
@@ -58,23 +59,26 @@ mod sandbox;
 mod settings;
 mod sign;
 mod state;
-mod steer;
 
 pub use self::{
     api::fault::{Fault, FaultKind, RecordedRequest},
-    control::{PaymentOutcome, ReleaseOrder},
-    deliver::Disturbance,
+    control::{FlushOrder, PaidSession},
+    deliver::NetworkConditions,
     error::{Error, ErrorKind},
     flow::reversal::DisputeOutcome,
-    money::decimals,
-    sandbox::{Builder, Sandbox},
-    settings::{GraceEnd, PeriodEndCancel, RefundOutcome, Settings},
+    sandbox::{Sandbox, SandboxBuilder},
+    settings::{Behavior, GraceEnd, PeriodEndCancellation, RefundOutcome},
     state::{
-        card::{
-            CARD_DECLINED, CARD_INDIA, CARD_NO_FUNDS, CARD_OK, CARD_OK_MASTERCARD,
-            CARD_RENEWAL_FAILS,
-        },
-        product::{Interval, Product},
-        webhook::{Attempt, Delivery, DeliveryState},
+        product::{Product, RenewalInterval},
+        webhook::{Delivery, DeliveryAttempt, DeliveryState},
     },
 };
+#[doc(hidden)] // For the workspace's own comparison of currency tables.
+pub use money::decimals;
+
+/// Card numbers for tests. Any other number is declined: `INCORRECT_NUMBER`.
+pub mod cards {
+    pub use crate::state::card::{
+        DECLINED, INSUFFICIENT_FUNDS, OK, OK_MASTERCARD, PROCESSING_INDIA, RENEWAL_FAILS,
+    };
+}

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use dodo_sandbox::{Builder, Sandbox};
+use dodo_sandbox::{Sandbox, SandboxBuilder};
 
 const HELP: &str = "\
 A local Dodo Payments for development and tests. No real money moves.
@@ -15,14 +15,14 @@ Usage: dodo-sandbox [OPTIONS]
   --webhook-url URL      send webhooks there; may be given several times
   --api-key KEY          the API key to ask for (default: random)
   --webhook-secret KEY   whsec_..., signs the webhooks (default: random)
-  --clock-factor NUMBER  how fast its clock runs: 3600 is an hour in each second,
+  --clock-rate NUMBER  how fast its clock runs: 3600 is an hour in each second,
                          0 stands still until it is advanced (default 1)
   --help                 show this text
 ";
 
 /// What the command line asks for.
 struct Options {
-    builder: Builder,
+    builder: SandboxBuilder,
     webhooks: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--port" => options.builder.port(number(&name, &value()?)?),
             "--api-key" => options.builder.api_key(value()?),
             "--webhook-secret" => options.builder.webhook_secret(value()?),
-            "--clock-factor" => options.builder.clock_factor(number(&name, &value()?)?),
+            "--clock-rate" => options.builder.clock_rate(number(&name, &value()?)?),
             "--webhook-url" => {
                 options.webhooks.push(value()?);
                 options.builder
@@ -61,10 +61,9 @@ async fn run(options: Options) -> Result<(), dodo_sandbox::Error> {
     let sandbox = options.builder.start().await?;
     println!("Dodo sandbox at {}", sandbox.url());
     println!();
-    println!("  export DODO_PAYMENTS_BASE_URL={}", sandbox.url());
-    println!("  export DODO_PAYMENTS_CHECKOUT_URL={}", sandbox.url());
-    println!("  export DODO_PAYMENTS_API_KEY={}", sandbox.api_key());
-    println!("  export DODO_PAYMENTS_WEBHOOK_KEY={}", sandbox.webhook_secret());
+    for (name, value) in sandbox.env() {
+        println!("  export {name}={value}");
+    }
     println!();
     for url in &options.webhooks {
         sandbox.register_webhook(url)?;

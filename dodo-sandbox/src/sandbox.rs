@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    Delivery, Error, Product, Settings,
+    Behavior, Delivery, Error, Product,
     api::{self, webhooks},
     app::App,
     clock::Clock,
@@ -23,27 +23,27 @@ use crate::{
 /// Configures a [`Sandbox`].
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is started"]
-pub struct Builder {
+pub struct SandboxBuilder {
     port: u16,
     api_key: Option<String>,
     webhook_secret: Option<String>,
-    clock_factor: f64,
+    clock_rate: f64,
     products: Vec<Product>,
     discounts: Vec<(String, u32)>,
-    settings: Settings,
+    behavior: Behavior,
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for SandboxBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("SandboxBuilder")
             .field("port", &self.port)
-            .field("clock_factor", &self.clock_factor)
+            .field("clock_rate", &self.clock_rate)
             .field("products", &self.products.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Builder {
+impl SandboxBuilder {
     /// The port on 127.0.0.1. Without this, any free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
@@ -66,8 +66,8 @@ impl Builder {
     /// How fast the sandbox's clock runs: 1 is the machine's pace, 3600 an hour in each second, and
     /// at 0 it stands still until it is advanced. Billing dates and the waits between webhook
     /// retries follow this clock.
-    pub fn clock_factor(mut self, factor: f64) -> Self {
-        self.clock_factor = factor;
+    pub fn clock_rate(mut self, factor: f64) -> Self {
+        self.clock_rate = factor;
         self
     }
 
@@ -83,24 +83,24 @@ impl Builder {
         self
     }
 
-    /// How the account is configured, and which of Dodo's undocumented habits to show.
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+    /// Sets the account's settings and the choices where Dodo's behavior is undocumented.
+    pub fn behavior(mut self, behavior: Behavior) -> Self {
+        self.behavior = behavior;
         self
     }
 
     /// Starts the sandbox inside the running tokio runtime.
     ///
     /// # Errors
-    /// [`PortTaken`](crate::ErrorKind::PortTaken); [`Setup`](crate::ErrorKind::Setup) for a key,
+    /// [`PortInUse`](crate::ErrorKind::PortInUse); [`Config`](crate::ErrorKind::Config) for a key,
     /// secret, factor or product that cannot be used.
     pub async fn start(self) -> Result<Sandbox, Error> {
-        if !self.clock_factor.is_finite() || !(0.0..=1e9).contains(&self.clock_factor) {
-            return Err(Error::setup("the clock factor is a number from 0 to 1,000,000,000"));
+        if !self.clock_rate.is_finite() || !(0.0..=1e9).contains(&self.clock_rate) {
+            return Err(Error::config("the clock rate is a number from 0 to 1,000,000,000"));
         }
         let api_key = self.api_key.unwrap_or_else(|| id::new("sk_test_sandbox_"));
         if api_key.is_empty() || !api_key.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::setup("an API key is visible ASCII and not empty"));
+            return Err(Error::config("an API key is visible ASCII and not empty"));
         }
         let secret = self.webhook_secret.unwrap_or_else(id::webhook_secret);
         sign::check_secret(&secret)?;
@@ -108,7 +108,7 @@ impl Builder {
             if self.products.is_empty() { product::demo_catalogue() } else { self.products };
         products.iter().try_for_each(Product::check)?;
         if self.discounts.iter().any(|(code, points)| code.is_empty() || *points > 10_000) {
-            return Err(Error::setup("a discount has a code and at most 10,000 basis points"));
+            return Err(Error::config("a discount has a code and at most 10,000 basis points"));
         }
 
         let listener = bind(self.port).await?;
@@ -116,7 +116,7 @@ impl Builder {
             .local_addr()
             .map_err(|error| Error::io("the address of the socket cannot be read", error))?;
         let mut world =
-            World::new(format!("http://{address}"), Clock::new(self.clock_factor), self.settings);
+            World::new(format!("http://{address}"), Clock::new(self.clock_rate), self.behavior);
         for product in products {
             world.products.insert(product);
         }
@@ -130,7 +130,7 @@ impl Builder {
 
 async fn bind(port: u16) -> Result<TcpListener, Error> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Error::port_taken(port),
+        std::io::ErrorKind::AddrInUse => Error::port_in_use(port),
         _ => Error::io(format!("port {port} cannot be listened on"), error),
     })
 }
@@ -173,15 +173,15 @@ impl Sandbox {
     }
 
     /// A sandbox to configure.
-    pub fn builder() -> Builder {
-        Builder {
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder {
             port: 0,
             api_key: None,
             webhook_secret: None,
-            clock_factor: 1.0,
+            clock_rate: 1.0,
             products: Vec::new(),
             discounts: Vec::new(),
-            settings: Settings::default(),
+            behavior: Behavior::default(),
         }
     }
 
@@ -192,7 +192,7 @@ impl Sandbox {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
-            .map_err(|_| Error::setup("the HTTP client for webhooks cannot be built"))?;
+            .map_err(|_| Error::config("the HTTP client for webhooks cannot be built"))?;
         let (stop, stopped) = watch::channel(false);
         let worker = tokio::spawn(deliver::run(Arc::clone(&app), client, stopped.clone()));
         let router = router(&app);
@@ -233,6 +233,13 @@ impl Sandbox {
         &self.app.webhook_secret
     }
 
+    /// Returns the five settings that an app needs, by the names of its environment variables. The
+    /// sandbox behaves as test mode does, and the fifth variable states that.
+    #[must_use]
+    pub fn env(&self) -> [(&'static str, String); 5] {
+        self.app.env(&self.url)
+    }
+
     /// Sends all events to this address, signed with [`webhook_secret`](Self::webhook_secret), which
     /// is returned.
     ///
@@ -261,7 +268,7 @@ impl Sandbox {
 
     /// Waits until no delivery is under way and none falls due before the clock moves on. Use it
     /// with a timeout where an endpoint may hang.
-    pub async fn settled(&self) {
+    pub async fn wait_until_idle(&self) {
         let mut changes = self.app.changes();
         while !self.app.with(|world| world.deliveries_rest()) {
             let _ = changes.changed().await;

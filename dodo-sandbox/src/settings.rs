@@ -15,7 +15,7 @@ pub enum GraceEnd {
 /// The events of a cancellation at the end of the period: accounts differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PeriodEndCancel {
+pub enum PeriodEndCancellation {
     /// `subscription.updated` at the click, `subscription.cancelled` at the end.
     CancelledAtEnd,
     /// `subscription.cancelled` at the click, `subscription.expired` at the end.
@@ -40,7 +40,7 @@ pub enum RefundOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct Behavior {
     /// Days a failed renewal leaves the subscription `past_due` before it ends; `None`: it goes
     /// `on_hold` at once.
     pub grace_days: Option<u32>,
@@ -70,7 +70,7 @@ pub struct Settings {
     /// `subscription.updated` follows every change of a subscription.
     pub updated_events: bool,
     /// How a cancellation at the end of the period shows.
-    pub period_end_cancel: PeriodEndCancel,
+    pub period_end_cancel: PeriodEndCancellation,
     /// A second attempt on the same page keeps the `payment_id` of the first.
     pub retry_keeps_payment: bool,
     /// A license key's grant sends `entitlement_grant.delivered` after `.created`.
@@ -82,7 +82,7 @@ pub struct Settings {
     pub newest_fields: bool,
 }
 
-impl Default for Settings {
+impl Default for Behavior {
     fn default() -> Self {
         Self {
             grace_days: None,
@@ -98,7 +98,7 @@ impl Default for Settings {
             zero_payment_at_method_update: false,
             renewed_after_recovery: true,
             updated_events: true,
-            period_end_cancel: PeriodEndCancel::CancelledAtEnd,
+            period_end_cancel: PeriodEndCancellation::CancelledAtEnd,
             retry_keeps_payment: false,
             delivered_after_created: false,
             opened_before_rdr: true,

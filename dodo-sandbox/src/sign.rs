@@ -26,7 +26,7 @@ fn key(secret: &str) -> Option<Vec<u8>> {
 pub(crate) fn check_secret(secret: &str) -> Result<(), Error> {
     match key(secret) {
         Some(_) => Ok(()),
-        None => Err(Error::setup("a webhook secret is whsec_ and at least 24 bytes in base64")),
+        None => Err(Error::config("a webhook secret is whsec_ and at least 24 bytes in base64")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dodo_core::{Basis, Client, Environment, Inbox, RecordKind, SignedEvent, WebhookKey, Webhooks};
 use dodo_ledger::{Ledger, Store};
-use dodo_sandbox::{CARD_OK, Product, Sandbox};
+use dodo_sandbox::{Product, Sandbox, cards};
 use dodo_tests::{
     postgres::{self, Schema},
     program::Folder,
@@ -33,7 +33,7 @@ async fn the_sandbox_knows_earlier_charges_whichever_instance_asks() {
 
 async fn the_sandbox_knows_earlier_charges(urls: &[&str]) {
     let sandbox = Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
         .start()
         .await
@@ -51,7 +51,7 @@ async fn the_sandbox_knows_earlier_charges(urls: &[&str]) {
             "billing_address": { "country": "US" },
         });
         let session = call(&sandbox, "/checkouts", Some(session)).await;
-        let paid = sandbox.pay(session["session_id"].as_str().unwrap(), CARD_OK).unwrap();
+        let paid = sandbox.pay_session(session["session_id"].as_str().unwrap(), cards::OK).unwrap();
         let paid = call(&sandbox, &format!("/payments/{}", paid.payment_id), None).await;
         subscriptions.push((paid["subscription_id"].as_str().unwrap().to_owned(), paid));
     }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use accounts::{Account, Accounts};
 use dodo_core::{BoxError, Client, CustomerId, WebhookKey};
-use dodo_sandbox::{CARD_OK, Sandbox};
+use dodo_sandbox::{Sandbox, cards};
 use reqwest::{Method, RequestBuilder, header};
 use serde_json::{Value, json};
 
@@ -105,8 +105,8 @@ async fn a_purchase_goes_through_all_middleware(app: Running) -> Result<(), BoxE
     assert!(checkout.headers().contains_key("x-audited-bytes"));
     let checkout: Value = checkout.json().await?;
     let id = checkout.get("session_id").and_then(Value::as_str);
-    app.sandbox.pay(id.ok_or_else(|| format!("no session: {checkout}"))?, CARD_OK)?;
-    app.sandbox.settled().await;
+    app.sandbox.pay_session(id.ok_or_else(|| format!("no session: {checkout}"))?, cards::OK)?;
+    app.sandbox.wait_until_idle().await;
 
     let orders = app.ask(Method::GET, "/orders").header("cookie", &session).send().await?;
     assert!(orders.text().await?.starts_with("pay_"), "the delivery did not get through");
@@ -139,7 +139,7 @@ async fn the_portal_opens_for_whoever_is_signed_in(app: Running) -> Result<(), B
     assert_eq!(portal("").header("cookie", "session=made-up").send().await?.status(), 401);
     let opened = portal("?customer_id=cus_other").header("cookie", session).send().await?;
     assert_eq!(opened.status(), 302);
-    let asked = app.sandbox.requests().into_iter().map(|request| request.path);
+    let asked = app.sandbox.recorded_requests().into_iter().map(|request| request.path);
     let sessions: Vec<_> =
         asked.filter(|path| path.ends_with("/customer-portal/session")).collect();
     assert_eq!(sessions, [format!("/customers/{}/customer-portal/session", app.customer)]);

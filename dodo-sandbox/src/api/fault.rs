@@ -67,13 +67,13 @@ pub struct Fault {
 impl Fault {
     /// A fault of every request until it is cleared.
     #[must_use]
-    pub fn always(kind: FaultKind) -> Self {
+    pub fn new(kind: FaultKind) -> Self {
         Self { kind, method: None, path: None, times: None }
     }
 
     /// Only for paths that begin with this.
     #[must_use]
-    pub fn on(mut self, path: impl Into<String>) -> Self {
+    pub fn path_prefix(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }

@@ -12,9 +12,9 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Payer, ReleaseOrder};
+use super::{FlushOrder, Payer};
 use crate::{
-    DisputeOutcome, Disturbance, Error, Interval, Product, Settings,
+    Behavior, DisputeOutcome, Error, NetworkConditions, Product, RenewalInterval,
     api::{self, Answer, Json, body::Body, fault::Fault, webhooks},
     app::App,
     clock::rfc3339,
@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     let routes = Router::new()
         .route("/products", post(add_product))
         .route("/clock", get(clock).post(advance))
-        .route("/settings", get(settings).put(set_settings))
+        .route("/behavior", get(behavior).put(set_behavior))
         .route("/sessions/{id}/pay", post(pay))
         .route("/sessions/{id}/abandon", post(abandon))
         .route("/decline", post(decline))
@@ -43,9 +43,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/webhooks/rotate", post(rotate))
         .route("/events", post(send_event))
         .route("/deliveries", get(deliveries))
-        .route("/deliveries/disturb", post(disturb))
-        .route("/deliveries/release", post(release))
-        .route("/deliveries/{id}/replay", post(replay))
+        .route("/network", get(network).put(set_network))
+        .route("/deliveries/flush", post(flush))
+        .route("/deliveries/{id}/resend", post(resend))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/requests", get(requests).delete(forget_requests))
         .method_not_allowed_fallback(api::method_not_allowed)
@@ -73,7 +73,7 @@ struct NewProduct {
     #[serde(default)]
     tax_inclusive: bool,
     /// Makes it a subscription that is charged at this interval.
-    every: Option<Interval>,
+    every: Option<RenewalInterval>,
     #[serde(default)]
     trial_days: u32,
 }
@@ -120,11 +120,11 @@ async fn advance(State(app): State<Arc<App>>, Body(body): Body<Advance>) -> Answ
     })
 }
 
-async fn settings(State(app): State<Arc<App>>) -> Json {
+async fn behavior(State(app): State<Arc<App>>) -> Json {
     app.with(|world| Json(json!(world.settings)))
 }
 
-async fn set_settings(State(app): State<Arc<App>>, Body(body): Body<Settings>) -> Json {
+async fn set_behavior(State(app): State<Arc<App>>, Body(body): Body<Behavior>) -> Json {
     app.change(|world| {
         world.settings = body;
         Json(json!(world.settings))
@@ -288,24 +288,28 @@ async fn deliveries(State(app): State<Arc<App>>) -> Json {
     app.with(|world| Json(world.deliveries.iter().map(Delivery::json).collect()))
 }
 
-async fn disturb(State(app): State<Arc<App>>, Body(body): Body<Disturbance>) -> Json {
-    app.change(|world| world.disturbance = body);
-    Json(json!({}))
+async fn network(State(app): State<Arc<App>>) -> Json {
+    app.with(|world| Json(json!(world.network)))
+}
+
+async fn set_network(State(app): State<Arc<App>>, Body(body): Body<NetworkConditions>) -> Json {
+    app.change(|world| world.network = body);
+    Json(json!(body))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Release {
-    order: Option<ReleaseOrder>,
+struct Flush {
+    order: Option<FlushOrder>,
 }
 
-async fn release(State(app): State<Arc<App>>, Body(body): Body<Release>) -> Json {
-    let order = body.order.unwrap_or(ReleaseOrder::Original);
-    app.change(|world| Json(json!({ "released": super::release(world, order) })))
+async fn flush(State(app): State<Arc<App>>, Body(body): Body<Flush>) -> Json {
+    let order = body.order.unwrap_or(FlushOrder::Original);
+    app.change(|world| Json(json!({ "flushed": super::flush(world, order) })))
 }
 
-async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| Ok(Json(json!({ "id": super::replay(world, &id)? }))))
+async fn resend(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| Ok(Json(json!({ "id": super::resend(world, &id)? }))))
 }
 
 async fn faults(State(app): State<Arc<App>>) -> Json {

@@ -18,7 +18,7 @@ use crate::{
         card::PaymentMethod,
         customer::{Address, Customer},
         payment::{ChargeType, Line, Payment, ServicePeriod},
-        product::{Interval, Period},
+        product::{Period, RenewalInterval},
         session::{Buyer, Origin, Progress, Session},
         subscription::Subscription,
         webhook::Subject,
@@ -203,7 +203,7 @@ fn subscriptions(
 pub(crate) fn subscription(now: Timestamp, quote: &Quote, place: usize) -> Option<Subscription> {
     let line = quote.lines.get(place)?;
     let recurring = line.recurring()?;
-    let trial = Period { count: line.trial_days, interval: Interval::Day };
+    let trial = Period { count: line.trial_days, interval: RenewalInterval::Day };
     let first = if line.trial_days > 0 { trial } else { recurring.every };
     let next_billing = first.after(now);
     Some(Subscription {

@@ -13,7 +13,7 @@ use crate::{
         World,
         card::Charge,
         payment::{ChargeType, Line, Payment, ServicePeriod},
-        product::{Interval, Period},
+        product::{Period, RenewalInterval},
         recovery::Dunning,
         subscription::{Recovery, Subscription},
         webhook::Subject,
@@ -200,7 +200,7 @@ fn failed(world: &mut World, subscription_id: &str, code: &str) -> Result<(), Er
     let customer_id = subscription.customer_id.clone();
     let trigger = match settings.grace_days {
         Some(days) => {
-            let grace = Period { count: days.max(1), interval: Interval::Day };
+            let grace = Period { count: days.max(1), interval: RenewalInterval::Day };
             subscription.status = "past_due";
             subscription.past_due_ends_at = Some(grace.after(now));
             world.emit("subscription.past_due", Subject::Subscription(subscription_id.to_owned()));

@@ -9,7 +9,7 @@ use crate::{
         renewal::{self, Bill},
     },
     id, money,
-    settings::PeriodEndCancel,
+    settings::PeriodEndCancellation,
     state::{
         World,
         card::Charge,
@@ -84,7 +84,7 @@ pub(crate) fn cancel_at_period_end(
     by: &'static str,
 ) -> Result<(), Error> {
     let now = world.now();
-    let at_once = world.settings.period_end_cancel == PeriodEndCancel::ExpiredAtEnd;
+    let at_once = world.settings.period_end_cancel == PeriodEndCancellation::ExpiredAtEnd;
     let subscription = world.subscriptions.find_mut(subscription_id)?;
     if subscription.is_over() {
         return Err(inactive("the subscription is over already"));

@@ -126,11 +126,11 @@ fn custom_field(field: &CustomField, form: &Form) -> String {
 /// The cards that work here.
 pub(super) fn test_cards() -> String {
     let rows: String = [
-        (card::CARD_OK, "pays"),
-        (card::CARD_DECLINED, "is declined"),
-        (card::CARD_NO_FUNDS, "has no funds"),
-        (card::CARD_RENEWAL_FAILS, "pays once, renewals fail"),
-        (card::CARD_INDIA, "takes 48 hours"),
+        (card::OK, "pays"),
+        (card::DECLINED, "is declined"),
+        (card::INSUFFICIENT_FUNDS, "has no funds"),
+        (card::RENEWAL_FAILS, "pays once, renewals fail"),
+        (card::PROCESSING_INDIA, "takes 48 hours"),
     ]
     .iter()
     .map(|(number, what)| format!("<tr><td><code>{number}</code></td><td>{what}</td></tr>"))

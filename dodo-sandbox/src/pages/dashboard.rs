@@ -52,7 +52,7 @@ pub(crate) async fn act(State(app): State<Arc<App>>, form: Form) -> Response {
             renewal::renew(world, id)
         }
         "cancel" => subscription::cancel(world, id, Some("merchant")),
-        "replay" => control::replay(world, id).map(drop),
+        "resend" => control::resend(world, id).map(drop),
         "advance" => {
             let days: u64 = id.parse().map_err(|_| Error::invalid("a number of days is needed"))?;
             control::advance(world, Duration::from_secs(days.saturating_mul(24 * 60 * 60)))
@@ -99,19 +99,15 @@ fn page(app: &App, world: &World) -> Page {
         .iter()
         .map(|endpoint| format!("<br>Webhooks go to <code>{}</code>", Esc(&endpoint.url)))
         .collect();
-    let settings = [
-        ("DODO_PAYMENTS_BASE_URL", world.base_url.as_str()),
-        ("DODO_PAYMENTS_CHECKOUT_URL", &world.base_url),
-        ("DODO_PAYMENTS_API_KEY", &app.api_key),
-        ("DODO_PAYMENTS_WEBHOOK_KEY", &app.webhook_secret),
-    ]
-    .map(|(name, value)| format!("{name}={}", Esc(value)))
-    .join("\n");
+    let settings = app
+        .env(&world.base_url)
+        .map(|(name, value)| format!("export {name}={}", Esc(&value)))
+        .join("\n");
     let body = format!(
         "<main><h1>Dodo sandbox</h1><section class=\"card\"><div class=\"actions\">\
          <span>Its clock shows <strong id=\"clock\">{clock}</strong></span>{advance}</div>\
          <p class=\"soft\">Renewals, trial ends and webhook retries fall due as it moves.{endpoints}</p>\
-         <details><summary>Settings for an app</summary><pre>{settings}</pre></details></section>\
+         <details><summary>Behavior for an app</summary><pre>{settings}</pre></details></section>\
          {}{}{}{}{}</main>",
         products(world),
         payments(world),
@@ -243,7 +239,7 @@ fn deliveries(world: &World) -> String {
             format!("<details><summary>Body</summary><code>{}</code></details>", Esc(&attempt.body))
         });
         let next = match delivery.state {
-            DeliveryState::Waiting => {
+            DeliveryState::Scheduled => {
                 format!(" until {}", delivery.due.strftime("%Y-%m-%d %H:%M:%S"))
             }
             _ => String::new(),
@@ -254,7 +250,7 @@ fn deliveries(world: &World) -> String {
             Esc(&delivery.webhook_id),
             Esc(&attempts.join(", ")),
             status_badge(delivery.state.as_str()),
-            button("replay", delivery.id(), "Replay"),
+            button("resend", delivery.id(), "Send again"),
         )
     };
     let rows = world.deliveries.iter().rev().take(ROWS).map(row).collect();

@@ -1,17 +1,17 @@
 //! The test cards, and what happens when each is charged.
 
 /// A card that is charged without ado (Visa).
-pub const CARD_OK: &str = "4242424242424242";
+pub const OK: &str = "4242424242424242";
 /// A card that is charged without ado (Mastercard).
-pub const CARD_OK_MASTERCARD: &str = "5555555555554444";
+pub const OK_MASTERCARD: &str = "5555555555554444";
 /// A card that is always declined: `GENERIC_DECLINE`.
-pub const CARD_DECLINED: &str = "4000000000000002";
+pub const DECLINED: &str = "4000000000000002";
 /// A card that is always declined: `INSUFFICIENT_FUNDS`.
-pub const CARD_NO_FUNDS: &str = "4000000000009995";
+pub const INSUFFICIENT_FUNDS: &str = "4000000000009995";
 /// A card that can be saved and charged once, and fails at every renewal.
-pub const CARD_RENEWAL_FAILS: &str = "4000000000000341";
+pub const RENEWAL_FAILS: &str = "4000000000000341";
 /// An Indian card: the payment is `processing` for 48 hours, then succeeds.
-pub const CARD_INDIA: &str = "4576238912771450";
+pub const PROCESSING_INDIA: &str = "4576238912771450";
 
 /// A payment method on file: what is left of a card once it was entered.
 #[derive(Clone, Debug)]
@@ -44,11 +44,11 @@ impl PaymentMethod {
     /// Charges the method; `renewal` when the customer is not there.
     pub(crate) fn charge(&self, renewal: bool) -> Charge {
         match self.number.as_str() {
-            CARD_OK | CARD_OK_MASTERCARD => Charge::Paid,
-            CARD_RENEWAL_FAILS if !renewal => Charge::Paid,
-            CARD_INDIA => Charge::Processing,
-            CARD_DECLINED | CARD_RENEWAL_FAILS => decline("GENERIC_DECLINE"),
-            CARD_NO_FUNDS => decline("INSUFFICIENT_FUNDS"),
+            OK | OK_MASTERCARD => Charge::Paid,
+            RENEWAL_FAILS if !renewal => Charge::Paid,
+            PROCESSING_INDIA => Charge::Processing,
+            DECLINED | RENEWAL_FAILS => decline("GENERIC_DECLINE"),
+            INSUFFICIENT_FUNDS => decline("INSUFFICIENT_FUNDS"),
             _ => decline("INCORRECT_NUMBER"),
         }
     }
@@ -98,12 +98,12 @@ mod tests {
         };
         for (number, renewal, expected) in [
             ("4242 4242 4242 4242", false, "paid"),
-            (CARD_OK_MASTERCARD, true, "paid"),
-            (CARD_DECLINED, false, "GENERIC_DECLINE"),
-            (CARD_NO_FUNDS, false, "INSUFFICIENT_FUNDS"),
-            (CARD_RENEWAL_FAILS, false, "paid"),
-            (CARD_RENEWAL_FAILS, true, "GENERIC_DECLINE"),
-            (CARD_INDIA, false, "processing"),
+            (OK_MASTERCARD, true, "paid"),
+            (DECLINED, false, "GENERIC_DECLINE"),
+            (INSUFFICIENT_FUNDS, false, "INSUFFICIENT_FUNDS"),
+            (RENEWAL_FAILS, false, "paid"),
+            (RENEWAL_FAILS, true, "GENERIC_DECLINE"),
+            (PROCESSING_INDIA, false, "processing"),
             ("1234", false, "INCORRECT_NUMBER"),
             ("", false, "INCORRECT_NUMBER"),
         ] {

@@ -33,8 +33,8 @@ use self::{
 };
 use crate::{
     clock::{self, Clock},
-    deliver::Disturbance,
-    settings::Settings,
+    deliver::NetworkConditions,
+    settings::Behavior,
 };
 
 /// How many objects of one kind are kept.
@@ -91,13 +91,13 @@ pub(crate) struct World {
     pub(crate) brand_id: String,
     /// Where the sandbox listens, without a slash at the end.
     pub(crate) base_url: String,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Behavior,
     pub(crate) clock: Clock,
     /// While due things are acted out: the moment they fell due.
     pub(crate) acting: Option<Timestamp>,
     /// Decline so many coming charges, with this code.
     pub(crate) force_decline: Option<(String, u32)>,
-    pub(crate) disturbance: Disturbance,
+    pub(crate) network: NetworkConditions,
     pub(crate) products: Table<Product>,
     pub(crate) discounts: Vec<Discount>,
     pub(crate) customers: Table<Customer>,
@@ -118,7 +118,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(base_url: String, clock: Clock, settings: Settings) -> Self {
+    pub(crate) fn new(base_url: String, clock: Clock, settings: Behavior) -> Self {
         Self {
             business_id: crate::id::new("bus_"),
             brand_id: crate::id::new("brnd_"),
@@ -127,7 +127,7 @@ impl World {
             clock,
             acting: None,
             force_decline: None,
-            disturbance: Disturbance::default(),
+            network: NetworkConditions::default(),
             products: Table::new(OBJECTS),
             discounts: Vec::new(),
             customers: Table::new(OBJECTS),
@@ -207,9 +207,9 @@ impl World {
         self.events.insert(event);
     }
 
-    /// Queues one event for one endpoint, with whatever disturbance is set.
+    /// Queues one event for one endpoint, under the simulated network conditions.
     pub(crate) fn queue(&mut self, event: &Event, endpoint_id: String, retried: bool) {
-        let (state, delay, copies) = self.disturbance.next();
+        let (state, delay, copies) = self.network.next();
         for _ in 0..copies {
             self.deliveries.insert(Delivery {
                 id: crate::id::new("dlv_"),
@@ -229,7 +229,7 @@ impl World {
         let now = self.clock.now();
         !self.deliveries.iter().any(|delivery| match delivery.state {
             DeliveryState::Sending => true,
-            DeliveryState::Waiting => delivery.due <= now,
+            DeliveryState::Scheduled => delivery.due <= now,
             _ => false,
         })
     }

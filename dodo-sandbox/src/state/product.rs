@@ -9,14 +9,14 @@ use crate::{Error, clock, money::MAX_AMOUNT};
 /// A unit of billing periods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Interval {
+pub enum RenewalInterval {
     Day,
     Week,
     Month,
     Year,
 }
 
-impl Interval {
+impl RenewalInterval {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Day => "Day",
@@ -31,17 +31,17 @@ impl Interval {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Period {
     pub(crate) count: u32,
-    pub(crate) interval: Interval,
+    pub(crate) interval: RenewalInterval,
 }
 
 impl Period {
     pub(crate) fn after(self, start: Timestamp) -> Timestamp {
         let count = i64::from(self.count.clamp(1, 10_000));
         let span = match self.interval {
-            Interval::Day => Span::new().try_days(count),
-            Interval::Week => Span::new().try_weeks(count),
-            Interval::Month => Span::new().try_months(count),
-            Interval::Year => Span::new().try_years(count.min(1_000)),
+            RenewalInterval::Day => Span::new().try_days(count),
+            RenewalInterval::Week => Span::new().try_weeks(count),
+            RenewalInterval::Month => Span::new().try_months(count),
+            RenewalInterval::Year => Span::new().try_years(count.min(1_000)),
         };
         span.map_or(Timestamp::MAX, |span| clock::add_span(start, span))
     }
@@ -50,8 +50,8 @@ impl Period {
     /// those after it.
     pub(crate) fn after_on(self, start: Timestamp, day: i8) -> Timestamp {
         match self.interval {
-            Interval::Day | Interval::Week => self.after(start),
-            Interval::Month | Interval::Year => clock::on_day(self.after(start), day),
+            RenewalInterval::Day | RenewalInterval::Week => self.after(start),
+            RenewalInterval::Month | RenewalInterval::Year => clock::on_day(self.after(start), day),
         }
     }
 }
@@ -134,11 +134,11 @@ impl Product {
         name: impl Into<String>,
         currency: impl Into<String>,
         price: i64,
-        (count, interval): (u32, Interval),
+        (count, interval): (u32, RenewalInterval),
     ) -> Self {
         let recurring = Recurring {
             every: Period { count, interval },
-            term: Period { count: 10, interval: Interval::Year },
+            term: Period { count: 10, interval: RenewalInterval::Year },
             trial_days: 0,
             trial_amount: None,
         };
@@ -152,7 +152,7 @@ impl Product {
         currency: impl Into<String>,
         price: i64,
     ) -> Self {
-        Self::subscription(id, name, currency, price, (1, Interval::Month))
+        Self::subscription(id, name, currency, price, (1, RenewalInterval::Month))
     }
 
     /// A text under the name.
@@ -197,7 +197,7 @@ impl Product {
 
     /// Ends the subscription after so many intervals instead of ten years. Subscriptions only.
     #[must_use]
-    pub fn runs_for(mut self, count: u32, interval: Interval) -> Self {
+    pub fn runs_for(mut self, count: u32, interval: RenewalInterval) -> Self {
         if let Some(recurring) = &mut self.recurring {
             recurring.term = Period { count, interval };
         }
@@ -228,14 +228,16 @@ impl Product {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
         if self.id.is_empty() || self.id.len() > 64 || !self.id.bytes().all(plain) {
-            return Err(Error::setup("a product's id has 1 to 64 letters, digits, '_' and '-'"));
+            return Err(Error::config("a product's id has 1 to 64 letters, digits, '_' and '-'"));
         }
         if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(Error::setup("a product's currency is an ISO 4217 code, such as USD"));
+            return Err(Error::config("a product's currency is an ISO 4217 code, such as USD"));
         }
         let amounts = [Some(self.price), self.suggested_price, self.trial_amount_each()];
         if !amounts.into_iter().flatten().all(|amount| (0..=MAX_AMOUNT).contains(&amount)) {
-            return Err(Error::setup("a product's prices are not negative and not absurdly large"));
+            return Err(Error::config(
+                "a product's prices are not negative and not absurdly large",
+            ));
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Row for Event {
 
 /// One try to deliver.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct DeliveryAttempt {
     /// When, by the sandbox's clock.
     pub at: Timestamp,
     /// What the endpoint answered, if it did.
@@ -117,7 +117,7 @@ pub struct Attempt {
     pub body: String,
 }
 
-impl Attempt {
+impl DeliveryAttempt {
     /// Whether the endpoint took the event.
     #[must_use]
     pub fn succeeded(&self) -> bool {
@@ -132,7 +132,7 @@ pub enum DeliveryState {
     /// Kept back until it is released.
     Held,
     /// Waits for the moment of its next attempt.
-    Waiting,
+    Scheduled,
     /// Being sent now.
     Sending,
     /// The endpoint answered 2xx.
@@ -147,7 +147,7 @@ impl DeliveryState {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
-            Self::Waiting => "waiting",
+            Self::Scheduled => "scheduled",
             Self::Sending => "sending",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
@@ -171,7 +171,7 @@ pub struct Delivery {
     /// When the next attempt falls due, by the sandbox's clock.
     pub due: Timestamp,
     /// What was tried so far.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<DeliveryAttempt>,
     /// Whether failures are followed by retries.
     pub(crate) retried: bool,
 }

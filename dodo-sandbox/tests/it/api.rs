@@ -1,6 +1,6 @@
 //! The REST API, row by row.
 
-use dodo_sandbox::{CARD_OK, Product, Sandbox};
+use dodo_sandbox::{Product, Sandbox, cards};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::{api, http, session};
 
 async fn sandbox() -> Sandbox {
     Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::one_time("pdt_book", "Book", "USD", 2000))
         .product(Product::one_time("pdt_poster", "Poster", "JPY", 4800))
         .product(Product::one_time("pdt_tip", "Tip", "USD", 100).pay_what_you_want(500))
@@ -37,7 +37,7 @@ impl Bought {
                 "billing_address": { "country": "US" },
             });
             let id = session(&sandbox, body).await;
-            sandbox.pay(&id, CARD_OK).unwrap().payment_id
+            sandbox.pay_session(&id, cards::OK).unwrap().payment_id
         };
         let payment = buy("pdt_book").await;
         let first = buy("pdt_pro").await;
@@ -458,7 +458,7 @@ async fn the_older_ways_to_sell_make_the_objects_first() {
         api(&sandbox, "POST", "/payments", Some(with(json!({ "product_cart": cart("pdt_book") }))))
             .await;
     assert_eq!(answer["total_amount"], 2380);
-    let paid = sandbox.pay(&page(&answer), CARD_OK).unwrap();
+    let paid = sandbox.pay_session(&page(&answer), cards::OK).unwrap();
     assert_eq!(json!(paid.payment_id), answer["payment_id"]);
     let (_, payment) = api(&sandbox, "GET", &format!("/payments/{}", paid.payment_id), None).await;
     assert_eq!(payment["status"], "succeeded");
@@ -471,7 +471,7 @@ async fn the_older_ways_to_sell_make_the_objects_first() {
     let id = answer["subscription_id"].as_str().unwrap();
     let path = format!("/subscriptions/{id}");
     assert_eq!(api(&sandbox, "GET", &path, None).await.1["status"], "pending");
-    let paid = sandbox.pay(&page(&answer), CARD_OK).unwrap();
+    let paid = sandbox.pay_session(&page(&answer), cards::OK).unwrap();
     assert!(paid.redirect.unwrap().contains(&format!("subscription_id={id}&status=active")));
     let (_, subscription) = api(&sandbox, "GET", &path, None).await;
     assert_eq!(
@@ -557,7 +557,7 @@ async fn a_taken_port_says_so() {
     let first = sandbox().await;
     let port = first.url().rsplit(':').next().unwrap().parse().unwrap();
     let error = Sandbox::builder().port(port).start().await.unwrap_err();
-    assert_eq!(error.kind(), dodo_sandbox::ErrorKind::PortTaken);
+    assert_eq!(error.kind(), dodo_sandbox::ErrorKind::PortInUse);
     assert!(error.to_string().contains(&port.to_string()), "{error}");
 }
 
@@ -577,7 +577,7 @@ async fn confirmed_sessions_know_their_payment_before_or_are_paid_at_once() {
     };
     let (_, reserved) = create(json!({})).await;
     let session_id = reserved["session_id"].as_str().unwrap();
-    let paid = bought.sandbox.pay(session_id, CARD_OK).unwrap();
+    let paid = bought.sandbox.pay_session(session_id, cards::OK).unwrap();
     assert_eq!(json!(paid.payment_id), reserved["payment_id"]);
 
     let (_, at_once) = create(json!({ "payment_method_id": payment["payment_method_id"] })).await;
@@ -591,7 +591,8 @@ async fn confirmed_sessions_know_their_payment_before_or_are_paid_at_once() {
 
     let (_, late) = create(json!({})).await;
     bought.sandbox.advance(std::time::Duration::from_secs(15 * 60)).unwrap();
-    let error = bought.sandbox.pay(late["session_id"].as_str().unwrap(), CARD_OK).unwrap_err();
+    let error =
+        bought.sandbox.pay_session(late["session_id"].as_str().unwrap(), cards::OK).unwrap_err();
     assert_eq!(error.code(), "CHECKOUT_SESSION_EXPIRED");
 
     assert_eq!(create(json!({ "payment_method_id": "pm_x" })).await.0, 404);
@@ -602,7 +603,7 @@ async fn confirmed_sessions_know_their_payment_before_or_are_paid_at_once() {
 #[tokio::test]
 async fn discounts_take_their_share_of_every_charge() {
     let sandbox = Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::monthly("pdt_pro", "Pro", "USD", 2000))
         .discount("LAUNCH10", 1000)
         .start()
@@ -613,7 +614,7 @@ async fn discounts_take_their_share_of_every_charge() {
         "discount_codes": ["launch10"],
         "billing_address": { "country": "US" },
     });
-    sandbox.pay(&session(&sandbox, body).await, CARD_OK).unwrap();
+    sandbox.pay_session(&session(&sandbox, body).await, cards::OK).unwrap();
     sandbox.advance(std::time::Duration::from_secs(31 * 24 * 60 * 60)).unwrap();
     let (_, payments) = api(&sandbox, "GET", "/payments", None).await;
     let payments = payments["items"].as_array().unwrap();

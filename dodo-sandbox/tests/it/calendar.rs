@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_sandbox::{CARD_OK, Interval, Product, Sandbox};
+use dodo_sandbox::{Product, RenewalInterval, Sandbox, cards};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
@@ -10,10 +10,16 @@ use crate::support::{api, session};
 
 async fn sandbox() -> Sandbox {
     Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
-        .product(Product::subscription("pdt_quarter", "Quarter", "USD", 4900, (3, Interval::Month)))
-        .product(Product::subscription("pdt_week", "Week", "USD", 500, (1, Interval::Week)))
+        .product(Product::subscription(
+            "pdt_quarter",
+            "Quarter",
+            "USD",
+            4900,
+            (3, RenewalInterval::Month),
+        ))
+        .product(Product::subscription("pdt_week", "Week", "USD", 500, (1, RenewalInterval::Week)))
         .product(Product::monthly("pdt_trial", "Trial", "USD", 1900).trial_days(14))
         .start()
         .await
@@ -34,7 +40,7 @@ fn move_to(sandbox: &Sandbox, fits: impl Fn(Date) -> bool) {
 async fn subscribe(sandbox: &Sandbox, product: &str) -> String {
     let body = json!({ "product_cart": [{ "product_id": product, "quantity": 1 }] });
     let id = session(sandbox, body).await;
-    let payment = sandbox.pay(&id, CARD_OK).unwrap().payment_id;
+    let payment = sandbox.pay_session(&id, cards::OK).unwrap().payment_id;
     let (_, payment) = api(sandbox, "GET", &format!("/payments/{payment}"), None).await;
     payment["subscription_id"].as_str().unwrap().to_owned()
 }
@@ -111,7 +117,7 @@ async fn a_date_that_is_set_or_restarted_begins_a_new_rhythm() {
     // Renewed before its time, the period begins now.
     sandbox.advance(Duration::from_secs(5 * 24 * 60 * 60)).unwrap();
     let today = date(sandbox.now()).day();
-    sandbox.renew(&id).unwrap();
+    sandbox.renew_subscription(&id).unwrap();
     for day in days_of(&sandbox, &id, 3).await {
         assert_eq!(day.day(), today.min(day.days_in_month()));
     }

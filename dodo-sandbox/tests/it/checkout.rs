@@ -1,13 +1,13 @@
 //! From a cart to signed webhooks.
 
-use dodo_sandbox::{CARD_DECLINED, CARD_OK, Product, Sandbox};
+use dodo_sandbox::{Product, Sandbox, cards};
 use serde_json::json;
 
 use crate::support::{Receiver, api, pay_on_page, session};
 
 async fn shop() -> Sandbox {
     Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::one_time("pdt_book", "Book", "EUR", 4900))
         .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
         .start()
@@ -29,7 +29,7 @@ async fn a_purchase_ends_in_a_signed_event_with_the_session_s_metadata() {
     )
     .await;
 
-    let (status, location, _) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    let (status, location, _) = pay_on_page(&sandbox, &id, cards::OK).await;
     assert_eq!(status, 303);
     let location = location.unwrap();
     let (_, confirmation) = api(&sandbox, "GET", &format!("/checkouts/{id}"), None).await;
@@ -42,7 +42,7 @@ async fn a_purchase_ends_in_a_signed_event_with_the_session_s_metadata() {
         )
     );
 
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let arrivals = receiver.arrivals();
     let [arrival] = arrivals.as_slice() else { panic!("{arrivals:?}") };
     let verifier = standardwebhooks::Webhook::new(sandbox.webhook_secret()).unwrap();
@@ -55,7 +55,7 @@ async fn a_purchase_ends_in_a_signed_event_with_the_session_s_metadata() {
     assert_eq!(data["checkout_session_id"], json!(id));
     assert_eq!(data["product_cart"], json!([{ "product_id": "pdt_book", "quantity": 2 }]));
 
-    let (status, _, page) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    let (status, _, page) = pay_on_page(&sandbox, &id, cards::OK).await;
     assert_eq!(status, 409);
     assert!(page.contains("CHECKOUT_SESSION_CONSUMED"), "{page}");
 }
@@ -73,10 +73,10 @@ async fn a_subscription_starts_with_its_four_events() {
         }),
     )
     .await;
-    let (_, location, _) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    let (_, location, _) = pay_on_page(&sandbox, &id, cards::OK).await;
     let location = location.unwrap();
     assert!(location.contains("subscription_id=sub_") && location.contains("status=active"));
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     for arrival in receiver.arrivals() {
         assert_eq!(arrival.body["data"]["metadata"]["visitor"], "v_2", "{}", arrival.body["type"]);
     }
@@ -98,12 +98,12 @@ async fn a_declined_card_may_be_replaced_on_the_same_page() {
     let id =
         session(&sandbox, json!({ "product_cart": [{ "product_id": "pdt_book", "quantity": 1 }] }))
             .await;
-    let (status, location, page) = pay_on_page(&sandbox, &id, CARD_DECLINED).await;
+    let (status, location, page) = pay_on_page(&sandbox, &id, cards::DECLINED).await;
     assert_eq!((status.as_u16(), location), (200, None));
     assert!(page.contains("The card was declined."), "{page}");
-    let (status, location, _) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    let (status, location, _) = pay_on_page(&sandbox, &id, cards::OK).await;
     assert_eq!((status.as_u16(), location.unwrap()), (303, format!("/session/{id}")));
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     assert_eq!(receiver.take_names(), ["payment.failed", "payment.succeeded"]);
 }
 
@@ -119,9 +119,9 @@ async fn a_new_customer_each_time_on_request() {
             });
             let id = session(&sandbox, body).await;
             if declined_first {
-                pay_on_page(&sandbox, &id, CARD_DECLINED).await;
+                pay_on_page(&sandbox, &id, cards::DECLINED).await;
             }
-            assert_eq!(pay_on_page(&sandbox, &id, CARD_OK).await.0, 303);
+            assert_eq!(pay_on_page(&sandbox, &id, cards::OK).await.0, 303);
             let (_, paid) = api(&sandbox, "GET", &format!("/checkouts/{id}"), None).await;
             let payment = format!("/payments/{}", paid["payment_id"].as_str().unwrap());
             let (_, payment) = api(&sandbox, "GET", &payment, None).await;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use dodo_sandbox::{CARD_OK, DeliveryState, Disturbance, Product, ReleaseOrder, Sandbox};
+use dodo_sandbox::{DeliveryState, FlushOrder, NetworkConditions, Product, Sandbox, cards};
 use serde_json::json;
 
 use crate::support::{Arrival, Receiver, api, session};
 
 async fn sandbox() -> Sandbox {
     Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::one_time("pdt_book", "Book", "USD", 2000))
         .product(Product::monthly("pdt_pro", "Pro", "USD", 2000))
         .start()
@@ -19,7 +19,7 @@ async fn sandbox() -> Sandbox {
 
 async fn buy(sandbox: &Sandbox, product: &str) -> String {
     let body = json!({ "product_cart": [{ "product_id": product, "quantity": 1 }] });
-    sandbox.pay(&session(sandbox, body).await, CARD_OK).unwrap().payment_id
+    sandbox.pay_session(&session(sandbox, body).await, cards::OK).unwrap().payment_id
 }
 
 fn id(arrival: &Arrival) -> &str {
@@ -37,22 +37,22 @@ async fn failures_are_retried_eight_times_by_the_ladder() {
     let receiver = Receiver::of(&sandbox).await;
     receiver.answer(500);
     buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     assert_eq!(receiver.arrivals().len(), 2, "the first retry follows at once");
     let hour = 60 * 60;
     let waits = [5, 5 * 60, 30 * 60, 2 * hour, 5 * hour, 10 * hour, 10 * hour];
     for (place, wait) in waits.into_iter().enumerate() {
         sandbox.advance(Duration::from_secs(wait - 1)).unwrap();
-        sandbox.settled().await;
+        sandbox.wait_until_idle().await;
         assert_eq!(receiver.arrivals().len(), place + 2, "not before {wait} s");
         sandbox.advance(Duration::from_secs(1)).unwrap();
-        sandbox.settled().await;
+        sandbox.wait_until_idle().await;
         assert_eq!(receiver.arrivals().len(), place + 3, "after {wait} s");
     }
     let [delivery] = <[_; 1]>::try_from(sandbox.deliveries()).unwrap();
     assert_eq!((delivery.state, delivery.attempts.len()), (DeliveryState::Failed, 9));
     sandbox.advance(Duration::from_secs(30 * 24 * hour)).unwrap();
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let arrivals = receiver.arrivals();
     assert_eq!(arrivals.len(), 9);
     assert!(arrivals.iter().all(|arrival| id(arrival) == id(&arrivals[0])));
@@ -65,11 +65,11 @@ async fn a_retry_shows_the_state_of_its_moment_under_the_same_id_and_date() {
     let receiver = Receiver::of(&sandbox).await;
     receiver.answer(503);
     let payment_id = buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
-    sandbox.refund(&payment_id, None).unwrap();
+    sandbox.wait_until_idle().await;
+    sandbox.refund_payment(&payment_id, None).unwrap();
     receiver.answer(204);
     sandbox.advance(Duration::from_secs(5)).unwrap();
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let arrivals = receiver.arrivals();
     let of_payment: Vec<_> =
         arrivals.iter().filter(|a| a.body["type"] == "payment.succeeded").collect();
@@ -87,10 +87,10 @@ async fn a_rotated_secret_signs_beside_the_new_one_for_a_day() {
     let old = sandbox.webhook_secret().to_owned();
     let new = sandbox.rotate_secret(&receiver.url).unwrap();
     buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     sandbox.advance(Duration::from_secs(24 * 60 * 60)).unwrap();
     buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let arrivals = receiver.arrivals();
     let [during, after] = arrivals.as_slice() else { panic!("{arrivals:?}") };
     assert!(verify(&old, during) && verify(&new, during));
@@ -111,7 +111,7 @@ async fn endpoints_get_what_they_asked_for() {
     let disabled = json!({ "url": none.url, "disabled": true });
     api(&sandbox, "POST", "/webhooks", Some(disabled)).await;
     buy(&sandbox, "pdt_pro").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let arrivals = some.arrivals();
     let [arrival] = arrivals.as_slice() else { panic!("{arrivals:?}") };
     assert_eq!(arrival.headers["x-tenant"], "t1");
@@ -125,7 +125,7 @@ async fn endpoints_get_what_they_asked_for() {
     let (status, _) = api(&sandbox, "DELETE", &path, None).await;
     assert_eq!(status, 200);
     buy(&sandbox, "pdt_pro").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     assert_eq!(some.arrivals().len(), 1);
 }
 
@@ -134,44 +134,47 @@ async fn deliveries_are_duplicated_lost_delayed_and_reversed_on_demand() {
     let sandbox = sandbox().await;
     let receiver = Receiver::of(&sandbox).await;
 
-    sandbox.disturb(Disturbance { duplicates: 2, ..Disturbance::default() });
+    sandbox.simulate_network(NetworkConditions { duplicates: 2, ..NetworkConditions::default() });
     buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let arrivals = receiver.arrivals();
     assert_eq!(arrivals.len(), 3);
     assert!(arrivals.iter().all(|arrival| id(arrival) == id(&arrivals[0])));
     receiver.take_names();
 
-    sandbox.disturb(Disturbance { drop_next: 1, ..Disturbance::default() });
+    sandbox.simulate_network(NetworkConditions { drop_next: 1, ..NetworkConditions::default() });
     buy(&sandbox, "pdt_book").await;
     buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     assert_eq!(receiver.take_names().len(), 1);
     let dropped = sandbox.deliveries();
     let dropped = dropped.iter().find(|d| d.state == DeliveryState::Dropped).unwrap();
-    sandbox.replay(dropped.id()).unwrap();
-    sandbox.settled().await;
-    assert_eq!(id(&receiver.arrivals()[0]), dropped.webhook_id, "a lost one can be replayed");
+    sandbox.resend_delivery(dropped.id()).unwrap();
+    sandbox.wait_until_idle().await;
+    assert_eq!(id(&receiver.arrivals()[0]), dropped.webhook_id, "a lost event can be sent again");
     receiver.take_names();
 
-    sandbox.disturb(Disturbance { delay_seconds: 60, ..Disturbance::default() });
+    sandbox.simulate_network(NetworkConditions {
+        delay: Duration::from_secs(60),
+        ..NetworkConditions::default()
+    });
     buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     assert!(receiver.arrivals().is_empty());
     sandbox.advance(Duration::from_secs(60)).unwrap();
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     assert_eq!(receiver.take_names().len(), 1);
 
-    sandbox.disturb(Disturbance { hold: true, ..Disturbance::default() });
+    sandbox.simulate_network(NetworkConditions { hold: true, ..NetworkConditions::default() });
     buy(&sandbox, "pdt_pro").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     assert!(receiver.arrivals().is_empty());
-    assert_eq!(sandbox.release(ReleaseOrder::Reversed), 4);
+    assert_eq!(sandbox.flush_held(FlushOrder::Reversed), 4);
     for _ in 0..4 {
-        sandbox.settled().await;
+        sandbox.wait_until_idle().await;
         sandbox.advance(Duration::from_secs(1)).unwrap();
     }
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let order: Vec<_> = receiver.arrivals().iter().map(|a| a.body["type"].clone()).collect();
     assert_eq!(
         order,
@@ -191,9 +194,9 @@ async fn made_up_events_are_sent_once() {
     receiver.answer(500);
     let data = json!({ "payload_type": "Payout", "payout_id": "pyt_1" });
     sandbox.send_event("payout.success", data.clone()).unwrap();
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     sandbox.advance(Duration::from_secs(24 * 60 * 60)).unwrap();
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let arrivals = receiver.arrivals();
     let [arrival] = arrivals.as_slice() else { panic!("{arrivals:?}") };
     assert_eq!(arrival.body["data"], data);
@@ -205,9 +208,9 @@ async fn an_endpoint_that_is_not_there_is_noted() {
     let sandbox = sandbox().await;
     sandbox.register_webhook("http://127.0.0.1:1/hook").unwrap();
     buy(&sandbox, "pdt_book").await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     let deliveries = sandbox.deliveries();
-    assert_eq!(deliveries[0].state, DeliveryState::Waiting);
+    assert_eq!(deliveries[0].state, DeliveryState::Scheduled);
     assert_eq!(deliveries[0].attempts[0].error, Some("connection refused"));
     assert_eq!(deliveries[0].attempts[0].status, None);
 }

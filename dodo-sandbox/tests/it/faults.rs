@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_sandbox::{Fault, FaultKind, Product, Sandbox, Settings};
+use dodo_sandbox::{Behavior, Fault, FaultKind, Product, Sandbox};
 use serde_json::json;
 
 use crate::support::{api, http};
@@ -23,27 +23,27 @@ async fn each_fault_does_what_it_says_for_the_paths_it_names() {
     let sandbox = sandbox().await;
     let product = "/products/pdt_book";
 
-    sandbox.inject_fault(Fault::always(FaultKind::Status(503)).on("/products").times(2));
+    sandbox.inject_fault(Fault::new(FaultKind::Status(503)).path_prefix("/products").times(2));
     for expected in [503, 503, 200] {
         assert_eq!(get(&sandbox, product).await.unwrap().0, expected);
     }
     assert_eq!(get(&sandbox, "/payments").await.unwrap().0, 200);
 
-    sandbox.inject_fault(Fault::always(FaultKind::Garbage).times(1));
+    sandbox.inject_fault(Fault::new(FaultKind::Garbage).times(1));
     let (status, body) = get(&sandbox, product).await.unwrap();
     assert_eq!(status, 200);
     assert!(serde_json::from_str::<serde_json::Value>(&body).is_err(), "{body}");
 
-    sandbox.inject_fault(Fault::always(FaultKind::Reset).times(1));
+    sandbox.inject_fault(Fault::new(FaultKind::Reset).times(1));
     assert!(get(&sandbox, product).await.is_err());
 
-    sandbox.inject_fault(Fault::always(FaultKind::Hang).times(1));
+    sandbox.inject_fault(Fault::new(FaultKind::Hang).times(1));
     assert!(get(&sandbox, product).await.unwrap_err().is_timeout());
 
-    sandbox.inject_fault(Fault::always(FaultKind::Slow(20)).times(1));
+    sandbox.inject_fault(Fault::new(FaultKind::Slow(20)).times(1));
     assert_eq!(get(&sandbox, product).await.unwrap().0, 200);
 
-    sandbox.inject_fault(Fault::always(FaultKind::Status(500)));
+    sandbox.inject_fault(Fault::new(FaultKind::Status(500)));
     sandbox.clear_faults();
     assert_eq!(get(&sandbox, product).await.unwrap().0, 200);
 }
@@ -51,7 +51,7 @@ async fn each_fault_does_what_it_says_for_the_paths_it_names() {
 #[tokio::test]
 async fn a_cut_answer_may_come_after_the_deed() {
     let sandbox = sandbox().await;
-    sandbox.inject_fault(Fault::always(FaultKind::ResetAfter).times(1));
+    sandbox.inject_fault(Fault::new(FaultKind::ResetAfter).times(1));
     let body = json!({ "email": "ada@example.com", "name": "Ada" }).to_string();
     let request =
         http().post(format!("{}/customers", sandbox.url())).bearer_auth(sandbox.api_key());
@@ -75,9 +75,9 @@ async fn the_rate_limit_counts_down_and_refuses_when_it_is_set() {
         (answer.status().as_u16(), header("x-ratelimit-limit"), header("x-ratelimit-remaining"))
     };
     assert_eq!(remaining().await, (200, 240, 239));
-    let mut settings = Settings::default();
-    settings.rate_limit = Some(3);
-    sandbox.set_settings(settings);
+    let mut behavior = Behavior::default();
+    behavior.rate_limit = Some(3);
+    sandbox.set_behavior(behavior);
     assert_eq!(remaining().await, (200, 3, 1));
     assert_eq!(remaining().await, (200, 3, 0));
     assert_eq!(remaining().await, (429, 3, 0));
@@ -89,7 +89,7 @@ async fn the_rate_limit_counts_down_and_refuses_when_it_is_set() {
 async fn requests_are_remembered_without_their_key() {
     let sandbox = sandbox().await;
     api(&sandbox, "POST", "/customers?a=b", Some(json!({ "email": "nobody" }))).await;
-    let requests = sandbox.requests();
+    let requests = sandbox.recorded_requests();
     let [request] = requests.as_slice() else { panic!("{requests:?}") };
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/customers?a=b"));
     assert_eq!((request.body.as_str(), request.status), (r#"{"email":"nobody"}"#, Some(422)));
@@ -133,7 +133,7 @@ async fn the_control_routes_do_the_same_over_http() {
     assert_eq!(control("POST", "/products", bad).await.0, 422);
 
     let settings = json!({ "dunning": true, "period_end_cancel": "expired_at_end" });
-    let (_, stored) = control("PUT", "/settings", settings).await;
+    let (_, stored) = control("PUT", "/behavior", settings).await;
     assert_eq!((&stored["dunning"], &stored["updated_events"]), (&json!(true), &json!(true)));
     assert_eq!(control("GET", "/deliveries", json!({})).await, (200, json!([])));
     assert_eq!(control("POST", "/payments/x/refund", json!({})).await.0, 404);

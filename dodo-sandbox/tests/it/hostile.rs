@@ -1,13 +1,13 @@
 //! Nothing that is sent makes the sandbox panic, overflow or forget what it knows.
 
-use dodo_sandbox::{CARD_OK, Product, Sandbox};
+use dodo_sandbox::{Product, Sandbox, cards};
 use serde_json::{Value, json};
 
 use crate::support::{api, http, session};
 
 async fn sandbox() -> Sandbox {
     Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::one_time("pdt_house", "House", "USD", 900_000_000_000))
         .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
         .product(Product::one_time("pdt_tip", "Tip", "JPY", 1).pay_what_you_want(1))
@@ -67,13 +67,14 @@ async fn dates_at_the_end_of_time_do_no_harm() {
         "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }],
         "subscription_data": { "trial_period_days": 10_000 },
     });
-    let payment = sandbox.pay(&session(&sandbox, body).await, CARD_OK).unwrap().payment_id;
+    let payment =
+        sandbox.pay_session(&session(&sandbox, body).await, cards::OK).unwrap().payment_id;
     let (_, payment) = api(&sandbox, "GET", &format!("/payments/{payment}"), None).await;
     let id = payment["subscription_id"].as_str().unwrap();
     let path = format!("/subscriptions/{id}");
     let far = json!({ "next_billing_date": "9999-12-30T00:00:00Z" });
     assert_eq!(api(&sandbox, "PATCH", &path, Some(far)).await.0, 200);
-    assert!(sandbox.renew(id).is_ok());
+    assert!(sandbox.renew_subscription(id).is_ok());
     assert!(sandbox.advance(std::time::Duration::MAX).is_err());
     for _ in 0..12 {
         sandbox.advance(std::time::Duration::from_secs(366 * 24 * 60 * 60)).unwrap();

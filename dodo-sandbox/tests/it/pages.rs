@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_sandbox::{CARD_OK, Product, Sandbox, Settings};
+use dodo_sandbox::{Behavior, Product, Sandbox, cards};
 use serde_json::{Value, json};
 
 use crate::support::{api, http, pay_on_page, session};
@@ -11,7 +11,7 @@ const SCRIPT: &str = "<script>alert(1)</script>\"'&";
 
 async fn sandbox() -> Sandbox {
     Sandbox::builder()
-        .clock_factor(0.0)
+        .clock_rate(0.0)
         .product(Product::one_time("pdt_book", SCRIPT, "USD", 2000).description(SCRIPT))
         .product(Product::one_time("pdt_yen", "Poster", "JPY", 4800))
         .product(Product::one_time("pdt_dinar", "App", "KWD", 9500).tax_inclusive())
@@ -54,12 +54,12 @@ async fn nothing_that_is_shown_can_be_markup() {
     let typed = [("email", SCRIPT), ("name", SCRIPT), ("country", SCRIPT), ("card", SCRIPT)];
     let (_, _, again) = submit(&format!("{}/session/{id}/pay", sandbox.url()), &typed).await;
     pages.push(again);
-    sandbox.pay(&id, CARD_OK).unwrap();
+    sandbox.pay_session(&id, cards::OK).unwrap();
     let thanks = page(&format!("{}/session/{id}", sandbox.url())).await;
     assert!(thanks.contains("Thank you"), "{thanks}");
     sandbox.register_webhook("http://127.0.0.1:1/<script>").unwrap();
-    sandbox.pay(&session(&sandbox, body).await, CARD_OK).unwrap();
-    sandbox.settled().await;
+    sandbox.pay_session(&session(&sandbox, body).await, cards::OK).unwrap();
+    sandbox.wait_until_idle().await;
     pages.push(page(sandbox.url()).await);
     let (_, customers) = api(&sandbox, "GET", "/customers", None).await;
     let customer = customers["items"][0]["customer_id"].as_str().unwrap();
@@ -110,7 +110,7 @@ async fn nobody_pays_another_total_than_they_saw() {
             ("email", "ada@example.com"),
             ("name", "Ada"),
             ("country", "DE"),
-            ("card", CARD_OK),
+            ("card", cards::OK),
             ("shown_total", total),
             ("amount", amount),
         ]
@@ -152,7 +152,7 @@ async fn a_static_link_keeps_its_parameters_and_clears_the_address() {
     }
     let id = location.split("session=").nth(1).unwrap();
     // The form says another e-mail address; the locked one stands.
-    let (status, location, _) = pay_on_page(&sandbox, id, CARD_OK).await;
+    let (status, location, _) = pay_on_page(&sandbox, id, cards::OK).await;
     assert_eq!(status, 303);
     assert!(location.unwrap().ends_with("&email=bob%40example.com"));
     let (_, subscriptions) = api(&sandbox, "GET", "/subscriptions", None).await;
@@ -170,7 +170,8 @@ async fn the_portal_shows_only_its_customer_and_lets_them_act() {
             "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }],
             "customer": { "email": email, "name": email },
         });
-        let payment = sandbox.pay(&session(&sandbox, body).await, CARD_OK).unwrap().payment_id;
+        let payment =
+            sandbox.pay_session(&session(&sandbox, body).await, cards::OK).unwrap().payment_id;
         let (_, payment) = api(&sandbox, "GET", &format!("/payments/{payment}"), None).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&payment["customer"]["customer_id"]), text(&payment["subscription_id"]))
@@ -217,7 +218,7 @@ async fn sessions_expire_after_a_day() {
     let body = json!({ "product_cart": [{ "product_id": "pdt_yen", "quantity": 1 }] });
     let id = session(&sandbox, body).await;
     sandbox.advance(Duration::from_secs(24 * 60 * 60)).unwrap();
-    let (status, _, html) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    let (status, _, html) = pay_on_page(&sandbox, &id, cards::OK).await;
     assert_eq!(status, 410);
     assert!(html.contains("CHECKOUT_SESSION_EXPIRED"), "{html}");
 }
@@ -254,7 +255,7 @@ async fn license_keys_and_required_questions() {
         "custom_fields": [{ "key": "team", "label": "Team", "field_type": "text", "required": true }],
     });
     let id = session(&sandbox, body).await;
-    let (status, _, html) = pay_on_page(&sandbox, &id, CARD_OK).await;
+    let (status, _, html) = pay_on_page(&sandbox, &id, cards::OK).await;
     assert_eq!(status, 200);
     assert!(html.contains("Answer the question: Team"), "{html}");
     let url = format!("{}/session/{id}/pay", sandbox.url());
@@ -262,7 +263,7 @@ async fn license_keys_and_required_questions() {
         ("email", "ada@example.com"),
         ("name", "Ada"),
         ("country", "US"),
-        ("card", CARD_OK),
+        ("card", cards::OK),
         ("field_team", "Red"),
     ];
     let (_, location, _) = submit(&url, &form).await;
@@ -278,7 +279,8 @@ async fn license_keys_and_required_questions() {
 async fn the_dashboard_plays_bank_and_merchant() {
     let sandbox = sandbox().await;
     let body = json!({ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] });
-    let payment = sandbox.pay(&session(&sandbox, body).await, CARD_OK).unwrap().payment_id;
+    let payment =
+        sandbox.pay_session(&session(&sandbox, body).await, cards::OK).unwrap().payment_id;
     let (_, shown) = api(&sandbox, "GET", &format!("/payments/{payment}"), None).await;
     let subscription = shown["subscription_id"].as_str().unwrap();
     let act = async |action: &str, id: &str| {
@@ -320,13 +322,13 @@ async fn other_sites_cannot_press_the_buttons() {
 async fn a_second_attempt_keeps_the_payment_where_that_is_asked_for() {
     for keeps in [false, true] {
         let sandbox = sandbox().await;
-        let mut settings = Settings::default();
-        settings.retry_keeps_payment = keeps;
-        sandbox.set_settings(settings);
+        let mut behavior = Behavior::default();
+        behavior.retry_keeps_payment = keeps;
+        sandbox.set_behavior(behavior);
         let body = json!({ "product_cart": [{ "product_id": "pdt_yen", "quantity": 1 }] });
         let id = session(&sandbox, body).await;
-        let first = sandbox.pay(&id, dodo_sandbox::CARD_NO_FUNDS).unwrap();
-        let second = sandbox.pay(&id, CARD_OK).unwrap();
+        let first = sandbox.pay_session(&id, dodo_sandbox::cards::INSUFFICIENT_FUNDS).unwrap();
+        let second = sandbox.pay_session(&id, cards::OK).unwrap();
         assert_eq!((first.status.as_str(), second.status.as_str()), ("failed", "succeeded"));
         assert_eq!(first.payment_id == second.payment_id, keeps);
     }

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use dodo_sandbox::{
-    CARD_DECLINED, CARD_INDIA, CARD_OK, CARD_RENEWAL_FAILS, DisputeOutcome, Product, Sandbox,
-    Settings,
-};
+use dodo_sandbox::{Behavior, DisputeOutcome, Product, Sandbox, cards};
 use serde_json::{Value, json};
 
 use crate::support::{Receiver, api, session};
@@ -53,7 +50,7 @@ async fn live(sandbox: &Sandbox) {
             "custom_fields": [{ "key": "team", "label": "Team", "field_type": "text" }],
         });
         let id = session(sandbox, body).await;
-        sandbox.pay(&id, card).unwrap().payment_id
+        sandbox.pay_session(&id, card).unwrap().payment_id
     };
     let subscription = async |payment_id: &str| {
         let (_, payment) = api(sandbox, "GET", &format!("/payments/{payment_id}"), None).await;
@@ -64,11 +61,11 @@ async fn live(sandbox: &Sandbox) {
             api(sandbox, "PATCH", &format!("/subscriptions/{id}"), Some(body)).await;
         assert_eq!(status, 200, "{answer}");
     };
-    let app = buy("pdt_app", CARD_OK).await;
-    buy("pdt_app", CARD_INDIA).await;
-    let lost = buy("pdt_app", CARD_DECLINED).await;
+    let app = buy("pdt_app", cards::OK).await;
+    buy("pdt_app", cards::PROCESSING_INDIA).await;
+    let lost = buy("pdt_app", cards::DECLINED).await;
     sandbox.advance(Duration::from_secs(3600)).unwrap();
-    sandbox.pay(&sandbox.recovery_link(&lost).unwrap(), CARD_OK).unwrap();
+    sandbox.pay_session(&sandbox.recovery_link(&lost).unwrap(), cards::OK).unwrap();
     for outcome in [
         DisputeOutcome::Challenged,
         DisputeOutcome::Accepted,
@@ -77,18 +74,18 @@ async fn live(sandbox: &Sandbox) {
         DisputeOutcome::Won,
         DisputeOutcome::Lost,
     ] {
-        let payment = buy("pdt_app", CARD_OK).await;
+        let payment = buy("pdt_app", cards::OK).await;
         let dispute = sandbox.open_dispute(&payment).unwrap();
         sandbox.resolve_dispute(&dispute, outcome).unwrap();
     }
-    sandbox.refund(&app, Some(100)).unwrap();
-    sandbox.refund(&app, None).unwrap();
+    sandbox.refund_payment(&app, Some(100)).unwrap();
+    sandbox.refund_payment(&app, None).unwrap();
     let body = json!({ "product_cart": [{ "product_id": "pdt_app", "quantity": 1 }] });
-    sandbox.abandon(&session(sandbox, body).await).unwrap();
+    sandbox.abandon_session(&session(sandbox, body).await).unwrap();
 
-    buy("pdt_pro", CARD_DECLINED).await;
-    let short = subscription(&buy("pdt_short", CARD_OK).await).await;
-    let pro = subscription(&buy("pdt_pro", CARD_OK).await).await;
+    buy("pdt_pro", cards::DECLINED).await;
+    let short = subscription(&buy("pdt_short", cards::OK).await).await;
+    let pro = subscription(&buy("pdt_pro", cards::OK).await).await;
     patch(&pro, json!({ "status": "paused" })).await;
     patch(&pro, json!({ "status": "active" })).await;
     let change = json!({
@@ -96,12 +93,12 @@ async fn live(sandbox: &Sandbox) {
     });
     let path = format!("/subscriptions/{pro}/change-plan");
     assert_eq!(api(sandbox, "POST", &path, Some(change)).await.0, 200);
-    let bad = subscription(&buy("pdt_pro", CARD_RENEWAL_FAILS).await).await;
+    let bad = subscription(&buy("pdt_pro", cards::RENEWAL_FAILS).await).await;
     sandbox.advance(Duration::from_secs(32 * 24 * 60 * 60)).unwrap();
     let path = format!("/subscriptions/{bad}/update-payment-method");
     let (_, link) = api(sandbox, "POST", &path, Some(json!({ "type": "new" }))).await;
     sandbox
-        .pay(link["payment_link"].as_str().unwrap().rsplit('/').next().unwrap(), CARD_OK)
+        .pay_session(link["payment_link"].as_str().unwrap().rsplit('/').next().unwrap(), cards::OK)
         .unwrap();
     sandbox.advance(Duration::from_secs(32 * 24 * 60 * 60)).unwrap();
     patch(&pro, json!({ "status": "cancelled" })).await;
@@ -111,27 +108,27 @@ async fn live(sandbox: &Sandbox) {
 
 /// What the sandbox sends of each kind, with the newest fields or without.
 async fn bodies(newest_fields: bool, grace_days: Option<u32>) -> Vec<Value> {
-    let mut settings = Settings::default();
-    settings.newest_fields = newest_fields;
-    settings.dunning = true;
-    settings.abandoned_checkout_recovery = true;
-    settings.delivered_after_created = true;
-    settings.grace_days = grace_days;
+    let mut behavior = Behavior::default();
+    behavior.newest_fields = newest_fields;
+    behavior.dunning = true;
+    behavior.abandoned_checkout_recovery = true;
+    behavior.delivered_after_created = true;
+    behavior.grace_days = grace_days;
     let sandbox = Sandbox::builder()
-        .clock_factor(0.0)
-        .settings(settings)
+        .clock_rate(0.0)
+        .behavior(behavior)
         .product(Product::one_time("pdt_app", "App", "EUR", 4900).license_keys(Some(3)))
         .product(Product::monthly("pdt_pro", "Pro", "EUR", 1900).license_keys(None))
         .product(
             Product::monthly("pdt_short", "Short", "EUR", 900)
-                .runs_for(2, dodo_sandbox::Interval::Month),
+                .runs_for(2, dodo_sandbox::RenewalInterval::Month),
         )
         .start()
         .await
         .unwrap();
     let receiver = Receiver::of(&sandbox).await;
     live(&sandbox).await;
-    sandbox.settled().await;
+    sandbox.wait_until_idle().await;
     receiver.arrivals().into_iter().map(|arrival| arrival.body).collect()
 }
 

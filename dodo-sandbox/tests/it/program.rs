@@ -27,6 +27,7 @@ fn it_prints_what_an_app_needs_and_names_a_taken_port() {
         format!("DODO_PAYMENTS_CHECKOUT_URL=http://127.0.0.1:{port}"),
         "DODO_PAYMENTS_API_KEY=sk_test_abc".to_owned(),
         format!("DODO_PAYMENTS_WEBHOOK_KEY={secret}"),
+        "DODO_PAYMENTS_ENVIRONMENT=test_mode".to_owned(),
         "Webhooks go to http://127.0.0.1:1/hook".to_owned(),
     ] {
         assert!(text.contains(&needed), "{needed} in\n{text}");
@@ -46,7 +47,7 @@ fn wrong_options_are_named() {
         (&["--port"], "--port needs a value"),
         (&["--port", "99999"], "'99999' cannot be used"),
         (&["--port", "0", "--webhook-secret", "short"], "a webhook secret is whsec_"),
-        (&["--port", "0", "--clock-factor", "-1"], "the clock factor is a number from 0"),
+        (&["--port", "0", "--clock-rate", "-1"], "the clock rate is a number from 0"),
         (&["--port", "0", "--webhook-url", "nowhere"], "url: an absolute http or https URL"),
     ] {
         let output = program().args(args).output().unwrap();

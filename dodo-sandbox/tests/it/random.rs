@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_sandbox::{
-    CARD_DECLINED, CARD_INDIA, CARD_OK, CARD_RENEWAL_FAILS, Product, Sandbox, Settings,
-};
+use dodo_sandbox::{Behavior, Product, Sandbox, cards};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -55,29 +53,30 @@ async fn take(sandbox: &Sandbox, step: Step) {
     match step {
         Step::Buy { product, card, quantity } => {
             let product = ["pdt_book", "pdt_pro", "pdt_trial"][product];
-            let card = [CARD_OK, CARD_DECLINED, CARD_RENEWAL_FAILS, CARD_INDIA][card];
+            let card =
+                [cards::OK, cards::DECLINED, cards::RENEWAL_FAILS, cards::PROCESSING_INDIA][card];
             let cart = json!([{ "product_id": product, "quantity": quantity }]);
             let id = session(sandbox, json!({ "product_cart": cart })).await;
-            sandbox.pay(&id, card).unwrap();
+            sandbox.pay_session(&id, card).unwrap();
         }
         Step::Refund { payment: which, amount } => {
-            let _ = sandbox.refund(&payment(which).await, amount);
+            let _ = sandbox.refund_payment(&payment(which).await, amount);
         }
         Step::Dispute(which) => {
             let _ = sandbox.open_dispute(&payment(which).await);
         }
         Step::Renew(which) => {
-            let _ = sandbox.renew(&subscription(which).await);
+            let _ = sandbox.renew_subscription(&subscription(which).await);
         }
         Step::Cancel(which) => {
-            let _ = sandbox.cancel(&subscription(which).await);
+            let _ = sandbox.cancel_subscription(&subscription(which).await);
         }
         Step::Pause(which, on) => {
             let status = if on { "paused" } else { "active" };
             let path = format!("/subscriptions/{}", subscription(which).await);
             api(sandbox, "PATCH", &path, Some(json!({ "status": status }))).await;
         }
-        Step::Decline(times) => sandbox.decline_next("GENERIC_DECLINE", times.into()),
+        Step::Decline(times) => sandbox.decline_next_charges("GENERIC_DECLINE", times.into()),
         Step::Advance(days) => {
             sandbox.advance(Duration::from_secs(u64::from(days) * 24 * 60 * 60)).unwrap();
         }
@@ -127,12 +126,12 @@ proptest! {
     fn the_books_stay_right(steps in prop::collection::vec(step(), 1..25), grace in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut settings = Settings::default();
-            settings.grace_days = grace.then_some(3);
-            settings.automatic_retries = grace;
+            let mut behavior = Behavior::default();
+            behavior.grace_days = grace.then_some(3);
+            behavior.automatic_retries = grace;
             let sandbox = Sandbox::builder()
-                .clock_factor(0.0)
-                .settings(settings)
+                .clock_rate(0.0)
+                .behavior(behavior)
                 .product(Product::one_time("pdt_book", "Book", "USD", 999))
                 .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
                 .product(Product::monthly("pdt_trial", "Trial", "USD", 1900).trial_days(14))

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dodo_sandbox::{
-    CARD_DECLINED, CARD_INDIA, CARD_OK, CARD_RENEWAL_FAILS, DisputeOutcome, GraceEnd, Interval,
-    PeriodEndCancel, Product, RefundOutcome, Sandbox, Settings,
+    Behavior, DisputeOutcome, GraceEnd, PeriodEndCancellation, Product, RefundOutcome,
+    RenewalInterval, Sandbox, cards,
 };
 use serde_json::{Value, json};
 
@@ -20,12 +20,12 @@ struct Stage {
 }
 
 impl Stage {
-    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings::default();
-        change(&mut settings);
+    async fn with(change: impl FnOnce(&mut Behavior)) -> Self {
+        let mut behavior = Behavior::default();
+        change(&mut behavior);
         let sandbox = Sandbox::builder()
-            .clock_factor(0.0)
-            .settings(settings)
+            .clock_rate(0.0)
+            .behavior(behavior)
             .product(Product::one_time("pdt_book", "Book", "USD", 2000))
             .product(Product::one_time("pdt_app", "App", "USD", 5000).license_keys(Some(3)))
             .product(Product::monthly("pdt_pro", "Pro", "USD", 1900).license_keys(None))
@@ -37,7 +37,8 @@ impl Stage {
                     .trial_amount(100),
             )
             .product(
-                Product::monthly("pdt_short", "Short", "USD", 1900).runs_for(2, Interval::Month),
+                Product::monthly("pdt_short", "Short", "USD", 1900)
+                    .runs_for(2, RenewalInterval::Month),
             )
             .start()
             .await
@@ -52,7 +53,7 @@ impl Stage {
 
     /// What arrived since the last look.
     async fn events(&self) -> Vec<String> {
-        self.sandbox.settled().await;
+        self.sandbox.wait_until_idle().await;
         self.receiver.take_names()
     }
 
@@ -62,7 +63,7 @@ impl Stage {
             "billing_address": { "country": "US" },
         });
         let id = session(&self.sandbox, body).await;
-        self.sandbox.pay(&id, card).unwrap().payment_id
+        self.sandbox.pay_session(&id, card).unwrap().payment_id
     }
 
     /// Buys, forgets the events of that, and returns the subscription's id.
@@ -90,16 +91,16 @@ impl Stage {
 #[tokio::test]
 async fn one_time_purchases() {
     let stage = Stage::new().await;
-    stage.buy("pdt_book", CARD_OK).await;
+    stage.buy("pdt_book", cards::OK).await;
     assert_eq!(stage.events().await, ["payment.succeeded"]);
-    stage.buy("pdt_book", CARD_DECLINED).await;
+    stage.buy("pdt_book", cards::DECLINED).await;
     assert_eq!(stage.events().await, ["payment.failed"]);
-    stage.buy("pdt_app", CARD_OK).await;
+    stage.buy("pdt_app", cards::OK).await;
     assert_eq!(
         stage.events().await,
         ["entitlement_grant.created", "license_key.created", "payment.succeeded"]
     );
-    stage.buy("pdt_book", CARD_INDIA).await;
+    stage.buy("pdt_book", cards::PROCESSING_INDIA).await;
     assert_eq!(stage.events().await, ["payment.processing"]);
     stage.sandbox.advance(2 * DAY).unwrap();
     assert_eq!(stage.events().await, ["payment.succeeded"]);
@@ -111,7 +112,7 @@ async fn subscriptions_start() {
     for (product, card, expected) in [
         (
             "pdt_max",
-            CARD_OK,
+            cards::OK,
             &[
                 "payment.succeeded",
                 "subscription.active",
@@ -121,17 +122,17 @@ async fn subscriptions_start() {
         ),
         (
             "pdt_max",
-            CARD_DECLINED,
+            cards::DECLINED,
             &["payment.failed", "subscription.failed", "subscription.updated"],
         ),
         (
             "pdt_trial",
-            CARD_OK,
+            cards::OK,
             &["payment.succeeded", "subscription.active", "subscription.updated"],
         ),
         (
             "pdt_paid_trial",
-            CARD_OK,
+            cards::OK,
             &["payment.succeeded", "subscription.active", "subscription.updated"],
         ),
     ] {
@@ -139,23 +140,23 @@ async fn subscriptions_start() {
         assert_eq!(stage.events().await, expected, "{product} {card}");
     }
 
-    let quiet = Stage::with(|settings| {
-        settings.renewed_at_start = false;
-        settings.updated_events = false;
-        settings.zero_payment_at_trial_start = false;
-        settings.renewed_at_trial_start = true;
+    let quiet = Stage::with(|behavior| {
+        behavior.renewed_at_start = false;
+        behavior.updated_events = false;
+        behavior.zero_payment_at_trial_start = false;
+        behavior.renewed_at_trial_start = true;
     })
     .await;
-    quiet.buy("pdt_max", CARD_OK).await;
+    quiet.buy("pdt_max", cards::OK).await;
     assert_eq!(quiet.events().await, ["payment.succeeded", "subscription.active"]);
-    quiet.buy("pdt_trial", CARD_OK).await;
+    quiet.buy("pdt_trial", cards::OK).await;
     assert_eq!(quiet.events().await, ["subscription.active", "subscription.renewed"]);
 }
 
 #[tokio::test]
 async fn trials_end_and_renewals_follow_each_on_its_own_date() {
     let stage = Stage::new().await;
-    let id = stage.subscribe("pdt_trial", CARD_OK).await;
+    let id = stage.subscribe("pdt_trial", cards::OK).await;
     let started = stage.read(&format!("/subscriptions/{id}")).await;
     let payments = stage.read(&format!("/payments?subscription_id={id}")).await;
     assert_eq!(payments["items"][0]["total_amount"], 0);
@@ -181,8 +182,8 @@ async fn trials_end_and_renewals_follow_each_on_its_own_date() {
 
 #[tokio::test]
 async fn a_failed_renewal_holds_and_a_new_card_saves_it() {
-    let stage = Stage::with(|settings| settings.dunning = true).await;
-    let id = stage.subscribe("pdt_pro", CARD_RENEWAL_FAILS).await;
+    let stage = Stage::with(|behavior| behavior.dunning = true).await;
+    let id = stage.subscribe("pdt_pro", cards::RENEWAL_FAILS).await;
     stage.sandbox.advance(MONTH).unwrap();
     assert_eq!(
         stage.events().await,
@@ -198,7 +199,7 @@ async fn a_failed_renewal_holds_and_a_new_card_saves_it() {
     let (status, answer) = api(&stage.sandbox, "POST", &path, Some(json!({ "type": "new" }))).await;
     assert_eq!(status, 200, "{answer}");
     let page = answer["payment_link"].as_str().unwrap().rsplit('/').next().unwrap();
-    stage.sandbox.pay(page, CARD_OK).unwrap();
+    stage.sandbox.pay_session(page, cards::OK).unwrap();
     assert_eq!(
         stage.events().await,
         [
@@ -215,9 +216,9 @@ async fn a_failed_renewal_holds_and_a_new_card_saves_it() {
     let subscription = stage.read(&format!("/subscriptions/{id}")).await;
     assert_eq!(subscription["status"], "active");
 
-    let mut settings = Settings::default();
-    settings.zero_payment_at_method_update = true;
-    stage.sandbox.set_settings(settings);
+    let mut behavior = Behavior::default();
+    behavior.zero_payment_at_method_update = true;
+    stage.sandbox.set_behavior(behavior);
     let method = subscription["payment_method_id"].clone();
     let existing = json!({ "type": "existing", "payment_method_id": method });
     assert_eq!(api(&stage.sandbox, "POST", &path, Some(existing)).await.0, 200);
@@ -225,7 +226,7 @@ async fn a_failed_renewal_holds_and_a_new_card_saves_it() {
     assert_eq!(stage.events().await, updated);
     let (_, answer) = api(&stage.sandbox, "POST", &path, Some(json!({ "type": "new" }))).await;
     let page = answer["payment_link"].as_str().unwrap().rsplit('/').next().unwrap();
-    let paid = stage.sandbox.pay(page, CARD_OK).unwrap();
+    let paid = stage.sandbox.pay_session(page, cards::OK).unwrap();
     assert_eq!(stage.events().await, [&["payment.succeeded"][..], &updated].concat());
     let payment = stage.read(&format!("/payments/{}", paid.payment_id)).await;
     assert_eq!(
@@ -236,14 +237,14 @@ async fn a_failed_renewal_holds_and_a_new_card_saves_it() {
 
 #[tokio::test]
 async fn grace_and_automatic_retries() {
-    let stage = Stage::with(|settings| {
-        settings.grace_days = Some(3);
-        settings.grace_end = GraceEnd::Cancelled;
-        settings.automatic_retries = true;
+    let stage = Stage::with(|behavior| {
+        behavior.grace_days = Some(3);
+        behavior.grace_end = GraceEnd::Cancelled;
+        behavior.automatic_retries = true;
     })
     .await;
-    let saved = stage.subscribe("pdt_max", CARD_OK).await;
-    stage.sandbox.decline_next("INSUFFICIENT_FUNDS", 2);
+    let saved = stage.subscribe("pdt_max", cards::OK).await;
+    stage.sandbox.decline_next_charges("INSUFFICIENT_FUNDS", 2);
     stage.sandbox.advance(MONTH).unwrap();
     assert_eq!(
         stage.events().await,
@@ -268,9 +269,9 @@ async fn grace_and_automatic_retries() {
     assert!(stage.sandbox.now().duration_since(from) > DAY.try_into().unwrap());
     let period = to.duration_since(from);
     assert!((28..=31).contains(&(period.as_hours() / 24)), "late money moves no dates: {period}");
-    stage.sandbox.cancel(&saved).unwrap();
+    stage.sandbox.cancel_subscription(&saved).unwrap();
 
-    stage.subscribe("pdt_max", CARD_RENEWAL_FAILS).await;
+    stage.subscribe("pdt_max", cards::RENEWAL_FAILS).await;
     stage.sandbox.advance(MONTH + 4 * DAY).unwrap();
     let events = stage.events().await;
     assert!(events.contains(&"subscription.past_due".to_owned()), "{events:?}");
@@ -280,7 +281,7 @@ async fn grace_and_automatic_retries() {
 #[tokio::test]
 async fn cancellations() {
     let stage = Stage::new().await;
-    let id = stage.subscribe("pdt_pro", CARD_OK).await;
+    let id = stage.subscribe("pdt_pro", cards::OK).await;
     let now =
         stage.patch(&id, json!({ "status": "cancelled", "cancellation_feedback": "unused" })).await;
     assert_eq!(now["status"], "cancelled");
@@ -290,7 +291,7 @@ async fn cancellations() {
         ["entitlement_grant.revoked", "subscription.cancelled", "subscription.updated"]
     );
 
-    let id = stage.subscribe("pdt_max", CARD_OK).await;
+    let id = stage.subscribe("pdt_max", cards::OK).await;
     let later = stage.patch(&id, json!({ "cancel_at_next_billing_date": true })).await;
     assert_eq!((&later["status"], &later["cancelled_at"]), (&json!("active"), &Value::Null));
     assert_eq!(stage.events().await, ["subscription.updated"]);
@@ -301,8 +302,9 @@ async fn cancellations() {
     assert_eq!(stage.events().await, ["subscription.cancelled", "subscription.updated"]);
 
     let other =
-        Stage::with(|settings| settings.period_end_cancel = PeriodEndCancel::ExpiredAtEnd).await;
-    let id = other.subscribe("pdt_max", CARD_OK).await;
+        Stage::with(|behavior| behavior.period_end_cancel = PeriodEndCancellation::ExpiredAtEnd)
+            .await;
+    let id = other.subscribe("pdt_max", cards::OK).await;
     other.patch(&id, json!({ "cancel_at_next_billing_date": true })).await;
     assert_eq!(other.events().await, ["subscription.cancelled", "subscription.updated"]);
     other.sandbox.advance(MONTH).unwrap();
@@ -312,7 +314,7 @@ async fn cancellations() {
 #[tokio::test]
 async fn a_term_runs_out() {
     let stage = Stage::new().await;
-    stage.subscribe("pdt_short", CARD_OK).await;
+    stage.subscribe("pdt_short", cards::OK).await;
     stage.sandbox.advance(3 * MONTH).unwrap();
     let events = stage.events().await;
     assert_eq!(events.iter().filter(|name| *name == "subscription.renewed").count(), 1);
@@ -322,7 +324,7 @@ async fn a_term_runs_out() {
 #[tokio::test]
 async fn pauses_move_the_dates() {
     let stage = Stage::new().await;
-    let id = stage.subscribe("pdt_pro", CARD_OK).await;
+    let id = stage.subscribe("pdt_pro", cards::OK).await;
     let before = stage.read(&format!("/subscriptions/{id}")).await;
     stage.patch(&id, json!({ "status": "paused" })).await;
     assert_eq!(
@@ -345,7 +347,7 @@ async fn pauses_move_the_dates() {
 #[tokio::test]
 async fn plans_change_now_later_or_not() {
     let stage = Stage::new().await;
-    let id = stage.subscribe("pdt_max", CARD_OK).await;
+    let id = stage.subscribe("pdt_max", cards::OK).await;
     let path = format!("/subscriptions/{id}/change-plan");
     let change = |product: &str, mode: &str, extra: Value| {
         let mut body = json!({
@@ -378,7 +380,7 @@ async fn plans_change_now_later_or_not() {
 
     call(change("pdt_pro", "do_not_bill", json!({}))).await;
     stage.events().await;
-    stage.sandbox.decline_next("CARD_DECLINED", 1);
+    stage.sandbox.decline_next_charges("cards::DECLINED", 1);
     call(change("pdt_max", "full_immediately", json!({}))).await;
     assert_eq!(stage.events().await, ["payment.failed"], "by default the plan stays");
     assert_eq!(stage.read(&format!("/subscriptions/{id}")).await["product_id"], "pdt_pro");
@@ -397,7 +399,7 @@ async fn plans_change_now_later_or_not() {
         ]
     );
 
-    stage.sandbox.decline_next("CARD_DECLINED", 1);
+    stage.sandbox.decline_next_charges("cards::DECLINED", 1);
     stage.patch(&id, json!({ "metadata": { "a": 1 } })).await;
     call(change("pdt_pro", "full_immediately", json!({ "on_payment_failure": "apply_change" })))
         .await;
@@ -409,12 +411,12 @@ async fn plans_change_now_later_or_not() {
 #[tokio::test]
 async fn refunds() {
     let stage = Stage::new().await;
-    let book = stage.buy("pdt_book", CARD_OK).await;
+    let book = stage.buy("pdt_book", cards::OK).await;
     stage.events().await;
-    stage.sandbox.refund(&book, Some(500)).unwrap();
+    stage.sandbox.refund_payment(&book, Some(500)).unwrap();
     assert_eq!(stage.events().await, ["refund.succeeded"]);
     assert_eq!(stage.read(&format!("/payments/{book}")).await["refund_status"], "partial");
-    stage.sandbox.refund(&book, None).unwrap();
+    stage.sandbox.refund_payment(&book, None).unwrap();
     stage.events().await;
     let payment = stage.read(&format!("/payments/{book}")).await;
     assert_eq!(payment["refund_status"], "full");
@@ -422,17 +424,17 @@ async fn refunds() {
         payment["refunds"].as_array().unwrap().iter().map(|r| &r["amount"]).collect();
     assert_eq!(amounts, [&json!(500), &json!(1500)]);
 
-    let app = stage.buy("pdt_app", CARD_OK).await;
+    let app = stage.buy("pdt_app", cards::OK).await;
     stage.events().await;
-    stage.sandbox.refund(&app, None).unwrap();
+    stage.sandbox.refund_payment(&app, None).unwrap();
     assert_eq!(stage.events().await, ["entitlement_grant.revoked", "refund.succeeded"]);
 
-    let mut settings = Settings::default();
-    settings.refund_outcome = RefundOutcome::Pending;
-    stage.sandbox.set_settings(settings);
-    let book = stage.buy("pdt_book", CARD_OK).await;
+    let mut behavior = Behavior::default();
+    behavior.refund_outcome = RefundOutcome::Pending;
+    stage.sandbox.set_behavior(behavior);
+    let book = stage.buy("pdt_book", cards::OK).await;
     stage.events().await;
-    let refund = stage.sandbox.refund(&book, None).unwrap();
+    let refund = stage.sandbox.refund_payment(&book, None).unwrap();
     assert_eq!(stage.events().await, Vec::<String>::new(), "pending has no event");
     stage.sandbox.resolve_refund(&refund, false).unwrap();
     assert_eq!(stage.events().await, ["refund.failed"]);
@@ -441,15 +443,15 @@ async fn refunds() {
         lines["items"][0]["refundable_amount"], 2000,
         "a failed refund leaves the money there"
     );
-    stage.sandbox.refund(&book, Some(1500)).unwrap();
-    let error = stage.sandbox.refund(&book, Some(501)).unwrap_err();
+    stage.sandbox.refund_payment(&book, Some(1500)).unwrap();
+    let error = stage.sandbox.refund_payment(&book, Some(501)).unwrap_err();
     assert_eq!(error.code(), "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT", "what is pending is not left");
 }
 
 #[tokio::test]
 async fn disputes() {
     let stage = Stage::new().await;
-    let payment = stage.buy("pdt_book", CARD_OK).await;
+    let payment = stage.buy("pdt_book", cards::OK).await;
     stage.events().await;
     for (outcomes, expected) in [
         (
@@ -470,7 +472,7 @@ async fn disputes() {
         let expected: Vec<_> = expected.iter().map(|name| format!("dispute.{name}")).collect();
         assert_eq!(stage.events().await, expected);
     }
-    let id = stage.sandbox.rapid_dispute(&payment).unwrap();
+    let id = stage.sandbox.open_rdr_dispute(&payment).unwrap();
     assert_eq!(stage.events().await, ["dispute.lost", "dispute.opened"]);
     let dispute = stage.read(&format!("/disputes/{id}")).await;
     assert_eq!(dispute["is_resolved_by_rdr"], true);
@@ -478,15 +480,15 @@ async fn disputes() {
 
 #[tokio::test]
 async fn abandoned_checkouts_are_detected_after_an_hour_and_recovered_by_their_link() {
-    let stage = Stage::with(|settings| settings.abandoned_checkout_recovery = true).await;
-    let lost = stage.buy("pdt_book", CARD_DECLINED).await;
+    let stage = Stage::with(|behavior| behavior.abandoned_checkout_recovery = true).await;
+    let lost = stage.buy("pdt_book", cards::DECLINED).await;
     stage.events().await;
     stage.sandbox.advance(Duration::from_secs(59 * 60)).unwrap();
     assert_eq!(stage.events().await, Vec::<String>::new());
     stage.sandbox.advance(Duration::from_secs(60)).unwrap();
     assert_eq!(stage.events().await, ["abandoned_checkout.detected"]);
     let page = stage.sandbox.recovery_link(&lost).unwrap();
-    stage.sandbox.pay(&page, CARD_OK).unwrap();
+    stage.sandbox.pay_session(&page, cards::OK).unwrap();
     assert_eq!(stage.events().await, ["abandoned_checkout.recovered", "payment.succeeded"]);
     assert!(stage.sandbox.recovery_link(&lost).is_err(), "it is recovered already");
 }
@@ -496,7 +498,7 @@ async fn a_customer_who_gives_up_leaves_a_cancelled_payment() {
     let stage = Stage::new().await;
     let body = json!({ "product_cart": [{ "product_id": "pdt_book", "quantity": 1 }] });
     let id = session(&stage.sandbox, body).await;
-    stage.sandbox.abandon(&id).unwrap();
+    stage.sandbox.abandon_session(&id).unwrap();
     assert_eq!(stage.events().await, ["abandoned_checkout.detected", "payment.cancelled"]);
 }
 
@@ -509,7 +511,7 @@ async fn several_subscriptions_in_one_cart_have_one_payment() {
         { "product_id": "pdt_book", "quantity": 1 },
     ]);
     let id = session(&stage.sandbox, json!({ "product_cart": cart })).await;
-    let payment_id = stage.sandbox.pay(&id, CARD_OK).unwrap().payment_id;
+    let payment_id = stage.sandbox.pay_session(&id, cards::OK).unwrap().payment_id;
     let payment = stage.read(&format!("/payments/{payment_id}")).await;
     assert_eq!(payment["subscription_id"], Value::Null);
     assert_eq!(payment["subscription_ids"].as_array().unwrap().len(), 2);
@@ -527,7 +529,7 @@ async fn on_demand_subscriptions_are_charged_by_the_api_alone() {
         "subscription_data": { "on_demand": { "mandate_only": false } },
     });
     let id = session(&stage.sandbox, body).await;
-    let payment_id = stage.sandbox.pay(&id, CARD_OK).unwrap().payment_id;
+    let payment_id = stage.sandbox.pay_session(&id, cards::OK).unwrap().payment_id;
     stage.sandbox.advance(3 * MONTH).unwrap();
     let started = stage.events().await;
     assert_eq!(started.iter().filter(|name| *name == "payment.succeeded").count(), 1);

@@ -1,7 +1,7 @@
 //! A visitor buys and opens the portal, on the sandbox.
 
 use dodo_core::{BoxError, Client, WebhookKey};
-use dodo_sandbox::{CARD_OK, Sandbox};
+use dodo_sandbox::{Sandbox, cards};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_hyper::{Orders, serve};
@@ -44,8 +44,8 @@ async fn a_visitor_buys_and_opens_the_portal() -> Result<(), BoxError> {
         .await?;
     let session = checkout.get("session_id").and_then(Value::as_str);
     let session = session.ok_or_else(|| format!("no session: {checkout}"))?;
-    sandbox.pay(session, CARD_OK)?;
-    sandbox.settled().await;
+    sandbox.pay_session(session, cards::OK)?;
+    sandbox.wait_until_idle().await;
     let orders = shown.all();
     assert_eq!(orders.len(), 1, "{orders:?}");
     assert!(orders.iter().all(|order| order.ends_with(" by v-1")), "{orders:?}");

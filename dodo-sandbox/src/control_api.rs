@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    DisputeOutcome, Disturbance, Error, Fault, PaymentOutcome, RecordedRequest, ReleaseOrder,
-    Sandbox, Settings, control,
+    Behavior, DisputeOutcome, Error, Fault, FlushOrder, NetworkConditions, PaidSession,
+    RecordedRequest, Sandbox, control,
     flow::{recovery, renewal, reversal, subscription},
 };
 
@@ -22,20 +22,20 @@ impl Sandbox {
     }
 
     /// Changes how the sandbox behaves from now on.
-    pub fn set_settings(&self, settings: Settings) {
-        self.app.change(|world| world.settings = settings);
+    pub fn set_behavior(&self, behavior: Behavior) {
+        self.app.change(|world| world.settings = behavior);
     }
 
     /// Pays a checkout session as a customer from Germany would on its page.
     ///
     /// # Errors
     /// When the session is unknown, used or expired. A declined card is no error.
-    pub fn pay(&self, session_id: &str, card: &str) -> Result<PaymentOutcome, Error> {
+    pub fn pay_session(&self, session_id: &str, card: &str) -> Result<PaidSession, Error> {
         self.app.change(|world| control::pay(world, session_id, control::Payer::with_card(card)))
     }
 
     /// Declines so many coming charges with this code, such as `INSUFFICIENT_FUNDS`.
-    pub fn decline_next(&self, code: &str, times: u32) {
+    pub fn decline_next_charges(&self, code: &str, times: u32) {
         self.app.change(|world| control::decline_next(world, code, times));
     }
 
@@ -43,7 +43,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When Dodo would refuse the refund.
-    pub fn refund(&self, payment_id: &str, amount: Option<i64>) -> Result<String, Error> {
+    pub fn refund_payment(&self, payment_id: &str, amount: Option<i64>) -> Result<String, Error> {
         self.app.change(|world| reversal::refund_amount(world, payment_id, amount))
     }
 
@@ -67,7 +67,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// As [`open_dispute`](Self::open_dispute).
-    pub fn rapid_dispute(&self, payment_id: &str) -> Result<String, Error> {
+    pub fn open_rdr_dispute(&self, payment_id: &str) -> Result<String, Error> {
         self.app.change(|world| reversal::rapid_dispute(world, payment_id))
     }
 
@@ -83,7 +83,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When there is none, or it is not active.
-    pub fn renew(&self, subscription_id: &str) -> Result<(), Error> {
+    pub fn renew_subscription(&self, subscription_id: &str) -> Result<(), Error> {
         self.app.change(|world| renewal::renew(world, subscription_id))
     }
 
@@ -91,7 +91,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When there is none, or it is over.
-    pub fn cancel(&self, subscription_id: &str) -> Result<(), Error> {
+    pub fn cancel_subscription(&self, subscription_id: &str) -> Result<(), Error> {
         self.app.change(|world| subscription::cancel(world, subscription_id, Some("customer")))
     }
 
@@ -100,7 +100,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the session is unknown or was paid.
-    pub fn abandon(&self, session_id: &str) -> Result<String, Error> {
+    pub fn abandon_session(&self, session_id: &str) -> Result<String, Error> {
         self.app.change(|world| control::abandon(world, session_id))
     }
 
@@ -125,18 +125,18 @@ impl Sandbox {
     ///
     /// # Errors
     /// When there is no such delivery.
-    pub fn replay(&self, delivery_id: &str) -> Result<String, Error> {
-        self.app.change(|world| control::replay(world, delivery_id))
+    pub fn resend_delivery(&self, delivery_id: &str) -> Result<String, Error> {
+        self.app.change(|world| control::resend(world, delivery_id))
     }
 
     /// Delays, duplicates, loses or keeps back the deliveries of coming events.
-    pub fn disturb(&self, disturbance: Disturbance) {
-        self.app.change(|world| world.disturbance = disturbance);
+    pub fn simulate_network(&self, conditions: NetworkConditions) {
+        self.app.change(|world| world.network = conditions);
     }
 
     /// Sends what was kept back, in this order. How many deliveries that are.
-    pub fn release(&self, order: ReleaseOrder) -> usize {
-        self.app.change(|world| control::release(world, order))
+    pub fn flush_held(&self, order: FlushOrder) -> usize {
+        self.app.change(|world| control::flush(world, order))
     }
 
     /// Gives an endpoint a new secret; the old one signs too for 24 hours. The new secret.
@@ -159,7 +159,7 @@ impl Sandbox {
 
     /// The API requests so far, oldest first; the last 1,000.
     #[must_use]
-    pub fn requests(&self) -> Vec<RecordedRequest> {
+    pub fn recorded_requests(&self) -> Vec<RecordedRequest> {
         self.app.faults.requests()
     }
 }
