@@ -21,7 +21,7 @@ use crate::extensions::carried;
 /// The head of a request, with what was put into its [`DodoExtensions`](crate::DodoExtensions).
 ///
 /// # Errors
-/// [`Invalid`](ErrorKind::Invalid) when one version of `http` refuses what the other took. They agree
+/// [`InvalidRequest`](ErrorKind::InvalidRequest) when one version of `http` refuses what the other took. They agree
 /// today. Should they cease to, the request is refused: a header lost here could be a signature.
 pub(crate) fn parts(request: &HttpRequest) -> Result<http::request::Parts, Error> {
     let (mut parts, ()) = http::Request::new(()).into_parts();
@@ -34,7 +34,7 @@ pub(crate) fn parts(request: &HttpRequest) -> Result<http::request::Parts, Error
 
 fn refused(source: impl Into<BoxError>) -> Error {
     const WHY: &str = "the request line or a header cannot be read";
-    Error::new(ErrorKind::Invalid, WHY).with_code("invalid_head").with_source(source)
+    Error::new(ErrorKind::InvalidRequest, WHY).with_code("invalid_head").with_source(source)
 }
 
 fn uri(uri: &Uri) -> Result<http::Uri, Error> {

@@ -37,7 +37,7 @@ impl FromRequest for VerifiedWebhook {
         let converted = convert::request(request, payload.take());
         Box::pin(async move {
             let key = key.ok_or_else(|| {
-                Error::setup("no webhook key: is it in `app_data(web::Data::new(key))`?")
+                Error::config("no webhook key: is it in `app_data(web::Data::new(key))`?")
             })?;
             let (parts, body) = converted?.into_parts();
             Ok(Self(key.receive(&parts.headers, body).await?))

@@ -60,7 +60,7 @@ impl FromStr for Currency {
                 Ok(Self(code.map(|letter| letter.to_ascii_uppercase())))
             }
             _ => Err(Error::new(
-                ErrorKind::Invalid,
+                ErrorKind::InvalidRequest,
                 "not a currency code: three letters, such as EUR",
             )
             .with_code("invalid_currency")),

@@ -59,14 +59,14 @@ impl FromStr for Environment {
     type Err = Error;
 
     /// # Errors
-    /// [`Setup`](ErrorKind::Setup) for anything but `test_mode` and `live_mode`: guessing could take
+    /// [`Config`](ErrorKind::Config) for anything but `test_mode` and `live_mode`: guessing could take
     /// real money, or none.
     fn from_str(text: &str) -> Result<Self, Error> {
         match text {
             "test_mode" => Ok(Self::Test),
             "live_mode" => Ok(Self::Live),
             _ => Err(Error::new(
-                ErrorKind::Setup,
+                ErrorKind::Config,
                 "the environment is neither test_mode nor live_mode: check DODO_PAYMENTS_ENVIRONMENT",
             )),
         }

@@ -8,22 +8,22 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 /// A type-erased error, as user code may return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong. New kinds may be added.
+/// The kind of an [`Error`]. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A webhook without a valid, fresh signature. 401, and nothing about the reason.
-    Unverified,
-    /// A signed webhook that is no event. 400.
-    Unreadable,
-    /// The request lacks something or holds something that cannot be used. 400.
-    Invalid,
-    /// The field policy does not let a client send this field. 400.
+    /// A webhook has no valid, fresh signature. 401; the answer does not tell the reason.
+    InvalidSignature,
+    /// A signed webhook is not an event. 400.
+    UnreadableEvent,
+    /// The request lacks a value, or holds a value that cannot be used. 400.
+    InvalidRequest,
+    /// The field policy does not let a client set this field. 400.
     FieldNotAllowed,
-    /// Nobody is signed in. 401.
-    SignedOut,
+    /// The request has no signed-in user. 401.
+    Unauthenticated,
     /// The request comes from an origin that is not allowed. 403.
-    ForbiddenOrigin,
+    OriginNotAllowed,
     /// A product or customer does not exist. 404.
     NotFound,
     /// The endpoint does not answer this method. 405 with `Allow`.
@@ -32,20 +32,26 @@ pub enum ErrorKind {
     BodyTimeout,
     /// The body is over the limit. 413.
     BodyTooLarge,
-    /// The body is not what the endpoint reads. 415.
+    /// The endpoint does not read this type of body. 415.
     UnsupportedMediaType,
-    /// Dodo Payments refused what was asked. 422 with Dodo's own code.
-    Rejected,
+    /// Dodo Payments refused the request. 422 with Dodo's own code.
+    RejectedByDodo,
     /// A callback, hook or sink of the application failed. 500; Dodo sends a webhook again.
-    Callback,
-    /// Something is missing or wrong in how the application is put together. 500.
-    Setup,
-    /// Dodo Payments could not be reached, refused our key, or answered with something unusable. 502.
-    Upstream,
-    /// Dodo Payments asks us to slow down. 503 with `Retry-After`.
+    CallbackFailed,
+    /// The configuration of the application is incomplete or wrong. 500.
+    Config,
+    /// Dodo Payments refused the API key, or the key may not make this call. 502.
+    ///
+    /// Retrying does not help: set a key of the same mode, with write access.
+    CredentialsRefused,
+    /// Dodo Payments failed, cannot be reached, or sent an answer that cannot be used. 502.
+    ///
+    /// A later try may succeed.
+    UpstreamFailed,
+    /// Dodo Payments asks this server to slow down. 503 with `Retry-After`.
     RateLimited,
     /// The durable store cannot take the event now. 503 with `Retry-After`.
-    Store,
+    StorageUnavailable,
     /// Dodo Payments did not answer in time. 504.
     UpstreamTimeout,
 }
@@ -55,18 +61,20 @@ impl ErrorKind {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Unreadable | Self::Invalid | Self::FieldNotAllowed => StatusCode::BAD_REQUEST,
-            Self::Unverified | Self::SignedOut => StatusCode::UNAUTHORIZED,
-            Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Self::UnreadableEvent | Self::InvalidRequest | Self::FieldNotAllowed => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::InvalidSignature | Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::OriginNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Callback | Self::Setup => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Upstream => StatusCode::BAD_GATEWAY,
-            Self::RateLimited | Self::Store => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RejectedByDodo => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::CallbackFailed | Self::Config => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UpstreamFailed | Self::CredentialsRefused => StatusCode::BAD_GATEWAY,
+            Self::RateLimited | Self::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -74,23 +82,24 @@ impl ErrorKind {
     /// The `code` of an answer whose error names no more precise one.
     pub(crate) const fn code(self) -> &'static str {
         match self {
-            Self::Unverified => "signature_invalid",
-            Self::Unreadable => "payload_unreadable",
-            Self::Invalid => "invalid_request",
+            Self::InvalidSignature => "signature_invalid",
+            Self::UnreadableEvent => "payload_unreadable",
+            Self::InvalidRequest => "invalid_request",
             Self::FieldNotAllowed => "field_not_allowed",
-            Self::SignedOut => "not_signed_in",
-            Self::ForbiddenOrigin => "origin_not_allowed",
+            Self::Unauthenticated => "not_signed_in",
+            Self::OriginNotAllowed => "origin_not_allowed",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTimeout => "body_timeout",
             Self::BodyTooLarge => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::Rejected => "rejected_by_dodo",
-            Self::Callback => "callback_failed",
-            Self::Setup => "misconfigured",
-            Self::Upstream => "upstream_failed",
+            Self::RejectedByDodo => "rejected_by_dodo",
+            Self::CallbackFailed => "callback_failed",
+            Self::Config => "misconfigured",
+            Self::CredentialsRefused => "credentials_refused",
+            Self::UpstreamFailed => "upstream_failed",
             Self::RateLimited => "rate_limited",
-            Self::Store => "store_unavailable",
+            Self::StorageUnavailable => "store_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
         }
     }
@@ -142,13 +151,13 @@ impl Error {
     }
 
     /// A layer, key or piece of state that the application should have provided is missing. 500.
-    pub fn setup(message: &'static str) -> Self {
-        Self::new(ErrorKind::Setup, message)
+    pub fn config(message: &'static str) -> Self {
+        Self::new(ErrorKind::Config, message)
     }
 
     /// A query parameter is there twice, and two readers could take different ones. 400.
     pub(crate) fn duplicate_parameter(name: &str) -> Self {
-        Self::new(ErrorKind::Invalid, "the parameter is there twice")
+        Self::new(ErrorKind::InvalidRequest, "the parameter is there twice")
             .with_code("duplicate_parameter")
             .with_field(name)
     }
@@ -329,7 +338,7 @@ mod tests {
 
     #[test]
     fn answers_name_the_field_and_never_the_source() {
-        let error = Error::new(ErrorKind::Invalid, "must be at least 1")
+        let error = Error::new(ErrorKind::InvalidRequest, "must be at least 1")
             .with_field("quantity")
             .with_pointer("/product_cart/0/quantity")
             .with_source("sk_test_canary");
@@ -345,7 +354,8 @@ mod tests {
 
     #[test]
     fn echoed_input_is_short_and_has_no_control_characters() {
-        let error = Error::new(ErrorKind::Invalid, "x").with_field(&"a\r\n\u{1b}[31m".repeat(100));
+        let error =
+            Error::new(ErrorKind::InvalidRequest, "x").with_field(&"a\r\n\u{1b}[31m".repeat(100));
         let field = error.field().unwrap();
         assert_eq!(field.chars().count(), ECHO_LIMIT);
         assert!(!field.chars().any(char::is_control));
@@ -353,7 +363,8 @@ mod tests {
 
     #[test]
     fn retry_after_is_rounded_up() {
-        let error = Error::new(ErrorKind::Store, "x").with_retry_after(Duration::from_millis(1500));
+        let error = Error::new(ErrorKind::StorageUnavailable, "x")
+            .with_retry_after(Duration::from_millis(1500));
         assert_eq!(error.to_response().headers()["retry-after"], "2");
     }
 }

@@ -21,13 +21,13 @@ macro_rules! ids { ($( $(#[$doc:meta])* $name:ident, $field:literal; )*) => { $(
         /// Checks the id.
         ///
         /// # Errors
-        /// [`Invalid`](ErrorKind::Invalid) for anything that is not an id.
+        /// [`InvalidRequest`](ErrorKind::InvalidRequest) for anything that is not an id.
         pub fn new(id: impl AsRef<str>) -> Result<Self, Error> {
             let id = id.as_ref();
             if is_id(id) {
                 return Ok(Self(id.into()));
             }
-            Err(Error::new(ErrorKind::Invalid, "not an id: 1 to 64 letters, digits, '_' and '-' are allowed")
+            Err(Error::new(ErrorKind::InvalidRequest, "not an id: 1 to 64 letters, digits, '_' and '-' are allowed")
                 .with_code("invalid_id")
                 .with_field($field))
         }

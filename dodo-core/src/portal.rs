@@ -106,22 +106,26 @@ impl CustomerPortal {
             Who::Resolver(resolver) => {
                 let customer = resolver(head).await.map_err(|e| {
                     Error::new(
-                        ErrorKind::Callback,
+                        ErrorKind::CallbackFailed,
                         "the application failed to tell who is signed in",
                     )
                     .with_source(e)
                 })?;
-                let customer = customer
-                    .ok_or_else(|| Error::new(ErrorKind::SignedOut, "nobody is signed in"))?;
+                let customer = customer.ok_or_else(|| {
+                    Error::new(ErrorKind::Unauthenticated, "not signed in: sign in and try again")
+                })?;
                 Ok((customer, self.send_email))
             }
             Who::QueryParameter => {
                 let query = head.uri.query().unwrap_or_default();
                 let id =
                     once(query, "customer_id")?.filter(|id| !id.is_empty()).ok_or_else(|| {
-                        Error::new(ErrorKind::Invalid, "the query parameter customer_id is missing")
-                            .with_code("missing_parameter")
-                            .with_field("customer_id")
+                        Error::new(
+                            ErrorKind::InvalidRequest,
+                            "the query parameter customer_id is missing",
+                        )
+                        .with_code("missing_parameter")
+                        .with_field("customer_id")
                     })?;
                 let send_email = once(query, "send_email")?.map(|text| text == "true");
                 Ok((CustomerId::new(id)?, send_email))
@@ -131,7 +135,7 @@ impl CustomerPortal {
 
     async fn link(&self, head: RequestHead) -> Result<HeaderValue, Error> {
         if let Some(slip) = self.slip {
-            return Err(Error::setup(slip));
+            return Err(Error::config(slip));
         }
         let (customer, send_email) = self.resolve(head).await?;
         let mut query = Vec::new();
@@ -154,7 +158,7 @@ impl CustomerPortal {
             .filter(|link| self.client.trusts_link(link))
             .and_then(|link| HeaderValue::from_str(link).ok())
             .ok_or_else(|| {
-                Error::new(ErrorKind::Upstream, "Dodo Payments sent no usable portal link")
+                Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable portal link")
             })
     }
 }

@@ -8,7 +8,7 @@ macro_rules! log_refusal {
         let upstream = $crate::UpstreamFailure::of(error);
         let cause = std::error::Error::source(error).map(tracing::field::display);
         match error.kind() {
-            $crate::ErrorKind::Callback | $crate::ErrorKind::Setup => {
+            $crate::ErrorKind::CallbackFailed | $crate::ErrorKind::Config => {
                 tracing::error!(target: $target, code = error.code(), cause, "{}", error.message());
             }
             _ if upstream.is_some() || error.status().is_server_error() => tracing::warn!(

@@ -159,7 +159,7 @@ async fn a_slip_of_server_code_is_found_here_and_not_at_dodo() {
         let (status, answer) = ask(&endpoint, post(cart.clone())).await;
         assert_eq!((status, answer["code"].as_str()), (500, Some("misconfigured")), "{slip:?}");
         let created = client.create_session(slip).await;
-        assert_eq!(created.unwrap_err().kind(), ErrorKind::Setup);
+        assert_eq!(created.unwrap_err().kind(), ErrorKind::Config);
     }
     for endpoint in [
         Checkout::session(client.clone()).return_url("/done"),

@@ -109,7 +109,9 @@ async fn sends_the_key_and_json_to_the_environments_host() -> Result<(), Error> 
 /// Method, script, retries; then the number of requests and the kind of the error.
 #[tokio::test(start_paused = true)]
 async fn repeats_reads_and_only_creates_that_never_left() -> Result<(), Error> {
-    use ErrorKind::{NotFound, RateLimited, Rejected, Upstream, UpstreamTimeout};
+    use ErrorKind::{
+        CredentialsRefused, NotFound, RateLimited, RejectedByDodo, UpstreamFailed, UpstreamTimeout,
+    };
     let down = r#"{"code":"INTERNAL_SERVER_ERROR","message":"x"}"#;
     type Row = (&'static str, Method, Vec<Step>, usize, Option<ErrorKind>);
     let table: Vec<Row> = vec![
@@ -125,7 +127,7 @@ async fn repeats_reads_and_only_creates_that_never_left() -> Result<(), Error> {
             Method::GET,
             vec![Answer(500, down), Answer(500, down), Answer(500, down)],
             3,
-            Some(Upstream),
+            Some(UpstreamFailed),
         ),
         ("read, reset", Method::GET, vec![Reset, Answer(200, "{}")], 2, None),
         ("read, refused", Method::GET, vec![Refused, Answer(200, "{}")], 2, None),
@@ -139,11 +141,11 @@ async fn repeats_reads_and_only_creates_that_never_left() -> Result<(), Error> {
             Some(RateLimited),
         ),
         ("read, 404", Method::GET, vec![Answer(404, "")], 1, Some(NotFound)),
-        ("read, 401", Method::GET, vec![Answer(401, "")], 1, Some(Upstream)),
-        ("read, 403", Method::GET, vec![Answer(403, "")], 1, Some(Upstream)),
-        ("read, 422", Method::GET, vec![Answer(422, "")], 1, Some(Rejected)),
-        ("read, redirect", Method::GET, vec![Answer(302, "")], 1, Some(Upstream)),
-        ("read, garbage", Method::GET, vec![Answer(200, "{\"a\":")], 1, Some(Upstream)),
+        ("read, 401", Method::GET, vec![Answer(401, "")], 1, Some(CredentialsRefused)),
+        ("read, 403", Method::GET, vec![Answer(403, "")], 1, Some(CredentialsRefused)),
+        ("read, 422", Method::GET, vec![Answer(422, "")], 1, Some(RejectedByDodo)),
+        ("read, redirect", Method::GET, vec![Answer(302, "")], 1, Some(UpstreamFailed)),
+        ("read, garbage", Method::GET, vec![Answer(200, "{\"a\":")], 1, Some(UpstreamFailed)),
         ("read, hangs", Method::GET, vec![Hang], 1, Some(UpstreamTimeout)),
         (
             "read, no connection in time",
@@ -158,18 +160,18 @@ async fn repeats_reads_and_only_creates_that_never_left() -> Result<(), Error> {
             Method::POST,
             vec![Refused, Refused, Refused],
             3,
-            Some(Upstream),
+            Some(UpstreamFailed),
         ),
-        ("create, reset", Method::POST, vec![Reset], 1, Some(Upstream)),
-        ("create, 500", Method::POST, vec![Answer(500, down)], 1, Some(Upstream)),
-        ("create, 503", Method::POST, vec![Answer(503, "")], 1, Some(Upstream)),
+        ("create, reset", Method::POST, vec![Reset], 1, Some(UpstreamFailed)),
+        ("create, 500", Method::POST, vec![Answer(500, down)], 1, Some(UpstreamFailed)),
+        ("create, 503", Method::POST, vec![Answer(503, "")], 1, Some(UpstreamFailed)),
         ("create, 408", Method::POST, vec![Answer(408, "")], 1, Some(UpstreamTimeout)),
-        ("create, 409", Method::POST, vec![Answer(409, "")], 1, Some(Rejected)),
-        ("create, 410", Method::POST, vec![Answer(410, "")], 1, Some(Rejected)),
+        ("create, 409", Method::POST, vec![Answer(409, "")], 1, Some(RejectedByDodo)),
+        ("create, 410", Method::POST, vec![Answer(410, "")], 1, Some(RejectedByDodo)),
         ("create, 429", Method::POST, vec![Answer(429, "")], 1, Some(RateLimited)),
         ("create, hangs", Method::POST, vec![Hang], 1, Some(UpstreamTimeout)),
-        ("change, 500", Method::PATCH, vec![Answer(500, down)], 1, Some(Upstream)),
-        ("delete, reset", Method::DELETE, vec![Reset], 1, Some(Upstream)),
+        ("change, 500", Method::PATCH, vec![Answer(500, down)], 1, Some(UpstreamFailed)),
+        ("delete, reset", Method::DELETE, vec![Reset], 1, Some(UpstreamFailed)),
         ("delete, empty", Method::DELETE, vec![Answer(204, "")], 1, None),
     ];
     for (name, method, steps, requests, expected) in table {
@@ -249,7 +251,7 @@ async fn a_code_that_is_none_is_not_repeated_to_clients() -> Result<(), Error> {
     for body in [r#"{"code":"<script>"}"#, r#"{"code":""}"#, r#"{"code":5}"#, "[]", "<html>", ""] {
         let (builder, _) = scripted([Answer(422, body)]);
         let error = post(&builder.build()?).await.unwrap_err();
-        assert_eq!((error.kind(), error.dodo_code()), (ErrorKind::Rejected, None), "{body}");
+        assert_eq!((error.kind(), error.dodo_code()), (ErrorKind::RejectedByDodo, None), "{body}");
     }
     Ok(())
 }
@@ -307,7 +309,7 @@ async fn a_path_with_dots_is_never_sent() -> Result<(), Error> {
     let client = builder.build()?;
     for path in ["/customers/../products", "/a?b=c", "//a", "/%2e%2e/a", "https://evil.example/"] {
         let error = client.call(Method::GET, path, &[], None).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{path}");
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{path}");
     }
     assert!(log.lock().unwrap().is_empty());
     Ok(())
@@ -371,7 +373,7 @@ async fn a_list_stops_at_its_first_error() -> Result<(), Error> {
     let client = builder.build()?;
     let mut list = client.list::<u32>("/webhooks", &[]);
     assert_eq!(list.next().await?, Some(1));
-    assert_eq!(list.next().await.unwrap_err().kind(), ErrorKind::Upstream);
+    assert_eq!(list.next().await.unwrap_err().kind(), ErrorKind::UpstreamFailed);
     assert_eq!(list.next().await?, None);
     Ok(())
 }

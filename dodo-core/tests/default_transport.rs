@@ -64,7 +64,7 @@ async fn redirects_are_not_followed_and_the_key_goes_nowhere_else() {
         });
         for method in [Method::GET, Method::POST] {
             let error = call(format!("http://127.0.0.1:{port}"), method).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Upstream, "{status}");
+            assert_eq!(error.kind(), ErrorKind::UpstreamFailed, "{status}");
         }
     }
     assert_eq!(visits.load(Ordering::SeqCst), 0);
@@ -88,7 +88,7 @@ async fn answers_are_read_up_to_a_limit() {
             stream.write_all(b"\"")
         });
         let answer = call(format!("http://127.0.0.1:{port}"), Method::GET).await;
-        let expected = (length > 4 << 20).then_some(ErrorKind::Upstream);
+        let expected = (length > 4 << 20).then_some(ErrorKind::UpstreamFailed);
         assert_eq!(answer.err().map(|e| e.kind()), expected, "{length} {header}");
     }
 }
@@ -117,7 +117,7 @@ async fn a_server_without_a_trusted_certificate_is_not_spoken_to() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
     });
     let error = call(format!("https://localhost:{port}"), Method::POST).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Upstream);
+    assert_eq!(error.kind(), ErrorKind::UpstreamFailed);
     assert!(connections.load(Ordering::SeqCst) > 0, "the server was not asked at all");
     assert_eq!(answered.load(Ordering::SeqCst), 0, "a request was sent");
 }
@@ -126,7 +126,7 @@ async fn a_server_without_a_trusted_certificate_is_not_spoken_to() {
 async fn a_port_where_nobody_listens_is_no_upstream_and_no_secret() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = call(format!("http://127.0.0.1:{port}"), Method::GET).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Upstream);
+    assert_eq!(error.kind(), ErrorKind::UpstreamFailed);
     assert!(UpstreamFailure::of(&error).is_some_and(|failure| failure.status().is_none()));
     let shown = format!("{error:?}");
     assert!(!shown.contains("CANARY"), "{shown}");

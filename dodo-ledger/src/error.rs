@@ -173,8 +173,8 @@ fn is_unprepared(code: &str, message: &str) -> bool {
 impl From<Error> for dodo_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
-            ErrorKind::Setup => dodo_core::ErrorKind::Setup,
-            _ => dodo_core::ErrorKind::Store,
+            ErrorKind::Setup => dodo_core::ErrorKind::Config,
+            _ => dodo_core::ErrorKind::StorageUnavailable,
         };
         Self::new(kind, "the store cannot take this now: try again later")
             .with_retry_after(RETRY_AFTER)

@@ -159,13 +159,16 @@ impl Question {
                 return Ok(true);
             }
         }
-        Err(CoreError::new(ErrorKind::Upstream, "too many payments without money to look at"))
+        Err(CoreError::new(ErrorKind::UpstreamFailed, "too many payments without money to look at"))
     }
 
     /// Whether the other was made earlier, and paid.
     fn comes_after(&self, other: &Listed) -> Result<bool, CoreError> {
         let Some(at) = other.created_at.timestamp() else {
-            return Err(CoreError::new(ErrorKind::Upstream, "a payment has no readable date"));
+            return Err(CoreError::new(
+                ErrorKind::UpstreamFailed,
+                "a payment has no readable date",
+            ));
         };
         let place = Position { at, id: charge_id(&other.payment_id) };
         // The charge itself is in the list, and may tell another time than its delivery did.

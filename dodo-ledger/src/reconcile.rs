@@ -87,8 +87,8 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of [`Client::list`], and of [`Client::call`] when several objects in a row cannot be
-    /// fetched; [`Store`](dodo_core::ErrorKind::Store) without the database. What was booked until
-    /// then stays booked: run it again.
+    /// fetched; [`StorageUnavailable`](dodo_core::ErrorKind::StorageUnavailable) without the
+    /// database. The booked records stay: run it again.
     pub async fn reconcile(
         &self,
         client: &Client,
@@ -141,7 +141,10 @@ impl Run<'_> {
         };
         let unreachable = matches!(
             error.kind(),
-            ErrorKind::Upstream | ErrorKind::UpstreamTimeout | ErrorKind::RateLimited
+            ErrorKind::UpstreamFailed
+                | ErrorKind::UpstreamTimeout
+                | ErrorKind::RateLimited
+                | ErrorKind::CredentialsRefused
         );
         self.failures_in_a_row = if unreachable { self.failures_in_a_row + 1 } else { 0 };
         if self.failures_in_a_row >= FAILURES_IN_A_ROW || is_of_the_database(&error) {
@@ -210,7 +213,10 @@ fn as_event(
     live: bool,
 ) -> Result<Option<SignedEvent>, dodo_core::Error> {
     let unreadable = |_| {
-        dodo_core::Error::new(ErrorKind::Unreadable, "Dodo Payments answered with no such object")
+        dodo_core::Error::new(
+            ErrorKind::UnreadableEvent,
+            "Dodo Payments answered with no such object",
+        )
     };
     let object: Object<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     if object.status.as_deref() != Some("succeeded") {

@@ -18,7 +18,7 @@ use crate::{
 /// `net` is its `gross`, as its tax is not known here.
 ///
 /// # Errors
-/// [`Unreadable`](crate::ErrorKind::Unreadable) when the event cannot be read.
+/// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the event cannot be read.
 pub fn facts(event: &SignedEvent, options: &FactOptions) -> Result<Vec<AttributionRecord>, Error> {
     let envelope = event.envelope()?;
     facts_of(event, &envelope, options, &mut &envelope)

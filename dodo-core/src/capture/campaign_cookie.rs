@@ -188,7 +188,7 @@ impl CampaignCookie {
 }
 
 fn invalid(message: &'static str) -> Error {
-    Error::new(ErrorKind::Setup, message)
+    Error::new(ErrorKind::Config, message)
 }
 
 /// Shows whether it is signed, never a key.

@@ -7,18 +7,18 @@ impl Visitor {
     /// For adapters: the visitor that the layer in front of this request found.
     ///
     /// # Errors
-    /// [`Setup`](ErrorKind::Setup) without such a layer, which is also logged, because an optional
-    /// extractor hides it; [`Invalid`](ErrorKind::Invalid) if the visitor is not known or does not
+    /// [`Config`](ErrorKind::Config) without such a layer, which is also logged, because an optional
+    /// extractor hides it; [`InvalidRequest`](ErrorKind::InvalidRequest) if the visitor is not known or does not
     /// consent.
     pub fn of(extensions: &Extensions) -> Result<Self, Error> {
         let Some(captured) = extensions.get::<Captured>() else {
             let error =
-                Error::setup("no visitor: is `VisitorLayer` (actix-web: `Visitors`) installed?");
+                Error::config("no visitor: is `VisitorLayer` (actix-web: `Visitors`) installed?");
             tracing::error!(target: "dodo::capture", %error);
             return Err(error);
         };
         captured.visitor().cloned().ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, "this request brings no visitor id")
+            Error::new(ErrorKind::InvalidRequest, "this request brings no visitor id")
                 .with_code("visitor_unknown")
         })
     }

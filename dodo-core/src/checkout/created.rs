@@ -35,7 +35,7 @@ impl CheckoutSession {
 
     /// Reads Dodo's answer. `confirmed`: whether the session was to be paid at once.
     fn read(client: &Client, answer: Value, confirmed: bool) -> Result<Self, Error> {
-        let unusable = |message| Err(Error::new(ErrorKind::Upstream, message));
+        let unusable = |message| Err(Error::new(ErrorKind::UpstreamFailed, message));
         let mut fields = match answer {
             Value::Object(fields) => fields,
             _ => Map::new(),
@@ -119,8 +119,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Setup`](ErrorKind::Setup) for a field that Dodo Payments does not take (the source names it),
-    /// [`Invalid`](ErrorKind::Invalid) without a cart, else as [`call`](Self::call). Not repeated when
+    /// [`Config`](ErrorKind::Config) for a field that Dodo Payments does not take (the source names it),
+    /// [`InvalidRequest`](ErrorKind::InvalidRequest) without a cart, else as [`call`](Self::call). Not repeated when
     /// it may have happened.
     pub async fn create_session(&self, request: SessionRequest) -> Result<CheckoutSession, Error> {
         let mut fields = check_server_fields(Schema::session(), request.into_fields())?;

@@ -43,7 +43,10 @@ impl DynamicLink {
         let client = &self.options.client;
         let product = client.product(&first_product(&fields)?).await?;
         let recurring = product.is_recurring().ok_or_else(|| {
-            Error::new(ErrorKind::Upstream, "Dodo Payments did not say how the product is sold")
+            Error::new(
+                ErrorKind::UpstreamFailed,
+                "Dodo Payments did not say how the product is sold",
+            )
         })?;
         let path = if recurring {
             as_subscription(&mut fields)?;
@@ -60,7 +63,7 @@ impl DynamicLink {
             .await?;
         match created.get("payment_link").and_then(Value::as_str) {
             Some(url) if client.trusts_link(url) => Ok(json!({ "checkout_url": url })),
-            _ => Err(Error::new(ErrorKind::Upstream, "Dodo Payments sent no usable link")),
+            _ => Err(Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable link")),
         }
     }
 }

@@ -35,8 +35,9 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
 /// for browsers without it `Origin` is compared with `Host`. No `Origin` at all is no browser, or a
 /// request that changes nothing.
 pub(super) fn check_origin(parts: &Parts, allowed: &[Origin]) -> Result<(), Error> {
-    let refused =
-        || Err(Error::new(ErrorKind::ForbiddenOrigin, "requests from this origin are not allowed"));
+    let refused = || {
+        Err(Error::new(ErrorKind::OriginNotAllowed, "requests from this origin are not allowed"))
+    };
     let mut origins = parts.headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(()) };
     if origins.next().is_some() {

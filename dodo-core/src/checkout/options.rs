@@ -61,7 +61,7 @@ impl Options {
 
     /// An error if the application configured something that cannot work.
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.slip.map_or(Ok(()), |slip| Err(Error::setup(slip)))
+        self.slip.map_or(Ok(()), |slip| Err(Error::config(slip)))
     }
 
     pub(super) fn captured(&self, parts: &Parts) -> Captured {
@@ -78,7 +78,7 @@ impl Options {
     pub(super) fn check_product(&self, id: &str, field: &str) -> Result<(), Error> {
         match &self.products {
             Some(products) if !products.iter().any(|product| product.as_str() == id) => {
-                Err(Error::new(ErrorKind::Invalid, "this product is not sold here")
+                Err(Error::new(ErrorKind::InvalidRequest, "this product is not sold here")
                     .with_code("product_not_allowed")
                     .with_field(field))
             }
@@ -134,7 +134,7 @@ pub(super) fn check_server_fields(
     fields: Map<String, Value>,
 ) -> Result<Map<String, Value>, Error> {
     Cleaner::new(&Policy::trusted()).clean(schema, fields).map_err(|error| {
-        Error::setup("the application set a field that Dodo Payments does not take")
+        Error::config("the application set a field that Dodo Payments does not take")
             .with_source(error)
     })
 }

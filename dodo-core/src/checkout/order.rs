@@ -78,7 +78,8 @@ fn parse(body: &Bytes) -> Result<Map<String, Value>, Error> {
     }
     serde_json::from_slice(body).map_err(|_| {
         // serde's text quotes the input.
-        Error::new(ErrorKind::Invalid, "the body is not a JSON object").with_code("invalid_json")
+        Error::new(ErrorKind::InvalidRequest, "the body is not a JSON object")
+            .with_code("invalid_json")
     })
 }
 

@@ -43,11 +43,11 @@ impl ReturnRefused {
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::NotAUrl => {
-                Error::new(ErrorKind::Invalid, "must be an absolute https URL in ASCII")
+                Error::new(ErrorKind::InvalidRequest, "must be an absolute https URL in ASCII")
                     .with_code("invalid_field")
             }
             Self::Elsewhere => {
-                Error::new(ErrorKind::Invalid, "returning to this origin is not allowed")
+                Error::new(ErrorKind::InvalidRequest, "returning to this origin is not allowed")
                     .with_code("return_url_not_allowed")
             }
         }

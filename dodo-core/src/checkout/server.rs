@@ -68,7 +68,7 @@ fn own_error(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => *error,
         Err(error) => {
-            Error::new(ErrorKind::Callback, "the application failed to prepare the checkout")
+            Error::new(ErrorKind::CallbackFailed, "the application failed to prepare the checkout")
                 .with_source(error)
         }
     }

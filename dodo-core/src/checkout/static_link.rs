@@ -76,7 +76,7 @@ impl StaticLink {
 }
 
 fn missing_product() -> Error {
-    Error::new(ErrorKind::Invalid, "the query parameter productId is missing")
+    Error::new(ErrorKind::InvalidRequest, "the query parameter productId is missing")
         .with_code("missing_parameter")
         .with_field("productId")
 }
@@ -156,7 +156,7 @@ impl Parameters {
     fn of_server(fields: Map<String, Value>) -> Result<Self, Error> {
         let mut read = Self::default();
         let slip =
-            || Error::setup("the application set a parameter that a static link does not take");
+            || Error::config("the application set a parameter that a static link does not take");
         for (name, value) in fields {
             match (name.as_str(), value) {
                 ("metadata", Value::Object(pairs)) => {
@@ -217,7 +217,7 @@ fn page_name(name: &str) -> String {
 }
 
 fn invalid(name: &str, kind: Kind) -> Error {
-    Error::new(ErrorKind::Invalid, kind.expectation())
+    Error::new(ErrorKind::InvalidRequest, kind.expectation())
         .with_code("invalid_parameter")
         .with_field(name)
 }

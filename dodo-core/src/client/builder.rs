@@ -47,10 +47,10 @@ impl ClientBuilder {
     /// Reads the variables that [`Client::from_env`] lists, so that code can add to them.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for a missing key or an unknown environment.
+    /// [`Config`](crate::ErrorKind::Config) for a missing key or an unknown environment.
     pub fn from_env() -> Result<Self, Error> {
         let key = variable("DODO_PAYMENTS_API_KEY").ok_or_else(|| {
-            Error::setup(
+            Error::config(
                 "there is no API key: set DODO_PAYMENTS_API_KEY to the key of the dashboard",
             )
         })?;
@@ -130,20 +130,20 @@ impl ClientBuilder {
     /// Checks the configuration and makes the client.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for an unusable key, URL or proxy, and without a
+    /// [`Config`](crate::ErrorKind::Config) for an unusable key, URL or proxy, and without a
     /// transport when the `reqwest` feature is off.
     pub fn build(self) -> Result<Client, Error> {
         let key = ApiKey::new(&self.api_key)?;
         let base = self.base_url.as_deref().unwrap_or(self.environment.api_base());
         let base = usable_base(base).ok_or_else(|| {
-            Error::setup("the API's address must be https, or http on this machine, without query: check DODO_PAYMENTS_BASE_URL")
+            Error::config("the API's address must be https, or http on this machine, without query: check DODO_PAYMENTS_BASE_URL")
         })?;
         let checkout = self.checkout_url.as_deref().unwrap_or(self.environment.checkout_base());
         let (checkout_base, _) = usable_base(checkout).ok_or_else(|| {
-            Error::setup("the checkout pages' address must be https, or http on this machine, without query: check DODO_PAYMENTS_CHECKOUT_URL")
+            Error::config("the checkout pages' address must be https, or http on this machine, without query: check DODO_PAYMENTS_CHECKOUT_URL")
         })?;
         if self.return_url.as_deref().is_some_and(|url| WebUrl::parse(url).is_none()) {
-            return Err(Error::setup(
+            return Err(Error::config(
                 "the return URL must be an absolute http or https URL in ASCII: check DODO_PAYMENTS_RETURN_URL",
             ));
         }
@@ -176,7 +176,7 @@ fn usable_base(text: &str) -> Option<(Box<str>, crate::web_url::Origin)> {
 #[cfg(feature = "reqwest")]
 fn default_transport(connect: Duration, proxy: Option<&str>) -> Result<ErasedTransport, Error> {
     let transport = super::reqwest::ReqwestTransport::new(connect, proxy).map_err(|e| {
-        Error::setup("the HTTP client cannot be set up: are there root certificates, and is the proxy a URL?")
+        Error::config("the HTTP client cannot be set up: are there root certificates, and is the proxy a URL?")
             .with_source(e)
     })?;
     Ok(ErasedTransport::new(transport))
@@ -184,7 +184,7 @@ fn default_transport(connect: Duration, proxy: Option<&str>) -> Result<ErasedTra
 
 #[cfg(not(feature = "reqwest"))]
 fn default_transport(_: Duration, _: Option<&str>) -> Result<ErasedTransport, Error> {
-    Err(Error::setup("no transport: turn on the `reqwest` feature or give one to the builder"))
+    Err(Error::config("no transport: turn on the `reqwest` feature or give one to the builder"))
 }
 
 impl fmt::Debug for ClientBuilder {

@@ -83,15 +83,15 @@ impl Call {
 
     /// What a 404 means: the request was refused like any other.
     pub(crate) fn missing_is_refusal(mut self) -> Self {
-        self.missing_kind = ErrorKind::Rejected;
-        self.missing = (ErrorKind::Rejected.code(), "Dodo Payments refused the request");
+        self.missing_kind = ErrorKind::RejectedByDodo;
+        self.missing = (ErrorKind::RejectedByDodo.code(), "Dodo Payments refused the request");
         self
     }
 
     /// Runs the call; its answer is a `T`.
     ///
     /// # Errors
-    /// As [`bytes`](Self::bytes); [`Upstream`](ErrorKind::Upstream) also when the answer is no `T`.
+    /// As [`bytes`](Self::bytes); [`UpstreamFailed`](ErrorKind::UpstreamFailed) also when the answer is no `T`.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let response = self.run().await?;
         // Deletes and some writes answer with nothing at all.
@@ -104,9 +104,9 @@ impl Call {
     /// Runs the call; its answer is bytes, such as an invoice's PDF.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a path that could leave its place;
-    /// [`Rejected`](ErrorKind::Rejected), [`NotFound`](ErrorKind::NotFound) and
-    /// [`RateLimited`](ErrorKind::RateLimited) as Dodo answers; [`Upstream`](ErrorKind::Upstream) when
+    /// [`InvalidRequest`](ErrorKind::InvalidRequest) for a path that could leave its place;
+    /// [`RejectedByDodo`](ErrorKind::RejectedByDodo), [`NotFound`](ErrorKind::NotFound) and
+    /// [`RateLimited`](ErrorKind::RateLimited) as Dodo answers; [`UpstreamFailed`](ErrorKind::UpstreamFailed) when
     /// it cannot be reached or fails; [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) beyond the
     /// deadline. [`UpstreamFailure::of`] tells the details.
     pub async fn bytes(self) -> Result<Bytes, Error> {
@@ -122,9 +122,8 @@ impl Call {
         let target = match &self.target {
             Ok(target) => target,
             Err(error) => {
-                return Err(
-                    Error::new(ErrorKind::Invalid, "not a path of the API").with_code(error.code())
-                );
+                return Err(Error::new(ErrorKind::InvalidRequest, "not a path of the API")
+                    .with_code(error.code()));
             }
         };
         let now = Instant::now();
@@ -190,7 +189,7 @@ impl Call {
         let mut request = Request::new(self.body.clone().unwrap_or_default());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = target.parse().map_err(|e: InvalidUri| {
-            Error::new(ErrorKind::Invalid, "the request to Dodo Payments cannot be built")
+            Error::new(ErrorKind::InvalidRequest, "the request to Dodo Payments cannot be built")
                 .with_source(http::Error::from(e))
         })?;
         let headers = request.headers_mut();

@@ -128,16 +128,19 @@ impl UpstreamFailure {
 
     /// The error of a call; `missing` is what a 404 means to it.
     pub(super) fn into_error(self, missing: impl FnOnce() -> Error) -> Error {
-        let upstream = |message| Error::new(ErrorKind::Upstream, message);
+        let upstream = |message| Error::new(ErrorKind::UpstreamFailed, message);
         let error = match self.status.map(|s| s.as_u16()) {
             None if self.timed_out => {
                 Error::new(ErrorKind::UpstreamTimeout, "Dodo Payments did not answer in time")
             }
             None => upstream("Dodo Payments could not be reached"),
             Some(400 | 402 | 405..=407 | 409..=428 | 430..=499) => {
-                Error::new(ErrorKind::Rejected, "Dodo Payments refused the request")
+                Error::new(ErrorKind::RejectedByDodo, "Dodo Payments refused the request")
             }
-            Some(401 | 403) => upstream("Dodo Payments refused the shop's credentials"),
+            Some(401 | 403) => Error::new(
+                ErrorKind::CredentialsRefused,
+                "Dodo Payments refused the credentials of this server",
+            ),
             Some(404) => missing(),
             Some(408) => {
                 Error::new(ErrorKind::UpstreamTimeout, "Dodo Payments did not answer in time")
@@ -149,7 +152,7 @@ impl UpstreamFailure {
         };
         let error = match (&self.code, error.kind()) {
             // A code says something about the request only when the request was refused.
-            (Some(code), ErrorKind::Rejected | ErrorKind::NotFound) => {
+            (Some(code), ErrorKind::RejectedByDodo | ErrorKind::NotFound) => {
                 let code = code.clone();
                 error.with_dodo_code(&code)
             }

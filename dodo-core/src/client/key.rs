@@ -18,7 +18,7 @@ impl ApiKey {
     pub(super) fn new(key: &str) -> Result<Self, Error> {
         let unusable = || {
             Error::new(
-                ErrorKind::Setup,
+                ErrorKind::Config,
                 "the API key is empty or not visible ASCII: set DODO_PAYMENTS_API_KEY to the key of the dashboard",
             )
         };

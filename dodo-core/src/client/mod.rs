@@ -79,7 +79,7 @@ impl Client {
     /// A variable that is set to nothing counts as unset.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) when a variable is missing or cannot be used. The text names
+    /// [`Config`](crate::ErrorKind::Config) when a variable is missing or cannot be used. The text names
     /// the variable and never shows its value.
     #[cfg(feature = "reqwest")]
     pub fn from_env() -> Result<Self, Error> {

@@ -9,7 +9,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 fn invalid_path() -> Error {
     Error::new(
-        ErrorKind::Invalid,
+        ErrorKind::InvalidRequest,
         "not a path of the API: '/' and segments that are neither empty nor '.' or '..', special characters encoded by `path_segment`",
     )
     .with_code("invalid_path")
@@ -19,7 +19,7 @@ fn invalid_path() -> Error {
 /// [`Client::call`](crate::Client::call).
 ///
 /// # Errors
-/// [`Invalid`](ErrorKind::Invalid) for what no encoding can keep in its place: nothing, `.`, `..`,
+/// [`InvalidRequest`](ErrorKind::InvalidRequest) for what no encoding can keep in its place: nothing, `.`, `..`,
 /// and texts with slashes or control characters.
 ///
 /// ```

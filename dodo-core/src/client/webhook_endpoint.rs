@@ -74,7 +74,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a URL that is not https (or http on this machine), else as
+    /// [`InvalidRequest`](ErrorKind::InvalidRequest) for a URL that is not https (or http on this machine), else as
     /// [`call`](Self::call).
     pub async fn ensure_webhook_endpoint(
         &self,
@@ -83,7 +83,7 @@ impl Client {
     ) -> Result<WebhookEndpoint, Error> {
         if !WebUrl::parse(url).is_some_and(|url| url.origin().is_secure_or_loopback()) {
             return Err(Error::new(
-                ErrorKind::Invalid,
+                ErrorKind::InvalidRequest,
                 "a webhook endpoint needs an absolute https URL",
             )
             .with_field("url"));

@@ -17,7 +17,7 @@ use crate::{BoxError, Error, ErrorKind, time::timeout};
 /// # Errors
 /// [`BodyTooLarge`](ErrorKind::BodyTooLarge) beyond `limit` bytes, before they are read where the
 /// body announces its length; [`BodyTimeout`](ErrorKind::BodyTimeout) beyond `deadline`;
-/// [`Invalid`](ErrorKind::Invalid) when the connection breaks off.
+/// [`InvalidRequest`](ErrorKind::InvalidRequest) when the connection breaks off.
 pub async fn read_body<B>(body: B, limit: usize, deadline: Duration) -> Result<Bytes, Error>
 where
     B: http_body::Body,
@@ -48,7 +48,7 @@ where
             return Err(Error::body_timeout());
         }
         let frame = frame.map_err(|e| {
-            Error::new(ErrorKind::Invalid, "the body broke off")
+            Error::new(ErrorKind::InvalidRequest, "the body broke off")
                 .with_code("body_incomplete")
                 .with_source(e)
         })?;

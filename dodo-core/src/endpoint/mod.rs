@@ -54,8 +54,11 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
             let answer = catch(|| self.run(request)).await;
             let mut response = answer.unwrap_or_else(|_panic| {
                 tracing::error!(target: "dodo::endpoint", "a hook of the application panicked");
-                Error::new(ErrorKind::Callback, "the application failed to handle the request")
-                    .to_response()
+                Error::new(
+                    ErrorKind::CallbackFailed,
+                    "the application failed to handle the request",
+                )
+                .to_response()
             });
             // Checkout and portal links open payments and accounts: no cache may keep them.
             response

@@ -37,18 +37,18 @@ impl RawData {
     /// Reads it as `T`, as leniently as typed events are read; warnings are dropped.
     ///
     /// # Errors
-    /// [`Unreadable`](ErrorKind::Unreadable) when it is no JSON or lacks what `T` requires.
+    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the text is not JSON, or lacks a field that `T` requires.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let text = self
             .as_str()
-            .ok_or_else(|| Error::new(ErrorKind::Unreadable, "the payload is not UTF-8"))?;
+            .ok_or_else(|| Error::new(ErrorKind::UnreadableEvent, "the payload is not UTF-8"))?;
         lenient::read(text, "").map(|read| read.value)
     }
 
     /// As a JSON tree.
     ///
     /// # Errors
-    /// [`Unreadable`](ErrorKind::Unreadable) when it is no JSON, or nested more than 127 deep.
+    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the text is not JSON, or is nested more than 127 levels deep.
     pub fn to_value(&self) -> Result<serde_json::Value, Error> {
         self.parse()
     }

@@ -110,11 +110,11 @@ impl EventBuilder {
     /// Changes the payload.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) when events of this kind carry another payload, or what
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when events of this kind carry another payload, or what
     /// [`set`](Self::set) made of it is none.
     pub fn edit<T: Payload>(mut self, edit: impl FnOnce(&mut T)) -> Result<Self, Error> {
         let (mut payload, _) = T::read(&self.data.to_string()).map_err(|error| {
-            Error::new(ErrorKind::Invalid, "events of this kind carry another payload")
+            Error::new(ErrorKind::InvalidRequest, "events of this kind carry another payload")
                 .with_code("another_payload")
                 .with_source(error)
         })?;

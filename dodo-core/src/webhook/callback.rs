@@ -198,5 +198,5 @@ where
 }
 
 pub(super) fn callback_failed(message: &'static str) -> Error {
-    Error::new(ErrorKind::Callback, message)
+    Error::new(ErrorKind::CallbackFailed, message)
 }

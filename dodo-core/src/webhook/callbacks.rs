@@ -125,7 +125,7 @@ impl Callbacks {
             Some(fault) => Err(fault),
         };
         match outcome {
-            Err(fault) if fault.kind() == ErrorKind::Unreadable => {
+            Err(fault) if fault.kind() == ErrorKind::UnreadableEvent => {
                 self.run_unreadable(&delivery, fault).await
             }
             outcome => outcome,

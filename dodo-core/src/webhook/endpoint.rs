@@ -103,7 +103,8 @@ impl Webhooks {
             return self.0.callbacks.run(event, 1, Extensions::new()).await;
         };
         let down = || {
-            Error::new(ErrorKind::Store, "events cannot be taken now").with_retry_after(RETRY_AFTER)
+            Error::new(ErrorKind::StorageUnavailable, "events cannot be taken now")
+                .with_retry_after(RETRY_AFTER)
         };
         match timeout(STORE_DEADLINE, catch(|| inbox.accept(event))).await {
             Ok(Ok(Ok(Receipt::Stored | Receipt::Duplicate))) => Ok(()),

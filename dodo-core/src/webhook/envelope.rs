@@ -60,7 +60,7 @@ impl Envelope {
 }
 
 fn unreadable(pointer: &str) -> Error {
-    let error = Error::new(ErrorKind::Unreadable, "the body is not a webhook event");
+    let error = Error::new(ErrorKind::UnreadableEvent, "the body is not a webhook event");
     if pointer.is_empty() { error } else { error.with_pointer(pointer) }
 }
 

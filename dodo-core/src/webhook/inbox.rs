@@ -72,8 +72,8 @@ impl Dispatcher {
     /// `attempt` counts from 1. `extensions` reach the callbacks as
     /// [`Event::extensions`](crate::Event::extensions).
     ///
-    /// Fails with [`Callback`](crate::ErrorKind::Callback) when a callback or the sink did, and with
-    /// [`Unreadable`](crate::ErrorKind::Unreadable) when the event cannot be read and no
+    /// Fails with [`CallbackFailed`](crate::ErrorKind::CallbackFailed) when a callback or the sink did, and with
+    /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the event cannot be read and no
     /// `on_unreadable` took it: trying again will not help then.
     pub fn dispatch(
         &self,

@@ -65,7 +65,7 @@ impl WebhookKey {
     /// Takes a secret as Dodo Payments shows it: `whsec_` and base64, of at least 24 bytes.
     ///
     /// # Errors
-    /// [`Setup`](ErrorKind::Setup) when it is empty, too short or no base64. The text says which and
+    /// [`Config`](ErrorKind::Config) when it is empty, too short or no base64. The text says which and
     /// never shows the secret.
     pub fn new(secret: &str) -> Result<Self, Error> {
         Self::several([secret])
@@ -75,7 +75,7 @@ impl WebhookKey {
     /// signed with the first.
     ///
     /// # Errors
-    /// [`Setup`](ErrorKind::Setup) when there is none, or one is not a secret.
+    /// [`Config`](ErrorKind::Config) when there is none, or one is not a secret.
     pub fn several<I>(secrets: I) -> Result<Self, Error>
     where
         I: IntoIterator,
@@ -87,7 +87,7 @@ impl WebhookKey {
     /// Takes a secret of fewer than 24 bytes too. For other senders and old tests.
     ///
     /// # Errors
-    /// [`Setup`](ErrorKind::Setup) when it is empty or no base64.
+    /// [`Config`](ErrorKind::Config) when it is empty or no base64.
     pub fn new_allowing_short(secret: &str) -> Result<Self, Error> {
         Self::build([secret], 1)
     }
@@ -97,14 +97,14 @@ impl WebhookKey {
     /// `DODO_PAYMENTS_ENVIRONMENT` (`live_mode` if unset).
     ///
     /// # Errors
-    /// [`Setup`](ErrorKind::Setup) when there is no secret, one is malformed, or the environment is
+    /// [`Config`](ErrorKind::Config) when there is no secret, one is malformed, or the environment is
     /// neither `test_mode` nor `live_mode`.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_variables(|name| match env::var(name) {
             Ok(value) => Ok(Some(value)),
             Err(env::VarError::NotPresent) => Ok(None),
             Err(env::VarError::NotUnicode(_)) => {
-                Err(Error::setup("the variable is not UTF-8").with_field(name))
+                Err(Error::config("the variable is not UTF-8").with_field(name))
             }
         })
     }
@@ -121,7 +121,7 @@ impl WebhookKey {
             }
         }
         if secrets.is_empty() {
-            return Err(Error::setup("no webhook key: set it to the `whsec_...` of the endpoint")
+            return Err(Error::config("no webhook key: set it to the `whsec_...` of the endpoint")
                 .with_code("webhook_key_missing")
                 .with_field("DODO_PAYMENTS_WEBHOOK_KEY"));
         }
@@ -140,12 +140,12 @@ impl WebhookKey {
         let keyed = |secret: I::Item| -> Result<HmacSha256, Error> {
             let bytes = bytes_of(secret.as_ref(), shortest)?;
             HmacSha256::new_from_slice(&bytes)
-                .map_err(|_| Error::setup("the webhook key cannot be used"))
+                .map_err(|_| Error::config("the webhook key cannot be used"))
         };
         let secrets: Arc<[HmacSha256]> =
             secrets.into_iter().map(keyed).collect::<Result<_, Error>>()?;
         if secrets.is_empty() {
-            return Err(Error::setup("no webhook key was given").with_code("webhook_key_missing"));
+            return Err(Error::config("no webhook key was given").with_code("webhook_key_missing"));
         }
         Ok(Self { secrets, tolerance: TOLERANCE, clock: None, environment: Environment::default() })
     }
@@ -180,7 +180,7 @@ impl WebhookKey {
     /// Verifies a delivery: the headers, and the body exactly as it was received.
     ///
     /// # Errors
-    /// [`Unverified`](ErrorKind::Unverified) whatever is wrong; the source says what, for the log.
+    /// [`InvalidSignature`](ErrorKind::InvalidSignature) whatever is wrong; the source says what, for the log.
     pub fn verify(&self, headers: &HeaderMap, body: Bytes) -> Result<SignedEvent, Error> {
         self.verify_at(headers, body, self.now())
     }
@@ -196,7 +196,7 @@ impl WebhookKey {
         now: SystemTime,
     ) -> Result<SignedEvent, Error> {
         let id = self.check(headers, &body, now).map_err(|refusal| {
-            Error::new(ErrorKind::Unverified, "the signature is missing or not valid")
+            Error::new(ErrorKind::InvalidSignature, "the signature is missing or not valid")
                 .with_source(refusal)
         })?;
         let received_at = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -251,7 +251,7 @@ fn mac(secret: &HmacSha256, id: &str, timestamp: &str, body: &[u8]) -> CtOutput<
 
 /// The bytes of a secret. No error shows any of it.
 fn bytes_of(secret: &str, shortest: usize) -> Result<Vec<u8>, Error> {
-    let malformed = |message, code| Err(Error::setup(message).with_code(code));
+    let malformed = |message, code| Err(Error::config(message).with_code(code));
     let secret = secret.trim();
     if secret.starts_with("v1,") {
         return malformed(
@@ -340,7 +340,7 @@ mod tests {
             ),
         ] {
             let error = from(&variables).unwrap_err();
-            assert_eq!((error.kind(), error.code()), (ErrorKind::Setup, code));
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Config, code));
             assert_eq!(error.field(), Some(field));
             assert!(!format!("{error} {error:?}").contains("AAAA"));
         }

@@ -36,7 +36,7 @@ impl WebhookKey {
     ///
     /// # Errors
     /// [`BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`BodyTimeout`](crate::ErrorKind::BodyTimeout)
-    /// or, logged with the reason, [`Unverified`](crate::ErrorKind::Unverified).
+    /// or, logged with the reason, [`InvalidSignature`](crate::ErrorKind::InvalidSignature).
     pub async fn receive<B>(&self, headers: &HeaderMap, body: B) -> Result<SignedEvent, Error>
     where
         B: http_body::Body,

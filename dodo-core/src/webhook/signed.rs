@@ -59,7 +59,7 @@ impl SignedEvent {
     /// What stands around `data`, without reading `data`.
     ///
     /// # Errors
-    /// [`Unreadable`](ErrorKind::Unreadable) when the body is no JSON object or has no `type`.
+    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the body is not a JSON object, or lacks `type`.
     pub fn envelope(&self) -> Result<Envelope, Error> {
         Envelope::read(&self.body, self.received_at)
     }
@@ -67,7 +67,7 @@ impl SignedEvent {
     /// Reads the event with a payload of this crate.
     ///
     /// # Errors
-    /// [`Unreadable`](ErrorKind::Unreadable) when it cannot be read, and with the code
+    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when it cannot be read, and with the code
     /// `unexpected_event` when it is an event of another payload or of a type this version does not
     /// know.
     pub fn read<T: Payload>(&self) -> Result<Event<T>, Error> {
@@ -78,7 +78,7 @@ impl SignedEvent {
         }
         let envelope = self.envelope()?;
         if envelope.kind.payload_type() != Some(T::TYPE) {
-            return Err(Error::new(ErrorKind::Unreadable, "this is an event of another kind")
+            return Err(Error::new(ErrorKind::UnreadableEvent, "this is an event of another kind")
                 .with_code("unexpected_event")
                 .with_pointer("/type"));
         }
@@ -88,7 +88,7 @@ impl SignedEvent {
     /// Reads the event with a payload of your own, whatever its kind.
     ///
     /// # Errors
-    /// [`Unreadable`](ErrorKind::Unreadable) when it cannot be read.
+    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when it cannot be read.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<Event<T>, Error> {
         self.parse_in(self.envelope()?)
     }

@@ -15,7 +15,7 @@ fn an_event_of_another_payload_cannot_be_edited_as_this_one() {
     assert_eq!(body["data"]["total_amount"], 7);
 
     let refused = paid().edit(|refund: &mut Refund| refund.amount = Some(7)).unwrap_err();
-    assert_eq!((refused.kind(), refused.code()), (ErrorKind::Invalid, "another_payload"));
+    assert_eq!((refused.kind(), refused.code()), (ErrorKind::InvalidRequest, "another_payload"));
     let spoilt = paid().set("payment_id", serde_json::Value::Null);
     assert!(spoilt.edit(|payment: &mut Payment| payment.total_amount = 7).is_err());
 }

@@ -378,7 +378,7 @@ async fn with_an_inbox_nothing_runs_in_the_request() {
         let outcome = hooks.dispatcher().dispatch(event, 3, extensions).await;
         results.push(outcome.map_err(|error| error.kind()));
     }
-    assert_eq!(results, [Ok(()), Ok(()), Err(dodo_core::ErrorKind::Unreadable)]);
+    assert_eq!(results, [Ok(()), Ok(()), Err(dodo_core::ErrorKind::UnreadableEvent)]);
     assert_eq!(taken(&notes), ["pay_test 3 transaction"]);
 
     store.is_down.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -23,7 +23,7 @@ impl Evidence {
     /// What a delivery proves: nothing for most kinds of events.
     ///
     /// # Errors
-    /// [`Unreadable`](dodo_core::ErrorKind::Unreadable) when the event cannot be read.
+    /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) when the event cannot be read.
     pub fn of_event(event: &SignedEvent, rules: &Rules) -> Result<Option<Self>, Error> {
         use EventKind as Kind;
         let evidence = match event.envelope()?.kind {

@@ -42,7 +42,7 @@ impl DataFast {
     /// The website that this key (`df_...`) belongs to.
     ///
     /// # Errors
-    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an empty key.
+    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty key.
     #[cfg(feature = "reqwest")]
     pub fn new(api_key: &str) -> Result<Self, Error> {
         Self::build("https://datafa.st", api_key, Http::system()?)

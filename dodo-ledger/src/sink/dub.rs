@@ -47,7 +47,7 @@ impl Dub {
     /// `commissions.write` for refunds.
     ///
     /// # Errors
-    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an empty key.
+    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty key.
     #[cfg(feature = "reqwest")]
     pub fn new(api_key: &str) -> Result<Self, Error> {
         Self::build("https://api.dub.co", api_key, Http::system()?)

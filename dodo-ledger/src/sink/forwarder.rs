@@ -41,7 +41,7 @@ impl Forwarder {
     /// Posts to this URL: https, or http on this machine.
     ///
     /// # Errors
-    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for another URL.
+    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for another URL.
     #[cfg(feature = "reqwest")]
     pub fn new(url: &str, key: WebhookKey) -> Result<Self, Error> {
         Ok(Self::build(endpoint(url)?, key, Http::system()?))

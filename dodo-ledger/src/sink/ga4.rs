@@ -53,7 +53,7 @@ impl Ga4 {
     /// A data stream: its measurement id and a secret of its Measurement Protocol.
     ///
     /// # Errors
-    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an id or secret that is empty or holds something
+    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an id or secret that is empty or holds something
     /// else than letters, digits, `_` and `-`.
     #[cfg(feature = "reqwest")]
     pub fn new(measurement_id: &str, api_secret: &str) -> Result<Self, Error> {
@@ -99,7 +99,7 @@ fn in_query<'t>(field: &'static str, text: &'t str) -> Result<&'t str, Error> {
         return Ok(text);
     }
     let message = "Google's ids and secrets are made of letters, digits, `_` and `-`";
-    Err(Error::new(dodo_core::ErrorKind::Invalid, message).with_field(field))
+    Err(Error::new(dodo_core::ErrorKind::InvalidRequest, message).with_field(field))
 }
 
 /// What a record is to Google.

@@ -51,7 +51,7 @@ impl Http {
     pub(super) fn system() -> Result<Self, Error> {
         let transport = dodo_core::ReqwestTransport::new(Duration::from_secs(5), None);
         transport.map(Self::new).map_err(|error| {
-            Error::setup("the HTTP client of a sink cannot be made").with_source(error)
+            Error::config("the HTTP client of a sink cannot be made").with_source(error)
         })
     }
 
@@ -63,7 +63,7 @@ impl Http {
     /// Sends this as `Authorization`; nothing shows it.
     pub(super) fn authorized(mut self, value: &str) -> Result<Self, Error> {
         let mut value = HeaderValue::from_str(value)
-            .map_err(|e| Error::setup("the key of a sink fits no header").with_source(e))?;
+            .map_err(|e| Error::config("the key of a sink fits no header").with_source(e))?;
         value.set_sensitive(true);
         self.authorization = Some(value);
         Ok(self)
@@ -123,7 +123,7 @@ pub(super) fn visible<'t>(field: &'static str, text: &'t str) -> Result<&'t str,
         return Ok(text);
     }
     let message = "a sink's key or id is empty, or holds something else than visible ASCII";
-    Err(Error::new(ErrorKind::Invalid, message).with_field(field))
+    Err(Error::new(ErrorKind::InvalidRequest, message).with_field(field))
 }
 
 impl fmt::Debug for Http {
@@ -244,7 +244,7 @@ impl From<Answer> for Told {
 /// A place to send to: `https`, or `http` on this machine.
 pub(super) fn endpoint(url: &str) -> Result<Uri, Error> {
     let refused = || {
-        Error::new(ErrorKind::Invalid, "a sink's URL is https, or http to this machine")
+        Error::new(ErrorKind::InvalidRequest, "a sink's URL is https, or http to this machine")
             .with_code("invalid_sink_url")
             .with_field("url")
     };

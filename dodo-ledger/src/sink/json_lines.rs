@@ -38,10 +38,10 @@ impl JsonLines {
     /// line that a crash cut short is ended first.
     ///
     /// # Errors
-    /// [`Setup`](dodo_core::ErrorKind::Setup) for a file that cannot be opened.
+    /// [`Config`](dodo_core::ErrorKind::Config) for a file that cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = open(path.as_ref()).map_err(|error| {
-            Error::setup("the file of a sink cannot be opened").with_source(error)
+            Error::config("the file of a sink cannot be opened").with_source(error)
         })?;
         Ok(Self {
             options: Options::first_party("json_lines"),

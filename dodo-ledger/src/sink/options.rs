@@ -45,7 +45,7 @@ macro_rules! common {
         /// At another address, over a transport of your own.
         ///
         /// # Errors
-        /// [`Invalid`](dodo_core::ErrorKind::Invalid) for a URL that is neither https nor on this
+        /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for a URL that is neither https nor on this
         /// machine, and for an empty key.
         pub fn with_transport(
             base_url: &str,

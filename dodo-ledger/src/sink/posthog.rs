@@ -45,7 +45,7 @@ impl PostHog {
     /// A project in the United States; the key begins with `phc_`.
     ///
     /// # Errors
-    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an empty key.
+    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty key.
     #[cfg(feature = "reqwest")]
     pub fn us(project_key: &str) -> Result<Self, Error> {
         Self::at("https://us.i.posthog.com", project_key)

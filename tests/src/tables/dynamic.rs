@@ -177,7 +177,7 @@ fn products() -> Vec<Case> {
 fn failures() -> Vec<Case> {
     let mut all = Vec::new();
     let look_up = [
-        ("fail401", 502, "upstream_failed"),
+        ("fail401", 502, "credentials_refused"),
         ("fail404", 404, "product_not_found"),
         ("fail422", 422, "rejected_by_dodo"),
         ("fail429", 503, "rate_limited"),

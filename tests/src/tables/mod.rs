@@ -76,8 +76,8 @@ fn merged(base: &Value, over: &Value) -> Value {
 /// answered when a create ran into them.
 const CREATE_FAILURES: &[(&str, u16, &str)] = &[
     ("fail400", 422, "rejected_by_dodo"),
-    ("fail401", 502, "upstream_failed"),
-    ("fail403", 502, "upstream_failed"),
+    ("fail401", 502, "credentials_refused"),
+    ("fail403", 502, "credentials_refused"),
     ("fail404", 422, "rejected_by_dodo"),
     ("fail409", 422, "rejected_by_dodo"),
     ("fail422", 422, "rejected_by_dodo"),

@@ -57,8 +57,8 @@ pub fn cases() -> Vec<Case> {
     }
     let failures = [
         ("fail400", 422, "rejected_by_dodo"),
-        ("fail401", 502, "upstream_failed"),
-        ("fail403", 502, "upstream_failed"),
+        ("fail401", 502, "credentials_refused"),
+        ("fail403", 502, "credentials_refused"),
         ("fail404", 404, "customer_not_found"),
         ("fail409", 422, "rejected_by_dodo"),
         ("fail422", 422, "rejected_by_dodo"),

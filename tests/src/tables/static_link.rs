@@ -111,8 +111,8 @@ const BAD: &[(&str, &str, &str)] = &[
 const LOOK_UPS: &[(&str, u16, &str)] = &[
     ("pdt_missing", 404, "product_not_found"),
     ("pdt_fail400", 422, "rejected_by_dodo"),
-    ("pdt_fail401", 502, "upstream_failed"),
-    ("pdt_fail403", 502, "upstream_failed"),
+    ("pdt_fail401", 502, "credentials_refused"),
+    ("pdt_fail403", 502, "credentials_refused"),
     ("pdt_fail404", 404, "product_not_found"),
     ("pdt_fail409", 422, "rejected_by_dodo"),
     ("pdt_fail422", 422, "rejected_by_dodo"),

@@ -19,8 +19,8 @@ fn link_of(customer: &str) -> String {
 /// What Dodo's API may answer to the creation of a link, and what the caller gets.
 const UPSTREAM: [(&str, u16, &str); 14] = [
     ("cus_fail400", 422, "rejected_by_dodo"),
-    ("cus_fail401", 502, "upstream_failed"),
-    ("cus_fail403", 502, "upstream_failed"),
+    ("cus_fail401", 502, "credentials_refused"),
+    ("cus_fail403", 502, "credentials_refused"),
     ("cus_fail404", 404, "customer_not_found"),
     ("cus_fail409", 422, "rejected_by_dodo"),
     ("cus_fail422", 422, "rejected_by_dodo"),

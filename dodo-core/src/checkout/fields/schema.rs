@@ -226,14 +226,14 @@ fn name(pointer: &str) -> &str {
 }
 
 pub(crate) fn invalid_field(pointer: &str, expectation: &'static str) -> Error {
-    Error::new(ErrorKind::Invalid, expectation)
+    Error::new(ErrorKind::InvalidRequest, expectation)
         .with_code("invalid_field")
         .with_field(name(pointer))
         .with_pointer(pointer)
 }
 
 pub(crate) fn missing_field(pointer: &str) -> Error {
-    Error::new(ErrorKind::Invalid, "a required field is missing")
+    Error::new(ErrorKind::InvalidRequest, "a required field is missing")
         .with_code("missing_field")
         .with_field(name(pointer))
         .with_pointer(pointer)

@@ -45,7 +45,7 @@ const MOST_FAULTS: usize = 512;
 /// `json` itself.
 ///
 /// # Errors
-/// [`Unreadable`](ErrorKind::Unreadable), with the pointer, when a required field is missing or does
+/// [`UnreadableEvent`](ErrorKind::UnreadableEvent), with the pointer, when a required field is missing or does
 /// not fit.
 #[inline]
 pub(crate) fn read<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
@@ -100,7 +100,7 @@ fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
             warnings.push(Warning { pointer, problem });
         }
     }
-    Err(Error::new(ErrorKind::Unreadable, "the payload has too many faults"))
+    Err(Error::new(ErrorKind::UnreadableEvent, "the payload has too many faults"))
 }
 
 /// The error without the value that `serde` quotes: payloads hold personal data.
@@ -122,7 +122,7 @@ fn unreadable(warnings: &[Warning], pointer: String, problem: String) -> Error {
     let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
     let pointer = missing.map_or(pointer.clone(), |(field, _)| format!("{pointer}/{field}"));
     let earlier = warnings.iter().find(|warning| warning.pointer == pointer);
-    Error::new(ErrorKind::Unreadable, "the payload cannot be read")
+    Error::new(ErrorKind::UnreadableEvent, "the payload cannot be read")
         .with_pointer(&pointer)
         .with_source(earlier.map_or(problem, |warning| warning.problem.clone()))
 }

@@ -69,7 +69,7 @@ pub trait Payload:
     /// `Deserialize` is strict about values that are there; this is not.
     ///
     /// # Errors
-    /// [`Unreadable`](crate::ErrorKind::Unreadable) when it is no JSON or a required field is missing.
+    /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the text is not JSON, or lacks a required field.
     fn read(json: &str) -> Result<(Self, Vec<Warning>), Error> {
         lenient::read(json, "").map(|read| (read.value, read.warnings))
     }

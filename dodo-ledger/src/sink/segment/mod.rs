@@ -65,7 +65,7 @@ impl Segment {
     /// A workspace in the United States.
     ///
     /// # Errors
-    /// [`Invalid`](dodo_core::ErrorKind::Invalid) for an empty write key.
+    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty write key.
     #[cfg(feature = "reqwest")]
     pub fn us(write_key: &str) -> Result<Self, Error> {
         Self::at(US, write_key)
@@ -94,7 +94,7 @@ impl Segment {
     fn build(base_url: &str, write_key: &str, http: Http) -> Result<Self, Error> {
         let write_key = visible("write_key", write_key)?;
         if write_key.contains(':') {
-            return Err(Error::new(ErrorKind::Invalid, "a write key holds no colon")
+            return Err(Error::new(ErrorKind::InvalidRequest, "a write key holds no colon")
                 .with_field("write_key"));
         }
         let base = base_url.trim_end_matches('/').trim_end_matches("/v1");
