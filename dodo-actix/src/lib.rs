@@ -6,15 +6,20 @@
 //! ```
 //! use actix_web::web::ServiceConfig;
 //! use dodo_actix::{checkout_handler, customer_portal, webhooks};
-//! use dodo_core::{Checkout, Client, CustomerPortal, Endpoint, Webhooks};
+//! use dodo_core::{
+//!     Client, CustomerPortal, Endpoint, Error, Webhooks,
+//!     checkout::{SessionCheckout, StaticCheckout},
+//! };
 //!
-//! /// For `App::configure` and `Scope::configure`. Make `hooks` once, for all workers.
-//! fn payments(config: &mut ServiceConfig, dodo: Client, hooks: Webhooks) {
-//!     let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
+//! /// Make `hooks` once, for all workers.
+//! fn payments(config: &mut ServiceConfig, dodo: Client, hooks: Webhooks) -> Result<(), Error> {
+//!     let session = SessionCheckout::builder(dodo.clone()).build()?;
+//!     let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
 //!     config
 //!         .route("/api/checkout", checkout_handler(checkout))
 //!         .route("/api/portal", customer_portal(CustomerPortal::for_signed_in(dodo)))
 //!         .route("/api/webhook", webhooks(hooks));
+//!     Ok(())
 //! }
 //! ```
 //!

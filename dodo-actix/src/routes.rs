@@ -3,15 +3,10 @@ use dodo_core::{Endpoint, serve};
 
 use crate::convert;
 
-/// Routes a checkout: [`Checkout::static_link`], [`dynamic`] or [`session`], or two of them joined
-/// with [`or`](Endpoint::or).
+/// Routes a [checkout](dodo_core::checkout), or two of them joined with [`or`](Endpoint::or).
 ///
 /// The route answers every method; those the checkout does not know get 405 with `Allow`. The first
 /// route of a path takes everything, so join endpoints with `or` rather than by routing twice.
-///
-/// [`Checkout::static_link`]: dodo_core::Checkout::static_link
-/// [`dynamic`]: dodo_core::Checkout::dynamic
-/// [`session`]: dodo_core::Checkout::session
 pub fn checkout_handler(checkout: impl Endpoint) -> Route {
     route(checkout)
 }

@@ -6,15 +6,19 @@
 //! ```
 //! use axum::Router;
 //! use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
-//! use dodo_core::{Checkout, Client, CustomerPortal, Endpoint, VisitorCapture, Webhooks};
+//! use dodo_core::{
+//!     Client, CustomerPortal, Endpoint, Error, VisitorCapture, Webhooks,
+//!     checkout::{SessionCheckout, StaticCheckout},
+//! };
 //!
-//! fn payments(dodo: Client, hooks: Webhooks) -> Router {
-//!     let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
-//!     Router::new()
+//! fn payments(dodo: Client, hooks: Webhooks) -> Result<Router, Error> {
+//!     let session = SessionCheckout::builder(dodo.clone()).build()?;
+//!     let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
+//!     Ok(Router::new()
 //!         .route("/api/checkout", checkout_handler(checkout))
 //!         .route("/api/portal", customer_portal(CustomerPortal::for_signed_in(dodo)))
 //!         .route("/api/webhook", webhooks(hooks))
-//!         .layer(VisitorLayer::new(VisitorCapture::visitors_now()))
+//!         .layer(VisitorLayer::new(VisitorCapture::visitors_now())))
 //! }
 //! ```
 //!

@@ -1,15 +1,10 @@
 use axum::routing::{MethodRouter, any_service};
 use dodo_core::Endpoint;
 
-/// Routes a checkout: [`Checkout::static_link`], [`dynamic`] or [`session`], or two of them joined
-/// with [`or`](Endpoint::or).
+/// Routes a [checkout](dodo_core::checkout), or two of them joined with [`or`](Endpoint::or).
 ///
 /// The route answers every method; those the checkout does not know get 405 with `Allow`. A path
 /// takes one such route, so `.get(..)` cannot be chained to it: join endpoints with `or`.
-///
-/// [`Checkout::static_link`]: dodo_core::Checkout::static_link
-/// [`dynamic`]: dodo_core::Checkout::dynamic
-/// [`session`]: dodo_core::Checkout::session
 pub fn checkout_handler<S>(checkout: impl Endpoint) -> MethodRouter<S>
 where
     S: Clone,

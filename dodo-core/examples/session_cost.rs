@@ -27,7 +27,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Checkout, Client, Endpoint};
+use dodo_core::{BoxError, Client, Endpoint, checkout::SessionCheckout};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ async fn compare() -> Result<(), BoxError> {
     let http = reqwest::Client::builder().tls_backend_preconfigured(tls()?).build()?;
     let client =
         Client::builder(KEY).base_url(&url).return_url("https://shop.example/thanks").build()?;
-    let endpoint = Checkout::session(client);
+    let endpoint = SessionCheckout::builder(client).build()?;
 
     let bare = move |body: Bytes| {
         let (http, url) = (http.clone(), url.clone());

@@ -155,6 +155,14 @@ impl Error {
         Self::new(ErrorKind::Config, message)
     }
 
+    /// An option of a builder has an unusable value. The text names the option, the value and the
+    /// remedy.
+    pub(crate) fn option(name: &str, value: &str, remedy: &'static str) -> Self {
+        let mut error = Self::new(ErrorKind::Config, "");
+        error.0.message = format!("option {name}: {:?} is unusable: {remedy}", echo(value)).into();
+        error
+    }
+
     /// A query parameter is there twice, and two readers could take different ones. 400.
     pub(crate) fn duplicate_parameter(name: &str) -> Self {
         Self::new(ErrorKind::InvalidRequest, "the parameter is there twice")

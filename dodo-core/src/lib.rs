@@ -6,7 +6,10 @@
 //! `dodo-actix`. Anything else that takes a tower service takes [`Endpoint::into_service`].
 //!
 //! ```no_run
-//! use dodo_core::{Checkout, Client, CustomerPortal, Endpoint, Event, Payment, WebhookKey, Webhooks};
+//! use dodo_core::{
+//!     Client, CustomerPortal, Endpoint, Event, Payment, WebhookKey, Webhooks,
+//!     checkout::{SessionCheckout, StaticCheckout},
+//! };
 //!
 //! async fn mark_paid(event: Event<Payment>) -> Result<(), std::io::Error> {
 //!     // `event.id` is the same on every retry: an idempotency key.
@@ -16,7 +19,8 @@
 //!
 //! # fn main() -> Result<(), dodo_core::Error> {
 //! let dodo = Client::from_env()?;
-//! let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
+//! let session = SessionCheckout::builder(dodo.clone()).build()?;
+//! let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
 //! let portal = CustomerPortal::for_signed_in(dodo);
 //! let hooks = Webhooks::builder(WebhookKey::from_env()?).on_payment_succeeded(mark_paid).build();
 //! # Ok(())
@@ -25,7 +29,7 @@
 //!
 //! | to | start at |
 //! |---|---|
-//! | take payments | [`Checkout`] |
+//! | take payments | [`checkout`] |
 //! | let customers manage what they bought | [`CustomerPortal`] |
 //! | learn what happened | [`Webhooks`], [`WebhookKey`] |
 //! | know who brought the money | [`VisitorCapture`], [`AttributionRecord`], [`AttributionSink`] |
@@ -59,7 +63,7 @@
 pub mod attribution;
 mod campaign;
 mod capture;
-mod checkout;
+pub mod checkout;
 mod client;
 mod consent;
 mod currency;
@@ -98,10 +102,6 @@ pub use self::{
 };
 
 pub use self::{
-    checkout::{
-        Checkout, CheckoutSession, ClientFields, DynamicLink, FieldInfo, FieldSet, Session,
-        StaticLink, request,
-    },
     client::{
         Call, Client, ClientBuilder, Pages, Product, Transport, TransportError, UpstreamFailure,
         WebhookEndpoint, path_segment, retry_after,

@@ -1,4 +1,9 @@
-//! How an endpoint tells the log that it refused or failed.
+//! How an endpoint refuses: the line in the log, and the page for browsers.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use crate::{Error, web_url::WebUrl};
 
 /// Logs an [`Error`](crate::Error) under a target: what a client did wrong for the curious,
 /// everything else so that somebody looks. Never Dodo's text, and no value that a client sent.
@@ -27,3 +32,93 @@ macro_rules! log_refusal {
     }};
 }
 pub(crate) use log_refusal;
+
+/// A page of the application that shows an error to a browser.
+#[derive(Clone, Debug)]
+pub(crate) struct ErrorPage(Box<str>);
+
+impl ErrorPage {
+    /// Checks the value of a builder's option: a path of the application, or an absolute URL.
+    pub(crate) fn new(option: &str, url: &str) -> Result<Self, Error> {
+        let is_path = url.starts_with('/') && !url.starts_with("//");
+        let absolute = if is_path { format!("https://app.invalid{url}") } else { url.to_owned() };
+        match WebUrl::parse(&absolute) {
+            Some(_) => Ok(Self(url.into())),
+            None => Err(Error::option(option, url, "write a path, such as /checkout/error")),
+        }
+    }
+
+    /// This page, if a browser navigates: a script that reads JSON does not ask for `text/html`.
+    pub(crate) fn for_browser(&self, headers: &HeaderMap) -> Option<&Self> {
+        let accept = headers.get(header::ACCEPT)?.as_bytes();
+        let is_html = |kind: &[u8]| {
+            let essence = kind.split(|b| *b == b';').next().unwrap_or_default();
+            essence.trim_ascii().eq_ignore_ascii_case(b"text/html")
+        };
+        accept.split(|b| *b == b',').any(is_html).then_some(self)
+    }
+
+    /// 303 to the page. The query names the code of the error, which is a constant.
+    fn answer(&self, error: &Error) -> Option<Response<Bytes>> {
+        let (page, fragment) = match self.0.split_once('#') {
+            Some((page, fragment)) => (page, format!("#{fragment}")),
+            None => (&*self.0, String::new()),
+        };
+        let separator = if page.contains('?') { '&' } else { '?' };
+        let location = format!("{page}{separator}code={}{fragment}", error.code());
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::SEE_OTHER;
+        response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).ok()?);
+        Some(response)
+    }
+}
+
+/// The answer to a refused request: the page of the application, if there is one, else the problem
+/// document.
+pub(crate) fn refuse(error: &Error, page: Option<&ErrorPage>) -> Response<Bytes> {
+    page.and_then(|page| page.answer(error)).unwrap_or_else(|| error.to_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn error_page_takes_paths_and_urls_of_the_web() {
+        for (page, location) in [
+            ("/oops", Some("/oops?code=not_found")),
+            ("/oops?lang=de#top", Some("/oops?lang=de&code=not_found#top")),
+            ("https://shop.example/oops", Some("https://shop.example/oops?code=not_found")),
+            ("", None),
+            ("oops", None),
+            ("//evil.example/", None),
+            ("/\\evil.example/", None),
+            ("javascript:alert(1)", None),
+            ("/a b", None),
+        ] {
+            let built = ErrorPage::new("error_page", page);
+            assert_eq!(built.is_ok(), location.is_some(), "{page}");
+            let Ok(page) = built else { continue };
+            let answer = refuse(&Error::new(ErrorKind::NotFound, "no"), Some(&page));
+            assert_eq!(answer.status(), 303);
+            assert_eq!(answer.headers()["location"], location.unwrap());
+        }
+    }
+
+    #[test]
+    fn error_page_is_for_requests_that_accept_html() {
+        let page = ErrorPage::new("error_page", "/oops").unwrap();
+        for (accept, browser) in [
+            (None, false),
+            (Some("*/*"), false),
+            (Some("application/json"), false),
+            (Some("text/html"), true),
+            (Some("application/xhtml+xml, TEXT/HTML;q=0.9"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(accept.map(|a| (header::ACCEPT, HeaderValue::from_static(a))));
+            assert_eq!(page.for_browser(&headers).is_some(), browser, "{accept:?}");
+        }
+    }
+}

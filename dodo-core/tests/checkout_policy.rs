@@ -5,7 +5,10 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Checkout, Client, Endpoint, FieldInfo};
+use dodo_core::{
+    BoxError, Client, Endpoint,
+    checkout::{self, FieldRule, SessionCheckout},
+};
 use http::{Request, Response};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -15,7 +18,7 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> =
 
 const RETURN_URL: &str = "https://shop.example/done";
 
-static FIELDS: LazyLock<Vec<FieldInfo>> = LazyLock::new(|| Checkout::known_fields().collect());
+static FIELDS: LazyLock<Vec<FieldRule>> = LazyLock::new(|| checkout::fields().collect());
 
 /// Whether a field of a session may come from a client: it is known, and neither it nor what it is in
 /// is guarded.
@@ -66,10 +69,11 @@ fn send(express: bool, body: &Value) -> (u16, Option<Value>) {
         })
         .build()
         .unwrap();
-    let mut endpoint = Checkout::session(client);
+    let mut endpoint = SessionCheckout::builder(client);
     if express {
         endpoint = endpoint.express_compatible();
     }
+    let endpoint = endpoint.build().unwrap();
     let request = Request::post("/")
         .header("content-type", "application/json")
         .body(Bytes::from(body.to_string()))
@@ -183,7 +187,7 @@ proptest! {
 fn the_table_has_no_row_twice_and_every_container_before_its_content() {
     for (index, field) in FIELDS.iter().enumerate() {
         let before = &FIELDS[..index];
-        let overlaps = |other: &&FieldInfo| {
+        let overlaps = |other: &&FieldRule| {
             (other.session && field.session)
                 || (other.payment && field.payment)
                 || (other.subscription && field.subscription)

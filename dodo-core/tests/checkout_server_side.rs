@@ -3,13 +3,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Checkout, CheckoutContext, Client, ClientFields, CustomerId, CustomerPortal,
-    Endpoint, Error, ErrorKind, FieldSet, ProductId, RequestHead, SignedIn, VisitorCapture,
-    request::{CartItem, Customer, LinkRequest, SessionRequest, StaticRequest, SubscriptionData},
+    BoxError, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint, Error, ErrorKind,
+    ProductId, RequestHead, SignedIn, VisitorCapture,
+    checkout::{
+        ClientBody, DynamicCheckout, FieldSet, SessionCheckout, StaticCheckout,
+        request::{
+            CheckoutCustomer, CheckoutItem, DynamicRequest, SessionRequest, StaticRequest,
+            SubscriptionData,
+        },
+    },
 };
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -70,12 +79,12 @@ fn sent(calls: &Calls) -> Value {
 async fn server_code_wins_over_the_client_and_needs_no_policy() {
     let (client, calls) = upstream();
     let fields = SessionRequest::new()
-        .product_cart([CartItem::new(id("pdt_pro"), 1).amount(900)])
+        .product_cart([CheckoutItem::new(id("pdt_pro"), 1).amount(900)])
         .discount_codes(["LAUNCH"])
         .subscription_data(SubscriptionData::new().trial_period_days(14))
         .metadata("plan", "pro")
         .metadata("seats", 3);
-    let endpoint = Checkout::session(client).fields(fields);
+    let endpoint = SessionCheckout::builder(client).server_fields(fields).build().unwrap();
     let body = json!({
         "product_cart": [{"product_id": "pdt_cheap", "quantity": 9}],
         "discount_codes": ["MINE"],
@@ -99,19 +108,21 @@ async fn server_code_wins_over_the_client_and_needs_no_policy() {
 #[tokio::test]
 async fn hooks_compute_fields_from_the_request_and_choose_their_answer() {
     let (client, calls) = upstream();
-    let endpoint = Checkout::session(client)
+    let endpoint = SessionCheckout::builder(client)
         .app_fields(["plan"])
-        .fields(SessionRequest::new().metadata("shop", "main"))
-        .fields_from(|head: RequestHead| async move {
-            let fields = head.extension::<ClientFields>().cloned();
+        .server_fields(SessionRequest::new().metadata("shop", "main"))
+        .server_fields_with(|head: RequestHead| async move {
+            let fields = head.extension::<ClientBody>().cloned();
             match fields.as_ref().and_then(|f| f.get("plan")).and_then(Value::as_str) {
                 Some("pro") => Ok(SessionRequest::new()
-                    .product_cart([CartItem::new(id("pdt_pro"), 2)])
+                    .product_cart([CheckoutItem::new(id("pdt_pro"), 2)])
                     .metadata("agent", head.header("user-agent").unwrap_or("none"))),
                 Some("broken") => Err(BoxError::from("the database is down")),
                 _ => Err(Error::new(ErrorKind::NotFound, "no such plan").into()),
             }
-        });
+        })
+        .build()
+        .unwrap();
     let mut request = post(json!({"plan": "pro"}));
     request.headers_mut().insert("user-agent", "t".parse().unwrap());
     assert_eq!(ask(&endpoint, request).await.0, 200);
@@ -134,10 +145,13 @@ async fn hooks_compute_fields_from_the_request_and_choose_their_answer() {
 #[tokio::test]
 async fn a_panicking_hook_is_a_500() {
     let (client, calls) = upstream();
-    let endpoint = Checkout::session(client).fields_from(|head: RequestHead| async move {
-        assert!(head.uri.path().is_empty(), "a bug in the shop");
-        Ok::<_, Error>(SessionRequest::new())
-    });
+    let endpoint = SessionCheckout::builder(client)
+        .server_fields_with(|head: RequestHead| async move {
+            assert!(head.uri.path().is_empty(), "a bug in the shop");
+            Ok::<_, Error>(SessionRequest::new())
+        })
+        .build()
+        .unwrap();
     assert_eq!(ask(&endpoint, post(json!({}))).await.0, 500);
     assert!(calls.lock().unwrap().is_empty());
 }
@@ -147,27 +161,25 @@ async fn a_slip_of_server_code_is_found_here_and_not_at_dodo() {
     let (client, calls) = upstream();
     let slips = [
         SessionRequest::new().billing_currency("dollars"),
-        SessionRequest::new().product_cart([CartItem::new(id("pdt_a"), 0)]),
-        SessionRequest::new().customer(Customer::new("nope")),
+        SessionRequest::new().product_cart([CheckoutItem::new(id("pdt_a"), 0)]),
+        SessionRequest::new().customer(CheckoutCustomer::new("nope")),
         SessionRequest::new().return_url("javascript:alert(1)"),
         SessionRequest::new().metadata("a b", "x"),
         SessionRequest::new().discount_codes(vec!["X"; 21]),
     ];
     let cart = json!({"product_cart": [{"product_id": "pdt_a", "quantity": 1}]});
     for slip in slips {
-        let endpoint = Checkout::session(client.clone()).fields(slip.clone());
+        let fixed = SessionCheckout::builder(client.clone()).server_fields(slip.clone()).build();
+        assert_eq!(fixed.unwrap_err().kind(), ErrorKind::Config, "{slip:?}");
+        let computed = slip.clone();
+        let endpoint = SessionCheckout::builder(client.clone())
+            .server_fields_with(move |_| ready(Ok::<_, Error>(computed.clone())))
+            .build()
+            .unwrap();
         let (status, answer) = ask(&endpoint, post(cart.clone())).await;
         assert_eq!((status, answer["code"].as_str()), (500, Some("misconfigured")), "{slip:?}");
         let created = client.create_session(slip).await;
         assert_eq!(created.unwrap_err().kind(), ErrorKind::Config);
-    }
-    for endpoint in [
-        Checkout::session(client.clone()).return_url("/done"),
-        Checkout::session(client.clone()).allow_return_origins(["shop.example"]),
-        Checkout::session(client.clone()).allow_return_origins(["https://shop.example/path"]),
-        Checkout::session(client).allowed_origins(["*"]),
-    ] {
-        assert_eq!(ask(&endpoint, post(cart.clone())).await.0, 500);
     }
     assert!(calls.lock().unwrap().is_empty());
 }
@@ -176,9 +188,11 @@ async fn a_slip_of_server_code_is_found_here_and_not_at_dodo() {
 async fn urls_of_the_shop_name_products() {
     let (client, calls) = upstream();
     let slugs = || [("pro", id("pdt_pro")), ("team", id("pdt_sub_team"))];
-    let session = Checkout::session(client.clone()).product_slugs("plan", slugs());
-    let dynamic = Checkout::dynamic(client.clone()).product_slugs("plan", slugs());
-    let link = Checkout::static_link(client).product_slugs("plan", slugs());
+    let session =
+        SessionCheckout::builder(client.clone()).products_by_slug("plan", slugs()).build().unwrap();
+    let dynamic =
+        DynamicCheckout::builder(client.clone()).products_by_slug("plan", slugs()).build().unwrap();
+    let link = StaticCheckout::builder(client).products_by_slug("plan", slugs()).build().unwrap();
     let buyer = json!({"billing": {"country": "DE"}, "customer": {"email": "a@b.co"}});
 
     assert_eq!(ask(&session, to("/?plan=pro", json!({}))).await.0, 200);
@@ -209,11 +223,14 @@ async fn urls_of_the_shop_name_products() {
 #[tokio::test]
 async fn only_listed_products_are_sold() {
     let (client, calls) = upstream();
-    let session = Checkout::session(client.clone())
+    let session = SessionCheckout::builder(client.clone())
         .allow_products([id("pdt_a"), id("pdt_b")])
-        .allow_field_set(FieldSet::Collections);
-    let dynamic = Checkout::dynamic(client.clone()).allow_products([id("pdt_a")]);
-    let link = Checkout::static_link(client).allow_products([id("pdt_a")]);
+        .allow_field_set(FieldSet::Collections)
+        .build()
+        .unwrap();
+    let dynamic =
+        DynamicCheckout::builder(client.clone()).allow_products([id("pdt_a")]).build().unwrap();
+    let link = StaticCheckout::builder(client).allow_products([id("pdt_a")]).build().unwrap();
     let item = |id| json!({"product_id": id, "quantity": 1});
     for (body, pointer) in [
         (json!({"product_cart": [item("pdt_a"), item("pdt_x")]}), "/product_cart/1/product_id"),
@@ -244,7 +261,7 @@ async fn only_listed_products_are_sold() {
 #[tokio::test]
 async fn the_customer_is_who_is_signed_in() {
     let (client, calls) = upstream();
-    let session = Checkout::session(client.clone()).customer_from_signed_in();
+    let session = SessionCheckout::builder(client.clone()).customer_from_sign_in().build().unwrap();
     let body = json!({
         "product_cart": [{"product_id": "pdt_a", "quantity": 1}],
         "customer": {"email": "someone@else.example"},
@@ -283,15 +300,15 @@ async fn allowed_fields_pass_by_name_path_and_set_and_nothing_else_does() {
         "product_cart": [{"product_id": "pdt_a", "quantity": 1}],
         "subscription_data": {"on_demand": {"mandate_only": true}},
     });
-    let session = || Checkout::session(client.clone());
+    let session = || SessionCheckout::builder(client.clone());
     for (name, endpoint, trial_status, on_demand_status) in [
         ("nothing", session(), 400, 400),
         ("name", session().allow_fields(["trial_period_days"]), 200, 400),
         ("path", session().allow_fields(["subscription_data.trial_period_days"]), 200, 400),
         ("set", session().allow_field_set(FieldSet::OnDemand), 400, 200),
-        ("slip", session().allow_fields(["trial", "subscription_data"]), 400, 400),
         ("all", session().express_compatible(), 200, 200),
     ] {
+        let endpoint = endpoint.build().unwrap();
         assert_eq!(ask(&endpoint, post(trial.clone())).await.0, trial_status, "{name}: trial");
         let got = ask(&endpoint, post(on_demand.clone())).await.0;
         assert_eq!(got, on_demand_status, "{name}: on demand");
@@ -302,8 +319,10 @@ async fn allowed_fields_pass_by_name_path_and_set_and_nothing_else_does() {
 async fn the_visitor_travels_in_metadata_and_the_client_cannot_say_who_it_is() {
     let (client, calls) = upstream();
     let cart = json!([{"product_id": "pdt_a", "quantity": 1}]);
-    let strict = Checkout::session(client.clone()).capture(VisitorCapture::visitors_now());
-    let express = strict.clone().express_compatible();
+    let session =
+        || SessionCheckout::builder(client.clone()).capture(VisitorCapture::visitors_now());
+    let strict = session().build().unwrap();
+    let express = session().express_compatible().build().unwrap();
     for (endpoint, cookie, claimed, expected) in [
         (&strict, Some("visitor=v_1"), None, json!("v_1")),
         (&strict, Some("visitor=v_1"), Some("evil"), json!("v_1")),
@@ -322,9 +341,13 @@ async fn the_visitor_travels_in_metadata_and_the_client_cannot_say_who_it_is() {
         assert_eq!(ask(endpoint, request).await.0, 200);
         assert_eq!(sent(&calls)["metadata"]["visitor"], expected, "{cookie:?} {claimed:?}");
     }
-    let link = Checkout::static_link(client)
+    let link = StaticCheckout::builder(client)
         .capture(VisitorCapture::visitors_now())
-        .fields(StaticRequest::new().full_name("A B").disable_full_name(true).metadata("k", 1));
+        .server_fields(
+            StaticRequest::new().full_name("A B").disable_full_name(true).metadata("k", 1),
+        )
+        .build()
+        .unwrap();
     let request = Request::get("/?productId=pdt_a&metadata_visitor=evil&metadata_z=2&metadata_a=1")
         .header("cookie", "visitor=v_1")
         .body(Bytes::new())
@@ -349,31 +372,35 @@ async fn the_context_is_kept_and_its_store_never_fails_a_checkout() {
             async { Ok::<_, BoxError>(()) }
         }
     };
-    let session = Checkout::session(client).capture(VisitorCapture::visitors_now());
+    let session =
+        || SessionCheckout::builder(client.clone()).capture(VisitorCapture::visitors_now());
     let request = || {
         let mut request = post(json!({"product_cart": [{"product_id": "pdt_a", "quantity": 1}]}));
         request.headers_mut().insert("cookie", "visitor=v_1".parse().unwrap());
         request
     };
-    assert_eq!(ask(&session.clone().context_store(store), request()).await.0, 200);
+    assert_eq!(ask(&session().context_store(store).build().unwrap(), request()).await.0, 200);
     assert_eq!(*kept.lock().unwrap(), [("cks_1".to_owned(), true)]);
 
     let failing = |_: String, _: CheckoutContext| async { Err::<(), _>(BoxError::from("full")) };
-    assert_eq!(ask(&session.clone().context_store(failing), request()).await.0, 200);
+    assert_eq!(ask(&session().context_store(failing).build().unwrap(), request()).await.0, 200);
     let silent = |_: String, _: CheckoutContext| std::future::pending::<Result<(), BoxError>>();
-    assert_eq!(ask(&session.context_store(silent), request()).await.0, 200);
+    assert_eq!(ask(&session().context_store(silent).build().unwrap(), request()).await.0, 200);
 }
 
 #[tokio::test]
 async fn links_take_every_field_in_code() {
     let (client, calls) = upstream();
-    let endpoint = Checkout::dynamic(client).fields(
-        LinkRequest::new()
-            .product_id(id("pdt_sub_a"))
-            .quantity(2)
-            .trial_period_days(0)
-            .customer(Customer::existing(&CustomerId::new("cus_1").unwrap())),
-    );
+    let endpoint = DynamicCheckout::builder(client)
+        .server_fields(
+            DynamicRequest::new()
+                .product_id(id("pdt_sub_a"))
+                .quantity(2)
+                .trial_period_days(0)
+                .customer(CheckoutCustomer::existing(&CustomerId::new("cus_1").unwrap())),
+        )
+        .build()
+        .unwrap();
     let body = json!({"billing": {"country": "DE"}, "payment_link": false});
     assert_eq!(ask(&endpoint, post(body)).await.0, 200);
     assert_eq!(

@@ -9,8 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    AnyGate, BoxError, CampaignCookie, Checkout, Client, ClientMetadata, Cookiebot, Endpoint,
-    OneTrust, Preset, Skip, Tcf, Visitor, VisitorCapture,
+    AnyGate, BoxError, CampaignCookie, Client, ClientMetadata, Cookiebot, Endpoint, OneTrust,
+    Preset, Skip, Tcf, Visitor, VisitorCapture,
+    checkout::{SessionCheckout, StaticCheckout},
 };
 use http::{HeaderValue, Request, Response};
 use serde_json::{Map, Value, json};
@@ -85,9 +86,11 @@ fn expected(cookies: &[u8]) -> Option<String> {
 pub(crate) fn return_url(data: &[u8]) {
     let Ok(url) = std::str::from_utf8(data) else { return };
     let (client, calls) = dodo();
-    let endpoint = Checkout::session(client)
+    let endpoint = SessionCheckout::builder(client)
         .return_url("https://shop.example/thanks")
-        .allow_return_origins(["https://app.shop.example:8443"]);
+        .allow_return_origins(["https://app.shop.example:8443"])
+        .build()
+        .expect("a checkout");
     let cart = json!([{"product_id": "pdt_1", "quantity": 1}]);
     let body = json!({"product_cart": cart, "return_url": url}).to_string();
     let request = Request::post("/").header("content-type", "application/json");
@@ -114,7 +117,7 @@ pub(crate) fn ids(data: &[u8]) {
         form_urlencoded::Serializer::new(String::new()).append_pair("productId", id).finish();
     let Ok(uri) = http::Uri::try_from(format!("/buy?{query}")) else { return };
     let request = Request::get(uri).body(Bytes::new()).expect("a request");
-    let response = answer(&Checkout::static_link(client), request);
+    let response = answer(&StaticCheckout::builder(client).build().expect("a checkout"), request);
     let is_id = (1..=64).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     assert_eq!(response.status() == 200, is_id, "{id:?}");

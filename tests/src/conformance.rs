@@ -4,8 +4,9 @@
 use std::{future::ready, sync::Arc};
 
 use dodo_core::{
-    Checkout, Client, CustomerId, CustomerPortal, Environment, Error, Preset, RequestHead,
-    VisitorCapture, WebhookKey, Webhooks,
+    Client, CustomerId, CustomerPortal, Environment, Error, Preset, RequestHead, VisitorCapture,
+    WebhookKey, Webhooks,
+    checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
 };
 use dodo_ledger::{Ledger, Workers};
 use serde_json::{Value, json};
@@ -98,24 +99,24 @@ impl Application for Conformance {
     fn mount(&self, mount: &mut impl Mount) {
         let client = || self.client.clone();
         let capture = || VisitorCapture::visitors_now().preset(Preset::Bantico);
-        let link = || Checkout::static_link(client()).capture(capture());
-        let dynamic = || Checkout::dynamic(client()).capture(capture());
-        let session = || Checkout::session(client()).capture(capture());
+        let link = || StaticCheckout::builder(client()).capture(capture());
+        let dynamic = || DynamicCheckout::builder(client()).capture(capture());
+        let session = || SessionCheckout::builder(client()).capture(capture());
         mount.checkout(
             "/api/checkout/static",
-            link().express_compatible().allow_any_return_origin(),
+            built(link().express_compatible().allow_any_return_origin()),
         );
         mount.checkout(
             "/api/checkout/dynamic",
-            dynamic().express_compatible().allow_any_return_origin(),
+            built(dynamic().express_compatible().allow_any_return_origin()),
         );
         mount.checkout(
             "/api/checkout/session",
-            session().express_compatible().allow_any_return_origin(),
+            built(session().express_compatible().allow_any_return_origin()),
         );
-        mount.checkout("/strict/api/checkout/static", link());
-        mount.checkout("/strict/api/checkout/dynamic", dynamic());
-        mount.checkout("/strict/api/checkout/session", session());
+        mount.checkout("/strict/api/checkout/static", built(link()));
+        mount.checkout("/strict/api/checkout/dynamic", built(dynamic()));
+        mount.checkout("/strict/api/checkout/session", built(session()));
 
         let by_query = CustomerPortal::for_query_parameter_unprotected(client());
         mount.portal("/api/customer-portal", by_query);
@@ -132,6 +133,10 @@ impl Application for Conformance {
             mount.control("/__ledger", Arc::new(records));
         }
     }
+}
+
+fn built<C: CheckoutKind>(builder: CheckoutBuilder<C>) -> C {
+    builder.build().expect("the options of a conformance route")
 }
 
 /// Every record of the ledger, of live and of test mode, in the order of the ledger.

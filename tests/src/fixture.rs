@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use dodo_core::{
-    BoxError, CampaignCookie, Checkout, Client, CustomerId, CustomerPortal, Endpoint, Event,
-    Payment, Preset, RequestHead, Unreadable, VisitorCapture, WebhookKey, Webhooks,
+    BoxError, CampaignCookie, Client, CustomerId, CustomerPortal, Endpoint, Event, Payment, Preset,
+    RequestHead, Unreadable, VisitorCapture, WebhookKey, Webhooks,
+    checkout::{DynamicCheckout, SessionCheckout, StaticCheckout},
 };
 
 use crate::{
@@ -64,9 +65,11 @@ impl Shop {
 impl Application for Shop {
     fn mount(&self, mount: &mut impl Mount) {
         let client = || self.client.clone();
-        let checkout = Checkout::static_link(client()).or(Checkout::session(client()));
-        mount.checkout("/checkout", checkout);
-        mount.checkout("/checkout/dynamic", Checkout::dynamic(client()));
+        let link = StaticCheckout::builder(client()).build().expect("a static checkout");
+        let session = SessionCheckout::builder(client()).build().expect("a session checkout");
+        mount.checkout("/checkout", link.or(session));
+        let dynamic = DynamicCheckout::builder(client()).build().expect("a dynamic checkout");
+        mount.checkout("/checkout/dynamic", dynamic);
         mount.portal("/portal", CustomerPortal::for_signed_in(client()));
         mount.portal("/portal/broken", CustomerPortal::for_customer(client(), broken));
         mount.portal("/portal/panics", CustomerPortal::for_customer(client(), panics));

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use dodo_core::{Checkout, Client, FieldInfo};
+use dodo_core::{
+    Client,
+    checkout::{self, FieldRule, SessionCheckout},
+};
 use dodo_tests::{
     case::Case,
     conformance::{API_KEY, Conformance, RETURN_URL},
@@ -72,7 +75,7 @@ async fn run(parity: &Parity, cases: Vec<Case>) -> Report {
 fn the_table_of_fields_is_in_the_docs() {
     let mut guarded = String::from("| set | fields |\n|---|---|\n");
     let mut sets: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for field in Checkout::known_fields() {
+    for field in checkout::fields() {
         if let Some(set) = field.guarded {
             let note =
                 if field.note.is_empty() { String::new() } else { format!(": {}", field.note) };
@@ -88,7 +91,7 @@ fn the_table_of_fields_is_in_the_docs() {
 
     let mut all =
         String::from("| field | in | from clients | value | note |\n|---|---|---|---|---|\n");
-    for field in Checkout::known_fields() {
+    for field in checkout::fields() {
         let who = field.guarded.map_or("yes".to_owned(), |set| format!("`{set:?}`"));
         let (place, value, note) =
             (calls(&field).join(", "), docs::cell(field.expectation), docs::cell(field.note));
@@ -97,7 +100,7 @@ fn the_table_of_fields_is_in_the_docs() {
     docs::check("field-policy.md", "fields", &all);
 }
 
-fn calls(field: &FieldInfo) -> Vec<&'static str> {
+fn calls(field: &FieldRule) -> Vec<&'static str> {
     [
         (field.session, "session"),
         (field.payment, "payment"),
@@ -115,7 +118,7 @@ fn the_key_is_in_no_debug_output() {
     assert!(!format!("{client:?}").contains(API_KEY));
     let client = client.build().unwrap();
     let (express, strict) = (
-        Checkout::session(client.clone()).express_compatible(),
+        SessionCheckout::builder(client.clone()).express_compatible().build().unwrap(),
         dodo_core::CustomerPortal::for_signed_in(client.clone()),
     );
     let shown = format!("{client:?} {client:#?} {express:?} {strict:?}");

@@ -19,7 +19,7 @@ fn on_axum(
     dodo: &Client,
     key: WebhookKey,
 ) -> Result<(), BoxError> {
-    let app = axum_nested::app(accounts, dodo, key);
+    let app = axum_nested::app(accounts, dodo, key)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(())
@@ -31,7 +31,7 @@ fn on_actix(
     dodo: &Client,
     key: WebhookKey,
 ) -> Result<(), BoxError> {
-    let parts = actix_nested::Parts::new(accounts, dodo, key);
+    let parts = actix_nested::Parts::new(accounts, dodo, key)?;
     let server = actix_web::HttpServer::new(move || actix_nested::app(parts.clone()));
     tokio::spawn(server.workers(2).disable_signals().listen(listener)?.run());
     Ok(())

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{Client, Error, ErrorKind, id::is_id};
 
-/// A checkout session that was created.
+/// The answer of Dodo Payments to a new checkout session.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CheckoutSession {
+pub struct CreatedSession {
     session_id: Box<str>,
     /// Where to send the customer. `None` only for a confirmed session.
     pub checkout_url: Option<String>,
@@ -26,7 +26,7 @@ pub struct CheckoutSession {
     pub publishable_key: Option<String>,
 }
 
-impl CheckoutSession {
+impl CreatedSession {
     /// `cks_...`
     #[must_use]
     pub fn session_id(&self) -> &str {
@@ -88,9 +88,9 @@ struct Answer {
 }
 
 /// The link opens the payment, and the secret is one.
-impl fmt::Debug for CheckoutSession {
+impl fmt::Debug for CreatedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CheckoutSession")
+        f.debug_struct("CreatedSession")
             .field("session_id", &self.session_id)
             .field("payment_id", &self.payment_id)
             .finish_non_exhaustive()
@@ -104,13 +104,13 @@ impl Client {
     /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
     /// use dodo_core::{
     ///     ProductId,
-    ///     request::{CartItem, Customer, SessionRequest},
+    ///     checkout::request::{CheckoutCustomer, CheckoutItem, SessionRequest},
     /// };
     /// let session = client
     ///     .create_session(
     ///         SessionRequest::new()
-    ///             .product_cart([CartItem::new(ProductId::new("pdt_ebook")?, 1)])
-    ///             .customer(Customer::new("jane@example.com").name("Jane")),
+    ///             .product_cart([CheckoutItem::new(ProductId::new("pdt_ebook")?, 1)])
+    ///             .customer(CheckoutCustomer::new("jane@example.com").name("Jane")),
     ///     )
     ///     .await?;
     /// println!("send the customer to {:?}", session.checkout_url);
@@ -122,8 +122,8 @@ impl Client {
     /// [`Config`](ErrorKind::Config) for a field that Dodo Payments does not take (the source names it),
     /// [`InvalidRequest`](ErrorKind::InvalidRequest) without a cart, else as [`call`](Self::call). Not repeated when
     /// it may have happened.
-    pub async fn create_session(&self, request: SessionRequest) -> Result<CheckoutSession, Error> {
-        let mut fields = check_server_fields(Schema::session(), request.into_fields())?;
+    pub async fn create_session(&self, request: SessionRequest) -> Result<CreatedSession, Error> {
+        let mut fields = check_server_fields(Schema::session(), request)?;
         check_cart(&fields)?;
         if let (Some(url), false) = (self.return_url(), fields.contains_key("return_url")) {
             fields.insert("return_url".to_owned(), url.into());
@@ -134,13 +134,13 @@ impl Client {
     pub(super) async fn send_session(
         &self,
         fields: Map<String, Value>,
-    ) -> Result<CheckoutSession, Error> {
+    ) -> Result<CreatedSession, Error> {
         let confirmed = fields.get("confirm") == Some(&Value::Bool(true));
         let answer: Value = self
             .call(Method::POST, "/checkouts", &[], Some(&Value::Object(fields)))
             .missing_is_refusal()
             .json()
             .await?;
-        CheckoutSession::read(self, answer, confirmed)
+        CreatedSession::read(self, answer, confirmed)
     }
 }

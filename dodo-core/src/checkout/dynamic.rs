@@ -1,35 +1,34 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer,
+    CheckoutBuilder, CheckoutKind, PostCheckout, answer,
     fields::{FIELDS, Schema, Where, missing_field},
-    options::{Options, body_options, shared_options},
+    kind::Assemble,
+    options::{Options, check_server_fields},
     order::{Order, slug_product},
-    request::LinkRequest,
+    request::DynamicRequest,
 };
 use crate::{Client, Endpoint, Error, ErrorKind, Methods, ProductId, endpoint::private::Sealed};
 
 /// `POST` creates a payment or a subscription, by the kind of the product, and answers with a link to
-/// pay it. Made by [`Checkout::dynamic`](super::Checkout::dynamic).
+/// pay it.
 ///
-/// The body is JSON in the fields of Dodo's `POST /payments` and `POST /subscriptions`. Dodo calls
-/// both deprecated: take [`Session`](crate::Session) for new shops.
+/// The body is JSON in the fields of `POST /payments` and `POST /subscriptions` of Dodo Payments. Dodo
+/// Payments has deprecated both: use [`SessionCheckout`](super::SessionCheckout) in new shops.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct DynamicLink {
+pub struct DynamicCheckout {
     options: Arc<Options>,
 }
 
-shared_options!(DynamicLink, LinkRequest);
-body_options!(DynamicLink);
-
-impl DynamicLink {
-    pub(super) fn new(client: Client) -> Self {
-        Self { options: Arc::new(Options::new(client)) }
+impl DynamicCheckout {
+    /// Starts a dynamic checkout.
+    pub fn builder(client: Client) -> CheckoutBuilder<Self> {
+        CheckoutBuilder::new(client)
     }
 
     async fn create(&self, request: Request<Bytes>) -> Result<Value, Error> {
@@ -101,9 +100,25 @@ fn keep(fields: &mut Map<String, Value>, on: Where) {
     fields.retain(|name, _| FIELDS.iter().any(|field| field.path == name && field.on.overlaps(on)));
 }
 
-impl Sealed for DynamicLink {}
+impl Assemble for DynamicCheckout {
+    fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
+        check_server_fields(Schema::dynamic(), fields).map(drop)
+    }
 
-impl Endpoint for DynamicLink {
+    fn assemble(options: Options) -> Self {
+        Self { options: Arc::new(options) }
+    }
+}
+
+impl CheckoutKind for DynamicCheckout {
+    type Request = DynamicRequest;
+}
+
+impl PostCheckout for DynamicCheckout {}
+
+impl Sealed for DynamicCheckout {}
+
+impl Endpoint for DynamicCheckout {
     const METHODS: Methods = Methods::POST;
 
     fn body_limit(&self, _: &Method) -> usize {
@@ -111,10 +126,12 @@ impl Endpoint for DynamicLink {
     }
 
     fn body_deadline(&self, _: &Method) -> Duration {
-        self.options.body_deadline
+        self.options.body_timeout
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        answer(self.create(request).await)
+        let options = &self.options;
+        let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
+        answer(self.create(request).await, page)
     }
 }

@@ -1,9 +1,17 @@
-//! The three checkouts: a static link, a dynamic payment link, a checkout session.
+//! The three checkouts: a checkout session, a dynamic payment link, a static link.
+//!
+//! | checkout | request | action |
+//! |---|---|---|
+//! | [`SessionCheckout`] | `POST` | creates a checkout session; Dodo Payments recommends it |
+//! | [`DynamicCheckout`] | `POST` | creates a payment or a subscription, by the kind of the product |
+//! | [`StaticCheckout`] | `GET ?productId=...` | answers with a link to a hosted page; creates nothing |
 
+mod builder;
 mod created;
 mod dynamic;
 mod fields;
 mod guard;
+mod kind;
 mod metadata;
 mod options;
 mod order;
@@ -19,51 +27,35 @@ use serde::Serialize;
 
 use self::fields::FIELDS;
 pub use self::{
-    created::CheckoutSession,
-    dynamic::DynamicLink,
-    fields::{FieldInfo, FieldSet},
-    server::ClientFields,
-    session::Session,
-    static_link::StaticLink,
+    builder::CheckoutBuilder,
+    created::CreatedSession,
+    dynamic::DynamicCheckout,
+    fields::{FieldRule, FieldSet},
+    kind::{CheckoutKind, PostCheckout},
+    server::ClientBody,
+    session::SessionCheckout,
+    static_link::StaticCheckout,
 };
-use crate::{Client, Error, json::to_json, refusal::log_refusal};
+use crate::{
+    Error,
+    json::to_json,
+    refusal::{ErrorPage, log_refusal, refuse},
+};
 
-/// Makes the endpoints of the three checkouts. Not a value itself: options of one checkout do not
-/// exist on another.
-///
-/// ```
-/// # fn f(client: dodo_core::Client) {
-/// use dodo_core::{Checkout, Endpoint};
-/// let endpoint = Checkout::static_link(client.clone()).or(Checkout::session(client));
-/// # }
-/// ```
-#[derive(Debug)]
-pub enum Checkout {}
+/// Builds a [`SessionCheckout`].
+pub type SessionCheckoutBuilder = CheckoutBuilder<SessionCheckout>;
+/// Builds a [`DynamicCheckout`].
+pub type DynamicCheckoutBuilder = CheckoutBuilder<DynamicCheckout>;
+/// Builds a [`StaticCheckout`].
+pub type StaticCheckoutBuilder = CheckoutBuilder<StaticCheckout>;
 
-impl Checkout {
-    /// `GET ?productId=...` answers with a link to a hosted page. Nothing is created.
-    pub fn static_link(client: Client) -> StaticLink {
-        StaticLink::new(client)
-    }
-
-    /// `POST` creates a payment or a subscription, by the kind of the product.
-    pub fn dynamic(client: Client) -> DynamicLink {
-        DynamicLink::new(client)
-    }
-
-    /// `POST` creates a checkout session: what Dodo recommends.
-    pub fn session(client: Client) -> Session {
-        Session::new(client)
-    }
-
-    /// Every field that a checkout knows, and who may set it: the table that the endpoints go by.
-    pub fn known_fields() -> impl Iterator<Item = FieldInfo> {
-        FIELDS.iter().map(FieldInfo::of)
-    }
+/// Returns the rule of every field that a checkout knows.
+pub fn fields() -> impl Iterator<Item = FieldRule> {
+    FIELDS.iter().map(FieldRule::of)
 }
 
 /// 200 with JSON, or the error's answer.
-fn answer(result: Result<impl Serialize, Error>) -> Response<Bytes> {
+fn answer(result: Result<impl Serialize, Error>, page: Option<&ErrorPage>) -> Response<Bytes> {
     match result {
         Ok(value) => {
             let mut response = Response::new(to_json(&value));
@@ -74,7 +66,7 @@ fn answer(result: Result<impl Serialize, Error>) -> Response<Bytes> {
         }
         Err(error) => {
             log_refusal!("dodo::checkout", &error);
-            error.to_response()
+            refuse(&error, page)
         }
     }
 }

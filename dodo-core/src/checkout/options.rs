@@ -1,4 +1,4 @@
-//! What the three checkouts have in common.
+//! The options of all checkouts.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{
     Captured, Client, ClientMetadata, Error, ErrorKind, ProductId, VisitorCapture,
-    capture::ErasedContextStore, web_url::Origin,
+    capture::ErasedContextStore, refusal::ErrorPage, web_url::Origin,
 };
 
 /// Options of every checkout.
 #[derive(Clone, Debug)]
-pub(super) struct Options {
+pub struct Options {
     pub(super) client: Client,
     pub(super) return_url: Option<Box<str>>,
     pub(super) return_origins: ReturnOrigins,
@@ -31,11 +31,10 @@ pub(super) struct Options {
     pub(super) app_fields: Vec<Box<str>>,
     /// Origins of pages that may post here, beside our own.
     pub(super) page_origins: Vec<Origin>,
-    pub(super) customer_from_signed_in: bool,
+    pub(super) customer_from_sign_in: bool,
+    pub(super) error_page: Option<ErrorPage>,
     pub(super) body_limit: usize,
-    pub(super) body_deadline: Duration,
-    /// A slip in the configuration. Told at each request, because builders do not fail.
-    pub(super) slip: Option<&'static str>,
+    pub(super) body_timeout: Duration,
 }
 
 impl Options {
@@ -52,16 +51,11 @@ impl Options {
             products: None,
             app_fields: Vec::new(),
             page_origins: Vec::new(),
-            customer_from_signed_in: false,
+            customer_from_sign_in: false,
+            error_page: None,
             body_limit: 100 << 10,
-            body_deadline: Duration::from_secs(10),
-            slip: None,
+            body_timeout: Duration::from_secs(10),
         }
-    }
-
-    /// An error if the application configured something that cannot work.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.slip.map_or(Ok(()), |slip| Err(Error::config(slip)))
     }
 
     pub(super) fn captured(&self, parts: &Parts) -> Captured {
@@ -127,180 +121,19 @@ impl Options {
     }
 }
 
-/// Fields that server code set. They are checked like a client's: a slip there should be found here
-/// and not at Dodo; but it is the application's, so the answer is 500.
+/// Checks fields that server code set. A wrong value is an error of the application: 500.
 pub(super) fn check_server_fields(
     schema: &Schema,
-    fields: Map<String, Value>,
+    fields: impl Into<Value>,
 ) -> Result<Map<String, Value>, Error> {
+    let fields = match fields.into() {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
     Cleaner::new(&Policy::trusted()).clean(schema, fields).map_err(|error| {
-        Error::config("the application set a field that Dodo Payments does not take")
+        let place = error.pointer().unwrap_or_default().to_owned();
+        Error::config("server code set a value that Dodo Payments does not take")
+            .with_pointer(&place)
             .with_source(error)
     })
 }
-
-/// Builder methods that every checkout has.
-macro_rules! shared_options {
-    ($name:ident, $request:ty) => {
-        impl $name {
-            fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
-                change(std::sync::Arc::make_mut(&mut self.options));
-                self
-            }
-
-            /// Where the customer returns to. Instead of the client's
-            /// [`return_url`](crate::ClientBuilder::return_url).
-            pub fn return_url(self, url: impl AsRef<str>) -> Self {
-                let url = url.as_ref();
-                self.with(|options| {
-                    if $crate::web_url::WebUrl::parse(url).is_none() {
-                        options.slip = Some("`return_url` needs an absolute http or https URL in ASCII");
-                    }
-                    options.return_url = Some(url.into());
-                })
-            }
-
-            /// Origins such as `https://shop.example` that a URL from a client may return to, beside
-            /// the origin of the shop's own return URL.
-            pub fn allow_return_origins(self, origins: impl IntoIterator<Item: AsRef<str>>) -> Self {
-                self.with(|options| {
-                    for origin in origins {
-                        match $crate::checkout::return_to::configured_origin(origin.as_ref()) {
-                            Some(origin) => options.return_origins.allow(origin),
-                            None => {
-                                options.slip =
-                                    Some("`allow_return_origins` needs origins such as https://shop.example");
-                            }
-                        }
-                    }
-                })
-            }
-
-            /// Any origin may be returned to: whoever makes the request decides where the customer
-            /// goes after paying.
-            pub fn allow_any_return_origin(self) -> Self {
-                self.with(|options| options.return_origins.allow_any())
-            }
-
-            /// Takes these guarded fields from clients: by their last name, `trial_period_days`, or
-            /// by their whole path, `subscription_data.trial_period_days`.
-            ///
-            /// The page on field policy lists them all.
-            pub fn allow_fields(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-                self.with(|options| {
-                    for name in names {
-                        options.policy.allow(name.as_ref());
-                    }
-                })
-            }
-
-            /// Takes a set of guarded fields from clients.
-            pub fn allow_field_set(self, set: $crate::FieldSet) -> Self {
-                self.with(|options| options.policy.allow_set(set))
-            }
-
-            /// One switch for the behaviour of `@dodopayments/express`: every documented field may
-            /// come from the client, and unknown ones are dropped instead of refused. What is no
-            /// valid value is refused all the same.
-            pub fn express_compatible(self) -> Self {
-                self.with(|options| options.policy.make_express())
-            }
-
-            /// What to read about the visitor, where no [`VisitorLayer`](crate::VisitorLayer) does.
-            pub fn capture(self, capture: $crate::VisitorCapture) -> Self {
-                self.with(|options| options.capture = Some(capture))
-            }
-
-            /// Fields that server code sets for every checkout. They win over what clients send, and
-            /// the field policy does not hold for them.
-            pub fn fields(self, fields: $request) -> Self {
-                self.with(|options| options.server.fix(fields.into_fields()))
-            }
-
-            /// Fields that server code computes for each checkout, from the head of the request: the
-            /// cart, a discount, the trial, metadata. They win over what clients send.
-            ///
-            /// The hook runs after the request was checked. An [`Error`] it returns is the answer;
-            /// any other error is a 500.
-            pub fn fields_from<F, Fut, E>(self, hook: F) -> Self
-            where
-                F: Fn($crate::RequestHead) -> Fut + Send + Sync + 'static,
-                Fut: Future<Output = Result<$request, E>> + Send + 'static,
-                E: Into<$crate::BoxError>,
-            {
-                self.with(|options| options.server.compute(hook))
-            }
-
-            /// Names for products in the shop's own URLs: with
-            /// `product_slugs("plan", [("pro", pro)])` a request to `?plan=pro` buys `pro`, whatever
-            /// else it says. A name that is not listed is a 404.
-            pub fn product_slugs<S: AsRef<str>>(
-                self,
-                parameter: &str,
-                products: impl IntoIterator<Item = (S, $crate::ProductId)>,
-            ) -> Self {
-                let slugs = $crate::checkout::server::Slugs::new(parameter, products);
-                self.with(|options| options.slugs = Some(slugs))
-            }
-
-            /// Clients may buy these products only.
-            pub fn allow_products(
-                self,
-                products: impl IntoIterator<Item = $crate::ProductId>,
-            ) -> Self {
-                let products = products.into_iter();
-                self.with(|options| options.products.get_or_insert_default().extend(products))
-            }
-        }
-    };
-}
-
-/// Builder methods of the checkouts that read a JSON body.
-macro_rules! body_options {
-    ($name:ident) => {
-        impl $name {
-            /// Origins of pages elsewhere, such as `https://www.shop.example`, that may post here.
-            /// Pages of the same origin always may.
-            pub fn allowed_origins(self, origins: impl IntoIterator<Item: AsRef<str>>) -> Self {
-                self.with(|options| {
-                    for origin in origins {
-                        match $crate::checkout::return_to::configured_origin(origin.as_ref()) {
-                            Some(origin) => options.page_origins.push(origin),
-                            None => {
-                                options.slip = Some(
-                                    "`allowed_origins` needs origins such as https://shop.example",
-                                );
-                            }
-                        }
-                    }
-                })
-            }
-
-            /// Fields of the body that only the application reads, in
-            /// [`fields_from`](Self::fields_from) through [`ClientFields`](crate::ClientFields).
-            /// They are not sent to Dodo Payments.
-            pub fn app_fields(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-                self.with(|options| {
-                    options.app_fields.extend(names.into_iter().map(|name| name.as_ref().into()));
-                })
-            }
-
-            /// The customer is whoever the [`SignedIn`](crate::SignedIn) in the request's extensions
-            /// says, and not whom the client names. Guests stay guests.
-            pub fn customer_from_signed_in(self) -> Self {
-                self.with(|options| options.customer_from_signed_in = true)
-            }
-
-            /// The largest body, in bytes. 100 KiB by default.
-            pub fn body_limit(self, bytes: usize) -> Self {
-                self.with(|options| options.body_limit = bytes)
-            }
-
-            /// The longest to wait for the body. 10 seconds by default.
-            pub fn body_deadline(self, limit: std::time::Duration) -> Self {
-                self.with(|options| options.body_deadline = limit)
-            }
-        }
-    };
-}
-pub(super) use {body_options, shared_options};

@@ -8,7 +8,7 @@ use super::{
     fields::{Cleaner, Schema},
     guard, metadata,
     options::{Options, check_server_fields},
-    server::ClientFields,
+    server::ClientBody,
 };
 use crate::{Captured, Error, ErrorKind, RequestHead, SignedIn};
 
@@ -40,7 +40,6 @@ impl Order {
         slug: Slug,
         request: Request<Bytes>,
     ) -> Result<Self, Error> {
-        options.check()?;
         let (mut parts, body) = request.into_parts();
         guard::check_content_type(&parts.headers)?;
         guard::check_origin(&parts, &options.page_origins)?;
@@ -48,7 +47,7 @@ impl Order {
         let mut captured = options.captured(&parts);
         captured.absorb_body(&mut body);
         if options.server.has_hook() {
-            parts.extensions.insert(ClientFields(body.clone().into()));
+            parts.extensions.insert(ClientBody(body.clone().into()));
         }
         for name in &options.app_fields {
             body.remove(&**name);
@@ -64,8 +63,7 @@ impl Order {
             server.entry(name).or_insert(value);
             client.remove("product_cart");
         }
-        if let (true, Some(user)) = (options.customer_from_signed_in, head.extension::<SignedIn>())
-        {
+        if let (true, Some(user)) = (options.customer_from_sign_in, head.extension::<SignedIn>()) {
             server.insert("customer".into(), json!({ "customer_id": user.customer_id.as_str() }));
         }
         Ok(Self { fields: join(options, client, server, &captured)?, captured })

@@ -54,9 +54,11 @@ impl ReturnRefused {
     }
 }
 
-/// Reads an origin that the application configures: `https://shop.example`, or `http` for this
-/// machine and for names that only the local network knows.
-pub(super) fn configured_origin(text: &str) -> Option<Origin> {
-    let url = WebUrl::parse(text)?;
-    url.is_bare_origin().then(|| url.origin().clone())
+/// Reads an origin that an option lists.
+pub(super) fn configured(option: &str, text: &str) -> Result<Origin, Error> {
+    let problem = "write scheme and host without a path, such as https://shop.example";
+    WebUrl::parse(text)
+        .filter(WebUrl::is_bare_origin)
+        .map(|url| url.origin().clone())
+        .ok_or_else(|| Error::option(option, text, problem))
 }

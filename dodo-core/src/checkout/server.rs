@@ -17,8 +17,14 @@ pub(super) struct ServerFields {
 }
 
 impl ServerFields {
-    pub(super) fn fix(&mut self, fields: Fields) {
-        merge(&mut self.fixed, fields);
+    pub(super) fn fix(&mut self, fields: Value) {
+        if let Value::Object(fields) = fields {
+            merge(&mut self.fixed, fields);
+        }
+    }
+
+    pub(super) fn fixed(&self) -> &Fields {
+        &self.fixed
     }
 
     pub(super) fn compute<F, Fut, T, E>(&mut self, hook: F)
@@ -86,12 +92,12 @@ fn merge(fields: &mut Fields, over: Fields) {
     }
 }
 
-/// What the client sent, for hooks: `head.extension::<ClientFields>()`. Not checked yet, and never
-/// sent on by itself.
+/// The body of the client, unchecked, for hooks: `head.extension::<ClientBody>()`. The endpoint does
+/// not send it to Dodo Payments.
 #[derive(Clone)]
-pub struct ClientFields(pub(super) Arc<Map<String, Value>>);
+pub struct ClientBody(pub(super) Arc<Map<String, Value>>);
 
-impl Deref for ClientFields {
+impl Deref for ClientBody {
     type Target = Map<String, Value>;
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -99,7 +105,7 @@ impl Deref for ClientFields {
 }
 
 /// Shows which fields there are; their values may be personal.
-impl fmt::Debug for ClientFields {
+impl fmt::Debug for ClientBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
@@ -116,9 +122,22 @@ impl Slugs {
     pub(super) fn new<S: AsRef<str>>(
         parameter: &str,
         products: impl IntoIterator<Item = (S, ProductId)>,
-    ) -> Self {
-        let products = products.into_iter().map(|(slug, id)| (slug.as_ref().into(), id)).collect();
-        Self { parameter: parameter.into(), products }
+    ) -> Result<Self, Error> {
+        let option = |value: &str, problem| Err(Error::option("products_by_slug", value, problem));
+        if parameter.is_empty() {
+            return option("", "name the parameter");
+        }
+        let mut by_slug = HashMap::new();
+        for (slug, id) in products {
+            let slug = slug.as_ref();
+            if slug.is_empty() || by_slug.insert(slug.into(), id).is_some() {
+                return option(slug, "use each name once, and no empty name");
+            }
+        }
+        if by_slug.is_empty() {
+            return option("", "list at least one product");
+        }
+        Ok(Self { parameter: parameter.into(), products: by_slug })
     }
 
     /// The product that a query names, if it names one.

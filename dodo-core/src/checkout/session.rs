@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -6,44 +6,32 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    answer,
+    CheckoutBuilder, CheckoutKind, PostCheckout, answer,
     fields::{Schema, invalid_field, missing_field},
-    options::{Options, body_options, shared_options},
+    kind::Assemble,
+    options::{Options, check_server_fields},
     order::{Order, slug_cart},
     request::SessionRequest,
 };
-use crate::{
-    CheckoutContextStore, Client, Endpoint, Error, Methods, capture::ErasedContextStore,
-    endpoint::private::Sealed, time::timeout,
-};
+use crate::{Client, Endpoint, Error, Methods, endpoint::private::Sealed, time::timeout};
 
-/// `POST` creates a checkout session and answers with its page's URL. Made by
-/// [`Checkout::session`](super::Checkout::session).
+/// `POST` creates a checkout session and answers with the URL of its page.
 ///
-/// The body is JSON in the fields of Dodo's `POST /checkouts`; which of them a client may set is the
-/// field policy's matter.
+/// The body is JSON in the fields of `POST /checkouts` of Dodo Payments. The field policy decides
+/// which of them a client may set.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Session {
+pub struct SessionCheckout {
     options: Arc<Options>,
 }
 
-shared_options!(Session, SessionRequest);
-body_options!(Session);
-
 /// The longest that a checkout waits for the store of contexts.
-const STORE_DEADLINE: Duration = Duration::from_secs(2);
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl Session {
-    pub(super) fn new(client: Client) -> Self {
-        Self { options: Arc::new(Options::new(client)) }
-    }
-
-    /// Keeps what is known about the visitor under the session's id: landing path, referrer and other
-    /// things that are not for metadata. Its failure is logged and never fails a checkout; it is
-    /// waited for at most two seconds.
-    pub fn context_store(self, store: impl CheckoutContextStore) -> Self {
-        self.with(|options| options.store = Some(ErasedContextStore::new(store)))
+impl SessionCheckout {
+    /// Starts a session checkout.
+    pub fn builder(client: Client) -> CheckoutBuilder<Self> {
+        CheckoutBuilder::new(client)
     }
 
     async fn create(&self, request: Request<Bytes>) -> Result<impl Serialize, Error> {
@@ -52,7 +40,7 @@ impl Session {
         let session = self.options.client.send_session(order.fields).await?;
         if let Some(store) = &self.options.store {
             let bound = store.bind(session.session_id(), order.captured.context());
-            if timeout(STORE_DEADLINE, bound).await.is_err() {
+            if timeout(STORE_TIMEOUT, bound).await.is_err() {
                 tracing::error!(
                     target: "dodo::checkout",
                     session_id = session.session_id(),
@@ -75,9 +63,25 @@ pub(super) fn check_cart(fields: &Map<String, Value>) -> Result<(), Error> {
     }
 }
 
-impl Sealed for Session {}
+impl Assemble for SessionCheckout {
+    fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
+        check_server_fields(Schema::session(), fields).map(drop)
+    }
 
-impl Endpoint for Session {
+    fn assemble(options: Options) -> Self {
+        Self { options: Arc::new(options) }
+    }
+}
+
+impl CheckoutKind for SessionCheckout {
+    type Request = SessionRequest;
+}
+
+impl PostCheckout for SessionCheckout {}
+
+impl Sealed for SessionCheckout {}
+
+impl Endpoint for SessionCheckout {
     const METHODS: Methods = Methods::POST;
 
     fn body_limit(&self, _: &Method) -> usize {
@@ -85,10 +89,12 @@ impl Endpoint for Session {
     }
 
     fn body_deadline(&self, _: &Method) -> Duration {
-        self.options.body_deadline
+        self.options.body_timeout
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        answer(self.create(request).await)
+        let options = &self.options;
+        let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
+        answer(self.create(request).await, page)
     }
 }

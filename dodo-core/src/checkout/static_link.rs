@@ -1,44 +1,41 @@
-use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer,
+    CheckoutBuilder, CheckoutKind, answer,
     fields::{FIELDS, Field, Kind, Where},
+    kind::Assemble,
     metadata,
-    options::{Options, shared_options},
+    options::Options,
     request::StaticRequest,
 };
 use crate::{
     Client, Endpoint, Error, ErrorKind, Methods, ProductId, RequestHead, endpoint::private::Sealed,
 };
 
-/// `GET ?productId=...` answers with a link to a hosted page. Made by
-/// [`Checkout::static_link`](super::Checkout::static_link).
+/// `GET ?productId=...` answers with a link to a hosted page.
 ///
-/// The product is looked up, so that nobody is sent to a page that is not there; nothing is created.
-/// A customer can change everything in the link: what must hold belongs into a
-/// [`Session`](crate::Session).
+/// The endpoint looks the product up and creates nothing. A customer can change everything in the
+/// link: if the customer must not change a value, use a [`SessionCheckout`](super::SessionCheckout).
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct StaticLink {
+pub struct StaticCheckout {
     options: Arc<Options>,
 }
 
-shared_options!(StaticLink, StaticRequest);
-
 const METADATA_PREFIX: &str = "metadata_";
 
-impl StaticLink {
-    pub(super) fn new(client: Client) -> Self {
-        Self { options: Arc::new(Options::new(client)) }
+impl StaticCheckout {
+    /// Starts a static checkout.
+    pub fn builder(client: Client) -> CheckoutBuilder<Self> {
+        CheckoutBuilder::new(client)
     }
 
     async fn link(&self, request: Request<Bytes>) -> Result<Value, Error> {
         let options = &*self.options;
-        options.check()?;
         let parts = request.into_parts().0;
         let captured = options.captured(&parts);
         let mut client = Parameters::read(options, parts.uri.query().unwrap_or_default())?;
@@ -155,21 +152,24 @@ impl Parameters {
     /// What server code set. It speaks Rust's names; the page has its own.
     fn of_server(fields: Map<String, Value>) -> Result<Self, Error> {
         let mut read = Self::default();
-        let slip =
-            || Error::config("the application set a parameter that a static link does not take");
+        let wrong = |name: &str| {
+            Error::config("server code set a parameter that a static link does not take")
+                .with_field(name)
+        };
         for (name, value) in fields {
             match (name.as_str(), value) {
                 ("metadata", Value::Object(pairs)) => {
-                    metadata::check(&pairs).map_err(|_| slip())?;
+                    metadata::check(&pairs).map_err(|key| wrong(key.unwrap_or("metadata")))?;
                     read.metadata = pairs;
                 }
                 (name, value) => {
                     let name = page_name(name);
-                    let field = parameter(&name).ok_or_else(slip)?;
+                    let field = parameter(&name).ok_or_else(|| wrong(&name))?;
                     match (field.kind, value) {
                         (Kind::Switch, Value::Bool(false)) => {}
                         (kind, value) => {
-                            read.values.insert(name, kind.check(value).ok_or_else(slip)?);
+                            let value = kind.check(value).ok_or_else(|| wrong(&name))?;
+                            read.values.insert(name, value);
                         }
                     }
                 }
@@ -222,9 +222,23 @@ fn invalid(name: &str, kind: Kind) -> Error {
         .with_field(name)
 }
 
-impl Sealed for StaticLink {}
+impl Assemble for StaticCheckout {
+    fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
+        Parameters::of_server(fields).map(drop)
+    }
 
-impl Endpoint for StaticLink {
+    fn assemble(options: Options) -> Self {
+        Self { options: Arc::new(options) }
+    }
+}
+
+impl CheckoutKind for StaticCheckout {
+    type Request = StaticRequest;
+}
+
+impl Sealed for StaticCheckout {}
+
+impl Endpoint for StaticCheckout {
     const METHODS: Methods = Methods::GET;
 
     /// A `GET` needs no body; what a client sends all the same is bounded.
@@ -233,10 +247,12 @@ impl Endpoint for StaticLink {
     }
 
     fn body_deadline(&self, _: &Method) -> Duration {
-        self.options.body_deadline
+        self.options.body_timeout
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        answer(self.link(request).await)
+        let options = &self.options;
+        let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
+        answer(self.link(request).await, page)
     }
 }

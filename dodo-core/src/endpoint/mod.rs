@@ -24,13 +24,12 @@ use crate::{Error, ErrorKind, panic::catch};
 
 /// A handler that any framework can mount.
 ///
-/// Implemented by [`StaticLink`](crate::StaticLink), [`DynamicLink`](crate::DynamicLink),
-/// [`Session`](crate::Session), [`CustomerPortal`](crate::CustomerPortal),
-/// [`Webhooks`](crate::Webhooks) and by two of them joined with [`or`](Self::or). Sealed: the
-/// contract with adapters can grow.
+/// Implemented by the three [checkouts](crate::checkout), by
+/// [`CustomerPortal`](crate::CustomerPortal), by [`Webhooks`](crate::Webhooks) and by two of them
+/// joined with [`or`](Self::or). Sealed: the contract with adapters can grow.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an endpoint of dodo-core",
-    note = "endpoints are made by `Checkout::...`, `CustomerPortal::...` and `Webhooks::builder(..).build()`"
+    note = "endpoints are made by `SessionCheckout::builder(..).build()?`, `CustomerPortal::...` and `Webhooks::builder(..).build()`"
 )]
 pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     /// The methods it answers; everything else is 405, before the body is read.
@@ -87,21 +86,25 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     /// Two endpoints on one path, told apart by method.
     ///
     /// ```
-    /// # fn f(client: dodo_core::Client) {
-    /// use dodo_core::{Checkout, Endpoint};
+    /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+    /// use dodo_core::{Endpoint, checkout::{SessionCheckout, StaticCheckout}};
     /// // GET and POST on one path.
-    /// let _ = Checkout::static_link(client.clone()).or(Checkout::session(client));
+    /// let session = SessionCheckout::builder(client.clone()).build()?;
+    /// let _ = StaticCheckout::builder(client).build()?.or(session);
+    /// # Ok(())
     /// # }
-    /// # let _ = f as fn(_);
+    /// # let _ = f as fn(_) -> _;
     /// ```
     ///
     /// ```compile_fail
-    /// # fn f(client: dodo_core::Client) {
-    /// use dodo_core::{Checkout, Endpoint};
+    /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+    /// use dodo_core::{Endpoint, checkout::{DynamicCheckout, SessionCheckout}};
     /// // Both answer POST: this does not compile.
-    /// let _ = Checkout::dynamic(client.clone()).or(Checkout::session(client));
+    /// let session = SessionCheckout::builder(client.clone()).build()?;
+    /// let _ = DynamicCheckout::builder(client).build()?.or(session);
+    /// # Ok(())
     /// # }
-    /// # let _ = f as fn(_); // the methods are compared when code is made for `f`
+    /// # let _ = f as fn(_) -> _; // the methods are compared when code is made for `f`
     /// ```
     fn or<E: Endpoint>(self, other: E) -> Or<Self, E> {
         const { assert!(!Self::METHODS.overlaps(E::METHODS), "both endpoints answer the same method") }

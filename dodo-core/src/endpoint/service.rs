@@ -18,13 +18,14 @@ use crate::{BoxError, BoxFuture};
 /// one thread, as those of actix-web, work too.
 ///
 /// ```
-/// # async fn f(client: dodo_core::Client) -> Result<(), http::Error> {
+/// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::BoxError> {
 /// use bytes::Bytes;
-/// use dodo_core::{Checkout, serve};
+/// use dodo_core::{checkout::SessionCheckout, serve};
 /// use http_body_util::Full;
 ///
 /// let request = http::Request::delete("/api/checkout").body(Full::new(Bytes::new()))?;
-/// let response = serve(&Checkout::session(client), request).await;
+/// let checkout = SessionCheckout::builder(client).build()?;
+/// let response = serve(&checkout, request).await;
 /// assert_eq!(response.status(), 405);
 /// # Ok(())
 /// # }
@@ -50,11 +51,12 @@ where
 /// An [`Endpoint`] as a `tower` service: axum, tonic, poem, plain hyper and others take this.
 ///
 /// ```
-/// # fn f(client: dodo_core::Client) {
-/// use dodo_core::{Checkout, Endpoint};
-/// let service = Checkout::session(client).into_service();
+/// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+/// use dodo_core::{Endpoint, checkout::SessionCheckout};
+/// let service = SessionCheckout::builder(client).build()?.into_service();
 /// # fn takes<S: tower_service::Service<http::Request<http_body_util::Full<bytes::Bytes>>>>(_: S) {}
 /// # takes(service);
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]

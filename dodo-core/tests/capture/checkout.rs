@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Checkout, CheckoutContext, Client, Consent, Endpoint, Preset, VisitorCapture,
-    VisitorLayer, request::SessionRequest,
+    BoxError, CheckoutContext, Client, Consent, Endpoint, Preset, VisitorCapture, VisitorLayer,
+    checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
 };
 use http::{Request, Response};
 use http_body_util::Full;
@@ -81,7 +81,8 @@ const VISITOR: (&str, &str) = ("cookie", "visitor=v1");
 #[tokio::test]
 async fn a_session_carries_the_visitor() {
     let (client, calls) = dodo();
-    let endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+    let endpoint =
+        SessionCheckout::builder(client).capture(VisitorCapture::visitors_now()).build().unwrap();
     let (status, metadata) = buy(endpoint, &calls, &[VISITOR], cart()).await;
     assert_eq!((status, metadata), (200, Some(json!({"visitor": "v1"}))));
 }
@@ -90,7 +91,10 @@ async fn a_session_carries_the_visitor() {
 async fn payments_and_subscriptions_of_a_dynamic_link_carry_it_too() {
     for (product, path) in [("pdt_book", "/payments"), ("pdt_club", "/subscriptions")] {
         let (client, calls) = dodo();
-        let endpoint = Checkout::dynamic(client).capture(VisitorCapture::visitors_now());
+        let endpoint = DynamicCheckout::builder(client)
+            .capture(VisitorCapture::visitors_now())
+            .build()
+            .unwrap();
         let (status, metadata) = buy(endpoint, &calls, &[VISITOR], link(product)).await;
         assert_eq!((status, metadata), (200, Some(json!({"visitor": "v1"}))), "{product}");
         assert_eq!(calls.lock().unwrap().last().unwrap().0, path);
@@ -101,7 +105,7 @@ async fn payments_and_subscriptions_of_a_dynamic_link_carry_it_too() {
 async fn a_static_link_carries_it_in_its_query() {
     let (client, _) = dodo();
     let capture = VisitorCapture::visitors_now().preset(Preset::Utm);
-    let endpoint = Checkout::static_link(client).capture(capture);
+    let endpoint = StaticCheckout::builder(client).capture(capture).build().unwrap();
     let uri = "/api/checkout?productId=pdt_book&utm_source=news%20letter&metadata_order=o1&metadata_visitor=evil&gclid=g1";
     let request = Request::get(uri).header("cookie", "visitor=v&1").body(Bytes::new()).unwrap();
     let response = endpoint.handle(request).await;
@@ -124,7 +128,10 @@ async fn a_static_link_carries_it_in_its_query() {
 async fn without_a_cookie_the_key_is_omitted_and_the_checkout_succeeds() {
     for cookie in ["", "visitor=", "visitor=undefined", &format!("visitor={}", "v".repeat(4096))] {
         let (client, calls) = dodo();
-        let endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+        let endpoint = SessionCheckout::builder(client)
+            .capture(VisitorCapture::visitors_now())
+            .build()
+            .unwrap();
         let (status, metadata) = buy(endpoint, &calls, &[("cookie", cookie)], cart()).await;
         assert_eq!((status, metadata), (200, Some(Value::Null)), "{cookie:.20}");
     }
@@ -143,13 +150,14 @@ async fn the_apps_value_stays_and_the_browsers_is_replaced_or_dropped() {
         (false, "", true, json!({"visitor": "evil", "order": "o1"})),
     ] {
         let (client, calls) = dodo();
-        let mut endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+        let mut endpoint = SessionCheckout::builder(client).capture(VisitorCapture::visitors_now());
         if from_app {
-            endpoint = endpoint.fields(app());
+            endpoint = endpoint.server_fields(app());
         }
         if express {
             endpoint = endpoint.express_compatible();
         }
+        let endpoint = endpoint.build().unwrap();
         let (status, metadata) = buy(endpoint, &calls, &[("cookie", cookie)], evil()).await;
         assert_eq!((status, metadata), (200, Some(expected)), "{from_app} {cookie} {express}");
     }
@@ -158,7 +166,8 @@ async fn the_apps_value_stays_and_the_browsers_is_replaced_or_dropped() {
 #[tokio::test]
 async fn bantico_is_taken_out_of_the_body() {
     let (client, calls) = dodo();
-    let endpoint = Checkout::session(client).capture(VisitorCapture::bantico());
+    let endpoint =
+        SessionCheckout::builder(client).capture(VisitorCapture::bantico()).build().unwrap();
     let body = with(cart(), json!({"bantico": {"linkId": "", "source": "x"}}));
     let (status, metadata) = buy(endpoint, &calls, &[], body).await;
     assert_eq!((status, metadata), (200, Some(json!({"source": "x"}))));
@@ -170,14 +179,16 @@ async fn bantico_is_taken_out_of_the_body() {
 async fn without_its_preset_bantico_is_an_unknown_field() {
     let (client, calls) = dodo();
     let body = with(cart(), json!({"bantico": {"source": "x"}}));
-    let (status, metadata) = buy(Checkout::session(client), &calls, &[], body).await;
+    let (status, metadata) =
+        buy(SessionCheckout::builder(client).build().unwrap(), &calls, &[], body).await;
     assert_eq!((status, metadata), (400, None));
 }
 
 #[tokio::test]
 async fn fifty_pairs_of_the_client_leave_no_room() {
     let (client, calls) = dodo();
-    let endpoint = Checkout::session(client).capture(VisitorCapture::visitors_now());
+    let endpoint =
+        SessionCheckout::builder(client).capture(VisitorCapture::visitors_now()).build().unwrap();
     let pairs: serde_json::Map<_, _> = (0..50).map(|n| (format!("k{n}"), json!(n))).collect();
     let (status, metadata) =
         buy(endpoint, &calls, &[VISITOR], with(cart(), json!({"metadata": pairs}))).await;
@@ -195,13 +206,15 @@ async fn a_denial_reaches_dodo_as_nothing_and_the_store_as_a_denial() {
         let contexts: Arc<Mutex<Vec<CheckoutContext>>> = Arc::default();
         let store = Arc::clone(&contexts);
         let capture = VisitorCapture::visitors_now().consent(dodo_core::OneTrust::analytics());
-        let endpoint = Checkout::session(client).capture(capture).context_store(
-            move |id: String, context: CheckoutContext| {
+        let endpoint = SessionCheckout::builder(client)
+            .capture(capture)
+            .context_store(move |id: String, context: CheckoutContext| {
                 assert_eq!(id, "cks_1");
                 store.lock().unwrap().push(context);
                 async { Ok::<_, BoxError>(()) }
-            },
-        );
+            })
+            .build()
+            .unwrap();
         let (status, metadata) = buy(endpoint, &calls, headers, cart()).await;
         assert_eq!((status, metadata), (200, Some(Value::Null)), "{headers:?}");
         let contexts = contexts.lock().unwrap();
@@ -213,7 +226,8 @@ async fn a_denial_reaches_dodo_as_nothing_and_the_store_as_a_denial() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_panics_or_hangs_costs_nobody_a_checkout() {
     let (client, calls) = dodo();
-    let session = || Checkout::session(client.clone()).capture(VisitorCapture::visitors_now());
+    let session =
+        || SessionCheckout::builder(client.clone()).capture(VisitorCapture::visitors_now());
     let fails = session().context_store(|_: String, _: CheckoutContext| async {
         Err::<(), BoxError>("disk full".into())
     });
@@ -227,6 +241,7 @@ async fn a_store_that_fails_panics_or_hangs_costs_nobody_a_checkout() {
         std::future::pending::<Result<(), BoxError>>().await
     });
     for endpoint in [fails, panics, hangs] {
+        let endpoint = endpoint.build().unwrap();
         let (status, metadata) = buy(endpoint, &calls, &[VISITOR], cart()).await;
         assert_eq!((status, metadata), (200, Some(json!({"visitor": "v1"}))));
     }
@@ -241,10 +256,11 @@ async fn the_layers_findings_reach_the_endpoint() {
         (Some(VisitorCapture::bantico()), json!({"linkId": "l1"})),
     ] {
         let (client, calls) = dodo();
-        let mut endpoint = Checkout::session(client);
+        let mut endpoint = SessionCheckout::builder(client);
         if let Some(own) = own {
             endpoint = endpoint.capture(own);
         }
+        let endpoint = endpoint.build().unwrap();
         let layer = VisitorLayer::new(VisitorCapture::visitors_now().preset(Preset::Bantico));
         let body = with(cart(), json!({"bantico": {"linkId": "l1"}}));
         let request = post()
@@ -272,7 +288,7 @@ async fn a_user_who_is_found_behind_the_layer_is_known_at_checkout() {
         .header("cookie", "dub_id=clk")
         .body(Full::new(Bytes::from(body.to_string())))
         .unwrap();
-    let service = Checkout::session(client).into_service();
+    let service = SessionCheckout::builder(client).build().unwrap().into_service();
     let behind = tower::service_fn(move |mut request: Request<Full<Bytes>>| {
         request.extensions_mut().insert(User("user_7"));
         service.clone().oneshot(request)
@@ -295,11 +311,10 @@ async fn sessions_that_the_app_builds_itself_carry_the_visitor_too() {
         ),
     ] {
         let product = dodo_core::ProductId::new("pdt_book").unwrap();
-        let cart = [dodo_core::request::CartItem::new(product, 1)];
+        let cart = [dodo_core::checkout::request::CheckoutItem::new(product, 1)];
         client.create_session(request.product_cart(cart).captured(&captured)).await.unwrap();
         assert_eq!(calls.lock().unwrap().last().unwrap().1["metadata"], expected);
     }
     let nothing = super::with_cookies(&capture, "");
-    let fields = SessionRequest::new().captured(&nothing).into_fields();
-    assert_eq!(fields.get("metadata"), None);
+    assert_eq!(Value::from(SessionRequest::new().captured(&nothing)), json!({}));
 }

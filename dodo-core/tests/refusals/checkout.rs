@@ -1,5 +1,8 @@
 use bytes::Bytes;
-use dodo_core::{Checkout, ProductId, request::SessionRequest};
+use dodo_core::{
+    ProductId,
+    checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
+};
 use http::Request;
 use serde_json::{Map, Value, json};
 
@@ -27,7 +30,7 @@ type Row = (Value, &'static str, &'static str);
 #[tokio::test]
 async fn bodies_at_their_limits() {
     let (client, _) = upstream(Value::Null);
-    let endpoint = Checkout::session(client);
+    let endpoint = SessionCheckout::builder(client).build().unwrap();
     let cart = |quantity: Value| json!([{ "product_id": "pdt_a", "quantity": quantity }]);
     let invalid = "invalid_field";
     let rows: Vec<Row> = vec![
@@ -97,17 +100,21 @@ async fn a_name_is_allowed_whole_or_not_at_all() {
     for (names, status) in [
         (vec!["trial_period_days"], 200),
         (vec!["subscription_data.trial_period_days"], 200),
-        (vec!["days", "_days", "period_days", "data.trial_period_days", "subscription_data"], 400),
+        (vec!["force_3ds"], 400),
     ] {
-        let endpoint = Checkout::session(client.clone()).allow_fields(&names);
-        assert_eq!(ask(&endpoint, post(&trial)).await.0, status, "{names:?}");
+        let endpoint = SessionCheckout::builder(client.clone()).allow_fields(&names);
+        assert_eq!(ask(&endpoint.build().unwrap(), post(&trial)).await.0, status, "{names:?}");
+    }
+    for name in ["days", "_days", "period_days", "data.trial_period_days", "subscription_data"] {
+        let endpoint = SessionCheckout::builder(client.clone()).allow_fields([name]);
+        assert!(endpoint.build().is_err(), "{name}");
     }
 }
 
 #[tokio::test]
 async fn express_takes_the_customer_by_mail_and_one_discount() {
     let (client, calls) = upstream(Value::Null);
-    let endpoint = Checkout::session(client).express_compatible();
+    let endpoint = SessionCheckout::builder(client).express_compatible().build().unwrap();
     let body = with(json!({
         "customer": { "email": "ann@example.com", "customer_id": "cus_1" },
         "discount_codes": ["A"], "discount_code": "B",
@@ -130,7 +137,7 @@ async fn the_shops_metadata_needs_its_room() {
         for n in 0..server {
             fields = fields.metadata(format!("key_{n}"), "x");
         }
-        let endpoint = Checkout::session(client).fields(fields);
+        let endpoint = SessionCheckout::builder(client).server_fields(fields).build().unwrap();
         let body = with(json!({ "metadata": client_pairs }));
         assert_eq!(ask(&endpoint, post(&body)).await.0, status, "{server} {client_pairs}");
     }
@@ -140,7 +147,8 @@ async fn the_shops_metadata_needs_its_room() {
 async fn a_product_of_the_url_is_the_only_one() {
     let (client, calls) = upstream(Value::Null);
     let pro = ProductId::new("pdt_pro").unwrap();
-    let endpoint = Checkout::session(client).product_slugs("plan", [("pro", pro)]);
+    let endpoint =
+        SessionCheckout::builder(client).products_by_slug("plan", [("pro", pro)]).build().unwrap();
     let mut request = post(&with(json!({})));
     *request.uri_mut() = "/api/checkout?plan=pro".parse().unwrap();
     assert_eq!(ask(&endpoint, request).await.0, 200);
@@ -150,7 +158,8 @@ async fn a_product_of_the_url_is_the_only_one() {
     // Also where a payment takes a cart and the URL stands for one product.
     let (client, calls) = upstream(Value::Null);
     let pro = ProductId::new("pdt_pro").unwrap();
-    let endpoint = Checkout::dynamic(client).product_slugs("plan", [("pro", pro)]);
+    let endpoint =
+        DynamicCheckout::builder(client).products_by_slug("plan", [("pro", pro)]).build().unwrap();
     let billing = json!({ "country": "US" });
     let customer = json!({ "email": "ann@example.com" });
     let mut request = post(&with(json!({ "billing": billing, "customer": customer })));
@@ -163,7 +172,10 @@ async fn a_product_of_the_url_is_the_only_one() {
 #[tokio::test]
 async fn requests_of_other_sites_and_other_types() {
     let (client, _) = upstream(Value::Null);
-    let endpoint = Checkout::session(client).allowed_origins(["https://page.example"]);
+    let endpoint = SessionCheckout::builder(client)
+        .allow_page_origins(["https://page.example"])
+        .build()
+        .unwrap();
     let json = ("content-type", "application/json");
     let own = ("host", "shop.example");
     for (headers, status) in [
@@ -203,7 +215,7 @@ async fn requests_of_other_sites_and_other_types() {
 #[tokio::test]
 async fn any_return_origin_is_still_a_safe_one() {
     let (client, _) = upstream(Value::Null);
-    let endpoint = Checkout::session(client).allow_any_return_origin();
+    let endpoint = SessionCheckout::builder(client).allow_any_return_origin().build().unwrap();
     for (url, status) in [
         ("https://elsewhere.example/x", 200),
         ("http://localhost:3000/", 200),
@@ -217,7 +229,7 @@ async fn any_return_origin_is_still_a_safe_one() {
 #[tokio::test]
 async fn parameters_of_static_links() {
     let (client, _) = upstream(Value::Null);
-    let endpoint = Checkout::static_link(client);
+    let endpoint = StaticCheckout::builder(client).build().unwrap();
     for (query, status, code) in [
         ("productId=pdt_a", 200, ""),
         ("productId=pdt_a&quantity=1", 200, ""),

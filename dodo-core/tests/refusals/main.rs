@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod checkout;
+mod options;
 mod portal;
 
 use std::sync::{Arc, Mutex};

@@ -20,8 +20,9 @@ use actix_web::{
 };
 use dodo_actix::{DodoExtensions, Visitors, checkout_handler, customer_portal, webhooks};
 use dodo_core::{
-    BoxError, Checkout, Client, CustomerPortal, Endpoint, Event, Or, Payment, Session, SignedIn,
-    StaticLink, VisitorCapture, WebhookKey, Webhooks,
+    BoxError, Client, CustomerPortal, Endpoint, Error as DodoError, Event, Or, Payment, SignedIn,
+    VisitorCapture, WebhookKey, Webhooks,
+    checkout::{SessionCheckout, StaticCheckout},
 };
 use serde::Deserialize;
 
@@ -31,25 +32,28 @@ pub use self::audit::audit;
 #[derive(Clone, Debug)]
 pub struct Parts {
     accounts: Accounts,
-    checkout: Or<StaticLink, Session>,
+    checkout: Or<StaticCheckout, SessionCheckout>,
     portal: CustomerPortal,
     hooks: Webhooks,
 }
 
 impl Parts {
     /// The parts that payments add need a client and the key of the webhooks.
-    #[must_use]
-    pub fn new(accounts: Accounts, dodo: &Client, key: WebhookKey) -> Self {
+    ///
+    /// # Errors
+    /// If an option of a payments route is unusable.
+    pub fn new(accounts: Accounts, dodo: &Client, key: WebhookKey) -> Result<Self, DodoError> {
         let hooks = Webhooks::builder(key)
             .with_state(accounts.clone())
             .on_payment_succeeded(mark_paid)
             .build();
-        Self {
+        let session = SessionCheckout::builder(dodo.clone()).build()?;
+        Ok(Self {
             accounts,
-            checkout: Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone())),
+            checkout: StaticCheckout::builder(dodo.clone()).build()?.or(session),
             portal: CustomerPortal::for_signed_in(dodo.clone()),
             hooks,
-        }
+        })
     }
 
     /// The payments routes, for a scope.

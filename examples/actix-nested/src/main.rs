@@ -13,7 +13,7 @@ use dodo_core::{BoxError, Client, WebhookKey};
 #[actix_web::main]
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_env_filter("info").init();
-    let parts = Parts::new(Accounts::default(), &Client::from_env()?, WebhookKey::from_env()?);
+    let parts = Parts::new(Accounts::default(), &Client::from_env()?, WebhookKey::from_env()?)?;
     let server = HttpServer::new(move || app(parts.clone())).bind("127.0.0.1:3000")?;
     println!("the application is on http://127.0.0.1:3000");
     server.run().await?;

@@ -15,7 +15,8 @@ async fn main() -> ExitCode {
 
 async fn serve(listener: TcpListener, shop: Shop) -> io::Result<()> {
     // Built once: all workers share them.
-    let (checkout, portal, hooks) = (shop.checkout(), shop.portal(), shop.webhooks());
+    let checkout = shop.checkout().map_err(io::Error::other)?;
+    let (portal, hooks) = (shop.portal(), shop.webhooks());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(shop.clone()))

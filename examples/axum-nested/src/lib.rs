@@ -19,8 +19,9 @@ use axum::{
 };
 use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
 use dodo_core::{
-    BoxError, Checkout, Client, CustomerPortal, Endpoint, Event, Payment, SignedIn, VisitorCapture,
+    BoxError, Client, CustomerPortal, Endpoint, Error, Event, Payment, SignedIn, VisitorCapture,
     WebhookKey, Webhooks,
+    checkout::{SessionCheckout, StaticCheckout},
 };
 use serde::Deserialize;
 use tower_http::{compression::CompressionLayer, cors::CorsLayer, trace::TraceLayer};
@@ -28,31 +29,39 @@ use tower_http::{compression::CompressionLayer, cors::CorsLayer, trace::TraceLay
 pub use self::audit::audit;
 
 /// The whole application.
-pub fn app(accounts: Accounts, dodo: &Client, key: WebhookKey) -> Router {
-    Router::new()
+///
+/// # Errors
+/// If an option of a payments route is unusable.
+pub fn app(accounts: Accounts, dodo: &Client, key: WebhookKey) -> Result<Router, Error> {
+    Ok(Router::new()
         .route("/", get(async || "Welcome to the library. ".repeat(100)))
         .route("/sign-in", post(sign_in_form))
         .route("/orders", get(orders))
-        .nest("/payments", payments(&accounts, dodo, key))
+        .nest("/payments", payments(&accounts, dodo, key)?)
         .layer(VisitorLayer::new(VisitorCapture::visitors_now()))
         .layer(from_fn_with_state(accounts.clone(), sign_in))
         .layer(from_fn(audit))
         .layer(CompressionLayer::new())
         .layer(CorsLayer::permissive())
         .layer(TraceLayer::new_for_http())
-        .with_state(accounts)
+        .with_state(accounts))
 }
 
 /// What payments add. The state of the application and that of the callbacks are the same here;
 /// they need not be.
-fn payments(accounts: &Accounts, dodo: &Client, key: WebhookKey) -> Router<Accounts> {
-    let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
+fn payments(
+    accounts: &Accounts,
+    dodo: &Client,
+    key: WebhookKey,
+) -> Result<Router<Accounts>, Error> {
+    let session = SessionCheckout::builder(dodo.clone()).build()?;
+    let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
     let hooks =
         Webhooks::builder(key).with_state(accounts.clone()).on_payment_succeeded(mark_paid).build();
-    Router::new()
+    Ok(Router::new()
         .route("/checkout", checkout_handler(checkout))
         .route("/portal", customer_portal(CustomerPortal::for_signed_in(dodo.clone())))
-        .route("/webhook", webhooks(hooks))
+        .route("/webhook", webhooks(hooks)))
 }
 
 async fn mark_paid(event: Event<Payment, Accounts>) -> Result<(), BoxError> {

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_env_filter("info,tower_http=debug").init();
-    let app = app(Accounts::default(), &Client::from_env()?, WebhookKey::from_env()?);
+    let app = app(Accounts::default(), &Client::from_env()?, WebhookKey::from_env()?)?;
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("the application is on http://{}", listener.local_addr()?);
     axum::serve(listener, app).await?;

@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
 
 async fn serve(listener: TcpListener, shop: Shop) -> io::Result<()> {
     let router = Router::new()
-        .route("/api/checkout", checkout_handler(shop.checkout()))
+        .route("/api/checkout", checkout_handler(shop.checkout().map_err(io::Error::other)?))
         .route("/api/portal", customer_portal(shop.portal()))
         .route("/api/webhook", webhooks(shop.webhooks()))
         .fallback(pages::pages)

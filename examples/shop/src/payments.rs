@@ -3,9 +3,12 @@
 use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    BoxError, CampaignCookie, Checkout, CheckoutContext, CheckoutContextStore, Client, CustomerId,
-    CustomerPortal, Endpoint, Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
-    request::{Customer, FeatureFlags, SessionRequest, StaticRequest},
+    BoxError, CampaignCookie, CheckoutContext, CheckoutContextStore, Client, CustomerId,
+    CustomerPortal, Endpoint, Error, Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
+    checkout::{
+        SessionCheckout, StaticCheckout,
+        request::{CheckoutCustomer, FeatureFlags, SessionRequest, StaticRequest},
+    },
 };
 
 use crate::{
@@ -42,45 +45,49 @@ impl Shop {
 
     /// `POST` opens a checkout session, `GET` answers with a payment link. Only what the shop sells
     /// can be bought, and the server says for whom.
-    #[must_use]
-    pub fn checkout(&self) -> impl Endpoint {
+    ///
+    /// # Errors
+    /// If an option is unusable.
+    pub fn checkout(&self) -> Result<impl Endpoint, Error> {
         let client = &self.payments().client;
         let back = format!("{}/return", self.public_url());
         let sold = || self.catalog().products().iter().map(|product| product.id.clone());
 
         let shop = self.clone();
-        let link = Checkout::static_link(client.clone())
+        let link = StaticCheckout::builder(client.clone())
             .return_url(&back)
             .allow_products(sold())
-            .fields_from(move |head| ready(Ok::<_, Infallible>(shop.link_fields(&head))));
+            .server_fields_with(move |head| ready(Ok::<_, Infallible>(shop.link_fields(&head))))
+            .build()?;
 
         let shop = self.clone();
         let opened = self.clone();
-        let session = Checkout::session(client.clone())
+        let session = SessionCheckout::builder(client.clone())
             .return_url(&back)
             .allow_products(sold())
-            .fields_from(move |head| {
+            .server_fields_with(move |head| {
                 let shop = shop.clone();
                 async move { shop.session_fields(&head).await }
             })
             .context_store(move |session_id: String, context: CheckoutContext| {
                 let shop = opened.clone();
                 async move { shop.checkout_opened(&session_id, &context).await }
-            });
-        link.or(session)
+            })
+            .build()?;
+        Ok(link.or(session))
     }
 
     async fn session_fields(&self, head: &RequestHead) -> Result<SessionRequest, BoxError> {
         let Some(account) = self.current_account(head) else { return Ok(SessionRequest::new()) };
         let fields = SessionRequest::new().metadata(ACCOUNT_KEY, account.id.as_str());
         if let Some(customer) = self.database().customer_of(&account.id).await? {
-            return Ok(fields.customer(Customer::existing(&customer)));
+            return Ok(fields.customer(CheckoutCustomer::existing(&customer)));
         }
         // Nobody has checked the e-mail address, and Dodo would take a known one for its owner:
         // with a customer of their own, nobody gets into somebody else's portal.
         let fields = fields.feature_flags(FeatureFlags::new().always_create_new_customer(true));
         Ok(match (&account.email, &account.name) {
-            (Some(email), Some(name)) => fields.customer(Customer::new(email).name(name)),
+            (Some(email), Some(name)) => fields.customer(CheckoutCustomer::new(email).name(name)),
             _ => fields,
         })
     }

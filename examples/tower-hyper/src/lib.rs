@@ -10,8 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Checkout, Client, CustomerId, CustomerPortal, Endpoint, EndpointService, Event, Or,
-    Payment, RequestHead, Session, StaticLink, VisitorCapture, VisitorLayer, WebhookKey, Webhooks,
+    BoxError, Client, CustomerId, CustomerPortal, Endpoint, EndpointService, Error, Event, Or,
+    Payment, RequestHead, VisitorCapture, VisitorLayer, WebhookKey, Webhooks,
+    checkout::{SessionCheckout, StaticCheckout},
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -54,22 +55,23 @@ async fn current_customer(head: RequestHead) -> Result<Option<CustomerId>, BoxEr
 /// The routes. Cheap to clone: every connection gets its own.
 #[derive(Clone)]
 struct Routes {
-    checkout: EndpointService<Or<StaticLink, Session>>,
+    checkout: EndpointService<Or<StaticCheckout, SessionCheckout>>,
     portal: EndpointService<CustomerPortal>,
     webhook: EndpointService<Webhooks>,
 }
 
 impl Routes {
-    fn new(dodo: &Client, key: WebhookKey, orders: Orders) -> Self {
-        let checkout = Checkout::static_link(dodo.clone()).or(Checkout::session(dodo.clone()));
+    fn new(dodo: &Client, key: WebhookKey, orders: Orders) -> Result<Self, Error> {
+        let session = SessionCheckout::builder(dodo.clone()).build()?;
+        let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
         let portal = CustomerPortal::for_customer(dodo.clone(), current_customer);
         let hooks =
             Webhooks::builder(key).with_state(orders).on_payment_succeeded(mark_paid).build();
-        Self {
+        Ok(Self {
             checkout: checkout.into_service(),
             portal: portal.into_service(),
             webhook: hooks.into_service(),
-        }
+        })
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -89,14 +91,14 @@ impl Routes {
 /// Serves the routes.
 ///
 /// # Errors
-/// When the listener fails.
+/// If an option of a route is unusable, or if the listener fails.
 pub async fn serve(
     listener: TcpListener,
     dodo: &Client,
     key: WebhookKey,
     orders: Orders,
 ) -> io::Result<()> {
-    let routes = Routes::new(dodo, key, orders);
+    let routes = Routes::new(dodo, key, orders).map_err(io::Error::other)?;
     let service = ServiceBuilder::new()
         .layer(VisitorLayer::new(VisitorCapture::visitors_now()))
         .service(service_fn(move |request| routes.clone().answer(request)));

@@ -1,19 +1,19 @@
 //! The fields of a checkout: one table, and what is derived from it.
 
-mod info;
 mod kind;
 mod policy;
+mod rule;
 mod schema;
 mod table;
 
 use self::policy::FieldSet as Set;
 pub(crate) use self::table::FIELDS;
-pub use self::{info::FieldInfo, policy::FieldSet};
 pub(super) use self::{
     kind::Kind,
     policy::Policy,
     schema::{Cleaner, Schema, invalid_field, missing_field},
 };
+pub use self::{policy::FieldSet, rule::FieldRule};
 
 /// One field, as Dodo documents it.
 #[derive(Debug)]

@@ -1,15 +1,18 @@
 use std::collections::BTreeSet;
 
 use super::{Class, FIELDS};
+use crate::Error;
 
 /// Fields that decide what the merchant is owed or whose account is used, by the case that an
 /// application has for taking them from a client.
 ///
 /// ```
-/// # fn f(client: dodo_core::Client) {
-/// use dodo_core::{Checkout, FieldSet};
-/// // Customers name their own price; nothing else is given away.
-/// let donate = Checkout::session(client).allow_field_set(FieldSet::PayWhatYouWant);
+/// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+/// use dodo_core::checkout::{FieldSet, SessionCheckout};
+/// // Customers name their own price.
+/// let donate =
+///     SessionCheckout::builder(client).allow_field_set(FieldSet::PayWhatYouWant).build()?;
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +37,7 @@ pub enum FieldSet {
     /// `custom_fields`, `feature_flags`: what the hosted page asks for.
     Forms,
     /// `font_primary_url`, `font_secondary_url`: files that the hosted page loads.
-    Look,
+    Fonts,
 }
 
 /// What a client may set.
@@ -65,14 +68,18 @@ impl Policy {
         self.sets.insert(set);
     }
 
-    /// Allows a guarded field by its path or its last name. A name that guards nothing is a slip of
-    /// the pen, and logged: the field it meant stays refused.
-    pub(crate) fn allow(&mut self, name: &str) {
+    /// Allows a guarded field by its path or its last name.
+    pub(crate) fn allow(&mut self, name: &str) -> Result<(), Error> {
         let guards = |class| matches!(class, Class::Guarded(_));
         if !FIELDS.iter().any(|f| guards(f.class) && (f.path == name || last(f.path) == name)) {
-            tracing::warn!(target: "dodo::checkout", field = name, "`allow_fields` names no guarded field");
+            return Err(Error::option(
+                "allow_fields",
+                name,
+                "use a guarded field of the page on field policy",
+            ));
         }
         self.allowed.insert(name.into());
+        Ok(())
     }
 
     pub(crate) fn permits(&self, path: &str, class: Class) -> bool {

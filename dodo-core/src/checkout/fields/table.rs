@@ -100,8 +100,8 @@ fields! {
     "customization.theme_config" S Object(&[]), Free, "";
     "customization.theme_config.light" S Texts, Free, "16 colours";
     "customization.theme_config.dark" S Texts, Free, "16 colours";
-    "customization.theme_config.font_primary_url" S Url, Guarded(Look), "a file that the hosted page loads";
-    "customization.theme_config.font_secondary_url" S Url, Guarded(Look), "a file that the hosted page loads";
+    "customization.theme_config.font_primary_url" S Url, Guarded(Fonts), "a file that the hosted page loads";
+    "customization.theme_config.font_secondary_url" S Url, Guarded(Fonts), "a file that the hosted page loads";
     "customization.theme_config.font_size" S Text(1, 16), Free, "";
     "customization.theme_config.font_weight" S Text(1, 16), Free, "";
     "customization.theme_config.pay_button_text" S Text(1, 100), Free, "";

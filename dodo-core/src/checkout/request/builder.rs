@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Address, Customer, Customization, FeatureFlags, OnDemand, SubscriptionData, ThemeConfig,
+    Address, CheckoutCustomer, Customization, FeatureFlags, OnDemand, SubscriptionData, ThemeConfig,
 };
 use crate::ProductId;
 
@@ -33,18 +33,12 @@ macro_rules! builder {
 
             $( builder!(@setter $(#[$doc])* $field $kind); )*
 
-            /// Sets a field by its name in Dodo's reference: for fields that are newer than this
-            /// crate. Endpoints drop names that they do not know.
-            pub fn set(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+            /// Sets a field by its name in Dodo's reference, for fields that are newer than this crate.
+            pub fn set_raw(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
                 self.fields.insert(name.into(), value.into());
                 self
             }
 
-            /// The fields, as Dodo names them.
-            #[must_use]
-            pub fn into_fields(self) -> serde_json::Map<String, serde_json::Value> {
-                self.fields
-            }
         }
 
         builder!(@default $name ($($required)*));
@@ -58,7 +52,7 @@ macro_rules! builder {
 
         impl From<$name> for serde_json::Value {
             fn from(value: $name) -> Self {
-                Self::Object(value.into_fields())
+                Self::Object(value.fields)
             }
         }
     };
@@ -137,11 +131,11 @@ macro_rules! builder {
             self
         }
     };
-    (@type cart) => { Vec<super::CartItem> };
+    (@type cart) => { Vec<super::CheckoutItem> };
     (@type addons) => { Vec<super::Addon> };
     (@type credits) => { Vec<super::CreditEntitlement> };
     (@type questions) => { Vec<super::CustomField> };
-    (@type customer) => { super::Customer };
+    (@type customer) => { super::CheckoutCustomer };
     (@type address) => { super::Address };
     (@type product) => { crate::ProductId };
     (@type subscription) => { super::SubscriptionData };
@@ -175,7 +169,7 @@ into_value!(
     &str,
     u32,
     bool,
-    Customer,
+    CheckoutCustomer,
     Address,
     SubscriptionData,
     OnDemand,

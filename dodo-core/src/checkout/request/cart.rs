@@ -5,7 +5,7 @@ use crate::ProductId;
 
 builder! {
     /// One line of a cart.
-    CartItem(product_id: ProductId, quantity: u32) {
+    CheckoutItem(product_id: ProductId, quantity: u32) {
         /// The price in minor units, for pay-what-you-want products.
         amount: amount,
         /// Addons, for subscriptions.

@@ -6,8 +6,8 @@ use super::builder::builder;
 use crate::CustomerId;
 
 builder! {
-    /// Who buys: [`Customer::new`] by e-mail, [`Customer::existing`] by id.
-    Customer(email: &str) {
+    /// Who buys: [`CheckoutCustomer::new`] by e-mail, [`CheckoutCustomer::existing`] by id.
+    CheckoutCustomer(email: &str) {
         /// The name.
         name: text,
         /// The phone number.
@@ -15,11 +15,11 @@ builder! {
     }
 }
 
-impl Customer {
+impl CheckoutCustomer {
     /// A customer that Dodo Payments knows. Their saved data is used, so only server code should say
     /// who it is.
     pub fn existing(id: &CustomerId) -> Self {
-        Self { fields: Map::new() }.set("customer_id", id.as_str())
+        Self { fields: Map::new() }.set_raw("customer_id", id.as_str())
     }
 }
 

@@ -1,21 +1,19 @@
-//! Checkouts that are built in code: every field, typed.
-//!
-//! [`SessionRequest`] for sessions, [`LinkRequest`] for dynamic links, [`StaticRequest`] for static
-//! ones, and the parts they are made of.
+//! Typed fields of checkouts, for server code: [`SessionRequest`], [`DynamicRequest`],
+//! [`StaticRequest`] and their parts.
 
 mod builder;
 mod cart;
 mod customer;
-mod link;
+mod dynamic;
 mod page;
 mod session;
 mod static_link;
 mod subscription;
 
 pub use self::{
-    cart::{Addon, CartItem, CreditEntitlement},
-    customer::{Address, Customer},
-    link::LinkRequest,
+    cart::{Addon, CheckoutItem, CreditEntitlement},
+    customer::{Address, CheckoutCustomer},
+    dynamic::DynamicRequest,
     page::{CustomField, Customization, FeatureFlags, ThemeConfig},
     session::SessionRequest,
     static_link::StaticRequest,

@@ -8,21 +8,24 @@ use crate::{Captured, ClientMetadata};
 builder! {
     /// A checkout session, `POST /checkouts`, built in code.
     ///
-    /// Give it to [`Client::create_session`](crate::Client::create_session), or to an endpoint's
-    /// `fields` to set what clients do not decide:
+    /// Pass it to [`Client::create_session`](crate::Client::create_session), or to `server_fields` of
+    /// a checkout:
     ///
     /// ```
     /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
     /// use dodo_core::{
-    ///     Checkout, ProductId,
-    ///     request::{CartItem, SessionRequest, SubscriptionData},
+    ///     ProductId,
+    ///     checkout::{
+    ///         SessionCheckout,
+    ///         request::{CheckoutItem, SessionRequest, SubscriptionData},
+    ///     },
     /// };
     /// let pro = SessionRequest::new()
-    ///     .product_cart([CartItem::new(ProductId::new("pdt_pro")?, 1)])
+    ///     .product_cart([CheckoutItem::new(ProductId::new("pdt_pro")?, 1)])
     ///     .discount_codes(["LAUNCH"])
     ///     .subscription_data(SubscriptionData::new().trial_period_days(14))
     ///     .metadata("plan", "pro");
-    /// let endpoint = Checkout::session(client).fields(pro);
+    /// let endpoint = SessionCheckout::builder(client).server_fields(pro).build()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -83,14 +86,14 @@ impl SessionRequest {
     /// create. What is set already stays. Call it last: one checkout, one call.
     ///
     /// ```
-    /// # use dodo_core::{Captured, CheckoutSession, Client, Error, request::{CartItem, SessionRequest}};
-    /// # async fn f(client: Client, request: http::Request<()>, book: CartItem) -> Result<(), Error> {
+    /// # use dodo_core::{Captured, Client, Error, checkout::{CreatedSession, request::{CheckoutItem, SessionRequest}}};
+    /// # async fn f(client: Client, request: http::Request<()>, book: CheckoutItem) -> Result<(), Error> {
     /// // `VisitorLayer` is in front of this handler.
     /// let mut session = SessionRequest::new().product_cart([book]).metadata("order", "o_1");
     /// if let Some(captured) = request.extensions().get::<Captured>() {
     ///     session = session.captured(captured);
     /// }
-    /// let session: CheckoutSession = client.create_session(session).await?;
+    /// let session: CreatedSession = client.create_session(session).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -100,6 +103,6 @@ impl SessionRequest {
             _ => Map::new(),
         };
         let pairs = captured.inject(&own, Map::new(), ClientMetadata::Strict);
-        if pairs.is_empty() { self } else { self.set("metadata", pairs) }
+        if pairs.is_empty() { self } else { self.set_raw("metadata", pairs) }
     }
 }

@@ -3,8 +3,8 @@
 use super::builder::builder;
 
 builder! {
-    /// What a static link carries beside the product. Given to
-    /// [`StaticLink::fields`](crate::StaticLink::fields).
+    /// The parameters of a static link beside the product, for
+    /// [`StaticCheckout`](crate::checkout::StaticCheckout).
     StaticRequest() {
         /// How many.
         quantity: number,

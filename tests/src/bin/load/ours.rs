@@ -1,12 +1,12 @@
 //! The middleware, mounted as `bare` is: the same two routes and nothing else.
 
-use dodo_core::{BoxError, Checkout, Client, Session, WebhookKey, Webhooks};
+use dodo_core::{BoxError, Client, WebhookKey, Webhooks, checkout::SessionCheckout};
 use dodo_tests::{conformance, hooks};
 
 #[derive(Clone)]
 pub(crate) struct Ours {
     hooks: Webhooks,
-    checkout: Session,
+    checkout: SessionCheckout,
 }
 
 impl Ours {
@@ -16,7 +16,7 @@ impl Ours {
             .base_url(upstream)
             .build()?;
         let hooks = hooks::idle(Webhooks::builder(WebhookKey::new(key)?));
-        Ok(Self { hooks, checkout: Checkout::session(client) })
+        Ok(Self { hooks, checkout: SessionCheckout::builder(client).build()? })
     }
 }
 

@@ -3,7 +3,7 @@ use super::{Class, Field, FieldSet, Where};
 /// One row of the table of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct FieldInfo {
+pub struct FieldRule {
     /// Names joined by dots; `[]` stands for every element of a list.
     pub path: &'static str,
     /// Whether `POST /checkouts` takes it.
@@ -23,7 +23,7 @@ pub struct FieldInfo {
     pub note: &'static str,
 }
 
-impl FieldInfo {
+impl FieldRule {
     pub(crate) fn of(field: &Field) -> Self {
         Self {
             path: field.path,

@@ -1,11 +1,11 @@
-//! A payment or subscription with a link.
+//! Fields of a dynamic payment link.
 
 use super::builder::builder;
 
 builder! {
-    /// A payment or subscription with a link, `POST /payments` and `POST /subscriptions`: the older
-    /// way. Given to [`DynamicLink::fields`](crate::DynamicLink::fields).
-    LinkRequest() {
+    /// The fields of `POST /payments` and `POST /subscriptions`, for
+    /// [`DynamicCheckout`](crate::checkout::DynamicCheckout).
+    DynamicRequest() {
         /// The product; its kind decides between payment and subscription.
         product_id: product,
         /// How many of `product_id`.

@@ -1,0 +1,240 @@
+//! The one builder of all checkouts.
+
+use std::{fmt, marker::PhantomData, time::Duration};
+
+use super::{
+    CheckoutKind, FieldSet, PostCheckout, options::Options, request::SessionRequest, return_to,
+    server::Slugs,
+};
+use crate::{
+    BoxError, CheckoutContextStore, Client, Error, ProductId, RequestHead, VisitorCapture,
+    capture::ErasedContextStore, refusal::ErrorPage, web_url::WebUrl,
+};
+
+/// Builds a checkout. Options that do not fit a kind of checkout do not exist on its builder.
+///
+/// ```
+/// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+/// use dodo_core::{Endpoint, checkout::{SessionCheckout, StaticCheckout}};
+/// let session = SessionCheckout::builder(client.clone())
+///     .allow_return_origins(["https://www.shop.example"])
+///     .build()?;
+/// let checkout = StaticCheckout::builder(client).build()?.or(session);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "call `.build()`"]
+pub struct CheckoutBuilder<C> {
+    options: Options,
+    /// The first option with an unusable value.
+    problem: Option<Error>,
+    kind: PhantomData<fn() -> C>,
+}
+
+impl<C: CheckoutKind> CheckoutBuilder<C> {
+    pub(super) fn new(client: Client) -> Self {
+        Self { options: Options::new(client), problem: None, kind: PhantomData }
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    fn try_set(mut self, change: impl FnOnce(&mut Options) -> Result<(), Error>) -> Self {
+        if self.problem.is_none() {
+            self.problem = change(&mut self.options).err();
+        }
+        self
+    }
+
+    /// Sets the URL to which the customer returns. Default: the
+    /// [`return_url`](crate::ClientBuilder::return_url) of the client.
+    pub fn return_url(self, url: impl AsRef<str>) -> Self {
+        let url = url.as_ref();
+        self.try_set(|options| {
+            if WebUrl::parse(url).is_none() {
+                return Err(Error::option(
+                    "return_url",
+                    url,
+                    "write an absolute URL, such as https://shop.example/done",
+                ));
+            }
+            options.return_url = Some(url.into());
+            Ok(())
+        })
+    }
+
+    /// Accepts return URLs of clients that lead to these origins, such as `https://shop.example`.
+    /// The origin of the shop's own return URL is always accepted.
+    pub fn allow_return_origins(self, origins: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.try_set(|options| {
+            for origin in origins {
+                let origin = return_to::configured("allow_return_origins", origin.as_ref())?;
+                options.return_origins.allow(origin);
+            }
+            Ok(())
+        })
+    }
+
+    /// Accepts return URLs of clients that lead to any `https` origin. The client then decides where
+    /// the customer goes after the payment.
+    pub fn allow_any_return_origin(self) -> Self {
+        self.set(|options| options.return_origins.allow_any())
+    }
+
+    /// Accepts these guarded fields from clients: by last name, `trial_period_days`, or by whole
+    /// path, `subscription_data.trial_period_days`. The page on field policy lists all fields.
+    pub fn allow_fields(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.try_set(|options| {
+            names.into_iter().try_for_each(|name| options.policy.allow(name.as_ref()))
+        })
+    }
+
+    /// Accepts a set of guarded fields from clients.
+    pub fn allow_field_set(self, set: FieldSet) -> Self {
+        self.set(|options| options.policy.allow_set(set))
+    }
+
+    /// Behaves as `@dodopayments/express`: the client may send each documented field, and the
+    /// endpoint drops unknown fields. It still refuses invalid values.
+    pub fn express_compatible(self) -> Self {
+        self.set(|options| options.policy.make_express())
+    }
+
+    /// Sets what to read about the visitor. Default: the result of the
+    /// [`VisitorLayer`](crate::VisitorLayer) in front of the route.
+    pub fn capture(self, capture: VisitorCapture) -> Self {
+        self.set(|options| options.capture = Some(capture))
+    }
+
+    /// Sets fields for every checkout. They win over fields of clients, and the field policy does not
+    /// apply to them.
+    pub fn server_fields(self, fields: C::Request) -> Self {
+        self.set(|options| options.server.fix(fields.into()))
+    }
+
+    /// Computes fields for each checkout from the head of the request: the cart, a discount, the
+    /// trial, metadata. They win over fields of clients and over
+    /// [`server_fields`](Self::server_fields).
+    ///
+    /// The hook runs after the checks of the request. If it returns an [`Error`], this error is the
+    /// answer. Every other error is a 500.
+    pub fn server_fields_with<F, Fut, E>(self, hook: F) -> Self
+    where
+        F: Fn(RequestHead) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<C::Request, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.set(|options| options.server.compute(hook))
+    }
+
+    /// Names products in the shop's own URLs: with `products_by_slug("plan", [("pro", pro)])` a
+    /// request to `?plan=pro` buys `pro`. A name that is not listed is a 404.
+    pub fn products_by_slug<S: AsRef<str>>(
+        self,
+        parameter: &str,
+        products: impl IntoIterator<Item = (S, ProductId)>,
+    ) -> Self {
+        self.try_set(|options| {
+            options.slugs = Some(Slugs::new(parameter, products)?);
+            Ok(())
+        })
+    }
+
+    /// Accepts only these products from clients.
+    pub fn allow_products(self, products: impl IntoIterator<Item = ProductId>) -> Self {
+        self.try_set(|options| {
+            let allowed = options.products.get_or_insert_default();
+            allowed.extend(products);
+            if allowed.is_empty() {
+                return Err(Error::option("allow_products", "", "list at least one product"));
+            }
+            Ok(())
+        })
+    }
+
+    /// Sends browsers to this page if the checkout fails: a path of the application, or an absolute
+    /// URL. Default: the answer is a problem document in JSON.
+    ///
+    /// A browser is a request that accepts `text/html`. The answer is 303, and the query of the page
+    /// gets the code of the error: `/checkout/error?code=product_not_found`.
+    pub fn error_page(self, url: impl AsRef<str>) -> Self {
+        self.try_set(|options| {
+            options.error_page = Some(ErrorPage::new("error_page", url.as_ref())?);
+            Ok(())
+        })
+    }
+
+    /// Builds the endpoint.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for the first option with an unusable value, and for fixed
+    /// fields that Dodo Payments does not take. The message names the option and the problem.
+    pub fn build(self) -> Result<C, Error> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        C::check_fixed(self.options.server.fixed().clone())?;
+        Ok(C::assemble(self.options))
+    }
+}
+
+impl<C: PostCheckout> CheckoutBuilder<C> {
+    /// Accepts requests of pages on these origins, such as `https://www.shop.example`. Pages of the
+    /// same origin are always accepted.
+    pub fn allow_page_origins(self, origins: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.try_set(|options| {
+            for origin in origins {
+                let origin = return_to::configured("allow_page_origins", origin.as_ref())?;
+                options.page_origins.push(origin);
+            }
+            Ok(())
+        })
+    }
+
+    /// Names fields of the body that only the application reads, in
+    /// [`server_fields_with`](Self::server_fields_with) through
+    /// [`ClientBody`](super::ClientBody). The endpoint does not send them to Dodo Payments.
+    pub fn app_fields(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.set(|options| {
+            options.app_fields.extend(names.into_iter().map(|name| name.as_ref().into()));
+        })
+    }
+
+    /// Takes the customer from the [`SignedIn`](crate::SignedIn) in the request's extensions, and
+    /// not from the client.
+    pub fn customer_from_sign_in(self) -> Self {
+        self.set(|options| options.customer_from_sign_in = true)
+    }
+
+    /// Sets the largest body in bytes. Default: 100 KiB.
+    pub fn body_limit(self, bytes: usize) -> Self {
+        self.set(|options| options.body_limit = bytes)
+    }
+
+    /// Sets the time limit for the arrival of the body. Default: 10 seconds.
+    pub fn body_timeout(self, limit: Duration) -> Self {
+        self.set(|options| options.body_timeout = limit)
+    }
+}
+
+impl<C: CheckoutKind<Request = SessionRequest>> CheckoutBuilder<C> {
+    /// Stores the context of the visitor under the id of the session: landing path, referrer and
+    /// other data that does not belong in metadata.
+    ///
+    /// The endpoint waits at most 2 seconds for the store. If the store fails, the endpoint logs an
+    /// error, and the checkout continues.
+    pub fn context_store(self, store: impl CheckoutContextStore) -> Self {
+        self.set(|options| options.store = Some(ErasedContextStore::new(store)))
+    }
+}
+
+impl<C> fmt::Debug for CheckoutBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckoutBuilder")
+            .field("options", &self.options)
+            .field("problem", &self.problem)
+            .finish()
+    }
+}

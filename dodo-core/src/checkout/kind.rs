@@ -1,0 +1,25 @@
+//! What differs between the checkouts.
+
+use serde_json::{Map, Value};
+
+use super::options::Options;
+use crate::{Endpoint, Error};
+
+/// A kind of checkout: [`SessionCheckout`](super::SessionCheckout),
+/// [`DynamicCheckout`](super::DynamicCheckout) or [`StaticCheckout`](super::StaticCheckout). Sealed.
+pub trait CheckoutKind: Endpoint + Assemble {
+    /// The fields that server code sets.
+    type Request: Into<Value> + Send + 'static;
+}
+
+/// A checkout that reads a JSON body.
+pub trait PostCheckout: CheckoutKind {}
+
+/// What [`CheckoutBuilder`](super::CheckoutBuilder) needs of a kind.
+pub trait Assemble {
+    /// Checks the fields that server code fixed.
+    fn check_fixed(fields: Map<String, Value>) -> Result<(), Error>;
+
+    /// The endpoint with these options.
+    fn assemble(options: Options) -> Self;
+}
