@@ -15,6 +15,8 @@ pub mod attribution;
 mod binding;
 mod builder;
 mod cause;
+#[doc(hidden)]
+pub mod engine;
 mod error;
 mod fault;
 mod forgotten;

@@ -102,6 +102,11 @@ impl Rules {
         self
     }
 
+    /// The metadata keys that the ledger reads.
+    pub(crate) fn metadata(&self) -> &FactOptions {
+        &self.facts
+    }
+
     pub(crate) fn fact_options(&self) -> FactOptions {
         let options = self.facts.clone().disputes(self.disputes);
         self.exponents

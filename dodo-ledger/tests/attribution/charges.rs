@@ -2,6 +2,7 @@
 
 use dodo_core::{Basis, NonRevenueReason, RecordKind, Step};
 use dodo_ledger::attribution::Rules;
+use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,6 +13,10 @@ use crate::{
 
 fn nothing() -> Value {
     json!({})
+}
+
+fn minutes_after(at: Timestamp, minutes: i64) -> Timestamp {
+    at.checked_add(minutes.minutes()).unwrap()
 }
 
 /// `active`, the payment and `renewed` of a first charge.
@@ -302,6 +307,41 @@ pub(crate) fn rows() -> Vec<Row> {
                 assert_eq!(upgrade.product_ids, ["pdt_big"]);
                 assert!(!r.get("charge:pay_1").plan_change);
                 assert_eq!(r.get("charge:pay_1").product_ids, ["pdt_plan"]);
+            },
+        ),
+        row(
+            16,
+            "a plan change explains charges of the hour around it",
+            [
+                first_charge(),
+                story![
+                    subscription(
+                        "subscription.plan_changed",
+                        "sub_1",
+                        day(10),
+                        json!({ "product_id": "pdt_big", "created_at": day(0).to_string() })
+                    ),
+                    charged("pay_2", "sub_1", minutes_after(day(10), -61), 900, nothing()),
+                    charged("pay_3", "sub_1", minutes_after(day(10), -59), 900, nothing()),
+                    charged("pay_4", "sub_1", minutes_after(day(10), 59), 900, nothing()),
+                    charged("pay_5", "sub_1", minutes_after(day(10), 61), 900, nothing()),
+                ],
+            ]
+            .concat(),
+            |r| {
+                for (id, changes, plan) in [
+                    ("charge:pay_2", false, "pdt_plan"),
+                    ("charge:pay_3", true, "pdt_big"),
+                    ("charge:pay_4", true, "pdt_big"),
+                    ("charge:pay_5", false, "pdt_big"),
+                ] {
+                    let record = r.get(id);
+                    assert_eq!(
+                        (record.plan_change, &*record.product_ids[0]),
+                        (changes, plan),
+                        "{id}"
+                    );
+                }
             },
         ),
         row(

@@ -15,7 +15,8 @@ use crate::{
 
 /// How a person is to be found in what the ledger holds: `cus_ann` and her address; by every other
 /// visitor that a story names.
-const ANN: [&str; 6] = ["cus_ann", "ann@", "\"ann\"", "71d4f55f", "113, 212, 245", "113,212,245"];
+pub(crate) const ANN: [&str; 6] =
+    ["cus_ann", "ann@", "\"ann\"", "71d4f55f", "113, 212, 245", "113,212,245"];
 
 /// All that it holds. `Debug` shows links and facts, but no values of records.
 fn everything(history: &MemoryHistory) -> String {
@@ -60,13 +61,16 @@ async fn leaves_nothing(title: &str, story: &[Act], traces: &[&str]) -> MemoryHi
     *history
 }
 
-fn nobody() -> Value {
+pub(crate) fn nobody() -> Value {
     json!({ "customer": null })
 }
 
-#[tokio::test]
-async fn nothing_is_left_of_who_is_forgotten() {
-    let stories = [
+/// A title, a story, and the traces of Ann in it.
+pub(crate) type ErasureRow = (&'static str, Vec<Act>, &'static [&'static str]);
+
+/// Every way on which personal data of Ann reaches the ledger.
+pub(crate) fn stories() -> Vec<ErasureRow> {
+    vec![
         (
             "a purchase and all that is known of it",
             story![
@@ -187,8 +191,12 @@ async fn nothing_is_left_of_who_is_forgotten() {
             ],
             &["v_customer", "v_start"],
         ),
-    ];
-    for (title, story, traces) in stories {
+    ]
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_who_is_forgotten() {
+    for (title, story, traces) in stories() {
         leaves_nothing(title, &story, traces).await;
     }
 }

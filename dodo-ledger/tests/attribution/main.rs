@@ -9,11 +9,14 @@ macro_rules! story {
 mod charges;
 mod consent;
 mod contested;
+mod engine;
 mod erased;
+mod facts;
 mod ladder;
 mod late;
 mod lent;
 mod lookup;
+mod memory;
 mod payloads;
 mod people;
 mod property;
@@ -54,6 +57,7 @@ async fn on_every_row<F: Future<Output = World>>(
 #[tokio::test]
 async fn edge_cases_in_memory() {
     on_every_row(|rules| async move { World::in_memory(&rules) }).await;
+    on_every_row(|rules| async move { World::next(&rules) }).await;
 }
 
 async fn edge_cases(store: &TestStore) {

@@ -39,7 +39,7 @@ pub(crate) fn without_arrival(mut records: Records) -> Records {
 }
 
 /// The deliveries again: some twice, some under another `webhook-id`, in another order.
-fn disturbed(story: &[Act], repeats: &[(Index, bool)], order: &[u32]) -> Vec<Act> {
+pub(crate) fn disturbed(story: &[Act], repeats: &[(Index, bool)], order: &[u32]) -> Vec<Act> {
     let mut acts = story.to_vec();
     for (which, other_id) in repeats {
         let act = which.get(story).clone();

@@ -11,7 +11,7 @@ use crate::{
     world::{Act, World, bind},
 };
 
-fn story() -> Vec<Act> {
+pub(crate) fn story() -> Vec<Act> {
     let settled = json!({
         "settlement_amount": 1800, "settlement_tax": 270, "settlement_currency": "EUR",
         "invoice_id": "inv_1", "payment_method": "card", "tax": 300, "retry_attempt": 1,
@@ -34,7 +34,7 @@ fn story() -> Vec<Act> {
 }
 
 /// Without what is null, false, zero or empty: the file says what there is.
-fn told(value: Value) -> Value {
+pub(crate) fn told(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields = fields.into_iter().map(|(name, value)| (name, told(value)));

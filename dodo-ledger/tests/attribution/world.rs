@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
+    memory::MemoryLedger,
     payloads::{Delivery, day},
     reconcile::api,
     support::{eventually, hooks},
@@ -64,13 +65,23 @@ pub(crate) fn identified(email: &str, visitor: &str) -> Act {
 /// A ledger that stories happen to.
 #[derive(Debug)]
 pub(crate) enum World {
-    Memory { history: Box<MemoryHistory>, rules: Rules },
+    /// Today's engine in memory.
+    Memory {
+        history: Box<MemoryHistory>,
+        rules: Rules,
+    },
+    /// The next engine in memory.
+    Next(Box<MemoryLedger>),
     Stored(Ledger),
 }
 
 impl World {
     pub(crate) fn in_memory(rules: &Rules) -> Self {
         Self::Memory { history: Box::default(), rules: rules.clone() }
+    }
+
+    pub(crate) fn next(rules: &Rules) -> Self {
+        Self::Next(Box::new(MemoryLedger::new(rules)))
     }
 
     pub(crate) async fn act(&mut self, act: &Act) {
@@ -96,6 +107,9 @@ impl World {
                         .unwrap();
                 }
             },
+            Self::Next(ledger) => {
+                ledger.act(act);
+            }
             Self::Stored(ledger) => match act {
                 Act::Deliver(delivery) => {
                     ledger.accept(&delivery.event()).await.unwrap();
@@ -127,6 +141,10 @@ impl World {
 
     /// Every record as it follows from what is known now.
     pub(crate) async fn derived_again(&mut self) -> Records {
+        if let Self::Next(ledger) = self {
+            let explained = ledger.explained().into_iter();
+            return Records(explained.map(|(id, (record, _))| (id, record.record)).collect());
+        }
         let Self::Memory { history, rules } = self else { panic!("only in memory") };
         let ids: Vec<String> = history.entries().map(|e| e.record.payment_id.clone()).collect();
         let mut all = BTreeMap::new();
@@ -142,6 +160,7 @@ impl World {
             Self::Memory { history, .. } => {
                 Records(history.entries().map(|e| (e.id.clone(), e.record.clone())).collect())
             }
+            Self::Next(ledger) => ledger.records(),
             Self::Stored(ledger) => {
                 let workers = ledger.spawn(hooks().build().dispatcher());
                 eventually("everything is booked", async || {

@@ -1,0 +1,64 @@
+//! The comparison of resolved records with stored records. It alone decides what a booking writes.
+
+use std::collections::BTreeMap;
+
+use super::{
+    record::{Record, RecordState},
+    timeline::Timeline,
+};
+
+/// A record that a booking writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordChange {
+    /// The stored record. `None`: the record is new.
+    pub old: Option<Record>,
+    /// The record to store.
+    pub new: Record,
+}
+
+/// Returns the records that differ from the stored ones, sorted by key.
+///
+/// A stored record that no longer follows from the facts is withdrawn: its money is 0 and its row
+/// stays, because a sink can have received it. `reclassified` states that the stored record was a charge
+/// of another kind. Both describe the stored history, so `resolve` does not know them.
+///
+/// `timeline` tells whether the group has an erasure: then withdrawn records lose their personal data.
+#[must_use]
+pub fn diff(
+    timeline: &Timeline,
+    stored: &BTreeMap<String, Record>,
+    resolved: Vec<Record>,
+) -> Vec<RecordChange> {
+    let mut new: BTreeMap<String, Record> =
+        resolved.into_iter().map(|record| (record.record.id.clone(), record)).collect();
+    for (id, old) in stored {
+        if !new.contains_key(id) {
+            new.insert(id.clone(), withdrawn(old, timeline.has_erasure()));
+        }
+    }
+    let mut changes = Vec::new();
+    for (id, mut record) in new {
+        let old = stored.get(&id);
+        record.record.flags.reclassified = old.is_some_and(|old| {
+            let was_charge = old.record.kind.is_charge();
+            old.record.flags.reclassified || (was_charge && old.record.kind != record.record.kind)
+        });
+        if old != Some(&record) {
+            changes.push(RecordChange { old: old.cloned(), new: record });
+        }
+    }
+    changes
+}
+
+fn withdrawn(old: &Record, erase: bool) -> Record {
+    let mut withdrawn = old.clone().without_money(RecordState::Withdrawn);
+    let record = &mut withdrawn.record;
+    record.flags.reversed = false;
+    if erase {
+        (record.visitor, record.campaign, record.contact) = (None, None, None);
+        (record.customer_id, record.email_sha256, record.user_id) = (None, None, None);
+        record.tool_ids.clear();
+        withdrawn.journey = None;
+    }
+    withdrawn
+}

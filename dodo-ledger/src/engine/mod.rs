@@ -1,0 +1,57 @@
+//! The next attribution engine: facts, groups and one pure function.
+//!
+//! The worker does not call it yet. It exists beside [`attribution`](crate::attribution) until both
+//! give equal records for the same stories, and then replaces it.
+//!
+//! [`parse`] turns a verified event into a [`Fact`]. Facts that share a [`Key`] are in one group, and a
+//! [`Timeline`] holds the facts of one group. [`resolve()`] turns a timeline into [`Record`]s, and
+//! [`explain()`] returns the same records with the report of every step. [`diff()`] compares them with the
+//! stored records. All of these are pure: no clock, no database, no stored record. So the order and the
+//! number of deliveries cannot change a record.
+//!
+//! | module | content |
+//! |---|---|
+//! | `fact`, `row`, `keys` | the stored structs; their rows; the ids that connect facts |
+//! | `parse` | the only reading of a payload |
+//! | `timeline`, `groups` | the facts of one group; the union of a batch |
+//! | `objects`, `subscription` | the objects of a timeline, each by the fact that counts |
+//! | `resolve`, `charges`, `attribute`, `step` | charges in time order, each with seven attribution steps |
+//! | `reversals`, `allocation` | refunds and disputes, limited to the payment |
+//! | `record`, `diff`, `erase` | records, their changes, and the selection for an erasure |
+
+mod allocation;
+mod attribute;
+mod charges;
+mod diff;
+mod erase;
+mod fact;
+mod groups;
+mod hash;
+mod keys;
+mod objects;
+mod parse;
+mod record;
+mod resolve;
+mod reversals;
+mod row;
+mod step;
+mod subscription;
+mod timeline;
+
+pub use self::{
+    diff::{RecordChange, diff},
+    erase::{Applied, Erasure},
+    fact::{
+        Charge, Dispute, DisputeStep, FORMAT, Fact, FactKind, FailedPayment, Grant, GrantedKey,
+        Item, LicenseKey, Person, PlanChange, Refund, ScheduledChange, ServicePeriod, Source,
+        Subscription, Touchpoint, Void,
+    },
+    groups::{Component, components},
+    keys::{Key, KeyKind, ObjectId},
+    parse::{context_fact, parse, parse_api_object},
+    record::{Record, RecordState},
+    resolve::{explain, resolve},
+    row::FactRow,
+    subscription::{SubscriptionState, state_order, subscriptions},
+    timeline::{Identity, Timeline},
+};

@@ -1,0 +1,87 @@
+//! Facts as rows: the columns, and compact JSON for the rest.
+
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::fact::{FORMAT, Fact, Person};
+use crate::error::Error;
+
+/// The columns of a stored fact, except its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactRow {
+    /// [`Fact::id`].
+    pub id: String,
+    /// Microseconds since 1970.
+    pub occurred_at: i64,
+    /// The name of the kind.
+    pub kind: &'static str,
+    /// The object that the fact is about.
+    pub object: String,
+    /// The books as JSON.
+    pub body: String,
+    /// The personal data as JSON. `None`: erased, or the fact names no person.
+    pub person: Option<String>,
+}
+
+impl Fact {
+    /// The row of the fact.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if a value cannot be written as JSON.
+    pub fn to_row(&self) -> Result<FactRow, Error> {
+        Ok(FactRow {
+            id: self.id.clone(),
+            occurred_at: self.occurred_at.as_microsecond(),
+            kind: self.kind.name(),
+            object: self.object().as_str().to_owned(),
+            body: to_json(self)?,
+            person: self.person.as_ref().map(to_json).transpose()?,
+        })
+    }
+
+    /// The fact of a row.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if the format or the JSON is unknown.
+    pub fn from_row(
+        id: String,
+        occurred_at: i64,
+        format: i16,
+        body: &str,
+        person: Option<&str>,
+    ) -> Result<Self, Error> {
+        if format != FORMAT {
+            return Err(Error::corrupt("a stored fact has an unknown format: update the ledger"));
+        }
+        let mut fact: Self = from_json(body)?;
+        fact.id = id;
+        fact.occurred_at = Timestamp::from_microsecond(occurred_at)
+            .map_err(|_| Error::corrupt("a stored fact has an invalid time"))?;
+        fact.person = person.map(from_json::<Person>).transpose()?;
+        Ok(fact)
+    }
+}
+
+/// JSON without nulls, `false` and empty lists: the defaults of the stored structs.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, Error> {
+    let failed = |error| Error::corrupt("a fact cannot be written as JSON").with_source(error);
+    let compact = compacted(serde_json::to_value(value).map_err(failed)?);
+    serde_json::to_string(&compact).map_err(failed)
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
+    serde_json::from_str(json)
+        .map_err(|error| Error::unreadable("a stored fact cannot be read", &error))
+}
+
+fn compacted(value: Value) -> Value {
+    let Value::Object(fields) = value else { return value };
+    let fields = fields.into_iter().map(|(name, value)| (name, compacted(value)));
+    let is_default = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    Value::Object(fields.filter(|(_, value)| !is_default(value)).collect())
+}

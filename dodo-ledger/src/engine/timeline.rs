@@ -1,0 +1,166 @@
+//! The facts of one group in the order in which they happened, and the identities of its addresses.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use dodo_core::Campaign;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    fact::{Fact, FactKind, Touchpoint},
+    keys::ObjectId,
+};
+
+/// The facts of one group, and the identities of its e-mail addresses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline {
+    facts: Vec<Fact>,
+    ids: HashSet<String>,
+    /// The identity of each e-mail hash.
+    pub identities: HashMap<[u8; 32], Identity>,
+}
+
+impl Timeline {
+    /// Adds a fact and returns `true`, or returns `false` if the timeline has a fact with its id.
+    ///
+    /// The list is sorted by the time of the event, so the order of arrival has no effect. A replay of
+    /// an erased object is added without its personal data.
+    pub fn push(&mut self, mut fact: Fact) -> bool {
+        if !self.ids.insert(fact.id.clone()) {
+            return false;
+        }
+        self.redact(&mut fact);
+        let at = self.facts.partition_point(|other| order(other) < order(&fact));
+        self.facts.insert(at, fact);
+        true
+    }
+
+    /// The facts, sorted by time and id.
+    #[must_use]
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
+    }
+
+    /// Whether the timeline has a fact with this id.
+    #[must_use]
+    pub fn contains(&self, fact_id: &str) -> bool {
+        self.ids.contains(fact_id)
+    }
+
+    /// Whether the personal data of an object was erased.
+    #[must_use]
+    pub fn has_erasure(&self) -> bool {
+        self.facts.iter().any(|fact| erased_objects(fact).is_some())
+    }
+
+    /// Adds everything of another group.
+    pub fn absorb(&mut self, other: Self) {
+        self.identities.extend(other.identities);
+        for fact in other.facts {
+            self.push(fact);
+        }
+    }
+
+    /// Removes the personal data of these objects, and returns the ids of the changed facts.
+    pub fn erase(&mut self, objects: &BTreeSet<ObjectId>) -> Vec<String> {
+        let mut changed = Vec::new();
+        for fact in &mut self.facts {
+            if fact.person.is_some() && objects.contains(&fact.object()) {
+                fact.person = None;
+                changed.push(fact.id.clone());
+            }
+        }
+        changed
+    }
+
+    /// Removes the personal data of a fact that an erasure covers.
+    fn redact(&self, fact: &mut Fact) {
+        let mut erased = self.facts.iter().filter_map(erased_objects).flatten().peekable();
+        if erased.peek().is_none() {
+            return;
+        }
+        let object = fact.object();
+        if !erased.any(|erased| *erased == object) {
+            return;
+        }
+        match &fact.kind {
+            // A later event of the subscription is new. Its metadata still has the erased visitor.
+            FactKind::Subscription(_) => {
+                if let Some(person) = &mut fact.person {
+                    person.own = Touchpoint::default();
+                }
+            }
+            _ => fact.person = None,
+        }
+    }
+}
+
+fn order(fact: &Fact) -> (Timestamp, &str) {
+    (fact.occurred_at, &fact.id)
+}
+
+/// The objects of an erasure.
+pub(super) fn erased_objects(fact: &Fact) -> Option<&Vec<ObjectId>> {
+    match &fact.kind {
+        FactKind::Erasure { objects } => Some(objects),
+        _ => None,
+    }
+}
+
+/// The visitors, campaigns and users that `identify` linked to one e-mail address.
+///
+/// At most two of each: two make the address ambiguous. The least two stay, so the order of the calls
+/// has no effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identity {
+    visitors: BTreeSet<String>,
+    campaigns: Vec<Campaign>,
+    users: BTreeSet<String>,
+}
+
+impl Identity {
+    /// Adds one statement of the application. Returns whether it changed the identity.
+    pub fn add(
+        &mut self,
+        visitor: Option<&str>,
+        campaign: Option<&Campaign>,
+        user: Option<&str>,
+    ) -> bool {
+        let before = self.clone();
+        for (values, value) in [(&mut self.visitors, visitor), (&mut self.users, user)] {
+            values.extend(value.map(str::to_owned));
+            while values.len() > 2 {
+                values.pop_last();
+            }
+        }
+        self.campaigns.extend(campaign.cloned());
+        // A campaign has no order of its own.
+        self.campaigns.sort_by_key(|known| serde_json::to_string(known).unwrap_or_default());
+        self.campaigns.dedup();
+        self.campaigns.truncate(2);
+        *self != before
+    }
+
+    /// The visitor. `Err`: two visitors share the address.
+    pub(super) fn visitor(&self) -> Result<Option<&str>, Ambiguous> {
+        only(self.visitors.first().map(String::as_str), self.visitors.len())
+    }
+
+    /// The campaign. `Err`: two campaigns share the address.
+    pub(super) fn campaign(&self) -> Result<Option<&Campaign>, Ambiguous> {
+        only(self.campaigns.first(), self.campaigns.len())
+    }
+
+    /// The user of the application. `Err`: two users share the address.
+    pub(super) fn user(&self) -> Result<Option<&str>, Ambiguous> {
+        only(self.users.first().map(String::as_str), self.users.len())
+    }
+}
+
+/// Two values share one address.
+pub(super) struct Ambiguous;
+
+fn only<T>(first: Option<T>, count: usize) -> Result<Option<T>, Ambiguous> {
+    if count > 1 { Err(Ambiguous) } else { Ok(first) }
+}

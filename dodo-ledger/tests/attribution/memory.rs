@@ -1,0 +1,274 @@
+//! A ledger in memory: the model of the store. It does in memory what a booking does in a transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use dodo_core::{Campaign, CheckoutContext, email_sha256};
+use dodo_ledger::attribution::{Rules, StepReport};
+use dodo_ledger::engine::{
+    Erasure, Fact, Identity, Key, Record, RecordChange, Timeline, components, context_fact, diff,
+    explain, parse, parse_api_object, resolve,
+};
+use jiff::Timestamp;
+
+use crate::world::{Act, Records};
+
+#[derive(Debug, Default)]
+struct Group {
+    timeline: Timeline,
+    records: BTreeMap<String, Record>,
+}
+
+/// Groups, keys and addresses. A merged group is empty, and `keys` name the group that absorbed it.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryLedger {
+    pub(crate) rules: Rules,
+    groups: Vec<Group>,
+    keys: BTreeMap<Key, usize>,
+    addresses: HashMap<[u8; 32], BTreeSet<usize>>,
+    identities: HashMap<[u8; 32], Identity>,
+    erased: HashMap<Key, Timestamp>,
+}
+
+impl MemoryLedger {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        Self { rules: rules.clone(), ..Self::default() }
+    }
+
+    pub(crate) fn play(rules: &Rules, acts: &[Act]) -> Self {
+        let mut ledger = Self::new(rules);
+        for act in acts {
+            ledger.act(act);
+        }
+        ledger
+    }
+
+    /// Plays the acts with up to `size` facts in one booking.
+    pub(crate) fn play_in_batches(rules: &Rules, acts: &[Act], size: usize) -> Self {
+        let mut ledger = Self::new(rules);
+        for batch in acts.chunks(size) {
+            for act in batch.iter().filter(|act| matches!(act, Act::Identify { .. })) {
+                ledger.act(act);
+            }
+            let facts: Vec<Fact> = batch.iter().filter_map(|act| fact(act, rules)).collect();
+            ledger.book(facts);
+        }
+        ledger
+    }
+
+    pub(crate) fn act(&mut self, act: &Act) -> Vec<RecordChange> {
+        match act {
+            Act::Identify { email, visitor } => self.identify(email, Some(visitor), None, None),
+            act => self.book(fact(act, &self.rules)),
+        }
+    }
+
+    /// Books a batch: every touched group is resolved once.
+    pub(crate) fn book(&mut self, facts: impl IntoIterator<Item = Fact>) -> Vec<RecordChange> {
+        let mut changes = Vec::new();
+        for component in components(facts) {
+            let group = self.united(&component.keys);
+            let is_covered = |fact: &Fact| {
+                let mut customers = fact.keys().into_iter();
+                customers.any(|key| self.erased.get(&key).is_some_and(|at| fact.received_at <= *at))
+            };
+            let covered: BTreeSet<String> = component
+                .facts
+                .iter()
+                .filter(|fact| is_covered(fact))
+                .map(|fact| fact.id.clone())
+                .collect();
+            let timeline = &mut self.groups[group].timeline;
+            for fact in component.facts {
+                timeline.push(fact);
+            }
+            for cause in &covered {
+                let ids = BTreeSet::from([cause.clone()]);
+                Erasure::of_facts(timeline, &ids).apply(timeline, cause, Timestamp::MIN);
+            }
+            self.link_addresses(group);
+            changes.extend(self.project(group));
+        }
+        changes
+    }
+
+    /// Links an address to a visitor, a campaign and a user, and resolves its groups again.
+    pub(crate) fn identify(
+        &mut self,
+        email: &str,
+        visitor: Option<&str>,
+        campaign: Option<&Campaign>,
+        user: Option<&str>,
+    ) -> Vec<RecordChange> {
+        let Some(hash) = email_sha256(email) else { return Vec::new() };
+        if !self.identities.entry(hash).or_default().add(visitor, campaign, user) {
+            return Vec::new();
+        }
+        let groups = self.addresses.get(&hash).cloned().unwrap_or_default();
+        let mut changes = Vec::new();
+        for group in groups {
+            self.link_addresses(group);
+            changes.extend(self.project(group));
+        }
+        changes
+    }
+
+    /// Erases a customer in both modes, and the identities of the customer's addresses.
+    pub(crate) fn erase(&mut self, customer_id: &str, at: Timestamp) -> Vec<RecordChange> {
+        let mut changes = Vec::new();
+        for live in [true, false] {
+            let key = Key::customer(live, customer_id);
+            self.erased.insert(key.clone(), at);
+            let Some(group) = self.keys.get(&key).copied() else { continue };
+            let timeline = &mut self.groups[group].timeline;
+            let erasure = Erasure::of_customer(timeline, customer_id);
+            erasure.apply(timeline, customer_id, at);
+            for hash in &erasure.addresses {
+                changes.extend(self.remove_identity(hash));
+            }
+            changes.extend(self.project(group));
+        }
+        changes
+    }
+
+    /// Erases the identity of an address.
+    pub(crate) fn erase_address(&mut self, email: &str) -> Vec<RecordChange> {
+        email_sha256(email).map(|hash| self.remove_identity(&hash)).unwrap_or_default()
+    }
+
+    fn remove_identity(&mut self, hash: &[u8; 32]) -> Vec<RecordChange> {
+        self.identities.remove(hash);
+        let groups = self.addresses.remove(hash).unwrap_or_default();
+        let mut changes = Vec::new();
+        for group in groups {
+            self.groups[group].timeline.identities.remove(hash);
+            self.link_addresses(group);
+            changes.extend(self.project(group));
+        }
+        changes
+    }
+
+    /// The group of these keys. Groups that they connect become one: the largest absorbs the others.
+    fn united(&mut self, keys: &[Key]) -> usize {
+        let known: BTreeSet<usize> =
+            keys.iter().filter_map(|key| self.keys.get(key)).copied().collect();
+        let size = |group: &usize| self.groups[*group].timeline.facts().len();
+        let winner = known.iter().copied().max_by_key(size).unwrap_or_else(|| {
+            self.groups.push(Group::default());
+            self.groups.len() - 1
+        });
+        for loser in known.into_iter().filter(|group| *group != winner) {
+            let Group { timeline, records } = std::mem::take(&mut self.groups[loser]);
+            self.groups[winner].timeline.absorb(timeline);
+            self.groups[winner].records.extend(records);
+            let moved = |group: &mut usize| *group = if *group == loser { winner } else { *group };
+            self.keys.values_mut().for_each(moved);
+            for groups in self.addresses.values_mut().filter(|groups| groups.contains(&loser)) {
+                groups.remove(&loser);
+                groups.insert(winner);
+            }
+        }
+        for key in keys {
+            self.keys.insert(key.clone(), winner);
+        }
+        winner
+    }
+
+    /// Links the group to the addresses of its facts, and loads their identities.
+    fn link_addresses(&mut self, group: usize) {
+        let timeline = &mut self.groups[group].timeline;
+        let people = timeline.facts().iter().filter_map(|fact| fact.person.as_ref());
+        let hashes: BTreeSet<[u8; 32]> = people.filter_map(|person| person.email_sha256).collect();
+        for hash in hashes {
+            self.addresses.entry(hash).or_default().insert(group);
+            if let Some(identity) = self.identities.get(&hash) {
+                timeline.identities.insert(hash, identity.clone());
+            }
+        }
+    }
+
+    /// Resolves a group and writes the diff.
+    fn project(&mut self, group: usize) -> Vec<RecordChange> {
+        let Group { timeline, records } = &mut self.groups[group];
+        let changes = diff(timeline, records, resolve(timeline, &self.rules));
+        for change in &changes {
+            records.insert(change.new.id().to_owned(), change.new.clone());
+        }
+        changes
+    }
+
+    /// Resolves every group with other rules.
+    pub(crate) fn change_rules(&mut self, rules: &Rules) {
+        self.rules = rules.clone();
+        for group in 0..self.groups.len() {
+            self.project(group);
+        }
+    }
+
+    pub(crate) fn stored(&self) -> BTreeMap<String, Record> {
+        self.groups.iter().flat_map(|group| group.records.clone()).collect()
+    }
+
+    pub(crate) fn record(&self, id: &str) -> Record {
+        self.stored().remove(id).unwrap_or_else(|| panic!("no record {id}"))
+    }
+
+    pub(crate) fn records(&self) -> Records {
+        Records(self.stored().into_iter().map(|(id, record)| (id, record.record)).collect())
+    }
+
+    /// Every record as it follows from the facts, with the reports of the steps.
+    pub(crate) fn explained(&self) -> BTreeMap<String, (Record, Vec<StepReport>)> {
+        let all = self.timelines().flat_map(|timeline| explain(timeline, &self.rules));
+        all.map(|(record, reports)| (record.id().to_owned(), (record, reports))).collect()
+    }
+
+    pub(crate) fn timelines(&self) -> impl Iterator<Item = &Timeline> {
+        self.groups
+            .iter()
+            .map(|group| &group.timeline)
+            .filter(|timeline| !timeline.facts().is_empty())
+    }
+
+    /// All stored data as text, to search for personal data.
+    pub(crate) fn dump(&self) -> String {
+        let groups = self.groups.iter().map(|group| {
+            let facts: Vec<_> =
+                group.timeline.facts().iter().map(|f| (&f.id, f, &f.person)).collect();
+            let records: Vec<_> = group.records.values().map(|r| (&r.record, &r.journey)).collect();
+            let identities = group.timeline.identities.values().collect::<Vec<_>>();
+            serde_json::to_string(&(facts, records, identities)).unwrap()
+        });
+        let groups = groups.collect::<Vec<_>>().join("\n");
+        let identities = serde_json::to_string(&self.identities.values().collect::<Vec<_>>());
+        format!("{groups}\n{:?}\n{:?}\n{}", self.keys, self.addresses, identities.unwrap())
+    }
+
+    /// The stored records are the ones that follow from the facts.
+    pub(crate) fn assert_resolved(&self) {
+        let stored = self.stored();
+        for timeline in self.timelines() {
+            for mut record in resolve(timeline, &self.rules) {
+                let stored = &stored[record.id()];
+                record.record.flags.reclassified = stored.record.flags.reclassified;
+                assert_eq!(&record, stored);
+            }
+        }
+    }
+}
+
+/// The fact of an act. `None`: the act brings no fact.
+pub(crate) fn fact(act: &Act, rules: &Rules) -> Option<Fact> {
+    match act {
+        Act::Deliver(delivery) => parse(&delivery.event(), rules).unwrap(),
+        Act::Asked(object, at) => {
+            let mut fact = parse_api_object(&object.event(), rules).unwrap()?;
+            fact.received_at = *at;
+            Some(fact)
+        }
+        Act::Bind(session, context) => {
+            let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
+            Some(context_fact(session, &context))
+        }
+        Act::Identify { .. } => None,
+    }
+}
