@@ -1,13 +1,16 @@
-//! Parts of the documentation that are generated from tables in code.
+//! The pages: parts that are generated from tables in code, blocks of code, and requests.
+
+pub mod fences;
+mod literal;
+pub mod requests;
 
 use std::{fs, path::PathBuf};
 
-/// Compares a generated part of a page under `docs/` with what stands between
-/// `<!-- NAME:begin -->` and `<!-- NAME:end -->`. With `UPDATE_DOCS=1` in the environment it is
-/// written instead.
+/// Compares a part of a page under `docs/`, between `<!-- NAME:begin -->` and `<!-- NAME:end -->`,
+/// with its source. With `UPDATE_DOCS=1` in the environment it writes the part instead.
 ///
 /// # Panics
-/// If the page has no such part or says something else.
+/// If the page has no such part or differs.
 pub fn check(page: &str, name: &str, generated: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let text = fs::read_to_string(&path).expect("the page exists");
