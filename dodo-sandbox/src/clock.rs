@@ -9,24 +9,30 @@ use crate::Error;
 /// How far one call may move the clock: everything that falls due on the way is acted out.
 pub(crate) const MAX_ADVANCE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// A clock that runs `factor` times as fast as the machine's and never goes back.
+/// A clock that runs `rate` times as fast as the machine's. It moves only by ticks, so one
+/// request sees one time.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    origin: Timestamp,
-    started: Instant,
-    factor: f64,
-    moved: Duration,
+    now: Timestamp,
+    ticked: Instant,
+    rate: f64,
 }
 
 impl Clock {
-    pub(crate) fn new(factor: f64) -> Self {
-        Self { origin: Timestamp::now(), started: Instant::now(), factor, moved: Duration::ZERO }
+    pub(crate) fn new(now: Timestamp, rate: f64) -> Self {
+        Self { now, ticked: Instant::now(), rate }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        let ran = Duration::try_from_secs_f64(self.started.elapsed().as_secs_f64() * self.factor)
-            .unwrap_or(Duration::MAX);
-        later(self.origin, ran.saturating_add(self.moved))
+        self.now
+    }
+
+    /// Adds the time since the last tick.
+    pub(crate) fn tick(&mut self) {
+        let ticked = Instant::now();
+        let ran = ticked.duration_since(self.ticked).as_secs_f64() * self.rate;
+        self.now = later(self.now, Duration::try_from_secs_f64(ran).unwrap_or(Duration::MAX));
+        self.ticked = ticked;
     }
 
     /// Moves the clock forward.
@@ -34,20 +40,23 @@ impl Clock {
         if by > MAX_ADVANCE {
             return Err(Error::invalid("the clock moves at most 366 days in one call"));
         }
-        self.moved = self.moved.saturating_add(by);
+        self.now = later(self.now, by);
         Ok(())
     }
 
-    /// How long the machine's clock takes until the sandbox's shows `then`. `None`: never, because
-    /// the clock stands still.
+    /// Sets the clock, also back: for a state without events, and for a recorded one.
+    pub(crate) fn set(&mut self, now: Timestamp) {
+        *self = Self::new(now, self.rate);
+    }
+
+    /// Returns the machine's time until this clock shows `then`. `None` if the clock stands still.
     pub(crate) fn wait_until(&self, then: Timestamp) -> Option<Duration> {
-        let missing = Duration::try_from(then.duration_since(self.now())).unwrap_or(Duration::ZERO);
+        let missing = Duration::try_from(then.duration_since(self.now)).unwrap_or(Duration::ZERO);
         if missing.is_zero() {
             return Some(Duration::ZERO);
         }
-        (self.factor > 0.0).then(|| {
-            Duration::try_from_secs_f64(missing.as_secs_f64() / self.factor)
-                .unwrap_or(Duration::MAX)
+        (self.rate > 0.0).then(|| {
+            Duration::try_from_secs_f64(missing.as_secs_f64() / self.rate).unwrap_or(Duration::MAX)
         })
     }
 }
@@ -84,9 +93,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standing_clock_moves_only_when_it_is_moved() {
-        let mut clock = Clock::new(0.0);
-        let start = clock.now();
+    fn standing_clock_moves_only_by_advance() {
+        let start = Timestamp::UNIX_EPOCH;
+        let mut clock = Clock::new(start, 0.0);
+        clock.tick();
         assert_eq!(clock.now(), start);
         assert_eq!(clock.wait_until(later(start, Duration::from_secs(1))), None);
         clock.advance(Duration::from_secs(90)).unwrap();
@@ -96,8 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_clock_shortens_waits() {
-        let clock = Clock::new(1000.0);
+    fn fast_clock_shortens_waits() {
+        let clock = Clock::new(Timestamp::UNIX_EPOCH, 1000.0);
         let wait = clock.wait_until(later(clock.now(), Duration::from_secs(3600))).unwrap();
         assert!(wait <= Duration::from_millis(3600), "{wait:?}");
     }

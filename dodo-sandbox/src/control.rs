@@ -20,7 +20,7 @@ use crate::{
     state::{
         World,
         customer::Address,
-        webhook::{DeliveryState, Event, Subject},
+        webhook::{DeliveryState, Subject},
     },
 };
 
@@ -61,6 +61,11 @@ impl Payer {
     pub(crate) fn with_card(card: &str) -> Self {
         Self { card: card.to_owned(), email: None, name: None, country: None }
     }
+
+    pub(crate) fn named(card: &str, email: &str, name: &str) -> Self {
+        let (email, name) = (Some(email.to_owned()), Some(name.to_owned()));
+        Self { email, name, ..Self::with_card(card) }
+    }
 }
 
 /// Moves the clock, and acts out what falls due on the way.
@@ -70,18 +75,22 @@ pub(crate) fn advance(world: &mut World, by: Duration) -> Result<(), Error> {
     Ok(())
 }
 
-/// Pays a session as somebody would on its page.
+/// Pays a session as a customer does on its page. A session without a customer is refused: a test
+/// must not pass for the wrong person.
 pub(crate) fn pay(world: &mut World, session_id: &str, payer: Payer) -> Result<PaidSession, Error> {
     let session = checkout::open_session(world, session_id)?;
     let buyer = session.buyer.clone();
     let country = payer.country.or(session.address.as_ref().map(|address| address.country.clone()));
-    let text = |own: Option<String>, known: Option<String>, else_: &str| {
-        own.or(known).unwrap_or_else(|| else_.to_owned())
-    };
+    let missing =
+        || Error::invalid("this checkout has no customer: pass the payer's email and name");
+    let email = payer.email.or(buyer.email).ok_or_else(missing)?;
     let form = PayForm {
-        email: text(payer.email, buyer.email, "ada@example.com"),
-        name: text(payer.name, buyer.name, "Ada Lovelace"),
-        address: Address { country: text(country, None, "DE"), ..Address::default() },
+        name: payer.name.or(buyer.name).unwrap_or_else(|| email.clone()),
+        email,
+        address: Address {
+            country: country.unwrap_or_else(|| "DE".to_owned()),
+            ..Address::default()
+        },
         card: payer.card,
         saved: None,
         answers: Vec::new(),
@@ -120,12 +129,7 @@ pub(crate) fn send_event(world: &mut World, kind: &str, data: Value) -> Result<S
     if !events::NAMES.contains(&kind) {
         return Err(Error::invalid("type: an event of this name does not exist"));
     }
-    let event = Event {
-        id: id::new("msg_"),
-        kind: kind.to_owned(),
-        subject: Subject::Fixed(data),
-        at: world.now(),
-    };
+    let event = world.event(kind.to_owned(), Subject::Fixed(data));
     let wanting: Vec<String> =
         world.endpoints.iter().filter(|e| e.wants(kind)).map(|e| e.id.clone()).collect();
     for endpoint_id in wanting {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     Behavior, DisputeOutcome, Error, Fault, FlushOrder, NetworkConditions, PaidSession,
-    RecordedRequest, Sandbox, control,
+    RecordedRequest, Sandbox, SimulatedYear, Simulation, control,
     flow::{recovery, renewal, reversal, subscription},
 };
 
@@ -26,12 +26,53 @@ impl Sandbox {
         self.app.change(|world| world.settings = behavior);
     }
 
-    /// Pays a checkout session as a customer from Germany would on its page.
+    /// Pays a checkout session as its customer does on the page. Without a billing address, the
+    /// customer is in Germany.
     ///
     /// # Errors
-    /// When the session is unknown, used or expired. A declined card is no error.
+    /// If the session is unknown, used, expired, or names no customer. A declined card is not an
+    /// error.
     pub fn pay_session(&self, session_id: &str, card: &str) -> Result<PaidSession, Error> {
         self.app.change(|world| control::pay(world, session_id, control::Payer::with_card(card)))
+    }
+
+    /// Pays a checkout session that names no customer, as this person.
+    ///
+    /// # Errors
+    /// If the session is unknown, used or expired. A declined card is not an error.
+    pub fn pay_session_as(
+        &self,
+        session_id: &str,
+        card: &str,
+        email: &str,
+        name: &str,
+    ) -> Result<PaidSession, Error> {
+        let payer = control::Payer::named(card, email, name);
+        self.app.change(|world| control::pay(world, session_id, payer))
+    }
+
+    /// Fills the account with visitors, sales, renewals, refunds and disputes. All deliveries are
+    /// sent before this returns. A fresh account gets the past, and its clock ends at the present.
+    ///
+    /// # Errors
+    /// If a value is out of range, or another simulation runs.
+    pub async fn simulate(&self, plan: Simulation) -> Result<SimulatedYear, Error> {
+        crate::simulate::run(&self.app, plan).await
+    }
+
+    /// Makes an event of this type happen, and returns its `webhook-id`. The overrides replace values
+    /// of its body by their path, such as `data.total_amount`.
+    ///
+    /// # Errors
+    /// If Dodo has no event of this name, or the account's behavior does not send it.
+    pub async fn trigger(
+        &self,
+        event_type: &str,
+        overrides: &[(&str, Value)],
+    ) -> Result<String, Error> {
+        let overrides = overrides.iter().map(|(path, value)| ((*path).to_owned(), value.clone()));
+        let triggered = crate::trigger::trigger(&self.app, event_type, overrides.collect());
+        Ok(triggered.await?.webhook_id)
     }
 
     /// Declines so many coming charges with this code, such as `INSUFFICIENT_FUNDS`.

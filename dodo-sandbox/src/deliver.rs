@@ -1,14 +1,21 @@
 //! Sends events to their endpoints, as Dodo does: signed, without order, again and again until one
 //! attempt succeeds or eight retries failed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     app::App,
-    clock, events, sign,
+    clock, events,
+    journal::Op,
+    sign,
     state::{
         World,
         webhook::{Delivery, DeliveryAttempt, DeliveryState},
@@ -29,6 +36,9 @@ const LADDER: [Duration; 8] = [
 
 /// How long an endpoint may take, by the machine's clock.
 const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The part of an answer's body that the log keeps, in bytes.
+const ANSWER_LIMIT: usize = 2_048;
 
 /// How many deliveries are on their way at once.
 const CONCURRENT: usize = 64;
@@ -78,25 +88,35 @@ impl NetworkConditions {
 }
 
 /// One attempt, ready to be sent.
-struct Parcel {
+struct PendingDelivery {
     delivery_id: String,
+    event_type: String,
     url: String,
     headers: HeaderMap,
     body: String,
 }
 
-/// Delivers until `stop` says otherwise.
+/// The result of an attempt.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct AttemptResult {
+    status: Option<u16>,
+    error: Option<String>,
+    answer: String,
+    duration_ms: u64,
+}
+
+/// Delivers until `stop` is true.
 pub(crate) async fn run(app: Arc<App>, client: reqwest::Client, mut stop: watch::Receiver<bool>) {
     let mut under_way = JoinSet::new();
     let mut changes = app.changes();
     loop {
         let room = CONCURRENT.saturating_sub(under_way.len());
-        let (parcels, wait) = app.with(|world| (take_due(world, room), until_next(world)));
-        for parcel in parcels {
+        let (pending, wait) = take_due(&app, room);
+        for delivery in pending {
             let (app, client) = (Arc::clone(&app), client.clone());
-            under_way.spawn(async move { send(&app, &client, parcel).await });
+            under_way.spawn(async move { send(&app, &client, delivery).await });
         }
-        // While there is no room, only a delivery that ends can bring the next one on its way.
+        // Without room, only a delivery that ends can start the next one.
         let wait = wait.filter(|_| under_way.len() < CONCURRENT);
         tokio::select! {
             _ = changes.changed() => {}
@@ -117,33 +137,63 @@ async fn sleep(wait: Option<Duration>) {
     }
 }
 
-/// Marks what is due as being sent, and renders it.
-fn take_due(world: &mut World, room: usize) -> Vec<Parcel> {
-    let now = world.clock.now();
-    let due =
-        |delivery: &&Delivery| delivery.state == DeliveryState::Scheduled && delivery.due <= now;
-    let ids: Vec<String> =
-        world.deliveries.iter().filter(due).take(room).map(|d| d.id().to_owned()).collect();
-    let mut parcels = Vec::with_capacity(ids.len());
-    for id in ids {
-        let parcel = parcel(world, &id);
-        if let Some(delivery) = world.deliveries.get_mut(&id) {
-            delivery.state =
-                if parcel.is_some() { DeliveryState::Sending } else { DeliveryState::Failed };
-        }
-        parcels.extend(parcel);
+/// Starts the deliveries that are due, with the wait until the next one.
+fn take_due(app: &App, room: usize) -> (Vec<PendingDelivery>, Option<Duration>) {
+    if app.is_replaying() {
+        return (Vec::new(), None);
     }
-    parcels
+    let due = app.with(|world| {
+        let now = world.clock.now();
+        let due = |delivery: &&Delivery| {
+            delivery.state == DeliveryState::Scheduled && delivery.due <= now
+        };
+        let due = world.deliveries.iter().filter(due).take(room);
+        due.map(|delivery| delivery.id().to_owned()).collect::<Vec<_>>()
+    });
+    if due.is_empty() {
+        return (Vec::new(), app.with(|world| until_next(world)));
+    }
+    // Receivers compare this time with their own clock, so it is the machine's and not the sandbox's.
+    let unix = jiff::Timestamp::now().as_second();
+    let op = Op::Sent { unix, ids: due.clone() };
+    app.record(op, |world| (start(world, &due, unix), until_next(world)))
 }
 
-/// `None` when the endpoint or the event is gone.
-fn parcel(world: &mut World, delivery_id: &str) -> Option<Parcel> {
+/// Marks deliveries as being sent, and renders them.
+fn start(world: &mut World, ids: &[String], unix: i64) -> Vec<PendingDelivery> {
+    let mut all = Vec::with_capacity(ids.len());
+    for id in ids {
+        let pending = render(world, id, unix);
+        if let Some(delivery) = world.deliveries.get_mut(id) {
+            delivery.state =
+                if pending.is_some() { DeliveryState::Sending } else { DeliveryState::Failed };
+        }
+        all.extend(pending);
+    }
+    all
+}
+
+/// Repeats the recorded start of deliveries without sending them.
+pub(crate) fn restart(world: &mut World, ids: &[String], unix: i64) {
+    start(world, ids, unix);
+}
+
+/// Schedules deliveries again that were being sent when the sandbox stopped.
+pub(crate) fn reschedule(world: &mut World) {
+    let sending = |delivery: &&mut Delivery| delivery.state == DeliveryState::Sending;
+    for delivery in world.deliveries.iter_mut().filter(sending) {
+        delivery.state = DeliveryState::Scheduled;
+        delivery.attempts.pop();
+    }
+}
+
+/// `None` if the endpoint or the event no longer exists.
+fn render(world: &mut World, delivery_id: &str, timestamp: i64) -> Option<PendingDelivery> {
     let delivery = world.deliveries.get(delivery_id)?;
     let endpoint = world.endpoints.get(&delivery.endpoint_id)?;
     let event = world.events.get(&delivery.webhook_id)?;
-    let body = events::render(world, event);
-    // Receivers compare with their own clock, so this is the machine's time and not the sandbox's.
-    let timestamp = jiff::Timestamp::now().as_second();
+    let (body, url, event_type) =
+        (events::render(world, event), endpoint.url.clone(), event.kind.clone());
     let secrets = endpoint.secrets(world.clock.now());
     let signature = sign::header(&secrets, &event.id, timestamp, &body);
     let mut headers = HeaderMap::new();
@@ -156,10 +206,18 @@ fn parcel(world: &mut World, delivery_id: &str) -> Option<Parcel> {
     headers.insert("webhook-id", HeaderValue::try_from(event.id.as_str()).ok()?);
     headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
     headers.insert("webhook-signature", HeaderValue::try_from(signature).ok()?);
-    let (delivery_id, url, at) = (delivery_id.to_owned(), endpoint.url.clone(), world.clock.now());
-    let attempt = DeliveryAttempt { at, status: None, error: None, body: body.clone() };
-    world.deliveries.get_mut(&delivery_id)?.attempts.push(attempt);
-    Some(Parcel { delivery_id, url, headers, body })
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let attempt = DeliveryAttempt {
+        at: world.clock.now(),
+        status: None,
+        error: None,
+        body: body.clone(),
+        headers: headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        answer: String::new(),
+        duration: Duration::ZERO,
+    };
+    world.deliveries.get_mut(delivery_id)?.attempts.push(attempt);
+    Some(PendingDelivery { delivery_id: delivery_id.to_owned(), event_type, url, headers, body })
 }
 
 /// How long until the next delivery or anything else falls due, by the machine's clock.
@@ -170,25 +228,82 @@ fn until_next(world: &World) -> Option<Duration> {
     world.clock.wait_until(next)
 }
 
-async fn send(app: &App, client: &reqwest::Client, parcel: Parcel) {
-    let request = client.post(parcel.url).headers(parcel.headers).body(parcel.body);
-    let answer = request.timeout(TIMEOUT).send().await;
-    let (status, error) = match answer {
-        Ok(answer) => (Some(answer.status().as_u16()), None),
-        Err(error) if error.is_timeout() => (None, Some("no answer within 15 s")),
-        Err(error) if error.is_connect() => (None, Some("connection refused")),
-        Err(error) if error.is_builder() => (None, Some("the address cannot be used")),
-        Err(_) => (None, Some("connection lost")),
+async fn send(app: &App, client: &reqwest::Client, delivery: PendingDelivery) {
+    let began = Instant::now();
+    let request = client.post(&delivery.url).headers(delivery.headers).body(delivery.body);
+    let mut result = match request.timeout(TIMEOUT).send().await {
+        Ok(mut answer) => {
+            let mut text = Vec::new();
+            while text.len() < ANSWER_LIMIT
+                && let Ok(Some(chunk)) = answer.chunk().await
+            {
+                text.extend_from_slice(&chunk);
+            }
+            text.truncate(ANSWER_LIMIT);
+            AttemptResult {
+                status: Some(answer.status().as_u16()),
+                answer: String::from_utf8_lossy(&text).into_owned(),
+                ..AttemptResult::default()
+            }
+        }
+        Err(error) => {
+            AttemptResult { error: Some(cause(&error).to_owned()), ..AttemptResult::default() }
+        }
     };
-    app.change(|world| record(world, &parcel.delivery_id, status, error));
+    result.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    app.log.push(json!({
+        "kind": "delivery",
+        "id": delivery.delivery_id,
+        "type": delivery.event_type,
+        "url": delivery.url,
+        "status": result.status,
+        "error": result.error,
+        "answer": result.answer,
+        "duration_ms": result.duration_ms,
+    }));
+    let op = Op::Result { id: delivery.delivery_id.clone(), result: result.clone() };
+    app.record(op, |world| finish(world, &delivery.delivery_id, result));
 }
 
-/// Notes what came of an attempt, and when the next one falls due.
-fn record(world: &mut World, delivery_id: &str, status: Option<u16>, error: Option<&'static str>) {
+/// The reason why an endpoint gave no answer.
+fn cause(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        return "no answer within 15 s";
+    }
+    if error.is_builder() {
+        return "the address cannot be used";
+    }
+    let mut texts = String::new();
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return "connection refused";
+        }
+        texts += &error.to_string();
+        source = error.source();
+    }
+    match () {
+        () if texts.contains("certificate") => {
+            "certificate not trusted: use http on this machine, or a certificate the machine trusts"
+        }
+        () if texts.contains("dns") => "host name not found",
+        () if texts.contains("InvalidContentType") || texts.contains("corrupt message") => {
+            "no TLS at this address: use http"
+        }
+        () if error.is_connect() => "connection failed",
+        () => "connection lost",
+    }
+}
+
+/// Stores the result of an attempt, and schedules the next one.
+pub(crate) fn finish(world: &mut World, delivery_id: &str, result: AttemptResult) {
     let now = world.clock.now();
     let Some(delivery) = world.deliveries.get_mut(delivery_id) else { return };
     let Some(attempt) = delivery.attempts.last_mut() else { return };
-    (attempt.status, attempt.error) = (status, error);
+    (attempt.status, attempt.error, attempt.answer) = (result.status, result.error, result.answer);
+    attempt.duration = Duration::from_millis(result.duration_ms);
     let retry = LADDER.get(delivery.attempts.len().saturating_sub(1)).filter(|_| delivery.retried);
     delivery.state = match (delivery.attempts.last().is_some_and(DeliveryAttempt::succeeded), retry)
     {

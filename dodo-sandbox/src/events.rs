@@ -13,13 +13,31 @@ use crate::{
 /// The body to send for this event now. Dodo sends the object as it is at the time of the attempt,
 /// so two attempts may differ.
 pub(crate) fn render(world: &World, event: &Event) -> String {
-    json!({
+    body(world, event).to_string()
+}
+
+/// The body as JSON, with the values that a trigger set.
+pub(crate) fn body(world: &World, event: &Event) -> Value {
+    let mut body = json!({
         "business_id": world.business_id,
         "data": data(world, &event.subject),
         "timestamp": rfc3339(event.at),
         "type": event.kind,
-    })
-    .to_string()
+    });
+    for (path, value) in &event.overrides {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        match body.pointer_mut(&pointer) {
+            Some(place) => *place = value.clone(),
+            // A new field of an object that exists.
+            None => {
+                let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+                if let Some(Value::Object(fields)) = body.pointer_mut(parent) {
+                    fields.insert(name.to_owned(), value.clone());
+                }
+            }
+        }
+    }
+    body
 }
 
 fn data(world: &World, subject: &Subject) -> Value {

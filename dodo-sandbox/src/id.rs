@@ -1,12 +1,40 @@
 //! Ids and secrets: a prefix and random characters, shaped like Dodo's.
 
+use std::cell::RefCell;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 21;
 
+thread_local! {
+    /// The generator of the sandbox whose lock this thread holds.
+    static SEEDED: RefCell<Option<fastrand::Rng>> = const { RefCell::new(None) };
+}
+
+/// Runs `act` with ids from this generator. Two sandboxes with one seed make the same ids.
+pub(crate) fn seeded<T>(generator: &mut fastrand::Rng, act: impl FnOnce() -> T) -> T {
+    let outer = SEEDED.replace(Some(generator.clone()));
+    let result = act();
+    if let Some(used) = SEEDED.replace(outer) {
+        *generator = used;
+    }
+    result
+}
+
+/// A seed that nothing determines.
+pub(crate) fn seed() -> u64 {
+    u64::from_le_bytes(random())
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
+    let seeded = SEEDED.with_borrow_mut(|generator| {
+        generator.as_mut().map(|generator| generator.fill(&mut bytes)).is_some()
+    });
+    if seeded {
+        return bytes;
+    }
     // The system's generator does not fail after start-up; should it, ids still differ by the counter.
     if getrandom::fill(&mut bytes).is_err() {
         for (place, byte) in bytes.iter_mut().zip(counter().to_be_bytes()) {
@@ -46,6 +74,18 @@ pub(crate) fn license_key() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn equal_seeds_make_equal_ids() {
+        let ids = |seed| {
+            let mut generator = fastrand::Rng::with_seed(seed);
+            let first = seeded(&mut generator, || new("pay_"));
+            (first, seeded(&mut generator, || new("pay_")))
+        };
+        assert_eq!(ids(7), ids(7));
+        assert_ne!(ids(7), ids(8));
+        assert_ne!(ids(7).0, ids(7).1);
+    }
 
     #[test]
     fn ids_have_their_prefix_and_do_not_repeat() {

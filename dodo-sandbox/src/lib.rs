@@ -44,7 +44,11 @@
 
 mod api;
 mod app;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod clock;
+mod config;
 mod control;
 mod control_api;
 mod countries;
@@ -52,13 +56,19 @@ mod deliver;
 mod error;
 mod events;
 mod flow;
+mod guard;
 mod id;
+mod journal;
+mod local;
+mod log;
 mod money;
 mod pages;
 mod sandbox;
 mod settings;
 mod sign;
+mod simulate;
 mod state;
+mod trigger;
 
 pub use self::{
     api::fault::{Fault, FaultKind, RecordedRequest},
@@ -68,6 +78,7 @@ pub use self::{
     flow::reversal::DisputeOutcome,
     sandbox::{Sandbox, SandboxBuilder},
     settings::{Behavior, GraceEnd, PeriodEndCancellation, RefundOutcome},
+    simulate::{SimulatedYear, Simulation},
     state::{
         product::{Product, RenewalInterval},
         webhook::{Delivery, DeliveryAttempt, DeliveryState},

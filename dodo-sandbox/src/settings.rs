@@ -1,8 +1,8 @@
-//! What a merchant can configure at Dodo, and what nobody outside Dodo knows for sure.
+//! The settings of a merchant's account, and the choices where Dodo's behavior is undocumented.
 
 use serde::{Deserialize, Serialize};
 
-/// What happens at the end of a grace period.
+/// The event at the end of a grace period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GraceEnd {
@@ -12,7 +12,7 @@ pub enum GraceEnd {
     Cancelled,
 }
 
-/// The events of a cancellation at the end of the period: accounts differ.
+/// The events of a cancellation at the end of the period. Accounts differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeriodEndCancellation {
@@ -22,7 +22,7 @@ pub enum PeriodEndCancellation {
     ExpiredAtEnd,
 }
 
-/// What the bank says to a refund.
+/// The bank's answer to a refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundOutcome {
@@ -30,56 +30,65 @@ pub enum RefundOutcome {
     Succeeded,
     /// `refund.failed` at once.
     Failed,
-    /// Nothing until the refund is resolved by hand.
+    /// No event until the refund is resolved by a call.
     Pending,
 }
 
-/// How the sandbox behaves. The first half is what a merchant sets in Dodo's dashboard; the second
-/// are switches for behaviour that is undocumented or reported both ways, so that an app can be
-/// tried against either.
+/// The behavior of the sandbox. A merchant sets the first group of fields in Dodo's dashboard. The
+/// second group chooses where Dodo's behavior is undocumented or reported both ways. The third group
+/// is the sandbox's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Behavior {
-    /// Days a failed renewal leaves the subscription `past_due` before it ends; `None`: it goes
-    /// `on_hold` at once.
+    /// The days that a failed renewal leaves the subscription `past_due`. Default: none; the
+    /// subscription becomes `on_hold` at once.
     pub grace_days: Option<u32>,
-    /// What the end of those days brings.
+    /// The event at the end of the grace period. Default: `on_hold`.
     pub grace_end: GraceEnd,
-    /// Failed renewals are retried after 12 h, 24 h, 48 h, 72 h, 96 h, 120 h, 7 d and 7 d.
+    /// Retries failed renewals after 12 h, 24 h, 48 h, 72 h, 96 h, 120 h, 7 d and 7 d. Default: off.
     pub automatic_retries: bool,
-    /// Failed renewals and cancellations start reminders: `dunning.started`.
+    /// Sends `dunning.started` for failed renewals and cancellations. Default: off.
     pub dunning: bool,
-    /// Unsuccessful payments become `abandoned_checkout.detected` after 60 minutes.
+    /// Sends `abandoned_checkout.detected` 60 minutes after an unsuccessful payment. Default: off.
     pub abandoned_checkout_recovery: bool,
-    /// What becomes of refunds.
+    /// The bank's answer to refunds. Default: `succeeded`.
     pub refund_outcome: RefundOutcome,
-    /// Requests a minute before 429; `None`: no limit.
+    /// Requests per minute before 429. Default: no limit.
     pub rate_limit: Option<u32>,
 
-    /// The first purchase of a subscription sends `subscription.renewed` too.
+    /// The first purchase of a subscription also sends `subscription.renewed`. Default: on.
     pub renewed_at_start: bool,
-    /// The start of a trial sends `subscription.renewed`.
+    /// The start of a trial sends `subscription.renewed`. Default: off.
     pub renewed_at_trial_start: bool,
-    /// The start of a free trial sends `payment.succeeded` with an amount of 0.
+    /// The start of a free trial sends `payment.succeeded` with an amount of 0. Default: on.
     pub zero_payment_at_trial_start: bool,
-    /// A new payment method sends the `payment.succeeded` of 0 that checked it.
+    /// A new payment method sends the `payment.succeeded` of 0 that checked it. Default: off.
     pub zero_payment_at_method_update: bool,
-    /// A renewal saved by a retry sends `subscription.renewed` beside `subscription.active`.
+    /// A renewal that a retry recovers sends `subscription.renewed` beside `subscription.active`.
+    /// Default: on.
     pub renewed_after_recovery: bool,
-    /// `subscription.updated` follows every change of a subscription.
+    /// `subscription.updated` follows every change of a subscription. Default: on.
     pub updated_events: bool,
-    /// How a cancellation at the end of the period shows.
-    pub period_end_cancel: PeriodEndCancellation,
-    /// A second attempt on the same page keeps the `payment_id` of the first.
+    /// The events of a cancellation at the end of the period. Default: `cancelled_at_end`.
+    pub period_end_cancellation: PeriodEndCancellation,
+    /// A second attempt on the same page keeps the `payment_id` of the first. Default: off.
     pub retry_keeps_payment: bool,
-    /// A license key's grant sends `entitlement_grant.delivered` after `.created`.
+    /// The grant of a license key sends `entitlement_grant.delivered` after `.created`. Default: off.
     pub delivered_after_created: bool,
-    /// A dispute that Visa resolves at once sends `dispute.opened` before `dispute.lost`.
+    /// A dispute that Visa resolves at once sends `dispute.opened` before `dispute.lost`. Default: on.
     pub opened_before_rdr: bool,
     /// Payloads have the fields that only the newest official client knows (`charge_type`,
-    /// `service_periods`, `includes_usage`, `cancelled_by`).
+    /// `service_periods`, `includes_usage`, `cancelled_by`). Default: on.
     pub newest_fields: bool,
+
+    /// Operations for which the sandbox keeps no state answer 501 instead of a sample. Default: off.
+    pub strict: bool,
+    /// Ids that do not exist answer a sample instead of 404. Default: off.
+    pub any_id: bool,
+    /// The number of the first page of lists: 0 by Dodo's contract, 1 as the official clients count.
+    /// Default: 0.
+    pub pages_from: u8,
 }
 
 impl Default for Behavior {
@@ -98,11 +107,14 @@ impl Default for Behavior {
             zero_payment_at_method_update: false,
             renewed_after_recovery: true,
             updated_events: true,
-            period_end_cancel: PeriodEndCancellation::CancelledAtEnd,
+            period_end_cancellation: PeriodEndCancellation::CancelledAtEnd,
             retry_keeps_payment: false,
             delivered_after_created: false,
             opened_before_rdr: true,
             newest_fields: true,
+            strict: false,
+            any_id: false,
+            pages_from: 0,
         }
     }
 }

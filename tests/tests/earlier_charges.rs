@@ -51,7 +51,8 @@ async fn the_sandbox_knows_earlier_charges(urls: &[&str]) {
             "billing_address": { "country": "US" },
         });
         let session = call(&sandbox, "/checkouts", Some(session)).await;
-        let paid = sandbox.pay_session(session["session_id"].as_str().unwrap(), cards::OK).unwrap();
+        let session = session["session_id"].as_str().unwrap();
+        let paid = sandbox.pay_session_as(session, cards::OK, "ada@example.com", "Ada").unwrap();
         let paid = call(&sandbox, &format!("/payments/{}", paid.payment_id), None).await;
         subscriptions.push((paid["subscription_id"].as_str().unwrap().to_owned(), paid));
     }

@@ -9,23 +9,32 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use http::{Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{FlushOrder, Payer};
 use crate::{
-    Behavior, DisputeOutcome, Error, NetworkConditions, Product, RenewalInterval,
-    api::{self, Answer, Json, body::Body, fault::Fault, webhooks},
+    Behavior, DisputeOutcome, Error, NetworkConditions, Simulation,
+    api::{self, Answer, Json, body::Body, fault::Fault, list::Query, webhooks},
     app::App,
     clock::rfc3339,
+    config::{Config, NewProduct},
     flow::{recovery, renewal, reversal, subscription},
     pages::form::same_origin,
     state::webhook::Delivery,
 };
 
-/// The routes. They need no key: whoever reaches them sits at this machine.
+/// The routes. They need no key: the host check and the origin check keep other sites away.
 pub(crate) fn routes() -> Router<Arc<App>> {
     let routes = Router::new()
+        .route("/redirect.mjs", get(node_hook))
+        .route("/seed", post(seed))
+        .route("/reset", post(reset))
+        .route("/snapshot", get(snapshot))
+        .route("/trigger", post(trigger))
+        .route("/simulate", post(simulate))
+        .route("/log", get(log))
         .route("/products", post(add_product))
         .route("/clock", get(clock).post(advance))
         .route("/behavior", get(behavior).put(set_behavior))
@@ -39,9 +48,10 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/disputes/{id}/resolve", post(resolve_dispute))
         .route("/subscriptions/{id}/renew", post(renew))
         .route("/subscriptions/{id}/cancel", post(cancel))
+        .route("/subscriptions/{id}/expire", post(expire))
         .route("/webhooks", post(register))
         .route("/webhooks/rotate", post(rotate))
-        .route("/events", post(send_event))
+        .route("/events", get(events).post(send_event))
         .route("/deliveries", get(deliveries))
         .route("/network", get(network).put(set_network))
         .route("/deliveries/flush", post(flush))
@@ -61,42 +71,112 @@ async fn own_pages_only(request: Request, next: Next) -> Response {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewProduct {
-    product_id: String,
-    name: String,
-    currency: String,
-    /// In minor units.
-    price: i64,
-    description: Option<String>,
-    #[serde(default)]
-    tax_inclusive: bool,
-    /// Makes it a subscription that is charged at this interval.
-    every: Option<RenewalInterval>,
-    #[serde(default)]
-    trial_days: u32,
-}
-
 async fn add_product(State(app): State<Arc<App>>, Body(body): Body<NewProduct>) -> Answer {
-    let (id, name, currency) = (body.product_id, body.name, body.currency);
-    let mut product = match body.every {
-        None => Product::one_time(id, name, currency, body.price),
-        Some(every) => Product::subscription(id, name, currency, body.price, (1, every)),
-    };
-    product = product.trial_days(body.trial_days);
-    if let Some(text) = body.description {
-        product = product.description(text);
-    }
-    if body.tax_inclusive {
-        product = product.tax_inclusive();
-    }
-    product.check().map_err(|error| Error::invalid(error.message().to_owned()))?;
+    let product =
+        body.into_product().map_err(|error| Error::invalid(error.message().to_owned()))?;
     app.change(|world| {
-        let answer = product.json(&world.business_id, &world.brand_id);
-        world.products.insert(product);
+        let answer = world.add_product(product).json(&world.business_id, &world.brand_id);
         Ok(Json(answer))
     })
+}
+
+/// Adds the content of a configuration file.
+async fn seed(State(app): State<Arc<App>>, Body(body): Body<Config>) -> Answer {
+    let added = json!({
+        "products": body.products.len(),
+        "discounts": body.discounts.len(),
+        "endpoints": body.endpoints.len(),
+    });
+    let products = body.products.into_iter().map(NewProduct::into_product);
+    let products = products.collect::<Result<Vec<_>, _>>()?;
+    app.change(|world| {
+        for product in products {
+            world.add_product(product);
+        }
+        for discount in body.discounts {
+            let points = discount.basis_points()?;
+            world.add_discount(discount.code, points);
+        }
+        for endpoint in body.endpoints {
+            let secret = app.setup.webhook_secret.clone();
+            let endpoint = webhooks::Create::at(&endpoint.url).into_endpoint(world, secret)?;
+            world.endpoints.insert(endpoint);
+        }
+        if let Some(behavior) = body.behavior {
+            world.settings = behavior;
+        }
+        Ok(Json(added))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    snapshot: Option<String>,
+}
+
+async fn reset(State(app): State<Arc<App>>, Body(body): Body<Reset>) -> Answer {
+    crate::sandbox::reset(&app, body.snapshot).await?;
+    Ok(Json(json!({})))
+}
+
+async fn snapshot(State(app): State<Arc<App>>) -> Result<String, Error> {
+    let none = || Error::conflict("NO_DATA", "no snapshot: start the sandbox with --data DIR");
+    app.journal_text().ok_or_else(none)?
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trigger {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    overrides: serde_json::Map<String, Value>,
+}
+
+async fn trigger(State(app): State<Arc<App>>, Body(body): Body<Trigger>) -> Answer {
+    let overrides = body.overrides.into_iter().collect();
+    let triggered = crate::trigger::trigger(&app, &body.kind, overrides).await?;
+    let id = &triggered.webhook_id;
+    let deliveries =
+        app.with(|world| world.deliveries.iter().filter(|own| own.webhook_id == *id).count());
+    Ok(Json(json!({ "webhook_id": id, "acted": triggered.acted, "deliveries": deliveries })))
+}
+
+async fn simulate(State(app): State<Arc<App>>, Body(plan): Body<Simulation>) -> Answer {
+    Ok(Json(json!(crate::simulate::run(&app, plan).await?)))
+}
+
+/// The entries of the log after a number. Waits for the first one, for at most `wait` seconds.
+async fn log(State(app): State<Arc<App>>, uri: Uri) -> Answer {
+    let query = Query::of(&uri);
+    let after = match query.get("after") {
+        Some("latest") => app.log.latest(),
+        _ => query.parse("after")?.unwrap_or(0),
+    };
+    let wait: u64 = query.parse("wait")?.unwrap_or(0);
+    let wait = Duration::from_secs(wait.min(30));
+    let _ = tokio::time::timeout(wait, app.log.wait(after)).await;
+    Ok(Json(json!({ "latest": app.log.latest(), "entries": app.log.after(after) })))
+}
+
+async fn events(State(app): State<Arc<App>>) -> Json {
+    app.with(|world| {
+        let show = |event: &crate::state::webhook::Event| {
+            json!({
+                "webhook_id": event.id,
+                "type": event.kind,
+                "at": rfc3339(event.at),
+                "body": crate::events::body(world, event),
+            })
+        };
+        Json(world.events.iter().map(show).collect())
+    })
+}
+
+/// The hook that sends a Node program's calls of Dodo's hosts to the sandbox.
+async fn node_hook() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript")], include_str!("../../node/redirect.mjs"))
 }
 
 async fn clock(State(app): State<Arc<App>>) -> Json {
@@ -250,6 +330,13 @@ async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
     })
 }
 
+async fn expire(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.change(|world| {
+        subscription::expire(world, &id)?;
+        Ok(Json(world.subscriptions.find(&id)?.json(world)))
+    })
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Endpoint {
@@ -257,7 +344,7 @@ struct Endpoint {
 }
 
 async fn register(State(app): State<Arc<App>>, Body(body): Body<Endpoint>) -> Answer {
-    let secret = app.webhook_secret.clone();
+    let secret = app.setup.webhook_secret.clone();
     app.change(|world| {
         let endpoint = webhooks::Create::at(&body.url).into_endpoint(world, secret.clone())?;
         let id = endpoint.id.clone();

@@ -84,7 +84,7 @@ pub(crate) fn cancel_at_period_end(
     by: &'static str,
 ) -> Result<(), Error> {
     let now = world.now();
-    let at_once = world.settings.period_end_cancel == PeriodEndCancellation::ExpiredAtEnd;
+    let at_once = world.settings.period_end_cancellation == PeriodEndCancellation::ExpiredAtEnd;
     let subscription = world.subscriptions.find_mut(subscription_id)?;
     if subscription.is_over() {
         return Err(inactive("the subscription is over already"));

@@ -230,9 +230,9 @@ fn deliveries(world: &World) -> String {
         let attempts: Vec<_> = delivery
             .attempts
             .iter()
-            .map(|attempt| match (attempt.status, attempt.error) {
+            .map(|attempt| match (attempt.status, &attempt.error) {
                 (Some(status), _) => status.to_string(),
-                (None, error) => error.unwrap_or("under way").to_owned(),
+                (None, error) => error.as_deref().unwrap_or("under way").to_owned(),
             })
             .collect();
         let body = delivery.attempts.last().map_or(String::new(), |attempt| {

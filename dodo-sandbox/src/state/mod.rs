@@ -95,6 +95,10 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     /// While due things are acted out: the moment they fell due.
     pub(crate) acting: Option<Timestamp>,
+    /// While an event of this type is triggered: values for its body.
+    pub(crate) overrides: Option<(String, Vec<(String, Value)>)>,
+    /// The time of the latest event. No two events have the same time.
+    pub(crate) last_event: Timestamp,
     /// Decline so many coming charges, with this code.
     pub(crate) force_decline: Option<(String, u32)>,
     pub(crate) network: NetworkConditions,
@@ -126,6 +130,8 @@ impl World {
             settings,
             clock,
             acting: None,
+            overrides: None,
+            last_event: Timestamp::MIN,
             force_decline: None,
             network: NetworkConditions::default(),
             products: Table::new(OBJECTS),
@@ -165,6 +171,13 @@ impl World {
         })
     }
 
+    /// Adds a product that exists from now on.
+    pub(crate) fn add_product(&mut self, product: Product) -> Product {
+        let product = Product { created_at: self.now(), ..product };
+        self.products.insert(product.clone());
+        product
+    }
+
     /// Adds a discount code that takes off a share, in basis points.
     pub(crate) fn add_discount(&mut self, code: String, basis_points: u32) {
         let created_at = self.now();
@@ -193,8 +206,7 @@ impl World {
 
     /// Notes that something happened, and queues it for every endpoint that wants to know.
     pub(crate) fn emit(&mut self, kind: impl Into<String>, subject: Subject) {
-        let event =
-            Event { id: crate::id::new("msg_"), kind: kind.into(), subject, at: self.now() };
+        let event = self.event(kind.into(), subject);
         let wanting: Vec<String> = self
             .endpoints
             .iter()
@@ -205,6 +217,21 @@ impl World {
             self.queue(&event, endpoint_id, true);
         }
         self.events.insert(event);
+    }
+
+    /// A new event, with the values that a trigger set for it.
+    pub(crate) fn event(&mut self, kind: String, subject: Subject) -> Event {
+        let set = self.overrides.as_ref().filter(|(of, _)| *of == kind);
+        let overrides = set.map(|(_, values)| values.clone()).unwrap_or_default();
+        Event { id: crate::id::new("msg_"), kind, subject, at: self.next_event(), overrides }
+    }
+
+    /// The time of the next event: now, or a millisecond after the latest event. Receivers order
+    /// events by their time, so a stopped clock must not give all of them one time.
+    fn next_event(&mut self) -> Timestamp {
+        let after = clock::later(self.last_event, Duration::from_millis(1));
+        self.last_event = self.now().max(after);
+        self.last_event
     }
 
     /// Queues one event for one endpoint, under the simulated network conditions.

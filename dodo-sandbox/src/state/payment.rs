@@ -93,6 +93,10 @@ impl Payment {
         self.status == Some("succeeded")
     }
 
+    pub(crate) fn is_renewal(&self) -> bool {
+        self.charge_type == ChargeType::Renewal
+    }
+
     /// Of the only subscription, if it is the only one.
     pub(crate) fn subscription_id(&self) -> Option<&str> {
         match self.subscription_ids.as_slice() {

@@ -78,6 +78,11 @@ impl<T: Row> Table<T> {
         self.rows.values_mut()
     }
 
+    /// The number of objects that were ever added.
+    pub(crate) fn added(&self) -> u64 {
+        self.next
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

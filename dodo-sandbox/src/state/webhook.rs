@@ -95,6 +95,8 @@ pub(crate) struct Event {
     pub(crate) kind: String,
     pub(crate) subject: Subject,
     pub(crate) at: Timestamp,
+    /// Values that replace those of the body, by their path, such as `data.total_amount`.
+    pub(crate) overrides: Vec<(String, Value)>,
 }
 
 impl Row for Event {
@@ -104,17 +106,24 @@ impl Row for Event {
     }
 }
 
-/// One try to deliver.
+/// One request to an endpoint.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DeliveryAttempt {
-    /// When, by the sandbox's clock.
+    /// The start, by the sandbox's clock.
     pub at: Timestamp,
-    /// What the endpoint answered, if it did.
+    /// The status of the endpoint's answer. `None` without an answer.
     pub status: Option<u16>,
-    /// Why there was no answer.
-    pub error: Option<&'static str>,
-    /// The body that was sent.
+    /// The reason for a missing answer, such as "certificate not trusted".
+    pub error: Option<String>,
+    /// The body of the request.
     pub body: String,
+    /// The request's headers, the signature included.
+    pub headers: Vec<(String, String)>,
+    /// The begin of the answer's body, at most 2 KB.
+    pub answer: String,
+    /// The time until the answer, by the machine's clock.
+    pub duration: Duration,
 }
 
 impl DeliveryAttempt {
@@ -200,6 +209,9 @@ impl Delivery {
                     "status": attempt.status,
                     "error": attempt.error,
                     "body": attempt.body,
+                    "headers": attempt.headers,
+                    "answer": attempt.answer,
+                    "duration_ms": attempt.duration.as_millis() as u64,
                 })
             })
             .collect();

@@ -211,7 +211,7 @@ async fn an_endpoint_that_is_not_there_is_noted() {
     sandbox.wait_until_idle().await;
     let deliveries = sandbox.deliveries();
     assert_eq!(deliveries[0].state, DeliveryState::Scheduled);
-    assert_eq!(deliveries[0].attempts[0].error, Some("connection refused"));
+    assert_eq!(deliveries[0].attempts[0].error.as_deref(), Some("connection refused"));
     assert_eq!(deliveries[0].attempts[0].status, None);
 }
 
@@ -232,4 +232,61 @@ async fn a_hanging_endpoint_does_not_hold_up_the_others_or_the_end() {
     assert!(stuck.map(|d| d.state).eq([DeliveryState::Sending; 20]));
     let stopped = tokio::time::timeout(Duration::from_secs(14), sandbox.shutdown()).await;
     assert!(stopped.is_ok(), "shutting down does not wait for the 15 seconds of a delivery");
+}
+
+/// Answers TLS handshakes with a certificate that no machine trusts.
+fn untrusted_tls() -> String {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("self-signed.cert.pem"));
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("self-signed.key.pem")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(std::sync::Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_no_client_auth()
+    .with_single_cert(vec![certificate.unwrap()], key)
+    .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/hook", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let config = std::sync::Arc::new(config.clone());
+            let mut connection = rustls::ServerConnection::new(config).unwrap();
+            while connection.is_handshaking() && connection.complete_io(&mut stream).is_ok() {}
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn failed_delivery_names_the_true_cause() {
+    let plain = Receiver::start().await.url.replace("http:", "https:");
+    for (url, expected) in [
+        (untrusted_tls(), "certificate not trusted"),
+        (plain, "no TLS at this address"),
+        ("http://127.0.0.1:1/hook".to_owned(), "connection refused"),
+        ("http://nowhere.invalid/hook".to_owned(), "host name not found"),
+    ] {
+        let sandbox = Sandbox::builder().clock_rate(0.0).webhook_url(&url).start().await.unwrap();
+        sandbox.trigger("payout.success", &[]).await.unwrap();
+        sandbox.wait_until_idle().await;
+        let deliveries = sandbox.deliveries();
+        let error = deliveries[0].attempts[0].error.as_deref().unwrap_or_default();
+        assert!(error.starts_with(expected), "{url}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn standing_clock_gives_each_event_its_own_time() {
+    let sandbox = sandbox().await;
+    let receiver = Receiver::of(&sandbox).await;
+    buy(&sandbox, "pdt_pro").await;
+    sandbox.wait_until_idle().await;
+    let times: Vec<_> =
+        receiver.arrivals().iter().map(|a| a.body["timestamp"].to_string()).collect();
+    let different: std::collections::BTreeSet<_> = times.iter().collect();
+    assert_eq!(different.len(), times.len(), "{times:?}");
+    assert!(times.len() > 1);
 }

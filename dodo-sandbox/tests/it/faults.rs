@@ -132,7 +132,7 @@ async fn the_control_routes_do_the_same_over_http() {
     let bad = json!({ "product_id": "p/x", "name": "N", "currency": "JPY", "price": 300 });
     assert_eq!(control("POST", "/products", bad).await.0, 422);
 
-    let settings = json!({ "dunning": true, "period_end_cancel": "expired_at_end" });
+    let settings = json!({ "dunning": true, "period_end_cancellation": "expired_at_end" });
     let (_, stored) = control("PUT", "/behavior", settings).await;
     assert_eq!((&stored["dunning"], &stored["updated_events"]), (&json!(true), &json!(true)));
     assert_eq!(control("GET", "/deliveries", json!({})).await, (200, json!([])));

@@ -130,3 +130,35 @@ async fn odd_paths_and_forms_are_answered() {
         assert!(answer.status().as_u16() < 500, "{form}: {}", answer.status());
     }
 }
+
+#[tokio::test]
+async fn foreign_host_name_is_refused_on_every_route() {
+    let sandbox = Sandbox::builder().allow_host("sandbox.test").start().await.unwrap();
+    let ask = async |host: &str, path: &str| {
+        let request = http().get(format!("{}{path}", sandbox.url())).header("host", host);
+        let answer = request.bearer_auth(sandbox.api_key()).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    for path in ["/", "/products", "/__sandbox/clock", "/nowhere"] {
+        let (status, body) = ask("evil.example", path).await;
+        assert_eq!(status, 421, "{path}");
+        assert!(body.contains("HOST_NOT_ALLOWED") && !body.contains(sandbox.api_key()), "{body}");
+    }
+    for host in ["sandbox.test:4010", "localhost:1", "127.0.0.1"] {
+        assert_eq!(ask(host, "/").await.0, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn session_without_customer_is_paid_by_a_named_person_only() {
+    let sandbox = sandbox().await;
+    let body = json!({ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] });
+    let (_, created) = api(&sandbox, "POST", "/checkouts", Some(body)).await;
+    let id = created["session_id"].as_str().unwrap();
+    let error = sandbox.pay_session(id, cards::OK).unwrap_err();
+    assert!(error.message().contains("no customer"), "{error}");
+    assert_eq!(api(&sandbox, "GET", "/customers", None).await.1["items"], json!([]));
+    sandbox.pay_session_as(id, cards::OK, "grace@example.com", "Grace").unwrap();
+    let (_, customers) = api(&sandbox, "GET", "/customers", None).await;
+    assert_eq!(customers["items"][0]["email"], "grace@example.com");
+}

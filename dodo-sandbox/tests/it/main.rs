@@ -14,3 +14,4 @@ mod program;
 mod random;
 mod sequences;
 mod support;
+mod trigger;

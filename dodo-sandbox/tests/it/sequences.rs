@@ -301,9 +301,10 @@ async fn cancellations() {
     stage.sandbox.advance(MONTH).unwrap();
     assert_eq!(stage.events().await, ["subscription.cancelled", "subscription.updated"]);
 
-    let other =
-        Stage::with(|behavior| behavior.period_end_cancel = PeriodEndCancellation::ExpiredAtEnd)
-            .await;
+    let other = Stage::with(|behavior| {
+        behavior.period_end_cancellation = PeriodEndCancellation::ExpiredAtEnd
+    })
+    .await;
     let id = other.subscribe("pdt_max", cards::OK).await;
     other.patch(&id, json!({ "cancel_at_next_billing_date": true })).await;
     assert_eq!(other.events().await, ["subscription.cancelled", "subscription.updated"]);

@@ -1,0 +1,77 @@
+//! Checks of each request, and headers of each page, that the configuration decides.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header, uri::Authority};
+
+use crate::{Error, app::App};
+
+/// Refuses requests for a host name that is not this machine's, and sets `frame-ancestors`.
+///
+/// A page of another site can give its own name the address 127.0.0.1. The browser then treats the
+/// sandbox as that site, and only the `Host` header shows the difference.
+pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or(request.uri().authority().map(Authority::as_str)).unwrap_or_default();
+    if !is_own(host, &app.setup.hosts) {
+        let message = "unknown host name: start the sandbox with --allow-host NAME";
+        return Error::refused(StatusCode::MISDIRECTED_REQUEST, "HOST_NOT_ALLOWED", message)
+            .into_response();
+    }
+    let mut answer = next.run(request).await;
+    if let (Some(allowed), Some(policy)) =
+        (&app.setup.frame_ancestors, answer.headers_mut().get_mut(header::CONTENT_SECURITY_POLICY))
+    {
+        let text = policy.to_str().unwrap_or_default();
+        let text = text.replace("frame-ancestors 'none'", &format!("frame-ancestors {allowed}"));
+        if let Ok(value) = HeaderValue::try_from(text) {
+            *policy = value;
+        }
+    }
+    answer
+}
+
+/// Addresses need no check: only a name can be pointed at another machine.
+fn is_own(host: &str, names: &[String]) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let ends_local = name.to_ascii_lowercase();
+    address.parse::<IpAddr>().is_ok()
+        || ends_local == "localhost"
+        || ends_local.ends_with(".localhost")
+        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_own() {
+        let names = ["sandbox.test".to_owned()];
+        for (host, own) in [
+            ("127.0.0.1:4010", true),
+            ("localhost", true),
+            ("LOCALHOST:80", true),
+            ("shop.localhost:4010", true),
+            ("[::1]:4010", true),
+            ("192.168.1.7:4010", true),
+            ("Sandbox.test:4010", true),
+            ("evil.example", false),
+            ("evil.example:4010", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.0.0.1@evil.example", false),
+            ("", false),
+            ("a b", false),
+        ] {
+            assert_eq!(is_own(host, &names), own, "{host}");
+        }
+    }
+}
