@@ -125,7 +125,7 @@ async fn drained(label: &str, url: &str, instances: usize) {
     let mut ledgers = Vec::new();
     for _ in 0..instances {
         let store = Store::open(url).await.unwrap();
-        ledgers.push(Ledger::builder(store).workers_elsewhere().build());
+        ledgers.push(Ledger::builder(store).build().unwrap());
     }
     let ledger = ledgers[0].clone();
     ledger.migrate().await.unwrap();
@@ -138,8 +138,8 @@ async fn drained(label: &str, url: &str, instances: usize) {
         stored.join_all().await;
     }
     let begun = Instant::now();
-    let hooks = Webhooks::builder(WebhookKey::new(KEY).unwrap()).build();
-    let workers: Vec<_> = ledgers.iter().map(|one| one.spawn(hooks.dispatcher())).collect();
+    let hooks = || Webhooks::builder(WebhookKey::new(KEY).unwrap());
+    let workers: Vec<_> = ledgers.iter().map(|one| one.attach(hooks()).unwrap().1).collect();
     let (mut booked, mut done) = (None, None);
     while done.is_none() {
         assert!(begun.elapsed() < Duration::from_secs(600), "{label} hangs");

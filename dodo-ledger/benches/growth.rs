@@ -63,8 +63,8 @@ fn payment(id: &str, who: &str, at: Timestamp, visitor: Option<&str>) -> SignedE
 }
 
 async fn book(ledger: &Ledger) {
-    let hooks = Webhooks::builder(WebhookKey::new(KEY).unwrap()).build();
-    let workers = ledger.spawn(hooks.dispatcher());
+    let hooks = Webhooks::builder(WebhookKey::new(KEY).unwrap());
+    let (_, workers) = ledger.attach(hooks).unwrap();
     while ledger.stats().await.unwrap().pending > 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -1,6 +1,7 @@
 //! Setting a ledger up.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -11,6 +12,7 @@ use tokio::sync::Notify;
 use crate::{
     attribution::Rules,
     binding::Bound,
+    error::Error,
     inbox::Writer,
     ledger::{Ledger, Shared},
     lookup::Lookup,
@@ -48,11 +50,10 @@ impl LedgerBuilder {
         self
     }
 
-    /// Tells every booked record to a sink, through the outbox. Two sinks of one name have two queues:
-    /// the second goes by `name-2`, which changes with the order in which they are added. Better give
-    /// each a name.
+    /// Sends every booked record to a sink, through the outbox. Each sink has a name of its own,
+    /// because the name selects its queue.
     pub fn sink(mut self, sink: impl Sink) -> Self {
-        self.sinks.push(ErasedSink::beside(&self.sinks, sink));
+        self.sinks.push(ErasedSink::new(sink));
         self
     }
 
@@ -149,18 +150,19 @@ impl LedgerBuilder {
         self
     }
 
-    /// Says that other processes run the workers, so that having none here is no error.
-    pub fn workers_elsewhere(mut self) -> Self {
-        self.settings.workers_elsewhere = true;
-        self
-    }
-
-    /// Starts the writer, on the current tokio runtime.
+    /// Starts the writer on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`Setup`](crate::ErrorKind::Setup) if two sinks have one name.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
-    #[must_use]
-    pub fn build(self) -> Ledger {
+    /// Outside of a tokio runtime.
+    pub fn build(self) -> Result<Ledger, Error> {
+        let mut names = HashSet::new();
+        if let Some(second) = self.sinks.iter().find(|sink| !names.insert(sink.name())) {
+            return Err(Error::setup("two sinks have one name: rename one with `.named(..)`")
+                .with_source(second.name()));
+        }
         let writer = Writer::start(self.store.clone());
         let shared = Shared {
             crier: Crier::start(&self.store),
@@ -176,6 +178,6 @@ impl LedgerBuilder {
             workers: Arc::default(),
             unattended: AtomicU64::new(0),
         };
-        Ledger { shared: Arc::new(shared), writer }
+        Ok(Ledger { shared: Arc::new(shared), writer })
     }
 }

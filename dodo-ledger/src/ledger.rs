@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{AttributionRecord, AttributionSink, Dispatcher, Inbox, Receipt, SignedEvent};
+use dodo_core::{AttributionRecord, AttributionSink, Inbox, Receipt, SignedEvent};
 use tokio::sync::Notify;
 
 use crate::{
@@ -25,7 +25,6 @@ use crate::{
     schema::{self, Past},
     settings::Settings,
     store::{Store, Tx},
-    worker::{self, Workers},
 };
 
 /// What the ledger and its workers share.
@@ -59,13 +58,11 @@ pub(crate) struct Shared {
 /// let ledger = Ledger::open("sqlite:ledger.db").await?;
 /// let hooks = Webhooks::builder(key)
 ///     .on_payment_succeeded(|event| async move {
-///         println!("{} paid", event.data.payment_id);
+///         println!("{} is paid", event.data.payment_id);
 ///         Ok::<_, std::convert::Infallible>(())
-///     })
-///     .inbox(ledger.clone())
-///     .build();
-/// let workers = ledger.spawn(hooks.dispatcher());
-/// // ... mount `hooks`, serve, and at the end:
+///     });
+/// let (hooks, workers) = ledger.attach(hooks)?;
+/// // Mount `hooks`, serve, and at the end:
 /// workers.shutdown(std::time::Duration::from_secs(10)).await;
 /// # Ok(()) }
 /// ```
@@ -82,7 +79,7 @@ impl Ledger {
     /// # Errors
     /// Those of [`Store::open`] and [`migrate`](Self::migrate).
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let ledger = Self::builder(Store::open(url).await?).build();
+        let ledger = Self::builder(Store::open(url).await?).build()?;
         ledger.migrate().await?;
         Ok(ledger)
     }
@@ -109,13 +106,6 @@ impl Ledger {
     /// version than this program.
     pub async fn migrate(&self) -> Result<(), Error> {
         schema::migrate(&self.shared.store).await
-    }
-
-    /// Starts the workers: they book what is stored, run the callbacks, and tell the sinks.
-    ///
-    /// Any number of instances may do so on one PostgreSQL.
-    pub fn spawn(&self, dispatcher: Dispatcher) -> Workers {
-        worker::spawn(&self.shared, dispatcher)
     }
 }
 
@@ -203,16 +193,16 @@ impl Shared {
         }
     }
 
-    /// Says so, but not for each of thousands, when deliveries pile up that nobody works on.
-    fn complain_if_unattended(&self) {
-        if self.workers.load(Ordering::Relaxed) > 0 || self.settings.workers_elsewhere {
+    /// Logs an error, but not for each of thousands of events, if no worker of this process runs.
+    fn warn_without_workers(&self) {
+        if self.workers.load(Ordering::Relaxed) > 0 {
             return;
         }
         let stored = self.unattended.fetch_add(1, Ordering::Relaxed) + 1;
         if stored == 1 || stored.is_multiple_of(100) {
             tracing::error!(
                 target: "dodo::ledger", stored,
-                "deliveries are stored but no worker runs: call `ledger.spawn(hooks.dispatcher())` and keep the handle"
+                "events stored, but no worker runs; call `Ledger::attach` and keep its `Workers`"
             );
         }
     }
@@ -224,8 +214,23 @@ impl Inbox for Ledger {
     async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
         let receipt = self.writer.accept(event).await?;
         if receipt == Receipt::Stored {
-            self.shared.complain_if_unattended();
+            self.shared.warn_without_workers();
             self.shared.offer(News::Stored);
+        }
+        Ok(receipt)
+    }
+}
+
+/// Stores events for the workers of other processes.
+pub(crate) struct ReceiveOnly(pub(crate) Ledger);
+
+impl Inbox for ReceiveOnly {
+    type Error = Error;
+
+    async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
+        let receipt = self.0.writer.accept(event).await?;
+        if receipt == Receipt::Stored {
+            self.0.shared.offer(News::Stored);
         }
         Ok(receipt)
     }

@@ -1,7 +1,7 @@
 //! Durable webhook inbox and attribution ledger for [Dodo Payments](https://dodopayments.com), on
 //! SQLite or PostgreSQL.
 //!
-//! [`Ledger`] is an [`Inbox`](dodo_core::Inbox) for a [`Webhooks`](dodo_core::Webhooks): a delivery
+//! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): a delivery
 //! is committed before it is answered with 200, booked exactly once, and its callbacks run until
 //! they succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
 //!
@@ -11,6 +11,7 @@
 // A ledger without a database is nothing.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
+mod attach;
 pub mod attribution;
 mod binding;
 mod builder;

@@ -90,8 +90,6 @@ pub(crate) struct Settings {
     /// How long what was captured for a checkout is kept that nobody paid, and what is known of a payment
     /// that failed. `None`: for ever.
     pub(crate) keep_contexts: Option<Duration>,
-    /// Whether other processes run the workers, so that having none here is no error.
-    pub(crate) workers_elsewhere: bool,
 }
 
 impl Default for Settings {
@@ -113,7 +111,6 @@ impl Default for Settings {
             keep_bodies: Some(Duration::from_secs(30 * 24 * 3600)),
             keep_failed_bodies: None,
             keep_contexts: Some(Duration::from_secs(90 * 24 * 3600)),
-            workers_elsewhere: false,
         }
     }
 }

@@ -12,7 +12,7 @@ use dodo_ledger::{
     sqlx::{self, Connection as _},
 };
 use serde_json::{Value, json};
-use support::{TestStore, delivery, eventually, hooks};
+use support::{TestStore, delivery, eventually, hooks, work};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_sqlite() {
@@ -80,7 +80,7 @@ async fn erase(ledger: &Ledger, days: u64) -> u64 {
 }
 
 async fn failed_payments_go_with_time(store: &TestStore) {
-    let ledger = store.builder().await.keep_contexts_for(None).build();
+    let ledger = store.builder().await.keep_contexts_for(None).build().unwrap();
     ledger.migrate().await.unwrap();
     let context = json!({
         "captured_at": "2026-11-20T10:00:00Z", "consent": "granted", "visitor": "v_failed",
@@ -105,8 +105,8 @@ async fn failed_payments_go_with_time(store: &TestStore) {
     for event in &events {
         ledger.accept(event).await.unwrap();
     }
-    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) }).build();
-    let workers = ledger.spawn(hooks.dispatcher());
+    let hooks = || hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let workers = work(&ledger, hooks());
     eventually("all are booked", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
 
@@ -126,8 +126,8 @@ async fn failed_payments_go_with_time(store: &TestStore) {
 
     // The workers do so by themselves, and what was paid for stays.
     ledger.accept(&payment("payment.failed", "pay_again", Some("cks_won"))).await.unwrap();
-    let ledger = store.builder().await.keep_contexts_for(Duration::from_millis(1)).build();
-    let workers = ledger.spawn(hooks.dispatcher());
+    let ledger = store.builder().await.keep_contexts_for(Duration::from_millis(1)).build().unwrap();
+    let workers = work(&ledger, hooks());
     eventually("it came and went", async || {
         ledger.stats().await.unwrap().pending == 0 && facts(store).await == won
     })

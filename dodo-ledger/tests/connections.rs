@@ -17,7 +17,7 @@ use dodo_ledger::{
     store::PostgresStore,
 };
 use proxy::Proxy;
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, work};
 
 fn context() -> CheckoutContext {
     let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "visitor": "v1" });
@@ -61,8 +61,8 @@ async fn who_leaves_while_a_transaction_begins_takes_nothing_with_it() {
     let Some(store) = TestStore::postgres("connections::begin").await else { return };
     let proxy = Proxy::before(&store.url).await;
     let pool = one_connection(&proxy, &store).await;
-    let ledger = Ledger::builder(PostgresStore::with_pool(pool.clone())).workers_elsewhere();
-    let ledger = ledger.build();
+    let ledger = Ledger::builder(PostgresStore::with_pool(pool.clone()));
+    let ledger = ledger.build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
@@ -93,8 +93,8 @@ async fn a_pool_may_hold_transactions_that_the_application_left() {
     let Some(store) = TestStore::postgres("connections::left").await else { return };
     let proxy = Proxy::before(&store.url).await;
     let pool = one_connection(&proxy, &store).await;
-    let ledger = Ledger::builder(PostgresStore::with_pool(pool.clone())).workers_elsewhere();
-    let ledger = ledger.build();
+    let ledger = Ledger::builder(PostgresStore::with_pool(pool.clone()));
+    let ledger = ledger.build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
@@ -119,10 +119,11 @@ async fn a_host_that_vanishes_holds_nobody_up() {
     let opened = PostgresStore::open(&proxy.url(&store.url)).await.unwrap();
     let opened = opened.patient_for(Duration::from_secs(2));
     let told = Callback::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
-    let ledger = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(told).build();
+    let ledger =
+        Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(told).build().unwrap();
     ledger.migrate().await.unwrap();
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
     all_told(&mut beside, 1).await;
 

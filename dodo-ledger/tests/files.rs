@@ -8,7 +8,7 @@ mod support;
 use std::{path::PathBuf, time::Duration};
 
 use dodo_core::Inbox;
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, work};
 
 /// The ledger's files: the database, its log and its index.
 fn files(store: &TestStore) -> Vec<PathBuf> {
@@ -30,7 +30,7 @@ async fn what_was_erased_is_in_no_file() {
     for forget in [true, false] {
         let store = TestStore::sqlite().await.unwrap();
         let ledger = store.ledger().await;
-        let workers = ledger.spawn(hooks().build().dispatcher());
+        let workers = work(&ledger, hooks());
         for n in 0..50 {
             ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
         }

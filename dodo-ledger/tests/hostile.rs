@@ -10,7 +10,7 @@ use std::{convert::Infallible, time::Duration};
 use dodo_core::Inbox;
 use dodo_ledger::{Identity, Ledger};
 use serde_json::{Value, json};
-use support::{TestStore, delivery, eventually, hooks};
+use support::{TestStore, delivery, eventually, hooks, work};
 
 on_every_store! {
     every_hostile_value_is_booked,
@@ -126,8 +126,7 @@ fn text_of(event: &Value) -> String {
 }
 
 async fn until_done(ledger: &Ledger) {
-    let workers =
-        ledger.spawn(hooks().on_any(|_| async { Ok::<_, Infallible>(()) }).build().dispatcher());
+    let workers = work(ledger, hooks().on_any(|_| async { Ok::<_, Infallible>(()) }));
     eventually("nothing is pending", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
 }

@@ -15,7 +15,7 @@ use std::{
 
 use dodo_core::{Event, EventKind, Inbox, RawData, Receipt};
 use dodo_ledger::{ErrorKind, Ledger};
-use support::{Log, TestStore, delivery, eventually, hooks, payment};
+use support::{Log, TestStore, delivery, eventually, hooks, payment, work};
 
 on_every_store! {
     an_id_is_one_event_whatever_the_body,
@@ -64,7 +64,7 @@ async fn an_id_is_one_event_whatever_the_body(store: &TestStore) {
     assert_eq!(ledger.accept(&first).await.unwrap(), Receipt::Stored);
     assert_eq!(ledger.accept(&later).await.unwrap(), Receipt::Duplicate);
 
-    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    let workers = work(&ledger, hooks().on_any(noting(&calls)));
     until_state(&ledger, "msg_1", "done").await;
     assert_eq!(ledger.accept(&later).await.unwrap(), Receipt::Duplicate);
     assert!(workers.shutdown(Duration::from_secs(5)).await);
@@ -98,7 +98,7 @@ async fn each_of_many_at_once_is_told_whether_it_is_new(store: &TestStore) {
 async fn a_thousand_repeats_at_once_have_one_effect(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
-    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    let workers = work(&ledger, hooks().on_any(noting(&calls)));
     let mut posts = tokio::task::JoinSet::new();
     for _ in 0..1000 {
         let ledger = ledger.clone();
@@ -114,7 +114,7 @@ async fn a_thousand_repeats_at_once_have_one_effect(store: &TestStore) {
 async fn a_finished_event_stays_known_after_its_body_is_erased(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
-    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    let workers = work(&ledger, hooks().on_any(noting(&calls)));
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_state(&ledger, "msg_1", "done").await;
 
@@ -137,12 +137,13 @@ async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestS
             .max_failures(1)
             .keep_bodies_for(at_once)
             .keep_failed_bodies_for(keep)
-            .build();
+            .build()
+            .unwrap();
         ledger.migrate().await.unwrap();
         let failing = hooks().on_payment_succeeded(|event| async move {
             if event.id.starts_with("dead") { Err("no") } else { Ok(()) }
         });
-        let workers = ledger.spawn(failing.build().dispatcher());
+        let workers = work(&ledger, failing);
         for id in [&dead, &done] {
             ledger.accept(&payment(id, &format!("pay_{id}"))).await.unwrap();
         }
@@ -173,7 +174,7 @@ async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestS
 }
 
 async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {
-    let ledger = store.builder().await.max_failures(4).build();
+    let ledger = store.builder().await.max_failures(4).build().unwrap();
     ledger.migrate().await.unwrap();
     let (mended, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let hooks = {
@@ -184,7 +185,7 @@ async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {
             async move { if mended { Ok(()) } else { Err("ada@example.com could not be served") } }
         })
     };
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_state(&ledger, "msg_1", "dead").await;
     assert_eq!(runs.load(Ordering::SeqCst), 4);
@@ -218,7 +219,7 @@ async fn a_panic_is_a_failure_and_the_worker_lives(store: &TestStore) {
             }
         })
     };
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
     until_state(&ledger, "msg_1", "done").await;
@@ -241,7 +242,7 @@ impl Drop for Grenade {
 }
 
 async fn a_panic_that_no_callback_contains_is_a_failure_too(store: &TestStore) {
-    let ledger = store.builder().await.max_failures(3).build();
+    let ledger = store.builder().await.max_failures(3).build().unwrap();
     ledger.migrate().await.unwrap();
     // The payload is kept for the second callback, which never runs: nothing of the application's runs
     // when it is dropped.
@@ -250,7 +251,7 @@ async fn a_panic_that_no_callback_contains_is_a_failure_too(store: &TestStore) {
             if event.id == "msg_1" { Err("not this one") } else { Ok(()) }
         })
         .on(EventKind::PaymentSucceeded, |_: Event<Grenade>| async { Ok::<_, Infallible>(()) });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
     until_state(&ledger, "msg_1", "dead").await;
@@ -262,31 +263,33 @@ async fn a_panic_that_no_callback_contains_is_a_failure_too(store: &TestStore) {
 }
 
 async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
-    let ledger = store.builder().await.lease(Duration::from_secs(600)).build();
+    let ledger = store.builder().await.lease(Duration::from_secs(600)).build().unwrap();
     ledger.migrate().await.unwrap();
     let (begun, runs) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicU32::new(0)));
     let hooks = {
         let (begun, runs) = (begun.clone(), runs.clone());
-        hooks().on_any(move |_| {
-            let (begun, first) = (begun.clone(), runs.fetch_add(1, Ordering::SeqCst) == 0);
-            async move {
-                if first {
-                    begun.notify_one();
-                    std::future::pending::<()>().await;
+        move || {
+            let (begun, runs) = (begun.clone(), runs.clone());
+            hooks().on_any(move |_| {
+                let (begun, first) = (begun.clone(), runs.fetch_add(1, Ordering::SeqCst) == 0);
+                async move {
+                    if first {
+                        begun.notify_one();
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, Infallible>(())
                 }
-                Ok::<_, Infallible>(())
-            }
-        })
+            })
+        }
     };
-    let dispatcher = hooks.build().dispatcher();
-    let workers = ledger.spawn(dispatcher.clone());
+    let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     begun.notified().await;
     assert!(workers.shutdown(Duration::from_millis(50)).await);
     assert_eq!(state_of(&ledger, "msg_1").await, "pending");
 
     // The lease would have lasted ten minutes: it was handed back.
-    let workers = ledger.spawn(dispatcher);
+    let workers = work(&ledger, hooks());
     until_state(&ledger, "msg_1", "done").await;
     let event = ledger.event("msg_1").await.unwrap().unwrap();
     assert_eq!((event.claims, event.failures), (2, 0));
@@ -296,7 +299,7 @@ async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
 async fn an_unreadable_event_is_stored_and_parked(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
-    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    let workers = work(&ledger, hooks().on_any(noting(&calls)));
     for (id, body) in [("msg_1", "not json"), ("msg_2", "[]"), ("msg_3", r#"{"data":{}}"#)] {
         assert_eq!(ledger.accept(&delivery(id, body)).await.unwrap(), Receipt::Stored);
         until_state(&ledger, id, "parked").await;
@@ -311,7 +314,7 @@ async fn an_unreadable_event_is_stored_and_parked(store: &TestStore) {
 async fn a_replay_runs_the_callbacks_again(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
-    let workers = ledger.spawn(hooks().on_any(noting(&calls)).build().dispatcher());
+    let workers = work(&ledger, hooks().on_any(noting(&calls)));
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_state(&ledger, "msg_1", "done").await;
     assert!(!ledger.replay("msg_none").await.unwrap());
@@ -322,10 +325,10 @@ async fn a_replay_runs_the_callbacks_again(store: &TestStore) {
 }
 
 async fn booking_does_not_wait_for_callbacks(store: &TestStore) {
-    let ledger = store.builder().await.concurrency(1).build();
+    let ledger = store.builder().await.concurrency(1).build().unwrap();
     ledger.migrate().await.unwrap();
     let hooks = hooks().on_any(|_| std::future::pending::<Result<(), Infallible>>());
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     for n in 0..20 {
         ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
     }
@@ -340,9 +343,8 @@ async fn booking_does_not_wait_for_callbacks(store: &TestStore) {
 async fn dropping_the_handle_stops_the_workers(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
-    let dispatcher = hooks().on_any(noting(&calls)).build().dispatcher();
-    drop(ledger.spawn(dispatcher.clone()));
-    let workers = ledger.spawn(dispatcher);
+    drop(work(&ledger, hooks().on_any(noting(&calls))));
+    let workers = work(&ledger, hooks().on_any(noting(&calls)));
     workers.shutdown(Duration::from_secs(5)).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -364,7 +366,7 @@ async fn migrating_twice_changes_nothing(store: &TestStore) {
 #[tokio::test]
 async fn without_tables_a_delivery_is_refused_and_not_lost() {
     let store = TestStore::sqlite().await.unwrap();
-    let ledger = store.builder().await.build();
+    let ledger = store.builder().await.build().unwrap();
     let error = ledger.accept(&payment("msg_1", "pay_1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unprepared);
     let answer = dodo_core::Error::from(error);
@@ -400,10 +402,10 @@ async fn one_delivery_that_the_database_refuses_does_not_refuse_the_others() {
 async fn log_of_a_failure(level: tracing::Level) -> String {
     let (log, _for_this_thread) = Log::of_this_thread(level);
     let store = TestStore::memory().await.unwrap();
-    let ledger = store.builder().await.max_failures(2).build();
+    let ledger = store.builder().await.max_failures(2).build().unwrap();
     ledger.migrate().await.unwrap();
     let hooks = hooks().on_any(|_| async { Err("ada@example.com could not be served") });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_state(&ledger, "msg_1", "dead").await;
     workers.shutdown(Duration::from_secs(5)).await;
@@ -427,7 +429,7 @@ async fn failures_of_booking_are_none_of_the_callbacks(
     store: &TestStore,
     [breaks, mends]: [&str; 2],
 ) {
-    let ledger = store.builder().await.max_failures(100_000).build();
+    let ledger = store.builder().await.max_failures(100_000).build().unwrap();
     ledger.migrate().await.unwrap();
     let calls = Calls::default();
     let once = AtomicBool::new(false);
@@ -441,7 +443,7 @@ async fn failures_of_booking_are_none_of_the_callbacks(
         }
     });
     store.run(breaks).await;
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let failures = async || ledger.event("msg_1").await.unwrap().unwrap().failures;
     eventually("booking failed", async || failures().await >= 2).await;

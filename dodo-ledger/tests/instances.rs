@@ -15,7 +15,7 @@ use dodo_ledger::{
     sink::Callback,
     sqlx::{self, Connection, PgConnection},
 };
-use support::{Log, TestStore, eventually, hooks, payment, payment_of, refund};
+use support::{Log, TestStore, eventually, hooks, payment, payment_of, refund, work};
 use tokio::sync::Semaphore;
 
 async fn without_polling(store: &TestStore) -> LedgerBuilder {
@@ -41,10 +41,10 @@ async fn listeners(store: &TestStore) -> Vec<i32> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_stored_elsewhere_wakes_the_workers_also_after_a_lost_connection() {
     let Some(store) = TestStore::postgres("instances::wake").await else { return };
-    let front = without_polling(&store).await.workers_elsewhere().build();
-    let back = without_polling(&store).await.build();
+    let front = without_polling(&store).await.build().unwrap();
+    let back = without_polling(&store).await.build().unwrap();
     back.migrate().await.unwrap();
-    let workers = back.spawn(hooks().build().dispatcher());
+    let workers = work(&back, hooks());
     eventually("it listens", async || listeners(&store).await.len() == 1).await;
     front.accept(&payment("msg_1", "pay_1")).await.unwrap();
     all_done(&front).await;
@@ -70,8 +70,8 @@ async fn a_delivery_stored_elsewhere_wakes_the_workers_also_after_a_lost_connect
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callbacks_of_a_batch_run_in_other_instances_too() {
     let Some(store) = TestStore::postgres("instances::share").await else { return };
-    let busy = without_polling(&store).await.concurrency(1).build();
-    let idle = without_polling(&store).await.concurrency(1).build();
+    let busy = without_polling(&store).await.concurrency(1).build().unwrap();
+    let idle = without_polling(&store).await.concurrency(1).build().unwrap();
     busy.migrate().await.unwrap();
     let helped = Arc::new(Semaphore::new(0));
     // This one goes on only when the other instance has run a callback.
@@ -89,12 +89,12 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
         helped.add_permits(1);
         std::future::ready(Ok::<_, Infallible>(()))
     });
-    let idle_workers = idle.spawn(helps.build().dispatcher());
+    let idle_workers = work(&idle, helps);
     eventually("it listens", async || listeners(&store).await.len() == 1).await;
     for n in 0..8 {
         busy.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
     }
-    let busy_workers = busy.spawn(waits.build().dispatcher());
+    let busy_workers = work(&busy, waits);
     all_done(&busy).await;
     busy_workers.shutdown(Duration::from_secs(5)).await;
     idle_workers.shutdown(Duration::from_secs(5)).await;
@@ -106,10 +106,10 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
 async fn a_record_booked_elsewhere_wakes_the_sinks() {
     let Some(store) = TestStore::postgres("instances::told").await else { return };
     let told = || Callback::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
-    let front = without_polling(&store).await.workers_elsewhere().sink(told()).build();
-    let back = without_polling(&store).await.sink(told()).build();
+    let front = without_polling(&store).await.sink(told()).build().unwrap();
+    let back = without_polling(&store).await.sink(told()).build().unwrap();
     back.migrate().await.unwrap();
-    let workers = back.spawn(hooks().build().dispatcher());
+    let workers = work(&back, hooks());
     eventually("it listens", async || listeners(&store).await.len() == 1).await;
     let event = payment("msg_1", "pay_1");
     let records = facts(&event, &FactOptions::default()).unwrap();
@@ -155,10 +155,10 @@ async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
     let (mut instances, mut workers) = (Vec::new(), Vec::new());
     for (n, event) in (1..).zip([payment("msg_1", "pay_1"), refund("msg_2", "ref_1", "pay_1")]) {
         // Nothing else of an instance may wait for the lock: one that waits has taken an event.
-        let ledger = without_polling(&odd).await.keep_contexts_for(None).build();
+        let ledger = without_polling(&odd).await.keep_contexts_for(None).build().unwrap();
         ledger.accept(&event).await.unwrap();
         // The row that the one before has taken is locked, and it takes no other while it waits.
-        workers.push(ledger.spawn(hooks().build().dispatcher()));
+        workers.push(work(&ledger, hooks()));
         instances.push(ledger);
         eventually("it waits", async || waiting_bookings(&mut beside).await == n).await;
     }
@@ -185,7 +185,7 @@ async fn a_spoilt_batch_is_booked_at_once_by_whoever_has_taken_it() {
     let backoff = Backoff { base: hour, cap: hour };
     let instance = async || {
         let builder = without_polling(&store).await.keep_contexts_for(None);
-        builder.backoff(backoff).jitter(Jitter::None).build()
+        builder.backoff(backoff).jitter(Jitter::None).build().unwrap()
     };
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     sqlx::query(LOCK).execute(&mut beside).await.unwrap();
@@ -198,10 +198,10 @@ async fn a_spoilt_batch_is_booked_at_once_by_whoever_has_taken_it() {
         }
     }
     // One has taken all of these, the other an event that came later and what the first lets go of.
-    let mut workers = vec![one.spawn(hooks().build().dispatcher())];
+    let mut workers = vec![work(&one, hooks())];
     eventually("one waits", async || waiting_bookings(&mut beside).await == 1).await;
     other.accept(&payment("msg_late", "pay_late")).await.unwrap();
-    workers.push(other.spawn(hooks().build().dispatcher()));
+    workers.push(work(&other, hooks()));
     eventually("both wait", async || waiting_bookings(&mut beside).await == 2).await;
     sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
 
@@ -221,7 +221,7 @@ async fn a_spoilt_batch_is_booked_at_once_by_whoever_has_taken_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
     let Some(store) = TestStore::postgres("instances::bind").await else { return };
-    let ledger = without_polling(&store).await.workers_elsewhere().build();
+    let ledger = without_polling(&store).await.build().unwrap();
     ledger.migrate().await.unwrap();
     let mut holder = PgConnection::connect(&store.url).await.unwrap();
     sqlx::query(LOCK).execute(&mut holder).await.unwrap();
@@ -259,14 +259,14 @@ async fn is_forgotten(ledger: &Ledger, beside: &mut PgConnection) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_instance_is_booking_is_forgotten_too() {
     let Some(store) = TestStore::postgres("instances::forget").await else { return };
-    let other = without_polling(&store).await.keep_contexts_for(None).build();
+    let other = without_polling(&store).await.keep_contexts_for(None).build().unwrap();
     other.migrate().await.unwrap();
     let named = store.with_setting("application_name=forgets_late");
-    let ledger = without_polling(&named).await.workers_elsewhere().build();
+    let ledger = without_polling(&named).await.build().unwrap();
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     sqlx::query(LOCK).execute(&mut beside).await.unwrap();
     other.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    let workers = other.spawn(hooks().build().dispatcher());
+    let workers = work(&other, hooks());
     eventually("it has taken the delivery", async || waiting_bookings(&mut beside).await == 1)
         .await;
 
@@ -285,7 +285,7 @@ async fn what_another_instance_is_booking_is_forgotten_too() {
 async fn what_another_instance_lets_go_of_is_forgotten_too() {
     let Some(store) = TestStore::postgres("instances::forget_dead").await else { return };
     let named = store.with_setting("application_name=forgets_dead");
-    let ledger = without_polling(&named).await.workers_elsewhere().build();
+    let ledger = without_polling(&named).await.build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let mut other = PgConnection::connect(&store.url).await.unwrap();
@@ -306,7 +306,7 @@ async fn what_another_instance_lets_go_of_is_forgotten_too() {
 #[tokio::test]
 async fn what_another_instance_keeps_is_not_forgotten_in_silence() {
     let Some(store) = TestStore::postgres("instances::forget_kept").await else { return };
-    let ledger = without_polling(&store).await.workers_elsewhere().build();
+    let ledger = without_polling(&store).await.build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let mut other = PgConnection::connect(&store.url).await.unwrap();
@@ -325,7 +325,7 @@ async fn what_another_instance_keeps_is_not_forgotten_in_silence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
     let Some(store) = TestStore::postgres("instances::meanwhile").await else { return };
-    let ledger = without_polling(&store).await.build();
+    let ledger = without_polling(&store).await.build().unwrap();
     ledger.migrate().await.unwrap();
     for n in 0..3 {
         let (id, session) = (format!("pay_{n}"), format!("cks_{n}"));
@@ -336,7 +336,7 @@ async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
     let mut holder = PgConnection::connect(&store.url).await.unwrap();
     let mut held = holder.begin().await.unwrap();
     sqlx::query("LOCK TABLE dodo_entry IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     eventually("the booking has read, and waits", async || {
         let waiting: i64 = sqlx::query_scalar(

@@ -18,7 +18,7 @@ use dodo_ledger::{
     query::Format,
     sqlx::{self, AssertSqlSafe, Connection, SqliteConnection},
 };
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, work};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt as _};
 
@@ -91,7 +91,7 @@ async fn what_takes_a_few_of_many_reads_no_more_of_them() {
     let told = Callback::new("told", |record: AttributionRecord| async move {
         if record.id == "charge:pay_0" { Err("not this one") } else { Ok(()) }
     });
-    let ledger = store.builder().await.sink(told.test_mode()).build();
+    let ledger = store.builder().await.sink(told.test_mode()).build().unwrap();
     ledger.migrate().await.unwrap();
     let mut accepted = tokio::task::JoinSet::new();
     for n in 0..EVENTS {
@@ -99,7 +99,7 @@ async fn what_takes_a_few_of_many_reads_no_more_of_them() {
         accepted.spawn(async move { ledger.accept(&event).await.unwrap() });
     }
     accepted.join_all().await;
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     eventually("all is booked and done, and told but for one", async || {
         let told = ledger.sink_stats("told").await.unwrap();
         ledger.stats().await.unwrap().pending == 0 && told.pending == 1

@@ -11,7 +11,7 @@ use dodo_core::{AttributionRecord, BoxError, Client, Environment, Inbox};
 use dodo_ledger::{Operator, Outcome, attribution::Rules, sink::Callback};
 use http::{Request, Response};
 use serde_json::json;
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, work};
 
 on_every_store! { what_is_reconciled_follows_the_rules_and_is_told }
 
@@ -40,11 +40,11 @@ async fn exit_codes_say_what_became_of_a_command() {
     let store = TestStore::sqlite().await.unwrap();
     let silent = |_: AttributionRecord| async { Ok::<_, Infallible>(()) };
     let crm = Callback::new("crm", silent).test_mode();
-    let own = store.builder().await.sink(crm).sink(Callback::new("books", silent)).build();
+    let own = store.builder().await.sink(crm).sink(Callback::new("books", silent)).build().unwrap();
     own.migrate().await.unwrap();
     own.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
-    let workers = own.spawn(hooks.build().dispatcher());
+    let workers = work(&own, hooks);
     eventually("it is done", async || own.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
     for (words, code, says) in [
@@ -151,7 +151,7 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
         async { Ok::<_, Infallible>(()) }
     });
     let rules = Rules::default().visitor_key("reader");
-    let ledger = store.builder().await.rules(rules).sink(sink).build();
+    let ledger = store.builder().await.rules(rules).sink(sink).build().unwrap();
     let paid = json!({
         "payment_id": "pay_1", "status": "succeeded", "business_id": "bus_1",
         "created_at": "2026-11-20T10:00:00Z", "total_amount": 2000, "currency": "USD",
@@ -169,7 +169,7 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
     assert!(printed.contains("booked 1 payments of 1 and 0 refunds of 0"), "{printed}");
 
     let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     let heard = tokio::time::timeout(Duration::from_secs(20), heard.recv()).await;
     assert_eq!(heard.unwrap(), Some(Some("v1".to_owned())));
     workers.shutdown(Duration::from_secs(5)).await;

@@ -18,7 +18,7 @@ use dodo_ledger::{
     },
     store::SqliteStore,
 };
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, work};
 
 /// SQLite ends a transaction by itself at some errors, as of the disk. A reader must not go on in what the
 /// driver takes for it: it would see the past for ever.
@@ -27,7 +27,7 @@ async fn a_reader_whose_transaction_sqlite_ended_sees_what_comes() {
     let store = TestStore::sqlite().await.unwrap();
     let opened = SqliteStore::open(&store.url).await.unwrap();
     let readers = opened.readers().clone();
-    let ledger = Ledger::builder(opened).workers_elsewhere().build();
+    let ledger = Ledger::builder(opened).build().unwrap();
     ledger.migrate().await.unwrap();
     let mut ended = Vec::new();
     while ended.len() < usize::try_from(readers.options().get_max_connections()).unwrap() {
@@ -73,14 +73,14 @@ async fn the_ledger_goes_on_while_all_readers_are_taken() {
     let nobody = async |_| Err::<http::Response<bytes::Bytes>, BoxError>("nobody is there".into());
     let client = Client::builder("sk_test").transport(nobody).build().unwrap();
     let builder = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(Curious);
-    let ledger = builder.look_up_earlier_charges(client).build();
+    let ledger = builder.look_up_earlier_charges(client).build().unwrap();
     ledger.migrate().await.unwrap();
     let mut taken = Vec::new();
     while taken.len() < usize::try_from(readers.options().get_max_connections()).unwrap() {
         taken.push(readers.acquire().await.unwrap());
     }
 
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "visitor": "v1" });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
@@ -109,9 +109,9 @@ async fn a_pool_of_the_applications_serves_reads() {
     let pool = pool.connect_with(options.read_only(true)).await.unwrap();
     let opened = SqliteStore::with_pool(pool.clone()).await.unwrap();
     assert_eq!(opened.readers().options().get_max_connections(), 3);
-    let ledger = Ledger::builder(opened).poll_every(Duration::from_millis(10)).build();
+    let ledger = Ledger::builder(opened).poll_every(Duration::from_millis(10)).build().unwrap();
     ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
     let own = "SELECT (SELECT COUNT(*) FROM own) + (SELECT COUNT(*) FROM dodo_entry)";

@@ -15,7 +15,7 @@ use std::{
 
 use dodo_core::{BoxError, Event, Inbox, RawData, SignedEvent};
 use dodo_ledger::{ErrorKind, Ledger, PgTx, StoredEvent, sqlx};
-use support::{Log, TestStore, eventually, hooks, payment};
+use support::{Log, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Semaphore;
 
 /// A store whose ledger is used by a user with the rights that it needs, and no more.
@@ -56,7 +56,7 @@ impl Restricted {
 
     /// A ledger that gives an event up at its first failure.
     async fn ledger(&self) -> Ledger {
-        self.theirs.builder().await.max_failures(1).lease(Duration::from_secs(5)).build()
+        self.theirs.builder().await.max_failures(1).lease(Duration::from_secs(5)).build().unwrap()
     }
 
     async fn remove(self) {
@@ -105,7 +105,7 @@ async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
                 }
             }
         });
-        let workers = ledger.spawn(hooks.build().dispatcher());
+        let workers = work(&ledger, hooks);
         ledger.accept(&msg_1()).await.unwrap();
         eventually("it runs again", async || runs.load(Ordering::SeqCst) == 4).await;
         let event = ledger.event("msg_1").await.unwrap().unwrap();
@@ -154,7 +154,7 @@ async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
             }
         }
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&msg_1()).await.unwrap();
     eventually("it ran again", async || runs.load(Ordering::SeqCst) >= 2).await;
     let event = settled(&ledger).await;
@@ -172,7 +172,7 @@ async fn a_right_that_is_missing_for_booking_is_no_failure_of_the_event() {
     let (log, _for_this_thread) = Log::of_this_thread(tracing::Level::ERROR);
     let ledger = their.ledger().await;
     their.say("REVOKE INSERT ON dodo_entry FROM $user").await;
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     ledger.accept(&msg_1()).await.unwrap();
     eventually("it was tried", async || log.text().contains("events cannot be booked")).await;
     assert!(log.text().contains("run `migrate()`"), "{}", log.text());
@@ -215,7 +215,7 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
         let done = sqlx::query(said).execute(&mut *tx).await;
         if passed_over { Ok::<_, BoxError>(()) } else { done.map(drop).map_err(Into::into) }
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     for case in 0..CASES.len() {
         ledger.accept(&payment(&case.to_string(), "pay_1")).await.unwrap();
     }

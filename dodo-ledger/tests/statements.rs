@@ -14,7 +14,7 @@ use std::{
 };
 
 use dodo_core::Inbox;
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, work};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt as _};
 
 const EVENTS: usize = 128;
@@ -40,7 +40,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
     let many = u32::try_from(EVENTS).unwrap();
     // Nothing polls while it counts.
     let builder = store.builder().await.poll_every(Duration::from_secs(60)).concurrency(many);
-    let ledger = builder.build();
+    let ledger = builder.build().unwrap();
     ledger.migrate().await.unwrap();
     for n in 0..EVENTS {
         ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
         counted.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Ok::<_, Infallible>(()))
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     eventually("all callbacks ran", async || runs.load(Ordering::Relaxed) == EVENTS).await;
     assert!(workers.shutdown(Duration::from_secs(5)).await);
     let statements = count.load(Ordering::Relaxed) - before;

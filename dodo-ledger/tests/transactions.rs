@@ -14,7 +14,7 @@ use std::{
 
 use dodo_core::{Event, Inbox, RawData};
 use dodo_ledger::{Backoff, Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
-use support::{Log, TestStore, eventually, hooks, payment};
+use support::{Log, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Mutex;
 
 /// The same tests for each kind of handle.
@@ -34,7 +34,7 @@ macro_rules! transactions {
             }
 
             async fn ledger(store: &TestStore) -> Ledger {
-                let ledger = store.builder().await.lease(Duration::from_secs(3)).build();
+                let ledger = store.builder().await.lease(Duration::from_secs(3)).build().unwrap();
                 ledger.migrate().await.unwrap();
                 let mut connection =
                     <$connection as sqlx::Connection>::connect(&store.url).await.unwrap();
@@ -82,7 +82,7 @@ macro_rules! transactions {
                         }
                     }
                 });
-                let workers = ledger.spawn(hooks.build().dispatcher());
+                let workers = work(&ledger, hooks);
                 ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
                 until_done(&ledger).await;
                 workers.shutdown(Duration::from_secs(5)).await;
@@ -109,7 +109,7 @@ macro_rules! transactions {
                         }
                     }
                 });
-                let workers = ledger.spawn(hooks.build().dispatcher());
+                let workers = work(&ledger, hooks);
                 ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
                 eventually("the run with the kept handle was given up", async || {
                     kept.lock().await.is_some()
@@ -146,7 +146,7 @@ macro_rules! transactions {
                         }
                     }
                 });
-                let workers = ledger.spawn(hooks.build().dispatcher());
+                let workers = work(&ledger, hooks);
                 ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
                 eventually("it is said", async || {
                     log.text()
@@ -191,7 +191,7 @@ async fn the_handle_of_the_other_database_says_so() {
             Ok::<_, std::convert::Infallible>(())
         }
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     assert_eq!(kinds.recv().await, Some(ErrorKind::Setup));
     workers.shutdown(Duration::from_secs(5)).await;
@@ -203,7 +203,7 @@ async fn the_handle_of_the_other_database_says_so() {
 async fn a_database_that_goes_away_is_no_failure_of_the_event() {
     let name = "a_database_that_goes_away_is_no_failure_of_the_event";
     let Some(store) = TestStore::postgres(name).await else { return };
-    let ledger = store.builder().await.max_failures(1).build();
+    let ledger = store.builder().await.max_failures(1).build().unwrap();
     ledger.migrate().await.unwrap();
     let runs = Arc::new(AtomicU32::new(0));
     let hooks = hooks().on_any({
@@ -220,7 +220,7 @@ async fn a_database_that_goes_away_is_no_failure_of_the_event() {
             }
         }
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
@@ -245,8 +245,8 @@ async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
         .unwrap();
 
     let impatient = store.with_setting("lock_timeout=200");
-    let ledger = impatient.builder().await.max_failures(1).build();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let ledger = impatient.builder().await.max_failures(1).build().unwrap();
+    let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let waiting = "SELECT a.query_start::text FROM pg_locks l JOIN pg_stat_activity a USING (pid)
                    WHERE NOT l.granted AND l.relation = 'dodo_entry'::regclass";
@@ -271,14 +271,14 @@ async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
 async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     let name = "a_callback_that_breaks_its_transaction_ends_in_a_dead_letter";
     let Some(store) = TestStore::postgres(name).await else { return };
-    let ledger = store.builder().await.max_failures(3).build();
+    let ledger = store.builder().await.max_failures(3).build().unwrap();
     ledger.migrate().await.unwrap();
     let hooks = hooks().on_any(|event: Event<RawData>| async move {
         let mut tx = PgTx::of(&event).await?;
         sqlx::query("SELECT 1 / 0").execute(&mut *tx).await.unwrap_err();
         Ok::<_, Error>(())
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     eventually("it is given up", async || ledger.stats().await.unwrap().dead == 1).await;
     workers.shutdown(Duration::from_secs(5)).await;
@@ -292,7 +292,7 @@ async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
     let store = TestStore::sqlite().await.unwrap();
     let hour = Duration::from_secs(3600);
     let builder = store.builder().await.backoff(Backoff { base: hour, cap: hour });
-    let ledger = builder.build();
+    let ledger = builder.build().unwrap();
     ledger.migrate().await.unwrap();
     store.run("CREATE TABLE effect (event TEXT PRIMARY KEY)").await;
     store.run("INSERT INTO effect VALUES ('taken')").await;
@@ -306,7 +306,7 @@ async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
         }
         Ok::<_, Error>(())
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let event = async |id: &str| ledger.event(id).await.unwrap().unwrap();
     eventually("the run is over", async || {
@@ -340,7 +340,8 @@ async fn callbacks_never_hold_all_connections() {
         .connect(&store.url)
         .await
         .unwrap();
-    let ledger = Ledger::builder(dodo_ledger::store::PostgresStore::with_pool(pool)).build();
+    let ledger =
+        Ledger::builder(dodo_ledger::store::PostgresStore::with_pool(pool)).build().unwrap();
     ledger.migrate().await.unwrap();
     let (holding, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
     let hooks = hooks().on_any({
@@ -360,7 +361,7 @@ async fn callbacks_never_hold_all_connections() {
     for n in 0..16 {
         ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
     }
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     eventually("they hold what they get", async || {
         holding.load(Ordering::SeqCst) >= CONNECTIONS - 4
             && ledger.event("msg_15").await.is_ok_and(|event| event.unwrap().claims == 1)

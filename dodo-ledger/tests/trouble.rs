@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use dodo_core::Inbox;
-use support::{TestStore, eventually, hooks, payment};
+use support::{TestStore, eventually, hooks, payment, work};
 
 /// Writing what belongs to one payment takes longer than the server allows.
 const SLOW: &str = "
@@ -25,12 +25,12 @@ async fn an_event_that_alone_meets_trouble_holds_up_no_other() {
     let Some(store) = TestStore::postgres("trouble::slow").await else { return };
     store.ledger().await;
     store.run(SLOW).await;
-    let ledger = store.with_setting("statement_timeout=400").builder().await.build();
+    let ledger = store.with_setting("statement_timeout=400").builder().await.build().unwrap();
     ledger.accept(&payment("msg_slow", "pay_slow")).await.unwrap();
     for n in 0..5 {
         ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
     }
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     eventually("the others are done", async || {
         ledger.stats().await.is_ok_and(|stats| stats.pending == 1)
     })

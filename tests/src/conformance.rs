@@ -54,16 +54,17 @@ impl Conformance {
         if let Some(url) = variable("DODO_PAYMENTS_CHECKOUT_URL") {
             client = client.checkout_url(url);
         }
-        Ok(Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default(), None))
+        Ok(Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default()))
     }
 
     /// Takes the deliveries of `/api/webhook` into a durable inbox and books what they prove. The
     /// workers run as long as the handle is kept.
     pub fn with_ledger(self, ledger: Ledger) -> (Self, Workers) {
-        let key = self.hooks.key().clone();
-        let with = Self::new(self.client, key, self.recorder, Some(ledger.clone()));
-        let workers = ledger.spawn(with.hooks.dispatcher());
-        (with, workers)
+        let hooks = Webhooks::builder(self.hooks.key().clone());
+        let (hooks, workers) = ledger
+            .attach(hooks::recording(hooks, self.recorder.clone()))
+            .expect("the webhooks have no inbox");
+        (Self { hooks, ledger: Some(ledger), ..self }, workers)
     }
 
     /// For tests: calls the stub and takes deliveries that [`delivery`](crate::delivery) signs.
@@ -82,16 +83,13 @@ impl Conformance {
     #[must_use]
     pub fn with_client(client: Client, surroundings: Surroundings) -> Self {
         let key = WebhookKey::new(KEY).expect("a key");
-        Self::new(client, key, surroundings.recorder, None)
+        Self::new(client, key, surroundings.recorder)
     }
 
-    fn new(client: Client, key: WebhookKey, recorder: Recorder, ledger: Option<Ledger>) -> Self {
-        let mut hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone());
-        if let Some(ledger) = &ledger {
-            hooks = hooks.inbox(ledger.clone());
-        }
+    fn new(client: Client, key: WebhookKey, recorder: Recorder) -> Self {
+        let hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone()).build();
         let idle_hooks = hooks::idle(Webhooks::builder(key));
-        Self { client, hooks: hooks.build(), idle_hooks, recorder, ledger }
+        Self { client, hooks, idle_hooks, recorder, ledger: None }
     }
 }
 

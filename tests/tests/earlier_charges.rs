@@ -62,12 +62,13 @@ async fn the_sandbox_knows_earlier_charges(urls: &[&str]) {
     for url in urls {
         let ledger = Ledger::builder(Store::open(url).await.unwrap())
             .look_up_earlier_charges(dodo.clone())
-            .build();
+            .build()
+            .unwrap();
         ledger.migrate().await.unwrap();
         ledgers.push(ledger);
     }
-    let hooks = Webhooks::builder(WebhookKey::new(sandbox.webhook_secret()).unwrap()).build();
-    let workers: Vec<_> = ledgers.iter().map(|one| one.spawn(hooks.dispatcher())).collect();
+    let hooks = || Webhooks::builder(WebhookKey::new(sandbox.webhook_secret()).unwrap());
+    let workers: Vec<_> = ledgers.iter().map(|one| one.attach(hooks()).unwrap().1).collect();
     let mut expected = Vec::new();
     for (n, (subscription, first)) in subscriptions.iter().enumerate() {
         let (charge, kind) = match n % 2 {

@@ -121,6 +121,16 @@ impl<S: Clone + Send + Sync + 'static> WebhooksBuilder<S> {
         self
     }
 
+    /// Returns `true` if an inbox is set.
+    pub fn has_inbox(&self) -> bool {
+        self.inbox.is_some()
+    }
+
+    /// Returns the attribution sink if it is a `T`.
+    pub fn attribution_sink_as<T: AttributionSink>(&self) -> Option<&T> {
+        self.callbacks.sink()?.as_any().downcast_ref()
+    }
+
     /// The environment that this route belongs to. Taken from the key if it is not said here.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.key = self.key.with_environment(environment);

@@ -86,6 +86,10 @@ impl Callbacks {
         self.sink = Some((sink, options));
     }
 
+    pub(super) fn sink(&self) -> Option<&dyn DynSink> {
+        self.sink.as_ref().map(|(sink, _)| &**sink)
+    }
+
     pub(super) fn set_fact_options(&mut self, options: FactOptions) {
         if let Some((_, current)) = &mut self.sink {
             *current = options;

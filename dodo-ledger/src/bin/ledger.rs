@@ -35,11 +35,8 @@ async fn main() -> ExitCode {
         "migrate" => Store::open(&url).await,
         _ => Store::open_existing(&url).await,
     };
-    match store {
-        Ok(store) => {
-            let ledger = Ledger::builder(store).workers_elsewhere().build();
-            Operator::new(&ledger).run(&words).await.into()
-        }
+    match store.and_then(|store| Ledger::builder(store).build()) {
+        Ok(ledger) => Operator::new(&ledger).run(&words).await.into(),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
             eprintln!("{error}{}", cause.unwrap_or_default());

@@ -149,25 +149,13 @@ impl<S: Sink> DynSink for S {
 /// A sink whose type is forgotten.
 #[derive(Clone)]
 pub(crate) struct ErasedSink {
-    /// Its own, or one that no other sink of the ledger has: two of one name would share one queue.
     name: Arc<str>,
     sink: Arc<dyn DynSink>,
 }
 
 impl ErasedSink {
-    /// The sink beside others: if one of them has its name, it is the second (`segment-2`), and so on.
-    pub(crate) fn beside(others: &[Self], sink: impl Sink) -> Self {
-        let own = Sink::name(&sink).to_owned();
-        let is_free = |name: &String| others.iter().all(|other| other.name() != name);
-        let numbered = (2_u64..).map(|number| format!("{own}-{number}"));
-        let name = std::iter::once(own.clone()).chain(numbered).find(is_free).unwrap_or_default();
-        if name != own {
-            tracing::warn!(
-                target: "dodo::sink", sink = own, name,
-                "two sinks have one name, so this one goes by another: give it one with `.named(..)`"
-            );
-        }
-        Self { name: name.into(), sink: Arc::new(sink) }
+    pub(crate) fn new(sink: impl Sink) -> Self {
+        Self { name: Sink::name(&sink).into(), sink: Arc::new(sink) }
     }
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -104,7 +104,7 @@ mod tests {
         tx.commit().await.unwrap();
         migrate(&store).await.unwrap();
         let moved = "2026-11-05T09:00:00.25Z".parse::<jiff::Timestamp>().unwrap();
-        let ledger = Ledger::builder(store).build();
+        let ledger = Ledger::builder(store).build().unwrap();
         let days = ledger.revenue().by(Dimension::Day).fetch().await.unwrap();
         let seen: Vec<_> = days.iter().map(|row| (row.key(), row.net)).collect();
         assert_eq!(seen, [(Some("2026-11-05"), 1700)]);

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::{
     payloads::{Delivery, charged, day, hour, paid, subscription},
     seams::post,
-    support::{TestStore, eventually, hooks},
+    support::{TestStore, eventually, hooks, work},
     world::World,
 };
 
@@ -124,7 +124,7 @@ impl Api {
 }
 
 async fn ledger(store: &TestStore, api: &Api) -> Ledger {
-    let ledger = store.builder().await.look_up_earlier_charges(api.client()).build();
+    let ledger = store.builder().await.look_up_earlier_charges(api.client()).build().unwrap();
     ledger.migrate().await.unwrap();
     ledger
 }
@@ -279,7 +279,7 @@ async fn what_comes_while_others_are_asked_about_is_asked_about_too(store: &Test
     let ((arrived, called), (go, gate)) = (oneshot::channel(), oneshot::channel());
     *api.hold.lock().unwrap() = Some((arrived, gate));
     ledger.accept(&charge("pay_1", 60).event()).await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     called.await.unwrap();
     ledger.accept(&other("pay_2", 60).event()).await.unwrap();
     go.send(()).unwrap();

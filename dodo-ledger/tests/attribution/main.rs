@@ -65,7 +65,7 @@ async fn edge_cases(store: &TestStore) {
     let mut failed = Vec::new();
     for row in rows::all() {
         let store = store.fresh().await;
-        let ledger = store.builder().await.rules(row.rules.clone()).build();
+        let ledger = store.builder().await.rules(row.rules.clone()).build().unwrap();
         ledger.migrate().await.unwrap();
         let records = World::Stored(ledger).play(&row.story).await;
         if std::panic::catch_unwind(AssertUnwindSafe(|| (row.check)(&records))).is_err() {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     payloads::{charged, customer, day, paid, payment, refunded, subscription, visitor},
-    support::{TestStore, eventually},
+    support::{TestStore, eventually, work},
     world::{World, bind},
 };
 
@@ -134,7 +134,7 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
     let credit = credit.of_kind("credit.added");
     world.play(&[failed.clone().into(), credit.clone().into()]).await;
     let has_body = async |id: &str| ledger.event(id).await.unwrap().unwrap().has_body;
-    let workers = ledger.spawn(crate::support::hooks().build().dispatcher());
+    let workers = work(&ledger, crate::support::hooks());
     eventually("all is done", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(std::time::Duration::from_secs(5)).await;
     assert!(has_body(&failed.id).await && has_body(&credit.id).await && has_body(&first.id).await);

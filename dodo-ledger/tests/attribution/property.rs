@@ -155,7 +155,7 @@ fn run_stored(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = open().await?;
-        let ledger = store.builder().await.rules(rules.clone()).build();
+        let ledger = store.builder().await.rules(rules.clone()).build().unwrap();
         ledger.migrate().await.unwrap();
         let mut world = World::Stored(ledger);
         let (first, second) = acts.split_at(acts.len() / 2);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     payloads::{day, paid},
-    support::{KEY, TestStore, eventually, hooks},
+    support::{KEY, TestStore, eventually, hooks, work},
 };
 
 /// The rows that are here.
@@ -75,11 +75,11 @@ async fn row_36_the_key_says_whether_money_moves(store: &TestStore) {
     let ledger = store.ledger().await;
     let modes = [(Environment::Test, "pay_test", 7777), (Environment::Live, "pay_live", 2000)];
     for (environment, id, total) in modes {
-        let hooks = hooks().environment(environment).inbox(ledger.clone()).build();
+        let hooks = ledger.receive_only(hooks().environment(environment)).unwrap();
         let body = paid(id, day(0), total, json!({})).body;
         assert_eq!(hooks.handle(post(id, &body, "")).await.status(), StatusCode::OK);
     }
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     eventually("both are booked", async || ledger.stats().await.unwrap().unbooked == 0).await;
     workers.shutdown(std::time::Duration::from_secs(5)).await;
     for (environment, id, total) in modes {
@@ -98,9 +98,9 @@ async fn rows_38_to_40_what_the_endpoint_answers(store: &TestStore) {
         base: std::time::Duration::from_millis(1),
         cap: std::time::Duration::from_millis(5),
     };
-    let ledger = store.builder().await.sink(down).sink_backoff(wait, 3).build();
+    let ledger = store.builder().await.sink(down).sink_backoff(wait, 3).build().unwrap();
     ledger.migrate().await.unwrap();
-    let hooks = hooks().inbox(ledger.clone()).build();
+    let hooks = ledger.receive_only(hooks()).unwrap();
     let body = paid("pay_1", day(0), 2000, json!({})).body;
     let wrong = format!("v1,{}= ", "A".repeat(43));
 
@@ -110,7 +110,7 @@ async fn rows_38_to_40_what_the_endpoint_answers(store: &TestStore) {
     let answer = hooks.handle(post("msg_2", &odd, "")).await;
     assert_eq!(answer.status(), StatusCode::OK, "40: an unknown type");
 
-    let workers = ledger.spawn(hooks.dispatcher());
+    let workers = work(&ledger, crate::support::hooks());
     eventually("the sink is given up", async || ledger.sink_stats("down").await.unwrap().dead == 1)
         .await;
     eventually("both are done", async || ledger.stats().await.unwrap().pending == 0).await;

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     payloads::{Delivery, day, dispute, paid, refunded},
-    support::{TestStore, eventually, hooks},
+    support::{TestStore, eventually, hooks, work},
 };
 
 /// A ledger with a sink that can be down.
@@ -41,9 +41,9 @@ impl Told {
         });
         let fast = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
         let builder = store.builder().await.sink(sink).sink_backoff(fast, 100_000);
-        let ledger = builder.build();
+        let ledger = builder.build().unwrap();
         ledger.migrate().await.unwrap();
-        let workers = ledger.spawn(hooks().build().dispatcher());
+        let workers = work(&ledger, hooks());
         Self { ledger, workers, down, grosses }
     }
 

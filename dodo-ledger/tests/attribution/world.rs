@@ -16,7 +16,7 @@ use crate::{
     memory::MemoryLedger,
     payloads::{Delivery, day},
     reconcile::api,
-    support::{eventually, hooks},
+    support::{eventually, hooks, work},
 };
 
 /// What happens in a story.
@@ -162,7 +162,7 @@ impl World {
             }
             Self::Next(ledger) => ledger.records(),
             Self::Stored(ledger) => {
-                let workers = ledger.spawn(hooks().build().dispatcher());
+                let workers = work(ledger, hooks());
                 eventually("everything is booked", async || {
                     ledger.stats().await.unwrap().unbooked == 0
                 })

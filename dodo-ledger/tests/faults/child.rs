@@ -123,18 +123,15 @@ async fn serve() {
         let takes_all = |_: AttributionRecord| std::future::ready(Ok::<_, Infallible>(()));
         builder = builder.sink(Callback::new(BOOKS, takes_all).test_mode());
     }
-    let ledger = builder.build();
+    let ledger = builder.build().unwrap();
     let offset = env::var(setting::CLOCK_OFFSET_MS).ok().and_then(|text| text.parse::<i64>().ok());
     let key = WebhookKey::new(KEY).unwrap().with_clock(move || {
         let offset = offset.unwrap_or(0);
         let by = Duration::from_millis(offset.unsigned_abs());
         if offset < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
     });
-    let hooks = Webhooks::builder(key)
-        .on_any(move |event: Event<RawData>| callback(event, sqlite))
-        .inbox(ledger.clone())
-        .build();
-    let workers = ledger.spawn(hooks.dispatcher());
+    let hooks = Webhooks::builder(key).on_any(move |event: Event<RawData>| callback(event, sqlite));
+    let (hooks, workers) = ledger.attach(hooks).unwrap();
 
     let address = format!("127.0.0.1:{}", env::var(setting::PORT).unwrap());
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();

@@ -49,7 +49,7 @@ impl World {
     async fn on(trial: Trial, url: &str, instances: usize, cluster: Option<Cluster>) -> Self {
         doing("making the tables");
         let database = Database(url.to_owned());
-        Ledger::builder(Store::open(url).await.unwrap()).build().migrate().await.unwrap();
+        Ledger::builder(Store::open(url).await.unwrap()).build().unwrap().migrate().await.unwrap();
         // No constraint: a second effect must show.
         database.run("CREATE TABLE effect (event TEXT NOT NULL)").await;
         let places = (0..instances).map(|_| Place::new(url)).collect();

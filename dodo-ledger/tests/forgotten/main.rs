@@ -36,7 +36,7 @@ use dodo_ledger::{
     sqlx::{self, Connection as _, Row as _},
 };
 use serde_json::{Value, json};
-use support::{TestStore, delivery, eventually, hooks};
+use support::{TestStore, delivery, eventually, hooks, work};
 
 on_every_file! {
     every_sample_of_a_customer_is_forgotten,
@@ -146,8 +146,7 @@ async fn traces_in(store: &TestStore, traces: &[impl AsRef<str>]) -> Vec<String>
 }
 
 async fn run(ledger: &Ledger) {
-    let workers =
-        ledger.spawn(hooks().on_any(|_| async { Ok::<_, Infallible>(()) }).build().dispatcher());
+    let workers = work(ledger, hooks().on_any(|_| async { Ok::<_, Infallible>(()) }));
     eventually("nothing is pending", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
 }
@@ -246,7 +245,7 @@ async fn a_body_that_is_waited_for_goes_when_it_is_done(store: &TestStore) {
         let _closed = seen.send(event.data.as_str().is_some_and(|data| data.contains(CUSTOMER)));
         async { Ok::<_, Infallible>(()) }
     });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(heard.recv().await, Some(true));
@@ -326,7 +325,7 @@ async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) 
     ledger.bind("cks_unpaid_8", &context()).await.unwrap();
     age_facts(store, 91).await;
     let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
-    let workers = ledger.spawn(hooks.build().dispatcher());
+    let workers = work(&ledger, hooks);
     eventually("unpaid ones are gone", async || contexts().await.0 == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(contexts().await, (0, 1), "a paid one stays");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     CUSTOMER, EMAIL, context, run, samples,
-    support::{TestStore, delivery, eventually, hooks},
+    support::{TestStore, delivery, eventually, hooks, work},
     traces, traces_in,
 };
 
@@ -43,7 +43,7 @@ async fn mends(store: &TestStore) {
 async fn ledger(store: &TestStore, max_failures: u32) -> (Ledger, String) {
     let hour = Duration::from_secs(3600);
     let builder = store.builder().await.backoff(Backoff { base: hour, cap: hour });
-    let ledger = builder.max_failures(max_failures).build();
+    let ledger = builder.max_failures(max_failures).build().unwrap();
     ledger.migrate().await.unwrap();
     breaks(store).await;
     let paid = samples().into_iter().find(|(name, _)| name == "payment.succeeded").unwrap().1;
@@ -55,7 +55,7 @@ async fn ledger(store: &TestStore, max_failures: u32) -> (Ledger, String) {
 }
 
 async fn fails(ledger: &Ledger, times: u64) {
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(ledger, hooks());
     eventually("it cannot be booked", async || {
         ledger.event("msg_1").await.unwrap().unwrap().failures == times
     })

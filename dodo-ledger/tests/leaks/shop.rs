@@ -48,7 +48,7 @@ impl Shop {
         let mut shown = vec![format!("{opened:?} {opened:#?}")];
         let builder = with_sinks(Ledger::builder(opened), &sinks, store, &mut shown);
         shown.push(format!("{builder:?}"));
-        let ledger = builder.build();
+        let ledger = builder.build().unwrap();
         ledger.migrate().await.unwrap();
 
         // The first test that comes here installs it.
@@ -57,11 +57,9 @@ impl Shop {
         let key = WebhookKey::new(&secret("webhook")).unwrap();
         let hooks = Webhooks::builder(key.clone())
             .on_payment_failed(async |_| Err::<(), BoxError>("not today".into()))
-            .on_payment_cancelled(async |_| -> Result<(), BoxError> { panic!("a bug") })
-            .inbox(ledger.clone())
-            .build();
+            .on_payment_cancelled(async |_| -> Result<(), BoxError> { panic!("a bug") });
+        let (hooks, workers) = ledger.attach(hooks).unwrap();
         shown.push(format!("{hooks:?} {key:?} {:?}", hooks.dispatcher()));
-        let workers = ledger.spawn(hooks.dispatcher());
         let route = axum::Router::new().route("/webhook", webhooks(hooks));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhook", listener.local_addr().unwrap());

@@ -75,7 +75,7 @@ async fn parameters_of_other_drivers_are_passed_over_and_not_logged() {
     let url = format!("{}&pgbouncer=true&connect_timeout={PASSWORD}&a%20b={PASSWORD}", store.url);
     let opened = Store::open(&url).await.unwrap();
     assert_none("Debug", [format!("{opened:?}")]);
-    let ledger = dodo_ledger::Ledger::builder(opened).build();
+    let ledger = dodo_ledger::Ledger::builder(opened).build().unwrap();
     ledger.migrate().await.unwrap(); // in the schema that the URL names after all
     assert_none("the log", log.lines());
     store.remove().await;

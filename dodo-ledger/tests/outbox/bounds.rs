@@ -8,7 +8,7 @@ use dodo_ledger::{Backoff, Told};
 use crate::{
     FAST,
     scripted::{Answer, Scripted},
-    support::{TestStore, eventually, hooks, payment},
+    support::{TestStore, eventually, hooks, payment, work},
 };
 
 crate::on_every_store! {
@@ -30,13 +30,14 @@ async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
         let failed = Told::Failed { after: Some(after), reason: "429" };
         let answer = Answer::These(vec![failed, Told::Delivered]);
         let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
-        let ledger = fresh.builder().await.sink(sink.clone()).sink_backoff(FAST, 5).build();
+        let ledger =
+            fresh.builder().await.sink(sink.clone()).sink_backoff(FAST, 5).build().unwrap();
         ledger.migrate().await.unwrap();
         // Without workers, so that both are told together.
         for id in ["pay_1", "pay_2"] {
             ledger.emit(&paid(id)).await.unwrap();
         }
-        let workers = ledger.spawn(hooks().build().dispatcher());
+        let workers = work(&ledger, hooks());
         eventually("what the sink said is written down", async || {
             ledger.sink_stats("scripted").await.unwrap().pending == 1
         })
@@ -56,13 +57,14 @@ async fn waits_leases_and_graces_may_be_endless(store: &TestStore) {
         .lease(Duration::MAX)
         .poll_every(Duration::MAX)
         .await_purchase(Duration::MAX)
-        .build();
+        .build()
+        .unwrap();
     ledger.migrate().await.unwrap();
     for id in ["pay_1", "pay_2"] {
         ledger.emit(&paid(id)).await.unwrap();
     }
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     eventually("the event is done, and the sink heard", async || {
         ledger.stats().await.unwrap().pending == 0
             && ledger.sink_stats("scripted").await.unwrap().pending == 1

@@ -18,7 +18,7 @@ use std::{
 use dodo_core::{CheckoutContext, CheckoutContextStore, Consent, Inbox};
 use dodo_ledger::{Backoff, Ledger, Told, Workers};
 use scripted::{Answer, Scripted};
-use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription};
+use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription, work};
 
 on_every_store! {
     each_wanted_record_is_told_once,
@@ -29,7 +29,6 @@ on_every_store! {
     a_panic_and_silence_are_uncertain_ends,
     a_sink_that_panics_when_it_is_asked_holds_up_nobody,
     an_outage_loses_nothing_and_disturbs_nobody,
-    sinks_of_one_name_are_told_everything_each,
     what_was_in_flight_at_a_stop_is_not_repeated_blindly,
     a_definite_answer_ends_the_uncertainty,
     a_definite_answer_says_nothing_of_an_attempt_before,
@@ -42,9 +41,10 @@ on_every_store! {
 const FAST: Backoff = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
 
 async fn ledger(store: &TestStore, sink: &Scripted, max_failures: u32) -> (Ledger, Workers) {
-    let ledger = store.builder().await.sink(sink.clone()).sink_backoff(FAST, max_failures).build();
+    let ledger =
+        store.builder().await.sink(sink.clone()).sink_backoff(FAST, max_failures).build().unwrap();
     ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     (ledger, workers)
 }
 
@@ -185,32 +185,6 @@ async fn an_outage_loses_nothing_and_disturbs_nobody(store: &TestStore) {
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
 }
 
-async fn sinks_of_one_name_are_told_everything_each(store: &TestStore) {
-    let sinks = [Scripted::new([]), Scripted::new([]), Scripted::new([])];
-    let builder = store.builder().await;
-    let ledger = sinks.iter().fold(builder, |builder, sink| builder.sink(sink.clone())).build();
-    ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
-    for n in 0..20 {
-        ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
-    }
-    for name in ["scripted", "scripted-2", "scripted-3"] {
-        eventually(name, async || {
-            ledger.stats().await.unwrap().pending == 0
-                && ledger.sink_stats(name).await.unwrap().pending == 0
-        })
-        .await;
-    }
-    workers.shutdown(Duration::from_secs(5)).await;
-    let mut expected: Vec<String> = (0..20).map(|n| format!("charge:pay_{n}")).collect();
-    expected.sort();
-    for sink in sinks {
-        let mut told = sink.ids();
-        told.sort();
-        assert_eq!(told, expected);
-    }
-}
-
 /// As after a kill: nobody saw the end of the attempt.
 async fn what_was_in_flight_at_a_stop_is_not_repeated_blindly(store: &TestStore) {
     let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([Answer::Hang]) };
@@ -219,7 +193,7 @@ async fn what_was_in_flight_at_a_stop_is_not_repeated_blindly(store: &TestStore)
     eventually("it is being told", async || sink.ids().len() == 1).await;
     workers.shutdown(Duration::ZERO).await;
 
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(sink.ids().len(), 1);
@@ -256,9 +230,10 @@ async fn a_definite_answer_says_nothing_of_an_attempt_before(store: &TestStore) 
 
 async fn the_lease_of_callbacks_is_not_that_of_sinks(store: &TestStore) {
     let sink = Scripted::new([Answer::Slowly(Duration::from_millis(1500))]);
-    let ledger = store.builder().await.lease(Duration::from_secs(1)).sink(sink.clone()).build();
+    let ledger =
+        store.builder().await.lease(Duration::from_secs(1)).sink(sink.clone()).build().unwrap();
     ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
@@ -311,9 +286,9 @@ async fn what_waits_for_its_payment_is_told_when_that_is_there(store: &TestStore
 async fn what_waits_for_a_payment_that_never_comes_is_told_in_the_end(store: &TestStore) {
     let sink = Scripted::new([]);
     let soon = Duration::from_millis(50);
-    let ledger = store.builder().await.await_purchase(soon).sink(sink.clone()).build();
+    let ledger = store.builder().await.await_purchase(soon).sink(sink.clone()).build().unwrap();
     ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     ledger.accept(&refund("msg_1", "ref_1", "pay_1")).await.unwrap();
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;

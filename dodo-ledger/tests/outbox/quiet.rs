@@ -8,7 +8,7 @@ use dodo_ledger::{Ledger, LedgerBuilder, Store, Told};
 use crate::{
     FAST, ledger,
     scripted::{Answer, Scripted},
-    support::{TestStore, eventually, hooks, payment},
+    support::{TestStore, eventually, hooks, payment, work},
     until_settled,
 };
 
@@ -68,9 +68,9 @@ fn on(store: &Store, sink: &Scripted) -> LedgerBuilder {
 async fn every_instance_leaves_the_sink_alone(store: &TestStore) {
     let sink = Scripted::new([busy()]);
     let store = Store::open(&store.url).await.unwrap();
-    let instances = [on(&store, &sink).build(), on(&store, &sink).build()];
+    let instances = [on(&store, &sink).build().unwrap(), on(&store, &sink).build().unwrap()];
     instances[0].migrate().await.unwrap();
-    let workers = instances.each_ref().map(|ledger| ledger.spawn(hooks().build().dispatcher()));
+    let workers = instances.each_ref().map(|ledger| work(ledger, hooks()));
     pay(&instances[0], 0..1).await;
     until_quiet(&instances[1]).await;
     pay(&instances[1], 1..5).await;
@@ -89,9 +89,9 @@ async fn the_next_process_leaves_the_sink_alone(store: &TestStore) {
         if !store.url.contains(":memory:") {
             opened = Store::open(&store.url).await.unwrap();
         }
-        let ledger = on(&opened, &sink).build();
+        let ledger = on(&opened, &sink).build().unwrap();
         ledger.migrate().await.unwrap();
-        let workers = ledger.spawn(hooks().build().dispatcher());
+        let workers = work(&ledger, hooks());
         pay(&ledger, 2 * n..2 * n + 2).await;
         match n {
             0 => until_quiet(&ledger).await,
@@ -105,9 +105,9 @@ async fn the_next_process_leaves_the_sink_alone(store: &TestStore) {
 async fn whoever_revives_its_dead_letters_ends_the_quiet(store: &TestStore) {
     let hours = Duration::from_secs(5 * 3600);
     let sink = Scripted::new([Answer::Each(Told::Failed { after: Some(hours), reason: "429" })]);
-    let ledger = on(&Store::open(&store.url).await.unwrap(), &sink).build();
+    let ledger = on(&Store::open(&store.url).await.unwrap(), &sink).build().unwrap();
     ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     pay(&ledger, 0..1).await;
     until_quiet(&ledger).await;
     pay(&ledger, 1..2).await;

@@ -10,7 +10,7 @@ use crate::{
     FAST,
     bounds::paid,
     scripted::{Answer, Scripted},
-    support::{TestStore, hooks, payment, refund},
+    support::{TestStore, hooks, payment, refund, work},
     until_settled,
 };
 
@@ -71,14 +71,14 @@ async fn what_was_told_is_told_again_by_the_same_ids(store: &TestStore) {
 /// More than one page of it.
 async fn a_new_sink_is_told_what_was_before_it(store: &TestStore) {
     let opened = dodo_ledger::Store::open(&store.url).await.unwrap();
-    let before = Ledger::builder(opened.clone()).build();
+    let before = Ledger::builder(opened.clone()).build().unwrap();
     before.migrate().await.unwrap();
     for n in 0..503 {
         before.emit(&paid(&format!("pay_{n}"))).await.unwrap();
     }
     let sink = Scripted { batch: 100, ..Scripted::new([]) };
-    let ledger = Ledger::builder(opened).sink(sink.clone()).sink_backoff(FAST, 5).build();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let ledger = Ledger::builder(opened).sink(sink.clone()).sink_backoff(FAST, 5).build().unwrap();
+    let workers = work(&ledger, hooks());
     assert_eq!(replay(&ledger, always()).await, 503);
     until_settled(&ledger).await;
     let mut expected: Vec<String> = (0..503).map(|n| format!("charge:pay_{n}")).collect();
@@ -109,11 +109,11 @@ async fn only_what_occurred_in_the_time_is_told_again(store: &TestStore) {
 
 async fn what_waits_already_is_left_as_it_is(store: &TestStore) {
     let sink = Scripted::new([]);
-    let ledger = store.builder().await.sink(sink.clone()).build();
+    let ledger = store.builder().await.sink(sink.clone()).build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.emit(&paid("pay_1")).await.unwrap();
     assert_eq!(replay(&ledger, always()).await, 0, "it is queued already");
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     until_settled(&ledger).await;
     assert_eq!(sink.ids(), ["charge:pay_1"]);
     stop(workers).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     server::Server,
-    support::{TestStore, eventually, hooks},
+    support::{TestStore, eventually, hooks, work},
 };
 
 /// One delivery about money.
@@ -87,9 +87,9 @@ async fn a_customer_is_what_the_ledger_knows_of_them(store: &TestStore) {
 
     let server = Server::start().await;
     let sink = Segment::at(&server.url, "writekey").unwrap().test_mode();
-    let ledger = store.builder().await.sink(sink).build();
+    let ledger = store.builder().await.sink(sink).build().unwrap();
     ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
     for (n, (delivery, expected)) in story.into_iter().enumerate() {
         ledger.accept(&delivery.event()).await.unwrap();
         eventually("it is told", async || server.log().len() == n + 1).await;

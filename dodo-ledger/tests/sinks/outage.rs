@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     server::{Mood, Server},
-    support::{TestStore, eventually, hooks},
+    support::{TestStore, eventually, hooks, work},
 };
 
 fn paid(n: u32) -> SignedEvent {
@@ -45,9 +45,10 @@ async fn an_outage_loses_and_doubles_nothing(store: &TestStore) {
             Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(50) },
             10_000,
         )
-        .build();
+        .build()
+        .unwrap();
     ledger.migrate().await.unwrap();
-    let workers = ledger.spawn(hooks().build().dispatcher());
+    let workers = work(&ledger, hooks());
 
     let moods = [
         Mood::Well,

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use dodo_core::{SignedEvent, WebhookKey, Webhooks, WebhooksBuilder};
 use dodo_ledger::{
-    Ledger, LedgerBuilder, Store,
+    Ledger, LedgerBuilder, Store, Workers,
     sqlx::{Connection, PgConnection},
 };
 use tracing_subscriber::{Layer as _, filter::dynamic_filter_fn, layer::SubscriberExt as _};
@@ -115,7 +115,7 @@ impl TestStore {
     }
 
     pub(crate) async fn ledger(&self) -> Ledger {
-        let ledger = self.builder().await.build();
+        let ledger = self.builder().await.build().unwrap();
         ledger.migrate().await.unwrap();
         ledger
     }
@@ -141,6 +141,14 @@ pub(crate) async fn run_on(server: &str, statement: String) {
 
 pub(crate) fn hooks() -> WebhooksBuilder {
     Webhooks::builder(WebhookKey::new(KEY).unwrap())
+}
+
+/// Attaches the callbacks to the ledger, for tests that store events without a route.
+pub(crate) fn work<S: Clone + Send + Sync + 'static>(
+    ledger: &Ledger,
+    hooks: WebhooksBuilder<S>,
+) -> Workers {
+    ledger.attach(hooks).unwrap().1
 }
 
 pub(crate) fn delivery(id: &str, body: impl Into<Bytes>) -> SignedEvent {

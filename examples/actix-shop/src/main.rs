@@ -6,6 +6,7 @@ use std::{io, net::TcpListener, process::ExitCode};
 
 use actix_web::{App, HttpServer, web};
 use dodo_actix::{Visitors, checkout_handler, customer_portal, webhooks};
+use dodo_core::Webhooks;
 use shop::Shop;
 
 #[actix_web::main]
@@ -13,10 +14,10 @@ async fn main() -> ExitCode {
     shop::run("actix", serve).await
 }
 
-async fn serve(listener: TcpListener, shop: Shop) -> io::Result<()> {
+async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result<()> {
     // Built once: all workers share them.
     let checkout = shop.checkout().map_err(io::Error::other)?;
-    let (portal, hooks) = (shop.portal(), shop.webhooks());
+    let portal = shop.portal();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(shop.clone()))

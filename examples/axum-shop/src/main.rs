@@ -6,6 +6,7 @@ use std::{io, net::TcpListener, process::ExitCode};
 
 use axum::Router;
 use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
+use dodo_core::Webhooks;
 use shop::Shop;
 
 #[tokio::main]
@@ -13,11 +14,11 @@ async fn main() -> ExitCode {
     shop::run("axum", serve).await
 }
 
-async fn serve(listener: TcpListener, shop: Shop) -> io::Result<()> {
+async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result<()> {
     let router = Router::new()
         .route("/api/checkout", checkout_handler(shop.checkout().map_err(io::Error::other)?))
         .route("/api/portal", customer_portal(shop.portal()))
-        .route("/api/webhook", webhooks(shop.webhooks()))
+        .route("/api/webhook", webhooks(hooks))
         .fallback(pages::pages)
         .layer(VisitorLayer::new(shop.capture()))
         .with_state(shop);

@@ -2,8 +2,8 @@
 
 use std::{env, net::SocketAddr};
 
-use dodo_core::{Client, Currency, Environment, ProductId, WebhookKey};
-use dodo_ledger::{Ledger, Operator, Outcome, Store, sqlx};
+use dodo_core::{Client, Currency, Environment, ProductId, WebhookKey, Webhooks};
+use dodo_ledger::{Ledger, Operator, Outcome, Store, Workers, sqlx};
 use dodo_sandbox::Sandbox;
 use http::Method;
 use serde::Deserialize;
@@ -16,7 +16,6 @@ use crate::{
     options::Options,
     orders,
     payments::Payments,
-    run::GRACE,
     session::SessionKey,
     shop::Inner,
 };
@@ -60,7 +59,7 @@ impl Shop {
         options: &Options,
         address: SocketAddr,
         framework: &'static str,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Webhooks, Workers), StartError> {
         let public_url = options.public_url.clone().unwrap_or(format!("http://{address}"));
         let url = database_url(options, framework);
         Database::check(&url)?;
@@ -83,14 +82,15 @@ impl Shop {
             catalog,
             database,
             ledger: ledger.clone(),
-            workers: Mutex::default(),
             sessions,
             public_url,
             backend,
             framework,
         });
-        *shop.inner().workers.lock().await = Some(ledger.spawn(shop.webhooks().dispatcher()));
-        Ok(shop)
+        let (hooks, workers) = ledger
+            .attach(shop.webhooks())
+            .map_err(|error| StartError::caused("the webhooks cannot be set up", error))?;
+        Ok((shop, hooks, workers))
     }
 
     /// Runs a command about the shop's ledger, beside a shop that is open or not: its rules and sinks are
@@ -103,7 +103,9 @@ impl Shop {
         let store = Store::open_existing(&database_url(options, framework))
             .await
             .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
-        let ledger = Ledger::builder(store).workers_elsewhere().build();
+        let ledger = Ledger::builder(store)
+            .build()
+            .map_err(|error| StartError::caused("the ledger cannot be set up", error))?;
         Ok(Operator::new(&ledger).run(words).await)
     }
 
@@ -123,9 +125,6 @@ impl Shop {
 
     /// Ends what was started with the shop.
     pub(crate) async fn close(&self) {
-        if let Some(workers) = self.inner().workers.lock().await.take() {
-            workers.shutdown(GRACE).await;
-        }
         if let Backend::Sandbox { running, .. } = self.backend()
             && let Some(sandbox) = running.lock().await.take()
         {

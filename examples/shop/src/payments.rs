@@ -5,6 +5,7 @@ use std::{convert::Infallible, future::ready};
 use dodo_core::{
     BoxError, CampaignCookie, CheckoutContext, CheckoutContextStore, Client, CustomerId,
     CustomerPortal, Endpoint, Error, Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
+    WebhooksBuilder,
     checkout::{
         SessionCheckout, StaticCheckout,
         request::{CheckoutCustomer, FeatureFlags, SessionRequest, StaticRequest},
@@ -124,10 +125,8 @@ impl Shop {
         .return_url(format!("{}/account", self.public_url()))
     }
 
-    /// Keeps every delivery in the ledger before it is answered; from there the money is booked, and
-    /// orders are fulfilled and access is granted and revoked.
-    #[must_use]
-    pub fn webhooks(&self) -> Webhooks {
+    /// The callbacks that fulfill orders, and grant and revoke access.
+    pub(crate) fn webhooks(&self) -> WebhooksBuilder<Self> {
         let payments = self.payments();
         Webhooks::builder(payments.key.clone())
             .environment(payments.client.environment())
@@ -144,8 +143,6 @@ impl Shop {
             .on_subscription_cancelled(fulfilment::revoked)
             .on_subscription_expired(fulfilment::revoked)
             .on_subscription_failed(fulfilment::revoked)
-            .inbox(self.ledger().clone())
-            .build()
     }
 
     /// Who asks, as a customer of Dodo's: only known once their account has paid.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use dodo_core::Webhooks;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -25,7 +26,7 @@ pub const GRACE: Duration = Duration::from_secs(5);
 #[expect(clippy::print_stdout, reason = "this is the program's own output")]
 pub async fn run<F, Fut>(framework: &'static str, serve: F) -> ExitCode
 where
-    F: FnOnce(TcpListener, Shop) -> Fut,
+    F: FnOnce(TcpListener, Shop, Webhooks) -> Fut,
     Fut: Future<Output = io::Result<()>>,
 {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
@@ -49,8 +50,8 @@ where
         Ok(listening) => listening,
         Err(error) => return failed(framework, &error),
     };
-    let shop = match Shop::start(&options, address, framework).await {
-        Ok(shop) => shop,
+    let (shop, hooks, workers) = match Shop::start(&options, address, framework).await {
+        Ok(started) => started,
         Err(error) => return failed(framework, &error),
     };
     println!("The shop is open: http://{address}");
@@ -62,9 +63,10 @@ where
         tokio::time::sleep(GRACE).await;
     };
     let served = tokio::select! {
-        served = serve(listener, shop.clone()) => served,
+        served = serve(listener, shop.clone(), hooks) => served,
         () = late => Ok(()),
     };
+    workers.shutdown(GRACE).await;
     shop.close().await;
     match served {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use dodo_core::BoxError;
-use dodo_ledger::{Ledger, Workers};
-use tokio::sync::Mutex;
-
+use dodo_ledger::Ledger;
 use jiff::Timestamp;
 
 use crate::{
@@ -35,8 +33,6 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) database: Database,
     pub(crate) ledger: Ledger,
-    /// They book and run callbacks while the shop is open.
-    pub(crate) workers: Mutex<Option<Workers>>,
     pub(crate) sessions: SessionKey,
     /// The address customers use, without a slash at the end.
     pub(crate) public_url: String,
@@ -48,10 +44,6 @@ pub(crate) struct Inner {
 impl Shop {
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
-    }
-
-    pub(crate) fn inner(&self) -> &Inner {
-        &self.0
     }
 
     pub(crate) fn payments(&self) -> &Payments {

@@ -52,7 +52,7 @@ async fn run() -> Result<(), BoxError> {
     let mut _workers = None;
     if let Some(url) = ledger {
         let builder = Ledger::builder(Store::open(&url).await?);
-        let ledger = lease.into_iter().fold(builder, dodo_ledger::LedgerBuilder::lease).build();
+        let ledger = lease.into_iter().fold(builder, dodo_ledger::LedgerBuilder::lease).build()?;
         ledger.migrate().await?;
         let (with_ledger, workers) = application.with_ledger(ledger);
         (application, _workers) = (with_ledger, Some(workers));

@@ -1,0 +1,65 @@
+//! Wires webhooks, inbox and workers in one call, so that none of them can be left out.
+
+use std::sync::Arc;
+
+use dodo_core::{Inbox, Webhooks, WebhooksBuilder};
+
+use crate::{
+    error::Error,
+    ledger::{Ledger, ReceiveOnly},
+    worker::{self, Workers},
+};
+
+impl Ledger {
+    /// Sets this ledger as the inbox of `hooks`, builds them, and starts the workers. The workers
+    /// book the stored events, run the callbacks and send records to the sinks.
+    ///
+    /// Any number of instances can do this on one PostgreSQL.
+    ///
+    /// # Errors
+    /// [`Setup`](crate::ErrorKind::Setup) if `hooks` already have an inbox, or this ledger as
+    /// [`attribution_sink`](WebhooksBuilder::attribution_sink).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn attach<S>(&self, hooks: WebhooksBuilder<S>) -> Result<(Webhooks, Workers), Error>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let hooks = self.build_with_inbox(hooks, self.clone())?;
+        let workers = worker::spawn(&self.shared, hooks.dispatcher());
+        Ok((hooks, workers))
+    }
+
+    /// Sets this ledger as the inbox of `hooks` and builds them, without workers. The callbacks run in
+    /// the processes that [`attach`](Self::attach) the same callbacks to the same database.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub fn receive_only<S>(&self, hooks: WebhooksBuilder<S>) -> Result<Webhooks, Error>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        self.build_with_inbox(hooks, ReceiveOnly(self.clone()))
+    }
+
+    fn build_with_inbox<S>(
+        &self,
+        hooks: WebhooksBuilder<S>,
+        inbox: impl Inbox,
+    ) -> Result<Webhooks, Error>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        if hooks.has_inbox() {
+            return Err(Error::setup("the webhooks have an inbox: remove `.inbox(..)`"));
+        }
+        let shared = hooks.attribution_sink_as::<Arc<Self>>().map(|sink| &**sink);
+        let sink = hooks.attribution_sink_as::<Self>().or(shared);
+        if sink.is_some_and(|sink| Arc::ptr_eq(&sink.shared, &self.shared)) {
+            let message = "the attribution sink is this ledger: remove `.attribution_sink(..)`";
+            return Err(Error::setup(message));
+        }
+        Ok(hooks.inbox(inbox).build())
+    }
+}

@@ -1,0 +1,102 @@
+//! `Ledger::attach` and `receive_only`: the wiring and its errors.
+#![cfg(all(feature = "sqlite", feature = "postgres"))]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod support;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use dodo_core::{Endpoint as _, Receipt, SignedEvent, Webhooks, testing::sign_for_test};
+use dodo_ledger::{ErrorKind, Ledger, sink::Callback};
+use http::{Request, StatusCode};
+
+use support::{Log, TestStore, eventually, hooks, payment};
+
+async fn ledger() -> Ledger {
+    TestStore::memory().await.unwrap().ledger().await
+}
+
+async fn deliver(hooks: &Webhooks, event: &SignedEvent) -> StatusCode {
+    let mut request = Request::post("/webhook").body(event.body().clone()).unwrap();
+    *request.headers_mut() = sign_for_test(hooks.key(), event.id(), event.body());
+    hooks.handle(request).await.status()
+}
+
+#[tokio::test]
+async fn attach_books_deliveries_and_runs_callbacks() {
+    let ledger = ledger().await;
+    let (ran, mut runs) = tokio::sync::mpsc::unbounded_channel();
+    let callback = move |event: dodo_core::Event<dodo_core::Payment>| {
+        let ran = ran.clone();
+        async move { ran.send(event.data.payment_id) }
+    };
+    let (hooks, workers) = ledger.attach(hooks().on_payment_succeeded(callback)).unwrap();
+    assert_eq!(deliver(&hooks, &payment("msg_1", "pay_1")).await, StatusCode::OK);
+    assert_eq!(runs.recv().await.as_deref(), Some("pay_1"));
+    eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
+    assert!(workers.shutdown(Duration::from_secs(5)).await);
+    assert!(ledger.record("charge:pay_1").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn attach_with_another_inbox_fails() {
+    struct Elsewhere;
+    impl dodo_core::Inbox for Elsewhere {
+        type Error = Infallible;
+        async fn accept(&self, _: &SignedEvent) -> Result<Receipt, Infallible> {
+            Ok(Receipt::Stored)
+        }
+    }
+    let ledger = ledger().await;
+    let error = ledger.attach(hooks().inbox(Elsewhere)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert!(error.to_string().contains("`.inbox(..)`"), "{error}");
+    let error = ledger.receive_only(hooks().inbox(ledger.clone())).unwrap_err();
+    assert!(error.to_string().contains("`.inbox(..)`"), "{error}");
+}
+
+#[tokio::test]
+async fn attach_with_itself_as_attribution_sink_fails() {
+    let ledger = ledger().await;
+    let shared = Arc::new(ledger.clone());
+    for hooks in [hooks().attribution_sink(ledger.clone()), hooks().attribution_sink(shared)] {
+        let error = ledger.attach(hooks).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Setup);
+        assert!(error.to_string().contains("`.attribution_sink(..)`"), "{error}");
+    }
+    let other = TestStore::memory().await.unwrap().ledger().await;
+    drop(ledger.attach(hooks().attribution_sink(other)).unwrap());
+}
+
+#[tokio::test]
+async fn receive_only_stores_and_logs_no_missing_worker() {
+    let (log, _guard) = Log::of_this_thread(tracing::Level::ERROR);
+    let ledger = ledger().await;
+    let hooks = ledger.receive_only(hooks()).unwrap();
+    assert_eq!(deliver(&hooks, &payment("msg_1", "pay_1")).await, StatusCode::OK);
+    assert_eq!(ledger.stats().await.unwrap().unbooked, 1);
+    assert_eq!(log.text(), "");
+}
+
+#[tokio::test]
+async fn dropped_workers_are_an_error_in_the_log() {
+    let (log, _guard) = Log::of_this_thread(tracing::Level::ERROR);
+    let ledger = ledger().await;
+    let (hooks, workers) = ledger.attach(hooks()).unwrap();
+    assert!(workers.shutdown(Duration::ZERO).await);
+    assert_eq!(deliver(&hooks, &payment("msg_1", "pay_1")).await, StatusCode::OK);
+    assert!(log.text().contains("call `Ledger::attach` and keep its `Workers`"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn two_sinks_of_one_name_fail_at_build() {
+    let sink = |name| Callback::new(name, |_| async { Ok::<_, Infallible>(()) });
+    let store = TestStore::memory().await.unwrap();
+    let error = store.builder().await.sink(sink("twice")).sink(sink("twice")).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setup);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, "twice");
+    let renamed = store.builder().await.sink(sink("once")).sink(sink("twice"));
+    assert!(renamed.build().is_ok());
+}
