@@ -14,6 +14,8 @@
 mod attach;
 pub mod attribution;
 mod binding;
+#[doc(hidden)]
+pub mod booking;
 mod builder;
 mod cause;
 #[doc(hidden)]

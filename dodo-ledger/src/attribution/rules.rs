@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use dodo_core::{Currency, DisputePolicy, FactOptions, VisitorCapture};
+use sha2::{Digest, Sha256};
+
+/// The version of the resolution. A change of `resolve` that changes records needs a new one.
+const RESOLUTION: u32 = 1;
 
 /// Whether renewals are credited to whoever brought the subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +104,14 @@ impl Rules {
     pub fn user_key(mut self, key: impl Into<String>) -> Self {
         self.facts = self.facts.user_key(key);
         self
+    }
+
+    /// A number for the rules that `resolve` reads. Groups with another number are resolved again.
+    pub(crate) fn fingerprint(&self) -> i64 {
+        let exponents = &self.exponents;
+        let rules = (self.renewal_credit, self.lookback_days, self.disputes, exponents);
+        let hash = Sha256::digest(format!("{RESOLUTION} {rules:?}"));
+        hash.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte))
     }
 
     /// The metadata keys that the ledger reads.

@@ -21,6 +21,8 @@ pub struct Erasure {
     pub objects: BTreeSet<ObjectId>,
     /// The e-mail hashes of the erased facts.
     pub addresses: BTreeSet<[u8; 32]>,
+    /// The name of the cause, hashed in the id of the fact.
+    cause: String,
 }
 
 impl Erasure {
@@ -28,17 +30,27 @@ impl Erasure {
     /// share a payment, a subscription or a checkout with them.
     #[must_use]
     pub fn of_customer(timeline: &Timeline, customer_id: &str) -> Self {
-        Self::around(timeline, |fact| customer_of(fact) == Some(customer_id))
+        Self::around(timeline, customer_id, |fact| customer_of(fact) == Some(customer_id))
     }
 
-    /// Selects facts by id that the ledger received before the erasure and books after it, and facts
-    /// without a customer around them.
+    /// Selects the facts with an e-mail address, and facts without a customer around them.
     #[must_use]
-    pub fn of_facts(timeline: &Timeline, ids: &BTreeSet<String>) -> Self {
-        Self::around(timeline, |fact| ids.contains(&fact.id))
+    pub fn of_address(timeline: &Timeline, address: &[u8; 32]) -> Self {
+        let has_address = |fact: &Fact| {
+            let person = fact.person.as_ref();
+            person.and_then(|person| person.email_sha256).as_ref() == Some(address)
+        };
+        Self::around(timeline, &to_hex(address), has_address)
     }
 
-    fn around(timeline: &Timeline, is_seed: impl Fn(&Fact) -> bool) -> Self {
+    /// Selects a fact that the ledger received before the erasure and books after it, and facts without a
+    /// customer around it.
+    #[must_use]
+    pub fn of_fact(timeline: &Timeline, id: &str) -> Self {
+        Self::around(timeline, id, |fact| fact.id == id)
+    }
+
+    fn around(timeline: &Timeline, cause: &str, is_seed: impl Fn(&Fact) -> bool) -> Self {
         let facts = timeline.facts();
         let mut is_selected: Vec<bool> = facts.iter().map(is_seed).collect();
         // Grows until nothing is added: a context is connected to a checkout, that to a payment.
@@ -56,7 +68,7 @@ impl Erasure {
                 break;
             }
         }
-        let mut erasure = Self::default();
+        let mut erasure = Self { cause: to_hex(&Sha256::digest(cause)), ..Self::default() };
         for (fact, _) in facts.iter().zip(is_selected).filter(|(_, selected)| *selected) {
             erasure.objects.insert(fact.object());
             if matches!(fact.kind, FactKind::Subscription(_)) {
@@ -71,14 +83,14 @@ impl Erasure {
 
     /// Applies the erasure to a timeline. Returns the fact that keeps the objects erased, and the ids of
     /// the facts that lost their personal data. `None`: nothing is left to erase.
-    pub fn apply(&self, timeline: &mut Timeline, cause: &str, at: Timestamp) -> Option<Applied> {
+    pub fn apply(&self, timeline: &mut Timeline, at: Timestamp) -> Option<Applied> {
         let live = timeline.facts().first().is_some_and(|fact| fact.live);
         let changed = timeline.erase(&self.objects);
         if changed.is_empty() {
             return None;
         }
         let fact = Fact {
-            id: format!("erasure:{}:{}", to_hex(&Sha256::digest(cause)), at.as_microsecond()),
+            id: format!("erasure:{}:{}", self.cause, at.as_microsecond()),
             source: Source::Application,
             occurred_at: in_micros(at),
             received_at: at,

@@ -13,34 +13,55 @@ pub struct Component {
     pub facts: Vec<Fact>,
 }
 
-/// Splits a batch into its components, sorted by their first key.
-#[must_use]
-pub fn components(facts: impl IntoIterator<Item = Fact>) -> Vec<Component> {
-    let mut sets = Sets::default();
-    let mut members: Vec<(usize, Fact)> = Vec::new();
-    for fact in facts {
-        let keys = fact.keys();
-        let mut ids = keys.into_iter().map(|key| sets.id_of(key));
-        let Some(first) = ids.next() else { continue };
-        let ids: Vec<usize> = ids.collect();
-        for id in ids {
-            sets.unite(first, id);
+/// The facts of one booking.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The components, sorted by their first key.
+    pub components: Vec<Component>,
+    /// All keys in the order in which a store inserts them: sorted. Two bookings that insert the same keys
+    /// in different orders can block each other.
+    pub key_order: Vec<Key>,
+}
+
+impl Batch {
+    /// Splits facts into components.
+    #[must_use]
+    pub fn of(facts: impl IntoIterator<Item = Fact>) -> Self {
+        let mut sets = Sets::default();
+        let mut members: Vec<(usize, Fact)> = Vec::new();
+        for fact in facts {
+            let ids: Vec<usize> = fact.keys().into_iter().map(|key| sets.id_of(key)).collect();
+            let Some(first) = ids.first().copied() else { continue };
+            ids.into_iter().for_each(|id| sets.unite(first, id));
+            members.push((first, fact));
         }
-        members.push((first, fact));
+        let mut all: BTreeMap<usize, Component> = BTreeMap::new();
+        for (key, id) in std::mem::take(&mut sets.ids) {
+            all.entry(sets.root(id)).or_default().keys.push(key);
+        }
+        for (id, fact) in members {
+            all.entry(sets.root(id)).or_default().facts.push(fact);
+        }
+        Self::sorted(all.into_values().collect())
     }
-    let mut all: BTreeMap<usize, Component> = BTreeMap::new();
-    for (key, id) in std::mem::take(&mut sets.ids) {
-        all.entry(sets.root(id)).or_default().keys.push(key);
+
+    /// A batch without facts that finds or makes one group for each key.
+    #[must_use]
+    pub fn of_keys(keys: &[Key]) -> Self {
+        let component = |key: &Key| Component { keys: vec![key.clone()], facts: Vec::new() };
+        Self::sorted(keys.iter().map(component).collect())
     }
-    for (id, fact) in members {
-        all.entry(sets.root(id)).or_default().facts.push(fact);
+
+    fn sorted(mut components: Vec<Component>) -> Self {
+        for component in &mut components {
+            component.keys.sort();
+        }
+        components.sort_by(|a, b| a.keys.cmp(&b.keys));
+        let mut key_order: Vec<Key> =
+            components.iter().flat_map(|component| component.keys.clone()).collect();
+        key_order.sort();
+        Self { components, key_order }
     }
-    let mut components: Vec<Component> = all.into_values().collect();
-    for component in &mut components {
-        component.keys.sort();
-    }
-    components.sort_by(|a, b| a.keys.cmp(&b.keys));
-    components
 }
 
 /// Disjoint sets of keys.

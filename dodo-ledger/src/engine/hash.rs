@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-pub(super) fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn from_hex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut hash = [0; 32];
     let mut digits = text.bytes().map(|byte| char::from(byte).to_digit(16));
     for byte in &mut hash {

@@ -62,10 +62,10 @@ impl Key {
 
     /// The key from its stored parts. `None`: the number of the kind is unknown.
     #[must_use]
-    pub fn from_parts(kind: i16, live: bool, value: String) -> Option<Self> {
+    pub fn from_parts(kind: i64, live: bool, value: String) -> Option<Self> {
         use KeyKind::{Customer, Object, Payment, Session, Subscription};
         let kinds = [Customer, Payment, Subscription, Session, Object];
-        let kind = kinds.into_iter().find(|known| *known as i16 == kind)?;
+        let kind = kinds.into_iter().find(|known| *known as i64 == kind)?;
         Some(Self { kind, live, value })
     }
 

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `fact`, `row`, `keys` | the stored structs; their rows; the ids that connect facts |
 //! | `parse` | the only reading of a payload |
-//! | `timeline`, `groups` | the facts of one group; the union of a batch |
+//! | `timeline`, `group`, `groups` | the facts of one group; its records; the union of a batch |
 //! | `objects`, `subscription` | the objects of a timeline, each by the fact that counts |
 //! | `resolve`, `charges`, `attribute`, `step` | charges in time order, each with seven attribution steps |
 //! | `reversals`, `allocation` | refunds and disputes, limited to the payment |
@@ -25,15 +25,16 @@ mod charges;
 mod diff;
 mod erase;
 mod fact;
+mod group;
 mod groups;
-mod hash;
+pub(crate) mod hash;
 mod keys;
 mod objects;
 mod parse;
 mod record;
 mod resolve;
 mod reversals;
-mod row;
+pub(crate) mod row;
 mod step;
 mod subscription;
 mod timeline;
@@ -46,7 +47,8 @@ pub use self::{
         Item, LicenseKey, Person, PlanChange, Refund, ScheduledChange, ServicePeriod, Source,
         Subscription, Touchpoint, Void,
     },
-    groups::{Component, components},
+    group::{Admitted, Group},
+    groups::{Batch, Component},
     keys::{Key, KeyKind, ObjectId},
     parse::{context_fact, parse, parse_api_object},
     record::{Record, RecordState},

@@ -37,6 +37,14 @@ pub enum RecordState {
     Void = 2,
 }
 
+impl RecordState {
+    /// The state of a stored number.
+    #[must_use]
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Valid, Self::Withdrawn, Self::Void].into_iter().find(|state| *state as i64 == number)
+    }
+}
+
 impl Record {
     /// The business key, such as `charge:pay_x`.
     #[must_use]

@@ -47,11 +47,11 @@ impl Fact {
     pub fn from_row(
         id: String,
         occurred_at: i64,
-        format: i16,
+        format: i64,
         body: &str,
         person: Option<&str>,
     ) -> Result<Self, Error> {
-        if format != FORMAT {
+        if format != i64::from(FORMAT) {
             return Err(Error::corrupt("a stored fact has an unknown format: update the ledger"));
         }
         let mut fact: Self = from_json(body)?;
@@ -66,7 +66,14 @@ impl Fact {
 /// JSON without nulls, `false` and empty lists: the defaults of the stored structs.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, Error> {
     let failed = |error| Error::corrupt("a fact cannot be written as JSON").with_source(error);
-    let compact = compacted(serde_json::to_value(value).map_err(failed)?);
+    let compact = compacted(serde_json::to_value(value).map_err(failed)?, is_default);
+    serde_json::to_string(&compact).map_err(failed)
+}
+
+/// JSON without nulls, for structs whose other fields have no defaults.
+pub(crate) fn without_nulls<T: Serialize>(value: &T) -> Result<String, Error> {
+    let failed = |error| Error::corrupt("a value cannot be written as JSON").with_source(error);
+    let compact = compacted(serde_json::to_value(value).map_err(failed)?, Value::is_null);
     serde_json::to_string(&compact).map_err(failed)
 }
 
@@ -75,13 +82,16 @@ pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
         .map_err(|error| Error::unreadable("a stored fact cannot be read", &error))
 }
 
-fn compacted(value: Value) -> Value {
-    let Value::Object(fields) = value else { return value };
-    let fields = fields.into_iter().map(|(name, value)| (name, compacted(value)));
-    let is_default = |value: &Value| match value {
+fn is_default(value: &Value) -> bool {
+    match value {
         Value::Null | Value::Bool(false) => true,
         Value::Array(items) => items.is_empty(),
         _ => false,
-    };
-    Value::Object(fields.filter(|(_, value)| !is_default(value)).collect())
+    }
+}
+
+fn compacted(value: Value, is_omitted: fn(&Value) -> bool) -> Value {
+    let Value::Object(fields) = value else { return value };
+    let fields = fields.into_iter().map(|(name, value)| (name, compacted(value, is_omitted)));
+    Value::Object(fields.filter(|(_, value)| !is_omitted(value)).collect())
 }

@@ -53,6 +53,28 @@ impl Timeline {
         self.facts.iter().any(|fact| erased_objects(fact).is_some())
     }
 
+    /// Takes stored facts in the place of all facts.
+    pub(crate) fn load(&mut self, mut facts: Vec<Fact>) {
+        facts.sort_by(|a, b| order(a).cmp(&order(b)));
+        self.ids = facts.iter().map(|fact| fact.id.clone()).collect();
+        self.facts = facts;
+    }
+
+    /// The e-mail hashes of the facts that `identities` does not know yet.
+    #[must_use]
+    pub fn unknown_addresses(&self) -> BTreeSet<[u8; 32]> {
+        let people = self.facts.iter().filter_map(|fact| fact.person.as_ref());
+        let hashes = people.filter_map(|person| person.email_sha256);
+        hashes.filter(|hash| !self.identities.contains_key(hash)).collect()
+    }
+
+    /// The customers of the facts with this e-mail hash.
+    pub fn customers_of<'a>(&'a self, address: &'a [u8; 32]) -> impl Iterator<Item = &'a str> {
+        let people = self.facts.iter().filter_map(|fact| fact.person.as_ref());
+        let people = people.filter(move |person| person.email_sha256.as_ref() == Some(address));
+        people.filter_map(|person| person.customer_id.as_deref())
+    }
+
     /// Adds everything of another group.
     pub fn absorb(&mut self, other: Self) {
         self.identities.extend(other.identities);

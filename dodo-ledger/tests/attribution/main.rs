@@ -6,6 +6,7 @@ macro_rules! story {
     ($($act:expr),* $(,)?) => { Vec::from([$(crate::world::Act::from($act)),*]) };
 }
 
+mod booking;
 mod charges;
 mod consent;
 mod contested;
@@ -32,6 +33,7 @@ mod stories;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod timing;
 mod told;
 mod world;
 

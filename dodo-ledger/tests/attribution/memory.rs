@@ -5,18 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use dodo_core::{Campaign, CheckoutContext, email_sha256};
 use dodo_ledger::attribution::{Rules, StepReport};
 use dodo_ledger::engine::{
-    Erasure, Fact, Identity, Key, Record, RecordChange, Timeline, components, context_fact, diff,
+    Batch, Erasure, Fact, Group, Identity, Key, Record, RecordChange, Timeline, context_fact,
     explain, parse, parse_api_object, resolve,
 };
 use jiff::Timestamp;
 
 use crate::world::{Act, Records};
-
-#[derive(Debug, Default)]
-struct Group {
-    timeline: Timeline,
-    records: BTreeMap<String, Record>,
-}
 
 /// Groups, keys and addresses. A merged group is empty, and `keys` name the group that absorbed it.
 #[derive(Debug, Default)]
@@ -26,7 +20,8 @@ pub(crate) struct MemoryLedger {
     keys: BTreeMap<Key, usize>,
     addresses: HashMap<[u8; 32], BTreeSet<usize>>,
     identities: HashMap<[u8; 32], Identity>,
-    erased: HashMap<Key, Timestamp>,
+    /// By the hash of the customer.
+    erased: HashMap<String, Timestamp>,
 }
 
 impl MemoryLedger {
@@ -64,31 +59,18 @@ impl MemoryLedger {
 
     /// Books a batch: every touched group is resolved once.
     pub(crate) fn book(&mut self, facts: impl IntoIterator<Item = Fact>) -> Vec<RecordChange> {
-        let mut changes = Vec::new();
-        for component in components(facts) {
-            let group = self.united(&component.keys);
-            let is_covered = |fact: &Fact| {
-                let mut customers = fact.keys().into_iter();
-                customers.any(|key| self.erased.get(&key).is_some_and(|at| fact.received_at <= *at))
-            };
-            let covered: BTreeSet<String> = component
-                .facts
-                .iter()
-                .filter(|fact| is_covered(fact))
-                .map(|fact| fact.id.clone())
-                .collect();
-            let timeline = &mut self.groups[group].timeline;
-            for fact in component.facts {
-                timeline.push(fact);
-            }
-            for cause in &covered {
-                let ids = BTreeSet::from([cause.clone()]);
-                Erasure::of_facts(timeline, &ids).apply(timeline, cause, Timestamp::MIN);
-            }
-            self.link_addresses(group);
-            changes.extend(self.project(group));
+        let components = Batch::of(facts).components;
+        for component in &components {
+            self.unite(&component.keys);
         }
-        changes
+        let mut touched = BTreeSet::new();
+        for component in components {
+            let group = self.keys[&component.keys[0]];
+            let erased_at = |customer: &str| self.erased.get(customer).copied();
+            self.groups[group].admit(component.facts, erased_at);
+            touched.insert(group);
+        }
+        touched.into_iter().flat_map(|group| self.project(group)).collect()
     }
 
     /// Links an address to a visitor, a campaign and a user, and resolves its groups again.
@@ -100,13 +82,15 @@ impl MemoryLedger {
         user: Option<&str>,
     ) -> Vec<RecordChange> {
         let Some(hash) = email_sha256(email) else { return Vec::new() };
-        if !self.identities.entry(hash).or_default().add(visitor, campaign, user) {
+        let identity = self.identities.entry(hash).or_default();
+        if !identity.add(visitor, campaign, user) {
             return Vec::new();
         }
+        let identity = identity.clone();
         let groups = self.addresses.get(&hash).cloned().unwrap_or_default();
         let mut changes = Vec::new();
         for group in groups {
-            self.link_addresses(group);
+            self.groups[group].timeline.identities.insert(hash, identity.clone());
             changes.extend(self.project(group));
         }
         changes
@@ -117,11 +101,11 @@ impl MemoryLedger {
         let mut changes = Vec::new();
         for live in [true, false] {
             let key = Key::customer(live, customer_id);
-            self.erased.insert(key.clone(), at);
+            self.erased.insert(key.value().to_owned(), at);
             let Some(group) = self.keys.get(&key).copied() else { continue };
             let timeline = &mut self.groups[group].timeline;
             let erasure = Erasure::of_customer(timeline, customer_id);
-            erasure.apply(timeline, customer_id, at);
+            erasure.apply(timeline, at);
             for hash in &erasure.addresses {
                 changes.extend(self.remove_identity(hash));
             }
@@ -141,16 +125,15 @@ impl MemoryLedger {
         let mut changes = Vec::new();
         for group in groups {
             self.groups[group].timeline.identities.remove(hash);
-            self.link_addresses(group);
             changes.extend(self.project(group));
         }
         changes
     }
 
-    /// The group of these keys. Groups that they connect become one: the largest absorbs the others.
-    fn united(&mut self, keys: &[Key]) -> usize {
-        let known: BTreeSet<usize> =
-            keys.iter().filter_map(|key| self.keys.get(key)).copied().collect();
+    /// Unites the groups of these keys: the largest absorbs the others.
+    fn unite(&mut self, keys: &[Key]) {
+        let known = keys.iter().filter_map(|key| self.keys.get(key));
+        let known: BTreeSet<usize> = known.copied().collect();
         let size = |group: &usize| self.groups[*group].timeline.facts().len();
         let winner = known.iter().copied().max_by_key(size).unwrap_or_else(|| {
             self.groups.push(Group::default());
@@ -170,30 +153,17 @@ impl MemoryLedger {
         for key in keys {
             self.keys.insert(key.clone(), winner);
         }
-        winner
     }
 
-    /// Links the group to the addresses of its facts, and loads their identities.
-    fn link_addresses(&mut self, group: usize) {
-        let timeline = &mut self.groups[group].timeline;
-        let people = timeline.facts().iter().filter_map(|fact| fact.person.as_ref());
-        let hashes: BTreeSet<[u8; 32]> = people.filter_map(|person| person.email_sha256).collect();
-        for hash in hashes {
-            self.addresses.entry(hash).or_default().insert(group);
-            if let Some(identity) = self.identities.get(&hash) {
-                timeline.identities.insert(hash, identity.clone());
-            }
-        }
-    }
-
-    /// Resolves a group and writes the diff.
+    /// Links the group to its new addresses, resolves it and writes the diff.
     fn project(&mut self, group: usize) -> Vec<RecordChange> {
-        let Group { timeline, records } = &mut self.groups[group];
-        let changes = diff(timeline, records, resolve(timeline, &self.rules));
-        for change in &changes {
-            records.insert(change.new.id().to_owned(), change.new.clone());
+        let timeline = &mut self.groups[group].timeline;
+        for hash in timeline.unknown_addresses() {
+            self.addresses.entry(hash).or_default().insert(group);
+            let identity = self.identities.get(&hash).cloned().unwrap_or_default();
+            timeline.identities.insert(hash, identity);
         }
-        changes
+        self.groups[group].project(&self.rules)
     }
 
     /// Resolves every group with other rules.

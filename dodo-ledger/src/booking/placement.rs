@@ -1,0 +1,245 @@
+//! The groups of a batch: found by keys, locked in the order of their ids, and merged if the batch
+//! connects them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::{
+    engine::{Batch, Component, Key},
+    error::Error,
+    store::{
+        Tx,
+        sql::{Row, Rows, Sql, args, sql},
+    },
+};
+
+/// The root group of each key. A key can name a group that was merged: its parents lead to the root.
+const ROOTS: Sql = sql!(
+    "WITH RECURSIVE path (kind, live, value, group_id) AS (
+        SELECT dodo_key.kind, dodo_key.live, dodo_key.value, dodo_key.group_id
+        FROM " (rows 1: 1 kind BIGINT, 2 live BIGINT, 3 value TEXT) "
+        JOIN dodo_key ON dodo_key.kind = given.kind AND dodo_key.live = given.live
+            AND dodo_key.value = given.value
+        UNION ALL
+        SELECT path.kind, path.live, path.value, dodo_group.parent_id
+        FROM path JOIN dodo_group ON dodo_group.id = path.group_id
+        WHERE dodo_group.parent_id IS NOT NULL
+     )
+     SELECT path.kind, path.live, path.value, path.group_id
+     FROM path JOIN dodo_group ON dodo_group.id = path.group_id
+     WHERE dodo_group.parent_id IS NULL"
+);
+const ADD_GROUPS: Sql = sql!(
+    "INSERT INTO dodo_group (facts) SELECT given.facts FROM " (rows 1: 1 facts BIGINT) "
+     RETURNING id"
+);
+/// In the order of the given rows. A transaction that inserts the same key first makes this one wait.
+const ADD_KEYS: Sql = sql!(
+    "INSERT INTO dodo_key (kind, live, value, group_id)
+     SELECT kind, live, value, group_id FROM " (rows 1:
+        1 kind BIGINT, 2 live BIGINT, 3 value TEXT, 4 group_id BIGINT) "
+     WHERE true ON CONFLICT DO NOTHING"
+);
+const SAVEPOINT: Sql = sql!("SAVEPOINT dodo_groups");
+/// Releases the row locks since the savepoint.
+const ROLLBACK: Sql = sql!("ROLLBACK TO SAVEPOINT dodo_groups");
+const LOCK: Sql = sql!(
+    "SELECT id, parent_id, facts FROM dodo_group
+     WHERE id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ") ORDER BY id" LOCKED
+);
+const SET_PARENT: Sql = sql!(
+    "UPDATE dodo_group SET parent_id = given.winner, facts = 0
+     FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) " WHERE dodo_group.id = given.loser"
+);
+const MOVE_FACTS: Sql = sql!(
+    "UPDATE dodo_fact SET group_id = given.winner
+     FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) " WHERE dodo_fact.group_id = given.loser"
+);
+const MOVE_RECORDS: Sql = sql!(
+    "UPDATE dodo_record SET group_id = given.winner
+     FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) " WHERE dodo_record.group_id = given.loser"
+);
+/// Keys lead to the root directly, so that later transactions need no second turn.
+const MOVE_KEYS: Sql = sql!(
+    "UPDATE dodo_key SET group_id = given.winner
+     FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) " WHERE dodo_key.group_id = given.loser"
+);
+const COPY_ADDRESSES: Sql = sql!(
+    "INSERT INTO dodo_address_group (hash, group_id)
+     SELECT dodo_address_group.hash, given.winner
+     FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) "
+     JOIN dodo_address_group ON dodo_address_group.group_id = given.loser
+     WHERE true ON CONFLICT DO NOTHING"
+);
+const DROP_ADDRESSES: Sql = sql!(
+    "DELETE FROM dodo_address_group
+     WHERE group_id IN (SELECT given.loser FROM " (rows 1: 1 loser BIGINT) ")"
+);
+const DROP_GROUPS: Sql =
+    sql!("DELETE FROM dodo_group WHERE id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
+
+/// Finds or makes the groups of a batch, locks them, and merges those that the batch connects.
+///
+/// Returns one group for each component, in the order of the components. Two components can have the
+/// same group.
+pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Vec<i64>, Error> {
+    let components = &batch.components;
+    let mut groups = roots(tx, components).await?;
+    let fresh = add_groups(tx, components, &groups).await?;
+    add_keys(tx, batch, &mut groups, &fresh).await?;
+    let ids: BTreeSet<i64> = groups.values().chain(fresh.values()).copied().collect();
+    let facts = lock(tx, &mut groups, ids).await?;
+    let used: BTreeSet<i64> = groups.values().copied().collect();
+    // Another transaction inserted every key of this component first.
+    let unused: Vec<i64> = fresh.into_values().filter(|group| !used.contains(group)).collect();
+    tx.write(&DROP_GROUPS, ids_of(unused)).await?;
+    merge(tx, components, &mut groups, &facts).await?;
+    let group = |component: &Component| {
+        let key = component.keys.first();
+        let found = key.and_then(|key| groups.get(key)).copied();
+        found.ok_or_else(|| Error::corrupt("a key of the ledger has no group"))
+    };
+    components.iter().map(group).collect()
+}
+
+/// Locks groups by id, and returns their roots: the order of `ids` has no effect.
+pub(super) async fn lock_roots(
+    tx: &mut Tx,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<BTreeSet<i64>, Error> {
+    let locked = lock(tx, &mut HashMap::new(), ids.into_iter().collect()).await?;
+    Ok(locked.into_keys().collect())
+}
+
+async fn roots(tx: &mut Tx, components: &[Component]) -> Result<HashMap<Key, i64>, Error> {
+    let mut rows = Rows::default();
+    for key in components.iter().flat_map(|component| &component.keys) {
+        rows.push(args![key.kind() as i64, key.live(), key.value()]);
+    }
+    let read = |mut row: Row| {
+        let (kind, live, value) = (row.int(0)?, row.int(1)?, row.text(2)?);
+        let key = Key::from_parts(kind, live != 0, value);
+        let key = key.ok_or_else(|| Error::corrupt("a key of the ledger has an unknown kind"))?;
+        Ok((key, row.int(3)?))
+    };
+    tx.fetch(&ROOTS, args![rows]).await?.into_iter().map(read).collect()
+}
+
+/// Makes a group for each component without a known one. Returns them by the number of the component.
+async fn add_groups(
+    tx: &mut Tx,
+    components: &[Component],
+    groups: &HashMap<Key, i64>,
+) -> Result<BTreeMap<usize, i64>, Error> {
+    let is_new = |component: &Component| !component.keys.iter().any(|key| groups.contains_key(key));
+    let new: Vec<usize> =
+        (0..).zip(components).filter(|(_, c)| is_new(c)).map(|(nth, _)| nth).collect();
+    let mut rows = Rows::default();
+    new.iter().for_each(|_| rows.push(args![0_i64]));
+    if rows.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let added = tx.fetch(&ADD_GROUPS, args![rows]).await?;
+    new.into_iter().zip(added).map(|(nth, mut row)| Ok((nth, row.int(0)?))).collect()
+}
+
+/// Inserts the missing keys. If a concurrent transaction inserts one of them, its group counts.
+async fn add_keys(
+    tx: &mut Tx,
+    batch: &Batch,
+    groups: &mut HashMap<Key, i64>,
+    fresh: &BTreeMap<usize, i64>,
+) -> Result<(), Error> {
+    let mut target: HashMap<&Key, i64> = HashMap::new();
+    for (nth, component) in (0..).zip(&batch.components) {
+        let known = component.keys.iter().filter_map(|key| groups.get(key)).min();
+        let Some(group) = known.or_else(|| fresh.get(&nth)).copied() else { continue };
+        target.extend(component.keys.iter().map(|key| (key, group)));
+    }
+    let missing = batch.key_order.iter().filter(|key| !groups.contains_key(key));
+    let missing: Vec<(&Key, i64)> =
+        missing.filter_map(|key| Some((key, *target.get(key)?))).collect();
+    let mut rows = Rows::default();
+    for (key, group) in &missing {
+        rows.push(args![key.kind() as i64, key.live(), key.value(), *group]);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let added = tx.execute(&ADD_KEYS, args![rows]).await?;
+    if added == missing.len() as u64 {
+        groups.extend(missing.into_iter().map(|(key, group)| (key.clone(), group)));
+    } else {
+        *groups = roots(tx, &batch.components).await?;
+    }
+    Ok(())
+}
+
+/// Locks groups in the order of their ids, and returns the number of facts of each.
+///
+/// A group that has a parent now was merged after this transaction read it: the transaction releases
+/// its locks, takes the parent in its place, and locks again.
+async fn lock(
+    tx: &mut Tx,
+    groups: &mut HashMap<Key, i64>,
+    mut ids: BTreeSet<i64>,
+) -> Result<BTreeMap<i64, i64>, Error> {
+    tx.execute(&SAVEPOINT, args![]).await?;
+    loop {
+        let mut facts = BTreeMap::new();
+        let mut parents: HashMap<i64, i64> = HashMap::new();
+        for mut row in tx.fetch(&LOCK, args![ids_of(ids.iter().copied())]).await? {
+            let id = row.int(0)?;
+            match row.opt_int(1)? {
+                Some(parent) => parents.insert(id, parent),
+                None => facts.insert(id, row.int(2)?),
+            };
+        }
+        if parents.is_empty() {
+            return Ok(facts);
+        }
+        tx.execute(&ROLLBACK, args![]).await?;
+        let root = |id: i64| parents.get(&id).copied().unwrap_or(id);
+        ids = ids.into_iter().map(root).collect();
+        groups.values_mut().for_each(|id| *id = root(*id));
+    }
+}
+
+/// Merges the groups that a component connects. The group with the most facts absorbs the others. The
+/// transaction holds the locks of all of them.
+async fn merge(
+    tx: &mut Tx,
+    components: &[Component],
+    groups: &mut HashMap<Key, i64>,
+    facts: &BTreeMap<i64, i64>,
+) -> Result<(), Error> {
+    let mut winners: HashMap<i64, i64> = HashMap::new();
+    for component in components {
+        let current = component.keys.iter().filter_map(|key| groups.get(key));
+        let united: BTreeSet<i64> = current.copied().collect();
+        if united.len() < 2 {
+            continue;
+        }
+        let size =
+            |group: &i64| (facts.get(group).copied().unwrap_or(0), std::cmp::Reverse(*group));
+        let Some(winner) = united.iter().copied().max_by_key(size) else { continue };
+        let losers = || united.iter().copied().filter(|group| *group != winner);
+        winners.values_mut().for_each(|to| *to = if united.contains(to) { winner } else { *to });
+        winners.extend(losers().map(|loser| (loser, winner)));
+        groups.values_mut().for_each(|to| *to = if united.contains(to) { winner } else { *to });
+        tracing::debug!(target: "dodo::ledger", winner, groups = united.len(), "groups merged");
+    }
+    let mut pairs = Rows::default();
+    for (loser, winner) in &winners {
+        pairs.push(args![*loser, *winner]);
+    }
+    for statement in [&SET_PARENT, &MOVE_FACTS, &MOVE_RECORDS, &MOVE_KEYS, &COPY_ADDRESSES] {
+        tx.write(statement, pairs.clone()).await?;
+    }
+    tx.write(&DROP_ADDRESSES, ids_of(winners.into_keys())).await
+}
+
+pub(super) fn ids_of(ids: impl IntoIterator<Item = i64>) -> Rows {
+    let mut rows = Rows::default();
+    ids.into_iter().for_each(|id| rows.push(args![id]));
+    rows
+}

@@ -1,0 +1,283 @@
+//! Facts, addresses and records of locked groups: many of them by one statement.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use dodo_core::AttributionRecord;
+use jiff::Timestamp;
+
+use super::placement::ids_of;
+use crate::{
+    attribution::fit,
+    engine::{FORMAT, Fact, Group, Identity, Key, KeyKind, Record, RecordState, hash, row},
+    error::Error,
+    store::{
+        Tx,
+        sql::{Arg, Row, Rows, Sql, args, sql},
+    },
+};
+
+const FACTS: Sql = sql!(
+    "SELECT group_id, dodo_fact.id, occurred_at, format, body, person
+     FROM " (rows 1: 1 id BIGINT) " JOIN dodo_fact ON dodo_fact.group_id = given.id
+     ORDER BY group_id, occurred_at, dodo_fact.id"
+);
+const RECORDS: Sql = sql!(
+    "SELECT group_id, state, record, journey, excess
+     FROM " (rows 1: 1 id BIGINT) " JOIN dodo_record ON dodo_record.group_id = given.id"
+);
+const ADDRESSES: Sql = sql!(
+    "SELECT group_id, dodo_address.hash, identity
+     FROM " (rows 1: 1 id BIGINT) "
+     JOIN dodo_address_group ON dodo_address_group.group_id = given.id
+     JOIN dodo_address ON dodo_address.hash = dodo_address_group.hash"
+);
+/// Locks the rows until the commit, so that `identify` cannot miss a group that links the address now.
+const LOCK_ADDRESSES: Sql = sql!(
+    "INSERT INTO dodo_address (hash) SELECT given.hash FROM " (rows 1: 1 hash TEXT) "
+     WHERE true ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash
+     RETURNING hash, identity"
+);
+const LINK_ADDRESSES: Sql = sql!(
+    "INSERT INTO dodo_address_group (hash, group_id)
+     SELECT hash, group_id FROM " (rows 1: 1 hash TEXT, 2 group_id BIGINT) "
+     WHERE true ON CONFLICT DO NOTHING"
+);
+const ERASURES: Sql = sql!(
+    "SELECT customer_sha256, erased_at FROM " (rows 1: 1 customer TEXT) "
+     JOIN dodo_erasure ON dodo_erasure.customer_sha256 = given.customer"
+);
+const ADD_FACTS: Sql = sql!(
+    "INSERT INTO dodo_fact (group_id, id, occurred_at, kind, object, format, body, person)
+     SELECT group_id, id, occurred_at, kind, object, format, body, person FROM " (rows 1:
+        1 group_id BIGINT, 2 id TEXT, 3 occurred_at BIGINT, 4 kind TEXT, 5 object TEXT,
+        6 format BIGINT, 7 body TEXT, 8 person TEXT) "
+     WHERE true ON CONFLICT DO NOTHING"
+);
+const REDACT_FACTS: Sql = sql!(
+    "UPDATE dodo_fact SET person = NULL
+     WHERE id IN (SELECT given.id FROM " (rows 1: 1 id TEXT) ")"
+);
+/// The columns are those of [`columns`].
+const PUT_RECORDS: Sql = sql!(
+    "INSERT INTO dodo_record (
+        id, group_id, version, state, record, journey, excess, kind, live, business_id, payment_id,
+        customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
+        source, medium, content, landing_path, referrer_host, device, currency, exponent, gross,
+        tax, net, occurred_micros
+     ) SELECT id, group_id, 1, state, record, journey, excess, kind, live, business_id, payment_id,
+        customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
+        source, medium, content, landing_path, referrer_host, device, currency, exponent, gross,
+        tax, net, occurred_micros
+     FROM " (rows 1:
+        1 id TEXT, 2 group_id BIGINT, 3 state BIGINT, 4 record TEXT, 5 journey TEXT,
+        6 excess BIGINT, 7 kind TEXT, 8 live BIGINT, 9 business_id TEXT, 10 payment_id TEXT,
+        11 customer_id TEXT, 12 email_sha256 TEXT, 13 checkout_session_id TEXT, 14 product_id TEXT,
+        15 visitor TEXT, 16 link_id TEXT, 17 campaign_id TEXT, 18 source TEXT, 19 medium TEXT,
+        20 content TEXT, 21 landing_path TEXT, 22 referrer_host TEXT, 23 device TEXT,
+        24 currency TEXT, 25 exponent BIGINT, 26 gross BIGINT, 27 tax BIGINT, 28 net BIGINT,
+        29 occurred_micros BIGINT) "
+     WHERE true ON CONFLICT (id) DO UPDATE SET
+        version = dodo_record.version + 1, group_id = excluded.group_id, state = excluded.state,
+        record = excluded.record, journey = excluded.journey, excess = excluded.excess,
+        kind = excluded.kind, live = excluded.live, business_id = excluded.business_id,
+        payment_id = excluded.payment_id, customer_id = excluded.customer_id,
+        email_sha256 = excluded.email_sha256,
+        checkout_session_id = excluded.checkout_session_id, product_id = excluded.product_id,
+        visitor = excluded.visitor, link_id = excluded.link_id, campaign_id = excluded.campaign_id,
+        source = excluded.source, medium = excluded.medium, content = excluded.content,
+        landing_path = excluded.landing_path, referrer_host = excluded.referrer_host,
+        device = excluded.device, currency = excluded.currency, exponent = excluded.exponent,
+        gross = excluded.gross, tax = excluded.tax, net = excluded.net,
+        occurred_micros = excluded.occurred_micros"
+);
+const BOOKED: Sql = sql!(
+    "UPDATE dodo_group SET version = version + 1, facts = given.facts, rules_hash = given.rules
+     FROM " (rows 1: 1 id BIGINT, 2 facts BIGINT, 3 rules BIGINT) " WHERE dodo_group.id = given.id"
+);
+
+/// Loads the facts, the identities and the records of locked groups.
+pub(super) async fn load(tx: &mut Tx, ids: &BTreeSet<i64>) -> Result<BTreeMap<i64, Group>, Error> {
+    let mut groups: BTreeMap<i64, Group> = ids.iter().map(|id| (*id, Group::default())).collect();
+    if ids.is_empty() {
+        return Ok(groups);
+    }
+    let given = || args![ids_of(ids.iter().copied())];
+    let mut facts: BTreeMap<i64, Vec<Fact>> = BTreeMap::new();
+    for mut row in tx.fetch(&FACTS, given()).await? {
+        let (group, id, at) = (row.int(0)?, row.text(1)?, row.int(2)?);
+        let (format, body, person) = (row.int(3)?, row.text(4)?, row.opt_text(5)?);
+        let fact = Fact::from_row(id, at, format, &body, person.as_deref())?;
+        facts.entry(group).or_default().push(fact);
+    }
+    for (id, facts) in facts {
+        groups.entry(id).or_default().timeline.load(facts);
+    }
+    for mut row in tx.fetch(&RECORDS, given()).await? {
+        let group = groups.entry(row.int(0)?).or_default();
+        let record = read_record(row)?;
+        group.records.insert(record.id().to_owned(), record);
+    }
+    for mut row in tx.fetch(&ADDRESSES, given()).await? {
+        let group = groups.entry(row.int(0)?).or_default();
+        let (hash, identity) = read_address(&mut row, 1)?;
+        group.timeline.identities.insert(hash, identity);
+    }
+    Ok(groups)
+}
+
+/// Links groups to the new addresses of their facts, and loads the identities of these.
+pub(super) async fn link_addresses(
+    tx: &mut Tx,
+    groups: &mut BTreeMap<i64, Group>,
+) -> Result<(), Error> {
+    let mut new: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    for (id, group) in groups.iter() {
+        for address in group.timeline.unknown_addresses() {
+            new.entry(hash::to_hex(&address)).or_default().insert(*id);
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    // The map is sorted: two transactions lock the rows in one order.
+    for mut row in lock_addresses(tx, Rows::texts(new.keys())).await? {
+        let (hash, identity) = read_address(&mut row, 0)?;
+        for id in new.get(&hash::to_hex(&hash)).into_iter().flatten() {
+            if let Some(group) = groups.get_mut(id) {
+                group.timeline.identities.insert(hash, identity.clone());
+            }
+        }
+    }
+    let mut links = Rows::default();
+    for (hash, ids) in &new {
+        ids.iter().for_each(|id| links.push(args![hash, *id]));
+    }
+    tx.write(&LINK_ADDRESSES, links).await
+}
+
+/// Locks the rows of addresses in the given order. A new address gets a row.
+pub(super) async fn lock_addresses(tx: &mut Tx, sorted: Rows) -> Result<Vec<Row>, Error> {
+    if sorted.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.fetch(&LOCK_ADDRESSES, args![sorted]).await
+}
+
+/// When the customers of these keys were erased. The mode is not part of an erasure.
+pub(super) async fn erasures<'a>(
+    tx: &mut Tx,
+    keys: impl Iterator<Item = &'a Key>,
+) -> Result<HashMap<String, Timestamp>, Error> {
+    let customers = keys.filter(|key| key.kind() == KeyKind::Customer);
+    let customers: BTreeSet<&str> = customers.map(Key::value).collect();
+    if customers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let read = |mut row: Row| {
+        let at = Timestamp::from_microsecond(row.int(1)?);
+        Ok((row.text(0)?, at.map_err(|_| Error::corrupt("an erasure has an invalid time"))?))
+    };
+    tx.fetch(&ERASURES, args![Rows::texts(customers)]).await?.into_iter().map(read).collect()
+}
+
+/// Everything that one transaction writes for its groups.
+#[derive(Default)]
+pub(super) struct Writes {
+    facts: Rows,
+    redacted: Rows,
+    records: Rows,
+    groups: Rows,
+}
+
+impl Writes {
+    pub(super) fn fact(&mut self, group: i64, fact: &Fact) -> Result<(), Error> {
+        let row = fact.to_row()?;
+        self.facts.push(args![
+            group,
+            row.id,
+            row.occurred_at,
+            row.kind,
+            row.object,
+            i64::from(FORMAT),
+            row.body,
+            row.person
+        ]);
+        Ok(())
+    }
+
+    pub(super) fn redact(&mut self, fact_id: &str) {
+        self.redacted.push(args![fact_id]);
+    }
+
+    pub(super) fn record(&mut self, group: i64, record: &Record) -> Result<(), Error> {
+        self.records.push(columns(group, record)?);
+        Ok(())
+    }
+
+    pub(super) fn booked(&mut self, id: i64, group: &Group, rules_hash: i64) {
+        let facts = i64::try_from(group.timeline.facts().len()).unwrap_or(i64::MAX);
+        self.groups.push(args![id, facts, rules_hash]);
+    }
+
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {
+        tx.write(&ADD_FACTS, self.facts).await?;
+        tx.write(&REDACT_FACTS, self.redacted).await?;
+        tx.write(&PUT_RECORDS, self.records).await?;
+        tx.write(&BOOKED, self.groups).await
+    }
+}
+
+fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
+    let record = &stored.record;
+    let campaign = record.campaign.as_ref().map(|found| &found.value);
+    let journey = stored.journey.as_ref();
+    let money = record.money.as_ref();
+    let column = |text: Option<&String>| text.map(|text| fit::column(text).into_owned());
+    Ok(args![
+        &record.id,
+        group,
+        stored.state as i64,
+        row::without_nulls(record)?,
+        journey.map(row::without_nulls).transpose()?,
+        stored.excess,
+        record.kind.as_str(),
+        record.live,
+        &*fit::column(&record.business_id),
+        Some(record.payment_id.as_str()).filter(|id| !id.is_empty()),
+        record.customer_id.as_deref(),
+        record.email_sha256.map(|hash| hash::to_hex(&hash)),
+        record.checkout_session_id.as_deref(),
+        record.product_ids.first().map(String::as_str),
+        column(record.visitor.as_ref().map(|found| &found.value)),
+        column(campaign.and_then(|campaign| campaign.link_id.as_ref())),
+        column(campaign.and_then(|campaign| campaign.campaign_id.as_ref())),
+        column(campaign.and_then(|campaign| campaign.source.as_ref())),
+        column(campaign.and_then(|campaign| campaign.medium.as_ref())),
+        column(campaign.and_then(|campaign| campaign.content.as_ref())),
+        column(journey.and_then(|journey| journey.landing_path.as_ref())),
+        column(journey.and_then(|journey| journey.referrer_host.as_ref())),
+        column(journey.and_then(|journey| journey.device.as_ref())),
+        money.map(|money| money.currency.to_string()),
+        money.map(|money| i64::from(money.exponent)),
+        money.map(|money| money.gross),
+        money.and_then(|money| money.tax),
+        money.map(|money| money.net),
+        record.occurred_at.as_microsecond(),
+    ])
+}
+
+/// A record from `state, record, journey, excess`, after the group.
+pub(super) fn read_record(mut row: Row) -> Result<Record, Error> {
+    let state = RecordState::from_number(row.int(1)?);
+    let state = state.ok_or_else(|| Error::corrupt("a stored record has an unknown state"))?;
+    let record: AttributionRecord = row::from_json(&row.text(2)?)?;
+    let journey = row.opt_text(3)?.map(|json| row::from_json(&json)).transpose()?;
+    Ok(Record { record, journey, excess: row.opt_int(4)?, state })
+}
+
+fn read_address(row: &mut Row, at: usize) -> Result<([u8; 32], Identity), Error> {
+    let hash = hash::from_hex(&row.text(at)?);
+    let hash = hash.ok_or_else(|| Error::corrupt("a stored address is not a hash"))?;
+    let identity = row.opt_text(at + 1)?.map(|json| row::from_json(&json)).transpose()?;
+    Ok((hash, identity.unwrap_or_default()))
+}
