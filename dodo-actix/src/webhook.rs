@@ -13,7 +13,7 @@ use crate::{Rejection, convert};
 /// ```
 /// use actix_web::{App, HttpResponse, web};
 /// use dodo_actix::VerifiedWebhook;
-/// use dodo_core::WebhookKey;
+/// use dodo_core::{Environment, WebhookKey};
 ///
 /// async fn keep(delivery: VerifiedWebhook) -> HttpResponse {
 ///     println!("{}: {} bytes", delivery.0.id(), delivery.0.body().len());
@@ -21,7 +21,7 @@ use crate::{Rejection, convert};
 /// }
 ///
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test)?;
 /// let app = App::new().app_data(web::Data::new(key)).route("/keep", web::post().to(keep));
 /// # Ok(()) }
 /// ```

@@ -12,7 +12,7 @@ use crate::Rejection;
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};
 /// use dodo_axum::VerifiedWebhook;
-/// use dodo_core::WebhookKey;
+/// use dodo_core::{Environment, WebhookKey};
 ///
 /// async fn keep(VerifiedWebhook(delivery): VerifiedWebhook) -> StatusCode {
 ///     println!("{}: {} bytes", delivery.id(), delivery.body().len());
@@ -20,7 +20,7 @@ use crate::Rejection;
 /// }
 ///
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test)?;
 /// let router: Router = Router::new().route("/keep", post(keep)).with_state(key);
 /// # Ok(()) }
 /// ```

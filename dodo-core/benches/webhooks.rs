@@ -12,7 +12,7 @@ use std::{convert::Infallible, future::ready, hint::black_box, time::SystemTime}
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dodo_core::{Payment, WebhookKey, Webhooks, testing::sign_for_test};
+use dodo_core::{Environment, Payment, WebhookKey, Webhooks, testing::sign_for_test};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Extensions, HeaderMap};
 
@@ -29,7 +29,7 @@ struct Delivery {
 fn delivery() -> Delivery {
     let value: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
     let body = Bytes::from(value.to_string());
-    let key = WebhookKey::new(SECRET).unwrap();
+    let key = WebhookKey::new(SECRET, Environment::Live).unwrap();
     let headers = sign_for_test(&key, "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", &body);
     Delivery { key, headers, body, now: SystemTime::now() }
 }

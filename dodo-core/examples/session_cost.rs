@@ -27,7 +27,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Client, Endpoint, checkout::SessionCheckout};
+use dodo_core::{BoxError, Client, Endpoint, Environment, checkout::SessionCheckout};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -126,8 +126,10 @@ async fn compare() -> Result<(), BoxError> {
         br#"{"product_cart":[{"product_id":"pdt_QMDuvLkbVzCRWRQjLNcs","quantity":1}],"customer":{"email":"test@example.com","name":"test"},"metadata":{"plan":"pro"}}"#,
     );
     let http = reqwest::Client::builder().tls_backend_preconfigured(tls()?).build()?;
-    let client =
-        Client::builder(KEY).base_url(&url).return_url("https://shop.example/thanks").build()?;
+    let client = Client::builder(KEY, Environment::Live)
+        .base_url(&url)
+        .return_url("https://shop.example/thanks")
+        .build()?;
     let endpoint = SessionCheckout::builder(client).build()?;
 
     let bare = move |body: Bytes| {

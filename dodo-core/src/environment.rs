@@ -2,20 +2,35 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Error, ErrorKind};
+use crate::{Error, variable::variable};
 
-/// Which of Dodo Payments' two worlds a key, a route or an event belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// The variable that names the mode.
+pub(crate) const VARIABLE: &str = "DODO_PAYMENTS_ENVIRONMENT";
+
+/// The mode of Dodo Payments that a key, a route or an event belongs to.
+///
+/// It has no default: a wrong guess books test money as revenue, or takes real money in a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Environment {
     /// `test_mode`: no money moves.
     Test,
-    /// `live_mode`: the default, as in Dodo's own SDKs.
-    #[default]
+    /// `live_mode`: money moves.
     Live,
 }
 
 impl Environment {
-    /// `test_mode` or `live_mode`.
+    /// Reads `DODO_PAYMENTS_ENVIRONMENT`. Default: `live_mode`, as in Dodo's own SDKs.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for any other value than `test_mode` and `live_mode`.
+    pub fn from_env() -> Result<Self, Error> {
+        match variable(VARIABLE)? {
+            Some(text) => text.parse().map_err(|error: Error| error.with_field(VARIABLE)),
+            None => Ok(Self::Live),
+        }
+    }
+
+    /// Returns `test_mode` or `live_mode`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -24,13 +39,13 @@ impl Environment {
         }
     }
 
-    /// Whether money moves.
+    /// Returns whether money moves.
     #[must_use]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Live)
     }
 
-    /// Where the API lives.
+    /// Returns the address of the API.
     #[must_use]
     pub const fn api_base(self) -> &'static str {
         match self {
@@ -39,7 +54,7 @@ impl Environment {
         }
     }
 
-    /// Where the hosted checkout pages live.
+    /// Returns the address of the hosted checkout pages.
     #[must_use]
     pub const fn checkout_base(self) -> &'static str {
         match self {
@@ -59,16 +74,12 @@ impl FromStr for Environment {
     type Err = Error;
 
     /// # Errors
-    /// [`Config`](ErrorKind::Config) for anything but `test_mode` and `live_mode`: guessing could take
-    /// real money, or none.
+    /// [`Config`](crate::ErrorKind::Config) for any other text than `test_mode` and `live_mode`.
     fn from_str(text: &str) -> Result<Self, Error> {
         match text {
             "test_mode" => Ok(Self::Test),
             "live_mode" => Ok(Self::Live),
-            _ => Err(Error::new(
-                ErrorKind::Config,
-                "the environment is neither test_mode nor live_mode: check DODO_PAYMENTS_ENVIRONMENT",
-            )),
+            _ => Err(Error::config("unknown mode: write test_mode or live_mode")),
         }
     }
 }

@@ -150,7 +150,7 @@ impl Error {
         }))
     }
 
-    /// A layer, key or piece of state that the application should have provided is missing. 500.
+    /// The configuration of the application is incomplete or wrong. 500.
     pub fn config(message: &'static str) -> Self {
         Self::new(ErrorKind::Config, message)
     }
@@ -160,6 +160,13 @@ impl Error {
     pub(crate) fn option(name: &str, value: &str, remedy: &'static str) -> Self {
         let mut error = Self::new(ErrorKind::Config, "");
         error.0.message = format!("option {name}: {:?} is unusable: {remedy}", echo(value)).into();
+        error
+    }
+
+    /// An environment variable cannot be used. The text begins with its name. 500.
+    pub(crate) fn variable(name: &'static str, problem: &'static str) -> Self {
+        let mut error = Self::config("").with_field(name);
+        error.0.message = Cow::Owned(format!("{name} {problem}"));
         error
     }
 
@@ -308,8 +315,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message())?;
         match self.pointer().or(self.field()) {
-            Some(place) => write!(f, " ({place})"),
-            None => Ok(()),
+            // Texts about a variable begin with its name.
+            Some(place) if !self.message().starts_with(place) => write!(f, " ({place})"),
+            _ => Ok(()),
         }
     }
 }

@@ -6,10 +6,7 @@
 //! `dodo-actix`. Anything else that takes a tower service takes [`Endpoint::into_service`].
 //!
 //! ```no_run
-//! use dodo_core::{
-//!     Client, CustomerPortal, Endpoint, Event, Payment, WebhookKey, Webhooks,
-//!     checkout::{SessionCheckout, StaticCheckout},
-//! };
+//! use dodo_core::{Dodo, Endpoint, Event, Payment};
 //!
 //! async fn mark_paid(event: Event<Payment>) -> Result<(), std::io::Error> {
 //!     // `event.id` is the same on every retry: an idempotency key.
@@ -18,17 +15,17 @@
 //! }
 //!
 //! # fn main() -> Result<(), dodo_core::Error> {
-//! let dodo = Client::from_env()?;
-//! let session = SessionCheckout::builder(dodo.clone()).build()?;
-//! let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
-//! let portal = CustomerPortal::for_signed_in(dodo);
-//! let hooks = Webhooks::builder(WebhookKey::from_env()?).on_payment_succeeded(mark_paid).build();
+//! let dodo = Dodo::from_env()?; // API key, webhook key and mode: said once
+//! let checkout = dodo.static_checkout().build()?.or(dodo.session_checkout().build()?);
+//! let portal = dodo.portal();
+//! let hooks = dodo.webhooks().on_payment_succeeded(mark_paid).build();
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! | to | start at |
 //! |---|---|
+//! | set keys and mode | [`Dodo`] |
 //! | take payments | [`checkout`] |
 //! | let customers manage what they bought | [`CustomerPortal`] |
 //! | learn what happened | [`Webhooks`], [`WebhookKey`] |
@@ -67,6 +64,7 @@ pub mod checkout;
 mod client;
 mod consent;
 mod currency;
+mod dodo;
 mod endpoint;
 mod environment;
 mod error;
@@ -82,6 +80,7 @@ mod portal;
 mod refusal;
 pub mod testing;
 mod time;
+mod variable;
 mod web_url;
 mod webhook;
 
@@ -94,6 +93,7 @@ pub use self::capture::{
 pub use self::{
     campaign::Campaign,
     consent::Consent,
+    dodo::{Dodo, DodoBuilder},
     endpoint::{Endpoint, EndpointService, Methods, Or, read_body, serve},
     environment::Environment,
     error::{BoxError, Error, ErrorKind},

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::ready, hint::black_box, time::SystemTime}
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use dodo_core::{Endpoint, Payment, WebhookKey, Webhooks, testing::sign_for_test};
+use dodo_core::{Endpoint, Environment, Payment, WebhookKey, Webhooks, testing::sign_for_test};
 use http::{HeaderMap, HeaderValue, Request};
 
 const SAMPLE: &str = include_str!("../../tests/data/samples/payment.succeeded.json");
@@ -16,17 +16,16 @@ fn compact() -> Bytes {
 }
 
 fn key() -> WebhookKey {
-    WebhookKey::several([
-        "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-    ])
-    .unwrap()
+    let secrets =
+        ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
+    WebhookKey::from_secrets(secrets, Environment::Live).unwrap()
 }
 
 /// Signed by the second of two keys, with another signature in front: the longest way to a match.
 fn delivery(id: &str) -> (HeaderMap, Bytes) {
     let body = compact();
-    let signer = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let signer =
+        WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Live).unwrap();
     let mut headers = sign_for_test(&signer, id, &body);
     let good = headers["webhook-signature"].to_str().unwrap().to_owned();
     let decoy = "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc=";

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, Endpoint,
+    BoxError, Client, Endpoint, Environment,
     checkout::{self, FieldRule, SessionCheckout},
 };
 use http::{Request, Response};
@@ -59,7 +59,7 @@ fn is_open(path: &str) -> bool {
 fn send(express: bool, body: &Value) -> (u16, Option<Value>) {
     let seen = Arc::new(Mutex::new(None));
     let keep = seen.clone();
-    let client = Client::builder("sk_test")
+    let client = Client::builder("sk_test", Environment::Live)
         .return_url(RETURN_URL)
         .transport(move |request: Request<Bytes>| {
             *keep.lock().unwrap() = serde_json::from_slice(request.body()).ok();

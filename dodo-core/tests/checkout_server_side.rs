@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint, Error, ErrorKind,
-    ProductId, RequestHead, SignedIn, VisitorCapture,
+    BoxError, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint, Environment, Error,
+    ErrorKind, ProductId, RequestHead, SignedIn, VisitorCapture,
     checkout::{
         ClientBody, DynamicCheckout, FieldSet, SessionCheckout, StaticCheckout,
         request::{
@@ -45,7 +45,8 @@ fn upstream() -> (Client, Calls) {
         };
         async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
     };
-    let client = Client::builder("sk_test").return_url("https://shop.example/done");
+    let client =
+        Client::builder("sk_test", Environment::Live).return_url("https://shop.example/done");
     (client.transport(transport).build().unwrap(), calls)
 }
 

@@ -41,6 +41,13 @@ type Log = Arc<Mutex<Vec<Sent>>>;
 
 /// A client whose upstream takes these steps, and the requests that it saw.
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (ClientBuilder, Log) {
+    scripted_in(Environment::Live, steps)
+}
+
+fn scripted_in(
+    environment: Environment,
+    steps: impl IntoIterator<Item = Step>,
+) -> (ClientBuilder, Log) {
     let steps = Arc::new(Mutex::new(steps.into_iter().collect::<VecDeque<_>>()));
     let log = Log::default();
     let seen = log.clone();
@@ -72,7 +79,7 @@ fn scripted(steps: impl IntoIterator<Item = Step>) -> (ClientBuilder, Log) {
             }
         }
     };
-    (Client::builder(KEY).transport(transport), log)
+    (Client::builder(KEY, environment).transport(transport), log)
 }
 
 fn get(client: &Client) -> dodo_core::Call {
@@ -89,8 +96,8 @@ async fn sends_the_key_and_json_to_the_environments_host() -> Result<(), Error> 
         (Environment::Test, "https://test.dodopayments.com"),
         (Environment::Live, "https://live.dodopayments.com"),
     ] {
-        let (builder, log) = scripted([Answer(200, r#"{"a":1}"#)]);
-        let client = builder.environment(environment).build()?;
+        let (builder, log) = scripted_in(environment, [Answer(200, r#"{"a":1}"#)]);
+        let client = builder.build()?;
         let body = json!({"x": "ü"});
         let query = [("a", "b c&d"), ("e", "1")];
         let answer = client.call(Method::POST, "/checkouts", &query, Some(&body)).await?;
@@ -323,10 +330,13 @@ fn keys_are_opaque_but_must_be_there_and_never_show() {
         ("!~", true),
         ("", false),
         ("a b", false),
-        ("a\n", false),
+        (" a\n", true),
+        ("\"a\"", false),
+        ("'a'", false),
+        ("`a`", false),
         ("ä", false),
     ] {
-        let builder = Client::builder(key)
+        let builder = Client::builder(key, Environment::Live)
             .transport(|_| async { Err::<Response<Bytes>, _>(BoxError::from("x")) });
         let shown = format!("{builder:?}");
         let built = builder.build();

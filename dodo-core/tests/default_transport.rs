@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Client, Error, ErrorKind, UpstreamFailure};
+use dodo_core::{Client, Environment, Error, ErrorKind, UpstreamFailure};
 use http::Method;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -43,7 +43,7 @@ fn read(stream: &mut impl Read) -> std::io::Result<()> {
 }
 
 async fn call(base: String, method: Method) -> Result<serde_json::Value, Error> {
-    let client = Client::builder("sk_test_CANARY")
+    let client = Client::builder("sk_test_CANARY", Environment::Live)
         .base_url(base)
         .connect_timeout(Duration::from_secs(2))
         .retries(0)

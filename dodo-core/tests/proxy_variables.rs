@@ -3,7 +3,7 @@
 
 use std::{env, net::TcpListener, process::Command};
 
-use dodo_core::Client;
+use dodo_core::{Client, Environment};
 
 /// Tells this test binary that it is the child, and where nobody listens.
 const CHILD: &str = "DODO_TEST_PROXY_CHILD";
@@ -11,7 +11,11 @@ const CHILD: &str = "DODO_TEST_PROXY_CHILD";
 #[tokio::test]
 async fn a_proxy_in_the_environment_is_not_asked() {
     if let Ok(base) = env::var(CHILD) {
-        let client = Client::builder("sk_test_canary").base_url(base).retries(0).build().unwrap();
+        let client = Client::builder("sk_test_canary", Environment::Live)
+            .base_url(base)
+            .retries(0)
+            .build()
+            .unwrap();
         client
             .call(http::Method::GET, "/products", &[], None)
             .json::<serde_json::Value>()

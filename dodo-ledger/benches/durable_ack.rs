@@ -19,7 +19,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dodo_core::{Inbox, SignedEvent, WebhookKey, Webhooks};
+use dodo_core::{Environment, Inbox, SignedEvent, WebhookKey, Webhooks};
 use dodo_ledger::{
     Ledger, Store,
     sqlx::{
@@ -138,7 +138,7 @@ async fn drained(label: &str, url: &str, instances: usize) {
         stored.join_all().await;
     }
     let begun = Instant::now();
-    let hooks = || Webhooks::builder(WebhookKey::new(KEY).unwrap());
+    let hooks = || Webhooks::builder(WebhookKey::new(KEY, Environment::Live).unwrap());
     let workers: Vec<_> = ledgers.iter().map(|one| one.attach(hooks()).unwrap().1).collect();
     let (mut booked, mut done) = (None, None);
     while done.is_none() {

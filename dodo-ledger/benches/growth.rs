@@ -21,7 +21,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dodo_core::{Inbox, SignedEvent, WebhookKey, Webhooks};
+use dodo_core::{Environment, Inbox, SignedEvent, WebhookKey, Webhooks};
 use dodo_ledger::{
     Ledger,
     query::{Dimension, RevenueRow},
@@ -63,7 +63,7 @@ fn payment(id: &str, who: &str, at: Timestamp, visitor: Option<&str>) -> SignedE
 }
 
 async fn book(ledger: &Ledger) {
-    let hooks = Webhooks::builder(WebhookKey::new(KEY).unwrap());
+    let hooks = Webhooks::builder(WebhookKey::new(KEY, Environment::Live).unwrap());
     let (_, workers) = ledger.attach(hooks).unwrap();
     while ledger.stats().await.unwrap().pending > 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;

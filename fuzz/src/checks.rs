@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dodo_core::{
     AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
-    EntitlementGrant, FactOptions, LicenseKey, Payload, Payment, Payout, Refund, SignedEvent,
-    Subscription, Timestamp, WebhookKey, attribution::facts,
+    EntitlementGrant, Environment, FactOptions, LicenseKey, Payload, Payment, Payout, Refund,
+    SignedEvent, Subscription, Timestamp, WebhookKey, attribution::facts,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue};
@@ -50,7 +50,7 @@ fn agree(id: &[u8], timestamp: &[u8], signature: &[u8], body: &[u8]) {
         let Ok(value) = HeaderValue::from_bytes(value) else { return };
         headers.insert(name, value);
     }
-    let key = WebhookKey::new(SECRET).expect("the secret is a key");
+    let key = WebhookKey::new(SECRET, Environment::Live).expect("the secret is a key");
     let now = UNIX_EPOCH + Duration::from_secs(NOW);
     let verified = key.verify_at(&headers, Bytes::copy_from_slice(body), now);
 

@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    AnyGate, BoxError, CampaignCookie, Client, ClientMetadata, Cookiebot, Endpoint, OneTrust,
-    Preset, Skip, Tcf, Visitor, VisitorCapture,
+    AnyGate, BoxError, CampaignCookie, Client, ClientMetadata, Cookiebot, Endpoint, Environment,
+    OneTrust, Preset, Skip, Tcf, Visitor, VisitorCapture,
     checkout::{SessionCheckout, StaticCheckout},
 };
 use http::{HeaderValue, Request, Response};
@@ -151,7 +151,10 @@ fn dodo() -> (Client, Calls) {
         });
         std::future::ready(Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))))
     };
-    let client = Client::builder("sk_test").transport(transport).build().expect("a client");
+    let client = Client::builder("sk_test", Environment::Live)
+        .transport(transport)
+        .build()
+        .expect("a client");
     (client, calls)
 }
 

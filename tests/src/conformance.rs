@@ -42,12 +42,9 @@ impl Conformance {
     pub fn from_env() -> Result<Self, Error> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         // Checks from outside count calls: no product is remembered.
-        let mut client = Client::builder(API_KEY)
+        let mut client = Client::builder(API_KEY, Environment::from_env()?)
             .return_url(RETURN_URL)
             .product_cache(std::time::Duration::ZERO);
-        if let Some(environment) = variable("DODO_PAYMENTS_ENVIRONMENT") {
-            client = client.environment(environment.parse::<Environment>()?);
-        }
         if let Some(url) = variable("DODO_PAYMENTS_BASE_URL") {
             client = client.base_url(url);
         }
@@ -82,7 +79,7 @@ impl Conformance {
     /// If the key of deliveries cannot be used.
     #[must_use]
     pub fn with_client(client: Client, surroundings: Surroundings) -> Self {
-        let key = WebhookKey::new(KEY).expect("a key");
+        let key = WebhookKey::new(KEY, Environment::Live).expect("a key");
         Self::new(client, key, surroundings.recorder)
     }
 

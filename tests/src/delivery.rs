@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use dodo_core::WebhookKey;
+use dodo_core::{Environment, WebhookKey};
 use standardwebhooks::Webhook;
 
 use crate::case::Case;
@@ -51,7 +51,7 @@ impl Delivery {
         let body = body.into();
         let signature = match std::str::from_utf8(&body) {
             Ok(_) => Webhook::new(key).and_then(|key| key.sign(id, timestamp, &body)).ok(),
-            Err(_) => WebhookKey::new(key)
+            Err(_) => WebhookKey::new(key, Environment::Live)
                 .ok()
                 .map(|key| key.sign(id, u64::try_from(timestamp).unwrap_or_default(), &body)),
         };

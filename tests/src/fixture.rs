@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use dodo_core::{
-    BoxError, CampaignCookie, Client, CustomerId, CustomerPortal, Endpoint, Event, Payment, Preset,
-    RequestHead, Unreadable, VisitorCapture, WebhookKey, Webhooks,
+    BoxError, CampaignCookie, Client, CustomerId, CustomerPortal, Endpoint, Environment, Event,
+    Payment, Preset, RequestHead, Unreadable, VisitorCapture, WebhookKey, Webhooks,
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// If the address cannot be used.
 #[must_use]
 pub fn client(upstream: &str) -> Client {
-    Client::builder(API_KEY)
+    Client::builder(API_KEY, Environment::Live)
         .return_url(RETURN_URL)
         .base_url(upstream)
         .product_cache(Duration::ZERO)
@@ -91,7 +91,7 @@ impl Application for Shop {
 }
 
 fn key() -> WebhookKey {
-    WebhookKey::new(KEY).expect("a key")
+    WebhookKey::new(KEY, Environment::Live).expect("a key")
 }
 
 /// A second callback of one type.

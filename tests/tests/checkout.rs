@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use dodo_core::{
-    Client,
+    Client, Environment,
     checkout::{self, FieldRule, SessionCheckout},
 };
 use dodo_tests::{
@@ -114,7 +114,7 @@ fn calls(field: &FieldRule) -> Vec<&'static str> {
 
 #[test]
 fn the_key_is_in_no_debug_output() {
-    let client = Client::builder(API_KEY).return_url(RETURN_URL);
+    let client = Client::builder(API_KEY, Environment::Live).return_url(RETURN_URL);
     assert!(!format!("{client:?}").contains(API_KEY));
     let client = client.build().unwrap();
     let (express, strict) = (

@@ -122,13 +122,15 @@ struct Readme {
 
 impl Readme {
     fn new(sandbox: &Sandbox) -> Result<Self, BoxError> {
-        let client = Client::builder(sandbox.api_key())
-            .environment(Environment::Test)
+        let client = Client::builder(sandbox.api_key(), Environment::Test)
             .base_url(sandbox.url())
             .checkout_url(sandbox.url())
             .build()?;
         let key = sandbox.register_webhook("http://127.0.0.1:9/unused")?;
-        Ok(Self { client, hooks: Webhooks::builder(WebhookKey::new(&key)?).build() })
+        Ok(Self {
+            client,
+            hooks: Webhooks::builder(WebhookKey::new(&key, Environment::Test)?).build(),
+        })
     }
 }
 

@@ -38,8 +38,7 @@ async fn the_sandbox_knows_earlier_charges(urls: &[&str]) {
         .start()
         .await
         .unwrap();
-    let dodo = Client::builder(sandbox.api_key())
-        .environment(Environment::Test)
+    let dodo = Client::builder(sandbox.api_key(), Environment::Test)
         .base_url(sandbox.url())
         .build()
         .unwrap();
@@ -67,7 +66,8 @@ async fn the_sandbox_knows_earlier_charges(urls: &[&str]) {
         ledger.migrate().await.unwrap();
         ledgers.push(ledger);
     }
-    let hooks = || Webhooks::builder(WebhookKey::new(sandbox.webhook_secret()).unwrap());
+    let hooks =
+        || Webhooks::builder(WebhookKey::new(sandbox.webhook_secret(), Environment::Live).unwrap());
     let workers: Vec<_> = ledgers.iter().map(|one| one.attach(hooks()).unwrap().1).collect();
     let mut expected = Vec::new();
     for (n, (subscription, first)) in subscriptions.iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use accounts::{Account, Accounts};
-use dodo_core::{BoxError, Client, CustomerId, WebhookKey};
+use dodo_core::{BoxError, Client, CustomerId, Environment, WebhookKey};
 use dodo_sandbox::{Sandbox, cards};
 use reqwest::{Method, RequestBuilder, header};
 use serde_json::{Value, json};
@@ -53,7 +53,9 @@ impl Running {
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
         let secret = sandbox.register_webhook(&format!("{url}/payments/webhook"))?;
-        let dodo = Client::builder(sandbox.api_key()).base_url(sandbox.url()).build()?;
+        let dodo = Client::builder(sandbox.api_key(), Environment::Live)
+            .base_url(sandbox.url())
+            .build()?;
         let created = dodo.call(
             Method::POST,
             "/customers",
@@ -66,7 +68,7 @@ impl Running {
         let accounts = Accounts::default();
         let account = Account { email: EMAIL.into(), customer: Some(CustomerId::new(customer)?) };
         accounts.add(account, PASSWORD);
-        let webhook_key = WebhookKey::new(&secret)?;
+        let webhook_key = WebhookKey::new(&secret, Environment::Live)?;
         serve(listener, accounts, &dodo, webhook_key.clone())?;
         let no_redirects = reqwest::redirect::Policy::none();
         let browser = reqwest::Client::builder().redirect(no_redirects).build()?;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use dodo_core::Client;
+use dodo_core::{Client, Environment};
 use dodo_tests::{
     conformance::{API_KEY, Conformance, RETURN_URL},
     docs,
@@ -14,7 +14,7 @@ use dodo_tests::{
 
 /// As an application has it: reads are repeated. No product is remembered, since calls are counted.
 fn conformance(surroundings: Surroundings) -> Conformance {
-    let client = Client::builder(API_KEY)
+    let client = Client::builder(API_KEY, Environment::Live)
         .return_url(RETURN_URL)
         .base_url(&surroundings.upstream)
         .product_cache(Duration::ZERO)

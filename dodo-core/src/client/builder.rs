@@ -1,18 +1,29 @@
-use std::{env, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Client, Inner, Transport, key::ApiKey, product::ProductCache, transport::ErasedTransport,
 };
-use crate::{Environment, Error, web_url::WebUrl};
+use crate::{
+    Environment, Error,
+    variable::variable,
+    web_url::{Origin, WebUrl},
+};
+
+pub(super) const API_KEY: &str = "DODO_PAYMENTS_API_KEY";
+const BASE_URL: &str = "DODO_PAYMENTS_BASE_URL";
+const CHECKOUT_URL: &str = "DODO_PAYMENTS_CHECKOUT_URL";
+const RETURN_URL: &str = "DODO_PAYMENTS_RETURN_URL";
+const PUBLIC_URL: &str = "DODO_PUBLIC_URL";
 
 /// Configures a [`Client`]. Made by [`Client::builder`] and [`ClientBuilder::from_env`].
-#[must_use]
+#[must_use = "call `.build()`"]
 pub struct ClientBuilder {
     api_key: Box<str>,
     environment: Environment,
     base_url: Option<String>,
     checkout_url: Option<String>,
     return_url: Option<String>,
+    public_url: Option<String>,
     connect_timeout: Duration,
     total_timeout: Duration,
     retries: u32,
@@ -21,20 +32,15 @@ pub struct ClientBuilder {
     transport: Option<ErasedTransport>,
 }
 
-/// What is set and not empty; an unreadable value is a value, so that it is refused and not ignored.
-fn variable(name: &'static str) -> Option<String> {
-    let value = env::var_os(name)?.to_string_lossy().into_owned();
-    (!value.is_empty()).then_some(value)
-}
-
 impl ClientBuilder {
-    pub(super) fn new(api_key: &str) -> Self {
+    pub(super) fn new(api_key: &str, environment: Environment) -> Self {
         Self {
             api_key: api_key.into(),
-            environment: Environment::default(),
+            environment,
             base_url: None,
             checkout_url: None,
             return_url: None,
+            public_url: None,
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(20),
             retries: 2,
@@ -44,47 +50,54 @@ impl ClientBuilder {
         }
     }
 
-    /// Reads the variables that [`Client::from_env`] lists, so that code can add to them.
+    /// Reads the variables that [`Client::from_env`] lists. Code can then change the rest.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for a missing key or an unknown environment.
+    /// [`Config`](crate::ErrorKind::Config) for a missing key, an unknown mode, and a variable with
+    /// quotes or blanks inside.
     pub fn from_env() -> Result<Self, Error> {
-        let key = variable("DODO_PAYMENTS_API_KEY").ok_or_else(|| {
+        let key = variable(API_KEY)?.ok_or_else(|| {
             Error::config(
-                "there is no API key: set DODO_PAYMENTS_API_KEY to the key of the dashboard",
+                "missing API key: set DODO_PAYMENTS_API_KEY, or start a sandbox with `cargo run -p dodo-sandbox` and copy its five lines",
             )
+            .with_code("api_key_missing")
         })?;
-        let mut builder = Self::new(&key);
-        if let Some(environment) = variable("DODO_PAYMENTS_ENVIRONMENT") {
-            builder.environment = environment.parse()?;
-        }
-        builder.base_url = variable("DODO_PAYMENTS_BASE_URL");
-        builder.checkout_url = variable("DODO_PAYMENTS_CHECKOUT_URL");
-        builder.return_url = variable("DODO_PAYMENTS_RETURN_URL");
+        let mut builder = Self::new(&key, Environment::from_env()?);
+        builder.base_url = variable(BASE_URL)?;
+        builder.checkout_url = variable(CHECKOUT_URL)?;
+        builder.return_url = variable(RETURN_URL)?;
+        builder.public_url = variable(PUBLIC_URL)?;
         Ok(builder)
     }
 
-    /// Test mode or live mode. Live mode by default.
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// Another API than the environment's: a sandbox or a gateway. https, or http on this machine.
+    /// Sets another API, such as a sandbox or a gateway: https, or http on this machine.
+    /// Default: the API of the mode.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// Other hosted pages than the environment's. https, or http on this machine.
+    /// Sets other hosted pages: https, or http on this machine. Default: the pages of the mode.
     pub fn checkout_url(mut self, url: impl Into<String>) -> Self {
         self.checkout_url = Some(url.into());
         self
     }
 
-    /// Where customers return to after paying, for every endpoint that does not say otherwise.
+    /// Sets the page to which customers return after paying. An endpoint can set its own.
+    /// Default: the [`public_url`](Self::public_url), if it is set.
     pub fn return_url(mut self, url: impl Into<String>) -> Self {
         self.return_url = Some(url.into());
+        self
+    }
+
+    /// Sets the address that customers type to reach the application, such as
+    /// `https://shop.example`: scheme, host and port, without a path. Default: unknown.
+    ///
+    /// The endpoints compare the `Origin` of a request with it, instead of with `Host`, which a proxy
+    /// may rewrite. The return URL and the cookies of the application follow it. `X-Forwarded-*`
+    /// headers are not read: every client can send them.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
         self
     }
 
@@ -135,17 +148,30 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         let key = ApiKey::new(&self.api_key)?;
         let base = self.base_url.as_deref().unwrap_or(self.environment.api_base());
-        let base = usable_base(base).ok_or_else(|| {
-            Error::config("the API's address must be https, or http on this machine, without query: check DODO_PAYMENTS_BASE_URL")
+        let (api_base, api_origin) = usable_base(base).ok_or_else(|| {
+            Error::variable(BASE_URL, "is not https, nor http on this machine: correct the URL")
         })?;
         let checkout = self.checkout_url.as_deref().unwrap_or(self.environment.checkout_base());
         let (checkout_base, _) = usable_base(checkout).ok_or_else(|| {
-            Error::config("the checkout pages' address must be https, or http on this machine, without query: check DODO_PAYMENTS_CHECKOUT_URL")
+            Error::variable(CHECKOUT_URL, "is not https, nor http on this machine: correct the URL")
         })?;
-        if self.return_url.as_deref().is_some_and(|url| WebUrl::parse(url).is_none()) {
-            return Err(Error::config(
-                "the return URL must be an absolute http or https URL in ASCII: check DODO_PAYMENTS_RETURN_URL",
-            ));
+        let public_url = self.public_url.as_deref().map(bare_origin).transpose()?;
+        let return_url = match (&self.return_url, &public_url) {
+            (Some(url), _) if WebUrl::parse(url).is_none() => {
+                return Err(Error::variable(
+                    RETURN_URL,
+                    "is not an absolute http or https URL in ASCII: correct the URL",
+                ));
+            }
+            (Some(url), _) => Some(url.as_str().into()),
+            (None, public) => public.clone(),
+        };
+        if self.environment.is_live() && api_origin.is_loopback() {
+            tracing::warn!(
+                target: "dodo::client",
+                api = &*api_base,
+                "live mode uses an API on this machine; set DODO_PAYMENTS_ENVIRONMENT=test_mode or remove DODO_PAYMENTS_BASE_URL"
+            );
         }
         let transport = match self.transport {
             Some(transport) => transport,
@@ -154,10 +180,11 @@ impl ClientBuilder {
         Ok(Client(Arc::new(Inner {
             key,
             environment: self.environment,
-            api_base: base.0,
-            api_origin: base.1,
+            api_base,
+            api_origin,
             checkout_base,
-            return_url: self.return_url.map(Into::into),
+            return_url,
+            public_url,
             total_timeout: self.total_timeout,
             retries: self.retries,
             transport,
@@ -166,8 +193,21 @@ impl ClientBuilder {
     }
 }
 
+/// The application's own address, without a slash at the end.
+fn bare_origin(text: &str) -> Result<Box<str>, Error> {
+    let text = text.trim();
+    let url = WebUrl::parse(text).ok_or_else(|| {
+        Error::variable(PUBLIC_URL, "is not one http or https URL: set it to `https://` and a host")
+    })?;
+    if !url.is_bare_origin() {
+        return Err(Error::variable(PUBLIC_URL, "has a path: leave only scheme, host and port"));
+    }
+    Ok(text.trim_end_matches('/').into())
+}
+
 /// A base URL without its trailing slash. The key goes there, so it must not travel in the clear.
-fn usable_base(text: &str) -> Option<(Box<str>, crate::web_url::Origin)> {
+fn usable_base(text: &str) -> Option<(Box<str>, Origin)> {
+    let text = text.trim();
     let url = WebUrl::parse(text)?;
     (url.origin().is_secure_or_loopback() && url.is_bare_path())
         .then(|| (text.trim_end_matches('/').into(), url.origin().clone()))
@@ -176,24 +216,25 @@ fn usable_base(text: &str) -> Option<(Box<str>, crate::web_url::Origin)> {
 #[cfg(feature = "reqwest")]
 fn default_transport(connect: Duration, proxy: Option<&str>) -> Result<ErasedTransport, Error> {
     let transport = super::reqwest::ReqwestTransport::new(connect, proxy).map_err(|e| {
-        Error::config("the HTTP client cannot be set up: are there root certificates, and is the proxy a URL?")
-            .with_source(e)
+        Error::config(
+            "the HTTP client cannot start: install ca-certificates, and check the proxy URL",
+        )
+        .with_source(e)
     })?;
     Ok(ErasedTransport::new(transport))
 }
 
 #[cfg(not(feature = "reqwest"))]
 fn default_transport(_: Duration, _: Option<&str>) -> Result<ErasedTransport, Error> {
-    Err(Error::config("no transport: turn on the `reqwest` feature or give one to the builder"))
+    Err(Error::config("no transport: turn on the feature `reqwest`, or call `transport`"))
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The proxy's URL may hold a password.
+        // No URL: before `build` checks them, each may hold a password.
         f.debug_struct("ClientBuilder")
             .field("environment", &self.environment)
-            .field("base_url", &self.base_url)
-            .field("return_url", &self.return_url)
+            .field("base_url", &self.base_url.is_some())
             .field("total_timeout", &self.total_timeout)
             .field("retries", &self.retries)
             .finish_non_exhaustive()

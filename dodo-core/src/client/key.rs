@@ -2,9 +2,10 @@ use std::fmt;
 
 use http::HeaderValue;
 
-use crate::{Error, ErrorKind};
+use super::builder::API_KEY as VARIABLE;
+use crate::Error;
 
-/// An API key: opaque, and never shown.
+/// An API key. Its text appears in no `Debug` output.
 #[derive(Clone)]
 pub(super) struct ApiKey {
     header: HeaderValue,
@@ -13,19 +14,25 @@ pub(super) struct ApiKey {
 const BEARER: &str = "Bearer ";
 
 impl ApiKey {
-    /// Keys have no documented prefix or length, so all that is asked of them is that they can be a
-    /// header: not empty, visible ASCII.
+    /// Checks a key. Blanks around it are dropped.
+    ///
+    /// Keys have no documented prefix or length, so a key is any visible ASCII text. A quote at an
+    /// end comes from a shell or a file, and would reach Dodo Payments.
     pub(super) fn new(key: &str) -> Result<Self, Error> {
-        let unusable = || {
-            Error::new(
-                ErrorKind::Config,
-                "the API key is empty or not visible ASCII: set DODO_PAYMENTS_API_KEY to the key of the dashboard",
-            )
-        };
-        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(unusable());
+        let key = key.trim();
+        let unusable = |message| Error::config(message).with_field(VARIABLE);
+        if key.is_empty() {
+            return Err(unusable("the API key is empty: copy it from the dashboard"));
         }
-        let mut header = HeaderValue::try_from(format!("{BEARER}{key}")).map_err(|_| unusable())?;
+        if key.starts_with(['"', '\'', '`']) || key.ends_with(['"', '\'', '`']) {
+            return Err(unusable("the API key has quotes: remove the quotes"));
+        }
+        if !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(unusable("the API key is not visible ASCII: copy it from the dashboard"));
+        }
+        let mut header = HeaderValue::try_from(format!("{BEARER}{key}")).map_err(|_| {
+            unusable("the API key does not fit a header: copy it from the dashboard")
+        })?;
         header.set_sensitive(true);
         Ok(Self { header })
     }

@@ -59,6 +59,7 @@ struct Inner {
     api_origin: Origin,
     checkout_base: Box<str>,
     return_url: Option<Box<str>>,
+    public_url: Option<Box<str>>,
     total_timeout: Duration,
     retries: u32,
     transport: ErasedTransport,
@@ -66,32 +67,33 @@ struct Inner {
 }
 
 impl Client {
-    /// A client configured by the environment.
+    /// Makes a client from environment variables.
     ///
-    /// | variable | meaning | unset |
+    /// | variable | meaning | default |
     /// |---|---|---|
-    /// | `DODO_PAYMENTS_API_KEY` | the key | an error |
+    /// | `DODO_PAYMENTS_API_KEY` | the API key | an error |
     /// | `DODO_PAYMENTS_ENVIRONMENT` | `test_mode` or `live_mode` | `live_mode` |
-    /// | `DODO_PAYMENTS_RETURN_URL` | where customers return to after paying | none |
-    /// | `DODO_PAYMENTS_BASE_URL` | the API, instead of the environment's | the environment's |
-    /// | `DODO_PAYMENTS_CHECKOUT_URL` | the hosted pages, instead of the environment's | the environment's |
+    /// | `DODO_PAYMENTS_RETURN_URL` | the page to which customers return after paying | `DODO_PUBLIC_URL` |
+    /// | `DODO_PAYMENTS_BASE_URL` | another API | the API of the mode |
+    /// | `DODO_PAYMENTS_CHECKOUT_URL` | other hosted pages | the pages of the mode |
+    /// | `DODO_PUBLIC_URL` | [`public_url`](ClientBuilder::public_url) | unknown |
     ///
-    /// A variable that is set to nothing counts as unset.
+    /// Blanks around a value are dropped. A blank variable counts as unset.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) when a variable is missing or cannot be used. The text names
+    /// [`Config`](crate::ErrorKind::Config) if a variable is missing or cannot be used. The text names
     /// the variable and never shows its value.
     #[cfg(feature = "reqwest")]
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
 
-    /// A client for this API key; everything else has a default.
-    pub fn builder(api_key: impl AsRef<str>) -> ClientBuilder {
-        ClientBuilder::new(api_key.as_ref())
+    /// Starts a client with this API key and the mode of the key. The other settings have defaults.
+    pub fn builder(api_key: impl AsRef<str>, environment: Environment) -> ClientBuilder {
+        ClientBuilder::new(api_key.as_ref(), environment)
     }
 
-    /// Test mode or live mode.
+    /// Returns the mode of the key.
     #[must_use]
     pub fn environment(&self) -> Environment {
         self.0.environment
@@ -113,6 +115,12 @@ impl Client {
     #[must_use]
     pub fn return_url(&self) -> Option<&str> {
         self.0.return_url.as_deref()
+    }
+
+    /// Returns the application's own address, without a slash at the end, if it is configured.
+    #[must_use]
+    pub fn public_url(&self) -> Option<&str> {
+        self.0.public_url.as_deref()
     }
 
     /// Any call of Dodo's API, under the same rules as the built-in ones: authentication, total

@@ -10,9 +10,9 @@ use crate::{BoxError, BoxFuture};
 /// The `reqwest` feature brings the implementation for production; in tests a closure is one:
 ///
 /// ```
-/// use dodo_core::{BoxError, Client};
+/// use dodo_core::{BoxError, Client, Environment};
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// let client = Client::builder("sk_test")
+/// let client = Client::builder("sk_test", Environment::Test)
 ///     .transport(|_request: http::Request<bytes::Bytes>| async {
 ///         Ok::<_, BoxError>(http::Response::new(bytes::Bytes::from_static(b"{}")))
 ///     })

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Client, path_segment};
-use crate::{Error, ErrorKind, EventKind, web_url::WebUrl};
+use crate::{Environment, Error, ErrorKind, EventKind, WebhookKey, web_url::WebUrl};
 
 /// A webhook endpoint at Dodo Payments, as [`Client::ensure_webhook_endpoint`] left it.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,11 +18,19 @@ pub struct WebhookEndpoint {
     /// Whether it was created just now.
     pub created: bool,
     secret: String,
+    environment: Environment,
 }
 
 impl WebhookEndpoint {
-    /// What Dodo signs with, `whsec_...`: for [`WebhookKey`](crate::WebhookKey), or the
-    /// `DODO_PAYMENTS_WEBHOOK_KEY` of the application.
+    /// Returns the key that verifies the deliveries of this endpoint, in the mode of the client.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if Dodo Payments sent a secret that cannot be used.
+    pub fn key(&self) -> Result<WebhookKey, Error> {
+        WebhookKey::new(&self.secret, self.environment)
+    }
+
+    /// Returns the secret, `whsec_...`: the `DODO_PAYMENTS_WEBHOOK_KEY` of the application.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.secret
@@ -68,7 +76,7 @@ impl Client {
     /// let endpoint = client
     ///     .ensure_webhook_endpoint("https://shop.example/api/webhook", &[EventKind::PaymentSucceeded])
     ///     .await?;
-    /// let key = dodo_core::WebhookKey::new(endpoint.secret())?;
+    /// let key = endpoint.key()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -106,7 +114,13 @@ impl Client {
         };
         let path = format!("/webhooks/{}/secret", path_segment(&details.id)?);
         let Secret { secret } = self.call(Method::GET, &path, &[], None).json().await?;
-        Ok(WebhookEndpoint { id: details.id, url: details.url, created, secret })
+        Ok(WebhookEndpoint {
+            id: details.id,
+            url: details.url,
+            created,
+            secret,
+            environment: self.environment(),
+        })
     }
 
     async fn find_webhook_endpoint(&self, url: &str) -> Result<Option<Details>, Error> {

@@ -1,10 +1,10 @@
 //! For tests of applications: build any event, sign it, send a stored one again.
 //!
 //! ```
-//! use dodo_core::{Endpoint, EventKind, Payment, WebhookKey, Webhooks, testing::EventBuilder};
+//! use dodo_core::{Endpoint, Environment, EventKind, Payment, WebhookKey, Webhooks, testing::EventBuilder};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), dodo_core::Error> {
-//! let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+//! let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test)?;
 //! let hooks = Webhooks::builder(key.clone())
 //!     .on_payment_succeeded(|event| async move {
 //!         if event.data.total_amount == 500 { Ok(()) } else { Err("wrong amount") }

@@ -10,7 +10,7 @@ use super::{
     key::WebhookKey,
 };
 use crate::{
-    AttributionSink, BoxError, Environment,
+    AttributionSink, BoxError,
     attribution::FactOptions,
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
@@ -129,12 +129,6 @@ impl<S: Clone + Send + Sync + 'static> WebhooksBuilder<S> {
     /// Returns the attribution sink if it is a `T`.
     pub fn attribution_sink_as<T: AttributionSink>(&self) -> Option<&T> {
         self.callbacks.sink()?.as_any().downcast_ref()
-    }
-
-    /// The environment that this route belongs to. Taken from the key if it is not said here.
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.key = self.key.with_environment(environment);
-        self
     }
 
     /// The longest that one callback may take: 10 seconds by default, as Dodo Payments gives a

@@ -49,7 +49,7 @@ struct Inner {
 /// failed and 503 when the inbox is down.
 ///
 /// ```
-/// use dodo_core::{Event, Payment, WebhookKey, Webhooks};
+/// use dodo_core::{Environment, Event, Payment, WebhookKey, Webhooks};
 ///
 /// async fn mark_paid(event: Event<Payment>) -> Result<(), std::io::Error> {
 ///     println!("{} paid {}", event.data.payment_id, event.data.total_amount);
@@ -57,7 +57,7 @@ struct Inner {
 /// }
 ///
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test)?;
 /// let hooks = Webhooks::builder(key)
 ///     .on_payment_succeeded(mark_paid)
 ///     .on_subscription_cancelled(|event| async move {

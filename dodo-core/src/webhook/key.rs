@@ -1,5 +1,5 @@
 use std::{
-    env, fmt,
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -19,7 +19,7 @@ use super::{
     signature::{Claim, Refusal},
     signed::SignedEvent,
 };
-use crate::{Environment, Error, ErrorKind};
+use crate::{Environment, Error, ErrorKind, variable::variables};
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -32,6 +32,10 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 const PREFIX: &str = "whsec_";
+
+const VARIABLE: &str = "DODO_PAYMENTS_WEBHOOK_KEY";
+/// Holds further secrets: the name that some of Dodo's guides use.
+const SECOND_VARIABLE: &str = "DODO_PAYMENTS_WEBHOOK_SECRET";
 
 /// The shortest key that is no accident, in bytes: what Standard Webhooks asks for.
 const SHORTEST: usize = 24;
@@ -47,10 +51,10 @@ type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// none of them. Cheap to clone.
 ///
 /// ```
-/// use dodo_core::WebhookKey;
+/// use dodo_core::{Environment, WebhookKey};
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
-/// assert!(WebhookKey::new("whsec_").is_err());
+/// let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test)?;
+/// assert!(WebhookKey::new("whsec_", Environment::Test).is_err());
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -62,92 +66,78 @@ pub struct WebhookKey {
 }
 
 impl WebhookKey {
-    /// Takes a secret as Dodo Payments shows it: `whsec_` and base64, of at least 24 bytes.
+    /// Takes a secret as Dodo Payments shows it, `whsec_` and base64 of at least 24 bytes, and the
+    /// mode of its webhook endpoint. The ledger books events under this mode.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when it is empty, too short or no base64. The text says which and
-    /// never shows the secret.
-    pub fn new(secret: &str) -> Result<Self, Error> {
-        Self::several([secret])
+    /// [`Config`](ErrorKind::Config) if the secret is empty, too short or not base64. The text names
+    /// the problem and never shows the secret.
+    pub fn new(secret: &str, environment: Environment) -> Result<Self, Error> {
+        Self::from_secrets([secret], environment)
     }
 
     /// Takes several secrets, for a rotation. A signature by any of them is accepted; deliveries are
     /// signed with the first.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when there is none, or one is not a secret.
-    pub fn several<I>(secrets: I) -> Result<Self, Error>
+    /// [`Config`](ErrorKind::Config) if there is no secret, or one of them is malformed.
+    pub fn from_secrets<I>(secrets: I, environment: Environment) -> Result<Self, Error>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Self::build(secrets, SHORTEST)
+        Self::build(secrets, environment, SHORTEST)
     }
 
     /// Takes a secret of fewer than 24 bytes too. For other senders and old tests.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when it is empty or no base64.
-    pub fn new_allowing_short(secret: &str) -> Result<Self, Error> {
-        Self::build([secret], 1)
+    /// [`Config`](ErrorKind::Config) if it is empty or not base64.
+    pub fn new_allowing_short(secret: &str, environment: Environment) -> Result<Self, Error> {
+        Self::build([secret], environment, 1)
     }
 
-    /// Reads `DODO_PAYMENTS_WEBHOOK_KEY`, which may hold several secrets separated by blanks, adds
-    /// those in `DODO_PAYMENTS_WEBHOOK_SECRET`, and takes the environment from
-    /// `DODO_PAYMENTS_ENVIRONMENT` (`live_mode` if unset).
+    /// Reads the secrets in `DODO_PAYMENTS_WEBHOOK_KEY` and `DODO_PAYMENTS_WEBHOOK_SECRET`, with
+    /// blanks between several, and the mode in `DODO_PAYMENTS_ENVIRONMENT` (Default: `live_mode`).
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when there is no secret, one is malformed, or the environment is
-    /// neither `test_mode` nor `live_mode`.
+    /// [`Config`](ErrorKind::Config) if there is no secret, one of them is malformed, or the mode is
+    /// unknown. The text names the variable.
     pub fn from_env() -> Result<Self, Error> {
-        Self::from_variables(|name| match env::var(name) {
-            Ok(value) => Ok(Some(value)),
-            Err(env::VarError::NotPresent) => Ok(None),
-            Err(env::VarError::NotUnicode(_)) => {
-                Err(Error::config("the variable is not UTF-8").with_field(name))
-            }
-        })
-    }
-
-    fn from_variables(
-        get: impl Fn(&'static str) -> Result<Option<String>, Error>,
-    ) -> Result<Self, Error> {
         let mut secrets: Vec<String> = Vec::new();
-        for name in ["DODO_PAYMENTS_WEBHOOK_KEY", "DODO_PAYMENTS_WEBHOOK_SECRET"] {
-            let value = get(name)?.unwrap_or_default();
-            for secret in value.split_whitespace() {
-                bytes_of(secret, SHORTEST).map_err(|error| error.with_field(name))?;
-                secrets.push(secret.to_owned());
+        for name in [VARIABLE, SECOND_VARIABLE] {
+            for secret in variables(name)? {
+                bytes_of(&secret, SHORTEST).map_err(|error| error.with_field(name))?;
+                secrets.push(secret);
             }
         }
         if secrets.is_empty() {
-            return Err(Error::config("no webhook key: set it to the `whsec_...` of the endpoint")
-                .with_code("webhook_key_missing")
-                .with_field("DODO_PAYMENTS_WEBHOOK_KEY"));
+            return Err(Error::config(
+                "missing webhook key: set DODO_PAYMENTS_WEBHOOK_KEY to the `whsec_...` of the endpoint",
+            )
+            .with_code("webhook_key_missing"));
         }
-        let environment = match get("DODO_PAYMENTS_ENVIRONMENT")? {
-            Some(text) if !text.is_empty() => text.parse()?,
-            _ => Environment::default(),
-        };
-        Ok(Self::several(secrets)?.with_environment(environment))
+        Self::from_secrets(secrets, Environment::from_env()?)
     }
 
-    fn build<I>(secrets: I, shortest: usize) -> Result<Self, Error>
+    fn build<I>(secrets: I, environment: Environment, shortest: usize) -> Result<Self, Error>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
         let keyed = |secret: I::Item| -> Result<HmacSha256, Error> {
             let bytes = bytes_of(secret.as_ref(), shortest)?;
-            HmacSha256::new_from_slice(&bytes)
-                .map_err(|_| Error::config("the webhook key cannot be used"))
+            HmacSha256::new_from_slice(&bytes).map_err(|_| {
+                Error::config("the webhook key cannot be used: copy it from the dashboard")
+            })
         };
         let secrets: Arc<[HmacSha256]> =
             secrets.into_iter().map(keyed).collect::<Result<_, Error>>()?;
         if secrets.is_empty() {
-            return Err(Error::config("no webhook key was given").with_code("webhook_key_missing"));
+            return Err(Error::config("missing webhook key: give at least one")
+                .with_code("webhook_key_missing"));
         }
-        Ok(Self { secrets, tolerance: TOLERANCE, clock: None, environment: Environment::default() })
+        Ok(Self { secrets, tolerance: TOLERANCE, clock: None, environment })
     }
 
     /// Accepts deliveries that were signed at most this long ago, or ahead. Five minutes by default.
@@ -164,17 +154,15 @@ impl WebhookKey {
         self
     }
 
-    /// Says which environment the secret belongs to. Live by default.
-    #[must_use]
-    pub fn with_environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// The environment that the secret belongs to.
+    /// Returns the mode that the secrets belong to.
     #[must_use]
     pub fn environment(&self) -> Environment {
         self.environment
+    }
+
+    /// Returns the number of secrets.
+    pub(crate) fn len(&self) -> usize {
+        self.secrets.len()
     }
 
     /// Verifies a delivery: the headers, and the body exactly as it was received.
@@ -255,13 +243,16 @@ fn bytes_of(secret: &str, shortest: usize) -> Result<Vec<u8>, Error> {
     let secret = secret.trim();
     if secret.starts_with("v1,") {
         return malformed(
-            "the webhook key begins with `v1,`: leave that out, the key begins with `whsec_`",
+            "the webhook key begins with `v1,`: remove that, so that it begins with `whsec_`",
             "webhook_key_malformed",
         );
     }
     let encoded = secret.strip_prefix(PREFIX).unwrap_or(secret);
     if encoded.is_empty() {
-        return malformed("the webhook key is empty", "webhook_key_missing");
+        return malformed(
+            "the webhook key is empty: set it to the `whsec_...` of the endpoint",
+            "webhook_key_missing",
+        );
     }
     let Ok(bytes) = KEY_BASE64.decode(encoded) else {
         return malformed(
@@ -271,7 +262,7 @@ fn bytes_of(secret: &str, shortest: usize) -> Result<Vec<u8>, Error> {
     };
     if bytes.len() < shortest {
         return malformed(
-            "the webhook key is shorter than 24 bytes: was all of it copied?",
+            "the webhook key is shorter than 24 bytes: copy all of `whsec_...`",
             "webhook_key_too_short",
         );
     }
@@ -284,66 +275,5 @@ impl fmt::Debug for WebhookKey {
             .field("secrets", &self.secrets.len())
             .field("environment", &self.environment)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-
-    fn from(variables: &[(&str, &str)]) -> Result<WebhookKey, Error> {
-        WebhookKey::from_variables(|name| {
-            let found = variables.iter().find(|(key, _)| *key == name);
-            Ok(found.map(|(_, value)| (*value).to_owned()))
-        })
-    }
-
-    #[test]
-    fn the_variables_are_added_up() {
-        let both = format!("  {NEW}\t{OLD}\n");
-        for (variables, secrets, environment) in [
-            (vec![("DODO_PAYMENTS_WEBHOOK_KEY", OLD)], 1, Environment::Live),
-            (vec![("DODO_PAYMENTS_WEBHOOK_SECRET", OLD)], 1, Environment::Live),
-            (vec![("DODO_PAYMENTS_WEBHOOK_KEY", &*both)], 2, Environment::Live),
-            (
-                vec![
-                    ("DODO_PAYMENTS_WEBHOOK_KEY", NEW),
-                    ("DODO_PAYMENTS_WEBHOOK_SECRET", OLD),
-                    ("DODO_PAYMENTS_ENVIRONMENT", "test_mode"),
-                ],
-                2,
-                Environment::Test,
-            ),
-        ] {
-            let key = from(&variables).unwrap();
-            assert_eq!((key.secrets.len(), key.environment()), (secrets, environment));
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_the_variable() {
-        let key = ("DODO_PAYMENTS_WEBHOOK_KEY", OLD);
-        for (variables, field, code) in [
-            (vec![], "DODO_PAYMENTS_WEBHOOK_KEY", "webhook_key_missing"),
-            (
-                vec![("DODO_PAYMENTS_WEBHOOK_KEY", " ")],
-                "DODO_PAYMENTS_WEBHOOK_KEY",
-                "webhook_key_missing",
-            ),
-            (
-                vec![key, ("DODO_PAYMENTS_WEBHOOK_SECRET", "whsec_AAAA")],
-                "DODO_PAYMENTS_WEBHOOK_SECRET",
-                "webhook_key_too_short",
-            ),
-        ] {
-            let error = from(&variables).unwrap_err();
-            assert_eq!((error.kind(), error.code()), (ErrorKind::Config, code));
-            assert_eq!(error.field(), Some(field));
-            assert!(!format!("{error} {error:?}").contains("AAAA"));
-        }
-        assert!(from(&[key, ("DODO_PAYMENTS_ENVIRONMENT", "staging")]).is_err());
     }
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, CheckoutContext, Client, Consent, Endpoint, Preset, VisitorCapture, VisitorLayer,
+    BoxError, CheckoutContext, Client, Consent, Endpoint, Environment, Preset, VisitorCapture,
+    VisitorLayer,
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
 };
 use http::{Request, Response};
@@ -35,7 +36,8 @@ fn dodo() -> (Client, Calls) {
         seen.lock().unwrap().push((path, body));
         async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
     };
-    let client = Client::builder("sk_test").transport(transport).build().unwrap();
+    let client =
+        Client::builder("sk_test", Environment::Live).transport(transport).build().unwrap();
     (client, calls)
 }
 

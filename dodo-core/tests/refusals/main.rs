@@ -9,7 +9,7 @@ mod portal;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Client, Endpoint};
+use dodo_core::{BoxError, Client, Endpoint, Environment};
 use http::{Request, Response};
 use serde_json::{Value, json};
 
@@ -33,7 +33,8 @@ fn upstream(portal: Value) -> (Client, Calls) {
         seen.lock().unwrap().push((target, body));
         async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
     };
-    let client = Client::builder("sk_test").return_url("https://shop.example/done");
+    let client =
+        Client::builder("sk_test", Environment::Live).return_url("https://shop.example/done");
     (client.transport(transport).build().unwrap(), calls)
 }
 

@@ -14,7 +14,7 @@ use dodo_core::{
 };
 use http::Extensions;
 
-use crate::support::key;
+use crate::support::{key, key_in};
 
 type Notes = Arc<Mutex<Vec<String>>>;
 
@@ -288,8 +288,7 @@ async fn events_say_what_the_body_does_not() {
     let seen = Arc::new(Mutex::new(None));
     let hooks = |environment| {
         let seen = seen.clone();
-        Webhooks::builder(key())
-            .environment(environment)
+        Webhooks::builder(key_in(environment))
             .on_subscription_active(move |e: Event<Subscription>| {
                 *seen.lock().unwrap() = Some(e);
                 ready(Ok::<(), Infallible>(()))
@@ -410,7 +409,9 @@ async fn refusals_look_alike_and_run_nothing() {
         answers.push(hooks.handle(request).await);
     }
     let mut stranger = good.clone();
-    let other = dodo_core::WebhookKey::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
+    let other =
+        dodo_core::WebhookKey::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", Environment::Live)
+            .unwrap();
     *stranger.headers_mut() = dodo_core::testing::sign_for_test(&other, "msg_1", good.body());
     answers.push(hooks.handle(stranger).await);
     for answer in &answers {

@@ -7,8 +7,8 @@ use std::{
 
 use dodo_core::{
     AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
-    EntitlementGrant, Event, EventKind, LicenseKey, Payload, PayloadType, Payment, Payout, Refund,
-    Subscription, Warning, WebhookKey, Webhooks, WebhooksBuilder,
+    EntitlementGrant, Environment, Event, EventKind, LicenseKey, Payload, PayloadType, Payment,
+    Payout, Refund, Subscription, Warning, WebhookKey, Webhooks, WebhooksBuilder,
 };
 use serde_json::Value;
 
@@ -22,7 +22,11 @@ pub(crate) fn time(seconds: u64) -> SystemTime {
 }
 
 pub(crate) fn key() -> WebhookKey {
-    WebhookKey::new(SECRET).unwrap().with_clock(|| time(NOW))
+    key_in(Environment::Live)
+}
+
+pub(crate) fn key_in(environment: Environment) -> WebhookKey {
+    WebhookKey::new(SECRET, environment).unwrap().with_clock(|| time(NOW))
 }
 
 /// All samples: file name and text.

@@ -50,12 +50,8 @@ fn check(
 #[test]
 fn a_delivery_is_of_the_environment_of_its_key() {
     let signed_at = SIGNED_AT.parse().unwrap();
-    let rows = [
-        (key(), true),
-        (key().with_environment(Environment::Live), true),
-        (key().with_environment(Environment::Test), false),
-    ];
-    for (key, live) in rows {
+    for (environment, live) in [(Environment::Live, true), (Environment::Test, false)] {
+        let key = WebhookKey::new(SECRET, environment).unwrap();
         let event = check(&key, &delivery(ID, SIGNED_AT, SIGNATURE), BODY, signed_at).unwrap();
         assert_eq!(event.live(), live, "{:?}", key.environment());
     }
@@ -94,7 +90,7 @@ fn known_answers() {
             "v1,yK2tMbA6BHPrMEJ1lLv7UlJJbgFoqGenJkiajZ29evg=",
         ),
     ] {
-        let key = WebhookKey::new(secret).unwrap();
+        let key = WebhookKey::new(secret, Environment::Live).unwrap();
         let seconds: u64 = timestamp.parse().unwrap();
         assert_eq!(key.sign(id, seconds, body), signature);
         let event = check(&key, &delivery(id, timestamp, signature), body, seconds).unwrap();
@@ -294,8 +290,8 @@ fn deliveries_of_an_independent_sender_are_accepted() {
 #[test]
 fn rotation_accepts_every_key_and_signs_with_the_first() {
     const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-    let (old, new) = (key(), WebhookKey::new(OTHER).unwrap());
-    let both = WebhookKey::several([OTHER, SECRET]).unwrap();
+    let (old, new) = (key(), WebhookKey::new(OTHER, Environment::Live).unwrap());
+    let both = WebhookKey::from_secrets([OTHER, SECRET], Environment::Live).unwrap();
     let (by_old, by_new) = (old.sign(ID, NOW, BODY), new.sign(ID, NOW, BODY));
     assert_eq!(both.sign(ID, NOW, BODY), by_new);
     let accepts = |key: &WebhookKey, signature: &str| {
@@ -325,7 +321,7 @@ fn bad_keys_are_refused_with_a_reason_and_without_their_value() {
         ("whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "webhook_key_malformed", "base64"),
         ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw canary", "webhook_key_malformed", "base64"),
     ] {
-        let error = WebhookKey::new(secret).unwrap_err();
+        let error = WebhookKey::new(secret, Environment::Live).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Config, code), "{secret}");
         assert!(error.to_string().contains(says), "{secret}: {error}");
         for shown in [error.to_string(), format!("{error:?}")] {
@@ -334,10 +330,10 @@ fn bad_keys_are_refused_with_a_reason_and_without_their_value() {
             }
         }
     }
-    assert!(WebhookKey::several::<[&str; 0]>([]).is_err());
-    assert!(WebhookKey::several([SECRET, ""]).is_err());
-    assert!(WebhookKey::new_allowing_short("whsec_AAAA").is_ok());
-    assert!(WebhookKey::new_allowing_short("whsec_").is_err());
+    assert!(WebhookKey::from_secrets::<[&str; 0]>([], Environment::Live).is_err());
+    assert!(WebhookKey::from_secrets([SECRET, ""], Environment::Live).is_err());
+    assert!(WebhookKey::new_allowing_short("whsec_AAAA", Environment::Live).is_ok());
+    assert!(WebhookKey::new_allowing_short("whsec_", Environment::Live).is_err());
     let shown = format!("{:?}", key());
     assert!(!shown.contains("MfKQ") && !shown.contains("49, 242"), "{shown}");
 }

@@ -21,10 +21,11 @@ use crate::outbox::{Outgoing, Sink, Told};
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// use dodo_core::WebhookKey;
+/// use dodo_core::{Environment, WebhookKey};
 /// use dodo_ledger::sink::Forwarder;
 ///
-/// let key = WebhookKey::new(&std::env::var("WAREHOUSE_SECRET").unwrap_or_default())?;
+/// let secret = std::env::var("WAREHOUSE_SECRET").unwrap_or_default();
+/// let key = WebhookKey::new(&secret, Environment::Live)?;
 /// let sink = Forwarder::new("https://warehouse.example/records", key)?.without_personal_data();
 /// # let _ = sink;
 /// # Ok(()) }

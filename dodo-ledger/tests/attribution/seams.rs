@@ -56,7 +56,7 @@ fn rows_30_to_33_what_a_checkout_takes_along() {
 pub(crate) fn post(id: &str, body: &Value, before: &str) -> Request<Bytes> {
     let body = body.to_string();
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
-    let signature = WebhookKey::new(KEY).unwrap().sign(id, now, body.as_bytes());
+    let signature = WebhookKey::new(KEY, Environment::Live).unwrap().sign(id, now, body.as_bytes());
     Request::post("/webhook")
         .header("webhook-id", id)
         .header("webhook-timestamp", now)
@@ -75,7 +75,8 @@ async fn row_36_the_key_says_whether_money_moves(store: &TestStore) {
     let ledger = store.ledger().await;
     let modes = [(Environment::Test, "pay_test", 7777), (Environment::Live, "pay_live", 2000)];
     for (environment, id, total) in modes {
-        let hooks = ledger.receive_only(hooks().environment(environment)).unwrap();
+        let key = WebhookKey::new(KEY, environment).unwrap();
+        let hooks = ledger.receive_only(dodo_core::Webhooks::builder(key)).unwrap();
         let body = paid(id, day(0), total, json!({})).body;
         assert_eq!(hooks.handle(post(id, &body, "")).await.status(), StatusCode::OK);
     }

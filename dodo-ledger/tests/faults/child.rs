@@ -9,7 +9,7 @@ use std::{
 };
 
 use dodo_axum::webhooks;
-use dodo_core::{AttributionRecord, Event, RawData, WebhookKey, Webhooks};
+use dodo_core::{AttributionRecord, Environment, Event, RawData, WebhookKey, Webhooks};
 use dodo_ledger::{
     Backoff, Ledger, PgTx, SqliteTx, Store,
     sink::{Callback, Segment},
@@ -125,7 +125,7 @@ async fn serve() {
     }
     let ledger = builder.build().unwrap();
     let offset = env::var(setting::CLOCK_OFFSET_MS).ok().and_then(|text| text.parse::<i64>().ok());
-    let key = WebhookKey::new(KEY).unwrap().with_clock(move || {
+    let key = WebhookKey::new(KEY, Environment::Live).unwrap().with_clock(move || {
         let offset = offset.unwrap_or(0);
         let by = Duration::from_millis(offset.unsigned_abs());
         if offset < 0 { SystemTime::now() - by } else { SystemTime::now() + by }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dodo_core::WebhookKey;
+use dodo_core::{Environment, WebhookKey};
 use tokio::task::JoinHandle;
 
 use crate::wait::{Step, stuck};
@@ -104,7 +104,7 @@ impl Sender {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
         Self {
             client,
-            key: WebhookKey::new(KEY).unwrap(),
+            key: WebhookKey::new(KEY, Environment::Live).unwrap(),
             ports: ports.into(),
             seen: Arc::default(),
             limit,

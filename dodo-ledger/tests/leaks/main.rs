@@ -211,8 +211,7 @@ async fn what_no_webhook_brought(shop: &Shop) {
         Refunds::Error(503),
         Refunds::Garbage,
     ] {
-        let client = Client::builder(API_KEY)
-            .environment(Environment::Live)
+        let client = Client::builder(API_KEY, Environment::Live)
             .base_url(&dodo::serve(refunds).await)
             .retries(1)
             .total_timeout(Duration::from_secs(2))

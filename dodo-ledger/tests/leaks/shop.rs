@@ -4,8 +4,8 @@ use std::{error::Error, time::Duration};
 
 use dodo_axum::webhooks;
 use dodo_core::{
-    AttributionRecord, BoxError, CheckoutContext, ReqwestTransport, WebhookKey, Webhooks,
-    testing::sign_for_test,
+    AttributionRecord, BoxError, CheckoutContext, Environment, ReqwestTransport, WebhookKey,
+    Webhooks, testing::sign_for_test,
 };
 use dodo_ledger::{
     Backoff, Ledger, LedgerBuilder, Store, Workers,
@@ -54,7 +54,7 @@ impl Shop {
         // The first test that comes here installs it.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
-        let key = WebhookKey::new(&secret("webhook")).unwrap();
+        let key = WebhookKey::new(&secret("webhook"), Environment::Live).unwrap();
         let hooks = Webhooks::builder(key.clone())
             .on_payment_failed(async |_| Err::<(), BoxError>("not today".into()))
             .on_payment_cancelled(async |_| -> Result<(), BoxError> { panic!("a bug") });
@@ -74,7 +74,7 @@ impl Shop {
 
     /// A delivery that somebody else signed.
     pub(crate) async fn forge(&self, body: &[u8]) -> Answer {
-        let key = WebhookKey::new(&secret("stranger")).unwrap();
+        let key = WebhookKey::new(&secret("stranger"), Environment::Live).unwrap();
         self.send(sign_for_test(&key, "msg_forged", body), body).await
     }
 
@@ -102,7 +102,9 @@ fn with_sinks(
 ) -> LedgerBuilder {
     let segment = Segment::at(&server.url, WRITE_KEY).unwrap();
     let hook = format!("{}/hooks/{TOKEN}?key={TOKEN}", server.url);
-    let forwarder = Forwarder::new(&hook, WebhookKey::new(&secret("forwarder")).unwrap()).unwrap();
+    let forwarder =
+        Forwarder::new(&hook, WebhookKey::new(&secret("forwarder"), Environment::Live).unwrap())
+            .unwrap();
     // Named after the store's schema or folder: both tests of this process have their own.
     let name: String = store.url.chars().filter(char::is_ascii_alphanumeric).collect();
     let file = std::env::temp_dir().join(format!("dodo-ledger-leaks-{name}.jsonl"));

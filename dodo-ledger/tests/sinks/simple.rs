@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{AttributionRecord, WebhookKey};
+use dodo_core::{AttributionRecord, Environment, WebhookKey};
 use dodo_ledger::{
     Sink, Told,
     sink::{Callback, Forwarder, JsonLines},
@@ -20,7 +20,7 @@ use crate::{
 #[tokio::test]
 async fn forwarded_records_verify_as_standard_webhooks() {
     let server = Server::start().await;
-    let key = WebhookKey::new(KEY).unwrap();
+    let key = WebhookKey::new(KEY, Environment::Live).unwrap();
     let sink = Forwarder::new(&format!("{}/in", server.url), key.clone()).unwrap();
     assert_eq!(tell(&sink, vec![charge("pay_1")]).await, [Told::Delivered]);
 
@@ -39,7 +39,7 @@ async fn forwarded_records_verify_as_standard_webhooks() {
 #[tokio::test]
 async fn personal_data_can_stay_at_home() {
     let server = Server::start().await;
-    let key = WebhookKey::new(KEY).unwrap();
+    let key = WebhookKey::new(KEY, Environment::Live).unwrap();
     let sink = Forwarder::new(&server.url, key).unwrap().without_personal_data();
     let mut record = charge("pay_1");
     record.email_sha256 = Some([7; 32]);
@@ -51,7 +51,8 @@ async fn personal_data_can_stay_at_home() {
 #[tokio::test]
 async fn a_forwarder_says_what_it_does_not_know() {
     let server = Server::start().await;
-    let sink = Forwarder::new(&server.url, WebhookKey::new(KEY).unwrap()).unwrap();
+    let sink =
+        Forwarder::new(&server.url, WebhookKey::new(KEY, Environment::Live).unwrap()).unwrap();
     server.set(Mood::Cut);
     assert!(matches!(tell(&sink, vec![charge("pay_1")]).await[0], Told::Uncertain { .. }));
     server.set(Mood::Status(503, Some(9)));
@@ -59,7 +60,9 @@ async fn a_forwarder_says_what_it_does_not_know() {
     assert!(matches!(told[0], Told::Failed { after: Some(after), .. } if after.as_secs() == 9));
     server.set(Mood::Status(302, None));
     assert!(matches!(tell(&sink, vec![charge("pay_1")]).await[0], Told::Refused { .. }));
-    let nobody = Forwarder::new("http://127.0.0.1:9", WebhookKey::new(KEY).unwrap()).unwrap();
+    let nobody =
+        Forwarder::new("http://127.0.0.1:9", WebhookKey::new(KEY, Environment::Live).unwrap())
+            .unwrap();
     assert!(matches!(tell(&nobody, vec![charge("pay_1")]).await[0], Told::Failed { .. }));
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{SignedEvent, WebhookKey, Webhooks, WebhooksBuilder};
+use dodo_core::{Environment, SignedEvent, WebhookKey, Webhooks, WebhooksBuilder};
 use dodo_ledger::{
     Ledger, LedgerBuilder, Store, Workers,
     sqlx::{Connection, PgConnection},
@@ -140,7 +140,7 @@ pub(crate) async fn run_on(server: &str, statement: String) {
 }
 
 pub(crate) fn hooks() -> WebhooksBuilder {
-    Webhooks::builder(WebhookKey::new(KEY).unwrap())
+    Webhooks::builder(WebhookKey::new(KEY, Environment::Live).unwrap())
 }
 
 /// Attaches the callbacks to the ledger, for tests that store events without a route.

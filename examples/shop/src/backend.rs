@@ -185,13 +185,12 @@ async fn sandbox(public_url: &str) -> Result<(Payments, Backend), StartError> {
         sandbox.register_webhook(&format!("{public_url}{WEBHOOK_PATH}")).map_err(failed)?;
     let url = sandbox.url().to_owned();
     let unusable = |error| StartError::caused("the sandbox cannot be used", error);
-    let client = Client::builder(sandbox.api_key())
-        .environment(Environment::Test)
+    let client = Client::builder(sandbox.api_key(), Environment::Test)
         .base_url(&url)
         .checkout_url(&url)
         .build()
         .map_err(unusable)?;
-    let key = WebhookKey::new(&secret).map_err(unusable)?;
+    let key = WebhookKey::new(&secret, Environment::Test).map_err(unusable)?;
     let backend = Backend::Sandbox { url, running: Mutex::new(Some(sandbox)) };
     Ok((Payments { client, key }, backend))
 }

@@ -129,7 +129,6 @@ impl Shop {
     pub(crate) fn webhooks(&self) -> WebhooksBuilder<Self> {
         let payments = self.payments();
         Webhooks::builder(payments.key.clone())
-            .environment(payments.client.environment())
             .with_state(self.clone())
             .on_payment_succeeded(fulfilment::paid)
             .on_refund_succeeded(fulfilment::refunded)

@@ -1,6 +1,6 @@
 //! A visitor buys and opens the portal, on the sandbox.
 
-use dodo_core::{BoxError, Client, WebhookKey};
+use dodo_core::{BoxError, Client, Environment, WebhookKey};
 use dodo_sandbox::{Sandbox, cards};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -12,12 +12,12 @@ async fn a_visitor_buys_and_opens_the_portal() -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let shop = format!("http://{}", listener.local_addr()?);
     let secret = sandbox.register_webhook(&format!("{shop}/api/webhook"))?;
-    let dodo = Client::builder(sandbox.api_key())
+    let dodo = Client::builder(sandbox.api_key(), Environment::Test)
         .base_url(sandbox.url())
         .checkout_url(sandbox.url())
         .return_url(format!("{shop}/thanks"))
         .build()?;
-    let (key, orders) = (WebhookKey::new(&secret)?, Orders::default());
+    let (key, orders) = (WebhookKey::new(&secret, Environment::Test)?, Orders::default());
     let shown = orders.clone();
     tokio::spawn(async move { serve(listener, &dodo, key, orders).await });
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;

@@ -1,6 +1,6 @@
 //! The middleware, mounted as `bare` is: the same two routes and nothing else.
 
-use dodo_core::{BoxError, Client, WebhookKey, Webhooks, checkout::SessionCheckout};
+use dodo_core::{BoxError, Client, Environment, WebhookKey, Webhooks, checkout::SessionCheckout};
 use dodo_tests::{conformance, hooks};
 
 #[derive(Clone)]
@@ -11,11 +11,11 @@ pub(crate) struct Ours {
 
 impl Ours {
     pub(crate) fn new(key: &str, upstream: &str) -> Result<Self, BoxError> {
-        let client = Client::builder(conformance::API_KEY)
+        let client = Client::builder(conformance::API_KEY, Environment::Live)
             .return_url(conformance::RETURN_URL)
             .base_url(upstream)
             .build()?;
-        let hooks = hooks::idle(Webhooks::builder(WebhookKey::new(key)?));
+        let hooks = hooks::idle(Webhooks::builder(WebhookKey::new(key, Environment::Live)?));
         Ok(Self { hooks, checkout: SessionCheckout::builder(client).build()? })
     }
 }
