@@ -1,6 +1,7 @@
 use std::cell::RefMut;
 
 use actix_web::{HttpMessage, HttpRequest};
+use dodo_core::SignedIn;
 
 /// What travels from actix-web's middleware to dodo-core.
 ///
@@ -10,13 +11,13 @@ use actix_web::{HttpMessage, HttpRequest};
 /// ```
 /// use actix_web::{HttpMessage, dev::ServiceRequest};
 /// use dodo_actix::DodoExtensions;
-/// use dodo_core::{CustomerId, SignedIn};
 ///
-/// # #[derive(Clone)] struct Account { dodo_customer: CustomerId }
-/// /// Called by the application's own middleware once it knows who asks.
-/// fn signed_in(request: &ServiceRequest, account: &Account) {
-///     let user = SignedIn::new(account.dodo_customer.clone());
-///     request.dodo_extensions_mut().insert(user);
+/// #[derive(Clone)]
+/// struct Team(u64);
+///
+/// /// Called by the application's own middleware.
+/// fn remember_team(request: &ServiceRequest, team: Team) {
+///     request.dodo_extensions_mut().insert(team);
 /// }
 /// ```
 pub trait DodoExtensions {
@@ -32,6 +33,32 @@ impl<T: HttpMessage> DodoExtensions for T {
         RefMut::map(self.extensions_mut(), |map| {
             &mut map.get_or_insert_with(|| Carried(http::Extensions::new())).0
         })
+    }
+}
+
+/// Signs a user in, for every route of this crate.
+///
+/// ```
+/// use actix_web::dev::ServiceRequest;
+/// use dodo_actix::SignIn;
+/// use dodo_core::{CustomerId, SignedIn};
+///
+/// /// Called by the application's own middleware once it knows the user.
+/// fn sign_in(request: &ServiceRequest, user: &str, customer: CustomerId) {
+///     request.sign_in(SignedIn::user(user).customer(customer));
+/// }
+/// ```
+pub trait SignIn {
+    /// Puts `user` into the request's [`dodo_extensions_mut`](DodoExtensions::dodo_extensions_mut).
+    ///
+    /// # Panics
+    /// If the request's extensions are borrowed already, as `extensions_mut` does.
+    fn sign_in(&self, user: SignedIn);
+}
+
+impl<T: HttpMessage> SignIn for T {
+    fn sign_in(&self, user: SignedIn) {
+        self.dodo_extensions_mut().insert(user);
     }
 }
 

@@ -13,19 +13,19 @@
 //!
 //! /// Make `hooks` once, for all workers.
 //! fn payments(config: &mut ServiceConfig, dodo: Client, hooks: Webhooks) -> Result<(), Error> {
+//!     let portal = CustomerPortal::builder(dodo.clone()).build()?;
 //!     let session = SessionCheckout::builder(dodo.clone()).build()?;
 //!     let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
 //!     config
 //!         .route("/api/checkout", checkout_handler(checkout))
-//!         .route("/api/portal", customer_portal(CustomerPortal::for_signed_in(dodo)))
+//!         .route("/api/portal", customer_portal(portal))
 //!         .route("/api/webhook", webhooks(hooks));
 //!     Ok(())
 //! }
 //! ```
 //!
-//! [`Visitors`] captures who visits. The application's own sign-in puts a
-//! [`SignedIn`](dodo_core::SignedIn) into
-//! [`dodo_extensions_mut`](DodoExtensions::dodo_extensions_mut).
+//! [`Visitors`] captures visitors. The application's own middleware says who is signed in, by
+//! [`sign_in`](SignIn::sign_in).
 
 mod convert;
 mod extensions;
@@ -35,9 +35,9 @@ mod visitor;
 mod webhook;
 
 pub use self::{
-    extensions::DodoExtensions,
+    extensions::{DodoExtensions, SignIn},
     rejection::Rejection,
-    routes::{checkout_handler, customer_portal, webhooks},
+    routes::{checkout_handler, customer_portal, mount, webhooks},
     visitor::{Visitor, Visitors, VisitorsService},
     webhook::{VerifiedWebhook, WebhookEvent},
 };

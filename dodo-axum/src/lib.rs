@@ -12,11 +12,12 @@
 //! };
 //!
 //! fn payments(dodo: Client, hooks: Webhooks) -> Result<Router, Error> {
+//!     let portal = CustomerPortal::builder(dodo.clone()).build()?;
 //!     let session = SessionCheckout::builder(dodo.clone()).build()?;
 //!     let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
 //!     Ok(Router::new()
 //!         .route("/api/checkout", checkout_handler(checkout))
-//!         .route("/api/portal", customer_portal(CustomerPortal::for_signed_in(dodo)))
+//!         .route("/api/portal", customer_portal(portal))
 //!         .route("/api/webhook", webhooks(hooks))
 //!         .layer(VisitorLayer::new(VisitorCapture::visitors_now())))
 //! }
@@ -32,7 +33,7 @@ mod webhook;
 
 pub use self::{
     rejection::Rejection,
-    routes::{checkout_handler, customer_portal, webhooks},
+    routes::{checkout_handler, customer_portal, mount, webhooks},
     visitor::{Visitor, VisitorLayer},
     webhook::{VerifiedWebhook, WebhookEvent},
 };

@@ -7,7 +7,7 @@
 
 mod plain;
 
-use std::{convert::Infallible, future::ready, hint::black_box, time::SystemTime};
+use std::{future::ready, hint::black_box, time::SystemTime};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -95,9 +95,10 @@ fn route(c: &mut Criterion) {
     let dispatcher = Webhooks::builder(key.clone())
         .on_payment_succeeded(|event| {
             black_box(event);
-            ready(Ok::<(), Infallible>(()))
+            ready(Ok(()))
         })
         .build()
+        .unwrap()
         .dispatcher();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut group = c.benchmark_group("verify, route and read");

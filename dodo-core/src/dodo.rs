@@ -9,6 +9,7 @@ use crate::{
         CheckoutBuilder, CheckoutKind, DynamicCheckout, DynamicCheckoutBuilder, SessionCheckout,
         SessionCheckoutBuilder, StaticCheckout, StaticCheckoutBuilder,
     },
+    portal::CustomerPortalBuilder,
 };
 
 /// The connection of an application to Dodo Payments. Every endpoint is made from it, so that all of
@@ -23,7 +24,6 @@ use crate::{
 /// let checkout = dodo.session_checkout();
 /// let hooks = dodo.webhooks().on_payment_succeeded(|event| async move {
 ///     println!("{} is paid", event.data.payment_id);
-///     Ok::<(), std::io::Error>(())
 /// });
 /// # Ok(()) }
 /// ```
@@ -109,12 +109,12 @@ impl Dodo {
     }
 
     /// Starts the customer portal of the signed-in customer.
-    pub fn portal(&self) -> CustomerPortal {
-        CustomerPortal::for_signed_in(self.client.clone())
+    pub fn portal(&self) -> CustomerPortalBuilder {
+        CustomerPortal::builder(self.client.clone())
     }
 
     /// Starts the webhook endpoint. Key, mode and capture are set.
-    pub fn webhooks(&self) -> WebhooksBuilder {
+    pub fn webhooks<S: Clone + Send + Sync + 'static>(&self) -> WebhooksBuilder<S> {
         let builder = Webhooks::builder(self.key.clone());
         match &self.capture {
             Some(capture) => builder.fact_options(FactOptions::default().captured_by(capture)),

@@ -170,6 +170,15 @@ impl Error {
         error
     }
 
+    /// Takes the error of a hook or resolver of the application. An error of this type is the answer
+    /// that the hook chose. Any other error is a 500.
+    pub(crate) fn from_hook(error: BoxError, message: &'static str) -> Self {
+        match error.downcast::<Self>() {
+            Ok(own) => *own,
+            Err(error) => Self::new(ErrorKind::CallbackFailed, message).with_source(error),
+        }
+    }
+
     /// A query parameter is there twice, and two readers could take different ones. 400.
     pub(crate) fn duplicate_parameter(name: &str) -> Self {
         Self::new(ErrorKind::InvalidRequest, "the parameter is there twice")

@@ -1,8 +1,9 @@
-//! What hooks and resolvers see of a request.
+//! The head of a request, as hooks and resolvers see it, and the signed-in user in it.
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use http::request::Parts;
+use cookie::Cookie;
+use http::{header, request::Parts};
 
 use crate::CustomerId;
 
@@ -10,21 +11,45 @@ use crate::CustomerId;
 ///
 /// Hooks get it owned, so that they may keep it across an `await`.
 ///
-/// `Debug` shows the names of headers and not their values: cookies and credentials are among them.
+/// `Debug` shows the names of headers and not their values, which include cookies and credentials.
 #[derive(Clone)]
 pub struct RequestHead(Arc<Parts>);
 
 impl RequestHead {
-    /// What the application's own middleware put into the request's extensions.
+    /// Returns the value that the application's own middleware put into the request's extensions.
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.0.extensions.get()
     }
 
-    /// The value of a header, if it is there and visible ASCII.
+    /// Returns the value of a header, if it is present and visible ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.0.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// Returns the value of the first cookie of this name, as it was sent.
+    ///
+    /// Reads all `Cookie` headers. Bytes that are not UTF-8 become `U+FFFD`, so that the cookie of
+    /// another program does not hide this one. Double quotes around the value are removed.
+    ///
+    /// ```
+    /// use dodo_core::RequestHead;
+    ///
+    /// # fn main() -> Result<(), http::Error> {
+    /// let request = http::Request::get("/").header("cookie", "theme=dark; session=abc").body(())?;
+    /// let head = RequestHead::from(request.into_parts().0);
+    /// assert_eq!(head.cookie("session").as_deref(), Some("abc"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.0.headers.get_all(header::COOKIE).iter().find_map(|header| {
+            let text = String::from_utf8_lossy(header.as_bytes());
+            let mut cookies = Cookie::split_parse(text).filter_map(Result::ok);
+            let found = cookies.find(|cookie| cookie.name() == name)?;
+            Some(found.value_trimmed().to_owned())
+        })
     }
 }
 
@@ -51,29 +76,85 @@ impl From<Parts> for RequestHead {
     }
 }
 
-/// Who is signed in. The application's own middleware puts it into the request's extensions (in
-/// actix-web by `req.dodo_extensions_mut()`), and every endpoint knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The signed-in user, as far as the application knows it.
+///
+/// The application's own middleware puts it into the request's extensions (in actix-web by
+/// `request.sign_in(..)`), and every endpoint reads it there. Each part is optional: a user that has
+/// not bought yet has no customer at Dodo Payments.
+///
+/// ```
+/// use dodo_core::{CustomerId, SignedIn};
+///
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// let visitor = SignedIn::user("user_42").email("ada@example.com");
+/// let buyer = SignedIn::user("user_42").customer(CustomerId::new("cus_1")?);
+/// let customer_only = SignedIn::new(CustomerId::new("cus_1")?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignedIn {
-    /// The Dodo Payments customer that this user is.
-    pub customer_id: CustomerId,
+    /// The application's own id of the user.
+    pub user_id: Option<String>,
+    /// The customer at Dodo Payments that this user is.
+    pub customer_id: Option<CustomerId>,
+    /// The user's e-mail address, as far as the application has verified it.
+    pub email: Option<String>,
 }
 
 impl SignedIn {
-    /// The user is this customer of Dodo Payments.
+    /// Names the customer at Dodo Payments, and nothing else.
     #[must_use]
     pub fn new(customer_id: CustomerId) -> Self {
-        Self { customer_id }
+        Self { user_id: None, customer_id: Some(customer_id), email: None }
+    }
+
+    /// Names the user by the application's own id.
+    #[must_use]
+    pub fn user(id: impl Into<String>) -> Self {
+        Self { user_id: Some(id.into()), customer_id: None, email: None }
+    }
+
+    /// Sets the customer at Dodo Payments that this user is.
+    #[must_use]
+    pub fn customer(mut self, customer_id: CustomerId) -> Self {
+        self.customer_id = Some(customer_id);
+        self
+    }
+
+    /// Sets the user's e-mail address.
+    #[must_use]
+    pub fn email(mut self, email: impl Into<String>) -> Self {
+        self.email = Some(email.into());
+        self
+    }
+}
+
+impl From<CustomerId> for SignedIn {
+    fn from(customer_id: CustomerId) -> Self {
+        Self::new(customer_id)
+    }
+}
+
+/// Shows which parts are known. User ids and e-mail addresses are personal data.
+impl fmt::Debug for SignedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedIn")
+            .field("user_id", &self.user_id.is_some())
+            .field("customer_id", &self.customer_id)
+            .field("email", &self.email.is_some())
+            .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
-    fn debug_shows_no_value_of_a_header_or_a_query() {
+    fn debug_hides_values_of_headers_and_query() {
         let (parts, ()) = http::Request::get("/portal?token=canary")
             .header("cookie", "visitor=canary")
             .header("authorization", "Bearer canary")
@@ -83,5 +164,39 @@ mod tests {
         let shown = format!("{:?}", RequestHead::from(parts));
         assert!(shown.contains("/portal") && shown.contains("cookie"), "{shown}");
         assert!(!shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn debug_of_signed_in_hides_user_and_email() {
+        let user = SignedIn::user("canary").email("canary@example.com");
+        assert!(!format!("{user:?}").contains("canary"), "{user:?}");
+    }
+
+    #[test]
+    fn cookie_is_found_in_every_header_and_beside_bad_bytes() {
+        for (headers, expected) in [
+            (&["session=abc"][..], Some("abc")),
+            (&["theme=dark; session=abc"], Some("abc")),
+            (&["theme=dark", "session=abc"], Some("abc")),
+            (&["name=J\u{f6}; session=abc"], Some("abc")),
+            (&["broken; session=abc", "=x"], Some("abc")),
+            (&["=x; session=abc"], Some("abc")),
+            (&["session=\"abc\""], Some("abc")),
+            (&["session=a%20b=="], Some("a%20b==")),
+            (&["session=first; session=second"], Some("first")),
+            (&["session="], Some("")),
+            (&["session2=abc; Session=abc"], None),
+            (&[], None),
+        ] {
+            // Latin-1, as browsers and old programs write it: the bytes are not UTF-8.
+            let bytes = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<_>>();
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            for header in headers {
+                let value = HeaderValue::from_bytes(&bytes(header)).unwrap();
+                parts.headers.append(header::COOKIE, value);
+            }
+            let found = RequestHead::from(parts).cookie("session");
+            assert_eq!(found.as_deref(), expected, "{headers:?}");
+        }
     }
 }

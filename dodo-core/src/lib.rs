@@ -6,9 +6,9 @@
 //! `dodo-actix`. Anything else that takes a tower service takes [`Endpoint::into_service`].
 //!
 //! ```no_run
-//! use dodo_core::{Dodo, Endpoint, Event, Payment};
+//! use dodo_core::{BoxError, Dodo, Endpoint, Event, Payment};
 //!
-//! async fn mark_paid(event: Event<Payment>) -> Result<(), std::io::Error> {
+//! async fn mark_paid(event: Event<Payment>) -> Result<(), BoxError> {
 //!     // `event.id` is the same on every retry: an idempotency key.
 //!     println!("{} is paid", event.data.payment_id);
 //!     Ok(())
@@ -17,8 +17,8 @@
 //! # fn main() -> Result<(), dodo_core::Error> {
 //! let dodo = Dodo::from_env()?; // API key, webhook key and mode: said once
 //! let checkout = dodo.static_checkout().build()?.or(dodo.session_checkout().build()?);
-//! let portal = dodo.portal();
-//! let hooks = dodo.webhooks().on_payment_succeeded(mark_paid).build();
+//! let portal = dodo.portal().build()?;
+//! let hooks = dodo.webhooks().on_payment_succeeded(mark_paid).build()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -39,6 +39,7 @@
 //! |---|---|---|
 //! | `reqwest` | yes | the HTTP client that talks to Dodo Payments; without it, bring a [`Transport`] |
 //! | `tokio` | yes | timers: deadlines of bodies, callbacks and API calls, waits between retries |
+//! | `unstable-internals` | no | for the companion crates; exempt from semantic versioning |
 //! | `log` | no | [`init_log`], for applications without a `tracing` subscriber of their own |
 //!
 //! The runtime needs its timer enabled for `tokio`, as `#[tokio::main]` does.
@@ -65,7 +66,7 @@ mod client;
 mod consent;
 mod currency;
 mod dodo;
-mod endpoint;
+pub mod endpoint;
 mod environment;
 mod error;
 mod event;
@@ -76,13 +77,13 @@ mod json;
 mod log;
 mod money;
 mod panic;
-mod portal;
+pub mod portal;
 mod refusal;
 pub mod testing;
 mod time;
 mod variable;
 mod web_url;
-mod webhook;
+pub mod webhook;
 
 pub use self::capture::{
     AllGates, AnyGate, CampaignCookie, CampaignField, Captured, CheckoutContext,
@@ -94,7 +95,7 @@ pub use self::{
     campaign::Campaign,
     consent::Consent,
     dodo::{Dodo, DodoBuilder},
-    endpoint::{Endpoint, EndpointService, Methods, Or, read_body, serve},
+    endpoint::{Endpoint, EndpointService, Or, read_body, serve},
     environment::Environment,
     error::{BoxError, Error, ErrorKind},
     head::{RequestHead, SignedIn},
@@ -131,6 +132,12 @@ pub use self::{
 
 /// A moment in time, as events and records carry it.
 pub use jiff::Timestamp;
+
+/// For the companion crates. Exempt from semantic versioning.
+#[cfg(feature = "unstable-internals")]
+pub mod internals {
+    pub use crate::endpoint::private::Sealed as SealedEndpoint;
+}
 
 pub(crate) type BoxFuture<T> =
     std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'static>>;

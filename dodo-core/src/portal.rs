@@ -4,140 +4,221 @@ use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    BoxError, BoxFuture, Client, CustomerId, Endpoint, Error, ErrorKind, Methods, RequestHead,
-    SignedIn, endpoint::private::Sealed, refusal::log_refusal, web_url::WebUrl,
+    BoxError, BoxFuture, Client, CustomerId, Endpoint, Error, ErrorKind, RequestHead, SignedIn,
+    endpoint::{Get, private::Sealed},
+    refusal::{ErrorPage, log_refusal, refuse},
+    web_url::WebUrl,
 };
 
 type Resolve =
-    Arc<dyn Fn(RequestHead) -> BoxFuture<Result<Option<CustomerId>, BoxError>> + Send + Sync>;
+    Arc<dyn Fn(RequestHead) -> BoxFuture<Result<Option<SignedIn>, BoxError>> + Send + Sync>;
+type Keep = Arc<dyn Fn(SignedIn, CustomerId) -> BoxFuture<Result<(), BoxError>> + Send + Sync>;
 
-/// `GET` → 302 to the hosted customer portal.
+/// `GET` redirects a signed-in customer to the hosted customer portal.
 ///
-/// The link opens the portal without a password, so the customer must be somebody the application
-/// knows to be signed in:
+/// The link opens the portal without a password, so your app names the customer. The answers are 302
+/// for a customer, 404 `no_customer` for a signed-in user who has no customer yet, and 401 if no user
+/// is signed in.
 ///
 /// ```
-/// # fn f(client: dodo_core::Client) {
+/// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
 /// use dodo_core::{BoxError, CustomerId, CustomerPortal, RequestHead};
 ///
+/// // The customer is in the `SignedIn` that the app's middleware put into the request's extensions.
+/// let portal = CustomerPortal::builder(client.clone()).build()?;
+///
+/// // A function of the app finds the customer.
 /// async fn current_customer(head: RequestHead) -> Result<Option<CustomerId>, BoxError> {
 ///     # #[derive(Clone)] struct Session { customer: CustomerId }
 ///     Ok(head.extension::<Session>().map(|session| session.customer.clone()))
 /// }
-/// let portal = CustomerPortal::for_customer(client, current_customer);
-/// # }
+/// let portal = CustomerPortal::builder(client).customer(current_customer).build()?;
+/// # Ok(()) }
 /// ```
 #[derive(Clone)]
-#[must_use]
-pub struct CustomerPortal {
-    client: Client,
-    who: Who,
-    send_email: Option<bool>,
-    return_url: Option<Box<str>>,
-    /// A slip in the configuration. Told at each request, because builders do not fail.
-    slip: Option<&'static str>,
+pub struct CustomerPortal(Arc<Settings>);
+
+/// Builds a [`CustomerPortal`].
+#[must_use = "call `.build()`"]
+pub struct CustomerPortalBuilder {
+    settings: Settings,
+    error_page: Option<Box<str>>,
 }
 
-#[derive(Clone)]
+struct Settings {
+    client: Client,
+    who: Who,
+    keep: Option<Keep>,
+    send_email: Option<bool>,
+    return_url: Option<Box<str>>,
+    error_page: Option<ErrorPage>,
+}
+
 enum Who {
+    SignedIn,
     Resolver(Resolve),
     QueryParameter,
 }
 
 impl CustomerPortal {
-    /// For whoever the resolver says is signed in. `None` is 401; an error is 500.
-    pub fn for_customer<F, Fut, E>(client: Client, resolver: F) -> Self
+    /// Starts with the client that asks for the link.
+    pub fn builder(client: Client) -> CustomerPortalBuilder {
+        let settings = Settings {
+            client,
+            who: Who::SignedIn,
+            keep: None,
+            send_email: None,
+            return_url: None,
+            error_page: None,
+        };
+        CustomerPortalBuilder { settings, error_page: None }
+    }
+}
+
+impl CustomerPortalBuilder {
+    /// Asks `resolver` who is signed in: a [`CustomerId`], or a [`SignedIn`] if the app knows more.
+    ///
+    /// `None` is 401. A `SignedIn` without a customer is 404 `no_customer`. An [`Error`] is answered
+    /// as it is, any other error with 500.
+    ///
+    /// Default: the [`SignedIn`] in the request's extensions.
+    pub fn customer<F, Fut, U, E>(mut self, resolver: F) -> Self
     where
         F: Fn(RequestHead) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Option<CustomerId>, E>> + Send + 'static,
+        Fut: Future<Output = Result<Option<U>, E>> + Send + 'static,
+        U: Into<SignedIn>,
         E: Into<BoxError>,
     {
-        Self::new(
-            client,
-            Who::Resolver(Arc::new(move |head| {
-                let customer = resolver(head);
-                Box::pin(async move { customer.await.map_err(Into::into) })
-            })),
-        )
+        self.settings.who = Who::Resolver(Arc::new(move |head| {
+            let user = resolver(head);
+            Box::pin(async move { Ok(user.await.map_err(Into::into)?.map(Into::into)) })
+        }));
+        self
     }
 
-    /// For the [`SignedIn`] that the application's own middleware put into the request's extensions.
-    pub fn for_signed_in(client: Client) -> Self {
-        Self::for_customer(client, |head| {
-            let customer = head.extension::<SignedIn>().map(|user| user.customer_id.clone());
-            std::future::ready(Ok::<_, BoxError>(customer))
+    /// Opens the portal of the customer in the query, `?customer_id=cus_...`, as
+    /// `@dodopayments/express` does.
+    ///
+    /// **Anyone can open any customer's portal.** Mount it only behind a check of your own, or to
+    /// move an existing app step by step.
+    pub fn unprotected_from_query(mut self) -> Self {
+        self.settings.who = Who::QueryParameter;
+        self
+    }
+
+    /// Creates the customer of a signed-in user who has none but has an e-mail address. `keep` stores
+    /// the new id with the user; the portal opens after it succeeded.
+    ///
+    /// Dodo Payments creates a second customer for the same address. If the app does not store the
+    /// id, each visit creates one. The customer's name is the e-mail address until the customer
+    /// changes it.
+    ///
+    /// Default: such a user gets 404 `no_customer`.
+    pub fn allow_customer_creation<F, Fut, E>(mut self, keep: F) -> Self
+    where
+        F: Fn(SignedIn, CustomerId) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.settings.keep = Some(Arc::new(move |user, customer| {
+            let kept = keep(user, customer);
+            Box::pin(async move { kept.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Whether Dodo Payments also mails the link to the customer. In query mode the parameter
+    /// `send_email` decides instead.
+    pub fn send_email(mut self, send: bool) -> Self {
+        self.settings.send_email = Some(send);
+        self
+    }
+
+    /// Sets the page to which the portal links back.
+    pub fn return_url(mut self, url: impl AsRef<str>) -> Self {
+        self.settings.return_url = Some(url.as_ref().into());
+        self
+    }
+
+    /// Sends browsers to this page of the app when the portal refuses: 303, with the code of the error
+    /// in the query. Takes a path or an absolute URL.
+    ///
+    /// Default: every client gets the problem document.
+    pub fn error_page(mut self, url: impl AsRef<str>) -> Self {
+        self.error_page = Some(url.as_ref().into());
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if `return_url` or `error_page` cannot be used, or if
+    /// [`allow_customer_creation`](Self::allow_customer_creation) and
+    /// [`unprotected_from_query`](Self::unprotected_from_query) are combined.
+    pub fn build(self) -> Result<CustomerPortal, Error> {
+        let Self { mut settings, error_page } = self;
+        if let Some(url) = settings.return_url.as_deref().filter(|url| WebUrl::parse(url).is_none())
+        {
+            let remedy = "write an absolute http or https URL in ASCII";
+            return Err(Error::option("return_url", url, remedy));
+        }
+        if settings.keep.is_some() && matches!(settings.who, Who::QueryParameter) {
+            return Err(Error::config(
+                "allow_customer_creation of the portal: remove unprotected_from_query",
+            ));
+        }
+        settings.error_page =
+            error_page.map(|url| ErrorPage::new("error_page", &url)).transpose()?;
+        Ok(CustomerPortal(Arc::new(settings)))
+    }
+}
+
+impl Settings {
+    async fn customer(&self, head: RequestHead) -> Result<(CustomerId, Option<bool>), Error> {
+        let user = match &self.who {
+            Who::SignedIn => head.extension::<SignedIn>().cloned(),
+            Who::Resolver(resolver) => resolver(head).await.map_err(|error| {
+                Error::from_hook(error, "the application failed to find the signed-in customer")
+            })?,
+            Who::QueryParameter => return customer_in(head.uri.query().unwrap_or_default()),
+        };
+        let user =
+            user.ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "no user is signed in"))?;
+        let customer = match (user.customer_id.clone(), &self.keep, &user.email) {
+            (Some(customer), ..) => customer,
+            (None, Some(keep), Some(email)) => {
+                let customer = self.create_customer(email).await?;
+                keep(user, customer.clone()).await.map_err(|error| {
+                    Error::from_hook(error, "the application failed to store the new customer")
+                })?;
+                customer
+            }
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "the signed-in user has no customer yet",
+                )
+                .with_code("no_customer"));
+            }
+        };
+        Ok((customer, self.send_email))
+    }
+
+    async fn create_customer(&self, email: &str) -> Result<CustomerId, Error> {
+        let fields = json!({ "email": email, "name": email });
+        let customer: Value =
+            self.client.call(Method::POST, "/customers", &[], Some(&fields)).json().await?;
+        let id = customer.get("customer_id").and_then(Value::as_str).unwrap_or_default();
+        CustomerId::new(id).map_err(|_| {
+            Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable customer")
         })
     }
 
-    /// For whoever is named in the query, `?customer_id=cus_...`, as `@dodopayments/express` does it.
-    ///
-    /// **Anyone can open anyone's portal.** Only behind something else that decides who may ask, or
-    /// for moving an existing application step by step.
-    pub fn for_query_parameter_unprotected(client: Client) -> Self {
-        Self::new(client, Who::QueryParameter)
-    }
-
-    fn new(client: Client, who: Who) -> Self {
-        Self { client, who, send_email: None, return_url: None, slip: None }
-    }
-
-    /// Whether Dodo mails the link to the customer too. In query mode the parameter `send_email`
-    /// decides instead.
-    pub fn send_email(mut self, send: bool) -> Self {
-        self.send_email = Some(send);
-        self
-    }
-
-    /// Where the portal's way back leads.
-    pub fn return_url(mut self, url: impl AsRef<str>) -> Self {
-        let url = url.as_ref();
-        if WebUrl::parse(url).is_none() {
-            self.slip = Some("`return_url` needs an absolute http or https URL in ASCII");
-        }
-        self.return_url = Some(url.into());
-        self
-    }
-
-    async fn resolve(&self, head: RequestHead) -> Result<(CustomerId, Option<bool>), Error> {
-        match &self.who {
-            Who::Resolver(resolver) => {
-                let customer = resolver(head).await.map_err(|e| {
-                    Error::new(
-                        ErrorKind::CallbackFailed,
-                        "the application failed to tell who is signed in",
-                    )
-                    .with_source(e)
-                })?;
-                let customer = customer.ok_or_else(|| {
-                    Error::new(ErrorKind::Unauthenticated, "not signed in: sign in and try again")
-                })?;
-                Ok((customer, self.send_email))
-            }
-            Who::QueryParameter => {
-                let query = head.uri.query().unwrap_or_default();
-                let id =
-                    once(query, "customer_id")?.filter(|id| !id.is_empty()).ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::InvalidRequest,
-                            "the query parameter customer_id is missing",
-                        )
-                        .with_code("missing_parameter")
-                        .with_field("customer_id")
-                    })?;
-                let send_email = once(query, "send_email")?.map(|text| text == "true");
-                Ok((CustomerId::new(id)?, send_email))
-            }
-        }
-    }
-
     async fn link(&self, head: RequestHead) -> Result<HeaderValue, Error> {
-        if let Some(slip) = self.slip {
-            return Err(Error::config(slip));
-        }
-        let (customer, send_email) = self.resolve(head).await?;
+        let (customer, send_email) = self.customer(head).await?;
         let mut query = Vec::new();
         if let Some(send) = send_email {
             query.push(("send_email", if send { "true" } else { "false" }));
@@ -163,7 +244,18 @@ impl CustomerPortal {
     }
 }
 
-/// A parameter of a query. Twice is refused: two readers could take different ones.
+/// The customer that a query names, and whether Dodo Payments mails the link.
+fn customer_in(query: &str) -> Result<(CustomerId, Option<bool>), Error> {
+    let id = once(query, "customer_id")?.filter(|id| !id.is_empty()).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidRequest, "the query parameter customer_id is missing")
+            .with_code("missing_parameter")
+            .with_field("customer_id")
+    })?;
+    let send_email = once(query, "send_email")?.map(|text| text == "true");
+    Ok((CustomerId::new(id)?, send_email))
+}
+
+/// A parameter of a query. Two of one name are refused: two readers could take different ones.
 fn once<'q>(query: &'q str, wanted: &str) -> Result<Option<Cow<'q, str>>, Error> {
     let mut values = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == wanted)
@@ -178,19 +270,21 @@ fn once<'q>(query: &'q str, wanted: &str) -> Result<Option<Cow<'q, str>>, Error>
 impl Sealed for CustomerPortal {}
 
 impl Endpoint for CustomerPortal {
-    const METHODS: Methods = Methods::GET;
+    type Methods = Get;
 
-    /// A `GET` needs no body; what a client sends all the same is bounded.
+    /// A `GET` needs no body; a client's body is bounded all the same.
     fn body_limit(&self, _: &Method) -> usize {
         100 << 10
     }
 
-    fn body_deadline(&self, _: &Method) -> Duration {
+    fn body_timeout(&self, _: &Method) -> Duration {
         Duration::from_secs(10)
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        match self.link(RequestHead::from(request.into_parts().0)).await {
+        let head = RequestHead::from(request.into_parts().0);
+        let page = self.0.error_page.as_ref().and_then(|page| page.for_browser(&head.headers));
+        match self.0.link(head.clone()).await {
             Ok(link) => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::FOUND;
@@ -199,18 +293,31 @@ impl Endpoint for CustomerPortal {
             }
             Err(error) => {
                 log_refusal!("dodo::portal", &error);
-                error.to_response()
+                refuse(&error, page)
             }
         }
     }
 }
 
-impl fmt::Debug for CustomerPortal {
+impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = match self.who {
+            Who::SignedIn => "signed in",
             Who::Resolver(_) => "resolver",
             Who::QueryParameter => "query parameter, unprotected",
         };
         f.debug_struct("CustomerPortal").field("who", &who).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CustomerPortal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for CustomerPortalBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
     }
 }

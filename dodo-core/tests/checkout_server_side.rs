@@ -274,7 +274,8 @@ async fn the_customer_is_who_is_signed_in() {
     assert_eq!(ask(&session, post(body)).await.0, 200);
     assert_eq!(sent(&calls)["customer"], json!({"email": "someone@else.example"}));
 
-    let portal = CustomerPortal::for_signed_in(client).return_url("https://shop.example/account");
+    let portal = CustomerPortal::builder(client).return_url("https://shop.example/account");
+    let portal = portal.build().unwrap();
     let visit = || Request::get("/?customer_id=cus_victim").body(Bytes::new()).unwrap();
     let before = calls.lock().unwrap().len();
     assert_eq!(ask(&portal, visit()).await.0, 401);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dodo_core::{Inbox, Webhooks, WebhooksBuilder};
+use dodo_core::{Inbox, Webhooks, WebhooksBuilder, webhook::StateFor};
 
 use crate::{
     error::Error,
@@ -18,13 +18,14 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Setup`](crate::ErrorKind::Setup) if `hooks` already have an inbox, or this ledger as
-    /// [`attribution_sink`](WebhooksBuilder::attribution_sink).
+    /// [`attribution_sink`](WebhooksBuilder::attribution_sink), or if an option of `hooks` is wrong.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn attach<S>(&self, hooks: WebhooksBuilder<S>) -> Result<(Webhooks, Workers), Error>
+    pub fn attach<S, P>(&self, hooks: WebhooksBuilder<S, P>) -> Result<(Webhooks, Workers), Error>
     where
         S: Clone + Send + Sync + 'static,
+        P: StateFor<S>,
     {
         let hooks = self.build_with_inbox(hooks, self.clone())?;
         let workers = worker::spawn(&self.shared, hooks.dispatcher());
@@ -36,20 +37,22 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`attach`](Self::attach).
-    pub fn receive_only<S>(&self, hooks: WebhooksBuilder<S>) -> Result<Webhooks, Error>
+    pub fn receive_only<S, P>(&self, hooks: WebhooksBuilder<S, P>) -> Result<Webhooks, Error>
     where
         S: Clone + Send + Sync + 'static,
+        P: StateFor<S>,
     {
         self.build_with_inbox(hooks, ReceiveOnly(self.clone()))
     }
 
-    fn build_with_inbox<S>(
+    fn build_with_inbox<S, P>(
         &self,
-        hooks: WebhooksBuilder<S>,
+        hooks: WebhooksBuilder<S, P>,
         inbox: impl Inbox,
     ) -> Result<Webhooks, Error>
     where
         S: Clone + Send + Sync + 'static,
+        P: StateFor<S>,
     {
         if hooks.has_inbox() {
             return Err(Error::setup("the webhooks have an inbox: remove `.inbox(..)`"));
@@ -60,6 +63,7 @@ impl Ledger {
             let message = "the attribution sink is this ledger: remove `.attribution_sink(..)`";
             return Err(Error::setup(message));
         }
-        Ok(hooks.inbox(inbox).build())
+        let built = hooks.inbox(inbox).build();
+        built.map_err(|error| Error::setup("the webhooks cannot be built").with_source(error))
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Shared {
 /// let hooks = Webhooks::builder(key)
 ///     .on_payment_succeeded(|event| async move {
 ///         println!("{} is paid", event.data.payment_id);
-///         Ok::<_, std::convert::Infallible>(())
+///         Ok(())
 ///     });
 /// let (hooks, workers) = ledger.attach(hooks)?;
 /// // Mount `hooks`, serve, and at the end:

@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox, SignedEvent};
 use dodo_ledger::{
@@ -105,7 +105,7 @@ async fn failed_payments_go_with_time(store: &TestStore) {
     for event in &events {
         ledger.accept(event).await.unwrap();
     }
-    let hooks = || hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let hooks = || hooks().on_any(|_| async { Ok(()) });
     let workers = work(&ledger, hooks());
     eventually("all are booked", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;

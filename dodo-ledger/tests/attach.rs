@@ -29,7 +29,7 @@ async fn attach_books_deliveries_and_runs_callbacks() {
     let (ran, mut runs) = tokio::sync::mpsc::unbounded_channel();
     let callback = move |event: dodo_core::Event<dodo_core::Payment>| {
         let ran = ran.clone();
-        async move { ran.send(event.data.payment_id) }
+        async move { ran.send(event.data.payment_id).unwrap() }
     };
     let (hooks, workers) = ledger.attach(hooks().on_payment_succeeded(callback)).unwrap();
     assert_eq!(deliver(&hooks, &payment("msg_1", "pay_1")).await, StatusCode::OK);

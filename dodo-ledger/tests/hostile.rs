@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use dodo_core::Inbox;
 use dodo_ledger::{Identity, Ledger};
@@ -126,7 +126,7 @@ fn text_of(event: &Value) -> String {
 }
 
 async fn until_done(ledger: &Ledger) {
-    let workers = work(ledger, hooks().on_any(|_| async { Ok::<_, Infallible>(()) }));
+    let workers = work(ledger, hooks().on_any(|_| async { Ok(()) }));
     eventually("nothing is pending", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
 }

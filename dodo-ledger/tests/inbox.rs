@@ -5,7 +5,6 @@
 mod support;
 
 use std::{
-    convert::Infallible,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -13,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Event, EventKind, Inbox, RawData, Receipt};
+use dodo_core::{BoxError, Event, EventKind, Inbox, RawData, Receipt};
 use dodo_ledger::{ErrorKind, Ledger};
 use support::{Log, TestStore, delivery, eventually, hooks, payment, work};
 
@@ -47,7 +46,7 @@ type Calls = Arc<Mutex<Vec<(String, u32, String)>>>;
 /// A callback that notes id, attempt and body.
 fn noting(
     calls: &Calls,
-) -> impl Fn(Event<RawData>) -> std::future::Ready<Result<(), Infallible>> + use<> {
+) -> impl Fn(Event<RawData>) -> std::future::Ready<Result<(), BoxError>> + use<> {
     let calls = calls.clone();
     move |event| {
         let body = String::from_utf8_lossy(event.data.as_bytes()).into_owned();
@@ -141,7 +140,7 @@ async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestS
             .unwrap();
         ledger.migrate().await.unwrap();
         let failing = hooks().on_payment_succeeded(|event| async move {
-            if event.id.starts_with("dead") { Err("no") } else { Ok(()) }
+            if event.id.starts_with("dead") { Err("no".into()) } else { Ok(()) }
         });
         let workers = work(&ledger, failing);
         for id in [&dead, &done] {
@@ -182,7 +181,9 @@ async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {
         hooks().on_any(move |_| {
             runs.fetch_add(1, Ordering::SeqCst);
             let mended = mended.load(Ordering::SeqCst);
-            async move { if mended { Ok(()) } else { Err("ada@example.com could not be served") } }
+            async move {
+                if mended { Ok(()) } else { Err("ada@example.com could not be served".into()) }
+            }
         })
     };
     let workers = work(&ledger, hooks);
@@ -215,7 +216,7 @@ async fn a_panic_is_a_failure_and_the_worker_lives(store: &TestStore) {
             let first = event.id == "msg_1" && runs.fetch_add(1, Ordering::SeqCst) == 0;
             async move {
                 assert!(!first, "the first run of msg_1 panics");
-                Ok::<_, Infallible>(())
+                Ok(())
             }
         })
     };
@@ -248,9 +249,9 @@ async fn a_panic_that_no_callback_contains_is_a_failure_too(store: &TestStore) {
     // when it is dropped.
     let hooks = hooks()
         .on(EventKind::PaymentSucceeded, |event: Event<Grenade>| async move {
-            if event.id == "msg_1" { Err("not this one") } else { Ok(()) }
+            if event.id == "msg_1" { Err("not this one".into()) } else { Ok(()) }
         })
-        .on(EventKind::PaymentSucceeded, |_: Event<Grenade>| async { Ok::<_, Infallible>(()) });
+        .on(EventKind::PaymentSucceeded, |_: Event<Grenade>| async { Ok(()) });
     let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
@@ -277,7 +278,6 @@ async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
                         begun.notify_one();
                         std::future::pending::<()>().await;
                     }
-                    Ok::<_, Infallible>(())
                 }
             })
         }
@@ -327,7 +327,7 @@ async fn a_replay_runs_the_callbacks_again(store: &TestStore) {
 async fn booking_does_not_wait_for_callbacks(store: &TestStore) {
     let ledger = store.builder().await.concurrency(1).build().unwrap();
     ledger.migrate().await.unwrap();
-    let hooks = hooks().on_any(|_| std::future::pending::<Result<(), Infallible>>());
+    let hooks = hooks().on_any(|_| std::future::pending::<()>());
     let workers = work(&ledger, hooks);
     for n in 0..20 {
         ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
@@ -404,7 +404,7 @@ async fn log_of_a_failure(level: tracing::Level) -> String {
     let store = TestStore::memory().await.unwrap();
     let ledger = store.builder().await.max_failures(2).build().unwrap();
     ledger.migrate().await.unwrap();
-    let hooks = hooks().on_any(|_| async { Err("ada@example.com could not be served") });
+    let hooks = hooks().on_any(|_| async { Err("ada@example.com could not be served".into()) });
     let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_state(&ledger, "msg_1", "dead").await;
@@ -439,7 +439,7 @@ async fn failures_of_booking_are_none_of_the_callbacks(
         let first = !once.swap(true, Ordering::SeqCst);
         async move {
             noted.await.ok();
-            if first { Err("not now") } else { std::future::pending().await }
+            if first { Err("not now".into()) } else { std::future::pending().await }
         }
     });
     store.run(breaks).await;

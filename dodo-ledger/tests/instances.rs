@@ -81,13 +81,13 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
             let helped = helped.clone();
             async move {
                 let _permit = helped.acquire().await.unwrap();
-                Ok::<_, Infallible>(())
+                Ok(())
             }
         }
     });
     let helps = hooks().on_any(move |_| {
         helped.add_permits(1);
-        std::future::ready(Ok::<_, Infallible>(()))
+        std::future::ready(Ok(()))
     });
     let idle_workers = work(&idle, helps);
     eventually("it listens", async || listeners(&store).await.len() == 1).await;

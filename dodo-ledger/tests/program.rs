@@ -38,12 +38,12 @@ async fn operate(operator: &Operator<'_>, words: &[&str]) -> (Outcome, String) {
 #[tokio::test]
 async fn exit_codes_say_what_became_of_a_command() {
     let store = TestStore::sqlite().await.unwrap();
-    let silent = |_: AttributionRecord| async { Ok::<_, Infallible>(()) };
+    let silent = |_: AttributionRecord| async { Ok::<(), Infallible>(()) };
     let crm = Callback::new("crm", silent).test_mode();
     let own = store.builder().await.sink(crm).sink(Callback::new("books", silent)).build().unwrap();
     own.migrate().await.unwrap();
     own.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let hooks = hooks().on_any(|_| async { Ok(()) });
     let workers = work(&own, hooks);
     eventually("it is done", async || own.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
@@ -148,7 +148,7 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let sink = Callback::new("books", move |record: AttributionRecord| {
         let _closed = told.send(record.visitor.map(|found| found.value));
-        async { Ok::<_, Infallible>(()) }
+        async { Ok::<(), Infallible>(()) }
     });
     let rules = Rules::default().visitor_key("reader");
     let ledger = store.builder().await.rules(rules).sink(sink).build().unwrap();
@@ -168,7 +168,7 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
     assert_eq!(outcome, Outcome::Done, "{printed}");
     assert!(printed.contains("booked 1 payments of 1 and 0 refunds of 0"), "{printed}");
 
-    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let hooks = hooks().on_any(|_| async { Ok(()) });
     let workers = work(&ledger, hooks);
     let heard = tokio::time::timeout(Duration::from_secs(20), heard.recv()).await;
     assert_eq!(heard.unwrap(), Some(Some("v1".to_owned())));

@@ -5,7 +5,6 @@
 mod support;
 
 use std::{
-    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -51,7 +50,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
     let counted = runs.clone();
     let hooks = hooks().on_any(move |_| {
         counted.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Ok::<_, Infallible>(()))
+        std::future::ready(Ok(()))
     });
     let workers = work(&ledger, hooks);
     eventually("all callbacks ran", async || runs.load(Ordering::Relaxed) == EVENTS).await;

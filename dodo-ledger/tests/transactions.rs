@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Event, Inbox, RawData};
+use dodo_core::{BoxError, Event, Inbox, RawData};
 use dodo_ledger::{Backoff, Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
 use support::{Log, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Mutex;
@@ -75,7 +75,7 @@ macro_rules! transactions {
                             // A second callback of the event joins the same transaction.
                             drop(effect(&event).await?);
                             match run {
-                                0 => Err(Error::from(sqlx::Error::RowNotFound)),
+                                0 => Err(sqlx::Error::RowNotFound.into()),
                                 1 => panic!("after the effect"),
                                 _ => Ok(()),
                             }
@@ -105,7 +105,7 @@ macro_rules! transactions {
                             if run == 0 {
                                 *kept.lock().await = Some((tx, event));
                             }
-                            Ok::<_, Error>(())
+                            Ok::<(), BoxError>(())
                         }
                     }
                 });
@@ -142,7 +142,7 @@ macro_rules! transactions {
                         let kept = kept.clone();
                         async move {
                             *kept.lock().await = Some(effect(&event).await?);
-                            Ok::<_, Error>(())
+                            Ok::<(), BoxError>(())
                         }
                     }
                 });
@@ -188,7 +188,7 @@ async fn the_handle_of_the_other_database_says_so() {
         let sender = sender.clone();
         async move {
             sender.send(PgTx::of(&event).await.unwrap_err().kind()).unwrap();
-            Ok::<_, std::convert::Infallible>(())
+            Ok(())
         }
     });
     let workers = work(&ledger, hooks);
@@ -216,7 +216,7 @@ async fn a_database_that_goes_away_is_no_failure_of_the_event() {
                     let cut = sqlx::query("SELECT pg_terminate_backend(pg_backend_pid())");
                     cut.execute(&mut *tx).await.unwrap_err();
                 }
-                Ok::<_, Error>(())
+                Ok::<(), BoxError>(())
             }
         }
     });
@@ -276,7 +276,7 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     let hooks = hooks().on_any(|event: Event<RawData>| async move {
         let mut tx = PgTx::of(&event).await?;
         sqlx::query("SELECT 1 / 0").execute(&mut *tx).await.unwrap_err();
-        Ok::<_, Error>(())
+        Ok::<(), BoxError>(())
     });
     let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -304,7 +304,7 @@ async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
             let ends = sqlx::query("INSERT OR ROLLBACK INTO effect VALUES ('taken')");
             ends.execute(&mut *tx).await.unwrap_err();
         }
-        Ok::<_, Error>(())
+        Ok::<(), BoxError>(())
     });
     let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -354,7 +354,7 @@ async fn callbacks_never_hold_all_connections() {
                 let _open = gate.acquire().await.unwrap();
                 ledger.record("charge:pay_0").await?;
                 drop(tx);
-                Ok::<_, Error>(())
+                Ok::<(), BoxError>(())
             }
         }
     });

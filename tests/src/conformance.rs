@@ -4,8 +4,8 @@
 use std::{future::ready, sync::Arc};
 
 use dodo_core::{
-    Client, CustomerId, CustomerPortal, Environment, Error, Preset, RequestHead, VisitorCapture,
-    WebhookKey, Webhooks,
+    Client, CustomerId, CustomerPortal, Environment, Error, Preset, RequestHead, SignedIn,
+    VisitorCapture, WebhookKey, Webhooks,
     checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
 };
 use dodo_ledger::{Ledger, Workers};
@@ -15,7 +15,7 @@ use crate::{
     delivery::KEY,
     fixture, hooks,
     record::Recorder,
-    server::{Application, CUSTOMER_HEADER, Mount, Shown},
+    server::{Application, CUSTOMER_HEADER, Mount, Shown, USER_HEADER},
     subject::Surroundings,
 };
 
@@ -51,7 +51,7 @@ impl Conformance {
         if let Some(url) = variable("DODO_PAYMENTS_CHECKOUT_URL") {
             client = client.checkout_url(url);
         }
-        Ok(Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default()))
+        Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default())
     }
 
     /// Takes the deliveries of `/api/webhook` into a durable inbox and books what they prove. The
@@ -80,13 +80,13 @@ impl Conformance {
     #[must_use]
     pub fn with_client(client: Client, surroundings: Surroundings) -> Self {
         let key = WebhookKey::new(KEY, Environment::Live).expect("a key");
-        Self::new(client, key, surroundings.recorder)
+        Self::new(client, key, surroundings.recorder).expect("an application")
     }
 
-    fn new(client: Client, key: WebhookKey, recorder: Recorder) -> Self {
-        let hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone()).build();
-        let idle_hooks = hooks::idle(Webhooks::builder(key));
-        Self { client, hooks, idle_hooks, recorder, ledger: None }
+    fn new(client: Client, key: WebhookKey, recorder: Recorder) -> Result<Self, Error> {
+        let hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone()).build()?;
+        let idle_hooks = hooks::idle(Webhooks::builder(key))?;
+        Ok(Self { client, hooks, idle_hooks, recorder, ledger: None })
     }
 }
 
@@ -113,9 +113,10 @@ impl Application for Conformance {
         mount.checkout("/strict/api/checkout/dynamic", built(dynamic()));
         mount.checkout("/strict/api/checkout/session", built(session()));
 
-        let by_query = CustomerPortal::for_query_parameter_unprotected(client());
-        mount.portal("/api/customer-portal", by_query);
-        mount.portal("/api/me/portal", CustomerPortal::for_customer(client(), customer_of_header));
+        let by_query = CustomerPortal::builder(client()).unprotected_from_query().build();
+        mount.portal("/api/customer-portal", by_query.expect("a portal"));
+        let of_user = CustomerPortal::builder(client()).customer(user_of_headers).build();
+        mount.portal("/api/me/portal", of_user.expect("a portal"));
 
         mount.webhooks("/api/webhook", self.hooks.clone());
         mount.webhooks("/api/webhook-bench", self.idle_hooks.clone());
@@ -146,6 +147,11 @@ async fn all_records(ledger: Ledger) -> Value {
     json!(records)
 }
 
-async fn customer_of_header(head: RequestHead) -> Result<Option<CustomerId>, Error> {
-    head.header(CUSTOMER_HEADER).map(CustomerId::new).transpose()
+async fn user_of_headers(head: RequestHead) -> Result<Option<SignedIn>, Error> {
+    let customer = head.header(CUSTOMER_HEADER).map(CustomerId::new).transpose()?;
+    let user = head.header(USER_HEADER).map(SignedIn::user);
+    Ok(match (user, customer) {
+        (Some(user), Some(customer)) => Some(user.customer(customer)),
+        (user, customer) => user.or_else(|| customer.map(SignedIn::new)),
+    })
 }

@@ -49,15 +49,17 @@ impl Shop {
         let Surroundings { upstream, recorder } = surroundings;
         let builder = || hooks::recording(Webhooks::builder(key()), recorder.clone());
         let hooks = builder()
-            .on_payment_failed(async |event| Err::<(), _>(format!("no mail to {}", event.id)))
+            .on_payment_failed(async |event| Err(format!("no mail to {}", event.id).into()))
             .on_payment_failed(again)
             .on_payment_cancelled(async |_| -> Result<(), BoxError> { panic!("a bug") })
             .on_payment_processing(async |_| std::future::pending::<Result<(), BoxError>>().await)
-            .callback_deadline(Duration::from_millis(50))
+            .callback_timeout(Duration::from_millis(50))
             .on_payment_succeeded(again)
             .attribution_sink(hooks::sink(recorder.clone()))
-            .build();
-        let lenient_hooks = builder().on_unreadable(unreadable).body_limit(1024).build();
+            .build()
+            .expect("hooks");
+        let lenient_hooks =
+            builder().on_unreadable(unreadable).body_limit(1024).build().expect("hooks");
         Self { client: client(&upstream), hooks, lenient_hooks }
     }
 }
@@ -70,9 +72,10 @@ impl Application for Shop {
         mount.checkout("/checkout", link.or(session));
         let dynamic = DynamicCheckout::builder(client()).build().expect("a dynamic checkout");
         mount.checkout("/checkout/dynamic", dynamic);
-        mount.portal("/portal", CustomerPortal::for_signed_in(client()));
-        mount.portal("/portal/broken", CustomerPortal::for_customer(client(), broken));
-        mount.portal("/portal/panics", CustomerPortal::for_customer(client(), panics));
+        let portal = || CustomerPortal::builder(client());
+        mount.portal("/portal", portal().build().expect("a portal"));
+        mount.portal("/portal/broken", portal().customer(broken).build().expect("a portal"));
+        mount.portal("/portal/panics", portal().customer(panics).build().expect("a portal"));
         mount.webhooks("/webhook", self.hooks.clone());
         mount.webhooks("/webhook/lenient", self.lenient_hooks.clone());
         mount.verified_page("/page/verified", key());

@@ -1,8 +1,8 @@
 //! Receivers of webhooks with every callback that there is.
 
-use std::convert::Infallible;
-
-use dodo_core::{AttributionRecord, BoxError, Event, RawData, Webhooks, WebhooksBuilder};
+use dodo_core::{
+    AttributionRecord, BoxError, Error, Event, RawData, Webhooks, WebhooksBuilder, webhook::Given,
+};
 
 use crate::record::{Callback, Recorder};
 
@@ -34,16 +34,22 @@ macro_rules! every_type {
     ($builder:expr, $callback:expr; $($method:ident)*) => { $builder$(.$method($callback))* };
 }
 
-type Done = Result<(), Infallible>;
+type Done = Result<(), BoxError>;
 
 /// Records every callback.
-pub fn recording(builder: WebhooksBuilder, recorder: Recorder) -> WebhooksBuilder<Recorder> {
+pub fn recording(
+    builder: WebhooksBuilder<Recorder>,
+    recorder: Recorder,
+) -> WebhooksBuilder<Recorder, Given<Recorder>> {
     let builder = builder.with_state(recorder).on_any(payload).on_unknown(unknown);
     every_type!(builder, typed)
 }
 
 /// Does nothing in every callback: what is left is the middleware.
-pub fn idle(builder: WebhooksBuilder) -> Webhooks {
+///
+/// # Errors
+/// As [`WebhooksBuilder::build`].
+pub fn idle(builder: WebhooksBuilder) -> Result<Webhooks, Error> {
     every_type!(builder, nothing).build()
 }
 

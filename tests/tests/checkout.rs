@@ -119,7 +119,7 @@ fn the_key_is_in_no_debug_output() {
     let client = client.build().unwrap();
     let (express, strict) = (
         SessionCheckout::builder(client.clone()).express_compatible().build().unwrap(),
-        dodo_core::CustomerPortal::for_signed_in(client.clone()),
+        dodo_core::CustomerPortal::builder(client.clone()).build().unwrap(),
     );
     let shown = format!("{client:?} {client:#?} {express:?} {strict:?}");
     assert!(!shown.contains(API_KEY) && !shown.contains("TOKEN"), "{shown}");

@@ -129,7 +129,7 @@ impl Readme {
         let key = sandbox.register_webhook("http://127.0.0.1:9/unused")?;
         Ok(Self {
             client,
-            hooks: Webhooks::builder(WebhookKey::new(&key, Environment::Test)?).build(),
+            hooks: Webhooks::builder(WebhookKey::new(&key, Environment::Test)?).build()?,
         })
     }
 }
@@ -142,7 +142,8 @@ impl Application for Readme {
         let dynamic = DynamicCheckout::builder(client()).build().expect("a checkout");
         mount.checkout("/api/checkout", link.or(session));
         mount.checkout("/api/checkout/dynamic", dynamic);
-        mount.portal("/api/portal", CustomerPortal::for_signed_in(client()));
+        let portal = CustomerPortal::builder(client()).build().expect("a portal");
+        mount.portal("/api/portal", portal);
         mount.webhooks("/api/webhook", self.hooks.clone());
     }
 

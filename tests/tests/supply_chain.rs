@@ -171,7 +171,7 @@ fn version(text: &Value) -> Option<Vec<u32>> {
 fn core_is_small_and_knows_no_framework() {
     let bare = tree(&["--package", "dodo-core", "--no-default-features"]);
     println!("dodo-core without default features: {} packages", bare.len());
-    assert!(bare.len() <= 40, "{} packages: {bare:?}", bare.len());
+    assert!(bare.len() <= 47, "{} packages: {bare:?}", bare.len());
     for (features, forbidden) in [
         (&["--no-default-features"][..], &["reqwest", "rustls", "tokio", "url", "regex"][..]),
         (&["--all-features"], &["axum", "actix-web", "sqlx", "rand", "uuid", "openssl"]),
@@ -213,6 +213,6 @@ fn adapters_stay_thin() {
             lines += code.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
         }
         println!("{adapter}: {lines} lines of code");
-        assert!((1..300).contains(&lines), "{adapter}: {lines} lines of code");
+        assert!((1..=400).contains(&lines), "{adapter}: {lines} lines of code");
     }
 }

@@ -12,7 +12,10 @@ use super::{
     order::{Order, slug_product},
     request::DynamicRequest,
 };
-use crate::{Client, Endpoint, Error, ErrorKind, Methods, ProductId, endpoint::private::Sealed};
+use crate::{
+    Client, Endpoint, Error, ErrorKind, ProductId,
+    endpoint::{CheckoutEndpoint, Post, private::Sealed},
+};
 
 /// `POST` creates a payment or a subscription, by the kind of the product, and answers with a link to
 /// pay it.
@@ -119,13 +122,13 @@ impl PostCheckout for DynamicCheckout {}
 impl Sealed for DynamicCheckout {}
 
 impl Endpoint for DynamicCheckout {
-    const METHODS: Methods = Methods::POST;
+    type Methods = Post;
 
     fn body_limit(&self, _: &Method) -> usize {
         self.options.body_limit
     }
 
-    fn body_deadline(&self, _: &Method) -> Duration {
+    fn body_timeout(&self, _: &Method) -> Duration {
         self.options.body_timeout
     }
 
@@ -135,3 +138,5 @@ impl Endpoint for DynamicCheckout {
         answer(self.create(request).await, page)
     }
 }
+
+impl CheckoutEndpoint for DynamicCheckout {}

@@ -63,8 +63,11 @@ impl Order {
             server.entry(name).or_insert(value);
             client.remove("product_cart");
         }
-        if let (true, Some(user)) = (options.customer_from_sign_in, head.extension::<SignedIn>()) {
-            server.insert("customer".into(), json!({ "customer_id": user.customer_id.as_str() }));
+        if options.customer_from_sign_in
+            && let Some(customer) =
+                head.extension::<SignedIn>().and_then(|user| user.customer_id.as_ref())
+        {
+            server.insert("customer".into(), json!({ "customer_id": customer.as_str() }));
         }
         Ok(Self { fields: join(options, client, server, &captured)?, captured })
     }

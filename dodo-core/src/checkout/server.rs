@@ -69,15 +69,8 @@ impl fmt::Debug for ServerFields {
     }
 }
 
-/// A hook that returns this crate's own error has chosen the answer; anything else is a 500.
 fn own_error(error: BoxError) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(error) => {
-            Error::new(ErrorKind::CallbackFailed, "the application failed to prepare the checkout")
-                .with_source(error)
-        }
-    }
+    Error::from_hook(error, "the application failed to prepare the checkout")
 }
 
 /// Fields of `over` replace those of `fields`; pairs of metadata are joined.

@@ -13,7 +13,11 @@ use super::{
     order::{Order, slug_cart},
     request::SessionRequest,
 };
-use crate::{Client, Endpoint, Error, Methods, endpoint::private::Sealed, time::timeout};
+use crate::{
+    Client, Endpoint, Error,
+    endpoint::{CheckoutEndpoint, Post, private::Sealed},
+    time::timeout,
+};
 
 /// `POST` creates a checkout session and answers with the URL of its page.
 ///
@@ -82,13 +86,13 @@ impl PostCheckout for SessionCheckout {}
 impl Sealed for SessionCheckout {}
 
 impl Endpoint for SessionCheckout {
-    const METHODS: Methods = Methods::POST;
+    type Methods = Post;
 
     fn body_limit(&self, _: &Method) -> usize {
         self.options.body_limit
     }
 
-    fn body_deadline(&self, _: &Method) -> Duration {
+    fn body_timeout(&self, _: &Method) -> Duration {
         self.options.body_timeout
     }
 
@@ -98,3 +102,5 @@ impl Endpoint for SessionCheckout {
         answer(self.create(request).await, page)
     }
 }
+
+impl CheckoutEndpoint for SessionCheckout {}

@@ -13,7 +13,8 @@ use super::{
     request::StaticRequest,
 };
 use crate::{
-    Client, Endpoint, Error, ErrorKind, Methods, ProductId, RequestHead, endpoint::private::Sealed,
+    Client, Endpoint, Error, ErrorKind, ProductId, RequestHead,
+    endpoint::{CheckoutEndpoint, Get, private::Sealed},
 };
 
 /// `GET ?productId=...` answers with a link to a hosted page.
@@ -239,14 +240,14 @@ impl CheckoutKind for StaticCheckout {
 impl Sealed for StaticCheckout {}
 
 impl Endpoint for StaticCheckout {
-    const METHODS: Methods = Methods::GET;
+    type Methods = Get;
 
     /// A `GET` needs no body; what a client sends all the same is bounded.
     fn body_limit(&self, _: &Method) -> usize {
         self.options.body_limit
     }
 
-    fn body_deadline(&self, _: &Method) -> Duration {
+    fn body_timeout(&self, _: &Method) -> Duration {
         self.options.body_timeout
     }
 
@@ -256,3 +257,5 @@ impl Endpoint for StaticCheckout {
         answer(self.link(request).await, page)
     }
 }
+
+impl CheckoutEndpoint for StaticCheckout {}

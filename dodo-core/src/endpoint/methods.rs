@@ -1,45 +1,88 @@
 use http::{HeaderValue, Method};
 
-/// The request methods of an endpoint, known at compile time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Methods(u8);
+mod private {
+    /// Seals [`MethodSet`](super::MethodSet).
+    pub trait Sealed {}
+}
 
-impl Methods {
-    /// `GET` alone. `HEAD` is not implied: it would create what it may not create.
-    pub const GET: Self = Self(1);
-    /// `POST` alone.
-    pub const POST: Self = Self(2);
+/// The request methods of an endpoint, as a type: [`Get`], [`Post`] or [`GetAndPost`].
+pub trait MethodSet: private::Sealed + Send + Sync + 'static {
+    /// Whether `GET` is one of them.
+    const GET: bool;
+    /// Whether `POST` is one of them.
+    const POST: bool;
 
-    /// The methods of both.
+    /// Returns whether `method` is one of them. `HEAD` is not implied by `GET`: it would create the
+    /// object that `GET` creates.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    fn contains(method: &Method) -> bool {
+        (Self::GET && method == Method::GET) || (Self::POST && method == Method::POST)
     }
 
-    /// Whether a method is in both.
+    /// Returns the value of the `Allow` header.
+    #[doc(hidden)]
     #[must_use]
-    pub const fn overlaps(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    /// Whether `method` is one of these.
-    #[must_use]
-    pub fn contains(self, method: &Method) -> bool {
-        let bit = match *method {
-            Method::GET => Self::GET.0,
-            Method::POST => Self::POST.0,
-            _ => 0,
-        };
-        self.0 & bit != 0
-    }
-
-    /// The value of the `Allow` header.
-    #[must_use]
-    pub const fn allow(self) -> HeaderValue {
-        HeaderValue::from_static(match self.0 {
-            1 => "GET",
-            2 => "POST",
-            _ => "GET, POST",
+    fn allow(head: bool) -> HeaderValue {
+        HeaderValue::from_static(match (Self::GET, Self::POST, head) {
+            (true, true, true) => "GET, HEAD, POST",
+            (true, true, false) => "GET, POST",
+            (true, false, true) => "GET, HEAD",
+            (true, false, false) => "GET",
+            (false, ..) => "POST",
         })
     }
+}
+
+/// Method sets without a common method. [`Endpoint::or`](super::Endpoint::or) asks for it.
+#[diagnostic::on_unimplemented(
+    message = "two checkouts that both answer `{Self}` cannot share a path",
+    label = "both endpoints answer the same method",
+    note = "join one endpoint for `Get` and one for `Post`, or mount the second on another path"
+)]
+pub trait Disjoint<Other> {
+    /// The methods of both.
+    type Union: MethodSet;
+}
+
+macro_rules! method_sets {
+    ($( $(#[$doc:meta])* $name:ident { $get:literal, $post:literal } )*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub enum $name {}
+
+        impl private::Sealed for $name {}
+
+        impl MethodSet for $name {
+            const GET: bool = $get;
+            const POST: bool = $post;
+        }
+
+        // With one implementation only, rustc takes it for the one that is meant, and reports a
+        // type mismatch instead of the message above.
+        impl Disjoint<Unmatched> for $name {
+            type Union = $name;
+        }
+    )* };
+}
+
+method_sets! {
+    /// `GET` alone.
+    Get { true, false }
+    /// `POST` alone.
+    Post { false, true }
+    /// `GET` and `POST`.
+    GetAndPost { true, true }
+}
+
+/// No endpoint has this set.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Unmatched {}
+
+impl Disjoint<Post> for Get {
+    type Union = GetAndPost;
+}
+
+impl Disjoint<Get> for Post {
+    type Union = GetAndPost;
 }

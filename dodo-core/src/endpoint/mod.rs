@@ -1,11 +1,12 @@
 //! The one seam between core and a web framework: a buffered request in, a buffered answer out.
 //!
-//! Whatever an endpoint answers, it answers here: methods, body limits and deadlines included. An
-//! adapter converts types and adds nothing, so frameworks cannot differ. `ADAPTERS.md` in the
-//! repository is the contract in words.
+//! An endpoint answers everything here: methods, body limits and deadlines included. An adapter
+//! converts types and adds nothing, so frameworks cannot differ. `ADAPTERS.md` in the repository is
+//! the contract in words.
 
 mod body;
 mod methods;
+mod mount;
 mod or;
 mod service;
 
@@ -16,7 +17,8 @@ use http::{HeaderValue, Method, Request, Response, header};
 
 pub use self::{
     body::read_body,
-    methods::Methods,
+    methods::{Disjoint, Get, GetAndPost, MethodSet, Post, Unmatched},
+    mount::MountPrefix,
     or::Or,
     service::{EndpointService, serve},
 };
@@ -24,32 +26,45 @@ use crate::{Error, ErrorKind, panic::catch};
 
 /// A handler that any framework can mount.
 ///
-/// Implemented by the three [checkouts](crate::checkout), by
-/// [`CustomerPortal`](crate::CustomerPortal), by [`Webhooks`](crate::Webhooks) and by two of them
-/// joined with [`or`](Self::or). Sealed: the contract with adapters can grow.
+/// The [checkouts](crate::checkout), [`CustomerPortal`](crate::CustomerPortal), [`Webhooks`](crate::Webhooks) and two
+/// endpoints joined with [`or`](Self::or) implement it. The trait is sealed, because the contract
+/// with adapters can grow.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an endpoint of dodo-core",
-    note = "endpoints are made by `SessionCheckout::builder(..).build()?`, `CustomerPortal::...` and `Webhooks::builder(..).build()`"
+    note = "a builder becomes an endpoint by `.build()?`"
 )]
 pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
-    /// The methods it answers; everything else is 405, before the body is read.
-    const METHODS: Methods;
+    /// The methods that it answers. Every other method is 405, before the body is read.
+    type Methods: MethodSet;
+
+    /// Whether it answers `HEAD` as it answers `GET`. The server leaves the body out.
+    const ANSWERS_HEAD: bool = false;
 
     /// The largest body to buffer, in bytes. Beyond it the answer is 413.
     fn body_limit(&self, method: &Method) -> usize;
 
-    /// The longest to wait for the whole body. Beyond it the answer is 408.
-    fn body_deadline(&self, method: &Method) -> Duration;
+    /// The longest time to wait for the whole body. Beyond it the answer is 408.
+    fn body_timeout(&self, method: &Method) -> Duration;
 
     #[doc(hidden)]
     fn run(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
 
+    /// Whether its answers carry caching headers of their own. Otherwise they are `no-store`.
+    #[doc(hidden)]
+    fn owns_caching(&self, _method: &Method) -> bool {
+        false
+    }
+
     /// Answers the request. Never fails and never panics: a panic in a hook is a 500.
-    fn handle(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send {
+    fn handle(&self, mut request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send {
         async move {
             if let Some(refusal) = self.refuse(request.method()) {
                 return refusal;
             }
+            if request.method() == Method::HEAD {
+                *request.method_mut() = Method::GET;
+            }
+            let owns_caching = self.owns_caching(request.method());
             let answer = catch(|| self.run(request)).await;
             let mut response = answer.unwrap_or_else(|_panic| {
                 tracing::error!(target: "dodo::endpoint", "a hook of the application panicked");
@@ -59,22 +74,23 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
                 )
                 .to_response()
             });
-            // Checkout and portal links open payments and accounts: no cache may keep them.
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            let headers = response.headers_mut();
+            if !(owns_caching && headers.contains_key(header::CACHE_CONTROL)) {
+                // Checkout and portal links open payments and accounts: no cache may keep them.
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
             response
         }
     }
 
-    /// For adapters: the answer that does not need the body, if there is one.
+    /// For adapters: returns the answer that does not need the body, if there is one.
     fn refuse(&self, method: &Method) -> Option<Response<Bytes>> {
-        if Self::METHODS.contains(method) {
+        if accepts::<Self>(method) {
             return None;
         }
         let mut response =
             Error::new(ErrorKind::MethodNotAllowed, "this method is not allowed here")
-                .with_allow(Self::METHODS.allow())
+                .with_allow(Self::Methods::allow(Self::ANSWERS_HEAD))
                 .to_response();
         if method == Method::HEAD {
             response.headers_mut().remove(header::CONTENT_TYPE);
@@ -83,7 +99,7 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
         Some(response)
     }
 
-    /// Two endpoints on one path, told apart by method.
+    /// Joins two endpoints on one path. Their methods must differ.
     ///
     /// ```
     /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
@@ -95,29 +111,87 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     /// # }
     /// # let _ = f as fn(_) -> _;
     /// ```
-    ///
-    /// ```compile_fail
-    /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
-    /// use dodo_core::{Endpoint, checkout::{DynamicCheckout, SessionCheckout}};
-    /// // Both answer POST: this does not compile.
-    /// let session = SessionCheckout::builder(client.clone()).build()?;
-    /// let _ = DynamicCheckout::builder(client).build()?.or(session);
-    /// # Ok(())
-    /// # }
-    /// # let _ = f as fn(_) -> _; // the methods are compared when code is made for `f`
-    /// ```
-    fn or<E: Endpoint>(self, other: E) -> Or<Self, E> {
-        const { assert!(!Self::METHODS.overlaps(E::METHODS), "both endpoints answer the same method") }
+    fn or<E: Endpoint>(self, other: E) -> Or<Self, E>
+    where
+        Self::Methods: Disjoint<E::Methods>,
+    {
         Or::new(self, other)
     }
 
-    /// As a [`tower_service::Service`] over any [`http_body::Body`].
+    /// Returns it as a [`tower_service::Service`] over any [`http_body::Body`].
     fn into_service(self) -> EndpointService<Self> {
         EndpointService::new(self)
     }
 }
 
+/// An endpoint that starts checkouts: a static link, a dynamic link, a session, or two of them joined
+/// with [`or`](Endpoint::or).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a checkout",
+    note = "a builder becomes a checkout by `.build()?`"
+)]
+pub trait CheckoutEndpoint: Endpoint {}
+
+/// Whether an endpoint answers `method`.
+fn accepts<E: Endpoint>(method: &Method) -> bool {
+    E::Methods::contains(method) || (E::ANSWERS_HEAD && *method == Method::HEAD)
+}
+
 pub(crate) mod private {
     /// Seals [`Endpoint`](super::Endpoint).
     pub trait Sealed {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the dashboard answers: cacheable, and `HEAD` as `GET`.
+    #[derive(Clone)]
+    struct Page;
+
+    impl private::Sealed for Page {}
+
+    impl Endpoint for Page {
+        type Methods = Get;
+
+        const ANSWERS_HEAD: bool = true;
+
+        fn body_limit(&self, _: &Method) -> usize {
+            0
+        }
+
+        fn body_timeout(&self, _: &Method) -> Duration {
+            Duration::from_secs(1)
+        }
+
+        fn owns_caching(&self, _: &Method) -> bool {
+            true
+        }
+
+        async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
+            let mut response = Response::new(Bytes::from(request.method().to_string()));
+            if request.uri().path() == "/cached" {
+                let value = HeaderValue::from_static("private, no-cache");
+                response.headers_mut().insert(header::CACHE_CONTROL, value);
+            }
+            response
+        }
+    }
+
+    #[tokio::test]
+    async fn opted_in_endpoint_answers_head_and_owns_caching() {
+        for (method, path, status, cache) in [
+            ("GET", "/cached", 200, "private, no-cache"),
+            ("HEAD", "/cached", 200, "private, no-cache"),
+            ("GET", "/plain", 200, "no-store"),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(Bytes::new()).unwrap();
+            let answer = Page.handle(request).await;
+            assert_eq!((answer.status().as_u16(), &**answer.body()), (status, &b"GET"[..]));
+            assert_eq!(answer.headers()[header::CACHE_CONTROL], cache, "{method} {path}");
+        }
+        let refused = Page.handle(Request::post("/").body(Bytes::new()).unwrap()).await;
+        assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
+    }
 }

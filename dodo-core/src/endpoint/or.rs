@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
-use super::{Endpoint, Methods, private::Sealed};
+use super::{CheckoutEndpoint, Disjoint, Endpoint, accepts, private::Sealed};
 
 /// Two endpoints on one path. Made by [`Endpoint::or`].
 #[derive(Clone, Debug)]
@@ -21,30 +21,51 @@ impl<A, B> Or<A, B> {
 
 impl<A: Endpoint, B: Endpoint> Sealed for Or<A, B> {}
 
-impl<A: Endpoint, B: Endpoint> Endpoint for Or<A, B> {
-    const METHODS: Methods = A::METHODS.and(B::METHODS);
+impl<A, B> Endpoint for Or<A, B>
+where
+    A: Endpoint<Methods: Disjoint<B::Methods>>,
+    B: Endpoint,
+{
+    type Methods = <A::Methods as Disjoint<B::Methods>>::Union;
+
+    const ANSWERS_HEAD: bool = A::ANSWERS_HEAD || B::ANSWERS_HEAD;
 
     fn body_limit(&self, method: &Method) -> usize {
-        if A::METHODS.contains(method) {
+        if accepts::<A>(method) {
             self.first.body_limit(method)
         } else {
             self.second.body_limit(method)
         }
     }
 
-    fn body_deadline(&self, method: &Method) -> Duration {
-        if A::METHODS.contains(method) {
-            self.first.body_deadline(method)
+    fn body_timeout(&self, method: &Method) -> Duration {
+        if accepts::<A>(method) {
+            self.first.body_timeout(method)
         } else {
-            self.second.body_deadline(method)
+            self.second.body_timeout(method)
         }
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
-        if A::METHODS.contains(request.method()) {
+        if accepts::<A>(request.method()) {
             self.first.run(request).await
         } else {
             self.second.run(request).await
         }
     }
+
+    fn owns_caching(&self, method: &Method) -> bool {
+        if accepts::<A>(method) {
+            self.first.owns_caching(method)
+        } else {
+            self.second.owns_caching(method)
+        }
+    }
+}
+
+impl<A, B> CheckoutEndpoint for Or<A, B>
+where
+    A: CheckoutEndpoint<Methods: Disjoint<B::Methods>>,
+    B: CheckoutEndpoint,
+{
 }

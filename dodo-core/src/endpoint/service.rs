@@ -41,7 +41,7 @@ where
         return refusal;
     }
     let limit = endpoint.body_limit(&parts.method);
-    let deadline = endpoint.body_deadline(&parts.method);
+    let deadline = endpoint.body_timeout(&parts.method);
     match read_body(body, limit, deadline).await {
         Ok(body) => endpoint.handle(Request::from_parts(parts, body)).await,
         Err(error) => error.to_response(),

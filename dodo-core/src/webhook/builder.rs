@@ -8,9 +8,10 @@ use super::{
     endpoint::{Settings, Webhooks},
     inbox::{DynInbox, Inbox},
     key::WebhookKey,
+    result::{CallbackResult, Given, NoState, StateFor},
 };
 use crate::{
-    AttributionSink, BoxError,
+    AttributionSink, Error,
     attribution::FactOptions,
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
@@ -19,18 +20,21 @@ use crate::{
     },
 };
 
-/// Builds [`Webhooks`]. `S` is the state that callbacks get.
+/// Builds [`Webhooks`]. `S` is the state that callbacks get; `P` says whether it is given.
+///
+/// A callback is an async function or closure that takes an [`Event`]. It returns `()` or
+/// `Result<(), BoxError>`.
 #[must_use = "call `.build()`"]
-pub struct WebhooksBuilder<S = ()> {
+pub struct WebhooksBuilder<S = (), P = NoState> {
     key: WebhookKey,
-    callbacks: Callbacks,
+    callbacks: Callbacks<S>,
     inbox: Option<Arc<dyn DynInbox>>,
     settings: Settings,
     fact_options: FactOptions,
-    state: S,
+    state: P,
 }
 
-impl WebhooksBuilder {
+impl<S> WebhooksBuilder<S> {
     pub(super) fn new(key: WebhookKey) -> Self {
         Self {
             key,
@@ -38,64 +42,60 @@ impl WebhooksBuilder {
             inbox: None,
             settings: Settings::default(),
             fact_options: FactOptions::default(),
-            state: (),
+            state: NoState,
         }
+    }
+
+    /// Gives all callbacks a state, as `event.state`.
+    pub fn with_state(self, state: S) -> WebhooksBuilder<S, Given<S>> {
+        let Self { key, callbacks, inbox, settings, fact_options, state: NoState } = self;
+        WebhooksBuilder { key, callbacks, inbox, settings, fact_options, state: Given(state) }
     }
 }
 
-impl<S: Clone + Send + Sync + 'static> WebhooksBuilder<S> {
-    /// State for the callbacks that are added *after* this call, as `event.state`.
-    pub fn with_state<S2>(self, state: S2) -> WebhooksBuilder<S2> {
-        let Self { key, callbacks, inbox, settings, fact_options, state: _ } = self;
-        WebhooksBuilder { key, callbacks, inbox, settings, fact_options, state }
-    }
-
+impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
     /// Runs `callback` on every event of `kind`, with a payload of your own choice.
     ///
-    /// The payload is read leniently if it is one of this crate's; a type of your own is as strict as
-    /// you wrote it, except that an optional field that does not fit is left out.
-    pub fn on<T, F, Fut, E>(mut self, kind: EventKind, callback: F) -> Self
+    /// The payload is read leniently if it is one of this crate's. A type of your own is as strict as
+    /// you wrote it, except that an optional field of another type is left out.
+    pub fn on<T, F, Fut>(mut self, kind: EventKind, callback: F) -> Self
     where
         T: DeserializeOwned + Clone + Send + 'static,
         F: Fn(Event<T, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
+        Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        self.callbacks.add(kind, Callback::typed(self.state.clone(), callback));
+        self.callbacks.add(kind, Callback::typed(callback));
         self
     }
 
     /// Runs `callback` first, on every verified event: known, unknown and unreadable.
-    pub fn on_any<F, Fut, E>(mut self, callback: F) -> Self
+    pub fn on_any<F, Fut>(mut self, callback: F) -> Self
     where
         F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
+        Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        self.callbacks.add_any(Callback::raw(self.state.clone(), callback));
+        self.callbacks.add_any(Callback::raw(callback));
         self
     }
 
     /// Runs `callback` on events of a type that this version does not know.
-    pub fn on_unknown<F, Fut, E>(mut self, callback: F) -> Self
+    pub fn on_unknown<F, Fut>(mut self, callback: F) -> Self
     where
         F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
+        Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        self.callbacks.add_unknown(Callback::raw(self.state.clone(), callback));
+        self.callbacks.add_unknown(Callback::raw(callback));
         self
     }
 
     /// Runs `callback` on signed bodies that are no event: no JSON, no type, or a required key is
     /// missing. If it succeeds, the answer is 200; without it, 400 and Dodo Payments tries again.
-    pub fn on_unreadable<F, Fut, E>(mut self, callback: F) -> Self
+    pub fn on_unreadable<F, Fut>(mut self, callback: F) -> Self
     where
         F: Fn(Event<Unreadable, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
+        Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        self.callbacks.add_unreadable(self.state.clone(), callback);
+        self.callbacks.add_unreadable(callback);
         self
     }
 
@@ -131,43 +131,61 @@ impl<S: Clone + Send + Sync + 'static> WebhooksBuilder<S> {
         self.callbacks.sink()?.as_any().downcast_ref()
     }
 
-    /// The longest that one callback may take: 10 seconds by default, as Dodo Payments gives a
-    /// delivery up after 15. Needs the `tokio` feature and a tokio runtime.
-    pub fn callback_deadline(mut self, deadline: Duration) -> Self {
-        self.callbacks.set_deadline(deadline);
+    /// The longest time that one callback may take. Default: 10 seconds, because Dodo Payments ends a
+    /// delivery after 15. Needs the `tokio` feature and a tokio runtime.
+    pub fn callback_timeout(mut self, timeout: Duration) -> Self {
+        self.callbacks.set_timeout(timeout);
         self
     }
 
-    /// The largest body that is read, in bytes: 256 KiB by default. Beyond it the answer is 413.
+    /// The largest body that is read, in bytes. Default: 256 KiB. Beyond it the answer is 413.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.settings.body_limit = bytes;
         self
     }
 
-    /// The longest to wait for a body: 10 seconds by default. Beyond it the answer is 408.
-    pub fn body_deadline(mut self, deadline: Duration) -> Self {
-        self.settings.body_deadline = deadline;
+    /// The longest time to wait for a body. Default: 10 seconds. Beyond it the answer is 408.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.body_timeout = timeout;
         self
     }
 
-    /// The endpoint.
-    #[must_use]
-    pub fn build(self) -> Webhooks {
-        Webhooks::new(self.key, self.callbacks, self.inbox, self.settings)
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) if a time limit or the body limit is zero.
+    pub fn build(self) -> Result<Webhooks, Error>
+    where
+        P: StateFor<S>,
+    {
+        let Settings { body_limit, body_timeout } = self.settings;
+        for (is_zero, message) in [
+            (body_limit == 0, "`body_limit` of the webhooks is 0: allow at least one byte"),
+            (body_timeout.is_zero(), "`body_timeout` of the webhooks is 0: allow some time"),
+            (
+                self.callbacks.timeout().is_zero(),
+                "`callback_timeout` of the webhooks is 0: allow some time",
+            ),
+        ] {
+            if is_zero {
+                return Err(Error::config(message));
+            }
+        }
+        let callbacks = self.callbacks.bind(self.state.into_state());
+        Ok(Webhooks::new(self.key, callbacks, self.inbox, self.settings))
     }
 }
 
 macro_rules! callbacks {
     ($( $variant:ident = $name:literal => $method:ident($payload:ident, $state:literal); )*) => {
         /// One callback per type. Several for one type run in the order in which they were added.
-        impl<S: Clone + Send + Sync + 'static> WebhooksBuilder<S> {
+        impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
             $(
                 #[doc = concat!("Runs `callback` on every `", $name, "` event.")]
-                pub fn $method<F, Fut, E>(self, callback: F) -> Self
+                pub fn $method<F, Fut>(self, callback: F) -> Self
                 where
                     F: Fn(Event<$payload, S>) -> Fut + Send + Sync + 'static,
-                    Fut: Future<Output = Result<(), E>> + Send + 'static,
-                    E: Into<BoxError>,
+                    Fut: Future<Output: CallbackResult> + Send + 'static,
                 {
                     self.on(EventKind::$variant, callback)
                 }
@@ -178,7 +196,7 @@ macro_rules! callbacks {
 
 for_each_event!(callbacks);
 
-impl<S> fmt::Debug for WebhooksBuilder<S> {
+impl<S, P> fmt::Debug for WebhooksBuilder<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhooksBuilder")
             .field("key", &self.key)

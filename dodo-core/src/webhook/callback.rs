@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http::Extensions;
 use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, one_pass, signed::SignedEvent};
+use super::{envelope::Envelope, one_pass, result::CallbackResult, signed::SignedEvent};
 use crate::{
-    BoxError, BoxFuture, Error, ErrorKind,
+    BoxFuture, Error, ErrorKind,
     attribution::Payloads,
     event::{Context, Event, RawData, Warning, lenient},
 };
@@ -120,43 +120,54 @@ impl Payloads for (&Delivery<'_>, &mut Parsed) {
 }
 
 pub(super) type Running = BoxFuture<Result<(), Error>>;
-type Call = Box<dyn Fn(&Delivery<'_>, &mut Parsed, bool) -> Running + Send + Sync>;
+type Call<S> = Box<dyn Fn(&Delivery<'_>, &mut Parsed, bool, &S) -> Running + Send + Sync>;
 
-/// A callback of the application without its types.
-pub(super) struct Callback {
+/// A callback of the application without its types. `S` is the state that it takes.
+pub(super) struct Callback<S = ()> {
     payload: TypeId,
     /// No callback after it wants the same payload.
     last: bool,
-    run: Call,
+    run: Call<S>,
     read: Option<Read>,
 }
 
-impl Callback {
+impl<S> Callback<S> {
     /// Says that `later` runs after this one.
     pub(super) fn precedes(&mut self, later: &Self) {
         self.last &= self.payload != later.payload;
     }
+}
 
+impl Callback {
     /// Reads a delivery with the payload of this callback, if that works at the first try.
     pub(super) fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
         self.read.and_then(|read| read(body))
     }
 
     pub(super) fn call(&self, delivery: &Delivery<'_>, parsed: &mut Parsed) -> Running {
-        (self.run)(delivery, parsed, self.last)
+        (self.run)(delivery, parsed, self.last, &())
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Callback<S> {
+    /// Gives the callback its state.
+    pub(super) fn bind(self, state: &Arc<S>) -> Callback {
+        let Self { payload, last, run, read } = self;
+        let state = state.clone();
+        let run: Call<()> =
+            Box::new(move |delivery, parsed, last, ()| run(delivery, parsed, last, &state));
+        Callback { payload, last, run, read }
     }
 
     /// A callback that gets the payload as `T`.
-    pub(super) fn typed<T, S, F, Fut, E>(state: S, callback: F) -> Self
+    pub(super) fn typed<T, F, Fut>(callback: F) -> Self
     where
         T: DeserializeOwned + Clone + Send + 'static,
-        S: Clone + Send + Sync + 'static,
         F: Fn(Event<T, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
+        Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        let call: Call =
-            Box::new(move |delivery, parsed, last| match parsed.get::<T>(delivery, last) {
+        let call: Call<S> =
+            Box::new(move |delivery, parsed, last, state| match parsed.get::<T>(delivery, last) {
                 Ok(Payload { data, warnings }) => {
                     run(callback(delivery.event(*data, warnings, state.clone())))
                 }
@@ -171,14 +182,12 @@ impl Callback {
     }
 
     /// A callback that gets the payload unread.
-    pub(super) fn raw<S, F, Fut, E>(state: S, callback: F) -> Self
+    pub(super) fn raw<F, Fut>(callback: F) -> Self
     where
-        S: Clone + Send + Sync + 'static,
         F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
+        Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        let call: Call = Box::new(move |delivery, _, _| {
+        let call: Call<S> = Box::new(move |delivery, _, _, state| {
             let data = delivery.envelope.data.clone();
             let warnings = delivery.warnings(Vec::new());
             run(callback(delivery.event(data, warnings, state.clone())))
@@ -187,13 +196,13 @@ impl Callback {
     }
 }
 
-pub(super) fn run<Fut, E>(future: Fut) -> Running
+pub(super) fn run<Fut>(future: Fut) -> Running
 where
-    Fut: Future<Output = Result<(), E>> + Send + 'static,
-    E: Into<BoxError>,
+    Fut: Future<Output: CallbackResult> + Send + 'static,
 {
     Box::pin(async move {
-        future.await.map_err(|e| callback_failed("a webhook callback failed").with_source(e))
+        let result = future.await.into_result();
+        result.map_err(|e| callback_failed("a webhook callback failed").with_source(e))
     })
 }
 

@@ -16,32 +16,33 @@ use super::{
     callback::{Callback, Delivery, Parsed, Running, callback_failed, run},
     envelope::Envelope,
     one_pass,
+    result::CallbackResult,
     signed::SignedEvent,
 };
 use crate::{
-    AttributionRecord, BoxError, Error, ErrorKind,
+    AttributionRecord, Error, ErrorKind,
     attribution::{DynSink, FactOptions, facts_of},
     event::{Event, EventKind, RawData, Unreadable},
     panic::catch,
     time::timeout,
 };
 
-/// Under the 15 seconds after which Dodo Payments gives a delivery up.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// Dodo Payments ends a delivery after 15 seconds.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-type UnreadableCall = Box<dyn Fn(&Delivery<'_>, Unreadable) -> Running + Send + Sync>;
+type UnreadableCall<S> = Box<dyn Fn(&Delivery<'_>, Unreadable, &S) -> Running + Send + Sync>;
 
-/// Everything that runs for an event. Filled by the builder.
-pub(super) struct Callbacks {
-    any: Vec<Callback>,
-    unknown: Vec<Callback>,
-    by_kind: HashMap<EventKind, Vec<Callback>>,
-    unreadable: Vec<UnreadableCall>,
+/// Everything that runs for an event. The builder fills it. `S` is the state that callbacks take.
+pub(super) struct Callbacks<S = ()> {
+    any: Vec<Callback<S>>,
+    unknown: Vec<Callback<S>>,
+    by_kind: HashMap<EventKind, Vec<Callback<S>>>,
+    unreadable: Vec<UnreadableCall<S>>,
     sink: Option<(Arc<dyn DynSink>, FactOptions)>,
-    deadline: Duration,
+    timeout: Duration,
 }
 
-impl Default for Callbacks {
+impl<S> Default for Callbacks<S> {
     fn default() -> Self {
         Self {
             any: Vec::new(),
@@ -49,37 +50,57 @@ impl Default for Callbacks {
             by_kind: HashMap::new(),
             unreadable: Vec::new(),
             sink: None,
-            deadline: DEADLINE,
+            timeout: TIMEOUT,
         }
     }
 }
 
-impl Callbacks {
-    pub(super) fn add_any(&mut self, callback: Callback) {
-        self.any.push(callback);
-    }
-
-    pub(super) fn add_unknown(&mut self, callback: Callback) {
-        self.unknown.push(callback);
-    }
-
-    pub(super) fn add(&mut self, kind: EventKind, callback: Callback) {
-        let callbacks = self.by_kind.entry(kind).or_default();
-        callbacks.iter_mut().for_each(|earlier| earlier.precedes(&callback));
-        callbacks.push(callback);
-    }
-
-    pub(super) fn add_unreadable<S, F, Fut, E>(&mut self, state: S, callback: F)
+impl<S: Clone + Send + Sync + 'static> Callbacks<S> {
+    pub(super) fn add_unreadable<F, Fut>(&mut self, callback: F)
     where
-        S: Clone + Send + Sync + 'static,
         F: Fn(Event<Unreadable, S>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: Into<BoxError>,
+        Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        self.unreadable.push(Box::new(move |delivery, unreadable| {
+        self.unreadable.push(Box::new(move |delivery, unreadable, state| {
             let warnings = delivery.warnings(Vec::new());
             run(callback(delivery.event(unreadable, warnings, state.clone())))
         }));
+    }
+
+    /// Gives each callback its state.
+    pub(super) fn bind(self, state: S) -> Callbacks {
+        let state = Arc::new(state);
+        let bind = |callbacks: Vec<Callback<S>>| -> Vec<Callback> {
+            callbacks.into_iter().map(|callback| callback.bind(&state)).collect()
+        };
+        let bind_unreadable = |callback: UnreadableCall<S>| -> UnreadableCall<()> {
+            let state = state.clone();
+            Box::new(move |delivery, unreadable, ()| callback(delivery, unreadable, &state))
+        };
+        Callbacks {
+            any: bind(self.any),
+            unknown: bind(self.unknown),
+            by_kind: self.by_kind.into_iter().map(|(kind, list)| (kind, bind(list))).collect(),
+            unreadable: self.unreadable.into_iter().map(bind_unreadable).collect(),
+            sink: self.sink,
+            timeout: self.timeout,
+        }
+    }
+}
+
+impl<S> Callbacks<S> {
+    pub(super) fn add_any(&mut self, callback: Callback<S>) {
+        self.any.push(callback);
+    }
+
+    pub(super) fn add_unknown(&mut self, callback: Callback<S>) {
+        self.unknown.push(callback);
+    }
+
+    pub(super) fn add(&mut self, kind: EventKind, callback: Callback<S>) {
+        let callbacks = self.by_kind.entry(kind).or_default();
+        callbacks.iter_mut().for_each(|earlier| earlier.precedes(&callback));
+        callbacks.push(callback);
     }
 
     pub(super) fn set_sink(&mut self, sink: Arc<dyn DynSink>, options: FactOptions) {
@@ -96,10 +117,16 @@ impl Callbacks {
         }
     }
 
-    pub(super) fn set_deadline(&mut self, deadline: Duration) {
-        self.deadline = deadline;
+    pub(super) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
     }
 
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}
+
+impl Callbacks {
     pub(super) fn handles(&self, kind: &EventKind) -> bool {
         !self.any.is_empty()
             || self.by_kind.contains_key(kind)
@@ -196,7 +223,7 @@ impl Callbacks {
                 .map_or_else(|| fault.message().to_owned(), ToString::to_string),
         };
         for callback in &self.unreadable {
-            self.guard(|| callback(delivery, unreadable.clone())).await?;
+            self.guard(|| callback(delivery, unreadable.clone(), &())).await?;
         }
         Ok(())
     }
@@ -206,7 +233,7 @@ impl Callbacks {
     where
         F: Future<Output = Result<(), Error>>,
     {
-        match timeout(self.deadline, catch(start)).await {
+        match timeout(self.timeout, catch(start)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panicked)) => {
                 Err(callback_failed("a webhook callback failed").with_code("callback_panicked"))
@@ -218,7 +245,7 @@ impl Callbacks {
     }
 }
 
-impl fmt::Debug for Callbacks {
+impl<S> fmt::Debug for Callbacks<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds: Vec<_> = self.by_kind.keys().map(EventKind::as_str).collect();
         kinds.sort_unstable();
@@ -226,7 +253,7 @@ impl fmt::Debug for Callbacks {
             .field("kinds", &kinds)
             .field("any", &self.any.len())
             .field("sink", &self.sink.is_some())
-            .field("deadline", &self.deadline)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Endpoint, Error, ErrorKind,
-    endpoint::{Methods, private::Sealed},
+    endpoint::{Post, private::Sealed},
     panic::catch,
     time::timeout,
 };
@@ -26,12 +26,12 @@ const STORE_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) body_limit: usize,
-    pub(super) body_deadline: Duration,
+    pub(super) body_timeout: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { body_limit: 256 * 1024, body_deadline: Duration::from_secs(10) }
+        Self { body_limit: 256 * 1024, body_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -49,9 +49,9 @@ struct Inner {
 /// failed and 503 when the inbox is down.
 ///
 /// ```
-/// use dodo_core::{Environment, Event, Payment, WebhookKey, Webhooks};
+/// use dodo_core::{BoxError, Environment, Event, Payment, WebhookKey, Webhooks};
 ///
-/// async fn mark_paid(event: Event<Payment>) -> Result<(), std::io::Error> {
+/// async fn mark_paid(event: Event<Payment>) -> Result<(), BoxError> {
 ///     println!("{} paid {}", event.data.payment_id, event.data.total_amount);
 ///     Ok(())
 /// }
@@ -62,9 +62,8 @@ struct Inner {
 ///     .on_payment_succeeded(mark_paid)
 ///     .on_subscription_cancelled(|event| async move {
 ///         println!("{} is over", event.data.subscription_id);
-///         Ok::<(), std::io::Error>(())
 ///     })
-///     .build();
+///     .build()?;
 /// # let _ = hooks;
 /// # Ok(()) }
 /// ```
@@ -73,7 +72,7 @@ pub struct Webhooks(Arc<Inner>);
 
 impl Webhooks {
     /// Starts with the key that deliveries are signed with.
-    pub fn builder(key: WebhookKey) -> WebhooksBuilder {
+    pub fn builder<S>(key: WebhookKey) -> WebhooksBuilder<S> {
         WebhooksBuilder::new(key)
     }
 
@@ -118,14 +117,14 @@ impl Webhooks {
 impl Sealed for Webhooks {}
 
 impl Endpoint for Webhooks {
-    const METHODS: Methods = Methods::POST;
+    type Methods = Post;
 
     fn body_limit(&self, _: &Method) -> usize {
         self.0.settings.body_limit
     }
 
-    fn body_deadline(&self, _: &Method) -> Duration {
-        self.0.settings.body_deadline
+    fn body_timeout(&self, _: &Method) -> Duration {
+        self.0.settings.body_timeout
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {

@@ -14,20 +14,20 @@ use crate::{BoxError, BoxFuture, Error, read_body};
 /// The largest body, in bytes.
 const LIMIT: usize = 256 * 1024;
 /// The longest to wait for a body.
-const DEADLINE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn receive<B>(
     key: &WebhookKey,
     headers: &HeaderMap,
     body: B,
     limit: usize,
-    deadline: Duration,
+    timeout: Duration,
 ) -> Result<SignedEvent, Error>
 where
     B: http_body::Body,
     B::Error: Into<BoxError>,
 {
-    let body = read_body(body, limit, deadline).await?;
+    let body = read_body(body, limit, timeout).await?;
     key.verify(headers, body).inspect_err(log_refusal)
 }
 
@@ -42,7 +42,7 @@ impl WebhookKey {
         B: http_body::Body,
         B::Error: Into<BoxError>,
     {
-        receive(self, headers, body, LIMIT, DEADLINE).await
+        receive(self, headers, body, LIMIT, TIMEOUT).await
     }
 }
 
@@ -56,13 +56,13 @@ impl WebhookKey {
 pub struct VerifyWebhookLayer {
     key: WebhookKey,
     limit: usize,
-    deadline: Duration,
+    timeout: Duration,
 }
 
 impl VerifyWebhookLayer {
     /// Bodies of up to 256 KiB that arrive within 10 seconds.
     pub fn new(key: WebhookKey) -> Self {
-        Self { key, limit: LIMIT, deadline: DEADLINE }
+        Self { key, limit: LIMIT, timeout: TIMEOUT }
     }
 
     /// The largest body that is read, in bytes.
@@ -72,8 +72,8 @@ impl VerifyWebhookLayer {
     }
 
     /// The longest to wait for a body.
-    pub fn body_deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 }
@@ -114,10 +114,10 @@ where
         // The clone is not ready; the service that was polled is.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
-        let VerifyWebhookLayer { key, limit, deadline } = self.settings.clone();
+        let VerifyWebhookLayer { key, limit, timeout } = self.settings.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            match receive(&key, &parts.headers, body, limit, deadline).await {
+            match receive(&key, &parts.headers, body, limit, timeout).await {
                 Ok(event) => {
                     let body = B::from(event.body().clone());
                     parts.extensions.insert(event);

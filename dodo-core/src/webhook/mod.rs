@@ -10,6 +10,7 @@ mod inbox;
 mod key;
 mod layer;
 mod one_pass;
+mod result;
 mod signature;
 mod signed;
 
@@ -20,5 +21,6 @@ pub use self::{
     inbox::{Dispatcher, Inbox, Receipt},
     key::WebhookKey,
     layer::{VerifyWebhook, VerifyWebhookLayer},
+    result::{CallbackResult, Given, NoState, StateFor},
     signed::SignedEvent,
 };

@@ -23,10 +23,11 @@ async fn a_portal_opens_for_whom_the_application_names() {
         (Err("the session store is down"), 500, "callback_failed"),
     ] {
         let (client, calls) = upstream(link(LINK));
-        let portal = CustomerPortal::for_customer(client, move |_| async move {
+        let portal = CustomerPortal::builder(client).customer(move |_| async move {
             let customer = who.map_err(BoxError::from)?;
             Ok::<_, BoxError>(customer.map(|id| CustomerId::new(id).unwrap()))
         });
+        let portal = portal.build().unwrap();
         // Whatever the URL says.
         let (got, at, _) = ask(&portal, get("?customer_id=cus_b&send_email=true")).await;
         assert_eq!((got, at.as_str()), (status, code), "{who:?}");
@@ -42,16 +43,17 @@ async fn a_portal_opens_for_whom_the_application_names() {
 async fn options_travel_with_the_question() {
     let me = |_| async { Ok::<_, BoxError>(Some(CustomerId::new("cus_a").unwrap())) };
     let (client, calls) = upstream(link(LINK));
-    let portal = CustomerPortal::for_customer(client.clone(), me);
+    let portal = CustomerPortal::builder(client.clone()).customer(me);
     let portal = portal.send_email(false).return_url("https://shop.example/account");
+    let portal = portal.build().unwrap();
     assert_eq!(ask(&portal, get("")).await.0, 302);
     let target = calls.lock().unwrap().pop().unwrap().0;
     assert_eq!(
         target,
         "/customers/cus_a/customer-portal/session?send_email=false&return_url=https%3A%2F%2Fshop.example%2Faccount"
     );
-    let slip = CustomerPortal::for_customer(client, me).return_url("account");
-    assert_eq!(ask(&slip, get("")).await.0, 500);
+    let error = CustomerPortal::builder(client).return_url("account").build().unwrap_err();
+    assert!(error.message().contains("return_url"), "{error}");
     assert!(calls.lock().unwrap().is_empty());
 }
 
@@ -78,7 +80,7 @@ async fn the_query_names_one_customer() {
         ("?customer_id=cus_a&send_email=true&send_email=false", 400, "duplicate_parameter", None),
     ] {
         let (client, calls) = upstream(link(LINK));
-        let portal = CustomerPortal::for_query_parameter_unprotected(client);
+        let portal = CustomerPortal::builder(client).unprotected_from_query().build().unwrap();
         let (got, at, _) = ask(&portal, get(query)).await;
         assert_eq!((got, at.as_str()), (status, code), "{query}");
         assert_eq!(calls.lock().unwrap().pop().map(|call| call.0).as_deref(), asked, "{query}");
@@ -96,7 +98,7 @@ async fn only_a_link_that_can_be_trusted_is_followed() {
         (json!({}), 502),
     ] {
         let (client, _) = upstream(answer.clone());
-        let portal = CustomerPortal::for_query_parameter_unprotected(client);
+        let portal = CustomerPortal::builder(client).unprotected_from_query().build().unwrap();
         let response = portal.handle(get("?customer_id=cus_a")).await;
         assert_eq!(response.status(), status, "{answer}");
         let location = response.headers().get("location").map(|to| to.to_str().unwrap());

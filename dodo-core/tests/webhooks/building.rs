@@ -22,7 +22,7 @@ fn an_event_of_another_payload_cannot_be_edited_as_this_one() {
 
 #[tokio::test]
 async fn an_id_that_no_header_carries_is_a_delivery_without_one() {
-    let hooks = Webhooks::builder(key()).build();
+    let hooks = Webhooks::builder(key()).build().unwrap();
     for (id, status) in [("msg_1", 200), ("msg\r\n1", 401), ("msg_\u{0}", 401)] {
         let event = EventBuilder::new(EventKind::PaymentSucceeded).id(id);
         let request = event.request(&key());

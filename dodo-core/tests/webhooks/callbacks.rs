@@ -8,8 +8,8 @@ use std::{
 };
 
 use dodo_core::{
-    AttributionRecord, Endpoint, Environment, Event, EventKind, Inbox, Payment, RawData, Receipt,
-    SignedEvent, Subscription, Webhooks,
+    AttributionRecord, BoxError, Endpoint, Environment, Event, EventKind, Inbox, Payment, RawData,
+    Receipt, SignedEvent, Subscription, Webhooks,
     testing::{EventBuilder, replay},
 };
 use http::Extensions;
@@ -49,21 +49,22 @@ async fn first_any_then_typed_in_their_order_then_the_sink() {
         .attribution_sink(sink)
         .on_payment_succeeded(|e: Event<Payment, Notes>| async move {
             note(&e.state, format!("typed {}", e.data.total_amount));
-            Ok::<(), Infallible>(())
+            Ok(())
         })
         .on_any(|e| async move {
             note(&e.state, format!("any {}", e.kind));
-            Ok::<(), Infallible>(())
+            Ok(())
         })
-        .on::<serde_json::Value, _, _, _>(EventKind::PaymentSucceeded, |e| async move {
+        .on::<serde_json::Value, _, _>(EventKind::PaymentSucceeded, |e| async move {
             note(&e.state, format!("own {}", e.data["total_amount"]));
-            Ok::<(), Infallible>(())
+            Ok(())
         })
         .on_payment_succeeded(|e| async move {
             note(&e.state, format!("again {}", e.data.payment_id));
-            Ok::<(), Infallible>(())
+            Ok(())
         })
-        .build();
+        .build()
+        .unwrap();
     assert_eq!(status(&hooks, &event("payment.succeeded")).await, 200);
     assert_eq!(
         taken(&notes),
@@ -97,13 +98,11 @@ fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(), D::Err
 
 #[tokio::test]
 async fn callbacks_of_one_event_share_one_parse() {
-    let ok = |_: Event<Counted>| ready(Ok::<(), Infallible>(()));
+    let ok = |_: Event<Counted>| ready(Ok(()));
     let hooks = (0..5).fold(Webhooks::builder(key()), |hooks, _| {
-        hooks
-            .on(EventKind::PaymentSucceeded, ok)
-            .on_payment_succeeded(|_| ready(Ok::<(), Infallible>(())))
+        hooks.on(EventKind::PaymentSucceeded, ok).on_payment_succeeded(|_| ready(Ok(())))
     });
-    assert_eq!(status(&hooks.build(), &event("payment.succeeded")).await, 200);
+    assert_eq!(status(&hooks.build().unwrap(), &event("payment.succeeded")).await, 200);
     assert_eq!(READ.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
@@ -114,11 +113,14 @@ async fn unknown_types_are_taken() {
         let notes = notes.clone();
         move |e: Event<RawData>| {
             note(&notes, format!("{name} {} {}", e.kind, e.data.as_str().unwrap()));
-            ready(Ok::<(), Infallible>(()))
+            ready(Ok(()))
         }
     };
-    let hooks =
-        Webhooks::builder(key()).on_unknown(noting("unknown")).on_any(noting("any")).build();
+    let hooks = Webhooks::builder(key())
+        .on_unknown(noting("unknown"))
+        .on_any(noting("any"))
+        .build()
+        .unwrap();
     assert_eq!(status(&hooks, &event("payment.teleported").set("a", 1)).await, 200);
     assert_eq!(
         taken(&notes),
@@ -135,11 +137,12 @@ async fn a_type_of_tomorrow_may_have_a_typed_callback_today() {
     let notes = Notes::default();
     let hooks = Webhooks::builder(key())
         .with_state(notes.clone())
-        .on::<Payment, _, _, _>("payment.teleported".into(), |e| async move {
+        .on::<Payment, _, _>("payment.teleported".into(), |e| async move {
             note(&e.state, e.data.payment_id);
-            Ok::<(), Infallible>(())
+            Ok(())
         })
-        .build();
+        .build()
+        .unwrap();
     let payment = event("payment.teleported")
         .set("payment_id", "pay_1")
         .set("total_amount", 1)
@@ -155,52 +158,56 @@ async fn the_first_failure_stops_and_asks_for_a_retry() {
         let notes = notes.clone();
         move |_: Event<Payment>| {
             note(&notes, "ran");
-            ready(Ok::<(), Infallible>(()))
+            ready(Ok(()))
         }
     };
     let failing = Webhooks::builder(key())
         .on_payment_succeeded(counting())
-        .on_payment_succeeded(|_| ready(Err("canary: the database is down")))
+        .on_payment_succeeded(|_| ready(Err("canary: the database is down".into())))
         .on_payment_succeeded(counting())
-        .build();
+        .build()
+        .unwrap();
     let answer = failing.handle(event("payment.succeeded").request(&key())).await;
     assert_eq!(answer.status(), 500);
     assert!(!String::from_utf8_lossy(answer.body()).contains("canary"), "{answer:?}");
     assert_eq!(taken(&notes).len(), 1);
 
     let any_fails = Webhooks::builder(key())
-        .on_any(|_| ready(Err("no")))
+        .on_any(|_| ready(Err("no".into())))
         .on_payment_succeeded(counting())
-        .build();
+        .build()
+        .unwrap();
     assert_eq!(status(&any_fails, &event("payment.succeeded")).await, 500);
     assert_eq!(taken(&notes).len(), 0);
 
     let sink_fails = Webhooks::builder(key())
         .on_payment_succeeded(counting())
         .attribution_sink(|_: AttributionRecord| ready(Err("no")))
-        .build();
+        .build()
+        .unwrap();
     assert_eq!(status(&sink_fails, &event("payment.succeeded")).await, 500);
     assert_eq!(status(&sink_fails, &event("payment.failed")).await, 200, "nothing to emit");
 }
 
 #[tokio::test(start_paused = true)]
 async fn panics_and_missed_deadlines_are_failures() {
-    let ok = || ready(Ok::<(), Infallible>(()));
+    let ok = || ready(Ok(()));
     let hooks = Webhooks::builder(key())
-        .on_payment_succeeded(|_| -> std::future::Ready<Result<(), Infallible>> { panic!("call") })
+        .on_payment_succeeded(|_| -> std::future::Ready<Result<(), BoxError>> { panic!("call") })
         .on_payment_failed(|_| async {
             tokio::task::yield_now().await;
             panic!("poll");
             #[expect(unreachable_code, reason = "gives the block its type")]
-            Ok::<(), Infallible>(())
+            Ok(())
         })
-        .on_payment_cancelled(|_| pending::<Result<(), Infallible>>())
+        .on_payment_cancelled(|_| pending::<()>())
         .on_payment_processing(|_| async {
             tokio::time::sleep(Duration::from_millis(9_999)).await;
-            Ok::<(), Infallible>(())
+            Ok(())
         })
         .on_refund_failed(move |_| ok())
-        .build();
+        .build()
+        .unwrap();
     for (kind, expected) in [
         ("payment.succeeded", 500),
         ("payment.failed", 500),
@@ -212,9 +219,10 @@ async fn panics_and_missed_deadlines_are_failures() {
     }
     let started = tokio::time::Instant::now();
     let short = Webhooks::builder(key())
-        .callback_deadline(Duration::from_secs(2))
-        .on_payment_cancelled(|_| pending::<Result<(), Infallible>>())
-        .build();
+        .callback_timeout(Duration::from_secs(2))
+        .on_payment_cancelled(|_| pending::<()>())
+        .build()
+        .unwrap();
     assert_eq!(status(&short, &event("payment.cancelled")).await, 500);
     assert_eq!(started.elapsed().as_secs(), 2);
 }
@@ -233,8 +241,9 @@ fn give_up<'de, D: serde::Deserializer<'de>>(_: D) -> Result<(), D::Error> {
 #[tokio::test]
 async fn a_payload_that_panics_when_it_is_read_fails_its_callback() {
     let hooks = Webhooks::builder(key())
-        .on(EventKind::PaymentSucceeded, |_: Event<Panicking>| ready(Ok::<(), Infallible>(())))
-        .build();
+        .on(EventKind::PaymentSucceeded, |_: Event<Panicking>| ready(Ok(())))
+        .build()
+        .unwrap();
     let signed = event("payment.succeeded").signed();
     let error = hooks.dispatcher().dispatch(signed, 1, Extensions::new()).await.unwrap_err();
     assert_eq!(error.code(), "callback_panicked");
@@ -247,13 +256,14 @@ async fn unreadable_events_run_any_and_unreadable() {
         let notes = notes.clone();
         move |e: Event<RawData>| {
             note(&notes, format!("any {}", e.data.as_bytes().len()));
-            ready(Ok::<(), Infallible>(()))
+            ready(Ok(()))
         }
     };
     let without = Webhooks::builder(key())
         .on_any(any.clone())
-        .on_payment_succeeded(|_| ready(Ok::<(), Infallible>(())))
-        .build();
+        .on_payment_succeeded(|_| ready(Ok(())))
+        .build()
+        .unwrap();
     let no_json = || replay(&key(), "msg_1", "{\"type\":");
     assert_eq!(without.handle(no_json()).await.status(), 400);
     assert_eq!(taken(&notes), ["any 8"]);
@@ -264,14 +274,15 @@ async fn unreadable_events_run_any_and_unreadable() {
             note(&notes, format!("{} at {:?}", e.kind, e.data.pointer));
             assert!(!e.data.problem.contains("canary"), "{}", e.data.problem);
             let refuses = e.data.problem.contains("total_amount");
-            ready(if refuses { Err("not mine") } else { Ok(()) })
+            ready(if refuses { Err("not mine".into()) } else { Ok(()) })
         }
     };
     let with = Webhooks::builder(key())
         .on_any(any)
-        .on_payment_succeeded(|_| ready(Ok::<(), Infallible>(())))
+        .on_payment_succeeded(|_| ready(Ok(())))
         .on_unreadable(unreadable)
-        .build();
+        .build()
+        .unwrap();
     assert_eq!(with.handle(no_json()).await.status(), 200);
     assert_eq!(taken(&notes), ["any 8", " at \"\""]);
     let no_currency = event("payment.succeeded").set("currency", "canary");
@@ -291,9 +302,10 @@ async fn events_say_what_the_body_does_not() {
         Webhooks::builder(key_in(environment))
             .on_subscription_active(move |e: Event<Subscription>| {
                 *seen.lock().unwrap() = Some(e);
-                ready(Ok::<(), Infallible>(()))
+                ready(Ok(()))
             })
             .build()
+            .unwrap()
     };
     let body = r#"{"type":"subscription.active","data":{"subscription_id":"sub_1","next_billing_date":"soon",
         "created_at":"2026-11-03T14:22:07.418332Z","quantity":"x"}}"#;
@@ -358,9 +370,10 @@ async fn with_an_inbox_nothing_runs_in_the_request() {
         .on_payment_succeeded(|e: Event<Payment, Notes>| async move {
             let transaction = e.extensions().get::<&str>().copied().unwrap_or_default();
             note(&e.state, format!("{} {} {transaction}", e.data.payment_id, e.attempt()));
-            Ok::<(), Infallible>(())
+            Ok(())
         })
-        .build();
+        .build()
+        .unwrap();
     let payment = event("payment.succeeded");
     assert_eq!(status(&hooks, &payment).await, 200);
     assert_eq!(status(&hooks, &payment).await, 200, "a duplicate");
@@ -394,10 +407,11 @@ async fn refusals_look_alike_and_run_nothing() {
     let hooks = Webhooks::builder(key())
         .on_any(move |_| {
             note(&counting, "ran");
-            ready(Ok::<(), Infallible>(()))
+            ready(Ok(()))
         })
         .body_limit(1000)
-        .build();
+        .build()
+        .unwrap();
     let good = event("payment.cancelled").request(&key());
     let mut answers = Vec::new();
     for change in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
@@ -432,7 +446,7 @@ async fn refusals_look_alike_and_run_nothing() {
 
 #[tokio::test]
 async fn the_content_type_does_not_matter() {
-    let hooks = Webhooks::builder(key()).build();
+    let hooks = Webhooks::builder(key()).build().unwrap();
     for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
         let mut request = event("payment.succeeded").request(&key());
         request.headers_mut().remove("content-type");

@@ -70,10 +70,11 @@ async fn ten_thousand_broken_bodies_break_nothing() {
     let parking = Webhooks::builder(key())
         .on_unreadable(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
-            async { Ok::<(), std::convert::Infallible>(()) }
+            async { Ok(()) }
         })
-        .on_payment_succeeded(|_| async { Ok::<(), std::convert::Infallible>(()) })
-        .build();
+        .on_payment_succeeded(|_| async { Ok(()) })
+        .build()
+        .unwrap();
     let samples = samples();
     let mut seed = 0x2545_F491_4F6C_DD1D_u64;
     let mut random = move |limit: usize| {

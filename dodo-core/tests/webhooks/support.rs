@@ -6,7 +6,7 @@ use std::{
 };
 
 use dodo_core::{
-    AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
+    AbandonedCheckout, BoxError, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
     EntitlementGrant, Environment, Event, EventKind, LicenseKey, Payload, PayloadType, Payment,
     Payout, Refund, Subscription, Warning, WebhookKey, Webhooks, WebhooksBuilder,
 };
@@ -57,7 +57,7 @@ pub(crate) struct Seen {
 
 pub(crate) type Log = Arc<Mutex<Vec<Seen>>>;
 
-async fn note<T: Payload>(event: Event<T, Log>) -> Result<(), std::convert::Infallible> {
+async fn note<T: Payload>(event: Event<T, Log>) -> Result<(), BoxError> {
     event.state.lock().unwrap().push(Seen {
         kind: event.kind.clone(),
         object: event.data.id().to_owned(),
@@ -70,10 +70,10 @@ async fn note<T: Payload>(event: Event<T, Log>) -> Result<(), std::convert::Infa
 /// Webhooks with a typed callback for every kind, each of which notes what it saw.
 pub(crate) fn noting(log: &Log) -> Webhooks {
     let hooks = Webhooks::builder(key()).with_state(log.clone());
-    EventKind::ALL.iter().cloned().fold(hooks, note_kind).build()
+    EventKind::ALL.iter().cloned().fold(hooks, note_kind).build().unwrap()
 }
 
-fn note_kind(hooks: WebhooksBuilder<Log>, kind: EventKind) -> WebhooksBuilder<Log> {
+fn note_kind<P>(hooks: WebhooksBuilder<Log, P>, kind: EventKind) -> WebhooksBuilder<Log, P> {
     match kind.payload_type().unwrap() {
         PayloadType::AbandonedCheckout => hooks.on(kind, note::<AbandonedCheckout>),
         PayloadType::CreditBalanceLow => hooks.on(kind, note::<CreditBalanceLow>),

@@ -15,7 +15,7 @@ use crate::outbox::{Outgoing, Sink, Told};
 ///
 /// let sink = Callback::new("crm", |record: AttributionRecord| async move {
 ///     println!("{} {}", record.id, record.kind.as_str());
-///     Ok::<(), std::io::Error>(())
+///     Ok(())
 /// });
 /// # let _ = sink;
 /// ```

@@ -201,7 +201,7 @@ async fn what_is_known_already_is_not_asked(store: &TestStore) {
 async fn an_api_that_fails_holds_up_nothing(store: &TestStore) {
     let api = Api::with(&[charge("pay_old", 0)]);
     let ledger = ledger(store, &api).await;
-    let hooks = hooks().inbox(ledger.clone()).build();
+    let hooks = hooks().inbox(ledger.clone()).build().unwrap();
     let moods =
         [Mood::Failing, Mood::Talking, Mood::Cutting, Mood::Panicking, Mood::Well, Mood::Silent];
     for (at, mood) in (30..).zip(moods) {

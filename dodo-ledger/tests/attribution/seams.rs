@@ -130,7 +130,7 @@ async fn row_38_a_store_that_is_down() {
             Err("gone".into())
         }
     }
-    let hooks = hooks().inbox(NoStore).build();
+    let hooks = hooks().inbox(NoStore).build().unwrap();
     let answer = hooks.handle(post("msg_1", &json!({ "type": "x", "data": {} }), "")).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers().contains_key("retry-after"));

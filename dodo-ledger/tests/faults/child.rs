@@ -120,7 +120,7 @@ async fn serve() {
         builder = builder.sink(sink).sink_backoff(backoff, 100);
     }
     if env::var_os(setting::BOOKS).is_some() {
-        let takes_all = |_: AttributionRecord| std::future::ready(Ok::<_, Infallible>(()));
+        let takes_all = |_: AttributionRecord| std::future::ready(Ok::<(), Infallible>(()));
         builder = builder.sink(Callback::new(BOOKS, takes_all).test_mode());
     }
     let ledger = builder.build().unwrap();

@@ -28,7 +28,7 @@ macro_rules! on_every_file { ($($name:ident),* $(,)?) => { $(
 
 mod unbooked;
 
-use std::{convert::Infallible, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox, email_sha256};
 use dodo_ledger::{
@@ -146,7 +146,7 @@ async fn traces_in(store: &TestStore, traces: &[impl AsRef<str>]) -> Vec<String>
 }
 
 async fn run(ledger: &Ledger) {
-    let workers = work(ledger, hooks().on_any(|_| async { Ok::<_, Infallible>(()) }));
+    let workers = work(ledger, hooks().on_any(|_| async { Ok(()) }));
     eventually("nothing is pending", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
 }
@@ -243,7 +243,7 @@ async fn a_body_that_is_waited_for_goes_when_it_is_done(store: &TestStore) {
     let (seen, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let hooks = hooks().on_any(move |event| {
         let _closed = seen.send(event.data.as_str().is_some_and(|data| data.contains(CUSTOMER)));
-        async { Ok::<_, Infallible>(()) }
+        async { Ok(()) }
     });
     let workers = work(&ledger, hooks);
     eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
@@ -324,7 +324,7 @@ async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) 
     // The workers do so by themselves.
     ledger.bind("cks_unpaid_8", &context()).await.unwrap();
     age_facts(store, 91).await;
-    let hooks = hooks().on_any(|_| async { Ok::<_, Infallible>(()) });
+    let hooks = hooks().on_any(|_| async { Ok(()) });
     let workers = work(&ledger, hooks);
     eventually("unpaid ones are gone", async || contexts().await.0 == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;

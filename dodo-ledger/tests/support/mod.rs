@@ -11,7 +11,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{Environment, SignedEvent, WebhookKey, Webhooks, WebhooksBuilder};
+use dodo_core::{
+    Environment, SignedEvent, WebhookKey, Webhooks, WebhooksBuilder, webhook::StateFor,
+};
 use dodo_ledger::{
     Ledger, LedgerBuilder, Store, Workers,
     sqlx::{Connection, PgConnection},
@@ -144,10 +146,11 @@ pub(crate) fn hooks() -> WebhooksBuilder {
 }
 
 /// Attaches the callbacks to the ledger, for tests that store events without a route.
-pub(crate) fn work<S: Clone + Send + Sync + 'static>(
-    ledger: &Ledger,
-    hooks: WebhooksBuilder<S>,
-) -> Workers {
+pub(crate) fn work<S, P>(ledger: &Ledger, hooks: WebhooksBuilder<S, P>) -> Workers
+where
+    S: Clone + Send + Sync + 'static,
+    P: StateFor<S>,
+{
     ledger.attach(hooks).unwrap().1
 }
 

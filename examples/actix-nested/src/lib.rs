@@ -46,12 +46,12 @@ impl Parts {
         let hooks = Webhooks::builder(key)
             .with_state(accounts.clone())
             .on_payment_succeeded(mark_paid)
-            .build();
+            .build()?;
         let session = SessionCheckout::builder(dodo.clone()).build()?;
         Ok(Self {
             accounts,
             checkout: StaticCheckout::builder(dodo.clone()).build()?.or(session),
-            portal: CustomerPortal::for_signed_in(dodo.clone()),
+            portal: CustomerPortal::builder(dodo.clone()).build()?,
             hooks,
         })
     }

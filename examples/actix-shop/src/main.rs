@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
 async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result<()> {
     // Built once: all workers share them.
     let checkout = shop.checkout().map_err(io::Error::other)?;
-    let portal = shop.portal();
+    let portal = shop.portal().map_err(io::Error::other)?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(shop.clone()))

@@ -56,11 +56,14 @@ fn payments(
 ) -> Result<Router<Accounts>, Error> {
     let session = SessionCheckout::builder(dodo.clone()).build()?;
     let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
-    let hooks =
-        Webhooks::builder(key).with_state(accounts.clone()).on_payment_succeeded(mark_paid).build();
+    let portal = CustomerPortal::builder(dodo.clone()).build()?;
+    let hooks = Webhooks::builder(key)
+        .with_state(accounts.clone())
+        .on_payment_succeeded(mark_paid)
+        .build()?;
     Ok(Router::new()
         .route("/checkout", checkout_handler(checkout))
-        .route("/portal", customer_portal(CustomerPortal::for_signed_in(dodo.clone())))
+        .route("/portal", customer_portal(portal))
         .route("/webhook", webhooks(hooks)))
 }
 

@@ -15,9 +15,10 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result<()> {
+    let portal = shop.portal().map_err(io::Error::other)?;
     let router = Router::new()
         .route("/api/checkout", checkout_handler(shop.checkout().map_err(io::Error::other)?))
-        .route("/api/portal", customer_portal(shop.portal()))
+        .route("/api/portal", customer_portal(portal))
         .route("/api/webhook", webhooks(hooks))
         .fallback(pages::pages)
         .layer(VisitorLayer::new(shop.capture()))

@@ -3,13 +3,15 @@
 use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    BoxError, CampaignCookie, CheckoutContext, CheckoutContextStore, Client, CustomerId,
-    CustomerPortal, Endpoint, Error, Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
+    BoxError, CampaignCookie, CheckoutContext, CheckoutContextStore, Client, CustomerPortal,
+    Endpoint, Error, Preset, RequestHead, SignedIn, VisitorCapture, WebhookKey, Webhooks,
     WebhooksBuilder,
     checkout::{
         SessionCheckout, StaticCheckout,
         request::{CheckoutCustomer, FeatureFlags, SessionRequest, StaticRequest},
     },
+    endpoint::CheckoutEndpoint,
+    webhook::Given,
 };
 
 use crate::{
@@ -49,7 +51,7 @@ impl Shop {
     ///
     /// # Errors
     /// If an option is unusable.
-    pub fn checkout(&self) -> Result<impl Endpoint, Error> {
+    pub fn checkout(&self) -> Result<impl CheckoutEndpoint, Error> {
         let client = &self.payments().client;
         let back = format!("{}/return", self.public_url());
         let sold = || self.catalog().products().iter().map(|product| product.id.clone());
@@ -116,17 +118,22 @@ impl Shop {
     }
 
     /// The way into the customer's own portal, and nobody else's.
-    pub fn portal(&self) -> CustomerPortal {
+    ///
+    /// # Errors
+    /// If the shop's own URL cannot be used.
+    pub fn portal(&self) -> Result<CustomerPortal, Error> {
         let shop = self.clone();
-        CustomerPortal::for_customer(self.payments().client.clone(), move |head| {
-            let shop = shop.clone();
-            async move { shop.current_customer(&head).await }
-        })
-        .return_url(format!("{}/account", self.public_url()))
+        CustomerPortal::builder(self.payments().client.clone())
+            .customer(move |head| {
+                let shop = shop.clone();
+                async move { shop.current_user(&head).await }
+            })
+            .return_url(format!("{}/account", self.public_url()))
+            .build()
     }
 
     /// The callbacks that fulfill orders, and grant and revoke access.
-    pub(crate) fn webhooks(&self) -> WebhooksBuilder<Self> {
+    pub(crate) fn webhooks(&self) -> WebhooksBuilder<Self, Given<Self>> {
         let payments = self.payments();
         Webhooks::builder(payments.key.clone())
             .with_state(self.clone())
@@ -144,10 +151,15 @@ impl Shop {
             .on_subscription_failed(fulfilment::revoked)
     }
 
-    /// Who asks, as a customer of Dodo's: only known once their account has paid.
-    async fn current_customer(&self, head: &RequestHead) -> Result<Option<CustomerId>, BoxError> {
+    /// The signed-in user. The customer at Dodo Payments is known once the account has paid.
+    async fn current_user(&self, head: &RequestHead) -> Result<Option<SignedIn>, BoxError> {
         let Some(account) = self.current_account(head) else { return Ok(None) };
-        Ok(self.database().customer_of(&account.id).await?)
+        let customer = self.database().customer_of(&account.id).await?;
+        let user = SignedIn::user(account.id);
+        Ok(Some(match customer {
+            Some(customer) => user.customer(customer),
+            None => user,
+        }))
     }
 
     fn current_account(&self, head: &RequestHead) -> Option<Account> {

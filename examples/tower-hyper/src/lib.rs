@@ -64,9 +64,9 @@ impl Routes {
     fn new(dodo: &Client, key: WebhookKey, orders: Orders) -> Result<Self, Error> {
         let session = SessionCheckout::builder(dodo.clone()).build()?;
         let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
-        let portal = CustomerPortal::for_customer(dodo.clone(), current_customer);
+        let portal = CustomerPortal::builder(dodo.clone()).customer(current_customer).build()?;
         let hooks =
-            Webhooks::builder(key).with_state(orders).on_payment_succeeded(mark_paid).build();
+            Webhooks::builder(key).with_state(orders).on_payment_succeeded(mark_paid).build()?;
         Ok(Self {
             checkout: checkout.into_service(),
             portal: portal.into_service(),

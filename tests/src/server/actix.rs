@@ -11,7 +11,7 @@ use dodo_actix::{
     DodoExtensions, VerifiedWebhook, Visitor, Visitors, WebhookEvent, checkout_handler,
     customer_portal, webhooks,
 };
-use dodo_core::{Endpoint, Payment, WebhookKey};
+use dodo_core::{CustomerPortal, Payment, WebhookKey, Webhooks, endpoint::CheckoutEndpoint};
 
 use super::{
     Application, CUSTOMER_HEADER, Mount, Settings, Source, delivery_shown, payment_shown, shown,
@@ -59,15 +59,15 @@ impl Drop for Stop {
 struct Routes<'a>(&'a mut ServiceConfig);
 
 impl Mount for Routes<'_> {
-    fn checkout(&mut self, path: &str, checkout: impl Endpoint) {
+    fn checkout(&mut self, path: &str, checkout: impl CheckoutEndpoint) {
         self.0.route(path, checkout_handler(checkout));
     }
 
-    fn portal(&mut self, path: &str, portal: impl Endpoint) {
+    fn portal(&mut self, path: &str, portal: CustomerPortal) {
         self.0.route(path, customer_portal(portal));
     }
 
-    fn webhooks(&mut self, path: &str, hooks: impl Endpoint) {
+    fn webhooks(&mut self, path: &str, hooks: Webhooks) {
         self.0.route(path, webhooks(hooks));
     }
 

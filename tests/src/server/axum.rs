@@ -10,7 +10,7 @@ use dodo_axum::{
     VerifiedWebhook, Visitor, VisitorLayer, WebhookEvent, checkout_handler, customer_portal,
     webhooks,
 };
-use dodo_core::{Endpoint, Payment, WebhookKey};
+use dodo_core::{CustomerPortal, Payment, WebhookKey, Webhooks, endpoint::CheckoutEndpoint};
 use http::HeaderValue;
 
 use super::{Application, CUSTOMER_HEADER, Mount, Source, delivery_shown, payment_shown, shown};
@@ -41,15 +41,15 @@ impl Routes {
 }
 
 impl Mount for Routes {
-    fn checkout(&mut self, path: &str, checkout: impl Endpoint) {
+    fn checkout(&mut self, path: &str, checkout: impl CheckoutEndpoint) {
         self.route(path, checkout_handler(checkout));
     }
 
-    fn portal(&mut self, path: &str, portal: impl Endpoint) {
+    fn portal(&mut self, path: &str, portal: CustomerPortal) {
         self.route(path, customer_portal(portal));
     }
 
-    fn webhooks(&mut self, path: &str, hooks: impl Endpoint) {
+    fn webhooks(&mut self, path: &str, hooks: Webhooks) {
         self.route(path, webhooks(hooks));
     }
 

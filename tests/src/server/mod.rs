@@ -8,7 +8,8 @@ mod tower;
 use std::{fmt, io, net::TcpListener, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
 use dodo_core::{
-    CustomerId, Endpoint, Event, Payment, SignedEvent, SignedIn, VisitorCapture, WebhookKey,
+    CustomerId, CustomerPortal, Event, Payment, SignedEvent, SignedIn, VisitorCapture, WebhookKey,
+    Webhooks, endpoint::CheckoutEndpoint,
 };
 use serde_json::Value;
 
@@ -50,13 +51,13 @@ impl FromStr for Framework {
 /// Takes the routes of an application. Each framework has its own.
 pub trait Mount {
     /// Mounts a checkout.
-    fn checkout(&mut self, path: &str, checkout: impl Endpoint);
+    fn checkout(&mut self, path: &str, checkout: impl CheckoutEndpoint);
 
     /// Mounts a customer portal.
-    fn portal(&mut self, path: &str, portal: impl Endpoint);
+    fn portal(&mut self, path: &str, portal: CustomerPortal);
 
     /// Mounts a receiver of webhooks.
-    fn webhooks(&mut self, path: &str, webhooks: impl Endpoint);
+    fn webhooks(&mut self, path: &str, webhooks: Webhooks);
 
     /// Mounts a handler of the application's own that needs a visitor and shows the id.
     fn visitor_page(&mut self, path: &str);
@@ -100,6 +101,9 @@ pub struct Middleware {
     /// Signs in whoever [`CUSTOMER_HEADER`] names: the application's own middleware.
     pub sign_in: bool,
 }
+
+/// Names the signed-in user, in place of a session.
+pub const USER_HEADER: &str = "x-test-user";
 
 /// Names the customer who is signed in, in place of a session.
 pub const CUSTOMER_HEADER: &str = "x-test-customer";

@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{Endpoint, Error, Visitor, VisitorLayer, WebhookKey};
+use dodo_core::{
+    CustomerPortal, Endpoint, Error, Visitor, VisitorLayer, WebhookKey, Webhooks,
+    endpoint::CheckoutEndpoint,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -96,15 +99,15 @@ impl Routes {
 }
 
 impl Mount for Routes {
-    fn checkout(&mut self, path: &str, checkout: impl Endpoint) {
+    fn checkout(&mut self, path: &str, checkout: impl CheckoutEndpoint) {
         self.route(path, checkout);
     }
 
-    fn portal(&mut self, path: &str, portal: impl Endpoint) {
+    fn portal(&mut self, path: &str, portal: CustomerPortal) {
         self.route(path, portal);
     }
 
-    fn webhooks(&mut self, path: &str, hooks: impl Endpoint) {
+    fn webhooks(&mut self, path: &str, hooks: Webhooks) {
         self.route(path, hooks);
     }
 

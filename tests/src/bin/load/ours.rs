@@ -15,7 +15,7 @@ impl Ours {
             .return_url(conformance::RETURN_URL)
             .base_url(upstream)
             .build()?;
-        let hooks = hooks::idle(Webhooks::builder(WebhookKey::new(key, Environment::Live)?));
+        let hooks = hooks::idle(Webhooks::builder(WebhookKey::new(key, Environment::Live)?))?;
         Ok(Self { hooks, checkout: SessionCheckout::builder(client).build()? })
     }
 }
