@@ -56,6 +56,10 @@ pub struct Behavior {
     pub refund_outcome: RefundOutcome,
     /// Requests per minute before 429. Default: no limit.
     pub rate_limit: Option<u32>,
+    /// The merchant's name on the hosted pages. Default: `Sandbox shop`.
+    pub business_name: String,
+    /// The address of the merchant's logo. Default: the first letter of the name.
+    pub business_logo: Option<String>,
 
     /// The first purchase of a subscription also sends `subscription.renewed`. Default: on.
     pub renewed_at_start: bool,
@@ -101,6 +105,8 @@ impl Default for Behavior {
             abandoned_checkout_recovery: false,
             refund_outcome: RefundOutcome::Succeeded,
             rate_limit: None,
+            business_name: "Sandbox shop".to_owned(),
+            business_logo: None,
             renewed_at_start: true,
             renewed_at_trial_start: false,
             zero_payment_at_trial_start: true,

@@ -141,8 +141,8 @@ const LAST_NAMES: [&str; 10] = [
 ];
 const COUNTRIES: [&str; 10] = ["US", "US", "US", "DE", "GB", "FR", "IN", "JP", "CA", "BR"];
 
-/// Simulates business. A fresh account gets the past: the simulation sets its clock back first, and ends where it is
-/// now. An account with payments gets the future.
+/// Simulates business. A fresh account gets the past: the simulation sets its clock back first, so it
+/// ends at the present. An account with payments gets the future.
 ///
 /// # Errors
 /// 409 while another simulation runs; 422 for values out of range; the error of a failed request.

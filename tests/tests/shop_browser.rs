@@ -271,11 +271,10 @@ impl Visit {
 
     /// Waits until no webhook is under way any more.
     async fn settled(&self) {
-        self.browser.open(&self.sandbox).await;
         let settled = async || {
-            self.browser.open(&self.sandbox).await;
+            self.browser.open(&format!("{}/dashboard/deliveries", self.sandbox)).await;
             let page = self.browser.texts("body").await.concat();
-            (!page.contains("under way") && !page.contains("waiting")).then_some(())
+            (!page.contains("under way") && !page.contains("scheduled")).then_some(())
         };
         self.browser.wait("webhooks at rest", settled).await;
     }

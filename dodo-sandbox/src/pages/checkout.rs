@@ -23,6 +23,7 @@ use crate::{
     money,
     state::{
         World,
+        card::PaymentMethod,
         customer::Address,
         session::{CartItem, Origin, Progress, Session},
     },
@@ -41,6 +42,16 @@ pub(crate) async fn pay(
     form: Form,
 ) -> Response {
     app.change(|world| {
+        match form.get("action") {
+            "discount" => return discount(world, &id, &form),
+            "no_discount" => {
+                if let Some(session) = world.sessions.get_mut(&id) {
+                    session.discount_codes.clear();
+                }
+                return again(world, &id, &form, "");
+            }
+            _ => {}
+        }
         let paid = match submit(world, &id, &form) {
             Ok(Submitted::Paid(paid)) => paid,
             Ok(Submitted::Repriced) => {
@@ -68,6 +79,29 @@ pub(crate) async fn pay(
     })
 }
 
+/// Adds a discount code, if the cart's price follows from it.
+fn discount(world: &mut World, id: &str, form: &Form) -> Response {
+    let code = form.get("discount_code");
+    let priced = open_session(world, id).and_then(|session| {
+        let mut codes = session.discount_codes.clone();
+        codes.push(code.to_owned());
+        let country = chosen_country(session, form);
+        let terms = Terms { discount_codes: &codes, ..terms(session, &country) };
+        quote(world, &session.cart, terms).map(|_| codes)
+    });
+    let message = match priced {
+        Ok(_) if code.is_empty() => "Enter a discount code.",
+        Ok(codes) => {
+            if let Some(session) = world.sessions.get_mut(id) {
+                session.discount_codes = codes;
+            }
+            ""
+        }
+        Err(error) => return again(world, id, form, error.message()),
+    };
+    again(world, id, form, message)
+}
+
 /// What a submitted form led to.
 enum Submitted {
     Paid(Paid),
@@ -78,7 +112,7 @@ enum Submitted {
 fn submit(world: &mut World, id: &str, form: &Form) -> Result<Submitted, Error> {
     let session = open_session(world, id)?;
     let cart = chosen_cart(world, session, form)?;
-    let entered = read(session, form);
+    let entered = read(world, session, form);
     if !cart.is_empty() {
         let total = quote(world, &cart, terms(session, &entered.address.country))?.total;
         if form.some("shown_total").is_some_and(|shown| shown != total.to_string()) {
@@ -116,7 +150,8 @@ pub(crate) async fn leave(
     app.change(|world| match checkout::leave(world, &id) {
         Ok(Some(url)) => see_other(&url),
         Ok(None) => {
-            Page::new("Left", message("You left the checkout", "Nothing was paid.")).into_response()
+            let text = "Nothing was paid. You can close this page.";
+            Page::new("Left", message("You left the checkout", text)).into_response()
         }
         Err(error) => Page::error(&error).into_response(),
     })
@@ -124,11 +159,11 @@ pub(crate) async fn leave(
 
 /// The page once more, with what was entered and what is wrong with it.
 fn again(world: &World, id: &str, form: &Form, message: &str) -> Response {
-    let page = page(world, id, form, Some(message));
+    let page = page(world, id, form, Some(message).filter(|message| !message.is_empty()));
     page.unwrap_or_else(|error| Page::error(&error)).into_response()
 }
 
-fn read(session: &Session, form: &Form) -> PayForm {
+fn read(world: &World, session: &Session, form: &Form) -> PayForm {
     let locked = |name: &str, given: Option<&String>| match given {
         Some(value) if session.locked.contains(&name) => value.clone(),
         _ => form.get(name).to_owned(),
@@ -148,7 +183,7 @@ fn read(session: &Session, form: &Form) -> PayForm {
             zipcode: part("zipcode", address.and_then(|address| address.zipcode.as_ref())),
         },
         card: form.get("card").to_owned(),
-        saved: None,
+        saved: saved_cards(world, session).into_iter().find(|card| card.id == form.get("saved")),
         answers: session
             .custom_fields
             .iter()
@@ -181,7 +216,7 @@ pub(crate) fn page(
         ),
     };
     let summary = match &quote {
-        Some(quote) => summary(quote),
+        Some(quote) => summary(quote) + &discount_field(session, form),
         None => "<h2>New payment method</h2><p class=\"soft\">Nothing is charged now unless a \
                  payment is overdue.</p>"
             .to_owned(),
@@ -196,19 +231,70 @@ pub(crate) fn page(
     let alert = alert.map_or(String::new(), |text| {
         format!("<p class=\"alert\" role=\"alert\">{}</p>", Esc(text))
     });
+    let merchant = &world.settings.business_name;
+    let logo = match &world.settings.business_logo {
+        Some(url) => format!("<img class=\"logo\" src=\"{}\" alt=\"\">", Esc(url)),
+        None => mark(merchant, "logo"),
+    };
     let body = format!(
-        "<main class=\"split\"><section class=\"card\">{summary}{leave}</section>\
-         <section class=\"card\">{alert}<form method=\"post\" action=\"/session/{id}/pay\">{shown}{amount}{fields}\
-         <button class=\"main wide\" id=\"pay\">{pay}</button></form>{cards}</section></main>",
+        "<main class=\"checkout\"><header class=\"merchant\">{logo}<h1>{merchant}</h1>{leave}</header>\
+         <form method=\"post\" action=\"/session/{id}/pay\" class=\"split\">\
+         <section class=\"card\" aria-label=\"Order\">{summary}</section>\
+         <section class=\"card\" aria-label=\"Payment\">{alert}{shown}{amount}{fields}\
+         <button class=\"main wide\" id=\"pay\" name=\"action\" value=\"pay\">{pay}</button>{cards}</section>\
+         </form></main>",
+        merchant = Esc(merchant),
         leave = leave_button(session),
         shown = quote.as_ref().map_or(String::new(), shown_total),
         amount = quote.as_ref().map_or(String::new(), amount_field),
-        fields = checkout_fields::all(session, form, &country),
+        fields = checkout_fields::all(session, form, &country, &saved_cards(world, session)),
         pay = Esc(&pay),
         cards = checkout_fields::test_cards(),
         id = Esc(&session.id),
     );
-    Ok(Page::new("Checkout", body))
+    Ok(Page::new(format!("Checkout · {merchant}"), body).themed(theme(session)))
+}
+
+/// The theme that the merchant chose for the page.
+fn theme(_session: &Session) -> Option<&str> {
+    None
+}
+
+/// The cards that a known customer has paid with.
+fn saved_cards(world: &World, session: &Session) -> Vec<PaymentMethod> {
+    let Some(customer) = &session.buyer.customer_id else { return Vec::new() };
+    let mut cards: Vec<PaymentMethod> = Vec::new();
+    let own = |payment: &&crate::state::payment::Payment| {
+        payment.customer_id == *customer && payment.succeeded()
+    };
+    for method in world.payments.iter().rev().filter(own).filter_map(|own| own.method.as_ref()) {
+        if !cards.iter().any(|card| card.number == method.number) {
+            cards.push(method.clone());
+        }
+    }
+    cards
+}
+
+/// The first letter of a name, where an image is missing.
+fn mark(name: &str, class: &str) -> String {
+    let letter = name.chars().next().unwrap_or('·').to_uppercase().to_string();
+    format!("<span class=\"{class} mark\" aria-hidden=\"true\">{}</span>", Esc(&letter))
+}
+
+fn discount_field(session: &Session, form: &Form) -> String {
+    if let [first, ..] = session.discount_codes.as_slice() {
+        return format!(
+            "<p class=\"actions\"><span>Discount code <strong>{}</strong></span>\
+             <button class=\"small\" name=\"action\" value=\"no_discount\" formnovalidate>Remove</button></p>",
+            Esc(first)
+        );
+    }
+    format!(
+        "<div class=\"discount\"><label>Discount code<input name=\"discount_code\" value=\"{}\" \
+         maxlength=\"100\" autocomplete=\"off\"></label>\
+         <button name=\"action\" value=\"discount\" formnovalidate>Apply</button></div>",
+        Esc(form.get("discount_code"))
+    )
 }
 
 fn shown_total(quote: &Quote) -> String {
@@ -238,20 +324,20 @@ fn consumed(world: &World, id: &str) -> Option<Page> {
     let Progress::Consumed { redirect } = &session.progress else { return None };
     let payment = session.payment_id.as_ref().and_then(|id| world.payments.get(id))?;
     let (title, text) = match payment.status {
-        Some("succeeded") => ("Thank you", "The payment went through."),
-        Some("processing") => ("Under way", "The bank is working on the payment."),
+        Some("succeeded") => ("Thank you", "Your payment was successful."),
+        Some("processing") => ("Payment in progress", "Your bank is working on the payment."),
         _ => ("Not paid", "The payment did not go through."),
     };
     let back = redirect.as_ref().map_or(String::new(), |url| {
         format!("<p><a class=\"button main\" href=\"{}\">Back to the shop</a></p>", Esc(url))
     });
     let body = format!(
-        "<main class=\"card narrow\"><p class=\"code\">CHECKOUT_SESSION_CONSUMED</p><h1>{title}</h1>\
-         <p>{text} This page cannot be used again.</p>\
-         <p class=\"soft\"><code>{}</code></p>{back}</main>",
+        "<main class=\"card narrow\"><h1>{title}</h1><p>{text}</p><dl><dt>Amount</dt><dd>{}</dd>\
+         <dt>Payment</dt><dd><code>{}</code></dd></dl>{back}</main>",
+        money::show(payment.total, &payment.currency),
         Esc(&payment.id),
     );
-    Some(Page::new(title, body))
+    Some(Page::new(title, body).themed(theme(session)))
 }
 
 fn message(title: &str, text: &str) -> String {
@@ -263,7 +349,7 @@ fn leave_button(session: &Session) -> String {
     let text =
         if session.cancel_url.is_some() { "← Back to the shop" } else { "Leave without paying" };
     format!(
-        "<form method=\"post\" action=\"/session/{}/leave\"><button class=\"quiet\" id=\"leave\">{text}\
+        "<form class=\"leave\" method=\"post\" action=\"/session/{}/leave\"><button class=\"quiet\" id=\"leave\">{text}\
          </button></form>",
         Esc(&session.id)
     )
@@ -293,9 +379,14 @@ fn summary(quote: &Quote) -> String {
             };
             format!("{trial}{} {rhythm}", show(line.recurring_amount))
         });
+        let image = match None::<&str> {
+            Some(url) => format!("<img class=\"picture\" src=\"{}\" alt=\"\">", Esc(url)),
+            None => mark(&line.product.name, "picture"),
+        };
         let about = line.product.description.as_deref().unwrap_or_default();
         rows += &format!(
-            "<tr><td><strong>{}</strong>{times}<br><span class=\"soft\">{}</span>{}</td><td>{}</td></tr>",
+            "<tr><td>{image}</td><td><strong>{}</strong>{times}<br><span class=\"soft\">{}</span>{}</td>\
+             <td>{}</td></tr>",
             Esc(&line.product.name),
             Esc(about),
             if terms.is_empty() { String::new() } else { format!("<br>{}", Esc(&terms)) },
@@ -303,13 +394,14 @@ fn summary(quote: &Quote) -> String {
         );
     }
     if quote.discount > 0 {
-        rows += &format!("<tr><td>Discount</td><td>{}</td></tr>", show(-quote.discount));
+        rows +=
+            &format!("<tr><td colspan=\"2\">Discount</td><td>{}</td></tr>", show(-quote.discount));
     }
     let inclusive = quote.lines.iter().all(|line| line.product.tax_inclusive);
     let tax = if inclusive { "Tax (included)" } else { "Tax" };
-    rows += &format!("<tr><td>{tax}</td><td>{}</td></tr>", show(quote.tax));
+    rows += &format!("<tr><td colspan=\"2\">{tax}</td><td>{}</td></tr>", show(quote.tax));
     format!(
-        "<h2>Your order</h2><table class=\"sum\">{rows}<tr class=\"total\"><td>Due now</td>\
+        "<h2>Your order</h2><table class=\"sum\">{rows}<tr class=\"total\"><td colspan=\"2\">Due now</td>\
          <td id=\"total\">{}</td></tr></table>",
         show(quote.total)
     )

@@ -1,10 +1,13 @@
 //! What a person fills in on the checkout page.
 
-use super::form::{Field, Form, select};
+use super::{
+    Esc,
+    form::{Field, Form, select},
+};
 use crate::{
     countries,
     state::{
-        card,
+        card::{self, PaymentMethod},
         session::{CustomField, FieldType, Session},
     },
 };
@@ -15,7 +18,12 @@ pub(super) fn answer_name(key: &str) -> String {
 }
 
 /// All fields of the form.
-pub(super) fn all(session: &Session, form: &Form, country: &str) -> String {
+pub(super) fn all(
+    session: &Session,
+    form: &Form,
+    country: &str,
+    saved: &[PaymentMethod],
+) -> String {
     let address = session.address.as_ref();
     let locked = |name| session.locked.contains(&name);
     let field = |name: &'static str, label, autocomplete, given: Option<&String>, required| {
@@ -37,6 +45,13 @@ pub(super) fn all(session: &Session, form: &Form, country: &str) -> String {
         field("street", "Street", "street-address", address.and_then(|a| a.street.as_ref()), false);
     let city =
         field("city", "City", "address-level2", address.and_then(|a| a.city.as_ref()), false);
+    let state = field(
+        "state",
+        "State or region",
+        "address-level1",
+        address.and_then(|a| a.state.as_ref()),
+        false,
+    );
     let zipcode = field(
         "zipcode",
         "Postal code",
@@ -60,19 +75,43 @@ pub(super) fn all(session: &Session, form: &Form, country: &str) -> String {
         session.custom_fields.iter().map(|question| custom_field(question, form)).collect();
     format!(
         "<h2>Your details</h2>{email}{name}{country}<details><summary>Address</summary>{street}\
-         <div class=\"row\">{city}{zipcode}</div></details>{questions}<h2>Card</h2>{}",
-        card_fields(form)
+         <div class=\"row\">{city}{zipcode}</div>{state}</details>{questions}<h2>Card</h2>{}",
+        saved_cards(form, saved) + &card_fields(form, saved.is_empty())
     )
 }
 
-fn card_fields(form: &Form) -> String {
+/// A choice between the cards of earlier payments and a new one.
+fn saved_cards(form: &Form, saved: &[PaymentMethod]) -> String {
+    if saved.is_empty() {
+        return String::new();
+    }
+    let chosen = form.some("saved").or(saved.first().map(|card| card.id.clone()));
+    let choice = |value: &str, text: String| {
+        let checked = if chosen.as_deref() == Some(value) { " checked" } else { "" };
+        format!(
+            "<label class=\"choice\"><input type=\"radio\" name=\"saved\" value=\"{}\"{checked}>{}</label>",
+            Esc(value),
+            Esc(&text)
+        )
+    };
+    let cards: String = saved
+        .iter()
+        .map(|card| choice(&card.id, format!("{} ending in {}", card.network(), card.last_four())))
+        .collect();
+    format!(
+        "<fieldset><legend>Saved cards</legend>{cards}{}</fieldset>",
+        choice("new", "Another card".to_owned())
+    )
+}
+
+fn card_fields(form: &Form, required: bool) -> String {
     let card = Field {
         name: "card",
         label: "Card number",
         value: form.get("card"),
         autocomplete: "cc-number",
         placeholder: "4242 4242 4242 4242",
-        required: true,
+        required,
         ..Field::default()
     };
     let expiry = Field {
@@ -89,7 +128,12 @@ fn card_fields(form: &Form) -> String {
         autocomplete: "cc-csc",
         ..Field::default()
     };
-    format!("{}<div class=\"row\">{}{}</div>", card.html(), expiry.html(), cvc.html())
+    format!(
+        "<div class=\"newcard\">{}<div class=\"row\">{}{}</div></div>",
+        card.html(),
+        expiry.html(),
+        cvc.html()
+    )
 }
 
 fn custom_field(field: &CustomField, form: &Form) -> String {

@@ -42,11 +42,30 @@ pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) title: String,
     pub(crate) body: String,
+    /// The attributes of the `html` element.
+    look: &'static str,
+    /// Whether the page's own script may run.
+    script: bool,
 }
 
 impl Page {
     pub(crate) fn new(title: impl Into<String>, body: String) -> Self {
-        Self { status: StatusCode::OK, title: title.into(), body }
+        Self { status: StatusCode::OK, title: title.into(), body, look: "", script: false }
+    }
+
+    /// A page of the dashboard, with its script.
+    fn dashboard(title: impl Into<String>, body: String) -> Self {
+        Self { look: " class=\"wide\"", script: true, ..Self::new(title, body) }
+    }
+
+    /// In this theme of the checkout: `light`, `dark`, or the browser's.
+    fn themed(self, theme: Option<&str>) -> Self {
+        let look = match theme {
+            Some("light") => " data-theme=\"light\"",
+            Some("dark") => " data-theme=\"dark\"",
+            _ => "",
+        };
+        Self { look, ..self }
     }
 
     /// A page that says what went wrong.
@@ -56,30 +75,34 @@ impl Page {
             Esc(error.code()),
             Esc(error.message()),
         );
-        Self { status: error.status(), title: "Not possible".to_owned(), body }
+        Self { status: error.status(), ..Self::new("Not possible", body) }
     }
 }
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let html = format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+            "<!doctype html><html lang=\"en\"{}><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <meta name=\"robots\" content=\"noindex\"><title>{}</title>\
              <link rel=\"icon\" href=\"data:,\"><style>{}</style></head><body>{}\
              <footer>Sandbox · no real money moves here</footer></body></html>",
+            self.look,
             Esc(&self.title),
             include_str!("style.css"),
             self.body,
         );
-        let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
-                      base-uri 'none'; frame-ancestors 'none'";
+        let script = if self.script { "script-src 'self'; connect-src 'self'; " } else { "" };
+        let policy = format!(
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data: http: https:; {script}\
+             base-uri 'none'; frame-ancestors 'none'"
+        );
         let headers = [
-            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (header::CACHE_CONTROL, "no-store"),
+            (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
             (header::CONTENT_SECURITY_POLICY, policy),
-            (header::REFERRER_POLICY, "same-origin"),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "same-origin".to_owned()),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         ];
         (self.status, headers, html).into_response()
     }
@@ -88,7 +111,7 @@ impl IntoResponse for Page {
 /// A status as a coloured word.
 pub(crate) fn status_badge(status: &str) -> String {
     let class = match status {
-        "active" | "succeeded" | "delivered" | "dispute_won" => "badge good",
+        "active" | "succeeded" | "delivered" | "Delivered" | "dispute_won" => "badge good",
         "failed" | "on_hold" | "past_due" | "dispute_lost" | "dispute_opened" => "badge bad",
         _ => "badge",
     };
@@ -106,7 +129,7 @@ pub(crate) fn see_other(url: &str) -> Response {
 /// The pages' routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(dashboard::show).post(dashboard::act))
+        .merge(dashboard::routes())
         .route("/buy/{product_id}", get(buy::open))
         .route("/portal/{token}", get(portal::show))
         .route("/portal/{token}/subscriptions/{id}", post(portal::act))
