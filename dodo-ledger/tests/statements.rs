@@ -13,6 +13,12 @@ use std::{
 };
 
 use dodo_core::Inbox;
+use dodo_ledger::{
+    Store,
+    attribution::Rules,
+    booking::GroupStore,
+    engine::{Batch, parse},
+};
 use support::{TestStore, eventually, hooks, payment, work};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt as _};
 
@@ -58,5 +64,23 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
     let statements = count.load(Ordering::Relaxed) - before;
     assert_eq!(ledger.stats().await.unwrap().pending, 0);
     assert!(statements <= EVENTS / 2, "{statements} statements for {EVENTS} events");
+    store.remove().await;
+
+    // The next engine books a batch of many groups by a constant number of statements.
+    let store = TestStore::postgres("statements of the group store").await.unwrap();
+    let groups = GroupStore::new(Store::open(&store.url).await.unwrap(), Rules::default());
+    groups.create_tables().await.unwrap();
+    let fact = |n: usize| {
+        let event = payment(&format!("msg_{n}"), &format!("pay_{n}"));
+        parse(&event, &Rules::default()).unwrap()
+    };
+    let first: Vec<_> = (0..EVENTS).filter_map(fact).collect();
+    let second: Vec<_> = (EVENTS..2 * EVENTS).filter_map(fact).collect();
+    for facts in [first, second] {
+        let before = count.load(Ordering::Relaxed);
+        groups.book(Batch::of(facts)).await.unwrap();
+        let statements = count.load(Ordering::Relaxed) - before;
+        assert!((8..=18).contains(&statements), "{statements} statements for {EVENTS} events");
+    }
     store.remove().await;
 }

@@ -35,12 +35,6 @@ const RESOLVE_AGAIN: Sql = sql!(
      SELECT group_id, 'erasure' FROM " (rows 1: 1 hash TEXT) "
      JOIN dodo_address_group ON dodo_address_group.hash = given.hash"
 );
-const DROP: Sql = sql!(
-    "DELETE FROM dodo_address
-     WHERE hash IN (SELECT given.hash FROM " (rows 1: 1 hash TEXT) ") AND NOT EXISTS (
-        SELECT 1 FROM dodo_address_group WHERE dodo_address_group.hash = dodo_address.hash)"
-);
-
 impl GroupStore {
     /// Erases the personal data of a customer in both modes.
     ///
@@ -127,7 +121,7 @@ impl GroupStore {
         for (id, erased) in unlinked.into_iter().filter(|(_, erased)| !erased.is_empty()) {
             tx.execute(&UNLINK, args![id, Rows::texts(erased)]).await?;
         }
-        for statement in [&CLEAR, &RESOLVE_AGAIN, &DROP] {
+        for statement in [&CLEAR, &RESOLVE_AGAIN, &rows::DROP_ADDRESSES] {
             tx.write(statement, Rows::texts(addresses.iter())).await?;
         }
         finish(tx, &self.rules, &mut groups, writes).await

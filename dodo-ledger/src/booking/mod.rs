@@ -12,10 +12,13 @@
 //! | `tables` | the tables |
 //! | `placement` | the groups of a batch: found, locked, merged |
 //! | `rows` | the rows of locked groups: read and written |
-//! | `erasure` | the erasure of a customer or an address |
+//! | `erasure`, `retention` | the erasure of a customer or an address; checkouts without a payment |
+//! | `read` | questions about one payment or subscription |
 
 mod erasure;
 mod placement;
+mod read;
+mod retention;
 mod rows;
 mod tables;
 

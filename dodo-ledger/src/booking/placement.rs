@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     engine::{Batch, Component, Key},
-    error::Error,
+    error::{Error, ErrorKind},
     store::{
         Tx,
         sql::{Row, Rows, Sql, args, sql},
@@ -47,7 +47,7 @@ const LOCK: Sql = sql!(
      WHERE id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ") ORDER BY id" LOCKED
 );
 const SET_PARENT: Sql = sql!(
-    "UPDATE dodo_group SET parent_id = given.winner, facts = 0
+    "UPDATE dodo_group SET parent_id = given.winner, facts = 0, unpaid_since = NULL
      FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) " WHERE dodo_group.id = given.loser"
 );
 const MOVE_FACTS: Sql = sql!(
@@ -88,6 +88,12 @@ pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Vec<i64>, Error>
     add_keys(tx, batch, &mut groups, &fresh).await?;
     let ids: BTreeSet<i64> = groups.values().chain(fresh.values()).copied().collect();
     let facts = lock(tx, &mut groups, ids).await?;
+    if groups.values().any(|group| !facts.contains_key(group)) {
+        return Err(Error::new(
+            ErrorKind::Unavailable,
+            "a group was pruned during the booking: repeat the batch",
+        ));
+    }
     let used: BTreeSet<i64> = groups.values().copied().collect();
     // Another transaction inserted every key of this component first.
     let unused: Vec<i64> = fresh.into_values().filter(|group| !used.contains(group)).collect();
@@ -110,7 +116,11 @@ pub(super) async fn lock_roots(
     Ok(locked.into_keys().collect())
 }
 
-async fn roots(tx: &mut Tx, components: &[Component]) -> Result<HashMap<Key, i64>, Error> {
+/// The root group of each known key.
+pub(super) async fn roots(
+    tx: &mut Tx,
+    components: &[Component],
+) -> Result<HashMap<Key, i64>, Error> {
     let mut rows = Rows::default();
     for key in components.iter().flat_map(|component| &component.keys) {
         rows.push(args![key.kind() as i64, key.live(), key.value()]);

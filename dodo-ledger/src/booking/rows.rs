@@ -91,8 +91,17 @@ const PUT_RECORDS: Sql = sql!(
         occurred_micros = excluded.occurred_micros"
 );
 const BOOKED: Sql = sql!(
-    "UPDATE dodo_group SET version = version + 1, facts = given.facts, rules_hash = given.rules
-     FROM " (rows 1: 1 id BIGINT, 2 facts BIGINT, 3 rules BIGINT) " WHERE dodo_group.id = given.id"
+    "UPDATE dodo_group SET version = version + 1, facts = given.facts, rules_hash = given.rules,
+        unpaid_since = given.unpaid
+     FROM " (rows 1: 1 id BIGINT, 2 facts BIGINT, 3 rules BIGINT, 4 unpaid BIGINT) "
+     WHERE dodo_group.id = given.id"
+);
+/// Addresses that no group and no identity needs.
+pub(super) const DROP_ADDRESSES: Sql = sql!(
+    "DELETE FROM dodo_address
+     WHERE hash IN (SELECT given.hash FROM " (rows 1: 1 hash TEXT) ") AND identity IS NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM dodo_address_group WHERE dodo_address_group.hash = dodo_address.hash)"
 );
 
 /// Loads the facts, the identities and the records of locked groups.
@@ -216,7 +225,8 @@ impl Writes {
 
     pub(super) fn booked(&mut self, id: i64, group: &Group, rules_hash: i64) {
         let facts = i64::try_from(group.timeline.facts().len()).unwrap_or(i64::MAX);
-        self.groups.push(args![id, facts, rules_hash]);
+        let unpaid = group.timeline.unpaid_since().map(Timestamp::as_microsecond);
+        self.groups.push(args![id, facts, rules_hash, unpaid]);
     }
 
     pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {

@@ -12,14 +12,20 @@ use crate::{
 const TABLES: &[Sql] = &[
     // `parent_id`: the group was merged into this one. Transactions that read a key before the merge
     // follow it. `version` counts bookings, `rules_hash` names the rules of the last resolution.
+    // `unpaid_since`: the group holds only contexts and failed payments, the last one of this time.
     sql!(
         "CREATE TABLE dodo_group (
             id " IDENTITY ",
             parent_id BIGINT,
             version BIGINT NOT NULL DEFAULT 0,
             facts BIGINT NOT NULL DEFAULT 0,
-            rules_hash BIGINT NOT NULL DEFAULT 0
+            rules_hash BIGINT NOT NULL DEFAULT 0,
+            unpaid_since BIGINT
         )"
+    ),
+    sql!("CREATE INDEX dodo_group_parent ON dodo_group (parent_id) WHERE parent_id IS NOT NULL"),
+    sql!(
+        "CREATE INDEX dodo_group_unpaid ON dodo_group (unpaid_since) WHERE unpaid_since IS NOT NULL"
     ),
     sql!(
         "CREATE TABLE dodo_key (

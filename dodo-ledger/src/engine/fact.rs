@@ -40,6 +40,7 @@ pub struct Fact {
     /// The type of the event.
     pub event_type: EventKind,
     /// `true` in live mode.
+    #[serde(default)]
     pub live: bool,
     /// The business at Dodo Payments. Empty for facts of the application.
     #[serde(default)]

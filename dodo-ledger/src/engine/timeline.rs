@@ -60,6 +60,16 @@ impl Timeline {
         self.facts = facts;
     }
 
+    /// The time of the last fact, if the group holds only contexts and failed payments.
+    #[must_use]
+    pub fn unpaid_since(&self) -> Option<Timestamp> {
+        let is_unpaid = |fact: &Fact| {
+            matches!(fact.kind, FactKind::Context { .. } | FactKind::FailedPayment(_))
+        };
+        let last = self.facts.last().filter(|_| self.facts.iter().all(is_unpaid));
+        last.map(|fact| fact.occurred_at)
+    }
+
     /// The e-mail hashes of the facts that `identities` does not know yet.
     #[must_use]
     pub fn unknown_addresses(&self) -> BTreeSet<[u8; 32]> {

@@ -188,6 +188,72 @@ async fn other_rules_resolve_every_group_again(store: &TestStore) {
     assert_eq!(changed.resolve_queued().await.unwrap(), None);
 }
 
+async fn explains_a_payment_as_the_model_does(store: &TestStore) {
+    let rules = Rules::default();
+    let groups = open(store, &rules).await;
+    let story = story![
+        bind("cks_1", json!({ "visitor": "v1" })),
+        charged("pay_1", "sub_1", day(0), 2000, json!({ "checkout_session_id": "cks_1" })),
+        charged("pay_2", "sub_1", day(31), 2000, json!({})),
+        refunded("ref_2", "pay_2", day(32), json!(500), json!({ "is_partial": true })),
+        subscription("subscription.on_hold", "sub_1", day(62), json!({})),
+    ];
+    play(&groups, &rules, &story, 2).await;
+    let memory = MemoryLedger::play_in_batches(&rules, &story, 2);
+    let explained = groups.explain("pay_2").await.unwrap();
+    let ids: Vec<&str> = explained.iter().map(|(record, _)| record.id()).collect();
+    assert_eq!(ids, ["charge:pay_2", "refund:ref_2"]);
+    for (record, reports) in &explained {
+        let (expected, steps) = &memory.explained()[record.id()];
+        assert_eq!((record, reports), (expected, steps));
+        assert_eq!(groups.record(record.id()).await.unwrap().as_ref(), Some(record));
+    }
+    assert_eq!(groups.explain("pay_none").await.unwrap(), []);
+    let state = groups.subscription("sub_1").await.unwrap().unwrap();
+    assert_eq!(state.status, Some(dodo_core::SubscriptionStatus::OnHold));
+    assert_eq!(groups.subscription("sub_none").await.unwrap(), None);
+}
+
+/// Retention deletes checkouts without a payment. A payment keeps all facts of its checkout.
+async fn prunes_checkouts_without_a_payment(store: &TestStore) {
+    let rules = Rules::default();
+    let groups = open(store, &rules).await;
+    let session = |id: &str| json!({ "checkout_session_id": id });
+    let at = |at, visit: &str| json!({ "captured_at": day(at).to_string(), "visitor": visit });
+    let failed = |id: &str, cks: &str, who: &str| {
+        let extra = json!({ "checkout_session_id": cks, "customer": customer(who) });
+        payment("payment.failed", id, day(1), 2000, extra)
+    };
+    let story = story![
+        bind("cks_old", at(0, "v_old")),
+        bind("cks_tried", at(0, "v_tried")),
+        failed("try_1", "cks_tried", "eve"),
+        bind("cks_new", at(9, "v_new")),
+        bind("cks_paid", at(0, "v_paid")),
+        failed("try_2", "cks_paid", "bob"),
+        paid("pay_1", day(2), 2000, session("cks_paid"))
+            .with(json!({ "customer": customer("bob") })),
+    ];
+    // One fact each, so that groups are merged.
+    play(&groups, &rules, &story, 1).await;
+    assert_eq!(groups.prune_unpaid(day(1)).await.unwrap(), 1, "only the one without an attempt");
+    assert_eq!(groups.prune_unpaid(day(5)).await.unwrap(), 1);
+    assert_eq!(groups.prune_unpaid(day(5)).await.unwrap(), 0);
+    let after = dump(store).await;
+    for gone in ["v_old", "v_tried", "cks_old", "cks_tried", "try_1", "cus_eve"] {
+        assert!(!after.contains(gone), "{gone} is in\n{after}");
+    }
+    for kept in ["v_new", "v_paid", "try_2", "charge:pay_1"] {
+        assert!(after.contains(kept), "{kept} is not in\n{after}");
+    }
+    assert_eq!(texts(store, "SELECT hash FROM dodo_address").await.len(), 1);
+    let merged = texts(store, "SELECT 'merged' FROM dodo_group WHERE parent_id IS NOT NULL").await;
+    assert!(merged.len() <= 2, "{merged:?}");
+    // A later payment of a pruned checkout starts a new group.
+    play(&groups, &rules, &story![paid("pay_2", day(9), 100, session("cks_old"))], 1).await;
+    assert_eq!(stored(&groups).await["charge:pay_2"].record.visitor, None);
+}
+
 /// A database in memory has one connection, so these tests read a file.
 macro_rules! on_files {
     ($($name:ident),* $(,)?) => { $(
@@ -216,6 +282,8 @@ on_files! {
     erases_every_trace,
     books_pending_events_of_an_erased_customer_without_person,
     other_rules_resolve_every_group_again,
+    explains_a_payment_as_the_model_does,
+    prunes_checkouts_without_a_payment,
 }
 
 /// Facts of few customers that share payments, sessions and subscriptions, some of them twice.
@@ -320,6 +388,50 @@ async fn concurrent_bookings_give_connected_groups_without_deadlock() {
         assert_eq!(repeats, 0, "batches of {size}");
         store.remove().await;
     }
+}
+
+/// Identities that arrive during the bookings reach every record: no booking and no `identify` misses
+/// the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_identities_reach_every_record() {
+    let Some(store) = TestStore::postgres("booking::identities").await else { return };
+    let rules = Rules::default();
+    let groups = open(&store, &rules).await;
+    let who = |n: i64| format!("d{}", n % 40);
+    let acts: Vec<Act> = (0..400)
+        .map(|n| {
+            let extra = json!({ "customer": customer(&who(n)) });
+            paid(&format!("pay_{n}"), hour(n), 2000, extra).into()
+        })
+        .collect();
+    let facts: Vec<Fact> = acts.iter().filter_map(|act| fact(act, &rules)).collect();
+    let identities: Vec<(String, String)> =
+        (0..40).map(|n| (format!("{}@example.com", who(n)), format!("v{n}"))).collect();
+    let booking = {
+        let (groups, facts) = (groups.clone(), facts.clone());
+        tokio::spawn(async move { book_concurrently(&groups, &facts, 4, true).await })
+    };
+    let identifying = {
+        let (groups, identities) = (groups.clone(), identities.clone());
+        tokio::spawn(async move {
+            for (email, visitor) in &identities {
+                groups.identify(email, Some(visitor), None, None).await.unwrap();
+                groups.resolve_queued().await.unwrap();
+            }
+        })
+    };
+    assert_eq!(booking.await.unwrap(), 0);
+    identifying.await.unwrap();
+    while groups.resolve_queued().await.unwrap().is_some() {}
+    let mut memory = MemoryLedger::new(&rules);
+    memory.book(facts);
+    for (email, visitor) in &identities {
+        memory.identify(email, Some(visitor), None, None);
+    }
+    let stored = stored(&groups).await;
+    assert!(stored.values().all(|record| record.record.visitor.is_some()));
+    assert_same(&memory.stored(), &stored);
+    store.remove().await;
 }
 
 /// The negative control: keys that are not sorted give deadlocks. Repeats still give the right groups.

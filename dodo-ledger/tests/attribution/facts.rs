@@ -75,6 +75,7 @@ fn facts() -> Vec<Fact> {
                 "expires_at": day(365).to_string(), "created_at": day(31).to_string(),
             })
         ),
+        crate::payloads::charged("pay_7", "sub_1", day(40), 2000, json!({})).test_mode(),
     ];
     facts.extend(acts.iter().filter_map(|act| fact(act, &rules)));
     let template = facts[0].clone();

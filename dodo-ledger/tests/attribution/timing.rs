@@ -1,15 +1,24 @@
 //! The cost of one more event in a group, on both engines in one run. Run with
 //! `cargo test -p dodo-ledger --all-features --test attribution -- --ignored --nocapture timing`.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use dodo_ledger::attribution::Rules;
-use dodo_ledger::engine::{FORMAT, Fact, resolve};
+use dodo_core::Inbox;
+use dodo_ledger::{
+    Store,
+    attribution::Rules,
+    booking::GroupStore,
+    engine::{Batch, FORMAT, Fact, resolve},
+};
 use serde_json::json;
 
 use crate::{
     memory::{MemoryLedger, fact},
     payloads::{charged, hour, subscription},
+    support::{TestStore, eventually, hooks, work},
     world::{Act, World},
 };
 
@@ -72,5 +81,77 @@ fn cost_of_one_more_event() {
         });
         let each = bytes / facts.len();
         println!("| {size} | {resolved:?} | {booked:?} | {read:?} | {each} | {today:?} |");
+    }
+}
+
+/// Charges of 300 customers, in the order of time.
+fn crowd(events: i64) -> Vec<Act> {
+    let one = |n: i64| {
+        let who = crate::payloads::customer(&format!("c{}", n % 300));
+        let sub = format!("sub_{}", n % 300);
+        let extra =
+            json!({ "customer": who, "tax": 300, "checkout_session_id": format!("cks_{n}") });
+        charged(&format!("pay_{n}"), &sub, hour(n), 2000, extra).into()
+    };
+    (0..events).map(one).collect()
+}
+
+/// Events per second on PostgreSQL. Today's worker claims, books and marks; the group store parses and
+/// books, without inbox rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn bookings_per_second() {
+    const EVENTS: i64 = 3000;
+    let rules = Rules::default();
+    let acts = crowd(EVENTS);
+    for instances in [1, 2, 4] {
+        let Some(store) = TestStore::postgres("timing::today").await else { return };
+        let mut ledgers = Vec::new();
+        for _ in 0..instances {
+            ledgers.push(store.ledger().await);
+        }
+        for act in &acts {
+            let Act::Deliver(delivery) = act else { continue };
+            ledgers[0].accept(&delivery.event()).await.unwrap();
+        }
+        let begin = Instant::now();
+        let workers: Vec<_> = ledgers.iter().map(|ledger| work(ledger, hooks())).collect();
+        eventually("everything is booked", async || {
+            ledgers[0].stats().await.unwrap().unbooked == 0
+        })
+        .await;
+        let today = EVENTS as f64 / begin.elapsed().as_secs_f64();
+        for workers in workers {
+            workers.shutdown(Duration::from_secs(5)).await;
+        }
+        drop(ledgers);
+        store.remove().await;
+
+        let store = TestStore::postgres("timing::next").await.unwrap();
+        let groups = GroupStore::new(Store::open(&store.url).await.unwrap(), rules.clone());
+        groups.create_tables().await.unwrap();
+        let batches: Vec<Vec<Act>> = acts.chunks(128).map(<[Act]>::to_vec).rev().collect();
+        let batches = Arc::new(Mutex::new(batches));
+        let begin = Instant::now();
+        let tasks: Vec<_> = (0..instances)
+            .map(|_| {
+                let (groups, batches, rules) = (groups.clone(), batches.clone(), rules.clone());
+                tokio::spawn(async move {
+                    let next = || batches.lock().unwrap().pop();
+                    while let Some(acts) = next() {
+                        let facts = acts.iter().filter_map(|act| fact(act, &rules));
+                        groups.book(Batch::of(facts)).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let next = EVENTS as f64 / begin.elapsed().as_secs_f64();
+        println!(
+            "{instances} instances: today {today:.0} events/s, group store {next:.0} events/s"
+        );
+        store.remove().await;
     }
 }

@@ -1,0 +1,73 @@
+//! Questions about one object: its group is found by a key, and resolved again.
+
+use std::collections::BTreeSet;
+
+use super::{GroupStore, placement, rows};
+use crate::{
+    attribution::{StepReport, fit},
+    engine::{Batch, Group, Key, Record, SubscriptionState, explain, subscriptions},
+    error::Error,
+    store::sql::{Sql, args, sql},
+};
+
+const RECORD: Sql =
+    sql!("SELECT group_id, state, record, journey, excess FROM dodo_record WHERE id = $1");
+
+impl GroupStore {
+    /// The stored record of a business key, such as `charge:pay_x`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn record(&self, id: &str) -> Result<Option<Record>, Error> {
+        let row = self.store.read().await?.fetch_one(&RECORD, args![id]).await?;
+        row.map(rows::read_record).transpose()
+    }
+
+    /// The records of a payment and of its reversals as they follow from the facts now, each with the
+    /// report of every step. It writes nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn explain(&self, payment_id: &str) -> Result<Vec<(Record, Vec<StepReport>)>, Error> {
+        let payment_id = &*fit::id(payment_id);
+        let mut explained = Vec::new();
+        for group in
+            self.groups_with([true, false].map(|live| Key::payment(live, payment_id))).await?
+        {
+            for (mut record, reports) in explain(&group.timeline, &self.rules) {
+                if record.record.payment_id != payment_id {
+                    continue;
+                }
+                // The stored record knows its own history.
+                let stored = group.records.get(record.id());
+                record.record.flags.reclassified =
+                    stored.is_some_and(|stored| stored.record.flags.reclassified);
+                explained.push((record, reports));
+            }
+        }
+        Ok(explained)
+    }
+
+    /// The state of a subscription. `None`: the ledger has no event of it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn subscription(
+        &self,
+        subscription_id: &str,
+    ) -> Result<Option<SubscriptionState>, Error> {
+        let id = &*fit::id(subscription_id);
+        let groups =
+            self.groups_with([true, false].map(|live| Key::subscription(live, id))).await?;
+        let mut states = groups.iter().flat_map(|group| subscriptions(&group.timeline));
+        Ok(states.find(|state| state.subscription_id == id))
+    }
+
+    /// The groups of these keys, without locks.
+    async fn groups_with(&self, keys: [Key; 2]) -> Result<Vec<Group>, Error> {
+        let mut tx = self.store.read().await?;
+        let roots = placement::roots(&mut tx, &Batch::of_keys(&keys).components).await?;
+        let ids: BTreeSet<i64> = roots.into_values().collect();
+        Ok(rows::load(&mut tx, &ids).await?.into_values().collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! The retention of checkouts without a payment.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{GroupStore, placement::ids_of, rows};
+use crate::{
+    error::Error,
+    store::sql::{Rows, Sql, args, sql},
+};
+
+/// A group that another transaction has locked gets a fact now, or is pruned later.
+const UNPAID: Sql = sql!(
+    "SELECT id FROM dodo_group WHERE unpaid_since < $1 ORDER BY id LIMIT $2" SKIP_LOCKED
+);
+const ADDRESSES: Sql = sql!(
+    "SELECT DISTINCT hash FROM " (rows 1: 1 id BIGINT) "
+     JOIN dodo_address_group ON dodo_address_group.group_id = given.id ORDER BY hash"
+);
+const DROP_LINKS: Sql = sql!(
+    "DELETE FROM dodo_address_group
+     WHERE group_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")"
+);
+const DROP_FACTS: Sql = sql!("DELETE FROM dodo_fact WHERE group_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
+const DROP_KEYS: Sql =
+    sql!("DELETE FROM dodo_key WHERE group_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
+const DROP_MERGED: Sql = sql!(
+    "DELETE FROM dodo_group
+     WHERE parent_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")"
+);
+const DROP_GROUPS: Sql =
+    sql!("DELETE FROM dodo_group WHERE id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
+
+/// Groups that one transaction prunes.
+const BATCH: u32 = 256;
+
+impl GroupStore {
+    /// Deletes the groups that hold only contexts and failed payments, all older than `before`. Returns
+    /// the number of deleted groups.
+    ///
+    /// A booking that has read a key of such a group and locks it later gets a transient error.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prune_unpaid(&self, before: Timestamp) -> Result<usize, Error> {
+        let mut pruned = 0;
+        loop {
+            let mut tx = self.store.begin_booking().await?;
+            let unpaid = tx.fetch(&UNPAID, args![before.as_microsecond(), BATCH]).await?;
+            let ids =
+                unpaid.into_iter().map(|mut row| row.int(0)).collect::<Result<Vec<i64>, _>>()?;
+            if ids.is_empty() {
+                return Ok(pruned);
+            }
+            let given = || ids_of(ids.iter().copied());
+            let addresses = tx.fetch(&ADDRESSES, args![given()]).await?;
+            let addresses = addresses.into_iter().map(|mut row| row.text(0));
+            let addresses: BTreeSet<String> = addresses.collect::<Result<_, _>>()?;
+            rows::lock_addresses(&mut tx, Rows::texts(addresses.iter())).await?;
+            for statement in [&DROP_LINKS, &DROP_FACTS, &DROP_KEYS, &DROP_MERGED, &DROP_GROUPS] {
+                tx.write(statement, given()).await?;
+            }
+            tx.write(&rows::DROP_ADDRESSES, Rows::texts(addresses)).await?;
+            tx.commit().await?;
+            pruned += ids.len();
+        }
+    }
+}
