@@ -137,6 +137,22 @@ impl Browser {
             .await;
     }
 
+    /// Presses and releases keys, one after the other, on the focused element.
+    pub async fn press(&self, keys: &[char]) {
+        let strokes = keys.iter().flat_map(|key| {
+            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+        });
+        let strokes: Vec<Value> = strokes.collect();
+        let actions = json!([{ "type": "key", "id": "keyboard", "actions": strokes }]);
+        self.ask(Method::POST, "/actions", &json!({ "actions": actions })).await;
+    }
+
+    /// Sends these headers with every request from now on.
+    pub async fn send_headers(&self, headers: Value) {
+        self.devtools("Network.enable", json!({})).await;
+        self.devtools("Network.setExtraHTTPHeaders", json!({ "headers": headers })).await;
+    }
+
     async fn element(&self, selector: &str) -> String {
         let using = json!({ "using": "css selector", "value": selector });
         let found = self.wait(selector, async || {

@@ -40,11 +40,12 @@ impl Program {
         let mut command = Command::new(build(package).await);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DODO_PAYMENTS_") {
+            let name_text = name.to_string_lossy();
+            if name_text.starts_with("DODO_PAYMENTS_") || name_text == "DODO_PUBLIC_URL" {
                 command.env_remove(name);
             }
         }
-        for name in ["PORT", "DATABASE_URL"] {
+        for name in ["PORT", "DATABASE_URL", "SEGMENT_WRITE_KEY"] {
             command.env_remove(name);
         }
         command.envs(variables.iter().copied());

@@ -32,6 +32,7 @@ async fn story(test: &str, package: &str) {
     let Some(visit) = Visit::start(test, package).await else { return };
     let browser = &visit.browser;
 
+    banner_asks_before_anything_is_captured(&visit).await;
     let visitor = land(&visit).await;
     declined_payment_leaves_no_trace(&visit).await;
 
@@ -52,17 +53,84 @@ async fn story(test: &str, package: &str) {
     account_shows_what_was_bought(&visit).await;
     revenue_shows_who_brought_it(&visit, &visitor).await;
     refund_and_renewal_appear_live(&visit, &visitor).await;
-    cancelling_in_the_portal_revokes_access(&visit).await;
+    canceled_subscription_is_open_until_it_is_paid(&visit).await;
     strangers_see_nothing(&visit).await;
 
     let complaints = browser.console().await;
-    let expected = |text: &String| text.contains("401") || text.contains("404");
+    let expected = |text: &String| ["401", "403", "404"].iter().any(|status| text.contains(status));
     assert!(complaints.iter().all(expected), "the pages complain: {complaints:#?}");
 }
 
-/// A visitor comes by a newsletter. Gives the id that the page's script chose for them.
+/// The keys of WebDriver.
+const TAB: char = '\u{e004}';
+const ENTER: char = '\u{e007}';
+const SPACE: char = ' ';
+
+/// The banner is usable with a keyboard and on a phone, and "no" is as easy as "yes".
+async fn banner_asks_before_anything_is_captured(visit: &Visit) {
+    let browser = &visit.browser;
+    let banner_is = async |shown: usize| {
+        browser.wait_for_texts(".consent h2", |found| found.len() == shown).await;
+    };
+    let visitor = async || {
+        let found = browser.script("return document.cookie.includes('visitor=')").await;
+        found.as_bool().unwrap_or_default()
+    };
+
+    browser.look_like(390, 844, "light").await;
+    visit.open("/").await;
+    banner_is(1).await;
+    assert!(!visitor().await, "a cookie before the answer");
+    let looks = browser.script(
+        "const styles = ['backgroundColor', 'color', 'borderColor', 'fontSize', 'opacity'];\
+         return Array.from(document.querySelectorAll('.consent button'), button => {\
+             const box = button.getBoundingClientRect(), style = getComputedStyle(button);\
+             const seen = box.left >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;\
+             return [seen, box.height, ...styles.map(name => style[name])].join();\
+         })",
+    );
+    let looks = looks.await;
+    assert_eq!(looks[0], looks[1], "both answers look the same");
+    assert!(looks[0].as_str().is_some_and(|looks| looks.starts_with("true,")), "{looks}");
+    let wide = "return document.documentElement.scrollWidth";
+    assert_eq!(browser.script(wide).await, 390, "nothing is wider than a phone");
+    visit.picture("banner").await;
+
+    // The link that skips to the content is first, then the answers: "Decline", "Accept".
+    browser.press(&[TAB, TAB, SPACE]).await;
+    banner_is(0).await;
+    assert_eq!(browser.texts(".trail .card p").await.len(), 1);
+    assert!(!visitor().await, "a cookie after a no");
+    visit.open("/account").await;
+    assert!(!visitor().await, "a cookie after a no");
+
+    browser.click(".choice button").await;
+    banner_is(1).await;
+    assert!(browser.url().await.ends_with("/account"), "the answer leads back to the page");
+    browser.press(&[TAB, TAB, TAB]).await;
+    let focus = "const style = getComputedStyle(document.activeElement);\
+                 return [document.activeElement.value, style.outlineStyle].join()";
+    assert_eq!(browser.script(focus).await, "granted,solid", "a focus that is seen");
+    browser.press(&[ENTER]).await;
+    banner_is(0).await;
+    assert!(visitor().await, "the page's script names the visit after a yes");
+
+    browser.click(".choice button").await;
+    banner_is(1).await;
+    assert!(!visitor().await, "the cookie is removed when the answer is");
+    browser.send_headers(serde_json::json!({ "Sec-GPC": "1" })).await;
+    visit.open("/").await;
+    banner_is(0).await; // the browser has answered
+    assert!(browser.texts(".choice").await.concat().contains("Global Privacy Control"));
+    browser.send_headers(serde_json::json!({})).await;
+    browser.look_like(1180, 800, "light").await;
+}
+
+/// A visitor comes by a newsletter and accepts. Gives the id that the page's script chose.
 async fn land(visit: &Visit) -> String {
     visit.open("/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn").await;
+    visit.browser.click(".consent [value=granted]").await;
+    visit.browser.wait_for_texts(".consent h2", <[String]>::is_empty).await;
     visit.open("/").await;
     let facts = visit.browser.texts(".trail dd").await;
     let [visitor, campaign @ ..] = facts.as_slice() else { panic!("no facts") };
@@ -83,6 +151,10 @@ async fn declined_payment_leaves_no_trace(visit: &Visit) {
     visit.browser.wait_for_texts("[role=alert]", declined).await;
     visit.settled().await;
     visit.open("/revenue").await;
+    assert_eq!(visit.browser.texts("h1").await, ["For the owner"]);
+    visit.picture("revenue-of-others").await;
+    visit.browser.open(&visit.owner).await;
+    assert!(visit.browser.url().await.ends_with("/revenue"), "no key in the address bar");
     assert_eq!(visit.browser.texts(".empty h3").await, ["No revenue yet"]);
     visit.picture("revenue-empty").await;
     visit.open("/account").await;
@@ -165,15 +237,15 @@ async fn refund_and_renewal_appear_live(visit: &Visit, visitor: &str) {
     browser.wait_for_texts("[data-order] .pill", |p| p.contains(&"Refunded".to_owned())).await;
 }
 
-async fn cancelling_in_the_portal_revokes_access(visit: &Visit) {
+async fn canceled_subscription_is_open_until_it_is_paid(visit: &Visit) {
     visit.open("/account").await;
     visit.browser.click("a[href='/api/portal']").await;
     visit.arrive(&visit.sandbox).await;
     visit.browser.click("button[value=cancel]").await;
     visit.settled().await;
     visit.open("/account").await;
-    let revoked = |pills: &[String]| pills == ["Access revoked"];
-    visit.browser.wait_for_texts("[data-subscription] .pill", revoked).await;
+    let ending = |pills: &[String]| pills == ["Ends with this period"];
+    visit.browser.wait_for_texts("[data-subscription] .pill", ending).await;
     visit.picture("account-later").await;
 }
 
@@ -197,6 +269,8 @@ struct Visit {
     test: String,
     shop: String,
     sandbox: String,
+    /// The link for the shop's owner.
+    owner: String,
     browser: Browser,
     _program: Program,
     _folder: Folder,
@@ -211,10 +285,12 @@ impl Visit {
         let mut program = Program::start(package, ["--port", "0"], &variables).await;
         let shop = program.line("The shop is open: ").await;
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;
+        let owner = program.line("The revenue page, for you alone: ").await;
         Some(Self {
             test: test.to_owned(),
             shop,
             sandbox,
+            owner,
             browser,
             _program: program,
             _folder: folder,

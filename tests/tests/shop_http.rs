@@ -36,18 +36,14 @@ async fn the_loop_runs_on_postgres() {
 async fn the_loop_runs(package: &str, database: &str) {
     let shop = Running::start(package, database).await;
     let mut jar = Jar::new("visitor=v_http");
-    jar.get(shop.address, "/?utm_source=newsletter&utm_campaign=autumn").await;
+    let landing = "/?utm_source=newsletter&utm_campaign=autumn";
+    jar.get(shop.address, landing).await;
+    jar.accept_capture(shop.address, landing).await;
+    jar.get(shop.address, landing).await;
     jar.get(shop.address, "/").await;
 
-    let checkout =
-        json!({ "product_cart": [{ "product_id": "pdt_washi_set", "quantity": 2 }] }).to_string();
-    let opened = jar.post(shop.address, "/api/checkout", "application/json", &checkout);
-    let opened: Value = serde_json::from_slice(&opened.await.body).expect("JSON");
-    let session = opened["session_id"].as_str().expect("a session").to_owned();
-    let page = format!("/session/{session}/pay");
-    let form = "email=ada%40example.com&name=Ada&country=DE&card=4242424242424242";
-    let paid = Jar::new("").post(shop.sandbox, &page, FORM, form).await;
-    let back = location(&paid);
+    let checkout = washi(2);
+    let back = buy(&shop, &mut jar, &checkout).await;
     assert!(back.contains("/return?") && back.contains("status=succeeded"), "{back}");
     let target = back.split_once("/return").map(|(_, rest)| format!("/return{rest}"));
     let thanks = location(&jar.get(shop.address, &target.expect("a target")).await);
@@ -56,6 +52,7 @@ async fn the_loop_runs(package: &str, database: &str) {
 
     let fulfilled = ["Kyoto washi set", "¥3,570", "Fulfilled"];
     jar.shows(shop.address, "/account", &fulfilled).await;
+    jar.own(&shop).await;
     let booked = ["v_http", "newsletter", "autumn", "¥3,570", "¥570", "¥3,000"];
     let page = jar.shows(shop.address, "/revenue", &booked).await;
     assert!(!page.contains("3,000.00"), "yen have no decimals");
@@ -72,6 +69,7 @@ async fn the_loop_runs(package: &str, database: &str) {
     crowd.wait_for_silence().await;
     let shop = Running::start(package, database).await;
     jar.shows(shop.address, "/account", &fulfilled).await;
+    jar.own(&shop).await;
     jar.shows(shop.address, "/revenue", &booked).await;
     Jar::new("").shows(shop.address, "/account", &["No order yet."]).await;
 }
@@ -81,19 +79,32 @@ async fn wrong_requests_are_answered() {
     for package in SHOPS {
         let folder = Folder::new(&format!("shop-wrong-{package}"));
         let shop = Running::start(package, &folder.sqlite()).await;
+        let mut jar = Jar::new("");
+        jar.own(&shop).await;
         let unsold = json!({ "product_cart": [{ "product_id": "pdt_other", "quantity": 1 }] });
         let cases = [
             (Case::get("unknown page", "/nope"), 404),
-            (Case::get("unknown record", "/revenue/charge:pay_x"), 404),
-            (Case::get("odd record", "/revenue/%22%3E%3Cscript%3E"), 404),
-            (Case::get("odd dates", "/revenue?from=%3Cscript%3E&to=9999-99-99"), 200),
-            (Case::get("farthest dates", "/revenue?from=-009999-01-01&to=9999-12-31"), 200),
+            (jar.case(Case::get("unknown record", "/revenue/charge:pay_x")), 404),
+            (jar.case(Case::get("odd record", "/revenue/%22%3E%3Cscript%3E")), 404),
+            (jar.case(Case::get("odd dates", "/revenue?from=%3Cscript%3E&to=9999-99-99")), 200),
+            (jar.case(Case::get("far dates", "/revenue?from=-009999-01-01&to=9999-12-31")), 200),
+            (Case::get("revenue without a key", "/revenue"), 403),
+            (Case::get("revenue with a wrong key", "/revenue?key=AAAAAAAAAAAAAAAA"), 403),
+            (Case::get("revenue with an empty key", "/revenue?key="), 403),
+            (Case::get("live revenue without a key", "/live/revenue"), 403),
+            (Case::get("record without a key", "/revenue/charge:pay_x"), 403),
+            (Case::get("forged owner", "/revenue").header("cookie", "shop_owner=AAAA"), 403),
             (Case::get("forged return", "/thanks?status=succeeded&payment_id=%3Cscript%3E"), 200),
             (Case::get("forged cookie", "/account").header("cookie", "shop_account=e30.AAAA"), 200),
             (Case::new("wrong method", Method::DELETE, "/account"), 405),
             (Case::new("no form", Method::POST, "/sign-in"), 303),
             (
                 Case::new("foreign form", Method::POST, "/sign-in")
+                    .header("origin", "https://evil.example"),
+                403,
+            ),
+            (
+                Case::new("foreign consent", Method::POST, "/consent")
                     .header("origin", "https://evil.example"),
                 403,
             ),
@@ -108,12 +119,13 @@ async fn wrong_requests_are_answered() {
             (Case::post("unsigned webhook", "/api/webhook", "{}"), 401),
         ];
         for (case, status) in cases {
+            let case = case.header("host", shop.address.to_string());
             let reply = client::send(shop.address, &case).await.expect("an answer");
             let body = String::from_utf8_lossy(&reply.body);
             assert_eq!(reply.status, status, "{package}, {}: {body}", case.name);
             assert!(!body.contains("<script>"), "{package}, {}: {body}", case.name);
         }
-        let head = Case::new("head", Method::HEAD, "/");
+        let head = Case::new("head", Method::HEAD, "/").header("host", "localhost");
         let head = client::send(shop.address, &head).await.expect("an answer");
         assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
     }
@@ -130,6 +142,9 @@ async fn mistakes_at_the_start_are_named() {
         (vec!["--prot", "1"], vec![]),
         (vec!["--port", "0"], vec![("DODO_PAYMENTS_API_KEY", "sk_test_key")]),
         (vec!["--port", "0"], vec![("DATABASE_URL", "mysql://localhost/shop")]),
+        (vec!["--port", "0"], vec![("DODO_PUBLIC_URL", "https://shop.example/path")]),
+        (vec!["--port", "0"], vec![("DODO_PUBLIC_URL", "https://a.example https://b.example")]),
+        (vec!["--port", "0"], vec![("DODO_PUBLIC_URL", "shop.example")]),
     ];
     for (arguments, mut variables) in cases {
         if !variables.iter().any(|(name, _)| *name == "DATABASE_URL") {
@@ -142,22 +157,217 @@ async fn mistakes_at_the_start_are_named() {
     }
 }
 
+/// DNS rebinding: a page of another site lets its own name point to this machine.
+#[tokio::test]
+async fn request_for_another_host_is_refused() {
+    for package in SHOPS {
+        let folder = Folder::new(&format!("shop-hosts-{package}"));
+        let public = [("DODO_PUBLIC_URL", "https://shop.example")];
+        let shop = Running::start_with(package, &folder.sqlite(), &public).await;
+        let paths = [
+            (Method::GET, "/", 200),
+            (Method::GET, "/assets/shop.js", 200),
+            (Method::GET, "/revenue", 403),
+            (Method::GET, "/api/checkout", 400),
+            (Method::POST, "/api/checkout", 415),
+            (Method::GET, "/api/portal", 401),
+            (Method::POST, "/api/webhook", 401),
+        ];
+        for (method, path, status) in paths {
+            for (host, wanted) in [
+                ("evil.example", 421),
+                ("127.0.0.1.evil.example", 421),
+                ("shop.example", status),
+                ("localhost:3000", status),
+                ("127.0.0.1", status),
+            ] {
+                let case = Case::new(host, method.clone(), path).header("host", host);
+                let reply = client::send(shop.address, &case).await.expect("an answer");
+                assert_eq!(reply.status, wanted, "{package}, {method} {path} at {host}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn account_survives_split_and_foreign_cookies() {
+    for package in SHOPS {
+        let folder = Folder::new(&format!("shop-cookies-{package}"));
+        let shop = Running::start(package, &folder.sqlite()).await;
+        let mut jar = Jar::new("");
+        jar.post(shop.address, "/sign-in", FORM, "name=Grace&email=grace%40example.com").await;
+        let [(name, value)] = jar.0.as_slice() else { panic!("one cookie: {:?}", jar.0) };
+        let account = format!("{name}={value}");
+        let cookies: [&[&[u8]]; 4] = [
+            &[b"theme=dark", account.as_bytes()],
+            &[account.as_bytes(), b"theme=dark"],
+            &["name=Zoë".as_bytes(), account.as_bytes()],
+            &[&[b"name=\xff; ", account.as_bytes()].concat()],
+        ];
+        for headers in cookies {
+            let mut case = Case::get("account", "/account").header("host", "localhost");
+            for header in headers {
+                case = case.header("cookie", header);
+            }
+            let reply = client::send(shop.address, &case).await.expect("an answer");
+            let page = String::from_utf8_lossy(&reply.body);
+            assert!(page.contains("<h1>Grace</h1>"), "{package}: {headers:?}");
+        }
+    }
+}
+
+/// A shop behind a proxy whose certificate only browsers trust gets the deliveries all the same.
+#[tokio::test]
+async fn sandbox_delivers_to_the_local_address() {
+    for package in SHOPS {
+        let folder = Folder::new(&format!("shop-local-{package}"));
+        let public = [("DODO_PUBLIC_URL", "https://127.0.0.1:9")]; // nothing listens there
+        let shop = Running::start_with(package, &folder.sqlite(), &public).await;
+        let mut jar = Jar::new("");
+        jar.get(shop.address, "/").await;
+        let back = buy(&shop, &mut jar, &washi(1)).await;
+        assert!(back.starts_with("https://127.0.0.1:9/return?"), "{back}");
+        jar.shows(shop.address, "/account", &["Kyoto washi set", "Fulfilled"]).await;
+    }
+}
+
+#[tokio::test]
+async fn visitor_is_captured_only_after_consent() {
+    for package in SHOPS {
+        let folder = Folder::new(&format!("shop-consent-{package}"));
+        let shop = Running::start(package, &folder.sqlite()).await;
+        let mut jar = Jar::new("visitor=v_shy");
+        let landing = "/?utm_source=newsletter";
+        let seen = "<code>v_shy</code>";
+        for _ in 0..2 {
+            let page = jar.shows(shop.address, landing, &["May this shop remember"]).await;
+            assert!(!page.contains(seen) && !page.contains("data-visit"), "{package}: {page}");
+        }
+        assert!(jar.cookie("dodo_campaign").is_none(), "{package}: a cookie before the answer");
+
+        jar.accept_capture(shop.address, landing).await;
+        let page = jar.shows(shop.address, landing, &[seen, "data-visit"]).await;
+        assert!(!page.contains("May this shop remember"), "{package}: asked again");
+        assert!(jar.cookie("dodo_campaign").is_some_and(|cookie| !cookie.is_empty()), "{package}");
+
+        let gpc = Case::get("privacy control", "/").header("sec-gpc", "1");
+        let reply = jar.send(shop.address, gpc).await;
+        let page = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(
+            page.contains("Global Privacy Control") && !page.contains(seen),
+            "{package}: {page}"
+        );
+        assert!(!page.contains("May this shop remember") && !page.contains("data-visit"));
+
+        jar.post(shop.address, "/consent", FORM, "choice=denied&back=%2F").await;
+        assert_eq!(jar.cookie("visitor"), Some(""), "{package}: the script's cookie is removed");
+        jar.keep("visitor=v_shy"); // and if a browser keeps it, nothing reads it
+        let page = jar.shows(shop.address, "/", &["You declined."]).await;
+        assert!(!page.contains(seen) && !page.contains("data-visit"), "{package}: {page}");
+        assert_eq!(jar.cookie("dodo_campaign"), Some(""), "{package}: the campaign is removed");
+
+        for (back, there) in
+            [("%2Faccount", "/account"), ("%2F%2Fevil.example", "/"), ("%2F%5Cevil.example", "/")]
+        {
+            let form = format!("choice=denied&back={back}");
+            let reply = jar.post(shop.address, "/consent", FORM, &form).await;
+            assert_eq!(location(&reply), there, "{package}: {back}");
+        }
+    }
+}
+
+/// Grace visits on her phone and buys on another device, which no analytics tool knows.
+#[tokio::test]
+async fn signed_in_visitor_is_found_by_email_address() {
+    for package in SHOPS {
+        let folder = Folder::new(&format!("shop-email-{package}"));
+        let shop = Running::start(package, &folder.sqlite()).await;
+        let mut phone = Jar::new("visitor=v_phone");
+        phone.accept_capture(shop.address, "/").await;
+        let form = "name=Grace&email=grace%40example.com";
+        phone.post(shop.address, "/sign-in", FORM, form).await;
+
+        let mut desk = Jar::new("");
+        desk.accept_capture(shop.address, "/").await;
+        desk.post(shop.address, "/sign-in", FORM, form).await;
+        buy(&shop, &mut desk, &washi(1)).await;
+        desk.own(&shop).await;
+        desk.shows(shop.address, "/revenue", &["v_phone", "¥1,785"]).await;
+    }
+}
+
+/// Booked records go to Segment, if there is a key for it.
+#[tokio::test]
+async fn segment_gets_booked_records() {
+    for package in SHOPS {
+        let (sent, mut requests) = mpsc::unbounded_channel();
+        let segment = axum::Router::new().fallback(async move |request: axum::extract::Request| {
+            let (head, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+            let _all_read = sent.send((head, body));
+            "{}"
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, segment).await });
+
+        let folder = Folder::new(&format!("shop-segment-{package}"));
+        let more = [("SEGMENT_WRITE_KEY", "wk_test"), ("SEGMENT_URL", url.as_str())];
+        let shop = Running::start_with(package, &folder.sqlite(), &more).await;
+        let mut jar = Jar::new("visitor=v_segment");
+        jar.accept_capture(shop.address, "/").await;
+        jar.get(shop.address, "/").await;
+        buy(&shop, &mut jar, &washi(1)).await;
+        let request = tokio::time::timeout(Duration::from_secs(30), requests.recv()).await;
+        let (head, body) = request.expect("in time").expect("a request");
+        assert_eq!(head.uri.path(), "/v1/batch", "{package}");
+        let batch: Value = serde_json::from_slice(&body).expect("JSON");
+        let events = batch["batch"].as_array().expect("a batch");
+        let track = events.iter().find(|event| event["type"] == "track").expect("a track event");
+        assert_eq!(track["anonymousId"], "v_segment", "{package}: {track}");
+        assert!(track["messageId"].as_str().is_some_and(|id| id.starts_with("charge:pay_")));
+    }
+}
+
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The body of a checkout of washi sets.
+fn washi(quantity: u32) -> String {
+    json!({ "product_cart": [{ "product_id": "pdt_washi_set", "quantity": quantity }] }).to_string()
+}
+
+/// Opens a checkout and pays. Returns the address to which the hosted page leads back.
+async fn buy(shop: &Running, jar: &mut Jar, checkout: &str) -> String {
+    let opened = jar.post(shop.address, "/api/checkout", "application/json", checkout).await;
+    let opened: Value = serde_json::from_slice(&opened.body).expect("JSON");
+    let session = opened["session_id"].as_str().expect("a session").to_owned();
+    let page = format!("/session/{session}/pay");
+    let form = "email=grace%40example.com&name=Grace&country=DE&card=4242424242424242";
+    location(&Jar::new("").post(shop.sandbox, &page, FORM, form).await)
+}
 
 /// A shop and its sandbox.
 struct Running {
     address: SocketAddr,
     sandbox: SocketAddr,
+    /// The path of the link for the shop's owner.
+    owner: String,
     _program: Program,
 }
 
 impl Running {
     async fn start(package: &str, database: &str) -> Self {
-        let variables = [("DATABASE_URL", database)];
+        Self::start_with(package, database, &[]).await
+    }
+
+    async fn start_with(package: &str, database: &str, more: &[(&str, &str)]) -> Self {
+        let variables = [&[("DATABASE_URL", database)], more].concat();
         let mut program = Program::start(package, ["--port", "0"], &variables).await;
         let address = address_of(&program.line("The shop is open: ").await);
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;
-        Self { address, sandbox: address_of(&sandbox), _program: program }
+        let owner = program.line("The revenue page, for you alone: ").await;
+        let owner = owner.split_once(&address.to_string()).expect("the local address").1.to_owned();
+        Self { address, sandbox: address_of(&sandbox), owner, _program: program }
     }
 }
 
@@ -174,8 +384,9 @@ impl Crowd {
         for _ in 0..8 {
             let answered = answered.clone();
             let cases = [
-                Case::get("page", "/"),
+                Case::get("page", "/").header("host", "localhost"),
                 Case::new("checkout", Method::POST, "/api/checkout")
+                    .header("host", "localhost")
                     .header("content-type", "application/json")
                     .body(checkout),
             ];
@@ -219,6 +430,34 @@ impl Jar {
         }
     }
 
+    fn cookie(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Opens the link that the shop printed for its owner.
+    async fn own(&mut self, shop: &Running) {
+        let reply = self.get(shop.address, &shop.owner).await;
+        assert_eq!(location(&reply), "/revenue", "the key does not stay in the address bar");
+    }
+
+    /// Answers the banner with "Accept".
+    async fn accept_capture(&mut self, server: SocketAddr, back: &str) {
+        let mut form = String::from("choice=granted&back=");
+        form.extend(percent_encoding::utf8_percent_encode(
+            back,
+            percent_encoding::NON_ALPHANUMERIC,
+        ));
+        let reply = self.post(server, "/consent", FORM, &form).await;
+        assert_eq!(location(&reply), back);
+    }
+
+    /// The case with these cookies.
+    fn case(&self, case: Case) -> Case {
+        let cookies: Vec<_> =
+            self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        case.header("cookie", cookies.join("; "))
+    }
+
     async fn get(&mut self, server: SocketAddr, target: &str) -> Reply {
         self.send(server, Case::get(target, target).header("accept", "text/html")).await
     }
@@ -229,9 +468,7 @@ impl Jar {
     }
 
     async fn send(&mut self, server: SocketAddr, case: Case) -> Reply {
-        let cookies: Vec<_> =
-            self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let case = case.header("cookie", cookies.join("; ")).header("host", server.to_string());
+        let case = self.case(case).header("host", server.to_string());
         let reply = client::send(server, &case).await.expect("an answer");
         for cookie in reply.headers.get_all(header::SET_COOKIE) {
             let cookie = cookie.to_str().expect("ASCII");

@@ -1,5 +1,7 @@
-//! What an application has before payments: accounts, sessions, orders. Shared by the examples that
-//! nest the routes in such an application.
+//! What an application has before payments: accounts, sessions, orders, and care with `Host` and
+//! `Cookie`. Shared by the examples.
+
+mod request;
 
 use std::{
     collections::HashMap,
@@ -9,7 +11,9 @@ use std::{
 
 use dodo_core::CustomerId;
 
-/// Somebody whom the application knows.
+pub use self::request::{Hosts, cookie};
+
+/// A user of the application.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// Identifies the account.
@@ -51,13 +55,12 @@ impl Accounts {
         Some(session)
     }
 
-    /// Whose session is among the values of the request's `Cookie` headers.
+    /// The account of the session in the values of the request's `Cookie` headers.
     #[must_use]
-    pub fn of_session<'c>(&self, cookies: impl Iterator<Item = &'c str>) -> Option<Account> {
-        let mut pairs = cookies.flat_map(|value| value.split("; "));
-        let session = pairs.find_map(|pair| pair.strip_prefix("session="))?;
+    pub fn of_session<'h>(&self, cookies: impl IntoIterator<Item = &'h [u8]>) -> Option<Account> {
+        let session = cookie(cookies, "session")?;
         let tables = self.tables();
-        let email = tables.sessions.get(session)?;
+        let email = tables.sessions.get(&session)?;
         tables.accounts.get(email).map(|(_, account)| account.clone())
     }
 

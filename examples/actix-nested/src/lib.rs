@@ -8,7 +8,7 @@
 
 mod audit;
 
-use accounts::{Account, Accounts};
+use accounts::{Account, Accounts, Hosts};
 use actix_cors::Cors;
 use actix_web::{
     App, Error, HttpMessage, HttpResponse, Responder,
@@ -79,6 +79,7 @@ pub fn app(
 > {
     App::new()
         .app_data(Data::new(parts.accounts.clone()))
+        .app_data(Data::new(Hosts::from_env()))
         .route("/", web::get().to(async || "Welcome to the library. ".repeat(100)))
         .route("/sign-in", web::post().to(sign_in_form))
         .route("/orders", web::get().to(orders))
@@ -86,6 +87,7 @@ pub fn app(
         .wrap(Visitors::new(VisitorCapture::visitors_now()))
         .wrap(from_fn(sign_in))
         .wrap(from_fn(audit))
+        .wrap(from_fn(own_hosts))
         .wrap(Compress::default())
         .wrap(Cors::permissive())
         .wrap(Logger::default())
@@ -98,15 +100,30 @@ async fn mark_paid(event: Event<Payment, Accounts>) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The application's sign-in: whoever has a session gets their [`Account`] into the request. One line
-/// more tells dodo-core which customer that is.
+/// Refuses requests for another host: a page of another site can let its name point to this machine.
+async fn own_hosts(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let hosts = request.app_data::<Data<Hosts>>();
+    let host = request.headers().get(header::HOST).map(|host| host.as_bytes());
+    if hosts.is_some_and(|hosts| hosts.accept(host)) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let refusal = HttpResponse::MisdirectedRequest()
+        .body("unknown host: name the public address in DODO_PUBLIC_URL\n");
+    Ok(request.into_response(refusal).map_into_right_body())
+}
+
+/// The application's sign-in. It puts the [`Account`] of the session into the request. One more line
+/// names the customer to dodo-core.
 async fn sign_in(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let accounts = request.app_data::<Data<Accounts>>();
     let cookies = request.headers().get_all(header::COOKIE);
-    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    let cookies = cookies.map(|value| value.as_bytes());
     if let Some(account) = accounts.and_then(|accounts| accounts.of_session(cookies)) {
         if let Some(customer) = account.customer.clone() {
             request.dodo_extensions_mut().insert(SignedIn::new(customer));

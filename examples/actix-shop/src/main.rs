@@ -4,7 +4,7 @@ mod pages;
 
 use std::{io, net::TcpListener, process::ExitCode};
 
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpServer, middleware::from_fn, web};
 use dodo_actix::{Visitors, checkout_handler, customer_portal, webhooks};
 use dodo_core::Webhooks;
 use shop::Shop;
@@ -22,6 +22,7 @@ async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result
         App::new()
             .app_data(web::Data::new(shop.clone()))
             .wrap(Visitors::new(shop.capture()))
+            .wrap(from_fn(pages::own_hosts))
             .route("/api/checkout", checkout_handler(checkout.clone()))
             .route("/api/portal", customer_portal(portal.clone()))
             .route("/api/webhook", webhooks(hooks.clone()))

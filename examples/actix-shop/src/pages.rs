@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header},
+    middleware::Next,
     rt::time::timeout,
     web::{self, Payload},
 };
 use dodo_actix::{DodoExtensions, Rejection};
-use dodo_core::Error;
+use dodo_core::{Captured, Error, RequestHead};
 use shop::{Ask, Reply, Shop};
 
 /// How long a form may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Everything that is not a payment route.
+/// Answers every path that is not a payment route.
 pub(crate) async fn pages(
     shop: web::Data<Shop>,
     request: HttpRequest,
@@ -24,24 +27,38 @@ pub(crate) async fn pages(
     let body = timeout(BODY_DEADLINE, body.to_bytes_limited(Ask::BODY_LIMIT));
     let body = body.await.map_err(|_| Error::body_timeout())?;
     let body = body.map_err(|_| Error::body_too_large())?.unwrap_or_default();
-    let captured = request.dodo_extensions_mut().get().cloned();
-    let ask = Ask {
-        method: request.method().to_string(),
-        path: request.path().to_owned(),
-        query: request.uri().query().map(Into::into),
-        cookies: text(&request, header::COOKIE),
-        if_none_match: text(&request, header::IF_NONE_MATCH),
-        host: text(&request, header::HOST),
-        origin: text(&request, header::ORIGIN),
-        fetch_site: text(&request, header::HeaderName::from_static("sec-fetch-site")),
-        captured,
-        body: body.into(),
-    };
-    Ok(response(shop.answer(ask).await))
+    let Some(head) = head(&request) else { return Ok(HttpResponse::BadRequest().finish()) };
+    Ok(response(shop.answer(Ask { head, body: body.into() }).await))
 }
 
-fn text(request: &HttpRequest, name: header::HeaderName) -> Option<String> {
-    request.headers().get(name)?.to_str().ok().map(Into::into)
+/// The head of a request in the types of `http` 1. actix-web has those of `http` 0.2.
+fn head(request: &HttpRequest) -> Option<RequestHead> {
+    let mut copy =
+        http::Request::builder().method(request.method().as_str()).uri(request.uri().to_string());
+    for (name, value) in request.headers() {
+        copy = copy.header(name.as_str(), value.as_bytes());
+    }
+    let (mut parts, ()) = copy.body(()).ok()?.into_parts();
+    if let Some(captured) = request.dodo_extensions_mut().get::<Captured>() {
+        parts.extensions.insert(captured.clone());
+    }
+    Some(parts.into())
+}
+
+/// Refuses requests for another host, the payment routes included.
+pub(crate) async fn own_hosts(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let shop = request.app_data::<web::Data<Shop>>();
+    let host = request.headers().get(header::HOST).map(|host| host.as_bytes());
+    match shop {
+        Some(shop) if !shop.accepts_host(host) => {
+            let refusal = response(shop.misdirected());
+            Ok(request.into_response(refusal).map_into_right_body())
+        }
+        _ => Ok(next.call(request).await?.map_into_left_body()),
+    }
 }
 
 fn response(reply: Reply) -> HttpResponse {

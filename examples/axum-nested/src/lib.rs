@@ -8,7 +8,7 @@
 
 mod audit;
 
-use accounts::{Account, Accounts};
+use accounts::{Account, Accounts, Hosts};
 use axum::{
     Extension, Form, Router,
     extract::{Request, State},
@@ -41,6 +41,7 @@ pub fn app(accounts: Accounts, dodo: &Client, key: WebhookKey) -> Result<Router,
         .layer(VisitorLayer::new(VisitorCapture::visitors_now()))
         .layer(from_fn_with_state(accounts.clone(), sign_in))
         .layer(from_fn(audit))
+        .layer(from_fn_with_state(Hosts::from_env(), own_hosts))
         .layer(CompressionLayer::new())
         .layer(CorsLayer::permissive())
         .layer(TraceLayer::new_for_http())
@@ -74,11 +75,20 @@ async fn mark_paid(event: Event<Payment, Accounts>) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The application's sign-in: whoever has a session gets their [`Account`] into the request. One line
-/// more tells dodo-core which customer that is.
+/// Refuses requests for another host: a page of another site can let its name point to this machine.
+async fn own_hosts(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    if hosts.accept(request.headers().get(header::HOST).map(|host| host.as_bytes())) {
+        return next.run(request).await;
+    }
+    (StatusCode::MISDIRECTED_REQUEST, "unknown host: name the public address in DODO_PUBLIC_URL\n")
+        .into_response()
+}
+
+/// The application's sign-in. It puts the [`Account`] of the session into the request. One more line
+/// names the customer to dodo-core.
 async fn sign_in(State(accounts): State<Accounts>, mut request: Request, next: Next) -> Response {
     let cookies = request.headers().get_all(header::COOKIE);
-    let account = accounts.of_session(cookies.iter().filter_map(|value| value.to_str().ok()));
+    let account = accounts.of_session(cookies.iter().map(|value| value.as_bytes()));
     if let Some(account) = account {
         if let Some(customer) = account.customer.clone() {
             request.extensions_mut().insert(SignedIn::new(customer));

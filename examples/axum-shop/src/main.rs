@@ -4,7 +4,7 @@ mod pages;
 
 use std::{io, net::TcpListener, process::ExitCode};
 
-use axum::Router;
+use axum::{Router, middleware::from_fn_with_state};
 use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
 use dodo_core::Webhooks;
 use shop::Shop;
@@ -22,9 +22,10 @@ async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result
         .route("/api/webhook", webhooks(hooks))
         .fallback(pages::pages)
         .layer(VisitorLayer::new(shop.capture()))
+        .layer(from_fn_with_state(shop.clone(), pages::own_hosts))
         .with_state(shop);
-    // Enough on a loopback port. `axum::serve` waits for the head of a request for ever, so on an open
-    // one put a proxy in front, or serve with hyper and its `header_read_timeout`.
+    // Enough on a loopback port. `axum::serve` has no timeout for the head of a request: in front of an
+    // open port put a proxy, or serve with hyper and its `header_read_timeout`.
     let listener = tokio::net::TcpListener::from_std(listener)?;
     axum::serve(listener, router).with_graceful_shutdown(shop::stopped()).await
 }

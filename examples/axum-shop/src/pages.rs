@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
     response::Response,
 };
 use dodo_axum::Rejection;
@@ -15,30 +16,20 @@ use shop::{Ask, Reply, Shop};
 /// How long a form may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Everything that is not a payment route.
+/// Answers every path that is not a payment route.
 pub(crate) async fn pages(
     State(shop): State<Shop>,
     request: Request,
 ) -> Result<Response, Rejection> {
     let (head, body) = request.into_parts();
     let body = read_body(body, Ask::BODY_LIMIT, BODY_DEADLINE).await?;
-    let ask = Ask {
-        method: head.method.to_string(),
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().map(Into::into),
-        cookies: text(&head.headers, header::COOKIE),
-        if_none_match: text(&head.headers, header::IF_NONE_MATCH),
-        host: text(&head.headers, header::HOST),
-        origin: text(&head.headers, header::ORIGIN),
-        fetch_site: text(&head.headers, HeaderName::from_static("sec-fetch-site")),
-        captured: head.extensions.get().cloned(),
-        body: body.into(),
-    };
-    Ok(response(shop.answer(ask).await))
+    Ok(response(shop.answer(Ask { head: head.into(), body: body.into() }).await))
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(Into::into)
+/// Refuses requests for another host, the payment routes included.
+pub(crate) async fn own_hosts(State(shop): State<Shop>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|host| host.as_bytes());
+    if shop.accepts_host(host) { next.run(request).await } else { response(shop.misdirected()) }
 }
 
 fn response(reply: Reply) -> Response {

@@ -1,30 +1,12 @@
-//! What a page needs of a request.
+//! A request for a page.
 
-use dodo_core::Captured;
+use dodo_core::{Captured, RequestHead};
 
 /// A request for a page.
-///
-/// Frameworks disagree about the version of the `http` crate, so this has none of its types.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Ask {
-    /// The method, such as `GET`.
-    pub method: String,
-    /// The path, as it was sent.
-    pub path: String,
-    /// The query string, without its question mark.
-    pub query: Option<String>,
-    /// The `Cookie` header.
-    pub cookies: Option<String>,
-    /// The `If-None-Match` header.
-    pub if_none_match: Option<String>,
-    /// The `Host` header.
-    pub host: Option<String>,
-    /// The `Origin` header.
-    pub origin: Option<String>,
-    /// The `Sec-Fetch-Site` header.
-    pub fetch_site: Option<String>,
-    /// What the visitor layer found.
-    pub captured: Option<Captured>,
+    /// The head of the request, with the result of the visitor layer in its extensions.
+    pub head: RequestHead,
     /// The body, at most [`BODY_LIMIT`](Self::BODY_LIMIT) bytes of it.
     pub body: Vec<u8>,
 }
@@ -33,22 +15,34 @@ impl Ask {
     /// The longest body that a page reads, in bytes.
     pub const BODY_LIMIT: usize = 8 << 10;
 
-    /// Whether a browser says that a page of another site sent this. `Sec-Fetch-Site` cannot be set by
-    /// a page; browsers without it send `Origin`. Neither of them is no browser.
-    pub(crate) fn is_from_elsewhere(&self) -> bool {
-        match (&self.fetch_site, &self.origin) {
+    /// The visitor layer's result.
+    pub(crate) fn captured(&self) -> Option<&Captured> {
+        self.head.extension()
+    }
+
+    /// Whether a browser reports that a page of another site sent this. A page cannot set
+    /// `Sec-Fetch-Site`; browsers without it send `Origin`. A request without both is not from a browser.
+    pub(crate) fn is_from_elsewhere(&self, public_url: &str) -> bool {
+        match (self.head.header("sec-fetch-site"), self.head.headers.get("origin")) {
             (Some(site), _) => site != "same-origin",
             (None, Some(origin)) => {
+                let origin = origin.to_str().unwrap_or("null");
                 let authority = origin.split_once("://").map(|(_, authority)| authority);
-                authority.is_none() || authority != self.host.as_deref()
+                origin != public_url
+                    && (authority.is_none() || authority != self.head.header("host"))
             }
             (None, None) => false,
         }
     }
 
+    /// The path and the query, as the request has them.
+    pub(crate) fn target(&self) -> &str {
+        self.head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+    }
+
     /// The first query parameter of this name.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        field(self.query.as_deref().unwrap_or_default().as_bytes(), name)
+        field(self.head.uri.query().unwrap_or_default().as_bytes(), name)
     }
 
     /// The first form field of this name.
@@ -62,12 +56,19 @@ fn field(encoded: &[u8], name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    pub(crate) fn ask(target: &str, headers: &[(&str, &str)]) -> Ask {
+        let mut request = http::Request::builder().uri(target);
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        Ask { head: request.body(()).unwrap().into_parts().0.into(), body: Vec::new() }
+    }
+
     #[test]
-    fn pages_of_other_sites_are_known_by_their_headers() {
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    fn page_of_another_site_is_known_by_its_headers() {
         for (site, origin, elsewhere) in [
             ("", "", false),
             ("same-origin", "http://127.0.0.1:3000", false),
@@ -76,16 +77,15 @@ mod tests {
             ("none", "", true),
             ("", "http://127.0.0.1:3000", false),
             ("", "http://127.0.0.1:4000", true),
+            ("", "https://shop.example", false), // its proxy rewrote `Host`
+            ("", "http://shop.example", true),
             ("", "https://evil.example", true),
             ("", "null", true),
         ] {
-            let ask = Ask {
-                host: text("127.0.0.1:3000"),
-                origin: text(origin),
-                fetch_site: text(site),
-                ..Ask::default()
-            };
-            assert_eq!(ask.is_from_elsewhere(), elsewhere, "{site:?} {origin:?}");
+            let headers =
+                [("host", "127.0.0.1:3000"), ("origin", origin), ("sec-fetch-site", site)];
+            let is_from_elsewhere = ask("/", &headers).is_from_elsewhere("https://shop.example");
+            assert_eq!(is_from_elsewhere, elsewhere, "{site:?} {origin:?}");
         }
     }
 }

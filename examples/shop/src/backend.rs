@@ -2,8 +2,9 @@
 
 use std::{env, net::SocketAddr};
 
-use dodo_core::{Client, Currency, Environment, ProductId, WebhookKey, Webhooks};
-use dodo_ledger::{Ledger, Operator, Outcome, Store, Workers, sqlx};
+use accounts::Hosts;
+use dodo_core::{Client, Currency, Dodo, DodoBuilder, Environment, ProductId, Webhooks};
+use dodo_ledger::{Ledger, Operator, Outcome, Store, Workers};
 use dodo_sandbox::Sandbox;
 use http::Method;
 use serde::Deserialize;
@@ -15,9 +16,11 @@ use crate::{
     database::Database,
     options::Options,
     orders,
-    payments::Payments,
+    owner::OwnerKey,
+    payments::capture,
     session::SessionKey,
     shop::Inner,
+    sinks::with_sinks,
 };
 
 /// The path of the webhook route.
@@ -60,29 +63,47 @@ impl Shop {
         address: SocketAddr,
         framework: &'static str,
     ) -> Result<(Self, Webhooks, Workers), StartError> {
-        let public_url = options.public_url.clone().unwrap_or(format!("http://{address}"));
         let url = database_url(options, framework);
         Database::check(&url)?;
-        let ledger = Ledger::open(&url)
-            .await
-            .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
+        let opened = |error| StartError::caused("the ledger cannot be opened", error);
+        let store = Store::open(&url).await.map_err(opened)?;
+        let ledger = with_sinks(Ledger::builder(store), options)?.build().map_err(opened)?;
+        ledger.migrate().await.map_err(opened)?;
         let database = Database::open(&url).await?;
-        let (payments, backend) = match env::var_os("DODO_PAYMENTS_API_KEY") {
-            Some(_) => dodo()?,
-            None => sandbox(&public_url).await?,
+        let tables = |error| StartError::caused("the shop's tables cannot be used", error);
+        let key = database.secret("session_key", SessionKey::fresh).await.map_err(tables)?;
+        let sessions = SessionKey::from_bytes(key.as_bytes());
+        let local_url = format!("http://{address}");
+        let (builder, backend) = match env::var_os("DODO_PAYMENTS_API_KEY") {
+            Some(_) => (dodo()?, None),
+            None => {
+                orders::forget_customers(database.lease().await.map_err(tables)?.connection())
+                    .await
+                    .map_err(tables)?;
+                let (builder, sandbox) = sandbox(&local_url, options).await?;
+                (builder, Some(sandbox))
+            }
         };
-        let catalog = catalog(&payments.client)
+        let secure =
+            options.public_url.as_deref().is_some_and(|url| url.trim().starts_with("https:"));
+        let dodo = builder
+            .capture(capture(sessions.clone(), secure))
+            .build()
+            .map_err(|error| StartError::caused("Dodo Payments cannot be set up", error))?;
+        let backend = backend.unwrap_or(Backend::Dodo(dodo.environment()));
+        let public_url = dodo.client().public_url().map_or(local_url, str::to_owned);
+        let catalog = catalog(dodo.client())
             .await
             .map_err(|error| StartError::caused("the products cannot be read", error))?;
-        let sessions = prepare(&database, &backend)
-            .await
-            .map_err(|error| StartError::caused("the shop's tables cannot be used", error))?;
         let shop = Self::new(Inner {
-            payments,
+            dodo,
             catalog,
             database,
             ledger: ledger.clone(),
             sessions,
+            owner: OwnerKey::new(),
+            segment_url: options.segment_write_key.is_some().then(|| options.segment_url.clone()),
+            hosts: Hosts::new(Some(&public_url)),
             public_url,
             backend,
             framework,
@@ -103,15 +124,16 @@ impl Shop {
         let store = Store::open_existing(&database_url(options, framework))
             .await
             .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
-        let ledger = Ledger::builder(store)
+        let ledger = with_sinks(Ledger::builder(store), options)?
             .build()
             .map_err(|error| StartError::caused("the ledger cannot be set up", error))?;
         Ok(Operator::new(&ledger).run(words).await)
     }
 
     /// What to tell the person who started the shop.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        match self.backend() {
+    pub(crate) fn notes(&self, address: SocketAddr) -> Vec<String> {
+        let revenue = self.owner().target();
+        let mut notes = match self.backend() {
             Backend::Sandbox { url, .. } => vec![
                 format!("Payments go to a sandbox in this process: {url}"),
                 "Pay with the card 4242 4242 4242 4242; 4000 0000 0000 0002 is declined.".into(),
@@ -120,7 +142,12 @@ impl Shop {
                 format!("Payments go to Dodo Payments, {}.", self.backend().mode()),
                 format!("Its webhooks have to reach {}{WEBHOOK_PATH}", self.public_url()),
             ],
+        };
+        if let Some(url) = self.segment_url() {
+            notes.push(format!("Booked records go to Segment: {url}"));
         }
+        notes.push(format!("The revenue page, for you alone: http://{address}{revenue}"));
+        notes
     }
 
     /// Ends what was started with the shop.
@@ -139,31 +166,22 @@ fn database_url(options: &Options, framework: &str) -> String {
     options.database_url.clone().unwrap_or_else(|| format!("sqlite:{framework}-shop.db"))
 }
 
-/// Makes the shop's tables ready, and gives the key that signs its cookies.
-async fn prepare(database: &Database, backend: &Backend) -> Result<SessionKey, sqlx::Error> {
-    if matches!(backend, Backend::Sandbox { .. }) {
-        let mut lease = database.lease().await?;
-        orders::forget_customers(lease.connection()).await?;
-    }
-    let key = database.secret("session_key", SessionKey::fresh).await?;
-    Ok(SessionKey::from_bytes(key.as_bytes()))
-}
-
 /// Dodo Payments itself, as the environment says.
-fn dodo() -> Result<(Payments, Backend), StartError> {
-    let client = Client::from_env()
-        .map_err(|error| StartError::caused("Dodo Payments cannot be set up", error))?;
-    let key = WebhookKey::from_env().map_err(|error| {
-        let message = "with DODO_PAYMENTS_API_KEY the shop also needs DODO_PAYMENTS_WEBHOOK_KEY, \
-                       the secret of the webhook endpoint in Dodo's dashboard";
+fn dodo() -> Result<DodoBuilder, StartError> {
+    DodoBuilder::from_env().map_err(|error| {
+        let message = if error.code() == "webhook_key_missing" {
+            "with DODO_PAYMENTS_API_KEY the shop also needs DODO_PAYMENTS_WEBHOOK_KEY, the secret of \
+             the webhook endpoint in Dodo's dashboard"
+        } else {
+            "Dodo Payments cannot be set up"
+        };
         StartError::caused(message, error)
-    })?;
-    let backend = Backend::Dodo(client.environment());
-    Ok((Payments { client, key }, backend))
+    })
 }
 
-/// A sandbox with three products that sends its webhooks here.
-async fn sandbox(public_url: &str) -> Result<(Payments, Backend), StartError> {
+/// A sandbox with three products. It delivers to the local address: the public one may lead through a
+/// proxy whose certificate only browsers trust.
+async fn sandbox(local_url: &str, options: &Options) -> Result<(DodoBuilder, Backend), StartError> {
     use dodo_sandbox::Product;
     let failed = |error| StartError::caused("the sandbox cannot be started", error);
     let sandbox = Sandbox::builder()
@@ -181,18 +199,14 @@ async fn sandbox(public_url: &str) -> Result<(Payments, Backend), StartError> {
         .start()
         .await
         .map_err(failed)?;
-    let secret =
-        sandbox.register_webhook(&format!("{public_url}{WEBHOOK_PATH}")).map_err(failed)?;
+    let secret = sandbox.register_webhook(&format!("{local_url}{WEBHOOK_PATH}")).map_err(failed)?;
     let url = sandbox.url().to_owned();
-    let unusable = |error| StartError::caused("the sandbox cannot be used", error);
-    let client = Client::builder(sandbox.api_key(), Environment::Test)
-        .base_url(&url)
-        .checkout_url(&url)
-        .build()
-        .map_err(unusable)?;
-    let key = WebhookKey::new(&secret, Environment::Test).map_err(unusable)?;
-    let backend = Backend::Sandbox { url, running: Mutex::new(Some(sandbox)) };
-    Ok((Payments { client, key }, backend))
+    let mut dodo = Dodo::builder(sandbox.api_key(), secret, Environment::Test)
+        .client(|client| client.base_url(&url).checkout_url(&url));
+    if let Some(public_url) = &options.public_url {
+        dodo = dodo.public_url(public_url);
+    }
+    Ok((dodo, Backend::Sandbox { url, running: Mutex::new(Some(sandbox)) }))
 }
 
 /// The list of products, as far as the shop needs it.

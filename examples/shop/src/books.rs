@@ -83,7 +83,7 @@ impl Shop {
 
     /// Payments of test mode are no revenue, except on the pages of a shop in test mode.
     fn in_test_mode(&self) -> bool {
-        self.payments().client.environment() == Environment::Test
+        self.dodo().environment() == Environment::Test
     }
 }
 

@@ -72,12 +72,12 @@ const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS shop_refunds (
         refund_id TEXT PRIMARY KEY, payment_id TEXT NOT NULL, amount BIGINT)",
     "CREATE INDEX IF NOT EXISTS shop_refunds_payment ON shop_refunds (payment_id)",
-    "CREATE TABLE IF NOT EXISTS shop_subscriptions (
+    "CREATE TABLE IF NOT EXISTS shop_access (
         id TEXT PRIMARY KEY, account TEXT, customer TEXT, product TEXT NOT NULL,
-        standing BIGINT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL,
+        state BIGINT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL,
         paid_until BIGINT)",
-    "CREATE INDEX IF NOT EXISTS shop_subscriptions_account ON shop_subscriptions (account)",
-    "CREATE INDEX IF NOT EXISTS shop_subscriptions_customer ON shop_subscriptions (customer)",
+    "CREATE INDEX IF NOT EXISTS shop_access_account ON shop_access (account)",
+    "CREATE INDEX IF NOT EXISTS shop_access_customer ON shop_access (customer)",
 ];
 
 /// Where the shop's tables are.

@@ -11,7 +11,7 @@ use dodo_core::{
 
 use crate::{
     Shop, orders,
-    orders::{Access, Order, Owner, Standing},
+    orders::{Access, Order, Owner, State},
 };
 
 /// The metadata key under which the server puts the account that opened a checkout.
@@ -58,37 +58,49 @@ pub(crate) async fn refunded(event: Event<Refund, Shop>) -> Done {
 /// Grants access, or keeps it.
 pub(crate) async fn granted(event: Event<Subscription, Shop>) -> Done {
     let ending = event.data.cancel_at_next_billing_date;
-    stands(&event, if ending { Standing::Ending } else { Standing::Granted }).await
+    save(&event, if ending { State::Ending } else { State::Active }).await
 }
 
-/// Takes access away until the subscription is active again.
-pub(crate) async fn held(event: Event<Subscription, Shop>) -> Done {
-    stands(&event, Standing::Held).await
+/// A charge failed. Access ends with the paid period.
+pub(crate) async fn on_hold(event: Event<Subscription, Shop>) -> Done {
+    save(&event, State::OnHold).await
 }
 
-/// Takes access away.
-pub(crate) async fn revoked(event: Event<Subscription, Shop>) -> Done {
-    stands(&event, Standing::Revoked).await
+/// Suspends access until the subscription is active again.
+pub(crate) async fn paused(event: Event<Subscription, Shop>) -> Done {
+    save(&event, State::Paused).await
 }
 
-/// Some field changed. This type says nothing about the state, so here the status decides.
+/// Access ends with the paid period.
+pub(crate) async fn canceled(event: Event<Subscription, Shop>) -> Done {
+    save(&event, State::Canceled).await
+}
+
+/// Revokes access.
+pub(crate) async fn over(event: Event<Subscription, Shop>) -> Done {
+    save(&event, State::Over).await
+}
+
+/// Some field changed. The kind of this event is not a state, so here the status decides.
 pub(crate) async fn updated(event: Event<Subscription, Shop>) -> Done {
     use SubscriptionStatus::{Active, Cancelled, Expired, Failed, OnHold, Paused};
     match event.data.status {
         Some(Active) => granted(event).await,
-        Some(OnHold | Paused) => held(event).await,
-        Some(Cancelled | Expired | Failed) => revoked(event).await,
+        Some(OnHold) => on_hold(event).await,
+        Some(Paused) => paused(event).await,
+        Some(Cancelled) => canceled(event).await,
+        Some(Expired | Failed) => over(event).await,
         _ => Ok(()),
     }
 }
 
-async fn stands(event: &Event<Subscription, Shop>, standing: Standing) -> Done {
+async fn save(event: &Event<Subscription, Shop>, state: State) -> Done {
     let (shop, subscription) = (&event.state, &event.data);
     let product = subscription.product_id.as_deref().unwrap_or("Subscription");
     let access = Access {
         subscription_id: subscription.subscription_id.clone(),
         product: shop.catalog().name(product).to_owned(),
-        standing,
+        state,
         since: event.timestamp,
         paid_until: subscription.next_billing_date.as_ref().and_then(|date| date.timestamp()),
     };

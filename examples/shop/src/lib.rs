@@ -9,12 +9,14 @@ mod ask;
 mod backend;
 mod books;
 mod catalog;
+mod consent;
 mod database;
 mod error;
 mod fulfilment;
 mod money;
 mod options;
 mod orders;
+mod owner;
 mod pages;
 mod payments;
 mod reply;
@@ -23,6 +25,7 @@ mod routes;
 mod run;
 mod session;
 mod shop;
+mod sinks;
 
 pub use self::{
     ask::Ask,

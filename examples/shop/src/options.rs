@@ -1,11 +1,13 @@
 //! How the shop is started: a few arguments, and the environment.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, fmt};
 
 use crate::StartError;
 
 /// The port that is tried when none is asked for.
 const DEFAULT_PORT: u16 = 3000;
+/// Segment in the United States.
+const SEGMENT_URL: &str = "https://api.segment.io";
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -19,19 +21,24 @@ Usage: SHOP [--port PORT]
 
 Without DODO_PAYMENTS_API_KEY the shop brings a sandbox of Dodo Payments with it: nothing to sign up
 for, and no real money. With it, and with DODO_PAYMENTS_WEBHOOK_KEY, it sells what your account has.
-DODO_PAYMENTS_ENVIRONMENT is test_mode or live_mode. SHOP_PUBLIC_URL is the address at which customers
-and webhooks reach the shop, if it is not http://127.0.0.1:PORT.
+DODO_PAYMENTS_ENVIRONMENT is test_mode or live_mode. DODO_PUBLIC_URL is the address at which customers
+and webhooks reach the shop, if it is not http://127.0.0.1:PORT. With SEGMENT_WRITE_KEY the booked
+records go to Segment; SEGMENT_URL names another region, such as https://eu1.api.segmentapis.com.
 
 Orders and the ledger are kept in a file of this folder; DATABASE_URL chooses another, or PostgreSQL:
 sqlite:path/to/file.db or postgres://user@host/database.
 ";
 
 /// How to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) port: u16,
-    /// Without a slash at the end.
+    /// `Dodo` checks it.
     pub(crate) public_url: Option<String>,
+    /// Booked records go to Segment, if it is set.
+    pub(crate) segment_write_key: Option<String>,
+    /// The region of Segment.
+    pub(crate) segment_url: String,
     /// Where the ledger and the shop's own tables are.
     pub(crate) database_url: Option<String>,
     pub(crate) help: bool,
@@ -45,8 +52,6 @@ impl Options {
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, StartError> {
-        let public_url =
-            variable("SHOP_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
         let mut port = variable("PORT");
         let mut help = false;
         let mut operate = None;
@@ -70,17 +75,24 @@ impl Options {
                 .parse()
                 .map_err(|_| StartError::new(format!("{text:?} is no port: 0 to 65535")))?,
         };
-        if public_url.as_deref().is_some_and(|url| !is_web_address(url)) {
-            return Err(StartError::new("SHOP_PUBLIC_URL is no http or https address"));
-        }
-        let database_url = variable("DATABASE_URL").filter(|url| !url.is_empty());
-        Ok(Self { port, public_url, database_url, help, operate })
+        let set = |name| variable(name).filter(|text| !text.is_empty());
+        Ok(Self {
+            port,
+            public_url: set("DODO_PUBLIC_URL"),
+            segment_write_key: set("SEGMENT_WRITE_KEY"),
+            segment_url: set("SEGMENT_URL").unwrap_or_else(|| SEGMENT_URL.to_owned()),
+            database_url: set("DATABASE_URL"),
+            help,
+            operate,
+        })
     }
 }
 
-fn is_web_address(url: &str) -> bool {
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    host.is_some_and(|host| !host.is_empty()) && url.parse::<http::Uri>().is_ok()
+/// Keys and passwords are among the options.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -104,8 +116,6 @@ mod tests {
         ] {
             assert_eq!(read(arguments, variables).unwrap().port, port);
         }
-        let url = read(&[], &[("SHOP_PUBLIC_URL", "https://shop.example/")]).unwrap().public_url;
-        assert_eq!(url.as_deref(), Some("https://shop.example"));
     }
 
     #[test]
@@ -122,7 +132,6 @@ mod tests {
             (&["--port"], &[], "no port"),
             (&["--port", "http"], &[], "\"http\""),
             (&[], &[("PORT", "99999")], "\"99999\""),
-            (&[], &[("SHOP_PUBLIC_URL", "shop.example")], "SHOP_PUBLIC_URL"),
         ] {
             let error = read(arguments, variables).unwrap_err();
             assert!(error.contains(named), "{error}");

@@ -1,16 +1,18 @@
-//! What the typed webhook callbacks do: orders fulfilled, access granted and taken away.
+//! The effects of the typed callbacks: orders are fulfilled, access is granted and revoked.
 //!
 //! Events come in any order, so every change is one statement keyed by what it is about, and a
 //! subscription only ever moves forward in time.
 
 use dodo_core::{Currency, CustomerId};
 use dodo_ledger::sqlx;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::database::{Connection, Database, execute, fetch};
 
 /// The most rows of one kind that the account page shows.
 const ROWS: i64 = 100;
+/// How long access stays open after the due date of an active subscription.
+const RENEWAL_TIME: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whom a payment or subscription belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,28 +42,29 @@ pub(crate) struct Order {
     pub(crate) at: Timestamp,
 }
 
-/// Where a subscription stands. Of two events at the same time, the later one here wins.
+/// The state of a subscription. Of two events at the same time, the later one in this list counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Access is granted.
-    Granted,
-    /// Granted, and it ends with the period that is paid.
+pub(crate) enum State {
+    /// It renews itself.
+    Active,
+    /// It ends with the paid period.
     Ending,
-    /// A charge failed, or the customer paused: no access until it is active again.
-    Held,
-    /// Cancelled or run out: access is taken away.
-    Revoked,
+    /// A charge failed.
+    OnHold,
+    /// The customer paused it.
+    Paused,
+    /// Canceled.
+    Canceled,
+    /// It ran out, or never began.
+    Over,
 }
 
-impl Standing {
-    const ALL: [Self; 4] = [Self::Granted, Self::Ending, Self::Held, Self::Revoked];
+impl State {
+    const ALL: [Self; 6] =
+        [Self::Active, Self::Ending, Self::OnHold, Self::Paused, Self::Canceled, Self::Over];
 
     fn read(number: i64) -> Self {
-        usize::try_from(number)
-            .ok()
-            .and_then(|n| Self::ALL.get(n))
-            .copied()
-            .unwrap_or(Self::Revoked)
+        usize::try_from(number).ok().and_then(|n| Self::ALL.get(n)).copied().unwrap_or(Self::Over)
     }
 }
 
@@ -72,12 +75,30 @@ pub(crate) struct Access {
     pub(crate) subscription_id: String,
     /// What was subscribed to, in words.
     pub(crate) product: String,
-    /// Where it stands.
-    pub(crate) standing: Standing,
-    /// Since when it stands there.
+    /// The state at Dodo.
+    pub(crate) state: State,
+    /// The beginning of this state.
     pub(crate) since: Timestamp,
-    /// Until when it is paid.
+    /// The end of the paid period.
     pub(crate) paid_until: Option<Timestamp>,
+}
+
+impl Access {
+    /// Whether the customer may use the product now.
+    ///
+    /// The paid-through date decides, and not the state: a canceled subscription is paid until the end
+    /// of its period, and so is one whose next charge failed too early. A pause returns the rest later.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+        let is_paid = self.paid_until.is_some_and(|end| now < end);
+        match self.state {
+            // A renewal arrives some time after its due date.
+            State::Active => self
+                .paid_until
+                .is_none_or(|end| now < end.saturating_add(RENEWAL_TIME).unwrap_or(end)),
+            State::Ending | State::OnHold | State::Canceled => is_paid,
+            State::Paused | State::Over => false,
+        }
+    }
 }
 
 /// What one account has.
@@ -135,25 +156,25 @@ pub(crate) async fn subscription(
 ) -> Result<(), sqlx::Error> {
     execute!(
         at,
-        "INSERT INTO shop_subscriptions AS known
-             (id, account, customer, product, standing, since, changed, paid_until)
+        "INSERT INTO shop_access AS known
+             (id, account, customer, product, state, since, changed, paid_until)
          VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
          ON CONFLICT (id) DO UPDATE SET
              account = COALESCE(excluded.account, known.account),
              customer = COALESCE(excluded.customer, known.customer),
              product = excluded.product,
-             since = CASE WHEN excluded.standing = known.standing
+             since = CASE WHEN excluded.state = known.state
                           THEN known.since ELSE excluded.since END,
-             standing = excluded.standing,
+             state = excluded.state,
              changed = excluded.changed,
              paid_until = excluded.paid_until
          WHERE excluded.changed > known.changed
-            OR (excluded.changed = known.changed AND excluded.standing >= known.standing)",
+            OR (excluded.changed = known.changed AND excluded.state >= known.state)",
         &access.subscription_id,
         &owner.account,
         owner.customer.as_ref().map(CustomerId::as_str),
         &access.product,
-        access.standing as i64,
+        access.state as i64,
         access.since.as_microsecond(),
         access.paid_until.map(Timestamp::as_microsecond),
     )
@@ -217,7 +238,7 @@ impl Database {
         )?;
         let subscriptions: Vec<AccessRow> = fetch!(
             lease.connection(),
-            "SELECT id, product, standing, since, paid_until FROM shop_subscriptions
+            "SELECT id, product, state, since, paid_until FROM shop_access
              WHERE account = $1 OR (account IS NULL AND customer IN
                    (SELECT id FROM shop_customers WHERE shop_customers.account = $1))
              ORDER BY changed DESC, id LIMIT $2",
@@ -256,11 +277,11 @@ fn order(row: OrderRow) -> Order {
 }
 
 fn access(row: AccessRow) -> Access {
-    let (subscription_id, product, standing, since, paid_until) = row;
+    let (subscription_id, product, state, since, paid_until) = row;
     Access {
         subscription_id,
         product,
-        standing: Standing::read(standing),
+        state: State::read(state),
         since: moment(since),
         paid_until: paid_until.map(moment),
     }

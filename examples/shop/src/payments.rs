@@ -3,47 +3,43 @@
 use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    BoxError, CampaignCookie, CheckoutContext, CheckoutContextStore, Client, CustomerPortal,
-    Endpoint, Error, Preset, RequestHead, SignedIn, VisitorCapture, WebhookKey, Webhooks,
-    WebhooksBuilder,
-    checkout::{
-        SessionCheckout, StaticCheckout,
-        request::{CheckoutCustomer, FeatureFlags, SessionRequest, StaticRequest},
-    },
+    BoxError, CampaignCookie, CheckoutContext, CheckoutContextStore, CustomerPortal, Endpoint,
+    Error, Preset, RequestHead, SignedIn, VisitorCapture, WebhooksBuilder,
+    checkout::request::{CheckoutCustomer, FeatureFlags, SessionRequest, StaticRequest},
     endpoint::CheckoutEndpoint,
     webhook::Given,
 };
 
 use crate::{
     Shop,
+    consent::Choice,
     fulfilment::{self, ACCOUNT_KEY},
     orders,
-    session::Account,
+    session::{Account, SessionKey},
 };
 
-/// The Dodo side of a shop.
-#[derive(Debug)]
-pub(crate) struct Payments {
-    pub(crate) client: Client,
-    pub(crate) key: WebhookKey,
+/// Reads the `visitor` cookie of visitors.now and the campaign of the landing page, which it keeps in a
+/// first-party cookie. Reads nothing without the visitor's consent.
+pub(crate) fn capture(sessions: SessionKey, secure: bool) -> VisitorCapture {
+    let mut cookie = CampaignCookie::last_touch();
+    if !secure {
+        cookie = cookie.insecure_for_development();
+    }
+    VisitorCapture::visitors_now()
+        .preset(Preset::Utm)
+        .keep_campaign(cookie)
+        .consent(Choice::gate)
+        .user_id(move |parts| {
+            let head = RequestHead::from(parts.clone());
+            sessions.account(&head).map(|account| account.id)
+        })
 }
 
 impl Shop {
-    /// What is read from every visit: the `visitor` cookie of visitors.now, and the campaign of the
-    /// page one landed on, kept in a first-party cookie of the shop's own.
+    /// The capture for the layer in front of all pages.
     #[must_use]
     pub fn capture(&self) -> VisitorCapture {
-        let shop = self.clone();
-        let mut cookie = CampaignCookie::last_touch();
-        if !self.secure() {
-            cookie = cookie.insecure_for_development();
-        }
-        VisitorCapture::visitors_now().preset(Preset::Utm).keep_campaign(cookie).user_id(
-            move |head| {
-                let cookies = head.headers.get("cookie").and_then(|c| c.to_str().ok());
-                shop.sessions().account(cookies).map(|account| account.id)
-            },
-        )
+        self.dodo().capture()
     }
 
     /// `POST` opens a checkout session, `GET` answers with a payment link. Only what the shop sells
@@ -52,12 +48,13 @@ impl Shop {
     /// # Errors
     /// If an option is unusable.
     pub fn checkout(&self) -> Result<impl CheckoutEndpoint, Error> {
-        let client = &self.payments().client;
         let back = format!("{}/return", self.public_url());
         let sold = || self.catalog().products().iter().map(|product| product.id.clone());
 
         let shop = self.clone();
-        let link = StaticCheckout::builder(client.clone())
+        let link = self
+            .dodo()
+            .static_checkout()
             .return_url(&back)
             .allow_products(sold())
             .server_fields_with(move |head| ready(Ok::<_, Infallible>(shop.link_fields(&head))))
@@ -65,7 +62,9 @@ impl Shop {
 
         let shop = self.clone();
         let opened = self.clone();
-        let session = SessionCheckout::builder(client.clone())
+        let session = self
+            .dodo()
+            .session_checkout()
             .return_url(&back)
             .allow_products(sold())
             .server_fields_with(move |head| {
@@ -86,8 +85,8 @@ impl Shop {
         if let Some(customer) = self.database().customer_of(&account.id).await? {
             return Ok(fields.customer(CheckoutCustomer::existing(&customer)));
         }
-        // Nobody has checked the e-mail address, and Dodo would take a known one for its owner:
-        // with a customer of their own, nobody gets into somebody else's portal.
+        // The shop has not verified the e-mail address, and Dodo would select the known customer with
+        // that address. With a new customer, the account cannot open another customer's portal.
         let fields = fields.feature_flags(FeatureFlags::new().always_create_new_customer(true));
         Ok(match (&account.email, &account.name) {
             (Some(email), Some(name)) => fields.customer(CheckoutCustomer::new(email).name(name)),
@@ -123,7 +122,8 @@ impl Shop {
     /// If the shop's own URL cannot be used.
     pub fn portal(&self) -> Result<CustomerPortal, Error> {
         let shop = self.clone();
-        CustomerPortal::builder(self.payments().client.clone())
+        self.dodo()
+            .portal()
             .customer(move |head| {
                 let shop = shop.clone();
                 async move { shop.current_user(&head).await }
@@ -134,8 +134,8 @@ impl Shop {
 
     /// The callbacks that fulfill orders, and grant and revoke access.
     pub(crate) fn webhooks(&self) -> WebhooksBuilder<Self, Given<Self>> {
-        let payments = self.payments();
-        Webhooks::builder(payments.key.clone())
+        self.dodo()
+            .webhooks()
             .with_state(self.clone())
             .on_payment_succeeded(fulfilment::paid)
             .on_refund_succeeded(fulfilment::refunded)
@@ -144,11 +144,11 @@ impl Shop {
             .on_subscription_plan_changed(fulfilment::granted)
             .on_subscription_unpaused(fulfilment::granted)
             .on_subscription_updated(fulfilment::updated)
-            .on_subscription_paused(fulfilment::held)
-            .on_subscription_on_hold(fulfilment::held)
-            .on_subscription_cancelled(fulfilment::revoked)
-            .on_subscription_expired(fulfilment::revoked)
-            .on_subscription_failed(fulfilment::revoked)
+            .on_subscription_paused(fulfilment::paused)
+            .on_subscription_on_hold(fulfilment::on_hold)
+            .on_subscription_cancelled(fulfilment::canceled)
+            .on_subscription_expired(fulfilment::over)
+            .on_subscription_failed(fulfilment::over)
     }
 
     /// The signed-in user. The customer at Dodo Payments is known once the account has paid.
@@ -163,6 +163,6 @@ impl Shop {
     }
 
     fn current_account(&self, head: &RequestHead) -> Option<Account> {
-        self.sessions().account(head.header("cookie"))
+        self.sessions().account(head)
     }
 }

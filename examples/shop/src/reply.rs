@@ -61,12 +61,16 @@ impl Reply {
         Self::new(200, content_type, text.to_owned()).header("cache-control", "public, max-age=300")
     }
 
+    /// A line of text.
+    pub(crate) fn plain(status: u16, text: &str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text.to_owned())
+            .header("cache-control", "no-store")
+    }
+
     /// "See other": the browser goes there with GET.
     #[must_use]
     pub fn redirect(to: &str) -> Self {
-        Self::new(303, "text/plain; charset=utf-8", String::new())
-            .header("location", to)
-            .header("cache-control", "no-store")
+        Self::plain(303, "").header("location", to)
     }
 
     /// Adds a header.

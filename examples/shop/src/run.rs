@@ -55,7 +55,7 @@ where
         Err(error) => return failed(framework, &error),
     };
     println!("The shop is open: http://{address}");
-    for line in shop.notes() {
+    for line in shop.notes(address) {
         println!("{line}");
     }
     let late = async {
@@ -80,7 +80,7 @@ fn failed(framework: &str, error: &StartError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Opens the port on this machine only: the revenue page has no sign-in of its own.
+/// Opens the port on this machine only. For other machines put a proxy in front.
 fn listen(port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
         let message = match error.kind() {

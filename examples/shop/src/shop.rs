@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use dodo_core::BoxError;
-use dodo_ledger::Ledger;
+use accounts::Hosts;
+use dodo_core::{BoxError, Dodo};
+use dodo_ledger::{Identity, Ledger};
 use jiff::Timestamp;
 
 use crate::{
     Ask,
     backend::Backend,
     catalog::Catalog,
+    consent::Choice,
     database::Database,
-    orders::Standing,
+    owner::OwnerKey,
     pages::{self, AccountView, Chrome, Outcome, RevenueView, Trail},
-    payments::Payments,
     reply::{Reply, tag},
     revenue::{Filter, Report},
     session::{Account, SessionKey},
@@ -29,11 +30,16 @@ pub struct Shop(Arc<Inner>);
 /// What a shop is made of.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) payments: Payments,
+    pub(crate) dodo: Dodo,
     pub(crate) catalog: Catalog,
     pub(crate) database: Database,
     pub(crate) ledger: Ledger,
     pub(crate) sessions: SessionKey,
+    pub(crate) owner: OwnerKey,
+    /// Where Segment gets records, if anywhere.
+    pub(crate) segment_url: Option<String>,
+    /// This machine and the public address.
+    pub(crate) hosts: Hosts,
     /// The address customers use, without a slash at the end.
     pub(crate) public_url: String,
     pub(crate) backend: Backend,
@@ -46,8 +52,16 @@ impl Shop {
         Self(Arc::new(inner))
     }
 
-    pub(crate) fn payments(&self) -> &Payments {
-        &self.0.payments
+    pub(crate) fn owner(&self) -> &OwnerKey {
+        &self.0.owner
+    }
+
+    pub(crate) fn segment_url(&self) -> Option<&str> {
+        self.0.segment_url.as_deref()
+    }
+
+    pub(crate) fn dodo(&self) -> &Dodo {
+        &self.0.dodo
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
@@ -76,10 +90,10 @@ impl Shop {
 
     /// `GET /`
     pub(crate) fn storefront(&self, ask: &Ask) -> Reply {
+        let captured = ask.captured();
         let trail = Trail {
-            visitor: ask.captured.as_ref().and_then(|c| c.visitor()).map(|v| v.as_str()),
-            campaign: ask.captured.as_ref().and_then(|c| c.campaign()),
-            refused: ask.captured.as_ref().is_some_and(|c| !c.consent().allows()),
+            visitor: captured.and_then(|c| c.visitor()).map(|v| v.as_str()),
+            campaign: captured.and_then(|c| c.campaign()),
         };
         self.visit(ask).page(|chrome| pages::storefront(chrome, &self.0.catalog, trail))
     }
@@ -95,7 +109,7 @@ impl Shop {
     /// `GET /live/account`
     pub(crate) async fn account_live(&self, ask: &Ask) -> Answer {
         let view = self.account_view(&self.visit(ask).account).await?;
-        Ok(Reply::fragment(pages::account_live(&view), ask.if_none_match.as_deref()))
+        Ok(Reply::fragment(pages::account_live(&view), ask.head.header("if-none-match")))
     }
 
     async fn account_view(&self, account: &Account) -> Result<AccountView, BoxError> {
@@ -111,10 +125,28 @@ impl Shop {
     }
 
     /// `POST /sign-in` with a form of `name` and `email`: opens a new demo account.
-    pub(crate) fn sign_in(&self, ask: &Ask) -> Reply {
+    pub(crate) async fn sign_in(&self, ask: &Ask) -> Reply {
         let field = |name| ask.form_field(name).unwrap_or_default();
         let account = Account::named(&field("name"), &field("email"));
+        if let Err(error) = self.identify(&account, ask).await {
+            tracing::warn!(target: "shop", %error, "visitor not linked to the account; sign-in continues");
+        }
         Reply::redirect("/account").cookie(Some(self.0.sessions.sign_in(&account, self.secure())))
+    }
+
+    /// Links the visitor to the address, so that a payment from another device finds the visitor. Only
+    /// with consent.
+    async fn identify(&self, account: &Account, ask: &Ask) -> Result<(), BoxError> {
+        let (Some(email), Some(captured)) = (&account.email, ask.captured()) else { return Ok(()) };
+        let Some(visitor) = captured.visitor().filter(|_| captured.consent().allows()) else {
+            return Ok(());
+        };
+        let identity = Identity::new(email).visitor(visitor.as_str()).user_id(&account.id);
+        let identity = match captured.campaign() {
+            Some(campaign) => identity.campaign(campaign.clone()),
+            None => identity,
+        };
+        Ok(self.0.ledger.identify(identity).await?)
     }
 
     /// `POST /sign-out`
@@ -141,7 +173,7 @@ impl Shop {
     /// `GET /live/thanks`
     pub(crate) async fn thanks_live(&self, ask: &Ask) -> Answer {
         let outcome = self.outcome(&self.visit(ask).account, ask).await?;
-        Ok(Reply::fragment(pages::thanks_live(&outcome), ask.if_none_match.as_deref()))
+        Ok(Reply::fragment(pages::thanks_live(&outcome), ask.head.header("if-none-match")))
     }
 
     async fn outcome(&self, account: &Account, ask: &Ask) -> Result<Outcome, BoxError> {
@@ -156,7 +188,7 @@ impl Shop {
             let access = belongings
                 .subscriptions
                 .into_iter()
-                .find(|a| a.subscription_id == subscription && a.standing == Standing::Granted);
+                .find(|a| a.subscription_id == subscription && a.is_open(Timestamp::now()));
             if let Some(access) = access {
                 return Ok(Outcome::Granted(access));
             }
@@ -177,11 +209,11 @@ impl Shop {
     /// `GET /live/revenue`
     pub(crate) async fn revenue_live(&self, ask: &Ask) -> Answer {
         let view = self.revenue_view(ask).await?;
-        Ok(Reply::fragment(pages::revenue_live(&view), ask.if_none_match.as_deref()))
+        Ok(Reply::fragment(pages::revenue_live(&view), ask.head.header("if-none-match")))
     }
 
     async fn revenue_view(&self, ask: &Ask) -> Result<RevenueView, BoxError> {
-        let filter = Filter::read(ask.query.as_deref());
+        let filter = Filter::read(ask.head.uri.query());
         Ok(RevenueView {
             filter,
             report: Report::new(self.cells(filter).await?),
@@ -231,14 +263,47 @@ impl Shop {
 
     /// Something of ours failed. The reason is for the log alone.
     pub(crate) fn failed(&self, ask: &Ask, error: &BoxError) -> Reply {
-        tracing::error!(target: "shop", %error, path = ask.path, "a page cannot be shown");
+        tracing::error!(target: "shop", %error, path = ask.head.uri.path(), "a page cannot be shown");
         Reply { status: 500, ..self.visit(ask).page(pages::failed) }
     }
 
-    /// Who asks: the account in the cookie, or a new guest and the cookie that makes the browser
-    /// this guest.
+    /// Whether a request with this `Host` header is for the shop. Another host is answered with
+    /// [`misdirected`](Self::misdirected).
+    #[must_use]
+    pub fn accepts_host(&self, host: Option<&[u8]>) -> bool {
+        self.0.hosts.accept(host)
+    }
+
+    /// The answer to a request for another host.
+    #[must_use]
+    pub fn misdirected(&self) -> Reply {
+        Reply::plain(421, "unknown host: name the public address of the shop in DODO_PUBLIC_URL\n")
+    }
+
+    /// The answer to everyone but the owner: the reason, or a cookie for who has the key.
+    pub(crate) fn owners_only(&self, ask: &Ask) -> Option<Reply> {
+        if ask.parameter("key").is_some_and(|key| self.0.owner.is_in_link(&key)) {
+            // The key must not stay in the address bar.
+            let cookie = self.0.owner.set_cookie(self.secure());
+            return Some(Reply::redirect("/revenue").cookie(Some(cookie)));
+        }
+        if self.0.owner.is_in_cookie(&ask.head) {
+            return None;
+        }
+        Some(Reply { status: 403, ..self.visit(ask).page(pages::owners_only) })
+    }
+
+    /// `POST /consent` with a form of `choice` and `back`: keeps the visitor's answer.
+    pub(crate) fn consent(&self, ask: &Ask) -> Reply {
+        let back = ask.form_field("back").filter(|back| is_own_path(back));
+        let cookies = Choice::cookies(&ask.form_field("choice").unwrap_or_default(), self.secure());
+        let reply = Reply::redirect(back.as_deref().unwrap_or("/"));
+        cookies.into_iter().fold(reply, |reply, cookie| reply.cookie(Some(cookie)))
+    }
+
+    /// The account in the cookie, or a new guest and the cookie that makes the browser this guest.
     fn visit(&self, ask: &Ask) -> Visit<'_> {
-        let known = self.0.sessions.account(ask.cookies.as_deref());
+        let known = self.0.sessions.account(&ask.head);
         let (account, set_cookie) = match known {
             Some(account) => (account, None),
             None => {
@@ -247,7 +312,8 @@ impl Shop {
                 (guest, Some(cookie))
             }
         };
-        Visit { shop: &self.0, account, set_cookie }
+        let choice = Choice::of(&ask.head, ask.captured());
+        Visit { shop: &self.0, account, set_cookie, choice, back: ask.target().to_owned() }
     }
 
     /// Whether cookies are for https only.
@@ -261,18 +327,27 @@ struct Visit<'a> {
     shop: &'a Inner,
     account: Account,
     set_cookie: Option<String>,
+    choice: Choice,
+    /// The address to return to from the banner.
+    back: String,
 }
 
 impl Visit<'_> {
     fn page(self, page: impl FnOnce(Chrome<'_>) -> maud::Markup) -> Reply {
         let Inner { backend, framework, .. } = self.shop;
         let (mode, dashboard) = (backend.mode(), backend.dashboard());
-        let chrome = Chrome { account: &self.account, mode, dashboard, framework };
+        let Self { account, choice, back, .. } = &self;
+        let chrome = Chrome { account, mode, dashboard, framework, choice: *choice, back };
         Reply::page(200, page(chrome)).cookie(self.set_cookie)
     }
 }
 
-/// What may stay in the address bar of what Dodo's redirect brings.
+/// Whether this is a path of the shop, and not an address of another site such as `//evil.example`.
+fn is_own_path(path: &str) -> bool {
+    path.starts_with('/') && !path.starts_with("//") && !path.contains('\\')
+}
+
+/// The part of the redirect's query that may stay in the address bar.
 fn returned_query(ask: &Ask) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for name in ["payment_id", "subscription_id", "status"] {

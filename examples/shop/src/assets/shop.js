@@ -1,9 +1,9 @@
 "use strict";
 
-// What the visitors.now script does in persist mode: a readable first-party cookie with an opaque
-// id. The shop has no account there, so it plays the part itself.
+// The part of the visitors.now script in persist mode: a readable first-party cookie with an opaque
+// id. The shop has no account there. The server sets `data-visit` once the visitor has accepted.
 (function visitor() {
-  if (navigator.globalPrivacyControl) return;
+  if (!("visit" in document.body.dataset) || navigator.globalPrivacyControl) return;
   if (/(?:^|;\s*)visitor=/.test(document.cookie)) return;
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   const id = Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");

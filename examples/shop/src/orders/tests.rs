@@ -84,11 +84,11 @@ fn an_order(payment_id: &str) -> Order {
     }
 }
 
-fn an_access(subscription_id: &str, standing: Standing, since: i64) -> Access {
+fn an_access(subscription_id: &str, state: State, since: i64) -> Access {
     Access {
         subscription_id: subscription_id.into(),
         product: "Print club".into(),
-        standing,
+        state,
         since: at(since),
         paid_until: None,
     }
@@ -114,23 +114,23 @@ async fn orders_are_fulfilled_once_and_refunded_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_subscription_moves_forward_only() {
-    use Standing::{Ending, Granted, Held, Revoked};
+async fn subscription_state_moves_forward_only() {
+    use State::{Active, Canceled, Ending, OnHold};
     for shop in Temporary::all("subscriptions").await {
         let mut lease = shop.database.lease().await.unwrap();
         let stories = [
-            (vec![(Granted, 1), (Revoked, 2)], Revoked, 2),
-            (vec![(Revoked, 2), (Granted, 1)], Revoked, 2),
-            (vec![(Revoked, 2), (Granted, 2)], Revoked, 2),
-            (vec![(Granted, 1), (Granted, 5)], Granted, 1),
-            (vec![(Granted, 1), (Ending, 2), (Granted, 3)], Granted, 3),
-            (vec![(Granted, 3), (Granted, 1), (Held, 2)], Granted, 3),
+            (vec![(Active, 1), (Canceled, 2)], Canceled, 2),
+            (vec![(Canceled, 2), (Active, 1)], Canceled, 2),
+            (vec![(Canceled, 2), (Active, 2)], Canceled, 2),
+            (vec![(Active, 1), (Active, 5)], Active, 1),
+            (vec![(Active, 1), (Ending, 2), (Active, 3)], Active, 3),
+            (vec![(Active, 3), (Active, 1), (OnHold, 2)], Active, 3),
         ];
         for (n, (story, ends, since)) in stories.into_iter().enumerate() {
             let (id, account) = (format!("sub_{n}"), format!("acc_{n}"));
             let mine = owner(Some(&account), "cus_1");
-            for (standing, since) in &story {
-                let change = an_access(&id, *standing, *since);
+            for (state, since) in &story {
+                let change = an_access(&id, *state, *since);
                 subscription(lease.connection(), &mine, &change).await.unwrap();
             }
             let known = shop.belongings(&account).await.subscriptions;
@@ -140,11 +140,30 @@ async fn a_subscription_moves_forward_only() {
     }
 }
 
+#[test]
+fn paid_period_decides_about_access() {
+    let day = 24 * 60 * 60;
+    for (state, paid_until, open_before, open_at_end, open_days_later) in [
+        (State::Active, Some(0), true, true, false),
+        (State::Active, None, true, true, true),
+        (State::Ending, Some(0), true, false, false),
+        (State::OnHold, Some(0), true, false, false),
+        (State::Canceled, Some(0), true, false, false),
+        (State::Canceled, None, false, false, false),
+        (State::Paused, Some(0), false, false, false),
+        (State::Over, Some(0), false, false, false),
+    ] {
+        let access = Access { paid_until: paid_until.map(at), ..an_access("sub_1", state, -day) };
+        let open = [-1, 0, 2 * day].map(|second| access.is_open(at(second)));
+        assert_eq!(open, [open_before, open_at_end, open_days_later], "{access:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_customer_belongs_to_the_account_that_opened_the_session() {
     for shop in Temporary::all("customers").await {
         let mut lease = shop.database.lease().await.unwrap();
-        let access = an_access("sub_1", Standing::Granted, 1);
+        let access = an_access("sub_1", State::Active, 1);
         subscription(lease.connection(), &owner(None, "cus_1"), &access).await.unwrap();
         assert_eq!(
             shop.belongings("ada").await,

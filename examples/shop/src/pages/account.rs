@@ -1,11 +1,12 @@
 //! What a customer has: orders, subscriptions, and the way to the portal.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};
 use crate::{
     money,
-    orders::{Access, Belongings, Order, Standing},
+    orders::{Access, Belongings, Order, State},
 };
 
 /// What the account page shows.
@@ -95,12 +96,14 @@ pub(crate) fn order_row(order: &Order) -> Markup {
 }
 
 fn access_row(access: &Access) -> Markup {
-    let Access { subscription_id, product, standing, since, paid_until } = access;
-    let (tone, text) = match standing {
-        Standing::Granted => ("good", "Access granted"),
-        Standing::Ending => ("wait", "Ends with this period"),
-        Standing::Held => ("wait", "On hold"),
-        Standing::Revoked => ("bad", "Access revoked"),
+    let Access { subscription_id, product, state, since, paid_until } = access;
+    let (tone, text) = match (access.is_open(Timestamp::now()), state) {
+        (true, State::Active) => ("good", "Access granted"),
+        (true, State::OnHold) => ("wait", "Open, a charge failed"),
+        (true, _) => ("wait", "Ends with this period"),
+        (false, State::OnHold | State::Active) => ("bad", "Not paid"),
+        (false, State::Paused) => ("wait", "Paused"),
+        (false, _) => ("bad", "Access ended"),
     };
     html! {
         tr data-subscription=(subscription_id) {

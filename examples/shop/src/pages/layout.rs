@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::session::Account;
+use crate::{consent::Choice, session::Account};
 
 /// Where one is in the shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub(crate) struct Chrome<'a> {
     pub(crate) dashboard: Option<&'a str>,
     /// The web framework that serves this, for the foot of the page.
     pub(crate) framework: &'a str,
+    /// The visitor's answer to the banner.
+    pub(crate) choice: Choice,
+    /// The address to return to from the banner.
+    pub(crate) back: &'a str,
 }
 
 impl Chrome<'_> {
@@ -40,8 +44,9 @@ impl Chrome<'_> {
                     link rel="stylesheet" href="/assets/shop.css";
                     script src="/assets/shop.js" defer {}
                 }
-                body {
+                body data-visit[self.choice == Choice::Granted] {
                     a.skip href="#content" { "Skip to the content" }
+                    @if self.choice == Choice::Open { (self.banner()) }
                     (self.head(tab))
                     main #content .wrap { (content) }
                     (self.foot())
@@ -72,6 +77,49 @@ impl Chrome<'_> {
         }
     }
 
+    /// The question. It covers nothing, and both answers look the same.
+    fn banner(&self) -> Markup {
+        html! {
+            section.consent aria-labelledby="consent-title" {
+                div.wrap {
+                    div {
+                        h2 #consent-title { "May this shop remember your visit?" }
+                        p.small {
+                            "With your consent, one cookie names this visit and one keeps the link that you followed. "
+                            "The shop learns which link brought which sale. You can buy without it."
+                        }
+                    }
+                    form.row method="post" action="/consent" {
+                        input type="hidden" name="back" value=(self.back);
+                        button.button.quiet name="choice" value="denied" { "Decline" }
+                        button.button.quiet name="choice" value="granted" { "Accept" }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The visitor's answer, and the way to another one.
+    fn choice(&self) -> Markup {
+        let text = match self.choice {
+            Choice::Open => "Your visit is not remembered.",
+            Choice::Granted => "Your visit is remembered.",
+            Choice::Denied => "Your visit is not remembered, as you chose.",
+            Choice::DeniedByBrowser => {
+                "Your visit is not remembered: your browser sends Global Privacy Control."
+            }
+        };
+        html! {
+            form.choice method="post" action="/consent" {
+                span { (text) }
+                @if matches!(self.choice, Choice::Granted | Choice::Denied) {
+                    input type="hidden" name="back" value=(self.back);
+                    " " button.link name="choice" value="" { "Change" }
+                }
+            }
+        }
+    }
+
     fn foot(&self) -> Markup {
         html! {
             footer.foot {
@@ -83,7 +131,7 @@ impl Chrome<'_> {
                             " to refund, renew or dispute."
                         }
                     }
-                    span { "One first-party cookie names your visit; Global Privacy Control is honoured." }
+                    (self.choice())
                 }
             }
         }

@@ -10,7 +10,7 @@ mod thanks;
 pub(crate) use self::{
     account::{AccountView, account, account_live, sign_in},
     layout::{Chrome, Tab},
-    notice::{failed, not_found},
+    notice::{failed, not_found, owners_only},
     revenue::{RevenueView, explain, revenue, revenue_live},
     storefront::{Trail, storefront},
     thanks::{Outcome, thanks, thanks_live},

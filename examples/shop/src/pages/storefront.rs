@@ -6,6 +6,7 @@ use super::{Chrome, Tab};
 use crate::{
     art,
     catalog::{Catalog, Product},
+    consent::Choice,
     money,
 };
 
@@ -14,8 +15,6 @@ use crate::{
 pub(crate) struct Trail<'a> {
     pub(crate) visitor: Option<&'a str>,
     pub(crate) campaign: Option<&'a dodo_core::Campaign>,
-    /// Why nothing is captured, if nothing may be.
-    pub(crate) refused: bool,
 }
 
 pub(crate) fn storefront(chrome: Chrome<'_>, catalog: &Catalog, trail: Trail<'_>) -> Markup {
@@ -36,7 +35,7 @@ pub(crate) fn storefront(chrome: Chrome<'_>, catalog: &Catalog, trail: Trail<'_>
             div.goods { @for product in catalog.products() { (card(product)) } }
             div.trail {
                 section { h2 { "How this shop knows" } (steps()) }
-                section { h2 { "Your visit" } (visit(trail)) }
+                section { h2 { "Your visit" } (visit(chrome.choice, trail)) }
             }
         },
     )
@@ -68,7 +67,7 @@ fn card(product: &Product) -> Markup {
 fn steps() -> Markup {
     html! {
         ol.steps.small {
-            li { span { "Your browser names this visit in one readable cookie, " code { "visitor" }
+            li { span { "If you accept, your browser names this visit in one readable cookie, " code { "visitor" }
                 ", and the shop remembers the campaign of the link you followed." } }
             li { span { "At checkout, both go into the payment's metadata. You never see it, and neither does a form field." } }
             li { span { "Dodo Payments takes the money and sends a signed webhook. Your order is fulfilled from that, not from the redirect." } }
@@ -78,15 +77,22 @@ fn steps() -> Markup {
     }
 }
 
-fn visit(trail: Trail<'_>) -> Markup {
+fn visit(choice: Choice, trail: Trail<'_>) -> Markup {
     let row = |name: &str, value: Option<&str>| {
         html! { dt { (name) } dd { @match value { Some(v) => code { (v) }, None => span.muted { "none" } } } }
     };
     let campaign = trail.campaign;
     html! {
         div.card.pad {
-            @if trail.refused {
-                p.muted { "Your browser asks not to be tracked (Global Privacy Control), so nothing is captured. The shop works all the same." }
+            @if choice != Choice::Granted {
+                p.muted {
+                    @match choice {
+                        Choice::DeniedByBrowser => "Your browser asks every site not to track it (Global Privacy Control)."
+                        Choice::Denied => "You declined."
+                        _ => "You have not answered the question at the top."
+                    }
+                    " The shop captures nothing, and everything else works."
+                }
             } @else {
                 dl.facts.small {
                     (row("Visitor", trail.visitor))
