@@ -86,14 +86,15 @@ impl Local {
         Ok(text(&session, "session_id").to_owned())
     }
 
-    /// Pays a session with a card, and returns the payment's id.
+    /// Pays a session with a card. Returns the payment's id, and whether the card was declined.
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub(crate) async fn pay(&self, session_id: &str, card: &str) -> Result<String, Error> {
+    pub(crate) async fn pay(&self, session_id: &str, card: &str) -> Result<(String, bool), Error> {
         let body = serde_json::json!({ "card": card });
         let path = format!("/__sandbox/sessions/{session_id}/pay");
-        Ok(text(&self.json("POST", &path, body).await?, "payment_id").to_owned())
+        let paid = self.json("POST", &path, body).await?;
+        Ok((text(&paid, "payment_id").to_owned(), text(&paid, "status") == "failed"))
     }
 
     /// Gives a subscription a new card, on the page that a customer would open.

@@ -88,7 +88,7 @@ const LICENSED: &str = "pdt_sandbox_licensed";
 
 async fn buy(local: &Local, product: &str, card: &str) -> Result<String, Error> {
     let session = checkout(local, product).await?;
-    local.pay(&session, card).await
+    Ok(local.pay(&session, card).await?.0)
 }
 
 async fn checkout(local: &Local, product: &str) -> Result<String, Error> {
