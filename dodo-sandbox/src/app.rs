@@ -80,7 +80,7 @@ impl App {
             if !self.is_replaying() {
                 world.clock.tick();
             }
-            flow::schedule::settle(world);
+            flow::schedule::run_due(world);
             if let (Some(op), Some(journal)) = (op, journal) {
                 journal.append(world.clock.now(), &op);
             }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Error, events,
+    Error,
+    contract::contract,
     flow::{
         checkout::{self, PayForm},
         complete::Outcome,
@@ -71,7 +72,7 @@ impl Payer {
 /// Moves the clock, and acts out what falls due on the way.
 pub(crate) fn advance(world: &mut World, by: Duration) -> Result<(), Error> {
     world.clock.advance(by)?;
-    schedule::settle(world);
+    schedule::run_due(world);
     Ok(())
 }
 
@@ -126,7 +127,7 @@ pub(crate) fn abandon(world: &mut World, session_id: &str) -> Result<String, Err
 
 /// Sends made-up data once to every endpoint that wants it.
 pub(crate) fn send_event(world: &mut World, kind: &str, data: Value) -> Result<String, Error> {
-    if !events::NAMES.contains(&kind) {
+    if contract().event(kind).is_none() {
         return Err(Error::invalid("type: an event of this name does not exist"));
     }
     let event = world.event(kind.to_owned(), Subject::Fixed(data));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::rfc3339,
+    contract::{Shape, contract, property},
     state::{
         World,
         webhook::{Event, Subject},
@@ -20,7 +21,7 @@ pub(crate) fn render(world: &World, event: &Event) -> String {
 pub(crate) fn body(world: &World, event: &Event) -> Value {
     let mut body = json!({
         "business_id": world.business_id,
-        "data": data(world, &event.subject),
+        "data": data(world, event),
         "timestamp": rfc3339(event.at),
         "type": event.kind,
     });
@@ -40,11 +41,11 @@ pub(crate) fn body(world: &World, event: &Event) -> Value {
     body
 }
 
-fn data(world: &World, subject: &Subject) -> Value {
-    let (payload_type, data) = match subject {
+fn data(world: &World, event: &Event) -> Value {
+    let (payload_type, data) = match &event.subject {
         Subject::Payment(id) => ("Payment", world.payments.get(id).map(|row| row.json(world))),
         Subject::Subscription(id) => {
-            ("Subscription", world.subscriptions.get(id).map(|row| row.event_json(world)))
+            ("Subscription", world.subscriptions.get(id).map(|row| row.json(world)))
         }
         Subject::Refund(id) => ("Refund", world.refunds.get(id).map(|row| row.json(world))),
         Subject::Dispute(id) => ("Dispute", world.disputes.get(id).map(|row| row.json(world))),
@@ -56,63 +57,18 @@ fn data(world: &World, subject: &Subject) -> Value {
         Subject::Dunning(id) => {
             ("DunningAttempt", world.dunnings.get(id).map(|row| row.json(world)))
         }
+        Subject::Object { payload_type, table, id } => {
+            let object = world.objects.find(table, id).ok();
+            (*payload_type, object.map(|object| Value::Object(object.fields.clone())))
+        }
         Subject::Fixed(data) => return data.clone(),
     };
+    let shape = Shape { newest: world.settings.newest_fields, event: true };
+    let schema = contract().event(&event.kind).map(|body| property(contract(), body, "data"));
+    let data = data.zip(schema).map(|(data, schema)| contract().shape(schema, data, shape));
     let mut data = data.unwrap_or(Value::Null);
     if let Some(fields) = data.as_object_mut() {
         fields.insert("payload_type".to_owned(), payload_type.into());
     }
     data
 }
-
-/// The names of all events that Dodo sends.
-pub(crate) const NAMES: [&str; 48] = [
-    "payment.succeeded",
-    "payment.failed",
-    "payment.processing",
-    "payment.cancelled",
-    "refund.succeeded",
-    "refund.failed",
-    "dispute.opened",
-    "dispute.expired",
-    "dispute.accepted",
-    "dispute.cancelled",
-    "dispute.challenged",
-    "dispute.won",
-    "dispute.lost",
-    "subscription.active",
-    "subscription.renewed",
-    "subscription.on_hold",
-    "subscription.past_due",
-    "subscription.paused",
-    "subscription.unpaused",
-    "subscription.cancelled",
-    "subscription.failed",
-    "subscription.expired",
-    "subscription.plan_changed",
-    "subscription.updated",
-    "subscription.update_payment_method",
-    "license_key.created",
-    "payout.created",
-    "payout.on_hold",
-    "payout.in_progress",
-    "payout.failed",
-    "payout.success",
-    "credit.added",
-    "credit.deducted",
-    "credit.expired",
-    "credit.rolled_over",
-    "credit.rollover_forfeited",
-    "credit.overage_charged",
-    "credit.overage_reset",
-    "credit.manual_adjustment",
-    "credit.balance_low",
-    "abandoned_checkout.detected",
-    "abandoned_checkout.recovered",
-    "dunning.started",
-    "dunning.recovered",
-    "entitlement_grant.created",
-    "entitlement_grant.delivered",
-    "entitlement_grant.failed",
-    "entitlement_grant.revoked",
-];

@@ -49,6 +49,7 @@ mod app;
 pub mod cli;
 mod clock;
 mod config;
+mod contract;
 mod control;
 mod control_api;
 mod countries;

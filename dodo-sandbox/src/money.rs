@@ -2,9 +2,8 @@
 
 use crate::Error;
 
-/// The largest amount the sandbox deals with, in minor units. Far beyond what Dodo takes, and small
-/// enough that sums and tax of it never overflow.
-pub(crate) const MAX_AMOUNT: i64 = 1_000_000_000_000;
+/// The largest amount, in minor units: the API's amounts are 32-bit integers.
+pub(crate) const MAX_AMOUNT: i64 = i32::MAX as i64;
 
 /// `unit` times `quantity`.
 ///
@@ -89,7 +88,7 @@ pub(crate) fn settlement(currency: &str) -> (String, impl Fn(i64) -> i64 + use<>
     let minor_per_major = 10_i64.pow(decimals(currency));
     let name = if rate.is_some() { "USD" } else { currency };
     let convert = move |amount| match rate {
-        Some(rate) => share(amount, rate, minor_per_major * 100),
+        Some(rate) => share(amount, rate, minor_per_major * 100).min(MAX_AMOUNT),
         None => amount,
     };
     (name.to_owned(), convert)

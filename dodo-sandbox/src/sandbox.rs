@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, middleware};
+use axum::{Router, middleware, routing::get};
 use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -17,7 +17,7 @@ use crate::{
     api::{self, webhooks},
     app::App,
     clock::Clock,
-    control, deliver, guard, id,
+    control, deliver, flow, guard, id,
     journal::{self, Journal, Start},
     pages, sign,
     state::{World, product},
@@ -68,7 +68,9 @@ impl Setup {
             world
         });
         for (code, basis_points) in &self.discounts {
-            separate(code, &mut || world.add_discount(code.clone(), *basis_points));
+            separate(code, &mut || {
+                flow::discount::add_percentage(&mut world, code.clone(), *basis_points)
+            });
         }
         let mut result = Ok(());
         for url in &self.endpoints {
@@ -470,10 +472,10 @@ impl Drop for Sandbox {
 /// All routes. The host check comes first, for pages, control API and API.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     Router::new()
-        .merge(api::routes(app))
         .merge(pages::routes())
         .merge(control::routes::routes())
-        .fallback(api::not_found)
+        .route("/s/{slug}", get(api::products::follow_short_link))
+        .fallback(api::dispatch)
         .layer(middleware::from_fn_with_state(Arc::clone(app), journal::layer))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::layer))
         .with_state(Arc::clone(app))

@@ -88,7 +88,8 @@ pub struct Behavior {
 
     /// Operations for which the sandbox keeps no state answer 501 instead of a sample. Default: off.
     pub strict: bool,
-    /// Ids that do not exist answer a sample instead of 404. Default: off.
+    /// A request that fits the contract answers a sample with the id of its path where the sandbox
+    /// would refuse it, as for an unknown object. Default: off.
     pub any_id: bool,
     /// The number of the first page of lists: 0 by Dodo's contract, 1 as the official clients count.
     /// Default: 0.

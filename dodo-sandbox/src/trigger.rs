@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     Error,
     app::App,
-    cards, events,
+    cards,
+    contract::contract,
     journal::Op,
     local::{Local, text},
 };
@@ -48,7 +49,7 @@ pub(crate) async fn trigger(
     kind: &str,
     overrides: Vec<(String, Value)>,
 ) -> Result<Triggered, Error> {
-    let Some(kind) = events::NAMES.into_iter().find(|name| *name == kind) else {
+    let Some(kind) = contract().event_types().find(|name| *name == kind) else {
         return Err(Error::invalid("type: an event of this name does not exist"));
     };
     let local = Local::new(app);

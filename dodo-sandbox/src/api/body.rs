@@ -1,4 +1,4 @@
-//! Reads JSON bodies, and answers wrong ones as Dodo does.
+//! Rules for inputs that the contract's schemas do not state.
 
 use axum::{
     body::to_bytes,
@@ -8,13 +8,10 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::BODY_LIMIT;
 use crate::Error;
 
-/// The largest body that is read, in bytes.
-const LIMIT: usize = 1024 * 1024;
-
-/// A JSON body. One that does not fit is answered with 422 `INVALID_REQUEST_BODY` that names the
-/// field; an empty one counts as `{}`.
+/// A JSON body of the sandbox's own routes. An empty one counts as `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -24,45 +21,47 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let too_large = |_| {
             Error::refused(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "body too large")
         };
-        let bytes = to_bytes(request.into_body(), LIMIT).await.map_err(too_large)?;
+        let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(too_large)?;
         let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_ref() };
         let mut json = serde_json::Deserializer::from_slice(bytes);
         serde_path_to_error::deserialize(&mut json).map(Self).map_err(|error| {
             if error.inner().is_data() {
                 Error::invalid(error.to_string())
             } else {
-                Error::refused(
-                    StatusCode::BAD_REQUEST,
-                    "INVALID_REQUEST_BODY",
-                    "the body is not valid JSON",
-                )
+                let message = "the body is not valid JSON";
+                Error::refused(StatusCode::BAD_REQUEST, "INVALID_REQUEST_BODY", message)
             }
         })
     }
 }
 
-/// Checks metadata by Dodo's limits: 50 pairs, keys of 40 and values of 500 characters, no nesting.
-pub(crate) fn metadata(given: Option<Map<String, Value>>) -> Result<Map<String, Value>, Error> {
-    let metadata = given.unwrap_or_default();
+/// Checks metadata by Dodo's limits: 50 pairs, keys of 40 and values of 500 characters.
+///
+/// # Errors
+/// 422 beyond them.
+pub(crate) fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
     if metadata.len() > 50 {
         return Err(Error::unprocessable("MAXIMUM_KEYS_REACHED", "metadata: at most 50 pairs"));
     }
-    for (key, value) in &metadata {
+    for (key, value) in metadata {
         let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
         if key.is_empty() || key.len() > 40 || !key.bytes().all(plain) {
             return Err(Error::invalid("metadata: keys have 1 to 40 characters of [A-Za-z0-9_-]"));
         }
-        match value {
-            Value::String(text) if text.chars().count() > 500 => {
-                return Err(Error::invalid("metadata: values have at most 500 characters"));
-            }
-            Value::String(_) | Value::Number(_) | Value::Bool(_) => {}
-            _ => {
-                return Err(Error::invalid("metadata: values are strings, numbers or booleans"));
-            }
+        if value.as_str().is_some_and(|text| text.chars().count() > 500) {
+            return Err(Error::invalid("metadata: values have at most 500 characters"));
         }
     }
-    Ok(metadata)
+    Ok(())
+}
+
+/// Checks metadata and returns it; none counts as empty.
+///
+/// # Errors
+/// As [`check_metadata`].
+pub(crate) fn metadata(given: Option<Map<String, Value>>) -> Result<Map<String, Value>, Error> {
+    let metadata = given.unwrap_or_default();
+    check_metadata(&metadata).map(|()| metadata)
 }
 
 /// Whether a text may be an e-mail address.
@@ -70,7 +69,10 @@ pub(crate) fn is_email(text: &str) -> bool {
     text.contains('@') && text.len() <= 254
 }
 
-/// Checks an address that a browser is sent to.
+/// Checks an address for browsers.
+///
+/// # Errors
+/// 422 unless it is an absolute http or https URL.
 pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
     let is_web = |url: &String| {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -85,4 +87,13 @@ pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>,
         }
         url => Ok(url),
     }
+}
+
+/// Checks a quantity.
+///
+/// # Errors
+/// 422 for 0.
+pub(crate) fn quantity(place: &str, given: i64) -> Result<u32, Error> {
+    let quantity = u32::try_from(given).ok().filter(|count| *count >= 1);
+    quantity.ok_or_else(|| Error::invalid(format!("{place} must be at least 1")))
 }

@@ -1,20 +1,17 @@
 //! Checkout sessions.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Json,
-    body::{self, Body},
+    body::{self, quantity},
+    call::{Call, Reply, Route},
     prepared,
 };
 use crate::{
-    Error,
-    app::App,
-    countries,
+    Error, countries,
     flow::{
         checkout::{self, PayForm},
         quote::{Terms, quote},
@@ -23,9 +20,20 @@ use crate::{
     state::{
         World,
         customer::Address,
-        session::{Buyer, CartItem, CustomField, Origin, Progress, Session},
+        session::{AddonItem, Buyer, CartItem, CustomField, Origin, Session},
     },
 };
+
+pub(crate) const ROUTES: &[Route] = &[
+    ("POST /checkouts", create),
+    ("GET /checkouts/{}", |world, call| {
+        Ok(Reply::Json(world.sessions.find(call.id())?.json(world)))
+    }),
+    ("POST /checkouts/preview", preview),
+    ("GET /checkout/supported_countries", |_, _| {
+        Ok(Reply::Json(countries::NAMES.iter().map(|(code, _)| *code).collect()))
+    }),
+];
 
 /// How long a session lives.
 const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,6 +47,7 @@ pub(crate) struct CartItemBody {
     product_id: String,
     quantity: i64,
     amount: Option<i64>,
+    addons: Option<Vec<AddonItem>>,
 }
 
 impl CartItemBody {
@@ -50,7 +59,8 @@ impl CartItemBody {
                 if item.amount.is_some_and(|amount| amount < 0) {
                     return Err(Error::invalid("product_cart: amount must not be negative"));
                 }
-                Ok(CartItem { product_id: item.product_id, quantity, amount: item.amount })
+                let addons = item.addons.unwrap_or_default();
+                Ok(CartItem { product_id: item.product_id, quantity, amount: item.amount, addons })
             })
             .collect()
     }
@@ -91,43 +101,45 @@ impl CustomerBody {
     }
 }
 
-/// The part of `subscription_data` that the sandbox acts on.
+/// The fields of `subscription_data`.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct SubscriptionData {
+struct SubscriptionData {
     trial_period_days: Option<u32>,
     on_demand: Option<Value>,
 }
 
-/// The part of `feature_flags` that the sandbox acts on.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct FeatureFlags {
-    always_create_new_customer: Option<bool>,
-}
-
-/// The body of POST /checkouts. Fields that only change how the page looks are not read.
+/// The body of POST /checkouts, beside the options of the page.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Create {
+struct Create {
     product_cart: Vec<CartItemBody>,
     customer: Option<CustomerBody>,
     billing_address: Option<Address>,
-    billing_currency: Option<String>,
     metadata: Option<Map<String, Value>>,
     return_url: Option<String>,
     cancel_url: Option<String>,
     discount_codes: Option<Vec<String>>,
     discount_code: Option<String>,
-    confirm: Option<bool>,
-    payment_method_id: Option<String>,
     tax_id: Option<String>,
     customer_business_name: Option<String>,
     custom_fields: Option<Vec<CustomField>>,
     subscription_data: Option<SubscriptionData>,
-    feature_flags: Option<FeatureFlags>,
+    product_collection_id: Option<String>,
+    allowed_payment_method_types: Option<Vec<String>>,
+    force_3ds: Option<bool>,
 }
 
+/// The options that only the page reads.
+const PAGE_OPTIONS: [&str; 5] = [
+    "customization",
+    "feature_flags",
+    "minimal_address",
+    "show_saved_payment_methods",
+    "allowed_payment_method_types",
+];
+
 impl Create {
-    /// Checks everything, and prices the cart once so that what cannot be sold is refused here.
-    fn into_session(self, world: &World) -> Result<Session, Error> {
+    /// Checks the order and prices the cart once, so that Dodo's refusals come here.
+    fn into_session(self, world: &World, call: &Call) -> Result<Session, Error> {
         if self.product_cart.len() > 20 {
             return Err(Error::invalid("product_cart: at most 20 items"));
         }
@@ -136,27 +148,35 @@ impl Create {
         if custom_fields.len() > 5 {
             return Err(Error::invalid("custom_fields: at most 5"));
         }
-        if let Some(address) = &self.billing_address {
-            country("billing_address", &address.country)?;
-        }
         if self.tax_id.is_some() && self.billing_address.is_none() {
             return Err(Error::invalid("tax_id needs billing_address.country"));
         }
-        check_currency(self.billing_currency.as_deref())?;
+        check_methods(self.allowed_payment_method_types.as_deref())?;
         let data = self.subscription_data.unwrap_or_default();
         if data.trial_period_days.is_some_and(|days| days > 10_000) {
             return Err(Error::invalid("subscription_data: trial_period_days is 0 to 10000"));
         }
-        let flags = self.feature_flags.unwrap_or_default();
+        let page: Map<String, Value> = PAGE_OPTIONS
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), call.body.get(*name)?.clone())))
+            .collect();
         let mut buyer = self.customer.map(|c| c.read(world)).transpose()?.unwrap_or_default();
-        buyer.always_new = flags.always_create_new_customer.unwrap_or(false);
-        let now = world.now();
+        let flags = call.body.get("feature_flags");
+        buyer.always_new = flags.and_then(|flags| flags.get("always_create_new_customer"))
+            == Some(&Value::Bool(true));
+        let mut cart = CartItemBody::read(self.product_cart)?;
+        if let Some(id) = &self.product_collection_id {
+            let products = collection_products(world, id)?;
+            if cart.iter().any(|item| !products.contains(&item.product_id)) {
+                return Err(Error::invalid("product_cart: a product is not in the collection"));
+            }
+            if let (true, Some(first)) = (cart.is_empty(), products.into_iter().next()) {
+                let item =
+                    CartItem { product_id: first, quantity: 1, amount: None, addons: Vec::new() };
+                cart.push(item);
+            }
+        }
         let session = Session {
-            id: id::new("cks_"),
-            origin: Origin::Session,
-            created_at: now,
-            expires_at: world.after(LIFE),
-            cart: CartItemBody::read(self.product_cart)?,
             buyer,
             address: self.billing_address,
             metadata: body::metadata(self.metadata)?,
@@ -168,74 +188,83 @@ impl Create {
             on_demand: data.on_demand.is_some_and(|on_demand| !on_demand.is_null()),
             tax_id: self.tax_id,
             business_name: self.customer_business_name,
-            locked: Vec::new(),
-            progress: Progress::Open,
-            payment_id: None,
-            reserved_payment_id: None,
-            recovering: None,
+            force_3ds: self.force_3ds == Some(true),
+            locked: locked(flags),
+            page,
+            ..Session::new(world, id::new("cks_"), Origin::Session, LIFE, cart)
         };
-        let terms = Terms {
-            country: session.address.as_ref().map_or("", |address| &address.country),
-            discount_codes: &session.discount_codes,
-            trial_days: session.trial_days,
-        };
-        quote(world, &session.cart, terms)?;
+        quote(world, &session.cart, session.terms())?;
         Ok(session)
     }
 }
 
-/// Checks a country's code.
-pub(crate) fn country(place: &str, code: &str) -> Result<(), Error> {
-    match code.as_bytes() {
-        [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(()),
-        _ => Err(Error::invalid(format!("{place}: country is an ISO 3166-1 alpha-2 code"))),
+/// The fields of the page that the feature flags lock once they have a value.
+fn locked(flags: Option<&Value>) -> Vec<&'static str> {
+    let fields = ["email", "name", "country", "city", "street", "zipcode"];
+    let is_locked = |field: &&&str| {
+        let flag = format!("allow_customer_editing_{field}");
+        flags.and_then(|flags| flags.get(flag)) == Some(&Value::Bool(false))
+    };
+    fields.iter().filter(is_locked).copied().collect()
+}
+
+/// The sandbox's customers pay by card.
+///
+/// # Errors
+/// 422 if the list has neither `credit` nor `debit`.
+pub(crate) fn check_methods(allowed: Option<&[String]>) -> Result<(), Error> {
+    let card = |name: &String| name == "credit" || name == "debit";
+    match allowed.is_none_or(|allowed| allowed.iter().any(card)) {
+        true => Ok(()),
+        false => Err(Error::unprocessable(
+            "NO_ELIGIBLE_PAYMENT_METHODS",
+            "allowed_payment_method_types: credit or debit is needed",
+        )),
     }
 }
 
-/// Checks a quantity.
-pub(crate) fn quantity(place: &str, given: i64) -> Result<u32, Error> {
-    let quantity = u32::try_from(given).ok().filter(|count| *count >= 1);
-    quantity
-        .ok_or_else(|| Error::invalid(format!("{place} must be at least 1 and not absurdly large")))
+/// The ids of a collection's products on offer.
+fn collection_products(world: &World, id: &str) -> Result<Vec<String>, Error> {
+    let collection = world.objects.find("/product-collections", id)?;
+    let offered = |item: &&Value| item.get("status") != Some(&Value::Bool(false));
+    let groups = collection.list("groups").iter().filter(offered);
+    let items = groups.filter_map(|group| group.get("products")?.as_array()).flatten();
+    Ok(items
+        .filter(offered)
+        .filter_map(|item| Some(item.get("product_id")?.as_str()?.to_owned()))
+        .collect())
 }
 
-/// Checks a currency's code.
-pub(crate) fn check_currency(code: Option<&str>) -> Result<(), Error> {
-    match code.map(str::as_bytes) {
-        None => Ok(()),
-        Some(code) if code.len() == 3 && code.iter().all(u8::is_ascii_uppercase) => Ok(()),
-        Some(_) => Err(Error::invalid("billing_currency is an ISO 4217 code")),
-    }
-}
-
-/// POST /checkouts
-pub(crate) async fn create(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
-    let (confirm, method_id) = (body.confirm == Some(true), body.payment_method_id.clone());
+fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let confirm = call.body.get("confirm") == Some(&Value::Bool(true));
+    let method_id = call.text("payment_method_id");
     if method_id.is_some() && !confirm {
         return Err(Error::invalid("payment_method_id needs confirm"));
     }
-    app.change(|world| {
-        let mut session = body.into_session(world)?;
-        if !confirm {
-            let answer = answer(&session, Some(session.url(world)), None);
+    let mut session = call.body::<Create>()?.into_session(world, call)?;
+    if !confirm {
+        let mut url = session.url(world);
+        if call.body.get("short_link") == Some(&Value::Bool(true)) {
+            url = world.shorten(&id::new(""), url);
+        }
+        let answer = answer(&session, Some(url), None);
+        world.sessions.insert(session);
+        return Ok(Reply::Json(answer));
+    }
+    if session.address.is_none() || session.buyer.email.is_none() {
+        return Err(Error::invalid("confirm needs customer and billing_address"));
+    }
+    session.expires_at = world.after(CONFIRMED_LIFE);
+    match method_id {
+        Some(method_id) => pay_saved(world, session, method_id),
+        None => {
+            let payment_id = id::new("pay_");
+            session.reserved_payment_id = Some(payment_id.clone());
+            let answer = answer(&session, Some(session.url(world)), Some(payment_id));
             world.sessions.insert(session);
-            return Ok(Json(answer));
+            Ok(Reply::Json(answer))
         }
-        if session.address.is_none() || session.buyer.email.is_none() {
-            return Err(Error::invalid("confirm needs customer and billing_address"));
-        }
-        session.expires_at = world.after(CONFIRMED_LIFE);
-        match method_id {
-            Some(method_id) => pay_saved(world, session, &method_id),
-            None => {
-                let payment_id = id::new("pay_");
-                session.reserved_payment_id = Some(payment_id.clone());
-                let answer = answer(&session, Some(session.url(world)), Some(payment_id));
-                world.sessions.insert(session);
-                Ok(Json(answer))
-            }
-        }
-    })
+    }
 }
 
 fn answer(session: &Session, url: Option<String>, payment_id: Option<String>) -> Value {
@@ -250,7 +279,7 @@ fn answer(session: &Session, url: Option<String>, payment_id: Option<String>) ->
 }
 
 /// Pays at once with a method that the customer has used before; nobody sees a page.
-fn pay_saved(world: &mut World, session: Session, method_id: &str) -> Answer {
+fn pay_saved(world: &mut World, session: Session, method_id: &str) -> Result<Reply, Error> {
     let Some(customer_id) = session.buyer.customer_id.as_deref() else {
         return Err(Error::invalid("payment_method_id needs customer.customer_id"));
     };
@@ -265,72 +294,58 @@ fn pay_saved(world: &mut World, session: Session, method_id: &str) -> Answer {
     let id = session.id.clone();
     world.sessions.insert(session);
     let paid = checkout::pay(world, &id, form)?;
-    Ok(Json(answer(world.sessions.find(&id)?, None, Some(paid.payment_id))))
+    Ok(Reply::Json(answer(world.sessions.find(&id)?, None, Some(paid.payment_id))))
 }
 
-/// GET /checkouts/{id}
-pub(crate) async fn read(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.with(|world| Ok(Json(world.sessions.find(&id)?.json(world))))
-}
-
-/// POST /checkouts/preview
-pub(crate) async fn preview(State(app): State<Arc<App>>, Body(body): Body<Create>) -> Answer {
-    app.with(|world| {
-        let session = body.into_session(world)?;
-        let country = session.address.as_ref().map_or("US", |address| &address.country);
-        let terms = Terms {
-            country,
-            discount_codes: &session.discount_codes,
-            trial_days: session.trial_days,
-        };
-        let quote = quote(world, &session.cart, terms)?;
-        let rate = money::tax_rate(country);
-        let items: Vec<_> = quote
-            .lines
-            .iter()
-            .map(|line| {
-                json!({
-                    "addons": null,
-                    "credit_entitlements": [],
-                    "currency": quote.currency,
-                    "description": line.product.description,
-                    "discount_amount": line.discount,
-                    "discount_cycle": null,
-                    "discounted_price": line.subtotal - line.discount,
-                    "is_subscription": line.recurring().is_some(),
-                    "is_usage_based": false,
-                    "meters": [],
-                    "name": line.product.name,
-                    "og_currency": quote.currency,
-                    "og_price": line.subtotal,
-                    "product_id": line.product.id,
-                    "quantity": line.quantity,
-                    "tax": line.due.tax,
-                    "tax_category": "digital_products",
-                    "tax_inclusive": line.product.tax_inclusive,
-                    "tax_rate": rate,
-                })
+fn preview(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let session = call.body::<Create>()?.into_session(world, call)?;
+    let country = session.address.as_ref().map_or("US", |address| &address.country);
+    let quote = quote(world, &session.cart, Terms { country, ..session.terms() })?;
+    let rate = money::tax_rate(country);
+    let items: Vec<_> = quote
+        .lines
+        .iter()
+        .map(|line| {
+            json!({
+                "currency": quote.currency,
+                "description": line.product.description,
+                "discount_amount": line.discount,
+                "discounted_price": line.subtotal - line.discount,
+                "is_subscription": line.recurring().is_some(),
+                "is_usage_based": !line.product.meters.is_empty(),
+                "meters": line.product.meters.iter().map(|price| price.details(world)).collect::<Vec<_>>(),
+                "addons": line.addons.iter().map(|addon| addon.preview(line.product.tax_inclusive, rate)).collect::<Vec<_>>(),
+                "name": line.product.name,
+                "og_currency": quote.currency,
+                "og_price": line.subtotal,
+                "product_id": line.product.id,
+                "quantity": line.quantity,
+                "tax": line.due.tax,
+                "tax_category": line.product.tax_category(),
+                "tax_inclusive": line.product.tax_inclusive,
+                "tax_rate": rate,
             })
-            .collect();
-        Ok(Json(json!({
-            "billing_country": country,
-            "currency": quote.currency,
-            "current_breakup": {
-                "discount": quote.discount,
-                "subtotal": quote.subtotal,
-                "tax": quote.tax,
-                "total_amount": quote.total,
-            },
-            "is_byop": false,
-            "payment_method_required": true,
-            "product_cart": items,
-            "total_price": quote.total,
-            "total_tax": quote.tax,
-        })))
-    })
-}
-
-/// GET /checkout/supported_countries
-pub(crate) async fn countries() -> Json {
-    Json(countries::NAMES.iter().map(|(code, _)| *code).collect())
+        })
+        .collect();
+    let renewals: i64 = quote.lines.iter().map(|line| line.recurring_amount).sum();
+    Ok(Reply::Json(json!({
+        "billing_country": country,
+        "currency": quote.currency,
+        "current_breakup": {
+            "discount": quote.discount,
+            "subtotal": quote.subtotal,
+            "tax": quote.tax,
+            "total_amount": quote.total,
+        },
+        "recurring_breakup": quote.lines.iter().any(|line| line.recurring().is_some()).then(|| json!({
+            "discount": 0,
+            "subtotal": renewals,
+            "total_amount": renewals,
+        })),
+        "is_byop": false,
+        "payment_method_required": true,
+        "product_cart": items,
+        "total_price": quote.total,
+        "total_tax": quote.tax,
+    })))
 }

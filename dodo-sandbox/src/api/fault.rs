@@ -2,26 +2,21 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
-    extract::{Request, State},
-    middleware::Next,
+    body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, app::App};
 
 /// How many requests are remembered.
 const REMEMBERED: usize = 1_000;
-
-/// The largest body that is read, in bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The requests a minute that the headers speak of while no limit is set.
 const NOMINAL_LIMIT: u32 = 240;
@@ -181,60 +176,63 @@ impl Faults {
     }
 }
 
-/// Answers wrongly where that was asked for, counts, and remembers.
-pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if app.is_replaying() {
-        return next.run(request).await;
+impl Faults {
+    /// Answers a request: by a fault if one hits it, otherwise by `run`. Counts and records it.
+    pub(crate) async fn guard(
+        &self,
+        app: &App,
+        parts: &Parts,
+        body: &Bytes,
+        run: impl FnOnce() -> Response,
+    ) -> Response {
+        if app.is_replaying() {
+            return run();
+        }
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let mut record = RecordedRequest {
+            method: parts.method.to_string(),
+            path,
+            body: String::from_utf8_lossy(body).into_owned(),
+            status: None,
+        };
+        let began = Instant::now();
+        let enforced = app.with(|world| world.settings.rate_limit);
+        let limit = enforced.unwrap_or(NOMINAL_LIMIT);
+        let (left, reset) = self.count(limit);
+        let fault = match left {
+            None if enforced.is_some() => Some(FaultKind::RateLimited),
+            _ => self.take(&parts.method, &record.path),
+        };
+        let answer = answer(fault, run).await;
+        record.status = answer.as_ref().map(|answer| answer.status().as_u16());
+        let answer = app.log.request(&record, began.elapsed(), answer).await;
+        self.remember(record);
+        let mut answer = answer.unwrap_or_else(cut);
+        let refused = answer.status() == StatusCode::TOO_MANY_REQUESTS;
+        let left = if refused { 0 } else { left.unwrap_or(0) };
+        rate_headers(answer.headers_mut(), limit, left, reset);
+        answer
     }
-    let (parts, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, BODY_LIMIT).await else {
-        let status = StatusCode::PAYLOAD_TOO_LARGE;
-        return Error::refused(status, "PAYLOAD_TOO_LARGE", "body too large").into_response();
-    };
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let mut record = RecordedRequest {
-        method: parts.method.to_string(),
-        path,
-        body: String::from_utf8_lossy(&bytes).into_owned(),
-        status: None,
-    };
-    let began = Instant::now();
-    let enforced = app.with(|world| world.settings.rate_limit);
-    let limit = enforced.unwrap_or(NOMINAL_LIMIT);
-    let (left, reset) = app.faults.count(limit);
-    let fault = match left {
-        None if enforced.is_some() => Some(FaultKind::RateLimited),
-        _ => app.faults.take(&parts.method, &record.path),
-    };
-    let request = Request::from_parts(parts, Body::from(bytes));
-    let answer = answer(fault, request, next).await;
-    record.status = answer.as_ref().map(|answer| answer.status().as_u16());
-    let answer = app.log.request(&record, began.elapsed(), answer).await;
-    app.faults.remember(record);
-    let mut answer = answer.unwrap_or_else(cut);
-    let left = if answer.status() == StatusCode::TOO_MANY_REQUESTS { 0 } else { left.unwrap_or(0) };
-    rate_headers(answer.headers_mut(), limit, left, reset);
-    answer
 }
 
 /// `None`: the answer is cut.
-async fn answer(fault: Option<FaultKind>, request: Request, next: Next) -> Option<Response> {
+async fn answer(fault: Option<FaultKind>, run: impl FnOnce() -> Response) -> Option<Response> {
+    let refused = |status: StatusCode, message: &'static str| {
+        Error::refused(status, code_of(status), message).into_response()
+    };
     Some(match fault {
-        None => next.run(request).await,
+        None => run(),
         Some(FaultKind::Status(status)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Error::refused(status, code_of(status), "the sandbox was asked to fail").into_response()
+            refused(status, "the sandbox was asked to fail")
         }
-        Some(FaultKind::RateLimited) => {
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            Error::refused(status, code_of(status), "too many requests").into_response()
-        }
+        Some(FaultKind::RateLimited) => refused(StatusCode::TOO_MANY_REQUESTS, "too many requests"),
         Some(FaultKind::Garbage) => {
             ([(header::CONTENT_TYPE, "application/json")], "{\"session_id\": <!").into_response()
         }
         Some(FaultKind::Slow(milliseconds)) => {
             tokio::time::sleep(Duration::from_millis(milliseconds).min(HANG)).await;
-            next.run(request).await
+            run()
         }
         Some(FaultKind::Hang) => {
             tokio::time::sleep(HANG).await;
@@ -242,7 +240,7 @@ async fn answer(fault: Option<FaultKind>, request: Request, next: Next) -> Optio
         }
         Some(FaultKind::Reset) => return None,
         Some(FaultKind::ResetAfter) => {
-            next.run(request).await;
+            run();
             return None;
         }
     })

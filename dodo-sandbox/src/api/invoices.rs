@@ -1,33 +1,52 @@
-//! Invoices: a page of PDF that names the payment, for links that lead somewhere.
+//! Invoices: a PDF of one page with the figures, so that links lead somewhere.
 
-use std::{fmt::Write, sync::Arc};
+use std::fmt::Write;
 
-use axum::{
-    extract::{Path, State},
-    response::{IntoResponse, Response},
-};
-use http::header;
+use super::call::{Call, Reply, Route};
+use crate::{Error, clock::rfc3339, money, state::World};
 
-use crate::{Error, app::App, clock::rfc3339, money};
+pub(crate) const ROUTES: &[Route] = &[
+    ("GET /invoices/payments/{}", payment),
+    ("GET /invoices/refunds/{}", refund),
+    ("GET /invoices/payouts/{}", payout),
+];
 
-/// GET /invoices/payments/{id}
-pub(crate) async fn payment(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
-    let lines = app.with(|world| {
-        let payment = world.payments.find(&id)?;
-        let number = payment.invoice_id.as_ref().ok_or_else(|| Error::not_found("invoice"))?;
-        Ok::<_, Error>([
-            format!("Invoice {number}"),
-            format!("Payment {}", payment.id),
-            format!("Date {}", rfc3339(payment.created_at)),
-            format!("Tax {}", money::show(payment.tax, &payment.currency)),
-            format!("Total {}", money::show(payment.total, &payment.currency)),
-            "A sandbox invoice: no real money moved.".to_owned(),
-        ])
-    });
-    match lines {
-        Ok(lines) => ([(header::CONTENT_TYPE, "application/pdf")], pdf(&lines)).into_response(),
-        Err(error) => error.into_response(),
-    }
+fn payment(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let payment = world.payments.find(call.id())?;
+    let number = payment.invoice_id.as_ref().ok_or_else(|| Error::not_found("invoice"))?;
+    reply(&[
+        format!("Invoice {number}"),
+        format!("Payment {}", payment.id),
+        format!("Date {}", rfc3339(payment.created_at)),
+        format!("Tax {}", money::show(payment.tax, &payment.currency)),
+        format!("Total {}", money::show(payment.total, &payment.currency)),
+    ])
+}
+
+fn refund(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let refund = world.refunds.find(call.id())?;
+    reply(&[
+        format!("Refund {}", refund.id),
+        format!("Payment {}", refund.payment_id),
+        format!("Date {}", rfc3339(refund.created_at)),
+        format!("Total {}", money::show(refund.amount, &refund.currency)),
+    ])
+}
+
+fn payout(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let payout = world.objects.find(crate::flow::payout::TABLE, call.id())?;
+    let currency = payout.text("currency").unwrap_or_default();
+    reply(&[
+        format!("Payout {}", payout.id),
+        format!("Date {}", rfc3339(payout.created_at)),
+        format!("Total {}", money::show(payout.number("amount").unwrap_or(0), currency)),
+    ])
+}
+
+fn reply(lines: &[String]) -> Result<Reply, Error> {
+    let note = "A sandbox document: no real money moved.".to_owned();
+    let lines: Vec<_> = lines.iter().cloned().chain([note]).collect();
+    Ok(Reply::Bytes(pdf(&lines).into_bytes()))
 }
 
 /// A PDF of one page with these lines. They hold no parentheses and no backslashes, which PDF would

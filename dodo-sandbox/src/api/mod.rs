@@ -1,36 +1,79 @@
-//! Dodo's REST API: the routes, who may call them, and how bodies and lists are read.
+//! Dodo's REST API. The contract routes and checks each request; a handler, or the definition of a
+//! plain resource, acts on it; the contract shapes the answer.
 
 pub(crate) mod body;
+pub(crate) mod call;
 pub(crate) mod checkouts;
-pub(crate) mod common;
+pub(crate) mod credits;
 pub(crate) mod customers;
+pub(crate) mod discounts;
+pub(crate) mod entitlements;
 pub(crate) mod fault;
+
 pub(crate) mod invoices;
+pub(crate) mod licenses;
 pub(crate) mod list;
+pub(crate) mod meters;
+pub(crate) mod orders;
 pub(crate) mod payments;
+pub(crate) mod payouts;
 pub(crate) mod plans;
 pub(crate) mod prepared;
 pub(crate) mod products;
 pub(crate) mod refunds;
+pub(crate) mod resource;
 pub(crate) mod subscriptions;
-pub(crate) mod usage;
 pub(crate) mod webhooks;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
-    Router,
+    body::{Bytes, to_bytes},
     extract::{Request, State},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
 };
-use http::{Method, StatusCode, header};
-use serde_json::Value;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use serde_json::{Value, json};
 
-use crate::{Error, app::App};
+use self::call::{Call, Handler, Reply};
+use crate::{
+    Error,
+    app::App,
+    clock::rfc3339,
+    contract::{Content, Facts, Found, Operation, PathParameters, Shape, contract},
+    state::World,
+};
 
-/// A successful answer.
+/// The largest body that the API reads, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Handlers by method and path, such as `POST /payments/{}/retry`.
+static HANDLERS: LazyLock<HashMap<&str, Handler>> = LazyLock::new(|| {
+    let routes = [
+        checkouts::ROUTES,
+        credits::ROUTES,
+        customers::ROUTES,
+        discounts::ROUTES,
+        entitlements::ROUTES,
+        invoices::ROUTES,
+        licenses::ROUTES,
+        meters::ROUTES,
+        payments::ROUTES,
+        payouts::ROUTES,
+        plans::ROUTES,
+        products::ROUTES,
+        refunds::ROUTES,
+        resource::ROUTES,
+        subscriptions::ROUTES,
+        webhooks::ROUTES,
+    ];
+    routes.into_iter().flatten().copied().collect()
+});
+
+/// A JSON answer of the sandbox's own routes.
 pub(crate) struct Json(pub(crate) Value);
 
 impl IntoResponse for Json {
@@ -39,65 +82,147 @@ impl IntoResponse for Json {
     }
 }
 
-/// What handlers return.
+/// The result of handlers of the sandbox's own routes.
 pub(crate) type Answer = Result<Json, Error>;
 
-/// The API's routes, behind the key check and the faults.
-pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    Router::new()
-        .route("/checkouts", post(checkouts::create))
-        .route("/checkouts/preview", post(checkouts::preview))
-        .route("/checkouts/{id}", get(checkouts::read))
-        .route("/checkout/supported_countries", get(checkouts::countries))
-        .route("/products", get(products::list))
-        .route("/products/{id}", get(products::read))
-        .route("/payments", get(payments::list).post(payments::create))
-        .route("/payments/{id}", get(payments::read))
-        .route("/payments/{id}/line-items", get(payments::line_items))
-        .route("/subscriptions", get(subscriptions::list).post(subscriptions::create))
-        .route("/subscriptions/{id}", get(subscriptions::read).patch(subscriptions::patch))
-        .route("/subscriptions/{id}/change-plan", post(plans::change_plan))
-        .route("/subscriptions/{id}/change-plan/preview", post(plans::preview_plan))
-        .route("/subscriptions/{id}/change-plan/scheduled", delete(plans::unschedule))
-        .route("/subscriptions/{id}/charge", post(plans::charge))
-        .route("/subscriptions/{id}/update-payment-method", post(plans::update_method))
-        .route("/subscriptions/{id}/usage-history", get(subscriptions::usage_history))
-        .route("/refunds", get(refunds::list).post(refunds::create))
-        .route("/refunds/{id}", get(refunds::read))
-        .route("/disputes", get(refunds::disputes))
-        .route("/disputes/{id}", get(refunds::dispute))
-        .route("/customers", get(customers::list).post(customers::create))
-        .route("/customers/{id}", get(customers::read).patch(customers::patch))
-        .route("/customers/{id}/customer-portal/session", post(customers::portal))
-        .route("/invoices/payments/{id}", get(invoices::payment))
-        .route("/events", get(usage::list))
-        .route("/events/ingest", post(usage::ingest))
-        .route("/events/{id}", get(usage::read))
-        .route("/webhooks", get(webhooks::list).post(webhooks::create))
-        .route(
-            "/webhooks/{id}",
-            get(webhooks::read).patch(webhooks::patch).delete(webhooks::delete),
-        )
-        .route("/webhooks/{id}/headers", get(webhooks::headers).patch(webhooks::patch_headers))
-        .route("/webhooks/{id}/secret", get(webhooks::secret))
-        .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(middleware::from_fn_with_state(Arc::clone(app), fault::layer))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(app), authorize))
+/// Answers each request that no page and no control route takes.
+pub(crate) async fn dispatch(State(app): State<Arc<App>>, request: Request) -> Response {
+    let method = match request.method() {
+        &Method::HEAD => Method::GET,
+        method => method.clone(),
+    };
+    let mut answer = match contract().find(&method, request.uri().path()) {
+        Found::Nothing => not_found().await.into_response(),
+        _ if method == Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        Found::OtherMethod => method_not_allowed().await.into_response(),
+        Found::Operation(operation, path) => operate(&app, operation, path, request).await,
+    };
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS"),
+        ("access-control-allow-headers", "authorization, content-type"),
+    ] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
 }
 
-/// Lets requests with the API key pass; with the read-only key, those that change nothing.
-async fn authorize(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+async fn operate(
+    app: &App,
+    operation: &'static Operation,
+    path: PathParameters,
+    request: Request,
+) -> Response {
+    if let Err(error) = authorize(app, operation, request.headers()) {
+        return error.into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, BODY_LIMIT).await else {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Error::refused(status, "PAYLOAD_TOO_LARGE", "body too large").into_response();
+    };
+    let run = || run(app, operation, path, &parts, &bytes);
+    app.faults.guard(app, &parts, &bytes, run).await
+}
+
+/// The API key permits everything, the read-only key only reads.
+fn authorize(app: &App, operation: &Operation, headers: &HeaderMap) -> Result<(), Error> {
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = header.and_then(|value| value.strip_prefix("Bearer "));
-    if key == Some(&app.read_only_key) && request.method() != Method::GET {
-        return Error::refused(StatusCode::FORBIDDEN, "FORBIDDEN", "this API key may not write")
-            .into_response();
+    if operation.open || key == Some(&app.api_key) {
+        return Ok(());
     }
-    if key == Some(&app.api_key) || key == Some(&app.read_only_key) {
-        return next.run(request).await;
+    if key != Some(&app.read_only_key) {
+        let message = "the API key is missing or wrong";
+        return Err(Error::refused(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message));
     }
-    Error::refused(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "the API key is missing or wrong")
-        .into_response()
+    match operation.method == Method::GET {
+        true => Ok(()),
+        false => {
+            let message = "this API key permits no writes";
+            Err(Error::refused(StatusCode::FORBIDDEN, "FORBIDDEN", message))
+        }
+    }
+}
+
+fn run(
+    app: &App,
+    operation: &'static Operation,
+    path: PathParameters,
+    parts: &Parts,
+    bytes: &Bytes,
+) -> Response {
+    let result = Call::read(operation, path, parts.uri.query(), bytes).and_then(|call| {
+        match operation.method == Method::GET {
+            true => app.with(|world| act(world, call)),
+            false => app.change(|world| act(world, call)),
+        }
+    });
+    result.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Runs the operation's handler. An operation without one answers a sample.
+fn act(world: &mut World, call: Call) -> Result<Response, Error> {
+    let operation = call.operation;
+    let key = format!("{} {}", operation.method, operation.shape);
+    let path = call.path.clone();
+    let handler = HANDLERS.get(key.as_str());
+    let result = match handler {
+        Some(handler) => handler(world, &call),
+        None => match resource::find(operation) {
+            Some((resource, action)) => resource::act(world, resource, action, &call),
+            None if world.settings.strict => {
+                let message = "the sandbox keeps no state for this operation";
+                Err(Error::refused(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message))
+            }
+            None => return Ok(sample(world, operation, &path)),
+        },
+    };
+    match result {
+        Err(_) if world.settings.any_id => Ok(sample(world, operation, &path)),
+        Err(error) => Err(error),
+        Ok(reply) => Ok(answer(world, operation, reply)),
+    }
+}
+
+fn answer(world: &World, operation: &Operation, reply: Reply) -> Response {
+    let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
+    match (&operation.content, reply) {
+        (Content::Json(schema), Reply::Json(value)) => {
+            let shape = Shape { newest: world.settings.newest_fields, event: false };
+            (status, Json(contract().shape(schema, value, shape))).into_response()
+        }
+        (Content::Bytes(media), Reply::Bytes(bytes)) => {
+            let media = HeaderValue::from_str(media)
+                .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+            (status, [(header::CONTENT_TYPE, media)], bytes).into_response()
+        }
+        _ => status.into_response(),
+    }
+}
+
+/// A valid answer without state, with the ids of the path in it.
+fn sample(world: &World, operation: &Operation, path: &PathParameters) -> Response {
+    let now = rfc3339(world.now());
+    let facts = Facts { now: &now, business_id: &world.business_id, brand_id: &world.brand_id };
+    let reply = match &operation.content {
+        Content::Empty => Reply::Empty,
+        Content::Bytes(_) => Reply::Bytes(Vec::new()),
+        Content::Json(schema) => {
+            let mut sample = contract().sample(schema, facts);
+            if let (Some(fields), Some((name, id))) = (sample.as_object_mut(), path.last()) {
+                for name in [name.as_str(), "id"] {
+                    if fields.get(name).is_some_and(Value::is_string) {
+                        fields.insert(name.to_owned(), json!(id));
+                    }
+                }
+            }
+            Reply::Json(sample)
+        }
+    };
+    let mut answer = answer(world, operation, reply);
+    answer.headers_mut().insert("x-sandbox", HeaderValue::from_static("sample"));
+    answer
 }
 
 pub(crate) async fn method_not_allowed() -> Error {

@@ -1,188 +1,174 @@
-//! What an app does with a running subscription: another plan, a charge, another payment method.
+//! Changes of a running subscription by the app: another plan, a charge, another payment method.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Json,
-    body::{self, Body},
-    checkouts::quantity,
+    body::{self, quantity},
+    call::{Call, Reply, Route},
     prepared,
 };
 use crate::{
     Error,
-    app::App,
+    clock::rfc3339,
     flow::{
-        method,
+        method, renewal,
         subscription::{self, PlanChange, Proration},
+        usage,
     },
     money::MAX_AMOUNT,
+    state::{World, session::AddonItem},
 };
+
+pub(crate) const ROUTES: &[Route] = &[
+    ("POST /subscriptions/{}/change-plan", change_plan),
+    ("POST /subscriptions/{}/change-plan/preview", preview_plan),
+    ("DELETE /subscriptions/{}/change-plan/scheduled", |world, call| {
+        subscription::unschedule(world, call.id())?;
+        Ok(Reply::Empty)
+    }),
+    ("POST /subscriptions/{}/charge", charge),
+    ("POST /subscriptions/{}/update-payment-method", update_method),
+];
 
 /// The body of POST /subscriptions/{id}/change-plan.
 #[derive(Debug, Deserialize)]
-pub(crate) struct ChangePlan {
+struct ChangePlan {
     product_id: String,
     quantity: i64,
     proration_billing_mode: Proration,
-    effective_at: Option<EffectiveAt>,
-    on_payment_failure: Option<OnFailure>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum EffectiveAt {
-    Immediately,
-    NextBillingDate,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OnFailure {
-    PreventChange,
-    ApplyChange,
-}
-
-impl ChangePlan {
-    fn read(&self) -> Result<PlanChange, Error> {
-        Ok(PlanChange {
-            product_id: self.product_id.clone(),
-            quantity: quantity("quantity", self.quantity)?,
-            proration: self.proration_billing_mode,
-            apply_on_failure: self.on_payment_failure == Some(OnFailure::ApplyChange),
-        })
-    }
-}
-
-/// POST /subscriptions/{id}/change-plan
-pub(crate) async fn change_plan(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ChangePlan>,
-) -> Answer {
-    let change = body.read()?;
-    app.change(|world| {
-        let payment_id = match body.effective_at {
-            Some(EffectiveAt::NextBillingDate) => {
-                subscription::schedule_change(world, &id, &change)?;
-                None
-            }
-            _ => subscription::change_plan(world, &id, &change)?,
-        };
-        Ok(Json(json!({
-            "client_secret": null,
-            "expires_on": null,
-            "payment_id": payment_id,
-            "payment_link": null,
-        })))
-    })
-}
-
-/// POST /subscriptions/{id}/change-plan/preview
-pub(crate) async fn preview_plan(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ChangePlan>,
-) -> Answer {
-    let change = body.read()?;
-    app.with(|world| {
-        let price = subscription::change_price(world, &id, &change)?;
-        let current = world.subscriptions.find(&id)?;
-        let due = crate::flow::renewal::taxed(current, price);
-        Ok(Json(json!({
-            "immediate_charge": {
-                "effective_at": crate::clock::rfc3339(world.now()),
-                "line_items": [],
-                "summary": {
-                    "currency": current.currency,
-                    "customer_credits": 0,
-                    "settlement_amount": due.total,
-                    "settlement_currency": current.currency,
-                    "tax": due.tax,
-                    "total_amount": due.total,
-                },
-            },
-            "new_plan": current.json(world),
-        })))
-    })
-}
-
-/// DELETE /subscriptions/{id}/change-plan/scheduled
-pub(crate) async fn unschedule(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| {
-        subscription::unschedule(world, &id)?;
-        Ok(Json(json!({})))
-    })
-}
-
-/// The body of POST /subscriptions/{id}/charge.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ChargeBody {
-    product_price: i64,
+    addons: Option<Vec<AddonItem>>,
     metadata: Option<Map<String, Value>>,
+    discount_code: Option<String>,
+    discount_codes: Option<Vec<String>>,
+    cancel_scheduled_change_plan: Option<bool>,
 }
 
-/// POST /subscriptions/{id}/charge
-pub(crate) async fn charge(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ChargeBody>,
-) -> Answer {
-    if !(1..=MAX_AMOUNT).contains(&body.product_price) {
-        return Err(Error::invalid("product_price is at least 1, and not absurdly large"));
+fn read(call: &Call) -> Result<(PlanChange, bool), Error> {
+    let body: ChangePlan = call.body()?;
+    if call.body.get("collect_via_payment_link") == Some(&Value::Bool(true)) {
+        return Err(Error::invalid(
+            "collect_via_payment_link: the sandbox charges the saved method",
+        ));
     }
-    let metadata = body.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
-    app.change(|world| {
-        let id = subscription::charge_on_demand(world, &id, body.product_price, metadata)?;
-        Ok(Json(json!({ "payment_id": id })))
-    })
+    let change = PlanChange {
+        product_id: body.product_id,
+        quantity: quantity("quantity", body.quantity)?,
+        addons: body.addons.unwrap_or_default(),
+        proration: body.proration_billing_mode,
+        apply_on_failure: call.text("on_payment_failure") == Some("apply_change"),
+        metadata: body.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?,
+        discount_codes: prepared::codes(body.discount_code, body.discount_codes)?,
+    };
+    Ok((change, body.cancel_scheduled_change_plan == Some(true)))
+}
+
+fn change_plan(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let (change, replace) = read(call)?;
+    let id = call.id();
+    if replace && world.subscriptions.find(id)?.scheduled.is_some() {
+        subscription::unschedule(world, id)?;
+    }
+    let payment_id = match call.text("effective_at") {
+        Some("next_billing_date") => {
+            subscription::schedule_change(world, id, change)?;
+            None
+        }
+        _ => subscription::change_plan(world, id, &change)?,
+    };
+    Ok(Reply::Json(json!({ "payment_id": payment_id })))
+}
+
+fn preview_plan(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let (change, _) = read(call)?;
+    let price = subscription::change_price(world, call.id(), &change)?;
+    let current = world.subscriptions.find(call.id())?;
+    let due = renewal::taxed(current, price);
+    let product = world.products.find(&change.product_id)?;
+    let mut planned = current.clone();
+    planned.set_plan(product, change.quantity, subscription::plan_amount(world, current, &change)?);
+    planned.addons.clone_from(&change.addons);
+    let period = (current.previous_billing, current.next_billing);
+    let used = usage::of_period(world, current, period);
+    let mut items = vec![json!({
+        "type": "subscription",
+        "id": current.id,
+        "product_id": product.id,
+        "name": product.name,
+        "currency": current.currency,
+        "quantity": change.quantity,
+        "unit_price": product.unit_price(),
+        "proration_factor": 1,
+        "tax": due.tax,
+        "tax_inclusive": product.tax_inclusive,
+        "tax_rate": 0,
+    })];
+    items
+        .extend(used.iter().map(|usage| usage.line_item(&current.currency, current.tax_inclusive)));
+    Ok(Reply::Json(json!({
+        "immediate_charge": {
+            "effective_at": rfc3339(world.now()),
+            "line_items": items,
+            "summary": {
+                "currency": current.currency,
+                "customer_credits": 0,
+                "customer_credits_currency": current.currency,
+                "settlement_amount": due.total,
+                "settlement_currency": current.currency,
+                "tax": due.tax,
+                "total_amount": due.total,
+            },
+        },
+        "new_plan": planned.json(world),
+    })))
+}
+
+fn charge(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let price = call.body.get("product_price").and_then(Value::as_i64).unwrap_or(0);
+    if !(1..=MAX_AMOUNT).contains(&price) {
+        return Err(Error::invalid("product_price is at least 1"));
+    }
+    let currency = &world.subscriptions.find(call.id())?.currency;
+    if call.text("product_currency").is_some_and(|own| own != currency) {
+        return Err(Error::unprocessable(
+            "UNSUPPORTED_CURRENCY",
+            "product_currency: the subscription has another currency",
+        ));
+    }
+    let metadata = call.body.get("metadata").and_then(Value::as_object).cloned();
+    let metadata = metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
+    let id = subscription::charge_on_demand(world, call.id(), price, metadata)?;
+    Ok(Reply::Json(json!({ "payment_id": id })))
 }
 
 /// The body of POST /subscriptions/{id}/update-payment-method.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum UpdateMethod {
+enum UpdateMethod {
     New { return_url: Option<String> },
     Existing { payment_method_id: String },
 }
 
-/// POST /subscriptions/{id}/update-payment-method
-pub(crate) async fn update_method(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<UpdateMethod>,
-) -> Answer {
-    app.change(|world| {
-        if world.subscriptions.find(&id)?.is_over() {
-            return Err(Error::conflict(
-                "SUBSCRIPTION_INACTIVE",
-                "the subscription is over already",
-            ));
+fn update_method(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let body: UpdateMethod = call.body()?;
+    if world.subscriptions.find(call.id())?.is_over() {
+        return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription has ended"));
+    }
+    let link = match body {
+        UpdateMethod::New { return_url } => {
+            let mut session = prepared::method_page(world, call.id())?;
+            session.return_url = body::web_url("return_url", return_url)?;
+            let link = session.url(world);
+            world.sessions.insert(session);
+            Some(link)
         }
-        let link = match body {
-            UpdateMethod::New { return_url } => {
-                let mut session = prepared::method_page(world, &id)?;
-                session.return_url = body::web_url("return_url", return_url)?;
-                let link = session.url(world);
-                world.sessions.insert(session);
-                Some(link)
-            }
-            UpdateMethod::Existing { payment_method_id } => {
-                let customer_id = &world.subscriptions.find(&id)?.customer_id;
-                let known = world.payment_method(customer_id, &payment_method_id).cloned();
-                let known = known.ok_or_else(|| Error::not_found("payment method"))?;
-                method::attach(world, &id, known)?;
-                None
-            }
-        };
-        Ok(Json(json!({
-            "client_secret": null,
-            "expires_on": null,
-            "payment_id": null,
-            "payment_link": link,
-        })))
-    })
+        UpdateMethod::Existing { payment_method_id } => {
+            let customer_id = &world.subscriptions.find(call.id())?.customer_id;
+            let known = world.payment_method(customer_id, &payment_method_id).cloned();
+            let known = known.ok_or_else(|| Error::not_found("payment method"))?;
+            method::attach(world, call.id(), known)?;
+            None
+        }
+    };
+    Ok(Reply::Json(json!({ "payment_link": link })))
 }

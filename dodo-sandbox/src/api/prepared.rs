@@ -17,7 +17,7 @@ use crate::{
         World,
         customer::Address,
         payment::{ChargeType, Payment},
-        session::{Buyer, CartItem, Origin, Progress, Session},
+        session::{Buyer, CartItem, Origin, Session},
     },
 };
 
@@ -34,6 +34,7 @@ pub(crate) struct Order {
     pub(crate) on_demand: bool,
     pub(crate) tax_id: Option<String>,
     pub(crate) business_name: Option<String>,
+    pub(crate) force_3ds: bool,
 }
 
 /// What was prepared.
@@ -71,11 +72,11 @@ pub(crate) fn codes(one: Option<String>, many: Option<Vec<String>>) -> Result<Ve
 /// # Errors
 /// 404 and 422 as a checkout session.
 pub(crate) fn payment(world: &mut World, order: Order, buyer: Buyer) -> Result<Prepared, Error> {
-    super::checkouts::country("billing", &order.billing.country)?;
     let terms = Terms {
         country: &order.billing.country,
         discount_codes: &order.discount_codes,
         trial_days: order.trial_days,
+        customer_id: buyer.customer_id.as_deref(),
     };
     let quote = quote(world, &order.cart, terms)?;
     let now = world.now();
@@ -113,6 +114,8 @@ pub(crate) fn payment(world: &mut World, order: Order, buyer: Buyer) -> Result<P
         retry_attempt: 0,
         charge_type: ChargeType::New,
         periods: Vec::new(),
+        includes_usage: false,
+        force_3ds: order.force_3ds,
         abandonment_seen: false,
     };
     let origin = match &subscription {
@@ -150,27 +153,17 @@ pub(crate) fn payment(world: &mut World, order: Order, buyer: Buyer) -> Result<P
 
 fn page(world: &World, order: Order, buyer: Buyer, origin: Origin) -> Session {
     Session {
-        id: id::new("lnk_"),
-        origin,
-        created_at: world.now(),
-        expires_at: world.after(LIFE),
-        cart: order.cart,
         buyer,
         address: Some(order.billing),
         metadata: order.metadata,
         return_url: order.return_url,
-        cancel_url: None,
         discount_codes: order.discount_codes,
-        custom_fields: Vec::new(),
         trial_days: order.trial_days,
         on_demand: order.on_demand,
         tax_id: order.tax_id,
         business_name: order.business_name,
-        locked: Vec::new(),
-        progress: Progress::Open,
-        payment_id: None,
-        reserved_payment_id: None,
-        recovering: None,
+        force_3ds: order.force_3ds,
+        ..Session::new(world, id::new("lnk_"), origin, LIFE, order.cart)
     }
 }
 
@@ -195,6 +188,7 @@ pub(crate) fn method_page(world: &World, subscription_id: &str) -> Result<Sessio
         on_demand: false,
         tax_id: None,
         business_name: None,
+        force_3ds: false,
     };
     let origin = Origin::PaymentMethod { subscription_id: subscription_id.to_owned() };
     Ok(page(world, order, buyer, origin))

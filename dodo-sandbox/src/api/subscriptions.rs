@@ -1,139 +1,97 @@
 //! Subscriptions: reading, changing, and the older way to start one.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use axum::extract::{Path, State};
-use http::Uri;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Json,
-    body::{self, Body},
-    checkouts::quantity,
-    common::{Both, Common, Ordered},
-    list::{Created, Query, page},
+    body::{self, quantity},
+    call::{Call, Reply, Route},
+    list::{list, page},
+    orders::{Common, Ordered},
     prepared,
 };
 use crate::{
     Error,
-    app::App,
-    flow::{complete, subscription},
-    state::{World, customer::Address, session::CartItem},
+    flow::{complete, credit, subscription, usage},
+    state::{
+        World,
+        customer::Address,
+        product::{Period, RenewalInterval},
+        session::{AddonItem, CartItem},
+    },
 };
+
+pub(crate) const ROUTES: &[Route] = &[
+    ("GET /subscriptions", |world, call| list(world, call, &world.subscriptions)),
+    ("POST /subscriptions", create),
+    ("GET /subscriptions/{}", |world, call| show(world, call.id())),
+    ("PATCH /subscriptions/{}", patch),
+    ("GET /subscriptions/{}/usage-history", usage_history),
+    ("GET /subscriptions/{}/credit-usage", credit_usage),
+];
 
 /// How far in the past a new billing date may be.
 const PAST_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// GET /subscriptions
-pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let query = Query::of(&uri);
-    let created = Created::of(&query)?;
-    let ending: Option<bool> = query.parse("cancel_at_next_billing_date")?;
-    app.with(|world| {
-        let rows = world.subscriptions.iter().filter(|subscription| {
-            created.covers(subscription.created_at)
-                && query.matches("brand_id", Some(&world.brand_id))
-                && query.matches("customer_id", Some(&subscription.customer_id))
-                && query.matches("product_id", Some(&subscription.product_id))
-                && query.matches("status", Some(subscription.status))
-                && ending.is_none_or(|wanted| wanted == subscription.cancel_at_next_billing)
-        });
-        page(&query, rows, |subscription| subscription.json(world))
-    })
-}
-
-/// GET /subscriptions/{id}
-pub(crate) async fn read(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.with(|world| show(world, &id))
-}
-
-fn show(world: &World, id: &str) -> Answer {
-    Ok(Json(world.subscriptions.find(id)?.json(world)))
+fn show(world: &World, id: &str) -> Result<Reply, Error> {
+    Ok(Reply::Json(world.subscriptions.find(id)?.json(world)))
 }
 
 /// The body of PATCH /subscriptions/{id}.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Patch {
+struct Patch {
     status: Option<String>,
     cancel_at_next_billing_date: Option<bool>,
-    cancellation_feedback: Option<Feedback>,
+    cancellation_feedback: Option<String>,
     cancellation_comment: Option<String>,
     metadata: Option<Map<String, Value>>,
     billing: Option<Address>,
     tax_id: Option<String>,
     customer_business_name: Option<String>,
+    customer_name: Option<String>,
     next_billing_date: Option<Timestamp>,
-    pause: Option<Value>,
+    disable_on_demand: Option<DisableOnDemand>,
+    subscription_period_count: Option<u32>,
+    subscription_period_interval: Option<RenewalInterval>,
+    pause: Option<bool>,
 }
 
-/// Why a customer leaves.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Feedback {
-    TooExpensive,
-    MissingFeatures,
-    SwitchedService,
-    Unused,
-    CustomerService,
-    LowQuality,
-    TooComplex,
-    Other,
+#[derive(Debug, Deserialize)]
+struct DisableOnDemand {
+    next_billing_date: Timestamp,
 }
 
-impl Feedback {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::TooExpensive => "too_expensive",
-            Self::MissingFeatures => "missing_features",
-            Self::SwitchedService => "switched_service",
-            Self::Unused => "unused",
-            Self::CustomerService => "customer_service",
-            Self::LowQuality => "low_quality",
-            Self::TooComplex => "too_complex",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// PATCH /subscriptions/{id}
-pub(crate) async fn patch(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<Map<String, Value>>,
-) -> Answer {
-    let fields = body.iter().filter(|(_, value)| !value.is_null()).count();
-    let patch: Patch = serde_json::from_value(Value::Object(body))
-        .map_err(|error| Error::invalid(error.to_string()))?;
+fn patch(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let fields = call.body.values().filter(|value| !value.is_null()).count();
+    let patch: Patch = call.body()?;
     if patch.pause.is_some() {
         return Err(Error::invalid("pause: send status paused instead"));
     }
-    app.change(|world| {
-        world.subscriptions.find(&id)?;
-        match patch.status.as_deref() {
-            Some("paused" | "active") if fields > 1 => {
-                return Err(Error::invalid("status: paused and active are sent alone"));
-            }
-            Some("paused") => subscription::pause(world, &id)?,
-            Some("active") => subscription::resume(world, &id)?,
-            None | Some("cancelled") => change(world, &id, patch)?,
-            Some(_) => return Err(Error::invalid("status: cancelled, paused or active")),
+    let id = call.id();
+    world.subscriptions.find(id)?;
+    match patch.status.as_deref() {
+        Some("paused" | "active") if fields > 1 => {
+            return Err(Error::invalid("status: send paused and active alone"));
         }
-        show(world, &id)
-    })
+        Some("paused") => subscription::pause(world, id)?,
+        Some("active") => subscription::resume(world, id)?,
+        None | Some("cancelled") => change(world, id, patch)?,
+        Some(_) => return Err(Error::invalid("status: cancelled, paused or active")),
+    }
+    show(world, id)
 }
 
 fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
     let metadata = patch.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
-    if let Some(address) = &patch.billing {
-        super::checkouts::country("billing", &address.country)?;
-    }
     // "Now" by the caller's clock may be a little earlier than by the sandbox's.
     let earliest = world.now().checked_sub(PAST_TOLERANCE).unwrap_or(Timestamp::MIN);
     if patch.next_billing_date.is_some_and(|date| date < earliest) {
         return Err(Error::invalid("next_billing_date must not be in the past"));
     }
+    let customer_id = world.subscriptions.find(id)?.customer_id.clone();
     let row = world.subscriptions.find_mut(id)?;
     if row.is_over() {
         return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription is over already"));
@@ -145,9 +103,25 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
     if let Some(date) = patch.next_billing_date {
         row.set_next_billing(date);
     }
-    let feedback = patch.cancellation_feedback.map(|feedback| feedback.as_str().to_owned());
-    row.cancellation_feedback = feedback.or(row.cancellation_feedback.take());
+    if let Some(scheduled) = patch.disable_on_demand {
+        row.on_demand = false;
+        row.set_next_billing(scheduled.next_billing_date);
+    }
+    if patch.subscription_period_count.is_some() || patch.subscription_period_interval.is_some() {
+        let count = patch.subscription_period_count.unwrap_or(row.term.count);
+        row.term = Period {
+            count,
+            interval: patch.subscription_period_interval.unwrap_or(row.term.interval),
+        };
+        row.expires_at = row.term.after(row.created_at);
+    }
+    row.cancellation_feedback = patch.cancellation_feedback.or(row.cancellation_feedback.take());
     row.cancellation_comment = patch.cancellation_comment.or(row.cancellation_comment.take());
+    if let (Some(name), Some(customer)) =
+        (patch.customer_name, world.customers.get_mut(&customer_id))
+    {
+        customer.name = name;
+    }
     if patch.status.is_some() {
         return subscription::cancel(world, id, Some("merchant"));
     }
@@ -160,62 +134,94 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
     }
 }
 
-/// The body of POST /subscriptions, beside what it has in common with that of payments.
+/// The body of POST /subscriptions, beside the common part.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Create {
+struct Create {
     product_id: String,
     quantity: i64,
     trial_period_days: Option<u32>,
     on_demand: Option<Value>,
+    addons: Option<Vec<AddonItem>>,
+    one_time_product_cart: Option<Vec<super::checkouts::CartItemBody>>,
 }
 
-/// POST /subscriptions: a subscription that waits for its first payment.
-pub(crate) async fn create(
-    State(app): State<Arc<App>>,
-    Body(Both(body, common)): Body<Both<Create, Common>>,
-) -> Answer {
+/// A subscription that waits for its first payment.
+fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let body: Create = call.body()?;
     if body.trial_period_days.is_some_and(|days| days > 10_000) {
         return Err(Error::invalid("trial_period_days is 0 to 10000"));
     }
-    let item = CartItem {
+    let product = world.products.find(&body.product_id)?;
+    if product.recurring.is_none() {
+        return Err(Error::invalid("product_id: the product is not a subscription"));
+    }
+    let mut cart = vec![CartItem {
         product_id: body.product_id,
         quantity: quantity("quantity", body.quantity)?,
         amount: None,
-    };
-    let Ordered { mut order, customer, with_link } = common.order(vec![item])?;
+        addons: body.addons.unwrap_or_default(),
+    }];
+    cart.extend(super::checkouts::CartItemBody::read(
+        body.one_time_product_cart.unwrap_or_default(),
+    )?);
+    let Ordered { mut order, customer, with_link } = call.body::<Common>()?.order(cart)?;
     order.trial_days = body.trial_period_days;
     order.on_demand = body.on_demand.is_some_and(|on_demand| !on_demand.is_null());
-    app.change(|world| {
-        let product = order.cart.first().map(|item| world.products.find(&item.product_id));
-        if product.transpose()?.is_some_and(|product| product.recurring.is_none()) {
-            return Err(Error::invalid("product_id: the product is no subscription"));
-        }
-        let buyer = customer.read(world)?;
-        let prepared = prepared::payment(world, order, buyer)?;
-        let link = with_link.then_some(&prepared.link);
-        Ok(Json(json!({
-            "subscription_id": prepared.subscription_id,
-            "payment_id": prepared.payment_id,
-            "recurring_pre_tax_amount": prepared.recurring_amount,
-            "payment_method_required": true,
-            "customer": world.customer_json(&prepared.customer_id),
-            "metadata": prepared.metadata,
-            "addons": [],
-            "client_secret": prepared.client_secret,
-            "payment_link": link,
-            "expires_on": link.map(|_| prepared.expires_on),
-            "discount_id": null,
-            "discount_ids": [],
-            "one_time_product_cart": null,
-            "trial_amount": prepared.trial_amount,
-        })))
-    })
+    let buyer = customer.read(world)?;
+    let prepared = prepared::payment(world, order, buyer)?;
+    let link = with_link.then_some(&prepared.link);
+    let one_time: Vec<_> = prepared.cart.iter().skip(1).collect();
+    Ok(Reply::Json(json!({
+        "subscription_id": prepared.subscription_id,
+        "payment_id": prepared.payment_id,
+        "recurring_pre_tax_amount": prepared.recurring_amount,
+        "payment_method_required": true,
+        "customer": world.customer_json(&prepared.customer_id),
+        "metadata": prepared.metadata,
+        "addons": call.body.get("addons"),
+        "client_secret": prepared.client_secret,
+        "payment_link": link,
+        "expires_on": link.map(|_| prepared.expires_on),
+        "discount_ids": [],
+        "one_time_product_cart": (!one_time.is_empty()).then_some(one_time),
+        "trial_amount": prepared.trial_amount,
+    })))
 }
 
-/// GET /subscriptions/{id}/usage-history: the sandbox has no meters.
-pub(crate) async fn usage_history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.with(|world| {
-        world.subscriptions.find(&id)?;
-        Ok(Json(json!({ "items": [] })))
-    })
+fn usage_history(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let subscription = world.subscriptions.find(call.id())?;
+    let (from, to): (Option<Timestamp>, Option<Timestamp>) =
+        (call.parse("start_date")?, call.parse("end_date")?);
+    let date = |period: &Value, name: &str| period.get(name)?.as_str()?.parse::<Timestamp>().ok();
+    let periods = usage::history(world, subscription, call.query("meter_id"));
+    let periods = periods.into_iter().filter(|period| {
+        from.is_none_or(|from| date(period, "end_date").is_some_and(|end| end > from))
+            && to.is_none_or(|to| date(period, "start_date").is_some_and(|start| start < to))
+    });
+    page(world, call, periods, |period| period)
+}
+
+fn credit_usage(world: &mut World, call: &Call) -> Result<Reply, Error> {
+    let subscription = world.subscriptions.find(call.id())?;
+    let items: Vec<_> = credit::cart(world, subscription)
+        .into_iter()
+        .map(|mut item| {
+            let text = |name: &str| item.get(name).cloned().unwrap_or_default();
+            let (balance, overage, unit) =
+                (text("remaining_balance"), text("overage_balance"), text("unit"));
+            let reached = balance == "0" && text("overage_enabled") != Value::Bool(true);
+            if let Some(fields) = item.as_object_mut() {
+                for (name, value) in [
+                    ("balance", balance),
+                    ("overage", overage),
+                    ("unit", unit),
+                    ("limit_reached", reached.into()),
+                ] {
+                    fields.insert(name.to_owned(), value);
+                }
+            }
+            item
+        })
+        .collect();
+    Ok(Reply::Json(json!({ "subscription_id": call.id(), "items": items })))
 }

@@ -20,7 +20,7 @@ use crate::{
     app::App,
     clock::rfc3339,
     config::{Config, NewProduct},
-    flow::{recovery, renewal, reversal, subscription},
+    flow::{discount, entitlement, payout, recovery, renewal, reversal, subscription},
     pages::form::same_origin,
     state::webhook::Delivery,
 };
@@ -46,6 +46,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/payments/{id}/recovery-link", post(recovery_link))
         .route("/refunds/{id}/resolve", post(resolve_refund))
         .route("/disputes/{id}/resolve", post(resolve_dispute))
+        .route("/grants/{id}/resolve", post(resolve_grant))
+        .route("/payouts", post(create_payout))
+        .route("/payouts/{id}/resolve", post(resolve_payout))
         .route("/subscriptions/{id}/renew", post(renew))
         .route("/subscriptions/{id}/cancel", post(cancel))
         .route("/subscriptions/{id}/expire", post(expire))
@@ -95,7 +98,7 @@ async fn seed(State(app): State<Arc<App>>, Body(body): Body<Config>) -> Answer {
         }
         for discount in body.discounts {
             let points = discount.basis_points()?;
-            world.add_discount(discount.code, points);
+            discount::add_percentage(world, discount.code, points);
         }
         for endpoint in body.endpoints {
             let secret = app.setup.webhook_secret.clone();
@@ -313,6 +316,47 @@ async fn resolve_dispute(
     app.change(|world| {
         reversal::resolve_dispute(world, &id, body.outcome)?;
         Ok(Json(world.disputes.find(&id)?.json(world)))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolveGrant {
+    delivered: bool,
+}
+
+async fn resolve_grant(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<ResolveGrant>,
+) -> Answer {
+    app.change(|world| {
+        match body.delivered {
+            true => entitlement::deliver(world, &id)?,
+            false => entitlement::fail(world, &id)?,
+        }
+        Ok(Json(world.grants.find(&id)?.json(world)))
+    })
+}
+
+async fn create_payout(State(app): State<Arc<App>>) -> Answer {
+    app.change(|world| Ok(Json(json!({ "payout_id": payout::create(world)? }))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolvePayout {
+    status: String,
+}
+
+async fn resolve_payout(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Body(body): Body<ResolvePayout>,
+) -> Answer {
+    app.change(|world| {
+        payout::set_status(world, &id, &body.status)?;
+        Ok(Json(json!({ "payout_id": id, "status": body.status })))
     })
 }
 

@@ -8,7 +8,7 @@ use crate::{
     Error, clock,
     flow::{
         complete::{self, Outcome},
-        method,
+        discount, method,
         quote::{Quote, QuoteLine, Terms, quote},
         redirect,
     },
@@ -79,13 +79,10 @@ pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<
     if let Origin::PaymentMethod { subscription_id } = &session.origin {
         return method::replace(world, &session, subscription_id, &form);
     }
-    let terms = Terms {
-        country: &form.address.country,
-        discount_codes: &session.discount_codes,
-        trial_days: session.trial_days,
-    };
+    let terms = Terms { country: &form.address.country, ..session.terms() };
     let quote = quote(world, &session.cart, terms)?;
     let customer_id = customer_of_page(world, &session, &form);
+    refuse_blocked(world, &customer_id)?;
     let method = form.saved.clone().unwrap_or_else(|| {
         PaymentMethod::new(&form.card, non_empty(&form.name), &form.address.country)
     });
@@ -96,7 +93,7 @@ pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<
     world.sessions.find_mut(session_id)?.payment_id = Some(payment_id.clone());
     let outcome = complete::charge_first(world, &payment_id)?;
     if outcome != Outcome::Declined {
-        world.count_discounts(&session.discount_codes);
+        discount::count(world, quote.discounts.as_ref());
     }
     let redirect = finish(world, &session, &payment_id, outcome);
     Ok(Paid { payment_id, outcome, redirect })
@@ -124,7 +121,19 @@ fn check(session: &Session, form: &PayForm) -> Result<(), Error> {
     Ok(())
 }
 
-/// The customer of whoever fills in the page.
+/// A blocked customer cannot pay.
+fn refuse_blocked(world: &World, customer_id: &str) -> Result<(), Error> {
+    match world.customers.get(customer_id).is_some_and(|customer| customer.blocked.is_some()) {
+        true => Err(Error::refused(
+            StatusCode::FORBIDDEN,
+            "CUSTOMER_BLOCKED",
+            "this customer is blocked",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The customer that fills in the page.
 fn customer_of_page(world: &mut World, session: &Session, form: &PayForm) -> String {
     // A page that makes a new customer makes one, however often its card is declined.
     let attempted = session.payment_id.as_ref().and_then(|id| world.payments.get(id));
@@ -158,8 +167,8 @@ pub(crate) fn customer(world: &mut World, buyer: &Buyer) -> String {
         email,
         phone: buyer.phone.clone(),
         metadata: serde_json::Map::new(),
+        blocked: None,
         created_at: now,
-        updated_at: now,
     };
     let id = customer.id.clone();
     world.customers.insert(customer);
@@ -218,6 +227,7 @@ pub(crate) fn subscription(now: Timestamp, quote: &Quote, place: usize) -> Optio
         every: recurring.every,
         term: recurring.term,
         trial_days: line.trial_days,
+        addons: line.addons.iter().map(|addon| addon.item.clone()).collect(),
         trial_amount: recurring.trial_amount.filter(|_| line.trial_days > 0),
         previous_billing: now,
         next_billing,
@@ -228,7 +238,11 @@ pub(crate) fn subscription(now: Timestamp, quote: &Quote, place: usize) -> Optio
         billing: Address::default(),
         method: None,
         metadata: serde_json::Map::new(),
-        discounts: quote.discounts.clone(),
+        // A trial uses no cycle of a discount.
+        discounts: match line.trial_days {
+            0 => discount::next_cycle(quote.discounts.clone()),
+            _ => quote.discounts.clone(),
+        },
         custom_fields: None,
         on_demand: false,
         business_name: None,
@@ -296,6 +310,8 @@ fn payment(
         retry_attempt: 0,
         charge_type: ChargeType::New,
         periods,
+        includes_usage: false,
+        force_3ds: session.force_3ds,
         abandonment_seen: false,
     }
 }
@@ -354,7 +370,9 @@ pub(crate) fn leave(world: &World, session_id: &str) -> Result<Option<String>, E
 /// # Errors
 /// As [`pay`].
 pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<String, Error> {
-    let address = session.address.clone().unwrap_or_default();
+    // Dodo knows the country from the visitor's connection.
+    let unknown = || Address { country: "US".to_owned(), ..Address::default() };
+    let address = session.address.clone().unwrap_or_else(unknown);
     let buyer = session.buyer.clone();
     let form = PayForm {
         email: buyer.email.unwrap_or_default(),
@@ -362,11 +380,7 @@ pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<
         address,
         ..PayForm::default()
     };
-    let terms = Terms {
-        country: &form.address.country,
-        discount_codes: &session.discount_codes,
-        trial_days: session.trial_days,
-    };
+    let terms = Terms { country: &form.address.country, ..session.terms() };
     let quote = quote(world, &session.cart, terms)?;
     let customer_id = customer_of_page(world, session, &form);
     let method = PaymentMethod::new("", None, &form.address.country);
@@ -374,7 +388,7 @@ pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<
     let id = payment.id.clone();
     world.payments.insert(Payment { method: None, ..payment });
     world.sessions.find_mut(&session.id)?.payment_id = Some(id.clone());
-    complete::mark(world, &id, "cancelled")?;
+    complete::set_status(world, &id, "cancelled")?;
     world.emit("payment.cancelled", Subject::Payment(id.clone()));
     Ok(id)
 }

@@ -1,11 +1,10 @@
 //! What a charge brings about: the payment's outcome, the subscription's start, the keys handed out.
 
 use crate::{
-    Error, id,
+    Error,
     state::{
         World,
         card::{self, Charge, PaymentMethod},
-        grant::{Grant, License},
         webhook::Subject,
     },
 };
@@ -42,7 +41,7 @@ pub(crate) fn charge_first(world: &mut World, payment_id: &str) -> Result<Outcom
             Ok(Outcome::Paid)
         }
         Charge::Processing => {
-            mark(world, payment_id, "processing")?;
+            set_status(world, payment_id, "processing")?;
             world.emit("payment.processing", Subject::Payment(payment_id.to_owned()));
             Ok(Outcome::Processing)
         }
@@ -55,7 +54,7 @@ pub(crate) fn charge_first(world: &mut World, payment_id: &str) -> Result<Outcom
 
 /// The first payment of a purchase went through.
 pub(crate) fn succeed(world: &mut World, payment_id: &str) -> Result<(), Error> {
-    mark(world, payment_id, "succeeded")?;
+    set_status(world, payment_id, "succeeded")?;
     let payment = world.payments.find(payment_id)?;
     let total = payment.total;
     // One that was cancelled while the bank took its time stays cancelled.
@@ -83,7 +82,7 @@ pub(crate) fn succeed(world: &mut World, payment_id: &str) -> Result<(), Error> 
         }
         updated(world, id);
     }
-    hand_out(world, payment_id)?;
+    super::entitlement::issue(world, payment_id)?;
     super::recovery::recovered(world, payment_id);
     Ok(())
 }
@@ -111,14 +110,18 @@ pub(crate) fn decline(
     payment_id: &str,
     error: (&'static str, &'static str),
 ) -> Result<(), Error> {
-    mark(world, payment_id, "failed")?;
+    set_status(world, payment_id, "failed")?;
     world.payments.find_mut(payment_id)?.error = Some(error);
     world.emit("payment.failed", Subject::Payment(payment_id.to_owned()));
     Ok(())
 }
 
 /// Sets a payment's status, without an event.
-pub(crate) fn mark(world: &mut World, payment_id: &str, status: &'static str) -> Result<(), Error> {
+pub(crate) fn set_status(
+    world: &mut World,
+    payment_id: &str,
+    status: &'static str,
+) -> Result<(), Error> {
     let now = world.now();
     world.payments.find_mut(payment_id)?.settle(status, now);
     Ok(())
@@ -129,91 +132,4 @@ pub(crate) fn updated(world: &mut World, subscription_id: &str) {
     if world.settings.updated_events {
         world.emit("subscription.updated", Subject::Subscription(subscription_id.to_owned()));
     }
-}
-
-/// Creates the license keys that this payment bought, with their grants.
-fn hand_out(world: &mut World, payment_id: &str) -> Result<(), Error> {
-    let now = world.now();
-    let payment = world.payments.find(payment_id)?.clone();
-    for line in &payment.lines {
-        let Some(plan) = world.products.get(&line.product_id).and_then(|p| p.license.clone())
-        else {
-            continue;
-        };
-        let subscription_id = payment
-            .subscription_ids
-            .iter()
-            .find(|id| world.subscriptions.get(id).is_some_and(|s| s.product_id == line.product_id))
-            .cloned();
-        let license = License {
-            id: id::new("lic_"),
-            key: id::license_key(),
-            status: "active",
-            product_id: line.product_id.clone(),
-            customer_id: payment.customer_id.clone(),
-            payment_id: Some(payment.id.clone()),
-            subscription_id: subscription_id.clone(),
-            activations_limit: plan.activations_limit,
-            created_at: now,
-        };
-        let grant = Grant {
-            id: id::new("entg_"),
-            entitlement_id: plan.entitlement_id,
-            license_id: license.id.clone(),
-            customer_id: payment.customer_id.clone(),
-            payment_id: Some(payment.id.clone()),
-            subscription_id,
-            created_at: now,
-            updated_at: now,
-            revoked: None,
-        };
-        let (license_id, grant_id) = (license.id.clone(), grant.id.clone());
-        world.licenses.insert(license);
-        world.grants.insert(grant);
-        world.emit("license_key.created", Subject::License(license_id));
-        world.emit("entitlement_grant.created", Subject::Grant(grant_id.clone()));
-        if world.settings.delivered_after_created {
-            world.emit("entitlement_grant.delivered", Subject::Grant(grant_id));
-        }
-    }
-    Ok(())
-}
-
-/// Takes back what was granted, for the grants that `which` picks.
-pub(crate) fn revoke(world: &mut World, reason: &'static str, which: impl Fn(&Grant) -> bool) {
-    let now = world.now();
-    let mut revoked = Vec::new();
-    for grant in world.grants.iter_mut().filter(|grant| grant.revoked.is_none() && which(grant)) {
-        grant.revoked = Some((reason, now));
-        grant.updated_at = now;
-        revoked.push((grant.id.clone(), grant.license_id.clone()));
-    }
-    for (grant_id, license_id) in revoked {
-        if let Some(license) = world.licenses.get_mut(&license_id) {
-            license.status = "disabled";
-        }
-        world.emit("entitlement_grant.revoked", Subject::Grant(grant_id));
-    }
-}
-
-/// Takes back what a subscription granted.
-pub(crate) fn revoke_of(world: &mut World, reason: &'static str, subscription_id: &str) {
-    revoke(world, reason, |grant| grant.subscription_id.as_deref() == Some(subscription_id));
-}
-
-/// A subscription is paid again: what was revoked is granted anew.
-pub(crate) fn grant_again(world: &mut World, subscription_id: &str) {
-    let now = world.now();
-    let of_subscription = |grant: &&Grant| {
-        grant.subscription_id.as_deref() == Some(subscription_id) && grant.revoked.is_some()
-    };
-    let Some(old) = world.grants.iter().rev().find(of_subscription).cloned() else { return };
-    if let Some(license) = world.licenses.get_mut(&old.license_id) {
-        license.status = "active";
-    }
-    let grant =
-        Grant { id: id::new("entg_"), created_at: now, updated_at: now, revoked: None, ..old };
-    let id = grant.id.clone();
-    world.grants.insert(grant);
-    world.emit("entitlement_grant.created", Subject::Grant(id));
 }

@@ -54,6 +54,8 @@ pub(crate) fn replace(
         retry_attempt: 0,
         charge_type: ChargeType::Renewal,
         periods: Vec::new(),
+        includes_usage: false,
+        force_3ds: false,
         abandonment_seen: true,
     };
     let payment_id = payment.id.clone();
@@ -64,7 +66,7 @@ pub(crate) fn replace(
             Outcome::Declined
         }
         Charge::Paid | Charge::Processing => {
-            complete::mark(world, &payment_id, "succeeded")?;
+            complete::set_status(world, &payment_id, "succeeded")?;
             if world.settings.zero_payment_at_method_update {
                 world.emit("payment.succeeded", Subject::Payment(payment_id.clone()));
             }
@@ -96,5 +98,5 @@ pub(crate) fn attach(
         Subject::Subscription(subscription_id.to_owned()),
     );
     complete::updated(world, subscription_id);
-    super::renewal::collect_owed(world, subscription_id)
+    super::renewal::collect_overdue(world, subscription_id)
 }

@@ -3,7 +3,11 @@
 
 pub(crate) mod checkout;
 pub(crate) mod complete;
+pub(crate) mod credit;
+pub(crate) mod discount;
+pub(crate) mod entitlement;
 pub(crate) mod method;
+pub(crate) mod payout;
 pub(crate) mod quote;
 pub(crate) mod recovery;
 pub(crate) mod redirect;
@@ -11,3 +15,4 @@ pub(crate) mod renewal;
 pub(crate) mod reversal;
 pub(crate) mod schedule;
 pub(crate) mod subscription;
+pub(crate) mod usage;

@@ -1,29 +1,40 @@
-//! What a cart costs.
+//! The price of a cart.
 
 use serde_json::{Value, json};
 
 use crate::{
     Error,
-    clock::rfc3339,
+    flow::discount,
     money::{self, Taxed},
     state::{
-        Discount, World,
+        World,
+        object::Object,
         product::{Product, Recurring},
-        session::CartItem,
+        session::{AddonItem, CartItem},
     },
 };
+
+/// One priced addon of a position.
+#[derive(Clone, Debug)]
+pub(crate) struct AddonLine {
+    pub(crate) item: AddonItem,
+    pub(crate) name: String,
+    currency: String,
+    unit: i64,
+}
 
 /// One priced position.
 #[derive(Clone, Debug)]
 pub(crate) struct QuoteLine {
     pub(crate) product: Product,
     pub(crate) quantity: u32,
-    /// All units before discount and tax, due now.
+    pub(crate) addons: Vec<AddonLine>,
+    /// All units and addons before discount and tax, due now.
     pub(crate) subtotal: i64,
     pub(crate) discount: i64,
-    /// What is due now.
+    /// The amount that is due now.
     pub(crate) due: Taxed,
-    /// What a renewal costs, for subscriptions: before tax unless it is inclusive.
+    /// The price of a renewal with addons, for subscriptions: before tax unless it is inclusive.
     pub(crate) recurring_amount: i64,
     /// Days of trial that the purchase begins with.
     pub(crate) trial_days: u32,
@@ -42,48 +53,59 @@ pub(crate) struct Quote {
     pub(crate) discounts: Option<Value>,
 }
 
-/// What changes the price of a cart.
+/// Circumstances that change the price of a cart.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Terms<'a> {
     pub(crate) country: &'a str,
     pub(crate) discount_codes: &'a [String],
     /// Replaces the products' own trials.
     pub(crate) trial_days: Option<u32>,
+    /// The customer, if the merchant named one that exists.
+    pub(crate) customer_id: Option<&'a str>,
 }
 
 /// Prices a cart.
 ///
 /// # Errors
-/// 404 for an unknown product; 422 for an empty cart, several currencies, unknown discount codes, a
-/// chosen amount below the least, and totals beyond reason.
+/// 404 for an unknown product or addon; 422 for an empty cart, several currencies, archived
+/// products, discount codes that do not apply, a chosen amount below the minimum, and totals beyond
+/// Dodo's range.
 pub(crate) fn quote(world: &World, cart: &[CartItem], terms: Terms<'_>) -> Result<Quote, Error> {
-    let first = cart.first().ok_or_else(|| {
+    let products = cart
+        .iter()
+        .map(|item| world.products.find(&item.product_id))
+        .collect::<Result<Vec<_>, _>>()?;
+    let first = products.first().ok_or_else(|| {
         Error::unprocessable("PRODUCT_CART_EMTPY", "product_cart: at least one item is needed")
     })?;
-    let currency = world.products.find(&first.product_id)?.currency.clone();
+    if products.iter().any(|product| product.archived) {
+        return Err(Error::unprocessable(
+            "PRODUCT_IS_DELETED",
+            "product_cart: a product is archived",
+        ));
+    }
     let discounts = terms
         .discount_codes
         .iter()
-        .map(|code| find_discount(world, code))
+        .map(|code| discount::usable(world, code, &products, terms.customer_id))
         .collect::<Result<Vec<_>, _>>()?;
     let mut quote = Quote {
-        currency,
+        currency: first.currency.clone(),
         lines: Vec::with_capacity(cart.len()),
         subtotal: 0,
         discount: 0,
         total: 0,
         tax: 0,
-        discounts: discounts_json(world, &discounts),
+        discounts: discount::details(&discounts),
     };
-    for item in cart {
-        let product = world.products.find(&item.product_id)?;
+    for (item, product) in cart.iter().zip(&products) {
         if product.currency != quote.currency {
             return Err(Error::unprocessable(
                 "UNSUPPORTED_BILLING_CURRENCY",
                 "product_cart: all products of a cart have one currency",
             ));
         }
-        let line = price(product, item, &discounts, terms)?;
+        let line = price(world, product, item, &discounts, terms)?;
         quote.subtotal = money::plus(quote.subtotal, line.subtotal)?;
         quote.discount = money::plus(quote.discount, line.discount)?;
         quote.total = money::plus(quote.total, line.due.total)?;
@@ -94,13 +116,18 @@ pub(crate) fn quote(world: &World, cart: &[CartItem], terms: Terms<'_>) -> Resul
 }
 
 fn price(
+    world: &World,
     product: &Product,
     item: &CartItem,
-    discounts: &[&Discount],
+    discounts: &[&Object],
     terms: Terms<'_>,
 ) -> Result<QuoteLine, Error> {
     let unit = unit_price(product, item)?;
-    let full = money::times(unit, item.quantity)?;
+    let addons = addons(world, product, &item.addons)?;
+    let mut full = money::times(unit, item.quantity)?;
+    for addon in &addons {
+        full = money::plus(full, money::times(addon.unit, addon.item.quantity)?)?;
+    }
     let (trial_days, subtotal) = match &product.recurring {
         None => (0, full),
         Some(recurring) => match terms.trial_days.unwrap_or(recurring.trial_days) {
@@ -108,12 +135,16 @@ fn price(
             days => (days, money::times(recurring.trial_amount.unwrap_or(0), item.quantity)?),
         },
     };
-    // Stacked: each code takes its share of what the ones before it left.
-    let left = discounts.iter().fold(subtotal, |left, discount| {
-        left.saturating_sub(money::share(left, i64::from(discount.basis_points), 10_000))
-    });
+    // Stacked: each code applies to the rest that the codes before it left.
+    let left = discounts
+        .iter()
+        .filter(|discount| discount::applies_to(discount, &product.id))
+        .fold(subtotal, |left, discount| {
+            discount::reduce(&Value::Object(discount.fields.clone()), left)
+        });
     Ok(QuoteLine {
         quantity: item.quantity,
+        addons,
         subtotal,
         discount: subtotal.saturating_sub(left),
         due: money::taxed(left, money::tax_rate(terms.country), product.tax_inclusive),
@@ -121,6 +152,58 @@ fn price(
         trial_days,
         product: product.clone(),
     })
+}
+
+/// The priced addons of a product.
+///
+/// # Errors
+/// 404 for an unknown one; 422 for a product without it.
+pub(crate) fn addons(
+    world: &World,
+    product: &Product,
+    items: &[AddonItem],
+) -> Result<Vec<AddonLine>, Error> {
+    let line = |item: &AddonItem| {
+        let addon = world.objects.find("/addons", &item.addon_id)?;
+        let currency = addon.text("currency").unwrap_or_default();
+        if product.recurring.is_none() || !product.offers_addon(&item.addon_id) {
+            return Err(Error::invalid("addons: the product does not offer this addon"));
+        }
+        if currency != product.currency {
+            return Err(Error::invalid("addons: the addon has another currency than the product"));
+        }
+        Ok(AddonLine {
+            item: item.clone(),
+            name: addon.text("name").unwrap_or_default().to_owned(),
+            currency: currency.to_owned(),
+            unit: addon.number("price").unwrap_or(0),
+        })
+    };
+    items.iter().filter(|item| item.quantity > 0).map(line).collect()
+}
+
+impl AddonLine {
+    /// The price of all its units.
+    pub(crate) fn amount(&self) -> i64 {
+        self.unit.saturating_mul(i64::from(self.item.quantity))
+    }
+
+    /// As POST /checkouts/preview shows it.
+    pub(crate) fn preview(&self, tax_inclusive: bool, tax_rate: i64) -> Value {
+        json!({
+            "addon_id": self.item.addon_id,
+            "currency": self.currency,
+            "discounted_price": self.amount(),
+            "name": self.name,
+            "og_currency": self.currency,
+            "og_price": self.amount(),
+            "quantity": self.item.quantity,
+            "single_quantity_price": self.unit,
+            "tax_category": "digital_products",
+            "tax_inclusive": tax_inclusive,
+            "tax_rate": tax_rate,
+        })
+    }
 }
 
 fn unit_price(product: &Product, item: &CartItem) -> Result<i64, Error> {
@@ -137,38 +220,8 @@ fn unit_price(product: &Product, item: &CartItem) -> Result<i64, Error> {
         None if product.pay_what_you_want => {
             Ok(product.suggested_price.unwrap_or(product.price).max(product.price))
         }
-        _ => Ok(product.price),
+        _ => Ok(product.unit_price()),
     }
-}
-
-fn find_discount<'a>(world: &'a World, code: &str) -> Result<&'a Discount, Error> {
-    world.discounts.iter().find(|discount| discount.code.eq_ignore_ascii_case(code)).ok_or_else(
-        || Error::unprocessable("INVALID_DISCOUNT_CODE", "this discount code does not exist"),
-    )
-}
-
-fn discounts_json(world: &World, discounts: &[&Discount]) -> Option<Value> {
-    let details = discounts.iter().enumerate().map(|(position, discount)| {
-        json!({
-            "amount": discount.basis_points,
-            "business_id": world.business_id,
-            "code": discount.code,
-            "created_at": rfc3339(discount.created_at),
-            "cycles_remaining": null,
-            "discount_id": discount.id,
-            "expires_at": null,
-            "metadata": {},
-            "name": null,
-            "position": position,
-            "preserve_on_plan_change": true,
-            "restricted_to": [],
-            "subscription_cycles": null,
-            "times_used": discount.times_used,
-            "type": "percentage",
-            "usage_limit": null,
-        })
-    });
-    (!discounts.is_empty()).then(|| details.collect())
 }
 
 impl QuoteLine {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Error,
     clock::later,
-    flow::{complete, subscription},
+    flow::{complete, credit, discount, entitlement, subscription, usage},
     id,
     money::{self, Taxed},
     settings::GraceEnd,
@@ -42,20 +42,28 @@ const SOFT_DECLINES: [&str; 4] =
     ["GENERIC_DECLINE", "INSUFFICIENT_FUNDS", "PROCESSING_ERROR", "AUTHENTICATION_FAILURE"];
 
 /// What to charge a subscription for.
-pub(crate) struct Bill {
+pub(crate) struct Invoice {
     pub(crate) amount: Taxed,
     pub(crate) charge_type: ChargeType,
     pub(crate) retry_attempt: u32,
+    /// The part for metered usage and overage, before tax.
+    pub(crate) usage: i64,
 }
 
-/// What one more period costs, with the subscription's discounts and tax.
-pub(crate) fn renewal_amount(subscription: &Subscription) -> Taxed {
-    let discounts = subscription.discounts.as_ref().and_then(|all| all.as_array());
-    let points = discounts.into_iter().flatten().filter_map(|d| d.get("amount")?.as_i64());
-    let left = points.fold(subscription.recurring_amount, |left, points| {
-        left.saturating_sub(money::share(left, points, 10_000))
-    });
-    taxed(subscription, left)
+/// The bill of one more period: with the subscription's discounts, the usage of the period that
+/// ends, and tax.
+fn renewal_bill(world: &World, subscription: &Subscription, retry_attempt: u32) -> Invoice {
+    let left =
+        discount::reduce_by_all(subscription.discounts.as_ref(), subscription.recurring_amount);
+    let usage = usage::price(world, subscription)
+        .saturating_add(credit::overage_price(world, subscription));
+    let due = left.saturating_add(usage).min(money::MAX_AMOUNT);
+    Invoice {
+        amount: taxed(subscription, due),
+        charge_type: ChargeType::Renewal,
+        retry_attempt,
+        usage,
+    }
 }
 
 /// An amount with the tax of the subscriber's country.
@@ -69,7 +77,7 @@ pub(crate) fn taxed(subscription: &Subscription, amount: i64) -> Taxed {
 pub(crate) fn charge(
     world: &mut World,
     subscription_id: &str,
-    bill: &Bill,
+    bill: &Invoice,
 ) -> Result<(String, Charge), Error> {
     let subscription = world.subscriptions.find(subscription_id)?.clone();
     let name = world.products.get(&subscription.product_id).map(|product| product.name.clone());
@@ -83,7 +91,9 @@ pub(crate) fn charge(
         tax: bill.amount.tax,
         refunded: 0,
     };
-    let on_time = now == subscription.next_billing;
+    // Events of the same act move the clock by milliseconds.
+    let late = now.duration_since(subscription.next_billing).as_millis();
+    let on_time = (0..1_000).contains(&late);
     let period = ServicePeriod {
         subscription_id: subscription.id.clone(),
         from: now,
@@ -113,6 +123,8 @@ pub(crate) fn charge(
         retry_attempt: bill.retry_attempt,
         charge_type: bill.charge_type,
         periods: vec![period],
+        includes_usage: bill.usage > 0,
+        force_3ds: false,
         abandonment_seen: true,
     };
     let payment_id = payment.id.clone();
@@ -122,9 +134,9 @@ pub(crate) fn charge(
         _ => complete::attempt(world, subscription.method.as_ref(), true),
     };
     match charge {
-        Charge::Paid => complete::mark(world, &payment_id, "succeeded")?,
+        Charge::Paid => complete::set_status(world, &payment_id, "succeeded")?,
         Charge::Processing => {
-            complete::mark(world, &payment_id, "processing")?;
+            complete::set_status(world, &payment_id, "processing")?;
             world.emit("payment.processing", Subject::Payment(payment_id.clone()));
         }
         Charge::Declined { code, message } => {
@@ -149,13 +161,12 @@ pub(crate) fn renew(world: &mut World, subscription_id: &str) -> Result<(), Erro
     if current.scheduled.is_some() {
         subscription::apply_scheduled(world, subscription_id)?;
     }
-    let amount = renewal_amount(world.subscriptions.find(subscription_id)?);
-    let bill = Bill { amount, charge_type: ChargeType::Renewal, retry_attempt: 0 };
+    let bill = renewal_bill(world, world.subscriptions.find(subscription_id)?, 0);
     let (payment_id, charge) = charge(world, subscription_id, &bill)?;
     match charge {
         Charge::Paid => {
             advance_period(world, subscription_id)?;
-            paid(world, subscription_id, payment_id);
+            apply_payment(world, subscription_id, payment_id);
             Ok(())
         }
         // The bank answers later; meanwhile the period counts as begun.
@@ -165,7 +176,7 @@ pub(crate) fn renew(world: &mut World, subscription_id: &str) -> Result<(), Erro
 }
 
 /// The events of a renewal that was paid.
-pub(crate) fn paid(world: &mut World, subscription_id: &str, payment_id: String) {
+pub(crate) fn apply_payment(world: &mut World, subscription_id: &str, payment_id: String) {
     world.emit("payment.succeeded", Subject::Payment(payment_id));
     if world.subscriptions.get(subscription_id).is_some_and(Subscription::renews) {
         world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
@@ -174,8 +185,13 @@ pub(crate) fn paid(world: &mut World, subscription_id: &str, payment_id: String)
 }
 
 fn advance_period(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+    let ended = world.subscriptions.find(subscription_id)?.clone();
+    credit::end_cycle(world, &ended);
+    let source = ("subscription", Some(ended.id.clone()));
+    credit::grant_for_product(world, &ended.product_id, &ended.customer_id, source, ended.quantity);
     let now = world.now();
     let subscription = world.subscriptions.find_mut(subscription_id)?;
+    subscription.discounts = discount::next_cycle(subscription.discounts.take());
     if now < subscription.next_billing {
         subscription.begin_period(now); // It was asked for before its time.
     } else {
@@ -194,6 +210,7 @@ fn failed(world: &mut World, subscription_id: &str, code: &str) -> Result<(), Er
     subscription.recovery = Some(Recovery {
         failed_at: now,
         retries: 0,
+        manual_retries: 0,
         next_retry: retry_after(0, now, now).filter(|_| retries),
         dunning_id: dunning_id.clone(),
     });
@@ -207,7 +224,7 @@ fn failed(world: &mut World, subscription_id: &str, code: &str) -> Result<(), Er
             "past_due"
         }
         None => {
-            hold(world, subscription_id)?;
+            put_on_hold(world, subscription_id)?;
             "on_hold"
         }
     };
@@ -240,17 +257,23 @@ pub(crate) fn start_dunning(
 /// A charge outside the rhythm failed: the subscription waits for another card.
 pub(crate) fn hold_for_payment(world: &mut World, subscription_id: &str) -> Result<(), Error> {
     let now = world.now();
-    let recovery = Recovery { failed_at: now, retries: 0, next_retry: None, dunning_id: None };
+    let recovery = Recovery {
+        failed_at: now,
+        retries: 0,
+        manual_retries: 0,
+        next_retry: None,
+        dunning_id: None,
+    };
     world.subscriptions.find_mut(subscription_id)?.recovery = Some(recovery);
-    hold(world, subscription_id)
+    put_on_hold(world, subscription_id)
 }
 
-fn hold(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+fn put_on_hold(world: &mut World, subscription_id: &str) -> Result<(), Error> {
     let subscription = world.subscriptions.find_mut(subscription_id)?;
     subscription.status = "on_hold";
     subscription.past_due_ends_at = None;
     world.emit("subscription.on_hold", Subject::Subscription(subscription_id.to_owned()));
-    complete::revoke_of(world, "subscription_on_hold", subscription_id);
+    entitlement::revoke_of(world, "subscription_on_hold", subscription_id);
     Ok(())
 }
 
@@ -270,32 +293,43 @@ pub(crate) fn retry(world: &mut World, subscription_id: &str) -> Result<(), Erro
         recovery.retries += 1;
         recovery.next_retry = retry_after(recovery.retries, now, recovery.failed_at);
     }
-    collect(world, subscription_id)
+    collect(world, subscription_id).map(|_| ())
 }
 
-/// Charges what a failed renewal left open, if anything.
-pub(crate) fn collect_owed(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+/// The merchant retries a failed renewal. Returns the id of the new payment.
+///
+/// # Errors
+/// 404 and 409 if the subscription owes nothing.
+pub(crate) fn retry_by_hand(world: &mut World, subscription_id: &str) -> Result<String, Error> {
+    if let Some(recovery) = &mut world.subscriptions.find_mut(subscription_id)?.recovery {
+        recovery.retries += 1;
+        recovery.manual_retries += 1;
+    }
+    let payment_id = collect(world, subscription_id)?;
+    payment_id.ok_or_else(|| Error::conflict("CONFLICT", "the subscription owes nothing"))
+}
+
+/// Charges the amount that a failed renewal left open, if any.
+pub(crate) fn collect_overdue(world: &mut World, subscription_id: &str) -> Result<(), Error> {
     match &mut world.subscriptions.find_mut(subscription_id)?.recovery {
         Some(recovery) => {
             recovery.retries += 1;
-            collect(world, subscription_id)
+            collect(world, subscription_id).map(|_| ())
         }
         None => Ok(()),
     }
 }
 
-fn collect(world: &mut World, subscription_id: &str) -> Result<(), Error> {
+/// Charges again. Returns the id of the payment, if the subscription owes anything.
+fn collect(world: &mut World, subscription_id: &str) -> Result<Option<String>, Error> {
     let subscription = world.subscriptions.find(subscription_id)?;
-    let Some(recovery) = &subscription.recovery else { return Ok(()) };
-    let bill = Bill {
-        amount: renewal_amount(subscription),
-        charge_type: ChargeType::Renewal,
-        retry_attempt: recovery.retries,
-    };
-    match charge(world, subscription_id, &bill)? {
-        (payment_id, Charge::Paid) => recovered(world, subscription_id, payment_id),
-        _ => Ok(()),
+    let Some(recovery) = &subscription.recovery else { return Ok(None) };
+    let bill = renewal_bill(world, subscription, recovery.retries);
+    let (payment_id, charge) = charge(world, subscription_id, &bill)?;
+    if charge == Charge::Paid {
+        recovered(world, subscription_id, payment_id.clone())?;
     }
+    Ok(Some(payment_id))
 }
 
 /// A failed renewal was paid after all.
@@ -312,7 +346,7 @@ fn recovered(world: &mut World, subscription_id: &str, payment_id: String) -> Re
         if world.settings.renewed_after_recovery {
             world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
         }
-        complete::grant_again(world, subscription_id);
+        entitlement::grant_again(world, subscription_id);
     }
     complete::updated(world, subscription_id);
     if let Some(id) = recovery.and_then(|recovery| recovery.dunning_id)
@@ -328,7 +362,7 @@ fn recovered(world: &mut World, subscription_id: &str, payment_id: String) -> Re
 pub(crate) fn grace_over(world: &mut World, subscription_id: &str) -> Result<(), Error> {
     match world.settings.grace_end {
         GraceEnd::OnHold => {
-            hold(world, subscription_id)?;
+            put_on_hold(world, subscription_id)?;
             complete::updated(world, subscription_id);
             Ok(())
         }

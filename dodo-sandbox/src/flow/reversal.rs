@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     Error,
     clock::later,
-    flow::complete,
+    flow::entitlement,
     id,
     settings::RefundOutcome,
     state::{
@@ -22,7 +22,7 @@ use crate::{
 const WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A part of a payment to give back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct RefundItem {
     pub(crate) item_id: String,
     /// Tax included; `None`: all that is left of the item.
@@ -201,7 +201,7 @@ pub(crate) fn resolve_refund(world: &mut World, refund_id: &str, good: bool) -> 
         Subject::Refund(refund_id.to_owned()),
     );
     if good && !partial {
-        complete::revoke(world, "refund", |grant| {
+        entitlement::revoke(world, "refund", |grant| {
             grant.subscription_id.is_none() && grant.payment_id.as_ref() == Some(&payment_id)
         });
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     Error,
     clock::later,
-    flow::{complete, recovery, renewal, subscription},
+    flow::{complete, credit, recovery, renewal, subscription},
     state::{
         World,
         payment::{ChargeType, Payment},
@@ -31,6 +31,7 @@ enum Due {
     GraceEnd(String),
     BankAnswer(String),
     Abandonment(String),
+    CreditExpiry(String),
 }
 
 /// When the next thing falls due, if anything does.
@@ -41,7 +42,8 @@ pub(crate) fn next(world: &World) -> Option<Timestamp> {
 fn next_due(world: &World) -> Option<(Timestamp, Due)> {
     let subscriptions = world.subscriptions.iter().filter_map(due_of_subscription);
     let payments = world.payments.iter().filter_map(|payment| due_of_payment(world, payment));
-    subscriptions.chain(payments).min_by_key(|(at, _)| *at)
+    let credits = credit::next_expiry(world).map(|(at, id)| (at, Due::CreditExpiry(id)));
+    subscriptions.chain(payments).chain(credits).min_by_key(|(at, _)| *at)
 }
 
 fn due_of_subscription(subscription: &Subscription) -> Option<(Timestamp, Due)> {
@@ -80,27 +82,30 @@ fn due_of_payment(world: &World, payment: &Payment) -> Option<(Timestamp, Due)> 
 }
 
 /// Acts out everything that is due, each at its own moment.
-pub(crate) fn settle(world: &mut World) {
+pub(crate) fn run_due(world: &mut World) {
     let now = world.clock.now();
     for _ in 0..STEPS {
         let Some((at, due)) = next_due(world).filter(|(at, _)| *at <= now) else { break };
         world.acting = Some(at);
-        let result = act(world, due.clone());
+        let result = apply_due(world, due.clone());
         world.acting = None;
         if let Err(error) = result {
             tracing::error!(target: "dodo::sandbox", %error, ?due, "something due could not be done");
-            give_up(world, due);
+            remove_due(world, due);
         }
     }
 }
 
 /// Takes out of the schedule what cannot be acted out, because an object it needs was forgotten.
-fn give_up(world: &mut World, due: Due) {
+fn remove_due(world: &mut World, due: Due) {
     match due {
         Due::Renewal(id) | Due::Expiry(id) | Due::Retry(id) | Due::GraceEnd(id) => {
             if let Some(subscription) = world.subscriptions.get_mut(&id) {
                 subscription.status = "failed";
             }
+        }
+        Due::CreditExpiry(id) => {
+            world.objects.table(credit::GRANTS).remove(&id);
         }
         Due::BankAnswer(id) | Due::Abandonment(id) => {
             if let Some(payment) = world.payments.get_mut(&id) {
@@ -111,13 +116,14 @@ fn give_up(world: &mut World, due: Due) {
     }
 }
 
-fn act(world: &mut World, due: Due) -> Result<(), Error> {
+fn apply_due(world: &mut World, due: Due) -> Result<(), Error> {
     match due {
         Due::Renewal(id) => renewal::renew(world, &id),
         Due::Expiry(id) => subscription::expire(world, &id),
         Due::Retry(id) => renewal::retry(world, &id),
         Due::GraceEnd(id) => renewal::grace_over(world, &id),
         Due::BankAnswer(id) => bank_answer(world, &id),
+        Due::CreditExpiry(id) => credit::expire(world, &id),
         Due::Abandonment(id) => {
             // A later attempt on the same page may have succeeded.
             let payment = world.payments.find_mut(&id)?;
@@ -138,14 +144,14 @@ fn bank_answer(world: &mut World, payment_id: &str) -> Result<(), Error> {
     match (payment.charge_type, subscription_id) {
         (ChargeType::New, _) => complete::succeed(world, payment_id),
         (charge_type, Some(id)) => {
-            complete::mark(world, payment_id, "succeeded")?;
+            complete::set_status(world, payment_id, "succeeded")?;
             if charge_type == ChargeType::PlanChange {
                 world.emit("payment.succeeded", Subject::Payment(payment_id.to_owned()));
             } else {
-                renewal::paid(world, &id, payment_id.to_owned());
+                renewal::apply_payment(world, &id, payment_id.to_owned());
             }
             Ok(())
         }
-        (_, None) => complete::mark(world, payment_id, "succeeded"),
+        (_, None) => complete::set_status(world, payment_id, "succeeded"),
     }
 }

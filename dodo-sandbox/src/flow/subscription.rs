@@ -1,12 +1,13 @@
 //! What becomes of a subscription: it is cancelled, paused, resumed, changed, or runs out.
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::{
     Error,
     flow::{
-        complete,
-        renewal::{self, Bill},
+        complete, discount, entitlement, quote,
+        renewal::{self, Invoice},
     },
     id, money,
     settings::PeriodEndCancellation,
@@ -14,6 +15,7 @@ use crate::{
         World,
         card::Charge,
         payment::ChargeType,
+        session::AddonItem,
         subscription::{ScheduledChange, Subscription},
         webhook::Subject,
     },
@@ -47,7 +49,7 @@ pub(crate) fn cancel(
     subscription.cancelled_by = by.or(subscription.cancelled_by);
     let customer_id = subscription.customer_id.clone();
     world.emit("subscription.cancelled", subject(subscription_id));
-    complete::revoke_of(world, "subscription_cancelled", subscription_id);
+    entitlement::revoke_of(world, "subscription_cancelled", subscription_id);
     complete::updated(world, subscription_id);
     if dunning {
         renewal::start_dunning(world, id::new("dun_"), subscription_id, customer_id, "cancelled");
@@ -68,7 +70,7 @@ pub(crate) fn expire(world: &mut World, subscription_id: &str) -> Result<(), Err
     end(subscription, "expired");
     subscription.ends_after_cancel = None;
     world.emit("subscription.expired", subject(subscription_id));
-    complete::revoke_of(world, "subscription_expired", subscription_id);
+    entitlement::revoke_of(world, "subscription_expired", subscription_id);
     complete::updated(world, subscription_id);
     Ok(())
 }
@@ -115,7 +117,7 @@ pub(crate) fn pause(world: &mut World, subscription_id: &str) -> Result<(), Erro
     subscription.paused_at = Some(now);
     world.emit("subscription.paused", subject(subscription_id));
     // Dodo writes this one reason differently from the others.
-    complete::revoke_of(world, "SubscriptionPaused", subscription_id);
+    entitlement::revoke_of(world, "SubscriptionPaused", subscription_id);
     complete::updated(world, subscription_id);
     Ok(())
 }
@@ -137,7 +139,7 @@ pub(crate) fn resume(world: &mut World, subscription_id: &str) -> Result<(), Err
     subscription.status = "active";
     subscription.paused_at = None;
     world.emit("subscription.unpaused", subject(subscription_id));
-    complete::grant_again(world, subscription_id);
+    entitlement::grant_again(world, subscription_id);
     complete::updated(world, subscription_id);
     Ok(())
 }
@@ -157,24 +159,28 @@ pub(crate) enum Proration {
 pub(crate) struct PlanChange {
     pub(crate) product_id: String,
     pub(crate) quantity: u32,
+    pub(crate) addons: Vec<AddonItem>,
     pub(crate) proration: Proration,
     /// The plan changes even if the charge fails.
     pub(crate) apply_on_failure: bool,
+    /// Replaces the subscription's metadata.
+    pub(crate) metadata: Option<Map<String, Value>>,
+    /// Replace the subscription's discounts.
+    pub(crate) discount_codes: Vec<String>,
 }
 
-/// What a new plan costs per period.
+/// The price of a new plan per period, with addons.
 ///
 /// # Errors
-/// 404 for an unknown product, 422 for one that is no subscription or in another currency.
-fn plan_amount(
+/// 404 for an unknown product or addon; 422 for one that does not fit.
+pub(crate) fn plan_amount(
     world: &World,
     subscription: &Subscription,
-    product_id: &str,
-    quantity: u32,
+    change: &PlanChange,
 ) -> Result<i64, Error> {
-    let product = world.products.find(product_id)?;
+    let product = world.products.find(&change.product_id)?;
     if product.recurring.is_none() {
-        return Err(Error::invalid("product_id: the product is no subscription"));
+        return Err(Error::invalid("product_id: the product is not a subscription"));
     }
     if product.currency != subscription.currency {
         return Err(Error::unprocessable(
@@ -182,7 +188,31 @@ fn plan_amount(
             "product_id: the product is in another currency",
         ));
     }
-    money::times(product.price, quantity)
+    let amount = money::times(product.unit_price(), change.quantity)?;
+    let addons = quote::addons(world, product, &change.addons)?;
+    addons.iter().try_fold(amount, |amount, addon| money::plus(amount, addon.amount()))
+}
+
+/// The discounts after a change of plan: those of new codes, or the kept ones.
+fn plan_discounts(
+    world: &World,
+    subscription: &Subscription,
+    change: &PlanChange,
+) -> Result<Option<Value>, Error> {
+    if change.discount_codes.is_empty() {
+        let kept =
+            |discount: &Value| discount.get("preserve_on_plan_change") == Some(&Value::Bool(true));
+        let all = subscription.discounts.as_ref().and_then(Value::as_array);
+        let kept: Vec<_> = all.into_iter().flatten().filter(|own| kept(own)).cloned().collect();
+        return Ok((!kept.is_empty()).then_some(Value::Array(kept)));
+    }
+    let product = [world.products.find(&change.product_id)?];
+    let customer_id = Some(subscription.customer_id.as_str());
+    let found = change
+        .discount_codes
+        .iter()
+        .map(|code| discount::usable(world, code, &product, customer_id));
+    Ok(discount::details(&found.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// What a change costs now, before tax.
@@ -201,7 +231,9 @@ pub(crate) fn change_price(
             "only an active subscription can change its plan",
         ));
     }
-    let new = plan_amount(world, subscription, &change.product_id, change.quantity)?;
+    let new = plan_amount(world, subscription, change)?;
+    let discounts = plan_discounts(world, subscription, change)?;
+    let new = discount::reduce_by_all(discounts.as_ref(), new);
     let more = new.saturating_sub(subscription.recurring_amount).max(0);
     Ok(match change.proration {
         Proration::DoNotBill => 0,
@@ -239,7 +271,7 @@ pub(crate) fn change_plan(
         return Ok(None);
     }
     let amount = renewal::taxed(subscription, price);
-    let bill = Bill { amount, charge_type: ChargeType::PlanChange, retry_attempt: 0 };
+    let bill = Invoice { amount, charge_type: ChargeType::PlanChange, retry_attempt: 0, usage: 0 };
     let (payment_id, charge) = renewal::charge(world, subscription_id, &bill)?;
     match charge {
         Charge::Declined { .. } if change.apply_on_failure => {
@@ -271,9 +303,17 @@ fn restart_period(world: &mut World, subscription_id: &str) -> Result<(), Error>
 }
 
 fn switch(world: &mut World, subscription_id: &str, change: &PlanChange) -> Result<(), Error> {
+    let subscription = world.subscriptions.find(subscription_id)?;
+    let amount = plan_amount(world, subscription, change)?;
+    let discounts = plan_discounts(world, subscription, change)?;
     let product = world.products.find(&change.product_id)?.clone();
-    let amount = money::times(product.price, change.quantity)?;
-    world.subscriptions.find_mut(subscription_id)?.set_plan(&product, change.quantity, amount);
+    let subscription = world.subscriptions.find_mut(subscription_id)?;
+    subscription.set_plan(&product, change.quantity, amount);
+    subscription.addons.clone_from(&change.addons);
+    subscription.discounts = discounts;
+    if let Some(metadata) = &change.metadata {
+        subscription.metadata.clone_from(metadata);
+    }
     world.emit("subscription.plan_changed", subject(subscription_id));
     Ok(())
 }
@@ -285,9 +325,9 @@ fn switch(world: &mut World, subscription_id: &str, change: &PlanChange) -> Resu
 pub(crate) fn schedule_change(
     world: &mut World,
     subscription_id: &str,
-    change: &PlanChange,
+    change: PlanChange,
 ) -> Result<(), Error> {
-    change_price(world, subscription_id, change)?;
+    change_price(world, subscription_id, &change)?;
     let now = world.now();
     let subscription = world.subscriptions.find_mut(subscription_id)?;
     if subscription.scheduled.is_some() {
@@ -298,8 +338,7 @@ pub(crate) fn schedule_change(
     }
     subscription.scheduled = Some(ScheduledChange {
         id: id::new("spc_"),
-        product_id: change.product_id.clone(),
-        quantity: change.quantity,
+        change: PlanChange { proration: Proration::DoNotBill, apply_on_failure: false, ..change },
         created_at: now,
         effective_at: subscription.next_billing,
     });
@@ -323,13 +362,7 @@ pub(crate) fn apply_scheduled(world: &mut World, subscription_id: &str) -> Resul
     let Some(scheduled) = world.subscriptions.find_mut(subscription_id)?.scheduled.take() else {
         return Ok(());
     };
-    let change = PlanChange {
-        product_id: scheduled.product_id,
-        quantity: scheduled.quantity,
-        proration: Proration::DoNotBill,
-        apply_on_failure: false,
-    };
-    switch(world, subscription_id, &change)
+    switch(world, subscription_id, &scheduled.change)
 }
 
 /// Charges an on-demand subscription. The id of the payment.
@@ -340,7 +373,7 @@ pub(crate) fn charge_on_demand(
     world: &mut World,
     subscription_id: &str,
     price: i64,
-    metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    metadata: Option<Map<String, Value>>,
 ) -> Result<String, Error> {
     let subscription = world.subscriptions.find(subscription_id)?;
     if !subscription.on_demand {
@@ -353,13 +386,13 @@ pub(crate) fn charge_on_demand(
         return Err(inactive("only an active subscription can be charged"));
     }
     let amount = renewal::taxed(subscription, price);
-    let bill = Bill { amount, charge_type: ChargeType::OnDemand, retry_attempt: 0 };
+    let bill = Invoice { amount, charge_type: ChargeType::OnDemand, retry_attempt: 0, usage: 0 };
     let (payment_id, charge) = renewal::charge(world, subscription_id, &bill)?;
     if let (Some(metadata), Some(payment)) = (metadata, world.payments.get_mut(&payment_id)) {
         payment.metadata = metadata;
     }
     match charge {
-        Charge::Paid => renewal::paid(world, subscription_id, payment_id.clone()),
+        Charge::Paid => renewal::apply_payment(world, subscription_id, payment_id.clone()),
         Charge::Declined { .. } => {
             renewal::hold_for_payment(world, subscription_id)?;
             complete::updated(world, subscription_id);

@@ -18,7 +18,7 @@ use crate::{
     state::{
         World,
         customer::Address,
-        session::{Buyer, CartItem, Origin, Progress, Session},
+        session::{Buyer, CartItem, Origin, Session},
     },
 };
 
@@ -78,28 +78,14 @@ fn session(world: &World, product_id: &str, query: &Query) -> Result<Session, Er
         zipcode: some("zipCode"),
     });
     let on = |parameter: &str| query.get(parameter) == Some("true");
+    let item = CartItem { product_id: product_id.to_owned(), quantity, amount, addons: Vec::new() };
     Ok(Session {
-        id: id::new("sess_"),
-        origin: Origin::StaticLink,
-        created_at: world.now(),
-        expires_at: world.after(LIFE),
-        cart: vec![CartItem { product_id: product_id.to_owned(), quantity, amount }],
         buyer: Buyer { email: some("email"), name, ..Buyer::default() },
         address,
         metadata: metadata(query)?,
         return_url: body::web_url("redirect_url", some("redirect_url"))?,
-        cancel_url: None,
-        discount_codes: Vec::new(),
-        custom_fields: Vec::new(),
-        trial_days: None,
-        on_demand: false,
-        tax_id: None,
-        business_name: None,
         locked: LOCKS.iter().filter(|(switch, _)| on(switch)).map(|(_, field)| *field).collect(),
-        progress: Progress::Open,
-        payment_id: None,
-        reserved_payment_id: None,
-        recovering: None,
+        ..Session::new(world, id::new("sess_"), Origin::StaticLink, LIFE, vec![item])
     })
 }
 

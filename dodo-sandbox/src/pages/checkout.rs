@@ -124,7 +124,7 @@ fn submit(world: &mut World, id: &str, form: &Form) -> Result<Submitted, Error> 
 }
 
 fn terms<'a>(session: &'a Session, country: &'a str) -> Terms<'a> {
-    Terms { country, discount_codes: &session.discount_codes, trial_days: session.trial_days }
+    Terms { country, ..session.terms() }
 }
 
 /// The cart with the amount that the customer chose, where they may choose.

@@ -73,9 +73,15 @@ pub(super) fn all(
     };
     let questions: String =
         session.custom_fields.iter().map(|question| custom_field(question, form)).collect();
+    let address = match session.asks("minimal_address") {
+        true => String::new(),
+        false => format!(
+            "<details><summary>Address</summary>{street}\
+             <div class=\"row\">{city}{zipcode}</div>{state}</details>"
+        ),
+    };
     format!(
-        "<h2>Your details</h2>{email}{name}{country}<details><summary>Address</summary>{street}\
-         <div class=\"row\">{city}{zipcode}</div>{state}</details>{questions}<h2>Card</h2>{}",
+        "<h2>Your details</h2>{email}{name}{country}{address}{questions}<h2>Card</h2>{}",
         saved_cards(form, saved) + &card_fields(form, saved.is_empty())
     )
 }

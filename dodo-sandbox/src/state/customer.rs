@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::table::Row;
-use crate::clock;
+use super::{World, table::Row};
+use crate::{api::list::Listed, clock};
 
 /// A customer.
 #[derive(Clone, Debug)]
@@ -14,8 +14,9 @@ pub(crate) struct Customer {
     pub(crate) name: String,
     pub(crate) phone: Option<String>,
     pub(crate) metadata: Map<String, Value>,
+    /// The entry of the block list, and its time.
+    pub(crate) blocked: Option<(String, Timestamp)>,
     pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
 }
 
 impl Row for Customer {
@@ -29,7 +30,8 @@ impl Customer {
     /// As GET /customers/{id} shows it.
     pub(crate) fn json(&self, business_id: &str) -> Value {
         json!({
-            "blocked_at": null,
+            "blocked_at": self.blocked.as_ref().map(|(_, at)| clock::rfc3339(*at)),
+            "blocklist_entry_id": self.blocked.as_ref().map(|(id, _)| id),
             "business_id": business_id,
             "created_at": clock::rfc3339(self.created_at),
             "customer_id": self.id,
@@ -37,7 +39,6 @@ impl Customer {
             "metadata": self.metadata,
             "name": self.name,
             "phone_number": self.phone,
-            "updated_at": clock::rfc3339(self.updated_at),
         })
     }
 
@@ -50,6 +51,16 @@ impl Customer {
             "name": self.name,
             "phone_number": self.phone,
         })
+    }
+}
+
+impl Listed for Customer {
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn json(&self, world: &World) -> Value {
+        self.json(&world.business_id)
     }
 }
 

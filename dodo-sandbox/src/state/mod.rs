@@ -1,10 +1,13 @@
 //! Everything the sandbox knows, in memory. No I/O, no locks: callers hold the one lock around it.
 
 pub(crate) mod card;
+pub(crate) mod credits;
 pub(crate) mod customer;
 pub(crate) mod grant;
+pub(crate) mod object;
 pub(crate) mod payment;
 pub(crate) mod product;
+mod product_fields;
 pub(crate) mod recovery;
 pub(crate) mod reversal;
 pub(crate) mod session;
@@ -12,7 +15,10 @@ pub(crate) mod subscription;
 pub(crate) mod table;
 pub(crate) mod webhook;
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -22,6 +28,7 @@ use self::{
     card::PaymentMethod,
     customer::Customer,
     grant::{Grant, License},
+    object::Objects,
     payment::Payment,
     product::Product,
     recovery::{Abandoned, Dunning},
@@ -38,7 +45,7 @@ use crate::{
 };
 
 /// How many objects of one kind are kept.
-const OBJECTS: usize = 20_000;
+pub(crate) const OBJECTS: usize = 20_000;
 
 /// A portal link: whose, and until when.
 #[derive(Debug)]
@@ -54,17 +61,6 @@ impl Row for PortalLink {
     fn id(&self) -> &str {
         &self.token
     }
-}
-
-/// A discount code.
-#[derive(Clone, Debug)]
-pub(crate) struct Discount {
-    pub(crate) id: String,
-    pub(crate) code: String,
-    /// Hundredths of a percent.
-    pub(crate) basis_points: u32,
-    pub(crate) created_at: Timestamp,
-    pub(crate) times_used: u64,
 }
 
 /// A usage event that an app reported.
@@ -103,7 +99,9 @@ pub(crate) struct World {
     pub(crate) force_decline: Option<(String, u32)>,
     pub(crate) network: NetworkConditions,
     pub(crate) products: Table<Product>,
-    pub(crate) discounts: Vec<Discount>,
+    pub(crate) objects: Objects,
+    /// Short links, by the last part of their address.
+    pub(crate) short_links: BTreeMap<String, String>,
     pub(crate) customers: Table<Customer>,
     pub(crate) sessions: Table<Session>,
     pub(crate) payments: Table<Payment>,
@@ -116,6 +114,8 @@ pub(crate) struct World {
     pub(crate) dunnings: Table<Dunning>,
     pub(crate) portal_links: Table<PortalLink>,
     pub(crate) usage: Table<UsageEvent>,
+    /// Payment methods that the merchant removed.
+    pub(crate) removed_methods: BTreeSet<String>,
     pub(crate) endpoints: Table<Endpoint>,
     pub(crate) events: Table<Event>,
     pub(crate) deliveries: Table<Delivery>,
@@ -135,7 +135,8 @@ impl World {
             force_decline: None,
             network: NetworkConditions::default(),
             products: Table::new(OBJECTS),
-            discounts: Vec::new(),
+            objects: Objects::default(),
+            short_links: BTreeMap::new(),
             customers: Table::new(OBJECTS),
             sessions: Table::new(OBJECTS),
             payments: Table::new(OBJECTS),
@@ -148,6 +149,7 @@ impl World {
             dunnings: Table::new(OBJECTS),
             portal_links: Table::new(OBJECTS),
             usage: Table::new(OBJECTS),
+            removed_methods: BTreeSet::new(),
             endpoints: Table::new(1_000),
             events: Table::new(OBJECTS),
             deliveries: Table::new(OBJECTS),
@@ -173,24 +175,16 @@ impl World {
 
     /// Adds a product that exists from now on.
     pub(crate) fn add_product(&mut self, product: Product) -> Product {
-        let product = Product { created_at: self.now(), ..product };
+        let now = self.now();
+        let product = Product { created_at: now, updated_at: now, ..product };
         self.products.insert(product.clone());
         product
     }
 
-    /// Adds a discount code that takes off a share, in basis points.
-    pub(crate) fn add_discount(&mut self, code: String, basis_points: u32) {
-        let created_at = self.now();
-        let id = crate::id::new("dsc_");
-        self.discounts.push(Discount { id, code, basis_points, created_at, times_used: 0 });
-    }
-
-    /// Notes that these codes were redeemed.
-    pub(crate) fn count_discounts(&mut self, codes: &[String]) {
-        let used = |code: &str| codes.iter().any(|used| used.eq_ignore_ascii_case(code));
-        for discount in self.discounts.iter_mut().filter(|discount| used(&discount.code)) {
-            discount.times_used += 1;
-        }
+    /// A short address that leads to this one.
+    pub(crate) fn shorten(&mut self, slug: &str, url: String) -> String {
+        self.short_links.insert(slug.to_owned(), url);
+        self.url(&["s", slug])
     }
 
     /// The short form of a customer, as other objects carry it.
@@ -198,10 +192,25 @@ impl World {
         self.customers.get(id).map_or(Value::Null, Customer::limited_json)
     }
 
-    /// A payment method that this customer has used.
+    /// The payment methods of this customer, with the time of their last use, newest first.
+    pub(crate) fn payment_methods(&self, customer_id: &str) -> Vec<(&PaymentMethod, Timestamp)> {
+        let own = self.payments.iter().rev().filter(|payment| payment.customer_id == customer_id);
+        let used = own.filter(|payment| payment.succeeded());
+        let mut methods: Vec<(&PaymentMethod, Timestamp)> = Vec::new();
+        for payment in used {
+            let Some(method) = &payment.method else { continue };
+            let known = methods.iter().any(|(known, _)| known.id == method.id);
+            if !known && !self.removed_methods.contains(&method.id) {
+                methods.push((method, payment.created_at));
+            }
+        }
+        methods
+    }
+
+    /// A payment method of this customer.
     pub(crate) fn payment_method(&self, customer_id: &str, id: &str) -> Option<&PaymentMethod> {
-        let own = self.payments.iter().filter(|payment| payment.customer_id == customer_id);
-        own.filter_map(|payment| payment.method.as_ref()).find(|method| method.id == id)
+        let methods = self.payment_methods(customer_id);
+        methods.into_iter().map(|(method, _)| method).find(|method| method.id == id)
     }
 
     /// Notes that something happened, and queues it for every endpoint that wants to know.

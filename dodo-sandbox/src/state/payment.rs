@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{World, card::PaymentMethod, customer::Address, table::Row};
 use crate::{
+    api::list::Listed,
     clock::{self, rfc3339},
     money,
 };
@@ -77,8 +78,44 @@ pub(crate) struct Payment {
     pub(crate) retry_attempt: u32,
     pub(crate) charge_type: ChargeType,
     pub(crate) periods: Vec<ServicePeriod>,
+    /// A part of the amount is for metered usage.
+    pub(crate) includes_usage: bool,
+    /// The cardholder's bank asked for a challenge.
+    pub(crate) force_3ds: bool,
     /// The 60 minutes after which it counts as abandoned were over.
     pub(crate) abandonment_seen: bool,
+}
+
+impl ServicePeriod {
+    fn json(&self) -> Value {
+        json!({
+            "subscription_id": self.subscription_id,
+            "starts_at": rfc3339(self.from),
+            "ends_at": rfc3339(self.to),
+            "proration_factor": "1",
+        })
+    }
+}
+
+impl Listed for Payment {
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn json(&self, world: &World) -> Value {
+        self.json(world)
+    }
+
+    fn matches(&self, world: &World, name: &str, wanted: &str) -> bool {
+        match name {
+            "brand_id" => wanted == world.brand_id,
+            "currency" => wanted == self.currency,
+            "customer_id" => wanted == self.customer_id,
+            "status" => self.status == Some(wanted),
+            "product_id" => self.lines.iter().any(|line| line.product_id == wanted),
+            _ => self.subscription_ids.iter().any(|own| own == wanted),
+        }
+    }
 }
 
 impl Row for Payment {
@@ -105,24 +142,18 @@ impl Payment {
         }
     }
 
-    /// As the API and the webhooks show it, without `payload_type`.
+    /// With all fields that any answer or webhook has.
     pub(crate) fn json(&self, world: &World) -> Value {
         let (settlement_currency, convert) = money::settlement(&self.currency);
         let card = self.method.as_ref();
         let error = self.error;
-        let refunds: Vec<_> = world
-            .refunds
-            .iter()
-            .filter(|refund| refund.payment_id == self.id)
-            .map(|refund| refund.list_json(&world.business_id))
-            .collect();
-        let disputes: Vec<_> = world
-            .disputes
-            .iter()
-            .filter(|dispute| dispute.payment_id == self.id)
-            .map(|dispute| dispute.short_json(&world.business_id))
-            .collect();
-        let mut payment = json!({
+        let refunds = world.refunds.iter().filter(|refund| refund.payment_id == self.id);
+        let refunds: Vec<_> = refunds.map(|refund| refund.json(world)).collect();
+        let disputes = world.disputes.iter().filter(|dispute| dispute.payment_id == self.id);
+        let disputes: Vec<_> = disputes.map(|dispute| dispute.json(world)).collect();
+        // Checking a new card charges for nothing.
+        let charge_type = (!self.update_payment_method).then(|| self.charge_type.as_str());
+        json!({
             "billing": self.billing.json(),
             "brand_id": world.brand_id,
             "business_id": world.business_id,
@@ -166,39 +197,15 @@ impl Payment {
             "tax": self.tax,
             "total_amount": self.total,
             "updated_at": self.updated_at.map(rfc3339),
-        });
-        if world.settings.newest_fields
-            && let Some(payment) = payment.as_object_mut()
-        {
-            payment.append(&mut self.newest_fields());
-        }
-        payment
-    }
-
-    /// What the newest official client knows in addition.
-    fn newest_fields(&self) -> Map<String, Value> {
-        let periods: Vec<_> = self
-            .periods
-            .iter()
-            .map(|period| {
-                json!({
-                    "subscription_id": period.subscription_id,
-                    "starts_at": rfc3339(period.from),
-                    "ends_at": rfc3339(period.to),
-                    "proration_factor": "1",
-                })
-            })
-            .collect();
-        // Checking a new card charges for nothing.
-        let charge_type = (!self.update_payment_method).then(|| self.charge_type.as_str());
-        [
-            ("charge_type", json!(charge_type)),
-            ("includes_usage", json!(false)),
-            ("service_periods", json!(periods)),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
-        .collect()
+            "charge_type": charge_type,
+            "dispute_status": disputes.last().and_then(|dispute| dispute.get("dispute_status")),
+            "has_license_key": world.licenses.iter().any(|key| key.payment_id.as_ref() == Some(&self.id)),
+            "includes_usage": self.includes_usage,
+            "service_periods": self.periods.iter().map(ServicePeriod::json).collect::<Vec<_>>(),
+            "three_ds_flow": self.force_3ds.then_some("challenge"),
+            "three_ds_status": self.force_3ds.then_some("authenticated"),
+            "three_ds_version": self.force_3ds.then_some("2.2.0"),
+        })
     }
 
     /// The cart of a one-time purchase; subscription payments show none.
@@ -236,37 +243,6 @@ impl Payment {
         }
     }
 
-    /// As the list GET /payments shows it.
-    pub(crate) fn list_json(&self, world: &World) -> Value {
-        let mut payment = json!({
-            "brand_id": world.brand_id,
-            "checkout_session_id": self.session_id,
-            "created_at": rfc3339(self.created_at),
-            "currency": self.currency,
-            "customer": world.customer_json(&self.customer_id),
-            "digital_products_delivered": self.succeeded(),
-            "has_license_key": world.licenses.iter().any(|key| key.payment_id.as_ref() == Some(&self.id)),
-            "invoice_id": self.invoice_id,
-            "invoice_url": self.invoice_id.as_ref().map(|_| world.url(&["invoices", "payments", &self.id])),
-            "metadata": self.metadata,
-            "payment_id": self.id,
-            "payment_method": self.method.as_ref().map(|_| "card"),
-            "payment_method_type": self.method.as_ref().map(|_| "credit"),
-            "payment_provider": "dodo",
-            "refund_status": self.refund_status(world),
-            "retry_attempt": self.retry_attempt,
-            "status": self.status,
-            "subscription_id": self.subscription_id(),
-            "total_amount": self.total,
-        });
-        if world.settings.newest_fields
-            && let Some(payment) = payment.as_object_mut()
-        {
-            payment.append(&mut self.newest_fields());
-        }
-        payment
-    }
-
     /// As GET /payments/{id}/line-items shows it.
     pub(crate) fn lines_json(&self) -> Value {
         let items: Vec<_> = self
@@ -279,12 +255,14 @@ impl Payment {
                     "refundable_amount": line.amount.saturating_sub(line.refunded),
                     "tax": line.tax,
                     "name": line.name,
-                    "description": null,
-                    "partial_refund_allowed": self.succeeded(),
                 })
             })
             .collect();
-        json!({ "currency": self.currency, "items": items })
+        json!({
+            "currency": self.currency,
+            "items": items,
+            "partial_refund_allowed": self.succeeded(),
+        })
     }
 
     /// Sets the outcome of a charge.

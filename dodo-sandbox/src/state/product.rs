@@ -1,7 +1,7 @@
 //! What is sold: the catalogue a sandbox is started with.
 
 use jiff::{Span, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::table::Row;
 use crate::{Error, clock, money::MAX_AMOUNT};
@@ -66,11 +66,24 @@ pub(crate) struct Recurring {
     pub(crate) trial_amount: Option<i64>,
 }
 
-/// The license keys that a sale of a product hands out.
+/// The license keys that a sale of a product creates.
 #[derive(Clone, Debug)]
 pub(crate) struct LicensePlan {
     pub(crate) entitlement_id: String,
     pub(crate) activations_limit: Option<u32>,
+    /// The life of a key; `None`: without limit.
+    pub(crate) duration: Option<Period>,
+}
+
+/// The price of a meter's units in a usage-based product.
+#[derive(Clone, Debug)]
+pub(crate) struct MeterPrice {
+    pub(crate) meter_id: String,
+    /// In minor units of the product's currency, a decimal number as text.
+    pub(crate) price_per_unit: String,
+    pub(crate) free_threshold: i64,
+    /// Units are paid with this credit first: its entitlement, and the units that one credit pays.
+    pub(crate) credit: Option<(String, i64)>,
 }
 
 /// A product of the sandbox's catalogue. Prices are in minor units of their currency.
@@ -93,8 +106,17 @@ pub struct Product {
     pub(crate) suggested_price: Option<i64>,
     pub(crate) recurring: Option<Recurring>,
     pub(crate) license: Option<LicensePlan>,
+    pub(crate) meters: Vec<MeterPrice>,
+    /// Off the price of each unit, in basis points.
+    pub(crate) discount_bps: u32,
+    /// `None`: the business's own brand.
+    pub(crate) brand_id: Option<String>,
+    pub(crate) archived: bool,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// The other fields, as the API takes and shows them.
+    pub(crate) fields: Map<String, Value>,
 }
 
 impl Row for Product {
@@ -112,6 +134,7 @@ impl Product {
         currency: impl Into<String>,
         price: i64,
     ) -> Self {
+        let now = Timestamp::now();
         Self {
             id: id.into(),
             name: name.into(),
@@ -123,8 +146,14 @@ impl Product {
             suggested_price: None,
             recurring: None,
             license: None,
+            meters: Vec::new(),
+            discount_bps: 0,
+            brand_id: None,
+            archived: false,
             metadata: Map::new(),
-            created_at: Timestamp::now(),
+            created_at: now,
+            updated_at: now,
+            fields: Map::new(),
         }
     }
 
@@ -208,7 +237,7 @@ impl Product {
     #[must_use]
     pub fn license_keys(mut self, activations_limit: Option<u32>) -> Self {
         let entitlement_id = crate::id::new("ent_");
-        self.license = Some(LicensePlan { entitlement_id, activations_limit });
+        self.license = Some(LicensePlan { entitlement_id, activations_limit, duration: None });
         self
     }
 
@@ -245,75 +274,9 @@ impl Product {
     fn trial_amount_each(&self) -> Option<i64> {
         self.recurring.as_ref()?.trial_amount
     }
-
-    /// As GET /products/{id} shows it.
-    pub(crate) fn json(&self, business_id: &str, brand_id: &str) -> Value {
-        let price = match &self.recurring {
-            None => json!({
-                "type": "one_time_price",
-                "currency": self.currency,
-                "price": self.price,
-                "pay_what_you_want": self.pay_what_you_want,
-                "suggested_price": self.suggested_price,
-                "discount": 0,
-                "purchasing_power_parity": false,
-                "tax_inclusive": self.tax_inclusive,
-            }),
-            Some(recurring) => json!({
-                "type": "recurring_price",
-                "currency": self.currency,
-                "price": self.price,
-                "payment_frequency_count": recurring.every.count,
-                "payment_frequency_interval": recurring.every.interval.as_str(),
-                "subscription_period_count": recurring.term.count,
-                "subscription_period_interval": recurring.term.interval.as_str(),
-                "trial_period_days": recurring.trial_days,
-                "trial_amount": recurring.trial_amount,
-                "discount": 0,
-                "purchasing_power_parity": false,
-                "tax_inclusive": self.tax_inclusive,
-            }),
-        };
-        json!({
-            "addons": [],
-            "brand_id": brand_id,
-            "business_id": business_id,
-            "created_at": clock::rfc3339(self.created_at),
-            "description": self.description,
-            "image": null,
-            "is_recurring": self.recurring.is_some(),
-            "license_key_enabled": self.license.is_some(),
-            "license_key_activations_limit":
-                self.license.as_ref().and_then(|license| license.activations_limit),
-            "metadata": self.metadata,
-            "name": self.name,
-            "price": price,
-            "product_id": self.id,
-            "tax_category": "digital_products",
-            "updated_at": clock::rfc3339(self.created_at),
-        })
-    }
-
-    /// As the list GET /products shows it.
-    pub(crate) fn list_json(&self, business_id: &str) -> Value {
-        json!({
-            "business_id": business_id,
-            "created_at": clock::rfc3339(self.created_at),
-            "currency": self.currency,
-            "description": self.description,
-            "is_recurring": self.recurring.is_some(),
-            "metadata": self.metadata,
-            "name": self.name,
-            "price": self.price,
-            "product_id": self.id,
-            "tax_category": "digital_products",
-            "tax_inclusive": self.tax_inclusive,
-            "updated_at": clock::rfc3339(self.created_at),
-        })
-    }
 }
 
-/// What a sandbox sells when nobody says otherwise.
+/// The catalogue of a sandbox that is started without products.
 pub(crate) fn demo_catalogue() -> Vec<Product> {
     vec![
         Product::one_time("pdt_sandbox_book", "The Field Guide", "USD", 2900)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{World, table::Row};
-use crate::clock::rfc3339;
+use crate::{api::list::Listed, clock::rfc3339};
 
 /// A refund.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Row for Refund {
 }
 
 impl Refund {
-    /// As the API and the webhooks show it, without `payload_type`.
+    /// With all fields that any answer or webhook has.
     pub(crate) fn json(&self, world: &World) -> Value {
         json!({
             "amount": self.amount,
@@ -48,20 +48,26 @@ impl Refund {
             "status": self.status,
         })
     }
+}
 
-    /// As a payment's `refunds` and the list GET /refunds show it.
-    pub(crate) fn list_json(&self, business_id: &str) -> Value {
-        json!({
-            "amount": self.amount,
-            "business_id": business_id,
-            "created_at": rfc3339(self.created_at),
-            "currency": self.currency,
-            "is_partial": self.is_partial,
-            "payment_id": self.payment_id,
-            "reason": self.reason,
-            "refund_id": self.id,
-            "status": self.status,
-        })
+impl Listed for Refund {
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn json(&self, world: &World) -> Value {
+        self.json(world)
+    }
+
+    fn matches(&self, world: &World, name: &str, wanted: &str) -> bool {
+        match name {
+            "customer_id" => wanted == self.customer_id,
+            "status" => wanted == self.status,
+            _ => {
+                let payment = world.payments.get(&self.payment_id);
+                payment.is_some_and(|p| p.subscription_ids.iter().any(|own| own == wanted))
+            }
+        }
     }
 }
 
@@ -89,35 +95,34 @@ impl Row for Dispute {
 }
 
 impl Dispute {
-    /// As a payment's `disputes` and the list GET /disputes show it.
-    pub(crate) fn short_json(&self, business_id: &str) -> Value {
+    /// With all fields that any answer or webhook has.
+    pub(crate) fn json(&self, world: &World) -> Value {
         json!({
             "amount": self.amount.to_string(),
-            "business_id": business_id,
+            "brand_id": world.brand_id,
+            "business_id": world.business_id,
             "created_at": format!("{:.3}", self.created_at),
             "currency": self.currency,
+            "customer": world.customer_json(&self.customer_id),
+            "customer_id": self.customer_id,
             "dispute_id": self.id,
             "dispute_stage": self.stage,
             "dispute_status": self.status,
             "is_resolved_by_rdr": self.by_rdr,
             "payment_id": self.payment_id,
+            "payment_provider": "dodo",
+            "reason": self.reason,
             "remarks": self.remarks,
         })
     }
+}
 
-    /// As GET /disputes/{id} and the webhooks show it, without `payload_type`.
-    pub(crate) fn json(&self, world: &World) -> Value {
-        let mut dispute = self.short_json(&world.business_id);
-        if let Some(fields) = dispute.as_object_mut() {
-            for (name, value) in [
-                ("brand_id", json!(world.brand_id)),
-                ("customer", world.customer_json(&self.customer_id)),
-                ("payment_provider", json!("dodo")),
-                ("reason", json!(self.reason)),
-            ] {
-                fields.insert(name.to_owned(), value);
-            }
-        }
-        dispute
+impl Listed for Dispute {
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn json(&self, world: &World) -> Value {
+        self.json(world)
     }
 }

@@ -1,10 +1,12 @@
 //! A page on which somebody may pay.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{World, customer::Address, table::Row};
-use crate::clock::rfc3339;
+use crate::{clock::rfc3339, flow::quote::Terms};
 
 /// What brought the page about.
 #[derive(Clone, Debug)]
@@ -21,6 +23,13 @@ pub(crate) enum Origin {
     PaymentMethod { subscription_id: String },
 }
 
+/// A number of units of an addon.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct AddonItem {
+    pub(crate) addon_id: String,
+    pub(crate) quantity: u32,
+}
+
 /// One position of a cart.
 #[derive(Clone, Debug)]
 pub(crate) struct CartItem {
@@ -28,6 +37,8 @@ pub(crate) struct CartItem {
     pub(crate) quantity: u32,
     /// Chosen by the customer, per unit; only where they may choose.
     pub(crate) amount: Option<i64>,
+    /// Subscriptions only.
+    pub(crate) addons: Vec<AddonItem>,
 }
 
 /// Who the merchant says is buying. All of it may be missing.
@@ -95,6 +106,11 @@ pub(crate) struct Session {
     pub(crate) on_demand: bool,
     pub(crate) tax_id: Option<String>,
     pub(crate) business_name: Option<String>,
+    /// The payment needs a challenge by the cardholder's bank.
+    pub(crate) force_3ds: bool,
+    /// Options that only the page reads: `customization`, `feature_flags`, `minimal_address`,
+    /// `show_saved_payment_methods` and `allowed_payment_method_types`, as the API takes them.
+    pub(crate) page: Map<String, Value>,
     /// Fields of the page that the customer may not change.
     pub(crate) locked: Vec<&'static str>,
     pub(crate) progress: Progress,
@@ -114,6 +130,56 @@ impl Row for Session {
 }
 
 impl Session {
+    /// An open page for this cart that nothing else is known of.
+    pub(crate) fn new(
+        world: &World,
+        id: String,
+        origin: Origin,
+        life: Duration,
+        cart: Vec<CartItem>,
+    ) -> Self {
+        Self {
+            id,
+            origin,
+            created_at: world.now(),
+            expires_at: world.after(life),
+            cart,
+            buyer: Buyer::default(),
+            address: None,
+            metadata: Map::new(),
+            return_url: None,
+            cancel_url: None,
+            discount_codes: Vec::new(),
+            custom_fields: Vec::new(),
+            trial_days: None,
+            on_demand: false,
+            tax_id: None,
+            business_name: None,
+            force_3ds: false,
+            page: Map::new(),
+            locked: Vec::new(),
+            progress: Progress::Open,
+            payment_id: None,
+            reserved_payment_id: None,
+            recovering: None,
+        }
+    }
+
+    /// Whether an option of the page is on.
+    pub(crate) fn asks(&self, option: &str) -> bool {
+        self.page.get(option) == Some(&Value::Bool(true))
+    }
+
+    /// The terms that change the price of its cart.
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        Terms {
+            country: self.address.as_ref().map_or("", |address| &address.country),
+            discount_codes: &self.discount_codes,
+            trial_days: self.trial_days,
+            customer_id: self.buyer.customer_id.as_deref(),
+        }
+    }
+
     /// As GET /checkouts/{id} shows it.
     pub(crate) fn json(&self, world: &World) -> Value {
         let payment = self.payment_id.as_ref().and_then(|id| world.payments.get(id));

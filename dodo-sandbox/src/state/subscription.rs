@@ -8,16 +8,20 @@ use super::{
     card::PaymentMethod,
     customer::Address,
     product::{Period, Product},
+    session::AddonItem,
     table::Row,
 };
-use crate::clock::{self, rfc3339};
+use crate::{
+    api::list::Listed,
+    clock::{self, rfc3339},
+    flow::subscription::PlanChange,
+};
 
 /// A change of plan that waits for the next billing date.
 #[derive(Clone, Debug)]
 pub(crate) struct ScheduledChange {
     pub(crate) id: String,
-    pub(crate) product_id: String,
-    pub(crate) quantity: u32,
+    pub(crate) change: PlanChange,
     pub(crate) created_at: Timestamp,
     pub(crate) effective_at: Timestamp,
 }
@@ -29,6 +33,8 @@ pub(crate) struct Recovery {
     pub(crate) failed_at: Timestamp,
     /// Retries so far.
     pub(crate) retries: u32,
+    /// Those of them that the merchant asked for.
+    pub(crate) manual_retries: u32,
     /// When the next automatic retry falls due.
     pub(crate) next_retry: Option<Timestamp>,
     /// The dunning sequence that runs, if dunning is on.
@@ -50,6 +56,7 @@ pub(crate) struct Subscription {
     pub(crate) every: Period,
     pub(crate) term: Period,
     pub(crate) trial_days: u32,
+    pub(crate) addons: Vec<AddonItem>,
     pub(crate) trial_amount: Option<i64>,
     pub(crate) previous_billing: Timestamp,
     pub(crate) next_billing: Timestamp,
@@ -120,7 +127,7 @@ impl Subscription {
         self.every.after_on(start, self.billing_day)
     }
 
-    /// Takes over what a product says.
+    /// Takes over the terms of a product.
     pub(crate) fn set_plan(&mut self, product: &Product, quantity: u32, amount: i64) {
         self.product_id.clone_from(&product.id);
         self.quantity = quantity;
@@ -132,19 +139,21 @@ impl Subscription {
         }
     }
 
-    /// As the API shows it. `past_due_ends_at` is in webhooks only.
+    /// With all fields that any answer or webhook has.
     pub(crate) fn json(&self, world: &World) -> Value {
         let date = |at: Option<Timestamp>| at.map(rfc3339);
-        let mut subscription = json!({
-            "addons": [],
+        let product = world.products.get(&self.product_id);
+        json!({
+            "addons": addons_json(&self.addons),
             "billing": self.billing.json(),
             "brand_id": world.brand_id,
             "cancel_at_next_billing_date": self.cancel_at_next_billing,
             "cancellation_comment": self.cancellation_comment,
             "cancellation_feedback": self.cancellation_feedback,
             "cancelled_at": date(self.cancelled_at),
+            "cancelled_by": self.cancelled_by.map(|actor| json!({ "actor_type": actor })),
             "created_at": rfc3339(self.created_at),
-            "credit_entitlement_cart": [],
+            "credit_entitlement_cart": crate::flow::credit::cart(world, self),
             "currency": self.currency,
             "custom_field_responses": self.custom_fields,
             "customer": world.customer_json(&self.customer_id),
@@ -155,10 +164,12 @@ impl Subscription {
             "expires_at": rfc3339(self.expires_at),
             "has_payment_method": self.method.is_some(),
             "metadata": self.metadata,
-            "meter_credit_entitlement_cart": [],
-            "meters": [],
+            "meters": product.map_or_else(Vec::new, |product| product.meters.iter().map(|price| price.cart(world, &self.currency)).collect()),
+            "meter_credit_entitlement_cart": product.map_or_else(Vec::new, |product| product.meters.iter().filter_map(|price| price.credit_cart(world, &self.product_id)).collect()),
+            "product_name": product.map(|product| &product.name),
             "next_billing_date": rfc3339(self.next_billing),
             "on_demand": self.on_demand,
+            "past_due_ends_at": date(self.past_due_ends_at),
             "paused_at": date(self.paused_at),
             "payment_frequency_count": self.every.count,
             "payment_frequency_interval": self.every.interval.as_str(),
@@ -176,24 +187,7 @@ impl Subscription {
             "tax_inclusive": self.tax_inclusive,
             "trial_amount": self.trial_amount,
             "trial_period_days": self.trial_days,
-        });
-        if world.settings.newest_fields
-            && let Some(fields) = subscription.as_object_mut()
-        {
-            let by = self.cancelled_by.map(|actor| json!({ "actor_type": actor }));
-            fields.insert("cancelled_by".to_owned(), by.unwrap_or(Value::Null));
-        }
-        subscription
-    }
-
-    /// As webhooks show it, without `payload_type`.
-    pub(crate) fn event_json(&self, world: &World) -> Value {
-        let mut data = self.json(world);
-        if let Some(data) = data.as_object_mut() {
-            let ends = self.past_due_ends_at.map(rfc3339);
-            data.insert("past_due_ends_at".to_owned(), ends.into());
-        }
-        data
+        })
     }
 
     fn first_discount(&self, field: &str) -> Option<&Value> {
@@ -201,17 +195,50 @@ impl Subscription {
     }
 
     fn scheduled_json(&self, world: &World) -> Option<Value> {
-        let change = self.scheduled.as_ref()?;
+        let scheduled = self.scheduled.as_ref()?;
+        let change = &scheduled.change;
         let product = world.products.get(&change.product_id);
         Some(json!({
-            "id": change.id,
-            "addons": [],
-            "created_at": rfc3339(change.created_at),
-            "effective_at": rfc3339(change.effective_at),
+            "id": scheduled.id,
+            "addons": change.addons.iter().map(|addon| scheduled_addon(world, addon)).collect::<Vec<_>>(),
+            "created_at": rfc3339(scheduled.created_at),
+            "effective_at": rfc3339(scheduled.effective_at),
             "product_id": change.product_id,
             "quantity": change.quantity,
             "product_name": product.map(|product| &product.name),
             "product_description": product.and_then(|product| product.description.as_ref()),
         }))
+    }
+}
+
+fn scheduled_addon(world: &World, addon: &AddonItem) -> Value {
+    let object = world.objects.find("/addons", &addon.addon_id).ok();
+    let name = object.and_then(|object| object.text("name"));
+    json!({ "addon_id": addon.addon_id, "name": name, "quantity": addon.quantity })
+}
+
+fn addons_json(addons: &[AddonItem]) -> Vec<Value> {
+    let json =
+        |addon: &AddonItem| json!({ "addon_id": addon.addon_id, "quantity": addon.quantity });
+    addons.iter().map(json).collect()
+}
+
+impl Listed for Subscription {
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn json(&self, world: &World) -> Value {
+        self.json(world)
+    }
+
+    fn matches(&self, world: &World, name: &str, wanted: &str) -> bool {
+        match name {
+            "brand_id" => wanted == world.brand_id,
+            "customer_id" => wanted == self.customer_id,
+            "product_id" => wanted == self.product_id,
+            "status" => wanted == self.status,
+            _ => wanted == self.cancel_at_next_billing.to_string(),
+        }
     }
 }

@@ -83,6 +83,12 @@ pub(crate) enum Subject {
     Grant(String),
     Abandoned(String),
     Dunning(String),
+    /// A plain object.
+    Object {
+        payload_type: &'static str,
+        table: &'static str,
+        id: String,
+    },
     /// Made up by hand: sent as it is.
     Fixed(Value),
 }

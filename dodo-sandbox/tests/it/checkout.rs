@@ -115,7 +115,8 @@ async fn a_new_customer_each_time_on_request() {
         async |flags: serde_json::Value, customer: serde_json::Value, declined_first: bool| {
             let body = json!({
                 "product_cart": [{ "product_id": "pdt_book", "quantity": 1 }],
-                "feature_flags": flags, "customer": customer,
+                "feature_flags": flags.as_object().cloned().unwrap_or_default(),
+                "customer": customer,
             });
             let id = session(&sandbox, body).await;
             if declined_first {

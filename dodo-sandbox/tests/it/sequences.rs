@@ -262,7 +262,8 @@ async fn grace_and_automatic_retries() {
         ]
     );
     let payments = stage.read(&format!("/payments?subscription_id={saved}")).await;
-    assert_eq!(payments["items"][0]["retry_attempt"], 2);
+    let id = payments["items"][0]["payment_id"].as_str().unwrap();
+    assert_eq!(stage.read(&format!("/payments/{id}")).await["retry_attempt"], 2);
     let subscription = stage.read(&format!("/subscriptions/{saved}")).await;
     let date = |key: &str| subscription[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let (from, to) = (date("previous_billing_date"), date("next_billing_date"));

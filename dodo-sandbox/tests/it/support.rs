@@ -7,6 +7,8 @@ use dodo_sandbox::Sandbox;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::contract_tests::{check_answer, check_event};
+
 /// A client without idle connections: each test has a runtime of its own.
 pub(crate) fn http() -> &'static reqwest::Client {
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
@@ -32,7 +34,9 @@ pub(crate) async fn api(
         None => request,
     };
     let answer = request.send().await.unwrap();
-    (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    let (status, body) = (answer.status(), answer.bytes().await.unwrap_or_default());
+    check_answer(method, path, status, &body);
+    (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// A webhook as it arrived.
@@ -89,6 +93,7 @@ impl Receiver {
 
 async fn take(State(receiver): State<Receiver>, headers: HeaderMap, raw: String) -> StatusCode {
     let body = serde_json::from_str(&raw).unwrap();
+    check_event(&body);
     receiver.arrivals.lock().unwrap().push(Arrival { headers, raw, body });
     *receiver.answer.lock().unwrap()
 }

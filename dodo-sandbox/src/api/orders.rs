@@ -1,11 +1,11 @@
-//! What the bodies of `POST /payments` and `POST /subscriptions` have in common.
+//! The common part of the bodies of `POST /payments` and `POST /subscriptions`.
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
     body,
-    checkouts::{CustomerBody, check_currency},
+    checkouts::{CustomerBody, check_methods},
     prepared::{self, Order},
 };
 use crate::{
@@ -13,22 +13,7 @@ use crate::{
     state::{customer::Address, session::CartItem},
 };
 
-/// Two readings of one body. Unlike a flattened field, each says which of its fields is wrong.
-#[derive(Debug)]
-pub(crate) struct Both<A, B>(pub(crate) A, pub(crate) B);
-
-impl<'de, A: de::DeserializeOwned, B: de::DeserializeOwned> Deserialize<'de> for Both<A, B> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let body = Value::deserialize(deserializer)?;
-        Ok(Self(part(&body)?, part(&body)?))
-    }
-}
-
-fn part<T: de::DeserializeOwned, E: de::Error>(body: &Value) -> Result<T, E> {
-    serde_path_to_error::deserialize(body).map_err(E::custom)
-}
-
-/// Who buys, and on which terms.
+/// The buyer and the terms.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Common {
     billing: Address,
@@ -36,28 +21,29 @@ pub(crate) struct Common {
     payment_link: Option<bool>,
     return_url: Option<String>,
     metadata: Option<Map<String, Value>>,
-    billing_currency: Option<String>,
     discount_code: Option<String>,
     discount_codes: Option<Vec<String>>,
     tax_id: Option<String>,
     customer_business_name: Option<String>,
+    allowed_payment_method_types: Option<Vec<String>>,
+    force_3ds: Option<bool>,
 }
 
-/// An order, and whom it is for.
+/// An order and its customer.
 pub(crate) struct Ordered {
     pub(crate) order: Order,
     pub(crate) customer: CustomerBody,
-    /// Whether the answer shows the page to pay on.
+    /// Whether the answer has the address of the page.
     pub(crate) with_link: bool,
 }
 
 impl Common {
-    /// Checks it all and makes an order for this cart.
+    /// Makes an order for this cart.
     ///
     /// # Errors
-    /// 422 for what Dodo would not take.
+    /// 422 for values that Dodo refuses.
     pub(crate) fn order(self, cart: Vec<CartItem>) -> Result<Ordered, Error> {
-        check_currency(self.billing_currency.as_deref())?;
+        check_methods(self.allowed_payment_method_types.as_deref())?;
         let order = Order {
             cart,
             billing: self.billing,
@@ -68,6 +54,7 @@ impl Common {
             on_demand: false,
             tax_id: self.tax_id,
             business_name: self.customer_business_name,
+            force_3ds: self.force_3ds == Some(true),
         };
         Ok(Ordered { order, customer: self.customer, with_link: self.payment_link == Some(true) })
     }

@@ -1,0 +1,265 @@
+//! Meters: how much a customer used, and its price.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::credit;
+use crate::{
+    clock::rfc3339,
+    state::{
+        UsageEvent, World, credits::Credits, object::Object, product::MeterPrice,
+        subscription::Subscription,
+    },
+};
+
+/// The usage of one meter in one period.
+#[derive(Clone, Debug)]
+pub(crate) struct Usage {
+    pub(crate) meter_id: String,
+    name: String,
+    free_threshold: i64,
+    price_per_unit: String,
+    pub(crate) consumed: Credits,
+    chargeable: Credits,
+    /// In minor units of the subscription's currency.
+    pub(crate) price: i64,
+}
+
+impl Usage {
+    /// As the usage history shows it.
+    pub(crate) fn json(&self, currency: &str) -> Value {
+        json!({
+            "id": self.meter_id,
+            "name": self.name,
+            "currency": currency,
+            "consumed_units": self.consumed.to_string(),
+            "chargeable_units": self.chargeable.to_string(),
+            "free_threshold": self.free_threshold,
+            "price_per_unit": self.price_per_unit,
+            "total_price": self.price,
+        })
+    }
+
+    /// As a line item of a preview shows it.
+    pub(crate) fn line_item(&self, currency: &str, tax_inclusive: bool) -> Value {
+        json!({
+            "type": "meter",
+            "id": self.meter_id,
+            "name": self.name,
+            "currency": currency,
+            "units_consumed": self.consumed.to_string(),
+            "chargeable_units": self.chargeable.to_string(),
+            "free_threshold": self.free_threshold,
+            "price_per_unit": self.price_per_unit,
+            "subtotal": self.price,
+            "tax_inclusive": tax_inclusive,
+            "tax_rate": 0,
+        })
+    }
+}
+
+/// The usage of each meter of a subscription from one moment to another.
+pub(crate) fn of_period(
+    world: &World,
+    subscription: &Subscription,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Usage> {
+    let Some(product) = world.products.get(&subscription.product_id) else { return Vec::new() };
+    let usage = |price: &MeterPrice| {
+        let meter = world.objects.find("/meters", &price.meter_id).ok()?;
+        let consumed = measure(world, meter, &subscription.customer_id, (from, to));
+        // Units that credits pay for are not charged.
+        let free = Credits::from_units(price.free_threshold);
+        let chargeable = match price.credit {
+            Some(_) => Credits::ZERO,
+            None => consumed.minus(free).max(Credits::ZERO),
+        };
+        let per_unit = Credits::parse(&price.price_per_unit).unwrap_or_default();
+        Some(Usage {
+            meter_id: price.meter_id.clone(),
+            name: meter.text("name").unwrap_or_default().to_owned(),
+            free_threshold: price.free_threshold,
+            price_per_unit: price.price_per_unit.clone(),
+            consumed,
+            chargeable,
+            price: chargeable.price(per_unit),
+        })
+    };
+    product.meters.iter().filter_map(usage).collect()
+}
+
+/// The price of the usage of the period that ends with the next billing date.
+pub(crate) fn price(world: &World, subscription: &Subscription) -> i64 {
+    let period = (subscription.previous_billing, subscription.next_billing);
+    of_period(world, subscription, period)
+        .iter()
+        .map(|usage| usage.price)
+        .fold(0, i64::saturating_add)
+}
+
+/// Aggregates the events of a meter.
+fn measure(
+    world: &World,
+    meter: &Object,
+    customer_id: &str,
+    (from, to): (Timestamp, Timestamp),
+) -> Credits {
+    let events = world.usage.iter().filter(|event| {
+        event.customer_id == customer_id
+            && event.at >= from
+            && event.at < to
+            && counts(meter, event)
+    });
+    let aggregation = meter.get("aggregation");
+    let key = aggregation.and_then(|own| own.get("key")).and_then(Value::as_str);
+    let value = |event: &UsageEvent| match event.metadata.get(key?)? {
+        Value::String(text) => Credits::parse(text),
+        number => Credits::parse(&number.to_string()),
+    };
+    match aggregation.and_then(|own| own.get("type")).and_then(Value::as_str) {
+        Some("sum") => events.filter_map(value).fold(Credits::ZERO, Credits::plus),
+        Some("max") => events.filter_map(value).max().unwrap_or_default(),
+        Some("last") => {
+            let last = events.max_by_key(|event| event.at);
+            last.and_then(value).unwrap_or_default()
+        }
+        _ => Credits::from_units(i64::try_from(events.count()).unwrap_or(i64::MAX)),
+    }
+}
+
+/// Whether a meter counts an event.
+pub(crate) fn counts(meter: &Object, event: &UsageEvent) -> bool {
+    meter.text("event_name") == Some(event.name.as_str())
+        && meter.get("filter").is_none_or(|filter| passes(filter, &event.metadata))
+}
+
+fn passes(filter: &Value, metadata: &Map<String, Value>) -> bool {
+    let clauses = filter.get("clauses").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let pass = |clause: &Value| match clause.get("clauses") {
+        Some(_) => passes(clause, metadata),
+        None => holds(clause, metadata),
+    };
+    match filter.get("conjunction").and_then(Value::as_str) {
+        Some("or") => clauses.iter().any(pass),
+        _ => clauses.iter().all(pass),
+    }
+}
+
+fn holds(clause: &Value, metadata: &Map<String, Value>) -> bool {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let field = |name: &str| clause.get(name);
+    let key = field("key").and_then(Value::as_str).unwrap_or_default();
+    let own = metadata.get(key).map(text);
+    let wanted = field("value").map(text).unwrap_or_default();
+    let number = |text: &str| text.parse::<f64>().ok();
+    let compare = || own.as_deref().and_then(number)?.partial_cmp(&number(&wanted)?);
+    let contains = own.as_deref().is_some_and(|own| own.contains(&wanted));
+    match field("operator").and_then(Value::as_str) {
+        Some("equals") => own.as_deref() == Some(wanted.as_str()),
+        Some("not_equals") => own.as_deref() != Some(wanted.as_str()),
+        Some("greater_than") => compare().is_some_and(std::cmp::Ordering::is_gt),
+        Some("greater_than_or_equals") => compare().is_some_and(std::cmp::Ordering::is_ge),
+        Some("less_than") => compare().is_some_and(std::cmp::Ordering::is_lt),
+        Some("less_than_or_equals") => compare().is_some_and(std::cmp::Ordering::is_le),
+        Some("contains") => contains,
+        Some("does_not_contain") => !contains,
+        _ => false,
+    }
+}
+
+/// An ingested event uses credits where a subscription's meter is paid with them.
+pub(crate) fn deduct_credits(world: &mut World, event_id: &str) {
+    let Some(event) = world.usage.get(event_id) else { return };
+    let mut deductions = Vec::new();
+    let own = |s: &&Subscription| s.customer_id == event.customer_id && s.renews();
+    for subscription in world.subscriptions.iter().filter(own) {
+        let Some(product) = world.products.get(&subscription.product_id) else { continue };
+        for price in &product.meters {
+            let Some((entitlement_id, units_per_credit)) = &price.credit else { continue };
+            let Ok(meter) = world.objects.find("/meters", &price.meter_id) else { continue };
+            if !counts(meter, event) {
+                continue;
+            }
+            let key = meter.get("aggregation").and_then(|own| own.get("key")?.as_str());
+            let units = key.and_then(|key| event.metadata.get(key));
+            let units = units.and_then(|units| Credits::parse(&units.to_string()));
+            let units = units.unwrap_or(Credits::from_units(1));
+            deductions.push((
+                entitlement_id.clone(),
+                event.customer_id.clone(),
+                units.divided(*units_per_credit),
+            ));
+        }
+    }
+    for (entitlement_id, customer_id, amount) in deductions {
+        credit::deduct(world, &entitlement_id, &customer_id, amount);
+    }
+}
+
+/// The periods of a subscription so far, the current one first, with the usage of each.
+pub(crate) fn history(
+    world: &World,
+    subscription: &Subscription,
+    meter_id: Option<&str>,
+) -> Vec<Value> {
+    let mut periods = vec![(subscription.previous_billing, subscription.next_billing)];
+    let paid = world.payments.iter().rev().flat_map(|payment| &payment.periods);
+    let own = paid.filter(|period| period.subscription_id == subscription.id);
+    periods.extend(
+        own.map(|period| (period.from, period.to))
+            .filter(|(from, _)| *from < subscription.previous_billing),
+    );
+    periods
+        .into_iter()
+        .map(|(from, to)| {
+            let usage = of_period(world, subscription, (from, to));
+            let usage = usage.iter().filter(|usage| meter_id.is_none_or(|id| id == usage.meter_id));
+            json!({
+                "start_date": rfc3339(from),
+                "end_date": rfc3339(to),
+                "meters": usage.map(|usage| usage.json(&subscription.currency)).collect::<Vec<_>>(),
+            })
+        })
+        .collect()
+}
+
+impl MeterPrice {
+    fn meter<'a>(&self, world: &'a World, field: &str) -> &'a str {
+        let meter = world.objects.find("/meters", &self.meter_id).ok();
+        meter.and_then(|meter| meter.text(field)).unwrap_or_default()
+    }
+
+    /// As a subscription's `meters` show it.
+    pub(crate) fn cart(&self, world: &World, currency: &str) -> Value {
+        json!({
+            "currency": currency,
+            "free_threshold": self.free_threshold,
+            "measurement_unit": self.meter(world, "measurement_unit"),
+            "meter_id": self.meter_id,
+            "name": self.meter(world, "name"),
+            "price_per_unit": self.price_per_unit,
+        })
+    }
+
+    /// As `meter_credit_entitlement_cart` of a subscription shows it.
+    pub(crate) fn credit_cart(&self, world: &World, product_id: &str) -> Option<Value> {
+        let (entitlement_id, units) = self.credit.as_ref()?;
+        Some(json!({
+            "credit_entitlement_id": entitlement_id,
+            "meter_id": self.meter_id,
+            "meter_name": self.meter(world, "name"),
+            "meter_units_per_credit": units.to_string(),
+            "product_id": product_id,
+        }))
+    }
+
+    /// As POST /checkouts/preview shows it.
+    pub(crate) fn details(&self, world: &World) -> Value {
+        json!({
+            "free_threshold": self.free_threshold,
+            "measurement_unit": self.meter(world, "measurement_unit"),
+            "name": self.meter(world, "name"),
+            "price_per_unit": self.price_per_unit,
+        })
+    }
+}
