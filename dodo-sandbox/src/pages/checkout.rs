@@ -256,18 +256,15 @@ pub(crate) fn page(
 }
 
 /// The theme that the merchant chose for the page.
-fn theme(_session: &Session) -> Option<&str> {
-    None
+fn theme(session: &Session) -> Option<&str> {
+    session.page.get("customization")?.get("theme")?.as_str()
 }
 
 /// The cards that a known customer has paid with.
 fn saved_cards(world: &World, session: &Session) -> Vec<PaymentMethod> {
     let Some(customer) = &session.buyer.customer_id else { return Vec::new() };
     let mut cards: Vec<PaymentMethod> = Vec::new();
-    let own = |payment: &&crate::state::payment::Payment| {
-        payment.customer_id == *customer && payment.succeeded()
-    };
-    for method in world.payments.iter().rev().filter(own).filter_map(|own| own.method.as_ref()) {
+    for (method, _) in world.payment_methods(customer) {
         if !cards.iter().any(|card| card.number == method.number) {
             cards.push(method.clone());
         }

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     api::list::Query,
     app::App,
-    events, money,
+    contract::contract,
+    money,
     state::{World, payment::Payment, subscription::Subscription},
 };
 
@@ -49,7 +50,7 @@ fn tools(app: &App, world: &World) -> String {
             .to_owned(),
         false => format!("<ul class=\"plain\">{endpoints}</ul>"),
     };
-    let types: Vec<_> = events::NAMES.iter().map(|name| (*name, *name)).collect();
+    let types: Vec<_> = contract().event_types().map(|name| (name, name)).collect();
     let act = |action: &str, text: &str, fields: &str| {
         format!(
             "<form method=\"post\" action=\"/\" class=\"tool\"><input type=\"hidden\" name=\"back\" value=\"/\">\
