@@ -21,6 +21,7 @@ pub struct Captured {
     pub(super) findings: Findings,
     pub(super) visit: Visit,
     pub(super) user_id: Option<String>,
+    pub(super) email: Option<String>,
     pub(super) at: Timestamp,
     visitor: Option<Visitor>,
     campaign: Option<Campaign>,
@@ -37,8 +38,8 @@ impl Captured {
             !decision.consent.allows(),
             capture.settings().campaign_cookie.as_ref().is_some_and(|c| c.is_first_touch()),
         );
-        let (visitor, campaign, user_id) = (None, None, None);
-        Self { capture, decision, findings, visit, user_id, at, visitor, campaign }
+        let (visitor, campaign, user_id, email) = (None, None, None, None);
+        Self { capture, decision, findings, visit, user_id, email, at, visitor, campaign }
     }
 
     /// For endpoints: what `own` captures, if the endpoint was given a capture of its own, else what
@@ -100,6 +101,7 @@ impl Captured {
             device: self.visit.device.class(),
             click_ids: self.visit.click_ids.clone(),
             user_id: self.user_id.clone(),
+            email: self.email.clone().filter(|_| self.decision.consent.allows()),
             captured_at: self.at,
         }
     }

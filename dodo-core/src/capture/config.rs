@@ -6,7 +6,7 @@ use std::{
 
 use http::request::Parts;
 
-use super::{CampaignCookie, ConsentGate, Decoder, Explanation, Preset, Role};
+use super::{CampaignCookie, CampaignField, ConsentGate, Decoder, Explanation, Preset, Role};
 
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 type Observer = dyn Fn(&Explanation) + Send + Sync;
@@ -68,6 +68,8 @@ pub(super) struct Field {
     pub(super) body: Vec<(BodyName, Decoder)>,
     /// Its value may be the app's own id of the signed-in user.
     pub(super) app_user: bool,
+    /// It goes into metadata whatever it is, also an e-mail address.
+    pub(super) any_text: bool,
     /// It may be personal data: it goes into the checkout's context and not into metadata.
     pub(super) context_only: bool,
 }
@@ -145,6 +147,7 @@ impl VisitorCapture {
             // The key may have been mapped by the app before; what it is, the preset knows.
             (field.role, field.tool) = (row.role, preset.name());
             field.app_user = row.app_user;
+            field.any_text = row.any_text;
             field.context_only = row.context_only;
         }
         self
@@ -191,7 +194,7 @@ impl VisitorCapture {
         self
     }
 
-    /// Tells who is signed in, by the app's own id: kept with the checkout's context and used by
+    /// Tells who is signed in, by the app's own id. Default: [`SignedIn::user_id`](crate::SignedIn). It is kept with the checkout's context and used by
     /// presets that want it ([`Preset::Dub`]).
     #[must_use]
     pub fn user_id<F>(mut self, of: F) -> Self
@@ -232,6 +235,20 @@ impl VisitorCapture {
         self.0.fields.iter().filter(|f| f.role == Role::Visitor).map(|f| &*f.key)
     }
 
+    /// The metadata keys that name the campaign, one group per tool.
+    pub(crate) fn campaign_keys(&self) -> Vec<Vec<(String, CampaignField)>> {
+        let mut tools: Vec<(&str, Vec<(String, CampaignField)>)> = Vec::new();
+        for field in self.fields() {
+            let Role::Campaign(part) = field.role else { continue };
+            let key = (field.key.clone().into_owned(), part);
+            match tools.iter_mut().find(|(tool, _)| *tool == field.tool) {
+                Some((_, keys)) => keys.push(key),
+                None => tools.push((field.tool, vec![key])),
+            }
+        }
+        tools.into_iter().map(|(_, keys)| keys).collect()
+    }
+
     pub(super) fn fields(&self) -> &[Field] {
         &self.0.fields
     }
@@ -249,8 +266,18 @@ impl VisitorCapture {
         let fields = &mut self.config().fields;
         let at = fields.iter().position(|f| f.key == key).unwrap_or_else(|| {
             let (cookies, query, body) = Default::default();
-            let (app_user, context_only) = (false, false);
-            fields.push(Field { key, role, tool, cookies, query, body, app_user, context_only });
+            let (app_user, any_text, context_only) = (false, false, false);
+            fields.push(Field {
+                key,
+                role,
+                tool,
+                cookies,
+                query,
+                body,
+                app_user,
+                any_text,
+                context_only,
+            });
             fields.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]

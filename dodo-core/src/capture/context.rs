@@ -40,6 +40,10 @@ pub struct CheckoutContext {
     /// The app's own id of the signed-in user.
     #[serde(default)]
     pub user_id: Option<String>,
+    /// The e-mail address of the signed-in user, if consent allows it. Never serialized: the ledger keeps
+    /// its hash, and which visitor it belongs to.
+    #[serde(skip)]
+    pub email: Option<String>,
     /// When the checkout began.
     pub captured_at: Timestamp,
 }
@@ -54,6 +58,7 @@ impl fmt::Debug for CheckoutContext {
             .field("consent", &self.consent)
             .field("device", &self.device)
             .field("click_ids", &self.click_ids.len())
+            .field("email", &self.email.is_some())
             .field("captured_at", &self.captured_at)
             .finish_non_exhaustive()
     }

@@ -25,9 +25,9 @@ pub enum Decoder {
     PostHog,
     /// `RS_ENC_v3_` and a JSON string in base64: RudderStack.
     RudderStack,
-    /// `GA1.1.<random>.<first visit>`: the last two parts are the client id.
+    /// `GA1.1.<random>.<first visit>`, percent-encoded or not: the last two parts are the client id.
     GaClient,
-    /// `GS1.1.<session>.…` or `GS2.1.s<session>$…`: the session id.
+    /// `GS1.1.<session>.…` or `GS2.1.s<session>$…`, percent-encoded or not: the session id.
     GaSession,
 }
 
@@ -83,6 +83,7 @@ fn digits(text: &str) -> bool {
 }
 
 fn ga_client(raw: &str) -> Result<Cow<'_, str>, Skip> {
+    let raw = percent(raw)?;
     let mut parts = raw.rsplitn(3, '.');
     let (Some(first_visit), Some(random), Some(version)) =
         (parts.next(), parts.next(), parts.next())
@@ -93,10 +94,11 @@ fn ga_client(raw: &str) -> Result<Cow<'_, str>, Skip> {
         return Err(Skip::Undecodable);
     }
     let id = raw.get(version.len() + 1..).ok_or(Skip::Undecodable)?;
-    Ok(id.into())
+    Ok(id.to_owned().into())
 }
 
 fn ga_session(raw: &str) -> Result<Cow<'_, str>, Skip> {
+    let raw = percent(raw)?;
     let mut parts = raw.splitn(4, '.');
     let (version, part) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
     let id = match version {
@@ -104,5 +106,5 @@ fn ga_session(raw: &str) -> Result<Cow<'_, str>, Skip> {
         "GS2" => part.split('$').find_map(|field| field.strip_prefix('s')).unwrap_or_default(),
         _ => "",
     };
-    if digits(id) { Ok(id.into()) } else { Err(Skip::Undecodable) }
+    if digits(id) { Ok(id.to_owned().into()) } else { Err(Skip::Undecodable) }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Captured, Device, Origin, Skip, config::Field};
+use super::{Captured, Device, Origin, Skip, Skipped, config::Field};
 use crate::Consent;
 
 /// What was found in a request, what went into metadata, what was left out and why.
@@ -18,8 +18,9 @@ pub struct Explanation {
     pub decided_by: Option<String>,
     /// Every metadata key that the capture could fill.
     pub values: Vec<Explained>,
-    /// Keys that a client sent and only the capture fills. They were dropped.
-    pub dropped_from_client: Vec<String>,
+    /// Pairs of the client that were dropped: only the capture fills their key, or captured values took
+    /// their room.
+    pub dropped_from_client: Vec<Skipped>,
     /// Names of the click ids that go into the checkout's context.
     pub click_ids: Vec<String>,
     /// The path of the first page of the visit, for the checkout's context.
@@ -141,9 +142,9 @@ impl Explanation {
                 tracing::warn!(target: "dodo::capture", key, reason = reason.as_str(), "not captured");
             }
         }
-        for key in &self.dropped_from_client {
-            let reason = Skip::FromClient.as_str();
-            tracing::warn!(target: "dodo::capture", key, reason, "not taken from the client");
+        for Skipped { key, reason, .. } in &self.dropped_from_client {
+            let reason = reason.as_str();
+            tracing::warn!(target: "dodo::capture", key = &**key, reason, "not taken from the client");
         }
     }
 }

@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Captured, Outcome, Role, Skip,
+    Captured, Outcome, Role, Skip, Skipped,
     config::Field,
     consent,
     value::{MAX_PAIRS, is_email, is_metadata_key},
@@ -19,12 +19,12 @@ pub enum ClientMetadata {
 }
 
 impl Captured {
-    /// The metadata of a checkout: what server code set, then what was captured, then what the client
-    /// sent. A key of an earlier one is never changed by a later one.
+    /// Returns the metadata of a checkout: the pairs that server code set, then the captured values,
+    /// then the client's pairs. A later one never changes a key of an earlier one.
     ///
-    /// Captured values are added while there is room for them in Dodo Payments' 50 pairs. Without
-    /// consent nothing is injected, and the client's values under captured keys are dropped. What is
-    /// left out is logged with its reason; this never fails.
+    /// Dodo Payments takes 50 pairs. If captured values need room, the client's last pairs are left out.
+    /// Without consent nothing is injected, and the client's values under captured keys are dropped.
+    /// The log names each value that is left out, with the reason. This never fails.
     #[must_use]
     pub fn inject(
         &self,
@@ -33,19 +33,10 @@ impl Captured {
         policy: ClientMetadata,
     ) -> Map<String, Value> {
         let mut explanation = self.explain();
-        let mut metadata = client;
-        if policy == ClientMetadata::Strict || !self.consent().allows() {
-            let fields = self.capture.fields();
-            let sent = fields.iter().filter(|field| metadata.remove(&*field.key).is_some());
-            explanation
-                .dropped_from_client
-                .extend(sent.map(|field| field.key.clone().into_owned()));
-        }
-        metadata.extend(server.iter().map(|(key, value)| (key.clone(), value.clone())));
-
+        let mut metadata = server.clone();
         for (index, field) in self.by_importance() {
             let Some((_, value)) = self.value(index) else { continue };
-            let outcome = match refusal(field, value, server, &metadata) {
+            let outcome = match refusal(field, value, server, metadata.len()) {
                 Some(reason) => Outcome::LeftOut(reason),
                 None => {
                     metadata.insert(field.key.clone().into_owned(), value.into());
@@ -53,6 +44,23 @@ impl Captured {
                 }
             };
             explanation.set(index, outcome);
+        }
+        let strict = policy == ClientMetadata::Strict || !self.consent().allows();
+        let only_captured = |key: &str| self.capture.fields().iter().any(|field| field.key == key);
+        // Without a capture these are too many, too: Dodo Payments refuses them and names the limit.
+        let own = client.keys().filter(|key| !server.contains_key(*key)).count() + server.len();
+        for (key, value) in client {
+            let reason = if strict && only_captured(&key) {
+                Skip::FromClient
+            } else if metadata.contains_key(&key) {
+                continue;
+            } else if metadata.len() >= MAX_PAIRS && own <= MAX_PAIRS {
+                Skip::NoRoom
+            } else {
+                metadata.insert(key, value);
+                continue;
+            };
+            explanation.dropped_from_client.push(Skipped { key: key.into(), origin: None, reason });
         }
         explanation.log();
         if let Some(observer) = &self.capture.settings().observer {
@@ -74,19 +82,14 @@ impl Captured {
     }
 }
 
-fn refusal(
-    field: &Field,
-    value: &str,
-    server: &Map<String, Value>,
-    metadata: &Map<String, Value>,
-) -> Option<Skip> {
+fn refusal(field: &Field, value: &str, server: &Map<String, Value>, pairs: usize) -> Option<Skip> {
     if server.contains_key(&*field.key) {
         Some(Skip::SetByApp)
     } else if !is_metadata_key(&field.key) {
         Some(Skip::KeyNotAllowed)
-    } else if field.context_only || is_email(value) {
+    } else if field.context_only || (is_email(value) && !field.any_text) {
         Some(Skip::Personal)
-    } else if metadata.len() >= MAX_PAIRS && !metadata.contains_key(&*field.key) {
+    } else if pairs >= MAX_PAIRS {
         Some(Skip::NoRoom)
     } else {
         None

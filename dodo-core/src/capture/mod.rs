@@ -43,5 +43,5 @@ pub use self::{
 };
 pub(crate) use self::{
     context::ErasedContextStore,
-    value::{MAX_PAIRS, MAX_VALUE, is_metadata_key, usable},
+    value::{MAX_PAIRS, MAX_VALUE, is_metadata_key, is_placeholder, usable},
 };

@@ -56,6 +56,8 @@ pub struct PresetField {
     pub decoder: Decoder,
     /// The value may be the app's own id of the signed-in user.
     pub app_user: bool,
+    /// The tool's own pages put the value into metadata whatever it is, also an e-mail address.
+    pub any_text: bool,
     /// The value may be personal data, as ids of signed-in users often are: it is kept with the
     /// checkout's context and not put into metadata.
     pub context_only: bool,
@@ -64,7 +66,12 @@ pub struct PresetField {
 impl PresetField {
     const fn new(key: &'static str, role: Role) -> Self {
         let (cookie, query, body, decoder) = (None, None, None, Decoder::Raw);
-        Self { key, role, cookie, query, body, decoder, app_user: false, context_only: false }
+        let (app_user, any_text, context_only) = (false, false, false);
+        Self { key, role, cookie, query, body, decoder, app_user, any_text, context_only }
+    }
+    const fn any_text(mut self) -> Self {
+        self.any_text = true;
+        self
     }
     const fn app_user(mut self) -> Self {
         self.app_user = true;
@@ -176,9 +183,13 @@ presets! {
     ];
     /// [Rewardful](https://www.rewardful.com). The page posts `Rewardful.referral`.
     Rewardful = "Rewardful" [referral("rewardful_referral").body("rewardful_referral")];
-    /// [PostHog](https://posthog.com).
+    /// [PostHog](https://posthog.com). Its id of an identified visitor is the app's choice, and often an
+    /// e-mail address.
     PostHog = "PostHog" [
-        visitor("posthog_person_distinct_id").cookie("ph_*_posthog").decoded(Decoder::PostHog),
+        visitor("posthog_person_distinct_id")
+            .cookie("ph_*_posthog")
+            .decoded(Decoder::PostHog)
+            .any_text(),
     ];
     /// [Segment](https://segment.com), analytics.js.
     Segment = "Segment" [

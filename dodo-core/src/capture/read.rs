@@ -14,6 +14,7 @@ use super::{
     findings::Origin,
     visit::{Page, Visit, pairs, part},
 };
+use crate::SignedIn;
 
 /// The most click ids that are kept of one visit.
 const MAX_CLICK_IDS: usize = 4;
@@ -53,14 +54,20 @@ impl VisitorCapture {
 }
 
 impl Captured {
-    /// Asks the app who is signed in, unless that is known. Whatever consent says: it is the app's own
+    /// Asks the app who is signed in, unless that is known: the capture's own closure, else [`SignedIn`]. Whatever consent says: it is the app's own
     /// knowledge of its customer, and tools do not get it without consent.
     pub(super) fn identify(&mut self, request: &Parts) {
-        let Some(of) = self.capture.settings().user_id.clone() else { return };
+        let signed_in = request.extensions.get::<SignedIn>();
+        if self.email.is_none() {
+            self.email = signed_in.and_then(|user| user.email.clone());
+        }
         if self.user_id.is_some() {
             return;
         }
-        self.user_id = consent::unwinding(|| of(request)).flatten().and_then(|id| part(&id));
+        let of = self.capture.settings().user_id.clone();
+        let named = of.and_then(|of| consent::unwinding(|| of(request)).flatten());
+        let user = named.or_else(|| signed_in.and_then(|user| user.user_id.clone()));
+        self.user_id = user.and_then(|id| part(&id));
         let Some(id) = &self.user_id else { return };
         for (index, field) in self.capture.fields().iter().enumerate() {
             if field.app_user {

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 use super::findings::Origin;
@@ -87,7 +88,7 @@ macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) =>
 skips! {
     Absent = "absent", "Nothing was there to read.";
     Empty = "empty", "It is empty or white space only.";
-    Placeholder = "placeholder", "It is the text `undefined` or `null`, as scripts write what they do not have.";
+    Placeholder = "placeholder", "It is a text such as `undefined`, `null`, `NaN` or `[object Object]`, as programs print a missing value.";
     TooLong = "too_long", "It is longer than the 500 characters that Dodo Payments takes. An id is never cut.";
     ControlCharacter = "control_character", "It holds a control character.";
     Undecodable = "undecodable", "It is not in the form in which the tool writes it.";
@@ -119,11 +120,37 @@ pub struct Skipped {
     pub reason: Skip,
 }
 
+/// Whether the text is how a program prints a missing value. Cookie libraries percent-encode it.
+pub(crate) fn is_placeholder(value: &str) -> bool {
+    const PRINTED: &[&str] = &[
+        "undefined",
+        "null",
+        "NULL",
+        "(null)",
+        "<null>",
+        "NaN",
+        "nan",
+        "None",
+        "nil",
+        "<nil>",
+        "Infinity",
+        "-Infinity",
+        "Invalid Date",
+        "\"\"",
+        "''",
+        "{}",
+        "[]",
+        "[native code]",
+    ];
+    let value = percent_decode_str(value.trim()).decode_utf8_lossy();
+    PRINTED.contains(&&*value) || (value.starts_with("[object ") && value.ends_with(']'))
+}
+
 /// Whether a value may travel in metadata, unchanged.
 pub(crate) fn usable(value: &str) -> Result<&str, Skip> {
     if value.trim().is_empty() {
         Err(Skip::Empty)
-    } else if matches!(value.trim(), "undefined" | "null") {
+    } else if is_placeholder(value) {
         Err(Skip::Placeholder)
     } else if value.chars().nth(MAX_VALUE).is_some() {
         Err(Skip::TooLong)

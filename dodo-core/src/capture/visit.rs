@@ -105,16 +105,19 @@ pub(super) fn is_page(parts: &Parts) -> bool {
     }
     match parts.headers.get("sec-fetch-dest") {
         Some(dest) => dest.as_bytes() == b"document",
-        None => parts.headers.get(header::ACCEPT).is_some_and(|accept| {
-            accept.as_bytes().windows(b"text/html".len()).any(|w| w == b"text/html")
-        }),
+        None => {
+            parts.headers.get_all(header::ACCEPT).iter().any(|accept| {
+                accept.as_bytes().windows(b"text/html".len()).any(|w| w == b"text/html")
+            })
+        }
     }
 }
 
 fn prefetches(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose"]
         .iter()
-        .any(|name| headers.get(*name).is_some_and(|v| v.as_bytes().starts_with(b"prefetch")))
+        .flat_map(|name| headers.get_all(*name))
+        .any(|line| line.as_bytes().windows(b"prefetch".len()).any(|w| w == b"prefetch"))
 }
 
 /// The pairs of a query string, decoded. What is not UTF-8 holds U+FFFD.

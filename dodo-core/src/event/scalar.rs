@@ -2,6 +2,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::capture::is_placeholder;
+
 /// Metadata of an object of Dodo Payments.
 pub type Metadata = BTreeMap<String, Scalar>;
 
@@ -28,12 +30,12 @@ impl Scalar {
         }
     }
 
-    /// Whether this says nothing: blank text, or the `undefined` and `null` that a careless script
-    /// turned into text.
+    /// Returns `true` for blank text, and for a text such as `undefined`, `null` or `[object Object]`,
+    /// as programs print a missing value.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         match self {
-            Self::Text(text) => matches!(text.trim(), "" | "undefined" | "null"),
+            Self::Text(text) => text.trim().is_empty() || is_placeholder(text),
             _ => false,
         }
     }

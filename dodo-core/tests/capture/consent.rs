@@ -30,7 +30,10 @@ fn global_privacy_control_is_honoured_unless_it_is_turned_off_by_name() {
     for (header, consent) in [
         ("1", Consent::Denied),
         (" 1 ", Consent::Denied),
+        ("1, 1", Consent::Denied),
+        ("0,1", Consent::Denied),
         ("0", Consent::NotAsked),
+        ("11", Consent::NotAsked),
         ("true", Consent::NotAsked),
         ("", Consent::NotAsked),
     ] {
@@ -39,6 +42,8 @@ fn global_privacy_control_is_honoured_unless_it_is_turned_off_by_name() {
         assert_eq!(captured.consent(), consent, "{header:?}");
         assert_eq!(captured.visitor().is_some(), consent.allows(), "{header:?}");
     }
+    let twice = request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "0"), ("sec-gpc", "1")]);
+    assert_eq!(VisitorCapture::visitors_now().begin(&twice).0.consent(), Consent::Denied);
     let ignores = VisitorCapture::visitors_now().ignore_global_privacy_control();
     let parts = request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "1")]);
     assert_eq!(injected(&ignores.begin(&parts).0), json!({"visitor": "v1"}));

@@ -45,7 +45,8 @@ fn every_key_says_what_became_of_it() {
             ("zori_visitor_id", "Zori", LeftOut(Skip::Placeholder)),
         ]
     );
-    assert_eq!(explanation.dropped_from_client, ["visitor"]);
+    let dropped = explanation.dropped_from_client.first().unwrap();
+    assert_eq!((&*dropped.key, dropped.reason), ("visitor", Skip::FromClient));
 }
 
 #[test]

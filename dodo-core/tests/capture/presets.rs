@@ -104,6 +104,16 @@ fn rows() -> Vec<Row> {
             json!({"ga_client_id": "1034567890.1700000000", "ga_session_id": "1732100000"}),
         ),
         cookie_row(
+            P::Ga4,
+            "_ga=GA1%2E1%2E1034567890%2E1700000000; _ga_ABC123DEF4=GS2.1.s1732100000%24o5%24g1%24t1732100500",
+            json!({"ga_client_id": "1034567890.1700000000", "ga_session_id": "1732100000"}),
+        ),
+        cookie_row(
+            P::PostHog,
+            "ph_phc_x_posthog=%7B%22distinct_id%22%3A%22ada%40example.com%22%7D",
+            json!({"posthog_person_distinct_id": "ada@example.com"}),
+        ),
+        cookie_row(
             P::Meta,
             "_fbp=fb.1.1732100000000.1098115397; _fbc=fb.1.1732100000000.IwAR2F4-dbP0l7Mn1IawQQGCINEz7PYXQvwjNwB_qa2ofrHyiLjcbCRxTDMgk",
             json!({"fbp": "fb.1.1732100000000.1098115397",

@@ -16,6 +16,13 @@ fn a_visitor_id_is_opaque_but_bounded() {
         (" \u{a0}", Skip::Empty),
         ("undefined", Skip::Placeholder),
         (" null ", Skip::Placeholder),
+        ("NaN", Skip::Placeholder),
+        ("None", Skip::Placeholder),
+        ("{}", Skip::Placeholder),
+        ("[object Object]", Skip::Placeholder),
+        ("[object Promise]", Skip::Placeholder),
+        ("%5Bobject%20Object%5D", Skip::Placeholder),
+        ("%22%22", Skip::Placeholder),
         ("a\r\nb", Skip::ControlCharacter),
         ("a\u{85}b", Skip::ControlCharacter),
         ("a\u{fffd}b", Skip::Undecodable),
@@ -78,19 +85,21 @@ fn an_own_key_that_dodo_would_refuse_is_left_out_and_the_rest_goes_in() {
 }
 
 fn pairs(count: usize) -> Map<String, Value> {
-    (0..count).map(|n| (format!("key_{n}"), json!(n))).collect()
+    (0..count).map(|n| (format!("key_{n:02}"), json!(n))).collect()
 }
 
 #[test]
-fn fifty_keys_leave_no_room_and_forty_nine_leave_it_to_the_visitor() {
+fn captured_values_come_before_pairs_of_the_client() {
     let capture = VisitorCapture::utm().preset(dodo_core::Preset::VisitorsNow);
     let uri = "/checkout?utm_source=newsletter";
     let captured = capture.begin(&request(uri, &[("cookie", "visitor=v1")])).0;
     for (server, client, expected) in [
         (50, 0, vec![]),
-        (0, 50, vec![]),
+        (0, 50, vec!["utm_source", "visitor"]),
         (49, 0, vec!["visitor"]),
+        (49, 1, vec!["visitor"]),
         (48, 0, vec!["utm_source", "visitor"]),
+        (20, 29, vec!["utm_source", "visitor"]),
     ] {
         let metadata = captured.inject(&pairs(server), pairs(client), ClientMetadata::Strict);
         let added: Vec<_> = metadata.keys().filter(|key| !key.starts_with("key_")).collect();

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use http::request::Parts;
 
-use super::ConsentGate;
+use super::{ConsentGate, has_element};
 use crate::Consent;
 
 /// The header `DNT: 1`. No standard any more, but some vendors' terms ask to respect it.
@@ -17,10 +17,7 @@ pub struct DoNotTrack;
 impl ConsentGate for DoNotTrack {
     /// Without the header, or with another value, it abstains: nobody has to be asked.
     fn decide(&self, request: &Parts) -> Consent {
-        match request.headers.get("dnt") {
-            Some(value) if value.as_bytes().trim_ascii() == b"1" => Consent::Denied,
-            _ => Consent::NotAsked,
-        }
+        if has_element(&request.headers, "dnt", b"1") { Consent::Denied } else { Consent::NotAsked }
     }
 
     fn name(&self) -> Cow<'_, str> {

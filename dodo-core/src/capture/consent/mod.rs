@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use http::request::Parts;
+use http::{HeaderMap, request::Parts};
 
 pub use self::{
     combine::{AllGates, AnyGate},
@@ -67,8 +67,7 @@ pub(super) struct Decision {
 pub(super) fn decide(capture: &VisitorCapture, request: &Parts) -> Decision {
     let settings = capture.settings();
     // `1` is the only value the specification knows; anything else is no signal.
-    let gpc = || request.headers.get("sec-gpc").is_some_and(|v| v.as_bytes().trim_ascii() == b"1");
-    if settings.honours_gpc && gpc() {
+    if settings.honours_gpc && has_element(&request.headers, "sec-gpc", b"1") {
         return Decision { consent: Consent::Denied, by: Some("Sec-GPC".to_owned()) };
     }
     let mut decision = Decision { consent: Consent::NotAsked, by: None };
@@ -82,6 +81,14 @@ pub(super) fn decide(capture: &VisitorCapture, request: &Parts) -> Decision {
         }
     }
     decision
+}
+
+/// Returns `true` if a header has this element. A header with several lines, or a proxy that joins
+/// them, makes a list.
+fn has_element(headers: &HeaderMap, name: &str, element: &[u8]) -> bool {
+    let lines = headers.get_all(name).iter();
+    let mut elements = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    elements.any(|found| found.trim_ascii() == element)
 }
 
 /// Reads a consent cookie. Where it is sent more than once, every one must agree; where it is
