@@ -111,7 +111,8 @@ impl<'de> Deserialize<'de> for Currency {
 /// assert_eq!(minor_to_major(i64::MIN, 0), "-9223372036854775808");
 /// ```
 #[must_use]
-pub fn minor_to_major(minor: i64, exponent: u8) -> String {
+pub fn minor_to_major(minor: impl Into<i128>, exponent: u8) -> String {
+    let minor = minor.into();
     let sign = if minor < 0 { "-" } else { "" };
     let digits = minor.unsigned_abs().to_string();
     let decimals = usize::from(exponent);

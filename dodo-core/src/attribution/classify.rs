@@ -77,6 +77,9 @@ pub struct SubscriptionState {
     pub on_demand: bool,
     /// Its plan was changed around the time of the charge.
     pub plan_changed: bool,
+    /// An event of it is known that happened within 24 hours of its creation, so that every earlier
+    /// charge is known.
+    pub seen_from_start: bool,
 }
 
 /// What a charge is, and how that is known.
@@ -93,17 +96,22 @@ pub struct Classified {
     pub on_demand: bool,
 }
 
-/// Classifies a payment that succeeded, by the first rule that decides:
+/// Classifies a payment that succeeded. The first matching row decides:
 ///
-/// 1. A card update is no revenue, nor is an amount of zero; without a subscription it is one-time.
-/// 2. `charge_type` `new` or `renewal`.
-/// 3. What starts several subscriptions is a first charge.
-/// 4. After an earlier paid charge it is a renewal ([`History`](Basis::History)).
-/// 5. Only renewals are retried.
-/// 6. A subscription that is older than its trial and one interval, within a day or half the interval,
-///    is being renewed; unless it is charged on demand.
-/// 7. What Dodo Payments answered when it was asked for earlier charges.
-/// 8. Otherwise it is taken for a first charge ([`Assumed`](Basis::Assumed)).
+/// | # | condition | kind | basis |
+/// |---|---|---|---|
+/// | 1 | card update; zero amount; no subscription | no revenue; no revenue; one-time | [`Event`](Basis::Event) |
+/// | 2 | several subscriptions started | new | [`MultiFlag`](Basis::MultiFlag) |
+/// | 3 | an earlier paid charge of one of its subscriptions | renewal | [`History`](Basis::History) |
+/// | 4 | every known subscription was seen from its start | new | [`History`](Basis::History) |
+/// | 5 | a subscription is older than its trial and one interval | renewal | [`SubscriptionAge`](Basis::SubscriptionAge) |
+/// | 6 | `charge_type` is `new` or `renewal` | that | [`ChargeType`](Basis::ChargeType) |
+/// | 7 | the charge is a retry | renewal | [`RetryAttempt`](Basis::RetryAttempt) |
+/// | 8 | Dodo Payments was asked for earlier charges | its answer | [`ApiLookup`](Basis::ApiLookup) |
+/// | 9 | otherwise | new | [`Assumed`](Basis::Assumed) |
+///
+/// Row 5 accepts a charge that is up to a day early, or half the interval if that is shorter. It ignores
+/// subscriptions that are charged on demand.
 #[must_use]
 pub fn classify(charge: &ChargeFacts, history: &ChargeHistory) -> Classified {
     let (kind, basis) = kind_and_basis(charge, history);
@@ -139,22 +147,26 @@ fn kind_and_basis(charge: &ChargeFacts, history: &ChargeHistory) -> (RecordKind,
     if charge.subscription_ids.is_empty() && !charge.multi_subscription {
         return (OneTime, Basis::Event);
     }
-    match charge.charge_type {
-        Some(ChargeType::New) => return (SubscriptionNew, Basis::ChargeType),
-        Some(ChargeType::Renewal) => return (SubscriptionRenewal, Basis::ChargeType),
-        _ => {}
-    }
     if charge.multi_subscription {
         return (SubscriptionNew, Basis::MultiFlag);
     }
     if history.paid_before {
         return (SubscriptionRenewal, Basis::History);
     }
+    let subscriptions = &history.subscriptions;
+    if !subscriptions.is_empty() && subscriptions.iter().all(|state| state.seen_from_start) {
+        return (SubscriptionNew, Basis::History);
+    }
+    if subscriptions.iter().any(|state| is_past_first_charge(state, charge.made_at)) {
+        return (SubscriptionRenewal, Basis::SubscriptionAge);
+    }
+    match charge.charge_type {
+        Some(ChargeType::New) => return (SubscriptionNew, Basis::ChargeType),
+        Some(ChargeType::Renewal) => return (SubscriptionRenewal, Basis::ChargeType),
+        _ => {}
+    }
     if charge.retry_attempt > 0 {
         return (SubscriptionRenewal, Basis::RetryAttempt);
-    }
-    if history.subscriptions.iter().any(|state| is_past_first_charge(state, charge.made_at)) {
-        return (SubscriptionRenewal, Basis::SubscriptionAge);
     }
     match history.asked {
         Some(true) => (SubscriptionRenewal, Basis::ApiLookup),
@@ -243,7 +255,7 @@ mod tests {
     use RecordKind::{OneTime, SubscriptionNew as New, SubscriptionRenewal as Renewal};
 
     #[test]
-    fn the_first_rule_that_decides() {
+    fn first_matching_row_decides() {
         let none = ChargeHistory::default;
         let paid = || ChargeHistory { paid_before: true, ..none() };
         let asked = |earlier| ChargeHistory { asked: Some(earlier), ..none() };
@@ -253,6 +265,15 @@ mod tests {
         let one_time = ChargeFacts { subscription_ids: Vec::new(), ..charge() };
         let multi = ChargeFacts { multi_subscription: true, ..charge() };
         let retry = ChargeFacts { retry_attempt: 2, ..charge() };
+        let said_new_retry = ChargeFacts { retry_attempt: 1, ..typed("new") };
+        let was_seen = |state| SubscriptionState { seen_from_start: true, ..state };
+        let seen = || with(was_seen(since(PAID_AT)));
+        let seen_and_old = || with(was_seen(since("2025-10-31T12:00:00Z")));
+        let seen_and_paid = || ChargeHistory { paid_before: true, ..seen() };
+        let one_seen = || ChargeHistory {
+            subscriptions: vec![was_seen(since(PAID_AT)), since(PAID_AT)],
+            ..none()
+        };
         let card = |of: &ChargeFacts| ChargeFacts { card_update: true, ..of.clone() };
         let free = |of: &ChargeFacts| ChargeFacts { total: 0, ..of.clone() };
         let rows = [
@@ -266,8 +287,22 @@ mod tests {
                 OneTime,
                 Event,
             ),
-            ("said to be new", typed("new"), everything(), New, Basis::ChargeType),
+            ("said to be new", typed("new"), asked(true), New, Basis::ChargeType),
+            ("said to be new, paid before", typed("new"), everything(), Renewal, History),
+            ("said to be new, and old", typed("new"), old(), Renewal, SubscriptionAge),
+            ("said to be new, though retried", said_new_retry, none(), New, Basis::ChargeType),
             ("said to be a renewal", typed("renewal"), asked(false), Renewal, Basis::ChargeType),
+            ("said to be a renewal, seen from its start", typed("renewal"), seen(), New, History),
+            ("a retry, seen from its start", retry.clone(), seen(), New, History),
+            ("old, seen from its start", charge(), seen_and_old(), New, History),
+            ("paid before, seen from its start", charge(), seen_and_paid(), Renewal, History),
+            (
+                "one of two seen from its start",
+                typed("renewal"),
+                one_seen(),
+                Renewal,
+                Basis::ChargeType,
+            ),
             ("several", multi.clone(), everything(), New, MultiFlag),
             (
                 "several, unnamed",

@@ -6,6 +6,7 @@
 
 mod classify;
 mod facts;
+mod hash;
 mod options;
 mod record;
 mod sink;

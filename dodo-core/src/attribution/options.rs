@@ -1,10 +1,13 @@
 //! How metadata is read, and what the application may set about it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Campaign, Currency, Metadata, Money, Preset, Role, VisitorCapture, capture::usable};
+use crate::{
+    Campaign, CampaignField, Currency, Metadata, Money, Preset, Role, VisitorCapture,
+    capture::usable,
+};
 
 /// When a dispute takes money out of revenue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -22,11 +25,16 @@ pub enum DisputePolicy {
 #[must_use]
 pub struct FactOptions {
     visitor_keys: Vec<String>,
+    /// One group of keys per tool. `None`: the presets in use are not known, so those of all are read.
+    campaign_keys: Option<Vec<CampaignKeys>>,
     tool_keys: Vec<String>,
     user_key: String,
     exponents: BTreeMap<Currency, u8>,
     pub(super) disputes: DisputePolicy,
 }
+
+/// The metadata keys of one tool's campaign. Campaigns of two tools are never mixed.
+type CampaignKeys = Vec<(String, CampaignField)>;
 
 /// Where visitors.now, and the ledger, look for the visitor.
 const VISITOR_KEY: &str = "visitor";
@@ -44,6 +52,7 @@ impl Default for FactOptions {
     fn default() -> Self {
         Self {
             visitor_keys: vec![VISITOR_KEY.to_owned()],
+            campaign_keys: None,
             tool_keys: tool_keys().map(str::to_owned).collect(),
             user_key: "user_id".to_owned(),
             exponents: BTreeMap::new(),
@@ -59,12 +68,48 @@ impl FactOptions {
         self
     }
 
-    /// Looks for the visitor under the keys of the tools that this capture reads, in its order.
+    /// Looks for the visitor under the keys of the tools that this capture reads, in its order, and for
+    /// the campaign only under theirs: other keys, such as `source`, are ordinary words of the app.
+    ///
+    /// Default: the campaign keys of all presets. A second capture adds its keys.
     pub fn captured_by(mut self, capture: &VisitorCapture) -> Self {
         for key in capture.visitor_keys() {
             if !self.visitor_keys.iter().any(|known| known == key) {
                 self.visitor_keys.push(key.to_owned());
             }
+        }
+        let known = self.campaign_keys.get_or_insert_default();
+        for keys in capture.campaign_keys() {
+            if !known.contains(&keys) {
+                known.push(keys);
+            }
+        }
+        self
+    }
+
+    /// Whether a capture said which presets are in use.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn knows_capture(&self) -> bool {
+        self.campaign_keys.is_some()
+    }
+
+    /// Also looks for visitor and campaign where `other` does.
+    #[doc(hidden)]
+    pub fn joined_with(mut self, other: &Self) -> Self {
+        for key in &other.visitor_keys {
+            if !self.visitor_keys.contains(key) {
+                self.visitor_keys.push(key.clone());
+            }
+        }
+        for keys in other.campaign_keys.iter().flatten() {
+            let known = self.campaign_keys.get_or_insert_default();
+            if !known.contains(keys) {
+                known.push(keys.clone());
+            }
+        }
+        if other.knows_capture() {
+            self.campaign_keys.get_or_insert_default();
         }
         self
     }
@@ -107,11 +152,21 @@ impl FactOptions {
         self.visitor_keys.iter().find_map(|key| text(metadata, key))
     }
 
-    /// The campaign that metadata names: Bantico's keys; where there is none, UTM parameters. Never a
-    /// mix of the two.
+    /// The campaign that metadata names: that of the first tool that has one. Never a mix of two tools.
     #[must_use]
     pub fn campaign(&self, metadata: &Metadata) -> Option<Campaign> {
-        campaign(metadata)
+        let of = |keys: &CampaignKeys| {
+            let mut campaign = Campaign::default();
+            for (key, part) in keys {
+                let field = part.of(&mut campaign);
+                *field = field.take().or_else(|| text(metadata, key));
+            }
+            (!campaign.is_empty()).then_some(campaign)
+        };
+        match &self.campaign_keys {
+            Some(tools) => tools.iter().find_map(of),
+            None => all_campaign_keys().iter().find_map(of),
+        }
     }
 
     /// The ids of other tools in metadata, by key.
@@ -143,17 +198,14 @@ fn text(metadata: &Metadata, key: &str) -> Option<String> {
     }
 }
 
-fn campaign(metadata: &Metadata) -> Option<Campaign> {
-    let of = |preset: Preset| {
-        let mut campaign = Campaign::default();
-        for field in preset.fields() {
-            if let Role::Campaign(part) = field.role {
-                *part.of(&mut campaign) = text(metadata, field.key);
-            }
-        }
-        (!campaign.is_empty()).then_some(campaign)
-    };
-    of(Preset::Bantico).or_else(|| of(Preset::Utm))
+/// Those of Bantico come first.
+fn all_campaign_keys() -> &'static [CampaignKeys] {
+    static ALL: LazyLock<Vec<CampaignKeys>> = LazyLock::new(|| {
+        let capture = VisitorCapture::bantico();
+        let all = Preset::ALL.iter().fold(capture, |capture, preset| capture.preset(*preset));
+        all.campaign_keys()
+    });
+    &ALL
 }
 
 /// SHA-256 of an e-mail address, trimmed and in lower case. `None` for an empty one.

@@ -95,8 +95,8 @@ pub struct AttributionRecord {
     /// The application's own user.
     #[serde(default)]
     pub user_id: Option<String>,
-    /// SHA-256 of the trimmed, lower-case e-mail address. Still personal data.
-    #[serde(default)]
+    /// SHA-256 of the trimmed, lower-case e-mail address; in JSON a hex string. Still personal data.
+    #[serde(default, with = "super::hash")]
     pub email_sha256: Option<[u8; 32]>,
     /// E-mail and name, for sinks that identify. Not shown by `Debug`.
     #[serde(default)]

@@ -121,6 +121,12 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
         self
     }
 
+    /// For inboxes: how the metadata of events is read.
+    #[doc(hidden)]
+    pub fn metadata(&self) -> &FactOptions {
+        &self.fact_options
+    }
+
     /// Returns `true` if an inbox is set.
     pub fn has_inbox(&self) -> bool {
         self.inbox.is_some()

@@ -195,7 +195,8 @@ impl Charge {
     pub(super) fn history(&self, paid_before: bool, known: &[SubscriptionFacts]) -> ChargeHistory {
         let mut history = ChargeHistory::default();
         history.paid_before = paid_before;
-        history.subscriptions = known.iter().map(|facts| facts.state_at(self.created_at)).collect();
+        let known = known.iter().filter(|facts| facts.is_known());
+        history.subscriptions = known.map(|facts| facts.state_at(self.created_at)).collect();
         history.asked = self.earlier_paid;
         history
     }

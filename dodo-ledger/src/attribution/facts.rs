@@ -16,10 +16,17 @@ use super::{
 };
 use crate::{error::Error, fault::mutant};
 
-/// A value and when it was true; ties are broken by the delivery's id.
+/// What decides between events of one instant: the later next charge, then the progress of the
+/// subscription.
+pub(super) type Tie = (Option<Timestamp>, u8);
+
+/// A value and when it was true. Ties are broken by what the events say, then by the delivery's id, never
+/// by arrival.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Dated<T> {
     at: Timestamp,
+    #[serde(default)]
+    tie: Tie,
     by: String,
     pub(crate) value: T,
 }
@@ -30,11 +37,12 @@ impl<T> Dated<T> {
     }
 
     fn new(origin: &Origin, value: T) -> Self {
-        Self { at: origin.occurred_at, by: origin.webhook_id.clone(), value }
+        let tie = Tie::default();
+        Self { at: origin.occurred_at, tie, by: origin.webhook_id.clone(), value }
     }
 
-    fn rank(&self) -> (Timestamp, &str) {
-        (self.at, &self.by)
+    fn rank(&self) -> (Timestamp, Tie, &str) {
+        (self.at, self.tie, &self.by)
     }
 
     /// Keeps the earlier one.
@@ -49,8 +57,8 @@ impl<T> Dated<T> {
     }
 
     /// Keeps the later one.
-    pub(super) fn last(slot: &mut Option<Self>, origin: &Origin, new: Option<T>) {
-        let Some(new) = new.map(|value| Self::new(origin, value)) else { return };
+    pub(super) fn last(slot: &mut Option<Self>, origin: &Origin, tie: Tie, new: Option<T>) {
+        let Some(new) = new.map(|value| Self { tie, ..Self::new(origin, value) }) else { return };
         let newer = |old: &Self| new.rank() > old.rank() || mutant("order_by_arrival");
         if slot.as_ref().is_none_or(newer) {
             *slot = Some(new);
@@ -63,6 +71,8 @@ impl<T> Dated<T> {
 #[serde(default)]
 pub(crate) struct SubscriptionFacts {
     pub(crate) created_at: Option<Timestamp>,
+    /// When the earliest event happened.
+    first_event_at: Option<Timestamp>,
     trial_days: Option<Dated<i64>>,
     interval: Option<Dated<(i64, String)>>,
     on_demand: bool,
@@ -80,6 +90,9 @@ pub(crate) struct SubscriptionFacts {
 
 /// A payment that changes a plan is made around the time at which the plan changes, before or after.
 const PLAN_CHANGE_WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(60);
+/// An event this soon after the creation shows that the ledger was there for every charge. Dodo Payments
+/// delivers for 27 h 35 min, but the event's own time counts and not its arrival.
+const SEEN_FROM_START: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 impl SubscriptionFacts {
     /// Adds what one event says.
@@ -89,6 +102,7 @@ impl SubscriptionFacts {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        self.first_event_at = self.first_event_at.into_iter().chain([origin.occurred_at]).min();
         self.on_demand |= subscription.on_demand;
         let dated = |days| Dated::new(origin, days);
         Dated::first(&mut self.trial_days, subscription.terms.trial_period_days.map(dated));
@@ -133,7 +147,8 @@ impl SubscriptionFacts {
     pub(crate) fn means_the_same(&self, other: &Self) -> bool {
         let meaning = |facts: &Self| {
             let plan = facts.plan.as_ref().map(|dated| dated.value.clone());
-            (facts.created_at, facts.trial_days(), facts.on_demand, plan, facts.findings())
+            let began = (facts.created_at, facts.is_known(), facts.is_seen_from_start());
+            (began, facts.trial_days(), facts.on_demand, plan, facts.findings())
         };
         meaning(self) == meaning(other)
             && self.interval() == other.interval()
@@ -148,7 +163,18 @@ impl SubscriptionFacts {
         state.interval = self.interval().map(|(count, unit)| (count, unit.to_owned()));
         state.on_demand = self.on_demand;
         state.plan_changed = self.plan_changed_around(at);
+        state.seen_from_start = self.is_seen_from_start();
         state
+    }
+
+    /// Whether an event of it was booked.
+    pub(super) fn is_known(&self) -> bool {
+        self.first_event_at.is_some()
+    }
+
+    fn is_seen_from_start(&self) -> bool {
+        let Some((created, first)) = self.created_at.zip(self.first_event_at) else { return false };
+        first.duration_since(created) <= SEEN_FROM_START
     }
 
     fn trial_days(&self) -> i64 {

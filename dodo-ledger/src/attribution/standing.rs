@@ -9,7 +9,7 @@ use super::{
     facts::{self, Dated, SubscriptionFacts},
     history::History,
 };
-use crate::error::Error;
+use crate::{engine::progress, error::Error};
 
 /// What one event says about where its subscription stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,10 +67,12 @@ impl Standing {
     pub(super) fn learn(&mut self, origin: &Origin, subscription: &Subscription) {
         let Said { status, next_billing_date, cancel_at_next_billing_date } =
             subscription.said.clone();
-        Dated::last(&mut self.status, origin, status);
-        Dated::last(&mut self.product_id, origin, subscription.product_id.clone());
-        Dated::last(&mut self.next_billing_date, origin, next_billing_date);
-        Dated::last(&mut self.cancel_at_next_billing_date, origin, cancel_at_next_billing_date);
+        let tie = (next_billing_date, progress(&origin.event_type, status.as_ref()));
+        Dated::last(&mut self.status, origin, tie, status);
+        Dated::last(&mut self.product_id, origin, tie, subscription.product_id.clone());
+        Dated::last(&mut self.next_billing_date, origin, tie, next_billing_date);
+        let cancels = cancel_at_next_billing_date;
+        Dated::last(&mut self.cancel_at_next_billing_date, origin, tie, cancels);
     }
 }
 
@@ -90,15 +92,6 @@ pub struct SubscriptionStanding {
     pub next_billing_date: Option<Timestamp>,
     /// Whether it ends then instead.
     pub cancel_at_next_billing_date: bool,
-}
-
-impl SubscriptionStanding {
-    /// Whether its customer has what was paid for: `active`, which it stays until a cancellation takes
-    /// effect.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.status == Some(SubscriptionStatus::Active)
-    }
 }
 
 /// Where a subscription stands; `None`: no event of it was booked.

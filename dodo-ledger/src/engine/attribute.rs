@@ -253,9 +253,11 @@ impl<'a> Resolver<'a> {
     }
 
     /// Adds ids of tools and the user of the application: from the object, its customer, its checkout,
-    /// its lineage and its subscriptions. An e-mail match adds the user of the address.
+    /// its lineage and its subscriptions. An e-mail match adds the user of the address. The user that
+    /// the application bound to the checkout wins over metadata.
     fn add_ids(&self, out: &mut Attribution, target: &Target<'_>, context: Option<&Fact>) {
         let visit = context.and_then(|context| self.objects.person(context));
+        out.user_id = visit.and_then(|person| person.own.user_id.clone());
         let own = target.person.into_iter().flat_map(|person| [&person.own, &person.customer]);
         let own = own.chain(visit.map(|person| &person.own)).map(|t| (&t.tool_ids, &t.user_id));
         let lineage = target.lineage();

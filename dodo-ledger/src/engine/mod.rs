@@ -39,6 +39,7 @@ mod step;
 mod subscription;
 mod timeline;
 
+pub(crate) use self::subscription::progress;
 pub use self::{
     diff::{RecordChange, diff},
     erase::{Applied, Erasure},

@@ -15,6 +15,8 @@ use super::{
 
 /// Dodo Payments makes the payment of a plan change around the time of the change, before or after.
 const PLAN_CHANGE_WINDOW: SignedDuration = SignedDuration::from_mins(60);
+/// An event this soon after the creation shows that the ledger received events of every charge.
+const SEEN_FROM_START: SignedDuration = SignedDuration::from_hours(24);
 
 /// The events of one subscription, sorted by time, and the values that its charges read.
 ///
@@ -81,6 +83,9 @@ impl<'a> SubscriptionHistory<'a> {
         state.interval.clone_from(&self.interval);
         state.on_demand = self.on_demand;
         state.plan_changed = self.plan_changes.keys().any(is_near);
+        let first = self.created_at.zip(self.first_event_at);
+        state.seen_from_start =
+            first.is_some_and(|(created, first)| first.duration_since(created) <= SEEN_FROM_START);
         state
     }
 
@@ -197,7 +202,7 @@ pub fn state_order<'a>(
 }
 
 /// The place of an event in the life of a subscription, for events of one instant.
-fn progress(event: &EventKind, status: Option<&SubscriptionStatus>) -> u8 {
+pub(crate) fn progress(event: &EventKind, status: Option<&SubscriptionStatus>) -> u8 {
     use SubscriptionStatus as Status;
     match event {
         EventKind::SubscriptionRenewed => 3,
