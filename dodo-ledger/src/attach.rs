@@ -12,7 +12,9 @@ use crate::{
 
 impl Ledger {
     /// Sets this ledger as the inbox of `hooks`, builds them, and starts the workers. The workers
-    /// book the stored events, run the callbacks and send records to the sinks.
+    /// book the stored events, run the callbacks and send records to the sinks. If `hooks` know the
+    /// capture, as those of [`Dodo`](dodo_core::Dodo) do, the ledger reads the campaign keys of its
+    /// presets alone.
     ///
     /// Any number of instances can do this on one PostgreSQL.
     ///
@@ -62,6 +64,10 @@ impl Ledger {
         if sink.is_some_and(|sink| Arc::ptr_eq(&sink.shared, &self.shared)) {
             let message = "the attribution sink is this ledger: remove `.attribution_sink(..)`";
             return Err(Error::setup(message));
+        }
+        if let Some(rules) = self.shared.rules.joined_with(hooks.metadata()) {
+            // The webhooks of one application have one capture: the first one counts.
+            let _same = self.shared.attached.set(rules);
         }
         let built = hooks.inbox(inbox).build();
         built.map_err(|error| Error::setup("the webhooks cannot be built").with_source(error))

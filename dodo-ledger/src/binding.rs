@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     ledger::{Ledger, Shared},
     news::News,
+    people::Identity,
     schema::{self, Past},
     worker::STORE_PAUSE,
 };
@@ -23,6 +24,11 @@ impl CheckoutContextStore for Ledger {
     async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
         let (key, json) = attribution::context_fact(session_id, context)?;
         schema::put_fact_now(&self.shared.store, &key, &json).await?;
+        let email = context.email.as_deref();
+        if let Some(identity) = email.and_then(|email| Identity::of_context(email, context)) {
+            // A booking, and a checkout waits for none.
+            tokio::spawn(identify(self.clone(), identity));
+        }
         let mut past = Past::of(self.shared.store.look().await?);
         let late = attribution::is_late(&mut past, session_id).await?;
         drop(past);
@@ -33,6 +39,15 @@ impl CheckoutContextStore for Ledger {
             tokio::spawn(look_again(self.shared.clone()));
         }
         Ok(())
+    }
+}
+
+async fn identify(ledger: Ledger, identity: Identity) {
+    if let Err(error) = ledger.identify(identity).await {
+        tracing::warn!(
+            target: "dodo::ledger", %error, cause = error.cause(),
+            "visitor of a checkout not identified; later payments by this address may lack it"
+        );
     }
 }
 
@@ -107,7 +122,7 @@ impl Shared {
         let mut past = self.begin_booking().await?;
         let mut bookings = Vec::new();
         for session_id in sessions {
-            bookings.push(attribution::look_again(&self.rules, &mut past, session_id).await?);
+            bookings.push(attribution::look_again(self.rules(), &mut past, session_id).await?);
         }
         let mut tx = past.write().await?;
         self.enqueue(&mut tx, &bookings).await?;

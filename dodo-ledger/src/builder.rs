@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -169,6 +169,7 @@ impl LedgerBuilder {
             store: self.store,
             settings: Arc::new(self.settings),
             rules: self.rules,
+            attached: OnceLock::new(),
             sinks: self.sinks,
             bound: Bound::default(),
             earlier_charges: self.earlier_charges.map(Lookup::new),

@@ -1,6 +1,6 @@
 //! The error of this crate.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use dodo_core::BoxError;
 
@@ -29,11 +29,14 @@ pub enum ErrorKind {
 
 /// The error of every operation of this crate.
 ///
-/// `Display` shows a constant text; the source chain is for the log. It quotes no row and no URL.
+/// `Display` shows a constant text, and a path if a folder is missing; the source chain is for the log. It
+/// quotes no row and no URL.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: &'static str,
+    /// The file or folder that it is about.
+    path: Option<PathBuf>,
     source: Option<BoxError>,
 }
 
@@ -42,7 +45,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: &'static str) -> Self {
-        Self { kind, message, source: None }
+        Self { kind, message, path: None, source: None }
     }
 
     pub(crate) fn setup(message: &'static str) -> Self {
@@ -56,6 +59,13 @@ impl Error {
     /// A stored row whose JSON is not what it should be.
     pub(crate) fn unreadable(message: &'static str, error: &serde_json::Error) -> Self {
         Self::corrupt(message).with_source(Cause::of_json(error))
+    }
+
+    /// Names a file or folder of the configuration in the text.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn at_path(mut self, path: &std::path::Path) -> Self {
+        self.path = Some(path.to_owned());
+        self
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -94,7 +104,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message)
+        match &self.path {
+            Some(path) => write!(f, "{} ({})", self.message, path.display()),
+            None => f.write_str(self.message),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -31,7 +31,10 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) settings: Arc<Settings>,
+    /// As the builder was given them.
     pub(crate) rules: Rules,
+    /// With the presets that the attached webhooks know.
+    pub(crate) attached: OnceLock<Rules>,
     pub(crate) sinks: Vec<ErasedSink>,
     /// Checkouts that bookings under way may not have seen.
     pub(crate) bound: Bound,
@@ -110,6 +113,10 @@ impl Ledger {
 }
 
 impl Shared {
+    pub(crate) fn rules(&self) -> &Rules {
+        self.attached.get().unwrap_or(&self.rules)
+    }
+
     /// The past in a transaction for changes to the ledger: no other booking runs beside it.
     pub(crate) async fn begin_booking(&self) -> Result<Past, Error> {
         let mut tx = self.store.begin_booking().await?;
@@ -245,7 +252,7 @@ impl AttributionSink for Ledger {
         let answers = self.shared.ask_about(std::slice::from_ref(&evidence)).await?;
         answers.note(&mut evidence);
         let mut past = self.shared.begin_booking().await?;
-        let booking = attribution::book(&self.shared.rules, &mut past, evidence).await?;
+        let booking = attribution::book(self.shared.rules(), &mut past, evidence).await?;
         self.shared.commit_booking(past, booking).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::{Campaign, Visitor, email_sha256};
+use dodo_core::{Campaign, Captured, CheckoutContext, Visitor, email_sha256};
 
 use crate::{
     Ledger,
@@ -48,6 +48,16 @@ impl Identity {
         self
     }
 
+    /// The person whom a checkout or a visit shows, by this address. `None`: it shows no visitor and no
+    /// campaign, as without consent.
+    pub(crate) fn of_context(email: &str, context: &CheckoutContext) -> Option<Self> {
+        let visitor = context.visitor.as_ref().map(|visitor| visitor.as_str().to_owned());
+        let campaign = context.campaign.clone().filter(|campaign| !campaign.is_empty());
+        let is_known = context.consent.allows() && (visitor.is_some() || campaign.is_some());
+        let (email, user_id) = (email.to_owned(), context.user_id.clone());
+        is_known.then_some(Self { email, visitor, campaign, user_id })
+    }
+
     /// Who they are to the application.
     pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
         self.user_id = Some(user_id.into());
@@ -83,7 +93,7 @@ impl Ledger {
         let campaign = identity.campaign.map(usable).filter(|campaign| !campaign.is_empty());
         let mut past = self.shared.begin_booking().await?;
         let booking = attribution::identify(
-            &self.shared.rules,
+            self.shared.rules(),
             &mut past,
             &identity.email,
             visitor,
@@ -92,6 +102,22 @@ impl Ledger {
         )
         .await?;
         self.shared.commit_booking(past, booking).await
+    }
+
+    /// Identifies the visitor of a request by a user's e-mail address: call it when a user signs up or
+    /// signs in. A checkout does it by itself if the ledger is its `context_store` and the request has a
+    /// [`SignedIn`](dodo_core::SignedIn) with an address.
+    ///
+    /// Returns `false` if the request shows no visitor and no campaign, or consent was denied.
+    ///
+    /// # Errors
+    /// As [`identify`](Self::identify).
+    pub async fn identify_captured(&self, captured: &Captured, email: &str) -> Result<bool, Error> {
+        let Some(identity) = Identity::of_context(email, &captured.context()) else {
+            return Ok(false);
+        };
+        self.identify(identity).await?;
+        Ok(true)
     }
 
     /// Forgets a customer: who it was goes from the ledger, from what it learned and from the stored
@@ -130,7 +156,7 @@ impl Ledger {
         let mut past = Past::of(tx);
         // What was waited for may have named others.
         let (people, addresses) = past.people(&person).await?;
-        let rules = &self.shared.rules;
+        let rules = self.shared.rules();
         let booking = attribution::forget(rules, &mut past, &people, &addresses).await?;
         let records = u64::try_from(booking.changes.len()).unwrap_or_default();
         let anything = marked > 0 || past.has_changed();

@@ -167,13 +167,13 @@ impl Run<'_> {
             return Ok(false); // it changed since it was listed
         };
         let shared = &self.ledger.shared;
-        let Some(mut evidence) = Evidence::of_event(&event, &shared.rules)? else {
+        let Some(mut evidence) = Evidence::of_event(&event, shared.rules())? else {
             return Ok(false);
         };
         evidence.origin.asked = true;
         shared.ask_about(std::slice::from_ref(&evidence)).await?.note(&mut evidence);
         let mut past = shared.begin_booking().await?;
-        let booking = attribution::book(&shared.rules, &mut past, evidence).await?;
+        let booking = attribution::book(shared.rules(), &mut past, evidence).await?;
         shared.commit_booking(past, booking).await?;
         tracing::info!(target: "dodo::ledger", id, "booked what no webhook brought");
         Ok(true)

@@ -2,7 +2,10 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,6 +43,8 @@ pub(crate) struct EventTx {
     state: Arc<Mutex<State>>,
     /// The end of the lease. Nothing waits longer.
     until: Instant,
+    /// Set when the callbacks have ended.
+    closed: Arc<AtomicBool>,
     /// Why it could not be begun, the last time that was tried.
     trouble: Arc<std::sync::Mutex<Option<Error>>>,
 }
@@ -47,15 +52,21 @@ pub(crate) struct EventTx {
 impl EventTx {
     pub(crate) fn new(event: &str, store: Store, until: Instant) -> Self {
         let state = Arc::new(Mutex::new(State::Unused(store)));
-        Self { event: event.into(), state, until, trouble: Arc::default() }
+        Self { event: event.into(), state, until, closed: Arc::default(), trouble: Arc::default() }
     }
 
-    async fn open(&self) -> Result<OwnedMutexGuard<State>, Error> {
+    /// `callback` names who opens it, for the log.
+    async fn open(&self, callback: String) -> Result<OwnedMutexGuard<State>, Error> {
         let begin = async {
             let mut state = self.state.clone().lock_owned().await;
             while let State::Unused(store) = &*state {
                 let error = match store.begin_callback().await {
                     Ok(tx) => {
+                        if !store.is_shared() {
+                            let (event, closed) = (self.event.clone(), self.closed.clone());
+                            let state = Arc::downgrade(&self.state);
+                            tokio::spawn(warn_if_long(event, callback.clone(), state, closed));
+                        }
                         *state = State::Open(tx);
                         self.remember(None);
                         continue;
@@ -88,6 +99,7 @@ impl EventTx {
     /// Ends it for all callbacks and returns what they wrote, uncommitted. A handle that a callback
     /// left in some task is waited for until the lease ends; then nothing of its transaction counts.
     pub(crate) async fn close(&self) -> Result<Option<Tx>, Error> {
+        self.closed.store(true, Ordering::Relaxed);
         let Ok(mut state) = timeout_at(self.until, self.state.lock()).await else {
             tokio::spawn(outlive(self.event.clone(), self.state.clone()));
             return Err(Error::new(
@@ -103,9 +115,31 @@ impl EventTx {
 
     async fn of<T, S>(event: &Event<T, S>) -> Result<OwnedMutexGuard<State>, Error> {
         let slot = event.extensions().get::<Self>().ok_or_else(|| {
-            Error::setup("the event has no transaction: is it dispatched by `Ledger::spawn`?")
+            Error::setup("event has no transaction: attach the webhooks with `Ledger::attach`")
         })?;
-        slot.open().await
+        let kind = event.kind.as_str().replace('.', "_");
+        slot.open(format!("on_{kind} (payload {})", std::any::type_name::<T>())).await
+    }
+}
+
+/// How long a callback may hold SQLite's one writer before the log names it.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Logs a callback that keeps SQLite's one writer: no delivery is stored, and a write through another pool
+/// waits for a transaction that waits for it.
+async fn warn_if_long(
+    event: Arc<str>,
+    callback: String,
+    state: Weak<Mutex<State>>,
+    closed: Arc<AtomicBool>,
+) {
+    tokio::time::sleep(LONG).await;
+    if state.strong_count() > 0 && !closed.load(Ordering::Relaxed) {
+        tracing::warn!(
+            target: "dodo::ledger", event = &*event, callback,
+            "event transaction open for over 1 s, and no delivery can be stored; do slow work before \
+             `SqliteTx::of`, and write to this file through the transaction alone"
+        );
     }
 }
 
@@ -161,7 +195,7 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
         ///
         /// # Errors
         /// [`Setup`](ErrorKind::Setup) if the event does not come from
-        /// [`Ledger::spawn`](crate::Ledger::spawn) or the ledger is on the other database;
+        /// [`Ledger::attach`](crate::Ledger::attach) or the ledger is on the other database;
         /// [`TransactionOver`](ErrorKind::TransactionOver) after the callbacks.
         pub async fn of<T, S>(event: &Event<T, S>) -> Result<Self, Error> {
             let state = EventTx::of(event).await?;

@@ -7,7 +7,10 @@ mod support;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use dodo_core::{Endpoint as _, Receipt, SignedEvent, Webhooks, testing::sign_for_test};
+use dodo_core::{
+    Endpoint as _, FactOptions, Receipt, SignedEvent, VisitorCapture, Webhooks,
+    testing::sign_for_test,
+};
 use dodo_ledger::{ErrorKind, Ledger, sink::Callback};
 use http::{Request, StatusCode};
 
@@ -99,4 +102,35 @@ async fn two_sinks_of_one_name_fail_at_build() {
     assert_eq!(source, "twice");
     let renamed = store.builder().await.sink(sink("once")).sink(sink("twice"));
     assert!(renamed.build().is_ok());
+}
+
+/// `source` is an ordinary word of an app whose presets do not use it.
+#[tokio::test]
+async fn campaign_keys_are_read_for_the_presets_in_use() {
+    let bought = |id: &str| {
+        let body = payment(id, id);
+        let mut body: serde_json::Value = serde_json::from_slice(body.body()).unwrap();
+        body["data"]["metadata"] =
+            serde_json::json!({ "source": "mobile-app", "utm_source": "news" });
+        support::delivery(id, body.to_string())
+    };
+    for (capture, expected) in [
+        (None, Some("mobile-app")),
+        (Some(VisitorCapture::bantico()), Some("mobile-app")),
+        (Some(VisitorCapture::utm()), Some("news")),
+        (Some(VisitorCapture::visitors_now()), None),
+    ] {
+        let ledger = ledger().await;
+        let mut hooks = hooks();
+        if let Some(capture) = &capture {
+            hooks = hooks.fact_options(FactOptions::default().captured_by(capture));
+        }
+        let (hooks, workers) = ledger.attach(hooks).unwrap();
+        assert_eq!(deliver(&hooks, &bought("pay_1")).await, StatusCode::OK);
+        eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
+        workers.shutdown(Duration::from_secs(5)).await;
+        let record = ledger.record("charge:pay_1").await.unwrap().unwrap();
+        let source = record.campaign.and_then(|found| found.value.source);
+        assert_eq!(source.as_deref(), expected, "{capture:?}");
+    }
 }

@@ -8,6 +8,7 @@ mod support;
 use std::{path::PathBuf, time::Duration};
 
 use dodo_core::Inbox;
+use dodo_ledger::{ErrorKind, Ledger};
 use support::{TestStore, eventually, hooks, payment, work};
 
 /// The ledger's files: the database, its log and its index.
@@ -48,6 +49,18 @@ async fn what_was_erased_is_in_no_file() {
         workers.shutdown(Duration::from_secs(5)).await;
         store.remove().await;
     }
+}
+
+#[tokio::test]
+async fn missing_folder_of_the_database_is_named() {
+    let folder = std::env::temp_dir().join("dodo-ledger-no-such-folder");
+    let url = format!("sqlite:{}/ledger.db", folder.display());
+    let error = Ledger::open(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setup);
+    let text = error.to_string();
+    assert!(text.contains(&folder.display().to_string()), "{text}");
+    assert!(text.contains("create it, or change the path") && !text.contains('\n'), "{text}");
+    assert!(!folder.exists());
 }
 
 #[cfg(unix)]

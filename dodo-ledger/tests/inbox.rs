@@ -26,7 +26,7 @@ on_every_store! {
     a_panic_is_a_failure_and_the_worker_lives,
     a_panic_that_no_callback_contains_is_a_failure_too,
     claims_that_end_with_a_shutdown_are_no_failures,
-    an_unreadable_event_is_stored_and_parked,
+    unreadable_event_runs_on_any_once_and_is_parked,
     a_replay_runs_the_callbacks_again,
     booking_does_not_wait_for_callbacks,
     dropping_the_handle_stops_the_workers,
@@ -296,19 +296,23 @@ async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-async fn an_unreadable_event_is_stored_and_parked(store: &TestStore) {
+async fn unreadable_event_runs_on_any_once_and_is_parked(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
     let workers = work(&ledger, hooks().on_any(noting(&calls)));
     for (id, body) in [("msg_1", "not json"), ("msg_2", "[]"), ("msg_3", r#"{"data":{}}"#)] {
         assert_eq!(ledger.accept(&delivery(id, body)).await.unwrap(), Receipt::Stored);
         until_state(&ledger, id, "parked").await;
+        let event = ledger.event(id).await.unwrap().unwrap();
+        assert_eq!((event.booked, event.claims, event.failures), (false, 1, 0), "{id}");
+        assert!(event.last_error.unwrap().starts_with("payload_unreadable: "), "{id}");
     }
     assert_eq!(ledger.stats().await.unwrap().parked, 3);
+    assert_eq!(calls.lock().unwrap().len(), 3, "`on_any` runs once for each");
     assert_eq!(ledger.revive_parked().await.unwrap(), 3);
     eventually("they are parked again", async || ledger.stats().await.unwrap().parked == 3).await;
     workers.shutdown(Duration::from_secs(5)).await;
-    assert!(calls.lock().unwrap().is_empty());
+    assert_eq!(calls.lock().unwrap().len(), 6);
 }
 
 async fn a_replay_runs_the_callbacks_again(store: &TestStore) {

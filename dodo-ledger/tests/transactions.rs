@@ -388,3 +388,31 @@ async fn a_ledger_has_more_connections_than_callbacks_that_run_at_once() {
     assert!(opened.pool().options().get_max_connections() > 16);
     store.remove().await;
 }
+
+/// On SQLite nothing else can write until it ends, so that deliveries wait.
+#[tokio::test]
+async fn callback_that_keeps_the_transaction_is_named_in_the_log() {
+    let (log, _guard) = Log::of_this_thread(tracing::Level::WARN);
+    let store = TestStore::sqlite().await.unwrap();
+    let ledger = store.ledger().await;
+    let logged = log.clone();
+    let hooks = hooks().on_payment_succeeded(move |event| {
+        let log = logged.clone();
+        async move {
+            let _tx = SqliteTx::of(&event).await?;
+            // Bounded by the lease.
+            while !log.text().contains("on_payment_succeeded") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok(())
+        }
+    });
+    let workers = work(&ledger, hooks);
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
+    workers.shutdown(Duration::from_secs(5)).await;
+    let text = log.text();
+    assert!(text.contains("event transaction open for over 1 s"), "{text}");
+    assert!(text.contains("event=\"msg_1\""), "{text}");
+    store.remove().await;
+}

@@ -9,7 +9,7 @@ use dodo_core::{Campaign, Consent, Resolved, Step};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    entry::{Class, Entry, Link, Position},
+    entry::{Class, Derived, Entry, Link, Position},
     evidence::{Evidence, Findings, What},
     history::{Find, History, Steps},
     journey::Journey,
@@ -86,7 +86,45 @@ pub(super) struct Attributed {
     pub(super) consent: Consent,
     pub(super) journey: Option<Journey>,
     pub(super) ambiguous: bool,
+    /// Why no step was taken.
+    blocked: Option<Reason>,
     pub(super) steps: Vec<StepReport>,
+}
+
+impl Derived {
+    /// With the visit, or the reason why none is known.
+    pub(super) fn attributed(self, attributed: &Attributed) -> Self {
+        Self { journey: attributed.journey.clone(), reason: attributed.reason(), ..self }
+    }
+}
+
+impl Attributed {
+    /// Why the money is not attributed. `None`: a campaign or a visit is known.
+    fn reason(&self) -> Option<Reason> {
+        if let Some(reason) = self.blocked {
+            return Some(reason);
+        }
+        let is_seen = self.journey.as_ref().is_some_and(Journey::is_seen);
+        if self.campaign.is_some() || is_seen {
+            return None;
+        }
+        let reason_of = |step| {
+            let report = self.steps.iter().find(|report: &&StepReport| report.step == step);
+            match report.map(|report| &report.campaign) {
+                Some(Answer::Nothing(reason)) => Some(*reason),
+                _ => None,
+            }
+        };
+        if self.ambiguous && self.visitor.is_none() {
+            return Some(Reason::Ambiguous);
+        }
+        // A reversal depends on its payment, and a renewal on the charges before it.
+        match (reason_of(Step::PaymentRecord), reason_of(Step::SubscriptionRecord)) {
+            (Some(reason @ (Reason::PaymentNotHere | Reason::PaymentUnattributed)), _)
+            | (_, Some(reason @ Reason::EarlierChargesUnattributed)) => Some(reason),
+            _ => reason_of(Step::CheckoutContext),
+        }
+    }
 }
 
 /// What one step has to say about one part.
@@ -130,6 +168,7 @@ pub(super) async fn attribute<H: History>(
         ..Attributed::default()
     };
     let blocked = if out.consent.allows() { subject.blocked } else { Some(Reason::ConsentDenied) };
+    out.blocked = blocked;
     for step in STEPS {
         let mut report = StepReport::new(step);
         if out.visitor.is_some() && out.campaign.is_some() {
@@ -369,11 +408,13 @@ fn journey(subject: &Subject<'_>, known: &Known) -> Option<Journey> {
         .or_else(|| subject.kin.entries().iter().find_map(|entry| entry.derived.journey.clone()))
 }
 
-/// Ids of other tools and the application's user: of the object itself, else of its kin; of whoever was
-/// found by the address also the user that it belongs to.
+/// Adds ids of tools and the user of the application: from the object, its customer, its checkout, its
+/// kin and its subscriptions. An e-mail match adds the user of the address. The user that the application
+/// bound to the checkout wins over metadata.
 fn inherit_ids(out: &mut Attributed, subject: &Subject<'_>, known: &Known) {
     let own = [&subject.evidence.own, &subject.evidence.customer];
     let context = known.context.iter().map(|(_, findings)| findings.clone());
+    out.user_id = context.clone().find_map(|findings| findings.user_id);
     let metadata = known.subscriptions.iter().map(|(_, facts)| facts.findings());
     let kin = subject.kin.entries().iter().map(|entry| Findings {
         tool_ids: entry.record.tool_ids.clone(),

@@ -144,7 +144,7 @@ pub(super) async fn derive_charge<H: History>(
     let attributed = chain::attribute(history, rules, &subject, &known).await?;
     let products = subscriptions.iter().filter_map(|facts| facts.product_at(charge.created_at));
     let record = record::of_charge(rules, id, &evidence, charge, class, products, &attributed);
-    let derived = Derived { journey: attributed.journey.clone(), ..derived };
+    let derived = derived.attributed(&attributed);
     Ok(Some((Entry { id: id.to_owned(), evidence, record, derived }, attributed)))
 }
 
@@ -173,6 +173,6 @@ pub(super) async fn derive_lifecycle<H: History>(
     };
     let attributed = chain::attribute(history, rules, &subject, &known).await?;
     let record = record::of_lifecycle(id, &evidence, paid, &attributed);
-    let derived = Derived { journey: attributed.journey.clone(), ..Derived::default() };
+    let derived = Derived::default().attributed(&attributed);
     Ok((Entry { id: id.to_owned(), evidence, record, derived }, attributed))
 }

@@ -8,6 +8,7 @@ use super::{
     evidence::{Evidence, What},
     fit,
     journey::Journey,
+    report::Reason,
 };
 
 /// The key of a charge.
@@ -41,6 +42,8 @@ pub struct Derived {
     pub excess: Option<i64>,
     /// How the visitor came to the checkout.
     pub journey: Option<Journey>,
+    /// Why it is not attributed. `None`: a campaign or a visit is known.
+    pub reason: Option<Reason>,
 }
 
 /// The three classes of entries. Charges are derived from earlier charges, the other two from

@@ -12,6 +12,7 @@ use super::{
     facts::{self, SubscriptionFacts},
     history::{Find, History},
     known::context_key,
+    report::Reason,
     rules::Rules,
 };
 use crate::error::Error;
@@ -116,6 +117,7 @@ async fn scrub<H: History>(history: &mut H, booking: &mut Booking, id: &str) -> 
     }
     erase(&mut entry.evidence);
     entry.derived.journey = None;
+    entry.derived.reason = Some(Reason::Forgotten);
     let record = &mut entry.record;
     (record.visitor, record.campaign, record.contact) = (None, None, None);
     (record.customer_id, record.email_sha256, record.user_id) = (None, None, None);

@@ -14,3 +14,10 @@ pub struct Journey {
     /// The class of device: `desktop`, `mobile`, `tablet`.
     pub device: Option<String>,
 }
+
+impl Journey {
+    /// Whether a page of the visit is known, or the site before it.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.landing_path.is_some() || self.referrer_host.is_some()
+    }
+}

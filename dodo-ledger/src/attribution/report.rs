@@ -2,7 +2,7 @@
 //! evidence is kept, so the answer is always that of today's ledger.
 
 use dodo_core::Step;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One step of the chain, for the visitor and for the campaign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +41,7 @@ pub enum Answer {
 }
 
 /// Why a step did not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
@@ -90,4 +90,34 @@ pub enum Reason {
     RenewalNotCredited,
     /// The customer asked to be forgotten.
     Forgotten,
+}
+
+impl Reason {
+    /// Its name in exports and groups, without details.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotInMetadata => "not_in_metadata",
+            Self::NotAReversal => "not_a_reversal",
+            Self::PaymentNotHere => "payment_not_here",
+            Self::PaymentUnattributed => "payment_unattributed",
+            Self::SeeThePayment => "see_the_payment",
+            Self::NoSession => "no_session",
+            Self::NoContext => "no_context",
+            Self::NotInContext => "not_in_context",
+            Self::NoSubscription => "no_subscription",
+            Self::NoEarlierCharge => "no_earlier_charge",
+            Self::EarlierChargesUnattributed => "earlier_charges_unattributed",
+            Self::NotARecovery => "not_a_recovery",
+            Self::AbandonedUnattributed => "abandoned_unattributed",
+            Self::NoCustomer => "no_customer",
+            Self::NoEarlierPurchase { .. } => "no_earlier_purchase",
+            Self::NoEmail => "no_email",
+            Self::NotIdentified => "not_identified",
+            Self::Ambiguous => "ambiguous",
+            Self::ConsentDenied => "consent_denied",
+            Self::RenewalNotCredited => "renewal_not_credited",
+            Self::Forgotten => "forgotten",
+        }
+    }
 }

@@ -114,6 +114,12 @@ impl Rules {
         hash.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte))
     }
 
+    /// Reads visitor and campaign where the webhooks do, if they know the capture and these do not.
+    pub(crate) fn joined_with(&self, webhooks: &FactOptions) -> Option<Self> {
+        let joins = webhooks.knows_capture() && !self.facts.knows_capture();
+        joins.then(|| Self { facts: self.facts.clone().joined_with(webhooks), ..self.clone() })
+    }
+
     /// The metadata keys that the ledger reads.
     pub(crate) fn metadata(&self) -> &FactOptions {
         &self.facts

@@ -310,8 +310,7 @@ pub(super) async fn derive_movement<H: History>(
     };
     let attributed = chain::attribute(history, rules, &subject, &known).await?;
     let record = record::of_movement(&id, &evidence, kind, back, parent, &attributed);
-    let derived =
-        Derived { excess: back.excess, journey: attributed.journey.clone(), ..Derived::default() };
+    let derived = Derived { excess: back.excess, ..Derived::default() }.attributed(&attributed);
     Ok((Entry { id, evidence, record, derived }, attributed))
 }
 

@@ -59,10 +59,9 @@ const BOOKED: Sql = sql!(
      WHERE dodo_inbox.id = given.id"
 );
 /// Whose an event is is noted in any case, so that forgetting finds it; not again if it did already.
-const PARKED: Sql = sql!(
+const UNREADABLE: Sql = sql!(
     "UPDATE dodo_inbox
-     SET state = 'parked', finished_at = " NOW ", last_error = $2,
-         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END,
+     SET booked_at = " NOW ", available_at = " NOW ", failures = 0, unreadable = $2,
          customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $3 END,
          email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END
      WHERE id = $1"
@@ -113,15 +112,16 @@ impl Tx {
         self.write(&BOOKED, rows).await
     }
 
-    /// Signed, but no event: kept for a version that can read it.
-    pub(crate) async fn mark_parked(
+    /// Marks a signed event that cannot be read. Its callbacks run, and then it is parked: kept for a
+    /// version that can read it.
+    pub(crate) async fn mark_unreadable(
         &mut self,
         id: &str,
         reason: &str,
         whose: Whose,
     ) -> Result<(), Error> {
         let args = args![id, reason, whose.customer_id, whose.email_sha256];
-        self.execute(&PARKED, args).await.map(drop)
+        self.execute(&UNREADABLE, args).await.map(drop)
     }
 
     /// Writes down that an event could not be booked. `None`: it is not tried again.

@@ -24,6 +24,8 @@ pub(crate) struct Claim {
     pub(crate) claims: u32,
     /// How often its callbacks failed before.
     pub(crate) failures: u32,
+    /// Why a callback cannot read it, once that is known.
+    pub(crate) unreadable: Option<String>,
 }
 
 impl Claim {
@@ -68,15 +70,18 @@ const CLAIM_BY_HOST_CLOCK: Sql = sql!(
     RETURNING id, body, received_at, live, fence, claims, failures"
 );
 const DONE: Sql = sql!(
-    "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL,
+    "UPDATE dodo_inbox
+     SET state = CASE WHEN COALESCE(given.unreadable, dodo_inbox.unreadable) IS NULL
+             THEN 'done' ELSE 'parked' END,
+         finished_at = " NOW ", last_error = COALESCE(given.unreadable, dodo_inbox.unreadable),
          body = CASE WHEN forgotten = 1 THEN NULL ELSE body END
-     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
+     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT, 3 unreadable TEXT) "
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND " PENDING "
      RETURNING dodo_inbox.id"
 );
 const DONE_WITHOUT_FENCE: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
-     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) " WHERE dodo_inbox.id = given.id
+     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT, 3 unreadable TEXT) " WHERE dodo_inbox.id = given.id
      RETURNING dodo_inbox.id"
 );
 const RETRY: Sql = sql!(
@@ -117,17 +122,20 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
                 fence: row.int(4)?,
                 claims: count(row.int(5)?),
                 failures: count(row.int(6)?),
+                unreadable: None,
             })
         })
         .collect()
 }
 
 impl Tx {
-    /// Marks events done, each if its claim still holds: one answer for each.
+    /// Marks events done, and unreadable ones parked, each if its claim still holds: one answer for each.
     pub(crate) async fn mark_done(&mut self, claims: &[Claim]) -> Result<Vec<bool>, Error> {
         let sql = if mutant("no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };
         let mut rows = Rows::default();
-        claims.iter().for_each(|claim| rows.push(args![claim.id(), claim.fence]));
+        for claim in claims {
+            rows.push(args![claim.id(), claim.fence, claim.unreadable.as_deref()]);
+        }
         let mut marked = HashSet::new();
         for mut row in self.fetch(sql, args![rows]).await? {
             marked.insert(row.text(0)?);

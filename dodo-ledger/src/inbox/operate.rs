@@ -68,28 +68,33 @@ const BOOKING_DUE: Sql = sql!(
      ) AS due"
 );
 const FAILED: Sql = sql!(
-    "SELECT id, state, kind, received_at, booked_at, claims, failures, last_error, body IS NOT NULL
+    "SELECT id, state, kind, received_at,
+        CASE WHEN unreadable IS NULL THEN booked_at END, claims, failures, last_error, body IS NOT NULL
      FROM dodo_inbox WHERE state IN ('dead', 'parked') ORDER BY finished_at LIMIT $1"
 );
 const ONE: Sql = sql!(
-    "SELECT id, state, kind, received_at, booked_at, claims, failures, last_error, body IS NOT NULL
+    "SELECT id, state, kind, received_at,
+        CASE WHEN unreadable IS NULL THEN booked_at END, claims, failures, last_error, body IS NOT NULL
      FROM dodo_inbox WHERE id = $1"
 );
 const REVIVE: Sql = sql!(
     "UPDATE dodo_inbox
-     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL
+     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL,
+         booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE id = $1 AND state IN ('dead', 'parked') AND body IS NOT NULL"
 );
 const REVIVE_ALL: Sql = sql!(
     "UPDATE dodo_inbox
-     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL
+     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL,
+         booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE state IN ('dead', 'parked') AND state = $1 AND body IS NOT NULL"
 );
 /// The fence is raised so that a worker still at it cannot mark the new round done.
 const REPLAY: Sql = sql!(
     "UPDATE dodo_inbox
      SET state = 'pending', failures = 0, fence = fence + 1, available_at = " NOW ",
-         finished_at = NULL
+         finished_at = NULL,
+         booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
 );
 /// The state is asked for twice, here and below: somebody may revive one while this waits for its row.

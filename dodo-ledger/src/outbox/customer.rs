@@ -14,7 +14,7 @@ use crate::{
 
 const HISTORY: Sql = sql!(
     "SELECT MIN(CASE WHEN paid = 1 THEN at_micros END), MAX(CASE WHEN paid = 1 THEN at_micros END),
-            CAST(SUM(gross) AS BIGINT)
+            CAST(SUM(gross >> 32) AS BIGINT), CAST(SUM(gross & 4294967295) AS BIGINT)
      FROM dodo_entry
      WHERE id IN (SELECT entry_id FROM dodo_link WHERE kind = 'c' AND value = $1)
        AND net IS NOT NULL AND currency = $2 AND live = $3"
@@ -32,11 +32,14 @@ pub(super) async fn history(
     let Some(mut row) = store.look().await?.fetch_one(&HISTORY, args).await? else {
         return Ok(None);
     };
-    let (since, last, spent) = (row.opt_int(0)?, row.opt_int(1)?, row.opt_int(2)?);
+    let (since, last) = (row.opt_int(0)?, row.opt_int(1)?);
+    // In two parts: SQLite fails if a sum leaves 64 bits.
+    let (high, low) = (row.opt_int(2)?.unwrap_or_default(), row.opt_int(3)?.unwrap_or_default());
+    let spent = (i128::from(high) << 32) + i128::from(low);
     let at = |micros| Timestamp::from_microsecond(micros).ok();
     Ok(since.and_then(at).zip(last.and_then(at)).map(|(since, last_paid)| CustomerHistory {
         since,
         last_paid,
-        spent: spent.unwrap_or_default(),
+        spent,
     }))
 }

@@ -40,7 +40,7 @@ pub struct CustomerHistory {
     /// When the latest charge was made.
     pub last_paid: jiff::Timestamp,
     /// Gross, less what went back, in minor units.
-    pub spent: i64,
+    pub spent: i128,
 }
 
 /// What became of one record.

@@ -5,9 +5,11 @@ use std::fmt;
 use dodo_core::{AttributionRecord, Basis, RecordKind, Step};
 use serde::Serialize;
 
+use super::channel::Channel;
+
 use crate::{
     Ledger,
-    attribution::{self, Answer, Reason, StepReport},
+    attribution::{self, Answer, Entry, Reason, StepReport},
     error::Error,
     schema::Past,
 };
@@ -30,6 +32,8 @@ pub struct Explanation {
 pub struct ExplainedRecord {
     /// The record.
     pub record: AttributionRecord,
+    /// How the money came in.
+    pub channel: Channel,
     /// Each step of the chain in its order: what it found, or why not.
     pub steps: Vec<StepReport>,
     /// The same and the rest in sentences.
@@ -46,15 +50,16 @@ impl Ledger {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn explain(&self, payment_id: &str) -> Result<Option<Explanation>, Error> {
         let mut past = Past::of(self.shared.store.read().await?);
-        let found = attribution::explain(&self.shared.rules, &mut past, payment_id).await?;
+        let found = attribution::explain(self.shared.rules(), &mut past, payment_id).await?;
         if found.is_empty() {
             return Ok(None);
         }
         let records: Vec<ExplainedRecord> = found
             .into_iter()
             .map(|(entry, steps)| {
-                let sentences = sentences(&entry.record, entry.derived.excess, &steps);
-                ExplainedRecord { record: entry.record, steps, sentences }
+                let channel = Channel::of(&entry.record, &entry.derived);
+                let sentences = sentences(&entry, channel, &steps);
+                ExplainedRecord { record: entry.record, channel, steps, sentences }
             })
             .collect();
         let hints = records.first().map(hints).unwrap_or_default();
@@ -77,9 +82,17 @@ impl fmt::Display for Explanation {
     }
 }
 
-fn sentences(record: &AttributionRecord, excess: Option<i64>, steps: &[StepReport]) -> Vec<String> {
+fn sentences(entry: &Entry, channel: Channel, steps: &[StepReport]) -> Vec<String> {
+    let (record, derived) = (&entry.record, &entry.derived);
     let mut out = vec![kind(record)];
-    out.extend(money(record, excess));
+    out.extend(money(record, derived.excess));
+    out.push(match (channel, derived.reason) {
+        (Channel::Campaign, _) => "A campaign brought it.".to_owned(),
+        (Channel::Referral, _) => "Another site sent the visitor, without a campaign.".to_owned(),
+        (Channel::Direct, _) => "Direct: a visit was seen, without a campaign.".to_owned(),
+        (Channel::NotAttributed, Some(reason)) => format!("Not attributed: {}.", because(reason)),
+        (Channel::NotAttributed, None) => "Not attributed.".to_owned(),
+    });
     out.push(match &record.visitor {
         Some(found) => format!("Visitor {}: {}.", found.value, found_by(found.step, &found.from)),
         None => "No visitor was found.".to_owned(),

@@ -4,7 +4,10 @@ use std::io;
 
 use dodo_core::{AttributionRecord, Step};
 
-use crate::attribution::step_number;
+use serde::Serialize;
+
+use super::channel::Channel;
+use crate::attribution::{Derived, step_number};
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +17,12 @@ pub enum Format {
     /// moved, in UTC: [`Revenue`](super::Revenue) goes by the same time. What a spreadsheet would run as a
     /// formula, at the start of a text or where it might divide one, gets an apostrophe before it.
     Csv,
-    /// One JSON object per line: the records as they are.
+    /// One JSON object per line: the record, its `channel` and, if it is not attributed, the `reason`.
     JsonLines,
 }
 
 /// The columns of the CSV. They only ever grow at the end.
-const COLUMNS: [&str; 27] = [
+const COLUMNS: [&str; 31] = [
     "id",
     "kind",
     "occurred_at",
@@ -47,6 +50,10 @@ const COLUMNS: [&str; 27] = [
     "on_demand",
     "consent",
     "flags",
+    "term",
+    "lead_id",
+    "channel",
+    "reason",
 ];
 
 pub(super) struct Writer<'w, W> {
@@ -62,19 +69,34 @@ impl<'w, W: io::Write> Writer<'w, W> {
         Ok(Self { format, out })
     }
 
-    pub(super) fn record(&mut self, record: &AttributionRecord) -> io::Result<()> {
+    pub(super) fn record(
+        &mut self,
+        record: &AttributionRecord,
+        derived: &Derived,
+    ) -> io::Result<()> {
+        let channel = Channel::of(record, derived);
+        let reason = channel.reason(derived);
         match self.format {
-            Format::Csv => write!(self.out, "{}\r\n", row(record).join(",")),
+            Format::Csv => write!(self.out, "{}\r\n", row(record, channel, reason).join(",")),
             Format::JsonLines => {
-                serde_json::to_writer(&mut *self.out, record)?;
+                serde_json::to_writer(&mut *self.out, &Line { record, channel, reason })?;
                 self.out.write_all(b"\n")
             }
         }
     }
 }
 
+/// A line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    record: &'a AttributionRecord,
+    channel: Channel,
+    reason: Option<&'static str>,
+}
+
 /// The cells of a record, in the order of [`COLUMNS`].
-fn row(record: &AttributionRecord) -> Vec<String> {
+fn row(record: &AttributionRecord, channel: Channel, reason: Option<&str>) -> Vec<String> {
     let money = record.money.as_ref();
     let campaign = record.campaign.as_ref().map(|found| &found.value);
     let some = |value: Option<&String>| value.map(|value| text(value)).unwrap_or_default();
@@ -107,6 +129,10 @@ fn row(record: &AttributionRecord) -> Vec<String> {
         record.on_demand.to_string(),
         name(&record.consent),
         flags(record),
+        some(campaign.and_then(|campaign| campaign.term.as_ref())),
+        some(campaign.and_then(|campaign| campaign.lead_id.as_ref())),
+        channel.to_string(),
+        reason.unwrap_or_default().to_owned(),
     ]
 }
 
@@ -183,6 +209,6 @@ mod tests {
     fn every_column_has_a_cell() {
         let at = "2026-11-20T00:00:00Z".parse().unwrap();
         let record = AttributionRecord::new("charge:pay_1", dodo_core::RecordKind::OneTime, at);
-        assert_eq!(row(&record).len(), COLUMNS.len());
+        assert_eq!(row(&record, Channel::Direct, None).len(), COLUMNS.len());
     }
 }

@@ -1,5 +1,6 @@
 //! What the ledger adds up to, and each record by itself: for pages, exports and people who ask why.
 
+mod channel;
 mod explain;
 mod export;
 mod filter;
@@ -8,6 +9,7 @@ mod revenue;
 mod subscription;
 
 pub use self::{
+    channel::Channel,
     explain::{ExplainedRecord, Explanation},
     export::Format,
     records::Records,

@@ -10,7 +10,19 @@ use super::{
     filter::{Conditions, Filter},
     revenue::Dimension,
 };
-use crate::{Ledger, attribution::History as _, error::Error, schema::Past};
+use crate::{
+    Ledger,
+    attribution::{Derived, History as _},
+    error::Error,
+    schema::Past,
+};
+
+/// A record and its place in the order.
+struct Found {
+    position: (i64, String),
+    record: AttributionRecord,
+    derived: Derived,
+}
 
 /// Records of a page of an export.
 const PAGE: u32 = 500;
@@ -102,7 +114,7 @@ impl Records {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn fetch(self) -> Result<Vec<AttributionRecord>, Error> {
         let page = self.page(None, self.limit).await?;
-        Ok(page.into_iter().map(|(_, record)| record).collect())
+        Ok(page.into_iter().map(|found| found.record).collect())
     }
 
     /// Writes them to `out`, page by page, and says how many there were.
@@ -135,11 +147,11 @@ impl Records {
             let left = self.limit.map(|limit| u64::from(limit).saturating_sub(written));
             let size = left.map_or(PAGE, |left| u32::try_from(left).unwrap_or(PAGE).min(PAGE));
             let page = self.page(after.as_ref(), Some(size)).await?;
-            for (_, record) in &page {
-                writer.record(record).map_err(failed)?;
+            for found in &page {
+                writer.record(&found.record, &found.derived).map_err(failed)?;
             }
             written += u64::try_from(page.len()).unwrap_or_default();
-            after = page.into_iter().next_back().map(|(position, _)| position);
+            after = page.into_iter().next_back().map(|found| found.position);
             if after.is_none() || size < PAGE {
                 return Ok(written);
             }
@@ -151,7 +163,7 @@ impl Records {
         &self,
         after: Option<&(i64, String)>,
         limit: Option<u32>,
-    ) -> Result<Vec<((i64, String), AttributionRecord)>, Error> {
+    ) -> Result<Vec<Found>, Error> {
         let mut conditions = Conditions::of(&self.filter, 0);
         if let Some(payment) = &self.payment_id {
             let payment = conditions.bind(payment.as_str());
@@ -167,7 +179,7 @@ impl Records {
         }
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let text = format!(
-            "SELECT occurred_micros, id, record FROM dodo_entry WHERE {}
+            "SELECT occurred_micros, id, record, derived FROM dodo_entry WHERE {}
              ORDER BY occurred_micros {order}, id {order}{limit}",
             conditions.text()
         );
@@ -176,10 +188,11 @@ impl Records {
         rows.into_iter()
             .map(|mut row| {
                 let position = (row.int(0)?, row.text(1)?);
-                let record = serde_json::from_str(&row.text(2)?).map_err(|error| {
-                    Error::unreadable("a record of the ledger cannot be read", &error)
-                })?;
-                Ok((position, record))
+                let unreadable =
+                    |error| Error::unreadable("a record of the ledger cannot be read", &error);
+                let record = serde_json::from_str(&row.text(2)?).map_err(unreadable)?;
+                let derived = serde_json::from_str(&row.text(3)?).map_err(unreadable)?;
+                Ok(Found { position, record, derived })
             })
             .collect()
     }

@@ -3,7 +3,10 @@
 use dodo_core::Currency;
 use jiff::{Timestamp, civil::Date};
 
-use super::filter::{Conditions, Filter};
+use super::{
+    channel::{CHANNEL, REASON},
+    filter::{Conditions, Filter},
+};
 use crate::{Ledger, error::Error, store::sql::Row};
 
 /// What revenue can be grouped by.
@@ -22,6 +25,15 @@ pub enum Dimension {
     Medium,
     /// The campaign's content.
     Content,
+    /// The search term, `utm_term`.
+    Term,
+    /// The lead, Bantico's `leadId`.
+    Lead,
+    /// How the money came: `campaign`, `referral`, `direct` or `not_attributed`. See
+    /// [`Channel`](super::Channel).
+    Channel,
+    /// Why money is not attributed: `no_session`, `consent_denied`, ... `None`: it is attributed.
+    Reason,
     /// The path of the first page of the visit.
     LandingPath,
     /// The host that the visitor came from.
@@ -53,6 +65,10 @@ impl Dimension {
             Self::Source => "source",
             Self::Medium => "medium",
             Self::Content => "content",
+            Self::Term => "term",
+            Self::Lead => "lead_id",
+            Self::Channel => CHANNEL,
+            Self::Reason => REASON,
             Self::LandingPath => "landing_path",
             Self::Referrer => "referrer_host",
             Self::Device => "device",
@@ -100,19 +116,19 @@ pub struct Revenue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevenueRow {
-    /// One value per [`by`](Revenue::by), in their order. `None`: nobody knows, as for a visitor that
-    /// no step found.
+    /// One value per [`by`](Revenue::by), in their order. `None`: there is none. That alone does not
+    /// mean that the money came directly: see [`Dimension::Channel`].
     pub keys: Vec<Option<String>>,
     /// The currency. Sums of two currencies are two rows.
     pub currency: Currency,
     /// The decimals of the currency.
     pub exponent: u8,
     /// What was paid with tax, less what went back. Minor units.
-    pub gross: i64,
+    pub gross: i128,
     /// The tax in it, as far as it is known. Minor units.
-    pub tax: i64,
+    pub tax: i128,
     /// The revenue. Minor units.
-    pub net: i64,
+    pub net: i128,
     /// How many charges are in it.
     pub charges: u64,
     /// How many refunds and disputes are in it, with what took them back.
@@ -209,13 +225,14 @@ impl Revenue {
         let groups: Vec<String> = self.by.iter().map(|by| by.expression(offset)).collect();
         let columns: String = groups.iter().map(|group| format!("{group}, ")).collect();
         let text = format!(
-            "SELECT {columns}currency, exponent,
-                CAST(SUM(gross) AS BIGINT), CAST(SUM(COALESCE(tax, 0)) AS BIGINT),
-                CAST(SUM(net) AS BIGINT),
+            "SELECT {columns}currency, exponent, {}, {}, {},
                 CAST(SUM(paid) AS BIGINT), CAST(SUM(1 - paid) AS BIGINT)
              FROM dodo_entry
              WHERE net IS NOT NULL AND {}
              GROUP BY {columns}currency, exponent",
+            wide_sum("gross"),
+            wide_sum("COALESCE(tax, 0)"),
+            wide_sum("net"),
             conditions.text()
         );
         let mut tx = self.ledger.shared.store.read().await?;
@@ -248,12 +265,25 @@ fn read(mut row: Row, by: &[Dimension]) -> Result<RevenueRow, Error> {
         keys,
         currency,
         exponent: u8::try_from(row.int(at + 1)?).unwrap_or(2),
-        gross: row.int(at + 2)?,
-        tax: row.int(at + 3)?,
-        net: row.int(at + 4)?,
-        charges: count(row.int(at + 5)?),
-        reversals: count(row.int(at + 6)?),
+        gross: read_wide(&mut row, at + 2)?,
+        tax: read_wide(&mut row, at + 4)?,
+        net: read_wide(&mut row, at + 6)?,
+        charges: count(row.int(at + 8)?),
+        reversals: count(row.int(at + 9)?),
     })
+}
+
+/// The sum of a column in two parts, high and low, that a `BIGINT` holds for any number of rows: SQLite
+/// fails if a sum leaves 64 bits.
+fn wide_sum(column: &str) -> String {
+    format!("CAST(SUM(({column}) >> 32) AS BIGINT), CAST(SUM(({column}) & {LOW_BITS}) AS BIGINT)")
+}
+
+const LOW_BITS: i64 = 0xffff_ffff;
+
+/// The sum whose two parts begin at this column.
+fn read_wide(row: &mut Row, at: usize) -> Result<i128, Error> {
+    Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
 }
 
 /// Days since 1970 of a date such as `2026-11-20`; -1, which no payment is of, for what is no date.

@@ -8,6 +8,9 @@ impl Ledger {
     /// callback is given may be older than one that it was given before. `None`: no event of the
     /// subscription was booked.
     ///
+    /// The state alone does not say who has access: a cancelled subscription is paid until the end of its
+    /// period, and a failed renewal has a time of grace.
+    ///
     /// With the ledger as [inbox](dodo_core::WebhooksBuilder::inbox) an event is booked before its callbacks
     /// run, so they see at least what it says. An [attribution sink](dodo_core::AttributionSink) is told of
     /// subscriptions that start or are cancelled, and of nothing between: used as one, the ledger does not
@@ -18,13 +21,14 @@ impl Ledger {
     /// use dodo_ledger::Ledger;
     ///
     /// /// For `on_subscription_active`, `_cancelled`, `_on_hold` and the others alike.
-    /// async fn set_access(event: Event<Subscription, Ledger>) -> Result<(), BoxError> {
+    /// async fn note_state(event: Event<Subscription, Ledger>) -> Result<(), BoxError> {
     ///     let id = &event.data.subscription_id;
-    ///     let active = event.state.subscription(id).await?.is_some_and(|now| now.is_active());
-    ///     println!("{id} is {}", if active { "served" } else { "not served" });
+    ///     if let Some(now) = event.state.subscription(id).await? {
+    ///         println!("{id} is {:?} since {:?}", now.status, now.since);
+    ///     }
     ///     Ok(())
     /// }
-    /// # let _ = set_access;
+    /// # let _ = note_state;
     /// ```
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    attribution::{Entry, Find, Head, Link, Position, Steps, fit},
+    attribution::{Entry, Find, Head, Link, Position, Reason, Steps, fit},
     error::Error,
     store::{
         Store, Tx,
@@ -46,7 +46,7 @@ const PUT: Sql = sql!(
         kind, live, payment_id, customer_id, email_sha256, checkout_session_id, product_id,
         visitor, link_id, campaign_id, source, medium, content,
         landing_path, referrer_host, device, currency, exponent, gross, tax, net,
-        occurred_micros
+        occurred_micros, term, lead_id, reason
     ) SELECT * FROM " (rows 1:
         1 id TEXT, 2 evidence TEXT, 3 record TEXT, 4 derived TEXT, 5 class BIGINT,
         6 at_micros BIGINT, 7 paid BIGINT, 8 visitor_step BIGINT, 9 campaign_step BIGINT,
@@ -55,7 +55,7 @@ const PUT: Sql = sql!(
         18 link_id TEXT, 19 campaign_id TEXT, 20 source TEXT, 21 medium TEXT, 22 content TEXT,
         23 landing_path TEXT, 24 referrer_host TEXT, 25 device TEXT, 26 currency TEXT,
         27 exponent BIGINT, 28 gross BIGINT, 29 tax BIGINT, 30 net BIGINT,
-        31 occurred_micros BIGINT) "
+        31 occurred_micros BIGINT, 32 term TEXT, 33 lead_id TEXT, 34 reason TEXT) "
     WHERE true ON CONFLICT (id) DO UPDATE SET
         evidence = excluded.evidence, record = excluded.record, derived = excluded.derived,
         class = excluded.class, at_micros = excluded.at_micros, paid = excluded.paid,
@@ -68,7 +68,8 @@ const PUT: Sql = sql!(
         landing_path = excluded.landing_path, referrer_host = excluded.referrer_host,
         device = excluded.device, currency = excluded.currency, exponent = excluded.exponent,
         gross = excluded.gross, tax = excluded.tax, net = excluded.net,
-        occurred_micros = excluded.occurred_micros"
+        occurred_micros = excluded.occurred_micros, term = excluded.term,
+        lead_id = excluded.lead_id, reason = excluded.reason"
 );
 const UNLINK: Sql =
     sql!("DELETE FROM dodo_link WHERE entry_id IN (SELECT id FROM " (rows 1: 1 id TEXT) ")");
@@ -246,6 +247,9 @@ fn columns(entry: &Entry) -> Result<Vec<Arg>, Error> {
         money.and_then(|money| money.tax),
         money.map(|money| money.net),
         record.occurred_at.as_microsecond(),
+        fitting(campaign.and_then(|campaign| campaign.term.as_ref())),
+        fitting(campaign.and_then(|campaign| campaign.lead_id.as_ref())),
+        entry.derived.reason.map(Reason::as_str),
     ])
 }
 

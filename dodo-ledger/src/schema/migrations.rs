@@ -2,7 +2,7 @@
 
 use crate::store::sql::{Sql, sql};
 
-pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4, V5, V6, V7];
+pub(super) const ALL: &[&[Sql]] = &[V1, V2, V3, V4, V5, V6, V7, V8];
 
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay for ever: the id is what makes a repeat a
@@ -262,6 +262,24 @@ const V7: &[Sql] = &[
             quiet_until BIGINT NOT NULL
         )"
     ),
+];
+
+/// The callbacks of an unreadable event run before it is parked. And the last two fields of a campaign,
+/// and why money is not attributed: entries of before have no reason until they are derived again.
+const V8: &[Sql] = &[
+    sql!("ALTER TABLE dodo_inbox ADD COLUMN unreadable TEXT"),
+    sql!("ALTER TABLE dodo_entry ADD COLUMN term TEXT"),
+    sql!("ALTER TABLE dodo_entry ADD COLUMN lead_id TEXT"),
+    sql!("ALTER TABLE dodo_entry ADD COLUMN reason TEXT"),
+    Sql {
+        sqlite: "UPDATE dodo_entry SET term = record ->> '$.campaign.value.term',
+                lead_id = record ->> '$.campaign.value.lead_id'
+            WHERE record ->> '$.campaign' IS NOT NULL",
+        postgres: "UPDATE dodo_entry
+            SET term = substring(record FROM '\"term\":\"([^\"\\\\]*)\"'),
+                lead_id = substring(record FROM '\"lead_id\":\"([^\"\\\\]*)\"')
+            WHERE campaign_step < 8",
+    },
 ];
 
 #[cfg(all(test, feature = "sqlite"))]

@@ -5,11 +5,14 @@ use serde_json::{Map, Value, json};
 
 /// A JSON number in major units: 20.0 for 2000 cents, 500 for 500 yen. The text it is made from is
 /// exact; only here does it become a number, because the format asks for one.
-pub(super) fn major(minor: i64, money: Money) -> Value {
-    let text = minor_to_major(minor, money.exponent);
-    match money.exponent {
-        0 => json!(minor),
-        _ => text.parse::<f64>().map_or(Value::Null, |number| json!(number)),
+pub(super) fn major(minor: impl Into<i128>, money: Money) -> Value {
+    let minor = minor.into();
+    match (money.exponent, i64::try_from(minor)) {
+        (0, Ok(minor)) => json!(minor),
+        (exponent, _) => {
+            let number = minor_to_major(minor, exponent).parse::<f64>();
+            number.map_or(Value::Null, |number| json!(number))
+        }
     }
 }
 

@@ -35,5 +35,5 @@ pub use self::{
     ga4::Ga4,
     json_lines::{Fsync, JsonLines},
     posthog::PostHog,
-    segment::{Profile, RefundSign, Segment},
+    segment::{Profile, RefundSign, Segment, SegmentEvent},
 };

@@ -59,13 +59,21 @@ impl SqliteStore {
     /// its owner only, in pages of 8 KiB.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none, [`Unavailable`](crate::ErrorKind::Unavailable)
+    /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none and for a missing folder, [`Unavailable`](crate::ErrorKind::Unavailable)
     /// for a file that cannot be opened.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let options =
             SqliteConnectOptions::from_str(url)?.create_if_missing(true).page_size(PAGE_SIZE);
         if !["mode=ro", "mode=memory"].iter().any(|mode| url.contains(mode)) {
-            create(options.get_filename());
+            let file = options.get_filename();
+            if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty())
+                && !folder.is_dir()
+            {
+                let message =
+                    "the folder of the database is missing: create it, or change the path";
+                return Err(Error::setup(message).at_path(folder));
+            }
+            create(file);
         }
         Self::with_options(options).await
     }

@@ -48,7 +48,7 @@ async fn look(ledger: &Shared) -> Result<Ahead, Error> {
     let events = tx.unbooked(ledger.store.booking_batch()).await?;
     tx.commit().await?; // they are free to be taken
     let evidence =
-        |event: &Unbooked| Evidence::of_event(&event.event, &ledger.rules).ok().flatten();
+        |event: &Unbooked| Evidence::of_event(&event.event, ledger.rules()).ok().flatten();
     let evidence: Vec<Evidence> = events.iter().filter_map(evidence).collect();
     let answers = ledger.ask_about(&evidence).await?;
     let events = events.iter().map(|event| event.event.id().to_owned()).collect();

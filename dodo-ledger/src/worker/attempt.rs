@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::Dispatcher;
+use dodo_core::{Dispatcher, ErrorKind};
 use tokio::time::{Instant, timeout_at};
 
 use super::finish::Finisher;
 use crate::{
+    attribution::fit,
     error::Error,
     fault::{mutant, reach},
     inbox::{Claim, Verdict, claim::conclude},
@@ -57,7 +58,8 @@ impl Run {
         }
     }
 
-    /// Runs the callbacks and marks the event done, in the transaction that they may have joined.
+    /// Runs the callbacks and marks the event done, in the transaction that they may have joined. An
+    /// event that cannot be read is marked parked instead: no retry would make it readable.
     /// `false`: the lease was lost, and nothing was committed.
     async fn attempt(&self) -> Result<bool, Failure> {
         let tx = EventTx::new(self.claim.id(), self.store.clone(), self.until);
@@ -69,8 +71,13 @@ impl Run {
         reach("after_callbacks").await;
         // Also after a failure: whoever kept a handle must find it dead.
         let joined = tx.close().await;
+        let mut claim = self.claim.clone();
         let failure = match outcome {
             Ok(Ok(())) => None,
+            Ok(Err(error)) if error.kind() == ErrorKind::UnreadableEvent => {
+                claim.unreadable = Some(fit::column(&format!("{}: {error}", error.code())).into());
+                None
+            }
             Ok(Err(error)) => Some(Failure::Callback(error)),
             Err(_) => Some(Failure::LeaseEnded),
         };
@@ -87,10 +94,10 @@ impl Run {
                 reach("between_effect_and_done").await;
                 self.store.begin().await.map_err(Failure::Transaction)?
             }
-            None => return self.finisher.finish(&self.claim).await.map_err(Failure::Store),
+            None => return self.finisher.finish(&claim).await.map_err(Failure::Store),
         };
         reach("before_done").await;
-        let held = match tx.mark_done(std::slice::from_ref(&self.claim)).await {
+        let held = match tx.mark_done(std::slice::from_ref(&claim)).await {
             Ok(marked) => marked == [true],
             Err(error) => {
                 // SQLite has one.

@@ -187,10 +187,10 @@ async fn book(
             Err(error) => {
                 tracing::error!(
                     target: "dodo::ledger", event = %id, code = error.code(), error = %error,
-                    "a signed delivery is no readable event and was parked"
+                    "event unreadable: valid signature, unreadable body; its callbacks run once, then it is parked"
                 );
                 let reason = format!("{}: {error}", error.code());
-                tx.mark_parked(id, &fit::column(&reason), whose(&event.event)).await?;
+                tx.mark_unreadable(id, &fit::column(&reason), whose(&event.event)).await?;
             }
         }
     }
@@ -199,7 +199,7 @@ async fn book(
     past.read_ahead(wanted).await?;
     let mut bookings = Vec::new();
     for (evidence, forgotten) in proven {
-        let rules = &ledger.rules;
+        let rules = ledger.rules();
         bookings.push(match forgotten {
             false => attribution::book(rules, &mut past, evidence).await?,
             true => attribution::book_forgotten(rules, &mut past, evidence).await?,
@@ -217,7 +217,7 @@ fn read(
     event: &SignedEvent,
 ) -> Result<(Seen, Option<Evidence>), dodo_core::Error> {
     let envelope = event.envelope()?;
-    let evidence = Evidence::of_event(event, &ledger.rules)?;
+    let evidence = Evidence::of_event(event, ledger.rules())?;
     let seen = Seen {
         kind: fit::id(envelope.kind.as_str()).into_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),

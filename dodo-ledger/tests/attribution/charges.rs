@@ -134,6 +134,78 @@ pub(crate) fn rows() -> Vec<Row> {
             |r| assert_eq!(r.kinds(), ["subscription_new"]),
         ),
         row(
+            8,
+            "first charge of a seen trial is new, whatever the payload says",
+            [
+                ("said", 14, json!({ "charge_type": "renewal" })),
+                ("retried", 16, json!({ "retry_attempt": 2 })),
+                ("late", 90, json!({ "charge_type": "renewal", "retry_attempt": 1 })),
+            ]
+            .into_iter()
+            .flat_map(|(name, at, says)| {
+                let (sub, pay) = (format!("sub_{name}"), format!("pay_{name}"));
+                let trial = json!({ "trial_period_days": 14 });
+                story![
+                    subscription("subscription.active", &sub, day(0), trial),
+                    charged(&pay, &sub, day(at), 2000, says),
+                    charged(
+                        &format!("{pay}_2"),
+                        &sub,
+                        day(at + 30),
+                        2000,
+                        json!({ "charge_type": "new" })
+                    ),
+                ]
+            })
+            .collect(),
+            |r| {
+                for name in ["said", "retried", "late"] {
+                    let first = r.get(&format!("charge:pay_{name}"));
+                    let new = (RecordKind::SubscriptionNew, Basis::History);
+                    assert_eq!((first.kind.clone(), first.basis), new, "{name}");
+                    let second = r.get(&format!("charge:pay_{name}_2"));
+                    let renewal = (RecordKind::SubscriptionRenewal, Basis::History);
+                    assert_eq!((second.kind.clone(), second.basis), renewal, "{name}");
+                }
+            },
+        ),
+        row(
+            8,
+            "a subscription first seen after a day leaves the charge to its type",
+            story![
+                subscription(
+                    "subscription.updated",
+                    "sub_1",
+                    day(2),
+                    json!({ "created_at": day(0).to_string() })
+                ),
+                charged("pay_1", "sub_1", day(2), 2000, json!({ "charge_type": "renewal" })),
+            ],
+            |r| {
+                let charge = r.get("charge:pay_1");
+                let renewal = (RecordKind::SubscriptionRenewal, Basis::ChargeType);
+                assert_eq!((charge.kind.clone(), charge.basis), renewal);
+            },
+        ),
+        row(
+            8,
+            "a subscription that is learned of later turns a renewal into a first charge",
+            story![
+                charged("pay_1", "sub_1", day(14), 2000, json!({ "charge_type": "renewal" })),
+                subscription(
+                    "subscription.active",
+                    "sub_1",
+                    day(0),
+                    json!({ "trial_period_days": 14 })
+                ),
+            ],
+            |r| {
+                let charge = r.get("charge:pay_1");
+                let new = (RecordKind::SubscriptionNew, Basis::History);
+                assert_eq!((charge.kind.clone(), charge.basis), new);
+            },
+        ),
+        row(
             9,
             "a payment of zero, then a paid one",
             story![

@@ -178,7 +178,8 @@ async fn what_is_known_already_is_not_asked(store: &TestStore) {
     let api = Api::with(&[charge("pay_0", -30)]);
     let ledger = ledger(store, &api).await;
     booked(&ledger, &[&first], "pay_1").await;
-    let old = subscription("subscription.renewed", "sub_3", day(0), json!({}));
+    let created = json!({ "created_at": day(-60).to_string() });
+    let old = subscription("subscription.renewed", "sub_3", day(0), created);
     booked(&ledger, &[&old, &first.again_as("msg_again")], "pay_1").await;
     let of = |id: &str, fields: Value| charged(id, id, day(100), 2000, fields);
     let rows = [

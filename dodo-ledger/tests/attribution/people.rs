@@ -1,6 +1,6 @@
 //! Identifying and forgetting, on every store.
 
-use dodo_core::{Campaign, Step};
+use dodo_core::{Campaign, CheckoutContext, CheckoutContextStore as _, Step};
 use dodo_ledger::{
     Identity,
     attribution::{MemoryHistory, Rules, identify},
@@ -18,6 +18,7 @@ crate::on_every_store! {
     identify_reaches_back,
     what_is_said_has_to_be_usable,
     the_forgotten_stay_forgotten,
+    checkout_with_an_address_identifies_the_visitor,
 }
 
 async fn identify_reaches_back(store: &TestStore) {
@@ -164,4 +165,29 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
         0,
         "there is nobody left to forget"
     );
+}
+
+/// A checkout by a signed-in user with an address says which visitor the address belongs to.
+async fn checkout_with_an_address_identifies_the_visitor(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    world.play(&[paid("pay_1", day(1), 1000, json!({})).into()]).await;
+    for (session, visitor, consent) in [("cks_1", "v1", "granted"), ("cks_2", "v2", "denied")] {
+        let context = json!({
+            "captured_at": day(0).to_string(), "visitor": visitor, "consent": consent,
+        });
+        let mut context: CheckoutContext = serde_json::from_value(context).unwrap();
+        context.email = Some("Ann@Example.com".to_owned());
+        ledger.bind(session, &context).await.unwrap();
+        let stored = serde_json::to_string(&context).unwrap();
+        assert!(!stored.to_lowercase().contains("example.com"), "{stored}");
+    }
+    eventually("the address is known", async || {
+        let records = world.records().await;
+        records.visitor("charge:pay_1") == Some(("v1", Step::EmailMatch))
+    })
+    .await;
+    // Two visitors would be ambiguous: the second one denied consent.
+    let records = world.play(&[paid("pay_2", day(2), 1000, json!({})).into()]).await;
+    assert_eq!(records.visitor("charge:pay_2"), Some(("v1", Step::EmailMatch)));
 }

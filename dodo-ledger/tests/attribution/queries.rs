@@ -40,6 +40,91 @@ crate::on_every_store! {
     a_closed_month_stays_as_it_is,
     exports,
     explanations,
+    direct_needs_a_seen_visit,
+    sums_of_extreme_amounts_are_exact,
+}
+
+/// Money without a known visit is not direct.
+async fn direct_needs_a_seen_visit(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let checkout = |payment: &str, session: &str, who: &str| -> Act {
+        let extra = json!({ "checkout_session_id": session, "customer": customer(who) });
+        paid(payment, day(0), 1000, extra).into()
+    };
+    let story = [
+        bind("cks_direct", json!({ "visitor": "v1", "landing_path": "/" })),
+        bind("cks_referral", json!({ "landing_path": "/", "referrer_host": "news.example" })),
+        bind("cks_campaign", json!({ "campaign": { "link_id": "lnk_1" } })),
+        bind("cks_denied", json!({ "consent": "denied", "landing_path": "/" })),
+        bind("cks_blind", json!({ "visitor": "v2" })),
+        checkout("pay_direct", "cks_direct", "ann"),
+        checkout("pay_referral", "cks_referral", "bob"),
+        checkout("pay_campaign", "cks_campaign", "cat"),
+        checkout("pay_denied", "cks_denied", "dan"),
+        checkout("pay_blind", "cks_blind", "eve"),
+        checkout("pay_lost", "cks_lost", "fay"),
+        paid("pay_link", day(0), 1000, json!({ "customer": customer("gus") })).into(),
+        refunded("ref_1", "pay_link", day(1), json!(1000), json!({})).into(),
+        refunded("ref_2", "pay_never", day(1), json!(500), json!({})).into(),
+    ];
+    World::Stored(ledger.clone()).play(&story).await;
+    let rows = ledger.revenue().by(Dimension::Channel).by(Dimension::Reason).fetch().await.unwrap();
+    let mut seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.key().unwrap(), row.keys[1].as_deref(), row.gross, row.charges))
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(
+        seen,
+        [
+            ("campaign", None, 1000, 1),
+            ("direct", None, 1000, 1),
+            ("not_attributed", Some("consent_denied"), 1000, 1),
+            ("not_attributed", Some("no_context"), 1000, 1),
+            ("not_attributed", Some("no_session"), 1000, 1),
+            ("not_attributed", Some("not_in_context"), 1000, 1),
+            ("not_attributed", Some("payment_not_here"), -500, 0),
+            ("not_attributed", Some("payment_unattributed"), -1000, 0),
+            ("referral", None, 1000, 1),
+        ]
+    );
+    let mut file = Vec::new();
+    ledger.records().payment("pay_direct").export(Format::Csv, &mut file).await.unwrap();
+    assert!(String::from_utf8(file).unwrap().ends_with(",,,direct,\r\n"));
+    let mut file = Vec::new();
+    ledger.records().payment("pay_lost").export(Format::JsonLines, &mut file).await.unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    assert_eq!(
+        (&line["channel"], &line["reason"]),
+        (&json!("not_attributed"), &json!("no_context"))
+    );
+    assert_eq!(line["id"], "charge:pay_lost");
+    for (payment, sentence) in [
+        ("pay_direct", "Direct: a visit was seen, without a campaign."),
+        ("pay_denied", "Not attributed: the visitor did not consent to being attributed."),
+    ] {
+        let text = ledger.explain(payment).await.unwrap().unwrap().to_string();
+        assert!(text.contains(sentence), "{text}");
+    }
+}
+
+/// As an older version may have booked them. No sum leaves its type.
+async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
+    if store.url.contains(":memory:") {
+        return; // another connection is another database
+    }
+    let ledger = store.ledger().await;
+    let extremes = [i64::MAX, i64::MAX, i64::MAX, i64::MIN, -1, 7];
+    let acts = (0..extremes.len()).map(|n| paid(&format!("pay_{n}"), day(0), 1, json!({})).into());
+    World::Stored(ledger.clone()).play(&acts.collect::<Vec<Act>>()).await;
+    for (n, amount) in extremes.iter().enumerate() {
+        let set = format!("gross = {amount}, net = {amount}, tax = {amount}");
+        store.run(&format!("UPDATE dodo_entry SET {set} WHERE id = 'charge:pay_{n}'")).await;
+    }
+    let rows = ledger.revenue().fetch().await.unwrap();
+    let sum: i128 = extremes.iter().map(|amount| i128::from(*amount)).sum();
+    assert_eq!((rows[0].gross, rows[0].tax, rows[0].net), (sum, sum, sum));
+    assert_eq!(rows[0].net_major(), dodo_core::minor_to_major(sum, 2));
 }
 
 async fn sums_are_per_currency(store: &TestStore) {
@@ -126,6 +211,10 @@ async fn every_dimension_groups_and_filters(store: &TestStore) {
         (By::Source, Some("news"), None),
         (By::Medium, Some("email"), None),
         (By::Content, Some("banner"), None),
+        (By::Term, Some("shoes"), None),
+        (By::Lead, Some("lead_1"), None),
+        (By::Channel, Some("campaign"), Some("not_attributed")),
+        (By::Reason, None, Some("no_session")),
         (By::LandingPath, Some("/pricing"), None),
         (By::Referrer, Some("blog.example"), None),
         (By::Device, Some("mobile"), None),

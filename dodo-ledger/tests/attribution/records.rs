@@ -60,6 +60,27 @@ async fn every_field_is_kept() {
     assert_eq!(found.len(), expected.len());
 }
 
+/// As records were stored before.
+#[test]
+fn email_hash_is_hex_and_arrays_are_still_read() {
+    let at = day(0);
+    let mut record =
+        dodo_core::AttributionRecord::new("charge:pay_1", dodo_core::RecordKind::OneTime, at);
+    record.email_sha256 = dodo_core::attribution::email_sha256("ann@example.com");
+    let mut stored = serde_json::to_value(&record).unwrap();
+    let hex = stored["email_sha256"].as_str().unwrap().to_owned();
+    assert!(hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hex}");
+    let read =
+        |stored: &Value| serde_json::from_value::<dodo_core::AttributionRecord>(stored.clone());
+    assert_eq!(read(&stored).unwrap(), record);
+    stored["email_sha256"] = json!(record.email_sha256.unwrap());
+    assert_eq!(read(&stored).unwrap(), record);
+    for wrong in [json!("00"), json!("x".repeat(64)), json!([1, 2])] {
+        stored["email_sha256"] = wrong;
+        assert!(read(&stored).is_err(), "{stored}");
+    }
+}
+
 /// Ids of 200 bytes are kept, longer ones as their beginning and their hash, wherever they stand.
 #[test]
 fn over_long_ids_fit_wherever_they_stand() {

@@ -62,6 +62,29 @@ fn who() -> Vec<Row> {
             },
         ),
         row(
+            0,
+            "the user bound to the checkout wins over metadata",
+            story![
+                bind("cks_1", json!({ "user_id": "42" })),
+                paid(
+                    "pay_1",
+                    day(0),
+                    2000,
+                    json!({ "checkout_session_id": "cks_1", "metadata": { "user_id": "666" } })
+                ),
+                paid(
+                    "pay_2",
+                    day(0),
+                    2000,
+                    json!({ "metadata": { "user_id": "7" }, "customer": customer("bob") })
+                ),
+            ],
+            |r| {
+                assert_eq!(r.get("charge:pay_1").user_id.as_deref(), Some("42"));
+                assert_eq!(r.get("charge:pay_2").user_id.as_deref(), Some("7"));
+            },
+        ),
+        row(
             28,
             "visitors that are no texts",
             story![

@@ -89,7 +89,7 @@ async fn row_36_the_key_says_whether_money_moves(store: &TestStore) {
         let question = ledger.revenue();
         let question = if record.live { question } else { question.test_mode() };
         let sums = question.fetch().await.unwrap();
-        assert_eq!(sums.iter().map(|sum| sum.net).collect::<Vec<_>>(), [total], "{id}");
+        assert_eq!(sums.iter().map(|sum| sum.net).collect::<Vec<_>>(), [i128::from(total)], "{id}");
     }
 }
 

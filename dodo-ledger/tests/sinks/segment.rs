@@ -18,8 +18,10 @@ use crate::{
     tell,
 };
 
+/// The e-commerce vocabulary, without `identify`.
 fn segment(server: &Server) -> Segment {
-    Segment::at(&server.url, "writekey").unwrap().without_identify()
+    let sink = Segment::at(&server.url, "writekey").unwrap().without_identify();
+    sink.profile(Profile::Ecommerce)
 }
 
 /// The events of the only request.
@@ -85,13 +87,14 @@ async fn a_payment_in_dodos_vocabulary() {
     terms.payment_frequency_interval = Some("Month".to_owned());
     started.subscription = Some(terms);
 
-    let sink = Segment::at(&server.url, "writekey").unwrap().profile(Profile::Dodo);
+    let sink = Segment::at(&server.url, "writekey").unwrap();
     tell(&sink, vec![charge("pay_1"), started, refund("ref_1", "pay_1")]).await;
     let events = events(&server);
     assert_eq!(
         events[0]["properties"],
         json!({
             "amount": 20.0, "currency": "USD", "payment_method": "unknown", "payment_id": "pay_1",
+            "billing_reason": "one_time",
             "customer_email": "ann@example.com", "customer_name": "Ann", "visitor": "v1",
         })
     );
@@ -109,6 +112,25 @@ async fn a_payment_in_dodos_vocabulary() {
     );
     assert_eq!(events[3]["event"], "Payment Refunded");
     assert_eq!(events[3]["properties"]["amount"], 5.0);
+}
+
+#[tokio::test]
+async fn map_event_changes_and_drops_events() {
+    let server = Server::start().await;
+    let sink = Segment::at(&server.url, "writekey").unwrap().map_event(|record, mut event| {
+        if event.name == "Payment Refunded" {
+            return None;
+        }
+        event.name = "Sale".to_owned();
+        event.properties.insert("id".to_owned(), record.id.clone().into());
+        Some(event)
+    });
+    let told = tell(&sink, vec![charge("pay_1"), refund("ref_1", "pay_1")]).await;
+    assert_eq!(told, [Told::Delivered, Told::Delivered]);
+    let events = events(&server);
+    assert_eq!(events.len(), 2, "the charge and its `identify`: {events:?}");
+    assert_eq!((&events[0]["event"], &events[1]["type"]), (&json!("Sale"), &json!("identify")));
+    assert_eq!(events[0]["properties"]["id"], "charge:pay_1");
 }
 
 /// The start or the end of a subscription.
@@ -148,7 +170,7 @@ async fn the_end_of_a_subscription() {
     tell(&sink.without_personal_data(), vec![cancelled.clone()]).await;
     let sent = server.log()[1].json();
     assert!(sent["batch"][0]["properties"].get("customer_email").is_none(), "{sent}");
-    let ecommerce = Segment::at(&server.url, "writekey").unwrap();
+    let ecommerce = segment(&server);
     assert!(!ecommerce.wants(&cancelled), "it has no word for it");
 }
 

@@ -88,7 +88,8 @@ impl Shop {
 }
 
 fn cell(row: RevenueRow) -> Option<Cell> {
-    let (gross, tax, net) = (row.gross, row.tax, row.net);
+    let small = |sum: i128| i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX });
+    let (gross, tax, net) = (small(row.gross), small(row.tax), small(row.net));
     let sum = Sum { count: row.charges.saturating_add(row.reversals), gross, tax, net };
     let (currency, exponent) = (row.currency, row.exponent);
     let [day, kind_name, visitor, source, medium, campaign_id, link_id] =

@@ -6,7 +6,7 @@ use dodo_core::{AttributionRecord, Campaign, Contact, Money, RecordKind};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Profile, RefundSign, Segment};
+use super::{Profile, RefundSign, Segment, SegmentEvent};
 use crate::{
     outbox::Outgoing,
     sink::json::{major, without_nulls},
@@ -27,9 +27,15 @@ impl Segment {
     pub(super) fn events(&self, outgoing: &Outgoing) -> Vec<String> {
         let record = &outgoing.record;
         let Some((name, properties)) = self.event(record) else { return Vec::new() };
+        let event = SegmentEvent { name: name.to_owned(), properties: without_nulls(properties) };
+        let event = match &self.map_event {
+            Some(map) => map(record, event),
+            None => Some(event),
+        };
+        let Some(event) = event else { return Vec::new() };
         let mut track = head("track", &record.id, record);
-        track.insert("event".into(), name.into());
-        track.insert("properties".into(), Value::Object(without_nulls(properties)));
+        track.insert("event".into(), event.name.into());
+        track.insert("properties".into(), Value::Object(event.properties));
         if let Some(campaign) = record.campaign.as_ref() {
             track
                 .insert("context".into(), json!({ "campaign": campaign_context(&campaign.value) }));
@@ -90,11 +96,7 @@ impl Segment {
             "currency": money.currency,
             "products": products,
             "subscription_id": record.subscription_ids.first(),
-            "billing_reason": match record.kind {
-                RecordKind::SubscriptionNew => "new",
-                RecordKind::SubscriptionRenewal => "renewal",
-                _ => "one_time",
-            },
+            "billing_reason": billing_reason(record),
         });
         self.add_person(&mut properties, record);
         add_origin(&mut properties, record);
@@ -107,6 +109,8 @@ impl Segment {
             "currency": money.currency,
             "payment_method": record.payment_method.as_deref().unwrap_or("unknown"),
             "payment_id": record.payment_id,
+            "subscription_id": record.subscription_ids.first(),
+            "billing_reason": billing_reason(record),
         });
         if self.options.personal_data {
             let contact = record.contact.clone().unwrap_or_default();
@@ -236,6 +240,15 @@ fn traits(outgoing: &Outgoing, contact: Contact) -> Value {
         "last_payment_date": history.map(|history| history.last_paid),
         "customer_since": history.map(|history| history.since),
     })
+}
+
+/// Whether a charge is new money or a renewal.
+fn billing_reason(record: &AttributionRecord) -> &'static str {
+    match record.kind {
+        RecordKind::SubscriptionNew => "new",
+        RecordKind::SubscriptionRenewal => "renewal",
+        _ => "one_time",
+    }
 }
 
 /// Who and what brought it.

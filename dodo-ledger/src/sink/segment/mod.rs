@@ -3,11 +3,12 @@
 mod batch;
 mod events;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dodo_core::{AttributionRecord, Error, ErrorKind};
 use http::Uri;
+use serde_json::{Map, Value};
 
 use self::batch::MAX_EVENTS;
 use super::{
@@ -20,13 +21,25 @@ use crate::outbox::{Outgoing, Sink, Told};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
-    /// Segment's e-commerce specification: `Order Completed`, `Order Refunded`.
-    #[default]
-    Ecommerce,
     /// The names of Dodo Payments' own Segment guide: `Payment Completed`, `Subscription Started`,
     /// `Subscription Cancelled`, and `identify`; refunds are `Payment Refunded`.
+    #[default]
     Dodo,
+    /// Segment's e-commerce specification: `Order Completed`, `Order Refunded`.
+    Ecommerce,
 }
+
+/// A `track` call before it is sent: [`Segment::map_event`] can change it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SegmentEvent {
+    /// The name, such as `Payment Completed`.
+    pub name: String,
+    /// The properties.
+    pub properties: Map<String, Value>,
+}
+
+type MapEvent = dyn Fn(&AttributionRecord, SegmentEvent) -> Option<SegmentEvent> + Send + Sync;
 
 /// How much a refund is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +65,7 @@ pub struct Segment {
     pub(super) profile: Profile,
     pub(super) refund_sign: RefundSign,
     pub(super) identify: bool,
+    pub(super) map_event: Option<Arc<MapEvent>>,
 }
 
 /// Segment in the United States.
@@ -107,10 +121,11 @@ impl Segment {
             profile: Profile::default(),
             refund_sign: RefundSign::default(),
             identify: true,
+            map_event: None,
         })
     }
 
-    /// The names of events: [`Profile::Ecommerce`] unless set.
+    /// Sets the names of events. Default: [`Profile::Dodo`].
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
@@ -128,6 +143,31 @@ impl Segment {
     #[must_use]
     pub fn without_identify(mut self) -> Self {
         self.identify = false;
+        self
+    }
+
+    /// Changes each event before it is sent, in place of the handler that you edit in Dodo Payments' own
+    /// Segment integration. If `map` returns `None`, nothing is sent for the record, `identify` included.
+    ///
+    /// An event is sent again after an error, so `map` must return the same for the same record.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), dodo_core::Error> {
+    /// use dodo_ledger::sink::Segment;
+    /// let sink = Segment::us("write key")?.map_event(|record, mut event| {
+    ///     if event.name == "Payment Completed" {
+    ///         event.properties.insert("products".into(), record.product_ids.clone().into());
+    ///     }
+    ///     Some(event)
+    /// });
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn map_event<F>(mut self, map: F) -> Self
+    where
+        F: Fn(&AttributionRecord, SegmentEvent) -> Option<SegmentEvent> + Send + Sync + 'static,
+    {
+        self.map_event = Some(Arc::new(map));
         self
     }
 
