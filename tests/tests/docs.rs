@@ -68,6 +68,19 @@ fn every_link_between_the_pages_leads_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
 }
 
+/// The quick starts on the pages are the programs that the workspace builds.
+#[test]
+fn pages_show_the_quick_starts() {
+    for name in ["axum", "axum_ledger", "actix_ledger"] {
+        let source = root().join(format!("examples/quickstart/src/bin/{name}.rs"));
+        let block = format!("```rust,no_run\n{}```\n", fs::read_to_string(source).unwrap());
+        for page in ["README.md", "llms.txt"] {
+            let text = fs::read_to_string(root().join(page)).unwrap();
+            assert!(text.contains(&block), "{page} does not show {name}.rs");
+        }
+    }
+}
+
 /// The configurations that `tests/proxies/run` tries are the ones that the page shows.
 #[test]
 fn proxies_page_shows_the_tried_configurations() {
