@@ -151,14 +151,17 @@ fn flags(record: &AttributionRecord) -> String {
     set.collect::<Vec<_>>().join(" ")
 }
 
+/// The characters that begin a formula, with their full-width forms: OWASP, "CSV Injection".
+const FORMULAS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
 /// A cell of text: never a formula, and quoted where RFC 4180 asks for it or a spreadsheet might divide it.
 /// That may be at a semicolon or a tab, and then no quotes hold a cell together that does not begin with
 /// them: so nothing that might become a cell begins as a formula.
 fn text(value: &str) -> String {
     let (mut cell, mut quoted, mut begins) = (String::new(), false, true);
     for (at, char) in value.char_indices() {
-        let blank = at == 0 && matches!(char, '\t' | '\r');
-        if begins && (blank || matches!(char, '=' | '+' | '-' | '@')) {
+        let blank = at == 0 && matches!(char, '\t' | '\r' | '\n');
+        if begins && (blank || FORMULAS.contains(&char)) {
             cell.push('\'');
             quoted = true;
         }
@@ -198,6 +201,12 @@ mod tests {
             (";=1", "\";'=1\""),
             ("=1;=2", "\"'=1;'=2\""),
             ("\t=1", "\"'\t'=1\""),
+            ("\n=1", "\"'\n'=1\""),
+            ("＝1+2", "\"'＝1+2\""),
+            ("＋49", "\"'＋49\""),
+            ("－1", "\"'－1\""),
+            ("x;＠SUM(A1)", "\"x;'＠SUM(A1)\""),
+            ("a＝b", "a＝b"),
             ("a=b-c", "a=b-c"),
             ("", ""),
         ] {
