@@ -10,6 +10,7 @@ use crate::{
         SessionCheckoutBuilder, StaticCheckout, StaticCheckoutBuilder,
     },
     portal::CustomerPortalBuilder,
+    web_url::WebUrl,
 };
 
 /// The connection of an application to Dodo Payments. Every endpoint is made from it, so that all of
@@ -181,7 +182,13 @@ impl DodoBuilder {
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for an unusable key or URL.
     pub fn build(self) -> Result<Dodo, Error> {
-        let dodo = Dodo { client: self.client.build()?, key: self.key?, capture: self.capture };
+        let client = self.client.build()?;
+        let public = client.public_url().and_then(WebUrl::parse);
+        let capture = self.capture.map(|capture| match &public {
+            Some(url) => capture.at(url.origin()),
+            None => capture,
+        });
+        let dodo = Dodo { client, key: self.key?, capture };
         tracing::info!(
             target: "dodo::client",
             mode = %dodo.environment(),

@@ -221,6 +221,24 @@ impl Error {
         self
     }
 
+    /// The same error for a later caller. Of its sources only Dodo's answer can be repeated.
+    pub(crate) fn repeat(&self) -> Self {
+        let answer = crate::UpstreamFailure::of(self).map(crate::UpstreamFailure::repeat);
+        let Inner { kind, code, message, field, pointer, dodo_code, retry_after, allow, source: _ } =
+            &*self.0;
+        Self(Box::new(Inner {
+            kind: *kind,
+            code,
+            message: message.clone(),
+            field: field.clone(),
+            pointer: pointer.clone(),
+            dodo_code: dodo_code.clone(),
+            retry_after: *retry_after,
+            allow: allow.clone(),
+            source: answer.map(Into::into),
+        }))
+    }
+
     pub(crate) fn with_dodo_code(mut self, code: &str) -> Self {
         self.0.dodo_code = Some(echo(code));
         self

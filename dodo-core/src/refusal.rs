@@ -5,8 +5,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::{Error, web_url::WebUrl};
 
-/// Logs an [`Error`](crate::Error) under a target: what a client did wrong for the curious,
-/// everything else so that somebody looks. Never Dodo's text, and no value that a client sent.
+/// Logs an [`Error`](crate::Error) under a target, in one line. The client has logged its failed
+/// calls, and mistakes of visitors are for the curious. No text of Dodo's, and no value that a visitor
+/// sent.
 macro_rules! log_refusal {
     ($target:literal, $error:expr) => {{
         let error: &$crate::Error = $error;
@@ -16,18 +17,25 @@ macro_rules! log_refusal {
             $crate::ErrorKind::CallbackFailed | $crate::ErrorKind::Config => {
                 tracing::error!(target: $target, code = error.code(), cause, "{}", error.message());
             }
-            _ if upstream.is_some() || error.status().is_server_error() => tracing::warn!(
+            $crate::ErrorKind::RejectedByDodo => tracing::warn!(
                 target: $target,
                 code = error.code(),
                 upstream_status = upstream.and_then(|u| u.status()).map(|s| s.as_u16()),
-                dodo_code = upstream.and_then($crate::UpstreamFailure::code),
+                dodo_code = error.dodo_code(),
                 request_id = upstream.and_then($crate::UpstreamFailure::request_id),
-                cause,
-                "{}",
-                error.message()
+                "request rejected by Dodo Payments; look up the code in docs/checkout.md"
             ),
-            // Not where: names of fields are the client's own words too.
-            _ => tracing::debug!(target: $target, code = error.code(), "refused"),
+            $crate::ErrorKind::NotFound if upstream.is_some_and(|u| !u.is_repeated()) => tracing::warn!(
+                target: $target,
+                code = error.code(),
+                request_id = upstream.and_then($crate::UpstreamFailure::request_id),
+                "object not found; check its id, and that DODO_PAYMENTS_ENVIRONMENT is its mode"
+            ),
+            _ if error.status().is_server_error() && upstream.is_none() => tracing::warn!(
+                target: $target, code = error.code(), cause, "{}", error.message()
+            ),
+            // No field: names of fields are the visitor's own words.
+            _ => tracing::debug!(target: $target, code = error.code(), "request refused"),
         }
     }};
 }

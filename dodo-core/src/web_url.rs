@@ -27,6 +27,11 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// The host in lower case; an IPv6 address in brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     pub(crate) fn is_secure(&self) -> bool {
         self.secure
     }

@@ -466,3 +466,80 @@ async fn webhook_endpoints_are_created_once_and_kept_as_wanted() -> Result<(), E
     assert!(log.lock().unwrap().is_empty());
     Ok(())
 }
+
+/// Path, body, `idempotent()`; then the number of requests after two answers of 503.
+#[tokio::test(start_paused = true)]
+async fn idempotent_write_is_repeated_like_a_read() -> Result<(), Error> {
+    let keyed = json!({"idempotency_key": "k1"});
+    for (path, body, declared, requests) in [
+        ("/events/ingest", json!({"events": [{"event_id": "e1"}]}), false, 3),
+        ("/checkouts/preview", json!({}), false, 3),
+        ("/subscriptions/sub_1/change-plan/preview", json!({}), false, 3),
+        ("/licenses/validate", json!({}), false, 3),
+        ("/webhooks", keyed.clone(), false, 3),
+        ("/customers/cus_1/wallets/ledger-entries", keyed.clone(), false, 3),
+        ("/credit-entitlements/c/balances/cus_1/ledger-entries", keyed.clone(), false, 3),
+        ("/webhooks", json!({"idempotency_key": null}), false, 1),
+        ("/webhooks", json!({"idempotency_key": ""}), false, 1),
+        ("/webhooks", json!({}), false, 1),
+        ("/checkouts", keyed.clone(), false, 1),
+        ("/refunds", json!({}), false, 1),
+        ("/refunds", json!({}), true, 3),
+        ("/subscriptions/sub_1/charge", json!({}), false, 1),
+        ("/events/ingest/more", json!({}), false, 1),
+    ] {
+        let (builder, log) = scripted([Answer(503, ""), Answer(503, ""), Answer(200, "{}")]);
+        let client = builder.build()?;
+        let call = client.call(Method::POST, path, &[], Some(&body)).retries(5);
+        let result = if declared { call.idempotent().await } else { call.await };
+        assert_eq!(log.lock().unwrap().len(), requests, "{path} {body}");
+        assert_eq!(result.is_ok(), requests == 3, "{path} {body}");
+    }
+    Ok(())
+}
+
+/// Answer of the first lookup; then its kind, and the number of requests for ten lookups at once
+/// and one after them.
+#[tokio::test]
+async fn product_has_one_lookup_at_a_time_and_failures_are_kept() -> Result<(), Error> {
+    let found = Answer(200, r#"{"product_id":"pdt_a"}"#);
+    for (first, kind, requests) in [
+        (found, None, 1),
+        (Answer(404, "{}"), Some(ErrorKind::NotFound), 1),
+        (Answer(401, "{}"), Some(ErrorKind::CredentialsRefused), 1),
+        (Answer(422, "{}"), Some(ErrorKind::RejectedByDodo), 1),
+    ] {
+        let (builder, log) = scripted([first, Answer(200, "{}")]);
+        let client = builder.retries(0).build()?;
+        let mut lookups = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let client = client.clone();
+            lookups.spawn(async move { client.product(&ProductId::new("pdt_a")?).await });
+        }
+        let mut results = lookups.join_all().await;
+        results.push(client.product(&ProductId::new("pdt_a")?).await);
+        for result in results {
+            assert_eq!(result.err().map(|error| error.kind()), kind);
+        }
+        assert_eq!(log.lock().unwrap().len(), requests, "{kind:?}");
+        assert!(client.product(&ProductId::new("pdt_b")?).await.is_ok(), "another id is asked");
+    }
+    Ok(())
+}
+
+/// A caller that leaves while its lookup runs does not hold up the others.
+#[tokio::test(start_paused = true)]
+async fn dropped_lookup_lets_the_next_caller_ask() -> Result<(), Error> {
+    let (builder, log) = scripted([Hang, Answer(200, "{}")]);
+    let client = builder.build()?;
+    let id = ProductId::new("pdt_a")?;
+    let first = tokio::time::timeout(Duration::from_secs(1), client.product(&id));
+    let second = async {
+        tokio::task::yield_now().await;
+        client.product(&id).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert!(first.is_err() && second.is_ok());
+    assert_eq!(log.lock().unwrap().len(), 2);
+    Ok(())
+}

@@ -115,6 +115,11 @@ impl CampaignCookie {
         Ok(self)
     }
 
+    pub(super) fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
+    }
+
     /// Leaves `Secure` out, for browsers that do not keep such cookies on `http://localhost`
     /// (Safari). Never for production.
     pub fn insecure_for_development(mut self) -> Self {

@@ -7,6 +7,7 @@ use std::{
 use http::request::Parts;
 
 use super::{CampaignCookie, CampaignField, ConsentGate, Decoder, Explanation, Preset, Role};
+use crate::web_url::Origin;
 
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 type Observer = dyn Fn(&Explanation) + Send + Sync;
@@ -55,6 +56,8 @@ pub(super) struct Config {
     pub(super) campaign_cookie: Option<CampaignCookie>,
     pub(super) observer: Option<Arc<Observer>>,
     pub(super) reveal: Vec<Cow<'static, str>>,
+    /// The host of the application's public address, if it is known.
+    pub(super) own_host: Option<Box<str>>,
 }
 
 /// One metadata key and where its value comes from.
@@ -107,6 +110,7 @@ impl VisitorCapture {
             campaign_cookie: None,
             observer: None,
             reveal: Vec::new(),
+            own_host: None,
         }))
     }
 
@@ -227,6 +231,16 @@ impl VisitorCapture {
     #[must_use]
     pub fn reveal(mut self, key: impl Into<Cow<'static, str>>) -> Self {
         self.config().reveal.push(key.into());
+        self
+    }
+
+    /// Follows the public address of the application: pages there are its own, whatever `Host` is,
+    /// and the campaign cookie is `Secure` if the address is https.
+    pub(crate) fn at(mut self, origin: &Origin) -> Self {
+        let config = self.config();
+        config.own_host = Some(origin.host().into());
+        config.campaign_cookie =
+            config.campaign_cookie.take().map(|cookie| cookie.secure(origin.is_secure()));
         self
     }
 

@@ -36,7 +36,7 @@ impl VisitorCapture {
         captured.identify(request);
         let cookie = captured.read_cookies(request);
 
-        let page = Page::of(request);
+        let page = Page::of(request, self.settings().own_host.as_deref());
         let mut seen = Kept {
             at: now.as_second(),
             landing_path: page.landing_path(request),

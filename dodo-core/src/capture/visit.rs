@@ -41,7 +41,12 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn of(parts: &Parts) -> Self {
+    /// `own_host` is the public host of the application. If it is unknown, the request names it.
+    pub(super) fn of(parts: &Parts, own_host: Option<&str>) -> Self {
+        let is_own = |host: &str| match own_host {
+            Some(own) => own.eq_ignore_ascii_case(host),
+            None => is_host(parts, host),
+        };
         let referrer = parts
             .headers
             .get(header::REFERER)
@@ -51,7 +56,7 @@ impl Page {
         let same_site = match parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
             Some(b"same-origin") => true,
             Some(b"cross-site") => false,
-            _ => referrer.as_ref().and_then(Uri::host).is_some_and(|host| is_host(parts, host)),
+            _ => referrer.as_ref().and_then(Uri::host).is_some_and(is_own),
         };
         Self { referrer, same_site }
     }

@@ -27,8 +27,14 @@ pub struct Call {
     method: Method,
     target: Result<String, Error>,
     body: Option<Bytes>,
+    /// The path for the log, without segments that may be personal.
+    shown_path: String,
     timeout: Duration,
     retries: u32,
+    /// Whether `retries` was called for this call.
+    asks_for_retries: bool,
+    /// Whether the call has the same effect when it is sent twice.
+    idempotent: bool,
     missing: (&'static str, &'static str),
     missing_kind: ErrorKind,
 }
@@ -54,6 +60,9 @@ impl Call {
         Self {
             timeout: client.0.total_timeout,
             retries: client.0.retries,
+            asks_for_retries: false,
+            idempotent: retry::is_idempotent(&method, path, body),
+            shown_path: path::shown(path),
             client,
             method,
             target,
@@ -63,15 +72,31 @@ impl Call {
         }
     }
 
-    /// The longest that this call may take, its retries included.
+    /// Sets the longest time of this call, its retries included. Default: that of the client.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// How often this call is repeated, if it can be repeated.
+    /// Sets how often this call is repeated after a transient failure. Default: that of the client.
+    ///
+    /// A call that is not idempotent is repeated only if the connection could not be made, and this
+    /// method then logs a warning. See [`idempotent`](Self::idempotent).
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self.asks_for_retries = retries > 0;
+        self
+    }
+
+    /// Declares that sending this call twice has the effect of sending it once, so that it is
+    /// repeated like a read.
+    ///
+    /// The client knows this of reads, `POST /events/ingest` (each event has its `event_id`), the
+    /// previews, `POST /licenses/validate`, and bodies with an `idempotency_key` for webhook
+    /// endpoints and ledger entries. If the first request of such an entry arrived, its repetition is
+    /// answered with 409.
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
         self
     }
 
@@ -126,35 +151,46 @@ impl Call {
                     .with_code(error.code()));
             }
         };
-        let now = Instant::now();
-        let end = now.checked_add(self.timeout).unwrap_or(now + FAR);
+        if self.asks_for_retries && !self.idempotent {
+            tracing::warn!(
+                target: "dodo::client",
+                method = %self.method,
+                path = self.shown_path,
+                "call is not idempotent: it is repeated only without a connection; call idempotent if it may be sent twice"
+            );
+        }
+        let started = Instant::now();
+        let end = started.checked_add(self.timeout).unwrap_or(started + FAR);
         let mut retry = 0;
-        loop {
+        let failure = loop {
             let failure = match self.attempt(target, end).await? {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    tracing::debug!(
+                        target: "dodo::client",
+                        method = %self.method,
+                        path = self.shown_path,
+                        status = response.status().as_u16(),
+                        duration_ms = elapsed_ms(started),
+                        retries = retry,
+                        "call succeeded"
+                    );
+                    return Ok(response);
+                }
                 Err(failure) => failure,
             };
             let wait = failure.retry_after().unwrap_or_else(|| retry::backoff(retry));
             let in_time = Instant::now() + wait < end;
             if retry >= self.retries || !self.may_repeat(&failure) || !in_time || !sleep(wait).await
             {
-                self.log_message(&failure);
-                return Err(failure.into_error(|| self.missing_error()));
+                break failure;
             }
             retry += 1;
-            tracing::warn!(
-                target: "dodo::client",
-                method = %self.method,
-                status = failure.status().map(|s| s.as_u16()),
-                code = failure.code(),
-                request_id = failure.request_id(),
-                retry,
-                "a call of Dodo Payments failed and is repeated"
-            );
-        }
+        };
+        self.log_failure(&failure, started, retry);
+        Err(failure.into_error(|| self.missing_error()))
     }
 
-    /// One attempt. The outer error is final: the deadline, or a request that cannot be built.
+    /// One attempt. The outer error is final: the request cannot be built.
     async fn attempt(
         &self,
         target: &str,
@@ -163,9 +199,7 @@ impl Call {
         let request = self.request(target)?;
         let left = end.saturating_duration_since(Instant::now());
         Ok(match timeout(left, self.client.0.transport.send(request)).await {
-            Err(_elapsed) => {
-                return Err(UpstreamFailure::deadline().into_error(|| self.missing_error()));
-            }
+            Err(_elapsed) => Err(UpstreamFailure::deadline()),
             Ok(Err(source)) => Err(UpstreamFailure::from_transport(source)),
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
             Ok(Ok(response)) => {
@@ -179,7 +213,10 @@ impl Call {
     /// never made. 429 is no such proof: it is not documented at which stage Dodo counts, and the
     /// client of the shop is told when to come back.
     fn may_repeat(&self, failure: &UpstreamFailure) -> bool {
-        if !retry::is_repeatable(&self.method) {
+        if failure.is_deadline() {
+            return false;
+        }
+        if !self.idempotent {
             return failure.was_not_sent();
         }
         failure.status().is_none_or(retry::is_transient)
@@ -201,18 +238,49 @@ impl Call {
         Ok(request)
     }
 
-    fn log_message(&self, failure: &UpstreamFailure) {
-        tracing::debug!(
-            target: "dodo::client",
-            method = %self.method,
-            status = failure.status().map(|s| s.as_u16()),
-            code = failure.code(),
-            request_id = failure.request_id(),
-            message = failure.message(),
-            cause = %failure.cause(),
-            "a call of Dodo Payments failed"
-        );
+    /// Logs how the call ended: one line. Failures that an operator must end are errors.
+    fn log_failure(&self, failure: &UpstreamFailure, started: Instant, retries: u32) {
+        macro_rules! line {
+            ($level:ident, $text:literal) => {
+                tracing::$level!(
+                    target: "dodo::client",
+                    method = %self.method,
+                    path = self.shown_path,
+                    api = self.client.api_base(),
+                    mode = %self.client.environment(),
+                    status = failure.status().map(|s| s.as_u16()),
+                    code = failure.code(),
+                    request_id = failure.request_id(),
+                    duration_ms = elapsed_ms(started),
+                    retries,
+                    cause = %failure.cause(),
+                    $text
+                )
+            };
+        }
+        match failure.status().map(|status| status.as_u16()) {
+            Some(401 | 403) => line!(
+                error,
+                "API key refused; set DODO_PAYMENTS_API_KEY to a key of this mode with write access"
+            ),
+            None if failure.is_timeout() => {
+                line!(
+                    warn,
+                    "API did not answer in time; check the network and DODO_PAYMENTS_BASE_URL"
+                );
+            }
+            None => line!(warn, "API unreachable; check the network and DODO_PAYMENTS_BASE_URL"),
+            Some(429) => line!(warn, "API limits the rate; send fewer requests"),
+            Some(300..=399 | 500..) => line!(warn, "API failed; check the status of Dodo Payments"),
+            Some(_) => line!(debug, "call refused"),
+        }
+        // Dodo's text is free text of others, so the lines above leave it out.
+        tracing::trace!(target: "dodo::client", message = failure.message(), "text of the refusal");
     }
+}
+
+fn elapsed_ms(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// serde's texts quote the input, which may be personal: only the place is kept.

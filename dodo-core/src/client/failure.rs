@@ -25,6 +25,8 @@ pub struct UpstreamFailure {
     retry_after: Option<Duration>,
     timed_out: bool,
     not_sent: bool,
+    /// Whether it was kept from an earlier call, which has logged it.
+    repeated: bool,
     source: Option<BoxError>,
 }
 
@@ -70,6 +72,33 @@ impl UpstreamFailure {
         self.retry_after
     }
 
+    /// Whether it is a kept answer to an earlier call.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+
+    /// The failure for a later caller. The transport's error cannot be cloned.
+    pub(crate) fn repeat(&self) -> Self {
+        Self {
+            status: self.status,
+            code: self.code.clone(),
+            request_id: self.request_id.clone(),
+            retry_after: self.retry_after,
+            timed_out: self.timed_out,
+            repeated: true,
+            ..Self::new()
+        }
+    }
+
+    /// Whether the deadline of the call ended it. A timeout of the transport has a source.
+    pub(super) fn is_deadline(&self) -> bool {
+        self.timed_out && self.source.is_none()
+    }
+
+    pub(super) fn is_timeout(&self) -> bool {
+        self.timed_out
+    }
+
     pub(super) fn was_not_sent(&self) -> bool {
         self.not_sent
     }
@@ -83,6 +112,7 @@ impl UpstreamFailure {
             retry_after: None,
             timed_out: false,
             not_sent: false,
+            repeated: false,
             source: None,
         }
     }

@@ -150,23 +150,20 @@ impl Client {
         Call::new(self.clone(), method, path, query, body)
     }
 
-    /// A product. Answers are kept for the builder's [`product_cache`](ClientBuilder::product_cache)
-    /// time.
+    /// Returns a product. Answers are kept for the time that
+    /// [`product_cache`](ClientBuilder::product_cache) sets, an unknown id for 10 seconds, and any
+    /// other failure for 1 second. One id has one lookup at a time; other callers wait for it.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such product, else as
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the product does not exist, else as
     /// [`call`](Self::call).
     pub async fn product(&self, id: &ProductId) -> Result<Product, Error> {
-        if let Some(product) = self.0.products.get(id) {
-            return Ok(product);
-        }
-        let product: Product = self
-            .call(Method::GET, &format!("/products/{id}"), &[], None)
-            .missing("product_not_found", "there is no such product")
-            .json()
-            .await?;
-        self.0.products.put(id, &product);
-        Ok(product)
+        let look_up = || {
+            self.call(Method::GET, &format!("/products/{id}"), &[], None)
+                .missing("product_not_found", "there is no such product")
+                .json()
+        };
+        self.0.products.get(id, look_up).await
     }
 
     /// Whether a link that Dodo sent is one a browser may be sent to: https, or plain http when the

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, id::is_id};
 
 /// Everything but RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -53,6 +53,16 @@ pub(super) fn check(path: &str) -> Result<(), Error> {
     }
 }
 
+/// The path for the log: a segment that is not an id of Dodo's may be personal, and becomes `*`.
+pub(super) fn shown(path: &str) -> String {
+    let shown = |segment| match segment {
+        "" => segment,
+        _ if is_id(segment) => segment,
+        _ => "*",
+    };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +92,21 @@ mod tests {
             "/é",
         ] {
             assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shown_path_hides_segments_that_are_not_ids() {
+        for (path, expected) in [
+            ("/payments", "/payments"),
+            (
+                "/customers/cus_1/customer-portal/session",
+                "/customers/cus_1/customer-portal/session",
+            ),
+            ("/events/jane%40example.com", "/events/*"),
+            ("/a\r\nb", "/*"),
+        ] {
+            assert_eq!(shown(path), expected);
         }
     }
 

@@ -1,14 +1,16 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    future::{Future, poll_fn},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::ProductId;
+use crate::{Error, ErrorKind, ProductId};
 
 /// A product of Dodo Payments, as far as checkout needs it; the rest is in [`raw`](Self::raw).
 #[derive(Clone, Debug, Deserialize)]
@@ -49,13 +51,25 @@ impl Product {
     }
 }
 
-/// Products that were looked up, for a while. Bounded, because ids come from clients.
+/// Lookups of products. Ids come from clients, so that a stranger must not be able to spend the
+/// merchant's quota: answers and failures are kept, and one id has one lookup at a time.
 pub(super) struct ProductCache {
     time: Duration,
-    entries: Mutex<HashMap<ProductId, (Instant, Product)>>,
+    entries: Mutex<Entries>,
 }
 
-/// More products than this are not remembered.
+#[derive(Default)]
+struct Entries {
+    found: Kept<Product>,
+    failed: Kept<Error>,
+    running: HashMap<ProductId, Arc<Mutex<Flight>>>,
+}
+
+/// How long an unknown id stays unknown. Short, because a merchant adds products.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10);
+/// How long any other failure is repeated without a request.
+const FAILED_FOR: Duration = Duration::from_secs(1);
+/// The cache keeps at most this number of products, and of failures.
 const MAX_ENTRIES: usize = 1_000;
 
 impl ProductCache {
@@ -63,28 +77,122 @@ impl ProductCache {
         Self { time, entries: Mutex::default() }
     }
 
-    pub(super) fn get(&self, id: &ProductId) -> Option<Product> {
-        let entries = self.lock();
-        let (at, product) = entries.get(id)?;
-        (at.elapsed() < self.time).then(|| product.clone())
-    }
-
-    pub(super) fn put(&self, id: &ProductId, product: &Product) {
+    /// Returns the kept answer, else waits for the lookup that runs, else runs `look_up`.
+    pub(super) async fn get<F>(
+        &self,
+        id: &ProductId,
+        look_up: impl FnOnce() -> F,
+    ) -> Result<Product, Error>
+    where
+        F: Future<Output = Result<Product, Error>>,
+    {
         if self.time.is_zero() {
-            return;
+            return look_up().await;
         }
+        let landing = loop {
+            let flight = {
+                let mut entries = self.lock();
+                if let Some(product) = entries.found.get(id) {
+                    return Ok(product.clone());
+                }
+                if let Some(error) = entries.failed.get(id) {
+                    return Err(error.repeat());
+                }
+                match entries.running.get(id) {
+                    Some(flight) => Arc::clone(flight),
+                    None => {
+                        let flight = Arc::<Mutex<Flight>>::default();
+                        entries.running.insert(id.clone(), Arc::clone(&flight));
+                        break Landing { cache: self, id, flight };
+                    }
+                }
+            };
+            landed(&flight).await;
+        };
+        let result = look_up().await;
         let mut entries = self.lock();
-        if entries.len() >= MAX_ENTRIES {
-            entries.retain(|_, (at, _)| at.elapsed() < self.time);
+        match &result {
+            Ok(product) => entries.found.put(id.clone(), product.clone(), self.time),
+            Err(error) => {
+                let time = match error.kind() {
+                    ErrorKind::NotFound => UNKNOWN_FOR,
+                    _ => FAILED_FOR,
+                };
+                entries.failed.put(id.clone(), error.repeat(), time.min(self.time));
+            }
         }
-        if entries.len() >= MAX_ENTRIES {
-            entries.clear();
-        }
-        entries.insert(id.clone(), (Instant::now(), product.clone()));
+        drop(entries);
+        drop(landing);
+        result
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProductId, (Instant, Product)>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lookup that runs. Others wait for its end.
+#[derive(Default)]
+struct Flight {
+    landed: bool,
+    waiting: Vec<Waker>,
+}
+
+async fn landed(flight: &Mutex<Flight>) {
+    poll_fn(|cx| {
+        let mut flight = flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if flight.landed {
+            return Poll::Ready(());
+        }
+        if !flight.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            flight.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Ends a lookup, also when its future is dropped.
+struct Landing<'a> {
+    cache: &'a ProductCache,
+    id: &'a ProductId,
+    flight: Arc<Mutex<Flight>>,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.cache.lock().running.remove(self.id);
+        let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        flight.landed = true;
+        flight.waiting.drain(..).for_each(Waker::wake);
+    }
+}
+
+/// Values with an end, in bounded number.
+struct Kept<V>(HashMap<ProductId, (Instant, V)>);
+
+impl<V> Default for Kept<V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<V> Kept<V> {
+    fn get(&self, id: &ProductId) -> Option<&V> {
+        let (until, value) = self.0.get(id)?;
+        (Instant::now() < *until).then_some(value)
+    }
+
+    fn put(&mut self, id: ProductId, value: V, time: Duration) {
+        let now = Instant::now();
+        let Some(until) = now.checked_add(time) else { return };
+        if self.0.len() >= MAX_ENTRIES {
+            self.0.retain(|_, (until, _)| now < *until);
+        }
+        if self.0.len() >= MAX_ENTRIES {
+            self.0.clear();
+        }
+        self.0.insert(id, (until, value));
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
 
 /// The first wait, doubled at each retry.
 const BASE: Duration = Duration::from_millis(250);
@@ -13,9 +14,22 @@ const CAP: Duration = Duration::from_secs(4);
 /// The longest `Retry-After` that is passed on; beyond it the header is taken for a mistake.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// Whether a call may be sent twice: its second run changes nothing that the first did not.
-pub(super) fn is_repeatable(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
+/// Whether a call that is sent twice has the effect of one: reads, and writes with a key of their own.
+pub(super) fn is_idempotent(method: &Method, path: &str, body: Option<&Value>) -> bool {
+    let has_key = || {
+        let key = body.and_then(|body| body.get("idempotency_key")).and_then(Value::as_str);
+        key.is_some_and(|key| !key.is_empty())
+    };
+    match (method, path) {
+        (&Method::GET | &Method::HEAD, _) => true,
+        // Each event has its `event_id`; Dodo Payments ignores one that it knows.
+        (&Method::POST, "/events/ingest" | "/checkouts/preview" | "/licenses/validate") => true,
+        (&Method::POST, path) if path.ends_with("/change-plan/preview") => true,
+        (&Method::POST, path) if path == "/webhooks" || path.ends_with("/ledger-entries") => {
+            has_key()
+        }
+        _ => false,
+    }
 }
 
 /// Whether an answer says that a later try may succeed.

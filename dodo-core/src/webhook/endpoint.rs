@@ -132,7 +132,7 @@ impl Endpoint for Webhooks {
         let event = match self.0.key.verify(&parts.headers, body) {
             Ok(event) => event,
             Err(refused) => {
-                log_refusal(&refused);
+                self.0.key.log_refusal(&refused);
                 return refused.to_response();
             }
         };
@@ -147,12 +147,6 @@ impl Endpoint for Webhooks {
             }
         }
     }
-}
-
-/// Says in the log, and only there, why a delivery was refused.
-pub(super) fn log_refusal(refused: &Error) {
-    let reason = refused.source().map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(target: "dodo::webhook", reason, "a delivery was refused: its signature is not valid");
 }
 
 fn log_failure(event: &SignedEvent, failed: &Error) {

@@ -16,6 +16,7 @@ use sha2::Sha256;
 
 use super::{
     id::DeliveryId,
+    refusals::Refusals,
     signature::{Claim, Refusal},
     signed::SignedEvent,
 };
@@ -63,6 +64,7 @@ pub struct WebhookKey {
     tolerance: Duration,
     clock: Option<Clock>,
     environment: Environment,
+    refusals: Arc<Refusals>,
 }
 
 impl WebhookKey {
@@ -137,7 +139,13 @@ impl WebhookKey {
             return Err(Error::config("missing webhook key: give at least one")
                 .with_code("webhook_key_missing"));
         }
-        Ok(Self { secrets, tolerance: TOLERANCE, clock: None, environment })
+        Ok(Self {
+            secrets,
+            tolerance: TOLERANCE,
+            clock: None,
+            environment,
+            refusals: Arc::default(),
+        })
     }
 
     /// Accepts deliveries that were signed at most this long ago, or ahead. Five minutes by default.
@@ -158,6 +166,11 @@ impl WebhookKey {
     #[must_use]
     pub fn environment(&self) -> Environment {
         self.environment
+    }
+
+    /// Logs why [`verify`](Self::verify) refused a delivery.
+    pub(super) fn log_refusal(&self, refused: &Error) {
+        self.refusals.log(refused, self.len());
     }
 
     /// Returns the number of secrets.
@@ -203,10 +216,12 @@ impl WebhookKey {
         if now.abs_diff(claim.seconds) > self.tolerance.as_secs() {
             return Err(Refusal::TimestampOutsideTolerance);
         }
-        for secret in self.secrets.iter() {
+        for (secret, key) in self.secrets.iter().zip(1..) {
             let expected = mac(secret, claim.id, claim.timestamp, body);
             // `CtOutput` compares in constant time.
             if claim.macs().any(|mac| CtOutput::<HmacSha256>::new(mac.into()) == expected) {
+                // After a rotation, the old key can go when no line names it.
+                tracing::debug!(target: "dodo::webhook", key, "signature verified");
                 return Ok(DeliveryId::new(claim.id));
             }
         }

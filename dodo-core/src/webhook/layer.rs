@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{endpoint::log_refusal, key::WebhookKey, signed::SignedEvent};
+use super::{key::WebhookKey, signed::SignedEvent};
 use crate::{BoxError, BoxFuture, Error, read_body};
 
 /// The largest body, in bytes.
@@ -28,7 +28,7 @@ where
     B::Error: Into<BoxError>,
 {
     let body = read_body(body, limit, timeout).await?;
-    key.verify(headers, body).inspect_err(log_refusal)
+    key.verify(headers, body).inspect_err(|refused| key.log_refusal(refused))
 }
 
 impl WebhookKey {

@@ -10,6 +10,7 @@ mod inbox;
 mod key;
 mod layer;
 mod one_pass;
+mod refusals;
 mod result;
 mod signature;
 mod signed;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName};
 use super::id::DeliveryId;
 
 /// Why a delivery was refused. For the log: the answer never says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     IdMissing,
     IdRepeated,

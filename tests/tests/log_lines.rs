@@ -1,0 +1,149 @@
+//! The lines that a new user sees for common mistakes, at the default level of `tracing_subscriber`.
+//! Each case is one line, and `docs/log-messages.md` has its text. Cases run in processes of their
+//! own, because a process has one subscriber.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+use std::{env, process::Command};
+
+use bytes::Bytes;
+use dodo_core::{
+    BoxError, Client, Dodo, Endpoint, Environment, WebhookKey, Webhooks,
+    checkout::{SessionCheckout, StaticCheckout},
+    testing::replay,
+};
+use http::{Request, Response, header};
+
+const CHILD: &str = "DODO_TEST_LOG_CASE";
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+const PAGE: &str = include_str!("../../docs/log-messages.md");
+
+/// A client whose API answers with this status.
+fn answering(status: u16) -> Client {
+    let transport = move |_: Request<Bytes>| async move {
+        let mut response = Response::new(Bytes::from_static(br#"{"code":"X","message":"canary"}"#));
+        *response.status_mut() = status.try_into().unwrap();
+        Ok::<_, BoxError>(response)
+    };
+    Client::builder("sk_canary", Environment::Test).transport(transport).build().unwrap()
+}
+
+async fn buy(client: Client) -> u16 {
+    let body = r#"{"product_cart":[{"product_id":"pdt_a","quantity":1}]}"#;
+    let request = Request::post("/api/checkout")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Bytes::from(body))
+        .unwrap();
+    let checkout = SessionCheckout::builder(client).build().unwrap();
+    checkout.handle(request).await.status().as_u16()
+}
+
+async fn open_link(client: Client) -> u16 {
+    let request = Request::get("/api/checkout?productId=pdt_a").body(Bytes::new()).unwrap();
+    let checkout = StaticCheckout::builder(client).build().unwrap();
+    checkout.handle(request).await.status().as_u16()
+}
+
+async fn deliver(times: usize, change: impl Fn(&mut Request<Bytes>)) {
+    let key = WebhookKey::new(KEY, Environment::Test).unwrap();
+    let hooks = Webhooks::builder(key).build().unwrap();
+    let other = WebhookKey::new(OTHER, Environment::Test).unwrap();
+    for _ in 0..times {
+        let mut request = replay(&other, "msg_1", r#"{"type":"payment.succeeded","data":{}}"#);
+        change(&mut request);
+        let answer = hooks.handle(request).await;
+        assert_eq!(answer.status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn child() {
+    let Ok(case) = env::var(CHILD) else { return };
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+    match &*case {
+        "start" => {
+            Dodo::builder("sk_canary", format!("{KEY} {OTHER}"), Environment::Test)
+                .build()
+                .unwrap();
+        }
+        "wrong webhook key" => deliver(50, |_| ()).await,
+        "unsigned request" => {
+            deliver(50, |request| drop(request.headers_mut().remove("webhook-signature"))).await;
+        }
+        "old timestamp" => {
+            deliver(1, |request| {
+                request.headers_mut().insert("webhook-timestamp", 1_600_000_000.into());
+            })
+            .await;
+        }
+        "wrong API key" => assert_eq!(buy(answering(401)).await, 502),
+        "wrong API key, static" => assert_eq!(open_link(answering(403)).await, 502),
+        "unreachable API" => {
+            let client = Client::builder("sk_canary", Environment::Test)
+                .base_url("http://127.0.0.1:9")
+                .build()
+                .unwrap();
+            assert_eq!(buy(client).await, 502);
+        }
+        "unknown product" => assert_eq!(open_link(answering(404)).await, 404),
+        "rejected request" => assert_eq!(buy(answering(422)).await, 422),
+        "live mode on this machine" => {
+            let client = Client::builder("sk_canary", Environment::Live);
+            client.base_url("http://127.0.0.1:9").build().unwrap();
+        }
+        other => panic!("no case {other}"),
+    }
+}
+
+/// The lines of a case.
+fn lines(case: &str) -> Vec<String> {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD, case)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{case}: {text}");
+    text.lines().filter(|line| line.contains("dodo::")).map(str::to_owned).collect()
+}
+
+#[test]
+fn mistake_logs_one_line_that_the_docs_show() {
+    for (case, level, names) in [
+        ("start", " INFO ", vec!["mode=test_mode", "api=\"https://test.", "webhook_keys=2"]),
+        ("wrong webhook key", "ERROR ", vec!["DODO_PAYMENTS_WEBHOOK_KEY", "signature_mismatch"]),
+        ("unsigned request", " WARN ", vec!["signature_missing"]),
+        ("old timestamp", " WARN ", vec!["clock"]),
+        ("wrong API key", "ERROR ", vec!["DODO_PAYMENTS_API_KEY", "status=401", "mode=test_mode"]),
+        ("wrong API key, static", "ERROR ", vec!["DODO_PAYMENTS_API_KEY", "status=403"]),
+        (
+            "unreachable API",
+            " WARN ",
+            vec!["DODO_PAYMENTS_BASE_URL", "http://127.0.0.1:9", "refused"],
+        ),
+        ("unknown product", " WARN ", vec!["product_not_found", "DODO_PAYMENTS_ENVIRONMENT"]),
+        ("rejected request", " WARN ", vec!["dodo_code=\"X\"", "docs/checkout.md"]),
+        ("live mode on this machine", " WARN ", vec!["DODO_PAYMENTS_ENVIRONMENT=test_mode"]),
+    ] {
+        let lines = lines(case);
+        let [line] = &*lines else { panic!("{case}: {lines:#?}") };
+        assert!(line.contains(level), "{case}: {line}");
+        assert!(!line.contains("canary"), "{case}: {line}");
+        for name in names {
+            assert!(line.contains(name), "{case} lacks {name}: {line}");
+        }
+        // The text stands between the target and the first field.
+        let text = line.split_once("dodo::").unwrap().1.split_once(": ").unwrap().1;
+        let end = text.match_indices('=').next().map_or(text.len(), |(at, _)| at);
+        let text = match case {
+            "live mode on this machine" => text.split(" api=").next().unwrap(),
+            _ => text.get(..end).unwrap().rsplit_once(' ').unwrap().0,
+        };
+        assert!(PAGE.contains(text), "{case}: docs/log-messages.md lacks {text:?}");
+    }
+}
