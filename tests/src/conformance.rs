@@ -51,6 +51,9 @@ impl Conformance {
         if let Some(url) = variable("DODO_PAYMENTS_CHECKOUT_URL") {
             client = client.checkout_url(url);
         }
+        if let Some(url) = variable("DODO_PUBLIC_URL") {
+            client = client.public_url(url);
+        }
         Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default())
     }
 

@@ -73,7 +73,7 @@ impl Options {
             None => DEFAULT_PORT,
             Some(text) => text
                 .parse()
-                .map_err(|_| StartError::new(format!("{text:?} is no port: 0 to 65535")))?,
+                .map_err(|_| StartError::new(format!("{text:?} is not a port: use 0 to 65535")))?,
         };
         let set = |name| variable(name).filter(|text| !text.is_empty());
         Ok(Self {
@@ -129,7 +129,7 @@ mod tests {
     fn mistakes_are_named() {
         for (arguments, variables, named) in [
             (&["--prot", "1"][..], &[][..], "--prot"),
-            (&["--port"], &[], "no port"),
+            (&["--port"], &[], "not a port"),
             (&["--port", "http"], &[], "\"http\""),
             (&[], &[("PORT", "99999")], "\"99999\""),
         ] {

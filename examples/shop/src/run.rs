@@ -34,7 +34,7 @@ where
     let options = match Options::read(std::env::args_os().skip(1), |name| std::env::var(name).ok())
     {
         Ok(options) if options.help => {
-            print!("{}", HELP.replace("SHOP [", &format!("{framework}-shop [")));
+            print!("{}", HELP.replace("SHOP ", &format!("{framework}-shop ")));
             return ExitCode::SUCCESS;
         }
         Ok(options) => options,
