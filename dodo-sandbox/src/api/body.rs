@@ -74,16 +74,23 @@ pub(crate) fn is_email(text: &str) -> bool {
 /// # Errors
 /// 422 unless it is an absolute http or https URL.
 pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
-    let is_web = |url: &String| {
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
-        host.is_some_and(|host| !host.is_empty())
+    let is_absolute = |url: &String| {
+        let Some((scheme, rest)) = url.split_once(':') else { return false };
+        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        let is = |name: &&str| scheme.eq_ignore_ascii_case(name);
+        let is_web = ["http", "https"].iter().any(|name| is(name));
+        let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
+        is_scheme
+            && !["javascript", "data", "file", "blob", "vbscript"].iter().any(|name| is(name))
+            && (!is_web || host.is_some_and(|host| !host.is_empty()))
+            && !rest.is_empty()
             && url.len() <= 2048
             && url.bytes().all(|b| b.is_ascii_graphic() || b >= 0x80)
     };
     match url {
-        Some(url) if !is_web(&url) => {
-            Err(Error::invalid(format!("{name}: an absolute http or https URL is needed")))
+        Some(url) if !is_absolute(&url) => {
+            Err(Error::invalid(format!("{name}: an absolute URL is needed")))
         }
         url => Ok(url),
     }
