@@ -57,6 +57,7 @@ impl Shop {
             .static_checkout()
             .return_url(&back)
             .allow_products(sold())
+            .reserve_metadata([ACCOUNT_KEY])
             .server_fields_with(move |head| ready(Ok::<_, Infallible>(shop.link_fields(&head))))
             .build()?;
 
@@ -67,6 +68,7 @@ impl Shop {
             .session_checkout()
             .return_url(&back)
             .allow_products(sold())
+            .reserve_metadata([ACCOUNT_KEY])
             .server_fields_with(move |head| {
                 let shop = shop.clone();
                 async move { shop.session_fields(&head).await }
