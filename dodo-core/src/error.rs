@@ -179,6 +179,26 @@ impl Error {
         }
     }
 
+    /// Server code set a value that breaks a rule. The caller names the place.
+    pub(crate) fn server_value(rule: &str, origin: &str) -> Self {
+        let mut error = Self::new(ErrorKind::Config, "");
+        error.0.message =
+            format!("server code set a value that breaks a limit: {rule} ({origin})").into();
+        error
+    }
+
+    /// A parameter is missing. 400.
+    pub(crate) fn missing_parameter(name: &str) -> Self {
+        Self::new(ErrorKind::InvalidRequest, "a required parameter is missing")
+            .with_code("missing_parameter")
+            .with_field(name)
+    }
+
+    /// The product does not exist, or this endpoint does not list it. 404.
+    pub(crate) fn product_not_found() -> Self {
+        Self::new(ErrorKind::NotFound, "there is no such product").with_code("product_not_found")
+    }
+
     /// A query parameter is there twice, and two readers could take different ones. 400.
     pub(crate) fn duplicate_parameter(name: &str) -> Self {
         Self::new(ErrorKind::InvalidRequest, "the parameter is there twice")

@@ -79,6 +79,7 @@ mod money;
 mod panic;
 pub mod portal;
 mod refusal;
+mod return_url;
 pub mod testing;
 mod time;
 mod variable;
@@ -88,8 +89,9 @@ pub mod webhook;
 pub use self::capture::{
     AllGates, AnyGate, CampaignCookie, CampaignField, Captured, CheckoutContext,
     CheckoutContextStore, ClientMetadata, ConsentGate, Cookiebot, Decoder, Device, DoNotTrack,
-    Explained, Explanation, Mapping, OneTrust, Origin, Outcome, Preset, PresetField, Role, Skip,
-    Skipped, Tcf, Visitor, VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
+    Explained, Explanation, Mapping, MetadataKey, OneTrust, Origin, Outcome, Preset, PresetField,
+    Role, Skip, Skipped, Tcf, Visitor, VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
+    metadata_keys,
 };
 pub use self::{
     campaign::Campaign,

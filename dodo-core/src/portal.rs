@@ -10,7 +10,7 @@ use crate::{
     BoxError, BoxFuture, Client, CustomerId, Endpoint, Error, ErrorKind, RequestHead, SignedIn,
     endpoint::{Get, private::Sealed},
     refusal::{ErrorPage, log_refusal, refuse},
-    web_url::WebUrl,
+    return_url,
 };
 
 type Resolve =
@@ -160,10 +160,11 @@ impl CustomerPortalBuilder {
     /// [`unprotected_from_query`](Self::unprotected_from_query) are combined.
     pub fn build(self) -> Result<CustomerPortal, Error> {
         let Self { mut settings, error_page } = self;
-        if let Some(url) = settings.return_url.as_deref().filter(|url| WebUrl::parse(url).is_none())
-        {
-            let remedy = "write an absolute http or https URL in ASCII";
-            return Err(Error::option("return_url", url, remedy));
+        if let Some(url) = settings.return_url.take() {
+            let remedy = "write an absolute URL, such as https://shop.example/account";
+            let plain = return_url::absolute(&url)
+                .ok_or_else(|| Error::option("return_url", &url, remedy))?;
+            settings.return_url = Some(plain.as_ref().into());
         }
         if settings.keep.is_some() && matches!(settings.who, Who::QueryParameter) {
             return Err(Error::config(

@@ -110,6 +110,11 @@ fn is_url_byte(byte: u8) -> bool {
         && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
+/// Whether each byte stands for itself, and each `%` starts an encoded byte.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(is_url_byte) && percent_encoding_is_whole(text)
+}
+
 fn percent_encoding_is_whole(text: &str) -> bool {
     text.split('%').skip(1).all(|after| {
         let mut digits = after.bytes();

@@ -15,8 +15,8 @@ use dodo_core::{
     checkout::{
         ClientBody, DynamicCheckout, FieldSet, SessionCheckout, StaticCheckout,
         request::{
-            CheckoutCustomer, CheckoutItem, DynamicRequest, SessionRequest, StaticRequest,
-            SubscriptionData,
+            Address, CheckoutCustomer, CheckoutItem, Customization, DynamicRequest, SessionRequest,
+            StaticRequest, SubscriptionData,
         },
     },
 };
@@ -158,31 +158,59 @@ async fn a_panicking_hook_is_a_500() {
 }
 
 #[tokio::test]
-async fn a_slip_of_server_code_is_found_here_and_not_at_dodo() {
+async fn server_values_are_held_to_dodos_limits_alone() {
     let (client, calls) = upstream();
-    let slips = [
-        SessionRequest::new().billing_currency("dollars"),
-        SessionRequest::new().product_cart([CheckoutItem::new(id("pdt_a"), 0)]),
-        SessionRequest::new().customer(CheckoutCustomer::new("nope")),
-        SessionRequest::new().return_url("javascript:alert(1)"),
-        SessionRequest::new().metadata("a b", "x"),
-        SessionRequest::new().discount_codes(vec!["X"; 21]),
-    ];
-    let cart = json!({"product_cart": [{"product_id": "pdt_a", "quantity": 1}]});
-    for slip in slips {
-        let fixed = SessionCheckout::builder(client.clone()).server_fields(slip.clone()).build();
-        assert_eq!(fixed.unwrap_err().kind(), ErrorKind::Config, "{slip:?}");
-        let computed = slip.clone();
+    let item = || CheckoutItem::new(id("pdt_a"), 1);
+    for (fields, place, rule) in [
+        (SessionRequest::new().billing_currency("dollars"), "/billing_currency", "three capital"),
+        (
+            SessionRequest::new().product_cart([CheckoutItem::new(id("pdt_a"), 0)]),
+            "/product_cart/0/quantity",
+            "from 1 to",
+        ),
+        (SessionRequest::new().product_cart(vec![item(); 21]), "/product_cart", "0 to 20"),
+        (SessionRequest::new().return_url("javascript:alert(1)"), "/return_url", "javascript"),
+        (SessionRequest::new().metadata("a b", "x"), "/metadata/a b", "1 to 40 letters"),
+        (SessionRequest::new().discount_codes(vec!["X"; 21]), "/discount_codes", "0 to 20"),
+        (
+            SessionRequest::new().billing_address(Address::new("Wonderland")),
+            "/billing_address/country",
+            "two capital",
+        ),
+    ] {
+        let fixed = SessionCheckout::builder(client.clone()).server_fields(fields.clone()).build();
+        let text = fixed.map(drop).unwrap_err().to_string();
+        for part in [place, rule, "Dodo Payments"] {
+            let own = part == "Dodo Payments" && text.contains("dodo-core");
+            assert!(text.contains(part) || own, "{text} lacks {part}");
+        }
+        let computed = fields.clone();
         let endpoint = SessionCheckout::builder(client.clone())
             .server_fields_with(move |_| ready(Ok::<_, Error>(computed.clone())))
             .build()
             .unwrap();
-        let (status, answer) = ask(&endpoint, post(cart.clone())).await;
-        assert_eq!((status, answer["code"].as_str()), (500, Some("misconfigured")), "{slip:?}");
-        let created = client.create_session(slip).await;
+        let cart = json!({"product_cart": [{"product_id": "pdt_a", "quantity": 1}]});
+        let (status, answer) = ask(&endpoint, post(cart)).await;
+        assert_eq!((status, answer["code"].as_str()), (500, Some("misconfigured")), "{fields:?}");
+        let created = client.create_session(fields).await;
         assert_eq!(created.unwrap_err().kind(), ErrorKind::Config);
     }
     assert!(calls.lock().unwrap().is_empty());
+
+    let name = "n".repeat(300);
+    let fields = SessionRequest::new()
+        .product_cart(vec![item(); 20])
+        .customer(CheckoutCustomer::new("josé@example.com").name(&name))
+        .customization(Customization::new().theme("auto"))
+        .return_url("myapp://done")
+        .set_raw("a_field_of_tomorrow", json!({"x": 1}));
+    let endpoint = SessionCheckout::builder(client).server_fields(fields).build().unwrap();
+    assert_eq!(ask(&endpoint, post(json!({}))).await.0, 200);
+    let sent = sent(&calls);
+    assert_eq!(sent["customer"], json!({"email": "josé@example.com", "name": name}));
+    assert_eq!(sent["customization"]["theme"], "auto");
+    assert_eq!(sent["return_url"], "myapp://done");
+    assert_eq!(sent["a_field_of_tomorrow"], json!({"x": 1}));
 }
 
 #[tokio::test]

@@ -317,7 +317,7 @@ pub const CLASSES: &[Class] = &[
             ("dynamic.payments_slow", 502),
             ("dynamic.subscriptions_nolink", 502),
             ("dynamic.product_pdt_fail500", 502),
-            ("session.upstream_fail404", 422),
+            ("session.upstream_fail404", 404),
             ("session.upstream_fail422", 422),
             ("session.upstream_empty", 502),
             ("session.upstream_text", 502),

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use dodo_core::{
-    Client, Environment,
+    Client, Environment, Preset,
     checkout::{self, FieldRule, SessionCheckout},
+    metadata_keys,
 };
 use dodo_tests::{
     case::Case,
@@ -89,15 +90,26 @@ fn the_table_of_fields_is_in_the_docs() {
     }
     docs::check("field-policy.md", "guarded", &guarded);
 
-    let mut all =
-        String::from("| field | in | from clients | value | note |\n|---|---|---|---|---|\n");
+    let mut all = String::from(
+        "| field | in | from clients | meaning | value | note |\n|---|---|---|---|---|---|\n",
+    );
     for field in checkout::fields() {
         let who = field.guarded.map_or("yes".to_owned(), |set| format!("`{set:?}`"));
         let (place, value, note) =
             (calls(&field).join(", "), docs::cell(field.expectation), docs::cell(field.note));
-        writeln!(all, "| `{}` | {place} | {who} | {value} | {note} |", field.path).unwrap();
+        let meaning = field.meaning.unwrap_or_default();
+        writeln!(all, "| `{}` | {place} | {who} | {meaning} | {value} | {note} |", field.path)
+            .unwrap();
     }
     docs::check("field-policy.md", "fields", &all);
+
+    let mut keys = String::from("| key | preset | protected |\n|---|---|---|\n");
+    for read in metadata_keys() {
+        let preset = read.preset.map_or("the application's own user", Preset::name);
+        let when = if read.is_campaign() { "if the preset is in use" } else { "always" };
+        writeln!(keys, "| `{}` | {preset} | {when} |", read.key).unwrap();
+    }
+    docs::check("field-policy.md", "metadata", &keys);
 }
 
 fn calls(field: &FieldRule) -> Vec<&'static str> {

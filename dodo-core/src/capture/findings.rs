@@ -125,7 +125,7 @@ impl Field {
         matches!(self.role, Role::Campaign(_))
     }
 
-    fn shares_campaign(&self, other: &Self) -> bool {
+    pub(super) fn shares_campaign(&self, other: &Self) -> bool {
         self.is_campaign() && other.is_campaign() && self.tool == other.tool
     }
 }

@@ -20,6 +20,7 @@ mod explain;
 mod extract;
 mod findings;
 mod inject;
+mod keys;
 mod layer;
 mod preset;
 mod read;
@@ -37,6 +38,7 @@ pub use self::{
     explain::{Explained, Explanation, Outcome},
     findings::Origin,
     inject::ClientMetadata,
+    keys::{MetadataKey, metadata_keys},
     layer::{VisitorFuture, VisitorLayer, VisitorService},
     preset::{CampaignField, Preset, PresetField, Role},
     value::{Skip, Skipped, Visitor},

@@ -3,12 +3,16 @@
 use std::{fmt, marker::PhantomData, time::Duration};
 
 use super::{
-    CheckoutKind, FieldSet, PostCheckout, options::Options, request::SessionRequest, return_to,
+    CheckoutKind, FieldSet, PostCheckout, RedirectCheckout,
+    options::Options,
+    request::SessionRequest,
+    return_to::{self, PageOrigin},
     server::Slugs,
 };
 use crate::{
     BoxError, CheckoutContextStore, Client, Error, ProductId, RequestHead, VisitorCapture,
-    capture::ErasedContextStore, refusal::ErrorPage, web_url::WebUrl,
+    capture::{ErasedContextStore, is_metadata_key},
+    refusal::ErrorPage,
 };
 
 /// Builds a checkout. Options that do not fit a kind of checkout do not exist on its builder.
@@ -48,19 +52,11 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
         self
     }
 
-    /// Sets the URL to which the customer returns. Default: the
-    /// [`return_url`](crate::ClientBuilder::return_url) of the client.
+    /// Sets the URL to which the customer returns: a page, or a link into an app, `myapp://done`.
+    /// Default: the [`return_url`](crate::ClientBuilder::return_url) of the client.
     pub fn return_url(self, url: impl AsRef<str>) -> Self {
-        let url = url.as_ref();
         self.try_set(|options| {
-            if WebUrl::parse(url).is_none() {
-                return Err(Error::option(
-                    "return_url",
-                    url,
-                    "write an absolute URL, such as https://shop.example/done",
-                ));
-            }
-            options.return_url = Some(url.into());
+            options.return_url = Some(return_to::own_url(url.as_ref())?);
             Ok(())
         })
     }
@@ -69,18 +65,21 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
     /// The origin of the shop's own return URL is always accepted.
     pub fn allow_return_origins(self, origins: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.try_set(|options| {
-            for origin in origins {
-                let origin = return_to::configured("allow_return_origins", origin.as_ref())?;
-                options.return_origins.allow(origin);
-            }
-            Ok(())
+            let mut origins = origins.into_iter();
+            origins.try_for_each(|origin| options.return_targets.allow_origin(origin.as_ref()))
         })
+    }
+
+    /// Accepts return URLs of clients that lead into an app by this scheme: `myapp` for
+    /// `myapp://done`. Call it again for a further scheme.
+    pub fn allow_return_scheme(self, scheme: impl AsRef<str>) -> Self {
+        self.try_set(|options| options.return_targets.allow_scheme(scheme.as_ref()))
     }
 
     /// Accepts return URLs of clients that lead to any `https` origin. The client then decides where
     /// the customer goes after the payment.
     pub fn allow_any_return_origin(self) -> Self {
-        self.set(|options| options.return_origins.allow_any())
+        self.set(|options| options.return_targets.allow_any_origin())
     }
 
     /// Accepts these guarded fields from clients: by last name, `trial_period_days`, or by whole
@@ -100,6 +99,24 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
     /// endpoint drops unknown fields. It still refuses invalid values.
     pub fn express_compatible(self) -> Self {
         self.set(|options| options.policy.make_express())
+    }
+
+    /// Protects metadata keys of your own: the endpoint removes client values under these keys.
+    ///
+    /// Under the default policy the endpoint also removes client values under each key that the
+    /// product reads back. The page on field policy lists these keys.
+    pub fn reserve_metadata(self, keys: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.try_set(|options| {
+            for key in keys {
+                let key = key.as_ref();
+                if !is_metadata_key(key) {
+                    let remedy = "write 1 to 40 letters, digits, '_' and '-'";
+                    return Err(Error::option("reserve_metadata", key, remedy));
+                }
+                options.reserved.push(key.into());
+            }
+            Ok(())
+        })
     }
 
     /// Sets what to read about the visitor. Default: the result of the
@@ -129,8 +146,13 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
         self.set(|options| options.server.compute(hook))
     }
 
-    /// Names products in the shop's own URLs: with `products_by_slug("plan", [("pro", pro)])` a
-    /// request to `?plan=pro` buys `pro`. A name that is not listed is a 404.
+    /// Sells these products, each by a name of the shop: with
+    /// `products_by_slug("plan", [("pro", pro)])` a request with `plan=pro` in its query or `plan` in
+    /// its body buys one `pro`.
+    ///
+    /// The name is required: the endpoint answers 400 without it, and 404 for a name that is not
+    /// listed. `productId` in the body, or in the query of a static checkout, names a listed product
+    /// by its id. The endpoint removes every other field of the client that names something to buy.
     pub fn products_by_slug<S: AsRef<str>>(
         self,
         parameter: &str,
@@ -142,7 +164,8 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
         })
     }
 
-    /// Accepts only these products from clients.
+    /// Accepts only these ids from clients, wherever a client names something to buy: products,
+    /// add-ons, one-time carts, collections.
     pub fn allow_products(self, products: impl IntoIterator<Item = ProductId>) -> Self {
         self.try_set(|options| {
             let allowed = options.products.get_or_insert_default();
@@ -166,6 +189,18 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
         })
     }
 
+    /// Answers 303 to the payment page, so that a link or an HTML form starts the checkout.
+    ///
+    /// A checkout that creates something then also takes `GET`, where server code or a slug decides
+    /// the goods, forms (`application/x-www-form-urlencoded`) and empty bodies. In a form,
+    /// `customer.email` is a field of `customer`. Requests that the browser marks as cross-site are
+    /// refused: on other sites, link to a page of the shop.
+    pub fn redirect(self) -> CheckoutBuilder<RedirectCheckout<C>> {
+        let Self { mut options, problem, kind: _ } = self;
+        options.redirect = true;
+        CheckoutBuilder { options, problem, kind: PhantomData }
+    }
+
     /// Builds the endpoint.
     ///
     /// # Errors
@@ -181,13 +216,12 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
 }
 
 impl<C: PostCheckout> CheckoutBuilder<C> {
-    /// Accepts requests of pages on these origins, such as `https://www.shop.example`. Pages of the
-    /// same origin are always accepted.
+    /// Accepts requests of pages on these origins, such as `https://www.shop.example`, or
+    /// `tauri://localhost` for the pages of an app. Pages of the same origin are always accepted.
     pub fn allow_page_origins(self, origins: impl IntoIterator<Item: AsRef<str>>) -> Self {
         self.try_set(|options| {
             for origin in origins {
-                let origin = return_to::configured("allow_page_origins", origin.as_ref())?;
-                options.page_origins.push(origin);
+                options.page_origins.push(PageOrigin::configured(origin.as_ref())?);
             }
             Ok(())
         })
@@ -202,10 +236,17 @@ impl<C: PostCheckout> CheckoutBuilder<C> {
         })
     }
 
-    /// Takes the customer from the [`SignedIn`](crate::SignedIn) in the request's extensions, and
-    /// not from the client.
+    /// Takes the customer from the [`SignedIn`](crate::SignedIn) in the request's extensions.
+    ///
+    /// A client never names an existing customer, a saved payment method or `confirm`, whether a user
+    /// is signed in or not, and whatever else allows these fields. A guest may give name and e-mail
+    /// address.
     pub fn customer_from_sign_in(self) -> Self {
-        self.set(|options| options.customer_from_sign_in = true)
+        self.set(|options| {
+            options.customer_from_sign_in = true;
+            options.policy.deny_set(FieldSet::ExistingCustomer);
+            options.policy.deny_set(FieldSet::SavedPaymentMethods);
+        })
     }
 
     /// Sets the largest body in bytes. Default: 100 KiB.

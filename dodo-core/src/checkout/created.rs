@@ -7,9 +7,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    fields::Schema, options::check_server_fields, request::SessionRequest, session::check_cart,
+    Outcome,
+    fields::{Schema, check_server_fields},
+    request::SessionRequest,
+    session::with_cart,
 };
-use crate::{Client, Error, ErrorKind, id::is_id};
+use crate::{Client, Error, ErrorKind, ProductId, id::is_id};
 
 /// The answer of Dodo Payments to a new checkout session.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,7 +66,7 @@ impl CreatedSession {
     }
 
     /// The answer to the browser.
-    pub(super) fn into_answer(self) -> impl Serialize {
+    pub(super) fn into_answer(self) -> impl Outcome {
         Answer {
             checkout_url: self.checkout_url,
             client_secret: self.client_secret,
@@ -85,6 +88,12 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     publishable_key: Option<String>,
     session_id: Box<str>,
+}
+
+impl Outcome for Answer {
+    fn checkout_url(&self) -> Option<&str> {
+        self.checkout_url.as_deref()
+    }
 }
 
 /// The link opens the payment, and the secret is one.
@@ -124,7 +133,7 @@ impl Client {
     /// it may have happened.
     pub async fn create_session(&self, request: SessionRequest) -> Result<CreatedSession, Error> {
         let mut fields = check_server_fields(Schema::session(), request)?;
-        check_cart(&fields)?;
+        fields = with_cart(fields)?;
         if let (Some(url), false) = (self.return_url(), fields.contains_key("return_url")) {
             fields.insert("return_url".to_owned(), url.into());
         }
@@ -136,11 +145,32 @@ impl Client {
         fields: Map<String, Value>,
     ) -> Result<CreatedSession, Error> {
         let confirmed = fields.get("confirm") == Some(&Value::Bool(true));
-        let answer: Value = self
-            .call(Method::POST, "/checkouts", &[], Some(&Value::Object(fields)))
-            .missing_is_refusal()
-            .json()
-            .await?;
+        let body = Value::Object(fields);
+        let answer: Value = self.create("/checkouts", &body).await?;
         CreatedSession::read(self, answer, confirmed)
+    }
+
+    /// Creates a session, payment or subscription. The error of a 404 names the object that does not
+    /// exist: a product, or the customer.
+    pub(super) async fn create(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        let created = self.call(Method::POST, path, &[], Some(body));
+        let created = created.missing("product_not_found", "there is no such product");
+        let error = match created.json().await {
+            Ok(created) => return Ok(created),
+            Err(error) => error,
+        };
+        if error.kind() != ErrorKind::NotFound || body.pointer("/customer/customer_id").is_none() {
+            return Err(error);
+        }
+        let cart = body.get("product_cart").and_then(Value::as_array).into_iter().flatten();
+        for item in cart.chain([body]) {
+            let id = item.get("product_id").and_then(Value::as_str);
+            let Some(Ok(id)) = id.map(ProductId::new) else { continue };
+            if self.product(&id).await.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                return Err(error);
+            }
+        }
+        Err(Error::new(ErrorKind::NotFound, "there is no such customer")
+            .with_code("customer_not_found"))
     }
 }

@@ -5,16 +5,16 @@ use http::{Method, Request, Response};
 use serde_json::{Map, Value, json};
 
 use super::{
-    CheckoutBuilder, CheckoutKind, PostCheckout, answer,
-    fields::{FIELDS, Schema, Where, missing_field},
+    CheckoutBuilder, CheckoutKind, Link, PostCheckout, answer,
+    fields::{FIELDS, Schema, Where, check_server_fields, missing_field},
     kind::Assemble,
-    options::{Options, check_server_fields},
-    order::{Order, slug_product},
+    options::Options,
+    order::{Order, as_product},
     request::DynamicRequest,
 };
 use crate::{
     Client, Endpoint, Error, ErrorKind, ProductId,
-    endpoint::{CheckoutEndpoint, Post, private::Sealed},
+    endpoint::{CheckoutEndpoint, GetAndPost, Post, private::Sealed},
 };
 
 /// `POST` creates a payment or a subscription, by the kind of the product, and answers with a link to
@@ -34,8 +34,8 @@ impl DynamicCheckout {
         CheckoutBuilder::new(client)
     }
 
-    async fn create(&self, request: Request<Bytes>) -> Result<Value, Error> {
-        let order = Order::take(&self.options, Schema::dynamic(), slug_product, request).await?;
+    async fn create(&self, request: Request<Bytes>) -> Result<Link, Error> {
+        let order = Order::take(&self.options, Schema::dynamic(), as_product, request).await?;
         let mut fields = order.fields;
         for required in ["billing", "customer"] {
             if !fields.contains_key(required) {
@@ -58,13 +58,9 @@ impl DynamicCheckout {
             "/payments"
         };
         fields.insert("payment_link".to_owned(), true.into());
-        let created: Value = client
-            .call(Method::POST, path, &[], Some(&Value::Object(fields)))
-            .missing_is_refusal()
-            .json()
-            .await?;
+        let created = client.create(path, &Value::Object(fields)).await?;
         match created.get("payment_link").and_then(Value::as_str) {
-            Some(url) if client.trusts_link(url) => Ok(json!({ "checkout_url": url })),
+            Some(url) if client.trusts_link(url) => Ok(Link { checkout_url: url.to_owned() }),
             _ => Err(Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable link")),
         }
     }
@@ -115,6 +111,7 @@ impl Assemble for DynamicCheckout {
 
 impl CheckoutKind for DynamicCheckout {
     type Request = DynamicRequest;
+    type RedirectMethods = GetAndPost;
 }
 
 impl PostCheckout for DynamicCheckout {}
@@ -135,7 +132,7 @@ impl Endpoint for DynamicCheckout {
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
         let options = &self.options;
         let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
-        answer(self.create(request).await, page)
+        answer(options, self.create(request).await, page)
     }
 }
 

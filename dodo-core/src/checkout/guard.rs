@@ -1,59 +1,119 @@
-//! What a `POST` must be before its body is read: JSON, and from a page of ours.
+//! The checks of a request before its body is read: its type, and the page that sends it.
 
-use http::{HeaderMap, header, request::Parts};
+use bytes::Bytes;
+use http::{HeaderMap, Method, header, request::Parts};
 
-use crate::{
-    Error, ErrorKind,
-    web_url::{Origin, WebUrl},
-};
+use super::return_to::{PageOrigin, web_origin};
+use crate::{Error, ErrorKind};
 
-/// 415 unless the body is JSON in UTF-8, not compressed.
-///
-/// Browsers send other types across origins without asking first; JSON they do not.
-pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
-    let refused =
-        || Error::new(ErrorKind::UnsupportedMediaType, "the body must be application/json");
-    let value =
-        headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).ok_or_else(refused)?;
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default();
-    let is_json = essence.eq_ignore_ascii_case("application/json");
-    let is_utf8 = parts.filter_map(|p| p.split_once('=')).all(|(name, value)| {
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-    });
-    let is_plain = headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if is_json && is_utf8 && is_plain { Ok(()) } else { Err(refused()) }
+/// How to read a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyType {
+    Json,
+    /// `application/x-www-form-urlencoded`, as an HTML form sends it.
+    Form,
+    Nothing,
 }
 
-/// 403 if a browser says that the request comes from another site.
+/// The type of the body; 415 for a type that the endpoint does not read. `forms`: whether it reads
+/// those of HTML forms.
 ///
-/// `Sec-Fetch-Site` cannot be set by a page and knows the truth behind proxies that change `Host`;
-/// for browsers without it `Origin` is compared with `Host`. No `Origin` at all is no browser, or a
-/// request that changes nothing.
-pub(super) fn check_origin(parts: &Parts, allowed: &[Origin]) -> Result<(), Error> {
+/// Browsers send other types across origins without asking first; JSON they do not.
+pub(super) fn body_type(parts: &Parts, body: &Bytes, forms: bool) -> Result<BodyType, Error> {
+    if parts.method == Method::GET {
+        return Ok(BodyType::Nothing);
+    }
     let refused = || {
-        Err(Error::new(ErrorKind::OriginNotAllowed, "requests from this origin are not allowed"))
+        let expected = if forms {
+            "the body must be application/json or application/x-www-form-urlencoded, in UTF-8"
+        } else {
+            "the body must be application/json in UTF-8"
+        };
+        Error::new(ErrorKind::UnsupportedMediaType, expected)
     };
+    if !is_identity(&parts.headers) {
+        return Err(refused());
+    }
+    let Some(value) = parts.headers.get(header::CONTENT_TYPE) else {
+        return if body.is_empty() { Ok(BodyType::Nothing) } else { Err(refused()) };
+    };
+    let mut segments = value.to_str().map_err(|_| refused())?.split(';').map(str::trim);
+    let essence = segments.next().unwrap_or_default();
+    let is_utf8 = segments.filter_map(|p| p.split_once('=')).all(|(name, value)| {
+        let value = value.trim().trim_matches(['"', '\'']);
+        !name.trim().eq_ignore_ascii_case("charset")
+            || ["utf-8", "utf8"].iter().any(|name| name.eq_ignore_ascii_case(value))
+    });
+    let body_type = if essence.eq_ignore_ascii_case("application/json") {
+        Some(BodyType::Json)
+    } else if forms && essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Some(BodyType::Form)
+    } else {
+        None
+    };
+    body_type.filter(|_| is_utf8).ok_or_else(refused)
+}
+
+fn is_identity(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    encodings.all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// 403 if a browser reports that another site sends the request.
+///
+/// A page cannot set `Sec-Fetch-Site`, and the header is right behind proxies that change `Host`. For
+/// browsers without it, `Origin` is compared with the public address of the application, else with
+/// `Host`. A request without both headers is not of a browser, or it follows a link.
+pub(super) fn check_origin(
+    parts: &Parts,
+    allowed: &[PageOrigin],
+    public_url: Option<&str>,
+) -> Result<(), Error> {
+    let text = |name| parts.headers.get(name).and_then(|v| v.to_str().ok());
+    let site = text("sec-fetch-site");
     let mut origins = parts.headers.get_all(header::ORIGIN).iter();
-    let Some(origin) = origins.next() else { return Ok(()) };
-    if origins.next().is_some() {
-        return refused();
-    }
-    let url = origin.to_str().ok().and_then(WebUrl::parse).filter(WebUrl::is_bare_origin);
-    if url.as_ref().is_some_and(|url| allowed.contains(url.origin())) {
-        return Ok(());
-    }
-    let site = parts.headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
-    let same = match site {
-        Some(b"same-origin") => true,
-        Some(_) => false,
-        None => url.is_some_and(|url| host(parts).is_some_and(|host| url.origin().is_at(host))),
+    let cause = match (origins.next(), origins.next()) {
+        (None, _) if site == Some("cross-site") => "a page of another site sent the request",
+        (None, _) => return Ok(()),
+        (Some(_), Some(_)) => "the request has two Origin headers",
+        (Some(origin), None) => {
+            let origin = origin.to_str().unwrap_or_default();
+            if allowed.iter().any(|allowed| allowed.is(origin)) {
+                return Ok(());
+            }
+            match site {
+                Some("same-origin") => return Ok(()),
+                Some(_) => "a page of another origin sent the request",
+                None if is_own(parts, origin, public_url) => return Ok(()),
+                None => "a page of another origin sent the request, or a proxy changed Host",
+            }
+        }
     };
-    if same { Ok(()) } else { refused() }
+    tracing::warn!(
+        target: "dodo::checkout",
+        origin = shown(text("origin")),
+        host = shown(public_url.or_else(|| host(parts))),
+        sec_fetch_site = shown(site),
+        cause,
+        "checkout request refused: origin not allowed; allow the origin with \
+         `allow_page_origins`, or set DODO_PUBLIC_URL behind a proxy"
+    );
+    Err(Error::new(ErrorKind::OriginNotAllowed, "requests from this origin are not allowed"))
+}
+
+/// At most 200 characters of a header: it is visible ASCII.
+fn shown(header: Option<&str>) -> &str {
+    let text = header.unwrap_or("none");
+    text.get(..200).unwrap_or(text)
+}
+
+/// Whether this is the origin of the application: its public address, if it names one, else `Host`.
+fn is_own(parts: &Parts, origin: &str, public_url: Option<&str>) -> bool {
+    let Some(url) = web_origin(origin) else { return false };
+    match public_url.and_then(web_origin) {
+        Some(public) => url.origin() == public.origin(),
+        None => host(parts).is_some_and(|host| url.origin().is_at(host)),
+    }
 }
 
 /// The host that the client asked: of `Host` in HTTP/1, of the URI in HTTP/2.

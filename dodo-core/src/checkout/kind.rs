@@ -3,13 +3,18 @@
 use serde_json::{Map, Value};
 
 use super::options::Options;
-use crate::{Endpoint, Error};
+use crate::{
+    Error,
+    endpoint::{CheckoutEndpoint, MethodSet},
+};
 
 /// A kind of checkout: [`SessionCheckout`](super::SessionCheckout),
 /// [`DynamicCheckout`](super::DynamicCheckout) or [`StaticCheckout`](super::StaticCheckout). Sealed.
-pub trait CheckoutKind: Endpoint + Assemble {
+pub trait CheckoutKind: CheckoutEndpoint + Assemble {
     /// The fields that server code sets.
     type Request: Into<Value> + Send + 'static;
+    /// The methods that it answers with a redirect.
+    type RedirectMethods: MethodSet;
 }
 
 /// A checkout that reads a JSON body.

@@ -10,11 +10,13 @@ mod builder;
 mod created;
 mod dynamic;
 mod fields;
+mod form;
 mod guard;
 mod kind;
 mod metadata;
 mod options;
 mod order;
+mod redirect;
 pub mod request;
 mod return_to;
 mod server;
@@ -25,17 +27,18 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Serialize;
 
-use self::fields::FIELDS;
 pub use self::{
     builder::CheckoutBuilder,
     created::CreatedSession,
     dynamic::DynamicCheckout,
     fields::{FieldRule, FieldSet},
     kind::{CheckoutKind, PostCheckout},
+    redirect::RedirectCheckout,
     server::ClientBody,
     session::SessionCheckout,
     static_link::StaticCheckout,
 };
+use self::{fields::FIELDS, options::Options};
 use crate::{
     Error,
     json::to_json,
@@ -54,19 +57,45 @@ pub fn fields() -> impl Iterator<Item = FieldRule> {
     FIELDS.iter().map(FieldRule::of)
 }
 
-/// 200 with JSON, or the error's answer.
-fn answer(result: Result<impl Serialize, Error>, page: Option<&ErrorPage>) -> Response<Bytes> {
-    match result {
-        Ok(value) => {
-            let mut response = Response::new(to_json(&value));
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
+/// The result of a checkout.
+trait Outcome: Serialize {
+    /// The payment page, if there is one.
+    fn checkout_url(&self) -> Option<&str>;
+}
+
+/// 200 with JSON, 303 to the payment page, or the answer to an error.
+fn answer(
+    options: &Options,
+    result: Result<impl Outcome, Error>,
+    page: Option<&ErrorPage>,
+) -> Response<Bytes> {
+    let outcome = match result {
+        Ok(outcome) => outcome,
         Err(error) => {
             log_refusal!("dodo::checkout", &error);
-            refuse(&error, page)
+            return refuse(&error, page);
         }
+    };
+    if options.redirect
+        && let Some(response) = outcome.checkout_url().and_then(redirect::see_other)
+    {
+        return response;
+    }
+    let mut response = Response::new(to_json(&outcome));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The result of a checkout that has a link and nothing else.
+#[derive(Serialize)]
+struct Link {
+    checkout_url: String,
+}
+
+impl Outcome for Link {
+    fn checkout_url(&self) -> Option<&str> {
+        Some(&self.checkout_url)
     }
 }

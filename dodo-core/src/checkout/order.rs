@@ -1,76 +1,132 @@
-//! From a `POST` to the fields that go to Dodo Payments: the steps that both kinds share.
+//! From a request to the fields that go to Dodo Payments: the steps of sessions and links.
 
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Map, Value, json};
 
 use super::{
-    fields::{Cleaner, Schema},
-    guard, metadata,
-    options::{Options, check_server_fields},
-    server::ClientBody,
+    fields::{Cleaner, Meaning, Schema, check_server_fields, invalid_field},
+    form,
+    guard::{self, BodyType},
+    metadata,
+    options::Options,
+    server::{ClientBody, PRODUCT_ID, text},
 };
 use crate::{Captured, Error, ErrorKind, RequestHead, SignedIn};
 
-/// A checkout that was asked for and may go on.
+/// A checkout that may go to Dodo Payments.
 pub(super) struct Order {
-    /// Client's and server's fields, with metadata and return URL.
+    /// The fields of client and server, with metadata and return URL.
     pub(super) fields: Map<String, Value>,
     pub(super) captured: Captured,
 }
 
-/// The product that the URL names, as the fields it stands for.
-type Slug = fn(&str) -> (&'static str, Value);
+/// Writes one product in so many pieces as the fields of a call.
+type Goods = fn(&str, &Value) -> Map<String, Value>;
 
-/// As a cart, for sessions.
-pub(super) fn slug_cart(id: &str) -> (&'static str, Value) {
-    ("product_cart", json!([{ "product_id": id, "quantity": 1 }]))
+/// A cart of one item, for sessions.
+pub(super) fn as_cart(id: &str, quantity: &Value) -> Map<String, Value> {
+    let cart = json!([{ "product_id": id, "quantity": quantity }]);
+    Map::from_iter([("product_cart".to_owned(), cart)])
 }
 
-/// As a product, for links.
-pub(super) fn slug_product(id: &str) -> (&'static str, Value) {
-    ("product_id", id.into())
+/// A product, for links.
+pub(super) fn as_product(id: &str, quantity: &Value) -> Map<String, Value> {
+    Map::from_iter([
+        ("product_id".to_owned(), id.into()),
+        ("quantity".to_owned(), quantity.clone()),
+    ])
 }
 
 impl Order {
-    /// Checks a request and joins it with what server code sets. Nothing is asked of Dodo yet.
+    /// Checks a request and joins it with the fields of server code. Asks Dodo Payments nothing.
     pub(super) async fn take(
         options: &Options,
         schema: &Schema,
-        slug: Slug,
+        goods: Goods,
         request: Request<Bytes>,
     ) -> Result<Self, Error> {
         let (mut parts, body) = request.into_parts();
-        guard::check_content_type(&parts.headers)?;
-        guard::check_origin(&parts, &options.page_origins)?;
-        let mut body = parse(&body)?;
+        let body_type = guard::body_type(&parts, &body, options.redirect)?;
+        guard::check_origin(&parts, &options.page_origins, options.client.public_url())?;
+        let mut body = match body_type {
+            BodyType::Json => parse(&body)?,
+            BodyType::Form => form::read(&body, schema)?,
+            BodyType::Nothing => Map::new(),
+        };
         let mut captured = options.captured(&parts);
         captured.absorb_body(&mut body);
         if options.server.has_hook() {
             parts.extensions.insert(ClientBody(body.clone().into()));
         }
+        let slug = match &options.slugs {
+            Some(slugs) => {
+                let query = parts.uri.query().unwrap_or_default();
+                Some(slugs.take(query, &mut body)?)
+            }
+            None => {
+                expand_product(schema, goods, &mut body, options.policy.is_express())?;
+                None
+            }
+        };
         for name in &options.app_fields {
             body.remove(&**name);
         }
         let mut client = Cleaner::new(&options.policy).clean(schema, body)?;
         options.check_urls(&client)?;
-        options.check_products(&client)?;
+        if slug.is_none() && !sets(schema, options.server.fixed(), Meaning::Goods) {
+            options.check_goods(schema, &client)?;
+        }
 
         let head = RequestHead::from(parts);
         let mut server = check_server_fields(schema, options.server.get(&head).await?)?;
-        if let Some(id) = options.slug(&head)? {
-            let (name, value) = slug(id.as_str());
-            server.entry(name).or_insert(value);
-            client.remove("product_cart");
+        if let (Some(id), false) = (slug, sets(schema, &server, Meaning::Goods)) {
+            server.extend(goods(id.as_str(), &json!(1)));
         }
         if options.customer_from_sign_in
-            && let Some(customer) =
-                head.extension::<SignedIn>().and_then(|user| user.customer_id.as_ref())
+            && let Some(payer) = head.extension::<SignedIn>().and_then(payer)
         {
-            server.insert("customer".into(), json!({ "customer_id": customer.as_str() }));
+            server.insert("customer".into(), payer);
         }
+        client.retain(|name, _| match schema.meaning(name) {
+            Some(meaning) => !sets(schema, &server, meaning),
+            None => true,
+        });
         Ok(Self { fields: join(options, client, server, &captured)?, captured })
     }
+}
+
+/// The signed-in user as the field `customer`: by id, else by the verified e-mail address.
+fn payer(user: &SignedIn) -> Option<Value> {
+    match (&user.customer_id, &user.email) {
+        (Some(id), _) => Some(json!({ "customer_id": id.as_str() })),
+        (None, Some(email)) => Some(json!({ "email": email })),
+        (None, None) => None,
+    }
+}
+
+/// Whether one of these fields has this meaning.
+fn sets(schema: &Schema, fields: &Map<String, Value>, meaning: Meaning) -> bool {
+    fields.keys().any(|name| schema.meaning(name) == Some(meaning))
+}
+
+/// Reads `productId`, by which pages name one product, as the goods of a call.
+fn expand_product(
+    schema: &Schema,
+    goods: Goods,
+    body: &mut Map<String, Value>,
+    express: bool,
+) -> Result<(), Error> {
+    let Some(id) = text(body.remove(PRODUCT_ID), PRODUCT_ID)? else { return Ok(()) };
+    let quantity = body.remove("quantity").unwrap_or_else(|| json!(1));
+    if !sets(schema, body, Meaning::Goods) {
+        body.extend(goods(&id, &quantity));
+        return Ok(());
+    }
+    if express {
+        return Ok(()); // The adaptor reads the cart alone.
+    }
+    Err(invalid_field("/productId", "must not be together with another field that names products"))
 }
 
 fn parse(body: &Bytes) -> Result<Map<String, Value>, Error> {
@@ -96,9 +152,10 @@ fn join(
     };
     let (from_client, from_server) = (take(&mut client), take(&mut server));
     let was_set = from_client.is_some() || from_server.is_some();
-    let (from_client, from_server) =
+    let (mut from_client, from_server) =
         (from_client.unwrap_or_default(), from_server.unwrap_or_default());
     metadata::check_merged(&from_server, &from_client)?;
+    options.protect_metadata(captured, &mut from_client);
     let pairs = captured.inject(&from_server, from_client, options.client_metadata());
 
     let mut fields = client;
@@ -114,10 +171,7 @@ fn join(
             fields.remove("discount_codes"); // The adaptor sends the one code only.
             return Ok(fields);
         }
-        return Err(super::fields::invalid_field(
-            "/discount_code",
-            "must not be there together with discount_codes",
-        ));
+        return Err(invalid_field("/discount_code", "must not be together with discount_codes"));
     }
     Ok(fields)
 }

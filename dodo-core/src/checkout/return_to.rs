@@ -1,64 +1,112 @@
-//! Where a customer may be sent after paying.
+//! Where a customer may go after the payment.
 
 use crate::{
     Error, ErrorKind,
+    return_url::{self, is_app_scheme, with_ascii_host},
     web_url::{Origin, WebUrl},
 };
 
-/// The origins that a client's `return_url` may point to.
+/// The origins and schemes to which a return URL of a client may lead.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ReturnOrigins {
-    any: bool,
-    allowed: Vec<Origin>,
+pub(super) struct ReturnTargets {
+    any_origin: bool,
+    origins: Vec<Origin>,
+    schemes: Vec<Box<str>>,
 }
 
-impl ReturnOrigins {
-    pub(super) fn allow_any(&mut self) {
-        self.any = true;
+impl ReturnTargets {
+    pub(super) fn allow_any_origin(&mut self) {
+        self.any_origin = true;
     }
 
-    pub(super) fn allow(&mut self, origin: Origin) {
-        self.allowed.push(origin);
+    pub(super) fn allow_origin(&mut self, text: &str) -> Result<(), Error> {
+        self.origins.push(origin("allow_return_origins", text)?);
+        Ok(())
     }
 
-    /// Checks a URL from a client. `own` is the shop's own return URL: its origin is allowed.
-    pub(super) fn check(&self, url: &str, own: Option<&str>) -> Result<(), ReturnRefused> {
-        let url = WebUrl::parse(url).ok_or(ReturnRefused::NotAUrl)?;
-        let is_own = || own.and_then(WebUrl::parse).is_some_and(|own| own.origin() == url.origin());
-        let anywhere = self.any && url.origin().is_secure_or_loopback();
-        if anywhere || self.allowed.contains(url.origin()) || is_own() {
+    pub(super) fn allow_scheme(&mut self, name: &str) -> Result<(), Error> {
+        if !is_app_scheme(name) {
+            let remedy = "write the scheme of your app without a colon, such as myapp";
+            return Err(Error::option("allow_return_scheme", name, remedy));
+        }
+        self.schemes.push(name.into());
+        Ok(())
+    }
+
+    /// Checks a URL of a client. `own` is the shop's return URL: its origin or scheme is allowed.
+    pub(super) fn check(&self, url: &str, own: Option<&str>) -> Result<(), Error> {
+        let allowed = match WebUrl::parse(url) {
+            Some(url) => {
+                let own = own.and_then(WebUrl::parse);
+                (self.any_origin && url.origin().is_secure_or_loopback())
+                    || self.origins.contains(url.origin())
+                    || own.is_some_and(|own| own.origin() == url.origin())
+            }
+            None => {
+                let scheme = return_url::scheme(url).unwrap_or_default();
+                let is = |name: &str| is_app_scheme(name) && name.eq_ignore_ascii_case(scheme);
+                self.schemes.iter().any(|name| is(name))
+                    || own.and_then(return_url::scheme).is_some_and(is)
+            }
+        };
+        if allowed {
             return Ok(());
         }
-        Err(ReturnRefused::Elsewhere)
+        Err(Error::new(ErrorKind::InvalidRequest, "returning to this address is not allowed")
+            .with_code("return_url_not_allowed"))
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReturnRefused {
-    NotAUrl,
-    Elsewhere,
+/// The return URL that an option sets.
+pub(super) fn own_url(text: &str) -> Result<Box<str>, Error> {
+    let remedy = "write an absolute URL, such as https://shop.example/done";
+    return_url::absolute(text)
+        .map(|url| url.as_ref().into())
+        .ok_or_else(|| Error::option("return_url", text, remedy))
 }
 
-impl ReturnRefused {
-    pub(super) fn into_error(self) -> Error {
+/// Reads a web origin that an option lists.
+fn origin(option: &str, text: &str) -> Result<Origin, Error> {
+    let remedy = "write scheme and host without a path, such as https://shop.example";
+    let url = with_ascii_host(text);
+    url.as_deref()
+        .and_then(WebUrl::parse)
+        .filter(WebUrl::is_bare_origin)
+        .map(|url| url.origin().clone())
+        .ok_or_else(|| Error::option(option, text, remedy))
+}
+
+/// An origin of pages: of the web, or of an app that shows pages, `tauri://localhost`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PageOrigin {
+    Web(Origin),
+    /// Compared as text.
+    App(Box<str>),
+}
+
+impl PageOrigin {
+    pub(super) fn configured(text: &str) -> Result<Self, Error> {
+        let app = text.split_once("://").filter(|(scheme, host)| {
+            let is_host =
+                |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':');
+            is_app_scheme(scheme) && !host.is_empty() && host.bytes().all(is_host)
+        });
+        match app {
+            Some(_) => Ok(Self::App(text.into())),
+            None => origin("allow_page_origins", text).map(Self::Web),
+        }
+    }
+
+    /// Whether the value of an `Origin` header names this origin.
+    pub(super) fn is(&self, header: &str) -> bool {
         match self {
-            Self::NotAUrl => {
-                Error::new(ErrorKind::InvalidRequest, "must be an absolute https URL in ASCII")
-                    .with_code("invalid_field")
-            }
-            Self::Elsewhere => {
-                Error::new(ErrorKind::InvalidRequest, "returning to this origin is not allowed")
-                    .with_code("return_url_not_allowed")
-            }
+            Self::Web(origin) => web_origin(header).is_some_and(|url| url.origin() == origin),
+            Self::App(text) => **text == *header,
         }
     }
 }
 
-/// Reads an origin that an option lists.
-pub(super) fn configured(option: &str, text: &str) -> Result<Origin, Error> {
-    let problem = "write scheme and host without a path, such as https://shop.example";
-    WebUrl::parse(text)
-        .filter(WebUrl::is_bare_origin)
-        .map(|url| url.origin().clone())
-        .ok_or_else(|| Error::option(option, text, problem))
+/// A web origin as browsers send it.
+pub(super) fn web_origin(header: &str) -> Option<WebUrl<'_>> {
+    WebUrl::parse(header).filter(WebUrl::is_bare_origin)
 }

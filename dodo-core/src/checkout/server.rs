@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, future::Future, ops::Deref, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use crate::{BoxError, BoxFuture, Error, ErrorKind, ProductId, RequestHead};
+use crate::{BoxError, BoxFuture, Error, ProductId, RequestHead};
 
 type Fields = Map<String, Value>;
 type Hook = Arc<dyn Fn(RequestHead) -> BoxFuture<Result<Fields, BoxError>> + Send + Sync>;
@@ -133,19 +133,49 @@ impl Slugs {
         Ok(Self { parameter: parameter.into(), products: by_slug })
     }
 
-    /// The product that a query names, if it names one.
-    pub(super) fn find(&self, query: &str) -> Result<Option<&ProductId>, Error> {
+    /// The product of a request: the slug in the query or in the body, or `productId` in the body.
+    /// Takes both out of the body.
+    ///
+    /// # Errors
+    /// 400 without one and for two; 404 for a product that is not listed.
+    pub(super) fn take(
+        &self,
+        query: &str,
+        body: &mut Map<String, Value>,
+    ) -> Result<&ProductId, Error> {
+        let in_body = body.remove(&*self.parameter);
+        let by_id = body.remove(PRODUCT_ID);
         let mut slugs = form_urlencoded::parse(query.as_bytes())
             .filter(|(name, _)| *name == *self.parameter)
-            .map(|(_, slug)| slug);
-        let Some(slug) = slugs.next() else { return Ok(None) };
+            .map(|(_, slug)| slug.into_owned())
+            .chain(text(in_body, &self.parameter)?);
+        let slug = slugs.next();
         if slugs.next().is_some() {
             return Err(Error::duplicate_parameter(&self.parameter));
         }
-        self.products.get(&*slug).map(Some).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "there is no such product")
-                .with_code("product_not_found")
-                .with_field(&self.parameter)
+        let product = match (&slug, text(by_id, PRODUCT_ID)?) {
+            (Some(slug), _) => self.products.get(&**slug),
+            (None, Some(id)) => self.products.values().find(|product| product.as_str() == id),
+            (None, None) => return Err(Error::missing_parameter(&self.parameter)),
+        };
+        product.ok_or_else(|| {
+            Error::product_not_found().with_field(if slug.is_some() {
+                &self.parameter
+            } else {
+                PRODUCT_ID
+            })
         })
+    }
+}
+
+/// The name by which pages send one product.
+pub(super) const PRODUCT_ID: &str = "productId";
+
+/// The text of a field that is in no schema.
+pub(super) fn text(value: Option<Value>, name: &str) -> Result<Option<String>, Error> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(super::fields::invalid_field(&format!("/{name}"), "must be text")),
     }
 }

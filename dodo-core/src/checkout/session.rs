@@ -2,20 +2,19 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    CheckoutBuilder, CheckoutKind, PostCheckout, answer,
-    fields::{Schema, invalid_field, missing_field},
+    CheckoutBuilder, CheckoutKind, Outcome, PostCheckout, answer,
+    fields::{Schema, check_server_fields, invalid_field, missing_field},
     kind::Assemble,
-    options::{Options, check_server_fields},
-    order::{Order, slug_cart},
+    options::Options,
+    order::{Order, as_cart},
     request::SessionRequest,
 };
 use crate::{
     Client, Endpoint, Error,
-    endpoint::{CheckoutEndpoint, Post, private::Sealed},
+    endpoint::{CheckoutEndpoint, GetAndPost, Post, private::Sealed},
     time::timeout,
 };
 
@@ -38,10 +37,10 @@ impl SessionCheckout {
         CheckoutBuilder::new(client)
     }
 
-    async fn create(&self, request: Request<Bytes>) -> Result<impl Serialize, Error> {
-        let order = Order::take(&self.options, Schema::session(), slug_cart, request).await?;
-        check_cart(&order.fields)?;
-        let session = self.options.client.send_session(order.fields).await?;
+    async fn create(&self, request: Request<Bytes>) -> Result<impl Outcome, Error> {
+        let order = Order::take(&self.options, Schema::session(), as_cart, request).await?;
+        let fields = with_cart(order.fields)?;
+        let session = self.options.client.send_session(fields).await?;
         if let Some(store) = &self.options.store {
             let bound = store.bind(session.session_id(), order.captured.context());
             if timeout(STORE_TIMEOUT, bound).await.is_err() {
@@ -57,14 +56,19 @@ impl SessionCheckout {
 }
 
 /// A cart is required, and may be empty only where a collection offers the products.
-pub(super) fn check_cart(fields: &Map<String, Value>) -> Result<(), Error> {
+pub(super) fn with_cart(mut fields: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    let collection = fields.contains_key("product_collection_id");
     match fields.get("product_cart").and_then(Value::as_array) {
-        None => Err(missing_field("/product_cart")),
-        Some(cart) if cart.is_empty() && !fields.contains_key("product_collection_id") => {
-            Err(invalid_field("/product_cart", "must not be empty"))
+        None if collection => {
+            fields.insert("product_cart".to_owned(), Value::Array(Vec::new()));
         }
-        Some(_) => Ok(()),
+        None => return Err(missing_field("/product_cart")),
+        Some(cart) if cart.is_empty() && !collection => {
+            return Err(invalid_field("/product_cart", "must not be empty"));
+        }
+        Some(_) => {}
     }
+    Ok(fields)
 }
 
 impl Assemble for SessionCheckout {
@@ -79,6 +83,7 @@ impl Assemble for SessionCheckout {
 
 impl CheckoutKind for SessionCheckout {
     type Request = SessionRequest;
+    type RedirectMethods = GetAndPost;
 }
 
 impl PostCheckout for SessionCheckout {}
@@ -99,7 +104,7 @@ impl Endpoint for SessionCheckout {
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
         let options = &self.options;
         let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
-        answer(self.create(request).await, page)
+        answer(options, self.create(request).await, page)
     }
 }
 

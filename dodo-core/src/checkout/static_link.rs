@@ -2,15 +2,17 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::{Map, Value, json};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
 
 use super::{
-    CheckoutBuilder, CheckoutKind, answer,
-    fields::{FIELDS, Field, Kind, Where},
+    CheckoutBuilder, CheckoutKind, Link, answer,
+    fields::{FIELDS, Field, Kind, Where, check_server_value},
     kind::Assemble,
     metadata,
     options::Options,
     request::StaticRequest,
+    server::PRODUCT_ID,
 };
 use crate::{
     Client, Endpoint, Error, ErrorKind, ProductId, RequestHead,
@@ -35,31 +37,45 @@ impl StaticCheckout {
         CheckoutBuilder::new(client)
     }
 
-    async fn link(&self, request: Request<Bytes>) -> Result<Value, Error> {
+    async fn link(&self, request: Request<Bytes>) -> Result<Link, Error> {
         let options = &*self.options;
         let parts = request.into_parts().0;
         let captured = options.captured(&parts);
-        let mut client = Parameters::read(options, parts.uri.query().unwrap_or_default())?;
-        let head = RequestHead::from(parts);
-        let named = client.values.remove("productId");
-        let product = match (options.slug(&head)?, named.as_ref().and_then(Value::as_str)) {
-            (Some(product), _) => product.clone(),
-            (None, Some(id)) => {
-                options.check_product(id, "productId")?;
-                ProductId::new(id)?
-            }
-            (None, None) => return Err(missing_product()),
+        let query = parts.uri.query().unwrap_or_default();
+        let mut client = Parameters::read(options, query)?;
+        let mut named = Map::new();
+        named.extend(client.values.remove(PRODUCT_ID).map(|id| (PRODUCT_ID.to_owned(), id)));
+        let slug = match &options.slugs {
+            Some(slugs) => Some(slugs.take(query, &mut named)?.clone()),
+            None => None,
         };
+        let head = RequestHead::from(parts);
         if let Some(url) = client.values.get("redirect_url").and_then(Value::as_str) {
             options
-                .return_origins
+                .return_targets
                 .check(url, options.return_url.as_deref())
-                .map_err(|refused| refused.into_error().with_field("redirect_url"))?;
+                .map_err(|refused| refused.with_field("redirect_url"))?;
         }
-        let server = Parameters::of_server(options.server.get(&head).await?)?;
+        let mut server = Parameters::of_server(options.server.get(&head).await?)?;
+        let product = match (server.values.remove(PRODUCT_ID), slug) {
+            (Some(id), _) => ProductId::new(id.as_str().unwrap_or_default())?,
+            (None, Some(product)) => product,
+            (None, None) => {
+                let id = named.get(PRODUCT_ID).and_then(Value::as_str);
+                let id = id.ok_or_else(|| Error::missing_parameter(PRODUCT_ID))?;
+                options.check_item(id, PRODUCT_ID)?;
+                ProductId::new(id)?
+            }
+        };
         metadata::check_merged(&server.metadata, &client.metadata)?;
+        options.protect_metadata(&captured, &mut client.metadata);
         options.client.product(&product).await?;
 
+        client.values.retain(|name, _| {
+            let meaning = parameter(name).and_then(|field| field.meaning);
+            let set = |name: &String| parameter(name).and_then(|field| field.meaning) == meaning;
+            meaning.is_none() || !server.values.keys().any(set)
+        });
         client.values.extend(server.values);
         if let Some(url) = &options.return_url {
             client.values.entry("redirect_url").or_insert_with(|| (&**url).into());
@@ -69,14 +85,24 @@ impl StaticCheckout {
             captured.inject(&server.metadata, client.metadata, options.client_metadata());
         let query = client.into_query();
         let host = options.client.checkout_host();
-        Ok(json!({ "checkout_url": format!("{host}/buy/{product}?{query}") }))
+        Ok(Link { checkout_url: format!("{host}/buy/{product}?{query}") })
     }
 }
 
-fn missing_product() -> Error {
-    Error::new(ErrorKind::InvalidRequest, "the query parameter productId is missing")
-        .with_code("missing_parameter")
-        .with_field("productId")
+/// The pairs of a query, decoded. In an e-mail address `+` is itself, because a blank, for which forms
+/// write `+`, cannot be in an address.
+fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.flat_map(|pair| {
+        let literal = pair.split_once('=').map(|(_, value)| value);
+        form_urlencoded::parse(pair.as_bytes()).map(move |(name, text)| {
+            let is_email = parameter(&name).is_some_and(|field| field.kind == Kind::Email);
+            match literal.filter(|_| is_email) {
+                Some(literal) => (name, percent_decode_str(literal).decode_utf8_lossy()),
+                None => (name, text),
+            }
+        })
+    })
 }
 
 /// The parameters of a static link.
@@ -98,7 +124,7 @@ impl Parameters {
     fn read(options: &Options, query: &str) -> Result<Self, Error> {
         let mut read = Self::default();
         let mut seen: Vec<Cow<'_, str>> = Vec::new();
-        for (name, text) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, text) in pairs(query) {
             let pair = name.strip_prefix(METADATA_PREFIX);
             let field = parameter(&name);
             if pair.is_none() && field.is_none() {
@@ -140,7 +166,7 @@ impl Parameters {
                 "false" => Some(Value::Bool(false)),
                 _ => None,
             },
-            Kind::Int(..) => text.parse::<i64>().ok().map(Value::from),
+            Kind::Int(..) | Kind::Amount(_) => text.parse::<i64>().ok().map(Value::from),
             _ => Some(text.into()),
         };
         let value = value
@@ -168,9 +194,9 @@ impl Parameters {
                     let field = parameter(&name).ok_or_else(|| wrong(&name))?;
                     match (field.kind, value) {
                         (Kind::Switch, Value::Bool(false)) => {}
-                        (kind, value) => {
-                            let value = kind.check(value).ok_or_else(|| wrong(&name))?;
-                            read.values.insert(name, value);
+                        (_, value) => {
+                            let checked = check_server_value(field, value);
+                            read.values.insert(name, checked?);
                         }
                     }
                 }
@@ -235,6 +261,7 @@ impl Assemble for StaticCheckout {
 
 impl CheckoutKind for StaticCheckout {
     type Request = StaticRequest;
+    type RedirectMethods = Get;
 }
 
 impl Sealed for StaticCheckout {}
@@ -254,7 +281,7 @@ impl Endpoint for StaticCheckout {
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
         let options = &self.options;
         let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
-        answer(self.link(request).await, page)
+        answer(options, self.link(request).await, page)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     Client, Inner, Transport, key::ApiKey, product::ProductCache, transport::ErasedTransport,
 };
 use crate::{
-    Environment, Error,
+    Environment, Error, return_url,
     variable::variable,
     web_url::{Origin, WebUrl},
 };
@@ -157,13 +157,12 @@ impl ClientBuilder {
         })?;
         let public_url = self.public_url.as_deref().map(bare_origin).transpose()?;
         let return_url = match (&self.return_url, &public_url) {
-            (Some(url), _) if WebUrl::parse(url).is_none() => {
-                return Err(Error::variable(
-                    RETURN_URL,
-                    "is not an absolute http or https URL in ASCII: correct the URL",
-                ));
+            (Some(url), _) => {
+                let url = return_url::absolute(url).ok_or_else(|| {
+                    Error::variable(RETURN_URL, "is not an absolute URL: correct the URL")
+                })?;
+                Some(url.as_ref().into())
             }
-            (Some(url), _) => Some(url.as_str().into()),
             (None, public) => public.clone(),
         };
         if self.environment.is_live() && api_origin.is_loopback() {

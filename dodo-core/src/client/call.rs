@@ -36,7 +36,6 @@ pub struct Call {
     /// Whether the call has the same effect when it is sent twice.
     idempotent: bool,
     missing: (&'static str, &'static str),
-    missing_kind: ErrorKind,
 }
 
 impl Call {
@@ -68,7 +67,6 @@ impl Call {
             target,
             body: body.map(to_json),
             missing: (ErrorKind::NotFound.code(), "Dodo Payments knows no such object"),
-            missing_kind: ErrorKind::NotFound,
         }
     }
 
@@ -106,13 +104,6 @@ impl Call {
         self
     }
 
-    /// What a 404 means: the request was refused like any other.
-    pub(crate) fn missing_is_refusal(mut self) -> Self {
-        self.missing_kind = ErrorKind::RejectedByDodo;
-        self.missing = (ErrorKind::RejectedByDodo.code(), "Dodo Payments refused the request");
-        self
-    }
-
     /// Runs the call; its answer is a `T`.
     ///
     /// # Errors
@@ -140,7 +131,7 @@ impl Call {
 
     fn missing_error(&self) -> Error {
         let (code, message) = self.missing;
-        Error::new(self.missing_kind, message).with_code(code)
+        Error::new(ErrorKind::NotFound, message).with_code(code)
     }
 
     async fn run(&self) -> Result<Response<Bytes>, Error> {

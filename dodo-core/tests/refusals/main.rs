@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod checkout;
+mod meanings;
+mod metadata;
 mod options;
 mod portal;
+mod redirects;
 
 use std::sync::{Arc, Mutex};
 

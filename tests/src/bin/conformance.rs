@@ -15,7 +15,7 @@ use std::{net::TcpListener, process::ExitCode, time::Duration};
 use dodo_core::BoxError;
 use dodo_ledger::{Ledger, Store};
 use dodo_tests::{
-    conformance::Conformance,
+    conformance::{Conformance, rules},
     server::{self, Framework, Settings},
 };
 
@@ -51,7 +51,7 @@ async fn run() -> Result<(), BoxError> {
     let mut application = Conformance::from_env()?;
     let mut _workers = None;
     if let Some(url) = ledger {
-        let builder = Ledger::builder(Store::open(&url).await?);
+        let builder = Ledger::builder(Store::open(&url).await?).rules(rules());
         let ledger = lease.into_iter().fold(builder, dodo_ledger::LedgerBuilder::lease).build()?;
         ledger.migrate().await?;
         let (with_ledger, workers) = application.with_ledger(ledger);

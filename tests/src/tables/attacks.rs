@@ -118,6 +118,7 @@ fn foreign_pages() -> Vec<Case> {
             "another scheme, as the browser says",
             vec![("origin", "http://merchant.example"), ("sec-fetch-site", "cross-site")],
         ),
+        ("another site, without an origin", vec![("sec-fetch-site", "cross-site")]),
         ("another port", vec![("origin", "https://merchant.example:8443")]),
         (
             "a subdomain",

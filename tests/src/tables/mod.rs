@@ -8,6 +8,7 @@ pub mod attacks;
 pub mod dynamic;
 pub mod hostile_urls;
 pub mod portal;
+pub mod served;
 pub mod session;
 pub mod static_link;
 
@@ -17,7 +18,8 @@ use crate::case::Case;
 
 /// Every table but the attacks.
 pub fn checkout_and_portal() -> Vec<Case> {
-    [static_link::cases(), dynamic::cases(), session::cases(), portal::cases()].concat()
+    [static_link::cases(), dynamic::cases(), session::cases(), portal::cases(), served::cases()]
+        .concat()
 }
 
 /// What must come of a field or a value.
@@ -78,7 +80,7 @@ const CREATE_FAILURES: &[(&str, u16, &str)] = &[
     ("fail400", 422, "rejected_by_dodo"),
     ("fail401", 502, "credentials_refused"),
     ("fail403", 502, "credentials_refused"),
-    ("fail404", 422, "rejected_by_dodo"),
+    ("fail404", 404, "product_not_found"),
     ("fail409", 422, "rejected_by_dodo"),
     ("fail422", 422, "rejected_by_dodo"),
     ("fail429", 503, "rate_limited"),

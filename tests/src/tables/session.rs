@@ -187,7 +187,12 @@ fn bodies() -> Vec<Case> {
             let case = post(encoding, &good).header("content-encoding", encoding);
             all.push(case.problem(415, "unsupported_media_type").upstream([]));
         }
-        for kind in ["application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""] {
+        for kind in [
+            "application/json; charset=utf-8",
+            "Application/JSON;charset=\"UTF-8\"",
+            "application/json; charset=utf8",
+            "application/json;charset='UTF8'",
+        ] {
             let case = Case::new(format!("{path}: type {kind:?}"), http::Method::POST, path);
             let case = case.header("content-type", kind).body(good.as_bytes());
             all.push(case.status(200).upstream([upstream(&json!({}))]));

@@ -1,6 +1,6 @@
 use serde_json::{Number, Value};
 
-use crate::{id::is_id, web_url::WebUrl};
+use crate::{id::is_id, return_url::absolute, web_url::WebUrl};
 
 /// What a value must look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,15 +9,21 @@ pub(crate) enum Kind {
     Text(usize, usize),
     /// An id of Dodo's.
     Id,
-    /// A whole number between two bounds.
+    /// Text of at most so many characters, by a limit of Dodo's.
+    Limited(usize),
+    /// A whole number between two bounds of Dodo's.
     Int(i64, i64),
+    /// A price in minor units.
+    Amount(i64),
     /// A non-negative decimal number as text.
     Decimal,
     Bool,
     /// In a query, exactly `true`; anything else is as if it were not there, as in Express.
     Switch,
-    /// An absolute `http` or `https` URL in ASCII. Where it may point to is decided elsewhere.
+    /// An absolute `http` or `https` URL in ASCII.
     Url,
+    /// An absolute URL to which the customer returns. Where it may lead is decided elsewhere.
+    ReturnUrl,
     /// ISO 3166-1 alpha-2, upper case.
     Country,
     /// ISO 4217, upper case.
@@ -34,22 +40,27 @@ pub(crate) enum Kind {
     Customer,
     /// An object with these members at least.
     Object(&'static [&'static str]),
-    /// A list of so many elements.
+    /// A list of so many elements, by a limit of Dodo's.
     List(usize, usize),
+    /// A list of at most so many elements.
+    Items(usize),
 }
 
 impl Kind {
     /// What is expected, to be read by whoever sent something else.
     pub(crate) const fn expectation(self) -> &'static str {
         match self {
-            Self::Text(..) => "must be text of a sensible length without control characters",
+            Self::Text(..) | Self::Limited(_) => {
+                "must be text of a sensible length without control characters"
+            }
             Self::Id => "must be an id: 1 to 64 letters, digits, '_' and '-'",
             Self::Int(1, _) => "must be a whole number of at least 1",
-            Self::Int(..) => "must be a whole number within bounds",
+            Self::Int(..) | Self::Amount(_) => "must be a whole number within bounds",
             Self::Decimal => "must be a decimal number as text",
             Self::Bool => "must be true or false",
             Self::Switch => "must be true",
             Self::Url => "must be an absolute https URL in ASCII",
+            Self::ReturnUrl => "must be an absolute https URL",
             Self::Country => "must be a country code of two capital letters (ISO 3166-1)",
             Self::Currency => "must be a currency code of three capital letters (ISO 4217)",
             Self::Email => "must be an e-mail address",
@@ -61,7 +72,20 @@ impl Kind {
             Self::Texts => "must be an object of short texts",
             Self::Customer => "must be an object with an e-mail address",
             Self::Object(_) => "must be an object",
-            Self::List(..) => "must be a list of an allowed length",
+            Self::List(1, 100) => "must be a list of 1 to 100 elements",
+            Self::List(_, 5) => "must be a list of at most 5 elements",
+            Self::List(_, 100) => "must be a list of at most 100 elements",
+            Self::List(..) => "must be a list of at most 20 elements",
+            Self::Items(_) => "must be a list of a sensible length",
+        }
+    }
+
+    /// Whether a list may have so many elements.
+    pub(super) fn takes_length(self, length: usize) -> bool {
+        match self {
+            Self::List(min, max) => (min..=max).contains(&length),
+            Self::Items(max) => length <= max,
+            _ => true,
         }
     }
 
@@ -71,10 +95,16 @@ impl Kind {
         let fits = match (self, &value) {
             (Self::Text(min, max), Value::String(text)) => is_text(text, min, max),
             (Self::Id, Value::String(text)) => is_id(text),
+            (Self::Limited(max), Value::String(text)) => is_text(text, 1, max),
             (Self::Int(min, max), Value::Number(number)) => {
                 let number = whole(number)?;
                 return (min..=max).contains(&number).then(|| number.into());
             }
+            (Self::Amount(max), Value::Number(number)) => {
+                let number = whole(number)?;
+                return (0..=max).contains(&number).then(|| number.into());
+            }
+            (Self::ReturnUrl, Value::String(text)) => return absolute(text).map(Value::from),
             (Self::Decimal, Value::String(text)) => is_decimal(text),
             (Self::Bool, Value::Bool(_)) => true,
             (Self::Switch, Value::Bool(on)) => *on,

@@ -1,9 +1,11 @@
 //! The fields of a checkout: one table, and what is derived from it.
 
 mod kind;
+mod place;
 mod policy;
 mod rule;
 mod schema;
+mod server;
 mod table;
 
 use self::policy::FieldSet as Set;
@@ -12,6 +14,7 @@ pub(super) use self::{
     kind::Kind,
     policy::Policy,
     schema::{Cleaner, Schema, invalid_field, missing_field},
+    server::{check_server_fields, check_server_value},
 };
 pub use self::{policy::FieldSet, rule::FieldRule};
 
@@ -23,7 +26,36 @@ pub(crate) struct Field {
     pub(crate) on: Where,
     pub(crate) kind: Kind,
     pub(crate) class: Class,
+    /// Set only for fields at the top. Parts of a field have its meaning.
+    pub(crate) meaning: Option<Meaning>,
     pub(crate) note: &'static str,
+}
+
+/// What several fields of one checkout denote together. If server code sets one of them, no client
+/// value of the meaning goes to Dodo Payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Goods,
+    Payer,
+    Discount,
+    ReturnAddress,
+    BillingAddress,
+    Currency,
+    Terms,
+}
+
+impl Meaning {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Goods => "goods",
+            Self::Payer => "payer",
+            Self::Discount => "discount",
+            Self::ReturnAddress => "return address",
+            Self::BillingAddress => "billing address",
+            Self::Currency => "currency",
+            Self::Terms => "subscription terms",
+        }
+    }
 }
 
 /// The calls that take a field.

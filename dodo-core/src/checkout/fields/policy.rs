@@ -48,20 +48,21 @@ pub(crate) struct Policy {
     /// Whole paths, or last names, of guarded fields.
     allowed: BTreeSet<Box<str>>,
     sets: BTreeSet<FieldSet>,
+    /// Sets that an option of the endpoint takes from clients, whatever else allows them.
+    denied: BTreeSet<FieldSet>,
 }
 
 impl Policy {
-    /// What server code may set: everything.
-    pub(crate) fn trusted() -> Self {
-        Self { express: true, ..Self::default() }
-    }
-
     pub(crate) fn is_express(&self) -> bool {
         self.express
     }
 
     pub(crate) fn make_express(&mut self) {
         self.express = true;
+    }
+
+    pub(crate) fn deny_set(&mut self, set: FieldSet) {
+        self.denied.insert(set);
     }
 
     pub(crate) fn allow_set(&mut self, set: FieldSet) {
@@ -86,10 +87,11 @@ impl Policy {
         match class {
             Class::Free => true,
             Class::Guarded(set) => {
-                self.express
-                    || self.sets.contains(&set)
-                    || self.allowed.contains(path)
-                    || self.allowed.contains(last(path))
+                !self.denied.contains(&set)
+                    && (self.express
+                        || self.sets.contains(&set)
+                        || self.allowed.contains(path)
+                        || self.allowed.contains(last(path)))
             }
         }
     }

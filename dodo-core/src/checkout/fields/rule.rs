@@ -17,6 +17,9 @@ pub struct FieldRule {
     /// The set that it is guarded by; `None` if any client may set it. What is inside a guarded field
     /// is guarded with it.
     pub guarded: Option<FieldSet>,
+    /// The meaning of the field, if several fields have it: `goods`, `payer` and others. If server code
+    /// sets one of them, no client value of the meaning goes to Dodo Payments.
+    pub meaning: Option<&'static str>,
     /// What a value must look like.
     pub expectation: &'static str,
     /// What there is to know about it.
@@ -35,6 +38,7 @@ impl FieldRule {
                 Class::Guarded(set) => Some(set),
                 Class::Free => None,
             },
+            meaning: field.meaning.map(super::Meaning::name),
             expectation: field.kind.expectation(),
             note: field.note,
         }

@@ -2,7 +2,10 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::{FIELDS, Field, Kind, Policy, Where};
+use super::{
+    FIELDS, Field, Kind, Meaning, Policy, Where,
+    place::{Place, Segment},
+};
 use crate::{Error, ErrorKind, checkout::metadata};
 
 /// The fields of one call as a tree.
@@ -12,10 +15,10 @@ pub(crate) struct Schema {
 }
 
 #[derive(Debug)]
-struct Node {
-    name: &'static str,
-    field: &'static Field,
-    children: Vec<Self>,
+pub(super) struct Node {
+    pub(super) name: &'static str,
+    pub(super) field: &'static Field,
+    pub(super) children: Vec<Self>,
 }
 
 static SESSION: LazyLock<Schema> = LazyLock::new(|| Schema::of(|on| on.overlaps(Where::SESSION)));
@@ -32,6 +35,26 @@ impl Schema {
     /// `POST /payments` and `POST /subscriptions`; which one is known only after the product.
     pub(crate) fn dynamic() -> &'static Self {
         &DYNAMIC
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.fields
+    }
+
+    /// The meaning of a field at the top.
+    pub(crate) fn meaning(&self, name: &str) -> Option<Meaning> {
+        self.fields.iter().find(|node| node.name == name)?.field.meaning
+    }
+
+    /// The kind of a field by the names on its path.
+    pub(crate) fn kind(&self, path: &str) -> Option<Kind> {
+        let mut nodes = &self.fields;
+        let mut kind = None;
+        for name in path.split('.') {
+            let node = nodes.iter().find(|node| node.name == name)?;
+            (nodes, kind) = (&node.children, Some(node.field.kind));
+        }
+        kind
     }
 
     fn of(takes: impl Fn(Where) -> bool) -> Self {
@@ -95,7 +118,14 @@ impl<'a> Cleaner<'a> {
             let place = Place { within, segment: Segment::Name(name) };
             let node = nodes.iter().find(|node| node.name == name);
             match node.filter(|node| self.policy.permits(node.field.path, node.field.class)) {
-                Some(node) => self.value(node, value, &place)?,
+                Some(node) => {
+                    self.value(node, value, &place)?;
+                    let is_empty = value.as_object().is_some_and(Map::is_empty);
+                    if node.field.kind == Kind::Customer && is_empty {
+                        *value = Value::Null;
+                        drops_some = true;
+                    }
+                }
                 None if self.policy.is_express() => {
                     *value = Value::Null;
                     drops_some = true;
@@ -120,8 +150,8 @@ impl<'a> Cleaner<'a> {
                 }
             }
             (Kind::Customer, Value::Object(members)) => self.customer(node, members, place),
-            (Kind::List(min, max), Value::Array(values)) => {
-                if !(min..=max).contains(&values.len()) {
+            (Kind::List(..) | Kind::Items(_), Value::Array(values)) => {
+                if !kind.takes_length(values.len()) {
                     return Err(invalid(kind, place));
                 }
                 let Some(element) = node.children.first() else { return Ok(()) };
@@ -154,7 +184,11 @@ impl<'a> Cleaner<'a> {
         members: &mut Map<String, Value>,
         place: &Place<'_>,
     ) -> Result<(), Error> {
+        let named_by_id = members.contains_key("customer_id");
         self.members(&node.children, members, Some(place))?;
+        if named_by_id && members.is_empty() {
+            return Ok(()); // The policy dropped the id: the client names no customer.
+        }
         match (members.contains_key("email"), members.contains_key("customer_id")) {
             (true, _) => {
                 members.remove("customer_id");
@@ -174,49 +208,6 @@ fn not_allowed(name: &str, place: &Place<'_>) -> Error {
     Error::new(ErrorKind::FieldNotAllowed, "this field may not be set by a client")
         .with_field(name)
         .with_pointer(&place.pointer())
-}
-
-/// Where we are in the body. Written out as a JSON Pointer only for an error.
-#[derive(Clone, Copy, Debug)]
-struct Place<'a> {
-    within: Option<&'a Self>,
-    segment: Segment<'a>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Segment<'a> {
-    Name(&'a str),
-    Index(usize),
-}
-
-impl<'a> Place<'a> {
-    fn member<'b>(&'b self, name: &'b str) -> Place<'b>
-    where
-        'a: 'b,
-    {
-        Place { within: Some(self), segment: Segment::Name(name) }
-    }
-
-    fn pointer(&self) -> String {
-        let mut pointer = self.within.map(Place::pointer).unwrap_or_default();
-        match self.segment {
-            Segment::Name(name) => push(&mut pointer, name),
-            Segment::Index(index) => push(&mut pointer, &index.to_string()),
-        }
-        pointer
-    }
-}
-
-/// Appends a segment to a JSON Pointer (RFC 6901).
-fn push(pointer: &mut String, segment: &str) {
-    pointer.push('/');
-    for letter in segment.chars() {
-        match letter {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            _ => pointer.push(letter),
-        }
-    }
 }
 
 /// The name of the field that a pointer points to: its last segment that is no index.

@@ -6,6 +6,8 @@ builder! {
     /// The parameters of a static link beside the product, for
     /// [`StaticCheckout`](crate::checkout::StaticCheckout).
     StaticRequest() {
+        /// The product. Default: the client names it.
+        product_id: product,
         /// How many.
         quantity: number,
         /// Where the customer returns to.

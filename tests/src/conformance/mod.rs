@@ -1,6 +1,8 @@
 //! The application that black-box checks talk to: every endpoint, once with the behaviour of
 //! `@dodopayments/express` and once, under `/strict`, with the defaults.
 
+mod served;
+
 use std::{future::ready, sync::Arc};
 
 use dodo_core::{
@@ -8,14 +10,14 @@ use dodo_core::{
     VisitorCapture, WebhookKey, Webhooks,
     checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
 };
-use dodo_ledger::{Ledger, Workers};
+use dodo_ledger::{Ledger, Workers, attribution::Rules};
 use serde_json::{Value, json};
 
 use crate::{
     delivery::KEY,
     fixture, hooks,
     record::Recorder,
-    server::{Application, CUSTOMER_HEADER, Mount, Shown, USER_HEADER},
+    server::{Application, CUSTOMER_HEADER, Middleware, Mount, Shown, USER_HEADER},
     subject::Surroundings,
 };
 
@@ -93,7 +95,18 @@ impl Conformance {
     }
 }
 
+/// How the ledger reads metadata: the presets of all routes are in use.
+#[must_use]
+pub fn rules() -> Rules {
+    let capture = served::capture().preset(Preset::Bantico);
+    Rules::default().captured_by(&capture)
+}
+
 impl Application for Conformance {
+    fn middleware(&self) -> Middleware {
+        Middleware { capture: None, sign_in: true }
+    }
+
     fn mount(&self, mount: &mut impl Mount) {
         let client = || self.client.clone();
         let capture = || VisitorCapture::visitors_now().preset(Preset::Bantico);
@@ -116,6 +129,8 @@ impl Application for Conformance {
         mount.checkout("/strict/api/checkout/dynamic", built(dynamic()));
         mount.checkout("/strict/api/checkout/session", built(session()));
 
+        served::mount(mount, &self.client, self.ledger.as_ref());
+
         let by_query = CustomerPortal::builder(client()).unprotected_from_query().build();
         mount.portal("/api/customer-portal", by_query.expect("a portal"));
         let of_user = CustomerPortal::builder(client()).customer(user_of_headers).build();
@@ -134,7 +149,7 @@ impl Application for Conformance {
     }
 }
 
-fn built<C: CheckoutKind>(builder: CheckoutBuilder<C>) -> C {
+pub(crate) fn built<C: CheckoutKind>(builder: CheckoutBuilder<C>) -> C {
     builder.build().expect("the options of a conformance route")
 }
 

@@ -1,0 +1,50 @@
+//! The one table of metadata keys that the product reads back.
+
+use super::{Captured, Preset, Role};
+
+/// Where the ledger looks for the application's own user.
+const USER_KEY: &str = "user_id";
+
+/// One metadata key that the product reads back from payments, refunds and subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MetadataKey {
+    /// The key.
+    pub key: &'static str,
+    /// The preset that writes the key. `None` for the application's own user.
+    pub preset: Option<Preset>,
+    /// The value.
+    pub role: Role,
+}
+
+impl MetadataKey {
+    /// Whether the key is read only where its preset is in use: parts of a campaign have ordinary
+    /// words as keys, such as `source`.
+    #[must_use]
+    pub const fn is_campaign(self) -> bool {
+        matches!(self.role, Role::Campaign(_))
+    }
+}
+
+/// Returns every metadata key that the product reads back: attribution, ledger and sinks.
+///
+/// Under the default field policy a client sets none of them. Keys of campaigns count only where
+/// their preset is in use.
+pub fn metadata_keys() -> impl Iterator<Item = MetadataKey> {
+    let of_presets = Preset::ALL.iter().flat_map(|preset| {
+        preset.fields().iter().map(|field| MetadataKey {
+            key: field.key,
+            preset: Some(*preset),
+            role: field.role,
+        })
+    });
+    of_presets.chain([MetadataKey { key: USER_KEY, preset: None, role: Role::User }])
+}
+
+impl Captured {
+    /// Whether a client must not set this key: the product reads it as an id, or the capture fills it.
+    pub(crate) fn protects(&self, key: &str) -> bool {
+        self.capture.fields().iter().any(|field| *field.key == *key)
+            || metadata_keys().any(|read| read.key == key && !read.is_campaign())
+    }
+}
