@@ -64,7 +64,8 @@ async fn sandbox_pages_are_accessible_at_any_width() {
     let payment = sandbox.pay_session(&paid, cards::OK).unwrap().payment_id;
     let payment_json = call(&sandbox, &format!("/payments/{payment}"), None).await;
     let customer_id = payment_json["customer"]["customer_id"].as_str().unwrap();
-    let known = json!({ "product_cart": cart, "customer": { "customer_id": customer_id } });
+    let known = json!({ "product_cart": cart, "customer": { "customer_id": customer_id },
+        "show_saved_payment_methods": true });
     let dark = json!({ "product_cart": cart, "customization": { "theme": "dark" } });
     let log = call(&sandbox, "/__sandbox/log", None).await;
     let seq = log["entries"].as_array().unwrap().iter().rev();

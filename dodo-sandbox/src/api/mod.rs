@@ -127,12 +127,13 @@ async fn operate(
 
 /// The API key permits everything, the read-only key only reads.
 fn authorize(app: &App, operation: &Operation, headers: &HeaderMap) -> Result<(), Error> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = header.and_then(|value| value.strip_prefix("Bearer "));
-    if operation.open || key == Some(&app.api_key) {
+    // Bytes, because a key may have letters beyond ASCII.
+    let header = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let key = header.and_then(|value| value.strip_prefix(b"Bearer "));
+    if operation.open || key == Some(app.api_key.as_bytes()) {
         return Ok(());
     }
-    if key != Some(&app.read_only_key) {
+    if key != Some(app.read_only_key.as_bytes()) {
         let message = "the API key is missing or wrong";
         return Err(Error::refused(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message));
     }

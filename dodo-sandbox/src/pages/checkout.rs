@@ -260,16 +260,15 @@ fn theme(session: &Session) -> Option<&str> {
     session.page.get("customization")?.get("theme")?.as_str()
 }
 
-/// The cards that a known customer has paid with.
+/// The cards that a known customer has paid with, if the merchant wants them on the page.
 fn saved_cards(world: &World, session: &Session) -> Vec<PaymentMethod> {
-    let Some(customer) = &session.buyer.customer_id else { return Vec::new() };
-    let mut cards: Vec<PaymentMethod> = Vec::new();
-    for (method, _) in world.payment_methods(customer) {
-        if !cards.iter().any(|card| card.number == method.number) {
-            cards.push(method.clone());
+    match &session.buyer.customer_id {
+        Some(customer) if session.asks("show_saved_payment_methods") => {
+            let methods = world.payment_methods(customer);
+            methods.into_iter().map(|(method, _)| method.clone()).collect()
         }
+        _ => Vec::new(),
     }
-    cards
 }
 
 /// The first letter of a name, where an image is missing.
@@ -279,6 +278,10 @@ fn mark(name: &str, class: &str) -> String {
 }
 
 fn discount_field(session: &Session, form: &Form) -> String {
+    let flags = session.page.get("feature_flags");
+    if flags.and_then(|flags| flags.get("allow_discount_code")).is_some_and(|flag| flag == false) {
+        return String::new();
+    }
     if let [first, ..] = session.discount_codes.as_slice() {
         return format!(
             "<p class=\"actions\"><span>Discount code <strong>{}</strong></span>\
@@ -376,7 +379,7 @@ fn summary(quote: &Quote) -> String {
             };
             format!("{trial}{} {rhythm}", show(line.recurring_amount))
         });
-        let image = match None::<&str> {
+        let image = match line.product.fields.get("image").and_then(|image| image.as_str()) {
             Some(url) => format!("<img class=\"picture\" src=\"{}\" alt=\"\">", Esc(url)),
             None => mark(&line.product.name, "picture"),
         };

@@ -126,11 +126,19 @@ pub(crate) fn see_other(url: &str) -> Response {
     }
 }
 
+/// A mark in the place of an image: the sandbox keeps no uploads.
+async fn image() -> impl IntoResponse {
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 48 48\"><rect width=\"48\" \
+               height=\"48\" fill=\"#e6e4fb\"/><circle cx=\"24\" cy=\"24\" r=\"12\" fill=\"#4338ca\"/></svg>";
+    ([(header::CONTENT_TYPE, "image/svg+xml")], svg)
+}
+
 /// The pages' routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .merge(dashboard::routes())
         .route("/buy/{product_id}", get(buy::open))
+        .route("/images/{id}", get(image))
         .route("/portal/{token}", get(portal::show))
         .route("/portal/{token}/subscriptions/{id}", post(portal::act))
         .route("/session/{id}", get(checkout::show))

@@ -333,3 +333,98 @@ async fn a_second_attempt_keeps_the_payment_where_that_is_asked_for() {
         assert_eq!(first.payment_id == second.payment_id, keeps);
     }
 }
+
+#[tokio::test]
+async fn checkout_page_follows_the_options_of_its_session() {
+    let sandbox = sandbox().await;
+    let cart = json!([{ "product_id": "pdt_yen", "quantity": 1 }]);
+    let ada = json!({ "email": "ada@example.com", "name": "Ada" });
+    let paid = session(&sandbox, json!({ "product_cart": cart, "customer": ada })).await;
+    let payment = sandbox.pay_session(&paid, cards::OK).unwrap().payment_id;
+    let (_, payment) = api(&sandbox, "GET", &format!("/payments/{payment}"), None).await;
+    let known = json!({ "customer_id": payment["customer"]["customer_id"] });
+    let (status, image) = api(&sandbox, "PUT", "/products/pdt_yen/images", None).await;
+    assert_eq!(status, 200, "{image}");
+    let image = image["url"].as_str().unwrap().to_owned();
+    assert_eq!(http().get(&image).send().await.unwrap().status(), 200);
+    for (options, text, shown) in [
+        (json!({}), "ending in 4242", false),
+        (json!({ "show_saved_payment_methods": true }), "ending in 4242", true),
+        (json!({}), "name=\"discount_code\"", true),
+        (json!({ "feature_flags": { "allow_discount_code": false } }), "discount_code", false),
+        (json!({}), "data-theme=\"dark\"", false),
+        (json!({ "customization": { "theme": "dark" } }), "data-theme=\"dark\"", true),
+        (json!({}), &format!("src=\"{image}\""), true),
+        (json!({}), "<h1>Sandbox shop</h1>", true),
+    ] {
+        let mut body = json!({ "product_cart": cart, "customer": known });
+        body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        let id = session(&sandbox, body).await;
+        let html = page(&format!("{}/session/{id}", sandbox.url())).await;
+        assert_eq!(html.contains(text), shown, "{options}: {text}\n{html}");
+    }
+}
+
+#[tokio::test]
+async fn frame_ancestors_of_pages_are_configurable() {
+    for (allowed, expected) in
+        [(None, "'none'"), (Some("http://localhost:3000"), "http://localhost:3000")]
+    {
+        let mut builder = Sandbox::builder();
+        if let Some(allowed) = allowed {
+            builder = builder.frame_ancestors(allowed);
+        }
+        let sandbox = builder.start().await.unwrap();
+        let answer = http().get(sandbox.url()).send().await.unwrap();
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.ends_with(&format!("frame-ancestors {expected}")), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn dashboard_shows_requests_deliveries_and_objects() {
+    let sandbox = sandbox().await;
+    sandbox.register_webhook("http://127.0.0.1:1/hook").unwrap();
+    let body = json!({ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] });
+    let payment =
+        sandbox.pay_session(&session(&sandbox, body).await, cards::OK).unwrap().payment_id;
+    let (_, shown) = api(&sandbox, "GET", &format!("/payments/{payment}"), None).await;
+    let subscription = shown["subscription_id"].as_str().unwrap();
+    sandbox.wait_until_idle().await;
+    let delivery = sandbox.deliveries()[0].id().to_owned();
+    for (path, texts) in [
+        ("/dashboard/requests".to_owned(), &["POST <code>/checkouts</code>", "ms"][..]),
+        ("/dashboard/requests/1".to_owned(), &["curl -X POST", "--data-raw"]),
+        ("/dashboard/deliveries?q=refused".to_owned(), &["Nothing yet"]),
+        (
+            "/dashboard/deliveries?q=renewed".to_owned(),
+            &["subscription.renewed", "connection refused"],
+        ),
+        (
+            format!("/dashboard/deliveries/{delivery}"),
+            &["webhook-signature: v1,", "Signed text", "curl"],
+        ),
+        (format!("/dashboard/objects/{payment}"), &[subscription, "payment.succeeded"]),
+        (format!("/dashboard/objects/{subscription}"), &[&payment, "subscription.renewed"]),
+        ("/dashboard/events".to_owned(), &["subscription.active", subscription]),
+        ("/dashboard/settings".to_owned(), &["name=\"grace_days\"", "Add fault"]),
+    ] {
+        let html = page(&format!("{}{path}", sandbox.url())).await;
+        for text in texts {
+            assert!(html.contains(text), "{path}: {text}\n{html}");
+        }
+    }
+    let save = async |pairs: &[(&str, &str)]| {
+        submit(&format!("{}/dashboard/settings", sandbox.url()), pairs).await.0
+    };
+    assert_eq!(save(&[("form", "fault"), ("kind", "{\"status\":503}"), ("times", "1")]).await, 303);
+    for status in [503, 200] {
+        let request = http().get(format!("{}/products", sandbox.url()));
+        let answer = request.bearer_auth(sandbox.api_key()).send().await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+    assert_eq!(save(&[("form", "network"), ("hold", "true"), ("duplicates", "x")]).await, 422);
+    let act = [("action", "advance"), ("id", "1"), ("back", "//evil.example/")];
+    let (_, location, _) = submit(&format!("{}/", sandbox.url()), &act).await;
+    assert_eq!(location.as_deref(), Some("/"), "never another site");
+}

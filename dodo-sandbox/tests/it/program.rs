@@ -28,8 +28,10 @@ struct Running {
 
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let mut command = program();
-        command.args(["serve", "--port", "0"]).args(args);
+        Self::spawn(program().args(["serve", "--port", "0"]).args(args))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let lines: Vec<_> =
@@ -99,6 +101,22 @@ fn serve_prints_settings_and_names_taken_port() {
     let error = String::from_utf8(second.stderr).unwrap();
     assert!(error.contains(&format!("port {port} is taken")), "{error}");
     assert!(running.terminate(), "SIGTERM is a normal end");
+}
+
+#[tokio::test]
+async fn variables_configure_the_program() {
+    let mut command = program();
+    command.env("DODO_SANDBOX_API_KEY", "schlüssel").env("DODO_SANDBOX_PORT", "0");
+    command.env("DODO_SANDBOX_NOW", "2026-01-31T10:00:00Z");
+    let mut running = Running::spawn(command.arg("serve"));
+    assert!(running.lines.join("\n").contains("DODO_PAYMENTS_API_KEY='schlüssel'"));
+    for (key, status) in [("schlüssel", 200), ("schlussel", 401)] {
+        let request = http().get(format!("{}/products", running.url)).bearer_auth(key);
+        assert_eq!(request.send().await.unwrap().status(), status, "{key}");
+    }
+    let (_, clock) = running.api("GET", "/__sandbox/clock", Value::Null).await;
+    assert!(clock.contains("2026-01-31T10:00:"), "{clock}");
+    running.child.kill().unwrap();
 }
 
 #[test]
