@@ -23,11 +23,20 @@ const DROP_LINKS: Sql = sql!(
      WHERE group_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")"
 );
 const DROP_FACTS: Sql = sql!("DELETE FROM dodo_fact WHERE group_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
+/// The given groups, and all groups that were merged into them. A key can name any of these.
+const TREE: Sql = sql!(
+    "WITH RECURSIVE tree (id) AS (
+        SELECT given.id FROM " (rows 1: 1 id BIGINT) "
+        UNION ALL SELECT dodo_group.id FROM tree JOIN dodo_group ON dodo_group.parent_id = tree.id
+     ) SELECT id FROM tree"
+);
 const DROP_KEYS: Sql =
     sql!("DELETE FROM dodo_key WHERE group_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
+/// A transaction that has read a key before the merge can hold a lock: its row stays.
 const DROP_MERGED: Sql = sql!(
-    "DELETE FROM dodo_group
-     WHERE parent_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")"
+    "DELETE FROM dodo_group WHERE id IN (
+        SELECT id FROM dodo_group WHERE parent_id IS NOT NULL
+            AND id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")" SKIP_LOCKED ")"
 );
 const DROP_GROUPS: Sql =
     sql!("DELETE FROM dodo_group WHERE id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
@@ -58,7 +67,13 @@ impl GroupStore {
             let addresses = addresses.into_iter().map(|mut row| row.text(0));
             let addresses: BTreeSet<String> = addresses.collect::<Result<_, _>>()?;
             rows::lock_addresses(&mut tx, Rows::texts(addresses.iter())).await?;
-            for statement in [&DROP_LINKS, &DROP_FACTS, &DROP_KEYS, &DROP_MERGED, &DROP_GROUPS] {
+            let tree = tx.fetch(&TREE, args![given()]).await?;
+            let tree =
+                tree.into_iter().map(|mut row| row.int(0)).collect::<Result<Vec<i64>, _>>()?;
+            for statement in [&DROP_KEYS, &DROP_MERGED] {
+                tx.write(statement, ids_of(tree.iter().copied())).await?;
+            }
+            for statement in [&DROP_LINKS, &DROP_FACTS, &DROP_GROUPS] {
                 tx.write(statement, given()).await?;
             }
             tx.write(&rows::DROP_ADDRESSES, Rows::texts(addresses)).await?;

@@ -8,9 +8,12 @@ macro_rules! story {
 
 mod booking;
 mod charges;
+mod concurrency;
 mod consent;
 mod contested;
 mod engine;
+mod engine_erasure;
+mod engine_records;
 mod erased;
 mod facts;
 mod ladder;
