@@ -84,6 +84,31 @@ async fn any_id_answers_every_operation_with_a_sample_of_that_id() {
 }
 
 #[tokio::test]
+async fn operations_without_state_are_samples_or_501() {
+    for strict in [false, true] {
+        let mut behavior = Behavior::default();
+        behavior.strict = strict;
+        let sandbox = Sandbox::builder().behavior(behavior).start().await.unwrap();
+        let mut stateless = Vec::new();
+        for operation in contract().operations() {
+            let url = format!("{}{}", sandbox.url(), fill(&operation.path, "x_1"));
+            let request = http().request(operation.method.clone(), url);
+            let answer = request.bearer_auth(sandbox.api_key()).send().await.unwrap();
+            let sample = answer.headers().contains_key("x-sandbox");
+            assert!(!(strict && sample), "{}", operation.path);
+            if sample || answer.status() == StatusCode::NOT_IMPLEMENTED {
+                stateless.push(operation.path.as_str());
+            }
+        }
+        assert!(
+            stateless.iter().all(|path| path.contains("/docs") || path.starts_with("/connectors")),
+            "{stateless:?}"
+        );
+        assert_eq!((stateless.len(), contract().operations().len()), (16, 168));
+    }
+}
+
+#[tokio::test]
 async fn preflight_needs_no_key_and_names_the_methods() {
     let sandbox = Sandbox::start().await.unwrap();
     for path in ["/checkouts", "/licenses/validate", "/payments/pay_1"] {
