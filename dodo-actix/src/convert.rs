@@ -87,14 +87,19 @@ pub(crate) struct Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = PayloadError;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, PayloadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let chunk = ready!(Pin::new(&mut self.payload).poll_next(cx));
-        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+        Poll::Ready(chunk.map(|chunk| match chunk {
+            Ok(data) => Ok(Frame::data(data)),
+            // The limit of an outer middleware.
+            Err(PayloadError::Overflow) => Err(Error::body_too_large().into()),
+            Err(error) => Err(error.into()),
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

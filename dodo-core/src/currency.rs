@@ -53,9 +53,9 @@ impl Default for Currency {
 impl FromStr for Currency {
     type Err = Error;
 
-    /// Three ASCII letters in any case.
+    /// Three ASCII letters in any case, with or without blanks around them.
     fn from_str(code: &str) -> Result<Self, Error> {
-        match <[u8; 3]>::try_from(code.as_bytes()) {
+        match <[u8; 3]>::try_from(code.trim().as_bytes()) {
             Ok(code) if code.iter().all(u8::is_ascii_alphabetic) => {
                 Ok(Self(code.map(|letter| letter.to_ascii_uppercase())))
             }

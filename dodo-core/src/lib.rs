@@ -65,6 +65,7 @@ pub mod checkout;
 mod client;
 mod consent;
 mod currency;
+mod detached;
 mod dodo;
 pub mod endpoint;
 mod environment;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     BoxError, BoxFuture, Client, CustomerId, Endpoint, Error, ErrorKind, RequestHead, SignedIn,
+    detached::to_the_end,
     endpoint::{Get, private::Sealed},
     refusal::{ErrorPage, log_refusal, refuse},
     return_url,
@@ -285,7 +286,18 @@ impl Endpoint for CustomerPortal {
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
         let head = RequestHead::from(request.into_parts().0);
         let page = self.0.error_page.as_ref().and_then(|page| page.for_browser(&head.headers));
-        match self.0.link(head.clone()).await {
+        let link = match self.0.keep {
+            None => self.0.link(head.clone()).await,
+            // A browser that leaves must not separate a new customer from its user.
+            Some(_) => {
+                let (settings, head) = (self.0.clone(), head.clone());
+                to_the_end(async move { settings.link(head).await }).await.unwrap_or_else(|_| {
+                    let message = "the server stopped while a customer was created";
+                    Err(Error::new(ErrorKind::CallbackFailed, message))
+                })
+            }
+        };
+        match link {
             Ok(link) => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::FOUND;

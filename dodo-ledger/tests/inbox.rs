@@ -26,7 +26,8 @@ on_every_store! {
     a_panic_is_a_failure_and_the_worker_lives,
     a_panic_that_no_callback_contains_is_a_failure_too,
     claims_that_end_with_a_shutdown_are_no_failures,
-    unreadable_event_runs_on_any_once_and_is_parked,
+    unreadable_event_is_parked_after_its_callbacks_ran_once,
+    failed_callback_of_an_unreadable_event_is_retried,
     a_replay_runs_the_callbacks_again,
     booking_does_not_wait_for_callbacks,
     dropping_the_handle_stops_the_workers,
@@ -58,8 +59,8 @@ fn noting(
 async fn an_id_is_one_event_whatever_the_body(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
-    let first = delivery("msg_1", r#"{"type":"credit.added","data":{"first":1}}"#);
-    let later = delivery("msg_1", r#"{"type":"credit.added","data":{"later":1}}"#);
+    let first = delivery("msg_1", r#"{"type":"future.thing","data":{"first":1}}"#);
+    let later = delivery("msg_1", r#"{"type":"future.thing","data":{"later":1}}"#);
     assert_eq!(ledger.accept(&first).await.unwrap(), Receipt::Stored);
     assert_eq!(ledger.accept(&later).await.unwrap(), Receipt::Duplicate);
 
@@ -296,23 +297,73 @@ async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-async fn unreadable_event_runs_on_any_once_and_is_parked(store: &TestStore) {
-    let ledger = store.ledger().await;
-    let calls = Calls::default();
-    let workers = work(&ledger, hooks().on_any(noting(&calls)));
-    for (id, body) in [("msg_1", "not json"), ("msg_2", "[]"), ("msg_3", r#"{"data":{}}"#)] {
-        assert_eq!(ledger.accept(&delivery(id, body)).await.unwrap(), Receipt::Stored);
-        until_state(&ledger, id, "parked").await;
-        let event = ledger.event(id).await.unwrap().unwrap();
-        assert_eq!((event.booked, event.claims, event.failures), (false, 1, 0), "{id}");
-        assert!(event.last_error.unwrap().starts_with("payload_unreadable: "), "{id}");
+const UNREADABLE: [(&str, &str); 7] = [
+    ("msg_1", "not json"),
+    ("msg_2", "[]"),
+    ("msg_3", r#"{"data":{}}"#),
+    ("msg_4", include_str!("../../tests/data/faults/02-dunning-unreadable.json")),
+    ("msg_5", include_str!("../../tests/data/faults/02-payment-unreadable.json")),
+    (
+        "msg_6",
+        r#"{"type":"payment.succeeded","data":{"payment_id":"p","total_amount":-5,"currency":"EUR"}}"#,
+    ),
+    ("msg_7", r#"{"type":"refund.succeeded","data":{"refund_id":"r","amount":9007199254740992}}"#),
+];
+
+async fn unreadable_event_is_parked_after_its_callbacks_ran_once(store: &TestStore) {
+    for handles_unreadable in [false, true] {
+        let store = store.fresh().await;
+        let ledger = store.ledger().await;
+        let (calls, handled) = (Calls::default(), Calls::default());
+        let mut callbacks = hooks().on_any(noting(&calls)).on_dunning_started(|_| async {
+            Err("a payload that cannot be read reaches no typed callback".into())
+        });
+        if handles_unreadable {
+            let handled = handled.clone();
+            callbacks = callbacks.on_unreadable(move |event| {
+                handled.lock().unwrap().push((event.id, 0, event.data.problem));
+                async {}
+            });
+        }
+        let workers = work(&ledger, callbacks);
+        for (id, body) in UNREADABLE {
+            assert_eq!(ledger.accept(&delivery(id, body)).await.unwrap(), Receipt::Stored);
+            until_state(&ledger, id, "parked").await;
+            let event = ledger.event(id).await.unwrap().unwrap();
+            assert_eq!((event.claims, event.failures, event.booked), (1, 0, false), "{id}");
+            assert!(event.last_error.unwrap().starts_with("payload_unreadable: "), "{id}");
+        }
+        let ids = |calls: &Calls| -> Vec<String> {
+            calls.lock().unwrap().iter().map(|(id, ..)| id.clone()).collect()
+        };
+        let all = UNREADABLE.map(|(id, _)| id);
+        assert_eq!(ids(&calls), all);
+        assert_eq!(ids(&handled), if handles_unreadable { all.to_vec() } else { Vec::new() });
+        assert!(ledger.records().fetch().await.unwrap().is_empty());
+
+        // An operator may try again, after an update that can read more.
+        assert_eq!(ledger.revive_parked().await.unwrap(), 7);
+        eventually("they are parked again", async || ledger.stats().await.unwrap().parked == 7)
+            .await;
+        workers.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(ids(&calls).len(), 14);
+        store.remove().await;
     }
-    assert_eq!(ledger.stats().await.unwrap().parked, 3);
-    assert_eq!(calls.lock().unwrap().len(), 3, "`on_any` runs once for each");
-    assert_eq!(ledger.revive_parked().await.unwrap(), 3);
-    eventually("they are parked again", async || ledger.stats().await.unwrap().parked == 3).await;
+}
+
+async fn failed_callback_of_an_unreadable_event_is_retried(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let failing = runs.clone();
+    let callbacks = hooks().on_any(move |_| {
+        let run = failing.fetch_add(1, Ordering::SeqCst);
+        async move { if run < 2 { Err("not now".into()) } else { Ok(()) } }
+    });
+    let workers = work(&ledger, callbacks);
+    ledger.accept(&delivery("msg_1", "not json")).await.unwrap();
+    until_state(&ledger, "msg_1", "parked").await;
     workers.shutdown(Duration::from_secs(5)).await;
-    assert_eq!(calls.lock().unwrap().len(), 6);
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
 }
 
 async fn a_replay_runs_the_callbacks_again(store: &TestStore) {

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use dodo_core::{
-    BoxError, CampaignCookie, Client, CustomerId, CustomerPortal, Endpoint, Environment, Event,
-    Payment, Preset, RequestHead, Unreadable, VisitorCapture, WebhookKey, Webhooks,
+    BoxError, CampaignCookie, Client, CustomerId, CustomerPortal, Endpoint, Environment, Error,
+    ErrorKind, Event, Payment, Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout},
 };
 
@@ -59,7 +59,7 @@ impl Shop {
             .build()
             .expect("hooks");
         let lenient_hooks =
-            builder().on_unreadable(unreadable).body_limit(1024).build().expect("hooks");
+            builder().on_unreadable(hooks::unreadable).body_limit(1024).build().expect("hooks");
         Self { client: client(&upstream), hooks, lenient_hooks }
     }
 }
@@ -75,6 +75,8 @@ impl Application for Shop {
         let portal = || CustomerPortal::builder(client());
         mount.portal("/portal", portal().build().expect("a portal"));
         mount.portal("/portal/broken", portal().customer(broken).build().expect("a portal"));
+        let refusing = portal().customer(refuses).error_page("/oops").build().expect("a portal");
+        mount.portal("/portal/refuses", refusing);
         mount.portal("/portal/panics", portal().customer(panics).build().expect("a portal"));
         mount.webhooks("/webhook", self.hooks.clone());
         mount.webhooks("/webhook/lenient", self.lenient_hooks.clone());
@@ -103,13 +105,12 @@ async fn again(event: Event<Payment, Recorder>) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn unreadable(event: Event<Unreadable, Recorder>) -> Result<(), BoxError> {
-    hooks::record("onUnreadable", &event);
-    Ok(())
-}
-
 async fn broken(_: RequestHead) -> Result<Option<CustomerId>, BoxError> {
     Err("the session store at 10.0.0.9 is down".into())
+}
+
+async fn refuses(_: RequestHead) -> Result<Option<CustomerId>, BoxError> {
+    Err(Error::new(ErrorKind::OriginNotAllowed, "not from here").into())
 }
 
 async fn panics(_: RequestHead) -> Result<Option<CustomerId>, BoxError> {

@@ -1,7 +1,8 @@
 //! Receivers of webhooks with every callback that there is.
 
 use dodo_core::{
-    AttributionRecord, BoxError, Error, Event, RawData, Webhooks, WebhooksBuilder, webhook::Given,
+    AttributionRecord, BoxError, Error, Event, RawData, Unreadable, Webhooks, WebhooksBuilder,
+    webhook::Given,
 };
 
 use crate::record::{Callback, Recorder};
@@ -34,7 +35,8 @@ macro_rules! every_type {
     ($builder:expr, $callback:expr; $($method:ident)*) => { $builder$(.$method($callback))* };
 }
 
-type Done = Result<(), BoxError>;
+/// A callback of these tests succeeds.
+pub type Done = Result<(), BoxError>;
 
 /// Records every callback.
 pub fn recording(
@@ -60,6 +62,15 @@ async fn payload(event: Event<RawData, Recorder>) -> Done {
 
 async fn unknown(event: Event<RawData, Recorder>) -> Done {
     record("onUnknown", &event);
+    Ok(())
+}
+
+/// Records an event that cannot be read.
+///
+/// # Errors
+/// None.
+pub async fn unreadable(event: Event<Unreadable, Recorder>) -> Done {
+    record("onUnreadable", &event);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::{
 /// # Errors
 /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the event cannot be read.
 pub fn facts(event: &SignedEvent, options: &FactOptions) -> Result<Vec<AttributionRecord>, Error> {
-    let envelope = event.envelope()?;
+    let envelope = event.readable()?;
     facts_of(event, &envelope, options, &mut &envelope)
 }
 

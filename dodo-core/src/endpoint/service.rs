@@ -1,5 +1,6 @@
 use std::{
     convert::Infallible,
+    pin::pin,
     task::{Context, Poll},
 };
 
@@ -8,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower_service::Service;
 
-use super::{Endpoint, read_body};
+use super::{Endpoint, body::discard, read_body};
 use crate::{BoxError, BoxFuture};
 
 /// For adapters: answers a request whose body has not been read yet.
@@ -37,12 +38,13 @@ where
     B::Error: Into<BoxError>,
 {
     let (parts, body) = request.into_parts();
+    let time_limit = endpoint.body_timeout(&parts.method);
     if let Some(refusal) = endpoint.refuse(&parts.method) {
+        discard(pin!(body), time_limit).await;
         return refusal;
     }
     let limit = endpoint.body_limit(&parts.method);
-    let deadline = endpoint.body_timeout(&parts.method);
-    match read_body(body, limit, deadline).await {
+    match read_body(body, limit, time_limit).await {
         Ok(body) => endpoint.handle(Request::from_parts(parts, body)).await,
         Err(error) => error.to_response(),
     }

@@ -16,9 +16,15 @@ pub enum Date {
     Unreadable(Box<str>),
 }
 
-/// The key under which [`lenient`](super::lenient) hands over a text that is no date: as an object,
-/// so that no other type takes it by mistake.
-pub(super) const UNREADABLE: &str = "\u{0}unreadable date";
+/// The key under which [`lenient`](super::lenient) passes a text that is not a date: as an object, so that
+/// no other type takes it by mistake.
+const UNREADABLE: &str = "\u{0}unreadable date";
+
+/// Marks a JSON text as a date that cannot be read. `None` if the value is not a text.
+pub(super) fn marked(value: &str) -> Option<String> {
+    let key = serde_json::to_string(UNREADABLE).ok()?;
+    value.starts_with('"').then(|| format!("{{{key}:{value}}}"))
+}
 
 /// By this [`lenient`](super::lenient) knows that a date was asked for.
 pub(super) const EXPECTED: &str = "an RFC 3339 date";
@@ -96,6 +102,7 @@ impl<'de> Deserialize<'de> for Date {
 
 /// The form Dodo Payments sends, by hand; everything else that is RFC 3339, by jiff.
 pub(crate) fn read(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
     read_utc(text.as_bytes()).or_else(|| text.parse().ok())
 }
 

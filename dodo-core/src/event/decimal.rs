@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Decimal {
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Float(n), &self))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Decimal, E> {
-                Decimal::parse(text)
+                Decimal::parse(text.trim())
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }

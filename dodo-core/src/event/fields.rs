@@ -6,6 +6,11 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::Decimal;
+
+/// The largest amount, 2^53-1: JavaScript, JSON tools and `f64` hold every integer up to here exactly.
+pub(crate) const MAX_AMOUNT: i64 = 9_007_199_254_740_991;
+
 /// An integer that may be written as `5831`, `5831.0`, `"5831"` or `"5831.00"`.
 struct Integer(i64);
 
@@ -51,9 +56,47 @@ impl<'de> Deserialize<'de> for Integer {
     }
 }
 
-/// An integer that has to be there.
-pub(super) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    Integer::deserialize(deserializer).map(|n| n.0)
+/// An amount of money within ±(2^53-1) minor units.
+struct Amount(i64);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Integer(minor) = Integer::deserialize(deserializer)?;
+        if (-MAX_AMOUNT..=MAX_AMOUNT).contains(&minor) {
+            return Ok(Self(minor));
+        }
+        let expected = "an amount within 2^53-1 minor units";
+        Err(de::Error::invalid_value(de::Unexpected::Signed(minor), &expected))
+    }
+}
+
+/// The total of a payment: an integer that is required and not negative.
+pub(super) fn payment_total<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    match Amount::deserialize(deserializer)?.0 {
+        total @ 0.. => Ok(total),
+        total => {
+            let negative = de::Unexpected::Signed(total);
+            Err(de::Error::invalid_value(negative, &"an amount that is not negative"))
+        }
+    }
+}
+
+/// The object's own id: a text that is not blank, without blanks around it.
+pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct Visitor;
+    impl de::Visitor<'_> for Visitor {
+        type Value = String;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an id")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+            match text.trim() {
+                "" => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                id => Ok(id.to_owned()),
+            }
+        }
+    }
+    deserializer.deserialize_str(Visitor)
 }
 
 /// An integer, absent or `null`.
@@ -62,6 +105,28 @@ where
     D: Deserializer<'de>,
 {
     Ok(Option::<Integer>::deserialize(deserializer)?.map(|n| n.0))
+}
+
+/// An amount of money, absent or `null`.
+pub(super) fn optional_amount<'de, D>(deserializer: D) -> Result<Option<i64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(Option::<Amount>::deserialize(deserializer)?.map(|amount| amount.0))
+}
+
+/// An amount of money as a decimal, absent or `null`.
+pub(super) fn optional_decimal_amount<'de, D>(deserializer: D) -> Result<Option<Decimal>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let amount = Option::<Decimal>::deserialize(deserializer)?;
+    let number = amount.as_ref().and_then(|amount| amount.as_str().parse::<f64>().ok());
+    #[expect(clippy::cast_precision_loss, reason = "2^53-1 is exact")]
+    if number.is_some_and(|number| number.abs() > MAX_AMOUNT as f64) {
+        return Err(de::Error::custom("expected an amount within 2^53-1 minor units"));
+    }
+    Ok(amount)
 }
 
 /// `null` is the default: `false`, an empty map, an object without values.

@@ -8,6 +8,7 @@ pub(crate) mod lenient;
 mod open_enum;
 mod payload;
 mod raw;
+pub(crate) mod readable;
 mod scalar;
 mod table;
 
@@ -105,7 +106,8 @@ impl<T: fmt::Debug, S> fmt::Debug for Event<T, S> {
     }
 }
 
-/// A signed body that is no event: no JSON, no `type`, or a required key is missing.
+/// A signed event that cannot be read: the body is not JSON, it has no `type`, a required field is
+/// missing, or an amount is out of range.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Unreadable {

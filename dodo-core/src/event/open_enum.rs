@@ -73,7 +73,7 @@ where
             f.write_str("text")
         }
         fn visit_str<E>(self, text: &str) -> Result<T, E> {
-            Ok(T::from(text))
+            Ok(T::from(text.trim()))
         }
     }
     deserializer.deserialize_str(Text(PhantomData))

@@ -88,8 +88,11 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
         self
     }
 
-    /// Runs `callback` on signed bodies that are no event: no JSON, no type, or a required key is
-    /// missing. If it succeeds, the answer is 200; without it, 400 and Dodo Payments tries again.
+    /// Runs `callback` on signed events that cannot be read, after [`on_any`](Self::on_any): the body is
+    /// not JSON, it has no type, a required field is missing, or an amount is out of range.
+    ///
+    /// Without an inbox the answer is 200 if the callback succeeds, and 400 without such a callback. With
+    /// an inbox the answer is 200, and the event is parked after the callbacks ran.
     pub fn on_unreadable<F, Fut>(mut self, callback: F) -> Self
     where
         F: Fn(Event<Unreadable, S>) -> Fut + Send + Sync + 'static,

@@ -139,6 +139,11 @@ impl<S> Callback<S> {
 }
 
 impl Callback {
+    /// Whether the callback wants this payload.
+    pub(super) fn reads(&self, payload: TypeId) -> bool {
+        self.payload == payload
+    }
+
     /// Reads a delivery with the payload of this callback, if that works at the first try.
     pub(super) fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
         self.read.and_then(|read| read(body))

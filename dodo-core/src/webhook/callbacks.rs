@@ -142,8 +142,11 @@ impl Callbacks {
     ) -> Result<(), Error> {
         let (envelope, mut parsed, fault) = match self.read(signed.body()) {
             Some((envelope, parsed)) => (envelope, parsed, None),
-            None => match signed.envelope() {
-                Ok(envelope) => (envelope, Parsed::default(), None),
+            None => match Envelope::read(signed.body(), signed.received_at()) {
+                Ok(envelope) => {
+                    let fault = envelope.check().err();
+                    (envelope, Parsed::default(), fault)
+                }
                 Err(fault) => (signed.unreadable_envelope(), Parsed::default(), Some(fault)),
             },
         };
@@ -170,7 +173,9 @@ impl Callbacks {
         // A payload of the application's may panic when it is read. Then it does so again on the
         // patient way, where that is the failure of its callback.
         let read = catch_unwind(AssertUnwindSafe(|| first.read(body))).ok()?;
-        read.filter(|(envelope, _)| envelope.kind == kind)
+        // The payload's own type has decided already; another type may read what cannot be booked.
+        let is_own = kind.payload_type().is_some_and(|own| first.reads(own.type_id()));
+        read.filter(|(envelope, _)| envelope.kind == kind && (is_own || envelope.check().is_ok()))
     }
 
     async fn run_readable(

@@ -5,6 +5,7 @@ use http::{Extensions, Method, Request, Response};
 
 use super::{
     builder::WebhooksBuilder,
+    callback::callback_failed,
     callbacks::Callbacks,
     inbox::{Dispatcher, DynInbox, Receipt},
     key::WebhookKey,
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     Endpoint, Error, ErrorKind,
+    detached::to_the_end,
     endpoint::{Post, private::Sealed},
     panic::catch,
     time::timeout,
@@ -21,7 +23,7 @@ use crate::{
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The longest to wait for the store. Dodo Payments gives a delivery up after 15 seconds.
-const STORE_DEADLINE: Duration = Duration::from_secs(10);
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
@@ -96,21 +98,38 @@ impl Webhooks {
     pub fn key(&self) -> &WebhookKey {
         &self.0.key
     }
+}
 
-    async fn take(&self, event: &SignedEvent) -> Result<(), Error> {
-        let Some(inbox) = &self.0.inbox else {
-            return self.0.callbacks.run(event, 1, Extensions::new()).await;
+impl Inner {
+    /// Runs the callbacks, or commits to the inbox, and logs the result.
+    async fn accept(&self, event: &SignedEvent) -> Result<(), Error> {
+        let result = match &self.inbox {
+            None => self.callbacks.run(event, 1, Extensions::new()).await,
+            Some(inbox) => store(&**inbox, event).await,
         };
-        let down = || {
-            Error::new(ErrorKind::StorageUnavailable, "events cannot be taken now")
-                .with_retry_after(RETRY_AFTER)
-        };
-        match timeout(STORE_DEADLINE, catch(|| inbox.accept(event))).await {
-            Ok(Ok(Ok(Receipt::Stored | Receipt::Duplicate))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(down().with_source(error)),
-            Ok(Err(_panicked)) => Err(down().with_source("the store panicked")),
-            Err(_elapsed) => Err(down().with_source("the store did not answer in time")),
+        match &result {
+            Ok(()) => tracing::debug!(
+                target: "dodo::webhook",
+                webhook_id = event.id(),
+                key = event.key_position(),
+                "webhook accepted"
+            ),
+            Err(failed) => log_failure(event, failed),
         }
+        result
+    }
+}
+
+async fn store(inbox: &dyn DynInbox, event: &SignedEvent) -> Result<(), Error> {
+    let down = || {
+        Error::new(ErrorKind::StorageUnavailable, "events cannot be taken now")
+            .with_retry_after(RETRY_AFTER)
+    };
+    match timeout(STORE_TIMEOUT, catch(|| inbox.accept(event))).await {
+        Ok(Ok(Ok(Receipt::Stored | Receipt::Duplicate))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(down().with_source(error)),
+        Ok(Err(_panicked)) => Err(down().with_source("the store panicked")),
+        Err(_elapsed) => Err(down().with_source("the store did not answer in time")),
     }
 }
 
@@ -136,15 +155,18 @@ impl Endpoint for Webhooks {
                 return refused.to_response();
             }
         };
-        match self.take(&event).await {
-            Ok(()) => {
-                tracing::debug!(target: "dodo::webhook", webhook_id = event.id(), "accepted");
-                Response::new(Bytes::new())
-            }
-            Err(failed) => {
-                log_failure(&event, &failed);
-                failed.to_response()
-            }
+        let inner = self.0.clone();
+        let accepting = async move { inner.accept(&event).await };
+        let result = match &self.0.inbox {
+            Some(_) => accepting.await,
+            // A sender that leaves must not stop a callback half-way.
+            None => to_the_end(accepting).await.unwrap_or_else(|_stopped| {
+                Err(callback_failed("the server stopped while a webhook callback ran"))
+            }),
+        };
+        match result {
+            Ok(()) => Response::new(Bytes::new()),
+            Err(failed) => failed.to_response(),
         }
     }
 }

@@ -7,7 +7,11 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, ErrorKind,
-    event::{EventKind, RawData, Warning, lenient::describe, read_date},
+    event::{
+        EventKind, RawData, Warning,
+        lenient::{describe, sound_text},
+        read_date, readable,
+    },
 };
 
 /// What stands around an event's `data`.
@@ -29,6 +33,7 @@ pub struct Envelope {
 impl Envelope {
     /// Finds the parts of a body without reading `data`.
     pub(super) fn read(body: &Bytes, received_at: Timestamp) -> Result<Self, Error> {
+        let body = &json_in(body);
         let text = std::str::from_utf8(body).map_err(|e| unreadable("").with_source(e))?;
         let parts: Parts<'_> =
             serde_json::from_str(text).map_err(|e| unreadable("").with_source(describe(&e)))?;
@@ -47,7 +52,7 @@ impl Envelope {
             warn("/business_id", "no text");
         }
         Ok(Self {
-            kind: EventKind::from(&*kind),
+            kind: EventKind::from(kind.trim()),
             timestamp: timestamp.unwrap_or(received_at),
             business_id: business_id.unwrap_or_default().into_owned(),
             data: parts.data.map_or_else(
@@ -59,6 +64,32 @@ impl Envelope {
     }
 }
 
+impl Envelope {
+    /// Decides whether the payload can be read: see [`readable`].
+    pub(super) fn check(&self) -> Result<(), Error> {
+        readable::check(&self.kind, self.data.as_str().unwrap_or_default())
+    }
+}
+
+/// The JSON in a body: without a byte order mark, NUL bytes and blanks around it, and with `U+FFFD` in
+/// place of bytes that are not UTF-8. A body without such damage is not copied.
+fn json_in(body: &Bytes) -> Bytes {
+    const BOM: &[u8] = "\u{feff}".as_bytes();
+    let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    let mut json: &[u8] = body;
+    json = json.strip_prefix(BOM).unwrap_or(json);
+    while let Some(rest) = json.split_first().filter(|(byte, _)| is_padding(byte)) {
+        json = rest.1;
+    }
+    while let Some(rest) = json.split_last().filter(|(byte, _)| is_padding(byte)) {
+        json = rest.1;
+    }
+    match String::from_utf8_lossy(json) {
+        Cow::Borrowed(_) => body.slice_ref(json),
+        Cow::Owned(repaired) => repaired.into(),
+    }
+}
+
 fn unreadable(pointer: &str) -> Error {
     let error = Error::new(ErrorKind::UnreadableEvent, "the body is not a webhook event");
     if pointer.is_empty() { error } else { error.with_pointer(pointer) }
@@ -67,7 +98,11 @@ fn unreadable(pointer: &str) -> Error {
 fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str(value.get()).ok().map(|Text(text)| text)
+    if let Ok(Text(text)) = serde_json::from_str(value.get()) {
+        return Some(text);
+    }
+    let sound = sound_text(value.get())?;
+    serde_json::from_str(&sound).ok().map(Cow::Owned)
 }
 
 /// The spans of the four keys; of two equal keys the last counts, as in JavaScript.

@@ -196,12 +196,13 @@ impl WebhookKey {
         body: Bytes,
         now: SystemTime,
     ) -> Result<SignedEvent, Error> {
-        let id = self.check(headers, &body, now).map_err(|refusal| {
+        let (id, position) = self.check(headers, &body, now).map_err(|refusal| {
             Error::new(ErrorKind::InvalidSignature, "the signature is missing or not valid")
                 .with_source(refusal)
         })?;
         let received_at = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
-        Ok(SignedEvent::new(id, body, received_at, self.environment.is_live()))
+        let event = SignedEvent::new(id, body, received_at, self.environment.is_live());
+        Ok(event.by_key(position))
     }
 
     /// Allocates nothing, whether it accepts or refuses.
@@ -210,19 +211,17 @@ impl WebhookKey {
         headers: &HeaderMap,
         body: &[u8],
         now: SystemTime,
-    ) -> Result<DeliveryId, Refusal> {
+    ) -> Result<(DeliveryId, usize), Refusal> {
         let claim = Claim::read(headers)?;
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if now.abs_diff(claim.seconds) > self.tolerance.as_secs() {
             return Err(Refusal::TimestampOutsideTolerance);
         }
-        for (secret, key) in self.secrets.iter().zip(1..) {
+        for (position, secret) in self.secrets.iter().enumerate() {
             let expected = mac(secret, claim.id, claim.timestamp, body);
             // `CtOutput` compares in constant time.
             if claim.macs().any(|mac| CtOutput::<HmacSha256>::new(mac.into()) == expected) {
-                // After a rotation, the old key can go when no line names it.
-                tracing::debug!(target: "dodo::webhook", key, "signature verified");
-                return Ok(DeliveryId::new(claim.id));
+                return Ok((DeliveryId::new(claim.id), position));
             }
         }
         Err(Refusal::SignatureMismatch)

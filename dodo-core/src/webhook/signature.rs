@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::id::DeliveryId;
 
-/// Why a delivery was refused. For the log: the answer never says.
+/// Why a delivery was refused. For the log: the answer never tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     IdMissing,
@@ -18,7 +18,6 @@ pub(super) enum Refusal {
     TimestampMalformed,
     TimestampOutsideTolerance,
     SignatureMissing,
-    SignatureRepeated,
     SignatureTooLong,
     SignatureMismatch,
 }
@@ -34,7 +33,6 @@ impl Refusal {
             Self::TimestampMalformed => "timestamp_malformed",
             Self::TimestampOutsideTolerance => "timestamp_outside_tolerance",
             Self::SignatureMissing => "signature_missing",
-            Self::SignatureRepeated => "signature_repeated",
             Self::SignatureTooLong => "signature_too_long",
             Self::SignatureMismatch => "signature_mismatch",
         }
@@ -66,43 +64,44 @@ pub(super) struct Claim<'a> {
     pub(super) timestamp: &'a str,
     /// Unix seconds.
     pub(super) seconds: u64,
-    signatures: &'a str,
+    headers: &'a HeaderMap,
 }
 
 impl<'a> Claim<'a> {
-    /// Exactly one of each header, each in the only form that a sender writes.
+    /// Reads each header in the only form that a sender writes. A header with one value occurs once. The
+    /// signatures are a list, so they may be spread over several lines (RFC 9110, section 5.3).
     pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
         let id = only(headers, &ID, Refusal::IdMissing, Refusal::IdRepeated)?;
         let timestamp =
             only(headers, &TIMESTAMP, Refusal::TimestampMissing, Refusal::TimestampRepeated)?;
-        let signatures =
-            only(headers, &SIGNATURE, Refusal::SignatureMissing, Refusal::SignatureRepeated)?;
-
+        if !headers.contains_key(&SIGNATURE) {
+            return Err(Refusal::SignatureMissing);
+        }
         let id = Some(id).filter(|id| DeliveryId::is_valid(id)).and_then(text);
-        let signatures = match signatures.len() {
-            0..=LONGEST_HEADER => text(signatures).ok_or(Refusal::SignatureMismatch)?,
-            _ => return Err(Refusal::SignatureTooLong),
-        };
-        if candidates(signatures).count() > MOST_SIGNATURES {
+        let bytes: usize = headers.get_all(&SIGNATURE).iter().map(|line| line.len()).sum();
+        if bytes > LONGEST_HEADER || candidates(headers).count() > MOST_SIGNATURES {
             return Err(Refusal::SignatureTooLong);
         }
         let (timestamp, seconds) = seconds(timestamp).ok_or(Refusal::TimestampMalformed)?;
-        Ok(Self { id: id.ok_or(Refusal::IdMalformed)?, timestamp, seconds, signatures })
+        Ok(Self { id: id.ok_or(Refusal::IdMalformed)?, timestamp, seconds, headers })
     }
 
     /// The signatures that could be an HMAC-SHA256. Other versions and anything malformed are
     /// skipped: senders may add versions at any time.
     pub(super) fn macs(&self) -> impl Iterator<Item = Mac> + 'a {
-        candidates(self.signatures).filter_map(|signature| decode(signature.strip_prefix("v1,")?))
+        candidates(self.headers).filter_map(|signature| decode(signature.strip_prefix(b"v1,")?))
     }
 }
 
-fn candidates(signatures: &str) -> impl Iterator<Item = &str> {
-    signatures.split(' ').filter(|signature| !signature.is_empty())
+/// Blanks separate signatures.
+fn candidates(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(&SIGNATURE).iter();
+    let words = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b' '));
+    words.filter(|word| !word.is_empty())
 }
 
 /// Padded standard base64 of exactly 32 bytes.
-fn decode(signature: &str) -> Option<Mac> {
+fn decode(signature: &[u8]) -> Option<Mac> {
     // 33 bytes: what 44 characters of base64 might hold at most.
     let mut bytes = [0; 33];
     if signature.len() != 44 {

@@ -19,11 +19,17 @@ pub struct SignedEvent {
     body: Bytes,
     received_at: Timestamp,
     live: bool,
+    key_position: Option<usize>,
 }
 
 impl SignedEvent {
     pub(super) fn new(id: DeliveryId, body: Bytes, received_at: Timestamp, live: bool) -> Self {
-        Self { id, body, received_at, live }
+        Self { id, body, received_at, live, key_position: None }
+    }
+
+    pub(super) fn by_key(mut self, position: usize) -> Self {
+        self.key_position = Some(position);
+        self
     }
 
     /// For stores: an event that was verified before it was stored. **Nothing is checked.**
@@ -50,18 +56,39 @@ impl SignedEvent {
         self.received_at
     }
 
+    /// Returns the position of the secret that verified the delivery, from 0. Counts show when the old
+    /// secret of a rotation is no longer in use. `None` for an event that a store returned.
+    #[must_use]
+    pub fn key_position(&self) -> Option<usize> {
+        self.key_position
+    }
+
     /// Whether real money moves: what the key was configured with.
     #[must_use]
     pub fn live(&self) -> bool {
         self.live
     }
 
-    /// What stands around `data`, without reading `data`.
+    /// Returns the parts around `data`, without a look at `data`.
     ///
     /// # Errors
-    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the body is not a JSON object, or lacks `type`.
+    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the body is not a JSON object or has no
+    /// `type`.
     pub fn envelope(&self) -> Result<Envelope, Error> {
         Envelope::read(&self.body, self.received_at)
+    }
+
+    /// Decides whether the event can be read, and returns the parts around `data`. Callbacks, extractors
+    /// and booking share this decision.
+    ///
+    /// # Errors
+    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) as [`envelope`](Self::envelope), and when the
+    /// payload of a known type lacks its own id, a payment its amount or currency, when an amount is
+    /// beyond ±(2^53-1), or when the total of a payment is negative.
+    pub fn readable(&self) -> Result<Envelope, Error> {
+        let envelope = self.envelope()?;
+        envelope.check()?;
+        Ok(envelope)
     }
 
     /// Reads the event with a payload of this crate.
@@ -76,7 +103,7 @@ impl SignedEvent {
         {
             return Ok(self.event(envelope, *data));
         }
-        let envelope = self.envelope()?;
+        let envelope = self.readable()?;
         if envelope.kind.payload_type() != Some(T::TYPE) {
             return Err(Error::new(ErrorKind::UnreadableEvent, "this is an event of another kind")
                 .with_code("unexpected_event")
@@ -90,7 +117,7 @@ impl SignedEvent {
     /// # Errors
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when it cannot be read.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<Event<T>, Error> {
-        self.parse_in(self.envelope()?)
+        self.parse_in(self.readable()?)
     }
 
     /// The event with its data unread.

@@ -30,7 +30,7 @@ fn upstream(portal: Value) -> (Client, Calls) {
             "/checkouts" => {
                 json!({"session_id": "cks_1", "checkout_url": "https://checkout.example/cks_1"})
             }
-            path if path.starts_with("/customers/") => portal.clone(),
+            path if path.starts_with("/customers") => portal.clone(),
             _ => json!({"is_recurring": false}),
         };
         seen.lock().unwrap().push((target, body));

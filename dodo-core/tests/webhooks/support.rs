@@ -90,6 +90,17 @@ fn note_kind<P>(hooks: WebhooksBuilder<Log, P>, kind: EventKind) -> WebhooksBuil
     }
 }
 
+/// The keys of a payload that hold amounts of money.
+pub(crate) fn amounts(payload: PayloadType) -> &'static [&'static str] {
+    match payload {
+        PayloadType::Payment => &["total_amount", "tax", "settlement_amount", "settlement_tax"],
+        PayloadType::Payout => &["amount", "fee", "tax", "refunds", "chargebacks"],
+        PayloadType::Dispute | PayloadType::Refund => &["amount"],
+        PayloadType::Subscription => &["recurring_pre_tax_amount", "trial_amount"],
+        _ => &[],
+    }
+}
+
 /// The keys of a payload that must be there.
 pub(crate) fn required(payload: PayloadType) -> &'static [&'static str] {
     match payload {

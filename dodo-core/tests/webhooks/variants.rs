@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use dodo_core::{Endpoint, EventKind, Warning, testing::replay};
 use serde_json::{Value, json};
 
-use crate::support::{Log, Seen, key, noting, required, samples};
+use crate::support::{Log, Seen, amounts, key, noting, required, samples};
 
 struct Run {
     log: Log,
@@ -28,6 +28,23 @@ impl Run {
         assert_eq!(seen.object, original["data"][id], "{what}");
         seen
     }
+
+    /// Delivers `body`, in which the amount at `pointer` is out of range: 400, and no callback of its type.
+    async fn refuse(&mut self, what: &str, pointer: &str, body: String) {
+        self.count += 1;
+        let answer = self.hooks.handle(replay(&key(), "msg_1", body.clone())).await;
+        assert_eq!(answer.status(), 400, "{what}: {body}");
+        let problem: Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(problem["pointer"], pointer, "{what}");
+        assert!(self.log.lock().unwrap().is_empty(), "{what}");
+    }
+}
+
+/// Whether a place holds an amount of money.
+fn is_amount(body: &Value, pointer: &str) -> bool {
+    let kind = EventKind::from(body["type"].as_str().unwrap());
+    let amounts = amounts(kind.payload_type().unwrap());
+    amounts.iter().any(|key| pointer == format!("/data/{key}"))
 }
 
 /// Every place in `data`: a pointer, and whether the payload requires it.
@@ -133,6 +150,10 @@ async fn optional_field(
         let mut changed = body.clone();
         *changed.pointer_mut(pointer).unwrap() = wrong.clone();
         let what = what(&format!("= {wrong}"));
+        if wrong.is_u64() && is_amount(body, pointer) {
+            run.refuse(&what, pointer, changed.to_string()).await;
+            continue;
+        }
         let seen = run.deliver(&what, body, changed.to_string()).await;
         if wrong.is_null() {
             assert_nothing_missed(&what, &seen, pointer);
@@ -197,7 +218,12 @@ async fn unsound(
         let mut changed = body.clone();
         *changed.pointer_mut(pointer).unwrap() = json!("HERE");
         let text = changed.to_string().replace("\"HERE\"", unsound);
-        run.deliver(&what(&format!("= {unsound:.20}")), body, text).await;
+        let what = what(&format!("= {unsound:.20}"));
+        if *unsound == "1e400" && is_amount(body, pointer) {
+            run.refuse(&what, pointer, text).await;
+            continue;
+        }
+        run.deliver(&what, body, text).await;
     }
 }
 
@@ -224,9 +250,14 @@ async fn known_changes(
                 assert_eq!(read.to_string().trim_matches('"'), n.to_string(), "{}", what(&form));
             }
             let big = "9007199254740993";
+            if is_amount(body, pointer) {
+                return run.refuse(&what(big), pointer, with_text(body, pointer, big)).await;
+            }
             let seen = run.deliver(&what(big), body, with_text(body, pointer, big)).await;
             let read = seen.data.pointer(&pointer["/data".len()..]).unwrap();
-            assert_eq!(read.to_string().trim_matches('"'), big, "{}", what("beyond 2^53"));
+            // The payload can be read without an amount of one of its parts.
+            let expected = if pointer.ends_with("/amount") { "null" } else { big };
+            assert_eq!(read.to_string().trim_matches('"'), expected, "{}", what("beyond 2^53"));
         }
         Value::String(_) if is_enum(pointer) => {
             run.enums.extend(ENUMS.iter().find(|name| pointer.ends_with(&format!("/{name}"))));
@@ -283,6 +314,8 @@ async fn whole_body(run: &mut Run, name: &str, body: &Value, text: &str) {
         ("compact", body.to_string()),
         ("pretty", serde_json::to_string_pretty(body).unwrap()),
         ("blanks", format!(" \r\n\t{text}\n\n")),
+        ("a byte order mark", format!("\u{feff}{text}")),
+        ("a byte order mark and NUL bytes", format!("\u{feff} {text}\0\0")),
         ("keys reversed", reversed(body)),
         ("escaped", escaped(body)),
         ("no payload_type", {

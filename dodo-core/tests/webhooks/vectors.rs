@@ -155,7 +155,7 @@ fn signature_headers() {
 }
 
 #[test]
-fn each_header_is_there_once() {
+fn headers_with_one_value_occur_once() {
     let all: [(&str, &[u8]); 3] = [
         ("webhook-id", ID.as_bytes()),
         ("webhook-timestamp", SIGNED_AT.as_bytes()),
@@ -166,7 +166,9 @@ fn each_header_is_there_once() {
         missing.remove(at);
         let mut repeated = all.to_vec();
         repeated.push(all[at]);
-        for (rows, what) in [(missing, "missing"), (repeated, "repeated")] {
+        // Signatures are a list: it may be spread over lines.
+        let repeated = (short != "signature").then_some((repeated, "repeated"));
+        for (rows, what) in repeated.into_iter().chain([(missing, "missing")]) {
             let reason = check(&key(), &headers(&rows), BODY, 1_614_265_330).unwrap_err();
             assert_eq!(reason, format!("{short}_{what}"));
         }
@@ -361,4 +363,29 @@ fn any_flipped_bit_is_refused() {
             assert!(check(&key(), &headers, body, now).is_err(), "part {part}, bit {bit}");
         }
     }
+}
+
+#[test]
+fn signature_lines_are_one_list() {
+    let with = |lines: &[&str]| {
+        let mut rows: Vec<(&str, &[u8])> =
+            vec![("webhook-id", ID.as_bytes()), ("webhook-timestamp", SIGNED_AT.as_bytes())];
+        rows.extend(lines.iter().map(|line| ("webhook-signature", line.as_bytes())));
+        check(&key(), &headers(&rows), BODY, 1_614_265_330)
+    };
+    let (joined, other) = (format!("{SIGNATURE} {SIGNATURE}"), "v1,AAAA");
+    for lines in [
+        &[SIGNATURE][..],
+        &[&joined],
+        &[SIGNATURE, SIGNATURE],
+        &[other, SIGNATURE],
+        &[SIGNATURE, other],
+        &["", SIGNATURE],
+    ] {
+        assert!(with(lines).is_ok(), "{lines:?}");
+    }
+    assert_eq!(with(&[other, other]).unwrap_err(), "signature_mismatch");
+    assert_eq!(with(&vec![other; 17]).unwrap_err(), "signature_too_long");
+    let long = "x".repeat(3000);
+    assert_eq!(with(&[&long, &long]).unwrap_err(), "signature_too_long");
 }

@@ -216,7 +216,7 @@ fn read(
     ledger: &Shared,
     event: &SignedEvent,
 ) -> Result<(Seen, Option<Evidence>), dodo_core::Error> {
-    let envelope = event.envelope()?;
+    let envelope = event.readable()?;
     let evidence = Evidence::of_event(event, ledger.rules())?;
     let seen = Seen {
         kind: fit::id(envelope.kind.as_str()).into_owned(),

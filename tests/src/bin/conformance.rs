@@ -8,6 +8,9 @@
 //! into a durable inbox, and `GET /__ledger` answers all records; `--lease SECONDS` sets how long a
 //! worker owns an event.
 //!
+//! With `--on-unreadable` a callback takes events that cannot be read: `GET /__callbacks` then lists
+//! `onUnreadable`.
+//!
 //! Prints one line with the address once it listens; port 0 picks a free one.
 
 use std::{net::TcpListener, process::ExitCode, time::Duration};
@@ -20,19 +23,25 @@ use dodo_tests::{
 };
 
 const USAGE: &str = "usage: conformance --framework axum|actix|tower --listen HOST:PORT \
-                     [--ledger URL [--lease SECONDS]]";
+                     [--ledger URL [--lease SECONDS]] [--on-unreadable]";
 
 struct Arguments {
     framework: Framework,
     listen: String,
     ledger: Option<String>,
     lease: Option<Duration>,
+    on_unreadable: bool,
 }
 
 fn arguments() -> Result<Arguments, BoxError> {
     let (mut framework, mut listen, mut ledger, mut lease) = (None, None, None, None);
+    let mut on_unreadable = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
+        if name == "--on-unreadable" {
+            on_unreadable = true;
+            continue;
+        }
         let value = arguments.next().ok_or(USAGE)?;
         match name.as_str() {
             "--framework" => framework = Some(value.parse()?),
@@ -43,12 +52,15 @@ fn arguments() -> Result<Arguments, BoxError> {
         }
     }
     let (framework, listen) = (framework.ok_or(USAGE)?, listen.ok_or(USAGE)?);
-    Ok(Arguments { framework, listen, ledger, lease })
+    Ok(Arguments { framework, listen, ledger, lease, on_unreadable })
 }
 
 async fn run() -> Result<(), BoxError> {
-    let Arguments { framework, listen, ledger, lease } = arguments()?;
+    let Arguments { framework, listen, ledger, lease, on_unreadable } = arguments()?;
     let mut application = Conformance::from_env()?;
+    if on_unreadable {
+        application = application.with_unreadable_callback()?;
+    }
     let mut _workers = None;
     if let Some(url) = ledger {
         let builder = Ledger::builder(Store::open(&url).await?).rules(rules());

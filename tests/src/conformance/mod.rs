@@ -7,8 +7,9 @@ use std::{future::ready, sync::Arc};
 
 use dodo_core::{
     Client, CustomerId, CustomerPortal, Environment, Error, Preset, RequestHead, SignedIn,
-    VisitorCapture, WebhookKey, Webhooks,
+    VisitorCapture, WebhookKey, Webhooks, WebhooksBuilder,
     checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
+    webhook::Given,
 };
 use dodo_ledger::{Ledger, Workers, attribution::Rules};
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ pub struct Conformance {
     idle_hooks: Webhooks,
     recorder: Recorder,
     ledger: Option<Ledger>,
+    takes_unreadable: bool,
 }
 
 impl Conformance {
@@ -56,17 +58,27 @@ impl Conformance {
         if let Some(url) = variable("DODO_PUBLIC_URL") {
             client = client.public_url(url);
         }
-        Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default())
+        Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default(), false)
     }
 
     /// Takes the deliveries of `/api/webhook` into a durable inbox and books what they prove. The
     /// workers run as long as the handle is kept.
     pub fn with_ledger(self, ledger: Ledger) -> (Self, Workers) {
-        let hooks = Webhooks::builder(self.hooks.key().clone());
+        let key = self.hooks.key().clone();
         let (hooks, workers) = ledger
-            .attach(hooks::recording(hooks, self.recorder.clone()))
+            .attach(recording(key, self.recorder.clone(), self.takes_unreadable))
             .expect("the webhooks have no inbox");
         (Self { hooks, ledger: Some(ledger), ..self }, workers)
+    }
+
+    /// Registers a callback for events that cannot be read. Call it before
+    /// [`with_ledger`](Self::with_ledger).
+    ///
+    /// # Errors
+    /// If the hooks cannot be built.
+    pub fn with_unreadable_callback(self) -> Result<Self, Error> {
+        let key = self.hooks.key().clone();
+        Self::new(self.client, key, self.recorder, true)
     }
 
     /// For tests: calls the stub and takes deliveries that [`delivery`](crate::delivery) signs.
@@ -85,13 +97,18 @@ impl Conformance {
     #[must_use]
     pub fn with_client(client: Client, surroundings: Surroundings) -> Self {
         let key = WebhookKey::new(KEY, Environment::Live).expect("a key");
-        Self::new(client, key, surroundings.recorder).expect("an application")
+        Self::new(client, key, surroundings.recorder, false).expect("an application")
     }
 
-    fn new(client: Client, key: WebhookKey, recorder: Recorder) -> Result<Self, Error> {
-        let hooks = hooks::recording(Webhooks::builder(key.clone()), recorder.clone()).build()?;
+    fn new(
+        client: Client,
+        key: WebhookKey,
+        recorder: Recorder,
+        takes_unreadable: bool,
+    ) -> Result<Self, Error> {
+        let hooks = recording(key.clone(), recorder.clone(), takes_unreadable).build()?;
         let idle_hooks = hooks::idle(Webhooks::builder(key))?;
-        Ok(Self { client, hooks, idle_hooks, recorder, ledger: None })
+        Ok(Self { client, hooks, idle_hooks, recorder, ledger: None, takes_unreadable })
     }
 }
 
@@ -100,6 +117,15 @@ impl Conformance {
 pub fn rules() -> Rules {
     let capture = served::capture().preset(Preset::Bantico);
     Rules::default().captured_by(&capture)
+}
+
+fn recording(
+    key: WebhookKey,
+    recorder: Recorder,
+    takes_unreadable: bool,
+) -> WebhooksBuilder<Recorder, Given<Recorder>> {
+    let hooks = hooks::recording(Webhooks::builder(key), recorder);
+    if takes_unreadable { hooks.on_unreadable(hooks::unreadable) } else { hooks }
 }
 
 impl Application for Conformance {

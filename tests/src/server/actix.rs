@@ -14,7 +14,8 @@ use dodo_actix::{
 use dodo_core::{CustomerPortal, Payment, WebhookKey, Webhooks, endpoint::CheckoutEndpoint};
 
 use super::{
-    Application, CUSTOMER_HEADER, Mount, Settings, Source, delivery_shown, payment_shown, shown,
+    Application, CUSTOMER_HEADER, Mount, Settings, Source, USER_HEADER, delivery_shown,
+    payment_shown, shown,
 };
 
 pub(super) async fn serve(
@@ -31,8 +32,9 @@ pub(super) async fn serve(
             .configure(|config| application.mount(&mut Routes(config)))
             .wrap(Condition::new(middleware.capture.is_some(), visitors))
             .wrap_fn(move |request, next| {
-                let customer = request.headers().get(CUSTOMER_HEADER).map(HeaderValue::as_bytes);
-                if let Some(user) = middleware.signed_in(customer) {
+                let named = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+                let user = middleware.signed_in(named(USER_HEADER), named(CUSTOMER_HEADER));
+                if let Some(user) = user {
                     request.dodo_extensions_mut().insert(user);
                 }
                 next.call(request)

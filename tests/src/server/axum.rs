@@ -13,7 +13,9 @@ use dodo_axum::{
 use dodo_core::{CustomerPortal, Payment, WebhookKey, Webhooks, endpoint::CheckoutEndpoint};
 use http::HeaderValue;
 
-use super::{Application, CUSTOMER_HEADER, Mount, Source, delivery_shown, payment_shown, shown};
+use super::{
+    Application, CUSTOMER_HEADER, Mount, Source, USER_HEADER, delivery_shown, payment_shown, shown,
+};
 
 pub(super) fn router(application: &impl Application) -> Router {
     let mut routes = Routes(Router::new());
@@ -24,8 +26,9 @@ pub(super) fn router(application: &impl Application) -> Router {
         router = router.layer(VisitorLayer::new(capture));
     }
     router.layer(map_request(move |mut request: Request| {
-        let customer = request.headers().get(CUSTOMER_HEADER).map(HeaderValue::as_bytes);
-        if let Some(user) = middleware.signed_in(customer) {
+        let named = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+        let user = middleware.signed_in(named(USER_HEADER), named(CUSTOMER_HEADER));
+        if let Some(user) = user {
             request.extensions_mut().insert(user);
         }
         ready(request)

@@ -98,7 +98,8 @@ pub trait Application: Clone + Send + Sync + 'static {
 pub struct Middleware {
     /// `VisitorLayer`, in actix-web `Visitors`.
     pub capture: Option<VisitorCapture>,
-    /// Signs in whoever [`CUSTOMER_HEADER`] names: the application's own middleware.
+    /// Signs in the user and the customer of [`USER_HEADER`] and [`CUSTOMER_HEADER`]: the application's
+    /// own middleware.
     pub sign_in: bool,
 }
 
@@ -109,10 +110,16 @@ pub const USER_HEADER: &str = "x-test-user";
 pub const CUSTOMER_HEADER: &str = "x-test-customer";
 
 impl Middleware {
-    fn signed_in(&self, customer: Option<&[u8]>) -> Option<SignedIn> {
-        let customer = customer.filter(|_| self.sign_in)?;
-        let id = std::str::from_utf8(customer).ok()?;
-        CustomerId::new(id).ok().map(SignedIn::new)
+    fn signed_in(&self, user: Option<&[u8]>, customer: Option<&[u8]>) -> Option<SignedIn> {
+        let text = |value: Option<&[u8]>| {
+            let value = value.filter(|_| self.sign_in)?;
+            String::from_utf8(value.to_vec()).ok()
+        };
+        let customer = text(customer).and_then(|id| CustomerId::new(id).ok());
+        match (text(user).map(SignedIn::user), customer) {
+            (Some(user), Some(customer)) => Some(user.customer(customer)),
+            (user, customer) => user.or_else(|| customer.map(SignedIn::new)),
+        }
     }
 }
 

@@ -18,7 +18,9 @@ use tower::{
     util::{BoxCloneSyncService, MapRequestLayer, Oneshot, option_layer},
 };
 
-use super::{Application, CUSTOMER_HEADER, Mount, Source, delivery_shown, payment_shown, shown};
+use super::{
+    Application, CUSTOMER_HEADER, Mount, Source, USER_HEADER, delivery_shown, payment_shown, shown,
+};
 
 type Answer = Response<Full<Bytes>>;
 type Route = BoxCloneSyncService<Request<Incoming>, Answer, Infallible>;
@@ -33,8 +35,9 @@ pub(super) fn router(application: &impl Application) -> Route {
     let middleware = application.middleware();
     let capture = middleware.capture.clone().map(VisitorLayer::new);
     let sign_in = MapRequestLayer::new(move |mut request: Request<Incoming>| {
-        let customer = request.headers().get(CUSTOMER_HEADER).map(HeaderValue::as_bytes);
-        if let Some(user) = middleware.signed_in(customer) {
+        let named = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+        let user = middleware.signed_in(named(USER_HEADER), named(CUSTOMER_HEADER));
+        if let Some(user) = user {
             request.extensions_mut().insert(user);
         }
         request

@@ -3,7 +3,7 @@ use dodo_tests::{
     conformance::Conformance,
     fixture::Shop,
     parity::Parity,
-    server::CUSTOMER_HEADER,
+    server::{CUSTOMER_HEADER, USER_HEADER},
     stub::{Call, INTERNAL_TEXTS},
 };
 use serde_json::Value;
@@ -87,6 +87,11 @@ async fn signed_in_mode_never_looks_at_the_query() {
             case.problem(401, "not_signed_in").upstream([])
         };
         let mut cases = vec![
+            Case::get(format!("{path} user without a customer"), path)
+                .header(USER_HEADER, "user_1")
+                .problem(404, "no_customer")
+                .upstream([]),
+            as_a("own portal", "").header(USER_HEADER, "user_1"),
             as_a("own portal", ""),
             as_a("asks for another's", "?customer_id=cus_B"),
             as_a("asks for a mail to another", "?customer_id=cus_B&send_email=true"),
@@ -113,6 +118,21 @@ async fn a_resolver_that_fails_or_panics_is_a_500_without_a_reason() {
         }
     }
     parity.check(cases).await.assert_equal("portal resolvers");
+}
+
+#[tokio::test]
+async fn error_of_a_resolver_and_error_page_are_answers() {
+    let parity = Parity::start(Shop::surrounded).await.unwrap();
+    let path = "/portal/refuses";
+    let cases = [
+        Case::get("a script", path).problem(403, "origin_not_allowed").upstream([]),
+        Case::get("a browser", path)
+            .header("accept", "text/html,application/xhtml+xml")
+            .status(303)
+            .answer_header("location", "/oops?code=origin_not_allowed")
+            .upstream([]),
+    ];
+    parity.check(cases).await.assert_equal("portal refusals");
 }
 
 #[tokio::test]

@@ -1,17 +1,20 @@
-//! Reads JSON into a strict type, and mends what does not fit instead of refusing it.
+//! Reads JSON into a strict type, and repairs what does not fit instead of refusing it.
 //!
-//! The types are plain derives and cost what plain derives cost. Only when one of them refuses the
-//! text is the text read again with the place of the fault, the faulty field taken out, and so on
-//! until it fits or a field that cannot be missed is the one at fault.
+//! The types are plain derives and cost what plain derives cost. If a type refuses the text, the text
+//! is read again part by part: each member of an object and each element of a list is tried alone, and
+//! a part that does not fit is left out. So each byte is read a small constant number of times,
+//! however many faults there are.
 
-mod cut;
+mod parts;
 mod sound;
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
+use self::parts::Parts;
+pub(crate) use self::sound::text as sound_text;
 use super::date;
 use crate::{Error, ErrorKind};
 
@@ -25,82 +28,214 @@ pub struct Warning {
     pub problem: String,
 }
 
-/// What was read, and what had to be left out.
+/// The value, and the fields that had to be left out.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Read<T> {
     pub(crate) value: T,
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// After so many faults whole fields go, not single elements of them.
-const MANY_FAULTS: usize = 64;
+/// The most warnings of one event. Further faults are repaired without one.
+const MOST_WARNINGS: usize = 64;
 
-/// What is nested too deep for a tree goes whole: a field, or an entry of its metadata.
-const DEEP: usize = 2;
-
-/// More than all fields of any payload.
-const MOST_FAULTS: usize = 512;
+/// The levels at which single parts are repaired. No payload has more; a value that is nested deeper
+/// is left out as a whole.
+const DEEPEST: usize = 6;
 
 /// Reads `json` as `T`, leaving out the optional fields that do not fit. `base` is the pointer of
 /// `json` itself.
 ///
 /// # Errors
-/// [`UnreadableEvent`](ErrorKind::UnreadableEvent), with the pointer, when a required field is missing or does
-/// not fit.
+/// [`UnreadableEvent`](ErrorKind::UnreadableEvent), with the pointer, when a required field is missing
+/// or does not fit.
 #[inline]
 pub(crate) fn read<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
     match serde_json::from_str(json) {
         Ok(value) => Ok(Read { value, warnings: Vec::new() }),
-        Err(_) => mend(json, base),
+        Err(_) => read_in_parts(json, base),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn mend<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
-    let mut text = json.to_owned();
-    let mut warnings: Vec<Warning> = Vec::new();
-    for round in 0..MOST_FAULTS {
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let fault = match serde_path_to_error::deserialize(&mut json) {
-            Ok(value) => return Ok(Read { value, warnings }),
+fn read_in_parts<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>, Error> {
+    let mut repair = Repair { base, place: Vec::new(), warnings: Vec::new() };
+    let mut json = Cow::Borrowed(json);
+    let mut fault = match probe::<T>(&json) {
+        Ok(value) => return Ok(Read { value, warnings: repair.warnings }),
+        Err(fault) => fault,
+    };
+    // JSON that no text or number of Rust holds, such as half a surrogate pair.
+    if !fault.is_data
+        && let Some(sound) = sound::text(&json)
+    {
+        json = Cow::Owned(sound);
+        repair.warn_at(&fault.path, fault.problem.clone());
+        fault = match probe::<T>(&json) {
+            Ok(value) => return Ok(Read { value, warnings: repair.warnings }),
             Err(fault) => fault,
         };
-        let mut path: Vec<Segment> = fault.path().iter().cloned().collect();
-        if round > MANY_FAULTS {
-            path.truncate(1);
-        }
-        let pointer = pointer(base, &path);
-        let fault = fault.into_inner();
-        let is_data = fault.is_data();
-        let problem = describe(&fault);
-        if !is_data {
-            // The text is JSON, or the envelope would not have found its end: it says something that no
-            // text or number of ours can hold, or is nested deeper than a tree may be.
-            let sound = sound::text(&text).or_else(|| {
-                path.truncate(DEEP);
-                cut::remove(&text, &path)
-            });
-            text = sound.ok_or_else(|| unreadable(&warnings, pointer.clone(), problem.clone()))?;
-            warnings.push(Warning { pointer, problem });
-            continue;
-        }
-        if let Some(clean) = cut::without_duplicates(&text, &path) {
-            text = clean;
-            continue;
-        }
-        let seen = warnings.last().is_some_and(|last| last.pointer == pointer);
-        let is_date = !seen && problem.contains(date::EXPECTED);
-        let mended = if is_date { cut::mark(&text, &path) } else { cut::remove(&text, &path) };
-        text = match mended {
-            Some(text) => text,
-            None => return Err(unreadable(&warnings, pointer, problem)),
+    }
+    if let Some(repaired) = repair.parts::<T>(&json, &Wrapper::default()) {
+        json = Cow::Owned(repaired);
+        fault = match probe::<T>(&json) {
+            Ok(value) => return Ok(Read { value, warnings: repair.warnings }),
+            Err(fault) => fault,
         };
-        if !seen {
-            warnings.push(Warning { pointer, problem });
+    }
+    Err(repair.unreadable(fault))
+}
+
+/// Why a text is not a `T`.
+struct Fault {
+    path: Vec<Segment>,
+    problem: String,
+    /// The text is JSON that fits no type of ours, and not JSON that fits this type.
+    is_data: bool,
+}
+
+fn probe<T: DeserializeOwned>(json: &str) -> Result<T, Fault> {
+    let mut json = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().iter().cloned().collect();
+        let error = error.into_inner();
+        Fault { path, problem: describe(&error), is_data: error.is_data() }
+    })
+}
+
+/// What stands around a part, so that `T` reads that part and nothing else.
+#[derive(Clone, Default)]
+struct Wrapper {
+    before: String,
+    after: String,
+    depth: usize,
+}
+
+impl Wrapper {
+    fn member(&self, name: &str) -> Self {
+        let name = serde_json::Value::from(name);
+        self.inside(&format!("{{{name}:"), "}")
+    }
+
+    fn element(&self) -> Self {
+        self.inside("[", "]")
+    }
+
+    fn inside(&self, open: &str, close: &str) -> Self {
+        Self {
+            before: format!("{}{open}", self.before),
+            after: format!("{close}{}", self.after),
+            depth: self.depth + 1,
         }
     }
-    Err(Error::new(ErrorKind::UnreadableEvent, "the payload has too many faults"))
+
+    fn around(&self, part: &str) -> String {
+        format!("{}{part}{}", self.before, self.after)
+    }
+}
+
+struct Repair<'b> {
+    base: &'b str,
+    /// Where the part that is read stands in the text.
+    place: Vec<Segment>,
+    warnings: Vec<Warning>,
+}
+
+impl Repair<'_> {
+    /// Reads the parts of an object or list one by one. Returns it without those that do not fit, or
+    /// `None` if it has no parts.
+    fn parts<T: DeserializeOwned>(&mut self, json: &str, around: &Wrapper) -> Option<String> {
+        match parts::of(json)? {
+            Parts::Object(members) => {
+                let mut out = parts::Object::default();
+                for (name, value) in &members {
+                    self.place.push(Segment::Map { key: name.clone().into_owned() });
+                    if let Some(kept) = self.part::<T>(value.get(), &around.member(name)) {
+                        out.push(name, &kept);
+                    }
+                    self.place.pop();
+                }
+                Some(out.finish())
+            }
+            Parts::List(elements) => {
+                let mut out = String::with_capacity(json.len());
+                for (index, value) in elements.iter().enumerate() {
+                    self.place.push(Segment::Seq { index });
+                    let kept = self.part::<T>(value.get(), &around.element());
+                    self.place.pop();
+                    out.push(if index == 0 { '[' } else { ',' });
+                    // The others keep their index.
+                    out.push_str(kept.as_deref().unwrap_or("null"));
+                }
+                out.push_str(if elements.is_empty() { "[]" } else { "]" });
+                Some(out)
+            }
+        }
+    }
+
+    /// Returns a part as it can be read, or `None` if it cannot.
+    fn part<'j, T: DeserializeOwned>(
+        &mut self,
+        json: &'j str,
+        around: &Wrapper,
+    ) -> Option<Cow<'j, str>> {
+        let Some(fault) = fault_of::<T>(json, around) else { return Some(Cow::Borrowed(json)) };
+        if fault.problem.contains(date::EXPECTED) && fault.path.len() == around.depth {
+            let marked = date::marked(json);
+            let is_read = |text: &String| fault_of::<T>(text, around).is_none();
+            if let Some(marked) = marked.filter(is_read) {
+                self.warn(fault.problem);
+                return Some(Cow::Owned(marked));
+            }
+        }
+        let is_inside = fault.path.len() > around.depth;
+        let is_duplicate = fault.problem.starts_with("duplicate field `");
+        if (is_inside || is_duplicate)
+            && around.depth < DEEPEST
+            && let Some(repaired) = self.parts::<T>(json, around)
+        {
+            match fault_of::<T>(&repaired, around) {
+                None => return Some(Cow::Owned(repaired)),
+                Some(fault) => self.warn(fault.problem),
+            }
+            return None;
+        }
+        self.warn(fault.problem);
+        None
+    }
+
+    fn warn(&mut self, problem: String) {
+        let place = std::mem::take(&mut self.place);
+        self.warn_at(&place, problem);
+        self.place = place;
+    }
+
+    fn warn_at(&mut self, place: &[Segment], problem: String) {
+        if self.warnings.len() < MOST_WARNINGS {
+            self.warnings.push(Warning { pointer: pointer(self.base, place), problem });
+        }
+    }
+
+    /// Names the field that cannot be missed, with its own fault if it was present.
+    fn unreadable(&self, fault: Fault) -> Error {
+        let Fault { path, problem, .. } = fault;
+        let pointer = pointer(self.base, &path);
+        let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+        let pointer = missing.map_or(pointer.clone(), |(field, _)| format!("{pointer}/{field}"));
+        let earlier = self.warnings.iter().find(|warning| warning.pointer == pointer);
+        Error::new(ErrorKind::UnreadableEvent, "the payload cannot be read")
+            .with_pointer(&pointer)
+            .with_source(earlier.map_or(problem, |warning| warning.problem.clone()))
+    }
+}
+
+/// Why `T` does not read this part. `None`: it does, or only lacks other parts.
+fn fault_of<T: DeserializeOwned>(json: &str, around: &Wrapper) -> Option<Fault> {
+    probe::<T>(&around.around(json)).err().filter(|fault| {
+        let lacks_others =
+            fault.path.len() < around.depth && fault.problem.starts_with("missing field `");
+        !lacks_others
+    })
 }
 
 /// The error without the value that `serde` quotes: payloads hold personal data.
@@ -117,16 +252,6 @@ pub(crate) fn describe(fault: &serde_json::Error) -> String {
     }
 }
 
-/// Names the field that cannot be missed, with what was wrong about it when it was there.
-fn unreadable(warnings: &[Warning], pointer: String, problem: String) -> Error {
-    let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-    let pointer = missing.map_or(pointer.clone(), |(field, _)| format!("{pointer}/{field}"));
-    let earlier = warnings.iter().find(|warning| warning.pointer == pointer);
-    Error::new(ErrorKind::UnreadableEvent, "the payload cannot be read")
-        .with_pointer(&pointer)
-        .with_source(earlier.map_or(problem, |warning| warning.problem.clone()))
-}
-
 fn pointer(base: &str, path: &[Segment]) -> String {
     let mut pointer = base.to_owned();
     for segment in path {
@@ -141,4 +266,57 @@ fn pointer(base: &str, path: &[Segment]) -> String {
         }
     }
     pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, collections::BTreeMap};
+
+    use serde::{Deserialize, Deserializer};
+
+    use super::*;
+
+    thread_local! {
+        static VALUES_READ: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts how often a value is read. Even numbers fit.
+    struct Even;
+
+    impl<'de> Deserialize<'de> for Even {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            VALUES_READ.set(VALUES_READ.get() + 1);
+            let odd = || serde::de::Error::custom("odd");
+            (u64::deserialize(deserializer)? % 2 == 0).then_some(Self).ok_or_else(odd)
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct Payload {
+        #[serde(default)]
+        metadata: BTreeMap<String, Even>,
+        #[serde(default)]
+        list: Vec<Option<Even>>,
+    }
+
+    #[test]
+    fn work_grows_with_the_body_and_not_with_the_faults() {
+        for count in [100_usize, 10_000] {
+            let members: Vec<String> = (0..count).map(|n| format!("\"k{n}\":{n}")).collect();
+            let elements: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+            let json = format!(
+                "{{\"metadata\":{{{}}},\"list\":[{}]}}",
+                members.join(","),
+                elements.join(",")
+            );
+            VALUES_READ.set(0);
+            let read = read::<Payload>(&json, "").unwrap();
+            assert_eq!(read.value.metadata.len(), count / 2);
+            assert_eq!(read.value.list.iter().flatten().count(), count / 2);
+            assert_eq!(read.warnings.len(), MOST_WARNINGS);
+            let values = 2 * count;
+            println!("{values} values were read {} times", VALUES_READ.get());
+            assert!(VALUES_READ.get() <= 4 * values, "{} reads", VALUES_READ.get());
+        }
+    }
 }

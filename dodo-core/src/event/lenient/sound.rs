@@ -11,7 +11,7 @@ const REPLACEMENT: &str = "\\ufffd";
 
 /// The same JSON with halves of surrogate pairs replaced, and numbers that are too large absent.
 /// `None` if there are none.
-pub(super) fn text(json: &str) -> Option<String> {
+pub(crate) fn text(json: &str) -> Option<String> {
     let mut out = String::with_capacity(json.len());
     let mut changed = false;
     let mut rest = json;

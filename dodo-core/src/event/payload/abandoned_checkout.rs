@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::values::{AbandonmentReason, RecoveryStatus};
-use crate::event::Date;
+use crate::event::{Date, fields};
 
 /// A checkout that was left, as `abandoned_checkout.*` events carry it.
 ///
@@ -10,6 +10,7 @@ use crate::event::Date;
 #[non_exhaustive]
 pub struct AbandonedCheckout {
     /// The payment that was left.
+    #[serde(deserialize_with = "fields::id")]
     pub payment_id: String,
     /// The payment that succeeded later.
     pub recovered_payment_id: Option<String>,

@@ -148,7 +148,7 @@ pub struct RefundItem {
     /// When it was made.
     pub created_at: Option<Date>,
     /// Minor units.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub amount: Option<i64>,
     /// The currency of `amount`.
     pub currency: Option<Currency>,

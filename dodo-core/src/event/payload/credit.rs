@@ -15,6 +15,7 @@ use crate::{
 #[non_exhaustive]
 pub struct CreditLedgerEntry {
     /// `cle_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// What moved them.
     pub transaction_type: Option<CreditTransaction>,
@@ -63,6 +64,7 @@ pub struct CreditLedgerEntry {
 #[non_exhaustive]
 pub struct CreditBalanceLow {
     /// The owner.
+    #[serde(deserialize_with = "fields::id")]
     pub customer_id: String,
     /// The subscription.
     pub subscription_id: Option<String>,

@@ -16,10 +16,12 @@ use crate::{
 #[non_exhaustive]
 pub struct Dispute {
     /// `dp_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub dispute_id: String,
     /// The disputed payment.
     pub payment_id: Option<String>,
     /// What is disputed. See [`amount_minor`](Self::amount_minor).
+    #[serde(default, deserialize_with = "fields::optional_decimal_amount")]
     pub amount: Option<Decimal>,
     /// The currency of `amount`.
     pub currency: Option<Currency>,

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::values::{DunningTrigger, RecoveryStatus};
-use crate::event::Date;
+use crate::event::{Date, fields};
 
 /// An attempt to win back a failed renewal, as `dunning.*` events carry it.
 ///
@@ -10,6 +10,7 @@ use crate::event::Date;
 #[non_exhaustive]
 pub struct DunningAttempt {
     /// The subscription.
+    #[serde(deserialize_with = "fields::id")]
     pub subscription_id: String,
     /// The payment that recovered it.
     pub payment_id: Option<String>,

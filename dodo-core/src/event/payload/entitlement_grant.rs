@@ -12,6 +12,7 @@ use crate::event::{Date, Metadata, fields, scalar};
 #[non_exhaustive]
 pub struct EntitlementGrant {
     /// `entg_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The entitlement.
     pub entitlement_id: Option<String>,

@@ -10,6 +10,7 @@ use crate::event::{Date, fields};
 #[non_exhaustive]
 pub struct LicenseKey {
     /// `lic_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The key itself: a secret.
     pub key: Option<String>,

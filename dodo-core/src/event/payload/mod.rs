@@ -79,7 +79,7 @@ pub trait Payload:
 }
 
 macro_rules! payloads {
-    ($( $payload:ident { $id:ident } )*) => {
+    ($( $payload:ident { $id:ident $($amount:ident)* } )*) => {
         /// The shape of an event's `data`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -93,6 +93,27 @@ macro_rules! payloads {
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $( Self::$payload => stringify!($payload), )*
+                }
+            }
+
+            /// The field that holds the object's own id.
+            pub(crate) const fn id_field(self) -> &'static str {
+                match self {
+                    $( Self::$payload => stringify!($id), )*
+                }
+            }
+
+            /// The fields that hold amounts of money.
+            pub(crate) const fn amounts(self) -> &'static [&'static str] {
+                match self {
+                    $( Self::$payload => &[$( stringify!($amount) ),*], )*
+                }
+            }
+
+            /// The type of the payload.
+            pub(crate) fn type_id(self) -> std::any::TypeId {
+                match self {
+                    $( Self::$payload => std::any::TypeId::of::<$payload>(), )*
                 }
             }
         }
@@ -115,16 +136,17 @@ macro_rules! payloads {
     };
 }
 
+// Each with the field of its own id, and with its amounts of money.
 payloads! {
     AbandonedCheckout { payment_id }
     CreditBalanceLow { customer_id }
     CreditLedgerEntry { id }
-    Dispute { dispute_id }
+    Dispute { dispute_id amount }
     DunningAttempt { subscription_id }
     EntitlementGrant { id }
     LicenseKey { id }
-    Payment { payment_id }
-    Payout { payout_id }
-    Refund { refund_id }
-    Subscription { subscription_id }
+    Payment { payment_id total_amount tax settlement_amount settlement_tax }
+    Payout { payout_id amount fee tax refunds chargebacks }
+    Refund { refund_id amount }
+    Subscription { subscription_id recurring_pre_tax_amount trial_amount }
 }

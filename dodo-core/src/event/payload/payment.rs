@@ -19,15 +19,16 @@ use crate::{
 #[non_exhaustive]
 pub struct Payment {
     /// `pay_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub payment_id: String,
     /// What the customer was charged, with tax, in minor units of `currency`. Zero for trials, full
     /// discounts and card updates.
-    #[serde(deserialize_with = "fields::integer")]
+    #[serde(deserialize_with = "fields::payment_total")]
     pub total_amount: i64,
     /// What the customer paid in.
     pub currency: Currency,
     /// The tax in `total_amount`, in minor units.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub tax: Option<i64>,
     /// State at the time of delivery.
     pub status: Option<PaymentStatus>,
@@ -86,12 +87,12 @@ pub struct Payment {
     /// Who processed it; not `dodo` where the merchant brings a provider.
     pub payment_provider: Option<PaymentProvider>,
     /// What is credited to the Dodo balance, in minor units of `settlement_currency`.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub settlement_amount: Option<i64>,
     /// The currency of the settlement.
     pub settlement_currency: Option<Currency>,
     /// The tax in `settlement_amount`.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub settlement_tax: Option<i64>,
     /// How much was refunded by the time of delivery.
     pub refund_status: Option<RefundedPart>,

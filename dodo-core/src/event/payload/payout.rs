@@ -13,25 +13,26 @@ use crate::{
 #[non_exhaustive]
 pub struct Payout {
     /// `pyt_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub payout_id: String,
     /// Total, in minor units of `currency`.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub amount: Option<i64>,
     /// The currency.
     pub currency: Option<Currency>,
     /// State at the time of delivery. `failed` can follow `success`, and the other way.
     pub status: Option<PayoutStatus>,
     /// Fee, in minor units.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub fee: Option<i64>,
     /// Deprecated.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub tax: Option<i64>,
     /// Deprecated.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub refunds: Option<i64>,
     /// Deprecated.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub chargebacks: Option<i64>,
     /// How it is paid out.
     pub payment_method: Option<String>,

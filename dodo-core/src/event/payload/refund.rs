@@ -13,11 +13,12 @@ use crate::{
 #[non_exhaustive]
 pub struct Refund {
     /// `ref_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub refund_id: String,
     /// The refunded payment.
     pub payment_id: Option<String>,
     /// Minor units of `currency`. May be absent, also for a full refund.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub amount: Option<i64>,
     /// The currency of `amount`.
     pub currency: Option<Currency>,

@@ -18,6 +18,7 @@ use crate::{
 #[non_exhaustive]
 pub struct Subscription {
     /// `sub_...`.
+    #[serde(deserialize_with = "fields::id")]
     pub subscription_id: String,
     /// State at the time of delivery.
     pub status: Option<SubscriptionStatus>,
@@ -27,7 +28,7 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub quantity: Option<i64>,
     /// One renewal before tax, in minor units of `currency`.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub recurring_pre_tax_amount: Option<i64>,
     /// The currency.
     pub currency: Option<Currency>,
@@ -61,7 +62,7 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub trial_period_days: Option<i64>,
     /// A paid trial, per unit, in minor units.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub trial_amount: Option<i64>,
     /// Charged every so many intervals.
     #[serde(default, deserialize_with = "fields::optional_integer")]
