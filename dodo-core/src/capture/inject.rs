@@ -34,9 +34,20 @@ impl Captured {
     ) -> Map<String, Value> {
         let mut explanation = self.explain();
         let mut metadata = server.clone();
+        let fields = self.capture.fields();
+        // A campaign is one unit: the keys of two links are never mixed.
+        let is_of_server = |field: &Field| {
+            let sets = |other: &Field| server.contains_key(&*other.key);
+            sets(field) || fields.iter().any(|other| other.shares_campaign(field) && sets(other))
+        };
         for (index, field) in self.by_importance() {
             let Some((_, value)) = self.value(index) else { continue };
-            let outcome = match refusal(field, value, server, metadata.len()) {
+            let refused = if is_of_server(field) {
+                Some(Skip::SetByApp)
+            } else {
+                refusal(field, value, metadata.len())
+            };
+            let outcome = match refused {
                 Some(reason) => Outcome::LeftOut(reason),
                 None => {
                     metadata.insert(field.key.clone().into_owned(), value.into());
@@ -46,11 +57,14 @@ impl Captured {
             explanation.set(index, outcome);
         }
         let strict = policy == ClientMetadata::Strict || !self.consent().allows();
-        let only_captured = |key: &str| self.capture.fields().iter().any(|field| field.key == key);
+        let only_captured = |key: &str| {
+            let mut of_key = fields.iter().filter(|field| field.key == key);
+            of_key.any(|field| strict || (is_of_server(field) && !server.contains_key(key)))
+        };
         // Without a capture these are too many, too: Dodo Payments refuses them and names the limit.
         let own = client.keys().filter(|key| !server.contains_key(*key)).count() + server.len();
         for (key, value) in client {
-            let reason = if strict && only_captured(&key) {
+            let reason = if only_captured(&key) {
                 Skip::FromClient
             } else if metadata.contains_key(&key) {
                 continue;
@@ -82,10 +96,8 @@ impl Captured {
     }
 }
 
-fn refusal(field: &Field, value: &str, server: &Map<String, Value>, pairs: usize) -> Option<Skip> {
-    if server.contains_key(&*field.key) {
-        Some(Skip::SetByApp)
-    } else if !is_metadata_key(&field.key) {
+fn refusal(field: &Field, value: &str, pairs: usize) -> Option<Skip> {
+    if !is_metadata_key(&field.key) {
         Some(Skip::KeyNotAllowed)
     } else if field.context_only || (is_email(value) && !field.any_text) {
         Some(Skip::Personal)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dodo_core::{
     AttributionRecord, Endpoint, EventKind, FactOptions, Preset, VisitorCapture,
     attribution::facts,
-    checkout::{DynamicCheckout, SessionCheckout, StaticCheckout},
+    checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
     metadata_keys,
     testing::EventBuilder,
 };
@@ -121,5 +121,27 @@ async fn reserved_keys_are_the_applications_under_every_policy() {
         assert_eq!(builder.build().unwrap().handle(request).await.status(), 200);
         let sent = calls.lock().unwrap().last().unwrap().1["metadata"].clone();
         assert_eq!(sent, json!({ "note": "hi" }), "express: {express}");
+    }
+}
+
+#[tokio::test]
+async fn campaign_of_server_code_is_not_mixed_with_another() {
+    for express in [false, true] {
+        let (client, calls) = upstream(Value::Null);
+        let builder = SessionCheckout::builder(client)
+            .capture(VisitorCapture::visitors_now().preset(Preset::Utm))
+            .server_fields(SessionRequest::new().metadata("utm_source", "partner"));
+        let builder = if express { builder.express_compatible() } else { builder };
+        let metadata = json!({ "utm_term": CLIENT, "note": "hi" });
+        let body = json!({ "productId": "pdt_a", "metadata": metadata });
+        let request = Request::post("/?utm_source=news&utm_campaign=autumn")
+            .header("content-type", "application/json")
+            .header("cookie", "visitor=v1")
+            .body(Bytes::from(body.to_string()))
+            .unwrap();
+        assert_eq!(builder.build().unwrap().handle(request).await.status(), 200);
+        let sent = calls.lock().unwrap().last().unwrap().1["metadata"].clone();
+        let expected = json!({ "utm_source": "partner", "visitor": "v1", "note": "hi" });
+        assert_eq!(sent, expected, "express: {express}");
     }
 }
