@@ -143,6 +143,7 @@ impl Observed {
         let ours = full_log.iter().filter(|event| event.target.starts_with("dodo"));
         let upstream = subject.stub.url();
         let log = ours.cloned().map(|mut event| {
+            event.fields.remove("duration_ms");
             for value in event.fields.values_mut() {
                 *value = value.replace(&upstream, "http://upstream");
             }
