@@ -91,7 +91,7 @@ pub(super) fn check_origin(
     };
     tracing::warn!(
         target: "dodo::checkout",
-        origin = shown(text("origin")),
+        origin = shown_origin(text("origin")),
         host = shown(public_url.or_else(|| host(parts))),
         sec_fetch_site = shown(site),
         cause,
@@ -99,6 +99,14 @@ pub(super) fn check_origin(
          `allow_page_origins`, or set DODO_PUBLIC_URL behind a proxy"
     );
     Err(Error::new(ErrorKind::OriginNotAllowed, "requests from this origin are not allowed"))
+}
+
+/// An origin is scheme, host and port. Anything else may hold personal data, and is not logged.
+fn shown_origin(header: Option<&str>) -> &str {
+    match header {
+        Some(text) if text != "null" && PageOrigin::configured(text).is_err() => "malformed",
+        header => shown(header),
+    }
 }
 
 /// At most 200 characters of a header: it is visible ASCII.
