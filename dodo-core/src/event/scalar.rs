@@ -7,8 +7,9 @@ use crate::capture::is_placeholder;
 /// Metadata of an object of Dodo Payments.
 pub type Metadata = BTreeMap<String, Scalar>;
 
-/// A metadata value: text, a number or a boolean.
-#[derive(Clone, Debug, PartialEq)]
+/// A metadata value: text, a number or a boolean. `Debug` shows the type only: a value may be personal
+/// data.
+#[derive(Clone, PartialEq)]
 pub enum Scalar {
     /// Text.
     Text(String),
@@ -44,6 +45,17 @@ impl Scalar {
     #[must_use]
     pub fn to_text(&self) -> Option<String> {
         (!self.is_absent()).then(|| self.to_string())
+    }
+}
+
+impl fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text(..)",
+            Self::Integer(_) => "Integer(..)",
+            Self::Float(_) => "Float(..)",
+            Self::Bool(_) => "Bool(..)",
+        })
     }
 }
 

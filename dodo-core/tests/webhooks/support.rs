@@ -52,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) kind: EventKind,
     pub(crate) object: String,
     pub(crate) data: Value,
+    /// Its `Debug`.
+    pub(crate) shown: String,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -62,6 +64,7 @@ async fn note<T: Payload>(event: Event<T, Log>) -> Result<(), BoxError> {
         kind: event.kind.clone(),
         object: event.data.id().to_owned(),
         data: serde_json::to_value(&event.data).unwrap(),
+        shown: format!("{event:?}"),
         warnings: event.warnings().to_vec(),
     });
     Ok(())

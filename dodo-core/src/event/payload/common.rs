@@ -66,6 +66,13 @@ impl fmt::Debug for BillingAddress {
     }
 }
 
+/// A reason may name a person.
+impl fmt::Debug for RefundItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefundItem").field("refund_id", &self.refund_id).finish_non_exhaustive()
+    }
+}
+
 /// A product in a one-time payment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -135,8 +142,8 @@ pub struct Discount {
     pub metadata: Metadata,
 }
 
-/// A refund in the list of a payment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A refund in the list of a payment. `Debug` shows the id only.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RefundItem {
     /// `ref_...`.

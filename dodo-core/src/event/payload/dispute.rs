@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -60,8 +62,15 @@ impl Dispute {
     }
 }
 
-/// A dispute in the list of a payment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Remarks may name a person.
+impl fmt::Debug for DisputeItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DisputeItem").field("dispute_id", &self.dispute_id).finish_non_exhaustive()
+    }
+}
+
+/// A dispute in the list of a payment. `Debug` shows the id only.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DisputeItem {
     /// `dp_...`.
