@@ -156,9 +156,14 @@ impl Error {
     }
 
     /// An option of a builder has an unusable value. The text names the option, the value and the
-    /// remedy.
+    /// remedy. Credentials of a URL are left out of the value.
     pub(crate) fn option(name: &str, value: &str, remedy: &'static str) -> Self {
         let mut error = Self::new(ErrorKind::Config, "");
+        // The last `@`, in each of its forms: a password may hold a slash and another `@`.
+        let value = match value.rsplit_once(['@', '\u{ff20}', '\u{fe6b}']) {
+            Some((_, after)) => &format!("…@{after}"),
+            None => value,
+        };
         error.0.message = format!("option {name}: {:?} is unusable: {remedy}", echo(value)).into();
         error
     }
@@ -422,6 +427,28 @@ mod tests {
         let field = error.field().unwrap();
         assert_eq!(field.chars().count(), ECHO_LIMIT);
         assert!(!field.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn option_error_hides_credentials_of_url() {
+        for url in [
+            "https://user:canary@shop.example/done",
+            "https://canary@shop.example",
+            "https://user:can/ary?canary#canary@shop.example",
+            "https://user:canary@canary@shop.example",
+            "https://user:canary\u{ff20}shop.example",
+            "https://user:canary\u{fe6b}shop.example",
+        ] {
+            let error = Error::option("return_url", url, "write an absolute URL");
+            for shown in
+                [error.to_string(), format!("{error:?}"), format!("{:?}", error.to_response())]
+            {
+                assert!(!shown.contains("canary") && !shown.contains("user"), "{shown}");
+                assert!(shown.contains("shop.example"), "{shown}");
+            }
+        }
+        let error = Error::option("return_url", "shop.example", "write an absolute URL");
+        assert!(error.to_string().contains("\"shop.example\""), "{error}");
     }
 
     #[test]
