@@ -31,6 +31,12 @@ impl Ledger {
     {
         let hooks = self.build_with_inbox(hooks, self.clone())?;
         let workers = worker::spawn(&self.shared, hooks.dispatcher());
+        tracing::info!(
+            target: "dodo::ledger",
+            store = self.shared.store.name(),
+            mode = %hooks.key().environment(),
+            "ledger attached"
+        );
         Ok((hooks, workers))
     }
 

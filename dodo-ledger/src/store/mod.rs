@@ -80,6 +80,16 @@ impl Store {
         &self.0
     }
 
+    /// The name of the database, for the log.
+    pub(crate) const fn name(&self) -> &'static str {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => "sqlite",
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => "postgres",
+        }
+    }
+
     /// Whether other processes may be at work on it.
     pub(crate) const fn is_shared(&self) -> bool {
         match &self.0 {
