@@ -1,5 +1,10 @@
 //! How an endpoint refuses: the line in the log, and the page for browsers.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -25,12 +30,19 @@ macro_rules! log_refusal {
                 request_id = upstream.and_then($crate::UpstreamFailure::request_id),
                 "request rejected by Dodo Payments; look up the code in docs/checkout.md"
             ),
-            $crate::ErrorKind::NotFound if upstream.is_some_and(|u| !u.is_repeated()) => tracing::warn!(
-                target: $target,
-                code = error.code(),
-                request_id = upstream.and_then($crate::UpstreamFailure::request_id),
-                "object not found; check its id, and that DODO_PAYMENTS_ENVIRONMENT is its mode"
-            ),
+            $crate::ErrorKind::NotFound if upstream.is_some_and(|u| !u.is_repeated()) => {
+                macro_rules! line {
+                    ($level:ident) => {
+                        tracing::$level!(
+                            target: $target,
+                            code = error.code(),
+                            request_id = upstream.and_then($crate::UpstreamFailure::request_id),
+                            "object not found; check its id, and that DODO_PAYMENTS_ENVIRONMENT is its mode"
+                        )
+                    };
+                }
+                if $crate::refusal::is_first_of_a_minute() { line!(error) } else { line!(warn) }
+            }
             _ if error.status().is_server_error() && upstream.is_none() => tracing::warn!(
                 target: $target, code = error.code(), cause, "{}", error.message()
             ),
@@ -40,6 +52,18 @@ macro_rules! log_refusal {
     }};
 }
 pub(crate) use log_refusal;
+
+/// Returns `true` once a minute. Visitors choose the ids that are not found, so that only one line a
+/// minute is an error.
+pub(crate) fn is_first_of_a_minute() -> bool {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = last.is_none_or(|at| at.elapsed() >= Duration::from_secs(60));
+    if first {
+        *last = Some(Instant::now());
+    }
+    first
+}
 
 /// A page of the application that shows an error to a browser.
 #[derive(Clone, Debug)]

@@ -1,17 +1,20 @@
-//! The lines that a new user sees for common mistakes, at the default level of `tracing_subscriber`.
+//! The lines that a new user sees for common mistakes, under `tracing_subscriber::fmt::init()`.
 //! Each case is one line, and `docs/log-messages.md` has its text. Cases run in processes of their
-//! own, because a process has one subscriber.
+//! own, because a process has one subscriber. Errors show without `RUST_LOG`; the other levels need
+//! `RUST_LOG=info`, because the feature `env-filter` shows errors only.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
-use std::{env, process::Command};
+use std::{env, process::Command, time::Duration};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, Dodo, Endpoint, Environment, WebhookKey, Webhooks,
+    BoxError, Client, Dodo, Endpoint, Environment, WebhookKey, Webhooks, WebhooksBuilder,
     checkout::{SessionCheckout, StaticCheckout},
     testing::replay,
 };
+use dodo_ledger::Ledger;
 use http::{Request, Response, header};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const CHILD: &str = "DODO_TEST_LOG_CASE";
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -56,14 +59,36 @@ async fn deliver(times: usize, change: impl Fn(&mut Request<Bytes>)) {
     }
 }
 
+/// Webhooks whose callback reports that it ran, and fails.
+fn failing() -> (WebhooksBuilder<()>, UnboundedReceiver<()>) {
+    let (failed, fails) = unbounded_channel();
+    let key = WebhookKey::new(KEY, Environment::Test).unwrap();
+    let hooks = Webhooks::builder(key).on_any(move |_| {
+        let _sent = failed.send(());
+        async { Err(BoxError::from("the mail server is down")) }
+    });
+    (hooks, fails)
+}
+
+async fn event(hooks: &Webhooks) -> u16 {
+    let body = r#"{"type":"payment.succeeded","data":{"payment_id":"pay_1","total_amount":1,"currency":"USD"}}"#;
+    hooks.handle(replay(hooks.key(), "msg_1", body)).await.status().as_u16()
+}
+
+/// Returns after the first failure of the callback: the workers finish it before they stop.
+async fn event_of_a_ledger() {
+    let ledger = Ledger::open("sqlite::memory:").await.unwrap();
+    let (hooks, mut fails) = failing();
+    let (hooks, workers) = ledger.attach(hooks).unwrap();
+    assert_eq!(event(&hooks).await, 200);
+    fails.recv().await.unwrap();
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
 #[tokio::test]
 async fn child() {
     let Ok(case) = env::var(CHILD) else { return };
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt::init();
     match &*case {
         "start" => {
             Dodo::builder("sk_canary", format!("{KEY} {OTHER}"), Environment::Test)
@@ -90,6 +115,11 @@ async fn child() {
             assert_eq!(buy(client).await, 502);
         }
         "unknown product" => assert_eq!(open_link(answering(404)).await, 404),
+        "failing callback" => assert_eq!(event(&failing().0.build().unwrap()).await, 500),
+        "failing callback, ledger" => event_of_a_ledger().await,
+        "missing database folder" => {
+            Ledger::open("sqlite:/no-such-folder/ledger.db").await.unwrap_err();
+        }
         "rejected request" => assert_eq!(buy(answering(422)).await, 422),
         "live mode on this machine" => {
             let client = Client::builder("sk_canary", Environment::Live);
@@ -99,15 +129,12 @@ async fn child() {
     }
 }
 
-/// The lines of a case.
-fn lines(case: &str) -> Vec<String> {
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
-        .env(CHILD, case)
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
+/// The lines of a case, with this `RUST_LOG`.
+fn lines(case: &str, filter: Option<&str>) -> Vec<String> {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", "child", "--nocapture"]).env(CHILD, case).env_remove("RUST_LOG");
+    let output = child.envs(filter.map(|filter| ("RUST_LOG", filter))).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{case}: {text}");
     text.lines().filter(|line| line.contains("dodo::")).map(str::to_owned).collect()
 }
@@ -123,14 +150,25 @@ fn mistake_logs_one_line_that_the_docs_show() {
         ("wrong API key, static", "ERROR ", vec!["DODO_PAYMENTS_API_KEY", "status=403"]),
         (
             "unreachable API",
-            " WARN ",
+            "ERROR ",
             vec!["DODO_PAYMENTS_BASE_URL", "http://127.0.0.1:9", "refused"],
         ),
-        ("unknown product", " WARN ", vec!["product_not_found", "DODO_PAYMENTS_ENVIRONMENT"]),
+        ("unknown product", "ERROR ", vec!["product_not_found", "DODO_PAYMENTS_ENVIRONMENT"]),
+        (
+            "failing callback",
+            "ERROR ",
+            vec!["kind=\"payment.succeeded\"", "msg_1", "the mail server is down"],
+        ),
+        (
+            "failing callback, ledger",
+            "ERROR ",
+            vec!["kind=\"payment.succeeded\"", "msg_1", "callback_failed", "at debug"],
+        ),
+        ("missing database folder", "ERROR ", vec!["path=/no-such-folder", "create it"]),
         ("rejected request", " WARN ", vec!["dodo_code=\"X\"", "docs/checkout.md"]),
         ("live mode on this machine", " WARN ", vec!["DODO_PAYMENTS_ENVIRONMENT=test_mode"]),
     ] {
-        let lines = lines(case);
+        let lines = lines(case, (level != "ERROR ").then_some("info"));
         let [line] = &*lines else { panic!("{case}: {lines:#?}") };
         assert!(line.contains(level), "{case}: {line}");
         assert!(!line.contains("canary"), "{case}: {line}");

@@ -256,13 +256,15 @@ impl Call {
             ),
             None if failure.is_timeout() => {
                 line!(
-                    warn,
+                    error,
                     "API did not answer in time; check the network and DODO_PAYMENTS_BASE_URL"
                 );
             }
-            None => line!(warn, "API unreachable; check the network and DODO_PAYMENTS_BASE_URL"),
+            None => line!(error, "API unreachable; check the network and DODO_PAYMENTS_BASE_URL"),
             Some(429) => line!(warn, "API limits the rate; send fewer requests"),
-            Some(300..=399 | 500..) => line!(warn, "API failed; check the status of Dodo Payments"),
+            Some(300..=399 | 500..) => {
+                line!(error, "API failed; check the status of Dodo Payments")
+            }
             Some(_) => line!(debug, "call refused"),
         }
         // Dodo's text is free text of others, so the lines above leave it out.

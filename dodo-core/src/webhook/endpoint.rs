@@ -172,11 +172,24 @@ impl Endpoint for Webhooks {
 }
 
 fn log_failure(event: &SignedEvent, failed: &Error) {
-    let webhook_id = event.id();
-    let code = failed.code();
-    let pointer = failed.pointer();
-    let source = failed.source().map(ToString::to_string);
-    tracing::error!(target: "dodo::webhook", webhook_id, code, pointer, source, "a delivery was not handled");
+    let kind = event.envelope().ok().map(|envelope| envelope.kind.to_string());
+    let cause = failed.source().map(ToString::to_string);
+    macro_rules! line {
+        ($text:literal) => {
+            tracing::error!(
+                target: "dodo::webhook",
+                kind, webhook_id = event.id(), code = failed.code(), pointer = failed.pointer(), cause,
+                $text
+            )
+        };
+    }
+    match failed.kind() {
+        ErrorKind::StorageUnavailable => {
+            line!("webhook not stored; check the database: Dodo Payments sends the event again");
+        }
+        ErrorKind::UnreadableEvent => line!("webhook unreadable; handle it with on_unreadable"),
+        _ => line!("webhook callback failed; fix its cause: Dodo Payments sends the event again"),
+    }
 }
 
 impl fmt::Debug for Webhooks {

@@ -71,6 +71,10 @@ impl SqliteStore {
             {
                 let message =
                     "the folder of the database is missing: create it, or change the path";
+                tracing::error!(
+                    target: "dodo::ledger", path = %folder.display(),
+                    "database folder missing; create it, or change the path"
+                );
                 return Err(Error::setup(message).at_path(folder));
             }
             create(file);

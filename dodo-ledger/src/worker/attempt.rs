@@ -162,6 +162,10 @@ impl Run {
         }
     }
 
+    fn kind(&self) -> Option<String> {
+        self.claim.event.envelope().ok().map(|envelope| envelope.kind.to_string())
+    }
+
     /// The text of the application's own error may name people: it is told at `debug` alone.
     fn log(&self, failure: &Failure, verdict: &Verdict) {
         let event = self.claim.id();
@@ -170,6 +174,12 @@ impl Run {
             Verdict::Dead { reason } => tracing::error!(
                 target: "dodo::ledger", event, failures, reason,
                 "an event was given up: its callbacks keep failing. Revive it when they are mended"
+            ),
+            // The first failure tells the developer; the repetitions may end by themselves.
+            Verdict::Retry { after, reason } if failures == 1 => tracing::error!(
+                target: "dodo::ledger", kind = self.kind(), event, failures, reason,
+                wait_ms = after.as_millis(),
+                "callback failed; fix its cause, which dodo::ledger logs at debug: the ledger runs it again"
             ),
             Verdict::Retry { after, reason } => tracing::warn!(
                 target: "dodo::ledger", event, failures, reason, wait_ms = after.as_millis(),
