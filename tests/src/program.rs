@@ -37,7 +37,29 @@ impl Program {
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
         variables: &[(&str, &str)],
     ) -> Self {
-        let mut command = Command::new(build(package).await);
+        Self::run(Command::new(build(package, package).await), arguments, variables)
+    }
+
+    /// As [`start`](Self::start), for another binary of a package and in a folder of its own.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn start_in(
+        folder: &Folder,
+        package: &str,
+        binary: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(build(package, binary).await);
+        command.current_dir(folder.path());
+        Self::run(command, [""; 0], variables)
+    }
+
+    fn run(
+        mut command: Command,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
@@ -120,6 +142,12 @@ impl Folder {
         Self(path)
     }
 
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
     /// The URL of an SQLite file in it.
     #[must_use]
     pub fn sqlite(&self) -> String {
@@ -134,21 +162,21 @@ impl Drop for Folder {
 }
 
 /// The path of a package's binary, brought up to date by cargo.
-async fn build(package: &str) -> String {
+async fn build(package: &str, binary: &str) -> String {
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--message-format=json", "--bin", package, "--package", package])
+        .args(["build", "--quiet", "--message-format=json", "--bin", binary, "--package", package])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()
         .await
         .expect("cargo runs");
-    assert!(built.status.success(), "{package} does not build");
+    assert!(built.status.success(), "{package}, {binary} does not build");
     let executable = built.stdout.split(|&byte| byte == b'\n').find_map(|line| {
         let message: Value = serde_json::from_slice(line).ok()?;
-        let is_it = message["target"]["name"] == package;
+        let is_it = message["target"]["name"] == binary;
         message["executable"].as_str().filter(|_| is_it).map(str::to_owned)
     });
-    executable.unwrap_or_else(|| panic!("cargo built no binary {package}"))
+    executable.unwrap_or_else(|| panic!("cargo built no binary {binary}"))
 }
 
 /// Ends these processes when the test's own process is gone, however it went: even killed.
