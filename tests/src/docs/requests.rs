@@ -243,6 +243,7 @@ fn curl(line: &str) -> Result<Request, String> {
         let mut value = || words.next().ok_or(format!("{word} without a value"));
         match word.as_str() {
             "-s" | "-i" | "-f" | "-sS" | "-fsS" | "-L" => {}
+            "-o" | "--output" => drop(value()?),
             "-X" | "--request" => method = Some(value()?),
             "-d" | "--data" | "--data-raw" => body = Some(value()?),
             "--json" => {
