@@ -85,8 +85,8 @@ mod tests {
             ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
             ("2001:db8:1:3::1", "2001:db8:1:3::"),
         ] {
-            let client: Result<IpAddr, _> = client.parse();
-            assert_eq!(client.map(network), expected.parse(), "{client:?}");
+            let address: Result<IpAddr, _> = client.parse();
+            assert_eq!(address.map(network), expected.parse(), "{client}");
         }
     }
 }
