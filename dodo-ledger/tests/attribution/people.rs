@@ -1,11 +1,16 @@
 //! Identifying and forgetting, on every store.
 
-use dodo_core::{Campaign, CheckoutContext, CheckoutContextStore as _, Step};
+use bytes::Bytes;
+use dodo_core::{
+    BoxError, Campaign, Captured, CheckoutContext, CheckoutContextStore as _, Client,
+    Endpoint as _, Environment, SignedIn, Step, VisitorCapture, checkout::SessionCheckout,
+};
 use dodo_ledger::{
     Identity,
     attribution::{MemoryHistory, Rules, identify},
     query::Dimension,
 };
+use http::{Request, Response};
 use serde_json::json;
 
 use crate::{
@@ -19,6 +24,8 @@ crate::on_every_store! {
     what_is_said_has_to_be_usable,
     the_forgotten_stay_forgotten,
     checkout_with_an_address_identifies_the_visitor,
+    checkout_reads_user_and_address_from_the_sign_in,
+    sign_in_identifies_the_captured_visitor,
 }
 
 async fn identify_reaches_back(store: &TestStore) {
@@ -190,4 +197,65 @@ async fn checkout_with_an_address_identifies_the_visitor(store: &TestStore) {
     // Two visitors would be ambiguous: the second one denied consent.
     let records = world.play(&[paid("pay_2", day(2), 1000, json!({})).into()]).await;
     assert_eq!(records.visitor("charge:pay_2"), Some(("v1", Step::EmailMatch)));
+}
+
+/// A request of a browser with this cookie, and with what the layer in front of the route captured.
+fn visit(cookie: &str, opts_out: bool) -> Request<Bytes> {
+    let mut request = Request::post("/").header("content-type", "application/json");
+    if opts_out {
+        request = request.header("sec-gpc", "1");
+    }
+    let body = json!({ "product_cart": [{ "product_id": "pdt_1", "quantity": 1 }] });
+    let request = request.header("cookie", cookie).body(Bytes::from(body.to_string()));
+    let (mut parts, body) = request.unwrap().into_parts();
+    let (captured, _) = VisitorCapture::visitors_now().begin(&parts);
+    parts.extensions.insert(captured);
+    Request::from_parts(parts, body)
+}
+
+/// The app's own middleware may sign the user in after the capture: the checkout looks again.
+async fn checkout_reads_user_and_address_from_the_sign_in(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    world.play(&[paid("pay_1", day(1), 1000, json!({})).into()]).await;
+    let session = json!({ "session_id": "cks_1", "checkout_url": "https://checkout.example/1" });
+    let transport = move |_: Request<Bytes>| {
+        let answer = Response::new(Bytes::from(session.to_string()));
+        async move { Ok::<_, BoxError>(answer) }
+    };
+    let client = Client::builder("key", Environment::Test).return_url("https://shop.example/");
+    let client = client.transport(transport).build().unwrap();
+    let checkout = SessionCheckout::builder(client).context_store(ledger.clone()).build().unwrap();
+    for (cookie, opts_out) in [("visitor=v2", true), ("visitor=v1", false)] {
+        let mut request = visit(cookie, opts_out);
+        request.extensions_mut().insert(SignedIn::user("42").email("Ann@Example.com"));
+        assert_eq!(checkout.handle(request).await.status(), 200, "{cookie}");
+    }
+    // The payment is of no session: the address alone leads to the visitor.
+    eventually("the address is known", async || {
+        let records = world.records().await;
+        records.visitor("charge:pay_1") == Some(("v1", Step::EmailMatch))
+            && records.get("charge:pay_1").user_id.as_deref() == Some("42")
+    })
+    .await;
+    let records = world.play(&[paid("pay_2", day(2), 1000, json!({})).into()]).await;
+    assert_eq!(records.visitor("charge:pay_2"), Some(("v1", Step::EmailMatch)));
+}
+
+async fn sign_in_identifies_the_captured_visitor(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let mut world = World::Stored(ledger.clone());
+    world.play(&[paid("pay_1", day(1), 1000, json!({})).into()]).await;
+    for (cookie, opts_out, expected) in [
+        ("theme=dark", false, None),
+        ("visitor=v2", true, None),
+        ("visitor=v1", false, Some(("v1", Step::EmailMatch))),
+    ] {
+        let request = visit(cookie, opts_out);
+        let captured = request.extensions().get::<Captured>().unwrap();
+        let identified = ledger.identify_captured(captured, "ANN@example.com").await.unwrap();
+        assert_eq!(identified, expected.is_some(), "{cookie}");
+        let records = world.records().await;
+        assert_eq!(records.visitor("charge:pay_1"), expected, "{cookie}");
+    }
 }
