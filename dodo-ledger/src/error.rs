@@ -29,8 +29,8 @@ pub enum ErrorKind {
 
 /// The error of every operation of this crate.
 ///
-/// `Display` shows a constant text, and a path if a folder is missing; the source chain is for the log. It
-/// quotes no row and no URL.
+/// `Display` shows a constant text, and the first missing folder of a SQLite path. The source chain is for
+/// the log. Neither quotes a row or a URL.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,

@@ -66,16 +66,20 @@ impl SqliteStore {
             SqliteConnectOptions::from_str(url)?.create_if_missing(true).page_size(PAGE_SIZE);
         if !["mode=ro", "mode=memory"].iter().any(|mode| url.contains(mode)) {
             let file = options.get_filename();
-            if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty())
-                && !folder.is_dir()
-            {
-                let message =
-                    "the folder of the database is missing: create it, or change the path";
+            if let Some(folder) = missing_folder(file) {
+                // The URL of another database holds a password before its `@`.
+                let shown = Some(folder).filter(|folder| !folder.to_string_lossy().contains('@'));
                 tracing::error!(
-                    target: "dodo::ledger", path = %folder.display(),
+                    target: "dodo::ledger", path = shown.map(|folder| tracing::field::display(folder.display())),
                     "database folder missing; create it, or change the path"
                 );
-                return Err(Error::setup(message).at_path(folder));
+                let error = Error::setup(
+                    "the folder of the database is missing: create it, or change the path",
+                );
+                return Err(match shown {
+                    Some(folder) => error.at_path(folder),
+                    None => error,
+                });
             }
             create(file);
         }
@@ -231,6 +235,12 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .before_acquire(|idle, _| Box::pin(std::future::ready(Ok(!idle.is_in_transaction()))))
+}
+
+/// The first missing folder on the way to a file.
+fn missing_folder(file: &Path) -> Option<&Path> {
+    let folders = file.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.take_while(|folder| !folder.is_dir()).last()
 }
 
 /// SQLite would leave it to the umask who may read it. An empty file is an empty database; what goes wrong

@@ -33,7 +33,9 @@ fn unusable() -> Vec<(String, ErrorKind)> {
         (of("sqlite:ledger.db?mode=PASSWORD"), Setup),
         (of("sqlite:ledger.db?PASSWORD"), Setup),
         (of("sqlite:ledger.db?key=PASSWORD"), Setup),
-        (of("sqlite:/nowhere/PASSWORD/ledger.db"), Unavailable),
+        (of("sqlite:/nowhere/PASSWORD/ledger.db"), Setup),
+        (of("sqlite://root:PASSWORD@127.0.0.1/test"), Setup),
+        (of("sqlite:/root:PASSWORD@127.0.0.1/test"), Setup),
     ]
 }
 
