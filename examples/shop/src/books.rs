@@ -1,7 +1,7 @@
 //! What the ledger says, as the revenue page shows it.
 
 use dodo_core::{AttributionRecord, BoxError, Campaign, Environment, RecordKind};
-use dodo_ledger::query::{Dimension, RevenueRow};
+use dodo_ledger::query::{Channel, Dimension, RevenueRow};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 use crate::{
@@ -12,8 +12,12 @@ use crate::{
 /// The most bookings that the page lists; the sums are over all of them.
 const BOOKINGS: u32 = 100;
 
+/// How money can come in.
+const CHANNELS: [Channel; 4] =
+    [Channel::Campaign, Channel::Referral, Channel::Direct, Channel::NotAttributed];
+
 /// What the page's sums are made of.
-const CELL: [Dimension; 7] = [
+const CELL: [Dimension; 8] = [
     Dimension::Day,
     Dimension::Kind,
     Dimension::Visitor,
@@ -21,6 +25,7 @@ const CELL: [Dimension; 7] = [
     Dimension::Medium,
     Dimension::Campaign,
     Dimension::Link,
+    Dimension::Channel,
 ];
 
 impl Shop {
@@ -40,12 +45,20 @@ impl Shop {
     /// What was booked on these days, newest first.
     pub(crate) async fn bookings(&self, filter: Filter) -> Result<Vec<Booking>, BoxError> {
         let (from, until) = span(filter);
-        let question = self.ledger().records().between(from, until);
-        let mut question = question.revenue_only().newest_first().limit(BOOKINGS);
-        if self.in_test_mode() {
-            question = question.test_mode();
+        let mut found = Vec::new();
+        for channel in CHANNELS {
+            let question = self.ledger().records().between(from, until);
+            let question = question.only(Dimension::Channel, channel.as_str());
+            let mut question = question.revenue_only().newest_first().limit(BOOKINGS);
+            if self.in_test_mode() {
+                question = question.test_mode();
+            }
+            let records = question.fetch().await?;
+            found.extend(records.iter().filter_map(|record| self.booking(record, channel)));
         }
-        Ok(question.fetch().await?.iter().filter_map(|record| self.booking(record)).collect())
+        found.sort_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
+        found.truncate(BOOKINGS as usize);
+        Ok(found)
     }
 
     /// How a record found its visitor and campaign, in the ledger's words.
@@ -59,7 +72,7 @@ impl Shop {
         let found = of_payment.find(|explained| explained.record.id == id);
         Ok(found.and_then(|explained| {
             let record = explained.record;
-            let booking = self.booking(&record)?;
+            let booking = self.booking(&record, explained.channel)?;
             Some(Explanation {
                 facts: facts(&record),
                 sentences: explained.sentences,
@@ -69,7 +82,7 @@ impl Shop {
         }))
     }
 
-    fn booking(&self, record: &AttributionRecord) -> Option<Booking> {
+    fn booking(&self, record: &AttributionRecord, channel: Channel) -> Option<Booking> {
         Some(Booking {
             id: record.id.clone(),
             at: record.occurred_at,
@@ -77,6 +90,7 @@ impl Shop {
             product: record.product_ids.first().map(|id| self.catalog().name(id).to_owned()),
             visitor: record.visitor.as_ref().map(|found| found.value.clone()),
             campaign: record.campaign.as_ref().map_or_else(Campaign::default, |c| c.value.clone()),
+            channel,
             money: record.money,
         })
     }
@@ -92,15 +106,16 @@ fn cell(row: RevenueRow) -> Option<Cell> {
     let (gross, tax, net) = (small(row.gross), small(row.tax), small(row.net));
     let sum = Sum { count: row.charges.saturating_add(row.reversals), gross, tax, net };
     let (currency, exponent) = (row.currency, row.exponent);
-    let [day, kind_name, visitor, source, medium, campaign_id, link_id] =
-        <[Option<String>; 7]>::try_from(row.keys).ok()?;
+    let [day, kind_name, visitor, source, medium, campaign_id, link_id, channel] =
+        <[Option<String>; 8]>::try_from(row.keys).ok()?;
     let mut campaign = Campaign::default();
     campaign.source = source;
     campaign.medium = medium;
     campaign.campaign_id = campaign_id;
     campaign.link_id = link_id;
-    let (day, kind) = (day?.parse().ok()?, kind(&kind_name?)?);
-    Some(Cell { day, visitor, campaign, kind, currency, exponent, sum })
+    let (day, kind, name) = (day?.parse().ok()?, kind(&kind_name?)?, channel?);
+    let channel = CHANNELS.into_iter().find(|channel| channel.as_str() == name)?;
+    Some(Cell { day, visitor, campaign, channel, kind, currency, exponent, sum })
 }
 
 /// The page's word for a [`RecordKind`].

@@ -179,8 +179,8 @@ fn earners(of: &CurrencyReport, legend: &[&str]) -> Markup {
 }
 
 fn earner_row(of: &CurrencyReport, legend: &[&str], earner: &Earner) -> Markup {
-    let Earner { visitor, campaign, total, kinds } = earner;
-    let source = source_of(campaign);
+    let Earner { visitor, campaign, channel, total, kinds } = earner;
+    let source = source_of(campaign, *channel);
     let at = place(legend, source);
     html! {
         tr data-visitor=(visitor.as_deref().unwrap_or("")) data-source=(source) {
@@ -223,7 +223,7 @@ fn bookings(bookings: &[Booking]) -> Markup {
 }
 
 fn booking_row(booking: &Booking) -> Markup {
-    let Booking { id, at, kind, product, visitor, campaign, money } = booking;
+    let Booking { id, at, kind, product, visitor, campaign, channel, money } = booking;
     let show = |pick: fn(&dodo_core::Money) -> i64| match money {
         Some(m) => signed(pick(m), m.currency, m.exponent),
         None => html! { span.muted { "unknown" } },
@@ -234,7 +234,7 @@ fn booking_row(booking: &Booking) -> Markup {
             td data-label="What" { span { (kind.label())
                 @if let Some(product) = product { span.muted { " · " (product) } } } }
             td data-label="Visitor" { (who(visitor.as_deref())) }
-            td data-label="Source" { (source_of(campaign)) }
+            td data-label="Source" { (source_of(campaign, *channel)) }
             td.r.num data-label="Gross" { (show(|m| m.gross)) }
             td.r.num data-label="Net" { strong { (show(|m| m.net)) } }
             td.r data-label="" { a.small href=(format!("/revenue/{id}")) { "Why?" } }
@@ -244,7 +244,7 @@ fn booking_row(booking: &Booking) -> Markup {
 
 /// One booking, and how it found its visitor and campaign.
 pub(crate) fn explain(chrome: Chrome<'_>, of: &Explanation) -> Markup {
-    let Booking { id, at, kind, product, visitor, campaign, money } = &of.booking;
+    let Booking { id, at, kind, product, visitor, campaign, channel, money } = &of.booking;
     chrome.page(
         "How this was attributed",
         Tab::Revenue,
@@ -262,7 +262,7 @@ pub(crate) fn explain(chrome: Chrome<'_>, of: &Explanation) -> Markup {
                             dt { "Net" } dd.num { strong { (signed(m.net, m.currency, m.exponent)) } }
                         } @else { dt { "Amount" } dd { "not known" } }
                         dt { "Visitor" } dd { (who(visitor.as_deref())) }
-                        dt { "Source" } dd { (source_of(campaign)) }
+                        dt { "Source" } dd { (source_of(campaign, *channel)) }
                         dt { "Campaign" } dd { (campaign_name(campaign)) }
                         dt { "Record" } dd { code { (id) } }
                         @for (name, value) in &of.facts { dt { (name) } dd { code { (value) } } }

@@ -1,6 +1,7 @@
 //! One booked payment, refund or dispute, and how it found its visitor.
 
 use dodo_core::{Campaign, Money};
+use dodo_ledger::query::Channel;
 use jiff::Timestamp;
 
 use super::Kind;
@@ -20,6 +21,8 @@ pub(crate) struct Booking {
     pub visitor: Option<String>,
     /// What brought them.
     pub campaign: Campaign,
+    /// How the money came in.
+    pub channel: Channel,
     /// How much; `None` if Dodo did not say.
     pub money: Option<Money>,
 }

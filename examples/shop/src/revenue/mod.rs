@@ -13,6 +13,7 @@ use std::{
 };
 
 use dodo_core::{Campaign, Currency};
+use dodo_ledger::query::Channel;
 use jiff::civil::Date;
 
 pub(crate) use self::chart::Columns;
@@ -81,6 +82,8 @@ pub(crate) struct Cell {
     pub visitor: Option<String>,
     /// What brought them.
     pub campaign: Campaign,
+    /// How the money came in.
+    pub channel: Channel,
     /// What kind of money.
     pub kind: Kind,
     /// The currency.
@@ -91,10 +94,15 @@ pub(crate) struct Cell {
     pub sum: Sum,
 }
 
-/// Where a visitor came from, as one short text: the source, or why there is none.
+/// Where a visitor came from, as one short text: the campaign's source, else the channel. Money is
+/// direct only if a visit was seen.
 #[must_use]
-pub(crate) fn source_of(campaign: &Campaign) -> &str {
-    campaign.source.as_deref().unwrap_or("direct")
+pub(crate) fn source_of(campaign: &Campaign, channel: Channel) -> &str {
+    match (campaign.source.as_deref(), channel) {
+        (Some(source), _) => source,
+        (None, Channel::NotAttributed) => "not attributed",
+        (None, channel) => channel.as_str(),
+    }
 }
 
 /// The revenue page in numbers.
@@ -151,6 +159,8 @@ pub(crate) struct Earner {
     pub visitor: Option<String>,
     /// Through what.
     pub campaign: Campaign,
+    /// How the money came in.
+    pub channel: Channel,
     /// All of it.
     pub total: Sum,
     /// By kind.
@@ -163,7 +173,8 @@ impl Report {
         let mut currencies = BTreeMap::<Currency, Builder>::new();
         let mut sources = BTreeMap::<String, u64>::new();
         for cell in cells {
-            *sources.entry(source_of(&cell.campaign).to_owned()).or_default() += cell.sum.count;
+            *sources.entry(source_of(&cell.campaign, cell.channel).to_owned()).or_default() +=
+                cell.sum.count;
             currencies.entry(cell.currency).or_default().add(cell);
         }
         let finish = |(currency, builder): (Currency, Builder)| builder.finish(currency);
@@ -183,7 +194,7 @@ struct Builder {
     sources: BTreeMap<String, Sum>,
     earners: Vec<Earner>,
     /// Where each of them is.
-    places: HashMap<(Option<String>, Campaign), usize>,
+    places: HashMap<(Option<String>, Campaign, Channel), usize>,
     days: Days,
 }
 
@@ -192,15 +203,15 @@ impl Builder {
         self.exponent = cell.exponent;
         self.total.add(cell.sum);
         self.kinds.entry(cell.kind).or_default().add(cell.sum);
-        let source = source_of(&cell.campaign).to_owned();
+        let source = source_of(&cell.campaign, cell.channel).to_owned();
         self.sources.entry(source.clone()).or_default().add(cell.sum);
         self.days.entry(cell.day).or_default().entry(source).or_default().add(cell.sum.net);
         let Self { earners, places, .. } = self;
-        let key = (cell.visitor, cell.campaign);
-        let at = *places.entry(key).or_insert_with_key(|(visitor, campaign)| {
-            let (visitor, campaign) = (visitor.clone(), campaign.clone());
+        let key = (cell.visitor, cell.campaign, cell.channel);
+        let at = *places.entry(key).or_insert_with_key(|(visitor, campaign, channel)| {
+            let (visitor, campaign, channel) = (visitor.clone(), campaign.clone(), *channel);
             let (total, kinds) = (Sum::default(), BTreeMap::new());
-            earners.push(Earner { visitor, campaign, total, kinds });
+            earners.push(Earner { visitor, campaign, channel, total, kinds });
             earners.len() - 1
         });
         let Some(earner) = earners.get_mut(at) else { return };
@@ -233,10 +244,12 @@ mod tests {
     fn cell(visitor: &str, source: Option<&str>, kind: Kind, currency: Currency, net: i64) -> Cell {
         let mut campaign = Campaign::default();
         campaign.source = source.map(Into::into);
+        let channel = if source.is_some() { Channel::Campaign } else { Channel::Direct };
         Cell {
             day: date(2026, 11, 20),
             visitor: Some(visitor.into()),
             campaign,
+            channel,
             kind,
             currency,
             exponent: currency.exponent(),
@@ -270,6 +283,19 @@ mod tests {
         assert_eq!(day["newsletter"], Flow { came: 3100, went: 0 });
         assert_eq!(day["direct"], Flow { came: 1900, went: -1900 });
         assert_eq!(report.legend, ["newsletter", "direct"]);
+    }
+
+    #[test]
+    fn money_without_a_seen_visit_is_not_direct() {
+        let seen = cell("v1", None, Kind::OneTime, Currency::USD, 100);
+        let unseen = Cell { channel: Channel::NotAttributed, ..seen.clone() };
+        let sent = Cell { channel: Channel::Referral, ..seen.clone() };
+        let report = Report::new([seen, unseen, sent]);
+        let sources: Vec<_> = report.currencies[0].sources.iter().map(|of| of.0.as_str()).collect();
+        for source in ["direct", "not attributed", "referral"] {
+            assert!(sources.contains(&source), "{source} of {sources:?}");
+        }
+        assert_eq!(report.currencies[0].earners.len(), 3);
     }
 
     #[test]
