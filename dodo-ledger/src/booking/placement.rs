@@ -88,7 +88,9 @@ pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Vec<i64>, Error>
     add_keys(tx, batch, &mut groups, &fresh).await?;
     let ids: BTreeSet<i64> = groups.values().chain(fresh.values()).copied().collect();
     let facts = lock(tx, &mut groups, ids).await?;
-    if groups.values().any(|group| !facts.contains_key(group)) {
+    // Retention can delete a key after its insertion found it, or a group before its lock.
+    let is_locked = |key| groups.get(key).is_some_and(|group| facts.contains_key(group));
+    if !batch.key_order.iter().all(is_locked) {
         return Err(Error::new(
             ErrorKind::Unavailable,
             "a group was pruned during the booking: repeat the batch",
@@ -153,6 +155,8 @@ async fn add_groups(
 }
 
 /// Inserts the missing keys. If a concurrent transaction inserts one of them, its group counts.
+///
+/// Afterwards a key has no group if retention deletes it, or its group, between two statements.
 async fn add_keys(
     tx: &mut Tx,
     batch: &Batch,
