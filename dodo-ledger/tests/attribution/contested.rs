@@ -219,15 +219,6 @@ fn moments() -> Vec<Row> {
                 assert_eq!(r.net(), 0);
             },
         ),
-        row(
-            0,
-            "what is below zero has nothing to go back",
-            story([paid("pay_1", day(0), -500, json!({})), refund("ref_1", 1, 100)]),
-            |r| {
-                assert_eq!(r.money("refund:ref_1"), Some((0, 0)));
-                assert!(r.get("refund:ref_1").flags.clamped);
-            },
-        ),
     ]
 }
 

@@ -229,7 +229,8 @@ impl MemoryLedger {
 /// The fact of an act. `None`: the act brings no fact.
 pub(crate) fn fact(act: &Act, rules: &Rules) -> Option<Fact> {
     match act {
-        Act::Deliver(delivery) => parse(&delivery.event(), rules).unwrap(),
+        // What cannot be read proves nothing.
+        Act::Deliver(delivery) => parse(&delivery.event(), rules).ok().flatten(),
         Act::Asked(object, at) => {
             let mut fact = parse_api_object(&object.event(), rules).unwrap()?;
             fact.received_at = *at;

@@ -88,7 +88,8 @@ impl World {
         match self {
             Self::Memory { history, rules } => match act {
                 Act::Deliver(delivery) => {
-                    if let Some(evidence) = Evidence::of_event(&delivery.event(), rules).unwrap() {
+                    // What cannot be read proves nothing.
+                    if let Ok(Some(evidence)) = Evidence::of_event(&delivery.event(), rules) {
                         book(rules, &mut **history, evidence).await.unwrap();
                     }
                 }
