@@ -79,10 +79,10 @@ pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>,
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
         let is = |name: &&str| scheme.eq_ignore_ascii_case(name);
-        let is_web = ["http", "https"].iter().any(|name| is(name));
+        let is_web = ["http", "https"].iter().any(is);
         let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
         is_scheme
-            && !["javascript", "data", "file", "blob", "vbscript"].iter().any(|name| is(name))
+            && !["javascript", "data", "file", "blob", "vbscript"].iter().any(is)
             && (!is_web || host.is_some_and(|host| !host.is_empty()))
             && !rest.is_empty()
             && url.len() <= 2048
