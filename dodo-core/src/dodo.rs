@@ -22,10 +22,10 @@ use crate::{
 /// # fn main() -> Result<(), dodo_core::Error> {
 /// use dodo_core::Dodo;
 /// let dodo = Dodo::from_env()?;
-/// let checkout = dodo.session_checkout();
+/// let checkout = dodo.session_checkout().build()?;
 /// let hooks = dodo.webhooks().on_payment_succeeded(|event| async move {
 ///     println!("{} is paid", event.data.payment_id);
-/// });
+/// }).build()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]

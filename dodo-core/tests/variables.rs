@@ -174,7 +174,7 @@ fn unusable_variable_is_named_with_problem_and_action() {
         (
             "DODO_PAYMENTS_RETURN_URL",
             "shop.example",
-            "DODO_PAYMENTS_RETURN_URL is not an absolute http or https URL in ASCII: correct the URL",
+            "DODO_PAYMENTS_RETURN_URL is not an absolute URL: correct the URL",
         ),
         (
             "DODO_PUBLIC_URL",

@@ -7,9 +7,9 @@
 //! let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test)?;
 //! let hooks = Webhooks::builder(key.clone())
 //!     .on_payment_succeeded(|event| async move {
-//!         if event.data.total_amount == 500 { Ok(()) } else { Err("wrong amount") }
+//!         if event.data.total_amount == 500 { Ok(()) } else { Err("wrong amount".into()) }
 //!     })
-//!     .build();
+//!     .build()?;
 //!
 //! let request = EventBuilder::new(EventKind::PaymentSucceeded)
 //!     .edit(|payment: &mut Payment| payment.total_amount = 500)?
