@@ -2,7 +2,6 @@
 //! Each case is one line, and `docs/log-messages.md` has its text. Cases run in processes of their
 //! own, because a process has one subscriber. Errors show without `RUST_LOG`; the other levels need
 //! `RUST_LOG=info`, because the feature `env-filter` shows errors only.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::{env, process::Command, time::Duration};
 
