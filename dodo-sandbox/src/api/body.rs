@@ -69,10 +69,25 @@ pub(crate) fn is_email(text: &str) -> bool {
     text.contains('@') && text.len() <= 254
 }
 
-/// Checks an address for browsers.
+/// Checks an address that receives deliveries.
 ///
 /// # Errors
 /// 422 unless it is an absolute http or https URL.
+pub(crate) fn endpoint_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
+    let is_web = |url: &String| {
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        ["http", "https"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
+    };
+    if url.as_ref().is_some_and(|url| !is_web(url)) {
+        return Err(Error::invalid(format!("{name}: an absolute http or https URL is needed")));
+    }
+    web_url(name, url)
+}
+
+/// Checks an address for browsers and apps.
+///
+/// # Errors
+/// 422 unless it is an absolute URL with a scheme that runs no code and reads no file.
 pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
     let is_absolute = |url: &String| {
         let Some((scheme, rest)) = url.split_once(':') else { return false };

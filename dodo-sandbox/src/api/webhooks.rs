@@ -52,7 +52,7 @@ impl Create {
     }
 
     pub(crate) fn into_endpoint(self, world: &World, secret: String) -> Result<Endpoint, Error> {
-        let url = body::web_url("url", Some(self.url))?.unwrap_or_default();
+        let url = body::endpoint_url("url", Some(self.url))?.unwrap_or_default();
         if let Some(key) = &self.idempotency_key
             && world.endpoints.iter().any(|e| e.idempotency_key.as_ref() == Some(key))
         {
@@ -119,7 +119,7 @@ struct Patch {
 
 fn patch(world: &mut World, call: &Call) -> Result<Reply, Error> {
     let body: Patch = call.body()?;
-    let url = body::web_url("url", body.url)?;
+    let url = body::endpoint_url("url", body.url)?;
     let metadata = body.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
     let now = world.now();
     let endpoint = world.endpoints.find_mut(call.id())?;
