@@ -3,7 +3,7 @@
 //! The worker does not call it yet. It exists beside [`attribution`](crate::attribution) until both
 //! give equal records for the same stories, and then replaces it.
 //!
-//! [`parse`] turns a verified event into a [`Fact`]. Facts that share a [`Key`] are in one group, and a
+//! `parse` turns a verified event into a [`Fact`]. Facts that share a [`Key`] are in one group, and a
 //! [`Timeline`] holds the facts of one group. [`resolve()`] turns a timeline into [`Record`]s, and
 //! [`explain()`] returns the same records with the report of every step. [`diff()`] compares them with the
 //! stored records. All of these are pure: no clock, no database, no stored record. So the order and the

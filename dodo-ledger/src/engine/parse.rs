@@ -21,7 +21,7 @@ use crate::attribution::{Journey, Rules, fit};
 /// Returns the fact of an event. Event types that no rule reads have none.
 ///
 /// # Errors
-/// [`Unreadable`](dodo_core::ErrorKind::Unreadable) if the event cannot be read.
+/// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) if the event cannot be read.
 pub fn parse(event: &SignedEvent, rules: &Rules) -> Result<Option<Fact>, Error> {
     use EventKind as Kind;
     let reader = Reader { received_at: event.received_at(), rules };
