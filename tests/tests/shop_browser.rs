@@ -258,7 +258,7 @@ async fn strangers_see_nothing(visit: &Visit) {
     assert_eq!(visit.browser.texts("[data-order], [data-subscription]").await, [""; 0]);
     visit.open("/api/portal").await;
     let body = visit.browser.texts("body").await.concat();
-    assert!(body.contains("not_signed_in"), "no portal without a customer: {body}");
+    assert!(body.contains("no_customer"), "no portal without a customer: {body}");
     visit.open("/nope").await;
     assert_eq!(visit.browser.texts("h1").await, ["Nothing here"]);
     visit.picture("not-found").await;

@@ -169,7 +169,7 @@ async fn request_for_another_host_is_refused() {
             (Method::GET, "/assets/shop.js", 200),
             (Method::GET, "/revenue", 403),
             (Method::GET, "/api/checkout", 400),
-            (Method::POST, "/api/checkout", 415),
+            (Method::POST, "/api/checkout", 400),
             (Method::GET, "/api/portal", 401),
             (Method::POST, "/api/webhook", 401),
         ];
