@@ -24,7 +24,8 @@
 //! let answer = reqwest::Client::new()
 //!     .post(format!("{}/checkouts", sandbox.url()))
 //!     .bearer_auth(sandbox.api_key())
-//!     .body(r#"{ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] }"#)
+//!     .body(r#"{ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }],
+//!         "customer": { "email": "grace@example.com", "name": "Grace" } }"#)
 //!     .send()
 //!     .await?;
 //! let session: serde_json::Value = serde_json::from_str(&answer.text().await?)?;

@@ -15,7 +15,7 @@ use crate::outbox::{Outgoing, Sink, Told};
 ///
 /// let sink = Callback::new("crm", |record: AttributionRecord| async move {
 ///     println!("{} {}", record.id, record.kind.as_str());
-///     Ok(())
+///     Ok::<_, dodo_core::BoxError>(())
 /// });
 /// # let _ = sink;
 /// ```
