@@ -1,5 +1,4 @@
 //! One object that every endpoint is made from.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use bytes::Bytes;
 use dodo_core::{

@@ -51,7 +51,7 @@ async fn traffic(secrets: &[&str], sender: Sender) -> (usize, BTreeMap<Option<us
     for n in 0..100 {
         let hooks = hooks.clone();
         deliveries.spawn(async move {
-            let event = EventBuilder::new(EventKind::PaymentSucceeded).id(&format!("msg_{n}"));
+            let event = EventBuilder::new(EventKind::PaymentSucceeded).id(format!("msg_{n}"));
             let signature = |secret: &str| {
                 event.request(&key(&[secret])).headers()["webhook-signature"].clone()
             };
