@@ -148,7 +148,7 @@ fn listing(file: &str) -> Result<String, Box<dyn std::error::Error>> {
         .iter()
         .filter(|(path, (kind, _))| path.matches("::").count() == 1 && *kind != "mod");
     text.push_str(&format!(
-        "# {} names at the root beside modules; {} items, of which {mirrors} mirror the API of Dodo Payments and {} do not\n",
+        "# {} names at the root beside modules; {} items: {mirrors} mirror the API of Dodo Payments, {} do not\n",
         root_names.count(),
         listed.items.len(),
         listed.items.len() - mirrors,
