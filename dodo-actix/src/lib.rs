@@ -7,8 +7,9 @@
 //! use actix_web::web::ServiceConfig;
 //! use dodo_actix::{checkout_handler, customer_portal, webhooks};
 //! use dodo_core::{
-//!     Client, CustomerPortal, Endpoint, Error, Webhooks,
+//!     Client, CustomerPortal, Error, Webhooks,
 //!     checkout::{SessionCheckout, StaticCheckout},
+//!     endpoint::Endpoint,
 //! };
 //!
 //! /// Make `hooks` once, for all workers.

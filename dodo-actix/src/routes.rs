@@ -1,8 +1,7 @@
 use actix_web::{HttpRequest, Route, Scope, web};
 use dodo_core::{
-    CustomerPortal, Endpoint, Webhooks,
-    endpoint::{CheckoutEndpoint, MountPrefix},
-    serve,
+    CustomerPortal, Webhooks,
+    endpoint::{CheckoutEndpoint, Endpoint, MountPrefix, serve},
 };
 
 use crate::convert;

@@ -8,7 +8,7 @@ use actix_web::{
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::header,
 };
-use dodo_core::VisitorCapture;
+use dodo_core::capture::VisitorCapture;
 use futures_core::future::LocalBoxFuture;
 
 use crate::{DodoExtensions, Rejection, convert, extensions::carried};
@@ -17,10 +17,10 @@ use crate::{DodoExtensions, Rejection, convert, extensions::carried};
 ///
 /// A request without a visitor is refused with 400; take `Option<Visitor>` where that is fine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Visitor(pub dodo_core::Visitor);
+pub struct Visitor(pub dodo_core::capture::Visitor);
 
 impl Deref for Visitor {
-    type Target = dodo_core::Visitor;
+    type Target = dodo_core::capture::Visitor;
     fn deref(&self) -> &Self::Target {
         &self.0
     }
@@ -31,11 +31,11 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, Rejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(dodo_core::Visitor::of(&carried(request)).map(Self).map_err(Rejection))
+        ready(dodo_core::capture::Visitor::of(&carried(request)).map(Self).map_err(Rejection))
     }
 }
 
-/// Reads every request and puts a [`Captured`](dodo_core::Captured) into its
+/// Reads every request and puts a [`Captured`](dodo_core::capture::Captured) into its
 /// [`dodo_extensions_mut`](DodoExtensions): the middleware that is `VisitorLayer` in tower.
 ///
 /// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
@@ -44,7 +44,7 @@ impl FromRequest for Visitor {
 /// ```
 /// use actix_web::{App, web};
 /// use dodo_actix::{Visitor, Visitors};
-/// use dodo_core::VisitorCapture;
+/// use dodo_core::capture::VisitorCapture;
 ///
 /// async fn greet(visitor: Option<Visitor>) -> &'static str {
 ///     if visitor.is_some() { "Welcome back" } else { "Welcome" }

@@ -1,5 +1,5 @@
 use actix_web::{FromRequest, HttpRequest, dev::Payload as Body, web};
-use dodo_core::{Error, Event, Payload, SignedEvent, WebhookKey};
+use dodo_core::{Error, Event, WebhookKey, event::Payload, webhook::SignedEvent};
 use futures_core::future::LocalBoxFuture;
 
 use crate::{Rejection, convert};
@@ -51,7 +51,7 @@ impl FromRequest for VerifiedWebhook {
 /// ```
 /// use actix_web::{App, HttpResponse, web};
 /// use dodo_actix::WebhookEvent;
-/// use dodo_core::Refund;
+/// use dodo_core::event::Refund;
 ///
 /// async fn refunds(refund: WebhookEvent<Refund>) -> HttpResponse {
 ///     println!("{} is {}", refund.0.data.refund_id, refund.0.kind);

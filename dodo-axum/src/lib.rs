@@ -7,8 +7,10 @@
 //! use axum::Router;
 //! use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
 //! use dodo_core::{
-//!     Client, CustomerPortal, Endpoint, Error, VisitorCapture, Webhooks,
+//!     Client, CustomerPortal, Error, Webhooks,
+//!     capture::VisitorCapture,
 //!     checkout::{SessionCheckout, StaticCheckout},
+//!     endpoint::Endpoint,
 //! };
 //!
 //! fn payments(dodo: Client, hooks: Webhooks) -> Result<Router, Error> {

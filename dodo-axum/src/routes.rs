@@ -9,8 +9,8 @@ use axum::{
     routing::{MethodRouter, any_service},
 };
 use dodo_core::{
-    CustomerPortal, Endpoint, EndpointService, Webhooks,
-    endpoint::{CheckoutEndpoint, MountPrefix},
+    CustomerPortal, Webhooks,
+    endpoint::{CheckoutEndpoint, Endpoint, EndpointService, MountPrefix},
 };
 use tower_service::Service;
 

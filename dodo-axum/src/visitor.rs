@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, OriginalUri},
     http::request::Parts,
 };
-use dodo_core::{VisitorCapture, VisitorService};
+use dodo_core::capture::{VisitorCapture, VisitorService};
 use tower_layer::Layer;
 
 use crate::Rejection;
@@ -16,7 +16,7 @@ use crate::Rejection;
 /// ```
 /// use axum::{Router, routing::get};
 /// use dodo_axum::{Visitor, VisitorLayer};
-/// use dodo_core::VisitorCapture;
+/// use dodo_core::capture::VisitorCapture;
 ///
 /// async fn greet(visitor: Option<Visitor>) -> &'static str {
 ///     if visitor.is_some() { "Welcome back" } else { "Welcome" }
@@ -27,10 +27,10 @@ use crate::Rejection;
 ///     .layer(VisitorLayer::new(VisitorCapture::visitors_now()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Visitor(pub dodo_core::Visitor);
+pub struct Visitor(pub dodo_core::capture::Visitor);
 
 impl Deref for Visitor {
-    type Target = dodo_core::Visitor;
+    type Target = dodo_core::capture::Visitor;
     fn deref(&self) -> &Self::Target {
         &self.0
     }
@@ -40,7 +40,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        Ok(Self(dodo_core::Visitor::of(&parts.extensions)?))
+        Ok(Self(dodo_core::capture::Visitor::of(&parts.extensions)?))
     }
 }
 
@@ -48,23 +48,23 @@ impl<S: Sync> OptionalFromRequestParts<S> for Visitor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(dodo_core::Visitor::of(&parts.extensions).ok().map(Self))
+        Ok(dodo_core::capture::Visitor::of(&parts.extensions).ok().map(Self))
     }
 }
 
-/// Reads every request and puts a [`Captured`](dodo_core::Captured) into its extensions.
+/// Reads every request and puts a [`Captured`](dodo_core::capture::Captured) into its extensions.
 ///
 /// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
 /// lands. Inside of `nest`, which cuts its prefix off the path, the landing path is still the whole
-/// one: that is what it does beyond [`dodo_core::VisitorLayer`].
+/// one: that is what it does beyond [`dodo_core::capture::VisitorLayer`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct VisitorLayer(dodo_core::VisitorLayer);
+pub struct VisitorLayer(dodo_core::capture::VisitorLayer);
 
 impl VisitorLayer {
     /// Captures what `capture` says.
     pub const fn new(capture: VisitorCapture) -> Self {
-        let layer = dodo_core::VisitorLayer::new(capture);
+        let layer = dodo_core::capture::VisitorLayer::new(capture);
         Self(layer.whole_uri(|known| known.get::<OriginalUri>().map(|uri| &uri.0)))
     }
 }

@@ -1,5 +1,5 @@
 use axum::extract::{FromRef, FromRequest, Request};
-use dodo_core::{Event, Payload, SignedEvent, WebhookKey};
+use dodo_core::{Event, WebhookKey, event::Payload, webhook::SignedEvent};
 
 use crate::Rejection;
 
@@ -46,7 +46,7 @@ where
 /// ```
 /// use axum::{Router, extract::FromRef, http::StatusCode, routing::post};
 /// use dodo_axum::WebhookEvent;
-/// use dodo_core::{Refund, WebhookKey};
+/// use dodo_core::{WebhookKey, event::Refund};
 ///
 /// #[derive(Clone, FromRef)]
 /// struct App {

@@ -12,7 +12,7 @@ use std::{future::ready, hint::black_box, time::SystemTime};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dodo_core::{Environment, Payment, WebhookKey, Webhooks, testing::sign_for_test};
+use dodo_core::{Environment, WebhookKey, Webhooks, event::Payment, testing::sign_for_test};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Extensions, HeaderMap};
 

@@ -27,7 +27,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Client, Endpoint, Environment, checkout::SessionCheckout};
+use dodo_core::{BoxError, Client, Environment, checkout::SessionCheckout, endpoint::Endpoint};
 use http::Request;
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@
     reason = "a program for the command line; a missing member of JSON reads as null"
 )]
 
-use dodo_core::{BoxError, Client, path_segment};
+use dodo_core::{BoxError, Client, client::path_segment};
 use http::Method;
 use serde_json::Value;
 

@@ -3,14 +3,17 @@
 use std::fmt;
 
 use crate::{
-    Client, ClientBuilder, CustomerPortal, Environment, Error, FactOptions, VisitorCapture,
-    WebhookKey, Webhooks, WebhooksBuilder,
+    Client, CustomerPortal, Environment, Error, WebhookKey, Webhooks,
+    attribution::FactOptions,
+    capture::VisitorCapture,
     checkout::{
         CheckoutBuilder, CheckoutKind, DynamicCheckout, DynamicCheckoutBuilder, SessionCheckout,
         SessionCheckoutBuilder, StaticCheckout, StaticCheckoutBuilder,
     },
+    client::ClientBuilder,
     portal::CustomerPortalBuilder,
     web_url::WebUrl,
+    webhook::WebhooksBuilder,
 };
 
 /// The connection of an application to Dodo Payments. Every endpoint is made from it, so that all of
@@ -168,7 +171,7 @@ impl DodoBuilder {
     ///
     /// ```no_run
     /// # fn main() -> Result<(), dodo_core::Error> {
-    /// use dodo_core::DodoBuilder;
+    /// use dodo_core::client::DodoBuilder;
     /// let dodo = DodoBuilder::from_env()?.client(|client| client.retries(3)).build()?;
     /// # Ok(()) }
     /// ```

@@ -3,10 +3,10 @@
 //! which money.
 //!
 //! With axum or actix-web, mount what is made here by the route functions of `dodo-axum` or
-//! `dodo-actix`. Anything else that takes a tower service takes [`Endpoint::into_service`].
+//! `dodo-actix`. Anything else that takes a tower service takes [`into_service`](endpoint::Endpoint::into_service).
 //!
 //! ```no_run
-//! use dodo_core::{BoxError, Dodo, Endpoint, Event, Payment};
+//! use dodo_core::prelude::*;
 //!
 //! async fn mark_paid(event: Event<Payment>) -> Result<(), BoxError> {
 //!     // `event.id` is the same on every retry: an idempotency key.
@@ -29,18 +29,22 @@
 //! | take payments | [`checkout`] |
 //! | let customers manage what they bought | [`CustomerPortal`] |
 //! | learn what happened | [`Webhooks`], [`WebhookKey`] |
-//! | know who brought the money | [`VisitorCapture`], [`AttributionRecord`], [`AttributionSink`] |
-//! | call the rest of Dodo's API | [`Client::call`] |
-//! | mount in a framework of your own | [`Endpoint`] |
+//! | know who brought the money | [`capture`], [`attribution`] |
+//! | call the rest of Dodo's API | [`Client::call`], [`client`] |
+//! | read amounts | [`money`] |
+//! | test an application | [`testing`] |
+//! | mount in a framework of your own | [`endpoint`] |
+//!
+//! [`prelude`] has the names of a first program.
 //!
 //! # Features
 //!
 //! | feature | default | brings |
 //! |---|---|---|
-//! | `reqwest` | yes | the HTTP client that talks to Dodo Payments; without it, bring a [`Transport`] |
+//! | `reqwest` | yes | the HTTP client that talks to Dodo Payments; without it, bring a [`Transport`](client::Transport) |
 //! | `tokio` | yes | timers: deadlines of bodies, callbacks and API calls, waits between retries |
 //! | `unstable-internals` | no | for the companion crates; exempt from semantic versioning |
-//! | `log` | no | [`init_log`], for applications without a `tracing` subscriber of their own |
+//! | `log` | no | [`log::init`](log/fn.init.html), for applications without a `tracing` subscriber of their own |
 //!
 //! The runtime needs its timer enabled for `tokio`, as `#[tokio::main]` does.
 //!
@@ -59,26 +63,24 @@
 //! | `dodo::ledger`, `dodo::sink` | what could not be stored, booked or sent on |
 
 pub mod attribution;
-mod campaign;
-mod capture;
+pub mod capture;
 pub mod checkout;
-mod client;
-mod consent;
-mod currency;
+pub mod client;
 mod detached;
 mod dodo;
 pub mod endpoint;
 mod environment;
 mod error;
-mod event;
+pub mod event;
 mod head;
 mod id;
 mod json;
 #[cfg(feature = "log")]
-mod log;
-mod money;
+pub mod log;
+pub mod money;
 mod panic;
 pub mod portal;
+pub mod prelude;
 mod refusal;
 mod return_url;
 pub mod testing;
@@ -87,57 +89,21 @@ mod variable;
 mod web_url;
 pub mod webhook;
 
-pub use self::capture::{
-    AllGates, AnyGate, CampaignCookie, CampaignField, Captured, CheckoutContext,
-    CheckoutContextStore, ClientMetadata, ConsentGate, Cookiebot, Decoder, Device, DoNotTrack,
-    Explained, Explanation, Mapping, MetadataKey, OneTrust, Origin, Outcome, Preset, PresetField,
-    Role, Skip, Skipped, Tcf, Visitor, VisitorCapture, VisitorFuture, VisitorLayer, VisitorService,
-    metadata_keys,
-};
 pub use self::{
-    campaign::Campaign,
-    consent::Consent,
-    dodo::{Dodo, DodoBuilder},
-    endpoint::{Endpoint, EndpointService, Or, read_body, serve},
+    client::Client,
+    dodo::Dodo,
     environment::Environment,
     error::{BoxError, Error, ErrorKind},
+    event::{Event, EventKind},
     head::{RequestHead, SignedIn},
     id::{CustomerId, ProductId},
-};
-
-pub use self::{
-    client::{
-        Call, Client, ClientBuilder, Pages, Product, Transport, TransportError, UpstreamFailure,
-        WebhookEndpoint, path_segment, retry_after,
-    },
     portal::CustomerPortal,
+    webhook::{WebhookKey, Webhooks},
 };
-
-#[cfg(feature = "reqwest")]
-pub use self::client::ReqwestTransport;
-
-#[cfg(feature = "log")]
-pub use self::log::init_log;
-
-pub use self::{
-    attribution::{
-        AttributionRecord, AttributionSink, Basis, Contact, DisputePolicy, FactOptions, Flags,
-        NonRevenueReason, RecordKind, Resolved, Step, SubscriptionTerms, email_sha256,
-    },
-    currency::{Currency, minor_to_major},
-    event::*,
-    money::Money,
-    webhook::{
-        Dispatcher, Envelope, Inbox, Receipt, SignedEvent, VerifyWebhook, VerifyWebhookLayer,
-        WebhookKey, Webhooks, WebhooksBuilder,
-    },
-};
-
-/// A moment in time, as events and records carry it.
-pub use jiff::Timestamp;
 
 /// For the companion crates. Exempt from semantic versioning.
 #[cfg(feature = "unstable-internals")]
+#[doc(hidden)]
 pub mod internals {
     pub use crate::endpoint::private::Sealed as SealedEndpoint;
 }

@@ -19,9 +19,9 @@ const TARGETS: &str = "dodo";
 /// `dodo::checkout`, `dodo::portal`, `dodo::capture`, `dodo::webhook`, `dodo::endpoint`.
 ///
 /// ```
-/// dodo_core::init_log();
+/// dodo_core::log::init();
 /// ```
-pub fn init_log() -> bool {
+pub fn init() -> bool {
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let level = level(&text);
     let layer = tracing_subscriber::fmt::layer()

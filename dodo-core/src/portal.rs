@@ -7,9 +7,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
-    BoxError, BoxFuture, Client, CustomerId, Endpoint, Error, ErrorKind, RequestHead, SignedIn,
+    BoxError, BoxFuture, Client, CustomerId, Error, ErrorKind, RequestHead, SignedIn,
     detached::to_the_end,
-    endpoint::{Get, private::Sealed},
+    endpoint::{Endpoint, Get, private::Sealed},
     refusal::{ErrorPage, log_refusal, refuse},
     return_url,
 };

@@ -5,7 +5,9 @@ use std::{future::ready, hint::black_box, time::SystemTime};
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use dodo_core::{Endpoint, Environment, Payment, WebhookKey, Webhooks, testing::sign_for_test};
+use dodo_core::{
+    Environment, WebhookKey, Webhooks, endpoint::Endpoint, event::Payment, testing::sign_for_test,
+};
 use http::{HeaderMap, HeaderValue, Request};
 
 const SAMPLE: &str = include_str!("../../tests/data/samples/payment.succeeded.json");

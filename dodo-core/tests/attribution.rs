@@ -2,8 +2,15 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use dodo_core::{
-    AttributionRecord, Basis, Campaign, Currency, DisputePolicy, EventKind, FactOptions,
-    NonRevenueReason, Payment, RecordKind, Step, attribution::facts, testing::EventBuilder,
+    EventKind,
+    attribution::{
+        AttributionRecord, Basis, DisputePolicy, FactOptions, NonRevenueReason, RecordKind, Step,
+        facts,
+    },
+    capture::Campaign,
+    event::Payment,
+    money::Currency,
+    testing::EventBuilder,
 };
 use serde_json::json;
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, Endpoint, Environment,
+    BoxError, Client, Environment,
     checkout::{self, FieldRule, SessionCheckout},
+    endpoint::Endpoint,
 };
 use http::{Request, Response};
 use proptest::prelude::*;

@@ -10,8 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, CheckoutContext, Client, CustomerId, CustomerPortal, Endpoint, Environment, Error,
-    ErrorKind, ProductId, RequestHead, SignedIn, VisitorCapture,
+    BoxError, Client, CustomerId, CustomerPortal, Environment, Error, ErrorKind, ProductId,
+    RequestHead, SignedIn,
+    capture::{CheckoutContext, VisitorCapture},
     checkout::{
         ClientBody, DynamicCheckout, FieldSet, SessionCheckout, StaticCheckout,
         request::{
@@ -19,6 +20,7 @@ use dodo_core::{
             StaticRequest, SubscriptionData,
         },
     },
+    endpoint::Endpoint,
 };
 use http::{Request, Response};
 use serde_json::{Value, json};

@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, ClientBuilder, Environment, Error, ErrorKind, ProductId, TransportError,
-    UpstreamFailure,
+    BoxError, Client, Environment, Error, ErrorKind, ProductId,
+    client::{ClientBuilder, TransportError, UpstreamFailure},
 };
 use http::{HeaderMap, Method, Request, Response};
 use serde_json::{Value, json};
@@ -82,11 +82,11 @@ fn scripted_in(
     (Client::builder(KEY, environment).transport(transport), log)
 }
 
-fn get(client: &Client) -> dodo_core::Call {
+fn get(client: &Client) -> dodo_core::client::Call {
     client.call(Method::GET, "/payments", &[], None)
 }
 
-fn post(client: &Client) -> dodo_core::Call {
+fn post(client: &Client) -> dodo_core::client::Call {
     client.call(Method::POST, "/checkouts", &[], Some(&json!({})))
 }
 

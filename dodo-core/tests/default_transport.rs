@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Client, Environment, Error, ErrorKind, UpstreamFailure};
+use dodo_core::{Client, Environment, Error, ErrorKind, client::UpstreamFailure};
 use http::Method;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, CampaignCookie, Client, Dodo, DodoBuilder, Environment, Preset, VisitorCapture,
+    BoxError, Client, Dodo, Environment,
+    capture::{CampaignCookie, Preset, VisitorCapture},
+    client::DodoBuilder,
 };
 use http::{Request, Response};
 

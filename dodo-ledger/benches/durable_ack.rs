@@ -19,7 +19,10 @@ mod support;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dodo_core::{Environment, Inbox, SignedEvent, WebhookKey, Webhooks};
+use dodo_core::{
+    Environment, WebhookKey, Webhooks,
+    webhook::{Inbox, SignedEvent},
+};
 use dodo_ledger::{
     Ledger, Store,
     sqlx::{

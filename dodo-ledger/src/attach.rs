@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use dodo_core::{Inbox, Webhooks, WebhooksBuilder, webhook::StateFor};
+use dodo_core::{
+    Webhooks,
+    webhook::{Inbox, StateFor, WebhooksBuilder},
+};
 
 use crate::{
     error::Error,

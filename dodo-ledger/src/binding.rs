@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dodo_core::{BoxError, CheckoutContext, CheckoutContextStore};
+use dodo_core::{
+    BoxError,
+    capture::{CheckoutContext, CheckoutContextStore},
+};
 
 use crate::{
     attribution,

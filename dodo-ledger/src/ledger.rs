@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{AttributionRecord, AttributionSink, Inbox, Receipt, SignedEvent};
+use dodo_core::{
+    attribution::{AttributionRecord, AttributionSink},
+    webhook::{Inbox, Receipt, SignedEvent},
+};
 use tokio::sync::Notify;
 
 use crate::{

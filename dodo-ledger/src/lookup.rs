@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Client, Date, Environment, Error as CoreError, ErrorKind, path_segment};
+use dodo_core::{
+    Client, Environment, Error as CoreError, ErrorKind, client::path_segment, event::Date,
+};
 use http::Method;
 use serde::Deserialize;
 use tokio::{

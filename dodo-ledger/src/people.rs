@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use dodo_core::{Campaign, Captured, CheckoutContext, Visitor, email_sha256};
+use dodo_core::{
+    attribution::email_sha256,
+    capture::{Campaign, Captured, CheckoutContext, Visitor},
+};
 
 use crate::{
     Ledger,

@@ -1,7 +1,7 @@
 //! Asking Dodo Payments for what no webhook brought.
 
 use bytes::Bytes;
-use dodo_core::{Client, Environment, ErrorKind, SignedEvent, path_segment};
+use dodo_core::{Client, Environment, ErrorKind, client::path_segment, webhook::SignedEvent};
 use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

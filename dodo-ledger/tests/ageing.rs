@@ -6,7 +6,10 @@ mod support;
 
 use std::time::Duration;
 
-use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox, SignedEvent};
+use dodo_core::{
+    capture::{CheckoutContext, CheckoutContextStore},
+    webhook::{Inbox, SignedEvent},
+};
 use dodo_ledger::{
     Ledger,
     sqlx::{self, Connection as _},

@@ -8,8 +8,12 @@ mod support;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dodo_core::{
-    Endpoint as _, FactOptions, Receipt, SignedEvent, VisitorCapture, Webhooks,
+    Webhooks,
+    attribution::FactOptions,
+    capture::VisitorCapture,
+    endpoint::Endpoint as _,
     testing::sign_for_test,
+    webhook::{Receipt, SignedEvent},
 };
 use dodo_ledger::{ErrorKind, Ledger, sink::Callback};
 use http::{Request, StatusCode};
@@ -30,7 +34,7 @@ async fn deliver(hooks: &Webhooks, event: &SignedEvent) -> StatusCode {
 async fn attach_books_deliveries_and_runs_callbacks() {
     let ledger = ledger().await;
     let (ran, mut runs) = tokio::sync::mpsc::unbounded_channel();
-    let callback = move |event: dodo_core::Event<dodo_core::Payment>| {
+    let callback = move |event: dodo_core::Event<dodo_core::event::Payment>| {
         let ran = ran.clone();
         async move { ran.send(event.data.payment_id).unwrap() }
     };
@@ -45,7 +49,7 @@ async fn attach_books_deliveries_and_runs_callbacks() {
 #[tokio::test]
 async fn attach_with_another_inbox_fails() {
     struct Elsewhere;
-    impl dodo_core::Inbox for Elsewhere {
+    impl dodo_core::webhook::Inbox for Elsewhere {
         type Error = Infallible;
         async fn accept(&self, _: &SignedEvent) -> Result<Receipt, Infallible> {
             Ok(Receipt::Stored)

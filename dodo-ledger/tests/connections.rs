@@ -9,7 +9,10 @@ mod support;
 
 use std::{convert::Infallible, future::poll_fn, task::Poll, time::Duration};
 
-use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox};
+use dodo_core::{
+    capture::{CheckoutContext, CheckoutContextStore},
+    webhook::Inbox,
+};
 use dodo_ledger::{
     Ledger,
     sink::Callback,

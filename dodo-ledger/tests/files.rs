@@ -7,7 +7,7 @@ mod support;
 
 use std::{path::PathBuf, time::Duration};
 
-use dodo_core::Inbox;
+use dodo_core::webhook::Inbox;
 use dodo_ledger::{ErrorKind, Ledger};
 use support::{TestStore, eventually, hooks, payment, work};
 

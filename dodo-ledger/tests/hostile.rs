@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use dodo_core::Inbox;
+use dodo_core::webhook::Inbox;
 use dodo_ledger::{Identity, Ledger};
 use serde_json::{Value, json};
 use support::{TestStore, delivery, eventually, hooks, work};

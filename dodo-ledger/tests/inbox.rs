@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{BoxError, Event, EventKind, Inbox, RawData, Receipt};
+use dodo_core::{
+    BoxError, Event, EventKind,
+    event::RawData,
+    webhook::{Inbox, Receipt},
+};
 use dodo_ledger::{ErrorKind, Ledger};
 use support::{Log, TestStore, delivery, eventually, hooks, payment, work};
 

@@ -8,7 +8,9 @@ mod support;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dodo_core::{
-    AttributionSink, CheckoutContext, CheckoutContextStore, FactOptions, Inbox, attribution::facts,
+    attribution::{AttributionSink, FactOptions, facts},
+    capture::{CheckoutContext, CheckoutContextStore},
+    webhook::Inbox,
 };
 use dodo_ledger::{
     Backoff, Jitter, Ledger, LedgerBuilder,

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dodo_core::{AttributionRecord, Inbox};
+use dodo_core::{attribution::AttributionRecord, webhook::Inbox};
 use dodo_ledger::sink::Callback;
 use dodo_ledger::{
     Ledger,

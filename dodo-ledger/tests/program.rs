@@ -7,7 +7,7 @@ mod support;
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
-use dodo_core::{AttributionRecord, BoxError, Client, Environment, Inbox};
+use dodo_core::{BoxError, Client, Environment, attribution::AttributionRecord, webhook::Inbox};
 use dodo_ledger::{Operator, Outcome, attribution::Rules, sink::Callback};
 use http::{Request, Response};
 use serde_json::json;

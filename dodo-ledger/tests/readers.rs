@@ -8,7 +8,10 @@ mod support;
 use std::time::Duration;
 
 use dodo_core::{
-    AttributionRecord, BoxError, CheckoutContext, CheckoutContextStore, Client, Environment, Inbox,
+    BoxError, Client, Environment,
+    attribution::AttributionRecord,
+    capture::{CheckoutContext, CheckoutContextStore},
+    webhook::Inbox,
 };
 use dodo_ledger::{
     ErrorKind, Ledger, Outgoing, Sink, Told,

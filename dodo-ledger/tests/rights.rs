@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{BoxError, Event, Inbox, RawData, SignedEvent};
+use dodo_core::{
+    BoxError, Event,
+    event::RawData,
+    webhook::{Inbox, SignedEvent},
+};
 use dodo_ledger::{ErrorKind, Ledger, PgTx, StoredEvent, sqlx};
 use support::{Log, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Semaphore;

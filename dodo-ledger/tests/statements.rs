@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::Inbox;
+use dodo_core::webhook::Inbox;
 use dodo_ledger::{
     Store,
     attribution::Rules,

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{BoxError, Event, Inbox, RawData};
+use dodo_core::{BoxError, Event, event::RawData, webhook::Inbox};
 use dodo_ledger::{Backoff, Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
 use support::{Log, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Mutex;

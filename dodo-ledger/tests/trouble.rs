@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use dodo_core::Inbox;
+use dodo_core::webhook::Inbox;
 use support::{TestStore, eventually, hooks, payment, work};
 
 /// Writing what belongs to one payment takes longer than the server allows.

@@ -5,9 +5,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dodo_core::{
-    AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
-    EntitlementGrant, Environment, FactOptions, LicenseKey, Payload, Payment, Payout, Refund,
-    SignedEvent, Subscription, Timestamp, WebhookKey, attribution::facts,
+    Environment, WebhookKey,
+    attribution::{FactOptions, facts},
+    event::{
+        AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
+        EntitlementGrant, LicenseKey, Payload, Payment, Payout, Refund, Subscription, Timestamp,
+    },
+    webhook::SignedEvent,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue};

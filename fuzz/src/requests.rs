@@ -9,9 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    AnyGate, BoxError, CampaignCookie, Client, ClientMetadata, Cookiebot, Endpoint, Environment,
-    OneTrust, Preset, Skip, Tcf, Visitor, VisitorCapture,
+    BoxError, Client, Environment,
+    capture::{
+        CampaignCookie, ClientMetadata, Preset, Skip, Visitor, VisitorCapture,
+        consent::{AnyGate, Cookiebot, OneTrust, Tcf},
+    },
     checkout::{SessionCheckout, StaticCheckout},
+    endpoint::Endpoint,
 };
 use http::{HeaderValue, Request, Response};
 use serde_json::{Map, Value, json};

@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use dodo_core::{
-    BoxError, CampaignCookie, Client, CustomerId, CustomerPortal, Endpoint, Environment, Error,
-    ErrorKind, Event, Payment, Preset, RequestHead, VisitorCapture, WebhookKey, Webhooks,
+    BoxError, Client, CustomerId, CustomerPortal, Environment, Error, ErrorKind, Event,
+    RequestHead, WebhookKey, Webhooks,
+    capture::{CampaignCookie, Preset, VisitorCapture},
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout},
+    endpoint::Endpoint,
+    event::Payment,
 };
 
 use crate::{

@@ -1,8 +1,10 @@
 //! Receivers of webhooks with every callback that there is.
 
 use dodo_core::{
-    AttributionRecord, BoxError, Error, Event, RawData, Unreadable, Webhooks, WebhooksBuilder,
-    webhook::Given,
+    BoxError, Error, Event, Webhooks,
+    attribution::AttributionRecord,
+    event::{RawData, Unreadable},
+    webhook::{Given, WebhooksBuilder},
 };
 
 use crate::record::{Callback, Recorder};
@@ -93,7 +95,7 @@ pub fn record<T>(name: &str, event: &Event<T, Recorder>) {
 }
 
 /// A sink that records what it is told, under the record's kind and key.
-pub fn sink(recorder: Recorder) -> impl dodo_core::AttributionSink {
+pub fn sink(recorder: Recorder) -> impl dodo_core::attribution::AttributionSink {
     move |record: AttributionRecord| {
         let recorder = recorder.clone();
         async move {

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use dodo_core::{
-    Client, Environment, Preset,
+    Client, Environment,
+    capture::{Preset, metadata_keys},
     checkout::{self, FieldRule, SessionCheckout},
-    metadata_keys,
 };
 use dodo_tests::{
     case::Case,

@@ -1,6 +1,6 @@
 //! The sandbox is a program of its own with a table of its own: it must agree with the library's.
 
-use dodo_core::Currency;
+use dodo_core::money::Currency;
 
 /// All codes of three letters: whichever either table knows is among them.
 #[test]

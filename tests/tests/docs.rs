@@ -7,9 +7,10 @@ use std::{
 };
 
 use dodo_core::{
-    BoxError, Client, CustomerPortal, Endpoint, Environment, Preset, VisitorCapture, WebhookKey,
-    Webhooks,
+    BoxError, Client, CustomerPortal, Environment, WebhookKey, Webhooks,
+    capture::{Preset, VisitorCapture},
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout},
+    endpoint::Endpoint,
 };
 use dodo_sandbox::Sandbox;
 use dodo_tests::{

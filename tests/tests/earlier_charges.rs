@@ -4,7 +4,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dodo_core::{Basis, Client, Environment, Inbox, RecordKind, SignedEvent, WebhookKey, Webhooks};
+use dodo_core::{
+    Client, Environment, WebhookKey, Webhooks,
+    attribution::{Basis, RecordKind},
+    webhook::{Inbox, SignedEvent},
+};
 use dodo_ledger::{Ledger, Store};
 use dodo_sandbox::{Product, Sandbox, cards};
 use dodo_tests::{

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dodo_core::{Environment, Event, Payment, WebhookKey, Webhooks};
+use dodo_core::{Environment, Event, WebhookKey, Webhooks, event::Payment};
 use dodo_tests::{
     case::Case,
     client,

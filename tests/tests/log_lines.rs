@@ -7,9 +7,11 @@ use std::{env, process::Command, time::Duration};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, Dodo, Endpoint, Environment, WebhookKey, Webhooks, WebhooksBuilder,
+    BoxError, Client, Dodo, Environment, WebhookKey, Webhooks,
     checkout::{SessionCheckout, StaticCheckout},
+    endpoint::Endpoint,
     testing::replay,
+    webhook::WebhooksBuilder,
 };
 use dodo_ledger::Ledger;
 use http::{Request, Response, header};

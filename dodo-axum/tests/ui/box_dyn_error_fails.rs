@@ -1,4 +1,4 @@
-use dodo_core::{Event, Payment, WebhookKey, Webhooks};
+use dodo_core::{Event, WebhookKey, Webhooks, event::Payment};
 
 async fn paid(_: Event<Payment>) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())

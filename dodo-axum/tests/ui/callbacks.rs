@@ -1,6 +1,6 @@
 //! Every form of a callback that compiles.
 
-use dodo_core::{BoxError, Event, Payment, WebhookKey, Webhooks};
+use dodo_core::{BoxError, Event, WebhookKey, Webhooks, event::Payment};
 
 #[derive(Clone)]
 struct App;

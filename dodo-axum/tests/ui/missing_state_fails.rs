@@ -1,4 +1,4 @@
-use dodo_core::{Event, Payment, WebhookKey, Webhooks};
+use dodo_core::{Event, WebhookKey, Webhooks, event::Payment};
 
 #[derive(Clone)]
 struct App;

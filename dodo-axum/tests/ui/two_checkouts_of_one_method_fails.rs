@@ -1,7 +1,4 @@
-use dodo_core::{
-    Endpoint,
-    checkout::{DynamicCheckout, SessionCheckout},
-};
+use dodo_core::{checkout::{DynamicCheckout, SessionCheckout}, endpoint::Endpoint};
 
 fn main() {
     let _ = |session: SessionCheckout, dynamic: DynamicCheckout| session.or(dynamic);

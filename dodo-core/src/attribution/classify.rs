@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 
 use super::{Basis, NonRevenueReason, RecordKind};
-use crate::{Date, Payment, event::ChargeType};
+use crate::event::{ChargeType, Date, Payment};
 
 /// What a payment that succeeded says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use super::{
     options::email_sha256,
 };
 use crate::{
-    Customer, Date, Dispute, Envelope, Error, EventKind, Metadata, Payment, Refund, SignedEvent,
-    Subscription, event::lenient,
+    Error, EventKind,
+    event::{Customer, Date, Dispute, Metadata, Payment, Refund, Subscription, lenient},
+    webhook::{Envelope, SignedEvent},
 };
 
 /// The records that one event shows: none for most kinds, a charge and an identify for a payment.

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Campaign, CampaignField, Currency, Metadata, Money, Preset, Role, VisitorCapture,
-    capture::usable,
+    capture::{Campaign, CampaignField, Preset, Role, VisitorCapture, usable},
+    event::Metadata,
+    money::{Currency, Money},
 };
 
 /// When a dispute takes money out of revenue.

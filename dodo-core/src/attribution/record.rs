@@ -3,7 +3,11 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Campaign, Consent, Currency, EventKind, Money};
+use crate::{
+    EventKind,
+    capture::{Campaign, consent::Consent},
+    money::{Currency, Money},
+};
 
 /// One thing that happened to money or to a subscription, and who brought it.
 ///

@@ -9,7 +9,7 @@ use crate::BoxError;
 /// [`AttributionRecord::id`].
 ///
 /// ```
-/// # use dodo_core::{AttributionRecord, AttributionSink};
+/// # use dodo_core::attribution::{AttributionRecord, AttributionSink};
 /// fn print() -> impl AttributionSink {
 ///     |record: AttributionRecord| async move {
 ///         println!("{} {:?}", record.id, record.kind);

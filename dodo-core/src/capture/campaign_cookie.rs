@@ -22,7 +22,7 @@ const SKEW_SECONDS: i64 = 300;
 
 /// Keeps the campaign between the page where a visitor lands and the checkout, in a cookie of our
 /// own. Nothing is kept unless the app gives one to
-/// [`VisitorCapture::keep_campaign`](crate::VisitorCapture::keep_campaign).
+/// [`VisitorCapture::keep_campaign`](crate::capture::VisitorCapture::keep_campaign).
 ///
 /// The cookie is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`. It holds the campaign's parameters,
 /// click ids, the landing path and the host of the referrer; no id of ours. It is written when a page
@@ -30,7 +30,7 @@ const SKEW_SECONDS: i64 = 300;
 /// back.
 ///
 /// ```
-/// use dodo_core::{CampaignCookie, VisitorCapture};
+/// use dodo_core::capture::{CampaignCookie, VisitorCapture};
 /// # fn main() -> Result<(), dodo_core::Error> {
 /// let secret = "at least sixteen bytes, from your secrets";
 /// let cookie = CampaignCookie::last_touch().signed_with(secret)?;

@@ -10,7 +10,7 @@ use super::{
     findings::{Findings, Origin},
     visit::Visit,
 };
-use crate::{Campaign, Consent};
+use crate::capture::{Campaign, consent::Consent};
 
 /// What was found in one request. [`VisitorLayer`](super::VisitorLayer) puts it into the request's
 /// extensions; it is cheap to clone.

@@ -33,7 +33,7 @@ const CLICK_IDS: &[&str] = &[
 /// What is captured of a visitor, and on what condition. Cheap to clone.
 ///
 /// ```
-/// use dodo_core::{Preset, VisitorCapture};
+/// use dodo_core::capture::{Preset, VisitorCapture};
 ///
 /// let capture = VisitorCapture::visitors_now()
 ///     .preset(Preset::Utm)

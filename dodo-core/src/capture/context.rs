@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Device, Visitor};
-use crate::{BoxError, BoxFuture, Campaign, Consent};
+use crate::{
+    BoxError, BoxFuture,
+    capture::{Campaign, consent::Consent},
+};
 
 /// What is known about a visitor when a checkout begins. Kept by the app or the ledger under the
 /// checkout session's id; the parts that must not be in metadata are only here.

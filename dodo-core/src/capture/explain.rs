@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::{Captured, Device, Origin, Skip, Skipped, config::Field};
-use crate::Consent;
+use crate::capture::consent::Consent;
 
 /// What was found in a request, what went into metadata, what was left out and why.
 ///
 /// Serialise it for a page that developers look at. Values are masked unless
-/// [`VisitorCapture::reveal`](crate::VisitorCapture::reveal) names their key.
+/// [`VisitorCapture::reveal`](crate::capture::VisitorCapture::reveal) names their key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {

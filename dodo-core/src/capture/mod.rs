@@ -8,10 +8,11 @@
 //! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`Skip`]
 //! reason.
 
+mod campaign;
 mod campaign_cookie;
 mod captured;
 mod config;
-mod consent;
+pub mod consent;
 mod context;
 mod cookies;
 mod decode;
@@ -28,10 +29,10 @@ mod value;
 mod visit;
 
 pub use self::{
+    campaign::Campaign,
     campaign_cookie::CampaignCookie,
     captured::Captured,
     config::{Mapping, VisitorCapture},
-    consent::{AllGates, AnyGate, ConsentGate, Cookiebot, DoNotTrack, OneTrust, Tcf},
     context::{CheckoutContext, CheckoutContextStore},
     decode::Decoder,
     device::Device,

@@ -23,7 +23,7 @@ pub enum Role {
     Other,
 }
 
-/// Which field of a [`Campaign`](crate::Campaign) a value fills.
+/// Which field of a [`Campaign`](crate::capture::Campaign) a value fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields of `Campaign` are documented there")]
@@ -168,7 +168,7 @@ presets! {
         session("datafast_session_id").cookie("datafast_session_id"),
     ];
     /// [Dub](https://dub.co). The app's user id comes from
-    /// [`VisitorCapture::user_id`](crate::VisitorCapture::user_id).
+    /// [`VisitorCapture::user_id`](crate::capture::VisitorCapture::user_id).
     Dub = "Dub" [referral("dub_click_id").cookie("dub_id"), user("dub_external_id").app_user()];
     /// [Affonso](https://affonso.io).
     Affonso = "Affonso" [referral("affonso_referral").cookie("affonso_referral")];

@@ -10,8 +10,8 @@ use super::{
     server::Slugs,
 };
 use crate::{
-    BoxError, CheckoutContextStore, Client, Error, ProductId, RequestHead, VisitorCapture,
-    capture::{ErasedContextStore, is_metadata_key},
+    BoxError, Client, Error, ProductId, RequestHead,
+    capture::{CheckoutContextStore, ErasedContextStore, VisitorCapture, is_metadata_key},
     refusal::ErrorPage,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 ///
 /// ```
 /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
-/// use dodo_core::{Endpoint, checkout::{SessionCheckout, StaticCheckout}};
+/// use dodo_core::{checkout::{SessionCheckout, StaticCheckout}, endpoint::Endpoint};
 /// let session = SessionCheckout::builder(client.clone())
 ///     .allow_return_origins(["https://www.shop.example"])
 ///     .build()?;
@@ -53,7 +53,7 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
     }
 
     /// Sets the URL to which the customer returns: a page, or a link into an app, `myapp://done`.
-    /// Default: the [`return_url`](crate::ClientBuilder::return_url) of the client.
+    /// Default: the [`return_url`](crate::client::ClientBuilder::return_url) of the client.
     pub fn return_url(self, url: impl AsRef<str>) -> Self {
         self.try_set(|options| {
             options.return_url = Some(return_to::own_url(url.as_ref())?);
@@ -120,7 +120,7 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
     }
 
     /// Sets what to read about the visitor. Default: the result of the
-    /// [`VisitorLayer`](crate::VisitorLayer) in front of the route.
+    /// [`VisitorLayer`](crate::capture::VisitorLayer) in front of the route.
     pub fn capture(self, capture: VisitorCapture) -> Self {
         self.set(|options| options.capture = Some(capture))
     }

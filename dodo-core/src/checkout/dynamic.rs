@@ -13,8 +13,8 @@ use super::{
     request::DynamicRequest,
 };
 use crate::{
-    Client, Endpoint, Error, ErrorKind, ProductId,
-    endpoint::{CheckoutEndpoint, GetAndPost, Post, private::Sealed},
+    Client, Error, ErrorKind, ProductId,
+    endpoint::{CheckoutEndpoint, Endpoint, GetAndPost, Post, private::Sealed},
 };
 
 /// `POST` creates a payment or a subscription, by the kind of the product, and answers with a link to

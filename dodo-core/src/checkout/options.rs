@@ -11,8 +11,9 @@ use super::{
     server::{ServerFields, Slugs},
 };
 use crate::{
-    Captured, Client, ClientMetadata, Error, ErrorKind, ProductId, VisitorCapture,
-    capture::ErasedContextStore, refusal::ErrorPage,
+    Client, Error, ErrorKind, ProductId,
+    capture::{Captured, ClientMetadata, ErasedContextStore, VisitorCapture},
+    refusal::ErrorPage,
 };
 
 /// Names whose values denote something to buy.

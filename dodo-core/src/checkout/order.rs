@@ -12,7 +12,7 @@ use super::{
     options::Options,
     server::{ClientBody, PRODUCT_ID, text},
 };
-use crate::{Captured, Error, ErrorKind, RequestHead, SignedIn};
+use crate::{Error, ErrorKind, RequestHead, SignedIn, capture::Captured};
 
 /// A checkout that may go to Dodo Payments.
 pub(super) struct Order {

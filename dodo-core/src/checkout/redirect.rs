@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{CheckoutKind, PostCheckout, kind::Assemble, options::Options};
 use crate::{
-    Endpoint, Error,
-    endpoint::{CheckoutEndpoint, private::Sealed},
+    Error,
+    endpoint::{CheckoutEndpoint, Endpoint, private::Sealed},
 };
 
 /// A checkout that answers 303 to the payment page, so that a link or an HTML form starts it. Made by

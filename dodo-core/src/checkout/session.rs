@@ -13,8 +13,8 @@ use super::{
     request::SessionRequest,
 };
 use crate::{
-    Client, Endpoint, Error,
-    endpoint::{CheckoutEndpoint, GetAndPost, Post, private::Sealed},
+    Client, Error,
+    endpoint::{CheckoutEndpoint, Endpoint, GetAndPost, Post, private::Sealed},
     time::timeout,
 };
 

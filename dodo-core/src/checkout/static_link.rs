@@ -15,8 +15,8 @@ use super::{
     server::PRODUCT_ID,
 };
 use crate::{
-    Client, Endpoint, Error, ErrorKind, ProductId, RequestHead,
-    endpoint::{CheckoutEndpoint, Get, private::Sealed},
+    Client, Error, ErrorKind, ProductId, RequestHead,
+    endpoint::{CheckoutEndpoint, Endpoint, Get, private::Sealed},
 };
 
 /// `GET ?productId=...` answers with a link to a hosted page.

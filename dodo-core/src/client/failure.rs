@@ -12,7 +12,7 @@ use crate::{BoxError, Error, ErrorKind};
 ///
 /// ```
 /// fn request_id(error: &dodo_core::Error) -> Option<&str> {
-///     dodo_core::UpstreamFailure::of(error)?.request_id()
+///     dodo_core::client::UpstreamFailure::of(error)?.request_id()
 /// }
 /// ```
 ///

@@ -37,6 +37,7 @@ pub use self::{
     webhook_endpoint::WebhookEndpoint,
 };
 use self::{key::ApiKey, product::ProductCache, transport::ErasedTransport};
+pub use crate::dodo::DodoBuilder;
 use crate::{Environment, Error, ProductId, web_url::Origin};
 
 /// A handle on Dodo Payments' API. Cheap to clone; clones share connections and caches.

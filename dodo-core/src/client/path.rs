@@ -24,8 +24,8 @@ fn invalid_path() -> Error {
 ///
 /// ```
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// assert_eq!(dodo_core::path_segment("order 7")?, "order%207");
-/// assert!(dodo_core::path_segment("../refunds").is_err());
+/// assert_eq!(dodo_core::client::path_segment("order 7")?, "order%207");
+/// assert!(dodo_core::client::path_segment("../refunds").is_err());
 /// # Ok(())
 /// # }
 /// ```

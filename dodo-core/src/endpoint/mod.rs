@@ -103,7 +103,7 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     ///
     /// ```
     /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
-    /// use dodo_core::{Endpoint, checkout::{SessionCheckout, StaticCheckout}};
+    /// use dodo_core::{checkout::{SessionCheckout, StaticCheckout}, endpoint::Endpoint};
     /// // GET and POST on one path.
     /// let session = SessionCheckout::builder(client.clone()).build()?;
     /// let _ = StaticCheckout::builder(client).build()?.or(session);

@@ -21,7 +21,7 @@ use crate::{BoxError, BoxFuture};
 /// ```
 /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::BoxError> {
 /// use bytes::Bytes;
-/// use dodo_core::{checkout::SessionCheckout, serve};
+/// use dodo_core::{checkout::SessionCheckout, endpoint::serve};
 /// use http_body_util::Full;
 ///
 /// let request = http::Request::delete("/api/checkout").body(Full::new(Bytes::new()))?;
@@ -54,7 +54,7 @@ where
 ///
 /// ```
 /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
-/// use dodo_core::{Endpoint, checkout::SessionCheckout};
+/// use dodo_core::{checkout::SessionCheckout, endpoint::Endpoint};
 /// let service = SessionCheckout::builder(client).build()?.into_service();
 /// # fn takes<S: tower_service::Service<http::Request<http_body_util::Full<bytes::Bytes>>>>(_: S) {}
 /// # takes(service);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// A moment, or the text that was sent where a moment should be.
 ///
 /// A date that nobody can read must not lose a paid order, so it keeps its text and the event gets a
-/// [`Warning`](crate::Warning).
+/// [`Warning`](crate::event::Warning).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Date {

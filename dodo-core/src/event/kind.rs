@@ -9,7 +9,7 @@ macro_rules! kinds {
         #[non_exhaustive]
         pub enum EventKind {
             $(
-                #[doc = concat!("`", $name, "`, with a [`", stringify!($payload), "`](crate::", stringify!($payload), ")")]
+                #[doc = concat!("`", $name, "`, with a [`", stringify!($payload), "`](crate::event::", stringify!($payload), ")")]
                 $variant,
             )*
             /// A type this version does not know.

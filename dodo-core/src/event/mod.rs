@@ -15,7 +15,8 @@ mod table;
 use std::{fmt, sync::Arc};
 
 use http::Extensions;
-use jiff::Timestamp;
+/// A moment in time, as events and records carry it.
+pub use jiff::Timestamp;
 
 pub use self::{
     date::Date,
@@ -30,7 +31,7 @@ pub(crate) use self::{date::read as read_date, table::for_each_event};
 
 /// A verified webhook event.
 ///
-/// `S` is what [`WebhooksBuilder::with_state`](crate::WebhooksBuilder::with_state) was given.
+/// `S` is what [`WebhooksBuilder::with_state`](crate::webhook::WebhooksBuilder::with_state) was given.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Event<T, S = ()> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use super::{EventKind, PayloadType, fields::MAX_AMOUNT, lenient::sound_text};
-use crate::{Currency, Error, ErrorKind};
+use crate::{Error, ErrorKind, money::Currency};
 
 /// The most fields that are looked at.
 const MOST: usize = 8;

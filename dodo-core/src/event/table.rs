@@ -4,7 +4,7 @@
 ///
 /// A row is `Variant = "type" => callback(Payload, "state")`, where the state is what the payload's
 /// status says when the event is delivered at once (empty: the payload has none). To add a type, add
-/// a row: its kind, its callback on [`WebhooksBuilder`](crate::WebhooksBuilder) and its fixture in
+/// a row: its kind, its callback on [`WebhooksBuilder`](crate::webhook::WebhooksBuilder) and its fixture in
 /// [`testing`](crate::testing) follow.
 macro_rules! for_each_event {
     ($consume:ident) => {

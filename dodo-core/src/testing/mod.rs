@@ -1,7 +1,12 @@
 //! For tests of applications: build any event, sign it, send a stored one again.
 //!
 //! ```
-//! use dodo_core::{Endpoint, Environment, EventKind, Payment, WebhookKey, Webhooks, testing::EventBuilder};
+//! use dodo_core::{
+//!     Environment, EventKind, WebhookKey, Webhooks,
+//!     endpoint::Endpoint,
+//!     event::Payment,
+//!     testing::EventBuilder,
+//! };
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), dodo_core::Error> {
 //! let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test)?;
@@ -30,7 +35,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, EventKind, Payload, SignedEvent, WebhookKey};
+use crate::{Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::SignedEvent};
 
 /// The headers of a delivery of `body`, signed now by `key`'s own clock.
 ///

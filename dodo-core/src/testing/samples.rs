@@ -4,9 +4,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    AbandonedCheckout, BillingAddress, CartItem, CreditBalanceLow, CreditLedgerEntry, Currency,
-    Customer, Date, Decimal, Dispute, DunningAttempt, EntitlementGrant, EventKind, LicenseKey,
-    Payload, PayloadType, Payment, Payout, Refund, Subscription,
+    EventKind,
+    event::{
+        AbandonedCheckout, BillingAddress, CartItem, CreditBalanceLow, CreditLedgerEntry, Customer,
+        Date, Decimal, Dispute, DunningAttempt, EntitlementGrant, LicenseKey, Payload, PayloadType,
+        Payment, Payout, Refund, Subscription,
+    },
+    money::Currency,
 };
 
 pub(super) const BUSINESS: &str = "bus_test";

@@ -11,8 +11,8 @@ use super::{
     result::{CallbackResult, Given, NoState, StateFor},
 };
 use crate::{
-    AttributionSink, Error,
-    attribution::FactOptions,
+    Error,
+    attribution::{AttributionSink, FactOptions},
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
         EntitlementGrant, Event, EventKind, LicenseKey, Payment, Payout, RawData, Refund,

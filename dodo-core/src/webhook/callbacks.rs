@@ -20,8 +20,8 @@ use super::{
     signed::SignedEvent,
 };
 use crate::{
-    AttributionRecord, Error, ErrorKind,
-    attribution::{DynSink, FactOptions, facts_of},
+    Error, ErrorKind,
+    attribution::{AttributionRecord, DynSink, FactOptions, facts_of},
     event::{Event, EventKind, RawData, Unreadable},
     panic::catch,
     time::timeout,

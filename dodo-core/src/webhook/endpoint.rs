@@ -12,9 +12,9 @@ use super::{
     signed::SignedEvent,
 };
 use crate::{
-    Endpoint, Error, ErrorKind,
+    Error, ErrorKind,
     detached::to_the_end,
-    endpoint::{Post, private::Sealed},
+    endpoint::{Endpoint, Post, private::Sealed},
     panic::catch,
     time::timeout,
 };
@@ -51,7 +51,7 @@ struct Inner {
 /// failed and 503 when the inbox is down.
 ///
 /// ```
-/// use dodo_core::{BoxError, Environment, Event, Payment, WebhookKey, Webhooks};
+/// use dodo_core::{BoxError, Environment, Event, WebhookKey, Webhooks, event::Payment};
 ///
 /// async fn mark_paid(event: Event<Payment>) -> Result<(), BoxError> {
 ///     println!("{} paid {}", event.data.payment_id, event.data.total_amount);

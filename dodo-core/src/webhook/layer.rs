@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{key::WebhookKey, signed::SignedEvent};
-use crate::{BoxError, BoxFuture, Error, read_body};
+use crate::{BoxError, BoxFuture, Error, endpoint::read_body};
 
 /// The largest body, in bytes.
 const LIMIT: usize = 256 * 1024;
@@ -48,7 +48,7 @@ impl WebhookKey {
 
 /// Verifies deliveries in front of any handler, for people who write their own.
 ///
-/// Reads the body under a limit, verifies it, puts the [`SignedEvent`](crate::SignedEvent) into the
+/// Reads the body under a limit, verifies it, puts the [`SignedEvent`](crate::webhook::SignedEvent) into the
 /// request's extensions and passes the request on with the same body. What is not signed never gets
 /// through: 401, or 408 and 413 for bodies that are late or too large.
 #[derive(Clone, Debug)]

@@ -40,7 +40,7 @@ impl CallbackResult for Result<(), BoxError> {
 #[derive(Clone, Copy, Debug)]
 pub struct NoState;
 
-/// The state of [`WebhooksBuilder::with_state`](crate::WebhooksBuilder::with_state).
+/// The state of [`WebhooksBuilder::with_state`](crate::webhook::WebhooksBuilder::with_state).
 #[derive(Clone, Copy, Debug)]
 pub struct Given<S>(pub(super) S);
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_core::{CampaignCookie, Captured, Consent, Preset, VisitorCapture};
+use dodo_core::capture::{CampaignCookie, Captured, Preset, VisitorCapture, consent::Consent};
 use http::{HeaderValue, request::Parts};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};

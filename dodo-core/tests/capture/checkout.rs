@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, CheckoutContext, Client, Consent, Endpoint, Environment, Preset, VisitorCapture,
-    VisitorLayer,
+    BoxError, Client, Environment,
+    capture::{CheckoutContext, Preset, VisitorCapture, VisitorLayer, consent::Consent},
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
+    endpoint::Endpoint,
 };
 use http::{Request, Response};
 use http_body_util::Full;
@@ -210,7 +211,8 @@ async fn a_denial_reaches_dodo_as_nothing_and_the_store_as_a_denial() {
         let (client, calls) = dodo();
         let contexts: Arc<Mutex<Vec<CheckoutContext>>> = Arc::default();
         let store = Arc::clone(&contexts);
-        let capture = VisitorCapture::visitors_now().consent(dodo_core::OneTrust::analytics());
+        let capture = VisitorCapture::visitors_now()
+            .consent(dodo_core::capture::consent::OneTrust::analytics());
         let endpoint = SessionCheckout::builder(client)
             .capture(capture)
             .context_store(move |id: String, context: CheckoutContext| {

@@ -1,8 +1,9 @@
 //! Gates: what visitors' browsers say, and what comes of it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use dodo_core::{
-    AllGates, AnyGate, Consent, ConsentGate, Cookiebot, OneTrust, Preset, Tcf, VisitorCapture,
+use dodo_core::capture::{
+    Preset, VisitorCapture,
+    consent::{AllGates, AnyGate, Consent, ConsentGate, Cookiebot, OneTrust, Tcf},
 };
 use http::request::Parts;
 use serde_json::json;
@@ -266,7 +267,7 @@ fn do_not_track() {
         [("1", Consent::Denied), ("0", Consent::NotAsked), ("null", Consent::NotAsked)]
     {
         let parts = request("/", &[("dnt", value)]);
-        assert_eq!(dodo_core::DoNotTrack.decide(&parts), expected, "{value}");
+        assert_eq!(dodo_core::capture::consent::DoNotTrack.decide(&parts), expected, "{value}");
         let ungated = VisitorCapture::new().begin(&parts).0;
         assert_eq!(ungated.consent(), Consent::NotAsked, "only those who ask for it");
     }

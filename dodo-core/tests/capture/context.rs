@@ -1,6 +1,6 @@
 //! What is kept beside a payment.
 
-use dodo_core::{CheckoutContext, Device, Preset, VisitorCapture};
+use dodo_core::capture::{CheckoutContext, Device, Preset, VisitorCapture};
 use serde_json::json;
 
 use super::request;
@@ -110,7 +110,10 @@ fn nothing_personal_is_shown_by_debug() {
 mod stores {
     use std::sync::{Arc, Mutex};
 
-    use dodo_core::{BoxError, CheckoutContext, CheckoutContextStore, VisitorCapture};
+    use dodo_core::{
+        BoxError,
+        capture::{CheckoutContext, CheckoutContextStore, VisitorCapture},
+    };
 
     #[derive(Default)]
     struct Remembers(Mutex<Vec<String>>);

@@ -1,6 +1,6 @@
 //! Cookie headers as strangers send them.
 
-use dodo_core::VisitorCapture;
+use dodo_core::capture::VisitorCapture;
 use http::{HeaderValue, Request};
 
 use super::{reasons, request, with_cookies};

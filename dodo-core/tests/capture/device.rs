@@ -1,4 +1,4 @@
-use dodo_core::{Device, VisitorCapture};
+use dodo_core::capture::{Device, VisitorCapture};
 
 use super::request;
 

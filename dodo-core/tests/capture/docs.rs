@@ -1,6 +1,6 @@
 //! The tables of `docs/attribution-capture.md` are those of the code.
 
-use dodo_core::{Decoder, Preset, PresetField, Skip};
+use dodo_core::capture::{Decoder, Preset, PresetField, Skip};
 
 const PAGE: &str = "../docs/attribution-capture.md";
 

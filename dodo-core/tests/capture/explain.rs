@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use dodo_core::{ClientMetadata, Explanation, Outcome, Preset, Skip, VisitorCapture};
+use dodo_core::capture::{ClientMetadata, Explanation, Outcome, Preset, Skip, VisitorCapture};
 use serde_json::{Map, json};
 
 use super::{injected, object, request, with_cookies};
@@ -87,7 +87,8 @@ fn an_explanation_is_json_that_an_app_can_show() {
 
 #[test]
 fn a_denial_names_who_said_no() {
-    let capture = VisitorCapture::visitors_now().consent(dodo_core::OneTrust::analytics());
+    let capture =
+        VisitorCapture::visitors_now().consent(dodo_core::capture::consent::OneTrust::analytics());
     let gpc = request("/", &[("sec-gpc", "1")]);
     assert_eq!(capture.begin(&gpc).0.explain().decided_by.as_deref(), Some("Sec-GPC"));
     let silent = request("/", &[]);

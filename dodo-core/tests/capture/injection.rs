@@ -1,12 +1,12 @@
 //! Who wins: server code, then the capture, then the client.
 
-use dodo_core::{ClientMetadata, Preset, VisitorCapture};
+use dodo_core::capture::{ClientMetadata, Preset, VisitorCapture};
 use serde_json::{Value, json};
 
 use super::{injected, object, request, with_cookies};
 
 fn merged(
-    captured: &dodo_core::Captured,
+    captured: &dodo_core::capture::Captured,
     server: Value,
     client: Value,
     policy: ClientMetadata,

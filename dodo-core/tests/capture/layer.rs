@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use dodo_core::{CampaignCookie, Captured, VisitorCapture, VisitorLayer};
+use dodo_core::capture::{CampaignCookie, Captured, VisitorCapture, VisitorLayer};
 use http::{Request, Response, header};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 

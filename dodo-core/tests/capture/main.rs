@@ -16,7 +16,7 @@ mod presets;
 mod properties;
 mod values;
 
-use dodo_core::{Captured, ClientMetadata, VisitorCapture};
+use dodo_core::capture::{Captured, ClientMetadata, VisitorCapture};
 use http::{Request, request::Parts};
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
 //! Each preset: cookies as its tool writes them in, exact metadata out.
 
-use dodo_core::{Campaign, Preset, Role, Skip, VisitorCapture};
+use dodo_core::capture::{Campaign, Preset, Role, Skip, VisitorCapture};
 use serde_json::{Value, json};
 
 use super::{injected, object, reasons, request, with_cookies};

@@ -1,8 +1,8 @@
 //! Laws that hold for any request.
 
-use dodo_core::{
-    CampaignCookie, Captured, ClientMetadata, Cookiebot, OneTrust, Outcome, Preset, Tcf,
-    VisitorCapture,
+use dodo_core::capture::{
+    CampaignCookie, Captured, ClientMetadata, Outcome, Preset, VisitorCapture,
+    consent::{Cookiebot, OneTrust, Tcf},
 };
 use http::{HeaderValue, Request};
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn everything() -> VisitorCapture {
 
 fn gated() -> VisitorCapture {
     everything().consent(
-        dodo_core::AnyGate::of(OneTrust::analytics())
+        dodo_core::capture::consent::AnyGate::of(OneTrust::analytics())
             .or(Cookiebot::statistics())
             .or(Tcf::storage()),
     )

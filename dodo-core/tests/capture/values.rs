@@ -1,6 +1,6 @@
 //! Which values may travel, and the limits of metadata.
 
-use dodo_core::{ClientMetadata, Skip, Visitor, VisitorCapture};
+use dodo_core::capture::{ClientMetadata, Skip, Visitor, VisitorCapture};
 use serde_json::{Map, Value, json};
 
 use super::{injected, object, reasons, request, with_cookies};
@@ -90,7 +90,7 @@ fn pairs(count: usize) -> Map<String, Value> {
 
 #[test]
 fn captured_values_come_before_pairs_of_the_client() {
-    let capture = VisitorCapture::utm().preset(dodo_core::Preset::VisitorsNow);
+    let capture = VisitorCapture::utm().preset(dodo_core::capture::Preset::VisitorsNow);
     let uri = "/checkout?utm_source=newsletter";
     let captured = capture.begin(&request(uri, &[("cookie", "visitor=v1")])).0;
     for (server, client, expected) in [

@@ -12,7 +12,7 @@ mod redirects;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Client, Endpoint, Environment};
+use dodo_core::{BoxError, Client, Environment, endpoint::Endpoint};
 use http::{Request, Response};
 use serde_json::{Value, json};
 

@@ -7,12 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, Endpoint, Environment, Error,
+    BoxError, Client, Environment, Error,
     checkout::{
         self, CheckoutBuilder, CheckoutKind, DynamicCheckout, FieldRule, FieldSet, SessionCheckout,
         StaticCheckout,
         request::{DynamicRequest, SessionRequest, StaticRequest},
     },
+    endpoint::Endpoint,
 };
 use http::{Request, Response};
 use proptest::prelude::*;

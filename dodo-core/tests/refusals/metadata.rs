@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use dodo_core::{
-    AttributionRecord, Endpoint, EventKind, FactOptions, Preset, VisitorCapture,
-    attribution::facts,
+    EventKind,
+    attribution::{AttributionRecord, FactOptions, facts},
+    capture::{Preset, VisitorCapture, metadata_keys},
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
-    metadata_keys,
+    endpoint::Endpoint,
     testing::EventBuilder,
 };
 use http::Request;

@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{BoxError, CustomerId, CustomerPortal, Endpoint, Error, ErrorKind, SignedIn};
+use dodo_core::{
+    BoxError, CustomerId, CustomerPortal, Error, ErrorKind, SignedIn, endpoint::Endpoint,
+};
 use http::Request;
 use serde_json::{Value, json};
 

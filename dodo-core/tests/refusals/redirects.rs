@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use dodo_core::{
-    Endpoint, ProductId,
+    ProductId,
     checkout::{SessionCheckout, StaticCheckout},
+    endpoint::Endpoint,
 };
 use http::Request;
 use serde_json::Value;

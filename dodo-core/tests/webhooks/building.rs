@@ -1,7 +1,9 @@
 //! What tests of applications are given, and that it does not panic.
 
 use dodo_core::{
-    Endpoint, ErrorKind, EventKind, Payment, Refund, Webhooks,
+    ErrorKind, EventKind, Webhooks,
+    endpoint::Endpoint,
+    event::{Payment, Refund},
     testing::{EventBuilder, replay},
 };
 

@@ -8,9 +8,12 @@ use std::{
 };
 
 use dodo_core::{
-    AttributionRecord, BoxError, Endpoint, Environment, Event, EventKind, Inbox, Payment, RawData,
-    Receipt, SignedEvent, Subscription, Webhooks,
+    BoxError, Environment, Event, EventKind, Webhooks,
+    attribution::AttributionRecord,
+    endpoint::Endpoint,
+    event::{Payment, RawData, Subscription},
     testing::{EventBuilder, replay},
+    webhook::{Inbox, Receipt, SignedEvent},
 };
 use http::Extensions;
 
@@ -272,7 +275,7 @@ async fn unreadable_events_run_any_and_unreadable() {
 
     let unreadable = {
         let notes = notes.clone();
-        move |e: Event<dodo_core::Unreadable>| {
+        move |e: Event<dodo_core::event::Unreadable>| {
             note(&notes, format!("{} at {:?}", e.kind, e.data.pointer));
             assert!(!e.data.problem.contains("canary"), "{}", e.data.problem);
             let refuses = e.data.problem.contains("total_amount");

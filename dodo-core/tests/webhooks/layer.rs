@@ -4,7 +4,11 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use dodo_core::{
-    Endpoint, Payment, SignedEvent, VerifyWebhookLayer, Webhooks, testing::EventBuilder,
+    Webhooks,
+    endpoint::Endpoint,
+    event::Payment,
+    testing::EventBuilder,
+    webhook::{SignedEvent, VerifyWebhookLayer},
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dodo_core::{Endpoint, Webhooks, testing::replay};
+use dodo_core::{Webhooks, endpoint::Endpoint, testing::replay};
 use http::StatusCode;
 
 use crate::support::{Log, key, noting, samples};

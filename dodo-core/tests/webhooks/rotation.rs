@@ -7,8 +7,10 @@ use std::{
 };
 
 use dodo_core::{
-    Endpoint, Environment, EventKind, Inbox, Receipt, SignedEvent, WebhookKey, Webhooks,
+    Environment, EventKind, WebhookKey, Webhooks,
+    endpoint::Endpoint,
     testing::EventBuilder,
+    webhook::{Inbox, Receipt, SignedEvent},
 };
 use http::{HeaderValue, StatusCode};
 use tokio::task::JoinSet;

@@ -1,8 +1,13 @@
 use std::{collections::BTreeSet, fmt::Debug};
 
 use dodo_core::{
-    BillingAddress, CancelledBy, CustomFieldResponse, Customer, Discount, DisputeItem, Endpoint,
-    EventKind, Metadata, Payload, RefundItem, Timestamp, testing::replay,
+    EventKind,
+    endpoint::Endpoint,
+    event::{
+        BillingAddress, CancelledBy, CustomFieldResponse, Customer, Discount, DisputeItem,
+        Metadata, Payload, RefundItem, Timestamp,
+    },
+    testing::replay,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -146,10 +151,10 @@ fn the_newest_fields_are_read() {
             "file_id":"df_1","filename":"a.pdf","content_type":"application/pdf","file_size":12}],
             "external_url":"https://x.example","instructions":"open"},
         "revocation_reason":"SubscriptionPaused"}"#;
-    read::<dodo_core::Payment>(payment);
-    read::<dodo_core::Subscription>(subscription);
-    read::<dodo_core::Refund>(refund);
-    read::<dodo_core::EntitlementGrant>(grant);
+    read::<dodo_core::event::Payment>(payment);
+    read::<dodo_core::event::Subscription>(subscription);
+    read::<dodo_core::event::Refund>(refund);
+    read::<dodo_core::event::EntitlementGrant>(grant);
 }
 
 fn read<T: Payload>(json: &str) {

@@ -6,9 +6,13 @@ use std::{
 };
 
 use dodo_core::{
-    AbandonedCheckout, BoxError, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
-    EntitlementGrant, Environment, Event, EventKind, LicenseKey, Payload, PayloadType, Payment,
-    Payout, Refund, Subscription, Warning, WebhookKey, Webhooks, WebhooksBuilder,
+    BoxError, Environment, Event, EventKind, WebhookKey, Webhooks,
+    event::{
+        AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
+        EntitlementGrant, LicenseKey, Payload, PayloadType, Payment, Payout, Refund, Subscription,
+        Warning,
+    },
+    webhook::WebhooksBuilder,
 };
 use serde_json::Value;
 

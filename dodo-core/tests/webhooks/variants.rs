@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use dodo_core::{Endpoint, EventKind, Warning, testing::replay};
+use dodo_core::{EventKind, endpoint::Endpoint, event::Warning, testing::replay};
 use serde_json::{Value, json};
 
 use crate::support::{Log, Seen, amounts, key, noting, required, samples};

@@ -3,7 +3,9 @@
 use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
-use dodo_core::{Environment, ErrorKind, SignedEvent, WebhookKey, testing::sign_for_test_at};
+use dodo_core::{
+    Environment, ErrorKind, WebhookKey, testing::sign_for_test_at, webhook::SignedEvent,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::support::{NOW, SECRET, key, time};

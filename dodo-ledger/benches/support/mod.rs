@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dodo_core::{Inbox, SignedEvent};
+use dodo_core::webhook::{Inbox, SignedEvent};
 use dodo_ledger::{
     Ledger,
     sqlx::{self, Connection, PgConnection},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dodo_core::{CheckoutContext, Consent};
+use dodo_core::capture::{CheckoutContext, consent::Consent};
 use jiff::Timestamp;
 use serde::Serialize;
 

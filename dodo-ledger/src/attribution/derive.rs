@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::{
-    Basis, RecordKind,
-    attribution::{ChargeHistory, classify},
-};
+use dodo_core::attribution::{Basis, ChargeHistory, RecordKind, classify};
 
 use super::{
     chain::{self, Attributed, Kin, Subject},

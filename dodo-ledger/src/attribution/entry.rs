@@ -1,6 +1,6 @@
 //! One line of the ledger: evidence and the record that follows from it.
 
-use dodo_core::{AttributionRecord, Step};
+use dodo_core::attribution::{AttributionRecord, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use dodo_core::{
-    Campaign, ChargeType, Contact, Currency, EventKind, SubscriptionTerms,
-    attribution::{ChargeFacts, ChargeHistory},
+    EventKind,
+    attribution::{ChargeFacts, ChargeHistory, Contact, SubscriptionTerms},
+    capture::Campaign,
+    event::ChargeType,
+    money::Currency,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{Campaign, SubscriptionTerms, attribution::SubscriptionState};
+use dodo_core::{
+    attribution::{SubscriptionState, SubscriptionTerms},
+    capture::Campaign,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 

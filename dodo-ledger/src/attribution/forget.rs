@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dodo_core::CheckoutContext;
+use dodo_core::capture::CheckoutContext;
 
 use super::{
     booking::{Booking, Change, Desk},

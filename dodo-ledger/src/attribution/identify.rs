@@ -1,6 +1,6 @@
 //! Whose an e-mail address is.
 
-use dodo_core::{Campaign, email_sha256};
+use dodo_core::{attribution::email_sha256, capture::Campaign};
 
 use super::{
     booking::{Booking, Desk},

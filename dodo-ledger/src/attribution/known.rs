@@ -1,6 +1,6 @@
 //! The facts that the chain looks at, read in one go.
 
-use dodo_core::{Campaign, CheckoutContext, Consent};
+use dodo_core::capture::{Campaign, CheckoutContext, consent::Consent};
 
 use super::{
     entry::Link,

@@ -1,6 +1,6 @@
 //! What goes back of a payment: shares, remainders, and never more than was paid.
 
-use dodo_core::{Currency, Money};
+use dodo_core::money::{Currency, Money};
 
 /// What was paid, as far as money that goes back is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

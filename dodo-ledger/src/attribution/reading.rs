@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use dodo_core::{
-    AbandonedCheckout, AttributionRecord, Basis, ChargeType, Customer, Date, Error, Event,
-    EventKind, Metadata, NonRevenueReason, Payment, RecordKind, Resolved, SignedEvent, Step,
-    attribution::{ChargeFacts, facts},
-    email_sha256,
+    Error, Event, EventKind,
+    attribution::{
+        AttributionRecord, Basis, ChargeFacts, NonRevenueReason, RecordKind, Resolved, Step,
+        email_sha256, facts,
+    },
+    event::{AbandonedCheckout, ChargeType, Customer, Date, Metadata, Payment},
+    webhook::SignedEvent,
 };
 use jiff::Timestamp;
 
@@ -148,8 +151,11 @@ fn charge(record: &AttributionRecord) -> Charge {
         (Basis::ChargeType, RecordKind::SubscriptionRenewal) => Some(ChargeType::Renewal),
         _ => None,
     };
-    let money =
-        record.money.unwrap_or(dodo_core::Money::new(0, None, dodo_core::Currency::default()));
+    let money = record.money.unwrap_or(dodo_core::money::Money::new(
+        0,
+        None,
+        dodo_core::money::Currency::default(),
+    ));
     Charge {
         payment_id: record.payment_id.clone(),
         created_at: record.created_at.unwrap_or(record.occurred_at),
@@ -211,13 +217,14 @@ fn origin<T>(event: &Event<T>, received_at: Timestamp, brand: Option<&String>) -
 }
 
 fn party(customer: &Customer) -> Party {
-    let mut contact = dodo_core::Contact::default();
+    let mut contact = dodo_core::attribution::Contact::default();
     contact.email.clone_from(&customer.email);
     contact.name.clone_from(&customer.name);
     Party {
         customer_id: customer.customer_id.clone(),
         email_sha256: customer.email.as_deref().and_then(email_sha256),
-        contact: Some(contact).filter(|contact| *contact != dodo_core::Contact::default()),
+        contact: Some(contact)
+            .filter(|contact| *contact != dodo_core::attribution::Contact::default()),
     }
 }
 
@@ -287,7 +294,11 @@ fn of_attempt(event: &Event<Payment>, received_at: Timestamp, rules: &Rules) -> 
 }
 
 /// Amount and currency each say what they say: either may be absent without the other.
-fn of_refund(event: &Event<dodo_core::Refund>, received_at: Timestamp, rules: &Rules) -> Evidence {
+fn of_refund(
+    event: &Event<dodo_core::event::Refund>,
+    received_at: Timestamp,
+    rules: &Rules,
+) -> Evidence {
     let refund = &event.data;
     let customer = findings(&refund.customer.metadata, rules);
     Evidence {
@@ -322,7 +333,7 @@ fn of_recovery(event: &Event<AbandonedCheckout>, received_at: Timestamp) -> Opti
 }
 
 fn of_subscription(
-    event: &Event<dodo_core::Subscription>,
+    event: &Event<dodo_core::event::Subscription>,
     received_at: Timestamp,
     rules: &Rules,
 ) -> Evidence {

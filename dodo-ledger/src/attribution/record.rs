@@ -1,7 +1,8 @@
 //! Evidence and what was concluded from it, as the record that sinks and pages see.
 
 use dodo_core::{
-    AttributionRecord, Basis, Flags, Money, RecordKind, Step, attribution::Classified,
+    attribution::{AttributionRecord, Basis, Classified, Flags, RecordKind, Step},
+    money::Money,
 };
 
 use super::{
@@ -108,7 +109,8 @@ pub(super) fn of_movement(
         }
     }
     record.basis = Basis::Event;
-    let own = |visitor: &&dodo_core::Resolved<String>| visitor.step == Step::EventMetadata;
+    let own =
+        |visitor: &&dodo_core::attribution::Resolved<String>| visitor.step == Step::EventMetadata;
     let of_payment = parent.and_then(|parent| parent.record.visitor.as_ref());
     let differs = record.visitor.as_ref().filter(own).zip(of_payment);
     record.flags.differs_from_payment =

@@ -1,7 +1,7 @@
 //! What each step of the chain was asked and what it answered. Made anew when it is asked for: the
 //! evidence is kept, so the answer is always that of today's ledger.
 
-use dodo_core::Step;
+use dodo_core::attribution::Step;
 use serde::{Deserialize, Serialize};
 
 /// One step of the chain, for the visitor and for the campaign.

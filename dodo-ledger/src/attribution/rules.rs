@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::{Currency, DisputePolicy, FactOptions, VisitorCapture};
+use dodo_core::{
+    attribution::{DisputePolicy, FactOptions},
+    capture::VisitorCapture,
+    money::Currency,
+};
 use sha2::{Digest, Sha256};
 
 /// The version of the resolution. A change of `resolve` that changes records needs a new one.

@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{DisputePolicy, Money, RecordKind};
+use dodo_core::{
+    attribution::{DisputePolicy, RecordKind},
+    money::Money,
+};
 use jiff::Timestamp;
 
 use super::{

@@ -1,6 +1,6 @@
 //! Where a subscription stands: by the event that happened last, never by the one that came last.
 
-use dodo_core::{EventKind, SubscriptionStatus};
+use dodo_core::{EventKind, event::SubscriptionStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +25,13 @@ pub struct Said {
 
 impl Said {
     /// What a `subscription.*` event says.
-    pub(super) fn of(kind: &EventKind, subscription: &dodo_core::Subscription) -> Self {
+    pub(super) fn of(kind: &EventKind, subscription: &dodo_core::event::Subscription) -> Self {
         Self {
             status: Self::status(kind).or_else(|| subscription.status.clone()),
             next_billing_date: subscription
                 .next_billing_date
                 .as_ref()
-                .and_then(dodo_core::Date::timestamp),
+                .and_then(dodo_core::event::Date::timestamp),
             cancel_at_next_billing_date: Some(subscription.cancel_at_next_billing_date),
         }
     }

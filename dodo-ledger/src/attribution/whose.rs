@@ -1,6 +1,6 @@
 //! Whose an event is, whatever its type: what erasing a person finds its body by.
 
-use dodo_core::{Envelope, email_sha256};
+use dodo_core::{attribution::email_sha256, webhook::Envelope};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dodo_core::email_sha256;
+use dodo_core::attribution::email_sha256;
 use jiff::Timestamp;
 
 use super::{GroupStore, finish, placement, rows, rows::Writes};

@@ -24,7 +24,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{Campaign, email_sha256};
+use dodo_core::{attribution::email_sha256, capture::Campaign};
 
 use self::rows::Writes;
 use crate::{

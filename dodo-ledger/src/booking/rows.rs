@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dodo_core::AttributionRecord;
+use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 
 use super::placement::ids_of;

@@ -1,6 +1,6 @@
 //! The allocation of reversals to a payment: shares, the rest, and never more than the payment.
 
-use dodo_core::{Currency, Money};
+use dodo_core::money::{Currency, Money};
 
 use super::reversals::Reversal;
 

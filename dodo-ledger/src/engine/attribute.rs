@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::{Campaign, Consent, Resolved, Step};
+use dodo_core::{
+    attribution::{Resolved, Step},
+    capture::{Campaign, consent::Consent},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{

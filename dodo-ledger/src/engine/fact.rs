@@ -6,8 +6,14 @@
 use std::{collections::BTreeMap, fmt};
 
 use dodo_core::{
-    Campaign, ChargeType, Consent, Contact, Currency, Decimal, EventKind, GrantStatus, Integration,
-    LicenseKeyStatus, RevocationReason, SubscriptionStatus, SubscriptionTerms,
+    EventKind,
+    attribution::{Contact, SubscriptionTerms},
+    capture::{Campaign, consent::Consent},
+    event::{
+        ChargeType, Decimal, GrantStatus, Integration, LicenseKeyStatus, RevocationReason,
+        SubscriptionStatus,
+    },
+    money::Currency,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

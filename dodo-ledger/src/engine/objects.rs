@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use dodo_core::Consent;
+use dodo_core::capture::consent::Consent;
 use jiff::Timestamp;
 
 use super::{

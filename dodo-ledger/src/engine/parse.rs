@@ -1,9 +1,13 @@
 //! From a verified event, or a captured checkout, to a fact: the only reading of a payload.
 
 use dodo_core::{
-    AbandonedCheckout, AddonItem, CartItem, CheckoutContext, Contact, Customer, Date,
-    EntitlementGrant, Error, Event, EventKind, Metadata, Payment, SignedEvent,
-    attribution::ChargeFacts, email_sha256,
+    Error, Event, EventKind,
+    attribution::{ChargeFacts, Contact, email_sha256},
+    capture::CheckoutContext,
+    event::{
+        AbandonedCheckout, AddonItem, CartItem, Customer, Date, EntitlementGrant, Metadata, Payment,
+    },
+    webhook::SignedEvent,
 };
 use jiff::{Timestamp, TimestampRound, Unit};
 use sha2::{Digest, Sha256};
@@ -252,7 +256,7 @@ impl Reader<'_> {
         self.fact(event, payment.brand_id.as_ref(), person, kind)
     }
 
-    fn refund(&self, event: &Event<dodo_core::Refund>) -> Fact {
+    fn refund(&self, event: &Event<dodo_core::event::Refund>) -> Fact {
         let refund = &event.data;
         let refund_id = id(&refund.refund_id);
         let payment_id = some_id(refund.payment_id.as_ref()).unwrap_or_default();
@@ -279,7 +283,7 @@ impl Reader<'_> {
         Some(self.fact(event, checkout.brand_id.as_ref(), Person::default(), kind))
     }
 
-    fn dispute(&self, event: &Event<dodo_core::Dispute>) -> Fact {
+    fn dispute(&self, event: &Event<dodo_core::event::Dispute>) -> Fact {
         let dispute = &event.data;
         let kind = FactKind::Dispute(Dispute {
             dispute_id: id(&dispute.dispute_id),
@@ -298,7 +302,7 @@ impl Reader<'_> {
         self.fact(event, dispute.brand_id.as_ref(), person, kind)
     }
 
-    fn subscription(&self, event: &Event<dodo_core::Subscription>) -> Fact {
+    fn subscription(&self, event: &Event<dodo_core::event::Subscription>) -> Fact {
         let body = &event.data;
         let scheduled = body.scheduled_change.as_ref().map(|change| ScheduledChange {
             product_id: some_id(change.product_id.as_ref()),
@@ -356,7 +360,7 @@ impl Reader<'_> {
         self.fact(event, grant.brand_id.as_ref(), person, kind)
     }
 
-    fn license_key(&self, event: &Event<dodo_core::LicenseKey>) -> Fact {
+    fn license_key(&self, event: &Event<dodo_core::event::LicenseKey>) -> Fact {
         let key = &event.data;
         let kind = FactKind::LicenseKey(Box::new(LicenseKey {
             license_key_id: id(&key.id),

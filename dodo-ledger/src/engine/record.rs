@@ -1,7 +1,9 @@
 //! Records: the projection of the facts, one per business key.
 
 use dodo_core::{
-    AttributionRecord, Basis, EventKind, Money, RecordKind, Step, attribution::Classified,
+    EventKind,
+    attribution::{AttributionRecord, Basis, Classified, RecordKind, Step},
+    money::Money,
 };
 
 use super::{

@@ -5,10 +5,7 @@
 
 use std::collections::HashMap;
 
-use dodo_core::{
-    RecordKind,
-    attribution::{ChargeFacts, ChargeHistory, Classified, classify},
-};
+use dodo_core::attribution::{ChargeFacts, ChargeHistory, Classified, RecordKind, classify};
 use jiff::Timestamp;
 
 use super::{

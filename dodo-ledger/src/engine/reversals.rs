@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dodo_core::{Currency, DisputePolicy, Money, RecordKind};
+use dodo_core::{
+    attribution::{DisputePolicy, RecordKind},
+    money::{Currency, Money},
+};
 use jiff::Timestamp;
 
 use super::{

@@ -1,6 +1,9 @@
 //! The attribution steps and their results.
 
-use dodo_core::{Campaign, Resolved, Step};
+use dodo_core::{
+    attribution::{Resolved, Step},
+    capture::Campaign,
+};
 
 use super::{fact::Touchpoint, record::Record};
 use crate::attribution::Reason;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dodo_core::{
-    EventKind, SubscriptionStatus, SubscriptionTerms, attribution::SubscriptionState as AtCharge,
+    EventKind,
+    attribution::{SubscriptionState as AtCharge, SubscriptionTerms},
+    event::SubscriptionStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use dodo_core::Campaign;
+use dodo_core::capture::Campaign;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

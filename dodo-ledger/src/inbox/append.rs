@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use dodo_core::Receipt;
+use dodo_core::webhook::Receipt;
 
 #[cfg(feature = "postgres")]
 use crate::store::PostgresStore;

@@ -1,7 +1,7 @@
 //! Events on their way into the ledger. Taking, booking and marking them is one transaction, so this
 //! needs no lease: a worker that dies rolls back.
 
-use dodo_core::SignedEvent;
+use dodo_core::webhook::SignedEvent;
 use jiff::Timestamp;
 
 use crate::{

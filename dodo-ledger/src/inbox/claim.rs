@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use dodo_core::SignedEvent;
+use dodo_core::webhook::SignedEvent;
 
 use super::booking::signed;
 use crate::{

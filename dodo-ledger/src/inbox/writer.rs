@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dodo_core::{Receipt, SignedEvent};
+use dodo_core::webhook::{Receipt, SignedEvent};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::append::{Delivery, append};

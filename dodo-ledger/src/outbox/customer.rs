@@ -1,6 +1,6 @@
 //! What a customer bought so far.
 
-use dodo_core::AttributionRecord;
+use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 
 use super::CustomerHistory;

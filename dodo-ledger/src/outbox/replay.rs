@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_core::AttributionRecord;
+use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 
 use super::sink::ErasedSink;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::AttributionRecord;
+use dodo_core::attribution::AttributionRecord;
 
 /// A record on its way to a sink.
 #[derive(Clone, Debug)]

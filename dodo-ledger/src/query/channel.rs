@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::AttributionRecord;
+use dodo_core::attribution::AttributionRecord;
 use serde::Serialize;
 
 use crate::attribution::{Derived, Journey, Reason};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, Basis, RecordKind, Step};
+use dodo_core::attribution::{AttributionRecord, Basis, RecordKind, Step};
 use serde::Serialize;
 
 use super::channel::Channel;
@@ -170,7 +170,7 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
     if let (Some(excess), Some(money)) = (excess, &record.money) {
         out.push(format!(
             "{} {} more was claimed than was left of the payment; that is not counted.",
-            dodo_core::minor_to_major(excess, money.exponent),
+            dodo_core::money::minor_to_major(excess, money.exponent),
             money.currency
         ));
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use dodo_core::{AttributionRecord, Step};
+use dodo_core::attribution::{AttributionRecord, Step};
 
 use serde::Serialize;
 
@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn every_column_has_a_cell() {
         let at = "2026-11-20T00:00:00Z".parse().unwrap();
-        let record = AttributionRecord::new("charge:pay_1", dodo_core::RecordKind::OneTime, at);
+        let record =
+            AttributionRecord::new("charge:pay_1", dodo_core::attribution::RecordKind::OneTime, at);
         assert_eq!(row(&record, Channel::Direct, None).len(), COLUMNS.len());
     }
 }

@@ -1,6 +1,6 @@
 //! Which records a question is about.
 
-use dodo_core::Currency;
+use dodo_core::money::Currency;
 use jiff::Timestamp;
 
 use super::revenue::Dimension;

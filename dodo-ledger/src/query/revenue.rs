@@ -1,6 +1,6 @@
 //! Revenue, grouped and added up by the database.
 
-use dodo_core::Currency;
+use dodo_core::money::Currency;
 use jiff::{Timestamp, civil::Date};
 
 use super::{
@@ -87,7 +87,7 @@ impl Dimension {
 /// A question about revenue. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
 ///
 /// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money
-/// counts when it moved, as [`occurred_at`](dodo_core::AttributionRecord::occurred_at) of its
+/// counts when it moved, as [`occurred_at`](dodo_core::attribution::AttributionRecord::occurred_at) of its
 /// record says: a payment when it succeeded, however long before it was begun, and a refund when it
 /// went back.
 ///
@@ -145,19 +145,19 @@ impl RevenueRow {
     /// The revenue in major units, as text: `17.00`.
     #[must_use]
     pub fn net_major(&self) -> String {
-        dodo_core::minor_to_major(self.net, self.exponent)
+        dodo_core::money::minor_to_major(self.net, self.exponent)
     }
 
     /// What was paid in major units, as text.
     #[must_use]
     pub fn gross_major(&self) -> String {
-        dodo_core::minor_to_major(self.gross, self.exponent)
+        dodo_core::money::minor_to_major(self.gross, self.exponent)
     }
 
     /// The tax in major units, as text.
     #[must_use]
     pub fn tax_major(&self) -> String {
-        dodo_core::minor_to_major(self.tax, self.exponent)
+        dodo_core::money::minor_to_major(self.tax, self.exponent)
     }
 }
 

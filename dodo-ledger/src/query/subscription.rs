@@ -11,13 +11,13 @@ impl Ledger {
     /// The state alone does not say who has access: a cancelled subscription is paid until the end of its
     /// period, and a failed renewal has a time of grace.
     ///
-    /// With the ledger as [inbox](dodo_core::WebhooksBuilder::inbox) an event is booked before its callbacks
-    /// run, so they see at least what it says. An [attribution sink](dodo_core::AttributionSink) is told of
+    /// With the ledger as [inbox](dodo_core::webhook::WebhooksBuilder::inbox) an event is booked before its callbacks
+    /// run, so they see at least what it says. An [attribution sink](dodo_core::attribution::AttributionSink) is told of
     /// subscriptions that start or are cancelled, and of nothing between: used as one, the ledger does not
     /// know where they stand.
     ///
     /// ```
-    /// use dodo_core::{BoxError, Event, Subscription};
+    /// use dodo_core::{BoxError, Event, event::Subscription};
     /// use dodo_ledger::Ledger;
     ///
     /// /// For `on_subscription_active`, `_cancelled`, `_on_hold` and the others alike.

@@ -268,7 +268,7 @@ impl History for Past {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use dodo_core::SignedEvent;
+    use dodo_core::webhook::SignedEvent;
 
     use super::*;
     use crate::{

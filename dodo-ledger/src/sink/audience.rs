@@ -1,6 +1,9 @@
 //! Which records a sink is told at all.
 
-use dodo_core::{AttributionRecord, Consent, RecordKind};
+use dodo_core::{
+    attribution::{AttributionRecord, RecordKind},
+    capture::consent::Consent,
+};
 
 /// Which records a sink is told at all.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, AttributionSink};
+use dodo_core::attribution::{AttributionRecord, AttributionSink};
 
 use super::options::{Options, common};
 use crate::outbox::{Outgoing, Sink, Told};
@@ -10,7 +10,7 @@ use crate::outbox::{Outgoing, Sink, Told};
 /// Tells each record to a closure, or to any [`AttributionSink`]. What fails is told again.
 ///
 /// ```
-/// use dodo_core::AttributionRecord;
+/// use dodo_core::attribution::AttributionRecord;
 /// use dodo_ledger::sink::Callback;
 ///
 /// let sink = Callback::new("crm", |record: AttributionRecord| async move {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, Error, RecordKind};
+use dodo_core::{
+    Error,
+    attribution::{AttributionRecord, RecordKind},
+};
 use http::Uri;
 use serde_json::{Value, json};
 
@@ -17,7 +20,7 @@ use crate::outbox::{Outgoing, Sink, Told};
 ///
 /// `amount` is the net in major units, `transaction_id` the payment, refund or dispute, by which
 /// DataFast tells repeats apart. The visitor is the `datafast_visitor_id` that
-/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset put into the payment's metadata; renewals
+/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset put into the payment's metadata; renewals
 /// and refunds inherit it. Refunds and lost disputes are told as refunds; DataFast has no word for
 /// money that came back from one, so that is not told.
 ///

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, Error, RecordKind};
+use dodo_core::{
+    Error,
+    attribution::{AttributionRecord, RecordKind},
+};
 use http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +22,7 @@ use crate::outbox::{Outgoing, Sink, Told};
 /// `amount` is the net in minor units, `invoiceId` the payment, by which Dub tells repeats apart.
 /// Told are payments that a Dub link brought: their metadata, or that of the purchase they belong
 /// to, holds the `dub_click_id` or `dub_external_id` of
-/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset.
+/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset.
 ///
 /// A full refund and a lost dispute mark the sale's commission as refunded. As long as Dub knows of
 /// no commission, because it has not been told of the sale yet or is slow, it is asked again; after

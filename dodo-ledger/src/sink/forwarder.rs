@@ -3,7 +3,7 @@
 use std::{fmt, time::SystemTime};
 
 use bytes::Bytes;
-use dodo_core::{AttributionRecord, Error, Transport, WebhookKey};
+use dodo_core::{Error, WebhookKey, attribution::AttributionRecord, client::Transport};
 use http::{HeaderValue, Method, Request, Uri, header};
 
 use super::{

@@ -2,7 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use dodo_core::{AttributionRecord, Error, RecordKind, Transport};
+use dodo_core::{
+    Error,
+    attribution::{AttributionRecord, RecordKind},
+    client::Transport,
+};
 use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -24,7 +28,7 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(71);
 /// A charge is `purchase`, a refund or lost dispute `refund`; `value` is the net in major units,
 /// above zero in both, and `transaction_id` the payment, as Google asks. Told are payments whose
 /// metadata, or that of the purchase they belong to, holds the `ga_client_id` of
-/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset: without it Google would make up a
+/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset: without it Google would make up a
 /// visitor.
 ///
 /// Google answers 204 to whatever it is sent, right or wrong: look at its realtime report once. An

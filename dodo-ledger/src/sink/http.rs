@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Error, ErrorKind, Transport, TransportError, retry_after};
+use dodo_core::{
+    BoxError, Error, ErrorKind,
+    client::{Transport, TransportError, retry_after},
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use tokio::time::Instant;
 
@@ -49,7 +52,7 @@ impl Http {
     /// The transport that `dodo-core` itself uses.
     #[cfg(feature = "reqwest")]
     pub(super) fn system() -> Result<Self, Error> {
-        let transport = dodo_core::ReqwestTransport::new(Duration::from_secs(5), None);
+        let transport = dodo_core::client::ReqwestTransport::new(Duration::from_secs(5), None);
         transport.map(Self::new).map_err(|error| {
             Error::config("the HTTP client of a sink cannot be made").with_source(error)
         })

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dodo_core::{AttributionRecord, Error};
+use dodo_core::{Error, attribution::AttributionRecord};
 
 use super::options::{Options, common};
 use crate::outbox::{Outgoing, Sink, Told};

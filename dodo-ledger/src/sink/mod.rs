@@ -10,7 +10,7 @@
 //! | [`DataFast`], [`Dub`], [`PostHog`], [`Ga4`] | each in the tool's own words |
 //! | [`Forwarder`] | each record as a signed webhook (Standard Webhooks) |
 //! | [`JsonLines`] | each record as a line of a file |
-//! | [`Callback`] | each record to a closure, or to any [`AttributionSink`](dodo_core::AttributionSink) |
+//! | [`Callback`] | each record to a closure, or to any [`AttributionSink`](dodo_core::attribution::AttributionSink) |
 //!
 //! For a sink of your own, implement [`Sink`](crate::Sink).
 

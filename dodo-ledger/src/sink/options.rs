@@ -1,6 +1,6 @@
 //! What every sink can be told about itself: its name, and whom it is told about.
 
-use dodo_core::AttributionRecord;
+use dodo_core::attribution::AttributionRecord;
 
 use super::audience::Audience;
 
@@ -50,7 +50,7 @@ macro_rules! common {
         pub fn with_transport(
             base_url: &str,
             key: &str,
-            transport: impl dodo_core::Transport,
+            transport: impl dodo_core::client::Transport,
         ) -> Result<Self, dodo_core::Error> {
             Self::build(base_url, key, $crate::sink::http::Http::new(transport))
         }
@@ -58,7 +58,7 @@ macro_rules! common {
     (@ transport) => {
         /// Sends over a transport of your own.
         #[must_use]
-        pub fn transport(mut self, transport: impl dodo_core::Transport) -> Self {
+        pub fn transport(mut self, transport: impl dodo_core::client::Transport) -> Self {
             self.http = self.http.over(transport);
             self
         }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use dodo_core::{AttributionRecord, Error, RecordKind};
+use dodo_core::{
+    Error,
+    attribution::{AttributionRecord, RecordKind},
+};
 use http::Uri;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -22,7 +25,7 @@ use crate::outbox::{Outgoing, Sink, Told};
 /// The event's `uuid` is made from the record's id, so that a repeat is the same event.
 ///
 /// The person is the `posthog_person_distinct_id` that
-/// [`VisitorCapture`](dodo_core::VisitorCapture)'s preset put into the payment's metadata, else the
+/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset put into the payment's metadata, else the
 /// customer; without either the event makes no person.
 ///
 /// ```no_run

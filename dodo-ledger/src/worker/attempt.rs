@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Dispatcher, ErrorKind};
+use dodo_core::{ErrorKind, webhook::Dispatcher};
 use tokio::time::{Instant, timeout_at};
 
 use super::finish::Finisher;

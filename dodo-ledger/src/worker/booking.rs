@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dodo_core::SignedEvent;
+use dodo_core::webhook::SignedEvent;
 use tokio::time::Instant;
 
 use super::{STORE_PAUSE, Stop, ahead::Ahead, attempt::STORE_WAIT, rest};

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use dodo_core::Dispatcher;
+use dodo_core::webhook::Dispatcher;
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, timeout_at},

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::Dispatcher;
+use dodo_core::webhook::Dispatcher;
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,

@@ -168,7 +168,7 @@ async fn books_pending_events_of_an_erased_customer_without_person(store: &TestS
 }
 
 async fn other_rules_resolve_every_group_again(store: &TestStore) {
-    let rules = Rules::default().disputes(dodo_core::DisputePolicy::OnOpen);
+    let rules = Rules::default().disputes(dodo_core::attribution::DisputePolicy::OnOpen);
     let groups = open(store, &rules).await;
     let story = story![
         paid("pay_1", day(0), 2000, json!({})),
@@ -207,7 +207,7 @@ async fn explains_a_payment_as_the_model_does(store: &TestStore) {
     }
     assert_eq!(groups.explain("pay_none").await.unwrap(), []);
     let state = groups.subscription("sub_1").await.unwrap().unwrap();
-    assert_eq!(state.status, Some(dodo_core::SubscriptionStatus::OnHold));
+    assert_eq!(state.status, Some(dodo_core::event::SubscriptionStatus::OnHold));
     assert_eq!(groups.subscription("sub_none").await.unwrap(), None);
 }
 

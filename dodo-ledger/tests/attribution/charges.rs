@@ -1,6 +1,6 @@
 //! Rows about what a charge is, and what it is worth.
 
-use dodo_core::{Basis, NonRevenueReason, RecordKind, Step};
+use dodo_core::attribution::{Basis, NonRevenueReason, RecordKind, Step};
 use dodo_ledger::attribution::Rules;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! What a visitor who said no is spared, whatever else names them.
 
-use dodo_core::{Consent, Step};
+use dodo_core::{attribution::Step, capture::consent::Consent};
 use serde_json::{Value, json};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Rows about the steps that refunds and disputes take, and about what is odd in them.
 
-use dodo_core::{DisputePolicy, RecordKind, Step};
+use dodo_core::attribution::{DisputePolicy, RecordKind, Step};
 use dodo_ledger::attribution::{RenewalCredit, Rules};
 use serde_json::{Value, json};
 

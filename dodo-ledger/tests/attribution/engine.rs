@@ -20,8 +20,9 @@ fn today(acts: &[Act], rules: &Rules) -> Records {
 
 fn differences(a: &Records, b: &Records) -> String {
     let ids: BTreeSet<&String> = a.0.keys().chain(b.0.keys()).collect();
-    let text =
-        |record: Option<&dodo_core::AttributionRecord>| serde_json::to_string(&record).unwrap();
+    let text = |record: Option<&dodo_core::attribution::AttributionRecord>| {
+        serde_json::to_string(&record).unwrap()
+    };
     let differ = ids.into_iter().filter(|id| a.0.get(*id) != b.0.get(*id));
     let pairs = differ.map(|id| format!("{}\nand\n{}", text(a.0.get(id)), text(b.0.get(id))));
     pairs.collect::<Vec<_>>().join("\n\n")

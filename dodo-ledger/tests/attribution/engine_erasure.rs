@@ -1,6 +1,6 @@
 //! The erasure of a customer by the next engine.
 
-use dodo_core::{Consent, DisputePolicy};
+use dodo_core::{attribution::DisputePolicy, capture::consent::Consent};
 use dodo_ledger::attribution::Rules;
 use serde_json::json;
 

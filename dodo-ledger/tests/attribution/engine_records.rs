@@ -1,6 +1,6 @@
 //! Records, states and steps of the next engine.
 
-use dodo_core::DisputePolicy;
+use dodo_core::attribution::DisputePolicy;
 use dodo_ledger::attribution::{Answer, Reason as R, Rules};
 use dodo_ledger::engine::{Fact, FactKind, RecordState, Void, diff, subscriptions};
 use serde_json::{Value, json};
@@ -236,7 +236,7 @@ fn subscription_state_follows_the_last_event_in_every_order() {
         let ledger = MemoryLedger::play(&Rules::default(), &acts);
         let states: Vec<_> = ledger.timelines().flat_map(subscriptions).collect();
         let [state] = &states[..] else { panic!("{states:?}") };
-        assert_eq!(state.status, Some(dodo_core::SubscriptionStatus::OnHold), "{order:?}");
+        assert_eq!(state.status, Some(dodo_core::event::SubscriptionStatus::OnHold), "{order:?}");
         assert_eq!((state.since, state.product_id.as_deref()), (Some(day(62)), Some("pdt_large")));
         assert_eq!(state.terms.next_billing_date, Some(day(62)));
         assert_eq!(state.customer_id.as_deref(), Some("cus_ann"));

@@ -1,7 +1,7 @@
 //! What forgetting a person leaves of them: nothing, whatever way it took into the ledger; and what it
 //! leaves of others: everything.
 
-use dodo_core::{DisputePolicy, email_sha256};
+use dodo_core::attribution::{DisputePolicy, email_sha256};
 use dodo_ledger::attribution::{Booking, Link, MemoryHistory, Rules, forget};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The order of the steps, and why each of them does not know.
 
-use dodo_core::Step;
+use dodo_core::attribution::Step;
 use dodo_ledger::attribution::{Answer, Reason as R, Rules, explain};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Contexts that come after what they explain.
 
-use dodo_core::{Consent, Step};
+use dodo_core::{attribution::Step, capture::consent::Consent};
 use serde_json::json;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Rows about who lends whom a visitor: checkouts, subscriptions, abandoned payments, earlier purchases.
 
-use dodo_core::Step;
+use dodo_core::attribution::Step;
 use jiff::ToSpan;
 use serde_json::{Value, json};
 

@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dodo_core::{
-    AttributionSink, Basis, BoxError, Client, Endpoint, Environment, Inbox, RecordKind,
-    attribution::facts,
+    BoxError, Client, Environment,
+    attribution::{AttributionSink, Basis, RecordKind, facts},
+    endpoint::Endpoint,
+    webhook::Inbox,
 };
 use dodo_ledger::Ledger;
 use http::{Request, Response, StatusCode};

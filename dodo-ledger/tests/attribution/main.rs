@@ -97,7 +97,8 @@ async fn a_record_books_what_its_delivery_books() {
             }
             let body = std::fs::read(&path).unwrap();
             let at = "2026-11-20T00:00:00Z".parse().unwrap();
-            let event = dodo_core::SignedEvent::assume_verified("msg_1", body.into(), at, true);
+            let event =
+                dodo_core::webhook::SignedEvent::assume_verified("msg_1", body.into(), at, true);
             let records = dodo_core::attribution::facts(&event, &Default::default()).unwrap();
             let told: Vec<Evidence> = records.iter().filter_map(Evidence::of_record).collect();
             let delivered = Evidence::of_event(&event, &rules).unwrap();
@@ -110,7 +111,7 @@ async fn a_record_books_what_its_delivery_books() {
                 let booking = book(&rules, &mut MemoryHistory::default(), evidence).await.unwrap();
                 booked.push(booking.changes.into_iter().map(|c| c.entry.record).collect());
             }
-            let [told, delivered]: [Vec<dodo_core::AttributionRecord>; 2] =
+            let [told, delivered]: [Vec<dodo_core::attribution::AttributionRecord>; 2] =
                 booked.try_into().unwrap();
             assert_eq!(told, delivered, "{}", path.display());
             compared += delivered.len();

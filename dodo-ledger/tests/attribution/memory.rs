@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dodo_core::{Campaign, CheckoutContext, email_sha256};
+use dodo_core::{
+    attribution::email_sha256,
+    capture::{Campaign, CheckoutContext},
+};
 use dodo_ledger::attribution::{Rules, StepReport};
 use dodo_ledger::engine::{
     Batch, Erasure, Fact, Group, Identity, Key, Record, RecordChange, Timeline, context_fact,

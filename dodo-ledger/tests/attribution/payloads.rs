@@ -1,7 +1,7 @@
 //! Events as Dodo Payments sends them, made from few words.
 
 use bytes::Bytes;
-use dodo_core::SignedEvent;
+use dodo_core::webhook::SignedEvent;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 

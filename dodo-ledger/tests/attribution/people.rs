@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Campaign, Captured, CheckoutContext, CheckoutContextStore as _, Client,
-    Endpoint as _, Environment, SignedIn, Step, VisitorCapture, checkout::SessionCheckout,
+    BoxError, Client, Environment, SignedIn,
+    attribution::Step,
+    capture::{Campaign, Captured, CheckoutContext, CheckoutContextStore as _, VisitorCapture},
+    checkout::SessionCheckout,
+    endpoint::Endpoint as _,
 };
 use dodo_ledger::{
     Identity,

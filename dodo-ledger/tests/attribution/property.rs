@@ -230,6 +230,9 @@ fn a_customer_with_many_purchases_is_found_too() {
     let rules = Rules::default();
     let told = run(&acts, &rules);
     let stored = run_stored(TestStore::memory, &acts, &rules).unwrap();
-    assert_eq!(told.visitor("charge:pay_y"), Some(("v280", dodo_core::Step::CustomerRecord)));
+    assert_eq!(
+        told.visitor("charge:pay_y"),
+        Some(("v280", dodo_core::attribution::Step::CustomerRecord))
+    );
     assert_eq!(told, stored);
 }

@@ -1,6 +1,6 @@
 //! What the ledger adds up to, on every store.
 
-use dodo_core::Currency;
+use dodo_core::money::Currency;
 use dodo_ledger::{
     Ledger,
     query::{Dimension, Format, Records},
@@ -124,7 +124,7 @@ async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
     let rows = ledger.revenue().fetch().await.unwrap();
     let sum: i128 = extremes.iter().map(|amount| i128::from(*amount)).sum();
     assert_eq!((rows[0].gross, rows[0].tax, rows[0].net), (sum, sum, sum));
-    assert_eq!(rows[0].net_major(), dodo_core::minor_to_major(sum, 2));
+    assert_eq!(rows[0].net_major(), dodo_core::money::minor_to_major(sum, 2));
 }
 
 async fn sums_are_per_currency(store: &TestStore) {
@@ -354,7 +354,9 @@ async fn exports(store: &TestStore) {
     let ids: Vec<String> = String::from_utf8(json)
         .unwrap()
         .lines()
-        .map(|line| serde_json::from_str::<dodo_core::AttributionRecord>(line).unwrap().id)
+        .map(|line| {
+            serde_json::from_str::<dodo_core::attribution::AttributionRecord>(line).unwrap().id
+        })
         .collect();
     assert_eq!(ids, ["charge:pay_2", "refund:ref_1", "charge:pay_4"]);
 }

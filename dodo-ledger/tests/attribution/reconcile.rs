@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Client, Environment, Step};
+use dodo_core::{BoxError, Client, Environment, attribution::Step};
 use http::{Request, Response};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};

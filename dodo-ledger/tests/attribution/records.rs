@@ -64,14 +64,18 @@ async fn every_field_is_kept() {
 #[test]
 fn email_hash_is_hex_and_arrays_are_still_read() {
     let at = day(0);
-    let mut record =
-        dodo_core::AttributionRecord::new("charge:pay_1", dodo_core::RecordKind::OneTime, at);
+    let mut record = dodo_core::attribution::AttributionRecord::new(
+        "charge:pay_1",
+        dodo_core::attribution::RecordKind::OneTime,
+        at,
+    );
     record.email_sha256 = dodo_core::attribution::email_sha256("ann@example.com");
     let mut stored = serde_json::to_value(&record).unwrap();
     let hex = stored["email_sha256"].as_str().unwrap().to_owned();
     assert!(hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hex}");
-    let read =
-        |stored: &Value| serde_json::from_value::<dodo_core::AttributionRecord>(stored.clone());
+    let read = |stored: &Value| {
+        serde_json::from_value::<dodo_core::attribution::AttributionRecord>(stored.clone())
+    };
     assert_eq!(read(&stored).unwrap(), record);
     stored["email_sha256"] = json!(record.email_sha256.unwrap());
     assert_eq!(read(&stored).unwrap(), record);

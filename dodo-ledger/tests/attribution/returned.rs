@@ -1,6 +1,6 @@
 //! Rows about money that goes back: refunds, disputes, and what undoes them.
 
-use dodo_core::{DisputePolicy, RecordKind, Step};
+use dodo_core::attribution::{DisputePolicy, RecordKind, Step};
 use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 
@@ -149,7 +149,7 @@ fn money_back() -> Vec<Row> {
                 let refund = r.get("refund:ref_1");
                 assert!(refund.flags.currency_mismatch && !refund.flags.clamped);
                 assert!(refund.flags.net_is_gross && !refund.flags.parent_missing);
-                assert_eq!(refund.money.unwrap().currency, dodo_core::Currency::USD);
+                assert_eq!(refund.money.unwrap().currency, dodo_core::money::Currency::USD);
                 assert_eq!(r.money("refund:ref_1"), Some((-14000, -14000)));
             },
         ),

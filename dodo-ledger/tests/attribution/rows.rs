@@ -1,7 +1,7 @@
 //! The edge cases of attribution that the ledger decides, one row each. The rows that the checkout
 //! and the webhook endpoint decide are in `seams.rs`; numbers are shared.
 
-use dodo_core::{Consent, Step};
+use dodo_core::{attribution::Step, capture::consent::Consent};
 use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 

@@ -3,8 +3,10 @@
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, ClientMetadata, Endpoint, Environment, Inbox, Receipt, SignedEvent, VisitorCapture,
-    WebhookKey,
+    BoxError, Environment, WebhookKey,
+    capture::{ClientMetadata, VisitorCapture},
+    endpoint::Endpoint,
+    webhook::{Inbox, Receipt, SignedEvent},
 };
 use dodo_ledger::{Backoff, sink::Callback};
 use http::{Request, StatusCode};

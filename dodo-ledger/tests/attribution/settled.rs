@@ -1,7 +1,7 @@
 //! Rows about what is left of a payment when several things went back of it: 2000 with a tax of 300,
 //! unless a row says otherwise.
 
-use dodo_core::DisputePolicy;
+use dodo_core::attribution::DisputePolicy;
 use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 

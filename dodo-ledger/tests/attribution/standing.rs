@@ -1,6 +1,6 @@
 //! Where a subscription stands, on every store.
 
-use dodo_core::SubscriptionStatus;
+use dodo_core::event::SubscriptionStatus;
 use dodo_ledger::query::SubscriptionStanding;
 use jiff::Timestamp;
 use serde_json::json;

@@ -164,7 +164,10 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
         &[RenewalCredit::Always, RenewalCredit::Never, RenewalCredit::Within(20)][..],
     );
     let policy = prop::sample::select(
-        &[dodo_core::DisputePolicy::OnLoss, dodo_core::DisputePolicy::OnOpen][..],
+        &[
+            dodo_core::attribution::DisputePolicy::OnLoss,
+            dodo_core::attribution::DisputePolicy::OnOpen,
+        ][..],
     );
     let credit = prop_oneof![3 => Just(RenewalCredit::Always), 1 => credit];
     (credit, policy, 5_u32..90).prop_map(|(credit, policy, days)| {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dodo_core::Inbox;
+use dodo_core::webhook::Inbox;
 use dodo_ledger::{
     Store,
     attribution::Rules,

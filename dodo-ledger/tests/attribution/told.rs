@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{AttributionRecord, Inbox};
+use dodo_core::{attribution::AttributionRecord, webhook::Inbox};
 use dodo_ledger::{Backoff, Ledger, Workers, sink::Callback};
 use serde_json::json;
 

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use std::time::Duration;
 
-use dodo_core::{AttributionRecord, CheckoutContext, CheckoutContextStore, Inbox};
+use dodo_core::{
+    attribution::AttributionRecord,
+    capture::{CheckoutContext, CheckoutContextStore},
+    webhook::Inbox,
+};
 use dodo_ledger::attribution::{
     Evidence, MemoryHistory, Rules, bind_context, book, explain, identify,
 };
@@ -204,7 +208,7 @@ impl Records {
 
     /// Visitor and step.
     #[track_caller]
-    pub(crate) fn visitor(&self, id: &str) -> Option<(&str, dodo_core::Step)> {
+    pub(crate) fn visitor(&self, id: &str) -> Option<(&str, dodo_core::attribution::Step)> {
         self.get(id).visitor.as_ref().map(|found| (found.value.as_str(), found.step))
     }
 

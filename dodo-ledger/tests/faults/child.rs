@@ -9,7 +9,9 @@ use std::{
 };
 
 use dodo_axum::webhooks;
-use dodo_core::{AttributionRecord, Environment, Event, RawData, WebhookKey, Webhooks};
+use dodo_core::{
+    Environment, Event, WebhookKey, Webhooks, attribution::AttributionRecord, event::RawData,
+};
 use dodo_ledger::{
     Backoff, Ledger, PgTx, SqliteTx, Store,
     sink::{Callback, Segment},

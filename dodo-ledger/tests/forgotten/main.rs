@@ -30,7 +30,11 @@ mod unbooked;
 
 use std::{path::Path, time::Duration};
 
-use dodo_core::{CheckoutContext, CheckoutContextStore, Inbox, email_sha256};
+use dodo_core::{
+    attribution::email_sha256,
+    capture::{CheckoutContext, CheckoutContextStore},
+    webhook::Inbox,
+};
 use dodo_ledger::{
     Forgotten, Identity, Ledger,
     sqlx::{self, Connection as _, Row as _},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_core::{CheckoutContextStore, Inbox};
+use dodo_core::{capture::CheckoutContextStore, webhook::Inbox};
 use dodo_ledger::{Backoff, Ledger};
 use serde_json::Value;
 

@@ -19,7 +19,7 @@ mod urls;
 
 use std::time::Duration;
 
-use dodo_core::{CheckoutContextStore as _, Client, Environment};
+use dodo_core::{Client, Environment, capture::CheckoutContextStore as _};
 use dodo_ledger::Identity;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use std::{error::Error, time::Duration};
 
 use dodo_axum::webhooks;
 use dodo_core::{
-    AttributionRecord, BoxError, CheckoutContext, Environment, ReqwestTransport, WebhookKey,
-    Webhooks, testing::sign_for_test,
+    BoxError, Environment, WebhookKey, Webhooks, attribution::AttributionRecord,
+    capture::CheckoutContext, client::ReqwestTransport, testing::sign_for_test,
 };
 use dodo_ledger::{
     Backoff, Ledger, LedgerBuilder, Store, Workers,

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use dodo_core::{AttributionRecord, AttributionSink, Currency, Inbox, Money, RecordKind};
+use dodo_core::{
+    attribution::{AttributionRecord, AttributionSink, RecordKind},
+    money::{Currency, Money},
+    webhook::Inbox,
+};
 use dodo_ledger::{Backoff, Told};
 
 use crate::{

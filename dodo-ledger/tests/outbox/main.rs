@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{CheckoutContext, CheckoutContextStore, Consent, Inbox};
+use dodo_core::{
+    capture::{CheckoutContext, CheckoutContextStore, consent::Consent},
+    webhook::Inbox,
+};
 use dodo_ledger::{Backoff, Ledger, Told, Workers};
 use scripted::{Answer, Scripted};
 use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription, work};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_core::Inbox;
+use dodo_core::webhook::Inbox;
 use dodo_ledger::{Ledger, LedgerBuilder, Store, Told};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_core::{AttributionSink, Inbox};
+use dodo_core::{attribution::AttributionSink, webhook::Inbox};
 use dodo_ledger::{ErrorKind, Ledger, Told, Workers};
 use jiff::Timestamp;
 

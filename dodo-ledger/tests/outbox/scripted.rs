@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dodo_core::{AttributionRecord, Consent};
+use dodo_core::{attribution::AttributionRecord, capture::consent::Consent};
 use dodo_ledger::{Outgoing, Sink, Told};
 
 /// When a sink was told which records, each with its attempt.

@@ -2,7 +2,7 @@
 //! payment.
 
 use bytes::Bytes;
-use dodo_core::{Inbox, SignedEvent};
+use dodo_core::webhook::{Inbox, SignedEvent};
 use dodo_ledger::sink::Segment;
 use serde_json::{Value, json};
 

@@ -11,7 +11,10 @@ mod simple;
 mod support;
 mod tools;
 
-use dodo_core::{AttributionRecord, Currency, Money, RecordKind};
+use dodo_core::{
+    attribution::{AttributionRecord, RecordKind},
+    money::{Currency, Money},
+};
 use dodo_ledger::{Outgoing, Sink, Told};
 
 /// A charge of 20.00 USD with 3.00 tax.
@@ -22,12 +25,12 @@ fn charge(id: &str) -> AttributionRecord {
     record.payment_id = id.to_owned();
     record.customer_id = Some("cus_1".to_owned());
     record.money = Some(Money::new(2000, Some(300), Currency::USD));
-    record.visitor = Some(dodo_core::Resolved {
+    record.visitor = Some(dodo_core::attribution::Resolved {
         value: "v1".to_owned(),
-        step: dodo_core::Step::EventMetadata,
+        step: dodo_core::attribution::Step::EventMetadata,
         from: id.to_owned(),
     });
-    let mut contact = dodo_core::Contact::default();
+    let mut contact = dodo_core::attribution::Contact::default();
     contact.email = Some("ann@example.com".to_owned());
     contact.name = Some("Ann".to_owned());
     record.contact = Some(contact);

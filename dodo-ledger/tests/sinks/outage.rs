@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use dodo_core::{Inbox, SignedEvent};
+use dodo_core::webhook::{Inbox, SignedEvent};
 use dodo_ledger::{Backoff, sink::Segment};
 use serde_json::json;
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use dodo_core::{
-    AttributionRecord, Campaign, Consent, Currency, Money, RecordKind, Resolved, Step,
-    SubscriptionTerms,
+    attribution::{AttributionRecord, RecordKind, Resolved, Step, SubscriptionTerms},
+    capture::{Campaign, consent::Consent},
+    money::{Currency, Money},
 };
 use dodo_ledger::{
     Sink, Told,
@@ -372,7 +373,7 @@ fn who_is_told() {
     assert!(!sink.clone().only_with_consent().wants(&charge("pay_1")));
     assert!(sink.clone().only_with_consent().wants(&with(|r| r.consent = Consent::Granted)));
     let setup = |r: &mut AttributionRecord| {
-        r.kind = RecordKind::NonRevenue { reason: dodo_core::NonRevenueReason::Setup };
+        r.kind = RecordKind::NonRevenue { reason: dodo_core::attribution::NonRevenueReason::Setup };
     };
     assert!(!sink.wants(&with(setup)));
     let clamped = |r: &mut AttributionRecord| r.money = Some(Money::new(0, None, Currency::USD));

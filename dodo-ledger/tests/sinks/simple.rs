@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{AttributionRecord, Environment, WebhookKey};
+use dodo_core::{Environment, WebhookKey, attribution::AttributionRecord};
 use dodo_ledger::{
     Sink, Told,
     sink::{Callback, Forwarder, JsonLines},

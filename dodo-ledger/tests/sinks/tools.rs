@@ -10,7 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    AttributionRecord, Campaign, Consent, RecordKind, ReqwestTransport, Resolved, Step, Transport,
+    attribution::{AttributionRecord, RecordKind, Resolved, Step},
+    capture::{Campaign, consent::Consent},
+    client::{ReqwestTransport, Transport},
 };
 use dodo_ledger::{
     Sink, Told,
@@ -188,9 +190,9 @@ async fn dub_has_no_word_for_everything() {
     let server = Server::start().await;
     let sink = dub(&server);
     let mut dinars = with_ids(charge("pay_1"));
-    dinars.money = Some(dodo_core::Money::new(1500, None, "KWD".parse().unwrap()));
+    dinars.money = Some(dodo_core::money::Money::new(1500, None, "KWD".parse().unwrap()));
     let mut yen = with_ids(charge("pay_1"));
-    yen.money = Some(dodo_core::Money::new(500, None, "JPY".parse().unwrap()));
+    yen.money = Some(dodo_core::money::Money::new(500, None, "JPY".parse().unwrap()));
     assert!(!sink.wants(&dinars), "three decimals");
     assert!(sink.wants(&yen));
     assert!(!sink.wants(&with_ids(refund("ref_1", "pay_1"))), "a part of it");
@@ -215,7 +217,7 @@ async fn posthog_is_told_a_batch() {
     let mut back = with_ids(refund("ref_1", "pay_1"));
     back.id = "refund:ref_1:reversal".to_owned();
     back.kind = RecordKind::RefundReversal;
-    back.money = back.money.map(dodo_core::Money::negated);
+    back.money = back.money.map(dodo_core::money::Money::negated);
     let mut nobody = charge("pay_2");
     (nobody.customer_id, nobody.visitor) = (None, None);
     let records = vec![bought, with_ids(refund("ref_1", "pay_1")), back, nobody];
@@ -323,7 +325,8 @@ async fn keeps_the_house_rules(server: &Server, sink: impl Sink + std::fmt::Debu
         ("amount unknown", |record| record.money = None),
         ("a subscription", |record| record.kind = RecordKind::SubscriptionStarted),
         ("clamped to nothing", |record| {
-            record.money = Some(dodo_core::Money::new(0, None, dodo_core::Currency::USD));
+            record.money =
+                Some(dodo_core::money::Money::new(0, None, dodo_core::money::Currency::USD));
         }),
     ];
     for (why, change) in not_for_it {

@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    Environment, SignedEvent, WebhookKey, Webhooks, WebhooksBuilder, webhook::StateFor,
+    Environment, WebhookKey, Webhooks,
+    webhook::{SignedEvent, StateFor, WebhooksBuilder},
 };
 use dodo_ledger::{
     Ledger, LedgerBuilder, Store, Workers,

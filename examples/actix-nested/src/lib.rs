@@ -20,9 +20,11 @@ use actix_web::{
 };
 use dodo_actix::{DodoExtensions, Visitors, checkout_handler, customer_portal, webhooks};
 use dodo_core::{
-    BoxError, Client, CustomerPortal, Endpoint, Error as DodoError, Event, Or, Payment, SignedIn,
-    VisitorCapture, WebhookKey, Webhooks,
+    BoxError, Client, CustomerPortal, Error as DodoError, Event, SignedIn, WebhookKey, Webhooks,
+    capture::VisitorCapture,
     checkout::{SessionCheckout, StaticCheckout},
+    endpoint::{Endpoint, Or},
+    event::Payment,
 };
 use serde::Deserialize;
 

@@ -12,7 +12,7 @@ use actix_web::{
     web::{self, Payload},
 };
 use dodo_actix::{DodoExtensions, Rejection};
-use dodo_core::{Captured, Error, RequestHead};
+use dodo_core::{Error, RequestHead, capture::Captured};
 use shop::{Ask, Reply, Shop};
 
 /// How long a form may take to arrive.

@@ -19,9 +19,11 @@ use axum::{
 };
 use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
 use dodo_core::{
-    BoxError, Client, CustomerPortal, Endpoint, Error, Event, Payment, SignedIn, VisitorCapture,
-    WebhookKey, Webhooks,
+    BoxError, Client, CustomerPortal, Error, Event, SignedIn, WebhookKey, Webhooks,
+    capture::VisitorCapture,
     checkout::{SessionCheckout, StaticCheckout},
+    endpoint::Endpoint,
+    event::Payment,
 };
 use serde::Deserialize;
 use tower_http::{compression::CompressionLayer, cors::CorsLayer, trace::TraceLayer};

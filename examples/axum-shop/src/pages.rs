@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use dodo_axum::Rejection;
-use dodo_core::read_body;
+use dodo_core::endpoint::read_body;
 use shop::{Ask, Reply, Shop};
 
 /// How long a form may take to arrive.

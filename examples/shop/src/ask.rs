@@ -1,6 +1,6 @@
 //! A request for a page.
 
-use dodo_core::{Captured, RequestHead};
+use dodo_core::{RequestHead, capture::Captured};
 
 /// A request for a page.
 #[derive(Clone, Debug)]

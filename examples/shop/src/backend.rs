@@ -3,7 +3,9 @@
 use std::{env, net::SocketAddr};
 
 use accounts::Hosts;
-use dodo_core::{Client, Currency, Dodo, DodoBuilder, Environment, ProductId, Webhooks};
+use dodo_core::{
+    Client, Dodo, Environment, ProductId, Webhooks, client::DodoBuilder, money::Currency,
+};
 use dodo_ledger::{Ledger, Operator, Outcome, Store, Workers};
 use dodo_sandbox::Sandbox;
 use http::Method;

@@ -1,6 +1,10 @@
 //! What the ledger says, as the revenue page shows it.
 
-use dodo_core::{AttributionRecord, BoxError, Campaign, Environment, RecordKind};
+use dodo_core::{
+    BoxError, Environment,
+    attribution::{AttributionRecord, RecordKind},
+    capture::Campaign,
+};
 use dodo_ledger::query::{Channel, Dimension, RevenueRow};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 

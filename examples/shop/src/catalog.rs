@@ -1,7 +1,7 @@
 //! What the shop sells. The list is also the allow-list of the checkout: a browser can name
 //! products of it and quantities, nothing else.
 
-use dodo_core::{Currency, ProductId};
+use dodo_core::{ProductId, money::Currency};
 
 /// One product.
 #[derive(Clone, Debug, PartialEq, Eq)]

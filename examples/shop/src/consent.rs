@@ -1,6 +1,9 @@
 //! The visitor's answer to the banner, and the gate that asks for it before each capture.
 
-use dodo_core::{Captured, Consent, RequestHead};
+use dodo_core::{
+    RequestHead,
+    capture::{Captured, consent::Consent},
+};
 
 /// The cookie that holds the answer. It is necessary for the banner, so it needs no consent itself.
 const COOKIE: &str = "shop_consent";

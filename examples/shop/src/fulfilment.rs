@@ -5,8 +5,8 @@
 //! come in any order; see [`orders`](crate::orders).
 
 use dodo_core::{
-    BoxError, Customer, CustomerId, Event, Metadata, Payment, Refund, Subscription,
-    SubscriptionStatus,
+    BoxError, CustomerId, Event,
+    event::{Customer, Metadata, Payment, Refund, Subscription, SubscriptionStatus},
 };
 
 use crate::{

@@ -3,7 +3,7 @@
 //! Events come in any order, so every change is one statement keyed by what it is about, and a
 //! subscription only ever moves forward in time.
 
-use dodo_core::{Currency, CustomerId};
+use dodo_core::{CustomerId, money::Currency};
 use dodo_ledger::sqlx;
 use jiff::{SignedDuration, Timestamp};
 

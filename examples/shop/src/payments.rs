@@ -3,11 +3,11 @@
 use std::{convert::Infallible, future::ready};
 
 use dodo_core::{
-    BoxError, CampaignCookie, CheckoutContext, CheckoutContextStore, CustomerPortal, Endpoint,
-    Error, Preset, RequestHead, SignedIn, VisitorCapture, WebhooksBuilder,
+    BoxError, CustomerPortal, Error, RequestHead, SignedIn,
+    capture::{CampaignCookie, CheckoutContext, CheckoutContextStore, Preset, VisitorCapture},
     checkout::request::{CheckoutCustomer, FeatureFlags, SessionRequest, StaticRequest},
-    endpoint::CheckoutEndpoint,
-    webhook::Given,
+    endpoint::{CheckoutEndpoint, Endpoint},
+    webhook::{Given, WebhooksBuilder},
 };
 
 use crate::{

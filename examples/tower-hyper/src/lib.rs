@@ -10,9 +10,11 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, CustomerId, CustomerPortal, Endpoint, EndpointService, Error, Event, Or,
-    Payment, RequestHead, VisitorCapture, VisitorLayer, WebhookKey, Webhooks,
+    BoxError, Client, CustomerId, CustomerPortal, Error, Event, RequestHead, WebhookKey, Webhooks,
+    capture::{VisitorCapture, VisitorLayer},
     checkout::{SessionCheckout, StaticCheckout},
+    endpoint::{Endpoint, EndpointService, Or},
+    event::Payment,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;

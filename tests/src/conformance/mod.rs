@@ -6,10 +6,11 @@ mod served;
 use std::{future::ready, sync::Arc};
 
 use dodo_core::{
-    Client, CustomerId, CustomerPortal, Environment, Error, Preset, RequestHead, SignedIn,
-    VisitorCapture, WebhookKey, Webhooks, WebhooksBuilder,
+    Client, CustomerId, CustomerPortal, Environment, Error, RequestHead, SignedIn, WebhookKey,
+    Webhooks,
+    capture::{Preset, VisitorCapture},
     checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
-    webhook::Given,
+    webhook::{Given, WebhooksBuilder},
 };
 use dodo_ledger::{Ledger, Workers, attribution::Rules};
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! Routes where server code decides.
 
 use dodo_core::{
-    Client, Preset, ProductId, VisitorCapture,
+    Client, ProductId,
+    capture::{Preset, VisitorCapture},
     checkout::{
         CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout,
         request::{CheckoutItem, DynamicRequest, SessionRequest},

@@ -11,7 +11,7 @@ use dodo_actix::{
     DodoExtensions, VerifiedWebhook, Visitor, Visitors, WebhookEvent, checkout_handler,
     customer_portal, webhooks,
 };
-use dodo_core::{CustomerPortal, Payment, WebhookKey, Webhooks, endpoint::CheckoutEndpoint};
+use dodo_core::{CustomerPortal, WebhookKey, Webhooks, endpoint::CheckoutEndpoint, event::Payment};
 
 use super::{
     Application, CUSTOMER_HEADER, Mount, Settings, Source, USER_HEADER, delivery_shown,

@@ -10,7 +10,7 @@ use dodo_axum::{
     VerifiedWebhook, Visitor, VisitorLayer, WebhookEvent, checkout_handler, customer_portal,
     webhooks,
 };
-use dodo_core::{CustomerPortal, Payment, WebhookKey, Webhooks, endpoint::CheckoutEndpoint};
+use dodo_core::{CustomerPortal, WebhookKey, Webhooks, endpoint::CheckoutEndpoint, event::Payment};
 use http::HeaderValue;
 
 use super::{

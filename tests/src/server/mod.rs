@@ -8,8 +8,8 @@ mod tower;
 use std::{fmt, io, net::TcpListener, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
 use dodo_core::{
-    CustomerId, CustomerPortal, Event, Payment, SignedEvent, SignedIn, VisitorCapture, WebhookKey,
-    Webhooks, endpoint::CheckoutEndpoint,
+    CustomerId, CustomerPortal, Event, SignedIn, WebhookKey, Webhooks, capture::VisitorCapture,
+    endpoint::CheckoutEndpoint, event::Payment, webhook::SignedEvent,
 };
 use serde_json::Value;
 
@@ -168,7 +168,7 @@ pub async fn serve(
     }
 }
 
-fn shown(visitor: Option<&dodo_core::Visitor>) -> String {
+fn shown(visitor: Option<&dodo_core::capture::Visitor>) -> String {
     visitor.map_or("nobody", |visitor| visitor.as_str()).to_owned()
 }
 

@@ -7,8 +7,9 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    CustomerPortal, Endpoint, Error, Visitor, VisitorLayer, WebhookKey, Webhooks,
-    endpoint::CheckoutEndpoint,
+    CustomerPortal, Error, WebhookKey, Webhooks,
+    capture::{Visitor, VisitorLayer},
+    endpoint::{CheckoutEndpoint, Endpoint},
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;

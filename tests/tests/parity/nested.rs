@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use dodo_core::{CampaignCookie, Preset, VisitorCapture};
+use dodo_core::capture::{CampaignCookie, Preset, VisitorCapture};
 use dodo_tests::{case::Case, client::send, subject::without_time};
 
 fn capture() -> VisitorCapture {

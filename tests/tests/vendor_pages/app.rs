@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use dodo_axum::{VisitorLayer, checkout_handler, webhooks};
-use dodo_core::{AttributionRecord, Dodo, Environment, VisitorCapture};
+use dodo_core::{Dodo, Environment, attribution::AttributionRecord, capture::VisitorCapture};
 use dodo_ledger::{Ledger, LedgerBuilder, Store, Workers};
 use dodo_sandbox::{Product, Sandbox, cards};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Bantico: the page posts `{productId, bantico}`, with an empty text for each field that the link does
 //! not have. The six fields are the payment's metadata, and campaign and lead of the record.
 
-use dodo_core::{Step, VisitorCapture};
+use dodo_core::{attribution::Step, capture::VisitorCapture};
 use dodo_ledger::query::Dimension;
 use serde_json::json;
 

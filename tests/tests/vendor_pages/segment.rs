@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
-use dodo_core::VisitorCapture;
+use dodo_core::capture::VisitorCapture;
 use dodo_ledger::sink::Segment;
 use serde_json::{Value, json};
 

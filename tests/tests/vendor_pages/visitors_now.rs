@@ -2,7 +2,10 @@
 //! "First successful charge is new, subsequent are renewals", refunds are negative revenue; without
 //! metadata an earlier attribution counts, then the e-mail address.
 
-use dodo_core::{RecordKind, Step, VisitorCapture};
+use dodo_core::{
+    attribution::{RecordKind, Step},
+    capture::VisitorCapture,
+};
 use dodo_ledger::{Identity, query::Dimension};
 use serde_json::json;
 
@@ -11,7 +14,7 @@ use crate::app::App;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn visitors_now_page_holds() {
     let app = App::start(VisitorCapture::visitors_now(), |ledger| ledger).await;
-    let visitor = |record: &dodo_core::AttributionRecord| {
+    let visitor = |record: &dodo_core::attribution::AttributionRecord| {
         record.visitor.as_ref().map(|found| (found.value.clone(), found.step))
     };
 

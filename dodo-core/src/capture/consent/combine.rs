@@ -3,14 +3,14 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use http::request::Parts;
 
 use super::ConsentGate;
-use crate::Consent;
+use crate::capture::consent::Consent;
 
 type Gate = Arc<dyn ConsentGate>;
 
 /// Says yes where every gate does: a denial by one is a denial. A gate that was not asked abstains.
 ///
 /// ```
-/// use dodo_core::{AllGates, OneTrust, Tcf, VisitorCapture};
+/// use dodo_core::capture::{VisitorCapture, consent::{AllGates, OneTrust, Tcf}};
 /// let both = AllGates::of(OneTrust::analytics()).and(Tcf::storage());
 /// let capture = VisitorCapture::visitors_now().consent(both);
 /// ```
@@ -52,7 +52,7 @@ impl ConsentGate for AllGates {
 /// Says yes where at least one gate does: for sites with one consent tool per region.
 ///
 /// ```
-/// use dodo_core::{AnyGate, Cookiebot, OneTrust, VisitorCapture};
+/// use dodo_core::capture::{VisitorCapture, consent::{AnyGate, Cookiebot, OneTrust}};
 /// let either = AnyGate::of(OneTrust::analytics()).or(Cookiebot::statistics());
 /// let capture = VisitorCapture::visitors_now().consent(either);
 /// ```

@@ -4,7 +4,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::{ConsentGate, granted, of_cookie};
-use crate::Consent;
+use crate::capture::consent::Consent;
 
 /// Cookiebot's cookie `CookieConsent`: an object literal of JavaScript, percent-encoded, or `-1`
 /// where the visitor's region asks for no consent.

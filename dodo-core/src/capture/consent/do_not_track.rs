@@ -3,12 +3,12 @@ use std::borrow::Cow;
 use http::request::Parts;
 
 use super::{ConsentGate, has_element};
-use crate::Consent;
+use crate::capture::consent::Consent;
 
 /// The header `DNT: 1`. No standard any more, but some vendors' terms ask to respect it.
 ///
 /// ```
-/// use dodo_core::{DoNotTrack, VisitorCapture};
+/// use dodo_core::capture::{VisitorCapture, consent::DoNotTrack};
 /// let capture = VisitorCapture::bantico().consent(DoNotTrack);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]

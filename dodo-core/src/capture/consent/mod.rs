@@ -2,6 +2,7 @@
 
 mod combine;
 mod cookiebot;
+mod decision;
 mod do_not_track;
 mod one_trust;
 mod tcf;
@@ -16,19 +17,19 @@ use http::{HeaderMap, request::Parts};
 pub use self::{
     combine::{AllGates, AnyGate},
     cookiebot::Cookiebot,
+    decision::Consent,
     do_not_track::DoNotTrack,
     one_trust::OneTrust,
     tcf::Tcf,
 };
 use super::{VisitorCapture, cookies};
-use crate::Consent;
 
 /// Decides whether the visitor of a request may be attributed.
 ///
 /// Closures are gates:
 ///
 /// ```
-/// use dodo_core::{Consent, VisitorCapture};
+/// use dodo_core::capture::{VisitorCapture, consent::Consent};
 ///
 /// let capture = VisitorCapture::visitors_now().consent(|request: &http::request::Parts| {
 ///     match request.extensions.get::<Consent>() {

@@ -4,7 +4,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::{ConsentGate, granted, of_cookie};
-use crate::Consent;
+use crate::capture::consent::Consent;
 
 /// OneTrust's cookie `OptanonConsent`: `…&groups=C0001:1,C0002:0&…`, percent-encoded.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use base64::{
 use http::request::Parts;
 
 use super::{ConsentGate, granted, of_cookie};
-use crate::Consent;
+use crate::capture::consent::Consent;
 
 /// IAB Europe's Transparency and Consent Framework 2: the cookie `euconsent-v2` holds a TC string.
 ///

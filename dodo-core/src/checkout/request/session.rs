@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::builder::builder;
-use crate::{Captured, ClientMetadata};
+use crate::capture::{Captured, ClientMetadata};
 
 builder! {
     /// A checkout session, `POST /checkouts`, built in code.
@@ -86,7 +86,11 @@ impl SessionRequest {
     /// create. What is set already stays. Call it last: one checkout, one call.
     ///
     /// ```
-    /// # use dodo_core::{Captured, Client, Error, checkout::{CreatedSession, request::{CheckoutItem, SessionRequest}}};
+    /// # use dodo_core::{
+    /// #     Client, Error,
+    /// #     capture::Captured,
+    /// #     checkout::{CreatedSession, request::{CheckoutItem, SessionRequest}},
+    /// # };
     /// # async fn f(client: Client, request: http::Request<()>, book: CheckoutItem) -> Result<(), Error> {
     /// // `VisitorLayer` is in front of this handler.
     /// let mut session = SessionRequest::new().product_cart([book]).metadata("order", "o_1");

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{DiscountKind, RefundStatus};
 use crate::{
-    Currency,
     event::{Date, Metadata, fields, scalar},
+    money::Currency,
 };
 
 /// Where the customer is billed.

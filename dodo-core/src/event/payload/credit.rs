@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{CreditTransaction, Interval};
 use crate::{
-    Currency,
     event::{Date, Decimal, Metadata, fields, scalar},
+    money::Currency,
 };
 
 /// A movement of credits, as `credit.*` events carry it.

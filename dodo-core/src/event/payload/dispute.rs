@@ -7,8 +7,8 @@ use super::{
     values::{DisputeStage, DisputeStatus, PaymentProvider},
 };
 use crate::{
-    Currency,
     event::{Date, Decimal, fields},
+    money::Currency,
 };
 
 /// A dispute, as `dispute.*` events carry it.

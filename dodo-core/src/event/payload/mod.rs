@@ -84,7 +84,7 @@ macro_rules! payloads {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum PayloadType {
-            $( #[doc = concat!("[`", stringify!($payload), "`](crate::", stringify!($payload), ")")] $payload, )*
+            $( #[doc = concat!("[`", stringify!($payload), "`](crate::event::", stringify!($payload), ")")] $payload, )*
         }
 
         impl PayloadType {

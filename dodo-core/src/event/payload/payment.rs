@@ -7,8 +7,8 @@ use super::{
     },
 };
 use crate::{
-    Currency,
     event::{Date, Metadata, fields, scalar},
+    money::Currency,
 };
 
 /// A payment, as `payment.*` events carry it.

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::values::PayoutStatus;
 use crate::{
-    Currency,
     event::{Date, fields},
+    money::Currency,
 };
 
 /// Money on its way to the merchant, as `payout.*` events carry it.

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Customer, values::RefundStatus};
 use crate::{
-    Currency,
     event::{Date, Metadata, fields, scalar},
+    money::Currency,
 };
 
 /// A refund, as `refund.*` events carry it.

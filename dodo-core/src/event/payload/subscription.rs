@@ -6,8 +6,8 @@ use super::{
     values::{CancellationFeedback, Interval, SubscriptionStatus},
 };
 use crate::{
-    Currency,
     event::{Date, Metadata, fields, scalar},
+    money::Currency,
 };
 
 /// A subscription, as `subscription.*` events carry it.

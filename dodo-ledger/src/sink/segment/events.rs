@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use dodo_core::{AttributionRecord, Campaign, Contact, Money, RecordKind};
+use dodo_core::{
+    attribution::{AttributionRecord, Contact, RecordKind},
+    capture::Campaign,
+    money::Money,
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 

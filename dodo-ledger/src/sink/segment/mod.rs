@@ -6,7 +6,7 @@ mod events;
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dodo_core::{AttributionRecord, Error, ErrorKind};
+use dodo_core::{Error, ErrorKind, attribution::AttributionRecord};
 use http::Uri;
 use serde_json::{Map, Value};
 

@@ -3,7 +3,10 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpServer, body::MessageBody};
 use dodo_actix::{SignIn, Visitors, checkout_handler, customer_portal, webhooks};
 use dodo_core::{
-    BoxError, CampaignCookie, DodoBuilder, Event, Payment, Preset, SignedIn, VisitorCapture,
+    BoxError, Event, SignedIn,
+    capture::{CampaignCookie, Preset, VisitorCapture},
+    client::DodoBuilder,
+    event::Payment,
 };
 use dodo_ledger::{Ledger, SqliteTx, sqlx};
 use std::time::Duration;

@@ -1,6 +1,10 @@
 use axum::Router;
 use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
-use dodo_core::{BoxError, CampaignCookie, DodoBuilder, Preset, VisitorCapture};
+use dodo_core::{
+    BoxError,
+    capture::{CampaignCookie, Preset, VisitorCapture},
+    client::DodoBuilder,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

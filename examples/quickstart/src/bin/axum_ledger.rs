@@ -2,7 +2,10 @@ use axum::middleware::{Next, from_fn};
 use axum::{Router, extract::Request, response::Response};
 use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
 use dodo_core::{
-    BoxError, CampaignCookie, DodoBuilder, Event, Payment, Preset, SignedIn, VisitorCapture,
+    BoxError, Event, SignedIn,
+    capture::{CampaignCookie, Preset, VisitorCapture},
+    client::DodoBuilder,
+    event::Payment,
 };
 use dodo_ledger::{Ledger, SqliteTx, sqlx};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Who brought which money.
 
-use dodo_core::Campaign;
+use dodo_core::capture::Campaign;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use maud::{Markup, html};
 
@@ -224,7 +224,7 @@ fn bookings(bookings: &[Booking]) -> Markup {
 
 fn booking_row(booking: &Booking) -> Markup {
     let Booking { id, at, kind, product, visitor, campaign, channel, money } = booking;
-    let show = |pick: fn(&dodo_core::Money) -> i64| match money {
+    let show = |pick: fn(&dodo_core::money::Money) -> i64| match money {
         Some(m) => signed(pick(m), m.currency, m.exponent),
         None => html! { span.muted { "unknown" } },
     };
@@ -308,7 +308,7 @@ fn amount(minor: i64, of: &CurrencyReport) -> Markup {
     signed(minor, of.currency, of.exponent)
 }
 
-fn signed(minor: i64, currency: dodo_core::Currency, exponent: u8) -> Markup {
+fn signed(minor: i64, currency: dodo_core::money::Currency, exponent: u8) -> Markup {
     html! { span.num.neg[minor < 0] { (money::display(minor, currency, exponent)) } }
 }
 

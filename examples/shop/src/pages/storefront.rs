@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Trail<'a> {
     pub(crate) visitor: Option<&'a str>,
-    pub(crate) campaign: Option<&'a dodo_core::Campaign>,
+    pub(crate) campaign: Option<&'a dodo_core::capture::Campaign>,
 }
 
 pub(crate) fn storefront(chrome: Chrome<'_>, catalog: &Catalog, trail: Trail<'_>) -> Markup {
@@ -100,7 +100,7 @@ fn visit(choice: Choice, trail: Trail<'_>) -> Markup {
                     (row("Medium", campaign.and_then(|c| c.medium.as_deref())))
                     (row("Campaign", campaign.and_then(|c| c.campaign_id.as_deref())))
                 }
-                @if campaign.is_none_or(dodo_core::Campaign::is_empty) {
+                @if campaign.is_none_or(dodo_core::capture::Campaign::is_empty) {
                     p.small.muted { "Come by a campaign: "
                         a href="/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn" { "the autumn newsletter" } " or "
                         a href="/?utm_source=instagram&utm_medium=social&utm_campaign=washi" { "a post about washi" } "." }

@@ -1,6 +1,6 @@
 //! One booked payment, refund or dispute, and how it found its visitor.
 
-use dodo_core::{Campaign, Money};
+use dodo_core::{capture::Campaign, money::Money};
 use dodo_ledger::query::Channel;
 use jiff::Timestamp;
 

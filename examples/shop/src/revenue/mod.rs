@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use dodo_core::{Campaign, Currency};
+use dodo_core::{capture::Campaign, money::Currency};
 use dodo_ledger::query::Channel;
 use jiff::civil::Date;
 

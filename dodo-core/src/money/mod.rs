@@ -1,8 +1,12 @@
+//! Amounts in minor units, and currencies.
+
+mod currency;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, minor_to_major};
+pub use self::currency::{Currency, minor_to_major};
 
 /// An amount in signed minor units of its currency. Never added up across currencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
