@@ -16,7 +16,7 @@ use crate::{Error, web_url::WebUrl};
 macro_rules! log_refusal {
     ($target:literal, $error:expr) => {{
         let error: &$crate::Error = $error;
-        let upstream = $crate::UpstreamFailure::of(error);
+        let upstream = $crate::client::UpstreamFailure::of(error);
         let cause = std::error::Error::source(error).map(tracing::field::display);
         match error.kind() {
             $crate::ErrorKind::CallbackFailed | $crate::ErrorKind::Config => {
@@ -27,7 +27,7 @@ macro_rules! log_refusal {
                 code = error.code(),
                 upstream_status = upstream.and_then(|u| u.status()).map(|s| s.as_u16()),
                 dodo_code = error.dodo_code(),
-                request_id = upstream.and_then($crate::UpstreamFailure::request_id),
+                request_id = upstream.and_then($crate::client::UpstreamFailure::request_id),
                 "request rejected by Dodo Payments; look up the code in docs/checkout.md"
             ),
             $crate::ErrorKind::NotFound if upstream.is_some_and(|u| !u.is_repeated()) => {
@@ -36,7 +36,7 @@ macro_rules! log_refusal {
                         tracing::$level!(
                             target: $target,
                             code = error.code(),
-                            request_id = upstream.and_then($crate::UpstreamFailure::request_id),
+                            request_id = upstream.and_then($crate::client::UpstreamFailure::request_id),
                             "object not found; check its id, and that DODO_PAYMENTS_ENVIRONMENT is its mode"
                         )
                     };

@@ -6,7 +6,9 @@ use std::{
 
 use http::request::Parts;
 
-use super::{CampaignCookie, CampaignField, ConsentGate, Decoder, Explanation, Preset, Role};
+use super::{
+    CampaignCookie, CampaignField, Decoder, Explanation, Preset, Role, consent::ConsentGate,
+};
 use crate::web_url::Origin;
 
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
