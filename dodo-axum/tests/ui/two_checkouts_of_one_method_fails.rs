@@ -1,4 +1,7 @@
-use dodo_core::{checkout::{DynamicCheckout, SessionCheckout}, endpoint::Endpoint};
+use dodo_core::{
+    checkout::{DynamicCheckout, SessionCheckout},
+    endpoint::Endpoint,
+};
 
 fn main() {
     let _ = |session: SessionCheckout, dynamic: DynamicCheckout| session.or(dynamic);
