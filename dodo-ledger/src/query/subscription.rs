@@ -11,10 +11,10 @@ impl Ledger {
     /// The state alone does not say who has access: a cancelled subscription is paid until the end of its
     /// period, and a failed renewal has a time of grace.
     ///
-    /// With the ledger as [inbox](dodo_core::webhook::WebhooksBuilder::inbox) an event is booked before its callbacks
-    /// run, so they see at least what it says. An [attribution sink](dodo_core::attribution::AttributionSink) is told of
-    /// subscriptions that start or are cancelled, and of nothing between: used as one, the ledger does not
-    /// know where they stand.
+    /// With the ledger as [inbox](dodo_core::webhook::WebhooksBuilder::inbox) the worker books an event
+    /// before it runs the callbacks, so the callbacks see at least the state of their event. An
+    /// [attribution sink](dodo_core::attribution::AttributionSink) receives only subscriptions that
+    /// start or are cancelled: used as one, the ledger has no status for the time between.
     ///
     /// ```
     /// use dodo_core::{BoxError, Event, event::Subscription};
