@@ -14,6 +14,7 @@
 //! - [`process`]: the conformance binary as a process of its own.
 //! - [`tables`]: cases over the checkout routes and the portal.
 //! - [`docs`]: pages that are generated from tables.
+//! - [`language`]: how texts are written.
 //! - [`stub`], [`client`], [`record`], [`logs`]: the upstream, the caller, the callbacks that ran
 //!   and the log of a subject.
 
@@ -25,6 +26,7 @@ pub mod delivery;
 pub mod docs;
 pub mod fixture;
 pub mod hooks;
+pub mod language;
 pub mod logs;
 pub mod parity;
 pub mod postgres;
