@@ -216,7 +216,7 @@ pub const CLASSES: &[Class] = &[
     Class {
         name: "invalid value",
         what: "values that cannot be meant are 400 with field and JSON Pointer, before Dodo is asked",
-        why: "the adaptor sends quantity -5, the country Wonderland and `javascript:` URLs on; a customer finds out on the hosted page, or is sent to somebody else's",
+        why: "the adaptor sends quantity -5, the country Wonderland and `javascript:` URLs on; the customer sees the fault on the hosted page, or arrives on a foreign page",
         calls: Calls::None,
         requests: &[
             ("static.quantity_0", 400),

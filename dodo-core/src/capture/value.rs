@@ -94,7 +94,7 @@ skips! {
     Undecodable = "undecodable", "It is not in the form in which the tool writes it.";
     WrongType = "wrong_type", "The body holds something that is not a string, a number or a boolean.";
     KeyNotAllowed = "key_not_allowed", "The metadata key is longer than 40 characters or not of `[A-Za-z0-9_-]`.";
-    ConsentDenied = "consent_denied", "A consent gate or `Sec-GPC: 1` said no.";
+    ConsentDenied = "consent_denied", "A consent gate or `Sec-GPC: 1` denied consent.";
     SetByApp = "set_by_app", "The app's own code set this key.";
     Superseded = "superseded", "A better source had a value for this key, or another link's campaign was taken as a whole.";
     NoRoom = "no_room", "The metadata already holds 50 pairs.";
