@@ -74,9 +74,8 @@ async fn every_request_does_what_the_adaptor_did_or_differs_on_purpose() {
 
 #[test]
 fn the_migration_guide_names_every_class_of_difference() {
-    let mut table = String::from(
-        "| class | difference | reason | recorded requests |\n|---|---|---|---|\n",
-    );
+    let mut table =
+        String::from("| class | difference | reason | recorded requests |\n|---|---|---|---|\n");
     for class in CLASSES {
         let (what, why) = (docs::cell(class.what), docs::cell(class.why));
         writeln!(table, "| {} | {what} | {why} | {} |", class.name, class.requests.len()).unwrap();
