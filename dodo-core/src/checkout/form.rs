@@ -6,16 +6,25 @@ use serde_json::{Map, Value};
 use super::fields::{Kind, Schema, invalid_field};
 use crate::Error;
 
+/// The levels of a name. Fields of Dodo Payments have three.
+const DEEPEST: usize = 8;
+
 /// Reads a form as the fields of a call: `customer.email` is a field of `customer`. An empty value is
 /// absent, as an empty input of a form says nothing.
 ///
 /// # Errors
-/// 400 for a field that is there twice, and for a name that is a field and an object.
+/// 400 for a field that is there twice, for a name that is a field and an object, and for a name of more
+/// than eight levels.
 pub(super) fn read(body: &Bytes, schema: &Schema) -> Result<Map<String, Value>, Error> {
     let mut fields = Map::new();
     for (path, text) in form_urlencoded::parse(body) {
         if text.is_empty() {
             continue;
+        }
+        // Each level is a level of the stack, here and where the value is dropped.
+        if path.split('.').nth(DEEPEST).is_some() {
+            let name = path.split('.').next().unwrap_or_default();
+            return Err(invalid_field(&format!("/{name}"), "must not be nested so deep"));
         }
         let value = match (schema.kind(&path), &*path) {
             (Some(Kind::Int(..) | Kind::Amount(_)), _) | (None, "quantity") => {

@@ -283,7 +283,9 @@ fn forms() -> Vec<Case> {
     let goods = form("a form with goods", "productId=pdt_cnr7&quantity=7");
     all.push(opens(goods, cart()));
 
+    let deep = format!("{}a=1", "a.".repeat(40_000));
     for (name, body, code) in [
+        ("a form with a name of 40,000 levels", &*deep, "invalid_field"),
         ("a form with a guarded field", "confirm=true", "field_not_allowed"),
         ("a form with an unknown field", "is_admin=1", "field_not_allowed"),
         ("a form with a field twice", "tax_id=a&tax_id=b", "duplicate_parameter"),
