@@ -107,7 +107,7 @@ impl Dodo {
 
     fn captured<C: CheckoutKind>(&self, checkout: CheckoutBuilder<C>) -> CheckoutBuilder<C> {
         match &self.capture {
-            Some(capture) => checkout.capture(capture.clone()),
+            Some(capture) => checkout.capture_of_app(capture.clone()),
             None => checkout,
         }
     }
@@ -117,13 +117,11 @@ impl Dodo {
         CustomerPortal::builder(self.client.clone())
     }
 
-    /// Starts the webhook endpoint. Key, mode and capture are set.
+    /// Starts the webhook endpoint. Key, mode and capture are set: campaign keys of metadata are read
+    /// for the presets of the capture, and without a capture none are read.
     pub fn webhooks<S: Clone + Send + Sync + 'static>(&self) -> WebhooksBuilder<S> {
-        let builder = Webhooks::builder(self.key.clone());
-        match &self.capture {
-            Some(capture) => builder.fact_options(FactOptions::default().captured_by(capture)),
-            None => builder,
-        }
+        let options = FactOptions::default().captured_by(&self.capture());
+        Webhooks::builder(self.key.clone()).fact_options(options)
     }
 }
 

@@ -1,12 +1,18 @@
 //! One object that every endpoint is made from.
 
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Client, Dodo, Environment,
-    capture::{CampaignCookie, Preset, VisitorCapture},
+    BoxError, Client, Dodo, Environment, EventKind,
+    attribution::AttributionRecord,
+    capture::{CampaignCookie, Preset, VisitorCapture, metadata_keys},
     client::DodoBuilder,
+    endpoint::Endpoint,
+    testing::EventBuilder,
 };
 use http::{Request, Response};
+use serde_json::{Map, Value, json};
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -89,4 +95,75 @@ fn dodo_gives_one_mode_to_client_and_key() {
         assert_eq!(dodo.webhook_key().environment(), mode);
     }
     assert!(Dodo::builder("sk_a", "", Environment::Test).build().is_err());
+}
+
+/// The metadata that a session of this client's metadata gets, and the records of its payment.
+async fn sold(
+    app: Option<&VisitorCapture>,
+    own: Option<&VisitorCapture>,
+    metadata: &Value,
+) -> (Map<String, Value>, Vec<AttributionRecord>) {
+    let sent = Arc::new(Mutex::new(Value::Null));
+    let call = sent.clone();
+    let answer = json!({"session_id": "cks_1", "checkout_url": "https://checkout.example/cks_1"});
+    let transport = move |request: Request<Bytes>| {
+        *call.lock().unwrap() = serde_json::from_slice(request.body()).unwrap();
+        let answer = Bytes::from(answer.to_string());
+        async move { Ok::<_, BoxError>(Response::new(answer)) }
+    };
+    let mut dodo = Dodo::builder("sk_a", KEY, Environment::Test);
+    dodo = dodo.client(|client| client.transport(transport));
+    if let Some(capture) = app {
+        dodo = dodo.capture(capture.clone());
+    }
+    let dodo = dodo.build().unwrap();
+
+    let mut checkout = dodo.session_checkout();
+    if let Some(capture) = own {
+        checkout = checkout.capture(capture.clone());
+    }
+    let body = json!({ "productId": "pdt_a", "metadata": metadata }).to_string();
+    let request = Request::post("/").header("content-type", "application/json").body(body.into());
+    let answer = checkout.build().unwrap().handle(request.unwrap()).await;
+    assert_eq!(answer.status(), 200);
+    let metadata = sent.lock().unwrap()["metadata"].as_object().cloned().unwrap_or_default();
+
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let kept = records.clone();
+    let sink = move |record| {
+        kept.lock().unwrap().push(record);
+        async { Ok::<_, BoxError>(()) }
+    };
+    let hooks = dodo.webhooks::<()>().attribution_sink(sink).build().unwrap();
+    let event = EventBuilder::new(EventKind::PaymentSucceeded).set("metadata", metadata.clone());
+    let answer = hooks.handle(event.request(dodo.webhook_key())).await;
+    assert_eq!(answer.status(), 200);
+    let records = records.lock().unwrap().drain(..).collect();
+    (metadata, records)
+}
+
+/// Whatever capture the application and its checkout have, one of them or none.
+#[tokio::test]
+async fn client_sets_no_key_that_the_webhooks_read() {
+    let presets = |presets: &[Preset]| {
+        presets.iter().fold(VisitorCapture::new(), |capture, preset| capture.preset(*preset))
+    };
+    let captures = [
+        None,
+        Some(VisitorCapture::new()),
+        Some(VisitorCapture::utm()),
+        Some(VisitorCapture::bantico()),
+        Some(presets(Preset::ALL)),
+    ];
+    for app in &captures {
+        for own in &captures {
+            for read in metadata_keys() {
+                let client = json!({ (read.key): "of_the_client" });
+                let (metadata, records) = sold(app.as_ref(), own.as_ref(), &client).await;
+                let shown = serde_json::to_string(&records).unwrap();
+                let case = format!("app {app:?}, checkout {own:?}, {}: {metadata:?}", read.key);
+                assert!(!records.is_empty() && !shown.contains("of_the_client"), "{case}: {shown}");
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The one table of metadata keys that the product reads back.
 
-use super::{Captured, Preset, Role};
+use super::{Captured, Preset, Role, VisitorCapture};
 
 /// Where the ledger looks for the application's own user.
 const USER_KEY: &str = "user_id";
@@ -44,7 +44,14 @@ pub fn metadata_keys() -> impl Iterator<Item = MetadataKey> {
 impl Captured {
     /// Whether a client must not set this key: the product reads it as an id, or the capture fills it.
     pub(crate) fn protects(&self, key: &str) -> bool {
-        self.capture.fields().iter().any(|field| *field.key == *key)
+        self.capture.fills(key)
             || metadata_keys().any(|read| read.key == key && !read.is_campaign())
+    }
+}
+
+impl VisitorCapture {
+    /// Whether this capture fills the key.
+    pub(crate) fn fills(&self, key: &str) -> bool {
+        self.fields().iter().any(|field| *field.key == *key)
     }
 }

@@ -125,6 +125,15 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
         self.set(|options| options.capture = Some(capture))
     }
 
+    /// Sets the capture that the whole application shares. The webhooks read its keys, so a client sets
+    /// none of them, whatever capture this checkout has.
+    pub(crate) fn capture_of_app(self, capture: VisitorCapture) -> Self {
+        self.set(|options| {
+            options.capture = Some(capture.clone());
+            options.app_capture = Some(capture);
+        })
+    }
+
     /// Sets fields for every checkout. They win over fields of clients, and the field policy does not
     /// apply to them.
     pub fn server_fields(self, fields: C::Request) -> Self {

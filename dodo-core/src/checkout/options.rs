@@ -27,6 +27,8 @@ pub struct Options {
     pub(super) return_targets: ReturnTargets,
     pub(super) policy: Policy,
     pub(super) capture: Option<VisitorCapture>,
+    /// The capture of the whole application, by which the webhooks read metadata.
+    pub(super) app_capture: Option<VisitorCapture>,
     pub(super) store: Option<ErasedContextStore>,
     pub(super) server: ServerFields,
     pub(super) slugs: Option<Slugs>,
@@ -53,6 +55,7 @@ impl Options {
             return_targets: ReturnTargets::default(),
             policy: Policy::default(),
             capture: None,
+            app_capture: None,
             store: None,
             server: ServerFields::default(),
             slugs: None,
@@ -130,7 +133,10 @@ impl Options {
     /// Removes the client's metadata under keys that the product or the application reads back.
     pub(super) fn protect_metadata(&self, captured: &Captured, client: &mut Map<String, Value>) {
         if !self.policy.is_express() {
-            client.retain(|key, _| !captured.protects(key));
+            let app = self.app_capture.as_ref();
+            client.retain(|key, _| {
+                !captured.protects(key) && !app.is_some_and(|capture| capture.fills(key))
+            });
         }
         client.retain(|key, _| !self.reserved.iter().any(|reserved| **reserved == *key));
     }
