@@ -93,6 +93,61 @@ async fn books_into_a_ledger() {
     }
 }
 
+/// Visitor, campaign and user of the checkout, whatever the client writes into its metadata.
+#[tokio::test]
+async fn record_follows_what_the_checkout_captured() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_conformance"));
+    let forged = json!({
+        "visitor": "v_evil", "user_id": "u_evil", "utm_source": "evil", "utm_term": "evil",
+    });
+    let words = json!({"source": "mobile-app", "medium": "app"});
+    let letter = "?utm_source=letter&utm_campaign=autumn";
+    let captured = json!({"source": "letter", "campaign_id": "autumn"});
+    for framework in Framework::ALL {
+        for (query, user, client, passes, campaign) in [
+            (letter, Some("u_1"), &forged, false, &captured),
+            (letter, None, &forged, false, &captured),
+            (letter, Some("u_1"), &words, true, &captured),
+            ("", Some("u_1"), &forged, false, &Value::Null),
+            ("", Some("u_1"), &words, true, &Value::Null),
+        ] {
+            let case = format!("{framework}, query {query:?}, user {user:?}, {client}");
+            let upstream = Stub::start().await.unwrap();
+            let ledger = ["--ledger", "sqlite::memory:"];
+            let server = Server::start(binary, framework, &upstream.url(), &ledger).unwrap();
+
+            let cart = json!([{"product_id": "pdt_a", "quantity": 1}]);
+            let body = json!({"product_cart": cart, "metadata": client}).to_string();
+            let path = format!("/api/captured/session{query}");
+            let checkout = Case::post("checkout", &path, body).header("cookie", "visitor=v_1");
+            let checkout = user.into_iter().fold(checkout, |c, user| c.header("x-test-user", user));
+            assert_eq!(
+                client::send(server.address, &checkout).await.unwrap().status,
+                200,
+                "{case}"
+            );
+            let metadata = upstream.take_calls().remove(0).body["metadata"].clone();
+            for (key, value) in client.as_object().unwrap() {
+                assert_eq!(metadata.get(key) == Some(value), passes, "{case}: {metadata}");
+            }
+
+            let mut payment: Value = serde_json::from_slice(&sample("payment.succeeded")).unwrap();
+            payment["data"]["checkout_session_id"] = "cks_1".into();
+            payment["data"]["metadata"] = metadata;
+            let delivery = Delivery::new("msg_1", payment.to_string());
+            let reply = client::send(server.address, &delivery.to("/api/webhook")).await.unwrap();
+            assert_eq!(reply.status, 200, "{case}");
+            let record = rows(&server, "/__ledger", 1).await.remove(0);
+            assert_eq!(record["visitor"]["value"], "v_1", "{case}: {record}");
+            assert_eq!(record["user_id"], json!(user), "{case}: {record}");
+            let found = &record["campaign"]["value"];
+            for field in ["source", "campaign_id", "medium", "term"] {
+                assert_eq!(found[field], campaign[field], "{case}: {record}");
+            }
+        }
+    }
+}
+
 #[test]
 fn refuses_what_it_cannot_use() {
     for (arguments, said) in [

@@ -18,7 +18,7 @@ use std::{net::TcpListener, process::ExitCode, time::Duration};
 use dodo_core::BoxError;
 use dodo_ledger::{Ledger, Store};
 use dodo_tests::{
-    conformance::{Conformance, rules},
+    conformance::Conformance,
     server::{self, Framework, Settings},
 };
 
@@ -63,7 +63,7 @@ async fn run() -> Result<(), BoxError> {
     }
     let mut _workers = None;
     if let Some(url) = ledger {
-        let builder = Ledger::builder(Store::open(&url).await?).rules(rules());
+        let builder = Ledger::builder(Store::open(&url).await?);
         let ledger = lease.into_iter().fold(builder, dodo_ledger::LedgerBuilder::lease).build()?;
         ledger.migrate().await?;
         let (with_ledger, workers) = application.with_ledger(ledger);

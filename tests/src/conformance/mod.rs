@@ -8,11 +8,12 @@ use std::{future::ready, sync::Arc};
 use dodo_core::{
     Client, CustomerId, CustomerPortal, Environment, Error, RequestHead, SignedIn, WebhookKey,
     Webhooks,
+    attribution::FactOptions,
     capture::{Preset, VisitorCapture},
     checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
     webhook::{Given, WebhooksBuilder},
 };
-use dodo_ledger::{Ledger, Workers, attribution::Rules};
+use dodo_ledger::{Ledger, Workers};
 use serde_json::{Value, json};
 
 use crate::{
@@ -113,19 +114,15 @@ impl Conformance {
     }
 }
 
-/// How the ledger reads metadata: the presets of all routes are in use.
-#[must_use]
-pub fn rules() -> Rules {
-    let capture = served::capture().preset(Preset::Bantico);
-    Rules::default().captured_by(&capture)
-}
-
+/// The webhooks read the metadata of the capture of the application, as those of `Dodo` do. The routes
+/// of Express pass keys of Bantico on, and the ledger does not read them.
 fn recording(
     key: WebhookKey,
     recorder: Recorder,
     takes_unreadable: bool,
 ) -> WebhooksBuilder<Recorder, Given<Recorder>> {
-    let hooks = hooks::recording(Webhooks::builder(key), recorder);
+    let options = FactOptions::default().captured_by(&served::capture());
+    let hooks = hooks::recording(Webhooks::builder(key), recorder).fact_options(options);
     if takes_unreadable { hooks.on_unreadable(hooks::unreadable) } else { hooks }
 }
 
