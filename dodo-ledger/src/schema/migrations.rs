@@ -265,21 +265,12 @@ const V7: &[Sql] = &[
 ];
 
 /// The callbacks of an unreadable event run before it is parked. And the last two fields of a campaign,
-/// and why money is not attributed: entries of before have no reason until they are derived again.
+/// and why money is not attributed: an earlier entry has none of the three until it is derived again.
 const V8: &[Sql] = &[
     sql!("ALTER TABLE dodo_inbox ADD COLUMN unreadable TEXT"),
     sql!("ALTER TABLE dodo_entry ADD COLUMN term TEXT"),
     sql!("ALTER TABLE dodo_entry ADD COLUMN lead_id TEXT"),
     sql!("ALTER TABLE dodo_entry ADD COLUMN reason TEXT"),
-    Sql {
-        sqlite: "UPDATE dodo_entry SET term = record ->> '$.campaign.value.term',
-                lead_id = record ->> '$.campaign.value.lead_id'
-            WHERE record ->> '$.campaign' IS NOT NULL",
-        postgres: "UPDATE dodo_entry
-            SET term = substring(record FROM '\"term\":\"([^\"\\\\]*)\"'),
-                lead_id = substring(record FROM '\"lead_id\":\"([^\"\\\\]*)\"')
-            WHERE campaign_step < 8",
-    },
 ];
 
 #[cfg(all(test, feature = "sqlite"))]
