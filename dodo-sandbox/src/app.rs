@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use crate::{
     Error,
     api::fault::Faults,
+    builder::Setup,
     flow, id,
     journal::{self, Journal, Op, Start},
     log::Log,
-    sandbox::Setup,
-    state::World,
+    state::SandboxState,
 };
 
 /// What every request and worker shares.
@@ -37,16 +37,16 @@ pub(crate) struct App {
 
 #[derive(Debug)]
 struct Inner {
-    world: World,
+    state: SandboxState,
     ids: fastrand::Rng,
     journal: Option<Journal>,
 }
 
 impl App {
     pub(crate) fn new(setup: Setup) -> Result<Self, Error> {
-        let (world, ids) = setup.world()?;
+        let (state, ids) = setup.state()?;
         Ok(Self {
-            inner: Mutex::new(Inner { world, ids, journal: None }),
+            inner: Mutex::new(Inner { state, ids, journal: None }),
             changes: watch::Sender::new(()),
             replaying: AtomicBool::new(false),
             simulating: AtomicBool::new(false),
@@ -73,37 +73,37 @@ impl App {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter<T>(&self, op: Option<Op>, look: impl FnOnce(&mut World) -> T) -> T {
+    fn enter<T>(&self, op: Option<Op>, look: impl FnOnce(&mut SandboxState) -> T) -> T {
         let mut inner = self.lock();
-        let Inner { world, ids, journal } = &mut *inner;
+        let Inner { state, ids, journal } = &mut *inner;
         id::seeded(ids, || {
             if !self.is_replaying() {
-                world.clock.tick();
+                state.clock.tick();
             }
-            flow::schedule::run_due(world);
+            flow::schedule::run_due(state);
             if let (Some(op), Some(journal)) = (op, journal) {
-                journal.append(world.clock.now(), &op);
+                journal.append(state.clock.now(), &op);
             }
-            look(world)
+            look(state)
         })
     }
 
     /// Looks at the state after everything that fell due by now has been acted out. The lock is held
     /// while `look` runs, which therefore does no I/O.
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut SandboxState) -> T) -> T {
         self.enter(None, look)
     }
 
     /// As [`with`](Self::with), and wakes those who wait for changes. The journal records the request
     /// that is being answered.
-    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut SandboxState) -> T) -> T {
         let result = self.enter(journal::current_request(), act);
         self.changes.send_replace(());
         result
     }
 
     /// As [`change`](Self::change), for a change that follows from no request.
-    pub(crate) fn record<T>(&self, op: Op, act: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn record<T>(&self, op: Op, act: impl FnOnce(&mut SandboxState) -> T) -> T {
         let result = self.enter(Some(op), act);
         self.changes.send_replace(());
         result
@@ -117,17 +117,17 @@ impl App {
     /// Waits until no delivery is under way and none falls due before the clock moves on.
     pub(crate) async fn wait_until_idle(&self) {
         let mut changes = self.changes();
-        while !self.with(|world| world.deliveries_rest()) {
+        while !self.with(|state| state.deliveries_rest()) {
             let _ = changes.changed().await;
         }
     }
 
     /// Begins again with the state of this start, without a journal.
     pub(crate) fn begin(&self, start: Start) -> Result<Option<Journal>, Error> {
-        let (world, ids) = Setup { start, ..self.setup.clone() }.world()?;
+        let (state, ids) = Setup { start, ..self.setup.clone() }.state()?;
         let mut inner = self.lock();
         let journal = inner.journal.take();
-        *inner = Inner { world, ids, journal: None };
+        *inner = Inner { state, ids, journal: None };
         drop(inner);
         self.changes.send_replace(());
         Ok(journal)
@@ -137,8 +137,8 @@ impl App {
     pub(crate) fn resume(&self, journal: Option<Journal>, now: Option<Timestamp>) {
         let mut inner = self.lock();
         inner.journal = journal;
-        let now = now.unwrap_or_else(|| inner.world.clock.now());
-        inner.world.clock.set(now);
+        let now = now.unwrap_or_else(|| inner.state.clock.now());
+        inner.state.clock.set(now);
         drop(inner);
         self.replaying.store(false, Ordering::Release);
         self.changes.send_replace(());
@@ -150,7 +150,7 @@ impl App {
     }
 
     pub(crate) fn set_clock(&self, now: Timestamp) {
-        self.lock().world.clock.set(now);
+        self.lock().state.clock.set(now);
     }
 
     /// The header value with the API key.

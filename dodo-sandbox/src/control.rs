@@ -2,6 +2,7 @@
 //! same is open to tests as methods of [`Sandbox`](crate::Sandbox) and to every language under
 //! `/__sandbox/` ([`routes`]).
 
+mod objects;
 pub(crate) mod routes;
 
 use std::time::Duration;
@@ -14,13 +15,13 @@ use crate::{
     contract::contract,
     flow::{
         checkout::{self, PayForm},
-        complete::Outcome,
+        complete::ChargeOutcome,
         recovery, schedule,
     },
     id,
     state::{
-        World,
-        customer::Address,
+        SandboxState,
+        address::Address,
         webhook::{DeliveryState, Subject},
     },
 };
@@ -70,16 +71,20 @@ impl Payer {
 }
 
 /// Moves the clock, and acts out what falls due on the way.
-pub(crate) fn advance(world: &mut World, by: Duration) -> Result<(), Error> {
-    world.clock.advance(by)?;
-    schedule::run_due(world);
+pub(crate) fn advance(state: &mut SandboxState, by: Duration) -> Result<(), Error> {
+    state.clock.advance(by)?;
+    schedule::run_due(state);
     Ok(())
 }
 
 /// Pays a session as a customer does on its page. A session without a customer is refused: a test
 /// must not pass for the wrong person.
-pub(crate) fn pay(world: &mut World, session_id: &str, payer: Payer) -> Result<PaidSession, Error> {
-    let session = checkout::open_session(world, session_id)?;
+pub(crate) fn pay(
+    state: &mut SandboxState,
+    session_id: &str,
+    payer: Payer,
+) -> Result<PaidSession, Error> {
+    let session = checkout::open_session(state, session_id)?;
     let buyer = session.buyer.clone();
     let country = payer.country.or(session.address.as_ref().map(|address| address.country.clone()));
     let missing =
@@ -96,11 +101,11 @@ pub(crate) fn pay(world: &mut World, session_id: &str, payer: Payer) -> Result<P
         saved: None,
         answers: Vec::new(),
     };
-    let paid = checkout::pay(world, session_id, form)?;
+    let paid = checkout::pay(state, session_id, form)?;
     let status = match paid.outcome {
-        Outcome::Paid => "succeeded",
-        Outcome::Processing => "processing",
-        Outcome::Declined => "failed",
+        ChargeOutcome::Paid => "succeeded",
+        ChargeOutcome::Processing => "processing",
+        ChargeOutcome::Declined => "failed",
     };
     Ok(PaidSession {
         payment_id: paid.payment_id,
@@ -110,56 +115,55 @@ pub(crate) fn pay(world: &mut World, session_id: &str, payer: Payer) -> Result<P
 }
 
 /// Declines coming charges.
-pub(crate) fn decline_next(world: &mut World, code: &str, times: u32) {
-    world.force_decline = (times > 0).then(|| (code.to_owned(), times));
+pub(crate) fn decline_next(state: &mut SandboxState, code: &str, times: u32) {
+    state.force_decline = (times > 0).then(|| (code.to_owned(), times));
 }
 
 /// The customer gives up. The id of the payment that is abandoned.
-pub(crate) fn abandon(world: &mut World, session_id: &str) -> Result<String, Error> {
-    let session = checkout::open_session(world, session_id)?.clone();
+pub(crate) fn abandon(state: &mut SandboxState, session_id: &str) -> Result<String, Error> {
+    let session = checkout::open_session(state, session_id)?.clone();
     let id = match session.payment_id {
         Some(id) => id,
-        None => checkout::cancelled_payment(world, &session)?,
+        None => checkout::cancelled_payment(state, &session)?,
     };
-    recovery::abandon(world, &id)?;
+    recovery::abandon(state, &id)?;
     Ok(id)
 }
 
 /// Sends made-up data once to every endpoint that wants it.
-pub(crate) fn send_event(world: &mut World, kind: &str, data: Value) -> Result<String, Error> {
+pub(crate) fn send_event(
+    state: &mut SandboxState,
+    kind: &str,
+    data: Value,
+) -> Result<String, Error> {
     if contract().event(kind).is_none() {
         return Err(Error::invalid("type: an event of this name does not exist"));
     }
-    let event = world.event(kind.to_owned(), Subject::Fixed(data));
-    let wanting: Vec<String> =
-        world.endpoints.iter().filter(|e| e.wants(kind)).map(|e| e.id.clone()).collect();
-    for endpoint_id in wanting {
-        world.queue(&event, endpoint_id, false);
-    }
+    let event = state.event(kind, Subject::Fixed(data));
     let id = event.id.clone();
-    world.events.insert(event);
+    state.announce(event, false);
     Ok(id)
 }
 
 /// Sends a delivery's event again, with the same `webhook-id`. The new delivery's id.
-pub(crate) fn resend(world: &mut World, delivery_id: &str) -> Result<String, Error> {
-    let mut again = world.deliveries.find(delivery_id)?.clone();
+pub(crate) fn resend(state: &mut SandboxState, delivery_id: &str) -> Result<String, Error> {
+    let mut again = state.deliveries.find(delivery_id)?.clone();
     again.id = id::new("dlv_");
     again.state = DeliveryState::Scheduled;
-    again.due = world.now();
+    again.due = state.now();
     again.attempts = Vec::new();
     again.retried = false;
     let id = again.id.clone();
-    world.deliveries.insert(again);
+    state.deliveries.insert(again);
     Ok(id)
 }
 
 /// Sends what was kept back, and keeps nothing back from now on. How many deliveries that are.
-pub(crate) fn flush(world: &mut World, order: FlushOrder) -> usize {
-    world.network.hold = false;
-    let now = world.now();
-    let held = world.deliveries.iter().filter(|d| d.state == DeliveryState::Held).count();
-    let waiting = world.deliveries.iter_mut().filter(|d| d.state == DeliveryState::Held);
+pub(crate) fn flush(state: &mut SandboxState, order: FlushOrder) -> usize {
+    state.network.hold = false;
+    let now = state.now();
+    let held = state.deliveries.iter().filter(|d| d.state == DeliveryState::Held).count();
+    let waiting = state.deliveries.iter_mut().filter(|d| d.state == DeliveryState::Held);
     for (place, delivery) in waiting.enumerate() {
         delivery.state = DeliveryState::Scheduled;
         let later = match order {
@@ -170,14 +174,4 @@ pub(crate) fn flush(world: &mut World, order: FlushOrder) -> usize {
         delivery.due = crate::clock::later(now, Duration::from_secs(seconds));
     }
     held
-}
-
-/// Gives the endpoint at this address a new secret.
-pub(crate) fn rotate_secret(world: &mut World, url: &str) -> Result<String, Error> {
-    let now = world.now();
-    let endpoint = world.endpoints.iter_mut().find(|endpoint| endpoint.url == url);
-    let endpoint = endpoint.ok_or_else(|| Error::not_found("webhook"))?;
-    let secret = id::webhook_secret();
-    endpoint.rotate(secret.clone(), now);
-    Ok(secret)
 }

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use crate::{
     Behavior, DisputeOutcome, Error, Fault, FlushOrder, NetworkConditions, PaidSession,
-    RecordedRequest, Sandbox, SimulatedYear, Simulation, control,
+    RecordedRequest, Sandbox, SimulatedYear, Simulation,
+    api::webhooks,
+    control,
     flow::{recovery, renewal, reversal, subscription},
 };
 
@@ -18,12 +20,12 @@ impl Sandbox {
     /// # Errors
     /// When `by` is more than 366 days.
     pub fn advance(&self, by: Duration) -> Result<(), Error> {
-        self.app.change(|world| control::advance(world, by))
+        self.app.change(|state| control::advance(state, by))
     }
 
     /// Changes how the sandbox behaves from now on.
     pub fn set_behavior(&self, behavior: Behavior) {
-        self.app.change(|world| world.settings = behavior);
+        self.app.change(|state| state.settings = behavior);
     }
 
     /// Pays a checkout session as its customer does on the page. Without a billing address, the
@@ -33,7 +35,7 @@ impl Sandbox {
     /// If the session is unknown, used, expired, or names no customer. A declined card is not an
     /// error.
     pub fn pay_session(&self, session_id: &str, card: &str) -> Result<PaidSession, Error> {
-        self.app.change(|world| control::pay(world, session_id, control::Payer::with_card(card)))
+        self.app.change(|state| control::pay(state, session_id, control::Payer::with_card(card)))
     }
 
     /// Pays a checkout session that names no customer, as this person.
@@ -48,7 +50,7 @@ impl Sandbox {
         name: &str,
     ) -> Result<PaidSession, Error> {
         let payer = control::Payer::named(card, email, name);
-        self.app.change(|world| control::pay(world, session_id, payer))
+        self.app.change(|state| control::pay(state, session_id, payer))
     }
 
     /// Fills the account with visitors, sales, renewals, refunds and disputes. All deliveries are
@@ -77,7 +79,7 @@ impl Sandbox {
 
     /// Declines so many coming charges with this code, such as `INSUFFICIENT_FUNDS`.
     pub fn decline_next_charges(&self, code: &str, times: u32) {
-        self.app.change(|world| control::decline_next(world, code, times));
+        self.app.change(|state| control::decline_next(state, code, times));
     }
 
     /// Refunds a payment: so much in minor units, or all that is left. The id of the refund.
@@ -85,7 +87,7 @@ impl Sandbox {
     /// # Errors
     /// When Dodo would refuse the refund.
     pub fn refund_payment(&self, payment_id: &str, amount: Option<i64>) -> Result<String, Error> {
-        self.app.change(|world| reversal::refund_amount(world, payment_id, amount))
+        self.app.change(|state| reversal::refund_amount(state, payment_id, amount))
     }
 
     /// Resolves a refund that is pending, see [`RefundOutcome::Pending`](crate::RefundOutcome).
@@ -93,7 +95,7 @@ impl Sandbox {
     /// # Errors
     /// When there is none, or it was resolved.
     pub fn resolve_refund(&self, refund_id: &str, succeeded: bool) -> Result<(), Error> {
-        self.app.change(|world| reversal::resolve_refund(world, refund_id, succeeded))
+        self.app.change(|state| reversal::resolve_refund(state, refund_id, succeeded))
     }
 
     /// Opens a dispute of a payment. The id of the dispute.
@@ -101,7 +103,7 @@ impl Sandbox {
     /// # Errors
     /// When the payment did not succeed, or a dispute of it is open.
     pub fn open_dispute(&self, payment_id: &str) -> Result<String, Error> {
-        self.app.change(|world| reversal::open_dispute(world, payment_id))
+        self.app.change(|state| reversal::open_dispute(state, payment_id))
     }
 
     /// A dispute that Visa's rapid resolution decides at once for the cardholder. The id of it.
@@ -109,7 +111,7 @@ impl Sandbox {
     /// # Errors
     /// As [`open_dispute`](Self::open_dispute).
     pub fn open_rdr_dispute(&self, payment_id: &str) -> Result<String, Error> {
-        self.app.change(|world| reversal::rapid_dispute(world, payment_id))
+        self.app.change(|state| reversal::rapid_dispute(state, payment_id))
     }
 
     /// Moves a dispute on.
@@ -117,7 +119,7 @@ impl Sandbox {
     /// # Errors
     /// When there is none, or it is over.
     pub fn resolve_dispute(&self, dispute_id: &str, outcome: DisputeOutcome) -> Result<(), Error> {
-        self.app.change(|world| reversal::resolve_dispute(world, dispute_id, outcome))
+        self.app.change(|state| reversal::resolve_dispute(state, dispute_id, outcome))
     }
 
     /// Begins the next period of an active subscription now.
@@ -125,7 +127,7 @@ impl Sandbox {
     /// # Errors
     /// When there is none, or it is not active.
     pub fn renew_subscription(&self, subscription_id: &str) -> Result<(), Error> {
-        self.app.change(|world| renewal::renew(world, subscription_id))
+        self.app.change(|state| renewal::renew(state, subscription_id))
     }
 
     /// Cancels a subscription at once, as the customer would in the portal.
@@ -133,7 +135,7 @@ impl Sandbox {
     /// # Errors
     /// When there is none, or it is over.
     pub fn cancel_subscription(&self, subscription_id: &str) -> Result<(), Error> {
-        self.app.change(|world| subscription::cancel(world, subscription_id, Some("customer")))
+        self.app.change(|state| subscription::cancel(state, subscription_id, Some("customer")))
     }
 
     /// The customer gives a session up: its payment is cancelled and counts as abandoned. The id of
@@ -142,7 +144,7 @@ impl Sandbox {
     /// # Errors
     /// When the session is unknown or was paid.
     pub fn abandon_session(&self, session_id: &str) -> Result<String, Error> {
-        self.app.change(|world| control::abandon(world, session_id))
+        self.app.change(|state| control::abandon(state, session_id))
     }
 
     /// A recovery link for an abandoned payment: the id of a new session with the same cart.
@@ -150,7 +152,7 @@ impl Sandbox {
     /// # Errors
     /// When the payment was not abandoned.
     pub fn recovery_link(&self, payment_id: &str) -> Result<String, Error> {
-        self.app.change(|world| recovery::link(world, payment_id))
+        self.app.change(|state| recovery::link(state, payment_id))
     }
 
     /// Sends an event of this type with made-up data, as Dodo's dashboard does to test an endpoint;
@@ -159,7 +161,7 @@ impl Sandbox {
     /// # Errors
     /// When Dodo has no event of this name.
     pub fn send_event(&self, event_type: &str, data: Value) -> Result<String, Error> {
-        self.app.change(|world| control::send_event(world, event_type, data))
+        self.app.change(|state| control::send_event(state, event_type, data))
     }
 
     /// Sends a delivery's event again with its `webhook-id`. The new delivery's id.
@@ -167,17 +169,17 @@ impl Sandbox {
     /// # Errors
     /// When there is no such delivery.
     pub fn resend_delivery(&self, delivery_id: &str) -> Result<String, Error> {
-        self.app.change(|world| control::resend(world, delivery_id))
+        self.app.change(|state| control::resend(state, delivery_id))
     }
 
     /// Delays, duplicates, loses or keeps back the deliveries of coming events.
     pub fn simulate_network(&self, conditions: NetworkConditions) {
-        self.app.change(|world| world.network = conditions);
+        self.app.change(|state| state.network = conditions);
     }
 
     /// Sends what was kept back, in this order. How many deliveries that are.
     pub fn flush_held(&self, order: FlushOrder) -> usize {
-        self.app.change(|world| control::flush(world, order))
+        self.app.change(|state| control::flush(state, order))
     }
 
     /// Gives an endpoint a new secret; the old one signs too for 24 hours. The new secret.
@@ -185,7 +187,7 @@ impl Sandbox {
     /// # Errors
     /// When no endpoint has this address.
     pub fn rotate_secret(&self, endpoint_url: &str) -> Result<String, Error> {
-        self.app.change(|world| control::rotate_secret(world, endpoint_url))
+        self.app.change(|state| webhooks::rotate(state, endpoint_url))
     }
 
     /// Makes the API fail. Faults are tried in the order they were added.

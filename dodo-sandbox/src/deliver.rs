@@ -8,16 +8,17 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    api::webhooks::{self, ENDPOINTS},
     app::App,
     clock, events,
     journal::Op,
     sign,
     state::{
-        World,
+        SandboxState,
         webhook::{Delivery, DeliveryAttempt, DeliveryState},
     },
 };
@@ -142,29 +143,29 @@ fn take_due(app: &App, room: usize) -> (Vec<PendingDelivery>, Option<Duration>) 
     if app.is_replaying() {
         return (Vec::new(), None);
     }
-    let due = app.with(|world| {
-        let now = world.clock.now();
+    let due = app.with(|state| {
+        let now = state.clock.now();
         let due = |delivery: &&Delivery| {
             delivery.state == DeliveryState::Scheduled && delivery.due <= now
         };
-        let due = world.deliveries.iter().filter(due).take(room);
+        let due = state.deliveries.iter().filter(due).take(room);
         due.map(|delivery| delivery.id().to_owned()).collect::<Vec<_>>()
     });
     if due.is_empty() {
-        return (Vec::new(), app.with(|world| until_next(world)));
+        return (Vec::new(), app.with(|state| until_next(state)));
     }
     // Receivers compare this time with their own clock, so it is the machine's and not the sandbox's.
     let unix = jiff::Timestamp::now().as_second();
     let op = Op::Sent { unix, ids: due.clone() };
-    app.record(op, |world| (start(world, &due, unix), until_next(world)))
+    app.record(op, |state| (start(state, &due, unix), until_next(state)))
 }
 
 /// Marks deliveries as being sent, and renders them.
-fn start(world: &mut World, ids: &[String], unix: i64) -> Vec<PendingDelivery> {
+fn start(state: &mut SandboxState, ids: &[String], unix: i64) -> Vec<PendingDelivery> {
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
-        let pending = render(world, id, unix);
-        if let Some(delivery) = world.deliveries.get_mut(id) {
+        let pending = render(state, id, unix);
+        if let Some(delivery) = state.deliveries.get_mut(id) {
             delivery.state =
                 if pending.is_some() { DeliveryState::Sending } else { DeliveryState::Failed };
         }
@@ -174,31 +175,33 @@ fn start(world: &mut World, ids: &[String], unix: i64) -> Vec<PendingDelivery> {
 }
 
 /// Repeats the recorded start of deliveries without sending them.
-pub(crate) fn restart(world: &mut World, ids: &[String], unix: i64) {
-    start(world, ids, unix);
+pub(crate) fn restart(state: &mut SandboxState, ids: &[String], unix: i64) {
+    start(state, ids, unix);
 }
 
 /// Schedules deliveries again that were being sent when the sandbox stopped.
-pub(crate) fn reschedule(world: &mut World) {
+pub(crate) fn reschedule(state: &mut SandboxState) {
     let sending = |delivery: &&mut Delivery| delivery.state == DeliveryState::Sending;
-    for delivery in world.deliveries.iter_mut().filter(sending) {
+    for delivery in state.deliveries.iter_mut().filter(sending) {
         delivery.state = DeliveryState::Scheduled;
         delivery.attempts.pop();
     }
 }
 
 /// `None` if the endpoint or the event no longer exists.
-fn render(world: &mut World, delivery_id: &str, timestamp: i64) -> Option<PendingDelivery> {
-    let delivery = world.deliveries.get(delivery_id)?;
-    let endpoint = world.endpoints.get(&delivery.endpoint_id)?;
-    let event = world.events.get(&delivery.webhook_id)?;
+fn render(state: &mut SandboxState, delivery_id: &str, timestamp: i64) -> Option<PendingDelivery> {
+    let delivery = state.deliveries.get(delivery_id)?;
+    let endpoint = state.get(&ENDPOINTS, &delivery.endpoint_id)?;
+    let event = state.events.get(&delivery.webhook_id)?;
     let (body, url, event_type) =
-        (events::render(world, event), endpoint.url.clone(), event.kind.clone());
-    let secrets = endpoint.secrets(world.clock.now());
+        (events::render(state, event), endpoint.str("url").to_owned(), event.kind.clone());
+    let secrets = webhooks::secrets(endpoint, state.clock.now());
     let signature = sign::header(&secrets, &event.id, timestamp, &body);
     let mut headers = HeaderMap::new();
-    for (name, value) in &endpoint.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+    let own = endpoint.get("headers").and_then(Value::as_object);
+    for (name, value) in own.into_iter().flatten() {
+        let value = HeaderValue::try_from(value.as_str().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value) {
             headers.insert(name, value);
         }
     }
@@ -208,7 +211,7 @@ fn render(world: &mut World, delivery_id: &str, timestamp: i64) -> Option<Pendin
     headers.insert("webhook-signature", HeaderValue::try_from(signature).ok()?);
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let attempt = DeliveryAttempt {
-        at: world.clock.now(),
+        at: state.clock.now(),
         status: None,
         error: None,
         body: body.clone(),
@@ -216,16 +219,16 @@ fn render(world: &mut World, delivery_id: &str, timestamp: i64) -> Option<Pendin
         answer: String::new(),
         duration: Duration::ZERO,
     };
-    world.deliveries.get_mut(delivery_id)?.attempts.push(attempt);
+    state.deliveries.get_mut(delivery_id)?.attempts.push(attempt);
     Some(PendingDelivery { delivery_id: delivery_id.to_owned(), event_type, url, headers, body })
 }
 
 /// How long until the next delivery or anything else falls due, by the machine's clock.
-fn until_next(world: &World) -> Option<Duration> {
-    let waiting = world.deliveries.iter().filter(|d| d.state == DeliveryState::Scheduled);
+fn until_next(state: &SandboxState) -> Option<Duration> {
+    let waiting = state.deliveries.iter().filter(|d| d.state == DeliveryState::Scheduled);
     let next =
-        waiting.map(|delivery| delivery.due).chain(crate::flow::schedule::next(world)).min()?;
-    world.clock.wait_until(next)
+        waiting.map(|delivery| delivery.due).chain(crate::flow::schedule::next(state)).min()?;
+    state.clock.wait_until(next)
 }
 
 async fn send(app: &App, client: &reqwest::Client, delivery: PendingDelivery) {
@@ -262,7 +265,7 @@ async fn send(app: &App, client: &reqwest::Client, delivery: PendingDelivery) {
         "duration_ms": result.duration_ms,
     }));
     let op = Op::Result { id: delivery.delivery_id.clone(), result: result.clone() };
-    app.record(op, |world| finish(world, &delivery.delivery_id, result));
+    app.record(op, |state| finish(state, &delivery.delivery_id, result));
 }
 
 /// The reason why an endpoint gave no answer.
@@ -298,9 +301,9 @@ fn cause(error: &reqwest::Error) -> &'static str {
 }
 
 /// Stores the result of an attempt, and schedules the next one.
-pub(crate) fn finish(world: &mut World, delivery_id: &str, result: AttemptResult) {
-    let now = world.clock.now();
-    let Some(delivery) = world.deliveries.get_mut(delivery_id) else { return };
+pub(crate) fn finish(state: &mut SandboxState, delivery_id: &str, result: AttemptResult) {
+    let now = state.clock.now();
+    let Some(delivery) = state.deliveries.get_mut(delivery_id) else { return };
     let Some(attempt) = delivery.attempts.last_mut() else { return };
     (attempt.status, attempt.error, attempt.answer) = (result.status, result.error, result.answer);
     attempt.duration = Duration::from_millis(result.duration_ms);

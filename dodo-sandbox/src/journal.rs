@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Error, app::App, clock::later, deliver, local::Local, state::World};
+use crate::{Error, app::App, clock::later, deliver, local::Local, state::SandboxState};
 
 /// The largest request that the journal takes, in bytes.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -61,15 +61,15 @@ pub(crate) enum Op {
 
 impl Op {
     /// Repeats a change that is not a request.
-    pub(crate) fn apply(self, world: &mut World) {
+    pub(crate) fn apply(self, state: &mut SandboxState) {
         match self {
             Self::Request { .. } => {}
-            Self::Sent { unix, ids } => deliver::restart(world, &ids, unix),
-            Self::Result { id, result } => deliver::finish(world, &id, result),
+            Self::Sent { unix, ids } => deliver::restart(state, &ids, unix),
+            Self::Result { id, result } => deliver::finish(state, &id, result),
             Self::Override { kind, overrides } => {
-                world.overrides = (!overrides.is_empty()).then_some((kind, overrides));
+                state.overrides = (!overrides.is_empty()).then_some((kind, overrides));
             }
-            Self::SetClock { now } => world.clock.set(now),
+            Self::SetClock { now } => state.clock.set(now),
         }
     }
 }
@@ -166,7 +166,7 @@ pub(crate) async fn replay(app: &Arc<App>, text: &str) -> Result<(), Error> {
                 // A request that failed then fails now.
                 let _ = local.send(&method, &path, &content_type.unwrap_or_default(), body).await;
             }
-            op => app.with(|world| op.apply(world)),
+            op => app.with(|state| op.apply(state)),
         }
     }
     app.with(deliver::reschedule);

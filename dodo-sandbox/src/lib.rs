@@ -45,6 +45,7 @@
 
 mod api;
 mod app;
+mod builder;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -74,11 +75,12 @@ mod trigger;
 
 pub use self::{
     api::fault::{Fault, FaultKind, RecordedRequest},
+    builder::SandboxBuilder,
     control::{FlushOrder, PaidSession},
     deliver::NetworkConditions,
     error::{Error, ErrorKind},
     flow::reversal::DisputeOutcome,
-    sandbox::{Sandbox, SandboxBuilder},
+    sandbox::Sandbox,
     settings::{Behavior, GraceEnd, PeriodEndCancellation, RefundOutcome},
     simulate::{SimulatedYear, Simulation},
     state::{

@@ -1,6 +1,8 @@
 //! A year of business: visitors, sources, sales, renewals, failures, recoveries, refunds, disputes.
 //! Every step is a request as an app, a customer or the bank makes it, and the clock moves between.
 
+mod sources;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
@@ -11,7 +13,10 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, app::App, cards, journal::Op, local::Local, state::World};
+use self::sources::{SOURCES, Source};
+use crate::{
+    Error, api::refunds::DISPUTES, app::App, cards, journal::Op, local::Local, state::SandboxState,
+};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -62,76 +67,6 @@ pub struct SimulatedYear {
     pub events: u64,
 }
 
-/// A way to the shop: its share of the visitors, the visitors per sale, and the keys that an app
-/// writes to the checkout's metadata.
-struct Source {
-    name: &'static str,
-    weight: u32,
-    visitors_per_sale: u64,
-    metadata: &'static [(&'static str, &'static str)],
-}
-
-const SOURCES: [Source; 7] = [
-    Source { name: "not attributed", weight: 15, visitors_per_sale: 40, metadata: &[] },
-    Source { name: "direct", weight: 20, visitors_per_sale: 30, metadata: &[("visitor", "")] },
-    Source {
-        name: "google",
-        weight: 25,
-        visitors_per_sale: 45,
-        metadata: &[
-            ("visitor", ""),
-            ("utm_source", "google"),
-            ("utm_medium", "cpc"),
-            ("utm_campaign", "brand"),
-            ("utm_term", "payments"),
-        ],
-    },
-    Source {
-        name: "newsletter",
-        weight: 15,
-        visitors_per_sale: 15,
-        metadata: &[
-            ("visitor", ""),
-            ("utm_source", "newsletter"),
-            ("utm_medium", "email"),
-            ("utm_campaign", "monthly"),
-            ("utm_content", "top"),
-        ],
-    },
-    Source {
-        name: "x.com",
-        weight: 10,
-        visitors_per_sale: 90,
-        metadata: &[("visitor", ""), ("utm_source", "x.com"), ("utm_medium", "social")],
-    },
-    Source {
-        name: "partner",
-        weight: 10,
-        visitors_per_sale: 25,
-        metadata: &[
-            ("linkId", "lnk_partner"),
-            ("campaignId", "cmp_launch"),
-            ("source", "partner"),
-            ("medium", "referral"),
-            ("content", "review"),
-            ("leadId", "lead_42"),
-        ],
-    },
-    Source {
-        name: "podcast",
-        weight: 5,
-        visitors_per_sale: 20,
-        metadata: &[
-            ("linkId", "lnk_podcast"),
-            ("campaignId", "cmp_launch"),
-            ("source", "podcast"),
-            ("medium", "audio"),
-            ("content", "episode-7"),
-            ("leadId", "lead_7"),
-        ],
-    },
-];
-
 const FIRST_NAMES: [&str; 12] = [
     "Amara", "Bjorn", "Chloe", "Diego", "Emeka", "Fatima", "Grace", "Hiro", "Ines", "Jonas",
     "Kavya", "Liam",
@@ -180,21 +115,21 @@ impl<'a> Shop<'a> {
     }
 
     async fn run(mut self) -> Result<SimulatedYear, Error> {
-        let (fresh, now, events) = self.app.with(|world| {
-            let fresh = world.payments.len() == 0 && world.sessions.len() == 0;
-            (fresh, world.now(), world.events.added())
+        let (fresh, now, events) = self.app.with(|state| {
+            let fresh = state.payments.len() == 0 && state.sessions.len() == 0;
+            (fresh, state.now(), state.events.added())
         });
         if fresh {
             let past = Duration::from_secs(u64::from(self.plan.days) * DAY);
             let op = Op::SetClock { now: now.checked_sub(past).unwrap_or(now) };
-            self.app.record(op.clone(), |world| op.apply(world));
+            self.app.record(op.clone(), |state| op.apply(state));
         }
-        let start = self.app.with(|world| world.now());
+        let start = self.app.with(|state| state.now());
         for day in 0..self.plan.days {
             self.day(day).await?;
         }
-        self.app.with(|world| {
-            for payment in world.payments.iter().filter(|payment| payment.created_at >= start) {
+        self.app.with(|state| {
+            for payment in state.payments.iter().filter(|payment| payment.created_at >= start) {
                 match payment.status {
                     Some("failed") => self.year.failed_payments += 1,
                     Some("succeeded") if payment.retry_attempt > 0 => self.year.recoveries += 1,
@@ -202,7 +137,7 @@ impl<'a> Shop<'a> {
                     _ => {}
                 }
             }
-            self.year.events = world.events.added() - events;
+            self.year.events = state.events.added() - events;
         });
         Ok(self.year)
     }
@@ -263,8 +198,8 @@ impl<'a> Shop<'a> {
             let value = if value.is_empty() { visitor() } else { (*value).to_owned() };
             metadata.insert((*key).to_owned(), value.into());
         }
-        let products: Vec<(String, i64)> = self.app.with(|world| {
-            world.products.iter().map(|product| (product.id.clone(), product.price)).collect()
+        let products: Vec<(String, i64)> = self.app.with(|state| {
+            state.products.iter().map(|product| (product.id.clone(), product.price)).collect()
         });
         let place = self.rng.usize(0..products.len().max(1));
         let Some((product, price)) = products.get(place) else { return Ok(()) };
@@ -277,8 +212,8 @@ impl<'a> Shop<'a> {
             names.get(person.usize(0..names.len())).copied().unwrap_or_default()
         };
         let (first, last, country) = (name(&FIRST_NAMES), name(&LAST_NAMES), name(&COUNTRIES));
-        let chosen = |world: &mut World| {
-            world.products.get(product).is_some_and(|product| product.pay_what_you_want)
+        let chosen = |state: &mut SandboxState| {
+            state.products.get(product).is_some_and(|product| product.pay_what_you_want)
         };
         let amount = self.app.with(chosen).then_some(*price);
         let item = json!({ "product_id": product, "quantity": 1, "amount": amount });
@@ -318,8 +253,8 @@ impl<'a> Shop<'a> {
 
     /// One day of the subscribers: they cancel, pause, change the plan, or enter a new card.
     async fn subscriptions(&mut self) -> Result<(), Error> {
-        let all: Vec<(String, &'static str, String)> = self.app.with(|world| {
-            let all = world.subscriptions.iter().filter(|subscription| !subscription.is_over());
+        let all: Vec<(String, &'static str, String)> = self.app.with(|state| {
+            let all = state.subscriptions.iter().filter(|subscription| !subscription.is_over());
             all.map(|s| (s.id.clone(), s.status, s.product_id.clone())).collect()
         });
         for (id, status, product) in all {
@@ -360,14 +295,14 @@ impl<'a> Shop<'a> {
     }
 
     async fn change_plan(&mut self, path: &str, product: &str) -> Result<Value, Error> {
-        let others: Vec<String> = self.app.with(|world| {
-            let currency = world.products.get(product).map(|product| product.currency.clone());
+        let others: Vec<String> = self.app.with(|state| {
+            let currency = state.products.get(product).map(|product| product.currency.clone());
             let fits = |other: &&crate::Product| {
                 other.recurring.is_some()
                     && other.id != product
                     && Some(&other.currency) == currency.as_ref()
             };
-            world.products.iter().filter(fits).map(|product| product.id.clone()).collect()
+            state.products.iter().filter(fits).map(|product| product.id.clone()).collect()
         });
         let place = self.rng.usize(0..others.len().max(1));
         let Some(other) = others.get(place) else { return Ok(Value::Null) };
@@ -380,11 +315,11 @@ impl<'a> Shop<'a> {
 
     /// One day of refunds and disputes.
     async fn reversals(&mut self) -> Result<(), Error> {
-        let recent: Vec<(String, i64)> = self.app.with(|world| {
+        let recent: Vec<(String, i64)> = self.app.with(|state| {
             let since =
-                world.now().checked_sub(Duration::from_secs(14 * DAY)).unwrap_or(world.now());
+                state.now().checked_sub(Duration::from_secs(14 * DAY)).unwrap_or(state.now());
             let paid =
-                world.payments.iter().rev().take_while(|payment| payment.created_at >= since);
+                state.payments.iter().rev().take_while(|payment| payment.created_at >= since);
             paid.filter(|payment| payment.succeeded() && payment.total > 0)
                 .map(|payment| (payment.id.clone(), payment.total))
                 .collect()
@@ -403,8 +338,8 @@ impl<'a> Shop<'a> {
                 self.year.disputes += u64::from(dispute.is_ok());
             }
         }
-        let open = |world: &mut World| -> Vec<String> {
-            let open = world.disputes.iter().filter(|dispute| dispute.status == "dispute_opened");
+        let open = |state: &mut SandboxState| -> Vec<String> {
+            let open = state.of(&DISPUTES, "dispute_status", "dispute_opened");
             open.map(|dispute| dispute.id.clone()).collect()
         };
         for id in self.app.with(open) {

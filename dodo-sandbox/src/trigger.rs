@@ -57,7 +57,7 @@ pub(crate) async fn trigger(
     // The worker may send the event before a step returns, so the overrides come first.
     let override_with = |overrides| {
         let op = Op::Override { kind: kind.to_owned(), overrides };
-        app.record(op.clone(), |world| op.apply(world));
+        app.record(op.clone(), |state| op.apply(state));
     };
     override_with(overrides);
     let result = match sample {
@@ -71,8 +71,8 @@ pub(crate) async fn trigger(
     };
     override_with(Vec::new());
     result?;
-    let newest = app.with(|world| {
-        let newest = world.events.iter().rev().find(|event| event.kind == kind);
+    let newest = app.with(|state| {
+        let newest = state.events.iter().rev().find(|event| event.kind == kind);
         newest.map(|event| event.id.clone())
     });
     let webhook_id = newest.ok_or_else(|| {

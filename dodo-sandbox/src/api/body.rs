@@ -69,46 +69,44 @@ pub(crate) fn is_email(text: &str) -> bool {
     text.contains('@') && text.len() <= 254
 }
 
-/// Checks an address that receives deliveries.
-///
-/// # Errors
-/// 422 unless it is an absolute http or https URL.
-pub(crate) fn endpoint_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
-    let is_web = |url: &String| {
-        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-        ["http", "https"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
-    };
-    if url.as_ref().is_some_and(|url| !is_web(url)) {
-        return Err(Error::invalid(format!("{name}: an absolute http or https URL is needed")));
-    }
-    web_url(name, url)
-}
+/// Schemes that run code, or read a file, in the browser that follows an address.
+const UNSAFE_SCHEMES: [&str; 5] = ["javascript", "data", "file", "blob", "vbscript"];
 
-/// Checks an address for browsers and apps.
+/// Checks an absolute URL. Without allowed schemes, each scheme is allowed that runs no code and
+/// reads no file, because apps have schemes of their own.
 ///
 /// # Errors
-/// 422 unless it is an absolute URL with a scheme that runs no code and reads no file.
-pub(crate) fn web_url(name: &str, url: Option<String>) -> Result<Option<String>, Error> {
-    let is_absolute = |url: &String| {
+/// 422 for other texts.
+pub(crate) fn url(name: &str, url: Option<&str>, allowed: &[&str]) -> Result<(), Error> {
+    let is_allowed = |url: &str| {
         let Some((scheme, rest)) = url.split_once(':') else { return false };
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
         let is = |name: &&str| scheme.eq_ignore_ascii_case(name);
-        let is_web = ["http", "https"].iter().any(is);
         let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
         is_scheme
-            && !["javascript", "data", "file", "blob", "vbscript"].iter().any(is)
-            && (!is_web || host.is_some_and(|host| !host.is_empty()))
+            && (allowed.is_empty() || allowed.iter().any(is))
+            && !UNSAFE_SCHEMES.iter().any(is)
+            && (!["http", "https"].iter().any(is) || host.is_some_and(|host| !host.is_empty()))
             && !rest.is_empty()
             && url.len() <= 2048
             && url.bytes().all(|b| b.is_ascii_graphic() || b >= 0x80)
     };
     match url {
-        Some(url) if !is_absolute(&url) => {
-            Err(Error::invalid(format!("{name}: an absolute URL is needed")))
+        Some(url) if !is_allowed(url) => {
+            let kind = if allowed.is_empty() { "" } else { " http or https" };
+            Err(Error::invalid(format!("{name}: an absolute{kind} URL is needed")))
         }
-        url => Ok(url),
+        _ => Ok(()),
     }
+}
+
+/// Checks an address for browsers and apps, and returns it.
+///
+/// # Errors
+/// As [`url`].
+pub(crate) fn page_url(name: &str, given: Option<String>) -> Result<Option<String>, Error> {
+    url(name, given.as_deref(), &[]).map(|()| given)
 }
 
 /// Checks a quantity.

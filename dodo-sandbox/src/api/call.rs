@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::{
     Error,
     contract::{Operation, PathParameters, contract},
-    state::World,
+    state::SandboxState,
 };
 
 /// Acts on a request.
-pub(crate) type Handler = fn(&mut World, &Call) -> Result<Reply, Error>;
+pub(crate) type Handler = fn(&mut SandboxState, &Call) -> Result<Reply, Error>;
 
 /// A handler with its method and path.
 pub(crate) type Route = (&'static str, Handler);
@@ -103,6 +103,16 @@ impl Call {
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let body = Value::Object(self.body.clone());
         serde_path_to_error::deserialize(body).map_err(|error| Error::invalid(error.to_string()))
+    }
+
+    /// The fields of the body that have a value, or are `null` and may be cleared.
+    pub(crate) fn given<'a>(
+        &'a self,
+        clears: &'a [&str],
+    ) -> impl Iterator<Item = (String, Value)> + 'a {
+        let given =
+            |(name, value): &(&String, &Value)| !value.is_null() || clears.contains(&name.as_str());
+        self.body.iter().filter(given).map(|(name, value)| (name.clone(), value.clone()))
     }
 
     /// A text of the body.

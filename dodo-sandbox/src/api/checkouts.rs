@@ -7,8 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body::{self, quantity},
-    call::{Call, Reply, Route},
-    prepared,
+    call::{Call, Reply},
+    collections::COLLECTIONS,
+    customers::CUSTOMERS,
+    orders, products,
+    resource::Resource,
 };
 use crate::{
     Error, countries,
@@ -18,22 +21,25 @@ use crate::{
     },
     id, money,
     state::{
-        World,
-        customer::Address,
-        session::{AddonItem, Buyer, CartItem, CustomField, Origin, Session},
+        SandboxState,
+        address::Address,
+        session::{AddonItem, Buyer, CartItem, CustomField, Session, SessionOrigin},
     },
 };
 
-pub(crate) const ROUTES: &[Route] = &[
-    ("POST /checkouts", create),
-    ("GET /checkouts/{}", |world, call| {
-        Ok(Reply::Json(world.sessions.find(call.id())?.json(world)))
-    }),
-    ("POST /checkouts/preview", preview),
-    ("GET /checkout/supported_countries", |_, _| {
-        Ok(Reply::Json(countries::NAMES.iter().map(|(code, _)| *code).collect()))
-    }),
-];
+pub(crate) static SESSIONS: Resource = Resource {
+    name: "checkout session",
+    path: "/checkouts",
+    typed: Some(|state| &state.sessions),
+    routes: &[
+        ("POST /checkouts", create),
+        ("POST /checkouts/preview", preview),
+        ("GET /checkout/supported_countries", |_, _| {
+            Ok(Reply::Json(countries::NAMES.iter().map(|(code, _)| *code).collect()))
+        }),
+    ],
+    ..Resource::PLAIN
+};
 
 /// How long a session lives.
 const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -76,18 +82,9 @@ pub(crate) struct CustomerBody {
 }
 
 impl CustomerBody {
-    pub(crate) fn read(self, world: &World) -> Result<Buyer, Error> {
+    pub(crate) fn read(self, state: &SandboxState) -> Result<Buyer, Error> {
         match (&self.customer_id, &self.email) {
-            (Some(id), _) => {
-                let customer = world.customers.find(id)?;
-                Ok(Buyer {
-                    customer_id: Some(customer.id.clone()),
-                    email: Some(customer.email.clone()),
-                    name: Some(customer.name.clone()),
-                    phone: customer.phone.clone(),
-                    always_new: false,
-                })
-            }
+            (Some(id), _) => Ok(Buyer::known(state.find(&CUSTOMERS, id)?)),
             (None, Some(email)) if body::is_email(email) => Ok(Buyer {
                 customer_id: None,
                 email: self.email,
@@ -139,11 +136,11 @@ const PAGE_OPTIONS: [&str; 5] = [
 
 impl Create {
     /// Checks the order and prices the cart once, so that Dodo's refusals come here.
-    fn into_session(self, world: &World, call: &Call) -> Result<Session, Error> {
+    fn into_session(self, state: &SandboxState, call: &Call) -> Result<Session, Error> {
         if self.product_cart.len() > 20 {
             return Err(Error::invalid("product_cart: at most 20 items"));
         }
-        let discount_codes = prepared::codes(self.discount_code, self.discount_codes)?;
+        let discount_codes = orders::codes(self.discount_code, self.discount_codes)?;
         let custom_fields = self.custom_fields.unwrap_or_default();
         if custom_fields.len() > 5 {
             return Err(Error::invalid("custom_fields: at most 5"));
@@ -160,13 +157,13 @@ impl Create {
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), call.body.get(*name)?.clone())))
             .collect();
-        let mut buyer = self.customer.map(|c| c.read(world)).transpose()?.unwrap_or_default();
+        let mut buyer = self.customer.map(|c| c.read(state)).transpose()?.unwrap_or_default();
         let flags = call.body.get("feature_flags");
         buyer.always_new = flags.and_then(|flags| flags.get("always_create_new_customer"))
             == Some(&Value::Bool(true));
         let mut cart = CartItemBody::read(self.product_cart)?;
         if let Some(id) = &self.product_collection_id {
-            let products = collection_products(world, id)?;
+            let products = collection_products(state, id)?;
             if cart.iter().any(|item| !products.contains(&item.product_id)) {
                 return Err(Error::invalid("product_cart: a product is not in the collection"));
             }
@@ -180,8 +177,8 @@ impl Create {
             buyer,
             address: self.billing_address,
             metadata: body::metadata(self.metadata)?,
-            return_url: body::web_url("return_url", self.return_url)?,
-            cancel_url: body::web_url("cancel_url", self.cancel_url)?,
+            return_url: body::page_url("return_url", self.return_url)?,
+            cancel_url: body::page_url("cancel_url", self.cancel_url)?,
             discount_codes,
             custom_fields,
             trial_days: data.trial_period_days,
@@ -191,9 +188,9 @@ impl Create {
             force_3ds: self.force_3ds == Some(true),
             locked: locked(flags),
             page,
-            ..Session::new(world, id::new("cks_"), Origin::Session, LIFE, cart)
+            ..Session::new(state, id::new("cks_"), SessionOrigin::Session, LIFE, cart)
         };
-        quote(world, &session.cart, session.terms())?;
+        quote(state, &session.cart, session.terms())?;
         Ok(session)
     }
 }
@@ -224,8 +221,8 @@ pub(crate) fn check_methods(allowed: Option<&[String]>) -> Result<(), Error> {
 }
 
 /// The ids of a collection's products on offer.
-fn collection_products(world: &World, id: &str) -> Result<Vec<String>, Error> {
-    let collection = world.objects.find("/product-collections", id)?;
+fn collection_products(state: &SandboxState, id: &str) -> Result<Vec<String>, Error> {
+    let collection = state.find(&COLLECTIONS, id)?;
     let offered = |item: &&Value| item.get("status") != Some(&Value::Bool(false));
     let groups = collection.list("groups").iter().filter(offered);
     let items = groups.filter_map(|group| group.get("products")?.as_array()).flatten();
@@ -235,33 +232,33 @@ fn collection_products(world: &World, id: &str) -> Result<Vec<String>, Error> {
         .collect())
 }
 
-fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let confirm = call.body.get("confirm") == Some(&Value::Bool(true));
     let method_id = call.text("payment_method_id");
     if method_id.is_some() && !confirm {
         return Err(Error::invalid("payment_method_id needs confirm"));
     }
-    let mut session = call.body::<Create>()?.into_session(world, call)?;
+    let mut session = call.body::<Create>()?.into_session(state, call)?;
     if !confirm {
-        let mut url = session.url(world);
+        let mut url = session.url(state);
         if call.body.get("short_link") == Some(&Value::Bool(true)) {
-            url = world.shorten(&id::new(""), url);
+            url = products::shorten(state, &id::new(""), &url);
         }
         let answer = answer(&session, Some(url), None);
-        world.sessions.insert(session);
+        state.sessions.insert(session);
         return Ok(Reply::Json(answer));
     }
     if session.address.is_none() || session.buyer.email.is_none() {
         return Err(Error::invalid("confirm needs customer and billing_address"));
     }
-    session.expires_at = world.after(CONFIRMED_LIFE);
+    session.expires_at = state.after(CONFIRMED_LIFE);
     match method_id {
-        Some(method_id) => pay_saved(world, session, method_id),
+        Some(method_id) => pay_saved(state, session, method_id),
         None => {
             let payment_id = id::new("pay_");
             session.reserved_payment_id = Some(payment_id.clone());
-            let answer = answer(&session, Some(session.url(world)), Some(payment_id));
-            world.sessions.insert(session);
+            let answer = answer(&session, Some(session.url(state)), Some(payment_id));
+            state.sessions.insert(session);
             Ok(Reply::Json(answer))
         }
     }
@@ -279,11 +276,11 @@ fn answer(session: &Session, url: Option<String>, payment_id: Option<String>) ->
 }
 
 /// Pays at once with a method that the customer has used before; nobody sees a page.
-fn pay_saved(world: &mut World, session: Session, method_id: &str) -> Result<Reply, Error> {
+fn pay_saved(state: &mut SandboxState, session: Session, method_id: &str) -> Result<Reply, Error> {
     let Some(customer_id) = session.buyer.customer_id.as_deref() else {
         return Err(Error::invalid("payment_method_id needs customer.customer_id"));
     };
-    let method = world.payment_method(customer_id, method_id).cloned();
+    let method = state.payment_method(customer_id, method_id).cloned();
     let form = PayForm {
         email: session.buyer.email.clone().unwrap_or_default(),
         name: session.buyer.name.clone().unwrap_or_default(),
@@ -292,15 +289,15 @@ fn pay_saved(world: &mut World, session: Session, method_id: &str) -> Result<Rep
         ..PayForm::default()
     };
     let id = session.id.clone();
-    world.sessions.insert(session);
-    let paid = checkout::pay(world, &id, form)?;
-    Ok(Reply::Json(answer(world.sessions.find(&id)?, None, Some(paid.payment_id))))
+    state.sessions.insert(session);
+    let paid = checkout::pay(state, &id, form)?;
+    Ok(Reply::Json(answer(state.sessions.find(&id)?, None, Some(paid.payment_id))))
 }
 
-fn preview(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let session = call.body::<Create>()?.into_session(world, call)?;
+fn preview(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let session = call.body::<Create>()?.into_session(state, call)?;
     let country = session.address.as_ref().map_or("US", |address| &address.country);
-    let quote = quote(world, &session.cart, Terms { country, ..session.terms() })?;
+    let quote = quote(state, &session.cart, Terms { country, ..session.terms() })?;
     let rate = money::tax_rate(country);
     let items: Vec<_> = quote
         .lines
@@ -313,7 +310,7 @@ fn preview(world: &mut World, call: &Call) -> Result<Reply, Error> {
                 "discounted_price": line.subtotal - line.discount,
                 "is_subscription": line.recurring().is_some(),
                 "is_usage_based": !line.product.meters.is_empty(),
-                "meters": line.product.meters.iter().map(|price| price.details(world)).collect::<Vec<_>>(),
+                "meters": line.product.meters.iter().map(|price| price.details(state)).collect::<Vec<_>>(),
                 "addons": line.addons.iter().map(|addon| addon.preview(line.product.tax_inclusive, rate)).collect::<Vec<_>>(),
                 "name": line.product.name,
                 "og_currency": quote.currency,

@@ -3,38 +3,73 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    call::{Call, Reply, Route},
-    list::list_of,
+    call::{Call, Reply},
+    licenses::{self, LICENSES},
+    resource::Resource,
 };
 use crate::{
     Error,
     flow::entitlement,
     id,
-    state::{World, grant::GrantStatus},
+    state::{SandboxState, object::Object},
 };
 
-const TABLE: &str = "/entitlements";
+pub(crate) static ENTITLEMENTS: Resource = Resource {
+    name: "entitlement",
+    path: "/entitlements",
+    prefix: "ent_",
+    defaults: |_| json!({ "is_active": true, "metadata": {} }),
+    check,
+    routes: &[
+        ("POST /entitlements/{}/files", add_file),
+        ("DELETE /entitlements/{}/files/{}", delete_file),
+        ("DELETE /entitlements/{}/grants/{}", revoke),
+        ("POST /grants/{}/license-key", fulfill),
+    ],
+    ..Resource::PLAIN
+};
 
-pub(crate) const ROUTES: &[Route] = &[
-    ("POST /entitlements/{}/files", add_file),
-    ("DELETE /entitlements/{}/files/{}", delete_file),
-    ("GET /entitlements/{}/grants", |world, call| {
-        world.objects.find(TABLE, call.id())?;
-        let own = world.grants.iter().rev().filter(|grant| grant.entitlement_id == call.id());
-        list_of(world, call, own)
-    }),
-    ("DELETE /entitlements/{}/grants/{}", revoke),
-    ("POST /grants/{}/license-key", fulfill),
-];
+pub(crate) static GRANTS: Resource = Resource {
+    name: "grant",
+    path: "/entitlements/{}/grants",
+    lists: &["/customers/{}/entitlement-grants"],
+    parents: &[&["entitlement_id"], &["customer_id"]],
+    prefix: "entg_",
+    payload_type: "EntitlementGrant",
+    computed: grant,
+    ..Resource::PLAIN
+};
+
+fn grant(state: &SandboxState, grant: &Object) -> Value {
+    let license = grant.text("license_key_id").and_then(|id| state.get(&LICENSES, id));
+    let entitlement = state.get(&ENTITLEMENTS, grant.str("entitlement_id"));
+    let config = entitlement.and_then(|entitlement| entitlement.get("integration_config"));
+    let waits = grant.has("status", "Pending") && license.is_none();
+    json!({
+        "digital_product_delivery": config.and_then(|config| config.get("digital_files")),
+        "feature": config.filter(|_| grant.has("integration_type", "feature_flag")),
+        "license_key": license.map(|license| {
+            json!({
+                "activations_limit": license.get("activations_limit"),
+                "activations_used": licenses::instances(state, license),
+                "expires_at": license.get("expires_at"),
+                "id": license.id,
+                "key": license.get("key"),
+                "status": licenses::status(state, license),
+            })
+        }),
+        "oauth_url": waits.then(|| state.url(&["oauth", &grant.id])),
+    })
+}
 
 /// The configuration as answers show it: digital files with addresses.
-pub(super) fn check(world: &World, fields: &mut Map<String, Value>) -> Result<(), Error> {
+fn check(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
     let Some(config) = fields.get_mut("integration_config").and_then(Value::as_object_mut) else {
         return Ok(());
     };
     let Some(ids) = config.remove("digital_file_ids") else { return Ok(()) };
     let ids = ids.as_array().cloned().unwrap_or_default();
-    let files: Vec<_> = ids.iter().filter_map(Value::as_str).map(|id| file(world, id)).collect();
+    let files: Vec<_> = ids.iter().filter_map(Value::as_str).map(|id| file(state, id)).collect();
     let rest = std::mem::take(config);
     let text = |name: &str| rest.get(name).cloned().unwrap_or_default();
     config.insert(
@@ -48,66 +83,54 @@ pub(super) fn check(world: &World, fields: &mut Map<String, Value>) -> Result<()
     Ok(())
 }
 
-fn file(world: &World, id: &str) -> Value {
+fn file(state: &SandboxState, id: &str) -> Value {
     json!({
         "file_id": id,
         "filename": format!("{id}.bin"),
-        "download_url": world.url(&["files", id]),
+        "download_url": state.url(&["files", id]),
         "expires_in": 3600,
     })
 }
 
-/// The sandbox takes no file contents: it keeps the id.
-fn add_file(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let file_id = id::license_key();
-    let added = file(world, &file_id);
-    let object = world.objects.find_mut(TABLE, call.id())?;
-    let config = object.fields.get_mut("integration_config");
+/// The files that an entitlement delivers.
+fn files<'a>(
+    state: &'a mut SandboxState,
+    call: &Call,
+) -> Result<Option<&'a mut Vec<Value>>, Error> {
+    let config = state.find_mut(&ENTITLEMENTS, call.id())?.fields.get_mut("integration_config");
     let files = config.and_then(|config| config.pointer_mut("/digital_files/files"));
-    match files.and_then(Value::as_array_mut) {
-        Some(files) => files.push(added),
-        None => {
-            let message = "the entitlement does not deliver files";
-            return Err(Error::conflict("CONFLICT", message));
-        }
-    }
+    Ok(files.and_then(Value::as_array_mut))
+}
+
+/// The sandbox takes no file contents: it keeps the id.
+fn add_file(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let file_id = id::license_key();
+    let added = file(state, &file_id);
+    let none = || Error::conflict("CONFLICT", "the entitlement does not deliver files");
+    files(state, call)?.ok_or_else(none)?.push(added);
     Ok(Reply::Json(json!({ "file_id": file_id })))
 }
 
-fn delete_file(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let object = world.objects.find_mut(TABLE, call.id())?;
-    let config = object.fields.get_mut("integration_config");
-    let files = config.and_then(|config| config.pointer_mut("/digital_files/files"));
-    let files = files.and_then(Value::as_array_mut);
-    let before = files.as_ref().map_or(0, |files| files.len());
-    let left = files.map_or(0, |files| {
-        files.retain(|file| file.get("file_id").is_none_or(|id| id != call.last_id()));
-        files.len()
-    });
-    match left < before {
-        true => Ok(Reply::Empty),
-        false => Err(Error::not_found("file")),
-    }
+fn delete_file(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let own = |file: &Value| file.get("file_id").is_some_and(|id| id == call.last_id());
+    let files = files(state, call)?;
+    let found = files.and_then(|files| Some(files.remove(files.iter().position(own)?)));
+    found.map(|_| Reply::Empty).ok_or_else(|| Error::not_found("file"))
 }
 
-fn revoke(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let grant = world.grants.find(call.last_id())?;
-    if grant.entitlement_id != call.id() {
+fn revoke(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let grant = state.find(&GRANTS, call.last_id())?;
+    if !grant.has("entitlement_id", call.id()) {
         return Err(Error::not_found("grant"));
     }
-    if grant.status == GrantStatus::Revoked {
+    if grant.has("status", "Revoked") {
         return Err(Error::conflict("CONFLICT", "the grant is revoked already"));
     }
-    let id = grant.id.clone();
-    entitlement::revoke(world, "manual", |grant| grant.id == id);
-    Ok(Reply::Json(world.grants.find(&id)?.json(world)))
+    entitlement::revoke(state, "manual", |grant| grant.id == call.last_id());
+    Ok(Reply::Json(state.json(&GRANTS, call.last_id())))
 }
 
-fn fulfill(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let limit = call.body.get("activations_limit").and_then(Value::as_u64);
-    let limit = limit.and_then(|limit| u32::try_from(limit).ok());
-    let expires_at = call.text("expires_at").and_then(|date| date.parse().ok());
-    let key = call.text("key").unwrap_or_default();
-    entitlement::fulfill(world, call.id(), key, limit, expires_at)?;
-    Ok(Reply::Json(world.grants.find(call.id())?.json(world)))
+fn fulfill(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    entitlement::fulfill(state, call.id(), &call.body)?;
+    Ok(Reply::Json(state.json(&GRANTS, call.id())))
 }

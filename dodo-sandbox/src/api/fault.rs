@@ -196,7 +196,7 @@ impl Faults {
             status: None,
         };
         let began = Instant::now();
-        let enforced = app.with(|world| world.settings.rate_limit);
+        let enforced = app.with(|state| state.settings.rate_limit);
         let limit = enforced.unwrap_or(NOMINAL_LIMIT);
         let (left, reset) = self.count(limit);
         let fault = match left {

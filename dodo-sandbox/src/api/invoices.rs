@@ -2,8 +2,12 @@
 
 use std::fmt::Write;
 
-use super::call::{Call, Reply, Route};
-use crate::{Error, clock::rfc3339, money, state::World};
+use super::{
+    call::{Call, Reply, Route},
+    payouts::PAYOUTS,
+    refunds::REFUNDS,
+};
+use crate::{Error, clock::rfc3339, money, state::SandboxState};
 
 pub(crate) const ROUTES: &[Route] = &[
     ("GET /invoices/payments/{}", payment),
@@ -11,8 +15,8 @@ pub(crate) const ROUTES: &[Route] = &[
     ("GET /invoices/payouts/{}", payout),
 ];
 
-fn payment(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let payment = world.payments.find(call.id())?;
+fn payment(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let payment = state.payments.find(call.id())?;
     let number = payment.invoice_id.as_ref().ok_or_else(|| Error::not_found("invoice"))?;
     reply(&[
         format!("Invoice {number}"),
@@ -23,23 +27,28 @@ fn payment(world: &mut World, call: &Call) -> Result<Reply, Error> {
     ])
 }
 
-fn refund(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let refund = world.refunds.find(call.id())?;
+fn refund(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let refund = state.find(&REFUNDS, call.id())?;
     reply(&[
         format!("Refund {}", refund.id),
-        format!("Payment {}", refund.payment_id),
+        format!("Payment {}", refund.str("payment_id")),
         format!("Date {}", rfc3339(refund.created_at)),
-        format!("Total {}", money::show(refund.amount, &refund.currency)),
+        format!(
+            "Total {}",
+            money::show(refund.number("amount").unwrap_or(0), refund.str("currency"))
+        ),
     ])
 }
 
-fn payout(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let payout = world.objects.find(crate::flow::payout::TABLE, call.id())?;
-    let currency = payout.text("currency").unwrap_or_default();
+fn payout(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let payout = state.find(&PAYOUTS, call.id())?;
     reply(&[
         format!("Payout {}", payout.id),
         format!("Date {}", rfc3339(payout.created_at)),
-        format!("Total {}", money::show(payout.number("amount").unwrap_or(0), currency)),
+        format!(
+            "Total {}",
+            money::show(payout.number("amount").unwrap_or(0), payout.str("currency"))
+        ),
     ])
 }
 

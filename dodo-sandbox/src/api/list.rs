@@ -4,11 +4,14 @@ use http::Uri;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::call::{Call, Reply};
+use super::{
+    call::{Call, Reply},
+    resource::Resource,
+};
 use crate::{
     Error,
     state::{
-        World,
+        SandboxState,
         table::{Row, Table},
     },
 };
@@ -17,7 +20,7 @@ use crate::{
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(crate) fn of(uri: &Uri) -> Self {
+    pub(crate) fn from_uri(uri: &Uri) -> Self {
         let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         Self(pairs.into_owned().collect())
     }
@@ -47,54 +50,73 @@ pub(crate) trait Listed: Row {
     /// For the filters `created_at_gte` and `created_at_lte`.
     fn created_at(&self) -> Timestamp;
 
-    /// With all fields that any answer has. The contract takes out those that an answer lacks.
-    fn json(&self, world: &World) -> Value;
+    /// With all fields that any answer or webhook has. The contract takes out those that one lacks.
+    fn json(&self, state: &SandboxState) -> Value;
+
+    /// As the answer for the object alone.
+    fn details(&self, state: &SandboxState) -> Value {
+        self.json(state)
+    }
 
     /// Whether a parameter of the query selects this object.
-    fn matches(&self, world: &World, name: &str, wanted: &str) -> bool {
-        field_matches(&self.json(world), name, wanted)
+    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool;
+
+    /// Whether lists show it only on request.
+    fn is_archived(&self) -> bool {
+        false
     }
 }
 
-/// Whether a field has this value, or is a list that has it.
-pub(crate) fn field_matches(object: &Value, name: &str, wanted: &str) -> bool {
-    match object.get(name) {
-        None | Some(Value::Null) => false,
-        Some(Value::String(text)) => text.eq_ignore_ascii_case(wanted),
-        Some(Value::Array(items)) => items.iter().any(|item| item == wanted),
-        Some(Value::Bool(own)) => wanted == if *own { "true" } else { "false" },
-        Some(other) => other.as_i64().is_some_and(|own| Ok(own) == wanted.parse()),
+/// The objects of one resource.
+pub(crate) trait Rows {
+    fn get(&self, id: &str) -> Option<&dyn Listed>;
+
+    fn newest_first(&self) -> Box<dyn Iterator<Item = &dyn Listed> + '_>;
+}
+
+impl<T: Listed> Rows for Table<T> {
+    fn get(&self, id: &str) -> Option<&dyn Listed> {
+        Table::get(self, id).map(|row| row as &dyn Listed)
+    }
+
+    fn newest_first(&self) -> Box<dyn Iterator<Item = &dyn Listed> + '_> {
+        Box::new(self.iter().rev().map(|row| row as &dyn Listed))
     }
 }
 
-/// Answers the list of a table: newest first, one page of those that the query selects.
+/// Answers a list: newest first, one page of the objects that the query and the path select.
 ///
 /// # Errors
 /// 422 if the page's size is not from 1 to 100.
-pub(crate) fn list<T: Listed>(world: &World, call: &Call, rows: &Table<T>) -> Result<Reply, Error> {
-    list_of(world, call, rows.iter().rev())
-}
-
-/// As [`list`], for rows in this order.
-///
-/// # Errors
-/// As [`list`].
-pub(crate) fn list_of<'a, T: Listed + 'a>(
-    world: &World,
+pub(crate) fn list(
+    state: &SandboxState,
     call: &Call,
-    rows: impl Iterator<Item = &'a T>,
+    resource: &Resource,
+    parents: &[&str],
 ) -> Result<Reply, Error> {
     let (from, to): (Option<Timestamp>, Option<Timestamp>) =
         (call.parse("created_at_gte")?, call.parse("created_at_lte")?);
-    let own = ["page_size", "page_number", "created_at_gte", "created_at_lte"];
-    let filters: Vec<_> =
-        call.query.iter().filter(|(name, _)| !own.contains(&name.as_str())).collect();
-    let rows = rows.filter(|row| {
+    let archived = call.query("archived").or(call.query("deleted")) == Some("true");
+    let all = call.query("include_archived") == Some("true");
+    let paging = [
+        "page_size",
+        "page_number",
+        "created_at_gte",
+        "created_at_lte",
+        "archived",
+        "deleted",
+        "include_archived",
+    ];
+    let query = call.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let path = parents.iter().copied().zip(call.path.iter().map(|(_, value)| value.as_str()));
+    let filters: Vec<_> = query.filter(|(name, _)| !paging.contains(name)).chain(path).collect();
+    let rows = resource.rows(state).into_iter().flat_map(Rows::newest_first).filter(|row| {
         from.is_none_or(|from| row.created_at() >= from)
             && to.is_none_or(|to| row.created_at() <= to)
-            && filters.iter().all(|(name, wanted)| row.matches(world, name, wanted))
+            && (all || row.is_archived() == archived)
+            && filters.iter().all(|(name, wanted)| row.matches(state, name, wanted))
     });
-    page(world, call, rows, |row| row.json(world))
+    page(state, call, rows, |row| row.json(state))
 }
 
 /// Answers one page of these items.
@@ -102,13 +124,13 @@ pub(crate) fn list_of<'a, T: Listed + 'a>(
 /// # Errors
 /// As [`list`].
 pub(crate) fn page<T>(
-    world: &World,
+    state: &SandboxState,
     call: &Call,
     items: impl Iterator<Item = T>,
     show: impl Fn(T) -> Value,
 ) -> Result<Reply, Error> {
     let size: usize = call.parse("page_size")?.unwrap_or(10);
-    let first = usize::from(world.settings.pages_from > 0);
+    let first = usize::from(state.settings.pages_from > 0);
     let number: usize = call.parse("page_number")?.unwrap_or(first);
     if !(1..=100).contains(&size) {
         return Err(Error::unprocessable("INVALID_REQUEST_PARAMETERS", "page_size: 1 to 100"));

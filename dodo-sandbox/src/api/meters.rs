@@ -1,4 +1,4 @@
-//! Usage events.
+//! Meters and usage events.
 
 use std::collections::HashSet;
 
@@ -7,21 +7,39 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    call::{Call, Reply, Route},
-    list::page,
+    call::{Call, Reply},
+    resource::Resource,
 };
 use crate::{
     Error,
     clock::rfc3339,
     flow::usage,
-    state::{UsageEvent, World},
+    state::{SandboxState, object::Object},
 };
 
-pub(crate) const ROUTES: &[Route] = &[
-    ("POST /events/ingest", ingest),
-    ("GET /events", list),
-    ("GET /events/{}", |world, call| Ok(Reply::Json(show(world.usage.find(call.id())?, world)))),
-];
+pub(crate) static METERS: Resource =
+    Resource { name: "meter", path: "/meters", prefix: "mtr_", ..Resource::PLAIN };
+
+pub(crate) static EVENTS: Resource = Resource {
+    name: "event",
+    path: "/events",
+    id: "event_id",
+    computed: |_, event| json!({ "timestamp": rfc3339(time(event)) }),
+    filters: &[
+        ("start", |_, event: &Object, start| start.parse().is_ok_and(|start| time(event) >= start)),
+        ("end", |_, event: &Object, end| end.parse().is_ok_and(|end| time(event) <= end)),
+        ("meter_id", |state, event: &Object, id| {
+            state.get(&METERS, id).is_some_and(|meter| usage::counts(meter, event))
+        }),
+    ],
+    routes: &[("POST /events/ingest", ingest)],
+    ..Resource::PLAIN
+};
+
+/// When it happened.
+pub(crate) fn time(event: &Object) -> Timestamp {
+    event.date("timestamp").unwrap_or(event.created_at)
+}
 
 #[derive(Debug, Deserialize)]
 struct EventBody {
@@ -37,7 +55,7 @@ struct Ingest {
     events: Vec<EventBody>,
 }
 
-fn ingest(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn ingest(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let body: Ingest = call.body()?;
     let mut ids = HashSet::new();
     for event in &body.events {
@@ -48,48 +66,21 @@ fn ingest(world: &mut World, call: &Call) -> Result<Reply, Error> {
             return Err(Error::invalid("events: an event_id is there twice"));
         }
     }
-    let now = world.now();
     let mut ingested = 0;
     for event in body.events {
         // The id of an earlier request names the same event, which counts once.
-        if world.usage.get(&event.event_id).is_some() {
+        if state.get(&EVENTS, &event.event_id).is_some() {
             continue;
         }
         ingested += 1;
-        let id = event.event_id.clone();
-        world.usage.insert(UsageEvent {
-            id: event.event_id,
-            customer_id: event.customer_id,
-            name: event.event_name,
-            at: event.timestamp.unwrap_or(now),
-            metadata: event.metadata.unwrap_or_default(),
+        let fields = json!({
+            "customer_id": event.customer_id,
+            "event_name": event.event_name,
+            "timestamp": event.timestamp.map(rfc3339),
+            "metadata": event.metadata.unwrap_or_default(),
         });
-        usage::deduct_credits(world, &id);
+        state.put(&EVENTS, event.event_id.clone(), fields);
+        usage::deduct_credits(state, &event.event_id);
     }
     Ok(Reply::Json(json!({ "ingested_count": ingested })))
-}
-
-fn show(event: &UsageEvent, world: &World) -> Value {
-    json!({
-        "business_id": world.business_id,
-        "customer_id": event.customer_id,
-        "event_id": event.id,
-        "event_name": event.name,
-        "metadata": event.metadata,
-        "timestamp": rfc3339(event.at),
-    })
-}
-
-fn list(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let (start, end): (Option<Timestamp>, Option<Timestamp>) =
-        (call.parse("start")?, call.parse("end")?);
-    let meter = call.query("meter_id").map(|id| world.objects.find("/meters", id)).transpose()?;
-    let rows = world.usage.iter().rev().filter(|event| {
-        call.query("customer_id").is_none_or(|id| id == event.customer_id)
-            && call.query("event_name").is_none_or(|name| name == event.name)
-            && meter.is_none_or(|meter| usage::counts(meter, event))
-            && start.is_none_or(|start| event.at >= start)
-            && end.is_none_or(|end| event.at <= end)
-    });
-    page(world, call, rows, |event| show(event, world))
 }

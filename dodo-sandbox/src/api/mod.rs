@@ -1,24 +1,25 @@
-//! Dodo's REST API. The contract routes and checks each request; a handler, or the definition of a
-//! plain resource, acts on it; the contract shapes the answer.
+//! Dodo's REST API. The contract routes and checks each request; the definition of a resource, or a
+//! handler in it, acts on it; the contract shapes the answer.
 
+pub(crate) mod blocklist;
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod checkouts;
+pub(crate) mod collections;
 pub(crate) mod credits;
 pub(crate) mod customers;
 pub(crate) mod discounts;
 pub(crate) mod entitlements;
 pub(crate) mod fault;
-
 pub(crate) mod invoices;
 pub(crate) mod licenses;
 pub(crate) mod list;
 pub(crate) mod meters;
+mod moderation;
 pub(crate) mod orders;
 pub(crate) mod payments;
 pub(crate) mod payouts;
 pub(crate) mod plans;
-pub(crate) mod prepared;
 pub(crate) mod products;
 pub(crate) mod refunds;
 pub(crate) mod resource;
@@ -38,40 +39,83 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
 
-use self::call::{Call, Handler, Reply};
+use self::{
+    call::{Call, Handler, Reply},
+    resource::{Action, Resource},
+};
 use crate::{
     Error,
     app::App,
     clock::rfc3339,
     contract::{Content, Facts, Found, Operation, PathParameters, Shape, contract},
-    state::World,
+    state::SandboxState,
 };
 
 /// The largest body that the API reads, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Handlers by method and path, such as `POST /payments/{}/retry`.
-static HANDLERS: LazyLock<HashMap<&str, Handler>> = LazyLock::new(|| {
-    let routes = [
-        checkouts::ROUTES,
-        credits::ROUTES,
-        customers::ROUTES,
-        discounts::ROUTES,
-        entitlements::ROUTES,
-        invoices::ROUTES,
-        licenses::ROUTES,
-        meters::ROUTES,
-        payments::ROUTES,
-        payouts::ROUTES,
-        plans::ROUTES,
-        products::ROUTES,
-        refunds::ROUTES,
-        resource::ROUTES,
-        subscriptions::ROUTES,
-        webhooks::ROUTES,
-    ];
-    routes.into_iter().flatten().copied().collect()
+/// All resources.
+pub(crate) static RESOURCES: &[&Resource] = &[
+    &products::ADDONS,
+    &products::BRANDS,
+    &collections::COLLECTIONS,
+    &products::LOCALIZED_PRICES,
+    &products::PRODUCTS,
+    &products::SHORT_LINKS,
+    &blocklist::BLOCKLIST,
+    &checkouts::SESSIONS,
+    &credits::CREDIT_ENTITLEMENTS,
+    &credits::BALANCES,
+    &credits::GRANTS,
+    &credits::LEDGER,
+    &customers::CUSTOMERS,
+    &customers::EMAILS,
+    &customers::WALLET_LEDGER,
+    &discounts::DISCOUNTS,
+    &entitlements::ENTITLEMENTS,
+    &entitlements::GRANTS,
+    &licenses::INSTANCES,
+    &licenses::LICENSES,
+    &meters::EVENTS,
+    &meters::METERS,
+    &payments::PAYMENTS,
+    &payouts::PAYOUTS,
+    &refunds::DISPUTES,
+    &refunds::REFUNDS,
+    &subscriptions::SUBSCRIPTIONS,
+    &webhooks::ENDPOINTS,
+];
+
+/// The action of an operation.
+enum Act {
+    Handler(Handler),
+    Derived(Action, &'static Resource),
+}
+
+/// The actions of all operations with state, by method and path, such as `POST /payments/{}/retry`.
+static ACTS: LazyLock<HashMap<String, Act>> = LazyLock::new(|| {
+    let mut acts = HashMap::new();
+    for operation in contract().operations() {
+        let key = format!("{} {}", operation.method, operation.shape);
+        let own = RESOURCES.iter().find_map(|resource| {
+            Some(Act::Derived(resource.action(&operation.method, &operation.shape)?, *resource))
+        });
+        acts.extend(own.map(|act| (key, act)));
+    }
+    let routes = RESOURCES.iter().map(|resource| resource.routes);
+    for (key, handler) in routes.chain([invoices::ROUTES, moderation::ROUTES]).flatten() {
+        acts.insert((*key).to_owned(), Act::Handler(*handler));
+    }
+    acts
 });
+
+/// Checks that the first object of a path with parameters exists.
+fn exists(state: &SandboxState, path: &str, call: &Call) -> Result<(), Error> {
+    let Some((parent, _)) = path.split_once("/{}") else { return Ok(()) };
+    let Some(parent) = RESOURCES.iter().find(|own| own.path == parent) else { return Ok(()) };
+    let found = parent.rows(state).and_then(|rows| rows.get(call.id()));
+    found.map(drop).ok_or_else(|| Error::not_found(parent.name))
+}
 
 /// A JSON answer of the sandbox's own routes.
 pub(crate) struct Json(pub(crate) Value);
@@ -155,42 +199,39 @@ fn run(
 ) -> Response {
     let result = Call::read(operation, path, parts.uri.query(), bytes).and_then(|call| {
         match operation.method == Method::GET {
-            true => app.with(|world| act(world, call)),
-            false => app.change(|world| act(world, call)),
+            true => app.with(|state| act(state, call)),
+            false => app.change(|state| act(state, call)),
         }
     });
     result.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// Runs the operation's handler. An operation without one answers a sample.
-fn act(world: &mut World, call: Call) -> Result<Response, Error> {
+fn act(state: &mut SandboxState, call: Call) -> Result<Response, Error> {
     let operation = call.operation;
     let key = format!("{} {}", operation.method, operation.shape);
     let path = call.path.clone();
-    let handler = HANDLERS.get(key.as_str());
-    let result = match handler {
-        Some(handler) => handler(world, &call),
-        None => match resource::find(operation) {
-            Some((resource, action)) => resource::act(world, resource, action, &call),
-            None if world.settings.strict => {
-                let message = "the sandbox keeps no state for this operation";
-                Err(Error::refused(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message))
-            }
-            None => return Ok(sample(world, operation, &path)),
-        },
+    let result = match ACTS.get(&key) {
+        Some(Act::Handler(handler)) => handler(state, &call),
+        Some(Act::Derived(action, resource)) => action.run(state, resource, &call),
+        None if state.settings.strict => {
+            let message = "the sandbox keeps no state for this operation";
+            Err(Error::refused(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message))
+        }
+        None => return Ok(sample(state, operation, &path)),
     };
     match result {
-        Err(_) if world.settings.any_id => Ok(sample(world, operation, &path)),
+        Err(_) if state.settings.any_id => Ok(sample(state, operation, &path)),
         Err(error) => Err(error),
-        Ok(reply) => Ok(answer(world, operation, reply)),
+        Ok(reply) => Ok(answer(state, operation, reply)),
     }
 }
 
-fn answer(world: &World, operation: &Operation, reply: Reply) -> Response {
+fn answer(state: &SandboxState, operation: &Operation, reply: Reply) -> Response {
     let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
     match (&operation.content, reply) {
         (Content::Json(schema), Reply::Json(value)) => {
-            let shape = Shape { newest: world.settings.newest_fields, event: false };
+            let shape = Shape { newest: state.settings.newest_fields, event: false };
             (status, Json(contract().shape(schema, value, shape))).into_response()
         }
         (Content::Bytes(media), Reply::Bytes(bytes)) => {
@@ -203,9 +244,9 @@ fn answer(world: &World, operation: &Operation, reply: Reply) -> Response {
 }
 
 /// A valid answer without state, with the ids of the path in it.
-fn sample(world: &World, operation: &Operation, path: &PathParameters) -> Response {
-    let now = rfc3339(world.now());
-    let facts = Facts { now: &now, business_id: &world.business_id, brand_id: &world.brand_id };
+fn sample(state: &SandboxState, operation: &Operation, path: &PathParameters) -> Response {
+    let now = rfc3339(state.now());
+    let facts = Facts { now: &now, business_id: &state.business_id, brand_id: &state.brand_id };
     let reply = match &operation.content {
         Content::Empty => Reply::Empty,
         Content::Bytes(_) => Reply::Bytes(Vec::new()),
@@ -221,7 +262,7 @@ fn sample(world: &World, operation: &Operation, path: &PathParameters) -> Respon
             Reply::Json(sample)
         }
     };
-    let mut answer = answer(world, operation, reply);
+    let mut answer = answer(state, operation, reply);
     answer.headers_mut().insert("x-sandbox", HeaderValue::from_static("sample"));
     answer
 }

@@ -1,21 +1,35 @@
-//! The common part of the bodies of `POST /payments` and `POST /subscriptions`.
+//! The older way to sell, `POST /payments` and `POST /subscriptions`: the payment and the subscription
+//! exist before the customer pays, and the page belongs to them.
+
+use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     body,
+    call::{Call, Reply},
     checkouts::{CustomerBody, check_methods},
-    prepared::{self, Order},
+    customers::CUSTOMERS,
 };
 use crate::{
     Error,
-    state::{customer::Address, session::CartItem},
+    clock::rfc3339,
+    flow::{checkout, quote::quote},
+    id,
+    state::{
+        SandboxState,
+        address::Address,
+        payment::Payment,
+        session::{Buyer, CartItem, Session, SessionOrigin},
+    },
 };
 
-/// The buyer and the terms.
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The common part of both bodies.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Common {
+struct Order {
     billing: Address,
     customer: CustomerBody,
     payment_link: Option<bool>,
@@ -27,35 +41,149 @@ pub(crate) struct Common {
     customer_business_name: Option<String>,
     allowed_payment_method_types: Option<Vec<String>>,
     force_3ds: Option<bool>,
+    trial_period_days: Option<u32>,
+    on_demand: Option<Value>,
 }
 
-/// An order and its customer.
-pub(crate) struct Ordered {
-    pub(crate) order: Order,
-    pub(crate) customer: CustomerBody,
-    /// Whether the answer has the address of the page.
-    pub(crate) with_link: bool,
-}
-
-impl Common {
-    /// Makes an order for this cart.
-    ///
-    /// # Errors
-    /// 422 for values that Dodo refuses.
-    pub(crate) fn order(self, cart: Vec<CartItem>) -> Result<Ordered, Error> {
-        check_methods(self.allowed_payment_method_types.as_deref())?;
-        let order = Order {
-            cart,
-            billing: self.billing,
-            metadata: body::metadata(self.metadata)?,
-            return_url: body::web_url("return_url", self.return_url)?,
-            discount_codes: prepared::codes(self.discount_code, self.discount_codes)?,
-            trial_days: None,
-            on_demand: false,
-            tax_id: self.tax_id,
-            business_name: self.customer_business_name,
-            force_3ds: self.force_3ds == Some(true),
-        };
-        Ok(Ordered { order, customer: self.customer, with_link: self.payment_link == Some(true) })
+/// The codes of an order, given one way or the other.
+///
+/// # Errors
+/// 422 when both ways are used or there are more than 20.
+pub(crate) fn codes(one: Option<String>, many: Option<Vec<String>>) -> Result<Vec<String>, Error> {
+    if one.is_some() && many.is_some() {
+        return Err(Error::invalid("discount_code and discount_codes exclude each other"));
     }
+    let codes: Vec<_> = many.unwrap_or_default().into_iter().chain(one).collect();
+    if codes.len() > 20 {
+        return Err(Error::invalid("discount_codes: at most 20"));
+    }
+    Ok(codes)
+}
+
+/// Creates a payment that waits for the customer, and its subscription where the first position is
+/// one.
+///
+/// # Errors
+/// 404 and 422 as a checkout session.
+pub(crate) fn create(
+    state: &mut SandboxState,
+    call: &Call,
+    cart: Vec<CartItem>,
+) -> Result<Reply, Error> {
+    let order: Order = call.body()?;
+    check_methods(order.allowed_payment_method_types.as_deref())?;
+    if order.trial_period_days.is_some_and(|days| days > 10_000) {
+        return Err(Error::invalid("trial_period_days is 0 to 10000"));
+    }
+    let page = Session {
+        buyer: order.customer.read(state)?,
+        address: Some(order.billing),
+        metadata: body::metadata(order.metadata)?,
+        return_url: body::page_url("return_url", order.return_url)?,
+        discount_codes: codes(order.discount_code, order.discount_codes)?,
+        trial_days: order.trial_period_days,
+        on_demand: order.on_demand.is_some_and(|on_demand| !on_demand.is_null()),
+        tax_id: order.tax_id,
+        business_name: order.customer_business_name,
+        force_3ds: order.force_3ds == Some(true),
+        ..Session::new(state, id::new("lnk_"), SessionOrigin::Session, LIFE, cart)
+    };
+    let (page_id, payment_id) = prepare(state, page)?;
+    let (page, payment) = (state.sessions.find(&page_id)?, state.payments.find(&payment_id)?);
+    let subscription = payment.subscription_id().and_then(|id| state.subscriptions.get(id));
+    let with_link = order.payment_link == Some(true);
+    let items = |skipped| -> Vec<_> {
+        let item =
+            |own: &CartItem| json!({ "product_id": own.product_id, "quantity": own.quantity });
+        page.cart.iter().skip(skipped).map(item).collect()
+    };
+    let one_time = items(1);
+    Ok(Reply::Json(json!({
+        "addons": call.body.get("addons"),
+        "client_secret": id::new("cs_"),
+        "customer": state.customer_json(&payment.customer_id),
+        "discount_ids": [],
+        "expires_on": with_link.then(|| rfc3339(page.expires_at)),
+        "metadata": payment.metadata,
+        "one_time_product_cart": (!one_time.is_empty()).then_some(one_time),
+        "payment_id": payment.id,
+        "payment_link": payment.link.as_ref().filter(|_| with_link),
+        "payment_method_required": true,
+        "product_cart": items(0),
+        "recurring_pre_tax_amount": subscription.map_or(0, |own| own.recurring_amount),
+        "subscription_id": subscription.map(|own| &own.id),
+        "total_amount": payment.total,
+        "trial_amount": subscription.and_then(|own| own.trial_amount),
+    })))
+}
+
+/// Adds the objects that a page belongs to. Returns the ids of the page and of the payment.
+fn prepare(state: &mut SandboxState, mut page: Session) -> Result<(String, String), Error> {
+    let quote = quote(state, &page.cart, page.terms())?;
+    let now = state.now();
+    let customer_id = checkout::customer(state, &page.buyer);
+    let billing = page.address.clone().unwrap_or_default();
+    let subscription = checkout::subscription(now, &quote, 0).map(|mut subscription| {
+        subscription.customer_id.clone_from(&customer_id);
+        subscription.billing = billing.clone();
+        subscription.metadata = page.metadata.clone();
+        subscription.on_demand = page.on_demand;
+        subscription.tax_id.clone_from(&page.tax_id);
+        subscription.business_name.clone_from(&page.business_name);
+        subscription
+    });
+    let payment = Payment {
+        id: id::new("pay_"),
+        status: Some("requires_payment_method"),
+        created_at: now,
+        currency: quote.currency.clone(),
+        lines: checkout::lines(&quote),
+        total: quote.total,
+        tax: quote.tax,
+        customer_id,
+        billing,
+        link: Some(page.url(state)),
+        discounts: quote.discounts,
+        metadata: page.metadata.clone(),
+        subscription_ids: subscription.iter().map(|s| s.id.clone()).collect(),
+        force_3ds: page.force_3ds,
+        ..Payment::default()
+    };
+    let ids = (page.id.clone(), payment.id.clone());
+    page.origin = match &subscription {
+        Some(subscription) => SessionOrigin::Subscription {
+            subscription_id: subscription.id.clone(),
+            payment_id: payment.id.clone(),
+        },
+        None => SessionOrigin::Payment { payment_id: payment.id.clone() },
+    };
+    state.payments.insert(payment);
+    state.sessions.insert(page);
+    if let Some(subscription) = subscription {
+        state.subscriptions.insert(subscription);
+    }
+    Ok(ids)
+}
+
+/// Adds a page on which a subscription gets a new payment method, and returns its address.
+///
+/// # Errors
+/// 404 for an unknown subscription.
+pub(crate) fn method_page(
+    state: &mut SandboxState,
+    subscription_id: &str,
+    return_url: Option<String>,
+) -> Result<String, Error> {
+    let subscription = state.subscriptions.find(subscription_id)?;
+    let customer = state.get(&CUSTOMERS, &subscription.customer_id);
+    let origin = SessionOrigin::PaymentMethod { subscription_id: subscription_id.to_owned() };
+    let page = Session {
+        buyer: customer.map(Buyer::known).unwrap_or_default(),
+        address: Some(subscription.billing.clone()),
+        return_url,
+        ..Session::new(state, id::new("lnk_"), origin, LIFE, Vec::new())
+    };
+    let url = page.url(state);
+    state.sessions.insert(page);
+    Ok(url)
 }

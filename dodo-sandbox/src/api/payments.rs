@@ -4,26 +4,28 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    call::{Call, Reply, Route},
+    call::{Call, Reply},
     checkouts::CartItemBody,
-    list::list,
-    orders::{Common, Ordered},
-    prepared,
+    orders,
+    resource::Resource,
 };
-use crate::{Error, clock::rfc3339, flow::renewal, state::World};
+use crate::{Error, clock::rfc3339, flow::renewal, state::SandboxState};
 
-pub(crate) const ROUTES: &[Route] = &[
-    ("GET /payments", |world, call| list(world, call, &world.payments)),
-    ("POST /payments", create),
-    ("GET /payments/{}", |world, call| {
-        Ok(Reply::Json(world.payments.find(call.id())?.json(world)))
-    }),
-    ("GET /payments/{}/line-items", |world, call| {
-        Ok(Reply::Json(world.payments.find(call.id())?.lines_json()))
-    }),
-    ("GET /payments/{}/retry", retry_state),
-    ("POST /payments/{}/retry", retry),
-];
+pub(crate) static PAYMENTS: Resource = Resource {
+    name: "payment",
+    path: "/payments",
+    payload_type: "Payment",
+    typed: Some(|state| &state.payments),
+    routes: &[
+        ("POST /payments", create),
+        ("GET /payments/{}/line-items", |state, call| {
+            Ok(Reply::Json(state.payments.find(call.id())?.lines_json()))
+        }),
+        ("GET /payments/{}/retry", retry_state),
+        ("POST /payments/{}/retry", retry),
+    ],
+    ..Resource::PLAIN
+};
 
 /// The body of POST /payments, beside the common part.
 #[derive(Debug, Deserialize)]
@@ -32,15 +34,13 @@ struct Create {
 }
 
 /// A payment that waits for the customer on its page.
-fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let body: Create = call.body()?;
     if !(1..=100).contains(&body.product_cart.len()) {
         return Err(Error::invalid("product_cart: 1 to 100 items"));
     }
     let cart = CartItemBody::read(body.product_cart)?;
-    let Ordered { order, customer, with_link } = call.body::<Common>()?.order(cart)?;
-    let buyer = customer.read(world)?;
-    let products = order.cart.iter().map(|item| (item, world.products.get(&item.product_id)));
+    let products = cart.iter().map(|item| (item, state.products.get(&item.product_id)));
     for (item, product) in products {
         let Some(product) = product else { continue };
         if product.recurring.is_some() {
@@ -53,19 +53,7 @@ fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
             ));
         }
     }
-    let prepared = prepared::payment(world, order, buyer)?;
-    let link = with_link.then_some(&prepared.link);
-    Ok(Reply::Json(json!({
-        "payment_id": prepared.payment_id,
-        "client_secret": prepared.client_secret,
-        "total_amount": prepared.total,
-        "customer": world.customer_json(&prepared.customer_id),
-        "metadata": prepared.metadata,
-        "payment_link": link,
-        "expires_on": link.map(|_| prepared.expires_on),
-        "product_cart": prepared.cart,
-        "discount_ids": [],
-    })))
+    orders::create(state, call, cart)
 }
 
 /// How often a merchant may retry a failed renewal.
@@ -74,11 +62,11 @@ const SENDS_ALLOWED: u32 = 3;
 /// The failed renewal of a payment: its subscription, the retries so far, and the reason why no
 /// further one is possible.
 fn failed_renewal(
-    world: &World,
+    state: &SandboxState,
     payment_id: &str,
 ) -> Result<(Option<String>, u32, Option<&'static str>), Error> {
-    let payment = world.payments.find(payment_id)?;
-    let subscription = payment.subscription_id().and_then(|id| world.subscriptions.get(id));
+    let payment = state.payments.find(payment_id)?;
+    let subscription = payment.subscription_id().and_then(|id| state.subscriptions.get(id));
     let recovery = subscription.and_then(|subscription| subscription.recovery.as_ref());
     let used = recovery.map_or(0, |recovery| recovery.manual_retries);
     let reason = match (payment.status, recovery) {
@@ -90,26 +78,26 @@ fn failed_renewal(
     Ok((subscription.map(|subscription| subscription.id.clone()), used, reason))
 }
 
-fn retry_state(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let (_, used, reason) = failed_renewal(world, call.id())?;
+fn retry_state(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let (_, used, reason) = failed_renewal(state, call.id())?;
     Ok(Reply::Json(json!({
         "can_retry": reason.is_none(),
         "reason": reason,
-        "retry_available_at": reason.is_none().then(|| rfc3339(world.now())),
+        "retry_available_at": reason.is_none().then(|| rfc3339(state.now())),
         "sends_allowed": SENDS_ALLOWED,
         "sends_used": used,
     })))
 }
 
-fn retry(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let (subscription_id, used, reason) = failed_renewal(world, call.id())?;
+fn retry(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let (subscription_id, used, reason) = failed_renewal(state, call.id())?;
     let Some(subscription_id) = subscription_id.filter(|_| reason.is_none()) else {
         let message = "this payment cannot be retried";
         return Err(Error::conflict("PAYMENT_RETRY_NOT_ALLOWED", message));
     };
-    let invoice = world.payments.find(call.id())?.invoice_id.clone();
-    let payment_id = renewal::retry_by_hand(world, &subscription_id)?;
-    let payment = world.payments.find(&payment_id)?;
+    let invoice = state.payments.find(call.id())?.invoice_id.clone();
+    let payment_id = renewal::retry_by_hand(state, &subscription_id)?;
+    let payment = state.payments.find(&payment_id)?;
     Ok(Reply::Json(json!({
         "invoice_id": payment.invoice_id.clone().or(invoice).map_or_else(|| Value::from(crate::id::new("inv_")), Value::from),
         "is_manual_retry": true,

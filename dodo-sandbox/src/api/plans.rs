@@ -5,31 +5,21 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body::{self, quantity},
-    call::{Call, Reply, Route},
-    prepared,
+    call::{Call, Reply},
+    list::Listed,
+    orders,
 };
 use crate::{
     Error,
     clock::rfc3339,
     flow::{
-        method, renewal,
-        subscription::{self, PlanChange, Proration},
-        usage,
+        method,
+        plan::{self, PlanChange, Proration},
+        renewal, subscription, usage,
     },
     money::MAX_AMOUNT,
-    state::{World, session::AddonItem},
+    state::{SandboxState, session::AddonItem},
 };
-
-pub(crate) const ROUTES: &[Route] = &[
-    ("POST /subscriptions/{}/change-plan", change_plan),
-    ("POST /subscriptions/{}/change-plan/preview", preview_plan),
-    ("DELETE /subscriptions/{}/change-plan/scheduled", |world, call| {
-        subscription::unschedule(world, call.id())?;
-        Ok(Reply::Empty)
-    }),
-    ("POST /subscriptions/{}/charge", charge),
-    ("POST /subscriptions/{}/update-payment-method", update_method),
-];
 
 /// The body of POST /subscriptions/{id}/change-plan.
 #[derive(Debug, Deserialize)]
@@ -58,38 +48,38 @@ fn read(call: &Call) -> Result<(PlanChange, bool), Error> {
         proration: body.proration_billing_mode,
         apply_on_failure: call.text("on_payment_failure") == Some("apply_change"),
         metadata: body.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?,
-        discount_codes: prepared::codes(body.discount_code, body.discount_codes)?,
+        discount_codes: orders::codes(body.discount_code, body.discount_codes)?,
     };
     Ok((change, body.cancel_scheduled_change_plan == Some(true)))
 }
 
-fn change_plan(world: &mut World, call: &Call) -> Result<Reply, Error> {
+pub(super) fn change_plan(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let (change, replace) = read(call)?;
     let id = call.id();
-    if replace && world.subscriptions.find(id)?.scheduled.is_some() {
-        subscription::unschedule(world, id)?;
+    if replace && state.subscriptions.find(id)?.scheduled.is_some() {
+        plan::unschedule(state, id)?;
     }
     let payment_id = match call.text("effective_at") {
         Some("next_billing_date") => {
-            subscription::schedule_change(world, id, change)?;
+            plan::schedule_change(state, id, change)?;
             None
         }
-        _ => subscription::change_plan(world, id, &change)?,
+        _ => plan::change_plan(state, id, &change)?,
     };
     Ok(Reply::Json(json!({ "payment_id": payment_id })))
 }
 
-fn preview_plan(world: &mut World, call: &Call) -> Result<Reply, Error> {
+pub(super) fn preview_plan(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let (change, _) = read(call)?;
-    let price = subscription::change_price(world, call.id(), &change)?;
-    let current = world.subscriptions.find(call.id())?;
+    let price = plan::change_price(state, call.id(), &change)?;
+    let current = state.subscriptions.find(call.id())?;
     let due = renewal::taxed(current, price);
-    let product = world.products.find(&change.product_id)?;
+    let product = state.products.find(&change.product_id)?;
     let mut planned = current.clone();
-    planned.set_plan(product, change.quantity, subscription::plan_amount(world, current, &change)?);
+    planned.set_plan(product, change.quantity, plan::plan_amount(state, current, &change)?);
     planned.addons.clone_from(&change.addons);
     let period = (current.previous_billing, current.next_billing);
-    let used = usage::of_period(world, current, period);
+    let used = usage::of_period(state, current, period);
     let mut items = vec![json!({
         "type": "subscription",
         "id": current.id,
@@ -107,7 +97,7 @@ fn preview_plan(world: &mut World, call: &Call) -> Result<Reply, Error> {
         .extend(used.iter().map(|usage| usage.line_item(&current.currency, current.tax_inclusive)));
     Ok(Reply::Json(json!({
         "immediate_charge": {
-            "effective_at": rfc3339(world.now()),
+            "effective_at": rfc3339(state.now()),
             "line_items": items,
             "summary": {
                 "currency": current.currency,
@@ -119,16 +109,16 @@ fn preview_plan(world: &mut World, call: &Call) -> Result<Reply, Error> {
                 "total_amount": due.total,
             },
         },
-        "new_plan": planned.json(world),
+        "new_plan": planned.json(state),
     })))
 }
 
-fn charge(world: &mut World, call: &Call) -> Result<Reply, Error> {
+pub(super) fn charge(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let price = call.body.get("product_price").and_then(Value::as_i64).unwrap_or(0);
     if !(1..=MAX_AMOUNT).contains(&price) {
         return Err(Error::invalid("product_price is at least 1"));
     }
-    let currency = &world.subscriptions.find(call.id())?.currency;
+    let currency = &state.subscriptions.find(call.id())?.currency;
     if call.text("product_currency").is_some_and(|own| own != currency) {
         return Err(Error::unprocessable(
             "UNSUPPORTED_CURRENCY",
@@ -137,7 +127,7 @@ fn charge(world: &mut World, call: &Call) -> Result<Reply, Error> {
     }
     let metadata = call.body.get("metadata").and_then(Value::as_object).cloned();
     let metadata = metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
-    let id = subscription::charge_on_demand(world, call.id(), price, metadata)?;
+    let id = subscription::charge_on_demand(state, call.id(), price, metadata)?;
     Ok(Reply::Json(json!({ "payment_id": id })))
 }
 
@@ -149,24 +139,21 @@ enum UpdateMethod {
     Existing { payment_method_id: String },
 }
 
-fn update_method(world: &mut World, call: &Call) -> Result<Reply, Error> {
+pub(super) fn update_method(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let body: UpdateMethod = call.body()?;
-    if world.subscriptions.find(call.id())?.is_over() {
+    if state.subscriptions.find(call.id())?.is_over() {
         return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription has ended"));
     }
     let link = match body {
         UpdateMethod::New { return_url } => {
-            let mut session = prepared::method_page(world, call.id())?;
-            session.return_url = body::web_url("return_url", return_url)?;
-            let link = session.url(world);
-            world.sessions.insert(session);
-            Some(link)
+            let return_url = body::page_url("return_url", return_url)?;
+            Some(orders::method_page(state, call.id(), return_url)?)
         }
         UpdateMethod::Existing { payment_method_id } => {
-            let customer_id = &world.subscriptions.find(call.id())?.customer_id;
-            let known = world.payment_method(customer_id, &payment_method_id).cloned();
+            let customer_id = &state.subscriptions.find(call.id())?.customer_id;
+            let known = state.payment_method(customer_id, &payment_method_id).cloned();
             let known = known.ok_or_else(|| Error::not_found("payment method"))?;
-            method::attach(world, call.id(), known)?;
+            method::attach(state, call.id(), known)?;
             None
         }
     };

@@ -11,71 +11,126 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body::check_metadata,
-    call::{Call, Reply, Route},
-    list::{list, page},
-    resource::new_image,
+    call::{Call, Reply},
+    credits::CREDIT_ENTITLEMENTS,
+    entitlements::ENTITLEMENTS,
+    list::Listed,
+    meters::METERS,
+    resource::{Resource, new_image},
 };
 use crate::{
     Error,
     app::App,
+    clock::rfc3339,
     id,
-    state::{World, object::Object, product::Product},
+    state::{SandboxState, object::Object, product::Product},
 };
 
-const SHORT_LINKS: &str = "short-links";
-const COLLECTIONS: &str = "/product-collections";
+pub(crate) static PRODUCTS: Resource = Resource {
+    name: "product",
+    path: "/products",
+    typed: Some(|state| &state.products),
+    routes: &[
+        ("POST /products", create),
+        ("PATCH /products/{}", patch),
+        ("DELETE /products/{}", |state, call| archive(state, call, true)),
+        ("POST /products/{}/unarchive", |state, call| archive(state, call, false)),
+        ("PUT /products/{}/images", |state, call| {
+            let (id, url) = new_image(state);
+            let product = state.products.find_mut(call.id())?;
+            product.fields.insert("image".to_owned(), json!(url));
+            Ok(Reply::Json(json!({ "image_id": id, "url": url })))
+        }),
+        ("PUT /products/{}/files", |state, call| {
+            state.products.find(call.id())?;
+            let id = id::license_key();
+            Ok(Reply::Json(json!({ "file_id": id, "url": state.url(&["files", &id]) })))
+        }),
+        ("POST /products/{}/short_links", create_short_link),
+    ],
+    ..Resource::PLAIN
+};
 
-pub(crate) const ROUTES: &[Route] = &[
-    ("GET /products", products),
-    ("POST /products", create),
-    ("GET /products/{}", |world, call| show(world, call.id())),
-    ("PATCH /products/{}", patch),
-    ("DELETE /products/{}", |world, call| archive(world, call, true)),
-    ("POST /products/{}/unarchive", |world, call| archive(world, call, false)),
-    ("PUT /products/{}/images", |world, call| {
-        let (id, url) = new_image(world);
-        let product = world.products.find_mut(call.id())?;
-        product.fields.insert("image".to_owned(), json!(url));
-        Ok(Reply::Json(json!({ "image_id": id, "url": url })))
-    }),
-    ("PUT /products/{}/files", |world, call| {
-        world.products.find(call.id())?;
-        let id = id::license_key();
-        Ok(Reply::Json(json!({ "file_id": id, "url": world.url(&["files", &id]) })))
-    }),
-    ("GET /products/short_links", |world, call| {
-        let rows = world.objects.all(SHORT_LINKS).rev();
-        let rows = rows.filter(|row| {
-            call.query("product_id").is_none_or(|id| row.text("product_id") == Some(id))
-        });
-        page(world, call, rows, |row| Value::Object(row.fields.clone()))
-    }),
-    ("POST /products/{}/short_links", create_short_link),
-    ("POST /product-collections/{}/groups", add_group),
-    ("PATCH /product-collections/{}/groups/{}", patch_group),
-    ("DELETE /product-collections/{}/groups/{}", delete_group),
-    ("POST /product-collections/{}/groups/{}/items", add_items),
-    ("PATCH /product-collections/{}/groups/{}/items/{}", patch_item),
-    ("DELETE /product-collections/{}/groups/{}/items/{}", delete_item),
-];
+pub(crate) static ADDONS: Resource = Resource {
+    name: "addon",
+    path: "/addons",
+    prefix: "adn_",
+    check: |_, fields| match fields.get("price").and_then(Value::as_i64) {
+        Some(price) if price < 0 => Err(Error::invalid("price must not be negative")),
+        _ => Ok(()),
+    },
+    ..Resource::PLAIN
+};
 
-fn show(world: &World, id: &str) -> Result<Reply, Error> {
-    let product = world.products.find(id)?;
-    Ok(Reply::Json(product.json(&world.business_id, &world.brand_id)))
+pub(crate) static BRANDS: Resource = Resource {
+    name: "brand",
+    path: "/brands",
+    id: "brand_id",
+    prefix: "brnd_",
+    defaults: |_| {
+        json!({
+            "enabled": true,
+            "verification_enabled": true,
+            "verification_status": "Success",
+            "statement_descriptor": "SANDBOX",
+        })
+    },
+    routes: &[("POST /brands/{}/archive", archive_brand)],
+    ..Resource::PLAIN
+};
+
+pub(crate) static LOCALIZED_PRICES: Resource = Resource {
+    name: "localized price",
+    path: "/products/{}/localized-prices",
+    parents: &[&["product_id"]],
+    prefix: "lcp_",
+    check: check_localized_price,
+    removable: true,
+    ..Resource::PLAIN
+};
+
+/// By the last part of their address.
+pub(crate) static SHORT_LINKS: Resource =
+    Resource { name: "short link", path: "/products/short_links", id: "slug", ..Resource::PLAIN };
+
+/// The targets of all short addresses, by the last part of the address.
+static REDIRECTS: Resource = Resource { path: "redirects", ..Resource::PLAIN };
+
+/// A short address that leads to this one.
+pub(crate) fn shorten(state: &mut SandboxState, slug: &str, url: &str) -> String {
+    state.put(&REDIRECTS, slug.to_owned(), json!({ "url": url }));
+    state.url(&["s", slug])
 }
 
-/// Archived products are listed only on request.
-fn products(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let mut query = call.query.clone();
-    if call.query("archived").is_none() {
-        query.push(("archived".to_owned(), "false".to_owned()));
+fn archive_brand(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let now = rfc3339(state.now());
+    let moved_to = call.text("move_products_to").map(str::to_owned);
+    if let Some(to) = &moved_to {
+        state.find(&BRANDS, to)?;
     }
-    let call = Call { operation: call.operation, path: Vec::new(), query, body: Map::new() };
-    list(world, &call, &world.products)
+    state.find_mut(&BRANDS, call.id())?.set("archived_at", now.clone());
+    let own = |product: &&mut Product| product.brand_id.as_deref() == Some(call.id());
+    let mut moved = 0;
+    for product in state.products.iter_mut().filter(own) {
+        product.brand_id.clone_from(&moved_to);
+        moved += 1;
+    }
+    Ok(Reply::Json(json!({
+        "archived_at": now,
+        "brand_id": call.id(),
+        "moved_to_brand_id": moved_to,
+        "products_moved": moved,
+        "collections_moved": 0,
+        "subscriptions_moved": 0,
+    })))
+}
+
+fn show(state: &SandboxState, id: &str) -> Result<Reply, Error> {
+    Ok(Reply::Json(state.products.find(id)?.details(state)))
 }
 
 /// Replaces the ids of attached objects by the summaries that answers show.
-fn resolve(world: &World, fields: &mut Map<String, Value>) -> Result<(), Error> {
+fn resolve(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
     if let Some(Value::Object(metadata)) = fields.get("metadata") {
         check_metadata(metadata)?;
     }
@@ -84,26 +139,25 @@ fn resolve(world: &World, fields: &mut Map<String, Value>) -> Result<(), Error> 
     }
     let list = |name: &str| fields.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     for id in list("addons").iter().filter_map(Value::as_str) {
-        world.objects.find("/addons", id)?;
+        state.find(&ADDONS, id)?;
     }
     for meter in
         fields.get("price").and_then(|price| price.get("meters")?.as_array()).into_iter().flatten()
     {
         let id = meter.get("meter_id").and_then(Value::as_str).unwrap_or_default();
-        world.objects.find("/meters", id)?;
+        state.find(&METERS, id)?;
     }
     let id_of = |item: &Value, name: &str| {
         item.get(name).or(item.get("id")).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let mut entitlements = Vec::new();
     for item in list("entitlements") {
-        let object = world.objects.find("/entitlements", &id_of(&item, "entitlement_id"))?;
+        let object = state.find(&ENTITLEMENTS, &id_of(&item, "entitlement_id"))?;
         entitlements.push(Value::Object(object.fields.clone()));
     }
     let mut credits = Vec::new();
     for item in list("credit_entitlements") {
-        let object =
-            world.objects.find("/credit-entitlements", &id_of(&item, "credit_entitlement_id"))?;
+        let object = state.find(&CREDIT_ENTITLEMENTS, &id_of(&item, "credit_entitlement_id"))?;
         credits.push(mapping(object, &item));
     }
     fields.insert("entitlements".to_owned(), entitlements.into());
@@ -129,66 +183,63 @@ fn mapping(entitlement: &Object, attached: &Value) -> Value {
     fields.into()
 }
 
-fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let mut fields = call.body.clone();
-    resolve(world, &mut fields)?;
-    let product = Product::from_fields(id::new("pdt_"), fields, world.now())?;
+    resolve(state, &mut fields)?;
+    let product = Product::from_fields(id::new("pdt_"), fields, state.now())?;
     let id = product.id().to_owned();
-    world.products.insert(product);
-    show(world, &id)
+    state.products.insert(product);
+    show(state, &id)
 }
 
-fn patch(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let product = world.products.find(call.id())?;
+fn patch(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let product = state.products.find(call.id())?;
     let (created_at, archived, license) =
         (product.created_at, product.archived, product.license.clone());
-    let mut fields = match product.json(&world.business_id, &world.brand_id) {
+    let mut fields = match product.details(state) {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
-    for (name, value) in call.body.iter().filter(|(_, value)| !value.is_null()) {
-        fields.insert(name.clone(), value.clone());
-    }
+    fields.extend(call.given(&[]));
     if let Some(image) = call.text("image_id") {
-        fields.insert("image".to_owned(), json!(world.url(&["images", image])));
+        fields.insert("image".to_owned(), json!(state.url(&["images", image])));
     }
-    resolve(world, &mut fields)?;
-    let mut product = Product::from_fields(call.id().to_owned(), fields, world.now())?;
+    resolve(state, &mut fields)?;
+    let mut product = Product::from_fields(call.id().to_owned(), fields, state.now())?;
     (product.created_at, product.archived) = (created_at, archived);
     if let (Some(new), Some(old)) = (&mut product.license, license) {
         new.entitlement_id = old.entitlement_id;
     }
-    world.products.insert(product);
-    show(world, call.id())
+    state.products.insert(product);
+    show(state, call.id())
 }
 
-fn archive(world: &mut World, call: &Call, archived: bool) -> Result<Reply, Error> {
-    world.products.find_mut(call.id())?.archived = archived;
+fn archive(state: &mut SandboxState, call: &Call, archived: bool) -> Result<Reply, Error> {
+    state.products.find_mut(call.id())?.archived = archived;
     Ok(Reply::Empty)
 }
 
-fn create_short_link(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn create_short_link(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let slug = call.text("slug").unwrap_or_default();
     let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
     if slug.is_empty() || slug.len() > 64 || !slug.bytes().all(plain) {
         return Err(Error::invalid("slug: 1 to 64 letters, digits, '_' and '-'"));
     }
-    if world.short_links.contains_key(slug) {
+    if state.get(&REDIRECTS, slug).is_some() {
         return Err(Error::conflict("CONFLICT", "slug: another short link has it"));
     }
-    let product_id = world.products.find(call.id())?.id().to_owned();
-    let mut full_url = world.url(&["buy", &product_id]);
+    let product_id = state.products.find(call.id())?.id().to_owned();
+    let mut full_url = state.url(&["buy", &product_id]);
     let parameters = call.body.get("static_checkout_params").and_then(Value::as_object);
     if let Some(parameters) = parameters.filter(|parameters| !parameters.is_empty()) {
         let pairs = parameters.iter().filter_map(|(name, value)| Some((name, value.as_str()?)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         full_url = format!("{full_url}?{query}");
     }
-    let short_url = world.shorten(slug, full_url.clone());
+    let short_url = shorten(state, slug, &full_url);
     let fields = json!({ "product_id": product_id, "full_url": full_url, "short_url": short_url });
-    let now = world.now();
-    let fields = fields.as_object().cloned().unwrap_or_default();
-    Ok(Reply::Json(world.objects.add(SHORT_LINKS, ("id", slug.to_owned()), now, fields)))
+    state.put(&SHORT_LINKS, slug.to_owned(), fields);
+    Ok(Reply::Json(state.json(&SHORT_LINKS, slug)))
 }
 
 /// `GET /s/{slug}`: the page behind a short link.
@@ -196,18 +247,18 @@ pub(crate) async fn follow_short_link(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
 ) -> Response {
-    match app.with(|world| world.short_links.get(&slug).cloned()) {
+    match app.with(|state| Some(state.get(&REDIRECTS, &slug)?.str("url").to_owned())) {
         Some(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response(),
         None => Error::not_found("short link").into_response(),
     }
 }
 
-pub(super) fn check_localized_price(
-    world: &World,
+fn check_localized_price(
+    state: &SandboxState,
     fields: &mut Map<String, Value>,
 ) -> Result<(), Error> {
     let id = fields.get("product_id").and_then(Value::as_str).unwrap_or_default();
-    let product = world.products.find(id)?;
+    let product = state.products.find(id)?;
     if fields.get("amount").and_then(Value::as_i64).is_some_and(|amount| amount < 0) {
         return Err(Error::invalid("amount must not be negative"));
     }
@@ -221,131 +272,4 @@ pub(super) fn check_localized_price(
         .unwrap_or(json!(mode));
     fields.insert("mode".to_owned(), mode);
     Ok(())
-}
-
-/// Gives the groups of a new collection their ids and products.
-pub(super) fn check_collection(
-    world: &World,
-    fields: &mut Map<String, Value>,
-) -> Result<(), Error> {
-    if let Some(order) = fields.remove("group_order")
-        && let Some(groups) = fields.get_mut("groups").and_then(Value::as_array_mut)
-    {
-        let place = |group: &Value| {
-            order.as_array()?.iter().position(|id| Some(id) == group.get("group_id"))
-        };
-        groups.sort_by_key(|group| place(group).unwrap_or(usize::MAX));
-    }
-    for group in fields.get_mut("groups").and_then(Value::as_array_mut).into_iter().flatten() {
-        *group = complete_group(world, group)?;
-    }
-    Ok(())
-}
-
-fn complete_group(world: &World, group: &Value) -> Result<Value, Error> {
-    let mut group = group.as_object().cloned().unwrap_or_default();
-    group.entry("group_id").or_insert_with(|| json!(id::license_key()));
-    if group.get("status").is_none_or(Value::is_null) {
-        group.insert("status".to_owned(), json!(true));
-    }
-    for item in group.get_mut("products").and_then(Value::as_array_mut).into_iter().flatten() {
-        *item = complete_item(world, item)?;
-    }
-    Ok(group.into())
-}
-
-fn complete_item(world: &World, item: &Value) -> Result<Value, Error> {
-    let product_id = item.get("product_id").and_then(Value::as_str).unwrap_or_default();
-    let product = world.products.find(product_id)?;
-    let mut fields = match product.json(&world.business_id, &world.brand_id) {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    let count = |name: &str| product.fields.get(name).and_then(Value::as_array).map_or(0, Vec::len);
-    fields.extend([
-        ("id".to_owned(), item.get("id").cloned().unwrap_or_else(|| json!(id::license_key()))),
-        ("status".to_owned(), json!(item.get("status") != Some(&Value::Bool(false)))),
-        ("addons_count".to_owned(), json!(count("addons"))),
-        ("files_count".to_owned(), json!(0)),
-        ("has_credit_entitlements".to_owned(), json!(count("credit_entitlements") > 0)),
-        ("meters_count".to_owned(), json!(product.meters.len())),
-        ("price".to_owned(), json!(product.price)),
-    ]);
-    Ok(fields.into())
-}
-
-/// The groups of a collection.
-fn groups<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Vec<Value>, Error> {
-    let object = world.objects.find_mut(COLLECTIONS, id)?;
-    let groups = object.fields.entry("groups").or_insert_with(|| json!([]));
-    groups.as_array_mut().ok_or_else(|| Error::not_found("group"))
-}
-
-/// The group of a call's path.
-fn group<'a>(world: &'a mut World, call: &Call) -> Result<&'a mut Map<String, Value>, Error> {
-    let id = call.path.get(1).map(|(_, id)| id.as_str()).unwrap_or_default();
-    let own = |group: &&mut Value| group.get("group_id").is_some_and(|own| own == id);
-    let group = groups(world, call.id())?.iter_mut().find(own).and_then(Value::as_object_mut);
-    group.ok_or_else(|| Error::not_found("group"))
-}
-
-fn items<'a>(world: &'a mut World, call: &Call) -> Result<&'a mut Vec<Value>, Error> {
-    let items = group(world, call)?.get_mut("products").and_then(Value::as_array_mut);
-    items.ok_or_else(|| Error::not_found("group"))
-}
-
-fn add_group(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let added = complete_group(world, &Value::Object(call.body.clone()))?;
-    groups(world, call.id())?.push(added.clone());
-    Ok(Reply::Json(added))
-}
-
-fn patch_group(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let order = call.body.get("product_order").and_then(Value::as_array).cloned();
-    let group = group(world, call)?;
-    for name in ["group_name", "status"] {
-        if let Some(value) = call.body.get(name).filter(|value| !value.is_null()) {
-            group.insert(name.to_owned(), value.clone());
-        }
-    }
-    if let (Some(order), Some(items)) =
-        (order, group.get_mut("products").and_then(Value::as_array_mut))
-    {
-        let place = |item: &Value| order.iter().position(|id| Some(id) == item.get("id"));
-        items.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
-    }
-    Ok(Reply::Empty)
-}
-
-fn delete_group(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    group(world, call)?;
-    let groups = groups(world, call.id())?;
-    groups.retain(|group| group.get("group_id").is_none_or(|id| id != call.last_id()));
-    Ok(Reply::Empty)
-}
-
-fn add_items(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let given = call.body.get("products").and_then(Value::as_array).cloned().unwrap_or_default();
-    let added =
-        given.iter().map(|item| complete_item(world, item)).collect::<Result<Vec<_>, _>>()?;
-    items(world, call)?.extend(added.clone());
-    Ok(Reply::Json(added.into()))
-}
-
-fn patch_item(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let own = |item: &&mut Value| item.get("id").is_some_and(|id| id == call.last_id());
-    let item = items(world, call)?.iter_mut().find(own).and_then(Value::as_object_mut);
-    let item = item.ok_or_else(|| Error::not_found("item"))?;
-    item.insert("status".to_owned(), call.body.get("status").cloned().unwrap_or_default());
-    Ok(Reply::Empty)
-}
-
-fn delete_item(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let items = items(world, call)?;
-    let before = items.len();
-    items.retain(|item| item.get("id").is_none_or(|id| id != call.last_id()));
-    match items.len() < before {
-        true => Ok(Reply::Empty),
-        false => Err(Error::not_found("item")),
-    }
 }

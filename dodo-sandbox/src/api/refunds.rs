@@ -1,28 +1,49 @@
 //! Refunds and disputes.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     body,
-    call::{Call, Reply, Route},
-    list::list,
+    call::{Call, Reply},
+    resource::Resource,
 };
 use crate::{
     Error,
     flow::reversal::{self, RefundItem, RefundRequest},
-    state::World,
+    state::{SandboxState, object::Object},
 };
 
-pub(crate) const ROUTES: &[Route] = &[
-    ("GET /refunds", |world, call| list(world, call, &world.refunds)),
-    ("POST /refunds", create),
-    ("GET /refunds/{}", |world, call| Ok(Reply::Json(world.refunds.find(call.id())?.json(world)))),
-    ("GET /disputes", |world, call| list(world, call, &world.disputes)),
-    ("GET /disputes/{}", |world, call| {
-        Ok(Reply::Json(world.disputes.find(call.id())?.json(world)))
-    }),
-];
+pub(crate) static REFUNDS: Resource = Resource {
+    name: "refund",
+    path: "/refunds",
+    id: "refund_id",
+    prefix: "ref_",
+    payload_type: "Refund",
+    computed: |state, refund| json!({ "customer": state.customer_json(refund.str("customer_id")) }),
+    filters: &[("subscription_id", |state, refund: &Object, wanted| {
+        let payment = state.payments.get(refund.str("payment_id"));
+        payment.is_some_and(|own| own.subscription_ids.iter().any(|id| id == wanted))
+    })],
+    routes: &[("POST /refunds", create)],
+    ..Resource::PLAIN
+};
+
+pub(crate) static DISPUTES: Resource = Resource {
+    name: "dispute",
+    path: "/disputes",
+    id: "dispute_id",
+    prefix: "dp_",
+    payload_type: "Dispute",
+    computed: |state, dispute| {
+        json!({
+            "amount": dispute.number("amount").unwrap_or(0).to_string(),
+            "created_at": format!("{:.3}", dispute.created_at),
+            "customer": state.customer_json(dispute.str("customer_id")),
+        })
+    },
+    ..Resource::PLAIN
+};
 
 /// The body of POST /refunds.
 #[derive(Debug, Deserialize)]
@@ -33,7 +54,7 @@ struct Create {
     reason: Option<String>,
 }
 
-fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let body: Create = call.body()?;
     if body.reason.as_ref().is_some_and(|reason| reason.chars().count() > 3000) {
         return Err(Error::invalid("reason: at most 3000 characters"));
@@ -44,6 +65,6 @@ fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
         reason: body.reason,
         metadata: body::metadata(body.metadata)?,
     };
-    let id = reversal::refund(world, request)?;
-    Ok(Reply::Json(world.refunds.find(&id)?.json(world)))
+    let id = reversal::refund(state, request)?;
+    Ok(Reply::Json(state.json(&REFUNDS, &id)))
 }

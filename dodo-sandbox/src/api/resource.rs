@@ -1,288 +1,259 @@
-//! Plain resources: their operations follow from one line each.
+//! The definition of a resource, and the operations that follow from it: list, create, read, change,
+//! archive or delete, and images. A handler of the definition replaces or adds to them.
 
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
     body::check_metadata,
     call::{Call, Reply, Route},
-    list::list_of,
+    list::{Rows, list},
 };
 use crate::{
     Error,
     clock::rfc3339,
-    contract::Operation,
     id,
-    state::{World, object::Object},
+    state::{SandboxState, object::Object},
 };
 
-/// A resource whose state is the JSON that the API shows.
+/// Whether a value of the query selects an object.
+type Filter = fn(&SandboxState, &Object, &str) -> bool;
+
+/// One kind of object.
 #[derive(Debug)]
 pub(crate) struct Resource {
-    /// The path of its list, with `{}` for parameters. The parameters become fields.
-    path: &'static str,
+    /// The word for it in errors.
+    pub(crate) name: &'static str,
+    /// The path of its list, with `{}` for parameters; the name of its table.
+    pub(crate) path: &'static str,
+    /// Other paths whose last part is a list of it.
+    pub(crate) lists: &'static [&'static str],
+    /// The fields that the parameters of each path select by, in the order of the paths.
+    pub(crate) parents: &'static [&'static [&'static str]],
     /// The field with its id.
-    id: &'static str,
-    prefix: &'static str,
+    pub(crate) id: &'static str,
+    pub(crate) prefix: &'static str,
+    /// Its `payload_type` in webhooks.
+    pub(crate) payload_type: &'static str,
+    /// The event that a new one emits.
+    pub(crate) created: Option<&'static str>,
     /// Fields of a new object beside those of the request.
-    defaults: fn(&World) -> Value,
+    pub(crate) defaults: fn(&SandboxState) -> Value,
     /// Rules of a new or changed object, and fields that follow from others.
-    check: fn(&World, &mut Map<String, Value>) -> Result<(), Error>,
+    pub(crate) check: fn(&SandboxState, &mut Map<String, Value>) -> Result<(), Error>,
+    /// Fields of answers and webhooks that follow from other objects.
+    pub(crate) computed: fn(&SandboxState, &Object) -> Value,
+    /// Parameters of the query that are not fields.
+    pub(crate) filters: &'static [(&'static str, Filter)],
+    /// Fields that `null` clears. In others `null` changes nothing.
+    pub(crate) clears: &'static [&'static str],
+    /// DELETE removes it instead of archiving it.
+    pub(crate) removable: bool,
+    /// The table of objects with a type of their own.
+    pub(crate) typed: Option<fn(&SandboxState) -> &dyn Rows>,
+    /// Operations that do not follow from the path, or differ from those that do.
+    pub(crate) routes: &'static [Route],
 }
 
-/// The operations that follow from the form of a path.
+impl Resource {
+    /// A resource without rules.
+    pub(crate) const PLAIN: Self = Self {
+        name: "object",
+        path: "",
+        lists: &[],
+        parents: &[],
+        id: "id",
+        prefix: "",
+        payload_type: "",
+        created: None,
+        defaults: |_| Value::Null,
+        check: |_, _| Ok(()),
+        computed: |_, _| Value::Null,
+        filters: &[],
+        clears: &[],
+        removable: false,
+        typed: None,
+        routes: &[],
+    };
+
+    /// Adds an object with its defaults by its rules, and returns its id.
+    ///
+    /// # Errors
+    /// 422 by the rules.
+    pub(crate) fn create(
+        &'static self,
+        state: &mut SandboxState,
+        given: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<String, Error> {
+        let mut fields = match (self.defaults)(state) {
+            Value::Object(defaults) => defaults,
+            _ => Map::new(),
+        };
+        fields.extend(given);
+        check(state, self, &mut fields)?;
+        let id = state.add(self, fields.into());
+        if let Some(event) = self.created {
+            state.emit(event, self, &id);
+        }
+        Ok(id)
+    }
+
+    /// Its objects; `None` before the first one.
+    pub(crate) fn rows<'a>(&self, state: &'a SandboxState) -> Option<&'a dyn Rows> {
+        match self.typed {
+            Some(typed) => Some(typed(state)),
+            None => state.objects.table(self).map(|table| table as &dyn Rows),
+        }
+    }
+
+    /// The operation that follows from the form of a path.
+    pub(crate) fn action(&self, method: &Method, shape: &str) -> Option<Action> {
+        let paths = [self.path].into_iter().chain(self.lists.iter().copied());
+        for (place, path) in paths.enumerate() {
+            let Some(rest) = shape.strip_prefix(path).filter(|_| path.starts_with('/')) else {
+                continue;
+            };
+            let parents = self.parents.get(place).copied().unwrap_or_default();
+            let action = match (method.as_str(), rest) {
+                ("GET", "") => Action::List(path, parents),
+                _ if place > 0 => continue,
+                ("GET", "/{}") => Action::Read(parents),
+                _ if self.typed.is_some() => continue,
+                ("POST", "") => Action::Create(parents),
+                ("PATCH", "/{}") => Action::Patch(parents),
+                ("DELETE", "/{}") => Action::Delete(parents),
+                ("POST", "/{}/unarchive" | "/{}/undelete") => Action::Unarchive,
+                ("PUT", "/{}/images") => Action::Image,
+                _ => continue,
+            };
+            return Some(action);
+        }
+        None
+    }
+}
+
+/// The fields of a path's parameters.
+type Parents = &'static [&'static str];
+
+/// An operation that follows from the form of a path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
-    Create,
-    List,
-    Read,
-    Patch,
-    /// Marks the object: lists show it only on request.
-    Archive,
+    Create(Parents),
+    List(&'static str, Parents),
+    Read(Parents),
+    Patch(Parents),
+    /// Lists show an archived object only on request.
+    Delete(Parents),
     Unarchive,
     /// A new image, with an address for its upload.
     Image,
 }
 
-fn no_rule(_: &World, _: &mut Map<String, Value>) -> Result<(), Error> {
-    Ok(())
-}
-
-fn nothing(_: &World) -> Value {
-    json!({})
-}
-
-/// All plain resources.
-pub(crate) const RESOURCES: &[Resource] = &[
-    Resource {
-        path: "/addons",
-        id: "id",
-        prefix: "adn_",
-        defaults: nothing,
-        check: price_is_positive,
-    },
-    Resource {
-        path: "/brands",
-        id: "brand_id",
-        prefix: "brnd_",
-        defaults: |_| json!({ "enabled": true, "verification_enabled": true, "verification_status": "Success", "statement_descriptor": "SANDBOX" }),
-        check: no_rule,
-    },
-    Resource {
-        path: "/credit-entitlements",
-        id: "id",
-        prefix: "cde_",
-        defaults: |_| json!({ "overage_behavior": "forgive_at_reset" }),
-        check: no_rule,
-    },
-    Resource {
-        path: "/entitlements",
-        id: "id",
-        prefix: "ent_",
-        defaults: |_| json!({ "is_active": true, "metadata": {} }),
-        check: super::entitlements::check,
-    },
-    Resource { path: "/meters", id: "id", prefix: "mtr_", defaults: nothing, check: no_rule },
-    Resource {
-        path: "/product-collections",
-        id: "id",
-        prefix: "pdc_",
-        defaults: nothing,
-        check: super::products::check_collection,
-    },
-    Resource {
-        path: "/products/{}/localized-prices",
-        id: "id",
-        prefix: "lcp_",
-        defaults: nothing,
-        check: super::products::check_localized_price,
-    },
-];
-
-/// Operations of plain resources that do not follow from their path.
-pub(crate) const ROUTES: &[Route] = &[
-    ("POST /brands/{}/archive", archive_brand),
-    ("POST /moderation/screen", screen),
-    ("GET /moderation/usage", |_, _| {
-        Ok(Reply::Json(
-            json!({ "daily": [], "screens_to_next_block": 1000, "unbilled_screens": 0 }),
-        ))
-    }),
-];
-
-/// The resource of an operation, with what the operation does.
-pub(crate) fn find(operation: &Operation) -> Option<(&'static Resource, Action)> {
-    RESOURCES.iter().find_map(|resource| {
-        let rest = operation.shape.strip_prefix(resource.path)?;
-        let action = match (operation.method.as_str(), rest) {
-            ("POST", "") => Action::Create,
-            ("GET", "") => Action::List,
-            ("GET", "/{}") => Action::Read,
-            ("PATCH", "/{}") => Action::Patch,
-            ("DELETE", "/{}") => Action::Archive,
-            ("POST", "/{}/unarchive" | "/{}/undelete") => Action::Unarchive,
-            ("PUT", "/{}/images") => Action::Image,
-            _ => return None,
-        };
-        Some((resource, action))
-    })
-}
-
-/// Acts on a plain resource.
-///
-/// # Errors
-/// 404 for an unknown object; 422 by the resource's rules.
-pub(crate) fn act(
-    world: &mut World,
-    resource: &Resource,
-    action: Action,
-    call: &Call,
-) -> Result<Reply, Error> {
-    let parents = &call.path.get(..resource.path.matches("{}").count()).unwrap_or_default();
-    let belongs = |object: &Object| {
-        parents.iter().all(|(name, value)| object.text(name).is_none_or(|own| own == value))
-    };
-    if !matches!(action, Action::Create | Action::List) {
-        let object = world.objects.find(resource.path, call.last_id())?;
-        if !belongs(object) {
-            return Err(Error::not_found("object"));
-        }
-    }
-    let now = world.now();
-    match action {
-        Action::Create => {
-            let mut fields = match (resource.defaults)(world) {
-                Value::Object(defaults) => defaults,
-                _ => Map::new(),
-            };
-            fields.insert("business_id".to_owned(), json!(world.business_id));
-            fields.insert("brand_id".to_owned(), json!(world.brand_id));
-            fields.extend(call.body.clone());
-            fields.extend(parents.iter().map(|(name, value)| (name.clone(), json!(value))));
-            check(world, resource, &mut fields)?;
-            let id = (resource.id, id::new(resource.prefix));
-            Ok(Reply::Json(world.objects.add(resource.path, id, now, fields)))
-        }
-        Action::List => {
-            let archived =
-                ["archived", "deleted"].iter().find_map(|name| call.query(name)) == Some("true");
-            let all = call.query("include_archived") == Some("true");
-            let own = ["archived", "deleted", "include_archived"];
-            let query = call.query.iter().filter(|(name, _)| !own.contains(&name.as_str()));
-            let call = Call {
-                operation: call.operation,
-                path: Vec::new(),
-                query: query.cloned().collect(),
-                body: Map::new(),
-            };
-            let rows = world.objects.all(resource.path).rev();
-            let rows = rows.filter(|row| {
-                belongs(row) && (all || row.get("archived_at").is_some() == archived)
-            });
-            list_of(world, &call, rows)
-        }
-        Action::Read => {
-            let object = world.objects.find(resource.path, call.last_id())?;
-            Ok(Reply::Json(Value::Object(object.fields.clone())))
-        }
-        Action::Patch => {
-            let mut fields = world.objects.find(resource.path, call.last_id())?.fields.clone();
-            let given = call.body.iter().filter(|(_, value)| !value.is_null());
-            fields.extend(given.map(|(name, value)| (name.clone(), value.clone())));
-            if let Some(image) = call.text("image_id") {
-                fields.insert("image".to_owned(), json!(world.url(&["images", image])));
+impl Action {
+    /// Runs the operation.
+    ///
+    /// # Errors
+    /// 404 for an unknown object; 422 by the resource's rules.
+    pub(crate) fn run(
+        self,
+        state: &mut SandboxState,
+        resource: &'static Resource,
+        call: &Call,
+    ) -> Result<Reply, Error> {
+        let now = state.now();
+        match self {
+            Self::Create(parents) => {
+                let parents = parents.iter().zip(&call.path);
+                let parents = parents.map(|(name, (_, id))| ((*name).to_owned(), json!(id)));
+                let id = resource.create(state, call.given(&[]).chain(parents))?;
+                Ok(Reply::Json(state.json(resource, &id)))
             }
-            check(world, resource, &mut fields)?;
-            let object = world.objects.find_mut(resource.path, call.last_id())?;
-            object.change(fields, now);
-            Ok(Reply::Json(Value::Object(object.fields.clone())))
-        }
-        Action::Archive | Action::Unarchive => {
-            let archived = matches!(action, Action::Archive).then(|| rfc3339(now));
-            let object = world.objects.find_mut(resource.path, call.last_id())?;
-            object.set("archived_at", archived);
-            let id = object.id.clone();
-            Ok(Reply::Json(json!({
-                "collection_id": id,
-                "excluded_product_ids": [],
-                "message": "the collection is active again",
-            })))
-        }
-        Action::Image => {
-            let (id, url) = new_image(world);
-            world.objects.find_mut(resource.path, call.id())?.set("image", url.clone());
-            Ok(Reply::Json(json!({ "image_id": id, "url": url })))
+            Self::List(path, parents) => {
+                super::exists(state, path, call)?;
+                list(state, call, resource, parents)
+            }
+            Self::Read(parents) => {
+                let found = resource.rows(state).and_then(|rows| rows.get(call.last_id()));
+                let found = found.filter(|row| belongs(state, *row, parents, call));
+                let found = found.ok_or_else(|| Error::not_found(resource.name))?;
+                Ok(Reply::Json(found.details(state)))
+            }
+            Self::Patch(parents) => {
+                let object = own(state, resource, parents, call)?;
+                let mut fields = object.fields.clone();
+                fields.extend(call.given(resource.clears));
+                if let Some(image) = call.text("image_id") {
+                    fields.insert("image".to_owned(), json!(state.url(&["images", image])));
+                }
+                check(state, resource, &mut fields)?;
+                state.find_mut(resource, call.last_id())?.change(fields, now);
+                Ok(Reply::Json(state.json(resource, call.last_id())))
+            }
+            Self::Delete(parents) => {
+                own(state, resource, parents, call)?;
+                if resource.removable {
+                    state.remove(resource, call.last_id());
+                } else {
+                    state.find_mut(resource, call.last_id())?.set("archived_at", rfc3339(now));
+                }
+                Ok(Reply::Empty)
+            }
+            Self::Unarchive => {
+                let object = state.find_mut(resource, call.last_id())?;
+                object.set("archived_at", Value::Null);
+                Ok(Reply::Json(json!({
+                    "collection_id": object.id,
+                    "excluded_product_ids": [],
+                    "message": "the collection is active again",
+                })))
+            }
+            Self::Image => {
+                let (id, url) = new_image(state);
+                state.find_mut(resource, call.id())?.set("image", url.clone());
+                Ok(Reply::Json(json!({ "image_id": id, "url": url })))
+            }
         }
     }
 }
 
-fn check(world: &World, resource: &Resource, fields: &mut Map<String, Value>) -> Result<(), Error> {
+/// The object of the path, if it belongs to the parents of the path.
+fn own<'a>(
+    state: &'a SandboxState,
+    resource: &Resource,
+    parents: Parents,
+    call: &Call,
+) -> Result<&'a Object, Error> {
+    let object = state.find(resource, call.last_id())?;
+    match belongs(state, object, parents, call) {
+        true => Ok(object),
+        false => Err(Error::not_found(resource.name)),
+    }
+}
+
+fn belongs(
+    state: &SandboxState,
+    row: &dyn super::list::Listed,
+    parents: Parents,
+    call: &Call,
+) -> bool {
+    let mut pairs = parents.iter().zip(&call.path);
+    pairs.all(|(name, (_, value))| row.matches(state, name, value))
+}
+
+fn check(
+    state: &SandboxState,
+    resource: &Resource,
+    fields: &mut Map<String, Value>,
+) -> Result<(), Error> {
     if let Some(Value::Object(metadata)) = fields.get("metadata") {
         check_metadata(metadata)?;
     }
-    (resource.check)(world, fields)
+    (resource.check)(state, fields)
 }
 
 /// The id and the address of a new image. The sandbox takes no uploads; the page shows a mark.
-pub(crate) fn new_image(world: &World) -> (String, String) {
+pub(crate) fn new_image(state: &SandboxState) -> (String, String) {
     let id = id::license_key();
-    let url = world.url(&["images", &id]);
+    let url = state.url(&["images", &id]);
     (id, url)
-}
-
-fn price_is_positive(_: &World, fields: &mut Map<String, Value>) -> Result<(), Error> {
-    match fields.get("price").and_then(Value::as_i64) {
-        Some(price) if price < 0 => Err(Error::invalid("price must not be negative")),
-        _ => Ok(()),
-    }
-}
-
-fn archive_brand(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let now = rfc3339(world.now());
-    let moved_to = call.text("move_products_to").map(str::to_owned);
-    if let Some(to) = &moved_to {
-        world.objects.find("/brands", to)?;
-    }
-    world.objects.find_mut("/brands", call.id())?.set("archived_at", now.clone());
-    let mut moved = 0;
-    for product in
-        world.products.iter_mut().filter(|product| product.brand_id.as_deref() == Some(call.id()))
-    {
-        product.brand_id.clone_from(&moved_to);
-        moved += 1;
-    }
-    Ok(Reply::Json(json!({
-        "archived_at": now,
-        "brand_id": call.id(),
-        "moved_to_brand_id": moved_to,
-        "products_moved": moved,
-        "collections_moved": 0,
-        "subscriptions_moved": 0,
-    })))
-}
-
-/// Dodo's test mode decides by words in the text.
-fn screen(_: &mut World, call: &Call) -> Result<Reply, Error> {
-    let text = call.text("text").unwrap_or_default();
-    let refusal = |status, code, message| Err(Error::refused(status, code, message));
-    let decision = match () {
-        () if text.contains("dodo_mock_overloaded") => {
-            let status = http::StatusCode::TOO_MANY_REQUESTS;
-            return refusal(status, "TOO_MANY_REQUESTS", "the screen is overloaded");
-        }
-        () if text.contains("dodo_mock_not_ready") => {
-            let status = http::StatusCode::SERVICE_UNAVAILABLE;
-            return refusal(status, "SERVICE_UNAVAILABLE", "the screen is not ready");
-        }
-        () if text.contains("dodo_mock_deny") => "deny",
-        () if text.contains("dodo_mock_flag") => "flag",
-        () => "allow",
-    };
-    Ok(Reply::Json(json!({
-        "decision": decision,
-        "request_id": call.text("request_id"),
-        "categories": {},
-        "provenance": {},
-        "passes": 1,
-        "latency_ms": 1,
-    })))
 }

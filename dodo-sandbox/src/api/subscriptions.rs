@@ -8,37 +8,47 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body::{self, quantity},
-    call::{Call, Reply, Route},
-    list::{list, page},
-    orders::{Common, Ordered},
-    prepared,
+    call::{Call, Reply},
+    customers::CUSTOMERS,
+    list::page,
+    orders, plans,
+    resource::Resource,
 };
 use crate::{
     Error,
-    flow::{complete, credit, subscription, usage},
+    flow::{allowance, complete, plan, subscription, usage},
     state::{
-        World,
-        customer::Address,
+        SandboxState,
+        address::Address,
         product::{Period, RenewalInterval},
         session::{AddonItem, CartItem},
     },
 };
 
-pub(crate) const ROUTES: &[Route] = &[
-    ("GET /subscriptions", |world, call| list(world, call, &world.subscriptions)),
-    ("POST /subscriptions", create),
-    ("GET /subscriptions/{}", |world, call| show(world, call.id())),
-    ("PATCH /subscriptions/{}", patch),
-    ("GET /subscriptions/{}/usage-history", usage_history),
-    ("GET /subscriptions/{}/credit-usage", credit_usage),
-];
+pub(crate) static SUBSCRIPTIONS: Resource = Resource {
+    name: "subscription",
+    path: "/subscriptions",
+    payload_type: "Subscription",
+    typed: Some(|state| &state.subscriptions),
+    routes: &[
+        ("POST /subscriptions", create),
+        ("PATCH /subscriptions/{}", patch),
+        ("GET /subscriptions/{}/usage-history", usage_history),
+        ("GET /subscriptions/{}/credit-usage", credit_usage),
+        ("POST /subscriptions/{}/change-plan", plans::change_plan),
+        ("POST /subscriptions/{}/change-plan/preview", plans::preview_plan),
+        ("DELETE /subscriptions/{}/change-plan/scheduled", |state, call| {
+            plan::unschedule(state, call.id())?;
+            Ok(Reply::Empty)
+        }),
+        ("POST /subscriptions/{}/charge", plans::charge),
+        ("POST /subscriptions/{}/update-payment-method", plans::update_method),
+    ],
+    ..Resource::PLAIN
+};
 
 /// How far in the past a new billing date may be.
 const PAST_TOLERANCE: Duration = Duration::from_secs(5 * 60);
-
-fn show(world: &World, id: &str) -> Result<Reply, Error> {
-    Ok(Reply::Json(world.subscriptions.find(id)?.json(world)))
-}
 
 /// The body of PATCH /subscriptions/{id}.
 #[derive(Debug, Default, Deserialize)]
@@ -64,35 +74,35 @@ struct DisableOnDemand {
     next_billing_date: Timestamp,
 }
 
-fn patch(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn patch(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let fields = call.body.values().filter(|value| !value.is_null()).count();
     let patch: Patch = call.body()?;
     if patch.pause.is_some() {
         return Err(Error::invalid("pause: send status paused instead"));
     }
     let id = call.id();
-    world.subscriptions.find(id)?;
+    state.subscriptions.find(id)?;
     match patch.status.as_deref() {
         Some("paused" | "active") if fields > 1 => {
             return Err(Error::invalid("status: send paused and active alone"));
         }
-        Some("paused") => subscription::pause(world, id)?,
-        Some("active") => subscription::resume(world, id)?,
-        None | Some("cancelled") => change(world, id, patch)?,
+        Some("paused") => subscription::pause(state, id)?,
+        Some("active") => subscription::resume(state, id)?,
+        None | Some("cancelled") => change(state, id, patch)?,
         Some(_) => return Err(Error::invalid("status: cancelled, paused or active")),
     }
-    show(world, id)
+    Ok(Reply::Json(state.json(&SUBSCRIPTIONS, id)))
 }
 
-fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
+fn change(state: &mut SandboxState, id: &str, patch: Patch) -> Result<(), Error> {
     let metadata = patch.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
     // "Now" by the caller's clock may be a little earlier than by the sandbox's.
-    let earliest = world.now().checked_sub(PAST_TOLERANCE).unwrap_or(Timestamp::MIN);
+    let earliest = state.now().checked_sub(PAST_TOLERANCE).unwrap_or(Timestamp::MIN);
     if patch.next_billing_date.is_some_and(|date| date < earliest) {
         return Err(Error::invalid("next_billing_date must not be in the past"));
     }
-    let customer_id = world.subscriptions.find(id)?.customer_id.clone();
-    let row = world.subscriptions.find_mut(id)?;
+    let customer_id = state.subscriptions.find(id)?.customer_id.clone();
+    let row = state.subscriptions.find_mut(id)?;
     if row.is_over() {
         return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription is over already"));
     }
@@ -117,18 +127,18 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
     }
     row.cancellation_feedback = patch.cancellation_feedback.or(row.cancellation_feedback.take());
     row.cancellation_comment = patch.cancellation_comment.or(row.cancellation_comment.take());
-    if let (Some(name), Some(customer)) =
-        (patch.customer_name, world.customers.get_mut(&customer_id))
+    if let (Some(name), Ok(customer)) =
+        (patch.customer_name, state.find_mut(&CUSTOMERS, &customer_id))
     {
-        customer.name = name;
+        customer.set("name", name);
     }
     if patch.status.is_some() {
-        return subscription::cancel(world, id, Some("merchant"));
+        return subscription::cancel(state, id, Some("merchant"));
     }
     match patch.cancel_at_next_billing_date {
-        Some(wanted) => subscription::cancel_at_period_end(world, id, wanted, "merchant"),
+        Some(wanted) => subscription::cancel_at_period_end(state, id, wanted, "merchant"),
         None => {
-            complete::updated(world, id);
+            complete::updated(state, id);
             Ok(())
         }
     }
@@ -139,19 +149,14 @@ fn change(world: &mut World, id: &str, patch: Patch) -> Result<(), Error> {
 struct Create {
     product_id: String,
     quantity: i64,
-    trial_period_days: Option<u32>,
-    on_demand: Option<Value>,
     addons: Option<Vec<AddonItem>>,
     one_time_product_cart: Option<Vec<super::checkouts::CartItemBody>>,
 }
 
 /// A subscription that waits for its first payment.
-fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
+fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let body: Create = call.body()?;
-    if body.trial_period_days.is_some_and(|days| days > 10_000) {
-        return Err(Error::invalid("trial_period_days is 0 to 10000"));
-    }
-    let product = world.products.find(&body.product_id)?;
+    let product = state.products.find(&body.product_id)?;
     if product.recurring.is_none() {
         return Err(Error::invalid("product_id: the product is not a subscription"));
     }
@@ -164,46 +169,25 @@ fn create(world: &mut World, call: &Call) -> Result<Reply, Error> {
     cart.extend(super::checkouts::CartItemBody::read(
         body.one_time_product_cart.unwrap_or_default(),
     )?);
-    let Ordered { mut order, customer, with_link } = call.body::<Common>()?.order(cart)?;
-    order.trial_days = body.trial_period_days;
-    order.on_demand = body.on_demand.is_some_and(|on_demand| !on_demand.is_null());
-    let buyer = customer.read(world)?;
-    let prepared = prepared::payment(world, order, buyer)?;
-    let link = with_link.then_some(&prepared.link);
-    let one_time: Vec<_> = prepared.cart.iter().skip(1).collect();
-    Ok(Reply::Json(json!({
-        "subscription_id": prepared.subscription_id,
-        "payment_id": prepared.payment_id,
-        "recurring_pre_tax_amount": prepared.recurring_amount,
-        "payment_method_required": true,
-        "customer": world.customer_json(&prepared.customer_id),
-        "metadata": prepared.metadata,
-        "addons": call.body.get("addons"),
-        "client_secret": prepared.client_secret,
-        "payment_link": link,
-        "expires_on": link.map(|_| prepared.expires_on),
-        "discount_ids": [],
-        "one_time_product_cart": (!one_time.is_empty()).then_some(one_time),
-        "trial_amount": prepared.trial_amount,
-    })))
+    orders::create(state, call, cart)
 }
 
-fn usage_history(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let subscription = world.subscriptions.find(call.id())?;
+fn usage_history(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let subscription = state.subscriptions.find(call.id())?;
     let (from, to): (Option<Timestamp>, Option<Timestamp>) =
         (call.parse("start_date")?, call.parse("end_date")?);
     let date = |period: &Value, name: &str| period.get(name)?.as_str()?.parse::<Timestamp>().ok();
-    let periods = usage::history(world, subscription, call.query("meter_id"));
+    let periods = usage::history(state, subscription, call.query("meter_id"));
     let periods = periods.into_iter().filter(|period| {
         from.is_none_or(|from| date(period, "end_date").is_some_and(|end| end > from))
             && to.is_none_or(|to| date(period, "start_date").is_some_and(|start| start < to))
     });
-    page(world, call, periods, |period| period)
+    page(state, call, periods, |period| period)
 }
 
-fn credit_usage(world: &mut World, call: &Call) -> Result<Reply, Error> {
-    let subscription = world.subscriptions.find(call.id())?;
-    let items: Vec<_> = credit::cart(world, subscription)
+fn credit_usage(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
+    let subscription = state.subscriptions.find(call.id())?;
+    let items: Vec<_> = allowance::cart(state, subscription)
         .into_iter()
         .map(|mut item| {
             let text = |name: &str| item.get(name).cloned().unwrap_or_default();

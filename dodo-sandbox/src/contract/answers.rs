@@ -8,10 +8,6 @@ use super::{
 };
 
 impl Contract {
-    pub(crate) fn operations(&self) -> &[Operation] {
-        &self.operations
-    }
-
     /// Checks a successful answer.
     ///
     /// # Errors

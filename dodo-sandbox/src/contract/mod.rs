@@ -100,6 +100,10 @@ impl Contract {
         Self { operations, events: events.collect(), schemas: Schemas(schemas) }
     }
 
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// The names of all event types.
     pub(crate) fn event_types(&self) -> impl Iterator<Item = &str> {
         self.events.iter().map(|(name, _)| name.as_str())

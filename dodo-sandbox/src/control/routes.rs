@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -13,14 +13,20 @@ use http::{Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{FlushOrder, Payer};
+use super::FlushOrder;
 use crate::{
-    Behavior, DisputeOutcome, Error, NetworkConditions, Simulation,
-    api::{self, Answer, Json, body::Body, fault::Fault, list::Query, webhooks},
+    Behavior, Error, NetworkConditions, Simulation,
+    api::{
+        self, Answer, Json,
+        body::Body,
+        fault::Fault,
+        list::{Listed, Query},
+        webhooks,
+    },
     app::App,
     clock::rfc3339,
     config::{Config, NewProduct},
-    flow::{discount, entitlement, payout, recovery, renewal, reversal, subscription},
+    flow::{discount, payout},
     pages::form::same_origin,
     state::webhook::Delivery,
 };
@@ -38,29 +44,17 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/products", post(add_product))
         .route("/clock", get(clock).post(advance))
         .route("/behavior", get(behavior).put(set_behavior))
-        .route("/sessions/{id}/pay", post(pay))
-        .route("/sessions/{id}/abandon", post(abandon))
         .route("/decline", post(decline))
-        .route("/payments/{id}/refund", post(refund))
-        .route("/payments/{id}/dispute", post(dispute))
-        .route("/payments/{id}/recovery-link", post(recovery_link))
-        .route("/refunds/{id}/resolve", post(resolve_refund))
-        .route("/disputes/{id}/resolve", post(resolve_dispute))
-        .route("/grants/{id}/resolve", post(resolve_grant))
         .route("/payouts", post(create_payout))
-        .route("/payouts/{id}/resolve", post(resolve_payout))
-        .route("/subscriptions/{id}/renew", post(renew))
-        .route("/subscriptions/{id}/cancel", post(cancel))
-        .route("/subscriptions/{id}/expire", post(expire))
         .route("/webhooks", post(register))
         .route("/webhooks/rotate", post(rotate))
         .route("/events", get(events).post(send_event))
         .route("/deliveries", get(deliveries))
         .route("/network", get(network).put(set_network))
         .route("/deliveries/flush", post(flush))
-        .route("/deliveries/{id}/resend", post(resend))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/requests", get(requests).delete(forget_requests))
+        .merge(super::objects::routes())
         .method_not_allowed_fallback(api::method_not_allowed)
         .route_layer(middleware::from_fn(own_pages_only));
     Router::new().nest("/__sandbox", routes)
@@ -77,8 +71,8 @@ async fn own_pages_only(request: Request, next: Next) -> Response {
 async fn add_product(State(app): State<Arc<App>>, Body(body): Body<NewProduct>) -> Answer {
     let product =
         body.into_product().map_err(|error| Error::invalid(error.message().to_owned()))?;
-    app.change(|world| {
-        let answer = world.add_product(product).json(&world.business_id, &world.brand_id);
+    app.change(|state| {
+        let answer = state.add_product(product).details(state);
         Ok(Json(answer))
     })
 }
@@ -92,21 +86,19 @@ async fn seed(State(app): State<Arc<App>>, Body(body): Body<Config>) -> Answer {
     });
     let products = body.products.into_iter().map(NewProduct::into_product);
     let products = products.collect::<Result<Vec<_>, _>>()?;
-    app.change(|world| {
+    app.change(|state| {
         for product in products {
-            world.add_product(product);
+            state.add_product(product);
         }
         for discount in body.discounts {
             let points = discount.basis_points()?;
-            discount::add_percentage(world, discount.code, points);
+            discount::add_percentage(state, &discount.code, points)?;
         }
         for endpoint in body.endpoints {
-            let secret = app.setup.webhook_secret.clone();
-            let endpoint = webhooks::Create::at(&endpoint.url).into_endpoint(world, secret)?;
-            world.endpoints.insert(endpoint);
+            webhooks::register(state, &endpoint.url, &app.setup.webhook_secret)?;
         }
         if let Some(behavior) = body.behavior {
-            world.settings = behavior;
+            state.settings = behavior;
         }
         Ok(Json(added))
     })
@@ -119,7 +111,7 @@ struct Reset {
 }
 
 async fn reset(State(app): State<Arc<App>>, Body(body): Body<Reset>) -> Answer {
-    crate::sandbox::reset(&app, body.snapshot).await?;
+    crate::builder::reset(&app, body.snapshot).await?;
     Ok(Json(json!({})))
 }
 
@@ -142,7 +134,7 @@ async fn trigger(State(app): State<Arc<App>>, Body(body): Body<Trigger>) -> Answ
     let triggered = crate::trigger::trigger(&app, &body.kind, overrides).await?;
     let id = &triggered.webhook_id;
     let deliveries =
-        app.with(|world| world.deliveries.iter().filter(|own| own.webhook_id == *id).count());
+        app.with(|state| state.deliveries.iter().filter(|own| own.webhook_id == *id).count());
     Ok(Json(json!({ "webhook_id": id, "acted": triggered.acted, "deliveries": deliveries })))
 }
 
@@ -152,7 +144,7 @@ async fn simulate(State(app): State<Arc<App>>, Body(plan): Body<Simulation>) -> 
 
 /// The entries of the log after a number. Waits for the first one, for at most `wait` seconds.
 async fn log(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let query = Query::of(&uri);
+    let query = Query::from_uri(&uri);
     let after = match query.get("after") {
         Some("latest") => app.log.latest(),
         _ => query.parse("after")?.unwrap_or(0),
@@ -164,16 +156,16 @@ async fn log(State(app): State<Arc<App>>, uri: Uri) -> Answer {
 }
 
 async fn events(State(app): State<Arc<App>>) -> Json {
-    app.with(|world| {
+    app.with(|state| {
         let show = |event: &crate::state::webhook::Event| {
             json!({
                 "webhook_id": event.id,
                 "type": event.kind,
                 "at": rfc3339(event.at),
-                "body": crate::events::body(world, event),
+                "body": crate::events::body(state, event),
             })
         };
-        Json(world.events.iter().map(show).collect())
+        Json(state.events.iter().map(show).collect())
     })
 }
 
@@ -183,7 +175,7 @@ async fn node_hook() -> impl IntoResponse {
 }
 
 async fn clock(State(app): State<Arc<App>>) -> Json {
-    app.with(|world| Json(json!({ "now": rfc3339(world.now()) })))
+    app.with(|state| Json(json!({ "now": rfc3339(state.now()) })))
 }
 
 #[derive(Deserialize)]
@@ -197,40 +189,20 @@ struct Advance {
 
 async fn advance(State(app): State<Arc<App>>, Body(body): Body<Advance>) -> Answer {
     let seconds = body.days.saturating_mul(24 * 60 * 60).saturating_add(body.seconds);
-    app.change(|world| {
-        super::advance(world, Duration::from_secs(seconds))?;
-        Ok(Json(json!({ "now": rfc3339(world.now()) })))
+    app.change(|state| {
+        super::advance(state, Duration::from_secs(seconds))?;
+        Ok(Json(json!({ "now": rfc3339(state.now()) })))
     })
 }
 
 async fn behavior(State(app): State<Arc<App>>) -> Json {
-    app.with(|world| Json(json!(world.settings)))
+    app.with(|state| Json(json!(state.settings)))
 }
 
 async fn set_behavior(State(app): State<Arc<App>>, Body(body): Body<Behavior>) -> Json {
-    app.change(|world| {
-        world.settings = body;
-        Json(json!(world.settings))
-    })
-}
-
-async fn pay(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(payer): Body<Payer>,
-) -> Answer {
-    app.change(|world| Ok(Json(json!(super::pay(world, &id, payer)?))))
-}
-
-async fn abandon(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| Ok(Json(json!({ "payment_id": super::abandon(world, &id)? }))))
-}
-
-async fn recovery_link(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| {
-        let session_id = recovery::link(world, &id)?;
-        let url = world.sessions.find(&session_id)?.url(world);
-        Ok(Json(json!({ "session_id": session_id, "checkout_url": url })))
+    app.change(|state| {
+        state.settings = body;
+        Json(json!(state.settings))
     })
 }
 
@@ -243,142 +215,12 @@ struct Decline {
 
 async fn decline(State(app): State<Arc<App>>, Body(body): Body<Decline>) -> Json {
     let code = body.code.unwrap_or_else(|| "GENERIC_DECLINE".to_owned());
-    app.change(|world| super::decline_next(world, &code, body.times.unwrap_or(1)));
+    app.change(|state| super::decline_next(state, &code, body.times.unwrap_or(1)));
     Json(json!({}))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refund {
-    amount: Option<i64>,
-}
-
-async fn refund(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<Refund>,
-) -> Answer {
-    app.change(|world| {
-        let id = reversal::refund_amount(world, &id, body.amount)?;
-        Ok(Json(world.refunds.find(&id)?.json(world)))
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResolveRefund {
-    succeeded: bool,
-}
-
-async fn resolve_refund(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ResolveRefund>,
-) -> Answer {
-    app.change(|world| {
-        reversal::resolve_refund(world, &id, body.succeeded)?;
-        Ok(Json(world.refunds.find(&id)?.json(world)))
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OpenDispute {
-    #[serde(default)]
-    rapid: bool,
-}
-
-async fn dispute(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<OpenDispute>,
-) -> Answer {
-    app.change(|world| {
-        let id = match body.rapid {
-            true => reversal::rapid_dispute(world, &id)?,
-            false => reversal::open_dispute(world, &id)?,
-        };
-        Ok(Json(world.disputes.find(&id)?.json(world)))
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResolveDispute {
-    outcome: DisputeOutcome,
-}
-
-async fn resolve_dispute(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ResolveDispute>,
-) -> Answer {
-    app.change(|world| {
-        reversal::resolve_dispute(world, &id, body.outcome)?;
-        Ok(Json(world.disputes.find(&id)?.json(world)))
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResolveGrant {
-    delivered: bool,
-}
-
-async fn resolve_grant(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ResolveGrant>,
-) -> Answer {
-    app.change(|world| {
-        match body.delivered {
-            true => entitlement::deliver(world, &id)?,
-            false => entitlement::fail(world, &id)?,
-        }
-        Ok(Json(world.grants.find(&id)?.json(world)))
-    })
-}
-
 async fn create_payout(State(app): State<Arc<App>>) -> Answer {
-    app.change(|world| Ok(Json(json!({ "payout_id": payout::create(world)? }))))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResolvePayout {
-    status: String,
-}
-
-async fn resolve_payout(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Body(body): Body<ResolvePayout>,
-) -> Answer {
-    app.change(|world| {
-        payout::set_status(world, &id, &body.status)?;
-        Ok(Json(json!({ "payout_id": id, "status": body.status })))
-    })
-}
-
-async fn renew(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| {
-        renewal::renew(world, &id)?;
-        Ok(Json(world.subscriptions.find(&id)?.json(world)))
-    })
-}
-
-async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| {
-        subscription::cancel(world, &id, Some("customer"))?;
-        Ok(Json(world.subscriptions.find(&id)?.json(world)))
-    })
-}
-
-async fn expire(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| {
-        subscription::expire(world, &id)?;
-        Ok(Json(world.subscriptions.find(&id)?.json(world)))
-    })
+    app.change(|state| Ok(Json(json!({ "payout_id": payout::create(state)? }))))
 }
 
 #[derive(Deserialize)]
@@ -389,16 +231,14 @@ struct Endpoint {
 
 async fn register(State(app): State<Arc<App>>, Body(body): Body<Endpoint>) -> Answer {
     let secret = app.setup.webhook_secret.clone();
-    app.change(|world| {
-        let endpoint = webhooks::Create::at(&body.url).into_endpoint(world, secret.clone())?;
-        let id = endpoint.id.clone();
-        world.endpoints.insert(endpoint);
+    app.change(|state| {
+        let id = webhooks::register(state, &body.url, &secret)?;
         Ok(Json(json!({ "id": id, "secret": secret })))
     })
 }
 
 async fn rotate(State(app): State<Arc<App>>, Body(body): Body<Endpoint>) -> Answer {
-    app.change(|world| Ok(Json(json!({ "secret": super::rotate_secret(world, &body.url)? }))))
+    app.change(|state| Ok(Json(json!({ "secret": webhooks::rotate(state, &body.url)? }))))
 }
 
 #[derive(Deserialize)]
@@ -410,21 +250,21 @@ struct SendEvent {
 }
 
 async fn send_event(State(app): State<Arc<App>>, Body(body): Body<SendEvent>) -> Answer {
-    app.change(|world| {
-        Ok(Json(json!({ "webhook_id": super::send_event(world, &body.kind, body.data)? })))
+    app.change(|state| {
+        Ok(Json(json!({ "webhook_id": super::send_event(state, &body.kind, body.data)? })))
     })
 }
 
 async fn deliveries(State(app): State<Arc<App>>) -> Json {
-    app.with(|world| Json(world.deliveries.iter().map(Delivery::json).collect()))
+    app.with(|state| Json(state.deliveries.iter().map(Delivery::json).collect()))
 }
 
 async fn network(State(app): State<Arc<App>>) -> Json {
-    app.with(|world| Json(json!(world.network)))
+    app.with(|state| Json(json!(state.network)))
 }
 
 async fn set_network(State(app): State<Arc<App>>, Body(body): Body<NetworkConditions>) -> Json {
-    app.change(|world| world.network = body);
+    app.change(|state| state.network = body);
     Json(json!(body))
 }
 
@@ -436,11 +276,7 @@ struct Flush {
 
 async fn flush(State(app): State<Arc<App>>, Body(body): Body<Flush>) -> Json {
     let order = body.order.unwrap_or(FlushOrder::Original);
-    app.change(|world| Json(json!({ "flushed": super::flush(world, order) })))
-}
-
-async fn resend(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    app.change(|world| Ok(Json(json!({ "id": super::resend(world, &id)? }))))
+    app.change(|state| Json(json!({ "flushed": super::flush(state, order) })))
 }
 
 async fn faults(State(app): State<Arc<App>>) -> Json {

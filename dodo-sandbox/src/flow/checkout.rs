@@ -5,23 +5,25 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Error, clock,
+    Error,
+    api::{customers::CUSTOMERS, payments::PAYMENTS},
+    clock,
     flow::{
-        complete::{self, Outcome},
+        complete::{self, ChargeOutcome},
         discount, method,
         quote::{Quote, QuoteLine, Terms, quote},
         redirect,
     },
     id,
     state::{
-        World,
+        SandboxState,
+        address::Address,
         card::PaymentMethod,
-        customer::{Address, Customer},
-        payment::{ChargeType, Line, Payment, ServicePeriod},
+        object::Object,
+        payment::{Line, Payment, ServicePeriod},
         product::{Period, RenewalInterval},
-        session::{Buyer, Origin, Progress, Session},
+        session::{Buyer, Progress, Session, SessionOrigin},
         subscription::Subscription,
-        webhook::Subject,
     },
 };
 
@@ -42,7 +44,7 @@ pub(crate) struct PayForm {
 #[derive(Clone, Debug)]
 pub(crate) struct Paid {
     pub(crate) payment_id: String,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: ChargeOutcome,
     /// Where the merchant wants them to go.
     pub(crate) redirect: Option<String>,
 }
@@ -51,15 +53,15 @@ pub(crate) struct Paid {
 ///
 /// # Errors
 /// 404 for an unknown one, 409 for one that was used, 410 for one that is too old.
-pub(crate) fn open_session<'a>(world: &'a World, id: &str) -> Result<&'a Session, Error> {
-    let session = world.sessions.find(id)?;
+pub(crate) fn open_session<'a>(state: &'a SandboxState, id: &str) -> Result<&'a Session, Error> {
+    let session = state.sessions.find(id)?;
     if session.progress != Progress::Open {
         return Err(Error::conflict(
             "CHECKOUT_SESSION_CONSUMED",
             "this checkout session has been used already",
         ));
     }
-    if world.now() >= session.expires_at {
+    if state.now() >= session.expires_at {
         return Err(Error::refused(
             StatusCode::GONE,
             "CHECKOUT_SESSION_EXPIRED",
@@ -73,29 +75,33 @@ pub(crate) fn open_session<'a>(world: &'a World, id: &str) -> Result<&'a Session
 ///
 /// # Errors
 /// As [`open_session`], and 422 when the form is not complete. A declined card is no error.
-pub(crate) fn pay(world: &mut World, session_id: &str, form: PayForm) -> Result<Paid, Error> {
-    let session = open_session(world, session_id)?.clone();
+pub(crate) fn pay(
+    state: &mut SandboxState,
+    session_id: &str,
+    form: PayForm,
+) -> Result<Paid, Error> {
+    let session = open_session(state, session_id)?.clone();
     check(&session, &form)?;
-    if let Origin::PaymentMethod { subscription_id } = &session.origin {
-        return method::replace(world, &session, subscription_id, &form);
+    if let SessionOrigin::PaymentMethod { subscription_id } = &session.origin {
+        return method::replace(state, &session, subscription_id, &form);
     }
     let terms = Terms { country: &form.address.country, ..session.terms() };
-    let quote = quote(world, &session.cart, terms)?;
-    let customer_id = customer_of_page(world, &session, &form);
-    refuse_blocked(world, &customer_id)?;
+    let quote = quote(state, &session.cart, terms)?;
+    let customer_id = customer_of_page(state, &session, &form);
+    refuse_blocked(state, &customer_id)?;
     let method = form.saved.clone().unwrap_or_else(|| {
         PaymentMethod::new(&form.card, non_empty(&form.name), &form.address.country)
     });
-    let subscription_ids = subscriptions(world, &session, &quote, &customer_id, &form, &method);
-    let payment = payment(world, &session, &quote, customer_id, &form, method, subscription_ids);
+    let subscription_ids = subscriptions(state, &session, &quote, &customer_id, &form, &method);
+    let payment = payment(state, &session, &quote, customer_id, &form, method, subscription_ids);
     let payment_id = payment.id.clone();
-    world.payments.insert(payment);
-    world.sessions.find_mut(session_id)?.payment_id = Some(payment_id.clone());
-    let outcome = complete::charge_first(world, &payment_id)?;
-    if outcome != Outcome::Declined {
-        discount::count(world, quote.discounts.as_ref());
+    state.payments.insert(payment);
+    state.sessions.find_mut(session_id)?.payment_id = Some(payment_id.clone());
+    let outcome = complete::charge_first(state, &payment_id)?;
+    if outcome != ChargeOutcome::Declined {
+        discount::count(state, quote.discounts.as_ref());
     }
-    let redirect = finish(world, &session, &payment_id, outcome);
+    let redirect = finish(state, &session, &payment_id, outcome);
     Ok(Paid { payment_id, outcome, redirect })
 }
 
@@ -122,8 +128,8 @@ fn check(session: &Session, form: &PayForm) -> Result<(), Error> {
 }
 
 /// A blocked customer cannot pay.
-fn refuse_blocked(world: &World, customer_id: &str) -> Result<(), Error> {
-    match world.customers.get(customer_id).is_some_and(|customer| customer.blocked.is_some()) {
+fn refuse_blocked(state: &SandboxState, customer_id: &str) -> Result<(), Error> {
+    match state.get(&CUSTOMERS, customer_id).is_some_and(|own| own.get("blocked_at").is_some()) {
         true => Err(Error::refused(
             StatusCode::FORBIDDEN,
             "CUSTOMER_BLOCKED",
@@ -134,9 +140,9 @@ fn refuse_blocked(world: &World, customer_id: &str) -> Result<(), Error> {
 }
 
 /// The customer that fills in the page.
-fn customer_of_page(world: &mut World, session: &Session, form: &PayForm) -> String {
+fn customer_of_page(state: &mut SandboxState, session: &Session, form: &PayForm) -> String {
     // A page that makes a new customer makes one, however often its card is declined.
-    let attempted = session.payment_id.as_ref().and_then(|id| world.payments.get(id));
+    let attempted = session.payment_id.as_ref().and_then(|id| state.payments.get(id));
     if let (true, Some(payment)) = (session.buyer.always_new, attempted) {
         return payment.customer_id.clone();
     }
@@ -145,47 +151,41 @@ fn customer_of_page(world: &mut World, session: &Session, form: &PayForm) -> Str
         name: Some(form.name.clone()),
         ..session.buyer.clone()
     };
-    customer(world, &buyer)
+    customer(state, &buyer)
 }
 
 /// The customer named by the merchant, or the one with this e-mail address, or a new one.
-pub(crate) fn customer(world: &mut World, buyer: &Buyer) -> String {
-    let named = buyer.customer_id.clone().filter(|id| world.customers.get(id).is_some());
+pub(crate) fn customer(state: &mut SandboxState, buyer: &Buyer) -> String {
+    let named = buyer.customer_id.clone().filter(|id| state.get(&CUSTOMERS, id).is_some());
     let email = buyer.email.clone().unwrap_or_default();
-    let same = |customer: &&Customer| customer.email.eq_ignore_ascii_case(&email);
+    let same = |customer: &&Object| customer.str("email").eq_ignore_ascii_case(&email);
     let known = || {
-        let found = world.customers.iter().find(same).filter(|_| !buyer.always_new);
+        let found = state.all(&CUSTOMERS).find(same).filter(|_| !buyer.always_new);
         found.map(|customer| customer.id.clone())
     };
     if let Some(id) = named.or_else(known) {
         return id;
     }
-    let now = world.now();
-    let customer = Customer {
-        id: id::new("cus_"),
-        name: buyer.name.clone().unwrap_or_else(|| email.clone()),
-        email,
-        phone: buyer.phone.clone(),
-        metadata: serde_json::Map::new(),
-        blocked: None,
-        created_at: now,
-    };
-    let id = customer.id.clone();
-    world.customers.insert(customer);
-    id
+    let fields = json!({
+        "name": buyer.name.as_ref().unwrap_or(&email),
+        "email": email,
+        "phone_number": buyer.phone,
+        "metadata": {},
+    });
+    state.add(&CUSTOMERS, fields)
 }
 
 /// A pending subscription for each recurring position, or the one that exists already.
 fn subscriptions(
-    world: &mut World,
+    state: &mut SandboxState,
     session: &Session,
     quote: &Quote,
     customer_id: &str,
     form: &PayForm,
     method: &PaymentMethod,
 ) -> Vec<String> {
-    if let Origin::Subscription { subscription_id, .. } = &session.origin {
-        if let Some(subscription) = world.subscriptions.get_mut(subscription_id) {
+    if let SessionOrigin::Subscription { subscription_id, .. } = &session.origin {
+        if let Some(subscription) = state.subscriptions.get_mut(subscription_id) {
             subscription.method = Some(method.clone());
             subscription.billing = form.address.clone();
         }
@@ -193,7 +193,7 @@ fn subscriptions(
     }
     let mut ids = Vec::new();
     for place in 0..quote.lines.len() {
-        let Some(mut subscription) = subscription(world.now(), quote, place) else { continue };
+        let Some(mut subscription) = subscription(state.now(), quote, place) else { continue };
         subscription.customer_id = customer_id.to_owned();
         subscription.billing = form.address.clone();
         subscription.method = Some(method.clone());
@@ -203,7 +203,7 @@ fn subscriptions(
         subscription.tax_id = session.tax_id.clone();
         subscription.custom_fields = answers(session, form);
         ids.push(subscription.id.clone());
-        world.subscriptions.insert(subscription);
+        state.subscriptions.insert(subscription);
     }
     ids
 }
@@ -234,34 +234,17 @@ pub(crate) fn subscription(now: Timestamp, quote: &Quote, place: usize) -> Optio
         // Of the first charge for a whole period.
         billing_day: clock::day(if line.trial_days > 0 { next_billing } else { now }),
         expires_at: recurring.term.after(now),
-        customer_id: String::new(),
-        billing: Address::default(),
-        method: None,
-        metadata: serde_json::Map::new(),
         // A trial uses no cycle of a discount.
         discounts: match line.trial_days {
             0 => discount::next_cycle(quote.discounts.clone()),
             _ => quote.discounts.clone(),
         },
-        custom_fields: None,
-        on_demand: false,
-        business_name: None,
-        tax_id: None,
-        cancel_at_next_billing: false,
-        cancelled_at: None,
-        cancelled_by: None,
-        cancellation_feedback: None,
-        cancellation_comment: None,
-        paused_at: None,
-        past_due_ends_at: None,
-        scheduled: None,
-        recovery: None,
-        ends_after_cancel: None,
+        ..Subscription::default()
     })
 }
 
 fn payment(
-    world: &World,
+    state: &SandboxState,
     session: &Session,
     quote: &Quote,
     customer_id: String,
@@ -269,28 +252,26 @@ fn payment(
     method: PaymentMethod,
     subscription_ids: Vec<String>,
 ) -> Payment {
-    let now = world.now();
+    let now = state.now();
     let given = match &session.origin {
-        Origin::Payment { payment_id } | Origin::Subscription { payment_id, .. } => {
+        SessionOrigin::Payment { payment_id } | SessionOrigin::Subscription { payment_id, .. } => {
             Some(payment_id.clone())
         }
         _ => {
-            let attempt = session.payment_id.clone().filter(|_| world.settings.retry_keeps_payment);
-            let unused = |id: &String| world.payments.get(id).is_none();
+            let attempt = session.payment_id.clone().filter(|_| state.settings.retry_keeps_payment);
+            let unused = |id: &String| state.payments.get(id).is_none();
             attempt.or_else(|| session.reserved_payment_id.clone().filter(unused))
         }
     };
-    let before = given.as_ref().and_then(|id| world.payments.get(id));
+    let before = given.as_ref().and_then(|id| state.payments.get(id));
     let periods = subscription_ids
         .iter()
-        .filter_map(|id| world.subscriptions.get(id))
+        .filter_map(|id| state.subscriptions.get(id))
         .map(|s| ServicePeriod { subscription_id: s.id.clone(), from: now, to: s.next_billing })
         .collect();
     Payment {
         created_at: before.map_or(now, |payment| payment.created_at),
         id: given.unwrap_or_else(|| id::new("pay_")),
-        status: None,
-        updated_at: None,
         currency: quote.currency.clone(),
         lines: lines(quote),
         total: quote.total,
@@ -298,21 +279,15 @@ fn payment(
         customer_id,
         billing: form.address.clone(),
         method: (quote.total > 0).then_some(method),
-        session_id: matches!(session.origin, Origin::Session).then(|| session.id.clone()),
-        link: Some(session.url(world)),
+        session_id: matches!(session.origin, SessionOrigin::Session).then(|| session.id.clone()),
+        link: Some(session.url(state)),
         custom_fields: answers(session, form),
         discounts: quote.discounts.clone(),
-        error: None,
-        invoice_id: None,
         metadata: session.metadata.clone(),
         subscription_ids,
-        update_payment_method: false,
-        retry_attempt: 0,
-        charge_type: ChargeType::New,
         periods,
-        includes_usage: false,
         force_3ds: session.force_3ds,
-        abandonment_seen: false,
+        ..Payment::default()
     }
 }
 
@@ -341,16 +316,16 @@ fn answers(session: &Session, form: &PayForm) -> Option<Value> {
 
 /// Closes the page unless the person may try again, and says where they go.
 fn finish(
-    world: &mut World,
+    state: &mut SandboxState,
     session: &Session,
     payment_id: &str,
-    outcome: Outcome,
+    outcome: ChargeOutcome,
 ) -> Option<String> {
-    let redirect = redirect::url(world, session, payment_id);
+    let redirect = redirect::url(state, session, payment_id);
     // A subscription made through the API that fails at its start stays failed.
-    let over =
-        outcome != Outcome::Declined || matches!(session.origin, Origin::Subscription { .. });
-    if over && let Some(session) = world.sessions.get_mut(&session.id) {
+    let over = outcome != ChargeOutcome::Declined
+        || matches!(session.origin, SessionOrigin::Subscription { .. });
+    if over && let Some(session) = state.sessions.get_mut(&session.id) {
         session.progress = Progress::Consumed { redirect: redirect.clone() };
     }
     redirect
@@ -360,8 +335,11 @@ fn finish(
 ///
 /// # Errors
 /// As [`open_session`].
-pub(crate) fn leave(world: &World, session_id: &str) -> Result<Option<String>, Error> {
-    let session = open_session(world, session_id)?;
+pub(crate) fn cancel_target(
+    state: &SandboxState,
+    session_id: &str,
+) -> Result<Option<String>, Error> {
+    let session = open_session(state, session_id)?;
     Ok(session.cancel_url.clone().or_else(|| session.return_url.clone()))
 }
 
@@ -369,7 +347,10 @@ pub(crate) fn leave(world: &World, session_id: &str) -> Result<Option<String>, E
 ///
 /// # Errors
 /// As [`pay`].
-pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<String, Error> {
+pub(crate) fn cancelled_payment(
+    state: &mut SandboxState,
+    session: &Session,
+) -> Result<String, Error> {
     // Dodo knows the country from the visitor's connection.
     let unknown = || Address { country: "US".to_owned(), ..Address::default() };
     let address = session.address.clone().unwrap_or_else(unknown);
@@ -381,15 +362,15 @@ pub(crate) fn cancelled_payment(world: &mut World, session: &Session) -> Result<
         ..PayForm::default()
     };
     let terms = Terms { country: &form.address.country, ..session.terms() };
-    let quote = quote(world, &session.cart, terms)?;
-    let customer_id = customer_of_page(world, session, &form);
+    let quote = quote(state, &session.cart, terms)?;
+    let customer_id = customer_of_page(state, session, &form);
     let method = PaymentMethod::new("", None, &form.address.country);
-    let payment = payment(world, session, &quote, customer_id, &form, method, Vec::new());
+    let payment = payment(state, session, &quote, customer_id, &form, method, Vec::new());
     let id = payment.id.clone();
-    world.payments.insert(Payment { method: None, ..payment });
-    world.sessions.find_mut(&session.id)?.payment_id = Some(id.clone());
-    complete::set_status(world, &id, "cancelled")?;
-    world.emit("payment.cancelled", Subject::Payment(id.clone()));
+    state.payments.insert(Payment { method: None, ..payment });
+    state.sessions.find_mut(&session.id)?.payment_id = Some(id.clone());
+    complete::set_status(state, &id, "cancelled")?;
+    state.emit("payment.cancelled", &PAYMENTS, &id);
     Ok(id)
 }
 

@@ -1,40 +1,38 @@
 //! Discount codes: their rules and their share of a price.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
-    Error, id, money,
-    state::{World, object::Object, payment::Payment, product::Product},
+    Error,
+    api::discounts::DISCOUNTS,
+    money,
+    state::{SandboxState, object::Object, payment::Payment, product::Product},
 };
 
-/// The table of discounts.
-pub(crate) const TABLE: &str = "/discounts";
-
-/// Adds a discount that takes off a share, in basis points.
-pub(crate) fn add_percentage(world: &mut World, code: String, basis_points: u32) {
-    let fields = json!({ "amount": basis_points, "type": "percentage", "code": code });
-    if let Value::Object(fields) = fields {
-        insert(world, fields);
+/// Adds a discount that takes off a share, in basis points, or changes the one with this code.
+///
+/// # Errors
+/// 422 for a code or a share that Dodo refuses.
+pub(crate) fn add_percentage(
+    state: &mut SandboxState,
+    code: &str,
+    basis_points: u32,
+) -> Result<(), Error> {
+    let now = state.now();
+    let known = by_code(state, code).map(|discount| discount.id.clone());
+    if let Some(discount) = known.and_then(|id| state.find_mut(&DISCOUNTS, &id).ok()) {
+        discount.change(json!({ "amount": basis_points, "type": "percentage" }), now);
+        return Ok(());
     }
+    let fields =
+        [("amount", json!(basis_points)), ("type", json!("percentage")), ("code", json!(code))];
+    DISCOUNTS.create(state, fields.map(|(name, value)| (name.to_owned(), value))).map(drop)
 }
 
-/// Adds a discount with these fields of the API. Returns it.
-pub(crate) fn insert(world: &mut World, fields: Map<String, Value>) -> Value {
-    let mut all = Map::new();
-    if let Value::Object(defaults) = json!({
-        "business_id": world.business_id,
-        "customer_eligibility": "any",
-        "metadata": {},
-        "restricted_to": [],
-        "times_used": 0,
-        "preserve_on_plan_change": false,
-    }) {
-        all.extend(defaults);
-    }
-    all.extend(fields);
-    let now = world.now();
-    world.objects.add(TABLE, ("discount_id", id::new("dsc_")), now, all)
+/// The discount with this code.
+pub(crate) fn by_code<'a>(state: &'a SandboxState, code: &str) -> Option<&'a Object> {
+    state.all(&DISCOUNTS).find(|own| own.str("code").eq_ignore_ascii_case(code))
 }
 
 /// The discount with this code, if it may be used now for this product and customer.
@@ -42,19 +40,16 @@ pub(crate) fn insert(world: &mut World, fields: Map<String, Value>) -> Value {
 /// # Errors
 /// 422 with the code of Dodo's refusal.
 pub(crate) fn usable<'a>(
-    world: &'a World,
+    state: &'a SandboxState,
     code: &str,
     products: &[&Product],
     customer_id: Option<&str>,
 ) -> Result<&'a Object, Error> {
     let refuse = |code, message| Err(Error::unprocessable(code, message));
-    let same = |discount: &&Object| {
-        discount.text("code").is_some_and(|own| own.eq_ignore_ascii_case(code))
-    };
-    let Some(discount) = world.objects.all(TABLE).find(same) else {
+    let Some(discount) = by_code(state, code) else {
         return refuse("INVALID_DISCOUNT_CODE", "this discount code does not exist");
     };
-    let now = world.now();
+    let now = state.now();
     if discount.date("starts_at").is_some_and(|start| now < start) {
         return refuse("INVALID_DISCOUNT_CODE", "this discount code is not valid yet");
     }
@@ -69,7 +64,7 @@ pub(crate) fn usable<'a>(
         let message = "this discount code is not for the products of the cart";
         return refuse("DISCOUNT_NOT_AVAILABLE_FOR_PRODUCT", message);
     }
-    if !is_eligible(world, discount, customer_id) {
+    if !is_eligible(state, discount, customer_id) {
         let message = "this discount code is not for this customer";
         return refuse("DISCOUNT_NOT_AVAILABLE_FOR_CUSTOMER", message);
     }
@@ -90,11 +85,11 @@ pub(crate) fn applies_to(discount: &Object, product_id: &str) -> bool {
     only.is_empty() || only.iter().any(|id| id == product_id)
 }
 
-fn is_eligible(world: &World, discount: &Object, customer_id: Option<&str>) -> bool {
+fn is_eligible(state: &SandboxState, discount: &Object, customer_id: Option<&str>) -> bool {
     let own = |payment: &&Payment| {
         payment.succeeded() && Some(payment.customer_id.as_str()) == customer_id
     };
-    let bought: Vec<&Payment> = world.payments.iter().filter(own).collect();
+    let bought: Vec<&Payment> = state.payments.iter().filter(own).collect();
     let uses = |payment: &&&Payment| {
         let discounts = payment.discounts.as_ref().and_then(Value::as_array);
         let same = |own: &Value| own.get("discount_id") == discount.get("discount_id");
@@ -137,10 +132,10 @@ pub(crate) fn details(discounts: &[&Object]) -> Option<Value> {
 }
 
 /// Notes that a sale used these discounts.
-pub(crate) fn count(world: &mut World, discounts: Option<&Value>) {
+pub(crate) fn count(state: &mut SandboxState, discounts: Option<&Value>) {
     for discount in discounts.and_then(Value::as_array).into_iter().flatten() {
         let Some(id) = discount.get("discount_id").and_then(Value::as_str) else { continue };
-        if let Ok(object) = world.objects.find_mut(TABLE, id) {
+        if let Ok(object) = state.find_mut(&DISCOUNTS, id) {
             object.set("times_used", object.number("times_used").unwrap_or(0) + 1);
         }
     }

@@ -1,65 +1,63 @@
 //! Grants: the goods of a purchase, their delivery, their revocation.
 
-use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    Error, id,
+    Error,
+    api::{
+        entitlements::{ENTITLEMENTS, GRANTS},
+        licenses::LICENSES,
+    },
+    clock::rfc3339,
+    id,
     state::{
-        World,
-        grant::{Grant, GrantStatus, License},
-        payment::Payment,
+        SandboxState,
+        object::Object,
         product::{Period, RenewalInterval},
-        webhook::Subject,
     },
 };
-
-/// The terms of the license keys of one sale.
-struct KeyTerms {
-    activations_limit: Option<u32>,
-    duration: Option<Period>,
-}
 
 /// Creates the keys, grants and credits that this payment bought.
 ///
 /// # Errors
 /// 404 for an unknown payment.
-pub(crate) fn issue(world: &mut World, payment_id: &str) -> Result<(), Error> {
-    let payment = world.payments.find(payment_id)?.clone();
+pub(crate) fn issue(state: &mut SandboxState, payment_id: &str) -> Result<(), Error> {
+    let payment = state.payments.find(payment_id)?.clone();
     for line in &payment.lines {
-        let Some(product) = world.products.get(&line.product_id).cloned() else { continue };
+        let Some(product) = state.products.get(&line.product_id).cloned() else { continue };
         let own = |id: &&String| {
-            world.subscriptions.get(id).is_some_and(|s| s.product_id == line.product_id)
+            state.subscriptions.get(id).is_some_and(|s| s.product_id == line.product_id)
         };
         let subscription_id = payment.subscription_ids.iter().find(own).cloned();
+        let bought = |entitlement_id: &str, integration: &str| {
+            json!({
+                "entitlement_id": entitlement_id,
+                "integration_type": integration,
+                "customer_id": payment.customer_id,
+                "payment_id": payment.id,
+                "product_id": product.id,
+                "subscription_id": subscription_id,
+                "metadata": {},
+            })
+        };
         if let Some(plan) = &product.license {
-            let terms =
-                KeyTerms { activations_limit: plan.activations_limit, duration: plan.duration };
-            let license = license(world, &payment, (&product.id, subscription_id.clone()), terms);
-            let grant = grant(
-                world,
-                &payment,
-                &plan.entitlement_id,
-                "license_key",
-                subscription_id.clone(),
-            );
-            deliver_at_once(world, grant, Some(license));
+            let grant = bought(&plan.entitlement_id, "license_key");
+            let key = license(state, grant.clone(), plan.activations_limit, plan.duration);
+            deliver_at_once(state, grant, Some(key));
         }
         for entitlement_id in attached(product.fields.get("entitlements"), "entitlement_id") {
-            grant_entitlement(
-                world,
-                &payment,
-                &product.id,
-                &entitlement_id,
-                subscription_id.clone(),
-            );
+            let Some(entitlement) = state.get(&ENTITLEMENTS, &entitlement_id) else { continue };
+            let integration = entitlement.str("integration_type");
+            let config = entitlement.get("integration_config").cloned().unwrap_or_default();
+            let grant = bought(&entitlement_id, integration);
+            grant_entitlement(state, grant, integration.to_owned().as_str(), &config);
         }
         let source = match &subscription_id {
             Some(id) => ("subscription", Some(id.clone())),
             None => ("one_time", Some(payment.id.clone())),
         };
-        super::credit::grant_for_product(
-            world,
+        super::allowance::grant_for_product(
+            state,
             &product.id,
             &payment.customer_id,
             source,
@@ -77,166 +75,113 @@ fn attached(list: Option<&Value>, name: &str) -> Vec<String> {
         .collect()
 }
 
-fn grant_entitlement(
-    world: &mut World,
-    payment: &Payment,
-    product_id: &str,
-    entitlement_id: &str,
-    subscription_id: Option<String>,
-) {
-    let Ok(entitlement) = world.objects.find("/entitlements", entitlement_id) else { return };
-    let integration = entitlement.text("integration_type").unwrap_or_default().to_owned();
-    let config = entitlement.get("integration_config").cloned().unwrap_or_default();
-    let grant = grant(world, payment, entitlement_id, &integration, subscription_id.clone());
+fn grant_entitlement(state: &mut SandboxState, grant: Value, integration: &str, config: &Value) {
     let manual = config.get("fulfillment_mode").is_some_and(|mode| mode == "manual");
-    match integration.as_str() {
+    match integration {
         "license_key" if !manual => {
             let number = |name: &str| u32::try_from(config.get(name)?.as_u64()?).ok();
             let interval = config.get("duration_interval").cloned().unwrap_or_default();
             let interval: Option<RenewalInterval> = serde_json::from_value(interval).ok();
             let duration = number("duration_count").zip(interval);
-            let terms = KeyTerms {
-                activations_limit: number("activations_limit"),
-                duration: duration.map(|(count, interval)| Period { count, interval }),
-            };
-            let license = license(world, payment, (product_id, subscription_id), terms);
-            deliver_at_once(world, grant, Some(license));
+            let duration = duration.map(|(count, interval)| Period { count, interval });
+            let key = license(state, grant.clone(), number("activations_limit"), duration);
+            deliver_at_once(state, grant, Some(key));
         }
-        "digital_files" | "feature_flag" => deliver_at_once(world, grant, None),
+        "digital_files" | "feature_flag" => deliver_at_once(state, grant, None),
         // The customer must connect an account first, or the merchant sends the key.
-        _ => {
-            let id = grant.id.clone();
-            world.grants.insert(grant);
-            world.emit("entitlement_grant.created", Subject::Grant(id));
-        }
+        _ => drop(insert(state, grant, "Pending", None)),
     }
 }
 
-fn grant(
-    world: &World,
-    payment: &Payment,
-    entitlement_id: &str,
-    integration: &str,
-    subscription_id: Option<String>,
-) -> Grant {
-    let now = world.now();
-    Grant {
-        id: id::new("entg_"),
-        entitlement_id: entitlement_id.to_owned(),
-        integration: integration.to_owned(),
-        status: GrantStatus::Pending,
-        license_id: None,
-        customer_id: payment.customer_id.clone(),
-        payment_id: Some(payment.id.clone()),
-        subscription_id,
-        created_at: now,
-        updated_at: now,
-        delivered_at: None,
-        revoked: None,
-        error: None,
-        metadata: Map::new(),
+/// Adds a grant: `entitlement_grant.created`. Returns its id.
+fn insert(
+    state: &mut SandboxState,
+    mut grant: Value,
+    status: &str,
+    license_key_id: Option<String>,
+) -> String {
+    let delivered_at = (status == "Delivered").then(|| rfc3339(state.now()));
+    if let Some(fields) = grant.as_object_mut() {
+        fields.insert("status".to_owned(), status.into());
+        fields.insert("license_key_id".to_owned(), license_key_id.into());
+        fields.insert("delivered_at".to_owned(), delivered_at.into());
     }
+    let id = state.add(&GRANTS, grant);
+    state.emit("entitlement_grant.created", &GRANTS, &id);
+    id
 }
 
+/// Adds the license key of a purchase: `license_key.created`. Returns its id.
 fn license(
-    world: &World,
-    payment: &Payment,
-    (product_id, subscription_id): (&str, Option<String>),
-    terms: KeyTerms,
-) -> License {
-    let now = world.now();
-    License {
-        id: id::new("lic_"),
-        key: id::license_key(),
-        status: "active",
-        source: "auto",
-        product_id: product_id.to_owned(),
-        customer_id: payment.customer_id.clone(),
-        payment_id: Some(payment.id.clone()),
-        subscription_id,
-        activations_limit: terms.activations_limit,
-        expires_at: terms.duration.map(|duration| duration.after(now)),
-        created_at: now,
+    state: &mut SandboxState,
+    mut bought: Value,
+    activations_limit: Option<u32>,
+    duration: Option<Period>,
+) -> String {
+    let expires_at = duration.map(|duration| rfc3339(duration.after(state.now())));
+    if let Some(fields) = bought.as_object_mut() {
+        fields.insert("activations_limit".to_owned(), activations_limit.into());
+        fields.insert("expires_at".to_owned(), expires_at.into());
+        fields.insert("key".to_owned(), id::license_key().into());
+        fields.insert("source".to_owned(), "auto".into());
+        fields.insert("status".to_owned(), "active".into());
     }
+    let id = state.add(&LICENSES, bought);
+    state.emit("license_key.created", &LICENSES, &id);
+    id
 }
 
 /// A grant without a wait: it is created as delivered.
-fn deliver_at_once(world: &mut World, grant: Grant, license: Option<License>) {
-    let grant = Grant {
-        status: GrantStatus::Delivered,
-        delivered_at: Some(grant.created_at),
-        license_id: license.as_ref().map(|license| license.id.clone()),
-        ..grant
-    };
-    if let Some(license) = license {
-        let id = license.id.clone();
-        world.licenses.insert(license);
-        world.emit("license_key.created", Subject::License(id));
-    }
-    let id = grant.id.clone();
-    world.grants.insert(grant);
-    world.emit("entitlement_grant.created", Subject::Grant(id.clone()));
-    if world.settings.delivered_after_created {
-        world.emit("entitlement_grant.delivered", Subject::Grant(id));
+fn deliver_at_once(state: &mut SandboxState, grant: Value, license_key_id: Option<String>) {
+    let id = insert(state, grant, "Delivered", license_key_id);
+    if state.settings.delivered_after_created {
+        state.emit("entitlement_grant.delivered", &GRANTS, &id);
     }
 }
 
-fn pending<'a>(world: &'a mut World, grant_id: &str) -> Result<&'a mut Grant, Error> {
-    let grant = world.grants.find_mut(grant_id)?;
-    match grant.status {
-        GrantStatus::Pending => Ok(grant),
-        _ => Err(Error::conflict("CONFLICT", "the grant is not pending")),
+fn pending<'a>(state: &'a mut SandboxState, grant_id: &str) -> Result<&'a mut Object, Error> {
+    let grant = state.find_mut(&GRANTS, grant_id)?;
+    match grant.has("status", "Pending") {
+        true => Ok(grant),
+        false => Err(Error::conflict("CONFLICT", "the grant is not pending")),
     }
 }
 
-/// The merchant sends the key of a pending grant.
+/// The merchant sends the key of a pending grant, with its terms.
 ///
 /// # Errors
 /// 404 for an unknown grant; 409 unless it waits for a key.
 pub(crate) fn fulfill(
-    world: &mut World,
+    state: &mut SandboxState,
     grant_id: &str,
-    key: &str,
-    activations_limit: Option<u32>,
-    expires_at: Option<Timestamp>,
+    terms: &Map<String, Value>,
 ) -> Result<(), Error> {
-    let now = world.now();
-    let grant = pending(world, grant_id)?.clone();
-    if grant.integration != "license_key" {
+    let grant = pending(state, grant_id)?;
+    if !grant.has("integration_type", "license_key") {
         return Err(Error::conflict("CONFLICT", "the grant is not for a license key"));
     }
-    let payment = grant.payment_id.as_ref().and_then(|id| world.payments.get(id));
-    let product_id = payment.and_then(|payment| Some(payment.lines.first()?.product_id.clone()));
-    let license = License {
-        id: id::new("lic_"),
-        key: key.to_owned(),
-        status: "active",
-        source: "manual",
-        product_id: product_id.unwrap_or_default(),
-        customer_id: grant.customer_id.clone(),
-        payment_id: grant.payment_id.clone(),
-        subscription_id: grant.subscription_id.clone(),
-        activations_limit,
-        expires_at,
-        created_at: now,
-    };
-    let license_id = license.id.clone();
-    world.licenses.insert(license);
-    world.grants.find_mut(grant_id)?.license_id = Some(license_id.clone());
-    world.emit("license_key.created", Subject::License(license_id));
-    deliver(world, grant_id)
+    let mut license = Map::new();
+    for name in ["customer_id", "payment_id", "product_id", "subscription_id"] {
+        license.insert(name.to_owned(), grant.get(name).cloned().unwrap_or_default());
+    }
+    license.extend(terms.clone());
+    license.insert("source".to_owned(), "manual".into());
+    license.insert("status".to_owned(), "active".into());
+    let id = state.add(&LICENSES, license.into());
+    state.emit("license_key.created", &LICENSES, &id);
+    state.find_mut(&GRANTS, grant_id)?.set("license_key_id", id);
+    deliver(state, grant_id)
 }
 
 /// A pending grant is delivered: the customer connected the account.
 ///
 /// # Errors
 /// 404 for an unknown grant; 409 unless it is pending.
-pub(crate) fn deliver(world: &mut World, grant_id: &str) -> Result<(), Error> {
-    let now = world.now();
-    let grant = pending(world, grant_id)?;
-    grant.status = GrantStatus::Delivered;
-    (grant.delivered_at, grant.updated_at) = (Some(now), now);
-    world.emit("entitlement_grant.delivered", Subject::Grant(grant_id.to_owned()));
+pub(crate) fn deliver(state: &mut SandboxState, grant_id: &str) -> Result<(), Error> {
+    let now = state.now();
+    let change = json!({ "status": "Delivered", "delivered_at": rfc3339(now) });
+    pending(state, grant_id)?.change(change, now);
+    state.emit("entitlement_grant.delivered", &GRANTS, grant_id);
     Ok(())
 }
 
@@ -244,65 +189,66 @@ pub(crate) fn deliver(world: &mut World, grant_id: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// 404 for an unknown grant; 409 unless it is pending.
-pub(crate) fn fail(world: &mut World, grant_id: &str) -> Result<(), Error> {
-    let now = world.now();
-    let grant = pending(world, grant_id)?;
-    grant.status = GrantStatus::Failed;
-    grant.error = Some(("INTEGRATION_ERROR", "The integration refused the delivery."));
-    grant.updated_at = now;
-    world.emit("entitlement_grant.failed", Subject::Grant(grant_id.to_owned()));
+pub(crate) fn fail(state: &mut SandboxState, grant_id: &str) -> Result<(), Error> {
+    let now = state.now();
+    let change = json!({
+        "status": "Failed",
+        "error_code": "INTEGRATION_ERROR",
+        "error_message": "The integration refused the delivery.",
+    });
+    pending(state, grant_id)?.change(change, now);
+    state.emit("entitlement_grant.failed", &GRANTS, grant_id);
     Ok(())
 }
 
-/// Revokes the grants that `which` selects.
-pub(crate) fn revoke(world: &mut World, reason: &'static str, which: impl Fn(&Grant) -> bool) {
-    let now = world.now();
-    let mut revoked = Vec::new();
-    for grant in world.grants.iter_mut().filter(|grant| grant.revoked.is_none() && which(grant)) {
-        grant.revoked = Some((reason, now));
-        grant.status = GrantStatus::Revoked;
-        grant.updated_at = now;
-        revoked.push((grant.id.clone(), grant.license_id.clone()));
+/// Sets the status of a grant's license key.
+fn set_license(state: &mut SandboxState, grant: &Object, status: &str) {
+    if let Ok(license) = state.find_mut(&LICENSES, grant.str("license_key_id")) {
+        license.set("status", status);
     }
-    for (grant_id, license_id) in revoked {
-        if let Some(license) = license_id.and_then(|id| world.licenses.get_mut(&id)) {
-            license.status = "disabled";
-        }
-        world.emit("entitlement_grant.revoked", Subject::Grant(grant_id));
+}
+
+/// Revokes the grants that `which` selects.
+pub(crate) fn revoke(state: &mut SandboxState, reason: &str, which: impl Fn(&Object) -> bool) {
+    let now = state.now();
+    let change = json!({
+        "status": "Revoked",
+        "revocation_reason": reason,
+        "revoked_at": rfc3339(now),
+    });
+    let valid = |grant: &&mut Object| grant.get("revoked_at").is_none() && which(grant);
+    let mut revoked = Vec::new();
+    for grant in state.all_mut(&GRANTS).filter(valid) {
+        grant.change(change.clone(), now);
+        revoked.push(grant.clone());
+    }
+    for grant in revoked {
+        set_license(state, &grant, "disabled");
+        state.emit("entitlement_grant.revoked", &GRANTS, &grant.id);
     }
 }
 
 /// Revokes the grants of a subscription.
-pub(crate) fn revoke_of(world: &mut World, reason: &'static str, subscription_id: &str) {
-    revoke(world, reason, |grant| grant.subscription_id.as_deref() == Some(subscription_id));
+pub(crate) fn revoke_of(state: &mut SandboxState, reason: &str, subscription_id: &str) {
+    revoke(state, reason, |grant| grant.has("subscription_id", subscription_id));
 }
 
 /// A subscription is paid again: each revoked entitlement is granted anew.
-pub(crate) fn grant_again(world: &mut World, subscription_id: &str) {
-    let now = world.now();
-    let own = |grant: &&Grant| grant.subscription_id.as_deref() == Some(subscription_id);
-    let mut again: Vec<Grant> = Vec::new();
-    for old in world.grants.iter().rev().filter(own) {
-        let known = again.iter().any(|grant| grant.entitlement_id == old.entitlement_id);
-        if !known && old.revoked.is_some() {
+pub(crate) fn grant_again(state: &mut SandboxState, subscription_id: &str) {
+    let mut again: Vec<Object> = Vec::new();
+    for old in state.of(&GRANTS, "subscription_id", subscription_id).rev() {
+        let same = |grant: &Object| grant.get("entitlement_id") == old.get("entitlement_id");
+        if !again.iter().any(same) && old.get("revoked_at").is_some() {
             again.push(old.clone());
         }
     }
     for old in again {
-        if let Some(license) = old.license_id.as_ref().and_then(|id| world.licenses.get_mut(id)) {
-            license.status = "active";
+        set_license(state, &old, "active");
+        let license_key_id = old.text("license_key_id").map(str::to_owned);
+        let mut fields = old.fields;
+        for name in ["id", "created_at", "updated_at", "revoked_at", "revocation_reason"] {
+            fields.remove(name);
         }
-        let grant = Grant {
-            id: id::new("entg_"),
-            status: GrantStatus::Delivered,
-            created_at: now,
-            updated_at: now,
-            delivered_at: Some(now),
-            revoked: None,
-            ..old
-        };
-        let id = grant.id.clone();
-        world.grants.insert(grant);
-        world.emit("entitlement_grant.created", Subject::Grant(id));
+        insert(state, fields.into(), "Delivered", license_key_id);
     }
 }

@@ -2,16 +2,17 @@
 
 use super::{
     checkout::{Paid, PayForm},
-    complete::{self, Outcome},
+    complete::{self, ChargeOutcome},
 };
 use crate::{
-    Error, id,
+    Error,
+    api::{payments::PAYMENTS, subscriptions::SUBSCRIPTIONS},
+    id,
     state::{
-        World,
+        SandboxState,
         card::{Charge, PaymentMethod},
         payment::{ChargeType, Payment},
         session::{Progress, Session},
-        webhook::Subject,
     },
 };
 
@@ -21,62 +22,49 @@ use crate::{
 /// # Errors
 /// 404 when the subscription is gone.
 pub(crate) fn replace(
-    world: &mut World,
+    state: &mut SandboxState,
     session: &Session,
     subscription_id: &str,
     form: &PayForm,
 ) -> Result<Paid, Error> {
     let method = PaymentMethod::new(&form.card, Some(form.name.clone()), &form.address.country);
-    let subscription = world.subscriptions.find(subscription_id)?.clone();
-    let charge = complete::attempt(world, Some(&method), false);
-    let now = world.now();
+    let subscription = state.subscriptions.find(subscription_id)?.clone();
+    let charge = complete::attempt(state, Some(&method), false);
+    let now = state.now();
     let payment = Payment {
         id: id::new("pay_"),
-        status: None,
         created_at: now,
-        updated_at: None,
         currency: subscription.currency.clone(),
-        lines: Vec::new(),
-        total: 0,
-        tax: 0,
         customer_id: subscription.customer_id.clone(),
         billing: form.address.clone(),
         method: Some(method.clone()),
-        session_id: None,
-        link: Some(session.url(world)),
-        custom_fields: None,
-        discounts: None,
-        error: None,
-        invoice_id: None,
+        link: Some(session.url(state)),
         metadata: subscription.metadata.clone(),
         subscription_ids: vec![subscription.id.clone()],
         update_payment_method: true,
-        retry_attempt: 0,
         charge_type: ChargeType::Renewal,
-        periods: Vec::new(),
-        includes_usage: false,
-        force_3ds: false,
         abandonment_seen: true,
+        ..Payment::default()
     };
     let payment_id = payment.id.clone();
-    world.payments.insert(payment);
+    state.payments.insert(payment);
     let outcome = match charge {
         Charge::Declined { code, message } => {
-            complete::decline(world, &payment_id, (code, message))?;
-            Outcome::Declined
+            complete::decline(state, &payment_id, (code, message))?;
+            ChargeOutcome::Declined
         }
         Charge::Paid | Charge::Processing => {
-            complete::set_status(world, &payment_id, "succeeded")?;
-            if world.settings.zero_payment_at_method_update {
-                world.emit("payment.succeeded", Subject::Payment(payment_id.clone()));
+            complete::set_status(state, &payment_id, "succeeded")?;
+            if state.settings.zero_payment_at_method_update {
+                state.emit("payment.succeeded", &PAYMENTS, &payment_id);
             }
-            attach(world, subscription_id, method)?;
-            Outcome::Paid
+            attach(state, subscription_id, method)?;
+            ChargeOutcome::Paid
         }
     };
-    let redirect = super::redirect::url(world, session, &payment_id);
-    if outcome == Outcome::Paid
-        && let Some(session) = world.sessions.get_mut(&session.id)
+    let redirect = super::redirect::url(state, session, &payment_id);
+    if outcome == ChargeOutcome::Paid
+        && let Some(session) = state.sessions.get_mut(&session.id)
     {
         session.progress = Progress::Consumed { redirect: redirect.clone() };
     }
@@ -88,15 +76,12 @@ pub(crate) fn replace(
 /// # Errors
 /// 404 when the subscription is gone.
 pub(crate) fn attach(
-    world: &mut World,
+    state: &mut SandboxState,
     subscription_id: &str,
     method: PaymentMethod,
 ) -> Result<(), Error> {
-    world.subscriptions.find_mut(subscription_id)?.method = Some(method);
-    world.emit(
-        "subscription.update_payment_method",
-        Subject::Subscription(subscription_id.to_owned()),
-    );
-    complete::updated(world, subscription_id);
-    super::renewal::collect_overdue(world, subscription_id)
+    state.subscriptions.find_mut(subscription_id)?.method = Some(method);
+    state.emit("subscription.update_payment_method", &SUBSCRIPTIONS, subscription_id);
+    complete::updated(state, subscription_id);
+    super::renewal::collect_overdue(state, subscription_id)
 }

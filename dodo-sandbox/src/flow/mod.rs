@@ -1,6 +1,7 @@
 //! What happens at Dodo when somebody acts: each step changes the state and emits the events of
 //! that step.
 
+pub(crate) mod allowance;
 pub(crate) mod checkout;
 pub(crate) mod complete;
 pub(crate) mod credit;
@@ -8,6 +9,7 @@ pub(crate) mod discount;
 pub(crate) mod entitlement;
 pub(crate) mod method;
 pub(crate) mod payout;
+pub(crate) mod plan;
 pub(crate) mod quote;
 pub(crate) mod recovery;
 pub(crate) mod redirect;

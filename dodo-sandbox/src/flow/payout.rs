@@ -3,12 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::{
-    Error, id, money,
-    state::{World, object::Object, webhook::Subject},
+    Error,
+    api::{
+        payouts::PAYOUTS,
+        refunds::{DISPUTES, REFUNDS},
+    },
+    money,
+    state::{SandboxState, object::Object},
 };
-
-/// The table of payouts.
-pub(crate) const TABLE: &str = "/payouts";
 
 /// Dodo's share of a payment, in basis points, and its fixed part in US cents.
 const FEE: (i64, i64) = (400, 40);
@@ -23,7 +25,7 @@ pub(crate) struct Entry {
 }
 
 /// The entries of all payments, refunds, disputes and payouts so far, oldest first.
-pub(crate) fn ledger(world: &World) -> Vec<Entry> {
+pub(crate) fn ledger(state: &SandboxState) -> Vec<Entry> {
     let dollars = |amount, currency: &str| money::settlement(currency).1(amount);
     let mut entries = Vec::new();
     let mut add = |at, kind, amount: i64, reference: &str| {
@@ -31,7 +33,7 @@ pub(crate) fn ledger(world: &World) -> Vec<Entry> {
             entries.push(Entry { at, kind, amount, reference: reference.to_owned() });
         }
     };
-    for payment in world.payments.iter().filter(|payment| payment.succeeded()) {
+    for payment in state.payments.iter().filter(|payment| payment.succeeded()) {
         let at = payment.updated_at.unwrap_or(payment.created_at);
         let total = dollars(payment.total, &payment.currency);
         add(at, "payment", total, &payment.id);
@@ -40,19 +42,18 @@ pub(crate) fn ledger(world: &World) -> Vec<Entry> {
             add(at, "payment_fees", -(money::share(total, FEE.0, 10_000) + FEE.1), &payment.id);
         }
     }
-    for refund in world.refunds.iter().filter(|refund| refund.status == "succeeded") {
-        let amount = -dollars(refund.amount, &refund.currency);
+    for refund in state.of(&REFUNDS, "status", "succeeded") {
+        let amount = -dollars(refund.number("amount").unwrap_or(0), refund.str("currency"));
         add(refund.created_at, "refund", amount, &refund.id);
     }
-    for dispute in world.disputes.iter() {
-        let amount = dollars(dispute.amount, &dispute.currency);
+    for dispute in state.all(&DISPUTES) {
+        let amount = dollars(dispute.number("amount").unwrap_or(0), dispute.str("currency"));
         add(dispute.created_at, "dispute", -amount, &dispute.id);
-        if matches!(dispute.status, "dispute_won" | "dispute_cancelled") {
+        if matches!(dispute.str("dispute_status"), "dispute_won" | "dispute_cancelled") {
             add(dispute.created_at, "dispute_reversal", amount, &dispute.id);
         }
     }
-    for payout in world.objects.all(TABLE).filter(|payout| payout.text("status") != Some("failed"))
-    {
+    for payout in state.all(&PAYOUTS).filter(|payout| !payout.has("status", "failed")) {
         let amount = payout.number("amount").unwrap_or(0);
         add(payout.created_at, "payout", -amount, &payout.id);
     }
@@ -64,37 +65,29 @@ pub(crate) fn ledger(world: &World) -> Vec<Entry> {
 ///
 /// # Errors
 /// 409 without a balance.
-pub(crate) fn create(world: &mut World) -> Result<String, Error> {
-    let amount: i64 = ledger(world).iter().map(|entry| entry.amount).sum();
+pub(crate) fn create(state: &mut SandboxState) -> Result<String, Error> {
+    let amount: i64 = ledger(state).iter().map(|entry| entry.amount).sum();
     if amount <= 0 {
         return Err(Error::conflict("CONFLICT", "the balance is not positive"));
     }
     let fields = json!({
         "amount": amount,
-        "business_id": world.business_id,
         "currency": "USD",
         "fee": 0,
         "payment_method": "bank_transfer",
         "name": "Sandbox business",
         "status": "not_initiated",
     });
-    let (id, now) = (id::new("pyt_"), world.now());
-    let fields = fields.as_object().cloned().unwrap_or_default();
-    world.objects.add(TABLE, ("payout_id", id.clone()), now, fields);
-    announce(world, "payout.created", &id);
+    let id = state.add(&PAYOUTS, fields);
+    state.emit("payout.created", &PAYOUTS, &id);
     Ok(id)
-}
-
-fn announce(world: &mut World, event: &str, id: &str) {
-    let id = id.to_owned();
-    world.emit(event, Subject::Object { payload_type: "Payout", table: TABLE, id });
 }
 
 /// Moves a payout on, with its event.
 ///
 /// # Errors
 /// 404 for an unknown payout; 422 for an unknown status.
-pub(crate) fn set_status(world: &mut World, id: &str, status: &str) -> Result<(), Error> {
+pub(crate) fn set_status(state: &mut SandboxState, id: &str, status: &str) -> Result<(), Error> {
     let event = match status {
         "in_progress" => "payout.in_progress",
         "on_hold" => "payout.on_hold",
@@ -102,24 +95,22 @@ pub(crate) fn set_status(world: &mut World, id: &str, status: &str) -> Result<()
         "failed" => "payout.failed",
         _ => return Err(Error::invalid("status: in_progress, on_hold, success or failed")),
     };
-    let now = world.now();
-    let fields = json!({ "status": status }).as_object().cloned().unwrap_or_default();
-    world.objects.find_mut(TABLE, id)?.change(fields, now);
-    announce(world, event, id);
+    let now = state.now();
+    state.find_mut(&PAYOUTS, id)?.change(json!({ "status": status }), now);
+    state.emit(event, &PAYOUTS, id);
     Ok(())
 }
 
 /// The entries that a payout pays out: those before it and after the payout before.
-pub(crate) fn entries(world: &World, payout: &Object) -> Vec<Entry> {
-    let earlier = world.objects.all(TABLE).filter(|own| own.created_at < payout.created_at);
-    let from =
-        earlier.filter(|own| own.text("status") != Some("failed")).map(|own| own.created_at).max();
+pub(crate) fn entries(state: &SandboxState, payout: &Object) -> Vec<Entry> {
+    let earlier = state.all(&PAYOUTS).filter(|own| own.created_at < payout.created_at);
+    let from = earlier.filter(|own| !own.has("status", "failed")).map(|own| own.created_at).max();
     let covered = |entry: &Entry| {
         entry.kind != "payout"
             && entry.at <= payout.created_at
             && from.is_none_or(|from| entry.at > from)
     };
-    ledger(world).into_iter().filter(covered).collect()
+    ledger(state).into_iter().filter(covered).collect()
 }
 
 impl Entry {

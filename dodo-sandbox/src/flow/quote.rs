@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use crate::{
     Error,
+    api::products::ADDONS,
     flow::discount,
     money::{self, Taxed},
     state::{
-        World,
+        SandboxState,
         object::Object,
         product::{Product, Recurring},
         session::{AddonItem, CartItem},
@@ -70,10 +71,14 @@ pub(crate) struct Terms<'a> {
 /// 404 for an unknown product or addon; 422 for an empty cart, several currencies, archived
 /// products, discount codes that do not apply, a chosen amount below the minimum, and totals beyond
 /// Dodo's range.
-pub(crate) fn quote(world: &World, cart: &[CartItem], terms: Terms<'_>) -> Result<Quote, Error> {
+pub(crate) fn quote(
+    state: &SandboxState,
+    cart: &[CartItem],
+    terms: Terms<'_>,
+) -> Result<Quote, Error> {
     let products = cart
         .iter()
-        .map(|item| world.products.find(&item.product_id))
+        .map(|item| state.products.find(&item.product_id))
         .collect::<Result<Vec<_>, _>>()?;
     let first = products.first().ok_or_else(|| {
         Error::unprocessable("PRODUCT_CART_EMTPY", "product_cart: at least one item is needed")
@@ -87,7 +92,7 @@ pub(crate) fn quote(world: &World, cart: &[CartItem], terms: Terms<'_>) -> Resul
     let discounts = terms
         .discount_codes
         .iter()
-        .map(|code| discount::usable(world, code, &products, terms.customer_id))
+        .map(|code| discount::usable(state, code, &products, terms.customer_id))
         .collect::<Result<Vec<_>, _>>()?;
     let mut quote = Quote {
         currency: first.currency.clone(),
@@ -105,7 +110,7 @@ pub(crate) fn quote(world: &World, cart: &[CartItem], terms: Terms<'_>) -> Resul
                 "product_cart: all products of a cart have one currency",
             ));
         }
-        let line = price(world, product, item, &discounts, terms)?;
+        let line = price(state, product, item, &discounts, terms)?;
         quote.subtotal = money::plus(quote.subtotal, line.subtotal)?;
         quote.discount = money::plus(quote.discount, line.discount)?;
         quote.total = money::plus(quote.total, line.due.total)?;
@@ -116,14 +121,14 @@ pub(crate) fn quote(world: &World, cart: &[CartItem], terms: Terms<'_>) -> Resul
 }
 
 fn price(
-    world: &World,
+    state: &SandboxState,
     product: &Product,
     item: &CartItem,
     discounts: &[&Object],
     terms: Terms<'_>,
 ) -> Result<QuoteLine, Error> {
     let unit = unit_price(product, item)?;
-    let addons = addons(world, product, &item.addons)?;
+    let addons = addons(state, product, &item.addons)?;
     let mut full = money::times(unit, item.quantity)?;
     for addon in &addons {
         full = money::plus(full, money::times(addon.unit, addon.item.quantity)?)?;
@@ -159,12 +164,12 @@ fn price(
 /// # Errors
 /// 404 for an unknown one; 422 for a product without it.
 pub(crate) fn addons(
-    world: &World,
+    state: &SandboxState,
     product: &Product,
     items: &[AddonItem],
 ) -> Result<Vec<AddonLine>, Error> {
     let line = |item: &AddonItem| {
-        let addon = world.objects.find("/addons", &item.addon_id)?;
+        let addon = state.find(&ADDONS, &item.addon_id)?;
         let currency = addon.text("currency").unwrap_or_default();
         if product.recurring.is_none() || !product.offers_addon(&item.addon_id) {
             return Err(Error::invalid("addons: the product does not offer this addon"));

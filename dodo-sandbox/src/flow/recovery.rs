@@ -2,14 +2,26 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::{
-    Error, id,
+    Error,
+    api::resource::Resource,
+    clock::rfc3339,
+    id,
     state::{
-        World,
-        recovery::Abandoned,
+        SandboxState,
         session::{Progress, Session},
-        webhook::Subject,
     },
+};
+
+/// Checkouts that were started and not finished, by the payment that did not succeed.
+static ABANDONED: Resource = Resource {
+    name: "abandoned checkout",
+    path: "abandoned-checkouts",
+    id: "payment_id",
+    payload_type: "AbandonedCheckout",
+    ..Resource::PLAIN
 };
 
 /// How long a recovery link works.
@@ -19,30 +31,29 @@ const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 ///
 /// # Errors
 /// 404 for an unknown payment, 409 for one that succeeded.
-pub(crate) fn abandon(world: &mut World, payment_id: &str) -> Result<(), Error> {
-    let now = world.now();
-    let payment = world.payments.find_mut(payment_id)?;
+pub(crate) fn abandon(state: &mut SandboxState, payment_id: &str) -> Result<(), Error> {
+    let now = state.now();
+    let payment = state.payments.find_mut(payment_id)?;
     payment.abandonment_seen = true;
     if payment.succeeded() {
         return Err(Error::conflict("PAYMENT_ALREADY_SUCCEEDED", "this payment was not abandoned"));
     }
     let reason =
         if payment.status == Some("failed") { "payment_failed" } else { "checkout_incomplete" };
-    let abandoned = Abandoned {
-        payment_id: payment_id.to_owned(),
-        customer_id: payment.customer_id.clone(),
-        reason,
-        at: now,
-        recovered_payment_id: None,
-    };
-    world.abandoned.insert(abandoned);
-    world.emit("abandoned_checkout.detected", Subject::Abandoned(payment_id.to_owned()));
+    let fields = json!({
+        "abandoned_at": rfc3339(now),
+        "abandonment_reason": reason,
+        "customer_id": payment.customer_id,
+        "status": "abandoned",
+    });
+    state.put(&ABANDONED, payment_id.to_owned(), fields);
+    state.emit("abandoned_checkout.detected", &ABANDONED, payment_id);
     Ok(())
 }
 
 /// A payment succeeded: if its page was opened by a recovery link, the checkout is recovered.
-pub(crate) fn recovered(world: &mut World, payment_id: &str) {
-    let lost = world
+pub(crate) fn recovered(state: &mut SandboxState, payment_id: &str) {
+    let lost = state
         .sessions
         .iter()
         .rev()
@@ -51,10 +62,11 @@ pub(crate) fn recovered(world: &mut World, payment_id: &str) {
         })
         .and_then(|session| session.recovering.clone());
     if let Some(lost) = lost
-        && let Some(abandoned) = world.abandoned.get_mut(&lost)
+        && let Ok(abandoned) = state.find_mut(&ABANDONED, &lost)
     {
-        abandoned.recovered_payment_id = Some(payment_id.to_owned());
-        world.emit("abandoned_checkout.recovered", Subject::Abandoned(lost));
+        abandoned.set("recovered_payment_id", payment_id);
+        abandoned.set("status", "recovered");
+        state.emit("abandoned_checkout.recovered", &ABANDONED, &lost);
     }
 }
 
@@ -62,17 +74,17 @@ pub(crate) fn recovered(world: &mut World, payment_id: &str) {
 ///
 /// # Errors
 /// 404 when the payment was not abandoned or its session is gone, 409 when it is recovered already.
-pub(crate) fn link(world: &mut World, payment_id: &str) -> Result<String, Error> {
-    if world.abandoned.find(payment_id)?.recovered_payment_id.is_some() {
+pub(crate) fn link(state: &mut SandboxState, payment_id: &str) -> Result<String, Error> {
+    if state.find(&ABANDONED, payment_id)?.has("status", "recovered") {
         return Err(Error::conflict("CONFLICT", "the checkout is recovered already"));
     }
-    let payment = world.payments.find(payment_id)?;
-    let old = payment.session_id.as_ref().and_then(|id| world.sessions.get(id));
+    let payment = state.payments.find(payment_id)?;
+    let old = payment.session_id.as_ref().and_then(|id| state.sessions.get(id));
     let old = old.ok_or_else(|| Error::not_found("checkout session"))?;
     let session = Session {
         id: id::new("cks_"),
-        created_at: world.now(),
-        expires_at: world.after(LINK_LIFE),
+        created_at: state.now(),
+        expires_at: state.after(LINK_LIFE),
         progress: Progress::Open,
         payment_id: None,
         reserved_payment_id: None,
@@ -80,6 +92,6 @@ pub(crate) fn link(world: &mut World, payment_id: &str) -> Result<String, Error>
         ..old.clone()
     };
     let id = session.id.clone();
-    world.sessions.insert(session);
+    state.sessions.insert(session);
     Ok(id)
 }

@@ -1,12 +1,13 @@
 //! Where the customer goes after paying.
 
-use crate::state::{World, session::Session};
+use crate::api::{customers::CUSTOMERS, licenses::LICENSES};
+use crate::state::{SandboxState, session::Session};
 
 /// The return URL with what Dodo adds to it.
-pub(crate) fn url(world: &World, session: &Session, payment_id: &str) -> Option<String> {
+pub(crate) fn url(state: &SandboxState, session: &Session, payment_id: &str) -> Option<String> {
     let return_url = session.return_url.as_deref()?;
-    let payment = world.payments.get(payment_id)?;
-    let subscription = payment.subscription_id().and_then(|id| world.subscriptions.get(id));
+    let payment = state.payments.get(payment_id)?;
+    let subscription = payment.subscription_id().and_then(|id| state.subscriptions.get(id));
     let mut query = form_urlencoded::Serializer::new(String::new());
     match subscription {
         Some(subscription) => query
@@ -16,17 +17,13 @@ pub(crate) fn url(world: &World, session: &Session, payment_id: &str) -> Option<
             .append_pair("payment_id", payment_id)
             .append_pair("status", payment.status.unwrap_or("requires_payment_method")),
     };
-    let keys: Vec<&str> = world
-        .licenses
-        .iter()
-        .filter(|license| license.payment_id.as_deref() == Some(payment_id))
-        .map(|license| license.key.as_str())
-        .collect();
+    let keys: Vec<&str> =
+        state.of(&LICENSES, "payment_id", payment_id).map(|license| license.str("key")).collect();
     if !keys.is_empty() {
         query.append_pair("license_key", &keys.join(","));
     }
-    if let Some(customer) = world.customers.get(&payment.customer_id) {
-        query.append_pair("email", &customer.email);
+    if let Some(customer) = state.get(&CUSTOMERS, &payment.customer_id) {
+        query.append_pair("email", customer.str("email"));
     }
     Some(with_query(return_url, &query.finish()))
 }

@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::{
     Error,
+    api::{payments::PAYMENTS, resource::Resource, subscriptions::SUBSCRIPTIONS},
     clock::later,
-    flow::{complete, credit, discount, entitlement, subscription, usage},
+    flow::{allowance, complete, discount, entitlement, plan, subscription, usage},
     id,
     money::{self, Taxed},
     settings::GraceEnd,
     state::{
-        World,
+        SandboxState,
         card::Charge,
         payment::{ChargeType, Line, Payment, ServicePeriod},
         product::{Period, RenewalInterval},
-        recovery::Dunning,
         subscription::{Recovery, Subscription},
-        webhook::Subject,
     },
 };
 
@@ -52,11 +53,11 @@ pub(crate) struct Invoice {
 
 /// The bill of one more period: with the subscription's discounts, the usage of the period that
 /// ends, and tax.
-fn renewal_bill(world: &World, subscription: &Subscription, retry_attempt: u32) -> Invoice {
+fn renewal_bill(state: &SandboxState, subscription: &Subscription, retry_attempt: u32) -> Invoice {
     let left =
         discount::reduce_by_all(subscription.discounts.as_ref(), subscription.recurring_amount);
-    let usage = usage::price(world, subscription)
-        .saturating_add(credit::overage_price(world, subscription));
+    let usage = usage::price(state, subscription)
+        .saturating_add(allowance::overage_price(state, subscription));
     let due = left.saturating_add(usage).min(money::MAX_AMOUNT);
     Invoice {
         amount: taxed(subscription, due),
@@ -75,13 +76,13 @@ pub(crate) fn taxed(subscription: &Subscription, amount: i64) -> Taxed {
 /// Charges a subscription's payment method and notes the payment. The payment's own event is emitted
 /// for everything but success, which the caller places among its own.
 pub(crate) fn charge(
-    world: &mut World,
+    state: &mut SandboxState,
     subscription_id: &str,
     bill: &Invoice,
 ) -> Result<(String, Charge), Error> {
-    let subscription = world.subscriptions.find(subscription_id)?.clone();
-    let name = world.products.get(&subscription.product_id).map(|product| product.name.clone());
-    let now = world.now();
+    let subscription = state.subscriptions.find(subscription_id)?.clone();
+    let name = state.products.get(&subscription.product_id).map(|product| product.name.clone());
+    let now = state.now();
     let line = Line {
         id: id::new("itm_"),
         product_id: subscription.product_id.clone(),
@@ -101,9 +102,7 @@ pub(crate) fn charge(
     };
     let payment = Payment {
         id: id::new("pay_"),
-        status: None,
         created_at: now,
-        updated_at: None,
         currency: subscription.currency.clone(),
         lines: vec![line],
         total: bill.amount.total,
@@ -111,86 +110,87 @@ pub(crate) fn charge(
         customer_id: subscription.customer_id.clone(),
         billing: subscription.billing.clone(),
         method: subscription.method.clone(),
-        session_id: None,
-        link: None,
         custom_fields: subscription.custom_fields.clone(),
         discounts: subscription.discounts.clone(),
-        error: None,
-        invoice_id: None,
         metadata: subscription.metadata.clone(),
         subscription_ids: vec![subscription.id.clone()],
-        update_payment_method: false,
         retry_attempt: bill.retry_attempt,
         charge_type: bill.charge_type,
         periods: vec![period],
         includes_usage: bill.usage > 0,
-        force_3ds: false,
         abandonment_seen: true,
+        ..Payment::default()
     };
     let payment_id = payment.id.clone();
-    world.payments.insert(payment);
+    state.payments.insert(payment);
     let charge = match bill.amount.total {
         0 => Charge::Paid,
-        _ => complete::attempt(world, subscription.method.as_ref(), true),
+        _ => complete::attempt(state, subscription.method.as_ref(), true),
     };
     match charge {
-        Charge::Paid => complete::set_status(world, &payment_id, "succeeded")?,
+        Charge::Paid => complete::set_status(state, &payment_id, "succeeded")?,
         Charge::Processing => {
-            complete::set_status(world, &payment_id, "processing")?;
-            world.emit("payment.processing", Subject::Payment(payment_id.clone()));
+            complete::set_status(state, &payment_id, "processing")?;
+            state.emit("payment.processing", &PAYMENTS, &payment_id);
         }
         Charge::Declined { code, message } => {
-            complete::decline(world, &payment_id, (code, message))?;
+            complete::decline(state, &payment_id, (code, message))?;
         }
     }
     Ok((payment_id, charge))
 }
 
 /// The next period begins: it is charged, or the subscription ends, changes or stays as was asked.
-pub(crate) fn renew(world: &mut World, subscription_id: &str) -> Result<(), Error> {
-    let current = world.subscriptions.find(subscription_id)?;
+pub(crate) fn renew(state: &mut SandboxState, subscription_id: &str) -> Result<(), Error> {
+    let current = state.subscriptions.find(subscription_id)?;
     if !current.renews() {
         return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "only active subscriptions renew"));
     }
     if current.cancel_at_next_billing {
-        return subscription::cancel(world, subscription_id, None);
+        return subscription::cancel(state, subscription_id, None);
     }
-    if world.now() >= current.expires_at {
-        return subscription::expire(world, subscription_id);
+    if state.now() >= current.expires_at {
+        return subscription::expire(state, subscription_id);
     }
     if current.scheduled.is_some() {
-        subscription::apply_scheduled(world, subscription_id)?;
+        plan::apply_scheduled(state, subscription_id)?;
     }
-    let bill = renewal_bill(world, world.subscriptions.find(subscription_id)?, 0);
-    let (payment_id, charge) = charge(world, subscription_id, &bill)?;
+    let bill = renewal_bill(state, state.subscriptions.find(subscription_id)?, 0);
+    let (payment_id, charge) = charge(state, subscription_id, &bill)?;
     match charge {
         Charge::Paid => {
-            advance_period(world, subscription_id)?;
-            apply_payment(world, subscription_id, payment_id);
+            advance_period(state, subscription_id)?;
+            apply_payment(state, subscription_id, payment_id);
             Ok(())
         }
         // The bank answers later; meanwhile the period counts as begun.
-        Charge::Processing => advance_period(world, subscription_id),
-        Charge::Declined { code, .. } => failed(world, subscription_id, code),
+        Charge::Processing => advance_period(state, subscription_id),
+        Charge::Declined { code, .. } => failed(state, subscription_id, code),
     }
 }
 
 /// The events of a renewal that was paid.
-pub(crate) fn apply_payment(world: &mut World, subscription_id: &str, payment_id: String) {
-    world.emit("payment.succeeded", Subject::Payment(payment_id));
-    if world.subscriptions.get(subscription_id).is_some_and(Subscription::renews) {
-        world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
-        complete::updated(world, subscription_id);
+pub(crate) fn apply_payment(state: &mut SandboxState, subscription_id: &str, payment_id: String) {
+    state.emit("payment.succeeded", &PAYMENTS, &payment_id);
+    if state.subscriptions.get(subscription_id).is_some_and(Subscription::renews) {
+        state.emit("subscription.renewed", &SUBSCRIPTIONS, subscription_id);
+        complete::updated(state, subscription_id);
     }
 }
 
-fn advance_period(world: &mut World, subscription_id: &str) -> Result<(), Error> {
-    let ended = world.subscriptions.find(subscription_id)?.clone();
-    credit::end_cycle(world, &ended);
+fn advance_period(state: &mut SandboxState, subscription_id: &str) -> Result<(), Error> {
+    let ended = state.subscriptions.find(subscription_id)?.clone();
+    allowance::end_cycle(state, &ended);
     let source = ("subscription", Some(ended.id.clone()));
-    credit::grant_for_product(world, &ended.product_id, &ended.customer_id, source, ended.quantity);
-    let now = world.now();
-    let subscription = world.subscriptions.find_mut(subscription_id)?;
+    allowance::grant_for_product(
+        state,
+        &ended.product_id,
+        &ended.customer_id,
+        source,
+        ended.quantity,
+    );
+    let now = state.now();
+    let subscription = state.subscriptions.find_mut(subscription_id)?;
     subscription.discounts = discount::next_cycle(subscription.discounts.take());
     if now < subscription.next_billing {
         subscription.begin_period(now); // It was asked for before its time.
@@ -201,12 +201,12 @@ fn advance_period(world: &mut World, subscription_id: &str) -> Result<(), Error>
 }
 
 /// A renewal was declined: grace or hold, reminders and retries as the merchant configured.
-fn failed(world: &mut World, subscription_id: &str, code: &str) -> Result<(), Error> {
-    let now = world.now();
-    let settings = world.settings.clone();
+fn failed(state: &mut SandboxState, subscription_id: &str, code: &str) -> Result<(), Error> {
+    let now = state.now();
+    let settings = state.settings.clone();
     let dunning_id = settings.dunning.then(|| id::new("dun_"));
     let retries = settings.automatic_retries && SOFT_DECLINES.contains(&code);
-    let subscription = world.subscriptions.find_mut(subscription_id)?;
+    let subscription = state.subscriptions.find_mut(subscription_id)?;
     subscription.recovery = Some(Recovery {
         failed_at: now,
         retries: 0,
@@ -220,43 +220,53 @@ fn failed(world: &mut World, subscription_id: &str, code: &str) -> Result<(), Er
             let grace = Period { count: days.max(1), interval: RenewalInterval::Day };
             subscription.status = "past_due";
             subscription.past_due_ends_at = Some(grace.after(now));
-            world.emit("subscription.past_due", Subject::Subscription(subscription_id.to_owned()));
+            state.emit("subscription.past_due", &SUBSCRIPTIONS, subscription_id);
             "past_due"
         }
         None => {
-            put_on_hold(world, subscription_id)?;
+            put_on_hold(state, subscription_id)?;
             "on_hold"
         }
     };
     if let Some(id) = dunning_id {
-        start_dunning(world, id, subscription_id, customer_id, trigger);
+        start_dunning(state, id, subscription_id, customer_id, trigger);
     }
-    complete::updated(world, subscription_id);
+    complete::updated(state, subscription_id);
     Ok(())
 }
 
+/// Sequences of reminders to customers whose subscription stopped being paid.
+static DUNNINGS: Resource = Resource {
+    name: "dunning attempt",
+    path: "dunning-attempts",
+    payload_type: "DunningAttempt",
+    ..Resource::PLAIN
+};
+
 /// Notes that reminders begin.
 pub(crate) fn start_dunning(
-    world: &mut World,
+    state: &mut SandboxState,
     id: String,
     subscription_id: &str,
     customer_id: String,
     trigger: &'static str,
 ) {
-    world.dunnings.insert(Dunning {
-        id: id.clone(),
-        subscription_id: subscription_id.to_owned(),
-        customer_id,
-        trigger,
-        payment_id: None,
-        created_at: world.now(),
+    let fields = json!({
+        "customer_id": customer_id,
+        "status": "recovering",
+        "subscription_id": subscription_id,
+        "trigger_state": trigger,
     });
-    world.emit("dunning.started", Subject::Dunning(id));
+    state.put(&DUNNINGS, id.clone(), fields);
+    state.emit("dunning.started", &DUNNINGS, &id);
 }
 
 /// A charge outside the rhythm failed: the subscription waits for another card.
-pub(crate) fn hold_for_payment(world: &mut World, subscription_id: &str) -> Result<(), Error> {
-    let now = world.now();
+pub(crate) fn hold_for_payment(
+    state: &mut SandboxState,
+    subscription_id: &str,
+) -> Result<(), Error> {
+    let now = state.now();
     let recovery = Recovery {
         failed_at: now,
         retries: 0,
@@ -264,16 +274,16 @@ pub(crate) fn hold_for_payment(world: &mut World, subscription_id: &str) -> Resu
         next_retry: None,
         dunning_id: None,
     };
-    world.subscriptions.find_mut(subscription_id)?.recovery = Some(recovery);
-    put_on_hold(world, subscription_id)
+    state.subscriptions.find_mut(subscription_id)?.recovery = Some(recovery);
+    put_on_hold(state, subscription_id)
 }
 
-fn put_on_hold(world: &mut World, subscription_id: &str) -> Result<(), Error> {
-    let subscription = world.subscriptions.find_mut(subscription_id)?;
+fn put_on_hold(state: &mut SandboxState, subscription_id: &str) -> Result<(), Error> {
+    let subscription = state.subscriptions.find_mut(subscription_id)?;
     subscription.status = "on_hold";
     subscription.past_due_ends_at = None;
-    world.emit("subscription.on_hold", Subject::Subscription(subscription_id.to_owned()));
-    entitlement::revoke_of(world, "subscription_on_hold", subscription_id);
+    state.emit("subscription.on_hold", &SUBSCRIPTIONS, subscription_id);
+    entitlement::revoke_of(state, "subscription_on_hold", subscription_id);
     Ok(())
 }
 
@@ -287,88 +297,99 @@ fn retry_after(
 }
 
 /// An automatic retry falls due.
-pub(crate) fn retry(world: &mut World, subscription_id: &str) -> Result<(), Error> {
-    let now = world.now();
-    if let Some(recovery) = &mut world.subscriptions.find_mut(subscription_id)?.recovery {
+pub(crate) fn retry(state: &mut SandboxState, subscription_id: &str) -> Result<(), Error> {
+    let now = state.now();
+    if let Some(recovery) = &mut state.subscriptions.find_mut(subscription_id)?.recovery {
         recovery.retries += 1;
         recovery.next_retry = retry_after(recovery.retries, now, recovery.failed_at);
     }
-    collect(world, subscription_id).map(|_| ())
+    collect(state, subscription_id).map(|_| ())
 }
 
 /// The merchant retries a failed renewal. Returns the id of the new payment.
 ///
 /// # Errors
 /// 404 and 409 if the subscription owes nothing.
-pub(crate) fn retry_by_hand(world: &mut World, subscription_id: &str) -> Result<String, Error> {
-    if let Some(recovery) = &mut world.subscriptions.find_mut(subscription_id)?.recovery {
+pub(crate) fn retry_by_hand(
+    state: &mut SandboxState,
+    subscription_id: &str,
+) -> Result<String, Error> {
+    if let Some(recovery) = &mut state.subscriptions.find_mut(subscription_id)?.recovery {
         recovery.retries += 1;
         recovery.manual_retries += 1;
     }
-    let payment_id = collect(world, subscription_id)?;
+    let payment_id = collect(state, subscription_id)?;
     payment_id.ok_or_else(|| Error::conflict("CONFLICT", "the subscription owes nothing"))
 }
 
 /// Charges the amount that a failed renewal left open, if any.
-pub(crate) fn collect_overdue(world: &mut World, subscription_id: &str) -> Result<(), Error> {
-    match &mut world.subscriptions.find_mut(subscription_id)?.recovery {
+pub(crate) fn collect_overdue(
+    state: &mut SandboxState,
+    subscription_id: &str,
+) -> Result<(), Error> {
+    match &mut state.subscriptions.find_mut(subscription_id)?.recovery {
         Some(recovery) => {
             recovery.retries += 1;
-            collect(world, subscription_id).map(|_| ())
+            collect(state, subscription_id).map(|_| ())
         }
         None => Ok(()),
     }
 }
 
 /// Charges again. Returns the id of the payment, if the subscription owes anything.
-fn collect(world: &mut World, subscription_id: &str) -> Result<Option<String>, Error> {
-    let subscription = world.subscriptions.find(subscription_id)?;
+fn collect(state: &mut SandboxState, subscription_id: &str) -> Result<Option<String>, Error> {
+    let subscription = state.subscriptions.find(subscription_id)?;
     let Some(recovery) = &subscription.recovery else { return Ok(None) };
-    let bill = renewal_bill(world, subscription, recovery.retries);
-    let (payment_id, charge) = charge(world, subscription_id, &bill)?;
+    let bill = renewal_bill(state, subscription, recovery.retries);
+    let (payment_id, charge) = charge(state, subscription_id, &bill)?;
     if charge == Charge::Paid {
-        recovered(world, subscription_id, payment_id.clone())?;
+        recovered(state, subscription_id, payment_id.clone())?;
     }
     Ok(Some(payment_id))
 }
 
 /// A failed renewal was paid after all.
-fn recovered(world: &mut World, subscription_id: &str, payment_id: String) -> Result<(), Error> {
-    let subscription = world.subscriptions.find_mut(subscription_id)?;
+fn recovered(
+    state: &mut SandboxState,
+    subscription_id: &str,
+    payment_id: String,
+) -> Result<(), Error> {
+    let subscription = state.subscriptions.find_mut(subscription_id)?;
     let recovery = subscription.recovery.take();
     subscription.status = if subscription.paused_at.is_some() { "paused" } else { "active" };
     subscription.past_due_ends_at = None;
     let status = subscription.status;
-    advance_period(world, subscription_id)?;
-    world.emit("payment.succeeded", Subject::Payment(payment_id.clone()));
+    advance_period(state, subscription_id)?;
+    state.emit("payment.succeeded", &PAYMENTS, &payment_id);
     if status == "active" {
-        world.emit("subscription.active", Subject::Subscription(subscription_id.to_owned()));
-        if world.settings.renewed_after_recovery {
-            world.emit("subscription.renewed", Subject::Subscription(subscription_id.to_owned()));
+        state.emit("subscription.active", &SUBSCRIPTIONS, subscription_id);
+        if state.settings.renewed_after_recovery {
+            state.emit("subscription.renewed", &SUBSCRIPTIONS, subscription_id);
         }
-        entitlement::grant_again(world, subscription_id);
+        entitlement::grant_again(state, subscription_id);
     }
-    complete::updated(world, subscription_id);
+    complete::updated(state, subscription_id);
     if let Some(id) = recovery.and_then(|recovery| recovery.dunning_id)
-        && let Some(dunning) = world.dunnings.get_mut(&id)
+        && let Ok(dunning) = state.find_mut(&DUNNINGS, &id)
     {
-        dunning.payment_id = Some(payment_id);
-        world.emit("dunning.recovered", Subject::Dunning(id));
+        dunning.set("payment_id", payment_id);
+        dunning.set("status", "recovered");
+        state.emit("dunning.recovered", &DUNNINGS, &id);
     }
     Ok(())
 }
 
 /// The grace period is over and nothing was paid.
-pub(crate) fn grace_over(world: &mut World, subscription_id: &str) -> Result<(), Error> {
-    match world.settings.grace_end {
+pub(crate) fn grace_over(state: &mut SandboxState, subscription_id: &str) -> Result<(), Error> {
+    match state.settings.grace_end {
         GraceEnd::OnHold => {
-            put_on_hold(world, subscription_id)?;
-            complete::updated(world, subscription_id);
+            put_on_hold(state, subscription_id)?;
+            complete::updated(state, subscription_id);
             Ok(())
         }
         GraceEnd::Cancelled => {
-            world.subscriptions.find_mut(subscription_id)?.cancelled_by = Some("system");
-            subscription::cancel(world, subscription_id, None)
+            state.subscriptions.find_mut(subscription_id)?.cancelled_by = Some("system");
+            subscription::cancel(state, subscription_id, None)
         }
     }
 }

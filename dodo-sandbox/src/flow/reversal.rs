@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     Error,
+    api::refunds::{DISPUTES, REFUNDS},
     clock::later,
     flow::entitlement,
-    id,
     settings::RefundOutcome,
     state::{
-        World,
+        SandboxState,
+        object::Object,
         payment::{Line, Payment},
-        reversal::{Dispute, Refund},
-        webhook::Subject,
     },
 };
 
@@ -44,29 +43,27 @@ pub(crate) struct RefundRequest {
 /// # Errors
 /// 404 for an unknown payment or item; 409 when it did not succeed, is too old or was refunded; 422
 /// when the amounts do not fit.
-pub(crate) fn refund(world: &mut World, request: RefundRequest) -> Result<String, Error> {
-    let payment = refundable(world, &request.payment_id)?.clone();
+pub(crate) fn refund(state: &mut SandboxState, request: RefundRequest) -> Result<String, Error> {
+    let payment = refundable(state, &request.payment_id)?.clone();
     let parts = parts(&payment, &request.items)?;
     let amount = parts.iter().map(|(_, amount)| *amount).fold(0, i64::saturating_add);
-    let refund = Refund {
-        id: id::new("ref_"),
-        payment_id: payment.id.clone(),
-        customer_id: payment.customer_id.clone(),
-        status: "pending",
-        amount,
-        currency: payment.currency.clone(),
-        is_partial: amount < payment.total,
-        parts: parts.clone(),
-        reason: request.reason,
-        metadata: request.metadata,
-        created_at: world.now(),
-    };
-    let refund_id = refund.id.clone();
-    world.refunds.insert(refund);
-    change_lines(world, &payment.id, &parts, i64::saturating_add);
-    match world.settings.refund_outcome {
-        RefundOutcome::Succeeded => resolve_refund(world, &refund_id, true)?,
-        RefundOutcome::Failed => resolve_refund(world, &refund_id, false)?,
+    let fields = json!({
+        "payment_id": payment.id,
+        "customer_id": payment.customer_id,
+        "status": "pending",
+        "amount": amount,
+        "currency": payment.currency,
+        "is_partial": amount < payment.total,
+        // Of each item of the payment.
+        "parts": parts,
+        "reason": request.reason,
+        "metadata": request.metadata,
+    });
+    let refund_id = state.add(&REFUNDS, fields);
+    change_lines(state, &payment.id, &parts, i64::saturating_add);
+    match state.settings.refund_outcome {
+        RefundOutcome::Succeeded => resolve_refund(state, &refund_id, true)?,
+        RefundOutcome::Failed => resolve_refund(state, &refund_id, false)?,
         RefundOutcome::Pending => {}
     }
     Ok(refund_id)
@@ -77,7 +74,7 @@ pub(crate) fn refund(world: &mut World, request: RefundRequest) -> Result<String
 /// # Errors
 /// As [`refund`].
 pub(crate) fn refund_amount(
-    world: &mut World,
+    state: &mut SandboxState,
     payment_id: &str,
     amount: Option<i64>,
 ) -> Result<String, Error> {
@@ -87,7 +84,7 @@ pub(crate) fn refund_amount(
         if amount < 1 {
             return Err(Error::invalid("amount is at least 1"));
         }
-        let payment = refundable(world, payment_id)?;
+        let payment = refundable(state, payment_id)?;
         let mut missing = amount;
         for line in &payment.lines {
             let part = missing.min(line.amount.saturating_sub(line.refunded));
@@ -104,11 +101,11 @@ pub(crate) fn refund_amount(
             ));
         }
     }
-    refund(world, request)
+    refund(state, request)
 }
 
-fn refundable<'a>(world: &'a World, payment_id: &str) -> Result<&'a Payment, Error> {
-    let payment = world.payments.find(payment_id)?;
+fn refundable<'a>(state: &'a SandboxState, payment_id: &str) -> Result<&'a Payment, Error> {
+    let payment = state.payments.find(payment_id)?;
     if !payment.succeeded() {
         return Err(Error::conflict("PAYMENT_NOT_SUCCEEDED", "the payment did not succeed"));
     }
@@ -118,13 +115,13 @@ fn refundable<'a>(world: &'a World, payment_id: &str) -> Result<&'a Payment, Err
             "there is nothing to refund in a payment of 0",
         ));
     }
-    if payment.refunded(world) >= payment.total {
+    if payment.refunded(state) >= payment.total {
         return Err(Error::conflict(
             "PAYMENT_ALREADY_REFUNDED",
             "the payment has been refunded in full",
         ));
     }
-    if world.now() > later(payment.created_at, WINDOW) {
+    if state.now() > later(payment.created_at, WINDOW) {
         return Err(Error::conflict(
             "REFUND_WINDOW_EXPIRED",
             "payments can be refunded for 30 days",
@@ -164,12 +161,12 @@ fn parts(payment: &Payment, items: &[RefundItem]) -> Result<Vec<(String, i64)>, 
 
 /// Books the parts of a refund on the payment's items, or takes them back.
 fn change_lines(
-    world: &mut World,
+    state: &mut SandboxState,
     payment_id: &str,
     parts: &[(String, i64)],
     change: fn(i64, i64) -> i64,
 ) {
-    let lines = world.payments.get_mut(payment_id).map(|payment| &mut payment.lines);
+    let lines = state.payments.get_mut(payment_id).map(|payment| &mut payment.lines);
     for line in lines.into_iter().flatten() {
         for (_, amount) in parts.iter().filter(|(id, _)| *id == line.id) {
             line.refunded = change(line.refunded, *amount);
@@ -181,28 +178,30 @@ fn change_lines(
 ///
 /// # Errors
 /// 404 for an unknown refund, 409 for one that was answered.
-pub(crate) fn resolve_refund(world: &mut World, refund_id: &str, good: bool) -> Result<(), Error> {
-    let refund = world.refunds.find_mut(refund_id)?;
-    if refund.status != "pending" {
+pub(crate) fn resolve_refund(
+    state: &mut SandboxState,
+    refund_id: &str,
+    good: bool,
+) -> Result<(), Error> {
+    let refund = state.find_mut(&REFUNDS, refund_id)?;
+    if !refund.has("status", "pending") {
         return Err(Error::conflict("CONFLICT", "the refund has been resolved already"));
     }
-    refund.status = if good { "succeeded" } else { "failed" };
-    let (payment_id, partial) = (refund.payment_id.clone(), refund.is_partial);
-    let parts = refund.parts.clone();
+    refund.set("status", if good { "succeeded" } else { "failed" });
+    let (payment_id, partial) = (refund.str("payment_id").to_owned(), refund.is("is_partial"));
+    let parts = refund.get("parts").cloned().unwrap_or_default();
+    let parts: Vec<(String, i64)> = serde_json::from_value(parts).unwrap_or_default();
     if !good {
-        change_lines(world, &payment_id, &parts, i64::saturating_sub);
+        change_lines(state, &payment_id, &parts, i64::saturating_sub);
     }
-    let now = world.now();
-    if let Some(payment) = world.payments.get_mut(&payment_id) {
+    let now = state.now();
+    if let Some(payment) = state.payments.get_mut(&payment_id) {
         payment.updated_at = Some(now);
     }
-    world.emit(
-        if good { "refund.succeeded" } else { "refund.failed" },
-        Subject::Refund(refund_id.to_owned()),
-    );
+    state.emit(if good { "refund.succeeded" } else { "refund.failed" }, &REFUNDS, refund_id);
     if good && !partial {
-        entitlement::revoke(world, "refund", |grant| {
-            grant.subscription_id.is_none() && grant.payment_id.as_ref() == Some(&payment_id)
+        entitlement::revoke(state, "refund", |grant| {
+            grant.get("subscription_id").is_none() && grant.has("payment_id", &payment_id)
         });
     }
     Ok(())
@@ -212,9 +211,9 @@ pub(crate) fn resolve_refund(world: &mut World, refund_id: &str, good: bool) -> 
 ///
 /// # Errors
 /// 404 for an unknown payment, 409 for one that did not succeed or is disputed already.
-pub(crate) fn open_dispute(world: &mut World, payment_id: &str) -> Result<String, Error> {
-    let id = insert_dispute(world, payment_id)?;
-    world.emit("dispute.opened", Subject::Dispute(id.clone()));
+pub(crate) fn open_dispute(state: &mut SandboxState, payment_id: &str) -> Result<String, Error> {
+    let id = insert_dispute(state, payment_id)?;
+    state.emit("dispute.opened", &DISPUTES, &id);
     Ok(id)
 }
 
@@ -222,41 +221,36 @@ pub(crate) fn open_dispute(world: &mut World, payment_id: &str) -> Result<String
 ///
 /// # Errors
 /// As [`open_dispute`].
-pub(crate) fn rapid_dispute(world: &mut World, payment_id: &str) -> Result<String, Error> {
-    let id = insert_dispute(world, payment_id)?;
-    if world.settings.opened_before_rdr {
-        world.emit("dispute.opened", Subject::Dispute(id.clone()));
+pub(crate) fn rapid_dispute(state: &mut SandboxState, payment_id: &str) -> Result<String, Error> {
+    let id = insert_dispute(state, payment_id)?;
+    if state.settings.opened_before_rdr {
+        state.emit("dispute.opened", &DISPUTES, &id);
     }
-    world.disputes.find_mut(&id)?.by_rdr = true;
-    resolve_dispute(world, &id, DisputeOutcome::Lost)?;
+    state.find_mut(&DISPUTES, &id)?.set("is_resolved_by_rdr", true);
+    resolve_dispute(state, &id, DisputeOutcome::Lost)?;
     Ok(id)
 }
 
-fn insert_dispute(world: &mut World, payment_id: &str) -> Result<String, Error> {
-    let payment = world.payments.find(payment_id)?;
+fn insert_dispute(state: &mut SandboxState, payment_id: &str) -> Result<String, Error> {
+    let payment = state.payments.find(payment_id)?;
     if !payment.succeeded() {
         return Err(Error::conflict("PAYMENT_NOT_SUCCEEDED", "the payment did not succeed"));
     }
-    let open = |d: &&Dispute| d.payment_id == payment_id && !is_final(d.status);
-    if world.disputes.iter().any(|dispute| open(&dispute)) {
+    if state.of(&DISPUTES, "payment_id", payment_id).any(|dispute| !is_final(dispute)) {
         return Err(Error::conflict("CONFLICT", "a dispute of this payment is open"));
     }
-    let dispute = Dispute {
-        id: id::new("dp_"),
-        payment_id: payment.id.clone(),
-        customer_id: payment.customer_id.clone(),
-        amount: payment.total,
-        currency: payment.currency.clone(),
-        stage: "dispute",
-        status: "dispute_opened",
-        by_rdr: false,
-        reason: Some("fraudulent".to_owned()),
-        remarks: None,
-        created_at: world.now(),
-    };
-    let id = dispute.id.clone();
-    world.disputes.insert(dispute);
-    Ok(id)
+    let fields = json!({
+        "payment_id": payment.id,
+        "customer_id": payment.customer_id,
+        "amount": payment.total,
+        "currency": payment.currency,
+        "dispute_stage": "dispute",
+        "dispute_status": "dispute_opened",
+        "is_resolved_by_rdr": false,
+        "payment_provider": "dodo",
+        "reason": "fraudulent",
+    });
+    Ok(state.add(&DISPUTES, fields))
 }
 
 /// What becomes of a dispute.
@@ -292,8 +286,8 @@ impl DisputeOutcome {
     }
 }
 
-fn is_final(status: &str) -> bool {
-    !matches!(status, "dispute_opened" | "dispute_challenged")
+pub(crate) fn is_final(dispute: &Object) -> bool {
+    !matches!(dispute.str("dispute_status"), "dispute_opened" | "dispute_challenged")
 }
 
 /// Moves a dispute on.
@@ -301,16 +295,16 @@ fn is_final(status: &str) -> bool {
 /// # Errors
 /// 404 for an unknown dispute, 409 for one that is over.
 pub(crate) fn resolve_dispute(
-    world: &mut World,
+    state: &mut SandboxState,
     id: &str,
     outcome: DisputeOutcome,
 ) -> Result<(), Error> {
     let (event, status) = outcome.names();
-    let dispute = world.disputes.find_mut(id)?;
-    if is_final(dispute.status) {
+    let dispute = state.find_mut(&DISPUTES, id)?;
+    if is_final(dispute) {
         return Err(Error::conflict("CONFLICT", "the dispute is over"));
     }
-    dispute.status = status;
-    world.emit(event, Subject::Dispute(id.to_owned()));
+    dispute.set("dispute_status", status);
+    state.emit(event, &DISPUTES, id);
     Ok(())
 }

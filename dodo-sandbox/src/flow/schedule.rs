@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use crate::{
     Error,
+    api::{credits::GRANTS, payments::PAYMENTS},
     clock::later,
     flow::{complete, credit, recovery, renewal, subscription},
     state::{
-        World,
+        SandboxState,
         payment::{ChargeType, Payment},
         subscription::Subscription,
-        webhook::Subject,
     },
 };
 
@@ -35,14 +35,14 @@ enum Due {
 }
 
 /// When the next thing falls due, if anything does.
-pub(crate) fn next(world: &World) -> Option<Timestamp> {
-    next_due(world).map(|(at, _)| at)
+pub(crate) fn next(state: &SandboxState) -> Option<Timestamp> {
+    next_due(state).map(|(at, _)| at)
 }
 
-fn next_due(world: &World) -> Option<(Timestamp, Due)> {
-    let subscriptions = world.subscriptions.iter().filter_map(due_of_subscription);
-    let payments = world.payments.iter().filter_map(|payment| due_of_payment(world, payment));
-    let credits = credit::next_expiry(world).map(|(at, id)| (at, Due::CreditExpiry(id)));
+fn next_due(state: &SandboxState) -> Option<(Timestamp, Due)> {
+    let subscriptions = state.subscriptions.iter().filter_map(due_of_subscription);
+    let payments = state.payments.iter().filter_map(|payment| due_of_payment(state, payment));
+    let credits = credit::next_expiry(state).map(|(at, id)| (at, Due::CreditExpiry(id)));
     subscriptions.chain(payments).chain(credits).min_by_key(|(at, _)| *at)
 }
 
@@ -70,45 +70,45 @@ fn due_of_subscription(subscription: &Subscription) -> Option<(Timestamp, Due)> 
     }
 }
 
-fn due_of_payment(world: &World, payment: &Payment) -> Option<(Timestamp, Due)> {
+fn due_of_payment(state: &SandboxState, payment: &Payment) -> Option<(Timestamp, Due)> {
     match payment.status {
         Some("processing") => {
             Some((later(payment.updated_at?, BANK_ANSWERS), Due::BankAnswer(payment.id.clone())))
         }
         Some("succeeded") => None,
-        _ if payment.abandonment_seen || !world.settings.abandoned_checkout_recovery => None,
+        _ if payment.abandonment_seen || !state.settings.abandoned_checkout_recovery => None,
         _ => Some((payment.abandoned_at(), Due::Abandonment(payment.id.clone()))),
     }
 }
 
 /// Acts out everything that is due, each at its own moment.
-pub(crate) fn run_due(world: &mut World) {
-    let now = world.clock.now();
+pub(crate) fn run_due(state: &mut SandboxState) {
+    let now = state.clock.now();
     for _ in 0..STEPS {
-        let Some((at, due)) = next_due(world).filter(|(at, _)| *at <= now) else { break };
-        world.acting = Some(at);
-        let result = apply_due(world, due.clone());
-        world.acting = None;
+        let Some((at, due)) = next_due(state).filter(|(at, _)| *at <= now) else { break };
+        state.acting = Some(at);
+        let result = apply_due(state, due.clone());
+        state.acting = None;
         if let Err(error) = result {
             tracing::error!(target: "dodo::sandbox", %error, ?due, "something due could not be done");
-            remove_due(world, due);
+            remove_due(state, due);
         }
     }
 }
 
 /// Takes out of the schedule what cannot be acted out, because an object it needs was forgotten.
-fn remove_due(world: &mut World, due: Due) {
+fn remove_due(state: &mut SandboxState, due: Due) {
     match due {
         Due::Renewal(id) | Due::Expiry(id) | Due::Retry(id) | Due::GraceEnd(id) => {
-            if let Some(subscription) = world.subscriptions.get_mut(&id) {
+            if let Some(subscription) = state.subscriptions.get_mut(&id) {
                 subscription.status = "failed";
             }
         }
         Due::CreditExpiry(id) => {
-            world.objects.table(credit::GRANTS).remove(&id);
+            state.remove(&GRANTS, &id);
         }
         Due::BankAnswer(id) | Due::Abandonment(id) => {
-            if let Some(payment) = world.payments.get_mut(&id) {
+            if let Some(payment) = state.payments.get_mut(&id) {
                 payment.status = Some("failed");
                 payment.abandonment_seen = true;
             }
@@ -116,42 +116,42 @@ fn remove_due(world: &mut World, due: Due) {
     }
 }
 
-fn apply_due(world: &mut World, due: Due) -> Result<(), Error> {
+fn apply_due(state: &mut SandboxState, due: Due) -> Result<(), Error> {
     match due {
-        Due::Renewal(id) => renewal::renew(world, &id),
-        Due::Expiry(id) => subscription::expire(world, &id),
-        Due::Retry(id) => renewal::retry(world, &id),
-        Due::GraceEnd(id) => renewal::grace_over(world, &id),
-        Due::BankAnswer(id) => bank_answer(world, &id),
-        Due::CreditExpiry(id) => credit::expire(world, &id),
+        Due::Renewal(id) => renewal::renew(state, &id),
+        Due::Expiry(id) => subscription::expire(state, &id),
+        Due::Retry(id) => renewal::retry(state, &id),
+        Due::GraceEnd(id) => renewal::grace_over(state, &id),
+        Due::BankAnswer(id) => bank_answer(state, &id),
+        Due::CreditExpiry(id) => credit::expire(state, &id),
         Due::Abandonment(id) => {
             // A later attempt on the same page may have succeeded.
-            let payment = world.payments.find_mut(&id)?;
+            let payment = state.payments.find_mut(&id)?;
             payment.abandonment_seen = true;
             let session = payment.session_id.clone();
             let sale = |p: &Payment| p.session_id == session && p.succeeded();
-            match session.is_some() && world.payments.iter().any(sale) {
+            match session.is_some() && state.payments.iter().any(sale) {
                 true => Ok(()),
-                false => recovery::abandon(world, &id),
+                false => recovery::abandon(state, &id),
             }
         }
     }
 }
 
-fn bank_answer(world: &mut World, payment_id: &str) -> Result<(), Error> {
-    let payment = world.payments.find(payment_id)?;
+fn bank_answer(state: &mut SandboxState, payment_id: &str) -> Result<(), Error> {
+    let payment = state.payments.find(payment_id)?;
     let subscription_id = payment.subscription_id().map(str::to_owned);
     match (payment.charge_type, subscription_id) {
-        (ChargeType::New, _) => complete::succeed(world, payment_id),
+        (ChargeType::New, _) => complete::succeed(state, payment_id),
         (charge_type, Some(id)) => {
-            complete::set_status(world, payment_id, "succeeded")?;
+            complete::set_status(state, payment_id, "succeeded")?;
             if charge_type == ChargeType::PlanChange {
-                world.emit("payment.succeeded", Subject::Payment(payment_id.to_owned()));
+                state.emit("payment.succeeded", &PAYMENTS, payment_id);
             } else {
-                renewal::apply_payment(world, &id, payment_id.to_owned());
+                renewal::apply_payment(state, &id, payment_id.to_owned());
             }
             Ok(())
         }
-        (_, None) => complete::set_status(world, payment_id, "succeeded"),
+        (_, None) => complete::set_status(state, payment_id, "succeeded"),
     }
 }

@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::credit;
 use crate::{
+    api::meters::{EVENTS, METERS, time},
     clock::rfc3339,
     state::{
-        UsageEvent, World, credits::Credits, object::Object, product::MeterPrice,
+        SandboxState, credits::Credits, object::Object, product::MeterPrice,
         subscription::Subscription,
     },
 };
@@ -60,14 +61,14 @@ impl Usage {
 
 /// The usage of each meter of a subscription from one moment to another.
 pub(crate) fn of_period(
-    world: &World,
+    state: &SandboxState,
     subscription: &Subscription,
     (from, to): (Timestamp, Timestamp),
 ) -> Vec<Usage> {
-    let Some(product) = world.products.get(&subscription.product_id) else { return Vec::new() };
+    let Some(product) = state.products.get(&subscription.product_id) else { return Vec::new() };
     let usage = |price: &MeterPrice| {
-        let meter = world.objects.find("/meters", &price.meter_id).ok()?;
-        let consumed = measure(world, meter, &subscription.customer_id, (from, to));
+        let meter = state.get(&METERS, &price.meter_id)?;
+        let consumed = measure(state, meter, &subscription.customer_id, (from, to));
         // Units that credits pay for are not charged.
         let free = Credits::from_units(price.free_threshold);
         let chargeable = match price.credit {
@@ -89,9 +90,9 @@ pub(crate) fn of_period(
 }
 
 /// The price of the usage of the period that ends with the next billing date.
-pub(crate) fn price(world: &World, subscription: &Subscription) -> i64 {
+pub(crate) fn price(state: &SandboxState, subscription: &Subscription) -> i64 {
     let period = (subscription.previous_billing, subscription.next_billing);
-    of_period(world, subscription, period)
+    of_period(state, subscription, period)
         .iter()
         .map(|usage| usage.price)
         .fold(0, i64::saturating_add)
@@ -99,20 +100,17 @@ pub(crate) fn price(world: &World, subscription: &Subscription) -> i64 {
 
 /// Aggregates the events of a meter.
 fn measure(
-    world: &World,
+    state: &SandboxState,
     meter: &Object,
     customer_id: &str,
     (from, to): (Timestamp, Timestamp),
 ) -> Credits {
-    let events = world.usage.iter().filter(|event| {
-        event.customer_id == customer_id
-            && event.at >= from
-            && event.at < to
-            && counts(meter, event)
-    });
+    let events = state
+        .of(&EVENTS, "customer_id", customer_id)
+        .filter(|event| (from..to).contains(&time(event)) && counts(meter, event));
     let aggregation = meter.get("aggregation");
     let key = aggregation.and_then(|own| own.get("key")).and_then(Value::as_str);
-    let value = |event: &UsageEvent| match event.metadata.get(key?)? {
+    let value = |event: &Object| match event.get("metadata")?.get(key?)? {
         Value::String(text) => Credits::parse(text),
         number => Credits::parse(&number.to_string()),
     };
@@ -120,7 +118,7 @@ fn measure(
         Some("sum") => events.filter_map(value).fold(Credits::ZERO, Credits::plus),
         Some("max") => events.filter_map(value).max().unwrap_or_default(),
         Some("last") => {
-            let last = events.max_by_key(|event| event.at);
+            let last = events.max_by_key(|event| time(event));
             last.and_then(value).unwrap_or_default()
         }
         _ => Credits::from_units(i64::try_from(events.count()).unwrap_or(i64::MAX)),
@@ -128,9 +126,10 @@ fn measure(
 }
 
 /// Whether a meter counts an event.
-pub(crate) fn counts(meter: &Object, event: &UsageEvent) -> bool {
-    meter.text("event_name") == Some(event.name.as_str())
-        && meter.get("filter").is_none_or(|filter| passes(filter, &event.metadata))
+pub(crate) fn counts(meter: &Object, event: &Object) -> bool {
+    let metadata = event.get("metadata").and_then(Value::as_object);
+    meter.text("event_name") == event.text("event_name")
+        && meter.get("filter").zip(metadata).is_none_or(|(filter, own)| passes(filter, own))
 }
 
 fn passes(filter: &Value, metadata: &Map<String, Value>) -> bool {
@@ -168,42 +167,42 @@ fn holds(clause: &Value, metadata: &Map<String, Value>) -> bool {
 }
 
 /// An ingested event uses credits where a subscription's meter is paid with them.
-pub(crate) fn deduct_credits(world: &mut World, event_id: &str) {
-    let Some(event) = world.usage.get(event_id) else { return };
+pub(crate) fn deduct_credits(state: &mut SandboxState, event_id: &str) {
+    let Some(event) = state.get(&EVENTS, event_id) else { return };
     let mut deductions = Vec::new();
-    let own = |s: &&Subscription| s.customer_id == event.customer_id && s.renews();
-    for subscription in world.subscriptions.iter().filter(own) {
-        let Some(product) = world.products.get(&subscription.product_id) else { continue };
+    let own = |s: &&Subscription| event.has("customer_id", &s.customer_id) && s.renews();
+    for subscription in state.subscriptions.iter().filter(own) {
+        let Some(product) = state.products.get(&subscription.product_id) else { continue };
         for price in &product.meters {
             let Some((entitlement_id, units_per_credit)) = &price.credit else { continue };
-            let Ok(meter) = world.objects.find("/meters", &price.meter_id) else { continue };
+            let Some(meter) = state.get(&METERS, &price.meter_id) else { continue };
             if !counts(meter, event) {
                 continue;
             }
             let key = meter.get("aggregation").and_then(|own| own.get("key")?.as_str());
-            let units = key.and_then(|key| event.metadata.get(key));
+            let units = key.and_then(|key| event.get("metadata")?.get(key));
             let units = units.and_then(|units| Credits::parse(&units.to_string()));
             let units = units.unwrap_or(Credits::from_units(1));
             deductions.push((
                 entitlement_id.clone(),
-                event.customer_id.clone(),
+                event.str("customer_id").to_owned(),
                 units.divided(*units_per_credit),
             ));
         }
     }
     for (entitlement_id, customer_id, amount) in deductions {
-        credit::deduct(world, &entitlement_id, &customer_id, amount);
+        credit::deduct(state, &entitlement_id, &customer_id, amount);
     }
 }
 
 /// The periods of a subscription so far, the current one first, with the usage of each.
 pub(crate) fn history(
-    world: &World,
+    state: &SandboxState,
     subscription: &Subscription,
     meter_id: Option<&str>,
 ) -> Vec<Value> {
     let mut periods = vec![(subscription.previous_billing, subscription.next_billing)];
-    let paid = world.payments.iter().rev().flat_map(|payment| &payment.periods);
+    let paid = state.payments.iter().rev().flat_map(|payment| &payment.periods);
     let own = paid.filter(|period| period.subscription_id == subscription.id);
     periods.extend(
         own.map(|period| (period.from, period.to))
@@ -212,7 +211,7 @@ pub(crate) fn history(
     periods
         .into_iter()
         .map(|(from, to)| {
-            let usage = of_period(world, subscription, (from, to));
+            let usage = of_period(state, subscription, (from, to));
             let usage = usage.iter().filter(|usage| meter_id.is_none_or(|id| id == usage.meter_id));
             json!({
                 "start_date": rfc3339(from),
@@ -224,41 +223,41 @@ pub(crate) fn history(
 }
 
 impl MeterPrice {
-    fn meter<'a>(&self, world: &'a World, field: &str) -> &'a str {
-        let meter = world.objects.find("/meters", &self.meter_id).ok();
+    fn meter<'a>(&self, state: &'a SandboxState, field: &str) -> &'a str {
+        let meter = state.get(&METERS, &self.meter_id);
         meter.and_then(|meter| meter.text(field)).unwrap_or_default()
     }
 
     /// As a subscription's `meters` show it.
-    pub(crate) fn cart(&self, world: &World, currency: &str) -> Value {
+    pub(crate) fn cart(&self, state: &SandboxState, currency: &str) -> Value {
         json!({
             "currency": currency,
             "free_threshold": self.free_threshold,
-            "measurement_unit": self.meter(world, "measurement_unit"),
+            "measurement_unit": self.meter(state, "measurement_unit"),
             "meter_id": self.meter_id,
-            "name": self.meter(world, "name"),
+            "name": self.meter(state, "name"),
             "price_per_unit": self.price_per_unit,
         })
     }
 
     /// As `meter_credit_entitlement_cart` of a subscription shows it.
-    pub(crate) fn credit_cart(&self, world: &World, product_id: &str) -> Option<Value> {
+    pub(crate) fn credit_cart(&self, state: &SandboxState, product_id: &str) -> Option<Value> {
         let (entitlement_id, units) = self.credit.as_ref()?;
         Some(json!({
             "credit_entitlement_id": entitlement_id,
             "meter_id": self.meter_id,
-            "meter_name": self.meter(world, "name"),
+            "meter_name": self.meter(state, "name"),
             "meter_units_per_credit": units.to_string(),
             "product_id": product_id,
         }))
     }
 
     /// As POST /checkouts/preview shows it.
-    pub(crate) fn details(&self, world: &World) -> Value {
+    pub(crate) fn details(&self, state: &SandboxState) -> Value {
         json!({
             "free_threshold": self.free_threshold,
-            "measurement_unit": self.meter(world, "measurement_unit"),
-            "name": self.meter(world, "name"),
+            "measurement_unit": self.meter(state, "measurement_unit"),
+            "name": self.meter(state, "name"),
             "price_per_unit": self.price_per_unit,
         })
     }

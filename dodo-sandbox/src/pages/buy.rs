@@ -16,9 +16,9 @@ use crate::{
     app::App,
     id,
     state::{
-        World,
-        customer::Address,
-        session::{Buyer, CartItem, Origin, Session},
+        SandboxState,
+        address::Address,
+        session::{Buyer, CartItem, Session, SessionOrigin},
     },
 };
 
@@ -30,15 +30,15 @@ pub(crate) async fn open(
     Path(product_id): Path<String>,
     uri: Uri,
 ) -> Response {
-    let query = Query::of(&uri);
-    let result = app.change(|world| {
+    let query = Query::from_uri(&uri);
+    let result = app.change(|state| {
         if let Some(id) = query.get("session") {
-            let page = checkout::page(world, id, &Form::default(), None)?;
+            let page = checkout::page(state, id, &Form::default(), None)?;
             return Ok(page.into_response());
         }
-        let session = session(world, &product_id, &query)?;
-        let url = format!("{}?session={}", world.url(&["buy", &product_id]), session.id);
-        world.sessions.insert(session);
+        let session = session(state, &product_id, &query)?;
+        let url = format!("{}?session={}", state.url(&["buy", &product_id]), session.id);
+        state.sessions.insert(session);
         Ok(see_other(&url))
     });
     result.unwrap_or_else(|error: Error| Page::error(&error).into_response())
@@ -56,8 +56,8 @@ const LOCKS: [(&str, &str); 8] = [
     ("disableZipCode", "zipcode"),
 ];
 
-fn session(world: &World, product_id: &str, query: &Query) -> Result<Session, Error> {
-    let product = world.products.find(product_id)?;
+fn session(state: &SandboxState, product_id: &str, query: &Query) -> Result<Session, Error> {
+    let product = state.products.find(product_id)?;
     let quantity = match query.get("quantity") {
         None => 1,
         Some(text) => {
@@ -83,9 +83,9 @@ fn session(world: &World, product_id: &str, query: &Query) -> Result<Session, Er
         buyer: Buyer { email: some("email"), name, ..Buyer::default() },
         address,
         metadata: metadata(query)?,
-        return_url: body::web_url("redirect_url", some("redirect_url"))?,
+        return_url: body::page_url("redirect_url", some("redirect_url"))?,
         locked: LOCKS.iter().filter(|(switch, _)| on(switch)).map(|(_, field)| *field).collect(),
-        ..Session::new(world, id::new("sess_"), Origin::StaticLink, LIFE, vec![item])
+        ..Session::new(state, id::new("sess_"), SessionOrigin::StaticLink, LIFE, vec![item])
     })
 }
 

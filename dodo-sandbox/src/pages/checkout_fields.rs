@@ -1,7 +1,7 @@
 //! What a person fills in on the checkout page.
 
 use super::{
-    Esc,
+    Escaped,
     form::{Field, Form, select},
 };
 use crate::{
@@ -45,7 +45,7 @@ pub(super) fn all(
         field("street", "Street", "street-address", address.and_then(|a| a.street.as_ref()), false);
     let city =
         field("city", "City", "address-level2", address.and_then(|a| a.city.as_ref()), false);
-    let state = field(
+    let region = field(
         "state",
         "State or region",
         "address-level1",
@@ -77,7 +77,7 @@ pub(super) fn all(
         true => String::new(),
         false => format!(
             "<details><summary>Address</summary>{street}\
-             <div class=\"row\">{city}{zipcode}</div>{state}</details>"
+             <div class=\"row\">{city}{zipcode}</div>{region}</details>"
         ),
     };
     format!(
@@ -96,8 +96,8 @@ fn saved_cards(form: &Form, saved: &[PaymentMethod]) -> String {
         let checked = if chosen.as_deref() == Some(value) { " checked" } else { "" };
         format!(
             "<label class=\"choice\"><input type=\"radio\" name=\"saved\" value=\"{}\"{checked}>{}</label>",
-            Esc(value),
-            Esc(&text)
+            Escaped(value),
+            Escaped(&text)
         )
     };
     let cards: String = saved

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 
-use super::Esc;
+use super::Escaped;
 use crate::Error;
 
 const LIMIT: usize = 64 * 1024;
@@ -78,11 +78,11 @@ impl Field<'_> {
         format!(
             "<label>{}<input type=\"{}\" name=\"{}\" value=\"{}\" placeholder=\"{}\" \
              autocomplete=\"{}\" maxlength=\"254\"{}{}></label>",
-            Esc(self.label),
+            Escaped(self.label),
             if self.kind.is_empty() { "text" } else { self.kind },
-            Esc(self.name),
-            Esc(self.value),
-            Esc(self.placeholder),
+            Escaped(self.name),
+            Escaped(self.value),
+            Escaped(self.placeholder),
             if self.autocomplete.is_empty() { "off" } else { self.autocomplete },
             flag(self.required, " required"),
             flag(self.locked, " readonly"),
@@ -96,8 +96,12 @@ pub(crate) fn select(name: &str, label: &str, options: &[(&str, &str)], chosen: 
         .iter()
         .map(|(value, text)| {
             let selected = if *value == chosen { " selected" } else { "" };
-            format!("<option value=\"{}\"{selected}>{}</option>", Esc(value), Esc(text))
+            format!("<option value=\"{}\"{selected}>{}</option>", Escaped(value), Escaped(text))
         })
         .collect();
-    format!("<label>{}<select name=\"{}\">{options}</select></label>", Esc(label), Esc(name))
+    format!(
+        "<label>{}<select name=\"{}\">{options}</select></label>",
+        Escaped(label),
+        Escaped(name)
+    )
 }

@@ -3,6 +3,7 @@
 pub(crate) mod buy;
 pub(crate) mod checkout;
 mod checkout_fields;
+mod checkout_summary;
 pub(crate) mod dashboard;
 pub(crate) mod form;
 pub(crate) mod portal;
@@ -19,9 +20,9 @@ use http::{StatusCode, header};
 use crate::{Error, app::App};
 
 /// Text made safe for HTML: element content and quoted attributes.
-pub(crate) struct Esc<'a>(pub(crate) &'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
-impl fmt::Display for Esc<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
@@ -72,8 +73,8 @@ impl Page {
     pub(crate) fn error(error: &Error) -> Self {
         let body = format!(
             "<main class=\"card narrow\"><p class=\"code\">{}</p><h1>{}</h1></main>",
-            Esc(error.code()),
-            Esc(error.message()),
+            Escaped(error.code()),
+            Escaped(error.message()),
         );
         Self { status: error.status(), ..Self::new("Not possible", body) }
     }
@@ -88,7 +89,7 @@ impl IntoResponse for Page {
              <link rel=\"icon\" href=\"data:,\"><style>{}</style></head><body>{}\
              <footer>Sandbox · no real money moves here</footer></body></html>",
             self.look,
-            Esc(&self.title),
+            Escaped(&self.title),
             include_str!("style.css"),
             self.body,
         );
@@ -115,7 +116,7 @@ pub(crate) fn status_badge(status: &str) -> String {
         "failed" | "on_hold" | "past_due" | "dispute_lost" | "dispute_opened" => "badge bad",
         _ => "badge",
     };
-    format!("<span class=\"{class}\">{}</span>", Esc(&status.replace('_', " ")))
+    format!("<span class=\"{class}\">{}</span>", Escaped(&status.replace('_', " ")))
 }
 
 /// Sends the browser elsewhere, by GET.
@@ -143,5 +144,5 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/portal/{token}/subscriptions/{id}", post(portal::act))
         .route("/session/{id}", get(checkout::show))
         .route("/session/{id}/pay", post(checkout::pay))
-        .route("/session/{id}/leave", post(checkout::leave))
+        .route("/session/{id}/leave", post(checkout::abandon))
 }

@@ -8,19 +8,20 @@ use axum::{
 };
 use http::StatusCode;
 
-use super::{Esc, Page, form::Form, see_other, status_badge};
+use super::{Escaped, Page, form::Form, see_other, status_badge};
 use crate::{
     Error,
-    api::prepared,
+    api::customers::{CUSTOMERS, PORTAL_LINKS},
+    api::orders,
     app::App,
     flow::subscription,
     money,
-    state::{PortalLink, World, payment::Payment, subscription::Subscription},
+    state::{SandboxState, object::Object, payment::Payment, subscription::Subscription},
 };
 
 /// GET /portal/{token}
 pub(crate) async fn show(State(app): State<Arc<App>>, Path(token): Path<String>) -> Response {
-    let page = app.with(|world| Ok(page(world, link(world, &token)?)));
+    let page = app.with(|state| Ok(page(state, link(state, &token)?)));
     page.unwrap_or_else(|error| Page::error(&error)).into_response()
 }
 
@@ -30,27 +31,24 @@ pub(crate) async fn act(
     Path((token, id)): Path<(String, String)>,
     form: Form,
 ) -> Response {
-    let next = app.change(|world| {
-        let customer_id = &link(world, &token)?.customer_id;
-        if world.subscriptions.find(&id)?.customer_id != *customer_id {
+    let next = app.change(|state| {
+        let customer_id = link(state, &token)?.str("customer_id");
+        if state.subscriptions.find(&id)?.customer_id != customer_id {
             return Err(Error::not_found("subscription"));
         }
         match form.get("action") {
-            "cancel" => subscription::cancel(world, &id, Some("customer"))?,
-            "cancel_at_end" => subscription::cancel_at_period_end(world, &id, true, "customer")?,
-            "keep" => subscription::cancel_at_period_end(world, &id, false, "customer")?,
-            "pause" => subscription::pause(world, &id)?,
-            "resume" => subscription::resume(world, &id)?,
+            "cancel" => subscription::cancel(state, &id, Some("customer"))?,
+            "cancel_at_end" => subscription::cancel_at_period_end(state, &id, true, "customer")?,
+            "keep" => subscription::cancel_at_period_end(state, &id, false, "customer")?,
+            "pause" => subscription::pause(state, &id)?,
+            "resume" => subscription::resume(state, &id)?,
             "card" => {
-                let mut session = prepared::method_page(world, &id)?;
-                session.return_url = Some(world.url(&["portal", &token]));
-                let url = session.url(world);
-                world.sessions.insert(session);
-                return Ok(url);
+                let back = state.url(&["portal", &token]);
+                return orders::method_page(state, &id, Some(back));
             }
             _ => return Err(Error::invalid("unknown action")),
         }
-        Ok(world.url(&["portal", &token]))
+        Ok(state.url(&["portal", &token]))
     });
     match next {
         Ok(url) => see_other(&url),
@@ -58,9 +56,9 @@ pub(crate) async fn act(
     }
 }
 
-fn link<'a>(world: &'a World, token: &str) -> Result<&'a PortalLink, Error> {
-    let link = world.portal_links.find(token)?;
-    if world.now() >= link.expires_at {
+fn link<'a>(state: &'a SandboxState, token: &str) -> Result<&'a Object, Error> {
+    let link = state.find(&PORTAL_LINKS, token)?;
+    if link.date("expires_at").is_none_or(|end| state.now() >= end) {
         return Err(Error::refused(
             StatusCode::GONE,
             "PORTAL_LINK_EXPIRED",
@@ -70,27 +68,27 @@ fn link<'a>(world: &'a World, token: &str) -> Result<&'a PortalLink, Error> {
     Ok(link)
 }
 
-fn page(world: &World, link: &PortalLink) -> Page {
-    let customer = world.customers.get(&link.customer_id);
-    let name = customer.map_or("", |customer| &customer.name);
-    let email = customer.map_or("", |customer| &customer.email);
-    let own = |id: &str| id == link.customer_id;
-    let subscriptions: String = world
+fn page(state: &SandboxState, link: &Object) -> Page {
+    let customer = state.get(&CUSTOMERS, link.str("customer_id"));
+    let name = customer.map_or("", |customer| customer.str("name"));
+    let email = customer.map_or("", |customer| customer.str("email"));
+    let own = |id: &str| id == link.str("customer_id");
+    let subscriptions: String = state
         .subscriptions
         .iter()
         .rev()
         .filter(|subscription| own(&subscription.customer_id) && subscription.status != "pending")
-        .map(|subscription| subscription_card(world, &link.token, subscription))
+        .map(|subscription| subscription_card(state, &link.id, subscription))
         .collect();
-    let payments: String = world
+    let payments: String = state
         .payments
         .iter()
         .rev()
         .filter(|payment| own(&payment.customer_id) && payment.status.is_some())
-        .map(|payment| payment_row(world, payment))
+        .map(|payment| payment_row(state, payment))
         .collect();
-    let back = link.return_url.as_ref().map_or(String::new(), |url| {
-        format!("<p><a href=\"{}\">← Back to the shop</a></p>", Esc(url))
+    let back = link.text("return_url").map_or(String::new(), |url| {
+        format!("<p><a href=\"{}\">← Back to the shop</a></p>", Escaped(url))
     });
     let none = |html: String, text: &str| match html.is_empty() {
         true => format!("<p class=\"soft\">{text}</p>"),
@@ -100,8 +98,8 @@ fn page(world: &World, link: &PortalLink) -> Page {
         "<main>{back}<h1>{}</h1><p class=\"soft\">{}</p>\
          <section><h2>Subscriptions</h2>{}</section>\
          <section class=\"card\"><h2>Payments</h2>{}</section></main>",
-        Esc(name),
-        Esc(email),
+        Escaped(name),
+        Escaped(email),
         none(subscriptions, "No subscriptions."),
         none(
             match payments.is_empty() {
@@ -118,8 +116,8 @@ fn page(world: &World, link: &PortalLink) -> Page {
     Page::new("Your purchases", body)
 }
 
-fn subscription_card(world: &World, token: &str, subscription: &Subscription) -> String {
-    let name = world.products.get(&subscription.product_id).map_or("", |product| &product.name);
+fn subscription_card(state: &SandboxState, token: &str, subscription: &Subscription) -> String {
+    let name = state.products.get(&subscription.product_id).map_or("", |product| &product.name);
     let price = money::show(subscription.recurring_amount, &subscription.currency);
     let next = subscription.next_billing.strftime("%-d %B %Y");
     let about = match subscription.status {
@@ -152,20 +150,20 @@ fn subscription_card(world: &World, token: &str, subscription: &Subscription) ->
         "<div class=\"card stack\"><div class=\"actions\"><strong>{}</strong>{}</div>\
          <p class=\"soft\">{} per {} · {}</p>\
          <form method=\"post\" action=\"/portal/{}/subscriptions/{}\" class=\"actions\">{actions}</form></div>",
-        Esc(name),
+        Escaped(name),
         status_badge(subscription.status),
-        Esc(&price),
+        Escaped(&price),
         subscription.every.interval.as_str().to_lowercase(),
-        Esc(&about),
-        Esc(token),
-        Esc(&subscription.id),
+        Escaped(&about),
+        Escaped(token),
+        Escaped(&subscription.id),
     )
 }
 
-fn payment_row(world: &World, payment: &Payment) -> String {
+fn payment_row(state: &SandboxState, payment: &Payment) -> String {
     let names: Vec<_> = payment.lines.iter().map(|line| line.name.as_str()).collect();
     let what = if names.is_empty() { "Card check".to_owned() } else { names.join(", ") };
-    let status = match payment.refunded(world) {
+    let status = match payment.refunded(state) {
         0 => payment.status.unwrap_or_default(),
         back if back < payment.total => "partly refunded",
         _ => "refunded",
@@ -173,7 +171,7 @@ fn payment_row(world: &World, payment: &Payment) -> String {
     format!(
         "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"num\">{}</td></tr>",
         payment.created_at.strftime("%Y-%m-%d"),
-        Esc(&what),
+        Escaped(&what),
         status_badge(status),
         money::show(payment.total, &payment.currency),
     )

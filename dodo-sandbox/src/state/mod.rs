@@ -1,44 +1,39 @@
 //! Everything the sandbox knows, in memory. No I/O, no locks: callers hold the one lock around it.
 
+pub(crate) mod address;
 pub(crate) mod card;
 pub(crate) mod credits;
-pub(crate) mod customer;
-pub(crate) mod grant;
 pub(crate) mod object;
 pub(crate) mod payment;
 pub(crate) mod product;
 mod product_fields;
-pub(crate) mod recovery;
-pub(crate) mod reversal;
 pub(crate) mod session;
 pub(crate) mod subscription;
 pub(crate) mod table;
 pub(crate) mod webhook;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::{
     card::PaymentMethod,
-    customer::Customer,
-    grant::{Grant, License},
     object::Objects,
     payment::Payment,
     product::Product,
-    recovery::{Abandoned, Dunning},
-    reversal::{Dispute, Refund},
     session::Session,
     subscription::Subscription,
-    table::{Row, Table},
-    webhook::{Delivery, DeliveryState, Endpoint, Event, Subject},
+    table::Table,
+    webhook::{Delivery, DeliveryState, Event, Subject},
 };
 use crate::{
+    api::{
+        customers::CUSTOMERS,
+        resource::Resource,
+        webhooks::{ENDPOINTS, wants},
+    },
     clock::{self, Clock},
     deliver::NetworkConditions,
     settings::Behavior,
@@ -47,42 +42,9 @@ use crate::{
 /// How many objects of one kind are kept.
 pub(crate) const OBJECTS: usize = 20_000;
 
-/// A portal link: whose, and until when.
-#[derive(Debug)]
-pub(crate) struct PortalLink {
-    pub(crate) token: String,
-    pub(crate) customer_id: String,
-    pub(crate) return_url: Option<String>,
-    pub(crate) expires_at: Timestamp,
-}
-
-impl Row for PortalLink {
-    const NAME: &'static str = "portal link";
-    fn id(&self) -> &str {
-        &self.token
-    }
-}
-
-/// A usage event that an app reported.
-#[derive(Debug)]
-pub(crate) struct UsageEvent {
-    pub(crate) id: String,
-    pub(crate) customer_id: String,
-    pub(crate) name: String,
-    pub(crate) at: Timestamp,
-    pub(crate) metadata: Map<String, Value>,
-}
-
-impl Row for UsageEvent {
-    const NAME: &'static str = "event";
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
 /// All state of one sandbox.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct SandboxState {
     pub(crate) business_id: String,
     pub(crate) brand_id: String,
     /// Where the sandbox listens, without a slash at the end.
@@ -100,28 +62,16 @@ pub(crate) struct World {
     pub(crate) network: NetworkConditions,
     pub(crate) products: Table<Product>,
     pub(crate) objects: Objects,
-    /// Short links, by the last part of their address.
-    pub(crate) short_links: BTreeMap<String, String>,
-    pub(crate) customers: Table<Customer>,
     pub(crate) sessions: Table<Session>,
     pub(crate) payments: Table<Payment>,
     pub(crate) subscriptions: Table<Subscription>,
-    pub(crate) refunds: Table<Refund>,
-    pub(crate) disputes: Table<Dispute>,
-    pub(crate) licenses: Table<License>,
-    pub(crate) grants: Table<Grant>,
-    pub(crate) abandoned: Table<Abandoned>,
-    pub(crate) dunnings: Table<Dunning>,
-    pub(crate) portal_links: Table<PortalLink>,
-    pub(crate) usage: Table<UsageEvent>,
     /// Payment methods that the merchant removed.
     pub(crate) removed_methods: BTreeSet<String>,
-    pub(crate) endpoints: Table<Endpoint>,
     pub(crate) events: Table<Event>,
     pub(crate) deliveries: Table<Delivery>,
 }
 
-impl World {
+impl SandboxState {
     pub(crate) fn new(base_url: String, clock: Clock, settings: Behavior) -> Self {
         Self {
             business_id: crate::id::new("bus_"),
@@ -134,25 +84,14 @@ impl World {
             last_event: Timestamp::MIN,
             force_decline: None,
             network: NetworkConditions::default(),
-            products: Table::new(OBJECTS),
+            products: Table::new("product", OBJECTS),
             objects: Objects::default(),
-            short_links: BTreeMap::new(),
-            customers: Table::new(OBJECTS),
-            sessions: Table::new(OBJECTS),
-            payments: Table::new(OBJECTS),
-            subscriptions: Table::new(OBJECTS),
-            refunds: Table::new(OBJECTS),
-            disputes: Table::new(OBJECTS),
-            licenses: Table::new(OBJECTS),
-            grants: Table::new(OBJECTS),
-            abandoned: Table::new(OBJECTS),
-            dunnings: Table::new(OBJECTS),
-            portal_links: Table::new(OBJECTS),
-            usage: Table::new(OBJECTS),
+            sessions: Table::new("checkout session", OBJECTS),
+            payments: Table::new("payment", OBJECTS),
+            subscriptions: Table::new("subscription", OBJECTS),
             removed_methods: BTreeSet::new(),
-            endpoints: Table::new(1_000),
-            events: Table::new(OBJECTS),
-            deliveries: Table::new(OBJECTS),
+            events: Table::new("event", OBJECTS),
+            deliveries: Table::new("delivery", OBJECTS),
         }
     }
 
@@ -181,15 +120,9 @@ impl World {
         product
     }
 
-    /// A short address that leads to this one.
-    pub(crate) fn shorten(&mut self, slug: &str, url: String) -> String {
-        self.short_links.insert(slug.to_owned(), url);
-        self.url(&["s", slug])
-    }
-
-    /// The short form of a customer, as other objects carry it.
+    /// The form of a customer that other objects carry.
     pub(crate) fn customer_json(&self, id: &str) -> Value {
-        self.customers.get(id).map_or(Value::Null, Customer::limited_json)
+        self.json(&CUSTOMERS, id)
     }
 
     /// The payment methods of this customer, with the time of their last use, newest first.
@@ -213,26 +146,28 @@ impl World {
         methods.into_iter().map(|(method, _)| method).find(|method| method.id == id)
     }
 
-    /// Notes that something happened, and queues it for every endpoint that wants to know.
-    pub(crate) fn emit(&mut self, kind: impl Into<String>, subject: Subject) {
-        let event = self.event(kind.into(), subject);
-        let wanting: Vec<String> = self
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.wants(&event.kind))
-            .map(|endpoint| endpoint.id.clone())
-            .collect();
-        for endpoint_id in wanting {
-            self.queue(&event, endpoint_id, true);
+    /// Notes that something happened to an object, and queues it for every endpoint that wants it.
+    pub(crate) fn emit(&mut self, kind: &str, resource: &'static Resource, id: &str) {
+        let event = self.event(kind, Subject::Object { resource, id: id.to_owned() });
+        self.announce(event, true);
+    }
+
+    /// Queues an event for every endpoint that wants it.
+    pub(crate) fn announce(&mut self, event: Event, retried: bool) {
+        let wanting = self.all(&ENDPOINTS).filter(|endpoint| wants(endpoint, &event.kind));
+        let ids: Vec<String> = wanting.map(|endpoint| endpoint.id.clone()).collect();
+        for endpoint_id in ids {
+            self.queue(&event, endpoint_id, retried);
         }
         self.events.insert(event);
     }
 
     /// A new event, with the values that a trigger set for it.
-    pub(crate) fn event(&mut self, kind: String, subject: Subject) -> Event {
-        let set = self.overrides.as_ref().filter(|(of, _)| *of == kind);
+    pub(crate) fn event(&mut self, kind: &str, subject: Subject) -> Event {
+        let set = self.overrides.as_ref().filter(|(own, _)| *own == kind);
         let overrides = set.map(|(_, values)| values.clone()).unwrap_or_default();
-        Event { id: crate::id::new("msg_"), kind, subject, at: self.next_event(), overrides }
+        let (id, at) = (crate::id::new("msg_"), self.next_event());
+        Event { id, kind: kind.to_owned(), subject, at, overrides }
     }
 
     /// The time of the next event: now, or a millisecond after the latest event. Receivers order

@@ -1,26 +1,31 @@
-//! Plain objects of the API: their state is the JSON that the API shows.
+//! Objects of the API whose state is JSON. Their [`Resource`] says what the API makes of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ptr};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    World,
+    SandboxState,
     table::{Row, Table},
 };
-use crate::{Error, api::list::Listed, clock::rfc3339};
+use crate::{
+    Error,
+    api::{list::Listed, resource::Resource},
+    clock::rfc3339,
+    id,
+};
 
 /// An object with an id and fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
+    pub(crate) resource: &'static Resource,
     pub(crate) id: String,
     pub(crate) created_at: Timestamp,
     pub(crate) fields: Map<String, Value>,
 }
 
 impl Row for Object {
-    const NAME: &'static str = "object";
     fn id(&self) -> &str {
         &self.id
     }
@@ -31,14 +36,44 @@ impl Listed for Object {
         self.created_at
     }
 
-    fn json(&self, _world: &World) -> Value {
-        Value::Object(self.fields.clone())
+    fn json(&self, state: &SandboxState) -> Value {
+        let mut fields = self.fields.clone();
+        if let Value::Object(computed) = (self.resource.computed)(state, self) {
+            fields.extend(computed);
+        }
+        fields.into()
+    }
+
+    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
+        match self.resource.filters.iter().find(|(own, _)| *own == name) {
+            Some((_, fits)) => fits(state, self, wanted),
+            None => field_matches(self.fields.get(name), wanted),
+        }
+    }
+
+    fn is_archived(&self) -> bool {
+        self.get("archived_at").is_some()
+    }
+}
+
+/// Whether a field has this value, or is a list that has it.
+pub(crate) fn field_matches(field: Option<&Value>, wanted: &str) -> bool {
+    match field {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => text.eq_ignore_ascii_case(wanted),
+        Some(Value::Array(items)) => items.iter().any(|item| item == wanted),
+        Some(other) => other.to_string() == wanted,
     }
 }
 
 impl Object {
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Of an absent field: the empty text.
+    pub(crate) fn str(&self, name: &str) -> &str {
+        self.text(name).unwrap_or_default()
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
@@ -51,6 +86,10 @@ impl Object {
 
     pub(crate) fn is(&self, name: &str) -> bool {
         self.get(name) == Some(&Value::Bool(true))
+    }
+
+    pub(crate) fn has(&self, name: &str, text: &str) -> bool {
+        self.text(name) == Some(text)
     }
 
     /// The elements of a list; empty for other fields.
@@ -68,57 +107,113 @@ impl Object {
     }
 
     /// Takes fields over and notes the change.
-    pub(crate) fn change(&mut self, fields: Map<String, Value>, now: Timestamp) {
-        self.fields.extend(fields);
+    pub(crate) fn change(&mut self, fields: impl Into<Value>, now: Timestamp) {
+        if let Value::Object(fields) = fields.into() {
+            self.fields.extend(fields);
+        }
         self.set("updated_at", rfc3339(now));
     }
 }
 
-/// Tables of objects, each by the first segment of its path.
+/// Tables of objects, by the path of their resource.
 #[derive(Debug, Default)]
 pub(crate) struct Objects(BTreeMap<&'static str, Table<Object>>);
 
 impl Objects {
-    pub(crate) fn table(&mut self, name: &'static str) -> &mut Table<Object> {
-        self.0.entry(name).or_insert_with(|| Table::new(super::OBJECTS))
+    pub(crate) fn table(&self, resource: &Resource) -> Option<&Table<Object>> {
+        self.0.get(resource.path)
+    }
+}
+
+impl SandboxState {
+    /// All objects of a resource, oldest first.
+    pub(crate) fn all(&self, resource: &Resource) -> impl DoubleEndedIterator<Item = &Object> {
+        self.objects.table(resource).into_iter().flat_map(Table::iter)
     }
 
-    /// All objects of a table, oldest first.
-    pub(crate) fn all(&self, name: &str) -> impl DoubleEndedIterator<Item = &Object> {
-        self.0.get(name).into_iter().flat_map(Table::iter)
-    }
-
-    /// Adds an object with the usual fields.
-    pub(crate) fn add(
+    /// As [`all`](Self::all), to change them.
+    pub(crate) fn all_mut(
         &mut self,
-        table: &'static str,
-        (id_field, id): (&str, String),
-        now: Timestamp,
-        mut fields: Map<String, Value>,
-    ) -> Value {
-        fields.insert(id_field.to_owned(), id.clone().into());
-        for name in ["created_at", "updated_at"] {
-            fields.insert(name.to_owned(), rfc3339(now).into());
+        resource: &Resource,
+    ) -> impl DoubleEndedIterator<Item = &mut Object> {
+        self.objects.0.get_mut(resource.path).into_iter().flat_map(Table::iter_mut)
+    }
+
+    /// The objects with this text in a field, oldest first.
+    pub(crate) fn of<'a>(
+        &'a self,
+        resource: &Resource,
+        field: &'a str,
+        text: &'a str,
+    ) -> impl DoubleEndedIterator<Item = &'a Object> {
+        self.all(resource).filter(move |object| object.has(field, text))
+    }
+
+    /// Adds an object with a new id, which is returned.
+    pub(crate) fn add(&mut self, resource: &'static Resource, fields: Value) -> String {
+        let id = id::new(resource.prefix);
+        self.put(resource, id.clone(), fields);
+        id
+    }
+
+    /// Adds an object with this id, and the fields that all objects have.
+    pub(crate) fn put(&mut self, resource: &'static Resource, id: String, given: Value) {
+        let now = self.now();
+        let mut fields = Map::new();
+        for (name, value) in [
+            ("business_id", self.business_id.clone()),
+            ("brand_id", self.brand_id.clone()),
+            ("created_at", rfc3339(now)),
+            ("updated_at", rfc3339(now)),
+            (resource.id, id.clone()),
+        ] {
+            fields.insert(name.to_owned(), value.into());
         }
-        self.table(table).insert(Object { id, created_at: now, fields: fields.clone() });
-        Value::Object(fields)
+        if let Value::Object(given) = given {
+            fields.extend(given);
+        }
+        let object = Object { resource, id, created_at: now, fields };
+        let tables = &mut self.objects.0;
+        tables
+            .entry(resource.path)
+            .or_insert_with(|| Table::new(resource.name, super::OBJECTS))
+            .insert(object);
+    }
+
+    pub(crate) fn remove(&mut self, resource: &Resource, id: &str) -> Option<Object> {
+        self.objects.0.get_mut(resource.path)?.remove(id)
+    }
+
+    pub(crate) fn get(&self, resource: &Resource, id: &str) -> Option<&Object> {
+        self.objects.table(resource)?.get(id)
     }
 
     /// The object.
     ///
     /// # Errors
     /// 404 if it does not exist.
-    pub(crate) fn find(&self, table: &str, id: &str) -> Result<&Object, Error> {
-        let found = self.0.get(table).and_then(|table| table.get(id));
-        found.ok_or_else(|| Error::not_found("object"))
+    pub(crate) fn find(&self, resource: &Resource, id: &str) -> Result<&Object, Error> {
+        self.get(resource, id).ok_or_else(|| Error::not_found(resource.name))
     }
 
     /// The object, to change it.
     ///
     /// # Errors
     /// 404 if it does not exist.
-    pub(crate) fn find_mut(&mut self, table: &str, id: &str) -> Result<&mut Object, Error> {
-        let found = self.0.get_mut(table).and_then(|table| table.get_mut(id));
-        found.ok_or_else(|| Error::not_found("object"))
+    pub(crate) fn find_mut(&mut self, resource: &Resource, id: &str) -> Result<&mut Object, Error> {
+        let found = self.objects.0.get_mut(resource.path).and_then(|table| table.get_mut(id));
+        found.ok_or_else(|| Error::not_found(resource.name))
+    }
+
+    /// The object as the API shows it; `null` if it does not exist.
+    pub(crate) fn json(&self, resource: &Resource, id: &str) -> Value {
+        let object = resource.rows(self).and_then(|rows| rows.get(id));
+        object.map_or(Value::Null, |object| object.json(self))
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
     }
 }

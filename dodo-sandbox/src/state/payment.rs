@@ -3,16 +3,21 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{World, card::PaymentMethod, customer::Address, table::Row};
+use super::{SandboxState, address::Address, card::PaymentMethod, table::Row};
 use crate::{
-    api::list::Listed,
+    api::{
+        licenses::LICENSES,
+        list::Listed,
+        refunds::{DISPUTES, REFUNDS},
+    },
     clock::{self, rfc3339},
     money,
 };
 
 /// What a payment is for: `charge_type` in the newest payloads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ChargeType {
+    #[default]
     New,
     Renewal,
     PlanChange,
@@ -52,7 +57,7 @@ pub(crate) struct ServicePeriod {
 }
 
 /// A payment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Payment {
     pub(crate) id: String,
     /// `None` until somebody tries to pay.
@@ -102,13 +107,74 @@ impl Listed for Payment {
         self.created_at
     }
 
-    fn json(&self, world: &World) -> Value {
-        self.json(world)
+    fn json(&self, state: &SandboxState) -> Value {
+        let (settlement_currency, convert) = money::settlement(&self.currency);
+        let card = self.method.as_ref();
+        let error = self.error;
+        let own = |resource| -> Vec<Value> {
+            state.of(resource, "payment_id", &self.id).map(|object| object.json(state)).collect()
+        };
+        let (refunds, disputes) = (own(&REFUNDS), own(&DISPUTES));
+        // Checking a new card charges for nothing.
+        let charge_type = (!self.update_payment_method).then(|| self.charge_type.as_str());
+        json!({
+            "billing": self.billing.json(),
+            "brand_id": state.brand_id,
+            "business_id": state.business_id,
+            "card_holder_name": card.and_then(|card| card.holder.as_deref()),
+            "card_issuing_country": card.map(|card| &card.country),
+            "card_last_four": card.map(PaymentMethod::last_four),
+            "card_network": card.map(PaymentMethod::network),
+            "card_type": card.map(|_| "CREDIT"),
+            "checkout_session_id": self.session_id,
+            "created_at": rfc3339(self.created_at),
+            "currency": self.currency,
+            "custom_field_responses": self.custom_fields,
+            "customer": state.customer_json(&self.customer_id),
+            "digital_products_delivered": self.succeeded(),
+            "discount_id": self.discounts.as_ref().and_then(|all| all.get(0)?.get("discount_id")),
+            "discounts": self.discounts,
+            "disputes": disputes,
+            "error_code": error.map(|(code, _)| code),
+            "error_message": error.map(|(_, message)| message),
+            "invoice_id": self.invoice_id,
+            "invoice_url": self.invoice_id.as_ref().map(|_| state.url(&["invoices", "payments", &self.id])),
+            "is_multi_subscription": self.subscription_ids.len() > 1,
+            "is_update_payment_method": self.update_payment_method,
+            "metadata": self.metadata,
+            "payment_id": self.id,
+            "payment_link": self.link,
+            "payment_method": card.map(|_| "card"),
+            "payment_method_id": card.map(|card| &card.id),
+            "payment_method_type": card.map(|_| "credit"),
+            "payment_provider": "dodo",
+            "product_cart": self.cart_json(),
+            "refund_status": self.refund_status(state),
+            "refunds": refunds,
+            "retry_attempt": self.retry_attempt,
+            "settlement_amount": convert(self.total),
+            "settlement_currency": settlement_currency,
+            "settlement_tax": convert(self.tax),
+            "status": self.status,
+            "subscription_id": self.subscription_id(),
+            "subscription_ids": self.subscription_ids,
+            "tax": self.tax,
+            "total_amount": self.total,
+            "updated_at": self.updated_at.map(rfc3339),
+            "charge_type": charge_type,
+            "dispute_status": disputes.last().and_then(|dispute| dispute.get("dispute_status")),
+            "has_license_key": state.of(&LICENSES, "payment_id", &self.id).next().is_some(),
+            "includes_usage": self.includes_usage,
+            "service_periods": self.periods.iter().map(ServicePeriod::json).collect::<Vec<_>>(),
+            "three_ds_flow": self.force_3ds.then_some("challenge"),
+            "three_ds_status": self.force_3ds.then_some("authenticated"),
+            "three_ds_version": self.force_3ds.then_some("2.2.0"),
+        })
     }
 
-    fn matches(&self, world: &World, name: &str, wanted: &str) -> bool {
+    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
         match name {
-            "brand_id" => wanted == world.brand_id,
+            "brand_id" => wanted == state.brand_id,
             "currency" => wanted == self.currency,
             "customer_id" => wanted == self.customer_id,
             "status" => self.status == Some(wanted),
@@ -119,7 +185,6 @@ impl Listed for Payment {
 }
 
 impl Row for Payment {
-    const NAME: &'static str = "payment";
     fn id(&self) -> &str {
         &self.id
     }
@@ -142,72 +207,6 @@ impl Payment {
         }
     }
 
-    /// With all fields that any answer or webhook has.
-    pub(crate) fn json(&self, world: &World) -> Value {
-        let (settlement_currency, convert) = money::settlement(&self.currency);
-        let card = self.method.as_ref();
-        let error = self.error;
-        let refunds = world.refunds.iter().filter(|refund| refund.payment_id == self.id);
-        let refunds: Vec<_> = refunds.map(|refund| refund.json(world)).collect();
-        let disputes = world.disputes.iter().filter(|dispute| dispute.payment_id == self.id);
-        let disputes: Vec<_> = disputes.map(|dispute| dispute.json(world)).collect();
-        // Checking a new card charges for nothing.
-        let charge_type = (!self.update_payment_method).then(|| self.charge_type.as_str());
-        json!({
-            "billing": self.billing.json(),
-            "brand_id": world.brand_id,
-            "business_id": world.business_id,
-            "card_holder_name": card.and_then(|card| card.holder.as_deref()),
-            "card_issuing_country": card.map(|card| &card.country),
-            "card_last_four": card.map(PaymentMethod::last_four),
-            "card_network": card.map(PaymentMethod::network),
-            "card_type": card.map(|_| "CREDIT"),
-            "checkout_session_id": self.session_id,
-            "created_at": rfc3339(self.created_at),
-            "currency": self.currency,
-            "custom_field_responses": self.custom_fields,
-            "customer": world.customer_json(&self.customer_id),
-            "digital_products_delivered": self.succeeded(),
-            "discount_id": self.discounts.as_ref().and_then(|all| all.get(0)?.get("discount_id")),
-            "discounts": self.discounts,
-            "disputes": disputes,
-            "error_code": error.map(|(code, _)| code),
-            "error_message": error.map(|(_, message)| message),
-            "invoice_id": self.invoice_id,
-            "invoice_url": self.invoice_id.as_ref().map(|_| world.url(&["invoices", "payments", &self.id])),
-            "is_multi_subscription": self.subscription_ids.len() > 1,
-            "is_update_payment_method": self.update_payment_method,
-            "metadata": self.metadata,
-            "payment_id": self.id,
-            "payment_link": self.link,
-            "payment_method": card.map(|_| "card"),
-            "payment_method_id": card.map(|card| &card.id),
-            "payment_method_type": card.map(|_| "credit"),
-            "payment_provider": "dodo",
-            "product_cart": self.cart_json(),
-            "refund_status": self.refund_status(world),
-            "refunds": refunds,
-            "retry_attempt": self.retry_attempt,
-            "settlement_amount": convert(self.total),
-            "settlement_currency": settlement_currency,
-            "settlement_tax": convert(self.tax),
-            "status": self.status,
-            "subscription_id": self.subscription_id(),
-            "subscription_ids": self.subscription_ids,
-            "tax": self.tax,
-            "total_amount": self.total,
-            "updated_at": self.updated_at.map(rfc3339),
-            "charge_type": charge_type,
-            "dispute_status": disputes.last().and_then(|dispute| dispute.get("dispute_status")),
-            "has_license_key": world.licenses.iter().any(|key| key.payment_id.as_ref() == Some(&self.id)),
-            "includes_usage": self.includes_usage,
-            "service_periods": self.periods.iter().map(ServicePeriod::json).collect::<Vec<_>>(),
-            "three_ds_flow": self.force_3ds.then_some("challenge"),
-            "three_ds_status": self.force_3ds.then_some("authenticated"),
-            "three_ds_version": self.force_3ds.then_some("2.2.0"),
-        })
-    }
-
     /// The cart of a one-time purchase; subscription payments show none.
     fn cart_json(&self) -> Option<Vec<Value>> {
         let items = || {
@@ -220,23 +219,20 @@ impl Payment {
     }
 
     /// What has been refunded or is on its way.
-    pub(crate) fn refunded(&self, world: &World) -> i64 {
-        world
-            .refunds
-            .iter()
-            .filter(|refund| refund.payment_id == self.id && refund.status != "failed")
-            .map(|refund| refund.amount)
+    pub(crate) fn refunded(&self, state: &SandboxState) -> i64 {
+        self.refunds(state, |status| status != "failed")
+    }
+
+    fn refunds(&self, state: &SandboxState, counts: impl Fn(&str) -> bool) -> i64 {
+        state
+            .of(&REFUNDS, "payment_id", &self.id)
+            .filter(|refund| counts(refund.str("status")))
+            .filter_map(|refund| refund.number("amount"))
             .fold(0, i64::saturating_add)
     }
 
-    fn refund_status(&self, world: &World) -> Option<&'static str> {
-        let done = world
-            .refunds
-            .iter()
-            .filter(|refund| refund.payment_id == self.id && refund.status == "succeeded")
-            .map(|refund| refund.amount)
-            .fold(0, i64::saturating_add);
-        match done {
+    fn refund_status(&self, state: &SandboxState) -> Option<&'static str> {
+        match self.refunds(state, |status| status == "succeeded") {
             0 => None,
             done if done < self.total => Some("partial"),
             _ => Some("full"),

@@ -7,11 +7,12 @@ use super::table::Row;
 use crate::{Error, clock, money::MAX_AMOUNT};
 
 /// A unit of billing periods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum RenewalInterval {
     Day,
     Week,
+    #[default]
     Month,
     Year,
 }
@@ -28,7 +29,7 @@ impl RenewalInterval {
 }
 
 /// A number of intervals: how often a subscription is charged, or how long it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Period {
     pub(crate) count: u32,
     pub(crate) interval: RenewalInterval,
@@ -120,7 +121,6 @@ pub struct Product {
 }
 
 impl Row for Product {
-    const NAME: &'static str = "product";
     fn id(&self) -> &str {
         &self.id
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    World,
+    SandboxState,
     product::{LicensePlan, MeterPrice, Period, Product, Recurring, RenewalInterval},
 };
 use crate::{Error, api::list::Listed, clock, money};
@@ -64,34 +64,6 @@ impl Product {
             );
         }
         price
-    }
-
-    /// With all fields that any answer has.
-    pub(crate) fn json(&self, business_id: &str, brand_id: &str) -> Value {
-        let mut product = self.fields.clone();
-        let (price, license) = (self.price_json(), self.license.as_ref());
-        let own = json!({
-            "brand_id": self.brand_id.as_deref().unwrap_or(brand_id),
-            "business_id": business_id,
-            "created_at": clock::rfc3339(self.created_at),
-            "currency": self.currency,
-            "description": self.description,
-            "is_recurring": self.recurring.is_some(),
-            "license_key_enabled": license.is_some(),
-            "license_key_activations_limit": license.and_then(|license| license.activations_limit),
-            "metadata": self.metadata,
-            "name": self.name,
-            "price": price,
-            "price_detail": price,
-            "product_id": self.id,
-            "tax_category": self.tax_category(),
-            "tax_inclusive": self.tax_inclusive,
-            "updated_at": clock::rfc3339(self.updated_at),
-        });
-        if let Value::Object(own) = own {
-            product.extend(own);
-        }
-        Value::Object(product)
     }
 
     /// A product from the fields of the API's request, for a new one or one that changes.
@@ -189,20 +161,50 @@ impl Listed for Product {
     }
 
     /// A list shows the amount in place of the price's terms.
-    fn json(&self, world: &World) -> Value {
-        let mut product = self.json(&world.business_id, &world.brand_id);
+    fn json(&self, state: &SandboxState) -> Value {
+        let mut product = self.details(state);
         if let Some(fields) = product.as_object_mut() {
             fields.insert("price".to_owned(), self.price.into());
         }
         product
     }
 
-    fn matches(&self, world: &World, name: &str, wanted: &str) -> bool {
+    fn details(&self, state: &SandboxState) -> Value {
+        let mut product = self.fields.clone();
+        let (price, license) = (self.price_json(), self.license.as_ref());
+        let own = json!({
+            "brand_id": self.brand_id.as_ref().unwrap_or(&state.brand_id),
+            "business_id": state.business_id,
+            "created_at": clock::rfc3339(self.created_at),
+            "currency": self.currency,
+            "description": self.description,
+            "is_recurring": self.recurring.is_some(),
+            "license_key_enabled": license.is_some(),
+            "license_key_activations_limit": license.and_then(|license| license.activations_limit),
+            "metadata": self.metadata,
+            "name": self.name,
+            "price": price,
+            "price_detail": price,
+            "product_id": self.id,
+            "tax_category": self.tax_category(),
+            "tax_inclusive": self.tax_inclusive,
+            "updated_at": clock::rfc3339(self.updated_at),
+        });
+        if let Value::Object(own) = own {
+            product.extend(own);
+        }
+        Value::Object(product)
+    }
+
+    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
         match name {
             "recurring" => wanted == self.recurring.is_some().to_string(),
-            "archived" => wanted == self.archived.to_string(),
-            "brand_id" => wanted == self.brand_id.as_deref().unwrap_or(&world.brand_id),
+            "brand_id" => wanted == self.brand_id.as_deref().unwrap_or(&state.brand_id),
             _ => true,
         }
+    }
+
+    fn is_archived(&self) -> bool {
+        self.archived
     }
 }

@@ -5,13 +5,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{World, customer::Address, table::Row};
-use crate::{clock::rfc3339, flow::quote::Terms};
+use super::{SandboxState, address::Address, object::Object, table::Row};
+use crate::{
+    api::{customers::CUSTOMERS, list::Listed},
+    clock::rfc3339,
+    flow::quote::Terms,
+};
 
 /// What brought the page about.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
+#[derive(Clone, Debug, Default)]
+pub(crate) enum SessionOrigin {
     /// POST /checkouts.
+    #[default]
     Session,
     /// A static payment link, `/buy/{product_id}`.
     StaticLink,
@@ -52,6 +57,20 @@ pub(crate) struct Buyer {
     pub(crate) always_new: bool,
 }
 
+impl Buyer {
+    /// An existing customer.
+    pub(crate) fn known(customer: &Object) -> Self {
+        let text = |name: &str| customer.text(name).map(str::to_owned);
+        Self {
+            customer_id: Some(customer.id.clone()),
+            email: text("email"),
+            name: text("name"),
+            phone: text("phone_number"),
+            always_new: false,
+        }
+    }
+}
+
 /// A question that the merchant asks at the checkout.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct CustomField {
@@ -77,20 +96,19 @@ pub(crate) enum FieldType {
 }
 
 /// How far the customer got.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Progress {
+    #[default]
     Open,
     /// Paid, or under way at the bank: the page cannot be used again. Where the customer was sent.
-    Consumed {
-        redirect: Option<String>,
-    },
+    Consumed { redirect: Option<String> },
 }
 
 /// A hosted page's state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Session {
     pub(crate) id: String,
-    pub(crate) origin: Origin,
+    pub(crate) origin: SessionOrigin,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) cart: Vec<CartItem>,
@@ -123,45 +141,50 @@ pub(crate) struct Session {
 }
 
 impl Row for Session {
-    const NAME: &'static str = "checkout session";
     fn id(&self) -> &str {
         &self.id
+    }
+}
+
+impl Listed for Session {
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn json(&self, state: &SandboxState) -> Value {
+        let payment = self.payment_id.as_ref().and_then(|id| state.payments.get(id));
+        let customer = payment.and_then(|payment| state.get(&CUSTOMERS, &payment.customer_id));
+        json!({
+            "id": self.id,
+            "created_at": rfc3339(self.created_at),
+            "customer_email": customer.and_then(|own| own.text("email")).or(self.buyer.email.as_deref()),
+            "customer_name": customer.and_then(|own| own.text("name")).or(self.buyer.name.as_deref()),
+            "payment_id": self.payment_id,
+            "payment_status": payment.and_then(|payment| payment.status),
+        })
+    }
+
+    fn matches(&self, _state: &SandboxState, _name: &str, _wanted: &str) -> bool {
+        true
     }
 }
 
 impl Session {
     /// An open page for this cart that nothing else is known of.
     pub(crate) fn new(
-        world: &World,
+        state: &SandboxState,
         id: String,
-        origin: Origin,
+        origin: SessionOrigin,
         life: Duration,
         cart: Vec<CartItem>,
     ) -> Self {
         Self {
             id,
             origin,
-            created_at: world.now(),
-            expires_at: world.after(life),
+            created_at: state.now(),
+            expires_at: state.after(life),
             cart,
-            buyer: Buyer::default(),
-            address: None,
-            metadata: Map::new(),
-            return_url: None,
-            cancel_url: None,
-            discount_codes: Vec::new(),
-            custom_fields: Vec::new(),
-            trial_days: None,
-            on_demand: false,
-            tax_id: None,
-            business_name: None,
-            force_3ds: false,
-            page: Map::new(),
-            locked: Vec::new(),
-            progress: Progress::Open,
-            payment_id: None,
-            reserved_payment_id: None,
-            recovering: None,
+            ..Self::default()
         }
     }
 
@@ -180,22 +203,8 @@ impl Session {
         }
     }
 
-    /// As GET /checkouts/{id} shows it.
-    pub(crate) fn json(&self, world: &World) -> Value {
-        let payment = self.payment_id.as_ref().and_then(|id| world.payments.get(id));
-        let customer = payment.and_then(|payment| world.customers.get(&payment.customer_id));
-        json!({
-            "id": self.id,
-            "created_at": rfc3339(self.created_at),
-            "customer_email": customer.map(|c| &c.email).or(self.buyer.email.as_ref()),
-            "customer_name": customer.map(|c| &c.name).or(self.buyer.name.as_ref()),
-            "payment_id": self.payment_id,
-            "payment_status": payment.and_then(|payment| payment.status),
-        })
-    }
-
     /// Where its page is.
-    pub(crate) fn url(&self, world: &World) -> String {
-        world.url(&["session", &self.id])
+    pub(crate) fn url(&self, state: &SandboxState) -> String {
+        state.url(&["session", &self.id])
     }
 }

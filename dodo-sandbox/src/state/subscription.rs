@@ -4,17 +4,17 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    World,
+    SandboxState,
+    address::Address,
     card::PaymentMethod,
-    customer::Address,
     product::{Period, Product},
     session::AddonItem,
     table::Row,
 };
 use crate::{
-    api::list::Listed,
+    api::{list::Listed, products::ADDONS},
     clock::{self, rfc3339},
-    flow::subscription::PlanChange,
+    flow::plan::PlanChange,
 };
 
 /// A change of plan that waits for the next billing date.
@@ -42,7 +42,7 @@ pub(crate) struct Recovery {
 }
 
 /// A subscription.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Subscription {
     pub(crate) id: String,
     pub(crate) status: &'static str,
@@ -86,7 +86,6 @@ pub(crate) struct Subscription {
 }
 
 impl Row for Subscription {
-    const NAME: &'static str = "subscription";
     fn id(&self) -> &str {
         &self.id
     }
@@ -139,68 +138,17 @@ impl Subscription {
         }
     }
 
-    /// With all fields that any answer or webhook has.
-    pub(crate) fn json(&self, world: &World) -> Value {
-        let date = |at: Option<Timestamp>| at.map(rfc3339);
-        let product = world.products.get(&self.product_id);
-        json!({
-            "addons": addons_json(&self.addons),
-            "billing": self.billing.json(),
-            "brand_id": world.brand_id,
-            "cancel_at_next_billing_date": self.cancel_at_next_billing,
-            "cancellation_comment": self.cancellation_comment,
-            "cancellation_feedback": self.cancellation_feedback,
-            "cancelled_at": date(self.cancelled_at),
-            "cancelled_by": self.cancelled_by.map(|actor| json!({ "actor_type": actor })),
-            "created_at": rfc3339(self.created_at),
-            "credit_entitlement_cart": crate::flow::credit::cart(world, self),
-            "currency": self.currency,
-            "custom_field_responses": self.custom_fields,
-            "customer": world.customer_json(&self.customer_id),
-            "customer_business_name": self.business_name,
-            "discount_cycles_remaining": self.first_discount("cycles_remaining"),
-            "discount_id": self.first_discount("discount_id"),
-            "discounts": self.discounts,
-            "expires_at": rfc3339(self.expires_at),
-            "has_payment_method": self.method.is_some(),
-            "metadata": self.metadata,
-            "meters": product.map_or_else(Vec::new, |product| product.meters.iter().map(|price| price.cart(world, &self.currency)).collect()),
-            "meter_credit_entitlement_cart": product.map_or_else(Vec::new, |product| product.meters.iter().filter_map(|price| price.credit_cart(world, &self.product_id)).collect()),
-            "product_name": product.map(|product| &product.name),
-            "next_billing_date": rfc3339(self.next_billing),
-            "on_demand": self.on_demand,
-            "past_due_ends_at": date(self.past_due_ends_at),
-            "paused_at": date(self.paused_at),
-            "payment_frequency_count": self.every.count,
-            "payment_frequency_interval": self.every.interval.as_str(),
-            "payment_method_id": self.method.as_ref().map(|method| &method.id),
-            "previous_billing_date": rfc3339(self.previous_billing),
-            "product_id": self.product_id,
-            "quantity": self.quantity,
-            "recurring_pre_tax_amount": self.recurring_amount,
-            "scheduled_change": self.scheduled_json(world),
-            "status": self.status,
-            "subscription_id": self.id,
-            "subscription_period_count": self.term.count,
-            "subscription_period_interval": self.term.interval.as_str(),
-            "tax_id": self.tax_id,
-            "tax_inclusive": self.tax_inclusive,
-            "trial_amount": self.trial_amount,
-            "trial_period_days": self.trial_days,
-        })
-    }
-
     fn first_discount(&self, field: &str) -> Option<&Value> {
         self.discounts.as_ref()?.get(0)?.get(field)
     }
 
-    fn scheduled_json(&self, world: &World) -> Option<Value> {
+    fn scheduled_json(&self, state: &SandboxState) -> Option<Value> {
         let scheduled = self.scheduled.as_ref()?;
         let change = &scheduled.change;
-        let product = world.products.get(&change.product_id);
+        let product = state.products.get(&change.product_id);
         Some(json!({
             "id": scheduled.id,
-            "addons": change.addons.iter().map(|addon| scheduled_addon(world, addon)).collect::<Vec<_>>(),
+            "addons": change.addons.iter().map(|addon| scheduled_addon(state, addon)).collect::<Vec<_>>(),
             "created_at": rfc3339(scheduled.created_at),
             "effective_at": rfc3339(scheduled.effective_at),
             "product_id": change.product_id,
@@ -211,8 +159,8 @@ impl Subscription {
     }
 }
 
-fn scheduled_addon(world: &World, addon: &AddonItem) -> Value {
-    let object = world.objects.find("/addons", &addon.addon_id).ok();
+fn scheduled_addon(state: &SandboxState, addon: &AddonItem) -> Value {
+    let object = state.get(&ADDONS, &addon.addon_id);
     let name = object.and_then(|object| object.text("name"));
     json!({ "addon_id": addon.addon_id, "name": name, "quantity": addon.quantity })
 }
@@ -228,13 +176,59 @@ impl Listed for Subscription {
         self.created_at
     }
 
-    fn json(&self, world: &World) -> Value {
-        self.json(world)
+    fn json(&self, state: &SandboxState) -> Value {
+        let date = |at: Option<Timestamp>| at.map(rfc3339);
+        let product = state.products.get(&self.product_id);
+        json!({
+            "addons": addons_json(&self.addons),
+            "billing": self.billing.json(),
+            "brand_id": state.brand_id,
+            "cancel_at_next_billing_date": self.cancel_at_next_billing,
+            "cancellation_comment": self.cancellation_comment,
+            "cancellation_feedback": self.cancellation_feedback,
+            "cancelled_at": date(self.cancelled_at),
+            "cancelled_by": self.cancelled_by.map(|actor| json!({ "actor_type": actor })),
+            "created_at": rfc3339(self.created_at),
+            "credit_entitlement_cart": crate::flow::allowance::cart(state, self),
+            "currency": self.currency,
+            "custom_field_responses": self.custom_fields,
+            "customer": state.customer_json(&self.customer_id),
+            "customer_business_name": self.business_name,
+            "discount_cycles_remaining": self.first_discount("cycles_remaining"),
+            "discount_id": self.first_discount("discount_id"),
+            "discounts": self.discounts,
+            "expires_at": rfc3339(self.expires_at),
+            "has_payment_method": self.method.is_some(),
+            "metadata": self.metadata,
+            "meters": product.map_or_else(Vec::new, |product| product.meters.iter().map(|price| price.cart(state, &self.currency)).collect()),
+            "meter_credit_entitlement_cart": product.map_or_else(Vec::new, |product| product.meters.iter().filter_map(|price| price.credit_cart(state, &self.product_id)).collect()),
+            "product_name": product.map(|product| &product.name),
+            "next_billing_date": rfc3339(self.next_billing),
+            "on_demand": self.on_demand,
+            "past_due_ends_at": date(self.past_due_ends_at),
+            "paused_at": date(self.paused_at),
+            "payment_frequency_count": self.every.count,
+            "payment_frequency_interval": self.every.interval.as_str(),
+            "payment_method_id": self.method.as_ref().map(|method| &method.id),
+            "previous_billing_date": rfc3339(self.previous_billing),
+            "product_id": self.product_id,
+            "quantity": self.quantity,
+            "recurring_pre_tax_amount": self.recurring_amount,
+            "scheduled_change": self.scheduled_json(state),
+            "status": self.status,
+            "subscription_id": self.id,
+            "subscription_period_count": self.term.count,
+            "subscription_period_interval": self.term.interval.as_str(),
+            "tax_id": self.tax_id,
+            "tax_inclusive": self.tax_inclusive,
+            "trial_amount": self.trial_amount,
+            "trial_period_days": self.trial_days,
+        })
     }
 
-    fn matches(&self, world: &World, name: &str, wanted: &str) -> bool {
+    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
         match name {
-            "brand_id" => wanted == world.brand_id,
+            "brand_id" => wanted == state.brand_id,
             "customer_id" => wanted == self.customer_id,
             "product_id" => wanted == self.product_id,
             "status" => wanted == self.status,

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::Error;
 
-/// An object of the API: it has an id, and a word for it in errors.
+/// An object with an id.
 pub(crate) trait Row {
-    const NAME: &'static str;
     fn id(&self) -> &str;
 }
 
@@ -17,11 +16,13 @@ pub(crate) struct Table<T> {
     places: HashMap<String, u64>,
     next: u64,
     bound: usize,
+    /// The word for an object in errors.
+    name: &'static str,
 }
 
 impl<T: Row> Table<T> {
-    pub(crate) fn new(bound: usize) -> Self {
-        Self { rows: BTreeMap::new(), places: HashMap::new(), next: 0, bound }
+    pub(crate) fn new(name: &'static str, bound: usize) -> Self {
+        Self { rows: BTreeMap::new(), places: HashMap::new(), next: 0, bound, name }
     }
 
     /// Adds an object, or replaces the one with its id.
@@ -53,7 +54,7 @@ impl<T: Row> Table<T> {
     /// # Errors
     /// 404 when there is none.
     pub(crate) fn find(&self, id: &str) -> Result<&T, Error> {
-        self.get(id).ok_or_else(|| Error::not_found(T::NAME))
+        self.get(id).ok_or_else(|| Error::not_found(self.name))
     }
 
     /// The object, to change it.
@@ -61,7 +62,8 @@ impl<T: Row> Table<T> {
     /// # Errors
     /// 404 when there is none.
     pub(crate) fn find_mut(&mut self, id: &str) -> Result<&mut T, Error> {
-        self.get_mut(id).ok_or_else(|| Error::not_found(T::NAME))
+        let name = self.name;
+        self.get_mut(id).ok_or_else(|| Error::not_found(name))
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<T> {
@@ -93,7 +95,6 @@ mod tests {
     use super::*;
 
     impl Row for String {
-        const NAME: &'static str = "text";
         fn id(&self) -> &str {
             self
         }
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn forgets_the_oldest_past_the_bound() {
-        let mut table = Table::new(2);
+        let mut table = Table::new("text", 2);
         for id in ["a", "b", "b", "c"] {
             table.insert(id.to_owned());
         }

@@ -1,92 +1,18 @@
-//! Who is told what: endpoints, events, and the deliveries of one to the other.
+//! Events, and their deliveries to endpoints.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::table::Row;
-use crate::clock::{self, rfc3339};
+use crate::{api::resource::Resource, clock::rfc3339};
 
-/// How long a rotated secret still signs.
-pub(crate) const OLD_SECRET_LIVES: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Where events are sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) id: String,
-    pub(crate) url: String,
-    pub(crate) description: String,
-    pub(crate) disabled: bool,
-    /// Event names; empty: all.
-    pub(crate) filter_types: Vec<String>,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) metadata: Map<String, Value>,
-    pub(crate) rate_limit: Option<u32>,
-    pub(crate) idempotency_key: Option<String>,
-    pub(crate) secret: String,
-    /// The secret before, and until when it still signs too.
-    pub(crate) old_secret: Option<(String, Timestamp)>,
-    pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
-}
-
-impl Row for Endpoint {
-    const NAME: &'static str = "webhook";
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-impl Endpoint {
-    pub(crate) fn wants(&self, kind: &str) -> bool {
-        !self.disabled
-            && (self.filter_types.is_empty() || self.filter_types.iter().any(|name| name == kind))
-    }
-
-    /// The secrets that sign now, the current one first.
-    pub(crate) fn secrets(&self, now: Timestamp) -> Vec<String> {
-        let old = self.old_secret.as_ref().filter(|(_, until)| now < *until);
-        [&self.secret].into_iter().chain(old.map(|(secret, _)| secret)).cloned().collect()
-    }
-
-    /// Takes a new secret; the current one signs too for 24 hours.
-    pub(crate) fn rotate(&mut self, secret: String, now: Timestamp) {
-        let old = std::mem::replace(&mut self.secret, secret);
-        self.old_secret = Some((old, clock::later(now, OLD_SECRET_LIVES)));
-    }
-
-    /// As the API shows it: never the secret or the headers.
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "url": self.url,
-            "description": self.description,
-            "created_at": rfc3339(self.created_at),
-            "updated_at": rfc3339(self.updated_at),
-            "metadata": self.metadata,
-            "disabled": self.disabled,
-            "filter_types": self.filter_types,
-            "rate_limit": self.rate_limit,
-        })
-    }
-}
-
-/// The object an event is about. It is rendered anew for each attempt.
+/// The object of an event. It is rendered anew for each attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Subject {
-    Payment(String),
-    Subscription(String),
-    Refund(String),
-    Dispute(String),
-    License(String),
-    Grant(String),
-    Abandoned(String),
-    Dunning(String),
-    /// A plain object.
     Object {
-        payload_type: &'static str,
-        table: &'static str,
+        resource: &'static Resource,
         id: String,
     },
     /// Made up by hand: sent as it is.
@@ -106,7 +32,6 @@ pub(crate) struct Event {
 }
 
 impl Row for Event {
-    const NAME: &'static str = "event";
     fn id(&self) -> &str {
         &self.id
     }
@@ -192,7 +117,6 @@ pub struct Delivery {
 }
 
 impl Row for Delivery {
-    const NAME: &'static str = "delivery";
     fn id(&self) -> &str {
         &self.id
     }

@@ -10,24 +10,25 @@ use http::Uri;
 use serde_json::Value;
 
 use super::{
-    super::{Esc, Page, status_badge},
+    super::{Escaped, Page, status_badge},
     ROWS, block, button, curl, facts, found, link, page, pretty, search, section, table,
 };
 use crate::{
     Error,
     api::list::Query,
+    api::webhooks::{ENDPOINTS, secrets},
     app::App,
     clock::rfc3339,
     events,
     local::text,
     state::{
-        World,
+        SandboxState,
         webhook::{Delivery, DeliveryState, Event, Subject},
     },
 };
 
 fn query_of(uri: &Uri) -> String {
-    Query::of(uri).get("q").unwrap_or_default().trim().to_owned()
+    Query::from_uri(uri).get("q").unwrap_or_default().trim().to_owned()
 }
 
 fn number(entry: &Value, name: &str) -> String {
@@ -40,7 +41,7 @@ fn code(status: &str) -> String {
         Some(b'4' | b'5') => "bad",
         _ => "bad text",
     };
-    format!("<span class=\"badge {class}\">{}</span>", Esc(status))
+    format!("<span class=\"badge {class}\">{}</span>", Escaped(status))
 }
 
 /// GET /dashboard/requests
@@ -65,8 +66,8 @@ pub(super) async fn requests(State(app): State<Arc<App>>, uri: Uri) -> Page {
                 format!(
                     "<a href=\"/dashboard/requests/{}\">{} <code>{}</code></a>",
                     number(entry, "seq"),
-                    Esc(text(entry, "method")),
-                    Esc(text(entry, "path")),
+                    Escaped(text(entry, "method")),
+                    Escaped(text(entry, "path")),
                 ),
                 code(&number(entry, "status")),
                 format!("{} ms", number(entry, "duration_ms")),
@@ -76,7 +77,7 @@ pub(super) async fn requests(State(app): State<Arc<App>>, uri: Uri) -> Page {
     let path = "/dashboard/requests";
     let still = search(path, &query, "Method, path, status or body");
     let live = table("API requests", &["Request", "Status", "Duration"], &rows);
-    app.with(|world| page(&app, world, path, "Requests", &still, &live))
+    app.with(|state| page(&app, state, path, "Requests", &still, &live))
 }
 
 /// GET /dashboard/requests/{seq}
@@ -92,7 +93,7 @@ pub(super) async fn request(State(app): State<Arc<App>>, Path(seq): Path<u64>) -
         ("Content-Type".to_owned(), "application/json".to_owned()),
     ];
     let mut html = facts(&[
-        ("Request", format!("{} <code>{}</code>", Esc(method), Esc(path))),
+        ("Request", format!("{} <code>{}</code>", Escaped(method), Escaped(path))),
         ("Status", code(&number(&entry, "status"))),
         ("Duration", format!("{} ms", number(&entry, "duration_ms"))),
     ]);
@@ -103,17 +104,17 @@ pub(super) async fn request(State(app): State<Arc<App>>, Path(seq): Path<u64>) -
     let url = format!("{}{path}", app.setup.base_url);
     html += &block("As curl", curl(method, &url, &headers, body));
     let ids = ids_in(&format!("{path} {}", text(&entry, "answer")));
-    app.with(|world| {
+    app.with(|state| {
         let links: String = ids
             .iter()
-            .filter(|id| super::object::exists(world, id))
+            .filter(|id| super::object::exists(state, id))
             .map(|id| format!("<li>{}</li>", link(id)))
             .collect();
         if !links.is_empty() {
             html += &format!("<h3>Objects</h3><ul class=\"plain\">{links}</ul>");
         }
         let html = section("Details", &html);
-        page(&app, world, "", &format!("{method} {path}"), &html, "").into_response()
+        page(&app, state, "", &format!("{method} {path}"), &html, "").into_response()
     })
 }
 
@@ -138,7 +139,7 @@ fn answers(delivery: &Delivery) -> String {
     delivery.attempts.iter().map(answer).collect::<Vec<_>>().join(" ")
 }
 
-fn state(delivery: &Delivery) -> String {
+fn state_of(delivery: &Delivery) -> String {
     let next = match delivery.state {
         DeliveryState::Scheduled => format!(
             "<br><span class=\"soft\">{}</span>",
@@ -149,12 +150,12 @@ fn state(delivery: &Delivery) -> String {
     status_badge(delivery.state.as_str()) + &next
 }
 
-fn url_of<'a>(world: &'a World, delivery: &Delivery) -> &'a str {
-    world.endpoints.get(&delivery.endpoint_id).map_or("removed endpoint", |own| &own.url)
+fn url_of<'a>(state: &'a SandboxState, delivery: &Delivery) -> &'a str {
+    state.get(&ENDPOINTS, &delivery.endpoint_id).map_or("removed endpoint", |own| own.str("url"))
 }
 
 fn delivery_rows<'a>(
-    world: &World,
+    state: &SandboxState,
     deliveries: impl Iterator<Item = &'a Delivery>,
     path: &str,
 ) -> Vec<Vec<String>> {
@@ -167,14 +168,14 @@ fn delivery_rows<'a>(
             vec![
                 format!(
                     "<a href=\"/dashboard/deliveries/{}\">{}</a><br><code>{}</code>",
-                    Esc(delivery.id()),
-                    Esc(&delivery.event_type),
-                    Esc(&delivery.webhook_id),
+                    Escaped(delivery.id()),
+                    Escaped(&delivery.event_type),
+                    Escaped(&delivery.webhook_id),
                 ),
-                format!("<code>{}</code>", Esc(url_of(world, delivery))),
+                format!("<code>{}</code>", Escaped(url_of(state, delivery))),
                 answers(delivery),
                 duration,
-                state(delivery),
+                state_of(delivery),
                 button(path, "resend", delivery.id(), "Send again"),
             ]
         })
@@ -186,49 +187,51 @@ const DELIVERY_HEADS: [&str; 6] = ["Event", "Endpoint", "Answers", "Duration", "
 /// GET /dashboard/deliveries
 pub(super) async fn deliveries(State(app): State<Arc<App>>, uri: Uri) -> Page {
     let (query, path) = (query_of(&uri), "/dashboard/deliveries");
-    app.with(|world| {
+    app.with(|state| {
         let fits = |delivery: &&Delivery| {
-            let state = delivery.state.as_str();
-            let texts =
-                [&delivery.event_type, &delivery.webhook_id, url_of(world, delivery), state];
+            let texts = [
+                delivery.event_type.as_str(),
+                &delivery.webhook_id,
+                url_of(state, delivery),
+                delivery.state.as_str(),
+            ];
             found(&query, &texts)
         };
-        let shown = world.deliveries.iter().rev().filter(fits).take(ROWS);
-        let rows = delivery_rows(world, shown, path);
+        let shown = state.deliveries.iter().rev().filter(fits).take(ROWS);
+        let rows = delivery_rows(state, shown, path);
         let still = search(path, &query, "Event, id, endpoint or state");
         let live = table("Webhook deliveries", &DELIVERY_HEADS, &rows);
-        page(&app, world, path, "Deliveries", &still, &live)
+        page(&app, state, path, "Deliveries", &still, &live)
     })
 }
 
 /// GET /dashboard/deliveries/{id}
 pub(super) async fn delivery(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
-    app.with(|world| {
-        let Some(delivery) = world.deliveries.get(&id) else {
+    app.with(|state| {
+        let Some(delivery) = state.deliveries.get(&id) else {
             return Page::error(&Error::not_found("delivery")).into_response();
         };
         let path = format!("/dashboard/deliveries/{id}");
-        let url = url_of(world, delivery).to_owned();
+        let url = url_of(state, delivery).to_owned();
         let subject =
-            world.events.get(&delivery.webhook_id).and_then(|event| subject_id(&event.subject));
+            state.events.get(&delivery.webhook_id).and_then(|event| subject_id(&event.subject));
         let mut html = section(
             "Details",
             &format!(
                 "{}{}",
                 facts(&[
-                    ("Event", Esc(&delivery.event_type).to_string()),
-                    ("webhook-id", format!("<code>{}</code>", Esc(&delivery.webhook_id))),
-                    ("Endpoint", format!("<code>{}</code>", Esc(&url))),
-                    ("State", state(delivery)),
+                    ("Event", Escaped(&delivery.event_type).to_string()),
+                    ("webhook-id", format!("<code>{}</code>", Escaped(&delivery.webhook_id))),
+                    ("Endpoint", format!("<code>{}</code>", Escaped(&url))),
+                    ("State", state_of(delivery)),
                     ("Object", subject.map_or("none".to_owned(), link)),
                 ]),
                 button(&path, "resend", &id, "Send again"),
             ),
         );
-        let secrets = world
-            .endpoints
-            .get(&delivery.endpoint_id)
-            .map(|endpoint| endpoint.secrets(world.now()))
+        let secrets = state
+            .get(&ENDPOINTS, &delivery.endpoint_id)
+            .map(|endpoint| secrets(endpoint, state.now()))
             .unwrap_or_default();
         for (place, attempt) in delivery.attempts.iter().enumerate().rev() {
             let result = match (attempt.status, &attempt.error) {
@@ -251,7 +254,7 @@ pub(super) async fn delivery(State(app): State<Arc<App>>, Path(id): Path<String>
             text += &signature(attempt);
             html += &section(&format!("Attempt {}", place + 1), &text);
         }
-        page(&app, world, "", &delivery.event_type, &html, "").into_response()
+        page(&app, state, "", &delivery.event_type, &html, "").into_response()
     })
 }
 
@@ -265,7 +268,7 @@ fn why_refused(status: Option<u16>, secrets: &[String]) -> String {
          signature:</p><ul><li>Compare its key with <code>{}</code>.</li>\
          <li>Verify the bytes of the body as they arrive, before a JSON parser changes them.</li>\
          <li>Check the clock of its machine: the timestamp may differ by 5 minutes.</li></ul></div>",
-        Esc(secret)
+        Escaped(secret)
     )
 }
 
@@ -288,14 +291,7 @@ fn signature(attempt: &crate::DeliveryAttempt) -> String {
 /// The object that an event is about.
 pub(super) fn subject_id(subject: &Subject) -> Option<&str> {
     match subject {
-        Subject::Payment(id)
-        | Subject::Subscription(id)
-        | Subject::Refund(id)
-        | Subject::Dispute(id)
-        | Subject::License(id)
-        | Subject::Grant(id)
-        | Subject::Abandoned(id)
-        | Subject::Dunning(id) => Some(id),
+        Subject::Object { id, .. } => Some(id),
         _ => None,
     }
 }
@@ -303,15 +299,15 @@ pub(super) fn subject_id(subject: &Subject) -> Option<&str> {
 /// GET /dashboard/events
 pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Page {
     let (query, path) = (query_of(&uri), "/dashboard/events");
-    app.with(|world| {
+    app.with(|state| {
         let fits = |event: &&Event| {
             let subject = subject_id(&event.subject).unwrap_or_default();
             found(&query, &[&event.kind, &event.id, subject])
         };
-        let shown = world.events.iter().rev().filter(fits).take(ROWS);
-        let rows = event_rows(world, shown);
+        let shown = state.events.iter().rev().filter(fits).take(ROWS);
+        let rows = event_rows(state, shown);
         let still = search(path, &query, "Type or id");
-        page(&app, world, path, "Events", &still, &table("Events", &EVENT_HEADS, &rows))
+        page(&app, state, path, "Events", &still, &table("Events", &EVENT_HEADS, &rows))
     })
 }
 
@@ -320,19 +316,19 @@ pub(super) const EVENT_HEADS: [&str; 4] = ["Event", "Time", "Object", "Body"];
 
 /// The rows of a list of events.
 pub(super) fn event_rows<'a>(
-    world: &World,
+    state: &SandboxState,
     shown: impl Iterator<Item = &'a Event>,
 ) -> Vec<Vec<String>> {
     shown
         .map(|event| {
-            let body = events::body(world, event).to_string();
+            let body = events::body(state, event).to_string();
             vec![
-                format!("{}<br><code>{}</code>", Esc(&event.kind), Esc(&event.id)),
+                format!("{}<br><code>{}</code>", Escaped(&event.kind), Escaped(&event.id)),
                 event.at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
                 subject_id(&event.subject).map_or("none".to_owned(), link),
                 format!(
                     "<details><summary>Show</summary><pre tabindex=\"0\" aria-label=\"Body\">{}</pre></details>",
-                    Esc(&pretty(&body))
+                    Escaped(&pretty(&body))
                 ),
             ]
         })

@@ -15,7 +15,7 @@ use axum::{
 };
 use http::header;
 
-use super::{Esc, Page, form::Form, see_other};
+use super::{Escaped, Page, form::Form, see_other};
 use crate::{
     Error, FlushOrder, Simulation,
     app::App,
@@ -25,7 +25,7 @@ use crate::{
         reversal::{self, DisputeOutcome},
         subscription,
     },
-    state::World,
+    state::SandboxState,
 };
 
 /// The number of rows that a list shows.
@@ -54,7 +54,7 @@ async fn act(State(app): State<Arc<App>>, form: Form) -> Response {
     let result = match form.get("action") {
         "simulate" => simulate(&app, &form).await,
         "trigger" => crate::trigger::trigger(&app, form.get("id"), Vec::new()).await.map(drop),
-        action => app.change(|world| change(world, action, form.get("id"))),
+        action => app.change(|state| change(state, action, form.get("id"))),
     };
     match result {
         Ok(()) => see_other(back(&form)),
@@ -79,45 +79,52 @@ async fn simulate(app: &Arc<App>, form: &Form) -> Result<(), Error> {
     crate::simulate::run(app, plan).await.map(drop)
 }
 
-fn change(world: &mut World, action: &str, id: &str) -> Result<(), Error> {
+fn change(state: &mut SandboxState, action: &str, id: &str) -> Result<(), Error> {
     match action {
-        "refund" => reversal::refund_amount(world, id, None).map(drop),
+        "refund" => reversal::refund_amount(state, id, None).map(drop),
         "refund_half" => {
-            let half = world.payments.find(id)?.total / 2;
-            reversal::refund_amount(world, id, Some(half)).map(drop)
+            let half = state.payments.find(id)?.total / 2;
+            reversal::refund_amount(state, id, Some(half)).map(drop)
         }
-        "dispute" => reversal::open_dispute(world, id).map(drop),
-        "dispute_won" => reversal::resolve_dispute(world, id, DisputeOutcome::Won),
-        "dispute_lost" => reversal::resolve_dispute(world, id, DisputeOutcome::Lost),
-        "recovery_link" => recovery::link(world, id).map(drop),
-        "renew" => renewal::renew(world, id),
+        "dispute" => reversal::open_dispute(state, id).map(drop),
+        "dispute_won" => reversal::resolve_dispute(state, id, DisputeOutcome::Won),
+        "dispute_lost" => reversal::resolve_dispute(state, id, DisputeOutcome::Lost),
+        "recovery_link" => recovery::link(state, id).map(drop),
+        "renew" => renewal::renew(state, id),
         "fail_renewal" => {
-            world.force_decline = Some(("INSUFFICIENT_FUNDS".to_owned(), 1));
-            renewal::renew(world, id)
+            state.force_decline = Some(("INSUFFICIENT_FUNDS".to_owned(), 1));
+            renewal::renew(state, id)
         }
-        "cancel" => subscription::cancel(world, id, Some("merchant")),
-        "pause" => subscription::pause(world, id),
-        "resume" => subscription::resume(world, id),
-        "resend" => control::resend(world, id).map(drop),
-        "abandon" => control::abandon(world, id).map(drop),
+        "cancel" => subscription::cancel(state, id, Some("merchant")),
+        "pause" => subscription::pause(state, id),
+        "resume" => subscription::resume(state, id),
+        "resend" => control::resend(state, id).map(drop),
+        "abandon" => control::abandon(state, id).map(drop),
         "flush" => {
-            control::flush(world, FlushOrder::Original);
+            control::flush(state, FlushOrder::Original);
             Ok(())
         }
         "flush_reversed" => {
-            control::flush(world, FlushOrder::Reversed);
+            control::flush(state, FlushOrder::Reversed);
             Ok(())
         }
         "advance" => {
             let days: u64 = id.parse().map_err(|_| Error::invalid("enter a number of days"))?;
-            control::advance(world, Duration::from_secs(days.saturating_mul(24 * 60 * 60)))
+            control::advance(state, Duration::from_secs(days.saturating_mul(24 * 60 * 60)))
         }
         _ => Err(Error::invalid("unknown action")),
     }
 }
 
 /// A page of the dashboard at this path. The browser keeps the part after `heading` up to date.
-fn page(app: &App, world: &World, path: &str, heading: &str, still: &str, live: &str) -> Page {
+fn page(
+    app: &App,
+    state: &SandboxState,
+    path: &str,
+    heading: &str,
+    still: &str,
+    live: &str,
+) -> Page {
     let links: String = [
         ("/", "Overview"),
         ("/dashboard/requests", "Requests"),
@@ -130,7 +137,7 @@ fn page(app: &App, world: &World, path: &str, heading: &str, still: &str, live: 
         format!("<a href=\"{link}\"{current}>{text}</a>")
     })
     .concat();
-    let clock = world.now().strftime("%-d %B %Y, %H:%M UTC");
+    let clock = state.now().strftime("%-d %B %Y, %H:%M UTC");
     let advance: String = [("1", "+1 day"), ("7", "+7 days"), ("31", "+31 days")]
         .map(|(days, text)| button(path, "advance", days, text))
         .concat();
@@ -139,7 +146,7 @@ fn page(app: &App, world: &World, path: &str, heading: &str, still: &str, live: 
          <div class=\"actions\"><span>Clock: <strong id=\"clock\">{clock}</strong></span>{advance}</div>\
          </header><main id=\"main\"><h1>{}</h1>{still}<div id=\"live\" data-after=\"{}\">{live}</div></main>\
          <script src=\"/dashboard/live.js\" defer></script>",
-        Esc(heading),
+        Escaped(heading),
         app.log.latest(),
     );
     Page::dashboard(format!("{heading} · Dodo sandbox"), body)
@@ -151,16 +158,16 @@ fn button(path: &str, action: &str, id: &str, text: &str) -> String {
         "<form method=\"post\" action=\"/\" class=\"inline\">\
          <input type=\"hidden\" name=\"back\" value=\"{}\"><input type=\"hidden\" name=\"id\" value=\"{}\">\
          <button class=\"small\" name=\"action\" value=\"{}\">{}</button></form>",
-        Esc(path),
-        Esc(id),
-        Esc(action),
-        Esc(text)
+        Escaped(path),
+        Escaped(id),
+        Escaped(action),
+        Escaped(text)
     )
 }
 
 /// A link to an object's page.
 fn link(id: &str) -> String {
-    format!("<a href=\"/dashboard/objects/{0}\"><code class=\"id\">{0}</code></a>", Esc(id))
+    format!("<a href=\"/dashboard/objects/{0}\"><code class=\"id\">{0}</code></a>", Escaped(id))
 }
 
 /// A titled list. Cells are HTML; on a phone each row is a card with the heads as labels.
@@ -195,7 +202,7 @@ fn search(path: &str, query: &str, label: &str) -> String {
     format!(
         "<form class=\"search\" method=\"get\" action=\"{path}\" role=\"search\"><label>{label}\
          <input type=\"search\" name=\"q\" value=\"{}\"></label><button>Search</button></form>",
-        Esc(query)
+        Escaped(query)
     )
 }
 
@@ -218,7 +225,7 @@ fn block(title: &str, text: impl Display) -> String {
         "<div class=\"block\"><div class=\"actions\"><h3>{title}</h3>\
          <button type=\"button\" class=\"small copy\">Copy</button></div>\
          <pre tabindex=\"0\" aria-label=\"{title}\">{}</pre></div>",
-        Esc(&text)
+        Escaped(&text)
     )
 }
 

@@ -6,15 +6,17 @@ use axum::extract::State;
 use http::Uri;
 
 use super::{
-    super::{Esc, Page, form::select, status_badge},
+    super::{Escaped, Page, form::select, status_badge},
     button, found, link, page, search, section, table,
 };
 use crate::{
     api::list::Query,
+    api::{customers::CUSTOMERS, refunds::DISPUTES, webhooks::ENDPOINTS},
     app::App,
     contract::contract,
+    flow::reversal,
     money,
-    state::{World, payment::Payment, subscription::Subscription},
+    state::{SandboxState, payment::Payment, subscription::Subscription},
 };
 
 /// The number of rows that each list shows. The search finds the others.
@@ -22,28 +24,27 @@ const ROWS: usize = 12;
 
 /// GET /
 pub(super) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Page {
-    let query = Query::of(&uri);
+    let query = Query::from_uri(&uri);
     let query = query.get("q").unwrap_or_default().trim().to_owned();
-    app.with(|world| {
-        let still = format!("{}{}", tools(&app, world), search("/", &query, "Search in the lists"));
+    app.with(|state| {
+        let still = format!("{}{}", tools(&app, state), search("/", &query, "Search in the lists"));
         let live = format!(
             "{}{}{}{}",
-            products(world, &query),
-            payments(world, &query),
-            subscriptions(world, &query),
-            sessions(world, &query),
+            products(state, &query),
+            payments(state, &query),
+            subscriptions(state, &query),
+            sessions(state, &query),
         );
-        page(&app, world, "/", "Overview", &still, &live)
+        page(&app, state, "/", "Overview", &still, &live)
     })
 }
 
-fn tools(app: &App, world: &World) -> String {
+fn tools(app: &App, state: &SandboxState) -> String {
     let exports =
-        app.env(&world.base_url).map(|(name, value)| format!("export {name}={value}")).join("\n");
-    let endpoints: String = world
-        .endpoints
-        .iter()
-        .map(|endpoint| format!("<li>Webhooks go to <code>{}</code></li>", Esc(&endpoint.url)))
+        app.env(&state.base_url).map(|(name, value)| format!("export {name}={value}")).join("\n");
+    let endpoints: String = state
+        .all(&ENDPOINTS)
+        .map(|own| format!("<li>Webhooks go to <code>{}</code></li>", Escaped(own.str("url"))))
         .collect();
     let endpoints = match endpoints.is_empty() {
         true => "<p class=\"soft\">No webhook endpoint yet: start with <code>--webhook-url URL</code>.</p>"
@@ -76,7 +77,7 @@ fn tools(app: &App, world: &World) -> String {
     )
 }
 
-fn products(world: &World, query: &str) -> String {
+fn products(state: &SandboxState, query: &str) -> String {
     let fits = |product: &&crate::Product| found(query, &[&product.id, &product.name]);
     let row = |product: &crate::Product| {
         let every = product.recurring.as_ref().map_or("once".to_owned(), |recurring| {
@@ -87,59 +88,59 @@ fn products(world: &World, query: &str) -> String {
             }
         });
         vec![
-            format!("{}<br>{}", Esc(&product.name), link(&product.id)),
+            format!("{}<br>{}", Escaped(&product.name), link(&product.id)),
             money::show(product.price, &product.currency),
             every,
             format!(
                 "<a class=\"button small\" href=\"/buy/{}\" aria-label=\"Buy {}\">Buy</a>",
-                Esc(&product.id),
-                Esc(&product.name)
+                Escaped(&product.id),
+                Escaped(&product.name)
             ),
         ]
     };
-    let rows: Vec<_> = world.products.iter().filter(fits).take(ROWS).map(row).collect();
+    let rows: Vec<_> = state.products.iter().filter(fits).take(ROWS).map(row).collect();
     table("Products", &["Product", "Price", "Paid", "Actions"], &rows)
 }
 
-fn payments(world: &World, query: &str) -> String {
+fn payments(state: &SandboxState, query: &str) -> String {
     let email = |payment: &Payment| {
-        world.customers.get(&payment.customer_id).map_or("", |customer| &customer.email)
+        state.get(&CUSTOMERS, &payment.customer_id).map_or("", |customer| customer.str("email"))
     };
     let fits = |payment: &&Payment| {
         found(query, &[&payment.id, email(payment), payment.status.unwrap_or_default()])
     };
     let row = |payment: &Payment| {
-        let returned = match payment.refunded(world) {
+        let returned = match payment.refunded(state) {
             0 => String::new(),
             back => format!(
                 "<br><span class=\"soft\">{} back</span>",
                 money::show(-back, &payment.currency)
             ),
         };
-        let dispute = world.disputes.iter().rev().find(|dispute| dispute.payment_id == payment.id);
-        let dispute = dispute.map_or(String::new(), |dispute| status_badge(dispute.status));
+        let dispute = state.of(&DISPUTES, "payment_id", &payment.id).next_back();
+        let dispute = dispute.map_or(String::new(), |own| status_badge(own.str("dispute_status")));
         vec![
             format!(
                 "{}<br><span class=\"soft\">{}</span>",
                 link(&payment.id),
                 payment.created_at.strftime("%Y-%m-%d %H:%M")
             ),
-            Esc(email(payment)).to_string(),
+            Escaped(email(payment)).to_string(),
             format!("{}{returned}", money::show(payment.total, &payment.currency)),
             format!("{} {dispute}", status_badge(payment.status.unwrap_or("unpaid"))),
-            format!("<div class=\"actions\">{}</div>", payment_actions(world, payment, "/")),
+            format!("<div class=\"actions\">{}</div>", payment_actions(state, payment, "/")),
         ]
     };
-    let rows: Vec<_> = world.payments.iter().rev().filter(fits).take(ROWS).map(row).collect();
+    let rows: Vec<_> = state.payments.iter().rev().filter(fits).take(ROWS).map(row).collect();
     table("Payments", &["Payment", "Customer", "Amount", "Status", "Actions"], &rows)
 }
 
 /// The buttons for a payment.
-pub(super) fn payment_actions(world: &World, payment: &Payment, path: &str) -> String {
+pub(super) fn payment_actions(state: &SandboxState, payment: &Payment, path: &str) -> String {
     let mut actions = String::new();
-    let dispute = world.disputes.iter().rev().find(|dispute| dispute.payment_id == payment.id);
-    let open = dispute.filter(|d| matches!(d.status, "dispute_opened" | "dispute_challenged"));
-    if payment.succeeded() && payment.refunded(world) < payment.total {
+    let dispute = state.of(&DISPUTES, "payment_id", &payment.id).next_back();
+    let open = dispute.filter(|own| !reversal::is_final(own));
+    if payment.succeeded() && payment.refunded(state) < payment.total {
         actions += &button(path, "refund", &payment.id, "Refund");
         actions += &button(path, "refund_half", &payment.id, "Refund half");
     }
@@ -156,23 +157,23 @@ pub(super) fn payment_actions(world: &World, payment: &Payment, path: &str) -> S
     actions
 }
 
-fn subscriptions(world: &World, query: &str) -> String {
+fn subscriptions(state: &SandboxState, query: &str) -> String {
     let name = |subscription: &Subscription| {
-        world.products.get(&subscription.product_id).map_or("", |product| &product.name)
+        state.products.get(&subscription.product_id).map_or("", |product| &product.name)
     };
     let fits = |subscription: &&Subscription| {
         found(query, &[&subscription.id, name(subscription), subscription.status])
     };
     let row = |subscription: &Subscription| {
         vec![
-            format!("{}<br>{}", link(&subscription.id), Esc(name(subscription))),
+            format!("{}<br>{}", link(&subscription.id), Escaped(name(subscription))),
             money::show(subscription.recurring_amount, &subscription.currency),
             subscription.next_billing.strftime("%Y-%m-%d").to_string(),
             status_badge(subscription.status),
             format!("<div class=\"actions\">{}</div>", subscription_actions(subscription, "/")),
         ]
     };
-    let rows: Vec<_> = world.subscriptions.iter().rev().filter(fits).take(ROWS).map(row).collect();
+    let rows: Vec<_> = state.subscriptions.iter().rev().filter(fits).take(ROWS).map(row).collect();
     let heads = ["Subscription", "Per period", "Next billing", "Status", "Actions"];
     table("Subscriptions", &heads, &rows)
 }
@@ -193,7 +194,7 @@ pub(super) fn subscription_actions(subscription: &Subscription, path: &str) -> S
     actions.iter().map(|(action, text)| button(path, action, &subscription.id, text)).collect()
 }
 
-fn sessions(world: &World, query: &str) -> String {
+fn sessions(state: &SandboxState, query: &str) -> String {
     let metadata = |session: &crate::state::session::Session| {
         serde_json::Value::Object(session.metadata.clone()).to_string()
     };
@@ -201,19 +202,19 @@ fn sessions(world: &World, query: &str) -> String {
         found(query, &[&session.id, &metadata(session)])
     };
     let row = |session: &crate::state::session::Session| {
-        let payment = session.payment_id.as_ref().and_then(|id| world.payments.get(id));
+        let payment = session.payment_id.as_ref().and_then(|id| state.payments.get(id));
         let status = payment.and_then(|payment| payment.status).unwrap_or("open");
         let actions = match status {
             "open" | "failed" => button("/", "abandon", &session.id, "Abandon"),
             _ => String::new(),
         };
         vec![
-            format!("<a href=\"/session/{0}\"><code>{0}</code></a>", Esc(&session.id)),
-            format!("<code>{}</code>", Esc(&metadata(session))),
+            format!("<a href=\"/session/{0}\"><code>{0}</code></a>", Escaped(&session.id)),
+            format!("<code>{}</code>", Escaped(&metadata(session))),
             status_badge(status),
             actions,
         ]
     };
-    let rows: Vec<_> = world.sessions.iter().rev().filter(fits).take(ROWS).map(row).collect();
+    let rows: Vec<_> = state.sessions.iter().rev().filter(fits).take(ROWS).map(row).collect();
     table("Checkouts", &["Page", "Metadata", "Status", "Actions"], &rows)
 }

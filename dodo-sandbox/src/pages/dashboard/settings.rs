@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        Esc, Page,
+        Escaped, Page,
         form::{Form, select},
         see_other,
     },
     button, page, section,
 };
-use crate::{Behavior, Error, Fault, NetworkConditions, app::App, state::World};
+use crate::{Behavior, Error, Fault, NetworkConditions, app::App, state::SandboxState};
 
 const PATH: &str = "/dashboard/settings";
 
@@ -41,9 +41,9 @@ const FAULTS: [(&str, &str); 8] = [
 
 /// GET /dashboard/settings
 pub(super) async fn show(State(app): State<Arc<App>>) -> Page {
-    app.with(|world| {
-        let still = format!("{}{}{}", behavior(world), network(world), faults(&app));
-        page(&app, world, PATH, "Settings", &still, "")
+    app.with(|state| {
+        let still = format!("{}{}{}", behavior(state), network(state), faults(&app));
+        page(&app, state, PATH, "Settings", &still, "")
     })
 }
 
@@ -58,15 +58,15 @@ fn check(name: &str, label: &str, on: bool) -> String {
     let checked = if on { " checked" } else { "" };
     format!(
         "<label><input type=\"checkbox\" name=\"{name}\" value=\"true\"{checked}>{}</label>",
-        Esc(label)
+        Escaped(label)
     )
 }
 
 fn entry(name: &str, label: &str, value: &str, kind: &str) -> String {
     format!(
         "<label>{}<input type=\"{kind}\" name=\"{name}\" value=\"{}\" autocomplete=\"off\"></label>",
-        Esc(label),
-        Esc(value)
+        Escaped(label),
+        Escaped(value)
     )
 }
 
@@ -78,8 +78,8 @@ fn label(name: &str) -> String {
     text
 }
 
-fn behavior(world: &World) -> String {
-    let settings = json!(world.settings);
+fn behavior(state: &SandboxState) -> String {
+    let settings = json!(state.settings);
     let (switches, others): (Vec<_>, Vec<_>) =
         settings.as_object().into_iter().flatten().partition(|(_, value)| value.is_boolean());
     let fields: String = others
@@ -105,8 +105,8 @@ fn behavior(world: &World) -> String {
     section("Behavior", &form("behavior", &fields, "Save behavior"))
 }
 
-fn network(world: &World) -> String {
-    let network = world.network;
+fn network(state: &SandboxState) -> String {
+    let network = state.network;
     let fields = [
         check("hold", "Hold deliveries", network.hold),
         entry("delay_seconds", "Delay in seconds", &network.delay.as_secs().to_string(), "number"),
@@ -130,7 +130,7 @@ fn faults(app: &App) -> String {
         .faults
         .all()
         .iter()
-        .map(|fault| format!("<li><code>{}</code></li>", Esc(&json!(fault).to_string())))
+        .map(|fault| format!("<li><code>{}</code></li>", Escaped(&json!(fault).to_string())))
         .collect();
     let set = match set.is_empty() {
         true => "<p class=\"soft\">The API works.</p>".to_owned(),
@@ -167,12 +167,12 @@ fn typed(form: &Form, sample: &Value) -> Value {
 /// POST /dashboard/settings
 pub(super) async fn save(State(app): State<Arc<App>>, form: Form) -> Response {
     let result = match form.get("form") {
-        "behavior" => app.change(|world| {
-            world.settings = parsed::<Behavior>(typed(&form, &json!(world.settings)))?;
+        "behavior" => app.change(|state| {
+            state.settings = parsed::<Behavior>(typed(&form, &json!(state.settings)))?;
             Ok(())
         }),
-        "network" => app.change(|world| {
-            world.network = parsed::<NetworkConditions>(typed(&form, &json!(world.network)))?;
+        "network" => app.change(|state| {
+            state.network = parsed::<NetworkConditions>(typed(&form, &json!(state.network)))?;
             Ok(())
         }),
         "fault" => fault(&form).map(|fault| app.faults.add(fault)),

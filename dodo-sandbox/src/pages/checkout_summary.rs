@@ -1,0 +1,112 @@
+//! The cart and its total on the checkout page.
+
+use super::{
+    Escaped,
+    form::{Field, Form},
+};
+use crate::{flow::quote::Quote, money, state::session::Session};
+
+/// The first letter of a name, where an image is missing.
+pub(super) fn mark(name: &str, class: &str) -> String {
+    let letter = name.chars().next().unwrap_or('·').to_uppercase().to_string();
+    format!("<span class=\"{class} mark\" aria-hidden=\"true\">{}</span>", Escaped(&letter))
+}
+
+pub(super) fn discount_field(session: &Session, form: &Form) -> String {
+    let flags = session.page.get("feature_flags");
+    if flags.and_then(|flags| flags.get("allow_discount_code")).is_some_and(|flag| flag == false) {
+        return String::new();
+    }
+    if let [first, ..] = session.discount_codes.as_slice() {
+        return format!(
+            "<p class=\"actions\"><span>Discount code <strong>{}</strong></span>\
+             <button class=\"small\" name=\"action\" value=\"no_discount\" formnovalidate>Remove</button></p>",
+            Escaped(first)
+        );
+    }
+    format!(
+        "<div class=\"discount\"><label>Discount code<input name=\"discount_code\" value=\"{}\" \
+         maxlength=\"100\" autocomplete=\"off\"></label>\
+         <button name=\"action\" value=\"discount\" formnovalidate>Apply</button></div>",
+        Escaped(form.get("discount_code"))
+    )
+}
+
+pub(super) fn shown_total(quote: &Quote) -> String {
+    format!("<input type=\"hidden\" name=\"shown_total\" value=\"{}\">", quote.total)
+}
+
+/// Where the customer chooses what to pay.
+pub(super) fn amount_field(quote: &Quote) -> String {
+    let Some(line) = quote.lines.iter().find(|line| line.product.pay_what_you_want) else {
+        return String::new();
+    };
+    let each = line.subtotal / i64::from(line.quantity.max(1));
+    let least = money::show(line.product.price, &quote.currency);
+    Field {
+        name: "amount",
+        label: &format!("Your price in {}, at least {least}", quote.currency),
+        value: &money::major(each, &quote.currency),
+        required: true,
+        ..Field::default()
+    }
+    .html()
+}
+
+pub(super) fn leave_button(session: &Session) -> String {
+    // As at Dodo, the way back shows only when the merchant gave a place to go.
+    let text =
+        if session.cancel_url.is_some() { "← Back to the shop" } else { "Leave without paying" };
+    format!(
+        "<form class=\"leave\" method=\"post\" action=\"/session/{}/leave\"><button class=\"quiet\" id=\"leave\">{text}\
+         </button></form>",
+        Escaped(&session.id)
+    )
+}
+
+pub(super) fn summary(quote: &Quote) -> String {
+    let show = |amount| money::show(amount, &quote.currency);
+    let mut rows = String::new();
+    for line in &quote.lines {
+        let times =
+            if line.quantity > 1 { format!(" × {}", line.quantity) } else { String::new() };
+        let terms = line.recurring().map_or(String::new(), |recurring| {
+            let every = recurring.every;
+            let unit = every.interval.as_str().to_lowercase();
+            let rhythm = match every.count {
+                1 => format!("every {unit}"),
+                count => format!("every {count} {unit}s"),
+            };
+            let trial = match line.trial_days {
+                0 => String::new(),
+                days => format!("{days} days trial, then "),
+            };
+            format!("{trial}{} {rhythm}", show(line.recurring_amount))
+        });
+        let image = match line.product.fields.get("image").and_then(|image| image.as_str()) {
+            Some(url) => format!("<img class=\"picture\" src=\"{}\" alt=\"\">", Escaped(url)),
+            None => mark(&line.product.name, "picture"),
+        };
+        let about = line.product.description.as_deref().unwrap_or_default();
+        rows += &format!(
+            "<tr><td>{image}</td><td><strong>{}</strong>{times}<br><span class=\"soft\">{}</span>{}</td>\
+             <td>{}</td></tr>",
+            Escaped(&line.product.name),
+            Escaped(about),
+            if terms.is_empty() { String::new() } else { format!("<br>{}", Escaped(&terms)) },
+            show(line.subtotal),
+        );
+    }
+    if quote.discount > 0 {
+        rows +=
+            &format!("<tr><td colspan=\"2\">Discount</td><td>{}</td></tr>", show(-quote.discount));
+    }
+    let inclusive = quote.lines.iter().all(|line| line.product.tax_inclusive);
+    let tax = if inclusive { "Tax (included)" } else { "Tax" };
+    rows += &format!("<tr><td colspan=\"2\">{tax}</td><td>{}</td></tr>", show(quote.tax));
+    format!(
+        "<h2>Your order</h2><table class=\"sum\">{rows}<tr class=\"total\"><td colspan=\"2\">Due now</td>\
+         <td id=\"total\">{}</td></tr></table>",
+        show(quote.total)
+    )
+}

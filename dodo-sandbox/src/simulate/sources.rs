@@ -1,0 +1,71 @@
+//! Where the visitors of a simulated shop come from.
+
+/// A way to the shop: its share of the visitors, the visitors per sale, and the keys that an app
+/// writes to the checkout's metadata.
+pub(super) struct Source {
+    pub(super) name: &'static str,
+    pub(super) weight: u32,
+    pub(super) visitors_per_sale: u64,
+    pub(super) metadata: &'static [(&'static str, &'static str)],
+}
+
+pub(super) const SOURCES: [Source; 7] = [
+    Source { name: "not attributed", weight: 15, visitors_per_sale: 40, metadata: &[] },
+    Source { name: "direct", weight: 20, visitors_per_sale: 30, metadata: &[("visitor", "")] },
+    Source {
+        name: "google",
+        weight: 25,
+        visitors_per_sale: 45,
+        metadata: &[
+            ("visitor", ""),
+            ("utm_source", "google"),
+            ("utm_medium", "cpc"),
+            ("utm_campaign", "brand"),
+            ("utm_term", "payments"),
+        ],
+    },
+    Source {
+        name: "newsletter",
+        weight: 15,
+        visitors_per_sale: 15,
+        metadata: &[
+            ("visitor", ""),
+            ("utm_source", "newsletter"),
+            ("utm_medium", "email"),
+            ("utm_campaign", "monthly"),
+            ("utm_content", "top"),
+        ],
+    },
+    Source {
+        name: "x.com",
+        weight: 10,
+        visitors_per_sale: 90,
+        metadata: &[("visitor", ""), ("utm_source", "x.com"), ("utm_medium", "social")],
+    },
+    Source {
+        name: "partner",
+        weight: 10,
+        visitors_per_sale: 25,
+        metadata: &[
+            ("linkId", "lnk_partner"),
+            ("campaignId", "cmp_launch"),
+            ("source", "partner"),
+            ("medium", "referral"),
+            ("content", "review"),
+            ("leadId", "lead_42"),
+        ],
+    },
+    Source {
+        name: "podcast",
+        weight: 5,
+        visitors_per_sale: 20,
+        metadata: &[
+            ("linkId", "lnk_podcast"),
+            ("campaignId", "cmp_launch"),
+            ("source", "podcast"),
+            ("medium", "audio"),
+            ("content", "episode-7"),
+            ("leadId", "lead_7"),
+        ],
+    },
+];
