@@ -18,11 +18,12 @@ use http_body::{Frame, SizeHint};
 
 use crate::extensions::carried;
 
-/// The head of a request, with what was put into its [`DodoExtensions`](crate::DodoExtensions).
+/// Returns the head of a request, with the values of its [`DodoExtensions`](crate::DodoExtensions).
 ///
 /// # Errors
-/// [`InvalidRequest`](ErrorKind::InvalidRequest) when one version of `http` refuses what the other took. They agree
-/// today. Should they cease to, the request is refused: a header lost here could be a signature.
+/// [`InvalidRequest`](ErrorKind::InvalidRequest) if one version of `http` refuses a value that the
+/// other accepted. Today they agree. A lost header could be a signature, so a difference refuses
+/// the request.
 pub(crate) fn parts(request: &HttpRequest) -> Result<http::request::Parts, Error> {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = request.method().as_str().parse().map_err(refused)?;

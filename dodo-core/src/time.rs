@@ -6,8 +6,8 @@ use std::{future::Future, time::Duration};
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
-/// Waits for a future, at most so long. A timer is made when there is something to wait for: the body
-/// that came with its head, and the callback that asks nobody, are ready at once.
+/// Waits for a future, at most for `limit`. It creates a timer only if the future is pending: a
+/// body that came with its head, or a callback without I/O, is ready at once.
 #[cfg(feature = "tokio")]
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     use std::{future::poll_fn, pin::pin, task::Poll};
@@ -40,7 +40,7 @@ pub(crate) async fn timeout<F: Future>(_: Duration, future: F) -> Result<F::Outp
     Ok(future.await)
 }
 
-/// Waits. `false` if there is no timer, and then at once: what waits for a retry gives up instead.
+/// Waits. Returns `false` at once if there is no timer: the caller then does not retry.
 #[cfg(feature = "tokio")]
 pub(crate) async fn sleep(time: Duration) -> bool {
     if tokio::runtime::Handle::try_current().is_err() {

@@ -1,9 +1,9 @@
 //! A strict parser for the URLs that this crate lets through: `https` and `http`, ASCII, no
 //! credentials.
 //!
-//! Browsers repair what they are given (`https:evil`, `/\evil`, tabs, full-width dots); a filter that
-//! repairs differently is an open redirect. So nothing is repaired here: what is not written out in
-//! the plain form of RFC 3986 is refused.
+//! Browsers repair what they are given (`https:evil`, `/\evil`, tabs, full-width dots); a filter
+//! that repairs differently is an open redirect. So this parser repairs nothing, and refuses
+//! everything except the plain form of RFC 3986.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

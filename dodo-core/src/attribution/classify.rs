@@ -5,13 +5,13 @@ use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use super::{Basis, NonRevenueReason, RecordKind};
 use crate::event::{ChargeType, Date, Payment};
 
-/// What a payment that succeeded says of itself.
+/// The data of a successful payment that decide its kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChargeFacts {
     /// When the payment was made.
     pub made_at: Timestamp,
-    /// What was paid, with tax, in minor units.
+    /// The amount paid, with tax, in minor units.
     pub total: i64,
     /// Every subscription that it starts or pays for.
     pub subscription_ids: Vec<String>,
@@ -51,7 +51,7 @@ fn subscription_ids(payment: &Payment) -> Vec<String> {
     ids
 }
 
-/// What is known around a charge. The default is: nothing.
+/// The context of a charge: its history and its subscriptions. Default: empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChargeHistory {
@@ -63,7 +63,7 @@ pub struct ChargeHistory {
     pub asked: Option<bool>,
 }
 
-/// What is known about a subscription when one of its charges is looked at.
+/// The state of a subscription at the time of one of its charges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriptionState {
@@ -86,7 +86,7 @@ pub struct SubscriptionState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Classified {
-    /// What it is.
+    /// The kind of the charge.
     pub kind: RecordKind,
     /// How that is known.
     pub basis: Basis,
@@ -355,7 +355,7 @@ mod tests {
             ("two weeks less more", every(2, "week", "2026-03-18T12:00:01Z"), false),
             ("a year less a day", every(1, "year", "2025-04-01T12:00:00Z"), true),
             ("a year less more", every(1, "year", "2025-04-01T12:00:01Z"), false),
-            ("a unit that nobody knows", every(1, "moon", "2020-01-01T00:00:00Z"), false),
+            ("an unknown unit", every(1, "moon", "2020-01-01T00:00:00Z"), false),
             ("too long to count", every(i64::MAX, "year", "2020-01-01T00:00:00Z"), false),
             (
                 "no interval",
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_on_charges_of_subscriptions_only_and_the_type_decides_them() {
+    fn marks_follow_charge_type_of_subscription_charges() {
         let changed = || SubscriptionState { plan_changed: true, ..SubscriptionState::default() };
         let demand = || SubscriptionState { on_demand: true, ..SubscriptionState::default() };
         let paid = |history| ChargeHistory { paid_before: true, ..history };

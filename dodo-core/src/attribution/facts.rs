@@ -25,7 +25,7 @@ pub fn facts(event: &SignedEvent, options: &FactOptions) -> Result<Vec<Attributi
     facts_of(event, &envelope, options, &mut &envelope)
 }
 
-/// Where payloads come from: the body, or what was read of it already.
+/// A source of payloads: the body, or payloads that were already parsed.
 pub(crate) trait Payloads {
     fn read<T>(&mut self) -> Result<T, Error>
     where

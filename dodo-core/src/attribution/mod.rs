@@ -1,8 +1,8 @@
 //! Attribution: which visitor and campaign brought which money.
 //!
-//! Here stands what one event shows on its own. What only history knows (whose visitor a refund or a
-//! renewal belongs to, whether a charge is the first) is the work of a ledger, which is a sink. How
-//! history decides about a charge is here too, without keeping any: [`classify()`].
+//! This module derives the facts of one event. A ledger, which is a sink, adds the facts that need
+//! history: the visitor of a refund or renewal, and whether a charge is the first. [`classify()`]
+//! has the rules for that decision and stores no history.
 
 mod classify;
 mod facts;

@@ -184,7 +184,8 @@ impl FactOptions {
     }
 }
 
-/// A value that a capture would have taken, too; what does not fit is absent, as half an id is none.
+/// Returns a value that a capture would also accept. Other values are absent: a part of an id is
+/// not an id.
 fn text(metadata: &Metadata, key: &str) -> Option<String> {
     let text = metadata.get(key)?.to_text()?;
     match usable(&text) {
@@ -211,7 +212,7 @@ fn all_campaign_keys() -> &'static [CampaignKeys] {
 
 /// SHA-256 of an e-mail address, trimmed and in lower case. `None` for an empty one.
 ///
-/// Still personal data: whoever knows the address can compute it.
+/// The hash is still personal data: anyone who knows the address can compute it.
 #[must_use]
 pub fn email_sha256(email: &str) -> Option<[u8; 32]> {
     let email = email.trim().to_lowercase();

@@ -35,7 +35,7 @@ pub struct AttributionRecord {
     /// The brand.
     #[serde(default)]
     pub brand_id: Option<String>,
-    /// What it is.
+    /// The kind of the record.
     pub kind: RecordKind,
     /// How sure `kind` is.
     #[serde(default)]
@@ -114,13 +114,13 @@ pub struct AttributionRecord {
     /// What the visitor agreed to.
     #[serde(default)]
     pub consent: Consent,
-    /// What is special about it.
+    /// The flags of the record.
     #[serde(default)]
     pub flags: Flags,
 }
 
 impl AttributionRecord {
-    /// A record without anybody and anything; for tests and for stores.
+    /// Returns an empty record, for tests and stores.
     #[must_use]
     pub fn new(id: impl Into<String>, kind: RecordKind, occurred_at: Timestamp) -> Self {
         Self {
@@ -175,7 +175,7 @@ impl AttributionRecord {
     }
 }
 
-/// Shows what happened to which money, and not to whom.
+/// Shows kind and money, without personal data.
 impl fmt::Debug for AttributionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AttributionRecord")
@@ -199,7 +199,7 @@ pub enum RecordKind {
     SubscriptionNew,
     /// A later charge of a subscription.
     SubscriptionRenewal,
-    /// Money went back.
+    /// A refund or a lost dispute.
     Refund {
         /// Whether some is left.
         partial: bool,
@@ -270,7 +270,7 @@ impl RecordKind {
     }
 }
 
-/// Why something is no revenue.
+/// The reason why a record is not revenue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -279,9 +279,9 @@ pub enum NonRevenueReason {
     Setup,
     /// A trial or a full discount: nothing was charged.
     Free,
-    /// A refund failed. Takes back the refund of the same id, if that was booked.
+    /// A refund failed. Reverses the refund with the same id, if it was booked.
     RefundFailed,
-    /// A dispute ended well. Takes back the loss of the same id, if that was booked.
+    /// A dispute was won. Reverses the loss with the same id, if it was booked.
     DisputeClosed,
 }
 
@@ -290,7 +290,7 @@ pub enum NonRevenueReason {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Basis {
-    /// Dodo Payments said so, in `charge_type`.
+    /// The `charge_type` of Dodo Payments.
     ChargeType,
     /// There is, or is not, an earlier paid charge.
     History,
@@ -304,7 +304,7 @@ pub enum Basis {
     MultiFlag,
     /// The event itself leaves no choice: a one-time payment, a refund, a dispute.
     Event,
-    /// Nothing says otherwise.
+    /// No other basis exists.
     #[default]
     Assumed,
 }
@@ -330,7 +330,7 @@ pub enum Step {
     EventMetadata,
     /// The record of the payment that is refunded or disputed.
     PaymentRecord,
-    /// What was captured at checkout, kept under the session's id.
+    /// The checkout context, stored under the session id.
     CheckoutContext,
     /// An earlier record of the subscription, or its metadata.
     SubscriptionRecord,
@@ -342,7 +342,7 @@ pub enum Step {
     EmailMatch,
 }
 
-/// What is special about a record.
+/// The flags of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -367,7 +367,7 @@ pub struct Flags {
     pub amount_unknown: bool,
     /// The tax in a refund is not known, so `net` is `gross`.
     pub net_is_gross: bool,
-    /// What it took came back: a refund failed after all, or a lost dispute was won.
+    /// The reversal was reversed: a refund failed later, or a lost dispute was won.
     pub reversed: bool,
 }
 

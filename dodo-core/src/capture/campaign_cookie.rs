@@ -24,10 +24,10 @@ const SKEW_SECONDS: i64 = 300;
 /// own. Nothing is kept unless the app gives one to
 /// [`VisitorCapture::keep_campaign`](crate::capture::VisitorCapture::keep_campaign).
 ///
-/// The cookie is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`. It holds the campaign's parameters,
-/// click ids, the landing path and the host of the referrer; no id of ours. It is written when a page
-/// is loaded that brings something new, never without consent, and removed when consent is taken
-/// back.
+/// The cookie is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`. It has the campaign's parameters,
+/// click ids, the landing path and the host of the referrer, and no id of the visitor. The layer
+/// writes it if a page load brings something new, never without consent, and removes it if consent
+/// is withdrawn.
 ///
 /// ```
 /// use dodo_core::capture::{CampaignCookie, VisitorCapture};
@@ -83,7 +83,7 @@ impl CampaignCookie {
     /// Shares the cookie between the subdomains of this domain, such as `example.com`.
     ///
     /// # Errors
-    /// Something that is no domain.
+    /// If `domain` is not a domain.
     pub fn domain(mut self, domain: impl Into<Cow<'static, str>>) -> Result<Self, Error> {
         let domain = domain.into();
         let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';

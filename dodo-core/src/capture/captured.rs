@@ -12,8 +12,8 @@ use super::{
 };
 use crate::capture::{Campaign, consent::Consent};
 
-/// What was found in one request. [`VisitorLayer`](super::VisitorLayer) puts it into the request's
-/// extensions; it is cheap to clone.
+/// The captured values of one request. [`VisitorLayer`](super::VisitorLayer) puts it into the
+/// request's extensions; it is cheap to clone.
 #[derive(Clone)]
 pub struct Captured {
     pub(super) capture: VisitorCapture,

@@ -32,7 +32,7 @@ const CLICK_IDS: &[&str] = &[
     "dub_id",
 ];
 
-/// What is captured of a visitor, and on what condition. Cheap to clone.
+/// The values to capture of a visitor, and the conditions. Cheap to clone.
 ///
 /// ```
 /// use dodo_core::capture::{Preset, VisitorCapture};
@@ -40,7 +40,7 @@ const CLICK_IDS: &[&str] = &[
 /// let capture = VisitorCapture::visitors_now()
 ///     .preset(Preset::Utm)
 ///     .preset(Preset::Bantico)
-///     .cookie("partner").to("partner_id"); // an own mapping: this cookie, that metadata key
+///     .cookie("partner").to("partner_id"); // your own mapping: this cookie, that metadata key
 /// ```
 ///
 /// Names of a preset are extended the same way: `.cookie("_bantico_link").to("linkId")` reads that
@@ -150,7 +150,7 @@ impl VisitorCapture {
             field.cookies.extend(row.cookie.map(|name| (name.into(), row.decoder)));
             field.query.extend(row.query.map(|name| (name.into(), Decoder::Raw)));
             field.body.extend(row.body.map(|name| (BodyName::new(name, true), Decoder::Raw)));
-            // The key may have been mapped by the app before; what it is, the preset knows.
+            // The app may have mapped the key before. The preset has its role and tool.
             (field.role, field.tool) = (row.role, preset.name());
             field.app_user = row.app_user;
             field.any_text = row.any_text;

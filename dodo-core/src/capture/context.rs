@@ -9,8 +9,8 @@ use crate::{
     capture::{Campaign, consent::Consent},
 };
 
-/// What is known about a visitor when a checkout begins. Kept by the app or the ledger under the
-/// checkout session's id; the parts that must not be in metadata are only here.
+/// The captured data of a visitor at the start of a checkout. The app or the ledger stores it under
+/// the checkout session id. It has the parts that must not be in metadata.
 ///
 /// Without consent there is no visitor, campaign, tool's id or click id in it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct CheckoutContext {
     pub captured_at: Timestamp,
 }
 
-/// Shows what is there, never what it is: it is personal data.
+/// Shows which fields are set, without their values: they are personal data.
 impl fmt::Debug for CheckoutContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CheckoutContext")

@@ -10,8 +10,8 @@ const MAX_COOKIES: usize = 500;
 
 /// Calls `each` with the name and value of every readable cookie, in the order they were sent.
 ///
-/// Several `Cookie` headers count as one. A pair without a name or `=`, or that is not UTF-8, is
-/// passed over; its neighbours are not. A pair of double quotes around a value is taken off.
+/// Several `Cookie` headers count as one. The function skips a pair without a name or `=`, or that
+/// is not UTF-8, and continues with the next. It removes double quotes around a value.
 pub(super) fn each<'h>(headers: &'h HeaderMap, mut each: impl FnMut(&str, &'h str)) {
     let mut left = MAX_BYTES;
     let headers = headers.get_all(header::COOKIE).iter();

@@ -21,7 +21,7 @@ pub enum Decoder {
     Percent,
     /// Percent-encoded, in double quotes or not: Segment.
     Quoted,
-    /// Percent-encoded JSON, of which `distinct_id` is the id: PostHog.
+    /// Percent-encoded JSON with the id in `distinct_id`: PostHog.
     PostHog,
     /// `RS_ENC_v3_` and a JSON string in base64: RudderStack.
     RudderStack,

@@ -12,7 +12,7 @@ pub enum Device {
     Tablet,
     /// A desktop or laptop computer.
     Desktop,
-    /// A program that says so: crawlers, link previews, HTTP libraries.
+    /// A program that identifies itself: crawlers, link previews, HTTP libraries.
     Bot,
     /// The headers do not tell.
     #[default]
@@ -53,7 +53,8 @@ const WORDS: &[(Device, &[&str])] = &[
 /// User agents are looked at up to this many bytes.
 const MAX_USER_AGENT: usize = 512;
 
-/// What tells the device, kept until somebody asks: most requests are no checkout.
+/// The headers that name the device. They are parsed only for a checkout, because most requests are
+/// not a checkout.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeviceHeaders {
     agent: Option<HeaderValue>,

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::{Captured, Device, Origin, Skip, Skipped, config::Field};
 use crate::capture::consent::Consent;
 
-/// What was found in a request, what went into metadata, what was left out and why.
+/// The values of a request: found, injected into metadata, or omitted with a reason.
 ///
-/// Serialise it for a page that developers look at. Values are masked unless
+/// Serialize it for a page for developers. Values are masked unless
 /// [`VisitorCapture::reveal`](crate::capture::VisitorCapture::reveal) names their key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -63,7 +63,7 @@ pub enum Outcome {
 }
 
 impl Captured {
-    /// What was found in this request so far.
+    /// Returns the values of this request so far.
     #[must_use]
     pub fn explain(&self) -> Explanation {
         let fields = self.capture.fields().iter().enumerate();
@@ -113,8 +113,8 @@ impl Explanation {
         }
     }
 
-    /// One event for the checkout at `DEBUG`, and one at `WARN` for each value that was there and
-    /// could not be used. Keys and reasons, never values.
+    /// Logs one event for the checkout at `DEBUG`, and one at `WARN` for each unusable value. The
+    /// events have keys and reasons, never values.
     pub(super) fn log(&self) {
         let keys = |of: &dyn Fn(&Explained) -> Option<String>| {
             self.values.iter().filter_map(of).collect::<Vec<_>>().join(",")
@@ -150,8 +150,8 @@ impl Explanation {
 }
 
 impl Skip {
-    /// Whether somebody may want to change something. What is not there, was denied or was replaced
-    /// as intended is not a fault.
+    /// Returns whether a developer may have to act. A value that is absent, denied or replaced as
+    /// intended is not a fault.
     const fn is_fault(self) -> bool {
         !matches!(self, Self::Absent | Self::ConsentDenied | Self::SetByApp | Self::Superseded)
     }

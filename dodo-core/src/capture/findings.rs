@@ -1,4 +1,4 @@
-//! The values that were there, and which of them count.
+//! The values of a request, and the winning one for each key.
 
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ impl Origin {
     }
 }
 
-/// A value that was there, or why it cannot be used.
+/// A value of the request, or the reason why it is unusable.
 #[derive(Clone)]
 pub(super) struct Candidate {
     /// Index into the capture's fields.

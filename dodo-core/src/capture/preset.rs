@@ -131,7 +131,7 @@ macro_rules! presets { ($( $(#[$doc:meta])* $preset:ident = $name:literal [ $($f
             match self { $( Self::$preset => $name, )* }
         }
 
-        /// What is read and where it goes.
+        /// Returns the sources and the metadata keys of the preset.
         #[must_use]
         pub const fn fields(self) -> &'static [PresetField] {
             match self { $( Self::$preset => const { &[$($field),*] }, )* }

@@ -20,7 +20,8 @@ use crate::SignedIn;
 const MAX_CLICK_IDS: usize = 4;
 
 impl VisitorCapture {
-    /// Reads a request: what was found, and the `Set-Cookie` that the response must carry, if any.
+    /// Reads a request. Returns the captured values, and the `Set-Cookie` header of the response,
+    /// if any.
     ///
     /// The framework-neutral half of [`VisitorLayer`](super::VisitorLayer).
     #[must_use]
@@ -28,7 +29,7 @@ impl VisitorCapture {
         self.begin_at(request, Timestamp::now())
     }
 
-    /// As [`begin`](Self::begin), at a time that is told.
+    /// Like [`begin`](Self::begin), at the given time.
     #[must_use]
     pub fn begin_at(&self, request: &Parts, now: Timestamp) -> (Captured, Option<HeaderValue>) {
         let decision = consent::decide(self, request);
@@ -181,7 +182,7 @@ impl Captured {
 }
 
 impl BodyName {
-    /// Takes the value out of the body, if it is there.
+    /// Removes the value from the body and returns it.
     fn take(&self, body: &mut Map<String, Value>) -> Option<Result<String, Skip>> {
         let value = match &self.object {
             None => body.remove(&*self.field)?,

@@ -77,7 +77,7 @@ macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) =>
             match self { $( Self::$reason => $name, )* }
         }
 
-        /// What it means, in a sentence.
+        /// Returns the meaning as a sentence.
         #[must_use]
         pub const fn meaning(self) -> &'static str {
             match self { $( Self::$reason => $meaning, )* }
@@ -157,7 +157,7 @@ pub(crate) fn usable(value: &str) -> Result<&str, Skip> {
     } else if value.chars().any(char::is_control) {
         Err(Skip::ControlCharacter)
     } else if value.contains(char::REPLACEMENT_CHARACTER) {
-        Err(Skip::Undecodable) // what a lenient decoder leaves of bytes that are no text
+        Err(Skip::Undecodable) // a lenient decoder wrote U+FFFD for invalid bytes
     } else {
         Ok(value)
     }

@@ -52,7 +52,7 @@ impl Page {
             .get(header::REFERER)
             .and_then(|value| Uri::try_from(value.as_bytes()).ok())
             .filter(|uri| uri.host().is_some());
-        // Browsers say whose page it is, also where a proxy has changed `Host`.
+        // Browsers name the relation of the pages, even if a proxy changed `Host`.
         let same_site = match parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
             Some(b"same-origin") => true,
             Some(b"cross-site") => false,
@@ -125,11 +125,11 @@ fn prefetches(headers: &HeaderMap) -> bool {
         .any(|line| line.as_bytes().windows(b"prefetch".len()).any(|w| w == b"prefetch"))
 }
 
-/// The pairs of a query string, decoded. What is not UTF-8 holds U+FFFD.
+/// Returns the decoded pairs of a query string. Invalid UTF-8 becomes U+FFFD.
 pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let bytes = query.as_bytes();
     let read = match bytes.get(..MAX_QUERY) {
-        // The pair at the end of what is looked at may be cut: an id must not be.
+        // The last pair within the limit may be cut, and a cut id is wrong: omit it.
         Some(head) => head.rsplitn(2, |&b| b == b'&').nth(1).unwrap_or_default(),
         None => bytes,
     };

@@ -73,7 +73,7 @@ fn first_product(fields: &Map<String, Value>) -> Result<ProductId, Error> {
     ProductId::new(id.ok_or_else(|| missing_field("/product_id"))?)
 }
 
-/// A subscription is of one product; what is bought beside it goes into `one_time_product_cart`.
+/// A subscription has one product. The other items go into `one_time_product_cart`.
 fn as_subscription(fields: &mut Map<String, Value>) -> Result<(), Error> {
     if !fields.contains_key("product_id") {
         return Err(missing_field("/product_id"));

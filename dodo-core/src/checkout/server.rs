@@ -49,7 +49,7 @@ impl ServerFields {
         self.hook.is_some()
     }
 
-    /// The fields for one request. What is computed wins over what is fixed.
+    /// Returns the fields for one request. Computed fields win over fixed ones.
     pub(super) async fn get(&self, head: &RequestHead) -> Result<Fields, Error> {
         let mut fields = self.fixed.clone();
         if let Some(hook) = &self.hook {

@@ -119,8 +119,8 @@ fn parameter(name: &str) -> Option<&'static Field> {
 }
 
 impl Parameters {
-    /// Reads a query. What is unknown may be the capture's or the application's own, and is passed
-    /// over; what is empty counts as absent.
+    /// Reads a query. It ignores unknown parameters, because the capture or the application may
+    /// read them. Empty values count as absent.
     fn read(options: &Options, query: &str) -> Result<Self, Error> {
         let mut read = Self::default();
         let mut seen: Vec<Cow<'_, str>> = Vec::new();

@@ -200,9 +200,9 @@ impl Call {
         })
     }
 
-    /// Creates have no idempotency key at Dodo, so they are repeated only when the connection was
-    /// never made. 429 is no such proof: it is not documented at which stage Dodo counts, and the
-    /// client of the shop is told when to come back.
+    /// Creates have no idempotency key at Dodo, so they are repeated only if no connection was
+    /// made. 429 does not prove that: Dodo does not document at which stage it counts. The answer
+    /// has a `Retry-After` instead.
     fn may_repeat(&self, failure: &UpstreamFailure) -> bool {
         if failure.is_deadline() {
             return false;

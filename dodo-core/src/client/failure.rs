@@ -16,7 +16,7 @@ use crate::{BoxError, Error, ErrorKind};
 /// }
 /// ```
 ///
-/// `Debug` and `Display` leave out [`message`](Self::message): it is free text of somebody else's.
+/// `Debug` and `Display` leave out [`message`](Self::message): it is free text of Dodo Payments.
 pub struct UpstreamFailure {
     status: Option<StatusCode>,
     code: Option<Box<str>>,

@@ -1,8 +1,8 @@
 //! The client of Dodo Payments' API.
 //!
-//! What lives here: configuration, authentication, deadlines, retries, errors, the product cache and
-//! the generic [`call`](Client::call). What does not: what a checkout may contain (`checkout/`) and
-//! how bytes travel (a [`Transport`]).
+//! This module has configuration, authentication, deadlines, retries, errors, the product cache and
+//! the generic [`call`](Client::call). The fields of a checkout are in `checkout/`. A [`Transport`]
+//! sends the bytes.
 
 mod builder;
 mod call;
@@ -112,7 +112,7 @@ impl Client {
         &self.0.checkout_base
     }
 
-    /// Where customers return to when an endpoint does not say otherwise.
+    /// Returns the page to which customers return. An endpoint may override it.
     #[must_use]
     pub fn return_url(&self) -> Option<&str> {
         self.0.return_url.as_deref()

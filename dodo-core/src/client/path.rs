@@ -15,12 +15,12 @@ fn invalid_path() -> Error {
     .with_code("invalid_path")
 }
 
-/// Makes any text, such as an id that somebody else chose, one segment of a path for
+/// Encodes any text, such as an id from a client, as one segment of a path for
 /// [`Client::call`](crate::Client::call).
 ///
 /// # Errors
-/// [`InvalidRequest`](ErrorKind::InvalidRequest) for what no encoding can keep in its place: nothing, `.`, `..`,
-/// and texts with slashes or control characters.
+/// [`InvalidRequest`](ErrorKind::InvalidRequest) for texts that no encoding makes safe: the empty
+/// text, `.`, `..`, and texts with slashes or control characters.
 ///
 /// ```
 /// # fn main() -> Result<(), dodo_core::Error> {
@@ -33,7 +33,7 @@ pub fn path_segment(text: &str) -> Result<Cow<'_, str>, Error> {
     if is_safe(text) { Ok(utf8_percent_encode(text, ENCODED).into()) } else { Err(invalid_path()) }
 }
 
-/// A decoded segment that stays one segment, whoever decodes it once more on the way.
+/// Returns whether a decoded segment stays one segment if a proxy decodes it again.
 fn is_safe(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..")
         && !segment.contains(['/', '\\'])

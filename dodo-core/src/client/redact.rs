@@ -1,4 +1,4 @@
-//! Cuts personal data and secrets out of texts that somebody else wrote.
+//! Removes personal data and secrets from texts of Dodo Payments.
 
 use std::borrow::Cow;
 

@@ -34,7 +34,7 @@ impl ReqwestTransport {
     /// A transport for HTTP of your own, such as a sink's.
     ///
     /// # Errors
-    /// When the operating system's certificates cannot be used, or `proxy` is no URL.
+    /// If the certificates of the operating system are unusable, or `proxy` is not a URL.
     pub fn new(connect_timeout: Duration, proxy: Option<&str>) -> Result<Self, BoxError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)

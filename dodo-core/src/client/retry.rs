@@ -48,8 +48,8 @@ pub(super) fn backoff(retry: u32) -> Duration {
     half + Duration::from_micros(random % span)
 }
 
-/// How long the server asks us to stay away: `retry-after-ms`, or `Retry-After` in seconds or as a
-/// date. Nonsense is no wish.
+/// Returns the delay that the server asks for: `retry-after-ms`, or `Retry-After` in seconds or as
+/// a date. Invalid values count as absent.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();

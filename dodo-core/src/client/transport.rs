@@ -21,9 +21,9 @@ use crate::{BoxError, BoxFuture};
 /// # }
 /// ```
 ///
-/// A transport follows no redirects, bounds the size of the answer and does not retry: the client
-/// does. If it knows that a request never left, it says so with a [`TransportError`], so that creates
-/// can be repeated; every other error counts as "may have happened".
+/// A transport follows no redirects, limits the size of the answer and does not retry: the client
+/// does. If a request was not sent, it returns a [`TransportError`], so that the client can repeat
+/// creates. Every other error counts as "may have happened".
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request.
     ///

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment, or the text that was sent where a moment should be.
 ///
-/// A date that nobody can read must not lose a paid order, so it keeps its text and the event gets a
+/// An unreadable date must not lose a paid order, so it keeps its text and the event gets a
 /// [`Warning`](crate::event::Warning).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_date_keeps_its_text() {
+    fn unreadable_date_keeps_its_text() {
         for text in ["", "soon", "2026-02-30T00:00:00Z", "2026-11-03", "2026-11-03T25:00:00Z"] {
             assert_eq!(Date::parse(text).to_string(), text);
             assert_eq!(Date::parse(text).timestamp(), None, "{text}");
@@ -205,7 +205,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(seconds in -377_705_023_201_i64..=253_402_207_200, nanos in 0..1_000_000_000) {
+        fn written_date_is_read(seconds in -377_705_023_201_i64..=253_402_207_200, nanos in 0..1_000_000_000) {
             let date = Date::At(Timestamp::new(seconds, nanos).unwrap());
             prop_assert_eq!(Date::parse(&date.to_string()), date);
         }

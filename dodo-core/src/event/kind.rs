@@ -38,8 +38,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// What the payload's status says when the event is delivered at once. A later delivery
-            /// carries the object as it is by then, so the kind decides and not the status.
+            /// Returns the payload's status if the event is delivered at once. A later delivery has
+            /// the current object, so the kind decides and not the status.
             #[must_use]
             pub const fn initial_status(&self) -> Option<&'static str> {
                 match self {

@@ -81,7 +81,8 @@ impl<T, S> Event<T, S> {
         self.context.attempt
     }
 
-    /// What a store hands along, such as a transaction. Empty without one.
+    /// Returns the values that the inbox attached to the event, such as its transaction. Empty
+    /// without an inbox.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.context.extensions
@@ -116,7 +117,7 @@ pub struct Unreadable {
     pub body: RawData,
     /// Where in the body the fault is: a JSON Pointer (RFC 6901). Empty: everywhere.
     pub pointer: String,
-    /// What is wrong, for people. Never quotes the body.
+    /// The problem, for people. Never quotes the body.
     pub problem: String,
 }
 

@@ -12,11 +12,11 @@ pub use self::currency::{Currency, minor_to_major};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Money {
-    /// What the customer paid, with tax; negative for money that went back.
+    /// The amount paid, with tax. Negative for a reversal.
     pub gross: i64,
     /// The tax in it, if it is known.
     pub tax: Option<i64>,
-    /// What is income: `gross` without tax. Dodo Payments is the merchant of record, so tax is not.
+    /// `gross` without tax. Dodo Payments is the merchant of record, so tax is not income.
     pub net: i64,
     /// The currency.
     pub currency: Currency,

@@ -46,9 +46,9 @@ struct Inner {
 
 /// The webhook endpoint: verifies over the raw bytes, then runs callbacks or commits to an inbox.
 ///
-/// It answers 200 when the callbacks succeeded or the inbox has the event, also for types it does not
-/// know; 401 without a valid signature, 400 for a signed body that is no event, 500 when a callback
-/// failed and 503 when the inbox is down.
+/// It answers 200 when the callbacks succeeded or the inbox has the event, also for types it does
+/// not know; 401 without a valid signature, 400 for a signed body that is not an event, 500 when a
+/// callback failed and 503 when the inbox is down.
 ///
 /// ```
 /// use dodo_core::{BoxError, Environment, Event, WebhookKey, Webhooks, event::Payment};

@@ -26,8 +26,8 @@ pub trait Inbox: Send + Sync + 'static {
     /// Why a delivery could not be stored.
     type Error: Into<BoxError>;
 
-    /// Ok only when the delivery would survive a crash. The same id twice is a duplicate, whatever
-    /// the body: a retry carries the object as it is by then.
+    /// Returns `Ok` only if the delivery survives a crash. A known id is a duplicate, with any
+    /// body: a retry has the current object.
     ///
     /// An error is answered with 503, and Dodo Payments sends the delivery again.
     fn accept(

@@ -38,7 +38,8 @@ const VARIABLE: &str = "DODO_PAYMENTS_WEBHOOK_KEY";
 /// Holds further secrets: the name that some of Dodo's guides use.
 const SECOND_VARIABLE: &str = "DODO_PAYMENTS_WEBHOOK_SECRET";
 
-/// The shortest key that is no accident, in bytes: what Standard Webhooks asks for.
+/// The minimum length of a key in bytes, from Standard Webhooks. A shorter key is probably a copy
+/// error.
 const SHORTEST: usize = 24;
 
 /// Five minutes, in both directions, as in the libraries of Standard Webhooks.

@@ -48,9 +48,9 @@ impl WebhookKey {
 
 /// Verifies deliveries in front of any handler, for people who write their own.
 ///
-/// Reads the body under a limit, verifies it, puts the [`SignedEvent`](crate::webhook::SignedEvent) into the
-/// request's extensions and passes the request on with the same body. What is not signed never gets
-/// through: 401, or 408 and 413 for bodies that are late or too large.
+/// Reads the body under a limit, verifies it, puts the [`SignedEvent`](crate::webhook::SignedEvent)
+/// into the request's extensions and passes the request on with the same body. Without a valid
+/// signature it answers 401. Bodies that are late or too large get 408 and 413.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct VerifyWebhookLayer {

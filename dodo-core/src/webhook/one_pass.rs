@@ -1,8 +1,8 @@
 //! The usual delivery, read in one pass: an envelope of plain texts around a `data` that fits.
 //!
-//! Whatever is not so plain is nobody's fault and no error: the answer is `None`, and the patient way
-//! ([`Envelope::read`], then [`lenient`](crate::event::lenient)) has the word. Both ways give the
-//! same event wherever this one gives one.
+//! For all other bodies the result is `None`, which is not an error: the slow path
+//! ([`Envelope::read`], then [`lenient`](crate::event::lenient)) reads them. If this path returns
+//! an event, both paths return the same event.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -68,7 +68,7 @@ pub(super) fn guess(body: &Bytes) -> Option<EventKind> {
         .or_else(|| after(text.split_once(NAME)))
 }
 
-/// What is left of a JSON text.
+/// The rest of a JSON text.
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
@@ -89,7 +89,7 @@ impl<'a> Cursor<'a> {
         Some(text)
     }
 
-    /// An object that `T` takes as it is, and where it stands.
+    /// Reads an object that `T` accepts, and returns it with its text.
     fn object<T: DeserializeOwned>(&mut self) -> Option<(Box<T>, &'a str)> {
         self.skip_blanks();
         if !self.0.starts_with('{') {

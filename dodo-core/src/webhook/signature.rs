@@ -60,7 +60,7 @@ pub(super) type Mac = [u8; 32];
 /// The three headers, well-formed.
 pub(super) struct Claim<'a> {
     pub(super) id: &'a str,
-    /// The text that was signed, not the number it stands for.
+    /// The signed text, not its number.
     pub(super) timestamp: &'a str,
     /// Unix seconds.
     pub(super) seconds: u64,

@@ -11,8 +11,8 @@ use crate::{
     event::{Context, Event, EventKind, Payload, RawData, lenient},
 };
 
-/// A delivery whose signature was checked: only [`WebhookKey`](crate::WebhookKey) makes one, and
-/// stores take back what they were given. Cheap to clone.
+/// A delivery whose signature was checked: only [`WebhookKey`](crate::WebhookKey) creates one, and
+/// an inbox restores a stored one. Cheap to clone.
 #[derive(Clone)]
 pub struct SignedEvent {
     id: DeliveryId,

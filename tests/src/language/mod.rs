@@ -30,7 +30,7 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, line, check, text, advice } = self;
-        let text: String = text.chars().take(160).collect();
+        let text: String = text.chars().take(600).collect();
         write!(f, "{path}:{line}: {check} ({advice}): {text}")
     }
 }

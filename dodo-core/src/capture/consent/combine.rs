@@ -7,7 +7,7 @@ use crate::capture::consent::Consent;
 
 type Gate = Arc<dyn ConsentGate>;
 
-/// Says yes where every gate does: a denial by one is a denial. A gate that was not asked abstains.
+/// Grants if every gate grants. One denial denies. A gate that was not asked abstains.
 ///
 /// ```
 /// use dodo_core::capture::{VisitorCapture, consent::{AllGates, OneTrust, Tcf}};
@@ -49,7 +49,7 @@ impl ConsentGate for AllGates {
     }
 }
 
-/// Says yes where at least one gate does: for sites with one consent tool per region.
+/// Grants if at least one gate grants: for sites with one consent tool per region.
 ///
 /// ```
 /// use dodo_core::capture::{VisitorCapture, consent::{AnyGate, Cookiebot, OneTrust}};

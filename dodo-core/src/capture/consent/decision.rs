@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Consent {
-    /// No consent gate is configured and no signal said no: capture is on.
+    /// No consent gate is configured and no signal denies: capture is on.
     #[default]
     NotAsked,
-    /// A consent gate said yes.
+    /// A consent gate granted.
     Granted,
-    /// A consent gate or `Sec-GPC: 1` said no: nothing is injected, third-party sinks skip.
+    /// A consent gate or `Sec-GPC: 1` denied: the capture injects nothing, and third-party sinks
+    /// skip the records.
     Denied,
 }
 

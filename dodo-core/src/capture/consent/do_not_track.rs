@@ -15,7 +15,7 @@ use crate::capture::consent::Consent;
 pub struct DoNotTrack;
 
 impl ConsentGate for DoNotTrack {
-    /// Without the header, or with another value, it abstains: nobody has to be asked.
+    /// Without the header, or with another value, the gate abstains: a site need not ask.
     fn decide(&self, request: &Parts) -> Consent {
         if has_element(&request.headers, "dnt", b"1") { Consent::Denied } else { Consent::NotAsked }
     }

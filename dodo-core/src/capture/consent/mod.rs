@@ -1,4 +1,4 @@
-//! Who may say no: consent gates over what the visitor's browser sends.
+//! Consent gates: decisions from the headers and cookies of the visitor's browser.
 
 mod combine;
 mod cookiebot;
@@ -34,7 +34,7 @@ use super::{VisitorCapture, cookies};
 /// let capture = VisitorCapture::visitors_now().consent(|request: &http::request::Parts| {
 ///     match request.extensions.get::<Consent>() {
 ///         Some(Consent::Granted) => Consent::Granted,
-///         _ => Consent::Denied, // not asked yet: a gate that is there must say yes
+///         _ => Consent::Denied, // not asked yet: a configured gate must grant
 ///     }
 /// });
 /// ```
@@ -67,7 +67,7 @@ pub(super) struct Decision {
 /// What the capture's gates say. Global Privacy Control goes first: no gate can overrule it.
 pub(super) fn decide(capture: &VisitorCapture, request: &Parts) -> Decision {
     let settings = capture.settings();
-    // `1` is the only value the specification knows; anything else is no signal.
+    // The specification has only the value `1`. Other values are not a signal.
     if settings.honours_gpc && has_element(&request.headers, "sec-gpc", b"1") {
         return Decision { consent: Consent::Denied, by: Some("Sec-GPC".to_owned()) };
     }
@@ -92,8 +92,8 @@ fn has_element(headers: &HeaderMap, name: &str, element: &[u8]) -> bool {
     elements.any(|found| found.trim_ascii() == element)
 }
 
-/// Reads a consent cookie. Where it is sent more than once, every one must agree; where it is
-/// missing, nobody was asked yet, which is no consent.
+/// Reads a consent cookie. If the browser sends it more than once, all must grant. A missing cookie
+/// means that the visitor was not asked, which is not consent.
 fn of_cookie(request: &Parts, name: &str, read: impl Fn(&str) -> Consent) -> Consent {
     let mut answer = None;
     cookies::each(&request.headers, |found, value| {

@@ -11,8 +11,8 @@ use crate::capture::consent::Consent;
 
 /// IAB Europe's Transparency and Consent Framework 2: the cookie `euconsent-v2` holds a TC string.
 ///
-/// Only the purposes of its core segment are read. A string of another version, or too short to hold
-/// them, is no consent.
+/// The gate reads only the purposes of the core segment. A string of another version, or one that
+/// is too short, is not consent.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Tcf {
@@ -40,7 +40,7 @@ impl Tcf {
         Self::purpose(1)
     }
 
-    /// Needs this purpose: 1 to 24, of which the framework has named the first eleven.
+    /// Requires this purpose: 1 to 24. The framework defines the first eleven.
     pub fn purpose(purpose: u8) -> Self {
         Self { purposes: vec![purpose], cookie: "euconsent-v2".into() }
     }

@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     /// A non-negative decimal number as text.
     Decimal,
     Bool,
-    /// In a query, exactly `true`; anything else is as if it were not there, as in Express.
+    /// In a query, exactly `true`. Other values count as absent, as in Express.
     Switch,
     /// An absolute `http` or `https` URL in ASCII.
     Url,
@@ -47,7 +47,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// What is expected, to be read by whoever sent something else.
+    /// Returns the expected form, for the error that the client reads.
     pub(crate) const fn expectation(self) -> &'static str {
         match self {
             Self::Text(..) | Self::Limited(_) => {
@@ -89,8 +89,8 @@ impl Kind {
         }
     }
 
-    /// Checks a value that has no fields of its own and brings it into Dodo's form: `2.0` and `1e2`
-    /// are whole numbers. `None` for what does not fit.
+    /// Checks a value without fields of its own and converts it to Dodo's form: `2.0` and `1e2` are
+    /// whole numbers. Returns `None` for an invalid value.
     pub(crate) fn check(self, value: Value) -> Option<Value> {
         let fits = match (self, &value) {
             (Self::Text(min, max), Value::String(text)) => is_text(text, min, max),

@@ -1,4 +1,4 @@
-//! The fields of a checkout: one table, and what is derived from it.
+//! The fields of a checkout: one table and its derived lists.
 
 mod kind;
 mod place;
@@ -80,9 +80,9 @@ impl Where {
 /// Who may set a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Anyone. Inside a guarded field: whoever may set that.
+    /// Any client may set it. Inside of a guarded field, the rule of that field applies.
     Free,
-    /// It decides what the merchant is owed or whose account is used: server code, and clients only
-    /// when the application allows the field or its set by name.
+    /// It changes the merchant's revenue or the customer's account. Server code may set it, and
+    /// clients only if the application allows the field or its set by name.
     Guarded(Set),
 }

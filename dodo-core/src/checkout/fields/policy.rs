@@ -24,9 +24,9 @@ pub enum FieldSet {
     Trial,
     /// `on_demand` and `mandate_min_amount_inr_paise`: mandates to charge later.
     OnDemand,
-    /// `customer_id`: whose account it is. Whoever may set it buys in any customer's name.
+    /// `customer_id`: the account. A client that may set it can buy in the name of any customer.
     ExistingCustomer,
-    /// `payment_method_id`, `confirm`, `show_saved_payment_methods`: whose card is charged.
+    /// `payment_method_id`, `confirm`, `show_saved_payment_methods`: the saved card to charge.
     SavedPaymentMethods,
     /// `credit_entitlements`: how many credits are granted.
     Credits,

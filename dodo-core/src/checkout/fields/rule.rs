@@ -14,8 +14,8 @@ pub struct FieldRule {
     pub subscription: bool,
     /// Whether it is a parameter of a static link.
     pub static_link: bool,
-    /// The set that it is guarded by; `None` if any client may set it. What is inside a guarded field
-    /// is guarded with it.
+    /// The set that guards it; `None` if any client may set it. Fields inside of a guarded field
+    /// are also guarded.
     pub guarded: Option<FieldSet>,
     /// The meaning of the field, if several fields have it: `goods`, `payer` and others. If server code
     /// sets one of them, no client value of the meaning goes to Dodo Payments.

@@ -66,7 +66,7 @@ impl Schema {
     }
 }
 
-/// Puts a field where its path says. The table names containers before what they contain.
+/// Inserts a field at its path. The table names containers before their fields.
 fn insert(nodes: &mut Vec<Node>, path: &'static str, field: &'static Field) {
     let end = path.find(['.', '[']).unwrap_or(path.len());
     // `[]` is the element of a list; a dot only separates.
@@ -82,8 +82,8 @@ fn insert(nodes: &mut Vec<Node>, path: &'static str, field: &'static Field) {
     }
 }
 
-/// Goes through a body, in place, and keeps what may go on: what the policy refuses is an error,
-/// what it drops is gone, what does not fit is an error that names the place.
+/// Checks a body in place. A refused field is an error, a dropped field is removed, and an invalid
+/// value is an error that names the place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cleaner<'a> {
     policy: &'a Policy,
@@ -176,8 +176,8 @@ impl<'a> Cleaner<'a> {
         }
     }
 
-    /// A new customer by e-mail or an existing one by id. Where both are given the id is dropped, as
-    /// Express does it: it is the one of the two that opens somebody's account.
+    /// A new customer by e-mail or an existing one by id. If both are given, the id is dropped, as
+    /// in Express: the id would open an existing account.
     fn customer(
         self,
         node: &Node,
@@ -210,7 +210,7 @@ fn not_allowed(name: &str, place: &Place<'_>) -> Error {
         .with_pointer(&place.pointer())
 }
 
-/// The name of the field that a pointer points to: its last segment that is no index.
+/// Returns the field name of a pointer: its last segment that is not an index.
 fn name(pointer: &str) -> &str {
     let is_index = |segment: &&str| segment.bytes().all(|b| b.is_ascii_digit());
     pointer.rsplit('/').find(|segment| !is_index(segment)).unwrap_or_default()

@@ -22,7 +22,7 @@ macro_rules! builder {
         }
 
         impl $name {
-            /// With what it cannot do without; everything else is optional.
+            /// Creates it with its required fields. All other fields are optional.
             pub fn new($($required: $type),*) -> Self {
                 let required: Vec<(&str, serde_json::Value)> = vec![
                     $((stringify!($required), super::builder::IntoValue::into_value($required))),*

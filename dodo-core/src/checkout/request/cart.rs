@@ -1,4 +1,4 @@
-//! What is bought.
+//! The items of a cart.
 
 use super::builder::builder;
 use crate::ProductId;

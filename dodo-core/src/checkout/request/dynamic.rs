@@ -10,9 +10,9 @@ builder! {
         product_id: product,
         /// How many of `product_id`.
         quantity: number,
-        /// What is bought once, 1 to 100 items.
+        /// The one-time items, 1 to 100.
         product_cart: cart,
-        /// What is bought once beside a subscription.
+        /// The one-time items beside a subscription.
         one_time_product_cart: cart,
         /// Who buys.
         customer: customer,

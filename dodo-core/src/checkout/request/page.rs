@@ -1,4 +1,4 @@
-//! How the hosted page looks and what it asks.
+//! The appearance and the questions of the hosted page.
 
 use super::builder::builder;
 

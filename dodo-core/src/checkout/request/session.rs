@@ -30,7 +30,7 @@ builder! {
     /// # }
     /// ```
     SessionRequest() {
-        /// What is bought: 1 to 20 items, or none with a product collection.
+        /// The items: 1 to 20, or none with a product collection.
         product_cart: cart,
         /// Who buys.
         customer: customer,
@@ -82,8 +82,8 @@ builder! {
 }
 
 impl SessionRequest {
-    /// Adds what was captured of the visitor to the metadata, for sessions that the app's own handlers
-    /// create. What is set already stays. Call it last: one checkout, one call.
+    /// Adds the captured values of the visitor to the metadata, for sessions that handlers of the
+    /// app create. Existing values stay. Call it last, once per checkout.
     ///
     /// ```
     /// # use dodo_core::{

@@ -19,7 +19,7 @@ builder! {
         product_price: amount,
         /// Its currency.
         product_currency: text,
-        /// What it is for.
+        /// The description of the charge.
         product_description: text,
         /// Whether fees of currency conversion are in the price.
         adaptive_currency_fees_inclusive: flag,

@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind};
 pub struct Warning {
     /// Where in the body: a JSON Pointer (RFC 6901) such as `/data/customer/email`.
     pub pointer: String,
-    /// What is wrong, for people. Never quotes the value.
+    /// The problem, for people. Never quotes the value.
     pub problem: String,
 }
 
@@ -244,7 +244,7 @@ pub(crate) fn describe(fault: &serde_json::Error) -> String {
     let is_plain = !fault.is_data()
         || text.starts_with("missing field `")
         || text.starts_with("duplicate field `");
-    // What was expected comes last, so a value that holds the same words does not matter.
+    // The expected form comes last, so a value with the same words does not matter.
     match text.rsplit_once(", expected ") {
         _ if is_plain => text,
         Some((_, expected)) => format!("expected {expected}"),

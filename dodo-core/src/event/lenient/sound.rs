@@ -1,8 +1,8 @@
 //! JSON that is well formed, and says what a text or a number of Rust cannot hold.
 //!
 //! RFC 8259 allows half a surrogate pair in a text (section 8.2: a program that cuts a text in the
-//! middle of an emoji writes one) and numbers of any size (section 6). Both come from people and
-//! their programs, in fields that nobody needs, and must not cost an order.
+//! middle of an emoji writes one) and numbers of any size (section 6). People and their programs
+//! write both, in optional fields. They must not lose an order.
 
 use std::iter::Peekable;
 
@@ -138,8 +138,8 @@ mod tests {
     }
 
     proptest! {
-        /// Escapes of any code units, whole and half, between anything else: sound afterwards, and what
-        /// was sound before is the same.
+        /// Escapes of any code units, whole and half, between other text: the result is sound, and
+        /// sound text is unchanged.
         #[test]
         fn always_sound_and_otherwise_the_same(
             parts in prop::collection::vec(prop_oneof![

@@ -151,7 +151,7 @@ pub struct MeterItem {
     /// Free units.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub free_threshold: Option<i64>,
-    /// What is counted.
+    /// The counted unit.
     pub measurement_unit: Option<String>,
 }
 

@@ -22,7 +22,7 @@ pub struct Dispute {
     pub dispute_id: String,
     /// The disputed payment.
     pub payment_id: Option<String>,
-    /// What is disputed. See [`amount_minor`](Self::amount_minor).
+    /// The disputed amount. See [`amount_minor`](Self::amount_minor).
     #[serde(default, deserialize_with = "fields::optional_decimal_amount")]
     pub amount: Option<Decimal>,
     /// The currency of `amount`.
@@ -77,7 +77,7 @@ pub struct DisputeItem {
     pub dispute_id: String,
     /// The disputed payment.
     pub payment_id: Option<String>,
-    /// What is disputed.
+    /// The disputed amount.
     pub amount: Option<Decimal>,
     /// The currency of `amount`.
     pub currency: Option<Currency>,

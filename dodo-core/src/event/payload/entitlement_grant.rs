@@ -18,7 +18,7 @@ pub struct EntitlementGrant {
     pub entitlement_id: Option<String>,
     /// State at the time of delivery.
     pub status: Option<GrantStatus>,
-    /// What is granted.
+    /// The granted integration.
     pub integration_type: Option<Integration>,
     /// The owner.
     pub customer_id: Option<String>,
@@ -43,9 +43,9 @@ pub struct EntitlementGrant {
     pub error_code: Option<String>,
     /// The same for people.
     pub error_message: Option<String>,
-    /// Why it was taken back.
+    /// The reason of the revocation.
     pub revocation_reason: Option<RevocationReason>,
-    /// When it was taken back.
+    /// The time of the revocation.
     pub revoked_at: Option<Date>,
     /// When it was delivered.
     pub delivered_at: Option<Date>,
@@ -127,7 +127,7 @@ pub struct DigitalFile {
     pub file_id: Option<String>,
     /// Its name.
     pub filename: Option<String>,
-    /// A link that works for whoever has it.
+    /// A download link. Anyone who has it can use it.
     pub download_url: Option<String>,
     /// For how many seconds.
     #[serde(default, deserialize_with = "fields::optional_integer")]

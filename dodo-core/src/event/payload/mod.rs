@@ -66,7 +66,7 @@ pub trait Payload:
 
     /// Reads `data` of an event, with what could not be read and is left out.
     ///
-    /// `Deserialize` is strict about values that are there; this is not.
+    /// `Deserialize` refuses invalid values; this function omits them with a warning.
     ///
     /// # Errors
     /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the text is not JSON, or lacks a required field.

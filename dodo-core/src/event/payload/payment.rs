@@ -86,7 +86,7 @@ pub struct Payment {
     pub payment_method_type: Option<String>,
     /// Who processed it; not `dodo` where the merchant brings a provider.
     pub payment_provider: Option<PaymentProvider>,
-    /// What is credited to the Dodo balance, in minor units of `settlement_currency`.
+    /// The amount credited to the Dodo balance, in minor units of `settlement_currency`.
     #[serde(default, deserialize_with = "fields::optional_amount")]
     pub settlement_amount: Option<i64>,
     /// The currency of the settlement.
@@ -137,7 +137,7 @@ pub struct Payment {
     pub card_exp_year: Option<String>,
     /// How 3-D Secure went.
     pub three_ds_flow: Option<ThreeDsFlow>,
-    /// What it decided.
+    /// The result of 3-D Secure.
     pub three_ds_status: Option<ThreeDsStatus>,
     /// Its version.
     pub three_ds_version: Option<String>,

@@ -48,7 +48,7 @@ open_enums! {
         Pending = "pending",
         Review = "review",
     }
-    /// Where a subscription stands.
+    /// The status of a subscription.
     SubscriptionStatus {
         Pending = "pending",
         Active = "active",
@@ -133,7 +133,7 @@ open_enums! {
         Failed = "Failed",
         Revoked = "Revoked",
     }
-    /// What is granted.
+    /// The granted integration.
     Integration {
         Discord = "discord",
         Telegram = "telegram",
@@ -145,7 +145,7 @@ open_enums! {
         LicenseKey = "license_key",
         FeatureFlag = "feature_flag",
     }
-    /// Why a grant was taken back.
+    /// The reason of a revocation.
     RevocationReason {
         SubscriptionCancelled = "subscription_cancelled",
         SubscriptionOnHold = "subscription_on_hold",
