@@ -83,7 +83,7 @@ fn parse(c: &mut Criterion) {
     assert_ne!(faulty, SAMPLE);
     let headers = sign_for_test(&key, "msg_1", faulty.as_bytes());
     let event = key.verify(&headers, faulty.into()).unwrap();
-    group.bench_function("dodo-core, one field to mend", |b| {
+    group.bench_function("dodo-core, one damaged field", |b| {
         b.iter(|| black_box(&event).read::<Payment>().unwrap());
     });
     group.finish();

@@ -78,7 +78,7 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// What somebody would write in their handler without this crate.
+/// A handler without this crate.
 async fn relay(http: &reqwest::Client, url: &str, body: &Bytes) -> Result<Bytes, BoxError> {
     let mut fields: Value = serde_json::from_slice(body)?;
     fields["return_url"] = json!("https://shop.example/thanks");

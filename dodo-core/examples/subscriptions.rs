@@ -1,4 +1,4 @@
-//! Reads a subscription and what was used of it:
+//! Reads a subscription and its usage:
 //!
 //! ```text
 //! DODO_PAYMENTS_API_KEY=... cargo run -p dodo-core --example subscriptions -- sub_...

@@ -19,7 +19,7 @@ async fn main() -> Result<(), BoxError> {
     let url = arguments.next().ok_or("usage: webhook_endpoint URL [EVENT...]")?;
     let events: Vec<EventKind> = arguments.map(|name| EventKind::from(name.as_str())).collect();
     if let Some(unknown) = events.iter().find(|event| !event.is_known()) {
-        return Err(format!("{unknown} is no event of Dodo Payments").into());
+        return Err(format!("{unknown} is not an event of Dodo Payments").into());
     }
     let endpoint = Client::from_env()?.ensure_webhook_endpoint(&url, &events).await?;
     eprintln!("{} {}", endpoint.id, if endpoint.created { "was created" } else { "is as wanted" });

@@ -59,7 +59,7 @@ fn the_counter_sees_an_allocation() {
 }
 
 #[test]
-fn a_delivery_nobody_listens_to_is_not_read() {
+fn payload_without_callback_is_not_parsed() {
     let hooks = Webhooks::builder(key()).on_refund_failed(|_| ready(Ok(()))).build().unwrap();
     let listening =
         Webhooks::builder(key()).on_payment_succeeded(|_| ready(Ok(()))).build().unwrap();
@@ -77,7 +77,7 @@ fn a_delivery_nobody_listens_to_is_not_read() {
     };
     let (ignored, heard) = (count(&hooks), count(&listening));
     println!(
-        "allocations: {ignored} for an event nobody listens to, {heard} for a payment, {} for a plain tree of it",
+        "allocations: {ignored} for an event without a callback, {heard} for a payment, {} for a plain tree of it",
         plain.count_total
     );
     assert!(ignored <= 12, "{ignored}");

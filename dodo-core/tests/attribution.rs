@@ -291,7 +291,7 @@ fn only_these_kinds_say_something() {
         .iter()
         .filter(|kind| records(&EventBuilder::new((*kind).clone())).is_empty());
     assert_eq!(silent.count(), 48 - 10, "payment, 2 refunds, 5 disputes, 2 subscriptions");
-    // Above all: a renewed subscription is no revenue, its payment is.
+    // A renewed subscription is not revenue. Its payment is.
     assert!(records(&event("subscription.renewed")).is_empty());
     assert!(records(&event("a.new_one")).is_empty());
 }

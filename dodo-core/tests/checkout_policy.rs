@@ -185,7 +185,7 @@ proptest! {
 }
 
 #[test]
-fn the_table_has_no_row_twice_and_every_container_before_its_content() {
+fn field_table_is_unique_and_lists_containers_first() {
     for (index, field) in FIELDS.iter().enumerate() {
         let before = &FIELDS[..index];
         let overlaps = |other: &&FieldRule| {

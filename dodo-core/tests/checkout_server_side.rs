@@ -109,7 +109,7 @@ async fn server_code_wins_over_the_client_and_needs_no_policy() {
 }
 
 #[tokio::test]
-async fn hooks_compute_fields_from_the_request_and_choose_their_answer() {
+async fn hooks_compute_fields_and_choose_the_answer() {
     let (client, calls) = upstream();
     let endpoint = SessionCheckout::builder(client)
         .app_fields(["plan"])
@@ -322,7 +322,7 @@ async fn the_customer_is_who_is_signed_in() {
 }
 
 #[tokio::test]
-async fn allowed_fields_pass_by_name_path_and_set_and_nothing_else_does() {
+async fn only_allowed_names_paths_and_sets_pass() {
     let (client, _) = upstream();
     let trial = json!({
         "product_cart": [{"product_id": "pdt_a", "quantity": 1}],
@@ -348,7 +348,7 @@ async fn allowed_fields_pass_by_name_path_and_set_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn the_visitor_travels_in_metadata_and_the_client_cannot_say_who_it_is() {
+async fn client_cannot_set_the_visitor_in_metadata() {
     let (client, calls) = upstream();
     let cart = json!([{"product_id": "pdt_a", "quantity": 1}]);
     let session =

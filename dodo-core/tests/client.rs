@@ -1,4 +1,4 @@
-//! The client over transports that are closures: what is sent, what is repeated, what errors say.
+//! The client over transports that are closures: requests, retries and error texts.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -141,7 +141,7 @@ async fn repeats_reads_and_only_creates_that_never_left() -> Result<(), Error> {
         ("read, 408", Method::GET, vec![Answer(408, ""), Answer(200, "{}")], 2, None),
         ("read, 429", Method::GET, vec![Answer(429, ""), Answer(200, "{}")], 2, None),
         (
-            "read, 429 for ever",
+            "read, always 429",
             Method::GET,
             vec![Answer(429, ""), Answer(429, ""), Answer(429, "")],
             3,
@@ -163,7 +163,7 @@ async fn repeats_reads_and_only_creates_that_never_left() -> Result<(), Error> {
         ),
         ("create, refused", Method::POST, vec![Refused, Answer(200, "{}")], 2, None),
         (
-            "create, refused for ever",
+            "create, always refused",
             Method::POST,
             vec![Refused, Refused, Refused],
             3,

@@ -29,7 +29,7 @@ fn serve(
     thread::spawn(move || {
         for stream in listener.incoming() {
             count.fetch_add(1, Ordering::SeqCst);
-            // A client that goes away is no fault of the server's.
+            // A client may disconnect.
             let _ = act(stream.unwrap());
         }
     });
@@ -123,7 +123,7 @@ async fn a_server_without_a_trusted_certificate_is_not_spoken_to() {
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_is_no_upstream_and_no_secret() {
+async fn closed_port_is_upstream_failure_without_secret() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = call(format!("http://127.0.0.1:{port}"), Method::GET).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UpstreamFailed);

@@ -56,7 +56,7 @@ fn answer(mut stream: TcpStream, answers: &[(&str, &str)], seen: &Log) -> std::i
     stream.write_all(body.as_bytes())
 }
 
-/// Through cargo, which builds the example if nobody did.
+/// Through cargo, which builds the example if necessary.
 fn run(example: &str, url: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--package", "dodo-core", "--example", example, "--"])

@@ -5,7 +5,7 @@ use std::{env, net::TcpListener, process::Command};
 
 use dodo_core::{Client, Environment};
 
-/// Tells this test binary that it is the child, and where nobody listens.
+/// Marks this process as the child, and has the address of a closed port.
 const CHILD: &str = "DODO_TEST_PROXY_CHILD";
 
 #[tokio::test]

@@ -107,13 +107,13 @@ pub(crate) fn event(data: &[u8]) {
     payload::<Subscription>(&event);
 }
 
-/// What was read is read again from what is written of it.
+/// A payload is the same after writing and reading it again.
 fn payload<T: Payload>(event: &SignedEvent) {
     let Ok(read) = event.parse::<T>() else { return };
     let text = serde_json::to_string(&read.data).expect("payloads can be written");
-    let (again, warnings) = T::read(&text).expect("what was written can be read");
+    let (again, warnings) = T::read(&text).expect("the written text is readable");
     assert_eq!(again, read.data);
-    // The mark by which an unreadable date is handed over is no fault when somebody sends it.
+    // A payload may have the text that marks an unreadable date.
     let is_marked = read.raw().as_str().is_some_and(|text| text.contains("unreadable date"));
     assert!(is_marked || warnings.len() <= read.warnings().len(), "{warnings:?}");
 }

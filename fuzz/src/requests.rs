@@ -48,7 +48,7 @@ pub(crate) fn cookies(data: &[u8]) {
         assert!(metadata.len() <= 50);
         assert!(captured.consent().allows() || metadata.len() == 1);
         for (key, value) in metadata {
-            let value = value.as_str().expect("what is captured is text");
+            let value = value.as_str().expect("captured values are text");
             assert!(key.len() <= 40 && Visitor::new(value).is_ok(), "{key}");
         }
         for skipped in captured.skipped() {
@@ -103,7 +103,7 @@ pub(crate) fn return_url(data: &[u8]) {
         assert_eq!((response.status().as_u16(), calls.lock().expect("calls").len()), (400, 0));
         return;
     }
-    let seen = url::Url::parse(url).expect("what is let through is a URL");
+    let seen = url::Url::parse(url).expect("an accepted URL is a URL");
     let origin = seen.origin().ascii_serialization();
     assert!(
         ["https://shop.example", "https://app.shop.example:8443"].contains(&origin.as_str()),
@@ -140,7 +140,7 @@ pub(crate) fn ids(data: &[u8]) {
 
 type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// A client of a Dodo that answers at once, and what it was asked.
+/// A client of a Dodo that answers at once, and the list of its calls.
 fn dodo() -> (Client, Calls) {
     let calls = Calls::default();
     let seen = Arc::clone(&calls);

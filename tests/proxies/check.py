@@ -235,7 +235,7 @@ def check(binary, upstream, name, one_line, framework):
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"dodo-{name}-"))
     processes = []
     try:
-        # Behind one line the servers do not see the address that the browser sees: it is told to them.
+        # Behind one line the servers do not see the browser's address, so it is set by `DODO_PUBLIC_URL`.
         public_url = f"http://127.0.0.1:{port}" if one_line else None
         for server in servers:
             processes.append(app(binary, framework, server, upstream, public_url))

@@ -285,7 +285,7 @@ async fn port_of(driver: &mut Child) -> u16 {
             break;
         }
     }
-    // Nobody reads on, but the driver must be able to write.
+    // No test reads on, but the driver must be able to write.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     port.expect("chromedriver says its port")
 }

@@ -25,7 +25,7 @@ pub struct Case {
     pub expect: Expect,
 }
 
-/// What must come of a case. What is `None` is compared between frameworks only.
+/// The expected result of a case. `None` is compared between frameworks only.
 #[derive(Clone, Debug, Default)]
 pub struct Expect {
     /// The status of the answer.

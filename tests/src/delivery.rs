@@ -12,7 +12,7 @@ use crate::case::Case;
 
 /// The key of the test servers.
 pub const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-/// Somebody else's key.
+/// The key of another merchant.
 pub const STRANGERS_KEY: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 /// One delivery, as Dodo sends it.

@@ -21,7 +21,7 @@ use crate::{
     subject::Surroundings,
 };
 
-/// A client for the stub: remembers no product, does not try again, and gives up soon.
+/// A client for the stub: no product cache, no retries, short deadlines.
 ///
 /// # Panics
 /// If the address cannot be used.

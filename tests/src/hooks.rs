@@ -49,7 +49,7 @@ pub fn recording(
     every_type!(builder, typed)
 }
 
-/// Does nothing in every callback: what is left is the middleware.
+/// Callbacks that do nothing, to test the middleware alone.
 ///
 /// # Errors
 /// As [`WebhooksBuilder::build`].
@@ -94,7 +94,7 @@ pub fn record<T>(name: &str, event: &Event<T, Recorder>) {
     });
 }
 
-/// A sink that records what it is told, under the record's kind and key.
+/// A sink that stores its records, under kind and key.
 pub fn sink(recorder: Recorder) -> impl dodo_core::attribution::AttributionSink {
     move |record: AttributionRecord| {
         let recorder = recorder.clone();

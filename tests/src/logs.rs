@@ -1,7 +1,7 @@
-//! What was logged, and by which server.
+//! The log lines of each server.
 //!
-//! Servers of one process share one subscriber. Each runs on threads of its own, and a thread knows
-//! whose it is.
+//! Servers of one process share one subscriber. Each runs on its own threads, and each thread has
+//! the name of its server.
 
 use std::{
     cell::RefCell,

@@ -105,7 +105,7 @@ impl Program {
         waited.await.unwrap_or_else(|_| panic!("no line begins with {beginning:?}"))
     }
 
-    /// What it printed so far, line by line.
+    /// Returns the printed lines so far.
     #[must_use]
     pub fn output(&self) -> Vec<String> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,4 +1,4 @@
-//! Requests that were sent to `@dodopayments/express` 0.2.6, with what it did.
+//! Requests to `@dodopayments/express` 0.2.6, with its recorded behavior.
 //!
 //! `tests/data/vectors/express.json` holds them; the [`stub`](crate::stub) is the one they were
 //! recorded against, in Rust.
@@ -50,7 +50,7 @@ pub struct Express {
     /// Where it redirected to.
     #[serde(default)]
     pub location: Option<String>,
-    /// What it asked of Dodo's API.
+    /// The calls to Dodo's API.
     pub upstream: Vec<Call>,
 }
 
@@ -180,7 +180,7 @@ fn contains(whole: &Value, part: &Value) -> bool {
 pub struct Class {
     /// Its name in the migration guide.
     pub name: &'static str,
-    /// What is different.
+    /// The difference.
     pub what: &'static str,
     /// Why.
     pub why: &'static str,

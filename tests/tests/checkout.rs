@@ -46,7 +46,7 @@ async fn urls_of_the_shop_are_let_through() {
     run(&parity, cases.collect()).await.assert_equal("the shop's own URLs");
 }
 
-/// Sends a table everywhere, and looks for secrets in whatever came of it.
+/// Sends a table to all servers, and searches the results for secrets.
 async fn run(parity: &Parity, cases: Vec<Case>) -> Report {
     let mut report = Report::default();
     for case in cases {

@@ -97,8 +97,8 @@ fn proxies_page_shows_the_tried_configurations() {
     }
 }
 
-/// Code in the pages is compiled as documentation of this crate: what is left out there is noticed
-/// here.
+/// Code in the pages is compiled as documentation of this crate. This test finds pages that are not
+/// included there.
 #[test]
 fn every_rust_block_is_compiled() {
     let compiled = fs::read_to_string(root().join("tests/src/lib.rs")).unwrap();

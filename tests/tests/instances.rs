@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 const CUSTOMERS: usize = 40;
 const SENDERS: usize = 16;
-/// Longer than the lease of whoever is killed at work.
+/// Longer than the lease of a killed process.
 const LIMIT: Duration = Duration::from_secs(120);
 /// Nothing here calls the API.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -112,7 +112,7 @@ async fn booked(url: &str, instances: &[&Server]) -> BTreeMap<String, Value> {
     let done = async {
         loop {
             let stats = ledger.stats().await.unwrap();
-            assert_eq!((stats.dead, stats.parked), (0, 0), "events were given up");
+            assert_eq!((stats.dead, stats.parked), (0, 0), "events became dead letters");
             if stats.pending == 0 {
                 return;
             }

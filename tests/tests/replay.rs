@@ -23,7 +23,7 @@ fn conformance(surroundings: Surroundings) -> Conformance {
 }
 
 #[tokio::test]
-async fn every_request_does_what_the_adaptor_did_or_differs_on_purpose() {
+async fn recorded_requests_match_or_differ_on_purpose() {
     let explained: BTreeMap<&str, (u16, Calls)> = CLASSES
         .iter()
         .flat_map(|class| class.requests.iter().map(|(id, status)| (*id, (*status, class.calls))))
@@ -48,7 +48,9 @@ async fn every_request_does_what_the_adaptor_did_or_differs_on_purpose() {
                     problems.push(format!("{}: {calls:?} does not hold: {made:?}", recorded.id));
                 }
             }
-            (true, Some(_)) => problems.push(format!("{}: is no difference any more", recorded.id)),
+            (true, Some(_)) => {
+                problems.push(format!("{}: does not differ any longer", recorded.id))
+            }
             (false, _) => problems.push(format!("{}: {}", recorded.id, differences.join("; "))),
         }
         let is_problem = ours.headers.get("content-type").is_some_and(|t| t[0].contains("problem"));

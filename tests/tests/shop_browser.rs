@@ -209,7 +209,7 @@ async fn refund_and_renewal_appear_live(visit: &Visit, visitor: &str) {
     visit.open("/revenue").await;
     visit.in_the_dashboard("refund", &guide).await;
     visit.in_the_dashboard("renew", &subscription).await;
-    // Nobody reloads the page.
+    // The page is not reloaded.
     let totals = |totals: &[String]| totals == ["$24.00", "$28.56", "$4.56"];
     browser.wait_for_texts("[data-currency=USD] [data-total]", totals).await;
     let kinds = browser.texts("[data-currency=USD] .kinds li").await;
@@ -229,7 +229,7 @@ async fn refund_and_renewal_appear_live(visit: &Visit, visitor: &str) {
     browser.click("[data-kind=Refund] a").await;
     browser.wait_for_texts("h1", |h1| h1 == ["How this was attributed"]).await;
     let reasons = browser.texts(".chain").await.concat();
-    assert!(reasons.contains(&guide), "from the payment it goes back to: {reasons}");
+    assert!(reasons.contains(&guide), "inherited from the payment: {reasons}");
     assert!(reasons.contains(visitor), "{reasons}");
     visit.picture("explain").await;
 
@@ -314,7 +314,7 @@ impl Visit {
         self.arrive(&self.sandbox).await;
     }
 
-    /// Fills in the hosted page as somebody in Germany, and pays.
+    /// Fills in the hosted page with an address in Germany, and pays.
     async fn pay_with(&self, card: &str) {
         let empty = "const field = document.querySelector('[name=email]');\
                      return field !== null && field.value === ''";
@@ -355,7 +355,7 @@ impl Visit {
         self.browser.wait("webhooks at rest", settled).await;
     }
 
-    /// Keeps the page as pictures, if somebody wants to look.
+    /// Stores pictures of the page, if the variable is set.
     async fn picture(&self, name: &str) {
         let Some(folder) = env::var_os("DODO_SCREENSHOTS") else { return };
         let folder = Path::new(&folder).join(&self.test);

@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 const SHOPS: [&str; 2] = ["axum-shop", "actix-shop"];
 
 #[tokio::test]
-async fn the_loop_runs_from_cookie_to_revenue_and_outlives_a_killed_shop() {
+async fn cookie_to_revenue_loop_survives_a_killed_shop() {
     for package in SHOPS {
         let folder = Folder::new(&format!("shop-http-{package}"));
         the_loop_runs(package, &folder.sqlite()).await;
@@ -114,7 +114,7 @@ async fn wrong_requests_are_answered() {
                 403,
             ),
             (Case::post("huge form", "/sign-in", vec![b'x'; 64 << 10]), 413),
-            (Case::get("nobody's portal", "/api/portal"), 401),
+            (Case::get("portal without sign-in", "/api/portal"), 401),
             (Case::post("not sold here", "/api/checkout", unsold.to_string()), 400),
             (Case::post("unsigned webhook", "/api/webhook", "{}"), 401),
         ];
@@ -371,7 +371,7 @@ impl Running {
     }
 }
 
-/// Visitors who look at pages and open checkouts until nobody answers any more.
+/// Visitors who open pages and checkouts until the server stops.
 struct Crowd {
     answers: mpsc::UnboundedReceiver<StatusCode>,
     visitors: JoinSet<()>,

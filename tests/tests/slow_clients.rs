@@ -1,4 +1,4 @@
-//! Clients that send one byte per second must not keep others out, and must not live for ever.
+//! Clients that send one byte per second must not block others, and must be disconnected.
 //!
 //! Against real processes, with the limits that a merchant gets: bodies are cut off by the endpoint's
 //! deadline, heads by the server's own timeout.
@@ -80,7 +80,7 @@ async fn slow_clients(framework: Framework) {
             .spawn(dribble(connect(address, "POST /api/webhook HTTP/1.1\r\nx: ").await.unwrap()));
     }
     good_traffic(address).await;
-    assert!(clients.try_join_next().is_none(), "{framework}: nobody was slow any more");
+    assert!(clients.try_join_next().is_none(), "{framework}: no client was slow any longer");
 
     let mut ends = BTreeMap::<String, usize>::new();
     while let Some(end) = clients.join_next().await {

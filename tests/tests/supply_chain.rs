@@ -1,4 +1,4 @@
-//! What the crates depend on, and what they may depend on.
+//! The dependencies of the crates, and the allowed ones.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -54,7 +54,7 @@ fn packages(metadata: &Value) -> impl Iterator<Item = (&str, &Value)> {
     metadata["packages"].as_array().unwrap().iter().map(|p| (p["name"].as_str().unwrap(), p))
 }
 
-/// Whether a licence expression can be met with what is allowed: `OR` binds weaker than `AND`.
+/// Returns whether the allowed licenses satisfy an expression: `OR` binds weaker than `AND`.
 fn is_allowed(expression: &str) -> bool {
     let expression = expression.trim();
     if let Some(sides) = split(expression, " OR ").or_else(|| split(expression, "/")) {
@@ -69,7 +69,7 @@ fn is_allowed(expression: &str) -> bool {
     }
 }
 
-/// Splits at an operator outside of parentheses; `None` if it is not there.
+/// Splits at an operator outside of parentheses; `None` without an operator.
 fn split<'a>(expression: &'a str, operator: &str) -> Option<Vec<&'a str>> {
     let (mut sides, mut depth, mut start) = (Vec::new(), 0, 0);
     for (index, character) in expression.char_indices() {

@@ -87,7 +87,7 @@ fn first_touch_and_last_touch_credit_whom_they_say() {
         let mut browser = Browser::new(cookie);
         browser.visit("/a?utm_source=first&utm_medium=m");
         browser.visit("/b?utm_source=last&utm_medium=m");
-        browser.visit("/c"); // a direct visit takes nobody's credit
+        browser.visit("/c"); // a direct visit does not change the credit
         let captured = browser.checkout_call();
         assert_eq!(injected(&captured)["utm_source"], expected);
         let landing = if expected == "first" { "/a" } else { "/b" };
@@ -96,7 +96,7 @@ fn first_touch_and_last_touch_credit_whom_they_say() {
 }
 
 #[test]
-fn a_campaign_in_the_checkouts_own_query_is_the_last_touch_and_not_the_first() {
+fn campaign_in_checkout_query_is_last_touch() {
     for (cookie, expected) in
         [(CampaignCookie::first_touch(), "kept"), (CampaignCookie::last_touch(), "query")]
     {
@@ -118,7 +118,7 @@ fn the_campaign_stays_one_unit() {
 }
 
 #[test]
-fn a_first_visit_without_a_campaign_keeps_its_landing_and_leaves_the_touch_open() {
+fn first_visit_without_campaign_keeps_landing_path() {
     let mut browser = Browser::new(CampaignCookie::first_touch());
     let headers = [("accept", "text/html"), ("referer", "https://news.example/item")];
     assert!(browser.send("/story", &headers).1.is_some());
@@ -148,7 +148,7 @@ fn consent_given_on_the_landing_page_still_counts_on_the_next() {
         let agreed = request.headers.contains_key("x-agreed");
         if agreed { Consent::Granted } else { Consent::Denied }
     });
-    assert_eq!(browser.visit("/landing?utm_source=newsletter"), None, "nobody agreed yet");
+    assert_eq!(browser.visit("/landing?utm_source=newsletter"), None, "no consent yet");
     let next = [
         ("accept", "text/html"),
         ("x-agreed", "yes"),
@@ -161,7 +161,7 @@ fn consent_given_on_the_landing_page_still_counts_on_the_next() {
 }
 
 #[test]
-fn consent_taken_back_removes_the_cookie_and_the_credit() {
+fn withdrawn_consent_removes_cookie_and_credit() {
     let mut browser = Browser::new(CampaignCookie::last_touch());
     browser.visit("/?utm_source=newsletter");
     let (captured, set) = browser.send("/", &[("accept", "text/html"), ("sec-gpc", "1")]);
@@ -235,7 +235,7 @@ fn an_unsigned_cookie_is_read_and_garbage_is_not() {
 }
 
 #[test]
-fn a_campaign_is_forgotten_after_its_time_even_if_the_browser_keeps_it() {
+fn expired_campaign_is_ignored_in_kept_cookie() {
     let cookie = CampaignCookie::last_touch().max_age(Duration::from_secs(3600));
     let mut browser = Browser::new(cookie);
     let set = browser.visit("/?utm_source=newsletter").unwrap();
@@ -310,7 +310,7 @@ fn options_of_the_cookie_show_in_set_cookie() {
 }
 
 #[test]
-fn a_form_that_is_posted_is_no_visit() {
+fn posted_form_does_not_count_as_visit() {
     let browser = Browser::new(CampaignCookie::last_touch());
     let mut parts = browser.request("/?utm_source=s", &[("accept", "text/html")]);
     assert!(browser.capture.begin_at(&parts, browser.now).1.is_some());

@@ -18,7 +18,7 @@ use super::object;
 
 type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// A client of a Dodo that answers everything, and what it was asked.
+/// A client of a Dodo that answers everything, and the list of its calls.
 fn dodo() -> (Client, Calls) {
     let calls = Calls::default();
     let seen = Arc::clone(&calls);
@@ -128,7 +128,7 @@ async fn a_static_link_carries_it_in_its_query() {
 }
 
 #[tokio::test]
-async fn without_a_cookie_the_key_is_omitted_and_the_checkout_succeeds() {
+async fn checkout_without_cookie_succeeds_without_key() {
     for cookie in ["", "visitor=", "visitor=undefined", &format!("visitor={}", "v".repeat(4096))] {
         let (client, calls) = dodo();
         let endpoint = SessionCheckout::builder(client)
@@ -231,7 +231,7 @@ async fn a_denial_reaches_dodo_as_nothing_and_the_store_as_a_denial() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_panics_or_hangs_costs_nobody_a_checkout() {
+async fn failing_panicking_or_slow_store_keeps_checkout() {
     let (client, calls) = dodo();
     let session =
         || SessionCheckout::builder(client.clone()).capture(VisitorCapture::visitors_now());

@@ -1,4 +1,4 @@
-//! Gates: what visitors' browsers say, and what comes of it.
+//! Gates: the signals of browsers, and the resulting consent.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use dodo_core::capture::{
@@ -19,7 +19,7 @@ fn says(consent: Consent) -> impl ConsentGate {
 }
 
 #[test]
-fn nobody_asked_means_capture_is_on() {
+fn capture_is_on_without_gate() {
     let captured =
         VisitorCapture::visitors_now().begin(&request("/", &[("cookie", "visitor=v1")])).0;
     assert_eq!(captured.consent(), Consent::NotAsked);
@@ -27,7 +27,7 @@ fn nobody_asked_means_capture_is_on() {
 }
 
 #[test]
-fn global_privacy_control_is_honoured_unless_it_is_turned_off_by_name() {
+fn global_privacy_control_denies_by_default() {
     for (header, consent) in [
         ("1", Consent::Denied),
         (" 1 ", Consent::Denied),
@@ -90,7 +90,7 @@ fn a_denial_leaves_nothing_of_the_visitor() {
 }
 
 #[test]
-fn several_gates_must_all_agree_and_a_gate_that_panics_says_no() {
+fn all_gates_must_grant_and_panicking_gate_denies() {
     use Consent::{Denied, Granted, NotAsked};
     for (first, second, expected) in [
         (Granted, Granted, Granted),
@@ -235,7 +235,7 @@ fn tcf() {
         (full.clone(), Tcf::storage().and_purpose(7), Granted),
         (full.clone(), Tcf::storage().and_purpose(24), Granted),
         (full.clone(), Tcf::storage().and_purpose(2), Denied),
-        (full.clone(), Tcf::storage().and_purpose(25), Denied), // is no purpose: the bit is a legitimate interest
+        (full.clone(), Tcf::storage().and_purpose(25), Denied), // not a purpose: the bit is a legitimate interest
         (full.clone(), Tcf::storage().and_purpose(0), Denied),
         (
             format!("{full}.IFoEUQQgAIQwgIwQABAEAAAAOIAACAIAAAAQAIAgEAACEAAAAAgAQBAAAAAAAGBAAg"),
@@ -255,7 +255,7 @@ fn tcf() {
     }
     assert_eq!(decided(&Tcf::storage(), "other=1"), Denied);
     assert_eq!(decided(&Tcf::storage().cookie("tc"), &format!("tc={full}")), Granted);
-    // Purposes 2 and 10 of the specification's example, read by nobody but the bits.
+    // Purposes 2 and 10 of the specification's example, read from the bits.
     let example = "tc=COtybn4PA_zT4KjACBENAPCIAEBAAECAAIAAAAAAAAAA";
     assert_eq!(decided(&Tcf::purpose(2).and_purpose(10).cookie("tc"), example), Granted);
     assert_eq!(decided(&Tcf::purpose(3).cookie("tc"), example), Denied);

@@ -1,4 +1,4 @@
-//! What is kept beside a payment.
+//! The checkout context.
 
 use dodo_core::capture::{CheckoutContext, Device, Preset, VisitorCapture};
 use serde_json::json;

@@ -86,7 +86,7 @@ fn an_explanation_is_json_that_an_app_can_show() {
 }
 
 #[test]
-fn a_denial_names_who_said_no() {
+fn denial_names_its_gate() {
     let capture =
         VisitorCapture::visitors_now().consent(dodo_core::capture::consent::OneTrust::analytics());
     let gpc = request("/", &[("sec-gpc", "1")]);

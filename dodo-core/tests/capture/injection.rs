@@ -37,13 +37,13 @@ fn precedence() {
         ),
         (&nothing, json!({"visitor": "app"}), json!({}), Strict, json!({"visitor": "app"})),
         (&nothing, json!({"visitor": 7}), json!({}), Strict, json!({"visitor": 7})),
-        // What was captured replaces what the client says.
+        // Captured values replace those of the client.
         (&found, json!({}), json!({"visitor": "client"}), Strict, json!({"visitor": "cookie"})),
         (&found, json!({}), json!({"visitor": "client"}), Lenient, json!({"visitor": "cookie"})),
         // Nothing captured: the policy decides about the client's word.
         (&nothing, json!({}), json!({"visitor": "client"}), Strict, json!({})),
         (&nothing, json!({}), json!({"visitor": "client"}), Lenient, json!({"visitor": "client"})),
-        // Keys of nobody's preset are the client's own business; the app overrides them too.
+        // Keys outside of all presets belong to the client. The app also overrides them.
         (
             &found,
             json!({"a": 1}),
@@ -104,7 +104,7 @@ fn two_links_are_never_mixed() {
 }
 
 #[test]
-fn campaigns_of_two_tools_travel_side_by_side_and_the_first_tool_is_the_campaign() {
+fn first_of_two_tools_is_the_campaign() {
     let capture = VisitorCapture::bantico().preset(Preset::Utm);
     let mut captured = capture.begin(&request("/?utm_source=utm&utm_medium=utm", &[])).0;
     captured.absorb_body(&mut object(json!({"bantico": {"source": "bantico"}})));
@@ -120,7 +120,7 @@ fn campaigns_of_two_tools_travel_side_by_side_and_the_first_tool_is_the_campaign
 fn own_mappings_come_before_the_presets_source_or_instead_of_it() {
     let also = VisitorCapture::visitors_now().cookie("vid").to("visitor");
     let only = VisitorCapture::visitors_now().cookie("vid").only_to("visitor");
-    // Of one kind of source the own name comes first, in whatever order a browser sends them.
+    // For one kind of source, the app's own name comes first, in any order of the browser.
     assert_eq!(injected(&with_cookies(&also, "vid=mine")), json!({"visitor": "mine"}));
     for cookies in ["vid=mine; visitor=preset", "visitor=preset; vid=mine"] {
         assert_eq!(

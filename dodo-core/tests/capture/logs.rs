@@ -1,4 +1,4 @@
-//! A reason in the log for every value that is not there, and no value in any line.
+//! The log has a reason for every absent value, and no line has a value.
 
 use std::{cell::RefCell, fmt, sync::Once};
 
@@ -19,8 +19,8 @@ thread_local! {
 
 /// The lines of a closure, each `LEVEL target name=value ...`.
 ///
-/// By one subscriber for the process: with one for each thread, an event that another thread logs first,
-/// where none is, may be taken for one that nobody wants.
+/// One subscriber for the process. With one per thread, tracing may cache an event as disabled if a
+/// thread without a subscriber logs it first.
 fn lines(of: impl FnOnce()) -> Vec<String> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| tracing::subscriber::set_global_default(Lines).unwrap());
@@ -77,7 +77,7 @@ fn warnings(lines: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_checkout_says_what_was_injected_and_what_was_left_out() {
+fn checkout_logs_injected_and_omitted_keys() {
     let lines = checkout("datafast_visitor_id=canary", 0, json!({}));
     assert_eq!(
         lines,
@@ -87,7 +87,7 @@ fn a_checkout_says_what_was_injected_and_what_was_left_out() {
 }
 
 #[test]
-fn what_was_there_and_cannot_be_used_is_a_warning() {
+fn unusable_value_is_a_warning() {
     for (cookies, server, client, expected) in [
         (
             format!("visitor={}", "v".repeat(4096)),
@@ -111,7 +111,7 @@ fn what_was_there_and_cannot_be_used_is_a_warning() {
 }
 
 #[test]
-fn what_is_as_intended_is_no_warning() {
+fn intended_omission_has_no_warning() {
     assert!(warnings(&checkout("", 0, json!({}))).is_empty());
     assert!(warnings(&checkout("visitor=v1", 0, json!({"order": "o1"}))).is_empty());
 }

@@ -1,4 +1,4 @@
-//! What is captured of a visitor, and what of that reaches a payment.
+//! The captured values of a visitor, and those that reach a payment.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod campaign_cookie;
@@ -34,7 +34,7 @@ fn with_cookies(capture: &VisitorCapture, cookies: &str) -> Captured {
     capture.begin(&request("/api/checkout", &[("cookie", cookies)])).0
 }
 
-/// What would go to Dodo Payments if nobody else set metadata.
+/// The metadata for Dodo Payments if only the capture sets it.
 fn injected(captured: &Captured) -> Value {
     Value::Object(captured.inject(&Map::new(), Map::new(), ClientMetadata::Strict))
 }

@@ -166,7 +166,7 @@ fn every_preset_has_a_row_above() {
 }
 
 #[test]
-fn a_preset_finds_nothing_in_an_empty_request_and_says_so() {
+fn presets_report_absent_values_of_empty_request() {
     for preset in Preset::ALL {
         let captured = with_cookies(&VisitorCapture::new().preset(*preset), "other=1");
         assert_eq!(injected(&captured), json!({}), "{}", preset.name());
@@ -234,7 +234,7 @@ fn no_bantico_cookie_is_read_until_the_app_names_one() {
 }
 
 #[test]
-fn banticos_sample_with_empty_texts_is_a_campaign_of_what_is_there() {
+fn bantico_sample_omits_empty_texts() {
     let mut captured = with_cookies(&VisitorCapture::bantico(), "");
     let mut body =
         object(json!({"bantico": {"linkId": "", "source": "x", "medium": null, "evil": 1},
@@ -247,7 +247,7 @@ fn banticos_sample_with_empty_texts_is_a_campaign_of_what_is_there() {
 }
 
 #[test]
-fn a_bantico_that_is_no_object_is_taken_out_and_skipped() {
+fn bantico_of_wrong_type_is_removed_and_skipped() {
     for wrong in [json!("x"), json!([1]), json!(7), json!(null)] {
         let mut captured = with_cookies(&VisitorCapture::bantico(), "");
         let mut body = object(json!({"bantico": wrong}));
@@ -260,7 +260,7 @@ fn a_bantico_that_is_no_object_is_taken_out_and_skipped() {
 }
 
 #[test]
-fn numbers_and_booleans_of_a_body_become_text_and_structures_do_not() {
+fn body_numbers_and_booleans_become_text() {
     let mut captured = with_cookies(&VisitorCapture::bantico(), "");
     captured.absorb_body(&mut object(
         json!({"bantico": {"linkId": 12345, "campaignId": true, "source": {"a": 1}, "medium": ["x"]}}),
@@ -315,7 +315,7 @@ fn ids_of_signed_in_users_in_cookies_stay_out_of_metadata() {
 }
 
 #[test]
-fn keys_of_presets_are_keys_that_dodo_takes_and_are_not_used_twice() {
+fn preset_keys_are_valid_and_unique() {
     let mut seen = std::collections::BTreeSet::new();
     for field in Preset::ALL.iter().flat_map(|preset| preset.fields()) {
         let key = field.key;

@@ -128,7 +128,7 @@ proptest! {
         let policy = if lenient { ClientMetadata::Lenient } else { ClientMetadata::Strict };
         let merged = captured.inject(&server, client.clone(), policy);
 
-        // What the app set is there, unchanged.
+        // The values of the app are unchanged.
         for (key, value) in &server {
             prop_assert_eq!(merged.get(key), Some(value));
         }

@@ -59,7 +59,7 @@ fn a_cookie_of_4_kb_is_left_out_whole() {
 }
 
 #[test]
-fn line_breaks_reach_nobody_however_they_are_written() {
+fn line_breaks_are_rejected_in_every_encoding() {
     let capture = VisitorCapture::new().query("v").to("visitor");
     let captured = capture.begin(&request("/?v=a%0D%0ASet-Cookie:x", &[])).0;
     assert_eq!(injected(&captured), json!({}));
@@ -67,7 +67,7 @@ fn line_breaks_reach_nobody_however_they_are_written() {
 }
 
 #[test]
-fn an_own_key_that_dodo_would_refuse_is_left_out_and_the_rest_goes_in() {
+fn invalid_key_is_omitted_and_the_rest_is_injected() {
     let long = "k".repeat(41);
     let capture = VisitorCapture::visitors_now()
         .cookie("a")

@@ -59,7 +59,7 @@ fn mutate(random: &mut Random, delivery: &mut Delivery, other: &Delivery) {
             delivery[2] = guess;
         }
         _ => {
-            // Move a byte over the border between two parts of what is signed.
+            // Move a byte over the border between two signed parts.
             if let Some(byte) = delivery[0].pop() {
                 delivery[1].insert(0, byte);
             }

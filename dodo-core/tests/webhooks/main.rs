@@ -1,4 +1,4 @@
-//! Webhooks over the public API: what is accepted, what is refused, what reaches the callbacks.
+//! Webhooks over the public API: accepted and refused deliveries, and the data of callbacks.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod building;

@@ -1,4 +1,4 @@
-//! Signed bodies that are no event: nothing panics, nothing answers 5xx.
+//! Signed bodies that are not events: no panic and no 5xx.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::support::{Log, key, noting, samples};
 
 #[tokio::test]
-async fn what_is_no_event_is_answered_with_400() {
+async fn signed_body_without_event_is_answered_400() {
     let hooks = noting(&Log::default());
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(10_000), close.repeat(10_000));
     let in_data = |data: &str| format!("{{\"type\":\"payment.succeeded\",\"data\":{data}}}");

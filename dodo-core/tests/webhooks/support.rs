@@ -74,7 +74,7 @@ async fn note<T: Payload>(event: Event<T, Log>) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Webhooks with a typed callback for every kind, each of which notes what it saw.
+/// Webhooks with a typed callback for every kind. Each callback records its event.
 pub(crate) fn noting(log: &Log) -> Webhooks {
     let hooks = Webhooks::builder(key()).with_state(log.clone());
     EventKind::ALL.iter().cloned().fold(hooks, note_kind).build().unwrap()

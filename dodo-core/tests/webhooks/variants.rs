@@ -159,8 +159,8 @@ async fn optional_field(
             assert_nothing_missed(&what, &seen, pointer);
             continue;
         }
-        // A value of another type is absent, with a warning at its place; a value of the right type
-        // is there.
+        // A value of another type is absent, with a warning at its place. A value of the right type
+        // is present.
         let read = seen.data.pointer(&pointer["/data".len()..]);
         // Where an element of a list went, the next one moved up.
         let is_absent = in_list(pointer) || read.is_none_or(says_nothing);
@@ -202,8 +202,8 @@ fn same(read: &Value, sent: &Value) -> bool {
         || (sent.is_object() && read.is_object())
 }
 
-/// Well-formed JSON that no text, number or tree of Rust holds: the field is mended or absent, with a
-/// warning.
+/// Well-formed JSON that Rust's texts, numbers and trees cannot represent. The field is repaired or
+/// absent, with a warning.
 async fn unsound(
     run: &mut Run,
     what: &(impl Fn(&str) -> String + Sync),

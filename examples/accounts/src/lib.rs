@@ -70,7 +70,7 @@ impl Accounts {
         self.tables().orders.get(email).cloned().unwrap_or_default()
     }
 
-    /// Adds an order, unless it is there: deliveries come more than once.
+    /// Adds an order if it does not exist: an event can have many deliveries.
     pub fn add_order(&self, email: &str, payment_id: &str) {
         let mut tables = self.tables();
         let orders = tables.orders.entry(email.to_owned()).or_default();

@@ -11,12 +11,12 @@ const AUDITED: HeaderName = HeaderName::from_static("x-audited-bytes");
 
 /// Reads every body and says in `x-audited-bytes` how long it was, as a firewall or a log would.
 ///
-/// A signature covers the bytes as they came: what is passed on must be exactly what was read. A
-/// middleware that parses JSON and writes it anew would break every webhook.
+/// A signature covers the bytes as sent: pass on exactly the bytes that were read. A middleware
+/// that parses JSON and writes it again breaks every webhook.
 ///
 /// # Errors
-/// For bodies over the limit of actix-web's `PayloadConfig` (256 KiB unless set), and whatever the
-/// rest of the application fails with.
+/// For bodies over the limit of actix-web's `PayloadConfig` (default: 256 KiB), and the errors of
+/// the rest of the application.
 pub async fn audit(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,

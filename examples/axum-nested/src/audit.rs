@@ -11,8 +11,8 @@ const LIMIT: usize = 1 << 20;
 
 /// Reads every body and says in `x-audited-bytes` how long it was, as a firewall or a log would.
 ///
-/// A signature covers the bytes as they came: what is passed on must be exactly what was read. A
-/// middleware that parses JSON and writes it anew would break every webhook.
+/// A signature covers the bytes as sent: pass on exactly the bytes that were read. A middleware
+/// that parses JSON and writes it again breaks every webhook.
 pub async fn audit(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(bytes) = to_bytes(body, LIMIT).await else {

@@ -46,7 +46,7 @@ impl Shop {
         Ok(question.fetch().await?.into_iter().filter_map(cell).collect())
     }
 
-    /// What was booked on these days, newest first.
+    /// Returns the records of these days, newest first.
     pub(crate) async fn bookings(&self, filter: Filter) -> Result<Vec<Booking>, BoxError> {
         let (from, until) = span(filter);
         let mut found = Vec::new();
@@ -99,7 +99,7 @@ impl Shop {
         })
     }
 
-    /// Payments of test mode are no revenue, except on the pages of a shop in test mode.
+    /// Payments of test mode count as revenue only on the pages of a shop in test mode.
     fn in_test_mode(&self) -> bool {
         self.dodo().environment() == Environment::Test
     }

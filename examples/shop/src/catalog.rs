@@ -19,7 +19,7 @@ pub(crate) struct Product {
     pub currency: Currency,
     /// How many decimals the currency has.
     pub exponent: u8,
-    /// For a subscription: what it is paid per, such as `month`.
+    /// The period of a subscription, such as `month`.
     pub every: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! The shop's own tables, in the ledger's database: SQLite by default, or PostgreSQL.
 //!
-//! A callback writes through [`EventTx`]: what it writes commits together with the mark that its
-//! event is done, so it happens exactly once.
+//! A callback writes through [`EventTx`]. Its writes commit together with the "done" mark of the
+//! event, so they happen exactly once.
 
 use std::{str::FromStr, time::Duration};
 
@@ -53,7 +53,8 @@ macro_rules! fetch {
 
 pub(crate) use {execute, fetch};
 
-/// Held on PostgreSQL while tables are made; a number that nobody else uses.
+/// The advisory lock of PostgreSQL while the shop creates its tables. Only the shop uses this
+/// number.
 const TABLES_LOCK: i64 = 0x7368_6f70_7461_626c;
 
 /// Created at every start; types and words that both databases have.
@@ -100,8 +101,8 @@ impl Database {
         Err(StartError::new("DATABASE_URL begins with sqlite: or postgres:"))
     }
 
-    /// Opens the database of a ledger's URL and makes the shop's tables. The ledger opens it first:
-    /// what it says about a URL repeats nothing of it, and a URL holds a password.
+    /// Opens the database of a ledger's URL and makes the shop's tables. The ledger opens it first,
+    /// because its errors do not repeat the URL, which may have a password.
     pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
         let failed = |error| StartError::caused("the database cannot be opened", error);
         let database = if url.starts_with("sqlite:") {

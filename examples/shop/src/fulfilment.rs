@@ -1,8 +1,8 @@
 //! The typed callbacks: what the shop does when Dodo Payments says that something happened.
 //!
 //! They write through the event's own transaction ([`Database::join`](crate::database::Database)),
-//! which commits with the mark that the event is done: what they write happens exactly once. Events
-//! come in any order; see [`orders`](crate::orders).
+//! which commits with the "done" mark of the event, so their writes happen exactly once. Events
+//! arrive in any order; see [`orders`](crate::orders).
 
 use dodo_core::{
     BoxError, CustomerId, Event,

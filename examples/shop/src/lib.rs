@@ -1,8 +1,8 @@
 //! The example shop without a web framework: its pages, its logic and its state.
 //!
-//! `examples/axum-shop` and `examples/actix-shop` serve it: four routes and a layer each. What the
-//! shop does with Dodo Payments is in `payments.rs`, and what it does when Dodo reports something in
-//! `fulfilment.rs`.
+//! `examples/axum-shop` and `examples/actix-shop` serve it: four routes and a layer each.
+//! `payments.rs` has the routes to Dodo Payments, and `fulfilment.rs` has the callbacks for its
+//! events.
 
 mod art;
 mod ask;

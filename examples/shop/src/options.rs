@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_ledger_is_a_command_about_it() {
+    fn words_after_ledger_are_an_operator_command() {
         let options = read(&["ledger", "reconcile", "30"], &[]).unwrap();
         assert_eq!(options.operate.unwrap(), ["reconcile", "30"]);
         assert!(read(&["--port", "0"], &[]).unwrap().operate.is_none());

@@ -1,7 +1,7 @@
 //! The effects of the typed callbacks: orders are fulfilled, access is granted and revoked.
 //!
-//! Events come in any order, so every change is one statement keyed by what it is about, and a
-//! subscription only ever moves forward in time.
+//! Events arrive in any order. So every change is one statement with the id of its object, and a
+//! subscription moves only forward in time.
 
 use dodo_core::{CustomerId, money::Currency};
 use dodo_ledger::sqlx;
@@ -28,11 +28,11 @@ pub(crate) struct Owner {
 pub(crate) struct Order {
     /// The payment at Dodo.
     pub(crate) payment_id: String,
-    /// What was bought, in words.
+    /// The name of the product.
     pub(crate) product: String,
-    /// What was paid, in minor units, tax included.
+    /// The amount paid in minor units, tax included.
     pub(crate) paid: i64,
-    /// What was given back, in minor units.
+    /// The refunded amount in minor units.
     pub(crate) refunded: i64,
     /// The currency of both.
     pub(crate) currency: Currency,
@@ -73,7 +73,7 @@ impl State {
 pub(crate) struct Access {
     /// The subscription at Dodo.
     pub(crate) subscription_id: String,
-    /// What was subscribed to, in words.
+    /// The name of the product.
     pub(crate) product: String,
     /// The state at Dodo.
     pub(crate) state: State,
@@ -148,7 +148,7 @@ pub(crate) async fn refund(
     )
 }
 
-/// A subscription changed. What is older than what is known already changes nothing.
+/// Stores a change of a subscription. An older event changes nothing.
 pub(crate) async fn subscription(
     at: Connection<'_>,
     owner: &Owner,
@@ -190,10 +190,10 @@ pub(crate) async fn opened(
     execute!(at, insert, session_id, account)
 }
 
-/// A payment of a session arrived: its customer is whoever the session was opened for.
+/// A payment of a session arrived: its customer belongs to the account that opened the session.
 ///
-/// Metadata would not do: a buyer can write what they like into a payment link, and with it somebody
-/// else's customer into their own account. The first account keeps the customer.
+/// Metadata is not enough: a buyer can edit a payment link, and so link the customer of another
+/// account to their own. The first account keeps the customer.
 pub(crate) async fn paid_session(
     at: Connection<'_>,
     session_id: &str,
@@ -209,7 +209,8 @@ pub(crate) async fn paid_session(
     )
 }
 
-/// Forgets who is which customer: a new sandbox knows none of the customers of the one before.
+/// Deletes the links between accounts and customers: a new sandbox has no customers of the previous
+/// one.
 pub(crate) async fn forget_customers(at: Connection<'_>) -> Result<(), sqlx::Error> {
     execute!(at, "DELETE FROM shop_customers")
 }

@@ -96,7 +96,7 @@ impl Shop {
         })
     }
 
-    /// Keeps for whom a session was opened, and what is known of the visit.
+    /// Stores the account of a session, and the context of the visit.
     async fn checkout_opened(
         &self,
         session_id: &str,
@@ -118,7 +118,7 @@ impl Shop {
         }
     }
 
-    /// The way into the customer's own portal, and nobody else's.
+    /// The portal of the signed-in customer.
     ///
     /// # Errors
     /// If the shop's own URL cannot be used.

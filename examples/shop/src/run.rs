@@ -16,7 +16,7 @@ use crate::{
     options::{HELP, Options},
 };
 
-/// How long open requests may take to end once the shop is told to stop.
+/// How long open requests may take after the signal to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Starts the shop and serves it until Ctrl-C or SIGTERM.
@@ -96,7 +96,7 @@ fn listen(port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
     Ok((listener, address))
 }
 
-/// Ends when the program is told to stop: Ctrl-C, or SIGTERM where there is one.
+/// Returns at the signal to stop: Ctrl-C, or SIGTERM where it exists.
 pub async fn stopped() {
     let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {

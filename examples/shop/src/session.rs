@@ -1,8 +1,8 @@
 //! The demo sign-in: who a browser says it is, in a signed cookie.
 //!
-//! There is no password, so signing in always opens a *new* account with an id of its own. Nobody
-//! can enter an account that is not in their cookie already, whatever name or e-mail address they
-//! type. A real shop puts its own sign-in here; everything else in the shop stays as it is.
+//! There is no password, so each sign-in opens a *new* account with a new id. A visitor can enter
+//! only the account in their cookie, with any name or e-mail address. A real shop replaces this
+//! module by its own sign-in and changes nothing else.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ const MAX_TEXT: usize = 80;
 pub(crate) struct Account {
     /// A random id that says nothing about the person: safe in metadata.
     pub id: String,
-    /// What they are called on the pages. `None` for a guest.
+    /// The name on the pages. `None` for a guest.
     pub name: Option<String>,
     /// Prefills the hosted checkout.
     pub email: Option<String>,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_name_or_address_are_left_out() {
+    fn invalid_names_and_addresses_are_omitted() {
         for (name, email, kept) in [
             (" Ada ", "ada@example.com", (Some("Ada"), Some("ada@example.com"))),
             ("", "", (None, None)),

@@ -249,7 +249,7 @@ impl Shop {
         Reply { status: 404, ..self.visit(ask).page(pages::not_found) }
     }
 
-    /// The address is there, but not for this method.
+    /// The address exists, but not for this method.
     pub(crate) fn method_not_allowed(&self, ask: &Ask, allowed: &str) -> Reply {
         Reply { status: 405, ..self.visit(ask).page(pages::not_found) }.header("allow", allowed)
     }

@@ -44,12 +44,12 @@ impl Orders {
 
 async fn mark_paid(event: Event<Payment, Orders>) -> Result<(), BoxError> {
     let visitor = event.data.metadata.get("visitor").and_then(|value| value.as_str());
-    event.state.add(format!("{} by {}", event.data.payment_id, visitor.unwrap_or("nobody known")));
+    event.state.add(format!("{} by {}", event.data.payment_id, visitor.unwrap_or("no visitor")));
     Ok(())
 }
 
-/// Who is signed in: here a proxy in front of this server says so, and strips the header from what
-/// comes from outside.
+/// Returns the signed-in customer. Here a proxy in front of this server sets the header, and
+/// removes it from requests of clients.
 async fn current_customer(head: RequestHead) -> Result<Option<CustomerId>, BoxError> {
     Ok(head.header("x-customer-id").map(CustomerId::new).transpose()?)
 }
@@ -107,11 +107,11 @@ pub async fn serve(
     loop {
         let (stream, _) = listener.accept().await?;
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new()) // without a timer hyper waits for ever for a head
+            .timer(TokioTimer::new()) // without a timer hyper waits for a head without limit
             .header_read_timeout(Duration::from_secs(10))
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
         tokio::spawn(async move {
-            let _ = connection.await; // a client that goes away is no error of ours
+            let _ = connection.await; // a client may disconnect
         });
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn serve(
     server.await
 }
 
-/// actix-web's workers outlive the server's future unless they are told.
+/// actix-web's workers outlive the server's future without this signal.
 struct Stop(actix_web::dev::ServerHandle);
 
 impl Drop for Stop {

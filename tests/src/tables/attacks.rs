@@ -1,4 +1,4 @@
-//! Requests of somebody who wants more than he pays for, or somebody else's account.
+//! Requests of an attacker who wants goods without payment, or the account of another customer.
 //!
 //! All go to the routes with default settings. None of them may reach Dodo with what the attacker
 //! wants: most do not reach it at all.
@@ -221,7 +221,7 @@ fn traversals() -> Vec<Case> {
     all
 }
 
-/// Nobody is signed in, or somebody else.
+/// Requests without a signed-in user, or with another user.
 fn strangers() -> Vec<Case> {
     let mut all = Vec::new();
     for query in

@@ -1,8 +1,8 @@
-//! Cases over the three checkout routes and the portal: what is asked, what must be answered, and
-//! what Dodo must be asked.
+//! Cases over the three checkout routes and the portal: request, expected answer, and expected
+//! calls to Dodo.
 //!
-//! Each is a table of rows; most rows are sent to the routes that imitate Express and to those under
-//! `/strict`. The [`attacks`] are requests of somebody who wants more than he pays for.
+//! Each is a table of rows; most rows are sent to the routes that imitate Express and to those
+//! under `/strict`. The [`attacks`] are requests of an attacker.
 
 pub mod attacks;
 pub mod dynamic;

@@ -87,14 +87,14 @@ pub fn cases() -> Vec<Case> {
     all
 }
 
-/// Who is signed in decides, and nobody else.
+/// Only the signed-in user decides.
 fn resolver() -> Vec<Case> {
     let get = |name: &str, query: &str| {
         Case::get(format!("{RESOLVER}: {name}"), &format!("{RESOLVER}{query}"))
     };
     let mut all = vec![
         get("nobody", "").problem(401, "not_signed_in").upstream([]),
-        get("nobody, with an id", "?customer_id=cus_victim")
+        get("not signed in, with an id", "?customer_id=cus_victim")
             .problem(401, "not_signed_in")
             .upstream([]),
     ];

@@ -109,7 +109,7 @@ fn rows() -> Vec<(&'static str, Value, Want)> {
         ("21 discount codes", json!({"discount_codes": vec!["A"; 21]}), Invalid("/discount_codes")),
         ("discount code empty", json!({"discount_codes": [""]}), Invalid("/discount_codes/0")),
         ("payment methods", json!({"allowed_payment_method_types": ["credit", "debit", "pix", "a_new_one"]}), Sent),
-        ("payment method is no name", json!({"allowed_payment_method_types": ["<b>"]}), Invalid("/allowed_payment_method_types/0")),
+        ("payment method with invalid name", json!({"allowed_payment_method_types": ["<b>"]}), Invalid("/allowed_payment_method_types/0")),
         ("saved payment method", json!({"payment_method_id": "pm_1"}), Guarded("/payment_method_id")),
         ("confirm", json!({"confirm": true}), Guarded("/confirm")),
         ("confirm null", json!({"confirm": null}), SentAs(same())),

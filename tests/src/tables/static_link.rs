@@ -39,7 +39,7 @@ pub fn cases() -> Vec<Case> {
     all
 }
 
-/// What is asked after the product, and the query of the link.
+/// The parameters after the product, and the query of the link.
 fn good() -> Vec<(&'static str, String)> {
     let with = |rest: &str| format!("quantity=1{RETURN}{rest}");
     let redirect = "https%3A%2F%2Fmerchant.example%2Fthanks%3Fa%3D1";

@@ -19,7 +19,7 @@ fn json_of(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_checkout() {
+async fn invalid_checkout_bodies() {
     let mut cases = Vec::new();
     for path in PATHS {
         let post = |name: &str, body: &[u8]| {
@@ -93,7 +93,7 @@ async fn heads_that_are_unusual() {
         Case::get("another host", "/api/checkout/static?productId=pdt_a")
             .header("host", "other.example:8080")
             .status(200),
-        Case::get("a path that is not there", "/api/checkout").status(404),
+        Case::get("an unknown path", "/api/checkout").status(404),
         Case::get("a path with a slash more", "/api/checkout/static/").status(404),
     ];
     let many = (0..60).fold(ok("many headers"), |case, n| case.header(&format!("x-{n}"), "v"));

@@ -33,7 +33,7 @@ async fn the_visitor_and_the_campaign_travel_with_the_payment() {
         buys("in a second header", "/checkout", json!({"visitor": "v-1"}))
             .header("cookie", "a=b")
             .header("cookie", "visitor=v-1"),
-        buys("bytes that are no text beside it", "/checkout", json!({"visitor": "v-1"}))
+        buys("invalid UTF-8 beside it", "/checkout", json!({"visitor": "v-1"}))
             .header("cookie", b"a=\xff\xfe; visitor=v-1"),
         buys("empty", "/checkout", none.clone()).header("cookie", "visitor="),
         buys("a placeholder", "/checkout", none.clone()).header("cookie", "visitor=undefined"),
@@ -67,7 +67,7 @@ async fn the_page_where_a_visitor_lands_keeps_the_campaign() {
         page("nothing new", "/page/optional"),
         page("no consent", "/page/optional?utm_source=news").header("sec-gpc", "1"),
         page("on a refusal too", "/page/visitor?utm_source=news").problem(400, "visitor_unknown"),
-        page("a page that is not there", "/nowhere?utm_source=news").status(404),
+        page("an unknown page", "/nowhere?utm_source=news").status(404),
         page("a cookie that is not ours", "/page/optional").header("cookie", "dodo_campaign=x.y"),
     ];
     parity.check(cases).await.assert_equal("capture on a page");

@@ -41,7 +41,7 @@ fn upstream_failures(of: impl Fn(&str) -> Case) -> impl Iterator<Item = Case> {
 }
 
 #[tokio::test]
-async fn query_mode_opens_the_portal_of_whoever_is_named() {
+async fn query_mode_opens_the_portal_of_the_named_customer() {
     let open = |query: &str| Case::get(query, &format!("/api/customer-portal?{query}"));
     let opens = |query: &str, sent: &str| {
         let mut call = session_of("cus_1");
@@ -83,7 +83,8 @@ async fn signed_in_mode_never_looks_at_the_query() {
                 .upstream([session_of("cus_A")])
         };
         let nobody = |query: &str| {
-            let case = Case::get(format!("{path} nobody {query}"), &format!("{path}{query}"));
+            let case =
+                Case::get(format!("{path} not signed in {query}"), &format!("{path}{query}"));
             case.problem(401, "not_signed_in").upstream([])
         };
         let mut cases = vec![
@@ -103,7 +104,7 @@ async fn signed_in_mode_never_looks_at_the_query() {
         }));
         report = report.and(parity.check(cases).await);
     }
-    report.assert_equal("portal of whoever is signed in");
+    report.assert_equal("portal of the signed-in customer");
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn signatures() {
 }
 
 #[tokio::test]
-async fn signed_bodies_that_are_no_event() {
+async fn signed_bodies_without_event() {
     let fault = |name: &str| {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/faults/");
         std::fs::read(format!("{path}{name}.json")).unwrap()

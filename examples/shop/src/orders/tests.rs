@@ -165,11 +165,7 @@ async fn a_customer_belongs_to_the_account_that_opened_the_session() {
         let mut lease = shop.database.lease().await.unwrap();
         let access = an_access("sub_1", State::Active, 1);
         subscription(lease.connection(), &owner(None, "cus_1"), &access).await.unwrap();
-        assert_eq!(
-            shop.belongings("ada").await,
-            Belongings::default(),
-            "nobody knows the customer yet"
-        );
+        assert_eq!(shop.belongings("ada").await, Belongings::default(), "the customer is unknown");
 
         opened(lease.connection(), "cks_1", "ada").await.unwrap();
         paid_session(lease.connection(), "cks_1", &cus("cus_1")).await.unwrap();

@@ -126,7 +126,7 @@ pub(crate) fn sign_in(chrome: Chrome<'_>) -> Markup {
             div.card.pad.form.below {
                 p.small.muted {
                     "This is a demo sign-in without a password, so it always opens a new account. "
-                    "Nobody can enter an account that is not already in their own browser."
+                    "A visitor can enter only the accounts of this browser."
                 }
                 form.form method="post" action="/sign-in" {
                     label { "Name" input name="name" value="Ada Lovelace" required maxlength="80" autocomplete="name"; }

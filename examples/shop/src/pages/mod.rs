@@ -1,4 +1,4 @@
-//! The pages. Each is a function from what it shows to markup; everything is escaped by `maud`.
+//! The pages. Each is a function from data to markup. `maud` escapes all values.
 
 mod account;
 mod layout;

@@ -15,7 +15,7 @@ pub(crate) struct Booking {
     pub at: Timestamp,
     /// What kind of money.
     pub kind: Kind,
-    /// What was bought, if it is known.
+    /// The name of the product, if known.
     pub product: Option<String>,
     /// Who brought it.
     pub visitor: Option<String>,
@@ -30,12 +30,12 @@ pub(crate) struct Booking {
 /// Why a booking has the visitor and campaign it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Explanation {
-    /// What is explained.
+    /// The explained booking.
     pub booking: Booking,
     /// Ids and other facts, by name.
     pub facts: Vec<(&'static str, String)>,
-    /// What it is, who brought it, and what each step said, in the ledger's words.
+    /// The kind, the attribution, and the result of each step, in the ledger's words.
     pub(crate) sentences: Vec<String>,
-    /// What to look at when nobody was found.
+    /// The places to check if no visitor was found.
     pub(crate) hints: Vec<&'static str>,
 }

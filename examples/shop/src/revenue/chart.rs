@@ -1,4 +1,4 @@
-//! The geometry of the column chart, in integers: what is drawn where.
+//! The geometry of the column chart, in integers.
 
 use jiff::{ToSpan, civil::Date};
 
@@ -69,7 +69,7 @@ pub(crate) struct Block {
 /// The most days that are shown.
 const MOST_DAYS: i32 = 400;
 
-/// Columns per day, stacked by source: what came in above the zero line, what went back below it.
+/// Columns per day, stacked by source: charges above the zero line, reversals below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Columns {
     pub(crate) ticks: Ticks,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn money_that_went_back_hangs_below_the_zero_line() {
+    fn reversals_are_below_the_zero_line() {
         let day = date(2026, 11, 20);
         let sources = BTreeMap::from([
             ("direct".into(), Flow { came: 0, went: -500 }),

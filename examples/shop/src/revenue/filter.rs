@@ -12,7 +12,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Reads `from` and `to` of a query string. What is no date filters nothing.
+    /// Reads `from` and `to` of a query string. It ignores invalid dates.
     #[must_use]
     pub(crate) fn read(query: Option<&str>) -> Self {
         let mut filter = Self::default();

@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Renewal,
     /// Money given back.
     Refund,
-    /// Money taken back by the cardholder's bank, or restored by it.
+    /// Money that the cardholder's bank reversed or restored.
     Dispute,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Sum {
     pub gross: i64,
     /// The tax in it.
     pub tax: i64,
-    /// What is left: the revenue.
+    /// The revenue: gross minus tax.
     pub net: i64,
 }
 
@@ -136,7 +136,7 @@ pub(crate) struct CurrencyReport {
 /// Net by day and source.
 pub(crate) type Days = BTreeMap<Date, BTreeMap<String, Flow>>;
 
-/// What came and what went on one day: a refund does not hide the sale of the same day.
+/// The charges and the reversals of one day: a refund does not hide the sale of the same day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flow {
     /// Not negative.

@@ -14,7 +14,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 
-/// What was seen from outside.
+/// The measurements from outside.
 pub(crate) struct Seen {
     /// How long each request took, sorted.
     pub(crate) latencies: Vec<Duration>,

@@ -12,7 +12,7 @@ use dodo_tests::{case::Case, process::Server};
 
 use crate::drive::{Until, drive};
 
-/// A server, and what it is asked.
+/// A server and its requests.
 pub(crate) struct Asked<'a> {
     pub(crate) server: &'a Command,
     pub(crate) upstream: &'a str,

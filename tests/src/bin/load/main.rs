@@ -4,12 +4,12 @@
 //! cargo run --release -p dodo-tests --bin load -- [--seconds 5] [--connections 32] [--rounds 1] [--instructions 0]
 //! ```
 //!
-//! Each server is a process of its own, one at a time, with a short warm-up. Where Node is there,
-//! `@dodopayments/express` runs too, from `tests/load/node_modules` (`npm install --prefix tests/load
-//! express@5.3.0 @dodopayments/express@0.2.6`). The figure to trust on a busy machine is the server's
-//! processor time per request. With `--instructions 50` the servers run under `valgrind`, answer so
-//! many requests over each connection, and the instructions of one are printed: they do not depend on
-//! what else the machine does.
+//! Each server is a process of its own, one at a time, with a short warm-up. If Node is installed,
+//! `@dodopayments/express` also runs, from `tests/load/node_modules` (`npm install --prefix
+//! tests/load express@5.3.0 @dodopayments/express@0.2.6`). The figure to trust on a busy machine is
+//! the server's processor time per request. With `--instructions 50` the servers run under
+//! `valgrind`, answer so many requests over each connection, and the instructions of one are
+//! printed: they do not depend on what else the machine does.
 
 mod bare;
 mod drive;
@@ -90,7 +90,7 @@ fn contestants() -> Result<Vec<Contestant>, BoxError> {
     Ok(all)
 }
 
-/// What is sent, and its name.
+/// The requests and their names.
 fn cases() -> Result<[(&'static str, Case); 2], BoxError> {
     let paid: serde_json::Value = serde_json::from_slice(&sample("payment.succeeded"))?;
     let webhook = Delivery::new("msg_1", paid.to_string()).to("/api/webhook-bench");
