@@ -1,0 +1,77 @@
+//! Access from facts: what an owner may use, until when, and why.
+//!
+//! This crate holds the pure part of billing. [`Plans`] declares plans, features and limits in code.
+//! [`derive()`] turns the facts about one owner into an [`Access`]. Storage, owners, endpoints and the
+//! mapping from the ledger's facts do not exist yet, so an application cannot use the crate yet.
+//!
+//! ```
+//! use dodo_billing::{Plan, Plans, SoldProduct, days, derive};
+//! use dodo_core::event::Timestamp;
+//!
+//! let plans = Plans::builder()
+//!     .free_plan(Plan::new("free").limit("projects", 3))
+//!     .plan(
+//!         Plan::new("pro")
+//!             .product("pdt_pro_monthly")
+//!             .product("pdt_pro_yearly")
+//!             .features(["export", "api"])
+//!             .limit("projects", 100),
+//!     )
+//!     .plan(Plan::new("team").product("pdt_team").includes("pro").seats("seats"))
+//!     .product(SoldProduct::once("pdt_templates").feature("templates"))
+//!     .hold_grace(days(5))
+//!     .build()?;
+//!
+//! let access = derive(&[], &plans, "2027-01-20T00:00:00Z".parse::<Timestamp>()?);
+//! assert!(!access.can("export"));
+//! assert_eq!(access.limit("projects"), Some(3));
+//! assert_eq!(access.reason().text, "No payment succeeded.");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | content |
+//! |---|---|
+//! | `plan`, `plans`, `rules` | the declaration and its checks |
+//! | `fact` | the input |
+//! | `history`, `payment` | facts by object, each once and in order |
+//! | `subscription` | one subscription: observations, summary, state table |
+//! | `purchase`, `grant`, `license` | the other sources |
+//! | `holdings`, `access` | the join of all sources, and the next change |
+//! | `change` | the difference between two answers |
+
+mod access;
+mod change;
+mod check;
+mod derive;
+mod error;
+pub mod fact;
+mod grant;
+mod history;
+mod holdings;
+mod license;
+mod payment;
+mod plan;
+mod plans;
+mod purchase;
+mod reason;
+mod rules;
+mod source;
+mod state;
+mod subscription;
+mod until;
+
+pub use self::{
+    access::Access,
+    change::AccessChange,
+    check::{Check, CheckCause, Problem},
+    derive::derive,
+    error::{Error, ErrorKind},
+    license::LicenseAccess,
+    plan::{Plan, SoldProduct, days},
+    plans::{Plans, PlansBuilder},
+    reason::{Reason, ReasonCode},
+    rules::{CancelNow, PartialRefund},
+    source::{AccessSource, SourceKind},
+    state::AccessState,
+    until::Until,
+};

@@ -1,0 +1,97 @@
+//! One source of access: a subscription, a purchase, or a grant.
+
+use std::cmp::Reverse;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    fact::{BoughtItem, PlannedChange},
+    reason::Reason,
+    state::AccessState,
+    until::Until,
+};
+
+/// The object that a source comes from, with its id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SourceKind {
+    /// A subscription: `sub_...`.
+    Subscription(String),
+    /// An item of a payment: `pay_...`.
+    Purchase(String),
+    /// A feature that Dodo Payments granted.
+    DodoGrant(String),
+    /// A plan that the app granted.
+    AppGrant(String),
+}
+
+/// One source of access, at the time of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessSource {
+    /// The object.
+    pub kind: SourceKind,
+    /// The product. `None`: no fact names it, or the source has none.
+    pub product: Option<String>,
+    /// The plan that the product sells, or that the app granted.
+    pub plan: Option<String>,
+    /// The feature of a grant of Dodo Payments.
+    pub feature: Option<String>,
+    /// Units of the product.
+    pub quantity: u32,
+    /// The add-ons of a subscription.
+    pub addons: Vec<BoughtItem>,
+    /// The state.
+    pub state: AccessState,
+    /// The end. `None`: no access.
+    pub until: Option<Until>,
+    /// The time at which the access ended.
+    pub ended_at: Option<Timestamp>,
+    /// The reason of state and end.
+    pub reason: Reason,
+    /// A payment brings the access back, or keeps it.
+    pub recoverable: bool,
+    /// Dodo Payments will charge again.
+    pub will_renew: bool,
+    /// The paid time that remains after a pause.
+    pub remaining: Option<SignedDuration>,
+    /// The end is computed from a charge, and no snapshot shows it.
+    pub estimated: bool,
+    /// The plan change that Dodo Payments will make.
+    pub scheduled_change: Option<PlannedChange>,
+}
+
+impl AccessSource {
+    /// A source of one unit without a product.
+    pub(crate) fn new(kind: SourceKind, state: AccessState, reason: Reason) -> Self {
+        Self {
+            kind,
+            product: None,
+            plan: None,
+            feature: None,
+            quantity: 1,
+            addons: Vec::new(),
+            state,
+            until: state.is_live().then_some(Until::NoEnd),
+            ended_at: None,
+            reason,
+            recoverable: false,
+            will_renew: false,
+            remaining: None,
+            estimated: false,
+            scheduled_change: None,
+        }
+    }
+
+    /// Whether the source gives access.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.state.is_live()
+    }
+
+    /// The best source is the least: best state, latest end, then the id.
+    pub(crate) fn rank(
+        &self,
+    ) -> (AccessState, Reverse<Option<Until>>, Reverse<Option<Timestamp>>, &SourceKind) {
+        (self.state, Reverse(self.until), Reverse(self.ended_at), &self.kind)
+    }
+}

@@ -1,0 +1,7 @@
+//! Access from outside: facts, and the answers of `derive`.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod declaration;
+mod notation;
+mod reasons;
+mod rows;
