@@ -11,6 +11,7 @@ use crate::{
         SessionCheckoutBuilder, StaticCheckout, StaticCheckoutBuilder,
     },
     client::ClientBuilder,
+    log::client_log,
     portal::CustomerPortalBuilder,
     web_url::WebUrl,
     webhook::WebhooksBuilder,
@@ -190,8 +191,9 @@ impl DodoBuilder {
             None => capture,
         });
         let dodo = Dodo { client, key: self.key?, capture };
-        tracing::info!(
-            target: "dodo::client",
+        client_log!(
+            dodo.client.log_level(),
+            info,
             mode = %dodo.environment(),
             api = dodo.client.api_base(),
             webhook_keys = dodo.key.len(),

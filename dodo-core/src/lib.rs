@@ -75,13 +75,13 @@ pub mod event;
 mod head;
 mod id;
 mod json;
-#[cfg(feature = "log")]
 pub mod log;
 pub mod money;
 mod panic;
 pub mod portal;
 pub mod prelude;
 mod refusal;
+mod repeats;
 mod return_url;
 pub mod testing;
 mod time;

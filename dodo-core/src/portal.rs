@@ -305,7 +305,7 @@ impl Endpoint for CustomerPortal {
                 response
             }
             Err(error) => {
-                log_refusal!("dodo::portal", &error);
+                log_refusal!("dodo::portal", &self.0.client, &error);
                 refuse(&error, page)
             }
         }

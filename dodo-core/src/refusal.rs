@@ -1,48 +1,38 @@
 //! How an endpoint refuses: the line in the log, and the page for browsers.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use crate::{Error, web_url::WebUrl};
+use crate::{Client, Error, ErrorKind, client::UpstreamFailure, web_url::WebUrl};
 
 /// Logs an [`Error`](crate::Error) under a target, in one line. The client has logged its failed
 /// calls, and mistakes of visitors are for the curious. No text of Dodo's, and no value that a visitor
 /// sent.
 macro_rules! log_refusal {
-    ($target:literal, $error:expr) => {{
+    ($target:literal, $client:expr, $error:expr) => {{
         let error: &$crate::Error = $error;
         let upstream = $crate::client::UpstreamFailure::of(error);
         let cause = std::error::Error::source(error).map(tracing::field::display);
-        match error.kind() {
-            $crate::ErrorKind::CallbackFailed | $crate::ErrorKind::Config => {
+        match (error.kind(), $crate::refusal::repeated($client, $target, error)) {
+            ($crate::ErrorKind::CallbackFailed | $crate::ErrorKind::Config, _) => {
                 tracing::error!(target: $target, code = error.code(), cause, "{}", error.message());
             }
-            $crate::ErrorKind::RejectedByDodo => tracing::warn!(
+            ($crate::ErrorKind::RejectedByDodo, Some(repeated)) => tracing::warn!(
                 target: $target,
                 code = error.code(),
                 upstream_status = upstream.and_then(|u| u.status()).map(|s| s.as_u16()),
                 dodo_code = error.dodo_code(),
                 request_id = upstream.and_then($crate::client::UpstreamFailure::request_id),
+                repeated,
                 "request rejected by Dodo Payments; look up the code in docs/checkout.md"
             ),
-            $crate::ErrorKind::NotFound if upstream.is_some_and(|u| !u.is_repeated()) => {
-                macro_rules! line {
-                    ($level:ident) => {
-                        tracing::$level!(
-                            target: $target,
-                            code = error.code(),
-                            request_id = upstream.and_then($crate::client::UpstreamFailure::request_id),
-                            "object not found; check its id, and that DODO_PAYMENTS_ENVIRONMENT is its mode"
-                        )
-                    };
-                }
-                if $crate::refusal::is_first_of_a_minute() { line!(error) } else { line!(warn) }
-            }
+            ($crate::ErrorKind::NotFound, Some(repeated)) => tracing::error!(
+                target: $target,
+                code = error.code(),
+                request_id = upstream.and_then($crate::client::UpstreamFailure::request_id),
+                repeated,
+                "object not found; check its id, and that DODO_PAYMENTS_ENVIRONMENT is its mode"
+            ),
             _ if error.status().is_server_error() && upstream.is_none() => tracing::warn!(
                 target: $target, code = error.code(), cause, "{}", error.message()
             ),
@@ -53,16 +43,16 @@ macro_rules! log_refusal {
 }
 pub(crate) use log_refusal;
 
-/// Returns `true` once a minute. Visitors choose the ids that are not found, so that only one line a
-/// minute is an error.
-pub(crate) fn is_first_of_a_minute() -> bool {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = last.is_none_or(|at| at.elapsed() >= Duration::from_secs(60));
-    if first {
-        *last = Some(Instant::now());
-    }
-    first
+/// Returns the number of equal refusals that were left out before, if this refusal of Dodo Payments
+/// is to be logged. A visitor chooses how often it occurs.
+pub(crate) fn repeated(client: &Client, target: &'static str, error: &Error) -> Option<u64> {
+    let is_answer = match error.kind() {
+        ErrorKind::RejectedByDodo => true,
+        ErrorKind::NotFound => UpstreamFailure::of(error).is_some_and(|u| !u.is_repeated()),
+        _ => false,
+    };
+    let code = error.dodo_code().unwrap_or(error.code());
+    if is_answer { client.count_refusal(target, code) } else { None }
 }
 
 /// A page of the application that shows an error to a browser.
@@ -114,7 +104,6 @@ pub(crate) fn refuse(error: &Error, page: Option<&ErrorPage>) -> Response<Bytes>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
 
     #[test]
     fn error_page_takes_paths_and_urls_of_the_web() {

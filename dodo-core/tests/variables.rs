@@ -88,7 +88,7 @@ fn variables_are_trimmed_and_have_defaults() {
 
 #[test]
 fn unusable_variable_is_named_with_problem_and_action() {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
         "DODO_PAYMENTS_API_KEY",
         "DODO_PAYMENTS_WEBHOOK_KEY",
         "DODO_PAYMENTS_WEBHOOK_SECRET",
@@ -97,10 +97,12 @@ fn unusable_variable_is_named_with_problem_and_action() {
         "DODO_PAYMENTS_BASE_URL",
         "DODO_PAYMENTS_CHECKOUT_URL",
         "DODO_PUBLIC_URL",
+        "DODO_PAYMENTS_LOG",
     ];
     let good = |name: &str| match name {
         "DODO_PAYMENTS_API_KEY" => "sk_canary",
         "DODO_PAYMENTS_ENVIRONMENT" => "test_mode",
+        "DODO_PAYMENTS_LOG" => "debug",
         name if name.contains("WEBHOOK") => KEY,
         _ => "https://canary.example",
     };
@@ -140,6 +142,11 @@ fn unusable_variable_is_named_with_problem_and_action() {
             "DODO_PAYMENTS_ENVIRONMENT",
             "production",
             "unknown mode: write test_mode or live_mode (DODO_PAYMENTS_ENVIRONMENT)",
+        ),
+        (
+            "DODO_PAYMENTS_LOG",
+            "verbose",
+            "DODO_PAYMENTS_LOG is unknown: write debug, info, warn, error or off",
         ),
         (
             "DODO_PAYMENTS_ENVIRONMENT",

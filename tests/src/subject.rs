@@ -144,11 +144,6 @@ impl Observed {
         let upstream = subject.stub.url();
         let log = ours.cloned().map(|mut event| {
             event.fields.remove("duration_ms");
-            // One such line a minute is an error, whichever server logs it.
-            if event.fields.get("message").is_some_and(|text| text.starts_with("object not found"))
-            {
-                event.level = tracing::Level::WARN;
-            }
             for value in event.fields.values_mut() {
                 *value = value.replace(&upstream, "http://upstream");
             }

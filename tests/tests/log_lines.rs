@@ -9,12 +9,14 @@ use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Dodo, Environment, WebhookKey, Webhooks,
     checkout::{SessionCheckout, StaticCheckout},
+    client::DodoBuilder,
     endpoint::Endpoint,
+    log::LogLevel,
     testing::replay,
     webhook::WebhooksBuilder,
 };
 use dodo_ledger::Ledger;
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const CHILD: &str = "DODO_TEST_LOG_CASE";
@@ -33,9 +35,15 @@ fn answering(status: u16) -> Client {
 }
 
 async fn buy(client: Client) -> u16 {
+    buy_from(client, "https://shop.example").await
+}
+
+async fn buy_from(client: Client, origin: &str) -> u16 {
     let body = r#"{"product_cart":[{"product_id":"pdt_a","quantity":1}]}"#;
     let request = Request::post("/api/checkout")
         .header(header::CONTENT_TYPE, "application/json")
+        .header(header::HOST, "shop.example")
+        .header(header::ORIGIN, origin)
         .body(Bytes::from(body))
         .unwrap();
     let checkout = SessionCheckout::builder(client).build().unwrap();
@@ -43,9 +51,34 @@ async fn buy(client: Client) -> u16 {
 }
 
 async fn open_link(client: Client) -> u16 {
-    let request = Request::get("/api/checkout?productId=pdt_a").body(Bytes::new()).unwrap();
+    open_link_of(client, "pdt_a").await
+}
+
+async fn open_link_of(client: Client, product: &str) -> u16 {
+    let uri = format!("/api/checkout?productId={product}");
+    let request = Request::get(uri).body(Bytes::new()).unwrap();
     let checkout = StaticCheckout::builder(client).build().unwrap();
     checkout.handle(request).await.status().as_u16()
+}
+
+/// Builds a client from the environment, whose calls of `/{status}` get this status, and calls.
+async fn call_all(level: Option<LogLevel>) {
+    let transport = |request: Request<Bytes>| async move {
+        let mut response = Response::new(Bytes::from_static(b"{}"));
+        *response.status_mut() = request.uri().path()[1..].parse().unwrap();
+        Ok::<_, BoxError>(response)
+    };
+    let builder = DodoBuilder::from_env().unwrap().client(|client| {
+        let client = client.transport(transport).retries(0);
+        match level {
+            Some(level) => client.log_level(level),
+            None => client,
+        }
+    });
+    let dodo = builder.build().unwrap();
+    for path in ["/200", "/429", "/401"] {
+        let _answer = dodo.client().call(Method::GET, path, &[], None).await;
+    }
 }
 
 async fn deliver(times: usize, change: impl Fn(&mut Request<Bytes>)) {
@@ -116,6 +149,32 @@ async fn child() {
             assert_eq!(buy(client).await, 502);
         }
         "unknown product" => assert_eq!(open_link(answering(404)).await, 404),
+        "unknown products" => {
+            let client = answering(404);
+            for id in ["pdt_a", "pdt_b", "pdt_c"] {
+                assert_eq!(open_link_of(client.clone(), id).await, 404);
+            }
+        }
+        "rejected requests" => {
+            let client = answering(422);
+            for _ in 0..3 {
+                assert_eq!(buy(client.clone()).await, 422);
+            }
+        }
+        "foreign origin" => {
+            let client = answering(200);
+            for _ in 0..3 {
+                assert_eq!(buy_from(client.clone(), "https://evil.example").await, 403);
+            }
+        }
+        "client level" => call_all(None).await,
+        "client level in code" => call_all(Some(LogLevel::Error)).await,
+        "ledger" => {
+            let ledger = Ledger::open("sqlite::memory:").await.unwrap();
+            let key = WebhookKey::new(KEY, Environment::Test).unwrap();
+            let (_hooks, workers) = ledger.attach(Webhooks::builder(key)).unwrap();
+            workers.shutdown(Duration::from_secs(5)).await;
+        }
         "failing callback" => assert_eq!(event(&failing().0.build().unwrap()).await, 500),
         "failing callback, ledger" => event_of_a_ledger().await,
         "missing database folder" => {
@@ -132,8 +191,13 @@ async fn child() {
 
 /// The lines of a case, with this `RUST_LOG`.
 fn lines(case: &str, filter: Option<&str>) -> Vec<String> {
+    lines_with(case, filter, &[])
+}
+
+fn lines_with(case: &str, filter: Option<&str>, variables: &[(&str, &str)]) -> Vec<String> {
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", "child", "--nocapture"]).env(CHILD, case).env_remove("RUST_LOG");
+    child.envs(variables.iter().copied());
     let output = child.envs(filter.map(|filter| ("RUST_LOG", filter))).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{case}: {text}");
@@ -144,6 +208,7 @@ fn lines(case: &str, filter: Option<&str>) -> Vec<String> {
 fn mistake_logs_one_line_that_the_docs_show() {
     for (case, level, names) in [
         ("start", " INFO ", vec!["mode=test_mode", "api=\"https://test.", "webhook_keys=2"]),
+        ("ledger", " INFO ", vec!["ledger attached", "store=\"sqlite\"", "mode=test_mode"]),
         ("wrong webhook key", "ERROR ", vec!["DODO_PAYMENTS_WEBHOOK_KEY", "signature_mismatch"]),
         ("unsigned request", " WARN ", vec!["signature_missing"]),
         ("old timestamp", " WARN ", vec!["clock"]),
@@ -155,6 +220,9 @@ fn mistake_logs_one_line_that_the_docs_show() {
             vec!["DODO_PAYMENTS_BASE_URL", "http://127.0.0.1:9", "refused"],
         ),
         ("unknown product", "ERROR ", vec!["product_not_found", "DODO_PAYMENTS_ENVIRONMENT"]),
+        ("unknown products", "ERROR ", vec!["product_not_found", "repeated=0"]),
+        ("rejected requests", " WARN ", vec!["dodo_code=\"X\"", "repeated=0"]),
+        ("foreign origin", " WARN ", vec!["https://evil.example", "repeated=0", "DODO_PUBLIC_URL"]),
         (
             "failing callback",
             "ERROR ",
@@ -184,5 +252,31 @@ fn mistake_logs_one_line_that_the_docs_show() {
             _ => text.get(..end).unwrap().rsplit_once(' ').unwrap().0,
         };
         assert!(PAGE.contains(text), "{case}: docs/log-messages.md lacks {text:?}");
+    }
+}
+
+#[test]
+fn level_of_client_hides_more_verbose_lines() {
+    let all = [" INFO ", "DEBUG ", " WARN ", "ERROR "];
+    for (case, level, shown) in [
+        ("client level", None, &all[..]),
+        ("client level", Some("debug"), &all[..]),
+        ("client level", Some("info"), &[" INFO ", " WARN ", "ERROR "]),
+        ("client level", Some("warn"), &[" WARN ", "ERROR "]),
+        ("client level", Some("error"), &["ERROR "]),
+        ("client level", Some("off"), &[]),
+        ("client level in code", Some("debug"), &["ERROR "]),
+    ] {
+        let mut variables = vec![
+            ("DODO_PAYMENTS_API_KEY", "sk_canary"),
+            ("DODO_PAYMENTS_WEBHOOK_KEY", KEY),
+            ("DODO_PAYMENTS_ENVIRONMENT", "test_mode"),
+        ];
+        variables.extend(level.map(|level| ("DODO_PAYMENTS_LOG", level)));
+        let lines = lines_with(case, Some("dodo=debug"), &variables);
+        assert_eq!(lines.len(), shown.len(), "{case} {level:?}: {lines:#?}");
+        for (line, level) in lines.iter().zip(shown) {
+            assert!(line.contains(level), "{case} {level}: {line}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
 
 use super::return_to::{PageOrigin, web_origin};
-use crate::{Error, ErrorKind};
+use crate::{Client, Error, ErrorKind};
 
 /// How to read a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,9 @@ fn is_identity(headers: &HeaderMap) -> bool {
 pub(super) fn check_origin(
     parts: &Parts,
     allowed: &[PageOrigin],
-    public_url: Option<&str>,
+    client: &Client,
 ) -> Result<(), Error> {
+    let public_url = client.public_url();
     let text = |name| parts.headers.get(name).and_then(|v| v.to_str().ok());
     let site = text("sec-fetch-site");
     let mut origins = parts.headers.get_all(header::ORIGIN).iter();
@@ -89,15 +90,18 @@ pub(super) fn check_origin(
             }
         }
     };
-    tracing::warn!(
-        target: "dodo::checkout",
-        origin = shown_origin(text("origin")),
-        host = shown(public_url.or_else(|| host(parts))),
-        sec_fetch_site = shown(site),
-        cause,
-        "checkout request refused: origin not allowed; allow the origin with \
-         `allow_page_origins`, or set DODO_PUBLIC_URL behind a proxy"
-    );
+    if let Some(repeated) = client.count_refusal("dodo::checkout", cause) {
+        tracing::warn!(
+            target: "dodo::checkout",
+            origin = shown_origin(text("origin")),
+            host = shown(public_url.or_else(|| host(parts))),
+            sec_fetch_site = shown(site),
+            cause,
+            repeated,
+            "checkout request refused: origin not allowed; allow the origin with \
+             `allow_page_origins`, or set DODO_PUBLIC_URL behind a proxy"
+        );
+    }
     Err(Error::new(ErrorKind::OriginNotAllowed, "requests from this origin are not allowed"))
 }
 

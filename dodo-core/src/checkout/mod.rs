@@ -72,7 +72,7 @@ fn answer(
     let outcome = match result {
         Ok(outcome) => outcome,
         Err(error) => {
-            log_refusal!("dodo::checkout", &error);
+            log_refusal!("dodo::checkout", &options.client, &error);
             return refuse(&error, page);
         }
     };

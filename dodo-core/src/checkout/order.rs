@@ -48,7 +48,7 @@ impl Order {
     ) -> Result<Self, Error> {
         let (mut parts, body) = request.into_parts();
         let body_type = guard::body_type(&parts, &body, options.redirect)?;
-        guard::check_origin(&parts, &options.page_origins, options.client.public_url())?;
+        guard::check_origin(&parts, &options.page_origins, &options.client)?;
         let mut body = match body_type {
             BodyType::Json => parse(&body)?,
             BodyType::Form => form::read(&body, schema)?,

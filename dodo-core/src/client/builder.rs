@@ -4,7 +4,10 @@ use super::{
     Client, Inner, Transport, key::ApiKey, product::ProductCache, transport::ErasedTransport,
 };
 use crate::{
-    Environment, Error, return_url,
+    Environment, Error,
+    log::{LogLevel, client_log},
+    repeats::Repeats,
+    return_url,
     variable::variable,
     web_url::{Origin, WebUrl},
 };
@@ -29,6 +32,7 @@ pub struct ClientBuilder {
     retries: u32,
     product_cache: Duration,
     proxy: Option<String>,
+    log_level: Option<LogLevel>,
     transport: Option<ErasedTransport>,
 }
 
@@ -46,6 +50,7 @@ impl ClientBuilder {
             retries: 2,
             product_cache: Duration::from_secs(60),
             proxy: None,
+            log_level: None,
             transport: None,
         }
     }
@@ -67,6 +72,7 @@ impl ClientBuilder {
         builder.checkout_url = variable(CHECKOUT_URL)?;
         builder.return_url = variable(RETURN_URL)?;
         builder.public_url = variable(PUBLIC_URL)?;
+        builder.log_level = LogLevel::from_env()?;
         Ok(builder)
     }
 
@@ -134,6 +140,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the most verbose level of the lines that this client logs under `dodo::client`. Default:
+    /// every line. The application's subscriber decides which of them it shows.
+    pub fn log_level(mut self, level: LogLevel) -> Self {
+        self.log_level = Some(level);
+        self
+    }
+
     /// Another way to send requests, for tests or for an HTTP stack of your own.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(ErasedTransport::new(transport));
@@ -166,8 +179,9 @@ impl ClientBuilder {
             (None, public) => public.clone(),
         };
         if self.environment.is_live() && api_origin.is_loopback() {
-            tracing::warn!(
-                target: "dodo::client",
+            client_log!(
+                self.log_level,
+                warn,
                 api = &*api_base,
                 "live mode uses an API on this machine; set DODO_PAYMENTS_ENVIRONMENT=test_mode or remove DODO_PAYMENTS_BASE_URL"
             );
@@ -188,6 +202,8 @@ impl ClientBuilder {
             retries: self.retries,
             transport,
             products: ProductCache::new(self.product_cache),
+            log_level: self.log_level,
+            refusals: Repeats::default(),
         })))
     }
 }

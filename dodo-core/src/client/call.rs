@@ -13,6 +13,7 @@ use super::{Client, failure::UpstreamFailure, path, retry};
 use crate::{
     BoxFuture, Error, ErrorKind,
     json::to_json,
+    log::client_log,
     time::{sleep, timeout},
 };
 
@@ -143,8 +144,9 @@ impl Call {
             }
         };
         if self.asks_for_retries && !self.idempotent {
-            tracing::warn!(
-                target: "dodo::client",
+            client_log!(
+                self.client.log_level(),
+                warn,
                 method = %self.method,
                 path = self.shown_path,
                 "call is not idempotent: it is repeated only without a connection; call idempotent if it may be sent twice"
@@ -156,8 +158,9 @@ impl Call {
         let failure = loop {
             let failure = match self.attempt(target, end).await? {
                 Ok(response) => {
-                    tracing::debug!(
-                        target: "dodo::client",
+                    client_log!(
+                        self.client.log_level(),
+                        debug,
                         method = %self.method,
                         path = self.shown_path,
                         status = response.status().as_u16(),
@@ -233,8 +236,9 @@ impl Call {
     fn log_failure(&self, failure: &UpstreamFailure, started: Instant, retries: u32) {
         macro_rules! line {
             ($level:ident, $text:literal) => {
-                tracing::$level!(
-                    target: "dodo::client",
+                client_log!(
+                    self.client.log_level(),
+                    $level,
                     method = %self.method,
                     path = self.shown_path,
                     api = self.client.api_base(),
@@ -268,7 +272,9 @@ impl Call {
             Some(_) => line!(debug, "call refused"),
         }
         // Dodo's text is free text of others, so the lines above leave it out.
-        tracing::trace!(target: "dodo::client", message = failure.message(), "text of the refusal");
+        if self.client.log_level().is_none() {
+            tracing::trace!(target: "dodo::client", message = failure.message(), "text of the refusal");
+        }
     }
 }
 

@@ -18,7 +18,11 @@ mod retry;
 mod transport;
 mod webhook_endpoint;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::Method;
 use serde_json::Value;
@@ -38,7 +42,7 @@ pub use self::{
 };
 use self::{key::ApiKey, product::ProductCache, transport::ErasedTransport};
 pub use crate::dodo::DodoBuilder;
-use crate::{Environment, Error, ProductId, web_url::Origin};
+use crate::{Environment, Error, ProductId, log::LogLevel, repeats::Repeats, web_url::Origin};
 
 /// A handle on Dodo Payments' API. Cheap to clone; clones share connections and caches.
 ///
@@ -65,6 +69,8 @@ struct Inner {
     retries: u32,
     transport: ErasedTransport,
     products: ProductCache,
+    log_level: Option<LogLevel>,
+    refusals: Repeats<(&'static str, Box<str>)>,
 }
 
 impl Client {
@@ -78,6 +84,7 @@ impl Client {
     /// | `DODO_PAYMENTS_BASE_URL` | another API | the API of the mode |
     /// | `DODO_PAYMENTS_CHECKOUT_URL` | other hosted pages | the pages of the mode |
     /// | `DODO_PUBLIC_URL` | [`public_url`](ClientBuilder::public_url) | unknown |
+    /// | `DODO_PAYMENTS_LOG` | [`log_level`](ClientBuilder::log_level): `off`, `error`, `warn`, `info`, `debug` | every line |
     ///
     /// Blanks around a value are dropped. A blank variable counts as unset.
     ///
@@ -165,6 +172,17 @@ impl Client {
                 .json()
         };
         self.0.products.get(id, look_up).await
+    }
+
+    /// Returns the most verbose level of the lines that this client logs. `None` means every line.
+    pub(crate) fn log_level(&self) -> Option<LogLevel> {
+        self.0.log_level
+    }
+
+    /// Returns the number of refusals that were left out of the log before, if this one is to be
+    /// logged: each cause has one line a minute. The cause is not a value that a visitor chooses.
+    pub(crate) fn count_refusal(&self, target: &'static str, cause: &str) -> Option<u64> {
+        self.0.refusals.count((target, cause.into()), Instant::now())
     }
 
     /// Whether a link that Dodo sent is one a browser may be sent to: https, or plain http when the
