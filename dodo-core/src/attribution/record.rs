@@ -309,8 +309,8 @@ pub enum Basis {
     Assumed,
 }
 
-/// A value, and where it was found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A value, and where it was found. `Debug` does not show the value.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resolved<T> {
     /// The value.
     pub value: T,
@@ -318,6 +318,15 @@ pub struct Resolved<T> {
     pub step: Step,
     /// The id of the object it was found in.
     pub from: String,
+}
+
+impl<T> fmt::Debug for Resolved<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolved")
+            .field("step", &self.step)
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The steps that look for visitor and campaign. The first that finds something wins; the order is

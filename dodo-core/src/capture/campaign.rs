@@ -1,11 +1,14 @@
 //! Which link or campaign brought a visitor.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The campaign context of a visit, in Bantico's words; UTM parameters fill the same fields.
 ///
-/// Always one unit: fields of two links are never mixed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Always one unit: fields of two links are never mixed. `Debug` shows the link and the campaign:
+/// visitors can write the other fields, and `lead_id` is a person.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct Campaign {
@@ -23,6 +26,15 @@ pub struct Campaign {
     pub term: Option<String>,
     /// `leadId`.
     pub lead_id: Option<String>,
+}
+
+impl fmt::Debug for Campaign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Campaign")
+            .field("link_id", &self.link_id)
+            .field("campaign_id", &self.campaign_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Campaign {

@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use crate::{Error, ErrorKind, ProductId};
 
 /// A product of Dodo Payments, as far as checkout needs it; the rest is in [`raw`](Self::raw).
-#[derive(Clone, Debug, Deserialize)]
+///
+/// `Debug` shows the id only.
+#[derive(Clone, Deserialize)]
 #[serde(from = "Map<String, Value>")]
 #[non_exhaustive]
 pub struct Product {
@@ -48,6 +50,13 @@ impl Product {
     #[must_use]
     pub fn raw(&self) -> &Map<String, Value> {
         &self.raw
+    }
+}
+
+impl fmt::Debug for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.raw.get("product_id").and_then(Value::as_str);
+        f.debug_struct("Product").field("product_id", &id).finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@ mod callbacks;
 mod forgeries;
 mod layer;
 mod malformed;
+mod redaction;
 mod rotation;
 mod samples;
 mod support;

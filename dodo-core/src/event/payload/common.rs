@@ -1,7 +1,5 @@
 //! Parts that several payloads share.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::values::{DiscountKind, RefundStatus};
@@ -45,36 +43,8 @@ pub struct Customer {
     pub metadata: Metadata,
 }
 
-/// An answer is not printed by accident.
-impl fmt::Debug for CustomFieldResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CustomFieldResponse").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-/// A person is not printed by accident.
-impl fmt::Debug for Customer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Customer").field("customer_id", &self.customer_id).finish_non_exhaustive()
-    }
-}
-
-/// An address is not printed by accident.
-impl fmt::Debug for BillingAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BillingAddress").field("country", &self.country).finish_non_exhaustive()
-    }
-}
-
-/// A reason may name a person.
-impl fmt::Debug for RefundItem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefundItem").field("refund_id", &self.refund_id).finish_non_exhaustive()
-    }
-}
-
 /// A product in a one-time payment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CartItem {
     /// `pdt_...`.
@@ -95,7 +65,7 @@ pub struct CustomFieldResponse {
 }
 
 /// A discount that was applied.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Discount {
     /// `dsc_...`.

@@ -88,7 +88,7 @@ pub struct CreditBalanceLow {
 }
 
 /// Credits that come with a subscription.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CreditEntitlementItem {
     /// `cde_...`.
@@ -135,7 +135,7 @@ pub struct CreditEntitlementItem {
 }
 
 /// A usage meter of a subscription.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MeterItem {
     /// `mtr_...`.
@@ -156,7 +156,7 @@ pub struct MeterItem {
 }
 
 /// A meter that uses credits.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MeterCreditItem {
     /// `mtr_...`.

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -59,13 +57,6 @@ impl Dispute {
     #[must_use]
     pub fn amount_minor(&self) -> Option<i64> {
         self.amount.as_ref()?.to_minor(self.currency?.exponent())
-    }
-}
-
-/// Remarks may name a person.
-impl fmt::Debug for DisputeItem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DisputeItem").field("dispute_id", &self.dispute_id).finish_non_exhaustive()
     }
 }
 

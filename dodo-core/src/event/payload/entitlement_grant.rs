@@ -1,5 +1,3 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::values::{GrantStatus, Integration, LicenseKeyStatus, RevocationReason};
@@ -84,14 +82,8 @@ pub struct GrantedLicenseKey {
     pub expires_at: Option<Date>,
 }
 
-impl fmt::Debug for GrantedLicenseKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GrantedLicenseKey").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
 /// A feature in a grant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GrantedFeature {
     /// The feature.
@@ -100,7 +92,7 @@ pub struct GrantedFeature {
     pub feature_type: Option<String>,
 }
 
-/// Files in a grant. `Debug` shows how many, not the links.
+/// Files in a grant. `Debug` does not show the links.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DigitalDelivery {
@@ -111,12 +103,6 @@ pub struct DigitalDelivery {
     pub external_url: Option<String>,
     /// What to do with them.
     pub instructions: Option<String>,
-}
-
-impl fmt::Debug for DigitalDelivery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DigitalDelivery").field("files", &self.files.len()).finish_non_exhaustive()
-    }
 }
 
 /// A file to download. `Debug` does not show the link.
@@ -137,10 +123,4 @@ pub struct DigitalFile {
     /// Bytes.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub file_size: Option<i64>,
-}
-
-impl fmt::Debug for DigitalFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DigitalFile").field("file_id", &self.file_id).finish_non_exhaustive()
-    }
 }

@@ -150,3 +150,38 @@ payloads! {
     Refund { refund_id amount }
     Subscription { subscription_id recurring_pre_tax_amount trial_amount }
 }
+
+/// Parts of payloads show these fields and no other: they hold personal data and secrets, of
+/// customers and of merchants.
+macro_rules! parts {
+    ($( $part:ident { $($shown:ident)* } )*) => { $(
+        impl std::fmt::Debug for $part {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($part))
+                    $( .field(stringify!($shown), &self.$shown) )*
+                    .finish_non_exhaustive()
+            }
+        }
+    )* };
+}
+
+parts! {
+    AddonItem { addon_id quantity }
+    BillingAddress { country }
+    CancelledBy { actor_type }
+    CartItem { product_id quantity }
+    CreditEntitlementItem { credit_entitlement_id }
+    CustomFieldResponse {}
+    Customer { customer_id }
+    DigitalDelivery { files }
+    DigitalFile { file_id }
+    Discount { discount_id amount }
+    DisputeItem { dispute_id }
+    GrantedFeature { feature_id }
+    GrantedLicenseKey { id }
+    MeterCreditItem { meter_id }
+    MeterItem { meter_id }
+    RefundItem { refund_id }
+    ScheduledPlanChange { id product_id quantity }
+    ServicePeriod { subscription_id starts_at ends_at }
+}

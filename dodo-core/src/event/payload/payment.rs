@@ -146,7 +146,7 @@ pub struct Payment {
 }
 
 /// The time that one charge pays for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServicePeriod {
     /// The subscription.

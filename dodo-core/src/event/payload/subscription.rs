@@ -133,7 +133,7 @@ pub struct Subscription {
 }
 
 /// An add-on of a subscription.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AddonItem {
     /// `adn_...`.
@@ -146,7 +146,7 @@ pub struct AddonItem {
 }
 
 /// A plan change to come.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ScheduledPlanChange {
     /// The change.
@@ -181,10 +181,4 @@ pub struct CancelledBy {
     pub email: Option<String>,
     /// Personal data.
     pub name: Option<String>,
-}
-
-impl std::fmt::Debug for CancelledBy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CancelledBy").field("actor_type", &self.actor_type).finish_non_exhaustive()
-    }
 }

@@ -29,14 +29,20 @@ pub enum Profile {
     Ecommerce,
 }
 
-/// A `track` call before it is sent: [`Segment::map_event`] can change it.
-#[derive(Clone, Debug, PartialEq)]
+/// A `track` call before it is sent: [`Segment::map_event`] can change it. `Debug` shows the name only.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SegmentEvent {
     /// The name, such as `Payment Completed`.
     pub name: String,
     /// The properties.
     pub properties: Map<String, Value>,
+}
+
+impl fmt::Debug for SegmentEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentEvent").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 type MapEvent = dyn Fn(&AttributionRecord, SegmentEvent) -> Option<SegmentEvent> + Send + Sync;
