@@ -357,6 +357,8 @@ impl Error {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         headers.insert(NOSNIFF.0, NOSNIFF.1);
+        // Caches may keep a 404, 405 or 413 that does not forbid it.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
@@ -283,9 +283,13 @@ impl Endpoint for CustomerPortal {
         Duration::from_secs(10)
     }
 
+    fn error_page(&self, _: &Method, headers: &HeaderMap) -> Option<&ErrorPage> {
+        self.0.error_page.as_ref().and_then(|page| page.for_browser(headers))
+    }
+
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
         let head = RequestHead::from(request.into_parts().0);
-        let page = self.0.error_page.as_ref().and_then(|page| page.for_browser(&head.headers));
+        let page = self.error_page(&head.method, &head.headers);
         let link = match self.0.keep {
             None => self.0.link(head.clone()).await,
             // A browser that leaves must not separate a new customer from its user.

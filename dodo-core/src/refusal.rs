@@ -57,7 +57,7 @@ pub(crate) fn repeated(client: &Client, target: &'static str, error: &Error) -> 
 
 /// A page of the application that shows an error to a browser.
 #[derive(Clone, Debug)]
-pub(crate) struct ErrorPage(Box<str>);
+pub struct ErrorPage(Box<str>);
 
 impl ErrorPage {
     /// Checks the value of a builder's option: a path of the application, or an absolute URL.
@@ -80,7 +80,8 @@ impl ErrorPage {
         accept.split(|b| *b == b',').any(is_html).then_some(self)
     }
 
-    /// 303 to the page. The query names the code of the error, which is a constant.
+    /// 303 to the page, with `Allow` and `Retry-After` of the error. The query names its code, which is
+    /// a constant.
     fn answer(&self, error: &Error) -> Option<Response<Bytes>> {
         let (page, fragment) = match self.0.split_once('#') {
             Some((page, fragment)) => (page, format!("#{fragment}")),
@@ -88,9 +89,13 @@ impl ErrorPage {
         };
         let separator = if page.contains('?') { '&' } else { '?' };
         let location = format!("{page}{separator}code={}{fragment}", error.code());
-        let mut response = Response::new(Bytes::new());
+        let location = HeaderValue::from_str(&location).ok()?;
+        let mut response = error.to_response();
         *response.status_mut() = StatusCode::SEE_OTHER;
-        response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).ok()?);
+        *response.body_mut() = Bytes::new();
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_TYPE);
+        headers.insert(header::LOCATION, location);
         Some(response)
     }
 }

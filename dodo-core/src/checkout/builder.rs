@@ -190,7 +190,8 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
     /// URL. Default: the answer is a problem document in JSON.
     ///
     /// A browser is a request that accepts `text/html`. The answer is 303, and the query of the page
-    /// gets the code of the error: `/checkout/error?code=product_not_found`.
+    /// gets the code of the error: `/checkout/error?code=product_not_found`. This holds for every
+    /// error, also for a wrong method and for a body that is too large or late.
     pub fn error_page(self, url: impl AsRef<str>) -> Self {
         self.try_set(|options| {
             options.error_page = Some(ErrorPage::new("error_page", url.as_ref())?);

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Client, Error, ErrorKind, ProductId,
     endpoint::{CheckoutEndpoint, Endpoint, GetAndPost, Post, private::Sealed},
+    refusal::ErrorPage,
 };
 
 /// `POST` creates a payment or a subscription, by the kind of the product, and answers with a link to
@@ -129,9 +130,13 @@ impl Endpoint for DynamicCheckout {
         self.options.body_timeout
     }
 
+    fn error_page(&self, _: &Method, headers: &HeaderMap) -> Option<&ErrorPage> {
+        self.options.error_page_for(headers)
+    }
+
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
         let options = &self.options;
-        let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
+        let page = options.error_page_for(request.headers());
         answer(options, self.create(request).await, page)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::request::Parts;
+use http::{HeaderMap, request::Parts};
 use serde_json::{Map, Value};
 
 use super::{
@@ -69,6 +69,11 @@ impl Options {
             body_limit: 100 << 10,
             body_timeout: Duration::from_secs(10),
         }
+    }
+
+    /// The page for errors, if these headers are of a browser.
+    pub(super) fn error_page_for(&self, headers: &HeaderMap) -> Option<&ErrorPage> {
+        self.error_page.as_ref().and_then(|page| page.for_browser(headers))
     }
 
     pub(super) fn captured(&self, parts: &Parts) -> Captured {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::{CheckoutKind, PostCheckout, kind::Assemble, options::Options};
 use crate::{
     Error,
     endpoint::{CheckoutEndpoint, Endpoint, private::Sealed},
+    refusal::ErrorPage,
 };
 
 /// A checkout that answers 303 to the payment page, so that a link or an HTML form starts it. Made by
@@ -48,6 +49,10 @@ impl<C: CheckoutKind> Endpoint for RedirectCheckout<C> {
 
     fn body_timeout(&self, method: &Method) -> Duration {
         self.0.body_timeout(method)
+    }
+
+    fn error_page(&self, method: &Method, headers: &HeaderMap) -> Option<&ErrorPage> {
+        self.0.error_page(method, headers)
     }
 
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {

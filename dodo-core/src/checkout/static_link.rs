@@ -1,7 +1,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Client, Error, ErrorKind, ProductId, RequestHead,
     endpoint::{CheckoutEndpoint, Endpoint, Get, private::Sealed},
+    refusal::ErrorPage,
 };
 
 /// `GET ?productId=...` answers with a link to a hosted page.
@@ -278,9 +279,13 @@ impl Endpoint for StaticCheckout {
         self.options.body_timeout
     }
 
+    fn error_page(&self, _: &Method, headers: &HeaderMap) -> Option<&ErrorPage> {
+        self.options.error_page_for(headers)
+    }
+
     async fn run(&self, request: Request<Bytes>) -> Response<Bytes> {
         let options = &self.options;
-        let page = options.error_page.as_ref().and_then(|page| page.for_browser(request.headers()));
+        let page = options.error_page_for(request.headers());
         answer(options, self.link(request).await, page)
     }
 }

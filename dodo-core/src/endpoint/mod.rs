@@ -13,7 +13,7 @@ mod service;
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 
 pub use self::{
     body::read_body,
@@ -22,7 +22,11 @@ pub use self::{
     or::Or,
     service::{EndpointService, serve},
 };
-use crate::{Error, ErrorKind, panic::catch};
+use crate::{
+    Error, ErrorKind,
+    panic::catch,
+    refusal::{self, ErrorPage},
+};
 
 /// A handler that any framework can mount.
 ///
@@ -55,10 +59,16 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
         false
     }
 
+    /// The page of the application that shows errors to browsers, if this request is of one.
+    #[doc(hidden)]
+    fn error_page(&self, _method: &Method, _headers: &HeaderMap) -> Option<&ErrorPage> {
+        None
+    }
+
     /// Answers the request. Never fails and never panics: a panic in a hook is a 500.
     fn handle(&self, mut request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send {
         async move {
-            if let Some(refusal) = self.refuse(request.method()) {
+            if let Some(refusal) = self.refuse(request.method(), request.headers()) {
                 return refusal;
             }
             if request.method() == Method::HEAD {
@@ -84,19 +94,19 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     }
 
     /// For adapters: returns the answer that does not need the body, if there is one.
-    fn refuse(&self, method: &Method) -> Option<Response<Bytes>> {
+    fn refuse(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
         if accepts::<Self>(method) {
             return None;
         }
-        let mut response =
-            Error::new(ErrorKind::MethodNotAllowed, "this method is not allowed here")
-                .with_allow(Self::Methods::allow(Self::ANSWERS_HEAD))
-                .to_response();
+        let error = Error::new(ErrorKind::MethodNotAllowed, "this method is not allowed here")
+            .with_allow(Self::Methods::allow(Self::ANSWERS_HEAD));
         if method == Method::HEAD {
+            let mut response = error.to_response();
             response.headers_mut().remove(header::CONTENT_TYPE);
             *response.body_mut() = Bytes::new();
+            return Some(response);
         }
-        Some(response)
+        Some(refusal::refuse(&error, self.error_page(method, headers)))
     }
 
     /// Joins two endpoints on one path. Their methods must differ.

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 
 use super::{CheckoutEndpoint, Disjoint, Endpoint, accepts, private::Sealed};
+use crate::refusal::ErrorPage;
 
 /// Two endpoints on one path. Made by [`Endpoint::or`].
 #[derive(Clone, Debug)]
@@ -51,6 +52,16 @@ where
             self.first.run(request).await
         } else {
             self.second.run(request).await
+        }
+    }
+
+    fn error_page(&self, method: &Method, headers: &HeaderMap) -> Option<&ErrorPage> {
+        let second = || self.second.error_page(method, headers);
+        match (accepts::<A>(method), accepts::<B>(method)) {
+            (true, _) => self.first.error_page(method, headers),
+            (false, true) => second(),
+            // Neither: a page of one is better than none.
+            (false, false) => self.first.error_page(method, headers).or_else(second),
         }
     }
 

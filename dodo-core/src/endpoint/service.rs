@@ -10,7 +10,7 @@ use http_body_util::Full;
 use tower_service::Service;
 
 use super::{Endpoint, body::discard, read_body};
-use crate::{BoxError, BoxFuture};
+use crate::{BoxError, BoxFuture, refusal::refuse};
 
 /// For adapters: answers a request whose body has not been read yet.
 ///
@@ -39,14 +39,14 @@ where
 {
     let (parts, body) = request.into_parts();
     let time_limit = endpoint.body_timeout(&parts.method);
-    if let Some(refusal) = endpoint.refuse(&parts.method) {
+    if let Some(refusal) = endpoint.refuse(&parts.method, &parts.headers) {
         discard(pin!(body), time_limit).await;
         return refusal;
     }
     let limit = endpoint.body_limit(&parts.method);
     match read_body(body, limit, time_limit).await {
         Ok(body) => endpoint.handle(Request::from_parts(parts, body)).await,
-        Err(error) => error.to_response(),
+        Err(error) => refuse(&error, endpoint.error_page(&parts.method, &parts.headers)),
     }
 }
 

@@ -1,12 +1,19 @@
 //! Answers for browsers: the payment page, or the page of the application that shows an error.
 
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use bytes::Bytes;
 use dodo_core::{
-    ProductId,
-    checkout::{SessionCheckout, StaticCheckout},
-    endpoint::Endpoint,
+    CustomerPortal, ProductId,
+    checkout::{DynamicCheckout, SessionCheckout, StaticCheckout},
+    endpoint::{Endpoint, serve},
 };
 use http::Request;
+use http_body::{Body, Frame};
 use serde_json::Value;
 
 use super::upstream;
@@ -36,6 +43,67 @@ async fn browser_goes_to_the_payment_page_or_to_the_error_page() {
         assert_eq!(got, location, "{target} {accept}");
         assert_eq!(answer.headers()["cache-control"], "no-store");
     }
+}
+
+/// A body of which so many bytes arrive, and then nothing more.
+struct Unfinished(usize);
+
+impl Body for Unfinished {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match std::mem::take(&mut self.0) {
+            0 => Poll::Pending,
+            size => Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b'x'; size]))))),
+        }
+    }
+}
+
+/// Sends what is refused before the endpoint reads the request, as a browser and as a script.
+async fn refuse_early<E: Endpoint>(name: &str, endpoint: &E, method: &str, allow: &str) {
+    for (method, size, status, code) in [
+        ("PUT", 1, 405, "method_not_allowed"),
+        (method, 1, 408, "body_timeout"),
+        (method, 200 << 10, 413, "body_too_large"),
+    ] {
+        for (accept, browser) in [("text/html", true), ("application/json", false)] {
+            let request = Request::builder().method(method).header("accept", accept);
+            let answer = serve(endpoint, request.body(Unfinished(size)).unwrap()).await;
+            let headers = answer.headers();
+            assert_eq!(answer.status(), if browser { 303 } else { status }, "{name} {code}");
+            let location = headers.get("location").map(|to| to.to_str().unwrap());
+            let page = format!("/oops?code={code}");
+            assert_eq!(location, browser.then_some(&*page), "{name}");
+            let allowed = headers.get("allow").map(|to| to.to_str().unwrap());
+            assert_eq!(allowed, (status == 405).then_some(allow), "{name}");
+            assert_eq!(headers["cache-control"], "no-store", "{name} {code}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn early_refusals_send_browsers_to_the_error_page() {
+    let (client, _) = upstream(Value::Null);
+    let session = || SessionCheckout::builder(client.clone());
+    let link = || StaticCheckout::builder(client.clone());
+    let with_page = session().error_page("/oops").build().unwrap();
+    refuse_early("session", &with_page, "POST", "POST").await;
+    let redirect = session().error_page("/oops").redirect().build().unwrap();
+    refuse_early("redirect", &redirect, "POST", "GET, POST").await;
+    let dynamic = DynamicCheckout::builder(client.clone()).error_page("/oops").build().unwrap();
+    refuse_early("dynamic", &dynamic, "POST", "POST").await;
+    let link_with_page = link().error_page("/oops").build().unwrap();
+    refuse_early("static", &link_with_page, "GET", "GET").await;
+    let second = link().build().unwrap().or(with_page);
+    refuse_early("page of the second", &second, "POST", "GET, POST").await;
+    let first = link_with_page.or(session().build().unwrap());
+    refuse_early("page of the first", &first, "GET", "GET, POST").await;
+    let portal = CustomerPortal::builder(client).error_page("/oops").build().unwrap();
+    refuse_early("portal", &portal, "GET", "GET").await;
 }
 
 #[tokio::test]

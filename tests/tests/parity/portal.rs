@@ -121,17 +121,30 @@ async fn a_resolver_that_fails_or_panics_is_a_500_without_a_reason() {
     parity.check(cases).await.assert_equal("portal resolvers");
 }
 
+/// A request of a browser that is sent to the page for errors.
+fn browser(case: Case, code: &str) -> Case {
+    case.header("accept", "text/html,application/xhtml+xml")
+        .status(303)
+        .answer_header("location", &format!("/oops?code={code}"))
+        .answer_header("cache-control", "no-store")
+        .upstream([])
+}
+
 #[tokio::test]
 async fn error_of_a_resolver_and_error_page_are_answers() {
     let parity = Parity::start(Shop::surrounded).await.unwrap();
     let path = "/portal/refuses";
     let cases = [
         Case::get("a script", path).problem(403, "origin_not_allowed").upstream([]),
-        Case::get("a browser", path)
-            .header("accept", "text/html,application/xhtml+xml")
-            .status(303)
-            .answer_header("location", "/oops?code=origin_not_allowed")
-            .upstream([]),
+        browser(Case::get("a browser", path), "origin_not_allowed"),
+        browser(Case::post("a form of a browser", path, "a=b"), "method_not_allowed")
+            .answer_header("allow", "GET"),
+        Case::post("a script that posts", path, "{}").problem(405, "method_not_allowed"),
+        browser(
+            Case::get("a long body of a browser", path).body(vec![b'x'; 200 << 10]),
+            "body_too_large",
+        ),
+        Case::get("a long body", path).body(vec![b'x'; 200 << 10]).problem(413, "body_too_large"),
     ];
     parity.check(cases).await.assert_equal("portal refusals");
 }
