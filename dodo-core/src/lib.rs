@@ -98,6 +98,7 @@ pub use self::{
     head::{RequestHead, SignedIn},
     id::{CustomerId, ProductId},
     portal::CustomerPortal,
+    variable::variable,
     webhook::{WebhookKey, Webhooks},
 };
 

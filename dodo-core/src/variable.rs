@@ -7,11 +7,19 @@ use crate::Error;
 /// Quotes that shells, `.env` files and text editors put around a value.
 const QUOTES: [char; 7] = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
 
-/// Reads a variable that holds one value. `None` if it is unset or blank.
+/// Reads an environment variable that holds one value, by the rule of all `DODO_*` variables: blanks
+/// around the value are dropped. `None` if it is unset or blank.
+///
+/// ```
+/// # fn main() -> Result<(), dodo_core::Error> {
+/// let port = dodo_core::variable("PORT")?.unwrap_or_else(|| "3000".to_owned());
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
-/// As [`variables`], and for blanks inside the value.
-pub(crate) fn variable(name: &'static str) -> Result<Option<String>, Error> {
+/// [`Config`](crate::ErrorKind::Config) for quotes, blanks and control characters inside the value, and
+/// for text that is not UTF-8. The error names the variable and never shows its value.
+pub fn variable(name: &'static str) -> Result<Option<String>, Error> {
     let mut values = variables(name)?.into_iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
@@ -22,8 +30,7 @@ pub(crate) fn variable(name: &'static str) -> Result<Option<String>, Error> {
 /// Reads a variable that holds any number of values, with blanks between them.
 ///
 /// # Errors
-/// [`Config`](crate::ErrorKind::Config) for quotes, control characters, and text that is not UTF-8.
-/// The error names the variable and never shows its value.
+/// As [`variable`], but for blanks.
 pub(crate) fn variables(name: &'static str) -> Result<Vec<String>, Error> {
     let Some(value) = env::var_os(name) else { return Ok(Vec::new()) };
     let Ok(text) = value.into_string() else {

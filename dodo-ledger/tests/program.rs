@@ -180,3 +180,26 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
     assert_eq!(outcome, Outcome::Failed, "{printed}");
     assert!(printed.contains("1 could not be fetched"), "{printed}");
 }
+
+#[tokio::test]
+async fn database_url_follows_the_rule_of_all_variables() {
+    let store = TestStore::sqlite().await.unwrap();
+    store.builder().await.build().unwrap().migrate().await.unwrap();
+    let url = store.url();
+    for (value, code, says) in [
+        (format!(" {url}\n"), 0, "pending 0"),
+        (format!("\"{url}\""), 2, "DATABASE_URL has quotes in its value: remove the quotes"),
+        (format!("{url} {url}"), 2, "DATABASE_URL has a blank inside: set it to one value"),
+        (" ".to_owned(), 2, "usage: "),
+    ] {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_ledger"))
+            .arg("stats")
+            .env("DATABASE_URL", &value)
+            .output();
+        let output = output.await.unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert_eq!(output.status.code(), Some(code), "{value}: {printed}");
+        assert!(printed.contains(says), "{value}: {printed}");
+    }
+}

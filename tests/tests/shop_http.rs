@@ -145,6 +145,11 @@ async fn mistakes_at_the_start_are_named() {
         (vec!["--port", "0"], vec![("DODO_PUBLIC_URL", "https://shop.example/path")]),
         (vec!["--port", "0"], vec![("DODO_PUBLIC_URL", "https://a.example https://b.example")]),
         (vec!["--port", "0"], vec![("DODO_PUBLIC_URL", "shop.example")]),
+        (vec!["--port", "0"], vec![("DODO_PAYMENTS_API_KEY", "'sk_test_key'")]),
+        (vec!["--port", "0"], vec![("DATABASE_URL", "\"sqlite::memory:\"")]),
+        (vec!["--port", "0"], vec![("SEGMENT_WRITE_KEY", "key other")]),
+        (vec!["--port", "0"], vec![("SEGMENT_URL", "'https://api.segment.io'")]),
+        (vec![], vec![("PORT", "\"0\"")]),
     ];
     for (arguments, mut variables) in cases {
         if !variables.iter().any(|(name, _)| *name == "DATABASE_URL") {

@@ -12,7 +12,13 @@ async fn main() -> ExitCode {
     let url = match words.iter().position(|word| word == "--url") {
         Some(at) if at + 1 < words.len() => words.drain(at..at + 2).nth(1),
         Some(_) => None,
-        None => std::env::var("DATABASE_URL").ok(),
+        None => match dodo_core::variable("DATABASE_URL") {
+            Ok(url) => url,
+            Err(error) => {
+                eprintln!("{error}");
+                return Outcome::Usage.into();
+            }
+        },
     };
     let command = words.first().map(String::as_str);
     if matches!(command, Some("--help" | "-h")) {

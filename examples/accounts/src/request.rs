@@ -23,7 +23,8 @@ impl Hosts {
     /// As [`new`](Self::new), with the address in `DODO_PUBLIC_URL`.
     #[must_use]
     pub fn from_env() -> Self {
-        Self::new(std::env::var("DODO_PUBLIC_URL").ok().as_deref())
+        // `Client::from_env` reports a value that cannot be used.
+        Self::new(dodo_core::variable("DODO_PUBLIC_URL").ok().flatten().as_deref())
     }
 
     /// Returns whether a request with this `Host` header is for the application. Every browser sends

@@ -5,7 +5,7 @@ use dodo_core::CustomerId;
 /// The address to listen at: `PORT` of this machine. Default: 3000.
 #[must_use]
 pub fn address() -> (&'static str, u16) {
-    let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok());
+    let port = dodo_core::variable("PORT").ok().flatten().and_then(|port| port.parse().ok());
     ("127.0.0.1", port.unwrap_or(3000))
 }
 

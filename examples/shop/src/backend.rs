@@ -1,6 +1,6 @@
 //! Where the money goes: to a sandbox that the shop brings with it, or to Dodo Payments.
 
-use std::{env, net::SocketAddr};
+use std::net::SocketAddr;
 
 use accounts::Hosts;
 use dodo_core::{
@@ -76,9 +76,9 @@ impl Shop {
         let key = database.secret("session_key", SessionKey::fresh).await.map_err(tables)?;
         let sessions = SessionKey::from_bytes(key.as_bytes());
         let local_url = format!("http://{address}");
-        let (builder, backend) = match env::var_os("DODO_PAYMENTS_API_KEY") {
-            Some(_) => (dodo()?, None),
-            None => {
+        let (builder, backend) = match options.has_api_key {
+            true => (dodo()?, None),
+            false => {
                 orders::forget_customers(database.lease().await.map_err(tables)?.connection())
                     .await
                     .map_err(tables)?;
@@ -86,8 +86,7 @@ impl Shop {
                 (builder, Some(sandbox))
             }
         };
-        let secure =
-            options.public_url.as_deref().is_some_and(|url| url.trim().starts_with("https:"));
+        let secure = options.public_url.as_deref().is_some_and(|url| url.starts_with("https:"));
         let dodo = builder
             .capture(capture(sessions.clone(), secure))
             .build()

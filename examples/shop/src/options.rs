@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, fmt};
 
+use dodo_core::Error;
+
 use crate::StartError;
 
 /// The port that is tried when none is asked for.
@@ -41,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) segment_url: String,
     /// Where the ledger and the shop's own tables are.
     pub(crate) database_url: Option<String>,
+    /// Without a key the shop brings a sandbox. `Dodo` reads the key.
+    pub(crate) has_api_key: bool,
     pub(crate) help: bool,
     /// A command about the ledger, instead of serving.
     pub(crate) operate: Option<Vec<String>>,
@@ -50,9 +54,10 @@ impl Options {
     /// Reads arguments and environment variables; arguments win.
     pub(crate) fn read(
         arguments: impl IntoIterator<Item = OsString>,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&'static str) -> Result<Option<String>, Error>,
     ) -> Result<Self, StartError> {
-        let mut port = variable("PORT");
+        let set = |name| variable(name).map_err(|error| StartError::new(error.to_string()));
+        let mut port = set("PORT")?;
         let mut help = false;
         let mut operate = None;
         let mut arguments = arguments.into_iter().map(|a| a.to_string_lossy().into_owned());
@@ -75,13 +80,13 @@ impl Options {
                 .parse()
                 .map_err(|_| StartError::new(format!("{text:?} is not a port: use 0 to 65535")))?,
         };
-        let set = |name| variable(name).filter(|text| !text.is_empty());
         Ok(Self {
             port,
-            public_url: set("DODO_PUBLIC_URL"),
-            segment_write_key: set("SEGMENT_WRITE_KEY"),
-            segment_url: set("SEGMENT_URL").unwrap_or_else(|| SEGMENT_URL.to_owned()),
-            database_url: set("DATABASE_URL"),
+            public_url: set("DODO_PUBLIC_URL")?,
+            segment_write_key: set("SEGMENT_WRITE_KEY")?,
+            segment_url: set("SEGMENT_URL")?.unwrap_or_else(|| SEGMENT_URL.to_owned()),
+            database_url: set("DATABASE_URL")?,
+            has_api_key: set("DODO_PAYMENTS_API_KEY")?.is_some(),
             help,
             operate,
         })
@@ -101,7 +106,7 @@ mod tests {
 
     fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Options, String> {
         let variable = |name: &str| {
-            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+            Ok(variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
         };
         Options::read(arguments.iter().map(OsString::from), variable).map_err(|e| e.to_string())
     }
