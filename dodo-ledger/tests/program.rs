@@ -185,7 +185,7 @@ async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
 async fn database_url_follows_the_rule_of_all_variables() {
     let store = TestStore::sqlite().await.unwrap();
     store.builder().await.build().unwrap().migrate().await.unwrap();
-    let url = store.url();
+    let url = &store.url;
     for (value, code, says) in [
         (format!(" {url}\n"), 0, "pending 0"),
         (format!("\"{url}\""), 2, "DATABASE_URL has quotes in its value: remove the quotes"),

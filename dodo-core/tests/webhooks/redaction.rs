@@ -10,10 +10,10 @@ use dodo_core::{
     client::Product,
     endpoint::Endpoint,
     event::{
-        AddonItem, BillingAddress, CancelledBy, CartItem, CreditEntitlementItem, CustomFieldResponse,
-        Customer, DigitalDelivery, DigitalFile, Discount, DisputeItem, GrantedFeature,
-        GrantedLicenseKey, Metadata, MeterCreditItem, MeterItem, PayloadType, RefundItem,
-        ScheduledPlanChange, ServicePeriod,
+        AddonItem, BillingAddress, CancelledBy, CartItem, CreditEntitlementItem,
+        CustomFieldResponse, Customer, DigitalDelivery, DigitalFile, Discount, DisputeItem,
+        GrantedFeature, GrantedLicenseKey, Metadata, MeterCreditItem, MeterItem, PayloadType,
+        RefundItem, ScheduledPlanChange, ServicePeriod,
     },
     testing::{EventBuilder, replay},
 };
