@@ -61,7 +61,7 @@ async fn open_link_of(client: Client, product: &str) -> u16 {
     checkout.handle(request).await.status().as_u16()
 }
 
-/// Builds a client from the environment, whose calls of `/{status}` get this status, and calls.
+/// Builds a client from the environment, and calls paths that name the status of their answer.
 async fn call_all(level: Option<LogLevel>) {
     let transport = |request: Request<Bytes>| async move {
         let mut response = Response::new(Bytes::from_static(b"{}"));

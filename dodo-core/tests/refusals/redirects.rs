@@ -45,7 +45,7 @@ async fn browser_goes_to_the_payment_page_or_to_the_error_page() {
     }
 }
 
-/// A body of which so many bytes arrive, and then nothing more.
+/// A body that stops after so many bytes, without its end.
 struct Unfinished(usize);
 
 impl Body for Unfinished {
