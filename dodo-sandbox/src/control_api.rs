@@ -74,7 +74,7 @@ impl Sandbox {
     ) -> Result<String, Error> {
         let overrides = overrides.iter().map(|(path, value)| ((*path).to_owned(), value.clone()));
         let triggered = crate::trigger::trigger(&self.app, event_type, overrides.collect());
-        Ok(triggered.await?.webhook_id)
+        triggered.await
     }
 
     /// Declines so many coming charges with this code, such as `INSUFFICIENT_FUNDS`.
@@ -142,9 +142,9 @@ impl Sandbox {
     /// that payment.
     ///
     /// # Errors
-    /// When the session is unknown or was paid.
+    /// When the session is unknown, was paid, or names no customer.
     pub fn abandon_session(&self, session_id: &str) -> Result<String, Error> {
-        self.app.change(|state| control::abandon(state, session_id))
+        self.app.change(|state| control::abandon(state, session_id, None, None))
     }
 
     /// A recovery link for an abandoned payment: the id of a new session with the same cart.

@@ -1,4 +1,4 @@
-//! Makes an event of any type happen: acted out where the sandbox can, from a sample elsewhere.
+//! Makes an event of any type happen, by the requests that lead to it.
 
 use std::sync::Arc;
 
@@ -13,34 +13,8 @@ use crate::{
     local::{Local, text},
 };
 
-/// An event that was made to happen.
-#[derive(Debug)]
-pub(crate) struct Triggered {
-    pub(crate) webhook_id: String,
-    /// Whether the account's objects changed as for a real event.
-    pub(crate) acted: bool,
-}
-
-/// The data of events that the sandbox does not act out.
-const SAMPLES: [(&str, &str); 15] = [
-    ("credit.added", include_str!("../samples/credit.added.json")),
-    ("credit.balance_low", include_str!("../samples/credit.balance_low.json")),
-    ("credit.deducted", include_str!("../samples/credit.deducted.json")),
-    ("credit.expired", include_str!("../samples/credit.expired.json")),
-    ("credit.manual_adjustment", include_str!("../samples/credit.manual_adjustment.json")),
-    ("credit.overage_charged", include_str!("../samples/credit.overage_charged.json")),
-    ("credit.overage_reset", include_str!("../samples/credit.overage_reset.json")),
-    ("credit.rolled_over", include_str!("../samples/credit.rolled_over.json")),
-    ("credit.rollover_forfeited", include_str!("../samples/credit.rollover_forfeited.json")),
-    ("entitlement_grant.failed", include_str!("../samples/entitlement_grant.failed.json")),
-    ("payout.created", include_str!("../samples/payout.created.json")),
-    ("payout.failed", include_str!("../samples/payout.failed.json")),
-    ("payout.in_progress", include_str!("../samples/payout.in_progress.json")),
-    ("payout.on_hold", include_str!("../samples/payout.on_hold.json")),
-    ("payout.success", include_str!("../samples/payout.success.json")),
-];
-
-/// Triggers an event. The overrides replace values of its body by their path.
+/// Triggers an event, and returns its `webhook-id`. The overrides replace values of its body by their
+/// path.
 ///
 /// # Errors
 /// 422 for an unknown type; the error of a step that the account does not allow.
@@ -48,37 +22,29 @@ pub(crate) async fn trigger(
     app: &Arc<App>,
     kind: &str,
     overrides: Vec<(String, Value)>,
-) -> Result<Triggered, Error> {
+) -> Result<String, Error> {
     let Some(kind) = contract().event_types().find(|name| *name == kind) else {
         return Err(Error::invalid("type: an event of this name does not exist"));
     };
     let local = Local::new(app);
-    let sample = SAMPLES.iter().find(|(name, _)| *name == kind);
     // The worker may send the event before a step returns, so the overrides come first.
     let override_with = |overrides| {
         let op = Op::Override { kind: kind.to_owned(), overrides };
         app.record(op.clone(), |state| op.apply(state));
     };
     override_with(overrides);
-    let result = match sample {
-        Some((_, sample)) => {
-            let sample: Value = serde_json::from_str(sample).unwrap_or_default();
-            let data = sample.get("data").cloned().unwrap_or_default();
-            let body = json!({ "type": kind, "data": data });
-            local.json("POST", "/__sandbox/events", body).await.map(drop)
-        }
-        None => act_out(&local, kind).await,
-    };
+    let before = app.with(|state| state.events.added());
+    let result = act_out(&local, kind).await;
     override_with(Vec::new());
     result?;
     let newest = app.with(|state| {
-        let newest = state.events.iter().rev().find(|event| event.kind == kind);
-        newest.map(|event| event.id.clone())
+        let new = state.events.added().saturating_sub(before);
+        let mut new = state.events.iter().rev().take(usize::try_from(new).unwrap_or(usize::MAX));
+        new.find(|event| event.kind == kind).map(|event| event.id.clone())
     });
-    let webhook_id = newest.ok_or_else(|| {
+    newest.ok_or_else(|| {
         Error::conflict("NOT_EMITTED", "the behavior of this account does not send this event")
-    })?;
-    Ok(Triggered { webhook_id, acted: sample.is_none() })
+    })
 }
 
 /// The products that triggers sell.
@@ -104,6 +70,11 @@ async fn checkout(local: &Local, product: &str) -> Result<String, Error> {
         "license_key": product == LICENSED,
     });
     local.json("POST", "/__sandbox/products", product_body).await?;
+    order(local, product).await
+}
+
+/// The id of a new session for this product.
+async fn order(local: &Local, product: &str) -> Result<String, Error> {
     local
         .checkout(json!({
             "product_cart": [{ "product_id": product, "quantity": 1 }],
@@ -225,9 +196,18 @@ async fn steps(local: &Local, kind: &str) -> Result<(), Error> {
             });
             local.json("POST", &format!("/subscriptions/{id}/change-plan"), change).await?;
         }
-        _ => match kind.strip_prefix("dispute.") {
-            None => drop(buy(local, ONCE, cards::OK).await?),
-            Some(outcome) => {
+        "entitlement_grant.failed" => fail_grant(local).await?,
+        _ => match kind.split_once('.') {
+            Some(("credit", name)) => use_credits(local, name).await?,
+            Some(("payout", status)) => {
+                buy(local, ONCE, cards::OK).await?;
+                let payout = local.json("POST", "/__sandbox/payouts", Value::Null).await?;
+                if status != "created" {
+                    let body = json!({ "status": status });
+                    control(local, "payouts", text(&payout, "payout_id"), "resolve", body).await?;
+                }
+            }
+            Some(("dispute", outcome)) => {
                 let payment = buy(local, ONCE, cards::OK).await?;
                 let dispute = control(local, "payments", &payment, "dispute", json!({})).await?;
                 if outcome != "opened" {
@@ -236,7 +216,118 @@ async fn steps(local: &Local, kind: &str) -> Result<(), Error> {
                         .await?;
                 }
             }
+            _ => drop(buy(local, ONCE, cards::OK).await?),
         },
+    }
+    Ok(())
+}
+
+/// Creates a subscription product with these fields, and returns the payment of its first sale.
+async fn sell_plan(local: &Local, fields: Value, price: Value) -> Result<Value, Error> {
+    let mut plan = json!({
+        "name": "Sandbox plan",
+        "tax_category": "saas",
+        "price": {
+            "currency": "USD",
+            "discount": 0,
+            "payment_frequency_count": 1,
+            "payment_frequency_interval": "Month",
+            "purchasing_power_parity": false,
+            "subscription_period_count": 10,
+            "subscription_period_interval": "Year",
+        },
+    });
+    if let (Some(plan), Value::Object(fields)) = (plan.as_object_mut(), fields) {
+        plan.extend(fields);
+    }
+    if let (Some(own), Value::Object(price)) =
+        (plan.get_mut("price").and_then(Value::as_object_mut), price)
+    {
+        own.extend(price);
+    }
+    let product = local.json("POST", "/products", plan).await?;
+    let session = order(local, text(&product, "product_id")).await?;
+    let (payment, _) = local.pay(&session, cards::OK).await?;
+    local.json("GET", &format!("/payments/{payment}"), Value::Null).await
+}
+
+/// The integration refuses the delivery of what was bought.
+async fn fail_grant(local: &Local) -> Result<(), Error> {
+    let body = json!({
+        "name": "Chat",
+        "integration_type": "discord",
+        "integration_config": { "guild_id": "guild_1" },
+    });
+    let entitlement = local.json("POST", "/entitlements", body).await?;
+    let id = text(&entitlement, "id");
+    let attached = json!({ "entitlements": [{ "entitlement_id": id }] });
+    sell_plan(local, attached, json!({ "type": "recurring_price", "price": 1900 })).await?;
+    let grants = local.json("GET", &format!("/entitlements/{id}/grants"), Value::Null).await?;
+    let grant = grants.pointer("/items/0").map_or("", |grant| text(grant, "id"));
+    control(local, "grants", grant, "resolve", json!({ "delivered": false })).await.map(drop)
+}
+
+/// Sells 100 credits a month, and uses or corrects them until the event happens.
+async fn use_credits(local: &Local, name: &str) -> Result<(), Error> {
+    let credit = json!({
+        "name": "Sandbox credits",
+        "unit": "credit",
+        "precision": 0,
+        "overage_behavior": "invoice_at_billing",
+        "overage_enabled": true,
+        "price_per_unit": "3",
+        "rollover_enabled": name != "expired",
+        "rollover_percentage": 50,
+    });
+    let credit = local.json("POST", "/credit-entitlements", credit).await?;
+    let credit = text(&credit, "id");
+    let meter = json!({
+        "name": "Sandbox usage",
+        "event_name": credit,
+        "measurement_unit": "credit",
+        "aggregation": { "type": "sum", "key": "units" },
+    });
+    let meter = local.json("POST", "/meters", meter).await?;
+    let granted = json!({
+        "credit_entitlements": [{
+            "credit_entitlement_id": credit,
+            "credits_amount": "100",
+            "low_balance_threshold_percent": 20,
+        }],
+    });
+    let price = json!({
+        "type": "usage_based_price",
+        "fixed_price": 1900,
+        "meters": [{
+            "meter_id": text(&meter, "id"),
+            "credit_entitlement_id": credit,
+            "meter_units_per_credit": "1",
+        }],
+    });
+    let sale = sell_plan(local, granted, price).await?;
+    let customer = sale.pointer("/customer").map_or("", |customer| text(customer, "customer_id"));
+    if name == "manual_adjustment" {
+        let path = format!("/credit-entitlements/{credit}/balances/{customer}/ledger-entries");
+        let body = json!({ "amount": "5", "entry_type": "debit" });
+        return local.json("POST", &path, body).await.map(drop);
+    }
+    let used = match name {
+        "added" | "expired" => 0,
+        "overage_charged" | "overage_reset" => 110,
+        _ => 85,
+    };
+    if used > 0 {
+        let event = json!({
+            "event_id": format!("{credit}_usage"),
+            "customer_id": customer,
+            "event_name": credit,
+            "metadata": { "units": used },
+        });
+        local.json("POST", "/events/ingest", json!({ "events": [event] })).await?;
+    }
+    if !matches!(name, "added" | "deducted" | "balance_low") {
+        let id = text(&sale, "subscription_id");
+        control(local, "subscriptions", id, "renew", json!({})).await?;
     }
     Ok(())
 }

@@ -117,8 +117,7 @@ impl Trigger {
         let body = json!({ "type": self.event, "overrides": overrides });
         let remote = Remote::new(&self.target)?;
         let answer = remote.json(Method::POST, "/trigger", Some(body)).await?;
-        let how = if answer.get("acted") == Some(&true.into()) { "acted out" } else { "sample" };
-        line(&format!("{} {} {how}", self.event, text(&answer, "webhook_id")));
+        line(&format!("{} {}", self.event, text(&answer, "webhook_id")));
         if answer.get("deliveries") == Some(&0.into()) {
             line("no endpoint takes this event: start the sandbox with --webhook-url URL");
         }

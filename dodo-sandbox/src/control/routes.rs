@@ -131,11 +131,10 @@ struct Trigger {
 
 async fn trigger(State(app): State<Arc<App>>, Body(body): Body<Trigger>) -> Answer {
     let overrides = body.overrides.into_iter().collect();
-    let triggered = crate::trigger::trigger(&app, &body.kind, overrides).await?;
-    let id = &triggered.webhook_id;
-    let deliveries =
-        app.with(|state| state.deliveries.iter().filter(|own| own.webhook_id == *id).count());
-    Ok(Json(json!({ "webhook_id": id, "acted": triggered.acted, "deliveries": deliveries })))
+    let id = crate::trigger::trigger(&app, &body.kind, overrides).await?;
+    let own = |delivery: &&Delivery| delivery.webhook_id == id;
+    let deliveries = app.with(|state| state.deliveries.iter().filter(own).count());
+    Ok(Json(json!({ "webhook_id": id, "deliveries": deliveries })))
 }
 
 async fn simulate(State(app): State<Arc<App>>, Body(plan): Body<Simulation>) -> Answer {
