@@ -36,6 +36,23 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
     answer
 }
 
+/// Whether a page may call the API: pages of the sandbox itself, of this machine, and of allowed
+/// hosts. The API key is no protection, because the default key is known.
+pub(crate) fn is_trusted_origin(origin: &str, host: &str, names: &[String]) -> bool {
+    let Some(page) = origin.strip_prefix("http://").or(origin.strip_prefix("https://")) else {
+        return false;
+    };
+    let Ok(authority) = page.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let is_foreign = address.parse::<IpAddr>().is_ok_and(|address| !address.is_loopback());
+    page == host || !is_foreign && is_own(page, names) || is_configured(name, names)
+}
+
+fn is_configured(name: &str, names: &[String]) -> bool {
+    names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 /// Addresses need no check: only a name can be pointed at another machine.
 fn is_own(host: &str, names: &[String]) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
@@ -45,12 +62,37 @@ fn is_own(host: &str, names: &[String]) -> bool {
     address.parse::<IpAddr>().is_ok()
         || ends_local == "localhost"
         || ends_local.ends_with(".localhost")
-        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
+        || is_configured(name, names)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_pages_of_this_machine_are_trusted() {
+        let names = ["sandbox.test".to_owned(), "192.168.1.9".to_owned()];
+        for (origin, trusted) in [
+            ("http://localhost:3000", true),
+            ("https://localhost:3000", true),
+            ("http://127.0.0.1:3000", true),
+            ("http://[::1]:3000", true),
+            ("http://shop.localhost", true),
+            ("https://sandbox.test", true),
+            ("http://192.168.1.9:3000", true),
+            ("http://192.168.1.7:4010", true),
+            ("http://192.168.1.7:3000", false),
+            ("http://203.0.113.5", false),
+            ("https://evil.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://127.0.0.1@evil.example", false),
+            ("chrome-extension://localhost", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(is_trusted_origin(origin, "192.168.1.7:4010", &names), trusted, "{origin}");
+        }
+    }
 
     #[test]
     fn only_names_of_this_machine_are_own() {

@@ -48,6 +48,7 @@ use crate::{
     app::App,
     clock::rfc3339,
     contract::{Content, Facts, Found, Operation, PathParameters, Shape, contract},
+    guard,
     state::SandboxState,
 };
 
@@ -135,20 +136,40 @@ pub(crate) async fn dispatch(State(app): State<Arc<App>>, request: Request) -> R
         &Method::HEAD => Method::GET,
         method => method.clone(),
     };
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if let Err(error) = check_origin(&app, request.headers()) {
+        return error.into_response();
+    }
+    let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let mut answer = match contract().find(&method, request.uri().path()) {
         Found::Nothing => not_found().await.into_response(),
         _ if method == Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
         Found::OtherMethod => method_not_allowed().await.into_response(),
         Found::Operation(operation, path) => operate(&app, operation, path, request).await,
     };
-    for (name, value) in [
-        ("access-control-allow-origin", "*"),
-        ("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS"),
-        ("access-control-allow-headers", "authorization, content-type"),
-    ] {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    let headers = answer.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    if let Some(origin) = origin {
+        let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+        headers.extend(asked.map(|asked| (header::ACCESS_CONTROL_ALLOW_HEADERS, asked)));
     }
     answer
+}
+
+/// Refuses the pages of other sites.
+fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Error> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let host = headers.get(header::HOST).map(text).unwrap_or_default();
+    let origin = headers.get(header::ORIGIN).map(text);
+    match origin.is_none_or(|own| guard::is_trusted_origin(&own, &host, &app.setup.hosts)) {
+        true => Ok(()),
+        false => {
+            let message = "page of another site: start the sandbox with --allow-host NAME";
+            Err(Error::refused(StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED", message))
+        }
+    }
 }
 
 async fn operate(
