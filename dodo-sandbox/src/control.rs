@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Error,
+    api::body::is_email,
     contract::contract,
     flow::{
         checkout::{self, PayForm},
@@ -87,9 +88,7 @@ pub(crate) fn pay(
     let session = checkout::open_session(state, session_id)?;
     let buyer = session.buyer.clone();
     let country = payer.country.or(session.address.as_ref().map(|address| address.country.clone()));
-    let missing =
-        || Error::invalid("this checkout has no customer: pass the payer's email and name");
-    let email = payer.email.or(buyer.email).ok_or_else(missing)?;
+    let email = payer.email.or(buyer.email).ok_or_else(no_customer)?;
     let form = PayForm {
         name: payer.name.or(buyer.name).unwrap_or_else(|| email.clone()),
         email,
@@ -119,15 +118,32 @@ pub(crate) fn decline_next(state: &mut SandboxState, code: &str, times: u32) {
     state.force_decline = (times > 0).then(|| (code.to_owned(), times));
 }
 
-/// The customer gives up. The id of the payment that is abandoned.
-pub(crate) fn abandon(state: &mut SandboxState, session_id: &str) -> Result<String, Error> {
-    let session = checkout::open_session(state, session_id)?.clone();
-    let id = match session.payment_id {
+/// The customer leaves the page without paying. Returns the id of the abandoned payment.
+///
+/// # Errors
+/// As [`pay`].
+pub(crate) fn abandon(
+    state: &mut SandboxState,
+    session_id: &str,
+    email: Option<String>,
+    name: Option<String>,
+) -> Result<String, Error> {
+    let mut session = checkout::open_session(state, session_id)?.clone();
+    let id = match session.payment_id.clone() {
         Some(id) => id,
-        None => checkout::cancelled_payment(state, &session)?,
+        None => {
+            session.buyer.email = email.or(session.buyer.email);
+            session.buyer.name = name.or(session.buyer.name);
+            session.buyer.email.as_deref().filter(|own| is_email(own)).ok_or_else(no_customer)?;
+            checkout::cancelled_payment(state, &session)?
+        }
     };
     recovery::abandon(state, &id)?;
     Ok(id)
+}
+
+fn no_customer() -> Error {
+    Error::invalid("this checkout has no customer: pass an email address and a name")
 }
 
 /// Sends made-up data once to every endpoint that wants it.

@@ -37,7 +37,7 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 /// Whether a page may call the API: pages of the sandbox itself, of this machine, and of allowed
-/// hosts. The API key is no protection, because the default key is known.
+/// hosts. The API key does not protect, because each page knows the default key.
 pub(crate) fn is_trusted_origin(origin: &str, host: &str, names: &[String]) -> bool {
     let Some(page) = origin.strip_prefix("http://").or(origin.strip_prefix("https://")) else {
         return false;

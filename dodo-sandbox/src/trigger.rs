@@ -251,7 +251,7 @@ async fn sell_plan(local: &Local, fields: Value, price: Value) -> Result<Value, 
     local.json("GET", &format!("/payments/{payment}"), Value::Null).await
 }
 
-/// The integration refuses the delivery of what was bought.
+/// The integration refuses the delivery of a purchase.
 async fn fail_grant(local: &Local) -> Result<(), Error> {
     let body = json!({
         "name": "Chat",

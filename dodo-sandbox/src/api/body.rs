@@ -109,6 +109,19 @@ pub(crate) fn page_url(name: &str, given: Option<String>) -> Result<Option<Strin
     url(name, given.as_deref(), &[]).map(|()| given)
 }
 
+/// Checks the least amount of an Indian mandate, and returns it.
+///
+/// # Errors
+/// 422 unless it is above 0.
+pub(crate) fn mandate_min(given: Option<i64>) -> Result<Option<i64>, Error> {
+    match given {
+        Some(amount) if amount < 1 => {
+            Err(Error::invalid("mandate_min_amount_inr_paise must be at least 1"))
+        }
+        given => Ok(given),
+    }
+}
+
 /// Checks a quantity.
 ///
 /// # Errors

@@ -123,6 +123,8 @@ struct Create {
     product_collection_id: Option<String>,
     allowed_payment_method_types: Option<Vec<String>>,
     force_3ds: Option<bool>,
+    billing_currency: Option<String>,
+    mandate_min_amount_inr_paise: Option<i64>,
 }
 
 /// The options that only the page reads.
@@ -179,6 +181,8 @@ impl Create {
             metadata: body::metadata(self.metadata)?,
             return_url: body::page_url("return_url", self.return_url)?,
             cancel_url: body::page_url("cancel_url", self.cancel_url)?,
+            currency: self.billing_currency,
+            mandate_min: body::mandate_min(self.mandate_min_amount_inr_paise)?,
             discount_codes,
             custom_fields,
             trial_days: data.trial_period_days,
@@ -275,19 +279,31 @@ fn answer(session: &Session, url: Option<String>, payment_id: Option<String>) ->
     })
 }
 
-/// Pays at once with a method that the customer has used before; nobody sees a page.
-fn pay_saved(state: &mut SandboxState, session: Session, method_id: &str) -> Result<Reply, Error> {
+/// The form of a customer who pays with a method of an earlier payment.
+///
+/// # Errors
+/// 404 for an unknown method; 422 without a customer.
+pub(crate) fn saved_form(
+    state: &SandboxState,
+    session: &Session,
+    method_id: &str,
+) -> Result<PayForm, Error> {
     let Some(customer_id) = session.buyer.customer_id.as_deref() else {
         return Err(Error::invalid("payment_method_id needs customer.customer_id"));
     };
     let method = state.payment_method(customer_id, method_id).cloned();
-    let form = PayForm {
+    Ok(PayForm {
         email: session.buyer.email.clone().unwrap_or_default(),
         name: session.buyer.name.clone().unwrap_or_default(),
         address: session.address.clone().unwrap_or_default(),
         saved: Some(method.ok_or_else(|| Error::not_found("payment method"))?),
         ..PayForm::default()
-    };
+    })
+}
+
+/// Pays at once with a method that the customer has used before.
+fn pay_saved(state: &mut SandboxState, session: Session, method_id: &str) -> Result<Reply, Error> {
+    let form = saved_form(state, &session, method_id)?;
     let id = session.id.clone();
     state.sessions.insert(session);
     let paid = checkout::pay(state, &id, form)?;

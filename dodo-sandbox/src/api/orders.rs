@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{
     body,
     call::{Call, Reply},
-    checkouts::{CustomerBody, check_methods},
+    checkouts::{self, CustomerBody, check_methods},
     customers::CUSTOMERS,
+    products::shorten,
 };
 use crate::{
     Error,
@@ -43,6 +44,12 @@ struct Order {
     force_3ds: Option<bool>,
     trial_period_days: Option<u32>,
     on_demand: Option<Value>,
+    billing_currency: Option<String>,
+    mandate_min_amount_inr_paise: Option<i64>,
+    payment_method_id: Option<String>,
+    redirect_immediately: Option<bool>,
+    short_link: Option<bool>,
+    show_saved_payment_methods: Option<bool>,
 }
 
 /// The codes of an order, given one way or the other.
@@ -75,7 +82,17 @@ pub(crate) fn create(
     if order.trial_period_days.is_some_and(|days| days > 10_000) {
         return Err(Error::invalid("trial_period_days is 0 to 10000"));
     }
+    let mut page_options = Map::new();
+    for (name, value) in [
+        ("feature_flags", json!({ "redirect_immediately": order.redirect_immediately })),
+        ("show_saved_payment_methods", json!(order.show_saved_payment_methods)),
+    ] {
+        page_options.insert(name.to_owned(), value);
+    }
     let page = Session {
+        page: page_options,
+        currency: order.billing_currency,
+        mandate_min: body::mandate_min(order.mandate_min_amount_inr_paise)?,
         buyer: order.customer.read(state)?,
         address: Some(order.billing),
         metadata: body::metadata(order.metadata)?,
@@ -88,7 +105,17 @@ pub(crate) fn create(
         force_3ds: order.force_3ds == Some(true),
         ..Session::new(state, id::new("lnk_"), SessionOrigin::Session, LIFE, cart)
     };
+    let saved =
+        order.payment_method_id.map(|id| checkouts::saved_form(state, &page, &id)).transpose()?;
     let (page_id, payment_id) = prepare(state, page)?;
+    if let Some(form) = saved {
+        checkout::pay(state, &page_id, form)?;
+    }
+    let link = state.sessions.find(&page_id)?.url(state);
+    let link = match order.short_link {
+        Some(true) => shorten(state, &id::new(""), &link),
+        _ => link,
+    };
     let (page, payment) = (state.sessions.find(&page_id)?, state.payments.find(&payment_id)?);
     let subscription = payment.subscription_id().and_then(|id| state.subscriptions.get(id));
     let with_link = order.payment_link == Some(true);
@@ -107,7 +134,7 @@ pub(crate) fn create(
         "metadata": payment.metadata,
         "one_time_product_cart": (!one_time.is_empty()).then_some(one_time),
         "payment_id": payment.id,
-        "payment_link": payment.link.as_ref().filter(|_| with_link),
+        "payment_link": with_link.then_some(link),
         "payment_method_required": true,
         "product_cart": items(0),
         "recurring_pre_tax_amount": subscription.map_or(0, |own| own.recurring_amount),

@@ -55,6 +55,8 @@ const PAST_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 struct Patch {
     status: Option<String>,
     cancel_at_next_billing_date: Option<bool>,
+    cancel_reason: Option<String>,
+    credit_entitlement_cart: Option<Vec<Value>>,
     cancellation_feedback: Option<String>,
     cancellation_comment: Option<String>,
     metadata: Option<Map<String, Value>>,
@@ -101,11 +103,19 @@ fn change(state: &mut SandboxState, id: &str, patch: Patch) -> Result<(), Error>
     if patch.next_billing_date.is_some_and(|date| date < earliest) {
         return Err(Error::invalid("next_billing_date must not be in the past"));
     }
+    let (is_cancelled, is_scheduled) =
+        (patch.status.is_some(), patch.cancel_at_next_billing_date == Some(true));
+    if patch.cancel_reason.is_some() && !is_cancelled && !is_scheduled {
+        return Err(Error::invalid("cancel_reason needs a cancellation"));
+    }
     let customer_id = state.subscriptions.find(id)?.customer_id.clone();
+    let credits = patch.credit_entitlement_cart.unwrap_or_default();
+    allowance::check_terms(state, id, &credits)?;
     let row = state.subscriptions.find_mut(id)?;
     if row.is_over() {
         return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription is over already"));
     }
+    allowance::replace_terms(&mut row.credit_terms, credits);
     row.metadata = metadata.unwrap_or_else(|| std::mem::take(&mut row.metadata));
     row.billing = patch.billing.unwrap_or_else(|| std::mem::take(&mut row.billing));
     row.tax_id = patch.tax_id.or(row.tax_id.take());
@@ -132,11 +142,16 @@ fn change(state: &mut SandboxState, id: &str, patch: Patch) -> Result<(), Error>
     {
         customer.set("name", name);
     }
+    let by = match patch.cancel_reason.as_deref() {
+        Some("cancelled_by_customer") => "customer",
+        Some("dodo_team") => "system",
+        _ => "merchant",
+    };
     if patch.status.is_some() {
-        return subscription::cancel(state, id, Some("merchant"));
+        return subscription::cancel(state, id, Some(by));
     }
     match patch.cancel_at_next_billing_date {
-        Some(wanted) => subscription::cancel_at_period_end(state, id, wanted, "merchant"),
+        Some(wanted) => subscription::cancel_at_period_end(state, id, wanted, by),
         None => {
             complete::updated(state, id);
             Ok(())

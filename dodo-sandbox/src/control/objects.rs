@@ -39,6 +39,14 @@ fn on<B: DeserializeOwned + Send + 'static>(
 /// The body of an action without choices: it is ignored.
 type Nothing = Map<String, Value>;
 
+/// The person on a page without a customer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Person {
+    email: Option<String>,
+    name: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Refund {
@@ -84,7 +92,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
         )
         .route(
             "/sessions/{id}/abandon",
-            on(|state, id, _: Nothing| Ok(json!({ "payment_id": super::abandon(state, id)? }))),
+            on(|state, id, person: Person| {
+                let id = super::abandon(state, id, person.email, person.name)?;
+                Ok(json!({ "payment_id": id }))
+            }),
         )
         .route(
             "/payments/{id}/recovery-link",

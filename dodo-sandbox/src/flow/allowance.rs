@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::credit::{self, NewGrant};
 use crate::{
+    Error,
     api::credits::GRANTS,
     state::{
         SandboxState,
@@ -25,6 +26,53 @@ pub(crate) fn mappings(state: &SandboxState, product_id: &str) -> Vec<Value> {
     all.cloned().unwrap_or_default()
 }
 
+/// The credits of a subscription: those of its product, with its own terms.
+pub(super) fn of_subscription(state: &SandboxState, subscription: &Subscription) -> Vec<Value> {
+    let mut all = mappings(state, &subscription.product_id);
+    for mapping in all.iter_mut().filter_map(Value::as_object_mut) {
+        let same =
+            |own: &&Value| own.get("credit_entitlement_id") == mapping.get("credit_entitlement_id");
+        let own = subscription.credit_terms.iter().find(same).and_then(Value::as_object);
+        let given = own.into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let given: Vec<_> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+        mapping.extend(given);
+    }
+    all
+}
+
+/// Checks terms of `credit_entitlement_cart`.
+///
+/// # Errors
+/// 422 for a credit that the product of the subscription does not grant, and for amounts that are no
+/// decimal numbers.
+pub(crate) fn check_terms(
+    state: &SandboxState,
+    subscription_id: &str,
+    terms: &[Value],
+) -> Result<(), Error> {
+    let known = mappings(state, &state.subscriptions.find(subscription_id)?.product_id);
+    for own in terms {
+        let id = own.get("credit_entitlement_id");
+        if !known.iter().any(|mapping| mapping.get("credit_entitlement_id") == id) {
+            return Err(Error::invalid(
+                "credit_entitlement_cart: the product grants no such credit",
+            ));
+        }
+        let amounts = ["credits_amount", "overage_limit"].map(|name| own.get(name)?.as_str());
+        if amounts.into_iter().flatten().any(|text| Credits::parse(text).is_none()) {
+            return Err(Error::invalid("credit_entitlement_cart: amounts are decimal numbers"));
+        }
+    }
+    Ok(())
+}
+
+/// Replaces terms by those for the same credit.
+pub(crate) fn replace_terms(own: &mut Vec<Value>, given: Vec<Value>) {
+    let id = |terms: &Value| terms.get("credit_entitlement_id").cloned();
+    own.retain(|old| !given.iter().any(|new| id(new) == id(old)));
+    own.extend(given);
+}
+
 /// A purchase or a renewal grants the product's credits.
 pub(crate) fn grant_for_product(
     state: &mut SandboxState,
@@ -33,7 +81,12 @@ pub(crate) fn grant_for_product(
     source: (&'static str, Option<String>),
     quantity: u32,
 ) {
-    for mapping in mappings(state, product_id) {
+    let subscription = source.1.as_ref().and_then(|id| state.subscriptions.get(id));
+    let granted = match subscription {
+        Some(subscription) => of_subscription(state, subscription),
+        None => mappings(state, product_id),
+    };
+    for mapping in granted {
         let Some(entitlement_id) = mapping.get("credit_entitlement_id").and_then(Value::as_str)
         else {
             continue;
@@ -57,7 +110,7 @@ pub(crate) fn grant_for_product(
 /// The end of a cycle, before the renewal grants anew: unused credits roll over or are forfeited,
 /// and overage is charged or forgiven. Returns the price of the overage.
 pub(crate) fn end_cycle(state: &mut SandboxState, subscription: &Subscription) {
-    for mapping in mappings(state, &subscription.product_id) {
+    for mapping in of_subscription(state, subscription) {
         let Some(entitlement_id) = mapping.get("credit_entitlement_id").and_then(Value::as_str)
         else {
             continue;
@@ -85,7 +138,7 @@ fn is_invoiced(mapping: &Value) -> bool {
 
 /// The price of the overage that the next renewal charges, in minor units.
 pub(crate) fn overage_price(state: &SandboxState, subscription: &Subscription) -> i64 {
-    let mappings = mappings(state, &subscription.product_id);
+    let mappings = of_subscription(state, subscription);
     let price = |mapping: &Value| {
         let entitlement_id = mapping.get("credit_entitlement_id")?.as_str()?;
         let (_, overage) = credit::balance(state, entitlement_id, &subscription.customer_id);
@@ -163,5 +216,5 @@ pub(crate) fn cart(state: &SandboxState, subscription: &Subscription) -> Vec<Val
         }
         Some(mapping)
     };
-    mappings(state, &subscription.product_id).into_iter().filter_map(item).collect()
+    of_subscription(state, subscription).into_iter().filter_map(item).collect()
 }

@@ -186,6 +186,7 @@ fn subscriptions(
 ) -> Vec<String> {
     if let SessionOrigin::Subscription { subscription_id, .. } = &session.origin {
         if let Some(subscription) = state.subscriptions.get_mut(subscription_id) {
+            subscription.mandate = mandate(subscription, session, method);
             subscription.method = Some(method.clone());
             subscription.billing = form.address.clone();
         }
@@ -199,6 +200,7 @@ fn subscriptions(
         subscription.method = Some(method.clone());
         subscription.metadata = session.metadata.clone();
         subscription.on_demand = session.on_demand;
+        subscription.mandate = mandate(&subscription, session, method);
         subscription.business_name = session.business_name.clone();
         subscription.tax_id = session.tax_id.clone();
         subscription.custom_fields = answers(session, form);
@@ -206,6 +208,16 @@ fn subscriptions(
         state.subscriptions.insert(subscription);
     }
     ids
+}
+
+/// Without a wish of the merchant an Indian mandate permits charges of 15,000 INR.
+const MANDATE: i64 = 1_500_000;
+
+/// The mandate of a subscription that an Indian card pays.
+fn mandate(subscription: &Subscription, session: &Session, method: &PaymentMethod) -> Option<i64> {
+    let least = session.mandate_min.unwrap_or(MANDATE);
+    (method.country == "IN" && subscription.currency == "INR")
+        .then(|| least.max(subscription.recurring_amount))
 }
 
 /// The pending subscription of one position of a quote; `None` for one that is paid once.

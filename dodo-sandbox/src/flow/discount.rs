@@ -42,7 +42,7 @@ pub(crate) fn by_code<'a>(state: &'a SandboxState, code: &str) -> Option<&'a Obj
 pub(crate) fn usable<'a>(
     state: &'a SandboxState,
     code: &str,
-    products: &[&Product],
+    products: &[Product],
     customer_id: Option<&str>,
 ) -> Result<&'a Object, Error> {
     let refuse = |code, message| Err(Error::unprocessable(code, message));
@@ -111,11 +111,43 @@ fn is_eligible(state: &SandboxState, discount: &Object, customer_id: Option<&str
 }
 
 /// An amount after this discount. A flat discount never makes it negative.
-pub(crate) fn reduce(discount: &Value, amount: i64) -> i64 {
+pub(crate) fn reduce(discount: &Value, amount: i64, currency: &str) -> i64 {
     let value = discount.get("amount").and_then(Value::as_i64).unwrap_or(0);
-    match discount.get("type").and_then(Value::as_str) {
-        Some("flat") => amount.saturating_sub(value).max(0),
-        _ => amount.saturating_sub(money::share(amount, value, 10_000)),
+    let taken = match discount.get("type").and_then(Value::as_str) {
+        Some("flat") => value,
+        _ => money::share(amount, value, 10_000),
+    };
+    let most = option(discount, currency, "max_amount_possible").unwrap_or(i64::MAX);
+    amount.saturating_sub(taken.min(most)).max(0)
+}
+
+/// A limit of a discount in this currency.
+fn option(discount: &Value, currency: &str, name: &str) -> Option<i64> {
+    let options = discount.get("currency_options")?.as_array()?;
+    options
+        .iter()
+        .find(|own| own.get("currency").is_some_and(|own| own == currency))?
+        .get(name)?
+        .as_i64()
+}
+
+/// Checks the least amounts that discounts need in this currency.
+///
+/// # Errors
+/// 422 for a smaller cart.
+pub(crate) fn check_minimum(
+    discounts: Option<&Value>,
+    subtotal: i64,
+    currency: &str,
+) -> Result<(), Error> {
+    let mut all = discounts.and_then(Value::as_array).into_iter().flatten();
+    let least = |own: &Value| option(own, currency, "minimum_subtotal").unwrap_or(0);
+    match all.any(|own| subtotal < least(own)) {
+        true => Err(Error::unprocessable(
+            "INVALID_DISCOUNT_CODE",
+            "discount_codes: the cart is below the discount's minimum",
+        )),
+        false => Ok(()),
     }
 }
 
@@ -154,10 +186,10 @@ pub(crate) fn next_cycle(discounts: Option<Value>) -> Option<Value> {
 }
 
 /// An amount after the discounts of a subscription that still apply.
-pub(crate) fn reduce_by_all(discounts: Option<&Value>, amount: i64) -> i64 {
+pub(crate) fn reduce_by_all(discounts: Option<&Value>, amount: i64, currency: &str) -> i64 {
     let all = discounts.and_then(Value::as_array).into_iter().flatten();
     let left = |discount: &&Value| {
         discount.get("cycles_remaining").and_then(Value::as_i64).is_none_or(|left| left > 0)
     };
-    all.filter(left).fold(amount, |amount, discount| reduce(discount, amount))
+    all.filter(left).fold(amount, |amount, discount| reduce(discount, amount, currency))
 }

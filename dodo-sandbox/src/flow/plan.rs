@@ -81,12 +81,12 @@ fn plan_discounts(
         let kept: Vec<_> = all.into_iter().flatten().filter(|own| kept(own)).cloned().collect();
         return Ok((!kept.is_empty()).then_some(Value::Array(kept)));
     }
-    let product = [state.products.find(&change.product_id)?];
+    let product = state.products.find(&change.product_id)?;
     let customer_id = Some(subscription.customer_id.as_str());
     let found = change
         .discount_codes
         .iter()
-        .map(|code| discount::usable(state, code, &product, customer_id));
+        .map(|code| discount::usable(state, code, std::slice::from_ref(product), customer_id));
     Ok(discount::details(&found.collect::<Result<Vec<_>, _>>()?))
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn change_price(
     }
     let new = plan_amount(state, subscription, change)?;
     let discounts = plan_discounts(state, subscription, change)?;
-    let new = discount::reduce_by_all(discounts.as_ref(), new);
+    let new = discount::reduce_by_all(discounts.as_ref(), new, &subscription.currency);
     let more = new.saturating_sub(subscription.recurring_amount).max(0);
     Ok(match change.proration {
         Proration::DoNotBill => 0,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Error,
-    api::products::ADDONS,
+    api::products::{ADDONS, LOCALIZED_PRICES},
     flow::discount,
     money::{self, Taxed},
     state::{
@@ -58,6 +58,8 @@ pub(crate) struct Quote {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Terms<'a> {
     pub(crate) country: &'a str,
+    /// The currency that the merchant or the customer chose.
+    pub(crate) currency: Option<&'a str>,
     pub(crate) discount_codes: &'a [String],
     /// Replaces the products' own trials.
     pub(crate) trial_days: Option<u32>,
@@ -78,8 +80,8 @@ pub(crate) fn quote(
 ) -> Result<Quote, Error> {
     let products = cart
         .iter()
-        .map(|item| state.products.find(&item.product_id))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|item| Ok(localized(state, state.products.find(&item.product_id)?, terms)))
+        .collect::<Result<Vec<_>, Error>>()?;
     let first = products.first().ok_or_else(|| {
         Error::unprocessable("PRODUCT_CART_EMTPY", "product_cart: at least one item is needed")
     })?;
@@ -117,7 +119,24 @@ pub(crate) fn quote(
         quote.tax = money::plus(quote.tax, line.due.tax)?;
         quote.lines.push(line);
     }
+    discount::check_minimum(quote.discounts.as_ref(), quote.subtotal, &quote.currency)?;
     Ok(quote)
+}
+
+/// A product with its price for the buyer's country or chosen currency.
+fn localized(state: &SandboxState, product: &Product, terms: Terms<'_>) -> Product {
+    let mut product = product.clone();
+    let fits = |price: &&Object| match price.text("mode") {
+        Some("by_country") => price.has("country_code", terms.country),
+        _ => terms.currency.is_some_and(|currency| price.has("currency", currency)),
+    };
+    let found = state.of(&LOCALIZED_PRICES, "product_id", &product.id).find(fits);
+    if let Some((amount, currency)) =
+        found.and_then(|own| own.number("amount").zip(own.text("currency")))
+    {
+        (product.price, product.currency) = (amount, currency.to_owned());
+    }
+    product
 }
 
 fn price(
@@ -145,7 +164,7 @@ fn price(
         .iter()
         .filter(|discount| discount::applies_to(discount, &product.id))
         .fold(subtotal, |left, discount| {
-            discount::reduce(&Value::Object(discount.fields.clone()), left)
+            discount::reduce(&Value::Object(discount.fields.clone()), left, &product.currency)
         });
     Ok(QuoteLine {
         quantity: item.quantity,

@@ -14,7 +14,7 @@ use crate::{
     settings::GraceEnd,
     state::{
         SandboxState,
-        card::Charge,
+        card::{self, Charge},
         payment::{ChargeType, Line, Payment, ServicePeriod},
         product::{Period, RenewalInterval},
         subscription::{Recovery, Subscription},
@@ -54,8 +54,11 @@ pub(crate) struct Invoice {
 /// The bill of one more period: with the subscription's discounts, the usage of the period that
 /// ends, and tax.
 fn renewal_bill(state: &SandboxState, subscription: &Subscription, retry_attempt: u32) -> Invoice {
-    let left =
-        discount::reduce_by_all(subscription.discounts.as_ref(), subscription.recurring_amount);
+    let left = discount::reduce_by_all(
+        subscription.discounts.as_ref(),
+        subscription.recurring_amount,
+        &subscription.currency,
+    );
     let usage = usage::price(state, subscription)
         .saturating_add(allowance::overage_price(state, subscription));
     let due = left.saturating_add(usage).min(money::MAX_AMOUNT);
@@ -125,6 +128,9 @@ pub(crate) fn charge(
     state.payments.insert(payment);
     let charge = match bill.amount.total {
         0 => Charge::Paid,
+        total if subscription.mandate.is_some_and(|most| total > most) => {
+            card::decline("AUTHENTICATION_FAILURE")
+        }
         _ => complete::attempt(state, subscription.method.as_ref(), true),
     };
     match charge {

@@ -74,8 +74,10 @@ pub(crate) async fn pay(
                     error.map_or("The payment was declined.", |(_, text)| text),
                 )
             }
-            (_, Some(url)) => see_other(&url),
-            (_, None) => see_other(&format!("/session/{id}")),
+            (_, Some(url)) if !state.sessions.get(&id).is_some_and(Session::shows_result) => {
+                see_other(&url)
+            }
+            _ => see_other(&format!("/session/{id}")),
         }
     })
 }

@@ -117,6 +117,10 @@ pub(crate) struct Session {
     pub(crate) metadata: Map<String, Value>,
     pub(crate) return_url: Option<String>,
     pub(crate) cancel_url: Option<String>,
+    /// The currency of localized prices.
+    pub(crate) currency: Option<String>,
+    /// The least amount of an Indian mandate, in paise.
+    pub(crate) mandate_min: Option<i64>,
     pub(crate) discount_codes: Vec<String>,
     pub(crate) custom_fields: Vec<CustomField>,
     /// Replaces the product's trial.
@@ -188,6 +192,12 @@ impl Session {
         }
     }
 
+    /// Whether the customer sees the result before the way back to the shop.
+    pub(crate) fn shows_result(&self) -> bool {
+        let flags = self.page.get("feature_flags");
+        flags.and_then(|flags| flags.get("redirect_immediately")) == Some(&Value::Bool(false))
+    }
+
     /// Whether an option of the page is on.
     pub(crate) fn asks(&self, option: &str) -> bool {
         self.page.get(option) == Some(&Value::Bool(true))
@@ -197,6 +207,7 @@ impl Session {
     pub(crate) fn terms(&self) -> Terms<'_> {
         Terms {
             country: self.address.as_ref().map_or("", |address| &address.country),
+            currency: self.currency.as_deref(),
             discount_codes: &self.discount_codes,
             trial_days: self.trial_days,
             customer_id: self.buyer.customer_id.as_deref(),

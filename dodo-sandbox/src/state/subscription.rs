@@ -70,6 +70,10 @@ pub(crate) struct Subscription {
     pub(crate) discounts: Option<Value>,
     pub(crate) custom_fields: Option<Value>,
     pub(crate) on_demand: bool,
+    /// The most that one charge may take from an Indian card, in paise.
+    pub(crate) mandate: Option<i64>,
+    /// Terms of `credit_entitlement_cart` that replace those of the product.
+    pub(crate) credit_terms: Vec<Value>,
     pub(crate) business_name: Option<String>,
     pub(crate) tax_id: Option<String>,
     pub(crate) cancel_at_next_billing: bool,

@@ -16,6 +16,7 @@ mod contract;
 mod contract_tests;
 mod deliveries;
 mod faults;
+mod fields;
 mod hostile;
 mod pages;
 mod payloads;

@@ -99,7 +99,7 @@ fn change(state: &mut SandboxState, action: &str, id: &str) -> Result<(), Error>
         "pause" => subscription::pause(state, id),
         "resume" => subscription::resume(state, id),
         "resend" => control::resend(state, id).map(drop),
-        "abandon" => control::abandon(state, id).map(drop),
+        "abandon" => control::abandon(state, id, None, None).map(drop),
         "flush" => {
             control::flush(state, FlushOrder::Original);
             Ok(())
