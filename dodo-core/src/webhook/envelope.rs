@@ -33,10 +33,16 @@ pub struct Envelope {
 impl Envelope {
     /// Finds the parts of a body without reading `data`.
     pub(super) fn read(body: &Bytes, received_at: Timestamp) -> Result<Self, Error> {
-        let body = &json_in(body);
-        let text = std::str::from_utf8(body).map_err(|e| unreadable("").with_source(e))?;
-        let parts: Parts<'_> =
-            serde_json::from_str(text).map_err(|e| unreadable("").with_source(describe(&e)))?;
+        let found = json_in(body);
+        let sound: Bytes;
+        let (body, parts) = match Parts::of(&found) {
+            Ok(parts) => (&found, parts),
+            Err(error) => {
+                let text = std::str::from_utf8(&found).ok().and_then(sound_text);
+                sound = text.ok_or(error)?.into();
+                (&sound, Parts::of(&sound)?)
+            }
+        };
         let kind = parts.kind.and_then(string).ok_or_else(|| unreadable("/type"))?;
 
         let mut warnings = Vec::new();
@@ -112,6 +118,13 @@ struct Parts<'a> {
     timestamp: Option<&'a RawValue>,
     business_id: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(body: &'a [u8]) -> Result<Self, Error> {
+        let text = std::str::from_utf8(body).map_err(|e| unreadable("").with_source(e))?;
+        serde_json::from_str(text).map_err(|e| unreadable("").with_source(describe(&e)))
+    }
 }
 
 #[derive(Deserialize)]

@@ -317,6 +317,10 @@ async fn whole_body(run: &mut Run, name: &str, body: &Value, text: &str) {
         ("blanks", format!(" \r\n\t{text}\n\n")),
         ("a byte order mark", format!("\u{feff}{text}")),
         ("a byte order mark and NUL bytes", format!("\u{feff} {text}\0\0")),
+        ("control characters inside texts", {
+            let note = "\"data\":{\"note\":\"line\nend\t\0\",";
+            body.to_string().replacen("\"data\":{", note, 1).replacen(':', ":\n", 1)
+        }),
         ("keys reversed", reversed(body)),
         ("escaped", escaped(body)),
         ("no payload_type", {

@@ -1,16 +1,17 @@
-//! JSON that is well formed, and says what a text or a number of Rust cannot hold.
+//! JSON that holds values which no text or number of Rust holds, and raw control characters.
 //!
 //! RFC 8259 allows half a surrogate pair in a text (section 8.2: a program that cuts a text in the
-//! middle of an emoji writes one) and numbers of any size (section 6). People and their programs
-//! write both, in optional fields. They must not lose an order.
+//! middle of an emoji writes one) and numbers of any size (section 6). It forbids raw line ends and
+//! other control characters inside a text. People and their programs write all of them, in optional
+//! fields. They must not lose an order.
 
-use std::iter::Peekable;
+use std::{fmt::Write, iter::Peekable};
 
 /// What stands in for half of a surrogate pair, as in JavaScript's `toWellFormed`.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// The same JSON with halves of surrogate pairs replaced, and numbers that are too large absent.
-/// `None` if there are none.
+/// The same JSON with halves of surrogate pairs replaced, control characters inside texts escaped, and
+/// numbers that are too large absent. `None` if there are none.
 pub(crate) fn text(json: &str) -> Option<String> {
     let mut out = String::with_capacity(json.len());
     let mut changed = false;
@@ -70,8 +71,22 @@ fn well_formed(quoted: &str, out: &mut String) -> bool {
             Some(0xDC00..=0xDFFF) => true,
             _ => false,
         };
-        out.push_str(if half { REPLACEMENT } else { part.0 });
-        changed |= half;
+        if half {
+            out.push_str(REPLACEMENT);
+            changed = true;
+            continue;
+        }
+        let mut rest = part.0;
+        while let Some((before, control)) =
+            rest.find(|c| c < ' ').and_then(|at| rest.split_at_checked(at))
+        {
+            let mut from = control.chars();
+            out.push_str(before);
+            let _ = write!(out, "\\u{:04x}", from.next().map_or(0, u32::from));
+            changed = true;
+            rest = from.as_str();
+        }
+        out.push_str(rest);
     }
     changed
 }
@@ -127,6 +142,7 @@ mod tests {
             (r#"["\\ud800","\"\ud800"]"#, r#"["\\ud800","\"\ufffd"]"#),
             (r#"{"a":1e400,"b":-1E+999,"c":1}"#, r#"{"a":null,"b":null,"c":1}"#),
             (r#"["1e400",1e400]"#, r#"["1e400",null]"#),
+            ("[\"a\nb\0\",\n\"\t\"]", "[\"a\\u000ab\\u0000\",\n\"\\u0009\"]"),
         ] {
             assert_eq!(text(json).as_deref(), Some(sound), "{json}");
             assert!(serde_json::from_str::<Value>(sound).is_ok(), "{sound}");
@@ -147,6 +163,8 @@ mod tests {
                 (0xD7F0_u16..0xE010).prop_map(|unit| format!("\\u{unit:04X}")),
                 "[a-zä\u{1F600} 0-9{},:-]{0,4}",
                 Just("\\\\".to_owned()),
+                Just("\n".to_owned()),
+                Just("\0".to_owned()),
                 Just("\\\"".to_owned()),
             ], 0..12),
         ) {
