@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Client, CustomerPortal, Environment, Error, WebhookKey, Webhooks,
-    attribution::FactOptions,
+    attribution::MetadataMapping,
     capture::VisitorCapture,
     checkout::{
         CheckoutBuilder, CheckoutKind, DynamicCheckout, DynamicCheckoutBuilder, SessionCheckout,
@@ -121,8 +121,8 @@ impl Dodo {
     /// Starts the webhook endpoint. Key, mode and capture are set: campaign keys of metadata are read
     /// for the presets of the capture, and without a capture none are read.
     pub fn webhooks<S: Clone + Send + Sync + 'static>(&self) -> WebhooksBuilder<S> {
-        let options = FactOptions::default().captured_by(&self.capture());
-        Webhooks::builder(self.key.clone()).fact_options(options)
+        let options = MetadataMapping::default().captured_by(&self.capture());
+        Webhooks::builder(self.key.clone()).metadata_mapping(options)
     }
 }
 

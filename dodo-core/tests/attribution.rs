@@ -4,8 +4,8 @@
 use dodo_core::{
     EventKind,
     attribution::{
-        AttributionRecord, Basis, DisputePolicy, FactOptions, NonRevenueReason, RecordKind, Step,
-        facts,
+        AttributionRecord, AttributionStep, ClassificationBasis, DisputePolicy, MetadataMapping,
+        NonRevenueReason, RecordKind, facts,
     },
     capture::Campaign,
     event::Payment,
@@ -15,7 +15,7 @@ use dodo_core::{
 use serde_json::json;
 
 fn records(event: &EventBuilder) -> Vec<AttributionRecord> {
-    facts(&event.signed(), &FactOptions::default()).unwrap()
+    facts(&event.signed(), &MetadataMapping::default()).unwrap()
 }
 
 fn only(event: &EventBuilder) -> AttributionRecord {
@@ -44,13 +44,13 @@ fn a_charge_has_its_money_and_who_brought_it() {
     );
     let record = only(&event);
     assert_eq!(record.id(), "charge:pay_test");
-    assert_eq!((&record.kind, record.basis), (&RecordKind::OneTime, Basis::Event));
+    assert_eq!((&record.kind, record.basis), (&RecordKind::OneTime, ClassificationBasis::Event));
     assert_eq!(money(&record), Some((2000, Some(300), 1700, "USD")));
     assert_eq!(record.money.unwrap().net_major(), "17.00");
     let visitor = record.visitor.unwrap();
     assert_eq!(
         (&*visitor.value, visitor.step, &*visitor.from),
-        ("v1", Step::EventMetadata, "pay_test")
+        ("v1", AttributionStep::EventMetadata, "pay_test")
     );
     let mut campaign = Campaign::default();
     campaign.source = Some("x".to_owned());
@@ -66,64 +66,76 @@ fn a_charge_has_its_money_and_who_brought_it() {
 fn what_a_charge_is() {
     let sub = json!("sub_1");
     for (fields, kind, basis) in [
-        (json!({}), RecordKind::OneTime, Basis::Event),
-        (json!({"subscription_id": sub}), RecordKind::SubscriptionNew, Basis::Assumed),
-        (json!({"subscription_ids": [sub]}), RecordKind::SubscriptionNew, Basis::Assumed),
+        (json!({}), RecordKind::OneTime, ClassificationBasis::Event),
+        (
+            json!({"subscription_id": sub}),
+            RecordKind::SubscriptionNew,
+            ClassificationBasis::Assumed,
+        ),
+        (
+            json!({"subscription_ids": [sub]}),
+            RecordKind::SubscriptionNew,
+            ClassificationBasis::Assumed,
+        ),
         (
             json!({"subscription_id": sub, "charge_type": "new"}),
             RecordKind::SubscriptionNew,
-            Basis::ChargeType,
+            ClassificationBasis::ChargeType,
         ),
         (
             json!({"subscription_id": sub, "charge_type": "renewal"}),
             RecordKind::SubscriptionRenewal,
-            Basis::ChargeType,
+            ClassificationBasis::ChargeType,
         ),
         (
             json!({"subscription_id": sub, "charge_type": "plan_change"}),
             RecordKind::SubscriptionNew,
-            Basis::Assumed,
+            ClassificationBasis::Assumed,
         ),
         (
             json!({"subscription_id": sub, "charge_type": "on_demand", "retry_attempt": 1}),
             RecordKind::SubscriptionRenewal,
-            Basis::RetryAttempt,
+            ClassificationBasis::RetryAttempt,
         ),
         (
             json!({"subscription_id": sub, "charge_type": "something_new"}),
             RecordKind::SubscriptionNew,
-            Basis::Assumed,
+            ClassificationBasis::Assumed,
         ),
         (
             json!({"subscription_id": sub, "retry_attempt": 2}),
             RecordKind::SubscriptionRenewal,
-            Basis::RetryAttempt,
+            ClassificationBasis::RetryAttempt,
         ),
         (
             json!({"subscription_ids": [sub, "sub_2"], "is_multi_subscription": true}),
             RecordKind::SubscriptionNew,
-            Basis::MultiFlag,
+            ClassificationBasis::MultiFlag,
         ),
-        (json!({"is_multi_subscription": true}), RecordKind::SubscriptionNew, Basis::MultiFlag),
+        (
+            json!({"is_multi_subscription": true}),
+            RecordKind::SubscriptionNew,
+            ClassificationBasis::MultiFlag,
+        ),
         (
             json!({"subscription_id": sub, "total_amount": 0}),
             RecordKind::NonRevenue { reason: NonRevenueReason::Free },
-            Basis::Event,
+            ClassificationBasis::Event,
         ),
         (
             json!({"total_amount": 0, "charge_type": "new"}),
             RecordKind::NonRevenue { reason: NonRevenueReason::Free },
-            Basis::Event,
+            ClassificationBasis::Event,
         ),
         (
             json!({"is_update_payment_method": true}),
             RecordKind::NonRevenue { reason: NonRevenueReason::Setup },
-            Basis::Event,
+            ClassificationBasis::Event,
         ),
         (
             json!({"is_update_payment_method": true, "charge_type": "renewal", "subscription_id": sub}),
             RecordKind::NonRevenue { reason: NonRevenueReason::Setup },
-            Basis::Event,
+            ClassificationBasis::Event,
         ),
     ] {
         let event = fields
@@ -168,13 +180,14 @@ fn the_customers_metadata_is_a_later_step() {
         &payment().set("customer", customer.clone()).set("metadata", json!({"visitor":"new"})),
     );
     let (visitor, campaign) = (record.visitor.unwrap(), record.campaign.unwrap());
-    assert_eq!((&*visitor.value, visitor.step), ("new", Step::EventMetadata));
-    assert_eq!((campaign.step, &*campaign.from), (Step::CustomerRecord, "cus_1"));
+    assert_eq!((&*visitor.value, visitor.step), ("new", AttributionStep::EventMetadata));
+    assert_eq!((campaign.step, &*campaign.from), (AttributionStep::CustomerRecord, "cus_1"));
     assert!(
-        Step::EventMetadata < Step::PaymentRecord && Step::PaymentRecord < Step::CustomerRecord
+        AttributionStep::EventMetadata < AttributionStep::PaymentRecord
+            && AttributionStep::PaymentRecord < AttributionStep::CustomerRecord
     );
     let record = only(&payment().set("customer", customer));
-    assert_eq!(record.visitor.unwrap().step, Step::CustomerRecord);
+    assert_eq!(record.visitor.unwrap().step, AttributionStep::CustomerRecord);
 }
 
 #[test]
@@ -191,7 +204,7 @@ fn exponents_follow_the_currency_unless_overridden() {
         let money = only(&event).money.unwrap();
         assert_eq!((money.exponent, &*money.gross_major()), (exponent, text));
     }
-    let options = FactOptions::default().exponent("MGA".parse().unwrap(), 2);
+    let options = MetadataMapping::default().exponent("MGA".parse().unwrap(), 2);
     let event = payment().set("currency", "MGA");
     let record = &facts(&event.signed(), &options).unwrap()[0];
     assert_eq!(record.money.unwrap().gross_major(), "20.00");
@@ -222,7 +235,7 @@ fn refunds_are_negative_and_never_a_guess() {
 
 #[test]
 fn disputes_follow_the_policy() {
-    let on_open = FactOptions::default().disputes(DisputePolicy::OnOpen);
+    let on_open = MetadataMapping::default().disputes(DisputePolicy::OnOpen);
     for (kind, by_loss, by_open) in [
         ("opened", None, Some("loss")),
         ("challenged", None, None),
@@ -233,7 +246,7 @@ fn disputes_follow_the_policy() {
         ("cancelled", Some("reversal"), Some("reversal")),
     ] {
         let event = event(&format!("dispute.{kind}"));
-        for (options, expected) in [(&FactOptions::default(), by_loss), (&on_open, by_open)] {
+        for (options, expected) in [(&MetadataMapping::default(), by_loss), (&on_open, by_open)] {
             let records = facts(&event.signed(), options).unwrap();
             let ids: Vec<&str> = records.iter().map(AttributionRecord::id).collect();
             let expected: Vec<String> =

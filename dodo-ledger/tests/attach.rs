@@ -9,7 +9,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dodo_core::{
     Webhooks,
-    attribution::FactOptions,
+    attribution::MetadataMapping,
     capture::VisitorCapture,
     endpoint::Endpoint as _,
     testing::sign_for_test,
@@ -127,7 +127,7 @@ async fn campaign_keys_are_read_for_the_presets_in_use() {
         let ledger = ledger().await;
         let mut hooks = hooks();
         if let Some(capture) = &capture {
-            hooks = hooks.fact_options(FactOptions::default().captured_by(capture));
+            hooks = hooks.metadata_mapping(MetadataMapping::default().captured_by(capture));
         }
         let (hooks, workers) = ledger.attach(hooks).unwrap();
         assert_eq!(deliver(&hooks, &bought("pay_1")).await, StatusCode::OK);

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dodo_core::{
     Environment, WebhookKey,
-    attribution::{FactOptions, facts},
+    attribution::{MetadataMapping, facts},
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
         EntitlementGrant, LicenseKey, Payload, Payment, Payout, Refund, Subscription, Timestamp,
@@ -89,7 +89,7 @@ pub(crate) fn event(data: &[u8]) {
         assert_eq!(envelope.is_ok(), tree.get("type").is_some_and(serde_json::Value::is_string));
     }
     assert_eq!(event.raw().is_ok(), envelope.is_ok());
-    if let Ok(records) = facts(&event, &FactOptions::default()) {
+    if let Ok(records) = facts(&event, &MetadataMapping::default()) {
         for record in records {
             assert!(record.money.is_none() || record.is_revenue());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dodo_core::{
     Client, Environment, WebhookKey, Webhooks,
-    attribution::{Basis, RecordKind},
+    attribution::{ClassificationBasis, RecordKind},
     webhook::{Inbox, SignedEvent},
 };
 use dodo_ledger::{Ledger, Store};
@@ -91,7 +91,7 @@ async fn the_sandbox_knows_earlier_charges(urls: &[&str]) {
     tokio::time::timeout(Duration::from_secs(60), all_done).await.expect("everything is booked");
     for (id, kind) in expected {
         let record = ledger.record(&id).await.unwrap().expect("a record");
-        assert_eq!((record.kind, record.basis), (kind, Basis::ApiLookup), "{id}");
+        assert_eq!((record.kind, record.basis), (kind, ClassificationBasis::ApiLookup), "{id}");
     }
     for workers in workers {
         workers.shutdown(Duration::from_secs(5)).await;

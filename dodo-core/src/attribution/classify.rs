@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 
-use super::{Basis, NonRevenueReason, RecordKind};
+use super::{ClassificationBasis, NonRevenueReason, RecordKind};
 use crate::event::{ChargeType, Date, Payment};
 
 /// The data of a successful payment that decide its kind.
@@ -89,7 +89,7 @@ pub struct Classified {
     /// The kind of the charge.
     pub kind: RecordKind,
     /// How that is known.
-    pub basis: Basis,
+    pub basis: ClassificationBasis,
     /// A change of plan brought it about. Never changes the kind.
     pub plan_change: bool,
     /// It was made through the API. Never changes the kind.
@@ -100,15 +100,15 @@ pub struct Classified {
 ///
 /// | # | condition | kind | basis |
 /// |---|---|---|---|
-/// | 1 | card update; zero amount; no subscription | no revenue; no revenue; one-time | [`Event`](Basis::Event) |
-/// | 2 | several subscriptions started | new | [`MultiFlag`](Basis::MultiFlag) |
-/// | 3 | an earlier paid charge of one of its subscriptions | renewal | [`History`](Basis::History) |
-/// | 4 | every known subscription was seen from its start | new | [`History`](Basis::History) |
-/// | 5 | a subscription is older than its trial and one interval | renewal | [`SubscriptionAge`](Basis::SubscriptionAge) |
-/// | 6 | `charge_type` is `new` or `renewal` | that | [`ChargeType`](Basis::ChargeType) |
-/// | 7 | the charge is a retry | renewal | [`RetryAttempt`](Basis::RetryAttempt) |
-/// | 8 | Dodo Payments was asked for earlier charges | its answer | [`ApiLookup`](Basis::ApiLookup) |
-/// | 9 | otherwise | new | [`Assumed`](Basis::Assumed) |
+/// | 1 | card update; zero amount; no subscription | no revenue; no revenue; one-time | [`Event`](ClassificationBasis::Event) |
+/// | 2 | several subscriptions started | new | [`MultiFlag`](ClassificationBasis::MultiFlag) |
+/// | 3 | an earlier paid charge of one of its subscriptions | renewal | [`History`](ClassificationBasis::History) |
+/// | 4 | every known subscription was seen from its start | new | [`History`](ClassificationBasis::History) |
+/// | 5 | a subscription is older than its trial and one interval | renewal | [`SubscriptionAge`](ClassificationBasis::SubscriptionAge) |
+/// | 6 | `charge_type` is `new` or `renewal` | that | [`ChargeType`](ClassificationBasis::ChargeType) |
+/// | 7 | the charge is a retry | renewal | [`RetryAttempt`](ClassificationBasis::RetryAttempt) |
+/// | 8 | Dodo Payments was asked for earlier charges | its answer | [`ApiLookup`](ClassificationBasis::ApiLookup) |
+/// | 9 | otherwise | new | [`Assumed`](ClassificationBasis::Assumed) |
 ///
 /// Row 5 accepts a charge that is up to a day early, or half the interval if that is shorter. It ignores
 /// subscriptions that are charged on demand.
@@ -135,43 +135,46 @@ pub fn classify(charge: &ChargeFacts, history: &ChargeHistory) -> Classified {
     }
 }
 
-fn kind_and_basis(charge: &ChargeFacts, history: &ChargeHistory) -> (RecordKind, Basis) {
+fn kind_and_basis(
+    charge: &ChargeFacts,
+    history: &ChargeHistory,
+) -> (RecordKind, ClassificationBasis) {
     use RecordKind::{NonRevenue, OneTime, SubscriptionNew, SubscriptionRenewal};
 
     if charge.card_update {
-        return (NonRevenue { reason: NonRevenueReason::Setup }, Basis::Event);
+        return (NonRevenue { reason: NonRevenueReason::Setup }, ClassificationBasis::Event);
     }
     if charge.total == 0 {
-        return (NonRevenue { reason: NonRevenueReason::Free }, Basis::Event);
+        return (NonRevenue { reason: NonRevenueReason::Free }, ClassificationBasis::Event);
     }
     if charge.subscription_ids.is_empty() && !charge.multi_subscription {
-        return (OneTime, Basis::Event);
+        return (OneTime, ClassificationBasis::Event);
     }
     if charge.multi_subscription {
-        return (SubscriptionNew, Basis::MultiFlag);
+        return (SubscriptionNew, ClassificationBasis::MultiFlag);
     }
     if history.paid_before {
-        return (SubscriptionRenewal, Basis::History);
+        return (SubscriptionRenewal, ClassificationBasis::History);
     }
     let subscriptions = &history.subscriptions;
     if !subscriptions.is_empty() && subscriptions.iter().all(|state| state.seen_from_start) {
-        return (SubscriptionNew, Basis::History);
+        return (SubscriptionNew, ClassificationBasis::History);
     }
     if subscriptions.iter().any(|state| is_past_first_charge(state, charge.made_at)) {
-        return (SubscriptionRenewal, Basis::SubscriptionAge);
+        return (SubscriptionRenewal, ClassificationBasis::SubscriptionAge);
     }
     match charge.charge_type {
-        Some(ChargeType::New) => return (SubscriptionNew, Basis::ChargeType),
-        Some(ChargeType::Renewal) => return (SubscriptionRenewal, Basis::ChargeType),
+        Some(ChargeType::New) => return (SubscriptionNew, ClassificationBasis::ChargeType),
+        Some(ChargeType::Renewal) => return (SubscriptionRenewal, ClassificationBasis::ChargeType),
         _ => {}
     }
     if charge.retry_attempt > 0 {
-        return (SubscriptionRenewal, Basis::RetryAttempt);
+        return (SubscriptionRenewal, ClassificationBasis::RetryAttempt);
     }
     match history.asked {
-        Some(true) => (SubscriptionRenewal, Basis::ApiLookup),
-        Some(false) => (SubscriptionNew, Basis::ApiLookup),
-        None => (SubscriptionNew, Basis::Assumed),
+        Some(true) => (SubscriptionRenewal, ClassificationBasis::ApiLookup),
+        Some(false) => (SubscriptionNew, ClassificationBasis::ApiLookup),
+        None => (SubscriptionNew, ClassificationBasis::Assumed),
     }
 }
 
@@ -251,7 +254,9 @@ mod tests {
 
     const SETUP: RecordKind = RecordKind::NonRevenue { reason: NonRevenueReason::Setup };
     const FREE: RecordKind = RecordKind::NonRevenue { reason: NonRevenueReason::Free };
-    use Basis::{ApiLookup, Assumed, Event, History, MultiFlag, RetryAttempt, SubscriptionAge};
+    use ClassificationBasis::{
+        ApiLookup, Assumed, Event, History, MultiFlag, RetryAttempt, SubscriptionAge,
+    };
     use RecordKind::{OneTime, SubscriptionNew as New, SubscriptionRenewal as Renewal};
 
     #[test]
@@ -287,11 +292,23 @@ mod tests {
                 OneTime,
                 Event,
             ),
-            ("said to be new", typed("new"), asked(true), New, Basis::ChargeType),
+            ("said to be new", typed("new"), asked(true), New, ClassificationBasis::ChargeType),
             ("said to be new, paid before", typed("new"), everything(), Renewal, History),
             ("said to be new, and old", typed("new"), old(), Renewal, SubscriptionAge),
-            ("said to be new, though retried", said_new_retry, none(), New, Basis::ChargeType),
-            ("said to be a renewal", typed("renewal"), asked(false), Renewal, Basis::ChargeType),
+            (
+                "said to be new, though retried",
+                said_new_retry,
+                none(),
+                New,
+                ClassificationBasis::ChargeType,
+            ),
+            (
+                "said to be a renewal",
+                typed("renewal"),
+                asked(false),
+                Renewal,
+                ClassificationBasis::ChargeType,
+            ),
             ("said to be a renewal, seen from its start", typed("renewal"), seen(), New, History),
             ("a retry, seen from its start", retry.clone(), seen(), New, History),
             ("old, seen from its start", charge(), seen_and_old(), New, History),
@@ -301,7 +318,7 @@ mod tests {
                 typed("renewal"),
                 one_seen(),
                 Renewal,
-                Basis::ChargeType,
+                ClassificationBasis::ChargeType,
             ),
             ("several", multi.clone(), everything(), New, MultiFlag),
             (

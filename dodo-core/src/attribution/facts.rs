@@ -3,9 +3,9 @@
 use serde::de::DeserializeOwned;
 
 use super::{
-    AttributionRecord, Basis, ChargeFacts, ChargeHistory, Contact, DisputePolicy, FactOptions,
-    NonRevenueReason, RecordKind, Resolved, Step, SubscriptionTerms, classify,
-    options::email_sha256,
+    Attributed, AttributionRecord, AttributionStep, ChargeFacts, ChargeHistory,
+    ClassificationBasis, Contact, DisputePolicy, MetadataMapping, NonRevenueReason, RecordKind,
+    SubscriptionTerms, classify, options::email_sha256,
 };
 use crate::{
     Error, EventKind,
@@ -15,12 +15,15 @@ use crate::{
 
 /// The records that one event shows: none for most kinds, a charge and an identify for a payment.
 ///
-/// Kinds that only history can tell apart have the basis [`Assumed`](Basis::Assumed). A refund's
+/// Kinds that only history can tell apart have the basis [`Assumed`](ClassificationBasis::Assumed). A refund's
 /// `net` is its `gross`, as its tax is not known here.
 ///
 /// # Errors
 /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the event cannot be read.
-pub fn facts(event: &SignedEvent, options: &FactOptions) -> Result<Vec<AttributionRecord>, Error> {
+pub fn facts(
+    event: &SignedEvent,
+    options: &MetadataMapping,
+) -> Result<Vec<AttributionRecord>, Error> {
     let envelope = event.readable()?;
     facts_of(event, &envelope, options, &mut &envelope)
 }
@@ -45,7 +48,7 @@ impl Payloads for &Envelope {
 pub(crate) fn facts_of(
     event: &SignedEvent,
     envelope: &Envelope,
-    options: &FactOptions,
+    options: &MetadataMapping,
     payloads: &mut impl Payloads,
 ) -> Result<Vec<AttributionRecord>, Error> {
     let facts = Facts { event, envelope, options };
@@ -77,7 +80,7 @@ pub(crate) fn facts_of(
 struct Facts<'a> {
     event: &'a SignedEvent,
     envelope: &'a Envelope,
-    options: &'a FactOptions,
+    options: &'a MetadataMapping,
 }
 
 impl Facts<'_> {
@@ -120,7 +123,7 @@ impl Facts<'_> {
         let mut identify = charge.clone();
         identify.id = format!("identify:{}", payment.payment_id);
         identify.kind = RecordKind::Identify;
-        identify.basis = Basis::Event;
+        identify.basis = ClassificationBasis::Event;
         identify.money = None;
         identify.settlement = None;
         vec![charge, identify]
@@ -136,7 +139,7 @@ impl Facts<'_> {
             RecordKind::Refund { partial: refund.is_partial }
         };
         let mut record = self.record(id, kind);
-        record.basis = Basis::Event;
+        record.basis = ClassificationBasis::Event;
         record.payment_id = refund.payment_id.clone().unwrap_or_default();
         record.refund_id = Some(refund.refund_id.clone());
         record.brand_id.clone_from(&refund.brand_id);
@@ -164,7 +167,7 @@ impl Facts<'_> {
             _ => (loss, "loss"),
         };
         let mut record = self.record(format!("dispute:{}:{end}", dispute.dispute_id), kind);
-        record.basis = Basis::Event;
+        record.basis = ClassificationBasis::Event;
         record.payment_id = dispute.payment_id.clone().unwrap_or_default();
         record.dispute_id = Some(dispute.dispute_id.clone());
         record.brand_id.clone_from(&dispute.brand_id);
@@ -190,7 +193,7 @@ impl Facts<'_> {
     ) -> AttributionRecord {
         let id = &subscription.subscription_id;
         let mut record = self.record(format!("subscription:{id}:{change}"), kind);
-        record.basis = Basis::Event;
+        record.basis = ClassificationBasis::Event;
         record.brand_id.clone_from(&subscription.brand_id);
         record.subscription_ids = vec![id.clone()];
         record.product_ids = subscription.product_id.iter().cloned().collect();
@@ -211,24 +214,24 @@ impl Facts<'_> {
     ) {
         record.customer_id.clone_from(&customer.customer_id);
         let sources = [
-            (metadata, Step::EventMetadata, object),
+            (metadata, AttributionStep::EventMetadata, object),
             (
                 &customer.metadata,
-                Step::CustomerRecord,
+                AttributionStep::CustomerRecord,
                 customer.customer_id.as_deref().unwrap_or_default(),
             ),
         ];
         for (metadata, step, from) in sources {
             let from = || from.to_owned();
             if record.visitor.is_none() {
-                record.visitor = self.options.visitor(metadata).map(|value| Resolved {
+                record.visitor = self.options.visitor(metadata).map(|value| Attributed {
                     value,
                     step,
                     from: from(),
                 });
             }
             if record.campaign.is_none() {
-                record.campaign = self.options.campaign(metadata).map(|value| Resolved {
+                record.campaign = self.options.campaign(metadata).map(|value| Attributed {
                     value,
                     step,
                     from: from(),

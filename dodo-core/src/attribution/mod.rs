@@ -14,10 +14,10 @@ mod sink;
 pub use self::{
     classify::{ChargeFacts, ChargeHistory, Classified, SubscriptionState, classify},
     facts::facts,
-    options::{DisputePolicy, FactOptions, email_sha256},
+    options::{DisputePolicy, MetadataMapping, email_sha256},
     record::{
-        AttributionRecord, Basis, Contact, Flags, NonRevenueReason, RecordKind, Resolved, Step,
-        SubscriptionTerms,
+        Attributed, AttributionRecord, AttributionStep, ClassificationBasis, Contact,
+        NonRevenueReason, RecordFlags, RecordKind, SubscriptionTerms,
     },
     sink::AttributionSink,
 };

@@ -24,7 +24,7 @@ pub enum DisputePolicy {
 /// How [`facts`](super::facts) reads events.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct FactOptions {
+pub struct MetadataMapping {
     visitor_keys: Vec<String>,
     /// One group of keys per tool. `None`: the presets in use are not known, so those of all are read.
     campaign_keys: Option<Vec<CampaignKeys>>,
@@ -49,7 +49,7 @@ fn tool_keys() -> impl Iterator<Item = &'static str> {
         .filter(|key| *key != VISITOR_KEY)
 }
 
-impl Default for FactOptions {
+impl Default for MetadataMapping {
     fn default() -> Self {
         Self {
             visitor_keys: vec![VISITOR_KEY.to_owned()],
@@ -62,7 +62,7 @@ impl Default for FactOptions {
     }
 }
 
-impl FactOptions {
+impl MetadataMapping {
     /// Looks for the visitor under this metadata key too, after `visitor`.
     pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
         self.visitor_keys.push(key.into());

@@ -39,7 +39,7 @@ pub struct AttributionRecord {
     pub kind: RecordKind,
     /// How sure `kind` is.
     #[serde(default)]
-    pub basis: Basis,
+    pub basis: ClassificationBasis,
     /// Whether the charge is for a change of plan.
     #[serde(default)]
     pub plan_change: bool,
@@ -89,10 +89,10 @@ pub struct AttributionRecord {
     pub settlement: Option<Money>,
     /// Who came.
     #[serde(default)]
-    pub visitor: Option<Resolved<String>>,
+    pub visitor: Option<Attributed<String>>,
     /// What brought them.
     #[serde(default)]
-    pub campaign: Option<Resolved<Campaign>>,
+    pub campaign: Option<Attributed<Campaign>>,
     /// Ids of other tools, by their metadata key: `datafast_visitor_id`, `dub_click_id`, ...
     #[serde(default)]
     pub tool_ids: BTreeMap<String, String>,
@@ -116,7 +116,7 @@ pub struct AttributionRecord {
     pub consent: Consent,
     /// The flags of the record.
     #[serde(default)]
-    pub flags: Flags,
+    pub flags: RecordFlags,
 }
 
 impl AttributionRecord {
@@ -133,7 +133,7 @@ impl AttributionRecord {
             business_id: String::new(),
             brand_id: None,
             kind,
-            basis: Basis::default(),
+            basis: ClassificationBasis::default(),
             plan_change: false,
             on_demand: false,
             payment_id: String::new(),
@@ -158,7 +158,7 @@ impl AttributionRecord {
             payment_method: None,
             subscription: None,
             consent: Consent::default(),
-            flags: Flags::default(),
+            flags: RecordFlags::default(),
         }
     }
 
@@ -289,7 +289,7 @@ pub enum NonRevenueReason {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Basis {
+pub enum ClassificationBasis {
     /// The `charge_type` of Dodo Payments.
     ChargeType,
     /// There is, or is not, an earlier paid charge.
@@ -311,16 +311,16 @@ pub enum Basis {
 
 /// A value, and where it was found. `Debug` does not show the value.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Resolved<T> {
+pub struct Attributed<T> {
     /// The value.
     pub value: T,
     /// The step that found it.
-    pub step: Step,
+    pub step: AttributionStep,
     /// The id of the object it was found in.
     pub from: String,
 }
 
-impl<T> fmt::Debug for Resolved<T> {
+impl<T> fmt::Debug for Attributed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resolved")
             .field("step", &self.step)
@@ -334,7 +334,7 @@ impl<T> fmt::Debug for Resolved<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Step {
+pub enum AttributionStep {
     /// The metadata of the event's own object.
     EventMetadata,
     /// The record of the payment that is refunded or disputed.
@@ -359,7 +359,7 @@ pub enum Step {
     clippy::struct_excessive_bools,
     reason = "independent marks, each set by a rule of its own"
 )]
-pub struct Flags {
+pub struct RecordFlags {
     /// The kind changed when more became known, such as an earlier charge that arrived later.
     pub reclassified: bool,
     /// The payment is not known yet.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error,
-    attribution::{AttributionSink, FactOptions},
+    attribution::{AttributionSink, MetadataMapping},
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
         EntitlementGrant, Event, EventKind, LicenseKey, Payment, Payout, RawData, Refund,
@@ -30,7 +30,7 @@ pub struct WebhooksBuilder<S = (), P = NoState> {
     callbacks: Callbacks<S>,
     inbox: Option<Arc<dyn DynInbox>>,
     settings: Settings,
-    fact_options: FactOptions,
+    metadata_mapping: MetadataMapping,
     state: P,
 }
 
@@ -41,15 +41,15 @@ impl<S> WebhooksBuilder<S> {
             callbacks: Callbacks::default(),
             inbox: None,
             settings: Settings::default(),
-            fact_options: FactOptions::default(),
+            metadata_mapping: MetadataMapping::default(),
             state: NoState,
         }
     }
 
     /// Gives all callbacks a state, as `event.state`.
     pub fn with_state(self, state: S) -> WebhooksBuilder<S, Given<S>> {
-        let Self { key, callbacks, inbox, settings, fact_options, state: NoState } = self;
-        WebhooksBuilder { key, callbacks, inbox, settings, fact_options, state: Given(state) }
+        let Self { key, callbacks, inbox, settings, metadata_mapping, state: NoState } = self;
+        WebhooksBuilder { key, callbacks, inbox, settings, metadata_mapping, state: Given(state) }
     }
 }
 
@@ -106,14 +106,14 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
     ///
     /// Not together with the same ledger as [`inbox`](Self::inbox), which books by itself.
     pub fn attribution_sink(mut self, sink: impl AttributionSink) -> Self {
-        self.callbacks.set_sink(Arc::new(sink), self.fact_options.clone());
+        self.callbacks.set_sink(Arc::new(sink), self.metadata_mapping.clone());
         self
     }
 
     /// How the attribution records of an event are derived.
-    pub fn fact_options(mut self, options: FactOptions) -> Self {
-        self.callbacks.set_fact_options(options.clone());
-        self.fact_options = options;
+    pub fn metadata_mapping(mut self, options: MetadataMapping) -> Self {
+        self.callbacks.set_metadata_mapping(options.clone());
+        self.metadata_mapping = options;
         self
     }
 
@@ -126,8 +126,8 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
 
     /// For inboxes: how the metadata of events is read.
     #[doc(hidden)]
-    pub fn metadata(&self) -> &FactOptions {
-        &self.fact_options
+    pub fn metadata(&self) -> &MetadataMapping {
+        &self.metadata_mapping
     }
 
     /// Returns `true` if an inbox is set.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    attribution::{AttributionRecord, DynSink, FactOptions, facts_of},
+    attribution::{AttributionRecord, DynSink, MetadataMapping, facts_of},
     event::{Event, EventKind, RawData, Unreadable},
     panic::catch,
     time::timeout,
@@ -38,7 +38,7 @@ pub(super) struct Callbacks<S = ()> {
     unknown: Vec<Callback<S>>,
     by_kind: HashMap<EventKind, Vec<Callback<S>>>,
     unreadable: Vec<UnreadableCall<S>>,
-    sink: Option<(Arc<dyn DynSink>, FactOptions)>,
+    sink: Option<(Arc<dyn DynSink>, MetadataMapping)>,
     timeout: Duration,
 }
 
@@ -103,7 +103,7 @@ impl<S> Callbacks<S> {
         callbacks.push(callback);
     }
 
-    pub(super) fn set_sink(&mut self, sink: Arc<dyn DynSink>, options: FactOptions) {
+    pub(super) fn set_sink(&mut self, sink: Arc<dyn DynSink>, options: MetadataMapping) {
         self.sink = Some((sink, options));
     }
 
@@ -111,7 +111,7 @@ impl<S> Callbacks<S> {
         self.sink.as_ref().map(|(sink, _)| &**sink)
     }
 
-    pub(super) fn set_fact_options(&mut self, options: FactOptions) {
+    pub(super) fn set_metadata_mapping(&mut self, options: MetadataMapping) {
         if let Some((_, current)) = &mut self.sink {
             *current = options;
         }

@@ -330,11 +330,11 @@ fn preset_keys_are_valid_and_unique() {
 /// What the capture writes into metadata is what attribution reads out of it.
 #[test]
 fn attribution_reads_what_was_injected() {
-    use dodo_core::attribution::FactOptions;
+    use dodo_core::attribution::MetadataMapping;
     for row in rows() {
         let metadata = serde_json::from_value(row.metadata.clone()).unwrap();
         let capture = VisitorCapture::new().preset(row.preset);
-        let options = FactOptions::default().captured_by(&capture);
+        let options = MetadataMapping::default().captured_by(&capture);
         let has = |role: fn(&Role) -> bool| row.preset.fields().iter().any(|f| role(&f.role));
         let name = row.preset.name();
         assert_eq!(

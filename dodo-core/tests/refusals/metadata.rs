@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dodo_core::{
     EventKind,
-    attribution::{AttributionRecord, FactOptions, facts},
+    attribution::{AttributionRecord, MetadataMapping, facts},
     capture::{Preset, VisitorCapture, metadata_keys},
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
     endpoint::Endpoint,
@@ -34,7 +34,7 @@ fn capture(presets: &[Preset]) -> VisitorCapture {
 /// The record of a payment with this metadata, as an application with this capture reads it.
 fn record(metadata: &Value, capture: &VisitorCapture) -> AttributionRecord {
     let event = EventBuilder::new(EventKind::PaymentSucceeded).set("metadata", metadata.clone());
-    let options = FactOptions::default().captured_by(capture);
+    let options = MetadataMapping::default().captured_by(capture);
     facts(&event.signed(), &options).unwrap().remove(0)
 }
 

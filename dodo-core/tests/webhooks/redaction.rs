@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Debug, fs, path::PathBuf};
 
 use dodo_core::{
     EventKind,
-    attribution::{AttributionRecord, Contact, Resolved},
+    attribution::{Attributed, AttributionRecord, Contact},
     capture::Campaign,
     client::Product,
     endpoint::Endpoint,
@@ -205,7 +205,7 @@ fn debug_of_other_types_shows_no_text_of_their_values() {
             json!({ "product_id": "pdt_1", "name": "x", "price": { "currency": "USD" } }),
         ),
         (
-            show::<Resolved<String>>,
+            show::<Attributed<String>>,
             json!({ "value": "x", "step": "event_metadata", "from": "pay_1" }),
         ),
     ];

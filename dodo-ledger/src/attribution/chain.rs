@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use dodo_core::{
-    attribution::{Resolved, Step},
+    attribution::{Attributed, AttributionStep},
     capture::{Campaign, consent::Consent},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -22,15 +22,15 @@ use super::{
 };
 use crate::error::Error;
 
-/// The chain in its order. [`Step::Unattributed`] is what remains when none of them knows.
-const STEPS: [Step; 7] = [
-    Step::EventMetadata,
-    Step::PaymentRecord,
-    Step::CheckoutContext,
-    Step::SubscriptionRecord,
-    Step::RecoveredFrom,
-    Step::CustomerRecord,
-    Step::EmailMatch,
+/// The chain in its order. [`AttributionStep::Unattributed`] is what remains when none of them knows.
+const STEPS: [AttributionStep; 7] = [
+    AttributionStep::EventMetadata,
+    AttributionStep::PaymentRecord,
+    AttributionStep::CheckoutContext,
+    AttributionStep::SubscriptionRecord,
+    AttributionStep::RecoveredFrom,
+    AttributionStep::CustomerRecord,
+    AttributionStep::EmailMatch,
 ];
 
 /// The steps whose finding does not itself come from the customer's other purchases.
@@ -82,8 +82,8 @@ impl Kin {
 /// Who brought the money, and how that was found out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attributed {
-    pub(super) visitor: Option<Resolved<String>>,
-    pub(super) campaign: Option<Resolved<Campaign>>,
+    pub(super) visitor: Option<Attributed<String>>,
+    pub(super) campaign: Option<Attributed<Campaign>>,
     pub(super) tool_ids: BTreeMap<String, String>,
     pub(super) user_id: Option<String>,
     pub(super) consent: Consent,
@@ -122,10 +122,13 @@ impl Attributed {
             return Some(Reason::Ambiguous);
         }
         // A reversal depends on its payment, and a renewal on the charges before it.
-        match (reason_of(Step::PaymentRecord), reason_of(Step::SubscriptionRecord)) {
+        match (
+            reason_of(AttributionStep::PaymentRecord),
+            reason_of(AttributionStep::SubscriptionRecord),
+        ) {
             (Some(reason @ (Reason::PaymentNotHere | Reason::PaymentUnattributed)), _)
             | (_, Some(reason @ Reason::EarlierChargesUnattributed)) => Some(reason),
-            _ => reason_of(Step::CheckoutContext),
+            _ => reason_of(AttributionStep::CheckoutContext),
         }
     }
 }
@@ -198,8 +201,8 @@ pub(super) async fn attribute<H: History>(
 
 /// Takes what a step said, if nothing was found before.
 fn settle<T>(
-    step: Step,
-    slot: &mut Option<Resolved<T>>,
+    step: AttributionStep,
+    slot: &mut Option<Attributed<T>>,
     said: Said<T>,
     answer: &mut Answer,
     show: impl Fn(&T) -> String,
@@ -210,7 +213,7 @@ fn settle<T>(
     *answer = match said {
         Ok((value, from)) => {
             let found = Answer::Found { value: show(&value), from: from.clone() };
-            *slot = Some(Resolved { value, step, from });
+            *slot = Some(Attributed { value, step, from });
             found
         }
         Err(reason) => Answer::Nothing(reason),
@@ -239,32 +242,34 @@ async fn offer<H: History>(
     rules: &Rules,
     subject: &Subject<'_>,
     known: &Known,
-    step: Step,
+    step: AttributionStep,
     wanted: (bool, bool),
 ) -> Result<Offer, Error> {
     let evidence = subject.evidence;
     Ok(match step {
-        Step::EventMetadata => Offer::of(&evidence.own, subject.object, Reason::NotInMetadata),
-        Step::PaymentRecord => match &subject.kin {
+        AttributionStep::EventMetadata => {
+            Offer::of(&evidence.own, subject.object, Reason::NotInMetadata)
+        }
+        AttributionStep::PaymentRecord => match &subject.kin {
             Kin::Parent(Some(parent)) => of_entry(parent, Reason::PaymentUnattributed),
             Kin::Parent(None) => Offer::nothing(Reason::PaymentNotHere),
             _ => Offer::nothing(Reason::NotAReversal),
         },
-        Step::CheckoutContext => match &known.context {
+        AttributionStep::CheckoutContext => match &known.context {
             Some((session, context)) => Offer::of(context, session, Reason::NotInContext),
             None => Offer::nothing(
                 subject.kin.see_the_payment().unwrap_or_else(|| known.why_no_context()),
             ),
         },
-        Step::SubscriptionRecord => subscription_record(subject, known),
-        Step::RecoveredFrom => match &known.recovered {
+        AttributionStep::SubscriptionRecord => subscription_record(subject, known),
+        AttributionStep::RecoveredFrom => match &known.recovered {
             Some((payment, findings)) => {
                 Offer::of(findings, payment, Reason::AbandonedUnattributed)
             }
             None => Offer::nothing(Reason::NotARecovery),
         },
-        Step::CustomerRecord => customer_record(history, rules, subject, wanted).await?,
-        Step::EmailMatch => match &evidence.party.email_sha256 {
+        AttributionStep::CustomerRecord => customer_record(history, rules, subject, wanted).await?,
+        AttributionStep::EmailMatch => match &evidence.party.email_sha256 {
             None => Offer::nothing(Reason::NoEmail),
             Some(_) => Offer {
                 visitor: known.email_visitor().map(|v| (v, "email".to_owned())),
@@ -279,8 +284,8 @@ async fn offer<H: History>(
 fn of_entry(entry: &Entry, otherwise: Reason) -> Offer {
     let payment = &entry.record.payment_id;
     // Along a subscription the first payment that knew is named, not the last that was told.
-    let origin = |step: &Step, from: &str| match step {
-        Step::SubscriptionRecord => from.to_owned(),
+    let origin = |step: &AttributionStep, from: &str| match step {
+        AttributionStep::SubscriptionRecord => from.to_owned(),
         _ => payment.clone(),
     };
     let (visitor, campaign) = (&entry.record.visitor, &entry.record.campaign);
@@ -430,8 +435,9 @@ fn inherit_ids(out: &mut Attributed, subject: &Subject<'_>, known: &Known) {
         }
         out.user_id = out.user_id.take().or(findings.user_id);
     }
-    let by_email = out.visitor.as_ref().map(|found| found.step) == Some(Step::EmailMatch)
-        || out.campaign.as_ref().map(|found| found.step) == Some(Step::EmailMatch);
+    let by_email = out.visitor.as_ref().map(|found| found.step)
+        == Some(AttributionStep::EmailMatch)
+        || out.campaign.as_ref().map(|found| found.step) == Some(AttributionStep::EmailMatch);
     if by_email {
         out.user_id = out.user_id.take().or_else(|| known.email_user());
     }

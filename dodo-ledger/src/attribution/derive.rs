@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::attribution::{Basis, ChargeHistory, RecordKind, classify};
+use dodo_core::attribution::{ChargeHistory, ClassificationBasis, RecordKind, classify};
 
 use super::{
     chain::{self, Attributed, Kin, Subject},
@@ -83,7 +83,7 @@ async fn previous<H: History>(
 /// Whether this is a charge of which its own words leave open whether it is the first.
 pub(crate) fn is_open_by_itself(evidence: &Evidence) -> bool {
     let What::Charge(charge) = &evidence.what else { return false };
-    classify(&charge.facts(), &ChargeHistory::default()).basis == Basis::Assumed
+    classify(&charge.facts(), &ChargeHistory::default()).basis == ClassificationBasis::Assumed
 }
 
 /// Whether neither its own words nor anything known tells whether a charge is the first.
@@ -102,7 +102,7 @@ pub(crate) async fn is_open<H: History>(
     let known = Known::read(history, evidence).await?;
     let paid_before = previous.iter().any(|entry| entry.derived.paid);
     let history = charge.history(paid_before, &known.subscription_facts());
-    Ok(classify(&charge.facts(), &history).basis == Basis::Assumed)
+    Ok(classify(&charge.facts(), &history).basis == ClassificationBasis::Assumed)
 }
 
 /// The entry of a charge, as it follows from everything that is known.

@@ -1,6 +1,6 @@
 //! One line of the ledger: evidence and the record that follows from it.
 
-use dodo_core::attribution::{AttributionRecord, Step};
+use dodo_core::attribution::{AttributionRecord, AttributionStep};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -141,15 +141,15 @@ impl Link {
 
 /// The number that a store keeps for the step that found a visitor or campaign. 8 is "nothing".
 #[must_use]
-pub const fn step_number(step: Option<Step>) -> u8 {
+pub const fn step_number(step: Option<AttributionStep>) -> u8 {
     match step {
-        Some(Step::EventMetadata) => 1,
-        Some(Step::PaymentRecord) => 2,
-        Some(Step::CheckoutContext) => 3,
-        Some(Step::SubscriptionRecord) => 4,
-        Some(Step::RecoveredFrom) => 5,
-        Some(Step::CustomerRecord) => 6,
-        Some(Step::EmailMatch) => 7,
+        Some(AttributionStep::EventMetadata) => 1,
+        Some(AttributionStep::PaymentRecord) => 2,
+        Some(AttributionStep::CheckoutContext) => 3,
+        Some(AttributionStep::SubscriptionRecord) => 4,
+        Some(AttributionStep::RecoveredFrom) => 5,
+        Some(AttributionStep::CustomerRecord) => 6,
+        Some(AttributionStep::EmailMatch) => 7,
         _ => 8,
     }
 }

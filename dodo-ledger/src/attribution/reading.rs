@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use dodo_core::{
     Error, Event, EventKind,
     attribution::{
-        AttributionRecord, Basis, ChargeFacts, NonRevenueReason, RecordKind, Resolved, Step,
-        email_sha256, facts,
+        Attributed, AttributionRecord, AttributionStep, ChargeFacts, ClassificationBasis,
+        NonRevenueReason, RecordKind, email_sha256, facts,
     },
     event::{AbandonedCheckout, ChargeType, Customer, Date, Metadata, Payment},
     webhook::SignedEvent,
@@ -50,7 +50,7 @@ impl Evidence {
             | Kind::SubscriptionUpdatePaymentMethod => {
                 Some(of_subscription(&event.read()?, event.received_at(), rules))
             }
-            _ => facts(event, &rules.fact_options())?.iter().find_map(Self::of_record),
+            _ => facts(event, &rules.metadata_mapping())?.iter().find_map(Self::of_record),
         };
         Ok(evidence.map(Self::fitting))
     }
@@ -95,7 +95,7 @@ impl Evidence {
             }
             _ => return None,
         };
-        let own = found_in(record, Step::EventMetadata);
+        let own = found_in(record, AttributionStep::EventMetadata);
         let evidence = Self {
             origin: Origin {
                 asked: false,
@@ -117,7 +117,7 @@ impl Evidence {
                 user_id: record.user_id.clone(),
                 ..own
             },
-            customer: found_in(record, Step::CustomerRecord),
+            customer: found_in(record, AttributionStep::CustomerRecord),
             what,
             forgotten: false,
         };
@@ -126,8 +126,8 @@ impl Evidence {
 }
 
 /// What a record of one event found by this step.
-fn found_in(record: &AttributionRecord, step: Step) -> Findings {
-    fn value<T: Clone>(found: Option<&Resolved<T>>, step: Step) -> Option<T> {
+fn found_in(record: &AttributionRecord, step: AttributionStep) -> Findings {
+    fn value<T: Clone>(found: Option<&Attributed<T>>, step: AttributionStep) -> Option<T> {
         found.filter(|found| found.step == step).map(|found| found.value.clone())
     }
     Findings {
@@ -147,8 +147,10 @@ fn charge(record: &AttributionRecord) -> Charge {
     let charge_type = match (record.basis, &record.kind) {
         _ if record.plan_change => Some(ChargeType::PlanChange),
         _ if record.on_demand => Some(ChargeType::OnDemand),
-        (Basis::ChargeType, RecordKind::SubscriptionNew) => Some(ChargeType::New),
-        (Basis::ChargeType, RecordKind::SubscriptionRenewal) => Some(ChargeType::Renewal),
+        (ClassificationBasis::ChargeType, RecordKind::SubscriptionNew) => Some(ChargeType::New),
+        (ClassificationBasis::ChargeType, RecordKind::SubscriptionRenewal) => {
+            Some(ChargeType::Renewal)
+        }
         _ => None,
     };
     let money = record.money.unwrap_or(dodo_core::money::Money::new(
@@ -164,7 +166,7 @@ fn charge(record: &AttributionRecord) -> Charge {
         currency: money.currency,
         settlement: record.settlement.map(|s| (s.gross, s.tax, s.currency)),
         subscription_ids: record.subscription_ids.clone(),
-        multi_subscription: record.basis == Basis::MultiFlag,
+        multi_subscription: record.basis == ClassificationBasis::MultiFlag,
         card_update: reason == Some(NonRevenueReason::Setup),
         retry_attempt: record.retry_attempt,
         charge_type,
@@ -229,7 +231,7 @@ fn party(customer: &Customer) -> Party {
 }
 
 fn findings(metadata: &Metadata, rules: &Rules) -> Findings {
-    let options = rules.fact_options();
+    let options = rules.metadata_mapping();
     Findings {
         visitor: options.visitor(metadata),
         campaign: options.campaign(metadata),

@@ -1,7 +1,10 @@
 //! Evidence and what was concluded from it, as the record that sinks and pages see.
 
 use dodo_core::{
-    attribution::{AttributionRecord, Basis, Classified, Flags, RecordKind, Step},
+    attribution::{
+        AttributionRecord, AttributionStep, ClassificationBasis, Classified, RecordFlags,
+        RecordKind,
+    },
     money::Money,
 };
 
@@ -108,9 +111,10 @@ pub(super) fn of_movement(
             record.customer_id.clone_from(&parent.customer_id);
         }
     }
-    record.basis = Basis::Event;
-    let own =
-        |visitor: &&dodo_core::attribution::Resolved<String>| visitor.step == Step::EventMetadata;
+    record.basis = ClassificationBasis::Event;
+    let own = |visitor: &&dodo_core::attribution::Attributed<String>| {
+        visitor.step == AttributionStep::EventMetadata
+    };
     let of_payment = parent.and_then(|parent| parent.record.visitor.as_ref());
     let differs = record.visitor.as_ref().filter(own).zip(of_payment);
     record.flags.differs_from_payment =
@@ -119,7 +123,7 @@ pub(super) fn of_movement(
     record
 }
 
-fn flag(flags: &mut Flags, back: Back) {
+fn flag(flags: &mut RecordFlags, back: Back) {
     flags.parent_missing = back.parent_missing;
     flags.currency_mismatch = back.currency_mismatch;
     flags.amount_unknown = back.amount_unknown;
@@ -142,7 +146,7 @@ pub(super) fn of_lifecycle(
         _ => (RecordKind::SubscriptionStarted, None),
     };
     let mut record = base(id, kind, evidence, attributed);
-    record.basis = Basis::Event;
+    record.basis = ClassificationBasis::Event;
     record.created_at = subscription.and_then(|s| s.created_at);
     record.on_demand = subscription.is_some_and(|s| s.on_demand);
     record.flags.parent_missing = !paid;

@@ -1,7 +1,7 @@
 //! What each step of the chain was asked and what it answered. Made anew when it is asked for: the
 //! evidence is kept, so the answer is always that of today's ledger.
 
-use dodo_core::attribution::Step;
+use dodo_core::attribution::AttributionStep;
 use serde::{Deserialize, Serialize};
 
 /// One step of the chain, for the visitor and for the campaign.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct StepReport {
     /// The step.
-    pub step: Step,
+    pub step: AttributionStep,
     /// What it said about the visitor.
     pub visitor: Answer,
     /// What it said about the campaign.
@@ -17,7 +17,7 @@ pub struct StepReport {
 }
 
 impl StepReport {
-    pub(super) fn new(step: Step) -> Self {
+    pub(super) fn new(step: AttributionStep) -> Self {
         Self { step, visitor: Answer::NotNeeded, campaign: Answer::NotNeeded }
     }
 }

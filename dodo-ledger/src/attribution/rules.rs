@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dodo_core::{
-    attribution::{DisputePolicy, FactOptions},
+    attribution::{DisputePolicy, MetadataMapping},
     capture::VisitorCapture,
     money::Currency,
 };
@@ -38,7 +38,7 @@ pub struct Rules {
     /// Currencies whose number of decimals differs from [`Currency::exponent`].
     pub exponents: BTreeMap<Currency, u8>,
     /// Which metadata keys name visitors, users and the ids of tools.
-    facts: FactOptions,
+    facts: MetadataMapping,
 }
 
 impl Default for Rules {
@@ -48,7 +48,7 @@ impl Default for Rules {
             lookback_days: 90,
             disputes: DisputePolicy::default(),
             exponents: BTreeMap::new(),
-            facts: FactOptions::default(),
+            facts: MetadataMapping::default(),
         }
     }
 }
@@ -119,17 +119,17 @@ impl Rules {
     }
 
     /// Reads visitor and campaign where the webhooks do, if they know the capture and these do not.
-    pub(crate) fn joined_with(&self, webhooks: &FactOptions) -> Option<Self> {
+    pub(crate) fn joined_with(&self, webhooks: &MetadataMapping) -> Option<Self> {
         let joins = webhooks.knows_capture() && !self.facts.knows_capture();
         joins.then(|| Self { facts: self.facts.clone().joined_with(webhooks), ..self.clone() })
     }
 
     /// The metadata keys that the ledger reads.
-    pub(crate) fn metadata(&self) -> &FactOptions {
+    pub(crate) fn metadata(&self) -> &MetadataMapping {
         &self.facts
     }
 
-    pub(crate) fn fact_options(&self) -> FactOptions {
+    pub(crate) fn metadata_mapping(&self) -> MetadataMapping {
         let options = self.facts.clone().disputes(self.disputes);
         self.exponents
             .iter()

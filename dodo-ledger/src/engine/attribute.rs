@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use dodo_core::{
-    attribution::{Resolved, Step},
+    attribution::{Attributed, AttributionStep},
     capture::{Campaign, consent::Consent},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -24,8 +24,8 @@ use crate::attribution::{Answer, Journey, Reason, StepReport};
 /// The attribution of one record.
 #[derive(Default)]
 pub(super) struct Attribution {
-    pub(super) visitor: Option<Resolved<String>>,
-    pub(super) campaign: Option<Resolved<Campaign>>,
+    pub(super) visitor: Option<Attributed<String>>,
+    pub(super) campaign: Option<Attributed<Campaign>>,
     pub(super) tool_ids: BTreeMap<String, String>,
     pub(super) user_id: Option<String>,
     pub(super) consent: Consent,
@@ -120,11 +120,11 @@ impl<'a> Resolver<'a> {
             }
             if let (true, Ok((value, from))) = (is_open.0, result.visitor) {
                 let (value, from) = (value.to_owned(), from.to_owned());
-                out.visitor = Some(Resolved { value, step, from });
+                out.visitor = Some(Attributed { value, step, from });
             }
             if let (true, Ok((value, from))) = (is_open.1, result.campaign) {
                 let (value, from) = (value.clone(), from.to_owned());
-                out.campaign = Some(Resolved { value, step, from });
+                out.campaign = Some(Attributed { value, step, from });
             }
         }
         if blocked.is_none() {
@@ -137,25 +137,25 @@ impl<'a> Resolver<'a> {
         &'b self,
         charges: &'b Charges<'a>,
         target: &'b Target<'_>,
-        step: Step,
+        step: AttributionStep,
         context: Option<&'b Fact>,
         abandoned: Option<Abandoned<'b>>,
     ) -> StepResult<'b> {
         let Some(person) = target.person else { return StepResult::none(Reason::Forgotten) };
         match step {
-            Step::EventMetadata => StepResult::of_touchpoint(
+            AttributionStep::EventMetadata => StepResult::of_touchpoint(
                 &person.own,
                 target.fact.object_id(),
                 Reason::NotInMetadata,
             ),
-            Step::PaymentRecord => match target.lineage {
+            AttributionStep::PaymentRecord => match target.lineage {
                 Lineage::Parent(Some(parent)) => {
                     StepResult::of_charge(parent, Reason::PaymentUnattributed)
                 }
                 Lineage::Parent(None) => StepResult::none(Reason::PaymentNotHere),
                 _ => StepResult::none(Reason::NotAReversal),
             },
-            Step::CheckoutContext => {
+            AttributionStep::CheckoutContext => {
                 let reason = match (target.session, context) {
                     (Some(_), Some(_)) => Reason::NotInContext,
                     (Some(_), None) => Reason::NoContext,
@@ -167,12 +167,12 @@ impl<'a> Resolver<'a> {
                     StepResult::of_touchpoint(&visit.own, session, reason)
                 })
             }
-            Step::SubscriptionRecord => subscription_record(target),
-            Step::RecoveredFrom => {
+            AttributionStep::SubscriptionRecord => subscription_record(target),
+            AttributionStep::RecoveredFrom => {
                 abandoned.map_or(StepResult::none(Reason::NotARecovery), |found| found.result)
             }
-            Step::CustomerRecord => self.customer_record(charges, target, person),
-            Step::EmailMatch => self.email_match(person),
+            AttributionStep::CustomerRecord => self.customer_record(charges, target, person),
+            AttributionStep::EmailMatch => self.email_match(person),
             _ => StepResult::none(Reason::NotInMetadata),
         }
     }
@@ -280,7 +280,7 @@ impl<'a> Resolver<'a> {
         }
         let visitor = out.visitor.as_ref().map(|found| found.step);
         let campaign = out.campaign.as_ref().map(|found| found.step);
-        let is_email = [visitor, campaign].contains(&Some(Step::EmailMatch));
+        let is_email = [visitor, campaign].contains(&Some(AttributionStep::EmailMatch));
         if out.user_id.is_none() && is_email {
             let hash = target.person.and_then(|person| person.email_sha256);
             let identity = hash.and_then(|hash| self.identities.get(&hash));
@@ -317,7 +317,7 @@ fn consent(target: &Target<'_>, context: Option<&Fact>, abandoned: Option<Consen
     })
 }
 
-fn report(step: Step, is_open: (bool, bool), result: StepResult<'_>) -> StepReport {
+fn report(step: AttributionStep, is_open: (bool, bool), result: StepResult<'_>) -> StepReport {
     fn answer(is_open: bool, found: Result<(String, &str), Reason>) -> Answer {
         match found {
             _ if !is_open => Answer::NotNeeded,

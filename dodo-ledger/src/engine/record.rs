@@ -2,7 +2,9 @@
 
 use dodo_core::{
     EventKind,
-    attribution::{AttributionRecord, Basis, Classified, RecordKind, Step},
+    attribution::{
+        AttributionRecord, AttributionStep, ClassificationBasis, Classified, RecordKind,
+    },
     money::Money,
 };
 
@@ -93,7 +95,7 @@ fn base(
         record.email_sha256 = person.email_sha256;
         record.contact.clone_from(&person.contact);
     }
-    record.basis = Basis::Event;
+    record.basis = ClassificationBasis::Event;
     record.flags.ambiguous = found.ambiguous && found.visitor.is_none();
     record.visitor = found.visitor;
     record.campaign = found.campaign;
@@ -167,7 +169,7 @@ pub(super) fn of_reversal(
         if record.customer_id.is_none() && person.is_some() {
             record.customer_id.clone_from(&parent.customer_id);
         }
-        let own = record.visitor.as_ref().filter(|own| own.step == Step::EventMetadata);
+        let own = record.visitor.as_ref().filter(|own| own.step == AttributionStep::EventMetadata);
         record.flags.differs_from_payment =
             own.zip(parent.visitor.as_ref()).is_some_and(|(own, paid)| own.value != paid.value);
     }

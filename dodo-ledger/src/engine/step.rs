@@ -1,7 +1,7 @@
 //! The attribution steps and their results.
 
 use dodo_core::{
-    attribution::{Resolved, Step},
+    attribution::{Attributed, AttributionStep},
     capture::Campaign,
 };
 
@@ -9,19 +9,19 @@ use super::{fact::Touchpoint, record::Record};
 use crate::attribution::Reason;
 
 /// The steps in their order. The first step with a result wins.
-pub(super) const STEPS: [Step; 7] = [
-    Step::EventMetadata,
-    Step::PaymentRecord,
-    Step::CheckoutContext,
-    Step::SubscriptionRecord,
-    Step::RecoveredFrom,
-    Step::CustomerRecord,
-    Step::EmailMatch,
+pub(super) const STEPS: [AttributionStep; 7] = [
+    AttributionStep::EventMetadata,
+    AttributionStep::PaymentRecord,
+    AttributionStep::CheckoutContext,
+    AttributionStep::SubscriptionRecord,
+    AttributionStep::RecoveredFrom,
+    AttributionStep::CustomerRecord,
+    AttributionStep::EmailMatch,
 ];
 
 /// Whether a result of this step can explain other purchases: it does not come from one itself.
-pub(super) fn is_direct(step: Step) -> bool {
-    !matches!(step, Step::CustomerRecord | Step::EmailMatch)
+pub(super) fn is_direct(step: AttributionStep) -> bool {
+    !matches!(step, AttributionStep::CustomerRecord | AttributionStep::EmailMatch)
 }
 
 /// A value and the id of its source object, or the reason for none.
@@ -53,8 +53,8 @@ impl<'a> StepResult<'a> {
     /// The attribution of a charge. Along a subscription, the source stays the first payment that has
     /// the value.
     pub(super) fn of_charge(charge: &'a Record, otherwise: Reason) -> Self {
-        fn source<'a, T>(found: &'a Resolved<T>, payment: &'a str) -> &'a str {
-            if found.step == Step::SubscriptionRecord { &found.from } else { payment }
+        fn source<'a, T>(found: &'a Attributed<T>, payment: &'a str) -> &'a str {
+            if found.step == AttributionStep::SubscriptionRecord { &found.from } else { payment }
         }
         let payment = charge.record.payment_id.as_str();
         let visitor = charge.record.visitor.as_ref();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::attribution::{AttributionRecord, Basis, RecordKind, Step};
+use dodo_core::attribution::{AttributionRecord, AttributionStep, ClassificationBasis, RecordKind};
 use serde::Serialize;
 
 use super::channel::Channel;
@@ -135,18 +135,20 @@ fn kind(record: &AttributionRecord) -> String {
         _ => "No payment",
     };
     let why = match record.basis {
-        Basis::ChargeType => ": Dodo Payments says so",
-        Basis::History if record.kind == RecordKind::SubscriptionRenewal => {
+        ClassificationBasis::ChargeType => ": Dodo Payments says so",
+        ClassificationBasis::History if record.kind == RecordKind::SubscriptionRenewal => {
             ": an earlier charge of the subscription was paid"
         }
-        Basis::RetryAttempt => ": only renewals are retried",
-        Basis::SubscriptionAge => ": the subscription is older than its first period",
-        Basis::ApiLookup if record.kind == RecordKind::SubscriptionRenewal => {
+        ClassificationBasis::RetryAttempt => ": only renewals are retried",
+        ClassificationBasis::SubscriptionAge => ": the subscription is older than its first period",
+        ClassificationBasis::ApiLookup if record.kind == RecordKind::SubscriptionRenewal => {
             ": Dodo Payments was asked, and knows an earlier paid charge"
         }
-        Basis::ApiLookup => ": Dodo Payments was asked, and knows no earlier paid charge",
-        Basis::MultiFlag => ": it starts several subscriptions",
-        Basis::Assumed => ": nothing says otherwise",
+        ClassificationBasis::ApiLookup => {
+            ": Dodo Payments was asked, and knows no earlier paid charge"
+        }
+        ClassificationBasis::MultiFlag => ": it starts several subscriptions",
+        ClassificationBasis::Assumed => ": nothing says otherwise",
         _ => "",
     };
     format!("{what}{why}.")
@@ -197,33 +199,33 @@ fn looked_for_nobody(steps: &[StepReport]) -> Option<Reason> {
     all.then_some(*reason)
 }
 
-fn found_by(step: Step, from: &str) -> String {
+fn found_by(step: AttributionStep, from: &str) -> String {
     match step {
-        Step::EventMetadata => format!("named in the metadata of {from}"),
-        Step::PaymentRecord => format!("known from the payment {from}"),
-        Step::CheckoutContext => format!("captured when the checkout {from} was opened"),
-        Step::SubscriptionRecord => format!("known from the subscription, by {from}"),
-        Step::RecoveredFrom => {
+        AttributionStep::EventMetadata => format!("named in the metadata of {from}"),
+        AttributionStep::PaymentRecord => format!("known from the payment {from}"),
+        AttributionStep::CheckoutContext => format!("captured when the checkout {from} was opened"),
+        AttributionStep::SubscriptionRecord => format!("known from the subscription, by {from}"),
+        AttributionStep::RecoveredFrom => {
             format!("known from the abandoned payment {from} that this one recovered")
         }
-        Step::CustomerRecord => format!("known from the customer, by {from}"),
-        Step::EmailMatch => "identified earlier with the same e-mail address".to_owned(),
+        AttributionStep::CustomerRecord => format!("known from the customer, by {from}"),
+        AttributionStep::EmailMatch => "identified earlier with the same e-mail address".to_owned(),
         _ => format!("known from {from}"),
     }
 }
 
 /// The step in the words of a marketer.
-fn step_name(step: Step, of: &AttributionRecord) -> &'static str {
+fn step_name(step: AttributionStep, of: &AttributionRecord) -> &'static str {
     match step {
-        Step::EventMetadata if of.refund_id.is_some() => "Metadata of the refund",
-        Step::EventMetadata if of.dispute_id.is_some() => "Metadata of the dispute",
-        Step::EventMetadata => "Metadata of the payment",
-        Step::PaymentRecord => "The payment it goes back to",
-        Step::CheckoutContext => "The visit that opened the checkout",
-        Step::SubscriptionRecord => "The subscription",
-        Step::RecoveredFrom => "The abandoned checkout",
-        Step::CustomerRecord => "The customer",
-        Step::EmailMatch => "The e-mail address",
+        AttributionStep::EventMetadata if of.refund_id.is_some() => "Metadata of the refund",
+        AttributionStep::EventMetadata if of.dispute_id.is_some() => "Metadata of the dispute",
+        AttributionStep::EventMetadata => "Metadata of the payment",
+        AttributionStep::PaymentRecord => "The payment it goes back to",
+        AttributionStep::CheckoutContext => "The visit that opened the checkout",
+        AttributionStep::SubscriptionRecord => "The subscription",
+        AttributionStep::RecoveredFrom => "The abandoned checkout",
+        AttributionStep::CustomerRecord => "The customer",
+        AttributionStep::EmailMatch => "The e-mail address",
         _ => "Another step",
     }
 }

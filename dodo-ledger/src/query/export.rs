@@ -2,7 +2,7 @@
 
 use std::io;
 
-use dodo_core::attribution::{AttributionRecord, Step};
+use dodo_core::attribution::{AttributionRecord, AttributionStep};
 
 use serde::Serialize;
 
@@ -100,7 +100,7 @@ fn row(record: &AttributionRecord, channel: Channel, reason: Option<&str>) -> Ve
     let money = record.money.as_ref();
     let campaign = record.campaign.as_ref().map(|found| &found.value);
     let some = |value: Option<&String>| value.map(|value| text(value)).unwrap_or_default();
-    let step = |step: Option<Step>| step_number(step).to_string();
+    let step = |step: Option<AttributionStep>| step_number(step).to_string();
     vec![
         text(&record.id),
         record.kind.as_str().to_owned(),

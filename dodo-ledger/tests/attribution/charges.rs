@@ -1,6 +1,6 @@
 //! Rows about what a charge is, and what it is worth.
 
-use dodo_core::attribution::{Basis, NonRevenueReason, RecordKind, Step};
+use dodo_core::attribution::{AttributionStep, ClassificationBasis, NonRevenueReason, RecordKind};
 use dodo_ledger::attribution::Rules;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub(crate) fn rows() -> Vec<Row> {
                     (money.gross, money.tax, money.net, money.exponent),
                     (2000, Some(300), 1700, 2)
                 );
-                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::EventMetadata)));
+                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", AttributionStep::EventMetadata)));
                 assert_eq!(charge.visitor.as_ref().unwrap().from, "pay_1");
             },
         ),
@@ -68,8 +68,11 @@ pub(crate) fn rows() -> Vec<Row> {
             .concat(),
             |r| {
                 assert_eq!(r.kinds(), ["subscription_new", "subscription_renewal"]);
-                assert_eq!(r.get("charge:pay_2").basis, Basis::History);
-                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+                assert_eq!(r.get("charge:pay_2").basis, ClassificationBasis::History);
+                assert_eq!(
+                    r.visitor("charge:pay_2"),
+                    Some(("v1", AttributionStep::SubscriptionRecord))
+                );
                 assert_eq!(r.get("charge:pay_2").visitor.as_ref().unwrap().from, "pay_1");
             },
         ),
@@ -161,10 +164,10 @@ pub(crate) fn rows() -> Vec<Row> {
             |r| {
                 for name in ["said", "retried", "late"] {
                     let first = r.get(&format!("charge:pay_{name}"));
-                    let new = (RecordKind::SubscriptionNew, Basis::History);
+                    let new = (RecordKind::SubscriptionNew, ClassificationBasis::History);
                     assert_eq!((first.kind.clone(), first.basis), new, "{name}");
                     let second = r.get(&format!("charge:pay_{name}_2"));
-                    let renewal = (RecordKind::SubscriptionRenewal, Basis::History);
+                    let renewal = (RecordKind::SubscriptionRenewal, ClassificationBasis::History);
                     assert_eq!((second.kind.clone(), second.basis), renewal, "{name}");
                 }
             },
@@ -183,7 +186,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ],
             |r| {
                 let charge = r.get("charge:pay_1");
-                let renewal = (RecordKind::SubscriptionRenewal, Basis::ChargeType);
+                let renewal = (RecordKind::SubscriptionRenewal, ClassificationBasis::ChargeType);
                 assert_eq!((charge.kind.clone(), charge.basis), renewal);
             },
         ),
@@ -201,7 +204,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ],
             |r| {
                 let charge = r.get("charge:pay_1");
-                let new = (RecordKind::SubscriptionNew, Basis::History);
+                let new = (RecordKind::SubscriptionNew, ClassificationBasis::History);
                 assert_eq!((charge.kind.clone(), charge.basis), new);
             },
         ),
@@ -216,7 +219,10 @@ pub(crate) fn rows() -> Vec<Row> {
                 let free = RecordKind::NonRevenue { reason: NonRevenueReason::Free };
                 assert_eq!(r.get("charge:pay_0").kind, free);
                 assert_eq!(r.get("charge:pay_1").kind, RecordKind::SubscriptionNew);
-                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::SubscriptionRecord)));
+                assert_eq!(
+                    r.visitor("charge:pay_1"),
+                    Some(("v1", AttributionStep::SubscriptionRecord))
+                );
             },
         ),
         row(
@@ -245,7 +251,7 @@ pub(crate) fn rows() -> Vec<Row> {
             story![charged("pay_1", "sub_1", day(0), 2000, json!({ "retry_attempt": 2 }))],
             |r| {
                 assert_eq!(r.get("charge:pay_1").kind, RecordKind::SubscriptionRenewal);
-                assert_eq!(r.get("charge:pay_1").basis, Basis::RetryAttempt);
+                assert_eq!(r.get("charge:pay_1").basis, ClassificationBasis::RetryAttempt);
             },
         ),
         row(
@@ -258,8 +264,11 @@ pub(crate) fn rows() -> Vec<Row> {
             |r| {
                 assert_eq!(r.kinds(), ["subscription_new", "subscription_renewal"]);
                 assert!(r.get("charge:pay_2").flags.reclassified);
-                assert_eq!(r.get("charge:pay_2").basis, Basis::History);
-                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+                assert_eq!(r.get("charge:pay_2").basis, ClassificationBasis::History);
+                assert_eq!(
+                    r.visitor("charge:pay_2"),
+                    Some(("v1", AttributionStep::SubscriptionRecord))
+                );
             },
         ),
         row(
@@ -276,7 +285,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ],
             |r| {
                 assert_eq!(r.get("charge:pay_6").kind, RecordKind::SubscriptionRenewal);
-                assert_eq!(r.get("charge:pay_6").basis, Basis::SubscriptionAge);
+                assert_eq!(r.get("charge:pay_6").basis, ClassificationBasis::SubscriptionAge);
             },
         ),
         row(
@@ -332,11 +341,14 @@ pub(crate) fn rows() -> Vec<Row> {
                 let first = r.get("charge:pay_1");
                 assert_eq!(
                     (first.kind.clone(), first.basis),
-                    (RecordKind::SubscriptionNew, Basis::MultiFlag)
+                    (RecordKind::SubscriptionNew, ClassificationBasis::MultiFlag)
                 );
                 assert_eq!(first.subscription_ids, ["sub_1", "sub_2"]);
                 assert_eq!(r.get("charge:pay_2").kind, RecordKind::SubscriptionRenewal);
-                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+                assert_eq!(
+                    r.visitor("charge:pay_2"),
+                    Some(("v1", AttributionStep::SubscriptionRecord))
+                );
             },
         ),
         row(
@@ -350,7 +362,10 @@ pub(crate) fn rows() -> Vec<Row> {
             |r| {
                 assert_eq!(r.kinds(), ["subscription_new", "subscription_renewal"]);
                 assert!(r.get("charge:pay_2").on_demand);
-                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::SubscriptionRecord)));
+                assert_eq!(
+                    r.visitor("charge:pay_2"),
+                    Some(("v1", AttributionStep::SubscriptionRecord))
+                );
             },
         ),
         row(

@@ -1,6 +1,6 @@
 //! What a visitor who said no is spared, whatever else names them.
 
-use dodo_core::{attribution::Step, capture::consent::Consent};
+use dodo_core::{attribution::AttributionStep, capture::consent::Consent};
 use serde_json::{Value, json};
 
 use crate::{
@@ -179,8 +179,14 @@ pub(crate) fn rows() -> Vec<Row> {
             ],
             |r| {
                 nobody(r, &["charge:pay_1"]);
-                assert_eq!(r.visitor("charge:pay_2"), Some(("v2", Step::CheckoutContext)));
-                assert_eq!(r.visitor("charge:pay_3"), Some(("v2", Step::SubscriptionRecord)));
+                assert_eq!(
+                    r.visitor("charge:pay_2"),
+                    Some(("v2", AttributionStep::CheckoutContext))
+                );
+                assert_eq!(
+                    r.visitor("charge:pay_3"),
+                    Some(("v2", AttributionStep::SubscriptionRecord))
+                );
                 assert_eq!(r.get("charge:pay_3").consent, Consent::Granted);
             },
         ),
@@ -279,14 +285,14 @@ async fn a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it(store: &Te
     ];
     let records = world.play(&story).await;
     nobody(&records, &["charge:pay_11", "refund:ref_1", "charge:pay_14"]);
-    assert_eq!(records.visitor("charge:pay_12"), Some(("v2", Step::RecoveredFrom)));
+    assert_eq!(records.visitor("charge:pay_12"), Some(("v2", AttributionStep::RecoveredFrom)));
     assert_eq!(records.get("charge:pay_12").visitor.as_ref().unwrap().from, "pay_2");
     assert_eq!(records.get("charge:pay_12").consent, Consent::Granted);
-    assert_eq!(records.visitor("charge:pay_15"), Some(("v5", Step::RecoveredFrom)));
+    assert_eq!(records.visitor("charge:pay_15"), Some(("v5", AttributionStep::RecoveredFrom)));
     for id in ["charge:pay_12", "charge:pay_15"] {
         let campaign = records.get(id).campaign.as_ref().unwrap();
         assert_eq!(campaign.value.source.as_deref(), Some("news"), "{id}");
-        assert_eq!(campaign.step, Step::RecoveredFrom, "{id}");
+        assert_eq!(campaign.step, AttributionStep::RecoveredFrom, "{id}");
     }
     assert_eq!(records.get("charge:pay_13").consent, Consent::Granted);
     assert_eq!(records.visitor("charge:pay_13"), None);

@@ -1,6 +1,6 @@
 //! Rows about the steps that refunds and disputes take, and about what is odd in them.
 
-use dodo_core::attribution::{DisputePolicy, RecordKind, Step};
+use dodo_core::attribution::{AttributionStep, DisputePolicy, RecordKind};
 use dodo_ledger::attribution::{RenewalCredit, Rules};
 use serde_json::{Value, json};
 
@@ -255,7 +255,10 @@ fn alone() -> Vec<Row> {
             "a refund without its payment looks at what the customer bought before it",
             story([lent(), refund("ref_1", 10, 500), paid("pay_2", day(20), 1000, visitor("v2"))]),
             |r| {
-                assert_eq!(r.visitor("refund:ref_1"), Some(("v1", Step::CustomerRecord)));
+                assert_eq!(
+                    r.visitor("refund:ref_1"),
+                    Some(("v1", AttributionStep::CustomerRecord))
+                );
                 assert_eq!(r.get("refund:ref_1").visitor.as_ref().unwrap().from, "pay_0");
             },
         ),
@@ -368,13 +371,13 @@ fn not_credited() -> Vec<Row> {
     };
     vec![
         with(RenewalCredit::Never, "renewals that are never credited", |r| {
-            assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::EventMetadata)));
-            assert_eq!(r.visitor("refund:ref_1"), Some(("v1", Step::PaymentRecord)));
+            assert_eq!(r.visitor("charge:pay_1"), Some(("v1", AttributionStep::EventMetadata)));
+            assert_eq!(r.visitor("refund:ref_1"), Some(("v1", AttributionStep::PaymentRecord)));
             assert_eq!(r.visitor("charge:pay_2"), None);
             assert_eq!(r.visitor("refund:ref_2"), None);
         }),
         with(RenewalCredit::Within(31), "renewals that are credited for so long", |r| {
-            assert_eq!(r.visitor("refund:ref_2"), Some(("v3", Step::EventMetadata)));
+            assert_eq!(r.visitor("refund:ref_2"), Some(("v3", AttributionStep::EventMetadata)));
             assert!(r.get("refund:ref_2").flags.differs_from_payment);
         }),
         with(RenewalCredit::Within(30), "and not for longer", |r| {

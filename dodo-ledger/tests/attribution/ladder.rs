@@ -1,6 +1,6 @@
 //! The order of the steps, and why each of them does not know.
 
-use dodo_core::attribution::Step;
+use dodo_core::attribution::AttributionStep;
 use dodo_ledger::attribution::{Answer, Reason as R, Rules, explain};
 use serde_json::json;
 
@@ -42,12 +42,12 @@ fn ladder() -> Row {
     };
     row(0, "each step goes before the next", (0..6).flat_map(steps).collect(), |r| {
         let steps = [
-            Step::EventMetadata,
-            Step::CheckoutContext,
-            Step::SubscriptionRecord,
-            Step::RecoveredFrom,
-            Step::CustomerRecord,
-            Step::EmailMatch,
+            AttributionStep::EventMetadata,
+            AttributionStep::CheckoutContext,
+            AttributionStep::SubscriptionRecord,
+            AttributionStep::RecoveredFrom,
+            AttributionStep::CustomerRecord,
+            AttributionStep::EmailMatch,
         ];
         for (n, step) in steps.into_iter().enumerate() {
             let id = format!("charge:pay_{n}");

@@ -1,6 +1,6 @@
 //! Contexts that come after what they explain.
 
-use dodo_core::{attribution::Step, capture::consent::Consent};
+use dodo_core::{attribution::AttributionStep, capture::consent::Consent};
 use serde_json::json;
 
 use crate::{
@@ -32,8 +32,8 @@ fn context() -> Act {
 }
 
 fn is_found(records: &Records) {
-    assert_eq!(records.visitor("charge:pay_3"), Some(("v1", Step::RecoveredFrom)));
-    assert_eq!(records.visitor("refund:ref_1"), Some(("v1", Step::PaymentRecord)));
+    assert_eq!(records.visitor("charge:pay_3"), Some(("v1", AttributionStep::RecoveredFrom)));
+    assert_eq!(records.visitor("refund:ref_1"), Some(("v1", AttributionStep::PaymentRecord)));
     assert_eq!(records.get("charge:pay_3").consent, Consent::Granted);
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn rows() -> Vec<Row> {
             twice().into_iter().chain([attempt("pay_1").with(visitor("v1")).into()]).collect(),
             |r| {
                 for id in ["charge:pay_2", "charge:pay_3"] {
-                    assert_eq!(r.visitor(id), Some(("v1", Step::RecoveredFrom)), "{id}");
+                    assert_eq!(r.visitor(id), Some(("v1", AttributionStep::RecoveredFrom)), "{id}");
                 }
             },
         ),
@@ -78,7 +78,7 @@ async fn a_context_finds_all_that_recovered_its_checkout(store: &TestStore) {
     assert_eq!(records.visitor("charge:pay_2"), None);
     let records = world.play(&[context()]).await;
     for id in ["charge:pay_2", "charge:pay_3"] {
-        assert_eq!(records.visitor(id), Some(("v1", Step::RecoveredFrom)), "{id}");
+        assert_eq!(records.visitor(id), Some(("v1", AttributionStep::RecoveredFrom)), "{id}");
         assert_eq!(records.get(id).consent, Consent::Granted, "{id}");
     }
     ledger.forget("cus_ann").await.unwrap();

@@ -1,6 +1,6 @@
 //! Rows about who lends whom a visitor: checkouts, subscriptions, abandoned payments, earlier purchases.
 
-use dodo_core::attribution::Step;
+use dodo_core::attribution::AttributionStep;
 use jiff::ToSpan;
 use serde_json::{Value, json};
 
@@ -16,13 +16,13 @@ fn source(name: &str) -> Value {
 
 /// What an object lent: value, step and object.
 #[track_caller]
-fn visitor_of<'a>(records: &'a Records, id: &str) -> (&'a str, Step, &'a str) {
+fn visitor_of<'a>(records: &'a Records, id: &str) -> (&'a str, AttributionStep, &'a str) {
     let found = records.get(id).visitor.as_ref().unwrap_or_else(|| panic!("{id} has no visitor"));
     (&found.value, found.step, &found.from)
 }
 
 #[track_caller]
-fn source_of<'a>(records: &'a Records, id: &str) -> (Option<&'a str>, Step, &'a str) {
+fn source_of<'a>(records: &'a Records, id: &str) -> (Option<&'a str>, AttributionStep, &'a str) {
     let found = records.get(id).campaign.as_ref().unwrap_or_else(|| panic!("{id} has no campaign"));
     (found.value.source.as_deref(), found.step, &found.from)
 }
@@ -50,7 +50,7 @@ fn purchases() -> Vec<Row> {
                 late(json!({ "customer": customer("bob") })),
             ],
             |r| {
-                let lent = ("v1", Step::CustomerRecord, "pay_1");
+                let lent = ("v1", AttributionStep::CustomerRecord, "pay_1");
                 assert_eq!(visitor_of(r, "charge:pay_2"), lent);
                 assert_eq!(r.visitor("charge:pay_late"), None);
             },
@@ -67,8 +67,8 @@ fn purchases() -> Vec<Row> {
                 paid("pay_6", day(5), 2000, visitor("v6")).with(source("later")),
             ],
             |r| {
-                assert_eq!(visitor_of(r, "charge:pay_5"), ("v4", Step::CustomerRecord, "pay_4"));
-                let campaign = (Some("new"), Step::CustomerRecord, "pay_3");
+                assert_eq!(visitor_of(r, "charge:pay_5"), ("v4", AttributionStep::CustomerRecord, "pay_4"));
+                let campaign = (Some("new"), AttributionStep::CustomerRecord, "pay_3");
                 assert_eq!(source_of(r, "charge:pay_5"), campaign);
                 assert_eq!(source_of(r, "charge:pay_4"), campaign);
                 assert_eq!(visitor_of(r, "charge:pay_3").0, "v1");
@@ -94,7 +94,7 @@ fn purchases() -> Vec<Row> {
             |r| {
                 assert_eq!(source_of(r, "charge:pay_2").0, Some("x"));
                 assert!(r.get("charge:pay_3").campaign.is_none());
-                assert_eq!(r.visitor("charge:pay_4"), Some(("v1", Step::EmailMatch)));
+                assert_eq!(r.visitor("charge:pay_4"), Some(("v1", AttributionStep::EmailMatch)));
                 assert_eq!(r.visitor("charge:pay_5"), None);
             },
         ),
@@ -110,8 +110,8 @@ fn purchases() -> Vec<Row> {
                 paid("pay_4", day(3), 2000, json!({})),
             ],
             |r| {
-                assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", Step::CustomerRecord, "pay_1"));
-                assert_eq!(visitor_of(r, "charge:pay_4"), ("v3", Step::CustomerRecord, "sub_1"));
+                assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", AttributionStep::CustomerRecord, "pay_1"));
+                assert_eq!(visitor_of(r, "charge:pay_4"), ("v3", AttributionStep::CustomerRecord, "sub_1"));
             },
         ),
         row(
@@ -124,7 +124,7 @@ fn purchases() -> Vec<Row> {
                 subscription("subscription.active", "sub_1", day(1), visitor("v9")),
                 paid("pay_2", day(2), 2000, json!({})),
             ],
-            |r| assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", Step::CustomerRecord, "pay_1")),
+            |r| assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", AttributionStep::CustomerRecord, "pay_1")),
         ),
         row(
             0,
@@ -145,11 +145,11 @@ fn purchases() -> Vec<Row> {
                 ),
             ],
             |r| {
-                assert_eq!(visitor_of(r, "charge:pay_2"), ("v9", Step::CustomerRecord, "cus_ann"));
-                assert_eq!(source_of(r, "charge:pay_2"), (Some("x"), Step::CustomerRecord, "pay_1"));
-                assert_eq!(visitor_of(r, "charge:pay_3"), ("v1", Step::CustomerRecord, "pay_1"));
-                assert_eq!(source_of(r, "charge:pay_3"), (Some("y"), Step::CustomerRecord, "cus_ann"));
-                assert_eq!(visitor_of(r, "refund:ref_4"), ("v7", Step::CustomerRecord, "cus_bob"));
+                assert_eq!(visitor_of(r, "charge:pay_2"), ("v9", AttributionStep::CustomerRecord, "cus_ann"));
+                assert_eq!(source_of(r, "charge:pay_2"), (Some("x"), AttributionStep::CustomerRecord, "pay_1"));
+                assert_eq!(visitor_of(r, "charge:pay_3"), ("v1", AttributionStep::CustomerRecord, "pay_1"));
+                assert_eq!(source_of(r, "charge:pay_3"), (Some("y"), AttributionStep::CustomerRecord, "cus_ann"));
+                assert_eq!(visitor_of(r, "refund:ref_4"), ("v7", AttributionStep::CustomerRecord, "cus_bob"));
             },
         ),
     ]
@@ -174,17 +174,29 @@ fn subscriptions() -> Vec<Row> {
                 refunded("ref_3", "pay_3", day(125), json!(500), json!({ "is_partial": true })),
             ],
             |r| {
-                assert_eq!(visitor_of(r, "charge:pay_1"), ("v1", Step::CheckoutContext, "cks_1"));
+                assert_eq!(
+                    visitor_of(r, "charge:pay_1"),
+                    ("v1", AttributionStep::CheckoutContext, "cks_1")
+                );
                 for id in ["charge:pay_2", "charge:pay_3"] {
-                    assert_eq!(visitor_of(r, id), ("v1", Step::SubscriptionRecord, "pay_1"));
-                    assert_eq!(source_of(r, id), (Some("x"), Step::SubscriptionRecord, "pay_1"));
+                    assert_eq!(
+                        visitor_of(r, id),
+                        ("v1", AttributionStep::SubscriptionRecord, "pay_1")
+                    );
+                    assert_eq!(
+                        source_of(r, id),
+                        (Some("x"), AttributionStep::SubscriptionRecord, "pay_1")
+                    );
                 }
                 assert_eq!(
                     visitor_of(r, "charge:pay_5"),
-                    ("v4", Step::SubscriptionRecord, "pay_4")
+                    ("v4", AttributionStep::SubscriptionRecord, "pay_4")
                 );
                 assert_eq!(source_of(r, "charge:pay_5").2, "pay_1");
-                assert_eq!(visitor_of(r, "refund:ref_3"), ("v1", Step::PaymentRecord, "pay_1"));
+                assert_eq!(
+                    visitor_of(r, "refund:ref_3"),
+                    ("v1", AttributionStep::PaymentRecord, "pay_1")
+                );
             },
         ),
         row(
@@ -217,7 +229,7 @@ fn subscriptions() -> Vec<Row> {
             |r| {
                 assert_eq!(
                     visitor_of(r, "charge:pay_12"),
-                    ("v2", Step::SubscriptionRecord, "sub_2")
+                    ("v2", AttributionStep::SubscriptionRecord, "sub_2")
                 );
                 assert_eq!(r.get("charge:pay_12").product_ids, ["pdt_plan"]);
             },
@@ -233,7 +245,7 @@ fn subscriptions() -> Vec<Row> {
             |r| {
                 assert_eq!(
                     source_of(r, "charge:pay_1"),
-                    (Some("x"), Step::SubscriptionRecord, "sub_1")
+                    (Some("x"), AttributionStep::SubscriptionRecord, "sub_1")
                 )
             },
         ),
@@ -249,9 +261,9 @@ fn subscriptions() -> Vec<Row> {
             |r| {
                 assert_eq!(
                     visitor_of(r, "charge:pay_2"),
-                    ("v1", Step::SubscriptionRecord, "pay_1")
+                    ("v1", AttributionStep::SubscriptionRecord, "pay_1")
                 );
-                let campaign = (Some("meta"), Step::SubscriptionRecord, "sub_1");
+                let campaign = (Some("meta"), AttributionStep::SubscriptionRecord, "sub_1");
                 assert_eq!(source_of(r, "charge:pay_1"), campaign);
                 assert_eq!(source_of(r, "charge:pay_2"), campaign);
             },
@@ -271,7 +283,7 @@ fn subscriptions() -> Vec<Row> {
                 for id in ["subscription:sub_1:started", "subscription:sub_1:cancelled"] {
                     assert_eq!(
                         visitor_of(r, id),
-                        ("v1", Step::SubscriptionRecord, "pay_1"),
+                        ("v1", AttributionStep::SubscriptionRecord, "pay_1"),
                         "{id}"
                     );
                     assert_eq!(r.get(id).user_id.as_deref(), Some("42"), "{id}");
@@ -307,8 +319,14 @@ fn abandoned() -> Vec<Row> {
                 paid("pay_3", day(2), 2000, json!({})),
             ],
             |r| {
-                assert_eq!(visitor_of(r, "charge:pay_2"), ("v1", Step::RecoveredFrom, "pay_1"));
-                assert_eq!(visitor_of(r, "charge:pay_3"), ("v1", Step::CustomerRecord, "pay_2"));
+                assert_eq!(
+                    visitor_of(r, "charge:pay_2"),
+                    ("v1", AttributionStep::RecoveredFrom, "pay_1")
+                );
+                assert_eq!(
+                    visitor_of(r, "charge:pay_3"),
+                    ("v1", AttributionStep::CustomerRecord, "pay_2")
+                );
             },
         ),
     ]

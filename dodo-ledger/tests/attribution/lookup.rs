@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment,
-    attribution::{AttributionSink, Basis, RecordKind, facts},
+    attribution::{AttributionSink, ClassificationBasis, RecordKind, facts},
     endpoint::Endpoint,
     webhook::Inbox,
 };
@@ -132,7 +132,11 @@ async fn ledger(store: &TestStore, api: &Api) -> Ledger {
 }
 
 /// The kind and basis of a charge after these deliveries.
-async fn booked(ledger: &Ledger, deliveries: &[&Delivery], id: &str) -> (RecordKind, Basis) {
+async fn booked(
+    ledger: &Ledger,
+    deliveries: &[&Delivery],
+    id: &str,
+) -> (RecordKind, ClassificationBasis) {
     let acts: Vec<_> = deliveries.iter().map(|delivery| (*delivery).clone().into()).collect();
     let records = World::Stored(ledger.clone()).play(&acts).await;
     let record = records.get(&format!("charge:{id}"));
@@ -153,7 +157,10 @@ async fn an_earlier_charge_makes_a_renewal(store: &TestStore) {
     let now = charge("pay_now", 90);
     let api = Api::with(&[now.clone(), card_update("pay_card", 70), charge("pay_old", 60)]);
     let ledger = ledger(store, &api).await;
-    assert_eq!(booked(&ledger, &[&now], "pay_now").await, (Renewal, Basis::ApiLookup));
+    assert_eq!(
+        booked(&ledger, &[&now], "pay_now").await,
+        (Renewal, ClassificationBasis::ApiLookup)
+    );
     let asked = api.asked();
     assert!(asked.iter().any(|path| path == "/pay_card"), "the list does not tell: {asked:?}");
     let why = ledger.explain("pay_now").await.unwrap().unwrap().to_string();
@@ -170,7 +177,7 @@ async fn without_an_earlier_charge_it_is_the_first(store: &TestStore) {
         charged("pay_other", "sub_2", day(60), 2000, json!({})),
     ]);
     let ledger = ledger(store, &api).await;
-    assert_eq!(booked(&ledger, &[&now], "pay_now").await, (New, Basis::ApiLookup));
+    assert_eq!(booked(&ledger, &[&now], "pay_now").await, (New, ClassificationBasis::ApiLookup));
     let why = ledger.explain("pay_now").await.unwrap().unwrap().to_string();
     assert!(why.contains("was asked, and knows no earlier paid charge"), "{why}");
 }
@@ -185,14 +192,17 @@ async fn what_is_known_already_is_not_asked(store: &TestStore) {
     booked(&ledger, &[&old, &first.again_as("msg_again")], "pay_1").await;
     let of = |id: &str, fields: Value| charged(id, id, day(100), 2000, fields);
     let rows = [
-        (charge("pay_2", 30), Basis::History),
-        (of("pay_3", json!({ "charge_type": "renewal" })), Basis::ChargeType),
-        (of("pay_4", json!({ "retry_attempt": 1 })), Basis::RetryAttempt),
-        (of("pay_5", json!({ "is_multi_subscription": true })), Basis::MultiFlag),
-        (charged("pay_6", "sub_3", day(100), 2000, json!({})), Basis::SubscriptionAge),
-        (of("pay_7", json!({ "total_amount": 0 })), Basis::Event),
-        (paid("pay_8", day(100), 2000, json!({})), Basis::Event),
-        (of("pay_9", json!({})).test_mode(), Basis::Assumed),
+        (charge("pay_2", 30), ClassificationBasis::History),
+        (of("pay_3", json!({ "charge_type": "renewal" })), ClassificationBasis::ChargeType),
+        (of("pay_4", json!({ "retry_attempt": 1 })), ClassificationBasis::RetryAttempt),
+        (of("pay_5", json!({ "is_multi_subscription": true })), ClassificationBasis::MultiFlag),
+        (
+            charged("pay_6", "sub_3", day(100), 2000, json!({})),
+            ClassificationBasis::SubscriptionAge,
+        ),
+        (of("pay_7", json!({ "total_amount": 0 })), ClassificationBasis::Event),
+        (paid("pay_8", day(100), 2000, json!({})), ClassificationBasis::Event),
+        (of("pay_9", json!({})).test_mode(), ClassificationBasis::Assumed),
     ];
     for (delivery, basis) in rows {
         let id = delivery.body["data"]["payment_id"].as_str().unwrap();
@@ -215,14 +225,21 @@ async fn an_api_that_fails_holds_up_nothing(store: &TestStore) {
         let answer = hooks.handle(post(&format!("msg_{at}"), &delivery.body, "")).await;
         assert_eq!(answer.status(), StatusCode::OK, "{mood:?}");
         let before = api.asked().len();
-        let basis = if matches!(mood, Mood::Well) { Basis::ApiLookup } else { Basis::Assumed };
+        let basis = if matches!(mood, Mood::Well) {
+            ClassificationBasis::ApiLookup
+        } else {
+            ClassificationBasis::Assumed
+        };
         assert_eq!(booked(&ledger, &[], &id).await, (New, basis), "{mood:?}");
         assert!(api.asked().len() > before, "{mood:?}: nobody was asked");
     }
     // Where nobody answered, nobody is asked for a while: each batch would wait again.
     let before = api.asked();
     let delivery = charged("pay_next", "sub_next", day(40), 2000, json!({}));
-    assert_eq!(booked(&ledger, &[&delivery], "pay_next").await, (New, Basis::Assumed));
+    assert_eq!(
+        booked(&ledger, &[&delivery], "pay_next").await,
+        (New, ClassificationBasis::Assumed)
+    );
     assert_eq!(api.asked(), before);
 }
 
@@ -233,27 +250,36 @@ async fn a_charge_is_not_its_own_earlier_one(store: &TestStore) {
     let ledger = ledger(store, &api).await;
     first.body["timestamp"] = json!(day(31).to_string());
     first.body["data"]["created_at"] = Value::Null;
-    assert_eq!(booked(&ledger, &[&first], "pay_first").await, (New, Basis::ApiLookup));
+    assert_eq!(
+        booked(&ledger, &[&first], "pay_first").await,
+        (New, ClassificationBasis::ApiLookup)
+    );
 }
 
 async fn an_answer_stays_and_history_wins_over_it(store: &TestStore) {
     let now = charge("pay_now", 90);
     let api = Api::with(&[]);
     let ledger = ledger(store, &api).await;
-    assert_eq!(booked(&ledger, &[&now], "pay_now").await, (New, Basis::ApiLookup));
+    assert_eq!(booked(&ledger, &[&now], "pay_now").await, (New, ClassificationBasis::ApiLookup));
     let asked = api.asked();
 
     // Another delivery about it that happened first takes its place, and the answer with it.
     api.payments.lock().unwrap().push(charge("pay_old", 60).body["data"].clone());
     let mut earlier = now.again_as("msg_earlier");
     earlier.body["timestamp"] = json!(hour(90 * 24).to_string());
-    assert_eq!(booked(&ledger, &[&earlier], "pay_now").await, (New, Basis::ApiLookup));
+    assert_eq!(
+        booked(&ledger, &[&earlier], "pay_now").await,
+        (New, ClassificationBasis::ApiLookup)
+    );
     let record = ledger.record("charge:pay_now").await.unwrap().unwrap();
     assert_eq!(record.webhook_id, "msg_earlier");
     assert_eq!(api.asked(), asked, "it was answered already");
 
     let first = charge("pay_first", 30).with(json!({ "charge_type": "new" }));
-    assert_eq!(booked(&ledger, &[&first], "pay_now").await, (Renewal, Basis::History));
+    assert_eq!(
+        booked(&ledger, &[&first], "pay_now").await,
+        (Renewal, ClassificationBasis::History)
+    );
 }
 
 async fn every_way_in_asks(store: &TestStore) {
@@ -264,7 +290,7 @@ async fn every_way_in_asks(store: &TestStore) {
     for record in facts(&told, &Default::default()).unwrap() {
         ledger.emit(&record).await.unwrap();
     }
-    assert_eq!(booked(&ledger, &[], "pay_told").await, (Renewal, Basis::ApiLookup));
+    assert_eq!(booked(&ledger, &[], "pay_told").await, (Renewal, ClassificationBasis::ApiLookup));
 
     // By reconciling, which finds the list of another subscription.
     let other = |id: &str, at| charged(id, "sub_2", day(at), 2000, json!({})).body["data"].clone();
@@ -272,7 +298,7 @@ async fn every_way_in_asks(store: &TestStore) {
     let (client, log) = crate::reconcile::api(vec![other("pay_asked", 60)], Vec::new());
     ledger.reconcile(&client, day(59), day(61), |_| {}).await.unwrap();
     assert!(!log.lock().unwrap().is_empty());
-    assert_eq!(booked(&ledger, &[], "pay_asked").await, (Renewal, Basis::ApiLookup));
+    assert_eq!(booked(&ledger, &[], "pay_asked").await, (Renewal, ClassificationBasis::ApiLookup));
 }
 
 async fn what_comes_while_others_are_asked_about_is_asked_about_too(store: &TestStore) {
@@ -288,6 +314,6 @@ async fn what_comes_while_others_are_asked_about_is_asked_about_too(store: &Test
     go.send(()).unwrap();
     eventually("both are booked", async || ledger.stats().await.unwrap().unbooked == 0).await;
     let second = ledger.record("charge:pay_2").await.unwrap().unwrap();
-    assert_eq!((second.kind, second.basis), (Renewal, Basis::ApiLookup));
+    assert_eq!((second.kind, second.basis), (Renewal, ClassificationBasis::ApiLookup));
     workers.shutdown(std::time::Duration::from_secs(5)).await;
 }

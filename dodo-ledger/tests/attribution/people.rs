@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment, SignedIn,
-    attribution::Step,
+    attribution::AttributionStep,
     capture::{Campaign, Captured, CheckoutContext, CheckoutContextStore as _, VisitorCapture},
     checkout::SessionCheckout,
     endpoint::Endpoint as _,
@@ -37,7 +37,7 @@ async fn identify_reaches_back(store: &TestStore) {
     world.play(&[paid("pay_1", day(0), 2000, json!({})).into()]).await;
     ledger.identify(Identity::new("ANN@example.com").visitor("v1").user_id("42")).await.unwrap();
     let records = world.records().await;
-    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", AttributionStep::EmailMatch)));
     assert!(records.get("charge:pay_1").campaign.is_none());
     assert_eq!(records.get("charge:pay_1").user_id.as_deref(), Some("42"));
 
@@ -52,7 +52,7 @@ async fn identify_reaches_back(store: &TestStore) {
         found.map(|found| (found.value.source.unwrap(), found.step))
     };
     ledger.identify(campaign("news")).await.unwrap();
-    assert_eq!(source(&mut world).await, Some(("news".to_owned(), Step::EmailMatch)));
+    assert_eq!(source(&mut world).await, Some(("news".to_owned(), AttributionStep::EmailMatch)));
     ledger.identify(campaign("ads")).await.unwrap();
     assert_eq!(source(&mut world).await, None);
 
@@ -65,7 +65,7 @@ async fn identify_reaches_back(store: &TestStore) {
     ledger.identify(Identity::new("ann@example.com").user_id("43")).await.unwrap();
     let records = world.records().await;
     assert_eq!(records.get("charge:pay_1").user_id, None);
-    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", AttributionStep::EmailMatch)));
 }
 
 /// Whoever may sign up may choose what is said: no more of it is kept than it takes to know that it is
@@ -111,7 +111,7 @@ async fn what_is_said_has_to_be_usable(store: &TestStore) {
     ledger.identify(identity().campaign(campaign)).await.unwrap();
     let records = world.play(&[paid("pay_1", day(0), 2000, json!({})).into()]).await;
     let charge = records.get("charge:pay_1");
-    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", AttributionStep::EmailMatch)));
     assert_eq!((charge.user_id.as_deref(), charge.campaign.as_ref()), (None, None));
 }
 
@@ -166,7 +166,7 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
         assert!(records.get(id).email_sha256.is_none());
     }
     assert_eq!(records.money("charge:pay_1"), Some((2000, 2000)), "the books stay");
-    assert_eq!(records.visitor("charge:pay_9"), Some(("v9", Step::EventMetadata)));
+    assert_eq!(records.visitor("charge:pay_9"), Some(("v9", AttributionStep::EventMetadata)));
     let rows = ledger.revenue().by(Dimension::Visitor).fetch().await.unwrap();
     let seen: Vec<_> = rows.iter().map(|row| (row.key(), row.net)).collect();
     assert_eq!(seen, [(None, 1500), (Some("v9"), 1000)]);
@@ -194,12 +194,12 @@ async fn checkout_with_an_address_identifies_the_visitor(store: &TestStore) {
     }
     eventually("the address is known", async || {
         let records = world.records().await;
-        records.visitor("charge:pay_1") == Some(("v1", Step::EmailMatch))
+        records.visitor("charge:pay_1") == Some(("v1", AttributionStep::EmailMatch))
     })
     .await;
     // Two visitors would be ambiguous: the second one denied consent.
     let records = world.play(&[paid("pay_2", day(2), 1000, json!({})).into()]).await;
-    assert_eq!(records.visitor("charge:pay_2"), Some(("v1", Step::EmailMatch)));
+    assert_eq!(records.visitor("charge:pay_2"), Some(("v1", AttributionStep::EmailMatch)));
 }
 
 /// A request of a browser with this cookie, and with what the layer in front of the route captured.
@@ -237,12 +237,12 @@ async fn checkout_reads_user_and_address_from_the_sign_in(store: &TestStore) {
     // The payment is of no session: the address alone leads to the visitor.
     eventually("the address is known", async || {
         let records = world.records().await;
-        records.visitor("charge:pay_1") == Some(("v1", Step::EmailMatch))
+        records.visitor("charge:pay_1") == Some(("v1", AttributionStep::EmailMatch))
             && records.get("charge:pay_1").user_id.as_deref() == Some("42")
     })
     .await;
     let records = world.play(&[paid("pay_2", day(2), 1000, json!({})).into()]).await;
-    assert_eq!(records.visitor("charge:pay_2"), Some(("v1", Step::EmailMatch)));
+    assert_eq!(records.visitor("charge:pay_2"), Some(("v1", AttributionStep::EmailMatch)));
 }
 
 async fn sign_in_identifies_the_captured_visitor(store: &TestStore) {
@@ -252,7 +252,7 @@ async fn sign_in_identifies_the_captured_visitor(store: &TestStore) {
     for (cookie, opts_out, expected) in [
         ("theme=dark", false, None),
         ("visitor=v2", true, None),
-        ("visitor=v1", false, Some(("v1", Step::EmailMatch))),
+        ("visitor=v1", false, Some(("v1", AttributionStep::EmailMatch))),
     ] {
         let request = visit(cookie, opts_out);
         let captured = request.extensions().get::<Captured>().unwrap();

@@ -232,7 +232,7 @@ fn a_customer_with_many_purchases_is_found_too() {
     let stored = run_stored(TestStore::memory, &acts, &rules).unwrap();
     assert_eq!(
         told.visitor("charge:pay_y"),
-        Some(("v280", dodo_core::attribution::Step::CustomerRecord))
+        Some(("v280", dodo_core::attribution::AttributionStep::CustomerRecord))
     );
     assert_eq!(told, stored);
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dodo_core::{BoxError, Client, Environment, attribution::Step};
+use dodo_core::{BoxError, Client, Environment, attribution::AttributionStep};
 use http::{Request, Response};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -127,8 +127,8 @@ async fn what_no_webhook_brought_is_booked_once(store: &TestStore) {
     }
 
     let records = world.records().await;
-    assert_eq!(records.visitor("charge:pay_2"), Some(("v2", Step::EventMetadata)));
-    assert_eq!(records.visitor("refund:ref_1"), Some(("v2", Step::PaymentRecord)));
+    assert_eq!(records.visitor("charge:pay_2"), Some(("v2", AttributionStep::EventMetadata)));
+    assert_eq!(records.visitor("refund:ref_1"), Some(("v2", AttributionStep::PaymentRecord)));
     assert!(records.get("charge:pay_2").live);
     let net = records.net();
     assert_eq!(net, 1700 + 3000 - 1000);

@@ -1,6 +1,6 @@
 //! Rows about money that goes back: refunds, disputes, and what undoes them.
 
-use dodo_core::attribution::{DisputePolicy, RecordKind, Step};
+use dodo_core::attribution::{AttributionStep, DisputePolicy, RecordKind};
 use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn money_back() -> Vec<Row> {
                 for id in ["refund:ref_1", "refund:ref_2"] {
                     assert_eq!(r.get(id).kind, RecordKind::Refund { partial: true });
                     assert_eq!(r.money(id), Some((-500, -425)));
-                    assert_eq!(r.visitor(id), Some(("v1", Step::PaymentRecord)));
+                    assert_eq!(r.visitor(id), Some(("v1", AttributionStep::PaymentRecord)));
                 }
                 assert_eq!(r.net(), 1700 - 850);
             },
@@ -86,7 +86,7 @@ fn money_back() -> Vec<Row> {
                 let refund = r.get("refund:ref_1");
                 assert!(!refund.flags.parent_missing && !refund.flags.net_is_gross);
                 assert_eq!(r.money("refund:ref_1"), Some((-2000, -1700)));
-                assert_eq!(r.visitor("refund:ref_1"), Some(("v1", Step::PaymentRecord)));
+                assert_eq!(r.visitor("refund:ref_1"), Some(("v1", AttributionStep::PaymentRecord)));
                 assert_eq!(r.net(), 0);
             },
         ),
@@ -161,7 +161,7 @@ fn money_back() -> Vec<Row> {
                 refunded("ref_1", "pay_1", day(1), json!(2000), visitor("v2")),
             ],
             |r| {
-                assert_eq!(r.visitor("refund:ref_1"), Some(("v2", Step::EventMetadata)));
+                assert_eq!(r.visitor("refund:ref_1"), Some(("v2", AttributionStep::EventMetadata)));
                 assert!(r.get("refund:ref_1").flags.differs_from_payment);
             },
         ),
@@ -225,7 +225,10 @@ fn disputes() -> Vec<Row> {
             |r| {
                 assert_eq!(r.get("dispute:dp_1:loss").kind, RecordKind::DisputeLoss { rdr: false });
                 assert_eq!(r.money("dispute:dp_1:loss"), Some((-400, -400)));
-                assert_eq!(r.visitor("dispute:dp_1:loss"), Some(("v1", Step::PaymentRecord)));
+                assert_eq!(
+                    r.visitor("dispute:dp_1:loss"),
+                    Some(("v1", AttributionStep::PaymentRecord))
+                );
             },
         ),
         row(

@@ -1,7 +1,7 @@
 //! The edge cases of attribution that the ledger decides, one row each. The rows that the checkout
 //! and the webhook endpoint decide are in `seams.rs`; numbers are shared.
 
-use dodo_core::{attribution::Step, capture::consent::Consent};
+use dodo_core::{attribution::AttributionStep, capture::consent::Consent};
 use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 
@@ -97,8 +97,14 @@ fn who() -> Vec<Row> {
                 ),
             ],
             |r| {
-                assert_eq!(r.visitor("charge:pay_1"), Some(("12345", Step::EventMetadata)));
-                assert_eq!(r.visitor("charge:pay_2"), Some(("true", Step::EventMetadata)));
+                assert_eq!(
+                    r.visitor("charge:pay_1"),
+                    Some(("12345", AttributionStep::EventMetadata))
+                );
+                assert_eq!(
+                    r.visitor("charge:pay_2"),
+                    Some(("true", AttributionStep::EventMetadata))
+                );
             },
         ),
         row(
@@ -115,9 +121,9 @@ fn who() -> Vec<Row> {
                 charged("pay_2", "sub_1", day(31), 2000, visitor("v1")),
             ],
             |r| {
-                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::EventMetadata)));
+                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", AttributionStep::EventMetadata)));
                 let campaign = r.get("charge:pay_2").campaign.as_ref().unwrap();
-                assert_eq!(campaign.step, Step::SubscriptionRecord);
+                assert_eq!(campaign.step, AttributionStep::SubscriptionRecord);
                 assert_eq!(campaign.value.source.as_deref(), Some("x"));
                 assert_eq!(campaign.value.medium.as_deref(), Some("email"));
             },
@@ -165,7 +171,7 @@ fn who() -> Vec<Row> {
             "one visitor has the e-mail address",
             story![identified("ann@example.com", "v1"), paid("pay_1", day(0), 2000, nothing())],
             |r| {
-                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::EmailMatch)));
+                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", AttributionStep::EmailMatch)));
                 assert!(!r.get("charge:pay_1").flags.ambiguous);
             },
         ),
@@ -183,7 +189,10 @@ fn who() -> Vec<Row> {
                 paid("pay_1", day(0), 2000, json!({ "checkout_session_id": "cks_1" })),
             ],
             |r| {
-                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::CheckoutContext)));
+                assert_eq!(
+                    r.visitor("charge:pay_1"),
+                    Some(("v1", AttributionStep::CheckoutContext))
+                );
                 assert_eq!(r.get("charge:pay_1").visitor.as_ref().unwrap().from, "cks_1");
                 assert_eq!(r.get("charge:pay_1").consent, Consent::Granted);
             },
@@ -196,7 +205,7 @@ fn who() -> Vec<Row> {
                 paid("pay_2", day(1), 2000, nothing()),
                 recovered("pay_1", "pay_2", day(1)),
             ],
-            |r| assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::RecoveredFrom))),
+            |r| assert_eq!(r.visitor("charge:pay_2"), Some(("v1", AttributionStep::RecoveredFrom))),
         ),
         row(
             0,
@@ -207,7 +216,10 @@ fn who() -> Vec<Row> {
                 paid("pay_3", day(92), 2000, nothing()),
             ],
             |r| {
-                assert_eq!(r.visitor("charge:pay_2"), Some(("v1", Step::CustomerRecord)));
+                assert_eq!(
+                    r.visitor("charge:pay_2"),
+                    Some(("v1", AttributionStep::CustomerRecord))
+                );
                 assert_eq!(r.visitor("charge:pay_3"), None, "a borrowed visitor is not lent on");
             },
         ),
@@ -220,7 +232,9 @@ fn who() -> Vec<Row> {
                 2000,
                 json!({ "customer": { "customer_id": "cus_a", "metadata": { "visitor": "v9" } } })
             )],
-            |r| assert_eq!(r.visitor("charge:pay_1"), Some(("v9", Step::CustomerRecord))),
+            |r| {
+                assert_eq!(r.visitor("charge:pay_1"), Some(("v9", AttributionStep::CustomerRecord)))
+            },
         ),
         row(
             0,
@@ -230,10 +244,13 @@ fn who() -> Vec<Row> {
                 subscription("subscription.active", "sub_1", day(0), visitor("v1")),
             ],
             |r| {
-                assert_eq!(r.visitor("charge:pay_1"), Some(("v1", Step::SubscriptionRecord)));
+                assert_eq!(
+                    r.visitor("charge:pay_1"),
+                    Some(("v1", AttributionStep::SubscriptionRecord))
+                );
                 assert_eq!(
                     r.visitor("subscription:sub_1:started"),
-                    Some(("v1", Step::EventMetadata))
+                    Some(("v1", AttributionStep::EventMetadata))
                 );
             },
         ),

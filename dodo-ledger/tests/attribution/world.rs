@@ -208,7 +208,10 @@ impl Records {
 
     /// Visitor and step.
     #[track_caller]
-    pub(crate) fn visitor(&self, id: &str) -> Option<(&str, dodo_core::attribution::Step)> {
+    pub(crate) fn visitor(
+        &self,
+        id: &str,
+    ) -> Option<(&str, dodo_core::attribution::AttributionStep)> {
         self.get(id).visitor.as_ref().map(|found| (found.value.as_str(), found.step))
     }
 

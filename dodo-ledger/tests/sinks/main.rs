@@ -25,9 +25,9 @@ fn charge(id: &str) -> AttributionRecord {
     record.payment_id = id.to_owned();
     record.customer_id = Some("cus_1".to_owned());
     record.money = Some(Money::new(2000, Some(300), Currency::USD));
-    record.visitor = Some(dodo_core::attribution::Resolved {
+    record.visitor = Some(dodo_core::attribution::Attributed {
         value: "v1".to_owned(),
-        step: dodo_core::attribution::Step::EventMetadata,
+        step: dodo_core::attribution::AttributionStep::EventMetadata,
         from: id.to_owned(),
     });
     let mut contact = dodo_core::attribution::Contact::default();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use dodo_core::{
-    attribution::{AttributionRecord, RecordKind, Resolved, Step, SubscriptionTerms},
+    attribution::{Attributed, AttributionRecord, AttributionStep, RecordKind, SubscriptionTerms},
     capture::{Campaign, consent::Consent},
     money::{Currency, Money},
 };
@@ -42,8 +42,11 @@ async fn an_order_in_the_e_commerce_vocabulary() {
     let mut campaign = Campaign::default();
     (campaign.link_id, campaign.campaign_id) = (Some("lnk".to_owned()), Some("launch".to_owned()));
     (campaign.source, campaign.medium) = (Some("news".to_owned()), Some("email".to_owned()));
-    order.campaign =
-        Some(Resolved { value: campaign, step: Step::CheckoutContext, from: "cks_1".into() });
+    order.campaign = Some(Attributed {
+        value: campaign,
+        step: AttributionStep::CheckoutContext,
+        from: "cks_1".into(),
+    });
 
     let told =
         tell(&segment(&server).without_personal_data(), vec![order, refund("ref_1", "pay_1")])

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    attribution::{AttributionRecord, RecordKind, Resolved, Step},
+    attribution::{Attributed, AttributionRecord, AttributionStep, RecordKind},
     capture::{Campaign, consent::Consent},
     client::{ReqwestTransport, Transport},
 };
@@ -212,8 +212,11 @@ async fn posthog_is_told_a_batch() {
     let mut campaign = Campaign::default();
     (campaign.source, campaign.medium) = (Some("news".to_owned()), Some("email".to_owned()));
     campaign.campaign_id = Some("launch".to_owned());
-    bought.campaign =
-        Some(Resolved { value: campaign, step: Step::CheckoutContext, from: "cks_1".into() });
+    bought.campaign = Some(Attributed {
+        value: campaign,
+        step: AttributionStep::CheckoutContext,
+        from: "cks_1".into(),
+    });
     let mut back = with_ids(refund("ref_1", "pay_1"));
     back.id = "refund:ref_1:reversal".to_owned();
     back.kind = RecordKind::RefundReversal;

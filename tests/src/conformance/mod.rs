@@ -8,7 +8,7 @@ use std::{future::ready, sync::Arc};
 use dodo_core::{
     Client, CustomerId, CustomerPortal, Environment, Error, RequestHead, SignedIn, WebhookKey,
     Webhooks,
-    attribution::FactOptions,
+    attribution::MetadataMapping,
     capture::{Preset, VisitorCapture},
     checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
     webhook::{Given, WebhooksBuilder},
@@ -121,8 +121,8 @@ fn recording(
     recorder: Recorder,
     takes_unreadable: bool,
 ) -> WebhooksBuilder<Recorder, Given<Recorder>> {
-    let options = FactOptions::default().captured_by(&served::capture());
-    let hooks = hooks::recording(Webhooks::builder(key), recorder).fact_options(options);
+    let options = MetadataMapping::default().captured_by(&served::capture());
+    let hooks = hooks::recording(Webhooks::builder(key), recorder).metadata_mapping(options);
     if takes_unreadable { hooks.on_unreadable(hooks::unreadable) } else { hooks }
 }
 

@@ -1,7 +1,7 @@
 //! Bantico: the page posts `{productId, bantico}`, with an empty text for each field that the link does
 //! not have. The six fields are the payment's metadata, and campaign and lead of the record.
 
-use dodo_core::{attribution::Step, capture::VisitorCapture};
+use dodo_core::{attribution::AttributionStep, capture::VisitorCapture};
 use dodo_ledger::query::Dimension;
 use serde_json::json;
 
@@ -27,7 +27,10 @@ async fn bantico_page_holds() {
     );
     let record = app.record(&format!("charge:{first}")).await;
     let campaign = record.campaign.as_ref().unwrap();
-    assert_eq!((campaign.step, campaign.value.content.as_deref()), (Step::EventMetadata, None));
+    assert_eq!(
+        (campaign.step, campaign.value.content.as_deref()),
+        (AttributionStep::EventMetadata, None)
+    );
     assert_eq!(campaign.value.lead_id.as_deref(), Some("lead_7"));
 
     // A renewal has no browser: the campaign of the subscription counts.

@@ -3,7 +3,7 @@
 //! metadata an earlier attribution counts, then the e-mail address.
 
 use dodo_core::{
-    attribution::{RecordKind, Step},
+    attribution::{AttributionStep, RecordKind},
     capture::VisitorCapture,
 };
 use dodo_ledger::{Identity, query::Dimension};
@@ -24,7 +24,7 @@ async fn visitors_now_page_holds() {
     assert_eq!(app.metadata(), json!({ "visitor": "v_8f3a" }));
     let new = app.record(&format!("charge:{first}")).await;
     assert_eq!(new.kind, RecordKind::SubscriptionNew);
-    assert_eq!(visitor(&new), Some(("v_8f3a".to_owned(), Step::EventMetadata)));
+    assert_eq!(visitor(&new), Some(("v_8f3a".to_owned(), AttributionStep::EventMetadata)));
 
     // The next charge of the subscription is a renewal of the same visitor.
     app.sandbox.renew_subscription(&new.subscription_ids[0]).unwrap();
@@ -50,6 +50,6 @@ async fn visitors_now_page_holds() {
     // `identify` in the app: the e-mail address is the last step.
     app.ledger.identify(Identity::new("BOB@example.com").visitor("v_bob")).await.unwrap();
     let found = visitor(&app.record(&format!("charge:{unknown}")).await);
-    assert_eq!(found, Some(("v_bob".to_owned(), Step::EmailMatch)));
+    assert_eq!(found, Some(("v_bob".to_owned(), AttributionStep::EmailMatch)));
     app.stop().await;
 }
