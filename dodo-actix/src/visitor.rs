@@ -17,10 +17,10 @@ use crate::{DodoExtensions, Rejection, convert, extensions::carried};
 ///
 /// A request without a visitor is refused with 400; take `Option<Visitor>` where that is fine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Visitor(pub dodo_core::capture::Visitor);
+pub struct Visitor(pub dodo_core::capture::VisitorId);
 
 impl Deref for Visitor {
-    type Target = dodo_core::capture::Visitor;
+    type Target = dodo_core::capture::VisitorId;
     fn deref(&self) -> &Self::Target {
         &self.0
     }
@@ -31,7 +31,11 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, Rejection>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(dodo_core::capture::Visitor::of(&carried(request)).map(Self).map_err(Rejection))
+        ready(
+            dodo_core::capture::VisitorId::from_extensions(&carried(request))
+                .map(Self)
+                .map_err(Rejection),
+        )
     }
 }
 
@@ -102,7 +106,7 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         // A page is shown to everybody: a head that cannot be read is refused by the routes alone.
         let set_cookie = convert::parts(request.request()).ok().and_then(|parts| {
-            let (captured, set_cookie) = self.capture.begin(&parts);
+            let (captured, set_cookie) = self.capture.capture(&parts);
             request.dodo_extensions_mut().insert(captured);
             convert::header_value(&set_cookie?)
         });

@@ -27,10 +27,10 @@ use crate::Rejection;
 ///     .layer(VisitorLayer::new(VisitorCapture::visitors_now()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Visitor(pub dodo_core::capture::Visitor);
+pub struct Visitor(pub dodo_core::capture::VisitorId);
 
 impl Deref for Visitor {
-    type Target = dodo_core::capture::Visitor;
+    type Target = dodo_core::capture::VisitorId;
     fn deref(&self) -> &Self::Target {
         &self.0
     }
@@ -40,7 +40,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        Ok(Self(dodo_core::capture::Visitor::of(&parts.extensions)?))
+        Ok(Self(dodo_core::capture::VisitorId::from_extensions(&parts.extensions)?))
     }
 }
 
@@ -48,7 +48,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Visitor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(dodo_core::capture::Visitor::of(&parts.extensions).ok().map(Self))
+        Ok(dodo_core::capture::VisitorId::from_extensions(&parts.extensions).ok().map(Self))
     }
 }
 

@@ -39,7 +39,7 @@ fn capture_follows_the_public_address() {
         (Some("http://localhost:3000"), "localhost:3000", "http://localhost:3000/", None, false),
     ] {
         let capture = VisitorCapture::new().preset(Preset::Utm);
-        let mut builder = builder().capture(capture.keep_campaign(CampaignCookie::last_touch()));
+        let mut builder = builder().capture(capture.campaign_cookie(CampaignCookie::last_touch()));
         if let Some(public) = public {
             builder = builder.public_url(public);
         }
@@ -51,7 +51,7 @@ fn capture_follows_the_public_address() {
             .unwrap()
             .into_parts()
             .0;
-        let (captured, cookie) = builder.build().unwrap().capture().begin(&parts);
+        let (captured, cookie) = builder.build().unwrap().capture().capture(&parts);
         let context = captured.context();
         assert_eq!(context.referrer_host.as_deref(), referrer_host, "{public:?} {host} {referer}");
         let cookie = cookie.unwrap();

@@ -24,7 +24,7 @@ impl CheckoutContextStore for Ledger {
     /// Waits for no booking: what was captured, consent above all, is kept at once. What was booked of
     /// the session before, as nothing can be while its checkout waits for this, is derived again; what is
     /// booked meanwhile is, too, when that is done.
-    async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
+    async fn store(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
         let (key, json) = attribution::context_fact(session_id, context)?;
         schema::put_fact_now(&self.shared.store, &key, &json).await?;
         let email = context.email.as_deref();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use dodo_core::{
     attribution::email_sha256,
-    capture::{Campaign, Captured, CheckoutContext, Visitor},
+    capture::{Campaign, Captured, CheckoutContext, VisitorId},
 };
 
 use crate::{
@@ -85,7 +85,7 @@ impl Ledger {
     ///
     /// Two visitors with one address make it ambiguous: neither is credited, and no more than that is
     /// kept of all that is said. The user's id goes to records that are attributed by the address, as
-    /// long as it is one. What is no [`Visitor`], and as little a user or the name of a campaign, is left
+    /// long as it is one. What is no [`VisitorId`], and as little a user or the name of a campaign, is left
     /// out, with a warning.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl Ledger {
 
 /// Whether it is a text that a capture would take.
 fn is_usable(text: &str, what: &str) -> bool {
-    match Visitor::new(text) {
+    match VisitorId::new(text) {
         Ok(_) => true,
         Err(reason) => {
             tracing::warn!(

@@ -90,7 +90,7 @@ async fn failed_payments_go_with_time(store: &TestStore) {
     });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
     for session in ["cks_idle", "cks_lost", "cks_won", "cks_late"] {
-        ledger.bind(session, &context).await.unwrap();
+        ledger.store(session, &context).await.unwrap();
     }
     age(store, 10).await;
     let events = [

@@ -76,7 +76,7 @@ async fn who_leaves_while_a_transaction_begins_takes_nothing_with_it() {
     assert_eq!(count(&mut beside, "dodo_inbox").await, 2);
 
     leave_in_the_middle_of_begin(&proxy, &pool, ledger.revenue().fetch()).await;
-    ledger.bind("cks_1", &context()).await.unwrap();
+    ledger.store("cks_1", &context()).await.unwrap();
     ledger.revenue().fetch().await.unwrap();
     assert_eq!(count(&mut beside, "dodo_fact").await, 1);
 

@@ -231,7 +231,8 @@ async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
         "captured_at": "2026-11-20T10:00:00Z", "consent": "denied", "visitor": "v1",
     });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
-    let bound = tokio::time::timeout(Duration::from_secs(20), ledger.bind("cks_1", &context)).await;
+    let bound =
+        tokio::time::timeout(Duration::from_secs(20), ledger.store("cks_1", &context)).await;
     sqlx::query(UNLOCK).execute(&mut holder).await.unwrap();
     bound.unwrap().unwrap();
     store.remove().await;
@@ -353,7 +354,7 @@ async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
     let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "consent": "denied" });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
     for n in 0..3 {
-        ledger.bind(&format!("cks_{n}"), &context).await.unwrap();
+        ledger.store(&format!("cks_{n}"), &context).await.unwrap();
     }
     held.commit().await.unwrap();
     for n in 0..3 {

@@ -87,7 +87,7 @@ async fn the_ledger_goes_on_while_all_readers_are_taken() {
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "visitor": "v1" });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
-    ledger.bind("cks_1", &context).await.unwrap();
+    ledger.store("cks_1", &context).await.unwrap();
     let mut beside =
         <sqlx::SqliteConnection as sqlx::Connection>::connect(&store.url).await.unwrap();
     eventually("it is done and told", async || {

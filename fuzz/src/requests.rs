@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment,
     capture::{
-        CampaignCookie, ClientMetadata, Preset, Skip, Visitor, VisitorCapture,
+        CampaignCookie, ClientMetadata, Preset, SkipReason, VisitorCapture, VisitorId,
         consent::{AnyGate, Cookiebot, OneTrust, Tcf},
     },
     checkout::{SessionCheckout, StaticCheckout},
@@ -33,13 +33,13 @@ pub(crate) fn cookies(data: &[u8]) {
 
     let all = Preset::ALL.iter().fold(VisitorCapture::new(), |all, preset| all.preset(*preset));
     let cookie = CampaignCookie::last_touch().signed_with([7; 32]).expect("the key is long enough");
-    let open = all.keep_campaign(cookie);
-    let gate = AnyGate::of(OneTrust::analytics()).or(Cookiebot::statistics()).or(Tcf::storage());
+    let open = all.campaign_cookie(cookie);
+    let gate = AnyGate::new(OneTrust::analytics()).or(Cookiebot::statistics()).or(Tcf::storage());
     for capture in [open.clone().consent(gate), open] {
-        let (mut captured, set_cookie) = capture.begin(&parts);
+        let (mut captured, set_cookie) = capture.capture(&parts);
         assert!(set_cookie.is_none_or(|cookie| cookie.len() < 4096));
         if let Ok(mut body) = serde_json::from_slice(body) {
-            captured.absorb_body(&mut body);
+            captured.take_from_body(&mut body);
             assert!(!body.contains_key("bantico"));
         }
         let server = Map::from_iter([("visitor".to_owned(), json!("app"))]);
@@ -49,14 +49,14 @@ pub(crate) fn cookies(data: &[u8]) {
         assert!(captured.consent().allows() || metadata.len() == 1);
         for (key, value) in metadata {
             let value = value.as_str().expect("captured values are text");
-            assert!(key.len() <= 40 && Visitor::new(value).is_ok(), "{key}");
+            assert!(key.len() <= 40 && VisitorId::new(value).is_ok(), "{key}");
         }
         for skipped in captured.skipped() {
-            assert!(skipped.origin.is_some() != (skipped.reason == Skip::Absent));
+            assert!(skipped.origin.is_some() != (skipped.reason == SkipReason::Absent));
         }
     }
-    let visitor = VisitorCapture::visitors_now().begin(&parts).0;
-    assert_eq!(visitor.visitor().map(Visitor::as_str), expected(cookies).as_deref());
+    let visitor = VisitorCapture::visitors_now().capture(&parts).0;
+    assert_eq!(visitor.visitor().map(VisitorId::as_str), expected(cookies).as_deref());
 }
 
 /// The visitor of visitors.now, by the rules written down a second time.

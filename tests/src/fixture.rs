@@ -93,7 +93,7 @@ impl Application for Shop {
         let capture = VisitorCapture::visitors_now()
             .preset(Preset::Bantico)
             .preset(Preset::Utm)
-            .keep_campaign(CampaignCookie::last_touch());
+            .campaign_cookie(CampaignCookie::last_touch());
         Middleware { capture: Some(capture), sign_in: true }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    capture::{Campaign, CampaignField, Preset, Role, VisitorCapture, usable},
+    capture::{Campaign, CampaignField, IdRole, Preset, VisitorCapture, usable},
     event::Metadata,
     money::{Currency, Money},
 };
@@ -44,7 +44,7 @@ const VISITOR_KEY: &str = "visitor";
 fn tool_keys() -> impl Iterator<Item = &'static str> {
     let fields = Preset::ALL.iter().flat_map(|preset| preset.fields());
     fields
-        .filter(|field| !matches!(field.role, Role::Campaign(_)))
+        .filter(|field| !matches!(field.role, IdRole::Campaign(_)))
         .map(|field| field.key)
         .filter(|key| *key != VISITOR_KEY)
 }

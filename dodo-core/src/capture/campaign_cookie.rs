@@ -22,7 +22,7 @@ const SKEW_SECONDS: i64 = 300;
 
 /// Keeps the campaign between the page where a visitor lands and the checkout, in a cookie of our
 /// own. Nothing is kept unless the app gives one to
-/// [`VisitorCapture::keep_campaign`](crate::capture::VisitorCapture::keep_campaign).
+/// [`VisitorCapture::campaign_cookie`](crate::capture::VisitorCapture::campaign_cookie).
 ///
 /// The cookie is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`. It has the campaign's parameters,
 /// click ids, the landing path and the host of the referrer, and no id of the visitor. The layer
@@ -34,7 +34,7 @@ const SKEW_SECONDS: i64 = 300;
 /// # fn main() -> Result<(), dodo_core::Error> {
 /// let secret = "at least sixteen bytes, from your secrets";
 /// let cookie = CampaignCookie::last_touch().signed_with(secret)?;
-/// let capture = VisitorCapture::utm().keep_campaign(cookie);
+/// let capture = VisitorCapture::utm().campaign_cookie(cookie);
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]

@@ -4,10 +4,10 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use super::{
-    CampaignField, CheckoutContext, Role, Skipped, Visitor, VisitorCapture,
+    CampaignField, CheckoutContext, IdRole, SkippedValue, VisitorCapture, VisitorId,
     config::Field,
     consent::Decision,
-    findings::{Findings, Origin},
+    findings::{CaptureSource, Findings},
     visit::Visit,
 };
 use crate::capture::{Campaign, consent::Consent};
@@ -23,7 +23,7 @@ pub struct Captured {
     pub(super) user_id: Option<String>,
     pub(super) email: Option<String>,
     pub(super) at: Timestamp,
-    visitor: Option<Visitor>,
+    visitor: Option<VisitorId>,
     campaign: Option<Campaign>,
 }
 
@@ -46,7 +46,7 @@ impl Captured {
     /// the layer in front of it captured. Finds nothing where neither is.
     pub(crate) fn of(own: Option<&VisitorCapture>, request: &Parts) -> Self {
         if let Some(own) = own {
-            return own.begin(request).0;
+            return own.capture(request).0;
         }
         match request.extensions.get::<Self>() {
             Some(captured) => {
@@ -54,13 +54,13 @@ impl Captured {
                 captured.identify(request);
                 captured
             }
-            None => VisitorCapture::nothing().begin(request).0,
+            None => VisitorCapture::nothing().capture(request).0,
         }
     }
 
     /// The visitor, if an enabled tool knows them and consent allows it.
     #[must_use]
-    pub fn visitor(&self) -> Option<&Visitor> {
+    pub fn visitor(&self) -> Option<&VisitorId> {
         self.visitor.as_ref()
     }
 
@@ -78,12 +78,12 @@ impl Captured {
 
     /// The metadata keys that have no value so far, and why.
     #[must_use]
-    pub fn skipped(&self) -> Vec<Skipped> {
+    pub fn skipped(&self) -> Vec<SkippedValue> {
         let fields = self.capture.fields();
         let empty = |index: &usize| self.value(*index).is_none();
         let skipped = |index| {
             let (origin, reason) = self.findings.why_not(index);
-            Some(Skipped { key: (&*fields.get(index)?.key).into(), origin, reason })
+            Some(SkippedValue { key: (&*fields.get(index)?.key).into(), origin, reason })
         };
         (0..fields.len()).filter(empty).filter_map(skipped).collect()
     }
@@ -117,7 +117,7 @@ impl Captured {
     }
 
     /// The value of a field, and where it was read.
-    pub(super) fn value(&self, index: usize) -> Option<(Origin, &str)> {
+    pub(super) fn value(&self, index: usize) -> Option<(CaptureSource, &str)> {
         self.findings.value(self.capture.fields(), index)
     }
 
@@ -128,12 +128,14 @@ impl Captured {
         let visitor = fields
             .iter()
             .enumerate()
-            .filter(|(_, field)| field.role == Role::Visitor)
-            .find_map(|(index, _)| Visitor::new(value(index)?).ok());
+            .filter(|(_, field)| field.role == IdRole::Visitor)
+            .find_map(|(index, _)| VisitorId::new(value(index)?).ok());
 
         let mut campaigns: Vec<(&str, Campaign)> = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            let (Role::Campaign(part), Some(value)) = (field.role, value(index)) else { continue };
+            let (IdRole::Campaign(part), Some(value)) = (field.role, value(index)) else {
+                continue;
+            };
             let known = campaigns.iter().position(|(tool, _)| *tool == field.tool);
             let at = known.unwrap_or(campaigns.len());
             if known.is_none() {

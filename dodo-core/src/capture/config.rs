@@ -7,12 +7,13 @@ use std::{
 use http::request::Parts;
 
 use super::{
-    CampaignCookie, CampaignField, Decoder, Explanation, Preset, Role, consent::ConsentGate,
+    CampaignCookie, CampaignField, CaptureTrace, CookieDecoder, IdRole, Preset,
+    consent::ConsentGate,
 };
 use crate::web_url::Origin;
 
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
-type Observer = dyn Fn(&Explanation) + Send + Sync;
+type Observer = dyn Fn(&CaptureTrace) + Send + Sync;
 
 /// Names of click ids that are read unless the app chooses its own.
 const CLICK_IDS: &[&str] = &[
@@ -40,10 +41,10 @@ const CLICK_IDS: &[&str] = &[
 /// let capture = VisitorCapture::visitors_now()
 ///     .preset(Preset::Utm)
 ///     .preset(Preset::Bantico)
-///     .cookie("partner").to("partner_id"); // your own mapping: this cookie, that metadata key
+///     .cookie("partner").into_metadata("partner_id"); // your own mapping: this cookie, that metadata key
 /// ```
 ///
-/// Names of a preset are extended the same way: `.cookie("_bantico_link").to("linkId")` reads that
+/// Names of a preset are extended the same way: `.cookie("_bantico_link").into_metadata("linkId")` reads that
 /// cookie too.
 #[derive(Clone, Debug)]
 pub struct VisitorCapture(Arc<Config>);
@@ -66,11 +67,11 @@ pub(super) struct Config {
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     pub(super) key: Cow<'static, str>,
-    pub(super) role: Role,
+    pub(super) role: IdRole,
     pub(super) tool: &'static str,
-    pub(super) cookies: Vec<(Cow<'static, str>, Decoder)>,
-    pub(super) query: Vec<(Cow<'static, str>, Decoder)>,
-    pub(super) body: Vec<(BodyName, Decoder)>,
+    pub(super) cookies: Vec<(Cow<'static, str>, CookieDecoder)>,
+    pub(super) query: Vec<(Cow<'static, str>, CookieDecoder)>,
+    pub(super) body: Vec<(BodyName, CookieDecoder)>,
     /// Its value may be the app's own id of the signed-in user.
     pub(super) app_user: bool,
     /// It goes into metadata whatever it is, also an e-mail address.
@@ -148,8 +149,8 @@ impl VisitorCapture {
         for row in preset.fields() {
             let field = self.field(row.key.into(), row.role, preset.name());
             field.cookies.extend(row.cookie.map(|name| (name.into(), row.decoder)));
-            field.query.extend(row.query.map(|name| (name.into(), Decoder::Raw)));
-            field.body.extend(row.body.map(|name| (BodyName::new(name, true), Decoder::Raw)));
+            field.query.extend(row.query.map(|name| (name.into(), CookieDecoder::Raw)));
+            field.body.extend(row.body.map(|name| (BodyName::new(name, true), CookieDecoder::Raw)));
             // The app may have mapped the key before. The preset has its role and tool.
             (field.role, field.tool) = (row.role, preset.name());
             field.app_user = row.app_user;
@@ -160,18 +161,18 @@ impl VisitorCapture {
     }
 
     /// Reads a cookie; one `*` in the name stands for any text.
-    pub fn cookie(self, name: impl Into<Cow<'static, str>>) -> Mapping {
-        Mapping::new(self, Place::Cookie, name.into())
+    pub fn cookie(self, name: impl Into<Cow<'static, str>>) -> SourceMapping {
+        SourceMapping::new(self, Place::Cookie, name.into())
     }
 
     /// Reads a query parameter of the page or the request.
-    pub fn query(self, name: impl Into<Cow<'static, str>>) -> Mapping {
-        Mapping::new(self, Place::Query, name.into())
+    pub fn query(self, name: impl Into<Cow<'static, str>>) -> SourceMapping {
+        SourceMapping::new(self, Place::Query, name.into())
     }
 
     /// Reads a field of a checkout's JSON body, and takes it out: `field` or `object.field`.
-    pub fn body(self, name: impl Into<Cow<'static, str>>) -> Mapping {
-        Mapping::new(self, Place::Body, name.into())
+    pub fn body(self, name: impl Into<Cow<'static, str>>) -> SourceMapping {
+        SourceMapping::new(self, Place::Body, name.into())
     }
 
     /// Adds a consent gate. With several, all must agree.
@@ -214,16 +215,16 @@ impl VisitorCapture {
     /// Keeps the campaign in a cookie of our own, from the page where the visitor lands to the
     /// checkout. Off unless this is called.
     #[must_use]
-    pub fn keep_campaign(mut self, cookie: CampaignCookie) -> Self {
+    pub fn campaign_cookie(mut self, cookie: CampaignCookie) -> Self {
         self.config().campaign_cookie = Some(cookie);
         self
     }
 
-    /// Shows every checkout's [`Explanation`] to `observer`: for a page that developers look at.
+    /// Shows every checkout's [`CaptureTrace`] to `observer`: for a page that developers look at.
     #[must_use]
-    pub fn on_explain<F>(mut self, observer: F) -> Self
+    pub fn on_trace<F>(mut self, observer: F) -> Self
     where
-        F: Fn(&Explanation) + Send + Sync + 'static,
+        F: Fn(&CaptureTrace) + Send + Sync + 'static,
     {
         self.config().observer = Some(Arc::new(observer));
         self
@@ -248,14 +249,14 @@ impl VisitorCapture {
 
     /// The metadata keys under which the enabled tools know the visitor, most important first.
     pub fn visitor_keys(&self) -> impl Iterator<Item = &str> {
-        self.0.fields.iter().filter(|f| f.role == Role::Visitor).map(|f| &*f.key)
+        self.0.fields.iter().filter(|f| f.role == IdRole::Visitor).map(|f| &*f.key)
     }
 
     /// The metadata keys that name the campaign, one group per tool.
     pub(crate) fn campaign_keys(&self) -> Vec<Vec<(String, CampaignField)>> {
         let mut tools: Vec<(&str, Vec<(String, CampaignField)>)> = Vec::new();
         for field in self.fields() {
-            let Role::Campaign(part) = field.role else { continue };
+            let IdRole::Campaign(part) = field.role else { continue };
             let key = (field.key.clone().into_owned(), part);
             match tools.iter_mut().find(|(tool, _)| *tool == field.tool) {
                 Some((_, keys)) => keys.push(key),
@@ -278,7 +279,7 @@ impl VisitorCapture {
     }
 
     /// The field of this key, made if it is new.
-    fn field(&mut self, key: Cow<'static, str>, role: Role, tool: &'static str) -> &mut Field {
+    fn field(&mut self, key: Cow<'static, str>, role: IdRole, tool: &'static str) -> &mut Field {
         let fields = &mut self.config().fields;
         let at = fields.iter().position(|f| f.key == key).unwrap_or_else(|| {
             let (cookies, query, body) = Default::default();
@@ -329,27 +330,27 @@ enum Place {
 /// Something to read that has no metadata key yet: finish with [`to`](Self::to).
 #[derive(Debug)]
 #[must_use = "names a source and not yet its metadata key: finish with `.to(key)`"]
-pub struct Mapping {
+pub struct SourceMapping {
     capture: VisitorCapture,
     place: Place,
     name: Cow<'static, str>,
-    decoder: Decoder,
-    role: Role,
+    decoder: CookieDecoder,
+    role: IdRole,
 }
 
-impl Mapping {
+impl SourceMapping {
     fn new(capture: VisitorCapture, place: Place, name: Cow<'static, str>) -> Self {
-        Self { capture, place, name, decoder: Decoder::Raw, role: Role::Other }
+        Self { capture, place, name, decoder: CookieDecoder::Raw, role: IdRole::Other }
     }
 
     /// How the value is written there.
-    pub fn decoded(mut self, decoder: Decoder) -> Self {
+    pub fn decoded(mut self, decoder: CookieDecoder) -> Self {
         self.decoder = decoder;
         self
     }
 
     /// What the value is. A key that a preset has already defined keeps the preset's role.
-    pub fn role(mut self, role: Role) -> Self {
+    pub fn role(mut self, role: IdRole) -> Self {
         self.role = role;
         self
     }
@@ -366,7 +367,7 @@ impl Mapping {
 
     /// As [`to`](Self::to), and the key is read from nowhere else: replaces what a preset reads.
     #[must_use]
-    pub fn only_to(self, key: impl Into<Cow<'static, str>>) -> VisitorCapture {
+    pub fn replace_metadata(self, key: impl Into<Cow<'static, str>>) -> VisitorCapture {
         self.add(key.into(), true)
     }
 

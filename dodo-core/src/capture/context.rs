@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, future::Future, sync::Arc};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Device, Visitor};
+use super::{DeviceClass, VisitorId};
 use crate::{
     BoxError, BoxFuture,
     capture::{Campaign, consent::Consent},
@@ -18,7 +18,7 @@ use crate::{
 pub struct CheckoutContext {
     /// The visitor.
     #[serde(default)]
-    pub visitor: Option<Visitor>,
+    pub visitor: Option<VisitorId>,
     /// The campaign.
     #[serde(default)]
     pub campaign: Option<Campaign>,
@@ -36,7 +36,7 @@ pub struct CheckoutContext {
     pub referrer_host: Option<String>,
     /// The class of device.
     #[serde(default)]
-    pub device: Device,
+    pub device: DeviceClass,
     /// Click ids of advertisers, by parameter: `gclid` and others.
     #[serde(default)]
     pub click_ids: BTreeMap<String, String>,
@@ -90,13 +90,13 @@ where
     Fut: Future<Output = Result<(), E>> + Send,
     E: Into<BoxError>,
 {
-    async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
+    async fn store(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
         self(session_id.to_owned(), context.clone()).await.map_err(Into::into)
     }
 }
 
 impl<T: CheckoutContextStore> CheckoutContextStore for Arc<T> {
-    async fn bind(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
+    async fn store(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
         T::bind(self, session_id, context).await
     }
 }
@@ -112,12 +112,12 @@ impl ErasedContextStore {
         let store = Arc::new(store);
         Self(Arc::new(move |session_id, context| {
             let store = Arc::clone(&store);
-            Box::pin(async move { store.bind(&session_id, &context).await })
+            Box::pin(async move { store.store(&session_id, &context).await })
         }))
     }
 
     /// Keeps the context; a failure is logged.
-    pub(crate) async fn bind(&self, session_id: &str, context: CheckoutContext) {
+    pub(crate) async fn store(&self, session_id: &str, context: CheckoutContext) {
         let bound = crate::panic::catch(|| (self.0)(session_id.to_owned(), context)).await;
         let error: BoxError = match bound {
             Ok(Ok(())) => return,

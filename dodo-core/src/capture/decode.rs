@@ -8,12 +8,12 @@ use base64::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::Skip;
+use super::SkipReason;
 
 /// How a value is written where it is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Decoder {
+pub enum CookieDecoder {
     /// As it is.
     #[default]
     Raw,
@@ -37,8 +37,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-impl Decoder {
-    pub(super) fn decode(self, raw: &str) -> Result<Cow<'_, str>, Skip> {
+impl CookieDecoder {
+    pub(super) fn decode(self, raw: &str) -> Result<Cow<'_, str>, SkipReason> {
         match self {
             Self::Raw => Ok(raw.into()),
             Self::Percent => percent(raw),
@@ -57,24 +57,25 @@ impl Decoder {
     }
 }
 
-fn percent(raw: &str) -> Result<Cow<'_, str>, Skip> {
-    percent_decode_str(raw).decode_utf8().map_err(|_| Skip::Undecodable)
+fn percent(raw: &str) -> Result<Cow<'_, str>, SkipReason> {
+    percent_decode_str(raw).decode_utf8().map_err(|_| SkipReason::Undecodable)
 }
 
-fn post_hog(raw: &str) -> Result<Cow<'_, str>, Skip> {
+fn post_hog(raw: &str) -> Result<Cow<'_, str>, SkipReason> {
     #[derive(serde::Deserialize)]
     struct Cookie {
         distinct_id: String,
     }
-    let cookie: Cookie = serde_json::from_str(&percent(raw)?).map_err(|_| Skip::Undecodable)?;
+    let cookie: Cookie =
+        serde_json::from_str(&percent(raw)?).map_err(|_| SkipReason::Undecodable)?;
     Ok(cookie.distinct_id.into())
 }
 
-fn rudder_stack(raw: &str) -> Result<Cow<'_, str>, Skip> {
+fn rudder_stack(raw: &str) -> Result<Cow<'_, str>, SkipReason> {
     let text = percent(raw)?;
-    let encoded = text.strip_prefix("RS_ENC_v3_").ok_or(Skip::Undecodable)?;
-    let json = BASE64.decode(encoded).map_err(|_| Skip::Undecodable)?;
-    let id: String = serde_json::from_slice(&json).map_err(|_| Skip::Undecodable)?;
+    let encoded = text.strip_prefix("RS_ENC_v3_").ok_or(SkipReason::Undecodable)?;
+    let json = BASE64.decode(encoded).map_err(|_| SkipReason::Undecodable)?;
+    let id: String = serde_json::from_slice(&json).map_err(|_| SkipReason::Undecodable)?;
     Ok(id.into())
 }
 
@@ -82,22 +83,22 @@ fn digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn ga_client(raw: &str) -> Result<Cow<'_, str>, Skip> {
+fn ga_client(raw: &str) -> Result<Cow<'_, str>, SkipReason> {
     let raw = percent(raw)?;
     let mut parts = raw.rsplitn(3, '.');
     let (Some(first_visit), Some(random), Some(version)) =
         (parts.next(), parts.next(), parts.next())
     else {
-        return Err(Skip::Undecodable);
+        return Err(SkipReason::Undecodable);
     };
     if !version.starts_with("GA") || !digits(first_visit) || !digits(random) {
-        return Err(Skip::Undecodable);
+        return Err(SkipReason::Undecodable);
     }
-    let id = raw.get(version.len() + 1..).ok_or(Skip::Undecodable)?;
+    let id = raw.get(version.len() + 1..).ok_or(SkipReason::Undecodable)?;
     Ok(id.to_owned().into())
 }
 
-fn ga_session(raw: &str) -> Result<Cow<'_, str>, Skip> {
+fn ga_session(raw: &str) -> Result<Cow<'_, str>, SkipReason> {
     let raw = percent(raw)?;
     let mut parts = raw.splitn(4, '.');
     let (version, part) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
@@ -106,5 +107,5 @@ fn ga_session(raw: &str) -> Result<Cow<'_, str>, Skip> {
         "GS2" => part.split('$').find_map(|field| field.strip_prefix('s')).unwrap_or_default(),
         _ => "",
     };
-    if digits(id) { Ok(id.to_owned().into()) } else { Err(Skip::Undecodable) }
+    if digits(id) { Ok(id.to_owned().into()) } else { Err(SkipReason::Undecodable) }
 }

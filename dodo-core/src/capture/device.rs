@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Device {
+pub enum DeviceClass {
     /// A phone.
     Mobile,
     /// A tablet.
@@ -20,9 +20,9 @@ pub enum Device {
 }
 
 /// Words of user agents, in the order in which they decide.
-const WORDS: &[(Device, &[&str])] = &[
+const WORDS: &[(DeviceClass, &[&str])] = &[
     (
-        Device::Bot,
+        DeviceClass::Bot,
         &[
             "bot",
             "crawl",
@@ -43,11 +43,11 @@ const WORDS: &[(Device, &[&str])] = &[
             "monitor",
         ],
     ),
-    (Device::Tablet, &["ipad", "tablet", "kindle", "silk/", "playbook"]),
-    (Device::Mobile, &["iphone", "ipod", "mobile", "windows phone", "opera mini"]),
+    (DeviceClass::Tablet, &["ipad", "tablet", "kindle", "silk/", "playbook"]),
+    (DeviceClass::Mobile, &["iphone", "ipod", "mobile", "windows phone", "opera mini"]),
     // Android without "Mobile" is a tablet, by Google's own advice to browser makers.
-    (Device::Tablet, &["android"]),
-    (Device::Desktop, &["windows nt", "macintosh", "x11", "linux", "cros "]),
+    (DeviceClass::Tablet, &["android"]),
+    (DeviceClass::Desktop, &["windows nt", "macintosh", "x11", "linux", "cros "]),
 ];
 
 /// User agents are looked at up to this many bytes.
@@ -70,14 +70,14 @@ impl DeviceHeaders {
     }
 
     /// Reads `User-Agent`, and `Sec-CH-UA-Mobile` where it says nothing.
-    pub(super) fn class(&self) -> Device {
+    pub(super) fn class(&self) -> DeviceClass {
         let agent = self.agent.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         let agent = agent.get(..MAX_USER_AGENT).unwrap_or(agent).to_ascii_lowercase();
         let has = |word: &&str| agent.windows(word.len()).any(|w| w == word.as_bytes());
         let found = WORDS.iter().find(|(_, words)| words.iter().any(has)).map(|(d, _)| *d);
         let hint = || match self.mobile.as_ref()?.as_bytes() {
-            b"?1" => Some(Device::Mobile),
-            b"?0" => Some(Device::Desktop),
+            b"?1" => Some(DeviceClass::Mobile),
+            b"?0" => Some(DeviceClass::Desktop),
             _ => None,
         };
         found.or_else(hint).unwrap_or_default()

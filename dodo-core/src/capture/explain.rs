@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Captured, Device, Origin, Skip, Skipped, config::Field};
+use super::{CaptureSource, Captured, DeviceClass, SkipReason, SkippedValue, config::Field};
 use crate::capture::consent::Consent;
 
 /// The values of a request: found, injected into metadata, or omitted with a reason.
@@ -11,16 +11,16 @@ use crate::capture::consent::Consent;
 /// [`VisitorCapture::reveal`](crate::capture::VisitorCapture::reveal) names their key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Explanation {
+pub struct CaptureTrace {
     /// What the visitor agreed to.
     pub consent: Consent,
     /// The gate that decided, or `Sec-GPC`.
     pub decided_by: Option<String>,
     /// Every metadata key that the capture could fill.
-    pub values: Vec<Explained>,
+    pub values: Vec<TracedValue>,
     /// Pairs of the client that were dropped: only the capture fills their key, or captured values took
     /// their room.
-    pub dropped_from_client: Vec<Skipped>,
+    pub dropped_from_client: Vec<SkippedValue>,
     /// Names of the click ids that go into the checkout's context.
     pub click_ids: Vec<String>,
     /// The path of the first page of the visit, for the checkout's context.
@@ -28,46 +28,46 @@ pub struct Explanation {
     /// The host of the site that sent the visitor, for the checkout's context.
     pub referrer_host: Option<String>,
     /// The class of device, for the checkout's context.
-    pub device: Device,
+    pub device: DeviceClass,
 }
 
 /// What became of one metadata key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Explained {
+pub struct TracedValue {
     /// The metadata key.
     pub key: String,
     /// The tool it belongs to; `own` for the app's own mappings.
     pub tool: &'static str,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: CaptureOutcome,
     /// Where its value was read.
-    pub origin: Option<Origin>,
+    pub origin: Option<CaptureSource>,
     /// Its value, masked.
     pub value: Option<String>,
     /// Other places that had something for this key, and why that was not taken.
-    pub instead_of: Vec<(Origin, Skip)>,
+    pub instead_of: Vec<(CaptureSource, SkipReason)>,
 }
 
 /// What became of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum CaptureOutcome {
     /// It was found; this request has put nothing into metadata.
     Found,
     /// It went into the payment's metadata.
     Injected,
     /// It did not, for this reason.
-    LeftOut(Skip),
+    LeftOut(SkipReason),
 }
 
 impl Captured {
     /// Returns the values of this request so far.
     #[must_use]
-    pub fn explain(&self) -> Explanation {
+    pub fn explain(&self) -> CaptureTrace {
         let fields = self.capture.fields().iter().enumerate();
-        Explanation {
+        CaptureTrace {
             consent: self.decision.consent,
             decided_by: self.decision.by.clone(),
             values: fields.map(|(index, field)| self.explain_field(index, field)).collect(),
@@ -79,23 +79,23 @@ impl Captured {
         }
     }
 
-    fn explain_field(&self, index: usize, field: &Field) -> Explained {
+    fn explain_field(&self, index: usize, field: &Field) -> TracedValue {
         let found = self.value(index);
         let reveal = self.capture.settings().reveal.contains(&field.key);
         let (origin, outcome, value) = match found {
             Some((origin, value)) => {
                 let shown = if reveal { value.to_owned() } else { mask(value) };
-                (Some(origin), Outcome::Found, Some(shown))
+                (Some(origin), CaptureOutcome::Found, Some(shown))
             }
             None => {
                 let (origin, reason) = self.findings.why_not(index);
-                (origin, Outcome::LeftOut(reason), None)
+                (origin, CaptureOutcome::LeftOut(reason), None)
             }
         };
         let others = self.findings.of_field(index).filter(|c| Some(c.origin) != origin);
-        let instead_of =
-            others.map(|c| (c.origin, c.value.as_ref().err().copied().unwrap_or(Skip::Superseded)));
-        Explained {
+        let instead_of = others
+            .map(|c| (c.origin, c.value.as_ref().err().copied().unwrap_or(SkipReason::Superseded)));
+        TracedValue {
             key: field.key.clone().into_owned(),
             tool: field.tool,
             outcome,
@@ -106,8 +106,8 @@ impl Captured {
     }
 }
 
-impl Explanation {
-    pub(super) fn set(&mut self, index: usize, outcome: Outcome) {
+impl CaptureTrace {
+    pub(super) fn set(&mut self, index: usize, outcome: CaptureOutcome) {
         if let Some(explained) = self.values.get_mut(index) {
             explained.outcome = outcome;
         }
@@ -116,13 +116,14 @@ impl Explanation {
     /// Logs one event for the checkout at `DEBUG`, and one at `WARN` for each unusable value. The
     /// events have keys and reasons, never values.
     pub(super) fn log(&self) {
-        let keys = |of: &dyn Fn(&Explained) -> Option<String>| {
+        let keys = |of: &dyn Fn(&TracedValue) -> Option<String>| {
             self.values.iter().filter_map(of).collect::<Vec<_>>().join(",")
         };
         if tracing::enabled!(target: "dodo::capture", tracing::Level::DEBUG) {
-            let injected = keys(&|v| (v.outcome == Outcome::Injected).then(|| v.key.clone()));
+            let injected =
+                keys(&|v| (v.outcome == CaptureOutcome::Injected).then(|| v.key.clone()));
             let left_out = keys(&|v| match v.outcome {
-                Outcome::LeftOut(reason) => Some(format!("{}:{reason}", v.key)),
+                CaptureOutcome::LeftOut(reason) => Some(format!("{}:{reason}", v.key)),
                 _ => None,
             });
             tracing::debug!(
@@ -135,21 +136,21 @@ impl Explanation {
             );
         }
         for explained in &self.values {
-            if let Outcome::LeftOut(reason) = explained.outcome
+            if let CaptureOutcome::LeftOut(reason) = explained.outcome
                 && reason.is_fault()
             {
                 let key = explained.key.as_str();
                 tracing::warn!(target: "dodo::capture", key, reason = reason.as_str(), "not captured");
             }
         }
-        for Skipped { key, reason, .. } in &self.dropped_from_client {
+        for SkippedValue { key, reason, .. } in &self.dropped_from_client {
             let reason = reason.as_str();
             tracing::warn!(target: "dodo::capture", key = &**key, reason, "not taken from the client");
         }
     }
 }
 
-impl Skip {
+impl SkipReason {
     /// Returns whether a developer may have to act. A value that is absent, denied or replaced as
     /// intended is not a fault.
     const fn is_fault(self) -> bool {

@@ -1,9 +1,9 @@
 use http::Extensions;
 
-use super::{Captured, Visitor};
+use super::{Captured, VisitorId};
 use crate::{Error, ErrorKind};
 
-impl Visitor {
+impl VisitorId {
     /// For adapters: the visitor that the layer in front of this request found.
     ///
     /// # Errors

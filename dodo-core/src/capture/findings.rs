@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::{Role, Skip, config::Field, value::usable};
+use super::{IdRole, SkipReason, config::Field, value::usable};
 
 /// Where a value was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Origin {
+pub enum CaptureSource {
     /// The app named its signed-in user.
     App,
     /// A cookie of the tool.
@@ -23,15 +23,15 @@ pub enum Origin {
     Page,
 }
 
-impl Origin {
+impl CaptureSource {
     /// Which one is taken when several hold a usable value: the lowest.
     ///
     /// An id is first where its tool keeps it. A campaign is the fresher, the nearer to the visitor's
     /// last step it was read, unless the first touch is to be credited.
-    const fn rank(self, role: Role, first_touch: bool) -> u8 {
+    const fn rank(self, role: IdRole, first_touch: bool) -> u8 {
         match (role, self) {
-            (Role::Campaign(_), Self::Kept) if first_touch => 0,
-            (Role::Campaign(_), Self::Cookie) => u8::MAX,
+            (IdRole::Campaign(_), Self::Kept) if first_touch => 0,
+            (IdRole::Campaign(_), Self::Cookie) => u8::MAX,
             _ => 1 + self as u8,
         }
     }
@@ -44,8 +44,8 @@ pub(super) struct Candidate {
     field: usize,
     /// Which of the field's names of this origin it had.
     nth: usize,
-    pub(super) origin: Origin,
-    pub(super) value: Result<Box<str>, Skip>,
+    pub(super) origin: CaptureSource,
+    pub(super) value: Result<Box<str>, SkipReason>,
 }
 
 /// What one request brought for the fields of a capture.
@@ -68,12 +68,12 @@ impl Findings {
     pub(super) fn offer(
         &mut self,
         (field, nth): (usize, usize),
-        origin: Origin,
-        value: Result<impl AsRef<str>, Skip>,
+        origin: CaptureSource,
+        value: Result<impl AsRef<str>, SkipReason>,
     ) {
         let value = value.and_then(|value| {
             let value = usable(value.as_ref())?;
-            if self.denied { Err(Skip::ConsentDenied) } else { Ok(value.into()) }
+            if self.denied { Err(SkipReason::ConsentDenied) } else { Ok(value.into()) }
         });
         match self.candidates.iter_mut().find(|c| c.field == field && c.origin == origin) {
             Some(earlier) => {
@@ -88,7 +88,7 @@ impl Findings {
 
     /// The value of a field and where it is from: the best origin that has a usable one. The fields of
     /// a tool's campaign are taken from one origin together, so that two links are never mixed.
-    pub(super) fn value(&self, fields: &[Field], index: usize) -> Option<(Origin, &str)> {
+    pub(super) fn value(&self, fields: &[Field], index: usize) -> Option<(CaptureSource, &str)> {
         let field = fields.get(index)?;
         let together = |other: usize| {
             other == index || fields.get(other).is_some_and(|other| other.shares_campaign(field))
@@ -105,11 +105,11 @@ impl Findings {
     }
 
     /// Why a field has no value, and where one was seen.
-    pub(super) fn why_not(&self, index: usize) -> (Option<Origin>, Skip) {
+    pub(super) fn why_not(&self, index: usize) -> (Option<CaptureSource>, SkipReason) {
         match self.of_field(index).next() {
-            None => (None, Skip::Absent),
+            None => (None, SkipReason::Absent),
             Some(Candidate { origin, value, .. }) => {
-                (Some(*origin), value.as_ref().err().copied().unwrap_or(Skip::Superseded))
+                (Some(*origin), value.as_ref().err().copied().unwrap_or(SkipReason::Superseded))
             }
         }
     }
@@ -122,7 +122,7 @@ impl Findings {
 
 impl Field {
     pub(super) const fn is_campaign(&self) -> bool {
-        matches!(self.role, Role::Campaign(_))
+        matches!(self.role, IdRole::Campaign(_))
     }
 
     pub(super) fn shares_campaign(&self, other: &Self) -> bool {

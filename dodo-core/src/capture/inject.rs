@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Captured, Outcome, Role, Skip, Skipped,
+    CaptureOutcome, Captured, IdRole, SkipReason, SkippedValue,
     config::Field,
     consent,
     value::{MAX_PAIRS, is_email, is_metadata_key},
@@ -43,15 +43,15 @@ impl Captured {
         for (index, field) in self.by_importance() {
             let Some((_, value)) = self.value(index) else { continue };
             let refused = if is_of_server(field) {
-                Some(Skip::SetByApp)
+                Some(SkipReason::SetByApp)
             } else {
                 refusal(field, value, metadata.len())
             };
             let outcome = match refused {
-                Some(reason) => Outcome::LeftOut(reason),
+                Some(reason) => CaptureOutcome::LeftOut(reason),
                 None => {
                     metadata.insert(field.key.clone().into_owned(), value.into());
-                    Outcome::Injected
+                    CaptureOutcome::Injected
                 }
             };
             explanation.set(index, outcome);
@@ -65,16 +65,20 @@ impl Captured {
         let own = client.keys().filter(|key| !server.contains_key(*key)).count() + server.len();
         for (key, value) in client {
             let reason = if only_captured(&key) {
-                Skip::FromClient
+                SkipReason::FromClient
             } else if metadata.contains_key(&key) {
                 continue;
             } else if metadata.len() >= MAX_PAIRS && own <= MAX_PAIRS {
-                Skip::NoRoom
+                SkipReason::NoRoom
             } else {
                 metadata.insert(key, value);
                 continue;
             };
-            explanation.dropped_from_client.push(Skipped { key: key.into(), origin: None, reason });
+            explanation.dropped_from_client.push(SkippedValue {
+                key: key.into(),
+                origin: None,
+                reason,
+            });
         }
         explanation.log();
         if let Some(observer) = &self.capture.settings().observer {
@@ -87,22 +91,22 @@ impl Captured {
     fn by_importance(&self) -> Vec<(usize, &Field)> {
         let mut fields: Vec<_> = self.capture.fields().iter().enumerate().collect();
         fields.sort_by_key(|(_, field)| match field.role {
-            Role::Visitor => 0,
-            Role::Campaign(_) => 1,
-            Role::Referral => 2,
+            IdRole::Visitor => 0,
+            IdRole::Campaign(_) => 1,
+            IdRole::Referral => 2,
             _ => 3,
         });
         fields
     }
 }
 
-fn refusal(field: &Field, value: &str, pairs: usize) -> Option<Skip> {
+fn refusal(field: &Field, value: &str, pairs: usize) -> Option<SkipReason> {
     if !is_metadata_key(&field.key) {
-        Some(Skip::KeyNotAllowed)
+        Some(SkipReason::KeyNotAllowed)
     } else if field.context_only || (is_email(value) && !field.any_text) {
-        Some(Skip::Personal)
+        Some(SkipReason::Personal)
     } else if pairs >= MAX_PAIRS {
-        Some(Skip::NoRoom)
+        Some(SkipReason::NoRoom)
     } else {
         None
     }

@@ -1,6 +1,6 @@
 //! The one table of metadata keys that the product reads back.
 
-use super::{Captured, Preset, Role, VisitorCapture};
+use super::{Captured, IdRole, Preset, VisitorCapture};
 
 /// Where the ledger looks for the application's own user.
 const USER_KEY: &str = "user_id";
@@ -14,7 +14,7 @@ pub struct MetadataKey {
     /// The preset that writes the key. `None` for the application's own user.
     pub preset: Option<Preset>,
     /// The value.
-    pub role: Role,
+    pub role: IdRole,
 }
 
 impl MetadataKey {
@@ -22,7 +22,7 @@ impl MetadataKey {
     /// words as keys, such as `source`.
     #[must_use]
     pub const fn is_campaign(self) -> bool {
-        matches!(self.role, Role::Campaign(_))
+        matches!(self.role, IdRole::Campaign(_))
     }
 }
 
@@ -38,7 +38,7 @@ pub fn metadata_keys() -> impl Iterator<Item = MetadataKey> {
             role: field.role,
         })
     });
-    of_presets.chain([MetadataKey { key: USER_KEY, preset: None, role: Role::User }])
+    of_presets.chain([MetadataKey { key: USER_KEY, preset: None, role: IdRole::User }])
 }
 
 impl Captured {

@@ -70,7 +70,7 @@ where
         let (mut parts, body) = request.into_parts();
         let whole = (self.layer.whole_uri)(&parts.extensions).cloned();
         let given = whole.map(|whole| mem::replace(&mut parts.uri, whole));
-        let (captured, set_cookie) = self.layer.capture.begin(&parts);
+        let (captured, set_cookie) = self.layer.capture.capture(&parts);
         if let Some(given) = given {
             parts.uri = given;
         }

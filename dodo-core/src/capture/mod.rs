@@ -5,7 +5,7 @@
 //! [inject](Captured::inject) it into the payment's metadata. What must not go into metadata (landing
 //! path, referrer, device, click ids) goes to the app's [`CheckoutContextStore`].
 //!
-//! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`Skip`]
+//! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`SkipReason`]
 //! reason.
 
 mod campaign;
@@ -32,17 +32,17 @@ pub use self::{
     campaign::Campaign,
     campaign_cookie::CampaignCookie,
     captured::Captured,
-    config::{Mapping, VisitorCapture},
+    config::{SourceMapping, VisitorCapture},
     context::{CheckoutContext, CheckoutContextStore},
-    decode::Decoder,
-    device::Device,
-    explain::{Explained, Explanation, Outcome},
-    findings::Origin,
+    decode::CookieDecoder,
+    device::DeviceClass,
+    explain::{CaptureOutcome, CaptureTrace, TracedValue},
+    findings::CaptureSource,
     inject::ClientMetadata,
     keys::{MetadataKey, metadata_keys},
     layer::{VisitorFuture, VisitorLayer, VisitorService},
-    preset::{CampaignField, Preset, PresetField, Role},
-    value::{Skip, Skipped, Visitor},
+    preset::{CampaignField, IdRole, Preset, PresetField},
+    value::{SkipReason, SkippedValue, VisitorId},
 };
 pub(crate) use self::{
     context::ErasedContextStore,

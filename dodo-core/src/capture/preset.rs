@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::Decoder;
+use super::CookieDecoder;
 
 /// What a captured value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Role {
+pub enum IdRole {
     /// The tool's id of the visitor.
-    Visitor,
+    VisitorId,
     /// The tool's id of the visit.
     Session,
     /// The click or referral that brought the visitor.
@@ -45,7 +45,7 @@ pub struct PresetField {
     /// The metadata key.
     pub key: &'static str,
     /// What the value is.
-    pub role: Role,
+    pub role: IdRole,
     /// The cookie it is read from; one `*` stands for any text.
     pub cookie: Option<&'static str>,
     /// The query parameter it is read from.
@@ -53,7 +53,7 @@ pub struct PresetField {
     /// The field of the checkout's JSON body it is read from, `object.field` or `field`.
     pub body: Option<&'static str>,
     /// How the tool writes the cookie.
-    pub decoder: Decoder,
+    pub decoder: CookieDecoder,
     /// The value may be the app's own id of the signed-in user.
     pub app_user: bool,
     /// The tool's own pages put the value into metadata whatever it is, also an e-mail address.
@@ -64,8 +64,8 @@ pub struct PresetField {
 }
 
 impl PresetField {
-    const fn new(key: &'static str, role: Role) -> Self {
-        let (cookie, query, body, decoder) = (None, None, None, Decoder::Raw);
+    const fn new(key: &'static str, role: IdRole) -> Self {
+        let (cookie, query, body, decoder) = (None, None, None, CookieDecoder::Raw);
         let (app_user, any_text, context_only) = (false, false, false);
         Self { key, role, cookie, query, body, decoder, app_user, any_text, context_only }
     }
@@ -93,26 +93,26 @@ impl PresetField {
         self.body = Some(name);
         self
     }
-    const fn decoded(mut self, decoder: Decoder) -> Self {
+    const fn decoded(mut self, decoder: CookieDecoder) -> Self {
         self.decoder = decoder;
         self
     }
 }
 
 const fn visitor(key: &'static str) -> PresetField {
-    PresetField::new(key, Role::Visitor)
+    PresetField::new(key, IdRole::Visitor)
 }
 const fn session(key: &'static str) -> PresetField {
-    PresetField::new(key, Role::Session)
+    PresetField::new(key, IdRole::Session)
 }
 const fn referral(key: &'static str) -> PresetField {
-    PresetField::new(key, Role::Referral)
+    PresetField::new(key, IdRole::Referral)
 }
 const fn user(key: &'static str) -> PresetField {
-    PresetField::new(key, Role::User)
+    PresetField::new(key, IdRole::User)
 }
 const fn campaign(key: &'static str, field: CampaignField) -> PresetField {
-    PresetField::new(key, Role::Campaign(field))
+    PresetField::new(key, IdRole::Campaign(field))
 }
 
 macro_rules! presets { ($( $(#[$doc:meta])* $preset:ident = $name:literal [ $($field:expr),* $(,)? ]; )*) => {
@@ -188,24 +188,24 @@ presets! {
     PostHog = "PostHog" [
         visitor("posthog_person_distinct_id")
             .cookie("ph_*_posthog")
-            .decoded(Decoder::PostHog)
+            .decoded(CookieDecoder::PostHog)
             .any_text(),
     ];
     /// [Segment](https://segment.com), analytics.js.
     Segment = "Segment" [
-        visitor("segment_anonymous_id").cookie("ajs_anonymous_id").decoded(Decoder::Quoted),
-        user("segment_user_id").cookie("ajs_user_id").decoded(Decoder::Quoted).context_only(),
+        visitor("segment_anonymous_id").cookie("ajs_anonymous_id").decoded(CookieDecoder::Quoted),
+        user("segment_user_id").cookie("ajs_user_id").decoded(CookieDecoder::Quoted).context_only(),
     ];
     /// [RudderStack](https://www.rudderstack.com), JavaScript SDK 3.
     RudderStack = "RudderStack" [
-        visitor("rudder_anonymous_id").cookie("rl_anonymous_id").decoded(Decoder::RudderStack),
-        user("rudder_user_id").cookie("rl_user_id").decoded(Decoder::RudderStack).context_only(),
+        visitor("rudder_anonymous_id").cookie("rl_anonymous_id").decoded(CookieDecoder::RudderStack),
+        user("rudder_user_id").cookie("rl_user_id").decoded(CookieDecoder::RudderStack).context_only(),
     ];
     /// Google Analytics 4. With several streams the first session cookie counts; name the stream's
     /// own cookie to choose.
     Ga4 = "GA4" [
-        visitor("ga_client_id").cookie("_ga").decoded(Decoder::GaClient),
-        session("ga_session_id").cookie("_ga_*").decoded(Decoder::GaSession),
+        visitor("ga_client_id").cookie("_ga").decoded(CookieDecoder::GaClient),
+        session("ga_session_id").cookie("_ga_*").decoded(CookieDecoder::GaSession),
     ];
     /// Meta's pixel. The values are never hashed.
     Meta = "Meta" [visitor("fbp").cookie("_fbp"), referral("fbc").cookie("_fbc")];

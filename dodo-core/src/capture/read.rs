@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    CampaignCookie, Captured, Skip, VisitorCapture,
+    CampaignCookie, Captured, SkipReason, VisitorCapture,
     campaign_cookie::Kept,
     config::BodyName,
     consent, cookies,
-    findings::Origin,
+    findings::CaptureSource,
     visit::{Page, Visit, pairs, part},
 };
 use crate::SignedIn;
@@ -26,12 +26,12 @@ impl VisitorCapture {
     /// The framework-neutral half of [`VisitorLayer`](super::VisitorLayer).
     #[must_use]
     pub fn begin(&self, request: &Parts) -> (Captured, Option<HeaderValue>) {
-        self.begin_at(request, Timestamp::now())
+        self.capture_at(request, Timestamp::now())
     }
 
     /// Like [`begin`](Self::begin), at the given time.
     #[must_use]
-    pub fn begin_at(&self, request: &Parts, now: Timestamp) -> (Captured, Option<HeaderValue>) {
+    pub fn capture_at(&self, request: &Parts, now: Timestamp) -> (Captured, Option<HeaderValue>) {
         let decision = consent::decide(self, request);
         let mut captured = Captured::new(self.clone(), decision, Visit::of(request), now);
         captured.identify(request);
@@ -44,9 +44,9 @@ impl VisitorCapture {
             referrer_host: page.referrer_host(),
             ..Kept::default()
         };
-        captured.read_query(Origin::Query, request.uri.query(), &mut seen);
+        captured.read_query(CaptureSource::Query, request.uri.query(), &mut seen);
         let by_query = seen.is_touch();
-        captured.read_query(Origin::Page, page.query(), &mut seen);
+        captured.read_query(CaptureSource::Page, page.query(), &mut seen);
 
         let set_cookie = captured.keep(request, cookie, seen, by_query);
         captured.settle();
@@ -72,7 +72,7 @@ impl Captured {
         let Some(id) = &self.user_id else { return };
         for (index, field) in self.capture.fields().iter().enumerate() {
             if field.app_user {
-                self.findings.offer((index, 0), Origin::App, Ok(id));
+                self.findings.offer((index, 0), CaptureSource::App, Ok(id));
             }
         }
     }
@@ -91,7 +91,11 @@ impl Captured {
             for (index, field) in settings.fields.iter().enumerate() {
                 for (nth, (pattern, decoder)) in field.cookies.iter().enumerate() {
                     if cookies::matches(pattern, name) {
-                        self.findings.offer((index, nth), Origin::Cookie, decoder.decode(value));
+                        self.findings.offer(
+                            (index, nth),
+                            CaptureSource::Cookie,
+                            decoder.decode(value),
+                        );
                     }
                 }
             }
@@ -100,7 +104,7 @@ impl Captured {
     }
 
     /// Reads a query, and notes in `seen` what the campaign cookie would keep of it.
-    fn read_query(&mut self, origin: Origin, query: Option<&str>, seen: &mut Kept) {
+    fn read_query(&mut self, origin: CaptureSource, query: Option<&str>, seen: &mut Kept) {
         let settings = self.capture.settings();
         let is_first = !seen.is_touch();
         for (name, value) in pairs(query.unwrap_or_default()) {
@@ -149,7 +153,7 @@ impl Captured {
         for (index, field) in settings.fields.iter().enumerate() {
             let value = kept.as_ref().and_then(|kept| kept.campaign.get(&*field.key));
             if let (true, Some(value)) = (field.is_campaign(), value) {
-                self.findings.offer((index, 0), Origin::Kept, Ok(value));
+                self.findings.offer((index, 0), CaptureSource::Kept, Ok(value));
             }
         }
         let next = match &kept {
@@ -165,13 +169,13 @@ impl Captured {
     /// Takes the tools' values out of the body of a checkout request.
     ///
     /// Whatever consent says they are taken out; without consent they are dropped.
-    pub fn absorb_body(&mut self, body: &mut Map<String, Value>) {
+    pub fn take_from_body(&mut self, body: &mut Map<String, Value>) {
         let fields = self.capture.fields();
         for (index, field) in fields.iter().enumerate() {
             for (nth, (name, decoder)) in field.body.iter().enumerate() {
                 let Some(taken) = name.take(body) else { continue };
                 let value = taken.and_then(|text| decoder.decode(&text).map(|v| v.into_owned()));
-                self.findings.offer((index, nth), Origin::Body, value);
+                self.findings.offer((index, nth), CaptureSource::Body, value);
             }
         }
         for (name, _) in fields.iter().flat_map(|field| &field.body) {
@@ -183,13 +187,13 @@ impl Captured {
 
 impl BodyName {
     /// Removes the value from the body and returns it.
-    fn take(&self, body: &mut Map<String, Value>) -> Option<Result<String, Skip>> {
+    fn take(&self, body: &mut Map<String, Value>) -> Option<Result<String, SkipReason>> {
         let value = match &self.object {
             None => body.remove(&*self.field)?,
             Some(object) => match body.get_mut(&**object)? {
                 Value::Object(object) => object.remove(&*self.field)?,
                 Value::Null => return None,
-                _ => return Some(Err(Skip::WrongType)),
+                _ => return Some(Err(SkipReason::WrongType)),
             },
         };
         scalar(value)
@@ -206,12 +210,12 @@ impl BodyName {
 }
 
 /// A JSON scalar as text; nothing for `null`.
-fn scalar(value: Value) -> Option<Result<String, Skip>> {
+fn scalar(value: Value) -> Option<Result<String, SkipReason>> {
     match value {
         Value::String(text) => Some(Ok(text)),
         Value::Number(number) => Some(Ok(number.to_string())),
         Value::Bool(flag) => Some(Ok(flag.to_string())),
         Value::Null => None,
-        Value::Array(_) | Value::Object(_) => Some(Err(Skip::WrongType)),
+        Value::Array(_) | Value::Object(_) => Some(Err(SkipReason::WrongType)),
     }
 }

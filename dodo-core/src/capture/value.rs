@@ -3,7 +3,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-use super::findings::Origin;
+use super::findings::CaptureSource;
 
 /// The longest metadata value Dodo Payments takes, in characters.
 pub(crate) const MAX_VALUE: usize = 500;
@@ -16,14 +16,14 @@ pub(crate) const MAX_PAIRS: usize = 50;
 /// control character.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Visitor(Box<str>);
+pub struct VisitorId(Box<str>);
 
-impl Visitor {
+impl VisitorId {
     /// Checks an id.
     ///
     /// # Errors
     /// The reason why it cannot be used.
-    pub fn new(id: impl AsRef<str>) -> Result<Self, Skip> {
+    pub fn new(id: impl AsRef<str>) -> Result<Self, SkipReason> {
         usable(id.as_ref()).map(|id| Self(id.into()))
     }
 
@@ -35,27 +35,27 @@ impl Visitor {
 }
 
 /// Does not show the id: it is personal data.
-impl fmt::Debug for Visitor {
+impl fmt::Debug for VisitorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Visitor(..)")
     }
 }
 
-impl AsRef<str> for Visitor {
+impl AsRef<str> for VisitorId {
     fn as_ref(&self) -> &str {
         &self.0
     }
 }
 
-impl From<Visitor> for String {
-    fn from(visitor: Visitor) -> Self {
+impl From<VisitorId> for String {
+    fn from(visitor: VisitorId) -> Self {
         visitor.0.into()
     }
 }
 
-impl TryFrom<String> for Visitor {
-    type Error = Skip;
-    fn try_from(id: String) -> Result<Self, Skip> {
+impl TryFrom<String> for VisitorId {
+    type Error = SkipReason;
+    fn try_from(id: String) -> Result<Self, SkipReason> {
         Self::new(id)
     }
 }
@@ -65,9 +65,9 @@ macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) =>
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
-    pub enum Skip { $( #[doc = $meaning] $reason, )* }
+    pub enum SkipReason { $( #[doc = $meaning] $reason, )* }
 
-    impl Skip {
+    impl SkipReason {
         /// All reasons.
         pub const ALL: &'static [Self] = &[$( Self::$reason, )*];
 
@@ -102,7 +102,7 @@ skips! {
     Personal = "personal", "It is or may be personal data: kept with the checkout's context, not in metadata.";
 }
 
-impl fmt::Display for Skip {
+impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -111,13 +111,13 @@ impl fmt::Display for Skip {
 /// One value that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
-pub struct Skipped {
+pub struct SkippedValue {
     /// The metadata key it would have had.
     pub key: Box<str>,
     /// Where it was read, if it was there at all.
-    pub origin: Option<Origin>,
+    pub origin: Option<CaptureSource>,
     /// Why it was left out.
-    pub reason: Skip,
+    pub reason: SkipReason,
 }
 
 /// Whether the text is how a program prints a missing value. Cookie libraries percent-encode it.
@@ -147,17 +147,17 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
 }
 
 /// Whether a value may travel in metadata, unchanged.
-pub(crate) fn usable(value: &str) -> Result<&str, Skip> {
+pub(crate) fn usable(value: &str) -> Result<&str, SkipReason> {
     if value.trim().is_empty() {
-        Err(Skip::Empty)
+        Err(SkipReason::Empty)
     } else if is_placeholder(value) {
-        Err(Skip::Placeholder)
+        Err(SkipReason::Placeholder)
     } else if value.chars().nth(MAX_VALUE).is_some() {
-        Err(Skip::TooLong)
+        Err(SkipReason::TooLong)
     } else if value.chars().any(char::is_control) {
-        Err(Skip::ControlCharacter)
+        Err(SkipReason::ControlCharacter)
     } else if value.contains(char::REPLACEMENT_CHARACTER) {
-        Err(Skip::Undecodable) // a lenient decoder wrote U+FFFD for invalid bytes
+        Err(SkipReason::Undecodable) // a lenient decoder wrote U+FFFD for invalid bytes
     } else {
         Ok(value)
     }

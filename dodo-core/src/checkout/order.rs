@@ -55,7 +55,7 @@ impl Order {
             BodyType::Nothing => Map::new(),
         };
         let mut captured = options.captured(&parts);
-        captured.absorb_body(&mut body);
+        captured.take_from_body(&mut body);
         if options.server.has_hook() {
             parts.extensions.insert(ClientBody(body.clone().into()));
         }

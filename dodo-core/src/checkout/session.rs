@@ -43,7 +43,7 @@ impl SessionCheckout {
         let fields = with_cart(order.fields)?;
         let session = self.options.client.send_session(fields).await?;
         if let Some(store) = &self.options.store {
-            let bound = store.bind(session.session_id(), order.captured.context());
+            let bound = store.store(session.session_id(), order.captured.context());
             if timeout(STORE_TIMEOUT, bound).await.is_err() {
                 tracing::error!(
                     target: "dodo::checkout",

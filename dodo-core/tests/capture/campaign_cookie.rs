@@ -20,7 +20,7 @@ struct Browser {
 
 impl Browser {
     fn new(cookie: CampaignCookie) -> Self {
-        let capture = VisitorCapture::utm().keep_campaign(cookie);
+        let capture = VisitorCapture::utm().campaign_cookie(cookie);
         Self { capture, cookie: None, now: "2026-11-20T12:00:00Z".parse().unwrap() }
     }
 
@@ -32,7 +32,7 @@ impl Browser {
     }
 
     fn send(&mut self, uri: &str, headers: &[(&str, &str)]) -> (Captured, Option<HeaderValue>) {
-        let (captured, set) = self.capture.begin_at(&self.request(uri, headers), self.now);
+        let (captured, set) = self.capture.capture_at(&self.request(uri, headers), self.now);
         if let Some(set) = &set {
             let pair = set.to_str().unwrap().split(';').next().unwrap();
             self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());
@@ -216,10 +216,10 @@ fn keys_rotate() {
         .signed_with("the next key, sixteen bytes")
         .and_then(|cookie| cookie.signed_with(KEY))
         .unwrap();
-    browser.capture = VisitorCapture::utm().keep_campaign(rotated);
+    browser.capture = VisitorCapture::utm().campaign_cookie(rotated);
     assert_eq!(browser.checkout(), json!({"utm_source": "newsletter"}));
     let without = CampaignCookie::last_touch().signed_with("the next key, sixteen bytes").unwrap();
-    browser.capture = VisitorCapture::utm().keep_campaign(without);
+    browser.capture = VisitorCapture::utm().campaign_cookie(without);
     assert_eq!(browser.checkout(), json!({}));
 }
 
@@ -313,9 +313,9 @@ fn options_of_the_cookie_show_in_set_cookie() {
 fn posted_form_does_not_count_as_visit() {
     let browser = Browser::new(CampaignCookie::last_touch());
     let mut parts = browser.request("/?utm_source=s", &[("accept", "text/html")]);
-    assert!(browser.capture.begin_at(&parts, browser.now).1.is_some());
+    assert!(browser.capture.capture_at(&parts, browser.now).1.is_some());
     parts.method = http::Method::POST;
-    assert_eq!(browser.capture.begin_at(&parts, browser.now).1, None);
+    assert_eq!(browser.capture.capture_at(&parts, browser.now).1, None);
 }
 
 #[test]

@@ -309,7 +309,7 @@ async fn a_user_who_is_found_behind_the_layer_is_known_at_checkout() {
 async fn sessions_that_the_app_builds_itself_carry_the_visitor_too() {
     let (client, calls) = dodo();
     let capture = VisitorCapture::visitors_now().preset(Preset::Utm);
-    let captured = capture.begin(&super::request("/buy?utm_source=s", &[VISITOR])).0;
+    let captured = capture.capture(&super::request("/buy?utm_source=s", &[VISITOR])).0;
     for (request, expected) in [
         (SessionRequest::new(), json!({"visitor": "v1", "utm_source": "s"})),
         (

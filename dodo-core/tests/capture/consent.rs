@@ -21,7 +21,7 @@ fn says(consent: Consent) -> impl ConsentGate {
 #[test]
 fn capture_is_on_without_gate() {
     let captured =
-        VisitorCapture::visitors_now().begin(&request("/", &[("cookie", "visitor=v1")])).0;
+        VisitorCapture::visitors_now().capture(&request("/", &[("cookie", "visitor=v1")])).0;
     assert_eq!(captured.consent(), Consent::NotAsked);
     assert_eq!(injected(&captured), json!({"visitor": "v1"}));
 }
@@ -39,22 +39,22 @@ fn global_privacy_control_denies_by_default() {
         ("", Consent::NotAsked),
     ] {
         let parts = request("/", &[("cookie", "visitor=v1"), ("sec-gpc", header)]);
-        let captured = VisitorCapture::visitors_now().begin(&parts).0;
+        let captured = VisitorCapture::visitors_now().capture(&parts).0;
         assert_eq!(captured.consent(), consent, "{header:?}");
         assert_eq!(captured.visitor().is_some(), consent.allows(), "{header:?}");
     }
     let twice = request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "0"), ("sec-gpc", "1")]);
-    assert_eq!(VisitorCapture::visitors_now().begin(&twice).0.consent(), Consent::Denied);
+    assert_eq!(VisitorCapture::visitors_now().capture(&twice).0.consent(), Consent::Denied);
     let ignores = VisitorCapture::visitors_now().ignore_global_privacy_control();
     let parts = request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "1")]);
-    assert_eq!(injected(&ignores.begin(&parts).0), json!({"visitor": "v1"}));
+    assert_eq!(injected(&ignores.capture(&parts).0), json!({"visitor": "v1"}));
 }
 
 #[test]
 fn no_gate_overrules_global_privacy_control() {
     let capture = VisitorCapture::visitors_now().consent(says(Consent::Granted));
     let parts = request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "1")]);
-    assert_eq!(capture.begin(&parts).0.consent(), Consent::Denied);
+    assert_eq!(capture.capture(&parts).0.consent(), Consent::Denied);
 }
 
 #[test]
@@ -67,10 +67,10 @@ fn a_denial_leaves_nothing_of_the_visitor() {
         .consent(says(Consent::Denied));
     let uri = "/pricing?utm_source=newsletter&gclid=g1";
     let headers = [("cookie", "visitor=v1"), ("accept", "text/html"), ("user-agent", "iPhone")];
-    let mut captured = capture.begin(&request(uri, &headers)).0;
+    let mut captured = capture.capture(&request(uri, &headers)).0;
     let mut body = serde_json::Map::new();
     body.insert("bantico".into(), json!({"linkId": "l1"}));
-    captured.absorb_body(&mut body);
+    captured.take_from_body(&mut body);
 
     assert!(body.is_empty(), "the tool's object leaves the body all the same");
     assert_eq!(injected(&captured), json!({}));
@@ -101,12 +101,16 @@ fn all_gates_must_grant_and_panicking_gate_denies() {
         (Denied, Granted, Denied),
     ] {
         let capture = VisitorCapture::new().consent(says(first)).consent(says(second));
-        assert_eq!(capture.begin(&request("/", &[])).0.consent(), expected, "{first:?} {second:?}");
-        let all = AllGates::of(says(first)).and(says(second));
+        assert_eq!(
+            capture.capture(&request("/", &[])).0.consent(),
+            expected,
+            "{first:?} {second:?}"
+        );
+        let all = AllGates::new(says(first)).and(says(second));
         assert_eq!(decided(&all, ""), expected, "{first:?} {second:?}");
     }
     let broken = VisitorCapture::new().consent(|_: &Parts| -> Consent { panic!("broken gate") });
-    assert_eq!(broken.begin(&request("/", &[])).0.consent(), Denied);
+    assert_eq!(broken.capture(&request("/", &[])).0.consent(), Denied);
 }
 
 #[test]
@@ -119,7 +123,7 @@ fn any_gate_is_enough_for_any() {
         (NotAsked, Denied, NotAsked),
         (NotAsked, Granted, Granted),
     ] {
-        let any = AnyGate::of(says(first)).or(says(second));
+        let any = AnyGate::new(says(first)).or(says(second));
         assert_eq!(decided(&any, ""), expected, "{first:?} {second:?}");
     }
 }
@@ -268,7 +272,7 @@ fn do_not_track() {
     {
         let parts = request("/", &[("dnt", value)]);
         assert_eq!(dodo_core::capture::consent::DoNotTrack.decide(&parts), expected, "{value}");
-        let ungated = VisitorCapture::new().begin(&parts).0;
+        let ungated = VisitorCapture::new().capture(&parts).0;
         assert_eq!(ungated.consent(), Consent::NotAsked, "only those who ask for it");
     }
 }
@@ -276,7 +280,7 @@ fn do_not_track() {
 #[test]
 fn a_configured_gate_without_its_cookie_is_a_denial() {
     let capture = VisitorCapture::visitors_now().consent(OneTrust::analytics());
-    let captured = capture.begin(&request("/", &[("cookie", "visitor=v1")])).0;
+    let captured = capture.capture(&request("/", &[("cookie", "visitor=v1")])).0;
     assert_eq!(captured.consent(), Consent::Denied);
     assert_eq!(injected(&captured), json!({}));
 }

@@ -1,13 +1,13 @@
 //! The checkout context.
 
-use dodo_core::capture::{CheckoutContext, Device, Preset, VisitorCapture};
+use dodo_core::capture::{CheckoutContext, DeviceClass, Preset, VisitorCapture};
 use serde_json::json;
 
 use super::request;
 
 fn captured(uri: &str, headers: &[(&str, &str)]) -> CheckoutContext {
     let capture = VisitorCapture::visitors_now().preset(Preset::Utm).preset(Preset::Ga4);
-    capture.begin(&request(uri, headers)).0.context()
+    capture.capture(&request(uri, headers)).0.context()
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_landing_says_where_the_visitor_came_from() {
     );
     assert_eq!(context.landing_path.as_deref(), Some("/pricing"));
     assert_eq!(context.referrer_host.as_deref(), Some("www.google.com"));
-    assert_eq!(context.device, Device::Mobile);
+    assert_eq!(context.device, DeviceClass::Mobile);
     assert_eq!(json!(context.click_ids), json!({"gclid": "g1", "msclkid": "m1"}));
     assert_eq!(context.campaign.unwrap().source.as_deref(), Some("google"));
     assert_eq!(
@@ -71,7 +71,7 @@ fn too_much_is_left_out_not_cut() {
 #[test]
 fn the_app_chooses_its_click_ids() {
     let capture = VisitorCapture::new().click_ids(["promo"]);
-    let captured = capture.begin(&request("/?promo=p&gclid=g", &[])).0;
+    let captured = capture.capture(&request("/?promo=p&gclid=g", &[])).0;
     assert_eq!(json!(captured.context().click_ids), json!({"promo": "p"}));
 }
 
@@ -85,7 +85,7 @@ fn a_context_survives_a_store_and_older_ones_are_read() {
     assert_eq!(serde_json::from_str::<CheckoutContext>(&json).unwrap(), context);
     let sparse = r#"{"captured_at":"2026-11-20T12:00:00Z","field_of_the_future":1}"#;
     let context: CheckoutContext = serde_json::from_str(sparse).unwrap();
-    assert_eq!((context.visitor, context.device), (None, Device::Unknown));
+    assert_eq!((context.visitor, context.device), (None, DeviceClass::Unknown));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn nothing_personal_is_shown_by_debug() {
             ("referer", "https://canary.example/"),
         ],
     );
-    let captured = capture.begin(&parts).0;
+    let captured = capture.capture(&parts).0;
     assert!(captured.visitor().is_some() && captured.campaign().is_some());
     for shown in [format!("{captured:?}"), format!("{:?}", captured.context())] {
         assert!(!shown.contains("canary"), "{shown}");
@@ -119,7 +119,7 @@ mod stores {
     struct Remembers(Mutex<Vec<String>>);
 
     impl CheckoutContextStore for Remembers {
-        async fn bind(&self, session_id: &str, _: &CheckoutContext) -> Result<(), BoxError> {
+        async fn store(&self, session_id: &str, _: &CheckoutContext) -> Result<(), BoxError> {
             self.0.lock().unwrap().push(session_id.to_owned());
             Ok(())
         }
@@ -127,7 +127,7 @@ mod stores {
 
     async fn bind(store: impl CheckoutContextStore) -> Result<(), BoxError> {
         let parts = super::request("/", &[]);
-        store.bind("cks_1", &VisitorCapture::new().begin(&parts).0.context()).await
+        store.store("cks_1", &VisitorCapture::new().capture(&parts).0.context()).await
     }
 
     #[tokio::test]

@@ -42,7 +42,7 @@ fn of_two_cookies_of_one_name_the_first_usable_one_counts() {
 fn several_cookie_headers_count_as_one() {
     let parts =
         request("/", &[("cookie", "a=b"), ("cookie", "visitor=v1"), ("cookie", "visitor=v2")]);
-    let captured = VisitorCapture::visitors_now().begin(&parts).0;
+    let captured = VisitorCapture::visitors_now().capture(&parts).0;
     assert_eq!(captured.visitor().unwrap().as_str(), "v1");
 }
 
@@ -52,14 +52,14 @@ fn bytes_that_are_not_utf8_cost_only_their_own_pair() {
     value.extend([0xC3, 0x28]);
     let request = Request::get("/").header("cookie", HeaderValue::from_bytes(&value).unwrap());
     let parts = request.body(()).unwrap().into_parts().0;
-    assert_eq!(VisitorCapture::visitors_now().begin(&parts).0.visitor().unwrap().as_str(), "v1");
+    assert_eq!(VisitorCapture::visitors_now().capture(&parts).0.visitor().unwrap().as_str(), "v1");
 }
 
 #[test]
 fn text_beyond_ascii_is_read() {
     let value = HeaderValue::from_bytes("stadt=Köln; visitor=Jürgen".as_bytes()).unwrap();
     let parts = Request::get("/").header("cookie", value).body(()).unwrap().into_parts().0;
-    let captured = VisitorCapture::visitors_now().begin(&parts).0;
+    let captured = VisitorCapture::visitors_now().capture(&parts).0;
     assert_eq!(captured.visitor().unwrap().as_str(), "Jürgen");
 }
 
@@ -79,7 +79,7 @@ fn no_more_than_64_kib_and_500_cookies_are_looked_at() {
 
 #[test]
 fn a_star_in_a_name_stands_for_any_text() {
-    let capture = VisitorCapture::new().cookie("ph_*_posthog").to("id");
+    let capture = VisitorCapture::new().cookie("ph_*_posthog").into_metadata("id");
     for (cookies, found) in [
         ("ph_phc_x_posthog=1", true),
         ("ph__posthog=1", true),

@@ -1,10 +1,10 @@
-use dodo_core::capture::{Device, VisitorCapture};
+use dodo_core::capture::{DeviceClass, VisitorCapture};
 
 use super::request;
 
 #[test]
 fn user_agents_fall_into_classes() {
-    use Device::{Bot, Desktop, Mobile, Tablet, Unknown};
+    use DeviceClass::{Bot, Desktop, Mobile, Tablet, Unknown};
     for (agent, expected) in [
         (
             "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
@@ -46,7 +46,7 @@ fn user_agents_fall_into_classes() {
         ("SomethingNew/1.0", Unknown),
         ("", Unknown),
     ] {
-        let captured = VisitorCapture::new().begin(&request("/", &[("user-agent", agent)])).0;
+        let captured = VisitorCapture::new().capture(&request("/", &[("user-agent", agent)])).0;
         assert_eq!(captured.context().device, expected, "{agent}");
     }
 }
@@ -54,13 +54,13 @@ fn user_agents_fall_into_classes() {
 #[test]
 fn the_client_hint_helps_where_the_user_agent_says_nothing() {
     for (headers, expected) in [
-        (&[("sec-ch-ua-mobile", "?1")][..], Device::Mobile),
-        (&[("sec-ch-ua-mobile", "?0")], Device::Desktop),
-        (&[("sec-ch-ua-mobile", "yes")], Device::Unknown),
-        (&[("sec-ch-ua-mobile", "?1"), ("user-agent", "curl/8")], Device::Bot),
-        (&[], Device::Unknown),
+        (&[("sec-ch-ua-mobile", "?1")][..], DeviceClass::Mobile),
+        (&[("sec-ch-ua-mobile", "?0")], DeviceClass::Desktop),
+        (&[("sec-ch-ua-mobile", "yes")], DeviceClass::Unknown),
+        (&[("sec-ch-ua-mobile", "?1"), ("user-agent", "curl/8")], DeviceClass::Bot),
+        (&[], DeviceClass::Unknown),
     ] {
-        let captured = VisitorCapture::new().begin(&request("/", headers)).0;
+        let captured = VisitorCapture::new().capture(&request("/", headers)).0;
         assert_eq!(captured.context().device, expected, "{headers:?}");
     }
 }

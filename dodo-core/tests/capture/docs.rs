@@ -1,6 +1,6 @@
 //! The tables of `docs/attribution-capture.md` are those of the code.
 
-use dodo_core::capture::{Decoder, Preset, PresetField, Skip};
+use dodo_core::capture::{CookieDecoder, Preset, PresetField, SkipReason};
 
 const PAGE: &str = "../docs/attribution-capture.md";
 
@@ -17,14 +17,14 @@ fn source(field: &PresetField) -> String {
 fn form(field: &PresetField) -> &'static str {
     match (field.context_only, field.decoder) {
         (true, _) => "context only",
-        (_, Decoder::Raw) if field.query.is_some() => "decoded",
-        (_, Decoder::Raw) => "as it is",
-        (_, Decoder::Percent) => "percent-encoded",
-        (_, Decoder::Quoted) => "percent-encoded, in quotes or not",
-        (_, Decoder::PostHog) => "percent-encoded JSON, its `distinct_id`",
-        (_, Decoder::RudderStack) => "`RS_ENC_v3_` and a JSON string in base64",
-        (_, Decoder::GaClient) => "the last two parts of `GA1.1.x.y`",
-        (_, Decoder::GaSession) => "the session of `GS1.1.x...` or `GS2.1.sx$...`",
+        (_, CookieDecoder::Raw) if field.query.is_some() => "decoded",
+        (_, CookieDecoder::Raw) => "as it is",
+        (_, CookieDecoder::Percent) => "percent-encoded",
+        (_, CookieDecoder::Quoted) => "percent-encoded, in quotes or not",
+        (_, CookieDecoder::PostHog) => "percent-encoded JSON, its `distinct_id`",
+        (_, CookieDecoder::RudderStack) => "`RS_ENC_v3_` and a JSON string in base64",
+        (_, CookieDecoder::GaClient) => "the last two parts of `GA1.1.x.y`",
+        (_, CookieDecoder::GaSession) => "the session of `GS1.1.x...` or `GS2.1.sx$...`",
         (_, other) => panic!("{other:?} is not described"),
     }
 }
@@ -42,7 +42,7 @@ fn presets() -> String {
 
 fn reasons() -> String {
     let mut table = "| Reason | Meaning |\n|---|---|\n".to_owned();
-    for reason in Skip::ALL {
+    for reason in SkipReason::ALL {
         table += &format!("| `{reason}` | {} |\n", reason.meaning());
     }
     table

@@ -2,17 +2,19 @@
 
 use std::sync::{Arc, Mutex};
 
-use dodo_core::capture::{ClientMetadata, Explanation, Outcome, Preset, Skip, VisitorCapture};
+use dodo_core::capture::{
+    CaptureOutcome, CaptureTrace, ClientMetadata, Preset, SkipReason, VisitorCapture,
+};
 use serde_json::{Map, json};
 
 use super::{injected, object, request, with_cookies};
 
 /// What the observer saw of one checkout.
-fn explained(capture: VisitorCapture, cookies: &str, client: serde_json::Value) -> Explanation {
+fn explained(capture: VisitorCapture, cookies: &str, client: serde_json::Value) -> CaptureTrace {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let capture = capture.on_explain({
+    let capture = capture.on_trace({
         let seen = Arc::clone(&seen);
-        move |explanation: &Explanation| seen.lock().unwrap().push(explanation.clone())
+        move |explanation: &CaptureTrace| seen.lock().unwrap().push(explanation.clone())
     });
     let captured = with_cookies(&capture, cookies);
     let server = object(json!({"datafast_visitor_id": "app"}));
@@ -33,47 +35,51 @@ fn every_key_says_what_became_of_it() {
     let explanation = explained(capture, cookies, json!({"visitor": "evil", "other": 1}));
     let outcomes: Vec<_> =
         explanation.values.iter().map(|v| (v.key.as_str(), v.tool, v.outcome)).collect();
-    use Outcome::{Injected, LeftOut};
+    use CaptureOutcome::{Injected, LeftOut};
     assert_eq!(
         outcomes,
         [
             ("visitor", "visitors.now", Injected),
-            ("datafast_visitor_id", "DataFast", LeftOut(Skip::SetByApp)),
-            ("datafast_session_id", "DataFast", LeftOut(Skip::Absent)),
-            ("segment_anonymous_id", "Segment", LeftOut(Skip::Absent)),
-            ("segment_user_id", "Segment", LeftOut(Skip::Personal)),
-            ("zori_visitor_id", "Zori", LeftOut(Skip::Placeholder)),
+            ("datafast_visitor_id", "DataFast", LeftOut(SkipReason::SetByApp)),
+            ("datafast_session_id", "DataFast", LeftOut(SkipReason::Absent)),
+            ("segment_anonymous_id", "Segment", LeftOut(SkipReason::Absent)),
+            ("segment_user_id", "Segment", LeftOut(SkipReason::Personal)),
+            ("zori_visitor_id", "Zori", LeftOut(SkipReason::Placeholder)),
         ]
     );
     let dropped = explanation.dropped_from_client.first().unwrap();
-    assert_eq!((&*dropped.key, dropped.reason), ("visitor", Skip::FromClient));
+    assert_eq!((&*dropped.key, dropped.reason), ("visitor", SkipReason::FromClient));
 }
 
 #[test]
 fn values_are_masked_unless_they_are_asked_for_by_name() {
     let cookies = "visitor=canary_visitor_id; zori_visitor_id=canary_zori; partner=short";
-    let capture =
-        || VisitorCapture::visitors_now().preset(Preset::Zori).cookie("partner").to("partner");
+    let capture = || {
+        VisitorCapture::visitors_now()
+            .preset(Preset::Zori)
+            .cookie("partner")
+            .into_metadata("partner")
+    };
     let masked = serde_json::to_value(explained(capture(), cookies, json!({}))).unwrap();
     assert!(!masked.to_string().contains("canary"), "{masked}");
     assert_eq!(masked["values"][0]["value"], "can… (17 characters)");
     assert_eq!(masked["values"][2]["value"], "… (5 characters)");
 
-    let revealed = explained(capture().reveal("visitor"), cookies, json!({}));
+    let revealed = explained(capture().unmask("visitor"), cookies, json!({}));
     let values: Vec<_> = revealed.values.iter().filter_map(|v| v.value.as_deref()).collect();
     assert_eq!(values, ["canary_visitor_id", "… (11 characters)", "… (5 characters)"]);
 }
 
 #[test]
 fn an_explanation_is_json_that_an_app_can_show() {
-    let capture = VisitorCapture::utm().body("b").to("utm_source");
+    let capture = VisitorCapture::utm().body("b").into_metadata("utm_source");
     let parts = request(
         "/p?utm_source=query",
         &[("sec-gpc", "0"), ("accept", "text/html"), ("user-agent", "curl/8")],
     );
-    let mut captured = capture.begin(&parts).0;
-    captured.absorb_body(&mut object(json!({"b": "body"})));
-    let explanation = serde_json::to_value(captured.explain()).unwrap();
+    let mut captured = capture.capture(&parts).0;
+    captured.take_from_body(&mut object(json!({"b": "body"})));
+    let explanation = serde_json::to_value(captured.trace()).unwrap();
     assert_eq!(explanation["consent"], "not_asked");
     assert_eq!(explanation["landing_path"], "/p");
     assert_eq!(explanation["device"], "bot");
@@ -90,14 +96,14 @@ fn denial_names_its_gate() {
     let capture =
         VisitorCapture::visitors_now().consent(dodo_core::capture::consent::OneTrust::analytics());
     let gpc = request("/", &[("sec-gpc", "1")]);
-    assert_eq!(capture.begin(&gpc).0.explain().decided_by.as_deref(), Some("Sec-GPC"));
+    assert_eq!(capture.capture(&gpc).0.explain().decided_by.as_deref(), Some("Sec-GPC"));
     let silent = request("/", &[]);
-    assert_eq!(capture.begin(&silent).0.explain().decided_by.as_deref(), Some("OneTrust"));
+    assert_eq!(capture.capture(&silent).0.explain().decided_by.as_deref(), Some("OneTrust"));
 }
 
 #[test]
 fn an_observer_that_panics_does_not_fail_a_checkout() {
-    let capture = VisitorCapture::visitors_now().on_explain(|_| panic!("broken observer"));
+    let capture = VisitorCapture::visitors_now().on_trace(|_| panic!("broken observer"));
     let captured = with_cookies(&capture, "visitor=v1");
     assert_eq!(injected(&captured), json!({"visitor": "v1"}));
     assert_eq!(captured.inject(&Map::new(), Map::new(), ClientMetadata::Lenient).len(), 1);

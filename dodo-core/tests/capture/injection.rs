@@ -60,7 +60,7 @@ fn precedence() {
 #[test]
 fn without_consent_a_client_cannot_bring_the_visitor_back() {
     let capture = VisitorCapture::visitors_now();
-    let denied = capture.begin(&request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "1")])).0;
+    let denied = capture.capture(&request("/", &[("cookie", "visitor=v1"), ("sec-gpc", "1")])).0;
     for policy in [ClientMetadata::Strict, ClientMetadata::Lenient] {
         let metadata = merged(&denied, json!({"order": "o1"}), json!({"visitor": "v1"}), policy);
         assert_eq!(metadata, json!({"order": "o1"}), "{policy:?}");
@@ -72,8 +72,11 @@ fn without_consent_a_client_cannot_bring_the_visitor_back() {
 
 #[test]
 fn an_id_is_taken_from_its_cookie_then_the_body_then_the_query() {
-    let capture =
-        VisitorCapture::visitors_now().body("visitor").to("visitor").query("v").to("visitor");
+    let capture = VisitorCapture::visitors_now()
+        .body("visitor")
+        .into_metadata("visitor")
+        .query("v")
+        .into_metadata("visitor");
     for (cookie, body, uri, expected) in [
         ("visitor=c", json!({"visitor": "b"}), "/?v=q", Some("c")),
         ("", json!({"visitor": "b"}), "/?v=q", Some("b")),
@@ -81,8 +84,8 @@ fn an_id_is_taken_from_its_cookie_then_the_body_then_the_query() {
         ("visitor=undefined", json!({"visitor": ""}), "/?v=q", Some("q")),
         ("", json!({}), "/", None),
     ] {
-        let mut captured = capture.begin(&request(uri, &[("cookie", cookie)])).0;
-        captured.absorb_body(&mut object(body));
+        let mut captured = capture.capture(&request(uri, &[("cookie", cookie)])).0;
+        captured.take_from_body(&mut object(body));
         assert_eq!(captured.visitor().map(|v| v.as_str()), expected, "{cookie} {uri}");
     }
 }
@@ -91,13 +94,13 @@ fn an_id_is_taken_from_its_cookie_then_the_body_then_the_query() {
 fn two_links_are_never_mixed() {
     let capture = VisitorCapture::bantico()
         .cookie("b_link")
-        .to("linkId")
+        .into_metadata("linkId")
         .cookie("b_source")
-        .to("source")
+        .into_metadata("source")
         .cookie("b_medium")
-        .to("medium");
+        .into_metadata("medium");
     let mut captured = with_cookies(&capture, "b_link=old; b_source=old; b_medium=old");
-    captured.absorb_body(&mut object(json!({"bantico": {"linkId": "new", "source": "new"}})));
+    captured.take_from_body(&mut object(json!({"bantico": {"linkId": "new", "source": "new"}})));
     // The cookie's medium belongs to the old link and stays away.
     assert_eq!(injected(&captured), json!({"linkId": "new", "source": "new"}));
     assert_eq!(captured.campaign().unwrap().medium, None);
@@ -106,8 +109,8 @@ fn two_links_are_never_mixed() {
 #[test]
 fn first_of_two_tools_is_the_campaign() {
     let capture = VisitorCapture::bantico().preset(Preset::Utm);
-    let mut captured = capture.begin(&request("/?utm_source=utm&utm_medium=utm", &[])).0;
-    captured.absorb_body(&mut object(json!({"bantico": {"source": "bantico"}})));
+    let mut captured = capture.capture(&request("/?utm_source=utm&utm_medium=utm", &[])).0;
+    captured.take_from_body(&mut object(json!({"bantico": {"source": "bantico"}})));
     assert_eq!(
         injected(&captured),
         json!({"source": "bantico", "utm_source": "utm", "utm_medium": "utm"})
@@ -118,8 +121,8 @@ fn first_of_two_tools_is_the_campaign() {
 
 #[test]
 fn own_mappings_come_before_the_presets_source_or_instead_of_it() {
-    let also = VisitorCapture::visitors_now().cookie("vid").to("visitor");
-    let only = VisitorCapture::visitors_now().cookie("vid").only_to("visitor");
+    let also = VisitorCapture::visitors_now().cookie("vid").into_metadata("visitor");
+    let only = VisitorCapture::visitors_now().cookie("vid").replace_metadata("visitor");
     // For one kind of source, the app's own name comes first, in any order of the browser.
     assert_eq!(injected(&with_cookies(&also, "vid=mine")), json!({"visitor": "mine"}));
     for cookies in ["vid=mine; visitor=preset", "visitor=preset; vid=mine"] {
@@ -141,10 +144,14 @@ fn own_mappings_come_before_the_presets_source_or_instead_of_it() {
 
 #[test]
 fn an_own_field_leaves_the_rest_of_its_object_alone() {
-    let capture = VisitorCapture::new().body("tracking.vid").to("vid").body("alone.x").to("x");
+    let capture = VisitorCapture::new()
+        .body("tracking.vid")
+        .into_metadata("vid")
+        .body("alone.x")
+        .into_metadata("x");
     let mut captured = with_cookies(&capture, "");
     let mut body = object(json!({"tracking": {"vid": "v", "other": 1}, "alone": {"x": 1}, "y": 2}));
-    captured.absorb_body(&mut body);
+    captured.take_from_body(&mut body);
     assert_eq!(Value::Object(body), json!({"tracking": {"other": 1}, "y": 2}));
     assert_eq!(injected(&captured), json!({"vid": "v", "x": "1"}));
 }
@@ -163,7 +170,7 @@ fn the_page_that_starts_a_checkout_lends_its_query() {
         ("not a url?utm_source=evil", json!({})),
         ("/pricing?utm_source=evil", json!({})),
     ] {
-        let captured = capture.begin(&request("/api/checkout", &[("referer", referer)])).0;
+        let captured = capture.capture(&request("/api/checkout", &[("referer", referer)])).0;
         assert_eq!(injected(&captured), expected, "{referer}");
     }
     for (site, host, expected) in [
@@ -177,13 +184,13 @@ fn the_page_that_starts_a_checkout_lends_its_query() {
             .header("sec-fetch-site", site)
             .header("referer", "https://shop.example/?utm_source=page");
         let parts = parts.body(()).unwrap().into_parts().0;
-        assert_eq!(injected(&capture.begin(&parts).0), expected, "{site} {host}");
+        assert_eq!(injected(&capture.capture(&parts).0), expected, "{site} {host}");
     }
     let both = request(
         "/api/checkout?utm_source=own",
         &[("referer", "https://shop.example/?utm_source=page&utm_medium=page")],
     );
-    assert_eq!(injected(&capture.begin(&both).0), json!({"utm_source": "own"}));
+    assert_eq!(injected(&capture.capture(&both).0), json!({"utm_source": "own"}));
 }
 
 #[test]
@@ -198,6 +205,6 @@ fn a_query_that_is_too_long_is_read_to_its_last_whole_pair() {
             9000 => format!("/?x={}", "x".repeat(9000)) + "&utm_source=first",
             _ => format!("/?utm_source=first&x={}&utm_medium=0123456789&y=", "x".repeat(filler)),
         };
-        assert_eq!(injected(&capture.begin(&request(&uri, &[])).0), expected, "{filler}");
+        assert_eq!(injected(&capture.capture(&request(&uri, &[])).0), expected, "{filler}");
     }
 }

@@ -35,7 +35,7 @@ async fn the_page_gets_the_visitor_and_its_request_unchanged() {
 
 #[tokio::test]
 async fn our_cookie_goes_beside_the_pages_own() {
-    let capture = VisitorCapture::utm().keep_campaign(CampaignCookie::last_touch());
+    let capture = VisitorCapture::utm().campaign_cookie(CampaignCookie::last_touch());
     let response = answer(capture, page("/?utm_source=s").body("").unwrap()).await;
     let cookies: Vec<_> = response.headers().get_all(header::SET_COOKIE).iter().collect();
     assert_eq!(cookies.len(), 2);

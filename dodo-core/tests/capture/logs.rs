@@ -123,14 +123,14 @@ fn no_line_holds_a_value() {
         .preset(Preset::DataFast)
         .preset(Preset::Utm)
         .query("p")
-        .to("bad key")
+        .into_metadata("bad key")
         .user_id(|_| Some("canary3".into()));
     let parts = request(
         "/canary4?utm_source=canary5&p=canary6&gclid=canary7",
         &[("cookie", cookies), ("referer", "https://canary8.example/"), ("accept", "text/html")],
     );
     let lines = lines(|| {
-        let captured = capture.begin(&parts).0;
+        let captured = capture.capture(&parts).0;
         let client = object(json!({"utm_medium": "canary9"}));
         let _metadata = captured.inject(&Map::new(), client, ClientMetadata::Strict);
     });

@@ -31,7 +31,7 @@ fn request(uri: &str, headers: &[(&str, &str)]) -> Parts {
 
 /// What a capture finds in a checkout request with these cookies.
 fn with_cookies(capture: &VisitorCapture, cookies: &str) -> Captured {
-    capture.begin(&request("/api/checkout", &[("cookie", cookies)])).0
+    capture.capture(&request("/api/checkout", &[("cookie", cookies)])).0
 }
 
 /// The metadata for Dodo Payments if only the capture sets it.

@@ -1,6 +1,6 @@
 //! Each preset: cookies as its tool writes them in, exact metadata out.
 
-use dodo_core::capture::{Campaign, Preset, Role, Skip, VisitorCapture};
+use dodo_core::capture::{Campaign, IdRole, Preset, SkipReason, VisitorCapture};
 use serde_json::{Value, json};
 
 use super::{injected, object, reasons, request, with_cookies};
@@ -149,9 +149,9 @@ fn each_preset_reads_what_its_tool_writes() {
         let name = row.preset.name();
         let capture = VisitorCapture::new().preset(row.preset);
         let uri = format!("/checkout?{}", row.query);
-        let mut captured = capture.begin(&request(&uri, &[("cookie", row.cookies)])).0;
+        let mut captured = capture.capture(&request(&uri, &[("cookie", row.cookies)])).0;
         let mut body = object(row.body);
-        captured.absorb_body(&mut body);
+        captured.take_from_body(&mut body);
         assert_eq!(injected(&captured), row.metadata, "{name}");
         assert!(body.is_empty(), "{name} leaves {body:?} in the body");
     }
@@ -180,29 +180,29 @@ fn presets_report_absent_values_of_empty_request() {
 fn cookies_that_no_tool_would_write_are_left_out_with_a_reason() {
     let long = "x".repeat(501);
     for (preset, cookies, expected) in [
-        (Preset::VisitorsNow, "visitor=", Skip::Empty),
-        (Preset::VisitorsNow, "visitor=\"\"", Skip::Empty),
-        (Preset::VisitorsNow, "visitor=undefined", Skip::Placeholder),
-        (Preset::VisitorsNow, "visitor=null", Skip::Placeholder),
-        (Preset::VisitorsNow, &format!("visitor={long}"), Skip::TooLong),
-        (Preset::VisitorsNow, "visitor=a\tb", Skip::ControlCharacter),
-        (Preset::PostHog, "ph_x_posthog=%7B%22distinct_id%22%3A7%7D", Skip::Undecodable),
-        (Preset::PostHog, "ph_x_posthog=%7B%22other%22%3A1%7D", Skip::Undecodable),
-        (Preset::PostHog, "ph_x_posthog=%7Bbroken", Skip::Undecodable),
-        (Preset::PostHog, "ph_x_posthog=%ff%fe", Skip::Undecodable),
-        (Preset::PostHog, "ph_x_posthog=%7B%22distinct_id%22%3A%22%22%7D", Skip::Empty),
-        (Preset::Segment, "ajs_anonymous_id=%22%22", Skip::Empty),
-        (Preset::Segment, "ajs_anonymous_id=null", Skip::Placeholder),
-        (Preset::Segment, "ajs_anonymous_id=%22a%0Ab%22", Skip::ControlCharacter),
-        (Preset::Segment, "ajs_anonymous_id=%E2%28%A1", Skip::Undecodable),
-        (Preset::RudderStack, "rl_anonymous_id=RudderEncrypt%3AU2Fsd", Skip::Undecodable),
-        (Preset::RudderStack, "rl_anonymous_id=RS_ENC_v3_!!!", Skip::Undecodable),
-        (Preset::RudderStack, "rl_anonymous_id=RS_ENC_v3_e30", Skip::Undecodable), // {}
-        (Preset::RudderStack, "rl_anonymous_id=RS_ENC_v3_IiI", Skip::Empty),       // ""
-        (Preset::Ga4, "_ga=1034567890", Skip::Undecodable),
-        (Preset::Ga4, "_ga=GA1.1.abc.1700000000", Skip::Undecodable),
-        (Preset::Ga4, "_ga=GA1.1..", Skip::Undecodable),
-        (Preset::Ga4, "_ga=1.2.3.4", Skip::Undecodable),
+        (Preset::VisitorsNow, "visitor=", SkipReason::Empty),
+        (Preset::VisitorsNow, "visitor=\"\"", SkipReason::Empty),
+        (Preset::VisitorsNow, "visitor=undefined", SkipReason::Placeholder),
+        (Preset::VisitorsNow, "visitor=null", SkipReason::Placeholder),
+        (Preset::VisitorsNow, &format!("visitor={long}"), SkipReason::TooLong),
+        (Preset::VisitorsNow, "visitor=a\tb", SkipReason::ControlCharacter),
+        (Preset::PostHog, "ph_x_posthog=%7B%22distinct_id%22%3A7%7D", SkipReason::Undecodable),
+        (Preset::PostHog, "ph_x_posthog=%7B%22other%22%3A1%7D", SkipReason::Undecodable),
+        (Preset::PostHog, "ph_x_posthog=%7Bbroken", SkipReason::Undecodable),
+        (Preset::PostHog, "ph_x_posthog=%ff%fe", SkipReason::Undecodable),
+        (Preset::PostHog, "ph_x_posthog=%7B%22distinct_id%22%3A%22%22%7D", SkipReason::Empty),
+        (Preset::Segment, "ajs_anonymous_id=%22%22", SkipReason::Empty),
+        (Preset::Segment, "ajs_anonymous_id=null", SkipReason::Placeholder),
+        (Preset::Segment, "ajs_anonymous_id=%22a%0Ab%22", SkipReason::ControlCharacter),
+        (Preset::Segment, "ajs_anonymous_id=%E2%28%A1", SkipReason::Undecodable),
+        (Preset::RudderStack, "rl_anonymous_id=RudderEncrypt%3AU2Fsd", SkipReason::Undecodable),
+        (Preset::RudderStack, "rl_anonymous_id=RS_ENC_v3_!!!", SkipReason::Undecodable),
+        (Preset::RudderStack, "rl_anonymous_id=RS_ENC_v3_e30", SkipReason::Undecodable), // {}
+        (Preset::RudderStack, "rl_anonymous_id=RS_ENC_v3_IiI", SkipReason::Empty),       // ""
+        (Preset::Ga4, "_ga=1034567890", SkipReason::Undecodable),
+        (Preset::Ga4, "_ga=GA1.1.abc.1700000000", SkipReason::Undecodable),
+        (Preset::Ga4, "_ga=GA1.1..", SkipReason::Undecodable),
+        (Preset::Ga4, "_ga=1.2.3.4", SkipReason::Undecodable),
     ] {
         let captured = with_cookies(&VisitorCapture::new().preset(preset), cookies);
         assert_eq!(injected(&captured), json!({}), "{cookies}");
@@ -223,12 +223,13 @@ fn ga4_sessions_of_unknown_versions_are_undecodable() {
 #[test]
 fn no_bantico_cookie_is_read_until_the_app_names_one() {
     assert!(Preset::Bantico.fields().iter().all(|field| field.cookie.is_none()));
-    let capture = VisitorCapture::bantico().cookie("_btc_link").to("linkId");
+    let capture = VisitorCapture::bantico().cookie("_btc_link").into_metadata("linkId");
     let captured = with_cookies(&capture, "_btc_link=lnk_9");
     assert_eq!(injected(&captured), json!({"linkId": "lnk_9"}));
     assert_eq!(captured.campaign().and_then(|c| c.link_id.as_deref()), Some("lnk_9"));
     // Whichever is said first.
-    let capture = VisitorCapture::new().cookie("_btc_link").to("linkId").preset(Preset::Bantico);
+    let capture =
+        VisitorCapture::new().cookie("_btc_link").into_metadata("linkId").preset(Preset::Bantico);
     let captured = with_cookies(&capture, "_btc_link=lnk_9");
     assert_eq!(captured.campaign().and_then(|c| c.link_id.as_deref()), Some("lnk_9"));
 }
@@ -239,7 +240,7 @@ fn bantico_sample_omits_empty_texts() {
     let mut body =
         object(json!({"bantico": {"linkId": "", "source": "x", "medium": null, "evil": 1},
         "product_cart": []}));
-    captured.absorb_body(&mut body);
+    captured.take_from_body(&mut body);
     assert_eq!(injected(&captured), json!({"source": "x"}));
     assert_eq!(Value::Object(body), json!({"product_cart": []}));
     let campaign = captured.campaign().unwrap();
@@ -251,7 +252,7 @@ fn bantico_of_wrong_type_is_removed_and_skipped() {
     for wrong in [json!("x"), json!([1]), json!(7), json!(null)] {
         let mut captured = with_cookies(&VisitorCapture::bantico(), "");
         let mut body = object(json!({"bantico": wrong}));
-        captured.absorb_body(&mut body);
+        captured.take_from_body(&mut body);
         assert!(body.is_empty(), "{wrong}");
         assert_eq!(injected(&captured), json!({}), "{wrong}");
         let expected = if wrong.is_null() { "absent" } else { "wrong_type" };
@@ -262,7 +263,7 @@ fn bantico_of_wrong_type_is_removed_and_skipped() {
 #[test]
 fn body_numbers_and_booleans_become_text() {
     let mut captured = with_cookies(&VisitorCapture::bantico(), "");
-    captured.absorb_body(&mut object(
+    captured.take_from_body(&mut object(
         json!({"bantico": {"linkId": 12345, "campaignId": true, "source": {"a": 1}, "medium": ["x"]}}),
     ));
     assert_eq!(injected(&captured), json!({"linkId": "12345", "campaignId": "true"}));
@@ -272,7 +273,7 @@ fn body_numbers_and_booleans_become_text() {
 fn utm_fills_the_campaign() {
     let capture = VisitorCapture::utm();
     let uri = "/p?utm_source=s&utm_medium=m&utm_campaign=c&utm_term=t&utm_content=x";
-    let captured = capture.begin(&request(uri, &[])).0;
+    let captured = capture.capture(&request(uri, &[])).0;
     let mut expected = Campaign::default();
     expected.source = Some("s".into());
     expected.medium = Some("m".into());
@@ -301,7 +302,7 @@ fn dub_gets_the_apps_user_id() {
         .preset(Preset::Dub)
         .user_id(|request| Some(request.headers.get("x-user")?.to_str().ok()?.to_owned()));
     let captured =
-        capture.begin(&request("/", &[("cookie", "dub_id=clk"), ("x-user", "user_7")])).0;
+        capture.capture(&request("/", &[("cookie", "dub_id=clk"), ("x-user", "user_7")])).0;
     assert_eq!(injected(&captured), json!({"dub_click_id": "clk", "dub_external_id": "user_7"}));
     assert_eq!(captured.context().user_id.as_deref(), Some("user_7"));
 }
@@ -335,18 +336,18 @@ fn attribution_reads_what_was_injected() {
         let metadata = serde_json::from_value(row.metadata.clone()).unwrap();
         let capture = VisitorCapture::new().preset(row.preset);
         let options = MetadataMapping::default().captured_by(&capture);
-        let has = |role: fn(&Role) -> bool| row.preset.fields().iter().any(|f| role(&f.role));
+        let has = |role: fn(&IdRole) -> bool| row.preset.fields().iter().any(|f| role(&f.role));
         let name = row.preset.name();
         assert_eq!(
             options.campaign(&metadata).is_some(),
-            has(|r| matches!(r, Role::Campaign(_))),
+            has(|r| matches!(r, IdRole::Campaign(_))),
             "{name}"
         );
-        assert_eq!(options.visitor(&metadata).is_some(), has(|r| *r == Role::Visitor), "{name}");
+        assert_eq!(options.visitor(&metadata).is_some(), has(|r| *r == IdRole::Visitor), "{name}");
         let ids = options.tool_ids(&metadata);
         for field in row.preset.fields() {
             let expected = match field.role {
-                Role::Campaign(_) => None,
+                IdRole::Campaign(_) => None,
                 _ if field.key == "visitor" => None, // the visitor itself
                 _ => row.metadata.get(field.key).and_then(Value::as_str),
             };

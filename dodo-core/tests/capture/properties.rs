@@ -1,7 +1,7 @@
 //! Laws that hold for any request.
 
 use dodo_core::capture::{
-    CampaignCookie, Captured, ClientMetadata, Outcome, Preset, VisitorCapture,
+    CampaignCookie, CaptureOutcome, Captured, ClientMetadata, Preset, VisitorCapture,
     consent::{Cookiebot, OneTrust, Tcf},
 };
 use http::{HeaderValue, Request};
@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 fn everything() -> VisitorCapture {
     let cookie = CampaignCookie::last_touch().signed_with([7; 32]).unwrap();
     let all = Preset::ALL.iter().fold(VisitorCapture::new(), |all, preset| all.preset(*preset));
-    all.keep_campaign(cookie).user_id(|_| Some("user".into()))
+    all.campaign_cookie(cookie).user_id(|_| Some("user".into()))
 }
 
 fn gated() -> VisitorCapture {
     everything().consent(
-        dodo_core::capture::consent::AnyGate::of(OneTrust::analytics())
+        dodo_core::capture::consent::AnyGate::new(OneTrust::analytics())
             .or(Cookiebot::statistics())
             .or(Tcf::storage()),
     )
@@ -102,9 +102,9 @@ fn read(capture: &VisitorCapture, cookies: &[u8], query: &str, body: Value) -> C
         request = request.header("cookie", cookies);
     }
     let parts = request.body(()).unwrap().into_parts().0;
-    let mut captured = capture.begin(&parts).0;
+    let mut captured = capture.capture(&parts).0;
     if let Value::Object(mut body) = body {
-        captured.absorb_body(&mut body);
+        captured.take_from_body(&mut body);
         assert!(!body.contains_key("bantico"));
     }
     captured
@@ -151,8 +151,8 @@ proptest! {
             prop_assert_eq!(added, 0);
         }
         // A key that is not there is explained.
-        for explained in captured.explain().values {
-            let left_out = matches!(explained.outcome, Outcome::LeftOut(_));
+        for explained in captured.trace().values {
+            let left_out = matches!(explained.outcome, CaptureOutcome::LeftOut(_));
             prop_assert_eq!(left_out, captured.skipped().iter().any(|s| *s.key == *explained.key));
         }
     }

@@ -1,6 +1,6 @@
 //! Which values may travel, and the limits of metadata.
 
-use dodo_core::capture::{ClientMetadata, Skip, Visitor, VisitorCapture};
+use dodo_core::capture::{ClientMetadata, SkipReason, VisitorCapture, VisitorId};
 use serde_json::{Map, Value, json};
 
 use super::{injected, object, reasons, request, with_cookies};
@@ -9,36 +9,36 @@ use super::{injected, object, reasons, request, with_cookies};
 fn a_visitor_id_is_opaque_but_bounded() {
     let longest = "é".repeat(500);
     for good in ["a", "0193a1b2-c3d4", "GA1.1.2", "with space", "emoji 🦤", longest.as_str()] {
-        assert_eq!(Visitor::new(good).unwrap().as_str(), good);
+        assert_eq!(VisitorId::new(good).unwrap().as_str(), good);
     }
     for (bad, reason) in [
-        ("", Skip::Empty),
-        (" \u{a0}", Skip::Empty),
-        ("undefined", Skip::Placeholder),
-        (" null ", Skip::Placeholder),
-        ("NaN", Skip::Placeholder),
-        ("None", Skip::Placeholder),
-        ("{}", Skip::Placeholder),
-        ("[object Object]", Skip::Placeholder),
-        ("[object Promise]", Skip::Placeholder),
-        ("%5Bobject%20Object%5D", Skip::Placeholder),
-        ("%22%22", Skip::Placeholder),
-        ("a\r\nb", Skip::ControlCharacter),
-        ("a\u{85}b", Skip::ControlCharacter),
-        ("a\u{fffd}b", Skip::Undecodable),
+        ("", SkipReason::Empty),
+        (" \u{a0}", SkipReason::Empty),
+        ("undefined", SkipReason::Placeholder),
+        (" null ", SkipReason::Placeholder),
+        ("NaN", SkipReason::Placeholder),
+        ("None", SkipReason::Placeholder),
+        ("{}", SkipReason::Placeholder),
+        ("[object Object]", SkipReason::Placeholder),
+        ("[object Promise]", SkipReason::Placeholder),
+        ("%5Bobject%20Object%5D", SkipReason::Placeholder),
+        ("%22%22", SkipReason::Placeholder),
+        ("a\r\nb", SkipReason::ControlCharacter),
+        ("a\u{85}b", SkipReason::ControlCharacter),
+        ("a\u{fffd}b", SkipReason::Undecodable),
     ] {
-        assert_eq!(Visitor::new(bad), Err(reason), "{bad:?}");
+        assert_eq!(VisitorId::new(bad), Err(reason), "{bad:?}");
     }
-    assert_eq!(Visitor::new("é".repeat(501)), Err(Skip::TooLong));
+    assert_eq!(VisitorId::new("é".repeat(501)), Err(SkipReason::TooLong));
 }
 
 #[test]
 fn a_visitor_survives_serde_and_does_not_show_itself() {
-    let visitor = Visitor::new("vst_canary").unwrap();
+    let visitor = VisitorId::new("vst_canary").unwrap();
     let json = serde_json::to_string(&visitor).unwrap();
     assert_eq!(json, "\"vst_canary\"");
-    assert_eq!(serde_json::from_str::<Visitor>(&json).unwrap(), visitor);
-    assert!(serde_json::from_str::<Visitor>("\"\"").is_err());
+    assert_eq!(serde_json::from_str::<VisitorId>(&json).unwrap(), visitor);
+    assert!(serde_json::from_str::<VisitorId>("\"\"").is_err());
     assert!(!format!("{visitor:?}").contains("canary"));
 }
 
@@ -60,8 +60,8 @@ fn a_cookie_of_4_kb_is_left_out_whole() {
 
 #[test]
 fn line_breaks_are_rejected_in_every_encoding() {
-    let capture = VisitorCapture::new().query("v").to("visitor");
-    let captured = capture.begin(&request("/?v=a%0D%0ASet-Cookie:x", &[])).0;
+    let capture = VisitorCapture::new().query("v").into_metadata("visitor");
+    let captured = capture.capture(&request("/?v=a%0D%0ASet-Cookie:x", &[])).0;
     assert_eq!(injected(&captured), json!({}));
     assert_eq!(reasons(&captured), [("visitor".to_owned(), "control_character")]);
 }
@@ -71,13 +71,13 @@ fn invalid_key_is_omitted_and_the_rest_is_injected() {
     let long = "k".repeat(41);
     let capture = VisitorCapture::visitors_now()
         .cookie("a")
-        .to("has space")
+        .into_metadata("has space")
         .cookie("b")
         .to(long)
         .cookie("c")
-        .to("")
+        .into_metadata("")
         .cookie("d")
-        .to("k".repeat(40));
+        .into_metadata("k".repeat(40));
     let captured = with_cookies(&capture, "a=1; b=2; c=3; d=4; visitor=v1");
     let mut expected = object(json!({"visitor": "v1"}));
     expected.insert("k".repeat(40), "4".into());
@@ -92,7 +92,7 @@ fn pairs(count: usize) -> Map<String, Value> {
 fn captured_values_come_before_pairs_of_the_client() {
     let capture = VisitorCapture::utm().preset(dodo_core::capture::Preset::VisitorsNow);
     let uri = "/checkout?utm_source=newsletter";
-    let captured = capture.begin(&request(uri, &[("cookie", "visitor=v1")])).0;
+    let captured = capture.capture(&request(uri, &[("cookie", "visitor=v1")])).0;
     for (server, client, expected) in [
         (50, 0, vec![]),
         (0, 50, vec!["utm_source", "visitor"]),

@@ -188,7 +188,7 @@ async fn checkout_with_an_address_identifies_the_visitor(store: &TestStore) {
         });
         let mut context: CheckoutContext = serde_json::from_value(context).unwrap();
         context.email = Some("Ann@Example.com".to_owned());
-        ledger.bind(session, &context).await.unwrap();
+        ledger.store(session, &context).await.unwrap();
         let stored = serde_json::to_string(&context).unwrap();
         assert!(!stored.to_lowercase().contains("example.com"), "{stored}");
     }
@@ -211,7 +211,7 @@ fn visit(cookie: &str, opts_out: bool) -> Request<Bytes> {
     let body = json!({ "product_cart": [{ "product_id": "pdt_1", "quantity": 1 }] });
     let request = request.header("cookie", cookie).body(Bytes::from(body.to_string()));
     let (mut parts, body) = request.unwrap().into_parts();
-    let (captured, _) = VisitorCapture::visitors_now().begin(&parts);
+    let (captured, _) = VisitorCapture::visitors_now().capture(&parts);
     parts.extensions.insert(captured);
     Request::from_parts(parts, body)
 }

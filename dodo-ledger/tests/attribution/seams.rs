@@ -31,7 +31,7 @@ fn metadata(cookie: Option<&str>, server: Value, client: Value, policy: ClientMe
         request = request.header("cookie", format!("visitor={cookie}"));
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    let (captured, _) = VisitorCapture::visitors_now().begin(&parts);
+    let (captured, _) = VisitorCapture::visitors_now().capture(&parts);
     captured.inject(&map(server), map(client), policy).into()
 }
 

@@ -128,7 +128,7 @@ impl World {
                 }
                 Act::Bind(session, context) => {
                     let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
-                    ledger.bind(session, &context).await.unwrap();
+                    ledger.store(session, &context).await.unwrap();
                 }
                 Act::Identify { email, visitor } => {
                     ledger.identify(Identity::new(email).visitor(visitor)).await.unwrap();

@@ -182,7 +182,7 @@ fn context() -> CheckoutContext {
 
 async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
     let ledger = store.ledger().await;
-    ledger.bind("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
+    ledger.store("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
     ledger.identify(Identity::new(EMAIL).visitor("canary-visitor")).await.unwrap();
     for (name, body) in samples() {
         ledger.accept(&delivery(&format!("msg_{name}"), body)).await.unwrap();
@@ -213,7 +213,7 @@ async fn what_no_entry_tells_of_is_forgotten(store: &TestStore) {
     for (name, body) in samples() {
         ledger.accept(&delivery(&format!("msg_{name}"), body.clone())).await.unwrap();
         if body.contains("cks_n4TzR8uVw1QxB6mKe0LpD") {
-            ledger.bind("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
+            ledger.store("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
         }
         run(&ledger).await;
         let about = body.contains(CUSTOMER);
@@ -298,11 +298,11 @@ async fn age_facts(store: &TestStore, days: i64) {
 async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) {
     let ledger = store.ledger().await;
     let paid = samples().into_iter().find(|(name, _)| name == "payment.succeeded").unwrap().1;
-    ledger.bind("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
+    ledger.store("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
     ledger.accept(&delivery("msg_1", paid)).await.unwrap();
     run(&ledger).await;
     for n in 0..1201 {
-        ledger.bind(&format!("cks_unpaid_{n}"), &context()).await.unwrap();
+        ledger.store(&format!("cks_unpaid_{n}"), &context()).await.unwrap();
     }
     let failed = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap().1;
     let failed = failed.replace("cks_n4TzR8uVw1QxB6mKe0LpD", "cks_unpaid_7");
@@ -326,7 +326,7 @@ async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) 
     );
 
     // The workers do so by themselves.
-    ledger.bind("cks_unpaid_8", &context()).await.unwrap();
+    ledger.store("cks_unpaid_8", &context()).await.unwrap();
     age_facts(store, 91).await;
     let hooks = hooks().on_any(|_| async { Ok(()) });
     let workers = work(&ledger, hooks);
@@ -346,7 +346,7 @@ async fn a_no_of_the_forgotten_goes_with_time_where_nobody_paid(store: &TestStor
     .unwrap();
     let session = "cks_n4TzR8uVw1QxB6mKe0LpD";
     for id in [session, "cks_unpaid", "cks_abandoned"] {
-        ledger.bind(id, &denied).await.unwrap();
+        ledger.store(id, &denied).await.unwrap();
     }
     let mut failed: Value = serde_json::from_str(&sample("payment.failed")).unwrap();
     let mut deliver = Vec::new();

@@ -47,7 +47,7 @@ async fn ledger(store: &TestStore, max_failures: u32) -> (Ledger, String) {
     ledger.migrate().await.unwrap();
     breaks(store).await;
     let paid = samples().into_iter().find(|(name, _)| name == "payment.succeeded").unwrap().1;
-    ledger.bind(SESSION, &context()).await.unwrap();
+    ledger.store(SESSION, &context()).await.unwrap();
     ledger.accept(&delivery("msg_1", paid.clone())).await.unwrap();
     fails(&ledger, 1).await;
     let body: Value = serde_json::from_str(&paid).unwrap();

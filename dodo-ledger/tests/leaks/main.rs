@@ -134,7 +134,7 @@ async fn everything_a_webhook_brings(shop: &Shop) {
 }
 
 async fn a_checkout_and_a_sign_in(shop: &Shop) {
-    shop.ledger.bind("cks_pay_late", &shop::context()).await.unwrap();
+    shop.ledger.store("cks_pay_late", &shop::context()).await.unwrap();
     let identity = Identity::new(EMAIL).visitor(VISITOR).user_id("canary-user");
     assert_none("an identity", [format!("{identity:?}")]);
     shop.ledger.identify(identity).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
     })
     .await;
     database::refuse(store, "dodo_fact", "id LIKE '%cks_refused%'").await;
-    let refused = shop.ledger.bind("cks_refused", &shop::context()).await.unwrap_err();
+    let refused = shop.ledger.store("cks_refused", &shop::context()).await.unwrap_err();
     assert_none("a refused context", said(&*refused));
 }
 

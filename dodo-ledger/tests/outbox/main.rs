@@ -248,7 +248,7 @@ async fn the_lease_of_callbacks_is_not_that_of_sinks(store: &TestStore) {
 async fn before_the_payment(ledger: &Ledger, sink: &Scripted, consent: Consent) {
     let context = serde_json::json!({ "captured_at": "2026-11-20T09:00:00Z", "consent": consent });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
-    ledger.bind("cks_1", &context).await.unwrap();
+    ledger.store("cks_1", &context).await.unwrap();
     ledger.accept(&refund("msg_1", "ref_1", "pay_1")).await.unwrap();
     ledger.accept(&subscription("msg_2", "sub_1")).await.unwrap();
     eventually("both are booked", async || ledger.stats().await.unwrap().pending == 0).await;

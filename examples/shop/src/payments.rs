@@ -27,7 +27,7 @@ pub(crate) fn capture(sessions: SessionKey, secure: bool) -> VisitorCapture {
     }
     VisitorCapture::visitors_now()
         .preset(Preset::Utm)
-        .keep_campaign(cookie)
+        .campaign_cookie(cookie)
         .consent(Choice::gate)
         .user_id(move |parts| {
             let head = RequestHead::from(parts.clone());
@@ -106,7 +106,7 @@ impl Shop {
             let mut lease = self.database().lease().await?;
             orders::opened(lease.connection(), session_id, account).await?;
         }
-        self.ledger().bind(session_id, context).await
+        self.ledger().store(session_id, context).await
     }
 
     fn link_fields(&self, head: &RequestHead) -> StaticRequest {

@@ -168,7 +168,7 @@ pub async fn serve(
     }
 }
 
-fn shown(visitor: Option<&dodo_core::capture::Visitor>) -> String {
+fn shown(visitor: Option<&dodo_core::capture::VisitorId>) -> String {
     visitor.map_or("nobody", |visitor| visitor.as_str()).to_owned()
 }
 

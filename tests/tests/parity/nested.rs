@@ -6,7 +6,7 @@ use dodo_core::capture::{CampaignCookie, Preset, VisitorCapture};
 use dodo_tests::{case::Case, client::send, subject::without_time};
 
 fn capture() -> VisitorCapture {
-    VisitorCapture::visitors_now().preset(Preset::Utm).keep_campaign(CampaignCookie::last_touch())
+    VisitorCapture::visitors_now().preset(Preset::Utm).campaign_cookie(CampaignCookie::last_touch())
 }
 
 fn on_axum(listener: TcpListener) {

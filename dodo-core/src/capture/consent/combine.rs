@@ -11,7 +11,7 @@ type Gate = Arc<dyn ConsentGate>;
 ///
 /// ```
 /// use dodo_core::capture::{VisitorCapture, consent::{AllGates, OneTrust, Tcf}};
-/// let both = AllGates::of(OneTrust::analytics()).and(Tcf::storage());
+/// let both = AllGates::new(OneTrust::analytics()).and(Tcf::storage());
 /// let capture = VisitorCapture::visitors_now().consent(both);
 /// ```
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl ConsentGate for AllGates {
 ///
 /// ```
 /// use dodo_core::capture::{VisitorCapture, consent::{AnyGate, Cookiebot, OneTrust}};
-/// let either = AnyGate::of(OneTrust::analytics()).or(Cookiebot::statistics());
+/// let either = AnyGate::new(OneTrust::analytics()).or(Cookiebot::statistics());
 /// let capture = VisitorCapture::visitors_now().consent(either);
 /// ```
 #[derive(Clone)]

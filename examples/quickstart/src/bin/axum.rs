@@ -10,7 +10,7 @@ use dodo_core::{
 async fn main() -> Result<(), BoxError> {
     let capture = VisitorCapture::visitors_now()
         .preset(Preset::Utm)
-        .keep_campaign(CampaignCookie::last_touch());
+        .campaign_cookie(CampaignCookie::last_touch());
     let dodo = DodoBuilder::from_env()?.capture(capture).build()?;
     let hooks = dodo
         .webhooks()

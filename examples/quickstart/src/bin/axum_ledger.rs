@@ -31,7 +31,7 @@ async fn sign_in(mut request: Request, next: Next) -> Response {
 async fn main() -> Result<(), BoxError> {
     let capture = VisitorCapture::visitors_now() // who: the cookie `visitor`
         .preset(Preset::Utm) // from where: utm_source, utm_campaign, ...
-        .keep_campaign(CampaignCookie::last_touch());
+        .campaign_cookie(CampaignCookie::last_touch());
     let dodo = DodoBuilder::from_env()?.capture(capture).build()?; // keys and mode: said once
     let ledger = Ledger::open("sqlite:shop.db").await?;
     let (hooks, workers) = ledger.attach(dodo.webhooks().on_payment_succeeded(record_order))?;
