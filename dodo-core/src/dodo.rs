@@ -171,7 +171,7 @@ impl DodoBuilder {
     /// ```no_run
     /// # fn main() -> Result<(), dodo_core::Error> {
     /// use dodo_core::client::DodoBuilder;
-    /// let dodo = DodoBuilder::from_env()?.client(|client| client.retries(3)).build()?;
+    /// let dodo = DodoBuilder::from_env()?.client(|client| client.max_retries(3)).build()?;
     /// # Ok(()) }
     /// ```
     pub fn client(mut self, change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {

@@ -248,8 +248,7 @@ impl Error {
 
     /// The same error for a later caller. Of its sources only Dodo's answer can be repeated.
     pub(crate) fn repeat(&self) -> Self {
-        let answer =
-            crate::client::UpstreamFailure::of(self).map(crate::client::UpstreamFailure::repeat);
+        let answer = crate::client::ApiError::from_error(self).map(crate::client::ApiError::repeat);
         let Inner { kind, code, message, field, pointer, dodo_code, retry_after, allow, source: _ } =
             &*self.0;
         Self(Box::new(Inner {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use crate::{Client, Error, ErrorKind, client::UpstreamFailure, web_url::WebUrl};
+use crate::{Client, Error, ErrorKind, client::ApiError, web_url::WebUrl};
 
 /// Logs an [`Error`](crate::Error) under a target, in one line. The client has logged its failed
 /// calls, and mistakes of visitors are for the curious. No text of Dodo's, and no value that a visitor
@@ -11,7 +11,7 @@ use crate::{Client, Error, ErrorKind, client::UpstreamFailure, web_url::WebUrl};
 macro_rules! log_refusal {
     ($target:literal, $client:expr, $error:expr) => {{
         let error: &$crate::Error = $error;
-        let upstream = $crate::client::UpstreamFailure::of(error);
+        let upstream = $crate::client::ApiError::from_error(error);
         let cause = std::error::Error::source(error).map(tracing::field::display);
         match (error.kind(), $crate::refusal::repeated($client, $target, error)) {
             ($crate::ErrorKind::CallbackFailed | $crate::ErrorKind::Config, _) => {
@@ -22,14 +22,14 @@ macro_rules! log_refusal {
                 code = error.code(),
                 upstream_status = upstream.and_then(|u| u.status()).map(|s| s.as_u16()),
                 dodo_code = error.dodo_code(),
-                request_id = upstream.and_then($crate::client::UpstreamFailure::request_id),
+                request_id = upstream.and_then($crate::client::ApiError::request_id),
                 repeated,
                 "request rejected by Dodo Payments; look up the code in docs/checkout.md"
             ),
             ($crate::ErrorKind::NotFound, Some(repeated)) => tracing::error!(
                 target: $target,
                 code = error.code(),
-                request_id = upstream.and_then($crate::client::UpstreamFailure::request_id),
+                request_id = upstream.and_then($crate::client::ApiError::request_id),
                 repeated,
                 "object not found; check its id, and that DODO_PAYMENTS_ENVIRONMENT is its mode"
             ),
@@ -48,7 +48,7 @@ pub(crate) use log_refusal;
 pub(crate) fn repeated(client: &Client, target: &'static str, error: &Error) -> Option<u64> {
     let is_answer = match error.kind() {
         ErrorKind::RejectedByDodo => true,
-        ErrorKind::NotFound => UpstreamFailure::of(error).is_some_and(|u| !u.is_repeated()),
+        ErrorKind::NotFound => ApiError::from_error(error).is_some_and(|u| !u.is_repeated()),
         _ => false,
     };
     let code = error.dodo_code().unwrap_or(error.code());

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment, Error, ErrorKind, ProductId,
-    client::{ClientBuilder, TransportError, UpstreamFailure},
+    client::{ApiError, ClientBuilder, TransportError},
 };
 use http::{HeaderMap, Method, Request, Response};
 use serde_json::{Value, json};
@@ -82,11 +82,11 @@ fn scripted_in(
     (Client::builder(KEY, environment).transport(transport), log)
 }
 
-fn get(client: &Client) -> dodo_core::client::Call {
+fn get(client: &Client) -> dodo_core::client::ApiCall {
     client.call(Method::GET, "/payments", &[], None)
 }
 
-fn post(client: &Client) -> dodo_core::client::Call {
+fn post(client: &Client) -> dodo_core::client::ApiCall {
     client.call(Method::POST, "/checkouts", &[], Some(&json!({})))
 }
 
@@ -213,7 +213,7 @@ async fn no_retry_outlives_the_deadline_and_no_wish_to_wait_panics() -> Result<(
         }
     }
     let (builder, log) = scripted([Hang]);
-    let client = builder.total_timeout(Duration::MAX).build()?;
+    let client = builder.timeout(Duration::MAX).build()?;
     let result = tokio::time::timeout(Duration::from_secs(5), get(&client).into_future()).await;
     assert!(result.is_err() && log.lock().unwrap().len() == 1);
     Ok(())
@@ -223,7 +223,7 @@ async fn no_retry_outlives_the_deadline_and_no_wish_to_wait_panics() -> Result<(
 async fn a_call_has_its_own_deadline_and_retries() -> Result<(), Error> {
     let (builder, log) = scripted([Answer(500, ""), Hang]);
     let client = builder.build()?;
-    assert!(get(&client).retries(0).await.is_err());
+    assert!(get(&client).max_retries(0).await.is_err());
     assert_eq!(log.lock().unwrap().len(), 1);
 
     let before = tokio::time::Instant::now();
@@ -238,7 +238,7 @@ async fn errors_tell_the_log_everything_and_the_answer_nothing() -> Result<(), E
     let body = r#"{"code":"INVALID_DISCOUNT_CODE","message":"sk_test_CANARY used by jane@example.com at 10.0.0.5"}"#;
     let (builder, _) = scripted([Headers(422, body, &[("x-request-id", "req_7")])]);
     let error = post(&builder.build()?).await.unwrap_err();
-    let failure = UpstreamFailure::of(&error).unwrap();
+    let failure = ApiError::from_error(&error).unwrap();
     assert_eq!(failure.status().unwrap(), 422);
     assert_eq!(failure.code(), Some("INVALID_DISCOUNT_CODE"));
     assert_eq!(failure.request_id(), Some("req_7"));
@@ -268,7 +268,7 @@ async fn remembers_products_for_a_while() -> Result<(), Error> {
     let product = r#"{"product_id":"pdt_a","is_recurring":true}"#;
     for (time, requests) in [(Duration::from_secs(60), 1), (Duration::ZERO, 2)] {
         let (builder, log) = scripted([Answer(200, product), Answer(200, product)]);
-        let client = builder.product_cache(time).build()?;
+        let client = builder.product_cache_ttl(time).build()?;
         let id = ProductId::new("pdt_a")?;
         for _ in 0..2 {
             assert_eq!(client.product(&id).await?.is_recurring(), Some(true));
@@ -490,7 +490,7 @@ async fn idempotent_write_is_repeated_like_a_read() -> Result<(), Error> {
     ] {
         let (builder, log) = scripted([Answer(503, ""), Answer(503, ""), Answer(200, "{}")]);
         let client = builder.build()?;
-        let call = client.call(Method::POST, path, &[], Some(&body)).retries(5);
+        let call = client.call(Method::POST, path, &[], Some(&body)).max_retries(5);
         let result = if declared { call.idempotent().await } else { call.await };
         assert_eq!(log.lock().unwrap().len(), requests, "{path} {body}");
         assert_eq!(result.is_ok(), requests == 3, "{path} {body}");
@@ -510,7 +510,7 @@ async fn product_has_one_lookup_at_a_time_and_failures_are_kept() -> Result<(), 
         (Answer(422, "{}"), Some(ErrorKind::RejectedByDodo), 1),
     ] {
         let (builder, log) = scripted([first, Answer(200, "{}")]);
-        let client = builder.retries(0).build()?;
+        let client = builder.max_retries(0).build()?;
         let mut lookups = tokio::task::JoinSet::new();
         for _ in 0..10 {
             let client = client.clone();

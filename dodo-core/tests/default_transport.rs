@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{Client, Environment, Error, ErrorKind, client::UpstreamFailure};
+use dodo_core::{Client, Environment, Error, ErrorKind, client::ApiError};
 use http::Method;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -46,7 +46,7 @@ async fn call(base: String, method: Method) -> Result<serde_json::Value, Error> 
     let client = Client::builder("sk_test_CANARY", Environment::Live)
         .base_url(base)
         .connect_timeout(Duration::from_secs(2))
-        .retries(0)
+        .max_retries(0)
         .build()?;
     client.call(method, "/things", &[], None).await
 }
@@ -127,7 +127,7 @@ async fn closed_port_is_upstream_failure_without_secret() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = call(format!("http://127.0.0.1:{port}"), Method::GET).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UpstreamFailed);
-    assert!(UpstreamFailure::of(&error).is_some_and(|failure| failure.status().is_none()));
+    assert!(ApiError::from_error(&error).is_some_and(|failure| failure.status().is_none()));
     let shown = format!("{error:?}");
     assert!(!shown.contains("CANARY"), "{shown}");
 }

@@ -13,7 +13,7 @@ async fn a_proxy_in_the_environment_is_not_asked() {
     if let Ok(base) = env::var(CHILD) {
         let client = Client::builder("sk_test_canary", Environment::Live)
             .base_url(base)
-            .retries(0)
+            .max_retries(0)
             .build()
             .unwrap();
         client

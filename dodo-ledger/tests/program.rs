@@ -141,7 +141,7 @@ fn api(payments: Vec<serde_json::Value>) -> Client {
         async move { Ok::<_, BoxError>(response) }
     };
     let client = Client::builder("sk_test", Environment::Live).transport(transport);
-    client.retries(0).build().unwrap()
+    client.max_retries(0).build().unwrap()
 }
 
 async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {

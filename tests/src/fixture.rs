@@ -30,9 +30,9 @@ pub fn client(upstream: &str) -> Client {
     Client::builder(API_KEY, Environment::Live)
         .return_url(RETURN_URL)
         .base_url(upstream)
-        .product_cache(Duration::ZERO)
-        .retries(0)
-        .total_timeout(Duration::from_millis(500))
+        .product_cache_ttl(Duration::ZERO)
+        .max_retries(0)
+        .timeout(Duration::from_millis(500))
         .build()
         .expect("a client for the stub")
 }

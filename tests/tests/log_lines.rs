@@ -69,7 +69,7 @@ async fn call_all(level: Option<LogLevel>) {
         Ok::<_, BoxError>(response)
     };
     let builder = DodoBuilder::from_env().unwrap().client(|client| {
-        let client = client.transport(transport).retries(0);
+        let client = client.transport(transport).max_retries(0);
         match level {
             Some(level) => client.log_level(level),
             None => client,

@@ -17,7 +17,7 @@ fn conformance(surroundings: Surroundings) -> Conformance {
     let client = Client::builder(API_KEY, Environment::Live)
         .return_url(RETURN_URL)
         .base_url(&surroundings.upstream)
-        .product_cache(Duration::ZERO)
+        .product_cache_ttl(Duration::ZERO)
         .build();
     Conformance::with_client(client.expect("a client for the stub"), surroundings)
 }

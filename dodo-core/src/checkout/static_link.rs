@@ -85,7 +85,7 @@ impl StaticCheckout {
         client.metadata =
             captured.inject(&server.metadata, client.metadata, options.client_metadata());
         let query = client.into_query();
-        let host = options.client.checkout_host();
+        let host = options.client.checkout_base();
         Ok(Link { checkout_url: format!("{host}/buy/{product}?{query}") })
     }
 }

@@ -30,7 +30,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     total_timeout: Duration,
     retries: u32,
-    product_cache: Duration,
+    product_cache_ttl: Duration,
     proxy: Option<String>,
     log_level: Option<LogLevel>,
     transport: Option<ErasedTransport>,
@@ -48,7 +48,7 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(20),
             retries: 2,
-            product_cache: Duration::from_secs(60),
+            product_cache_ttl: Duration::from_secs(60),
             proxy: None,
             log_level: None,
             transport: None,
@@ -128,8 +128,8 @@ impl ClientBuilder {
     }
 
     /// How long a product that was looked up is believed. One minute by default; zero asks each time.
-    pub fn product_cache(mut self, time: Duration) -> Self {
-        self.product_cache = time;
+    pub fn product_cache_ttl(mut self, time: Duration) -> Self {
+        self.product_cache_ttl = time;
         self
     }
 
@@ -201,7 +201,7 @@ impl ClientBuilder {
             total_timeout: self.total_timeout,
             retries: self.retries,
             transport,
-            products: ProductCache::new(self.product_cache),
+            products: ProductCache::new(self.product_cache_ttl),
             log_level: self.log_level,
             refusals: Repeats::default(),
         })))

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response, header, uri::InvalidUri};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Client, failure::UpstreamFailure, path, retry};
+use super::{Client, failure::ApiError, path, retry};
 use crate::{
     BoxFuture, Error, ErrorKind,
     json::to_json,
@@ -23,7 +23,7 @@ const FAR: Duration = Duration::from_secs(86_400);
 /// One call of Dodo's API, made by [`Client::call`]. Await it for JSON, or end it with
 /// [`json`](Self::json) or [`bytes`](Self::bytes).
 #[must_use = "a call does nothing until it is awaited"]
-pub struct Call {
+pub struct ApiCall {
     client: Client,
     method: Method,
     target: Result<String, Error>,
@@ -39,7 +39,7 @@ pub struct Call {
     missing: (&'static str, &'static str),
 }
 
-impl Call {
+impl ApiCall {
     pub(super) fn new(
         client: Client,
         method: Method,
@@ -114,7 +114,7 @@ impl Call {
         // Deletes and some writes answer with nothing at all.
         let body: &[u8] = if response.body().is_empty() { b"null" } else { response.body() };
         serde_json::from_slice(body).map_err(|e| {
-            UpstreamFailure::unusable(&response, unreadable(&e)).into_error(|| self.missing_error())
+            ApiError::unusable(&response, unreadable(&e)).into_error(|| self.missing_error())
         })
     }
 
@@ -125,7 +125,7 @@ impl Call {
     /// [`RejectedByDodo`](ErrorKind::RejectedByDodo), [`NotFound`](ErrorKind::NotFound) and
     /// [`RateLimited`](ErrorKind::RateLimited) as Dodo answers; [`UpstreamFailed`](ErrorKind::UpstreamFailed) when
     /// it cannot be reached or fails; [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) beyond the
-    /// deadline. [`UpstreamFailure::of`] tells the details.
+    /// deadline. [`ApiError::from_error`] tells the details.
     pub async fn bytes(self) -> Result<Bytes, Error> {
         Ok(self.run().await?.into_body())
     }
@@ -189,16 +189,16 @@ impl Call {
         &self,
         target: &str,
         end: Instant,
-    ) -> Result<Result<Response<Bytes>, UpstreamFailure>, Error> {
+    ) -> Result<Result<Response<Bytes>, ApiError>, Error> {
         let request = self.request(target)?;
         let left = end.saturating_duration_since(Instant::now());
         Ok(match timeout(left, self.client.0.transport.send(request)).await {
-            Err(_elapsed) => Err(UpstreamFailure::deadline()),
-            Ok(Err(source)) => Err(UpstreamFailure::from_transport(source)),
+            Err(_elapsed) => Err(ApiError::deadline()),
+            Ok(Err(source)) => Err(ApiError::from_transport(source)),
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
             Ok(Ok(response)) => {
                 let wait = retry::retry_after(response.headers(), SystemTime::now());
-                Err(UpstreamFailure::from_response(&response, self.client.0.key.expose(), wait))
+                Err(ApiError::from_response(&response, self.client.0.key.expose(), wait))
             }
         })
     }
@@ -206,7 +206,7 @@ impl Call {
     /// Creates have no idempotency key at Dodo, so they are repeated only if no connection was
     /// made. 429 does not prove that: Dodo does not document at which stage it counts. The answer
     /// has a `Retry-After` instead.
-    fn may_repeat(&self, failure: &UpstreamFailure) -> bool {
+    fn may_repeat(&self, failure: &ApiError) -> bool {
         if failure.is_deadline() {
             return false;
         }
@@ -233,7 +233,7 @@ impl Call {
     }
 
     /// Logs how the call ended: one line. Failures that an operator must end are errors.
-    fn log_failure(&self, failure: &UpstreamFailure, started: Instant, retries: u32) {
+    fn log_failure(&self, failure: &ApiError, started: Instant, retries: u32) {
         macro_rules! line {
             ($level:ident, $text:literal) => {
                 client_log!(
@@ -287,7 +287,7 @@ fn unreadable(error: &serde_json::Error) -> String {
     format!("unreadable at line {} column {}", error.line(), error.column())
 }
 
-impl IntoFuture for Call {
+impl IntoFuture for ApiCall {
     type Output = Result<Value, Error>;
     type IntoFuture = BoxFuture<Self::Output>;
 
@@ -296,7 +296,7 @@ impl IntoFuture for Call {
     }
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for ApiCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("method", &self.method).finish_non_exhaustive()
     }

@@ -12,12 +12,12 @@ use crate::{BoxError, Error, ErrorKind};
 ///
 /// ```
 /// fn request_id(error: &dodo_core::Error) -> Option<&str> {
-///     dodo_core::client::UpstreamFailure::of(error)?.request_id()
+///     dodo_core::client::ApiError::from_error(error)?.request_id()
 /// }
 /// ```
 ///
 /// `Debug` and `Display` leave out [`message`](Self::message): it is free text of Dodo Payments.
-pub struct UpstreamFailure {
+pub struct ApiError {
     status: Option<StatusCode>,
     code: Option<Box<str>>,
     message: Option<Box<str>>,
@@ -30,7 +30,7 @@ pub struct UpstreamFailure {
     source: Option<BoxError>,
 }
 
-impl UpstreamFailure {
+impl ApiError {
     /// The failure behind an error of this crate, if it is one of Dodo's.
     #[must_use]
     pub fn of(error: &Error) -> Option<&Self> {
@@ -206,7 +206,7 @@ fn request_id(response: &Response<Bytes>) -> Option<Box<str>> {
     })
 }
 
-impl fmt::Display for UpstreamFailure {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             Some(status) => write!(f, "Dodo Payments answered {}", status.as_u16())?,
@@ -222,7 +222,7 @@ impl fmt::Display for UpstreamFailure {
     }
 }
 
-impl fmt::Debug for UpstreamFailure {
+impl fmt::Debug for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamFailure")
             .field("status", &self.status)
@@ -235,7 +235,7 @@ impl fmt::Debug for UpstreamFailure {
     }
 }
 
-impl StdError for UpstreamFailure {
+impl StdError for ApiError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|e| e as _)
     }

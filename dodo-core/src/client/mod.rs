@@ -31,11 +31,11 @@ use serde_json::Value;
 pub use self::reqwest::ReqwestTransport;
 pub use self::{
     builder::ClientBuilder,
-    call::Call,
-    failure::UpstreamFailure,
+    call::ApiCall,
+    failure::ApiError,
     pages::Pages,
     path::path_segment,
-    product::Product,
+    product::CatalogProduct,
     retry::retry_after,
     transport::{Transport, TransportError},
     webhook_endpoint::WebhookEndpoint,
@@ -115,7 +115,7 @@ impl Client {
 
     /// Where the hosted checkout pages are, without a slash at the end.
     #[must_use]
-    pub fn checkout_host(&self) -> &str {
+    pub fn checkout_base(&self) -> &str {
         &self.0.checkout_base
     }
 
@@ -135,7 +135,7 @@ impl Client {
     /// deadline, retries of what can be repeated, errors.
     ///
     /// The path is checked: it starts with `/`, has no empty, `.` or `..` segments and no query; use
-    /// [`path_segment`] for ids that you did not make yourself. The answer is JSON; see [`Call`] for
+    /// [`path_segment`] for ids that you did not make yourself. The answer is JSON; see [`ApiCall`] for
     /// typed answers, per-request deadlines and raw bytes.
     ///
     /// ```no_run
@@ -154,18 +154,18 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Call {
-        Call::new(self.clone(), method, path, query, body)
+    ) -> ApiCall {
+        ApiCall::new(self.clone(), method, path, query, body)
     }
 
     /// Returns a product. Answers are kept for the time that
-    /// [`product_cache`](ClientBuilder::product_cache) sets, an unknown id for 10 seconds, and any
+    /// [`product_cache_ttl`](ClientBuilder::product_cache_ttl) sets, an unknown id for 10 seconds, and any
     /// other failure for 1 second. One id has one lookup at a time; other callers wait for it.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if the product does not exist, else as
     /// [`call`](Self::call).
-    pub async fn product(&self, id: &ProductId) -> Result<Product, Error> {
+    pub async fn product(&self, id: &ProductId) -> Result<CatalogProduct, Error> {
         let look_up = || {
             self.call(Method::GET, &format!("/products/{id}"), &[], None)
                 .missing("product_not_found", "there is no such product")

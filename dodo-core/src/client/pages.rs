@@ -80,7 +80,7 @@ impl<T: DeserializeOwned + Send + Unpin + 'static> Pages<T> {
     /// The next element; `None` after the last.
     ///
     /// # Errors
-    /// As [`Call::bytes`](super::Call::bytes), and [`UpstreamFailed`](ErrorKind::UpstreamFailed) for a page that
+    /// As [`ApiCall::bytes`](super::ApiCall::bytes), and [`UpstreamFailed`](ErrorKind::UpstreamFailed) for a page that
     /// holds something else.
     pub async fn next(&mut self) -> Result<Option<T>, Error> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()

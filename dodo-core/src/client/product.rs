@@ -18,17 +18,17 @@ use crate::{Error, ErrorKind, ProductId};
 #[derive(Clone, Deserialize)]
 #[serde(from = "Map<String, Value>")]
 #[non_exhaustive]
-pub struct Product {
+pub struct CatalogProduct {
     raw: Map<String, Value>,
 }
 
-impl From<Map<String, Value>> for Product {
+impl From<Map<String, Value>> for CatalogProduct {
     fn from(raw: Map<String, Value>) -> Self {
         Self { raw }
     }
 }
 
-impl Product {
+impl CatalogProduct {
     /// Whether it is sold as a subscription. `None` if Dodo did not say.
     #[must_use]
     pub fn is_recurring(&self) -> Option<bool> {
@@ -53,7 +53,7 @@ impl Product {
     }
 }
 
-impl fmt::Debug for Product {
+impl fmt::Debug for CatalogProduct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.raw.get("product_id").and_then(Value::as_str);
         f.debug_struct("Product").field("product_id", &id).finish_non_exhaustive()
@@ -69,7 +69,7 @@ pub(super) struct ProductCache {
 
 #[derive(Default)]
 struct Entries {
-    found: Kept<Product>,
+    found: Kept<CatalogProduct>,
     failed: Kept<Error>,
     running: HashMap<ProductId, Arc<Mutex<Flight>>>,
 }
@@ -91,9 +91,9 @@ impl ProductCache {
         &self,
         id: &ProductId,
         look_up: impl FnOnce() -> F,
-    ) -> Result<Product, Error>
+    ) -> Result<CatalogProduct, Error>
     where
-        F: Future<Output = Result<Product, Error>>,
+        F: Future<Output = Result<CatalogProduct, Error>>,
     {
         if self.time.is_zero() {
             return look_up().await;

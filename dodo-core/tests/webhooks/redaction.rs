@@ -7,7 +7,7 @@ use dodo_core::{
     EventKind,
     attribution::{Attributed, AttributionRecord, Contact},
     capture::Campaign,
-    client::Product,
+    client::CatalogProduct,
     endpoint::Endpoint,
     event::{
         AddonItem, BillingAddress, CancelledBy, CartItem, CreditEntitlementItem,
@@ -201,7 +201,7 @@ fn debug_of_other_types_shows_no_text_of_their_values() {
         (show::<Contact>, json!({ "email": "x", "name": "x" })),
         (show::<Metadata>, json!({ "user_id": "x", "note": "x" })),
         (
-            show::<Product>,
+            show::<CatalogProduct>,
             json!({ "product_id": "pdt_1", "name": "x", "price": { "currency": "USD" } }),
         ),
         (

@@ -94,7 +94,7 @@ impl Api {
             }
         };
         let client = Client::builder("sk_test", Environment::Live).transport(transport);
-        client.retries(0).build().unwrap()
+        client.max_retries(0).build().unwrap()
     }
 
     /// One payment, or a page of one with what lists show.

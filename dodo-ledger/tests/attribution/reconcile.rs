@@ -159,7 +159,7 @@ fn answering(ids: &[&str], answer: impl Fn(&str) -> (u16, String)) -> Client {
         async move { Ok::<_, BoxError>(response) }
     };
     let client = Client::builder("sk_test", Environment::Live).transport(transport);
-    client.retries(0).build().unwrap()
+    client.max_retries(0).build().unwrap()
 }
 
 async fn one_bad_object_stops_nothing(store: &TestStore) {

@@ -213,8 +213,8 @@ async fn what_no_webhook_brought(shop: &Shop) {
     ] {
         let client = Client::builder(API_KEY, Environment::Live)
             .base_url(&dodo::serve(refunds).await)
-            .retries(1)
-            .total_timeout(Duration::from_secs(2))
+            .max_retries(1)
+            .timeout(Duration::from_secs(2))
             .build()
             .unwrap();
         let found = shop.ledger.reconcile(&client, from, until, |_| {}).await;

@@ -16,8 +16,11 @@ use crate::{
 
 /// Runs a command as the application does, and gives everything it printed.
 async fn operate(shop: &Shop, words: &[&str], upstream: &str) -> String {
-    let client =
-        Client::builder(API_KEY, Environment::Live).base_url(upstream).retries(1).build().unwrap();
+    let client = Client::builder(API_KEY, Environment::Live)
+        .base_url(upstream)
+        .max_retries(1)
+        .build()
+        .unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     Operator::new(&shop.ledger).client(&client).run_on(words, &mut out, &mut err).await;
     String::from_utf8([out, err].concat()).unwrap()

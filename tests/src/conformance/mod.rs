@@ -50,7 +50,7 @@ impl Conformance {
         // Checks from outside count calls: no product is remembered.
         let mut client = Client::builder(API_KEY, Environment::from_env()?)
             .return_url(RETURN_URL)
-            .product_cache(std::time::Duration::ZERO);
+            .product_cache_ttl(std::time::Duration::ZERO);
         if let Some(url) = variable("DODO_PAYMENTS_BASE_URL") {
             client = client.base_url(url);
         }
