@@ -6,7 +6,7 @@
 use dodo_core::{
     EventKind,
     event::{
-        DisputeStatus, GrantStatus, Interval, LicenseKeyStatus, PaymentStatus, RefundStatus,
+        BillingInterval, DisputeStatus, GrantStatus, LicenseKeyStatus, PaymentStatus, RefundStatus,
         RevocationReason, SubscriptionStatus,
     },
 };
@@ -121,7 +121,7 @@ pub struct SubscriptionBody {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillingInterval {
     /// Day, week, month or year.
-    pub unit: Interval,
+    pub unit: BillingInterval,
     /// The number of units.
     pub count: u16,
 }

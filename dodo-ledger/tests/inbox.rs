@@ -14,7 +14,7 @@ use std::{
 
 use dodo_core::{
     BoxError, Event, EventKind,
-    event::RawData,
+    event::RawJson,
     webhook::{Inbox, Receipt},
 };
 use dodo_ledger::{ErrorKind, Ledger};
@@ -51,7 +51,7 @@ type Calls = Arc<Mutex<Vec<(String, u32, String)>>>;
 /// A callback that notes id, attempt and body.
 fn noting(
     calls: &Calls,
-) -> impl Fn(Event<RawData>) -> std::future::Ready<Result<(), BoxError>> + use<> {
+) -> impl Fn(Event<RawJson>) -> std::future::Ready<Result<(), BoxError>> + use<> {
     let calls = calls.clone();
     move |event| {
         let body = String::from_utf8_lossy(event.data.as_bytes()).into_owned();
@@ -217,7 +217,7 @@ async fn a_panic_is_a_failure_and_the_worker_lives(store: &TestStore) {
     let runs = Arc::new(AtomicU32::new(0));
     let hooks = {
         let runs = runs.clone();
-        hooks().on_any(move |event: Event<RawData>| {
+        hooks().on_any(move |event: Event<RawJson>| {
             let first = event.id == "msg_1" && runs.fetch_add(1, Ordering::SeqCst) == 0;
             async move {
                 assert!(!first, "the first run of msg_1 panics");
@@ -493,7 +493,7 @@ async fn failures_of_booking_are_none_of_the_callbacks(
     let calls = Calls::default();
     let once = AtomicBool::new(false);
     let note = noting(&calls);
-    let hooks = hooks().on_any(move |event: Event<RawData>| {
+    let hooks = hooks().on_any(move |event: Event<RawJson>| {
         let noted = note(event);
         let first = !once.swap(true, Ordering::SeqCst);
         async move {

@@ -15,7 +15,7 @@ use std::{
 
 use dodo_core::{
     BoxError, Event,
-    event::RawData,
+    event::RawJson,
     webhook::{Inbox, SignedEvent},
 };
 use dodo_ledger::{ErrorKind, Ledger, PgTx, StoredEvent, sqlx};
@@ -97,7 +97,7 @@ async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
         let (runs, may_run) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(3)));
         let hooks = hooks().on_any({
             let (runs, may_run) = (runs.clone(), may_run.clone());
-            move |event: Event<RawData>| {
+            move |event: Event<RawJson>| {
                 runs.fetch_add(1, Ordering::SeqCst);
                 let may_run = may_run.clone();
                 async move {
@@ -136,7 +136,7 @@ async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
     let runs = Arc::new(AtomicU32::new(0));
     let hooks = hooks().on_any({
         let (their, runs) = (their.clone(), runs.clone());
-        move |event: Event<RawData>| {
+        move |event: Event<RawJson>| {
             let (their, run) = (their.clone(), runs.fetch_add(1, Ordering::SeqCst));
             async move {
                 if run == 0 {
@@ -213,7 +213,7 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
         )
         .await;
     let ledger = their.ledger().await;
-    let hooks = hooks().on_any(|event: Event<RawData>| async move {
+    let hooks = hooks().on_any(|event: Event<RawJson>| async move {
         let (said, passed_over) = CASES[event.id.parse::<usize>().unwrap()];
         let mut tx = PgTx::of(&event).await?;
         let done = sqlx::query(said).execute(&mut *tx).await;

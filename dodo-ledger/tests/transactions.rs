@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{BoxError, Event, event::RawData, webhook::Inbox};
+use dodo_core::{BoxError, Event, event::RawJson, webhook::Inbox};
 use dodo_ledger::{Backoff, Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
 use support::{Log, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Mutex;
@@ -23,7 +23,7 @@ macro_rules! transactions {
         mod $module {
             use super::*;
 
-            async fn effect(event: &Event<RawData>) -> Result<$handle, Error> {
+            async fn effect(event: &Event<RawJson>) -> Result<$handle, Error> {
                 let mut tx = $handle::of(event).await?;
                 sqlx::query("INSERT INTO effect (event) VALUES ($1)")
                     .bind(&event.id)
@@ -184,7 +184,7 @@ async fn the_handle_of_the_other_database_says_so() {
     let store = TestStore::memory().await.unwrap();
     let ledger = store.ledger().await;
     let (sender, mut kinds) = tokio::sync::mpsc::unbounded_channel();
-    let hooks = hooks().on_any(move |event: Event<RawData>| {
+    let hooks = hooks().on_any(move |event: Event<RawJson>| {
         let sender = sender.clone();
         async move {
             sender.send(PgTx::of(&event).await.unwrap_err().kind()).unwrap();
@@ -208,7 +208,7 @@ async fn a_database_that_goes_away_is_no_failure_of_the_event() {
     let runs = Arc::new(AtomicU32::new(0));
     let hooks = hooks().on_any({
         let runs = runs.clone();
-        move |event: Event<RawData>| {
+        move |event: Event<RawJson>| {
             let run = runs.fetch_add(1, Ordering::SeqCst);
             async move {
                 let mut tx = PgTx::of(&event).await?;
@@ -273,7 +273,7 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     let Some(store) = TestStore::postgres(name).await else { return };
     let ledger = store.builder().await.max_failures(3).build().unwrap();
     ledger.migrate().await.unwrap();
-    let hooks = hooks().on_any(|event: Event<RawData>| async move {
+    let hooks = hooks().on_any(|event: Event<RawJson>| async move {
         let mut tx = PgTx::of(&event).await?;
         sqlx::query("SELECT 1 / 0").execute(&mut *tx).await.unwrap_err();
         Ok::<(), BoxError>(())
@@ -296,7 +296,7 @@ async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
     ledger.migrate().await.unwrap();
     store.run("CREATE TABLE effect (event TEXT PRIMARY KEY)").await;
     store.run("INSERT INTO effect VALUES ('taken')").await;
-    let hooks = hooks().on_any(|event: Event<RawData>| async move {
+    let hooks = hooks().on_any(|event: Event<RawJson>| async move {
         let mut tx = SqliteTx::of(&event).await?;
         let own = sqlx::query("INSERT INTO effect VALUES ($1)").bind(&event.id);
         own.execute(&mut *tx).await.unwrap();
@@ -346,7 +346,7 @@ async fn callbacks_never_hold_all_connections() {
     let (holding, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
     let hooks = hooks().on_any({
         let (holding, gate, ledger) = (holding.clone(), gate.clone(), ledger.clone());
-        move |event: Event<RawData>| {
+        move |event: Event<RawJson>| {
             let (holding, gate, ledger) = (holding.clone(), gate.clone(), ledger.clone());
             async move {
                 let tx = PgTx::of(&event).await?;

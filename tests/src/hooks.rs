@@ -3,7 +3,7 @@
 use dodo_core::{
     BoxError, Error, Event, Webhooks,
     attribution::AttributionRecord,
-    event::{RawData, Unreadable},
+    event::{RawJson, UnreadableEvent},
     webhook::{Given, WebhooksBuilder},
 };
 
@@ -57,12 +57,12 @@ pub fn idle(builder: WebhooksBuilder) -> Result<Webhooks, Error> {
     every_type!(builder, nothing).build()
 }
 
-async fn payload(event: Event<RawData, Recorder>) -> Done {
+async fn payload(event: Event<RawJson, Recorder>) -> Done {
     record("onPayload", &event);
     Ok(())
 }
 
-async fn unknown(event: Event<RawData, Recorder>) -> Done {
+async fn unknown(event: Event<RawJson, Recorder>) -> Done {
     record("onUnknown", &event);
     Ok(())
 }
@@ -71,7 +71,7 @@ async fn unknown(event: Event<RawData, Recorder>) -> Done {
 ///
 /// # Errors
 /// None.
-pub async fn unreadable(event: Event<Unreadable, Recorder>) -> Done {
+pub async fn unreadable(event: Event<UnreadableEvent, Recorder>) -> Done {
     record("onUnreadable", &event);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The product, the quantity and the paid-through date of a subscription.
 
-use dodo_core::event::{Interval, SubscriptionStatus as Status};
+use dodo_core::event::{BillingInterval, SubscriptionStatus as Status};
 use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 
 use super::observation::Observation;
@@ -110,10 +110,10 @@ pub(super) fn interval<'a>(observations: &[Observation<'a>]) -> Option<&'a Billi
 pub(super) fn after(at: Timestamp, interval: &BillingInterval) -> Option<Timestamp> {
     let count = i64::from(interval.count.max(1));
     let span = match interval.unit {
-        Interval::Day => Span::new().try_days(count),
-        Interval::Week => Span::new().try_weeks(count),
-        Interval::Month => Span::new().try_months(count),
-        Interval::Year => Span::new().try_years(count),
+        BillingInterval::Day => Span::new().try_days(count),
+        BillingInterval::Week => Span::new().try_weeks(count),
+        BillingInterval::Month => Span::new().try_months(count),
+        BillingInterval::Year => Span::new().try_years(count),
         _ => return None,
     };
     let zoned = at.to_zoned(TimeZone::UTC).checked_add(span.ok()?).ok()?;

@@ -13,7 +13,7 @@ use dodo_billing::fact::{
 use dodo_core::{
     EventKind,
     event::{
-        DisputeStatus, GrantStatus, Interval, PaymentStatus, RefundStatus, RevocationReason,
+        BillingInterval, DisputeStatus, GrantStatus, PaymentStatus, RefundStatus, RevocationReason,
         SubscriptionStatus,
     },
 };
@@ -168,7 +168,7 @@ fn body(
         past_due_ends_at: options.day("ends"),
         expires_at: options.day("expires"),
         trial_period_days: options.get("trial").map(|days| days.parse().unwrap()),
-        interval: Some(BillingInterval { unit: Interval::Day, count: every }),
+        interval: Some(BillingInterval { unit: BillingInterval::Day, count: every }),
         on_demand: options.has("on_demand"),
         has_payment_method: options.has("no_method").then_some(false),
         scheduled_change: change,

@@ -175,7 +175,7 @@ impl Facts<'_> {
         if record.is_revenue() {
             record.money =
                 dispute.amount.as_ref().zip(dispute.currency).and_then(|(amount, currency)| {
-                    let minor = amount.to_minor(self.options.decimals(currency))?;
+                    let minor = amount.to_minor_units(self.options.decimals(currency))?;
                     Some(self.options.money(minor, None, currency).negated())
                 });
             record.flags.amount_unknown = record.money.is_none();

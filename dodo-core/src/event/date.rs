@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// A moment, or the text that was sent where a moment should be.
 ///
 /// An unreadable date must not lose a paid order, so it keeps its text and the event gets a
-/// [`Warning`](crate::event::Warning).
+/// [`FieldWarning`](crate::event::FieldWarning).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Date {
@@ -86,12 +86,12 @@ impl<'de> Deserialize<'de> for Date {
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Date, E> {
                 read(text)
-                    .map(Date::At)
+                    .map(Date::Valid)
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Date, A::Error> {
                 match map.next_entry::<String, Box<str>>()? {
-                    Some((key, text)) if key == UNREADABLE => Ok(Date::Unreadable(text)),
+                    Some((key, text)) if key == UNREADABLE => Ok(Date::Invalid(text)),
                     _ => Err(de::Error::invalid_type(de::Unexpected::Map, &self)),
                 }
             }
@@ -206,7 +206,7 @@ mod tests {
 
         #[test]
         fn written_date_is_read(seconds in -377_705_023_201_i64..=253_402_207_200, nanos in 0..1_000_000_000) {
-            let date = Date::At(Timestamp::new(seconds, nanos).unwrap());
+            let date = Date::Valid(Timestamp::new(seconds, nanos).unwrap());
             prop_assert_eq!(Date::parse(&date.to_string()), date);
         }
     }

@@ -29,7 +29,7 @@ impl Decimal {
     ///
     /// `None` when it has more decimals than the currency or does not fit.
     #[must_use]
-    pub fn to_minor(&self, exponent: u8) -> Option<i64> {
+    pub fn to_minor_units(&self, exponent: u8) -> Option<i64> {
         let Some((whole, fraction)) = self.0.split_once('.') else {
             return self.0.parse().ok();
         };
@@ -110,7 +110,7 @@ mod tests {
             ("1.5", 3, Some(1500)),
             ("99999999999999999999", 2, None),
         ] {
-            assert_eq!(Decimal::parse(text).unwrap().to_minor(exponent), minor, "{text}");
+            assert_eq!(Decimal::parse(text).unwrap().to_minor_units(exponent), minor, "{text}");
         }
         for bad in ["", ".", "1.", ".5", "1e5", "0x1", "1,5", " 1", "NaN", "--1"] {
             assert!(Decimal::parse(bad).is_none(), "{bad}");

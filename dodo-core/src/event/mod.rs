@@ -22,10 +22,10 @@ pub use self::{
     date::Date,
     decimal::Decimal,
     kind::EventKind,
-    lenient::Warning,
+    lenient::FieldWarning,
     payload::*,
-    raw::RawData,
-    scalar::{Metadata, Scalar},
+    raw::RawJson,
+    scalar::{Metadata, MetadataValue},
 };
 pub(crate) use self::{date::read as read_date, table::for_each_event};
 
@@ -55,8 +55,8 @@ pub struct Event<T, S = ()> {
 /// What every view of one delivery shares.
 #[derive(Clone)]
 pub(crate) struct Context {
-    pub(crate) raw: RawData,
-    pub(crate) warnings: Arc<[Warning]>,
+    pub(crate) raw: RawJson,
+    pub(crate) warnings: Arc<[FieldWarning]>,
     pub(crate) attempt: u32,
     pub(crate) extensions: Extensions,
 }
@@ -64,13 +64,13 @@ pub(crate) struct Context {
 impl<T, S> Event<T, S> {
     /// `data` as it was sent.
     #[must_use]
-    pub fn raw(&self) -> &RawData {
+    pub fn raw(&self) -> &RawJson {
         &self.context.raw
     }
 
     /// What could not be read and is therefore absent from `data`.
     #[must_use]
-    pub fn warnings(&self) -> &[Warning] {
+    pub fn warnings(&self) -> &[FieldWarning] {
         &self.context.warnings
     }
 
@@ -112,16 +112,16 @@ impl<T: fmt::Debug, S> fmt::Debug for Event<T, S> {
 /// missing, or an amount is out of range.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Unreadable {
+pub struct UnreadableEvent {
     /// The whole body.
-    pub body: RawData,
+    pub body: RawJson,
     /// Where in the body the fault is: a JSON Pointer (RFC 6901). Empty: everywhere.
     pub pointer: String,
     /// The problem, for people. Never quotes the body.
     pub problem: String,
 }
 
-impl fmt::Debug for Unreadable {
+impl fmt::Debug for UnreadableEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unreadable")
             .field("body", &self.body)

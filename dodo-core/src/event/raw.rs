@@ -10,9 +10,9 @@ use crate::{Error, ErrorKind};
 ///
 /// `Debug` shows the size only: payloads hold personal data.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RawData(Bytes);
+pub struct RawJson(Bytes);
 
-impl RawData {
+impl RawJson {
     /// `part` is a piece of `body`; nothing is copied.
     pub(crate) fn slice(body: &Bytes, part: &str) -> Self {
         Self(body.slice_ref(part.as_bytes()))
@@ -54,7 +54,7 @@ impl RawData {
     }
 }
 
-impl fmt::Debug for RawData {
+impl fmt::Debug for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RawData({} bytes)", self.0.len())
     }

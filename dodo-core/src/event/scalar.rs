@@ -5,12 +5,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::capture::is_placeholder;
 
 /// Metadata of an object of Dodo Payments.
-pub type Metadata = BTreeMap<String, Scalar>;
+pub type Metadata = BTreeMap<String, MetadataValue>;
 
 /// A metadata value: text, a number or a boolean. `Debug` shows the type only: a value may be personal
 /// data.
 #[derive(Clone, PartialEq)]
-pub enum Scalar {
+pub enum MetadataValue {
     /// Text.
     Text(String),
     /// An integer.
@@ -21,7 +21,7 @@ pub enum Scalar {
     Bool(bool),
 }
 
-impl Scalar {
+impl MetadataValue {
     /// The text, if it is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
@@ -48,7 +48,7 @@ impl Scalar {
     }
 }
 
-impl fmt::Debug for Scalar {
+impl fmt::Debug for MetadataValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text(_) => "Text(..)",
@@ -59,7 +59,7 @@ impl fmt::Debug for Scalar {
     }
 }
 
-impl fmt::Display for Scalar {
+impl fmt::Display for MetadataValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
@@ -70,31 +70,31 @@ impl fmt::Display for Scalar {
     }
 }
 
-impl From<&str> for Scalar {
+impl From<&str> for MetadataValue {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<String> for Scalar {
+impl From<String> for MetadataValue {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<i64> for Scalar {
+impl From<i64> for MetadataValue {
     fn from(n: i64) -> Self {
         Self::Integer(n)
     }
 }
 
-impl From<bool> for Scalar {
+impl From<bool> for MetadataValue {
     fn from(b: bool) -> Self {
         Self::Bool(b)
     }
 }
 
-impl Serialize for Scalar {
+impl Serialize for MetadataValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
@@ -106,32 +106,32 @@ impl Serialize for Scalar {
 }
 
 /// By hand, because `#[serde(untagged)]` would buffer every value.
-impl<'de> Deserialize<'de> for Scalar {
+impl<'de> Deserialize<'de> for MetadataValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl de::Visitor<'_> for Visitor {
-            type Value = Scalar;
+            type Value = MetadataValue;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("text, a number or a boolean")
             }
-            fn visit_bool<E>(self, b: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Bool(b))
+            fn visit_bool<E>(self, b: bool) -> Result<MetadataValue, E> {
+                Ok(MetadataValue::Bool(b))
             }
-            fn visit_i64<E>(self, n: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Integer(n))
+            fn visit_i64<E>(self, n: i64) -> Result<MetadataValue, E> {
+                Ok(MetadataValue::Integer(n))
             }
-            fn visit_u64<E>(self, n: u64) -> Result<Scalar, E> {
+            fn visit_u64<E>(self, n: u64) -> Result<MetadataValue, E> {
                 #[expect(clippy::cast_precision_loss, reason = "no integer type of ours holds it")]
-                Ok(i64::try_from(n).map_or(Scalar::Float(n as f64), Scalar::Integer))
+                Ok(i64::try_from(n).map_or(MetadataValue::Float(n as f64), MetadataValue::Integer))
             }
-            fn visit_f64<E>(self, n: f64) -> Result<Scalar, E> {
-                Ok(Scalar::Float(n))
+            fn visit_f64<E>(self, n: f64) -> Result<MetadataValue, E> {
+                Ok(MetadataValue::Float(n))
             }
-            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(text.to_owned()))
+            fn visit_str<E>(self, text: &str) -> Result<MetadataValue, E> {
+                Ok(MetadataValue::Text(text.to_owned()))
             }
-            fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
-                Ok(Scalar::Text(text))
+            fn visit_string<E>(self, text: String) -> Result<MetadataValue, E> {
+                Ok(MetadataValue::Text(text))
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -151,7 +151,7 @@ pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Met
         }
         fn visit_map<A: de::MapAccess<'de>>(self, mut entries: A) -> Result<Metadata, A::Error> {
             let mut metadata = Metadata::new();
-            while let Some((key, value)) = entries.next_entry::<String, Option<Scalar>>()? {
+            while let Some((key, value)) = entries.next_entry::<String, Option<MetadataValue>>()? {
                 match value {
                     Some(value) => metadata.insert(key, value),
                     // The last of two equal keys counts, also when it is `null`.

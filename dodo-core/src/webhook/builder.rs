@@ -15,8 +15,8 @@ use crate::{
     attribution::{AttributionSink, MetadataMapping},
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
-        EntitlementGrant, Event, EventKind, LicenseKey, Payment, Payout, RawData, Refund,
-        Subscription, Unreadable, for_each_event,
+        EntitlementGrant, Event, EventKind, LicenseKey, Payment, Payout, RawJson, Refund,
+        Subscription, UnreadableEvent, for_each_event,
     },
 };
 
@@ -71,7 +71,7 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
     /// Runs `callback` first, on every verified event: known, unknown and unreadable.
     pub fn on_any<F, Fut>(mut self, callback: F) -> Self
     where
-        F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
+        F: Fn(Event<RawJson, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CallbackResult> + Send + 'static,
     {
         self.callbacks.add_any(Callback::raw(callback));
@@ -81,7 +81,7 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
     /// Runs `callback` on events of a type that this version does not know.
     pub fn on_unknown<F, Fut>(mut self, callback: F) -> Self
     where
-        F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
+        F: Fn(Event<RawJson, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CallbackResult> + Send + 'static,
     {
         self.callbacks.add_unknown(Callback::raw(callback));
@@ -95,7 +95,7 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
     /// an inbox the answer is 200, and the event is parked after the callbacks ran.
     pub fn on_unreadable<F, Fut>(mut self, callback: F) -> Self
     where
-        F: Fn(Event<Unreadable, S>) -> Fut + Send + Sync + 'static,
+        F: Fn(Event<UnreadableEvent, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CallbackResult> + Send + 'static,
     {
         self.callbacks.add_unreadable(callback);

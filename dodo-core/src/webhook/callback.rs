@@ -14,7 +14,7 @@ use super::{envelope::Envelope, one_pass, result::CallbackResult, signed::Signed
 use crate::{
     BoxFuture, Error, ErrorKind,
     attribution::Payloads,
-    event::{Context, Event, RawData, Warning, lenient},
+    event::{Context, Event, FieldWarning, RawJson, lenient},
 };
 
 /// One delivery while it is handled.
@@ -26,7 +26,12 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    pub(super) fn event<T, S>(&self, data: T, warnings: Arc<[Warning]>, state: S) -> Event<T, S> {
+    pub(super) fn event<T, S>(
+        &self,
+        data: T,
+        warnings: Arc<[FieldWarning]>,
+        state: S,
+    ) -> Event<T, S> {
         Event {
             id: self.signed.id().to_owned(),
             kind: self.envelope.kind.clone(),
@@ -44,7 +49,7 @@ impl Delivery<'_> {
         }
     }
 
-    pub(super) fn warnings(&self, more: Vec<Warning>) -> Arc<[Warning]> {
+    pub(super) fn warnings(&self, more: Vec<FieldWarning>) -> Arc<[FieldWarning]> {
         if self.envelope.warnings.is_empty() && more.is_empty() {
             return Arc::default();
         }
@@ -59,7 +64,7 @@ pub(super) struct Parsed(Vec<Payload<dyn Any + Send>>);
 /// Boxed: payloads are large, and go through several hands.
 struct Payload<T: ?Sized> {
     data: Box<T>,
-    warnings: Arc<[Warning]>,
+    warnings: Arc<[FieldWarning]>,
 }
 
 impl Parsed {
@@ -73,7 +78,7 @@ impl Parsed {
         }
         let text = delivery.envelope.data.as_str().unwrap_or_default();
         let read = lenient::read::<Box<T>>(text, "/data")?;
-        for Warning { pointer, problem, .. } in &read.warnings {
+        for FieldWarning { pointer, problem, .. } in &read.warnings {
             let webhook_id = delivery.signed.id();
             tracing::warn!(target: "dodo::webhook", webhook_id, pointer, problem, "a field cannot be read");
         }
@@ -189,7 +194,7 @@ impl<S: Clone + Send + Sync + 'static> Callback<S> {
     /// A callback that gets the payload unread.
     pub(super) fn raw<F, Fut>(callback: F) -> Self
     where
-        F: Fn(Event<RawData, S>) -> Fut + Send + Sync + 'static,
+        F: Fn(Event<RawJson, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CallbackResult> + Send + 'static,
     {
         let call: Call<S> = Box::new(move |delivery, _, _, state| {
@@ -197,7 +202,7 @@ impl<S: Clone + Send + Sync + 'static> Callback<S> {
             let warnings = delivery.warnings(Vec::new());
             run(callback(delivery.event(data, warnings, state.clone())))
         });
-        Self { payload: TypeId::of::<RawData>(), last: true, run: call, read: None }
+        Self { payload: TypeId::of::<RawJson>(), last: true, run: call, read: None }
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Error, ErrorKind,
     attribution::{AttributionRecord, DynSink, MetadataMapping, facts_of},
-    event::{Event, EventKind, RawData, Unreadable},
+    event::{Event, EventKind, RawJson, UnreadableEvent},
     panic::catch,
     time::timeout,
 };
@@ -30,7 +30,7 @@ use crate::{
 /// Dodo Payments ends a delivery after 15 seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-type UnreadableCall<S> = Box<dyn Fn(&Delivery<'_>, Unreadable, &S) -> Running + Send + Sync>;
+type UnreadableCall<S> = Box<dyn Fn(&Delivery<'_>, UnreadableEvent, &S) -> Running + Send + Sync>;
 
 /// Everything that runs for an event. The builder fills it. `S` is the state that callbacks take.
 pub(super) struct Callbacks<S = ()> {
@@ -58,7 +58,7 @@ impl<S> Default for Callbacks<S> {
 impl<S: Clone + Send + Sync + 'static> Callbacks<S> {
     pub(super) fn add_unreadable<F, Fut>(&mut self, callback: F)
     where
-        F: Fn(Event<Unreadable, S>) -> Fut + Send + Sync + 'static,
+        F: Fn(Event<UnreadableEvent, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CallbackResult> + Send + 'static,
     {
         self.unreadable.push(Box::new(move |delivery, unreadable, state| {
@@ -221,8 +221,8 @@ impl Callbacks {
         if self.unreadable.is_empty() {
             return Err(fault);
         }
-        let unreadable = Unreadable {
-            body: RawData::whole(delivery.signed.body().clone()),
+        let unreadable = UnreadableEvent {
+            body: RawJson::whole(delivery.signed.body().clone()),
             pointer: fault.pointer().unwrap_or_default().to_owned(),
             problem: std::error::Error::source(&fault)
                 .map_or_else(|| fault.message().to_owned(), ToString::to_string),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     Error, ErrorKind,
     event::{
-        EventKind, RawData, Warning,
+        EventKind, FieldWarning, RawJson,
         lenient::{describe, sound_text},
         read_date, readable,
     },
@@ -25,9 +25,9 @@ pub struct Envelope {
     /// The merchant; empty if the body does not say (with a warning).
     pub business_id: String,
     /// The object, unread. `null` if there is none.
-    pub data: RawData,
+    pub data: RawJson,
     /// What could not be read.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<FieldWarning>,
 }
 
 impl Envelope {
@@ -47,7 +47,8 @@ impl Envelope {
 
         let mut warnings = Vec::new();
         let mut warn = |pointer: &str, problem: &str| {
-            warnings.push(Warning { pointer: pointer.to_owned(), problem: problem.to_owned() });
+            warnings
+                .push(FieldWarning { pointer: pointer.to_owned(), problem: problem.to_owned() });
         };
         let timestamp = parts.timestamp.and_then(string).and_then(|text| read_date(&text));
         if timestamp.is_none() {
@@ -62,8 +63,8 @@ impl Envelope {
             timestamp: timestamp.unwrap_or(received_at),
             business_id: business_id.unwrap_or_default().into_owned(),
             data: parts.data.map_or_else(
-                || RawData::whole(Bytes::from_static(b"null")),
-                |data| RawData::slice(body, data.get()),
+                || RawJson::whole(Bytes::from_static(b"null")),
+                |data| RawJson::slice(body, data.get()),
             ),
             warnings,
         })

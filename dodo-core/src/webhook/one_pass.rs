@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::envelope::Envelope;
-use crate::event::{EventKind, RawData, read_date};
+use crate::event::{EventKind, RawJson, read_date};
 
 /// Reads the envelope and, on the way, `data` as `T`: boxed at once, because payloads are large and
 /// on their way to the callback for a while.
@@ -41,7 +41,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, Box<T
         kind: kind?,
         timestamp: timestamp?,
         business_id: business_id?.to_owned(),
-        data: RawData::slice(body, span),
+        data: RawJson::slice(body, span),
         warnings: Vec::new(),
     };
     Some((envelope, value))

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{envelope::Envelope, id::DeliveryId, one_pass};
 use crate::{
     Error, ErrorKind,
-    event::{Context, Event, EventKind, Payload, RawData, lenient},
+    event::{Context, Event, EventKind, Payload, RawJson, lenient},
 };
 
 /// A delivery whose signature was checked: only [`WebhookKey`](crate::WebhookKey) creates one, and
@@ -124,7 +124,7 @@ impl SignedEvent {
     ///
     /// # Errors
     /// As [`envelope`](Self::envelope).
-    pub fn raw(&self) -> Result<Event<RawData>, Error> {
+    pub fn raw(&self) -> Result<Event<RawJson>, Error> {
         let envelope = self.envelope()?;
         let data = envelope.data.clone();
         Ok(self.event(envelope, data))
@@ -162,7 +162,7 @@ impl SignedEvent {
             kind: EventKind::Other("".into()),
             timestamp: self.received_at,
             business_id: String::new(),
-            data: RawData::whole(self.body.clone()),
+            data: RawJson::whole(self.body.clone()),
             warnings: Vec::new(),
         }
     }

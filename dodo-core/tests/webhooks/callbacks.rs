@@ -11,7 +11,7 @@ use dodo_core::{
     BoxError, Environment, Event, EventKind, Webhooks,
     attribution::AttributionRecord,
     endpoint::Endpoint,
-    event::{Payment, RawData, Subscription},
+    event::{Payment, RawJson, Subscription},
     testing::{EventBuilder, replay},
     webhook::{Inbox, Receipt, SignedEvent},
 };
@@ -116,7 +116,7 @@ async fn unknown_types_are_taken() {
     let notes = Notes::default();
     let noting = |name: &'static str| {
         let notes = notes.clone();
-        move |e: Event<RawData>| {
+        move |e: Event<RawJson>| {
             note(&notes, format!("{name} {} {}", e.kind, e.data.as_str().unwrap()));
             ready(Ok(()))
         }
@@ -259,7 +259,7 @@ async fn unreadable_events_run_any_and_unreadable() {
     let notes = Notes::default();
     let any = {
         let notes = notes.clone();
-        move |e: Event<RawData>| {
+        move |e: Event<RawJson>| {
             note(&notes, format!("any {}", e.data.as_bytes().len()));
             ready(Ok(()))
         }
@@ -275,7 +275,7 @@ async fn unreadable_events_run_any_and_unreadable() {
 
     let unreadable = {
         let notes = notes.clone();
-        move |e: Event<dodo_core::event::Unreadable>| {
+        move |e: Event<dodo_core::event::UnreadableEvent>| {
             note(&notes, format!("{} at {:?}", e.kind, e.data.pointer));
             assert!(!e.data.problem.contains("canary"), "{}", e.data.problem);
             let refuses = e.data.problem.contains("total_amount");

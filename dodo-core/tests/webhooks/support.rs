@@ -9,8 +9,8 @@ use dodo_core::{
     BoxError, Environment, Event, EventKind, WebhookKey, Webhooks,
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
-        EntitlementGrant, LicenseKey, Payload, PayloadType, Payment, Payout, Refund, Subscription,
-        Warning,
+        EntitlementGrant, FieldWarning, LicenseKey, Payload, PayloadType, Payment, Payout, Refund,
+        Subscription,
     },
     webhook::WebhooksBuilder,
 };
@@ -58,7 +58,7 @@ pub(crate) struct Seen {
     pub(crate) data: Value,
     /// Its `Debug`.
     pub(crate) shown: String,
-    pub(crate) warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<FieldWarning>,
 }
 
 pub(crate) type Log = Arc<Mutex<Vec<Seen>>>;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use dodo_core::{EventKind, endpoint::Endpoint, event::Warning, testing::replay};
+use dodo_core::{EventKind, endpoint::Endpoint, event::FieldWarning, testing::replay};
 use serde_json::{Value, json};
 
 use crate::support::{Log, Seen, amounts, key, noting, required, samples};
@@ -165,7 +165,7 @@ async fn optional_field(
         // Where an element of a list went, the next one moved up.
         let is_absent = in_list(pointer) || read.is_none_or(says_nothing);
         let warned = seen.warnings.iter().any(|warning| covers(&warning.pointer, pointer));
-        let quoted = |warning: &Warning| warning.problem.contains("no such thing");
+        let quoted = |warning: &FieldWarning| warning.problem.contains("no such thing");
         assert!(!seen.warnings.iter().any(quoted), "{what}: {:?}", seen.warnings);
         let kept = read.is_some_and(|read| same(read, &wrong));
         assert!((is_absent && warned) || kept, "{what}: {read:?}, {:?}", seen.warnings);
@@ -180,7 +180,7 @@ fn in_list(pointer: &str) -> bool {
 fn assert_nothing_missed(what: &str, seen: &Seen, pointer: &str) {
     let element = pointer.rsplit_once('/').unwrap().0;
     let is_element = element.ends_with(|c: char| c.is_ascii_digit());
-    let missed = |warning: &&Warning| !(is_element && covers(&warning.pointer, element));
+    let missed = |warning: &&FieldWarning| !(is_element && covers(&warning.pointer, element));
     assert_eq!(seen.warnings.iter().find(missed), None, "{what}");
 }
 

@@ -116,7 +116,8 @@ fn of_dispute<'a>(rules: &Rules, id: &str, steps: &[&'a Fact]) -> Vec<BalanceCha
     };
     let rdr = steps.iter().any(|(_, d)| d.rdr && d.step == DisputeStep::Lost);
     let amount = lost.amount.as_ref().zip(lost.currency);
-    let amount = amount.and_then(|(text, currency)| text.to_minor(rules.exponent_of(currency)));
+    let amount =
+        amount.and_then(|(text, currency)| text.to_minor_units(rules.exponent_of(currency)));
     let loss = BalanceChange {
         id: format!("dispute:{id}:loss"),
         at: fact.occurred_at,

@@ -10,7 +10,7 @@ use std::{
 
 use dodo_axum::webhooks;
 use dodo_core::{
-    Environment, Event, WebhookKey, Webhooks, attribution::AttributionRecord, event::RawData,
+    Environment, Event, WebhookKey, Webhooks, attribution::AttributionRecord, event::RawJson,
 };
 use dodo_ledger::{
     Backoff, Ledger, PgTx, SqliteTx, Store,
@@ -62,7 +62,7 @@ pub(crate) fn main() {
         .block_on(serve());
 }
 
-async fn callback(event: Event<RawData>, sqlite: bool) -> Result<(), dodo_core::BoxError> {
+async fn callback(event: Event<RawJson>, sqlite: bool) -> Result<(), dodo_core::BoxError> {
     let poison = event.id.starts_with("poison");
     if poison || event.id.starts_with("slow") {
         // Not in the transaction: SQLite has one.
@@ -74,7 +74,7 @@ async fn callback(event: Event<RawData>, sqlite: bool) -> Result<(), dodo_core::
     Ok(effect(&event, sqlite).await?)
 }
 
-async fn effect(event: &Event<RawData>, sqlite: bool) -> Result<(), dodo_ledger::Error> {
+async fn effect(event: &Event<RawJson>, sqlite: bool) -> Result<(), dodo_ledger::Error> {
     const INSERT: &str = "INSERT INTO effect (event) VALUES ($1)";
     // A mutant of the ledger may take one id for several, and marks them behind a `#`.
     let id = event.id.split('#').next();
@@ -132,7 +132,7 @@ async fn serve() {
         let by = Duration::from_millis(offset.unsigned_abs());
         if offset < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
     });
-    let hooks = Webhooks::builder(key).on_any(move |event: Event<RawData>| callback(event, sqlite));
+    let hooks = Webhooks::builder(key).on_any(move |event: Event<RawJson>| callback(event, sqlite));
     let (hooks, workers) = ledger.attach(hooks).unwrap();
 
     let address = format!("127.0.0.1:{}", env::var(setting::PORT).unwrap());

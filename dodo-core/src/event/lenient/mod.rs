@@ -21,7 +21,7 @@ use crate::{Error, ErrorKind};
 /// A field that could not be read and is therefore absent, or a date that keeps its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Warning {
+pub struct FieldWarning {
     /// Where in the body: a JSON Pointer (RFC 6901) such as `/data/customer/email`.
     pub pointer: String,
     /// The problem, for people. Never quotes the value.
@@ -32,7 +32,7 @@ pub struct Warning {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Read<T> {
     pub(crate) value: T,
-    pub(crate) warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<FieldWarning>,
 }
 
 /// The most warnings of one event. Further faults are repaired without one.
@@ -138,7 +138,7 @@ struct Repair<'b> {
     base: &'b str,
     /// Where the part that is read stands in the text.
     place: Vec<Segment>,
-    warnings: Vec<Warning>,
+    warnings: Vec<FieldWarning>,
 }
 
 impl Repair<'_> {
@@ -212,7 +212,7 @@ impl Repair<'_> {
 
     fn warn_at(&mut self, place: &[Segment], problem: String) {
         if self.warnings.len() < MOST_WARNINGS {
-            self.warnings.push(Warning { pointer: pointer(self.base, place), problem });
+            self.warnings.push(FieldWarning { pointer: pointer(self.base, place), problem });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{CreditTransaction, Interval};
+use super::values::{BillingInterval, CreditTransaction};
 use crate::{
     event::{Date, Decimal, Metadata, fields, scalar},
     money::Currency,
@@ -131,7 +131,7 @@ pub struct CreditEntitlementItem {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub rollover_timeframe_count: Option<i64>,
     /// The interval.
-    pub rollover_timeframe_interval: Option<Interval>,
+    pub rollover_timeframe_interval: Option<BillingInterval>,
 }
 
 /// A usage meter of a subscription.

@@ -56,7 +56,7 @@ impl Dispute {
     /// fit the currency's decimals.
     #[must_use]
     pub fn amount_minor(&self) -> Option<i64> {
-        self.amount.as_ref()?.to_minor(self.currency?.exponent())
+        self.amount.as_ref()?.to_minor_units(self.currency?.exponent())
     }
 }
 

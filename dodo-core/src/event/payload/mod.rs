@@ -36,7 +36,7 @@ pub use self::{
     subscription::{AddonItem, CancelledBy, ScheduledPlanChange, Subscription},
     values::*,
 };
-use super::{Warning, lenient};
+use super::{FieldWarning, lenient};
 use crate::Error;
 
 mod private {
@@ -47,7 +47,7 @@ mod private {
 /// A payload of this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a payload of dodo-core",
-    note = "payloads are `Payment`, `Subscription`, `Refund` and the others in `PayloadType`; for a type of your own use `WebhooksBuilder::on` or `RawData::parse`"
+    note = "payloads are `Payment`, `Subscription`, `Refund` and the others in `PayloadType`; for a type of your own use `WebhooksBuilder::on` or `RawJson::deserialize`"
 )]
 pub trait Payload:
     private::Sealed
@@ -70,7 +70,7 @@ pub trait Payload:
     ///
     /// # Errors
     /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the text is not JSON, or lacks a required field.
-    fn read(json: &str) -> Result<(Self, Vec<Warning>), Error> {
+    fn read(json: &str) -> Result<(Self, Vec<FieldWarning>), Error> {
         lenient::read(json, "").map(|read| (read.value, read.warnings))
     }
 

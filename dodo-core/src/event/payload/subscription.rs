@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BillingAddress, CreditEntitlementItem, CustomFieldResponse, Customer, Discount,
     MeterCreditItem, MeterItem,
-    values::{CancellationFeedback, Interval, SubscriptionStatus},
+    values::{BillingInterval, CancellationFeedback, SubscriptionStatus},
 };
 use crate::{
     event::{Date, Metadata, fields, scalar},
@@ -68,12 +68,12 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub payment_frequency_count: Option<i64>,
     /// The interval.
-    pub payment_frequency_interval: Option<Interval>,
+    pub payment_frequency_interval: Option<BillingInterval>,
     /// The term, in intervals.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub subscription_period_count: Option<i64>,
     /// The interval of the term.
-    pub subscription_period_interval: Option<Interval>,
+    pub subscription_period_interval: Option<BillingInterval>,
     /// Charged through the API only.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub on_demand: bool,

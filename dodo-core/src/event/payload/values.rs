@@ -164,7 +164,7 @@ open_enums! {
 /// Unknown values are kept as `Other`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Interval {
+pub enum BillingInterval {
     /// `Day`
     Day,
     /// `Week`
@@ -177,7 +177,7 @@ pub enum Interval {
     Other(Box<str>),
 }
 
-impl Interval {
+impl BillingInterval {
     /// The text Dodo Payments sends.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -191,7 +191,7 @@ impl Interval {
     }
 }
 
-impl From<&str> for Interval {
+impl From<&str> for BillingInterval {
     fn from(text: &str) -> Self {
         for interval in [Self::Day, Self::Week, Self::Month, Self::Year] {
             if text.eq_ignore_ascii_case(interval.as_str()) {
@@ -202,19 +202,19 @@ impl From<&str> for Interval {
     }
 }
 
-impl std::fmt::Display for Interval {
+impl std::fmt::Display for BillingInterval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl serde::Serialize for Interval {
+impl serde::Serialize for BillingInterval {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Interval {
+impl<'de> serde::Deserialize<'de> for BillingInterval {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         crate::event::open_enum::from_text(deserializer)
     }
