@@ -1,11 +1,11 @@
 use actix_web::{FromRequest, HttpRequest, dev::Payload as Body, web};
-use dodo_core::{Error, Event, WebhookKey, event::Payload, webhook::SignedEvent};
+use dodo_core::{Error, Event, WebhookKey, event::Payload, webhook::VerifiedEvent};
 use futures_core::future::LocalBoxFuture;
 
 use crate::{Rejection, convert};
 
 /// A delivery whose signature was checked, for handlers of your own. The key comes from the app's
-/// data; the body is read under the limits of [`WebhookKey::receive`].
+/// data; the body is read under the limits of [`WebhookKey::verify_request`].
 ///
 /// Most applications are better off with [`webhooks`](crate::webhooks), which routes by type, parses
 /// leniently and answers so that Dodo Payments tries again when it should.
@@ -26,7 +26,7 @@ use crate::{Rejection, convert};
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
-pub struct VerifiedWebhook(pub SignedEvent);
+pub struct VerifiedWebhook(pub VerifiedEvent);
 
 impl FromRequest for VerifiedWebhook {
     type Error = Rejection;
@@ -40,7 +40,7 @@ impl FromRequest for VerifiedWebhook {
                 Error::config("no webhook key: is it in `app_data(web::Data::new(key))`?")
             })?;
             let (parts, body) = converted?.into_parts();
-            Ok(Self(key.receive(&parts.headers, body).await?))
+            Ok(Self(key.verify_request(&parts.headers, body).await?))
         })
     }
 }
@@ -69,6 +69,6 @@ impl<T: Payload> FromRequest for WebhookEvent<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Body) -> Self::Future {
         let delivery = VerifiedWebhook::from_request(request, payload);
-        Box::pin(async move { Ok(Self(delivery.await?.0.read()?)) })
+        Box::pin(async move { Ok(Self(delivery.await?.0.typed()?)) })
     }
 }

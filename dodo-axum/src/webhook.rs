@@ -1,10 +1,10 @@
 use axum::extract::{FromRef, FromRequest, Request};
-use dodo_core::{Event, WebhookKey, event::Payload, webhook::SignedEvent};
+use dodo_core::{Event, WebhookKey, event::Payload, webhook::VerifiedEvent};
 
 use crate::Rejection;
 
 /// A delivery whose signature was checked, for handlers of your own. The key comes from the router's
-/// state; the body is read under the limits of [`WebhookKey::receive`].
+/// state; the body is read under the limits of [`WebhookKey::verify_request`].
 ///
 /// Most applications are better off with [`webhooks`](crate::webhooks), which routes by type, parses
 /// leniently and answers so that Dodo Payments tries again when it should.
@@ -25,7 +25,7 @@ use crate::Rejection;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
-pub struct VerifiedWebhook(pub SignedEvent);
+pub struct VerifiedWebhook(pub VerifiedEvent);
 
 impl<S> FromRequest<S> for VerifiedWebhook
 where
@@ -36,7 +36,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let (parts, body) = request.into_parts();
-        Ok(Self(WebhookKey::from_ref(state).receive(&parts.headers, body).await?))
+        Ok(Self(WebhookKey::from_ref(state).verify_request(&parts.headers, body).await?))
     }
 }
 
@@ -73,6 +73,6 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let VerifiedWebhook(delivery) = VerifiedWebhook::from_request(request, state).await?;
-        Ok(Self(delivery.read()?))
+        Ok(Self(delivery.typed()?))
     }
 }

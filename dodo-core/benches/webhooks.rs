@@ -74,7 +74,7 @@ fn parse(c: &mut Criterion) {
         b.iter(|| serde_json::from_slice::<plain::Event>(black_box(&body)).unwrap());
     });
     group.bench_function("dodo-core", |b| {
-        b.iter(|| black_box(&event).read::<Payment>().unwrap());
+        b.iter(|| black_box(&event).typed::<Payment>().unwrap());
     });
     group.bench_function("dodo-core, envelope only", |b| {
         b.iter(|| black_box(&event).envelope().unwrap());
@@ -84,7 +84,7 @@ fn parse(c: &mut Criterion) {
     let headers = sign_for_test(&key, "msg_1", faulty.as_bytes());
     let event = key.verify(&headers, faulty.into()).unwrap();
     group.bench_function("dodo-core, one damaged field", |b| {
-        b.iter(|| black_box(&event).read::<Payment>().unwrap());
+        b.iter(|| black_box(&event).typed::<Payment>().unwrap());
     });
     group.finish();
 }
@@ -112,7 +112,7 @@ fn route(c: &mut Criterion) {
     group.bench_function("dodo-core, verify and read", |b| {
         b.iter(|| {
             let event = key.verify_at(black_box(&headers), black_box(body.clone()), now).unwrap();
-            event.read::<Payment>().unwrap()
+            event.typed::<Payment>().unwrap()
         });
     });
     group.bench_function("dodo-core, verify and dispatch to a callback", |b| {

@@ -89,7 +89,7 @@ fn reading_a_payment_allocates_what_its_texts_need() {
     let (headers, body) = delivery("msg_1");
     let event = key().verify(&headers, body).unwrap();
     let mut payment = None;
-    let spent = measure(|| payment = Some(event.read::<Payment>().unwrap()));
+    let spent = measure(|| payment = Some(event.typed::<Payment>().unwrap()));
     println!("allocations to read a payment: {}", spent.count_total);
     assert!(spent.count_total < 90, "{}", spent.count_total);
 }

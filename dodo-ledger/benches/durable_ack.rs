@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dodo_core::{
     Environment, WebhookKey, Webhooks,
-    webhook::{Inbox, SignedEvent},
+    webhook::{Inbox, VerifiedEvent},
 };
 use dodo_ledger::{
     Ledger, Store,
@@ -103,7 +103,7 @@ async fn postgres(server: &str) {
 const DRAINED: usize = 20_000;
 
 /// A charge of one of 5,000 subscriptions, each charged four times; only the first names a visitor.
-fn charge(n: usize, sample: &serde_json::Value) -> SignedEvent {
+fn charge(n: usize, sample: &serde_json::Value) -> VerifiedEvent {
     let who = n % (DRAINED / 4);
     let at = jiff::Timestamp::from_second(1_780_000_000 + i64::try_from(n).unwrap() * 60).unwrap();
     let mut body = sample.clone();
@@ -119,7 +119,7 @@ fn charge(n: usize, sample: &serde_json::Value) -> SignedEvent {
         data["metadata"] = serde_json::json!({});
     }
     let body = Bytes::from(body.to_string());
-    SignedEvent::assume_verified(&format!("msg_{n:012}"), body, at, true)
+    VerifiedEvent::from_trusted_parts(&format!("msg_{n:012}"), body, at, true)
 }
 
 /// How long workers take for what was stored while none ran.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dodo_core::{
     Environment, WebhookKey, Webhooks,
-    webhook::{Inbox, SignedEvent},
+    webhook::{Inbox, VerifiedEvent},
 };
 use dodo_ledger::{
     Ledger,
@@ -47,7 +47,7 @@ fn at(n: usize) -> Timestamp {
 }
 
 /// The payment that all others are copies of, and those that are booked among them.
-fn payment(id: &str, who: &str, at: Timestamp, visitor: Option<&str>) -> SignedEvent {
+fn payment(id: &str, who: &str, at: Timestamp, visitor: Option<&str>) -> VerifiedEvent {
     let mut body: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
     body["timestamp"] = at.to_string().into();
     let data = &mut body["data"];
@@ -62,7 +62,7 @@ fn payment(id: &str, who: &str, at: Timestamp, visitor: Option<&str>) -> SignedE
         None => data["metadata"] = serde_json::json!({}),
     }
     let body = Bytes::from(body.to_string());
-    SignedEvent::assume_verified(&format!("msg_{id}"), body, at, true)
+    VerifiedEvent::from_trusted_parts(&format!("msg_{id}"), body, at, true)
 }
 
 async fn book(ledger: &Ledger) {

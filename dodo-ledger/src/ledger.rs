@@ -11,7 +11,7 @@ use std::{
 
 use dodo_core::{
     attribution::{AttributionRecord, AttributionSink},
-    webhook::{Inbox, Receipt, SignedEvent},
+    webhook::{Inbox, Receipt, VerifiedEvent},
 };
 use tokio::sync::Notify;
 
@@ -221,7 +221,7 @@ impl Shared {
 impl Inbox for Ledger {
     type Error = Error;
 
-    async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
+    async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Error> {
         let receipt = self.writer.accept(event).await?;
         if receipt == Receipt::Stored {
             self.shared.warn_without_workers();
@@ -237,7 +237,7 @@ pub(crate) struct ReceiveOnly(pub(crate) Ledger);
 impl Inbox for ReceiveOnly {
     type Error = Error;
 
-    async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
+    async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Error> {
         let receipt = self.0.writer.accept(event).await?;
         if receipt == Receipt::Stored {
             self.0.shared.offer(News::Stored);

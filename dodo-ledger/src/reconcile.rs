@@ -1,7 +1,7 @@
 //! Asking Dodo Payments for what no webhook brought.
 
 use bytes::Bytes;
-use dodo_core::{Client, Environment, ErrorKind, client::path_segment, webhook::SignedEvent};
+use dodo_core::{Client, Environment, ErrorKind, client::path_segment, webhook::VerifiedEvent};
 use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -211,7 +211,7 @@ fn as_event(
     id: &str,
     body: &[u8],
     live: bool,
-) -> Result<Option<SignedEvent>, dodo_core::Error> {
+) -> Result<Option<VerifiedEvent>, dodo_core::Error> {
     let unreadable = |_| {
         dodo_core::Error::new(
             ErrorKind::UnreadableEvent,
@@ -230,5 +230,5 @@ fn as_event(
     };
     let body = Bytes::from(serde_json::to_vec(&body).map_err(unreadable)?);
     let id = format!("asked_{id}");
-    Ok(Some(SignedEvent::assume_verified(&id, body, Timestamp::now(), live)))
+    Ok(Some(VerifiedEvent::from_trusted_parts(&id, body, Timestamp::now(), live)))
 }

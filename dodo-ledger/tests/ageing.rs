@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dodo_core::{
     capture::{CheckoutContext, CheckoutContextStore},
-    webhook::{Inbox, SignedEvent},
+    webhook::{Inbox, VerifiedEvent},
 };
 use dodo_ledger::{
     Ledger,
@@ -31,14 +31,14 @@ async fn on_postgres() {
     store.remove().await;
 }
 
-fn event(kind: &str, data: &Value) -> SignedEvent {
+fn event(kind: &str, data: &Value) -> VerifiedEvent {
     let body = json!({
         "type": kind, "business_id": "bus_1", "timestamp": "2026-11-20T10:00:00Z", "data": data,
     });
     delivery(&format!("{kind}{data}"), body.to_string())
 }
 
-fn payment(kind: &str, id: &str, session: Option<&str>) -> SignedEvent {
+fn payment(kind: &str, id: &str, session: Option<&str>) -> VerifiedEvent {
     let metadata = session.map_or(json!({}), |_| json!({ "visitor": "v_failed" }));
     let data = json!({
         "payload_type": "Payment", "payment_id": id, "created_at": "2026-11-20T10:00:00Z",
@@ -49,7 +49,7 @@ fn payment(kind: &str, id: &str, session: Option<&str>) -> SignedEvent {
     event(kind, &data)
 }
 
-fn recovered(abandoned: &str, recovered: &str) -> SignedEvent {
+fn recovered(abandoned: &str, recovered: &str) -> VerifiedEvent {
     let data = json!({
         "payload_type": "AbandonedCheckout", "payment_id": abandoned, "status": "recovered",
         "recovered_payment_id": recovered, "customer_id": "cus_1",

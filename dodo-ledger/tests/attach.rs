@@ -13,7 +13,7 @@ use dodo_core::{
     capture::VisitorCapture,
     endpoint::Endpoint as _,
     testing::sign_for_test,
-    webhook::{Receipt, SignedEvent},
+    webhook::{Receipt, VerifiedEvent},
 };
 use dodo_ledger::{ErrorKind, Ledger, sink::Callback};
 use http::{Request, StatusCode};
@@ -24,7 +24,7 @@ async fn ledger() -> Ledger {
     TestStore::memory().await.unwrap().ledger().await
 }
 
-async fn deliver(hooks: &Webhooks, event: &SignedEvent) -> StatusCode {
+async fn deliver(hooks: &Webhooks, event: &VerifiedEvent) -> StatusCode {
     let mut request = Request::post("/webhook").body(event.body().clone()).unwrap();
     *request.headers_mut() = sign_for_test(hooks.key(), event.id(), event.body());
     hooks.handle(request).await.status()
@@ -51,7 +51,7 @@ async fn attach_with_another_inbox_fails() {
     struct Elsewhere;
     impl dodo_core::webhook::Inbox for Elsewhere {
         type Error = Infallible;
-        async fn accept(&self, _: &SignedEvent) -> Result<Receipt, Infallible> {
+        async fn accept(&self, _: &VerifiedEvent) -> Result<Receipt, Infallible> {
             Ok(Receipt::Stored)
         }
     }

@@ -16,7 +16,7 @@ use std::{
 use dodo_core::{
     BoxError, Event,
     event::RawJson,
-    webhook::{Inbox, SignedEvent},
+    webhook::{Inbox, VerifiedEvent},
 };
 use dodo_ledger::{ErrorKind, Ledger, PgTx, StoredEvent, sqlx};
 use support::{Log, TestStore, eventually, hooks, payment, work};
@@ -76,7 +76,7 @@ async fn settled(ledger: &Ledger) -> StoredEvent {
     ledger.event("msg_1").await.unwrap().unwrap()
 }
 
-fn msg_1() -> SignedEvent {
+fn msg_1() -> VerifiedEvent {
     payment("msg_1", "pay_1")
 }
 

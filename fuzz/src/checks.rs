@@ -11,7 +11,7 @@ use dodo_core::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
         EntitlementGrant, LicenseKey, Payload, Payment, Payout, Refund, Subscription, Timestamp,
     },
-    webhook::SignedEvent,
+    webhook::VerifiedEvent,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue};
@@ -83,7 +83,7 @@ fn agree(id: &[u8], timestamp: &[u8], signature: &[u8], body: &[u8]) {
 /// Any signed body, read as every payload.
 pub(crate) fn event(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
-    let event = SignedEvent::assume_verified("msg_1", body, Timestamp::UNIX_EPOCH, true);
+    let event = VerifiedEvent::from_trusted_parts("msg_1", body, Timestamp::UNIX_EPOCH, true);
     let envelope = event.envelope();
     if let Ok(serde_json::Value::Object(tree)) = serde_json::from_slice(data) {
         assert_eq!(envelope.is_ok(), tree.get("type").is_some_and(serde_json::Value::is_string));
@@ -108,8 +108,8 @@ pub(crate) fn event(data: &[u8]) {
 }
 
 /// A payload is the same after writing and reading it again.
-fn payload<T: Payload>(event: &SignedEvent) {
-    let Ok(read) = event.parse::<T>() else { return };
+fn payload<T: Payload>(event: &VerifiedEvent) {
+    let Ok(read) = event.deserialize::<T>() else { return };
     let text = serde_json::to_string(&read.data).expect("payloads can be written");
     let (again, warnings) = T::read(&text).expect("the written text is readable");
     assert_eq!(again, read.data);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dodo_core::{
     Client, Environment, WebhookKey, Webhooks,
     attribution::{ClassificationBasis, RecordKind},
-    webhook::{Inbox, SignedEvent},
+    webhook::{Inbox, VerifiedEvent},
 };
 use dodo_ledger::{Ledger, Store};
 use dodo_sandbox::{Product, Sandbox, cards};
@@ -109,14 +109,14 @@ async fn latest(sandbox: &Sandbox, subscription: &str, first: &Value) -> Value {
 }
 
 /// As it was delivered before payments said what kind of charge they are.
-fn delivered(n: usize, mut payment: Value) -> SignedEvent {
+fn delivered(n: usize, mut payment: Value) -> VerifiedEvent {
     let at: jiff::Timestamp = payment["created_at"].as_str().unwrap().parse().unwrap();
     payment.as_object_mut().unwrap().remove("charge_type");
     let body = json!({
         "type": "payment.succeeded", "business_id": "bus_1", "timestamp": at.to_string(),
         "data": payment,
     });
-    SignedEvent::assume_verified(&format!("msg_{n}"), Bytes::from(body.to_string()), at, false)
+    VerifiedEvent::from_trusted_parts(&format!("msg_{n}"), Bytes::from(body.to_string()), at, false)
 }
 
 async fn call(sandbox: &Sandbox, path: &str, body: Option<Value>) -> Value {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Error, EventKind,
     event::{Customer, Date, Dispute, Metadata, Payment, Refund, Subscription, lenient},
-    webhook::{Envelope, SignedEvent},
+    webhook::{Envelope, VerifiedEvent},
 };
 
 /// The records that one event shows: none for most kinds, a charge and an identify for a payment.
@@ -21,7 +21,7 @@ use crate::{
 /// # Errors
 /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the event cannot be read.
 pub fn facts(
-    event: &SignedEvent,
+    event: &VerifiedEvent,
     options: &MetadataMapping,
 ) -> Result<Vec<AttributionRecord>, Error> {
     let envelope = event.readable()?;
@@ -46,7 +46,7 @@ impl Payloads for &Envelope {
 }
 
 pub(crate) fn facts_of(
-    event: &SignedEvent,
+    event: &VerifiedEvent,
     envelope: &Envelope,
     options: &MetadataMapping,
     payloads: &mut impl Payloads,
@@ -78,7 +78,7 @@ pub(crate) fn facts_of(
 }
 
 struct Facts<'a> {
-    event: &'a SignedEvent,
+    event: &'a VerifiedEvent,
     envelope: &'a Envelope,
     options: &'a MetadataMapping,
 }

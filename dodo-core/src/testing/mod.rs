@@ -36,7 +36,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::SignedEvent};
+use crate::{Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::VerifiedEvent};
 
 /// The headers of a delivery of `body`, signed now by `key`'s own clock.
 ///
@@ -191,8 +191,8 @@ impl EventBuilder {
 
     /// The event as a store or a sink sees it, without a signature in between.
     #[must_use]
-    pub fn signed(&self) -> SignedEvent {
-        SignedEvent::assume_verified(&self.id, self.body(), self.timestamp, self.live)
+    pub fn signed(&self) -> VerifiedEvent {
+        VerifiedEvent::from_trusted_parts(&self.id, self.body(), self.timestamp, self.live)
     }
 }
 

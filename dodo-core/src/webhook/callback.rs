@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Extensions;
 use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, one_pass, result::CallbackResult, signed::SignedEvent};
+use super::{envelope::Envelope, one_pass, result::CallbackResult, signed::VerifiedEvent};
 use crate::{
     BoxFuture, Error, ErrorKind,
     attribution::Payloads,
@@ -19,7 +19,7 @@ use crate::{
 
 /// One delivery while it is handled.
 pub(super) struct Delivery<'a> {
-    pub(super) signed: &'a SignedEvent,
+    pub(super) signed: &'a VerifiedEvent,
     pub(super) envelope: Envelope,
     pub(super) attempt: u32,
     pub(super) extensions: Extensions,

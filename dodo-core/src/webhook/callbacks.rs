@@ -17,7 +17,7 @@ use super::{
     envelope::Envelope,
     one_pass,
     result::CallbackResult,
-    signed::SignedEvent,
+    signed::VerifiedEvent,
 };
 use crate::{
     Error, ErrorKind,
@@ -136,7 +136,7 @@ impl Callbacks {
 
     pub(super) async fn run(
         &self,
-        signed: &SignedEvent,
+        signed: &VerifiedEvent,
         attempt: u32,
         extensions: Extensions,
     ) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use super::{
     callbacks::Callbacks,
     inbox::{Dispatcher, DynInbox, Receipt},
     key::WebhookKey,
-    signed::SignedEvent,
+    signed::VerifiedEvent,
 };
 use crate::{
     Error, ErrorKind,
@@ -102,7 +102,7 @@ impl Webhooks {
 
 impl Inner {
     /// Runs the callbacks, or commits to the inbox, and logs the result.
-    async fn accept(&self, event: &SignedEvent) -> Result<(), Error> {
+    async fn accept(&self, event: &VerifiedEvent) -> Result<(), Error> {
         let result = match &self.inbox {
             None => self.callbacks.run(event, 1, Extensions::new()).await,
             Some(inbox) => store(&**inbox, event).await,
@@ -120,7 +120,7 @@ impl Inner {
     }
 }
 
-async fn store(inbox: &dyn DynInbox, event: &SignedEvent) -> Result<(), Error> {
+async fn store(inbox: &dyn DynInbox, event: &VerifiedEvent) -> Result<(), Error> {
     let down = || {
         Error::new(ErrorKind::StorageUnavailable, "events cannot be taken now")
             .with_retry_after(RETRY_AFTER)
@@ -171,7 +171,7 @@ impl Endpoint for Webhooks {
     }
 }
 
-fn log_failure(event: &SignedEvent, failed: &Error) {
+fn log_failure(event: &VerifiedEvent, failed: &Error) {
     let kind = event.envelope().ok().map(|envelope| envelope.kind.to_string());
     let cause = failed.source().map(ToString::to_string);
     macro_rules! line {

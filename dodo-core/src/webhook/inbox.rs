@@ -4,7 +4,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use http::Extensions;
 
-use super::{callbacks::Callbacks, signed::SignedEvent};
+use super::{callbacks::Callbacks, signed::VerifiedEvent};
 use crate::{BoxError, BoxFuture, Error};
 
 /// What became of a delivery that was handed to an [`Inbox`].
@@ -32,7 +32,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// An error is answered with 503, and Dodo Payments sends the delivery again.
     fn accept(
         &self,
-        event: &SignedEvent,
+        event: &VerifiedEvent,
     ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
 }
 
@@ -41,7 +41,7 @@ impl<I: Inbox> Inbox for Arc<I> {
 
     fn accept(
         &self,
-        event: &SignedEvent,
+        event: &VerifiedEvent,
     ) -> impl Future<Output = Result<Receipt, I::Error>> + Send {
         (**self).accept(event)
     }
@@ -51,11 +51,11 @@ type Accepting<'a> = Pin<Box<dyn Future<Output = Result<Receipt, BoxError>> + Se
 
 /// [`Inbox`] without its types.
 pub(super) trait DynInbox: Send + Sync {
-    fn accept<'a>(&'a self, event: &'a SignedEvent) -> Accepting<'a>;
+    fn accept<'a>(&'a self, event: &'a VerifiedEvent) -> Accepting<'a>;
 }
 
 impl<I: Inbox> DynInbox for I {
-    fn accept<'a>(&'a self, event: &'a SignedEvent) -> Accepting<'a> {
+    fn accept<'a>(&'a self, event: &'a VerifiedEvent) -> Accepting<'a> {
         Box::pin(async move { Inbox::accept(self, event).await.map_err(Into::into) })
     }
 }
@@ -77,7 +77,7 @@ impl Dispatcher {
     /// `on_unreadable` took it: trying again will not help then.
     pub fn dispatch(
         &self,
-        event: SignedEvent,
+        event: VerifiedEvent,
         attempt: u32,
         extensions: Extensions,
     ) -> BoxFuture<Result<(), Error>> {

@@ -18,7 +18,7 @@ use super::{
     id::DeliveryId,
     refusals::Refusals,
     signature::{Claim, Refusal},
-    signed::SignedEvent,
+    signed::VerifiedEvent,
 };
 use crate::{Environment, Error, ErrorKind, variable::variables};
 
@@ -183,7 +183,7 @@ impl WebhookKey {
     ///
     /// # Errors
     /// [`InvalidSignature`](ErrorKind::InvalidSignature) whatever is wrong; the source says what, for the log.
-    pub fn verify(&self, headers: &HeaderMap, body: Bytes) -> Result<SignedEvent, Error> {
+    pub fn verify(&self, headers: &HeaderMap, body: Bytes) -> Result<VerifiedEvent, Error> {
         self.verify_at(headers, body, self.now())
     }
 
@@ -196,13 +196,13 @@ impl WebhookKey {
         headers: &HeaderMap,
         body: Bytes,
         now: SystemTime,
-    ) -> Result<SignedEvent, Error> {
+    ) -> Result<VerifiedEvent, Error> {
         let (id, position) = self.check(headers, &body, now).map_err(|refusal| {
             Error::new(ErrorKind::InvalidSignature, "the signature is missing or not valid")
                 .with_source(refusal)
         })?;
         let received_at = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
-        let event = SignedEvent::new(id, body, received_at, self.environment.is_live());
+        let event = VerifiedEvent::new(id, body, received_at, self.environment.is_live());
         Ok(event.by_key(position))
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{key::WebhookKey, signed::SignedEvent};
+use super::{key::WebhookKey, signed::VerifiedEvent};
 use crate::{BoxError, BoxFuture, Error, endpoint::read_body};
 
 /// The largest body, in bytes.
@@ -22,7 +22,7 @@ async fn receive<B>(
     body: B,
     limit: usize,
     timeout: Duration,
-) -> Result<SignedEvent, Error>
+) -> Result<VerifiedEvent, Error>
 where
     B: http_body::Body,
     B::Error: Into<BoxError>,
@@ -37,7 +37,7 @@ impl WebhookKey {
     /// # Errors
     /// [`BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`BodyTimeout`](crate::ErrorKind::BodyTimeout)
     /// or, logged with the reason, [`InvalidSignature`](crate::ErrorKind::InvalidSignature).
-    pub async fn receive<B>(&self, headers: &HeaderMap, body: B) -> Result<SignedEvent, Error>
+    pub async fn receive<B>(&self, headers: &HeaderMap, body: B) -> Result<VerifiedEvent, Error>
     where
         B: http_body::Body,
         B::Error: Into<BoxError>,
@@ -48,7 +48,7 @@ impl WebhookKey {
 
 /// Verifies deliveries in front of any handler, for people who write their own.
 ///
-/// Reads the body under a limit, verifies it, puts the [`SignedEvent`](crate::webhook::SignedEvent)
+/// Reads the body under a limit, verifies it, puts the [`VerifiedEvent`](crate::webhook::VerifiedEvent)
 /// into the request's extensions and passes the request on with the same body. Without a valid
 /// signature it answers 401. Bodies that are late or too large get 408 and 413.
 #[derive(Clone, Debug)]

@@ -23,5 +23,5 @@ pub use self::{
     key::WebhookKey,
     layer::{VerifyWebhook, VerifyWebhookLayer},
     result::{CallbackResult, Given, NoState, StateFor},
-    signed::SignedEvent,
+    signed::VerifiedEvent,
 };

@@ -14,7 +14,7 @@ use crate::{
 /// A delivery whose signature was checked: only [`WebhookKey`](crate::WebhookKey) creates one, and
 /// an inbox restores a stored one. Cheap to clone.
 #[derive(Clone)]
-pub struct SignedEvent {
+pub struct VerifiedEvent {
     id: DeliveryId,
     body: Bytes,
     received_at: Timestamp,
@@ -22,7 +22,7 @@ pub struct SignedEvent {
     key_position: Option<usize>,
 }
 
-impl SignedEvent {
+impl VerifiedEvent {
     pub(super) fn new(id: DeliveryId, body: Bytes, received_at: Timestamp, live: bool) -> Self {
         Self { id, body, received_at, live, key_position: None }
     }
@@ -34,7 +34,7 @@ impl SignedEvent {
 
     /// For stores: an event that was verified before it was stored. **Nothing is checked.**
     #[must_use]
-    pub fn assume_verified(id: &str, body: Bytes, received_at: Timestamp, live: bool) -> Self {
+    pub fn from_trusted_parts(id: &str, body: Bytes, received_at: Timestamp, live: bool) -> Self {
         Self::new(DeliveryId::new(id), body, received_at, live)
     }
 
@@ -168,7 +168,7 @@ impl SignedEvent {
     }
 }
 
-impl fmt::Debug for SignedEvent {
+impl fmt::Debug for VerifiedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedEvent")
             .field("id", &self.id)

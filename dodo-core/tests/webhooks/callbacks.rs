@@ -13,7 +13,7 @@ use dodo_core::{
     endpoint::Endpoint,
     event::{Payment, RawJson, Subscription},
     testing::{EventBuilder, replay},
-    webhook::{Inbox, Receipt, SignedEvent},
+    webhook::{Inbox, Receipt, VerifiedEvent},
 };
 use http::Extensions;
 
@@ -345,14 +345,14 @@ impl<T, S> Pointers for Event<T, S> {
 
 #[derive(Default)]
 struct Store {
-    events: Mutex<Vec<SignedEvent>>,
+    events: Mutex<Vec<VerifiedEvent>>,
     is_down: std::sync::atomic::AtomicBool,
 }
 
 impl Inbox for Store {
     type Error = &'static str;
 
-    async fn accept(&self, event: &SignedEvent) -> Result<Receipt, &'static str> {
+    async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, &'static str> {
         if self.is_down.load(std::sync::atomic::Ordering::Relaxed) {
             return Err("canary: disk full");
         }

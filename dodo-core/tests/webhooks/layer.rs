@@ -8,7 +8,7 @@ use dodo_core::{
     endpoint::Endpoint,
     event::Payment,
     testing::EventBuilder,
-    webhook::{SignedEvent, VerifyWebhookLayer},
+    webhook::{VerifiedEvent, VerifyWebhookLayer},
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -17,8 +17,8 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use crate::support::key;
 
 async fn handler(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let event = request.extensions().get::<SignedEvent>().unwrap().clone();
-    let payment = event.read::<Payment>().unwrap();
+    let event = request.extensions().get::<VerifiedEvent>().unwrap().clone();
+    let payment = event.typed::<Payment>().unwrap();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, event.body());
     Ok(Response::new(Full::new(Bytes::from(payment.data.payment_id))))
@@ -59,7 +59,7 @@ async fn answers_like_the_endpoint() {
 #[test]
 fn another_kind_of_event_is_not_read_as_this_one() {
     let refund = EventBuilder::new("refund.succeeded".into()).signed();
-    let error = refund.read::<Payment>().unwrap_err();
+    let error = refund.typed::<Payment>().unwrap_err();
     assert_eq!(error.code(), "unexpected_event");
-    assert!(EventBuilder::new("a.new_one".into()).signed().read::<Payment>().is_err());
+    assert!(EventBuilder::new("a.new_one".into()).signed().typed::<Payment>().is_err());
 }

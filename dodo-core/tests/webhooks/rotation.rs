@@ -10,7 +10,7 @@ use dodo_core::{
     Environment, EventKind, WebhookKey, Webhooks,
     endpoint::Endpoint,
     testing::EventBuilder,
-    webhook::{Inbox, Receipt, SignedEvent},
+    webhook::{Inbox, Receipt, VerifiedEvent},
 };
 use http::{HeaderValue, StatusCode};
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ struct Counts(Arc<Mutex<BTreeMap<Option<usize>, usize>>>);
 impl Inbox for Counts {
     type Error = std::convert::Infallible;
 
-    async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Self::Error> {
+    async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Self::Error> {
         *self.0.lock().unwrap().entry(event.key_position()).or_default() += 1;
         Ok(Receipt::Stored)
     }

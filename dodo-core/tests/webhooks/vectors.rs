@@ -4,7 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
 use dodo_core::{
-    Environment, ErrorKind, WebhookKey, testing::sign_for_test_at, webhook::SignedEvent,
+    Environment, ErrorKind, WebhookKey, testing::sign_for_test_at, webhook::VerifiedEvent,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -39,7 +39,7 @@ fn check(
     headers: &HeaderMap,
     body: &[u8],
     now: u64,
-) -> Result<SignedEvent, String> {
+) -> Result<VerifiedEvent, String> {
     key.verify_at(headers, Bytes::copy_from_slice(body), time(now)).map_err(|error| {
         assert_eq!(error.kind(), ErrorKind::InvalidSignature);
         assert_eq!(error.code(), "signature_invalid", "the answer must not tell the reason");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dodo_core::webhook::{Inbox, SignedEvent};
+use dodo_core::webhook::{Inbox, VerifiedEvent};
 use dodo_ledger::{
     Ledger,
     sqlx::{self, Connection, PgConnection},
@@ -55,8 +55,8 @@ pub(crate) fn body() -> Bytes {
     Bytes::from(sample.to_string())
 }
 
-pub(crate) fn event(n: usize, body: &Bytes) -> SignedEvent {
-    SignedEvent::assume_verified(
+pub(crate) fn event(n: usize, body: &Bytes) -> VerifiedEvent {
+    VerifiedEvent::from_trusted_parts(
         &format!("msg_{n:012}"),
         body.clone(),
         jiff::Timestamp::now(),

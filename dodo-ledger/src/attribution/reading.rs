@@ -9,7 +9,7 @@ use dodo_core::{
         NonRevenueReason, RecordKind, email_sha256, facts,
     },
     event::{AbandonedCheckout, ChargeType, Customer, Date, Metadata, Payment},
-    webhook::SignedEvent,
+    webhook::VerifiedEvent,
 };
 use jiff::Timestamp;
 
@@ -27,15 +27,15 @@ impl Evidence {
     ///
     /// # Errors
     /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) when the event cannot be read.
-    pub fn of_event(event: &SignedEvent, rules: &Rules) -> Result<Option<Self>, Error> {
+    pub fn of_event(event: &VerifiedEvent, rules: &Rules) -> Result<Option<Self>, Error> {
         use EventKind as Kind;
         let evidence = match event.envelope()?.kind {
-            Kind::PaymentSucceeded => Some(of_charge(&event.read()?, event.received_at(), rules)),
+            Kind::PaymentSucceeded => Some(of_charge(&event.typed()?, event.received_at(), rules)),
             Kind::PaymentFailed | Kind::PaymentProcessing | Kind::PaymentCancelled => {
-                of_attempt(&event.read()?, event.received_at(), rules)
+                of_attempt(&event.typed()?, event.received_at(), rules)
             }
-            Kind::RefundSucceeded => Some(of_refund(&event.read()?, event.received_at(), rules)),
-            Kind::AbandonedCheckoutRecovered => of_recovery(&event.read()?, event.received_at()),
+            Kind::RefundSucceeded => Some(of_refund(&event.typed()?, event.received_at(), rules)),
+            Kind::AbandonedCheckoutRecovered => of_recovery(&event.typed()?, event.received_at()),
             Kind::SubscriptionActive
             | Kind::SubscriptionRenewed
             | Kind::SubscriptionOnHold
@@ -48,7 +48,7 @@ impl Evidence {
             | Kind::SubscriptionPlanChanged
             | Kind::SubscriptionUpdated
             | Kind::SubscriptionUpdatePaymentMethod => {
-                Some(of_subscription(&event.read()?, event.received_at(), rules))
+                Some(of_subscription(&event.typed()?, event.received_at(), rules))
             }
             _ => facts(event, &rules.metadata_mapping())?.iter().find_map(Self::of_record),
         };

@@ -7,7 +7,7 @@ use dodo_core::{
     event::{
         AbandonedCheckout, AddonItem, CartItem, Customer, Date, EntitlementGrant, Metadata, Payment,
     },
-    webhook::SignedEvent,
+    webhook::VerifiedEvent,
 };
 use jiff::{Timestamp, TimestampRound, Unit};
 use sha2::{Digest, Sha256};
@@ -26,23 +26,23 @@ use crate::attribution::{Journey, Rules, fit};
 ///
 /// # Errors
 /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) if the event cannot be read.
-pub fn parse(event: &SignedEvent, rules: &Rules) -> Result<Option<Fact>, Error> {
+pub fn parse(event: &VerifiedEvent, rules: &Rules) -> Result<Option<Fact>, Error> {
     use EventKind as Kind;
     let reader = Reader { received_at: event.received_at(), rules };
     Ok(match event.envelope()?.kind {
-        Kind::PaymentSucceeded => Some(reader.charge(&event.read()?)),
+        Kind::PaymentSucceeded => Some(reader.charge(&event.typed()?)),
         Kind::PaymentFailed | Kind::PaymentProcessing | Kind::PaymentCancelled => {
-            Some(reader.failed_payment(&event.read()?))
+            Some(reader.failed_payment(&event.typed()?))
         }
-        Kind::RefundSucceeded | Kind::RefundFailed => Some(reader.refund(&event.read()?)),
-        Kind::AbandonedCheckoutRecovered => reader.recovery(&event.read()?),
+        Kind::RefundSucceeded | Kind::RefundFailed => Some(reader.refund(&event.typed()?)),
+        Kind::AbandonedCheckoutRecovered => reader.recovery(&event.typed()?),
         Kind::DisputeOpened
         | Kind::DisputeChallenged
         | Kind::DisputeAccepted
         | Kind::DisputeExpired
         | Kind::DisputeLost
         | Kind::DisputeCancelled
-        | Kind::DisputeWon => Some(reader.dispute(&event.read()?)),
+        | Kind::DisputeWon => Some(reader.dispute(&event.typed()?)),
         Kind::SubscriptionActive
         | Kind::SubscriptionRenewed
         | Kind::SubscriptionOnHold
@@ -54,12 +54,12 @@ pub fn parse(event: &SignedEvent, rules: &Rules) -> Result<Option<Fact>, Error> 
         | Kind::SubscriptionExpired
         | Kind::SubscriptionPlanChanged
         | Kind::SubscriptionUpdated
-        | Kind::SubscriptionUpdatePaymentMethod => Some(reader.subscription(&event.read()?)),
+        | Kind::SubscriptionUpdatePaymentMethod => Some(reader.subscription(&event.typed()?)),
         Kind::EntitlementGrantCreated
         | Kind::EntitlementGrantDelivered
         | Kind::EntitlementGrantFailed
-        | Kind::EntitlementGrantRevoked => Some(reader.grant(&event.read()?)),
-        Kind::LicenseKeyCreated => Some(reader.license_key(&event.read()?)),
+        | Kind::EntitlementGrantRevoked => Some(reader.grant(&event.typed()?)),
+        Kind::LicenseKeyCreated => Some(reader.license_key(&event.typed()?)),
         _ => None,
     })
 }
@@ -70,7 +70,7 @@ pub fn parse(event: &SignedEvent, rules: &Rules) -> Result<Option<Fact>, Error> 
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_api_object(event: &SignedEvent, rules: &Rules) -> Result<Option<Fact>, Error> {
+pub fn parse_api_object(event: &VerifiedEvent, rules: &Rules) -> Result<Option<Fact>, Error> {
     let Some(mut fact) = parse(event, rules)? else { return Ok(None) };
     fact.source = Source::Api;
     let content = serde_json::to_vec(&(&fact.kind, &fact.person)).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Events on their way into the ledger. Taking, booking and marking them is one transaction, so this
 //! needs no lease: a worker that dies rolls back.
 
-use dodo_core::webhook::SignedEvent;
+use dodo_core::webhook::VerifiedEvent;
 use jiff::Timestamp;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 /// An event that is stored and not yet booked.
 #[derive(Clone, Debug)]
 pub(crate) struct Unbooked {
-    pub(crate) event: SignedEvent,
+    pub(crate) event: VerifiedEvent,
     pub(crate) failures: u32,
     /// Whose it is was forgotten while it waited: it is booked of nobody.
     pub(crate) forgotten: bool,
@@ -146,13 +146,13 @@ impl Tx {
 }
 
 /// Reads a delivery from columns 0 to 3: id, body, received_at, live.
-pub(super) fn signed(row: &mut Row) -> Result<SignedEvent, Error> {
+pub(super) fn signed(row: &mut Row) -> Result<VerifiedEvent, Error> {
     let id = row.text(0)?;
     let body = row.opt_bytes(1)?.unwrap_or_default();
     let received_at = Timestamp::from_millisecond(row.int(2)?).map_err(|error| {
         Error::corrupt("a time in the ledger is out of range").with_source(error)
     })?;
-    Ok(SignedEvent::assume_verified(&id, body.into(), received_at, row.int(3)? != 0))
+    Ok(VerifiedEvent::from_trusted_parts(&id, body.into(), received_at, row.int(3)? != 0))
 }
 
 fn read(mut row: Row) -> Result<Unbooked, Error> {

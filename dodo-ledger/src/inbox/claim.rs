@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use dodo_core::webhook::SignedEvent;
+use dodo_core::webhook::VerifiedEvent;
 
 use super::booking::signed;
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 /// A booked event whose callbacks this worker may run until the lease ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    pub(crate) event: SignedEvent,
+    pub(crate) event: VerifiedEvent,
     pub(crate) fence: i64,
     /// How often it was claimed, this time included.
     pub(crate) claims: u32,

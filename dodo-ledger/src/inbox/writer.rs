@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dodo_core::webhook::{Receipt, SignedEvent};
+use dodo_core::webhook::{Receipt, VerifiedEvent};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::append::{Delivery, append};
@@ -43,7 +43,7 @@ impl Writer {
     }
 
     /// Returns after the delivery would survive a crash.
-    pub(crate) async fn accept(&self, event: &SignedEvent) -> Result<Receipt, Error> {
+    pub(crate) async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Error> {
         let (answer, receipt) = oneshot::channel();
         let delivery = Delivery {
             id: identity(event),
@@ -69,7 +69,7 @@ impl Writer {
 }
 
 /// The id is what makes a delivery the same. Not the body: Dodo renders it anew at every attempt.
-fn identity(event: &SignedEvent) -> String {
+fn identity(event: &VerifiedEvent) -> String {
     if mutant("body_is_identity") {
         return format!("{}#{}", event.id(), event.body().len());
     }

@@ -268,7 +268,7 @@ impl History for Past {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use dodo_core::webhook::SignedEvent;
+    use dodo_core::webhook::VerifiedEvent;
 
     use super::*;
     use crate::{
@@ -292,7 +292,7 @@ mod tests {
     async fn what_was_put_is_found_by_what_it_is_now() {
         let ledger = Ledger::in_memory().await.unwrap();
         let (at, rules) = (jiff::Timestamp::UNIX_EPOCH, Rules::default());
-        let event = SignedEvent::assume_verified("msg_1", PAYMENT.into(), at, true);
+        let event = VerifiedEvent::from_trusted_parts("msg_1", PAYMENT.into(), at, true);
         let evidence = Evidence::of_event(&event, &rules).unwrap().unwrap();
         let mut past = Past::of(ledger.shared.store.begin_booking().await.unwrap());
         let mut entry = book(&rules, &mut past, evidence).await.unwrap().changes.remove(0).entry;

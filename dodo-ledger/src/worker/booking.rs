@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dodo_core::webhook::SignedEvent;
+use dodo_core::webhook::VerifiedEvent;
 use tokio::time::Instant;
 
 use super::{STORE_PAUSE, Stop, ahead::Ahead, attempt::STORE_WAIT, rest};
@@ -214,7 +214,7 @@ async fn book(
 /// What the inbox notes of an event, and what it proves.
 fn read(
     ledger: &Shared,
-    event: &SignedEvent,
+    event: &VerifiedEvent,
 ) -> Result<(Seen, Option<Evidence>), dodo_core::Error> {
     let envelope = event.readable()?;
     let evidence = Evidence::of_event(event, ledger.rules())?;
@@ -226,7 +226,7 @@ fn read(
     Ok((seen, evidence))
 }
 
-fn whose(event: &SignedEvent) -> Whose {
+fn whose(event: &VerifiedEvent) -> Whose {
     event.envelope().map(|envelope| Whose::of(&envelope)).unwrap_or_default()
 }
 

@@ -97,8 +97,12 @@ async fn a_record_books_what_its_delivery_books() {
             }
             let body = std::fs::read(&path).unwrap();
             let at = "2026-11-20T00:00:00Z".parse().unwrap();
-            let event =
-                dodo_core::webhook::SignedEvent::assume_verified("msg_1", body.into(), at, true);
+            let event = dodo_core::webhook::VerifiedEvent::from_trusted_parts(
+                "msg_1",
+                body.into(),
+                at,
+                true,
+            );
             let records = dodo_core::attribution::facts(&event, &Default::default()).unwrap();
             let told: Vec<Evidence> = records.iter().filter_map(Evidence::of_record).collect();
             let delivered = Evidence::of_event(&event, &rules).unwrap();

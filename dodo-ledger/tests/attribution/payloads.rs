@@ -1,7 +1,7 @@
 //! Events as Dodo Payments sends them, made from few words.
 
 use bytes::Bytes;
-use dodo_core::webhook::SignedEvent;
+use dodo_core::webhook::VerifiedEvent;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
@@ -33,8 +33,8 @@ impl std::fmt::Debug for Delivery {
 }
 
 impl Delivery {
-    pub(crate) fn event(&self) -> SignedEvent {
-        SignedEvent::assume_verified(
+    pub(crate) fn event(&self) -> VerifiedEvent {
+        VerifiedEvent::from_trusted_parts(
             &self.id,
             Bytes::from(self.body.to_string()),
             day(365),

@@ -6,7 +6,7 @@ use dodo_core::{
     BoxError, Environment, WebhookKey,
     capture::{ClientMetadata, VisitorCapture},
     endpoint::Endpoint,
-    webhook::{Inbox, Receipt, SignedEvent},
+    webhook::{Inbox, Receipt, VerifiedEvent},
 };
 use dodo_ledger::{Backoff, sink::Callback};
 use http::{Request, StatusCode};
@@ -128,7 +128,7 @@ async fn row_38_a_store_that_is_down() {
     struct NoStore;
     impl Inbox for NoStore {
         type Error = BoxError;
-        async fn accept(&self, _: &SignedEvent) -> Result<Receipt, BoxError> {
+        async fn accept(&self, _: &VerifiedEvent) -> Result<Receipt, BoxError> {
             Err("gone".into())
         }
     }

@@ -2,7 +2,7 @@
 //! payment.
 
 use bytes::Bytes;
-use dodo_core::webhook::{Inbox, SignedEvent};
+use dodo_core::webhook::{Inbox, VerifiedEvent};
 use dodo_ledger::sink::Segment;
 use serde_json::{Value, json};
 
@@ -40,14 +40,14 @@ fn at(day: u8) -> String {
 }
 
 impl Delivery {
-    fn event(&self) -> SignedEvent {
+    fn event(&self) -> VerifiedEvent {
         let object = self.data.get("refund_id").unwrap_or(&self.data["payment_id"]);
         let body = json!({
             "type": self.kind, "business_id": "bus_1", "timestamp": self.data["created_at"],
             "data": self.data,
         });
         let id = format!("msg_{}", object.as_str().unwrap());
-        SignedEvent::assume_verified(
+        VerifiedEvent::from_trusted_parts(
             &id,
             Bytes::from(body.to_string()),
             jiff::Timestamp::now(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use dodo_core::webhook::{Inbox, SignedEvent};
+use dodo_core::webhook::{Inbox, VerifiedEvent};
 use dodo_ledger::{Backoff, sink::Segment};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::{
     support::{TestStore, eventually, hooks, work},
 };
 
-fn paid(n: u32) -> SignedEvent {
+fn paid(n: u32) -> VerifiedEvent {
     let body = json!({
         "type": "payment.succeeded", "business_id": "bus_1", "timestamp": "2026-11-20T10:00:00Z",
         "data": {
@@ -21,7 +21,7 @@ fn paid(n: u32) -> SignedEvent {
             "customer": { "customer_id": format!("cus_{n}") }, "metadata": { "visitor": "v1" },
         },
     });
-    SignedEvent::assume_verified(
+    VerifiedEvent::from_trusted_parts(
         &format!("msg_{n}"),
         Bytes::from(body.to_string()),
         jiff::Timestamp::now(),

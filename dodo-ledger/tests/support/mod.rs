@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use dodo_core::{
     Environment, WebhookKey, Webhooks,
-    webhook::{SignedEvent, StateFor, WebhooksBuilder},
+    webhook::{StateFor, VerifiedEvent, WebhooksBuilder},
 };
 use dodo_ledger::{
     Ledger, LedgerBuilder, Store, Workers,
@@ -155,12 +155,12 @@ where
     ledger.attach(hooks).unwrap().1
 }
 
-pub(crate) fn delivery(id: &str, body: impl Into<Bytes>) -> SignedEvent {
-    SignedEvent::assume_verified(id, body.into(), jiff::Timestamp::now(), false)
+pub(crate) fn delivery(id: &str, body: impl Into<Bytes>) -> VerifiedEvent {
+    VerifiedEvent::from_trusted_parts(id, body.into(), jiff::Timestamp::now(), false)
 }
 
 /// A `payment.succeeded` of 20.00 USD.
-pub(crate) fn payment(id: &str, payment_id: &str) -> SignedEvent {
+pub(crate) fn payment(id: &str, payment_id: &str) -> VerifiedEvent {
     let body = serde_json::json!({
         "type": "payment.succeeded",
         "business_id": "bus_1",
@@ -182,7 +182,7 @@ pub(crate) fn payment(id: &str, payment_id: &str) -> SignedEvent {
 }
 
 /// A `subscription.active`.
-pub(crate) fn subscription(id: &str, subscription_id: &str) -> SignedEvent {
+pub(crate) fn subscription(id: &str, subscription_id: &str) -> VerifiedEvent {
     let body = serde_json::json!({
         "type": "subscription.active",
         "business_id": "bus_1",
@@ -200,7 +200,7 @@ pub(crate) fn subscription(id: &str, subscription_id: &str) -> SignedEvent {
 }
 
 /// A [`payment`] of a checkout for a subscription.
-pub(crate) fn payment_of(id: &str, payment_id: &str, session: &str, sub: &str) -> SignedEvent {
+pub(crate) fn payment_of(id: &str, payment_id: &str, session: &str, sub: &str) -> VerifiedEvent {
     let body = payment(id, payment_id);
     let mut body: serde_json::Value = serde_json::from_slice(body.body()).unwrap();
     let data = body.pointer_mut("/data").unwrap().as_object_mut().unwrap();
@@ -210,7 +210,7 @@ pub(crate) fn payment_of(id: &str, payment_id: &str, session: &str, sub: &str) -
 }
 
 /// A `refund.succeeded` of all of a [`payment`].
-pub(crate) fn refund(id: &str, refund_id: &str, payment_id: &str) -> SignedEvent {
+pub(crate) fn refund(id: &str, refund_id: &str, payment_id: &str) -> VerifiedEvent {
     let body = serde_json::json!({
         "type": "refund.succeeded",
         "business_id": "bus_1",

@@ -9,7 +9,7 @@ use std::{fmt, io, net::TcpListener, pin::Pin, str::FromStr, sync::Arc, time::Du
 
 use dodo_core::{
     CustomerId, CustomerPortal, Event, SignedIn, WebhookKey, Webhooks, capture::VisitorCapture,
-    endpoint::CheckoutEndpoint, event::Payment, webhook::SignedEvent,
+    endpoint::CheckoutEndpoint, event::Payment, webhook::VerifiedEvent,
 };
 use serde_json::Value;
 
@@ -172,7 +172,7 @@ fn shown(visitor: Option<&dodo_core::capture::VisitorId>) -> String {
     visitor.map_or("nobody", |visitor| visitor.as_str()).to_owned()
 }
 
-fn delivery_shown(delivery: &SignedEvent) -> String {
+fn delivery_shown(delivery: &VerifiedEvent) -> String {
     format!("{}: {} bytes", delivery.id(), delivery.body().len())
 }
 

@@ -128,14 +128,14 @@ impl Mount for Routes {
     fn verified_page(&mut self, path: &str, key: WebhookKey) {
         self.page(path, move |parts, body| {
             let key = key.clone();
-            async move { Ok(delivery_shown(&key.receive(&parts.headers, body).await?)) }
+            async move { Ok(delivery_shown(&key.verify_request(&parts.headers, body).await?)) }
         });
     }
 
     fn payment_page(&mut self, path: &str, key: WebhookKey) {
         self.page(path, move |parts, body| {
             let key = key.clone();
-            async move { Ok(payment_shown(&key.receive(&parts.headers, body).await?.read()?)) }
+            async move { Ok(payment_shown(&key.verify_request(&parts.headers, body).await?.read()?)) }
         });
     }
 
