@@ -12,7 +12,7 @@ use std::{future::ready, hint::black_box, time::SystemTime};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dodo_core::{Environment, WebhookKey, Webhooks, event::Payment, testing::sign_for_test};
+use dodo_core::{Environment, WebhookKey, Webhooks, event::Payment, testing::sign};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Extensions, HeaderMap};
 
@@ -30,7 +30,7 @@ fn delivery() -> Delivery {
     let value: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
     let body = Bytes::from(value.to_string());
     let key = WebhookKey::new(SECRET, Environment::Live).unwrap();
-    let headers = sign_for_test(&key, "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", &body);
+    let headers = sign(&key, "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", &body);
     Delivery { key, headers, body, now: SystemTime::now() }
 }
 
@@ -81,7 +81,7 @@ fn parse(c: &mut Criterion) {
     });
     let faulty = SAMPLE.replace("\"tax\": 931", "\"tax\": [931]");
     assert_ne!(faulty, SAMPLE);
-    let headers = sign_for_test(&key, "msg_1", faulty.as_bytes());
+    let headers = sign(&key, "msg_1", faulty.as_bytes());
     let event = key.verify(&headers, faulty.into()).unwrap();
     group.bench_function("dodo-core, one damaged field", |b| {
         b.iter(|| black_box(&event).typed::<Payment>().unwrap());

@@ -6,7 +6,7 @@ use std::{future::ready, hint::black_box, time::SystemTime};
 use allocation_counter::measure;
 use bytes::Bytes;
 use dodo_core::{
-    Environment, WebhookKey, Webhooks, endpoint::Endpoint, event::Payment, testing::sign_for_test,
+    Environment, WebhookKey, Webhooks, endpoint::Endpoint, event::Payment, testing::sign,
 };
 use http::{HeaderMap, HeaderValue, Request};
 
@@ -28,7 +28,7 @@ fn delivery(id: &str) -> (HeaderMap, Bytes) {
     let body = compact();
     let signer =
         WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Live).unwrap();
-    let mut headers = sign_for_test(&signer, id, &body);
+    let mut headers = sign(&signer, id, &body);
     let good = headers["webhook-signature"].to_str().unwrap().to_owned();
     let decoy = "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc=";
     let both = HeaderValue::from_str(&format!("{decoy} v1a,AAAA {good}")).unwrap();

@@ -15,7 +15,7 @@ use dodo_core::{
 use serde_json::json;
 
 fn records(event: &EventBuilder) -> Vec<AttributionRecord> {
-    facts(&event.signed(), &MetadataMapping::default()).unwrap()
+    facts(&event.to_verified(), &MetadataMapping::default()).unwrap()
 }
 
 fn only(event: &EventBuilder) -> AttributionRecord {
@@ -168,7 +168,7 @@ fn absent_is_not_a_visitor_and_numbers_are_text() {
         (json!(null), None),
         (json!({"a": 1}), None),
     ] {
-        let record = only(&payment().set("metadata", json!({"visitor": value})));
+        let record = only(&payment().set_json("metadata", json!({"visitor": value})));
         assert_eq!(record.visitor.map(|v| v.value).as_deref(), visitor, "{value}");
     }
 }
@@ -177,7 +177,9 @@ fn absent_is_not_a_visitor_and_numbers_are_text() {
 fn the_customers_metadata_is_a_later_step() {
     let customer = json!({"customer_id":"cus_1","metadata":{"visitor":"old","utm_source":"ads"}});
     let record = only(
-        &payment().set("customer", customer.clone()).set("metadata", json!({"visitor":"new"})),
+        &payment()
+            .set_json("customer", customer.clone())
+            .set_json("metadata", json!({"visitor":"new"})),
     );
     let (visitor, campaign) = (record.visitor.unwrap(), record.campaign.unwrap());
     assert_eq!((&*visitor.value, visitor.step), ("new", AttributionStep::EventMetadata));
@@ -186,7 +188,7 @@ fn the_customers_metadata_is_a_later_step() {
         AttributionStep::EventMetadata < AttributionStep::PaymentRecord
             && AttributionStep::PaymentRecord < AttributionStep::CustomerRecord
     );
-    let record = only(&payment().set("customer", customer));
+    let record = only(&payment().set_json("customer", customer));
     assert_eq!(record.visitor.unwrap().step, AttributionStep::CustomerRecord);
 }
 
@@ -200,20 +202,22 @@ fn exponents_follow_the_currency_unless_overridden() {
             p.tax = None;
             p.currency = currency.parse().unwrap();
         };
-        let event = payment().edit(edit).unwrap();
+        let event = payment().modify(edit).unwrap();
         let money = only(&event).money.unwrap();
         assert_eq!((money.exponent, &*money.gross_major()), (exponent, text));
     }
     let options = MetadataMapping::default().exponent("MGA".parse().unwrap(), 2);
-    let event = payment().set("currency", "MGA");
-    let record = &facts(&event.signed(), &options).unwrap()[0];
+    let event = payment().set_json("currency", "MGA");
+    let record = &facts(&event.to_verified(), &options).unwrap()[0];
     assert_eq!(record.money.unwrap().gross_major(), "20.00");
 }
 
 #[test]
 fn refunds_are_negative_and_never_a_guess() {
     let full = only(
-        &event("refund.succeeded").set("is_partial", true).set("metadata", json!({"visitor":"v2"})),
+        &event("refund.succeeded")
+            .set_json("is_partial", true)
+            .set_json("metadata", json!({"visitor":"v2"})),
     );
     assert_eq!(full.id, "refund:ref_test");
     assert_eq!(full.kind, RecordKind::Refund { partial: true });
@@ -247,7 +251,7 @@ fn disputes_follow_the_policy() {
     ] {
         let event = event(&format!("dispute.{kind}"));
         for (options, expected) in [(&MetadataMapping::default(), by_loss), (&on_open, by_open)] {
-            let records = facts(&event.signed(), options).unwrap();
+            let records = facts(&event.to_verified(), options).unwrap();
             let ids: Vec<&str> = records.iter().map(AttributionRecord::id).collect();
             let expected: Vec<String> =
                 expected.iter().map(|end| format!("dispute:dp_test:{end}")).collect();
@@ -264,7 +268,7 @@ fn disputes_follow_the_policy() {
         (json!("4.00"), Some(-400)),
         (json!("x"), None),
     ] {
-        let record = only(&event("dispute.lost").set("amount", amount.clone()));
+        let record = only(&event("dispute.lost").set_json("amount", amount.clone()));
         assert_eq!(record.money.map(|m| m.gross), gross, "{amount}");
         assert_eq!(record.flags.amount_unknown, gross.is_none(), "{amount}");
     }
@@ -311,7 +315,8 @@ fn only_these_kinds_say_something() {
 
 #[test]
 fn records_survive_being_stored() {
-    let subscription = payment().set("subscription_id", "sub_1").set("charge_type", "renewal");
+    let subscription =
+        payment().set_json("subscription_id", "sub_1").set_json("charge_type", "renewal");
     for event in [
         subscription,
         payment(),

@@ -62,7 +62,7 @@ fn send(express: bool, body: &Value) -> (u16, Option<Value>) {
     let keep = seen.clone();
     let client = Client::builder("sk_test", Environment::Live)
         .return_url(RETURN_URL)
-        .transport(move |request: Request<Bytes>| {
+        .with_transport(move |request: Request<Bytes>| {
             *keep.lock().unwrap() = serde_json::from_slice(request.body()).ok();
             let answer =
                 json!({"session_id": "cks_1", "checkout_url": "https://checkout.example/"});

@@ -49,7 +49,7 @@ fn upstream() -> (Client, Calls) {
     };
     let client =
         Client::builder("sk_test", Environment::Live).return_url("https://shop.example/done");
-    (client.transport(transport).build().unwrap(), calls)
+    (client.with_transport(transport).build().unwrap(), calls)
 }
 
 fn post(body: Value) -> Request<Bytes> {

@@ -79,7 +79,7 @@ fn scripted_in(
             }
         }
     };
-    (Client::builder(KEY, environment).transport(transport), log)
+    (Client::builder(KEY, environment).with_transport(transport), log)
 }
 
 fn get(client: &Client) -> dodo_core::client::ApiCall {
@@ -337,7 +337,7 @@ fn keys_are_opaque_but_must_be_there_and_never_show() {
         ("ä", false),
     ] {
         let builder = Client::builder(key, Environment::Live)
-            .transport(|_| async { Err::<Response<Bytes>, _>(BoxError::from("x")) });
+            .with_transport(|_| async { Err::<Response<Bytes>, _>(BoxError::from("x")) });
         let shown = format!("{builder:?}");
         let built = builder.build();
         assert_eq!(built.is_ok(), ok, "{key}");

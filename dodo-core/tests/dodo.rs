@@ -18,7 +18,7 @@ const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn builder() -> DodoBuilder {
     Dodo::builder("sk_canary", KEY, Environment::Test).client(|client| {
-        client.transport(|_: Request<Bytes>| async {
+        client.with_transport(|_: Request<Bytes>| async {
             Ok::<_, BoxError>(Response::new(Bytes::from_static(b"{}")))
         })
     })
@@ -112,7 +112,7 @@ async fn sold(
         async move { Ok::<_, BoxError>(Response::new(answer)) }
     };
     let mut dodo = Dodo::builder("sk_a", KEY, Environment::Test);
-    dodo = dodo.client(|client| client.transport(transport));
+    dodo = dodo.client(|client| client.with_transport(transport));
     if let Some(capture) = app {
         dodo = dodo.capture(capture.clone());
     }
@@ -135,7 +135,8 @@ async fn sold(
         async { Ok::<_, BoxError>(()) }
     };
     let hooks = dodo.webhooks::<()>().attribution_sink(sink).build().unwrap();
-    let event = EventBuilder::new(EventKind::PaymentSucceeded).set("metadata", metadata.clone());
+    let event =
+        EventBuilder::new(EventKind::PaymentSucceeded).set_json("metadata", metadata.clone());
     let answer = hooks.handle(event.request(dodo.webhook_key())).await;
     assert_eq!(answer.status(), 200);
     let records = records.lock().unwrap().drain(..).collect();

@@ -12,7 +12,7 @@ use dodo_core::{
     attribution::MetadataMapping,
     capture::VisitorCapture,
     endpoint::Endpoint as _,
-    testing::sign_for_test,
+    testing::sign,
     webhook::{Receipt, VerifiedEvent},
 };
 use dodo_ledger::{ErrorKind, Ledger, sink::Callback};
@@ -26,7 +26,7 @@ async fn ledger() -> Ledger {
 
 async fn deliver(hooks: &Webhooks, event: &VerifiedEvent) -> StatusCode {
     let mut request = Request::post("/webhook").body(event.body().clone()).unwrap();
-    *request.headers_mut() = sign_for_test(hooks.key(), event.id(), event.body());
+    *request.headers_mut() = sign(hooks.key(), event.id(), event.body());
     hooks.handle(request).await.status()
 }
 

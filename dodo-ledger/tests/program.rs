@@ -140,7 +140,7 @@ fn api(payments: Vec<serde_json::Value>) -> Client {
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
         async move { Ok::<_, BoxError>(response) }
     };
-    let client = Client::builder("sk_test", Environment::Live).transport(transport);
+    let client = Client::builder("sk_test", Environment::Live).with_transport(transport);
     client.max_retries(0).build().unwrap()
 }
 

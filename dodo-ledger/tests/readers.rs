@@ -74,7 +74,8 @@ async fn the_ledger_goes_on_while_all_readers_are_taken() {
     let opened = SqliteStore::open(&store.url).await.unwrap();
     let readers = opened.readers().clone();
     let nobody = async |_| Err::<http::Response<bytes::Bytes>, BoxError>("nobody is there".into());
-    let client = Client::builder("sk_test", Environment::Live).transport(nobody).build().unwrap();
+    let client =
+        Client::builder("sk_test", Environment::Live).with_transport(nobody).build().unwrap();
     let builder = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(Curious);
     let ledger = builder.look_up_earlier_charges(client).build().unwrap();
     ledger.migrate().await.unwrap();

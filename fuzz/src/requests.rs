@@ -156,7 +156,7 @@ fn dodo() -> (Client, Calls) {
         std::future::ready(Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))))
     };
     let client = Client::builder("sk_test", Environment::Live)
-        .transport(transport)
+        .with_transport(transport)
         .build()
         .expect("a client");
     (client, calls)

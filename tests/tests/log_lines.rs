@@ -12,7 +12,7 @@ use dodo_core::{
     client::DodoBuilder,
     endpoint::Endpoint,
     log::LogLevel,
-    testing::replay,
+    testing::signed_request,
     webhook::WebhooksBuilder,
 };
 use dodo_ledger::Ledger;
@@ -31,7 +31,7 @@ fn answering(status: u16) -> Client {
         *response.status_mut() = status.try_into().unwrap();
         Ok::<_, BoxError>(response)
     };
-    Client::builder("sk_canary", Environment::Test).transport(transport).build().unwrap()
+    Client::builder("sk_canary", Environment::Test).with_transport(transport).build().unwrap()
 }
 
 async fn buy(client: Client) -> u16 {
@@ -69,7 +69,7 @@ async fn call_all(level: Option<LogLevel>) {
         Ok::<_, BoxError>(response)
     };
     let builder = DodoBuilder::from_env().unwrap().client(|client| {
-        let client = client.transport(transport).max_retries(0);
+        let client = client.with_transport(transport).max_retries(0);
         match level {
             Some(level) => client.log_level(level),
             None => client,
@@ -86,7 +86,8 @@ async fn deliver(times: usize, change: impl Fn(&mut Request<Bytes>)) {
     let hooks = Webhooks::builder(key).build().unwrap();
     let other = WebhookKey::new(OTHER, Environment::Test).unwrap();
     for _ in 0..times {
-        let mut request = replay(&other, "msg_1", r#"{"type":"payment.succeeded","data":{}}"#);
+        let mut request =
+            signed_request(&other, "msg_1", r#"{"type":"payment.succeeded","data":{}}"#);
         change(&mut request);
         let answer = hooks.handle(request).await;
         assert_eq!(answer.status(), 401);
@@ -106,7 +107,7 @@ fn failing() -> (WebhooksBuilder<()>, UnboundedReceiver<()>) {
 
 async fn event(hooks: &Webhooks) -> u16 {
     let body = r#"{"type":"payment.succeeded","data":{"payment_id":"pay_1","total_amount":1,"currency":"USD"}}"#;
-    hooks.handle(replay(hooks.key(), "msg_1", body)).await.status().as_u16()
+    hooks.handle(signed_request(hooks.key(), "msg_1", body)).await.status().as_u16()
 }
 
 /// Returns after the first failure of the callback: the workers finish it before they stop.

@@ -13,7 +13,7 @@ use crate::{BoxError, BoxFuture};
 /// use dodo_core::{BoxError, Client, Environment};
 /// # fn main() -> Result<(), dodo_core::Error> {
 /// let client = Client::builder("sk_test", Environment::Test)
-///     .transport(|_request: http::Request<bytes::Bytes>| async {
+///     .with_transport(|_request: http::Request<bytes::Bytes>| async {
 ///         Ok::<_, BoxError>(http::Response::new(bytes::Bytes::from_static(b"{}")))
 ///     })
 ///     .build()?;

@@ -17,8 +17,8 @@
 //!     .build()?;
 //!
 //! let request = EventBuilder::new(EventKind::PaymentSucceeded)
-//!     .edit(|payment: &mut Payment| payment.total_amount = 500)?
-//!     .request(&key);
+//!     .modify(|payment: &mut Payment| payment.total_amount = 500)?
+//!     .to_request(&key);
 //! assert_eq!(hooks.handle(request).await.status(), 200);
 //! # Ok(()) }
 //! ```
@@ -43,14 +43,14 @@ use crate::{Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::Ve
 /// An id that no header can carry, because it holds a control character, is left out: as from a
 /// sender that forgot it.
 #[must_use]
-pub fn sign_for_test(key: &WebhookKey, id: &str, body: &[u8]) -> HeaderMap {
+pub fn sign(key: &WebhookKey, id: &str, body: &[u8]) -> HeaderMap {
     let now = key.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    sign_for_test_at(key, id, now, body)
+    sign_at(key, id, now, body)
 }
 
-/// [`sign_for_test`] at a time of your choice, in unix seconds.
+/// [`sign`] at a time of your choice, in unix seconds.
 #[must_use]
-pub fn sign_for_test_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -> HeaderMap {
+pub fn sign_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in [
@@ -69,7 +69,7 @@ pub fn sign_for_test_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -
 #[must_use]
 pub fn replay(key: &WebhookKey, id: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     let body = body.into();
-    let headers = sign_for_test(key, id, &body);
+    let headers = sign(key, id, &body);
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.headers_mut() = headers;
@@ -186,7 +186,7 @@ impl EventBuilder {
     /// A delivery of it, signed now.
     #[must_use]
     pub fn request(&self, key: &WebhookKey) -> Request<Bytes> {
-        replay(key, &self.id, self.body())
+        signed_request(key, &self.id, self.body())
     }
 
     /// The event as a store or a sink sees it, without a signature in between.

@@ -38,7 +38,7 @@ fn dodo() -> (Client, Calls) {
         async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
     };
     let client =
-        Client::builder("sk_test", Environment::Live).transport(transport).build().unwrap();
+        Client::builder("sk_test", Environment::Live).with_transport(transport).build().unwrap();
     (client, calls)
 }
 

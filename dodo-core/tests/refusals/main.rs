@@ -38,7 +38,7 @@ fn upstream(portal: Value) -> (Client, Calls) {
     };
     let client =
         Client::builder("sk_test", Environment::Live).return_url("https://shop.example/done");
-    (client.transport(transport).build().unwrap(), calls)
+    (client.with_transport(transport).build().unwrap(), calls)
 }
 
 /// Status, code, and the place at fault.

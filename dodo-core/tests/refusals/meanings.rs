@@ -159,7 +159,7 @@ fn sent(
     let server: Vec<String> = server.iter().map(|name| (*name).to_owned()).collect();
     let builder =
         Client::builder("sk_test", Environment::Test).return_url("https://shop.example/done");
-    let dodo = builder.transport(transport).build().unwrap();
+    let dodo = builder.with_transport(transport).build().unwrap();
     let json = || {
         let request = Request::post("/").header("content-type", "application/json");
         request.body(Bytes::from(Value::from(client.clone()).to_string())).unwrap()

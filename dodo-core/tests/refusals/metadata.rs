@@ -33,9 +33,10 @@ fn capture(presets: &[Preset]) -> VisitorCapture {
 
 /// The record of a payment with this metadata, as an application with this capture reads it.
 fn record(metadata: &Value, capture: &VisitorCapture) -> AttributionRecord {
-    let event = EventBuilder::new(EventKind::PaymentSucceeded).set("metadata", metadata.clone());
+    let event =
+        EventBuilder::new(EventKind::PaymentSucceeded).set_json("metadata", metadata.clone());
     let options = MetadataMapping::default().captured_by(capture);
-    facts(&event.signed(), &options).unwrap().remove(0)
+    facts(&event.to_verified(), &options).unwrap().remove(0)
 }
 
 /// The metadata that goes to Dodo Payments from each checkout.

@@ -132,7 +132,7 @@ async fn public_address_decides_which_origin_is_own() {
         let answer = r#"{"session_id":"cks_1","checkout_url":"https://checkout.example/"}"#;
         Ok::<_, BoxError>(http::Response::new(Bytes::from(answer)))
     };
-    let client = Client::builder("sk_test", Environment::Test).transport(transport);
+    let client = Client::builder("sk_test", Environment::Test).with_transport(transport);
     let client = client.public_url("https://shop.example").build().unwrap();
     let endpoint = SessionCheckout::builder(client).build().unwrap();
     for (origin, status) in [("https://shop.example", 200), ("http://10.0.0.9", 403)] {

@@ -4,7 +4,7 @@ use dodo_core::{
     ErrorKind, EventKind, Webhooks,
     endpoint::Endpoint,
     event::{Payment, Refund},
-    testing::{EventBuilder, replay},
+    testing::{EventBuilder, signed_request},
 };
 
 use super::support::key;
@@ -12,14 +12,14 @@ use super::support::key;
 #[test]
 fn an_event_of_another_payload_cannot_be_edited_as_this_one() {
     let paid = || EventBuilder::new(EventKind::PaymentSucceeded);
-    let edited = paid().edit(|payment: &mut Payment| payment.total_amount = 7).unwrap();
+    let edited = paid().modify(|payment: &mut Payment| payment.total_amount = 7).unwrap();
     let body: serde_json::Value = serde_json::from_slice(&edited.body()).unwrap();
     assert_eq!(body["data"]["total_amount"], 7);
 
-    let refused = paid().edit(|refund: &mut Refund| refund.amount = Some(7)).unwrap_err();
+    let refused = paid().modify(|refund: &mut Refund| refund.amount = Some(7)).unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::InvalidRequest, "another_payload"));
-    let spoilt = paid().set("payment_id", serde_json::Value::Null);
-    assert!(spoilt.edit(|payment: &mut Payment| payment.total_amount = 7).is_err());
+    let spoilt = paid().set_json("payment_id", serde_json::Value::Null);
+    assert!(spoilt.modify(|payment: &mut Payment| payment.total_amount = 7).is_err());
 }
 
 #[tokio::test]
@@ -27,9 +27,13 @@ async fn an_id_that_no_header_carries_is_a_delivery_without_one() {
     let hooks = Webhooks::builder(key()).build().unwrap();
     for (id, status) in [("msg_1", 200), ("msg\r\n1", 401), ("msg_\u{0}", 401)] {
         let event = EventBuilder::new(EventKind::PaymentSucceeded).id(id);
-        let request = event.request(&key());
+        let request = event.to_request(&key());
         assert_eq!(request.headers().contains_key("webhook-id"), status == 200, "{id:?}");
         assert_eq!(hooks.handle(request).await.status(), status, "{id:?}");
-        assert_eq!(hooks.handle(replay(&key(), id, event.body())).await.status(), status, "{id:?}");
+        assert_eq!(
+            hooks.handle(signed_request(&key(), id, event.body())).await.status(),
+            status,
+            "{id:?}"
+        );
     }
 }

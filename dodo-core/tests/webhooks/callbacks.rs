@@ -12,7 +12,7 @@ use dodo_core::{
     attribution::AttributionRecord,
     endpoint::Endpoint,
     event::{Payment, RawJson, Subscription},
-    testing::{EventBuilder, replay},
+    testing::{EventBuilder, signed_request},
     webhook::{Inbox, Receipt, VerifiedEvent},
 };
 use http::Extensions;
@@ -30,7 +30,7 @@ fn taken(notes: &Notes) -> Vec<String> {
 }
 
 async fn status(hooks: &Webhooks, event: &EventBuilder) -> u16 {
-    hooks.handle(event.request(&key())).await.status().as_u16()
+    hooks.handle(event.to_request(&key())).await.status().as_u16()
 }
 
 fn event(kind: &str) -> EventBuilder {
@@ -81,9 +81,9 @@ async fn first_any_then_typed_in_their_order_then_the_sink() {
         ]
     );
     // No callback of this type: an optional field of another type costs nothing, a required one does.
-    assert_eq!(status(&hooks, &event("payout.failed").set("fee", "x")).await, 200);
+    assert_eq!(status(&hooks, &event("payout.failed").set_json("fee", "x")).await, 200);
     assert_eq!(taken(&notes), ["any payout.failed"]);
-    assert_eq!(status(&hooks, &event("payout.failed").set("payout_id", 7)).await, 400);
+    assert_eq!(status(&hooks, &event("payout.failed").set_json("payout_id", 7)).await, 400);
     assert_eq!(taken(&notes), ["any payout.failed"]);
 }
 
@@ -126,7 +126,7 @@ async fn unknown_types_are_taken() {
         .on_any(noting("any"))
         .build()
         .unwrap();
-    assert_eq!(status(&hooks, &event("payment.teleported").set("a", 1)).await, 200);
+    assert_eq!(status(&hooks, &event("payment.teleported").set_json("a", 1)).await, 200);
     assert_eq!(
         taken(&notes),
         [r#"any payment.teleported {"a":1}"#, r#"unknown payment.teleported {"a":1}"#]
@@ -134,7 +134,11 @@ async fn unknown_types_are_taken() {
     assert_eq!(status(&hooks, &event("payment.failed")).await, 200);
     assert_eq!(taken(&notes).len(), 1, "a known type is not unknown");
     let body = r#"{"type":"x.y","timestamp":"2026-01-01T00:00:00Z","business_id":"b"}"#;
-    assert_eq!(hooks.handle(replay(&key(), "msg_1", body)).await.status(), 200, "without data");
+    assert_eq!(
+        hooks.handle(signed_request(&key(), "msg_1", body)).await.status(),
+        200,
+        "without data"
+    );
 }
 
 #[tokio::test]
@@ -149,9 +153,9 @@ async fn a_type_of_tomorrow_may_have_a_typed_callback_today() {
         .build()
         .unwrap();
     let payment = event("payment.teleported")
-        .set("payment_id", "pay_1")
-        .set("total_amount", 1)
-        .set("currency", "EUR");
+        .set_json("payment_id", "pay_1")
+        .set_json("total_amount", 1)
+        .set_json("currency", "EUR");
     assert_eq!(status(&hooks, &payment).await, 200);
     assert_eq!(taken(&notes), ["pay_1"]);
 }
@@ -172,7 +176,7 @@ async fn the_first_failure_stops_and_asks_for_a_retry() {
         .on_payment_succeeded(counting())
         .build()
         .unwrap();
-    let answer = failing.handle(event("payment.succeeded").request(&key())).await;
+    let answer = failing.handle(event("payment.succeeded").to_request(&key())).await;
     assert_eq!(answer.status(), 500);
     assert!(!String::from_utf8_lossy(answer.body()).contains("canary"), "{answer:?}");
     assert_eq!(taken(&notes).len(), 1);
@@ -249,7 +253,7 @@ async fn a_payload_that_panics_when_it_is_read_fails_its_callback() {
         .on(EventKind::PaymentSucceeded, |_: Event<Panicking>| ready(Ok(())))
         .build()
         .unwrap();
-    let signed = event("payment.succeeded").signed();
+    let signed = event("payment.succeeded").to_verified();
     let error = hooks.dispatcher().dispatch(signed, 1, Extensions::new()).await.unwrap_err();
     assert_eq!(error.code(), "callback_panicked");
 }
@@ -269,7 +273,7 @@ async fn unreadable_events_run_any_and_unreadable() {
         .on_payment_succeeded(|_| ready(Ok(())))
         .build()
         .unwrap();
-    let no_json = || replay(&key(), "msg_1", "{\"type\":");
+    let no_json = || signed_request(&key(), "msg_1", "{\"type\":");
     assert_eq!(without.handle(no_json()).await.status(), 400);
     assert_eq!(taken(&notes), ["any 8"]);
 
@@ -290,13 +294,14 @@ async fn unreadable_events_run_any_and_unreadable() {
         .unwrap();
     assert_eq!(with.handle(no_json()).await.status(), 200);
     assert_eq!(taken(&notes), ["any 8", " at \"\""]);
-    let no_currency = event("payment.succeeded").set("currency", "canary");
+    let no_currency = event("payment.succeeded").set_json("currency", "canary");
     assert_eq!(status(&with, &no_currency).await, 200);
     assert_eq!(taken(&notes)[1], "payment.succeeded at \"/data/currency\"");
-    let no_amount = event("payment.succeeded").set("total_amount", "x").set("q", "total_amount");
+    let no_amount =
+        event("payment.succeeded").set_json("total_amount", "x").set_json("q", "total_amount");
     assert_eq!(status(&with, &no_amount).await, 200, "the pointer names the field");
     let missing = r#"{"type":"payment.succeeded","data":{"payment_id":"p","currency":"EUR"}}"#;
-    assert_eq!(with.handle(replay(&key(), "msg_1", missing)).await.status(), 500);
+    assert_eq!(with.handle(signed_request(&key(), "msg_1", missing)).await.status(), 500);
 }
 
 #[tokio::test]
@@ -315,7 +320,10 @@ async fn events_say_what_the_body_does_not() {
     let body = r#"{"type":"subscription.active","data":{"subscription_id":"sub_1","next_billing_date":"soon",
         "created_at":"2026-11-03T14:22:07.418332Z","quantity":"x"}}"#;
     for (environment, live) in [(Environment::Test, false), (Environment::Live, true)] {
-        assert_eq!(hooks(environment).handle(replay(&key(), "msg_7", body)).await.status(), 200);
+        assert_eq!(
+            hooks(environment).handle(signed_request(&key(), "msg_7", body)).await.status(),
+            200
+        );
         let event = seen.lock().unwrap().take().unwrap();
         assert_eq!((event.id.as_str(), event.live, event.attempt()), ("msg_7", live, 1));
         assert!(event.raw().as_str().unwrap().contains("soon"));
@@ -383,7 +391,11 @@ async fn with_an_inbox_nothing_runs_in_the_request() {
     assert_eq!(status(&hooks, &payment).await, 200);
     assert_eq!(status(&hooks, &payment).await, 200, "a duplicate");
     assert_eq!(status(&hooks, &event("a.new_one")).await, 200);
-    assert_eq!(hooks.handle(replay(&key(), "msg_odd", "no json")).await.status(), 200, "parked");
+    assert_eq!(
+        hooks.handle(signed_request(&key(), "msg_odd", "no json")).await.status(),
+        200,
+        "parked"
+    );
     assert_eq!(taken(&notes), Vec::<String>::new());
 
     let events = std::mem::take(&mut *store.events.lock().unwrap());
@@ -399,7 +411,7 @@ async fn with_an_inbox_nothing_runs_in_the_request() {
     assert_eq!(taken(&notes), ["pay_test 3 transaction"]);
 
     store.is_down.store(true, std::sync::atomic::Ordering::Relaxed);
-    let answer = hooks.handle(payment.request(&key())).await;
+    let answer = hooks.handle(payment.to_request(&key())).await;
     assert_eq!(answer.status(), 503);
     assert!(answer.headers().contains_key("retry-after"));
     assert!(!String::from_utf8_lossy(answer.body()).contains("canary"));
@@ -417,7 +429,7 @@ async fn refusals_look_alike_and_run_nothing() {
         .body_limit(1000)
         .build()
         .unwrap();
-    let good = event("payment.cancelled").request(&key());
+    let good = event("payment.cancelled").to_request(&key());
     let mut answers = Vec::new();
     for change in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
         let mut request = good.clone();
@@ -431,7 +443,7 @@ async fn refusals_look_alike_and_run_nothing() {
     let other =
         dodo_core::WebhookKey::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", Environment::Live)
             .unwrap();
-    *stranger.headers_mut() = dodo_core::testing::sign_for_test(&other, "msg_1", good.body());
+    *stranger.headers_mut() = dodo_core::testing::sign(&other, "msg_1", good.body());
     answers.push(hooks.handle(stranger).await);
     for answer in &answers {
         assert_eq!(answer.status(), 401);
@@ -453,7 +465,7 @@ async fn refusals_look_alike_and_run_nothing() {
 async fn the_content_type_does_not_matter() {
     let hooks = Webhooks::builder(key()).build().unwrap();
     for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
-        let mut request = event("payment.succeeded").request(&key());
+        let mut request = event("payment.succeeded").to_request(&key());
         request.headers_mut().remove("content-type");
         if let Some(value) = content_type {
             request.headers_mut().insert("content-type", value.parse().unwrap());

@@ -34,7 +34,7 @@ fn service()
 
 #[tokio::test]
 async fn passes_on_what_is_signed_and_nothing_else() {
-    let request = EventBuilder::new("payment.succeeded".into()).request(&key()).map(Full::new);
+    let request = EventBuilder::new("payment.succeeded".into()).to_request(&key()).map(Full::new);
     let answer = service().oneshot(request.clone()).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "pay_test");
@@ -48,7 +48,7 @@ async fn passes_on_what_is_signed_and_nothing_else() {
 
 #[tokio::test]
 async fn answers_like_the_endpoint() {
-    let mut request = EventBuilder::new("payment.succeeded".into()).request(&key());
+    let mut request = EventBuilder::new("payment.succeeded".into()).to_request(&key());
     request.headers_mut().remove("webhook-id");
     let by_layer = service().oneshot(request.clone().map(Full::new)).await.unwrap();
     let by_endpoint = Webhooks::builder(key()).build().unwrap().handle(request).await;
@@ -58,8 +58,8 @@ async fn answers_like_the_endpoint() {
 
 #[test]
 fn another_kind_of_event_is_not_read_as_this_one() {
-    let refund = EventBuilder::new("refund.succeeded".into()).signed();
+    let refund = EventBuilder::new("refund.succeeded".into()).to_verified();
     let error = refund.typed::<Payment>().unwrap_err();
     assert_eq!(error.code(), "unexpected_event");
-    assert!(EventBuilder::new("a.new_one".into()).signed().typed::<Payment>().is_err());
+    assert!(EventBuilder::new("a.new_one".into()).to_verified().typed::<Payment>().is_err());
 }

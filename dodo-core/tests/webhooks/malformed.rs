@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dodo_core::{Webhooks, endpoint::Endpoint, testing::replay};
+use dodo_core::{Webhooks, endpoint::Endpoint, testing::signed_request};
 use http::StatusCode;
 
 use crate::support::{Log, key, noting, samples};
@@ -53,7 +53,7 @@ async fn signed_body_without_event_is_answered_400() {
         bodies.push(in_data(&data).into_bytes());
     }
     for body in bodies {
-        let answer = hooks.handle(replay(&key(), "msg_1", body.clone())).await;
+        let answer = hooks.handle(signed_request(&key(), "msg_1", body.clone())).await;
         let shown = String::from_utf8_lossy(&body[..body.len().min(100)]).into_owned();
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{shown}");
         let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
@@ -108,10 +108,10 @@ async fn ten_thousand_broken_bodies_break_nothing() {
                 body.splice(at..at, tokens[random(tokens.len())].iter().copied());
             }
         }
-        let answer = plain.handle(replay(&key(), "msg_1", body.clone())).await;
+        let answer = plain.handle(signed_request(&key(), "msg_1", body.clone())).await;
         *statuses.entry(answer.status().as_u16()).or_default() += 1;
         assert!(matches!(answer.status().as_u16(), 200 | 400), "{}", body.escape_ascii());
-        let answer = parking.handle(replay(&key(), "msg_1", body)).await;
+        let answer = parking.handle(signed_request(&key(), "msg_1", body)).await;
         assert_eq!(answer.status(), 200, "with `on_unreadable` everything signed is taken");
     }
     println!("statuses: {statuses:?}");

@@ -15,7 +15,7 @@ use dodo_core::{
         GrantedFeature, GrantedLicenseKey, Metadata, MeterCreditItem, MeterItem, PayloadType,
         RefundItem, ScheduledPlanChange, ServicePeriod,
     },
-    testing::{EventBuilder, replay},
+    testing::{EventBuilder, signed_request},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -165,7 +165,7 @@ async fn debug_of_events_shows_no_text_of_samples() {
         let mut body: Value = serde_json::from_str(&text).unwrap();
         // What becomes unreadable by its mark is left out of the event.
         mark(&mut body["data"], |_| true);
-        let request = replay(&key(), "msg_1", body.to_string());
+        let request = signed_request(&key(), "msg_1", body.to_string());
         let signed = key().verify(request.headers(), request.body().clone()).unwrap();
         assert_eq!(hooks.handle(request).await.status(), 200, "{name}");
         let seen = log.lock().unwrap().pop().unwrap_or_else(|| panic!("{name}: no callback"));

@@ -55,11 +55,11 @@ async fn traffic(secrets: &[&str], sender: Sender) -> (usize, BTreeMap<Option<us
         deliveries.spawn(async move {
             let event = EventBuilder::new(EventKind::PaymentSucceeded).id(format!("msg_{n}"));
             let signature = |secret: &str| {
-                event.request(&key(&[secret])).headers()["webhook-signature"].clone()
+                event.to_request(&key(&[secret])).headers()["webhook-signature"].clone()
             };
             let (old, new) = (signature(SECRET), signature(NEW));
             let both = [old.as_bytes(), b" ", new.as_bytes()].concat();
-            let mut request = event.request(&key(&[SECRET]));
+            let mut request = event.to_request(&key(&[SECRET]));
             let signature = match sender {
                 Sender::Old => old,
                 Sender::Both => HeaderValue::from_bytes(&both).unwrap(),

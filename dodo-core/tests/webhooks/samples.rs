@@ -4,7 +4,7 @@ use dodo_core::{
     EventKind,
     endpoint::Endpoint,
     event::{Payload, Timestamp},
-    testing::replay,
+    testing::signed_request,
 };
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ async fn every_sample_reaches_its_callback_with_every_field() {
     let mut kinds = BTreeSet::new();
     for (name, text) in samples() {
         let body: Value = serde_json::from_str(&text).unwrap();
-        let answer = hooks.handle(replay(&key(), "msg_1", text)).await;
+        let answer = hooks.handle(signed_request(&key(), "msg_1", text)).await;
         assert_eq!(answer.status(), 200, "{name}");
         let seen = log.lock().unwrap().pop().unwrap_or_else(|| panic!("{name}: no callback"));
         assert_eq!(seen.kind.as_str(), body["type"], "{name}");

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use dodo_core::{EventKind, endpoint::Endpoint, event::FieldWarning, testing::replay};
+use dodo_core::{EventKind, endpoint::Endpoint, event::FieldWarning, testing::signed_request};
 use serde_json::{Value, json};
 
 use crate::support::{Log, Seen, amounts, key, noting, required, samples};
@@ -19,7 +19,7 @@ impl Run {
     /// Delivers `body`, signed over its bytes: 200, and its callback has seen the right object.
     async fn deliver(&mut self, what: &str, original: &Value, body: String) -> Seen {
         self.count += 1;
-        let answer = self.hooks.handle(replay(&key(), "msg_1", body.clone())).await;
+        let answer = self.hooks.handle(signed_request(&key(), "msg_1", body.clone())).await;
         assert_eq!(answer.status(), 200, "{what}: {body}");
         let seen = self.log.lock().unwrap().pop();
         let seen = seen.unwrap_or_else(|| panic!("{what}: no callback for {body}"));
@@ -32,7 +32,7 @@ impl Run {
     /// Delivers `body`, in which the amount at `pointer` is out of range: 400, and no callback of its type.
     async fn refuse(&mut self, what: &str, pointer: &str, body: String) {
         self.count += 1;
-        let answer = self.hooks.handle(replay(&key(), "msg_1", body.clone())).await;
+        let answer = self.hooks.handle(signed_request(&key(), "msg_1", body.clone())).await;
         assert_eq!(answer.status(), 400, "{what}: {body}");
         let problem: Value = serde_json::from_slice(answer.body()).unwrap();
         assert_eq!(problem["pointer"], pointer, "{what}");

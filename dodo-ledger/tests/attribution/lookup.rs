@@ -93,7 +93,7 @@ impl Api {
                 Ok::<_, BoxError>(response)
             }
         };
-        let client = Client::builder("sk_test", Environment::Live).transport(transport);
+        let client = Client::builder("sk_test", Environment::Live).with_transport(transport);
         client.max_retries(0).build().unwrap()
     }
 

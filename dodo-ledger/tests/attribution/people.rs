@@ -227,7 +227,7 @@ async fn checkout_reads_user_and_address_from_the_sign_in(store: &TestStore) {
         async move { Ok::<_, BoxError>(answer) }
     };
     let client = Client::builder("key", Environment::Test).return_url("https://shop.example/");
-    let client = client.transport(transport).build().unwrap();
+    let client = client.with_transport(transport).build().unwrap();
     let checkout = SessionCheckout::builder(client).context_store(ledger.clone()).build().unwrap();
     for (cookie, opts_out) in [("visitor=v2", true), ("visitor=v1", false)] {
         let mut request = visit(cookie, opts_out);

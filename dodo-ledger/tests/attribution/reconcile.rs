@@ -93,7 +93,7 @@ pub(crate) fn api(payments: Vec<Value>, refunds: Vec<Value>) -> (Client, Arc<Mut
         };
         async move { Ok::<_, BoxError>(Response::new(Bytes::from(answer.to_string()))) }
     };
-    let client = Client::builder("sk_test", Environment::Live).transport(transport);
+    let client = Client::builder("sk_test", Environment::Live).with_transport(transport);
     (client.build().unwrap(), log)
 }
 
@@ -158,7 +158,7 @@ fn answering(ids: &[&str], answer: impl Fn(&str) -> (u16, String)) -> Client {
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
         async move { Ok::<_, BoxError>(response) }
     };
-    let client = Client::builder("sk_test", Environment::Live).transport(transport);
+    let client = Client::builder("sk_test", Environment::Live).with_transport(transport);
     client.max_retries(0).build().unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use dodo_axum::webhooks;
 use dodo_core::{
     BoxError, Environment, WebhookKey, Webhooks, attribution::AttributionRecord,
-    capture::CheckoutContext, client::ReqwestTransport, testing::sign_for_test,
+    capture::CheckoutContext, client::ReqwestTransport, testing::sign,
 };
 use dodo_ledger::{
     Backoff, Ledger, LedgerBuilder, Store, Workers,
@@ -69,13 +69,13 @@ impl Shop {
     }
 
     pub(crate) async fn deliver(&self, id: &str, body: &[u8]) -> Answer {
-        self.send(sign_for_test(&self.key, id, body), body).await
+        self.send(sign(&self.key, id, body), body).await
     }
 
     /// A delivery that somebody else signed.
     pub(crate) async fn forge(&self, body: &[u8]) -> Answer {
         let key = WebhookKey::new(&secret("stranger"), Environment::Live).unwrap();
-        self.send(sign_for_test(&key, "msg_forged", body), body).await
+        self.send(sign(&key, "msg_forged", body), body).await
     }
 
     async fn send(&self, headers: reqwest::header::HeaderMap, body: &[u8]) -> Answer {
