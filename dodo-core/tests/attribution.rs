@@ -5,10 +5,11 @@ use dodo_core::{
     EventKind,
     attribution::{
         AttributionRecord, AttributionStep, ClassificationBasis, DisputePolicy, MetadataMapping,
-        NonRevenueReason, RecordKind, facts,
+        NonRevenueReason, RecordKind,
     },
     capture::Campaign,
     event::Payment,
+    internals::records_for_event,
     money::Currency,
     testing::EventBuilder,
 };

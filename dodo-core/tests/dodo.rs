@@ -6,9 +6,10 @@ use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Dodo, Environment, EventKind,
     attribution::AttributionRecord,
-    capture::{CampaignCookie, Preset, VisitorCapture, metadata_keys},
+    capture::{CampaignCookie, Preset, VisitorCapture},
     client::DodoBuilder,
     endpoint::Endpoint,
+    internals::metadata_keys,
     testing::EventBuilder,
 };
 use http::{Request, Response};

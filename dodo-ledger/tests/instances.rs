@@ -8,8 +8,9 @@ mod support;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dodo_core::{
-    attribution::{AttributionSink, MetadataMapping, facts},
+    attribution::{AttributionSink, MetadataMapping},
     capture::{CheckoutContext, CheckoutContextStore},
+    internals::records_for_event,
     webhook::Inbox,
 };
 use dodo_ledger::{

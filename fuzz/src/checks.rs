@@ -6,11 +6,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dodo_core::{
     Environment, WebhookKey,
-    attribution::{MetadataMapping, facts},
+    attribution::MetadataMapping,
     event::{
         AbandonedCheckout, CreditBalanceLow, CreditLedgerEntry, Dispute, DunningAttempt,
         EntitlementGrant, LicenseKey, Payload, Payment, Payout, Refund, Subscription, Timestamp,
     },
+    internals::records_for_event,
     webhook::VerifiedEvent,
 };
 use hmac::{Hmac, KeyInit, Mac};

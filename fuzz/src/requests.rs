@@ -11,11 +11,12 @@ use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment,
     capture::{
-        CampaignCookie, ClientMetadata, Preset, SkipReason, VisitorCapture, VisitorId,
+        CampaignCookie, Preset, SkipReason, VisitorCapture, VisitorId,
         consent::{AnyGate, Cookiebot, OneTrust, Tcf},
     },
     checkout::{SessionCheckout, StaticCheckout},
     endpoint::Endpoint,
+    internals::ClientMetadata,
 };
 use http::{HeaderValue, Request, Response};
 use serde_json::{Map, Value, json};

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use dodo_core::{
     Client, Environment,
-    capture::{Preset, metadata_keys},
+    capture::Preset,
     checkout::{self, FieldRule, SessionCheckout},
+    internals::metadata_keys,
 };
 use dodo_tests::{
     case::Case,

@@ -1,6 +1,9 @@
 //! The tables of `docs/attribution-capture.md` are those of the code.
 
-use dodo_core::capture::{CookieDecoder, Preset, PresetField, SkipReason};
+use dodo_core::{
+    capture::{CookieDecoder, Preset, SkipReason},
+    internals::PresetField,
+};
 
 const PAGE: &str = "../docs/attribution-capture.md";
 

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use dodo_core::capture::{
-    CaptureOutcome, CaptureTrace, ClientMetadata, Preset, SkipReason, VisitorCapture,
+use dodo_core::{
+    capture::{CaptureOutcome, CaptureTrace, Preset, SkipReason, VisitorCapture},
+    internals::ClientMetadata,
 };
 use serde_json::{Map, json};
 

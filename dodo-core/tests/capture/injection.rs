@@ -1,6 +1,9 @@
 //! Who wins: server code, then the capture, then the client.
 
-use dodo_core::capture::{ClientMetadata, Preset, VisitorCapture};
+use dodo_core::{
+    capture::{Preset, VisitorCapture},
+    internals::ClientMetadata,
+};
 use serde_json::{Value, json};
 
 use super::{injected, object, request, with_cookies};

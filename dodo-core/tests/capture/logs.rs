@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, fmt, sync::Once};
 
-use dodo_core::capture::{ClientMetadata, Preset, VisitorCapture};
+use dodo_core::{
+    capture::{Preset, VisitorCapture},
+    internals::ClientMetadata,
+};
 use serde_json::{Map, json};
 use tracing::{
     Event, Level, Metadata, Subscriber,

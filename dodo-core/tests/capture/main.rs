@@ -16,7 +16,10 @@ mod presets;
 mod properties;
 mod values;
 
-use dodo_core::capture::{Captured, ClientMetadata, VisitorCapture};
+use dodo_core::{
+    capture::{Captured, VisitorCapture},
+    internals::ClientMetadata,
+};
 use http::{Request, request::Parts};
 use serde_json::{Map, Value};
 

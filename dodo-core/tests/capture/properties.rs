@@ -1,8 +1,11 @@
 //! Laws that hold for any request.
 
-use dodo_core::capture::{
-    CampaignCookie, CaptureOutcome, Captured, ClientMetadata, Preset, VisitorCapture,
-    consent::{Cookiebot, OneTrust, Tcf},
+use dodo_core::{
+    capture::{
+        CampaignCookie, CaptureOutcome, Captured, Preset, VisitorCapture,
+        consent::{Cookiebot, OneTrust, Tcf},
+    },
+    internals::ClientMetadata,
 };
 use http::{HeaderValue, Request};
 use proptest::prelude::*;

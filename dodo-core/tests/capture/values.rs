@@ -1,6 +1,9 @@
 //! Which values may travel, and the limits of metadata.
 
-use dodo_core::capture::{ClientMetadata, SkipReason, VisitorCapture, VisitorId};
+use dodo_core::{
+    capture::{SkipReason, VisitorCapture, VisitorId},
+    internals::ClientMetadata,
+};
 use serde_json::{Map, Value, json};
 
 use super::{injected, object, reasons, request, with_cookies};

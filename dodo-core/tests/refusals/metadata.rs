@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use dodo_core::{
     EventKind,
-    attribution::{AttributionRecord, MetadataMapping, facts},
-    capture::{Preset, VisitorCapture, metadata_keys},
+    attribution::{AttributionRecord, MetadataMapping},
+    capture::{Preset, VisitorCapture},
     checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
     endpoint::Endpoint,
+    internals::{metadata_keys, records_for_event},
     testing::EventBuilder,
 };
 use http::Request;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dodo_core::attribution::{ChargeHistory, ClassificationBasis, RecordKind, classify};
+use dodo_core::{
+    attribution::{ClassificationBasis, RecordKind},
+    internals::{ChargeHistory, classify},
+};
 
 use super::{
     chain::{self, Attributed, Kin, Subject},

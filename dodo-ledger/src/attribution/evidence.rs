@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use dodo_core::{
     EventKind,
-    attribution::{ChargeFacts, ChargeHistory, Contact, SubscriptionTerms},
+    attribution::{Contact, SubscriptionTerms},
     capture::Campaign,
     event::ChargeType,
+    internals::{ChargeFacts, ChargeHistory},
     money::Currency,
 };
 use jiff::Timestamp;

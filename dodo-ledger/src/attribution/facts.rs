@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{
-    attribution::{SubscriptionState, SubscriptionTerms},
-    capture::Campaign,
-};
+use dodo_core::{attribution::SubscriptionTerms, capture::Campaign, internals::SubscriptionState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 

@@ -1,7 +1,7 @@
 //! Which visitor and campaign brought which money.
 //!
 //! [`Evidence`] is what one delivery proves. [`book`] writes it down and derives the record that
-//! follows from it and from all other evidence: what kind of charge it is ([`classify`](dodo_core::attribution::classify())), how much went
+//! follows from it and from all other evidence: what kind of charge it is ([`classify`](dodo_core::internals::classify())), how much went
 //! back (`settle`, `money`), and who brought it (`chain`). Everything that the new evidence puts in
 //! another light is derived again in the same transaction, so that the ledger does not depend on the
 //! order of deliveries.

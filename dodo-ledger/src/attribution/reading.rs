@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use dodo_core::{
     Error, Event, EventKind,
     attribution::{
-        Attributed, AttributionRecord, AttributionStep, ChargeFacts, ClassificationBasis,
-        NonRevenueReason, RecordKind, email_sha256, facts,
+        Attributed, AttributionRecord, AttributionStep, ClassificationBasis, NonRevenueReason,
+        RecordKind, email_sha256,
     },
     event::{AbandonedCheckout, ChargeType, Customer, Date, Metadata, Payment},
+    internals::{ChargeFacts, records_for_event},
     webhook::VerifiedEvent,
 };
 use jiff::Timestamp;

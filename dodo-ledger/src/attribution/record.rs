@@ -2,9 +2,9 @@
 
 use dodo_core::{
     attribution::{
-        AttributionRecord, AttributionStep, ClassificationBasis, Classified, RecordFlags,
-        RecordKind,
+        AttributionRecord, AttributionStep, ClassificationBasis, RecordFlags, RecordKind,
     },
+    internals::Classified,
     money::Money,
 };
 

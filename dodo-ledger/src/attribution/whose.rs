@@ -1,6 +1,6 @@
 //! Whose an event is, whatever its type: what erasing a person finds its body by.
 
-use dodo_core::{attribution::email_sha256, webhook::Envelope};
+use dodo_core::{attribution::email_sha256, internals::Envelope};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

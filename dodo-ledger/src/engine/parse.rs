@@ -2,11 +2,12 @@
 
 use dodo_core::{
     Error, Event, EventKind,
-    attribution::{ChargeFacts, Contact, email_sha256},
+    attribution::{Contact, email_sha256},
     capture::CheckoutContext,
     event::{
         AbandonedCheckout, AddonItem, CartItem, Customer, Date, EntitlementGrant, Metadata, Payment,
     },
+    internals::ChargeFacts,
     webhook::VerifiedEvent,
 };
 use jiff::{Timestamp, TimestampRound, Unit};

@@ -2,9 +2,8 @@
 
 use dodo_core::{
     EventKind,
-    attribution::{
-        AttributionRecord, AttributionStep, ClassificationBasis, Classified, RecordKind,
-    },
+    attribution::{AttributionRecord, AttributionStep, ClassificationBasis, RecordKind},
+    internals::Classified,
     money::Money,
 };
 

@@ -5,7 +5,10 @@
 
 use std::collections::HashMap;
 
-use dodo_core::attribution::{ChargeFacts, ChargeHistory, Classified, RecordKind, classify};
+use dodo_core::{
+    attribution::RecordKind,
+    internals::{ChargeFacts, ChargeHistory, Classified, classify},
+};
 use jiff::Timestamp;
 
 use super::{

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dodo_core::{
-    EventKind,
-    attribution::{SubscriptionState as AtCharge, SubscriptionTerms},
-    event::SubscriptionStatus,
+    EventKind, attribution::SubscriptionTerms, event::SubscriptionStatus,
+    internals::SubscriptionState as AtCharge,
 };
 use jiff::{SignedDuration, Timestamp};
 

@@ -172,7 +172,7 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
     if let (Some(excess), Some(money)) = (excess, &record.money) {
         out.push(format!(
             "{} {} more was claimed than was left of the payment; that is not counted.",
-            dodo_core::money::minor_to_major(excess, money.exponent),
+            dodo_core::internals::minor_to_major(excess, money.exponent),
             money.currency
         ));
     }

@@ -145,19 +145,19 @@ impl RevenueRow {
     /// The revenue in major units, as text: `17.00`.
     #[must_use]
     pub fn net_major(&self) -> String {
-        dodo_core::money::minor_to_major(self.net, self.exponent)
+        dodo_core::internals::minor_to_major(self.net, self.exponent)
     }
 
     /// What was paid in major units, as text.
     #[must_use]
     pub fn gross_major(&self) -> String {
-        dodo_core::money::minor_to_major(self.gross, self.exponent)
+        dodo_core::internals::minor_to_major(self.gross, self.exponent)
     }
 
     /// The tax in major units, as text.
     #[must_use]
     pub fn tax_major(&self) -> String {
-        dodo_core::money::minor_to_major(self.tax, self.exponent)
+        dodo_core::internals::minor_to_major(self.tax, self.exponent)
     }
 }
 

@@ -12,7 +12,8 @@ use std::{
 use bytes::Bytes;
 use dodo_core::{
     BoxError, Error, ErrorKind,
-    client::{Transport, TransportError, retry_after},
+    client::{Transport, TransportError},
+    internals::retry_after,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use tokio::time::Instant;

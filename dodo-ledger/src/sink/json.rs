@@ -1,6 +1,6 @@
 //! What the JSON of sinks is made of.
 
-use dodo_core::money::{Money, minor_to_major};
+use dodo_core::{internals::minor_to_major, money::Money};
 use serde_json::{Map, Value, json};
 
 /// A JSON number in major units: 20.0 for 2000 cents, 500 for 500 yen. The text it is made from is

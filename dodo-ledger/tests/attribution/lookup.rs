@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment,
-    attribution::{AttributionSink, ClassificationBasis, RecordKind, facts},
+    attribution::{AttributionSink, ClassificationBasis, RecordKind},
     endpoint::Endpoint,
+    internals::records_for_event,
     webhook::Inbox,
 };
 use dodo_ledger::Ledger;

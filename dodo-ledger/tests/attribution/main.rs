@@ -103,7 +103,8 @@ async fn a_record_books_what_its_delivery_books() {
                 at,
                 true,
             );
-            let records = dodo_core::attribution::facts(&event, &Default::default()).unwrap();
+            let records =
+                dodo_core::internals::records_for_event(&event, &Default::default()).unwrap();
             let told: Vec<Evidence> = records.iter().filter_map(Evidence::of_record).collect();
             let delivered = Evidence::of_event(&event, &rules).unwrap();
             if told.is_empty() {
@@ -139,7 +140,7 @@ fn a_record_proves_what_its_delivery_proves() {
         let extra = json!({ "currency": currency, "is_partial": partial });
         let refund = payloads::refunded("ref_1", "pay_1", payloads::day(1), amount, extra);
         let event = refund.event();
-        let records = dodo_core::attribution::facts(&event, &Default::default()).unwrap();
+        let records = dodo_core::internals::records_for_event(&event, &Default::default()).unwrap();
         let told = Evidence::of_record(&records[0]);
         assert_eq!(told, Evidence::of_event(&event, &Rules::default()).unwrap(), "{refund:?}");
     }

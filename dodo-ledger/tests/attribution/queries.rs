@@ -124,7 +124,7 @@ async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
     let rows = ledger.revenue().fetch().await.unwrap();
     let sum: i128 = extremes.iter().map(|amount| i128::from(*amount)).sum();
     assert_eq!((rows[0].gross, rows[0].tax, rows[0].net), (sum, sum, sum));
-    assert_eq!(rows[0].net_major(), dodo_core::money::minor_to_major(sum, 2));
+    assert_eq!(rows[0].net_major(), dodo_core::internals::minor_to_major(sum, 2));
 }
 
 async fn sums_are_per_currency(store: &TestStore) {

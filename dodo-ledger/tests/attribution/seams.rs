@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use dodo_core::{
     BoxError, Environment, WebhookKey,
-    capture::{ClientMetadata, VisitorCapture},
+    capture::VisitorCapture,
     endpoint::Endpoint,
+    internals::ClientMetadata,
     webhook::{Inbox, Receipt, VerifiedEvent},
 };
 use dodo_ledger::{Backoff, sink::Callback};

@@ -1,6 +1,6 @@
 //! Money as people read it: `$1,234.50`, `¥500`, `KWD 1.500`. Integer arithmetic only.
 
-use dodo_core::money::{Currency, minor_to_major};
+use dodo_core::{internals::minor_to_major, money::Currency};
 
 /// An amount in minor units of a currency with this many decimals.
 ///
