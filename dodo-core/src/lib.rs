@@ -62,6 +62,12 @@
 //! | `dodo::endpoint` | hooks of the application that panicked |
 //! | `dodo::ledger`, `dodo::sink` | what could not be stored, booked or sent on |
 
+// Items that only `internals` shows are unused without it. The checks hold with the feature.
+#![cfg_attr(
+    not(feature = "unstable-internals"),
+    allow(dead_code, unreachable_pub, reason = "used by the companion crates")
+)]
+
 pub mod attribution;
 pub mod capture;
 pub mod checkout;
@@ -106,7 +112,21 @@ pub use self::{
 #[cfg(feature = "unstable-internals")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::endpoint::private::Sealed as SealedEndpoint;
+    pub use crate::{
+        attribution::{
+            classify::{ChargeFacts, ChargeHistory, Classified, SubscriptionState, classify},
+            facts::records_for_event,
+        },
+        capture::{
+            inject::ClientMetadata,
+            keys::{MetadataKey, metadata_keys},
+            preset::PresetField,
+        },
+        client::retry::retry_after,
+        endpoint::private::Sealed as SealedEndpoint,
+        money::currency::minor_to_major,
+        webhook::envelope::Envelope,
+    };
 }
 
 pub(crate) type BoxFuture<T> =

@@ -16,7 +16,7 @@ use dodo_core::{
 use serde_json::json;
 
 fn records(event: &EventBuilder) -> Vec<AttributionRecord> {
-    facts(&event.to_verified(), &MetadataMapping::default()).unwrap()
+    records_for_event(&event.to_verified(), &MetadataMapping::default()).unwrap()
 }
 
 fn only(event: &EventBuilder) -> AttributionRecord {
@@ -39,7 +39,7 @@ fn money(record: &AttributionRecord) -> Option<(i64, Option<i64>, i64, &str)> {
 
 #[test]
 fn a_charge_has_its_money_and_who_brought_it() {
-    let event = payment().set(
+    let event = payment().set_json(
         "metadata",
         json!({"visitor":"v1","linkId":"","source":"x","utm_source":"y","datafast_visitor_id":"d1","user_id":7}),
     );
@@ -143,7 +143,7 @@ fn what_a_charge_is() {
             .as_object()
             .unwrap()
             .iter()
-            .fold(payment(), |event, (key, value)| event.set(key, value.clone()));
+            .fold(payment(), |event, (key, value)| event.set_json(key, value.clone()));
         let record = only(&event);
         assert_eq!((&record.kind, record.basis), (&kind, basis), "{fields}");
         assert_eq!(
@@ -209,7 +209,7 @@ fn exponents_follow_the_currency_unless_overridden() {
     }
     let options = MetadataMapping::default().exponent("MGA".parse().unwrap(), 2);
     let event = payment().set_json("currency", "MGA");
-    let record = &facts(&event.to_verified(), &options).unwrap()[0];
+    let record = &records_for_event(&event.to_verified(), &options).unwrap()[0];
     assert_eq!(record.money.unwrap().gross_major(), "20.00");
 }
 
@@ -229,7 +229,7 @@ fn refunds_are_negative_and_never_a_guess() {
         ("pay_test", "v2")
     );
     for unknown in ["amount", "currency"] {
-        let record = only(&event("refund.succeeded").set(unknown, json!(null)));
+        let record = only(&event("refund.succeeded").set_json(unknown, json!(null)));
         assert!(record.money.is_none() && record.flags.amount_unknown, "{unknown}");
         let stated = (unknown == "currency").then_some(2000);
         assert_eq!(record.stated_amount, stated, "without {unknown}");
@@ -252,7 +252,7 @@ fn disputes_follow_the_policy() {
     ] {
         let event = event(&format!("dispute.{kind}"));
         for (options, expected) in [(&MetadataMapping::default(), by_loss), (&on_open, by_open)] {
-            let records = facts(&event.to_verified(), options).unwrap();
+            let records = records_for_event(&event.to_verified(), options).unwrap();
             let ids: Vec<&str> = records.iter().map(AttributionRecord::id).collect();
             let expected: Vec<String> =
                 expected.iter().map(|end| format!("dispute:dp_test:{end}")).collect();

@@ -115,7 +115,7 @@ async fn a_record_booked_elsewhere_wakes_the_sinks() {
     let workers = work(&back, hooks());
     eventually("it listens", async || listeners(&store).await.len() == 1).await;
     let event = payment("msg_1", "pay_1");
-    let records = facts(&event, &MetadataMapping::default()).unwrap();
+    let records = records_for_event(&event, &MetadataMapping::default()).unwrap();
     front.emit(&records[0]).await.unwrap();
     eventually("the sink is told", async || {
         let stats = back.sink_stats("told").await.unwrap();

@@ -163,7 +163,7 @@ macro_rules! transactions {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn an_event_from_elsewhere_has_no_transaction() {
                 let Some(store) = $store.await else { return };
-                let event = payment("msg_1", "pay_1").raw().unwrap();
+                let event = payment("msg_1", "pay_1").untyped().unwrap();
                 assert_eq!($handle::of(&event).await.unwrap_err().kind(), ErrorKind::Setup);
                 store.remove().await;
             }

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the event cannot be read.
-pub fn facts(
+pub fn records_for_event(
     event: &VerifiedEvent,
     options: &MetadataMapping,
 ) -> Result<Vec<AttributionRecord>, Error> {

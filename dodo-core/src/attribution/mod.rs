@@ -4,24 +4,23 @@
 //! history: the visitor of a refund or renewal, and whether a charge is the first. [`classify()`]
 //! has the rules for that decision and stores no history.
 
-mod classify;
-mod facts;
+pub(crate) mod classify;
+pub(crate) mod facts;
 mod hash;
 mod options;
 mod record;
 mod sink;
 
+pub(crate) use self::{
+    classify::{ChargeFacts, ChargeHistory, classify},
+    facts::{Payloads, facts_of},
+    sink::DynSink,
+};
 pub use self::{
-    classify::{ChargeFacts, ChargeHistory, Classified, SubscriptionState, classify},
-    facts::facts,
     options::{DisputePolicy, MetadataMapping, email_sha256},
     record::{
         Attributed, AttributionRecord, AttributionStep, ClassificationBasis, Contact,
         NonRevenueReason, RecordFlags, RecordKind, SubscriptionTerms,
     },
     sink::AttributionSink,
-};
-pub(crate) use self::{
-    facts::{Payloads, facts_of},
-    sink::DynSink,
 };

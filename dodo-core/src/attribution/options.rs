@@ -148,12 +148,14 @@ impl MetadataMapping {
     }
 
     /// The visitor that metadata names.
+    #[doc(hidden)]
     #[must_use]
     pub fn visitor(&self, metadata: &Metadata) -> Option<String> {
         self.visitor_keys.iter().find_map(|key| text(metadata, key))
     }
 
     /// The campaign that metadata names: that of the first tool that has one. Never a mix of two tools.
+    #[doc(hidden)]
     #[must_use]
     pub fn campaign(&self, metadata: &Metadata) -> Option<Campaign> {
         let of = |keys: &CampaignKeys| {
@@ -171,6 +173,7 @@ impl MetadataMapping {
     }
 
     /// The ids of other tools in metadata, by key.
+    #[doc(hidden)]
     #[must_use]
     pub fn tool_ids(&self, metadata: &Metadata) -> BTreeMap<String, String> {
         let keys = self.tool_keys.iter();
@@ -178,6 +181,7 @@ impl MetadataMapping {
     }
 
     /// The application's own user that metadata names.
+    #[doc(hidden)]
     #[must_use]
     pub fn user(&self, metadata: &Metadata) -> Option<String> {
         text(metadata, &self.user_key)

@@ -58,7 +58,7 @@ pub(super) struct Config {
     pub(super) user_id: Option<Arc<UserId>>,
     pub(super) campaign_cookie: Option<CampaignCookie>,
     pub(super) observer: Option<Arc<Observer>>,
-    pub(super) reveal: Vec<Cow<'static, str>>,
+    pub(super) unmask: Vec<Cow<'static, str>>,
     /// The host of the application's public address, if it is known.
     pub(super) own_host: Option<Box<str>>,
 }
@@ -112,7 +112,7 @@ impl VisitorCapture {
             user_id: None,
             campaign_cookie: None,
             observer: None,
-            reveal: Vec::new(),
+            unmask: Vec::new(),
             own_host: None,
         }))
     }
@@ -232,8 +232,8 @@ impl VisitorCapture {
 
     /// Shows the value of this metadata key in explanations, unmasked. For development.
     #[must_use]
-    pub fn reveal(mut self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.config().reveal.push(key.into());
+    pub fn unmask(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.config().unmask.push(key.into());
         self
     }
 
@@ -248,6 +248,7 @@ impl VisitorCapture {
     }
 
     /// The metadata keys under which the enabled tools know the visitor, most important first.
+    #[doc(hidden)]
     pub fn visitor_keys(&self) -> impl Iterator<Item = &str> {
         self.0.fields.iter().filter(|f| f.role == IdRole::Visitor).map(|f| &*f.key)
     }
@@ -327,9 +328,9 @@ enum Place {
     Body,
 }
 
-/// Something to read that has no metadata key yet: finish with [`to`](Self::to).
+/// Something to read that has no metadata key yet: finish with [`into_metadata`](Self::into_metadata).
 #[derive(Debug)]
-#[must_use = "names a source and not yet its metadata key: finish with `.to(key)`"]
+#[must_use = "names a source and not yet its metadata key: finish with `.into_metadata(key)`"]
 pub struct SourceMapping {
     capture: VisitorCapture,
     place: Place,
@@ -344,7 +345,7 @@ impl SourceMapping {
     }
 
     /// How the value is written there.
-    pub fn decoded(mut self, decoder: CookieDecoder) -> Self {
+    pub fn decode_with(mut self, decoder: CookieDecoder) -> Self {
         self.decoder = decoder;
         self
     }
@@ -361,11 +362,11 @@ impl SourceMapping {
     /// A key that Dodo Payments would refuse (1 to 40 characters of `[A-Za-z0-9_-]`) is never
     /// injected; the reason is logged at each checkout.
     #[must_use]
-    pub fn to(self, key: impl Into<Cow<'static, str>>) -> VisitorCapture {
+    pub fn into_metadata(self, key: impl Into<Cow<'static, str>>) -> VisitorCapture {
         self.add(key.into(), false)
     }
 
-    /// As [`to`](Self::to), and the key is read from nowhere else: replaces what a preset reads.
+    /// As [`into_metadata`](Self::into_metadata), and the key is read from nowhere else: replaces what a preset reads.
     #[must_use]
     pub fn replace_metadata(self, key: impl Into<Cow<'static, str>>) -> VisitorCapture {
         self.add(key.into(), true)

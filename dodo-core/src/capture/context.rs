@@ -77,7 +77,7 @@ impl fmt::Debug for CheckoutContext {
 )]
 pub trait CheckoutContextStore: Send + Sync + 'static {
     /// Keeps `context` under the id of a checkout session, `cks_...`.
-    fn bind(
+    fn store(
         &self,
         session_id: &str,
         context: &CheckoutContext,
@@ -97,7 +97,7 @@ where
 
 impl<T: CheckoutContextStore> CheckoutContextStore for Arc<T> {
     async fn store(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
-        T::bind(self, session_id, context).await
+        T::store(self, session_id, context).await
     }
 }
 

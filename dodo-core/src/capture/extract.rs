@@ -10,7 +10,7 @@ impl VisitorId {
     /// [`Config`](ErrorKind::Config) without such a layer, which is also logged, because an optional
     /// extractor hides it; [`InvalidRequest`](ErrorKind::InvalidRequest) if the visitor is not known or does not
     /// consent.
-    pub fn of(extensions: &Extensions) -> Result<Self, Error> {
+    pub fn from_extensions(extensions: &Extensions) -> Result<Self, Error> {
         let Some(captured) = extensions.get::<Captured>() else {
             let error =
                 Error::config("no visitor: is `VisitorLayer` (actix-web: `Visitors`) installed?");

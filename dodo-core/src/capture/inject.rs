@@ -25,6 +25,7 @@ impl Captured {
     /// Dodo Payments takes 50 pairs. If captured values need room, the client's last pairs are left out.
     /// Without consent nothing is injected, and the client's values under captured keys are dropped.
     /// The log names each value that is left out, with the reason. This never fails.
+    #[doc(hidden)]
     #[must_use]
     pub fn inject(
         &self,
@@ -32,7 +33,7 @@ impl Captured {
         client: Map<String, Value>,
         policy: ClientMetadata,
     ) -> Map<String, Value> {
-        let mut explanation = self.explain();
+        let mut explanation = self.trace();
         let mut metadata = server.clone();
         let fields = self.capture.fields();
         // A campaign is one unit: the keys of two links are never mixed.

@@ -33,6 +33,7 @@ impl VisitorLayer {
 
     /// For adapters: where a router that cuts prefixes off paths leaves the URI as it was asked for.
     /// The landing path is read from there; the service behind still gets the URI that it got.
+    #[doc(hidden)]
     pub const fn whole_uri(mut self, whole_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         self.whole_uri = whole_uri;
         self

@@ -17,14 +17,14 @@ mod context;
 mod cookies;
 mod decode;
 mod device;
-mod explain;
 mod extract;
 mod findings;
-mod inject;
-mod keys;
+pub(crate) mod inject;
+pub(crate) mod keys;
 mod layer;
-mod preset;
+pub(crate) mod preset;
 mod read;
+mod trace;
 mod value;
 mod visit;
 
@@ -36,15 +36,14 @@ pub use self::{
     context::{CheckoutContext, CheckoutContextStore},
     decode::CookieDecoder,
     device::DeviceClass,
-    explain::{CaptureOutcome, CaptureTrace, TracedValue},
     findings::CaptureSource,
-    inject::ClientMetadata,
-    keys::{MetadataKey, metadata_keys},
     layer::{VisitorFuture, VisitorLayer, VisitorService},
-    preset::{CampaignField, IdRole, Preset, PresetField},
+    preset::{CampaignField, IdRole, Preset},
+    trace::{CaptureOutcome, CaptureTrace, TracedValue},
     value::{SkipReason, SkippedValue, VisitorId},
 };
 pub(crate) use self::{
     context::ErasedContextStore,
+    inject::ClientMetadata,
     value::{MAX_PAIRS, MAX_VALUE, is_metadata_key, is_placeholder, usable},
 };

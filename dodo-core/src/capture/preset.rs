@@ -10,7 +10,7 @@ use super::CookieDecoder;
 #[non_exhaustive]
 pub enum IdRole {
     /// The tool's id of the visitor.
-    VisitorId,
+    Visitor,
     /// The tool's id of the visit.
     Session,
     /// The click or referral that brought the visitor.
@@ -132,6 +132,7 @@ macro_rules! presets { ($( $(#[$doc:meta])* $preset:ident = $name:literal [ $($f
         }
 
         /// Returns the sources and the metadata keys of the preset.
+        #[doc(hidden)]
         #[must_use]
         pub const fn fields(self) -> &'static [PresetField] {
             match self { $( Self::$preset => const { &[$($field),*] }, )* }

@@ -25,11 +25,11 @@ impl VisitorCapture {
     ///
     /// The framework-neutral half of [`VisitorLayer`](super::VisitorLayer).
     #[must_use]
-    pub fn begin(&self, request: &Parts) -> (Captured, Option<HeaderValue>) {
+    pub fn capture(&self, request: &Parts) -> (Captured, Option<HeaderValue>) {
         self.capture_at(request, Timestamp::now())
     }
 
-    /// Like [`begin`](Self::begin), at the given time.
+    /// Like [`capture`](Self::capture), at the given time.
     #[must_use]
     pub fn capture_at(&self, request: &Parts, now: Timestamp) -> (Captured, Option<HeaderValue>) {
         let decision = consent::decide(self, request);

@@ -37,7 +37,7 @@ impl VisitorId {
 /// Does not show the id: it is personal data.
 impl fmt::Debug for VisitorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Visitor(..)")
+        f.write_str("VisitorId(..)")
     }
 }
 

@@ -28,8 +28,8 @@ pub struct ClientBuilder {
     return_url: Option<String>,
     public_url: Option<String>,
     connect_timeout: Duration,
-    total_timeout: Duration,
-    retries: u32,
+    timeout: Duration,
+    max_retries: u32,
     product_cache_ttl: Duration,
     proxy: Option<String>,
     log_level: Option<LogLevel>,
@@ -46,8 +46,8 @@ impl ClientBuilder {
             return_url: None,
             public_url: None,
             connect_timeout: Duration::from_secs(5),
-            total_timeout: Duration::from_secs(20),
-            retries: 2,
+            timeout: Duration::from_secs(20),
+            max_retries: 2,
             product_cache_ttl: Duration::from_secs(60),
             proxy: None,
             log_level: None,
@@ -115,15 +115,15 @@ impl ClientBuilder {
 
     /// The longest that a call may take in all, its retries and waits included. 20 seconds by default.
     /// Needs the `tokio` feature.
-    pub fn total_timeout(mut self, limit: Duration) -> Self {
-        self.total_timeout = limit;
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
         self
     }
 
     /// How often a call is repeated that failed and can be repeated: reads after any transient
     /// failure, creates only when the connection could not be made. 2 by default.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
         self
     }
 
@@ -148,7 +148,7 @@ impl ClientBuilder {
     }
 
     /// Another way to send requests, for tests or for an HTTP stack of your own.
-    pub fn transport(mut self, transport: impl Transport) -> Self {
+    pub fn with_transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(ErasedTransport::new(transport));
         self
     }
@@ -198,8 +198,8 @@ impl ClientBuilder {
             checkout_base,
             return_url,
             public_url,
-            total_timeout: self.total_timeout,
-            retries: self.retries,
+            timeout: self.timeout,
+            max_retries: self.max_retries,
             transport,
             products: ProductCache::new(self.product_cache_ttl),
             log_level: self.log_level,
@@ -241,7 +241,7 @@ fn default_transport(connect: Duration, proxy: Option<&str>) -> Result<ErasedTra
 
 #[cfg(not(feature = "reqwest"))]
 fn default_transport(_: Duration, _: Option<&str>) -> Result<ErasedTransport, Error> {
-    Err(Error::config("no transport: turn on the feature `reqwest`, or call `transport`"))
+    Err(Error::config("no transport: turn on the feature `reqwest`, or call `with_transport`"))
 }
 
 impl fmt::Debug for ClientBuilder {
@@ -250,8 +250,8 @@ impl fmt::Debug for ClientBuilder {
         f.debug_struct("ClientBuilder")
             .field("environment", &self.environment)
             .field("base_url", &self.base_url.is_some())
-            .field("total_timeout", &self.total_timeout)
-            .field("retries", &self.retries)
+            .field("timeout", &self.timeout)
+            .field("max_retries", &self.max_retries)
             .finish_non_exhaustive()
     }
 }

@@ -31,8 +31,8 @@ pub struct ApiCall {
     /// The path for the log, without segments that may be personal.
     shown_path: String,
     timeout: Duration,
-    retries: u32,
-    /// Whether `retries` was called for this call.
+    max_retries: u32,
+    /// Whether `max_retries` was called for this call.
     asks_for_retries: bool,
     /// Whether the call has the same effect when it is sent twice.
     idempotent: bool,
@@ -58,8 +58,8 @@ impl ApiCall {
             target
         });
         Self {
-            timeout: client.0.total_timeout,
-            retries: client.0.retries,
+            timeout: client.0.timeout,
+            max_retries: client.0.max_retries,
             asks_for_retries: false,
             idempotent: retry::is_idempotent(&method, path, body),
             shown_path: path::shown(path),
@@ -81,8 +81,8 @@ impl ApiCall {
     ///
     /// A call that is not idempotent is repeated only if the connection could not be made, and this
     /// method then logs a warning. See [`idempotent`](Self::idempotent).
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
         self.asks_for_retries = retries > 0;
         self
     }
@@ -174,7 +174,10 @@ impl ApiCall {
             };
             let wait = failure.retry_after().unwrap_or_else(|| retry::backoff(retry));
             let in_time = Instant::now() + wait < end;
-            if retry >= self.retries || !self.may_repeat(&failure) || !in_time || !sleep(wait).await
+            if retry >= self.max_retries
+                || !self.may_repeat(&failure)
+                || !in_time
+                || !sleep(wait).await
             {
                 break failure;
             }

@@ -33,7 +33,7 @@ pub struct ApiError {
 impl ApiError {
     /// The failure behind an error of this crate, if it is one of Dodo's.
     #[must_use]
-    pub fn of(error: &Error) -> Option<&Self> {
+    pub fn from_error(error: &Error) -> Option<&Self> {
         error.source()?.downcast_ref()
     }
 

@@ -14,7 +14,7 @@ mod product;
 mod redact;
 #[cfg(feature = "reqwest")]
 mod reqwest;
-mod retry;
+pub(crate) mod retry;
 mod transport;
 mod webhook_endpoint;
 
@@ -36,7 +36,6 @@ pub use self::{
     pages::Pages,
     path::path_segment,
     product::CatalogProduct,
-    retry::retry_after,
     transport::{Transport, TransportError},
     webhook_endpoint::WebhookEndpoint,
 };
@@ -65,8 +64,8 @@ struct Inner {
     checkout_base: Box<str>,
     return_url: Option<Box<str>>,
     public_url: Option<Box<str>>,
-    total_timeout: Duration,
-    retries: u32,
+    timeout: Duration,
+    max_retries: u32,
     transport: ErasedTransport,
     products: ProductCache,
     log_level: Option<LogLevel>,

@@ -127,12 +127,14 @@ fn unreadable(error: impl Into<BoxError>) -> Error {
 
 impl Error {
     /// For adapters: the body is over the endpoint's limit.
+    #[doc(hidden)]
     #[must_use]
     pub fn body_too_large() -> Self {
         Self::new(ErrorKind::BodyTooLarge, "the body is too large")
     }
 
     /// For adapters: the body did not arrive before the endpoint's deadline.
+    #[doc(hidden)]
     #[must_use]
     pub fn body_timeout() -> Self {
         Self::new(ErrorKind::BodyTimeout, "the body did not arrive in time")

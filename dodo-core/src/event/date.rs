@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[non_exhaustive]
 pub enum Date {
     /// A moment in time.
-    At(Timestamp),
+    Valid(Timestamp),
     /// Not RFC 3339; as it was sent.
-    Unreadable(Box<str>),
+    Invalid(Box<str>),
 }
 
 /// The key under which [`lenient`](super::lenient) passes a text that is not a date: as an object, so that
@@ -33,30 +33,30 @@ impl Date {
     /// Reads RFC 3339; anything else is kept as it is.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        read(text).map_or_else(|| Self::Unreadable(text.into()), Self::At)
+        read(text).map_or_else(|| Self::Invalid(text.into()), Self::Valid)
     }
 
     /// The moment, unless it could not be read.
     #[must_use]
     pub const fn timestamp(&self) -> Option<Timestamp> {
         match self {
-            Self::At(moment) => Some(*moment),
-            Self::Unreadable(_) => None,
+            Self::Valid(moment) => Some(*moment),
+            Self::Invalid(_) => None,
         }
     }
 }
 
 impl From<Timestamp> for Date {
     fn from(moment: Timestamp) -> Self {
-        Self::At(moment)
+        Self::Valid(moment)
     }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(moment) => moment.fmt(f),
-            Self::Unreadable(text) => f.write_str(text),
+            Self::Valid(moment) => moment.fmt(f),
+            Self::Invalid(text) => f.write_str(text),
         }
     }
 }
@@ -64,8 +64,8 @@ impl fmt::Display for Date {
 impl fmt::Debug for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(moment) => moment.fmt(f),
-            Self::Unreadable(text) => write!(f, "Unreadable({text:?})"),
+            Self::Valid(moment) => moment.fmt(f),
+            Self::Invalid(text) => write!(f, "Invalid({text:?})"),
         }
     }
 }

@@ -90,7 +90,7 @@ impl<T, S> Event<T, S> {
 
     /// The same event with other data.
     #[must_use]
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Event<U, S> {
+    pub fn map_data<U>(self, f: impl FnOnce(T) -> U) -> Event<U, S> {
         let Self { id, kind, timestamp, business_id, live, data, state, context } = self;
         Event { id, kind, timestamp, business_id, live, data: f(data), state, context }
     }

@@ -38,7 +38,7 @@ impl RawJson {
     ///
     /// # Errors
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the text is not JSON, or lacks a field that `T` requires.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let text = self
             .as_str()
             .ok_or_else(|| Error::new(ErrorKind::UnreadableEvent, "the payload is not UTF-8"))?;
@@ -50,12 +50,12 @@ impl RawJson {
     /// # Errors
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the text is not JSON, or is nested more than 127 levels deep.
     pub fn to_value(&self) -> Result<serde_json::Value, Error> {
-        self.parse()
+        self.deserialize()
     }
 }
 
 impl fmt::Debug for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawData({} bytes)", self.0.len())
+        write!(f, "RawJson({} bytes)", self.0.len())
     }
 }

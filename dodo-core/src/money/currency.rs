@@ -89,7 +89,7 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Code;
-        impl de::VisitorId<'_> for Code {
+        impl de::Visitor<'_> for Code {
             type Value = Currency;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a currency code of three letters")

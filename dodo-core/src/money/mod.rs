@@ -1,12 +1,13 @@
 //! Amounts in minor units, and currencies.
 
-mod currency;
+pub(crate) mod currency;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::currency::{Currency, minor_to_major};
+pub use self::currency::Currency;
+use self::currency::minor_to_major;
 
 /// An amount in signed minor units of its currency. Never added up across currencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

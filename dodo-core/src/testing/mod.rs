@@ -36,7 +36,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::VerifiedEvent};
+use crate::{
+    Environment, Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::VerifiedEvent,
+};
 
 /// The headers of a delivery of `body`, signed now by `key`'s own clock.
 ///
@@ -46,6 +48,14 @@ use crate::{Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::Ve
 pub fn sign(key: &WebhookKey, id: &str, body: &[u8]) -> HeaderMap {
     let now = key.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     sign_at(key, id, now, body)
+}
+
+/// A key from a secret of fewer than 24 bytes, as old tests and other senders have them.
+///
+/// # Errors
+/// [`Config`](ErrorKind::Config) if it is empty or not base64.
+pub fn short_key(secret: &str, environment: Environment) -> Result<WebhookKey, Error> {
+    WebhookKey::short(secret, environment)
 }
 
 /// [`sign`] at a time of your choice, in unix seconds.
@@ -67,7 +77,7 @@ pub fn sign_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -> HeaderM
 
 /// A signed delivery of raw JSON, such as a stored body that is played again.
 #[must_use]
-pub fn replay(key: &WebhookKey, id: &str, body: impl Into<Bytes>) -> Request<Bytes> {
+pub fn signed_request(key: &WebhookKey, id: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     let body = body.into();
     let headers = sign(key, id, &body);
     let mut request = Request::new(body);
@@ -118,7 +128,7 @@ impl EventBuilder {
     }
 
     /// An event of `kind` with this payload.
-    pub fn with<T: Payload>(kind: EventKind, payload: &T) -> Self {
+    pub fn from_payload<T: Payload>(kind: EventKind, payload: &T) -> Self {
         let mut event = Self::new(kind);
         event.data = to_value(payload);
         event
@@ -129,19 +139,19 @@ impl EventBuilder {
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when events of this kind carry another payload, or what
     /// [`set`](Self::set) made of it is none.
-    pub fn edit<T: Payload>(mut self, edit: impl FnOnce(&mut T)) -> Result<Self, Error> {
-        let (mut payload, _) = T::read(&self.data.to_string()).map_err(|error| {
+    pub fn modify<T: Payload>(mut self, change: impl FnOnce(&mut T)) -> Result<Self, Error> {
+        let (mut payload, _) = T::from_json(&self.data.to_string()).map_err(|error| {
             Error::new(ErrorKind::InvalidRequest, "events of this kind carry another payload")
                 .with_code("another_payload")
                 .with_source(error)
         })?;
-        edit(&mut payload);
+        change(&mut payload);
         self.data = to_value(&payload);
         Ok(self)
     }
 
     /// Sets one key of `data` to any JSON, as Dodo Payments might send it one day.
-    pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+    pub fn set_json(mut self, key: &str, value: impl Into<Value>) -> Self {
         if let Value::Object(data) = &mut self.data {
             data.insert(key.to_owned(), value.into());
         }
@@ -166,7 +176,7 @@ impl EventBuilder {
         self
     }
 
-    /// Whether [`signed`](Self::signed) makes a live event; a request is what its key says.
+    /// Whether [`to_verified`](Self::to_verified) makes a live event; a request is what its key says.
     pub fn live(mut self, live: bool) -> Self {
         self.live = live;
         self
@@ -185,13 +195,13 @@ impl EventBuilder {
 
     /// A delivery of it, signed now.
     #[must_use]
-    pub fn request(&self, key: &WebhookKey) -> Request<Bytes> {
+    pub fn to_request(&self, key: &WebhookKey) -> Request<Bytes> {
         signed_request(key, &self.id, self.body())
     }
 
     /// The event as a store or a sink sees it, without a signature in between.
     #[must_use]
-    pub fn signed(&self) -> VerifiedEvent {
+    pub fn to_verified(&self) -> VerifiedEvent {
         VerifiedEvent::from_trusted_parts(&self.id, self.body(), self.timestamp, self.live)
     }
 }

@@ -131,11 +131,13 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
     }
 
     /// Returns `true` if an inbox is set.
+    #[doc(hidden)]
     pub fn has_inbox(&self) -> bool {
         self.inbox.is_some()
     }
 
     /// Returns the attribution sink if it is a `T`.
+    #[doc(hidden)]
     pub fn attribution_sink_as<T: AttributionSink>(&self) -> Option<&T> {
         self.callbacks.sink()?.as_any().downcast_ref()
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Extensions;
 use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, one_pass, result::CallbackResult, signed::VerifiedEvent};
+use super::{envelope::Envelope, one_pass, result::CallbackResult, verified::VerifiedEvent};
 use crate::{
     BoxFuture, Error, ErrorKind,
     attribution::Payloads,

@@ -17,7 +17,7 @@ use super::{
     envelope::Envelope,
     one_pass,
     result::CallbackResult,
-    signed::VerifiedEvent,
+    verified::VerifiedEvent,
 };
 use crate::{
     Error, ErrorKind,

@@ -9,7 +9,7 @@ use super::{
     callbacks::Callbacks,
     inbox::{Dispatcher, DynInbox, Receipt},
     key::WebhookKey,
-    signed::VerifiedEvent,
+    verified::VerifiedEvent,
 };
 use crate::{
     Error, ErrorKind,

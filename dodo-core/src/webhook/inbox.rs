@@ -4,7 +4,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use http::Extensions;
 
-use super::{callbacks::Callbacks, signed::VerifiedEvent};
+use super::{callbacks::Callbacks, verified::VerifiedEvent};
 use crate::{BoxError, BoxFuture, Error};
 
 /// What became of a delivery that was handed to an [`Inbox`].

@@ -18,7 +18,7 @@ use super::{
     id::DeliveryId,
     refusals::Refusals,
     signature::{Claim, Refusal},
-    signed::VerifiedEvent,
+    verified::VerifiedEvent,
 };
 use crate::{Environment, Error, ErrorKind, variable::variables};
 
@@ -92,11 +92,8 @@ impl WebhookKey {
         Self::build(secrets, environment, SHORTEST)
     }
 
-    /// Takes a secret of fewer than 24 bytes too. For other senders and old tests.
-    ///
-    /// # Errors
-    /// [`Config`](ErrorKind::Config) if it is empty or not base64.
-    pub fn new_allowing_short(secret: &str, environment: Environment) -> Result<Self, Error> {
+    /// Takes a secret of fewer than 24 bytes.
+    pub(crate) fn short(secret: &str, environment: Environment) -> Result<Self, Error> {
         Self::build([secret], environment, 1)
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{key::WebhookKey, signed::VerifiedEvent};
+use super::{key::WebhookKey, verified::VerifiedEvent};
 use crate::{BoxError, BoxFuture, Error, endpoint::read_body};
 
 /// The largest body, in bytes.
@@ -37,7 +37,11 @@ impl WebhookKey {
     /// # Errors
     /// [`BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`BodyTimeout`](crate::ErrorKind::BodyTimeout)
     /// or, logged with the reason, [`InvalidSignature`](crate::ErrorKind::InvalidSignature).
-    pub async fn receive<B>(&self, headers: &HeaderMap, body: B) -> Result<VerifiedEvent, Error>
+    pub async fn verify_request<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+    ) -> Result<VerifiedEvent, Error>
     where
         B: http_body::Body,
         B::Error: Into<BoxError>,

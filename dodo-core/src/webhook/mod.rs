@@ -4,7 +4,7 @@ mod builder;
 mod callback;
 mod callbacks;
 mod endpoint;
-mod envelope;
+pub(crate) mod envelope;
 mod id;
 mod inbox;
 mod key;
@@ -13,15 +13,15 @@ mod one_pass;
 mod refusals;
 mod result;
 mod signature;
-mod signed;
+mod verified;
 
+pub(crate) use self::envelope::Envelope;
 pub use self::{
     builder::WebhooksBuilder,
     endpoint::Webhooks,
-    envelope::Envelope,
     inbox::{Dispatcher, Inbox, Receipt},
     key::WebhookKey,
     layer::{VerifyWebhook, VerifyWebhookLayer},
     result::{CallbackResult, Given, NoState, StateFor},
-    signed::VerifiedEvent,
+    verified::VerifiedEvent,
 };

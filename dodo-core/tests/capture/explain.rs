@@ -97,9 +97,9 @@ fn denial_names_its_gate() {
     let capture =
         VisitorCapture::visitors_now().consent(dodo_core::capture::consent::OneTrust::analytics());
     let gpc = request("/", &[("sec-gpc", "1")]);
-    assert_eq!(capture.capture(&gpc).0.explain().decided_by.as_deref(), Some("Sec-GPC"));
+    assert_eq!(capture.capture(&gpc).0.trace().decided_by.as_deref(), Some("Sec-GPC"));
     let silent = request("/", &[]);
-    assert_eq!(capture.capture(&silent).0.explain().decided_by.as_deref(), Some("OneTrust"));
+    assert_eq!(capture.capture(&silent).0.trace().decided_by.as_deref(), Some("OneTrust"));
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn invalid_key_is_omitted_and_the_rest_is_injected() {
         .cookie("a")
         .into_metadata("has space")
         .cookie("b")
-        .to(long)
+        .into_metadata(long)
         .cookie("c")
         .into_metadata("")
         .cookie("d")

@@ -37,7 +37,7 @@ fn record(metadata: &Value, capture: &VisitorCapture) -> AttributionRecord {
     let event =
         EventBuilder::new(EventKind::PaymentSucceeded).set_json("metadata", metadata.clone());
     let options = MetadataMapping::default().captured_by(capture);
-    facts(&event.to_verified(), &options).unwrap().remove(0)
+    records_for_event(&event.to_verified(), &options).unwrap().remove(0)
 }
 
 /// The metadata that goes to Dodo Payments from each checkout.

@@ -95,7 +95,7 @@ fn the_newest_fields_are_read() {
 }
 
 fn read<T: Payload>(json: &str) {
-    let (payload, warnings) = T::read(json).unwrap();
+    let (payload, warnings) = T::from_json(json).unwrap();
     assert_eq!(warnings, []);
     let mut missing = Vec::new();
     let again = serde_json::to_value(&payload).unwrap();

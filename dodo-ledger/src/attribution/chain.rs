@@ -81,7 +81,7 @@ impl Kin {
 
 /// Who brought the money, and how that was found out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attributed {
+pub(super) struct Resolution {
     pub(super) visitor: Option<Attributed<String>>,
     pub(super) campaign: Option<Attributed<Campaign>>,
     pub(super) tool_ids: BTreeMap<String, String>,
@@ -96,12 +96,12 @@ pub(super) struct Attributed {
 
 impl Derived {
     /// With the visit, or the reason why none is known.
-    pub(super) fn attributed(self, attributed: &Attributed) -> Self {
+    pub(super) fn attributed(self, attributed: &Resolution) -> Self {
         Self { journey: attributed.journey.clone(), reason: attributed.reason(), ..self }
     }
 }
 
-impl Attributed {
+impl Resolution {
     /// Why the money is not attributed. `None`: a campaign or a visit is known.
     fn reason(&self) -> Option<Reason> {
         if let Some(reason) = self.blocked {
@@ -167,11 +167,11 @@ pub(super) async fn attribute<H: History>(
     rules: &Rules,
     subject: &Subject<'_>,
     known: &Known,
-) -> Result<Attributed, Error> {
-    let mut out = Attributed {
+) -> Result<Resolution, Error> {
+    let mut out = Resolution {
         consent: consent(subject, known),
         journey: journey(subject, known),
-        ..Attributed::default()
+        ..Resolution::default()
     };
     let blocked = if out.consent.allows() { subject.blocked } else { Some(Reason::ConsentDenied) };
     out.blocked = blocked;
@@ -419,7 +419,7 @@ fn journey(subject: &Subject<'_>, known: &Known) -> Option<Journey> {
 /// Adds ids of tools and the user of the application: from the object, its customer, its checkout, its
 /// kin and its subscriptions. An e-mail match adds the user of the address. The user that the application
 /// bound to the checkout wins over metadata.
-fn inherit_ids(out: &mut Attributed, subject: &Subject<'_>, known: &Known) {
+fn inherit_ids(out: &mut Resolution, subject: &Subject<'_>, known: &Known) {
     let own = [&subject.evidence.own, &subject.evidence.customer];
     let context = known.context.iter().map(|(_, findings)| findings.clone());
     out.user_id = context.clone().find_map(|findings| findings.user_id);

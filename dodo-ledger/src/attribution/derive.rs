@@ -8,7 +8,7 @@ use dodo_core::{
 };
 
 use super::{
-    chain::{self, Attributed, Kin, Subject},
+    chain::{self, Kin, Resolution, Subject},
     entry::{Class, Derived, Entry, Link, Position, charge_id},
     evidence::{Charge, Evidence, What},
     fit,
@@ -114,7 +114,7 @@ pub(super) async fn derive_charge<H: History>(
     history: &mut H,
     id: &str,
     evidence: Evidence,
-) -> Result<Option<(Entry, Attributed)>, Error> {
+) -> Result<Option<(Entry, Resolution)>, Error> {
     let What::Charge(charge) = &evidence.what else { return Ok(None) };
     let position = Position { at: charge.created_at, id: id.to_owned() };
     let previous = previous(history, &charge.subscription_ids, &position).await?;
@@ -154,7 +154,7 @@ pub(super) async fn derive_lifecycle<H: History>(
     history: &mut H,
     id: &str,
     evidence: Evidence,
-) -> Result<(Entry, Attributed), Error> {
+) -> Result<(Entry, Resolution), Error> {
     let known = Known::read(history, &evidence).await?;
     let first = match &evidence.what {
         What::Subscription(subscription) => {

@@ -51,7 +51,9 @@ impl Evidence {
             | Kind::SubscriptionUpdatePaymentMethod => {
                 Some(of_subscription(&event.typed()?, event.received_at(), rules))
             }
-            _ => facts(event, &rules.metadata_mapping())?.iter().find_map(Self::of_record),
+            _ => records_for_event(event, &rules.metadata_mapping())?
+                .iter()
+                .find_map(Self::of_record),
         };
         Ok(evidence.map(Self::fitting))
     }

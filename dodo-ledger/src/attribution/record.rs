@@ -9,7 +9,7 @@ use dodo_core::{
 };
 
 use super::{
-    chain::Attributed,
+    chain::Resolution,
     entry::Entry,
     evidence::{Charge, Evidence, SubscriptionStep, What},
     money::Back,
@@ -21,7 +21,7 @@ fn base(
     id: &str,
     kind: RecordKind,
     evidence: &Evidence,
-    attributed: &Attributed,
+    attributed: &Resolution,
 ) -> AttributionRecord {
     let origin = &evidence.origin;
     let mut record = AttributionRecord::new(id.to_owned(), kind, origin.occurred_at);
@@ -51,7 +51,7 @@ pub(super) fn of_charge(
     charge: &Charge,
     class: Classified,
     plans: impl Iterator<Item = String>,
-    attributed: &Attributed,
+    attributed: &Resolution,
 ) -> AttributionRecord {
     let mut record = base(id, class.kind, evidence, attributed);
     record.basis = class.basis;
@@ -91,7 +91,7 @@ pub(super) fn of_movement(
     kind: RecordKind,
     back: Back,
     parent: Option<&Entry>,
-    attributed: &Attributed,
+    attributed: &Resolution,
 ) -> AttributionRecord {
     let mut record = base(id, kind, evidence, attributed);
     record.money = back.money;
@@ -136,7 +136,7 @@ pub(super) fn of_lifecycle(
     id: &str,
     evidence: &Evidence,
     paid: bool,
-    attributed: &Attributed,
+    attributed: &Resolution,
 ) -> AttributionRecord {
     let (kind, subscription) = match &evidence.what {
         What::Subscription(subscription) if subscription.step == SubscriptionStep::Ended => {

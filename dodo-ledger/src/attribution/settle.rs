@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{
     booking::Desk,
-    chain::{self, Attributed, Kin, Subject},
+    chain::{self, Kin, Resolution, Subject},
     derive::not_credited,
     entry::{Class, Derived, Entry, Link, Position, charge_id},
     evidence::{Dispute, DisputeStep, Evidence, What},
@@ -79,7 +79,7 @@ pub(super) async fn derive_settlement<H: History>(
     history: &mut H,
     payment_id: &str,
     fresh: BTreeMap<String, Evidence>,
-) -> Result<Vec<(Entry, Attributed)>, Error> {
+) -> Result<Vec<(Entry, Resolution)>, Error> {
     let movements = movements(rules, history, payment_id, fresh).await?;
     if movements.is_empty() {
         return Ok(Vec::new());
@@ -297,7 +297,7 @@ pub(super) async fn derive_movement<H: History>(
     movement: Movement,
     parent: Option<&Entry>,
     back: Back,
-) -> Result<(Entry, Attributed), Error> {
+) -> Result<(Entry, Resolution), Error> {
     let Movement { id, evidence, kind, .. } = movement;
     let known = Known::read(history, &evidence).await?;
     let as_of = match parent {

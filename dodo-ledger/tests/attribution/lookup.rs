@@ -288,7 +288,7 @@ async fn every_way_in_asks(store: &TestStore) {
     let ledger = ledger(store, &api).await;
     // In the request, without an inbox.
     let told = charged("pay_told", "sub_1", day(60), 2000, json!({})).event();
-    for record in facts(&told, &Default::default()).unwrap() {
+    for record in records_for_event(&told, &Default::default()).unwrap() {
         ledger.emit(&record).await.unwrap();
     }
     assert_eq!(booked(&ledger, &[], "pay_told").await, (Renewal, ClassificationBasis::ApiLookup));

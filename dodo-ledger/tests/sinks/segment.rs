@@ -248,7 +248,7 @@ async fn each_region_has_its_address() {
         async { Ok::<_, dodo_core::BoxError>(http::Response::new(bytes::Bytes::new())) }
     };
     for sink in [Segment::us("writekey").unwrap(), Segment::eu("writekey").unwrap()] {
-        let sink = sink.with_transport(transport.clone());
+        let sink = sink.transport(transport.clone());
         assert_eq!(tell(&sink, vec![charge("pay_1")]).await, [Told::Delivered]);
     }
     let key = "Basic d3JpdGVrZXk6";

@@ -1,6 +1,6 @@
 //! Money as people read it: `$1,234.50`, `¥500`, `KWD 1.500`. Integer arithmetic only.
 
-use dodo_core::{internals::minor_to_major, money::Currency};
+use dodo_core::money::{Currency, Money};
 
 /// An amount in minor units of a currency with this many decimals.
 ///
@@ -8,7 +8,7 @@ use dodo_core::{internals::minor_to_major, money::Currency};
 /// show their code.
 #[must_use]
 pub(crate) fn display(minor: i64, currency: Currency, exponent: u8) -> String {
-    let text = minor_to_major(minor, exponent);
+    let text = Money::new(minor, None, currency).with_exponent(exponent).gross_major();
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("\u{2212}", digits),
         None => ("", text.as_str()),

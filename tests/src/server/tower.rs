@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use dodo_core::{
     CustomerPortal, Error, WebhookKey, Webhooks,
-    capture::{Visitor, VisitorLayer},
+    capture::{VisitorId, VisitorLayer},
     endpoint::{CheckoutEndpoint, Endpoint},
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
@@ -117,12 +117,14 @@ impl Mount for Routes {
 
     fn visitor_page(&mut self, path: &str) {
         self.page(path, async |parts, _| {
-            Visitor::of(&parts.extensions).map(|visitor| visitor.as_str().to_owned())
+            VisitorId::from_extensions(&parts.extensions).map(|visitor| visitor.as_str().to_owned())
         });
     }
 
     fn optional_visitor_page(&mut self, path: &str) {
-        self.page(path, async |parts, _| Ok(shown(Visitor::of(&parts.extensions).ok().as_ref())));
+        self.page(path, async |parts, _| {
+            Ok(shown(VisitorId::from_extensions(&parts.extensions).ok().as_ref()))
+        });
     }
 
     fn verified_page(&mut self, path: &str, key: WebhookKey) {
@@ -135,7 +137,7 @@ impl Mount for Routes {
     fn payment_page(&mut self, path: &str, key: WebhookKey) {
         self.page(path, move |parts, body| {
             let key = key.clone();
-            async move { Ok(payment_shown(&key.verify_request(&parts.headers, body).await?.read()?)) }
+            async move { Ok(payment_shown(&key.verify_request(&parts.headers, body).await?.typed()?)) }
         });
     }
 

@@ -20,7 +20,7 @@ pub struct AllGates(Vec<Gate>);
 
 impl AllGates {
     /// Begins with this gate.
-    pub fn of(gate: impl ConsentGate) -> Self {
+    pub fn new(gate: impl ConsentGate) -> Self {
         Self(vec![Arc::new(gate)])
     }
 
@@ -62,7 +62,7 @@ pub struct AnyGate(Vec<Gate>);
 
 impl AnyGate {
     /// Begins with this gate.
-    pub fn of(gate: impl ConsentGate) -> Self {
+    pub fn new(gate: impl ConsentGate) -> Self {
         Self(vec![Arc::new(gate)])
     }
 

@@ -70,7 +70,7 @@ pub trait Payload:
     ///
     /// # Errors
     /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the text is not JSON, or lacks a required field.
-    fn read(json: &str) -> Result<(Self, Vec<FieldWarning>), Error> {
+    fn from_json(json: &str) -> Result<(Self, Vec<FieldWarning>), Error> {
         lenient::read(json, "").map(|read| (read.value, read.warnings))
     }
 

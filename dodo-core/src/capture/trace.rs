@@ -8,7 +8,7 @@ use crate::capture::consent::Consent;
 /// The values of a request: found, injected into metadata, or omitted with a reason.
 ///
 /// Serialize it for a page for developers. Values are masked unless
-/// [`VisitorCapture::reveal`](crate::capture::VisitorCapture::reveal) names their key.
+/// [`VisitorCapture::unmask`](crate::capture::VisitorCapture::unmask) names their key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CaptureTrace {
@@ -65,12 +65,12 @@ pub enum CaptureOutcome {
 impl Captured {
     /// Returns the values of this request so far.
     #[must_use]
-    pub fn explain(&self) -> CaptureTrace {
+    pub fn trace(&self) -> CaptureTrace {
         let fields = self.capture.fields().iter().enumerate();
         CaptureTrace {
             consent: self.decision.consent,
             decided_by: self.decision.by.clone(),
-            values: fields.map(|(index, field)| self.explain_field(index, field)).collect(),
+            values: fields.map(|(index, field)| self.trace_field(index, field)).collect(),
             dropped_from_client: Vec::new(),
             click_ids: self.visit.click_ids.keys().cloned().collect(),
             landing_path: self.visit.landing_path.clone(),
@@ -79,12 +79,12 @@ impl Captured {
         }
     }
 
-    fn explain_field(&self, index: usize, field: &Field) -> TracedValue {
+    fn trace_field(&self, index: usize, field: &Field) -> TracedValue {
         let found = self.value(index);
-        let reveal = self.capture.settings().reveal.contains(&field.key);
+        let unmask = self.capture.settings().unmask.contains(&field.key);
         let (origin, outcome, value) = match found {
             Some((origin, value)) => {
-                let shown = if reveal { value.to_owned() } else { mask(value) };
+                let shown = if unmask { value.to_owned() } else { mask(value) };
                 (Some(origin), CaptureOutcome::Found, Some(shown))
             }
             None => {

@@ -74,6 +74,7 @@ impl VerifiedEvent {
     /// # Errors
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the body is not a JSON object or has no
     /// `type`.
+    #[doc(hidden)]
     pub fn envelope(&self) -> Result<Envelope, Error> {
         Envelope::read(&self.body, self.received_at)
     }
@@ -85,6 +86,7 @@ impl VerifiedEvent {
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) as [`envelope`](Self::envelope), and when the
     /// payload of a known type lacks its own id, a payment its amount or currency, when an amount is
     /// beyond ±(2^53-1), or when the total of a payment is negative.
+    #[doc(hidden)]
     pub fn readable(&self) -> Result<Envelope, Error> {
         let envelope = self.envelope()?;
         envelope.check()?;
@@ -97,7 +99,7 @@ impl VerifiedEvent {
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when it cannot be read, and with the code
     /// `unexpected_event` when it is an event of another payload or of a type this version does not
     /// know.
-    pub fn read<T: Payload>(&self) -> Result<Event<T>, Error> {
+    pub fn typed<T: Payload>(&self) -> Result<Event<T>, Error> {
         if let Some((envelope, data)) = one_pass::read(&self.body)
             && envelope.kind.payload_type() == Some(T::TYPE)
         {
@@ -109,28 +111,31 @@ impl VerifiedEvent {
                 .with_code("unexpected_event")
                 .with_pointer("/type"));
         }
-        self.parse_in(envelope)
+        self.deserialize_in(envelope)
     }
 
     /// Reads the event with a payload of your own, whatever its kind.
     ///
     /// # Errors
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when it cannot be read.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<Event<T>, Error> {
-        self.parse_in(self.readable()?)
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<Event<T>, Error> {
+        self.deserialize_in(self.readable()?)
     }
 
     /// The event with its data unread.
     ///
     /// # Errors
     /// As [`envelope`](Self::envelope).
-    pub fn raw(&self) -> Result<Event<RawJson>, Error> {
+    pub fn untyped(&self) -> Result<Event<RawJson>, Error> {
         let envelope = self.envelope()?;
         let data = envelope.data.clone();
         Ok(self.event(envelope, data))
     }
 
-    fn parse_in<T: DeserializeOwned>(&self, mut envelope: Envelope) -> Result<Event<T>, Error> {
+    fn deserialize_in<T: DeserializeOwned>(
+        &self,
+        mut envelope: Envelope,
+    ) -> Result<Event<T>, Error> {
         let text = envelope.data.as_str().unwrap_or_default();
         let read = lenient::read(text, "/data")?;
         envelope.warnings.extend(read.warnings);
