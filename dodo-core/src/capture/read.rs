@@ -169,6 +169,7 @@ impl Captured {
     /// Takes the tools' values out of the body of a checkout request.
     ///
     /// Whatever consent says they are taken out; without consent they are dropped.
+    #[doc(hidden)]
     pub fn take_from_body(&mut self, body: &mut Map<String, Value>) {
         let fields = self.capture.fields();
         for (index, field) in fields.iter().enumerate() {
