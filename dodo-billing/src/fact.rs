@@ -108,7 +108,7 @@ pub struct SubscriptionBody {
     /// Days of trial. 0: no trial.
     pub trial_period_days: Option<u32>,
     /// The time between two charges.
-    pub interval: Option<BillingInterval>,
+    pub interval: Option<BillingPeriod>,
     /// The app charges the subscription through the API, so it has no billing date.
     pub on_demand: bool,
     /// A payment method is stored. `None`: unknown.
@@ -119,7 +119,7 @@ pub struct SubscriptionBody {
 
 /// The time between two charges of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BillingInterval {
+pub struct BillingPeriod {
     /// Day, week, month or year.
     pub unit: BillingInterval,
     /// The number of units.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 
 use super::observation::Observation;
 use crate::{
-    fact::{BillingInterval, BoughtItem, SubscriptionBody},
+    fact::{BillingPeriod, BoughtItem, SubscriptionBody},
     payment::Payment,
     plan::days,
     until::later,
@@ -78,7 +78,7 @@ impl<'a> Coverage<'a> {
         &mut self,
         as_of: Timestamp,
         charges: &[&Payment<'a>],
-        interval: Option<&BillingInterval>,
+        interval: Option<&BillingPeriod>,
         id: &str,
     ) {
         for charge in charges.iter().filter(|c| c.amount > 0 && c.paid_at > as_of) {
@@ -102,12 +102,12 @@ impl<'a> Coverage<'a> {
 }
 
 /// The last known time between two charges.
-pub(super) fn interval<'a>(observations: &[Observation<'a>]) -> Option<&'a BillingInterval> {
+pub(super) fn interval<'a>(observations: &[Observation<'a>]) -> Option<&'a BillingPeriod> {
     observations.iter().rev().find_map(|o| o.snapshot?.interval.as_ref())
 }
 
 /// One interval later, in the calendar of UTC. `None`: the unit is unknown, or the time does not exist.
-pub(super) fn after(at: Timestamp, interval: &BillingInterval) -> Option<Timestamp> {
+pub(super) fn after(at: Timestamp, interval: &BillingPeriod) -> Option<Timestamp> {
     let count = i64::from(interval.count.max(1));
     let span = match interval.unit {
         BillingInterval::Day => Span::new().try_days(count),

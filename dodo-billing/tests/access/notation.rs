@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use dodo_billing::fact::{
-    AppDecision, BillingFact, BillingFactKind as Kind, BillingInterval, BoughtItem, GrantFact,
+    AppDecision, BillingFact, BillingFactKind as Kind, BillingPeriod, BoughtItem, GrantFact,
     LicenseFact, PaymentFact, PlannedChange, SubscriptionBody,
 };
 use dodo_core::{
@@ -168,7 +168,7 @@ fn body(
         past_due_ends_at: options.day("ends"),
         expires_at: options.day("expires"),
         trial_period_days: options.get("trial").map(|days| days.parse().unwrap()),
-        interval: Some(BillingInterval { unit: BillingInterval::Day, count: every }),
+        interval: Some(BillingPeriod { unit: BillingInterval::Day, count: every }),
         on_demand: options.has("on_demand"),
         has_payment_method: options.has("no_method").then_some(false),
         scheduled_change: change,
