@@ -174,7 +174,7 @@ async fn debug_of_events_shows_no_text_of_samples() {
         let data: Map<String, Value> = serde_json::from_value(body["data"].clone()).unwrap();
         let built = data
             .into_iter()
-            .fold(EventBuilder::new(kind), |event, (field, value)| event.set(&field, value));
+            .fold(EventBuilder::new(kind), |event, (field, value)| event.set_json(&field, value));
         for shown in [seen.shown, format!("{signed:?}"), format!("{built:?}")] {
             assert!(!shown.contains(MARK), "{name}: {shown}");
         }
