@@ -83,10 +83,9 @@ impl Ledger {
     /// Notes whose an e-mail address is, for payments that nothing else explains: call it when
     /// somebody signs up or signs in. Payments that were booked before are looked at again.
     ///
-    /// Two visitors with one address make it ambiguous: neither is credited, and no more than that is
-    /// kept of all that is said. The user's id goes to records that are attributed by the address, as
-    /// long as it is one. What is no [`VisitorId`], and as little a user or the name of a campaign, is left
-    /// out, with a warning.
+    /// If two visitors share an address, the ledger credits neither and stores only that the address is
+    /// ambiguous. The user's id goes to records that are attributed by the address, as long as it is one.
+    /// The ledger ignores invalid [`VisitorId`]s, user ids and campaign names, and logs a warning.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

@@ -135,7 +135,7 @@ fn kind(record: &AttributionRecord) -> String {
         _ => "No payment",
     };
     let why = match record.basis {
-        ClassificationBasis::ChargeType => ": Dodo Payments says so",
+        ClassificationBasis::ChargeType => ": `charge_type` of Dodo Payments",
         ClassificationBasis::History if record.kind == RecordKind::SubscriptionRenewal => {
             ": an earlier charge of the subscription was paid"
         }
@@ -148,7 +148,7 @@ fn kind(record: &AttributionRecord) -> String {
             ": Dodo Payments was asked, and knows no earlier paid charge"
         }
         ClassificationBasis::MultiFlag => ": it starts several subscriptions",
-        ClassificationBasis::Assumed => ": nothing says otherwise",
+        ClassificationBasis::Assumed => ": no earlier charge is known",
         _ => "",
     };
     format!("{what}{why}.")
@@ -220,7 +220,7 @@ fn step_name(step: AttributionStep, of: &AttributionRecord) -> &'static str {
         AttributionStep::EventMetadata if of.refund_id.is_some() => "Metadata of the refund",
         AttributionStep::EventMetadata if of.dispute_id.is_some() => "Metadata of the dispute",
         AttributionStep::EventMetadata => "Metadata of the payment",
-        AttributionStep::PaymentRecord => "The payment it goes back to",
+        AttributionStep::PaymentRecord => "The reversed payment",
         AttributionStep::CheckoutContext => "The visit that opened the checkout",
         AttributionStep::SubscriptionRecord => "The subscription",
         AttributionStep::RecoveredFrom => "The abandoned checkout",

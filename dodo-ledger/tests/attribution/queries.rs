@@ -365,7 +365,7 @@ async fn explanations(store: &TestStore) {
     let ledger = ledger(store).await;
     let found = ledger.explain("pay_1").await.unwrap().unwrap().to_string();
     for part in [
-        "The first paid charge of a subscription: nothing says otherwise.",
+        "The first paid charge of a subscription: no earlier charge is known.",
         "20.00 USD with tax, 17.00 USD revenue.",
         "Visitor v1: captured when the checkout cks_1 was opened.",
         "Metadata of the payment: no visitor and campaign, the metadata does not name one.",
