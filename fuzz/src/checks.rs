@@ -90,7 +90,7 @@ pub(crate) fn event(data: &[u8]) {
         assert_eq!(envelope.is_ok(), tree.get("type").is_some_and(serde_json::Value::is_string));
     }
     assert_eq!(event.untyped().is_ok(), envelope.is_ok());
-    if let Ok(records) = facts(&event, &MetadataMapping::default()) {
+    if let Ok(records) = records_for_event(&event, &MetadataMapping::default()) {
         for record in records {
             assert!(record.money.is_none() || record.is_revenue());
         }
