@@ -138,7 +138,7 @@ async fn sold(
     let hooks = dodo.webhooks::<()>().attribution_sink(sink).build().unwrap();
     let event =
         EventBuilder::new(EventKind::PaymentSucceeded).set_json("metadata", metadata.clone());
-    let answer = hooks.handle(event.request(dodo.webhook_key())).await;
+    let answer = hooks.handle(event.to_request(dodo.webhook_key())).await;
     assert_eq!(answer.status(), 200);
     let records = records.lock().unwrap().drain(..).collect();
     (metadata, records)
