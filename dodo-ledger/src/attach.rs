@@ -1,7 +1,5 @@
 //! Wires webhooks, inbox and workers in one call, so that none of them can be left out.
 
-use std::sync::Arc;
-
 use dodo_core::{
     Webhooks,
     webhook::{Inbox, StateFor, WebhooksBuilder},
@@ -22,8 +20,8 @@ impl Ledger {
     /// Any number of instances can do this on one PostgreSQL.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) if `hooks` already have an inbox, or this ledger as
-    /// [`attribution_sink`](WebhooksBuilder::attribution_sink), or if an option of `hooks` is wrong.
+    /// [`Setup`](crate::ErrorKind::Setup) if `hooks` already have an inbox, or if an option of `hooks` is
+    /// wrong.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -67,12 +65,6 @@ impl Ledger {
     {
         if hooks.has_inbox() {
             return Err(Error::setup("the webhooks have an inbox: remove `.inbox(..)`"));
-        }
-        let shared = hooks.attribution_sink_as::<Arc<Self>>().map(|sink| &**sink);
-        let sink = hooks.attribution_sink_as::<Self>().or(shared);
-        if sink.is_some_and(|sink| Arc::ptr_eq(&sink.shared, &self.shared)) {
-            let message = "the attribution sink is this ledger: remove `.attribution_sink(..)`";
-            return Err(Error::setup(message));
         }
         if let Some(rules) = self.shared.rules.joined_with(hooks.metadata()) {
             // The webhooks of one application have one capture: the first one counts.

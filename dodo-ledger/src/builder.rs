@@ -6,18 +6,15 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::Client;
 use tokio::sync::Notify;
 
 use crate::{
     attribution::Rules,
-    binding::Bound,
     error::Error,
     inbox::Writer,
     ledger::{Ledger, Shared},
-    lookup::Lookup,
     news::Crier,
-    outbox::{ErasedSink, Sink},
+    outbox::{ErasedSink, Recipients, Sink},
     settings::{Backoff, Jitter, LONGEST, Settings},
     store::Store,
 };
@@ -30,18 +27,11 @@ pub struct LedgerBuilder {
     settings: Settings,
     rules: Rules,
     sinks: Vec<ErasedSink>,
-    earlier_charges: Option<Client>,
 }
 
 impl LedgerBuilder {
     pub(crate) fn new(store: Store) -> Self {
-        Self {
-            store,
-            settings: Settings::default(),
-            rules: Rules::default(),
-            sinks: Vec::new(),
-            earlier_charges: None,
-        }
+        Self { store, settings: Settings::default(), rules: Rules::default(), sinks: Vec::new() }
     }
 
     /// What the merchant decides about attribution.
@@ -54,18 +44,6 @@ impl LedgerBuilder {
     /// because the name selects its queue.
     pub fn sink(mut self, sink: impl Sink) -> Self {
         self.sinks.push(ErasedSink::new(sink));
-        self
-    }
-
-    /// Asks Dodo Payments for earlier charges of a subscription when nothing else tells whether a charge
-    /// is its first: one that began before the ledger was there. Nobody is asked unless this is set.
-    ///
-    /// Asked is before the booking, never inside its transaction, for up to 3 seconds and 8 charges at
-    /// once. Without an answer by then the charge is booked as the first one, as without this, with a
-    /// warning in the log. The answer is kept with the charge. Only charges of the client's own
-    /// environment, live or test, are asked about.
-    pub fn look_up_earlier_charges(mut self, client: Client) -> Self {
-        self.earlier_charges = Some(client);
         self
     }
 
@@ -167,12 +145,13 @@ impl LedgerBuilder {
         let shared = Shared {
             crier: Crier::start(&self.store),
             store: self.store,
+            recipients: Recipients {
+                sinks: self.sinks.into(),
+                await_purchase: self.settings.await_purchase,
+            },
             settings: Arc::new(self.settings),
             rules: self.rules,
             attached: OnceLock::new(),
-            sinks: self.sinks,
-            bound: Bound::default(),
-            earlier_charges: self.earlier_charges.map(Lookup::new),
             wake_booking: Notify::new(),
             wake_callbacks: Notify::new(),
             wake_outbox: Notify::new(),

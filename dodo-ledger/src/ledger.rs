@@ -6,28 +6,22 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use dodo_core::{
-    attribution::{AttributionRecord, AttributionSink},
-    webhook::{Inbox, Receipt, VerifiedEvent},
-};
+use dodo_core::webhook::{Inbox, Receipt, VerifiedEvent};
 use tokio::sync::Notify;
 
 use crate::{
-    attribution::{self, Booking, Evidence, Rules},
-    binding::Bound,
+    attribution::Rules,
+    booking::GroupStore,
     builder::LedgerBuilder,
     error::Error,
-    fault::{mutant, reach},
     inbox::Writer,
-    lookup::Lookup,
     news::{Crier, News},
-    outbox::ErasedSink,
-    schema::{self, Past},
+    outbox::Recipients,
+    schema,
     settings::Settings,
-    store::{Store, Tx},
+    store::Store,
 };
 
 /// What the ledger and its workers share.
@@ -38,11 +32,7 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     /// With the presets that the attached webhooks know.
     pub(crate) attached: OnceLock<Rules>,
-    pub(crate) sinks: Vec<ErasedSink>,
-    /// Checkouts that bookings under way may not have seen.
-    pub(crate) bound: Bound,
-    /// Who is asked for earlier charges.
-    pub(crate) earlier_charges: Option<Lookup>,
+    pub(crate) recipients: Recipients,
     pub(crate) wake_booking: Notify,
     pub(crate) wake_callbacks: Notify,
     pub(crate) wake_outbox: Notify,
@@ -120,60 +110,10 @@ impl Shared {
         self.attached.get().unwrap_or(&self.rules)
     }
 
-    /// The past in a transaction for changes to the ledger: no other booking runs beside it.
-    pub(crate) async fn begin_booking(&self) -> Result<Past, Error> {
-        let mut tx = self.store.begin_booking().await?;
-        tx.lock_booking().await?;
-        Ok(Past::of(tx))
-    }
-
-    /// Queues what bookings changed for the sinks that want it, in their transaction.
-    pub(crate) async fn enqueue(&self, tx: &mut Tx, bookings: &[Booking]) -> Result<(), Error> {
-        let (mut queue, mut release) = (Vec::new(), Vec::new());
-        for change in bookings.iter().flat_map(|booking| &booking.changes) {
-            let (id, record) = (change.entry.id.as_str(), &change.entry.record);
-            let waits = record.flags.parent_missing;
-            if !waits && !change.is_new {
-                release.push(id);
-            }
-            // A sink that panicked is asked again before it is told.
-            let wants = |sink: &&ErasedSink| sink.wants(record) != Some(false);
-            for sink in self.sinks.iter().filter(wants) {
-                let wait = waits && sink.heeds_consent();
-                let wait = if wait { self.settings.await_purchase } else { Duration::ZERO };
-                queue.push((id, sink.name(), wait));
-            }
-        }
-        if mutant("enqueue_outside_tx") {
-            self.enqueue_later(&queue);
-            return Ok(());
-        }
-        tx.enqueue(&queue).await?;
-        tx.release(&release).await
-    }
-
-    /// For the fault tests: queues in a transaction of its own, after the booking's.
-    fn enqueue_later(&self, queue: &[(&str, &str, Duration)]) {
-        let owned =
-            |(id, sink, wait): &(&str, &str, _)| ((*id).to_owned(), (*sink).to_owned(), *wait);
-        let (store, queue) = (self.store.clone(), Vec::from_iter(queue.iter().map(owned)));
-        tokio::spawn(async move {
-            reach("between_booking_and_queue").await;
-            let mut tx = store.begin().await?;
-            let queue =
-                Vec::from_iter(queue.iter().map(|(id, sink, wait)| (&**id, &**sink, *wait)));
-            tx.enqueue(&queue).await?;
-            tx.commit().await
-        });
-    }
-
-    /// Writes and commits a booking together with its outbox rows.
-    pub(crate) async fn commit_booking(&self, past: Past, booking: Booking) -> Result<(), Error> {
-        let mut tx = past.write().await?;
-        self.enqueue(&mut tx, &[booking]).await?;
-        tx.commit().await?;
-        self.offer(News::Queued);
-        Ok(())
+    /// The facts and records, by the rules and for the sinks of this ledger.
+    pub(crate) fn groups(&self) -> GroupStore {
+        let groups = GroupStore::new(self.store.clone(), self.rules().clone());
+        groups.with_recipients(self.recipients.clone())
     }
 
     /// Wakes the workers of this process.
@@ -246,25 +186,11 @@ impl Inbox for ReceiveOnly {
     }
 }
 
-/// For use without the inbox: books inside the request, once per business key.
-impl AttributionSink for Ledger {
-    type Error = Error;
-
-    async fn emit(&self, record: &AttributionRecord) -> Result<(), Error> {
-        let Some(mut evidence) = Evidence::of_record(record) else { return Ok(()) };
-        let answers = self.shared.ask_about(std::slice::from_ref(&evidence)).await?;
-        answers.note(&mut evidence);
-        let mut past = self.shared.begin_booking().await?;
-        let booking = attribution::book(self.shared.rules(), &mut past, evidence).await?;
-        self.shared.commit_booking(past, booking).await
-    }
-}
-
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger")
             .field("settings", &self.shared.settings)
-            .field("sinks", &self.shared.sinks)
+            .field("sinks", &self.shared.recipients.sinks)
             .finish_non_exhaustive()
     }
 }

@@ -5,19 +5,20 @@
 //! is committed before it is answered with 200, booked exactly once, and its callbacks run until
 //! they succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
 //!
-//! What lives where: `inbox` stores, claims and settles deliveries; `worker` runs them; `outbox`
-//! tells sinks; `schema` holds the tables; `store` is the seam to the databases.
+//! `inbox` stores and claims deliveries. `engine` turns them into facts and records. `booking` stores
+//! facts and records. `worker` runs the bookings and the callbacks. `outbox` sends records to sinks.
+//! `schema` holds the tables, and `store` is the seam to the databases.
 
 // A ledger without a database is nothing.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
 mod attach;
 pub mod attribution;
-mod binding;
 #[doc(hidden)]
 pub mod booking;
 mod builder;
 mod cause;
+mod context_store;
 #[doc(hidden)]
 pub mod engine;
 mod error;
@@ -25,7 +26,6 @@ mod fault;
 mod forgotten;
 mod inbox;
 mod ledger;
-mod lookup;
 mod news;
 mod operations;
 mod operator;

@@ -8,8 +8,11 @@ use crate::{
     inbox::{InboxStats, StoredEvent, operate},
     news::News,
     outbox::{self, DeadLetter, SinkStats},
-    schema,
+    worker::erase_contexts,
 };
+
+/// Between two looks at the queues.
+const SETTLED_POLL: Duration = Duration::from_millis(5);
 
 impl Ledger {
     /// How the inbox stands.
@@ -91,14 +94,14 @@ impl Ledger {
         Ok(erased)
     }
 
-    /// Erases what was captured for checkouts this long ago that nobody paid, and what is known of payments
-    /// that failed this long ago and that no other payment recovered. Says of how many. The workers do so by
-    /// themselves: see [`keep_contexts_for`](crate::LedgerBuilder::keep_contexts_for).
+    /// Deletes checkouts without a payment: contexts and failed payments, the last of them this long ago,
+    /// if no payment and no recovery is connected to them. Returns the number of deleted groups. The
+    /// workers do so by themselves: see [`keep_contexts_for`](crate::LedgerBuilder::keep_contexts_for).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn erase_contexts(&self, older_than: Duration) -> Result<u64, Error> {
-        schema::erase_contexts(&self.shared.store, older_than).await
+        erase_contexts(&self.shared.groups(), &self.shared.store, older_than).await
     }
 
     /// How the queue of a sink stands.
@@ -145,17 +148,30 @@ impl Ledger {
         from: jiff::Timestamp,
         until: jiff::Timestamp,
     ) -> Result<u64, Error> {
-        let sink = self.shared.sinks.iter().find(|sink| sink.name() == name);
+        let recipients = &self.shared.recipients;
+        let sink = recipients.sinks.iter().find(|sink| sink.name() == name);
         let sink = sink.ok_or_else(|| Error::setup("the ledger has no sink of this name"))?;
-        let wait = self.shared.settings.await_purchase;
-        let queued = outbox::replay(&self.shared.store, sink, (from, until), wait).await;
+        let queued = outbox::replay(&self.shared.store, recipients, sink, (from, until)).await;
         self.shared.offer(News::Queued);
         queued
     }
 
+    /// Waits until every stored event is done, dead or parked, every queued group is resolved, and every
+    /// record is sent to the sinks. For tests: it needs running workers, and never returns while a callback
+    /// or a sink keeps failing.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn settled(&self) -> Result<(), Error> {
+        while outbox::has_work(&self.shared.store).await? {
+            tokio::time::sleep(SETTLED_POLL).await;
+        }
+        Ok(())
+    }
+
     /// The names of the sinks that this ledger tells, as they go by in the outbox.
     pub fn sinks(&self) -> impl Iterator<Item = &str> {
-        self.shared.sinks.iter().map(|sink| sink.name())
+        self.shared.recipients.sinks.iter().map(|sink| sink.name())
     }
 
     /// Whether this ledger has a sink of this name, or anything was ever queued for one.

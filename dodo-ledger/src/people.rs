@@ -1,20 +1,11 @@
-//! Who is who, and forgetting it.
+//! The identity of an e-mail address, and the erasure of a person.
 
 use std::fmt;
 
-use dodo_core::{
-    attribution::email_sha256,
-    capture::{Campaign, Captured, CheckoutContext, VisitorId},
-};
+use dodo_core::capture::{Campaign, Captured, CheckoutContext, VisitorId};
+use jiff::Timestamp;
 
-use crate::{
-    Ledger,
-    attribution::{self, Link, fit},
-    error::Error,
-    forgotten::Forgotten,
-    schema::Past,
-    worker,
-};
+use crate::{Ledger, booking::Erased, error::Error, forgotten::Forgotten, news::News};
 
 /// What an application knows about a person: an e-mail address, and whose it is.
 ///
@@ -81,7 +72,7 @@ impl fmt::Debug for Identity {
 
 impl Ledger {
     /// Notes whose an e-mail address is, for payments that nothing else explains: call it when
-    /// somebody signs up or signs in. Payments that were booked before are looked at again.
+    /// a user signs up or signs in. A worker then computes the records of that address again.
     ///
     /// If two visitors share an address, the ledger credits neither and stores only that the address is
     /// ambiguous. The user's id goes to records that are attributed by the address, as long as it is one.
@@ -93,17 +84,12 @@ impl Ledger {
         let visitor = identity.visitor.as_deref().filter(|id| is_usable(id, "visitor"));
         let user_id = identity.user_id.as_deref().filter(|id| is_usable(id, "user"));
         let campaign = identity.campaign.map(usable).filter(|campaign| !campaign.is_empty());
-        let mut past = self.shared.begin_booking().await?;
-        let booking = attribution::identify(
-            self.shared.rules(),
-            &mut past,
-            &identity.email,
-            visitor,
-            campaign.as_ref(),
-            user_id,
-        )
-        .await?;
-        self.shared.commit_booking(past, booking).await
+        let groups = self.shared.groups();
+        let queued = groups.identify(&identity.email, visitor, campaign.as_ref(), user_id).await?;
+        if queued {
+            self.shared.offer(News::Stored);
+        }
+        Ok(())
     }
 
     /// Identifies the visitor of a request by a user's e-mail address: call it when a user signs up or
@@ -122,57 +108,42 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Forgets a customer: who it was goes from the ledger, from what it learned and from the stored
-    /// deliveries; what was paid stays, attributed to nobody. Deliveries that a callback waits for keep
-    /// their body until they are done. Says what was there to forget.
+    /// Erases the personal data of a customer: from the facts, from the records and from the stored
+    /// deliveries. The books stay, without attribution. If a callback waits for a delivery, the body goes
+    /// when the callback is done.
     ///
-    /// What waits is booked first, so that it is known whose it is; what cannot be booked yet is booked of
-    /// nobody when it can. What sinks were told is with them:
-    /// ask them to forget, too.
+    /// The ledger books pending events of the customer later, without personal data. Sinks keep the
+    /// records that they received: ask them to erase the customer, too.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn forget(&self, customer_id: &str) -> Result<Forgotten, Error> {
-        self.forget_whom(Link::Customer(fit::id(customer_id).into_owned())).await
+        let groups = self.shared.groups();
+        let erased = groups.erase_customer(customer_id, Timestamp::now()).await?;
+        Ok(self.erased(erased).await)
     }
 
-    /// Forgets whoever has this e-mail address: all customers that were seen with it. As
-    /// [`forget`](Self::forget).
+    /// Erases every customer with this e-mail address, as [`forget`](Self::forget), and the identity of
+    /// the address. It uses one transaction for each customer. After an error, call it again.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn forget_email(&self, email: &str) -> Result<Forgotten, Error> {
-        let Some(hash) = email_sha256(email) else { return Ok(Forgotten::default()) };
-        self.forget_whom(Link::email(&hash)).await
+        let groups = self.shared.groups();
+        let erased = groups.erase_email(email, Timestamp::now()).await?;
+        Ok(self.erased(erased).await)
     }
 
-    async fn forget_whom(&self, person: Link) -> Result<Forgotten, Error> {
-        worker::drain(&self.shared).await?;
-        let mut tx = self.shared.store.begin_booking().await?;
-        let (people, addresses) = tx.people(&person).await?;
-        let mut marked = 0;
-        for whom in people.iter().chain(&addresses) {
-            marked += tx.forget_unbooked(whom).await?;
-        }
-        tx.lock_booking().await?;
-        let mut past = Past::of(tx);
-        // What was waited for may have named others.
-        let (people, addresses) = past.people(&person).await?;
-        let rules = self.shared.rules();
-        let booking = attribution::forget(rules, &mut past, &people, &addresses).await?;
-        let records = u64::try_from(booking.changes.len()).unwrap_or_default();
-        let anything = marked > 0 || past.has_changed();
-        let mut forgotten = Forgotten { records, deliveries: marked, anything };
-        let mut tx = past.write().await?;
-        for whom in people.iter().chain(&addresses) {
-            forgotten.deliveries += tx.forget_events(whom).await?;
-        }
-        tx.commit().await?;
-        forgotten.anything |= forgotten.deliveries > 0;
-        if forgotten.anything {
+    async fn erased(&self, erased: Erased) -> Forgotten {
+        let records = u64::try_from(erased.changes.len()).unwrap_or_default();
+        let deliveries = erased.deliveries;
+        let anything = records + deliveries + erased.facts > 0;
+        if anything {
             self.shared.store.scrub_all().await;
+            // Other groups of an address are resolved again.
+            self.shared.offer(News::Stored);
         }
-        Ok(forgotten)
+        Forgotten { records, deliveries, anything }
     }
 }
 

@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     Ledger,
-    attribution::{self, Evidence, History},
+    attribution::fit,
+    engine::{Batch, parse_api_object},
     error::{self, Error},
-    schema::Past,
+    news::News,
 };
 
 /// Objects in a row that cannot be fetched: then it is not the objects, and asking for more would
@@ -105,7 +106,7 @@ impl Ledger {
         let mut payments = client.list::<Listed>("/payments", &filters);
         while let Some(listed) = payments.next().await? {
             let Some(id) = listed.payment_id else { continue };
-            if !self.has(&attribution::charge_id(&id)).await? {
+            if !self.has(&format!("charge:{}", fit::id(&id))).await? {
                 run.so_far.payments_booked += u64::from(run.book(&PAYMENTS, &id).await?);
             }
             run.so_far.payments_seen += 1;
@@ -114,7 +115,7 @@ impl Ledger {
         let mut refunds = client.list::<Listed>("/refunds", &filters);
         while let Some(listed) = refunds.next().await? {
             let Some(id) = listed.refund_id else { continue };
-            if !self.has(&format!("refund:{}", attribution::fit::id(&id))).await? {
+            if !self.has(&format!("refund:{}", fit::id(&id))).await? {
                 run.so_far.refunds_booked += u64::from(run.book(&REFUNDS, &id).await?);
             }
             run.so_far.refunds_seen += 1;
@@ -124,8 +125,7 @@ impl Ledger {
     }
 
     async fn has(&self, id: &str) -> Result<bool, Error> {
-        let mut past = Past::of(self.shared.store.look().await?);
-        Ok(past.entry(id).await?.is_some())
+        Ok(self.shared.groups().record(id).await?.is_some())
     }
 }
 
@@ -167,14 +167,9 @@ impl Run<'_> {
             return Ok(false); // it changed since it was listed
         };
         let shared = &self.ledger.shared;
-        let Some(mut evidence) = Evidence::of_event(&event, shared.rules())? else {
-            return Ok(false);
-        };
-        evidence.origin.asked = true;
-        shared.ask_about(std::slice::from_ref(&evidence)).await?.note(&mut evidence);
-        let mut past = shared.begin_booking().await?;
-        let booking = attribution::book(shared.rules(), &mut past, evidence).await?;
-        shared.commit_booking(past, booking).await?;
+        let Some(fact) = parse_api_object(&event, shared.rules())? else { return Ok(false) };
+        shared.groups().book(Batch::of([fact])).await?;
+        shared.offer(News::Queued);
         tracing::info!(target: "dodo::ledger", id, "booked what no webhook brought");
         Ok(true)
     }

@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use dodo_core::{
     Webhooks,
@@ -61,19 +61,6 @@ async fn attach_with_another_inbox_fails() {
     assert!(error.to_string().contains("`.inbox(..)`"), "{error}");
     let error = ledger.receive_only(hooks().inbox(ledger.clone())).unwrap_err();
     assert!(error.to_string().contains("`.inbox(..)`"), "{error}");
-}
-
-#[tokio::test]
-async fn attach_with_itself_as_attribution_sink_fails() {
-    let ledger = ledger().await;
-    let shared = Arc::new(ledger.clone());
-    for hooks in [hooks().attribution_sink(ledger.clone()), hooks().attribution_sink(shared)] {
-        let error = ledger.attach(hooks).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Setup);
-        assert!(error.to_string().contains("`.attribution_sink(..)`"), "{error}");
-    }
-    let other = TestStore::memory().await.unwrap().ledger().await;
-    drop(ledger.attach(hooks().attribution_sink(other)).unwrap());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use dodo_core::webhook::Inbox;
 use dodo_ledger::{Identity, Ledger};
 use serde_json::{Value, json};
-use support::{TestStore, delivery, eventually, hooks, work};
+use support::{TestStore, delivery, hooks, work};
 
 on_every_store! {
     every_hostile_value_is_booked,
@@ -127,7 +127,7 @@ fn text_of(event: &Value) -> String {
 
 async fn until_done(ledger: &Ledger) {
     let workers = work(ledger, hooks().on_any(|_| async { Ok(()) }));
-    eventually("nothing is pending", async || ledger.stats().await.unwrap().pending == 0).await;
+    ledger.settled().await.unwrap();
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
@@ -220,6 +220,7 @@ async fn whom_the_application_names_must_fit_too(store: &TestStore) {
     let record = ledger.record("charge:pay_1").await.unwrap().unwrap();
     assert!(record.visitor.is_none());
     ledger.identify(Identity::new("ada@example.com").visitor("v1")).await.unwrap();
+    until_done(&ledger).await;
     let record = ledger.record("charge:pay_1").await.unwrap().unwrap();
     assert_eq!(record.visitor.unwrap().value, "v1");
 }

@@ -516,7 +516,7 @@ async fn failures_of_booking_are_none_of_the_callbacks(
 async fn failures_of_booking_on_sqlite() {
     let store = TestStore::sqlite().await.unwrap();
     let breaks =
-        "CREATE TRIGGER wrong BEFORE INSERT ON dodo_entry BEGIN SELECT RAISE(ABORT, 'wrong'); END";
+        "CREATE TRIGGER wrong BEFORE INSERT ON dodo_record BEGIN SELECT RAISE(ABORT, 'wrong'); END";
     failures_of_booking_are_none_of_the_callbacks(&store, [breaks, "DROP TRIGGER wrong"]).await;
     store.remove().await;
 }
@@ -524,8 +524,8 @@ async fn failures_of_booking_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_booking_on_postgres() {
     let Some(store) = TestStore::postgres("failures_of_booking_on_postgres").await else { return };
-    let breaks = "ALTER TABLE dodo_entry ADD CONSTRAINT wrong CHECK (false)";
-    let mends = "ALTER TABLE dodo_entry DROP CONSTRAINT wrong";
+    let breaks = "ALTER TABLE dodo_record ADD CONSTRAINT wrong CHECK (false)";
+    let mends = "ALTER TABLE dodo_record DROP CONSTRAINT wrong";
     failures_of_booking_are_none_of_the_callbacks(&store, [breaks, mends]).await;
     store.remove().await;
 }

@@ -8,9 +8,7 @@ mod support;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dodo_core::{
-    attribution::{AttributionSink, MetadataMapping},
     capture::{CheckoutContext, CheckoutContextStore},
-    internals::records_for_event,
     webhook::Inbox,
 };
 use dodo_ledger::{
@@ -18,7 +16,7 @@ use dodo_ledger::{
     sink::Callback,
     sqlx::{self, Connection, PgConnection},
 };
-use support::{Log, TestStore, eventually, hooks, payment, payment_of, refund, work};
+use support::{TestStore, delivery, eventually, hooks, payment, payment_of, refund, work};
 use tokio::sync::Semaphore;
 
 async fn without_polling(store: &TestStore) -> LedgerBuilder {
@@ -104,68 +102,95 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
     store.remove().await;
 }
 
-/// As where webhooks are booked inside of the request, or a record is told again by command.
+/// As when an operator queues records by command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_booked_elsewhere_wakes_the_sinks() {
+async fn records_queued_elsewhere_wake_the_sinks() {
     let Some(store) = TestStore::postgres("instances::told").await else { return };
-    let told = || Callback::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
-    let front = without_polling(&store).await.sink(told()).build().unwrap();
-    let back = without_polling(&store).await.sink(told()).build().unwrap();
+    let sink = || Callback::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
+    let front = without_polling(&store).await.sink(sink()).build().unwrap();
+    let back = without_polling(&store).await.sink(sink()).build().unwrap();
     back.migrate().await.unwrap();
     let workers = work(&back, hooks());
     eventually("it listens", async || listeners(&store).await.len() == 1).await;
-    let event = payment("msg_1", "pay_1");
-    let records = records_for_event(&event, &MetadataMapping::default()).unwrap();
-    front.emit(&records[0]).await.unwrap();
-    eventually("the sink is told", async || {
-        let stats = back.sink_stats("told").await.unwrap();
-        stats.pending == 0
+    front.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    front.settled().await.unwrap();
+    let always = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+    assert_eq!(front.replay_sink("told", always.0, always.1).await.unwrap(), 1);
+    eventually("the sink receives it again", async || {
+        back.sink_stats("told").await.unwrap().pending == 0
     })
     .await;
-    assert!(back.record("charge:pay_1").await.unwrap().is_some());
     workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
 
-/// Takes the lock of bookings on this connection's tables.
-const LOCK: &str = "SELECT pg_advisory_lock(7233961, 'dodo_inbox'::regclass::oid::int4)";
-const UNLOCK: &str = "SELECT pg_advisory_unlock(7233961, 'dodo_inbox'::regclass::oid::int4)";
-
-/// How many wait for the lock of bookings on this connection's tables.
-async fn waiting_bookings(beside: &mut PgConnection) -> i64 {
-    sqlx::query_scalar(
-        "SELECT COUNT(*) FROM pg_locks
-         WHERE locktype = 'advisory' AND classid = 7233961 AND objid = 'dodo_inbox'::regclass
-           AND NOT granted",
-    )
-    .fetch_one(beside)
-    .await
-    .unwrap()
+/// A transaction that holds the group of the customer of [`payment`].
+struct Held {
+    connection: PgConnection,
+    /// A transaction would see the activity of the server as it was at first.
+    beside: PgConnection,
+    name: String,
 }
 
-/// A role or a database may have any default: a booking that waited for another must see it all the
+impl Held {
+    /// Books a payment of the customer first, so that the group exists. `name` is the application name of
+    /// the instances that will wait.
+    async fn on(store: &TestStore, name: &str) -> Self {
+        let ledger = store.ledger().await;
+        ledger.accept(&payment("msg_first", "pay_first")).await.unwrap();
+        let workers = work(&ledger, hooks());
+        ledger.settled().await.unwrap();
+        workers.shutdown(Duration::from_secs(5)).await;
+        let mut connection = PgConnection::connect(&store.url).await.unwrap();
+        sqlx::raw_sql("BEGIN; SELECT id FROM dodo_group FOR UPDATE")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let beside = PgConnection::connect(&store.url).await.unwrap();
+        Self { connection, beside, name: name.to_owned() }
+    }
+
+    /// How many bookings and erasures wait for a group, or for one that waits.
+    async fn waiting(&mut self) -> i64 {
+        sqlx::query_scalar(
+            "SELECT COUNT(*) FROM pg_stat_activity
+             WHERE application_name = $1 AND wait_event_type = 'Lock' AND query LIKE '%dodo_%'",
+        )
+        .bind(&self.name)
+        .fetch_one(&mut self.beside)
+        .await
+        .unwrap()
+    }
+
+    async fn release(&mut self) {
+        sqlx::raw_sql("COMMIT").execute(&mut self.connection).await.unwrap();
+    }
+}
+
+fn named(store: &TestStore, name: &str) -> TestStore {
+    store.with_setting(&format!("application_name={name}"))
+}
+
+/// A role or a database can have any default. A booking that waited for another one must see it all the
 /// same, or a refund and its payment would stay apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
     let Some(store) = TestStore::postgres("instances::isolation").await else { return };
-    store.ledger().await;
-    let odd = store
+    let mut held = Held::on(&store, "isolated").await;
+    let odd = named(&store, "isolated")
         .with_setting("default_transaction_isolation=repeatable read")
         .with_setting("default_transaction_read_only=on");
-    let mut beside = PgConnection::connect(&store.url).await.unwrap();
-    sqlx::query(LOCK).execute(&mut beside).await.unwrap();
 
     let (mut instances, mut workers) = (Vec::new(), Vec::new());
     for (n, event) in (1..).zip([payment("msg_1", "pay_1"), refund("msg_2", "ref_1", "pay_1")]) {
-        // Nothing else of an instance may wait for the lock: one that waits has taken an event.
         let ledger = without_polling(&odd).await.keep_contexts_for(None).build().unwrap();
         ledger.accept(&event).await.unwrap();
         // The row that the one before has taken is locked, and it takes no other while it waits.
         workers.push(work(&ledger, hooks()));
         instances.push(ledger);
-        eventually("it waits", async || waiting_bookings(&mut beside).await == n).await;
+        eventually("it waits", async || held.waiting().await == n).await;
     }
-    sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
+    held.release().await;
     all_done(&instances[0]).await;
     for workers in workers {
         workers.shutdown(Duration::from_secs(5)).await;
@@ -175,157 +200,166 @@ async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
     store.remove().await;
 }
 
-/// An event that cannot be booked spoils the batch that it is in. Whichever instance has taken it, the others
-/// of the batch are booked at once and it fails once.
+/// A payment of another customer than that of [`payment`].
+fn payment_of_another(id: &str, payment_id: &str) -> dodo_core::webhook::VerifiedEvent {
+    let event = payment(id, payment_id);
+    let body = String::from_utf8(event.body().to_vec()).unwrap();
+    delivery(id, body.replace("cus_1", "cus_2").replace("ada@", "bob@"))
+}
+
+/// Two bookings are open at once: one instance waits for the group of its customer, and another books
+/// another customer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_spoilt_batch_is_booked_at_once_by_whoever_has_taken_it() {
-    let Some(store) = TestStore::postgres("instances::spoilt").await else { return };
-    store.ledger().await;
-    store
-        .run("ALTER TABLE dodo_entry ADD CONSTRAINT spoilt CHECK (id <> 'charge:pay_spoilt')")
-        .await;
+async fn instances_book_disjoint_customers_at_the_same_time() {
+    let Some(store) = TestStore::postgres("instances::disjoint").await else { return };
+    let mut held = Held::on(&store, "disjoint").await;
+    let named = named(&store, "disjoint");
+    let instance = async || without_polling(&named).await.keep_contexts_for(None).build().unwrap();
+    let (one, other) = (instance().await, instance().await);
+    one.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let mut workers = vec![work(&one, hooks())];
+    eventually("one waits", async || held.waiting().await == 1).await;
+    other.accept(&payment_of_another("msg_2", "pay_2")).await.unwrap();
+    workers.push(work(&other, hooks()));
+    eventually("the other customer is booked", async || {
+        other.record("charge:pay_2").await.unwrap().is_some()
+    })
+    .await;
+    assert_eq!(held.waiting().await, 1, "the first booking is still open");
+    assert!(other.record("charge:pay_1").await.unwrap().is_none());
+    held.release().await;
+    all_done(&one).await;
+    for workers in workers {
+        workers.shutdown(Duration::from_secs(5)).await;
+    }
+    assert!(other.record("charge:pay_1").await.unwrap().is_some());
+    store.remove().await;
+}
+
+/// An event that cannot be booked fails its batch. The instance that took the batch books the others of it
+/// at once, and the event fails once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batch_with_an_unbookable_event_is_booked_one_by_one() {
+    let Some(store) = TestStore::postgres("instances::unbookable").await else { return };
+    let mut held = Held::on(&store, "unbookable").await;
     let hour = Duration::from_secs(3600);
     let backoff = Backoff { base: hour, cap: hour };
+    let named = named(&store, "unbookable");
     let instance = async || {
-        let builder = without_polling(&store).await.keep_contexts_for(None);
+        let builder = without_polling(&named).await.keep_contexts_for(None);
         builder.backoff(backoff).jitter(Jitter::None).build().unwrap()
     };
-    let mut beside = PgConnection::connect(&store.url).await.unwrap();
-    sqlx::query(LOCK).execute(&mut beside).await.unwrap();
+    store
+        .run("ALTER TABLE dodo_record ADD CONSTRAINT unbookable CHECK (id <> 'charge:pay_unbookable')")
+        .await;
 
     let (one, other) = (instance().await, instance().await);
     for n in 0..40 {
         one.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
         if n == 20 {
-            one.accept(&payment("msg_spoilt", "pay_spoilt")).await.unwrap();
+            one.accept(&payment("msg_unbookable", "pay_unbookable")).await.unwrap();
         }
     }
-    // One has taken all of these, the other an event that came later and what the first lets go of.
+    // One has taken all of these, the other an event that came later.
     let mut workers = vec![work(&one, hooks())];
-    eventually("one waits", async || waiting_bookings(&mut beside).await == 1).await;
+    eventually("one waits", async || held.waiting().await == 1).await;
     other.accept(&payment("msg_late", "pay_late")).await.unwrap();
     workers.push(work(&other, hooks()));
-    eventually("both wait", async || waiting_bookings(&mut beside).await == 2).await;
-    sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
+    eventually("both wait", async || held.waiting().await == 2).await;
+    held.release().await;
 
     let pending = async || one.stats().await.unwrap().pending;
     eventually("all others are done", async || pending().await == 1).await;
-    let spoilt = async || one.event("msg_spoilt").await.unwrap().unwrap();
-    eventually("its failure is written down", async || spoilt().await.failures > 0).await;
+    let unbookable = async || one.event("msg_unbookable").await.unwrap().unwrap();
+    eventually("its failure is written down", async || unbookable().await.failures > 0).await;
     for workers in workers {
         workers.shutdown(Duration::from_secs(5)).await;
     }
-    let spoilt = spoilt().await;
-    assert_eq!((spoilt.state.as_str(), spoilt.failures), ("pending", 1));
+    let unbookable = unbookable().await;
+    assert_eq!((unbookable.state.as_str(), unbookable.failures), ("pending", 1));
     store.remove().await;
 }
 
-/// A checkout gives up after two seconds, and bookings may be held up for longer.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
-    let Some(store) = TestStore::postgres("instances::bind").await else { return };
-    let ledger = without_polling(&store).await.build().unwrap();
-    ledger.migrate().await.unwrap();
-    let mut holder = PgConnection::connect(&store.url).await.unwrap();
-    sqlx::query(LOCK).execute(&mut holder).await.unwrap();
+fn context() -> CheckoutContext {
     let context = serde_json::json!({
         "captured_at": "2026-11-20T10:00:00Z", "consent": "denied", "visitor": "v1",
     });
-    let context: CheckoutContext = serde_json::from_value(context).unwrap();
-    let bound =
-        tokio::time::timeout(Duration::from_secs(20), ledger.store("cks_1", &context)).await;
-    sqlx::query(UNLOCK).execute(&mut holder).await.unwrap();
-    bound.unwrap().unwrap();
-    store.remove().await;
+    serde_json::from_value(context).unwrap()
 }
 
-/// Waits until the instance of this name waits for what another one has taken.
-async fn waits_for_others(name: &str, beside: &mut PgConnection) {
-    let asks = "SELECT COUNT(*) FROM pg_stat_activity
-                WHERE application_name = $1 AND query LIKE '%LIMIT 1%AS due%'";
-    eventually("it waits for others", async || {
-        let asks = sqlx::query_scalar::<_, i64>(asks).bind(name);
-        asks.fetch_one(&mut *beside).await.unwrap() > 0
-    })
-    .await;
-}
-
-/// Nothing tells any more who paid.
-async fn is_forgotten(ledger: &Ledger, beside: &mut PgConnection) {
-    let record = ledger.record("charge:pay_1").await.unwrap().unwrap();
-    assert_eq!((record.visitor, record.customer_id, record.email_sha256), (None, None, None));
-    let left = "SELECT COUNT(*) FROM dodo_inbox WHERE customer_id IS NOT NULL
-                OR body IS NOT NULL AND (state = 'done' OR forgotten = 0)";
-    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(beside).await.unwrap(), 0);
-}
-
-/// Another instance has taken a delivery of the customer's, and books it late.
+/// A checkout waits two seconds at most, and bookings of other groups can take longer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_instance_is_booking_is_forgotten_too() {
-    let Some(store) = TestStore::postgres("instances::forget").await else { return };
-    let other = without_polling(&store).await.keep_contexts_for(None).build().unwrap();
-    other.migrate().await.unwrap();
-    let named = store.with_setting("application_name=forgets_late");
-    let ledger = without_polling(&named).await.build().unwrap();
-    let mut beside = PgConnection::connect(&store.url).await.unwrap();
-    sqlx::query(LOCK).execute(&mut beside).await.unwrap();
-    other.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    let workers = work(&other, hooks());
-    eventually("it has taken the delivery", async || waiting_bookings(&mut beside).await == 1)
-        .await;
-
-    let forgetting = tokio::spawn(async move { ledger.forget("cus_1").await });
-    waits_for_others("forgets_late", &mut beside).await;
-    sqlx::query(UNLOCK).execute(&mut beside).await.unwrap();
-    assert_eq!(forgetting.await.unwrap().unwrap().records, 1);
-    is_forgotten(&other, &mut beside).await;
-    all_done(&other).await;
+async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
+    let Some(store) = TestStore::postgres("instances::bind").await else { return };
+    let mut held = Held::on(&store, "bind").await;
+    let ledger = without_polling(&named(&store, "bind")).await.build().unwrap();
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let workers = work(&ledger, hooks());
+    eventually("a booking waits", async || held.waiting().await == 1).await;
+    let bound =
+        tokio::time::timeout(Duration::from_secs(20), ledger.store("cks_1", &context())).await;
+    assert_eq!(held.waiting().await, 1, "the booking still waits");
+    held.release().await;
+    bound.unwrap().unwrap();
+    all_done(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
 
-/// Another instance has taken a delivery of the customer's, and dies.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_instance_lets_go_of_is_forgotten_too() {
-    let Some(store) = TestStore::postgres("instances::forget_dead").await else { return };
-    let named = store.with_setting("application_name=forgets_dead");
-    let ledger = without_polling(&named).await.build().unwrap();
-    ledger.migrate().await.unwrap();
-    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    let mut other = PgConnection::connect(&store.url).await.unwrap();
-    let mut taken = other.begin().await.unwrap();
-    sqlx::query("SELECT id FROM dodo_inbox FOR UPDATE").execute(&mut *taken).await.unwrap();
-
-    let own = ledger.clone();
-    let forgetting = tokio::spawn(async move { own.forget("cus_1").await });
+/// Nothing names the customer.
+async fn is_forgotten(ledger: &Ledger, store: &TestStore) {
+    let record = ledger.record("charge:pay_1").await.unwrap().unwrap();
+    assert_eq!((record.visitor, record.customer_id, record.email_sha256), (None, None, None));
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
-    waits_for_others("forgets_dead", &mut beside).await;
-    taken.rollback().await.unwrap();
-    assert_eq!(forgetting.await.unwrap().unwrap().records, 1);
-    is_forgotten(&ledger, &mut beside).await;
+    let left = "SELECT (SELECT COUNT(*) FROM dodo_inbox WHERE customer_id IS NOT NULL
+                            OR body IS NOT NULL AND (state = 'done' OR erased = 0))
+                     + (SELECT COUNT(*) FROM dodo_fact WHERE person IS NOT NULL)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut beside).await.unwrap(), 0);
+}
+
+/// Another instance has taken an event of the customer, and waits for the group.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_instance_is_booking_is_forgotten_too() {
+    let Some(store) = TestStore::postgres("instances::forget").await else { return };
+    let mut held = Held::on(&store, "forget").await;
+    let named = named(&store, "forget");
+    let other = without_polling(&named).await.keep_contexts_for(None).build().unwrap();
+    let ledger = without_polling(&named).await.build().unwrap();
+    other.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    let workers = work(&other, hooks());
+    eventually("it has taken the event", async || held.waiting().await == 1).await;
+
+    let forgetting = tokio::spawn(async move { ledger.forget("cus_1").await });
+    eventually("the erasure waits, too", async || held.waiting().await == 2).await;
+    held.release().await;
+    assert!(forgetting.await.unwrap().unwrap().anything);
+    all_done(&other).await;
+    is_forgotten(&other, &store).await;
+    workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
 
-/// What somebody else has taken, and keeps, is nobody's yet: the log says that it was not looked at.
-#[tokio::test]
-async fn what_another_instance_keeps_is_not_forgotten_in_silence() {
-    let Some(store) = TestStore::postgres("instances::forget_kept").await else { return };
+/// Another instance has taken an event of the customer, and dies. The event is booked after the erasure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_instance_lets_go_of_is_forgotten_too() {
+    let Some(store) = TestStore::postgres("instances::forget_dead").await else { return };
     let ledger = without_polling(&store).await.build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let mut other = PgConnection::connect(&store.url).await.unwrap();
     let mut taken = other.begin().await.unwrap();
     sqlx::query("SELECT id FROM dodo_inbox FOR UPDATE").execute(&mut *taken).await.unwrap();
-    let (log, _keeping) = Log::of_this_thread(tracing::Level::WARN);
-    assert_eq!(ledger.forget("cus_1").await.unwrap().records, 0);
-    assert!(log.text().contains("forget again"), "{}", log.text());
+    assert!(!ledger.forget("cus_1").await.unwrap().anything, "nothing is booked yet");
     taken.rollback().await.unwrap();
-    assert_eq!(ledger.forget("cus_1").await.unwrap().records, 1);
+    let workers = work(&ledger, hooks());
+    all_done(&ledger).await;
+    is_forgotten(&ledger, &store).await;
+    workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
 
-/// A booking that has read that nothing was captured, and commits after it was kept: what the visitor said
-/// counts all the same.
+/// A booking that has read no context, and commits after the checkout bound one: the context counts all
+/// the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
     let Some(store) = TestStore::postgres("instances::meanwhile").await else { return };
@@ -336,15 +370,15 @@ async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
         let event = payment_of(&format!("msg_{n}"), &id, &session, &format!("sub_{n}"));
         ledger.accept(&event).await.unwrap();
     }
-    // It may read entries and facts, and write none.
+    // A booking may read records and facts, and write none.
     let mut holder = PgConnection::connect(&store.url).await.unwrap();
     let mut held = holder.begin().await.unwrap();
-    sqlx::query("LOCK TABLE dodo_entry IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    sqlx::query("LOCK TABLE dodo_record IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
     let workers = work(&ledger, hooks());
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     eventually("the booking has read, and waits", async || {
         let waiting: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM pg_locks WHERE relation = 'dodo_entry'::regclass AND NOT granted",
+            "SELECT COUNT(*) FROM pg_locks WHERE relation = 'dodo_record'::regclass AND NOT granted",
         )
         .fetch_one(&mut beside)
         .await
@@ -352,18 +386,21 @@ async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
         waiting == 1
     })
     .await;
-    let context = serde_json::json!({ "captured_at": "2026-11-20T10:00:00Z", "consent": "denied" });
-    let context: CheckoutContext = serde_json::from_value(context).unwrap();
-    for n in 0..3 {
-        ledger.store(&format!("cks_{n}"), &context).await.unwrap();
-    }
+    // The sessions are in the group that the booking makes, so these wait for its commit.
+    let binding = tokio::spawn({
+        let ledger = ledger.clone();
+        async move {
+            for n in 0..3 {
+                ledger.store(&format!("cks_{n}"), &context()).await.unwrap();
+            }
+        }
+    });
     held.commit().await.unwrap();
+    binding.await.unwrap();
+    all_done(&ledger).await;
     for n in 0..3 {
-        eventually("it is put right", async || {
-            let charge = ledger.record(&format!("charge:pay_{n}")).await.unwrap();
-            charge.is_some_and(|charge| !charge.consent.allows() && charge.visitor.is_none())
-        })
-        .await;
+        let charge = ledger.record(&format!("charge:pay_{n}")).await.unwrap().unwrap();
+        assert!(!charge.consent.allows() && charge.visitor.is_none(), "pay_{n}");
     }
     workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;

@@ -8,7 +8,6 @@ mod support;
 use std::time::Duration;
 
 use dodo_core::{
-    BoxError, Client, Environment,
     attribution::AttributionRecord,
     capture::{CheckoutContext, CheckoutContextStore},
     webhook::Inbox,
@@ -73,11 +72,8 @@ async fn the_ledger_goes_on_while_all_readers_are_taken() {
     let store = TestStore::sqlite().await.unwrap();
     let opened = SqliteStore::open(&store.url).await.unwrap();
     let readers = opened.readers().clone();
-    let nobody = async |_| Err::<http::Response<bytes::Bytes>, BoxError>("nobody is there".into());
-    let client =
-        Client::builder("sk_test", Environment::Live).with_transport(nobody).build().unwrap();
     let builder = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(Curious);
-    let ledger = builder.look_up_earlier_charges(client).build().unwrap();
+    let ledger = builder.build().unwrap();
     ledger.migrate().await.unwrap();
     let mut taken = Vec::new();
     while taken.len() < usize::try_from(readers.options().get_max_connections()).unwrap() {
@@ -118,7 +114,7 @@ async fn a_pool_of_the_applications_serves_reads() {
     let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     eventually("it is done", async || ledger.stats().await.unwrap().pending == 0).await;
-    let own = "SELECT (SELECT COUNT(*) FROM own) + (SELECT COUNT(*) FROM dodo_entry)";
+    let own = "SELECT (SELECT COUNT(*) FROM own) + (SELECT COUNT(*) FROM dodo_record)";
     assert_eq!(sqlx::query_scalar::<_, i64>(own).fetch_one(&pool).await.unwrap(), 1);
     let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode").fetch_one(&pool).await;
     assert_eq!(mode.unwrap(), "wal");

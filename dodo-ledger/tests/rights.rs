@@ -89,8 +89,9 @@ async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
         their
             .say(
                 "REVOKE UPDATE ON dodo_inbox FROM $user;
-                 GRANT UPDATE (booked_at, available_at, failures, kind, occurred_at, customer_id,
-                               email_sha256, claims, fence, last_error) ON dodo_inbox TO $user",
+                 GRANT UPDATE (booked_at, available_at, failed_attempts, kind, occurred_at, customer_id,
+                               email_sha256, erased, attempts, fencing_token, last_error)
+                     ON dodo_inbox TO $user",
             )
             .await;
         // The fourth run waits for the right: half of an attempt without it would be the callback's fault.
@@ -175,7 +176,7 @@ async fn a_right_that_is_missing_for_booking_is_no_failure_of_the_event() {
     let Some(their) = Restricted::on_postgres("rights::booking").await else { return };
     let (log, _for_this_thread) = Log::of_this_thread(tracing::Level::ERROR);
     let ledger = their.ledger().await;
-    their.say("REVOKE INSERT ON dodo_entry FROM $user").await;
+    their.say("REVOKE INSERT ON dodo_record FROM $user").await;
     let workers = work(&ledger, hooks());
     ledger.accept(&msg_1()).await.unwrap();
     eventually("it was tried", async || log.text().contains("events cannot be booked")).await;

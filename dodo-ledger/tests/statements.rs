@@ -66,10 +66,10 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
     assert!(statements <= EVENTS / 2, "{statements} statements for {EVENTS} events");
     store.remove().await;
 
-    // The next engine books a batch of many groups by a constant number of statements.
+    // A batch of many groups takes a constant number of statements.
     let store = TestStore::postgres("statements of the group store").await.unwrap();
+    store.ledger().await;
     let groups = GroupStore::new(Store::open(&store.url).await.unwrap(), Rules::default());
-    groups.create_tables().await.unwrap();
     let fact = |n: usize| {
         let event = payment(&format!("msg_{n}"), &format!("pay_{n}"));
         parse(&event, &Rules::default()).unwrap()

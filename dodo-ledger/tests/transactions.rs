@@ -239,7 +239,7 @@ async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
     let mut lock = sqlx::Connection::begin(&mut holder).await.unwrap();
     // A transaction would see the server's activity as it was at first.
     let mut beside = <sqlx::PgConnection as sqlx::Connection>::connect(&store.url).await.unwrap();
-    sqlx::query("LOCK TABLE dodo_entry IN ACCESS EXCLUSIVE MODE")
+    sqlx::query("LOCK TABLE dodo_record IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *lock)
         .await
         .unwrap();
@@ -249,7 +249,7 @@ async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
     let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let waiting = "SELECT a.query_start::text FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-                   WHERE NOT l.granted AND l.relation = 'dodo_entry'::regclass";
+                   WHERE NOT l.granted AND l.relation = 'dodo_record'::regclass";
     let mut waits = std::collections::BTreeSet::new();
     eventually("it was tried three times", async || {
         let seen: Vec<String> = sqlx::query_scalar(waiting).fetch_all(&mut beside).await.unwrap();

@@ -17,7 +17,7 @@ const SLOW: &str = "
         IF NEW.id = 'charge:pay_slow' THEN PERFORM pg_sleep(60); END IF;
         RETURN NEW;
     END $$;
-    CREATE TRIGGER slow BEFORE INSERT ON dodo_entry FOR EACH ROW EXECUTE FUNCTION slow()";
+    CREATE TRIGGER slow BEFORE INSERT ON dodo_record FOR EACH ROW EXECUTE FUNCTION slow()";
 
 /// What passes by itself is tried again. An event that always meets it must not hold up the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,7 +40,7 @@ async fn an_event_that_alone_meets_trouble_holds_up_no_other() {
     // Whose it is is known all the same.
     assert!(ledger.forget("cus_1").await.unwrap().anything);
 
-    store.run("DROP TRIGGER slow ON dodo_entry").await;
+    store.run("DROP TRIGGER slow ON dodo_record").await;
     eventually("it is done, too", async || {
         ledger.stats().await.is_ok_and(|stats| stats.pending == 0)
     })

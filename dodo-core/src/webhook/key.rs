@@ -194,13 +194,14 @@ impl WebhookKey {
         body: Bytes,
         now: SystemTime,
     ) -> Result<VerifiedEvent, Error> {
-        let (id, position) = self.check(headers, &body, now).map_err(|refusal| {
+        let (id, position, seconds) = self.check(headers, &body, now).map_err(|refusal| {
             Error::new(ErrorKind::InvalidSignature, "the signature is missing or not valid")
                 .with_source(refusal)
         })?;
         let received_at = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
         let event = VerifiedEvent::new(id, body, received_at, self.environment.is_live());
-        Ok(event.by_key(position))
+        let attempt_at = i64::try_from(seconds).ok().and_then(|at| Timestamp::from_second(at).ok());
+        Ok(event.by_key(position).with_attempt_at(attempt_at))
     }
 
     /// Allocates nothing, whether it accepts or refuses.
@@ -209,7 +210,7 @@ impl WebhookKey {
         headers: &HeaderMap,
         body: &[u8],
         now: SystemTime,
-    ) -> Result<(DeliveryId, usize), Refusal> {
+    ) -> Result<(DeliveryId, usize, u64), Refusal> {
         let claim = Claim::read(headers)?;
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if now.abs_diff(claim.seconds) > self.tolerance.as_secs() {
@@ -219,7 +220,7 @@ impl WebhookKey {
             let expected = mac(secret, claim.id, claim.timestamp, body);
             // `CtOutput` compares in constant time.
             if claim.macs().any(|mac| CtOutput::<HmacSha256>::new(mac.into()) == expected) {
-                return Ok((DeliveryId::new(claim.id), position));
+                return Ok((DeliveryId::new(claim.id), position, claim.seconds));
             }
         }
         Err(Refusal::SignatureMismatch)

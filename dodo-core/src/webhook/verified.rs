@@ -20,11 +20,12 @@ pub struct VerifiedEvent {
     received_at: Timestamp,
     live: bool,
     key_position: Option<usize>,
+    attempt_at: Option<Timestamp>,
 }
 
 impl VerifiedEvent {
     pub(super) fn new(id: DeliveryId, body: Bytes, received_at: Timestamp, live: bool) -> Self {
-        Self { id, body, received_at, live, key_position: None }
+        Self { id, body, received_at, live, key_position: None, attempt_at: None }
     }
 
     pub(super) fn by_key(mut self, position: usize) -> Self {
@@ -36,6 +37,13 @@ impl VerifiedEvent {
     #[must_use]
     pub fn from_trusted_parts(id: &str, body: Bytes, received_at: Timestamp, live: bool) -> Self {
         Self::new(DeliveryId::new(id), body, received_at, live)
+    }
+
+    /// Sets the signed `webhook-timestamp` of the delivery attempt.
+    #[must_use]
+    pub fn with_attempt_at(mut self, attempt_at: Option<Timestamp>) -> Self {
+        self.attempt_at = attempt_at;
+        self
     }
 
     /// The `webhook-id`: the same at every retry and replay.
@@ -54,6 +62,13 @@ impl VerifiedEvent {
     #[must_use]
     pub fn received_at(&self) -> Timestamp {
         self.received_at
+    }
+
+    /// Returns the signed `webhook-timestamp` of the delivery attempt: Dodo Payments renders the body for
+    /// each attempt. `None` for an event that no delivery brought.
+    #[must_use]
+    pub fn attempt_at(&self) -> Option<Timestamp> {
+        self.attempt_at
     }
 
     /// Returns the position of the secret that verified the delivery, from 0. Counts show when the old

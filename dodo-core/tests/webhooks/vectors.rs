@@ -96,6 +96,7 @@ fn known_answers() {
         let event = check(&key, &delivery(id, timestamp, signature), body, seconds).unwrap();
         assert_eq!((event.id(), &event.body()[..]), (id, body));
         assert_eq!(event.received_at().as_second().unsigned_abs(), seconds);
+        assert_eq!(event.attempt_at().map(|at| at.as_second().unsigned_abs()), Some(seconds));
     }
 }
 

@@ -6,8 +6,6 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use super::evidence::{Evidence, What};
-
 /// The longest id that is kept as it is, in bytes. Those of Dodo Payments have about 30; a link is
 /// indexed by two of them.
 const LONGEST_ID: usize = 200;
@@ -39,44 +37,6 @@ pub(crate) fn column(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     text.chars().filter(|c| *c != '\0').take(LONGEST_TEXT).collect()
-}
-
-impl Evidence {
-    /// With ids that fit.
-    pub(super) fn fitting(mut self) -> Self {
-        fit_all(self.party.customer_id.as_mut());
-        match &mut self.what {
-            What::Charge(charge) => {
-                fit_all([&mut charge.payment_id]);
-                fit_all(&mut charge.subscription_ids);
-                fit_all(charge.checkout_session_id.as_mut());
-                fit_all(&mut charge.product_ids);
-            }
-            What::Attempt(attempt) => {
-                fit_all([&mut attempt.payment_id]);
-                fit_all(attempt.checkout_session_id.as_mut());
-            }
-            What::Refund(refund) => fit_all([&mut refund.refund_id, &mut refund.payment_id]),
-            What::RefundFailed { refund_id, payment_id } => fit_all([refund_id, payment_id]),
-            What::Dispute(dispute) => fit_all([&mut dispute.dispute_id, &mut dispute.payment_id]),
-            What::Subscription(subscription) => {
-                fit_all([&mut subscription.subscription_id]);
-                fit_all(subscription.product_id.as_mut());
-            }
-            What::Recovered { payment_id, recovered_payment_id } => {
-                fit_all([payment_id, recovered_payment_id]);
-            }
-        }
-        self
-    }
-}
-
-fn fit_all<'a>(ids: impl IntoIterator<Item = &'a mut String>) {
-    for one in ids {
-        if let Cow::Owned(fitting) = id(one) {
-            *one = fitting;
-        }
-    }
 }
 
 #[cfg(test)]

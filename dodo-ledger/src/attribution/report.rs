@@ -1,5 +1,4 @@
-//! What each step of the chain was asked and what it answered. Made anew when it is asked for: the
-//! evidence is kept, so the answer is always that of today's ledger.
+//! The result of each attribution step, and the reason if a step has none.
 
 use dodo_core::attribution::AttributionStep;
 use serde::{Deserialize, Serialize};
@@ -14,12 +13,6 @@ pub struct StepReport {
     pub visitor: Answer,
     /// What it said about the campaign.
     pub campaign: Answer,
-}
-
-impl StepReport {
-    pub(super) fn new(step: AttributionStep) -> Self {
-        Self { step, visitor: Answer::NotNeeded, campaign: Answer::NotNeeded }
-    }
 }
 
 /// What a step answered.
@@ -119,5 +112,10 @@ impl Reason {
             Self::RenewalNotCredited => "renewal_not_credited",
             Self::Forgotten => "forgotten",
         }
+    }
+
+    /// The reason with this name. The store keeps no reason with details.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
     }
 }

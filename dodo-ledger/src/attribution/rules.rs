@@ -129,13 +129,6 @@ impl Rules {
         &self.facts
     }
 
-    pub(crate) fn metadata_mapping(&self) -> MetadataMapping {
-        let options = self.facts.clone().disputes(self.disputes);
-        self.exponents
-            .iter()
-            .fold(options, |options, (currency, decimals)| options.exponent(*currency, *decimals))
-    }
-
     pub(crate) fn exponent_of(&self, currency: Currency) -> u8 {
         self.exponents.get(&currency).copied().unwrap_or_else(|| currency.exponent())
     }

@@ -1,10 +1,11 @@
-//! Whose an event is, whatever its type: what erasing a person finds its body by.
+//! The customer of an event of any type: an erasure finds the body of the event by it.
 
 use dodo_core::{attribution::email_sha256, internals::Envelope};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{entry::Link, fit};
+use super::fit;
+use crate::engine::{hash, subject};
 
 /// The customer that an event is about, as far as it names one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +35,21 @@ impl Whose {
         let hash = email.as_deref().and_then(email_sha256);
         Self {
             customer_id: id.map(|id| fit::id(&id).into_owned()),
-            email_sha256: hash.as_ref().map(|hash| Link::email(hash).value().to_owned()),
+            email_sha256: hash.map(|hash| hash::to_hex(&hash)),
         }
+    }
+}
+
+impl Whose {
+    /// Returns an empty value if the customer was erased.
+    pub(crate) fn unless(self, erased: bool) -> Self {
+        if erased { Self::default() } else { self }
+    }
+
+    /// The hashes by which an erasure names the customer and the address.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = String> {
+        let customer = self.customer_id.as_deref().map(subject);
+        customer.into_iter().chain(self.email_sha256.as_deref().map(subject))
     }
 }
 

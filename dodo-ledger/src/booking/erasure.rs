@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{GroupStore, finish, placement, rows, rows::Writes};
 use crate::{
     attribution::fit,
-    engine::{Batch, Erasure, Key, RecordChange, Timeline, hash},
+    engine::{Batch, Erasure, Key, RecordChange, Timeline, hash, subject},
     error::Error,
     store::{
         Tx,
@@ -17,8 +17,8 @@ use crate::{
 };
 
 const ERASED: Sql = sql!(
-    "INSERT INTO dodo_erasure (customer_sha256, erased_at) VALUES ($1, $2)
-     ON CONFLICT (customer_sha256) DO UPDATE SET erased_at = excluded.erased_at"
+    "INSERT INTO dodo_erasure (subject, erased_at) VALUES ($1, $2)
+     ON CONFLICT (subject) DO UPDATE SET erased_at = excluded.erased_at"
 );
 const GROUPS_OF_ADDRESS: Sql = sql!("SELECT group_id FROM dodo_address_group WHERE hash = $1");
 const UNLINK: Sql = sql!(
@@ -27,14 +27,34 @@ const UNLINK: Sql = sql!(
 );
 const CLEAR: Sql = sql!(
     "UPDATE dodo_address SET identity = NULL
-     WHERE hash IN (SELECT given.hash FROM " (rows 1: 1 hash TEXT) ")"
+     WHERE identity IS NOT NULL AND hash IN (SELECT given.hash FROM " (rows 1: 1 hash TEXT) ")"
 );
 /// Other groups of the address lose its identity, too.
 const RESOLVE_AGAIN: Sql = sql!(
     "INSERT INTO dodo_resolve (group_id, reason)
      SELECT group_id, 'erasure' FROM " (rows 1: 1 hash TEXT) "
-     JOIN dodo_address_group ON dodo_address_group.hash = given.hash"
+     CROSS JOIN dodo_address_group WHERE dodo_address_group.hash = given.hash"
 );
+
+/// The result of an erasure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Erased {
+    /// The changed records.
+    pub changes: Vec<RecordChange>,
+    /// Facts and identities that lost their personal data.
+    pub facts: u64,
+    /// Deliveries whose body was erased, or will be when the event is done.
+    pub deliveries: u64,
+}
+
+impl Erased {
+    fn add(&mut self, other: Self) {
+        self.changes.extend(other.changes);
+        self.facts += other.facts;
+        self.deliveries += other.deliveries;
+    }
+}
+
 impl GroupStore {
     /// Erases the personal data of a customer in both modes.
     ///
@@ -43,22 +63,21 @@ impl GroupStore {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn erase_customer(
-        &self,
-        customer_id: &str,
-        at: Timestamp,
-    ) -> Result<Vec<RecordChange>, Error> {
+    pub async fn erase_customer(&self, customer_id: &str, at: Timestamp) -> Result<Erased, Error> {
         let customer_id = &*fit::id(customer_id);
         let keys = [true, false].map(|live| Key::customer(live, customer_id));
         let mut tx = self.store.begin_booking().await?;
+        // Before the groups: a booking holds the row of its event while it waits for a group.
+        let pending = tx.erase_bodies_of_customer(customer_id).await?;
         let placed = placement::place(&mut tx, &Batch::of_keys(&keys)).await?;
-        let [customer, _] = &keys;
-        tx.execute(&ERASED, args![customer.value(), at.as_microsecond()]).await?;
+        tx.execute(&ERASED, args![subject(customer_id), at.as_microsecond()]).await?;
         let select = |timeline: &Timeline| Erasure::of_customer(timeline, customer_id);
         let groups = placed.into_iter().collect();
-        let changes = self.erase(&mut tx, groups, BTreeSet::new(), at, select).await?;
+        let mut erased = self.erase(&mut tx, groups, BTreeSet::new(), at, select).await?;
+        // Bookings that the lock has waited for stored the customer of their events.
+        erased.deliveries += pending + tx.erase_bodies_of_customer(customer_id).await?;
         tx.commit().await?;
-        Ok(changes)
+        Ok(erased)
     }
 
     /// Erases each customer with a fact of this e-mail address, and the identity of the address.
@@ -67,31 +86,35 @@ impl GroupStore {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn erase_email(
-        &self,
-        email: &str,
-        at: Timestamp,
-    ) -> Result<Vec<RecordChange>, Error> {
-        let Some(address) = email_sha256(email) else { return Ok(Vec::new()) };
+    pub async fn erase_email(&self, email: &str, at: Timestamp) -> Result<Erased, Error> {
+        let Some(address) = email_sha256(email) else { return Ok(Erased::default()) };
+        let hash = hash::to_hex(&address);
         let mut tx = self.store.begin_booking().await?;
-        let groups = groups_of(&mut tx, &address).await?;
+        let mut customers: BTreeSet<String> =
+            tx.customers_in_inbox(&hash).await?.into_iter().collect();
+        let groups = groups_of(&mut tx, &hash).await?;
         let groups = rows::load(&mut tx, &groups).await?;
-        drop(tx);
-        let timelines = groups.values().map(|group| &group.timeline);
-        let customers: BTreeSet<&str> =
-            timelines.flat_map(|timeline| timeline.customers_of(&address)).collect();
-        let mut changes = Vec::new();
-        for customer in customers {
-            changes.extend(self.erase_customer(customer, at).await?);
+        tx.commit().await?;
+        for group in groups.values() {
+            customers.extend(group.timeline.customers_of(&address).map(str::to_owned));
         }
+        let mut erased = Erased::default();
+        for customer in customers {
+            erased.add(self.erase_customer(&customer, at).await?);
+        }
+        // A booking that links the address has committed the link, or sees the erasure.
+        let mut tx = self.store.begin_booking().await?;
+        rows::lock_addresses(&mut tx, Rows::texts([&hash])).await?;
+        tx.execute(&ERASED, args![subject(&hash), at.as_microsecond()]).await?;
+        tx.commit().await?;
         // Facts that have the address and no customer, and the address itself.
         let mut tx = self.store.begin_booking().await?;
-        let groups = groups_of(&mut tx, &address).await?;
+        let groups = groups_of(&mut tx, &hash).await?;
         let select = |timeline: &Timeline| Erasure::of_address(timeline, &address);
-        let addresses = BTreeSet::from([hash::to_hex(&address)]);
-        changes.extend(self.erase(&mut tx, groups, addresses, at, select).await?);
+        let addresses = BTreeSet::from([hash]);
+        erased.add(self.erase(&mut tx, groups, addresses, at, select).await?);
         tx.commit().await?;
-        Ok(changes)
+        Ok(erased)
     }
 
     /// Erases the selected facts of these groups, and these addresses and those of the facts.
@@ -102,35 +125,44 @@ impl GroupStore {
         mut addresses: BTreeSet<String>,
         at: Timestamp,
         select: impl Fn(&Timeline) -> Erasure,
-    ) -> Result<Vec<RecordChange>, Error> {
+    ) -> Result<Erased, Error> {
         let mut groups = rows::load(tx, &groups).await?;
         let mut writes = Writes::default();
+        let mut erased = Erased::default();
         let mut unlinked: Vec<(i64, Vec<String>)> = Vec::new();
         for (id, group) in &mut groups {
             let erasure = select(&group.timeline);
             let Some(applied) = erasure.apply(&mut group.timeline, at) else { continue };
             writes.fact(*id, &applied.fact)?;
             applied.changed.iter().for_each(|fact| writes.redact(fact));
-            let erased: Vec<String> =
+            erased.facts += applied.changed.len() as u64;
+            let hashes: Vec<String> =
                 erasure.addresses.iter().map(|address| hash::to_hex(address)).collect();
             group.timeline.identities.retain(|address, _| !erasure.addresses.contains(address));
-            addresses.extend(erased.iter().cloned());
-            unlinked.push((*id, erased));
+            addresses.extend(hashes.iter().cloned());
+            unlinked.push((*id, hashes));
         }
         rows::lock_addresses(tx, Rows::texts(addresses.iter())).await?;
-        for (id, erased) in unlinked.into_iter().filter(|(_, erased)| !erased.is_empty()) {
-            tx.execute(&UNLINK, args![id, Rows::texts(erased)]).await?;
+        for (id, hashes) in unlinked.into_iter().filter(|(_, hashes)| !hashes.is_empty()) {
+            tx.execute(&UNLINK, args![id, Rows::texts(hashes)]).await?;
         }
-        for statement in [&CLEAR, &RESOLVE_AGAIN, &rows::DROP_ADDRESSES] {
+        if !addresses.is_empty() {
+            erased.facts += tx.execute(&CLEAR, args![Rows::texts(addresses.iter())]).await?;
+        }
+        for statement in [&RESOLVE_AGAIN, &rows::DROP_ADDRESSES] {
             tx.write(statement, Rows::texts(addresses.iter())).await?;
         }
-        finish(tx, &self.rules, &mut groups, writes).await
+        for address in &addresses {
+            erased.deliveries += tx.erase_bodies_of_address(address).await?;
+        }
+        erased.changes = finish(tx, &self.rules, &mut groups, writes).await?;
+        Ok(erased)
     }
 }
 
 /// The locked groups that an address is linked to.
-async fn groups_of(tx: &mut Tx, address: &[u8; 32]) -> Result<BTreeSet<i64>, Error> {
-    let linked = tx.fetch(&GROUPS_OF_ADDRESS, args![hash::to_hex(address)]).await?;
+async fn groups_of(tx: &mut Tx, hash: &str) -> Result<BTreeSet<i64>, Error> {
+    let linked = tx.fetch(&GROUPS_OF_ADDRESS, args![hash]).await?;
     let linked = linked.into_iter().map(|mut row| row.int(0)).collect::<Result<Vec<i64>, _>>()?;
     if linked.is_empty() {
         return Ok(BTreeSet::new());

@@ -1,88 +1,84 @@
 //! Booking: facts into groups, and records out of them, in one transaction.
 //!
-//! The worker does not call it yet: see [`engine`](crate::engine).
-//!
-//! A transaction takes its locks in one order, sorted within each class: keys by uniqueness, groups,
-//! addresses. No step waits for an earlier class, so two transactions cannot block each other, and
-//! bookings of different groups run in parallel. A database error is transient: the caller repeats the
-//! batch.
+//! A transaction takes its locks in one order, sorted within each class: inbox rows (skip locked), keys by
+//! uniqueness, groups, addresses. No step waits for an earlier class, so two transactions cannot block each
+//! other, and bookings of different groups run in parallel. A database error is transient: the caller
+//! repeats the batch.
 //!
 //! | module | content |
 //! |---|---|
-//! | `tables` | the tables |
 //! | `placement` | the groups of a batch: found, locked, merged |
 //! | `rows` | the rows of locked groups: read and written |
+//! | `identity`, `again` | the identity of an address; groups that are resolved again |
 //! | `erasure`, `retention` | the erasure of a customer or an address; checkouts without a payment |
 //! | `read` | questions about one payment or subscription |
 
+mod again;
 mod erasure;
+mod identity;
 mod placement;
 mod read;
 mod retention;
 mod rows;
-mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{attribution::email_sha256, capture::Campaign};
+pub use self::erasure::Erased;
+pub(crate) use self::{
+    read::{STORED, read_stored},
+    rows::Erasures,
+};
 
 use self::rows::Writes;
 use crate::{
     attribution::Rules,
-    engine::{Batch, Fact, Group, Identity, Record, RecordChange, hash, row},
+    engine::{Batch, Fact, Group, RecordChange},
     error::Error,
-    store::{
-        Store, Tx,
-        sql::{Sql, args, sql},
-    },
+    outbox::Recipients,
+    store::{Store, Tx},
 };
 
-const LOCK_ADDRESS: Sql = sql!(
-    "INSERT INTO dodo_address (hash) VALUES ($1)
-     ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING identity"
-);
-const SET_IDENTITY: Sql = sql!("UPDATE dodo_address SET identity = $2 WHERE hash = $1");
-const RESOLVE_ADDRESS: Sql = sql!(
-    "INSERT INTO dodo_resolve (group_id, reason)
-     SELECT group_id, 'identity' FROM dodo_address_group WHERE hash = $1"
-);
-const RESOLVE_OTHER_RULES: Sql = sql!(
-    "INSERT INTO dodo_resolve (group_id, reason)
-     SELECT id, 'rules' FROM dodo_group WHERE parent_id IS NULL AND rules_hash <> $1"
-);
-const CLAIM_RESOLVE: Sql = sql!(
-    "DELETE FROM dodo_resolve
-     WHERE id IN (SELECT id FROM dodo_resolve ORDER BY id LIMIT $1" SKIP_LOCKED ")
-     RETURNING group_id"
-);
-const RECORDS: Sql =
-    sql!("SELECT group_id, state, record, journey, excess FROM dodo_record ORDER BY no");
-
-/// Groups that are resolved again in one transaction.
-const RESOLVE_BATCH: u32 = 32;
-
-/// Facts, groups and records in a database.
+/// Facts, groups and records in a database, and the sinks that receive the records.
 #[derive(Clone, Debug)]
 pub struct GroupStore {
     store: Store,
     rules: Rules,
+    recipients: Recipients,
+}
+
+/// The facts of a booking, and the events that they come from.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    pub(crate) batch: Batch,
+    /// Customers and addresses of events that bring no fact.
+    pub(crate) subjects: BTreeSet<String>,
+    /// The ids of facts whose customer was erased before the booking.
+    pub(crate) erased: BTreeSet<String>,
+}
+
+/// The result of a booking.
+#[derive(Debug, Default)]
+pub(crate) struct Booked {
+    pub(crate) changes: Vec<RecordChange>,
+    /// The erasures of everybody whom the booking names.
+    pub(crate) erasures: Erasures,
 }
 
 impl GroupStore {
-    /// A group store in this database.
+    /// A group store in this database, without sinks.
     #[must_use]
     pub fn new(store: Store, rules: Rules) -> Self {
-        Self { store, rules }
+        Self { store, rules, recipients: Recipients::default() }
     }
 
-    /// Creates the tables.
-    ///
-    /// # Errors
-    /// Those of the database, also if the tables exist.
-    pub async fn create_tables(&self) -> Result<(), Error> {
-        let mut tx = self.store.begin().await?;
-        tables::create(&mut tx).await?;
-        tx.commit().await
+    /// With these sinks.
+    pub(crate) fn with_recipients(mut self, recipients: Recipients) -> Self {
+        self.recipients = recipients;
+        self
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Books a batch in one transaction. Each touched group is resolved once.
@@ -94,100 +90,62 @@ impl GroupStore {
             return Ok(Vec::new());
         }
         let mut tx = self.store.begin_booking().await?;
-        let changes = book(&mut tx, &self.rules, batch).await?;
+        let intake = Intake { batch, ..Intake::default() };
+        let booked = self.book_in(&mut tx, intake).await?;
         tx.commit().await?;
-        Ok(changes)
+        Ok(booked.changes)
     }
 
-    /// Links an e-mail address to a visitor, a campaign and a user, and queues its groups.
-    ///
-    /// It locks the row of the address and no group, so it waits for no booking of another address.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn identify(
-        &self,
-        email: &str,
-        visitor: Option<&str>,
-        campaign: Option<&Campaign>,
-        user: Option<&str>,
-    ) -> Result<(), Error> {
-        let Some(hash) = email_sha256(email).map(|hash| hash::to_hex(&hash)) else {
-            return Ok(());
+    /// Books the context of a checkout. It waits for no worker, as deliveries do not.
+    pub(crate) async fn book_context(&self, context: Fact) -> Result<Vec<RecordChange>, Error> {
+        let mut tx = self.store.begin_now().await?;
+        let intake = Intake { batch: Batch::of([context]), ..Intake::default() };
+        let booked = self.book_in(&mut tx, intake).await?;
+        tx.commit().await?;
+        Ok(booked.changes)
+    }
+
+    /// Books a batch in this transaction, with the outbox rows.
+    pub(crate) async fn book_in(&self, tx: &mut Tx, intake: Intake) -> Result<Booked, Error> {
+        let Intake { batch, mut subjects, erased } = intake;
+        let placed = match batch.components.is_empty() {
+            true => Vec::new(),
+            false => placement::place(tx, &batch).await?,
         };
-        let mut tx = self.store.begin_booking().await?;
-        let row = tx.fetch_one(&LOCK_ADDRESS, args![&hash]).await?;
-        let stored = row.map(|mut row| row.opt_text(0)).transpose()?.flatten();
-        let stored = stored.map(|json| row::from_json::<Identity>(&json)).transpose()?;
-        let mut identity = stored.unwrap_or_default();
-        if identity.add(visitor, campaign, user) {
-            tx.execute(&SET_IDENTITY, args![&hash, row::without_nulls(&identity)?]).await?;
-            tx.execute(&RESOLVE_ADDRESS, args![&hash]).await?;
+        let ids: BTreeSet<i64> = placed.iter().copied().collect();
+        let facts = batch.components.iter().flat_map(|component| &component.facts);
+        subjects.extend(facts.flat_map(Fact::subjects));
+        // After the locks: an erasure of one of these customers is complete, or waits.
+        let erasures = Erasures::read(tx, subjects).await?;
+        let mut groups = rows::load(tx, &ids).await?;
+        let mut facts: BTreeMap<i64, Vec<Fact>> = BTreeMap::new();
+        for (component, id) in batch.components.into_iter().zip(placed) {
+            facts.entry(id).or_default().extend(component.facts);
         }
-        tx.commit().await
-    }
-
-    /// Queues every group that was resolved with other rules.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn queue_changed_rules(&self) -> Result<(), Error> {
-        let mut tx = self.store.begin().await?;
-        tx.execute(&RESOLVE_OTHER_RULES, args![self.rules.fingerprint()]).await?;
-        tx.commit().await
-    }
-
-    /// Resolves some queued groups again. Returns their changed records, or `None` if no group is queued.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn resolve_queued(&self) -> Result<Option<Vec<RecordChange>>, Error> {
-        let mut tx = self.store.begin_booking().await?;
-        let claimed = tx.fetch(&CLAIM_RESOLVE, args![RESOLVE_BATCH]).await?;
-        let ids: BTreeSet<i64> =
-            claimed.into_iter().map(|mut row| row.int(0)).collect::<Result<_, _>>()?;
-        if ids.is_empty() {
-            return Ok(None);
+        let is_erased = |fact: &Fact| {
+            erased.contains(&fact.id) || erasures.cover(fact.subjects(), fact.received_at)
+        };
+        let mut writes = Writes::default();
+        for (id, facts) in facts {
+            let Some(group) = groups.get_mut(&id) else { continue };
+            let admitted = group.admit(facts, is_erased);
+            for fact in group.timeline.facts() {
+                if admitted.added.contains(&fact.id) {
+                    writes.fact(id, fact)?;
+                }
+            }
+            admitted.redacted.iter().for_each(|fact| writes.redact(fact));
+            for context in admitted.conflicts {
+                tracing::error!(
+                    target: "dodo::ledger", context,
+                    "checkout context ignored: the session has another one; bind each session once"
+                );
+            }
         }
-        let ids = placement::lock_roots(&mut tx, ids).await?;
-        let mut groups = rows::load(&mut tx, &ids).await?;
-        let changes = finish(&mut tx, &self.rules, &mut groups, Writes::default()).await?;
-        tx.commit().await?;
-        Ok(Some(changes))
+        let changes = finish(tx, &self.rules, &mut groups, writes).await?;
+        self.recipients.enqueue(&self.store, tx, &changes).await?;
+        Ok(Booked { changes, erasures })
     }
-
-    /// All records in the order in which they were first booked.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn records(&self) -> Result<Vec<Record>, Error> {
-        let rows = self.store.read().await?.fetch(&RECORDS, args![]).await?;
-        rows.into_iter().map(rows::read_record).collect()
-    }
-}
-
-/// The booking transaction.
-async fn book(tx: &mut Tx, rules: &Rules, batch: Batch) -> Result<Vec<RecordChange>, Error> {
-    let placed = placement::place(tx, &batch).await?;
-    let ids: BTreeSet<i64> = placed.iter().copied().collect();
-    let keys = batch.components.iter().flat_map(|component| &component.keys);
-    // After the locks: an erasure of one of these customers is complete, or waits.
-    let erasures = rows::erasures(tx, keys).await?;
-    let mut groups = rows::load(tx, &ids).await?;
-    let mut facts: BTreeMap<i64, Vec<Fact>> = BTreeMap::new();
-    for (component, id) in batch.components.into_iter().zip(placed) {
-        facts.entry(id).or_default().extend(component.facts);
-    }
-    let mut writes = Writes::default();
-    for (id, facts) in facts {
-        let Some(group) = groups.get_mut(&id) else { continue };
-        let admitted = group.admit(facts, |customer| erasures.get(customer).copied());
-        for fact in group.timeline.facts().iter().filter(|fact| admitted.added.contains(&fact.id)) {
-            writes.fact(id, fact)?;
-        }
-        admitted.redacted.iter().for_each(|fact| writes.redact(fact));
-    }
-    finish(tx, rules, &mut groups, writes).await
 }
 
 /// Resolves the groups, and writes the differences.

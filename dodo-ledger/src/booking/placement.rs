@@ -17,16 +17,17 @@ const ROOTS: Sql = sql!(
     "WITH RECURSIVE path (kind, live, value, group_id) AS (
         SELECT dodo_key.kind, dodo_key.live, dodo_key.value, dodo_key.group_id
         FROM " (rows 1: 1 kind BIGINT, 2 live BIGINT, 3 value TEXT) "
-        JOIN dodo_key ON dodo_key.kind = given.kind AND dodo_key.live = given.live
+        CROSS JOIN dodo_key
+        WHERE dodo_key.kind = given.kind AND dodo_key.live = given.live
             AND dodo_key.value = given.value
         UNION ALL
         SELECT path.kind, path.live, path.value, dodo_group.parent_id
-        FROM path JOIN dodo_group ON dodo_group.id = path.group_id
-        WHERE dodo_group.parent_id IS NOT NULL
+        FROM path CROSS JOIN dodo_group
+        WHERE dodo_group.id = path.group_id AND dodo_group.parent_id IS NOT NULL
      )
      SELECT path.kind, path.live, path.value, path.group_id
-     FROM path JOIN dodo_group ON dodo_group.id = path.group_id
-     WHERE dodo_group.parent_id IS NULL"
+     FROM path CROSS JOIN dodo_group
+     WHERE dodo_group.id = path.group_id AND dodo_group.parent_id IS NULL"
 );
 const ADD_GROUPS: Sql = sql!(
     "INSERT INTO dodo_group (facts) SELECT given.facts FROM " (rows 1: 1 facts BIGINT) "
@@ -42,9 +43,10 @@ const ADD_KEYS: Sql = sql!(
 const SAVEPOINT: Sql = sql!("SAVEPOINT dodo_groups");
 /// Releases the row locks since the savepoint.
 const ROLLBACK: Sql = sql!("ROLLBACK TO SAVEPOINT dodo_groups");
+/// By a join that SQLite takes in this order, so that it looks the groups up one by one.
 const LOCK: Sql = sql!(
-    "SELECT id, parent_id, facts FROM dodo_group
-     WHERE id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ") ORDER BY id" LOCKED
+    "SELECT dodo_group.id, parent_id, facts FROM " (rows 1: 1 wanted BIGINT) "
+     CROSS JOIN dodo_group WHERE dodo_group.id = given.wanted ORDER BY dodo_group.id" LOCKED
 );
 const SET_PARENT: Sql = sql!(
     "UPDATE dodo_group SET parent_id = given.winner, facts = 0, unpaid_since = NULL
@@ -67,8 +69,8 @@ const COPY_ADDRESSES: Sql = sql!(
     "INSERT INTO dodo_address_group (hash, group_id)
      SELECT dodo_address_group.hash, given.winner
      FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) "
-     JOIN dodo_address_group ON dodo_address_group.group_id = given.loser
-     WHERE true ON CONFLICT DO NOTHING"
+     CROSS JOIN dodo_address_group WHERE dodo_address_group.group_id = given.loser
+     ON CONFLICT DO NOTHING"
 );
 const DROP_ADDRESSES: Sql = sql!(
     "DELETE FROM dodo_address_group

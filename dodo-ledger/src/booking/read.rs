@@ -7,11 +7,24 @@ use crate::{
     attribution::{StepReport, fit},
     engine::{Batch, Group, Key, Record, SubscriptionState, explain, subscriptions},
     error::Error,
-    store::sql::{Sql, args, sql},
+    store::{
+        Tx,
+        sql::{Row, Sql, args, sql},
+    },
 };
 
 const RECORD: Sql =
-    sql!("SELECT group_id, state, record, journey, excess FROM dodo_record WHERE id = $1");
+    sql!("SELECT group_id, state, record, journey, excess, reason FROM dodo_record WHERE id = $1");
+const RECORDS: Sql =
+    sql!("SELECT group_id, state, record, journey, excess, reason FROM dodo_record ORDER BY no");
+
+/// The columns of a stored record that [`read_stored`] reads.
+pub(crate) const STORED: &str = "group_id, state, record, journey, excess, reason";
+
+/// The record of a row whose columns are [`STORED`].
+pub(crate) fn read_stored(row: Row) -> Result<Record, Error> {
+    rows::read_record(row)
+}
 
 impl GroupStore {
     /// The stored record of a business key, such as `charge:pay_x`.
@@ -23,6 +36,15 @@ impl GroupStore {
         row.map(rows::read_record).transpose()
     }
 
+    /// All records in the order in which they were first booked.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn records(&self) -> Result<Vec<Record>, Error> {
+        let rows = self.store.read().await?.fetch(&RECORDS, args![]).await?;
+        rows.into_iter().map(rows::read_record).collect()
+    }
+
     /// The records of a payment and of its reversals as they follow from the facts now, each with the
     /// report of every step. It writes nothing.
     ///
@@ -30,10 +52,9 @@ impl GroupStore {
     /// Those of the database.
     pub async fn explain(&self, payment_id: &str) -> Result<Vec<(Record, Vec<StepReport>)>, Error> {
         let payment_id = &*fit::id(payment_id);
+        let keys = [true, false].map(|live| Key::payment(live, payment_id));
         let mut explained = Vec::new();
-        for group in
-            self.groups_with([true, false].map(|live| Key::payment(live, payment_id))).await?
-        {
+        for group in groups_with(self.store.read().await?, keys).await? {
             for (mut record, reports) in explain(&group.timeline, &self.rules) {
                 if record.record.payment_id != payment_id {
                     continue;
@@ -50,6 +71,8 @@ impl GroupStore {
 
     /// The state of a subscription. `None`: the ledger has no event of it.
     ///
+    /// A callback asks while its transaction is open, so it waits for no writer.
+    ///
     /// # Errors
     /// Those of the database.
     pub async fn subscription(
@@ -57,17 +80,16 @@ impl GroupStore {
         subscription_id: &str,
     ) -> Result<Option<SubscriptionState>, Error> {
         let id = &*fit::id(subscription_id);
-        let groups =
-            self.groups_with([true, false].map(|live| Key::subscription(live, id))).await?;
+        let keys = [true, false].map(|live| Key::subscription(live, id));
+        let groups = groups_with(self.store.look().await?, keys).await?;
         let mut states = groups.iter().flat_map(|group| subscriptions(&group.timeline));
         Ok(states.find(|state| state.subscription_id == id))
     }
+}
 
-    /// The groups of these keys, without locks.
-    async fn groups_with(&self, keys: [Key; 2]) -> Result<Vec<Group>, Error> {
-        let mut tx = self.store.read().await?;
-        let roots = placement::roots(&mut tx, &Batch::of_keys(&keys).components).await?;
-        let ids: BTreeSet<i64> = roots.into_values().collect();
-        Ok(rows::load(&mut tx, &ids).await?.into_values().collect())
-    }
+/// The groups of these keys, without locks.
+async fn groups_with(mut tx: Tx, keys: [Key; 2]) -> Result<Vec<Group>, Error> {
+    let roots = placement::roots(&mut tx, &Batch::of_keys(&keys).components).await?;
+    let ids: BTreeSet<i64> = roots.into_values().collect();
+    Ok(rows::load(&mut tx, &ids).await?.into_values().collect())
 }

@@ -12,11 +12,11 @@ use crate::{
 
 /// A group that another transaction has locked gets a fact now, or is pruned later.
 const UNPAID: Sql = sql!(
-    "SELECT id FROM dodo_group WHERE unpaid_since < $1 ORDER BY id LIMIT $2" SKIP_LOCKED
+    "SELECT id FROM dodo_group WHERE unpaid_since < $1 ORDER BY unpaid_since LIMIT $2" SKIP_LOCKED
 );
 const ADDRESSES: Sql = sql!(
     "SELECT DISTINCT hash FROM " (rows 1: 1 id BIGINT) "
-     JOIN dodo_address_group ON dodo_address_group.group_id = given.id ORDER BY hash"
+     CROSS JOIN dodo_address_group WHERE dodo_address_group.group_id = given.id ORDER BY hash"
 );
 const DROP_LINKS: Sql = sql!(
     "DELETE FROM dodo_address_group

@@ -7,29 +7,31 @@ use jiff::Timestamp;
 
 use super::placement::ids_of;
 use crate::{
-    attribution::fit,
-    engine::{FORMAT, Fact, Group, Identity, Key, KeyKind, Record, RecordState, hash, row},
-    error::Error,
+    attribution::{Channel, Reason, fit},
+    engine::{FORMAT, Fact, Group, Identity, Record, RecordState, hash, row, subject},
+    error::{Error, ErrorKind},
     store::{
         Tx,
         sql::{Arg, Row, Rows, Sql, args, sql},
     },
 };
 
+/// SQLite takes cross joins in the given order, so it looks the given rows up one by one.
 const FACTS: Sql = sql!(
     "SELECT group_id, dodo_fact.id, occurred_at, format, body, person
-     FROM " (rows 1: 1 id BIGINT) " JOIN dodo_fact ON dodo_fact.group_id = given.id
-     ORDER BY group_id, occurred_at, dodo_fact.id"
+     FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_fact
+     WHERE dodo_fact.group_id = given.wanted ORDER BY group_id, occurred_at, dodo_fact.id"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, journey, excess
-     FROM " (rows 1: 1 id BIGINT) " JOIN dodo_record ON dodo_record.group_id = given.id"
+    "SELECT group_id, state, record, journey, excess, reason
+     FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_record
+     WHERE dodo_record.group_id = given.wanted"
 );
 const ADDRESSES: Sql = sql!(
     "SELECT group_id, dodo_address.hash, identity
-     FROM " (rows 1: 1 id BIGINT) "
-     JOIN dodo_address_group ON dodo_address_group.group_id = given.id
-     JOIN dodo_address ON dodo_address.hash = dodo_address_group.hash"
+     FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_address_group CROSS JOIN dodo_address
+     WHERE dodo_address_group.group_id = given.wanted
+        AND dodo_address.hash = dodo_address_group.hash"
 );
 /// Locks the rows until the commit, so that `identify` cannot miss a group that links the address now.
 const LOCK_ADDRESSES: Sql = sql!(
@@ -43,8 +45,8 @@ const LINK_ADDRESSES: Sql = sql!(
      WHERE true ON CONFLICT DO NOTHING"
 );
 const ERASURES: Sql = sql!(
-    "SELECT customer_sha256, erased_at FROM " (rows 1: 1 customer TEXT) "
-     JOIN dodo_erasure ON dodo_erasure.customer_sha256 = given.customer"
+    "SELECT subject, erased_at FROM " (rows 1: 1 wanted TEXT) "
+     CROSS JOIN dodo_erasure WHERE dodo_erasure.subject = given.wanted"
 );
 const ADD_FACTS: Sql = sql!(
     "INSERT INTO dodo_fact (group_id, id, occurred_at, kind, object, format, body, person)
@@ -62,20 +64,21 @@ const PUT_RECORDS: Sql = sql!(
     "INSERT INTO dodo_record (
         id, group_id, version, state, record, journey, excess, kind, live, business_id, payment_id,
         customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
-        source, medium, content, landing_path, referrer_host, device, currency, exponent, gross,
-        tax, net, occurred_micros
+        source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
+        currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
      ) SELECT id, group_id, 1, state, record, journey, excess, kind, live, business_id, payment_id,
         customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
-        source, medium, content, landing_path, referrer_host, device, currency, exponent, gross,
-        tax, net, occurred_micros
+        source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
+        currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
      FROM " (rows 1:
         1 id TEXT, 2 group_id BIGINT, 3 state BIGINT, 4 record TEXT, 5 journey TEXT,
         6 excess BIGINT, 7 kind TEXT, 8 live BIGINT, 9 business_id TEXT, 10 payment_id TEXT,
         11 customer_id TEXT, 12 email_sha256 TEXT, 13 checkout_session_id TEXT, 14 product_id TEXT,
         15 visitor TEXT, 16 link_id TEXT, 17 campaign_id TEXT, 18 source TEXT, 19 medium TEXT,
-        20 content TEXT, 21 landing_path TEXT, 22 referrer_host TEXT, 23 device TEXT,
-        24 currency TEXT, 25 exponent BIGINT, 26 gross BIGINT, 27 tax BIGINT, 28 net BIGINT,
-        29 occurred_micros BIGINT) "
+        20 content TEXT, 21 term TEXT, 22 lead_id TEXT, 23 channel TEXT, 24 reason TEXT,
+        25 landing_path TEXT, 26 referrer_host TEXT, 27 device TEXT, 28 currency TEXT,
+        29 exponent BIGINT, 30 gross BIGINT, 31 tax BIGINT, 32 net BIGINT, 33 is_charge BIGINT,
+        34 created_micros BIGINT, 35 occurred_micros BIGINT) "
      WHERE true ON CONFLICT (id) DO UPDATE SET
         version = dodo_record.version + 1, group_id = excluded.group_id, state = excluded.state,
         record = excluded.record, journey = excluded.journey, excess = excluded.excess,
@@ -85,9 +88,11 @@ const PUT_RECORDS: Sql = sql!(
         checkout_session_id = excluded.checkout_session_id, product_id = excluded.product_id,
         visitor = excluded.visitor, link_id = excluded.link_id, campaign_id = excluded.campaign_id,
         source = excluded.source, medium = excluded.medium, content = excluded.content,
-        landing_path = excluded.landing_path, referrer_host = excluded.referrer_host,
+        term = excluded.term, lead_id = excluded.lead_id, channel = excluded.channel,
+        reason = excluded.reason, landing_path = excluded.landing_path, referrer_host = excluded.referrer_host,
         device = excluded.device, currency = excluded.currency, exponent = excluded.exponent,
         gross = excluded.gross, tax = excluded.tax, net = excluded.net,
+        is_charge = excluded.is_charge, created_micros = excluded.created_micros,
         occurred_micros = excluded.occurred_micros"
 );
 const BOOKED: Sql = sql!(
@@ -157,6 +162,16 @@ pub(super) async fn link_addresses(
             }
         }
     }
+    // After the locks: an erasure of one of these addresses is complete, or waits.
+    let erasures = Erasures::read(tx, new.keys().map(|hash| subject(hash)).collect()).await?;
+    let facts = groups.values().flat_map(|group| group.timeline.facts());
+    let mut named = facts.filter(|fact| fact.person.is_some());
+    if named.any(|fact| erasures.cover(fact.subjects(), fact.received_at)) {
+        return Err(Error::new(
+            ErrorKind::Unavailable,
+            "an address was erased during the booking: repeat the batch",
+        ));
+    }
     let mut links = Rows::default();
     for (hash, ids) in &new {
         ids.iter().for_each(|id| links.push(args![hash, *id]));
@@ -172,21 +187,33 @@ pub(super) async fn lock_addresses(tx: &mut Tx, sorted: Rows) -> Result<Vec<Row>
     tx.fetch(&LOCK_ADDRESSES, args![sorted]).await
 }
 
-/// When the customers of these keys were erased. The mode is not part of an erasure.
-pub(super) async fn erasures<'a>(
-    tx: &mut Tx,
-    keys: impl Iterator<Item = &'a Key>,
-) -> Result<HashMap<String, Timestamp>, Error> {
-    let customers = keys.filter(|key| key.kind() == KeyKind::Customer);
-    let customers: BTreeSet<&str> = customers.map(Key::value).collect();
-    if customers.is_empty() {
-        return Ok(HashMap::new());
+/// The times of erasures, by customer and by address. The mode is not part of an erasure.
+#[derive(Debug, Default)]
+pub(crate) struct Erasures(HashMap<String, Timestamp>);
+
+impl Erasures {
+    /// Reads the erasures of these [subjects](subject).
+    pub(crate) async fn read(tx: &mut Tx, subjects: BTreeSet<String>) -> Result<Self, Error> {
+        if subjects.is_empty() {
+            return Ok(Self::default());
+        }
+        let read = |mut row: Row| {
+            let at = Timestamp::from_microsecond(row.int(1)?);
+            Ok((row.text(0)?, at.map_err(|_| Error::corrupt("an erasure has an invalid time"))?))
+        };
+        let rows = tx.fetch(&ERASURES, args![Rows::texts(subjects)]).await?;
+        rows.into_iter().map(read).collect::<Result<_, _>>().map(Self)
     }
-    let read = |mut row: Row| {
-        let at = Timestamp::from_microsecond(row.int(1)?);
-        Ok((row.text(0)?, at.map_err(|_| Error::corrupt("an erasure has an invalid time"))?))
-    };
-    tx.fetch(&ERASURES, args![Rows::texts(customers)]).await?.into_iter().map(read).collect()
+
+    /// Whether one of the subjects was erased after the ledger received their data.
+    pub(crate) fn cover(
+        &self,
+        mut subjects: impl Iterator<Item = String>,
+        received_at: Timestamp,
+    ) -> bool {
+        !self.0.is_empty()
+            && subjects.any(|subject| self.0.get(&subject).is_some_and(|at| received_at <= *at))
+    }
 }
 
 /// Everything that one transaction writes for its groups.
@@ -242,6 +269,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
     let campaign = record.campaign.as_ref().map(|found| &found.value);
     let journey = stored.journey.as_ref();
     let money = record.money.as_ref();
+    let channel = Channel::of(stored);
     let column = |text: Option<&String>| text.map(|text| fit::column(text).into_owned());
     Ok(args![
         &record.id,
@@ -264,6 +292,10 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         column(campaign.and_then(|campaign| campaign.source.as_ref())),
         column(campaign.and_then(|campaign| campaign.medium.as_ref())),
         column(campaign.and_then(|campaign| campaign.content.as_ref())),
+        column(campaign.and_then(|campaign| campaign.term.as_ref())),
+        column(campaign.and_then(|campaign| campaign.lead_id.as_ref())),
+        channel.as_str(),
+        channel.reason(stored.reason),
         column(journey.and_then(|journey| journey.landing_path.as_ref())),
         column(journey.and_then(|journey| journey.referrer_host.as_ref())),
         column(journey.and_then(|journey| journey.device.as_ref())),
@@ -272,17 +304,21 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         money.map(|money| money.gross),
         money.and_then(|money| money.tax),
         money.map(|money| money.net),
+        record.kind.is_charge(),
+        record.created_at.map(Timestamp::as_microsecond),
         record.occurred_at.as_microsecond(),
     ])
 }
 
-/// A record from `state, record, journey, excess`, after the group.
+/// A record from `state, record, journey, excess, reason`, after the group.
 pub(super) fn read_record(mut row: Row) -> Result<Record, Error> {
     let state = RecordState::from_number(row.int(1)?);
     let state = state.ok_or_else(|| Error::corrupt("a stored record has an unknown state"))?;
     let record: AttributionRecord = row::from_json(&row.text(2)?)?;
     let journey = row.opt_text(3)?.map(|json| row::from_json(&json)).transpose()?;
-    Ok(Record { record, journey, excess: row.opt_int(4)?, state })
+    let excess = row.opt_int(4)?;
+    let reason = row.opt_text(5)?.and_then(|name| Reason::from_name(&name));
+    Ok(Record { record, journey, reason, excess, state })
 }
 
 fn read_address(row: &mut Row, at: usize) -> Result<([u8; 32], Identity), Error> {

@@ -31,6 +31,27 @@ pub(super) struct Attribution {
     pub(super) consent: Consent,
     pub(super) journey: Option<Journey>,
     pub(super) ambiguous: bool,
+    /// Why no campaign and no visit is known. `None`: one of them is known.
+    pub(super) reason: Option<Reason>,
+}
+
+impl Attribution {
+    /// Why no campaign and no visit is known, from the reason of each step without a campaign.
+    fn missing(&self, reasons: &BTreeMap<AttributionStep, Reason>) -> Option<Reason> {
+        if self.campaign.is_some() || self.journey.as_ref().is_some_and(Journey::is_seen) {
+            return None;
+        }
+        if self.ambiguous && self.visitor.is_none() {
+            return Some(Reason::Ambiguous);
+        }
+        // A reversal depends on its payment, and a renewal on the charges before it.
+        let of = |step| reasons.get(&step).copied();
+        match (of(AttributionStep::PaymentRecord), of(AttributionStep::SubscriptionRecord)) {
+            (Some(reason @ (Reason::PaymentNotHere | Reason::PaymentUnattributed)), _)
+            | (_, Some(reason @ Reason::EarlierChargesUnattributed)) => Some(reason),
+            _ => of(AttributionStep::CheckoutContext),
+        }
+    }
 }
 
 /// The charges that a record inherits from.
@@ -100,9 +121,11 @@ impl<'a> Resolver<'a> {
         };
         let blocked =
             if out.consent.allows() { target.blocked } else { Some(Reason::ConsentDenied) };
+        out.reason = blocked;
         if blocked.is_some() && !self.trace {
             return (out, Vec::new());
         }
+        let mut reasons = BTreeMap::new();
         let mut reports = Vec::new();
         for step in STEPS {
             let is_open = (out.visitor.is_none(), out.campaign.is_none());
@@ -114,6 +137,11 @@ impl<'a> Resolver<'a> {
                 None if is_open == (false, false) => StepResult::none(Reason::NotInMetadata),
                 None => self.step(charges, target, step, context, abandoned),
             };
+            if is_open.1
+                && let Err(reason) = result.campaign
+            {
+                reasons.insert(step, reason);
+            }
             out.ambiguous |= is_open.0 && result.visitor.err() == Some(Reason::Ambiguous);
             if self.trace {
                 reports.push(report(step, is_open, result));
@@ -128,6 +156,7 @@ impl<'a> Resolver<'a> {
             }
         }
         if blocked.is_none() {
+            out.reason = out.missing(&reasons);
             self.add_ids(&mut out, target, context);
         }
         (out, reports)

@@ -8,7 +8,6 @@ use super::{
     diff::{RecordChange, diff},
     erase::Erasure,
     fact::Fact,
-    keys::KeyKind,
     record::Record,
     resolve::resolve,
     timeline::Timeline,
@@ -31,30 +30,32 @@ pub struct Admitted {
     pub added: BTreeSet<String>,
     /// The ids of stored facts that lost their personal data.
     pub redacted: Vec<String>,
+    /// The ids of contexts whose session has another context. The first one stays.
+    pub conflicts: Vec<String>,
 }
 
 impl Group {
     /// Adds facts to the timeline.
     ///
-    /// `erased_at` returns the time at which the customer with this hash was erased. A fact of that
-    /// customer that the ledger received before is added without personal data, and so are the facts
-    /// around it.
-    pub fn admit(
-        &mut self,
-        facts: Vec<Fact>,
-        erased_at: impl Fn(&str) -> Option<Timestamp>,
-    ) -> Admitted {
+    /// `is_erased` tells whether an erasure covers a fact: the ledger received it before the erasure of
+    /// its customer or address. Such a fact is added without personal data, and so are the facts around
+    /// it.
+    pub fn admit(&mut self, facts: Vec<Fact>, is_erased: impl Fn(&Fact) -> bool) -> Admitted {
         let mut admitted = Admitted::default();
         let mut covered: Vec<(String, Timestamp)> = Vec::new();
         for fact in facts {
-            let customers = fact.keys().into_iter().filter(|key| key.kind() == KeyKind::Customer);
-            let erased_at = customers.filter_map(|key| erased_at(key.value())).max();
-            let (id, received_at) = (fact.id.clone(), fact.received_at);
-            if self.timeline.push(fact) {
-                admitted.added.insert(id.clone());
-                if erased_at.is_some_and(|erased_at| received_at <= erased_at) {
-                    covered.push((id, received_at));
+            let (is_erased, id, received_at) =
+                (is_erased(&fact), fact.id.clone(), fact.received_at);
+            if self.timeline.contains(&id) {
+                if self.timeline.contradicts(&fact) {
+                    admitted.conflicts.push(id);
                 }
+                continue;
+            }
+            self.timeline.push(fact);
+            admitted.added.insert(id.clone());
+            if is_erased {
+                covered.push((id, received_at));
             }
         }
         for (id, received_at) in covered {
@@ -64,7 +65,7 @@ impl Group {
                 admitted.redacted.extend(applied.changed);
             }
         }
-        let Admitted { added, redacted } = &mut admitted;
+        let Admitted { added, redacted, .. } = &mut admitted;
         redacted.retain(|id| !added.contains(id));
         admitted
     }

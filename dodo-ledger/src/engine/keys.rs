@@ -39,7 +39,7 @@ impl Key {
     /// The key of a customer: the SHA-256 of the id, so that the key can outlive an erasure.
     #[must_use]
     pub fn customer(live: bool, id: &str) -> Self {
-        Self { kind: KeyKind::Customer, live, value: to_hex(&Sha256::digest(id)) }
+        Self { kind: KeyKind::Customer, live, value: subject(id) }
     }
 
     /// The key of a payment.
@@ -86,6 +86,12 @@ impl Key {
     pub fn value(&self) -> &str {
         &self.value
     }
+}
+
+/// The hash by which an erasure names a customer id, or the SHA-256 of an e-mail address in hexadecimal.
+#[must_use]
+pub fn subject(id: &str) -> String {
+    to_hex(&Sha256::digest(id))
 }
 
 /// The object that a fact is about, such as `charge:pay_x`. An erasure names objects.
@@ -157,6 +163,14 @@ impl Fact {
             keys.push(Key { kind: KeyKind::Object, live, value });
         }
         keys
+    }
+
+    /// The hashes by which an erasure names the customer and the e-mail address of the fact.
+    pub fn subjects(&self) -> impl Iterator<Item = String> {
+        let person = self.person.as_ref();
+        let customer = person.and_then(|person| person.customer_id.as_deref()).map(subject);
+        let address = person.and_then(|person| person.email_sha256.as_ref());
+        customer.into_iter().chain(address.map(|hash| subject(&to_hex(hash))))
     }
 
     /// The object that the fact is about.

@@ -1,7 +1,4 @@
-//! The next attribution engine: facts, groups and one pure function.
-//!
-//! The worker does not call it yet. It exists beside [`attribution`](crate::attribution) until both
-//! give equal records for the same stories, and then replaces it.
+//! The attribution engine: facts, groups and one pure function.
 //!
 //! `parse` turns a verified event into a [`Fact`]. Facts that share a [`Key`] are in one group, and a
 //! [`Timeline`] holds the facts of one group. [`resolve()`] turns a timeline into [`Record`]s, and
@@ -39,7 +36,6 @@ mod step;
 mod subscription;
 mod timeline;
 
-pub(crate) use self::subscription::progress;
 pub use self::{
     diff::{RecordChange, diff},
     erase::{Applied, Erasure},
@@ -50,7 +46,7 @@ pub use self::{
     },
     group::{Admitted, Group},
     groups::{Batch, Component},
-    keys::{Key, KeyKind, ObjectId},
+    keys::{Key, KeyKind, ObjectId, subject},
     parse::{context_fact, parse, parse_api_object},
     record::{Record, RecordState},
     resolve::{explain, resolve},

@@ -29,7 +29,7 @@ use crate::attribution::{Journey, Rules, fit};
 /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) if the event cannot be read.
 pub fn parse(event: &VerifiedEvent, rules: &Rules) -> Result<Option<Fact>, Error> {
     use EventKind as Kind;
-    let reader = Reader { received_at: event.received_at(), rules };
+    let reader = Reader { received_at: event.received_at(), attempt_at: event.attempt_at(), rules };
     Ok(match event.envelope()?.kind {
         Kind::PaymentSucceeded => Some(reader.charge(&event.typed()?)),
         Kind::PaymentFailed | Kind::PaymentProcessing | Kind::PaymentCancelled => {
@@ -82,14 +82,14 @@ pub fn parse_api_object(event: &VerifiedEvent, rules: &Rules) -> Result<Option<F
 
 /// Returns the fact of a captured checkout. A session has one context: the first.
 #[must_use]
-pub fn context_fact(session_id: &str, context: &CheckoutContext) -> Fact {
+pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Timestamp) -> Fact {
     let session_id = fit::id(session_id).into_owned();
     let device = serde_json::to_value(context.device).ok();
     Fact {
         id: format!("context:{session_id}"),
         source: Source::Application,
         occurred_at: in_micros(context.captured_at),
-        received_at: context.captured_at,
+        received_at,
         attempt_at: None,
         event_type: EventKind::Other("context".into()),
         live: true,
@@ -146,6 +146,7 @@ fn addons(addons: &[AddonItem]) -> Vec<Item> {
 /// Reads the payloads of one event.
 struct Reader<'a> {
     received_at: Timestamp,
+    attempt_at: Option<Timestamp>,
     rules: &'a Rules,
 }
 
@@ -162,7 +163,7 @@ impl Reader<'_> {
             source: Source::Webhook,
             occurred_at: in_micros(event.timestamp),
             received_at: self.received_at,
-            attempt_at: None,
+            attempt_at: self.attempt_at,
             event_type: event.kind.clone(),
             live: event.live,
             business_id: event.business_id.clone(),

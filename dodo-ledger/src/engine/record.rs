@@ -12,7 +12,7 @@ use super::{
     fact::{Charge, Fact, FactKind, Person, Source},
     reversals::Reversal,
 };
-use crate::attribution::{Journey, Rules};
+use crate::attribution::{Journey, Reason, Rules};
 
 /// The resolved row of one business key.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Record {
     pub record: AttributionRecord,
     /// Landing path, referrer and device of the visit.
     pub journey: Option<Journey>,
+    /// Why no campaign and no visit is known. `None`: one of them is known.
+    pub reason: Option<Reason>,
     /// The demanded minor units beyond the rest of the payment. The record leaves them out.
     pub excess: Option<i64>,
     /// Whether the record counts.
@@ -101,7 +103,8 @@ fn base(
     record.tool_ids = found.tool_ids;
     record.user_id = found.user_id;
     record.consent = found.consent;
-    Record { record, journey: found.journey, excess: None, state: RecordState::Valid }
+    let (journey, reason) = (found.journey, found.reason);
+    Record { record, journey, reason, excess: None, state: RecordState::Valid }
 }
 
 /// The record of a payment that succeeded. `plans` are the plans of its subscriptions at that time.

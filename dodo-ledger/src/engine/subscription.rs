@@ -203,7 +203,7 @@ pub fn state_order<'a>(
 }
 
 /// The place of an event in the life of a subscription, for events of one instant.
-pub(crate) fn progress(event: &EventKind, status: Option<&SubscriptionStatus>) -> u8 {
+fn progress(event: &EventKind, status: Option<&SubscriptionStatus>) -> u8 {
     use SubscriptionStatus as Status;
     match event {
         EventKind::SubscriptionRenewed => 3,

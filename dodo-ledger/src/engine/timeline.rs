@@ -10,6 +10,7 @@ use super::{
     fact::{Fact, FactKind, Touchpoint},
     keys::ObjectId,
 };
+use crate::fault::mutant;
 
 /// The facts of one group, and the identities of its e-mail addresses.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +48,17 @@ impl Timeline {
         self.ids.contains(fact_id)
     }
 
+    /// Whether the session of a context has another context. Erased contexts contradict none.
+    #[must_use]
+    pub fn contradicts(&self, fact: &Fact) -> bool {
+        let known = self.facts.iter().find(|known| known.id == fact.id);
+        matches!(fact.kind, FactKind::Context { .. })
+            && known.is_some_and(|known| {
+                let has_person = known.person.is_some();
+                known.kind != fact.kind || (has_person && known.person != fact.person)
+            })
+    }
+
     /// Whether the personal data of an object was erased.
     #[must_use]
     pub fn has_erasure(&self) -> bool {
@@ -60,14 +72,21 @@ impl Timeline {
         self.facts = facts;
     }
 
-    /// The time of the last fact, if the group holds only contexts and failed payments.
+    /// The time at which the ledger received the last fact, if nothing in the group was paid: it holds
+    /// contexts, failed payments, and recoveries whose payment is missing.
     #[must_use]
     pub fn unpaid_since(&self) -> Option<Timestamp> {
         let is_unpaid = |fact: &Fact| {
-            matches!(fact.kind, FactKind::Context { .. } | FactKind::FailedPayment(_))
+            matches!(
+                fact.kind,
+                FactKind::Context { .. }
+                    | FactKind::FailedPayment(_)
+                    | FactKind::Recovery { .. }
+                    | FactKind::Erasure { .. }
+            )
         };
-        let last = self.facts.last().filter(|_| self.facts.iter().all(is_unpaid));
-        last.map(|fact| fact.occurred_at)
+        let received = self.facts.iter().map(|fact| fact.received_at);
+        received.max().filter(|_| self.facts.iter().all(is_unpaid))
     }
 
     /// The e-mail hashes of the facts that `identities` does not know yet.
@@ -128,7 +147,8 @@ impl Timeline {
 }
 
 fn order(fact: &Fact) -> (Timestamp, &str) {
-    (fact.occurred_at, &fact.id)
+    let by_arrival = mutant("order_by_arrival");
+    (if by_arrival { fact.received_at } else { fact.occurred_at }, &fact.id)
 }
 
 /// The objects of an erasure.

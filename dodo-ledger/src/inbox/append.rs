@@ -23,15 +23,17 @@ pub(crate) struct Delivery {
     /// When it was verified, by the clock of this host, in milliseconds since 1970.
     pub(crate) received_at: i64,
     pub(crate) live: bool,
+    /// The signed time of the attempt, in milliseconds since 1970.
+    pub(crate) attempt_at: Option<i64>,
 }
 
 #[cfg(feature = "postgres")]
 const POSTGRES: &str = "
-    INSERT INTO dodo_inbox (id, body, received_at, live, available_at)
-    SELECT id, body, received_at, live,
+    INSERT INTO dodo_inbox (id, body, received_at, live, attempt_at, available_at)
+    SELECT id, body, received_at, live, attempt_at,
            CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)
-    FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bigint[])
-         AS delivery (id, body, received_at, live)
+    FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[])
+         AS delivery (id, body, received_at, live, attempt_at)
     ON CONFLICT (id) DO NOTHING
     RETURNING id";
 
@@ -59,13 +61,14 @@ type New = Option<Vec<String>>;
 async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<New, Error> {
     let mut tx = store.begin_delivery().await?;
     let mut statement = sqlx::QueryBuilder::<sqlx::Sqlite>::new(
-        "INSERT INTO dodo_inbox (id, body, received_at, live, available_at) ",
+        "INSERT INTO dodo_inbox (id, body, received_at, live, attempt_at, available_at) ",
     );
     statement.push_values(batch, |mut row, delivery| {
         row.push_bind(&*delivery.id)
             .push_bind(&*delivery.body)
             .push_bind(delivery.received_at)
             .push_bind(i64::from(delivery.live))
+            .push_bind(delivery.attempt_at)
             .push("CAST(unixepoch('subsec') * 1000 AS INTEGER)");
     });
     statement.push(" ON CONFLICT (id) DO NOTHING");
@@ -95,6 +98,7 @@ async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<New, Err
     let bodies: Vec<&[u8]> = batch.iter().map(|delivery| &*delivery.body).collect();
     let received: Vec<i64> = batch.iter().map(|delivery| delivery.received_at).collect();
     let live: Vec<i64> = batch.iter().map(|delivery| i64::from(delivery.live)).collect();
+    let attempts: Vec<Option<i64>> = batch.iter().map(|delivery| delivery.attempt_at).collect();
     let mut single = store.delivery().await?;
     reach("before_append_commit").await;
     let new = sqlx::query_scalar(POSTGRES)
@@ -102,6 +106,7 @@ async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<New, Err
         .bind(bodies)
         .bind(received)
         .bind(live)
+        .bind(attempts)
         .fetch_all(single.connection())
         .await?;
     single.commit().await?;

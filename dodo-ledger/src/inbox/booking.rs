@@ -1,5 +1,7 @@
-//! Events on their way into the ledger. Taking, booking and marking them is one transaction, so this
-//! needs no lease: a worker that dies rolls back.
+//! Events on their way into the ledger. Claim, booking and mark are one transaction, so an event needs no
+//! lease here: the transaction of a worker that dies rolls back.
+
+use std::time::Duration;
 
 use dodo_core::webhook::VerifiedEvent;
 use jiff::Timestamp;
@@ -9,7 +11,7 @@ use crate::{
     error::Error,
     store::{
         Tx,
-        sql::{Row, Rows, Sql, args, sql},
+        sql::{Row, Rows, Sql, args, millis, sql},
     },
 };
 
@@ -18,86 +20,95 @@ use crate::{
 pub(crate) struct Unbooked {
     pub(crate) event: VerifiedEvent,
     pub(crate) failures: u32,
-    /// Whose it is was forgotten while it waited: it is booked of nobody.
-    pub(crate) forgotten: bool,
+    /// Its customer was erased while it was pending: it is booked without personal data.
+    pub(crate) erased: bool,
 }
 
-/// What a booked event was.
+/// The values that the inbox stores of a booked event.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) kind: String,
     /// The envelope's time, in milliseconds since 1970.
     pub(crate) occurred_at: i64,
     pub(crate) whose: Whose,
+    /// The body goes when the event is done, and nothing names the customer.
+    pub(crate) erased: bool,
 }
 
-/// What one booking reads from history the next must see, or the ledger would depend on who was faster:
-/// in every instance together one booking reads and writes at a time. Instances are those on the same
-/// tables: ledgers in other schemas of the database do not wait for one another.
-const LOCK: Sql = Sql {
-    sqlite: "SELECT 1",
-    postgres: "SELECT pg_advisory_xact_lock(7233961, 'dodo_inbox'::regclass::oid::int4)",
-};
+/// The outcome of an event that was not booked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NotBooked {
+    /// A failure. Due again after this time.
+    Retry(Duration),
+    /// The database failed, not the event. Due again after this time.
+    Postpone(Duration),
+    /// The last failure.
+    Dead,
+}
+
 const DUE: Sql = sql!(
-    "SELECT id, body, received_at, live, failures, forgotten FROM dodo_inbox
+    "SELECT id, body, received_at, live, attempt_at, failed_attempts, erased FROM dodo_inbox
      WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW "
      ORDER BY available_at LIMIT $1" SKIP_LOCKED
 );
 const BY_ID: Sql = sql!(
-    "SELECT id, body, received_at, live, failures, forgotten FROM dodo_inbox
+    "SELECT id, body, received_at, live, attempt_at, failed_attempts, erased FROM dodo_inbox
      WHERE id = $1 AND state = 'pending' AND booked_at IS NULL AND available_at <= " NOW LOCKED
 );
-/// The failures were those of booking: the callbacks have their own.
+/// The failed attempts were those of booking: the callbacks have their own.
 const BOOKED: Sql = sql!(
     "UPDATE dodo_inbox
-     SET booked_at = " NOW ", available_at = " NOW ", failures = 0, kind = given.kind,
-         occurred_at = given.occurred_at,
-         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE given.customer_id END,
-         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE given.email_sha256 END
+     SET booked_at = " NOW ", available_at = " NOW ", failed_attempts = 0, kind = given.kind,
+         occurred_at = given.occurred_at, customer_id = given.customer_id,
+         email_sha256 = given.email_sha256, erased = given.erased
      FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT,
-                     5 email_sha256 TEXT) "
+                     5 email_sha256 TEXT, 6 erased BIGINT) "
      WHERE dodo_inbox.id = given.id"
 );
-/// Whose an event is is noted in any case, so that forgetting finds it; not again if it did already.
 const UNREADABLE: Sql = sql!(
     "UPDATE dodo_inbox
-     SET booked_at = " NOW ", available_at = " NOW ", failures = 0, unreadable = $2,
-         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $3 END,
-         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END
+     SET booked_at = " NOW ", available_at = " NOW ", failed_attempts = 0, unreadable = $2,
+         customer_id = $3, email_sha256 = $4, erased = $5
      WHERE id = $1"
 );
-/// Another instance may have failed at the event meanwhile: what is counted is the failure after those
-/// that were seen.
+/// Another instance can have failed at the event since the claim: the next failure after those that this
+/// worker saw counts. The customer is stored in any case, so that an erasure finds the body.
 const RETRY: Sql = sql!(
     "UPDATE dodo_inbox
-     SET failures = failures + 1, last_error = $3,
-         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END,
-         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $5 END,
-         available_at = " NOW " + $6
-     WHERE id = $1 AND failures = $2 AND state = 'pending' AND booked_at IS NULL"
+     SET failed_attempts = failed_attempts + 1, last_error = $3,
+         erased = CASE WHEN $6 = 1 THEN 1 ELSE erased END,
+         customer_id = CASE WHEN erased = 1 THEN NULL ELSE $4 END,
+         email_sha256 = CASE WHEN erased = 1 THEN NULL ELSE $5 END,
+         available_at = " NOW " + $7
+     WHERE id = $1 AND failed_attempts = $2 AND state = 'pending' AND booked_at IS NULL"
+);
+const POSTPONE: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET last_error = $3,
+         erased = CASE WHEN $6 = 1 THEN 1 ELSE erased END,
+         customer_id = CASE WHEN erased = 1 THEN NULL ELSE $4 END,
+         email_sha256 = CASE WHEN erased = 1 THEN NULL ELSE $5 END,
+         available_at = " NOW " + $7
+     WHERE id = $1 AND failed_attempts >= $2 AND state = 'pending' AND booked_at IS NULL"
 );
 const DEAD: Sql = sql!(
     "UPDATE dodo_inbox
-     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
-         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END,
-         customer_id = CASE WHEN forgotten = 1 THEN NULL ELSE $4 END,
-         email_sha256 = CASE WHEN forgotten = 1 THEN NULL ELSE $5 END
-     WHERE id = $1 AND failures = $2 AND state = 'pending' AND booked_at IS NULL"
+     SET failed_attempts = failed_attempts + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
+         erased = CASE WHEN $6 = 1 THEN 1 ELSE erased END,
+         body = CASE WHEN erased = 1 OR $6 = 1 THEN NULL ELSE body END,
+         customer_id = CASE WHEN erased = 1 THEN NULL ELSE $4 END,
+         email_sha256 = CASE WHEN erased = 1 THEN NULL ELSE $5 END
+     WHERE id = $1 AND failed_attempts = $2 AND state = 'pending' AND booked_at IS NULL"
 );
 
 impl Tx {
-    /// Waits until no other booking is under way, here or in another instance. SQLite has one writer.
-    pub(crate) async fn lock_booking(&mut self) -> Result<(), Error> {
-        self.execute(&LOCK, args![]).await.map(drop)
-    }
-
     /// Takes the events that are due for booking and that no other instance has taken, oldest first.
     pub(crate) async fn unbooked(&mut self, limit: u32) -> Result<Vec<Unbooked>, Error> {
         let rows = self.fetch(&DUE, args![limit]).await?;
         rows.into_iter().map(read).collect()
     }
 
-    /// Takes one event, if it is due for booking after whoever had taken it let go of it.
+    /// Takes one event, if it is still due for booking after another transaction released it.
     pub(crate) async fn unbooked_by_id(&mut self, id: &str) -> Result<Option<Unbooked>, Error> {
         self.fetch_one(&BY_ID, args![id]).await?.map(read).transpose()
     }
@@ -106,8 +117,9 @@ impl Tx {
     pub(crate) async fn mark_booked(&mut self, booked: &[(&str, Seen)]) -> Result<(), Error> {
         let mut rows = Rows::default();
         for (id, seen) in booked {
-            let Whose { customer_id, email_sha256 } = seen.whose.clone();
-            rows.push(args![*id, &seen.kind, seen.occurred_at, customer_id, email_sha256]);
+            let Whose { customer_id, email_sha256 } = seen.whose.clone().unless(seen.erased);
+            let (kind, at, erased) = (&seen.kind, seen.occurred_at, seen.erased);
+            rows.push(args![*id, kind, at, customer_id, email_sha256, erased]);
         }
         self.write(&BOOKED, rows).await
     }
@@ -119,46 +131,56 @@ impl Tx {
         id: &str,
         reason: &str,
         whose: Whose,
+        erased: bool,
     ) -> Result<(), Error> {
-        let args = args![id, reason, whose.customer_id, whose.email_sha256];
+        let whose = whose.unless(erased);
+        let args = args![id, reason, whose.customer_id, whose.email_sha256, erased];
         self.execute(&UNREADABLE, args).await.map(drop)
     }
 
-    /// Writes down that an event could not be booked. `None`: it is not tried again.
-    pub(crate) async fn booking_failed(
+    /// Stores that an event could not be booked.
+    pub(crate) async fn mark_not_booked(
         &mut self,
         event: &Unbooked,
-        again_in_millis: Option<i64>,
+        outcome: NotBooked,
         reason: &str,
         whose: Whose,
+        erased: bool,
     ) -> Result<(), Error> {
+        let whose = whose.unless(erased);
         let (id, failures) = (event.event.id(), event.failures);
-        let mut args = args![id, failures, reason, whose.customer_id, whose.email_sha256];
-        let sql = match again_in_millis {
-            Some(wait) => {
-                args.extend(args![wait]);
-                &RETRY
-            }
-            None => &DEAD,
+        let mut args = args![id, failures, reason, whose.customer_id, whose.email_sha256, erased];
+        let sql = match outcome {
+            NotBooked::Retry(_) => &RETRY,
+            NotBooked::Postpone(_) => &POSTPONE,
+            NotBooked::Dead => &DEAD,
         };
+        if let NotBooked::Retry(after) | NotBooked::Postpone(after) = outcome {
+            args.extend(args![millis(after)]);
+        }
         self.execute(sql, args).await.map(drop)
     }
 }
 
-/// Reads a delivery from columns 0 to 3: id, body, received_at, live.
+/// Reads a delivery from columns 0 to 4: id, body, received_at, live, attempt_at.
 pub(super) fn signed(row: &mut Row) -> Result<VerifiedEvent, Error> {
+    let time = |millis| {
+        Timestamp::from_millisecond(millis).map_err(|error| {
+            Error::corrupt("a time in the ledger is out of range").with_source(error)
+        })
+    };
     let id = row.text(0)?;
     let body = row.opt_bytes(1)?.unwrap_or_default();
-    let received_at = Timestamp::from_millisecond(row.int(2)?).map_err(|error| {
-        Error::corrupt("a time in the ledger is out of range").with_source(error)
-    })?;
-    Ok(VerifiedEvent::from_trusted_parts(&id, body.into(), received_at, row.int(3)? != 0))
+    let received_at = time(row.int(2)?)?;
+    let attempt_at = row.opt_int(4)?.map(time).transpose()?;
+    let event = VerifiedEvent::from_trusted_parts(&id, body.into(), received_at, row.int(3)? != 0);
+    Ok(event.with_attempt_at(attempt_at))
 }
 
 fn read(mut row: Row) -> Result<Unbooked, Error> {
     Ok(Unbooked {
         event: signed(&mut row)?,
-        failures: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
-        forgotten: row.int(5)? != 0,
+        failures: u32::try_from(row.int(5)?).unwrap_or(u32::MAX),
+        erased: row.int(6)? != 0,
     })
 }

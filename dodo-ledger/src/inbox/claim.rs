@@ -54,9 +54,9 @@ const CLAIM: Sql = sql!(
         ORDER BY available_at LIMIT $1" SKIP_LOCKED "
     )
     UPDATE dodo_inbox
-    SET claims = claims + 1, fence = fence + 1, available_at = " NOW " + $2
+    SET attempts = attempts + 1, fencing_token = fencing_token + 1, available_at = " NOW " + $2
     WHERE id IN (SELECT id FROM due)
-    RETURNING id, body, received_at, live, fence, claims, failures"
+    RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts"
 );
 /// For the fault tests: leases by the clock of the host, which differs from host to host.
 const CLAIM_BY_HOST_CLOCK: Sql = sql!(
@@ -65,44 +65,44 @@ const CLAIM_BY_HOST_CLOCK: Sql = sql!(
         WHERE state = 'pending' AND booked_at IS NOT NULL AND available_at <= $3
         ORDER BY available_at LIMIT $1" SKIP_LOCKED "
     )
-    UPDATE dodo_inbox SET claims = claims + 1, fence = fence + 1, available_at = $3 + $2
+    UPDATE dodo_inbox SET attempts = attempts + 1, fencing_token = fencing_token + 1, available_at = $3 + $2
     WHERE id IN (SELECT id FROM due)
-    RETURNING id, body, received_at, live, fence, claims, failures"
+    RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts"
 );
 const DONE: Sql = sql!(
     "UPDATE dodo_inbox
      SET state = CASE WHEN COALESCE(given.unreadable, dodo_inbox.unreadable) IS NULL
              THEN 'done' ELSE 'parked' END,
          finished_at = " NOW ", last_error = COALESCE(given.unreadable, dodo_inbox.unreadable),
-         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END
-     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT, 3 unreadable TEXT) "
-     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND " PENDING "
+         body = CASE WHEN erased = 1 THEN NULL ELSE body END
+     FROM " (rows 1: 1 id TEXT, 2 fencing_token BIGINT, 3 unreadable TEXT) "
+     WHERE dodo_inbox.id = given.id AND dodo_inbox.fencing_token = given.fencing_token AND " PENDING "
      RETURNING dodo_inbox.id"
 );
 const DONE_WITHOUT_FENCE: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
-     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT, 3 unreadable TEXT) " WHERE dodo_inbox.id = given.id
+     FROM " (rows 1: 1 id TEXT, 2 fencing_token BIGINT, 3 unreadable TEXT) " WHERE dodo_inbox.id = given.id
      RETURNING dodo_inbox.id"
 );
 const RETRY: Sql = sql!(
     "UPDATE dodo_inbox
-     SET failures = failures + 1, available_at = " NOW " + $3, last_error = $4
-     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+     SET failed_attempts = failed_attempts + 1, available_at = " NOW " + $3, last_error = $4
+     WHERE id = $1 AND fencing_token = $2 AND state = 'pending'"
 );
 const POSTPONE: Sql = sql!(
     "UPDATE dodo_inbox SET available_at = " NOW " + $3, last_error = $4
-     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+     WHERE id = $1 AND fencing_token = $2 AND state = 'pending'"
 );
 const GIVE_UP: Sql = sql!(
     "UPDATE dodo_inbox
-     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
-         body = CASE WHEN forgotten = 1 THEN NULL ELSE body END
-     WHERE id = $1 AND fence = $2 AND state = 'pending'"
+     SET failed_attempts = failed_attempts + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
+         body = CASE WHEN erased = 1 THEN NULL ELSE body END
+     WHERE id = $1 AND fencing_token = $2 AND state = 'pending'"
 );
 const HAND_BACK: Sql = sql!(
     "UPDATE dodo_inbox SET available_at = " NOW "
-     FROM " (rows 1: 1 id TEXT, 2 fence BIGINT) "
-     WHERE dodo_inbox.id = given.id AND dodo_inbox.fence = given.fence AND " PENDING
+     FROM " (rows 1: 1 id TEXT, 2 fencing_token BIGINT) "
+     WHERE dodo_inbox.id = given.id AND dodo_inbox.fencing_token = given.fencing_token AND " PENDING
 );
 
 /// Takes up to `limit` events whose callbacks are due, for as long as the lease lasts.
@@ -119,9 +119,9 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
             let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
             Ok(Claim {
                 event: signed(&mut row)?,
-                fence: row.int(4)?,
-                claims: count(row.int(5)?),
-                failures: count(row.int(6)?),
+                fence: row.int(5)?,
+                claims: count(row.int(6)?),
+                failures: count(row.int(7)?),
                 unreadable: None,
             })
         })

@@ -3,14 +3,13 @@
 mod append;
 mod booking;
 pub(crate) mod claim;
+mod erase;
 pub(crate) mod operate;
-mod postpone;
 mod writer;
 
 pub use self::operate::{InboxStats, StoredEvent};
 pub(crate) use self::{
-    booking::{Seen, Unbooked},
+    booking::{NotBooked, Seen, Unbooked},
     claim::{Claim, Verdict},
-    postpone::postpone,
     writer::Writer,
 };

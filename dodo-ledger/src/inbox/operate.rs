@@ -61,38 +61,32 @@ const STATS: Sql = sql!(
         (SELECT " NOW " - MIN(available_at) FROM dodo_inbox
          WHERE state = 'pending' AND booked_at IS NOT NULL)"
 );
-const BOOKING_DUE: Sql = sql!(
-    "SELECT COUNT(*) FROM (
-        SELECT 1 FROM dodo_inbox
-        WHERE state = 'pending' AND booked_at IS NULL AND available_at <= " NOW " LIMIT 1
-     ) AS due"
-);
 const FAILED: Sql = sql!(
     "SELECT id, state, kind, received_at,
-        CASE WHEN unreadable IS NULL THEN booked_at END, claims, failures, last_error, body IS NOT NULL
+        CASE WHEN unreadable IS NULL THEN booked_at END, attempts, failed_attempts, last_error, body IS NOT NULL
      FROM dodo_inbox WHERE state IN ('dead', 'parked') ORDER BY finished_at LIMIT $1"
 );
 const ONE: Sql = sql!(
     "SELECT id, state, kind, received_at,
-        CASE WHEN unreadable IS NULL THEN booked_at END, claims, failures, last_error, body IS NOT NULL
+        CASE WHEN unreadable IS NULL THEN booked_at END, attempts, failed_attempts, last_error, body IS NOT NULL
      FROM dodo_inbox WHERE id = $1"
 );
 const REVIVE: Sql = sql!(
     "UPDATE dodo_inbox
-     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL,
+     SET state = 'pending', failed_attempts = 0, available_at = " NOW ", finished_at = NULL,
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE id = $1 AND state IN ('dead', 'parked') AND body IS NOT NULL"
 );
 const REVIVE_ALL: Sql = sql!(
     "UPDATE dodo_inbox
-     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL,
+     SET state = 'pending', failed_attempts = 0, available_at = " NOW ", finished_at = NULL,
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE state IN ('dead', 'parked') AND state = $1 AND body IS NOT NULL"
 );
 /// The fence is raised so that a worker still at it cannot mark the new round done.
 const REPLAY: Sql = sql!(
     "UPDATE dodo_inbox
-     SET state = 'pending', failures = 0, fence = fence + 1, available_at = " NOW ",
+     SET state = 'pending', failed_attempts = 0, fencing_token = fencing_token + 1, available_at = " NOW ",
          finished_at = NULL,
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
@@ -128,13 +122,6 @@ fn read_event(mut row: Row) -> Result<StoredEvent, Error> {
         last_error: row.opt_text(7)?,
         has_body: row.int(8)? != 0,
     })
-}
-
-/// Whether something could be booked now.
-pub(crate) async fn is_booking_due(store: &Store) -> Result<bool, Error> {
-    let mut tx = store.look().await?;
-    let due = tx.fetch_one(&BOOKING_DUE, args![]).await?;
-    Ok(due.map(|mut row| row.int(0)).transpose()?.is_some_and(|count| count > 0))
 }
 
 pub(crate) async fn stats(store: &Store) -> Result<InboxStats, Error> {

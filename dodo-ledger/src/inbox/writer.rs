@@ -50,6 +50,7 @@ impl Writer {
             body: event.body().clone(),
             received_at: event.received_at().as_millisecond(),
             live: event.live(),
+            attempt_at: event.attempt_at().map(|at| at.as_millisecond()),
         };
         self.0.try_send(Job { delivery, answer }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {

@@ -13,11 +13,11 @@ use crate::{
 };
 
 const HISTORY: Sql = sql!(
-    "SELECT MIN(CASE WHEN paid = 1 THEN at_micros END), MAX(CASE WHEN paid = 1 THEN at_micros END),
+    "SELECT MIN(CASE WHEN is_charge = 1 THEN created_micros END),
+            MAX(CASE WHEN is_charge = 1 THEN created_micros END),
             CAST(SUM(gross >> 32) AS BIGINT), CAST(SUM(gross & 4294967295) AS BIGINT)
-     FROM dodo_entry
-     WHERE id IN (SELECT entry_id FROM dodo_link WHERE kind = 'c' AND value = $1)
-       AND net IS NOT NULL AND currency = $2 AND live = $3"
+     FROM dodo_record
+     WHERE customer_id = $1 AND state = 0 AND net IS NOT NULL AND currency = $2 AND live = $3"
 );
 
 /// What the customer of a record bought so far. `None`: no customer, or no charge.

@@ -3,6 +3,7 @@
 
 mod customer;
 mod operate;
+mod recipients;
 mod replay;
 mod rows;
 mod sink;
@@ -13,7 +14,8 @@ pub use self::{
     sink::{CustomerHistory, Outgoing, Sink, Told},
 };
 pub(crate) use self::{
-    operate::{dead_letters, is_known, revive, stats},
+    operate::{dead_letters, has_work, is_known, revive, stats},
+    recipients::Recipients,
     replay::replay,
     sink::ErasedSink,
     worker::run,

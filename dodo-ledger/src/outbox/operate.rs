@@ -43,21 +43,33 @@ const STATS: Sql = sql!(
         (SELECT COUNT(*) FROM dodo_outbox WHERE sink = $1 AND state = 'pending'),
         (SELECT COUNT(*) FROM dodo_outbox WHERE sink = $1 AND state = 'dead'),
         (SELECT " NOW " - MIN(available_at) FROM dodo_outbox WHERE sink = $1 AND state = 'pending'),
-        (SELECT quiet_until - " NOW " FROM dodo_sink WHERE name = $1)"
+        (SELECT paused_until - " NOW " FROM dodo_sink WHERE name = $1)"
 );
 const DEAD: Sql = sql!(
-    "SELECT record_id, sink, failures, last_error FROM dodo_outbox
+    "SELECT record_id, sink, failed_attempts, last_error FROM dodo_outbox
      WHERE sink = $1 AND state = 'dead' ORDER BY finished_at LIMIT $2"
 );
 const REVIVE: Sql = sql!(
     "UPDATE dodo_outbox
-     SET state = 'pending', failures = 0, available_at = " NOW ", finished_at = NULL,
+     SET state = 'pending', failed_attempts = 0, available_at = " NOW ", finished_at = NULL,
          uncertain_since = NULL
      WHERE sink = $1 AND state = 'dead'"
 );
 
 const END_QUIET: Sql = sql!("DELETE FROM dodo_sink WHERE name = $1");
 const KNOWN: Sql = sql!("SELECT EXISTS (SELECT 1 FROM dodo_outbox WHERE sink = $1)");
+
+const WORK: Sql = sql!(
+    "SELECT EXISTS (SELECT 1 FROM dodo_inbox WHERE state = 'pending')
+         OR EXISTS (SELECT 1 FROM dodo_resolve)
+         OR EXISTS (SELECT 1 FROM dodo_outbox WHERE state = 'pending')"
+);
+
+/// Whether an event, a group or a record waits for a worker.
+pub(crate) async fn has_work(store: &Store) -> Result<bool, Error> {
+    let row = store.look().await?.fetch_one(&WORK, args![]).await?;
+    Ok(row.map(|mut row| row.int(0)).transpose()?.is_some_and(|work| work != 0))
+}
 
 /// Whether anything was ever queued for a sink of this name.
 pub(crate) async fn is_known(store: &Store, sink: &str) -> Result<bool, Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 
-use super::sink::ErasedSink;
+use super::{recipients::Recipients, sink::ErasedSink};
 use crate::{
     error::Error,
     store::{
@@ -18,8 +18,8 @@ use crate::{
 const PAGE: u32 = 500;
 
 const RECORDS: Sql = sql!(
-    "SELECT occurred_micros, id, record FROM dodo_entry
-     WHERE occurred_micros < $1 AND (occurred_micros, id) > ($2, $3)
+    "SELECT occurred_micros, id, record FROM dodo_record
+     WHERE state = 0 AND occurred_micros < $1 AND (occurred_micros, id) > ($2, $3)
      ORDER BY occurred_micros, id LIMIT $4"
 );
 /// What the sink never had. What is there is not locked: see [`AGAIN`].
@@ -33,19 +33,18 @@ const NEW: Sql = sql!(
 /// no others' to wait for.
 const AGAIN: Sql = sql!(
     "UPDATE dodo_outbox
-     SET state = 'pending', failures = 0, claims = 0, available_at = " NOW " + given.wait, finished_at = NULL,
+     SET state = 'pending', failed_attempts = 0, attempts = 0, available_at = " NOW " + given.wait, finished_at = NULL,
          uncertain_since = NULL, last_error = NULL
      FROM " (rows 1: 1 id TEXT, 2 name TEXT, 3 wait BIGINT) "
      WHERE record_id = given.id AND sink = given.name AND NOT (" PENDING ")"
 );
 
-/// Queues what the sink wants of what occurred from `from` on and before `until`. `wait` is how long it
-/// waits for the payment that shows what the visitor said.
+/// Queues what the sink wants of what occurred from `from` on and before `until`.
 pub(crate) async fn replay(
     store: &Store,
+    recipients: &Recipients,
     sink: &ErasedSink,
     (from, until): (Timestamp, Timestamp),
-    wait: Duration,
 ) -> Result<u64, Error> {
     // Ids are not empty: the first page begins with what occurred at `from`.
     let (mut after, mut queued) = ((from.as_microsecond(), String::new()), 0);
@@ -58,7 +57,7 @@ pub(crate) async fn replay(
         for mut row in page {
             after = (row.int(0)?, row.text(1)?);
             let record = row.text(2)?;
-            if let Some(wait) = wants(sink, &record, wait)? {
+            if let Some(wait) = wants(recipients, sink, &record)? {
                 wanted.push(args![&after.1, sink.name(), millis(wait)]);
             }
         }
@@ -74,11 +73,14 @@ pub(crate) async fn replay(
 }
 
 /// Whether the sink wants it, and after what time.
-fn wants(sink: &ErasedSink, json: &str, wait: Duration) -> Result<Option<Duration>, Error> {
+fn wants(
+    recipients: &Recipients,
+    sink: &ErasedSink,
+    json: &str,
+) -> Result<Option<Duration>, Error> {
     let record: AttributionRecord = serde_json::from_str(json)
         .map_err(|error| Error::unreadable("a record of the ledger cannot be read", &error))?;
-    let waits = record.flags.parent_missing && sink.heeds_consent();
     // A sink that panicked is asked again before it is told.
     let wanted = sink.wants(&record) != Some(false);
-    Ok(wanted.then_some(if waits { wait } else { Duration::ZERO }))
+    Ok(wanted.then(|| recipients.delay(sink, &record)))
 }

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) record_id: String,
-    /// `Ok(None)`: the record was forgotten meanwhile. An error: it cannot be read.
+    /// `Ok(None)`: the record was withdrawn, or is void. An error: it cannot be read.
     pub(super) record: Result<Option<AttributionRecord>, serde_json::Error>,
     pub(super) fence: i64,
     pub(super) claims: u32,
@@ -50,73 +50,74 @@ const ENQUEUE: Sql = sql!(
      FROM " (rows 1: 1 record_id TEXT, 2 sink TEXT, 3 wait BIGINT) "
      WHERE true GROUP BY record_id, sink
      ON CONFLICT (record_id, sink) DO UPDATE
-     SET state = 'pending', failures = 0, available_at = excluded.available_at,
+     SET state = 'pending', failed_attempts = 0, available_at = excluded.available_at,
          finished_at = NULL, last_error = NULL
-     WHERE dodo_outbox.state = 'unwanted'"
+     WHERE dodo_outbox.state = 'skipped'"
 );
 /// What nobody took yet and is not due.
 const RELEASE: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
      FROM " (rows 1: 1 id TEXT) "
-     WHERE record_id = given.id AND state = 'pending' AND claims = 0 AND available_at > " NOW
+     WHERE record_id = given.id AND state = 'pending' AND attempts = 0 AND available_at > " NOW
 );
 const CLAIM: Sql = sql!(
     "WITH due AS MATERIALIZED (
         SELECT record_id FROM dodo_outbox
         WHERE sink = $1 AND state = 'pending' AND available_at <= " NOW "
-          AND NOT EXISTS (SELECT 1 FROM dodo_sink WHERE name = $1 AND quiet_until > " NOW ")
+          AND NOT EXISTS (SELECT 1 FROM dodo_sink WHERE name = $1 AND paused_until > " NOW ")
         ORDER BY available_at, created_at LIMIT $2" SKIP_LOCKED "
     )
     UPDATE dodo_outbox
-    SET claims = claims + 1, fence = fence + 1, available_at = " NOW " + $3
+    SET attempts = attempts + 1, fencing_token = fencing_token + 1, available_at = " NOW " + $3
     WHERE sink = $1 AND record_id IN (SELECT record_id FROM due)
-    RETURNING record_id, fence, claims, failures, " NOW " - uncertain_since,
-        (SELECT record FROM dodo_entry WHERE dodo_entry.id = dodo_outbox.record_id)"
+    RETURNING record_id, fencing_token, attempts, failed_attempts, " NOW " - uncertain_since,
+        (SELECT record FROM dodo_record WHERE dodo_record.id = dodo_outbox.record_id
+            AND dodo_record.state = 0)"
 );
 /// Before the request leaves: nobody may be there to say afterwards what became of it.
 const IN_FLIGHT: Sql = sql!(
     "UPDATE dodo_outbox SET uncertain_since = COALESCE(uncertain_since, " NOW ")
-     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
-     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+     FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
 const SENT: Sql = sql!(
     "UPDATE dodo_outbox SET state = 'sent', finished_at = " NOW ", last_error = NULL
-     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
-     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+     FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
 const RETRY: Sql = sql!(
     "UPDATE dodo_outbox
-     SET failures = failures + 1, available_at = " NOW " + given.wait, last_error = given.reason,
+     SET failed_attempts = failed_attempts + 1, available_at = " NOW " + given.wait, last_error = given.reason,
          uncertain_since = CASE WHEN given.uncertain = 1 THEN COALESCE(uncertain_since, " NOW ") END
-     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT, 4 wait BIGINT, 5 reason TEXT, 6 uncertain BIGINT) "
-     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+     FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT, 4 wait BIGINT, 5 reason TEXT, 6 uncertain BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
 const DEAD: Sql = sql!(
     "UPDATE dodo_outbox
-     SET failures = failures + 1, state = 'dead', finished_at = " NOW ", last_error = given.reason
-     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT, 4 reason TEXT) "
-     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+     SET failed_attempts = failed_attempts + 1, state = 'dead', finished_at = " NOW ", last_error = given.reason
+     FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT, 4 reason TEXT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
 const UNWANTED: Sql = sql!(
-    "UPDATE dodo_outbox SET state = 'unwanted', finished_at = " NOW "
-     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
-     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+    "UPDATE dodo_outbox SET state = 'skipped', finished_at = " NOW "
+     FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
 /// Two milliseconds more: both times were cut to whole ones. The longest time that was asked for counts.
 const LEAVE_ALONE: Sql = sql!(
-    "INSERT INTO dodo_sink (name, quiet_until) VALUES ($1, " NOW " + $2 + 2)
-     ON CONFLICT (name) DO UPDATE SET quiet_until = excluded.quiet_until
-     WHERE dodo_sink.quiet_until < excluded.quiet_until"
+    "INSERT INTO dodo_sink (name, paused_until) VALUES ($1, " NOW " + $2 + 2)
+     ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until
+     WHERE dodo_sink.paused_until < excluded.paused_until"
 );
 const HAND_BACK: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
-     FROM " (rows 2: 2 id TEXT, 3 fence BIGINT) "
-     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fence = given.fence
+     FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
+     WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
 
@@ -124,11 +125,11 @@ impl Tx {
     /// Queues records for sinks, each once, and due after a time.
     pub(crate) async fn enqueue(
         &mut self,
-        records: &[(&str, &str, Duration)],
+        records: &[(String, String, Duration)],
     ) -> Result<(), Error> {
         let mut rows = Rows::default();
         for (record_id, sink, wait) in records {
-            rows.push(args![*record_id, *sink, millis(*wait)]);
+            rows.push(args![record_id, sink, millis(*wait)]);
         }
         self.write(&ENQUEUE, rows).await
     }

@@ -134,7 +134,7 @@ enum Ready {
 async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Ready, Error> {
     let record = match &row.record {
         Ok(Some(record)) => record.clone(),
-        Ok(None) => return Ok(Ready::Settled(Mark::Dead { reason: "the record was erased" })),
+        Ok(None) => return Ok(Ready::Settled(Mark::Unwanted)),
         Err(_) => return Ok(Ready::Failed("the record cannot be read")),
     };
     match sink.wants(&record) {

@@ -5,13 +5,11 @@ use std::fmt;
 use dodo_core::attribution::{AttributionRecord, AttributionStep, ClassificationBasis, RecordKind};
 use serde::Serialize;
 
-use super::channel::Channel;
-
 use crate::{
     Ledger,
-    attribution::{self, Answer, Entry, Reason, StepReport},
+    attribution::{Answer, Channel, Reason, StepReport},
+    engine::Record,
     error::Error,
-    schema::Past,
 };
 
 /// Why a payment, and what went back of it, was attributed as it was. `Display` shows it as text.
@@ -44,22 +42,21 @@ impl Ledger {
     /// Explains a payment: what kind of charge it is and why, who brought it and how that was found
     /// out, and what went back. `None`: the ledger knows nothing of it.
     ///
-    /// The steps are taken again over what the ledger knows now.
+    /// The ledger runs the steps again over the facts that it has now.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn explain(&self, payment_id: &str) -> Result<Option<Explanation>, Error> {
-        let mut past = Past::of(self.shared.store.read().await?);
-        let found = attribution::explain(self.shared.rules(), &mut past, payment_id).await?;
+        let found = self.shared.groups().explain(payment_id).await?;
         if found.is_empty() {
             return Ok(None);
         }
         let records: Vec<ExplainedRecord> = found
             .into_iter()
-            .map(|(entry, steps)| {
-                let channel = Channel::of(&entry.record, &entry.derived);
-                let sentences = sentences(&entry, channel, &steps);
-                ExplainedRecord { record: entry.record, channel, steps, sentences }
+            .map(|(resolved, steps)| {
+                let channel = Channel::of(&resolved);
+                let sentences = sentences(&resolved, channel, &steps);
+                ExplainedRecord { record: resolved.record, channel, steps, sentences }
             })
             .collect();
         let hints = records.first().map(hints).unwrap_or_default();
@@ -82,11 +79,11 @@ impl fmt::Display for Explanation {
     }
 }
 
-fn sentences(entry: &Entry, channel: Channel, steps: &[StepReport]) -> Vec<String> {
-    let (record, derived) = (&entry.record, &entry.derived);
+fn sentences(resolved: &Record, channel: Channel, steps: &[StepReport]) -> Vec<String> {
+    let record = &resolved.record;
     let mut out = vec![kind(record)];
-    out.extend(money(record, derived.excess));
-    out.push(match (channel, derived.reason) {
+    out.extend(money(record, resolved.excess));
+    out.push(match (channel, resolved.reason) {
         (Channel::Campaign, _) => "A campaign brought it.".to_owned(),
         (Channel::Referral, _) => "Another site sent the visitor, without a campaign.".to_owned(),
         (Channel::Direct, _) => "Direct: a visit was seen, without a campaign.".to_owned(),
@@ -141,12 +138,6 @@ fn kind(record: &AttributionRecord) -> String {
         }
         ClassificationBasis::RetryAttempt => ": only renewals are retried",
         ClassificationBasis::SubscriptionAge => ": the subscription is older than its first period",
-        ClassificationBasis::ApiLookup if record.kind == RecordKind::SubscriptionRenewal => {
-            ": Dodo Payments was asked, and knows an earlier paid charge"
-        }
-        ClassificationBasis::ApiLookup => {
-            ": Dodo Payments was asked, and knows no earlier paid charge"
-        }
         ClassificationBasis::MultiFlag => ": it starts several subscriptions",
         ClassificationBasis::Assumed => ": no earlier charge is known",
         _ => "",

@@ -6,8 +6,7 @@ use dodo_core::attribution::{AttributionRecord, AttributionStep};
 
 use serde::Serialize;
 
-use super::channel::Channel;
-use crate::attribution::{Derived, step_number};
+use crate::{attribution::Channel, engine::Record};
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +68,10 @@ impl<'w, W: io::Write> Writer<'w, W> {
         Ok(Self { format, out })
     }
 
-    pub(super) fn record(
-        &mut self,
-        record: &AttributionRecord,
-        derived: &Derived,
-    ) -> io::Result<()> {
-        let channel = Channel::of(record, derived);
-        let reason = channel.reason(derived);
+    pub(super) fn record(&mut self, stored: &Record) -> io::Result<()> {
+        let channel = Channel::of(stored);
+        let reason = channel.reason(stored.reason);
+        let record = &stored.record;
         match self.format {
             Format::Csv => write!(self.out, "{}\r\n", row(record, channel, reason).join(",")),
             Format::JsonLines => {
@@ -134,6 +130,20 @@ fn row(record: &AttributionRecord, channel: Channel, reason: Option<&str>) -> Ve
         channel.to_string(),
         reason.unwrap_or_default().to_owned(),
     ]
+}
+
+/// The number of the step that found the visitor or the campaign. 8: no step.
+const fn step_number(step: Option<AttributionStep>) -> u8 {
+    match step {
+        Some(AttributionStep::EventMetadata) => 1,
+        Some(AttributionStep::PaymentRecord) => 2,
+        Some(AttributionStep::CheckoutContext) => 3,
+        Some(AttributionStep::SubscriptionRecord) => 4,
+        Some(AttributionStep::RecoveredFrom) => 5,
+        Some(AttributionStep::CustomerRecord) => 6,
+        Some(AttributionStep::EmailMatch) => 7,
+        _ => 8,
+    }
 }
 
 /// The name that a value has in JSON.

@@ -1,6 +1,5 @@
 //! What the ledger adds up to, and each record by itself: for pages, exports and people who ask why.
 
-mod channel;
 mod explain;
 mod export;
 mod filter;
@@ -8,8 +7,9 @@ mod records;
 mod revenue;
 mod subscription;
 
+pub use crate::attribution::Channel;
+
 pub use self::{
-    channel::Channel,
     explain::{ExplainedRecord, Explanation},
     export::Format,
     records::Records,

@@ -12,16 +12,15 @@ use super::{
 };
 use crate::{
     Ledger,
-    attribution::{Derived, History as _},
+    booking::{STORED, read_stored},
+    engine::Record,
     error::Error,
-    schema::Past,
 };
 
 /// A record and its place in the order.
 struct Found {
     position: (i64, String),
-    record: AttributionRecord,
-    derived: Derived,
+    record: Record,
 }
 
 /// Records of a page of an export.
@@ -59,8 +58,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn record(&self, id: &str) -> Result<Option<AttributionRecord>, Error> {
-        let mut past = Past::of(self.shared.store.read().await?);
-        Ok(past.entry(id).await?.map(|entry| entry.record))
+        Ok(self.shared.groups().record(id).await?.map(|stored| stored.record))
     }
 }
 
@@ -114,7 +112,7 @@ impl Records {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn fetch(self) -> Result<Vec<AttributionRecord>, Error> {
         let page = self.page(None, self.limit).await?;
-        Ok(page.into_iter().map(|found| found.record).collect())
+        Ok(page.into_iter().map(|found| found.record.record).collect())
     }
 
     /// Writes them to `out`, page by page, and says how many there were.
@@ -148,7 +146,7 @@ impl Records {
             let size = left.map_or(PAGE, |left| u32::try_from(left).unwrap_or(PAGE).min(PAGE));
             let page = self.page(after.as_ref(), Some(size)).await?;
             for found in &page {
-                writer.record(&found.record, &found.derived).map_err(failed)?;
+                writer.record(&found.record).map_err(failed)?;
             }
             written += u64::try_from(page.len()).unwrap_or_default();
             after = page.into_iter().next_back().map(|found| found.position);
@@ -179,7 +177,7 @@ impl Records {
         }
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let text = format!(
-            "SELECT occurred_micros, id, record, derived FROM dodo_entry WHERE {}
+            "SELECT {STORED}, occurred_micros, id FROM dodo_record WHERE {}
              ORDER BY occurred_micros {order}, id {order}{limit}",
             conditions.text()
         );
@@ -187,12 +185,8 @@ impl Records {
         let rows = tx.fetch_built(text, conditions.args).await?;
         rows.into_iter()
             .map(|mut row| {
-                let position = (row.int(0)?, row.text(1)?);
-                let unreadable =
-                    |error| Error::unreadable("a record of the ledger cannot be read", &error);
-                let record = serde_json::from_str(&row.text(2)?).map_err(unreadable)?;
-                let derived = serde_json::from_str(&row.text(3)?).map_err(unreadable)?;
-                Ok(Found { position, record, derived })
+                let position = (row.int(6)?, row.text(7)?);
+                Ok(Found { position, record: read_stored(row)? })
             })
             .collect()
     }

@@ -3,10 +3,7 @@
 use dodo_core::money::Currency;
 use jiff::{Timestamp, civil::Date};
 
-use super::{
-    channel::{CHANNEL, REASON},
-    filter::{Conditions, Filter},
-};
+use super::filter::{Conditions, Filter};
 use crate::{Ledger, error::Error, store::sql::Row};
 
 /// What revenue can be grouped by.
@@ -67,8 +64,8 @@ impl Dimension {
             Self::Content => "content",
             Self::Term => "term",
             Self::Lead => "lead_id",
-            Self::Channel => CHANNEL,
-            Self::Reason => REASON,
+            Self::Channel => "channel",
+            Self::Reason => "reason",
             Self::LandingPath => "landing_path",
             Self::Referrer => "referrer_host",
             Self::Device => "device",
@@ -226,9 +223,9 @@ impl Revenue {
         let columns: String = groups.iter().map(|group| format!("{group}, ")).collect();
         let text = format!(
             "SELECT {columns}currency, exponent, {}, {}, {},
-                CAST(SUM(paid) AS BIGINT), CAST(SUM(1 - paid) AS BIGINT)
-             FROM dodo_entry
-             WHERE net IS NOT NULL AND {}
+                CAST(SUM(is_charge) AS BIGINT), CAST(SUM(1 - is_charge) AS BIGINT)
+             FROM dodo_record
+             WHERE state = 0 AND net IS NOT NULL AND {}
              GROUP BY {columns}currency, exponent",
             wide_sum("gross"),
             wide_sum("COALESCE(tax, 0)"),
@@ -258,7 +255,7 @@ fn read(mut row: Row, by: &[Dimension]) -> Result<RevenueRow, Error> {
     }
     let at = by.len();
     let currency = row.text(at)?.parse().map_err(|error: dodo_core::Error| {
-        Error::corrupt("an entry has no readable currency").with_source(error)
+        Error::corrupt("a record has no readable currency").with_source(error)
     })?;
     let count = |value: i64| u64::try_from(value).unwrap_or_default();
     Ok(RevenueRow {

@@ -1,7 +1,27 @@
 //! Where a subscription stands.
 
-pub use crate::attribution::SubscriptionStanding;
-use crate::{Ledger, attribution, error::Error, schema::Past};
+use dodo_core::event::SubscriptionStatus;
+use jiff::Timestamp;
+
+use crate::{Ledger, error::Error};
+
+/// The state of a subscription: each field from the last event that has it, by the time of the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscriptionStanding {
+    /// `sub_...`.
+    pub subscription_id: String,
+    /// `None`: no event said.
+    pub status: Option<SubscriptionStatus>,
+    /// The time of the event that set the status.
+    pub since: Option<Timestamp>,
+    /// The plan.
+    pub product_id: Option<String>,
+    /// When the next charge is due.
+    pub next_billing_date: Option<Timestamp>,
+    /// Whether it ends then instead.
+    pub cancel_at_next_billing_date: bool,
+}
 
 impl Ledger {
     /// Where a subscription stands, by what happened last: deliveries come in any order, so that the event a
@@ -11,13 +31,11 @@ impl Ledger {
     /// The state alone does not say who has access: a cancelled subscription is paid until the end of its
     /// period, and a failed renewal has a time of grace.
     ///
-    /// With the ledger as [inbox](dodo_core::webhook::WebhooksBuilder::inbox) the worker books an event
-    /// before it runs the callbacks, so the callbacks see at least the state of their event. An
-    /// [attribution sink](dodo_core::attribution::AttributionSink) receives only subscriptions that
-    /// start or are cancelled: used as one, the ledger has no status for the time between.
+    /// With the ledger as [inbox](dodo_core::WebhooksBuilder::inbox) an event is booked before its callbacks
+    /// run, so they see at least what it says.
     ///
     /// ```
-    /// use dodo_core::{BoxError, Event, event::Subscription};
+    /// use dodo_core::{BoxError, Event, Subscription};
     /// use dodo_ledger::Ledger;
     ///
     /// /// For `on_subscription_active`, `_cancelled`, `_on_hold` and the others alike.
@@ -37,7 +55,14 @@ impl Ledger {
         &self,
         subscription_id: &str,
     ) -> Result<Option<SubscriptionStanding>, Error> {
-        let mut past = Past::of(self.shared.store.look().await?);
-        attribution::standing(&mut past, subscription_id).await
+        let state = self.shared.groups().subscription(subscription_id).await?;
+        Ok(state.map(|state| SubscriptionStanding {
+            subscription_id: subscription_id.to_owned(),
+            status: state.status,
+            since: state.since,
+            product_id: state.product_id,
+            next_billing_date: state.terms.next_billing_date,
+            cancel_at_next_billing_date: state.terms.cancel_at_next_billing_date,
+        }))
     }
 }

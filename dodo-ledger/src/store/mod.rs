@@ -161,19 +161,17 @@ impl Store {
         Ok(rows)
     }
 
-    /// One statement that waits for no worker, as deliveries do not.
-    pub(crate) async fn run_now(&self, sql: &Sql, args: Vec<Arg>) -> Result<(), Error> {
-        let mut tx = match &self.0 {
+    /// A transaction that books and waits for no worker, as deliveries do not.
+    pub(crate) async fn begin_now(&self) -> Result<Tx, Error> {
+        match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => Tx::new(tx::Kind::Sqlite(store.begin_delivery().await?)),
+            Kind::Sqlite(store) => Ok(Tx::new(tx::Kind::Sqlite(store.begin_delivery().await?))),
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin().await?,
-        };
-        tx.execute(sql, args).await?;
-        tx.commit().await
+            Kind::Postgres(store) => store.begin_booking().await,
+        }
     }
 
-    /// A transaction that books: `Tx::lock_booking` keeps two of them apart.
+    /// A transaction that books.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -183,8 +181,8 @@ impl Store {
         }
     }
 
-    /// Events booked in one transaction. As long as it lasts SQLite stores no delivery; PostgreSQL lets
-    /// other bookings wait, so that fewer and larger ones are faster together.
+    /// Events booked in one transaction. As long as it lasts SQLite stores no delivery. On PostgreSQL
+    /// larger batches resolve a group of many events once.
     pub(crate) const fn booking_batch(&self) -> u32 {
         match &self.0 {
             #[cfg(feature = "sqlite")]

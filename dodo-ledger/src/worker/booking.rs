@@ -1,28 +1,39 @@
-//! Booking: what is stored becomes records, outbox rows and a mark, in one transaction. User code is
-//! never called here.
+//! Booking: stored events become records, outbox rows and a mark, in one transaction. User code never
+//! runs here.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use dodo_core::webhook::VerifiedEvent;
 use tokio::time::Instant;
 
-use super::{STORE_PAUSE, Stop, ahead::Ahead, attempt::STORE_WAIT, rest};
+use super::{STORE_PAUSE, Stop, attempt::STORE_WAIT, rest};
 use crate::{
-    attribution::{self, Evidence, Wanted, fit, whose::Whose},
+    attribution::{Rules, fit, whose::Whose},
+    booking::{Booked, Erasures, GroupStore, Intake},
+    engine::{Batch, Fact, parse},
     error::{Error, ErrorKind},
     fault::reach,
-    inbox::{Seen, Unbooked, operate, postpone},
+    inbox::{NotBooked, Seen, Unbooked},
     ledger::Shared,
-    lookup::Answers,
     news::News,
-    schema::Past,
     store::Tx,
 };
 
 pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
+    queue_changed_rules(ledger).await;
     while stop.borrow().is_none() {
         let wait = match round(ledger).await {
-            Ok(Round { taken: 0, .. }) => ledger.settings.poll,
+            Ok(Round { taken: 0, .. }) => match resolve_again(ledger).await {
+                Ok(true) => continue,
+                Ok(false) => ledger.settings.poll,
+                Err(error) => {
+                    tracing::error!(
+                        target: "dodo::ledger", %error, cause = error.cause(),
+                        "groups cannot be resolved again; the next attempt is scheduled"
+                    );
+                    STORE_PAUSE
+                }
+            },
             Ok(round) => {
                 ledger.offer_booked(round.booked);
                 tracing::debug!(target: "dodo::ledger", booked = round.booked, "events booked");
@@ -40,36 +51,40 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
     }
 }
 
-/// Others that look at what waits, or book it, are waited for as long as this.
-const OTHERS: Duration = Duration::from_secs(5);
-
-/// Books what waits by now, so that it is known whose it is. What fails, and is due again later, stays.
-pub(crate) async fn drain(ledger: &Arc<Shared>) -> Result<(), Error> {
-    let mut waiting = operate::stats(&ledger.store).await?.unbooked;
-    let mut patience = Instant::now() + OTHERS;
-    while waiting > 0 {
-        let Round { booked, .. } = round(ledger).await?;
-        ledger.offer_booked(booked);
-        if booked > 0 {
-            waiting = waiting.saturating_sub(u64::try_from(booked).unwrap_or(u64::MAX));
-            patience = Instant::now() + OTHERS;
-        } else if !operate::is_booking_due(&ledger.store).await? {
-            break;
-        } else if Instant::now() > patience {
-            tracing::warn!(
-                target: "dodo::ledger",
-                "deliveries that another instance has taken are not booked yet, and it is not known whose \
-                 they are: when they are, forget again"
-            );
-            break;
-        } else {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+/// Groups that were resolved with other rules change in the background.
+async fn queue_changed_rules(ledger: &Shared) {
+    match ledger.groups().queue_changed_rules().await {
+        Ok(0) => {}
+        Ok(groups) => tracing::info!(
+            target: "dodo::ledger", groups, "rules changed; records are computed again"
+        ),
+        Err(error) => tracing::warn!(
+            target: "dodo::ledger", %error, cause = error.cause(),
+            "records of earlier rules not queued; the next start queues them"
+        ),
     }
-    Ok(())
 }
 
-/// What became of the events that one round took.
+/// Resolves some queued groups again. Returns whether any was queued.
+async fn resolve_again(ledger: &Arc<Shared>) -> Result<bool, Error> {
+    let groups = ledger.groups();
+    if !groups.has_queued().await? {
+        return Ok(false);
+    }
+    let resolving = tokio::spawn(async move { groups.resolve_queued().await });
+    let resolved = resolving.await.map_err(|_| panicked())??;
+    let Some(changes) = resolved else { return Ok(false) };
+    if !changes.is_empty() {
+        ledger.offer(News::Queued);
+    }
+    Ok(true)
+}
+
+fn panicked() -> Error {
+    Error::corrupt("booking panicked: this is a defect")
+}
+
+/// The result of one round.
 #[derive(Default)]
 struct Round {
     taken: usize,
@@ -77,26 +92,24 @@ struct Round {
     booked: usize,
 }
 
-/// One round: a batch of what is due and not taken by another instance. It is booked in a task of its
-/// own, so that a panic is a failure like any other.
+/// One round: a batch of due events that no other instance has taken. It is booked in a task of its own,
+/// so that a panic is a failure like any other.
 async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
-    let ahead = Arc::new(Ahead::ask(ledger).await?);
     let mut tx = ledger.store.begin_booking().await?;
-    let mut events = tx.unbooked(ledger.store.booking_batch()).await?;
+    let events = tx.unbooked(ledger.store.booking_batch()).await?;
     let taken = events.len();
-    ahead.retain(&mut events);
     if events.is_empty() {
         tx.commit().await?;
         if ledger.store.is_shared() {
-            // What another instance booked during the read was locked by it until now, and claims may
-            // have passed over it.
+            // An event that another instance booked during the read was locked until now, and claims
+            // skipped it.
             ledger.wake_for(News::Booked);
         }
-        return Ok(Round { taken, booked: 0 });
+        return Ok(Round::default());
     }
     let events: Arc<[Unbooked]> = events.into();
-    match booked(ledger, tx, events.clone(), &ahead).await {
-        Ok(()) => Ok(Round { taken, booked: events.len() }),
+    match booked(ledger, tx, events.clone()).await {
+        Ok(()) => Ok(Round { taken, booked: taken }),
         Err(error) if error.kind() == ErrorKind::Unprepared => Err(error),
         Err(error) => {
             // One event spoils the batch, or the database does: take each by itself.
@@ -104,39 +117,33 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "a batch is booked one by one"
             );
-            one_by_one(ledger, &events, &ahead).await
+            one_by_one(ledger, &events).await
         }
     }
 }
 
-/// Books the events of a batch that came to nothing, each in a transaction that takes it again. It waits
-/// for whoever has it: the server may still be ending the transaction of the batch, or another instance
-/// was faster.
-async fn one_by_one(
-    ledger: &Arc<Shared>,
-    events: &[Unbooked],
-    ahead: &Arc<Ahead>,
-) -> Result<Round, Error> {
+/// Books the events of a failed batch, each in a transaction that takes it again. It waits for a
+/// transaction that holds the event: the server can still be ending the transaction of the batch, or
+/// another instance was faster.
+async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, Error> {
     let mut round = Round { taken: events.len(), booked: 0 };
     for event in events {
         let mut tx = ledger.store.begin_booking().await?;
         let Some(event) = tx.unbooked_by_id(event.event.id()).await? else {
-            // Until now its row was locked, and claims may have passed over it.
+            // Until now its row was locked, and claims skipped it.
             tx.commit().await?;
             ledger.wake_for(News::Booked);
             continue;
         };
-        // Who has it for too long is no trouble of this event's.
-        tx.lock_booking().await?;
         let begun = Instant::now();
-        match booked(ledger, tx, [event.clone()].into(), ahead).await {
+        match booked(ledger, tx, [event.clone()].into()).await {
             Ok(()) => {
                 round.booked += 1;
                 // Its callbacks need not wait for the others.
                 ledger.offer_booked(1);
             }
             Err(error) if error.kind() == ErrorKind::Unprepared => return Err(error),
-            // If the database is away, so it is for this.
+            // If the database is away, this fails too.
             Err(error) if error.is_transient() => {
                 put_off(ledger, &event, &error, begun.elapsed()).await?;
             }
@@ -147,16 +154,10 @@ async fn one_by_one(
 }
 
 /// Books events that this transaction has taken, and commits.
-async fn booked(
-    ledger: &Arc<Shared>,
-    tx: Tx,
-    events: Arc<[Unbooked]>,
-    ahead: &Arc<Ahead>,
-) -> Result<(), Error> {
-    let (shared, ahead) = (ledger.clone(), ahead.clone());
-    let work = async move { commit(book(tx, &shared, &events, &ahead.answers).await?).await };
-    let booking = tokio::spawn(work);
-    booking.await.map_err(|_| Error::corrupt("booking panicked: this is a defect"))?
+async fn booked(ledger: &Arc<Shared>, tx: Tx, events: Arc<[Unbooked]>) -> Result<(), Error> {
+    let groups = ledger.groups();
+    let work = async move { commit(book(tx, &groups, &events).await?).await };
+    tokio::spawn(work).await.map_err(|_| panicked())?
 }
 
 async fn commit(tx: Tx) -> Result<(), Error> {
@@ -166,72 +167,68 @@ async fn commit(tx: Tx) -> Result<(), Error> {
     Ok(())
 }
 
-/// Books events that this transaction has taken, one after the other. What does not need the past is
-/// done before waiting for the booking of another instance.
-async fn book(
-    mut tx: Tx,
-    ledger: &Shared,
-    events: &[Unbooked],
-    answers: &Answers,
-) -> Result<Tx, Error> {
-    let (mut seen, mut proven, mut wanted) = (Vec::new(), Vec::new(), Wanted::default());
+/// Books events that this transaction has taken. The payloads are read before the first lock of a group.
+async fn book(mut tx: Tx, groups: &GroupStore, events: &[Unbooked]) -> Result<Tx, Error> {
+    let mut intake = Intake::default();
+    let (mut facts, mut read) = (Vec::new(), Vec::new());
     for event in events {
         let id = event.event.id();
-        match read(ledger, &event.event) {
-            Ok((noted, mut evidence)) => {
-                seen.push((id, noted));
-                evidence.iter_mut().for_each(|evidence| answers.note(evidence));
-                evidence.iter().for_each(|evidence| wanted.add(evidence));
-                proven.extend(evidence.map(|evidence| (evidence, event.forgotten)));
-            }
+        let outcome = self::read(groups.rules(), &event.event);
+        let whose = match &outcome {
+            Ok((seen, _)) => seen.whose.clone(),
+            Err(_) => whose(&event.event),
+        };
+        intake.subjects.extend(whose.subjects());
+        if event.erased {
+            intake.erased.insert(id.to_owned());
+        }
+        let outcome = outcome.map(|(seen, fact)| {
+            facts.extend(fact);
+            seen
+        });
+        read.push((event, whose, outcome));
+    }
+    intake.batch = Batch::of(facts);
+    let Booked { erasures, .. } = groups.book_in(&mut tx, intake).await?;
+    let mut seen = Vec::new();
+    for (event, whose, outcome) in read {
+        let (id, received_at) = (event.event.id(), event.event.received_at());
+        let erased = event.erased || erasures.cover(whose.subjects(), received_at);
+        match outcome {
+            Ok(noted) => seen.push((id, Seen { erased, ..noted })),
             Err(error) => {
                 tracing::error!(
                     target: "dodo::ledger", event = %id, code = error.code(), error = %error,
                     "event unreadable: valid signature, unreadable body; its callbacks run once, then it is parked"
                 );
                 let reason = format!("{}: {error}", error.code());
-                tx.mark_unreadable(id, &fit::column(&reason), whose(&event.event)).await?;
+                tx.mark_unreadable(id, &fit::column(&reason), whose, erased).await?;
             }
         }
     }
-    tx.lock_booking().await?;
-    let mut past = Past::of(tx);
-    past.read_ahead(wanted).await?;
-    let mut bookings = Vec::new();
-    for (evidence, forgotten) in proven {
-        let rules = ledger.rules();
-        bookings.push(match forgotten {
-            false => attribution::book(rules, &mut past, evidence).await?,
-            true => attribution::book_forgotten(rules, &mut past, evidence).await?,
-        });
-    }
-    let mut tx = past.write().await?;
-    ledger.enqueue(&mut tx, &bookings).await?;
     tx.mark_booked(&seen).await?;
     Ok(tx)
 }
 
-/// What the inbox notes of an event, and what it proves.
-fn read(
-    ledger: &Shared,
-    event: &VerifiedEvent,
-) -> Result<(Seen, Option<Evidence>), dodo_core::Error> {
+/// The values that the inbox stores of an event, and its fact.
+fn read(rules: &Rules, event: &VerifiedEvent) -> Result<(Seen, Option<Fact>), dodo_core::Error> {
     let envelope = event.readable()?;
-    let evidence = Evidence::of_event(event, ledger.rules())?;
+    let fact = parse(event, rules)?;
     let seen = Seen {
         kind: fit::id(envelope.kind.as_str()).into_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
         whose: Whose::of(&envelope),
+        erased: false,
     };
-    Ok((seen, evidence))
+    Ok((seen, fact))
 }
 
 fn whose(event: &VerifiedEvent) -> Whose {
     event.envelope().map(|envelope| Whose::of(&envelope)).unwrap_or_default()
 }
 
-/// For trouble that passes by itself, and is no failure of the event's. If it meets this one alone, as when
-/// the server cancels a statement each time, it must not hold up the others: they have ten times as long.
+/// After a transient error, which does not count as a failed attempt. If the error affects only this event,
+/// for example a canceled statement, the event must not delay the others: they get ten times as long.
 async fn put_off(
     ledger: &Shared,
     event: &Unbooked,
@@ -245,22 +242,36 @@ async fn put_off(
         wait_ms = wait.as_millis(),
         "an event could not be booked now, and no failure is counted"
     );
-    let reason = format!("booking: {error}");
-    postpone(&ledger.store, event, wait, &reason, whose(&event.event)).await
+    not_booked(ledger, event, NotBooked::Postpone(wait), error).await
 }
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {
     let failures = event.failures.saturating_add(1);
     let dead = failures >= ledger.settings.max_failures;
-    let wait = ledger.settings.backoff.jitter(failures).as_millis();
-    let again = (!dead).then(|| i64::try_from(wait).unwrap_or(i64::MAX / 4));
     tracing::error!(
         target: "dodo::ledger", event = %event.event.id(), failures, dead, %error,
         cause = error.cause(),
         "an event could not be booked"
     );
+    let outcome = match dead {
+        true => NotBooked::Dead,
+        false => NotBooked::Retry(ledger.settings.backoff.jitter(failures)),
+    };
+    not_booked(ledger, event, outcome, error).await
+}
+
+async fn not_booked(
+    ledger: &Shared,
+    event: &Unbooked,
+    outcome: NotBooked,
+    error: &Error,
+) -> Result<(), Error> {
+    let whose = whose(&event.event);
+    let subjects: BTreeSet<String> = whose.subjects().collect();
     let mut tx = ledger.store.begin().await?;
+    let erasures = Erasures::read(&mut tx, subjects).await?;
+    let erased = event.erased || erasures.cover(whose.subjects(), event.event.received_at());
     let reason = format!("booking: {error}");
-    tx.booking_failed(event, again, &reason, whose(&event.event)).await?;
+    tx.mark_not_booked(event, outcome, &reason, whose, erased).await?;
     tx.commit().await
 }

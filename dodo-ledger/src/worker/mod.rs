@@ -1,14 +1,13 @@
 //! The workers: booking, callbacks, sinks and upkeep, each a task of its own, so that none waits for
 //! another.
 
-mod ahead;
 mod attempt;
 mod booking;
 mod callbacks;
 mod finish;
 mod upkeep;
 
-pub(crate) use self::booking::drain;
+pub(crate) use self::upkeep::erase_contexts;
 
 use std::{
     sync::{
@@ -111,7 +110,7 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
     tasks.spawn(supervised("news", stopped.clone(), ledger.clone(), |ledger, stop| async move {
         crate::news::listen(&ledger, stop).await;
     }));
-    for sink in &ledger.sinks {
+    for sink in ledger.recipients.sinks.iter() {
         let own = (ledger.clone(), sink.clone());
         tasks.spawn(supervised("sink", stopped.clone(), own, |(ledger, sink), stop| async move {
             crate::outbox::run(&ledger, &sink, stop).await;

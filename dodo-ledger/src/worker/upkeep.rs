@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Stop, rest};
 use crate::{
+    booking::GroupStore,
     error::Error,
     inbox::operate::{erase_bodies, erase_failed_bodies},
     ledger::Shared,
-    schema::erase_contexts,
+    store::Store,
 };
 
 /// At most this long between two rounds.
@@ -32,11 +35,26 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
         if let Some(keep) = settings.keep_contexts {
             tell(
                 "contexts of unpaid checkouts and payments that failed",
-                erase_contexts(&ledger.store, keep).await,
+                erase_contexts(&ledger.groups(), &ledger.store, keep).await,
             );
         }
         rest(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
     }
+}
+
+/// Deletes checkouts without a payment that are this old. Returns their number.
+pub(crate) async fn erase_contexts(
+    groups: &GroupStore,
+    store: &Store,
+    older_than: Duration,
+) -> Result<u64, Error> {
+    let age = SignedDuration::try_from(older_than).unwrap_or(SignedDuration::MAX);
+    let Ok(before) = Timestamp::now().checked_sub(age) else { return Ok(0) };
+    let pruned = groups.prune_unpaid(before).await?;
+    if pruned > 0 {
+        store.scrub().await;
+    }
+    Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
 }
 
 fn tell(what: &'static str, erased: Result<u64, Error>) {

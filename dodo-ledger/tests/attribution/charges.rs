@@ -263,7 +263,6 @@ pub(crate) fn rows() -> Vec<Row> {
             ],
             |r| {
                 assert_eq!(r.kinds(), ["subscription_new", "subscription_renewal"]);
-                assert!(r.get("charge:pay_2").flags.reclassified);
                 assert_eq!(r.get("charge:pay_2").basis, ClassificationBasis::History);
                 assert_eq!(
                     r.visitor("charge:pay_2"),

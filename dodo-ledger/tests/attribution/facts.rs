@@ -1,5 +1,6 @@
 //! The stored form of facts. A change of `facts.json` is a change of the stored format.
 
+use dodo_core::webhook::Inbox;
 use dodo_ledger::attribution::Rules;
 use dodo_ledger::engine::{
     Erasure, FORMAT, Fact, FactKind, Item, PlanChange, Timeline, Void, parse,
@@ -7,9 +8,11 @@ use dodo_ledger::engine::{
 use serde_json::{Value, json};
 
 use crate::{
+    booking::texts,
     memory::fact,
     payloads::{Delivery, day, payment, recovered},
     records,
+    support::{TestStore, hooks, work},
     world::{Act, bind},
 };
 
@@ -165,4 +168,20 @@ fn stored_fact_is_read_as_it_was_written() {
     let row = facts().remove(0).to_row().unwrap();
     let error = Fact::from_row(row.id, 0, i64::from(FORMAT) + 1, &row.body, None).unwrap_err();
     assert_eq!(error.kind(), dodo_ledger::ErrorKind::Corrupt);
+}
+
+/// The body of a delivery is rendered for each attempt, so the fact names the attempt.
+#[tokio::test]
+async fn time_of_the_delivery_attempt_is_stored() {
+    let store = TestStore::sqlite().await.unwrap();
+    let ledger = store.ledger().await;
+    let event = payment("payment.succeeded", "pay_1", day(0), 900, json!({})).event();
+    ledger.accept(&event.with_attempt_at(Some(day(1)))).await.unwrap();
+    let workers = work(&ledger, hooks());
+    ledger.settled().await.unwrap();
+    workers.shutdown(std::time::Duration::from_secs(5)).await;
+    let bodies = texts(&store, "SELECT body FROM dodo_fact").await;
+    let attempt = format!("\"attempt_at\":\"{}\"", day(1));
+    assert!(bodies[0].contains(&attempt), "{bodies:?}");
+    store.remove().await;
 }

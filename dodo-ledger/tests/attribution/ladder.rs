@@ -1,13 +1,12 @@
 //! The order of the steps, and why each of them does not know.
 
 use dodo_core::attribution::AttributionStep;
-use dodo_ledger::attribution::{Answer, Reason as R, Rules, explain};
 use serde_json::json;
 
 use crate::{
-    payloads::{charged, customer, day, paid, payment, recovered, refunded, subscription, visitor},
+    payloads::{charged, customer, day, payment, recovered, subscription, visitor},
     rows::{Row, row},
-    world::{World, bind, identified},
+    world::{bind, identified},
 };
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -95,87 +94,4 @@ fn ids() -> Row {
             }
         },
     )
-}
-
-/// Why the steps of a charge, and of its refund, did not know.
-#[tokio::test]
-async fn each_step_says_why_it_does_not_know() {
-    let rules = Rules::default();
-    let mut world = World::in_memory(&rules);
-    let refund = |n: u8| {
-        let (id, payment) = (format!("ref_{n}"), format!("pay_{n}"));
-        refunded(&id, &payment, day(40), json!(500), json!({ "is_partial": true }))
-    };
-    let no_email = json!({ "customer": { "customer_id": "cus_x" } });
-    world
-        .play(&story![
-            paid("pay_1", day(0), 2000, no_email.clone()),
-            refund(1).with(no_email),
-            charged("pay_2", "sub_1", day(0), 2000, json!({ "checkout_session_id": "cks_none" })),
-            charged("pay_3", "sub_1", day(31), 2000, json!({ "customer": null })),
-            bind("cks_no", json!({ "consent": "denied" })),
-            paid("pay_4", day(0), 2000, json!({ "checkout_session_id": "cks_no" })),
-        ])
-        .await;
-    let World::Memory { mut history, .. } = world else { panic!("only in memory") };
-    let none = R::NoEarlierPurchase { days: 90 };
-    let reasons = [
-        (
-            "charge:pay_1",
-            [
-                R::NotInMetadata,
-                R::NotAReversal,
-                R::NoSession,
-                R::NoSubscription,
-                R::NotARecovery,
-                none,
-                R::NoEmail,
-            ],
-        ),
-        (
-            "refund:ref_1",
-            [
-                R::NotInMetadata,
-                R::PaymentUnattributed,
-                R::SeeThePayment,
-                R::SeeThePayment,
-                R::NotARecovery,
-                R::SeeThePayment,
-                R::NoEmail,
-            ],
-        ),
-        (
-            "charge:pay_2",
-            [
-                R::NotInMetadata,
-                R::NotAReversal,
-                R::NoContext,
-                R::NoEarlierCharge,
-                R::NotARecovery,
-                none,
-                R::NotIdentified,
-            ],
-        ),
-        (
-            "charge:pay_3",
-            [
-                R::NotInMetadata,
-                R::NotAReversal,
-                R::NoSession,
-                R::EarlierChargesUnattributed,
-                R::NotARecovery,
-                R::NoCustomer,
-                R::NoEmail,
-            ],
-        ),
-        ("charge:pay_4", [R::ConsentDenied; 7]),
-    ];
-    for (id, expected) in reasons {
-        let payment = format!("pay_{}", id.rsplit('_').next().unwrap());
-        let explained = explain(&rules, &mut *history, &payment).await.unwrap();
-        let (_, steps) = explained.into_iter().find(|(entry, _)| entry.id == id).unwrap();
-        let found: Vec<_> = steps.into_iter().map(|step| (step.visitor, step.campaign)).collect();
-        let told = |reason| (Answer::Nothing(reason), Answer::Nothing(reason));
-        assert_eq!(found, expected.map(told), "{id}");
-    }
 }

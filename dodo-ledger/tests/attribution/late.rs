@@ -4,13 +4,14 @@ use dodo_core::{attribution::AttributionStep, capture::consent::Consent};
 use serde_json::json;
 
 use crate::{
-    payloads::{Delivery, customer, day, paid, payment, recovered, refunded, visitor},
+    payloads::{Delivery, charged, customer, day, paid, payment, recovered, refunded, visitor},
     rows::{Row, row},
-    support::TestStore,
+    support::{Log, TestStore},
     world::{Act, Records, World, bind},
 };
 
 crate::on_every_store! {
+    first_charge_after_its_renewal_reclassifies_it,
     a_context_finds_what_recovered_its_checkout,
     a_context_finds_all_that_recovered_its_checkout,
 }
@@ -94,4 +95,31 @@ async fn a_context_finds_what_recovered_its_checkout(store: &TestStore) {
     let records = world.play(&recovery()).await;
     assert_eq!(records.visitor("charge:pay_3"), None);
     is_found(&world.play(&[context()]).await);
+}
+
+/// A sink can have received the renewal as a first charge.
+async fn first_charge_after_its_renewal_reclassifies_it(store: &TestStore) {
+    let mut world = World::Stored(store.ledger().await);
+    world.play(&[charged("pay_2", "sub_1", day(31), 2000, json!({})).into()]).await;
+    let records = world.play(&[charged("pay_1", "sub_1", day(0), 2000, json!({})).into()]).await;
+    assert_eq!(records.kinds(), ["subscription_new", "subscription_renewal"]);
+    assert!(records.get("charge:pay_2").flags.reclassified);
+    assert!(!records.get("charge:pay_1").flags.reclassified);
+}
+
+/// The first context of a session stays. The error tells that the application bound it twice.
+#[tokio::test]
+async fn second_context_of_a_session_is_an_error_in_the_log() {
+    let (log, _keeping) = Log::of_this_thread(tracing::Level::ERROR);
+    let store = TestStore::memory().await.unwrap();
+    let mut world = World::Stored(store.ledger().await);
+    world.act(&context()).await;
+    world.act(&context()).await;
+    assert_eq!(log.text(), "", "the same context again");
+    world.act(&bind("cks_1", json!({ "visitor": "v2" }))).await;
+    assert!(log.text().contains("checkout context ignored"), "{}", log.text());
+    assert!(!log.text().contains("v2"), "{}", log.text());
+    let session = json!({ "checkout_session_id": "cks_1" });
+    let records = world.play(&[paid("pay_1", day(0), 2000, session).into()]).await;
+    assert_eq!(records.visitor("charge:pay_1"), Some(("v1", AttributionStep::CheckoutContext)));
 }

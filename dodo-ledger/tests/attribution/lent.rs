@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     payloads::{charged, customer, day, paid, payment, recovered, refunded, subscription, visitor},
     rows::{Row, row},
-    world::{Records, World, bind, identified},
+    world::{Records, bind, identified},
 };
 
 fn source(name: &str) -> Value {
@@ -330,25 +330,4 @@ fn abandoned() -> Vec<Row> {
             },
         ),
     ]
-}
-
-/// How a visitor came is that of this checkout, else that of the one that it goes back to.
-#[tokio::test]
-async fn a_later_checkout_has_a_journey_of_its_own() {
-    let mut world = World::in_memory(&dodo_ledger::attribution::Rules::default());
-    let session = |id: &str| json!({ "checkout_session_id": id });
-    world
-        .play(&story![
-            bind("cks_1", json!({ "landing_path": "/one" })),
-            bind("cks_2", json!({ "landing_path": "/two" })),
-            charged("pay_1", "sub_1", day(0), 2000, session("cks_1")),
-            charged("pay_2", "sub_1", day(31), 2000, json!({})),
-            charged("pay_3", "sub_1", day(62), 2000, session("cks_2")),
-            charged("pay_4", "sub_1", day(93), 2000, json!({})),
-        ])
-        .await;
-    let World::Memory { history, .. } = world else { panic!("only in memory") };
-    let paths = history.entries().map(|entry| entry.derived.journey.clone()?.landing_path);
-    let paths: Vec<_> = paths.map(Option::unwrap_or_default).collect();
-    assert_eq!(paths, ["/one", "/one", "/two", "/two"]);
 }

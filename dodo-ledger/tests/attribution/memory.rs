@@ -69,8 +69,13 @@ impl MemoryLedger {
         let mut touched = BTreeSet::new();
         for component in components {
             let group = self.keys[&component.keys[0]];
-            let erased_at = |customer: &str| self.erased.get(customer).copied();
-            self.groups[group].admit(component.facts, erased_at);
+            let erased = &self.erased;
+            let is_erased = |fact: &Fact| {
+                fact.subjects().any(|subject| {
+                    erased.get(&subject).is_some_and(|erased_at| fact.received_at <= *erased_at)
+                })
+            };
+            self.groups[group].admit(component.facts, is_erased);
             touched.insert(group);
         }
         touched.into_iter().flat_map(|group| self.project(group)).collect()
@@ -241,7 +246,7 @@ pub(crate) fn fact(act: &Act, rules: &Rules) -> Option<Fact> {
         }
         Act::Bind(session, context) => {
             let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
-            Some(context_fact(session, &context))
+            Some(context_fact(session, &context, context.captured_at))
         }
         Act::Identify { .. } => None,
     }

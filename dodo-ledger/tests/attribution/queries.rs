@@ -119,7 +119,7 @@ async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
     World::Stored(ledger.clone()).play(&acts.collect::<Vec<Act>>()).await;
     for (n, amount) in extremes.iter().enumerate() {
         let set = format!("gross = {amount}, net = {amount}, tax = {amount}");
-        store.run(&format!("UPDATE dodo_entry SET {set} WHERE id = 'charge:pay_{n}'")).await;
+        store.run(&format!("UPDATE dodo_record SET {set} WHERE id = 'charge:pay_{n}'")).await;
     }
     let rows = ledger.revenue().fetch().await.unwrap();
     let sum: i128 = extremes.iter().map(|amount| i128::from(*amount)).sum();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     payloads::{self, Delivery, day, paid, refunded},
     rows::{Row, row},
-    world::{Act, Records, World},
+    world::{Act, Records},
 };
 
 fn charge() -> Delivery {
@@ -265,28 +265,4 @@ fn shares() -> Vec<Row> {
             },
         ),
     ]
-}
-
-/// What was demanded beyond the rest is told by explanations.
-#[tokio::test]
-async fn what_is_clamped_is_kept_beside_the_record() {
-    let mut world = World::in_memory(&Rules::default());
-    world.play(&story([charge(), refund("ref_1", 1, 1500), refund("ref_2", 2, 700)])).await;
-    let World::Memory { history, .. } = world else { panic!("only in memory") };
-    let excess: Vec<_> =
-        history.entries().map(|entry| (entry.id.as_str(), entry.derived.excess)).collect();
-    let expected = [("charge:pay_1", None), ("refund:ref_1", None), ("refund:ref_2", Some(200))];
-    assert_eq!(excess, expected);
-}
-
-/// An opened dispute was booked as lost; now disputes count when they are decided.
-#[tokio::test]
-async fn a_policy_that_is_changed_holds_for_what_comes() {
-    let mut world = World::in_memory(&Rules::default().disputes(DisputePolicy::OnOpen));
-    world.play(&story([charge(), dispute("opened", "dp_1", 1, "400")])).await;
-    let World::Memory { history, .. } = world else { panic!("only in memory") };
-    let mut world = World::Memory { history, rules: Rules::default() };
-    let records = world.play(&story([dispute("lost", "dp_1", 9, "500")])).await;
-    assert_eq!(records.money("dispute:dp_1:loss"), Some((-500, -425)));
-    assert_eq!(records.get("dispute:dp_1:loss").occurred_at, day(9));
 }

@@ -1,17 +1,12 @@
-//! The cost of one more event in a group, on both engines in one run. Run with
+//! The cost of one more event in a group, and events per second. Run with
 //! `cargo test -p dodo-ledger --all-features --test attribution -- --ignored --nocapture timing`.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use dodo_core::webhook::Inbox;
 use dodo_ledger::{
-    Store,
     attribution::Rules,
-    booking::GroupStore,
-    engine::{Batch, FORMAT, Fact, resolve},
+    engine::{FORMAT, Fact, resolve},
 };
 use serde_json::json;
 
@@ -19,7 +14,7 @@ use crate::{
     memory::{MemoryLedger, fact},
     payloads::{charged, hour, subscription},
     support::{TestStore, eventually, hooks, work},
-    world::{Act, World},
+    world::Act,
 };
 
 fn nth(n: i64) -> Act {
@@ -44,10 +39,9 @@ fn least<T>(times: usize, mut run: impl FnMut() -> T) -> Duration {
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_one_more_event() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let rules = Rules::default();
-    println!("| facts in group | resolve | book | read rows | bytes per fact | today |");
-    println!("|---|---|---|---|---|---|");
+    println!("| facts in group | resolve | book | read rows | bytes per fact |");
+    println!("|---|---|---|---|---|");
     for size in [1_i64, 10, 100, 1_000, 10_000] {
         let acts: Vec<Act> = (0..size).map(nth).collect();
         let facts: Vec<Fact> = acts.iter().filter_map(|act| fact(act, &rules)).collect();
@@ -72,15 +66,8 @@ fn cost_of_one_more_event() {
             });
             read.collect::<Vec<Fact>>()
         });
-        let mut world = World::in_memory(&rules);
-        runtime.block_on(world.play(&acts));
-        let mut next = size;
-        let today = least(times, || {
-            next += 1;
-            runtime.block_on(world.act(&nth(next - 1)));
-        });
         let each = bytes / facts.len();
-        println!("| {size} | {resolved:?} | {booked:?} | {read:?} | {each} | {today:?} |");
+        println!("| {size} | {resolved:?} | {booked:?} | {read:?} | {each} |");
     }
 }
 
@@ -96,16 +83,14 @@ fn crowd(events: i64) -> Vec<Act> {
     (0..events).map(one).collect()
 }
 
-/// Events per second on PostgreSQL. Today's worker claims, books and marks; the group store parses and
-/// books, without inbox rows.
+/// Events per second on PostgreSQL, with several instances.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn bookings_per_second() {
     const EVENTS: i64 = 3000;
-    let rules = Rules::default();
     let acts = crowd(EVENTS);
     for instances in [1, 2, 4] {
-        let Some(store) = TestStore::postgres("timing::today").await else { return };
+        let Some(store) = TestStore::postgres("timing::bookings").await else { return };
         let mut ledgers = Vec::new();
         for _ in 0..instances {
             ledgers.push(store.ledger().await);
@@ -120,38 +105,12 @@ async fn bookings_per_second() {
             ledgers[0].stats().await.unwrap().unbooked == 0
         })
         .await;
-        let today = EVENTS as f64 / begin.elapsed().as_secs_f64();
+        let each_second = EVENTS as f64 / begin.elapsed().as_secs_f64();
         for workers in workers {
             workers.shutdown(Duration::from_secs(5)).await;
         }
+        println!("{instances} instances: {each_second:.0} events/s");
         drop(ledgers);
-        store.remove().await;
-
-        let store = TestStore::postgres("timing::next").await.unwrap();
-        let groups = GroupStore::new(Store::open(&store.url).await.unwrap(), rules.clone());
-        groups.create_tables().await.unwrap();
-        let batches: Vec<Vec<Act>> = acts.chunks(128).map(<[Act]>::to_vec).rev().collect();
-        let batches = Arc::new(Mutex::new(batches));
-        let begin = Instant::now();
-        let tasks: Vec<_> = (0..instances)
-            .map(|_| {
-                let (groups, batches, rules) = (groups.clone(), batches.clone(), rules.clone());
-                tokio::spawn(async move {
-                    let next = || batches.lock().unwrap().pop();
-                    while let Some(acts) = next() {
-                        let facts = acts.iter().filter_map(|act| fact(act, &rules));
-                        groups.book(Batch::of(facts)).await.unwrap();
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let next = EVENTS as f64 / begin.elapsed().as_secs_f64();
-        println!(
-            "{instances} instances: today {today:.0} events/s, group store {next:.0} events/s"
-        );
         store.remove().await;
     }
 }

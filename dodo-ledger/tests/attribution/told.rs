@@ -9,8 +9,11 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{attribution::AttributionRecord, webhook::Inbox};
-use dodo_ledger::{Backoff, Ledger, Workers, sink::Callback};
+use dodo_core::{
+    attribution::{AttributionRecord, DisputePolicy},
+    webhook::Inbox,
+};
+use dodo_ledger::{Backoff, Ledger, Store, Workers, attribution::Rules, sink::Callback};
 use serde_json::json;
 
 use crate::{
@@ -93,6 +96,7 @@ fn expected() -> BTreeMap<String, Vec<i64>> {
 crate::on_every_store! {
     a_record_of_zero_is_told_once_it_is_something,
     a_record_that_was_nothing_for_a_while_is_told,
+    withdrawn_record_is_not_sent,
 }
 
 async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
@@ -122,4 +126,47 @@ async fn a_record_that_was_nothing_for_a_while_is_told(store: &TestStore) {
     told.deliver(&contested("won", 3)).await;
     told.down.store(false, Ordering::SeqCst);
     assert_eq!(told.heard().await, expected());
+}
+
+/// A dispute counted when it was opened. The sink was down, and by the rules of today it does not count.
+async fn withdrawn_record_is_not_sent(store: &TestStore) {
+    let opened = Store::open(&store.url).await.unwrap();
+    let (sent, ids) = (Arc::new(Mutex::new(Vec::new())), ["charge:pay_1", "dispute:dp_1:loss"]);
+    let sink = |up: bool| {
+        let sent = sent.clone();
+        Callback::new("crm", move |record: AttributionRecord| {
+            if up {
+                sent.lock().unwrap().push(record.id);
+            }
+            async move { if up { Ok(()) } else { Err("down") } }
+        })
+    };
+    let fast = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
+    let ledger = |rules: Rules| Ledger::builder(opened.clone()).rules(rules);
+    let before = ledger(Rules::default().disputes(DisputePolicy::OnOpen)).sink(sink(false));
+    let before = before.sink_backoff(fast, 100_000).build().unwrap();
+    before.migrate().await.unwrap();
+    let workers = work(&before, hooks());
+    before.accept(&charge().event()).await.unwrap();
+    before.accept(&contested("opened", 1).event()).await.unwrap();
+    eventually("both wait for the sink", async || {
+        before.sink_stats("crm").await.unwrap().pending == 2
+    })
+    .await;
+    workers.shutdown(Duration::from_secs(5)).await;
+
+    let without_sink = ledger(Rules::default()).build().unwrap();
+    let workers = work(&without_sink, hooks());
+    eventually("the loss is withdrawn", async || {
+        let loss = without_sink.record(ids[1]).await.unwrap().unwrap();
+        loss.money.unwrap().gross == 0
+    })
+    .await;
+    workers.shutdown(Duration::from_secs(5)).await;
+
+    let after = ledger(Rules::default()).sink(sink(true)).sink_backoff(fast, 5).build().unwrap();
+    let workers = work(&after, hooks());
+    after.settled().await.unwrap();
+    workers.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(*sent.lock().unwrap(), ids[..1]);
 }

@@ -9,10 +9,7 @@ use dodo_core::{
     capture::{CheckoutContext, CheckoutContextStore},
     webhook::Inbox,
 };
-use dodo_ledger::attribution::{
-    Evidence, MemoryHistory, Rules, bind_context, book, explain, identify,
-};
-use dodo_ledger::{Identity, Ledger};
+use dodo_ledger::{Identity, Ledger, attribution::Rules};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -20,7 +17,7 @@ use crate::{
     memory::MemoryLedger,
     payloads::{Delivery, day},
     reconcile::api,
-    support::{eventually, hooks, work},
+    support::{hooks, work},
 };
 
 /// What happens in a story.
@@ -69,50 +66,18 @@ pub(crate) fn identified(email: &str, visitor: &str) -> Act {
 /// A ledger that stories happen to.
 #[derive(Debug)]
 pub(crate) enum World {
-    /// Today's engine in memory.
-    Memory {
-        history: Box<MemoryHistory>,
-        rules: Rules,
-    },
-    /// The next engine in memory.
-    Next(Box<MemoryLedger>),
+    Memory(Box<MemoryLedger>),
     Stored(Ledger),
 }
 
 impl World {
     pub(crate) fn in_memory(rules: &Rules) -> Self {
-        Self::Memory { history: Box::default(), rules: rules.clone() }
-    }
-
-    pub(crate) fn next(rules: &Rules) -> Self {
-        Self::Next(Box::new(MemoryLedger::new(rules)))
+        Self::Memory(Box::new(MemoryLedger::new(rules)))
     }
 
     pub(crate) async fn act(&mut self, act: &Act) {
         match self {
-            Self::Memory { history, rules } => match act {
-                Act::Deliver(delivery) => {
-                    // What cannot be read proves nothing.
-                    if let Ok(Some(evidence)) = Evidence::of_event(&delivery.event(), rules) {
-                        book(rules, &mut **history, evidence).await.unwrap();
-                    }
-                }
-                Act::Asked(object, at) => {
-                    let mut evidence = Evidence::of_event(&object.event(), rules).unwrap().unwrap();
-                    (evidence.origin.asked, evidence.origin.received_at) = (true, *at);
-                    book(rules, &mut **history, evidence).await.unwrap();
-                }
-                Act::Bind(session, context) => {
-                    let context: CheckoutContext = serde_json::from_value(context.clone()).unwrap();
-                    bind_context(rules, &mut **history, session, &context).await.unwrap();
-                }
-                Act::Identify { email, visitor } => {
-                    identify(rules, &mut **history, email, Some(visitor), None, None)
-                        .await
-                        .unwrap();
-                }
-            },
-            Self::Next(ledger) => {
+            Self::Memory(ledger) => {
                 ledger.act(act);
             }
             Self::Stored(ledger) => match act {
@@ -144,34 +109,13 @@ impl World {
         self.records().await
     }
 
-    /// Every record as it follows from what is known now.
-    pub(crate) async fn derived_again(&mut self) -> Records {
-        if let Self::Next(ledger) = self {
-            let explained = ledger.explained().into_iter();
-            return Records(explained.map(|(id, (record, _))| (id, record.record)).collect());
-        }
-        let Self::Memory { history, rules } = self else { panic!("only in memory") };
-        let ids: Vec<String> = history.entries().map(|e| e.record.payment_id.clone()).collect();
-        let mut all = BTreeMap::new();
-        for id in ids {
-            let explained = explain(rules, &mut **history, &id).await.unwrap();
-            all.extend(explained.into_iter().map(|(e, _)| (e.id, e.record)));
-        }
-        Records(all)
-    }
-
     pub(crate) async fn records(&mut self) -> Records {
         match self {
-            Self::Memory { history, .. } => {
-                Records(history.entries().map(|e| (e.id.clone(), e.record.clone())).collect())
-            }
-            Self::Next(ledger) => ledger.records(),
+            Self::Memory(ledger) => ledger.records(),
             Self::Stored(ledger) => {
                 let workers = work(ledger, hooks());
-                eventually("everything is booked", async || {
-                    ledger.stats().await.unwrap().unbooked == 0
-                })
-                .await;
+                let settled = tokio::time::timeout(Duration::from_secs(20), ledger.settled()).await;
+                settled.unwrap().unwrap();
                 workers.shutdown(Duration::from_secs(5)).await;
                 let live = ledger.records().fetch().await.unwrap();
                 let test = ledger.records().test_mode().fetch().await.unwrap();

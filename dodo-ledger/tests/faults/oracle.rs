@@ -69,7 +69,7 @@ impl Database {
 
     /// How many leases ended before their event was done.
     pub(crate) async fn excess_claims(&self) -> usize {
-        let query = "SELECT CAST(SUM(claims) - COUNT(*) AS BIGINT) FROM dodo_inbox";
+        let query = "SELECT CAST(SUM(attempts) - COUNT(*) AS BIGINT) FROM dodo_inbox";
         usize::try_from(self.number(query).await).unwrap_or_default()
     }
 }
@@ -88,7 +88,7 @@ impl Report {
     /// Counts the revenue that was booked without a row for the sink of [`BOOKS`]: both, and the mark of
     /// the event, are one transaction.
     pub(crate) async fn count_unqueued(&mut self, database: &Database) {
-        let booked = database.texts("SELECT id FROM dodo_entry WHERE net IS NOT NULL").await;
+        let booked = database.texts("SELECT id FROM dodo_record WHERE net IS NOT NULL").await;
         let queued = database.texts("SELECT record_id || ' ' || sink FROM dodo_outbox").await;
         let queued: BTreeSet<String> = queued.into_iter().collect();
         let unqueued =
@@ -103,7 +103,7 @@ impl Report {
             *effects.entry(event).or_default() += 1;
         }
         let booked: BTreeSet<String> =
-            database.texts("SELECT id FROM dodo_entry").await.into_iter().collect();
+            database.texts("SELECT id FROM dodo_record").await.into_iter().collect();
         let acked = || history.acked.iter();
         let lost = acked().filter(|id| !effects.contains_key(*id)).count();
         let doubled = effects.values().filter(|count| **count > 1).count();

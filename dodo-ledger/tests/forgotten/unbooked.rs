@@ -24,9 +24,9 @@ const SESSION: &str = "cks_n4TzR8uVw1QxB6mKe0LpD";
 async fn breaks(store: &TestStore) {
     let sql = match store.place() {
         None => {
-            "CREATE TRIGGER wrong BEFORE INSERT ON dodo_entry BEGIN SELECT RAISE(ABORT, 'wrong'); END"
+            "CREATE TRIGGER wrong BEFORE INSERT ON dodo_record BEGIN SELECT RAISE(ABORT, 'wrong'); END"
         }
-        Some(_) => "ALTER TABLE dodo_entry ADD CONSTRAINT wrong CHECK (false)",
+        Some(_) => "ALTER TABLE dodo_record ADD CONSTRAINT wrong CHECK (false)",
     };
     store.run(sql).await;
 }
@@ -34,7 +34,7 @@ async fn breaks(store: &TestStore) {
 async fn mends(store: &TestStore) {
     let sql = match store.place() {
         None => "DROP TRIGGER wrong",
-        Some(_) => "ALTER TABLE dodo_entry DROP CONSTRAINT wrong",
+        Some(_) => "ALTER TABLE dodo_record DROP CONSTRAINT wrong",
     };
     store.run(sql).await;
 }

@@ -233,7 +233,7 @@ async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
     assert_eq!(answer.status, 503);
     assert_none("a refused delivery", [format!("{answer:?}")]);
 
-    database::refuse(store, "dodo_entry", "payment_id = 'pay_refused'").await;
+    database::refuse(store, "dodo_record", "payment_id = 'pay_refused'").await;
     let body = event("payment.succeeded", payment("pay_refused"));
     assert_eq!(shop.deliver("msg_unbookable", &body).await.status, 200);
     eventually("what cannot be booked is given up", async || {
@@ -249,7 +249,7 @@ async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
 /// Rows that somebody else wrote: whoever reads them fails, and may not quote them.
 async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
     let corrupt = format!("\"{EMAIL}\"");
-    for column in ["record", "evidence", "derived"] {
+    for column in ["record", "journey"] {
         let id = format!("pay_corrupt_{column}");
         shop.sinks.set(Mood::Status(500, None));
         let body = event("payment.succeeded", payment(&id));
@@ -259,7 +259,7 @@ async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
         })
         .await;
         let spoil =
-            format!("UPDATE dodo_entry SET {column} = '{corrupt}' WHERE id = 'charge:{id}'");
+            format!("UPDATE dodo_record SET {column} = '{corrupt}' WHERE id = 'charge:{id}'");
         database::run(store, &spoil).await;
         let refused = shop.ledger.explain(&id).await.unwrap_err();
         assert_none("an unreadable row", said(&refused));
@@ -273,12 +273,17 @@ async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
             event.failures > 0
         })
         .await;
-        let mend = format!("DELETE FROM dodo_entry WHERE id = 'charge:{id}'");
+        let mend = format!("DELETE FROM dodo_record WHERE id = 'charge:{id}'");
         database::run(store, &mend).await;
     }
     database::run(store, &format!("UPDATE dodo_fact SET body = '{corrupt}'")).await;
-    let refused = shop.ledger.identify(Identity::new(EMAIL).visitor("v2")).await.unwrap_err();
+    let refused = shop.ledger.explain("pay_r1").await.err();
+    let refused = refused.or(shop.ledger.explain("pay_corrupt_record").await.err()).unwrap();
     assert_none("an unreadable fact", said(&refused));
+    let spoil = format!("UPDATE dodo_address SET identity = '{corrupt}'");
+    database::run(store, &spoil).await;
+    let refused = shop.ledger.identify(Identity::new(EMAIL).visitor("v2")).await.unwrap_err();
+    assert_none("an unreadable identity", said(&refused));
 }
 
 async fn erased(shop: &Shop) {

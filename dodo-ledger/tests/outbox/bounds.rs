@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use dodo_core::{
-    attribution::{AttributionRecord, AttributionSink, RecordKind},
-    money::{Currency, Money},
-    webhook::Inbox,
-};
+use dodo_core::webhook::Inbox;
 use dodo_ledger::{Backoff, Told};
 
 use crate::{
@@ -20,14 +16,6 @@ crate::on_every_store! {
     waits_leases_and_graces_may_be_endless,
 }
 
-pub(crate) fn paid(id: &str) -> AttributionRecord {
-    let at = "2026-11-20T10:00:00Z".parse().unwrap();
-    let mut record = AttributionRecord::new(format!("charge:{id}"), RecordKind::OneTime, at);
-    record.payment_id = id.to_owned();
-    record.money = Some(Money::new(2000, Some(300), Currency::USD));
-    record
-}
-
 async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
     for after in [Duration::MAX, Duration::from_millis(i64::MAX.unsigned_abs())] {
         let fresh = store.fresh().await;
@@ -37,9 +25,9 @@ async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
         let ledger =
             fresh.builder().await.sink(sink.clone()).sink_backoff(FAST, 5).build().unwrap();
         ledger.migrate().await.unwrap();
-        // Without workers, so that both are told together.
+        // Before the workers start: one booking queues both.
         for id in ["pay_1", "pay_2"] {
-            ledger.emit(&paid(id)).await.unwrap();
+            ledger.accept(&payment(&format!("msg_{id}"), id)).await.unwrap();
         }
         let workers = work(&ledger, hooks());
         eventually("what the sink said is written down", async || {
@@ -65,9 +53,8 @@ async fn waits_leases_and_graces_may_be_endless(store: &TestStore) {
         .unwrap();
     ledger.migrate().await.unwrap();
     for id in ["pay_1", "pay_2"] {
-        ledger.emit(&paid(id)).await.unwrap();
+        ledger.accept(&payment(&format!("msg_{id}"), id)).await.unwrap();
     }
-    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let workers = work(&ledger, hooks());
     eventually("the event is done, and the sink heard", async || {
         ledger.stats().await.unwrap().pending == 0

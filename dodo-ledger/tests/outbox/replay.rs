@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use dodo_core::{attribution::AttributionSink, webhook::Inbox};
-use dodo_ledger::{ErrorKind, Ledger, Told, Workers};
+use dodo_core::webhook::Inbox;
+use dodo_ledger::{Backoff, ErrorKind, Jitter, Ledger, Told, Workers};
 use jiff::Timestamp;
 
 use crate::{
     FAST,
-    bounds::paid,
     scripted::{Answer, Scripted},
-    support::{TestStore, hooks, payment, refund, work},
+    support::{TestStore, eventually, hooks, payment, refund, work},
     until_settled,
 };
 
@@ -73,9 +72,15 @@ async fn a_new_sink_is_told_what_was_before_it(store: &TestStore) {
     let opened = dodo_ledger::Store::open(&store.url).await.unwrap();
     let before = Ledger::builder(opened.clone()).build().unwrap();
     before.migrate().await.unwrap();
+    let mut accepted = tokio::task::JoinSet::new();
     for n in 0..503 {
-        before.emit(&paid(&format!("pay_{n}"))).await.unwrap();
+        let (before, event) = (before.clone(), payment(&format!("msg_{n}"), &format!("pay_{n}")));
+        accepted.spawn(async move { before.accept(&event).await.unwrap() });
     }
+    accepted.join_all().await;
+    let workers = work(&before, hooks());
+    before.settled().await.unwrap();
+    stop(workers).await;
     let sink = Scripted { batch: 100, ..Scripted::new([]) };
     let ledger = Ledger::builder(opened).sink(sink.clone()).sink_backoff(FAST, 5).build().unwrap();
     let workers = work(&ledger, hooks());
@@ -108,15 +113,18 @@ async fn only_what_occurred_in_the_time_is_told_again(store: &TestStore) {
 }
 
 async fn what_waits_already_is_left_as_it_is(store: &TestStore) {
-    let sink = Scripted::new([]);
-    let ledger = store.builder().await.sink(sink.clone()).build().unwrap();
+    let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
+    let sink = Scripted::new([failed]);
+    let hour = Duration::from_secs(3600);
+    let builder = store.builder().await.sink(sink.clone()).jitter(Jitter::None);
+    let ledger = builder.sink_backoff(Backoff { base: hour, cap: hour }, 5).build().unwrap();
     ledger.migrate().await.unwrap();
-    ledger.emit(&paid("pay_1")).await.unwrap();
-    assert_eq!(replay(&ledger, always()).await, 0, "it is queued already");
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let workers = work(&ledger, hooks());
-    until_settled(&ledger).await;
-    assert_eq!(sink.ids(), ["charge:pay_1"]);
+    eventually("it waits for its second attempt", async || sink.ids().len() == 1).await;
     stop(workers).await;
+    assert_eq!(replay(&ledger, always()).await, 0, "it is queued already");
+    assert_eq!(ledger.sink_stats("scripted").await.unwrap().pending, 1);
 }
 
 /// Whoever asks for it knows that it is one.

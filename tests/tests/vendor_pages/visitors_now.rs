@@ -49,6 +49,7 @@ async fn visitors_now_page_holds() {
 
     // `identify` in the app: the e-mail address is the last step.
     app.ledger.identify(Identity::new("BOB@example.com").visitor("v_bob")).await.unwrap();
+    app.ledger.settled().await.unwrap();
     let found = visitor(&app.record(&format!("charge:{unknown}")).await);
     assert_eq!(found, Some(("v_bob".to_owned(), AttributionStep::EmailMatch)));
     app.stop().await;

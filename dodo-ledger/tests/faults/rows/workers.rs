@@ -18,8 +18,8 @@ const DRAIN: Duration = Duration::from_secs(600);
 /// After so many failures an event is dead.
 const MAX_FAILURES: i64 = 12;
 
-const POISON_CLAIMS: &str = "SELECT claims FROM dodo_inbox WHERE id = 'poison_1'";
-const POISON_FAILURES: &str = "SELECT failures FROM dodo_inbox WHERE id = 'poison_1'";
+const POISON_CLAIMS: &str = "SELECT attempts FROM dodo_inbox WHERE id = 'poison_1'";
+const POISON_FAILURES: &str = "SELECT failed_attempts FROM dodo_inbox WHERE id = 'poison_1'";
 const DEAD: &str = "SELECT COUNT(*) FROM dodo_inbox WHERE state = 'dead'";
 
 async fn until_dead_or_over(world: &World) -> Step<()> {
@@ -102,7 +102,7 @@ pub(super) async fn panics(trial: Trial) -> Step<Report> {
     sender.deliver(parcels("msg", trial.pick(300, 5_000)), 16).await?;
     let drained = world.database.drained(DRAIN).await;
     let counted =
-        world.database.number("SELECT CAST(SUM(failures) AS BIGINT) FROM dodo_inbox").await;
+        world.database.number("SELECT CAST(SUM(failed_attempts) AS BIGINT) FROM dodo_inbox").await;
     let mut report = Report::default();
     report.flag(Symptom::Undrained, drained.is_none());
     report.flag(Symptom::Miscounted, counted != PANICS);
@@ -139,7 +139,7 @@ pub(super) async fn terminate(trial: Trial) -> Step<Report> {
          WHERE state = 'pending' AND booked_at IS NOT NULL
          AND available_at > CAST(unixepoch('subsec') * 1000 AS INTEGER) + 2000";
     const AT_WORK: &str = "SELECT COUNT(*) FROM dodo_inbox
-         WHERE id LIKE 'slow%' AND claims > 0 AND state = 'pending'";
+         WHERE id LIKE 'slow%' AND attempts > 0 AND state = 'pending'";
     let mut world = World::sqlite(trial).await?;
     world.set(setting::LEASE_MS, 60_000).set(setting::WORK_MS, 5);
     world.set(setting::SLOW_MS, 2_500).set(setting::GRACE_MS, 1_000);
@@ -186,7 +186,8 @@ pub(super) async fn frozen(trial: Trial) -> Step<Report> {
     for round in 0..rounds {
         sender.deliver(parcels(&format!("msg_{round}"), 100), 16).await?;
         until("ten events are at work", DRAIN, async || {
-            let at_work = "SELECT COUNT(*) FROM dodo_inbox WHERE claims > 0 AND state = 'pending'";
+            let at_work =
+                "SELECT COUNT(*) FROM dodo_inbox WHERE attempts > 0 AND state = 'pending'";
             world.database.number(at_work).await >= 10
         })
         .await?;

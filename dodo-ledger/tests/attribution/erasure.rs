@@ -1,4 +1,4 @@
-//! The erasure of a customer by the next engine.
+//! The erasure of a customer: nothing is left of the customer, everything of others.
 
 use dodo_core::{attribution::DisputePolicy, capture::consent::Consent};
 use dodo_ledger::attribution::Rules;

@@ -1,0 +1,63 @@
+//! How money came in: by a campaign, another site, directly, or not known.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::report::Reason;
+use crate::engine::Record;
+
+/// How the money of a record came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Channel {
+    /// A campaign brought the visitor.
+    Campaign,
+    /// Another site sent the visitor, without a campaign.
+    Referral,
+    /// A page of the visit is known, but no campaign and no other site.
+    Direct,
+    /// Nothing of the visit is known, or it does not count. The reason says why.
+    NotAttributed,
+}
+
+impl Channel {
+    /// The name in exports and groups.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaign",
+            Self::Referral => "referral",
+            Self::Direct => "direct",
+            Self::NotAttributed => "not_attributed",
+        }
+    }
+
+    /// The channel of a record.
+    pub(crate) fn of(record: &Record) -> Self {
+        let journey = record.journey.as_ref();
+        if record.reason.is_some() {
+            Self::NotAttributed
+        } else if record.record.campaign.is_some() {
+            Self::Campaign
+        } else if journey.is_some_and(|journey| journey.referrer_host.is_some()) {
+            Self::Referral
+        } else if journey.is_some_and(|journey| journey.landing_path.is_some()) {
+            Self::Direct
+        } else {
+            Self::NotAttributed
+        }
+    }
+
+    /// The name of the reason why it is not attributed. `None`: it is attributed.
+    pub(crate) fn reason(self, reason: Option<Reason>) -> Option<&'static str> {
+        (self == Self::NotAttributed).then(|| reason.map_or("unknown", Reason::as_str))
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,72 @@
+//! The sinks of a ledger, and the rows that a booking writes for them.
+
+use std::{sync::Arc, time::Duration};
+
+use dodo_core::attribution::AttributionRecord;
+
+use super::sink::ErasedSink;
+use crate::{
+    engine::{RecordChange, RecordState},
+    error::Error,
+    fault::{mutant, reach},
+    store::{Store, Tx},
+};
+
+/// The sinks of a ledger.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recipients {
+    pub(crate) sinks: Arc<[ErasedSink]>,
+    /// The longest time that a refund or a subscription waits for its payment.
+    pub(crate) await_purchase: Duration,
+}
+
+/// A record, a sink, and the time before the record is due.
+type Queued = (String, String, Duration);
+
+impl Recipients {
+    /// Queues changed records for the sinks that want them, in the transaction of the booking.
+    pub(crate) async fn enqueue(
+        &self,
+        store: &Store,
+        tx: &mut Tx,
+        changes: &[RecordChange],
+    ) -> Result<(), Error> {
+        let (mut queue, mut release): (Vec<Queued>, Vec<&str>) = (Vec::new(), Vec::new());
+        for change in changes {
+            let record = &change.new.record;
+            let id = record.id.as_str();
+            if !record.flags.parent_missing && change.old.is_some() {
+                release.push(id);
+            }
+            // A withdrawn or void record has no money to report. A sink that has it keeps it.
+            if change.new.state != RecordState::Valid {
+                continue;
+            }
+            // If a sink panics here, the ledger asks it again before it sends the record.
+            let wants = |sink: &&ErasedSink| sink.wants(record) != Some(false);
+            for sink in self.sinks.iter().filter(wants) {
+                queue.push((id.to_owned(), sink.name().to_owned(), self.delay(sink, record)));
+            }
+        }
+        if mutant("enqueue_outside_tx") {
+            let store = store.clone();
+            tokio::spawn(async move {
+                reach("between_booking_and_queue").await;
+                let mut tx = store.begin().await?;
+                tx.enqueue(&queue).await?;
+                tx.commit().await
+            });
+            return Ok(());
+        }
+        tx.enqueue(&queue).await?;
+        tx.release(&release).await
+    }
+
+    /// How long a record waits for the payment that shows the consent of its visitor.
+    pub(crate) fn delay(&self, sink: &ErasedSink, record: &AttributionRecord) -> Duration {
+        match record.flags.parent_missing && sink.heeds_consent() {
+            true => self.await_purchase,
+            false => Duration::ZERO,
+        }
+    }
+}
