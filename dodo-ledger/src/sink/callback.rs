@@ -53,7 +53,10 @@ impl<S: AttributionSink> Sink for Callback<S> {
                 Ok(()) => Told::Delivered,
                 Err(error) => {
                     let error: dodo_core::BoxError = error.into();
-                    tracing::debug!(target: "dodo::sink", sink = self.options.name, error = %error, "a callback failed");
+                    tracing::warn!(
+                        target: "dodo::sink", sink = self.options.name, record = outgoing.record.id,
+                        cause = %error, "sink callback failed; fix its cause: the ledger runs it again"
+                    );
                     Told::Failed { after: None, reason: "the callback failed" }
                 }
             });

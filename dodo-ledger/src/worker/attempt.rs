@@ -166,41 +166,36 @@ impl Run {
         self.claim.event.envelope().ok().map(|envelope| envelope.kind.to_string())
     }
 
-    /// The text of the application's own error may name people: it is told at `debug` alone.
+    /// The cause is logged and not stored. It is the text of the application's own error, as without a
+    /// ledger.
     fn log(&self, failure: &Failure, verdict: &Verdict) {
         let event = self.claim.id();
         let failures = self.claim.failures.saturating_add(1);
+        let cause = failure.cause();
         match verdict {
             Verdict::Dead { reason } => tracing::error!(
-                target: "dodo::ledger", event, failures, reason,
+                target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,
                 "an event was given up: its callbacks keep failing. Revive it when they are mended"
             ),
             // The first failure tells the developer; the repetitions may end by themselves.
             Verdict::Retry { after, reason } if failures == 1 => tracing::error!(
-                target: "dodo::ledger", kind = self.kind(), event, failures, reason,
+                target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,
                 wait_ms = after.as_millis(),
-                "callback failed; fix its cause, which dodo::ledger logs at debug: the ledger runs it again"
+                "callback failed; fix its cause: the ledger runs it again"
             ),
             Verdict::Retry { after, reason } => tracing::warn!(
-                target: "dodo::ledger", event, failures, reason, wait_ms = after.as_millis(),
+                target: "dodo::ledger", event, failures, reason, cause, wait_ms = after.as_millis(),
                 "callbacks failed and will run again"
             ),
             Verdict::Postpone { after, reason } if failure.passes_by_itself() => tracing::warn!(
-                target: "dodo::ledger", event, reason, cause = failure.cause(),
-                wait_ms = after.as_millis(),
+                target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
                 "an event could not be marked done: its callbacks will run again, and no failure is counted"
             ),
             Verdict::Postpone { after, reason } => tracing::error!(
-                target: "dodo::ledger", event, reason, cause = failure.cause(),
-                wait_ms = after.as_millis(),
+                target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
                 "no event can be marked done until the database is mended: callbacks will run again, and \
                  no failure is counted"
             ),
-        }
-        if let Failure::Callback(error) = failure
-            && let Some(cause) = std::error::Error::source(error)
-        {
-            tracing::debug!(target: "dodo::ledger", event, %cause, "what the callback said");
         }
     }
 }
@@ -249,9 +244,10 @@ impl Failure {
         }
     }
 
-    /// What the store said.
+    /// The text of the callback's or the store's error.
     fn cause(&self) -> Option<String> {
         match self {
+            Self::Callback(error) => std::error::Error::source(error).map(ToString::to_string),
             Self::Transaction(error) => error.cause(),
             Self::Store(error) => error.cause(),
             _ => None,
