@@ -232,7 +232,12 @@ fn mistake_logs_one_line_that_the_docs_show() {
         (
             "failing callback, ledger",
             "ERROR ",
-            vec!["kind=\"payment.succeeded\"", "msg_1", "callback_failed", "the mail server is down"],
+            vec![
+                "kind=\"payment.succeeded\"",
+                "msg_1",
+                "callback_failed",
+                "the mail server is down",
+            ],
         ),
         ("missing database folder", "ERROR ", vec!["path=/no-such-folder", "create it"]),
         ("rejected request", " WARN ", vec!["dodo_code=\"X\"", "docs/checkout.md"]),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dodo_core::{Webhooks, endpoint::Endpoint, testing::signed_request};
 use http::StatusCode;
+use serde_json::json;
 
 use crate::support::{Log, key, noting, samples};
 
@@ -117,4 +118,43 @@ async fn ten_thousand_broken_bodies_break_nothing() {
     println!("statuses: {statuses:?}");
     assert!(statuses[&200] > 100 && statuses[&400] > 1000, "{statuses:?}");
     assert!(parked.load(Ordering::Relaxed) > 100);
+}
+
+/// Such an amount is booked by an event of its own. The payment must not be lost for it.
+#[tokio::test]
+async fn amount_of_listed_object_beyond_range_is_left_out() {
+    let log = Log::default();
+    let hooks = noting(&log);
+    for pointer in ["/refunds/0/amount", "/disputes/0/amount", "/discounts/0/amount"] {
+        for (amount, is_read) in [
+            ("9007199254740991", true),
+            ("-9007199254740991", true),
+            ("9007199254740992", false),
+            ("-9007199254740992", false),
+            ("\"9007199254740993\"", false),
+            ("1e300", false),
+            ("\"99999999999999999999999999\"", false),
+        ] {
+            let mut data = json!({
+                "payment_id": "pay_1", "total_amount": 1900, "currency": "USD",
+                "refunds": [{ "refund_id": "ref_1", "amount": 1 }],
+                "disputes": [{ "dispute_id": "dp_1", "amount": "1" }],
+                "discounts": [{ "discount_id": "dsc_1", "amount": 1 }],
+            });
+            *data.pointer_mut(pointer).unwrap() = json!("HERE");
+            let body = json!({ "type": "payment.succeeded", "timestamp": "2026-11-01T00:00:00Z",
+                "business_id": "bus_1", "data": data });
+            let body = body.to_string().replace("\"HERE\"", amount);
+            let answer = hooks.handle(replay(&key(), "msg_1", body)).await;
+            assert_eq!(answer.status(), 200, "{pointer} {amount}");
+            let seen = log.lock().unwrap().pop().unwrap();
+            assert_eq!(seen.data["total_amount"], 1900, "{pointer} {amount}");
+            let kept = seen.data.pointer(pointer).unwrap();
+            assert_eq!(!kept.is_null(), is_read, "{pointer} {amount}: {kept}");
+            let warned: Vec<_> = seen.warnings.iter().map(|w| w.pointer.as_str()).collect();
+            let expected = format!("/data{pointer}");
+            let expected = if is_read { vec![] } else { vec![expected.as_str()] };
+            assert_eq!(warned, expected, "{pointer} {amount}");
+        }
+    }
 }

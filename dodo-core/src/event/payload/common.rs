@@ -78,7 +78,7 @@ pub struct Discount {
     #[serde(rename = "type")]
     pub kind: Option<DiscountKind>,
     /// Basis points (540 is 5.4 %), or minor units for a flat discount.
-    #[serde(default, deserialize_with = "fields::optional_integer")]
+    #[serde(default, deserialize_with = "fields::optional_amount")]
     pub amount: Option<i64>,
     /// The merchant.
     pub business_id: Option<String>,

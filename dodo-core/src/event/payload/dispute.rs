@@ -69,6 +69,7 @@ pub struct DisputeItem {
     /// The disputed payment.
     pub payment_id: Option<String>,
     /// The disputed amount.
+    #[serde(default, deserialize_with = "fields::optional_decimal_amount")]
     pub amount: Option<Decimal>,
     /// The currency of `amount`.
     pub currency: Option<Currency>,
