@@ -161,7 +161,7 @@ impl CampaignCookie {
             BASE64URL.encode_string(signature, &mut value);
         }
         if value.len() > MAX_VALUE {
-            tracing::warn!(target: "dodo::capture", "a campaign is too long for its cookie and is not kept");
+            tracing::debug!(target: "dodo::capture", "a campaign is too long for its cookie and is not kept");
             return None;
         }
         self.set(&value, self.max_age)

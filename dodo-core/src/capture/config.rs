@@ -10,7 +10,7 @@ use super::{
     CampaignCookie, CampaignField, CaptureTrace, CookieDecoder, IdRole, Preset,
     consent::ConsentGate,
 };
-use crate::web_url::Origin;
+use crate::{repeats::Repeats, web_url::Origin};
 
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 type Observer = dyn Fn(&CaptureTrace) + Send + Sync;
@@ -61,6 +61,8 @@ pub(super) struct Config {
     pub(super) unmask: Vec<Cow<'static, str>>,
     /// The host of the application's public address, if it is known.
     pub(super) own_host: Option<Box<str>>,
+    /// Warnings by key and reason: visitors cause them at will.
+    pub(super) warned: Arc<Repeats<(Box<str>, &'static str)>>,
 }
 
 /// One metadata key and where its value comes from.
@@ -114,6 +116,7 @@ impl VisitorCapture {
             observer: None,
             unmask: Vec::new(),
             own_host: None,
+            warned: Arc::default(),
         }))
     }
 

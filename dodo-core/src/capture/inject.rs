@@ -81,7 +81,7 @@ impl Captured {
                 reason,
             });
         }
-        explanation.log();
+        explanation.log(&self.capture.settings().warned);
         if let Some(observer) = &self.capture.settings().observer {
             consent::unwinding(|| observer(&explanation));
         }

@@ -1,9 +1,11 @@
 //! What became of each value, for people who ask why a payment has no visitor.
 
+use std::time::Instant;
+
 use serde::Serialize;
 
 use super::{CaptureSource, Captured, DeviceClass, SkipReason, SkippedValue, config::Field};
-use crate::capture::consent::Consent;
+use crate::{capture::consent::Consent, repeats::Repeats};
 
 /// The values of a request: found, injected into metadata, or omitted with a reason.
 ///
@@ -113,9 +115,10 @@ impl CaptureTrace {
         }
     }
 
-    /// Logs one event for the checkout at `DEBUG`, and one at `WARN` for each unusable value. The
-    /// events have keys and reasons, never values.
-    pub(super) fn log(&self) {
+    /// Logs one event for the checkout at `DEBUG`, and one at `WARN` for each unusable value: once a
+    /// minute for each key and reason, because visitors cause them. The events have keys of the
+    /// capture and reasons, never values.
+    pub(super) fn log(&self, warned: &Repeats<(Box<str>, &'static str)>) {
         let keys = |of: &dyn Fn(&TracedValue) -> Option<String>| {
             self.values.iter().filter_map(of).collect::<Vec<_>>().join(",")
         };
@@ -135,17 +138,26 @@ impl CaptureTrace {
                 "explained the metadata of a checkout"
             );
         }
+        let now = Instant::now();
         for explained in &self.values {
             if let CaptureOutcome::LeftOut(reason) = explained.outcome
                 && reason.is_fault()
             {
-                let key = explained.key.as_str();
-                tracing::warn!(target: "dodo::capture", key, reason = reason.as_str(), "not captured");
+                let (key, reason) = (&*explained.key, reason.as_str());
+                if let Some(repeated) = warned.count((key.into(), reason), now) {
+                    tracing::warn!(target: "dodo::capture", repeated, key, reason, "not captured");
+                }
             }
         }
         for SkippedValue { key, reason, .. } in &self.dropped_from_client {
+            // Only keys of the capture: every other key is the client's own word.
+            let key = if *reason == SkipReason::FromClient { &**key } else { "any" };
             let reason = reason.as_str();
-            tracing::warn!(target: "dodo::capture", key = &**key, reason, "not taken from the client");
+            if let Some(repeated) = warned.count((key.into(), reason), now) {
+                tracing::warn!(
+                    target: "dodo::capture", repeated, key, reason, "not taken from the client"
+                );
+            }
         }
     }
 }

@@ -114,6 +114,32 @@ fn unusable_value_is_a_warning() {
 }
 
 #[test]
+fn repeated_warning_is_left_out() {
+    let capture = VisitorCapture::visitors_now();
+    let lines = lines(|| {
+        for value in ["undefined", "null", "a\tb", "undefined"] {
+            let captured = with_cookies(&capture, &format!("visitor={value}"));
+            let _metadata = captured.inject(&Map::new(), Map::new(), ClientMetadata::Strict);
+        }
+    });
+    let [first, second] = warnings(&lines)[..] else { panic!("{lines:?}") };
+    assert!(first.ends_with("repeated=0 key=\"visitor\" reason=\"placeholder\""), "{first}");
+    assert!(
+        second.ends_with("repeated=0 key=\"visitor\" reason=\"control_character\""),
+        "{second}"
+    );
+}
+
+#[test]
+fn key_that_the_client_chose_is_not_logged() {
+    let client: Map<_, _> = (0..50).map(|n| (format!("canary_{n}"), json!(n))).collect();
+    let lines = checkout("visitor=v1", 0, client.into());
+    let [warning] = warnings(&lines)[..] else { panic!("{lines:?}") };
+    assert!(warning.ends_with("key=\"any\" reason=\"no_room\""), "{warning}");
+    assert!(lines.iter().all(|line| !line.contains("canary")), "{lines:?}");
+}
+
+#[test]
 fn intended_omission_has_no_warning() {
     assert!(warnings(&checkout("", 0, json!({}))).is_empty());
     assert!(warnings(&checkout("visitor=v1", 0, json!({"order": "o1"}))).is_empty());
