@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     Contract, Operation,
+    node::Node,
     schema::{has_type, marked},
 };
 
@@ -54,12 +55,12 @@ impl Contract {
         }
         let mut required = operation.query.iter().filter(|parameter| parameter.required);
         match required.find(|parameter| !query.clone().any(|(name, _)| name == parameter.name)) {
-            Some(parameter) => fault(&parameter.name, "is required"),
+            Some(parameter) => fault(parameter.name, "is required"),
             None => Ok(()),
         }
     }
 
-    fn check_text(&self, schema: &Value, text: &str, place: &str) -> Result<(), Fault> {
+    fn check_text(&self, schema: &Node, text: &str, place: &str) -> Result<(), Fault> {
         let forms = self.schemas.forms(schema);
         let is = |name: &str| forms.iter().any(|form| has_type(form, name));
         let value = match (is("integer") || is("number"), is("boolean")) {
@@ -74,16 +75,16 @@ impl Contract {
     }
 
     /// The form of a value that has several.
-    pub(super) fn form_of<'a>(&'a self, schema: &'a Value, value: &Value) -> &'a Value {
+    pub(super) fn form_of<'a>(&'a self, schema: &'a Node, value: &Value) -> &'a Node {
         if value.is_object() {
             return self.schemas.form_of(schema, value);
         }
         let forms = self.schemas.forms(schema);
-        let fits = |form: &&&Value| forms.len() == 1 || self.check(form, value, "").is_ok();
-        forms.iter().find(fits).or(forms.first()).copied().unwrap_or(&Value::Null)
+        let fits = |form: &&&Node| forms.len() == 1 || self.check(form, value, "").is_ok();
+        forms.iter().find(fits).or(forms.first()).copied().unwrap_or(Node::NULL)
     }
 
-    pub(super) fn check(&self, schema: &Value, value: &Value, place: &str) -> Result<(), Fault> {
+    pub(super) fn check(&self, schema: &Node, value: &Value, place: &str) -> Result<(), Fault> {
         if value.is_null() {
             return match self.schemas.nullable(schema) {
                 true => Ok(()),
@@ -94,10 +95,10 @@ impl Contract {
         if form.get("allOf").is_some() || has_type(form, "object") {
             return self.check_object(form, value, place);
         }
-        if let Some(allowed) = form.get("enum").and_then(Value::as_array)
-            && !allowed.contains(value)
+        if let Some(allowed) = form.get("enum").map(Node::items)
+            && !allowed.iter().any(|own| own == value)
         {
-            let shown: Vec<_> = allowed.iter().take(8).map(Value::to_string).collect();
+            let shown: Vec<_> = allowed.iter().take(8).map(|own| own.value().to_string()).collect();
             return fault(place, format!("must be one of {}", shown.join(", ")));
         }
         match value {
@@ -113,21 +114,21 @@ impl Contract {
         }
     }
 
-    fn check_items(&self, schema: &Value, items: &[Value], place: &str) -> Result<(), Fault> {
+    fn check_items(&self, schema: &Node, items: &[Value], place: &str) -> Result<(), Fault> {
         if limit(schema, "minItems").is_some_and(|least| items.len() < least) {
             return fault(place, "has too few items");
         }
         if let Some(most) = limit(schema, "maxItems").filter(|most| items.len() > *most) {
             return fault(place, format!("has at most {most} items"));
         }
-        let schema = schema.get("items").unwrap_or(&Value::Null);
+        let schema = schema.get("items").unwrap_or(Node::NULL);
         items
             .iter()
             .enumerate()
             .try_for_each(|(at, item)| self.check(schema, item, &format!("{place}[{at}]")))
     }
 
-    fn check_object(&self, schema: &Value, value: &Value, place: &str) -> Result<(), Fault> {
+    fn check_object(&self, schema: &Node, value: &Value, place: &str) -> Result<(), Fault> {
         let Some(fields) = value.as_object() else { return fault(place, "must be an object") };
         let object = self.schemas.object(schema);
         for (name, value) in fields {
@@ -139,7 +140,7 @@ impl Contract {
                 None => return fault(&place, "the API has no such field"),
             }
         }
-        let hidden = |schema: &Value| marked(schema, "x-newest") || marked(schema, "x-events-only");
+        let hidden = |schema: &Node| marked(schema, "x-newest") || marked(schema, "x-events-only");
         for (name, schema, required) in object.properties {
             if required && !fields.contains_key(name) && !hidden(schema) {
                 return fault(&format!("{place}.{name}"), "is required");
@@ -149,11 +150,11 @@ impl Contract {
     }
 }
 
-fn limit(schema: &Value, name: &str) -> Option<usize> {
-    schema.get(name)?.as_u64()?.try_into().ok()
+fn limit(schema: &Node, name: &str) -> Option<usize> {
+    schema.get(name)?.as_i64()?.try_into().ok()
 }
 
-fn check_string(schema: &Value, text: &str, place: &str) -> Result<(), Fault> {
+fn check_string(schema: &Node, text: &str, place: &str) -> Result<(), Fault> {
     let length = text.chars().count();
     if limit(schema, "minLength").is_some_and(|least| length < least) {
         return fault(place, "is too short");
@@ -161,7 +162,7 @@ fn check_string(schema: &Value, text: &str, place: &str) -> Result<(), Fault> {
     if let Some(most) = limit(schema, "maxLength").filter(|most| length > *most) {
         return fault(place, format!("has at most {most} characters"));
     }
-    match schema.get("format").and_then(Value::as_str) {
+    match schema.field("format").as_str() {
         Some("date-time") if text.parse::<Timestamp>().is_err() => {
             fault(place, "must be a date and time by RFC 3339")
         }
@@ -179,13 +180,13 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-fn check_integer(schema: &Value, number: Option<i64>, place: &str) -> Result<(), Fault> {
+fn check_integer(schema: &Node, number: Option<i64>, place: &str) -> Result<(), Fault> {
     let Some(number) = number else { return fault(place, "must be an integer") };
-    let small = schema.get("format").is_some_and(|format| format == "int32");
+    let small = schema.field("format").as_str() == Some("int32");
     if small && i32::try_from(number).is_err() {
         return fault(place, "is too large or too small");
     }
-    let bound = |name: &str| schema.get(name).and_then(Value::as_i64);
+    let bound = |name: &str| schema.get(name).and_then(Node::as_i64);
     match (bound("minimum"), bound("maximum")) {
         (Some(least), _) if number < least => fault(place, format!("must be at least {least}")),
         (_, Some(most)) if number > most => fault(place, format!("must be at most {most}")),
@@ -193,11 +194,11 @@ fn check_integer(schema: &Value, number: Option<i64>, place: &str) -> Result<(),
     }
 }
 
-fn type_name(schema: &Value) -> String {
+fn type_name(schema: &Node) -> String {
     match schema.get("type") {
-        Some(Value::String(name)) => format!("of type {name}"),
-        Some(Value::Array(names)) => {
-            let mut names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+        Some(Node::Text(name)) => format!("of type {name}"),
+        Some(Node::List(names)) => {
+            let mut names = names.iter().filter_map(Node::as_str).filter(|name| *name != "null");
             format!("of type {}", names.next().unwrap_or("null"))
         }
         _ => "of another type".to_owned(),

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Contract, Operation,
+    node::Node,
     schema::{has_type, marked},
 };
 
@@ -68,11 +69,11 @@ impl Contract {
         let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         chosen
             .into_iter()
-            .map(|own| (own.name.clone(), text(self.generate(&own.schema, by, 0))))
+            .map(|own| (own.name.to_owned(), text(self.generate(&own.schema, by, 0))))
             .collect()
     }
 
-    fn generate(&self, schema: &Value, by: &mut Generator<'_>, depth: usize) -> Value {
+    fn generate(&self, schema: &Node, by: &mut Generator<'_>, depth: usize) -> Value {
         if by.below(60) == 0 {
             return [json!(null), json!([]), json!({}), json!("x"), json!(-1)][by.below(5)].clone();
         }
@@ -80,20 +81,19 @@ impl Contract {
             return Value::Null;
         }
         let forms = self.schemas.forms(schema);
-        let form = forms.get(by.below(forms.len())).copied().unwrap_or(&Value::Null);
-        if let Some(values) = form.get("enum").and_then(Value::as_array) {
-            let usual = ["USD", "US"].map(Value::from);
-            let usual =
-                usual.iter().find(|value| values.contains(value)).filter(|_| by.below(4) > 0);
-            return usual.or(values.get(by.below(values.len()))).cloned().unwrap_or_default();
+        let form = forms.get(by.below(forms.len())).copied().unwrap_or(Node::NULL);
+        if let Some(values) = form.get("enum").map(Node::items) {
+            let usual = values.iter().find(|own| matches!(own.as_str(), Some("USD" | "US")));
+            let usual = usual.filter(|_| by.below(4) > 0);
+            return usual.or(values.get(by.below(values.len()))).map_or(Value::Null, Node::value);
         }
         if has_type(form, "array") {
-            let items = form.get("items").unwrap_or(&Value::Null);
+            let items = form.get("items").unwrap_or(Node::NULL);
             let length = if depth > 4 { 0 } else { by.below(3) };
             return (0..length).map(|_| self.generate(items, by, depth + 1)).collect();
         }
         if has_type(form, "string") {
-            return match form.get("format").and_then(Value::as_str) {
+            return match form.field("format").as_str() {
                 Some("date-time") => {
                     ["2026-12-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
                         [by.below(3)]

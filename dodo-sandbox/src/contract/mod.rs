@@ -7,32 +7,34 @@ mod answers;
 mod check;
 #[cfg(test)]
 pub(crate) mod generate;
+mod node;
 mod sample;
 mod schema;
 
 use std::sync::LazyLock;
 
-use http::Method;
-use serde_json::Value;
-
 pub(crate) use self::sample::{Facts, Shape};
-use self::schema::{Schemas, field};
+use self::{
+    node::Node,
+    schema::{Schemas, field},
+};
+use http::Method;
 
 /// One parameter of a query.
 #[derive(Debug)]
 pub(crate) struct Parameter {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     required: bool,
-    schema: Value,
+    schema: Node,
 }
 
 /// The body of a successful answer.
 #[derive(Debug)]
 pub(crate) enum Content {
     Empty,
-    Json(Value),
+    Json(Node),
     /// Bytes of this media type.
-    Bytes(String),
+    Bytes(&'static str),
 }
 
 /// One operation.
@@ -40,11 +42,11 @@ pub(crate) enum Content {
 pub(crate) struct Operation {
     pub(crate) method: Method,
     /// With parameters in braces, such as `/payments/{payment_id}`.
-    pub(crate) path: String,
+    pub(crate) path: &'static str,
     /// As [`path`](Self::path) with `{}` for each parameter: the key of handlers.
     pub(crate) shape: String,
     pub(crate) query: Vec<Parameter>,
-    pub(crate) body: Option<Value>,
+    pub(crate) body: Option<Node>,
     pub(crate) body_required: bool,
     /// Of a successful answer.
     pub(crate) status: u16,
@@ -62,7 +64,7 @@ pub(crate) struct Contract {
     schemas: Schemas,
     operations: Vec<Operation>,
     /// Event types with the schemas of their bodies.
-    events: Vec<(String, Value)>,
+    events: Vec<(&'static str, Node)>,
 }
 
 /// The contract. The first call parses it, in a few milliseconds.
@@ -81,22 +83,18 @@ pub(crate) enum Found {
 }
 
 impl Contract {
-    fn read(text: &str) -> Self {
-        let mut document: Value = serde_json::from_str(text).unwrap_or_default();
-        let mut take = |name: &str| document.get_mut(name).map(Value::take).unwrap_or_default();
-        let mut components = take("components");
-        let schemas = components.get_mut("schemas").map(Value::take).unwrap_or_default();
+    fn read(text: &'static str) -> Self {
+        let mut document: Node = serde_json::from_str(text).unwrap_or_default();
+        let schemas = document.take("components").take("schemas");
         let mut operations = Vec::new();
-        for (path, methods) in object(take("paths")) {
-            for (method, operation) in object(methods) {
-                operations.extend(Operation::read(&path, &method, operation));
+        for (path, methods) in document.take("paths").into_fields() {
+            for (method, operation) in methods.into_fields() {
+                operations.extend(Operation::read(path, method, operation));
             }
         }
-        let body = |mut event: Value| {
-            event.pointer_mut("/post/requestBody").map(json_schema).unwrap_or_default()
-        };
-        let events =
-            object(take("webhooks")).map(|(name, event)| (name, body(event).unwrap_or_default()));
+        let body = |mut event: Node| json_schema(event.take("post").take("requestBody"));
+        let events = document.take("webhooks").into_fields();
+        let events = events.map(|(name, event)| (name, body(event).unwrap_or_default()));
         Self { operations, events: events.collect(), schemas: Schemas(schemas) }
     }
 
@@ -106,12 +104,12 @@ impl Contract {
 
     /// The names of all event types.
     pub(crate) fn event_types(&self) -> impl Iterator<Item = &str> {
-        self.events.iter().map(|(name, _)| name.as_str())
+        self.events.iter().map(|(name, _)| *name)
     }
 
     /// The schema of an event's body.
-    pub(crate) fn event(&self, kind: &str) -> Option<&Value> {
-        self.events.iter().find(|(name, _)| name == kind).map(|(_, schema)| schema)
+    pub(crate) fn event(&self, kind: &str) -> Option<&Node> {
+        self.events.iter().find(|(name, _)| *name == kind).map(|(_, schema)| schema)
     }
 
     /// Finds the operation of a request. A fixed segment wins over a parameter.
@@ -138,31 +136,29 @@ impl Contract {
 }
 
 impl Operation {
-    fn read(path: &str, method: &str, mut operation: Value) -> Option<Self> {
+    fn read(path: &'static str, method: &str, mut operation: Node) -> Option<Self> {
         let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?;
         if method == Method::OPTIONS {
             return None;
         }
-        let open = operation.get("security").is_none_or(|keys| keys == &Value::Array(Vec::new()));
-        let parameters = operation.get("parameters").and_then(Value::as_array);
-        let query = parameters.into_iter().flatten().filter_map(Parameter::read).collect();
-        let body_required =
-            operation.pointer("/requestBody/required").and_then(Value::as_bool).unwrap_or(false);
-        let body = operation.get_mut("requestBody").and_then(json_schema);
-        let (status, mut answer) = object(operation.get_mut("responses")?.take())
-            .find(|(status, _)| status.starts_with('2'))?;
-        let media = answer.get("content").and_then(Value::as_object);
-        let media = media.and_then(|content| content.keys().next().cloned());
-        let content = match media.as_deref() {
+        let open = operation.field("security").items().is_empty();
+        let query = operation.field("parameters").items().iter().filter_map(Parameter::read);
+        let query = query.collect();
+        let body = operation.take("requestBody");
+        let body_required = matches!(body.get("required"), Some(Node::Bool(true)));
+        let body = json_schema(body);
+        let mut answers = operation.take("responses").into_fields();
+        let (status, answer) = answers.find(|(status, _)| status.starts_with('2'))?;
+        let content = match answer.field("content").fields().first() {
             None => Content::Empty,
-            Some("application/json") => Content::Json(json_schema(&mut answer)?),
-            Some(media) => Content::Bytes(media.to_owned()),
+            Some(("application/json", _)) => Content::Json(json_schema(answer)?),
+            Some((media, _)) => Content::Bytes(media),
         };
         let shape: Vec<_> =
             path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect();
         Some(Self {
             method,
-            path: path.to_owned(),
+            path,
             shape: shape.join("/"),
             query,
             body,
@@ -193,29 +189,23 @@ impl Operation {
 }
 
 impl Parameter {
-    fn read(parameter: &Value) -> Option<Self> {
-        (parameter.get("in")? == "query").then_some(())?;
+    fn read(parameter: &Node) -> Option<Self> {
+        (parameter.get("in")?.as_str()? == "query").then_some(())?;
         Some(Self {
-            name: parameter.get("name")?.as_str()?.to_owned(),
-            required: parameter.get("required")?.as_bool()?,
+            name: parameter.get("name")?.as_str()?,
+            required: matches!(parameter.get("required")?, Node::Bool(true)),
             schema: parameter.get("schema")?.clone(),
         })
     }
 }
 
-fn object(value: Value) -> impl Iterator<Item = (String, Value)> {
-    match value {
-        Value::Object(map) => Some(map).into_iter().flatten(),
-        _ => None.into_iter().flatten(),
-    }
-}
-
 /// The schema of a JSON body or answer.
-fn json_schema(holder: &mut Value) -> Option<Value> {
-    Some(holder.get_mut("content")?.get_mut("application/json")?.get_mut("schema")?.take())
+fn json_schema(mut holder: Node) -> Option<Node> {
+    let schema = holder.take("content").take("application/json").take("schema");
+    (!matches!(schema, Node::Null)).then_some(schema)
 }
 
 /// A schema of one property of an object schema.
-pub(crate) fn property<'a>(contract: &'a Contract, schema: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn property<'a>(contract: &'a Contract, schema: &'a Node, name: &str) -> &'a Node {
     field(contract.schemas.object(schema), name)
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Contract,
+    node::Node,
     schema::{has_type, marked},
 };
 
@@ -27,14 +28,14 @@ pub(crate) struct Facts<'a> {
 impl Contract {
     /// The value as this schema has it: without fields that the schema lacks, and with the fields
     /// that it requires or that may be null. `None` makes a sample.
-    pub(crate) fn shape(&self, schema: &Value, value: Value, shape: Shape) -> Value {
+    pub(crate) fn shape(&self, schema: &Node, value: Value, shape: Shape) -> Value {
         if value.is_null() {
             return self.empty(schema);
         }
         let form = self.form_of(schema, &value);
         match value {
             Value::Array(items) => {
-                let schema = form.get("items").unwrap_or(&Value::Null);
+                let schema = form.get("items").unwrap_or(Node::NULL);
                 items.into_iter().map(|item| self.shape(schema, item, shape)).collect()
             }
             Value::Object(mut fields) => {
@@ -65,13 +66,13 @@ impl Contract {
     }
 
     /// The least value of a schema.
-    fn empty(&self, schema: &Value) -> Value {
+    fn empty(&self, schema: &Node) -> Value {
         if self.schemas.nullable(schema) {
             return Value::Null;
         }
-        let form = self.schemas.forms(schema).first().copied().unwrap_or(&Value::Null);
-        if let Some(first) = form.get("enum").and_then(|values| values.get(0)) {
-            return first.clone();
+        let form = self.schemas.forms(schema).first().copied().unwrap_or(Node::NULL);
+        if let Some(first) = form.field("enum").items().first() {
+            return first.value();
         }
         match () {
             () if has_type(form, "array") => json!([]),
@@ -83,19 +84,20 @@ impl Contract {
     }
 
     /// A made-up value: required fields have plausible contents, others are null or absent.
-    pub(crate) fn sample(&self, schema: &Value, facts: Facts<'_>) -> Value {
+    pub(crate) fn sample(&self, schema: &Node, facts: Facts<'_>) -> Value {
         self.sample_of(schema, "", facts)
     }
 
-    fn sample_of(&self, schema: &Value, name: &str, facts: Facts<'_>) -> Value {
-        let form = self.schemas.forms(schema).first().copied().unwrap_or(&Value::Null);
-        if let Some(values) = form.get("enum").and_then(Value::as_array) {
-            let usual = ["USD", "US", "active", "succeeded", "success"].map(Value::from);
-            let usual = usual.iter().find(|value| values.contains(value));
-            return usual.or(values.first()).cloned().unwrap_or_default();
+    fn sample_of(&self, schema: &Node, name: &str, facts: Facts<'_>) -> Value {
+        let form = self.schemas.forms(schema).first().copied().unwrap_or(Node::NULL);
+        if let Some(values) = form.get("enum").map(Node::items) {
+            let usual = ["USD", "US", "active", "succeeded", "success"];
+            let is = |text: &str| values.iter().any(|own| own.as_str() == Some(text));
+            let usual = usual.into_iter().find(|text| is(text)).map(Value::from);
+            return usual.or(values.first().map(Node::value)).unwrap_or_default();
         }
         if has_type(form, "array") {
-            let items = form.get("items").unwrap_or(&Value::Null);
+            let items = form.get("items").unwrap_or(Node::NULL);
             let wanted = form.get("minItems").is_some() || name == "items" || name == "data";
             let item = wanted.then(|| self.sample_of(items, name, facts));
             return item.into_iter().collect();
@@ -104,7 +106,7 @@ impl Contract {
             return sample_text(form, name, facts).into();
         }
         if has_type(form, "integer") || has_type(form, "number") {
-            return form.get("minimum").cloned().unwrap_or(json!(1));
+            return form.get("minimum").map_or(json!(1), Node::value);
         }
         if has_type(form, "boolean") {
             return false.into();
@@ -125,8 +127,8 @@ impl Contract {
     }
 }
 
-fn sample_text(schema: &Value, name: &str, facts: Facts<'_>) -> String {
-    match schema.get("format").and_then(Value::as_str) {
+fn sample_text(schema: &Node, name: &str, facts: Facts<'_>) -> String {
+    match schema.field("format").as_str() {
         Some("date-time") => return facts.now.to_owned(),
         Some("uuid") => return "00000000-0000-4000-8000-000000000000".to_owned(),
         _ => {}

@@ -52,12 +52,12 @@ fn fill(path: &str, value: &str) -> String {
 async fn every_operation_answers_or_refuses_in_dodos_shape() {
     let sandbox = Sandbox::start().await.unwrap();
     for operation in contract().operations() {
-        let url = format!("{}{}", sandbox.url(), fill(&operation.path, "x_1"));
+        let url = format!("{}{}", sandbox.url(), fill(operation.path, "x_1"));
         let request = http().request(operation.method.clone(), url).bearer_auth(sandbox.api_key());
         let request = if operation.body.is_some() { request.json(&json!({})) } else { request };
         let answer = request.send().await.unwrap();
         let (status, body) = (answer.status(), answer.bytes().await.unwrap());
-        check_answer(operation.method.as_str(), &operation.path, status, &body);
+        check_answer(operation.method.as_str(), operation.path, status, &body);
     }
 }
 
@@ -68,13 +68,13 @@ async fn any_id_answers_every_operation_with_a_sample_of_that_id() {
     let sandbox = Sandbox::builder().behavior(behavior).start().await.unwrap();
     let mut samples = 0;
     for operation in contract().operations().iter().filter(|own| own.method == Method::GET) {
-        let url = format!("{}{}", sandbox.url(), fill(&operation.path, "x_1"));
+        let url = format!("{}{}", sandbox.url(), fill(operation.path, "x_1"));
         let answer = http().get(url).bearer_auth(sandbox.api_key()).send().await.unwrap();
         samples +=
             usize::from(answer.headers().get("x-sandbox").is_some_and(|own| own == "sample"));
         let (status, body) = (answer.status(), answer.bytes().await.unwrap());
         assert!(status.is_success(), "{}: {status}", operation.path);
-        check_answer("GET", &operation.path, status, &body);
+        check_answer("GET", operation.path, status, &body);
     }
     assert!(samples > 30, "{samples}");
     let answer = http().get(format!("{}/payments/pay_abc", sandbox.url()));
@@ -91,13 +91,13 @@ async fn operations_without_state_are_samples_or_501() {
         let sandbox = Sandbox::builder().behavior(behavior).start().await.unwrap();
         let mut stateless = Vec::new();
         for operation in contract().operations() {
-            let url = format!("{}{}", sandbox.url(), fill(&operation.path, "x_1"));
+            let url = format!("{}{}", sandbox.url(), fill(operation.path, "x_1"));
             let request = http().request(operation.method.clone(), url);
             let answer = request.bearer_auth(sandbox.api_key()).send().await.unwrap();
             let sample = answer.headers().contains_key("x-sandbox");
             assert!(!(strict && sample), "{}", operation.path);
             if sample || answer.status() == StatusCode::NOT_IMPLEMENTED {
-                stateless.push(operation.path.as_str());
+                stateless.push(operation.path);
             }
         }
         assert!(
