@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
     path::Path,
     sync::Arc,
@@ -92,21 +92,40 @@ struct Line {
 pub(crate) struct Journal(File);
 
 impl Journal {
-    /// Opens the journal of a directory: its text, and the time since the last write.
+    /// Opens the journal of a directory: its text, and the time since the last write. A last line
+    /// that was cut is removed.
     ///
     /// # Errors
-    /// `Io` if the directory or the file cannot be used.
+    /// `Config` if another sandbox uses the directory; `Io` if the directory or the file cannot be
+    /// used.
     pub(crate) fn open(directory: &Path) -> Result<(Self, String, Duration), Error> {
+        let unusable = |error| Error::io("the data directory cannot be used", error);
         let open = || {
             fs::create_dir_all(directory)?;
             let path = directory.join("journal.jsonl");
-            let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            let idle = SystemTime::now().duration_since(file.metadata()?.modified()?);
-            Ok((Self(file), text, idle.unwrap_or_default()))
+            OpenOptions::new().create(true).read(true).append(true).open(path)
         };
-        open().map_err(|error| Error::io("the data directory cannot be used", error))
+        let mut file = open().map_err(unusable)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                Error::config("another sandbox uses the data directory: choose another one")
+            }
+            TryLockError::Error(error) => unusable(error),
+        })?;
+        let mut read = || {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            let idle = SystemTime::now().duration_since(file.metadata()?.modified()?);
+            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            if whole < bytes.len() {
+                bytes.truncate(whole);
+                file.set_len(whole as u64)?;
+            }
+            let text = String::from_utf8(bytes).map_err(std::io::Error::other)?;
+            Ok((text, idle.unwrap_or_default()))
+        };
+        let (text, idle) = read().map_err(unusable)?;
+        Ok((Self(file), text, idle))
     }
 
     /// Replaces the text.

@@ -302,6 +302,24 @@ async fn state_survives_restart_and_snapshot() {
     std::fs::write(&broken, &text[..text.len() - 5]).unwrap();
     let cut = start_with(&directory, CONFIG, &args);
     assert!(!cut.output(&["events"]).is_empty(), "a line that was cut is left out");
+    let customer = json!({ "email": "zoe@example.com", "name": "Zoé" });
+    assert_eq!(cut.api("POST", "/customers", customer).await.0, 200);
+    let mut second = program();
+    let second = second.args(["serve", "--port", "0", "--data", data.to_str().unwrap()]).output();
+    let text = String::from_utf8(second.unwrap().stderr).unwrap();
+    assert!(text.contains("another sandbox uses the data directory"), "{text}");
+    assert!(cut.terminate());
+
+    let mut bytes = std::fs::read(&broken).unwrap();
+    let place = bytes.iter().rposition(|byte| !byte.is_ascii()).unwrap();
+    let zoe = start_with(&directory, CONFIG, &args);
+    let customers = zoe.api("GET", "/customers?email=zoe@example.com", Value::Null).await.1;
+    assert!(customers.contains("Zoé"), "a change after a cut line is kept: {customers}");
+    drop(zoe);
+    bytes.truncate(place);
+    std::fs::write(&broken, bytes).unwrap();
+    let cut = start_with(&directory, CONFIG, &args);
+    assert!(!cut.output(&["events"]).is_empty(), "a letter that was cut is left out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
