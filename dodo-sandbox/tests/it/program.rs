@@ -352,3 +352,16 @@ async fn listen_shows_requests_and_deliveries() {
     let requests = running.output(&["requests"]);
     assert!(requests.starts_with("GET /products 200 "), "{requests}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn machine_without_certificates_delivers_over_http() {
+    let receiver = Receiver::start().await;
+    let mut command = program();
+    command.args(["serve", "--port", "0", "--webhook-url", &receiver.url]);
+    let running =
+        Running::spawn(command.env("SSL_CERT_FILE", "/none").env("SSL_CERT_DIR", "/none"));
+    running.output(&["trigger", "payment.succeeded"]);
+    let idle = |deliveries: &str| deliveries.contains("\"delivered\"");
+    while !idle(&running.api("GET", "/__sandbox/deliveries", Value::Null).await.1) {}
+    assert!(!receiver.arrivals().is_empty());
+}
