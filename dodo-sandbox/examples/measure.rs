@@ -4,6 +4,8 @@
 //! cargo build --release -p dodo-sandbox --bins --examples && target/release/examples/measure
 //! ```
 
+#![expect(clippy::print_stdout, reason = "the program's own output")]
+
 use std::{
     error::Error,
     io::{BufRead, BufReader, Read, Write},

@@ -99,7 +99,7 @@ static ACTS: LazyLock<HashMap<String, Act>> = LazyLock::new(|| {
     for operation in contract().operations() {
         let key = format!("{} {}", operation.method, operation.shape);
         let own = RESOURCES.iter().find_map(|resource| {
-            Some(Act::Derived(resource.action(&operation.method, &operation.shape)?, *resource))
+            Some(Act::Derived(resource.action(&operation.method, &operation.shape)?, resource))
         });
         acts.extend(own.map(|act| (key, act)));
     }

@@ -73,7 +73,7 @@ pub(crate) fn succeed(state: &mut SandboxState, payment_id: &str) -> Result<(), 
         if let Some(subscription) = state.subscriptions.get_mut(id) {
             subscription.status = "active";
             trial |= subscription.trial_days > 0;
-            state.emit("subscription.active", &SUBSCRIPTIONS, &id);
+            state.emit("subscription.active", &SUBSCRIPTIONS, id);
         }
     }
     if total > 0 || !trial || state.settings.zero_payment_at_trial_start {
@@ -85,7 +85,7 @@ pub(crate) fn succeed(state: &mut SandboxState, payment_id: &str) -> Result<(), 
     };
     for id in &subscription_ids {
         if renewed {
-            state.emit("subscription.renewed", &SUBSCRIPTIONS, &id);
+            state.emit("subscription.renewed", &SUBSCRIPTIONS, id);
         }
         updated(state, id);
     }

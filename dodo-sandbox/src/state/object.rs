@@ -62,7 +62,8 @@ pub(crate) fn field_matches(field: Option<&Value>, wanted: &str) -> bool {
         None | Some(Value::Null) => false,
         Some(Value::String(text)) => text.eq_ignore_ascii_case(wanted),
         Some(Value::Array(items)) => items.iter().any(|item| item == wanted),
-        Some(other) => other.to_string() == wanted,
+        Some(Value::Bool(own)) => wanted.parse() == Ok(*own),
+        Some(other) => other.as_i64().is_some_and(|own| wanted.parse() == Ok(own)),
     }
 }
 

@@ -158,7 +158,7 @@ async fn generated_requests_never_fail_or_leave_the_contract() {
         let id = by.text();
         let id = percent_encoding::utf8_percent_encode(&id, percent_encoding::NON_ALPHANUMERIC);
         let path = fill(
-            &operation.path,
+            operation.path,
             &if id.to_string().is_empty() { "x".to_owned() } else { id.to_string() },
         );
         let query = contract().generate_query(operation, &mut by);
