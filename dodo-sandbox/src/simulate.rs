@@ -339,7 +339,7 @@ impl<'a> Shop<'a> {
             }
         }
         let open = |state: &mut SandboxState| -> Vec<String> {
-            let open = state.of(&DISPUTES, "dispute_status", "dispute_opened");
+            let open = state.matching(&DISPUTES, "dispute_status", "dispute_opened");
             open.map(|dispute| dispute.id.clone()).collect()
         };
         for id in self.app.with(open) {

@@ -83,7 +83,7 @@ fn adjust(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let amount = call.text("amount").and_then(Credits::parse).filter(|own| *own > Credits::ZERO);
     let amount = amount.ok_or_else(|| Error::invalid("amount: a decimal number above 0"))?;
     if let Some(key) = call.text("idempotency_key")
-        && state.of(&LEDGER, "idempotency_key", key).next().is_some()
+        && state.matching(&LEDGER, "idempotency_key", key).next().is_some()
     {
         return Err(Error::conflict("CONFLICT", "this idempotency key is in use"));
     }

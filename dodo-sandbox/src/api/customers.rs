@@ -159,7 +159,7 @@ fn payment_methods(state: &mut SandboxState, call: &Call) -> Result<Reply, Error
 
 fn wallets(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     state.find(&CUSTOMERS, call.id())?;
-    let own: Vec<&Object> = state.of(&WALLETS, "customer_id", call.id()).collect();
+    let own: Vec<&Object> = state.matching(&WALLETS, "customer_id", call.id()).collect();
     let dollars = |wallet: &&Object| {
         let (_, convert) = money::settlement(wallet.text("currency").unwrap_or_default());
         convert(wallet.number("balance").unwrap_or(0))
@@ -219,7 +219,8 @@ fn credit_entitlements(state: &mut SandboxState, call: &Call) -> Result<Reply, E
         fields.extend(balance.fields.clone());
         Some(Value::Object(fields))
     };
-    let items: Vec<_> = state.of(&BALANCES, "customer_id", call.id()).filter_map(item).collect();
+    let items: Vec<_> =
+        state.matching(&BALANCES, "customer_id", call.id()).filter_map(item).collect();
     Ok(Reply::Json(json!({ "items": items })))
 }
 
@@ -239,6 +240,6 @@ fn entitlements(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
         }
         Value::Object(fields)
     };
-    let own = state.of(&GRANTS, "customer_id", call.id()).rev();
+    let own = state.matching(&GRANTS, "customer_id", call.id()).rev();
     Ok(Reply::Json(json!({ "items": own.map(item).collect::<Vec<_>>() })))
 }

@@ -53,7 +53,7 @@ pub(crate) fn status<'a>(state: &SandboxState, license: &'a Object) -> &'a str {
 
 /// The number of its instances.
 pub(crate) fn instances(state: &SandboxState, license: &Object) -> usize {
-    state.of(&INSTANCES, "license_key_id", &license.id).count()
+    state.matching(&INSTANCES, "license_key_id", &license.id).count()
 }
 
 fn check(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
@@ -63,7 +63,7 @@ fn check(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Er
         state.find(&CUSTOMERS, text("customer_id"))?;
         state.products.find(text("product_id"))?;
         let key = text("key");
-        if key.trim().is_empty() || state.of(&LICENSES, "key", key).next().is_some() {
+        if key.trim().is_empty() || state.matching(&LICENSES, "key", key).next().is_some() {
             return Err(Error::conflict("CONFLICT", "key: is empty or exists already"));
         }
     }
@@ -77,7 +77,7 @@ fn check(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Er
 /// The key that a licensed program sends.
 fn active<'a>(state: &'a SandboxState, call: &'a Call) -> Result<&'a Object, Error> {
     let key = call.text("license_key").unwrap_or_default();
-    let license = state.of(&LICENSES, "key", key).next();
+    let license = state.matching(&LICENSES, "key", key).next();
     let license = license.ok_or_else(|| Error::not_found("license key"))?;
     match status(state, license) {
         "active" => Ok(license),

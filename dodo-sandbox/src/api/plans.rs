@@ -79,7 +79,7 @@ pub(super) fn preview_plan(state: &mut SandboxState, call: &Call) -> Result<Repl
     planned.set_plan(product, change.quantity, plan::plan_amount(state, current, &change)?);
     planned.addons.clone_from(&change.addons);
     let period = (current.previous_billing, current.next_billing);
-    let used = usage::of_period(state, current, period);
+    let used = usage::in_period(state, current, period);
     let mut items = vec![json!({
         "type": "subscription",
         "id": current.id,

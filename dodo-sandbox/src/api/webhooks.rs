@@ -93,7 +93,7 @@ fn check(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Er
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     body::url("url", text("url"), &["http", "https"])?;
     if let (None, Some(key)) = (text("id"), text("idempotency_key"))
-        && state.of(&ENDPOINTS, "idempotency_key", key).next().is_some()
+        && state.matching(&ENDPOINTS, "idempotency_key", key).next().is_some()
     {
         return Err(Error::conflict("CONFLICT", "this idempotency key was used already"));
     }

@@ -27,7 +27,7 @@ pub(crate) fn mappings(state: &SandboxState, product_id: &str) -> Vec<Value> {
 }
 
 /// The credits of a subscription: those of its product, with its own terms.
-pub(super) fn of_subscription(state: &SandboxState, subscription: &Subscription) -> Vec<Value> {
+pub(super) fn granted_to(state: &SandboxState, subscription: &Subscription) -> Vec<Value> {
     let mut all = mappings(state, &subscription.product_id);
     for mapping in all.iter_mut().filter_map(Value::as_object_mut) {
         let same =
@@ -83,7 +83,7 @@ pub(crate) fn grant_for_product(
 ) {
     let subscription = source.1.as_ref().and_then(|id| state.subscriptions.get(id));
     let granted = match subscription {
-        Some(subscription) => of_subscription(state, subscription),
+        Some(subscription) => granted_to(state, subscription),
         None => mappings(state, product_id),
     };
     for mapping in granted {
@@ -110,7 +110,7 @@ pub(crate) fn grant_for_product(
 /// The end of a cycle, before the renewal grants anew: unused credits roll over or are forfeited,
 /// and overage is charged or forgiven. Returns the price of the overage.
 pub(crate) fn end_cycle(state: &mut SandboxState, subscription: &Subscription) {
-    for mapping in of_subscription(state, subscription) {
+    for mapping in granted_to(state, subscription) {
         let Some(entitlement_id) = mapping.get("credit_entitlement_id").and_then(Value::as_str)
         else {
             continue;
@@ -138,7 +138,7 @@ fn is_invoiced(mapping: &Value) -> bool {
 
 /// The price of the overage that the next renewal charges, in minor units.
 pub(crate) fn overage_price(state: &SandboxState, subscription: &Subscription) -> i64 {
-    let mappings = of_subscription(state, subscription);
+    let mappings = granted_to(state, subscription);
     let price = |mapping: &Value| {
         let entitlement_id = mapping.get("credit_entitlement_id")?.as_str()?;
         let (_, overage) = credit::balance(state, entitlement_id, &subscription.customer_id);
@@ -216,5 +216,5 @@ pub(crate) fn cart(state: &SandboxState, subscription: &Subscription) -> Vec<Val
         }
         Some(mapping)
     };
-    of_subscription(state, subscription).into_iter().filter_map(item).collect()
+    granted_to(state, subscription).into_iter().filter_map(item).collect()
 }

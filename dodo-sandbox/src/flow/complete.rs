@@ -130,7 +130,7 @@ pub(crate) fn set_status(
     status: &'static str,
 ) -> Result<(), Error> {
     let now = state.now();
-    state.payments.find_mut(payment_id)?.settle(status, now);
+    state.payments.find_mut(payment_id)?.set_outcome(status, now);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::{
     Error,
     api::credits::{BALANCES, CREDIT_ENTITLEMENTS, GRANTS, LEDGER, WARNINGS},
     clock::rfc3339,
-    flow::allowance::{amount_of, of_subscription},
+    flow::allowance::{amount_of, granted_to},
     state::{SandboxState, credits::Credits, object::Object, subscription::Subscription},
 };
 
@@ -220,7 +220,7 @@ fn warn_if_low(
 ) {
     let own = |s: &&Subscription| s.customer_id == customer_id && s.renews();
     let found = state.subscriptions.iter().filter(own).find_map(|subscription| {
-        let mapping = of_subscription(state, subscription).into_iter();
+        let mapping = granted_to(state, subscription).into_iter();
         let mapping = mapping
             .into_iter()
             .find(|m| m.get("credit_entitlement_id") == Some(&json!(entitlement_id)))?;

@@ -236,7 +236,7 @@ pub(crate) fn revoke_of(state: &mut SandboxState, reason: &str, subscription_id:
 /// A subscription is paid again: each revoked entitlement is granted anew.
 pub(crate) fn grant_again(state: &mut SandboxState, subscription_id: &str) {
     let mut again: Vec<Object> = Vec::new();
-    for old in state.of(&GRANTS, "subscription_id", subscription_id).rev() {
+    for old in state.matching(&GRANTS, "subscription_id", subscription_id).rev() {
         let same = |grant: &Object| grant.get("entitlement_id") == old.get("entitlement_id");
         if !again.iter().any(same) && old.get("revoked_at").is_some() {
             again.push(old.clone());

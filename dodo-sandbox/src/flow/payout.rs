@@ -42,7 +42,7 @@ pub(crate) fn ledger(state: &SandboxState) -> Vec<Entry> {
             add(at, "payment_fees", -(money::share(total, FEE.0, 10_000) + FEE.1), &payment.id);
         }
     }
-    for refund in state.of(&REFUNDS, "status", "succeeded") {
+    for refund in state.matching(&REFUNDS, "status", "succeeded") {
         let amount = -dollars(refund.number("amount").unwrap_or(0), refund.str("currency"));
         add(refund.created_at, "refund", amount, &refund.id);
     }

@@ -130,7 +130,7 @@ fn localized(state: &SandboxState, product: &Product, terms: Terms<'_>) -> Produ
         Some("by_country") => price.has("country_code", terms.country),
         _ => terms.currency.is_some_and(|currency| price.has("currency", currency)),
     };
-    let found = state.of(&LOCALIZED_PRICES, "product_id", &product.id).find(fits);
+    let found = state.matching(&LOCALIZED_PRICES, "product_id", &product.id).find(fits);
     if let Some((amount, currency)) =
         found.and_then(|own| own.number("amount").zip(own.text("currency")))
     {

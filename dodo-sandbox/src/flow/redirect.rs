@@ -17,8 +17,10 @@ pub(crate) fn url(state: &SandboxState, session: &Session, payment_id: &str) -> 
             .append_pair("payment_id", payment_id)
             .append_pair("status", payment.status.unwrap_or("requires_payment_method")),
     };
-    let keys: Vec<&str> =
-        state.of(&LICENSES, "payment_id", payment_id).map(|license| license.str("key")).collect();
+    let keys: Vec<&str> = state
+        .matching(&LICENSES, "payment_id", payment_id)
+        .map(|license| license.str("key"))
+        .collect();
     if !keys.is_empty() {
         query.append_pair("license_key", &keys.join(","));
     }

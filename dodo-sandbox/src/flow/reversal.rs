@@ -236,7 +236,7 @@ fn insert_dispute(state: &mut SandboxState, payment_id: &str) -> Result<String, 
     if !payment.succeeded() {
         return Err(Error::conflict("PAYMENT_NOT_SUCCEEDED", "the payment did not succeed"));
     }
-    if state.of(&DISPUTES, "payment_id", payment_id).any(|dispute| !is_final(dispute)) {
+    if state.matching(&DISPUTES, "payment_id", payment_id).any(|dispute| !is_final(dispute)) {
         return Err(Error::conflict("CONFLICT", "a dispute of this payment is open"));
     }
     let fields = json!({

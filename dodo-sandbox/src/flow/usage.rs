@@ -60,7 +60,7 @@ impl Usage {
 }
 
 /// The usage of each meter of a subscription from one moment to another.
-pub(crate) fn of_period(
+pub(crate) fn in_period(
     state: &SandboxState,
     subscription: &Subscription,
     (from, to): (Timestamp, Timestamp),
@@ -92,7 +92,7 @@ pub(crate) fn of_period(
 /// The price of the usage of the period that ends with the next billing date.
 pub(crate) fn price(state: &SandboxState, subscription: &Subscription) -> i64 {
     let period = (subscription.previous_billing, subscription.next_billing);
-    of_period(state, subscription, period)
+    in_period(state, subscription, period)
         .iter()
         .map(|usage| usage.price)
         .fold(0, i64::saturating_add)
@@ -106,7 +106,7 @@ fn measure(
     (from, to): (Timestamp, Timestamp),
 ) -> Credits {
     let events = state
-        .of(&EVENTS, "customer_id", customer_id)
+        .matching(&EVENTS, "customer_id", customer_id)
         .filter(|event| (from..to).contains(&time(event)) && counts(meter, event));
     let aggregation = meter.get("aggregation");
     let key = aggregation.and_then(|own| own.get("key")).and_then(Value::as_str);
@@ -211,7 +211,7 @@ pub(crate) fn history(
     periods
         .into_iter()
         .map(|(from, to)| {
-            let usage = of_period(state, subscription, (from, to));
+            let usage = in_period(state, subscription, (from, to));
             let usage = usage.iter().filter(|usage| meter_id.is_none_or(|id| id == usage.meter_id));
             json!({
                 "start_date": rfc3339(from),

@@ -141,7 +141,7 @@ impl SandboxState {
     }
 
     /// The objects with this text in a field, oldest first.
-    pub(crate) fn of<'a>(
+    pub(crate) fn matching<'a>(
         &'a self,
         resource: &Resource,
         field: &'a str,

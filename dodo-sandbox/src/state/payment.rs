@@ -112,7 +112,10 @@ impl Listed for Payment {
         let card = self.method.as_ref();
         let error = self.error;
         let own = |resource| -> Vec<Value> {
-            state.of(resource, "payment_id", &self.id).map(|object| object.json(state)).collect()
+            state
+                .matching(resource, "payment_id", &self.id)
+                .map(|object| object.json(state))
+                .collect()
         };
         let (refunds, disputes) = (own(&REFUNDS), own(&DISPUTES));
         // Checking a new card charges for nothing.
@@ -163,7 +166,7 @@ impl Listed for Payment {
             "updated_at": self.updated_at.map(rfc3339),
             "charge_type": charge_type,
             "dispute_status": disputes.last().and_then(|dispute| dispute.get("dispute_status")),
-            "has_license_key": state.of(&LICENSES, "payment_id", &self.id).next().is_some(),
+            "has_license_key": state.matching(&LICENSES, "payment_id", &self.id).next().is_some(),
             "includes_usage": self.includes_usage,
             "service_periods": self.periods.iter().map(ServicePeriod::json).collect::<Vec<_>>(),
             "three_ds_flow": self.force_3ds.then_some("challenge"),
@@ -225,7 +228,7 @@ impl Payment {
 
     fn refunds(&self, state: &SandboxState, counts: impl Fn(&str) -> bool) -> i64 {
         state
-            .of(&REFUNDS, "payment_id", &self.id)
+            .matching(&REFUNDS, "payment_id", &self.id)
             .filter(|refund| counts(refund.str("status")))
             .filter_map(|refund| refund.number("amount"))
             .fold(0, i64::saturating_add)
@@ -262,7 +265,7 @@ impl Payment {
     }
 
     /// Sets the outcome of a charge.
-    pub(crate) fn settle(&mut self, status: &'static str, at: Timestamp) {
+    pub(crate) fn set_outcome(&mut self, status: &'static str, at: Timestamp) {
         self.status = Some(status);
         self.updated_at = Some(at);
         if status == "succeeded" {

@@ -56,7 +56,9 @@ fn find(state: &SandboxState, id: &str) -> Option<Object> {
         object.related.extend(payment.subscription_ids.iter().cloned());
         object.related.extend(payment.lines.iter().map(|line| line.product_id.clone()));
         for resource in [&REFUNDS, &DISPUTES] {
-            object.related.extend(state.of(resource, "payment_id", id).map(|own| own.id.clone()));
+            object
+                .related
+                .extend(state.matching(resource, "payment_id", id).map(|own| own.id.clone()));
         }
     } else if let Some(subscription) = state.subscriptions.get(id) {
         object.title = "Subscription";

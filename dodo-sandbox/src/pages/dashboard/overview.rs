@@ -117,7 +117,7 @@ fn payments(state: &SandboxState, query: &str) -> String {
                 money::show(-back, &payment.currency)
             ),
         };
-        let dispute = state.of(&DISPUTES, "payment_id", &payment.id).next_back();
+        let dispute = state.matching(&DISPUTES, "payment_id", &payment.id).next_back();
         let dispute = dispute.map_or(String::new(), |own| status_badge(own.str("dispute_status")));
         vec![
             format!(
@@ -138,7 +138,7 @@ fn payments(state: &SandboxState, query: &str) -> String {
 /// The buttons for a payment.
 pub(super) fn payment_actions(state: &SandboxState, payment: &Payment, path: &str) -> String {
     let mut actions = String::new();
-    let dispute = state.of(&DISPUTES, "payment_id", &payment.id).next_back();
+    let dispute = state.matching(&DISPUTES, "payment_id", &payment.id).next_back();
     let open = dispute.filter(|own| !reversal::is_final(own));
     if payment.succeeded() && payment.refunded(state) < payment.total {
         actions += &button(path, "refund", &payment.id, "Refund");
