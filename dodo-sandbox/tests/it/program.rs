@@ -348,7 +348,8 @@ async fn listen_shows_requests_and_deliveries() {
     listen.wait().unwrap();
     assert_eq!((&delivery["status"], &delivery["url"]), (&json!(200), &json!(receiver.url)));
     let arrivals = receiver.arrivals();
-    assert_eq!(arrivals.last().unwrap().body["data"]["amount"], 77);
+    let payout = arrivals.iter().find(|own| own.body["type"] == "payout.success").unwrap();
+    assert_eq!(payout.body["data"]["amount"], 77);
     let requests = running.output(&["requests"]);
     assert!(requests.starts_with("GET /products 200 "), "{requests}");
 }
