@@ -161,7 +161,12 @@ pub(crate) fn start_line(start: Start) -> String {
 /// `Config` if the text is not a journal.
 pub(crate) fn start_of(text: &str) -> Result<Start, Error> {
     let first = text.lines().next().and_then(|line| serde_json::from_str(line).ok());
-    first.ok_or_else(|| Error::config("not a snapshot of this program: use another file"))
+    first.ok_or_else(|| Error::config("not a journal or snapshot of the sandbox: use another one"))
+}
+
+fn damaged(line: usize) -> Error {
+    let text = format!("journal line {line} is damaged: delete the line, or use another directory");
+    Error::config(text)
 }
 
 /// Repeats a journal on a state that just began. A last line that was cut is left out.
@@ -175,9 +180,7 @@ pub(crate) async fn replay(app: &Arc<App>, text: &str) -> Result<(), Error> {
         let line: Line = match serde_json::from_str(line) {
             Ok(line) => line,
             Err(_) if lines.peek().is_none() && !text.ends_with('\n') => break,
-            Err(_) => {
-                return Err(Error::config(format!("journal line {} cannot be read", number + 2)));
-            }
+            Err(_) => return Err(damaged(number + 2)),
         };
         app.set_clock(line.at);
         match line.op {

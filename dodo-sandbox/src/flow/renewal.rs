@@ -54,11 +54,8 @@ pub(crate) struct Invoice {
 /// The bill of one more period: with the subscription's discounts, the usage of the period that
 /// ends, and tax.
 fn renewal_bill(state: &SandboxState, subscription: &Subscription, retry_attempt: u32) -> Invoice {
-    let left = discount::reduce_by_all(
-        subscription.discounts.as_ref(),
-        subscription.recurring_amount,
-        &subscription.currency,
-    );
+    let Subscription { discounts, currency, recurring_amount, .. } = subscription;
+    let left = discount::reduce_by_all(discounts.as_ref(), *recurring_amount, currency);
     let usage = usage::price(state, subscription)
         .saturating_add(allowance::overage_price(state, subscription));
     let due = left.saturating_add(usage).min(money::MAX_AMOUNT);

@@ -354,6 +354,23 @@ async fn listen_shows_requests_and_deliveries() {
     assert!(requests.starts_with("GET /products 200 "), "{requests}");
 }
 
+#[test]
+fn damaged_journal_is_named_with_its_line() {
+    let directory = temporary("damaged");
+    let start = r#"{"seed":1,"now":"2026-01-01T00:00:00Z"}"#;
+    for (text, fault) in [
+        ("x\n".to_owned(), "not a journal or snapshot of the sandbox"),
+        (format!("{start}\nx\n{{}}\n"), "journal line 2 is damaged: delete the line"),
+    ] {
+        std::fs::write(directory.join("journal.jsonl"), text).unwrap();
+        let mut serve = program();
+        let serve = serve.args(["serve", "--port", "0", "--data", directory.to_str().unwrap()]);
+        let output = serve.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(fault), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machine_without_certificates_delivers_over_http() {
     let receiver = Receiver::start().await;
