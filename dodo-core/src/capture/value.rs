@@ -120,16 +120,15 @@ pub struct SkippedValue {
     pub reason: SkipReason,
 }
 
-/// Whether the text is how a program prints a missing value. Cookie libraries percent-encode it.
+/// Whether the text is how a program prints a missing value, in any case. Cookie libraries and forms
+/// encode it.
 pub(crate) fn is_placeholder(value: &str) -> bool {
     const PRINTED: &[&str] = &[
         "undefined",
         "null",
-        "NULL",
         "(null)",
         "<null>",
         "NaN",
-        "nan",
         "None",
         "nil",
         "<nil>",
@@ -143,7 +142,9 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         "[native code]",
     ];
     let value = percent_decode_str(value.trim()).decode_utf8_lossy();
-    PRINTED.contains(&&*value) || (value.starts_with("[object ") && value.ends_with(']'))
+    let is_object = |text: &str| text.starts_with(' ') || text.starts_with('+');
+    PRINTED.iter().any(|printed| printed.eq_ignore_ascii_case(&value))
+        || (value.strip_prefix("[object").is_some_and(is_object) && value.ends_with(']'))
 }
 
 /// Whether a value may travel in metadata, unchanged.
