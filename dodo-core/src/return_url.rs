@@ -60,9 +60,16 @@ pub(crate) fn with_ascii_host(url: &str) -> Option<Cow<'_, str>> {
     Some(format!("{scheme}://{}{rest}", labels?.join(".")).into())
 }
 
+/// The longest label of a host, in bytes.
+const LONGEST_LABEL: usize = 63;
+
 fn ascii_label(label: &str) -> Option<String> {
     if label.is_ascii() {
         return Some(label.to_owned());
+    }
+    // No shorter in ASCII. The work below grows with the square of the length.
+    if label.chars().nth(LONGEST_LABEL).is_some() {
+        return None;
     }
     let label = label.to_lowercase();
     label.chars().all(is_letter).then_some(())?;
@@ -169,6 +176,12 @@ mod tests {
         ] {
             assert_eq!(absolute(url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn labels_of_more_than_63_letters_are_not_converted() {
+        assert!(ascii_label(&"é".repeat(63)).is_some());
+        assert_eq!(ascii_label(&"é".repeat(64)), None);
     }
 
     #[test]
