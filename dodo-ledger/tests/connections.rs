@@ -1,4 +1,4 @@
-//! What becomes of the connections to PostgreSQL when who uses them leaves, or the host vanishes.
+//! Connections to PostgreSQL after a canceled task or a vanished host.
 #![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -27,8 +27,8 @@ fn context() -> CheckoutContext {
     serde_json::from_value(context).unwrap()
 }
 
-/// Begins something that needs an answer to `BEGIN`, and leaves before that comes.
-async fn leave_in_the_middle_of_begin(proxy: &Proxy, pool: &PgPool, work: impl Future) {
+/// Starts work that begins a transaction, and cancels it before the answer to `BEGIN`.
+async fn cancel_during_begin(proxy: &Proxy, pool: &PgPool, work: impl Future) {
     eventually("the pool is at rest", async || pool.num_idle() == 1).await;
     let mut work = Box::pin(work);
     proxy.hold(true);
@@ -47,7 +47,7 @@ async fn count(beside: &mut PgConnection, table: &'static str) -> i64 {
     sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(beside).await.unwrap()
 }
 
-/// A pool whose only connection goes by way of the proxy.
+/// A pool with one connection, through the proxy.
 async fn one_connection(proxy: &Proxy, store: &TestStore) -> PgPool {
     PgPoolOptions::new()
         .max_connections(1)
@@ -57,10 +57,10 @@ async fn one_connection(proxy: &Proxy, store: &TestStore) -> PgPool {
         .unwrap()
 }
 
-/// The driver takes a connection whose `BEGIN` nobody waited for back into the pool, within the
-/// transaction. What is written there alone must not be taken for committed.
+/// If a task is canceled during `BEGIN`, the driver returns the connection to the pool inside of
+/// the transaction. Later writes on it are not committed, so they must not count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_leaves_while_a_transaction_begins_takes_nothing_with_it() {
+async fn canceled_begin_leaves_no_open_transaction() {
     let Some(store) = TestStore::postgres("connections::begin").await else { return };
     let proxy = Proxy::before(&store.url).await;
     let pool = one_connection(&proxy, &store).await;
@@ -70,29 +70,28 @@ async fn who_leaves_while_a_transaction_begins_takes_nothing_with_it() {
     ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
 
-    leave_in_the_middle_of_begin(&proxy, &pool, ledger.revenue().fetch()).await;
+    cancel_during_begin(&proxy, &pool, ledger.revenue().fetch()).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     ledger.revenue().fetch().await.unwrap();
     assert_eq!(count(&mut beside, "dodo_inbox").await, 2);
 
-    leave_in_the_middle_of_begin(&proxy, &pool, ledger.revenue().fetch()).await;
+    cancel_during_begin(&proxy, &pool, ledger.revenue().fetch()).await;
     ledger.store("cks_1", &context()).await.unwrap();
     ledger.revenue().fetch().await.unwrap();
     assert_eq!(count(&mut beside, "dodo_fact").await, 1);
 
     // Nor anything of the application's.
     store.run("CREATE TABLE own (id INTEGER)").await;
-    leave_in_the_middle_of_begin(&proxy, &pool, ledger.revenue().fetch()).await;
+    cancel_during_begin(&proxy, &pool, ledger.revenue().fetch()).await;
     sqlx::query("INSERT INTO own VALUES (1)").execute(&pool).await.unwrap();
     ledger.revenue().fetch().await.unwrap();
     assert_eq!(count(&mut beside, "own").await, 1);
     store.remove().await;
 }
 
-/// The application's own transactions on the pool that it gave may be left in that state, too, and in one of
-/// another kind than ours.
+/// The application may also leave transactions open on its pool, with another isolation level.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pool_may_hold_transactions_that_the_application_left() {
+async fn open_transactions_of_the_application_do_not_matter() {
     let Some(store) = TestStore::postgres("connections::left").await else { return };
     let proxy = Proxy::before(&store.url).await;
     let pool = one_connection(&proxy, &store).await;
@@ -102,7 +101,7 @@ async fn a_pool_may_hold_transactions_that_the_application_left() {
     ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
 
-    leave_in_the_middle_of_begin(&proxy, &pool, pool.begin()).await;
+    cancel_during_begin(&proxy, &pool, pool.begin()).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     ledger.revenue().fetch().await.unwrap();
     assert_eq!(count(&mut beside, "dodo_inbox").await, 2);
@@ -114,9 +113,9 @@ async fn a_pool_may_hold_transactions_that_the_application_left() {
     store.remove().await;
 }
 
-/// The server's host is gone, and no packet says so: connections that wait for it would wait for ever.
+/// The host vanished and sends no packet: without a limit, its connections wait forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_that_vanishes_holds_nobody_up() {
+async fn vanished_host_delays_no_worker() {
     let Some(store) = TestStore::postgres("connections::vanish").await else { return };
     let proxy = Proxy::before(&store.url).await;
     let opened = PostgresStore::open(&proxy.url(&store.url)).await.unwrap();
@@ -128,7 +127,7 @@ async fn a_host_that_vanishes_holds_nobody_up() {
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_0", "pay_0")).await.unwrap();
-    all_told(&mut beside, 1).await;
+    all_sent(&mut beside, 1).await;
 
     // Each kind of worker, and a delivery, wait for an answer.
     let mut lock = beside.begin().await.unwrap();
@@ -151,17 +150,17 @@ async fn a_host_that_vanishes_holds_nobody_up() {
             let (id, payment_id) = (format!("msg_{n}"), format!("pay_{n}"));
             while ledger.accept(&payment(&id, &payment_id)).await.is_err() {}
         }
-        all_told(&mut beside, 4).await;
+        all_sent(&mut beside, 4).await;
     };
     tokio::time::timeout(Duration::from_secs(60), after).await.unwrap();
     assert!(workers.shutdown(Duration::from_secs(5)).await);
     store.remove().await;
 }
 
-async fn all_told(beside: &mut PgConnection, events: i64) {
+async fn all_sent(beside: &mut PgConnection, events: i64) {
     let done = "SELECT (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'done')
                      + (SELECT COUNT(*) FROM dodo_outbox WHERE state = 'sent')";
-    eventually("all are done and told", async || {
+    eventually("all are done and sent", async || {
         sqlx::query_scalar::<_, i64>(done).fetch_one(&mut *beside).await.unwrap() == 2 * events
     })
     .await;

@@ -1,4 +1,4 @@
-//! What is in the files of an SQLite ledger, and who may read them.
+//! The files of an SQLite ledger: their content and permissions.
 #![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -27,7 +27,7 @@ fn occurrences(store: &TestStore, text: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_erased_is_in_no_file() {
+async fn erased_data_is_in_no_file() {
     for forget in [true, false] {
         let store = TestStore::sqlite().await.unwrap();
         let ledger = store.ledger().await;

@@ -1,5 +1,5 @@
-//! Values that no column, link or key can hold: whoever sends them, they keep no event from being
-//! booked, and its callbacks from running, on any store.
+//! Values that no column, link or key can hold. On every store the event is booked and its
+//! callbacks run.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
@@ -14,9 +14,9 @@ use support::{TestStore, delivery, hooks, work};
 
 on_every_store! {
     every_hostile_value_is_booked,
-    what_cannot_be_a_visitor_is_absent,
-    ids_that_do_not_fit_stay_apart_and_find_each_other,
-    whom_the_application_names_must_fit_too,
+    invalid_visitor_is_absent,
+    long_ids_stay_distinct_and_match,
+    invalid_owner_of_the_application_is_absent,
 }
 
 /// Stands for an unpaired surrogate, which no Rust text can hold.
@@ -147,7 +147,7 @@ async fn every_hostile_value_is_booked(store: &TestStore) {
     let mut wrong = Vec::new();
     for (id, what, name) in cases {
         let event = ledger.event(&id).await.unwrap().unwrap();
-        // Without an id, or with half a character, it may be no readable event.
+        // Without an id, or with half a character, the event may be unreadable.
         let may_be_parked = matches!(name, "nothing" | "an unpaired surrogate");
         let as_expected = event.state == "done" || may_be_parked && event.state == "parked";
         if !as_expected || event.failures > 0 {
@@ -157,7 +157,7 @@ async fn every_hostile_value_is_booked(store: &TestStore) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-async fn what_cannot_be_a_visitor_is_absent(store: &TestStore) {
+async fn invalid_visitor_is_absent(store: &TestStore) {
     let ledger = store.ledger().await;
     let values = [
         ("v\0x".to_owned(), false),
@@ -190,7 +190,7 @@ async fn what_cannot_be_a_visitor_is_absent(store: &TestStore) {
     }
 }
 
-async fn ids_that_do_not_fit_stay_apart_and_find_each_other(store: &TestStore) {
+async fn long_ids_stay_distinct_and_match(store: &TestStore) {
     let ledger = store.ledger().await;
     let (a, b) = (long(6000), format!("{}z", long(6000)));
     for (n, id) in [&a, &b].into_iter().enumerate() {
@@ -210,7 +210,7 @@ async fn ids_that_do_not_fit_stay_apart_and_find_each_other(store: &TestStore) {
     assert_eq!(ledger.forget(&b).await.unwrap().records, 1);
 }
 
-async fn whom_the_application_names_must_fit_too(store: &TestStore) {
+async fn invalid_owner_of_the_application_is_absent(store: &TestStore) {
     let ledger = store.ledger().await;
     ledger.accept(&delivery("msg_1", payment().to_string())).await.unwrap();
     until_done(&ledger).await;

@@ -194,7 +194,7 @@ impl Browser {
         self.wait(selector, look).await
     }
 
-    /// Pretends a window of this size and a colour scheme, `light` or `dark`.
+    /// Pretends a window of this size and a color scheme, `light` or `dark`.
     pub async fn look_like(&self, width: u32, height: u32, scheme: &str) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;

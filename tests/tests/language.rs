@@ -1,6 +1,9 @@
 //! Every tracked text is in the language of `docs/glossary.md`: words, names, length.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use dodo_tests::language::{
     self, Finding, check,
@@ -98,6 +101,46 @@ fn exceptions_are_needed() {
     for exception in exceptions(EXCEPTIONS) {
         assert!(is_needed(&exception), "needless: {exception:?}");
     }
+}
+
+/// The names that two crates still share. The list only shrinks.
+const SHARED_NAMES: &str = include_str!("../data/word-check/shared-names.txt");
+
+/// The public types of each library, from the listings of the public API. Re-exports are not listed.
+fn public_types() -> BTreeSet<(String, String)> {
+    let mut types = BTreeSet::new();
+    for entry in fs::read_dir(language::root().join("tests/data/api")).unwrap() {
+        for line in fs::read_to_string(entry.unwrap().path()).unwrap().lines() {
+            let Some((path, "struct" | "enum" | "trait" | "type")) = line.rsplit_once(' ') else {
+                continue;
+            };
+            let library = path.split("::").next().unwrap_or_default();
+            let name = path.rsplit("::").next().unwrap_or_default();
+            types.insert((name.to_owned(), library.to_owned()));
+        }
+    }
+    types
+}
+
+/// The adapters mirror each other, and each crate has its own error.
+#[test]
+fn public_types_of_two_crates_have_different_names() {
+    let mut libraries: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let types = public_types();
+    assert!(types.len() > 200, "only {} types are listed", types.len());
+    for (name, library) in &types {
+        let library = if library == "dodo_actix" { "dodo_axum" } else { library };
+        libraries.entry(name.clone()).or_default().insert(library);
+    }
+    libraries.retain(|name, libraries| {
+        libraries.len() > 1 && !["Error", "ErrorKind"].contains(&name.as_str())
+    });
+    let shared: BTreeSet<&str> = libraries.keys().map(String::as_str).collect();
+    let listed: BTreeSet<&str> = SHARED_NAMES.lines().filter(|l| !l.starts_with('#')).collect();
+    let new: Vec<_> = shared.difference(&listed).collect();
+    assert!(new.is_empty(), "rename one of the types: {new:?} in {libraries:?}");
+    let unique: Vec<_> = listed.difference(&shared).collect();
+    assert!(unique.is_empty(), "unique: remove from word-check/shared-names.txt: {unique:?}");
 }
 
 /// Lines that the project once had: the pattern that must find it, a tab, the line.

@@ -97,7 +97,7 @@ async fn a_purchase_goes_through_all_middleware(app: Running) -> Result<(), BoxE
         .await?
         .json()
         .await?;
-    let product = products.pointer("/items/0/product_id").ok_or("the catalogue is empty")?;
+    let product = products.pointer("/items/0/product_id").ok_or("the catalog is empty")?;
     let order = json!({
         "product_cart": [{"product_id": product, "quantity": 1}],
         "customer": {"email": EMAIL, "name": "Ada"},

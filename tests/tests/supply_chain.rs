@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-const LICENCES: [&str; 9] = [
+const LICENSES: [&str; 9] = [
     "MIT",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -65,7 +65,7 @@ fn is_allowed(expression: &str) -> bool {
     }
     match expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
         Some(inner) => is_allowed(inner),
-        None => LICENCES.contains(&expression),
+        None => LICENSES.contains(&expression),
     }
 }
 
@@ -90,7 +90,7 @@ fn split<'a>(expression: &'a str, operator: &str) -> Option<Vec<&'a str>> {
 }
 
 #[test]
-fn licence_expressions_are_read_as_they_bind() {
+fn license_expressions_are_read_as_they_bind() {
     for (expression, allowed) in [
         ("MIT", true),
         ("GPL-3.0", false),
@@ -108,18 +108,18 @@ fn licence_expressions_are_read_as_they_bind() {
 }
 
 #[test]
-fn licences_of_all_dependencies_are_allowed() {
+fn licenses_of_all_dependencies_are_allowed() {
     let metadata = metadata();
     let mut refused = Vec::new();
     let mut count = 0;
     for (name, package) in packages(&metadata) {
         count += 1;
-        let licence = package["license"].as_str().unwrap_or_default();
-        if !is_allowed(licence) {
-            refused.push(format!("{name}: {licence:?}"));
+        let license = package["license"].as_str().unwrap_or_default();
+        if !is_allowed(license) {
+            refused.push(format!("{name}: {license:?}"));
         }
     }
-    println!("licences: {count} packages looked at");
+    println!("licenses: {count} packages looked at");
     assert!(count > 100, "only {count} packages: is this the workspace?");
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }

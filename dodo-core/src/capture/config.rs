@@ -53,7 +53,7 @@ pub struct VisitorCapture(Arc<Config>);
 pub(super) struct Config {
     pub(super) fields: Vec<Field>,
     pub(super) gates: Vec<Arc<dyn ConsentGate>>,
-    pub(super) honours_gpc: bool,
+    pub(super) honors_gpc: bool,
     pub(super) click_ids: Vec<Cow<'static, str>>,
     pub(super) user_id: Option<Arc<UserId>>,
     pub(super) campaign_cookie: Option<CampaignCookie>,
@@ -103,13 +103,13 @@ impl BodyName {
 }
 
 impl VisitorCapture {
-    /// Reads nothing yet. `Sec-GPC: 1` is honoured.
+    /// Reads nothing yet. `Sec-GPC: 1` is honored.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Config {
             fields: Vec::new(),
             gates: Vec::new(),
-            honours_gpc: true,
+            honors_gpc: true,
             click_ids: CLICK_IDS.iter().map(|&name| name.into()).collect(),
             user_id: None,
             campaign_cookie: None,
@@ -185,11 +185,11 @@ impl VisitorCapture {
         self
     }
 
-    /// Does not honour `Sec-GPC: 1`. It is a binding opt-out in California and elsewhere: turn it off
+    /// Does not honor `Sec-GPC: 1`. It is a binding opt-out in California and elsewhere: turn it off
     /// only where another gate asks.
     #[must_use]
     pub fn ignore_global_privacy_control(mut self) -> Self {
-        self.config().honours_gpc = false;
+        self.config().honors_gpc = false;
         self
     }
 
@@ -317,7 +317,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("fields", &self.fields)
             .field("gates", &self.gates.len())
-            .field("honours_gpc", &self.honours_gpc)
+            .field("honors_gpc", &self.honors_gpc)
             .field("click_ids", &self.click_ids)
             .field("campaign_cookie", &self.campaign_cookie)
             .finish_non_exhaustive()

@@ -170,7 +170,7 @@ impl SkipReason {
     }
 }
 
-/// Enough to recognise one's own test visitor, not enough to use it.
+/// Enough to recognize one's own test visitor, not enough to use it.
 fn mask(value: &str) -> String {
     let length = value.chars().count();
     let shown: String = value.chars().take(if length >= 12 { 3 } else { 0 }).collect();

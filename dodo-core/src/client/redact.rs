@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// The longest upstream text that is kept, in characters.
 const LIMIT: usize = 300;
 const MASK: &str = "******";
-/// How keys and secrets of Dodo and its neighbours begin.
+/// How keys and secrets of Dodo and its neighbors begin.
 const SECRET_PREFIXES: &[&str] = &["sk_", "rk_", "whsec_", "whsk_", "Bearer"];
 
 /// The text without our key, without anything that looks like an e-mail address or a key, without

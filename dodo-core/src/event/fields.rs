@@ -14,7 +14,7 @@ pub(crate) const MAX_AMOUNT: i64 = 9_007_199_254_740_991;
 /// An integer that may be written as `5831`, `5831.0`, `"5831"` or `"5831.00"`.
 struct Integer(i64);
 
-/// From here on a `f64` no longer tells neighbouring integers apart.
+/// From here on a `f64` no longer tells neighboring integers apart.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl<'de> Deserialize<'de> for Integer {

@@ -11,7 +11,7 @@ fn visitor(cookies: &str) -> Option<String> {
 }
 
 #[test]
-fn pairs_that_are_none_do_not_hide_their_neighbours() {
+fn invalid_pairs_do_not_hide_other_pairs() {
     for (cookies, expected) in [
         ("visitor=v1", Some("v1")),
         ("  visitor = v1 ;a=b", Some("v1")),

@@ -97,7 +97,7 @@ fn accepted(delivery: &Delivery) -> Option<bool> {
     Some(key().verify_at(&headers, body, time(NOW)).is_ok())
 }
 
-/// How many are tried: a million with optimisations (`cargo test --release`), fewer without.
+/// How many are tried: a million with optimizations (`cargo test --release`), fewer without.
 const COUNT: usize = if cfg!(debug_assertions) { 30_000 } else { 1_000_000 };
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a visitor who said no is spared, whatever else names them.
+//! The effect of denied consent, with any other source of attribution.
 
 use dodo_core::{attribution::AttributionStep, capture::consent::Consent};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn said(session: &str, consent: &str) -> Act {
     bind(session, json!({ "consent": consent }))
 }
 
-/// Everything that could name somebody.
+/// Metadata with every source of attribution.
 fn named() -> Value {
     json!({ "metadata": {
         "visitor": "v1", "source": "news", "datafast_visitor_id": "df-1", "user_id": "42",
@@ -30,7 +30,7 @@ fn named() -> Value {
 }
 
 #[track_caller]
-fn nobody(records: &Records, ids: &[&str]) {
+fn no_attribution(records: &Records, ids: &[&str]) {
     for id in ids {
         let record = records.get(id);
         assert_eq!(record.consent, Consent::Denied, "{id}");
@@ -45,7 +45,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         row(
             34,
-            "no metadata names who said no: not that of the payment, of its refund, of its dispute",
+            "denied consent ignores metadata of payment, refund and dispute",
             vec![
                 said("cks_1", "denied"),
                 bought("pay_1", 0, "cks_1", named()),
@@ -64,7 +64,7 @@ pub(crate) fn rows() -> Vec<Row> {
                     "dispute:dp_1:loss",
                     "dispute:dp_1:reversal",
                 ];
-                nobody(r, &all);
+                no_attribution(r, &all);
                 assert_eq!(r.ids().len(), all.len());
             },
         ),
@@ -82,8 +82,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ],
             |r| {
                 let life = ["subscription:sub_1:started", "subscription:sub_1:cancelled"];
-                nobody(r, &life);
-                nobody(r, &["charge:pay_1", "charge:pay_2", "charge:pay_3"]);
+                no_attribution(r, &life);
+                no_attribution(r, &["charge:pay_1", "charge:pay_2", "charge:pay_3"]);
             },
         ),
         row(
@@ -104,11 +104,11 @@ pub(crate) fn rows() -> Vec<Row> {
                     json!({ "customer": { "customer_id": "cus_eve", "metadata": named()["metadata"] } }),
                 ),
             ],
-            |r| nobody(r, &["charge:pay_2", "charge:pay_3", "charge:pay_4"]),
+            |r| no_attribution(r, &["charge:pay_2", "charge:pay_3", "charge:pay_4"]),
         ),
         row(
             34,
-            "who said no lends nobody to later purchases",
+            "denied purchase gives no attribution to later purchases",
             vec![
                 said("cks_1", "denied"),
                 bought("pay_1", 0, "cks_1", named()),
@@ -143,11 +143,11 @@ pub(crate) fn rows() -> Vec<Row> {
                     ]
                 })
                 .collect(),
-            |r| nobody(r, &["charge:pay_granted", "charge:pay_denied"]),
+            |r| no_attribution(r, &["charge:pay_granted", "charge:pay_denied"]),
         ),
         row(
             34,
-            "a yes is one to renewals and refunds too, and goes before what was not asked",
+            "granted consent holds for renewals and refunds, and wins over not asked",
             vec![
                 said("cks_1", "granted"),
                 charged("pay_1", "sub_1", day(0), 2000, json!({ "checkout_session_id": "cks_1" }))
@@ -178,7 +178,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 charged("pay_3", "sub_1", day(62), 2000, json!({})).into(),
             ],
             |r| {
-                nobody(r, &["charge:pay_1"]);
+                no_attribution(r, &["charge:pay_1"]);
                 assert_eq!(
                     r.visitor("charge:pay_2"),
                     Some(("v2", AttributionStep::CheckoutContext))
@@ -194,13 +194,13 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 crate::on_every_store! {
-    a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it,
-    a_no_outlives_who_said_it,
+    denied_consent_of_abandoned_checkout_applies_to_recovery,
+    denied_consent_survives_erasure,
 }
 
-/// Whoever asks to be forgotten takes nothing back: what is paid later in their subscription, or for what
-/// they abandoned, is still told to nobody.
-async fn a_no_outlives_who_said_it(store: &TestStore) {
+/// Erasure keeps the denial: later payments of the subscription, and recoveries of abandoned
+/// checkouts, are not sent.
+async fn denied_consent_survives_erasure(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let eve = || json!({ "customer": customer("eve") });
@@ -217,10 +217,10 @@ async fn a_no_outlives_who_said_it(store: &TestStore) {
             bought("pay_5", 0, "cks_3", json!({ "customer": customer("tim") })),
         ])
         .await;
-    nobody(&before, &["charge:pay_1"]);
+    no_attribution(&before, &["charge:pay_1"]);
     for customer in ["cus_ann", "cus_eve", "cus_tim"] {
         ledger.forget(customer).await.unwrap();
-        assert!(!ledger.forget(customer).await.unwrap().anything, "nothing of {customer} is left");
+        assert!(!ledger.forget(customer).await.unwrap().anything, "no data of {customer} is left");
     }
     let records = world
         .play(&[
@@ -236,13 +236,13 @@ async fn a_no_outlives_who_said_it(store: &TestStore) {
         ])
         .await;
     let all = ["charge:pay_1", "charge:pay_2", "refund:ref_1", "refund:ref_2", "charge:pay_4"];
-    nobody(&records, &all);
-    assert_eq!(records.get("charge:pay_5").consent, Consent::Granted, "what was said stays");
+    no_attribution(&records, &all);
+    assert_eq!(records.get("charge:pay_5").consent, Consent::Granted, "the consent stays");
     assert_eq!(records.visitor("charge:pay_5"), None);
 }
 
-/// Not among the rows: a context that is bound after the recovery is not looked at again.
-async fn a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it(store: &TestStore) {
+/// Not a row: a context that is stored after the recovery is not read again.
+async fn denied_consent_of_abandoned_checkout_applies_to_recovery(store: &TestStore) {
     let mut world = World::Stored(store.ledger().await);
     let abandoned = |id: &str, session: &str, extra: Value| -> Act {
         let session = json!({ "checkout_session_id": session });
@@ -274,7 +274,7 @@ async fn a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it(store: &Te
         paid("pay_11", day(1), 2000, none()).into(),
         refund_of("ref_1", "pay_11"),
         paid("pay_12", day(1), 2000, bob).into(),
-        // Asked again, and said yes: but not to the visit that was abandoned.
+        // Granted later, but not for the abandoned visit.
         bought("pay_13", 1, "cks_later", json!({ "customer": eve })),
         // A renewal that made up for an abandoned one, after a yes to its subscription.
         bind("cks_sub", json!({ "consent": "granted", "visitor": "v3" })),
@@ -284,7 +284,7 @@ async fn a_no_to_an_abandoned_checkout_is_one_to_what_makes_up_for_it(store: &Te
         charged("pay_14", "sub_1", day(62), 2000, json!({ "customer": eve })).into(),
     ];
     let records = world.play(&story).await;
-    nobody(&records, &["charge:pay_11", "refund:ref_1", "charge:pay_14"]);
+    no_attribution(&records, &["charge:pay_11", "refund:ref_1", "charge:pay_14"]);
     assert_eq!(records.visitor("charge:pay_12"), Some(("v2", AttributionStep::RecoveredFrom)));
     assert_eq!(records.get("charge:pay_12").visitor.as_ref().unwrap().from, "pay_2");
     assert_eq!(records.get("charge:pay_12").consent, Consent::Granted);

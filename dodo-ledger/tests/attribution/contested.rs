@@ -60,7 +60,7 @@ fn steps() -> Vec<Row> {
         ),
         row(
             25,
-            "a dispute that expires counts from then, with what it was about then",
+            "an expired dispute counts from its expiry, with its amount at that time",
             story([charge(), dispute("expired", 5, "400"), dispute("lost", 6, "500")]),
             |r| {
                 let loss = r.get("dispute:dp_1:loss");
@@ -192,7 +192,7 @@ fn moments() -> Vec<Row> {
         ),
         row(
             19,
-            "exactly all that is left is not clamped, and what is clamped says by how much",
+            "exactly the rest is not clamped, and a clamped record has the excess",
             story([
                 charge(),
                 refund("ref_1", 1, 500),
@@ -207,7 +207,7 @@ fn moments() -> Vec<Row> {
         ),
         row(
             10,
-            "what is no revenue has nothing to go back",
+            "a charge without revenue has no reversal",
             story([
                 paid("pay_1", day(0), 100, json!({ "is_update_payment_method": true })),
                 refund("ref_1", 1, 100),
@@ -274,7 +274,7 @@ fn alone() -> Vec<Row> {
         ),
         row(
             19,
-            "what came back of a refund of unknown size is of unknown size",
+            "the reversal of a refund without an amount has no amount",
             story([charge(), refund("ref_1", 1, NONE), failed("ref_1", 2)]),
             |r| {
                 let reversal = r.get("refund:ref_1:reversal");
@@ -286,7 +286,7 @@ fn alone() -> Vec<Row> {
         ),
         row(
             19,
-            "a dispute without an amount takes nothing that anybody knows",
+            "a dispute without an amount has no money",
             story([charge(), dispute("lost", 1, "unknown")]),
             |r| {
                 assert_eq!(r.money("dispute:dp_1:loss"), None);
@@ -302,7 +302,7 @@ fn alone() -> Vec<Row> {
         ),
         row(
             19,
-            "an amount below zero goes back all the same, and nobody knows of a tax that was not told",
+            "a negative amount is a reversal, and an absent tax is unknown",
             story([
                 paid("pay_1", day(0), 2000, json!({ "tax": null })),
                 refund("ref_1", 1, -500),
@@ -317,7 +317,7 @@ fn alone() -> Vec<Row> {
     ]
 }
 
-/// Decimals that the merchant set hold for whatever goes back, too.
+/// Decimals that the merchant set also hold for reversals.
 fn decimals() -> Vec<Row> {
     let ariary = || json!({ "currency": "MGA" });
     let charge = || paid("pay_1", day(0), 500, ariary());
@@ -354,7 +354,7 @@ fn decimals() -> Vec<Row> {
     }]
 }
 
-/// What is not credited is charged to nobody when it goes back.
+/// The reversal of a renewal without credit has no attribution.
 fn not_credited() -> Vec<Row> {
     let story = || {
         story([

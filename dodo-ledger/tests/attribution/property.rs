@@ -61,7 +61,7 @@ pub(crate) fn disturbed(story: &[Act], repeats: &[(Index, bool)], order: &[u32])
     keyed.into_iter().map(|(_, act)| act).collect()
 }
 
-/// Whether a repeat under another id is recognised by the object: all that is about money.
+/// Whether a repeat under another id is recognized by the object: all that is about money.
 fn is_keyed(delivery: &Delivery) -> bool {
     let kind = delivery.body["type"].as_str().unwrap();
     kind.starts_with("payment.") || kind.starts_with("refund.succeeded")

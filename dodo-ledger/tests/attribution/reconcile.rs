@@ -15,13 +15,13 @@ use crate::{
 };
 
 crate::on_every_store! {
-    what_no_webhook_brought_is_booked_once,
-    a_refund_that_no_webhook_brought_can_fail,
-    one_bad_object_stops_nothing,
+    missed_objects_are_booked_once,
+    reconciled_refund_can_fail,
+    bad_object_does_not_stop_the_run,
 }
 
-/// What counts is when something happened, not how it was learned: what was asked for stood when it was.
-async fn a_refund_that_no_webhook_brought_can_fail(store: &TestStore) {
+/// The time of the fact counts, not its source: a fetched object has its own time.
+async fn reconciled_refund_can_fail(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let payment = paid("pay_1", day(0), 2000, json!({ "tax": 300 }));
@@ -61,7 +61,7 @@ async fn a_refund_that_no_webhook_brought_can_fail(store: &TestStore) {
     assert_eq!(records.net(), 1700 - 425);
 }
 
-/// Dodo's API with these objects, and a log of what was asked.
+/// Dodo's API with these objects, and a log of its requests.
 pub(crate) fn api(payments: Vec<Value>, refunds: Vec<Value>) -> (Client, Arc<Mutex<Vec<String>>>) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let asked = log.clone();
@@ -101,7 +101,7 @@ fn object(delivery: &Delivery) -> Value {
     delivery.body["data"].clone()
 }
 
-async fn what_no_webhook_brought_is_booked_once(store: &TestStore) {
+async fn missed_objects_are_booked_once(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let arrived =
@@ -135,7 +135,7 @@ async fn what_no_webhook_brought_is_booked_once(store: &TestStore) {
 
     let again = ledger.reconcile(&client, day(0), day(30), |_| {}).await.unwrap();
     assert_eq!((again.payments_booked, again.refunds_booked), (0, 0));
-    // The webhooks arrive after all: they take the place of what was asked, and nothing counts twice.
+    // The webhooks arrive later: they replace the fetched objects, and nothing counts twice.
     let records = world.play(&[missed.clone().into(), refund.into()]).await;
     assert_eq!(records.net(), net);
     assert_eq!(records.get("charge:pay_2").webhook_id, missed.id);
@@ -162,7 +162,7 @@ fn answering(ids: &[&str], answer: impl Fn(&str) -> (u16, String)) -> Client {
     client.max_retries(0).build().unwrap()
 }
 
-async fn one_bad_object_stops_nothing(store: &TestStore) {
+async fn bad_object_does_not_stop_the_run(store: &TestStore) {
     let ledger = store.ledger().await;
     let ids = ["pay_good_1", "pay_currency", "pay_text", "pay_gone", "pay_cut", "pay_good_2"];
     let payment = |id: &str| {

@@ -1,4 +1,4 @@
-//! Rows about money that goes back: refunds, disputes, and what undoes them.
+//! Rows about reversals: refunds, disputes, and their own reversals.
 
 use dodo_core::attribution::{AttributionStep, DisputePolicy, RecordKind};
 use dodo_ledger::attribution::Rules;
@@ -92,7 +92,7 @@ fn money_back() -> Vec<Row> {
         ),
         row(
             19,
-            "a refund without an amount: the rest, or nobody knows",
+            "a refund without an amount: the rest, or unknown",
             story![
                 paid("pay_1", day(0), 2000, nothing()),
                 refunded("ref_1", "pay_1", day(1), json!(500), json!({ "is_partial": true })),
@@ -120,7 +120,7 @@ fn money_back() -> Vec<Row> {
                     assert_eq!(r.money(id), Some((-500, -425)), "{id}");
                     assert!(!r.get(id).flags.amount_unknown, "{id}");
                 }
-                // Of a payment that is not here nobody knows the currency.
+                // The currency of an unknown payment is unknown.
                 assert_eq!(r.money("refund:ref_9"), None);
                 assert!(r.get("refund:ref_9").flags.amount_unknown);
             },
@@ -135,7 +135,7 @@ fn money_back() -> Vec<Row> {
             |r| {
                 let refund = r.get("refund:ref_1");
                 assert!(refund.flags.currency_mismatch && refund.flags.amount_unknown);
-                assert_eq!(refund.money, None, "how much of it is nobody's guess");
+                assert_eq!(refund.money, None, "the amount is not guessed");
             },
         ),
         row(
@@ -178,7 +178,7 @@ fn money_back() -> Vec<Row> {
                 assert!(r.get("refund:ref_1").flags.reversed);
                 assert_eq!(r.get("refund:ref_1:reversal").kind, RecordKind::RefundReversal);
                 assert_eq!(r.net(), 2000);
-                assert_eq!(r.ids().len(), 3, "a failure of what was not booked is nothing");
+                assert_eq!(r.ids().len(), 3, "a failure of an unbooked refund books nothing");
             },
         ),
     ]

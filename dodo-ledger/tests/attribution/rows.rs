@@ -86,7 +86,7 @@ fn who() -> Vec<Row> {
         ),
         row(
             28,
-            "visitors that are no texts",
+            "visitors that are not texts",
             story![
                 paid("pay_1", day(0), 2000, json!({ "metadata": { "visitor": 12345 } })),
                 paid(
@@ -130,7 +130,7 @@ fn who() -> Vec<Row> {
         ),
         row(
             34,
-            "the visitor said no at the checkout",
+            "the visitor denied consent at the checkout",
             story![
                 bind(
                     "cks_1",
@@ -180,7 +180,7 @@ fn who() -> Vec<Row> {
         }),
         row(
             0,
-            "what was captured at the checkout",
+            "the checkout context",
             story![
                 bind(
                     "cks_1",

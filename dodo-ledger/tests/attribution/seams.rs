@@ -69,12 +69,12 @@ pub(crate) fn post(id: &str, body: &Value, before: &str) -> Request<Bytes> {
 }
 
 crate::on_every_store! {
-    row_36_the_key_says_whether_money_moves,
-    rows_38_to_40_what_the_endpoint_answers,
+    row_36_key_decides_the_mode,
+    rows_38_to_40_answers_of_the_endpoint,
 }
 
 /// A delivery does not say whether it is a test: the environment of the key that it is signed with does.
-async fn row_36_the_key_says_whether_money_moves(store: &TestStore) {
+async fn row_36_key_decides_the_mode(store: &TestStore) {
     let ledger = store.ledger().await;
     let modes = [(Environment::Test, "pay_test", 7777), (Environment::Live, "pay_live", 2000)];
     for (environment, id, total) in modes {
@@ -96,7 +96,7 @@ async fn row_36_the_key_says_whether_money_moves(store: &TestStore) {
     }
 }
 
-async fn rows_38_to_40_what_the_endpoint_answers(store: &TestStore) {
+async fn rows_38_to_40_answers_of_the_endpoint(store: &TestStore) {
     let down = Callback::new("down", |_| async { Err::<(), _>("not today") }).test_mode();
     let wait = Backoff {
         base: std::time::Duration::from_millis(1),
@@ -115,8 +115,10 @@ async fn rows_38_to_40_what_the_endpoint_answers(store: &TestStore) {
     assert_eq!(answer.status(), StatusCode::OK, "40: an unknown type");
 
     let workers = work(&ledger, crate::support::hooks());
-    eventually("the sink is given up", async || ledger.sink_stats("down").await.unwrap().dead == 1)
-        .await;
+    eventually("the record is a dead letter", async || {
+        ledger.sink_stats("down").await.unwrap().dead == 1
+    })
+    .await;
     eventually("both are done", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(std::time::Duration::from_secs(5)).await;
     let record = ledger.record("charge:pay_1").await.unwrap();

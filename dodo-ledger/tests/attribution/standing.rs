@@ -1,4 +1,4 @@
-//! Where a subscription stands, on every store.
+//! The state of a subscription, on every store.
 
 use dodo_core::event::SubscriptionStatus;
 use dodo_ledger::query::SubscriptionStanding;
@@ -11,7 +11,7 @@ use crate::{
     world::{Act, World},
 };
 
-crate::on_every_store! { the_last_event_counts_in_whatever_order_they_come, a_piece_that_is_not_said_stays, events_of_one_instant_are_ordered_by_progress }
+crate::on_every_store! { latest_event_wins_in_every_order, absent_field_keeps_its_value, events_of_one_instant_follow_the_life_cycle }
 
 /// The life of a subscription. The bodies are newer than the events, as after a retry, but for the plan.
 fn life(id: &str) -> [Delivery; 5] {
@@ -37,7 +37,7 @@ fn orders(of: usize) -> Vec<Vec<usize>> {
     orders(last).into_iter().flat_map(with_last).collect()
 }
 
-async fn the_last_event_counts_in_whatever_order_they_come(store: &TestStore) {
+async fn latest_event_wins_in_every_order(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let (orders, stands) = (orders(5), async |id: &str| {
@@ -60,7 +60,7 @@ async fn the_last_event_counts_in_whatever_order_they_come(store: &TestStore) {
 }
 
 /// As with a frozen clock: neither arrival nor the id decides.
-async fn events_of_one_instant_are_ordered_by_progress(store: &TestStore) {
+async fn events_of_one_instant_follow_the_life_cycle(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let rows = [
@@ -91,7 +91,7 @@ async fn events_of_one_instant_are_ordered_by_progress(store: &TestStore) {
     }
 }
 
-async fn a_piece_that_is_not_said_stays(store: &TestStore) {
+async fn absent_field_keeps_its_value(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let due = "2026-12-01T00:00:00Z";

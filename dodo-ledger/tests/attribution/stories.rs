@@ -98,7 +98,7 @@ fn attempt() -> impl Strategy<Value = Delivery> {
     })
 }
 
-/// What was captured for a session is the same whenever it is kept.
+/// The context of a session is the same at every time.
 fn context() -> impl Strategy<Value = Act> {
     prop::sample::select(&["cks_1", "cks_2", "cks_3"][..]).prop_map(|session| {
         let captured = match session {
@@ -202,7 +202,7 @@ pub(crate) fn story(acts: usize) -> impl Strategy<Value = Vec<Act>> {
         .prop_map(|(acts, together)| named(acts.into_iter().chain(together.into_iter().flatten())))
 }
 
-/// Different bodies come under different ids, and an object is asked for once: later it is there already.
+/// Different bodies have different ids, and reconciliation fetches an object once: later it exists.
 fn named(acts: impl Iterator<Item = Act>) -> Vec<Act> {
     let mut told: BTreeMap<String, (Delivery, Timestamp)> = BTreeMap::new();
     let mut name = |act| match act {

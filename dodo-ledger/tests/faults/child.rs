@@ -1,5 +1,5 @@
-//! The process under test: a server with a ledger and workers, whose callback writes one row per
-//! event through the event's own transaction.
+//! The process under test: a server with a ledger and workers. Its callback writes one row per
+//! event through the event transaction.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,7 @@ pub(crate) mod setting {
     pub(crate) const WORK_MS: &str = "FAULTS_WORK_MS";
     /// How long the callback of a `slow` or `poison` event takes, before its effect.
     pub(crate) const SLOW_MS: &str = "FAULTS_SLOW_MS";
-    /// What is at work at the end is waited for this long.
+    /// The grace period of a shutdown.
     pub(crate) const GRACE_MS: &str = "FAULTS_GRACE_MS";
     /// Where Segment is. Without it there is no sink.
     pub(crate) const SEGMENT: &str = "FAULTS_SEGMENT";
@@ -96,7 +96,7 @@ async fn open(url: &str) -> Store {
         match Store::open(url).await {
             Ok(store) => return store,
             Err(error) => {
-                tracing::warn!(?error, "the database is not there yet");
+                tracing::warn!(?error, "the database is not reachable yet");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }

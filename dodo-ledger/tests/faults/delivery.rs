@@ -57,7 +57,7 @@ pub(crate) struct History {
     pub(crate) attempted: BTreeSet<String>,
     /// Answered with 2xx.
     pub(crate) acked: BTreeSet<String>,
-    /// Answers by status; 0 is no answer.
+    /// Answers by status; 0: the connection broke.
     pub(crate) answers: BTreeMap<u16, u64>,
     /// 503 without `Retry-After`.
     pub(crate) without_retry_after: u64,

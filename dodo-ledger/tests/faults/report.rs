@@ -9,7 +9,7 @@ pub(crate) enum Symptom {
     Lost,
     /// With more than one effect.
     Doubled,
-    /// Effects of what was never sent.
+    /// Effects of events that were never sent.
     Invented,
     /// Answered with 2xx, and its payment is not in the ledger.
     Unbooked,
@@ -35,11 +35,11 @@ pub(crate) enum Symptom {
     SecondBody,
     /// Subscriptions whose state depends on the order of their events.
     OrderMatters,
-    /// Records that the sink was not told.
+    /// Records that the sink did not receive.
     Untold,
-    /// Records that the sink was told again after it had taken them.
+    /// Records that the sink received again after it accepted them.
     ToldAgain,
-    /// Message ids that are no record's.
+    /// Message ids without a record.
     OtherMessageId,
     /// Attempts before the time that `Retry-After` named.
     TooEarly,

@@ -1,4 +1,4 @@
-//! A Segment of our own, that fails in every way on demand, and what it was told.
+//! A fake Segment that fails in every way on demand, and stores its requests.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What it does with a request after it has read it.
+/// The behavior after it has read a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mood {
     Well,

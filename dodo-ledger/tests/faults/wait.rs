@@ -22,7 +22,7 @@ pub(crate) fn stuck(limit: Duration, what: impl Display) -> Halt {
     Halt::Stuck(format!("not within {limit:.0?}: {what}"))
 }
 
-/// What is being done, for a row that hangs outside of any wait.
+/// The current action, for a row that hangs outside of any wait.
 static DOING: Mutex<String> = Mutex::new(String::new());
 
 pub(crate) fn doing(what: impl Display) {

@@ -1,4 +1,4 @@
-//! What goes in and must not come out.
+//! Secrets and personal data that no output may have.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};

@@ -16,7 +16,7 @@ pub(crate) enum Refunds {
     None,
     /// An error that quotes the key and a customer.
     Error(u16),
-    /// Something that is no list.
+    /// An answer that is not a list.
     Garbage,
 }
 

@@ -72,7 +72,7 @@ impl Shop {
         self.send(sign(&self.key, id, body), body).await
     }
 
-    /// A delivery that somebody else signed.
+    /// A delivery with the signature of another key.
     pub(crate) async fn forge(&self, body: &[u8]) -> Answer {
         let key = WebhookKey::new(&secret("stranger"), Environment::Live).unwrap();
         self.send(sign(&key, "msg_forged", body), body).await
@@ -144,7 +144,7 @@ fn tools(url: &str) -> (DataFast, Dub, PostHog, Ga4) {
     )
 }
 
-/// What was captured at a checkout.
+/// A checkout context.
 pub(crate) fn context() -> CheckoutContext {
     let context = json!({
         "visitor": VISITOR, "campaign": { "source": "canary-source" }, "consent": "granted",

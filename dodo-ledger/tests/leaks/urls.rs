@@ -71,7 +71,7 @@ async fn the_program_does_not_repeat_it_either() {
 
 /// Hosting providers put parameters of other drivers into the URLs that they hand out.
 #[tokio::test]
-async fn parameters_of_other_drivers_are_passed_over_and_not_logged() {
+async fn parameters_of_other_drivers_are_ignored_and_not_logged() {
     let Some(store) = TestStore::postgres("parameters_of_other_drivers").await else { return };
     let log = Log::of_this_process();
     let url = format!("{}&pgbouncer=true&connect_timeout={PASSWORD}&a%20b={PASSWORD}", store.url);

@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod bounds;
-mod quiet;
 mod replay;
 mod scripted;
+mod sink_pause;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -24,21 +24,21 @@ use scripted::{Answer, Scripted};
 use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription, work};
 
 on_every_store! {
-    each_wanted_record_is_told_once,
-    a_failure_is_told_again_with_the_same_id,
-    refused_records_are_dead_letters_that_can_be_revived,
-    failures_end_in_a_dead_letter,
-    an_uncertain_end_too_long_ago_is_not_repeated_blindly,
-    a_panic_and_silence_are_uncertain_ends,
-    a_sink_that_panics_when_it_is_asked_holds_up_nobody,
-    an_outage_loses_nothing_and_disturbs_nobody,
-    what_was_in_flight_at_a_stop_is_not_repeated_blindly,
-    a_definite_answer_ends_the_uncertainty,
-    a_definite_answer_says_nothing_of_an_attempt_before,
-    the_lease_of_callbacks_is_not_that_of_sinks,
-    nobody_is_told_what_the_visitor_may_have_forbidden,
-    what_waits_for_its_payment_is_told_when_that_is_there,
-    what_waits_for_a_payment_that_never_comes_is_told_in_the_end,
+    accepted_record_is_sent_once,
+    failed_record_is_sent_again_with_its_id,
+    refused_record_is_a_dead_letter_until_redriven,
+    exhausted_attempts_make_a_dead_letter,
+    old_unknown_outcome_is_not_retried,
+    panic_and_silence_are_unknown_outcomes,
+    panicking_sink_delays_no_other_record,
+    outage_of_sink_delays_no_other_sink,
+    request_in_flight_at_stop_is_an_unknown_outcome,
+    definite_answer_ends_unknown_outcome,
+    definite_answer_does_not_settle_earlier_attempt,
+    sink_has_its_own_lease,
+    record_before_its_payment_waits_for_consent,
+    waiting_record_is_sent_after_its_payment,
+    waiting_record_is_sent_after_the_wait,
 }
 
 const FAST: Backoff = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
@@ -59,7 +59,7 @@ async fn until_settled(ledger: &Ledger) {
     .await;
 }
 
-async fn each_wanted_record_is_told_once(store: &TestStore) {
+async fn accepted_record_is_sent_once(store: &TestStore) {
     let sink = Scripted { batch: 10, ..Scripted::new([]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
     for n in 0..30 {
@@ -77,7 +77,7 @@ async fn each_wanted_record_is_told_once(store: &TestStore) {
     assert_eq!(ids, expected);
 }
 
-async fn a_failure_is_told_again_with_the_same_id(store: &TestStore) {
+async fn failed_record_is_sent_again_with_its_id(store: &TestStore) {
     let failed = Told::Failed { after: None, reason: "500" };
     let uncertain = Told::Uncertain { after: None, reason: "cut" };
     let sink = Scripted::new([Answer::Each(failed), Answer::Each(uncertain)]);
@@ -90,7 +90,7 @@ async fn a_failure_is_told_again_with_the_same_id(store: &TestStore) {
     assert_eq!(told, [1, 2, 3].map(|attempt| ("charge:pay_1".to_owned(), attempt)));
 }
 
-async fn refused_records_are_dead_letters_that_can_be_revived(store: &TestStore) {
+async fn refused_record_is_a_dead_letter_until_redriven(store: &TestStore) {
     let sink = Scripted::new([Answer::Each(Told::Refused { reason: "400: too large" })]);
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -100,13 +100,13 @@ async fn refused_records_are_dead_letters_that_can_be_revived(store: &TestStore)
     assert_eq!(letters[0].record_id, "charge:pay_1");
     assert_eq!(letters[0].reason.as_deref(), Some("400: too large"));
     assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 1);
-    eventually("it was told again", async || sink.ids().len() == 2).await;
+    eventually("it was sent again", async || sink.ids().len() == 2).await;
     until_settled(&ledger).await;
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-async fn failures_end_in_a_dead_letter(store: &TestStore) {
+async fn exhausted_attempts_make_a_dead_letter(store: &TestStore) {
     let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
     let sink = Scripted::new(vec![failed; 10]);
     let (ledger, workers) = ledger(store, &sink, 3).await;
@@ -117,7 +117,7 @@ async fn failures_end_in_a_dead_letter(store: &TestStore) {
     assert_eq!(ledger.dead_letters("scripted", 10).await.unwrap()[0].failures, 3);
 }
 
-async fn an_uncertain_end_too_long_ago_is_not_repeated_blindly(store: &TestStore) {
+async fn old_unknown_outcome_is_not_retried(store: &TestStore) {
     let uncertain = Answer::Each(Told::Uncertain { after: None, reason: "timeout" });
     let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([uncertain]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
@@ -129,7 +129,7 @@ async fn an_uncertain_end_too_long_ago_is_not_repeated_blindly(store: &TestStore
     assert!(letters[0].reason.as_deref().unwrap().starts_with("possibly a duplicate"));
 }
 
-async fn a_panic_and_silence_are_uncertain_ends(store: &TestStore) {
+async fn panic_and_silence_are_unknown_outcomes(store: &TestStore) {
     let sink = Scripted::new([Answer::Panic, Answer::Nothing]);
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -139,9 +139,9 @@ async fn a_panic_and_silence_are_uncertain_ends(store: &TestStore) {
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
 }
 
-/// Wherever its code panics: the record that it cannot judge becomes a dead letter, the event is
-/// booked and done, and the other records are told.
-async fn a_sink_that_panics_when_it_is_asked_holds_up_nobody(store: &TestStore) {
+/// For each method that panics: the record becomes a dead letter, the event is booked and done, and
+/// the other records are sent.
+async fn panicking_sink_delays_no_other_record(store: &TestStore) {
     let sink = Scripted { batch: 5, panics: Arc::new(AtomicU32::new(2)), ..Scripted::new([]) };
     let (ledger, workers) = ledger(store, &sink, 3).await;
     ledger.accept(&payment("msg_1", "pay_unclear")).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_sink_that_panics_when_it_is_asked_holds_up_nobody(store: &TestStore) 
 }
 
 /// Every answer of the first half second is a failure of some kind.
-async fn an_outage_loses_nothing_and_disturbs_nobody(store: &TestStore) {
+async fn outage_of_sink_delays_no_other_sink(store: &TestStore) {
     let kinds = [
         Answer::Each(Told::Failed { after: None, reason: "500" }),
         Answer::Each(Told::Failed { after: Some(Duration::from_millis(30)), reason: "429" }),
@@ -180,20 +180,20 @@ async fn an_outage_loses_nothing_and_disturbs_nobody(store: &TestStore) {
             attempts.entry(id.clone()).or_default().push(*attempt);
         }
     }
-    assert_eq!(attempts.len(), 50, "every payment was told");
+    assert_eq!(attempts.len(), 50, "every payment was sent");
     for (id, attempts) in attempts {
         let expected: Vec<u32> = (1..).take(attempts.len()).collect();
-        assert_eq!(attempts, expected, "{id} is told until it is delivered, then never again");
+        assert_eq!(attempts, expected, "{id} is sent until it is delivered, then never again");
     }
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
 }
 
-/// As after a kill: nobody saw the end of the attempt.
-async fn what_was_in_flight_at_a_stop_is_not_repeated_blindly(store: &TestStore) {
+/// As after a kill: the outcome of the attempt is unknown.
+async fn request_in_flight_at_stop_is_an_unknown_outcome(store: &TestStore) {
     let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([Answer::Hang]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    eventually("it is being told", async || sink.ids().len() == 1).await;
+    eventually("the request is in flight", async || sink.ids().len() == 1).await;
     workers.shutdown(Duration::ZERO).await;
 
     let workers = work(&ledger, hooks());
@@ -204,7 +204,7 @@ async fn what_was_in_flight_at_a_stop_is_not_repeated_blindly(store: &TestStore)
     assert!(letters[0].reason.as_deref().unwrap().starts_with("possibly a duplicate"));
 }
 
-async fn a_definite_answer_ends_the_uncertainty(store: &TestStore) {
+async fn definite_answer_ends_unknown_outcome(store: &TestStore) {
     let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
     let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new(vec![failed; 2]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
@@ -214,7 +214,7 @@ async fn a_definite_answer_ends_the_uncertainty(store: &TestStore) {
     assert_eq!((sink.ids().len(), ledger.sink_stats("scripted").await.unwrap().dead), (3, 0));
 }
 
-async fn a_definite_answer_says_nothing_of_an_attempt_before(store: &TestStore) {
+async fn definite_answer_does_not_settle_earlier_attempt(store: &TestStore) {
     let answers = [
         Told::Uncertain { after: None, reason: "cut" },
         Told::Failed { after: None, reason: "500" },
@@ -231,7 +231,7 @@ async fn a_definite_answer_says_nothing_of_an_attempt_before(store: &TestStore) 
     assert_eq!((sink.ids().len(), ledger.sink_stats("scripted").await.unwrap().dead), (2, 1));
 }
 
-async fn the_lease_of_callbacks_is_not_that_of_sinks(store: &TestStore) {
+async fn sink_has_its_own_lease(store: &TestStore) {
     let sink = Scripted::new([Answer::Slowly(Duration::from_millis(1500))]);
     let ledger =
         store.builder().await.lease(Duration::from_secs(1)).sink(sink.clone()).build().unwrap();
@@ -243,8 +243,8 @@ async fn the_lease_of_callbacks_is_not_that_of_sinks(store: &TestStore) {
     assert_eq!(sink.ids().len(), 1);
 }
 
-/// A refund and a subscription arrive before their payment. Returns when both are booked, and what
-/// was booked after them was told.
+/// A refund and a subscription arrive before their payment. Returns after both are booked and a
+/// later payment is sent.
 async fn before_the_payment(ledger: &Ledger, sink: &Scripted, consent: Consent) {
     let context = serde_json::json!({ "captured_at": "2026-11-20T09:00:00Z", "consent": consent });
     let context: CheckoutContext = serde_json::from_value(context).unwrap();
@@ -253,10 +253,10 @@ async fn before_the_payment(ledger: &Ledger, sink: &Scripted, consent: Consent) 
     ledger.accept(&subscription("msg_2", "sub_1")).await.unwrap();
     eventually("both are booked", async || ledger.stats().await.unwrap().pending == 0).await;
     ledger.accept(&payment("msg_3", "pay_3")).await.unwrap();
-    eventually("it was told", async || sink.ids().contains(&"charge:pay_3".to_owned())).await;
+    eventually("it was sent", async || sink.ids().contains(&"charge:pay_3".to_owned())).await;
 }
 
-async fn nobody_is_told_what_the_visitor_may_have_forbidden(store: &TestStore) {
+async fn record_before_its_payment_waits_for_consent(store: &TestStore) {
     let sink = Scripted::new([]);
     let (ledger, workers) = ledger(store, &sink, 5).await;
     before_the_payment(&ledger, &sink, Consent::Denied).await;
@@ -264,13 +264,13 @@ async fn nobody_is_told_what_the_visitor_may_have_forbidden(store: &TestStore) {
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(sink.ids(), ["charge:pay_3"]);
-    // Nothing failed: there is nothing to look at, and nothing to revive.
+    // Nothing failed, so the queue has no dead letter.
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
     assert_eq!(ledger.dead_letters("scripted", 10).await.unwrap(), []);
     assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 0);
 }
 
-async fn what_waits_for_its_payment_is_told_when_that_is_there(store: &TestStore) {
+async fn waiting_record_is_sent_after_its_payment(store: &TestStore) {
     let sink = Scripted::new([]);
     let (ledger, workers) = ledger(store, &sink, 5).await;
     before_the_payment(&ledger, &sink, Consent::NotAsked).await;
@@ -286,7 +286,7 @@ async fn what_waits_for_its_payment_is_told_when_that_is_there(store: &TestStore
     );
 }
 
-async fn what_waits_for_a_payment_that_never_comes_is_told_in_the_end(store: &TestStore) {
+async fn waiting_record_is_sent_after_the_wait(store: &TestStore) {
     let sink = Scripted::new([]);
     let soon = Duration::from_millis(50);
     let ledger = store.builder().await.await_purchase(soon).sink(sink.clone()).build().unwrap();

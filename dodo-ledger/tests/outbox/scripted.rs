@@ -1,4 +1,4 @@
-//! A sink that does as it is told.
+//! A sink with a script of answers.
 
 use std::{
     collections::VecDeque,
@@ -12,10 +12,10 @@ use std::{
 use dodo_core::{attribution::AttributionRecord, capture::consent::Consent};
 use dodo_ledger::{Outgoing, Sink, Told};
 
-/// When a sink was told which records, each with its attempt.
+/// The time of a request, and its records with their attempts.
 pub(crate) type Call = (Instant, Vec<(String, u32)>);
 
-/// What a sink was told and answers: the script first, then `Delivered`.
+/// The requests and answers of a sink: the script first, then `Delivered`.
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
     pub(crate) answers: Arc<Mutex<VecDeque<Answer>>>,

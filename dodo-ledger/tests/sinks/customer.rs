@@ -1,5 +1,4 @@
-//! What Segment's `identify` says of a customer: from the ledger's history, not from the last
-//! payment.
+//! The traits of Segment's `identify`: from all payments of the customer, not from the last one.
 
 use bytes::Bytes;
 use dodo_core::webhook::{Inbox, VerifiedEvent};
@@ -56,27 +55,27 @@ impl Delivery {
     }
 }
 
-crate::on_every_store! { a_customer_is_what_the_ledger_knows_of_them }
+crate::on_every_store! { identify_sums_all_payments_of_the_customer }
 
-async fn a_customer_is_what_the_ledger_knows_of_them(store: &TestStore) {
+async fn identify_sums_all_payments_of_the_customer(store: &TestStore) {
     let traits = |spent: Value, since: u8, last: u8| {
         json!({
             "email": "ann@example.com", "name": "Ann", "payment_method": "card",
             "total_spent": spent, "customer_since": at(since), "last_payment_date": at(last),
         })
     };
-    // Each is told before the next one arrives.
+    // The sink receives each record before the next event arrives.
     let story = [
         (paid("pay_1", "cus_ann", 10, 2000, "USD"), Some(traits(json!(20.0), 10, 10))),
         (paid("pay_2", "cus_ann", 12, 3050, "USD"), Some(traits(json!(50.5), 10, 12))),
         (paid("pay_3", "cus_ann", 14, 1000, "USD"), Some(traits(json!(60.5), 10, 14))),
-        // What goes back counts, but not as a payment.
+        // A reversal counts, but not as a payment.
         (refunded("ref_1", "pay_1", 15, 500), None),
         // An older payment that arrives late.
         (paid("pay_4", "cus_ann", 5, 100, "USD"), Some(traits(json!(56.5), 5, 14))),
         // Currencies are not added up, and yen have no decimals.
         (paid("pay_5", "cus_ann", 16, 700, "JPY"), Some(traits(json!(700), 16, 16))),
-        // Neither is somebody else's money, nor that of test mode.
+        // Money of other customers and of test mode does not count.
         (paid("pay_6", "cus_bob", 17, 9900, "USD"), Some(traits(json!(99.0), 17, 17))),
         (
             Delivery { live: false, ..paid("pay_7", "cus_ann", 18, 4200, "USD") },
@@ -92,7 +91,7 @@ async fn a_customer_is_what_the_ledger_knows_of_them(store: &TestStore) {
     let workers = work(&ledger, hooks());
     for (n, (delivery, expected)) in story.into_iter().enumerate() {
         ledger.accept(&delivery.event()).await.unwrap();
-        eventually("it is told", async || server.log().len() == n + 1).await;
+        eventually("the sink received it", async || server.log().len() == n + 1).await;
         let told = server.log()[n].json();
         let mut identified =
             told["batch"].as_array().unwrap().iter().filter(|event| event["type"] == "identify");

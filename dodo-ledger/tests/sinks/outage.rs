@@ -29,11 +29,11 @@ fn paid(n: u32) -> VerifiedEvent {
     )
 }
 
-crate::on_every_store! { an_outage_loses_and_doubles_nothing }
+crate::on_every_store! { outage_loses_and_doubles_no_record }
 
 /// Ten minutes at six hundred times the speed: a second in which Segment fails in every way while
 /// payments keep coming.
-async fn an_outage_loses_and_doubles_nothing(store: &TestStore) {
+async fn outage_loses_and_doubles_no_record(store: &TestStore) {
     const PAYMENTS: u32 = 300;
     let server = Server::start().await;
     let sink = Segment::at(&server.url, "writekey").unwrap().without_identify();
@@ -67,7 +67,7 @@ async fn an_outage_loses_and_doubles_nothing(store: &TestStore) {
         }
     }
     server.set(Mood::Well);
-    eventually("everything is told", async || {
+    eventually("all records are sent", async || {
         let stats = ledger.sink_stats("segment").await.unwrap();
         let inbox = ledger.stats().await.unwrap();
         inbox.unbooked == 0 && stats.pending == 0
@@ -94,12 +94,12 @@ async fn an_outage_loses_and_doubles_nothing(store: &TestStore) {
         let (times, uncertain) = arrived.remove(id).unwrap_or_else(|| panic!("{id} was lost"));
         assert!(
             times <= uncertain + 1,
-            "{id} was told {times} times, {uncertain} of them uncertain"
+            "{id} was sent {times} times, {uncertain} of them with unknown outcome"
         );
     }
     assert!(arrived.is_empty(), "told and never booked: {arrived:?}");
 
-    // After `Retry-After: 1` the sink is left alone for a second.
+    // After `Retry-After: 1` the sink is paused for a second.
     for pair in log.windows(2) {
         if let [before, after] = pair
             && before.mood == Mood::Status(429, Some(1))

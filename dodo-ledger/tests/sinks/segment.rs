@@ -212,7 +212,7 @@ async fn what_took_a_refund_back_and_who_paid_in_both_profiles() {
 
 /// Segment takes fewer than 100 characters.
 #[tokio::test]
-async fn the_message_id_of_a_long_record_id_is_short_and_stays_the_same() {
+async fn message_id_of_long_record_id_is_short_and_stable() {
     let sent = async |payment: &str| -> Vec<String> {
         let server = Server::start().await;
         let sink = Segment::at(&server.url, "writekey").unwrap();
@@ -257,7 +257,7 @@ async fn each_region_has_its_address() {
 }
 
 #[tokio::test]
-async fn without_personal_data_nobody_is_named() {
+async fn without_personal_data_omits_names() {
     for profile in [Profile::Dodo, Profile::Ecommerce] {
         let server = Server::start().await;
         let sink = Segment::at(&server.url, "writekey").unwrap().profile(profile);
@@ -362,7 +362,7 @@ async fn a_sink_that_fails_is_sent_no_other_batch() {
 }
 
 #[test]
-fn who_is_told() {
+fn sink_accepts_records_by_consent_mode_and_kind() {
     let sink = Segment::us("writekey").unwrap();
     let with = |change: fn(&mut AttributionRecord)| {
         let mut record = charge("pay_1");
@@ -380,7 +380,7 @@ fn who_is_told() {
     };
     assert!(!sink.wants(&with(setup)));
     let clamped = |r: &mut AttributionRecord| r.money = Some(Money::new(0, None, Currency::USD));
-    assert!(!sink.wants(&with(clamped)), "what was clamped to nothing is not sent");
+    assert!(!sink.wants(&with(clamped)), "a charge clamped to zero is not sent");
 }
 
 #[test]

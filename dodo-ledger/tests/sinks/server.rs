@@ -72,7 +72,7 @@ impl Server {
         *self.mood.lock().unwrap() = mood;
     }
 
-    /// What it answers with, instead of `{}`.
+    /// Sets the body of the answer. Default: `{}`.
     pub(crate) fn say(&self, body: &str) {
         body.clone_into(&mut self.body.lock().unwrap());
     }
@@ -105,7 +105,7 @@ impl Server {
     }
 }
 
-/// One request, and what came after it.
+/// Returns one request, and the bytes after it.
 async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(Received, Vec<u8>)> {
     let end = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -72,7 +72,7 @@ fn renewal(id: &str) -> AttributionRecord {
     record
 }
 
-/// What was taken from a payment: all of it, by a refund or a dispute.
+/// A full reversal of a payment, by a refund or a dispute.
 fn full_refund() -> AttributionRecord {
     let mut record = with_ids(refund("ref_1", "pay_1"));
     record.kind = RecordKind::Refund { partial: false };
@@ -92,7 +92,7 @@ fn bodies(server: &Server) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn datafast_is_told_payments_and_refunds() {
+async fn datafast_receives_payments_and_refunds() {
     let server = Server::start().await;
     let sink = datafast(&server);
     let records = vec![renewal("pay_1"), with_ids(refund("ref_1", "pay_1")), lost_dispute()];
@@ -126,7 +126,7 @@ async fn datafast_is_told_payments_and_refunds() {
 }
 
 #[tokio::test]
-async fn datafast_can_be_told_nobodys_name() {
+async fn datafast_can_omit_names() {
     let server = Server::start().await;
     tell(&datafast(&server).without_personal_data(), vec![with_ids(charge("pay_1"))]).await;
     let sent = String::from_utf8(server.log()[0].body.clone()).unwrap();
@@ -135,7 +135,7 @@ async fn datafast_can_be_told_nobodys_name() {
 }
 
 #[tokio::test]
-async fn dub_is_told_sales_of_its_links() {
+async fn dub_receives_sales_of_its_links() {
     let server = Server::start().await;
     let sink = dub(&server);
     assert!(!sink.wants(&charge("pay_1")), "no Dub link brought it");
@@ -164,7 +164,7 @@ async fn dub_is_told_sales_of_its_links() {
 }
 
 #[tokio::test]
-async fn dub_takes_back_the_commission_of_a_refunded_sale() {
+async fn dub_refund_reverses_the_commission() {
     for gone in [full_refund(), lost_dispute()] {
         let server = Server::start().await;
         server.say(r#"[{"id":"cm_1","status":"pending"},{"id":"cm_2","status":"refunded"}]"#);
@@ -206,7 +206,7 @@ async fn dub_has_no_word_for_everything() {
 }
 
 #[tokio::test]
-async fn posthog_is_told_a_batch() {
+async fn posthog_receives_a_batch() {
     let server = Server::start().await;
     let mut bought = renewal("pay_1");
     let mut campaign = Campaign::default();
@@ -264,7 +264,7 @@ async fn posthog_is_told_a_batch() {
 }
 
 #[tokio::test]
-async fn one_event_that_posthog_cannot_read_does_not_take_the_others_with_it() {
+async fn unreadable_posthog_event_does_not_fail_the_batch() {
     let server = Server::start().await;
     server.set(Mood::Status(400, None));
     let told = tell(&posthog(&server), vec![charge("pay_1"), charge("pay_2")]).await;
@@ -275,7 +275,7 @@ async fn one_event_that_posthog_cannot_read_does_not_take_the_others_with_it() {
 }
 
 #[tokio::test]
-async fn google_is_told_by_client() {
+async fn google_receives_records_by_client() {
     let server = Server::start().await;
     let sink = ga4(&server);
     assert!(!sink.wants(&charge("pay_1")), "without a client id Google makes up a visitor");
@@ -297,7 +297,7 @@ async fn google_is_told_by_client() {
 }
 
 #[tokio::test]
-async fn google_is_not_told_of_times_it_would_drop() {
+async fn google_gets_no_time_that_it_drops() {
     let server = Server::start().await;
     let mut old = with_ids(charge("pay_1"));
     old.occurred_at = "2020-01-01T00:00:00Z".parse().unwrap();
@@ -430,7 +430,7 @@ async fn a_bad_record_is_found_in_few_requests() {
     }
 }
 
-/// What was sent is answered for, and the rest has failed: nothing is sent again that arrived.
+/// Sent records have a result, and the rest has failed: no record that arrived is sent again.
 #[tokio::test(start_paused = true)]
 async fn a_slow_service_that_reads_nothing_is_answered_for_in_time() {
     for (told, asked, time) in told_by_both(Duration::from_secs(5), "pay_").await {

@@ -23,7 +23,7 @@ use tracing_subscriber::{Layer as _, filter::dynamic_filter_fn, layer::Subscribe
 
 pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// A name nobody else uses: tests run side by side, and several runs share one server.
+/// A unique name: tests run in parallel, and several runs share one server.
 fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     format!("t{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
@@ -50,7 +50,7 @@ impl TestStore {
 
     /// A schema of its own on the server of `DODO_TEST_POSTGRES_URL`. Without it the test says that
     /// it was skipped, and fails if `DODO_REQUIRE_POSTGRES=1`.
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    #[expect(clippy::print_stderr, reason = "a skipped test prints its reason")]
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
         let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else {
             assert!(
@@ -230,7 +230,7 @@ pub(crate) fn refund(id: &str, refund_id: &str, payment_id: &str) -> VerifiedEve
     delivery(id, body.to_string())
 }
 
-/// What is logged, as text.
+/// The log as text.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -261,8 +261,8 @@ impl Drop for Keeping {
 impl Log {
     /// Collects what this thread logs up to a level, as long as the guard lives.
     ///
-    /// By one subscriber for the process: with one for each thread, an event that another thread logs
-    /// first, where none is, may be taken for one that nobody wants.
+    /// One subscriber for the process. With one per thread, tracing may cache an event as disabled
+    /// if a thread without a subscriber logs it first.
     pub(crate) fn of_this_thread(level: tracing::Level) -> (Self, Keeping) {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {

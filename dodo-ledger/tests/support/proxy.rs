@@ -1,5 +1,5 @@
-//! What is between the ledger and its server: it holds answers back, and goes silent as a host does that
-//! vanishes.
+//! A proxy between the ledger and its server. It delays answers, and goes silent like a vanished
+//! host.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ pub(crate) struct Proxy {
     held: watch::Sender<bool>,
     /// How often the host vanished. Connections of before are silent.
     vanished: watch::Sender<u32>,
-    /// What was sent to the server.
+    /// The bytes sent to the server.
     sent: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -69,8 +69,8 @@ impl Proxy {
         sent.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
-    /// From now on nothing comes by the connections that there are, and nobody is told. The server gives
-    /// them up. New ones are passed on.
+    /// From now on the open connections are silent, without an error. The server drops them. New
+    /// connections work.
     pub(crate) fn vanish(&self) {
         self.vanished.send_modify(|times| *times += 1);
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-/// A quiet pattern whose colours and shape follow from the id.
+/// A quiet pattern whose colors and shape follow from the id.
 pub(crate) fn picture(product_id: &str, recurring: bool) -> Markup {
     let seed = seed(product_id);
     // Warm papers and inks that go with the page in light and dark.

@@ -1,7 +1,7 @@
 //! The example shop without a web framework: its pages, its logic and its state.
 //!
 //! `examples/axum-shop` and `examples/actix-shop` serve it: four routes and a layer each.
-//! `payments.rs` has the routes to Dodo Payments, and `fulfilment.rs` has the callbacks for its
+//! `payments.rs` has the routes to Dodo Payments, and `fulfillment.rs` has the callbacks for its
 //! events.
 
 mod art;
@@ -12,7 +12,7 @@ mod catalog;
 mod consent;
 mod database;
 mod error;
-mod fulfilment;
+mod fulfillment;
 mod money;
 mod options;
 mod orders;

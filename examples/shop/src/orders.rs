@@ -110,8 +110,8 @@ pub(crate) struct Belongings {
     pub(crate) subscriptions: Vec<Access>,
 }
 
-/// A payment for something that is paid once arrived: fulfil the order.
-pub(crate) async fn fulfil(
+/// A payment for something that is paid once arrived: fulfill the order.
+pub(crate) async fn fulfill(
     at: Connection<'_>,
     owner: &Owner,
     order: &Order,

@@ -13,7 +13,7 @@ use dodo_core::{
 use crate::{
     Shop,
     consent::Choice,
-    fulfilment::{self, ACCOUNT_KEY},
+    fulfillment::{self, ACCOUNT_KEY},
     orders,
     session::{Account, SessionKey},
 };
@@ -139,18 +139,18 @@ impl Shop {
         self.dodo()
             .webhooks()
             .with_state(self.clone())
-            .on_payment_succeeded(fulfilment::paid)
-            .on_refund_succeeded(fulfilment::refunded)
-            .on_subscription_active(fulfilment::granted)
-            .on_subscription_renewed(fulfilment::granted)
-            .on_subscription_plan_changed(fulfilment::granted)
-            .on_subscription_unpaused(fulfilment::granted)
-            .on_subscription_updated(fulfilment::updated)
-            .on_subscription_paused(fulfilment::paused)
-            .on_subscription_on_hold(fulfilment::on_hold)
-            .on_subscription_cancelled(fulfilment::canceled)
-            .on_subscription_expired(fulfilment::over)
-            .on_subscription_failed(fulfilment::over)
+            .on_payment_succeeded(fulfillment::paid)
+            .on_refund_succeeded(fulfillment::refunded)
+            .on_subscription_active(fulfillment::granted)
+            .on_subscription_renewed(fulfillment::granted)
+            .on_subscription_plan_changed(fulfillment::granted)
+            .on_subscription_unpaused(fulfillment::granted)
+            .on_subscription_updated(fulfillment::updated)
+            .on_subscription_paused(fulfillment::paused)
+            .on_subscription_on_hold(fulfillment::on_hold)
+            .on_subscription_cancelled(fulfillment::canceled)
+            .on_subscription_expired(fulfillment::over)
+            .on_subscription_failed(fulfillment::over)
     }
 
     /// The signed-in user. The customer at Dodo Payments is known once the account has paid.

@@ -156,7 +156,7 @@ impl Shop {
 
     /// `GET /return`: where the hosted page sends people.
     ///
-    /// Its query may hold an e-mail address and licence keys: only the ids and the status go on.
+    /// Its query may hold an e-mail address and license keys: only the ids and the status go on.
     pub(crate) fn returned(&self, ask: &Ask) -> Reply {
         Reply::redirect(&format!("/thanks?{}", returned_query(ask)))
     }

@@ -29,7 +29,7 @@ async fn a_visitor_buys_and_opens_the_portal() -> Result<(), BoxError> {
         .await?
         .json()
         .await?;
-    let product = products.pointer("/items/0/product_id").ok_or("the catalogue is empty")?;
+    let product = products.pointer("/items/0/product_id").ok_or("the catalog is empty")?;
     let checkout: Value = browser
         .post(format!("{shop}/api/checkout"))
         .header("cookie", "visitor=v-1")

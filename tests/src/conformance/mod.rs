@@ -1,4 +1,4 @@
-//! The application that black-box checks talk to: every endpoint, once with the behaviour of
+//! The application that black-box checks talk to: every endpoint, once with the behavior of
 //! `@dodopayments/express` and once, under `/strict`, with the defaults.
 
 mod served;

@@ -212,7 +212,8 @@ fn after_character(rest: &str) -> Option<&str> {
     letters.as_str().strip_prefix('\'')
 }
 
-/// The functions under `#[test]`, `#[tokio::test]` and the like.
+/// The functions under `#[test]`, `#[tokio::test]` and the like, and those that a macro runs on every
+/// store.
 fn test_names(content: &str) -> impl Iterator<Item = Text> {
     let mut is_test = false;
     content.lines().enumerate().filter_map(move |(number, line)| {
@@ -228,6 +229,7 @@ fn test_names(content: &str) -> impl Iterator<Item = Text> {
         let is_test = std::mem::take(&mut is_test);
         let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?;
         let name = function.split(['(', '<']).next()?.replace('_', " ");
+        let is_test = is_test || function.contains("(store: &TestStore)");
         is_test.then(|| Text::new(number + 1, Kind::Name, name))
     })
 }

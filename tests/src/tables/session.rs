@@ -128,7 +128,7 @@ fn rows() -> Vec<(&'static str, Value, Want)> {
         ("subscription data without anything", json!({"subscription_data": {}}), Sent),
         ("theme", json!({"customization": {"theme": "dark", "show_order_details": false}}), Sent),
         ("theme is mark-up", json!({"customization": {"theme": "<img src=x onerror=alert(1)>"}}), Invalid("/customization/theme")),
-        ("theme colours", json!({"customization": {"theme_config": {"light": {"bg_primary": "#fff"}, "radius": "4px"}}}), Sent),
+        ("theme colors", json!({"customization": {"theme_config": {"light": {"bg_primary": "#fff"}, "radius": "4px"}}}), Sent),
         ("button of 101", json!({"customization": {"theme_config": {"pay_button_text": "x".repeat(101)}}}), Invalid("/customization/theme_config/pay_button_text")),
         ("font", json!({"customization": {"theme_config": {"font_primary_url": "https://x.example/f"}}}), Guarded("/customization/theme_config/font_primary_url")),
         ("customization null", json!({"customization": null}), SentAs(same())),

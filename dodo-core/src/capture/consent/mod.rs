@@ -68,7 +68,7 @@ pub(super) struct Decision {
 pub(super) fn decide(capture: &VisitorCapture, request: &Parts) -> Decision {
     let settings = capture.settings();
     // The specification has only the value `1`. Other values are not a signal.
-    if settings.honours_gpc && has_element(&request.headers, "sec-gpc", b"1") {
+    if settings.honors_gpc && has_element(&request.headers, "sec-gpc", b"1") {
         return Decision { consent: Consent::Denied, by: Some("Sec-GPC".to_owned()) };
     }
     let mut decision = Decision { consent: Consent::NotAsked, by: None };

@@ -43,7 +43,7 @@ pub enum FieldSet {
 /// What a client may set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
-    /// Full Express behaviour: everything documented passes, everything else is dropped.
+    /// Full Express behavior: everything documented passes, everything else is dropped.
     express: bool,
     /// Whole paths, or last names, of guarded fields.
     allowed: BTreeSet<Box<str>>,

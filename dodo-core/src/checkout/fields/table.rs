@@ -110,8 +110,8 @@ fields! {
     "customization.show_on_demand_tag" S Bool, Free, "";
     "customization.force_language" S Text(2, 16), Free, "";
     "customization.theme_config" S Object(&[]), Free, "";
-    "customization.theme_config.light" S Texts, Free, "16 colours";
-    "customization.theme_config.dark" S Texts, Free, "16 colours";
+    "customization.theme_config.light" S Texts, Free, "16 colors";
+    "customization.theme_config.dark" S Texts, Free, "16 colors";
     "customization.theme_config.font_primary_url" S Url, Guarded(Fonts), "a file that the hosted page loads";
     "customization.theme_config.font_secondary_url" S Url, Guarded(Fonts), "a file that the hosted page loads";
     "customization.theme_config.font_size" S Text(1, 16), Free, "";

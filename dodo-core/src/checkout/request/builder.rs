@@ -110,16 +110,16 @@ macro_rules! builder {
             self
         }
     };
-    (@setter $(#[$doc:meta])* $field:ident colours) => {
+    (@setter $(#[$doc:meta])* $field:ident colors) => {
         $(#[$doc])*
         pub fn $field<K: Into<String>, V: Into<String>>(
             mut self,
-            colours: impl IntoIterator<Item = (K, V)>,
+            colors: impl IntoIterator<Item = (K, V)>,
         ) -> Self {
-            let colours = colours.into_iter();
-            let colours: serde_json::Map<_, _> =
-                colours.map(|(name, colour)| (name.into(), colour.into().into())).collect();
-            self.fields.insert(stringify!($field).to_owned(), colours.into());
+            let colors = colors.into_iter();
+            let colors: serde_json::Map<_, _> =
+                colors.map(|(name, color)| (name.into(), color.into().into())).collect();
+            self.fields.insert(stringify!($field).to_owned(), colors.into());
             self
         }
     };

@@ -13,18 +13,18 @@ builder! {
         show_on_demand_tag: flag,
         /// A language code.
         force_language: text,
-        /// Colours and fonts.
+        /// Colors and fonts.
         theme_config: theme,
     }
 }
 
 builder! {
-    /// Colours and fonts of the hosted page.
+    /// Colors and fonts of the hosted page.
     ThemeConfig() {
-        /// Colours of the light theme, by Dodo's names.
-        light: colours,
-        /// Colours of the dark theme, by Dodo's names.
-        dark: colours,
+        /// Colors of the light theme, by Dodo's names.
+        light: colors,
+        /// Colors of the dark theme, by Dodo's names.
+        dark: colors,
         /// A font file.
         font_primary_url: text,
         /// A font file.

@@ -24,7 +24,7 @@ pub struct EntitlementGrant {
     pub payment_id: Option<String>,
     /// The subscription that holds it.
     pub subscription_id: Option<String>,
-    /// The key, for licence keys.
+    /// The key, for license keys.
     #[serde(default, deserialize_with = "fields::optional_object")]
     pub license_key: Option<GrantedLicenseKey>,
     /// The files, for downloads.
@@ -62,7 +62,7 @@ pub struct EntitlementGrant {
     pub payload_type: Option<String>,
 }
 
-/// A licence key in a grant. `Debug` does not show the key.
+/// A license key in a grant. `Debug` does not show the key.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GrantedLicenseKey {

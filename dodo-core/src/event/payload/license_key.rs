@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::values::{LicenseKeySource, LicenseKeyStatus};
 use crate::event::{Date, fields};
 
-/// A licence key, as `license_key.created` carries it.
+/// A license key, as `license_key.created` carries it.
 ///
 /// Required is `id`.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]

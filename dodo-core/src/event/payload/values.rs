@@ -86,9 +86,9 @@ open_enums! {
         Won = "dispute_won",
         Lost = "dispute_lost",
     }
-    /// Where a licence key stands.
+    /// Where a license key stands.
     LicenseKeyStatus { Active = "active", Expired = "expired", Disabled = "disabled", }
-    /// Where a licence key comes from.
+    /// Where a license key comes from.
     LicenseKeySource { Auto = "auto", Import = "import", Manual = "manual", }
     /// Where a payout stands.
     PayoutStatus {

@@ -49,8 +49,8 @@ fn senders(trial: Trial) -> usize {
     trial.sized(2, 16, 16)
 }
 
-/// In a control, what is written down nowhere is gone for certain: the processes are killed before anything
-/// can be written again. In the row itself they get over it.
+/// In a control, the processes are killed before the database is back, so unstored events are lost.
+/// In the row itself the processes recover.
 fn forget(trial: Trial, world: &mut World) -> Step<()> {
     if !trial.is_control() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! The rows of the table: what is done, what must hold, and by which broken promise it is known that
-//! the row would notice.
+//! The rows of the table: the fault, the promise, and the mutants that prove that the row detects a
+//! broken promise.
 
 mod database;
 mod kills;
@@ -39,7 +39,7 @@ pub(crate) struct Control {
     failpoint: Option<&'static str>,
     /// Every one of these.
     must: &'static [Symptom],
-    /// What comes with them.
+    /// The symptoms that may follow.
     may: &'static [Symptom],
     /// Judged by time, which only a long run does.
     pub(crate) long_only: bool,
@@ -134,11 +134,11 @@ macro_rules! rows { ($($name:literal $($faults:ident)? => $function:path, [$($co
 use Symptom as S;
 
 const LOST: &[S] = &[S::Lost, S::AckedWhileAway];
-/// What is lost is not booked either.
+/// A lost event is not booked either.
 const UNBOOKED: &[S] = &[S::Unbooked];
 /// Makes it likely that a kill falls between the effect and the mark.
 const BETWEEN: &str = "between_effect_and_done:dwell:30";
-/// Makes it likely that a kill falls between the booking and what it queues.
+/// Makes a kill between the booking and its outbox row likely.
 const BEFORE_QUEUE: &str = "between_booking_and_queue:dwell:100";
 
 rows! {

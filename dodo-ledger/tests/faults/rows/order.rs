@@ -123,7 +123,7 @@ async fn all_orders(mut world: World) -> Step<Report> {
     Ok(report)
 }
 
-/// What is known of each subscription, without its name and without when it was learnt.
+/// What is known of each subscription, without its name and without when it was learned.
 async fn states(world: &World, subscriptions: usize) -> BTreeMap<usize, Vec<String>> {
     let query = "SELECT id || record FROM dodo_record ORDER BY id";
     let rows = world.database.texts(query).await;

@@ -1,4 +1,4 @@
-//! A sink that is out: nothing is lost, nothing counts twice, and nobody else notices.
+//! An outage of a sink: no record is lost or counted twice, and deliveries are not slower.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ struct Times {
     lease: Duration,
     backoff: (Duration, Duration),
     retry_after: Duration,
-    /// Until everything is told.
+    /// Until all records are sent.
     recovery: Duration,
     per_second: u32,
 }
@@ -77,14 +77,14 @@ pub(super) async fn outage(trial: Trial) -> Step<Report> {
         segment.set(mood);
         let parcels = parcels(&format!("during_{n}"), count(times.phase));
         refused += during.pace(parcels, times.per_second).await;
-        // Whoever was silent, or asked for quiet, is not asked again at once.
+        // A silent or paused sink gets no request at once.
         until(format!("the sink is asked while it is {mood:?}"), millis(60_000), async || {
             segment.requests().contains_key(&mood)
         })
         .await?;
     }
     segment.set(Mood::Well);
-    let recovered = until("everything is told or dead", times.recovery, async || {
+    let recovered = until("all records are sent or dead", times.recovery, async || {
         let pending = "SELECT (SELECT COUNT(*) FROM dodo_outbox WHERE state = 'pending')
                             + (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending')";
         world.database.try_number(pending).await.is_ok_and(|pending| pending == 0)
@@ -107,8 +107,8 @@ pub(super) async fn outage(trial: Trial) -> Step<Report> {
     Ok(report)
 }
 
-/// Every record was taken once, under its own id. It may have arrived more often: when the sink cut
-/// the connection or fell silent, nobody but the sink knows.
+/// The sink accepted every record once, under its own id. A record may have arrived more often: if
+/// the sink closed the connection or was silent, the ledger does not know.
 fn told_once(segment: &Segment, history: &History, report: &mut Report) {
     let expected: BTreeSet<String> =
         history.acked.iter().map(|id| format!("charge:pay_{id}")).collect();

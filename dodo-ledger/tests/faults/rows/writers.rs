@@ -32,7 +32,7 @@ pub(super) async fn postgres(trial: Trial) -> Step<Report> {
     Ok(report)
 }
 
-/// Nobody is told of a commit that was not, and somebody writes again.
+/// No answer reports a commit that did not happen, and the writer starts again.
 async fn panics(trial: Trial, mut world: World, point: &str) -> Step<Report> {
     world.set("DODO_FAILPOINT", format!("{point}:panic:{PANICS}"));
     let sender = world.start()?;

@@ -101,7 +101,7 @@ async fn orders_are_fulfilled_once_and_refunded_in_any_order() {
         let mine = owner(Some("ada"), "cus_1");
         refund(lease.connection(), "ref_0", "pay_1", Some(400)).await.unwrap();
         for _ in 0..2 {
-            fulfil(lease.connection(), &mine, &an_order("pay_1")).await.unwrap();
+            fulfill(lease.connection(), &mine, &an_order("pay_1")).await.unwrap();
             refund(lease.connection(), "ref_1", "pay_1", Some(500)).await.unwrap();
         }
         let known = shop.belongings("ada").await;
@@ -173,7 +173,7 @@ async fn a_customer_belongs_to_the_account_that_opened_the_session() {
         assert_eq!(shop.belongings("ada").await.subscriptions.len(), 1, "found by the customer");
 
         let forged = owner(Some("mallory"), "cus_1");
-        fulfil(lease.connection(), &forged, &an_order("pay_1")).await.unwrap();
+        fulfill(lease.connection(), &forged, &an_order("pay_1")).await.unwrap();
         paid_session(lease.connection(), "cks_unknown", &cus("cus_1")).await.unwrap();
         opened(lease.connection(), "cks_2", "mallory").await.unwrap();
         paid_session(lease.connection(), "cks_2", &cus("cus_1")).await.unwrap();

@@ -25,7 +25,7 @@ fn notice(chrome: Chrome<'_>, title: &str, text: &str) -> Markup {
         title,
         Tab::Elsewhere,
         html! {
-            div.centre {
+            div.center {
                 h1 { (title) }
                 p.muted { (text) }
                 div.row { a.button href="/" { "To the shop" } }

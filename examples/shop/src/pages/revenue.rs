@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// How many sources have a colour of their own.
+/// How many sources have a color of their own.
 const COLOURS: usize = 6;
 /// How many days the chart shows when no dates are chosen.
 const DAYS: i32 = 14;
@@ -123,7 +123,7 @@ fn columns(view: &RevenueView, of: &CurrencyReport, legend: &[&str]) -> Markup {
                 }
                 @for (at, (day, blocks)) in chart.days.iter().enumerate() {
                     @for block in blocks {
-                        rect class=(colour(block.source)) x=(at * 100 + 18) width="64" y=(block.top) height=(block.height.max(4)) {
+                        rect class=(color(block.source)) x=(at * 100 + 18) width="64" y=(block.top) height=(block.height.max(4)) {
                             title { (day) ": " (legend.get(block.source).unwrap_or(&"")) " " (show(block.value)) }
                         }
                     }
@@ -149,11 +149,11 @@ fn bars(of: &CurrencyReport, legend: &[&str]) -> Markup {
                 @let share = u128::from(sum.net.unsigned_abs()) * 1000 / u128::from(most);
                 li data-source=(source) {
                     div.between {
-                        span { i.dot.(colour(at)) {} (source) }
+                        span { i.dot.(color(at)) {} (source) }
                         (amount(sum.net, of))
                     }
                     svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" {
-                        rect.(colour(at)) width=(share) height="10" {}
+                        rect.(color(at)) width=(share) height="10" {}
                     }
                 }
             }
@@ -186,7 +186,7 @@ fn earner_row(of: &CurrencyReport, legend: &[&str], earner: &Earner) -> Markup {
         tr data-visitor=(visitor.as_deref().unwrap_or("")) data-source=(source) {
             td data-label="Visitor" { (who(visitor.as_deref())) }
             td data-label="Source" {
-                span { i.dot.(colour(at)) {} (source)
+                span { i.dot.(color(at)) {} (source)
                     @if let Some(medium) = &campaign.medium { span.muted { " / " (medium) } } }
             }
             td data-label="Campaign" { (campaign_name(campaign)) }
@@ -317,6 +317,6 @@ fn place(legend: &[&str], source: &str) -> usize {
     legend.iter().position(|name| *name == source).unwrap_or(COLOURS)
 }
 
-fn colour(source: usize) -> String {
+fn color(source: usize) -> String {
     format!("s{}", source.min(COLOURS - 1))
 }

@@ -28,7 +28,7 @@ pub(crate) fn thanks(chrome: Chrome<'_>, live: &str, tag: &str, outcome: &Outcom
     chrome.page(
         "Thank you",
         Tab::Elsewhere,
-        html! { div.centre data-live=(live) data-tag=(tag) aria-live="polite" { (thanks_live(outcome)) } },
+        html! { div.center data-live=(live) data-tag=(tag) aria-live="polite" { (thanks_live(outcome)) } },
     )
 }
 

@@ -110,7 +110,7 @@ pub(crate) fn source_of(campaign: &Campaign, channel: Channel) -> &str {
 pub(crate) struct Report {
     /// One part per currency, the one with the most payments first.
     pub currencies: Vec<CurrencyReport>,
-    /// Every source, the one with the most payments first: a source has one colour on the page.
+    /// Every source, the one with the most payments first: a source has one color on the page.
     pub legend: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A sink that asked for quiet is left alone: by everybody, and also after a restart.
+//! A paused sink: every process pauses it, also after a restart.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
 };
 
 crate::on_every_store! {
-    the_sink_rests_as_long_as_it_asked_to,
-    every_instance_leaves_the_sink_alone,
-    the_next_process_leaves_the_sink_alone,
-    whoever_revives_its_dead_letters_ends_the_quiet,
+    sink_is_paused_until_retry_after,
+    every_instance_pauses_the_sink,
+    pause_survives_a_restart,
+    redrive_ends_the_pause,
 }
 
 const WAIT: Duration = Duration::from_millis(700);
@@ -25,8 +25,8 @@ fn busy() -> Answer {
     Answer::Each(Told::Failed { after: Some(WAIT), reason: "429" })
 }
 
-/// Never asked again before its time, and then told everything.
-fn was_left_alone(sink: &Scripted, payments: usize) {
+/// The sink got no request during the pause, and all records after it.
+fn assert_paused(sink: &Scripted, payments: usize) {
     let told = sink.told.lock().unwrap();
     assert_eq!(told.len(), payments + 1);
     let quiet = told[1].0 - told[0].0;
@@ -39,14 +39,14 @@ async fn pay(ledger: &Ledger, payments: std::ops::Range<usize>) {
     }
 }
 
-async fn until_quiet(ledger: &Ledger) {
-    eventually("the sink is left alone", async || {
+async fn until_paused(ledger: &Ledger) {
+    eventually("the sink is paused", async || {
         !ledger.sink_stats("scripted").await.unwrap().quiet.is_zero()
     })
     .await;
 }
 
-async fn the_sink_rests_as_long_as_it_asked_to(store: &TestStore) {
+async fn sink_is_paused_until_retry_after(store: &TestStore) {
     let gateway = Answer::Each(Told::Uncertain { after: Some(WAIT), reason: "504" });
     for (first, answer) in [(0, busy()), (5, gateway)] {
         let sink = Scripted::new([answer]);
@@ -55,7 +55,7 @@ async fn the_sink_rests_as_long_as_it_asked_to(store: &TestStore) {
         pay(&ledger, first..first + 5).await;
         until_settled(&ledger).await;
         workers.shutdown(Duration::from_secs(5)).await;
-        was_left_alone(&sink, 5);
+        assert_paused(&sink, 5);
         fresh.remove().await;
     }
 }
@@ -65,27 +65,27 @@ fn on(store: &Store, sink: &Scripted) -> LedgerBuilder {
     Ledger::builder(store.clone()).poll_every(soon).sink(sink.clone()).sink_backoff(FAST, 5)
 }
 
-async fn every_instance_leaves_the_sink_alone(store: &TestStore) {
+async fn every_instance_pauses_the_sink(store: &TestStore) {
     let sink = Scripted::new([busy()]);
     let store = Store::open(&store.url).await.unwrap();
     let instances = [on(&store, &sink).build().unwrap(), on(&store, &sink).build().unwrap()];
     instances[0].migrate().await.unwrap();
     let workers = instances.each_ref().map(|ledger| work(ledger, hooks()));
     pay(&instances[0], 0..1).await;
-    until_quiet(&instances[1]).await;
+    until_paused(&instances[1]).await;
     pay(&instances[1], 1..5).await;
     until_settled(&instances[0]).await;
     for workers in workers {
         workers.shutdown(Duration::from_secs(5)).await;
     }
-    was_left_alone(&sink, 5);
+    assert_paused(&sink, 5);
 }
 
-async fn the_next_process_leaves_the_sink_alone(store: &TestStore) {
+async fn pause_survives_a_restart(store: &TestStore) {
     let sink = Scripted::new([busy()]);
     let mut opened = Store::open(&store.url).await.unwrap();
     for n in 0..2 {
-        // What is in memory goes with the store that holds it.
+        // Data in memory ends with its store.
         if !store.url.contains(":memory:") {
             opened = Store::open(&store.url).await.unwrap();
         }
@@ -94,25 +94,25 @@ async fn the_next_process_leaves_the_sink_alone(store: &TestStore) {
         let workers = work(&ledger, hooks());
         pay(&ledger, 2 * n..2 * n + 2).await;
         match n {
-            0 => until_quiet(&ledger).await,
+            0 => until_paused(&ledger).await,
             _ => until_settled(&ledger).await,
         }
         workers.shutdown(Duration::from_secs(5)).await;
     }
-    was_left_alone(&sink, 4);
+    assert_paused(&sink, 4);
 }
 
-async fn whoever_revives_its_dead_letters_ends_the_quiet(store: &TestStore) {
+async fn redrive_ends_the_pause(store: &TestStore) {
     let hours = Duration::from_secs(5 * 3600);
     let sink = Scripted::new([Answer::Each(Told::Failed { after: Some(hours), reason: "429" })]);
     let ledger = on(&Store::open(&store.url).await.unwrap(), &sink).build().unwrap();
     ledger.migrate().await.unwrap();
     let workers = work(&ledger, hooks());
     pay(&ledger, 0..1).await;
-    until_quiet(&ledger).await;
+    until_paused(&ledger).await;
     pay(&ledger, 1..2).await;
     assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 0);
     assert!(ledger.sink_stats("scripted").await.unwrap().quiet.is_zero());
-    eventually("it is told again", async || sink.told.lock().unwrap().len() == 2).await;
+    eventually("it is sent again", async || sink.told.lock().unwrap().len() == 2).await;
     workers.shutdown(Duration::from_secs(5)).await;
 }

@@ -19,7 +19,7 @@ pub(crate) const ACCOUNT_KEY: &str = "shop_account";
 
 type Done = Result<(), BoxError>;
 
-/// Fulfils an order. A charge of a subscription is not one: the subscription's own events grant
+/// Fulfills an order. A charge of a subscription is not one: the subscription's own events grant
 /// access.
 pub(crate) async fn paid(event: Event<Payment, Shop>) -> Done {
     let (shop, payment) = (&event.state, &event.data);
@@ -42,7 +42,7 @@ pub(crate) async fn paid(event: Event<Payment, Shop>) -> Done {
         exponent: payment.currency.exponent(),
         at: event.timestamp,
     };
-    orders::fulfil(tx.connection(), &owner, &order).await?;
+    orders::fulfill(tx.connection(), &owner, &order).await?;
     Ok(())
 }
 
