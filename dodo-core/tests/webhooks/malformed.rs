@@ -145,7 +145,7 @@ async fn amount_of_listed_object_beyond_range_is_left_out() {
             let body = json!({ "type": "payment.succeeded", "timestamp": "2026-11-01T00:00:00Z",
                 "business_id": "bus_1", "data": data });
             let body = body.to_string().replace("\"HERE\"", amount);
-            let answer = hooks.handle(replay(&key(), "msg_1", body)).await;
+            let answer = hooks.handle(signed_request(&key(), "msg_1", body)).await;
             assert_eq!(answer.status(), 200, "{pointer} {amount}");
             let seen = log.lock().unwrap().pop().unwrap();
             assert_eq!(seen.data["total_amount"], 1900, "{pointer} {amount}");
