@@ -5,40 +5,52 @@
 //!
 //! ```
 //! use actix_web::web::ServiceConfig;
-//! use dodo_actix::{checkout_handler, customer_portal, webhooks};
-//! use dodo_core::{
-//!     Client, CustomerPortal, Error, Webhooks,
-//!     checkout::{SessionCheckout, StaticCheckout},
-//!     endpoint::Endpoint,
-//! };
+//! use dodo_actix::{Error, prelude::*};
 //!
 //! /// Make `hooks` once, for all workers.
-//! fn payments(config: &mut ServiceConfig, dodo: Client, hooks: Webhooks) -> Result<(), Error> {
-//!     let portal = CustomerPortal::builder(dodo.clone()).build()?;
-//!     let session = SessionCheckout::builder(dodo.clone()).build()?;
-//!     let checkout = StaticCheckout::builder(dodo.clone()).build()?.or(session);
+//! fn payments(config: &mut ServiceConfig, dodo: &Dodo, hooks: Webhooks) -> Result<(), Error> {
+//!     let checkout = dodo.static_checkout().build()?.or(dodo.session_checkout().build()?);
 //!     config
 //!         .route("/api/checkout", checkout_handler(checkout))
-//!         .route("/api/portal", customer_portal(portal))
+//!         .route("/api/portal", customer_portal(dodo.portal().build()?))
 //!         .route("/api/webhook", webhooks(hooks));
 //!     Ok(())
 //! }
 //! ```
 //!
-//! [`Visitors`] captures visitors. The application's own middleware says who is signed in, by
-//! [`sign_in`](SignIn::sign_in).
+//! [`VisitorMiddleware`] captures visitors. The application's own middleware says who is signed in, by
+//! [`sign_in`](SignIn::sign_in). This crate re-exports the modules of [`dodo_core`], so an application
+//! needs no other dependency.
 
 mod convert;
+mod delivery;
 mod extensions;
 mod rejection;
 mod routes;
 mod visitor;
-mod webhook;
 
 pub use self::{
+    delivery::{VerifiedWebhook, WebhookEvent},
     extensions::{DodoExtensions, SignIn},
     rejection::Rejection,
     routes::{checkout_handler, customer_portal, mount, webhooks},
-    visitor::{Visitor, Visitors, VisitorsService},
-    webhook::{VerifiedWebhook, WebhookEvent},
+    visitor::{Visitor, VisitorMiddleware, VisitorMiddlewareService},
 };
+
+pub use dodo_core::{
+    BoxError, Client, CustomerId, CustomerPortal, Dodo, Environment, Error, ErrorKind, Event,
+    EventKind, ProductId, RequestHead, SignedIn, WebhookKey, Webhooks, attribution, capture,
+    checkout, client, endpoint, env, event, log, money, portal, testing, webhook,
+};
+
+/// The names of a first program: `use dodo_actix::prelude::*`.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use dodo_core::prelude::*;
+
+    #[doc(no_inline)]
+    pub use crate::{
+        DodoExtensions, Rejection, SignIn, VerifiedWebhook, Visitor, VisitorMiddleware,
+        WebhookEvent, checkout_handler, customer_portal, mount, webhooks,
+    };
+}

@@ -13,7 +13,7 @@ use futures_core::future::LocalBoxFuture;
 
 use crate::{DodoExtensions, Rejection, convert, extensions::carried};
 
-/// The visitor that [`Visitors`] found.
+/// The visitor that [`VisitorMiddleware`] found.
 ///
 /// A request without a visitor is refused with 400; take `Option<Visitor>` where that is fine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +47,7 @@ impl FromRequest for Visitor {
 ///
 /// ```
 /// use actix_web::{App, web};
-/// use dodo_actix::{Visitor, Visitors};
+/// use dodo_actix::{Visitor, VisitorMiddleware};
 /// use dodo_core::capture::VisitorCapture;
 ///
 /// async fn greet(visitor: Option<Visitor>) -> &'static str {
@@ -55,44 +55,44 @@ impl FromRequest for Visitor {
 /// }
 ///
 /// let app = App::new()
-///     .wrap(Visitors::new(VisitorCapture::visitors_now()))
+///     .wrap(VisitorMiddleware::new(VisitorCapture::visitors_now()))
 ///     .route("/", web::get().to(greet));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Visitors(VisitorCapture);
+pub struct VisitorMiddleware(VisitorCapture);
 
-impl Visitors {
+impl VisitorMiddleware {
     /// Captures what `capture` says.
     pub const fn new(capture: VisitorCapture) -> Self {
         Self(capture)
     }
 }
 
-impl<S, B> Transform<S, ServiceRequest> for Visitors
+impl<S, B> Transform<S, ServiceRequest> for VisitorMiddleware
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     S::Future: 'static,
 {
     type Response = ServiceResponse<B>;
     type Error = Error;
-    type Transform = VisitorsService<S>;
+    type Transform = VisitorMiddlewareService<S>;
     type InitError = ();
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(VisitorsService { service, capture: self.0.clone() }))
+        ready(Ok(VisitorMiddlewareService { service, capture: self.0.clone() }))
     }
 }
 
-/// What [`Visitors`] makes of a service.
+/// What [`VisitorMiddleware`] makes of a service.
 #[derive(Debug)]
-pub struct VisitorsService<S> {
+pub struct VisitorMiddlewareService<S> {
     service: S,
     capture: VisitorCapture,
 }
 
-impl<S, B> Service<ServiceRequest> for VisitorsService<S>
+impl<S, B> Service<ServiceRequest> for VisitorMiddlewareService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     S::Future: 'static,

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Error, variable::variable};
+use crate::{Error, env::variable};
 
 /// The variable that names the mode.
 pub(crate) const VARIABLE: &str = "DODO_PAYMENTS_ENVIRONMENT";

@@ -75,6 +75,7 @@ pub mod client;
 mod detached;
 mod dodo;
 pub mod endpoint;
+pub mod env;
 mod environment;
 mod error;
 pub mod event;
@@ -91,7 +92,6 @@ mod repeats;
 mod return_url;
 pub mod testing;
 mod time;
-mod variable;
 mod web_url;
 pub mod webhook;
 
@@ -104,7 +104,6 @@ pub use self::{
     head::{RequestHead, SignedIn},
     id::{CustomerId, ProductId},
     portal::CustomerPortal,
-    variable::variable,
     webhook::{WebhookKey, Webhooks},
 };
 

@@ -7,7 +7,7 @@ use tracing_subscriber::{
     Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use crate::{Error, variable::variable};
+use crate::{Error, env::variable};
 
 /// The variable that Dodo's Node SDK reads.
 const VARIABLE: &str = "DODO_PAYMENTS_LOG";

@@ -138,7 +138,7 @@ async fn warn_if_long(
         tracing::warn!(
             target: "dodo::ledger", event = &*event, callback,
             "event transaction open for over 1 s, and no delivery can be stored; do slow work before \
-             `SqliteTx::of`, and write to this file through the transaction alone"
+             `SqliteTx::join`, and write to this file through the transaction alone"
         );
     }
 }
@@ -197,7 +197,7 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
         /// [`Setup`](ErrorKind::Setup) if the event does not come from
         /// [`Ledger::attach`](crate::Ledger::attach) or the ledger is on the other database;
         /// [`TransactionOver`](ErrorKind::TransactionOver) after the callbacks.
-        pub async fn of<T, S>(event: &Event<T, S>) -> Result<Self, Error> {
+        pub async fn join<T, S>(event: &Event<T, S>) -> Result<Self, Error> {
             let state = EventTx::of(event).await?;
             OwnedMutexGuard::try_map(state, |state| match state {
                 State::Open(tx) => match tx.kind_mut() {

@@ -104,7 +104,7 @@ async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
                 async move {
                     may_run.acquire().await?.forget();
                     if joins {
-                        drop(PgTx::of(&event).await?);
+                        drop(PgTx::join(&event).await?);
                     }
                     Ok::<_, BoxError>(())
                 }
@@ -149,7 +149,7 @@ async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
                         )
                         .await;
                 }
-                let tx = PgTx::of(&event).await;
+                let tx = PgTx::join(&event).await;
                 if run == 0 {
                     their.say("ALTER ROLE $user LOGIN").await;
                     assert_eq!(tx.as_ref().unwrap_err().kind(), ErrorKind::Unprepared);
@@ -216,7 +216,7 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
     let ledger = their.ledger().await;
     let hooks = hooks().on_any(|event: Event<RawJson>| async move {
         let (said, passed_over) = CASES[event.id.parse::<usize>().unwrap()];
-        let mut tx = PgTx::of(&event).await?;
+        let mut tx = PgTx::join(&event).await?;
         let done = sqlx::query(said).execute(&mut *tx).await;
         if passed_over { Ok::<_, BoxError>(()) } else { done.map(drop).map_err(Into::into) }
     });

@@ -187,7 +187,7 @@ async fn the_handle_of_the_other_database_says_so() {
     let hooks = hooks().on_any(move |event: Event<RawJson>| {
         let sender = sender.clone();
         async move {
-            sender.send(PgTx::of(&event).await.unwrap_err().kind()).unwrap();
+            sender.send(PgTx::join(&event).await.unwrap_err().kind()).unwrap();
             Ok(())
         }
     });
@@ -211,7 +211,7 @@ async fn a_database_that_goes_away_is_no_failure_of_the_event() {
         move |event: Event<RawJson>| {
             let run = runs.fetch_add(1, Ordering::SeqCst);
             async move {
-                let mut tx = PgTx::of(&event).await?;
+                let mut tx = PgTx::join(&event).await?;
                 if run < 3 {
                     let cut = sqlx::query("SELECT pg_terminate_backend(pg_backend_pid())");
                     cut.execute(&mut *tx).await.unwrap_err();
@@ -274,7 +274,7 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     let ledger = store.builder().await.max_failures(3).build().unwrap();
     ledger.migrate().await.unwrap();
     let hooks = hooks().on_any(|event: Event<RawJson>| async move {
-        let mut tx = PgTx::of(&event).await?;
+        let mut tx = PgTx::join(&event).await?;
         sqlx::query("SELECT 1 / 0").execute(&mut *tx).await.unwrap_err();
         Ok::<(), BoxError>(())
     });
@@ -297,7 +297,7 @@ async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
     store.run("CREATE TABLE effect (event TEXT PRIMARY KEY)").await;
     store.run("INSERT INTO effect VALUES ('taken')").await;
     let hooks = hooks().on_any(|event: Event<RawJson>| async move {
-        let mut tx = SqliteTx::of(&event).await?;
+        let mut tx = SqliteTx::join(&event).await?;
         let own = sqlx::query("INSERT INTO effect VALUES ($1)").bind(&event.id);
         own.execute(&mut *tx).await.unwrap();
         if event.id == "msg_1" {
@@ -349,7 +349,7 @@ async fn callbacks_never_hold_all_connections() {
         move |event: Event<RawJson>| {
             let (holding, gate, ledger) = (holding.clone(), gate.clone(), ledger.clone());
             async move {
-                let tx = PgTx::of(&event).await?;
+                let tx = PgTx::join(&event).await?;
                 holding.fetch_add(1, Ordering::SeqCst);
                 let _open = gate.acquire().await.unwrap();
                 ledger.record("charge:pay_0").await?;
@@ -399,7 +399,7 @@ async fn callback_that_keeps_the_transaction_is_named_in_the_log() {
     let hooks = hooks().on_payment_succeeded(move |event| {
         let log = logged.clone();
         async move {
-            let _tx = SqliteTx::of(&event).await?;
+            let _tx = SqliteTx::join(&event).await?;
             // Bounded by the lease.
             while !log.text().contains("on_payment_succeeded") {
                 tokio::time::sleep(Duration::from_millis(5)).await;

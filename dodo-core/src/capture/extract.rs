@@ -12,8 +12,9 @@ impl VisitorId {
     /// consent.
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, Error> {
         let Some(captured) = extensions.get::<Captured>() else {
-            let error =
-                Error::config("no visitor: is `VisitorLayer` (actix-web: `Visitors`) installed?");
+            let error = Error::config(
+                "no visitor capture on this route: add `VisitorLayer` (actix-web: `VisitorMiddleware`)",
+            );
             tracing::error!(target: "dodo::capture", %error);
             return Err(error);
         };

@@ -5,10 +5,10 @@ use super::{
 };
 use crate::{
     Environment, Error,
+    env::variable,
     log::{LogLevel, client_log},
     repeats::Repeats,
     return_url,
-    variable::variable,
     web_url::{Origin, WebUrl},
 };
 

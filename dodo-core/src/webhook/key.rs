@@ -20,7 +20,7 @@ use super::{
     signature::{Claim, Refusal},
     verified::VerifiedEvent,
 };
-use crate::{Environment, Error, ErrorKind, variable::variables};
+use crate::{Environment, Error, ErrorKind, env::variables};
 
 type HmacSha256 = Hmac<Sha256>;
 

@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
     let url = match words.iter().position(|word| word == "--url") {
         Some(at) if at + 1 < words.len() => words.drain(at..at + 2).nth(1),
         Some(_) => None,
-        None => match dodo_core::variable("DATABASE_URL") {
+        None => match dodo_core::env::variable("DATABASE_URL") {
             Ok(url) => url,
             Err(error) => {
                 eprintln!("{error}");

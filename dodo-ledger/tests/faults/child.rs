@@ -80,11 +80,11 @@ async fn effect(event: &Event<RawJson>, sqlite: bool) -> Result<(), dodo_ledger:
     let id = event.id.split('#').next();
     let work = millis(setting::WORK_MS, 0);
     if sqlite {
-        let mut tx = SqliteTx::of(event).await?;
+        let mut tx = SqliteTx::join(event).await?;
         sqlx::query(INSERT).bind(id).execute(&mut *tx).await?;
         tokio::time::sleep(work).await;
     } else {
-        let mut tx = PgTx::of(event).await?;
+        let mut tx = PgTx::join(event).await?;
         sqlx::query(INSERT).bind(id).execute(&mut *tx).await?;
         tokio::time::sleep(work).await;
     }

@@ -24,7 +24,7 @@ impl Hosts {
     #[must_use]
     pub fn from_env() -> Self {
         // `Client::from_env` reports a value that cannot be used.
-        Self::new(dodo_core::variable("DODO_PUBLIC_URL").ok().flatten().as_deref())
+        Self::new(dodo_core::env::variable("DODO_PUBLIC_URL").ok().flatten().as_deref())
     }
 
     /// Returns whether a request with this `Host` header is for the application. Every browser sends

@@ -18,7 +18,7 @@ use actix_web::{
     middleware::{Compress, Logger, Next, from_fn},
     web::{self, Data, Form, ReqData, ServiceConfig},
 };
-use dodo_actix::{DodoExtensions, Visitors, checkout_handler, customer_portal, webhooks};
+use dodo_actix::{DodoExtensions, VisitorMiddleware, checkout_handler, customer_portal, webhooks};
 use dodo_core::{
     BoxError, Client, CustomerPortal, Error as DodoError, Event, SignedIn, WebhookKey, Webhooks,
     capture::VisitorCapture,
@@ -86,7 +86,7 @@ pub fn app(
         .route("/sign-in", web::post().to(sign_in_form))
         .route("/orders", web::get().to(orders))
         .service(web::scope("/payments").configure(|config| parts.payments(config)))
-        .wrap(Visitors::new(VisitorCapture::visitors_now()))
+        .wrap(VisitorMiddleware::new(VisitorCapture::visitors_now()))
         .wrap(from_fn(sign_in))
         .wrap(from_fn(audit))
         .wrap(from_fn(own_hosts))

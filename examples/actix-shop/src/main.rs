@@ -5,7 +5,7 @@ mod pages;
 use std::{io, net::TcpListener, process::ExitCode};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web};
-use dodo_actix::{Visitors, checkout_handler, customer_portal, webhooks};
+use dodo_actix::{VisitorMiddleware, checkout_handler, customer_portal, webhooks};
 use dodo_core::Webhooks;
 use shop::Shop;
 
@@ -21,7 +21,7 @@ async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(shop.clone()))
-            .wrap(Visitors::new(shop.capture()))
+            .wrap(VisitorMiddleware::new(shop.capture()))
             .wrap(from_fn(pages::own_hosts))
             .route("/api/checkout", checkout_handler(checkout.clone()))
             .route("/api/portal", customer_portal(portal.clone()))

@@ -1,11 +1,11 @@
 //! The parts that the programs of README.md leave to your own application.
 
-use dodo_core::CustomerId;
+use dodo_axum::CustomerId;
 
 /// The address to listen at: `PORT` of this machine. Default: 3000.
 #[must_use]
 pub fn address() -> (&'static str, u16) {
-    let port = dodo_core::variable("PORT").ok().flatten().and_then(|port| port.parse().ok());
+    let port = dodo_axum::env::variable("PORT").ok().flatten().and_then(|port| port.parse().ok());
     ("127.0.0.1", port.unwrap_or(3000))
 }
 

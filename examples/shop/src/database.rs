@@ -151,8 +151,8 @@ impl Database {
         event: &Event<T, S>,
     ) -> Result<EventTx, dodo_ledger::Error> {
         Ok(match self {
-            Self::Sqlite(_) => EventTx::Sqlite(SqliteTx::of(event).await?),
-            Self::Postgres(_) => EventTx::Postgres(PgTx::of(event).await?),
+            Self::Sqlite(_) => EventTx::Sqlite(SqliteTx::join(event).await?),
+            Self::Postgres(_) => EventTx::Postgres(PgTx::join(event).await?),
         })
     }
 

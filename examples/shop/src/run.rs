@@ -31,7 +31,7 @@ where
 {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    let options = match Options::read(std::env::args_os().skip(1), dodo_core::variable) {
+    let options = match Options::read(std::env::args_os().skip(1), dodo_core::env::variable) {
         Ok(options) if options.help => {
             print!("{}", HELP.replace("SHOP ", &format!("{framework}-shop ")));
             return ExitCode::SUCCESS;

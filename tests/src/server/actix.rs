@@ -8,7 +8,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use dodo_actix::{
-    DodoExtensions, VerifiedWebhook, Visitor, Visitors, WebhookEvent, checkout_handler,
+    DodoExtensions, VerifiedWebhook, Visitor, VisitorMiddleware, WebhookEvent, checkout_handler,
     customer_portal, webhooks,
 };
 use dodo_core::{CustomerPortal, WebhookKey, Webhooks, endpoint::CheckoutEndpoint, event::Payment};
@@ -27,7 +27,7 @@ pub(super) async fn serve(
     let server = HttpServer::new(move || {
         on_thread_start(); // actix-web calls this once on each worker's thread
         let middleware = application.middleware();
-        let visitors = Visitors::new(middleware.capture.clone().unwrap_or_default());
+        let visitors = VisitorMiddleware::new(middleware.capture.clone().unwrap_or_default());
         App::new()
             .configure(|config| application.mount(&mut Routes(config)))
             .wrap(Condition::new(middleware.capture.is_some(), visitors))

@@ -96,7 +96,7 @@ pub trait Application: Clone + Send + Sync + 'static {
 /// Middleware in front of all routes, each in the form of its framework.
 #[derive(Clone, Debug, Default)]
 pub struct Middleware {
-    /// `VisitorLayer`, in actix-web `Visitors`.
+    /// `VisitorLayer`, in actix-web `VisitorMiddleware`.
     pub capture: Option<VisitorCapture>,
     /// Signs in the user and the customer of [`USER_HEADER`] and [`CUSTOMER_HEADER`]: the application's
     /// own middleware.

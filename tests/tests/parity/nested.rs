@@ -36,7 +36,7 @@ fn on_actix(listener: TcpListener) {
     use std::future::ready;
 
     use actix_web::{App, HttpServer, dev::ServiceResponse, error::ErrorForbidden, web};
-    use dodo_actix::Visitors;
+    use dodo_actix::VisitorMiddleware;
 
     let server = HttpServer::new(|| {
         let shop =
@@ -45,7 +45,7 @@ fn on_actix(listener: TcpListener) {
                 .service(web::resource("/members").wrap_fn(|_, _| {
                     ready(Err::<ServiceResponse, _>(ErrorForbidden("members only")))
                 }))
-                .wrap(Visitors::new(capture()));
+                .wrap(VisitorMiddleware::new(capture()));
         App::new().service(shop)
     });
     tokio::spawn(server.workers(1).disable_signals().listen(listener).unwrap().run());

@@ -1,18 +1,12 @@
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpServer, body::MessageBody};
-use dodo_actix::{SignIn, Visitors, checkout_handler, customer_portal, webhooks};
-use dodo_core::{
-    BoxError, Event, SignedIn,
-    capture::{CampaignCookie, Preset, VisitorCapture},
-    client::DodoBuilder,
-    event::Payment,
-};
+use dodo_actix::prelude::*;
 use dodo_ledger::{Ledger, SqliteTx, sqlx};
 use std::time::Duration;
 
 async fn record_order(event: Event<Payment>) -> Result<(), BoxError> {
-    let mut tx = SqliteTx::of(&event).await?; // commits together with the event's "done" mark
+    let mut tx = SqliteTx::join(&event).await?; // commits together with the event's "done" mark
     sqlx::query("INSERT INTO orders (payment_id, amount) VALUES (?, ?)")
         .bind(&event.data.payment_id)
         .bind(event.data.total_amount)
@@ -47,7 +41,7 @@ async fn main() -> Result<(), BoxError> {
             .route("/api/checkout", checkout_handler(checkout.clone()))
             .route("/api/portal", customer_portal(portal.clone()))
             .route("/api/webhook", webhooks(hooks.clone()))
-            .wrap(Visitors::new(dodo.capture()))
+            .wrap(VisitorMiddleware::new(dodo.capture()))
             .wrap(from_fn(sign_in))
     })
     .bind(my_app::address())?

@@ -1,10 +1,5 @@
 use axum::Router;
-use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
-use dodo_core::{
-    BoxError,
-    capture::{CampaignCookie, Preset, VisitorCapture},
-    client::DodoBuilder,
-};
+use dodo_axum::prelude::*;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

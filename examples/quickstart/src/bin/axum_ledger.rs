@@ -1,17 +1,11 @@
 use axum::middleware::{Next, from_fn};
 use axum::{Router, extract::Request, response::Response};
-use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, webhooks};
-use dodo_core::{
-    BoxError, Event, SignedIn,
-    capture::{CampaignCookie, Preset, VisitorCapture},
-    client::DodoBuilder,
-    event::Payment,
-};
+use dodo_axum::prelude::*;
 use dodo_ledger::{Ledger, SqliteTx, sqlx};
 use std::time::Duration;
 
 async fn record_order(event: Event<Payment>) -> Result<(), BoxError> {
-    let mut tx = SqliteTx::of(&event).await?; // commits together with the event's "done" mark
+    let mut tx = SqliteTx::join(&event).await?; // commits together with the event's "done" mark
     sqlx::query("INSERT INTO orders (payment_id, amount) VALUES (?, ?)")
         .bind(&event.data.payment_id)
         .bind(event.data.total_amount)

@@ -12,7 +12,7 @@ const QUOTES: [char; 7] = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '
 ///
 /// ```
 /// # fn main() -> Result<(), dodo_core::Error> {
-/// let port = dodo_core::variable("PORT")?.unwrap_or_else(|| "3000".to_owned());
+/// let port = dodo_core::env::variable("PORT")?.unwrap_or_else(|| "3000".to_owned());
 /// # Ok(()) }
 /// ```
 ///
