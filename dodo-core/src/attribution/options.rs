@@ -21,7 +21,7 @@ pub enum DisputePolicy {
     OnOpen,
 }
 
-/// How [`facts`](super::facts) reads events.
+/// Which metadata keys of an event name the visitor, the campaign and the user.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MetadataMapping {

@@ -138,7 +138,7 @@ impl EventBuilder {
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when events of this kind carry another payload, or what
-    /// [`set`](Self::set) made of it is none.
+    /// [`set_json`](Self::set_json) made of it is none.
     pub fn modify<T: Payload>(mut self, change: impl FnOnce(&mut T)) -> Result<Self, Error> {
         let (mut payload, _) = T::from_json(&self.data.to_string()).map_err(|error| {
             Error::new(ErrorKind::InvalidRequest, "events of this kind carry another payload")

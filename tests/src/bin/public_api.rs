@@ -13,11 +13,15 @@ use serde_json::Value;
 /// Paths in the source whose items mirror objects, event types and request fields of Dodo Payments.
 const MIRRORS: [&str; 3] = ["src/event/payload/", "src/event/kind.rs", "src/checkout/request/"];
 
+/// The kind of a line that repeats an item under another path.
+const SECOND_PATH: &str = "second path";
+
 struct Crate {
     index: Value,
     /// Path of each listed item, with its kind and whether it mirrors the API of Dodo Payments.
     items: BTreeMap<String, (&'static str, bool)>,
-    /// Types that already have a path. A second path is a line of its own, without members.
+    /// Items that already have a path. A second path is a line of its own, without members, and is not
+    /// counted.
     expanded: BTreeSet<String>,
 }
 
@@ -39,11 +43,14 @@ impl Crate {
 
     /// Lists the public items of a module below `path`.
     fn module(&mut self, path: &str, module: &Value) {
-        for id in Self::ids(&module["inner"]["module"]["items"]) {
-            let Some(item) = self.get(&id) else { continue };
-            if item["visibility"] != "public" {
-                continue;
-            }
+        let mut items: Vec<Value> = Self::ids(&module["inner"]["module"]["items"])
+            .iter()
+            .filter_map(|id| self.get(id))
+            .filter(|item| item["visibility"] == "public")
+            .collect();
+        // The shortest path of an item is its own; a prelude repeats the paths of others.
+        items.sort_by_key(|item| (!item["inner"]["module"].is_null(), item["name"] == "prelude"));
+        for item in items {
             match item["inner"].get("use") {
                 Some(import) => self.import(path, import),
                 None => self.item(path, item["name"].as_str().unwrap_or_default(), &item),
@@ -88,10 +95,11 @@ impl Crate {
             "primitive" => return,
             _ => "other",
         };
-        self.add(path.clone(), kind, item);
         if !self.expanded.insert(item["id"].to_string()) {
+            self.items.entry(path).or_insert((SECOND_PATH, false));
             return;
         }
+        self.add(path.clone(), kind, item);
         let inner = inner.clone();
         let fields = [&inner["kind"]["plain"]["fields"], &inner["fields"], &inner["kind"]["tuple"]];
         for id in fields.into_iter().flat_map(Self::ids) {
@@ -142,6 +150,7 @@ fn listing(file: &str) -> Result<String, Box<dyn std::error::Error>> {
     for (path, (kind, _)) in &listed.items {
         text.push_str(&format!("{path} {kind}\n"));
     }
+    let counted = listed.items.values().filter(|(kind, _)| *kind != SECOND_PATH).count();
     let mirrors = listed.items.values().filter(|(_, mirrors)| *mirrors).count();
     let root_names = listed
         .items
@@ -150,8 +159,8 @@ fn listing(file: &str) -> Result<String, Box<dyn std::error::Error>> {
     text.push_str(&format!(
         "# {} names at the root beside modules; {} items: {mirrors} mirror the API of Dodo Payments, {} do not\n",
         root_names.count(),
-        listed.items.len(),
-        listed.items.len() - mirrors,
+        counted,
+        counted - mirrors,
     ));
     Ok(text)
 }
