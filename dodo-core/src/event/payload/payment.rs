@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BillingAddress, CartItem, CustomFieldResponse, Customer, Discount, DisputeItem, RefundItem,
     values::{
-        ChargeType, PaymentProvider, PaymentStatus, RefundedPart, ThreeDsFlow, ThreeDsStatus,
+        ChargeType, PaymentProvider, PaymentStatus, RefundExtent, ThreeDsFlow, ThreeDsStatus,
     },
 };
 use crate::{
@@ -95,7 +95,7 @@ pub struct Payment {
     #[serde(default, deserialize_with = "fields::optional_amount")]
     pub settlement_tax: Option<i64>,
     /// How much was refunded by the time of delivery.
-    pub refund_status: Option<RefundedPart>,
+    pub refund_status: Option<RefundExtent>,
     /// Refunds by the time of delivery. Book refunds from their own events.
     #[serde(default, deserialize_with = "fields::objects")]
     pub refunds: Vec<RefundItem>,

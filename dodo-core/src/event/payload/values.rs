@@ -27,7 +27,7 @@ open_enums! {
         OnDemand = "on_demand",
     }
     /// How much of a payment was refunded.
-    RefundedPart { Partial = "partial", Full = "full", }
+    RefundExtent { Partial = "partial", Full = "full", }
     /// How 3-D Secure went.
     ThreeDsFlow { Challenge = "challenge", Frictionless = "frictionless", }
     /// What 3-D Secure decided.
