@@ -51,14 +51,14 @@ pub struct CustomerPortalBuilder {
 
 struct Settings {
     client: Client,
-    who: Who,
+    who: CustomerSource,
     keep: Option<Keep>,
     send_email: Option<bool>,
     return_url: Option<Box<str>>,
     error_page: Option<ErrorPage>,
 }
 
-enum Who {
+enum CustomerSource {
     SignedIn,
     Resolver(Resolve),
     QueryParameter,
@@ -69,7 +69,7 @@ impl CustomerPortal {
     pub fn builder(client: Client) -> CustomerPortalBuilder {
         let settings = Settings {
             client,
-            who: Who::SignedIn,
+            who: CustomerSource::SignedIn,
             keep: None,
             send_email: None,
             return_url: None,
@@ -93,7 +93,7 @@ impl CustomerPortalBuilder {
         U: Into<SignedIn>,
         E: Into<BoxError>,
     {
-        self.settings.who = Who::Resolver(Arc::new(move |head| {
+        self.settings.who = CustomerSource::Resolver(Arc::new(move |head| {
             let user = resolver(head);
             Box::pin(async move { Ok(user.await.map_err(Into::into)?.map(Into::into)) })
         }));
@@ -106,7 +106,7 @@ impl CustomerPortalBuilder {
     /// **Anyone can open any customer's portal.** Mount it only behind a check of your own, or to
     /// move an existing app step by step.
     pub fn unprotected_from_query(mut self) -> Self {
-        self.settings.who = Who::QueryParameter;
+        self.settings.who = CustomerSource::QueryParameter;
         self
     }
 
@@ -167,7 +167,7 @@ impl CustomerPortalBuilder {
                 .ok_or_else(|| Error::option("return_url", &url, remedy))?;
             settings.return_url = Some(plain.as_ref().into());
         }
-        if settings.keep.is_some() && matches!(settings.who, Who::QueryParameter) {
+        if settings.keep.is_some() && matches!(settings.who, CustomerSource::QueryParameter) {
             return Err(Error::config(
                 "allow_customer_creation of the portal: remove unprotected_from_query",
             ));
@@ -181,11 +181,13 @@ impl CustomerPortalBuilder {
 impl Settings {
     async fn customer(&self, head: RequestHead) -> Result<(CustomerId, Option<bool>), Error> {
         let user = match &self.who {
-            Who::SignedIn => head.extension::<SignedIn>().cloned(),
-            Who::Resolver(resolver) => resolver(head).await.map_err(|error| {
+            CustomerSource::SignedIn => head.extension::<SignedIn>().cloned(),
+            CustomerSource::Resolver(resolver) => resolver(head).await.map_err(|error| {
                 Error::from_hook(error, "the application failed to find the signed-in customer")
             })?,
-            Who::QueryParameter => return customer_in(head.uri.query().unwrap_or_default()),
+            CustomerSource::QueryParameter => {
+                return customer_in(head.uri.query().unwrap_or_default());
+            }
         };
         let user =
             user.ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "no user is signed in"))?;
@@ -319,9 +321,9 @@ impl Endpoint for CustomerPortal {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = match self.who {
-            Who::SignedIn => "signed in",
-            Who::Resolver(_) => "resolver",
-            Who::QueryParameter => "query parameter, unprotected",
+            CustomerSource::SignedIn => "signed in",
+            CustomerSource::Resolver(_) => "resolver",
+            CustomerSource::QueryParameter => "query parameter, unprotected",
         };
         f.debug_struct("CustomerPortal").field("who", &who).finish_non_exhaustive()
     }

@@ -13,20 +13,20 @@ const MAX_LENGTH: usize = 2048;
 /// An absolute `http` or `https` URL in its plain form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WebUrl<'a> {
-    origin: Origin,
+    origin: WebOrigin,
     /// Path, query and fragment, as written; empty or starting with `/`, `?` or `#`.
     rest: &'a str,
 }
 
 /// Scheme, host and port, comparable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
+pub(crate) struct WebOrigin {
     secure: bool,
     host: Box<str>,
     port: u16,
 }
 
-impl Origin {
+impl WebOrigin {
     /// The host in lower case; an IPv6 address in brackets.
     pub(crate) fn host(&self) -> &str {
         &self.host
@@ -82,10 +82,10 @@ impl<'a> WebUrl<'a> {
         if !percent_encoding_is_whole(rest) {
             return None;
         }
-        Some(Self { origin: Origin { secure, host, port }, rest })
+        Some(Self { origin: WebOrigin { secure, host, port }, rest })
     }
 
-    pub(crate) fn origin(&self) -> &Origin {
+    pub(crate) fn origin(&self) -> &WebOrigin {
         &self.origin
     }
 

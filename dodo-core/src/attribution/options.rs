@@ -161,7 +161,7 @@ impl MetadataMapping {
         let of = |keys: &CampaignKeys| {
             let mut campaign = Campaign::default();
             for (key, part) in keys {
-                let field = part.of(&mut campaign);
+                let field = part.slot(&mut campaign);
                 *field = field.take().or_else(|| text(metadata, key));
             }
             (!campaign.is_empty()).then_some(campaign)

@@ -44,7 +44,7 @@ impl Captured {
 
     /// For endpoints: what `own` captures, if the endpoint was given a capture of its own, else what
     /// the layer in front of it captured. Finds nothing where neither is.
-    pub(crate) fn of(own: Option<&VisitorCapture>, request: &Parts) -> Self {
+    pub(crate) fn from_request(own: Option<&VisitorCapture>, request: &Parts) -> Self {
         if let Some(own) = own {
             return own.capture(request).0;
         }
@@ -142,7 +142,7 @@ impl Captured {
                 campaigns.push((field.tool, Campaign::default()));
             }
             if let Some((_, campaign)) = campaigns.get_mut(at) {
-                *part.of(campaign) = Some(value.to_owned());
+                *part.slot(campaign) = Some(value.to_owned());
             }
         }
         self.campaign = campaigns.into_iter().map(|(_, campaign)| campaign).next();
@@ -152,7 +152,7 @@ impl Captured {
 
 impl CampaignField {
     /// The field it names.
-    pub(crate) fn of(self, campaign: &mut Campaign) -> &mut Option<String> {
+    pub(crate) fn slot(self, campaign: &mut Campaign) -> &mut Option<String> {
         match self {
             Self::LinkId => &mut campaign.link_id,
             Self::CampaignId => &mut campaign.campaign_id,

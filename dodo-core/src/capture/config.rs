@@ -10,7 +10,7 @@ use super::{
     CampaignCookie, CampaignField, CaptureTrace, CookieDecoder, IdRole, Preset,
     consent::ConsentGate,
 };
-use crate::{repeats::Repeats, web_url::Origin};
+use crate::{repeats::Repeats, web_url::WebOrigin};
 
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 type Observer = dyn Fn(&CaptureTrace) + Send + Sync;
@@ -242,7 +242,7 @@ impl VisitorCapture {
 
     /// Follows the public address of the application: pages there are its own, whatever `Host` is,
     /// and the campaign cookie is `Secure` if the address is https.
-    pub(crate) fn at(mut self, origin: &Origin) -> Self {
+    pub(crate) fn at(mut self, origin: &WebOrigin) -> Self {
         let config = self.config();
         config.own_host = Some(origin.host().into());
         config.campaign_cookie =

@@ -62,7 +62,7 @@ pub(super) struct DeviceHeaders {
 }
 
 impl DeviceHeaders {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         Self {
             agent: headers.get(header::USER_AGENT).cloned(),
             mobile: headers.get("sec-ch-ua-mobile").cloned(),

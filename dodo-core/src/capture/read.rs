@@ -33,11 +33,11 @@ impl VisitorCapture {
     #[must_use]
     pub fn capture_at(&self, request: &Parts, now: Timestamp) -> (Captured, Option<HeaderValue>) {
         let decision = consent::decide(self, request);
-        let mut captured = Captured::new(self.clone(), decision, Visit::of(request), now);
+        let mut captured = Captured::new(self.clone(), decision, Visit::from_request(request), now);
         captured.identify(request);
         let cookie = captured.read_cookies(request);
 
-        let page = Page::of(request, self.settings().own_host.as_deref());
+        let page = Page::from_request(request, self.settings().own_host.as_deref());
         let mut seen = Kept {
             at: now.as_second(),
             landing_path: page.landing_path(request),

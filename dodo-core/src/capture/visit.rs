@@ -23,8 +23,8 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    pub(super) fn of(request: &Parts) -> Self {
-        Self { device: DeviceHeaders::of(&request.headers), ..Self::default() }
+    pub(super) fn from_request(request: &Parts) -> Self {
+        Self { device: DeviceHeaders::from_headers(&request.headers), ..Self::default() }
     }
 
     pub(super) fn take(&mut self, kept: Kept) {
@@ -42,7 +42,7 @@ pub(super) struct Page {
 
 impl Page {
     /// `own_host` is the public host of the application. If it is unknown, the request names it.
-    pub(super) fn of(parts: &Parts, own_host: Option<&str>) -> Self {
+    pub(super) fn from_request(parts: &Parts, own_host: Option<&str>) -> Self {
         let is_own = |host: &str| match own_host {
             Some(own) => own.eq_ignore_ascii_case(host),
             None => is_host(parts, host),

@@ -54,7 +54,7 @@ pub type StaticCheckoutBuilder = CheckoutBuilder<StaticCheckout>;
 
 /// Returns the rule of every field that a checkout knows.
 pub fn fields() -> impl Iterator<Item = FieldRule> {
-    FIELDS.iter().map(FieldRule::of)
+    FIELDS.iter().map(FieldRule::from_field)
 }
 
 /// The result of a checkout.

@@ -77,7 +77,7 @@ impl Options {
     }
 
     pub(super) fn captured(&self, parts: &Parts) -> Captured {
-        Captured::of(self.capture.as_ref(), parts)
+        Captured::from_request(self.capture.as_ref(), parts)
     }
 
     /// 400 for an item that this endpoint does not sell, named by this field or parameter.

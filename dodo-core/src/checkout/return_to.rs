@@ -3,14 +3,14 @@
 use crate::{
     Error, ErrorKind,
     return_url::{self, is_app_scheme, with_ascii_host},
-    web_url::{Origin, WebUrl},
+    web_url::{WebOrigin, WebUrl},
 };
 
 /// The origins and schemes to which a return URL of a client may lead.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReturnTargets {
     any_origin: bool,
-    origins: Vec<Origin>,
+    origins: Vec<WebOrigin>,
     schemes: Vec<Box<str>>,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn own_url(text: &str) -> Result<Box<str>, Error> {
 }
 
 /// Reads a web origin that an option lists.
-fn origin(option: &str, text: &str) -> Result<Origin, Error> {
+fn origin(option: &str, text: &str) -> Result<WebOrigin, Error> {
     let remedy = "write scheme and host without a path, such as https://shop.example";
     let url = with_ascii_host(text);
     url.as_deref()
@@ -79,7 +79,7 @@ fn origin(option: &str, text: &str) -> Result<Origin, Error> {
 /// An origin of pages: of the web, or of an app that shows pages, `tauri://localhost`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PageOrigin {
-    Web(Origin),
+    Web(WebOrigin),
     /// Compared as text.
     App(Box<str>),
 }

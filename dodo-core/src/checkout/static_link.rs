@@ -57,7 +57,7 @@ impl StaticCheckout {
                 .check(url, options.return_url.as_deref())
                 .map_err(|refused| refused.with_field("redirect_url"))?;
         }
-        let mut server = Parameters::of_server(options.server.get(&head).await?)?;
+        let mut server = Parameters::from_server(options.server.get(&head).await?)?;
         let product = match (server.values.remove(PRODUCT_ID), slug) {
             (Some(id), _) => ProductId::new(id.as_str().unwrap_or_default())?,
             (None, Some(product)) => product,
@@ -178,7 +178,7 @@ impl Parameters {
     }
 
     /// What server code set. It speaks Rust's names; the page has its own.
-    fn of_server(fields: Map<String, Value>) -> Result<Self, Error> {
+    fn from_server(fields: Map<String, Value>) -> Result<Self, Error> {
         let mut read = Self::default();
         let wrong = |name: &str| {
             Error::config("server code set a parameter that a static link does not take")
@@ -252,7 +252,7 @@ fn invalid(name: &str, kind: Kind) -> Error {
 
 impl Assemble for StaticCheckout {
     fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
-        Parameters::of_server(fields).map(drop)
+        Parameters::from_server(fields).map(drop)
     }
 
     fn assemble(options: Options) -> Self {

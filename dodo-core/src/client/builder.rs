@@ -9,7 +9,7 @@ use crate::{
     log::{LogLevel, client_log},
     repeats::Repeats,
     return_url,
-    web_url::{Origin, WebUrl},
+    web_url::{WebOrigin, WebUrl},
 };
 
 pub(super) const API_KEY: &str = "DODO_PAYMENTS_API_KEY";
@@ -221,7 +221,7 @@ fn bare_origin(text: &str) -> Result<Box<str>, Error> {
 }
 
 /// A base URL without its trailing slash. The key goes there, so it must not travel in the clear.
-fn usable_base(text: &str) -> Option<(Box<str>, Origin)> {
+fn usable_base(text: &str) -> Option<(Box<str>, WebOrigin)> {
     let text = text.trim();
     let url = WebUrl::parse(text)?;
     (url.origin().is_secure_or_loopback() && url.is_bare_path())

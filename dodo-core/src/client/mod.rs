@@ -41,7 +41,7 @@ pub use self::{
 };
 use self::{key::ApiKey, product::ProductCache, transport::ErasedTransport};
 pub use crate::dodo::DodoBuilder;
-use crate::{Environment, Error, ProductId, log::LogLevel, repeats::Repeats, web_url::Origin};
+use crate::{Environment, Error, ProductId, log::LogLevel, repeats::Repeats, web_url::WebOrigin};
 
 /// A handle on Dodo Payments' API. Cheap to clone; clones share connections and caches.
 ///
@@ -60,7 +60,7 @@ struct Inner {
     key: ApiKey,
     environment: Environment,
     api_base: Box<str>,
-    api_origin: Origin,
+    api_origin: WebOrigin,
     checkout_base: Box<str>,
     return_url: Option<Box<str>>,
     public_url: Option<Box<str>>,

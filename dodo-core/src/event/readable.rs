@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::{EventKind, PayloadType, fields::MAX_AMOUNT, lenient::sound_text};
+use super::{EventKind, PayloadType, fields::MAX_AMOUNT, lenient::well_formed_text};
 use crate::{Error, ErrorKind, money::Currency};
 
 /// The most fields that are looked at.
@@ -89,8 +89,8 @@ fn text(value: &str) -> Option<Cow<'_, str>> {
     if let Ok(Text(text)) = serde_json::from_str(value) {
         return Some(text);
     }
-    let sound = sound_text(value)?;
-    serde_json::from_str(&sound).ok().map(Cow::Owned)
+    let repaired = well_formed_text(value)?;
+    serde_json::from_str(&repaired).ok().map(Cow::Owned)
 }
 
 enum Amount {

@@ -116,7 +116,7 @@ impl EventBuilder {
     /// version does not know, `data` is an empty object.
     pub fn new(kind: EventKind) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let data = samples::of(&kind);
+        let data = samples::sample(&kind);
         Self {
             id: format!("msg_test_{}", NEXT.fetch_add(1, Ordering::Relaxed)),
             kind,

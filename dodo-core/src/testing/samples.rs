@@ -21,7 +21,7 @@ pub(super) fn moment() -> Timestamp {
 }
 
 /// The payload of an event of `kind`, as JSON.
-pub(super) fn of(kind: &EventKind) -> Value {
+pub(super) fn sample(kind: &EventKind) -> Value {
     let Some(payload) = kind.payload_type() else { return json!({}) };
     let (mut data, status) = match payload {
         PayloadType::AbandonedCheckout => (json(&abandoned_checkout()), "status"),

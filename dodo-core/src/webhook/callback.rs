@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Extensions;
 use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, one_pass, result::CallbackResult, verified::VerifiedEvent};
+use super::{envelope::Envelope, fast_path, result::CallbackResult, verified::VerifiedEvent};
 use crate::{
     BoxFuture, Error, ErrorKind,
     attribution::Payloads,
@@ -109,7 +109,7 @@ fn read_in_one_pass<T>(body: &Bytes) -> Option<(Envelope, Parsed)>
 where
     T: DeserializeOwned + Clone + Send + 'static,
 {
-    let (envelope, data) = one_pass::read::<T>(body)?;
+    let (envelope, data) = fast_path::read::<T>(body)?;
     Some((envelope, Parsed(vec![Payload { data, warnings: Arc::default() }])))
 }
 
@@ -124,15 +124,16 @@ impl Payloads for (&Delivery<'_>, &mut Parsed) {
     }
 }
 
-pub(super) type Running = BoxFuture<Result<(), Error>>;
-type Call<S> = Box<dyn Fn(&Delivery<'_>, &mut Parsed, bool, &S) -> Running + Send + Sync>;
+pub(super) type CallbackFuture = BoxFuture<Result<(), Error>>;
+type ErasedCallback<S> =
+    Box<dyn Fn(&Delivery<'_>, &mut Parsed, bool, &S) -> CallbackFuture + Send + Sync>;
 
 /// A callback of the application without its types. `S` is the state that it takes.
 pub(super) struct Callback<S = ()> {
     payload: TypeId,
     /// No callback after it wants the same payload.
     last: bool,
-    run: Call<S>,
+    run: ErasedCallback<S>,
     read: Option<Read>,
 }
 
@@ -154,7 +155,7 @@ impl Callback {
         self.read.and_then(|read| read(body))
     }
 
-    pub(super) fn call(&self, delivery: &Delivery<'_>, parsed: &mut Parsed) -> Running {
+    pub(super) fn call(&self, delivery: &Delivery<'_>, parsed: &mut Parsed) -> CallbackFuture {
         (self.run)(delivery, parsed, self.last, &())
     }
 }
@@ -164,7 +165,7 @@ impl<S: Clone + Send + Sync + 'static> Callback<S> {
     pub(super) fn bind(self, state: &Arc<S>) -> Callback {
         let Self { payload, last, run, read } = self;
         let state = state.clone();
-        let run: Call<()> =
+        let run: ErasedCallback<()> =
             Box::new(move |delivery, parsed, last, ()| run(delivery, parsed, last, &state));
         Callback { payload, last, run, read }
     }
@@ -176,7 +177,7 @@ impl<S: Clone + Send + Sync + 'static> Callback<S> {
         F: Fn(Event<T, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        let call: Call<S> =
+        let call: ErasedCallback<S> =
             Box::new(move |delivery, parsed, last, state| match parsed.get::<T>(delivery, last) {
                 Ok(Payload { data, warnings }) => {
                     run(callback(delivery.event(*data, warnings, state.clone())))
@@ -197,7 +198,7 @@ impl<S: Clone + Send + Sync + 'static> Callback<S> {
         F: Fn(Event<RawJson, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CallbackResult> + Send + 'static,
     {
-        let call: Call<S> = Box::new(move |delivery, _, _, state| {
+        let call: ErasedCallback<S> = Box::new(move |delivery, _, _, state| {
             let data = delivery.envelope.data.clone();
             let warnings = delivery.warnings(Vec::new());
             run(callback(delivery.event(data, warnings, state.clone())))
@@ -206,7 +207,7 @@ impl<S: Clone + Send + Sync + 'static> Callback<S> {
     }
 }
 
-pub(super) fn run<Fut>(future: Fut) -> Running
+pub(super) fn run<Fut>(future: Fut) -> CallbackFuture
 where
     Fut: Future<Output: CallbackResult> + Send + 'static,
 {

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use http::Extensions;
 
 use super::{
-    callback::{Callback, Delivery, Parsed, Running, callback_failed, run},
+    callback::{Callback, CallbackFuture, Delivery, Parsed, callback_failed, run},
     envelope::Envelope,
-    one_pass,
+    fast_path,
     result::CallbackResult,
     verified::VerifiedEvent,
 };
@@ -30,7 +30,8 @@ use crate::{
 /// Dodo Payments ends a delivery after 15 seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-type UnreadableCall<S> = Box<dyn Fn(&Delivery<'_>, UnreadableEvent, &S) -> Running + Send + Sync>;
+type UnreadableCall<S> =
+    Box<dyn Fn(&Delivery<'_>, UnreadableEvent, &S) -> CallbackFuture + Send + Sync>;
 
 /// Everything that runs for an event. The builder fills it. `S` is the state that callbacks take.
 pub(super) struct Callbacks<S = ()> {
@@ -168,7 +169,7 @@ impl Callbacks {
 
     /// In one pass, with the payload that the first callback of this kind wants.
     fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
-        let kind = one_pass::guess(body)?;
+        let kind = fast_path::guess(body)?;
         let first = self.by_kind.get(&kind)?.first()?;
         // A payload of the application's may panic when it is read. Then it does so again on the
         // patient way, where that is the failure of its callback.

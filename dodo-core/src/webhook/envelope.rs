@@ -9,7 +9,7 @@ use crate::{
     Error, ErrorKind,
     event::{
         EventKind, FieldWarning, RawJson,
-        lenient::{describe, sound_text},
+        lenient::{describe, well_formed_text},
         read_date, readable,
     },
 };
@@ -34,13 +34,13 @@ impl Envelope {
     /// Finds the parts of a body without reading `data`.
     pub(super) fn read(body: &Bytes, received_at: Timestamp) -> Result<Self, Error> {
         let found = json_in(body);
-        let sound: Bytes;
-        let (body, parts) = match Parts::of(&found) {
+        let repaired: Bytes;
+        let (body, parts) = match Parts::from_body(&found) {
             Ok(parts) => (&found, parts),
             Err(error) => {
-                let text = std::str::from_utf8(&found).ok().and_then(sound_text);
-                sound = text.ok_or(error)?.into();
-                (&sound, Parts::of(&sound)?)
+                let text = std::str::from_utf8(&found).ok().and_then(well_formed_text);
+                repaired = text.ok_or(error)?.into();
+                (&repaired, Parts::from_body(&repaired)?)
             }
         };
         let kind = parts.kind.and_then(string).ok_or_else(|| unreadable("/type"))?;
@@ -108,8 +108,8 @@ fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     if let Ok(Text(text)) = serde_json::from_str(value.get()) {
         return Some(text);
     }
-    let sound = sound_text(value.get())?;
-    serde_json::from_str(&sound).ok().map(Cow::Owned)
+    let repaired = well_formed_text(value.get())?;
+    serde_json::from_str(&repaired).ok().map(Cow::Owned)
 }
 
 /// The spans of the four keys; of two equal keys the last counts, as in JavaScript.
@@ -122,7 +122,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(body: &'a [u8]) -> Result<Self, Error> {
+    fn from_body(body: &'a [u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(body).map_err(|e| unreadable("").with_source(e))?;
         serde_json::from_str(text).map_err(|e| unreadable("").with_source(describe(&e)))
     }

@@ -47,15 +47,15 @@ impl<I: Inbox> Inbox for Arc<I> {
     }
 }
 
-type Accepting<'a> = Pin<Box<dyn Future<Output = Result<Receipt, BoxError>> + Send + 'a>>;
+type AcceptFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, BoxError>> + Send + 'a>>;
 
 /// [`Inbox`] without its types.
 pub(super) trait DynInbox: Send + Sync {
-    fn accept<'a>(&'a self, event: &'a VerifiedEvent) -> Accepting<'a>;
+    fn accept<'a>(&'a self, event: &'a VerifiedEvent) -> AcceptFuture<'a>;
 }
 
 impl<I: Inbox> DynInbox for I {
-    fn accept<'a>(&'a self, event: &'a VerifiedEvent) -> Accepting<'a> {
+    fn accept<'a>(&'a self, event: &'a VerifiedEvent) -> AcceptFuture<'a> {
         Box::pin(async move { Inbox::accept(self, event).await.map_err(Into::into) })
     }
 }

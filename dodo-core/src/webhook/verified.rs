@@ -5,7 +5,7 @@ use http::Extensions;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::{envelope::Envelope, id::DeliveryId, one_pass};
+use super::{envelope::Envelope, fast_path, id::DeliveryId};
 use crate::{
     Error, ErrorKind,
     event::{Context, Event, EventKind, Payload, RawJson, lenient},
@@ -115,7 +115,7 @@ impl VerifiedEvent {
     /// `unexpected_event` when it is an event of another payload or of a type this version does not
     /// know.
     pub fn typed<T: Payload>(&self) -> Result<Event<T>, Error> {
-        if let Some((envelope, data)) = one_pass::read(&self.body)
+        if let Some((envelope, data)) = fast_path::read(&self.body)
             && envelope.kind.payload_type() == Some(T::TYPE)
         {
             return Ok(self.event(envelope, *data));

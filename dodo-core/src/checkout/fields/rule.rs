@@ -27,7 +27,7 @@ pub struct FieldRule {
 }
 
 impl FieldRule {
-    pub(crate) fn of(field: &Field) -> Self {
+    pub(crate) fn from_field(field: &Field) -> Self {
         Self {
             path: field.path,
             session: field.on.overlaps(Where::SESSION),

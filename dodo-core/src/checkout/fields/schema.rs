@@ -21,9 +21,10 @@ pub(super) struct Node {
     pub(super) children: Vec<Self>,
 }
 
-static SESSION: LazyLock<Schema> = LazyLock::new(|| Schema::of(|on| on.overlaps(Where::SESSION)));
+static SESSION: LazyLock<Schema> =
+    LazyLock::new(|| Schema::with_fields(|on| on.overlaps(Where::SESSION)));
 static DYNAMIC: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::of(|on| on.overlaps(Where::PAYMENT) || on.overlaps(Where::SUBSCRIPTION))
+    Schema::with_fields(|on| on.overlaps(Where::PAYMENT) || on.overlaps(Where::SUBSCRIPTION))
 });
 
 impl Schema {
@@ -57,7 +58,7 @@ impl Schema {
         kind
     }
 
-    fn of(takes: impl Fn(Where) -> bool) -> Self {
+    fn with_fields(takes: impl Fn(Where) -> bool) -> Self {
         let mut fields = Vec::new();
         for field in FIELDS.iter().filter(|field| takes(field.on)) {
             insert(&mut fields, field.path, field);

@@ -6,7 +6,7 @@
 //! however many faults there are.
 
 mod parts;
-mod sound;
+mod well_formed;
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use self::parts::Parts;
-pub(crate) use self::sound::text as sound_text;
+pub(crate) use self::well_formed::text as well_formed_text;
 use super::date;
 use crate::{Error, ErrorKind};
 
@@ -67,9 +67,9 @@ fn read_in_parts<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>,
     };
     // JSON that no text or number of Rust holds, such as half a surrogate pair.
     if !fault.is_data
-        && let Some(sound) = sound::text(&json)
+        && let Some(repaired) = well_formed::text(&json)
     {
-        json = Cow::Owned(sound);
+        json = Cow::Owned(repaired);
         repair.warn_at(&fault.path, fault.problem.clone());
         fault = match probe::<T>(&json) {
             Ok(value) => return Ok(Read { value, warnings: repair.warnings }),
@@ -145,7 +145,7 @@ impl Repair<'_> {
     /// Reads the parts of an object or list one by one. Returns it without those that do not fit, or
     /// `None` if it has no parts.
     fn parts<T: DeserializeOwned>(&mut self, json: &str, around: &Wrapper) -> Option<String> {
-        match parts::of(json)? {
+        match parts::from_json(json)? {
             Parts::Object(members) => {
                 let mut out = parts::Object::default();
                 for (name, value) in &members {

@@ -16,7 +16,7 @@ pub(super) enum Parts<'a> {
 }
 
 /// Returns the parts of `json`; `None` if it has none.
-pub(super) fn of(json: &str) -> Option<Parts<'_>> {
+pub(super) fn from_json(json: &str) -> Option<Parts<'_>> {
     match json.trim_start().as_bytes().first()? {
         b'{' => {
             let Members(mut members) = serde_json::from_str(json).ok()?;

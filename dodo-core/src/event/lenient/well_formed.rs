@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_held_is_replaced() {
-        for (json, sound) in [
+        for (json, repaired) in [
             (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
             (
                 r#"["x\ud83dy","\udc00","\ud83d\ud83d\ude00"]"#,
@@ -144,8 +144,8 @@ mod tests {
             (r#"["1e400",1e400]"#, r#"["1e400",null]"#),
             ("[\"a\nb\0\",\n\"\t\"]", "[\"a\\u000ab\\u0000\",\n\"\\u0009\"]"),
         ] {
-            assert_eq!(text(json).as_deref(), Some(sound), "{json}");
-            assert!(serde_json::from_str::<Value>(sound).is_ok(), "{sound}");
+            assert_eq!(text(json).as_deref(), Some(repaired), "{json}");
+            assert!(serde_json::from_str::<Value>(repaired).is_ok(), "{repaired}");
         }
         for json in [r#"{"a":"\ud83d\ude00 ü \n","b":[-1.5e3,0]}"#, "", "null", "\"open", "\"\\u12"]
         {
@@ -154,8 +154,8 @@ mod tests {
     }
 
     proptest! {
-        /// Escapes of any code units, whole and half, between other text: the result is sound, and
-        /// sound text is unchanged.
+        /// Escapes of any code units, whole and half, between other text: the result is well formed, and
+        /// well-formed text is unchanged.
         #[test]
         fn always_sound_and_otherwise_the_same(
             parts in prop::collection::vec(prop_oneof![
@@ -170,10 +170,10 @@ mod tests {
         ) {
             let json = format!("{{\"k\":\"{}\",\"n\":[1,-2.5e3]}}", parts.concat());
             let before = serde_json::from_str::<Value>(&json).ok();
-            let sound = text(&json);
+            let repaired = text(&json);
             match before {
-                Some(_) => prop_assert_eq!(sound, None),
-                None => prop_assert!(serde_json::from_str::<Value>(&sound.unwrap()).is_ok()),
+                Some(_) => prop_assert_eq!(repaired, None),
+                None => prop_assert!(serde_json::from_str::<Value>(&repaired.unwrap()).is_ok()),
             }
         }
     }
