@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for Currency {
 /// `(-1500, 3)` is `-1.500`. Integer arithmetic only.
 ///
 /// ```
-/// use dodo_core::money::minor_to_major;
+/// use dodo_core::internals::minor_to_major;
 /// assert_eq!(minor_to_major(-5, 2), "-0.05");
 /// assert_eq!(minor_to_major(i64::MIN, 0), "-9223372036854775808");
 /// ```
