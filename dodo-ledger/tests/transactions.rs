@@ -24,7 +24,7 @@ macro_rules! transactions {
             use super::*;
 
             async fn effect(event: &Event<RawJson>) -> Result<$handle, Error> {
-                let mut tx = $handle::of(event).await?;
+                let mut tx = $handle::join(event).await?;
                 sqlx::query("INSERT INTO effect (event) VALUES ($1)")
                     .bind(&event.id)
                     .execute(&mut *tx)
@@ -120,7 +120,7 @@ macro_rules! transactions {
                 drop(tx);
                 until_done(&ledger).await;
                 assert_eq!(
-                    $handle::of(&event).await.unwrap_err().kind(),
+                    $handle::join(&event).await.unwrap_err().kind(),
                     ErrorKind::TransactionOver
                 );
                 workers.shutdown(Duration::from_secs(5)).await;
@@ -164,7 +164,7 @@ macro_rules! transactions {
             async fn an_event_from_elsewhere_has_no_transaction() {
                 let Some(store) = $store.await else { return };
                 let event = payment("msg_1", "pay_1").untyped().unwrap();
-                assert_eq!($handle::of(&event).await.unwrap_err().kind(), ErrorKind::Setup);
+                assert_eq!($handle::join(&event).await.unwrap_err().kind(), ErrorKind::Setup);
                 store.remove().await;
             }
         }
