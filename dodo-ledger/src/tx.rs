@@ -183,7 +183,7 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
     /// callbacks of the event, one after the other.
     ///
     /// It ends with the callbacks: a handle that was kept can commit nothing, and
-    #[doc = concat!("[`", stringify!($name), "::of`] fails with [`TransactionOver`](ErrorKind::TransactionOver).")]
+    #[doc = concat!("[`", stringify!($name), "::join`] fails with [`TransactionOver`](ErrorKind::TransactionOver).")]
     /// Until such a handle is dropped the transaction stays open, with its locks: an error in the log says
     /// so.
     pub struct $name(OwnedMappedMutexGuard<State, Transaction<'static, $database>>);
