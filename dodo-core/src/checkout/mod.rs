@@ -27,11 +27,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Serialize;
 
+#[doc(hidden)]
+pub use self::fields::FieldRule;
 pub use self::{
     builder::CheckoutBuilder,
     created::CreatedSession,
     dynamic::DynamicCheckout,
-    fields::{FieldRule, FieldSet},
+    fields::FieldSet,
     kind::{CheckoutKind, PostCheckout},
     redirect::RedirectCheckout,
     server::ClientBody,
@@ -53,6 +55,7 @@ pub type DynamicCheckoutBuilder = CheckoutBuilder<DynamicCheckout>;
 pub type StaticCheckoutBuilder = CheckoutBuilder<StaticCheckout>;
 
 /// Returns the rule of every field that a checkout knows.
+#[doc(hidden)]
 pub fn fields() -> impl Iterator<Item = FieldRule> {
     FIELDS.iter().map(FieldRule::from_field)
 }

@@ -15,9 +15,10 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 
+#[doc(hidden)]
+pub use self::methods::{Disjoint, Get, GetAndPost, MethodSet, Post, Unmatched};
 pub use self::{
     body::read_body,
-    methods::{Disjoint, Get, GetAndPost, MethodSet, Post, Unmatched},
     mount::MountPrefix,
     or::Or,
     service::{EndpointService, serve},
@@ -39,9 +40,11 @@ use crate::{
 )]
 pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     /// The methods that it answers. Every other method is 405, before the body is read.
+    #[doc(hidden)]
     type Methods: MethodSet;
 
     /// Whether it answers `HEAD` as it answers `GET`. The server leaves the body out.
+    #[doc(hidden)]
     const ANSWERS_HEAD: bool = false;
 
     /// The largest body to buffer, in bytes. Beyond it the answer is 413.
@@ -94,6 +97,7 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
     }
 
     /// For adapters: returns the answer that does not need the body, if there is one.
+    #[doc(hidden)]
     fn refuse(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
         if accepts::<Self>(method) {
             return None;

@@ -37,6 +37,7 @@ impl Money {
     }
 
     /// With another number of decimals than [`Currency::exponent`].
+    #[doc(hidden)]
     #[must_use]
     pub const fn with_exponent(mut self, exponent: u8) -> Self {
         self.exponent = exponent;
@@ -44,6 +45,7 @@ impl Money {
     }
 
     /// With this net amount.
+    #[doc(hidden)]
     #[must_use]
     pub const fn with_net(mut self, net: i64) -> Self {
         self.net = net;
@@ -51,6 +53,7 @@ impl Money {
     }
 
     /// The same amount the other way.
+    #[doc(hidden)]
     #[must_use]
     pub const fn negated(mut self) -> Self {
         self.gross = self.gross.saturating_neg();
