@@ -183,7 +183,7 @@ async fn questions(ledger: &Ledger, stored: usize) {
     .await;
     // Somebody whom no question is about at a larger size.
     let begun = Instant::now();
-    assert!(ledger.forget(&format!("cus_{}", (stored - 1) / EACH)).await.unwrap().anything);
+    assert!(ledger.erase_customer(&format!("cus_{}", (stored - 1) / EACH)).await.unwrap().found);
     println!(
         "    {:44} {:9.1?}",
         "forget a customer (SQLite writes its file anew)",

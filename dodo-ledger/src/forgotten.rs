@@ -1,14 +1,14 @@
-//! What was there to forget.
+//! The report of an erasure.
 
-/// What was known of somebody who was forgotten.
+/// The result of [`Ledger::erase_customer`](crate::Ledger::erase_customer).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Forgotten {
+pub struct ErasureReport {
     /// Records that were changed.
     pub records: u64,
     /// Deliveries whose body was erased, or will be when a callback that waits for it is done.
     pub deliveries: u64,
-    /// Whether anything was there: records, deliveries, or what was learned from events that bring no
-    /// money. `false`: nobody of that id or address is known.
-    pub anything: bool,
+    /// Whether the ledger had data of the customer: records, deliveries, or facts without money. `false`:
+    /// the id or the address is unknown.
+    pub found: bool,
 }

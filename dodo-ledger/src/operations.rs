@@ -8,7 +8,7 @@ use crate::{
     inbox::{InboxStats, StoredEvent, operate},
     news::News,
     outbox::{self, DeadLetter, SinkStats},
-    worker::erase_contexts,
+    worker::prune_contexts,
 };
 
 /// Between two looks at the queues.
@@ -27,7 +27,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn failed(&self, limit: u32) -> Result<Vec<StoredEvent>, Error> {
+    pub async fn failed_events(&self, limit: u32) -> Result<Vec<StoredEvent>, Error> {
         operate::failed(&self.shared.store, limit).await
     }
 
@@ -44,7 +44,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive(&self, id: &str) -> Result<bool, Error> {
+    pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
         let revived = operate::revive(&self.shared.store, id).await?;
         self.wake();
         Ok(revived)
@@ -54,7 +54,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive_dead(&self) -> Result<u64, Error> {
+    pub async fn redrive_dead(&self) -> Result<u64, Error> {
         let revived = operate::revive_all(&self.shared.store, "dead").await?;
         self.wake();
         Ok(revived)
@@ -64,7 +64,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive_parked(&self) -> Result<u64, Error> {
+    pub async fn redrive_parked(&self) -> Result<u64, Error> {
         let revived = operate::revive_all(&self.shared.store, "parked").await?;
         self.wake();
         Ok(revived)
@@ -86,8 +86,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn erase_bodies(&self, older_than: Duration) -> Result<u64, Error> {
-        let erased = operate::erase_bodies(&self.shared.store, older_than).await?;
+    pub async fn prune_bodies(&self, older_than: Duration) -> Result<u64, Error> {
+        let erased = operate::prune_bodies(&self.shared.store, older_than).await?;
         if erased > 0 {
             self.shared.store.scrub_all().await;
         }
@@ -100,8 +100,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn erase_contexts(&self, older_than: Duration) -> Result<u64, Error> {
-        erase_contexts(&self.shared.groups(), &self.shared.store, older_than).await
+    pub async fn prune_contexts(&self, older_than: Duration) -> Result<u64, Error> {
+        prune_contexts(&self.shared.groups(), &self.shared.store, older_than).await
     }
 
     /// How the queue of a sink stands.
@@ -125,7 +125,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn revive_sink(&self, sink: &str) -> Result<u64, Error> {
+    pub async fn redrive_sink(&self, sink: &str) -> Result<u64, Error> {
         let revived = outbox::revive(&self.shared.store, sink).await?;
         self.shared.offer(News::Queued);
         Ok(revived)

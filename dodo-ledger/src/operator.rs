@@ -8,7 +8,7 @@ use std::{
 
 use dodo_core::Client;
 
-use crate::{Ledger, Reconciled, StoredEvent, error::Error, query::Format};
+use crate::{Ledger, ReconcileReport, StoredEvent, error::Error, query::Format};
 
 /// Rows shown at most.
 const LIMIT: u32 = 1000;
@@ -174,7 +174,7 @@ Revived and replayed events are taken by the running workers.";
                 writeln!(out, "oldest due since {:.1} s", stats.lag.as_secs_f64())?;
             }
             ["failed"] => {
-                for event in ledger.failed(LIMIT).await? {
+                for event in ledger.failed_events(LIMIT).await? {
                     show(*out, &event)?;
                 }
             }
@@ -182,12 +182,12 @@ Revived and replayed events are taken by the running workers.";
                 Some(event) => show(*out, &event)?,
                 None => return terminal.absent(&format!("no event {id}")),
             },
-            ["revive", id] => match ledger.revive(id).await? {
+            ["revive", id] => match ledger.redrive(id).await? {
                 true => writeln!(out, "revived")?,
                 false => return terminal.absent("nothing to revive"),
             },
-            ["revive-dead"] => writeln!(out, "revived {}", ledger.revive_dead().await?)?,
-            ["revive-parked"] => writeln!(out, "revived {}", ledger.revive_parked().await?)?,
+            ["revive-dead"] => writeln!(out, "revived {}", ledger.redrive_dead().await?)?,
+            ["revive-parked"] => writeln!(out, "revived {}", ledger.redrive_parked().await?)?,
             ["replay", id] => match ledger.replay(id).await? {
                 true => writeln!(out, "will run again")?,
                 false => return terminal.absent("nothing to replay"),
@@ -199,8 +199,8 @@ Revived and replayed events are taken by the running workers.";
             ["export", format, rest @ ..] => self.export(format, rest, terminal).await?,
             ["reconcile", days] => self.reconcile(days, terminal).await?,
             ["forget", customer] => {
-                let forgotten = ledger.forget(customer).await?;
-                if !forgotten.anything {
+                let forgotten = ledger.erase_customer(customer).await?;
+                if !forgotten.found {
                     return terminal.absent(&format!("nothing is known of a customer {customer}"));
                 }
                 let (records, deliveries) = (forgotten.records, forgotten.deliveries);
@@ -209,14 +209,14 @@ Revived and replayed events are taken by the running workers.";
             ["erase", days] => {
                 let days: u32 = days.parse().map_err(|_| Trouble::Usage)?;
                 let age = Duration::from_secs(24 * 3600) * days;
-                writeln!(out, "erased {}", ledger.erase_bodies(age).await?)?;
+                writeln!(out, "erased {}", ledger.prune_bodies(age).await?)?;
             }
             ["sink" | "revive-sink", name] if !ledger.knows_sink(name).await? => {
                 return self.no_sink(name, terminal);
             }
             ["sink", name] => self.sink(name, *out).await?,
             ["revive-sink", name] => {
-                writeln!(out, "revived {}", ledger.revive_sink(name).await?)?;
+                writeln!(out, "revived {}", ledger.redrive_sink(name).await?)?;
             }
             ["replay-sink", name, days] => {
                 let (from, until) = last_days(days)?;
@@ -289,7 +289,7 @@ Revived and replayed events are taken by the running workers.";
             }
         };
         let err = &mut *terminal.err;
-        let show = |so_far: Reconciled| {
+        let show = |so_far: ReconcileReport| {
             let (payments, refunds) = (so_far.payments_seen, so_far.refunds_seen);
             let _unseen = write!(err, "\r{payments} payments, {refunds} refunds");
         };

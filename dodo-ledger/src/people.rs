@@ -5,7 +5,7 @@ use std::fmt;
 use dodo_core::capture::{Campaign, Captured, CheckoutContext, VisitorId};
 use jiff::Timestamp;
 
-use crate::{Ledger, booking::Erased, error::Error, forgotten::Forgotten, news::News};
+use crate::{Ledger, booking::Erased, error::Error, forgotten::ErasureReport, news::News};
 
 /// What an application knows about a person: an e-mail address, and whose it is.
 ///
@@ -117,7 +117,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn forget(&self, customer_id: &str) -> Result<Forgotten, Error> {
+    pub async fn erase_customer(&self, customer_id: &str) -> Result<ErasureReport, Error> {
         let groups = self.shared.groups();
         let erased = groups.erase_customer(customer_id, Timestamp::now()).await?;
         Ok(self.erased(erased).await)
@@ -128,22 +128,22 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn forget_email(&self, email: &str) -> Result<Forgotten, Error> {
+    pub async fn erase_email(&self, email: &str) -> Result<ErasureReport, Error> {
         let groups = self.shared.groups();
         let erased = groups.erase_email(email, Timestamp::now()).await?;
         Ok(self.erased(erased).await)
     }
 
-    async fn erased(&self, erased: Erased) -> Forgotten {
+    async fn erased(&self, erased: Erased) -> ErasureReport {
         let records = u64::try_from(erased.changes.len()).unwrap_or_default();
         let deliveries = erased.deliveries;
-        let anything = records + deliveries + erased.facts > 0;
-        if anything {
+        let found = records + deliveries + erased.facts > 0;
+        if found {
             self.shared.store.scrub_all().await;
             // Other groups of an address are resolved again.
             self.shared.offer(News::Stored);
         }
-        Forgotten { records, deliveries, anything }
+        ErasureReport { records, deliveries, found }
     }
 }
 

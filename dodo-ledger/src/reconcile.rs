@@ -22,7 +22,7 @@ const FAILURES_IN_A_ROW: u32 = 5;
 /// How far a reconciliation is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Reconciled {
+pub struct ReconcileReport {
     /// Payments that Dodo Payments listed.
     pub payments_seen: u64,
     /// Payments that were not in the ledger and were booked.
@@ -56,7 +56,7 @@ const REFUNDS: Kind = Kind { list: "refunds", event_type: "refund.succeeded" };
 struct Run<'a> {
     ledger: &'a Ledger,
     client: &'a Client,
-    so_far: Reconciled,
+    so_far: ReconcileReport,
     failures_in_a_row: u32,
 }
 
@@ -68,7 +68,7 @@ impl Ledger {
     /// that was read already. Let `until` lie in the past, so that the list no longer grows.
     ///
     /// One that cannot be fetched, read or booked is passed over, counted as
-    /// [`unreadable`](Reconciled::unreadable) and named in the log.
+    /// [`unreadable`](ReconcileReport::unreadable) and named in the log.
     ///
     /// Booking is by the object's own id: a webhook that arrives later changes nothing of the sums,
     /// and what is booked already is not asked for again.
@@ -95,10 +95,10 @@ impl Ledger {
         client: &Client,
         from: Timestamp,
         until: Timestamp,
-        mut progress: impl FnMut(Reconciled),
-    ) -> Result<Reconciled, dodo_core::Error> {
+        mut progress: impl FnMut(ReconcileReport),
+    ) -> Result<ReconcileReport, dodo_core::Error> {
         let mut run =
-            Run { ledger: self, client, so_far: Reconciled::default(), failures_in_a_row: 0 };
+            Run { ledger: self, client, so_far: ReconcileReport::default(), failures_in_a_row: 0 };
         let (from, until) = (from.to_string(), until.to_string());
         let filters =
             [("status", "succeeded"), ("created_at_gte", &*from), ("created_at_lte", &*until)];

@@ -79,7 +79,7 @@ async fn age(store: &TestStore, days: i64) {
 }
 
 async fn erase(ledger: &Ledger, days: u64) -> u64 {
-    ledger.erase_contexts(Duration::from_secs(days * 24 * 3600)).await.unwrap()
+    ledger.prune_contexts(Duration::from_secs(days * 24 * 3600)).await.unwrap()
 }
 
 async fn failed_payments_go_with_time(store: &TestStore) {

@@ -15,7 +15,7 @@ use dodo_core::{
     testing::sign,
     webhook::{Receipt, VerifiedEvent},
 };
-use dodo_ledger::{ErrorKind, Ledger, sink::Callback};
+use dodo_ledger::{ErrorKind, Ledger, sink::FnSink};
 use http::{Request, StatusCode};
 
 use support::{Log, TestStore, eventually, hooks, payment};
@@ -85,7 +85,7 @@ async fn dropped_workers_are_an_error_in_the_log() {
 
 #[tokio::test]
 async fn two_sinks_of_one_name_fail_at_build() {
-    let sink = |name| Callback::new(name, |_| async { Ok::<_, Infallible>(()) });
+    let sink = |name| FnSink::new(name, |_| async { Ok::<_, Infallible>(()) });
     let store = TestStore::memory().await.unwrap();
     let error = store.builder().await.sink(sink("twice")).sink(sink("twice")).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Setup);

@@ -38,12 +38,12 @@ async fn erased_data_is_in_no_file() {
         eventually("all are done", async || ledger.stats().await.unwrap().pending == 0).await;
         assert!(occurrences(&store, "ada@example.com") > 0);
         if forget {
-            ledger.forget("cus_1").await.unwrap();
+            ledger.erase_customer("cus_1").await.unwrap();
             assert_eq!(occurrences(&store, "ada@example.com"), 0);
         } else {
             // Of what the bodies say the entries keep nothing like this.
             assert!(occurrences(&store, "payload_type") > 0);
-            assert_eq!(ledger.erase_bodies(Duration::ZERO).await.unwrap(), 50);
+            assert_eq!(ledger.prune_bodies(Duration::ZERO).await.unwrap(), 50);
             assert_eq!(occurrences(&store, "payload_type"), 0);
         }
         workers.shutdown(Duration::from_secs(5)).await;

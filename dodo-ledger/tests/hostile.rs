@@ -206,8 +206,8 @@ async fn long_ids_stay_distinct_and_match(store: &TestStore) {
     until_done(&ledger).await;
     assert_eq!(ledger.explain(&a).await.unwrap().unwrap().records.len(), 2);
     assert_eq!(ledger.explain(&b).await.unwrap().unwrap().records.len(), 1);
-    assert_eq!(ledger.forget(&a).await.unwrap().records, 2);
-    assert_eq!(ledger.forget(&b).await.unwrap().records, 1);
+    assert_eq!(ledger.erase_customer(&a).await.unwrap().records, 2);
+    assert_eq!(ledger.erase_customer(&b).await.unwrap().records, 1);
 }
 
 async fn invalid_owner_of_the_application_is_absent(store: &TestStore) {

@@ -122,8 +122,8 @@ async fn a_finished_event_stays_known_after_its_body_is_erased(store: &TestStore
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_state(&ledger, "msg_1", "done").await;
 
-    assert_eq!(ledger.erase_bodies(Duration::from_secs(3600)).await.unwrap(), 0);
-    assert_eq!(ledger.erase_bodies(Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(ledger.prune_bodies(Duration::from_secs(3600)).await.unwrap(), 0);
+    assert_eq!(ledger.prune_bodies(Duration::ZERO).await.unwrap(), 1);
     assert!(!ledger.event("msg_1").await.unwrap().unwrap().has_body);
     assert_eq!(ledger.accept(&payment("msg_1", "pay_1")).await.unwrap(), Receipt::Duplicate);
     assert!(!ledger.replay("msg_1").await.unwrap(), "there is nothing left to replay");
@@ -158,7 +158,7 @@ async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestS
                 !has_body(&dead).await && !has_body(&parked).await
             })
             .await;
-            assert!(!ledger.revive(&dead).await.unwrap(), "there is nothing left to revive");
+            assert!(!ledger.redrive(&dead).await.unwrap(), "there is nothing left to revive");
             let again = payment(&dead, &format!("pay_{dead}"));
             assert_eq!(ledger.accept(&again).await.unwrap(), Receipt::Duplicate, "it stays known");
         } else {
@@ -196,7 +196,7 @@ async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {
     until_state(&ledger, "msg_1", "dead").await;
     assert_eq!(runs.load(Ordering::SeqCst), 4);
 
-    let dead = ledger.failed(10).await.unwrap();
+    let dead = ledger.failed_events(10).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].id.as_str(), dead[0].failures), ("msg_1", 4));
     assert!(dead[0].booked, "what the callbacks do has no part in booking");
@@ -205,8 +205,8 @@ async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {
     assert_eq!(ledger.stats().await.unwrap().dead, 1);
 
     mended.store(true, Ordering::SeqCst);
-    assert!(ledger.revive("msg_1").await.unwrap());
-    assert!(!ledger.revive("msg_1").await.unwrap(), "it is dead no more");
+    assert!(ledger.redrive("msg_1").await.unwrap());
+    assert!(!ledger.redrive("msg_1").await.unwrap(), "it is dead no more");
     until_state(&ledger, "msg_1", "done").await;
     assert_eq!(runs.load(Ordering::SeqCst), 5);
     workers.shutdown(Duration::from_secs(5)).await;
@@ -346,7 +346,7 @@ async fn unreadable_event_is_parked_after_its_callbacks_ran_once(store: &TestSto
         assert!(ledger.records().fetch().await.unwrap().is_empty());
 
         // An operator may try again, after an update that can read more.
-        assert_eq!(ledger.revive_parked().await.unwrap(), 7);
+        assert_eq!(ledger.redrive_parked().await.unwrap(), 7);
         eventually("they are parked again", async || ledger.stats().await.unwrap().parked == 7)
             .await;
         workers.shutdown(Duration::from_secs(5)).await;

@@ -13,7 +13,7 @@ use dodo_core::{
 };
 use dodo_ledger::{
     Backoff, Jitter, Ledger, LedgerBuilder,
-    sink::Callback,
+    sink::FnSink,
     sqlx::{self, Connection, PgConnection},
 };
 use support::{TestStore, delivery, eventually, hooks, payment, payment_of, refund, work};
@@ -106,7 +106,7 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_queued_elsewhere_wake_the_sinks() {
     let Some(store) = TestStore::postgres("instances::told").await else { return };
-    let sink = || Callback::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
+    let sink = || FnSink::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
     let front = without_polling(&store).await.sink(sink()).build().unwrap();
     let back = without_polling(&store).await.sink(sink()).build().unwrap();
     back.migrate().await.unwrap();
@@ -329,10 +329,10 @@ async fn what_another_instance_is_booking_is_forgotten_too() {
     let workers = work(&other, hooks());
     eventually("it has taken the event", async || held.waiting().await == 1).await;
 
-    let forgetting = tokio::spawn(async move { ledger.forget("cus_1").await });
+    let forgetting = tokio::spawn(async move { ledger.erase_customer("cus_1").await });
     eventually("the erasure waits, too", async || held.waiting().await == 2).await;
     held.release().await;
-    assert!(forgetting.await.unwrap().unwrap().anything);
+    assert!(forgetting.await.unwrap().unwrap().found);
     all_done(&other).await;
     is_forgotten(&other, &store).await;
     workers.shutdown(Duration::from_secs(5)).await;
@@ -349,7 +349,7 @@ async fn what_another_instance_lets_go_of_is_forgotten_too() {
     let mut other = PgConnection::connect(&store.url).await.unwrap();
     let mut taken = other.begin().await.unwrap();
     sqlx::query("SELECT id FROM dodo_inbox FOR UPDATE").execute(&mut *taken).await.unwrap();
-    assert!(!ledger.forget("cus_1").await.unwrap().anything, "nothing is booked yet");
+    assert!(!ledger.erase_customer("cus_1").await.unwrap().found, "nothing is booked yet");
     taken.rollback().await.unwrap();
     let workers = work(&ledger, hooks());
     all_done(&ledger).await;

@@ -15,7 +15,7 @@ use dodo_core::{
     attribution::AttributionRecord,
     webhook::{Inbox, VerifiedEvent},
 };
-use dodo_ledger::sink::Callback;
+use dodo_ledger::sink::FnSink;
 use dodo_ledger::{
     Ledger,
     query::Format,
@@ -88,7 +88,7 @@ async fn take_some(ledger: &Ledger) {
         ledger.records().test_mode().export(Format::JsonLines, &mut file).await.unwrap(),
         510
     );
-    ledger.failed(10).await.unwrap();
+    ledger.failed_events(10).await.unwrap();
     ledger.dead_letters("told", 10).await.unwrap();
     ledger.replay_sink("told", jiff::Timestamp::MIN, jiff::Timestamp::MAX).await.unwrap();
 }
@@ -99,7 +99,7 @@ async fn what_takes_a_few_of_many_reads_no_more_of_them() {
     let seen = statements.clone().with_filter(LevelFilter::DEBUG);
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(seen)).unwrap();
     let store = TestStore::sqlite().await.unwrap();
-    let told = Callback::new("told", |record: AttributionRecord| async move {
+    let told = FnSink::new("told", |record: AttributionRecord| async move {
         if record.id == "charge:pay_0" { Err("not this one") } else { Ok(()) }
     });
     let ledger = store.builder().await.sink(told.test_mode()).build().unwrap();

@@ -8,7 +8,7 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use dodo_core::{BoxError, Client, Environment, attribution::AttributionRecord, webhook::Inbox};
-use dodo_ledger::{Operator, Outcome, attribution::Rules, sink::Callback};
+use dodo_ledger::{Operator, Outcome, attribution::Rules, sink::FnSink};
 use http::{Request, Response};
 use serde_json::json;
 use support::{TestStore, eventually, hooks, payment, work};
@@ -39,8 +39,8 @@ async fn operate(operator: &Operator<'_>, words: &[&str]) -> (Outcome, String) {
 async fn exit_codes_say_what_became_of_a_command() {
     let store = TestStore::sqlite().await.unwrap();
     let silent = |_: AttributionRecord| async { Ok::<(), Infallible>(()) };
-    let crm = Callback::new("crm", silent).test_mode();
-    let own = store.builder().await.sink(crm).sink(Callback::new("books", silent)).build().unwrap();
+    let crm = FnSink::new("crm", silent).test_mode();
+    let own = store.builder().await.sink(crm).sink(FnSink::new("books", silent)).build().unwrap();
     own.migrate().await.unwrap();
     own.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let hooks = hooks().on_any(|_| async { Ok(()) });
@@ -146,7 +146,7 @@ fn api(payments: Vec<serde_json::Value>) -> Client {
 
 async fn what_is_reconciled_follows_the_rules_and_is_told(store: &TestStore) {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    let sink = Callback::new("books", move |record: AttributionRecord| {
+    let sink = FnSink::new("books", move |record: AttributionRecord| {
         let _closed = told.send(record.visitor.map(|found| found.value));
         async { Ok::<(), Infallible>(()) }
     });

@@ -13,7 +13,7 @@ use dodo_core::{
     webhook::Inbox,
 };
 use dodo_ledger::{
-    ErrorKind, Ledger, Outgoing, Sink, Told,
+    ErrorKind, Ledger, OutboxRecord, SendOutcome, Sink,
     sqlx::{
         self, ConnectOptions as _,
         sqlite::{SqliteConnectOptions, SqlitePoolOptions},
@@ -53,16 +53,16 @@ impl Sink for Curious {
         "curious"
     }
 
-    fn wants(&self, _: &AttributionRecord) -> bool {
+    fn accepts(&self, _: &AttributionRecord) -> bool {
         true
     }
 
-    fn wants_customer(&self) -> bool {
+    fn needs_customer_history(&self) -> bool {
         true
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
-        records.iter().map(|_| Told::Delivered).collect()
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
+        records.iter().map(|_| SendOutcome::Accepted).collect()
     }
 }
 

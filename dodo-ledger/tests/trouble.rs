@@ -38,7 +38,7 @@ async fn an_event_that_alone_meets_trouble_holds_up_no_other() {
     let slow = ledger.event("msg_slow").await.unwrap().unwrap();
     assert_eq!((slow.state.as_str(), slow.booked, slow.failures), ("pending", false, 0));
     // Whose it is is known all the same.
-    assert!(ledger.forget("cus_1").await.unwrap().anything);
+    assert!(ledger.erase_customer("cus_1").await.unwrap().found);
 
     store.run("DROP TRIGGER slow ON dodo_record").await;
     eventually("it is done, too", async || {

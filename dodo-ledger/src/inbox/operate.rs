@@ -18,7 +18,7 @@ pub struct InboxStats {
     pub pending: u64,
     /// Pending and not yet in the ledger.
     pub unbooked: u64,
-    /// Given up after too many failures: look at them with [`Ledger::failed`](crate::Ledger::failed).
+    /// Given up after too many failures: look at them with [`Ledger::failed_events`](crate::Ledger::failed_events).
     pub dead: u64,
     /// Signed, but no readable event.
     pub parked: u64,
@@ -169,7 +169,7 @@ pub(crate) async fn replay(store: &Store, id: &str) -> Result<bool, Error> {
 }
 
 /// Erases the bodies of events that were done this long ago. Their ids stay.
-pub(crate) async fn erase_bodies(store: &Store, older_than: Duration) -> Result<u64, Error> {
+pub(crate) async fn prune_bodies(store: &Store, older_than: Duration) -> Result<u64, Error> {
     erase(store, &ERASE_DONE, older_than).await
 }
 

@@ -11,7 +11,7 @@ mod worker;
 
 pub use self::{
     operate::{DeadLetter, SinkStats},
-    sink::{CustomerHistory, Outgoing, Sink, Told},
+    sink::{CustomerHistory, OutboxRecord, SendOutcome, Sink},
 };
 pub(crate) use self::{
     operate::{dead_letters, has_work, is_known, revive, stats},

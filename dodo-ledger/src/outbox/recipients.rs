@@ -43,7 +43,7 @@ impl Recipients {
                 continue;
             }
             // If a sink panics here, the ledger asks it again before it sends the record.
-            let wants = |sink: &&ErasedSink| sink.wants(record) != Some(false);
+            let wants = |sink: &&ErasedSink| sink.accepts(record) != Some(false);
             for sink in self.sinks.iter().filter(wants) {
                 queue.push((id.to_owned(), sink.name().to_owned(), self.delay(sink, record)));
             }
@@ -64,7 +64,7 @@ impl Recipients {
 
     /// How long a record waits for the payment that shows the consent of its visitor.
     pub(crate) fn delay(&self, sink: &ErasedSink, record: &AttributionRecord) -> Duration {
-        match record.flags.parent_missing && sink.heeds_consent() {
+        match record.flags.parent_missing && sink.requires_consent() {
             true => self.await_purchase,
             false => Duration::ZERO,
         }

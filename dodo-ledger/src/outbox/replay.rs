@@ -73,7 +73,7 @@ pub(crate) async fn replay(
 }
 
 /// Whether the sink wants it, and after what time.
-fn wants(
+fn accepts(
     recipients: &Recipients,
     sink: &ErasedSink,
     json: &str,
@@ -81,6 +81,6 @@ fn wants(
     let record: AttributionRecord = serde_json::from_str(json)
         .map_err(|error| Error::unreadable("a record of the ledger cannot be read", &error))?;
     // A sink that panicked is asked again before it is told.
-    let wanted = sink.wants(&record) != Some(false);
+    let wanted = sink.accepts(&record) != Some(false);
     Ok(wanted.then(|| recipients.delay(sink, &record)))
 }

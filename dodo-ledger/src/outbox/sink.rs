@@ -14,7 +14,7 @@ use dodo_core::attribution::AttributionRecord;
 /// A record on its way to a sink.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Outgoing {
+pub struct OutboxRecord {
     /// The record as it is now: it may have been resolved anew since it was queued.
     pub record: AttributionRecord,
     /// How often it was tried, this time included.
@@ -23,7 +23,7 @@ pub struct Outgoing {
     pub customer: Option<CustomerHistory>,
 }
 
-impl Outgoing {
+impl OutboxRecord {
     /// A record for its first try, for tests of sinks.
     #[must_use]
     pub fn new(record: AttributionRecord) -> Self {
@@ -43,14 +43,14 @@ pub struct CustomerHistory {
     pub spent: i128,
 }
 
-/// What became of one record.
+/// The result of sending one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Told {
-    /// The sink has it.
-    Delivered,
+pub enum SendOutcome {
+    /// The sink has the record.
+    Accepted,
     /// It did not arrive; try again, not before `after` if the sink named a time. Counts as a failure.
-    Failed {
+    Retry {
         /// What the sink's `Retry-After` said: until then the whole sink is left alone, by every process,
         /// but a day at most.
         after: Option<Duration>,
@@ -59,14 +59,14 @@ pub enum Told {
     },
     /// Whether it arrived is unknown: the connection was cut or timed out after the request was sent, or
     /// something on the way answered in the sink's place.
-    Uncertain {
-        /// What a `Retry-After` said. As for [`Failed`](Self::Failed).
+    Unknown {
+        /// What a `Retry-After` said. As for [`Retry`](Self::Retry).
         after: Option<Duration>,
         /// For the log and the table.
         reason: &'static str,
     },
     /// The sink will never take it: a dead letter at once.
-    Refused {
+    Rejected {
         /// For the log and the table.
         reason: &'static str,
     },
@@ -83,66 +83,66 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Whether this record is for this sink: consent, test mode, kinds. Asked when it is booked, and
     /// again before it is sent.
-    fn wants(&self, record: &AttributionRecord) -> bool;
+    fn accepts(&self, record: &AttributionRecord) -> bool;
 
     /// Whether it must not be told of a visitor who said no. Then it is not told of a refund or a
     /// subscription before the payment that shows what the visitor said: see
     /// [`await_purchase`](crate::LedgerBuilder::await_purchase).
-    fn heeds_consent(&self) -> bool {
+    fn requires_consent(&self) -> bool {
         true
     }
 
     /// The most records per call. 1 unless the sink knows batches.
-    fn batch_size(&self) -> u32 {
+    fn max_batch(&self) -> u32 {
         1
     }
 
     /// Whether it wants to know what the customer bought so far.
-    fn wants_customer(&self) -> bool {
+    fn needs_customer_history(&self) -> bool {
         false
     }
 
     /// For how long the sink recognises a repeat by its id. A record whose first attempt had an
     /// uncertain end this long ago is not sent again blindly: it becomes a dead letter. An attempt that
     /// this process did not live to see the end of is one of those. `None`: for ever.
-    fn remembers_for(&self) -> Option<Duration> {
+    fn dedup_window(&self) -> Option<Duration> {
         None
     }
 
     /// Tells the records and answers for each, in their order. After 58 s it is given up, and what it
     /// was told has an uncertain end.
-    fn tell(&self, records: &[Outgoing]) -> impl Future<Output = Vec<Told>> + Send;
+    fn send(&self, records: &[OutboxRecord]) -> impl Future<Output = Vec<SendOutcome>> + Send;
 }
 
-type Telling<'a> = Pin<Box<dyn Future<Output = Vec<Told>> + Send + 'a>>;
+type Telling<'a> = Pin<Box<dyn Future<Output = Vec<SendOutcome>> + Send + 'a>>;
 
 trait DynSink: Send + Sync {
-    fn wants(&self, record: &AttributionRecord) -> bool;
-    fn heeds_consent(&self) -> bool;
-    fn batch_size(&self) -> u32;
-    fn wants_customer(&self) -> bool;
-    fn remembers_for(&self) -> Option<Duration>;
-    fn tell<'a>(&'a self, records: &'a [Outgoing]) -> Telling<'a>;
+    fn accepts(&self, record: &AttributionRecord) -> bool;
+    fn requires_consent(&self) -> bool;
+    fn max_batch(&self) -> u32;
+    fn needs_customer_history(&self) -> bool;
+    fn dedup_window(&self) -> Option<Duration>;
+    fn send<'a>(&'a self, records: &'a [OutboxRecord]) -> Telling<'a>;
 }
 
 impl<S: Sink> DynSink for S {
-    fn wants(&self, record: &AttributionRecord) -> bool {
-        Sink::wants(self, record)
+    fn accepts(&self, record: &AttributionRecord) -> bool {
+        Sink::accepts(self, record)
     }
-    fn heeds_consent(&self) -> bool {
-        Sink::heeds_consent(self)
+    fn requires_consent(&self) -> bool {
+        Sink::requires_consent(self)
     }
-    fn batch_size(&self) -> u32 {
-        Sink::batch_size(self)
+    fn max_batch(&self) -> u32 {
+        Sink::max_batch(self)
     }
-    fn wants_customer(&self) -> bool {
-        Sink::wants_customer(self)
+    fn needs_customer_history(&self) -> bool {
+        Sink::needs_customer_history(self)
     }
-    fn remembers_for(&self) -> Option<Duration> {
-        Sink::remembers_for(self)
+    fn dedup_window(&self) -> Option<Duration> {
+        Sink::dedup_window(self)
     }
-    fn tell<'a>(&'a self, records: &'a [Outgoing]) -> Telling<'a> {
-        Box::pin(Sink::tell(self, records))
+    fn send<'a>(&'a self, records: &'a [OutboxRecord]) -> Telling<'a> {
+        Box::pin(Sink::send(self, records))
     }
 }
 
@@ -161,24 +161,24 @@ impl ErasedSink {
         &self.name
     }
     /// `None`: it panicked. Booking must not fail by it.
-    pub(crate) fn wants(&self, record: &AttributionRecord) -> Option<bool> {
-        catch_unwind(AssertUnwindSafe(|| self.sink.wants(record))).ok()
+    pub(crate) fn accepts(&self, record: &AttributionRecord) -> Option<bool> {
+        catch_unwind(AssertUnwindSafe(|| self.sink.accepts(record))).ok()
     }
     /// One that panics does.
-    pub(crate) fn heeds_consent(&self) -> bool {
-        catch_unwind(AssertUnwindSafe(|| self.sink.heeds_consent())).unwrap_or(true)
+    pub(crate) fn requires_consent(&self) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.sink.requires_consent())).unwrap_or(true)
     }
-    pub(crate) fn batch_size(&self) -> u32 {
-        self.sink.batch_size().max(1)
+    pub(crate) fn max_batch(&self) -> u32 {
+        self.sink.max_batch().max(1)
     }
-    pub(crate) fn wants_customer(&self) -> bool {
-        self.sink.wants_customer()
+    pub(crate) fn needs_customer_history(&self) -> bool {
+        self.sink.needs_customer_history()
     }
-    pub(crate) fn remembers_for(&self) -> Option<Duration> {
-        self.sink.remembers_for()
+    pub(crate) fn dedup_window(&self) -> Option<Duration> {
+        self.sink.dedup_window()
     }
-    pub(crate) async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
-        self.sink.tell(records).await
+    pub(crate) async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
+        self.sink.send(records).await
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     rows::{Mark, Queued, claim, hand_back, leave_alone, mark, mark_in_flight},
-    sink::{ErasedSink, Outgoing, Told},
+    sink::{ErasedSink, OutboxRecord, SendOutcome},
 };
 use crate::{
     error::Error,
@@ -68,20 +68,20 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
                 records.push(*record);
             }
             Ready::Failed(reason) => {
-                let told = Told::Failed { after: None, reason };
+                let told = SendOutcome::Retry { after: None, reason };
                 marks.push((row, judge(ledger, sink, row, told)));
             }
             Ready::Settled(mark) => marks.push((row, mark)),
         }
     }
-    if sink.remembers_for().is_some() {
+    if sink.dedup_window().is_some() {
         mark_in_flight(&ledger.store, sink.name(), &outgoing).await?;
     }
     // In a task of its own, so that a panic is an uncertain end like any other; dropped, it is aborted.
     let mut telling = JoinSet::new();
     if !records.is_empty() {
         let sink = sink.clone();
-        telling.spawn(async move { sink.tell(&records).await });
+        telling.spawn(async move { sink.send(&records).await });
     }
     let telling = async {
         let told = timeout_at(until, telling.join_next()).await;
@@ -95,11 +95,11 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
         }
     };
     // A sink that answered for too few does not know what became of the others.
-    let silent = Told::Uncertain { after: None, reason: "no answer within the lease" };
+    let silent = SendOutcome::Unknown { after: None, reason: "no answer within the lease" };
     let answers = told.into_iter().map(heard).chain(std::iter::repeat(silent));
     let mut quiet = None;
     for (row, told) in outgoing.into_iter().zip(answers) {
-        if let Told::Failed { after, .. } | Told::Uncertain { after, .. } = &told {
+        if let SendOutcome::Retry { after, .. } | SendOutcome::Unknown { after, .. } = &told {
             quiet = quiet.max(*after);
         }
         marks.push((row, judge(ledger, sink, row, told)));
@@ -124,7 +124,7 @@ async fn grace_over(stop: &mut Stop) {
 
 /// What is done about a row.
 enum Ready {
-    Tell(Box<Outgoing>),
+    Tell(Box<OutboxRecord>),
     /// It cannot be told now. A failure like one of the sink's: no record may hold up the others.
     Failed(&'static str),
     /// It is settled without telling.
@@ -137,19 +137,19 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Rea
         Ok(None) => return Ok(Ready::Settled(Mark::Unwanted)),
         Err(_) => return Ok(Ready::Failed("the record cannot be read")),
     };
-    match sink.wants(&record) {
+    match sink.accepts(&record) {
         Some(true) => {}
         Some(false) => return Ok(Ready::Settled(Mark::Unwanted)),
         None => return Ok(Ready::Failed("the sink panicked when it was asked")),
     }
-    if let (Some(memory), Some(uncertain)) = (sink.remembers_for(), row.uncertain_for)
+    if let (Some(memory), Some(uncertain)) = (sink.dedup_window(), row.uncertain_for)
         && uncertain >= memory
     {
         let reason = "possibly a duplicate: an attempt had an uncertain end too long ago";
         return Ok(Ready::Settled(Mark::Dead { reason }));
     }
-    let mut outgoing = Outgoing { record, attempt: row.claims, customer: None };
-    if sink.wants_customer() {
+    let mut outgoing = OutboxRecord { record, attempt: row.claims, customer: None };
+    if sink.needs_customer_history() {
         match super::customer::history(&ledger.store, &outgoing.record).await {
             Ok(history) => outgoing.customer = history,
             Err(error) if error.is_the_databases() => return Err(error),
@@ -163,20 +163,22 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Rea
 }
 
 /// What the sink said, or what a mutant makes of it.
-fn heard(told: Told) -> Told {
+fn heard(told: SendOutcome) -> SendOutcome {
     match told {
-        Told::Failed { after: None, .. } if mutant("failure_is_delivery") => Told::Delivered,
-        Told::Failed { reason, .. } if mutant("retry_after_ignored") => {
-            Told::Failed { after: None, reason }
+        SendOutcome::Retry { after: None, .. } if mutant("failure_is_delivery") => {
+            SendOutcome::Accepted
         }
-        Told::Uncertain { reason, .. } if mutant("retry_after_ignored") => {
-            Told::Uncertain { after: None, reason }
+        SendOutcome::Retry { reason, .. } if mutant("retry_after_ignored") => {
+            SendOutcome::Retry { after: None, reason }
+        }
+        SendOutcome::Unknown { reason, .. } if mutant("retry_after_ignored") => {
+            SendOutcome::Unknown { after: None, reason }
         }
         told => told,
     }
 }
 
-fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: Told) -> Mark {
+fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: SendOutcome) -> Mark {
     let failures = row.failures.saturating_add(1);
     let retry = |after: Option<Duration>, reason, uncertain| {
         if failures >= ledger.settings.sink_max_failures {
@@ -188,10 +190,10 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: Told) -> Mark {
         Mark::Retry { after: after.saturating_add(jitter), reason, uncertain }
     };
     let mark = match told {
-        Told::Delivered => return Mark::Sent,
-        Told::Failed { after, reason } => retry(after, reason, false),
-        Told::Uncertain { after, reason } => retry(after, reason, true),
-        Told::Refused { reason } => Mark::Dead { reason },
+        SendOutcome::Accepted => return Mark::Sent,
+        SendOutcome::Retry { after, reason } => retry(after, reason, false),
+        SendOutcome::Unknown { after, reason } => retry(after, reason, true),
+        SendOutcome::Rejected { reason } => Mark::Dead { reason },
     };
     match &mark {
         Mark::Dead { reason } => tracing::error!(

@@ -14,5 +14,5 @@ pub use self::{
     export::Format,
     records::Records,
     revenue::{Dimension, Revenue, RevenueRow},
-    subscription::SubscriptionStanding,
+    subscription::SubscriptionStatusView,
 };

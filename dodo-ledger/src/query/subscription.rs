@@ -8,7 +8,7 @@ use crate::{Ledger, error::Error};
 /// The state of a subscription: each field from the last event that has it, by the time of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SubscriptionStanding {
+pub struct SubscriptionStatusView {
     /// `sub_...`.
     pub subscription_id: String,
     /// `None`: no event said.
@@ -54,9 +54,9 @@ impl Ledger {
     pub async fn subscription(
         &self,
         subscription_id: &str,
-    ) -> Result<Option<SubscriptionStanding>, Error> {
+    ) -> Result<Option<SubscriptionStatusView>, Error> {
         let state = self.shared.groups().subscription(subscription_id).await?;
-        Ok(state.map(|state| SubscriptionStanding {
+        Ok(state.map(|state| SubscriptionStatusView {
             subscription_id: subscription_id.to_owned(),
             status: state.status,
             since: state.since,

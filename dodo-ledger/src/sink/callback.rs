@@ -5,26 +5,26 @@ use std::fmt;
 use dodo_core::attribution::{AttributionRecord, AttributionSink};
 
 use super::options::{Options, common};
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// Tells each record to a closure, or to any [`AttributionSink`]. What fails is told again.
 ///
 /// ```
 /// use dodo_core::attribution::AttributionRecord;
-/// use dodo_ledger::sink::Callback;
+/// use dodo_ledger::sink::FnSink;
 ///
-/// let sink = Callback::new("crm", |record: AttributionRecord| async move {
+/// let sink = FnSink::new("crm", |record: AttributionRecord| async move {
 ///     println!("{} {}", record.id, record.kind.as_str());
 ///     Ok::<_, dodo_core::BoxError>(())
 /// });
 /// # let _ = sink;
 /// ```
-pub struct Callback<S> {
+pub struct FnSink<S> {
     options: Options,
     sink: S,
 }
 
-impl<S: AttributionSink> Callback<S> {
+impl<S: AttributionSink> FnSink<S> {
     /// Tells `sink`. The name is part of the key of queued records: keep it.
     pub fn new(name: impl Into<String>, sink: S) -> Self {
         Self { options: Options::first_party(name), sink }
@@ -33,31 +33,31 @@ impl<S: AttributionSink> Callback<S> {
     common!(test_mode, third_party);
 }
 
-impl<S: AttributionSink> Sink for Callback<S> {
+impl<S: AttributionSink> Sink for FnSink<S> {
     fn name(&self) -> &str {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record)
     }
 
-    fn heeds_consent(&self) -> bool {
+    fn requires_consent(&self) -> bool {
         self.options.heed_consent()
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match self.sink.emit(&outgoing.record).await {
-                Ok(()) => Told::Delivered,
+                Ok(()) => SendOutcome::Accepted,
                 Err(error) => {
                     let error: dodo_core::BoxError = error.into();
                     tracing::warn!(
                         target: "dodo::sink", sink = self.options.name, record = outgoing.record.id,
                         cause = %error, "sink callback failed; fix its cause: the ledger runs it again"
                     );
-                    Told::Failed { after: None, reason: "the callback failed" }
+                    SendOutcome::Retry { after: None, reason: "the callback failed" }
                 }
             });
         }
@@ -65,7 +65,7 @@ impl<S: AttributionSink> Sink for Callback<S> {
     }
 }
 
-impl<S> fmt::Debug for Callback<S> {
+impl<S> fmt::Debug for FnSink<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callback").field("name", &self.options.name).finish_non_exhaustive()
     }

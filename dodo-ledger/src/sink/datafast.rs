@@ -14,7 +14,7 @@ use super::{
     json::{major, without_nulls},
     options::{Options, common},
 };
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// Tells [DataFast](https://datafa.st/docs/api/website/payments/create), `POST /api/v1/payments`.
 ///
@@ -92,16 +92,16 @@ impl Sink for DataFast {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record) && self.payment(record).is_some()
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match self.payment(&outgoing.record) {
                 Some(body) => self.http.post(&self.uri, body.to_string()).await.into(),
-                None => Told::Delivered,
+                None => SendOutcome::Accepted,
             });
         }
         told

@@ -15,7 +15,7 @@ use super::{
     json::without_nulls,
     options::{Options, common},
 };
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// Tells [Dub](https://dub.co/docs/api-reference/endpoint/track-sale), `POST /track/sale`.
 ///
@@ -155,15 +155,15 @@ impl Sink for Dub {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record) && news(record).is_some()
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match self.tell_one(&outgoing.record).await {
-                Ok(()) => Told::Delivered,
+                Ok(()) => SendOutcome::Accepted,
                 Err(answer) => answer.into(),
             });
         }

@@ -10,7 +10,7 @@ use super::{
     http::{Http, endpoint},
     options::{Options, common},
 };
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// Posts each record as JSON to a URL, signed as
 /// [Standard Webhooks](https://www.standardwebhooks.com) asks: `webhook-id` is the record's id, the
@@ -22,23 +22,23 @@ use crate::outbox::{Outgoing, Sink, Told};
 /// ```no_run
 /// # fn main() -> Result<(), dodo_core::Error> {
 /// use dodo_core::{Environment, WebhookKey};
-/// use dodo_ledger::sink::Forwarder;
+/// use dodo_ledger::sink::WebhookSink;
 ///
 /// let secret = std::env::var("WAREHOUSE_SECRET").unwrap_or_default();
 /// let key = WebhookKey::new(&secret, Environment::Live)?;
-/// let sink = Forwarder::new("https://warehouse.example/records", key)?.without_personal_data();
+/// let sink = WebhookSink::new("https://warehouse.example/records", key)?.without_personal_data();
 /// # let _ = sink;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Forwarder {
+pub struct WebhookSink {
     options: Options,
     uri: Uri,
     key: WebhookKey,
     http: Http,
 }
 
-impl Forwarder {
+impl WebhookSink {
     /// Posts to this URL: https, or http on this machine.
     ///
     /// # Errors
@@ -87,25 +87,25 @@ impl Forwarder {
     }
 }
 
-impl Sink for Forwarder {
+impl Sink for WebhookSink {
     fn name(&self) -> &str {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record)
     }
 
-    fn heeds_consent(&self) -> bool {
+    fn requires_consent(&self) -> bool {
         self.options.heed_consent()
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match self.request(&outgoing.record) {
                 Some(request) => self.http.tell(request).await.into(),
-                None => Told::Refused { reason: "the record's id fits no header" },
+                None => SendOutcome::Rejected { reason: "the record's id fits no header" },
             });
         }
         told
@@ -113,7 +113,7 @@ impl Sink for Forwarder {
 }
 
 /// Shows neither the key nor the URL: it may hold a secret.
-impl fmt::Debug for Forwarder {
+impl fmt::Debug for WebhookSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forwarder").field("name", &self.options.name).finish_non_exhaustive()
     }

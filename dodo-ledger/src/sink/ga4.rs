@@ -16,7 +16,7 @@ use super::{
     json::{major, without_nulls},
     options::{Options, common},
 };
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// Google takes events that are at most 72 hours old; an hour of it is for the way.
 const OLDEST: SignedDuration = SignedDuration::from_hours(71);
@@ -138,21 +138,21 @@ impl Sink for Ga4 {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record) && hit(record, record.occurred_at).is_some()
     }
 
     /// Not at all, for all that is known.
-    fn remembers_for(&self) -> Option<Duration> {
+    fn dedup_window(&self) -> Option<Duration> {
         Some(Duration::ZERO)
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match hit(&outgoing.record, Timestamp::now()) {
                 Some(hit) => self.http.post(&self.uri, hit.to_string()).await.into(),
-                None => Told::Delivered,
+                None => SendOutcome::Accepted,
             });
         }
         told

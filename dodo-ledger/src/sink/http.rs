@@ -18,7 +18,7 @@ use dodo_core::{
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use tokio::time::Instant;
 
-use crate::outbox::Told;
+use crate::outbox::SendOutcome;
 
 /// The longest that one request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -233,14 +233,14 @@ impl Batches {
     }
 }
 
-impl From<Answer> for Told {
+impl From<Answer> for SendOutcome {
     fn from(answer: Answer) -> Self {
         match answer {
-            Answer::Taken => Self::Delivered,
-            Answer::Unacceptable => Self::Refused { reason: "the sink cannot read the record" },
-            Answer::Rejected { reason } => Self::Refused { reason },
-            Answer::Failed { after, reason } => Self::Failed { after, reason },
-            Answer::Uncertain { after, reason } => Self::Uncertain { after, reason },
+            Answer::Taken => Self::Accepted,
+            Answer::Unacceptable => Self::Rejected { reason: "the sink cannot read the record" },
+            Answer::Rejected { reason } => Self::Rejected { reason },
+            Answer::Failed { after, reason } => Self::Retry { after, reason },
+            Answer::Uncertain { after, reason } => Self::Unknown { after, reason },
         }
     }
 }
@@ -296,23 +296,23 @@ mod tests {
     fn answers_are_retried_or_given_up() {
         let of = |status: u16| {
             let response = Response::builder().status(status).header("retry-after", "7");
-            Told::from(Answer::of(&response.body(Bytes::new()).unwrap()))
+            SendOutcome::from(Answer::of(&response.body(Bytes::new()).unwrap()))
         };
-        assert_eq!(of(200), Told::Delivered);
+        assert_eq!(of(200), SendOutcome::Accepted);
         for status in [502, 504] {
             assert!(
-                matches!(of(status), Told::Uncertain { after: Some(after), .. } if after.as_secs() == 7),
+                matches!(of(status), SendOutcome::Unknown { after: Some(after), .. } if after.as_secs() == 7),
                 "{status}"
             );
         }
         for status in [429, 500, 503, 408] {
             assert!(
-                matches!(of(status), Told::Failed { after: Some(after), .. } if after.as_secs() == 7),
+                matches!(of(status), SendOutcome::Retry { after: Some(after), .. } if after.as_secs() == 7),
                 "{status}"
             );
         }
         for status in [301, 400, 401, 403, 404, 410, 413, 422] {
-            assert!(matches!(of(status), Told::Refused { .. }), "{status}");
+            assert!(matches!(of(status), SendOutcome::Rejected { .. }), "{status}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use dodo_core::{Error, attribution::AttributionRecord};
 
 use super::options::{Options, common};
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// When lines are on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,19 +82,19 @@ impl Sink for JsonLines {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record)
     }
 
-    fn heeds_consent(&self) -> bool {
+    fn requires_consent(&self) -> bool {
         self.options.heed_consent()
     }
 
-    fn batch_size(&self) -> u32 {
+    fn max_batch(&self) -> u32 {
         200
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let mut lines = Vec::new();
         for outgoing in records {
             if serde_json::to_writer(&mut lines, &outgoing.record).is_ok() {
@@ -104,8 +104,8 @@ impl Sink for JsonLines {
         let (file, fsync) = (Arc::clone(&self.file), self.fsync);
         let written = tokio::task::spawn_blocking(move || write(&file, &lines, fsync)).await;
         let told = match written {
-            Ok(Ok(())) => Told::Delivered,
-            _ => Told::Failed { after: None, reason: "the file cannot be written" },
+            Ok(Ok(())) => SendOutcome::Accepted,
+            _ => SendOutcome::Retry { after: None, reason: "the file cannot be written" },
         };
         vec![told; records.len()]
     }

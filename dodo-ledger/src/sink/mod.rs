@@ -8,9 +8,9 @@
 //! |---|---|
 //! | [`Segment`] | events in the Dodo or the e-commerce vocabulary, over `/v1/batch`; RudderStack takes the same |
 //! | [`DataFast`], [`Dub`], [`PostHog`], [`Ga4`] | each in the tool's own words |
-//! | [`Forwarder`] | each record as a signed webhook (Standard Webhooks) |
+//! | [`WebhookSink`] | each record as a signed webhook (Standard Webhooks) |
 //! | [`JsonLines`] | each record as a line of a file |
-//! | [`Callback`] | each record to a closure, or to any [`AttributionSink`](dodo_core::attribution::AttributionSink) |
+//! | [`FnSink`] | each record to a closure, or to any [`AttributionSink`](dodo_core::attribution::AttributionSink) |
 //!
 //! For a sink of your own, implement [`Sink`](crate::Sink).
 
@@ -28,12 +28,12 @@ mod posthog;
 mod segment;
 
 pub use self::{
-    callback::Callback,
+    callback::FnSink,
     datafast::DataFast,
     dub::Dub,
-    forwarder::Forwarder,
+    forwarder::WebhookSink,
     ga4::Ga4,
     json_lines::{Fsync, JsonLines},
     posthog::PostHog,
-    segment::{Profile, RefundSign, Segment, SegmentEvent},
+    segment::{EventNames, RefundSign, Segment, SegmentEvent},
 };

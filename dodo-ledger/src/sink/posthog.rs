@@ -15,7 +15,7 @@ use super::{
     json::without_nulls,
     options::{Options, common},
 };
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// Tells [PostHog](https://posthog.com/docs/api/capture), `POST /batch/`.
 ///
@@ -147,15 +147,15 @@ impl Sink for PostHog {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record) && event(record).is_some()
     }
 
-    fn batch_size(&self) -> u32 {
+    fn max_batch(&self) -> u32 {
         100
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let events: Vec<Option<Value>> = records.iter().map(|told| event(&told.record)).collect();
         let sent: Vec<&Value> = events.iter().flatten().collect();
         let send = |part| self.send(sent.get(part).unwrap_or_default());
@@ -163,7 +163,7 @@ impl Sink for PostHog {
         let mut answers = telling.tell(sent.len(), send).await.into_iter();
         let told = |event: &Option<Value>| match event {
             Some(_) => answers.next().unwrap_or(telling.not_sent()).into(),
-            None => Told::Delivered,
+            None => SendOutcome::Accepted,
         };
         events.iter().map(told).collect()
     }

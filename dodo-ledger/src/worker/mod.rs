@@ -7,7 +7,7 @@ mod callbacks;
 mod finish;
 mod upkeep;
 
-pub(crate) use self::upkeep::erase_contexts;
+pub(crate) use self::upkeep::prune_contexts;
 
 use std::{
     sync::{

@@ -9,7 +9,7 @@ use super::{Stop, rest};
 use crate::{
     booking::GroupStore,
     error::Error,
-    inbox::operate::{erase_bodies, erase_failed_bodies},
+    inbox::operate::{erase_failed_bodies, prune_bodies},
     ledger::Shared,
     store::Store,
 };
@@ -26,7 +26,7 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
     let never = tokio::sync::Notify::new();
     while stop.borrow().is_none() {
         if let Some(keep) = settings.keep_bodies {
-            tell("bodies of finished events", erase_bodies(&ledger.store, keep).await);
+            tell("bodies of finished events", prune_bodies(&ledger.store, keep).await);
         }
         if let Some(keep) = settings.keep_failed_bodies {
             let erased = erase_failed_bodies(&ledger.store, keep).await;
@@ -35,7 +35,7 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
         if let Some(keep) = settings.keep_contexts {
             tell(
                 "contexts of unpaid checkouts and payments that failed",
-                erase_contexts(&ledger.groups(), &ledger.store, keep).await,
+                prune_contexts(&ledger.groups(), &ledger.store, keep).await,
             );
         }
         rest(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
@@ -43,7 +43,7 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
 }
 
 /// Deletes checkouts without a payment that are this old. Returns their number.
-pub(crate) async fn erase_contexts(
+pub(crate) async fn prune_contexts(
     groups: &GroupStore,
     store: &Store,
     older_than: Duration,

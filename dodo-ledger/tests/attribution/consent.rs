@@ -219,8 +219,8 @@ async fn denied_consent_survives_erasure(store: &TestStore) {
         .await;
     no_attribution(&before, &["charge:pay_1"]);
     for customer in ["cus_ann", "cus_eve", "cus_tim"] {
-        ledger.forget(customer).await.unwrap();
-        assert!(!ledger.forget(customer).await.unwrap().anything, "no data of {customer} is left");
+        ledger.erase_customer(customer).await.unwrap();
+        assert!(!ledger.erase_customer(customer).await.unwrap().found, "no data of {customer} is left");
     }
     let records = world
         .play(&[

@@ -82,7 +82,7 @@ async fn a_context_finds_all_that_recovered_its_checkout(store: &TestStore) {
         assert_eq!(records.visitor(id), Some(("v1", AttributionStep::RecoveredFrom)), "{id}");
         assert_eq!(records.get(id).consent, Consent::Granted, "{id}");
     }
-    ledger.forget("cus_ann").await.unwrap();
+    ledger.erase_customer("cus_ann").await.unwrap();
     let records = world.records().await;
     for id in ["charge:pay_2", "charge:pay_3"] {
         assert_eq!(records.visitor(id), None, "{id}");

@@ -142,7 +142,7 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
     eventually("all is done", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(std::time::Duration::from_secs(5)).await;
     assert!(has_body(&failed.id).await && has_body(&credit.id).await && has_body(&first.id).await);
-    assert!(ledger.forget("cus_ann").await.unwrap().records >= 3);
+    assert!(ledger.erase_customer("cus_ann").await.unwrap().records >= 3);
     for id in [&failed.id, &credit.id, &first.id] {
         assert!(!has_body(id).await, "the body of {id} is still there");
     }
@@ -164,7 +164,7 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
     let seen: Vec<_> = rows.iter().map(|row| (row.key(), row.net)).collect();
     assert_eq!(seen, [(None, 1500), (Some("v9"), 1000)]);
     assert_eq!(
-        ledger.forget("cus_ann").await.unwrap().records,
+        ledger.erase_customer("cus_ann").await.unwrap().records,
         0,
         "there is nobody left to forget"
     );

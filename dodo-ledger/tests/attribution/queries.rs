@@ -414,7 +414,7 @@ async fn explanations(store: &TestStore) {
 
     // Where no step was taken, the reason is said once and not for each.
     let customer = ledger.record("charge:pay_1").await.unwrap().unwrap().customer_id.unwrap();
-    ledger.forget(&customer).await.unwrap();
+    ledger.erase_customer(&customer).await.unwrap();
     let gone = ledger.explain("pay_1").await.unwrap().unwrap().to_string();
     assert!(gone.contains("Nobody was looked for: the customer asked to be forgotten."), "{gone}");
     assert!(!gone.contains("The subscription:"), "{gone}");

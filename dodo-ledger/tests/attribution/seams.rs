@@ -9,7 +9,7 @@ use dodo_core::{
     internals::ClientMetadata,
     webhook::{Inbox, Receipt, VerifiedEvent},
 };
-use dodo_ledger::{Backoff, sink::Callback};
+use dodo_ledger::{Backoff, sink::FnSink};
 use http::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -97,7 +97,7 @@ async fn row_36_key_decides_the_mode(store: &TestStore) {
 }
 
 async fn rows_38_to_40_answers_of_the_endpoint(store: &TestStore) {
-    let down = Callback::new("down", |_| async { Err::<(), _>("not today") }).test_mode();
+    let down = FnSink::new("down", |_| async { Err::<(), _>("not today") }).test_mode();
     let wait = Backoff {
         base: std::time::Duration::from_millis(1),
         cap: std::time::Duration::from_millis(5),

@@ -1,7 +1,7 @@
 //! The state of a subscription, on every store.
 
 use dodo_core::event::SubscriptionStatus;
-use dodo_ledger::query::SubscriptionStanding;
+use dodo_ledger::query::SubscriptionStatusView;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -41,7 +41,7 @@ async fn latest_event_wins_in_every_order(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let (orders, stands) = (orders(5), async |id: &str| {
-        let SubscriptionStanding { status, since, product_id, .. } =
+        let SubscriptionStatusView { status, since, product_id, .. } =
             ledger.subscription(id).await.unwrap().unwrap();
         (status.unwrap(), since, product_id)
     });

@@ -13,7 +13,7 @@ use dodo_core::{
     attribution::{AttributionRecord, DisputePolicy},
     webhook::Inbox,
 };
-use dodo_ledger::{Backoff, Ledger, Store, Workers, attribution::Rules, sink::Callback};
+use dodo_ledger::{Backoff, Ledger, Store, Workers, attribution::Rules, sink::FnSink};
 use serde_json::json;
 
 use crate::{
@@ -22,19 +22,19 @@ use crate::{
 };
 
 /// A ledger with a sink that can be down.
-struct Told {
+struct SendOutcome {
     ledger: Ledger,
     workers: Workers,
     down: Arc<AtomicBool>,
     grosses: Arc<Mutex<BTreeMap<String, Vec<i64>>>>,
 }
 
-impl Told {
+impl SendOutcome {
     async fn on(store: &TestStore) -> Self {
         let down = Arc::new(AtomicBool::new(false));
         let grosses: Arc<Mutex<BTreeMap<String, Vec<i64>>>> = Arc::default();
         let (gate, heard) = (down.clone(), grosses.clone());
-        let sink = Callback::new("crm", move |record: AttributionRecord| {
+        let sink = FnSink::new("crm", move |record: AttributionRecord| {
             let down = gate.load(Ordering::SeqCst);
             if !down {
                 let gross = record.money.unwrap().gross;
@@ -100,7 +100,7 @@ crate::on_every_store! {
 }
 
 async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
-    let told = Told::on(store).await;
+    let told = SendOutcome::on(store).await;
     told.deliver(&charge()).await;
     told.deliver(&contested("lost", 1)).await;
     told.deliver(&refund(2)).await;
@@ -113,7 +113,7 @@ async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
 
 /// It was queued while it was something, and nothing when its turn came.
 async fn a_record_that_was_nothing_for_a_while_is_told(store: &TestStore) {
-    let told = Told::on(store).await;
+    let told = SendOutcome::on(store).await;
     told.deliver(&charge()).await;
     told.until_settled().await;
     told.down.store(true, Ordering::SeqCst);
@@ -134,7 +134,7 @@ async fn withdrawn_record_is_not_sent(store: &TestStore) {
     let (sent, ids) = (Arc::new(Mutex::new(Vec::new())), ["charge:pay_1", "dispute:dp_1:loss"]);
     let sink = |up: bool| {
         let sent = sent.clone();
-        Callback::new("crm", move |record: AttributionRecord| {
+        FnSink::new("crm", move |record: AttributionRecord| {
             if up {
                 sent.lock().unwrap().push(record.id);
             }

@@ -14,7 +14,7 @@ use dodo_core::{
 };
 use dodo_ledger::{
     Backoff, Ledger, PgTx, SqliteTx, Store,
-    sink::{Callback, Segment},
+    sink::{FnSink, Segment},
     sqlx,
 };
 
@@ -123,7 +123,7 @@ async fn serve() {
     }
     if env::var_os(setting::BOOKS).is_some() {
         let takes_all = |_: AttributionRecord| std::future::ready(Ok::<(), Infallible>(()));
-        builder = builder.sink(Callback::new(BOOKS, takes_all).test_mode());
+        builder = builder.sink(FnSink::new(BOOKS, takes_all).test_mode());
     }
     let ledger = builder.build().unwrap();
     let offset = env::var(setting::CLOCK_OFFSET_MS).ok().and_then(|text| text.parse::<i64>().ok());

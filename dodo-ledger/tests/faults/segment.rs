@@ -26,7 +26,7 @@ pub(crate) enum Mood {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct SendOutcome {
     pub(crate) at: Instant,
     pub(crate) mood: Mood,
     pub(crate) ids: Vec<String>,
@@ -37,7 +37,7 @@ pub(crate) struct Segment {
     pub(crate) url: String,
     pub(crate) retry_after: Duration,
     mood: Arc<Mutex<Mood>>,
-    log: Arc<Mutex<Vec<Told>>>,
+    log: Arc<Mutex<Vec<SendOutcome>>>,
 }
 
 impl Segment {
@@ -60,7 +60,7 @@ impl Segment {
         *self.mood.lock().unwrap() = mood;
     }
 
-    pub(crate) fn log(&self) -> Vec<Told> {
+    pub(crate) fn log(&self) -> Vec<SendOutcome> {
         self.log.lock().unwrap().clone()
     }
 
@@ -76,7 +76,7 @@ impl Segment {
     async fn serve(&self, mut stream: TcpStream) {
         while let Some(ids) = read(&mut stream).await {
             let mood = *self.mood.lock().unwrap();
-            self.log.lock().unwrap().push(Told { at: Instant::now(), mood, ids });
+            self.log.lock().unwrap().push(SendOutcome { at: Instant::now(), mood, ids });
             let (status, retry_after) = match mood {
                 Mood::Cut => return,
                 Mood::Silent => return std::future::pending().await,

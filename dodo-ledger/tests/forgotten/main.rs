@@ -36,7 +36,7 @@ use dodo_core::{
     webhook::Inbox,
 };
 use dodo_ledger::{
-    Forgotten, Identity, Ledger,
+    ErasureReport, Identity, Ledger,
     sqlx::{self, Connection as _, Row as _},
 };
 use serde_json::{Value, json};
@@ -197,7 +197,7 @@ async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
     for trace in &traces {
         assert!(!traces_in(store, &[trace]).await.is_empty(), "{trace} was there");
     }
-    assert!(ledger.forget(CUSTOMER).await.unwrap().records > 0);
+    assert!(ledger.erase_customer(CUSTOMER).await.unwrap().records > 0);
     let left = traces_in(store, &traces).await;
     assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
 
@@ -206,7 +206,7 @@ async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
         ledger.accept(&delivery(&format!("msg_{name}_again"), body)).await.unwrap();
     }
     run(&ledger).await;
-    ledger.forget(CUSTOMER).await.unwrap();
+    ledger.erase_customer(CUSTOMER).await.unwrap();
     let left = traces_in(store, &traces).await;
     assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
 }
@@ -223,7 +223,7 @@ async fn what_no_entry_tells_of_is_forgotten(store: &TestStore) {
         run(&ledger).await;
         let about = body.contains(CUSTOMER);
         assert_eq!(!traces_in(store, &[CUSTOMER]).await.is_empty(), about, "{name} is read");
-        assert_eq!(ledger.forget(CUSTOMER).await.unwrap().anything, about, "{name}");
+        assert_eq!(ledger.erase_customer(CUSTOMER).await.unwrap().found, about, "{name}");
         let left = traces_in(store, &traces).await;
         assert!(left.is_empty(), "after {name}:\n{}", left.join("\n"));
     }
@@ -235,7 +235,7 @@ async fn whoever_has_an_address_is_forgotten(store: &TestStore) {
         ledger.accept(&delivery(&format!("msg_{name}"), body)).await.unwrap();
     }
     run(&ledger).await;
-    assert!(ledger.forget_email("Customer@example.com ").await.unwrap().records > 0);
+    assert!(ledger.erase_email("Customer@example.com ").await.unwrap().records > 0);
     let traces = traces();
     let left = traces_in(store, &traces).await;
     assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
@@ -246,7 +246,7 @@ async fn a_body_that_is_waited_for_goes_when_it_is_done(store: &TestStore) {
     let (_, body) = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap();
     ledger.accept(&delivery("msg_1", body)).await.unwrap();
     // No worker runs yet. The callback still gets the body.
-    ledger.forget(CUSTOMER).await.unwrap();
+    ledger.erase_customer(CUSTOMER).await.unwrap();
     let event = ledger.event("msg_1").await.unwrap().unwrap();
     assert_eq!((event.state.as_str(), event.booked, event.has_body), ("pending", false, true));
     let (seen, mut heard) = tokio::sync::mpsc::unbounded_channel();
@@ -267,10 +267,10 @@ async fn what_was_only_learned_of_somebody_is_something(store: &TestStore) {
     let (_, body) = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap();
     ledger.accept(&delivery("msg_1", body)).await.unwrap();
     run(&ledger).await;
-    ledger.erase_bodies(Duration::ZERO).await.unwrap();
-    let forgotten = ledger.forget(CUSTOMER).await.unwrap();
-    assert_eq!((forgotten.records, forgotten.deliveries, forgotten.anything), (0, 0, true));
-    assert_eq!(ledger.forget(CUSTOMER).await.unwrap(), Forgotten::default());
+    ledger.prune_bodies(Duration::ZERO).await.unwrap();
+    let forgotten = ledger.erase_customer(CUSTOMER).await.unwrap();
+    assert_eq!((forgotten.records, forgotten.deliveries, forgotten.found), (0, 0, true));
+    assert_eq!(ledger.erase_customer(CUSTOMER).await.unwrap(), ErasureReport::default());
 }
 
 async fn others_stay_as_they_were(store: &TestStore) {
@@ -290,7 +290,7 @@ async fn others_stay_as_they_were(store: &TestStore) {
         rows
     };
     let before = of_others().await;
-    assert_eq!(ledger.forget(CUSTOMER).await.unwrap(), Forgotten::default());
+    assert_eq!(ledger.erase_customer(CUSTOMER).await.unwrap(), ErasureReport::default());
     assert_eq!(of_others().await, before);
 }
 
@@ -331,9 +331,9 @@ async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) 
     };
     age_facts(store, 89).await;
     let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-    assert_eq!(ledger.erase_contexts(days(90)).await.unwrap(), 0, "it is not time yet");
+    assert_eq!(ledger.prune_contexts(days(90)).await.unwrap(), 0, "it is not time yet");
     assert_eq!(contexts().await, (1201, 1));
-    assert_eq!(ledger.erase_contexts(days(88)).await.unwrap(), 1201);
+    assert_eq!(ledger.prune_contexts(days(88)).await.unwrap(), 1201);
     assert_eq!(contexts().await, (0, 1), "a paid one stays");
     let left = traces_in(store, &["cks_unpaid_7", "cus_tried"]).await;
     assert!(left.iter().all(|row| row.contains("dodo_inbox")), "{left:?}");
@@ -388,8 +388,8 @@ async fn a_no_of_the_forgotten_goes_with_time_where_nobody_paid(store: &TestStor
         ledger.accept(&delivery(&format!("msg_{n}"), body)).await.unwrap();
     }
     run(&ledger).await;
-    assert!(ledger.forget(CUSTOMER).await.unwrap().records > 0);
-    assert!(ledger.forget("cus_unpaid").await.unwrap().anything);
+    assert!(ledger.erase_customer(CUSTOMER).await.unwrap().records > 0);
+    assert!(ledger.erase_customer("cus_unpaid").await.unwrap().found);
     let kept = async || {
         let rows = dump(store).await;
         let has = |id: &str| {
@@ -401,6 +401,6 @@ async fn a_no_of_the_forgotten_goes_with_time_where_nobody_paid(store: &TestStor
     };
     assert_eq!(kept().await, [true, true, true]);
     age_facts(store, 89).await;
-    ledger.erase_contexts(Duration::from_secs(88 * 24 * 3600)).await.unwrap();
+    ledger.prune_contexts(Duration::from_secs(88 * 24 * 3600)).await.unwrap();
     assert_eq!(kept().await, [true, false, true]);
 }

@@ -77,7 +77,7 @@ async fn nothing_is_left(store: &TestStore, of: &Ledger) {
 /// What was paid stays in the books.
 async fn what_is_booked_late_is_booked_of_nobody(store: &TestStore) {
     let (ledger, payment) = ledger(store, 10).await;
-    ledger.forget(CUSTOMER).await.unwrap();
+    ledger.erase_customer(CUSTOMER).await.unwrap();
     assert!(ledger.event("msg_1").await.unwrap().unwrap().has_body, "it waits to be booked");
     // Another failure notes nobody again.
     is_due(store).await;
@@ -91,26 +91,26 @@ async fn what_is_booked_late_is_booked_of_nobody(store: &TestStore) {
     let charge = ledger.record(&format!("charge:{payment}")).await.unwrap().unwrap();
     assert!(charge.money.is_some_and(|money| money.gross > 0), "{charge:?}");
     nothing_is_left(store, &ledger).await;
-    assert!(!ledger.forget(CUSTOMER).await.unwrap().anything);
+    assert!(!ledger.erase_customer(CUSTOMER).await.unwrap().found);
     let why = ledger.explain(&payment).await.unwrap().unwrap().to_string();
     assert!(why.contains("the customer asked to be forgotten"), "{why}");
 }
 
 async fn what_is_given_up_late_keeps_no_body(store: &TestStore) {
     let (ledger, _) = ledger(store, 2).await;
-    ledger.forget(CUSTOMER).await.unwrap();
+    ledger.erase_customer(CUSTOMER).await.unwrap();
     is_due(store).await;
     fails(&ledger, 2).await;
     let event = ledger.event("msg_1").await.unwrap().unwrap();
     assert_eq!((event.state.as_str(), event.has_body), ("dead", false));
-    assert!(!ledger.revive("msg_1").await.unwrap(), "there is nothing left of it to be booked");
+    assert!(!ledger.redrive("msg_1").await.unwrap(), "there is nothing left of it to be booked");
     let left = traces_in(store, &[CUSTOMER, EMAIL]).await;
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
 
 async fn whoever_has_an_address_is_forgotten_before_it_is_booked(store: &TestStore) {
     let (ledger, payment) = ledger(store, 10).await;
-    ledger.forget_email(EMAIL).await.unwrap();
+    ledger.erase_email(EMAIL).await.unwrap();
     mends(store).await;
     is_due(store).await;
     run(&ledger).await;

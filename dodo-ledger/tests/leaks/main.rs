@@ -126,10 +126,10 @@ async fn everything_a_webhook_brings(shop: &Shop) {
     .await;
     let stats = shop.ledger.stats().await.unwrap();
     assert!(stats.dead >= 2 && stats.parked >= 3, "{stats:?}");
-    let failed = shop.ledger.failed(100).await.unwrap();
+    let failed = shop.ledger.failed_events(100).await.unwrap();
     assert_none("what failed", failed.iter().map(|event| format!("{event:?}")));
     let id = &failed[0].id;
-    assert!(shop.ledger.revive(id).await.unwrap());
+    assert!(shop.ledger.redrive(id).await.unwrap());
     assert!(shop.ledger.replay("msg_paid").await.unwrap());
 }
 
@@ -287,6 +287,6 @@ async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
 }
 
 async fn erased(shop: &Shop) {
-    shop.ledger.forget("cus_1").await.ok();
-    shop.ledger.erase_bodies(Duration::ZERO).await.unwrap();
+    shop.ledger.erase_customer("cus_1").await.ok();
+    shop.ledger.prune_bodies(Duration::ZERO).await.unwrap();
 }

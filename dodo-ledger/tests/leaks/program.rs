@@ -54,7 +54,7 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
         assert_none("ledger reconcile", [printed]);
         assert_none("ledger reconcile", [run(&url, &["reconcile", "400"]).await]);
     }
-    let dead = shop.ledger.failed(1).await.unwrap().remove(0).id;
+    let dead = shop.ledger.failed_events(1).await.unwrap().remove(0).id;
     for words in [
         vec!["migrate"],
         vec!["stats"],

@@ -9,7 +9,7 @@ use dodo_core::{
 };
 use dodo_ledger::{
     Backoff, Ledger, LedgerBuilder, Store, Workers,
-    sink::{Callback, DataFast, Dub, Forwarder, Ga4, JsonLines, PostHog, Segment},
+    sink::{DataFast, Dub, FnSink, Ga4, JsonLines, PostHog, Segment, WebhookSink},
 };
 use serde_json::json;
 
@@ -103,14 +103,14 @@ fn with_sinks(
     let segment = Segment::at(&server.url, WRITE_KEY).unwrap();
     let hook = format!("{}/hooks/{TOKEN}?key={TOKEN}", server.url);
     let forwarder =
-        Forwarder::new(&hook, WebhookKey::new(&secret("forwarder"), Environment::Live).unwrap())
+        WebhookSink::new(&hook, WebhookKey::new(&secret("forwarder"), Environment::Live).unwrap())
             .unwrap();
     // Named after the store's schema or folder: both tests of this process have their own.
     let name: String = store.url.chars().filter(char::is_ascii_alphanumeric).collect();
     let file = std::env::temp_dir().join(format!("dodo-ledger-leaks-{name}.jsonl"));
     let lines = JsonLines::open(&file).unwrap();
     std::fs::remove_file(file).unwrap();
-    let callback = Callback::new("crm", async |record: AttributionRecord| {
+    let callback = FnSink::new("crm", async |record: AttributionRecord| {
         if record.payment_id.ends_with('1') { Err("the CRM is away") } else { Ok(()) }
     });
     let (datafast, dub, posthog, ga4) = tools(&server.url);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dodo_core::webhook::Inbox;
-use dodo_ledger::{Backoff, Told};
+use dodo_ledger::{Backoff, SendOutcome};
 
 use crate::{
     FAST,
@@ -19,8 +19,8 @@ crate::on_every_store! {
 async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
     for after in [Duration::MAX, Duration::from_millis(i64::MAX.unsigned_abs())] {
         let fresh = store.fresh().await;
-        let failed = Told::Failed { after: Some(after), reason: "429" };
-        let answer = Answer::These(vec![failed, Told::Delivered]);
+        let failed = SendOutcome::Retry { after: Some(after), reason: "429" };
+        let answer = Answer::These(vec![failed, SendOutcome::Accepted]);
         let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
         let ledger =
             fresh.builder().await.sink(sink.clone()).sink_backoff(FAST, 5).build().unwrap();
@@ -41,8 +41,8 @@ async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
 
 async fn waits_leases_and_graces_may_be_endless(store: &TestStore) {
     let endless = Backoff { base: Duration::MAX, cap: Duration::MAX };
-    let failed = Told::Failed { after: None, reason: "500" };
-    let answer = Answer::These(vec![failed, Told::Delivered]);
+    let failed = SendOutcome::Retry { after: None, reason: "500" };
+    let answer = Answer::These(vec![failed, SendOutcome::Accepted]);
     let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
     let builder = store.builder().await.sink(sink).sink_backoff(endless, 5).backoff(endless);
     let ledger = builder

@@ -19,7 +19,7 @@ use dodo_core::{
     capture::{CheckoutContext, CheckoutContextStore, consent::Consent},
     webhook::Inbox,
 };
-use dodo_ledger::{Backoff, Ledger, Told, Workers};
+use dodo_ledger::{Backoff, Ledger, SendOutcome, Workers};
 use scripted::{Answer, Scripted};
 use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription, work};
 
@@ -78,8 +78,8 @@ async fn accepted_record_is_sent_once(store: &TestStore) {
 }
 
 async fn failed_record_is_sent_again_with_its_id(store: &TestStore) {
-    let failed = Told::Failed { after: None, reason: "500" };
-    let uncertain = Told::Uncertain { after: None, reason: "cut" };
+    let failed = SendOutcome::Retry { after: None, reason: "500" };
+    let uncertain = SendOutcome::Unknown { after: None, reason: "cut" };
     let sink = Scripted::new([Answer::Each(failed), Answer::Each(uncertain)]);
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -91,7 +91,7 @@ async fn failed_record_is_sent_again_with_its_id(store: &TestStore) {
 }
 
 async fn refused_record_is_a_dead_letter_until_redriven(store: &TestStore) {
-    let sink = Scripted::new([Answer::Each(Told::Refused { reason: "400: too large" })]);
+    let sink = Scripted::new([Answer::Each(SendOutcome::Rejected { reason: "400: too large" })]);
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_settled(&ledger).await;
@@ -99,7 +99,7 @@ async fn refused_record_is_a_dead_letter_until_redriven(store: &TestStore) {
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].record_id, "charge:pay_1");
     assert_eq!(letters[0].reason.as_deref(), Some("400: too large"));
-    assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 1);
+    assert_eq!(ledger.redrive_sink("scripted").await.unwrap(), 1);
     eventually("it was sent again", async || sink.ids().len() == 2).await;
     until_settled(&ledger).await;
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
@@ -107,7 +107,7 @@ async fn refused_record_is_a_dead_letter_until_redriven(store: &TestStore) {
 }
 
 async fn exhausted_attempts_make_a_dead_letter(store: &TestStore) {
-    let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
+    let failed = Answer::Each(SendOutcome::Retry { after: None, reason: "500" });
     let sink = Scripted::new(vec![failed; 10]);
     let (ledger, workers) = ledger(store, &sink, 3).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -118,8 +118,8 @@ async fn exhausted_attempts_make_a_dead_letter(store: &TestStore) {
 }
 
 async fn old_unknown_outcome_is_not_retried(store: &TestStore) {
-    let uncertain = Answer::Each(Told::Uncertain { after: None, reason: "timeout" });
-    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([uncertain]) };
+    let uncertain = Answer::Each(SendOutcome::Unknown { after: None, reason: "timeout" });
+    let sink = Scripted { dedup_window: Some(Duration::ZERO), ..Scripted::new([uncertain]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_settled(&ledger).await;
@@ -158,9 +158,9 @@ async fn panicking_sink_delays_no_other_record(store: &TestStore) {
 /// Every answer of the first half second is a failure of some kind.
 async fn outage_of_sink_delays_no_other_sink(store: &TestStore) {
     let kinds = [
-        Answer::Each(Told::Failed { after: None, reason: "500" }),
-        Answer::Each(Told::Failed { after: Some(Duration::from_millis(30)), reason: "429" }),
-        Answer::Each(Told::Uncertain { after: None, reason: "cut after the request" }),
+        Answer::Each(SendOutcome::Retry { after: None, reason: "500" }),
+        Answer::Each(SendOutcome::Retry { after: Some(Duration::from_millis(30)), reason: "429" }),
+        Answer::Each(SendOutcome::Unknown { after: None, reason: "cut after the request" }),
         Answer::Nothing,
     ];
     let sink = Scripted { batch: 5, ..Scripted::new(kinds.into_iter().cycle().take(40)) };
@@ -190,7 +190,7 @@ async fn outage_of_sink_delays_no_other_sink(store: &TestStore) {
 
 /// As after a kill: the outcome of the attempt is unknown.
 async fn request_in_flight_at_stop_is_an_unknown_outcome(store: &TestStore) {
-    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([Answer::Hang]) };
+    let sink = Scripted { dedup_window: Some(Duration::ZERO), ..Scripted::new([Answer::Hang]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     eventually("the request is in flight", async || sink.ids().len() == 1).await;
@@ -205,8 +205,8 @@ async fn request_in_flight_at_stop_is_an_unknown_outcome(store: &TestStore) {
 }
 
 async fn definite_answer_ends_unknown_outcome(store: &TestStore) {
-    let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
-    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new(vec![failed; 2]) };
+    let failed = Answer::Each(SendOutcome::Retry { after: None, reason: "500" });
+    let sink = Scripted { dedup_window: Some(Duration::ZERO), ..Scripted::new(vec![failed; 2]) };
     let (ledger, workers) = ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_settled(&ledger).await;
@@ -216,11 +216,11 @@ async fn definite_answer_ends_unknown_outcome(store: &TestStore) {
 
 async fn definite_answer_does_not_settle_earlier_attempt(store: &TestStore) {
     let answers = [
-        Told::Uncertain { after: None, reason: "cut" },
-        Told::Failed { after: None, reason: "500" },
+        SendOutcome::Unknown { after: None, reason: "cut" },
+        SendOutcome::Retry { after: None, reason: "500" },
     ];
     let sink = Scripted {
-        remembers_for: Some(Duration::from_secs(3600)),
+        dedup_window: Some(Duration::from_secs(3600)),
         forgets_after: Some(2),
         ..Scripted::new(answers.map(Answer::Each))
     };
@@ -267,7 +267,7 @@ async fn record_before_its_payment_waits_for_consent(store: &TestStore) {
     // Nothing failed, so the queue has no dead letter.
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().dead, 0);
     assert_eq!(ledger.dead_letters("scripted", 10).await.unwrap(), []);
-    assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 0);
+    assert_eq!(ledger.redrive_sink("scripted").await.unwrap(), 0);
 }
 
 async fn waiting_record_is_sent_after_its_payment(store: &TestStore) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dodo_core::webhook::Inbox;
-use dodo_ledger::{Backoff, ErrorKind, Jitter, Ledger, Told, Workers};
+use dodo_ledger::{Backoff, ErrorKind, Jitter, Ledger, SendOutcome, Workers};
 use jiff::Timestamp;
 
 use crate::{
@@ -47,7 +47,7 @@ async fn stop(workers: Workers) {
 }
 
 async fn what_was_told_is_told_again_by_the_same_ids(store: &TestStore) {
-    let refused = Answer::Each(Told::Refused { reason: "400" });
+    let refused = Answer::Each(SendOutcome::Rejected { reason: "400" });
     let sink = Scripted::new([refused]);
     let (ledger, workers) = crate::ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -113,7 +113,7 @@ async fn only_what_occurred_in_the_time_is_told_again(store: &TestStore) {
 }
 
 async fn what_waits_already_is_left_as_it_is(store: &TestStore) {
-    let failed = Answer::Each(Told::Failed { after: None, reason: "500" });
+    let failed = Answer::Each(SendOutcome::Retry { after: None, reason: "500" });
     let sink = Scripted::new([failed]);
     let hour = Duration::from_secs(3600);
     let builder = store.builder().await.sink(sink.clone()).jitter(Jitter::None);
@@ -129,7 +129,7 @@ async fn what_waits_already_is_left_as_it_is(store: &TestStore) {
 
 /// Whoever asks for it knows that it is one.
 async fn a_repeat_is_no_possible_duplicate(store: &TestStore) {
-    let sink = Scripted { remembers_for: Some(Duration::ZERO), ..Scripted::new([]) };
+    let sink = Scripted { dedup_window: Some(Duration::ZERO), ..Scripted::new([]) };
     let (ledger, workers) = crate::ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     until_settled(&ledger).await;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use dodo_core::{attribution::AttributionRecord, capture::consent::Consent};
-use dodo_ledger::{Outgoing, Sink, Told};
+use dodo_ledger::{OutboxRecord, SendOutcome, Sink};
 
 /// The time of a request, and its records with their attempts.
 pub(crate) type Call = (Instant, Vec<(String, u32)>);
@@ -20,7 +20,7 @@ pub(crate) type Call = (Instant, Vec<(String, u32)>);
 pub(crate) struct Scripted {
     pub(crate) answers: Arc<Mutex<VecDeque<Answer>>>,
     pub(crate) told: Arc<Mutex<Vec<Call>>>,
-    pub(crate) remembers_for: Option<Duration>,
+    pub(crate) dedup_window: Option<Duration>,
     /// From this many calls on it remembers nothing.
     pub(crate) forgets_after: Option<usize>,
     pub(crate) batch: u32,
@@ -30,9 +30,9 @@ pub(crate) struct Scripted {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    Each(Told),
+    Each(SendOutcome),
     /// For each record of a batch its own.
-    These(Vec<Told>),
+    These(Vec<SendOutcome>),
     Nothing,
     Panic,
     /// Takes the record and never answers.
@@ -60,31 +60,31 @@ impl Sink for Scripted {
         "scripted"
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         assert_ne!(record.payment_id, "pay_unclear", "in the sink");
         record.payment_id != "pay_unwanted" && record.consent != Consent::Denied
     }
 
-    fn batch_size(&self) -> u32 {
+    fn max_batch(&self) -> u32 {
         let left = |panics: u32| panics.checked_sub(1);
         let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
         assert!(panics.is_err(), "in the sink");
         self.batch
     }
 
-    fn remembers_for(&self) -> Option<Duration> {
+    fn dedup_window(&self) -> Option<Duration> {
         let calls = self.told.lock().unwrap().len();
         match self.forgets_after {
             Some(enough) if calls >= enough => Some(Duration::ZERO),
-            _ => self.remembers_for,
+            _ => self.dedup_window,
         }
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let ids = records.iter().map(|out| (out.record.id.clone(), out.attempt)).collect();
         self.told.lock().unwrap().push((Instant::now(), ids));
         let answer = self.answers.lock().unwrap().pop_front();
-        match answer.unwrap_or(Answer::Each(Told::Delivered)) {
+        match answer.unwrap_or(Answer::Each(SendOutcome::Accepted)) {
             Answer::Each(told) => vec![told; records.len()],
             Answer::These(told) => told,
             Answer::Nothing => Vec::new(),
@@ -92,7 +92,7 @@ impl Sink for Scripted {
             Answer::Hang => std::future::pending().await,
             Answer::Slowly(time) => {
                 tokio::time::sleep(time).await;
-                vec![Told::Delivered; records.len()]
+                vec![SendOutcome::Accepted; records.len()]
             }
         }
     }

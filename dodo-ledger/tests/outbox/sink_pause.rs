@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dodo_core::webhook::Inbox;
-use dodo_ledger::{Ledger, LedgerBuilder, Store, Told};
+use dodo_ledger::{Ledger, LedgerBuilder, SendOutcome, Store};
 
 use crate::{
     FAST, ledger,
@@ -22,7 +22,7 @@ crate::on_every_store! {
 const WAIT: Duration = Duration::from_millis(700);
 
 fn busy() -> Answer {
-    Answer::Each(Told::Failed { after: Some(WAIT), reason: "429" })
+    Answer::Each(SendOutcome::Retry { after: Some(WAIT), reason: "429" })
 }
 
 /// The sink got no request during the pause, and all records after it.
@@ -47,7 +47,7 @@ async fn until_paused(ledger: &Ledger) {
 }
 
 async fn sink_is_paused_until_retry_after(store: &TestStore) {
-    let gateway = Answer::Each(Told::Uncertain { after: Some(WAIT), reason: "504" });
+    let gateway = Answer::Each(SendOutcome::Unknown { after: Some(WAIT), reason: "504" });
     for (first, answer) in [(0, busy()), (5, gateway)] {
         let sink = Scripted::new([answer]);
         let fresh = store.fresh().await;
@@ -104,14 +104,15 @@ async fn pause_survives_a_restart(store: &TestStore) {
 
 async fn redrive_ends_the_pause(store: &TestStore) {
     let hours = Duration::from_secs(5 * 3600);
-    let sink = Scripted::new([Answer::Each(Told::Failed { after: Some(hours), reason: "429" })]);
+    let sink =
+        Scripted::new([Answer::Each(SendOutcome::Retry { after: Some(hours), reason: "429" })]);
     let ledger = on(&Store::open(&store.url).await.unwrap(), &sink).build().unwrap();
     ledger.migrate().await.unwrap();
     let workers = work(&ledger, hooks());
     pay(&ledger, 0..1).await;
     until_paused(&ledger).await;
     pay(&ledger, 1..2).await;
-    assert_eq!(ledger.revive_sink("scripted").await.unwrap(), 0);
+    assert_eq!(ledger.redrive_sink("scripted").await.unwrap(), 0);
     assert!(ledger.sink_stats("scripted").await.unwrap().quiet.is_zero());
     eventually("it is sent again", async || sink.told.lock().unwrap().len() == 2).await;
     workers.shutdown(Duration::from_secs(5)).await;

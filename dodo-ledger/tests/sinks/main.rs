@@ -15,7 +15,7 @@ use dodo_core::{
     attribution::{AttributionRecord, RecordKind},
     money::{Currency, Money},
 };
-use dodo_ledger::{Outgoing, Sink, Told};
+use dodo_ledger::{OutboxRecord, SendOutcome, Sink};
 
 /// A charge of 20.00 USD with 3.00 tax.
 fn charge(id: &str) -> AttributionRecord {
@@ -46,7 +46,7 @@ fn refund(id: &str, payment: &str) -> AttributionRecord {
     record
 }
 
-async fn tell(sink: &impl Sink, records: Vec<AttributionRecord>) -> Vec<Told> {
-    let records: Vec<Outgoing> = records.into_iter().map(Outgoing::new).collect();
-    sink.tell(&records).await
+async fn tell(sink: &impl Sink, records: Vec<AttributionRecord>) -> Vec<SendOutcome> {
+    let records: Vec<OutboxRecord> = records.into_iter().map(OutboxRecord::new).collect();
+    sink.send(&records).await
 }

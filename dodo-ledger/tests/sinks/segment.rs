@@ -8,8 +8,8 @@ use dodo_core::{
     money::{Currency, Money},
 };
 use dodo_ledger::{
-    Sink, Told,
-    sink::{Profile, RefundSign, Segment},
+    SendOutcome, Sink,
+    sink::{EventNames, RefundSign, Segment},
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use crate::{
 /// The e-commerce vocabulary, without `identify`.
 fn segment(server: &Server) -> Segment {
     let sink = Segment::at(&server.url, "writekey").unwrap().without_identify();
-    sink.profile(Profile::Ecommerce)
+    sink.profile(EventNames::Ecommerce)
 }
 
 /// The events of the only request.
@@ -51,7 +51,7 @@ async fn an_order_in_the_e_commerce_vocabulary() {
     let told =
         tell(&segment(&server).without_personal_data(), vec![order, refund("ref_1", "pay_1")])
             .await;
-    assert_eq!(told, [Told::Delivered, Told::Delivered]);
+    assert_eq!(told, [SendOutcome::Accepted, SendOutcome::Accepted]);
     let request = &server.log()[0];
     assert_eq!(request.path, "/v1/batch");
     assert_eq!(request.headers["authorization"], "Basic d3JpdGVrZXk6", "the colon is required");
@@ -130,7 +130,7 @@ async fn map_event_changes_and_drops_events() {
         Some(event)
     });
     let told = tell(&sink, vec![charge("pay_1"), refund("ref_1", "pay_1")]).await;
-    assert_eq!(told, [Told::Delivered, Told::Delivered]);
+    assert_eq!(told, [SendOutcome::Accepted, SendOutcome::Accepted]);
     let events = events(&server);
     assert_eq!(events.len(), 2, "the charge and its `identify`: {events:?}");
     assert_eq!((&events[0]["event"], &events[1]["type"]), (&json!("Sale"), &json!("identify")));
@@ -156,7 +156,7 @@ async fn the_end_of_a_subscription() {
     terms.cancelled_at = Some("2026-11-21T10:00:00Z".parse().unwrap());
     terms.cancel_at_next_billing_date = true;
     cancelled.subscription = Some(terms);
-    let sink = Segment::at(&server.url, "writekey").unwrap().profile(Profile::Dodo);
+    let sink = Segment::at(&server.url, "writekey").unwrap().profile(EventNames::Dodo);
     tell(&sink, vec![cancelled.clone()]).await;
     assert_eq!(
         events(&server),
@@ -175,14 +175,14 @@ async fn the_end_of_a_subscription() {
     let sent = server.log()[1].json();
     assert!(sent["batch"][0]["properties"].get("customer_email").is_none(), "{sent}");
     let ecommerce = segment(&server);
-    assert!(!ecommerce.wants(&cancelled), "it has no word for it");
+    assert!(!ecommerce.accepts(&cancelled), "it has no word for it");
 }
 
 #[tokio::test]
 async fn what_took_a_refund_back_and_who_paid_in_both_profiles() {
     for (profile, name, of, amount) in [
-        (Profile::Ecommerce, "Order Refund Reversed", "order_id", "total"),
-        (Profile::Dodo, "Payment Refund Reversed", "payment_id", "amount"),
+        (EventNames::Ecommerce, "Order Refund Reversed", "order_id", "total"),
+        (EventNames::Dodo, "Payment Refund Reversed", "payment_id", "amount"),
     ] {
         let server = Server::start().await;
         let mut refunded = refund("ref_1", "pay_1");
@@ -249,7 +249,7 @@ async fn each_region_has_its_address() {
     };
     for sink in [Segment::us("writekey").unwrap(), Segment::eu("writekey").unwrap()] {
         let sink = sink.transport(transport.clone());
-        assert_eq!(tell(&sink, vec![charge("pay_1")]).await, [Told::Delivered]);
+        assert_eq!(tell(&sink, vec![charge("pay_1")]).await, [SendOutcome::Accepted]);
     }
     let key = "Basic d3JpdGVrZXk6";
     let expected = ["https://api.segment.io/v1/batch", "https://eu1.api.segmentapis.com/v1/batch"];
@@ -258,7 +258,7 @@ async fn each_region_has_its_address() {
 
 #[tokio::test]
 async fn without_personal_data_omits_names() {
-    for profile in [Profile::Dodo, Profile::Ecommerce] {
+    for profile in [EventNames::Dodo, EventNames::Ecommerce] {
         let server = Server::start().await;
         let sink = Segment::at(&server.url, "writekey").unwrap().profile(profile);
         tell(&sink.without_personal_data(), vec![charge("pay_1")]).await;
@@ -297,13 +297,13 @@ async fn one_bad_event_does_not_take_the_others_with_it() {
     let mut huge = charge("pay_2");
     huge.visitor.as_mut().unwrap().value = "x".repeat(40_000);
     let told = tell(&segment(&server), vec![charge("pay_1"), huge, charge("pay_3")]).await;
-    assert_eq!(told[0], Told::Delivered);
-    assert!(matches!(told[1], Told::Refused { .. }));
+    assert_eq!(told[0], SendOutcome::Accepted);
+    assert!(matches!(told[1], SendOutcome::Rejected { .. }));
     assert_eq!(events(&server).len(), 2);
 
     server.set(Mood::Status(400, None));
     let told = tell(&segment(&server), vec![charge("pay_1"), charge("pay_3")]).await;
-    assert!(told.iter().all(|told| matches!(told, Told::Refused { .. })));
+    assert!(told.iter().all(|told| matches!(told, SendOutcome::Rejected { .. })));
     assert_eq!(server.log().len(), 1 + 1 + 2, "after the refused batch each record went alone");
 }
 
@@ -311,7 +311,7 @@ async fn one_bad_event_does_not_take_the_others_with_it() {
 async fn batches_hold_the_limits() {
     let server = Server::start().await;
     let told = tell(&segment(&server), many()).await;
-    assert!(told.iter().all(|told| *told == Told::Delivered));
+    assert!(told.iter().all(|told| *told == SendOutcome::Accepted));
     let log = server.log();
     assert!(log.len() > 1);
     let mut ids = Vec::new();
@@ -348,13 +348,14 @@ async fn a_sink_that_fails_is_sent_no_other_batch() {
         server.set(mood);
         let told = tell(&segment(&server), many()).await;
         assert_eq!((server.log().len(), told.len()), (1, 100), "{mood:?}");
-        let uncertain = told.iter().filter(|told| matches!(told, Told::Uncertain { .. })).count();
+        let uncertain =
+            told.iter().filter(|told| matches!(told, SendOutcome::Unknown { .. })).count();
         assert_eq!(uncertain > 0, mood == Mood::TakeAndCut, "those that were sent");
         let wait = seconds.map(std::time::Duration::from_secs);
         for told in told {
             match told {
-                Told::Failed { after, .. } => assert_eq!(after, wait, "{mood:?}"),
-                Told::Uncertain { .. } => {}
+                SendOutcome::Retry { after, .. } => assert_eq!(after, wait, "{mood:?}"),
+                SendOutcome::Unknown { .. } => {}
                 other => panic!("{mood:?}: {other:?}"),
             }
         }
@@ -369,18 +370,18 @@ fn sink_accepts_records_by_consent_mode_and_kind() {
         change(&mut record);
         record
     };
-    assert!(sink.wants(&charge("pay_1")));
-    assert!(!sink.wants(&with(|r| r.consent = Consent::Denied)));
-    assert!(!sink.wants(&with(|r| r.live = false)));
-    assert!(sink.clone().test_mode().wants(&with(|r| r.live = false)));
-    assert!(!sink.clone().only_with_consent().wants(&charge("pay_1")));
-    assert!(sink.clone().only_with_consent().wants(&with(|r| r.consent = Consent::Granted)));
+    assert!(sink.accepts(&charge("pay_1")));
+    assert!(!sink.accepts(&with(|r| r.consent = Consent::Denied)));
+    assert!(!sink.accepts(&with(|r| r.live = false)));
+    assert!(sink.clone().test_mode().accepts(&with(|r| r.live = false)));
+    assert!(!sink.clone().only_with_consent().accepts(&charge("pay_1")));
+    assert!(sink.clone().only_with_consent().accepts(&with(|r| r.consent = Consent::Granted)));
     let setup = |r: &mut AttributionRecord| {
         r.kind = RecordKind::NonRevenue { reason: dodo_core::attribution::NonRevenueReason::Setup };
     };
-    assert!(!sink.wants(&with(setup)));
+    assert!(!sink.accepts(&with(setup)));
     let clamped = |r: &mut AttributionRecord| r.money = Some(Money::new(0, None, Currency::USD));
-    assert!(!sink.wants(&with(clamped)), "a charge clamped to zero is not sent");
+    assert!(!sink.accepts(&with(clamped)), "a charge clamped to zero is not sent");
 }
 
 #[test]

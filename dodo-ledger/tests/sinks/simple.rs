@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use dodo_core::{Environment, WebhookKey, attribution::AttributionRecord};
 use dodo_ledger::{
-    Sink, Told,
-    sink::{Callback, Forwarder, JsonLines},
+    SendOutcome, Sink,
+    sink::{FnSink, JsonLines, WebhookSink},
 };
 use http::HeaderMap;
 
@@ -21,8 +21,8 @@ use crate::{
 async fn forwarded_records_verify_as_standard_webhooks() {
     let server = Server::start().await;
     let key = WebhookKey::new(KEY, Environment::Live).unwrap();
-    let sink = Forwarder::new(&format!("{}/in", server.url), key.clone()).unwrap();
-    assert_eq!(tell(&sink, vec![charge("pay_1")]).await, [Told::Delivered]);
+    let sink = WebhookSink::new(&format!("{}/in", server.url), key.clone()).unwrap();
+    assert_eq!(tell(&sink, vec![charge("pay_1")]).await, [SendOutcome::Accepted]);
 
     let received = &server.log()[0];
     let mut headers = HeaderMap::new();
@@ -40,7 +40,7 @@ async fn forwarded_records_verify_as_standard_webhooks() {
 async fn personal_data_can_stay_at_home() {
     let server = Server::start().await;
     let key = WebhookKey::new(KEY, Environment::Live).unwrap();
-    let sink = Forwarder::new(&server.url, key).unwrap().without_personal_data();
+    let sink = WebhookSink::new(&server.url, key).unwrap().without_personal_data();
     let mut record = charge("pay_1");
     record.email_sha256 = Some([7; 32]);
     tell(&sink, vec![record]).await;
@@ -52,18 +52,20 @@ async fn personal_data_can_stay_at_home() {
 async fn a_forwarder_says_what_it_does_not_know() {
     let server = Server::start().await;
     let sink =
-        Forwarder::new(&server.url, WebhookKey::new(KEY, Environment::Live).unwrap()).unwrap();
+        WebhookSink::new(&server.url, WebhookKey::new(KEY, Environment::Live).unwrap()).unwrap();
     server.set(Mood::Cut);
-    assert!(matches!(tell(&sink, vec![charge("pay_1")]).await[0], Told::Uncertain { .. }));
+    assert!(matches!(tell(&sink, vec![charge("pay_1")]).await[0], SendOutcome::Unknown { .. }));
     server.set(Mood::Status(503, Some(9)));
     let told = tell(&sink, vec![charge("pay_1")]).await;
-    assert!(matches!(told[0], Told::Failed { after: Some(after), .. } if after.as_secs() == 9));
+    assert!(
+        matches!(told[0], SendOutcome::Retry { after: Some(after), .. } if after.as_secs() == 9)
+    );
     server.set(Mood::Status(302, None));
-    assert!(matches!(tell(&sink, vec![charge("pay_1")]).await[0], Told::Refused { .. }));
+    assert!(matches!(tell(&sink, vec![charge("pay_1")]).await[0], SendOutcome::Rejected { .. }));
     let nobody =
-        Forwarder::new("http://127.0.0.1:9", WebhookKey::new(KEY, Environment::Live).unwrap())
+        WebhookSink::new("http://127.0.0.1:9", WebhookKey::new(KEY, Environment::Live).unwrap())
             .unwrap();
-    assert!(matches!(tell(&nobody, vec![charge("pay_1")]).await[0], Told::Failed { .. }));
+    assert!(matches!(tell(&nobody, vec![charge("pay_1")]).await[0], SendOutcome::Retry { .. }));
 }
 
 #[tokio::test]
@@ -72,7 +74,7 @@ async fn lines_are_appended_and_a_torn_one_is_ended() {
     std::fs::write(&path, "{\"torn\":").unwrap();
     let sink = JsonLines::open(&path).unwrap();
     let told = tell(&sink, vec![charge("pay_1"), charge("pay_2")]).await;
-    assert_eq!(told, [Told::Delivered, Told::Delivered]);
+    assert_eq!(told, [SendOutcome::Accepted, SendOutcome::Accepted]);
     drop(sink);
     let again = JsonLines::open(&path).unwrap();
     tell(&again, vec![charge("pay_3")]).await;
@@ -92,13 +94,13 @@ async fn lines_are_appended_and_a_torn_one_is_ended() {
 async fn a_closure_is_a_sink() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
-    let sink = Callback::new("log", move |record: AttributionRecord| {
+    let sink = FnSink::new("log", move |record: AttributionRecord| {
         log.lock().unwrap().push(record.id.clone());
         async move { if record.id.ends_with("_2") { Err("not now") } else { Ok(()) } }
     });
     assert_eq!(sink.name(), "log");
     let told = tell(&sink, vec![charge("pay_1"), charge("pay_2")]).await;
-    assert_eq!(told[0], Told::Delivered);
-    assert!(matches!(told[1], Told::Failed { .. }));
+    assert_eq!(told[0], SendOutcome::Accepted);
+    assert!(matches!(told[1], SendOutcome::Retry { .. }));
     assert_eq!(*seen.lock().unwrap(), ["charge:pay_1", "charge:pay_2"]);
 }

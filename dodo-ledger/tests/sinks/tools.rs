@@ -15,7 +15,7 @@ use dodo_core::{
     client::{ReqwestTransport, Transport},
 };
 use dodo_ledger::{
-    Sink, Told,
+    SendOutcome, Sink,
     sink::{DataFast, Dub, Ga4, PostHog, Segment},
 };
 use http::{Request, Response};
@@ -96,7 +96,10 @@ async fn datafast_receives_payments_and_refunds() {
     let server = Server::start().await;
     let sink = datafast(&server);
     let records = vec![renewal("pay_1"), with_ids(refund("ref_1", "pay_1")), lost_dispute()];
-    assert_eq!(tell(&sink, records).await, [Told::Delivered, Told::Delivered, Told::Delivered]);
+    assert_eq!(
+        tell(&sink, records).await,
+        [SendOutcome::Accepted, SendOutcome::Accepted, SendOutcome::Accepted]
+    );
     let request = &server.log()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/api/v1/payments"));
     assert_eq!(request.headers["authorization"], "Bearer key-canary");
@@ -138,7 +141,7 @@ async fn datafast_can_omit_names() {
 async fn dub_receives_sales_of_its_links() {
     let server = Server::start().await;
     let sink = dub(&server);
-    assert!(!sink.wants(&charge("pay_1")), "no Dub link brought it");
+    assert!(!sink.accepts(&charge("pay_1")), "no Dub link brought it");
     let mut by_click = with_ids(charge("pay_2"));
     by_click.tool_ids.remove("dub_external_id");
     tell(&sink, vec![renewal("pay_1"), by_click]).await;
@@ -168,7 +171,7 @@ async fn dub_refund_reverses_the_commission() {
     for gone in [full_refund(), lost_dispute()] {
         let server = Server::start().await;
         server.say(r#"[{"id":"cm_1","status":"pending"},{"id":"cm_2","status":"refunded"}]"#);
-        assert_eq!(tell(&dub(&server), vec![gone]).await, [Told::Delivered]);
+        assert_eq!(tell(&dub(&server), vec![gone]).await, [SendOutcome::Accepted]);
         let seen: Vec<(String, String)> =
             server.log().into_iter().map(|request| (request.method, request.path)).collect();
         let expected = [("GET", "/commissions?invoiceId=pay_1"), ("PATCH", "/commissions/cm_1")];
@@ -182,7 +185,7 @@ async fn dub_is_asked_again_until_it_knows_the_sale() {
     let server = Server::start().await;
     server.say("[]");
     let told = tell(&dub(&server), vec![full_refund()]).await;
-    assert!(matches!(told[0], Told::Failed { after: None, .. }), "{told:?}");
+    assert!(matches!(told[0], SendOutcome::Retry { after: None, .. }), "{told:?}");
 }
 
 #[tokio::test]
@@ -193,15 +196,15 @@ async fn dub_has_no_word_for_everything() {
     dinars.money = Some(dodo_core::money::Money::new(1500, None, "KWD".parse().unwrap()));
     let mut yen = with_ids(charge("pay_1"));
     yen.money = Some(dodo_core::money::Money::new(500, None, "JPY".parse().unwrap()));
-    assert!(!sink.wants(&dinars), "three decimals");
-    assert!(sink.wants(&yen));
-    assert!(!sink.wants(&with_ids(refund("ref_1", "pay_1"))), "a part of it");
+    assert!(!sink.accepts(&dinars), "three decimals");
+    assert!(sink.accepts(&yen));
+    assert!(!sink.accepts(&with_ids(refund("ref_1", "pay_1"))), "a part of it");
     // An id that would lead elsewhere goes nowhere.
     let mut strange = full_refund();
     strange.payment_id = "pay_1&status=paid".to_owned();
-    assert!(matches!(tell(&sink, vec![strange]).await[0], Told::Refused { .. }));
+    assert!(matches!(tell(&sink, vec![strange]).await[0], SendOutcome::Rejected { .. }));
     server.say("no list");
-    assert!(matches!(tell(&sink, vec![full_refund()]).await[0], Told::Refused { .. }));
+    assert!(matches!(tell(&sink, vec![full_refund()]).await[0], SendOutcome::Rejected { .. }));
     assert_eq!(server.log().len(), 1);
 }
 
@@ -224,7 +227,7 @@ async fn posthog_receives_a_batch() {
     let mut nobody = charge("pay_2");
     (nobody.customer_id, nobody.visitor) = (None, None);
     let records = vec![bought, with_ids(refund("ref_1", "pay_1")), back, nobody];
-    assert_eq!(tell(&posthog(&server), records).await, [const { Told::Delivered }; 4]);
+    assert_eq!(tell(&posthog(&server), records).await, [const { SendOutcome::Accepted }; 4]);
 
     assert_eq!(server.log().len(), 1);
     assert_eq!(server.log()[0].path, "/batch/");
@@ -268,7 +271,7 @@ async fn unreadable_posthog_event_does_not_fail_the_batch() {
     let server = Server::start().await;
     server.set(Mood::Status(400, None));
     let told = tell(&posthog(&server), vec![charge("pay_1"), charge("pay_2")]).await;
-    assert!(told.iter().all(|told| matches!(told, Told::Refused { .. })));
+    assert!(told.iter().all(|told| matches!(told, SendOutcome::Rejected { .. })));
     let sizes: Vec<usize> =
         bodies(&server).iter().map(|body| body["batch"].as_array().unwrap().len()).collect();
     assert_eq!(sizes, [2, 1, 1]);
@@ -278,11 +281,14 @@ async fn unreadable_posthog_event_does_not_fail_the_batch() {
 async fn google_receives_records_by_client() {
     let server = Server::start().await;
     let sink = ga4(&server);
-    assert!(!sink.wants(&charge("pay_1")), "without a client id Google makes up a visitor");
+    assert!(!sink.accepts(&charge("pay_1")), "without a client id Google makes up a visitor");
     let now = jiff::Timestamp::now();
     let (mut bought, mut back) = (renewal("pay_1"), with_ids(refund("ref_1", "pay_1")));
     (bought.occurred_at, back.occurred_at) = (now, now);
-    assert_eq!(tell(&sink, vec![bought, back]).await, [Told::Delivered, Told::Delivered]);
+    assert_eq!(
+        tell(&sink, vec![bought, back]).await,
+        [SendOutcome::Accepted, SendOutcome::Accepted]
+    );
     assert_eq!(server.log()[0].path, "/mp/collect?measurement_id=G-1&api_secret=key-canary");
     let event = |name: &str, value: f64, tax: f64| {
         json!({
@@ -307,7 +313,7 @@ async fn google_gets_no_time_that_it_drops() {
     let hours = (before.as_microsecond() - told) / 3_600_000_000;
     assert!((70..72).contains(&hours), "{hours} hours ago");
     // What may have arrived is not sent again.
-    assert_eq!(ga4(&server).remembers_for(), Some(Duration::ZERO));
+    assert_eq!(ga4(&server).dedup_window(), Some(Duration::ZERO));
 }
 
 type Change = fn(&mut AttributionRecord);
@@ -316,7 +322,7 @@ type Change = fn(&mut AttributionRecord);
 async fn keeps_the_house_rules(server: &Server, sink: impl Sink + std::fmt::Debug) {
     let name = sink.name().to_owned();
     let record = with_ids(charge("pay_1"));
-    assert!(sink.wants(&record), "{name}");
+    assert!(sink.accepts(&record), "{name}");
     let with = |change: Change| {
         let mut record = record.clone();
         change(&mut record);
@@ -333,7 +339,7 @@ async fn keeps_the_house_rules(server: &Server, sink: impl Sink + std::fmt::Debu
         }),
     ];
     for (why, change) in not_for_it {
-        assert!(!sink.wants(&with(change)), "{name}: {why}");
+        assert!(!sink.accepts(&with(change)), "{name}: {why}");
     }
     let shown = format!("{sink:?}");
     assert!(shown.contains(&name) && !shown.contains(KEY), "{shown}");
@@ -405,7 +411,7 @@ fn picky(time: Duration, unreadable: &'static str) -> (impl Transport + Clone, A
 async fn told_by_both(
     time: Duration,
     unreadable: &'static str,
-) -> Vec<(Vec<Told>, usize, Duration)> {
+) -> Vec<(Vec<SendOutcome>, usize, Duration)> {
     let records: Vec<AttributionRecord> = (100..200).map(|n| charge(&format!("pay_{n}"))).collect();
     let url = "https://example.com";
     let mut answers = Vec::new();
@@ -423,9 +429,9 @@ async fn told_by_both(
 #[tokio::test]
 async fn a_bad_record_is_found_in_few_requests() {
     for (told, asked, _) in told_by_both(Duration::ZERO, "\"pay_142\"").await {
-        let refused: Vec<usize> = (0..100).filter(|n| told[*n] != Told::Delivered).collect();
+        let refused: Vec<usize> = (0..100).filter(|n| told[*n] != SendOutcome::Accepted).collect();
         assert_eq!(refused, [42]);
-        assert!(matches!(told[42], Told::Refused { .. }));
+        assert!(matches!(told[42], SendOutcome::Rejected { .. }));
         assert!(asked <= 15, "{asked} requests");
     }
 }
@@ -437,8 +443,13 @@ async fn a_slow_service_that_reads_nothing_is_answered_for_in_time() {
         assert!(time < Duration::from_secs(58), "{time:?}");
         assert_eq!(told.len(), 100);
         assert!(asked > 2);
-        let failed = told.iter().filter(|told| matches!(told, Told::Failed { after: None, .. }));
+        let failed =
+            told.iter().filter(|told| matches!(told, SendOutcome::Retry { after: None, .. }));
         assert!(failed.count() > 0);
-        assert!(!told.iter().any(|told| matches!(told, Told::Uncertain { .. } | Told::Delivered)));
+        assert!(
+            !told
+                .iter()
+                .any(|told| matches!(told, SendOutcome::Unknown { .. } | SendOutcome::Accepted))
+        );
     }
 }

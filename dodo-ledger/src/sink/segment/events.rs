@@ -10,9 +10,9 @@ use dodo_core::{
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Profile, RefundSign, Segment, SegmentEvent};
+use super::{EventNames, RefundSign, Segment, SegmentEvent};
 use crate::{
-    outbox::Outgoing,
+    outbox::OutboxRecord,
     sink::json::{major, without_nulls},
 };
 
@@ -21,14 +21,14 @@ impl Segment {
     pub(super) fn has_event(&self, record: &AttributionRecord) -> bool {
         match record.kind {
             RecordKind::SubscriptionStarted | RecordKind::SubscriptionCancelled => {
-                self.profile == Profile::Dodo
+                self.profile == EventNames::Dodo
             }
             _ => record.is_revenue() && record.money.is_some(),
         }
     }
 
     /// The events of a record as JSON texts: a `track`, and for a charge an `identify`.
-    pub(super) fn events(&self, outgoing: &Outgoing) -> Vec<String> {
+    pub(super) fn events(&self, outgoing: &OutboxRecord) -> Vec<String> {
         let record = &outgoing.record;
         let Some((name, properties)) = self.event(record) else { return Vec::new() };
         let event = SegmentEvent { name: name.to_owned(), properties: without_nulls(properties) };
@@ -56,7 +56,7 @@ impl Segment {
     /// The event's name and its properties.
     fn event(&self, record: &AttributionRecord) -> Option<(&'static str, Value)> {
         use RecordKind as Kind;
-        let dodo = self.profile == Profile::Dodo;
+        let dodo = self.profile == EventNames::Dodo;
         match &record.kind {
             Kind::SubscriptionStarted if dodo => {
                 Some(("Subscription Started", self.subscription_started(record)))
@@ -84,7 +84,7 @@ impl Segment {
         }
     }
 
-    fn traits(&self, outgoing: &Outgoing) -> Value {
+    fn traits(&self, outgoing: &OutboxRecord) -> Value {
         let contact = outgoing.record.contact.clone().filter(|_| self.options.personal_data);
         traits(outgoing, contact.unwrap_or_default())
     }
@@ -134,11 +134,11 @@ impl Segment {
             "dispute_id": record.dispute_id,
         });
         match self.profile {
-            Profile::Dodo => {
+            EventNames::Dodo => {
                 add(&mut properties, "payment_id", record.payment_id.clone().into());
                 add(&mut properties, "amount", total);
             }
-            Profile::Ecommerce => {
+            EventNames::Ecommerce => {
                 add(&mut properties, "order_id", record.payment_id.clone().into());
                 add(&mut properties, "total", total);
             }
@@ -232,7 +232,7 @@ fn head(kind: &str, message_id: &str, record: &AttributionRecord) -> Map<String,
 }
 
 /// Who the customer is, and what the ledger knows of them.
-fn traits(outgoing: &Outgoing, contact: Contact) -> Value {
+fn traits(outgoing: &OutboxRecord, contact: Contact) -> Value {
     let record = &outgoing.record;
     let history = outgoing.customer;
     let spent = history.zip(record.money).map(|(history, money)| major(history.spent, money));

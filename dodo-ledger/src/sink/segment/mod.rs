@@ -15,12 +15,12 @@ use super::{
     http::{Batches, Http, endpoint, visible},
     options::{Options, common},
 };
-use crate::outbox::{Outgoing, Sink, Told};
+use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
 /// The names that events have in Segment. One of the two: both together would count revenue twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Profile {
+pub enum EventNames {
     /// The names of Dodo Payments' own Segment guide: `Payment Completed`, `Subscription Started`,
     /// `Subscription Cancelled`, and `identify`; refunds are `Payment Refunded`.
     #[default]
@@ -68,7 +68,7 @@ pub struct Segment {
     pub(super) options: Options,
     uri: Uri,
     http: Http,
-    pub(super) profile: Profile,
+    pub(super) profile: EventNames,
     pub(super) refund_sign: RefundSign,
     pub(super) identify: bool,
     pub(super) map_event: Option<Arc<MapEvent>>,
@@ -124,16 +124,16 @@ impl Segment {
             options: Options::third_party("segment"),
             uri,
             http: http.authorized(&format!("Basic {credentials}"))?,
-            profile: Profile::default(),
+            profile: EventNames::default(),
             refund_sign: RefundSign::default(),
             identify: true,
             map_event: None,
         })
     }
 
-    /// Sets the names of events. Default: [`Profile::Dodo`].
+    /// Sets the names of events. Default: [`EventNames::Dodo`].
     #[must_use]
-    pub fn profile(mut self, profile: Profile) -> Self {
+    pub fn profile(mut self, profile: EventNames) -> Self {
         self.profile = profile;
         self
     }
@@ -185,36 +185,36 @@ impl Sink for Segment {
         &self.options.name
     }
 
-    fn wants(&self, record: &AttributionRecord) -> bool {
+    fn accepts(&self, record: &AttributionRecord) -> bool {
         self.options.admit(record) && self.has_event(record)
     }
 
-    fn batch_size(&self) -> u32 {
+    fn max_batch(&self) -> u32 {
         u32::try_from(MAX_EVENTS / 10).unwrap_or(100)
     }
 
-    fn wants_customer(&self) -> bool {
+    fn needs_customer_history(&self) -> bool {
         self.identify
     }
 
     /// Segment tells repeats apart for about a day.
-    fn remembers_for(&self) -> Option<Duration> {
+    fn dedup_window(&self) -> Option<Duration> {
         Some(Duration::from_secs(24 * 3600))
     }
 
-    async fn tell(&self, records: &[Outgoing]) -> Vec<Told> {
+    async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let events: Vec<_> = records.iter().map(|outgoing| self.events(outgoing)).collect();
         let mut telling = Batches::new();
         // For what has no event there is nothing to do. Anything else has failed until it is sent.
         let unsent = |events: &Vec<String>| match events.is_empty() {
-            true => Told::Delivered,
+            true => SendOutcome::Accepted,
             false => telling.not_sent().into(),
         };
-        let mut told: Vec<Told> = events.iter().map(unsent).collect();
+        let mut told: Vec<SendOutcome> = events.iter().map(unsent).collect();
         let (batches, too_large) = batch::pack(events);
         for record in too_large {
             if let Some(slot) = told.get_mut(record) {
-                *slot = Told::Refused { reason: "the event is over Segment's 32 KB" };
+                *slot = SendOutcome::Rejected { reason: "the event is over Segment's 32 KB" };
             }
         }
         for batch in batches {

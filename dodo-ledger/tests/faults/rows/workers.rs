@@ -76,7 +76,7 @@ pub(super) async fn poison(trial: Trial) -> Step<Report> {
 
     // Brought back to life it fails and dies again; the others have nothing to do with it.
     let ledger = Ledger::open(&world.database.0).await.unwrap();
-    let revived = ledger.revive("poison_1").await.unwrap();
+    let revived = ledger.redrive("poison_1").await.unwrap();
     report
         .flag(Symptom::NotRevived, !revived || world.database.number(POISON_FAILURES).await >= 12);
     until_dead_or_over(&world).await?;
