@@ -57,7 +57,7 @@ pub(crate) async fn replay(
         for mut row in page {
             after = (row.int(0)?, row.text(1)?);
             let record = row.text(2)?;
-            if let Some(wait) = wants(recipients, sink, &record)? {
+            if let Some(wait) = accepts(recipients, sink, &record)? {
                 wanted.push(args![&after.1, sink.name(), millis(wait)]);
             }
         }

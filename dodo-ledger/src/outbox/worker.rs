@@ -55,7 +55,7 @@ const LONGEST_QUIET: Duration = Duration::from_secs(24 * 3600);
 async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Round, Error> {
     // From before the claim: a lease may only be believed to end too early.
     let until = Instant::now() + LEASE.saturating_sub(MARK_RESERVE);
-    let rows = claim(&ledger.store, sink.name(), sink.batch_size(), LEASE).await?;
+    let rows = claim(&ledger.store, sink.name(), sink.max_batch(), LEASE).await?;
     if rows.is_empty() {
         return Ok(Round::Idle);
     }
