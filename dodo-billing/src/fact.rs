@@ -16,8 +16,6 @@ use jiff::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillingFact {
     /// The `webhook-id`, or the id that the ledger gave to an API object or a decision of the app.
-    ///
-    /// Two facts with the same id are one fact.
     pub id: String,
     /// The `timestamp` of the event, the `Date` of the API response, or the time of the decision.
     pub at: Timestamp,

@@ -1,6 +1,7 @@
-//! The facts of one owner, each counted once, sorted, and grouped by the object that they describe.
+//! The facts of one owner, sorted, and grouped by the object that they describe.
 //!
-//! The order of the input has no effect after this module.
+//! The order of the input has no effect after this module. A repeated fact has none either: payments,
+//! refunds and grants have ids, and a repeated observation says the same.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,9 @@ impl<'a> History<'a> {
     pub(crate) fn new(facts: &'a [BillingFact], rules: &Rules) -> Self {
         let mut history = Self::default();
         let mut steps: BTreeMap<&str, PaymentSteps<'_>> = BTreeMap::new();
-        for fact in in_order(facts) {
+        let mut facts: Vec<_> = facts.iter().collect();
+        facts.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        for fact in facts {
             match &fact.kind {
                 BillingFactKind::Subscription { body, .. } | BillingFactKind::Snapshot { body } => {
                     let list = history.observations.entry(&body.subscription_id).or_default();
@@ -86,13 +89,4 @@ impl<'a> History<'a> {
         ids.dedup();
         ids
     }
-}
-
-/// Each fact once, by time and id.
-fn in_order(facts: &[BillingFact]) -> Vec<&BillingFact> {
-    let mut facts: Vec<_> = facts.iter().collect();
-    facts.sort_by(|a, b| (&a.id, a.at).cmp(&(&b.id, b.at)));
-    facts.dedup_by(|a, b| a.id == b.id);
-    facts.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-    facts
 }

@@ -66,9 +66,9 @@ impl<'a> Holdings<'a> {
         let mut problems = Vec::new();
         let mut pending = self.payments.values().any(Payment::is_processing);
         for subscription in &self.subscriptions {
-            let (source, verdict_checks, is_contradictory, is_pending) =
+            let (source, its_checks, is_contradictory, is_pending) =
                 of_subscription(subscription, plans, now);
-            checks.extend(verdict_checks);
+            checks.extend(its_checks);
             pending |= is_pending;
             let subscription_id = subscription.id.to_owned();
             if is_contradictory {
@@ -149,9 +149,9 @@ fn of_subscription(
     plans: &Plans,
     now: Timestamp,
 ) -> (AccessSource, Vec<Check>, bool, bool) {
-    let verdict = subscription.judge(&plans.rules, now);
-    let checks = subscription.checks(&verdict);
-    let is_contradictory = subscription.is_contradictory(&verdict);
+    let ruling = subscription.judge(&plans.rules, now);
+    let checks = subscription.checks(&ruling);
+    let is_contradictory = subscription.is_contradictory(&ruling);
     let kind = SourceKind::Subscription(subscription.id.to_owned());
     let is_estimated = subscription.is_estimated();
     let source = AccessSource {
@@ -159,16 +159,16 @@ fn of_subscription(
         plan: subscription.product.and_then(|id| plans.plan_of(id)).map(str::to_owned),
         quantity: subscription.quantity,
         addons: subscription.addons.to_vec(),
-        until: verdict.until,
-        ended_at: verdict.ended_at,
-        recoverable: verdict.recoverable,
-        will_renew: verdict.state.is_live() && subscription.renews(),
-        remaining: verdict.remaining,
+        until: ruling.until,
+        ended_at: ruling.ended_at,
+        recoverable: ruling.recoverable,
+        will_renew: ruling.state.is_live() && subscription.renews(),
+        remaining: ruling.remaining,
         estimated: is_estimated,
         scheduled_change: subscription.scheduled_change.cloned(),
-        ..AccessSource::new(kind, verdict.state, verdict.reason)
+        ..AccessSource::new(kind, ruling.state, ruling.reason)
     };
-    (source, checks, is_contradictory, verdict.pending)
+    (source, checks, is_contradictory, ruling.pending)
 }
 
 /// A check of a finding. The next API response settles it.

@@ -16,7 +16,7 @@ use crate::{
 const RENEWAL: SignedDuration = SignedDuration::from_mins(10);
 
 /// The answer for one subscription.
-pub(crate) struct Verdict {
+pub(crate) struct Ruling {
     pub(crate) state: State,
     pub(crate) until: Option<Until>,
     pub(crate) ended_at: Option<Timestamp>,
@@ -27,7 +27,7 @@ pub(crate) struct Verdict {
     check: Option<(CheckCause, Timestamp)>,
 }
 
-impl Verdict {
+impl Ruling {
     fn live(state: State, until: Until, reason: Reason) -> Self {
         Self {
             state,
@@ -65,9 +65,9 @@ impl SubscriptionFold<'_> {
     }
 
     /// The answer at a time.
-    pub(crate) fn judge(&self, rules: &Rules, now: Timestamp) -> Verdict {
-        if let Some(verdict) = self.ended_by_money_or_app() {
-            return verdict;
+    pub(crate) fn judge(&self, rules: &Rules, now: Timestamp) -> Ruling {
+        if let Some(ruling) = self.ended_by_money_or_app() {
+            return ruling;
         }
         let is_paid = self.paid_through.is_some_and(|paid| now < paid);
         match &self.status {
@@ -78,12 +78,12 @@ impl SubscriptionFold<'_> {
                 let paid = self.paid_date();
                 let text = format!("Reported as expired, but paid until {paid}. A check is due.");
                 let reason = Code::Contradiction.because(text);
-                Verdict::live(State::Cancelled, self.until(), reason)
+                Ruling::live(State::Cancelled, self.until(), reason)
                     .checked(CheckCause::Contradiction, self.last_at)
             }
             Some(Status::Expired) => {
                 let ended_at = self.last_at.filter(|_| is_paid).or(self.paid_through);
-                Verdict::off(State::Ended, ended_at, Code::Expired.because("The term is over."))
+                Ruling::off(State::Ended, ended_at, Code::Expired.because("The term is over."))
             }
             Some(Status::Cancelled) => self.cancelled(rules, is_paid, now),
             Some(Status::PastDue | Status::OnHold) => self.failed(is_paid, now),
@@ -93,9 +93,9 @@ impl SubscriptionFold<'_> {
     }
 
     /// The checks that the summary and its answer ask for.
-    pub(crate) fn checks(&self, verdict: &Verdict) -> Vec<Check> {
-        let mut checks: Vec<_> = verdict.check.into_iter().collect();
-        if verdict.state != State::Ended {
+    pub(crate) fn checks(&self, ruling: &Ruling) -> Vec<Check> {
+        let mut checks: Vec<_> = ruling.check.into_iter().collect();
+        if ruling.state != State::Ended {
             checks.extend(self.contradicted_at.map(|at| (CheckCause::Contradiction, at)));
             checks.extend(self.estimated_at.map(|at| (CheckCause::EstimatedEnd, at)));
         }
@@ -119,35 +119,35 @@ impl SubscriptionFold<'_> {
     }
 
     /// Two observations contradict each other, or the expiry contradicts the paid time.
-    pub(crate) fn is_contradictory(&self, verdict: &Verdict) -> bool {
-        verdict.state != State::Ended
-            && (self.contradicted_at.is_some() || verdict.reason.code == Code::Contradiction)
+    pub(crate) fn is_contradictory(&self, ruling: &Ruling) -> bool {
+        ruling.state != State::Ended
+            && (self.contradicted_at.is_some() || ruling.reason.code == Code::Contradiction)
     }
 
-    fn ended_by_money_or_app(&self) -> Option<Verdict> {
+    fn ended_by_money_or_app(&self) -> Option<Ruling> {
         if let Some((at, code)) = self.reversed {
             let text = match code {
                 Code::Disputed => format!("The last charge was disputed on {}.", date(at)),
                 _ => format!("The last charge was refunded on {}.", date(at)),
             };
-            return Some(Verdict::off(State::Ended, Some(at), code.because(text)));
+            return Some(Ruling::off(State::Ended, Some(at), code.because(text)));
         }
         let at = self.ended_by_app?;
         let reason = Code::CancelledNow.because(format!("Access was ended on {}.", date(at)));
-        Some(Verdict::off(State::Ended, Some(at), reason))
+        Some(Ruling::off(State::Ended, Some(at), reason))
     }
 
-    fn never_started(&self) -> Verdict {
+    fn never_started(&self) -> Ruling {
         let text = if self.processing {
             "The first payment is being processed."
         } else {
             "No payment succeeded."
         };
         let reason = Code::NeverStarted.because(text);
-        Verdict { pending: self.processing, ..Verdict::off(State::None, None, reason) }
+        Ruling { pending: self.processing, ..Ruling::off(State::None, None, reason) }
     }
 
-    fn paused(&self) -> Verdict {
+    fn paused(&self) -> Ruling {
         let since = self.paused_at.map(|at| format!(" on {}", date(at))).unwrap_or_default();
         let reason = match self.status {
             Some(Status::OnHold) => {
@@ -158,10 +158,10 @@ impl SubscriptionFold<'_> {
         let remaining = self.paid_through.zip(self.paused_at);
         let remaining = remaining.map(|(paid, since)| paid.duration_since(since));
         let remaining = remaining.map(|rest| rest.max(SignedDuration::ZERO));
-        Verdict { remaining, ..Verdict::off(State::Paused, self.paused_at, reason) }
+        Ruling { remaining, ..Ruling::off(State::Paused, self.paused_at, reason) }
     }
 
-    fn cancelled(&self, rules: &Rules, is_paid: bool, now: Timestamp) -> Verdict {
+    fn cancelled(&self, rules: &Rules, is_paid: bool, now: Timestamp) -> Ruling {
         let paid = self.paid_date();
         let on = self.cancelled_at.map(|at| format!(" on {}", date(at))).unwrap_or_default();
         if !is_paid {
@@ -172,11 +172,11 @@ impl SubscriptionFold<'_> {
                 }
                 None => Code::Cancelled.because(format!("Canceled{on}.")),
             };
-            return Verdict::off(State::Ended, self.paid_through.or(self.cancelled_at), reason);
+            return Ruling::off(State::Ended, self.paid_through.or(self.cancelled_at), reason);
         }
         if rules.cancel_now == CancelNow::EndNow && !self.cancel_scheduled {
             let reason = Code::Cancelled.because(format!("Canceled{on}."));
-            return Verdict::off(State::Ended, self.cancelled_at, reason);
+            return Ruling::off(State::Ended, self.cancelled_at, reason);
         }
         let reason = if self.trial_end.is_some_and(|end| now < end) {
             Code::TrialCancelled.because(format!("Canceled{on}. Trial until {paid}."))
@@ -184,15 +184,15 @@ impl SubscriptionFold<'_> {
             let text = format!("Canceled{on}. Paid until {paid}. It does not renew.");
             Code::CancelledPaid.because(text)
         };
-        Verdict::live(State::Cancelled, self.until(), reason)
+        Ruling::live(State::Cancelled, self.until(), reason)
     }
 
-    fn failed(&self, is_paid: bool, now: Timestamp) -> Verdict {
+    fn failed(&self, is_paid: bool, now: Timestamp) -> Ruling {
         let since = self.failure.map(|f| f.since).or(self.last_at);
         let on = since.map(|at| format!(" on {}", date(at))).unwrap_or_default();
         if is_paid {
             let text = format!("A charge failed{on}. Paid until {}.", self.paid_date());
-            return Verdict::live(State::Grace, self.until(), Code::OnHoldButPaid.because(text))
+            return Ruling::live(State::Grace, self.until(), Code::OnHoldButPaid.because(text))
                 .checked(CheckCause::OnHoldButPaid, self.last_at);
         }
         let grace_end = self.failure.map(|failure| failure.grace_end);
@@ -200,23 +200,23 @@ impl SubscriptionFold<'_> {
             Some(end) => {
                 let text = format!("A charge failed{on}. Access ends on {}.", date(end));
                 let reason = Code::PaymentFailed.because(text);
-                Verdict::live(State::Grace, Until::At(end), reason).recoverable()
+                Ruling::live(State::Grace, Until::At(end), reason).recoverable()
             }
             None => {
                 let reason = Code::PaymentFailed.because(format!("A charge failed{on}."));
-                Verdict::off(State::Ended, grace_end, reason).recoverable()
+                Ruling::off(State::Ended, grace_end, reason).recoverable()
             }
         }
     }
 
-    fn active(&self, rules: &Rules, now: Timestamp) -> Verdict {
+    fn active(&self, rules: &Rules, now: Timestamp) -> Ruling {
         if self.on_demand {
             let reason = Code::Paid.because("Active. It has no end date.");
-            return Verdict::live(State::Active, Until::NoEnd, reason);
+            return Ruling::live(State::Active, Until::NoEnd, reason);
         }
         let Some(paid_through) = self.paid_through else {
             let reason = Code::Paid.because("Active. The end date is not known yet.");
-            return Verdict::live(State::Active, Until::Unknown, reason)
+            return Ruling::live(State::Active, Until::Unknown, reason)
                 .checked(CheckCause::UnknownEnd, self.last_at);
         };
         if now < paid_through {
@@ -226,7 +226,7 @@ impl SubscriptionFold<'_> {
         let paid = self.paid_date();
         if self.cancel_scheduled {
             let reason = Code::Cancelled.because(format!("Canceled. It ended on {paid}."));
-            return Verdict::off(State::Ended, Some(paid_through), reason);
+            return Ruling::off(State::Ended, Some(paid_through), reason);
         }
         if !self.has_payment_method {
             let (code, what) = match self.trial_end {
@@ -235,59 +235,59 @@ impl SubscriptionFold<'_> {
             };
             let reason =
                 code.because(format!("{what} ended on {paid}. No payment method is stored."));
-            return Verdict::off(State::Ended, Some(paid_through), reason);
+            return Ruling::off(State::Ended, Some(paid_through), reason);
         }
         let reason = Code::RenewalUnconfirmed
             .because(format!("Paid until {paid}. No renewal is confirmed."));
         let end = later(paid_through, rules.renewal_slack);
-        let verdict = if now < end {
-            Verdict::live(State::Grace, Until::At(end), reason)
+        let ruling = if now < end {
+            Ruling::live(State::Grace, Until::At(end), reason)
         } else {
-            Verdict::off(State::Ended, Some(end), reason)
+            Ruling::off(State::Ended, Some(end), reason)
         };
-        verdict.checked(CheckCause::RenewalUnconfirmed, Some(later(paid_through, RENEWAL)))
+        ruling.checked(CheckCause::RenewalUnconfirmed, Some(later(paid_through, RENEWAL)))
     }
 
-    fn trial(&self) -> Verdict {
+    fn trial(&self) -> Ruling {
         let end = self.paid_date();
         if self.cancel_scheduled {
             let reason = Code::TrialCancelled.because(format!("Canceled. Trial until {end}."));
-            return Verdict::live(State::Cancelled, self.until(), reason);
+            return Ruling::live(State::Cancelled, self.until(), reason);
         }
         let reason = Code::Trial.because(format!("Trial until {end}."));
-        Verdict::live(State::Trialing, self.until(), reason)
+        Ruling::live(State::Trialing, self.until(), reason)
     }
 
-    fn paid(&self, rules: &Rules) -> Verdict {
+    fn paid(&self, rules: &Rules) -> Ruling {
         let paid = self.paid_date();
         if !self.is_confirmed {
             let due_at = self.started_at.map(|at| later(at, FIRST_PAYMENT));
             let reason = Code::FirstPaymentUnconfirmed.because("No payment is confirmed yet.");
-            let verdict = if rules.strict_first_payment {
-                Verdict { pending: true, ..Verdict::off(State::None, None, reason) }
+            let ruling = if rules.strict_first_payment {
+                Ruling { pending: true, ..Ruling::off(State::None, None, reason) }
             } else {
-                Verdict::live(State::Active, self.until(), reason)
+                Ruling::live(State::Active, self.until(), reason)
             };
-            return verdict.checked(CheckCause::FirstPaymentUnconfirmed, due_at);
+            return ruling.checked(CheckCause::FirstPaymentUnconfirmed, due_at);
         }
         if self.cancel_scheduled {
             let text = format!("Canceled. Paid until {paid}. It does not renew.");
             let reason = Code::CancelScheduled.because(text);
-            return Verdict::live(State::Cancelled, self.until(), reason);
+            return Ruling::live(State::Cancelled, self.until(), reason);
         }
         let reason = Code::Paid.because(format!("Paid until {paid}."));
-        Verdict::live(State::Active, self.until(), reason)
+        Ruling::live(State::Active, self.until(), reason)
     }
 
-    fn unknown(&self, status: &str, is_paid: bool) -> Verdict {
+    fn unknown(&self, status: &str, is_paid: bool) -> Ruling {
         let reason = Code::UnknownStatus
             .because(format!("Dodo Payments reports the unknown status {status:?}."));
-        let verdict = if is_paid || self.paid_through.is_none() {
-            Verdict::live(State::Active, self.until(), reason)
+        let ruling = if is_paid || self.paid_through.is_none() {
+            Ruling::live(State::Active, self.until(), reason)
         } else {
-            Verdict::off(State::Ended, self.paid_through, reason)
+            Ruling::off(State::Ended, self.paid_through, reason)
         };
-        verdict.checked(CheckCause::UnknownStatus, self.last_at)
+        ruling.checked(CheckCause::UnknownStatus, self.last_at)
     }
 
     fn until(&self) -> Until {

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod declaration;
+mod laws;
+mod life;
 mod notation;
 mod reasons;
 mod rows;

@@ -6,7 +6,7 @@ use dodo_billing::{AccessChange, Plan, Plans, derive};
 
 use crate::{
     notation::{day, facts},
-    rows::{builder, rows},
+    rows::{ROWS, builder},
 };
 
 /// The row and the sentence.
@@ -60,10 +60,9 @@ const SENTENCES: [(&str, &str); 33] = [
 
 #[test]
 fn reason_is_a_sentence_with_dates() {
-    let rows = rows();
     let mut wrong = Vec::new();
     for (name, sentence) in SENTENCES {
-        let row = rows.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("{name}"));
+        let row = ROWS.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("{name}"));
         let access = derive(&row.facts, &row.plans, row.now);
         if access.reason().text != sentence {
             wrong.push(format!("{name}: {}", access.reason()));
@@ -81,7 +80,7 @@ fn table_has_a_row_for_each_reason() {
     });
     let codes: BTreeSet<_> = codes.map(str::to_owned).collect();
     let mut found = BTreeSet::new();
-    for row in rows() {
+    for row in &*ROWS {
         let access = derive(&row.facts, &row.plans, row.now);
         found.insert(access.reason().code.to_string());
         found.extend(access.sources().iter().map(|source| source.reason.code.to_string()));

@@ -1,6 +1,9 @@
 //! The table of edge cases: each row in every order of its facts, with a repeated fact.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use dodo_billing::{
     Access, AccessSource, CancelNow, CheckCause, PartialRefund, Plan, Plans, PlansBuilder, Problem,
@@ -33,7 +36,9 @@ pub(crate) struct Row {
     pub(crate) answer: String,
 }
 
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) static ROWS: LazyLock<Vec<Row>> = LazyLock::new(rows);
+
+fn rows() -> Vec<Row> {
     let mut known = BTreeMap::new();
     let lines = include_str!("rows.txt").lines();
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -71,7 +76,7 @@ fn plans(rules: &str) -> Plans {
 
 #[test]
 fn each_row_gives_its_answer() {
-    let rows = rows();
+    let rows = &*ROWS;
     let wrong: Vec<_> = rows.iter().filter_map(difference).collect();
     assert!(rows.len() > 140, "only {} rows were read", rows.len());
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
@@ -79,7 +84,7 @@ fn each_row_gives_its_answer() {
 
 #[test]
 fn order_and_repetition_change_no_row() {
-    for row in rows() {
+    for row in &*ROWS {
         let expected = derive(&row.facts, &row.plans, row.now);
         for facts in orders(&row.facts) {
             assert_eq!(derive(&facts, &row.plans, row.now), expected, "{}", row.name);
