@@ -192,16 +192,15 @@ fn origin<'b>(
     best(&of_subscription).or_else(|| best(&of_payment))
 }
 
+/// Each license key that its own event or a grant names.
 fn licenses<'a>(history: &History<'a>) -> Vec<License<'a>> {
-    let mut grants: BTreeMap<&str, Vec<(Timestamp, &GrantFact)>> = BTreeMap::new();
+    let mut keys: BTreeMap<&str, Vec<(Timestamp, &GrantFact)>> =
+        history.licenses.keys().map(|id| (*id, Vec::new())).collect();
     for (at, grant) in history.grants.values().flatten() {
-        if let Some(key) = grant.license_key_id.as_deref() {
-            grants.entry(key).or_default().push((*at, grant));
+        if let Some(id) = grant.license_key_id.as_deref() {
+            keys.entry(id).or_default().push((*at, grant));
         }
     }
-    let keys = history.licenses.iter();
-    keys.map(|(id, facts)| {
-        License::new(id, facts, grants.get(id).map(Vec::as_slice).unwrap_or_default())
-    })
-    .collect()
+    let facts = |id| history.licenses.get(id).map(Vec::as_slice).unwrap_or_default();
+    keys.into_iter().map(|(id, grants)| License::new(id, facts(id), &grants)).collect()
 }

@@ -49,7 +49,7 @@ impl<'a> License<'a> {
         };
         // A key that was disabled at the instant of its creation is disabled.
         let steps = facts.iter().map(of_key).chain(grants.iter().filter_map(of_grant));
-        let is_disabled = steps.max().is_some_and(|(_, disabled)| disabled);
+        let is_active = steps.max().is_some_and(|(_, disabled)| !disabled);
         let payment = facts.iter().find_map(|(_, key)| key.payment_id.as_deref());
         let subscription = facts.iter().find_map(|(_, key)| key.subscription_id.as_deref());
         let of_grants = || grants.iter().map(|(_, grant)| *grant);
@@ -60,7 +60,7 @@ impl<'a> License<'a> {
             subscription: subscription
                 .or(of_grants().find_map(|grant| grant.subscription_id.as_deref())),
             expires_at: facts.iter().rev().find_map(|(_, key)| key.expires_at),
-            is_active: !is_disabled,
+            is_active,
         }
     }
 
