@@ -8,7 +8,7 @@ use crate::{
     reason::{ReasonCode as Code, date},
     source::{AccessSource, SourceKind},
     state::AccessState as State,
-    subscription::SubscriptionFold,
+    subscription::{SubscriptionFold, find},
     until::Until,
 };
 
@@ -70,7 +70,7 @@ impl<'a> DodoGrant<'a> {
         let (begin, _) = steps.first()?;
         let (at, effect) = last_effect(steps);
         let subscription = steps.iter().find_map(|(_, grant)| grant.subscription_id.as_deref());
-        let of = subscription.and_then(|id| subscriptions.iter().find(|s| s.id == id));
+        let of = subscription.and_then(|id| find(subscriptions, id));
         Some(Self {
             id,
             feature,

@@ -3,7 +3,7 @@
 //! The order of the input has no effect after this module. A repeated fact has none either: payments,
 //! refunds and grants have ids, and a repeated observation says the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct History<'a> {
     pub(crate) observations: BTreeMap<&'a str, Vec<Observation<'a>>>,
     pub(crate) payments: BTreeMap<&'a str, Payment<'a>>,
+    /// The payments of each subscription.
+    payments_of: BTreeMap<&'a str, Vec<&'a str>>,
     pub(crate) grants: BTreeMap<&'a str, Vec<(Timestamp, &'a GrantFact)>>,
     pub(crate) licenses: BTreeMap<&'a str, Vec<(Timestamp, &'a LicenseFact)>>,
     /// The last decision about each grant of the app.
@@ -65,6 +67,11 @@ impl<'a> History<'a> {
         let payments = steps.into_iter();
         history.payments =
             payments.filter_map(|(id, steps)| Some((id, steps.payment(id, rules)?))).collect();
+        for payment in history.payments.values() {
+            for id in &payment.subscription_ids {
+                history.payments_of.entry(id).or_default().push(payment.id);
+            }
+        }
         history
     }
 
@@ -81,12 +88,13 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Every subscription that a fact names.
-    pub(crate) fn subscription_ids(&self) -> Vec<&'a str> {
-        let of_payments = self.payments.values().flat_map(|p| &p.subscription_ids).copied();
-        let mut ids: Vec<_> = self.observations.keys().copied().chain(of_payments).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+    /// Every subscription that a fact names, sorted.
+    pub(crate) fn subscription_ids(&self) -> BTreeSet<&'a str> {
+        self.observations.keys().chain(self.payments_of.keys()).copied().collect()
+    }
+
+    pub(crate) fn payments_of(&self, subscription_id: &str) -> Vec<&Payment<'a>> {
+        let ids = self.payments_of.get(subscription_id).into_iter().flatten();
+        ids.filter_map(|id| self.payments.get(id)).collect()
     }
 }

@@ -22,6 +22,7 @@ use crate::{
 pub(crate) struct Holdings<'a> {
     subscriptions: Vec<SubscriptionFold<'a>>,
     payments: BTreeMap<&'a str, Payment<'a>>,
+    purchases: Vec<Purchase<'a>>,
     grants: Vec<DodoGrant<'a>>,
     licenses: Vec<License<'a>>,
     app_grants: BTreeMap<&'a str, &'a AppDecision>,
@@ -38,7 +39,11 @@ impl<'a> Holdings<'a> {
         let grants = if plans.rules.features_from_dodo { history.grants } else { BTreeMap::new() };
         let grants = grants.into_iter();
         let grants = grants.filter_map(|(id, steps)| DodoGrant::new(id, &steps, &subscriptions));
+        let payments = history.payments.values();
+        let purchases =
+            payments.flat_map(|payment| Purchase::of(payment, &subscriptions, plans)).collect();
         Self {
+            purchases,
             grants: grants.collect(),
             licenses,
             subscriptions,
@@ -81,7 +86,7 @@ impl<'a> Holdings<'a> {
             sources.push(source);
         }
         self.find_duplicates(&sources, &mut problems, &mut checks);
-        for purchase in self.purchases(plans) {
+        for purchase in &self.purchases {
             sources.push(purchase.source(plans, now));
         }
         for payment in self.payments.values().filter(|p| p.partly_refunded && p.items.len() > 1) {
@@ -103,11 +108,6 @@ impl<'a> Holdings<'a> {
         checks.sort();
         (access.problems, access.checks) = (problems, checks);
         access
-    }
-
-    fn purchases<'b>(&'b self, plans: &'b Plans) -> impl Iterator<Item = Purchase<'b>> {
-        let payments = self.payments.values();
-        payments.flat_map(|payment| Purchase::of(payment, &self.subscriptions, plans))
     }
 
     fn find_duplicates(
@@ -133,7 +133,7 @@ impl<'a> Holdings<'a> {
     /// The times at which the answer can change.
     fn boundaries(&self, plans: &Plans) -> Vec<Timestamp> {
         let subscriptions = self.subscriptions.iter().flat_map(|s| s.boundaries(&plans.rules));
-        let purchases = self.purchases(plans).filter_map(|purchase| purchase.ends_at);
+        let purchases = self.purchases.iter().filter_map(|purchase| purchase.ends_at);
         let licenses = self.licenses.iter().filter_map(|key| key.expires_at);
         let grants = self.app_grants.values().filter_map(|decision| match decision {
             AppDecision::GrantPlan { until, .. } => *until,

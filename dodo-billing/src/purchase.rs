@@ -9,22 +9,24 @@ use crate::{
     reason::{ReasonCode as Code, date},
     source::{AccessSource, SourceKind},
     state::AccessState as State,
-    subscription::SubscriptionFold,
+    subscription::{SubscriptionFold, find},
     until::{Until, later},
 };
 
 /// One item of a payment that succeeded.
 pub(crate) struct Purchase<'a> {
-    payment: &'a Payment<'a>,
+    payment_id: &'a str,
+    paid_at: Timestamp,
+    reversed: Option<(Timestamp, Code)>,
     item: &'a BoughtItem,
     /// The end of the term of the product.
     pub(crate) ends_at: Option<Timestamp>,
 }
 
 impl<'a> Purchase<'a> {
-    /// The purchases of a payment.
+    /// The purchases of a payment. `subscriptions` is sorted by id.
     pub(crate) fn of(
-        payment: &'a Payment<'a>,
+        payment: &Payment<'a>,
         subscriptions: &[SubscriptionFold<'_>],
         plans: &Plans,
     ) -> Vec<Self> {
@@ -32,27 +34,29 @@ impl<'a> Purchase<'a> {
             return Vec::new();
         }
         let bought = |item: &&BoughtItem| {
-            let sold = plans.sold(&item.product_id);
+            let product = &*item.product_id;
+            let sold = plans.sold(product);
             if payment.subscription_ids.is_empty() {
                 return sold.is_none_or(|sold| !sold.is_addon);
             }
-            let id = &*item.product_id;
-            let mut subscriptions = subscriptions.iter();
+            let mut of_payment = payment.subscription_ids.iter();
             let explained =
-                subscriptions.any(|s| payment.subscription_ids.contains(s.id) && s.explains(id));
+                of_payment.any(|id| find(subscriptions, id).is_some_and(|s| s.explains(product)));
             sold.is_some_and(|sold| !sold.is_addon) && !explained
         };
         let purchase = |item: &'a BoughtItem| {
             let term = plans.sold(&item.product_id).and_then(|sold| sold.term);
-            Self { payment, item, ends_at: term.map(|term| later(payment.paid_at, term)) }
+            let ends_at = term.map(|term| later(payment.paid_at, term));
+            let (payment_id, paid_at, reversed) = (payment.id, payment.paid_at, payment.reversed);
+            Self { payment_id, paid_at, reversed, item, ends_at }
         };
         payment.items.iter().filter(bought).map(purchase).collect()
     }
 
     /// The purchase at a time.
     pub(crate) fn source(&self, plans: &Plans, now: Timestamp) -> AccessSource {
-        let bought = date(self.payment.paid_at);
-        let (state, until, ended_at, reason) = match (self.payment.reversed, self.ends_at) {
+        let bought = date(self.paid_at);
+        let (state, until, ended_at, reason) = match (self.reversed, self.ends_at) {
             (Some((at, code)), _) => {
                 let what = if code == Code::Disputed { "disputed" } else { "refunded" };
                 let text = format!("Bought on {bought}, {what} on {}.", date(at));
@@ -71,7 +75,7 @@ impl<'a> Purchase<'a> {
                 (State::Active, Some(Until::NoEnd), None, Code::Paid.because(text))
             }
         };
-        let kind = SourceKind::Purchase(self.payment.id.to_owned());
+        let kind = SourceKind::Purchase(self.payment_id.to_owned());
         AccessSource {
             product: Some(self.item.product_id.clone()),
             plan: plans.plan_of(&self.item.product_id).map(str::to_owned),

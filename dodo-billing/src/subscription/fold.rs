@@ -69,8 +69,7 @@ pub(super) struct Failure {
 impl<'a> SubscriptionFold<'a> {
     pub(crate) fn new(id: &'a str, history: &mut History<'a>, plans: &Plans) -> Self {
         let mut observations = history.observations.remove(id).unwrap_or_default();
-        let of_subscription = |payment: &&Payment<'a>| payment.subscription_ids.contains(id);
-        let payments: Vec<_> = history.payments.values().filter(of_subscription).collect();
+        let payments = history.payments_of(id);
         let mut charges: Vec<_> = payments.iter().copied().filter(|p| p.is_charge()).collect();
         charges.sort_by_key(|charge| (charge.paid_at, charge.id));
         if !charges.is_empty() {
@@ -156,6 +155,15 @@ impl<'a> SubscriptionFold<'a> {
     pub(crate) fn renews(&self) -> bool {
         matches!(self.status, Some(Status::Active | Status::PastDue)) && !self.cancel_scheduled
     }
+}
+
+/// The subscription with this id. The list is sorted by id.
+pub(crate) fn find<'b, 'a>(
+    subscriptions: &'b [SubscriptionFold<'a>],
+    id: &str,
+) -> Option<&'b SubscriptionFold<'a>> {
+    let at = subscriptions.binary_search_by(|subscription| subscription.id.cmp(id)).ok()?;
+    subscriptions.get(at)
 }
 
 /// The trial of a subscription.

@@ -12,4 +12,7 @@ mod fold;
 mod judge;
 mod observation;
 
-pub(crate) use self::{fold::SubscriptionFold, observation::Observation};
+pub(crate) use self::{
+    fold::{SubscriptionFold, find},
+    observation::Observation,
+};
