@@ -38,6 +38,9 @@ use crate::{
     store::{Store, Tx},
 };
 
+/// The number of facts at which the log names a group: usually one customer for all buyers.
+const LARGE: usize = 20_000;
+
 /// Facts, groups and records in a database, and the sinks that receive the records.
 #[derive(Clone, Debug)]
 pub struct GroupStore {
@@ -128,7 +131,14 @@ impl GroupStore {
         let mut writes = Writes::default();
         for (id, facts) in facts {
             let Some(group) = groups.get_mut(&id) else { continue };
+            let before = group.timeline.facts().len();
             let admitted = group.admit(facts, is_erased);
+            if (before..group.timeline.facts().len()).contains(&LARGE) {
+                tracing::warn!(
+                    target: "dodo::ledger", group = id, facts = LARGE,
+                    "group is large, and each booking reads it; use one customer for each buyer"
+                );
+            }
             for fact in group.timeline.facts() {
                 if admitted.added.contains(&fact.id) {
                     writes.fact(id, fact)?;
