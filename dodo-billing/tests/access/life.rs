@@ -3,11 +3,11 @@
 //! Each event has two bodies: the object at the time of the event, and the object at a later attempt.
 
 use dodo_billing::fact::{
-    BillingFact, BillingFactKind as Kind, BillingInterval, PaymentFact, SubscriptionBody,
+    BillingFact, BillingFactKind as Kind, BillingPeriod, PaymentFact, SubscriptionBody,
 };
 use dodo_core::{
     EventKind,
-    event::{Interval, PaymentStatus, SubscriptionStatus as Status},
+    event::{BillingInterval, PaymentStatus, SubscriptionStatus as Status},
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -72,7 +72,7 @@ impl Life {
             next_billing_date: Some(at + hours(24 * length)),
             previous_billing_date: Some(at),
             trial_period_days: Some(if has_trial { 14 } else { 0 }),
-            interval: Some(BillingInterval { unit: Interval::Day, count: 30 }),
+            interval: Some(BillingPeriod { unit: BillingInterval::Day, count: 30 }),
             has_payment_method: Some(true),
             ..SubscriptionBody::default()
         };

@@ -220,7 +220,10 @@ async fn denied_consent_survives_erasure(store: &TestStore) {
     no_attribution(&before, &["charge:pay_1"]);
     for customer in ["cus_ann", "cus_eve", "cus_tim"] {
         ledger.erase_customer(customer).await.unwrap();
-        assert!(!ledger.erase_customer(customer).await.unwrap().found, "no data of {customer} is left");
+        assert!(
+            !ledger.erase_customer(customer).await.unwrap().found,
+            "no data of {customer} is left"
+        );
     }
     let records = world
         .play(&[
