@@ -25,11 +25,11 @@ async fn a_proxy_in_the_environment_is_not_asked() {
     }
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     proxy.set_nonblocking(true).unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", "a_proxy_in_the_environment_is_not_asked"]);
-    child.env(CHILD, format!("http://{nobody}")).env_remove("NO_PROXY").env_remove("no_proxy");
+    child.env(CHILD, format!("http://{closed_port}")).env_remove("NO_PROXY").env_remove("no_proxy");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
     {
         child.env(name, &url);

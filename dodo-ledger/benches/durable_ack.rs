@@ -99,7 +99,7 @@ async fn postgres(server: &str) {
     run_on(server, "DROP SCHEMA dodo_bench CASCADE").await;
 }
 
-/// What is stored before the workers start.
+/// The stored events before the workers start.
 const DRAINED: usize = 20_000;
 
 /// A charge of one of 5,000 subscriptions, each charged four times; only the first names a visitor.
@@ -122,7 +122,7 @@ fn charge(n: usize, sample: &serde_json::Value) -> VerifiedEvent {
     VerifiedEvent::from_trusted_parts(&format!("msg_{n:012}"), body, at, true)
 }
 
-/// How long workers take for what was stored while none ran.
+/// Measures how long workers take for events that were stored without workers.
 async fn drained(label: &str, url: &str, instances: usize) {
     let sample: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
     let mut ledgers = Vec::new();

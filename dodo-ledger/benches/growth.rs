@@ -136,7 +136,7 @@ async fn mean<F: Future<Output = ()>>(label: &str, times: usize, ask: impl Fn(us
     println!("    {label:44} {:9.1?}", begun.elapsed() / times);
 }
 
-/// Those that are named: whoever was forgotten came from nowhere.
+/// The known sources: erased customers have none.
 fn sources(rows: &[RevenueRow]) -> usize {
     rows.iter().filter(|row| row.key().is_some()).count()
 }
@@ -147,7 +147,7 @@ async fn questions(ledger: &Ledger, stored: usize) {
         ledger.event(&format!("msg_{}", some(n))).await.unwrap().unwrap();
     })
     .await;
-    mean("how the inbox stands", 100, async |_| {
+    mean("counters of the inbox", 100, async |_| {
         ledger.stats().await.unwrap();
     })
     .await;
@@ -181,7 +181,7 @@ async fn questions(ledger: &Ledger, stored: usize) {
         assert_eq!(sources(&rows), 20);
     })
     .await;
-    // Somebody whom no question is about at a larger size.
+    // A customer that no query of a larger size selects.
     let begun = Instant::now();
     assert!(ledger.erase_customer(&format!("cus_{}", (stored - 1) / EACH)).await.unwrap().found);
     println!(
@@ -202,7 +202,7 @@ async fn growth(label: &str, url: &str) {
         println!("{label}, {stored} payments");
         grouped("    durable answers", &ledger, stored * 10).await;
         database.run("DELETE FROM dodo_inbox WHERE state = 'pending'").await;
-        // Renewals of subscriptions from all over the past, which name nobody.
+        // Renewals of subscriptions from the whole period, without a visitor.
         for n in 0..BOOKED {
             let who = (n * 7_919 % (stored / EACH)).to_string();
             let renewal = payment(&format!("{stored}_{n}"), &who, at(stored + n), None);

@@ -47,82 +47,86 @@ impl LedgerBuilder {
         self
     }
 
-    /// How long a worker owns an event: its callbacks are stopped when it ends, and a worker that
-    /// died is waited for this long. 60 s unless set; at least 1 s. Sinks always have 60 s.
+    /// Sets how long a worker owns an event. Its callbacks stop when the lease ends, and the event
+    /// of a dead worker is due then. Default: 60 s. Minimum: 1 s. Sinks always have 60 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease = lease.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
-    /// How long to wait after a failed callback or booking. `{ base: 5 s, cap: 6 h }` unless set.
+    /// Sets the delays after a failed callback or booking. Default: `{ base: 5 s, cap: 6 h }`.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.settings.backoff.backoff = backoff;
         self
     }
 
-    /// How much of the waits after failures is left to chance, of callbacks, bookings and sinks:
-    /// [`Jitter::Full`] unless set.
+    /// Sets the random part of the delays after failures of callbacks, bookings and sinks. Default:
+    /// [`Jitter::Full`].
     pub fn jitter(mut self, jitter: Jitter) -> Self {
         (self.settings.backoff.jitter, self.settings.sink_backoff.jitter) = (jitter, jitter);
         self
     }
 
-    /// Failures after which an event is given up, 28 unless set: after 48 hours on average and 95 at most,
-    /// where Dodo Payments itself delivers for 27 h 35 min, which chance undercuts for fewer than one event
-    /// in a hundred. Claims that ended without an answer, as by a restart, are no failures.
+    /// Sets the number of failed attempts before an event becomes a dead letter. Default: 28, which
+    /// is 48 hours on average and 95 at most. Dodo Payments delivers for 27 h 35 min, and fewer
+    /// than one event in a hundred becomes a dead letter sooner. A lease that ended without a
+    /// result, for example by a restart, does not count.
     pub fn max_failures(mut self, failures: u32) -> Self {
         self.settings.max_failures = failures.max(1);
         self
     }
 
-    /// How long to wait after a sink failed, `{ base: 2 s, cap: 1 h }` unless set, and after how many
-    /// failures a record is given up for it, 150 unless set: 70 hours on average, 139 at most.
+    /// Sets the delays after a failed request to a sink, and the number of failed attempts before a
+    /// record becomes a dead letter. Default: `{ base: 2 s, cap: 1 h }` and 150: 70 hours on
+    /// average, 139 at most.
     pub fn sink_backoff(mut self, backoff: Backoff, max_failures: u32) -> Self {
         self.settings.sink_backoff.backoff = backoff;
         self.settings.sink_max_failures = max_failures.max(1);
         self
     }
 
-    /// How long a refund, or the start or end of a subscription, waits for the payment that it belongs to
-    /// before sinks that heed consent are told: only the payment shows what its visitor agreed to, and
-    /// deliveries come in any order. 1 hour unless set. A subscription that was never paid, as in a trial,
-    /// waits for all of it.
+    /// Sets how long a refund, or a start or end of a subscription, waits for its payment before
+    /// sinks that require consent receive it. Only the payment shows the consent, and events arrive
+    /// in any order. Default: 1 hour. A subscription without a payment, such as a trial, always
+    /// waits this long.
     pub fn await_purchase(mut self, time: Duration) -> Self {
         self.settings.await_purchase = time;
         self
     }
 
-    /// Events whose callbacks run at the same time in this process, 16 unless set. If all of them use
-    /// `PgTx`, give the store 4 connections more: `PostgresStore::open_with_connections`.
+    /// Sets how many events run their callbacks at the same time in this process. Default: 16. If
+    /// all of them use `PgTx`, give the store 4 connections more:
+    /// `PostgresStore::open_with_connections`.
     pub fn concurrency(mut self, events: u32) -> Self {
         self.settings.concurrency = events.max(1);
         self
     }
 
-    /// How often to look for what another instance stored or what is due again. 250 ms unless set.
+    /// Sets how often workers look for events of other instances and for due events. Default: 250
+    /// ms.
     pub fn poll_every(mut self, interval: Duration) -> Self {
         self.settings.poll = interval.max(Duration::from_millis(1));
         self
     }
 
-    /// How long the bodies of finished events are kept, 30 days unless set; `None` is for ever. Their
-    /// ids are always kept: they are what makes a repeat a repeat.
+    /// Sets the retention of the bodies of finished events. Default: 30 days. `None` means forever.
+    /// The ledger always keeps their ids, to recognize duplicates.
     pub fn keep_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.keep_bodies = time.into();
         self
     }
 
-    /// How long the bodies of dead and parked events are kept, for ever unless set: without its body an
-    /// event cannot be revived, and what it would have booked is found by
-    /// [`reconcile`](crate::Ledger::reconcile) alone. Look at them before the time is over.
+    /// Sets the retention of the bodies of dead and parked events. Default: forever. Without its
+    /// body an event cannot be redriven, and only [`reconcile`](crate::Ledger::reconcile) can book
+    /// its payment. Inspect these events before the retention ends.
     pub fn keep_failed_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.keep_failed_bodies = time.into();
         self
     }
 
-    /// How long is kept what was captured for a checkout that nobody paid, and what is known of a payment
-    /// that failed and that no other payment recovered: 90 days unless set; `None` is
-    /// for ever. Dodo's checkout sessions live for a day, but an abandoned one may be recovered later.
+    /// Sets the retention of the context of a checkout without a payment, and of a failed payment
+    /// without a recovery. Default: 90 days. `None` means forever. Dodo's checkout sessions live
+    /// for a day, but a customer may recover an abandoned one later.
     pub fn keep_contexts_for(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.keep_contexts = time.into();
         self

@@ -1,6 +1,5 @@
-//! Causes of errors, for the log: what went wrong, without the data it went wrong with. Databases
-//! quote the row that they refuse, serde the value that it cannot read, and sqlx the URL with its
-//! password.
+//! Causes of errors for the log, without data. Databases quote the refused row, serde the
+//! unreadable value, and sqlx the URL with its password.
 
 use std::fmt;
 
@@ -16,7 +15,7 @@ pub(crate) struct Cause {
 }
 
 impl Cause {
-    /// What serde says of text that it cannot read: where, not what.
+    /// Returns the place of a JSON error, without the value.
     pub(crate) fn of_json(error: &serde_json::Error) -> Self {
         let text = format!("unreadable at line {} column {}", error.line(), error.column());
         Self { text, code: None, place: Vec::new() }
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_quotes_is_left_out() {
+    fn quoted_values_are_omitted() {
         for (text, expected) in [
             ("invalid port number", "invalid port number"),
             ("unknown value \"hun\\\"ter2\" for `mode`", "unknown value ..."),

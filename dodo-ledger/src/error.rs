@@ -6,7 +6,7 @@ use dodo_core::BoxError;
 
 use crate::cause::Cause;
 
-/// What went wrong. New kinds may be added.
+/// The kind of an error. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -14,8 +14,9 @@ pub enum ErrorKind {
     Unavailable,
     /// More deliveries are waiting to be written than the queue holds. Worth trying again.
     Busy,
-    /// The database lacks a table or a column, or its user a right or a password that the ledger needs.
-    /// Worth trying again when somebody has mended that; no event is given up meanwhile.
+    /// The database lacks a table or a column, or its user a right or a password that the ledger
+    /// needs. An operator must fix it. Until then the ledger retries, and no event becomes a dead
+    /// letter.
     Unprepared,
     /// The database refused one row or statement; trying again will not help.
     Refused,
@@ -73,25 +74,25 @@ impl Error {
         self
     }
 
-    /// What went wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Returns whether the same call may succeed later without a change by an operator.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Busy)
     }
 
-    /// Whether it is trouble of the database's, which every event would have: none is nearer to being
-    /// given up for it.
+    /// Returns whether it is an error of the database, which every event has. It does not count as
+    /// a failed attempt.
     pub(crate) fn is_the_databases(&self) -> bool {
         self.is_transient() || self.kind == ErrorKind::Unprepared
     }
 
-    /// The same without the cause, for somebody else.
+    /// Returns a copy without the cause, for another receiver.
     pub(crate) fn without_source(&self) -> Self {
         Self::new(self.kind, self.message)
     }
@@ -129,14 +130,12 @@ impl From<sqlx::Error> for Error {
             {
                 (
                     ErrorKind::Unprepared,
-                    "the ledger's database is not prepared for it: run `migrate()`, and let its user log in \
-                 and use the ledger's tables",
+                    "database not prepared: run `migrate()`, and grant its user access to the tables",
                 )
             }
-            E::Database(_) | E::Encode(_) => (
-                ErrorKind::Refused,
-                "the ledger's database refused a statement: was `migrate()` run?",
-            ),
+            E::Database(_) | E::Encode(_) => {
+                (ErrorKind::Refused, "database rejected a statement: run `Ledger::migrate`")
+            }
             E::RowNotFound
             | E::ColumnIndexOutOfBounds { .. }
             | E::ColumnNotFound(_)
@@ -153,11 +152,12 @@ impl From<sqlx::Error> for Error {
 /// Whether the database said that it cannot work now, rather than that the statement is wrong.
 ///
 /// SQLite: primary result codes (extended codes carry them in the low byte). PostgreSQL: SQLSTATE
-/// classes 08 connection, 40 rolled back, 53 resources, 57 operator, 58 system; and 25006 read-only,
-/// 25P03 a session that was idle for too long, 55006 in use, 55P03 a lock that is not to be had.
+/// classes 08 connection, 40 rolled back, 53 resources, 57 operator, 58 system; and 25006
+/// read-only, 25P03 a session that was idle for too long, 55006 in use, 55P03 a lock that is not
+/// available.
 ///
-/// Not 25P02: it follows a statement that failed before in the same transaction and was passed over,
-/// which only a callback does. It would do so for ever.
+/// Not 25P02: it follows a failed statement in the same transaction whose error a callback ignored.
+/// The callback would do so at each attempt.
 fn is_unavailable(code: &str) -> bool {
     const SQLITE: [u32; 10] = [5, 6, 8, 9, 10, 11, 13, 14, 15, 26];
     const CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
@@ -168,7 +168,7 @@ fn is_unavailable(code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
 }
 
-/// Whether the database said that somebody has to mend something before anything goes on.
+/// Returns whether an operator must act before the database accepts the statement.
 ///
 /// PostgreSQL: SQLSTATE classes 28 authorization, 3D no such database, 3F no such schema; and 42501 no
 /// privilege, 42703 no such column, 42P01 no such table. SQLite has one code for every statement that it
@@ -200,19 +200,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_told_from_what_was_refused() {
+    fn transient_sql_errors_are_retryable() {
         // SQLSTATE, and SQLite's extended codes: busy, busy snapshot, locked, read-only, full.
         let passes = [
             "08006", "25006", "25P03", "40001", "40P01", "53300", "55006", "55P03", "57014",
             "57P01", "58030", "5", "517", "6", "8", "13",
         ];
         // Password, log in, database, schema, privilege, column, table.
-        let mended = ["28P01", "28000", "3D000", "3F000", "42501", "42703", "42P01"];
+        let unprepared = ["28P01", "28000", "3D000", "3F000", "42501", "42703", "42P01"];
         // Syntax, unique, NUL in a text, a broken transaction; SQLite's error, constraint and mismatch.
         let refused = ["42601", "23505", "22021", "25P02", "54000", "1", "19", "2067", "20", "28"];
         let told = |code: &str| (is_unavailable(code), is_unprepared(code, "no such thing"));
         assert_eq!(passes.map(told), [(true, false); 16]);
-        assert_eq!(mended.map(told), [(false, true); 7]);
+        assert_eq!(unprepared.map(told), [(false, true); 7]);
         assert_eq!(refused.map(told), [(false, false); 10]);
         for said in [
             "no such table: dodo_inbox",

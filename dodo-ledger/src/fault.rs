@@ -6,7 +6,7 @@
 /// the n-th time, with `name:panic:n` it panics the first n times, with `name:dwell:n` it stays for n
 /// milliseconds each time.
 #[cfg(dodo_faults)]
-#[expect(clippy::panic, reason = "what it is asked for")]
+#[expect(clippy::panic, reason = "a fault point panics on purpose")]
 pub(crate) async fn reach(name: &str) {
     use std::sync::{
         LazyLock,

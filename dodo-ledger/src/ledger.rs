@@ -133,8 +133,8 @@ impl Shared {
         }
     }
 
-    /// Wakes whoever there is after a batch of bookings: callbacks run in all instances if there are
-    /// more than this one runs at once.
+    /// Wakes the workers after a batch of bookings. If the batch exceeds the concurrency of this
+    /// instance, all instances run callbacks.
     pub(crate) fn offer_booked(&self, booked: usize) {
         self.wake_for(News::Booked);
         self.wake_for(News::Queued);

@@ -1,9 +1,9 @@
 //! Waking the workers of other instances, by PostgreSQL's `LISTEN` and `NOTIFY`. A notification
 //! that is lost costs one polling interval and nothing else.
 //!
-//! Told is what no worker of this process does at once. It is told after the commit, by a statement
-//! of its own: a transaction that notifies holds a lock of the whole server until it is durable, so
-//! that no two of them would be committed together.
+//! Notifies other instances of work that no local worker takes. The notification is a separate
+//! statement after the commit: a transaction with `NOTIFY` holds a lock of the whole server until
+//! it is durable, so two of them cannot commit together.
 
 use std::{
     sync::{
@@ -29,7 +29,7 @@ pub(crate) enum News {
     Stored,
     /// Callbacks are to be run.
     Booked,
-    /// Sinks are to be told.
+    /// The outbox has new rows.
     Queued,
 }
 
@@ -45,8 +45,8 @@ impl News {
     }
 }
 
-/// Tells other instances. News that wait to be told are told once. Cheap to clone; it ends with the
-/// last clone.
+/// Notifies other instances, once for equal notifications that wait. Cheap to clone; it ends with
+/// the last clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Crier {
     news: mpsc::Sender<News>,
@@ -54,7 +54,7 @@ pub(crate) struct Crier {
 }
 
 impl Crier {
-    /// Starts it on the current runtime. On SQLite there is nobody to tell.
+    /// Starts it on the current runtime. SQLite has no other instances.
     pub(crate) fn start(store: &Store) -> Self {
         let (news, queue) = mpsc::channel(ALL.len());
         let crier = Self { news, waiting: Arc::default() };
@@ -74,14 +74,14 @@ impl Crier {
 
 async fn cry(store: Store, mut queue: mpsc::Receiver<News>, waiting: Arc<[AtomicBool; 3]>) {
     while let Some(news) = queue.recv().await {
-        // Before telling: what comes from now on is told again.
+        // Before the notification: later work notifies again.
         if let Some(waits) = waiting.get(news as usize) {
             waits.store(false, Ordering::Release);
         }
         if let Err(error) = store.notify(news.payload()).await {
             tracing::debug!(
                 target: "dodo::ledger", %error, cause = error.cause(),
-                "other instances were not told"
+                "other instances not notified; they find the work when they poll"
             );
         }
     }
@@ -109,7 +109,7 @@ pub(crate) async fn listen(ledger: &Arc<Shared>, mut stop: Stop) {
         if !std::mem::replace(&mut deaf, true) {
             tracing::warn!(
                 target: "dodo::ledger", %error, cause = error.cause(),
-                "other instances cannot be heard: until they can, the workers only poll"
+                "LISTEN connection lost; workers poll until it reconnects"
             );
         }
         rest(&never, AGAIN, &mut stop).await;
@@ -129,13 +129,13 @@ async fn hear(ledger: &Shared, deaf: &mut bool) -> Error {
         if !arrives.load(Ordering::Acquire) {
             tracing::warn!(
                 target: "dodo::ledger",
-                "notifications do not arrive, as behind a pooler in transaction mode: the workers only poll"
+                "NOTIFY does not arrive, probably because of a transaction-mode pooler; workers poll"
             );
         }
         std::future::pending::<Error>().await
     };
     let receive = async {
-        // What was told while nobody listened.
+        // Notifications that were sent before this connection listened.
         ALL.into_iter().for_each(|news| ledger.wake_for(news));
         loop {
             match listener.next().await {
@@ -145,7 +145,7 @@ async fn hear(ledger: &Shared, deaf: &mut bool) -> Error {
                     let news = ALL.into_iter().find(|news| news.payload() == told);
                     news.into_iter().for_each(|news| ledger.wake_for(news));
                 }
-                // It was lost and is there again.
+                // The connection was lost and restored.
                 Ok(None) => ALL.into_iter().for_each(|news| ledger.wake_for(news)),
                 Err(error) => return error,
             }

@@ -1,4 +1,4 @@
-//! What an operator asks of a ledger: how its queues stand, and what was given up gets another life.
+//! The ledger for operators: counters of its queues, dead letters, redrive and replay.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 const SETTLED_POLL: Duration = Duration::from_millis(5);
 
 impl Ledger {
-    /// How the inbox stands.
+    /// Returns the counters of the inbox.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -23,7 +23,7 @@ impl Ledger {
         operate::stats(&self.shared.store).await
     }
 
-    /// Events that were given up or parked, oldest first.
+    /// Returns dead and parked events, oldest first.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -39,8 +39,8 @@ impl Ledger {
         operate::event(&self.shared.store, id).await
     }
 
-    /// Gives a dead or parked event a new life, with no failures. `false`: there is none of that id,
-    /// or its body was erased.
+    /// Moves a dead or parked event back to the queue, without failed attempts. Returns `false` if
+    /// no such event exists or its body is erased.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -50,7 +50,7 @@ impl Ledger {
         Ok(revived)
     }
 
-    /// Gives every dead event a new life, and says how many there were.
+    /// Moves all dead events back to the queue. Returns their number.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -60,7 +60,7 @@ impl Ledger {
         Ok(revived)
     }
 
-    /// Reads every parked event again: after an update that may be able to.
+    /// Moves all parked events back to the queue: after an update that may be able to read them.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -70,8 +70,8 @@ impl Ledger {
         Ok(revived)
     }
 
-    /// Runs the callbacks of an event again that is done, or that was given up or parked; what is booked
-    /// is not booked again. `false`: there is none of that id, it is pending, or its body was erased.
+    /// Runs the callbacks of a done, dead or parked event again. It books nothing twice. Returns
+    /// `false` if no such event exists, if it is pending, or if its body is erased.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -104,7 +104,7 @@ impl Ledger {
         prune_contexts(&self.shared.groups(), &self.shared.store, older_than).await
     }
 
-    /// How the queue of a sink stands.
+    /// Returns the counters of a sink's queue.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -112,7 +112,7 @@ impl Ledger {
         outbox::stats(&self.shared.store, sink).await
     }
 
-    /// Records that were given up for a sink, oldest first.
+    /// Returns the dead letters of a sink, oldest first.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -120,8 +120,8 @@ impl Ledger {
         outbox::dead_letters(&self.shared.store, sink, limit).await
     }
 
-    /// Queues everything that was given up for a sink again, and says how many. A sink that asked for quiet
-    /// is told from now on all the same.
+    /// Moves the dead letters of a sink back to the queue, and returns their number. This also ends
+    /// a pause of the sink.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -131,17 +131,18 @@ impl Ledger {
         Ok(revived)
     }
 
-    /// Tells a sink of this ledger again what occurred from `from` on and before `until`, as far as it wants
-    /// it: what it was told and what was given up, and what was booked before it was there. Says how many
-    /// records were queued; what waits in its queue already is left as it is.
+    /// Queues past records of a sink again: those that occurred from `from` to before `until` and
+    /// that the sink accepts. These include sent records, dead letters, and records that are older
+    /// than the sink. Returns the number of queued records. Records that wait in the queue stay
+    /// there.
     ///
-    /// Records keep their ids, by which a sink tells a repeat. What a sink does with one that it no longer
-    /// remembers is described in `docs/sinks.md`.
+    /// Records keep their ids, by which a sink deduplicates. `docs/sinks.md` describes sinks that
+    /// no longer remember an id.
     ///
     /// # Errors
     /// [`Setup`](crate::ErrorKind::Setup) if this ledger has no sink of that name,
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database: what was queued until then
-    /// stays queued.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database. The records that are
+    /// already queued stay queued.
     pub async fn replay_sink(
         &self,
         name: &str,
@@ -169,7 +170,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The names of the sinks that this ledger tells, as they go by in the outbox.
+    /// Returns the names of the sinks of this ledger, as the outbox has them.
     pub fn sinks(&self) -> impl Iterator<Item = &str> {
         self.shared.recipients.sinks.iter().map(|sink| sink.name())
     }

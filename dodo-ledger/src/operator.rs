@@ -18,8 +18,7 @@ const LIMIT: u32 = 1000;
 pub enum Outcome {
     /// It was done.
     Done = 0,
-    /// It was not done, or not wholly: an unknown id, no database, no API key, an object that was
-    /// passed over.
+    /// Failed or partly done: an unknown id, no database, no API key, a skipped object.
     Failed = 1,
     /// There is no such command, or it lacks something.
     Usage = 2,
@@ -34,7 +33,7 @@ impl From<Outcome> for ExitCode {
 /// Why a command was not done.
 enum Trouble {
     Usage,
-    /// What it was about is not there; already said.
+    /// The object does not exist; the message is already printed.
     Absent,
     Ledger(Error),
     Dodo(dodo_core::Error),
@@ -59,8 +58,8 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// Runs the operator's commands: `failed`, `revive msg_x`, `reconcile 30`. Offer it in your program,
-/// because what is booked there follows your rules and is told to your sinks.
+/// Runs the operator's commands: `failed`, `revive msg_x`, `reconcile 30`. Offer it in your
+/// program, because your program has your rules and your sinks.
 ///
 /// ```no_run
 /// # async fn run(ledger: dodo_ledger::Ledger) -> std::process::ExitCode {
@@ -86,52 +85,52 @@ struct Terminal<'a> {
 impl<'a> Operator<'a> {
     /// The commands, for a `--help`.
     pub const COMMANDS: &'static str = "\
-Over the ledger as it is:
+Commands over every ledger:
   migrate              create or update the tables
-  stats                how the inbox stands
+  stats                counters of the inbox
   failed               dead and parked events
   event <id>           one event of the inbox
-  revive <id>          a dead or parked event gets a new life
-  revive-dead          so does every dead event
-  revive-parked        and every parked one
+  revive <id>          move a dead or parked event back to the queue
+  revive-dead          move all dead events back to the queue
+  revive-parked        move all parked events back to the queue
   replay <id>          run the callbacks of a finished event again
   export <csv|jsonl>   all live records to the standard output; --test for those of test mode
   erase <days>         erase the bodies of events finished so many days ago
-  sink <name>          how the queue of a sink stands, and its dead letters
-  revive-sink <name>   queue the dead letters of a sink again
-By the application's rules, and told to its sinks:
-  explain <payment>    who brought a payment, and how that is known
-  reconcile <days>     book what no webhook brought in so many days; asks Dodo Payments
+  sink <name>          counters of a sink's queue, and its dead letters
+  revive-sink <name>   move the dead letters of a sink back to the queue
+Commands of the application, with its rules and sinks:
+  explain <payment>    the attribution of a payment, and its steps
+  reconcile <days>     book payments and refunds of so many days that no webhook delivered
   replay-sink <name> <days>
-                       tell a sink again what occurred in so many days
-  forget <customer>    erase who a customer was; what was paid stays
-Exit codes: 0 done; 1 failed, not wholly done, or an unknown id or name; 2 no such command.
-Revived and replayed events are taken by the running workers.";
+                       send the records of so many days to a sink again
+  forget <customer>    erase the personal data of a customer; amounts remain
+Exit codes: 0 done; 1 failed, partly done, or an unknown id or name; 2 unknown command.
+Running workers take the redriven and replayed events.";
 
     /// Commands over this ledger: the application's own, with its rules and sinks.
     pub fn new(ledger: &'a Ledger) -> Self {
         Self { ledger, client: None }
     }
 
-    /// Asks Dodo Payments through this client. Unless set, it is [`Client::from_env`].
+    /// Sets the client for Dodo Payments. Default: [`Client::from_env`].
     pub fn client(mut self, client: &'a Client) -> Self {
         self.client = Some(client);
         self
     }
 
-    /// Whether a command follows the application's rules or tells its sinks: over a ledger that has
-    /// others it would book, erase or explain something else.
+    /// Returns whether a command needs the application's rules or sinks. With other rules or sinks
+    /// it would book, erase or explain other records.
     #[must_use]
     pub fn is_of_the_application(command: &str) -> bool {
         matches!(command, "explain" | "reconcile" | "replay-sink" | "forget")
     }
 
-    /// Runs one command and prints what it says.
+    /// Runs one command and prints its output.
     pub async fn run<S: AsRef<str>>(&self, words: &[S]) -> Outcome {
         self.run_on(words, &mut io::stdout(), &mut io::stderr()).await
     }
 
-    /// Runs one command; what it says goes to `out`, what it complains about to `err`.
+    /// Runs one command. Results go to `out`, errors to `err`.
     pub async fn run_on<S: AsRef<str>>(
         &self,
         words: &[S],
@@ -146,7 +145,8 @@ Revived and replayed events are taken by the running workers.";
             Trouble::Absent => return Outcome::Failed,
             Trouble::Ledger(error) => (Outcome::Failed, with_cause(&error)),
             Trouble::Dodo(error) => {
-                // Of the ledger's own trouble an operator hears more than the sender of a delivery.
+                // An operator reads the cause of an error of the ledger; the sender of a delivery
+                // does not.
                 let own = std::error::Error::source(&error).and_then(|e| e.downcast_ref());
                 (Outcome::Failed, own.map_or_else(|| error.to_string(), with_cause))
             }
@@ -171,7 +171,7 @@ Revived and replayed events are taken by the running workers.";
                 writeln!(out, "pending {} (unbooked {})", stats.pending, stats.unbooked)?;
                 writeln!(out, "dead {}", stats.dead)?;
                 writeln!(out, "parked {}", stats.parked)?;
-                writeln!(out, "oldest due since {:.1} s", stats.lag.as_secs_f64())?;
+                writeln!(out, "lag {:.1} s", stats.lag.as_secs_f64())?;
             }
             ["failed"] => {
                 for event in ledger.failed_events(LIMIT).await? {
@@ -183,14 +183,21 @@ Revived and replayed events are taken by the running workers.";
                 None => return terminal.absent(&format!("no event {id}")),
             },
             ["revive", id] => match ledger.redrive(id).await? {
-                true => writeln!(out, "revived")?,
-                false => return terminal.absent("nothing to revive"),
+                true => writeln!(out, "queued")?,
+                false => return terminal.absent(&format!("event {id} is neither dead nor parked")),
             },
-            ["revive-dead"] => writeln!(out, "revived {}", ledger.redrive_dead().await?)?,
-            ["revive-parked"] => writeln!(out, "revived {}", ledger.redrive_parked().await?)?,
+            ["revive-dead"] => {
+                writeln!(out, "queued {} dead events", ledger.redrive_dead().await?)?
+            }
+            ["revive-parked"] => {
+                writeln!(out, "queued {} parked events", ledger.redrive_parked().await?)?
+            }
             ["replay", id] => match ledger.replay(id).await? {
-                true => writeln!(out, "will run again")?,
-                false => return terminal.absent("nothing to replay"),
+                true => writeln!(out, "callbacks queued")?,
+                false => {
+                    return terminal
+                        .absent(&format!("event {id} is unknown, pending, or has no body"));
+                }
             },
             ["explain", payment] => match ledger.explain(payment).await? {
                 Some(explanation) => writeln!(out, "{explanation}")?,
@@ -201,7 +208,7 @@ Revived and replayed events are taken by the running workers.";
             ["forget", customer] => {
                 let forgotten = ledger.erase_customer(customer).await?;
                 if !forgotten.found {
-                    return terminal.absent(&format!("nothing is known of a customer {customer}"));
+                    return terminal.absent(&format!("no data of customer {customer}"));
                 }
                 let (records, deliveries) = (forgotten.records, forgotten.deliveries);
                 writeln!(out, "changed {records} records, erased {deliveries} deliveries")?;
@@ -216,7 +223,7 @@ Revived and replayed events are taken by the running workers.";
             }
             ["sink", name] => self.sink(name, *out).await?,
             ["revive-sink", name] => {
-                writeln!(out, "revived {}", ledger.redrive_sink(name).await?)?;
+                writeln!(out, "queued {} dead letters", ledger.redrive_sink(name).await?)?;
             }
             ["replay-sink", name, days] => {
                 let (from, until) = last_days(days)?;
@@ -231,12 +238,12 @@ Revived and replayed events are taken by the running workers.";
         Ok(())
     }
 
-    /// Says that there is no such sink, and which there are.
+    /// Prints that the sink does not exist, and the names of the sinks.
     fn no_sink(&self, name: &str, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
         let sinks: Vec<&str> = self.ledger.sinks().collect();
         terminal.absent(&match sinks.is_empty() {
-            true => format!("no sink {name}: nothing was ever queued for it"),
-            false => format!("no sink {name}: there are {}", sinks.join(", ")),
+            true => format!("no sink {name}: its queue has no record"),
+            false => format!("no sink {name}: the sinks are {}", sinks.join(", ")),
         })
     }
 
@@ -244,13 +251,13 @@ Revived and replayed events are taken by the running workers.";
         let stats = self.ledger.sink_stats(name).await?;
         writeln!(out, "pending {}", stats.pending)?;
         writeln!(out, "dead {}", stats.dead)?;
-        writeln!(out, "oldest due since {:.1} s", stats.lag.as_secs_f64())?;
+        writeln!(out, "lag {:.1} s", stats.lag.as_secs_f64())?;
         if !stats.quiet.is_zero() {
-            writeln!(out, "left alone for {:.1} s more, as it asked", stats.quiet.as_secs_f64())?;
+            writeln!(out, "paused for {:.1} s (Retry-After)", stats.quiet.as_secs_f64())?;
         }
         for letter in self.ledger.dead_letters(name, LIMIT).await? {
             let reason = letter.reason.unwrap_or_default();
-            writeln!(out, "{}\t{} failures\t{reason}", letter.record_id, letter.failures)?;
+            writeln!(out, "{}\t{} failed attempts\t{reason}", letter.record_id, letter.failures)?;
         }
         Ok(())
     }
@@ -277,7 +284,7 @@ Revived and replayed events are taken by the running workers.";
         Ok(())
     }
 
-    /// Asks Dodo Payments for the last days.
+    /// Reconciles the last days with Dodo Payments.
     async fn reconcile(&self, days: &str, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
         let (from, until) = last_days(days)?;
         let own;
@@ -298,7 +305,10 @@ Revived and replayed events are taken by the running workers.";
         let found = match found {
             Ok(found) => found,
             Err(error) => {
-                writeln!(terminal.err, "what was booked until then stays: run it again")?;
+                writeln!(
+                    terminal.err,
+                    "stopped early; the booked records stay: run the command again"
+                )?;
                 return Err(error.into());
             }
         };
@@ -309,9 +319,9 @@ Revived and replayed events are taken by the running workers.";
         )?;
         match found.unreadable {
             0 => Ok(()),
-            passed_over => terminal.absent(&format!(
-                "{passed_over} could not be fetched, read or booked: the log names them"
-            )),
+            skipped => {
+                terminal.absent(&format!("skipped {skipped} objects; the log has their ids"))
+            }
         }
     }
 }
@@ -324,7 +334,7 @@ fn last_days(days: &str) -> Result<(jiff::Timestamp, jiff::Timestamp), Trouble> 
 }
 
 impl Terminal<'_> {
-    /// Says why a command came to nothing.
+    /// Prints why a command did nothing.
     fn absent(&mut self, why: &str) -> Result<(), Trouble> {
         writeln!(self.err, "{why}")?;
         Err(Trouble::Absent)

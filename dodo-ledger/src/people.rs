@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{Ledger, booking::Erased, error::Error, forgotten::ErasureReport, news::News};
 
-/// What an application knows about a person: an e-mail address, and whose it is.
+/// The data of an application about a person: an e-mail address, and its visitor or user.
 ///
 /// ```
 /// use dodo_ledger::Identity;
@@ -59,7 +59,7 @@ impl Identity {
     }
 }
 
-/// Shows what is there, never what it is: it is personal data.
+/// Shows which fields are set, without their values: they are personal data.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
@@ -71,8 +71,9 @@ impl fmt::Debug for Identity {
 }
 
 impl Ledger {
-    /// Notes whose an e-mail address is, for payments that nothing else explains: call it when
-    /// a user signs up or signs in. A worker then computes the records of that address again.
+    /// Links an e-mail address to a visitor or user, for payments without another attribution. Call
+    /// it when a user signs up or signs in. A worker then computes the records of that address
+    /// again.
     ///
     /// If two visitors share an address, the ledger credits neither and stores only that the address is
     /// ambiguous. The user's id goes to records that are attributed by the address, as long as it is one.

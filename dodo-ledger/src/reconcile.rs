@@ -43,7 +43,7 @@ struct Listed {
     refund_id: Option<String>,
 }
 
-/// What is asked for.
+/// The kind of object to list.
 struct Kind {
     list: &'static str,
     event_type: &'static str,
@@ -64,14 +64,14 @@ impl Ledger {
     /// Asks Dodo Payments for the payments and refunds that succeeded and were made between `from`
     /// and `until`, and books those that are not in the ledger. `progress` is called after each.
     ///
-    /// Dodo's lists are read page by page: what is made while they are read may move others to a page
-    /// that was read already. Let `until` lie in the past, so that the list no longer grows.
+    /// Dodo lists objects page by page, and a new object may move others to a page that is already
+    /// read. Choose an `until` in the past, so that the list does not grow.
     ///
-    /// One that cannot be fetched, read or booked is passed over, counted as
-    /// [`unreadable`](ReconcileReport::unreadable) and named in the log.
+    /// It skips an object that it cannot fetch, read or book, counts it as
+    /// [`unreadable`](ReconcileReport::unreadable), and logs its id.
     ///
-    /// Booking is by the object's own id: a webhook that arrives later changes nothing of the sums,
-    /// and what is booked already is not asked for again.
+    /// The object's own id is the key: a later webhook does not change the sums, and booked objects
+    /// are not fetched again.
     ///
     /// ```no_run
     /// # async fn run(ledger: dodo_ledger::Ledger, client: dodo_core::Client) -> Result<(), dodo_core::Error> {
@@ -130,7 +130,7 @@ impl Ledger {
 }
 
 impl Run<'_> {
-    /// Fetches and books an object, or passes over it. Whether it was booked.
+    /// Fetches and books an object, or skips it. Returns whether it was booked.
     async fn book(&mut self, kind: &Kind, id: &str) -> Result<bool, dodo_core::Error> {
         let error = match self.ask(kind, id).await {
             Ok(booked) => {
@@ -153,7 +153,7 @@ impl Run<'_> {
         self.so_far.unreadable += 1;
         tracing::warn!(
             target: "dodo::ledger", id, code = error.code(), %error,
-            "what no webhook brought could not be booked, and was passed over"
+            "object skipped: not fetched, read or booked; run the reconciliation again"
         );
         Ok(false)
     }
@@ -170,7 +170,7 @@ impl Run<'_> {
         let Some(fact) = parse_api_object(&event, shared.rules())? else { return Ok(false) };
         shared.groups().book(Batch::of([fact])).await?;
         shared.offer(News::Queued);
-        tracing::info!(target: "dodo::ledger", id, "booked what no webhook brought");
+        tracing::info!(target: "dodo::ledger", id, "object booked that no webhook delivered");
         Ok(true)
     }
 }
@@ -181,7 +181,8 @@ fn is_of_the_database(error: &dodo_core::Error) -> bool {
     source.is_some_and(|error| error.is_the_databases() || error.kind() == error::ErrorKind::Setup)
 }
 
-/// What an event needs of an object. The rest is handed on as it is: reading an event forgives more.
+/// The fields of an object that an event needs. The rest is passed on unchanged, because the parser
+/// of events is lenient.
 #[derive(Deserialize)]
 struct Object<'a> {
     status: Option<String>,

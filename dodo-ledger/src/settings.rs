@@ -40,7 +40,7 @@ impl Backoff {
     }
 }
 
-/// As good as for ever. Longer times are cut to it: every clock can count it.
+/// The longest duration. Longer ones are cut to it, because every clock can represent it.
 pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The waits after failures of one kind.
@@ -72,23 +72,22 @@ pub(crate) struct Settings {
     /// How long a worker owns an event. Its callbacks are stopped when it ends.
     pub(crate) lease: Duration,
     pub(crate) backoff: Waits,
-    /// Failures after which an event is given up.
+    /// The failed attempts before an event becomes a dead letter.
     pub(crate) max_failures: u32,
     pub(crate) sink_backoff: Waits,
-    /// Failures after which a record is given up for a sink.
+    /// The failed attempts before a record becomes a dead letter.
     pub(crate) sink_max_failures: u32,
-    /// How long a record is kept from sinks that heed consent while its purchase is not known.
+    /// How long a record without its purchase waits before sinks that require consent receive it.
     pub(crate) await_purchase: Duration,
     /// Events whose callbacks run at the same time in this process.
     pub(crate) concurrency: u32,
     /// How often to look for events that another instance stored or that are due again.
     pub(crate) poll: Duration,
-    /// How long the body of a finished event is kept. `None`: for ever.
+    /// Retention of the body of a finished event. `None`: forever.
     pub(crate) keep_bodies: Option<Duration>,
-    /// How long that of a dead or parked event is kept. `None`: until it is revived.
+    /// Retention of the body of a dead or parked event. `None`: until it is redriven.
     pub(crate) keep_failed_bodies: Option<Duration>,
-    /// How long what was captured for a checkout is kept that nobody paid, and what is known of a payment
-    /// that failed. `None`: for ever.
+    /// Retention of the context of an unpaid checkout, and of a failed payment. `None`: forever.
     pub(crate) keep_contexts: Option<Duration>,
 }
 
@@ -181,7 +180,7 @@ mod tests {
 
     /// Chance may be unkind, but not often: one event in a hundred would be too many.
     #[test]
-    fn hardly_an_event_is_given_up_before_dodo_would_have() {
+    fn retries_outlast_those_of_dodo() {
         let ladder = Duration::from_secs(27 * 3600 + 35 * 60);
         let settings = Settings::default();
         let time = || -> Duration {

@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 enum State {
-    /// Nobody asked for it yet.
+    /// No callback asked for it yet.
     Unused(Store),
     Open(Tx),
     Over,
@@ -104,7 +104,7 @@ impl EventTx {
             tokio::spawn(outlive(self.event.clone(), self.state.clone()));
             return Err(Error::new(
                 ErrorKind::TransactionOver,
-                "a handle of the event's transaction was kept after its callback",
+                "event transaction kept after its callback; drop the handle inside of the callback",
             ));
         };
         match std::mem::replace(&mut *state, State::Over) {
@@ -146,15 +146,15 @@ async fn warn_if_long(
 /// Between two complaints about a handle that was kept.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 
-/// Ends the transaction when the handle that was kept is dropped. Whoever has it may be using it, so that
-/// nobody can take it away.
+/// Ends the transaction when the kept handle is dropped. Its holder may be using it, so it cannot
+/// be ended earlier.
 async fn outlive(event: Arc<str>, state: Arc<Mutex<State>>) {
     let mut dropped = std::pin::pin!(state.lock_owned());
     loop {
         tracing::error!(
             target: "dodo::ledger", event = &*event,
-            "a handle was kept after its callback, and nothing ends its transaction until it is dropped: \
-             on SQLite nobody else can write, and deliveries are answered with 503"
+            "event transaction kept after its callback: drop the handle inside of the callback; on SQLite \
+             deliveries get 503 until then"
         );
         if let Ok(mut state) = timeout(COMPLAIN_EVERY, &mut dropped).await {
             *state = State::Over;
@@ -164,10 +164,7 @@ async fn outlive(event: Arc<str>, state: Arc<Mutex<State>>) {
 }
 
 fn over() -> Error {
-    Error::new(
-        ErrorKind::TransactionOver,
-        "the event's transaction is over: it ends with the callback",
-    )
+    Error::new(ErrorKind::TransactionOver, "transaction closed: use it before the callback returns")
 }
 
 /// Time that is kept for the commit between the end of the callbacks and the end of the lease.
@@ -184,8 +181,8 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
     ///
     /// It ends with the callbacks: a handle that was kept can commit nothing, and
     #[doc = concat!("[`", stringify!($name), "::join`] fails with [`TransactionOver`](ErrorKind::TransactionOver).")]
-    /// Until such a handle is dropped the transaction stays open, with its locks: an error in the log says
-    /// so.
+    /// Until such a handle is dropped, the transaction stays open with its locks, and the ledger
+    /// logs an error.
     pub struct $name(OwnedMappedMutexGuard<State, Transaction<'static, $database>>);
 
     #[cfg(feature = $feature)]
@@ -209,7 +206,7 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
             })
             .map(Self)
             .map_err(|state| match &*state {
-                State::Open(_) => Error::setup("the ledger is on another database than this handle is for"),
+                State::Open(_) => Error::setup("wrong handle for this database: use `SqliteTx` on SQLite and `PgTx` on PostgreSQL"),
                 _ => over(),
             })
         }
@@ -241,6 +238,6 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
 handle! { "sqlite", SqliteTx, Sqlite, SqliteConnection,
 "The event's own transaction in the ledger's SQLite file.
 
-While it is open nobody else writes to the file, deliveries included: do slow work before you ask for it." }
+While it is open, no other task writes to the file, deliveries included: do slow work before you ask for it." }
 handle! { "postgres", PgTx, Postgres, PgConnection,
 "The event's own transaction in the ledger's PostgreSQL database." }

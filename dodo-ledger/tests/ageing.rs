@@ -1,4 +1,4 @@
-//! What is known of payments that failed is erased when it is old, unless another payment recovered one.
+//! Retention erases old failed payments, except those that another payment recovered.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
@@ -132,7 +132,7 @@ async fn failed_payments_go_with_time(store: &TestStore) {
     let explained = ledger.explain("pay_2").await.unwrap().unwrap().to_string();
     assert!(explained.contains("known from the abandoned payment pay_won"), "{explained}");
 
-    // The workers do so by themselves, and what was paid for stays.
+    // The workers erase by themselves, and paid contexts stay.
     ledger.accept(&payment("payment.failed", "pay_again", Some("cks_again"))).await.unwrap();
     let ledger = store.builder().await.keep_contexts_for(Duration::from_millis(1)).build().unwrap();
     let workers = work(&ledger, hooks());

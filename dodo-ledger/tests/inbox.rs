@@ -21,15 +21,15 @@ use dodo_ledger::{ErrorKind, Ledger};
 use support::{Log, TestStore, delivery, eventually, hooks, payment, work};
 
 on_every_store! {
-    an_id_is_one_event_whatever_the_body,
+    id_is_one_event_with_any_body,
     a_thousand_repeats_at_once_have_one_effect,
-    each_of_many_at_once_is_told_whether_it_is_new,
+    each_concurrent_delivery_gets_its_receipt,
     a_finished_event_stays_known_after_its_body_is_erased,
-    bodies_of_failed_events_are_kept_until_a_time_that_is_set,
-    failures_lead_to_a_dead_letter_that_can_be_revived,
+    bodies_of_failed_events_have_their_retention,
+    dead_letter_can_be_redriven,
     a_panic_is_a_failure_and_the_worker_lives,
-    a_panic_that_no_callback_contains_is_a_failure_too,
-    claims_that_end_with_a_shutdown_are_no_failures,
+    panic_outside_of_callback_counts_as_failed_attempt,
+    shutdown_does_not_count_as_failed_attempt,
     unreadable_event_is_parked_after_its_callbacks_ran_once,
     failed_callback_of_an_unreadable_event_is_retried,
     a_replay_runs_the_callbacks_again,
@@ -60,7 +60,7 @@ fn noting(
     }
 }
 
-async fn an_id_is_one_event_whatever_the_body(store: &TestStore) {
+async fn id_is_one_event_with_any_body(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
     let first = delivery("msg_1", r#"{"type":"future.thing","data":{"first":1}}"#);
@@ -76,7 +76,7 @@ async fn an_id_is_one_event_whatever_the_body(store: &TestStore) {
     assert_eq!(*calls, [("msg_1".to_owned(), 1, r#"{"first":1}"#.to_owned())]);
 }
 
-async fn each_of_many_at_once_is_told_whether_it_is_new(store: &TestStore) {
+async fn each_concurrent_delivery_gets_its_receipt(store: &TestStore) {
     let ledger = store.ledger().await;
     let accept = async |numbers: Vec<usize>| {
         let mut posts = tokio::task::JoinSet::new();
@@ -131,7 +131,7 @@ async fn a_finished_event_stays_known_after_its_body_is_erased(store: &TestStore
     assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
-async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestStore) {
+async fn bodies_of_failed_events_have_their_retention(store: &TestStore) {
     let at_once = Duration::from_millis(1);
     for (n, keep) in [None, Some(at_once)].into_iter().enumerate() {
         let [done, dead, parked] = ["done", "dead", "parked"].map(|state| format!("{state}_{n}"));
@@ -154,11 +154,11 @@ async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestS
         ledger.accept(&delivery(&parked, "no event")).await.unwrap();
         let has_body = async |id: &str| ledger.event(id).await.unwrap().unwrap().has_body;
         if keep.is_some() {
-            eventually("what failed is erased", async || {
+            eventually("the failed body is erased", async || {
                 !has_body(&dead).await && !has_body(&parked).await
             })
             .await;
-            assert!(!ledger.redrive(&dead).await.unwrap(), "there is nothing left to revive");
+            assert!(!ledger.redrive(&dead).await.unwrap(), "the erased event cannot be redriven");
             let again = payment(&dead, &format!("pay_{dead}"));
             assert_eq!(ledger.accept(&again).await.unwrap(), Receipt::Duplicate, "it stays known");
         } else {
@@ -167,7 +167,7 @@ async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestS
             // Then there is a round in which they could go, too.
             ledger.accept(&payment("done_after", "pay_after")).await.unwrap();
             for id in [done.as_str(), "done_after"] {
-                eventually("what is done is erased", async || !has_body(id).await).await;
+                eventually("the done body is erased", async || !has_body(id).await).await;
             }
             assert!(has_body(&dead).await && has_body(&parked).await);
         }
@@ -177,7 +177,7 @@ async fn bodies_of_failed_events_are_kept_until_a_time_that_is_set(store: &TestS
     }
 }
 
-async fn failures_lead_to_a_dead_letter_that_can_be_revived(store: &TestStore) {
+async fn dead_letter_can_be_redriven(store: &TestStore) {
     let ledger = store.builder().await.max_failures(4).build().unwrap();
     ledger.migrate().await.unwrap();
     let (mended, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
@@ -247,7 +247,7 @@ impl Drop for Grenade {
     }
 }
 
-async fn a_panic_that_no_callback_contains_is_a_failure_too(store: &TestStore) {
+async fn panic_outside_of_callback_counts_as_failed_attempt(store: &TestStore) {
     let ledger = store.builder().await.max_failures(3).build().unwrap();
     ledger.migrate().await.unwrap();
     // The payload is kept for the second callback, which never runs: nothing of the application's runs
@@ -268,7 +268,7 @@ async fn a_panic_that_no_callback_contains_is_a_failure_too(store: &TestStore) {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
+async fn shutdown_does_not_count_as_failed_attempt(store: &TestStore) {
     let ledger = store.builder().await.lease(Duration::from_secs(600)).build().unwrap();
     ledger.migrate().await.unwrap();
     let (begun, runs) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicU32::new(0)));
@@ -293,7 +293,7 @@ async fn claims_that_end_with_a_shutdown_are_no_failures(store: &TestStore) {
     assert!(workers.shutdown(Duration::from_millis(50)).await);
     assert_eq!(state_of(&ledger, "msg_1").await, "pending");
 
-    // The lease would have lasted ten minutes: it was handed back.
+    // The lease lasts ten minutes, so it was released.
     let workers = work(&ledger, hooks());
     until_state(&ledger, "msg_1", "done").await;
     let event = ledger.event("msg_1").await.unwrap().unwrap();
@@ -436,7 +436,7 @@ async fn without_tables_a_delivery_is_refused_and_not_lost() {
 }
 
 #[tokio::test]
-async fn one_delivery_that_the_database_refuses_does_not_refuse_the_others() {
+async fn refused_delivery_does_not_refuse_the_others() {
     let Some(store) = TestStore::postgres("one_delivery_that_the_database_refuses").await else {
         return;
     };
@@ -472,7 +472,7 @@ async fn failed_callback_is_logged_with_its_cause() {
     let stored = ledger.event("msg_1").await.unwrap().unwrap().last_error.unwrap();
     assert!(!stored.contains("mail server"), "{stored}");
     let log = log.text();
-    for line in ["callback failed; fix its cause", "an event was given up"] {
+    for line in ["callback failed; fix its cause", "event moved to dead letters"] {
         let line = log.lines().find(|text| text.contains(line)).unwrap_or_else(|| panic!("{log}"));
         assert!(line.contains("callback_failed"), "{line}");
         assert!(line.contains("payment.succeeded"), "{line}");
@@ -480,11 +480,9 @@ async fn failed_callback_is_logged_with_its_cause() {
     }
 }
 
-/// What booking suffered, as while a constraint of yours is wrong, is not taken from the callbacks' attempts.
-async fn failures_of_booking_are_none_of_the_callbacks(
-    store: &TestStore,
-    [breaks, mends]: [&str; 2],
-) {
+/// Failed bookings, for example because of a wrong constraint, do not count as failed attempts of
+/// callbacks.
+async fn failed_bookings_do_not_count_for_callbacks(store: &TestStore, [breaks, mends]: [&str; 2]) {
     let ledger = store.builder().await.max_failures(100_000).build().unwrap();
     ledger.migrate().await.unwrap();
     let calls = Calls::default();
@@ -514,7 +512,7 @@ async fn failures_of_booking_on_sqlite() {
     let store = TestStore::sqlite().await.unwrap();
     let breaks =
         "CREATE TRIGGER wrong BEFORE INSERT ON dodo_record BEGIN SELECT RAISE(ABORT, 'wrong'); END";
-    failures_of_booking_are_none_of_the_callbacks(&store, [breaks, "DROP TRIGGER wrong"]).await;
+    failed_bookings_do_not_count_for_callbacks(&store, [breaks, "DROP TRIGGER wrong"]).await;
     store.remove().await;
 }
 
@@ -523,6 +521,6 @@ async fn failures_of_booking_on_postgres() {
     let Some(store) = TestStore::postgres("failures_of_booking_on_postgres").await else { return };
     let breaks = "ALTER TABLE dodo_record ADD CONSTRAINT wrong CHECK (false)";
     let mends = "ALTER TABLE dodo_record DROP CONSTRAINT wrong";
-    failures_of_booking_are_none_of_the_callbacks(&store, [breaks, mends]).await;
+    failed_bookings_do_not_count_for_callbacks(&store, [breaks, mends]).await;
     store.remove().await;
 }

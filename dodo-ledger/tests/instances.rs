@@ -40,7 +40,7 @@ async fn listeners(store: &TestStore) -> Vec<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_stored_elsewhere_wakes_the_workers_also_after_a_lost_connection() {
+async fn stored_delivery_wakes_other_instances() {
     let Some(store) = TestStore::postgres("instances::wake").await else { return };
     let front = without_polling(&store).await.build().unwrap();
     let back = without_polling(&store).await.build().unwrap();
@@ -174,7 +174,7 @@ fn named(store: &TestStore, name: &str) -> TestStore {
 /// A role or a database can have any default. A booking that waited for another one must see it all the
 /// same, or a refund and its payment would stay apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bookings_see_each_other_whatever_the_server_isolates_by_default() {
+async fn bookings_ignore_the_default_isolation_level() {
     let Some(store) = TestStore::postgres("instances::isolation").await else { return };
     let mut held = Held::on(&store, "isolated").await;
     let odd = named(&store, "isolated")
@@ -361,7 +361,7 @@ async fn what_another_instance_lets_go_of_is_forgotten_too() {
 /// A booking that has read no context, and commits after the checkout bound one: the context counts all
 /// the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkout_context_counts_for_what_is_booked_meanwhile() {
+async fn context_applies_to_concurrent_bookings() {
     let Some(store) = TestStore::postgres("instances::meanwhile").await else { return };
     let ledger = without_polling(&store).await.build().unwrap();
     ledger.migrate().await.unwrap();

@@ -22,8 +22,8 @@ use dodo_ledger::{
 };
 use support::{TestStore, eventually, hooks, payment, work};
 
-/// SQLite ends a transaction by itself at some errors, as of the disk. A reader must not go on in what the
-/// driver takes for it: it would see the past for ever.
+/// SQLite ends a transaction by itself at some errors, as of the disk. A reader must not continue
+/// in the transaction that the driver assumes: it would see old data forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_whose_transaction_sqlite_ended_sees_what_comes() {
     let store = TestStore::sqlite().await.unwrap();
@@ -45,7 +45,7 @@ async fn a_reader_whose_transaction_sqlite_ended_sees_what_comes() {
     store.remove().await;
 }
 
-/// A sink that is told who the customer was before.
+/// A sink that reads the history of the customer.
 struct Curious;
 
 impl Sink for Curious {

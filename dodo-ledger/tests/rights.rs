@@ -1,5 +1,5 @@
-//! A database whose user lacks a right: trouble that every event would have, so that none is nearer to being
-//! given up for it. What callbacks do to their own transaction is theirs.
+//! A database user without a right. Every event has this error, so it does not count as a failed
+//! attempt. Errors of callbacks in their own transaction count.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
@@ -82,7 +82,7 @@ fn msg_1() -> VerifiedEvent {
 
 /// The mark alone is forbidden: a failure could be written down, and is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
+async fn missing_right_for_mark_does_not_count_as_failure() {
     for joins in [false, true] {
         let Some(their) = Restricted::on_postgres("rights::mark").await else { return };
         let ledger = their.ledger().await;
@@ -130,7 +130,7 @@ async fn a_right_that_is_missing_for_the_mark_is_no_failure_of_the_event() {
 /// The user may not log in any more, as after a password was changed, so that a callback does not get
 /// its transaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
+async fn failed_begin_does_not_count_as_failure() {
     let Some(their) = Restricted::on_postgres("rights::login").await else { return };
     let ledger = their.ledger().await;
     let their = Arc::new(their);
@@ -169,17 +169,17 @@ async fn a_transaction_that_cannot_be_begun_is_no_failure_of_the_event() {
     Arc::try_unwrap(their).ok().unwrap().remove().await;
 }
 
-/// Nothing is booked, and nothing is given up, until the right is there; the log says what to do. On one
-/// thread, because that is whose log is kept.
+/// Until the right is granted, no event is booked or dead, and the log names the action. On one
+/// thread, because the log of one thread is collected.
 #[tokio::test]
-async fn a_right_that_is_missing_for_booking_is_no_failure_of_the_event() {
+async fn missing_right_for_booking_does_not_count() {
     let Some(their) = Restricted::on_postgres("rights::booking").await else { return };
     let (log, _for_this_thread) = Log::of_this_thread(tracing::Level::ERROR);
     let ledger = their.ledger().await;
     their.say("REVOKE INSERT ON dodo_record FROM $user").await;
     let workers = work(&ledger, hooks());
     ledger.accept(&msg_1()).await.unwrap();
-    eventually("it was tried", async || log.text().contains("events cannot be booked")).await;
+    eventually("it was tried", async || log.text().contains("events not booked")).await;
     assert!(log.text().contains("run `migrate()`"), "{}", log.text());
     let event = ledger.event("msg_1").await.unwrap().unwrap();
     assert_eq!((event.state.as_str(), event.failures, event.booked), ("pending", 0, false));
@@ -194,7 +194,7 @@ async fn a_right_that_is_missing_for_booking_is_no_failure_of_the_event() {
 /// The same errors, brought about by the callback itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_callback_does_to_its_transaction_is_its_failure() {
-    // What it says, and whether it passes over the error.
+    // The statement, and whether the callback ignores its error.
     const CASES: [(&str, bool); 5] = [
         ("SELECT * FROM forbidden", false),
         ("SELECT * FROM forbidden", true),
@@ -202,7 +202,7 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
         // The mark finds no table ...
         ("SET LOCAL search_path = nowhere", true),
         // ... and the commit a row that must not be.
-        ("INSERT INTO late (parent) VALUES ('nobody')", true),
+        ("INSERT INTO late (parent) VALUES ('unknown')", true),
     ];
     let Some(their) = Restricted::on_postgres("rights::own").await else { return };
     their

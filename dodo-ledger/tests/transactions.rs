@@ -111,7 +111,7 @@ macro_rules! transactions {
                 });
                 let workers = work(&ledger, hooks);
                 ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-                eventually("the run with the kept handle was given up", async || {
+                eventually("the attempt with the kept handle ended", async || {
                     kept.lock().await.is_some()
                 })
                 .await;
@@ -129,7 +129,7 @@ macro_rules! transactions {
                 store.remove().await;
             }
 
-            /// Nobody can take it away, and on SQLite no delivery is stored meanwhile.
+            /// It cannot be ended from outside, and on SQLite no delivery is stored until then.
             #[tokio::test]
             async fn the_log_says_when_a_handle_is_kept() {
                 let Some(store) = $store.await else { return };
@@ -149,9 +149,9 @@ macro_rules! transactions {
                 let workers = work(&ledger, hooks);
                 ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
                 eventually("it is said", async || {
-                    log.text()
-                        .lines()
-                        .any(|line| line.contains("a handle was kept") && line.contains("msg_1"))
+                    log.text().lines().any(|line| {
+                        line.contains("event transaction kept") && line.contains("msg_1")
+                    })
                 })
                 .await;
                 workers.shutdown(Duration::ZERO).await;
@@ -180,7 +180,7 @@ transactions!(
 );
 
 #[tokio::test]
-async fn the_handle_of_the_other_database_says_so() {
+async fn handle_of_the_other_database_is_an_error() {
     let store = TestStore::memory().await.unwrap();
     let ledger = store.ledger().await;
     let (sender, mut kinds) = tokio::sync::mpsc::unbounded_channel();
@@ -197,11 +197,11 @@ async fn the_handle_of_the_other_database_says_so() {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-/// The connection breaks after the callback's work and before the mark: trouble of the database's,
-/// which must not bring a paid event nearer to its dead letter.
+/// The connection breaks after the callback's work and before the mark. This database error must
+/// not count for a paid event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_goes_away_is_no_failure_of_the_event() {
-    let name = "a_database_that_goes_away_is_no_failure_of_the_event";
+async fn database_outage_does_not_count_as_failure() {
+    let name = "database_outage_does_not_count_as_failure";
     let Some(store) = TestStore::postgres(name).await else { return };
     let ledger = store.builder().await.max_failures(1).build().unwrap();
     ledger.migrate().await.unwrap();
@@ -229,10 +229,10 @@ async fn a_database_that_goes_away_is_no_failure_of_the_event() {
     store.remove().await;
 }
 
-/// A lock that somebody else holds for too long is no failure of the event either.
+/// A lock that another transaction holds for too long does not count either.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
-    let name = "a_lock_that_is_not_to_be_had_is_no_failure_of_the_event";
+async fn lock_timeout_does_not_count_as_failure() {
+    let name = "lock_timeout_does_not_count_as_failure";
     let Some(store) = TestStore::postgres(name).await else { return };
     store.ledger().await;
     let mut holder = <sqlx::PgConnection as sqlx::Connection>::connect(&store.url).await.unwrap();
@@ -265,8 +265,8 @@ async fn a_lock_that_is_not_to_be_had_is_no_failure_of_the_event() {
     store.remove().await;
 }
 
-/// PostgreSQL gives up a transaction at the first statement that fails, so an event whose callback
-/// passes over that can never be marked. It must not be tried for ever.
+/// PostgreSQL aborts a transaction at the first failed statement. If a callback ignores that error,
+/// its event can never be marked, and must become a dead letter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     let name = "a_callback_that_breaks_its_transaction_ends_in_a_dead_letter";
@@ -280,13 +280,13 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     });
     let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    eventually("it is given up", async || ledger.stats().await.unwrap().dead == 1).await;
+    eventually("it is dead", async || ledger.stats().await.unwrap().dead == 1).await;
     workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
 
-/// SQLite ends a transaction by itself at some errors, as on a full disk. What a callback wrote before it
-/// passed over one is gone, and the event must not be done without it.
+/// SQLite ends a transaction by itself at some errors, as on a full disk. If a callback ignores the
+/// error, its earlier writes are lost, and the event must not be done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
     let store = TestStore::sqlite().await.unwrap();
@@ -382,7 +382,7 @@ async fn callbacks_never_hold_all_connections() {
 }
 
 #[tokio::test]
-async fn a_ledger_has_more_connections_than_callbacks_that_run_at_once() {
+async fn pool_exceeds_the_concurrency_of_callbacks() {
     let Some(store) = TestStore::postgres("connections").await else { return };
     let opened = dodo_ledger::store::PostgresStore::open(&store.url).await.unwrap();
     assert!(opened.pool().options().get_max_connections() > 16);

@@ -1,4 +1,4 @@
-//! Trouble of the database's that not every event has.
+//! Database errors that affect one event.
 #![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -21,7 +21,7 @@ const SLOW: &str = "
 
 /// What passes by itself is tried again. An event that always meets it must not hold up the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_that_alone_meets_trouble_holds_up_no_other() {
+async fn database_error_of_one_event_delays_no_other() {
     let Some(store) = TestStore::postgres("trouble::slow").await else { return };
     store.ledger().await;
     store.run(SLOW).await;
@@ -37,7 +37,7 @@ async fn an_event_that_alone_meets_trouble_holds_up_no_other() {
     .await;
     let slow = ledger.event("msg_slow").await.unwrap().unwrap();
     assert_eq!((slow.state.as_str(), slow.booked, slow.failures), ("pending", false, 0));
-    // Whose it is is known all the same.
+    // Its customer is known.
     assert!(ledger.erase_customer("cus_1").await.unwrap().found);
 
     store.run("DROP TRIGGER slow ON dodo_record").await;
@@ -46,7 +46,7 @@ async fn an_event_that_alone_meets_trouble_holds_up_no_other() {
     })
     .await;
     let record = ledger.record("charge:pay_slow").await.unwrap().unwrap();
-    assert!(record.money.is_some(), "what was paid stays");
+    assert!(record.money.is_some(), "the amount stays");
     assert_eq!((record.customer_id, record.email_sha256), (None, None));
     workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 /// The longest id that is kept as it is, in bytes. Those of Dodo Payments have about 30; a link is
 /// indexed by two of them.
 const LONGEST_ID: usize = 200;
-/// What is left of a longer one, so that people recognise it.
-const RECOGNISED: usize = 60;
+/// The kept beginning of a long id, so that people recognize it.
+const KEPT: usize = 60;
 /// The longest text of a column that is indexed, in characters: what metadata may hold.
 const LONGEST_TEXT: usize = 500;
 
@@ -20,8 +20,8 @@ pub(crate) fn id(id: &str) -> Cow<'_, str> {
     if id.len() <= LONGEST_ID && !id.chars().any(char::is_control) {
         return id.into();
     }
-    let mut fitting: String = id.chars().filter(|c| !c.is_control()).take(RECOGNISED).collect();
-    if fitting.len() > RECOGNISED {
+    let mut fitting: String = id.chars().filter(|c| !c.is_control()).take(KEPT).collect();
+    if fitting.len() > KEPT {
         fitting = fitting.chars().filter(char::is_ascii).collect();
     }
     fitting.push('~');

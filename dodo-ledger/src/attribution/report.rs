@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct StepReport {
     /// The step.
     pub step: AttributionStep,
-    /// What it said about the visitor.
+    /// The result for the visitor.
     pub visitor: Answer,
-    /// What it said about the campaign.
+    /// The result for the campaign.
     pub campaign: Answer,
 }
 
@@ -22,9 +22,9 @@ pub struct StepReport {
 pub enum Answer {
     /// It knew.
     Found {
-        /// What it found.
+        /// The found value.
         value: String,
-        /// The object that says so.
+        /// The object with the value.
         from: String,
     },
     /// It did not know.
@@ -40,13 +40,13 @@ pub enum Answer {
 pub enum Reason {
     /// The object's metadata does not name one.
     NotInMetadata,
-    /// Only money that went back has a payment to look at.
+    /// The record is not a reversal, so it has no payment to inherit from.
     NotAReversal,
-    /// The payment that this went back from has not been delivered.
+    /// The reversed payment is not in the ledger.
     PaymentNotHere,
-    /// The payment that this went back from was attributed to nobody.
+    /// The reversed payment has no attribution.
     PaymentUnattributed,
-    /// The payment that this went back from was asked already.
+    /// The reversed payment was already searched.
     SeeThePayment,
     /// The payment does not come from a checkout session.
     NoSession,
@@ -58,7 +58,7 @@ pub enum Reason {
     NoSubscription,
     /// It is the first charge of its subscription, and the subscription's metadata does not name one.
     NoEarlierCharge,
-    /// The earlier charges of the subscription were attributed to nobody.
+    /// The earlier charges of the subscription have no attribution.
     EarlierChargesUnattributed,
     /// It does not make up for an abandoned checkout.
     NotARecovery,
@@ -73,7 +73,7 @@ pub enum Reason {
     },
     /// It names no e-mail address.
     NoEmail,
-    /// Nobody was identified with this e-mail address.
+    /// No visitor is linked to this e-mail address.
     NotIdentified,
     /// Two visitors were identified with this e-mail address: neither is credited.
     Ambiguous,

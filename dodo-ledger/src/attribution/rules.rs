@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// The version of the resolution. A change of `resolve` that changes records needs a new one.
 const RESOLUTION: u32 = 1;
 
-/// Whether renewals are credited to whoever brought the subscription.
+/// Whether renewals inherit the attribution of the subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RenewalCredit {
@@ -29,9 +29,10 @@ pub enum RenewalCredit {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Rules {
-    /// Whether renewals are credited to whoever brought the subscription.
+    /// Whether renewals inherit the attribution of the subscription.
     pub renewal_credit: RenewalCredit,
-    /// For how many days an earlier purchase of the same customer explains a later one. 90 unless set.
+    /// The lookback: the number of days in which an earlier purchase of the customer gives
+    /// attribution. Default: 90.
     pub lookback_days: u32,
     /// When a dispute counts as money lost.
     pub disputes: DisputePolicy,
@@ -103,7 +104,7 @@ impl Rules {
         self
     }
 
-    /// Looks for the application's own user under this metadata key; `user_id` unless set.
+    /// Reads the application's user from this metadata key. Default: `user_id`.
     #[must_use]
     pub fn user_key(mut self, key: impl Into<String>) -> Self {
         self.facts = self.facts.user_key(key);

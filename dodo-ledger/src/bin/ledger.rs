@@ -1,5 +1,5 @@
-//! The ledger's operator: looks at what failed, and gives it another life. What follows the
-//! application's rules or tells its sinks is done by the application alone.
+//! The command line of the ledger: lists failed events and redrives them. Commands that need the
+//! application's rules or sinks run only in the application.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 use std::process::ExitCode;
@@ -31,8 +31,8 @@ async fn main() -> ExitCode {
     };
     if Operator::is_of_the_application(command) {
         eprintln!(
-            "`{command}` follows the application's rules and tells its sinks, and this program knows neither: \
-             run it in the application, by `dodo_ledger::Operator`. The example shops offer it as `axum-shop ledger {command} ...`"
+            "`{command}` needs the application's rules and sinks: run it in the application, by \
+             `dodo_ledger::Operator`. The example shops have it: `axum-shop ledger {command} ...`"
         );
         return Outcome::Usage.into();
     }

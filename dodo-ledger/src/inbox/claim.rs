@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
     Dead { reason: String },
 }
 
-/// A lease is `available_at` in the future: nobody else finds the row due before.
+/// A lease is `available_at` in the future: no other worker finds the row due before.
 const CLAIM: Sql = sql!(
     "WITH due AS MATERIALIZED (
         SELECT id FROM dodo_inbox

@@ -1,4 +1,4 @@
-//! What an operator asks and does: counts, dead letters, revive, replay, erasing bodies.
+//! The inbox for operators: counters, dead letters, redrive, replay, erasure of bodies.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// How the inbox stands. Events that are done are not counted: there may be millions.
+/// Counters of the inbox. Done events are not counted, because there may be millions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxStats {
@@ -18,7 +18,8 @@ pub struct InboxStats {
     pub pending: u64,
     /// Pending and not yet in the ledger.
     pub unbooked: u64,
-    /// Given up after too many failures: look at them with [`Ledger::failed_events`](crate::Ledger::failed_events).
+    /// Dead letters: their attempts are exhausted. List them with
+    /// [`Ledger::failed_events`](crate::Ledger::failed_events).
     pub dead: u64,
     /// Signed, but no readable event.
     pub parked: u64,
@@ -91,7 +92,8 @@ const REPLAY: Sql = sql!(
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
 );
-/// The state is asked for twice, here and below: somebody may revive one while this waits for its row.
+/// The statement checks the state twice, here and below: an operator may redrive an event while
+/// this waits for its row.
 const ERASE_DONE: Sql = sql!(
     "UPDATE dodo_inbox SET body = NULL, customer_id = NULL, email_sha256 = NULL
      WHERE id IN (SELECT id FROM dodo_inbox
@@ -107,7 +109,7 @@ const ERASE_FAILED: Sql = sql!(
                   LIMIT $2)
        AND state IN ('dead', 'parked')"
 );
-/// Rows erased per transaction, so that nobody waits long for the lock.
+/// Rows erased per transaction, so that no task waits long for the lock.
 const ERASE_BATCH: u32 = 500;
 
 fn read_event(mut row: Row) -> Result<StoredEvent, Error> {
@@ -173,7 +175,7 @@ pub(crate) async fn prune_bodies(store: &Store, older_than: Duration) -> Result<
     erase(store, &ERASE_DONE, older_than).await
 }
 
-/// Erases the bodies of events that were given up or parked this long ago. Their ids stay.
+/// Erases the bodies of events that have been dead or parked for this long. Their ids stay.
 pub(crate) async fn erase_failed_bodies(store: &Store, older_than: Duration) -> Result<u64, Error> {
     erase(store, &ERASE_FAILED, older_than).await
 }

@@ -19,7 +19,7 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 /// A delivery is answered within 5 s, whatever the database does.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4500);
-/// A commit that hangs longer is given up, so that the writer gets a fresh connection.
+/// The writer aborts a longer commit and takes a new connection.
 const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
 struct Job {
@@ -89,13 +89,13 @@ fn unanswered() -> Error {
     Error::new(ErrorKind::Unavailable, "the ledger's writer ended before it answered")
 }
 
-/// A writer, and another one after a panic: nobody else would write. The deliveries that it had at hand
-/// are dropped, and with each the way to answer, so that it is answered with 503.
+/// Runs a writer, and another one after a panic. The deliveries of the panicked writer are dropped,
+/// so the route answers them with 503.
 async fn supervised(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
     while panicked(run(store.clone(), queue.clone())).await && !mutant("writers_stay_down") {
         tracing::error!(
             target: "dodo::ledger",
-            "a writer panicked, and starts again: its deliveries were answered with 503"
+            "writer panicked and restarted; its deliveries got 503"
         );
     }
 }
@@ -104,7 +104,7 @@ async fn run(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
     let mut batch = Vec::with_capacity(BATCH);
     // Takes what waits and never waits for more, so that a lone delivery is written at once.
     while queue.lock().await.recv_many(&mut batch, BATCH).await > 0 {
-        // Nobody listens any more to one that was answered 503 meanwhile.
+        // The route has already answered 503, so the job has no receiver.
         batch.retain(|job| !job.answer.is_closed() || mutant("ack_before_commit"));
         reach("before_append").await;
         let answers = commit(&store, &batch).await;
@@ -130,7 +130,7 @@ async fn commit(store: &Store, batch: &[Job]) -> Vec<Result<Receipt, Error>> {
         Err(error) => {
             tracing::error!(
                 target: "dodo::ledger", deliveries = batch.len(), %error, cause = error.cause(),
-                "deliveries could not be stored, and were answered with 503"
+                "deliveries not stored; the route answered 503"
             );
             let again =
                 || Error::new(error.kind(), "the ledger's database could not take the delivery");
@@ -140,7 +140,10 @@ async fn commit(store: &Store, batch: &[Job]) -> Vec<Result<Receipt, Error>> {
 }
 
 fn first(receipts: Vec<Receipt>) -> Result<Receipt, Error> {
-    receipts.into_iter().next().ok_or_else(|| Error::corrupt("the store answered for no delivery"))
+    receipts
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::corrupt("the store returned no result for a delivery"))
 }
 
 async fn write(store: &Store, deliveries: &[&Delivery]) -> Result<Vec<Receipt>, Error> {

@@ -1,5 +1,5 @@
-//! What sinks have still to be told: rows written in the booking's transaction, delivered by one
-//! worker per sink, each with its own retry and dead letters.
+//! The outbox: rows of the booking transaction. One worker per sink sends them, with its own
+//! retries and dead letters.
 
 mod customer;
 mod operate;

@@ -10,21 +10,21 @@ use crate::{
     },
 };
 
-/// How the queue of one sink stands.
+/// Counters of a sink's queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {
-    /// Records that it has still to be told.
+    /// Records that the ledger must still send.
     pub pending: u64,
-    /// Records that were given up.
+    /// Dead letters.
     pub dead: u64,
     /// How long the oldest due record has been due.
     pub lag: Duration,
-    /// For how long it is left alone yet, because it asked for that.
+    /// The rest of the pause that the sink asked for.
     pub quiet: Duration,
 }
 
-/// A record that a sink was not told.
+/// A dead letter of a sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
@@ -34,7 +34,7 @@ pub struct DeadLetter {
     pub sink: String,
     /// How often it was tried without success.
     pub failures: u64,
-    /// Why it was given up.
+    /// The reason of the last failed attempt.
     pub reason: Option<String>,
 }
 

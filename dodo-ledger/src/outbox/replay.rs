@@ -1,4 +1,4 @@
-//! Telling a sink again what it was told, or what was booked before it was there.
+//! Replay: past records of a sink go back to its queue.
 
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ const RECORDS: Sql = sql!(
      WHERE state = 0 AND occurred_micros < $1 AND (occurred_micros, id) > ($2, $3)
      ORDER BY occurred_micros, id LIMIT $4"
 );
-/// What the sink never had. What is there is not locked: see [`AGAIN`].
+/// Records without a row. Existing rows are not locked: see [`AGAIN`].
 const NEW: Sql = sql!(
     "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
      SELECT record_id, sink, " NOW ", " NOW " + wait
      FROM " (rows 1: 1 record_id TEXT, 2 sink TEXT, 3 wait BIGINT) "
      WHERE true ON CONFLICT (record_id, sink) DO NOTHING"
 );
-/// What is settled, however. What is pending is with the sink's worker, or will be: rows that it marks are
-/// no others' to wait for.
+/// Rows that are not pending. The sink's worker has the pending ones, and a replay must not wait
+/// for rows that it marks.
 const AGAIN: Sql = sql!(
     "UPDATE dodo_outbox
      SET state = 'pending', failed_attempts = 0, attempts = 0, available_at = " NOW " + given.wait, finished_at = NULL,
@@ -80,7 +80,7 @@ fn accepts(
 ) -> Result<Option<Duration>, Error> {
     let record: AttributionRecord = serde_json::from_str(json)
         .map_err(|error| Error::unreadable("a record of the ledger cannot be read", &error))?;
-    // A sink that panicked is asked again before it is told.
+    // If the sink panicked, the worker asks it again before it sends.
     let wanted = sink.accepts(&record) != Some(false);
     Ok(wanted.then(|| recipients.delay(sink, &record)))
 }

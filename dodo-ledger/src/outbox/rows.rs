@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// A record that this worker may tell a sink until its lease ends.
+/// A record that this worker may send until its lease ends.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) record_id: String,
@@ -25,7 +25,7 @@ pub(super) struct Queued {
     pub(super) uncertain_for: Option<Duration>,
 }
 
-/// What is written down about a row after an attempt.
+/// The result of an attempt, for its row.
 #[derive(Debug)]
 pub(super) enum Mark {
     Sent,
@@ -42,8 +42,8 @@ pub(super) enum Mark {
     Unwanted,
 }
 
-/// A record that changed after it was sent is not sent again: sinks know it by its id. One that was
-/// unwanted when its turn came, and was not told, is queued anew. One batch may name a record twice.
+/// A sent record that changed is not sent again, because sinks deduplicate by its id. A skipped
+/// record that was never sent is queued again. One batch may name a record twice.
 const ENQUEUE: Sql = sql!(
     "INSERT INTO dodo_outbox (record_id, sink, created_at, available_at)
      SELECT record_id, sink, " NOW ", " NOW " + MIN(wait)
@@ -54,7 +54,7 @@ const ENQUEUE: Sql = sql!(
          finished_at = NULL, last_error = NULL
      WHERE dodo_outbox.state = 'skipped'"
 );
-/// What nobody took yet and is not due.
+/// Rows without a lease that are not due.
 const RELEASE: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
      FROM " (rows 1: 1 id TEXT) "
@@ -74,7 +74,7 @@ const CLAIM: Sql = sql!(
         (SELECT record FROM dodo_record WHERE dodo_record.id = dodo_outbox.record_id
             AND dodo_record.state = 0)"
 );
-/// Before the request leaves: nobody may be there to say afterwards what became of it.
+/// Before the request is sent: this process may stop before it knows the outcome.
 const IN_FLIGHT: Sql = sql!(
     "UPDATE dodo_outbox SET uncertain_since = COALESCE(uncertain_since, " NOW ")
      FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
@@ -140,7 +140,7 @@ impl Tx {
     }
 }
 
-/// Nobody claims what this sink is to be told before the time is over, whatever process is asked.
+/// Pauses a sink: no process claims its rows before the time is over.
 pub(super) async fn leave_alone(store: &Store, sink: &str, time: Duration) -> Result<(), Error> {
     store.run(&LEAVE_ALONE, args![sink, millis(time)]).await.map(drop)
 }
@@ -157,7 +157,7 @@ pub(super) async fn claim(
         let left = limit.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
         let asked = left.min(store.outbox_batch());
         let some = match claim_some(store, sink, asked, lease).await {
-            // What is claimed need not wait for its lease; the trouble shows again.
+            // The claimed rows need not wait for their lease; the error appears again.
             Err(_) if !claimed.is_empty() => return Ok(claimed),
             some => some?,
         };
@@ -201,7 +201,7 @@ fn fenced<'r>(rows: impl IntoIterator<Item = &'r Queued>) -> Rows {
     fenced
 }
 
-/// Writes down that the rows are about to be told: what becomes of them is uncertain from now on.
+/// Marks the rows before their request: their outcome is unknown from now on.
 pub(super) async fn mark_in_flight(
     store: &Store,
     sink: &str,
@@ -249,7 +249,7 @@ pub(super) async fn mark(
     Ok(())
 }
 
-/// Ends leases early. No failure is counted. What was in flight stays uncertain.
+/// Releases leases. No failed attempt is counted. Requests in flight keep their unknown outcome.
 pub(super) async fn hand_back(store: &Store, sink: &str, rows: &[Queued]) -> Result<(), Error> {
     let rows = fenced(rows);
     if !rows.is_empty() {

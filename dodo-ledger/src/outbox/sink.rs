@@ -39,7 +39,7 @@ pub struct CustomerHistory {
     pub since: jiff::Timestamp,
     /// When the latest charge was made.
     pub last_paid: jiff::Timestamp,
-    /// Gross, less what went back, in minor units.
+    /// Gross minus reversals, in minor units.
     pub spent: i128,
 }
 
@@ -51,8 +51,7 @@ pub enum SendOutcome {
     Accepted,
     /// It did not arrive; try again, not before `after` if the sink named a time. Counts as a failure.
     Retry {
-        /// What the sink's `Retry-After` said: until then the whole sink is left alone, by every process,
-        /// but a day at most.
+        /// The sink's `Retry-After`: until then every process pauses the sink, for at most a day.
         after: Option<Duration>,
         /// For the log and the table: a text without personal data.
         reason: &'static str,
@@ -72,21 +71,21 @@ pub enum SendOutcome {
     },
 }
 
-/// Somewhere records are told to: an analytics service, a file, your own code.
+/// A destination for records: an analytics service, a file, your own code.
 ///
-/// Delivery is at least once. Records are told by their id (`charge:pay_x`), which is the same at
-/// every repeat: hand it on as the message id.
+/// Delivery is at least once. The record id (`charge:pay_x`) is the same at each attempt: use it as
+/// the message id.
 pub trait Sink: Send + Sync + 'static {
-    /// A stable name: it is part of the key of queued records. Asked once, when the ledger is built. The
-    /// second sink of one name goes by `name-2`.
+    /// Returns a stable name: it is part of the key of queued records. The ledger reads it once,
+    /// when it is built. Two sinks of one name are an error.
     fn name(&self) -> &str;
 
     /// Whether this record is for this sink: consent, test mode, kinds. Asked when it is booked, and
     /// again before it is sent.
     fn accepts(&self, record: &AttributionRecord) -> bool;
 
-    /// Whether it must not be told of a visitor who said no. Then it is not told of a refund or a
-    /// subscription before the payment that shows what the visitor said: see
+    /// Returns `true` if the sink must not receive records of visitors who denied consent. Such a
+    /// sink receives a refund or a subscription only after the payment that shows the consent: see
     /// [`await_purchase`](crate::LedgerBuilder::await_purchase).
     fn requires_consent(&self) -> bool {
         true
@@ -102,15 +101,15 @@ pub trait Sink: Send + Sync + 'static {
         false
     }
 
-    /// For how long the sink recognises a repeat by its id. A record whose first attempt had an
-    /// uncertain end this long ago is not sent again blindly: it becomes a dead letter. An attempt that
-    /// this process did not live to see the end of is one of those. `None`: for ever.
+    /// Returns how long the sink deduplicates by record id. If an unknown outcome is older, the
+    /// record becomes a dead letter instead of a duplicate. An attempt whose process stopped has an
+    /// unknown outcome. `None` means forever.
     fn dedup_window(&self) -> Option<Duration> {
         None
     }
 
-    /// Tells the records and answers for each, in their order. After 58 s it is given up, and what it
-    /// was told has an uncertain end.
+    /// Sends the records and returns one result for each, in their order. After 58 s the worker
+    /// stops it, and its records have an unknown outcome.
     fn send(&self, records: &[OutboxRecord]) -> impl Future<Output = Vec<SendOutcome>> + Send;
 }
 

@@ -20,17 +20,17 @@ use crate::{
 
 pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
     while stop.borrow().is_none() {
-        // Before looking: what is queued while it looks wakes it too.
+        // Before the query: rows that are queued during the query also wake the worker.
         let mut woken = pin!(ledger.wake_outbox.notified());
         woken.as_mut().enable();
         let wait = match round(ledger, sink, &mut stop).await {
-            // Or left alone: then nothing is claimed either.
+            // Or paused: then the worker claims nothing either.
             Ok(Round::Idle) => ledger.settings.poll,
             Ok(Round::Worked) => continue,
             Err(error) => {
                 tracing::error!(
                     target: "dodo::sink", sink = sink.name(), %error, cause = error.cause(),
-                    "queued records cannot be read or marked"
+                    "outbox rows not read or marked; the worker retries"
                 );
                 STORE_PAUSE
             }
@@ -49,7 +49,7 @@ enum Round {
 const LEASE: Duration = Duration::from_secs(60);
 /// Time that is kept for writing down what the sink said.
 const MARK_RESERVE: Duration = Duration::from_secs(2);
-/// The longest time for which a sink is left alone, whatever it asks for.
+/// The longest pause of a sink.
 const LONGEST_QUIET: Duration = Duration::from_secs(24 * 3600);
 
 async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Round, Error> {
@@ -104,7 +104,7 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
         }
         marks.push((row, judge(ledger, sink, row, told)));
     }
-    // At once, before what failed may be claimed again. What was delivered is marked in any case.
+    // At once, before failed rows can be claimed again. Sent rows are marked in any case.
     let quiet = match quiet {
         Some(time) => leave_alone(&ledger.store, sink.name(), time.min(LONGEST_QUIET)).await,
         None => Ok(()),
@@ -122,10 +122,11 @@ async fn grace_over(stop: &mut Stop) {
     let _over = timeout_at(deadline, std::future::pending::<()>()).await;
 }
 
-/// What is done about a row.
+/// The next action for a row.
 enum Ready {
     Tell(Box<OutboxRecord>),
-    /// It cannot be told now. A failure like one of the sink's: no record may hold up the others.
+    /// It cannot be sent now. This counts like a failure of the sink, because no record may delay
+    /// the others.
     Failed(&'static str),
     /// It is settled without telling.
     Settled(Mark),
@@ -198,11 +199,11 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: SendOutcome) ->
     match &mark {
         Mark::Dead { reason } => tracing::error!(
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,
-            "a record was given up for this sink"
+            "record moved to dead letters; after the fix, run `ledger revive-sink <name>`"
         ),
         Mark::Retry { reason, .. } => tracing::warn!(
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,
-            "a record could not be told and will be told again"
+            "sink request failed; retry scheduled"
         ),
         Mark::Sent | Mark::Unwanted => {}
     }

@@ -12,15 +12,15 @@ use crate::{
     error::Error,
 };
 
-/// Why a payment, and what went back of it, was attributed as it was. `Display` shows it as text.
+/// The explanation of the attribution of a payment and its reversals. `Display` shows it as text.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
     /// `pay_...`.
     pub payment_id: String,
-    /// The charge first, then what went back of it.
+    /// The charge first, then its reversals.
     pub records: Vec<ExplainedRecord>,
-    /// What to look at when nobody was found, the likeliest first.
+    /// The places to check if no visitor was found, the most likely first.
     pub hints: Vec<&'static str>,
 }
 
@@ -32,15 +32,15 @@ pub struct ExplainedRecord {
     pub record: AttributionRecord,
     /// How the money came in.
     pub channel: Channel,
-    /// Each step of the chain in its order: what it found, or why not.
+    /// Each step in its order, with its result or the reason for no result.
     pub steps: Vec<StepReport>,
     /// The same and the rest in sentences.
     pub sentences: Vec<String>,
 }
 
 impl Ledger {
-    /// Explains a payment: what kind of charge it is and why, who brought it and how that was found
-    /// out, and what went back. `None`: the ledger knows nothing of it.
+    /// Explains a payment: the kind of charge and its reason, the attribution and its steps, and
+    /// the reversals. Returns `None` if the payment is unknown.
     ///
     /// The ledger runs the steps again over the facts that it has now.
     ///
@@ -99,7 +99,7 @@ fn sentences(resolved: &Record, channel: Channel, steps: &[StepReport]) -> Vec<S
         None => "No campaign was found.".to_owned(),
     });
     match looked_for_nobody(steps) {
-        Some(reason) => out.push(format!("Nobody was looked for: {}.", because(reason))),
+        Some(reason) => out.push(format!("No step ran: {}.", because(reason))),
         None => steps.iter().for_each(|report| out.extend(step(report, record))),
     }
     if record.flags.reclassified {
@@ -120,12 +120,14 @@ fn kind(record: &AttributionRecord) -> String {
         RecordKind::SubscriptionRenewal => "A renewal of a subscription",
         RecordKind::Refund { partial: true } => "A partial refund",
         RecordKind::Refund { .. } => "A refund",
-        RecordKind::RefundReversal => "A refund that failed after it was booked: the money is back",
+        RecordKind::RefundReversal => {
+            "A refund that failed after it was booked: the amount is restored"
+        }
         RecordKind::DisputeLoss { rdr: true } => {
             "A dispute that Visa's Rapid Dispute Resolution decided against you"
         }
-        RecordKind::DisputeLoss { .. } => "A dispute that took the money",
-        RecordKind::DisputeReversal => "A dispute that gave the money back",
+        RecordKind::DisputeLoss { .. } => "A lost dispute",
+        RecordKind::DisputeReversal => "A lost dispute that was reversed",
         RecordKind::NonRevenue { .. } => {
             "A payment of nothing (a trial, a full discount or a card update): no revenue"
         }
@@ -156,27 +158,28 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
             money.currency
         )),
         None if record.is_revenue() => {
-            out.push("The delivery did not say how much, so nothing is counted.".to_owned());
+            out.push("The event has no amount, so no money is counted.".to_owned());
         }
         None => {}
     }
     if let (Some(excess), Some(money)) = (excess, &record.money) {
         out.push(format!(
-            "{} {} more was claimed than was left of the payment; that is not counted.",
+            "{} {} exceed the rest of the payment and are not counted.",
             dodo_core::internals::minor_to_major(excess, money.exponent),
             money.currency
         ));
     }
     if record.flags.parent_missing {
         out.push(
-            "The payment itself has not arrived yet; this is put right when it does.".to_owned(),
+            "The payment has not arrived yet. The ledger corrects this record when it arrives."
+                .to_owned(),
         );
     }
     if record.flags.currency_mismatch {
         out.push("It is in another currency than the payment, so its tax is not known.".to_owned());
     }
     if record.flags.reversed {
-        out.push("It was taken back again.".to_owned());
+        out.push("It was reversed again.".to_owned());
     }
     out
 }
@@ -247,28 +250,28 @@ fn because(reason: Reason) -> String {
         Reason::NotInMetadata => "the metadata does not name one",
         Reason::NotAReversal => "it is itself a payment",
         Reason::PaymentNotHere => "the payment has not arrived",
-        Reason::PaymentUnattributed => "the payment was attributed to nobody",
-        Reason::SeeThePayment => "its payment was asked already",
+        Reason::PaymentUnattributed => "the payment has no attribution",
+        Reason::SeeThePayment => "its payment was already searched",
         Reason::NoSession => "it does not come from a checkout session",
-        Reason::NoContext => "nothing was kept when the session was opened",
+        Reason::NoContext => "no context was stored when the session was opened",
         Reason::NotInContext => "the visit did not show one",
         Reason::NoSubscription => "it belongs to no subscription",
         Reason::NoEarlierCharge => {
             "it is the first charge, and the subscription's metadata does not name one"
         }
-        Reason::EarlierChargesUnattributed => "its earlier charges were attributed to nobody",
-        Reason::NotARecovery => "it does not make up for an abandoned checkout",
+        Reason::EarlierChargesUnattributed => "its earlier charges have no attribution",
+        Reason::NotARecovery => "it does not recover an abandoned checkout",
         Reason::AbandonedUnattributed => "the abandoned checkout does not show one either",
         Reason::NoCustomer => "it names no customer",
         Reason::NoEarlierPurchase { days } => {
             return format!("the customer bought nothing attributed in the {days} days before");
         }
         Reason::NoEmail => "it names no e-mail address",
-        Reason::NotIdentified => "nobody was identified with this address",
-        Reason::Ambiguous => "two were identified with this address, so neither is credited",
+        Reason::NotIdentified => "no visitor is linked to this address",
+        Reason::Ambiguous => "two visitors share this address, so the ledger credits neither",
         Reason::ConsentDenied => "the visitor did not consent to being attributed",
         Reason::RenewalNotCredited => "renewals are not credited, or no longer",
-        Reason::Forgotten => "the customer asked to be forgotten",
+        Reason::Forgotten => "the customer was erased",
     }
     .to_owned()
 }
@@ -289,12 +292,12 @@ fn hints(charge: &ExplainedRecord) -> Vec<&'static str> {
             "does the checkout route see the cookie: same site, and the capture in front of it?",
         );
     }
-    // A renewal is made by nobody who visits.
+    // A renewal has no visit.
     if said(Reason::NoSession) && charge.record.kind != RecordKind::SubscriptionRenewal {
         hints.push("was the payment made by a link outside of your checkout routes? Then no cookie was read.");
     }
     if said(Reason::NoContext) {
-        hints.push("is the ledger the checkout's `context_store`?");
+        hints.push("pass the ledger to `context_store(..)` of the checkout");
     }
     if said(Reason::NotIdentified) {
         hints.push("did the visitor come from another domain? Call `identify` after sign-up: the e-mail address then connects them.");

@@ -12,9 +12,10 @@ use crate::{attribution::Channel, engine::Record};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// RFC 4180 with a header line. Amounts are decimals in major units. `occurred_at` is when money
-    /// moved, in UTC: [`Revenue`](super::Revenue) goes by the same time. What a spreadsheet would run as a
-    /// formula, at the start of a text or where it might divide one, gets an apostrophe before it.
+    /// RFC 4180 with a header line. Amounts are decimals in major units. `occurred_at` is the time
+    /// when money moved, in UTC; [`Revenue`](super::Revenue) uses the same time. A text that a
+    /// spreadsheet could run as a formula, at its start or after a separator, gets an apostrophe
+    /// before it.
     Csv,
     /// One JSON object per line: the record, its `channel` and, if it is not attributed, the `reason`.
     JsonLines,

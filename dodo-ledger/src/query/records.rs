@@ -76,7 +76,7 @@ impl Records {
         self
     }
 
-    /// Only a payment, and what went back of it.
+    /// Selects a payment and its reversals.
     pub fn payment(mut self, payment_id: impl Into<String>) -> Self {
         self.payment_id = Some(payment_id.into());
         self

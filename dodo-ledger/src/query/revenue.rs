@@ -43,8 +43,8 @@ pub enum Dimension {
     Customer,
     /// The kind of record: `one_time`, `subscription_new`, `subscription_renewal`, `refund`, ...
     Kind,
-    /// The day on which money moved, `2026-11-20`, in UTC unless [`Revenue::utc_offset_minutes`]
-    /// says otherwise.
+    /// The day on which money moved, `2026-11-20`, in UTC, or with the offset of
+    /// [`Revenue::utc_offset_minutes`].
     Day,
     /// The currency. Every row is of one currency anyway; alone, this gives one row for each.
     Currency,
@@ -84,9 +84,9 @@ impl Dimension {
 /// A question about revenue. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
 ///
 /// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money
-/// counts when it moved, as [`occurred_at`](dodo_core::attribution::AttributionRecord::occurred_at) of its
-/// record says: a payment when it succeeded, however long before it was begun, and a refund when it
-/// went back.
+/// counts at the time when it moved, which is
+/// [`occurred_at`](dodo_core::attribution::AttributionRecord::occurred_at) of its record: a payment
+/// when it succeeded, and a refund when it was paid.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -120,7 +120,7 @@ pub struct RevenueRow {
     pub currency: Currency,
     /// The decimals of the currency.
     pub exponent: u8,
-    /// What was paid with tax, less what went back. Minor units.
+    /// The amounts paid with tax, minus reversals. Minor units.
     pub gross: i128,
     /// The tax in it, as far as it is known. Minor units.
     pub tax: i128,
@@ -145,7 +145,7 @@ impl RevenueRow {
         dodo_core::internals::minor_to_major(self.net, self.exponent)
     }
 
-    /// What was paid in major units, as text.
+    /// Returns the gross in major units, as text.
     #[must_use]
     pub fn gross_major(&self) -> String {
         dodo_core::internals::minor_to_major(self.gross, self.exponent)
@@ -283,7 +283,8 @@ fn read_wide(row: &mut Row, at: usize) -> Result<i128, Error> {
     Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
 }
 
-/// Days since 1970 of a date such as `2026-11-20`; -1, which no payment is of, for what is no date.
+/// Returns the days since 1970 of a date such as `2026-11-20`, or -1, which no payment has, for an
+/// invalid date.
 fn day_number(day: &str) -> i64 {
     let at = day.parse::<Date>().ok().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
     at.map_or(-1, |at| at.timestamp().as_second() / 86_400)

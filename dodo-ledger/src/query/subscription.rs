@@ -1,4 +1,4 @@
-//! Where a subscription stands.
+//! The current state of a subscription.
 
 use dodo_core::event::SubscriptionStatus;
 use jiff::Timestamp;
@@ -24,9 +24,9 @@ pub struct SubscriptionStatusView {
 }
 
 impl Ledger {
-    /// Where a subscription stands, by what happened last: deliveries come in any order, so that the event a
-    /// callback is given may be older than one that it was given before. `None`: no event of the
-    /// subscription was booked.
+    /// Returns the current state of a subscription, by its latest events. Events arrive in any
+    /// order, so a callback may get an older event after a newer one. Returns `None` if no event of
+    /// the subscription is booked.
     ///
     /// The state alone does not say who has access: a cancelled subscription is paid until the end of its
     /// period, and a failed renewal has a time of grace.

@@ -1,16 +1,16 @@
-//! Which records a sink is told at all.
+//! The records that a sink receives.
 
 use dodo_core::{
     attribution::{AttributionRecord, RecordKind},
     capture::consent::Consent,
 };
 
-/// Which records a sink is told at all.
+/// The records that a sink receives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Audience {
-    /// Somebody else's service: not told about visitors who said no.
+    /// A service of a third party: it receives no record of visitors who denied consent.
     pub(super) third_party: bool,
-    /// Only told about visitors who said yes.
+    /// It receives only records of visitors who granted consent.
     pub(super) only_granted: bool,
     /// Told about test mode, too.
     pub(super) test_mode: bool,
@@ -22,7 +22,7 @@ impl Audience {
     pub(super) const FIRST_PARTY: Self =
         Self { third_party: false, only_granted: false, test_mode: false };
 
-    /// Whether this sink may be told this record.
+    /// Returns whether this sink may receive this record.
     pub(super) fn admits(self, record: &AttributionRecord) -> bool {
         let consent = match record.consent {
             Consent::Granted => true,
@@ -33,8 +33,7 @@ impl Audience {
     }
 }
 
-/// Card updates and payments of nothing are no news, and neither is money that was claimed beyond
-/// what was paid.
+/// Skips card updates, payments of zero, and amounts clamped to zero.
 fn says_something(record: &AttributionRecord) -> bool {
     match record.kind {
         RecordKind::NonRevenue { .. } => false,

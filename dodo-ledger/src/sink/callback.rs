@@ -7,7 +7,7 @@ use dodo_core::attribution::{AttributionRecord, AttributionSink};
 use super::options::{Options, common};
 use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
-/// Tells each record to a closure, or to any [`AttributionSink`]. What fails is told again.
+/// Sends each record to a closure, or to any [`AttributionSink`]. An error causes a retry.
 ///
 /// ```
 /// use dodo_core::attribution::AttributionRecord;

@@ -16,15 +16,16 @@ use super::{
 };
 use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
-/// Tells [DataFast](https://datafa.st/docs/api/website/payments/create), `POST /api/v1/payments`.
+/// Sends records to [DataFast](https://datafa.st/docs/api/website/payments/create), `POST
+/// /api/v1/payments`.
 ///
 /// `amount` is the net in major units, `transaction_id` the payment, refund or dispute, by which
-/// DataFast tells repeats apart. The visitor is the `datafast_visitor_id` that
-/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset put into the payment's metadata; renewals
-/// and refunds inherit it. Refunds and lost disputes are told as refunds; DataFast has no word for
-/// money that came back from one, so that is not told.
+/// DataFast deduplicates. The visitor is the `datafast_visitor_id` that
+/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset put into the payment's metadata;
+/// renewals and refunds inherit it. Refunds and lost disputes are sent as refunds. DataFast has no
+/// event for their reversal, so the sink skips it.
 ///
-/// DataFast's script can count the same sale by itself when the buyer returns: turn that off.
+/// DataFast's script can also count the sale when the buyer returns: turn this off.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dodo_core::Error> {

@@ -17,18 +17,19 @@ use super::{
 };
 use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
-/// Tells [Dub](https://dub.co/docs/api-reference/endpoint/track-sale), `POST /track/sale`.
+/// Sends records to [Dub](https://dub.co/docs/api-reference/endpoint/track-sale), `POST
+/// /track/sale`.
 ///
-/// `amount` is the net in minor units, `invoiceId` the payment, by which Dub tells repeats apart.
-/// Told are payments that a Dub link brought: their metadata, or that of the purchase they belong
-/// to, holds the `dub_click_id` or `dub_external_id` of
-/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset.
+/// `amount` is the net in minor units, `invoiceId` the payment, by which Dub deduplicates. The sink
+/// sends only payments of Dub links: their metadata, or that of their purchase, has the
+/// `dub_click_id` or `dub_external_id` of [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s
+/// preset.
 ///
-/// A full refund and a lost dispute mark the sale's commission as refunded. As long as Dub knows of
-/// no commission, because it has not been told of the sale yet or is slow, it is asked again; after
-/// the last attempt it is a dead letter, also if there is none because the link's program pays
-/// none. Dub has no word for a refund of a part, and does not say what it makes of currencies with
-/// three decimals: neither is told.
+/// A full refund and a lost dispute mark the sale's commission as refunded. If Dub has no
+/// commission yet, because the sale is not sent or Dub is slow, the worker retries. After the last
+/// attempt the record is a dead letter, also if the link's program pays no commission. Dub has no
+/// event for a partial refund, and does not document currencies with three decimals: the sink skips
+/// both.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dodo_core::Error> {
@@ -66,7 +67,7 @@ impl Dub {
 
     /// An address that ends with an id.
     fn uri(&self, path: &str, id: &str) -> Result<Uri, Answer> {
-        let refused = Answer::Rejected { reason: "an id fits no URL" };
+        let refused = Answer::Rejected { reason: "an id is invalid in a URL" };
         if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
             return Err(refused);
         }

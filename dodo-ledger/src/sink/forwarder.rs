@@ -16,8 +16,8 @@ use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 /// [Standard Webhooks](https://www.standardwebhooks.com) asks: `webhook-id` is the record's id, the
 /// same at every repeat, and any library of that standard verifies it with the same secret.
 ///
-/// It is taken for somebody else's server: visitors who said no are not told. See
-/// [`first_party`](Self::first_party).
+/// It counts as a server of a third party: it receives no record of visitors who denied consent.
+/// See [`first_party`](Self::first_party).
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dodo_core::Error> {

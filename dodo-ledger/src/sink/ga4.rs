@@ -26,16 +26,16 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(71);
 /// `POST /mp/collect`.
 ///
 /// A charge is `purchase`, a refund or lost dispute `refund`; `value` is the net in major units,
-/// above zero in both, and `transaction_id` the payment, as Google asks. Told are payments whose
-/// metadata, or that of the purchase they belong to, holds the `ga_client_id` of
-/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset: without it Google would make up a
-/// visitor.
+/// above zero in both, and `transaction_id` the payment, as Google asks. The sink sends only
+/// payments whose metadata, or that of their purchase, has the `ga_client_id` of
+/// [`VisitorCapture`](dodo_core::capture::VisitorCapture)'s preset: without it Google would invent
+/// a visitor.
 ///
-/// Google answers 204 to whatever it is sent, right or wrong: look at its realtime report once. An
-/// event that could not be told for more than 71 hours is told as 71 hours old, because Google
-/// drops older ones. Google says of purchases, and not of refunds, that it tells repeats apart by
-/// their id, so a record whose arrival is uncertain becomes a dead letter instead of a possible
-/// duplicate. There is no word for money that came back after a refund.
+/// Google answers 204 to every request, valid or not: check its realtime report once. A record
+/// older than 71 hours is sent as 71 hours old, because Google drops older ones. Google
+/// deduplicates purchases by their id, and does not document this for refunds. So a record with an
+/// unknown outcome becomes a dead letter instead of a duplicate. Google has no event for the
+/// reversal of a refund.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dodo_core::Error> {

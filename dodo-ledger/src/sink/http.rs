@@ -28,7 +28,7 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
 type Sending = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
 
-/// A transport whose type is forgotten, and what every request of JSON says of its sender.
+/// A transport with an erased type, and the headers of every JSON request.
 #[derive(Clone)]
 pub(super) struct Http {
     send: Arc<dyn Fn(Request<Bytes>) -> Sending + Send + Sync>,
@@ -144,7 +144,7 @@ fn was_not_sent(error: &BoxError) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Taken,
-    /// What was sent is wrong: 400, 413, 422.
+    /// The request is invalid: 400, 413, 422.
     Unacceptable,
     /// The sender is wrong, or the place: 401, 404, a redirect.
     Rejected {
@@ -174,9 +174,9 @@ impl Answer {
             }
             StatusCode::TOO_MANY_REQUESTS => Self::Failed { after, reason: "too many requests" },
             StatusCode::REQUEST_TIMEOUT => Self::Failed { after, reason: "request timeout" },
-            // A gateway's own answer: the sink behind it may have been told all the same.
+            // A gateway's own answer: the sink behind it may have received the request.
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                Self::Uncertain { after, reason: "a gateway in front of the sink gave up" }
+                Self::Uncertain { after, reason: "a gateway in front of the sink answered" }
             }
             _ if status.is_server_error() => Self::Failed { after, reason: "the sink is down" },
             _ if status.is_redirection() => Self::Rejected { reason: "the sink redirects" },
@@ -197,14 +197,14 @@ impl Batches {
         Self { until: Instant::now() + BEGIN_WITHIN, over: None }
     }
 
-    /// What has become of a thing that was not sent.
+    /// The result of a record that was not sent.
     pub(super) fn not_sent(&self) -> Answer {
-        Answer::Failed { after: self.over.flatten(), reason: "it was not sent with the others" }
+        Answer::Failed { after: self.over.flatten(), reason: "not sent: the sink failed before" }
     }
 
-    /// Sends all in one request. What the sink cannot read is sent again in halves, down to single
-    /// things: one bad one does not take the others with it. One answer for each; what was not
-    /// sent, because time was up or the sink failed, now or in an earlier call, has failed.
+    /// Sends all records in one request. If the sink cannot read it, sends halves, down to single
+    /// records, so that one bad record does not fail the others. Returns one answer for each.
+    /// Records that were not sent, because the time was over or the sink failed, have failed.
     pub(super) async fn tell<F: Future<Output = Answer> + Send>(
         &mut self,
         count: usize,
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_retried_or_given_up() {
+    fn answers_are_retried_or_rejected() {
         let of = |status: u16| {
             let response = Response::builder().status(status).header("retry-after", "7");
             SendOutcome::from(Answer::of(&response.body(Bytes::new()).unwrap()))

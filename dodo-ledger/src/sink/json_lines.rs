@@ -50,7 +50,7 @@ impl JsonLines {
         })
     }
 
-    /// When lines are on the disk: [`Fsync::EachBatch`] unless set.
+    /// Sets when lines are synced to the disk. Default: [`Fsync::EachBatch`].
     #[must_use]
     pub fn fsync(mut self, fsync: Fsync) -> Self {
         self.fsync = fsync;

@@ -1,10 +1,10 @@
-//! Sinks: whom the ledger tells about booked records.
+//! Sinks: destinations for booked records.
 //!
-//! Every sink is told through the outbox: a row is written in the booking's transaction, and a worker
-//! of its own delivers it, with retries, `Retry-After`, dead letters and replay. A sink that is down
-//! delays nobody else. Repeats carry the same id, the record's.
+//! Every sink receives records through the outbox: the booking transaction writes a row, and a
+//! worker of the sink sends it, with retries, `Retry-After`, dead letters and replay. A sink that
+//! is down delays no other sink. Each attempt has the same record id.
 //!
-//! | sink | what it tells |
+//! | sink | content |
 //! |---|---|
 //! | [`Segment`] | events in the Dodo or the e-commerce vocabulary, over `/v1/batch`; RudderStack takes the same |
 //! | [`DataFast`], [`Dub`], [`PostHog`], [`Ga4`] | each in the tool's own words |

@@ -1,4 +1,4 @@
-//! What every sink can be told about itself: its name, and whom it is told about.
+//! The options of every sink: its name, and the records that it receives.
 
 use dodo_core::attribution::AttributionRecord;
 
@@ -15,7 +15,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Somebody else's service.
+    /// The options of a service of a third party.
     pub(super) fn third_party(name: &str) -> Self {
         Self { name: name.to_owned(), audience: Audience::THIRD_PARTY, personal_data: true }
     }
@@ -25,12 +25,12 @@ impl Options {
         Self { name: name.into(), audience: Audience::FIRST_PARTY, personal_data: true }
     }
 
-    /// Whether it depends on consent who is told.
+    /// Returns whether the sink requires consent.
     pub(super) fn heed_consent(&self) -> bool {
         self.audience.third_party || self.audience.only_granted
     }
 
-    /// Whether this record may be told.
+    /// Returns whether the sink may receive this record.
     pub(super) fn admit(&self, record: &AttributionRecord) -> bool {
         self.audience.admits(record)
     }
@@ -73,7 +73,7 @@ macro_rules! common {
         }
     };
     (@ only_with_consent) => {
-        /// Only tells about visitors who said yes.
+        /// Sends only records of visitors who granted consent.
         #[must_use]
         pub fn only_with_consent(mut self) -> Self {
             self.options.audience.only_granted = true;
@@ -97,7 +97,7 @@ macro_rules! common {
         }
     };
     (@ third_party) => {
-        /// What is told goes on to somebody else: visitors who said no are left out.
+        /// The records go to a third party: skip visitors who denied consent.
         #[must_use]
         pub fn third_party(mut self) -> Self {
             self.options.audience.third_party = true;
@@ -105,8 +105,8 @@ macro_rules! common {
         }
     };
     (@ first_party) => {
-        /// The server is your own: it is told about money whose visitor said no, too. Such records name
-        /// no visitor.
+        /// The server is yours: it also receives money of visitors who denied consent. Such records
+        /// have no visitor.
         #[must_use]
         pub fn first_party(mut self) -> Self {
             self.options.audience.third_party = false;

@@ -17,9 +17,9 @@ use super::{
 };
 use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 
-/// Tells [PostHog](https://posthog.com/docs/api/capture), `POST /batch/`.
+/// Sends records to [PostHog](https://posthog.com/docs/api/capture), `POST /batch/`.
 ///
-/// A charge is the event `purchase`, money that went back `refund`, money that came back after all
+/// A charge is the event `purchase`, a refund or lost dispute `refund`, and its reversal
 /// `refund_reversed`. `revenue` is the net in minor units, below zero for a refund, as PostHog's
 /// [revenue analytics](https://posthog.com/docs/revenue-analytics/capture-revenue-events) reads it.
 /// The event's `uuid` is made from the record's id, so that a repeat is the same event.

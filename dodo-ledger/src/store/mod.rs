@@ -53,23 +53,23 @@ impl Store {
             #[cfg(feature = "postgres")]
             Some("postgres" | "postgresql") => Ok(PostgresStore::open(url).await?.into()),
             _ => Err(Error::setup(
-                "the ledger's URL starts with `sqlite:` or `postgres:`, each with its feature on",
+                "unsupported database URL: use `sqlite:` or `postgres:` and enable that feature",
             )),
         }
     }
 
-    /// Opens what is there: as [`open`](Self::open), but makes no file. For tools, whose URL may be
-    /// mistyped.
+    /// Opens an existing database: like [`open`](Self::open), but creates no file. For tools: their
+    /// URL may have a typing error.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for a file that is not there; otherwise as `open`.
+    /// [`Setup`](crate::ErrorKind::Setup) if the file does not exist; otherwise as `open`.
     pub async fn open_existing(url: &str) -> Result<Self, Error> {
         #[cfg(feature = "sqlite")]
         if url.starts_with("sqlite:") && !url.contains(":memory:") {
             let options: sqlx::sqlite::SqliteConnectOptions = url.parse()?;
             if !options.get_filename().is_file() {
                 return Err(Error::setup(
-                    "there is no ledger at this path: look at it, or make one by `migrate`",
+                    "no ledger database at this path: check the path or run `ledger migrate`",
                 ));
             }
         }
@@ -113,11 +113,11 @@ impl Store {
         }
     }
 
-    /// Hears what is told, until the listener is dropped.
+    /// Receives notifications until the listener is dropped.
     pub(crate) async fn listen(&self) -> Result<Listener, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => Err(Error::setup("nobody else is at work on this store")),
+            Kind::Sqlite(_) => Err(Error::setup("SQLite has no other instances")),
             #[cfg(feature = "postgres")]
             Kind::Postgres(store) => store.listen().await.map(Listener::Postgres),
         }
@@ -192,8 +192,8 @@ impl Store {
         }
     }
 
-    /// Rows of the outbox that are claimed or marked in one transaction. They are all over the table, so
-    /// SQLite writes a page or two for each, and meanwhile stores no delivery.
+    /// Rows of the outbox that are claimed or marked in one transaction. They are spread over the
+    /// table, so SQLite writes a page or two for each, and stores no delivery at the same time.
     pub(crate) const fn outbox_batch(&self) -> u32 {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -203,9 +203,8 @@ impl Store {
         }
     }
 
-    /// To be called after somebody asked for something to be erased: takes it out of what the database
-    /// keeps beside the rows, too, as far as that is in its hands. It goes on if nobody waits for it any
-    /// more.
+    /// Call it after an erasure on request. It also removes copies beside the rows, if the database
+    /// can. It continues if the caller is canceled.
     pub(crate) async fn scrub_all(&self) {
         let store = self.clone();
         let scrubbed = tokio::spawn(async move {
@@ -215,7 +214,7 @@ impl Store {
         if scrubbed.await.is_err() {
             tracing::warn!(
                 target: "dodo::ledger",
-                "copies of what was erased may be in SQLite's file and its log until `VACUUM`"
+                "copies of erased data remain in SQLite's file and log; run `VACUUM`"
             );
         }
     }
@@ -228,7 +227,7 @@ impl Store {
                 if let Err(error) = store.write_anew().await {
                     tracing::warn!(
                         target: "dodo::ledger", %error, cause = error.cause(),
-                        "copies of what was erased may be in SQLite's file until `VACUUM`"
+                        "copies of erased data remain in SQLite's file; run `VACUUM`"
                     );
                 }
             }
@@ -251,16 +250,16 @@ impl Store {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
                 target: "dodo::ledger",
-                "what was erased is in SQLite's log until that is written anew: readers were in the way"
+                "erased data remains in SQLite's log until a checkpoint: readers blocked it"
             ),
             Err(error) => tracing::warn!(
                 target: "dodo::ledger", %error, cause = error.cause(),
-                "what was erased is in SQLite's log until that is written anew"
+                "erased data remains in SQLite's log until a checkpoint"
             ),
         }
     }
 
-    /// A transaction in which the ledger itself reads: on SQLite it waits for nobody.
+    /// Begins a transaction for the ledger's own reads. On SQLite it does not wait.
     pub(crate) async fn look(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -303,8 +302,8 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// What is told next. `None`: the connection was lost and is there again, and what was told
-    /// meanwhile was not heard.
+    /// Returns the next notification. `None`: the connection was lost and restored, and
+    /// notifications in between are lost.
     pub(crate) async fn next(&mut self) -> Result<Option<String>, Error> {
         match *self {
             #[cfg(feature = "postgres")]

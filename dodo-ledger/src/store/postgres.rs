@@ -19,7 +19,7 @@ use crate::{
 
 /// How long an operation waits for a connection: a delivery is answered within 5 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Above the callbacks that run at once unless set: each may hold one.
+/// More than the default concurrency of callbacks: each may hold one.
 const CONNECTIONS: u32 = 20;
 /// Connections that the transactions of callbacks leave to everybody else.
 const KEPT_FREE: u32 = 4;
@@ -52,9 +52,8 @@ const PLAIN: &str = "SELECT current_setting('default_transaction_isolation') = '
 /// What the server says to `BEGIN` inside a transaction, unless that is of the same kind: then it goes on.
 const LEFT_OPEN: [&str; 2] = ["25001", "25P02"];
 
-/// In one round trip: a worker that is frozen in the middle must not hold locks for ever, so the server
-/// ends its session; and every read of a booking is by index, whatever the server believes of tables
-/// that it has not analysed yet.
+/// In one round trip: a frozen worker must not hold locks forever, so the server ends its session.
+/// Every read of a booking uses an index, even before the server analyzed its tables.
 const BEGIN_BOOKING: &str = concat!(
     begin!(),
     "; SET LOCAL idle_in_transaction_session_timeout = '10s'",
@@ -70,7 +69,7 @@ const BEGIN_BOOKING: &str = concat!(
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
-    /// A pool that nobody else gets at. `None`: the other one was given, and is for everything.
+    /// A private pool for deliveries. `None`: the application gave a pool, which serves everything.
     deliveries: Option<PgPool>,
     /// One for each connection that transactions of callbacks may hold.
     callbacks: Arc<Semaphore>,
@@ -80,14 +79,14 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens `postgres://user:password@host/database` with a pool of 20 connections, and 3 that only
-    /// store deliveries; they are opened as they are needed. The tables go
-    /// where the connection's `search_path` points (`?options=-csearch_path%3Dledger`). Parameters of
-    /// other drivers, such as `pgbouncer`, are passed over.
+    /// Opens `postgres://user:password@host/database` with a pool of 20 connections, and 3 that
+    /// only store deliveries; they are opened as they are needed. The tables go where the
+    /// connection's `search_path` points (`?options=-csearch_path%3Dledger`). It ignores parameters
+    /// of other drivers, such as `pgbouncer`.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none, [`Unavailable`](crate::ErrorKind::Unavailable)
-    /// for a server that cannot be reached.
+    /// [`Setup`](crate::ErrorKind::Setup) for an invalid URL,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) for a server that cannot be reached.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::open_with_connections(url, CONNECTIONS).await
     }
@@ -107,9 +106,10 @@ impl PostgresStore {
         Ok(Self { deliveries: Some(deliveries), ..Self::with_pool(pool) })
     }
 
-    /// Uses a pool of yours, for everything: what you take from it, deliveries may wait for. It needs at
-    /// least 2 connections, better 4 more than [`concurrency`](crate::LedgerBuilder::concurrency), and an
-    /// acquire timeout under 5 s if deliveries shall be answered in time while the server is away.
+    /// Uses your pool for everything: deliveries may wait for the connections that you take. It
+    /// needs at least 2 connections, better 4 more than
+    /// [`concurrency`](crate::LedgerBuilder::concurrency), and an acquire timeout under 5 s if
+    /// deliveries shall be answered in time while the server is away.
     #[must_use]
     pub fn with_pool(pool: PgPool) -> Self {
         let connections = pool.options().get_max_connections();
@@ -174,9 +174,9 @@ impl PostgresStore {
         })
     }
 
-    /// Begins a transaction. In a task of its own, which goes on if nobody waits for it any more: the driver
-    /// ends a transaction that has begun, but takes a connection that was left in the middle of `BEGIN` back
-    /// into the pool as one without a transaction.
+    /// Begins a transaction in its own task, which continues if the caller is canceled. The driver
+    /// ends a transaction that has begun, but a connection that is dropped during `BEGIN` returns
+    /// to the pool inside of a transaction.
     async fn begun(
         &self,
         pool: &PgPool,
@@ -185,7 +185,8 @@ impl PostgresStore {
         let pool = pool.clone();
         let begin = async move {
             match pool.begin_with(statement).await {
-                // Somebody left the connection in a transaction that failed, or in one of another kind.
+                // Other code left the connection in a failed transaction, or in one with another
+                // isolation level.
                 Err(sqlx::Error::Database(said))
                     if said.code().is_some_and(|code| LEFT_OPEN.contains(&&*code)) =>
                 {
@@ -198,7 +199,7 @@ impl PostgresStore {
                 begun => begun,
             }
         };
-        // Whose pool it is may run statements of its own on a connection that is left.
+        // The application may run its own statements on a connection of its pool.
         let own = self.deliveries.is_some();
         let leave_after = if own { self.patience } else { Duration::MAX };
         let beginning = tokio::spawn(async move { in_time(leave_after, begin).await });
@@ -243,7 +244,7 @@ fn pool(connections: u32) -> PgPoolOptions {
                 Ok(true)
             })
         })
-        // As the driver asks, but not for ever.
+        // As the driver asks, but with a limit.
         .after_release(|connection, _| {
             Box::pin(async move {
                 let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
@@ -315,7 +316,7 @@ fn understood(url: &str) -> Cow<'_, str> {
     }
     tracing::warn!(
         target: "dodo::ledger", passed_over,
-        "the database's URL has parameters that are not known here"
+        "unknown parameter in the database URL"
     );
     format!("{base}?{}", kept.join("&")).into()
 }

@@ -22,10 +22,10 @@ pub(crate) struct Sql {
 ///
 /// - `NOW`: the *database's* clock in milliseconds, one value per statement. Leases are compared by
 ///   it alone, so the clocks of the hosts do not matter.
-/// - `SKIP_LOCKED`: pass over rows that another transaction is claiming. SQLite has one writer.
-/// - `LOCKED`: wait for whoever has taken the row, and see what became of it.
-/// - `PENDING`: the row is pending, where it is found by its key. SQLite might rather go by an index of
-///   what is pending, and look at all of that for each given row; an expression is in no index.
+/// - `SKIP_LOCKED`: skip rows that another transaction is claiming. SQLite has one writer.
+/// - `LOCKED`: wait for the transaction that has the row, and read its result.
+/// - `PENDING`: the row is pending, where it is found by its key. SQLite might use an index of
+///   pending rows and read all of them for each given row. An expression is in no index.
 /// - `BYTES`: the column type of a body.
 /// - `IDENTITY`: the column type of a primary key that the database numbers.
 /// - `CLUSTERED`: SQLite stores the rows in the order of the primary key.

@@ -39,10 +39,10 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// A ledger in one SQLite file: the default.
 ///
-/// `journal_mode=WAL` and `synchronous=FULL`: every commit is synced to the disk before a delivery is
-/// answered. `secure_delete=ON`: what was erased is overwritten. One connection writes, others read. The
-/// file must be on a local disk, and one process should use it; a second one is kept out by SQLite's locks
-/// while it writes, not longer.
+/// `journal_mode=WAL` and `synchronous=FULL`: every commit is synced to the disk before a delivery
+/// is answered. `secure_delete=ON`: SQLite overwrites erased data. One connection writes, others
+/// read. The file must be on a local disk, and one process should use it; a second one is kept out
+/// by SQLite's locks while it writes, not longer.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
@@ -98,10 +98,10 @@ impl SqliteStore {
         Ok(Self::of(options, writer, readers))
     }
 
-    /// Reads by a pool of yours, on a file: it is what [`readers`](Self::readers) gives. The connection that
-    /// writes, and those for what the ledger reads for itself, are made from the options of the pool, with
-    /// the settings that the promises of the ledger rest on; they write also if the pool may only read. The
-    /// pool must not set another journal mode than WAL.
+    /// Reads through your pool, which must use a file; [`readers`](Self::readers) returns it. The
+    /// ledger opens its writer and its own readers from the options of the pool, with the settings
+    /// that its promises need. They can write even if the pool can only read. The pool must not set
+    /// another journal mode than WAL.
     ///
     /// # Errors
     /// [`Setup`](crate::ErrorKind::Setup) for a pool of a database in memory, where each connection may have
@@ -146,7 +146,7 @@ impl SqliteStore {
         &self.readers
     }
 
-    /// A transaction of the workers, or of anybody who is not waited for by a sender.
+    /// Begins a transaction of the workers, or of a task without a waiting sender.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
         let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
@@ -160,7 +160,7 @@ impl SqliteStore {
         Ok(tx)
     }
 
-    /// A transaction that writes deliveries: it waits for nobody but the one who writes.
+    /// Begins a transaction that stores deliveries: it waits only for the current writer.
     pub(crate) async fn begin_delivery(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         begun(&self.writer, BEGIN).await
     }
@@ -174,13 +174,14 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Moves what is in the log into the database's file and empties the log: what was erased is then in
-    /// neither. Whether no reader was in the way.
+    /// Moves the log into the database file and empties the log, so erased data is in neither.
+    /// Returns whether no reader blocked it.
     pub(crate) async fn empty_log(&self) -> Result<bool, Error> {
         let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
         let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let mut connection = self.writer.acquire().await?;
-        // In a task of its own: whoever waits may leave, and the connection has to be patient again.
+        // In its own task: the caller may be canceled, and the connection must get its timeout
+        // back.
         let emptying = tokio::spawn(async move {
             sqlx::query(IMPATIENT).execute(&mut *connection).await?;
             let mut emptied = Ok(false);
@@ -203,7 +204,7 @@ impl SqliteStore {
         Ok(Tx::new(Kind::Sqlite(begun(&self.own, "BEGIN").await?)))
     }
 
-    /// A transaction in which somebody else reads.
+    /// Begins a transaction for reads of the application.
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Sqlite(begun(&self.readers, "BEGIN").await?)))
     }
@@ -243,8 +244,8 @@ fn missing_folder(file: &Path) -> Option<&Path> {
     folders.take_while(|folder| !folder.is_dir()).last()
 }
 
-/// SQLite would leave it to the umask who may read it. An empty file is an empty database; what goes wrong
-/// here SQLite says when it opens the file.
+/// SQLite would use the umask for the permissions. An empty file is an empty database. SQLite
+/// reports errors of this step when it opens the file.
 fn create(path: &Path) {
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create_new(true);

@@ -36,8 +36,8 @@ pub(crate) struct Tx {
     patience: Duration,
 }
 
-/// How long a statement is waited for: a host that has vanished would be waited for until its connection
-/// is given up, which may be never.
+/// The longest wait for a statement. Without it, a statement on a vanished host waits until the
+/// connection ends, which may be never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -130,22 +130,22 @@ impl Tx {
         self
     }
 
-    /// Marks a transaction that somebody else is going to use: to be called at its beginning.
+    /// Marks a transaction that a callback is going to use. Call it at the beginning.
     #[cfg(feature = "sqlite")]
     pub(crate) async fn watch(&mut self) -> Result<(), Error> {
         self.execute(&WATCH, Vec::new()).await.map(drop)
     }
 
-    /// Whether a [watched](Self::watch) transaction is still the one that was begun. SQLite ends one by
-    /// itself at some errors, as on a full disk, and what follows would be committed without it. In
-    /// PostgreSQL each statement fails then.
+    /// Whether a [watched](Self::watch) transaction is still the one that was begun. SQLite ends a
+    /// transaction by itself after some errors, for example on a full disk, and would commit later
+    /// statements without it. In PostgreSQL each later statement fails.
     pub(crate) async fn prove_unbroken(&mut self) -> Result<(), Error> {
         match &mut self.kind {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(_) => match self.execute(&UNWATCH, Vec::new()).await {
                 Err(error) if !error.is_the_databases() => Err(Error::new(
                     crate::ErrorKind::Refused,
-                    "SQLite ended the callbacks' transaction at an error that they passed over",
+                    "SQLite ended the event transaction after an error: return errors of statements",
                 )),
                 proven => proven.map(drop),
             },
@@ -227,7 +227,8 @@ impl Tx {
     }
 }
 
-/// Gives up what takes too long. Who dropped a statement in the middle drops its transaction, too.
+/// Aborts a statement that takes too long. If the caller drops a statement, it also drops its
+/// transaction.
 pub(crate) async fn in_time<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
@@ -236,7 +237,7 @@ pub(crate) async fn in_time<T>(
         Ok(done) => Ok(done?),
         Err(_) => Err(Error::new(
             crate::ErrorKind::Unavailable,
-            "the ledger's database did not answer in time",
+            "database did not answer in time: check its load and the network",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! One run of the callbacks of one event, and what is written down about its end.
+//! One attempt: a run of the callbacks of one event, and the record of its end.
 
 use std::{
     sync::{
@@ -44,14 +44,14 @@ impl Run {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
                 target: "dodo::ledger", event = %self.claim.id(),
-                "the lease ended before the callbacks: another worker has the event"
+                "lease ended before the callbacks; another worker has the event"
             ),
             Err(failure) => self.fail(failure).await,
         }
     }
 
-    /// After a panic that nothing contained: a failure like any other, or the event would be claimed
-    /// for ever.
+    /// After a panic outside of the guard: it counts as a failed attempt. Otherwise the event would
+    /// be claimed forever.
     pub(super) async fn panicked(self: Arc<Self>) {
         if !self.judged.load(Ordering::Relaxed) && !mutant("panics_do_not_count") {
             self.fail(Failure::Panicked).await;
@@ -69,7 +69,7 @@ impl Run {
         let callbacks = self.dispatcher.dispatch(event, self.claim.claims, extensions);
         let outcome = timeout_at(self.until, callbacks).await;
         reach("after_callbacks").await;
-        // Also after a failure: whoever kept a handle must find it dead.
+        // Also after a failure: a kept handle must be unusable.
         let joined = tx.close().await;
         let mut claim = self.claim.clone();
         let failure = match outcome {
@@ -137,7 +137,7 @@ impl Run {
             // The lease runs out by itself.
             Err(error) => tracing::error!(
                 target: "dodo::ledger", event = %self.claim.id(), %error, cause = error.cause(),
-                "a failed attempt could not be written down"
+                "failed attempt not recorded; the event is retried when its lease expires"
             ),
         }
     }
@@ -147,7 +147,7 @@ impl Run {
         let backoff = &self.settings.backoff;
         let reason = failure.reason();
         if !failure.counts() {
-            // It grows with the attempts that the store spoiled: nothing else tells them.
+            // It grows with the attempts that the store interrupted, which no other counter has.
             let after = backoff.jitter(claims.saturating_sub(failures)).min(STORE_WAIT);
             return Verdict::Postpone { after, reason };
         }
@@ -175,7 +175,7 @@ impl Run {
         match verdict {
             Verdict::Dead { reason } => tracing::error!(
                 target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,
-                "an event was given up: its callbacks keep failing. Revive it when they are mended"
+                "event moved to dead letters after repeated failures; fix the callback, then run `ledger revive <id>`"
             ),
             // The first failure tells the developer; the repetitions may end by themselves.
             Verdict::Retry { after, reason } if failures == 1 => tracing::error!(
@@ -185,16 +185,15 @@ impl Run {
             ),
             Verdict::Retry { after, reason } => tracing::warn!(
                 target: "dodo::ledger", event, failures, reason, cause, wait_ms = after.as_millis(),
-                "callbacks failed and will run again"
+                "callback failed; retry scheduled"
             ),
             Verdict::Postpone { after, reason } if failure.passes_by_itself() => tracing::warn!(
                 target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
-                "an event could not be marked done: its callbacks will run again, and no failure is counted"
+                "event not marked done; its callbacks run again without a failed attempt"
             ),
             Verdict::Postpone { after, reason } => tracing::error!(
                 target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
-                "no event can be marked done until the database is mended: callbacks will run again, and \
-                 no failure is counted"
+                "events not marked done; fix the database: callbacks run again without a failed attempt"
             ),
         }
     }
@@ -213,8 +212,8 @@ enum Failure {
 }
 
 impl Failure {
-    /// Whether it counts towards the dead letter. What the database could not do is no fault of the
-    /// event's. What it refused in the callbacks' transaction alone is: they have broken it.
+    /// Returns whether it counts as a failed attempt. A database error does not count. An error in
+    /// the event transaction alone counts, because the callback caused it.
     fn counts(&self) -> bool {
         match self {
             Self::Callback(_) | Self::LeaseEnded | Self::Panicked => true,
@@ -223,7 +222,7 @@ impl Failure {
         }
     }
 
-    /// Whether nobody has to mend anything.
+    /// Returns whether it ends without an operator.
     fn passes_by_itself(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),

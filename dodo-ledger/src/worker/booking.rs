@@ -42,7 +42,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
             Err(error) => {
                 tracing::error!(
                     target: "dodo::ledger", %error, cause = error.cause(),
-                    "events cannot be booked"
+                    "events not booked; the worker retries"
                 );
                 STORE_PAUSE
             }
@@ -112,10 +112,10 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
         Ok(()) => Ok(Round { taken, booked: taken }),
         Err(error) if error.kind() == ErrorKind::Unprepared => Err(error),
         Err(error) => {
-            // One event spoils the batch, or the database does: take each by itself.
+            // One event, or the database, fails the batch: book each event by itself.
             tracing::warn!(
                 target: "dodo::ledger", %error, cause = error.cause(),
-                "a batch is booked one by one"
+                "batch failed; its events are booked one by one"
             );
             one_by_one(ledger, &events).await
         }
@@ -240,7 +240,7 @@ async fn put_off(
     tracing::error!(
         target: "dodo::ledger", event = %event.event.id(), %error, cause = error.cause(),
         wait_ms = wait.as_millis(),
-        "an event could not be booked now, and no failure is counted"
+        "event not booked; retry scheduled without a failed attempt"
     );
     not_booked(ledger, event, NotBooked::Postpone(wait), error).await
 }
@@ -251,7 +251,7 @@ async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), 
     tracing::error!(
         target: "dodo::ledger", event = %event.event.id(), failures, dead, %error,
         cause = error.cause(),
-        "an event could not be booked"
+        "event not booked; retry scheduled, or dead letter if `dead` is true"
     );
     let outcome = match dead {
         true => NotBooked::Dead,

@@ -24,7 +24,7 @@ use crate::{
     tx::COMMIT_RESERVE,
 };
 
-/// What is at work in this process.
+/// The running attempts of this process.
 struct AtWork {
     dispatcher: Dispatcher,
     finisher: Finisher,
@@ -65,7 +65,7 @@ impl AtWork {
         }
     }
 
-    /// Lets what is at work finish until the deadline; the leases of the rest are handed back.
+    /// Waits for the running attempts until the deadline, and releases the leases of the rest.
     async fn end_by(mut self, store: &Store, deadline: Instant) {
         while !self.tasks.is_empty() {
             if timeout_at(deadline, self.wait_for_one()).await.is_err() {
@@ -81,7 +81,7 @@ impl AtWork {
         if let Err(error) = hand_back(store, &left).await {
             tracing::warn!(
                 target: "dodo::ledger", events = left.len(), %error, cause = error.cause(),
-                "leases could not be handed back, and run out by themselves"
+                "leases not released; they expire on their own"
             );
         }
     }
@@ -122,7 +122,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut stop: 
             Err(error) => {
                 tracing::error!(
                     target: "dodo::ledger", %error, cause = error.cause(),
-                    "events cannot be claimed"
+                    "events not claimed; the worker retries"
                 );
                 rest(&ledger.wake_callbacks, STORE_PAUSE, &mut stop).await;
             }

@@ -17,7 +17,7 @@ use crate::{
 
 /// Marks per commit.
 const BATCH: usize = 256;
-/// A commit that hangs longer is given up: the leases run out, and the callbacks run again.
+/// A longer commit is aborted: the leases end, and the callbacks run again.
 const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
 /// The answer to one who asked for a mark. `false`: the lease was lost.
@@ -72,8 +72,8 @@ fn answer(answers: Vec<Answer>, marked: Result<Vec<bool>, Error>) {
     }
 }
 
-/// In a task of its own, so that a panic ends one batch and not the marking. A task that is given up
-/// is aborted.
+/// In its own task, so that a panic ends one batch and not the worker. The task is aborted at its
+/// time limit.
 async fn marked(store: Store, claims: Vec<Claim>) -> Result<Vec<bool>, Error> {
     let unavailable = |message| Error::new(ErrorKind::Unavailable, message);
     let mut marking = JoinSet::new();

@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{ledger::Shared, settings::LONGEST, supervise::panicked};
 
-/// When the workers are to stop: what is at work then is given until this moment.
+/// The time when the workers stop: running attempts have until then.
 pub(crate) type Stop = watch::Receiver<Option<Instant>>;
 
 /// The running workers of a [`Ledger`](crate::Ledger).
@@ -44,9 +44,9 @@ pub struct Workers {
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Workers {
-    /// Stops taking work, lets what is at work finish for at most `grace`, hands the leases of the
-    /// rest back, and returns. Nothing is lost either way: what was not finished is done by the next
-    /// worker, here or elsewhere.
+    /// Stops taking work, waits at most `grace` for running attempts, and releases the leases of
+    /// the rest. No event is lost: the next worker, in this or another process, runs the unfinished
+    /// events.
     ///
     /// Returns whether everything ended in time.
     pub async fn shutdown(mut self, grace: Duration) -> bool {
@@ -122,8 +122,8 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
     Workers { stop, tasks }
 }
 
-/// Starts a worker with what is its own, and again after a panic: nobody else would do its work. What
-/// it had claimed is due again when the lease ends.
+/// Runs a worker, and starts it again after a panic. Its claimed events are due again when their
+/// lease ends.
 async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
     worker: &'static str,
     mut stop: Stop,
@@ -131,7 +131,7 @@ async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
     start: impl Fn(T, Stop) -> F,
 ) {
     while panicked(start(own.clone(), stop.clone())).await {
-        tracing::error!(target: "dodo::ledger", worker, "a worker panicked, and starts again");
+        tracing::error!(target: "dodo::ledger", worker, "worker panicked and restarted");
         rest(&Notify::new(), STORE_PAUSE, &mut stop).await;
         if stop.borrow().is_some() {
             return;

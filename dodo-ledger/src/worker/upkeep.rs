@@ -1,5 +1,5 @@
-//! Erasing what is kept for a time only: the bodies of finished events and, if set, of failed ones; and what was captured for
-//! checkouts that nobody paid, with what is known of payments that failed.
+//! Retention: erases bodies of finished events and, if set, of failed ones, contexts of unpaid
+//! checkouts, and failed payments.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Rows about what a charge is, and what it is worth.
+//! Rows about the kind and the amount of a charge.
 
 use dodo_core::attribution::{AttributionStep, ClassificationBasis, NonRevenueReason, RecordKind};
 use dodo_ledger::attribution::Rules;

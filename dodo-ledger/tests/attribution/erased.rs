@@ -44,7 +44,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_visit", "/landed", "v_said", "v_sub", "v_own", "news", "u42", "df1", "v_refund"][..],
         ),
         (
-            "what names nobody and belongs to a payment that does",
+            "an event without a customer, of a payment with one",
             story![
                 payment("payment.failed", "pay_1", day(0), 2000, visitor("v_try")).with(nobody()),
                 paid("pay_1", day(0), 2000, json!({})),
@@ -55,7 +55,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_try", "v_refund", "v_failed"],
         ),
         (
-            "what is no entry",
+            "events without a record",
             story![
                 payment("payment.failed", "pay_1", day(0), 2000, visitor("v_try")),
                 refund("refund.failed", "ref_1", "pay_2", day(2), json!(500), visitor("v_failed")),
@@ -65,7 +65,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_try", "v_failed", "v_sub"],
         ),
         (
-            "a renewal that names nobody knows of the first charge",
+            "a renewal without a customer inherits from the first charge",
             story![
                 charged("pay_1", "sub_1", day(0), 2000, visitor("v_own")),
                 charged("pay_2", "sub_1", day(31), 2000, nobody()),
@@ -74,7 +74,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_own"],
         ),
         (
-            "what names nobody and belongs to a subscription that does",
+            "an event without a customer, of a subscription with one",
             story![
                 charged("pay_1", "sub_1", day(0), 2000, json!({})),
                 subscription("subscription.active", "sub_1", day(0), visitor("v_start"))
@@ -97,7 +97,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_visit", "/landed"],
         ),
         (
-            "a charge that names nobody knows of the subscription",
+            "a charge without a customer inherits from the subscription",
             story![
                 subscription("subscription.active", "sub_1", day(0), visitor("v_sub")),
                 charged("pay_1", "sub_1", day(0), 2000, nobody()),
@@ -105,7 +105,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_sub"],
         ),
         (
-            "a payment that names nobody makes up for an abandoned one",
+            "a payment without a customer recovers an abandoned one",
             story![
                 bind("cks_1", json!({ "campaign": { "source": "news" } })),
                 payment("payment.failed", "pay_1", day(0), 2000, visitor("v_try"))
@@ -116,7 +116,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_try", "news"],
         ),
         (
-            "what was said of an address that no delivery names",
+            "an identity of an address without a delivery",
             story![
                 identified("ann@example.com", "v_said"),
                 paid("pay_1", day(0), 2000, json!({ "customer": { "customer_id": "cus_ann" } })),
@@ -124,7 +124,7 @@ pub(crate) fn stories() -> Vec<ErasureRow> {
             &["v_said"],
         ),
         (
-            "a failure of what was not booked names nobody",
+            "a failure of an unbooked refund names no customer",
             story![
                 paid("pay_1", day(0), 2000, json!({})),
                 refund("refund.failed", "ref_1", "pay_1", day(2), json!(500), visitor("v_failed"))

@@ -13,7 +13,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![ladder(), ids()]
 }
 
-/// Who a charge is attributed to when each step knows somebody else, and the first so many know nobody.
+/// The attribution of a charge if each step has another visitor, and the first steps have none.
 fn ladder() -> Row {
     let steps = |n: usize| {
         let own = if n == 0 { visitor("v0") } else { json!({}) };

@@ -1,4 +1,4 @@
-//! Contexts that come after what they explain.
+//! Contexts that arrive after their payment.
 
 use dodo_core::{attribution::AttributionStep, capture::consent::Consent};
 use serde_json::json;
@@ -12,8 +12,8 @@ use crate::{
 
 crate::on_every_store! {
     first_charge_after_its_renewal_reclassifies_it,
-    a_context_finds_what_recovered_its_checkout,
-    a_context_finds_all_that_recovered_its_checkout,
+    late_context_applies_to_its_recovery,
+    late_context_applies_to_all_recoveries,
 }
 
 /// Two payments of one session come to nothing, and another one makes up for the second.
@@ -70,8 +70,8 @@ fn twice() -> Vec<Act> {
     ]
 }
 
-/// What is captured late is captured for both; and once it is forgotten, it is for both.
-async fn a_context_finds_all_that_recovered_its_checkout(store: &TestStore) {
+/// A late context applies to both, and so does its erasure.
+async fn late_context_applies_to_all_recoveries(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     world.play(&twice()).await;
@@ -90,7 +90,7 @@ async fn a_context_finds_all_that_recovered_its_checkout(store: &TestStore) {
 }
 
 /// The context comes when all of it is booked, as no story in one go has it.
-async fn a_context_finds_what_recovered_its_checkout(store: &TestStore) {
+async fn late_context_applies_to_its_recovery(store: &TestStore) {
     let mut world = World::Stored(store.ledger().await);
     let records = world.play(&recovery()).await;
     assert_eq!(records.visitor("charge:pay_3"), None);

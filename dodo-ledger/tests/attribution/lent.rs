@@ -77,7 +77,7 @@ fn purchases() -> Vec<Row> {
         ),
         row(
             0,
-            "what was borrowed is not lent on",
+            "inherited attribution is not inherited again",
             story![
                 paid("pay_1", day(0), 2000, source("x")),
                 paid("pay_2", day(89), 2000, json!({})),

@@ -21,8 +21,8 @@ use crate::{
 
 crate::on_every_store! {
     identify_reaches_back,
-    what_is_said_has_to_be_usable,
-    the_forgotten_stay_forgotten,
+    invalid_identity_is_ignored,
+    erased_customer_stays_erased,
     checkout_with_an_address_identifies_the_visitor,
     checkout_reads_user_and_address_from_the_sign_in,
     sign_in_identifies_the_captured_visitor,
@@ -53,7 +53,7 @@ async fn identify_reaches_back(store: &TestStore) {
     ledger.identify(campaign("ads")).await.unwrap();
     assert_eq!(source(&mut world).await, None);
 
-    // A user, too, and only along with whoever was found by the address.
+    // Also a user, and only together with the visitor of the address.
     ledger.identify(Identity::new("ann@example.com").user_id("42")).await.unwrap();
     let own = visitor("v9");
     let records = world.play(&[paid("pay_2", day(200), 2000, own).into()]).await;
@@ -65,8 +65,8 @@ async fn identify_reaches_back(store: &TestStore) {
     assert_eq!(records.visitor("charge:pay_1"), Some(("v1", AttributionStep::EmailMatch)));
 }
 
-/// Whoever may sign up may choose what is said: no more of it is kept than it takes to know that it is
-/// not clear, and the same in whatever order it was said.
+/// Anyone who signs up can choose the values. The ledger keeps two of each, enough to know that the
+/// address is ambiguous, and the same two in every order.
 #[test]
 fn identity_of_an_address_is_bounded() {
     let rules = Rules::default();
@@ -92,7 +92,7 @@ fn identity_of_an_address_is_bounded() {
 }
 
 /// Nor is what no capture would take.
-async fn what_is_said_has_to_be_usable(store: &TestStore) {
+async fn invalid_identity_is_ignored(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let long = "x".repeat(600);
@@ -108,7 +108,7 @@ async fn what_is_said_has_to_be_usable(store: &TestStore) {
     assert_eq!((charge.user_id.as_deref(), charge.campaign.as_ref()), (None, None));
 }
 
-async fn the_forgotten_stay_forgotten(store: &TestStore) {
+async fn erased_customer_stays_erased(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     let first = charged(
@@ -132,7 +132,7 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
         .into(),
     ];
     world.play(&story).await;
-    // Deliveries that are no entries name people, too.
+    // Deliveries without a record also name people.
     let failed = payment("payment.failed", "pay_2", day(3), 2000, json!({}));
     let credit = paid("crd_1", day(3), 0, json!({ "customer": null, "customer_id": "cus_ann" }));
     let credit = credit.of_kind("credit.added");
@@ -147,7 +147,7 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
         assert!(!has_body(id).await, "the body of {id} is still there");
     }
 
-    // A replay of what is booked brings nothing back, not even one that happened before it.
+    // A duplicate of a booked event restores nothing, not even one with an earlier time.
     let mut earlier = first.again_as("msg_0");
     earlier.body["timestamp"] = json!(day(-1).to_string());
     let records = world.play(&[earlier.into()]).await;
@@ -163,11 +163,7 @@ async fn the_forgotten_stay_forgotten(store: &TestStore) {
     let rows = ledger.revenue().by(Dimension::Visitor).fetch().await.unwrap();
     let seen: Vec<_> = rows.iter().map(|row| (row.key(), row.net)).collect();
     assert_eq!(seen, [(None, 1500), (Some("v9"), 1000)]);
-    assert_eq!(
-        ledger.erase_customer("cus_ann").await.unwrap().records,
-        0,
-        "there is nobody left to forget"
-    );
+    assert_eq!(ledger.erase_customer("cus_ann").await.unwrap().records, 0, "no data is left");
 }
 
 /// A checkout by a signed-in user with an address says which visitor the address belongs to.

@@ -45,7 +45,7 @@ pub(crate) fn disturbed(story: &[Act], repeats: &[(Index, bool)], order: &[u32])
     for (which, other_id) in repeats {
         let act = which.get(story).clone();
         acts.push(match act {
-            // A replay comes after what it repeats, and its id sorts after it too.
+            // A duplicate follows its original, and its id sorts after it.
             Act::Deliver(delivery) if *other_id && is_keyed(&delivery) => {
                 Act::Deliver(delivery.again_as(&format!("{}~", delivery.id)))
             }
@@ -77,7 +77,7 @@ fn run(acts: &[Act], rules: &Rules) -> Records {
     without_arrival(records)
 }
 
-/// Of no payment goes back more than was paid, and of a payment of which all went back nothing stays.
+/// Reversals never exceed their payment, and a fully reversed payment ends at zero.
 fn never_more_than_was_paid(records: &Records) {
     for charge in records.0.values().filter(|record| record.id.starts_with("charge:")) {
         let (paid, earned) = charge.money.map_or((0, 0), |money| (money.gross, money.net));
@@ -94,12 +94,9 @@ fn never_more_than_was_paid(records: &Records) {
             (back, net) = (back + money.gross, net + money.net);
         }
         let id = &charge.id;
-        assert!(-paid <= back && back <= 0, "{id}: {back} of {paid} went back");
-        assert!(-earned <= net && net <= 0, "{id}: {net} of {earned} went back");
-        assert!(
-            back != -paid || net == -earned,
-            "{id}: {net} of {earned} went back with all of it"
-        );
+        assert!(-paid <= back && back <= 0, "{id}: {back} of {paid} is reversed");
+        assert!(-earned <= net && net <= 0, "{id}: {net} of {earned} is reversed");
+        assert!(back != -paid || net == -earned, "{id}: {net} of {earned} is reversed in full");
     }
 }
 
@@ -110,7 +107,7 @@ fn object_of(act: &Act) -> Option<&str> {
     data["refund_id"].as_str().or(data["dispute_id"].as_str())
 }
 
-/// What came back in the end might as well never have gone: it changes nothing else.
+/// A reversal that was reversed changes no other record.
 fn what_is_undone_takes_no_room(story: &[Act], told: &Records, rules: &Rules) {
     let undone = told.0.values().filter(|record| record.flags.reversed);
     let undone: BTreeSet<&str> = undone
@@ -172,7 +169,7 @@ async fn on_postgres() -> Option<TestStore> {
     TestStore::postgres("property::a_store_says_the_same_as_memory").await
 }
 
-/// What is read ahead and written behind for a batch is what a history in memory says.
+/// A batch gives the same records as a history in memory.
 fn says_the_same(
     open: impl AsyncFnOnce() -> Option<TestStore>,
     story: &[Act],
@@ -225,7 +222,7 @@ fn a_customer_with_many_purchases_is_found_too() {
         let extra = if n == 250 { payloads::visitor("v250") } else { json!({}) };
         acts.push(paid(&format!("pay_{n}"), hour(n), 1000, extra).into());
     }
-    // Between two that are there, in a batch of its own with one that it explains.
+    // Between two existing ones, in its own batch with one that it explains.
     acts.push(paid("pay_x", hour(280), 1000, payloads::visitor("v280")).into());
     acts.push(paid("pay_y", hour(281), 1000, json!({})).into());
     let rules = Rules::default();

@@ -314,7 +314,7 @@ async fn a_closed_month_stays_as_it_is(store: &TestStore) {
     let that_day = ledger.revenue().only(Dimension::Day, "2026-11-05").fetch().await.unwrap();
     assert_eq!(that_day[0].net, 1700);
 
-    // Lists and files go by the same time, and it is the one that they show.
+    // Lists and files use the same time, and show it.
     let mut csv = Vec::new();
     ledger.records().revenue_only().export(Format::Csv, &mut csv).await.unwrap();
     let csv = String::from_utf8(csv).unwrap();
@@ -408,19 +408,19 @@ async fn explanations(store: &TestStore) {
     ] {
         assert!(alone.contains(part), "{part:?} is missing in\n{alone}");
     }
-    assert!(!alone.contains("asked already") && !alone.contains("by a link"), "{alone}");
-    let parent = "The subscription: no visitor and campaign, its payment was asked already.";
+    assert!(!alone.contains("already searched") && !alone.contains("by a link"), "{alone}");
+    let parent = "The subscription: no visitor and campaign, its payment was already searched.";
     assert!(lost_refund(&ledger).await.contains(parent));
 
     // Where no step was taken, the reason is said once and not for each.
     let customer = ledger.record("charge:pay_1").await.unwrap().unwrap().customer_id.unwrap();
     ledger.erase_customer(&customer).await.unwrap();
     let gone = ledger.explain("pay_1").await.unwrap().unwrap().to_string();
-    assert!(gone.contains("Nobody was looked for: the customer asked to be forgotten."), "{gone}");
+    assert!(gone.contains("No step ran: the customer was erased."), "{gone}");
     assert!(!gone.contains("The subscription:"), "{gone}");
 }
 
-/// The explanation of a payment that nobody brought, with its refund.
+/// The explanation of a payment without attribution, with its refund.
 async fn lost_refund(ledger: &Ledger) -> String {
     World::Stored(ledger.clone())
         .play(&[

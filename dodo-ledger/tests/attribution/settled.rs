@@ -1,5 +1,5 @@
-//! Rows about what is left of a payment when several things went back of it: 2000 with a tax of 300,
-//! unless a row says otherwise.
+//! Rows about the rest of a payment after several reversals. The payment is 2000 with a tax of 300
+//! in most rows.
 
 use dodo_core::attribution::DisputePolicy;
 use dodo_ledger::attribution::Rules;
@@ -32,7 +32,7 @@ fn story<const N: usize>(deliveries: [Delivery; N]) -> Vec<Act> {
     deliveries.into_iter().map(Act::from).collect()
 }
 
-/// Exactly this went back: key, gross and net.
+/// Exactly these reversals exist: key, gross and net.
 #[track_caller]
 fn went_back(records: &Records, expected: &[(&str, i64, i64)]) {
     let reversals = records.ids().into_iter().filter(|id| !id.starts_with("charge:"));
@@ -51,7 +51,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// What came back takes no room from what went back besides it.
+/// A reversed reversal does not use up the limit of the others.
 fn undone() -> Vec<Row> {
     vec![
         row(
@@ -139,7 +139,7 @@ fn undone() -> Vec<Row> {
         ),
         row(
             0,
-            "what is undone takes what stands before it into account",
+            "a reversed reversal considers the earlier ones",
             story([
                 charge(),
                 dispute("lost", "dp_1", 1, "1500"),
@@ -244,7 +244,7 @@ fn shares() -> Vec<Row> {
         ),
         row(
             0,
-            "shares go by what stands: a refund that failed counts for nothing",
+            "shares use the valid reversals: a failed refund does not count",
             story([
                 paid("pay_1", day(0), 3, json!({ "tax": 1 })),
                 refund("ref_1", 1, 1),

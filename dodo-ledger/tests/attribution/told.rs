@@ -94,12 +94,12 @@ fn expected() -> BTreeMap<String, Vec<i64>> {
 }
 
 crate::on_every_store! {
-    a_record_of_zero_is_told_once_it_is_something,
-    a_record_that_was_nothing_for_a_while_is_told,
+    record_of_zero_is_sent_when_it_is_more,
+    record_of_zero_for_a_while_is_sent,
     withdrawn_record_is_not_sent,
 }
 
-async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
+async fn record_of_zero_is_sent_when_it_is_more(store: &TestStore) {
     let told = SendOutcome::on(store).await;
     told.deliver(&charge()).await;
     told.deliver(&contested("lost", 1)).await;
@@ -112,14 +112,14 @@ async fn a_record_of_zero_is_told_once_it_is_something(store: &TestStore) {
 }
 
 /// It was queued while it was something, and nothing when its turn came.
-async fn a_record_that_was_nothing_for_a_while_is_told(store: &TestStore) {
+async fn record_of_zero_for_a_while_is_sent(store: &TestStore) {
     let told = SendOutcome::on(store).await;
     told.deliver(&charge()).await;
     told.until_settled().await;
     told.down.store(true, Ordering::SeqCst);
     told.deliver(&refund(2)).await;
     told.deliver(&contested("lost", 1)).await;
-    eventually("the sink is told nothing of the refund", async || {
+    eventually("the sink does not receive the refund", async || {
         told.ledger.sink_stats("crm").await.unwrap().pending == 1
     })
     .await;

@@ -1,4 +1,4 @@
-//! What is in the database in the end, against what the sender was told.
+//! Compares the database at the end with the answers to the sender.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,7 +75,7 @@ impl Database {
 }
 
 impl Report {
-    /// Waits for the end and compares what was answered with what is there.
+    /// Waits for the end and compares the answers with the database.
     pub(crate) async fn settle(&mut self, history: &History, database: &Database, limit: Duration) {
         let drained = database.drained(limit).await;
         self.audit(history, database).await;

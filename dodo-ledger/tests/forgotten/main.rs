@@ -5,7 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-/// As `on_every_store`, without the store in memory, whose tables cannot be read from outside.
+/// Like `on_every_store`, without the store in memory: its tables cannot be read from outside.
 macro_rules! on_every_file { ($($name:ident),* $(,)?) => { $(
     mod $name {
         use crate::support::TestStore;
@@ -43,20 +43,20 @@ use serde_json::{Value, json};
 use support::{TestStore, delivery, eventually, hooks, work};
 
 on_every_file! {
-    every_sample_of_a_customer_is_forgotten,
-    what_no_entry_tells_of_is_forgotten,
-    whoever_has_an_address_is_forgotten,
-    a_body_that_is_waited_for_goes_when_it_is_done,
-    what_was_only_learned_of_somebody_is_something,
+    every_sample_of_a_customer_is_erased,
+    facts_without_a_record_are_erased,
+    all_customers_of_an_address_are_erased,
+    pending_body_is_erased_when_its_event_is_done,
+    facts_without_money_count_as_data,
     others_stay_as_they_were,
-    contexts_of_checkouts_that_nobody_paid_go_with_time,
-    a_no_of_the_forgotten_goes_with_time_where_nobody_paid,
+    retention_erases_contexts_of_unpaid_checkouts,
+    retention_erases_denials_of_unpaid_checkouts,
 }
 
 const CUSTOMER: &str = "cus_Qm3xV9rTz6LpK0dWb2HnE";
 const EMAIL: &str = "customer@example.com";
 
-/// What the samples say of their customer, and what was captured of their visit.
+/// The personal data of the samples, and of the checkout context.
 const TRACES: [&str; 12] = [
     CUSTOMER,
     EMAIL,
@@ -185,7 +185,7 @@ fn context() -> CheckoutContext {
     serde_json::from_value(context).unwrap()
 }
 
-async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
+async fn every_sample_of_a_customer_is_erased(store: &TestStore) {
     let ledger = store.ledger().await;
     ledger.store("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
     ledger.identify(Identity::new(EMAIL).visitor("canary-visitor")).await.unwrap();
@@ -195,7 +195,7 @@ async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
     run(&ledger).await;
     let traces = traces();
     for trace in &traces {
-        assert!(!traces_in(store, &[trace]).await.is_empty(), "{trace} was there");
+        assert!(!traces_in(store, &[trace]).await.is_empty(), "{trace} existed");
     }
     assert!(ledger.erase_customer(CUSTOMER).await.unwrap().records > 0);
     let left = traces_in(store, &traces).await;
@@ -212,7 +212,7 @@ async fn every_sample_of_a_customer_is_forgotten(store: &TestStore) {
 }
 
 /// One sample alone, each of those that leave something besides entries.
-async fn what_no_entry_tells_of_is_forgotten(store: &TestStore) {
+async fn facts_without_a_record_are_erased(store: &TestStore) {
     let ledger = store.ledger().await;
     let traces = traces();
     for (name, body) in samples() {
@@ -229,7 +229,7 @@ async fn what_no_entry_tells_of_is_forgotten(store: &TestStore) {
     }
 }
 
-async fn whoever_has_an_address_is_forgotten(store: &TestStore) {
+async fn all_customers_of_an_address_are_erased(store: &TestStore) {
     let ledger = store.ledger().await;
     for (name, body) in samples() {
         ledger.accept(&delivery(&format!("msg_{name}"), body)).await.unwrap();
@@ -241,7 +241,7 @@ async fn whoever_has_an_address_is_forgotten(store: &TestStore) {
     assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
 }
 
-async fn a_body_that_is_waited_for_goes_when_it_is_done(store: &TestStore) {
+async fn pending_body_is_erased_when_its_event_is_done(store: &TestStore) {
     let ledger = store.ledger().await;
     let (_, body) = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap();
     ledger.accept(&delivery("msg_1", body)).await.unwrap();
@@ -262,7 +262,7 @@ async fn a_body_that_is_waited_for_goes_when_it_is_done(store: &TestStore) {
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
 
-async fn what_was_only_learned_of_somebody_is_something(store: &TestStore) {
+async fn facts_without_money_count_as_data(store: &TestStore) {
     let ledger = store.ledger().await;
     let (_, body) = samples().into_iter().find(|(name, _)| name == "payment.failed").unwrap();
     ledger.accept(&delivery("msg_1", body)).await.unwrap();
@@ -308,7 +308,7 @@ async fn age_facts(store: &TestStore, days: i64) {
     }
 }
 
-async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) {
+async fn retention_erases_contexts_of_unpaid_checkouts(store: &TestStore) {
     let ledger = store.ledger().await;
     let paid = samples().into_iter().find(|(name, _)| name == "payment.succeeded").unwrap().1;
     ledger.store("cks_n4TzR8uVw1QxB6mKe0LpD", &context()).await.unwrap();
@@ -348,9 +348,9 @@ async fn contexts_of_checkouts_that_nobody_paid_go_with_time(store: &TestStore) 
     assert_eq!(contexts().await, (0, 1), "a paid one stays");
 }
 
-/// What is kept of a forgotten visitor's "no" is kept for what was paid, also in place of what they
-/// abandoned there.
-async fn a_no_of_the_forgotten_goes_with_time_where_nobody_paid(store: &TestStore) {
+/// The denial of an erased visitor is kept for paid checkouts, and for recoveries of abandoned
+/// ones.
+async fn retention_erases_denials_of_unpaid_checkouts(store: &TestStore) {
     let ledger = store.ledger().await;
     let sample = |wanted: &str| samples().into_iter().find(|(name, _)| name == wanted).unwrap().1;
     let denied: CheckoutContext = serde_json::from_value(

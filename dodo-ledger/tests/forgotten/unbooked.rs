@@ -1,4 +1,4 @@
-//! Whoever is forgotten while something of them cannot be booked is forgotten there, too.
+//! Erasure also covers events that cannot be booked yet.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::{
 };
 
 on_every_file! {
-    what_is_booked_late_is_booked_of_nobody,
-    what_is_given_up_late_keeps_no_body,
-    whoever_has_an_address_is_forgotten_before_it_is_booked,
+    late_booking_has_no_personal_data,
+    late_dead_letter_keeps_no_body,
+    erasure_by_address_covers_unbooked_events,
 }
 
 const SESSION: &str = "cks_n4TzR8uVw1QxB6mKe0LpD";
 
-/// Refuses every entry, until it is mended.
+/// Refuses every record until it is repaired.
 async fn breaks(store: &TestStore) {
     let sql = match store.place() {
         None => {
@@ -31,7 +31,7 @@ async fn breaks(store: &TestStore) {
     store.run(sql).await;
 }
 
-async fn mends(store: &TestStore) {
+async fn repair(store: &TestStore) {
     let sql = match store.place() {
         None => "DROP TRIGGER wrong",
         Some(_) => "ALTER TABLE dodo_record DROP CONSTRAINT wrong",
@@ -74,18 +74,18 @@ async fn nothing_is_left(store: &TestStore, of: &Ledger) {
     assert!(left.is_empty(), "{} traces:\n{}", left.len(), left.join("\n"));
 }
 
-/// What was paid stays in the books.
-async fn what_is_booked_late_is_booked_of_nobody(store: &TestStore) {
+/// The amounts stay in the books.
+async fn late_booking_has_no_personal_data(store: &TestStore) {
     let (ledger, payment) = ledger(store, 10).await;
     ledger.erase_customer(CUSTOMER).await.unwrap();
     assert!(ledger.event("msg_1").await.unwrap().unwrap().has_body, "it waits to be booked");
-    // Another failure notes nobody again.
+    // Another failure stores no personal data.
     is_due(store).await;
     fails(&ledger, 2).await;
     let named = traces_in(store, &[CUSTOMER]).await;
     assert_eq!(named.len(), 1, "only its body names the customer: {named:?}");
 
-    mends(store).await;
+    repair(store).await;
     is_due(store).await;
     run(&ledger).await;
     let charge = ledger.record(&format!("charge:{payment}")).await.unwrap().unwrap();
@@ -93,10 +93,10 @@ async fn what_is_booked_late_is_booked_of_nobody(store: &TestStore) {
     nothing_is_left(store, &ledger).await;
     assert!(!ledger.erase_customer(CUSTOMER).await.unwrap().found);
     let why = ledger.explain(&payment).await.unwrap().unwrap().to_string();
-    assert!(why.contains("the customer asked to be forgotten"), "{why}");
+    assert!(why.contains("the customer was erased"), "{why}");
 }
 
-async fn what_is_given_up_late_keeps_no_body(store: &TestStore) {
+async fn late_dead_letter_keeps_no_body(store: &TestStore) {
     let (ledger, _) = ledger(store, 2).await;
     ledger.erase_customer(CUSTOMER).await.unwrap();
     is_due(store).await;
@@ -108,10 +108,10 @@ async fn what_is_given_up_late_keeps_no_body(store: &TestStore) {
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
 
-async fn whoever_has_an_address_is_forgotten_before_it_is_booked(store: &TestStore) {
+async fn erasure_by_address_covers_unbooked_events(store: &TestStore) {
     let (ledger, payment) = ledger(store, 10).await;
     ledger.erase_email(EMAIL).await.unwrap();
-    mends(store).await;
+    repair(store).await;
     is_due(store).await;
     run(&ledger).await;
     assert!(ledger.record(&format!("charge:{payment}")).await.unwrap().is_some());

@@ -127,7 +127,7 @@ async fn everything_a_webhook_brings(shop: &Shop) {
     let stats = shop.ledger.stats().await.unwrap();
     assert!(stats.dead >= 2 && stats.parked >= 3, "{stats:?}");
     let failed = shop.ledger.failed_events(100).await.unwrap();
-    assert_none("what failed", failed.iter().map(|event| format!("{event:?}")));
+    assert_none("failed events", failed.iter().map(|event| format!("{event:?}")));
     let id = &failed[0].id;
     assert!(shop.ledger.redrive(id).await.unwrap());
     assert!(shop.ledger.replay("msg_paid").await.unwrap());
@@ -144,7 +144,7 @@ async fn a_checkout_and_a_sign_in(shop: &Shop) {
     );
 }
 
-/// Where each of the sinks sends what it is told.
+/// The path of each sink.
 const PATHS: [&str; 6] =
     ["/v1/batch", "/hooks/", "/api/v1/payments", "/track/sale", "/batch", "/mp/collect"];
 
@@ -164,7 +164,7 @@ async fn every_way_a_sink_fails(shop: &Shop) {
         shop.sinks.set(mood);
         let body = event("payment.succeeded", payment(&format!("pay_mood_{n}")));
         assert_eq!(shop.deliver(&format!("msg_mood_{n}"), &body).await.status, 200);
-        eventually("every sink was told", async || {
+        eventually("every sink got a request", async || {
             let log = shop.sinks.log();
             let told_to =
                 |path: &&str| log.iter().skip(told).any(|sent| sent.path.starts_with(*path));
@@ -173,7 +173,7 @@ async fn every_way_a_sink_fails(shop: &Shop) {
         .await;
     }
     shop.sinks.set(Mood::Well);
-    eventually("all is told or given up", async || {
+    eventually("all records are sent or dead", async || {
         let mut pending = 0;
         for sink in ["segment", "forwarder", "datafast", "dub", "posthog", "ga4"] {
             pending += shop.ledger.sink_stats(sink).await.unwrap().pending;
@@ -226,7 +226,7 @@ async fn what_no_webhook_brought(shop: &Shop) {
     assert!(shop.ledger.record("charge:pay_asked").await.unwrap().is_some());
 }
 
-/// The database says which row it refuses, and what is in it.
+/// The database quotes the refused row.
 async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
     database::refuse(store, "dodo_inbox", "id = 'msg_refused'").await;
     let answer = shop.deliver("msg_refused", &event("payment.succeeded", payment("pay_r1"))).await;
@@ -236,7 +236,7 @@ async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
     database::refuse(store, "dodo_record", "payment_id = 'pay_refused'").await;
     let body = event("payment.succeeded", payment("pay_refused"));
     assert_eq!(shop.deliver("msg_unbookable", &body).await.status, 200);
-    eventually("what cannot be booked is given up", async || {
+    eventually("the unbookable event is dead", async || {
         let event = shop.ledger.event("msg_unbookable").await.unwrap().unwrap();
         event.state == "dead"
     })
@@ -246,7 +246,7 @@ async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
     assert_none("a refused context", said(&*refused));
 }
 
-/// Rows that somebody else wrote: whoever reads them fails, and may not quote them.
+/// Rows of another program: reading them fails, and the error must not quote them.
 async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
     let corrupt = format!("\"{EMAIL}\"");
     for column in ["record", "journey"] {
@@ -268,7 +268,7 @@ async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
         });
         let refund = event("refund.succeeded", refund);
         assert_eq!(shop.deliver(&format!("msg_ref_{id}"), &refund).await.status, 200);
-        eventually("the refund is given up", async || {
+        eventually("the refund is dead", async || {
             let event = shop.ledger.event(&format!("msg_ref_{id}")).await.unwrap().unwrap();
             event.failures > 0
         })

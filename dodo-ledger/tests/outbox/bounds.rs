@@ -12,11 +12,11 @@ use crate::{
 };
 
 crate::on_every_store! {
-    a_sink_may_ask_for_quiet_for_ever,
-    waits_leases_and_graces_may_be_endless,
+    endless_retry_after_is_limited,
+    endless_delays_and_leases_are_limited,
 }
 
-async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
+async fn endless_retry_after_is_limited(store: &TestStore) {
     for after in [Duration::MAX, Duration::from_millis(i64::MAX.unsigned_abs())] {
         let fresh = store.fresh().await;
         let failed = SendOutcome::Retry { after: Some(after), reason: "429" };
@@ -39,7 +39,7 @@ async fn a_sink_may_ask_for_quiet_for_ever(store: &TestStore) {
     }
 }
 
-async fn waits_leases_and_graces_may_be_endless(store: &TestStore) {
+async fn endless_delays_and_leases_are_limited(store: &TestStore) {
     let endless = Backoff { base: Duration::MAX, cap: Duration::MAX };
     let failed = SendOutcome::Retry { after: None, reason: "500" };
     let answer = Answer::These(vec![failed, SendOutcome::Accepted]);

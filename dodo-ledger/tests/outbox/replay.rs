@@ -1,4 +1,4 @@
-//! What was told can be told again, and what was before a sink was there.
+//! Replay sends past records again, and records that are older than the sink.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::{
 };
 
 crate::on_every_store! {
-    what_was_told_is_told_again_by_the_same_ids,
-    a_new_sink_is_told_what_was_before_it,
-    only_what_occurred_in_the_time_is_told_again,
-    what_waits_already_is_left_as_it_is,
-    a_repeat_is_no_possible_duplicate,
-    only_sinks_of_the_ledger_can_be_told_again,
+    sent_records_are_sent_again_with_their_ids,
+    new_sink_receives_older_records,
+    replay_is_limited_to_its_period,
+    pending_records_stay_in_the_queue,
+    replay_is_not_a_possible_duplicate,
+    replay_needs_a_sink_of_the_ledger,
 }
 
 /// When the money of [`payment`] moved, and after it; its refund is an hour later.
@@ -35,7 +35,7 @@ async fn replay(ledger: &Ledger, (from, until): (Timestamp, Timestamp)) -> u64 {
     ledger.replay_sink("scripted", from, until).await.unwrap()
 }
 
-/// What was told since, in order of its ids.
+/// The records sent since then, in the order of their ids.
 fn told(sink: &Scripted, before: usize) -> Vec<String> {
     let mut ids = sink.ids().split_off(before);
     ids.sort();
@@ -46,7 +46,7 @@ async fn stop(workers: Workers) {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-async fn what_was_told_is_told_again_by_the_same_ids(store: &TestStore) {
+async fn sent_records_are_sent_again_with_their_ids(store: &TestStore) {
     let refused = Answer::Each(SendOutcome::Rejected { reason: "400" });
     let sink = Scripted::new([refused]);
     let (ledger, workers) = crate::ledger(store, &sink, 5).await;
@@ -59,7 +59,7 @@ async fn what_was_told_is_told_again_by_the_same_ids(store: &TestStore) {
     let first = told(&sink, 0);
     assert_eq!(first, ["charge:pay_1", "charge:pay_2", "refund:ref_1"]);
 
-    assert_eq!(replay(&ledger, always()).await, 3, "a dead letter, and two that were told");
+    assert_eq!(replay(&ledger, always()).await, 3, "a dead letter, and two sent records");
     until_settled(&ledger).await;
     assert_eq!(told(&sink, 3), first);
     let stats = ledger.sink_stats("scripted").await.unwrap();
@@ -68,7 +68,7 @@ async fn what_was_told_is_told_again_by_the_same_ids(store: &TestStore) {
 }
 
 /// More than one page of it.
-async fn a_new_sink_is_told_what_was_before_it(store: &TestStore) {
+async fn new_sink_receives_older_records(store: &TestStore) {
     let opened = dodo_ledger::Store::open(&store.url).await.unwrap();
     let before = Ledger::builder(opened.clone()).build().unwrap();
     before.migrate().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_new_sink_is_told_what_was_before_it(store: &TestStore) {
     stop(workers).await;
 }
 
-async fn only_what_occurred_in_the_time_is_told_again(store: &TestStore) {
+async fn replay_is_limited_to_its_period(store: &TestStore) {
     let sink = Scripted::new([]);
     let (ledger, workers) = crate::ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -112,7 +112,7 @@ async fn only_what_occurred_in_the_time_is_told_again(store: &TestStore) {
     stop(workers).await;
 }
 
-async fn what_waits_already_is_left_as_it_is(store: &TestStore) {
+async fn pending_records_stay_in_the_queue(store: &TestStore) {
     let failed = Answer::Each(SendOutcome::Retry { after: None, reason: "500" });
     let sink = Scripted::new([failed]);
     let hour = Duration::from_secs(3600);
@@ -127,8 +127,8 @@ async fn what_waits_already_is_left_as_it_is(store: &TestStore) {
     assert_eq!(ledger.sink_stats("scripted").await.unwrap().pending, 1);
 }
 
-/// Whoever asks for it knows that it is one.
-async fn a_repeat_is_no_possible_duplicate(store: &TestStore) {
+/// The operator who asks for a replay expects a duplicate.
+async fn replay_is_not_a_possible_duplicate(store: &TestStore) {
     let sink = Scripted { dedup_window: Some(Duration::ZERO), ..Scripted::new([]) };
     let (ledger, workers) = crate::ledger(store, &sink, 5).await;
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -140,7 +140,7 @@ async fn a_repeat_is_no_possible_duplicate(store: &TestStore) {
     stop(workers).await;
 }
 
-async fn only_sinks_of_the_ledger_can_be_told_again(store: &TestStore) {
+async fn replay_needs_a_sink_of_the_ledger(store: &TestStore) {
     let sink = Scripted::new([]);
     let (ledger, workers) = crate::ledger(store, &sink, 5).await;
     let (from, until) = always();

@@ -58,11 +58,12 @@ pub enum RefundSign {
     Negative,
 }
 
-/// Tells Segment's HTTP API, `POST {base}/v1/batch`.
+/// Sends records to Segment's HTTP API, `POST {base}/v1/batch`.
 ///
-/// `messageId` is the record's id (its hash if it has 100 characters or more), so that a repeat within 24 hours counts once. Amounts are
-/// numbers in major units by the decimals of their currency. A visitor who said no, and test mode,
-/// are not told. Running Dodo Payments' own Segment integration beside it counts everything twice.
+/// `messageId` is the record's id (its hash if it has 100 characters or more), so that a repeat
+/// within 24 hours counts once. Amounts are numbers in major units by the decimals of their
+/// currency. The sink skips visitors who denied consent, and test mode. Do not run Dodo Payments'
+/// own Segment integration beside it: all money would count twice.
 #[derive(Clone)]
 pub struct Segment {
     pub(super) options: Options,
@@ -138,7 +139,7 @@ impl Segment {
         self
     }
 
-    /// How much a refund is: [`RefundSign::Positive`] unless set.
+    /// Sets the sign of refunds. Default: [`RefundSign::Positive`].
     #[must_use]
     pub fn refund_sign(mut self, sign: RefundSign) -> Self {
         self.refund_sign = sign;
@@ -205,7 +206,7 @@ impl Sink for Segment {
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let events: Vec<_> = records.iter().map(|outgoing| self.events(outgoing)).collect();
         let mut telling = Batches::new();
-        // For what has no event there is nothing to do. Anything else has failed until it is sent.
+        // A record without an event needs no request. All others have failed until they are sent.
         let unsent = |events: &Vec<String>| match events.is_empty() {
             true => SendOutcome::Accepted,
             false => telling.not_sent().into(),

@@ -113,7 +113,7 @@ async fn all_orders(mut world: World) -> Step<Report> {
     let distinct: BTreeSet<&Vec<String>> = states.values().collect();
     let pieces = distinct.first().map_or(0, |state| state.len());
     report.count(Symptom::OrderMatters, distinct.len().saturating_sub(1));
-    // What was never written cannot differ.
+    // Unwritten states cannot differ.
     report.flag(Symptom::Unexercised, states.len() != 120 || pieces < 2);
     report.note(format!(
         "orders {} distinct states {} of {pieces} pieces",
@@ -123,7 +123,7 @@ async fn all_orders(mut world: World) -> Step<Report> {
     Ok(report)
 }
 
-/// What is known of each subscription, without its name and without when it was learned.
+/// The facts of each subscription, without its id and without times of arrival.
 async fn states(world: &World, subscriptions: usize) -> BTreeMap<usize, Vec<String>> {
     let query = "SELECT id || record FROM dodo_record ORDER BY id";
     let rows = world.database.texts(query).await;

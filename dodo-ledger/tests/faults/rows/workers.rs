@@ -31,8 +31,8 @@ async fn until_dead_or_over(world: &World) -> Step<()> {
     .map(drop)
 }
 
-/// One event whose callback always fails, among many that do not. Its worker is killed at it a few
-/// times, which is no failure.
+/// One event whose callback always fails, among many that do not. Its worker is killed a few times
+/// while it runs the event, which does not count as a failed attempt.
 pub(super) async fn poison(trial: Trial) -> Step<Report> {
     const KILLS: i64 = 3;
     let mut world = World::sqlite(trial).await?;
@@ -76,13 +76,12 @@ pub(super) async fn poison(trial: Trial) -> Step<Report> {
 
     // Brought back to life it fails and dies again; the others have nothing to do with it.
     let ledger = Ledger::open(&world.database.0).await.unwrap();
-    let revived = ledger.redrive("poison_1").await.unwrap();
-    report
-        .flag(Symptom::NotRevived, !revived || world.database.number(POISON_FAILURES).await >= 12);
+    let queued = ledger.redrive("poison_1").await.unwrap();
+    report.flag(Symptom::NotRevived, !queued || world.database.number(POISON_FAILURES).await >= 12);
     until_dead_or_over(&world).await?;
     let again = world.database.number(POISON_FAILURES).await;
     report.flag(Symptom::Miscounted, again != MAX_FAILURES);
-    report.note(format!("revived {revived}, dead again after {again}"));
+    report.note(format!("queued {queued}, dead again after {again}"));
     let mut history = sender.history();
     history.merge(poisoned);
     // Its effect is never to be.
@@ -172,7 +171,7 @@ pub(super) async fn terminate(trial: Trial) -> Step<Report> {
         // Claimed a second time, although the first lease would have lasted a minute.
         let handed_back = world.database.excess_claims().await;
         report.flag(Symptom::Unexercised, handed_back == 0);
-        report.note(format!("handed back {handed_back}"));
+        report.note(format!("released {handed_back}"));
     }
     Ok(report)
 }
