@@ -124,7 +124,7 @@ impl Ledger {
         Ok(self.erased(erased).await)
     }
 
-    /// Erases every customer with this e-mail address, as [`forget`](Self::forget), and the identity of
+    /// Erases every customer with this e-mail address, as [`erase_customer`](Self::erase_customer), and the identity of
     /// the address. It uses one transaction for each customer. After an error, call it again.
     ///
     /// # Errors

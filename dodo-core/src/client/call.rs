@@ -301,6 +301,6 @@ impl IntoFuture for ApiCall {
 
 impl fmt::Debug for ApiCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("ApiCall").field("method", &self.method).finish_non_exhaustive()
     }
 }

@@ -224,7 +224,7 @@ impl fmt::Display for ApiError {
 
 impl fmt::Debug for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamFailure")
+        f.debug_struct("ApiError")
             .field("status", &self.status)
             .field("code", &self.code)
             .field("request_id", &self.request_id)

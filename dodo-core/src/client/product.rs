@@ -56,7 +56,7 @@ impl CatalogProduct {
 impl fmt::Debug for CatalogProduct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.raw.get("product_id").and_then(Value::as_str);
-        f.debug_struct("Product").field("product_id", &id).finish_non_exhaustive()
+        f.debug_struct("CatalogProduct").field("product_id", &id).finish_non_exhaustive()
     }
 }
 

@@ -123,7 +123,7 @@ pub struct UnreadableEvent {
 
 impl fmt::Debug for UnreadableEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unreadable")
+        f.debug_struct("UnreadableEvent")
             .field("body", &self.body)
             .field("pointer", &self.pointer)
             .finish_non_exhaustive()

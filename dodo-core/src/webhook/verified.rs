@@ -190,7 +190,7 @@ impl VerifiedEvent {
 
 impl fmt::Debug for VerifiedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignedEvent")
+        f.debug_struct("VerifiedEvent")
             .field("id", &self.id)
             .field("bytes", &self.body.len())
             .field("received_at", &self.received_at)

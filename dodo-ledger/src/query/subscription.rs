@@ -31,7 +31,7 @@ impl Ledger {
     /// The state alone does not say who has access: a cancelled subscription is paid until the end of its
     /// period, and a failed renewal has a time of grace.
     ///
-    /// With the ledger as [inbox](dodo_core::WebhooksBuilder::inbox) an event is booked before its callbacks
+    /// With the ledger as [inbox](dodo_core::webhook::WebhooksBuilder::inbox) an event is booked before its callbacks
     /// run, so they see at least what it says.
     ///
     /// ```

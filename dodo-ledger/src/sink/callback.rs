@@ -67,6 +67,6 @@ impl<S: AttributionSink> Sink for FnSink<S> {
 
 impl<S> fmt::Debug for FnSink<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback").field("name", &self.options.name).finish_non_exhaustive()
+        f.debug_struct("FnSink").field("name", &self.options.name).finish_non_exhaustive()
     }
 }

@@ -115,6 +115,6 @@ impl Sink for WebhookSink {
 /// Shows neither the key nor the URL: it may hold a secret.
 impl fmt::Debug for WebhookSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forwarder").field("name", &self.options.name).finish_non_exhaustive()
+        f.debug_struct("WebhookSink").field("name", &self.options.name).finish_non_exhaustive()
     }
 }
