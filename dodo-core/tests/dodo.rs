@@ -1,4 +1,5 @@
 //! One object that every endpoint is made from.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail")]
 
 use std::sync::{Arc, Mutex};
 

@@ -112,8 +112,8 @@ pub fn check_names(path: &str, content: &str) -> Vec<Finding> {
 /// A text without its code between backticks. A single backtick stays.
 fn without_code(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    let unclosed = (parts.len() % 2 == 0).then(|| parts.len() - 1);
-    let is_prose = |number: usize| number % 2 == 0 || Some(number) == unclosed;
+    let unclosed = (parts.len().is_multiple_of(2)).then(|| parts.len() - 1);
+    let is_prose = |number: usize| number.is_multiple_of(2) || Some(number) == unclosed;
     let prose = parts.iter().enumerate().filter(|(number, _)| is_prose(*number));
     prose.map(|(_, part)| *part).collect()
 }
