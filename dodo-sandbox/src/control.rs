@@ -97,8 +97,7 @@ pub(crate) fn pay(
             ..Address::default()
         },
         card: payer.card,
-        saved: None,
-        answers: Vec::new(),
+        ..PayForm::default()
     };
     let paid = checkout::pay(state, session_id, form)?;
     let status = match paid.outcome {

@@ -23,7 +23,7 @@ use crate::{
     state::{
         SandboxState,
         address::Address,
-        session::{AddonItem, Buyer, CartItem, CustomField, Session, SessionOrigin},
+        session::{AddonItem, Buyer, CartItem, CustomField, OnDemand, Session, SessionOrigin},
     },
 };
 
@@ -54,6 +54,7 @@ pub(crate) struct CartItemBody {
     quantity: i64,
     amount: Option<i64>,
     addons: Option<Vec<AddonItem>>,
+    credit_entitlements: Option<Vec<Value>>,
 }
 
 impl CartItemBody {
@@ -64,6 +65,11 @@ impl CartItemBody {
                 let quantity = quantity("product_cart: quantity", item.quantity)?;
                 if item.amount.is_some_and(|amount| amount < 0) {
                     return Err(Error::invalid("product_cart: amount must not be negative"));
+                }
+                if item.credit_entitlements.is_some_and(|credits| !credits.is_empty()) {
+                    return Err(Error::invalid(
+                        "product_cart: the sandbox does not act out credit_entitlements: set them on the product",
+                    ));
                 }
                 let addons = item.addons.unwrap_or_default();
                 Ok(CartItem { product_id: item.product_id, quantity, amount: item.amount, addons })
@@ -102,7 +108,7 @@ impl CustomerBody {
 #[derive(Debug, Default, Deserialize)]
 struct SubscriptionData {
     trial_period_days: Option<u32>,
-    on_demand: Option<Value>,
+    on_demand: Option<OnDemand>,
 }
 
 /// The body of POST /checkouts, beside the options of the page.
@@ -186,7 +192,7 @@ impl Create {
             discount_codes,
             custom_fields,
             trial_days: data.trial_period_days,
-            on_demand: data.on_demand.is_some_and(|on_demand| !on_demand.is_null()),
+            on_demand: data.on_demand,
             tax_id: self.tax_id,
             business_name: self.customer_business_name,
             force_3ds: self.force_3ds == Some(true),
@@ -201,7 +207,17 @@ impl Create {
 
 /// The fields of the page that the feature flags lock once they have a value.
 fn locked(flags: Option<&Value>) -> Vec<&'static str> {
-    let fields = ["email", "name", "country", "city", "street", "zipcode"];
+    let fields = [
+        "email",
+        "name",
+        "country",
+        "city",
+        "state",
+        "street",
+        "zipcode",
+        "tax_id",
+        "business_name",
+    ];
     let is_locked = |field: &&&str| {
         let flag = format!("allow_customer_editing_{field}");
         flags.and_then(|flags| flags.get(flag)) == Some(&Value::Bool(false))

@@ -22,7 +22,7 @@ use crate::{
         SandboxState,
         address::Address,
         payment::Payment,
-        session::{Buyer, CartItem, Session, SessionOrigin},
+        session::{Buyer, CartItem, OnDemand, Session, SessionOrigin},
     },
 };
 
@@ -43,11 +43,12 @@ struct Order {
     allowed_payment_method_types: Option<Vec<String>>,
     force_3ds: Option<bool>,
     trial_period_days: Option<u32>,
-    on_demand: Option<Value>,
+    on_demand: Option<OnDemand>,
     billing_currency: Option<String>,
     mandate_min_amount_inr_paise: Option<i64>,
     payment_method_id: Option<String>,
     redirect_immediately: Option<bool>,
+    require_phone_number: Option<bool>,
     short_link: Option<bool>,
     show_saved_payment_methods: Option<bool>,
 }
@@ -84,7 +85,13 @@ pub(crate) fn create(
     }
     let mut page_options = Map::new();
     for (name, value) in [
-        ("feature_flags", json!({ "redirect_immediately": order.redirect_immediately })),
+        (
+            "feature_flags",
+            json!({
+                "redirect_immediately": order.redirect_immediately,
+                "require_phone_number": order.require_phone_number,
+            }),
+        ),
         ("show_saved_payment_methods", json!(order.show_saved_payment_methods)),
     ] {
         page_options.insert(name.to_owned(), value);
@@ -99,7 +106,7 @@ pub(crate) fn create(
         return_url: body::page_url("return_url", order.return_url)?,
         discount_codes: codes(order.discount_code, order.discount_codes)?,
         trial_days: order.trial_period_days,
-        on_demand: order.on_demand.is_some_and(|on_demand| !on_demand.is_null()),
+        on_demand: order.on_demand,
         tax_id: order.tax_id,
         business_name: order.customer_business_name,
         force_3ds: order.force_3ds == Some(true),
@@ -154,7 +161,7 @@ fn prepare(state: &mut SandboxState, mut page: Session) -> Result<(String, Strin
         subscription.customer_id.clone_from(&customer_id);
         subscription.billing = billing.clone();
         subscription.metadata = page.metadata.clone();
-        subscription.on_demand = page.on_demand;
+        subscription.on_demand = page.on_demand.is_some();
         subscription.tax_id.clone_from(&page.tax_id);
         subscription.business_name.clone_from(&page.business_name);
         subscription

@@ -36,6 +36,11 @@ pub(crate) struct PayForm {
     pub(crate) card: String,
     /// A method from an earlier payment, instead of a card.
     pub(crate) saved: Option<PaymentMethod>,
+    pub(crate) phone: Option<String>,
+    /// The name on the card, if it is asked for.
+    pub(crate) holder: Option<String>,
+    pub(crate) tax_id: Option<String>,
+    pub(crate) business_name: Option<String>,
     /// Answers to the merchant's questions, by key.
     pub(crate) answers: Vec<(String, String)>,
 }
@@ -90,7 +95,8 @@ pub(crate) fn pay(
     let customer_id = customer_of_page(state, &session, &form);
     refuse_blocked(state, &customer_id)?;
     let method = form.saved.clone().unwrap_or_else(|| {
-        PaymentMethod::new(&form.card, non_empty(&form.name), &form.address.country)
+        let holder = form.holder.clone().or_else(|| non_empty(&form.name));
+        PaymentMethod::new(&form.card, holder, &form.address.country)
     });
     let subscription_ids = subscriptions(state, &session, &quote, &customer_id, &form, &method);
     let payment = payment(state, &session, &quote, customer_id, &form, method, subscription_ids);
@@ -149,9 +155,14 @@ fn customer_of_page(state: &mut SandboxState, session: &Session, form: &PayForm)
     let buyer = Buyer {
         email: Some(form.email.clone()),
         name: Some(form.name.clone()),
+        phone: form.phone.clone().or_else(|| session.buyer.phone.clone()),
         ..session.buyer.clone()
     };
-    customer(state, &buyer)
+    let id = customer(state, &buyer);
+    if let (Some(phone), Ok(customer)) = (&form.phone, state.find_mut(&CUSTOMERS, &id)) {
+        customer.set("phone_number", phone.as_str());
+    }
+    id
 }
 
 /// The customer named by the merchant, or the one with this e-mail address, or a new one.
@@ -189,6 +200,9 @@ fn subscriptions(
             subscription.mandate = mandate(subscription, session, method);
             subscription.method = Some(method.clone());
             subscription.billing = form.address.clone();
+            subscription.business_name =
+                form.business_name.clone().or(subscription.business_name.take());
+            subscription.tax_id = form.tax_id.clone().or(subscription.tax_id.take());
         }
         return vec![subscription_id.clone()];
     }
@@ -199,10 +213,11 @@ fn subscriptions(
         subscription.billing = form.address.clone();
         subscription.method = Some(method.clone());
         subscription.metadata = session.metadata.clone();
-        subscription.on_demand = session.on_demand;
+        subscription.on_demand = session.on_demand.is_some();
         subscription.mandate = mandate(&subscription, session, method);
-        subscription.business_name = session.business_name.clone();
-        subscription.tax_id = session.tax_id.clone();
+        subscription.business_name =
+            form.business_name.clone().or_else(|| session.business_name.clone());
+        subscription.tax_id = form.tax_id.clone().or_else(|| session.tax_id.clone());
         subscription.custom_fields = answers(session, form);
         ids.push(subscription.id.clone());
         state.subscriptions.insert(subscription);

@@ -11,7 +11,7 @@ use crate::{
         SandboxState,
         object::Object,
         product::{Product, Recurring},
-        session::{AddonItem, CartItem},
+        session::{AddonItem, CartItem, OnDemand},
     },
 };
 
@@ -65,13 +65,15 @@ pub(crate) struct Terms<'a> {
     pub(crate) trial_days: Option<u32>,
     /// The customer, if the merchant named one that exists.
     pub(crate) customer_id: Option<&'a str>,
+    /// The terms of the first charge, if the merchant charges on demand.
+    pub(crate) on_demand: Option<&'a OnDemand>,
 }
 
 /// Prices a cart.
 ///
 /// # Errors
-/// 404 for an unknown product or addon; 422 for an empty cart, several currencies, archived
-/// products, discount codes that do not apply, a chosen amount below the minimum, and totals beyond
+/// 404 for an unknown product or addon; 422 for an empty cart, several currencies, a currency without
+/// a price, archived products, discount codes that do not apply, a chosen amount below the minimum, and totals beyond
 /// Dodo's range.
 pub(crate) fn quote(
     state: &SandboxState,
@@ -119,15 +121,53 @@ pub(crate) fn quote(
         quote.tax = money::plus(quote.tax, line.due.tax)?;
         quote.lines.push(line);
     }
+    check_currencies(&quote.currency, terms)?;
     discount::check_minimum(quote.discounts.as_ref(), quote.subtotal, &quote.currency)?;
     Ok(quote)
+}
+
+/// The sandbox converts no prices, so a chosen currency needs a price of its own.
+fn check_currencies(priced: &str, terms: Terms<'_>) -> Result<(), Error> {
+    let first_charge = terms.on_demand.and_then(|on_demand| on_demand.product_currency.as_deref());
+    for (field, chosen) in
+        [("billing_currency", terms.currency), ("product_currency", first_charge)]
+    {
+        if chosen.is_some_and(|chosen| chosen != priced) {
+            return Err(Error::unprocessable(
+                "UNSUPPORTED_BILLING_CURRENCY",
+                format!(
+                    "{field}: the sandbox converts no prices: use {priced}, or add a localized price"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The currencies that a cart has prices in.
+pub(crate) fn currencies(state: &SandboxState, cart: &[CartItem], terms: Terms<'_>) -> Vec<String> {
+    let Some(first) = cart.first() else { return Vec::new() };
+    let prices = state.matching(&LOCALIZED_PRICES, "product_id", &first.product_id);
+    let own = state.products.get(&first.product_id).map(|product| product.currency.as_str());
+    let mut found: Vec<_> = own
+        .into_iter()
+        .chain(prices.filter_map(|price| price.text("currency")))
+        .filter(|currency| quote(state, cart, Terms { currency: Some(currency), ..terms }).is_ok())
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// A product with its price for the buyer's country or chosen currency.
 fn localized(state: &SandboxState, product: &Product, terms: Terms<'_>) -> Product {
     let mut product = product.clone();
     let fits = |price: &&Object| match price.text("mode") {
-        Some("by_country") => price.has("country_code", terms.country),
+        Some("by_country") => {
+            price.has("country_code", terms.country)
+                && terms.currency.is_none_or(|currency| price.has("currency", currency))
+        }
         _ => terms.currency.is_some_and(|currency| price.has("currency", currency)),
     };
     let found = state.matching(&LOCALIZED_PRICES, "product_id", &product.id).find(fits);
@@ -135,6 +175,10 @@ fn localized(state: &SandboxState, product: &Product, terms: Terms<'_>) -> Produ
         found.and_then(|own| own.number("amount").zip(own.text("currency")))
     {
         (product.price, product.currency) = (amount, currency.to_owned());
+    }
+    let about = terms.on_demand.and_then(|on_demand| on_demand.product_description.as_ref());
+    if let (Some(about), Some(_)) = (about, &product.recurring) {
+        product.description = Some(about.clone());
     }
     product
 }
@@ -148,17 +192,29 @@ fn price(
 ) -> Result<QuoteLine, Error> {
     let unit = unit_price(product, item)?;
     let addons = addons(state, product, &item.addons)?;
-    let mut full = money::times(unit, item.quantity)?;
-    for addon in &addons {
-        full = money::plus(full, money::times(addon.unit, addon.item.quantity)?)?;
-    }
-    let (trial_days, subtotal) = match &product.recurring {
+    let with_addons = |unit| {
+        addons.iter().try_fold(money::times(unit, item.quantity)?, |sum, addon| {
+            money::plus(sum, money::times(addon.unit, addon.item.quantity)?)
+        })
+    };
+    let full = with_addons(unit)?;
+    let (trial_days, mut subtotal) = match &product.recurring {
         None => (0, full),
         Some(recurring) => match terms.trial_days.unwrap_or(recurring.trial_days) {
             0 => (0, full),
             days => (days, money::times(recurring.trial_amount.unwrap_or(0), item.quantity)?),
         },
     };
+    if let (Some(on_demand), Some(_)) = (terms.on_demand, &product.recurring) {
+        subtotal = match (on_demand.mandate_only, on_demand.product_price) {
+            (true, _) => 0,
+            (false, Some(..0)) => {
+                return Err(Error::invalid("product_price must not be negative"));
+            }
+            (false, Some(price)) => with_addons(price)?,
+            (false, None) => subtotal,
+        };
+    }
     // Stacked: each code applies to the rest that the codes before it left.
     let left = discounts
         .iter()

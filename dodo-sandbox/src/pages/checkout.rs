@@ -14,14 +14,14 @@ use crate::{
     flow::{
         checkout::{self, Paid, PayForm, open_session},
         complete::ChargeOutcome,
-        quote::{Terms, quote},
+        quote::{Terms, currencies, quote},
     },
     money,
     state::{
         SandboxState,
         address::Address,
         card::PaymentMethod,
-        session::{CartItem, Progress, Session, SessionOrigin},
+        session::{AddonItem, CartItem, Progress, Session, SessionOrigin},
     },
 };
 
@@ -89,7 +89,7 @@ fn discount(state: &mut SandboxState, id: &str, form: &Form) -> Response {
         let mut codes = session.discount_codes.clone();
         codes.push(code.to_owned());
         let country = chosen_country(session, form);
-        let terms = Terms { discount_codes: &codes, ..terms(session, &country) };
+        let terms = Terms { discount_codes: &codes, ..terms(session, form, &country) };
         quote(state, &session.cart, terms).map(|_| codes)
     });
     let message = match priced {
@@ -108,7 +108,7 @@ fn discount(state: &mut SandboxState, id: &str, form: &Form) -> Response {
 /// What a submitted form led to.
 enum Submitted {
     Paid(Paid),
-    /// Country or amount make another total than the page showed.
+    /// The total differs from the total on the page.
     Repriced,
 }
 
@@ -116,33 +116,55 @@ fn submit(state: &mut SandboxState, id: &str, form: &Form) -> Result<Submitted, 
     let session = open_session(state, id)?;
     let cart = chosen_cart(state, session, form)?;
     let entered = read(state, session, form);
+    checkout_fields::check_required(session, &entered)?;
+    let priced = terms(session, form, &entered.address.country);
+    let currency = priced.currency.map(str::to_owned);
     if !cart.is_empty() {
-        let total = quote(state, &cart, terms(session, &entered.address.country))?.total;
-        if form.some("shown_total").is_some_and(|shown| shown != total.to_string()) {
+        let quote = quote(state, &cart, priced)?;
+        let changed = |name, now: &str| form.some(name).is_some_and(|shown| shown != now);
+        if changed("shown_total", &quote.total.to_string())
+            || changed("shown_currency", &quote.currency)
+        {
             return Ok(Submitted::Repriced);
         }
     }
-    state.sessions.find_mut(id)?.cart = cart;
+    let session = state.sessions.find_mut(id)?;
+    (session.cart, session.currency) = (cart, currency);
     checkout::pay(state, id, entered).map(Submitted::Paid)
 }
 
-fn terms<'a>(session: &'a Session, country: &'a str) -> Terms<'a> {
-    Terms { country, ..session.terms() }
+fn terms<'a>(session: &'a Session, form: &'a Form, country: &'a str) -> Terms<'a> {
+    let chosen = Some(form.get("currency")).filter(|chosen| !chosen.is_empty());
+    let chosen = chosen.filter(|_| may_choose_currency(session));
+    Terms { country, currency: chosen.or(session.currency.as_deref()), ..session.terms() }
 }
 
-/// The cart with the amount that the customer chose, where they may choose.
+fn may_choose_currency(session: &Session) -> bool {
+    session.is_free() && session.flag("allow_currency_selection", true)
+}
+
+fn may_choose_addons(session: &Session) -> bool {
+    session.is_free() && session.flag("allow_editing_addons", false)
+}
+
+/// The cart with the amount and the addons that the customer chose, where they may choose.
 fn chosen_cart(
     state: &SandboxState,
     session: &Session,
     form: &Form,
 ) -> Result<Vec<CartItem>, Error> {
-    let Some(text) = form.some("amount") else { return Ok(session.cart.clone()) };
     let mut cart = session.cart.clone();
-    for item in &mut cart {
+    for (place, item) in cart.iter_mut().enumerate() {
         let product = state.products.find(&item.product_id)?;
-        if product.pay_what_you_want {
+        if let (true, Some(text)) = (product.pay_what_you_want, form.some("amount")) {
             let amount = money::parse(&text, &product.currency);
             item.amount = Some(amount.ok_or_else(|| Error::invalid("Enter an amount."))?);
+        }
+        for id in product.addon_ids().filter(|_| may_choose_addons(session)) {
+            let Some(text) = form.some(&checkout_summary::addon_name(place, id)) else { continue };
+            let quantity = text.parse().map_err(|_| Error::invalid("Enter a number of units."))?;
+            item.addons.retain(|addon| addon.addon_id != id);
+            item.addons.push(AddonItem { addon_id: id.to_owned(), quantity });
         }
     }
     Ok(cart)
@@ -191,6 +213,10 @@ fn read(state: &SandboxState, session: &Session, form: &Form) -> PayForm {
         },
         card: form.get("card").to_owned(),
         saved: saved_cards(state, session).into_iter().find(|card| card.id == form.get("saved")),
+        phone: form.some("phone"),
+        holder: form.some("holder"),
+        tax_id: part("tax_id", session.tax_id.as_ref()),
+        business_name: part("business_name", session.business_name.as_ref()),
         answers: session
             .custom_fields
             .iter()
@@ -217,14 +243,21 @@ pub(crate) fn page(
     let cart = chosen_cart(state, session, form).unwrap_or_else(|_| session.cart.clone());
     let quote = match &session.origin {
         SessionOrigin::PaymentMethod { .. } => None,
-        _ => Some(
-            quote(state, &cart, terms(session, &country))
-                .or_else(|_| quote(state, &session.cart, terms(session, &country)))?,
-        ),
+        _ => Some(quote(state, &cart, terms(session, form, &country)).or_else(|_| {
+            quote(state, &session.cart, Terms { country: &country, ..session.terms() })
+        })?),
     };
     let summary = match &quote {
         Some(quote) => {
-            checkout_summary::summary(quote) + &checkout_summary::discount_field(session, form)
+            let mut summary = checkout_summary::summary(quote);
+            if may_choose_addons(session) {
+                summary += &checkout_summary::addon_fields(state, quote);
+            }
+            if may_choose_currency(session) {
+                let choices = currencies(state, &cart, terms(session, form, &country));
+                summary += &checkout_summary::currency_field(&choices, &quote.currency);
+            }
+            summary + &checkout_summary::discount_field(session, form)
         }
         None => "<h2>New payment method</h2><p class=\"soft\">Nothing is charged now unless a \
                  payment is overdue.</p>"

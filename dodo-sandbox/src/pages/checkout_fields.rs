@@ -5,16 +5,43 @@ use super::{
     form::{Field, Form, select},
 };
 use crate::{
-    countries,
+    Error, countries,
+    flow::checkout::PayForm,
     state::{
         card::{self, PaymentMethod},
-        session::{CustomField, FieldType, Session},
+        session::{CustomField, FieldType, Session, SessionOrigin},
     },
 };
 
 /// The name of the field that takes the answer to a merchant's question.
 pub(super) fn answer_name(key: &str) -> String {
     format!("field_{key}")
+}
+
+/// The feature flag that shows a field.
+fn flag_of(name: &str) -> &'static str {
+    match name {
+        "phone" => "allow_phone_number_collection",
+        _ => "allow_tax_id",
+    }
+}
+
+/// The fields that the merchant requires and this form lacks.
+///
+/// # Errors
+/// 422 with the field's name.
+pub(super) fn check_required(session: &Session, entered: &PayForm) -> Result<(), Error> {
+    let has_holder = entered.holder.is_some() || entered.saved.is_some();
+    for (flag, present, message) in [
+        ("require_phone_number", entered.phone.is_some(), "Enter a phone number."),
+        ("require_tax_id", entered.tax_id.is_some(), "Enter a tax ID."),
+        ("require_cardholder_name", has_holder, "Enter the name on the card."),
+    ] {
+        if session.flag(flag, false) && !present {
+            return Err(Error::invalid(message));
+        }
+    }
+    Ok(())
 }
 
 /// All fields of the form.
@@ -73,15 +100,42 @@ pub(super) fn all(
     };
     let questions: String =
         session.custom_fields.iter().map(|question| custom_field(question, form)).collect();
+    // A required field is never folded.
+    let folded = |title, fields: String, open: bool| {
+        let open = if open || session.flag("single_page", false) { " open" } else { "" };
+        format!("<details{open}><summary>{title}</summary>{fields}</details>")
+    };
     let address = match session.asks("minimal_address") {
         true => String::new(),
-        false => format!(
-            "<details><summary>Address</summary>{street}\
-             <div class=\"row\">{city}{zipcode}</div>{region}</details>"
-        ),
+        false => {
+            let fields = format!("{street}<div class=\"row\">{city}{zipcode}</div>{region}");
+            folded("Address", fields, false)
+        }
+    };
+    let sells = !matches!(session.origin, SessionOrigin::PaymentMethod { .. });
+    let asks = |name, label, autocomplete, given, required| match sells
+        && (required || session.flag(flag_of(name), true))
+    {
+        true => field(name, label, autocomplete, given, required),
+        false => String::new(),
+    };
+    let phone = session.flag("require_phone_number", false);
+    let phone = asks("phone", "Phone number", "tel", session.buyer.phone.as_ref(), phone);
+    let required = session.flag("require_tax_id", false);
+    let tax_id = asks("tax_id", "Tax ID", "off", session.tax_id.as_ref(), required);
+    let organization = session.business_name.as_ref();
+    let business = asks("business_name", "Business name", "organization", organization, false);
+    let business = match tax_id.is_empty() && business.is_empty() {
+        true => String::new(),
+        false => folded("Business", business + &tax_id, required),
+    };
+    let holder = match session.flag("require_cardholder_name", false) {
+        true => field("holder", "Name on the card", "cc-name", None, saved.is_empty()),
+        false => String::new(),
     };
     format!(
-        "<h2>Your details</h2>{email}{name}{country}{address}{questions}<h2>Card</h2>{}",
+        "<h2>Your details</h2>{email}{name}{phone}{country}{address}{business}{questions}<h2>Card</h2>\
+         {}{holder}",
         saved_cards(form, saved) + &card_fields(form, saved.is_empty())
     )
 }

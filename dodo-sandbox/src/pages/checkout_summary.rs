@@ -2,9 +2,14 @@
 
 use super::{
     Escaped,
-    form::{Field, Form},
+    form::{Field, Form, select},
 };
-use crate::{flow::quote::Quote, money, state::session::Session};
+use crate::{
+    api::products::ADDONS,
+    flow::quote::Quote,
+    money,
+    state::{SandboxState, session::Session},
+};
 
 /// The first letter of a name, where an image is missing.
 pub(super) fn mark(name: &str, class: &str) -> String {
@@ -13,8 +18,7 @@ pub(super) fn mark(name: &str, class: &str) -> String {
 }
 
 pub(super) fn discount_field(session: &Session, form: &Form) -> String {
-    let flags = session.page.get("feature_flags");
-    if flags.and_then(|flags| flags.get("allow_discount_code")).is_some_and(|flag| flag == false) {
+    if !session.flag("allow_discount_code", true) {
         return String::new();
     }
     if let [first, ..] = session.discount_codes.as_slice() {
@@ -33,7 +37,12 @@ pub(super) fn discount_field(session: &Session, form: &Form) -> String {
 }
 
 pub(super) fn shown_total(quote: &Quote) -> String {
-    format!("<input type=\"hidden\" name=\"shown_total\" value=\"{}\">", quote.total)
+    format!(
+        "<input type=\"hidden\" name=\"shown_total\" value=\"{}\">\
+         <input type=\"hidden\" name=\"shown_currency\" value=\"{}\">",
+        quote.total,
+        Escaped(&quote.currency)
+    )
 }
 
 /// Where the customer chooses what to pay.
@@ -51,6 +60,40 @@ pub(super) fn amount_field(quote: &Quote) -> String {
         ..Field::default()
     }
     .html()
+}
+
+/// A choice between the currencies that the cart has prices in.
+pub(super) fn currency_field(currencies: &[String], chosen: &str) -> String {
+    if currencies.len() < 2 {
+        return String::new();
+    }
+    let options: Vec<_> = currencies.iter().map(|own| (own.as_str(), own.as_str())).collect();
+    select("currency", "Currency", &options, chosen)
+}
+
+/// The name of the field with the units of an addon of one position.
+pub(super) fn addon_name(place: usize, id: &str) -> String {
+    format!("addon_{place}_{id}")
+}
+
+/// The units of the addons that the products offer.
+pub(super) fn addon_fields(state: &SandboxState, quote: &Quote) -> String {
+    let mut fields = String::new();
+    for (place, line) in quote.lines.iter().enumerate() {
+        for id in line.product.addon_ids() {
+            let Some(addon) = state.get(&ADDONS, id) else { continue };
+            let units = line.addons.iter().find(|own| own.item.addon_id == id);
+            fields += &Field {
+                name: &addon_name(place, id),
+                label: &format!("{}: units of {}", line.product.name, addon.str("name")),
+                value: &units.map_or(0, |own| own.item.quantity).to_string(),
+                kind: "number",
+                ..Field::default()
+            }
+            .html();
+        }
+    }
+    fields
 }
 
 pub(super) fn leave_button(session: &Session) -> String {

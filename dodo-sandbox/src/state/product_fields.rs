@@ -22,8 +22,13 @@ impl Product {
 
     /// The ids of the addons on offer with this product.
     pub(crate) fn offers_addon(&self, id: &str) -> bool {
+        self.addon_ids().any(|addon| addon == id)
+    }
+
+    /// The ids of the addons that it offers.
+    pub(crate) fn addon_ids(&self) -> impl Iterator<Item = &str> {
         let addons = self.fields.get("addons").and_then(Value::as_array);
-        addons.is_some_and(|addons| addons.iter().any(|addon| addon == id))
+        addons.into_iter().flatten().filter_map(Value::as_str)
     }
 
     fn price_json(&self) -> Value {

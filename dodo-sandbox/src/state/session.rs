@@ -82,6 +82,18 @@ pub(crate) struct CustomField {
     pub(crate) options: Option<Vec<String>>,
 }
 
+/// The terms of subscriptions that the merchant charges on demand.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+pub(crate) struct OnDemand {
+    /// Charges nothing now, and only stores the payment method.
+    pub(crate) mandate_only: bool,
+    /// The unit price of the first charge.
+    pub(crate) product_price: Option<i64>,
+    pub(crate) product_currency: Option<String>,
+    /// Replaces the description of the product.
+    pub(crate) product_description: Option<String>,
+}
+
 /// What kind of answer a [`CustomField`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -125,7 +137,7 @@ pub(crate) struct Session {
     pub(crate) custom_fields: Vec<CustomField>,
     /// Replaces the product's trial.
     pub(crate) trial_days: Option<u32>,
-    pub(crate) on_demand: bool,
+    pub(crate) on_demand: Option<OnDemand>,
     pub(crate) tax_id: Option<String>,
     pub(crate) business_name: Option<String>,
     /// The payment needs a challenge by the cardholder's bank.
@@ -194,8 +206,18 @@ impl Session {
 
     /// Whether the customer sees the result before the way back to the shop.
     pub(crate) fn shows_result(&self) -> bool {
-        let flags = self.page.get("feature_flags");
-        flags.and_then(|flags| flags.get("redirect_immediately")) == Some(&Value::Bool(false))
+        !self.flag("redirect_immediately", true)
+    }
+
+    /// A feature flag of the page, or its default.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> bool {
+        let flag = self.page.get("feature_flags").and_then(|flags| flags.get(name));
+        flag.and_then(Value::as_bool).unwrap_or(default)
+    }
+
+    /// Whether the customer may change its cart and currency: no object has these terms yet.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self.origin, SessionOrigin::Session | SessionOrigin::StaticLink)
     }
 
     /// Whether an option of the page is on.
@@ -211,6 +233,7 @@ impl Session {
             discount_codes: &self.discount_codes,
             trial_days: self.trial_days,
             customer_id: self.buyer.customer_id.as_deref(),
+            on_demand: self.on_demand.as_ref(),
         }
     }
 

@@ -56,7 +56,201 @@ async fn localized_price_replaces_price_and_currency() {
     assert_eq!((&sold["currency"], &sold["total_amount"]), (&json!("GBP"), &json!(1800)));
     let path = format!("{path}/{}", text(&price["id"]));
     assert!(api(&sandbox, "DELETE", &path, None).await.0.is_success());
-    assert_eq!(sell(&sandbox, "US", chosen).await["currency"], "USD", "the price is removed");
+    let body = json!({
+        "product_cart": [{ "product_id": "pdt_book", "quantity": 1 }],
+        "billing_currency": "GBP",
+    });
+    for path in ["/checkouts", "/checkouts/preview"] {
+        let (status, answer) = api(&sandbox, "POST", path, Some(body.clone())).await;
+        let code = json!("UNSUPPORTED_BILLING_CURRENCY");
+        assert_eq!((status.as_u16(), &answer["code"]), (422, &code), "the price is removed");
+        assert!(text(&answer["message"]).contains("the sandbox converts no prices"), "{answer}");
+    }
+    assert_eq!(sell(&sandbox, "US", json!({ "billing_currency": "USD" })).await["currency"], "USD");
+}
+
+/// The page of a session for this cart and these fields of the body.
+async fn page(sandbox: &Sandbox, product: &str, fields: Value) -> (String, String) {
+    let mut body = json!({ "product_cart": [{ "product_id": product, "quantity": 1 }] });
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let id = session(sandbox, body).await;
+    let url = format!("{}/session/{id}", sandbox.url());
+    (id, http().get(&url).send().await.unwrap().text().await.unwrap())
+}
+
+/// Sends the page's form: the payment, or the page that asks again.
+async fn submit(
+    sandbox: &Sandbox,
+    session_id: &str,
+    fields: &[(&str, &str)],
+) -> Result<Value, String> {
+    let known = [("email", "ada@example.com"), ("name", "Ada"), ("country", "US")];
+    let form: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(known)
+        .extend_pairs([("card", cards::OK)])
+        .extend_pairs(fields)
+        .finish();
+    let request = http().post(format!("{}/session/{session_id}/pay", sandbox.url()));
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+    let answer = request.send().await.unwrap();
+    if answer.status() != StatusCode::SEE_OTHER {
+        return Err(answer.text().await.unwrap());
+    }
+    let session = api(sandbox, "GET", &format!("/checkouts/{session_id}"), None).await.1;
+    Ok(api(sandbox, "GET", &format!("/payments/{}", text(&session["payment_id"])), None).await.1)
+}
+
+#[tokio::test]
+async fn feature_flag_changes_the_page() {
+    let sandbox = sandbox().await;
+    let price = json!({ "amount": 1800, "currency": "GBP" });
+    post(&sandbox, "/products/pdt_book/localized-prices", price).await;
+    for (flags, field, shown) in [
+        (json!({}), "name=\"phone\"", true),
+        (json!({ "allow_phone_number_collection": false }), "name=\"phone\"", false),
+        (json!({}), "name=\"tax_id\"", true),
+        (json!({}), "name=\"business_name\"", true),
+        (json!({ "allow_tax_id": false }), "name=\"tax_id\"", false),
+        (json!({ "allow_tax_id": false }), "name=\"business_name\"", false),
+        (json!({}), "name=\"holder\"", false),
+        (json!({ "require_cardholder_name": true }), "name=\"holder\"", true),
+        (json!({}), "name=\"currency\"", true),
+        (json!({ "allow_currency_selection": false }), "name=\"currency\"", false),
+        (json!({}), "<details open>", false),
+        (json!({ "single_page": true }), "<details open>", true),
+    ] {
+        let (_, html) = page(&sandbox, "pdt_book", json!({ "feature_flags": flags })).await;
+        assert_eq!(html.contains(field), shown, "{flags} {field}\n{html}");
+    }
+}
+
+#[tokio::test]
+async fn locked_field_keeps_the_value_of_the_order() {
+    let sandbox = sandbox().await;
+    for (field, input, path) in [
+        ("state", "state", "/billing/state"),
+        ("tax_id", "tax_id", "/tax_id"),
+        ("business_name", "business_name", "/customer_business_name"),
+    ] {
+        for (editing, expected) in [(false, "given"), (true, "typed")] {
+            let body = json!({
+                "billing_address": { "country": "US", "state": "given" },
+                "tax_id": "given",
+                "customer_business_name": "given",
+                "feature_flags": { format!("allow_customer_editing_{field}"): editing },
+            });
+            let (id, html) = page(&sandbox, "pdt_pro", body).await;
+            assert!(html.contains(&format!("name=\"{input}\" value=\"given\"")), "{html}");
+            let paid = submit(&sandbox, &id, &[(input, "typed")]).await.unwrap();
+            let path_of = format!("/subscriptions/{}", text(&paid["subscription_id"]));
+            let sold = api(&sandbox, "GET", &path_of, None).await.1;
+            assert_eq!(sold.pointer(path), Some(&json!(expected)), "{field} {editing}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn required_field_is_asked_for_and_stored() {
+    let sandbox = sandbox().await;
+    for (flag, input, path) in [
+        ("require_phone_number", "phone", "/customer/phone_number"),
+        ("require_cardholder_name", "holder", "/card_holder_name"),
+        ("require_tax_id", "tax_id", "/tax_id"),
+    ] {
+        let body = json!({ "feature_flags": { flag: true, "always_create_new_customer": true } });
+        let (id, _) = page(&sandbox, "pdt_pro", body).await;
+        let html = submit(&sandbox, &id, &[]).await.unwrap_err();
+        assert!(html.contains("role=\"alert\""), "{flag}: {html}");
+        let paid = submit(&sandbox, &id, &[(input, "+49 30 1234")]).await.unwrap();
+        let path_of = format!("/subscriptions/{}", text(&paid["subscription_id"]));
+        let sold = api(&sandbox, "GET", &path_of, None).await.1;
+        let stored = paid.pointer(path).or(sold.pointer(path));
+        assert_eq!(stored, Some(&json!("+49 30 1234")), "{flag}");
+    }
+}
+
+#[tokio::test]
+async fn customer_chooses_currency_and_addons_on_the_page() {
+    let sandbox = sandbox().await;
+    let price = json!({ "amount": 1800, "currency": "GBP" });
+    post(&sandbox, "/products/pdt_book/localized-prices", price).await;
+    for (allowed, currency) in [(true, "GBP"), (false, "USD")] {
+        let flags = json!({ "feature_flags": { "allow_currency_selection": allowed } });
+        let (id, _) = page(&sandbox, "pdt_book", flags).await;
+        let paid = submit(&sandbox, &id, &[("currency", "GBP")]).await.unwrap();
+        assert_eq!(paid["currency"], currency);
+    }
+
+    let addon = json!({ "name": "Seat", "price": 500, "currency": "USD", "tax_category": "saas" });
+    let addon = text(&post(&sandbox, "/addons", addon).await["id"]);
+    let add = json!({ "addons": [addon] });
+    assert_eq!(api(&sandbox, "PATCH", "/products/pdt_pro", Some(add)).await.0, 200);
+    let input = format!("addon_0_{addon}");
+    for (allowed, total) in [(true, 2900), (false, 1900)] {
+        let flags = json!({ "feature_flags": { "allow_editing_addons": allowed } });
+        let (id, html) = page(&sandbox, "pdt_pro", flags).await;
+        assert_eq!(html.contains(&input), allowed, "{html}");
+        let paid = submit(&sandbox, &id, &[(&input, "2")]).await.unwrap();
+        assert_eq!(paid["total_amount"], total);
+    }
+}
+
+#[tokio::test]
+async fn on_demand_terms_set_the_first_charge() {
+    let sandbox = sandbox().await;
+    for (on_demand, total) in [
+        (json!({ "mandate_only": false }), 1900),
+        (json!({ "mandate_only": false, "product_price": 700 }), 700),
+        (json!({ "mandate_only": false, "product_price": 700, "product_currency": "USD" }), 700),
+        (json!({ "mandate_only": true }), 0),
+        (json!({ "mandate_only": true, "product_price": 700 }), 0),
+    ] {
+        let terms = json!({
+            "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }],
+            "subscription_data": { "on_demand": on_demand },
+        });
+        let sold = sell(&sandbox, "US", terms).await;
+        assert_eq!(sold["total_amount"], total, "{on_demand}");
+        let path = format!("/subscriptions/{}", text(&sold["subscription_id"]));
+        let own = api(&sandbox, "GET", &path, None).await.1;
+        assert_eq!((&own["status"], &own["on_demand"]), (&json!("active"), &json!(true)));
+        let older = json!({
+            "billing": { "country": "US" }, "customer": { "email": "bob@example.com" },
+            "product_id": "pdt_pro", "quantity": 1, "on_demand": on_demand,
+        });
+        let older = post(&sandbox, "/subscriptions", older).await;
+        let path = format!("/payments/{}", text(&older["payment_id"]));
+        assert_eq!(api(&sandbox, "GET", &path, None).await.1["total_amount"], total, "{on_demand}");
+    }
+    let about = json!({ "mandate_only": false, "product_description": "Setup of the account" });
+    let terms = json!({ "subscription_data": { "on_demand": about } });
+    assert!(page(&sandbox, "pdt_pro", terms).await.1.contains("Setup of the account"));
+}
+
+#[tokio::test]
+async fn field_that_the_sandbox_does_not_act_out_is_refused() {
+    let sandbox = sandbox().await;
+    let on_demand = |extra: Value| {
+        let mut terms = json!({ "mandate_only": false });
+        terms.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        json!({ "subscription_data": { "on_demand": terms } })
+    };
+    let credits = json!([{
+        "product_id": "pdt_pro", "quantity": 1,
+        "credit_entitlements": [{ "credit_entitlement_id": "cde_1", "credits_amount": "5" }],
+    }]);
+    for (fields, name) in [
+        (json!({ "billing_currency": "EUR" }), "billing_currency"),
+        (on_demand(json!({ "product_currency": "EUR" })), "product_currency"),
+        (on_demand(json!({ "product_price": -1 })), "product_price"),
+        (json!({ "product_cart": credits }), "credit_entitlements"),
+    ] {
+        let mut body = json!({ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let (status, answer) = api(&sandbox, "POST", "/checkouts", Some(body)).await;
+        assert_eq!(status.as_u16(), 422, "{fields}: {answer}");
+        assert!(text(&answer["message"]).contains(name), "{fields}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -105,6 +299,11 @@ async fn older_orders_take_saved_methods_and_short_links() {
     let page = text(&post(&sandbox, "/payments", saved).await["payment_link"]);
     let html = http().get(&page).send().await.unwrap().text().await.unwrap();
     assert!(html.contains("4242"), "the page offers the saved card: {html}");
+    let asked = order(json!({ "require_phone_number": true }));
+    let page = text(&post(&sandbox, "/payments", asked).await["payment_link"]);
+    let html = http().get(&page).send().await.unwrap().text().await.unwrap();
+    let field = html.split("name=\"phone\"").nth(1).and_then(|rest| rest.split('>').next());
+    assert!(field.is_some_and(|field| field.ends_with("required")), "{html}");
     let paid = order(json!({ "payment_method_id": first["payment_method_id"] }));
     let id = text(&post(&sandbox, "/payments", paid).await["payment_id"]);
     let payment = api(&sandbox, "GET", &format!("/payments/{id}"), None).await.1;
