@@ -59,7 +59,7 @@ impl Setup {
         let clock = Clock::new(self.start.now, self.rate);
         let mut state = id::seeded(&mut ids, || {
             let mut state = SandboxState::new(self.base_url.clone(), clock, self.behavior.clone());
-            let demo = self.products.is_empty().then(product::demo_catalogue);
+            let demo = self.products.is_empty().then(product::demo_catalog);
             for product in demo.as_ref().unwrap_or(&self.products) {
                 state.add_product(product.clone());
             }
@@ -203,7 +203,7 @@ impl SandboxBuilder {
         self
     }
 
-    /// Adds a product. Default: a small demo catalogue.
+    /// Adds a product. Default: a small demo catalog.
     pub fn product(mut self, product: Product) -> Self {
         self.setup.products.push(product);
         self

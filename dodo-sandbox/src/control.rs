@@ -1,5 +1,5 @@
-//! What Dodo does not let anybody do: moving its clock, playing the bank, losing its webhooks. The
-//! same is open to tests as methods of [`Sandbox`](crate::Sandbox) and to every language under
+//! Controls that Dodo Payments does not have: the clock, the bank, the loss of webhooks. Tests in Rust
+//! call the methods of [`Sandbox`](crate::Sandbox). Other languages use the routes under
 //! `/__sandbox/` ([`routes`]).
 
 mod objects;
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// What came of paying a session.
+/// The result of paying a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PaidSession {

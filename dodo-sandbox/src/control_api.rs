@@ -12,7 +12,7 @@ use crate::{
     flow::{recovery, renewal, reversal, subscription},
 };
 
-/// Steering: time, money, and what goes wrong.
+/// Steering: time, money and outages.
 impl Sandbox {
     /// Moves the clock forward, by at most 366 days. Renewals, trial ends, retries of renewals and
     /// of webhooks that fall due on the way are acted out, each at its moment.

@@ -87,7 +87,7 @@ impl Error {
         Self::refused(StatusCode::CONFLICT, code, message)
     }
 
-    /// What went wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -30,7 +30,7 @@
 //!     .await?;
 //! let session: serde_json::Value = serde_json::from_str(&answer.text().await?)?;
 //!
-//! // ... somebody pays it, a month goes by, and the subscription renews.
+//! // ... A customer pays, a month passes, and the subscription renews.
 //! let paid = sandbox.pay_session(session["session_id"].as_str().unwrap_or_default(), cards::OK)?;
 //! assert_eq!(paid.status, "succeeded");
 //! sandbox.advance(Duration::from_secs(31 * 24 * 60 * 60))?;
@@ -38,8 +38,8 @@
 //! # }
 //! ```
 //!
-//! What it does as Dodo does, what it does otherwise, and the routes under `/__sandbox/` for tests
-//! in other languages: `docs/sandbox.md`.
+//! `docs/sandbox.md` lists the operations, the differences from Dodo Payments, and the routes under
+//! `/__sandbox/` for tests in other languages.
 
 #![recursion_limit = "256"] // `json!` of the larger objects
 

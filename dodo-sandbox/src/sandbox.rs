@@ -41,7 +41,7 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Starts a sandbox with a demo catalogue on any free port.
+    /// Starts a sandbox with a demo catalog on any free port.
     ///
     /// # Errors
     /// When the machine gives no port.
@@ -142,7 +142,7 @@ impl Sandbox {
         self.app.wait_until_idle().await;
     }
 
-    /// Stops taking requests, and waits a few seconds for what is under way.
+    /// Stops taking requests, and waits a few seconds for running requests.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         for task in std::mem::take(&mut self.tasks) {

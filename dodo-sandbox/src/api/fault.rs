@@ -1,4 +1,4 @@
-//! Outages on demand, the rate limit, and the record of what was asked.
+//! Outages on demand, the rate limit, and the log of requests.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ const NOMINAL_LIMIT: u32 = 240;
 /// How long a hanging answer hangs.
 const HANG: Duration = Duration::from_secs(10 * 60);
 
-/// What goes wrong.
+/// The kind of an outage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -39,7 +39,7 @@ pub enum FaultKind {
     ResetAfter,
     /// No answer comes.
     Hang,
-    /// A 200 that is no JSON.
+    /// A 200 with a body that is not JSON.
     Garbage,
     /// The right answer, so many milliseconds late.
     Slow(u64),
@@ -49,7 +49,7 @@ pub enum FaultKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of an outage.
     pub kind: FaultKind,
     /// Only for this method.
     pub method: Option<String>,
@@ -94,7 +94,7 @@ pub struct RecordedRequest {
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// The body as text; what is no UTF-8 is replaced.
+    /// The body as text, with replacements for bytes outside of UTF-8.
     pub body: String,
     /// The status of the answer; none when the answer was held back or cut.
     pub status: Option<u16>,
@@ -142,7 +142,7 @@ impl Faults {
         lock(&self.requests).iter().cloned().collect()
     }
 
-    pub(crate) fn forget_requests(&self) {
+    pub(crate) fn clear_requests(&self) {
         lock(&self.requests).clear();
     }
 
@@ -164,7 +164,7 @@ impl Faults {
         Some(kind)
     }
 
-    /// Counts a request of this minute: what is left of the limit, and the seconds to the next one.
+    /// Counts a request of this minute. Returns the rest of the limit and the seconds to the next minute.
     fn count(&self, limit: u32) -> (Option<u32>, u64) {
         const MINUTE: Duration = Duration::from_secs(60);
         let mut window = lock(&self.window);

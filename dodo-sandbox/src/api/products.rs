@@ -1,4 +1,4 @@
-//! The catalogue: products, their images, files, short links, localized prices and collections.
+//! The catalog: products, their images, files, short links, localized prices and collections.
 
 use std::sync::Arc;
 

@@ -62,7 +62,7 @@ pub(crate) fn register(state: &mut SandboxState, url: &str, secret: &str) -> Res
 }
 
 /// Whether an endpoint receives events of this type.
-pub(crate) fn wants(endpoint: &Object, kind: &str) -> bool {
+pub(crate) fn accepts(endpoint: &Object, kind: &str) -> bool {
     let only = endpoint.list("filter_types");
     !endpoint.is("disabled") && (only.is_empty() || only.iter().any(|name| name == kind))
 }

@@ -101,8 +101,8 @@ mod tests {
             ("/checkouts", json!({}), "product_cart: is required"),
             (
                 "/checkouts",
-                json!({ "product_cart": cart, "colour": 1 }),
-                "colour: the API has no such field",
+                json!({ "product_cart": cart, "shade": 1 }),
+                "shade: the API has no such field",
             ),
             (
                 "/checkouts",

@@ -53,7 +53,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/network", get(network).put(set_network))
         .route("/deliveries/flush", post(flush))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
-        .route("/requests", get(requests).delete(forget_requests))
+        .route("/requests", get(requests).delete(clear_requests))
         .merge(super::objects::routes())
         .method_not_allowed_fallback(api::method_not_allowed)
         .route_layer(middleware::from_fn(own_pages_only));
@@ -301,7 +301,7 @@ async fn requests(State(app): State<Arc<App>>) -> Json {
     Json(json!(app.faults.requests()))
 }
 
-async fn forget_requests(State(app): State<Arc<App>>) -> Json {
-    app.faults.forget_requests();
+async fn clear_requests(State(app): State<Arc<App>>) -> Json {
+    app.faults.clear_requests();
     Json(json!({}))
 }

@@ -43,7 +43,7 @@ pub(super) fn granted_to(state: &SandboxState, subscription: &Subscription) -> V
 /// Checks terms of `credit_entitlement_cart`.
 ///
 /// # Errors
-/// 422 for a credit that the product of the subscription does not grant, and for amounts that are no
+/// 422 for a credit that the product of the subscription does not grant, and for amounts that are not
 /// decimal numbers.
 pub(crate) fn check_terms(
     state: &SandboxState,

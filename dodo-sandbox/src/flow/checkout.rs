@@ -79,7 +79,7 @@ pub(crate) fn open_session<'a>(state: &'a SandboxState, id: &str) -> Result<&'a 
 /// Pays a session with a card.
 ///
 /// # Errors
-/// As [`open_session`], and 422 when the form is not complete. A declined card is no error.
+/// As [`open_session`], and 422 when the form is not complete. A declined card is not an error.
 pub(crate) fn pay(
     state: &mut SandboxState,
     session_id: &str,
@@ -358,7 +358,7 @@ fn finish(
     redirect
 }
 
-/// The person leaves without paying. Where they go, if the merchant said so.
+/// The person leaves without paying. Returns the address that the merchant gave for this case.
 ///
 /// # Errors
 /// As [`open_session`].
@@ -370,7 +370,7 @@ pub(crate) fn cancel_target(
     Ok(session.cancel_url.clone().or_else(|| session.return_url.clone()))
 }
 
-/// The payment of a page that was opened and given up: cancelled, with its event. Its id.
+/// Adds the cancelled payment of an abandoned page, with its event. Returns its id.
 ///
 /// # Errors
 /// As [`pay`].

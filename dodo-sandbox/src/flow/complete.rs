@@ -1,4 +1,4 @@
-//! What a charge brings about: the payment's outcome, the subscription's start, the keys handed out.
+//! The effects of a charge: the payment's outcome, the subscription's start, the keys handed out.
 
 use crate::{
     Error,
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// What came of a charge, for the one who waits for it.
+/// The result of a charge, for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChargeOutcome {
     Paid,
@@ -17,7 +17,7 @@ pub(crate) enum ChargeOutcome {
     Declined,
 }
 
-/// Charges a payment method, or declines because somebody asked for that.
+/// Charges a payment method, or declines if the control API asked for that.
 pub(crate) fn attempt(
     state: &mut SandboxState,
     method: Option<&PaymentMethod>,

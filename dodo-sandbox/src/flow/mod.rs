@@ -1,5 +1,4 @@
-//! What happens at Dodo when somebody acts: each step changes the state and emits the events of
-//! that step.
+//! The steps of a sale: each step changes the state and emits its events.
 
 pub(crate) mod allowance;
 pub(crate) mod checkout;

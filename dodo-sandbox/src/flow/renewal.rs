@@ -166,7 +166,7 @@ pub(crate) fn renew(state: &mut SandboxState, subscription_id: &str) -> Result<(
             apply_payment(state, subscription_id, payment_id);
             Ok(())
         }
-        // The bank answers later; meanwhile the period counts as begun.
+        // The bank answers later. Until then the period counts as begun.
         Charge::Processing => advance_period(state, subscription_id),
         Charge::Declined { code, .. } => failed(state, subscription_id, code),
     }

@@ -1,4 +1,4 @@
-//! Money goes back: refunds and disputes.
+//! Reversals: refunds and disputes.
 
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ fn parts(payment: &Payment, items: &[RefundItem]) -> Result<Vec<(String, i64)>, 
         if !(1..=left).contains(&amount) {
             return Err(Error::unprocessable(
                 "LINE_ITEM_REFUND_AMOUNT_INVALID",
-                "items: an amount is not between 1 and what is left of the item",
+                "items: an amount is not between 1 and the rest of the item",
             ));
         }
         parts.push((line.id.clone(), amount));
@@ -217,7 +217,7 @@ pub(crate) fn open_dispute(state: &mut SandboxState, payment_id: &str) -> Result
     Ok(id)
 }
 
-/// Visa resolves a dispute at once in the cardholder's favour. The id of the dispute.
+/// Visa resolves a dispute at once in favor of the cardholder. Returns the id of the dispute.
 ///
 /// # Errors
 /// As [`open_dispute`].
@@ -262,7 +262,7 @@ pub enum DisputeOutcome {
     Challenged,
     /// The merchant gave in.
     Accepted,
-    /// The cardholder took it back.
+    /// The cardholder withdrew the dispute.
     Cancelled,
     /// The merchant did not answer in time.
     Expired,

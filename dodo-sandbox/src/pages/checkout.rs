@@ -186,7 +186,7 @@ pub(crate) async fn abandon(
     })
 }
 
-/// The page once more, with what was entered and what is wrong with it.
+/// The page once more, with the entered values and a message.
 fn render_form(state: &SandboxState, id: &str, form: &Form, message: &str) -> Response {
     let page = page(state, id, form, Some(message).filter(|message| !message.is_empty()));
     page.unwrap_or_else(|error| Page::error(&error)).into_response()
@@ -313,7 +313,7 @@ fn saved_cards(state: &SandboxState, session: &Session) -> Vec<PaymentMethod> {
     }
 }
 
-/// What somebody sees who comes back to a page they used.
+/// The page of a session that is paid already.
 fn consumed(state: &SandboxState, id: &str) -> Option<Page> {
     let session = state.sessions.get(id)?;
     let Progress::Consumed { redirect } = &session.progress else { return None };

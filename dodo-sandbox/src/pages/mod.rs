@@ -109,7 +109,7 @@ impl IntoResponse for Page {
     }
 }
 
-/// A status as a coloured word.
+/// A status as a word in a color.
 pub(crate) fn status_badge(status: &str) -> String {
     let class = match status {
         "active" | "succeeded" | "delivered" | "Delivered" | "dispute_won" => "badge good",

@@ -1,4 +1,4 @@
-//! The customer portal: what somebody bought, and what they can do about it.
+//! The customer portal: the purchases of a customer, and the actions on them.
 
 use std::sync::Arc;
 

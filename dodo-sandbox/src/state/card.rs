@@ -13,7 +13,7 @@ pub const RENEWAL_FAILS: &str = "4000000000000341";
 /// An Indian card: the payment is `processing` for 48 hours, then succeeds.
 pub const PROCESSING_INDIA: &str = "4576238912771450";
 
-/// A payment method on file: what is left of a card once it was entered.
+/// A payment method on file.
 #[derive(Clone, Debug)]
 pub(crate) struct PaymentMethod {
     pub(crate) id: String,
@@ -22,7 +22,7 @@ pub(crate) struct PaymentMethod {
     pub(crate) country: String,
 }
 
-/// What came of a charge.
+/// The result of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charge {
     Paid,
@@ -41,7 +41,7 @@ impl PaymentMethod {
         Self { id: crate::id::new("pm_"), number, holder, country: country.to_owned() }
     }
 
-    /// Charges the method; `renewal` when the customer is not there.
+    /// Charges the method; `renewal` if the customer is absent.
     pub(crate) fn charge(&self, renewal: bool) -> Charge {
         match self.number.as_str() {
             OK | OK_MASTERCARD => Charge::Paid,

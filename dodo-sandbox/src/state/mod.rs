@@ -32,7 +32,7 @@ use crate::{
     api::{
         customers::CUSTOMERS,
         resource::Resource,
-        webhooks::{ENDPOINTS, wants},
+        webhooks::{ENDPOINTS, accepts},
     },
     clock::{self, Clock},
     deliver::NetworkConditions,
@@ -154,8 +154,8 @@ impl SandboxState {
 
     /// Queues an event for every endpoint that wants it.
     pub(crate) fn announce(&mut self, event: Event, retried: bool) {
-        let wanting = self.all(&ENDPOINTS).filter(|endpoint| wants(endpoint, &event.kind));
-        let ids: Vec<String> = wanting.map(|endpoint| endpoint.id.clone()).collect();
+        let accepting = self.all(&ENDPOINTS).filter(|endpoint| accepts(endpoint, &event.kind));
+        let ids: Vec<String> = accepting.map(|endpoint| endpoint.id.clone()).collect();
         for endpoint_id in ids {
             self.queue(&event, endpoint_id, retried);
         }

@@ -1,4 +1,4 @@
-//! Money that was asked for, and what came of it.
+//! A payment: its lines, its total and its outcome.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -60,7 +60,7 @@ pub(crate) struct ServicePeriod {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Payment {
     pub(crate) id: String,
-    /// `None` until somebody tries to pay.
+    /// `None` until the first attempt to pay.
     pub(crate) status: Option<&'static str>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Option<Timestamp>,
@@ -221,7 +221,7 @@ impl Payment {
         self.subscription_ids.is_empty().then(items)
     }
 
-    /// What has been refunded or is on its way.
+    /// The sum of all refunds, with the pending ones.
     pub(crate) fn refunded(&self, state: &SandboxState) -> i64 {
         self.refunds(state, |status| status != "failed")
     }

@@ -1,4 +1,4 @@
-//! What is sold: the catalogue a sandbox is started with.
+//! Products: the catalog of a sandbox.
 
 use jiff::{Span, Timestamp};
 use serde_json::{Map, Value};
@@ -87,7 +87,7 @@ pub(crate) struct MeterPrice {
     pub(crate) credit: Option<(String, i64)>,
 }
 
-/// A product of the sandbox's catalogue. Prices are in minor units of their currency.
+/// A product of the sandbox's catalog. Prices are in minor units of their currency.
 ///
 /// ```
 /// use dodo_sandbox::Product;
@@ -276,8 +276,8 @@ impl Product {
     }
 }
 
-/// The catalogue of a sandbox that is started without products.
-pub(crate) fn demo_catalogue() -> Vec<Product> {
+/// The catalog of a sandbox that starts without products.
+pub(crate) fn demo_catalog() -> Vec<Product> {
     vec![
         Product::one_time("pdt_sandbox_book", "The Field Guide", "USD", 2900)
             .description("An e-book, paid once"),

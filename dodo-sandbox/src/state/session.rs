@@ -1,4 +1,4 @@
-//! A page on which somebody may pay.
+//! A page on which a customer pays.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     flow::quote::Terms,
 };
 
-/// What brought the page about.
+/// The origin of a page.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum SessionOrigin {
     /// POST /checkouts.
@@ -150,7 +150,7 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// The latest attempt to pay.
     pub(crate) payment_id: Option<String>,
-    /// The id that the first attempt to pay will have, when the merchant was told it before.
+    /// The id of the first attempt to pay, if the API returned it before.
     pub(crate) reserved_payment_id: Option<String>,
     /// Opened by a recovery link: the payment that was abandoned.
     pub(crate) recovering: Option<String>,

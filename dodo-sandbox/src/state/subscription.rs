@@ -1,4 +1,4 @@
-//! A subscription: what is charged again, when, and what stops it.
+//! A subscription: its price, its next charge and its end.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

@@ -106,11 +106,11 @@ pub struct Delivery {
     pub endpoint_id: String,
     /// The event's name, such as `payment.succeeded`.
     pub event_type: String,
-    /// Where it stands.
+    /// The state of the delivery.
     pub state: DeliveryState,
     /// When the next attempt falls due, by the sandbox's clock.
     pub due: Timestamp,
-    /// What was tried so far.
+    /// The attempts so far.
     pub attempts: Vec<DeliveryAttempt>,
     /// Whether failures are followed by retries.
     pub(crate) retried: bool,

@@ -553,7 +553,7 @@ async fn a_preview_prices_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_taken_port_says_so() {
+async fn taken_port_is_an_error_of_its_own_kind() {
     let first = sandbox().await;
     let port = first.url().rsplit(':').next().unwrap().parse().unwrap();
     let error = Sandbox::builder().port(port).start().await.unwrap_err();
@@ -562,7 +562,7 @@ async fn a_taken_port_says_so() {
 }
 
 #[tokio::test]
-async fn confirmed_sessions_know_their_payment_before_or_are_paid_at_once() {
+async fn confirmed_session_has_a_payment_id() {
     let bought = Bought::new().await;
     let (_, payment) = api(&bought.sandbox, "GET", &bought.fill("/payments/PAY"), None).await;
     let create = async |extra: Value| {

@@ -16,7 +16,7 @@ async fn shop() -> Sandbox {
 }
 
 #[tokio::test]
-async fn a_purchase_ends_in_a_signed_event_with_the_session_s_metadata() {
+async fn purchase_sends_a_signed_event_with_the_metadata() {
     let sandbox = shop().await;
     let receiver = Receiver::of(&sandbox).await;
     let id = session(

@@ -60,7 +60,7 @@ async fn failures_are_retried_eight_times_by_the_ladder() {
 }
 
 #[tokio::test]
-async fn a_retry_shows_the_state_of_its_moment_under_the_same_id_and_date() {
+async fn retry_sends_the_current_state_with_the_same_id_and_date() {
     let sandbox = sandbox().await;
     let receiver = Receiver::of(&sandbox).await;
     receiver.answer(503);
@@ -130,7 +130,7 @@ async fn endpoints_get_what_they_asked_for() {
 }
 
 #[tokio::test]
-async fn deliveries_are_duplicated_lost_delayed_and_reversed_on_demand() {
+async fn network_conditions_change_the_deliveries() {
     let sandbox = sandbox().await;
     let receiver = Receiver::of(&sandbox).await;
 

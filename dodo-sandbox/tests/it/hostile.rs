@@ -36,7 +36,7 @@ async fn numbers_beyond_reason_are_422() {
             format!(r#"{{"product_cart":[{{"product_id":"pdt_pro","quantity":{quantity}}}]}}"#);
         let request = http().post(format!("{}/checkouts", sandbox.url()));
         let answer = request.bearer_auth(sandbox.api_key()).body(body).send().await.unwrap();
-        // 1e400 is no number that JSON parsers take.
+        // JSON parsers refuse the number 1e400.
         let expected = if quantity == "1e400" { 400 } else { 422 };
         assert_eq!(answer.status(), expected, "{quantity}");
     }
@@ -84,7 +84,7 @@ async fn dates_at_the_end_of_time_do_no_harm() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_are_400_and_large_ones_413() {
+async fn invalid_json_is_400_and_large_body_is_413() {
     let sandbox = sandbox().await;
     let send = async |body: Vec<u8>| {
         let request = http().post(format!("{}/checkouts", sandbox.url()));

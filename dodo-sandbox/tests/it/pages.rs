@@ -79,7 +79,7 @@ async fn portal_of(sandbox: &Sandbox, customer: &str) -> String {
 }
 
 #[tokio::test]
-async fn totals_have_the_decimals_of_their_currency_and_the_tax_of_the_country() {
+async fn totals_have_the_decimals_of_their_currency_and_tax() {
     let sandbox = sandbox().await;
     for (product, country, shown) in [
         ("pdt_yen", "US", &["JPY 4,800"][..]),
@@ -100,7 +100,7 @@ async fn totals_have_the_decimals_of_their_currency_and_the_tax_of_the_country()
 }
 
 #[tokio::test]
-async fn nobody_pays_another_total_than_they_saw() {
+async fn customer_pays_the_total_on_the_page() {
     let sandbox = sandbox().await;
     let body = json!({ "product_cart": [{ "product_id": "pdt_tip", "quantity": 1 }] });
     let id = session(&sandbox, body).await;
@@ -204,7 +204,7 @@ async fn the_portal_shows_only_its_customer_and_lets_them_act() {
         assert_eq!(act(&own, action).await.0, code, "{action}");
         assert_eq!(status(&own).await, then, "{action}");
     }
-    assert_eq!(act(&other, "cancel").await.0, 404, "somebody else's");
+    assert_eq!(act(&other, "cancel").await.0, 404, "a subscription of another customer");
     assert_eq!(status(&other).await, "active false");
 
     sandbox.advance(Duration::from_secs(24 * 60 * 60)).unwrap();

@@ -1,4 +1,4 @@
-//! Whatever people do in whatever order, the books stay right.
+//! After random actions in a random order, the books are right.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{api, session};
 
-/// Something that somebody does. Numbers choose among what there is.
+/// One action. Its numbers choose among the existing objects.
 #[derive(Clone, Debug)]
 enum Step {
     Buy { product: usize, card: usize, quantity: u8 },
@@ -49,7 +49,7 @@ async fn take(sandbox: &Sandbox, step: Step) {
     };
     let payment = async |which| pick("payments", "payment_id", which).await;
     let subscription = async |which| pick("subscriptions", "subscription_id", which).await;
-    // What is refused is refused; only the outcome counts.
+    // A refused action changes nothing: only the outcome counts.
     match step {
         Step::Buy { product, card, quantity } => {
             let product = ["pdt_book", "pdt_pro", "pdt_trial"][product];

@@ -1,4 +1,4 @@
-//! Which events each step sends, with each switch for what is undocumented.
+//! The events of each step, with each switch for undocumented rules.
 
 use std::time::Duration;
 
@@ -447,7 +447,7 @@ async fn refunds() {
     );
     stage.sandbox.refund_payment(&book, Some(1500)).unwrap();
     let error = stage.sandbox.refund_payment(&book, Some(501)).unwrap_err();
-    assert_eq!(error.code(), "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT", "what is pending is not left");
+    assert_eq!(error.code(), "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT", "a pending refund counts");
 }
 
 #[tokio::test]
@@ -481,7 +481,7 @@ async fn disputes() {
 }
 
 #[tokio::test]
-async fn abandoned_checkouts_are_detected_after_an_hour_and_recovered_by_their_link() {
+async fn abandoned_checkout_is_detected_and_recovered_by_link() {
     let stage = Stage::with(|behavior| behavior.abandoned_checkout_recovery = true).await;
     let lost = stage.buy("pdt_book", cards::DECLINED).await;
     stage.events().await;
@@ -496,7 +496,7 @@ async fn abandoned_checkouts_are_detected_after_an_hour_and_recovered_by_their_l
 }
 
 #[tokio::test]
-async fn a_customer_who_gives_up_leaves_a_cancelled_payment() {
+async fn abandoned_checkout_leaves_a_cancelled_payment() {
     let stage = Stage::new().await;
     let body = json!({ "product_cart": [{ "product_id": "pdt_book", "quantity": 1 }] });
     let id = session(&stage.sandbox, body).await;
