@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use dodo_core::{
-    Client, Error, ErrorKind, ProductId,
+    Client, Environment, Error, ErrorKind, ProductId, WebhookKey, Webhooks,
     checkout::{
         CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout,
         request::{DynamicRequest, SessionRequest, StaticRequest},
@@ -62,10 +64,22 @@ fn rows(client: &Client) -> Vec<(Error, Vec<&'static str>)> {
     ]
 }
 
+/// What `build` of the webhooks refuses, with the option that its message must name.
+fn webhook_rows() -> [(Error, Vec<&'static str>); 3] {
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let hooks = || Webhooks::builder(WebhookKey::new(key, Environment::Test).unwrap());
+    [
+        (hooks().body_limit(0), "body_limit"),
+        (hooks().body_timeout(Duration::ZERO), "body_timeout"),
+        (hooks().callback_timeout(Duration::ZERO), "callback_timeout"),
+    ]
+    .map(|(hooks, option)| (hooks.build().map(drop).unwrap_err(), vec![option]))
+}
+
 #[test]
 fn build_names_the_option_and_its_value() {
     let (client, _) = upstream(Value::Null);
-    for (error, words) in rows(&client) {
+    for (error, words) in rows(&client).into_iter().chain(webhook_rows()) {
         let text = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         for word in words {
