@@ -345,14 +345,14 @@ async fn keeps_the_house_rules(server: &Server, sink: impl Sink + std::fmt::Debu
     assert!(shown.contains(&name) && !shown.contains(KEY), "{shown}");
 
     for (mood, becomes) in [
-        (Mood::Cut, "Uncertain"),
-        (Mood::Status(503, Some(9)), "Failed { after: Some(9s)"),
-        (Mood::Status(502, None), "Uncertain { after: None"),
-        (Mood::Status(504, Some(9)), "Uncertain { after: Some(9s)"),
-        (Mood::Status(429, None), "Failed { after: None"),
-        (Mood::Status(401, None), "Refused"),
-        (Mood::Status(422, None), "Refused"),
-        (Mood::Status(302, None), "Refused"),
+        (Mood::Cut, "Unknown"),
+        (Mood::Status(503, Some(9)), "Retry { after: Some(9s)"),
+        (Mood::Status(502, None), "Unknown { after: None"),
+        (Mood::Status(504, Some(9)), "Unknown { after: Some(9s)"),
+        (Mood::Status(429, None), "Retry { after: None"),
+        (Mood::Status(401, None), "Rejected"),
+        (Mood::Status(422, None), "Rejected"),
+        (Mood::Status(302, None), "Rejected"),
     ] {
         server.set(mood);
         let told = format!("{:?}", tell(&sink, vec![record.clone()]).await[0]);
