@@ -39,6 +39,7 @@ pub mod sink;
 pub mod store;
 mod supervise;
 mod tx;
+mod void;
 mod worker;
 
 #[cfg(feature = "postgres")]
@@ -57,6 +58,7 @@ pub use self::{
     reconcile::ReconcileReport,
     settings::{Backoff, Jitter},
     store::Store,
+    void::{AuditEntry, VoidOutcome},
     worker::Workers,
 };
 pub use sqlx;

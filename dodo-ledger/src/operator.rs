@@ -8,7 +8,9 @@ use std::{
 
 use dodo_core::Client;
 
-use crate::{Ledger, ReconcileReport, StoredEvent, error::Error, query::Format};
+use crate::{
+    AuditEntry, Ledger, ReconcileReport, StoredEvent, VoidOutcome, error::Error, query::Format,
+};
 
 /// Rows shown at most.
 const LIMIT: u32 = 1000;
@@ -98,12 +100,15 @@ Commands over every ledger:
   erase <days>         erase the bodies of events finished so many days ago
   sink <name>          counters of a sink's queue, and its dead letters
   revive-sink <name>   move the dead letters of a sink back to the queue
+  audit                changes by operators: time, operator, command, object, reason
 Commands of the application, with its rules and sinks:
   explain <payment>    the attribution of a payment, and its steps
   reconcile <days>     book payments and refunds of so many days that no webhook delivered
   replay-sink <name> <days>
                        send the records of so many days to a sink again
   forget <customer>    erase the personal data of a customer; amounts remain
+  void <record> <operator> <reason>
+                       set the money of a record to zero; the record stays
 Exit codes: 0 done; 1 failed, partly done, or an unknown id or name; 2 unknown command.
 Running workers take the redriven and replayed events.";
 
@@ -122,7 +127,7 @@ Running workers take the redriven and replayed events.";
     /// it would book, erase or explain other records.
     #[must_use]
     pub fn is_of_the_application(command: &str) -> bool {
-        matches!(command, "explain" | "reconcile" | "replay-sink" | "forget")
+        matches!(command, "explain" | "reconcile" | "replay-sink" | "forget" | "void")
     }
 
     /// Runs one command and prints its output.
@@ -212,6 +217,23 @@ Running workers take the redriven and replayed events.";
                 }
                 let (records, deliveries) = (forgotten.records, forgotten.deliveries);
                 writeln!(out, "changed {records} records, erased {deliveries} deliveries")?;
+            }
+            ["void", record, operator, reason] => {
+                match ledger.void(record, operator, reason).await? {
+                    VoidOutcome::Void => writeln!(out, "void")?,
+                    VoidOutcome::Unchanged => {
+                        writeln!(out, "unchanged: already void or withdrawn")?
+                    }
+                    VoidOutcome::Unknown => {
+                        return terminal.absent(&format!("no record {record} of a payment"));
+                    }
+                }
+            }
+            ["audit"] => {
+                for entry in ledger.audit(LIMIT).await? {
+                    let AuditEntry { at, operator, action, object, reason } = entry;
+                    writeln!(out, "{at}\t{operator}\t{action}\t{object}\t{reason}")?;
+                }
             }
             ["erase", days] => {
                 let days: u32 = days.parse().map_err(|_| Trouble::Usage)?;

@@ -47,7 +47,7 @@ pub use self::{
     group::{Admitted, Group},
     groups::{Batch, Component},
     keys::{Key, KeyKind, ObjectId, subject},
-    parse::{context_fact, parse, parse_api_object},
+    parse::{context_fact, parse, parse_api_object, void_fact},
     record::{Record, RecordState},
     resolve::{explain, resolve},
     row::FactRow,

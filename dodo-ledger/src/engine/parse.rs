@@ -17,7 +17,7 @@ use super::{
     fact::{
         Charge, Dispute, DisputeStep, Fact, FactKind, FailedPayment, Grant, GrantedKey, Item,
         LicenseKey, Person, Refund, ScheduledChange, ServicePeriod, Source, Subscription,
-        Touchpoint,
+        Touchpoint, Void,
     },
     hash::to_hex,
 };
@@ -115,6 +115,34 @@ pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Ti
 }
 
 /// The time as the store keeps it.
+/// An operator's void of a record.
+#[must_use]
+pub fn void_fact(
+    record_id: &str,
+    payment_id: &str,
+    live: bool,
+    reason: &str,
+    received_at: Timestamp,
+) -> Fact {
+    Fact {
+        id: format!("void:{record_id}"),
+        source: Source::Application,
+        occurred_at: in_micros(received_at),
+        received_at,
+        attempt_at: None,
+        event_type: EventKind::Other("void".into()),
+        live,
+        business_id: String::new(),
+        brand_id: None,
+        kind: FactKind::Void(Void {
+            record_id: record_id.to_owned(),
+            payment_id: payment_id.to_owned(),
+            reason: reason.to_owned(),
+        }),
+        person: None,
+    }
+}
+
 pub(super) fn in_micros(at: Timestamp) -> Timestamp {
     let round = TimestampRound::new().smallest(Unit::Microsecond).mode(jiff::RoundMode::Floor);
     at.round(round).unwrap_or(at)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     Ledger,
     attribution::{Answer, Channel, Reason, StepReport},
-    engine::Record,
+    engine::{Record, RecordState},
     error::Error,
 };
 
@@ -82,6 +82,9 @@ impl fmt::Display for Explanation {
 fn sentences(resolved: &Record, channel: Channel, steps: &[StepReport]) -> Vec<String> {
     let record = &resolved.record;
     let mut out = vec![kind(record)];
+    if resolved.state == RecordState::Void {
+        out.push("An operator set it to zero: it is void.".to_owned());
+    }
     out.extend(money(record, resolved.excess));
     out.push(match (channel, resolved.reason) {
         (Channel::Campaign, _) => "A campaign brought it.".to_owned(),

@@ -216,4 +216,15 @@ const V1: &[Sql] = &[
         "CREATE TABLE dodo_erasure (subject " KEY " PRIMARY KEY, erased_at BIGINT NOT NULL)"
         CLUSTERED
     ),
+    // Changes by operators. `at` is in milliseconds.
+    sql!(
+        "CREATE TABLE dodo_audit (
+            no " IDENTITY ",
+            at BIGINT NOT NULL,
+            operator TEXT NOT NULL,
+            action TEXT NOT NULL,
+            object TEXT NOT NULL,
+            reason TEXT NOT NULL
+        )"
+    ),
 ];

@@ -36,6 +36,7 @@ mod stories;
 mod support;
 mod timing;
 mod told;
+mod voids;
 mod world;
 
 use std::panic::AssertUnwindSafe;
