@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::report::Reason;
+use super::report::StepReason;
 use crate::engine::Record;
 
 /// How the money of a record came in.
@@ -51,8 +51,8 @@ impl Channel {
     }
 
     /// The name of the reason why it is not attributed. `None`: it is attributed.
-    pub(crate) fn reason(self, reason: Option<Reason>) -> Option<&'static str> {
-        (self == Self::NotAttributed).then(|| reason.map_or("unknown", Reason::as_str))
+    pub(crate) fn reason(self, reason: Option<StepReason>) -> Option<&'static str> {
+        (self == Self::NotAttributed).then(|| reason.map_or("unknown", StepReason::as_str))
     }
 }
 

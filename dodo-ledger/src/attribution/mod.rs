@@ -1,4 +1,4 @@
-//! The rules of attribution, and the words of its results: [`Rules`], [`Reason`], [`StepReport`].
+//! The rules of attribution, and the words of its results: [`Rules`], [`StepReason`], [`StepReport`].
 //!
 //! [`engine`](crate::engine) applies the rules to facts. The databases are in `booking`.
 
@@ -12,6 +12,6 @@ pub(crate) mod whose;
 pub use self::{
     channel::Channel,
     journey::Journey,
-    report::{Answer, Reason, StepReport},
+    report::{StepAnswer, StepReason, StepReport},
     rules::{RenewalCredit, Rules},
 };

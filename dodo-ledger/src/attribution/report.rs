@@ -10,16 +10,16 @@ pub struct StepReport {
     /// The step.
     pub step: AttributionStep,
     /// The result for the visitor.
-    pub visitor: Answer,
+    pub visitor: StepAnswer,
     /// The result for the campaign.
-    pub campaign: Answer,
+    pub campaign: StepAnswer,
 }
 
 /// What a step answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Answer {
+pub enum StepAnswer {
     /// It knew.
     Found {
         /// The found value.
@@ -28,7 +28,7 @@ pub enum Answer {
         from: String,
     },
     /// It did not know.
-    Nothing(Reason),
+    Nothing(StepReason),
     /// An earlier step knew.
     NotNeeded,
 }
@@ -37,7 +37,7 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Reason {
+pub enum StepReason {
     /// The object's metadata does not name one.
     NotInMetadata,
     /// The record is not a reversal, so it has no payment to inherit from.
@@ -85,7 +85,7 @@ pub enum Reason {
     Forgotten,
 }
 
-impl Reason {
+impl StepReason {
     /// Its name in exports and groups, without details.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::placement::ids_of;
 use crate::{
-    attribution::{Channel, Reason, fit},
+    attribution::{Channel, StepReason, fit},
     engine::{FORMAT, Fact, Group, Identity, Record, RecordState, hash, row, subject},
     error::{Error, ErrorKind},
     store::{
@@ -317,7 +317,7 @@ pub(super) fn read_record(mut row: Row) -> Result<Record, Error> {
     let record: AttributionRecord = row::from_json(&row.text(2)?)?;
     let journey = row.opt_text(3)?.map(|json| row::from_json(&json)).transpose()?;
     let excess = row.opt_int(4)?;
-    let reason = row.opt_text(5)?.and_then(|name| Reason::from_name(&name));
+    let reason = row.opt_text(5)?.and_then(|name| StepReason::from_name(&name));
     Ok(Record { record, journey, reason, excess, state })
 }
 

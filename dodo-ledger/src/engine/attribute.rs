@@ -19,7 +19,7 @@ use super::{
     subscription::SubscriptionHistory,
     timeline::Ambiguous,
 };
-use crate::attribution::{Answer, Journey, Reason, StepReport};
+use crate::attribution::{Journey, StepAnswer, StepReason, StepReport};
 
 /// The attribution of one record.
 #[derive(Default)]
@@ -32,23 +32,23 @@ pub(super) struct Attribution {
     pub(super) journey: Option<Journey>,
     pub(super) ambiguous: bool,
     /// Why no campaign and no visit is known. `None`: one of them is known.
-    pub(super) reason: Option<Reason>,
+    pub(super) reason: Option<StepReason>,
 }
 
 impl Attribution {
     /// Why no campaign and no visit is known, from the reason of each step without a campaign.
-    fn missing(&self, reasons: &BTreeMap<AttributionStep, Reason>) -> Option<Reason> {
+    fn missing(&self, reasons: &BTreeMap<AttributionStep, StepReason>) -> Option<StepReason> {
         if self.campaign.is_some() || self.journey.as_ref().is_some_and(Journey::is_seen) {
             return None;
         }
         if self.ambiguous && self.visitor.is_none() {
-            return Some(Reason::Ambiguous);
+            return Some(StepReason::Ambiguous);
         }
         // A reversal depends on its payment, and a renewal on the charges before it.
         let of = |step| reasons.get(&step).copied();
         match (of(AttributionStep::PaymentRecord), of(AttributionStep::SubscriptionRecord)) {
-            (Some(reason @ (Reason::PaymentNotHere | Reason::PaymentUnattributed)), _)
-            | (_, Some(reason @ Reason::EarlierChargesUnattributed)) => Some(reason),
+            (Some(reason @ (StepReason::PaymentNotHere | StepReason::PaymentUnattributed)), _)
+            | (_, Some(reason @ StepReason::EarlierChargesUnattributed)) => Some(reason),
             _ => of(AttributionStep::CheckoutContext),
         }
     }
@@ -76,7 +76,7 @@ pub(super) struct Target<'a> {
     pub(super) subscriptions: Vec<(&'a str, Option<&'a SubscriptionHistory<'a>>)>,
     pub(super) lineage: Lineage<'a>,
     /// The reason why no visitor and no campaign gets credit.
-    pub(super) blocked: Option<Reason>,
+    pub(super) blocked: Option<StepReason>,
 }
 
 impl<'a> Target<'a> {
@@ -89,10 +89,10 @@ impl<'a> Target<'a> {
     }
 
     /// A reversal has the checkout and the subscription of its payment.
-    fn see_payment(&self) -> Option<Reason> {
+    fn see_payment(&self) -> Option<StepReason> {
         match self.lineage {
-            Lineage::Parent(Some(_)) => Some(Reason::SeeThePayment),
-            Lineage::Parent(None) => Some(Reason::PaymentNotHere),
+            Lineage::Parent(Some(_)) => Some(StepReason::SeeThePayment),
+            Lineage::Parent(None) => Some(StepReason::PaymentNotHere),
             _ => None,
         }
     }
@@ -120,7 +120,7 @@ impl<'a> Resolver<'a> {
             ..Attribution::default()
         };
         let blocked =
-            if out.consent.allows() { target.blocked } else { Some(Reason::ConsentDenied) };
+            if out.consent.allows() { target.blocked } else { Some(StepReason::ConsentDenied) };
         out.reason = blocked;
         if blocked.is_some() && !self.trace {
             return (out, Vec::new());
@@ -134,7 +134,7 @@ impl<'a> Resolver<'a> {
             }
             let result = match blocked {
                 Some(reason) => StepResult::none(reason),
-                None if is_open == (false, false) => StepResult::none(Reason::NotInMetadata),
+                None if is_open == (false, false) => StepResult::none(StepReason::NotInMetadata),
                 None => self.step(charges, target, step, context, abandoned),
             };
             if is_open.1
@@ -142,7 +142,7 @@ impl<'a> Resolver<'a> {
             {
                 reasons.insert(step, reason);
             }
-            out.ambiguous |= is_open.0 && result.visitor.err() == Some(Reason::Ambiguous);
+            out.ambiguous |= is_open.0 && result.visitor.err() == Some(StepReason::Ambiguous);
             if self.trace {
                 reports.push(report(step, is_open, result));
             }
@@ -170,25 +170,25 @@ impl<'a> Resolver<'a> {
         context: Option<&'b Fact>,
         abandoned: Option<Abandoned<'b>>,
     ) -> StepResult<'b> {
-        let Some(person) = target.person else { return StepResult::none(Reason::Forgotten) };
+        let Some(person) = target.person else { return StepResult::none(StepReason::Forgotten) };
         match step {
             AttributionStep::EventMetadata => StepResult::of_touchpoint(
                 &person.own,
                 target.fact.object_id(),
-                Reason::NotInMetadata,
+                StepReason::NotInMetadata,
             ),
             AttributionStep::PaymentRecord => match target.lineage {
                 Lineage::Parent(Some(parent)) => {
-                    StepResult::of_charge(parent, Reason::PaymentUnattributed)
+                    StepResult::of_charge(parent, StepReason::PaymentUnattributed)
                 }
-                Lineage::Parent(None) => StepResult::none(Reason::PaymentNotHere),
-                _ => StepResult::none(Reason::NotAReversal),
+                Lineage::Parent(None) => StepResult::none(StepReason::PaymentNotHere),
+                _ => StepResult::none(StepReason::NotAReversal),
             },
             AttributionStep::CheckoutContext => {
                 let reason = match (target.session, context) {
-                    (Some(_), Some(_)) => Reason::NotInContext,
-                    (Some(_), None) => Reason::NoContext,
-                    (None, _) => target.see_payment().unwrap_or(Reason::NoSession),
+                    (Some(_), Some(_)) => StepReason::NotInContext,
+                    (Some(_), None) => StepReason::NoContext,
+                    (None, _) => target.see_payment().unwrap_or(StepReason::NoSession),
                 };
                 let session = target.session.unwrap_or_default();
                 let visit = context.and_then(|context| self.objects.person(context));
@@ -198,11 +198,11 @@ impl<'a> Resolver<'a> {
             }
             AttributionStep::SubscriptionRecord => subscription_record(target),
             AttributionStep::RecoveredFrom => {
-                abandoned.map_or(StepResult::none(Reason::NotARecovery), |found| found.result)
+                abandoned.map_or(StepResult::none(StepReason::NotARecovery), |found| found.result)
             }
             AttributionStep::CustomerRecord => self.customer_record(charges, target, person),
             AttributionStep::EmailMatch => self.email_match(person),
-            _ => StepResult::none(Reason::NotInMetadata),
+            _ => StepResult::none(StepReason::NotInMetadata),
         }
     }
 
@@ -214,14 +214,18 @@ impl<'a> Resolver<'a> {
         person: &'b Person,
     ) -> StepResult<'b> {
         let Some(customer) = person.customer_id.as_deref() else {
-            return StepResult::none(Reason::NoCustomer);
+            return StepResult::none(StepReason::NoCustomer);
         };
         if let Lineage::Parent(Some(_)) = target.lineage {
             // The payment used this step already, as of its own time.
-            return StepResult::of_touchpoint(&person.customer, customer, Reason::SeeThePayment);
+            return StepResult::of_touchpoint(
+                &person.customer,
+                customer,
+                StepReason::SeeThePayment,
+            );
         }
         let days = self.rules.lookback_days;
-        let reason = Reason::NoEarlierPurchase { days };
+        let reason = StepReason::NoEarlierPurchase { days };
         let lookback = SignedDuration::from_hours(24 * i64::from(days));
         let since = target.as_of.checked_sub(lookback).unwrap_or(Timestamp::MIN);
         let (visitor, campaign) = charges.latest_direct(customer, since, target.as_of);
@@ -235,17 +239,17 @@ impl<'a> Resolver<'a> {
     }
 
     fn email_match(&self, person: &Person) -> StepResult<'_> {
-        let Some(hash) = &person.email_sha256 else { return StepResult::none(Reason::NoEmail) };
+        let Some(hash) = &person.email_sha256 else { return StepResult::none(StepReason::NoEmail) };
         let Some(identity) = self.identities.get(hash) else {
-            return StepResult::none(Reason::NotIdentified);
+            return StepResult::none(StepReason::NotIdentified);
         };
         fn found<T: ?Sized>(
             value: Result<Option<&T>, Ambiguous>,
-        ) -> Result<(&T, &'static str), Reason> {
+        ) -> Result<(&T, &'static str), StepReason> {
             match value {
                 Ok(Some(value)) => Ok((value, "email")),
-                Ok(None) => Err(Reason::NotIdentified),
-                Err(Ambiguous) => Err(Reason::Ambiguous),
+                Ok(None) => Err(StepReason::NotIdentified),
+                Err(Ambiguous) => Err(StepReason::Ambiguous),
             }
         }
         StepResult { visitor: found(identity.visitor()), campaign: found(identity.campaign()) }
@@ -254,7 +258,7 @@ impl<'a> Resolver<'a> {
     /// The abandoned payment that this payment recovered: its metadata, else its checkout.
     fn abandoned<'b>(&'b self, target: &Target<'_>) -> Option<Abandoned<'b>> {
         let abandoned = *self.objects.recoveries.get(target.payment?)?;
-        let reason = Reason::AbandonedUnattributed;
+        let reason = StepReason::AbandonedUnattributed;
         let none = StepResult::none(reason);
         let Some(failed) = self.objects.failed_payments.get(abandoned).copied() else {
             return Some(Abandoned { result: none, consent: None });
@@ -323,11 +327,11 @@ impl<'a> Resolver<'a> {
 /// subscription.
 fn subscription_record<'b>(target: &'b Target<'_>) -> StepResult<'b> {
     if target.subscriptions.is_empty() {
-        return StepResult::none(target.see_payment().unwrap_or(Reason::NoSubscription));
+        return StepResult::none(target.see_payment().unwrap_or(StepReason::NoSubscription));
     }
     let reason = match target.lineage().next() {
-        Some(_) => Reason::EarlierChargesUnattributed,
-        None => Reason::NoEarlierCharge,
+        Some(_) => StepReason::EarlierChargesUnattributed,
+        None => StepReason::NoEarlierCharge,
     };
     let charges = target.lineage().map(|charge| StepResult::of_charge(charge, reason));
     let known = target.subscriptions.iter().filter_map(|(id, history)| Some((*id, (*history)?)));
@@ -347,11 +351,11 @@ fn consent(target: &Target<'_>, context: Option<&Fact>, abandoned: Option<Consen
 }
 
 fn report(step: AttributionStep, is_open: (bool, bool), result: StepResult<'_>) -> StepReport {
-    fn answer(is_open: bool, found: Result<(String, &str), Reason>) -> Answer {
+    fn answer(is_open: bool, found: Result<(String, &str), StepReason>) -> StepAnswer {
         match found {
-            _ if !is_open => Answer::NotNeeded,
-            Ok((value, from)) => Answer::Found { value, from: from.to_owned() },
-            Err(reason) => Answer::Nothing(reason),
+            _ if !is_open => StepAnswer::NotNeeded,
+            Ok((value, from)) => StepAnswer::Found { value, from: from.to_owned() },
+            Err(reason) => StepAnswer::Nothing(reason),
         }
     }
     let visitor = result.visitor.map(|(value, from)| (value.to_owned(), from));

@@ -6,7 +6,7 @@ use super::{
     record::{Record, RecordState},
     timeline::Timeline,
 };
-use crate::attribution::Reason;
+use crate::attribution::StepReason;
 
 /// A record that a booking writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,7 @@ fn withdrawn(old: &Record, erase: bool) -> Record {
         (record.visitor, record.campaign, record.contact) = (None, None, None);
         (record.customer_id, record.email_sha256, record.user_id) = (None, None, None);
         record.tool_ids.clear();
-        (withdrawn.journey, withdrawn.reason) = (None, Some(Reason::Forgotten));
+        (withdrawn.journey, withdrawn.reason) = (None, Some(StepReason::Forgotten));
     }
     withdrawn
 }

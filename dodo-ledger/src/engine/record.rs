@@ -12,7 +12,7 @@ use super::{
     fact::{Charge, Fact, FactKind, Person, Source},
     reversals::Reversal,
 };
-use crate::attribution::{Journey, Reason, Rules};
+use crate::attribution::{Journey, Rules, StepReason};
 
 /// The resolved row of one business key.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Record {
     /// Landing path, referrer and device of the visit.
     pub journey: Option<Journey>,
     /// Why no campaign and no visit is known. `None`: one of them is known.
-    pub reason: Option<Reason>,
+    pub reason: Option<StepReason>,
     /// The demanded minor units beyond the rest of the payment. The record leaves them out.
     pub excess: Option<i64>,
     /// Whether the record counts.

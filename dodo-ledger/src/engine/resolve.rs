@@ -22,7 +22,7 @@ use super::{
     subscription::SubscriptionHistory,
     timeline::{Identity, Timeline},
 };
-use crate::attribution::{Reason, RenewalCredit, Rules, StepReport};
+use crate::attribution::{RenewalCredit, Rules, StepReason, StepReport};
 
 /// The records of a group.
 #[must_use]
@@ -98,7 +98,7 @@ impl<'a> Resolver<'a> {
         let started_at = began.chain(created).fold(charge.created_at, Timestamp::min);
         let person = self.objects.person(fact);
         let blocked = match person {
-            None => Some(Reason::Forgotten),
+            None => Some(StepReason::Forgotten),
             Some(_) => self.without_credit(&class.kind, charge, started_at),
         };
         let plans = known().filter_map(|history| history.product_at(charge.created_at));
@@ -127,7 +127,7 @@ impl<'a> Resolver<'a> {
         kind: &RecordKind,
         charge: &Charge,
         started_at: Timestamp,
-    ) -> Option<Reason> {
+    ) -> Option<StepReason> {
         if !matches!(kind, RecordKind::SubscriptionRenewal) {
             return None;
         }
@@ -137,7 +137,7 @@ impl<'a> Resolver<'a> {
             RenewalCredit::Never => false,
             RenewalCredit::Within(days) => age.as_hours() < 24 * (i64::from(days) + 1),
         };
-        (!has_credit).then_some(Reason::RenewalNotCredited)
+        (!has_credit).then_some(StepReason::RenewalNotCredited)
     }
 
     /// The records of everything that changed the balance of a payment.
@@ -170,7 +170,7 @@ impl<'a> Resolver<'a> {
         let fact = change.fact;
         let person = self.objects.person(fact);
         let blocked = if person.is_none() || parent.is_some_and(|parent| parent.is_erased) {
-            Some(Reason::Forgotten)
+            Some(StepReason::Forgotten)
         } else {
             // A reversal of a charge without credit has none either.
             parent.and_then(|parent| {
@@ -211,7 +211,7 @@ impl<'a> Resolver<'a> {
             payment: None,
             subscriptions: vec![(id, Some(history))],
             lineage: Lineage::FirstCharge(first.map(|first| &first.record)),
-            blocked: person.is_none().then_some(Reason::Forgotten),
+            blocked: person.is_none().then_some(StepReason::Forgotten),
         };
         let (found, reports) = self.attribute(charges, &target);
         Some((record::of_lifecycle(fact, person, first.is_some(), found)?, reports))

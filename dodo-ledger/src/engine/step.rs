@@ -6,7 +6,7 @@ use dodo_core::{
 };
 
 use super::{fact::Touchpoint, record::Record};
-use crate::attribution::Reason;
+use crate::attribution::StepReason;
 
 /// The steps in their order. The first step with a result wins.
 pub(super) const STEPS: [AttributionStep; 7] = [
@@ -25,7 +25,7 @@ pub(super) fn is_direct(step: AttributionStep) -> bool {
 }
 
 /// A value and the id of its source object, or the reason for none.
-pub(super) type Found<'a, T> = Result<(&'a T, &'a str), Reason>;
+pub(super) type Found<'a, T> = Result<(&'a T, &'a str), StepReason>;
 
 /// The result of one step.
 #[derive(Clone, Copy)]
@@ -35,14 +35,14 @@ pub(super) struct StepResult<'a> {
 }
 
 impl<'a> StepResult<'a> {
-    pub(super) fn none(reason: Reason) -> Self {
+    pub(super) fn none(reason: StepReason) -> Self {
         Self { visitor: Err(reason), campaign: Err(reason) }
     }
 
     pub(super) fn of_touchpoint(
         touchpoint: &'a Touchpoint,
         from: &'a str,
-        otherwise: Reason,
+        otherwise: StepReason,
     ) -> Self {
         Self {
             visitor: touchpoint.visitor.as_deref().map(|value| (value, from)).ok_or(otherwise),
@@ -52,7 +52,7 @@ impl<'a> StepResult<'a> {
 
     /// The attribution of a charge. Along a subscription, the source stays the first payment that has
     /// the value.
-    pub(super) fn of_charge(charge: &'a Record, otherwise: Reason) -> Self {
+    pub(super) fn of_charge(charge: &'a Record, otherwise: StepReason) -> Self {
         fn source<'a, T>(found: &'a Attributed<T>, payment: &'a str) -> &'a str {
             if found.step == AttributionStep::SubscriptionRecord { &found.from } else { payment }
         }
@@ -67,7 +67,7 @@ impl<'a> StepResult<'a> {
 
     /// Each part from here, else from `other`. If both have none, the reason of the first stays.
     pub(super) fn or(self, other: Self) -> Self {
-        fn or<T>(a: Result<T, Reason>, b: Result<T, Reason>) -> Result<T, Reason> {
+        fn or<T>(a: Result<T, StepReason>, b: Result<T, StepReason>) -> Result<T, StepReason> {
             if a.is_ok() || b.is_err() { a } else { b }
         }
         Self {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     Ledger,
-    attribution::{Answer, Channel, Reason, StepReport},
+    attribution::{Channel, StepAnswer, StepReason, StepReport},
     engine::{Record, RecordState},
     error::Error,
 };
@@ -188,9 +188,9 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
 }
 
 /// The one reason for which no step was taken.
-fn looked_for_nobody(steps: &[StepReport]) -> Option<Reason> {
-    let Answer::Nothing(reason) = &steps.first()?.visitor else { return None };
-    let because_of_it = Answer::Nothing(*reason);
+fn looked_for_nobody(steps: &[StepReport]) -> Option<StepReason> {
+    let StepAnswer::Nothing(reason) = &steps.first()?.visitor else { return None };
+    let because_of_it = StepAnswer::Nothing(*reason);
     let all =
         steps.iter().all(|step| step.visitor == because_of_it && step.campaign == because_of_it);
     all.then_some(*reason)
@@ -230,7 +230,7 @@ fn step_name(step: AttributionStep, of: &AttributionRecord) -> &'static str {
 /// What a step found, in one sentence if visitor and campaign share it.
 fn step(report: &StepReport, of: &AttributionRecord) -> Vec<String> {
     let name = step_name(report.step, of);
-    let parts: &[(&str, &Answer)] = if report.visitor == report.campaign {
+    let parts: &[(&str, &StepAnswer)] = if report.visitor == report.campaign {
         &[("visitor and campaign", &report.visitor)]
     } else {
         &[("visitor", &report.visitor), ("campaign", &report.campaign)]
@@ -238,43 +238,43 @@ fn step(report: &StepReport, of: &AttributionRecord) -> Vec<String> {
     parts.iter().filter_map(|(part, found)| answer(name, part, found)).collect()
 }
 
-fn answer(step: &str, part: &str, answer: &Answer) -> Option<String> {
+fn answer(step: &str, part: &str, answer: &StepAnswer) -> Option<String> {
     match answer {
-        Answer::Found { value, from } => {
+        StepAnswer::Found { value, from } => {
             Some(format!("{step}: {part} found, {value} (from {from})."))
         }
-        Answer::Nothing(reason) => Some(format!("{step}: no {part}, {}.", because(*reason))),
-        Answer::NotNeeded => None,
+        StepAnswer::Nothing(reason) => Some(format!("{step}: no {part}, {}.", because(*reason))),
+        StepAnswer::NotNeeded => None,
     }
 }
 
-fn because(reason: Reason) -> String {
+fn because(reason: StepReason) -> String {
     match reason {
-        Reason::NotInMetadata => "the metadata does not name one",
-        Reason::NotAReversal => "it is itself a payment",
-        Reason::PaymentNotHere => "the payment has not arrived",
-        Reason::PaymentUnattributed => "the payment has no attribution",
-        Reason::SeeThePayment => "its payment was already searched",
-        Reason::NoSession => "it does not come from a checkout session",
-        Reason::NoContext => "no context was stored when the session was opened",
-        Reason::NotInContext => "the visit did not show one",
-        Reason::NoSubscription => "it belongs to no subscription",
-        Reason::NoEarlierCharge => {
+        StepReason::NotInMetadata => "the metadata does not name one",
+        StepReason::NotAReversal => "it is itself a payment",
+        StepReason::PaymentNotHere => "the payment has not arrived",
+        StepReason::PaymentUnattributed => "the payment has no attribution",
+        StepReason::SeeThePayment => "its payment was already searched",
+        StepReason::NoSession => "it does not come from a checkout session",
+        StepReason::NoContext => "no context was stored when the session was opened",
+        StepReason::NotInContext => "the visit did not show one",
+        StepReason::NoSubscription => "it belongs to no subscription",
+        StepReason::NoEarlierCharge => {
             "it is the first charge, and the subscription's metadata does not name one"
         }
-        Reason::EarlierChargesUnattributed => "its earlier charges have no attribution",
-        Reason::NotARecovery => "it does not recover an abandoned checkout",
-        Reason::AbandonedUnattributed => "the abandoned checkout does not show one either",
-        Reason::NoCustomer => "it names no customer",
-        Reason::NoEarlierPurchase { days } => {
+        StepReason::EarlierChargesUnattributed => "its earlier charges have no attribution",
+        StepReason::NotARecovery => "it does not recover an abandoned checkout",
+        StepReason::AbandonedUnattributed => "the abandoned checkout does not show one either",
+        StepReason::NoCustomer => "it names no customer",
+        StepReason::NoEarlierPurchase { days } => {
             return format!("the customer bought nothing attributed in the {days} days before");
         }
-        Reason::NoEmail => "it names no e-mail address",
-        Reason::NotIdentified => "no visitor is linked to this address",
-        Reason::Ambiguous => "two visitors share this address, so the ledger credits neither",
-        Reason::ConsentDenied => "the visitor did not consent to being attributed",
-        Reason::RenewalNotCredited => "renewals are not credited, or no longer",
-        Reason::Forgotten => "the customer was erased",
+        StepReason::NoEmail => "it names no e-mail address",
+        StepReason::NotIdentified => "no visitor is linked to this address",
+        StepReason::Ambiguous => "two visitors share this address, so the ledger credits neither",
+        StepReason::ConsentDenied => "the visitor did not consent to being attributed",
+        StepReason::RenewalNotCredited => "renewals are not credited, or no longer",
+        StepReason::Forgotten => "the customer was erased",
     }
     .to_owned()
 }
@@ -284,28 +284,31 @@ fn hints(charge: &ExplainedRecord) -> Vec<&'static str> {
     if charge.record.visitor.is_some() {
         return Vec::new();
     }
-    let said = |reason| charge.steps.iter().any(|step| step.visitor == Answer::Nothing(reason));
-    if said(Reason::ConsentDenied) || said(Reason::RenewalNotCredited) || said(Reason::Forgotten) {
+    let said = |reason| charge.steps.iter().any(|step| step.visitor == StepAnswer::Nothing(reason));
+    if said(StepReason::ConsentDenied)
+        || said(StepReason::RenewalNotCredited)
+        || said(StepReason::Forgotten)
+    {
         return Vec::new(); // as it should be
     }
     let mut hints = Vec::new();
-    if said(Reason::NotInContext) || said(Reason::NoContext) {
+    if said(StepReason::NotInContext) || said(StepReason::NoContext) {
         hints.push("is the analytics script's persist mode on, so that there is a visitor cookie?");
         hints.push(
             "does the checkout route see the cookie: same site, and the capture in front of it?",
         );
     }
     // A renewal has no visit.
-    if said(Reason::NoSession) && charge.record.kind != RecordKind::SubscriptionRenewal {
+    if said(StepReason::NoSession) && charge.record.kind != RecordKind::SubscriptionRenewal {
         hints.push("was the payment made by a link outside of your checkout routes? Then no cookie was read.");
     }
-    if said(Reason::NoContext) {
+    if said(StepReason::NoContext) {
         hints.push("pass the ledger to `context_store(..)` of the checkout");
     }
-    if said(Reason::NotIdentified) {
+    if said(StepReason::NotIdentified) {
         hints.push("did the visitor come from another domain? Call `identify` after sign-up: the e-mail address then connects them.");
     }
-    if said(Reason::Ambiguous) {
+    if said(StepReason::Ambiguous) {
         hints.push("were two people, or one person on two devices, identified with one address?");
     }
     hints

@@ -1,7 +1,7 @@
 //! Records, states and steps that follow from the facts.
 
 use dodo_core::attribution::DisputePolicy;
-use dodo_ledger::attribution::{Answer, Reason as R, Rules};
+use dodo_ledger::attribution::{Rules, StepAnswer, StepReason as R};
 use dodo_ledger::engine::{Fact, FactKind, RecordState, Void, diff, subscriptions};
 use serde_json::json;
 
@@ -219,7 +219,7 @@ fn each_step_names_its_reason() {
         let (_, reports) = &explained[id];
         let found: Vec<_> =
             reports.iter().map(|r| (r.visitor.clone(), r.campaign.clone())).collect();
-        let nothing = |reason| (Answer::Nothing(reason), Answer::Nothing(reason));
+        let nothing = |reason| (StepAnswer::Nothing(reason), StepAnswer::Nothing(reason));
         assert_eq!(found, expected.map(nothing), "{id}");
     }
 }
