@@ -25,7 +25,7 @@
 //!
 //! This crate re-exports the modules of [`dodo_core`], so an application needs no other dependency.
 //!
-//! The application's own sign-in puts a [`SignedIn`](dodo_core::SignedIn) into the request's
+//! The application's own sign-in puts a [`SignedIn`] into the request's
 //! extensions.
 
 mod delivery;

@@ -35,7 +35,7 @@ impl Ledger {
     /// run, so they see at least what it says.
     ///
     /// ```
-    /// use dodo_core::{BoxError, Event, Subscription};
+    /// use dodo_core::{BoxError, Event, event::Subscription};
     /// use dodo_ledger::Ledger;
     ///
     /// /// For `on_subscription_active`, `_cancelled`, `_on_hold` and the others alike.
