@@ -83,7 +83,7 @@ fn traces() -> Vec<String> {
 
 /// Every row of every table as text.
 async fn dump(store: &TestStore) -> Vec<String> {
-    const TABLES: [&str; 12] = [
+    const TABLES: [&str; 13] = [
         "dodo_inbox",
         "dodo_group",
         "dodo_key",
@@ -95,6 +95,7 @@ async fn dump(store: &TestStore) -> Vec<String> {
         "dodo_erasure",
         "dodo_outbox",
         "dodo_sink",
+        "dodo_audit",
         "dodo_schema",
     ];
     let mut rows = Vec::new();
