@@ -27,9 +27,8 @@ use dodo_core::{
 };
 use dodo_ledger::{
     Ledger, Store,
-    attribution::Rules,
+    attribution::{Batch, Rules, parse},
     booking::GroupStore,
-    engine::{Batch, parse},
     query::{Dimension, RevenueRow},
     sqlx::{self, AssertSqlSafe, Connection, PgConnection, SqliteConnection},
 };

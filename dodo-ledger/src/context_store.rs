@@ -6,7 +6,7 @@ use dodo_core::{
 };
 use jiff::Timestamp;
 
-use crate::{engine::context_fact, ledger::Ledger, news::News, people::Identity};
+use crate::{attribution::context_fact, ledger::Ledger, news::News, people::Identity};
 
 impl CheckoutContextStore for Ledger {
     /// Books the context. A new session has no group, so the checkout waits for no other booking. If the

@@ -5,7 +5,7 @@
 //! is committed before it is answered with 200, booked exactly once, and its callbacks run until
 //! they succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
 //!
-//! `inbox` stores and claims deliveries. `engine` turns them into facts and records. `booking` stores
+//! `inbox` stores and claims deliveries. `attribution` turns them into facts and records. `booking` stores
 //! facts and records. `worker` runs the bookings and the callbacks. `outbox` sends records to sinks.
 //! `schema` holds the tables, and `store` is the seam to the databases.
 
@@ -19,8 +19,6 @@ pub mod booking;
 mod builder;
 mod cause;
 mod context_store;
-#[doc(hidden)]
-pub mod engine;
 mod error;
 mod fault;
 mod forgotten;

@@ -9,8 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Ledger,
-    attribution::fit,
-    engine::{Batch, parse_api_object},
+    attribution::{Batch, fit, parse_api_object},
     error::{self, Error},
     news::News,
 };

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     Ledger,
+    attribution::{Batch, void_fact},
     booking::Intake,
-    engine::{Batch, void_fact},
     error::Error,
     news::News,
     store::sql::{Sql, args, sql},

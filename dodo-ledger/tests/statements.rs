@@ -15,9 +15,8 @@ use std::{
 use dodo_core::webhook::Inbox;
 use dodo_ledger::{
     Store,
-    attribution::Rules,
+    attribution::{Batch, Rules, parse},
     booking::GroupStore,
-    engine::{Batch, parse},
 };
 use support::{TestStore, eventually, hooks, payment, work};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt as _};

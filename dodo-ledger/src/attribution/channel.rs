@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::report::StepReason;
-use crate::engine::Record;
+use crate::attribution::Record;
 
 /// How the money of a record came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -1,12 +1,46 @@
-//! The rules of attribution, and the words of its results: [`Rules`], [`StepReason`], [`StepReport`].
+//! Attribution: facts, groups and one pure function.
 //!
-//! [`engine`](crate::engine) applies the rules to facts. The databases are in `booking`.
+//! `parse` turns a verified event into a [`Fact`]. Facts that share a [`Key`] are in one group, and a
+//! [`Timeline`] holds the facts of one group. [`resolve()`] turns a timeline into [`Record`]s by the
+//! [`Rules`], and [`explain()`] returns the same records with the report of every step. [`diff()`] compares
+//! them with the stored records. All of these are pure: no clock, no database, no stored record. So the
+//! order and the number of deliveries cannot change a record.
+//!
+//! | module | content |
+//! |---|---|
+//! | `rules`, `report` | the rules of attribution, and the words of its results |
+//! | `fact`, `row`, `keys` | the stored structs; their rows; the ids that connect facts |
+//! | `parse` | the only reading of a payload |
+//! | `timeline`, `group`, `groups` | the facts of one group; its records; the union of a batch |
+//! | `objects`, `subscription` | the objects of a timeline, each by the fact that counts |
+//! | `resolve`, `charges`, `attribute`, `step` | charges in time order, each with seven attribution steps |
+//! | `reversals`, `allocation` | refunds and disputes, limited to the payment |
+//! | `record`, `channel`, `diff`, `erase` | records, their channel and their changes; the selection for an erasure |
 
+mod allocation;
+mod attribute;
 mod channel;
+mod charges;
+mod diff;
+mod erase;
+mod fact;
 pub(crate) mod fit;
+mod group;
+mod groups;
+pub(crate) mod hash;
 mod journey;
+mod keys;
+mod objects;
+mod parse;
+mod record;
 mod report;
+mod resolve;
+mod reversals;
+pub(crate) mod row;
 mod rules;
+mod step;
+mod subscription;
+mod timeline;
 pub(crate) mod whose;
 
 pub use self::{
@@ -14,4 +48,23 @@ pub use self::{
     journey::Journey,
     report::{StepAnswer, StepReason, StepReport},
     rules::{RenewalCredit, Rules},
+};
+#[doc(hidden)]
+pub use self::{
+    diff::{RecordChange, diff},
+    erase::{Applied, Erasure},
+    fact::{
+        Charge, Dispute, DisputeStep, FORMAT, Fact, FactKind, FailedPayment, Grant, GrantedKey,
+        Item, LicenseKey, Person, PlanChange, Refund, ScheduledChange, ServicePeriod, Source,
+        Subscription, Touchpoint, Void,
+    },
+    group::{Admitted, Group},
+    groups::{Batch, Component},
+    keys::{Key, KeyKind, ObjectId, subject},
+    parse::{context_fact, parse, parse_api_object, void_fact},
+    record::{Record, RecordState},
+    resolve::{explain, resolve},
+    row::FactRow,
+    subscription::{SubscriptionState, state_order, subscriptions},
+    timeline::{Identity, Timeline},
 };

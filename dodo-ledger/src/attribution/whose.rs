@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fit;
-use crate::engine::{hash, subject};
+use crate::attribution::{hash, subject};
 
 /// The customer that an event is about, as far as it names one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

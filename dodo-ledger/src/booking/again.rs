@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{GroupStore, finish, placement, rows, rows::Writes};
 use crate::{
-    engine::RecordChange,
+    attribution::RecordChange,
     error::Error,
     store::{
         Tx,

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use super::{GroupStore, finish, placement, rows, rows::Writes};
 use crate::{
-    attribution::fit,
-    engine::{Batch, Erasure, Key, RecordChange, Timeline, hash, subject},
+    attribution::{Batch, Erasure, Key, RecordChange, Timeline, fit, hash, subject},
     error::Error,
     store::{
         Tx,

@@ -4,7 +4,7 @@ use dodo_core::{attribution::email_sha256, capture::Campaign};
 
 use super::GroupStore;
 use crate::{
-    engine::{Identity, hash, row},
+    attribution::{Identity, hash, row},
     error::Error,
     store::sql::{Sql, args, sql},
 };

@@ -31,8 +31,7 @@ pub(crate) use self::{
 
 use self::rows::Writes;
 use crate::{
-    attribution::Rules,
-    engine::{Batch, Fact, Group, RecordChange},
+    attribution::{Batch, Fact, Group, RecordChange, Rules},
     error::Error,
     outbox::Recipients,
     store::{Store, Tx},

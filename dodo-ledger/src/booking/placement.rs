@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    engine::{Batch, Component, Key},
+    attribution::{Batch, Component, Key},
     error::{Error, ErrorKind},
     store::{
         Tx,

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{GroupStore, placement, rows};
 use crate::{
-    attribution::{StepReport, fit},
-    engine::{Batch, Group, Key, Record, SubscriptionState, explain, subscriptions},
+    attribution::{
+        Batch, Group, Key, Record, StepReport, SubscriptionState, explain, fit, subscriptions,
+    },
     error::Error,
     store::{
         Tx,

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 
 use super::placement::ids_of;
 use crate::{
-    attribution::{Channel, StepReason, fit},
-    engine::{FORMAT, Fact, Group, Identity, Record, RecordState, hash, row, subject},
+    attribution::{
+        Channel, FORMAT, Fact, Group, Identity, Record, RecordState, StepReason, fit, hash, row,
+        subject,
+    },
     error::{Error, ErrorKind},
     store::{
         Tx,

@@ -6,7 +6,7 @@ use dodo_core::attribution::AttributionRecord;
 
 use super::sink::ErasedSink;
 use crate::{
-    engine::{RecordChange, RecordState},
+    attribution::{RecordChange, RecordState},
     error::Error,
     fault::{mutant, reach},
     store::{Store, Tx},

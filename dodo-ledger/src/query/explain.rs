@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use crate::{
     Ledger,
-    attribution::{Channel, StepAnswer, StepReason, StepReport},
-    engine::{Record, RecordState},
+    attribution::{Channel, Record, RecordState, StepAnswer, StepReason, StepReport},
     error::Error,
 };
 

@@ -6,7 +6,7 @@ use dodo_core::attribution::{AttributionRecord, AttributionStep};
 
 use serde::Serialize;
 
-use crate::{attribution::Channel, engine::Record};
+use crate::attribution::{Channel, Record};
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

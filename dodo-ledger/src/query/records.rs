@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     Ledger,
+    attribution::Record,
     booking::{STORED, read_stored},
-    engine::Record,
     error::Error,
 };
 

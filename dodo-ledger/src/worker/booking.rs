@@ -8,9 +8,8 @@ use tokio::time::Instant;
 
 use super::{STORE_PAUSE, Stop, attempt::STORE_WAIT, rest};
 use crate::{
-    attribution::{Rules, fit, whose::Whose},
+    attribution::{Batch, Fact, Rules, fit, parse, whose::Whose},
     booking::{Booked, Erasures, GroupStore, Intake},
-    engine::{Batch, Fact, parse},
     error::{Error, ErrorKind},
     fault::reach,
     inbox::{NotBooked, Seen, Unbooked},

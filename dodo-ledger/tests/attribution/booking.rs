@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dodo_ledger::{
     Ledger, Store,
-    attribution::Rules,
+    attribution::{Batch, Record, RecordState, Rules},
     booking::GroupStore,
-    engine::{Batch, Record, RecordState},
     sqlx::{self, AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection},
 };
 use proptest::prelude::*;

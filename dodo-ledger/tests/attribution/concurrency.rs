@@ -6,9 +6,8 @@ use std::{
 };
 
 use dodo_ledger::{
-    attribution::Rules,
+    attribution::{Batch, Fact, RecordState, Rules},
     booking::GroupStore,
-    engine::{Batch, Fact, RecordState},
 };
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use dodo_core::webhook::Inbox;
 use dodo_ledger::attribution::Rules;
-use dodo_ledger::engine::{
+use dodo_ledger::attribution::{
     Erasure, FORMAT, Fact, FactKind, Item, PlanChange, Timeline, Void, parse,
 };
 use serde_json::{Value, json};

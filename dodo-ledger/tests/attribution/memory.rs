@@ -6,11 +6,11 @@ use dodo_core::{
     attribution::email_sha256,
     capture::{Campaign, CheckoutContext},
 };
-use dodo_ledger::attribution::{Rules, StepReport};
-use dodo_ledger::engine::{
+use dodo_ledger::attribution::{
     Batch, Erasure, Fact, Group, Identity, Key, Record, RecordChange, Timeline, context_fact,
     explain, parse, parse_api_object, resolve,
 };
+use dodo_ledger::attribution::{Rules, StepReport};
 use jiff::Timestamp;
 
 use crate::world::{Act, Records};

@@ -1,8 +1,8 @@
 //! Records, states and steps that follow from the facts.
 
 use dodo_core::attribution::DisputePolicy;
+use dodo_ledger::attribution::{Fact, FactKind, RecordState, Void, diff, subscriptions};
 use dodo_ledger::attribution::{Rules, StepAnswer, StepReason as R};
-use dodo_ledger::engine::{Fact, FactKind, RecordState, Void, diff, subscriptions};
 use serde_json::json;
 
 use crate::{

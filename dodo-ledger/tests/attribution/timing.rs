@@ -4,10 +4,7 @@
 use std::time::{Duration, Instant};
 
 use dodo_core::webhook::Inbox;
-use dodo_ledger::{
-    attribution::Rules,
-    engine::{FORMAT, Fact, resolve},
-};
+use dodo_ledger::attribution::{FORMAT, Fact, Rules, resolve};
 use serde_json::json;
 
 use crate::{
