@@ -89,6 +89,13 @@ impl Ledger {
         Self::open("sqlite::memory:").await
     }
 
+    /// The database, for the crates of this project that keep tables in it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn database(&self) -> &Store {
+        &self.shared.store
+    }
+
     /// A ledger with settings of your own, on a store of your own.
     pub fn builder(store: impl Into<Store>) -> LedgerBuilder {
         LedgerBuilder::new(store.into())

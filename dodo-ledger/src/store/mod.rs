@@ -1,6 +1,7 @@
 //! Where the ledger lives. Two databases, one set of statements (`sql`).
 
-pub(crate) mod sql;
+#[doc(hidden)]
+pub mod sql;
 pub(crate) mod tx;
 
 #[cfg(feature = "postgres")]
@@ -13,7 +14,8 @@ pub use self::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 
-pub(crate) use self::tx::Tx;
+#[doc(hidden)]
+pub use self::tx::Tx;
 
 use std::time::Duration;
 
@@ -134,7 +136,11 @@ impl Store {
     }
 
     /// A transaction that writes.
-    pub(crate) async fn begin(&self) -> Result<Tx, Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    #[doc(hidden)]
+    pub async fn begin(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(store) => store.begin().await,
@@ -154,11 +160,30 @@ impl Store {
     }
 
     /// One statement that is a transaction by itself.
-    pub(crate) async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    #[doc(hidden)]
+    pub async fn run(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
         let mut tx = self.begin().await?;
         let rows = tx.fetch(sql, args).await?;
         tx.commit().await?;
         Ok(rows)
+    }
+
+    /// Reads outside of a transaction: for one row by its key, at the cost of the driver. It never waits
+    /// for a writer.
+    ///
+    /// # Errors
+    /// Those of the database.
+    #[doc(hidden)]
+    pub async fn fetch(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.fetch(sql, args).await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.fetch(sql, args).await,
+        }
     }
 
     /// A transaction that books and waits for no worker, as deliveries do not.
@@ -270,7 +295,11 @@ impl Store {
     }
 
     /// A transaction that only reads: it never waits for a writer. Who asks for figures has time.
-    pub(crate) async fn read(&self) -> Result<Tx, Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    #[doc(hidden)]
+    pub async fn read(&self) -> Result<Tx, Error> {
         let tx = match &self.0 {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(store) => store.read().await?,

@@ -14,7 +14,10 @@ use tokio::{
 
 use crate::{
     error::{Error, ErrorKind},
-    store::tx::{Kind, PATIENCE, Tx, in_time},
+    store::{
+        sql::{Arg, Row, Sql},
+        tx::{Kind, PATIENCE, Tx, fetch_postgres, in_time},
+    },
 };
 
 /// How long an operation waits for a connection: a delivery is answered within 5 s.
@@ -206,6 +209,11 @@ impl PostgresStore {
         in_time(self.patience, async { Ok(beginning.await) }).await?.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Unavailable, "the ledger's runtime was shut down"))
         })
+    }
+
+    /// Reads outside of a transaction.
+    pub(crate) async fn fetch(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+        fetch_postgres(&self.pool, self.patience, sql, args).await
     }
 
     /// Tells every instance whose tables are the same.

@@ -4,6 +4,9 @@
 //! differ, a statement names a word of [`sql!`](crate::store::sql::sql) instead of a literal, so that
 //! no statement is written twice. Times are milliseconds since 1970 in `BIGINT`, flags are 0 and 1,
 //! JSON is text.
+//!
+//! Hidden from the documentation: the crates of this project that keep tables of their own in the
+//! ledger's database use it, so that there is one layer of dialects.
 
 use std::time::Duration;
 
@@ -11,11 +14,11 @@ use crate::error::Error;
 
 /// One statement in the words of both databases.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sql {
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "the other database is off"))]
-    pub(crate) sqlite: &'static str,
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "the other database is off"))]
-    pub(crate) postgres: &'static str,
+pub struct Sql {
+    /// The text for SQLite.
+    pub sqlite: &'static str,
+    /// The text for PostgreSQL.
+    pub postgres: &'static str,
 }
 
 /// Builds a [`Sql`] from literals and these words:
@@ -33,7 +36,9 @@ pub(crate) struct Sql {
 /// - `(rows 1: 1 id TEXT, 2 at BIGINT)`: a table `given` of these columns, bound as one [`Rows`] in the
 ///   place of a value. PostgreSQL takes an array for each column (`$1`, `$2`), SQLite the whole as JSON
 ///   (`$1`, the number before the colon).
-macro_rules! sql {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! dodo_sql {
     (@sqlite NOW) => { "CAST(unixepoch('subsec') * 1000 AS INTEGER)" };
     (@postgres NOW) => { "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)" };
     (@sqlite SKIP_LOCKED) => { "" };
@@ -69,12 +74,12 @@ macro_rules! sql {
     (@$dialect:ident $text:literal) => { $text };
     ($($piece:tt)+) => {
         $crate::store::sql::Sql {
-            sqlite: concat!($(sql!(@sqlite $piece)),+),
-            postgres: concat!($(sql!(@postgres $piece)),+),
+            sqlite: concat!($($crate::dodo_sql!(@sqlite $piece)),+),
+            postgres: concat!($($crate::dodo_sql!(@postgres $piece)),+),
         }
     };
 }
-pub(crate) use sql;
+pub use dodo_sql as sql;
 
 /// A time as the statements count it, never so long that the database could not add it to another.
 pub(crate) fn millis(duration: Duration) -> i64 {
@@ -83,9 +88,12 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 
 /// A value bound to a placeholder. `None` is `NULL` of that type.
 #[derive(Clone, Debug)]
-pub(crate) enum Arg {
+pub enum Arg {
+    /// A text.
     Text(Option<String>),
+    /// An integer, or a flag.
     Int(Option<i64>),
+    /// Bytes.
     Bytes(Option<Vec<u8>>),
     /// A table: the `rows` of [`sql!`](crate::store::sql::sql).
     Rows(Rows),
@@ -93,7 +101,7 @@ pub(crate) enum Arg {
 
 /// Many rows for one statement, column by column.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rows {
+pub struct Rows {
     columns: Vec<Column>,
     len: usize,
 }
@@ -106,7 +114,7 @@ pub(crate) enum Column {
 
 impl Rows {
     /// Adds a row. All rows have the same columns; bytes and tables cannot be in one.
-    pub(crate) fn push(&mut self, row: Vec<Arg>) {
+    pub fn push(&mut self, row: Vec<Arg>) {
         if self.columns.is_empty() {
             let column = |arg: &Arg| match arg {
                 Arg::Int(_) => Column::Int(Vec::new()),
@@ -125,12 +133,14 @@ impl Rows {
         self.len += 1;
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether it has no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// One text for each row of one column.
-    pub(crate) fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+    pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
         let mut rows = Self::default();
         texts.into_iter().for_each(|text| rows.push(vec![Arg::Text(Some(text.into()))]));
         rows
@@ -179,10 +189,12 @@ arg_from! {
 }
 
 /// The arguments of a statement, `$1` first.
-macro_rules! args {
-    ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::Arg::from($value)),*] };
+#[doc(hidden)]
+#[macro_export]
+macro_rules! dodo_args {
+    ($($value:expr),* $(,)?) => { ::std::vec![$($crate::store::sql::Arg::from($value)),*] };
 }
-pub(crate) use args;
+pub use dodo_args as args;
 
 /// A value of a result row.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,7 +207,7 @@ pub(crate) enum Cell {
 
 /// A result row; columns are read by position, in the order of the statement.
 #[derive(Clone, Debug)]
-pub(crate) struct Row(pub(crate) Vec<Cell>);
+pub struct Row(pub(crate) Vec<Cell>);
 
 impl Row {
     fn cell(&mut self, column: usize) -> Cell {
@@ -203,7 +215,10 @@ impl Row {
     }
 
     /// Takes a text, or `None` for `NULL`.
-    pub(crate) fn opt_text(&mut self, column: usize) -> Result<Option<String>, Error> {
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a column of another type.
+    pub fn opt_text(&mut self, column: usize) -> Result<Option<String>, Error> {
         match self.cell(column) {
             Cell::Text(text) => Ok(Some(text)),
             Cell::Null => Ok(None),
@@ -212,12 +227,18 @@ impl Row {
     }
 
     /// Takes a text that is never `NULL`.
-    pub(crate) fn text(&mut self, column: usize) -> Result<String, Error> {
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a column of another type.
+    pub fn text(&mut self, column: usize) -> Result<String, Error> {
         self.opt_text(column)?.ok_or_else(|| Error::corrupt("a column of the ledger is empty"))
     }
 
     /// Takes an integer, or `None` for `NULL`.
-    pub(crate) fn opt_int(&mut self, column: usize) -> Result<Option<i64>, Error> {
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a column of another type.
+    pub fn opt_int(&mut self, column: usize) -> Result<Option<i64>, Error> {
         match self.cell(column) {
             Cell::Int(int) => Ok(Some(int)),
             Cell::Null => Ok(None),
@@ -226,12 +247,18 @@ impl Row {
     }
 
     /// Takes an integer that is never `NULL`.
-    pub(crate) fn int(&mut self, column: usize) -> Result<i64, Error> {
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a column of another type.
+    pub fn int(&mut self, column: usize) -> Result<i64, Error> {
         self.opt_int(column)?.ok_or_else(|| Error::corrupt("a column of the ledger is empty"))
     }
 
     /// Takes bytes, or `None` for `NULL`.
-    pub(crate) fn opt_bytes(&mut self, column: usize) -> Result<Option<Vec<u8>>, Error> {
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a column of another type.
+    pub fn opt_bytes(&mut self, column: usize) -> Result<Option<Vec<u8>>, Error> {
         match self.cell(column) {
             Cell::Bytes(bytes) => Ok(Some(bytes)),
             Cell::Null => Ok(None),

@@ -11,7 +11,10 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     error::Error,
-    store::tx::{Kind, Tx},
+    store::{
+        sql::{Arg, Row, Sql},
+        tx::{Kind, Tx, fetch_sqlite},
+    },
 };
 
 /// How long a writer waits for the file's lock. Under the 5 s in which a delivery is answered.
@@ -202,6 +205,11 @@ impl SqliteStore {
     /// A transaction in which the ledger itself reads.
     pub(crate) async fn look(&self) -> Result<Tx, Error> {
         Ok(Tx::new(Kind::Sqlite(begun(&self.own, "BEGIN").await?)))
+    }
+
+    /// Reads outside of a transaction.
+    pub(crate) async fn fetch(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+        fetch_sqlite(&self.readers, sql, args).await
     }
 
     /// Begins a transaction for reads of the application.

@@ -28,7 +28,7 @@ const UNWATCH: Sql = Sql { sqlite: "RELEASE dodo_event", postgres: "" };
 
 /// An open transaction. Dropping it rolls back.
 #[derive(Debug)]
-pub(crate) struct Tx {
+pub struct Tx {
     kind: Kind,
     /// After the transaction, so that they are given back when that is over.
     turn: Option<OwnedMutexGuard<()>>,
@@ -159,7 +159,10 @@ impl Tx {
     }
 
     /// Runs a statement and says how many rows it changed.
-    pub(crate) async fn execute(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<u64, Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn execute(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<u64, Error> {
         each!(&mut self.kind, text = sql, tx => {
             let done = in_time(self.patience, (&mut **tx).execute(bound!(text, args))).await?;
             Ok(done.rows_affected())
@@ -167,7 +170,10 @@ impl Tx {
     }
 
     /// Runs a statement that writes rows, if there are any.
-    pub(crate) async fn write(&mut self, sql: &Sql, rows: Rows) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn write(&mut self, sql: &Sql, rows: Rows) -> Result<(), Error> {
         match rows.is_empty() {
             true => Ok(()),
             false => self.execute(sql, vec![Arg::Rows(rows)]).await.map(drop),
@@ -175,7 +181,10 @@ impl Tx {
     }
 
     /// Runs a statement and takes all its rows.
-    pub(crate) async fn fetch(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
         each!(&mut self.kind, text = sql, tx => {
             let rows = in_time(self.patience, (&mut **tx).fetch_all(bound!(text, args))).await?;
             rows.iter().map(read_row).collect()
@@ -206,16 +215,18 @@ impl Tx {
     }
 
     /// The first row of a statement.
-    pub(crate) async fn fetch_one(
-        &mut self,
-        sql: &Sql,
-        args: Vec<Arg>,
-    ) -> Result<Option<Row>, Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch_one(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Option<Row>, Error> {
         Ok(self.fetch(sql, args).await?.into_iter().next())
     }
 
     /// Makes the transaction durable.
-    pub(crate) async fn commit(self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn commit(self) -> Result<(), Error> {
         match self.kind {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(tx) => in_time(self.patience, tx.commit()).await?,
@@ -225,6 +236,29 @@ impl Tx {
         drop((self.turn, self.permit));
         Ok(())
     }
+}
+
+/// Reads outside of a transaction.
+#[cfg(feature = "sqlite")]
+pub(crate) async fn fetch_sqlite(
+    pool: &sqlx::SqlitePool,
+    sql: &Sql,
+    args: Vec<Arg>,
+) -> Result<Vec<Row>, Error> {
+    let rows = in_time(PATIENCE, pool.fetch_all(bound!(sql.sqlite, args))).await?;
+    rows.iter().map(read_row).collect()
+}
+
+/// Reads outside of a transaction.
+#[cfg(feature = "postgres")]
+pub(crate) async fn fetch_postgres(
+    pool: &sqlx::PgPool,
+    patience: Duration,
+    sql: &Sql,
+    args: Vec<Arg>,
+) -> Result<Vec<Row>, Error> {
+    let rows = in_time(patience, pool.fetch_all(bound!(sql.postgres, args))).await?;
+    rows.iter().map(read_row).collect()
 }
 
 /// Aborts a statement that takes too long. If the caller drops a statement, it also drops its
