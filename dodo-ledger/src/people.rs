@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use dodo_core::capture::{Campaign, Captured, CheckoutContext, VisitorId};
+use dodo_core::{
+    SignedIn,
+    capture::{Campaign, Captured, CheckoutContext, VisitorId},
+};
 use jiff::Timestamp;
 
 use crate::{Ledger, booking::Erased, error::Error, forgotten::ErasureReport, news::News};
@@ -93,18 +96,26 @@ impl Ledger {
         Ok(())
     }
 
-    /// Identifies the visitor of a request by a user's e-mail address: call it when a user signs up or
-    /// signs in. A checkout does it by itself if the ledger is its `context_store` and the request has a
-    /// [`SignedIn`](dodo_core::SignedIn) with an address.
+    /// Identifies the visitor of a request by the e-mail address of a user, and links the user's id to
+    /// the address: call it when a user signs up or signs in. A checkout does it by itself if the ledger
+    /// is its `context_store` and the request has a [`SignedIn`] with an address.
     ///
-    /// Returns `false` if the request shows no visitor and no campaign, or consent was denied.
+    /// The user's id comes from `user` only: at sign-in, the request may still show the user before.
+    ///
+    /// Returns `false` if `user` has no address, the request shows no visitor and no campaign, or consent
+    /// was denied.
     ///
     /// # Errors
     /// As [`identify`](Self::identify).
-    pub async fn identify_captured(&self, captured: &Captured, email: &str) -> Result<bool, Error> {
-        let Some(identity) = Identity::of_context(email, &captured.context()) else {
-            return Ok(false);
-        };
+    pub async fn identify_captured(
+        &self,
+        captured: &Captured,
+        user: &SignedIn,
+    ) -> Result<bool, Error> {
+        let email = user.email.as_deref();
+        let identity = email.and_then(|email| Identity::of_context(email, &captured.context()));
+        let Some(mut identity) = identity else { return Ok(false) };
+        identity.user_id.clone_from(&user.user_id);
         self.identify(identity).await?;
         Ok(true)
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment, SignedIn,
     attribution::AttributionStep,
-    capture::{Campaign, Captured, CheckoutContext, CheckoutContextStore as _, VisitorCapture},
+    capture::{Campaign, CheckoutContext, CheckoutContextStore as _, VisitorCapture},
     checkout::SessionCheckout,
     endpoint::Endpoint as _,
 };
@@ -238,16 +238,22 @@ async fn sign_in_identifies_the_captured_visitor(store: &TestStore) {
     let ledger = store.ledger().await;
     let mut world = World::Stored(ledger.clone());
     world.play(&[paid("pay_1", day(1), 1000, json!({})).into()]).await;
-    for (cookie, opts_out, expected) in [
-        ("theme=dark", false, None),
-        ("visitor=v2", true, None),
-        ("visitor=v1", false, Some(("v1", AttributionStep::EmailMatch))),
+    let ann = || SignedIn::user("42").email("ANN@example.com");
+    let by_address = |visitor| Some((visitor, AttributionStep::EmailMatch));
+    for (cookie, opts_out, user, visitor, user_id) in [
+        ("theme=dark", false, ann(), None, None),
+        ("visitor=v2", true, ann(), None, None),
+        ("visitor=v2", false, SignedIn::user("42"), None, None),
+        ("visitor=v1", false, ann(), by_address("v1"), Some("42")),
     ] {
-        let request = visit(cookie, opts_out);
-        let captured = request.extensions().get::<Captured>().unwrap();
-        let identified = ledger.identify_captured(captured, "ANN@example.com").await.unwrap();
-        assert_eq!(identified, expected.is_some(), "{cookie}");
+        let (mut parts, _) = visit(cookie, opts_out).into_parts();
+        // The browser still shows the user before.
+        parts.extensions.insert(SignedIn::user("7").email("bob@example.com"));
+        let (captured, _) = VisitorCapture::visitors_now().capture(&parts);
+        let identified = ledger.identify_captured(&captured, &user).await.unwrap();
+        assert_eq!(identified, visitor.is_some(), "{cookie} {user:?}");
         let records = world.records().await;
-        assert_eq!(records.visitor("charge:pay_1"), expected, "{cookie}");
+        assert_eq!(records.visitor("charge:pay_1"), visitor, "{cookie} {user:?}");
+        assert_eq!(records.get("charge:pay_1").user_id.as_deref(), user_id, "{cookie} {user:?}");
     }
 }

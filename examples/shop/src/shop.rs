@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use accounts::Hosts;
-use dodo_core::{BoxError, Dodo};
-use dodo_ledger::{Identity, Ledger};
+use dodo_core::{BoxError, Dodo, SignedIn};
+use dodo_ledger::Ledger;
 use jiff::Timestamp;
 
 use crate::{
@@ -138,15 +138,9 @@ impl Shop {
     /// with consent.
     async fn identify(&self, account: &Account, ask: &Ask) -> Result<(), BoxError> {
         let (Some(email), Some(captured)) = (&account.email, ask.captured()) else { return Ok(()) };
-        let Some(visitor) = captured.visitor().filter(|_| captured.consent().allows()) else {
-            return Ok(());
-        };
-        let identity = Identity::new(email).visitor(visitor.as_str()).user_id(&account.id);
-        let identity = match captured.campaign() {
-            Some(campaign) => identity.campaign(campaign.clone()),
-            None => identity,
-        };
-        Ok(self.0.ledger.identify(identity).await?)
+        let user = SignedIn::user(&account.id).email(email);
+        self.0.ledger.identify_captured(captured, &user).await?;
+        Ok(())
     }
 
     /// `POST /sign-out`
