@@ -64,6 +64,29 @@ fn a_charge_has_its_money_and_who_brought_it() {
 }
 
 #[test]
+fn tax_outside_of_its_amount_is_left_out() {
+    for (tax, settlement_tax, paid, settled) in [
+        (json!(300), json!(300), (Some(300), 1700), (Some(300), 1700)),
+        (json!(0), json!(0), (Some(0), 2000), (Some(0), 2000)),
+        (json!(2000), json!(2000), (Some(2000), 0), (Some(2000), 0)),
+        (json!(null), json!(null), (None, 2000), (None, 2000)),
+        (json!(2001), json!(2001), (None, 2000), (None, 2000)),
+        (json!(-1), json!(-1), (None, 2000), (None, 2000)),
+        (json!("5000"), json!(300), (None, 2000), (Some(300), 1700)),
+        (json!(300), json!(5000), (Some(300), 1700), (None, 2000)),
+    ] {
+        let event =
+            payment().set_json("tax", tax.clone()).set_json("settlement_tax", settlement_tax);
+        let record = only(&event);
+        let shown = [record.money, record.settlement].map(|money| {
+            let money = money.unwrap();
+            (money.tax, money.net)
+        });
+        assert_eq!(shown, [paid, settled], "{tax}");
+    }
+}
+
+#[test]
 fn what_a_charge_is() {
     let sub = json!("sub_1");
     for (fields, kind, basis) in [
@@ -234,6 +257,8 @@ fn refunds_are_negative_and_never_a_guess() {
         let stated = (unknown == "currency").then_some(2000);
         assert_eq!(record.stated_amount, stated, "without {unknown}");
     }
+    let negative = only(&event("refund.succeeded").set_json("amount", json!(-500)));
+    assert_eq!(money(&negative), Some((-500, None, -500, "USD")), "a refund is never income");
     let failed = only(&event("refund.failed"));
     assert_eq!((failed.is_revenue(), failed.money), (false, None));
 }
@@ -267,6 +292,7 @@ fn disputes_follow_the_policy() {
         (json!("400"), Some(-400)),
         (json!(400), Some(-400)),
         (json!("4.00"), Some(-400)),
+        (json!("-4.00"), Some(-400)),
         (json!("x"), None),
     ] {
         let record = only(&event("dispute.lost").set_json("amount", amount.clone()));
@@ -300,6 +326,16 @@ fn lifecycle_records_carry_no_money() {
         assert_eq!((record.id.as_str(), &record.kind), (id, &expected));
         assert_eq!((record.money, record.is_revenue()), (None, false));
         assert_eq!(record.subscription.unwrap().recurring_pre_tax_amount, Some(1700));
+    }
+}
+
+#[test]
+fn negative_price_of_a_subscription_is_left_out() {
+    for (price, expected) in [(json!(0), Some(0)), (json!(-1700), None), (json!("-1"), None)] {
+        let event =
+            event("subscription.active").set_json("recurring_pre_tax_amount", price.clone());
+        let terms = only(&event).subscription.unwrap();
+        assert_eq!(terms.recurring_pre_tax_amount, expected, "{price}");
     }
 }
 

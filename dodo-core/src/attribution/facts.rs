@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Error, EventKind,
     event::{Customer, Date, Dispute, Metadata, Payment, Refund, Subscription, lenient},
+    money::{Currency, Money},
     webhook::{Envelope, VerifiedEvent},
 };
 
@@ -112,11 +113,12 @@ impl Facts<'_> {
         charge.retry_attempt = payment.retry_attempt.unwrap_or_default();
         charge.payment_method.clone_from(&payment.payment_method);
         if charge.is_revenue() {
-            charge.money =
-                Some(self.options.money(payment.total_amount, payment.tax, payment.currency));
-            charge.settlement = payment.settlement_amount.zip(payment.settlement_currency).map(
-                |(amount, currency)| self.options.money(amount, payment.settlement_tax, currency),
-            );
+            let (tax, settlement_tax) = payment.usable_taxes();
+            charge.money = Some(self.options.money(payment.total_amount, tax, payment.currency));
+            charge.settlement = payment
+                .settlement_amount
+                .zip(payment.settlement_currency)
+                .map(|(amount, currency)| self.options.money(amount, settlement_tax, currency));
         }
         self.who(&mut charge, &payment.payment_id, &payment.metadata, &payment.customer);
 
@@ -127,6 +129,11 @@ impl Facts<'_> {
         identify.money = None;
         identify.settlement = None;
         vec![charge, identify]
+    }
+
+    /// The money of a refund or a dispute. It leaves, whatever the sign of the stated amount.
+    fn reversal(&self, amount: i64, currency: Currency) -> Money {
+        self.options.money(amount.saturating_abs(), None, currency).negated()
     }
 
     fn refund(&self, refund: &Refund) -> AttributionRecord {
@@ -148,7 +155,7 @@ impl Facts<'_> {
             record.money = refund
                 .amount
                 .zip(refund.currency)
-                .map(|(amount, currency)| self.options.money(amount, None, currency).negated());
+                .map(|(amount, currency)| self.reversal(amount, currency));
             record.stated_amount = refund.amount.filter(|_| refund.currency.is_none());
             record.flags.amount_unknown = record.money.is_none();
             record.flags.net_is_gross = record.money.is_some();
@@ -176,7 +183,7 @@ impl Facts<'_> {
             record.money =
                 dispute.amount.as_ref().zip(dispute.currency).and_then(|(amount, currency)| {
                     let minor = amount.to_minor_units(self.options.decimals(currency))?;
-                    Some(self.options.money(minor, None, currency).negated())
+                    Some(self.reversal(minor, currency))
                 });
             record.flags.amount_unknown = record.money.is_none();
             record.flags.net_is_gross = record.money.is_some();

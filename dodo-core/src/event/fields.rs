@@ -72,11 +72,22 @@ impl<'de> Deserialize<'de> for Amount {
 
 /// The total of a payment: an integer that is required and not negative.
 pub(super) fn payment_total<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    match Amount::deserialize(deserializer)?.0 {
-        total @ 0.. => Ok(total),
-        total => {
-            let negative = de::Unexpected::Signed(total);
-            Err(de::Error::invalid_value(negative, &"an amount that is not negative"))
+    price(Amount::deserialize(deserializer)?)
+}
+
+/// A price, absent or `null`: an amount of money that is not negative.
+pub(super) fn optional_price<'de, D>(deserializer: D) -> Result<Option<i64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Option::<Amount>::deserialize(deserializer)?.map(price).transpose()
+}
+
+fn price<E: de::Error>(Amount(minor): Amount) -> Result<i64, E> {
+    match minor {
+        0.. => Ok(minor),
+        _ => {
+            Err(E::invalid_value(de::Unexpected::Signed(minor), &"an amount that is not negative"))
         }
     }
 }

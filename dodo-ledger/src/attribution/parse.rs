@@ -235,6 +235,7 @@ impl Reader<'_> {
         let payment = &event.data;
         let stated = ChargeFacts::of(payment, event.timestamp);
         let settlement = payment.settlement_amount.zip(payment.settlement_currency);
+        let (tax, settlement_tax) = payment.usable_taxes();
         let periods = payment.service_periods.iter().map(|period| ServicePeriod {
             subscription_id: id(&period.subscription_id),
             starts_at: moment(period.starts_at.as_ref()),
@@ -244,10 +245,9 @@ impl Reader<'_> {
             payment_id: id(&payment.payment_id),
             created_at: stated.made_at,
             total: stated.total,
-            tax: payment.tax,
+            tax,
             currency: payment.currency,
-            settlement: settlement
-                .map(|(amount, currency)| (amount, payment.settlement_tax, currency)),
+            settlement: settlement.map(|(amount, currency)| (amount, settlement_tax, currency)),
             subscription_ids: stated.subscription_ids.iter().map(|text| id(text)).collect(),
             multi_subscription: stated.multi_subscription,
             card_update: stated.card_update,

@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use crate::{
-    payloads::{charged, day, paid, subscription, visitor},
+    payloads::{charged, day, paid, refunded, subscription, visitor},
     rows::{Row, row},
     world::Act,
 };
@@ -306,6 +306,35 @@ pub(crate) fn rows() -> Vec<Row> {
             "a payment with a negative total is unreadable and books nothing",
             story![paid("pay_1", day(0), -500, nothing())],
             |r| assert!(r.0.is_empty()),
+        ),
+        row(
+            13,
+            "a tax above its payment is left out: net is gross, and so is the net of a refund",
+            story![
+                paid("pay_1", day(0), 2000, json!({ "tax": 2001 })),
+                paid("pay_2", day(0), 2000, json!({ "tax": -1 })),
+                paid("pay_3", day(0), 2000, json!({ "tax": 2000 })),
+                paid(
+                    "pay_4",
+                    day(0),
+                    2000,
+                    json!({
+                        "tax": 300, "settlement_tax": 1801, "settlement_amount": 1800,
+                        "settlement_currency": "EUR",
+                    })
+                ),
+                refunded("ref_1", "pay_1", day(1), json!(500), nothing()),
+            ],
+            |r| {
+                let money = |id: &str| r.get(id).money.map(|m| (m.gross, m.tax, m.net)).unwrap();
+                assert_eq!(money("charge:pay_1"), (2000, None, 2000));
+                assert_eq!(money("charge:pay_2"), (2000, None, 2000));
+                assert_eq!(money("charge:pay_3"), (2000, Some(2000), 0));
+                assert_eq!(money("charge:pay_4"), (2000, Some(300), 1700));
+                let settled = r.get("charge:pay_4").settlement.unwrap();
+                assert_eq!((settled.gross, settled.tax, settled.net), (1800, None, 1800));
+                assert_eq!(money("refund:ref_1"), (-500, None, -500));
+            },
         ),
         row(
             14,

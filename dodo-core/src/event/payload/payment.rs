@@ -145,6 +145,30 @@ pub struct Payment {
     pub payload_type: Option<String>,
 }
 
+impl Payment {
+    /// The tax of the payment and the tax of its settlement, for booking. A tax that is negative or above
+    /// its amount is left out with a warning: net is then gross, and never negative.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn usable_taxes(&self) -> (Option<i64>, Option<i64>) {
+        let usable = |amount: i64, tax: i64, field: &'static str| {
+            if (0..=amount).contains(&tax) {
+                return Some(tax);
+            }
+            tracing::warn!(
+                target: "dodo::webhook", payment_id = self.payment_id, field,
+                "tax is negative or above its amount; the payment is booked without this tax"
+            );
+            None
+        };
+        let settled = self.settlement_amount.zip(self.settlement_tax);
+        (
+            self.tax.and_then(|tax| usable(self.total_amount, tax, "tax")),
+            settled.and_then(|(amount, tax)| usable(amount, tax, "settlement_tax")),
+        )
+    }
+}
+
 /// The time that one charge pays for.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -28,7 +28,7 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub quantity: Option<i64>,
     /// One renewal before tax, in minor units of `currency`.
-    #[serde(default, deserialize_with = "fields::optional_amount")]
+    #[serde(default, deserialize_with = "fields::optional_price")]
     pub recurring_pre_tax_amount: Option<i64>,
     /// The currency.
     pub currency: Option<Currency>,
@@ -62,7 +62,7 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub trial_period_days: Option<i64>,
     /// A paid trial, per unit, in minor units.
-    #[serde(default, deserialize_with = "fields::optional_amount")]
+    #[serde(default, deserialize_with = "fields::optional_price")]
     pub trial_amount: Option<i64>,
     /// Charged every so many intervals.
     #[serde(default, deserialize_with = "fields::optional_integer")]
