@@ -71,6 +71,12 @@ ids! {
     CustomerId, "customer_id";
     /// A product of Dodo Payments, `pdt_...`.
     ProductId, "product_id";
+    /// A subscription of Dodo Payments, `sub_...`.
+    SubscriptionId, "subscription_id";
+    /// A payment of Dodo Payments, `pay_...`.
+    PaymentId, "payment_id";
+    /// A checkout session of Dodo Payments, `cks_...`.
+    SessionId, "session_id";
 }
 
 #[cfg(test)]

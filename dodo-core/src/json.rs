@@ -7,3 +7,8 @@ use serde::Serialize;
 pub(crate) fn to_json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
+
+/// The same as a value.
+pub(crate) fn to_value(value: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -102,7 +102,7 @@ pub use self::{
     error::{BoxError, Error, ErrorKind},
     event::{Event, EventKind},
     head::{RequestHead, SignedIn},
-    id::{CustomerId, ProductId},
+    id::{CustomerId, PaymentId, ProductId, SessionId, SubscriptionId},
     portal::CustomerPortal,
     webhook::{WebhookKey, Webhooks},
 };

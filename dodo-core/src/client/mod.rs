@@ -6,15 +6,20 @@
 
 mod builder;
 mod call;
+mod customer;
 mod failure;
 mod key;
+mod license;
 mod pages;
 mod path;
+mod payment;
+mod plan_change;
 mod product;
 mod redact;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 pub(crate) mod retry;
+mod subscription;
 mod transport;
 mod webhook_endpoint;
 
@@ -32,10 +37,15 @@ pub use self::reqwest::ReqwestTransport;
 pub use self::{
     builder::ClientBuilder,
     call::ApiCall,
+    customer::NewCustomer,
     failure::ApiError,
+    license::LicenseInstance,
     pages::Pages,
     path::path_segment,
+    payment::CheckoutStatus,
+    plan_change::{ChangeTime, PlanChange, PlanChangePreview, PreviewLine, Proration},
     product::CatalogProduct,
+    subscription::{Cancellation, PaymentMethodLink},
     transport::{Transport, TransportError},
     webhook_endpoint::WebhookEndpoint,
 };

@@ -15,7 +15,7 @@ use super::{Transport, TransportError};
 use crate::BoxError;
 
 /// The longest answer that is read, in bytes. A page of 100 payments is about 300 KB.
-const MAX_RESPONSE: usize = 4 << 20;
+const MAX_RESPONSE: usize = 10 << 20;
 
 /// `reqwest` over rustls with ring, the certificates being the operating system's.
 ///

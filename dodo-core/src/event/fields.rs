@@ -93,7 +93,7 @@ fn price<E: de::Error>(Amount(minor): Amount) -> Result<i64, E> {
 }
 
 /// The object's own id: a text that is not blank, without blanks around it.
-pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Visitor;
     impl de::Visitor<'_> for Visitor {
         type Value = String;
@@ -111,7 +111,7 @@ pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
 }
 
 /// An integer, absent or `null`.
-pub(super) fn optional_integer<'de, D>(deserializer: D) -> Result<Option<i64>, D::Error>
+pub(crate) fn optional_integer<'de, D>(deserializer: D) -> Result<Option<i64>, D::Error>
 where
     D: Deserializer<'de>,
 {
@@ -119,7 +119,7 @@ where
 }
 
 /// An amount of money, absent or `null`.
-pub(super) fn optional_amount<'de, D>(deserializer: D) -> Result<Option<i64>, D::Error>
+pub(crate) fn optional_amount<'de, D>(deserializer: D) -> Result<Option<i64>, D::Error>
 where
     D: Deserializer<'de>,
 {
@@ -141,7 +141,7 @@ where
 }
 
 /// `null` is the default: `false`, an empty map, an object without values.
-pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -187,7 +187,7 @@ where
 }
 
 /// A list of objects. `null` is empty, and `null` elements are skipped.
-pub(super) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(crate) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

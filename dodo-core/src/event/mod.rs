@@ -2,7 +2,7 @@
 
 mod date;
 mod decimal;
-mod fields;
+pub(crate) mod fields;
 mod kind;
 pub(crate) mod lenient;
 mod open_enum;

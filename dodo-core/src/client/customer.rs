@@ -1,0 +1,65 @@
+use std::fmt;
+
+use http::Method;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Client;
+use crate::{CustomerId, Error, ErrorKind, event::Customer, json::to_value};
+
+/// The customer that [`Client::create_customer`] creates.
+#[derive(Clone, PartialEq, Serialize)]
+#[must_use]
+pub struct NewCustomer {
+    email: String,
+    name: String,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
+}
+
+impl NewCustomer {
+    /// A customer with this e-mail address and this name. Dodo Payments requires both.
+    pub fn new(email: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { email: email.into(), name: name.into(), metadata: Map::new() }
+    }
+
+    /// Adds a pair to the metadata of the customer.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), Value::String(value.into()));
+        self
+    }
+}
+
+/// Shows no personal data.
+impl fmt::Debug for NewCustomer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.metadata.keys().collect();
+        f.debug_struct("NewCustomer").field("metadata", &keys).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Creates a customer. Dodo Payments creates a second one for an address that it knows.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call). Not repeated when it may have happened.
+    pub async fn create_customer(&self, customer: &NewCustomer) -> Result<CustomerId, Error> {
+        let body = to_value(customer);
+        let created: Customer =
+            self.call(Method::POST, "/customers", &[], Some(&body)).object().await?;
+        CustomerId::new(created.customer_id.unwrap_or_default()).map_err(|_| {
+            Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable customer")
+        })
+    }
+
+    /// Returns a customer.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) `customer_not_found`, else as [`call`](Self::call).
+    pub async fn customer(&self, id: &CustomerId) -> Result<Customer, Error> {
+        self.call(Method::GET, &format!("/customers/{id}"), &[], None)
+            .missing("customer_not_found", "there is no such customer")
+            .object()
+            .await
+    }
+}
