@@ -116,6 +116,8 @@ pub struct Touchpoint {
     pub tool_ids: BTreeMap<String, String>,
     /// The user of the application.
     pub user_id: Option<String>,
+    /// The signed token of billing that names the owner, unchecked. `None` in captured visits.
+    pub owner: Option<String>,
 }
 
 impl Touchpoint {
@@ -350,8 +352,10 @@ pub struct Subscription {
     pub paused_at: Option<Timestamp>,
     /// The end of the retry window of Dodo Payments.
     pub past_due_ends_at: Option<Timestamp>,
-    /// A payment method exists.
+    /// The body says that a payment method exists.
     pub has_payment_method: bool,
+    /// The body says that no payment method exists. Both are `false` if the body does not say.
+    pub lacks_payment_method: bool,
     /// The kind of actor that canceled: `customer`, `merchant` and others.
     pub cancelled_by: Option<String>,
     /// The plan change that Dodo Payments will make.

@@ -7,7 +7,7 @@ use dodo_core::{
     event::{
         AbandonedCheckout, AddonItem, CartItem, Customer, Date, EntitlementGrant, Metadata, Payment,
     },
-    internals::ChargeFacts,
+    internals::{ChargeFacts, OWNER_KEY},
     webhook::VerifiedEvent,
 };
 use jiff::{Timestamp, TimestampRound, Unit};
@@ -102,6 +102,7 @@ pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Ti
                 campaign: context.campaign.clone().filter(|campaign| !campaign.is_empty()),
                 tool_ids: context.tool_ids.clone(),
                 user_id: context.user_id.clone(),
+                owner: None,
             },
             journey: Some(Journey {
                 landing_path: context.landing_path.clone(),
@@ -171,6 +172,11 @@ fn addons(addons: &[AddonItem]) -> Vec<Item> {
     addons.iter().map(item).collect()
 }
 
+/// Whether Dodo Payments could have stored this metadata value.
+fn fits(text: &String) -> bool {
+    text.len() <= 500
+}
+
 /// Reads the payloads of one event.
 struct Reader<'a> {
     received_at: Timestamp,
@@ -208,6 +214,7 @@ impl Reader<'_> {
             campaign: mapping.campaign(metadata),
             tool_ids: mapping.tool_ids(metadata),
             user_id: mapping.user(metadata),
+            owner: metadata.get(OWNER_KEY).and_then(|value| value.to_text()).filter(fits),
         }
     }
 
@@ -225,6 +232,7 @@ impl Reader<'_> {
             customer: Touchpoint {
                 visitor: of_customer.visitor,
                 campaign: of_customer.campaign,
+                owner: of_customer.owner,
                 ..Touchpoint::default()
             },
             ..Person::default()
@@ -353,7 +361,8 @@ impl Reader<'_> {
             expires_at: moment(body.expires_at.as_ref()),
             paused_at: moment(body.paused_at.as_ref()),
             past_due_ends_at: moment(body.past_due_ends_at.as_ref()),
-            has_payment_method: body.has_payment_method,
+            has_payment_method: body.has_payment_method == Some(true),
+            lacks_payment_method: body.has_payment_method == Some(false),
             cancelled_by: body.cancelled_by.as_ref().and_then(|by| by.actor_type.clone()),
             scheduled_change: scheduled,
         }));

@@ -65,7 +65,7 @@ impl<'a> SubscriptionHistory<'a> {
             _ => {}
         }
         if let Some(person) = metadata {
-            let Touchpoint { visitor, campaign, tool_ids, user_id } = &person.own;
+            let Touchpoint { visitor, campaign, tool_ids, user_id, .. } = &person.own;
             self.own.visitor = self.own.visitor.take().or_else(|| visitor.clone());
             self.own.campaign = self.own.campaign.take().or_else(|| campaign.clone());
             self.own.user_id = self.own.user_id.take().or_else(|| user_id.clone());
