@@ -118,7 +118,7 @@ pub mod internals {
         },
         capture::{
             inject::ClientMetadata,
-            keys::{MetadataKey, metadata_keys},
+            keys::{MetadataKey, OWNER_KEY, metadata_keys},
             preset::PresetField,
         },
         client::retry::retry_after,

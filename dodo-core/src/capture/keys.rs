@@ -4,6 +4,8 @@ use super::{Captured, IdRole, Preset, VisitorCapture};
 
 /// Where the ledger looks for the application's own user.
 const USER_KEY: &str = "user_id";
+/// Where billing puts the signed owner of a checkout. Not a key of attribution: no record has it.
+pub const OWNER_KEY: &str = "dodo_owner";
 
 /// One metadata key that the product reads back from payments, refunds and subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +44,11 @@ pub fn metadata_keys() -> impl Iterator<Item = MetadataKey> {
 }
 
 impl Captured {
-    /// Whether a client must not set this key: the product reads it as an id, or the capture fills it.
+    /// Whether a client must not set this key: the product reads it as an id, or the capture or billing
+    /// fills it.
     pub(crate) fn protects(&self, key: &str) -> bool {
-        self.capture.fills(key)
+        key == OWNER_KEY
+            || self.capture.fills(key)
             || metadata_keys().any(|read| read.key == key && !read.is_campaign())
     }
 }

@@ -111,7 +111,7 @@ fn subscription() -> Subscription {
         subscription_period_count: Some(10),
         subscription_period_interval: Some("Year".into()),
         trial_period_days: Some(0),
-        has_payment_method: true,
+        has_payment_method: Some(true),
         ..Subscription::default()
     }
 }

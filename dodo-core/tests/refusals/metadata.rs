@@ -100,6 +100,14 @@ async fn client_sets_no_key_that_is_read() {
     }
 }
 
+#[tokio::test]
+async fn client_sets_no_owner() {
+    let metadata = Map::from_iter([("dodo_owner".to_owned(), Value::from(CLIENT))]);
+    for got in sent(&capture(&[]), &metadata).await {
+        assert_eq!(got.get("dodo_owner"), None, "{got}");
+    }
+}
+
 /// The table has a key for each field of a record that metadata can fill.
 #[test]
 fn each_key_of_the_table_is_read_where_its_preset_is_in_use() {

@@ -77,9 +77,8 @@ pub struct Subscription {
     /// Charged through the API only.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub on_demand: bool,
-    /// Whether a method is on file.
-    #[serde(default, deserialize_with = "fields::or_default")]
-    pub has_payment_method: bool,
+    /// Whether a method is on file. `None`: the body does not say.
+    pub has_payment_method: Option<bool>,
     /// The method of renewals.
     pub payment_method_id: Option<String>,
     /// Whether it ends with this period.
