@@ -1,0 +1,60 @@
+use std::fmt;
+
+use super::{By, MOST_CONDITIONS};
+
+/// A part of the query string that the page does not follow. Shown above the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// No parameter has this name.
+    UnknownParameter { name: String, meant: Option<String> },
+    /// The parameter does not take this value.
+    UnknownValue { name: &'static str, value: String, allowed: String },
+    /// The same parameter twice: the first counts.
+    Repeated(&'static str),
+    /// The first day is after the last.
+    WrongWayRound,
+    /// More conditions than are allowed.
+    TooManyConditions,
+    /// The interval has too many columns in this period.
+    TooManyColumns(&'static str),
+    /// The cursor belongs to another table.
+    UnknownCursor,
+    /// Money of this currency is not in the ledger.
+    NoSuchCurrency(String),
+    /// The ledger does not group by this.
+    NotRecorded(By),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownParameter { name, meant } => {
+                write!(f, "“{name}” is not a parameter")?;
+                match meant {
+                    Some(meant) => write!(f, ". Did you mean {meant}?"),
+                    None => f.write_str(", so it changes nothing."),
+                }
+            }
+            Self::UnknownValue { name, value, allowed } => {
+                write!(f, "{name} does not take “{value}”. It takes {allowed}.")
+            }
+            Self::Repeated(name) => write!(f, "{name} is there twice. The first one counts."),
+            Self::WrongWayRound => {
+                f.write_str("The first day is after the last one. The page shows the last 28 days.")
+            }
+            Self::TooManyConditions => {
+                write!(f, "The page filters by the first {MOST_CONDITIONS} conditions.")
+            }
+            Self::TooManyColumns(interval) => {
+                write!(f, "The period is too long for columns of one {interval}.")
+            }
+            Self::UnknownCursor => {
+                f.write_str("The link to this page of the table is too old. This is the first one.")
+            }
+            Self::NoSuchCurrency(code) => write!(f, "The ledger holds no payment in {code}."),
+            Self::NotRecorded(by) => {
+                write!(f, "The ledger does not record the {}.", by.title().to_lowercase())
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+
+use super::{
+    By, Condition, LONGEST_QUERY, LONGEST_VALUE, MOST_CONDITIONS, Notice, Period, Question,
+    values::Preset,
+};
+
+/// A question, and the parts of the query string that it does not follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parsed {
+    pub(crate) question: Question,
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// The query string, or a value in it, is too long: 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unanswerable;
+
+/// The parameters, in the order of their names.
+pub(super) const NAMES: [&str; 17] = [
+    "at", "by", "cur", "dir", "format", "id", "int", "is", "mode", "not", "page", "part", "q",
+    "range", "sort", "table", "vs",
+];
+
+/// The most notices that a page shows.
+const MOST_NOTICES: usize = 10;
+/// The most characters of a text of the visitor in a notice.
+const LONGEST_ECHO: usize = 60;
+
+impl Question {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    /// If it is longer than 4 KiB, or one of its values longer than 200 characters.
+    pub(crate) fn parse(query: &str) -> Result<Parsed, Unanswerable> {
+        if query.len() > LONGEST_QUERY {
+            return Err(Unanswerable);
+        }
+        let mut reader = Reader::default();
+        let mut seen = [false; NAMES.len()];
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if value.chars().count() > LONGEST_VALUE {
+                return Err(Unanswerable);
+            }
+            let Some(at) = NAMES.iter().position(|known| *known == name) else {
+                reader.unknown_parameter(&name, &value);
+                continue;
+            };
+            let Some((name, seen)) = NAMES.get(at).zip(seen.get_mut(at)) else { continue };
+            if std::mem::replace(seen, true) && !matches!(*name, "is" | "not") {
+                reader.note(Notice::Repeated(name));
+            } else if !value.is_empty() {
+                // Forms send empty fields.
+                reader.read(name, value);
+            }
+        }
+        Ok(Parsed { question: reader.question, notices: reader.notices })
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    question: Question,
+    notices: Vec<Notice>,
+}
+
+impl Reader {
+    fn note(&mut self, notice: Notice) {
+        if self.notices.len() < MOST_NOTICES && !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+    }
+
+    fn read(&mut self, name: &'static str, value: Cow<'_, str>) {
+        /// One of the names of an enumeration.
+        macro_rules! choose {
+            ($values:ident, $read:expr) => {
+                match super::values::$values::from_name(&value) {
+                    Some(value) => $read(&mut self.question, value),
+                    None => {
+                        let all = super::values::$values::ALL;
+                        self.unknown_value(
+                            name,
+                            &value,
+                            list(all.iter().map(|value| value.name())),
+                        );
+                    }
+                }
+            };
+        }
+        match name {
+            "at" => self.question.after = Some(value.into_owned()),
+            "by" => choose!(By, |q: &mut Question, value| q.by = value),
+            "cur" => match value.parse() {
+                Ok(currency) => self.question.currency = Some(currency),
+                Err(_) => self.unknown_value(name, &value, "a code such as EUR".to_owned()),
+            },
+            "dir" => match &*value {
+                "asc" => self.question.ascending = true,
+                "desc" => {}
+                _ => self.unknown_value(name, &value, "asc and desc".to_owned()),
+            },
+            "format" => choose!(Format, |q: &mut Question, value| q.format = value),
+            "id" => self.question.id = Some(value.into_owned()),
+            "int" => choose!(Interval, |q: &mut Question, value| q.interval = Some(value)),
+            "is" | "not" => self.condition(name, &value),
+            "mode" => choose!(Mode, |q: &mut Question, value| q.mode = Some(value)),
+            "page" => choose!(Page, |q: &mut Question, value| q.page = value),
+            "part" if value == "live" => self.question.live = true,
+            "part" => self.unknown_value(name, &value, "live".to_owned()),
+            "q" => {
+                let text = value.trim();
+                self.question.search = (!text.is_empty()).then(|| text.to_owned());
+            }
+            "range" => self.period(&value),
+            "sort" => choose!(Sort, |q: &mut Question, value| q.sort = value),
+            "table" => self.question.table = Some(value.into_owned()),
+            _ => choose!(Versus, |q: &mut Question, value| q.versus = value),
+        }
+    }
+
+    fn condition(&mut self, name: &'static str, text: &str) {
+        let found = text.split_once(':').and_then(|(by, value)| Some((By::from_name(by)?, value)));
+        let Some((by, value)) = found else {
+            let allowed = format!(
+                "{}, each with “:” and a value, or “!” for none",
+                list(By::ALL.iter().map(|by| by.name()))
+            );
+            return self.unknown_value(name, text, allowed);
+        };
+        let value = (value != "!").then(|| value.to_owned());
+        let condition = Condition { by, value, excluded: name == "not" };
+        let conditions = &mut self.question.conditions;
+        match conditions.binary_search(&condition) {
+            Ok(_) => {}
+            Err(_) if conditions.len() == MOST_CONDITIONS => self.note(Notice::TooManyConditions),
+            Err(at) => conditions.insert(at, condition),
+        }
+    }
+
+    fn period(&mut self, text: &str) {
+        if let Some(preset) = Preset::from_name(text) {
+            self.question.period = Period::Preset(preset);
+            return;
+        }
+        let days = text.split_once("..").and_then(|(first, last)| Some((day(first)?, day(last)?)));
+        match days {
+            Some((first, last)) if first <= last => {
+                self.question.period = Period::Days(first, last);
+            }
+            Some(_) => self.note(Notice::WrongWayRound),
+            None => {
+                let presets = Preset::ALL.iter().map(|preset| preset.name());
+                let allowed = list(presets.chain(["days such as 2026-11-01..2026-11-28"]));
+                self.unknown_value("range", text, allowed);
+            }
+        }
+    }
+
+    fn unknown_value(&mut self, name: &'static str, value: &str, allowed: String) {
+        self.note(Notice::UnknownValue { name, value: echo(value), allowed });
+    }
+
+    fn unknown_parameter(&mut self, name: &str, value: &str) {
+        let meant = if By::from_name(name).is_some() {
+            let value = if value.is_empty() { "…".to_owned() } else { echo(value) };
+            Some(format!("is={name}:{value}"))
+        } else {
+            let near = NAMES.iter().map(|known| (distance(name, known), *known)).min();
+            near.filter(|(far, known)| *far * 2 <= known.len()).map(|(_, known)| known.to_owned())
+        };
+        self.note(Notice::UnknownParameter { name: echo(name), meant });
+    }
+}
+
+/// A day of the years that the dashboard draws.
+fn day(text: &str) -> Option<Date> {
+    let day: Date = text.parse().ok()?;
+    (text.len() == 10 && (1970..=2999).contains(&day.year())).then_some(day)
+}
+
+fn echo(text: &str) -> String {
+    let safe = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut shown: String = text.chars().take(LONGEST_ECHO).map(safe).collect();
+    if text.chars().count() > LONGEST_ECHO {
+        shown.push('…');
+    }
+    shown
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The changed, inserted and removed characters between two short texts.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (at, left) in a.chars().take(LONGEST_ECHO).enumerate() {
+        let mut next = vec![at + 1];
+        for ((right, diagonal), above) in b.iter().zip(&row).zip(row.iter().skip(1)) {
+            let before = next.last().copied().unwrap_or_default();
+            let changed = diagonal + usize::from(left != *right);
+            next.push(changed.min(before + 1).min(above + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}

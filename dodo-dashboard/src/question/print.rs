@@ -1,0 +1,58 @@
+use std::fmt;
+
+use super::{Format, Period, Question};
+
+/// The canonical query string, with a `?` before it: sorted names, no defaults.
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let mut put = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        };
+        /// The name of a value that is not the default.
+        macro_rules! unusual {
+            ($value:expr) => {
+                ($value != Default::default()).then(|| $value.name())
+            };
+        }
+        put("at", self.after.as_deref());
+        put("by", unusual!(self.by));
+        put("cur", self.currency.as_ref().map(|currency| currency.as_str()));
+        put("dir", self.ascending.then_some("asc"));
+        put("format", unusual!(self.format));
+        put("id", self.id.as_deref());
+        put("int", self.interval.map(|interval| interval.name()));
+        for (name, excluded) in [("is", false), ("not", true)] {
+            if excluded {
+                put("mode", self.mode.map(|mode| mode.name()));
+            }
+            for condition in self.conditions.iter().filter(|each| each.excluded == excluded) {
+                let value = condition.value.as_deref().unwrap_or("!");
+                put(name, Some(&format!("{}:{value}", condition.by.name())));
+            }
+        }
+        put("page", unusual!(self.page));
+        put("part", self.live.then_some("live"));
+        put("q", self.search.as_deref());
+        match self.period {
+            Period::Preset(preset) => put("range", unusual!(preset)),
+            Period::Days(first, last) => put("range", Some(&format!("{first}..{last}"))),
+        }
+        put("sort", unusual!(self.sort));
+        put("table", self.table.as_deref());
+        put("vs", unusual!(self.versus));
+        write!(f, "?{}", query.finish())
+    }
+}
+
+impl Question {
+    /// The link to the same data in another format.
+    pub(crate) fn as_file(&self, format: Format, table: Option<&str>) -> Self {
+        let mut other = self.from_the_top();
+        other.format = format;
+        other.table = table.map(str::to_owned);
+        other
+    }
+}

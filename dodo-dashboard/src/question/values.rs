@@ -1,0 +1,209 @@
+use dodo_ledger::query::Dimension;
+use jiff::civil::Date;
+
+/// An enumeration whose values have names in the query string.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $( $(#[$default:ident])? $value:ident = $text:literal, )* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum $name { $( $(#[$default])? $value, )* }
+
+        impl $name {
+            pub(crate) const ALL: &[Self] = &[$( Self::$value, )*];
+
+            /// The name in the query string.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $( Self::$value => $text, )* }
+            }
+
+            pub(crate) fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.name() == name)
+            }
+        }
+    };
+}
+
+named! {
+    /// The pages.
+    Page {
+        #[default] Overview = "overview",
+        Breakdown = "breakdown",
+        Payments = "payments",
+        Payment = "payment",
+        People = "people",
+        Person = "person",
+        Subscriptions = "subscriptions",
+        Subscription = "subscription",
+        Funnel = "funnel",
+        Deliveries = "deliveries",
+        Settings = "settings",
+    }
+}
+
+impl Page {
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Breakdown => "Breakdown",
+            Self::Payments => "Payments",
+            Self::Payment => "Payment",
+            Self::People => "People",
+            Self::Person => "Person",
+            Self::Subscriptions => "Subscriptions",
+            Self::Subscription => "Subscription",
+            Self::Funnel => "Funnel",
+            Self::Deliveries => "Deliveries",
+            Self::Settings => "Settings",
+        }
+    }
+
+    /// The tab that is marked on the page.
+    pub(crate) const fn tab(self) -> Self {
+        match self {
+            Self::Payment => Self::Payments,
+            Self::Person => Self::People,
+            Self::Subscription => Self::Subscriptions,
+            tab => tab,
+        }
+    }
+}
+
+named! {
+    /// What the period is compared to.
+    Versus { #[default] Before = "before", Year = "year", Nothing = "none", }
+}
+
+named! {
+    /// The values that rows are grouped by.
+    By {
+        #[default] Source = "source",
+        Medium = "medium",
+        Campaign = "campaign",
+        Content = "content",
+        Term = "term",
+        Link = "link",
+        Landing = "landing",
+        Referrer = "referrer",
+        Device = "device",
+        Country = "country",
+        Product = "product",
+        Kind = "kind",
+        Lead = "lead",
+        Channel = "channel",
+        Reason = "reason",
+    }
+}
+
+impl By {
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Source => "Source",
+            Self::Medium => "Medium",
+            Self::Campaign => "Campaign",
+            Self::Content => "Content",
+            Self::Term => "Term",
+            Self::Link => "Link",
+            Self::Landing => "Landing page",
+            Self::Referrer => "Referrer",
+            Self::Device => "Device",
+            Self::Country => "Country",
+            Self::Product => "Product",
+            Self::Kind => "Kind",
+            Self::Lead => "Lead",
+            Self::Channel => "Channel",
+            Self::Reason => "Reason",
+        }
+    }
+}
+
+named! {
+    /// The width of a column of a chart.
+    Interval { Hour = "hour", #[default] Day = "day", Week = "week", Month = "month", Year = "year", }
+}
+
+named! {
+    /// The column that a table is sorted by.
+    Sort {
+        #[default] Net = "net",
+        Charges = "charges",
+        Refunds = "refunds",
+        Firsts = "firsts",
+        Name = "name",
+    }
+}
+
+named! {
+    /// Real money, or that of test mode.
+    Mode { #[default] Live = "live", Test = "test", }
+}
+
+named! {
+    /// How the answer is written.
+    Format { #[default] Html = "html", Json = "json", Csv = "csv", }
+}
+
+named! {
+    /// A period that ends now.
+    Preset {
+        Today = "today",
+        Days7 = "7d",
+        #[default] Days28 = "28d",
+        Days90 = "90d",
+        Months12 = "12m",
+        MonthToDate = "mtd",
+        YearToDate = "ytd",
+        All = "all",
+    }
+}
+
+impl Preset {
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Today => "Today",
+            Self::Days7 => "Last 7 days",
+            Self::Days28 => "Last 28 days",
+            Self::Days90 => "Last 90 days",
+            Self::Months12 => "Last 12 months",
+            Self::MonthToDate => "Month to date",
+            Self::YearToDate => "Year to date",
+            Self::All => "All time",
+        }
+    }
+}
+
+/// The period that a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Period {
+    Preset(Preset),
+    /// Civil days, the last one included. The first is not after the last.
+    Days(Date, Date),
+}
+
+impl Default for Period {
+    fn default() -> Self {
+        Self::Preset(Preset::default())
+    }
+}
+
+impl By {
+    /// The dimension of the ledger. `None`: the ledger does not have it.
+    pub(crate) const fn dimension(self) -> Option<Dimension> {
+        Some(match self {
+            Self::Source => Dimension::Source,
+            Self::Medium => Dimension::Medium,
+            Self::Campaign => Dimension::Campaign,
+            Self::Content => Dimension::Content,
+            Self::Term => Dimension::Term,
+            Self::Link => Dimension::Link,
+            Self::Landing => Dimension::LandingPath,
+            Self::Referrer => Dimension::Referrer,
+            Self::Device => Dimension::Device,
+            Self::Country => return None,
+            Self::Product => Dimension::Product,
+            Self::Kind => Dimension::Kind,
+            Self::Lead => Dimension::Lead,
+            Self::Channel => Dimension::Channel,
+            Self::Reason => Dimension::Reason,
+        })
+    }
+}
