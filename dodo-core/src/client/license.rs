@@ -79,7 +79,7 @@ impl Client {
     /// Returns a license key by its id.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) for a text that is no id,
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) for a text that is not an id,
     /// [`NotFound`](crate::ErrorKind::NotFound) `license_not_found`, else as [`call`](Self::call).
     pub async fn license_key(&self, id: &str) -> Result<LicenseKey, Error> {
         self.call(Method::GET, &format!("/license_keys/{}", path_segment(id)?), &[], None)

@@ -63,7 +63,7 @@ impl Client {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) `payment_not_found`; [`UpstreamFailed`](ErrorKind::UpstreamFailed)
-    /// for an answer that is no PDF or too large; else as [`call`](Self::call).
+    /// for an answer that is not a PDF, or is too large; else as [`call`](Self::call).
     pub async fn invoice(&self, id: &PaymentId) -> Result<Bytes, Error> {
         let pdf = self
             .call(Method::GET, &format!("/invoices/payments/{id}"), &[], None)

@@ -74,7 +74,7 @@ impl fmt::Debug for Cancellation {
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct PaymentMethodLink {
-    /// The page. It lets anybody pay for the subscription.
+    /// The page. Each person with the link can pay for the subscription.
     pub payment_link: Option<String>,
     /// The payment that the page makes, if the subscription is in arrears.
     pub payment_id: Option<String>,
