@@ -165,18 +165,18 @@ async fn questions(ledger: &Ledger, stored: usize) {
     .await;
     mean("revenue of a day by source", 100, async |n| {
         let from = some(n).min(stored - 1_000);
-        let asked = ledger.revenue().by(Dimension::Source).between(at(from), at(from + 919));
+        let asked = ledger.revenue().group_by(Dimension::Source).between(at(from), at(from + 919));
         assert_eq!(sources(&asked.fetch().await.unwrap()), 20);
     })
     .await;
     mean("revenue of a visitor", 100, async |n| {
         let visitor = format!("v_{}", some(n) / 3);
-        let asked = ledger.revenue().only(Dimension::Visitor, visitor.as_str());
+        let asked = ledger.revenue().filter(Dimension::Visitor, visitor.as_str());
         assert_eq!(asked.fetch().await.unwrap().len(), 1);
     })
     .await;
     mean("all revenue by source (reads every record)", 2, async |_| {
-        let rows = ledger.revenue().by(Dimension::Source).fetch().await.unwrap();
+        let rows = ledger.revenue().group_by(Dimension::Source).fetch().await.unwrap();
         assert_eq!(sources(&rows), 20);
     })
     .await;

@@ -20,7 +20,7 @@ impl Ledger {
     /// Any number of instances can do this on one PostgreSQL.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) if `hooks` already have an inbox, or if an option of `hooks` is
+    /// [`Config`](crate::ErrorKind::Config) if `hooks` already have an inbox, or if an option of `hooks` is
     /// wrong.
     ///
     /// # Panics
@@ -64,13 +64,13 @@ impl Ledger {
         P: StateFor<S>,
     {
         if hooks.has_inbox() {
-            return Err(Error::setup("the webhooks have an inbox: remove `.inbox(..)`"));
+            return Err(Error::config("the webhooks have an inbox: remove `.inbox(..)`"));
         }
         if let Some(rules) = self.shared.rules.joined_with(hooks.metadata()) {
             // The webhooks of one application have one capture: the first one counts.
             let _same = self.shared.attached.set(rules);
         }
         let built = hooks.inbox(inbox).build();
-        built.map_err(|error| Error::setup("the webhooks cannot be built").with_source(error))
+        built.map_err(|error| Error::config("the webhooks cannot be built").with_source(error))
     }
 }

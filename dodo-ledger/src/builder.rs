@@ -13,9 +13,9 @@ use crate::{
     error::Error,
     inbox::Writer,
     ledger::{Ledger, Shared},
-    news::Crier,
+    notify::Notifier,
     outbox::{ErasedSink, Recipients, Sink},
-    settings::{Backoff, Jitter, LONGEST, Settings},
+    settings::{MAX_DURATION, Retention, RetryPolicy, Settings},
     store::Store,
 };
 
@@ -34,7 +34,7 @@ impl LedgerBuilder {
         Self { store, settings: Settings::default(), rules: Rules::default(), sinks: Vec::new() }
     }
 
-    /// What the merchant decides about attribution.
+    /// Sets the decisions of the merchant about attribution.
     pub fn rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
         self
@@ -50,38 +50,20 @@ impl LedgerBuilder {
     /// Sets how long a worker owns an event. Its callbacks stop when the lease ends, and the event
     /// of a dead worker is due then. Default: 60 s. Minimum: 1 s. Sinks always have 60 s.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.settings.lease = lease.clamp(Duration::from_secs(1), LONGEST);
+        self.settings.lease = lease.clamp(Duration::from_secs(1), MAX_DURATION);
         self
     }
 
-    /// Sets the delays after a failed callback or booking. Default: `{ base: 5 s, cap: 6 h }`.
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.settings.backoff.backoff = backoff;
+    /// Sets the retries of failed callbacks and bookings. Default: [`RetryPolicy::CALLBACKS`]. A lease
+    /// that ended without a result, for example by a restart, does not count as a failed attempt.
+    pub fn callback_retry(mut self, policy: RetryPolicy) -> Self {
+        self.settings.callback_retry = policy;
         self
     }
 
-    /// Sets the random part of the delays after failures of callbacks, bookings and sinks. Default:
-    /// [`Jitter::Full`].
-    pub fn jitter(mut self, jitter: Jitter) -> Self {
-        (self.settings.backoff.jitter, self.settings.sink_backoff.jitter) = (jitter, jitter);
-        self
-    }
-
-    /// Sets the number of failed attempts before an event becomes a dead letter. Default: 28, which
-    /// is 48 hours on average and 95 at most. Dodo Payments delivers for 27 h 35 min, and fewer
-    /// than one event in a hundred becomes a dead letter sooner. A lease that ended without a
-    /// result, for example by a restart, does not count.
-    pub fn max_failures(mut self, failures: u32) -> Self {
-        self.settings.max_failures = failures.max(1);
-        self
-    }
-
-    /// Sets the delays after a failed request to a sink, and the number of failed attempts before a
-    /// record becomes a dead letter. Default: `{ base: 2 s, cap: 1 h }` and 150: 70 hours on
-    /// average, 139 at most.
-    pub fn sink_backoff(mut self, backoff: Backoff, max_failures: u32) -> Self {
-        self.settings.sink_backoff.backoff = backoff;
-        self.settings.sink_max_failures = max_failures.max(1);
+    /// Sets the retries of failed requests to sinks. Default: [`RetryPolicy::SINKS`].
+    pub fn sink_retry(mut self, policy: RetryPolicy) -> Self {
+        self.settings.sink_retry = policy;
         self
     }
 
@@ -89,8 +71,8 @@ impl LedgerBuilder {
     /// sinks that require consent receive it. Only the payment shows the consent, and events arrive
     /// in any order. Default: 1 hour. A subscription without a payment, such as a trial, always
     /// waits this long.
-    pub fn await_purchase(mut self, time: Duration) -> Self {
-        self.settings.await_purchase = time;
+    pub fn consent_grace_period(mut self, time: Duration) -> Self {
+        self.settings.consent_grace_period = time;
         self
     }
 
@@ -102,56 +84,40 @@ impl LedgerBuilder {
         self
     }
 
-    /// Sets how often workers look for events of other instances and for due events. Default: 250
-    /// ms.
+    /// Sets the polling interval of the workers. Default: 250 ms. Not part of the stable interface: work
+    /// wakes its workers at once, and polling only finds what another instance did not announce.
+    #[doc(hidden)]
     pub fn poll_every(mut self, interval: Duration) -> Self {
         self.settings.poll = interval.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets the retention of the bodies of finished events. Default: 30 days. `None` means forever.
-    /// The ledger always keeps their ids, to recognize duplicates.
-    pub fn keep_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.keep_bodies = time.into();
-        self
-    }
-
-    /// Sets the retention of the bodies of dead and parked events. Default: forever. Without its
-    /// body an event cannot be redriven, and only [`reconcile`](crate::Ledger::reconcile) can book
-    /// its payment. Inspect these events before the retention ends.
-    pub fn keep_failed_bodies_for(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.keep_failed_bodies = time.into();
-        self
-    }
-
-    /// Sets the retention of the context of a checkout without a payment, and of a failed payment
-    /// without a recovery. Default: 90 days. `None` means forever. Dodo's checkout sessions live
-    /// for a day, but a customer may recover an abandoned one later.
-    pub fn keep_contexts_for(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.keep_contexts = time.into();
+    /// Sets how long the ledger stores bodies and checkout contexts. Default: [`Retention::default`].
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.settings.retention = retention;
         self
     }
 
     /// Starts the writer on the current tokio runtime.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) if two sinks have one name.
+    /// [`Config`](crate::ErrorKind::Config) if two sinks have one name.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn build(self) -> Result<Ledger, Error> {
         let mut names = HashSet::new();
         if let Some(second) = self.sinks.iter().find(|sink| !names.insert(sink.name())) {
-            return Err(Error::setup("two sinks have one name: rename one with `.named(..)`")
+            return Err(Error::config("two sinks have one name: rename one with `.name(..)`")
                 .with_source(second.name()));
         }
         let writer = Writer::start(self.store.clone());
         let shared = Shared {
-            crier: Crier::start(&self.store),
+            notifier: Notifier::start(&self.store),
             store: self.store,
             recipients: Recipients {
                 sinks: self.sinks.into(),
-                await_purchase: self.settings.await_purchase,
+                consent_grace_period: self.settings.consent_grace_period,
             },
             settings: Arc::new(self.settings),
             rules: self.rules,

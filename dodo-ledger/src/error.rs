@@ -4,28 +4,33 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use dodo_core::BoxError;
 
-use crate::cause::Cause;
+use crate::redact::RedactedError;
 
 /// The kind of an error. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The database cannot be reached, is locked, full or read-only. Worth trying again.
+    /// The database cannot be reached, is locked, full or read-only. The same call may succeed later.
     Unavailable,
-    /// More deliveries are waiting to be written than the queue holds. Worth trying again.
-    Busy,
-    /// The database lacks a table or a column, or its user a right or a password that the ledger
-    /// needs. An operator must fix it. Until then the ledger retries, and no event becomes a dead
-    /// letter.
-    Unprepared,
-    /// The database refused one row or statement; trying again will not help.
-    Refused,
-    /// A stored row cannot be read as what it should be.
-    Corrupt,
-    /// Something is missing or wrong in how the ledger is put together.
-    Setup,
-    /// The event's transaction is over: it ends with the callback.
-    TransactionOver,
+    /// More deliveries wait than the queue of the writer holds. The same call may succeed later.
+    QueueFull,
+    /// The database lacks a table or a column that the ledger needs: run `migrate`. Until then the
+    /// ledger retries, and no event becomes a dead letter.
+    SchemaOutdated,
+    /// The database user lacks a right, or its password is wrong. An operator must fix it. Until then
+    /// the ledger retries, and no event becomes a dead letter.
+    PermissionDenied,
+    /// The database rejected one row or statement. A retry does not help.
+    StatementRejected,
+    /// A stored row has an unknown form.
+    CorruptRow,
+    /// The configuration of the ledger or of a sink is incomplete or invalid.
+    Config,
+    /// The event's transaction is closed: it ends with the callback.
+    TransactionClosed,
+    /// Dodo Payments did not answer a request as expected. The source is the
+    /// [`dodo_core::Error`].
+    Upstream,
 }
 
 /// The error of every operation of this crate.
@@ -49,17 +54,17 @@ impl Error {
         Self { kind, message, path: None, source: None }
     }
 
-    pub(crate) fn setup(message: &'static str) -> Self {
-        Self::new(ErrorKind::Setup, message)
+    pub(crate) fn config(message: &'static str) -> Self {
+        Self::new(ErrorKind::Config, message)
     }
 
     pub(crate) fn corrupt(message: &'static str) -> Self {
-        Self::new(ErrorKind::Corrupt, message)
+        Self::new(ErrorKind::CorruptRow, message)
     }
 
     /// A stored row whose JSON is not what it should be.
     pub(crate) fn unreadable(message: &'static str, error: &serde_json::Error) -> Self {
-        Self::corrupt(message).with_source(Cause::of_json(error))
+        Self::corrupt(message).with_source(RedactedError::of_json(error))
     }
 
     /// Names a file or folder of the configuration in the text.
@@ -83,13 +88,18 @@ impl Error {
     /// Returns whether the same call may succeed later without a change by an operator.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Busy)
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::QueueFull)
     }
 
     /// Returns whether it is an error of the database, which every event has. It does not count as
     /// a failed attempt.
     pub(crate) fn is_the_databases(&self) -> bool {
-        self.is_transient() || self.kind == ErrorKind::Unprepared
+        self.is_transient() || self.needs_an_operator()
+    }
+
+    /// Returns whether an operator must act before any statement succeeds.
+    pub(crate) fn needs_an_operator(&self) -> bool {
+        matches!(self.kind, ErrorKind::SchemaOutdated | ErrorKind::PermissionDenied)
     }
 
     /// Returns a copy without the cause, for another receiver.
@@ -125,27 +135,32 @@ impl From<sqlx::Error> for Error {
             E::Database(said) if said.code().is_some_and(|code| is_unavailable(&code)) => {
                 (ErrorKind::Unavailable, "the ledger's database cannot take this now")
             }
+            E::Database(said) if said.code().is_some_and(|code| is_denied(&code)) => {
+                (ErrorKind::PermissionDenied, "database denied access: grant its user the tables")
+            }
             E::Database(said)
-                if said.code().is_some_and(|code| is_unprepared(&code, said.message())) =>
+                if said.code().is_some_and(|code| is_outdated(&code, said.message())) =>
             {
                 (
-                    ErrorKind::Unprepared,
-                    "database not prepared: run `migrate()`, and grant its user access to the tables",
+                    ErrorKind::SchemaOutdated,
+                    "database lacks a table or column: run `Ledger::migrate`",
                 )
             }
             E::Database(_) | E::Encode(_) => {
-                (ErrorKind::Refused, "database rejected a statement: run `Ledger::migrate`")
+                (ErrorKind::StatementRejected, "the ledger's database rejected a statement")
             }
             E::RowNotFound
             | E::ColumnIndexOutOfBounds { .. }
             | E::ColumnNotFound(_)
             | E::ColumnDecode { .. }
             | E::Decode(_)
-            | E::TypeNotFound { .. } => (ErrorKind::Corrupt, "a row of the ledger cannot be read"),
-            E::Configuration(_) => (ErrorKind::Setup, "the ledger's database settings are wrong"),
+            | E::TypeNotFound { .. } => {
+                (ErrorKind::CorruptRow, "a row of the ledger cannot be read")
+            }
+            E::Configuration(_) => (ErrorKind::Config, "the ledger's database settings are wrong"),
             _ => (ErrorKind::Unavailable, "the ledger's database cannot be reached"),
         };
-        Self::new(kind, message).with_source(Cause::of_sqlx(error))
+        Self::new(kind, message).with_source(RedactedError::of_sqlx(error))
     }
 }
 
@@ -168,25 +183,41 @@ fn is_unavailable(code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
 }
 
-/// Returns whether an operator must act before the database accepts the statement.
+/// Returns whether the user of the database lacks a right. PostgreSQL: SQLSTATE class 28 authorization, and
+/// 42501 no privilege.
+fn is_denied(code: &str) -> bool {
+    code.len() == 5 && (code.starts_with("28") || code == "42501")
+}
+
+/// Returns whether the database lacks a part of the schema.
 ///
-/// PostgreSQL: SQLSTATE classes 28 authorization, 3D no such database, 3F no such schema; and 42501 no
-/// privilege, 42703 no such column, 42P01 no such table. SQLite has one code for every statement that it
-/// does not understand, and tells them apart by its message alone.
-fn is_unprepared(code: &str, message: &str) -> bool {
-    const CLASSES: [&str; 3] = ["28", "3D", "3F"];
-    const STATES: [&str; 3] = ["42501", "42703", "42P01"];
+/// PostgreSQL: SQLSTATE classes 3D no such database, 3F no such schema; and 42703 no such column, 42P01 no
+/// such table. SQLite has one code for every statement that it does not understand, so its message decides.
+fn is_outdated(code: &str, message: &str) -> bool {
+    const STATES: [&str; 2] = ["42703", "42P01"];
     const SQLITE: [&str; 3] = ["no such table: ", "no such column: ", " has no column named "];
     match code.len() {
-        5 => STATES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class)),
+        5 => STATES.contains(&code) || code.starts_with("3D") || code.starts_with("3F"),
         _ => code == "1" && SQLITE.iter().any(|said| message.contains(said)),
+    }
+}
+
+impl From<dodo_core::Error> for Error {
+    fn from(error: dodo_core::Error) -> Self {
+        let (kind, message) = match error.kind() {
+            dodo_core::ErrorKind::Config => {
+                (ErrorKind::Config, "the configuration of the ledger is wrong")
+            }
+            _ => (ErrorKind::Upstream, "request to Dodo Payments failed"),
+        };
+        Self::new(kind, message).with_source(error)
     }
 }
 
 impl From<Error> for dodo_core::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
-            ErrorKind::Setup => dodo_core::ErrorKind::Config,
+            ErrorKind::Config => dodo_core::ErrorKind::Config,
             _ => dodo_core::ErrorKind::StorageUnavailable,
         };
         Self::new(kind, "the store cannot take this now: try again later")
@@ -200,27 +231,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn transient_sql_errors_are_retryable() {
+    fn sql_errors_are_transient_denied_outdated_or_rejected() {
         // SQLSTATE, and SQLite's extended codes: busy, busy snapshot, locked, read-only, full.
-        let passes = [
+        let transient = [
             "08006", "25006", "25P03", "40001", "40P01", "53300", "55006", "55P03", "57014",
             "57P01", "58030", "5", "517", "6", "8", "13",
         ];
-        // Password, log in, database, schema, privilege, column, table.
-        let unprepared = ["28P01", "28000", "3D000", "3F000", "42501", "42703", "42P01"];
+        // Password, log in, privilege.
+        let denied = ["28P01", "28000", "42501"];
+        // Database, schema, column, table.
+        let outdated = ["3D000", "3F000", "42703", "42P01"];
         // Syntax, unique, NUL in a text, a broken transaction; SQLite's error, constraint and mismatch.
-        let refused = ["42601", "23505", "22021", "25P02", "54000", "1", "19", "2067", "20", "28"];
-        let told = |code: &str| (is_unavailable(code), is_unprepared(code, "no such thing"));
-        assert_eq!(passes.map(told), [(true, false); 16]);
-        assert_eq!(unprepared.map(told), [(false, true); 7]);
-        assert_eq!(refused.map(told), [(false, false); 10]);
+        let rejected = ["42601", "23505", "22021", "25P02", "54000", "1", "19", "2067", "20", "28"];
+        let kinds = |code: &str| {
+            (is_unavailable(code), is_denied(code), is_outdated(code, "no such thing"))
+        };
+        assert_eq!(transient.map(kinds), [(true, false, false); 16]);
+        assert_eq!(denied.map(kinds), [(false, true, false); 3]);
+        assert_eq!(outdated.map(kinds), [(false, false, true); 4]);
+        assert_eq!(rejected.map(kinds), [(false, false, false); 10]);
         for said in [
             "no such table: dodo_inbox",
             "no such column: kept",
             "table dodo_fact has no column named kept",
         ] {
-            assert!(is_unprepared("1", said), "{said}");
-            assert!(!is_unprepared("1555", said), "{said}");
+            assert!(is_outdated("1", said), "{said}");
+            assert!(!is_outdated("1555", said), "{said}");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     builder::LedgerBuilder,
     error::Error,
     inbox::Writer,
-    news::{Crier, News},
+    notify::{Notifier, WakeSignal},
     outbox::Recipients,
     schema,
     settings::Settings,
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) wake_callbacks: Notify,
     pub(crate) wake_outbox: Notify,
     /// Tells the workers of other instances.
-    pub(crate) crier: Crier,
+    pub(crate) notifier: Notifier,
     /// Running sets of workers in this process.
     pub(crate) workers: Arc<AtomicUsize>,
     /// Deliveries that were stored while no worker ran.
@@ -104,8 +104,8 @@ impl Ledger {
     /// Creates or updates the tables. Safe to call at every start, also from many instances.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, [`Unprepared`](crate::ErrorKind::Unprepared)
-    /// if its user may not create tables, [`Setup`](crate::ErrorKind::Setup) if the tables are of a newer
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, [`PermissionDenied`](crate::ErrorKind::PermissionDenied)
+    /// if its user may not create tables, [`Config`](crate::ErrorKind::Config) if the tables are of a newer
     /// version than this program.
     pub async fn migrate(&self) -> Result<(), Error> {
         schema::migrate(&self.shared.store).await
@@ -124,29 +124,29 @@ impl Shared {
     }
 
     /// Wakes the workers of this process.
-    pub(crate) fn wake_for(&self, news: News) {
-        match news {
-            News::Stored => self.wake_booking.notify_one(),
-            News::Booked => self.wake_callbacks.notify_one(),
-            News::Queued => self.wake_outbox.notify_waiters(),
+    pub(crate) fn wake_for(&self, signal: WakeSignal) {
+        match signal {
+            WakeSignal::Stored => self.wake_booking.notify_one(),
+            WakeSignal::Booked => self.wake_callbacks.notify_one(),
+            WakeSignal::Queued => self.wake_outbox.notify_waiters(),
         }
     }
 
     /// Wakes the workers of this process, or those of others where there are none here.
-    pub(crate) fn offer(&self, news: News) {
-        self.wake_for(news);
+    pub(crate) fn offer(&self, signal: WakeSignal) {
+        self.wake_for(signal);
         if self.workers.load(Ordering::Relaxed) == 0 {
-            self.crier.tell(news);
+            self.notifier.notify(signal);
         }
     }
 
     /// Wakes the workers after a batch of bookings. If the batch exceeds the concurrency of this
     /// instance, all instances run callbacks.
     pub(crate) fn offer_booked(&self, booked: usize) {
-        self.wake_for(News::Booked);
-        self.wake_for(News::Queued);
+        self.wake_for(WakeSignal::Booked);
+        self.wake_for(WakeSignal::Queued);
         if booked > usize::try_from(self.settings.concurrency).unwrap_or(usize::MAX) {
-            self.crier.tell(News::Booked);
+            self.notifier.notify(WakeSignal::Booked);
         }
     }
 
@@ -172,7 +172,7 @@ impl Inbox for Ledger {
         let receipt = self.writer.accept(event).await?;
         if receipt == Receipt::Stored {
             self.shared.warn_without_workers();
-            self.shared.offer(News::Stored);
+            self.shared.offer(WakeSignal::Stored);
         }
         Ok(receipt)
     }
@@ -187,7 +187,7 @@ impl Inbox for ReceiveOnly {
     async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Error> {
         let receipt = self.0.writer.accept(event).await?;
         if receipt == Receipt::Stored {
-            self.0.shared.offer(News::Stored);
+            self.0.shared.offer(WakeSignal::Stored);
         }
         Ok(receipt)
     }

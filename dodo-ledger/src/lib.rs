@@ -12,30 +12,30 @@
 // A ledger without a database is nothing.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
+mod admin;
 mod attach;
 pub mod attribution;
 #[doc(hidden)]
 pub mod booking;
 mod builder;
-mod cause;
 mod context_store;
 mod error;
 mod fault;
 mod forgotten;
+mod identity;
 mod inbox;
 mod ledger;
-mod news;
-mod operations;
+mod notify;
 mod operator;
 mod outbox;
-mod people;
 pub mod query;
 mod reconcile;
+mod redact;
 mod schema;
 mod settings;
 pub mod sink;
 pub mod store;
-mod supervise;
+mod supervisor;
 mod tx;
 mod void;
 mod worker;
@@ -48,13 +48,13 @@ pub use self::{
     builder::LedgerBuilder,
     error::{Error, ErrorKind},
     forgotten::ErasureReport,
+    identity::Identity,
     inbox::{InboxStats, StoredEvent},
     ledger::Ledger,
     operator::{Operator, Outcome},
     outbox::{CustomerHistory, DeadLetter, OutboxRecord, SendOutcome, Sink, SinkStats},
-    people::Identity,
     reconcile::ReconcileReport,
-    settings::{Backoff, Jitter},
+    settings::{Jitter, Retention, RetryPolicy},
     store::Store,
     void::{AuditEntry, VoidOutcome},
     worker::Workers,

@@ -9,13 +9,14 @@ use std::{
 use dodo_core::Client;
 
 use crate::{
-    AuditEntry, Ledger, ReconcileReport, StoredEvent, VoidOutcome, error::Error, query::Format,
+    AuditEntry, Ledger, ReconcileReport, StoredEvent, VoidOutcome, error::Error,
+    query::ExportFormat,
 };
 
 /// Rows shown at most.
 const LIMIT: u32 = 1000;
 
-/// What became of a command. Its number is the exit code of the program that ran it.
+/// The result of a command. Its number is the exit code of the program that ran it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was done.
@@ -33,7 +34,7 @@ impl From<Outcome> for ExitCode {
 }
 
 /// Why a command was not done.
-enum Trouble {
+enum CliError {
     Usage,
     /// The object does not exist; the message is already printed.
     Absent,
@@ -42,25 +43,25 @@ enum Trouble {
     Terminal(io::Error),
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for CliError {
     fn from(error: Error) -> Self {
         Self::Ledger(error)
     }
 }
 
-impl From<dodo_core::Error> for Trouble {
+impl From<dodo_core::Error> for CliError {
     fn from(error: dodo_core::Error) -> Self {
         Self::Dodo(error)
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         Self::Terminal(error)
     }
 }
 
-/// Runs the operator's commands: `failed`, `revive msg_x`, `reconcile 30`. Offer it in your
+/// Runs the operator's commands: `failed-events`, `redrive msg_x`, `reconcile 30`. Offer it in your
 /// program, because your program has your rules and your sinks.
 ///
 /// ```no_run
@@ -90,23 +91,22 @@ impl<'a> Operator<'a> {
 Commands over every ledger:
   migrate              create or update the tables
   stats                counters of the inbox
-  failed               dead and parked events
+  failed-events        dead and parked events
   event <id>           one event of the inbox
-  revive <id>          move a dead or parked event back to the queue
-  revive-dead          move all dead events back to the queue
-  revive-parked        move all parked events back to the queue
+  redrive <id>         move a dead or parked event back to the queue; all of them
+                       with --dead or --parked
   replay <id>          run the callbacks of a finished event again
   export <csv|jsonl>   all live records to the standard output; --test for those of test mode
-  erase <days>         erase the bodies of events finished so many days ago
+  prune <days>         erase the bodies of events finished so many days ago
   sink <name>          counters of a sink's queue, and its dead letters
-  revive-sink <name>   move the dead letters of a sink back to the queue
+  redrive-sink <name>  move the dead letters of a sink back to the queue
   audit                changes by operators: time, operator, command, object, reason
 Commands of the application, with its rules and sinks:
   explain <payment>    the attribution of a payment, and its steps
   reconcile <days>     book payments and refunds of so many days that no webhook delivered
   replay-sink <name> <days>
                        send the records of so many days to a sink again
-  forget <customer>    erase the personal data of a customer; amounts remain
+  erase <customer>     erase the personal data of a customer; amounts remain
   void <record> <operator> <reason>
                        set the money of a record to zero; the record stays
 Exit codes: 0 done; 1 failed, partly done, or an unknown id or name; 2 unknown command.
@@ -127,7 +127,7 @@ Running workers take the redriven and replayed events.";
     /// it would book, erase or explain other records.
     #[must_use]
     pub fn is_of_the_application(command: &str) -> bool {
-        matches!(command, "explain" | "reconcile" | "replay-sink" | "forget" | "void")
+        matches!(command, "explain" | "reconcile" | "replay-sink" | "erase" | "void")
     }
 
     /// Runs one command and prints its output.
@@ -144,25 +144,25 @@ Running workers take the redriven and replayed events.";
     ) -> Outcome {
         let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
         let mut terminal = Terminal { out, err };
-        let Err(trouble) = self.command(&words, &mut terminal).await else { return Outcome::Done };
-        let (outcome, said) = match trouble {
-            Trouble::Usage => (Outcome::Usage, Self::COMMANDS.to_owned()),
-            Trouble::Absent => return Outcome::Failed,
-            Trouble::Ledger(error) => (Outcome::Failed, with_cause(&error)),
-            Trouble::Dodo(error) => {
+        let Err(error) = self.command(&words, &mut terminal).await else { return Outcome::Done };
+        let (outcome, text) = match error {
+            CliError::Usage => (Outcome::Usage, Self::COMMANDS.to_owned()),
+            CliError::Absent => return Outcome::Failed,
+            CliError::Ledger(error) => (Outcome::Failed, with_cause(&error)),
+            CliError::Dodo(error) => {
                 // An operator reads the cause of an error of the ledger; the sender of a delivery
                 // does not.
                 let own = std::error::Error::source(&error).and_then(|e| e.downcast_ref());
                 (Outcome::Failed, own.map_or_else(|| error.to_string(), with_cause))
             }
-            Trouble::Terminal(error) => (Outcome::Failed, error.to_string()),
+            CliError::Terminal(error) => (Outcome::Failed, error.to_string()),
         };
         // Without a terminal the exit code has to do.
-        let _unheard = writeln!(terminal.err, "{said}");
+        let _unseen = writeln!(terminal.err, "{text}");
         outcome
     }
 
-    async fn command(&self, words: &[&str], terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+    async fn command(&self, words: &[&str], terminal: &mut Terminal<'_>) -> Result<(), CliError> {
         let ledger = self.ledger;
         let Terminal { out, .. } = &mut *terminal;
         match words {
@@ -178,7 +178,7 @@ Running workers take the redriven and replayed events.";
                 writeln!(out, "parked {}", stats.parked)?;
                 writeln!(out, "lag {:.1} s", stats.lag.as_secs_f64())?;
             }
-            ["failed"] => {
+            ["failed-events"] => {
                 for event in ledger.failed_events(LIMIT).await? {
                     show(*out, &event)?;
                 }
@@ -187,16 +187,16 @@ Running workers take the redriven and replayed events.";
                 Some(event) => show(*out, &event)?,
                 None => return terminal.absent(&format!("no event {id}")),
             },
-            ["revive", id] => match ledger.redrive(id).await? {
+            ["redrive", "--dead"] => {
+                writeln!(out, "queued {} dead events", ledger.redrive_dead().await?)?
+            }
+            ["redrive", "--parked"] => {
+                writeln!(out, "queued {} parked events", ledger.redrive_parked().await?)?
+            }
+            ["redrive", id] => match ledger.redrive(id).await? {
                 true => writeln!(out, "queued")?,
                 false => return terminal.absent(&format!("event {id} is neither dead nor parked")),
             },
-            ["revive-dead"] => {
-                writeln!(out, "queued {} dead events", ledger.redrive_dead().await?)?
-            }
-            ["revive-parked"] => {
-                writeln!(out, "queued {} parked events", ledger.redrive_parked().await?)?
-            }
             ["replay", id] => match ledger.replay(id).await? {
                 true => writeln!(out, "callbacks queued")?,
                 false => {
@@ -210,12 +210,12 @@ Running workers take the redriven and replayed events.";
             },
             ["export", format, rest @ ..] => self.export(format, rest, terminal).await?,
             ["reconcile", days] => self.reconcile(days, terminal).await?,
-            ["forget", customer] => {
-                let forgotten = ledger.erase_customer(customer).await?;
-                if !forgotten.found {
+            ["erase", customer] => {
+                let report = ledger.erase_customer(customer).await?;
+                if !report.found {
                     return terminal.absent(&format!("no data of customer {customer}"));
                 }
-                let (records, deliveries) = (forgotten.records, forgotten.deliveries);
+                let (records, deliveries) = (report.records, report.deliveries);
                 writeln!(out, "changed {records} records, erased {deliveries} deliveries")?;
             }
             ["void", record, operator, reason] => {
@@ -235,16 +235,16 @@ Running workers take the redriven and replayed events.";
                     writeln!(out, "{at}\t{operator}\t{action}\t{object}\t{reason}")?;
                 }
             }
-            ["erase", days] => {
-                let days: u32 = days.parse().map_err(|_| Trouble::Usage)?;
+            ["prune", days] => {
+                let days: u32 = days.parse().map_err(|_| CliError::Usage)?;
                 let age = Duration::from_secs(24 * 3600) * days;
                 writeln!(out, "erased {}", ledger.prune_bodies(age).await?)?;
             }
-            ["sink" | "revive-sink", name] if !ledger.knows_sink(name).await? => {
+            ["sink" | "redrive-sink", name] if !ledger.knows_sink(name).await? => {
                 return self.no_sink(name, terminal);
             }
             ["sink", name] => self.sink(name, *out).await?,
-            ["revive-sink", name] => {
+            ["redrive-sink", name] => {
                 writeln!(out, "queued {} dead letters", ledger.redrive_sink(name).await?)?;
             }
             ["replay-sink", name, days] => {
@@ -255,13 +255,13 @@ Running workers take the redriven and replayed events.";
                 let queued = ledger.replay_sink(name, from, until).await?;
                 writeln!(out, "queued {queued} records")?;
             }
-            _ => return Err(Trouble::Usage),
+            _ => return Err(CliError::Usage),
         }
         Ok(())
     }
 
     /// Prints that the sink does not exist, and the names of the sinks.
-    fn no_sink(&self, name: &str, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+    fn no_sink(&self, name: &str, terminal: &mut Terminal<'_>) -> Result<(), CliError> {
         let sinks: Vec<&str> = self.ledger.sinks().collect();
         terminal.absent(&match sinks.is_empty() {
             true => format!("no sink {name}: its queue has no record"),
@@ -269,17 +269,21 @@ Running workers take the redriven and replayed events.";
         })
     }
 
-    async fn sink(&self, name: &str, out: &mut (dyn Write + Send)) -> Result<(), Trouble> {
+    async fn sink(&self, name: &str, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         let stats = self.ledger.sink_stats(name).await?;
         writeln!(out, "pending {}", stats.pending)?;
         writeln!(out, "dead {}", stats.dead)?;
         writeln!(out, "lag {:.1} s", stats.lag.as_secs_f64())?;
-        if !stats.quiet.is_zero() {
-            writeln!(out, "paused for {:.1} s (Retry-After)", stats.quiet.as_secs_f64())?;
+        if !stats.paused_for.is_zero() {
+            writeln!(out, "paused for {:.1} s (Retry-After)", stats.paused_for.as_secs_f64())?;
         }
         for letter in self.ledger.dead_letters(name, LIMIT).await? {
             let reason = letter.reason.unwrap_or_default();
-            writeln!(out, "{}\t{} failed attempts\t{reason}", letter.record_id, letter.failures)?;
+            writeln!(
+                out,
+                "{}\t{} failed attempts\t{reason}",
+                letter.record_id, letter.failed_attempts
+            )?;
         }
         Ok(())
     }
@@ -290,16 +294,16 @@ Running workers take the redriven and replayed events.";
         format: &str,
         rest: &[&str],
         terminal: &mut Terminal<'_>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CliError> {
         let format = match format {
-            "csv" => Format::Csv,
-            "jsonl" => Format::JsonLines,
-            _ => return Err(Trouble::Usage),
+            "csv" => ExportFormat::Csv,
+            "jsonl" => ExportFormat::JsonLines,
+            _ => return Err(CliError::Usage),
         };
         let records = match rest {
             [] => self.ledger.records(),
             ["--test"] => self.ledger.records().test_mode(),
-            _ => return Err(Trouble::Usage),
+            _ => return Err(CliError::Usage),
         };
         let written = records.export(format, &mut terminal.out).await?;
         writeln!(terminal.err, "{written} records")?;
@@ -307,7 +311,7 @@ Running workers take the redriven and replayed events.";
     }
 
     /// Reconciles the last days with Dodo Payments.
-    async fn reconcile(&self, days: &str, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+    async fn reconcile(&self, days: &str, terminal: &mut Terminal<'_>) -> Result<(), CliError> {
         let (from, until) = last_days(days)?;
         let own;
         let client = match self.client {
@@ -339,7 +343,7 @@ Running workers take the redriven and replayed events.";
             "booked {} payments of {} and {} refunds of {}",
             found.payments_booked, found.payments_seen, found.refunds_booked, found.refunds_seen
         )?;
-        match found.unreadable {
+        match found.skipped {
             0 => Ok(()),
             skipped => {
                 terminal.absent(&format!("skipped {skipped} objects; the log has their ids"))
@@ -349,17 +353,17 @@ Running workers take the redriven and replayed events.";
 }
 
 /// The last so many days.
-fn last_days(days: &str) -> Result<(jiff::Timestamp, jiff::Timestamp), Trouble> {
-    let days: u16 = days.parse().map_err(|_| Trouble::Usage)?;
+fn last_days(days: &str) -> Result<(jiff::Timestamp, jiff::Timestamp), CliError> {
+    let days: u16 = days.parse().map_err(|_| CliError::Usage)?;
     let now = jiff::Timestamp::now();
     Ok((now - jiff::SignedDuration::from_hours(24 * i64::from(days)), now))
 }
 
 impl Terminal<'_> {
     /// Prints why a command did nothing.
-    fn absent(&mut self, why: &str) -> Result<(), Trouble> {
+    fn absent(&mut self, why: &str) -> Result<(), CliError> {
         writeln!(self.err, "{why}")?;
-        Err(Trouble::Absent)
+        Err(CliError::Absent)
     }
 }
 
@@ -371,13 +375,13 @@ fn with_cause(error: &Error) -> String {
 fn show(out: &mut (dyn Write + Send), event: &StoredEvent) -> io::Result<()> {
     writeln!(
         out,
-        "{}\t{}\t{}\tbooked {}\tclaims {}\tfailures {}\t{}",
+        "{}\t{}\t{}\tbooked {}\tattempts {}\tfailed attempts {}\t{}",
         event.id,
         event.state,
         event.kind.as_deref().unwrap_or("-"),
-        event.booked,
-        event.claims,
-        event.failures,
+        event.is_booked,
+        event.attempts,
+        event.failed_attempts,
         event.last_error.as_deref().unwrap_or("-"),
     )
 }

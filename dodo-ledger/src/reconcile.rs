@@ -1,7 +1,7 @@
-//! Asking Dodo Payments for what no webhook brought.
+//! Reconciliation: books the payments and refunds that no webhook delivered.
 
 use bytes::Bytes;
-use dodo_core::{Client, Environment, ErrorKind, client::path_segment, webhook::VerifiedEvent};
+use dodo_core::{Client, Environment, client::path_segment, webhook::VerifiedEvent};
 use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,17 @@ use serde_json::value::RawValue;
 
 use crate::{
     Ledger,
-    attribution::{Batch, fit, parse_api_object},
-    error::{self, Error},
-    news::News,
+    attribution::{Batch, parse_api_object, sanitize},
+    error::{Error, ErrorKind},
+    notify::WakeSignal,
+    redact::RedactedError,
 };
 
 /// Objects in a row that cannot be fetched: then it is not the objects, and asking for more would
 /// only take long.
 const FAILURES_IN_A_ROW: u32 = 5;
 
-/// How far a reconciliation is.
+/// The progress and the result of [`Ledger::reconcile`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconcileReport {
@@ -32,7 +33,7 @@ pub struct ReconcileReport {
     pub refunds_booked: u64,
     /// Payments and refunds that are not in the ledger, and could not be fetched, read or booked.
     /// Their ids are in the log.
-    pub unreadable: u64,
+    pub skipped: u64,
 }
 
 /// The part of a listed object that says which one it is.
@@ -67,13 +68,13 @@ impl Ledger {
     /// read. Choose an `until` in the past, so that the list does not grow.
     ///
     /// It skips an object that it cannot fetch, read or book, counts it as
-    /// [`unreadable`](ReconcileReport::unreadable), and logs its id.
+    /// [`skipped`](ReconcileReport::skipped), and logs its id.
     ///
     /// The object's own id is the key: a later webhook does not change the sums, and booked objects
     /// are not fetched again.
     ///
     /// ```no_run
-    /// # async fn run(ledger: dodo_ledger::Ledger, client: dodo_core::Client) -> Result<(), dodo_core::Error> {
+    /// # async fn run(ledger: dodo_ledger::Ledger, client: dodo_core::Client) -> Result<(), dodo_ledger::Error> {
     /// let until = jiff::Timestamp::now();
     /// let from = until - jiff::SignedDuration::from_hours(24 * 30);
     /// let found = ledger
@@ -86,16 +87,16 @@ impl Ledger {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Client::list`], and of [`Client::call`] when several objects in a row cannot be
-    /// fetched; [`StorageUnavailable`](dodo_core::ErrorKind::StorageUnavailable) without the
-    /// database. The booked records stay: run it again.
+    /// [`Upstream`](ErrorKind::Upstream) if Dodo Payments does not answer, or refuses several objects in a
+    /// row; [`Unavailable`](ErrorKind::Unavailable) without the database. The booked records stay: run it
+    /// again.
     pub async fn reconcile(
         &self,
         client: &Client,
         from: Timestamp,
         until: Timestamp,
         mut progress: impl FnMut(ReconcileReport),
-    ) -> Result<ReconcileReport, dodo_core::Error> {
+    ) -> Result<ReconcileReport, Error> {
         let mut run =
             Run { ledger: self, client, so_far: ReconcileReport::default(), failures_in_a_row: 0 };
         let (from, until) = (from.to_string(), until.to_string());
@@ -105,7 +106,7 @@ impl Ledger {
         let mut payments = client.list::<Listed>("/payments", &filters);
         while let Some(listed) = payments.next().await? {
             let Some(id) = listed.payment_id else { continue };
-            if !self.has(&format!("charge:{}", fit::id(&id))).await? {
+            if !self.has(&format!("charge:{}", sanitize::id(&id))).await? {
                 run.so_far.payments_booked += u64::from(run.book(&PAYMENTS, &id).await?);
             }
             run.so_far.payments_seen += 1;
@@ -114,7 +115,7 @@ impl Ledger {
         let mut refunds = client.list::<Listed>("/refunds", &filters);
         while let Some(listed) = refunds.next().await? {
             let Some(id) = listed.refund_id else { continue };
-            if !self.has(&format!("refund:{}", fit::id(&id))).await? {
+            if !self.has(&format!("refund:{}", sanitize::id(&id))).await? {
                 run.so_far.refunds_booked += u64::from(run.book(&REFUNDS, &id).await?);
             }
             run.so_far.refunds_seen += 1;
@@ -130,7 +131,7 @@ impl Ledger {
 
 impl Run<'_> {
     /// Fetches and books an object, or skips it. Returns whether it was booked.
-    async fn book(&mut self, kind: &Kind, id: &str) -> Result<bool, dodo_core::Error> {
+    async fn book(&mut self, kind: &Kind, id: &str) -> Result<bool, Error> {
         let error = match self.ask(kind, id).await {
             Ok(booked) => {
                 self.failures_in_a_row = 0;
@@ -138,27 +139,22 @@ impl Run<'_> {
             }
             Err(error) => error,
         };
-        let unreachable = matches!(
-            error.kind(),
-            ErrorKind::UpstreamFailed
-                | ErrorKind::UpstreamTimeout
-                | ErrorKind::RateLimited
-                | ErrorKind::CredentialsRefused
-        );
-        self.failures_in_a_row = if unreachable { self.failures_in_a_row + 1 } else { 0 };
-        if self.failures_in_a_row >= FAILURES_IN_A_ROW || is_of_the_database(&error) {
+        self.failures_in_a_row =
+            if is_unreachable(&error) { self.failures_in_a_row + 1 } else { 0 };
+        let stops = error.kind() == ErrorKind::Config || error.is_the_databases();
+        if self.failures_in_a_row >= FAILURES_IN_A_ROW || stops {
             return Err(error);
         }
-        self.so_far.unreadable += 1;
+        self.so_far.skipped += 1;
         tracing::warn!(
-            target: "dodo::ledger", id, code = error.code(), %error,
+            target: "dodo::ledger", id, %error, cause = error.cause(),
             "object skipped: not fetched, read or booked; run the reconciliation again"
         );
         Ok(false)
     }
 
     /// Fetches an object (lists leave out tax and metadata) and books it, if it did succeed.
-    async fn ask(&self, kind: &Kind, id: &str) -> Result<bool, dodo_core::Error> {
+    async fn ask(&self, kind: &Kind, id: &str) -> Result<bool, Error> {
         let path = format!("/{}/{}", kind.list, path_segment(id)?);
         let body = self.client.call(Method::GET, &path, &[], None).bytes().await?;
         let live = self.client.environment() == Environment::Live;
@@ -168,16 +164,26 @@ impl Run<'_> {
         let shared = &self.ledger.shared;
         let Some(fact) = parse_api_object(&event, shared.rules())? else { return Ok(false) };
         shared.groups().book(Batch::of([fact])).await?;
-        shared.offer(News::Queued);
+        shared.offer(WakeSignal::Queued);
         tracing::info!(target: "dodo::ledger", id, "object booked that no webhook delivered");
         Ok(true)
     }
 }
 
-/// Whether no other object could be booked either.
-fn is_of_the_database(error: &dodo_core::Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|s| s.downcast_ref::<Error>());
-    source.is_some_and(|error| error.is_the_databases() || error.kind() == error::ErrorKind::Setup)
+/// Returns whether the request failed, not the object.
+fn is_unreachable(error: &Error) -> bool {
+    use dodo_core::ErrorKind as Upstream;
+    let source = std::error::Error::source(error);
+    let upstream = source.and_then(|source| source.downcast_ref::<dodo_core::Error>());
+    upstream.is_some_and(|error| {
+        matches!(
+            error.kind(),
+            Upstream::UpstreamFailed
+                | Upstream::UpstreamTimeout
+                | Upstream::RateLimited
+                | Upstream::CredentialsRefused
+        )
+    })
 }
 
 /// The fields of an object that an event needs. The rest is passed on unchanged, because the parser
@@ -206,12 +212,10 @@ fn as_event(
     id: &str,
     body: &[u8],
     live: bool,
-) -> Result<Option<VerifiedEvent>, dodo_core::Error> {
-    let unreadable = |_| {
-        dodo_core::Error::new(
-            ErrorKind::UnreadableEvent,
-            "Dodo Payments answered with no such object",
-        )
+) -> Result<Option<VerifiedEvent>, Error> {
+    let unreadable = |error: serde_json::Error| {
+        Error::new(ErrorKind::Upstream, "Dodo Payments answered without the object")
+            .with_source(RedactedError::of_json(&error))
     };
     let object: Object<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     if object.status.as_deref() != Some("succeeded") {

@@ -103,7 +103,7 @@ impl EventTx {
         let Ok(mut state) = timeout_at(self.until, self.state.lock()).await else {
             tokio::spawn(outlive(self.event.clone(), self.state.clone()));
             return Err(Error::new(
-                ErrorKind::TransactionOver,
+                ErrorKind::TransactionClosed,
                 "event transaction kept after its callback; drop the handle inside of the callback",
             ));
         };
@@ -115,7 +115,7 @@ impl EventTx {
 
     async fn of<T, S>(event: &Event<T, S>) -> Result<OwnedMutexGuard<State>, Error> {
         let slot = event.extensions().get::<Self>().ok_or_else(|| {
-            Error::setup("event has no transaction: attach the webhooks with `Ledger::attach`")
+            Error::config("event has no transaction: attach the webhooks with `Ledger::attach`")
         })?;
         let kind = event.kind.as_str().replace('.', "_");
         slot.open(format!("on_{kind} (payload {})", std::any::type_name::<T>())).await
@@ -164,7 +164,10 @@ async fn outlive(event: Arc<str>, state: Arc<Mutex<State>>) {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::TransactionOver, "transaction closed: use it before the callback returns")
+    Error::new(
+        ErrorKind::TransactionClosed,
+        "transaction closed: use it before the callback returns",
+    )
 }
 
 /// Time that is kept for the commit between the end of the callbacks and the end of the lease.
@@ -180,7 +183,7 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
     /// callbacks of the event, one after the other.
     ///
     /// It ends with the callbacks: a handle that was kept can commit nothing, and
-    #[doc = concat!("[`", stringify!($name), "::join`] fails with [`TransactionOver`](ErrorKind::TransactionOver).")]
+    #[doc = concat!("[`", stringify!($name), "::join`] fails with [`TransactionClosed`](ErrorKind::TransactionClosed).")]
     /// Until such a handle is dropped, the transaction stays open with its locks, and the ledger
     /// logs an error.
     pub struct $name(OwnedMappedMutexGuard<State, Transaction<'static, $database>>);
@@ -191,9 +194,9 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
         /// until the event's lease ends.
         ///
         /// # Errors
-        /// [`Setup`](ErrorKind::Setup) if the event does not come from
+        /// [`Config`](ErrorKind::Config) if the event does not come from
         /// [`Ledger::attach`](crate::Ledger::attach) or the ledger is on the other database;
-        /// [`TransactionOver`](ErrorKind::TransactionOver) after the callbacks.
+        /// [`TransactionClosed`](ErrorKind::TransactionClosed) after the callbacks.
         pub async fn join<T, S>(event: &Event<T, S>) -> Result<Self, Error> {
             let state = EventTx::of(event).await?;
             OwnedMutexGuard::try_map(state, |state| match state {
@@ -206,7 +209,7 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
             })
             .map(Self)
             .map_err(|state| match &*state {
-                State::Open(_) => Error::setup("wrong handle for this database: use `SqliteTx` on SQLite and `PgTx` on PostgreSQL"),
+                State::Open(_) => Error::config("wrong handle for this database: use `SqliteTx` on SQLite and `PgTx` on PostgreSQL"),
                 _ => over(),
             })
         }

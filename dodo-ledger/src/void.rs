@@ -7,7 +7,7 @@ use crate::{
     attribution::{Batch, void_fact},
     booking::Intake,
     error::Error,
-    news::News,
+    notify::WakeSignal,
     store::sql::{Sql, args, sql},
 };
 
@@ -87,7 +87,7 @@ impl Ledger {
         }
         tx.execute(&NOTE, args![operator, "void", record_id, reason]).await?;
         tx.commit().await?;
-        self.shared.offer(News::Queued);
+        self.shared.offer(WakeSignal::Queued);
         Ok(VoidOutcome::Void)
     }
 

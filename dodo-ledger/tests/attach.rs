@@ -57,7 +57,7 @@ async fn attach_with_another_inbox_fails() {
     }
     let ledger = ledger().await;
     let error = ledger.attach(hooks().inbox(Elsewhere)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("`.inbox(..)`"), "{error}");
     let error = ledger.receive_only(hooks().inbox(ledger.clone())).unwrap_err();
     assert!(error.to_string().contains("`.inbox(..)`"), "{error}");
@@ -88,7 +88,7 @@ async fn two_sinks_of_one_name_fail_at_build() {
     let sink = |name| FnSink::new(name, |_| async { Ok::<_, Infallible>(()) });
     let store = TestStore::memory().await.unwrap();
     let error = store.builder().await.sink(sink("twice")).sink(sink("twice")).build().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert_eq!(error.kind(), ErrorKind::Config);
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "twice");
     let renamed = store.builder().await.sink(sink("once")).sink(sink("twice"));

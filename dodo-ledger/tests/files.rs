@@ -56,7 +56,7 @@ async fn missing_folder_of_the_database_is_named() {
     let folder = std::env::temp_dir().join("dodo-ledger-no-such-folder");
     let url = format!("sqlite:{}/ledger.db", folder.display());
     let error = Ledger::open(&url).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();
     assert!(text.contains(&folder.display().to_string()), "{text}");
     assert!(text.contains("create it, or change the path") && !text.contains('\n'), "{text}");

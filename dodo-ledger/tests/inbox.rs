@@ -17,8 +17,8 @@ use dodo_core::{
     event::RawJson,
     webhook::{Inbox, Receipt},
 };
-use dodo_ledger::{ErrorKind, Ledger};
-use support::{Log, TestStore, delivery, eventually, hooks, payment, work};
+use dodo_ledger::{ErrorKind, Ledger, Retention};
+use support::{Log, SOON, TestStore, delivery, eventually, hooks, payment, work};
 
 on_every_store! {
     id_is_one_event_with_any_body,
@@ -138,9 +138,8 @@ async fn bodies_of_failed_events_have_their_retention(store: &TestStore) {
         let ledger = store
             .builder()
             .await
-            .max_failures(1)
-            .keep_bodies_for(at_once)
-            .keep_failed_bodies_for(keep)
+            .callback_retry(SOON.max_attempts(1))
+            .retention(Retention::default().bodies(at_once).failed_bodies(keep))
             .build()
             .unwrap();
         ledger.migrate().await.unwrap();
@@ -178,7 +177,7 @@ async fn bodies_of_failed_events_have_their_retention(store: &TestStore) {
 }
 
 async fn dead_letter_can_be_redriven(store: &TestStore) {
-    let ledger = store.builder().await.max_failures(4).build().unwrap();
+    let ledger = store.builder().await.callback_retry(SOON.max_attempts(4)).build().unwrap();
     ledger.migrate().await.unwrap();
     let (mended, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let hooks = {
@@ -198,8 +197,8 @@ async fn dead_letter_can_be_redriven(store: &TestStore) {
 
     let dead = ledger.failed_events(10).await.unwrap();
     assert_eq!(dead.len(), 1);
-    assert_eq!((dead[0].id.as_str(), dead[0].failures), ("msg_1", 4));
-    assert!(dead[0].booked, "what the callbacks do has no part in booking");
+    assert_eq!((dead[0].id.as_str(), dead[0].failed_attempts), ("msg_1", 4));
+    assert!(dead[0].is_booked, "what the callbacks do has no part in booking");
     let reason = dead[0].last_error.clone().unwrap();
     assert!(!reason.contains("ada"), "{reason}");
     assert_eq!(ledger.stats().await.unwrap().dead, 1);
@@ -230,8 +229,8 @@ async fn a_panic_is_a_failure_and_the_worker_lives(store: &TestStore) {
     ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
     until_state(&ledger, "msg_1", "done").await;
     until_state(&ledger, "msg_2", "done").await;
-    assert_eq!(ledger.event("msg_1").await.unwrap().unwrap().failures, 1);
-    assert_eq!(ledger.event("msg_2").await.unwrap().unwrap().failures, 0);
+    assert_eq!(ledger.event("msg_1").await.unwrap().unwrap().failed_attempts, 1);
+    assert_eq!(ledger.event("msg_2").await.unwrap().unwrap().failed_attempts, 0);
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
@@ -248,7 +247,7 @@ impl Drop for Grenade {
 }
 
 async fn panic_outside_of_callback_counts_as_failed_attempt(store: &TestStore) {
-    let ledger = store.builder().await.max_failures(3).build().unwrap();
+    let ledger = store.builder().await.callback_retry(SOON.max_attempts(3)).build().unwrap();
     ledger.migrate().await.unwrap();
     // The payload is kept for the second callback, which never runs: nothing of the application's runs
     // when it is dropped.
@@ -263,7 +262,7 @@ async fn panic_outside_of_callback_counts_as_failed_attempt(store: &TestStore) {
     until_state(&ledger, "msg_1", "dead").await;
     until_state(&ledger, "msg_2", "done").await;
     let event = ledger.event("msg_1").await.unwrap().unwrap();
-    assert_eq!((event.claims, event.failures), (3, 3));
+    assert_eq!((event.attempts, event.failed_attempts), (3, 3));
     assert!(event.last_error.unwrap().starts_with("panicked: "));
     workers.shutdown(Duration::from_secs(5)).await;
 }
@@ -297,7 +296,7 @@ async fn shutdown_does_not_count_as_failed_attempt(store: &TestStore) {
     let workers = work(&ledger, hooks());
     until_state(&ledger, "msg_1", "done").await;
     let event = ledger.event("msg_1").await.unwrap().unwrap();
-    assert_eq!((event.claims, event.failures), (2, 0));
+    assert_eq!((event.attempts, event.failed_attempts), (2, 0));
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
@@ -334,7 +333,11 @@ async fn unreadable_event_is_parked_after_its_callbacks_ran_once(store: &TestSto
             assert_eq!(ledger.accept(&delivery(id, body)).await.unwrap(), Receipt::Stored);
             until_state(&ledger, id, "parked").await;
             let event = ledger.event(id).await.unwrap().unwrap();
-            assert_eq!((event.claims, event.failures, event.booked), (1, 0, false), "{id}");
+            assert_eq!(
+                (event.attempts, event.failed_attempts, event.is_booked),
+                (1, 0, false),
+                "{id}"
+            );
             assert!(event.last_error.unwrap().starts_with("payload_unreadable: "), "{id}");
         }
         let ids = |calls: &Calls| -> Vec<String> {
@@ -427,7 +430,7 @@ async fn without_tables_a_delivery_is_refused_and_not_lost() {
     let store = TestStore::sqlite().await.unwrap();
     let ledger = store.builder().await.build().unwrap();
     let error = ledger.accept(&payment("msg_1", "pay_1")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unprepared);
+    assert_eq!(error.kind(), ErrorKind::SchemaOutdated);
     let answer = dodo_core::Error::from(error);
     assert_eq!(answer.status(), 503);
     ledger.migrate().await.unwrap();
@@ -451,7 +454,7 @@ async fn refused_delivery_does_not_refuse_the_others() {
     for (n, receipt) in posts.join_all().await {
         match receipt {
             Ok(receipt) => assert_eq!((n != 25, receipt), (true, Receipt::Stored)),
-            Err(error) => assert_eq!((n, error.kind()), (25, ErrorKind::Refused)),
+            Err(error) => assert_eq!((n, error.kind()), (25, ErrorKind::StatementRejected)),
         }
     }
     store.remove().await;
@@ -462,7 +465,7 @@ async fn refused_delivery_does_not_refuse_the_others() {
 async fn failed_callback_is_logged_with_its_cause() {
     let (log, _for_this_thread) = Log::of_this_thread(tracing::Level::WARN);
     let store = TestStore::memory().await.unwrap();
-    let ledger = store.builder().await.max_failures(2).build().unwrap();
+    let ledger = store.builder().await.callback_retry(SOON.max_attempts(2)).build().unwrap();
     ledger.migrate().await.unwrap();
     let hooks = hooks().on_any(|_| async { Err("the mail server is down".into()) });
     let workers = work(&ledger, hooks);
@@ -483,7 +486,7 @@ async fn failed_callback_is_logged_with_its_cause() {
 /// Failed bookings, for example because of a wrong constraint, do not count as failed attempts of
 /// callbacks.
 async fn failed_bookings_do_not_count_for_callbacks(store: &TestStore, [breaks, mends]: [&str; 2]) {
-    let ledger = store.builder().await.max_failures(100_000).build().unwrap();
+    let ledger = store.builder().await.callback_retry(SOON.max_attempts(100_000)).build().unwrap();
     ledger.migrate().await.unwrap();
     let calls = Calls::default();
     let once = AtomicBool::new(false);
@@ -499,7 +502,7 @@ async fn failed_bookings_do_not_count_for_callbacks(store: &TestStore, [breaks, 
     store.run(breaks).await;
     let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    let failures = async || ledger.event("msg_1").await.unwrap().unwrap().failures;
+    let failures = async || ledger.event("msg_1").await.unwrap().unwrap().failed_attempts;
     eventually("booking failed", async || failures().await >= 2).await;
     store.run(mends).await;
     eventually("its callbacks run again", async || calls.lock().unwrap().len() == 2).await;

@@ -12,7 +12,7 @@ use dodo_core::{
     webhook::Inbox,
 };
 use dodo_ledger::{
-    Backoff, Jitter, Ledger, LedgerBuilder,
+    Jitter, Ledger, LedgerBuilder, Retention, RetryPolicy,
     sink::FnSink,
     sqlx::{self, Connection, PgConnection},
 };
@@ -106,7 +106,7 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_queued_elsewhere_wake_the_sinks() {
     let Some(store) = TestStore::postgres("instances::told").await else { return };
-    let sink = || FnSink::new("told", async |_| Ok::<_, Infallible>(())).test_mode();
+    let sink = || FnSink::new("told", async |_| Ok::<_, Infallible>(())).include_test_mode();
     let front = without_polling(&store).await.sink(sink()).build().unwrap();
     let back = without_polling(&store).await.sink(sink()).build().unwrap();
     back.migrate().await.unwrap();
@@ -183,7 +183,11 @@ async fn bookings_ignore_the_default_isolation_level() {
 
     let (mut instances, mut workers) = (Vec::new(), Vec::new());
     for (n, event) in (1..).zip([payment("msg_1", "pay_1"), refund("msg_2", "ref_1", "pay_1")]) {
-        let ledger = without_polling(&odd).await.keep_contexts_for(None).build().unwrap();
+        let ledger = without_polling(&odd)
+            .await
+            .retention(Retention::default().contexts(None))
+            .build()
+            .unwrap();
         ledger.accept(&event).await.unwrap();
         // The row that the one before has taken is locked, and it takes no other while it waits.
         workers.push(work(&ledger, hooks()));
@@ -214,7 +218,13 @@ async fn instances_book_disjoint_customers_at_the_same_time() {
     let Some(store) = TestStore::postgres("instances::disjoint").await else { return };
     let mut held = Held::on(&store, "disjoint").await;
     let named = named(&store, "disjoint");
-    let instance = async || without_polling(&named).await.keep_contexts_for(None).build().unwrap();
+    let instance = async || {
+        without_polling(&named)
+            .await
+            .retention(Retention::default().contexts(None))
+            .build()
+            .unwrap()
+    };
     let (one, other) = (instance().await, instance().await);
     one.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let mut workers = vec![work(&one, hooks())];
@@ -243,11 +253,11 @@ async fn batch_with_an_unbookable_event_is_booked_one_by_one() {
     let Some(store) = TestStore::postgres("instances::unbookable").await else { return };
     let mut held = Held::on(&store, "unbookable").await;
     let hour = Duration::from_secs(3600);
-    let backoff = Backoff { base: hour, cap: hour };
+    let retry = RetryPolicy::new(hour, hour, 5).jitter(Jitter::None);
     let named = named(&store, "unbookable");
     let instance = async || {
-        let builder = without_polling(&named).await.keep_contexts_for(None);
-        builder.backoff(backoff).jitter(Jitter::None).build().unwrap()
+        let builder = without_polling(&named).await.retention(Retention::default().contexts(None));
+        builder.callback_retry(retry).build().unwrap()
     };
     store
         .run("ALTER TABLE dodo_record ADD CONSTRAINT unbookable CHECK (id <> 'charge:pay_unbookable')")
@@ -271,12 +281,12 @@ async fn batch_with_an_unbookable_event_is_booked_one_by_one() {
     let pending = async || one.stats().await.unwrap().pending;
     eventually("all others are done", async || pending().await == 1).await;
     let unbookable = async || one.event("msg_unbookable").await.unwrap().unwrap();
-    eventually("its failure is written down", async || unbookable().await.failures > 0).await;
+    eventually("its failure is written down", async || unbookable().await.failed_attempts > 0).await;
     for workers in workers {
         workers.shutdown(Duration::from_secs(5)).await;
     }
     let unbookable = unbookable().await;
-    assert_eq!((unbookable.state.as_str(), unbookable.failures), ("pending", 1));
+    assert_eq!((unbookable.state.as_str(), unbookable.failed_attempts), ("pending", 1));
     store.remove().await;
 }
 
@@ -323,7 +333,11 @@ async fn what_another_instance_is_booking_is_forgotten_too() {
     let Some(store) = TestStore::postgres("instances::forget").await else { return };
     let mut held = Held::on(&store, "forget").await;
     let named = named(&store, "forget");
-    let other = without_polling(&named).await.keep_contexts_for(None).build().unwrap();
+    let other = without_polling(&named)
+        .await
+        .retention(Retention::default().contexts(None))
+        .build()
+        .unwrap();
     let ledger = without_polling(&named).await.build().unwrap();
     other.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let workers = work(&other, hooks());

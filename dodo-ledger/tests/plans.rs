@@ -18,7 +18,7 @@ use dodo_core::{
 use dodo_ledger::sink::FnSink;
 use dodo_ledger::{
     Ledger,
-    query::Format,
+    query::ExportFormat,
     sqlx::{self, AssertSqlSafe, Connection, SqliteConnection},
 };
 use support::{TestStore, delivery, eventually, hooks, payment, work};
@@ -85,7 +85,7 @@ async fn take_some(ledger: &Ledger) {
     assert_eq!(page.len(), 50);
     let mut file = Vec::new();
     assert_eq!(
-        ledger.records().test_mode().export(Format::JsonLines, &mut file).await.unwrap(),
+        ledger.records().test_mode().export(ExportFormat::JsonLines, &mut file).await.unwrap(),
         510
     );
     ledger.failed_events(10).await.unwrap();
@@ -102,7 +102,7 @@ async fn what_takes_a_few_of_many_reads_no_more_of_them() {
     let told = FnSink::new("told", |record: AttributionRecord| async move {
         if record.id == "charge:pay_0" { Err("not this one") } else { Ok(()) }
     });
-    let ledger = store.builder().await.sink(told.test_mode()).build().unwrap();
+    let ledger = store.builder().await.sink(told.include_test_mode()).build().unwrap();
     ledger.migrate().await.unwrap();
     let mut accepted = tokio::task::JoinSet::new();
     for n in 0..EVENTS {

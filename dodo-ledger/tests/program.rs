@@ -39,7 +39,7 @@ async fn operate(operator: &Operator<'_>, words: &[&str]) -> (Outcome, String) {
 async fn exit_code_reports_the_result() {
     let store = TestStore::sqlite().await.unwrap();
     let silent = |_: AttributionRecord| async { Ok::<(), Infallible>(()) };
-    let crm = FnSink::new("crm", silent).test_mode();
+    let crm = FnSink::new("crm", silent).include_test_mode();
     let own = store.builder().await.sink(crm).sink(FnSink::new("books", silent)).build().unwrap();
     own.migrate().await.unwrap();
     own.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -50,29 +50,29 @@ async fn exit_code_reports_the_result() {
     for (words, code, says) in [
         (&["migrate"][..], 0, "up to date"),
         (&["stats"], 0, "pending 0"),
-        (&["failed"], 0, ""),
+        (&["failed-events"], 0, ""),
         (&["event", "msg_1"], 0, "done"),
         (&["replay", "msg_1"], 0, "callbacks queued"),
-        (&["revive-dead"], 0, "queued 0 dead events"),
+        (&["redrive", "--dead"], 0, "queued 0 dead events"),
         (&["export", "jsonl", "--test"], 0, "1 records"),
-        (&["erase", "3000"], 0, "erased 0"),
+        (&["prune", "3000"], 0, "erased 0"),
         (&["sink", "crm"], 0, "lag 0.0 s"),
-        (&["revive-sink", "crm"], 0, "queued 0 dead letters"),
+        (&["redrive-sink", "crm"], 0, "queued 0 dead letters"),
         // It never got a record, and the program has no other sink.
         (&["sink", "books"], 1, "no sink books: its queue has no record"),
-        (&["revive-sink", "crn"], 1, "no sink crn: its queue has no record"),
+        (&["redrive-sink", "crn"], 1, "no sink crn: its queue has no record"),
         (&["--help"], 0, "\n  migrate "),
         (&["event", "msg_none"], 1, "no event msg_none"),
-        (&["revive", "msg_none"], 1, "event msg_none is neither dead nor parked"),
+        (&["redrive", "msg_none"], 1, "event msg_none is neither dead nor parked"),
         (&["replay", "msg_none"], 1, "event msg_none is unknown, pending, or has no body"),
         (&[], 2, "usage"),
         (&["nonsense"], 2, "migrate"),
         (&["event"], 2, "migrate"),
-        (&["erase", "soon"], 2, "migrate"),
+        (&["prune", "soon"], 2, "migrate"),
         (&["export", "xml"], 2, "migrate"),
         // The program has no rules and no sinks.
         (&["reconcile", "30"], 2, "run it in the application"),
-        (&["forget", "cus_1"], 2, "run it in the application"),
+        (&["erase", "cus_1"], 2, "run it in the application"),
         (&["explain", "pay_1"], 2, "run it in the application"),
         (&["replay-sink", "crm", "30"], 2, "run it in the application"),
     ] {
@@ -87,16 +87,16 @@ async fn exit_code_reports_the_result() {
         (&["explain", "pay_none"], Outcome::Failed, "no payment pay_none"),
         (&["sink", "crm"], Outcome::Done, "pending 0"),
         (&["sink", "books"], Outcome::Done, "pending 0"),
-        (&["revive-sink", "books"], Outcome::Done, "queued 0 dead letters"),
+        (&["redrive-sink", "books"], Outcome::Done, "queued 0 dead letters"),
         (&["sink", "crn"], Outcome::Failed, "no sink crn: the sinks are crm, books"),
-        (&["revive-sink", "crn"], Outcome::Failed, "no sink crn: the sinks are crm, books"),
+        (&["redrive-sink", "crn"], Outcome::Failed, "no sink crn: the sinks are crm, books"),
         (&["replay-sink", "crm", "3000"], Outcome::Done, "queued 1 records"),
         (&["replay-sink", "books", "3000"], Outcome::Done, "queued 0 records"),
         (&["replay-sink", "crn", "30"], Outcome::Failed, "no sink crn: the sinks are crm, books"),
         (&["replay-sink", "crm", "a while"], Outcome::Usage, "replay-sink <name> <days>"),
-        (&["forget", "cus_2"], Outcome::Failed, "no data of customer cus_2"),
-        (&["forget", "cus_1"], Outcome::Done, "changed 1 records, erased 1 deliveries"),
-        (&["forget", "cus_1"], Outcome::Failed, "no data of customer cus_1"),
+        (&["erase", "cus_2"], Outcome::Failed, "no data of customer cus_2"),
+        (&["erase", "cus_1"], Outcome::Done, "changed 1 records, erased 1 deliveries"),
+        (&["erase", "cus_1"], Outcome::Failed, "no data of customer cus_1"),
         (&["reconcile", "a while"], Outcome::Usage, "reconcile <days>"),
     ] {
         let (outcome, printed) = operate(&operator, words).await;
@@ -111,7 +111,7 @@ async fn wrong_path_is_an_error_and_creates_no_file() {
     let directory = std::env::temp_dir().join(format!("dodo-ledger-typo-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let url = format!("sqlite:{}/legder.db", directory.display());
-    for words in [&["stats"][..], &["failed"], &["erase", "1"], &["revive", "msg_1"]] {
+    for words in [&["stats"][..], &["failed-events"], &["prune", "1"], &["redrive", "msg_1"]] {
         let (exit, printed) = ledger(&url, words).await;
         assert_eq!(exit, 1, "{words:?}: {printed}");
         assert!(printed.contains("no ledger database at this path"), "{printed}");

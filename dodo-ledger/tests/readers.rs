@@ -28,7 +28,7 @@ use support::{TestStore, eventually, hooks, payment, work};
 async fn a_reader_whose_transaction_sqlite_ended_sees_what_comes() {
     let store = TestStore::sqlite().await.unwrap();
     let opened = SqliteStore::open(&store.url).await.unwrap();
-    let readers = opened.readers().clone();
+    let readers = opened.read_pool().clone();
     let ledger = Ledger::builder(opened).build().unwrap();
     ledger.migrate().await.unwrap();
     let mut ended = Vec::new();
@@ -71,7 +71,7 @@ impl Sink for Curious {
 async fn the_ledger_goes_on_while_all_readers_are_taken() {
     let store = TestStore::sqlite().await.unwrap();
     let opened = SqliteStore::open(&store.url).await.unwrap();
-    let readers = opened.readers().clone();
+    let readers = opened.read_pool().clone();
     let builder = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(Curious);
     let ledger = builder.build().unwrap();
     ledger.migrate().await.unwrap();
@@ -107,8 +107,8 @@ async fn a_pool_of_the_applications_serves_reads() {
     sqlx::query("CREATE TABLE own (id INTEGER)").execute(&mut own).await.unwrap();
     let pool = SqlitePoolOptions::new().max_connections(3);
     let pool = pool.connect_with(options.read_only(true)).await.unwrap();
-    let opened = SqliteStore::with_pool(pool.clone()).await.unwrap();
-    assert_eq!(opened.readers().options().get_max_connections(), 3);
+    let opened = SqliteStore::with_read_pool(pool.clone()).await.unwrap();
+    assert_eq!(opened.read_pool().options().get_max_connections(), 3);
     let ledger = Ledger::builder(opened).poll_every(Duration::from_millis(10)).build().unwrap();
     ledger.migrate().await.unwrap();
     let workers = work(&ledger, hooks());
@@ -129,7 +129,7 @@ async fn a_pool_of_the_applications_serves_reads() {
 async fn a_pool_of_a_database_in_memory_is_refused() {
     for url in ["sqlite::memory:", "sqlite:file:own?mode=memory&cache=shared", "sqlite:"] {
         let pool = sqlx::SqlitePool::connect(url).await.unwrap();
-        let refused = SqliteStore::with_pool(pool).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Setup, "{url}");
+        let refused = SqliteStore::with_read_pool(pool).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Config, "{url}");
     }
 }

@@ -13,8 +13,8 @@ use std::{
 };
 
 use dodo_core::{BoxError, Event, event::RawJson, webhook::Inbox};
-use dodo_ledger::{Backoff, Error, ErrorKind, Ledger, PgTx, SqliteTx, sqlx};
-use support::{Log, TestStore, eventually, hooks, payment, work};
+use dodo_ledger::{Error, ErrorKind, Ledger, PgTx, RetryPolicy, SqliteTx, sqlx};
+use support::{Log, SOON, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Mutex;
 
 /// The same tests for each kind of handle.
@@ -121,7 +121,7 @@ macro_rules! transactions {
                 until_done(&ledger).await;
                 assert_eq!(
                     $handle::join(&event).await.unwrap_err().kind(),
-                    ErrorKind::TransactionOver
+                    ErrorKind::TransactionClosed
                 );
                 workers.shutdown(Duration::from_secs(5)).await;
                 assert!(runs.load(Ordering::SeqCst) >= 2);
@@ -164,7 +164,7 @@ macro_rules! transactions {
             async fn an_event_from_elsewhere_has_no_transaction() {
                 let Some(store) = $store.await else { return };
                 let event = payment("msg_1", "pay_1").untyped().unwrap();
-                assert_eq!($handle::join(&event).await.unwrap_err().kind(), ErrorKind::Setup);
+                assert_eq!($handle::join(&event).await.unwrap_err().kind(), ErrorKind::Config);
                 store.remove().await;
             }
         }
@@ -193,7 +193,7 @@ async fn handle_of_the_other_database_is_an_error() {
     });
     let workers = work(&ledger, hooks);
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    assert_eq!(kinds.recv().await, Some(ErrorKind::Setup));
+    assert_eq!(kinds.recv().await, Some(ErrorKind::Config));
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
@@ -203,7 +203,7 @@ async fn handle_of_the_other_database_is_an_error() {
 async fn database_outage_does_not_count_as_failure() {
     let name = "database_outage_does_not_count_as_failure";
     let Some(store) = TestStore::postgres(name).await else { return };
-    let ledger = store.builder().await.max_failures(1).build().unwrap();
+    let ledger = store.builder().await.callback_retry(SOON.max_attempts(1)).build().unwrap();
     ledger.migrate().await.unwrap();
     let runs = Arc::new(AtomicU32::new(0));
     let hooks = hooks().on_any({
@@ -225,7 +225,7 @@ async fn database_outage_does_not_count_as_failure() {
     eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
     let event = ledger.event("msg_1").await.unwrap().unwrap();
-    assert_eq!((event.state.as_str(), event.failures, event.claims), ("done", 0, 4));
+    assert_eq!((event.state.as_str(), event.failed_attempts, event.attempts), ("done", 0, 4));
     store.remove().await;
 }
 
@@ -245,7 +245,7 @@ async fn lock_timeout_does_not_count_as_failure() {
         .unwrap();
 
     let impatient = store.with_setting("lock_timeout=200");
-    let ledger = impatient.builder().await.max_failures(1).build().unwrap();
+    let ledger = impatient.builder().await.callback_retry(SOON.max_attempts(1)).build().unwrap();
     let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let waiting = "SELECT a.query_start::text FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -261,7 +261,7 @@ async fn lock_timeout_does_not_count_as_failure() {
     eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
     let event = ledger.event("msg_1").await.unwrap().unwrap();
-    assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+    assert_eq!((event.state.as_str(), event.failed_attempts), ("done", 0));
     store.remove().await;
 }
 
@@ -271,7 +271,7 @@ async fn lock_timeout_does_not_count_as_failure() {
 async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
     let name = "a_callback_that_breaks_its_transaction_ends_in_a_dead_letter";
     let Some(store) = TestStore::postgres(name).await else { return };
-    let ledger = store.builder().await.max_failures(3).build().unwrap();
+    let ledger = store.builder().await.callback_retry(SOON.max_attempts(3)).build().unwrap();
     ledger.migrate().await.unwrap();
     let hooks = hooks().on_any(|event: Event<RawJson>| async move {
         let mut tx = PgTx::join(&event).await?;
@@ -291,7 +291,7 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
 async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
     let store = TestStore::sqlite().await.unwrap();
     let hour = Duration::from_secs(3600);
-    let builder = store.builder().await.backoff(Backoff { base: hour, cap: hour });
+    let builder = store.builder().await.callback_retry(RetryPolicy::new(hour, hour, 5));
     let ledger = builder.build().unwrap();
     ledger.migrate().await.unwrap();
     store.run("CREATE TABLE effect (event TEXT PRIMARY KEY)").await;
@@ -311,11 +311,11 @@ async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
     let event = async |id: &str| ledger.event(id).await.unwrap().unwrap();
     eventually("the run is over", async || {
         let event = event("msg_1").await;
-        event.state == "done" || event.failures > 0
+        event.state == "done" || event.failed_attempts > 0
     })
     .await;
     let failed = event("msg_1").await;
-    assert_eq!((failed.state.as_str(), failed.failures), ("pending", 1));
+    assert_eq!((failed.state.as_str(), failed.failed_attempts), ("pending", 1));
     // The writer is none the worse for it.
     ledger.accept(&payment("msg_2", "pay_2")).await.unwrap();
     eventually("the next is done", async || event("msg_2").await.state == "done").await;
@@ -364,7 +364,7 @@ async fn callbacks_never_hold_all_connections() {
     let workers = work(&ledger, hooks);
     eventually("they hold what they get", async || {
         holding.load(Ordering::SeqCst) >= CONNECTIONS - 4
-            && ledger.event("msg_15").await.is_ok_and(|event| event.unwrap().claims == 1)
+            && ledger.event("msg_15").await.is_ok_and(|event| event.unwrap().attempts == 1)
     })
     .await;
     for n in 0..3 {
@@ -376,7 +376,7 @@ async fn callbacks_never_hold_all_connections() {
     workers.shutdown(Duration::from_secs(5)).await;
     for n in 0..16 {
         let event = ledger.event(&format!("msg_{n}")).await.unwrap().unwrap();
-        assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+        assert_eq!((event.state.as_str(), event.failed_attempts), ("done", 0));
     }
     store.remove().await;
 }

@@ -12,8 +12,8 @@ use support::TestStore;
 async fn an_older_program_does_not_start(store: TestStore) {
     let ledger = store.ledger().await;
     store.run("INSERT INTO dodo_schema (version, applied_at) VALUES (1000, 0)").await;
-    assert_eq!(ledger.migrate().await.unwrap_err().kind(), ErrorKind::Setup);
-    assert_eq!(Ledger::open(&store.url).await.unwrap_err().kind(), ErrorKind::Setup);
+    assert_eq!(ledger.migrate().await.unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(Ledger::open(&store.url).await.unwrap_err().kind(), ErrorKind::Config);
     store.run("DELETE FROM dodo_schema WHERE version = 1000").await;
     ledger.migrate().await.unwrap();
     store.remove().await;
@@ -35,7 +35,7 @@ async fn tables_before_version_0_1_are_refused(store: TestStore) {
     drop(Store::open(&store.url).await.unwrap());
     store.run("CREATE TABLE dodo_entry (id TEXT)").await;
     let error = Ledger::open(&store.url).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("`ledger reconcile <days>`"), "{error}");
     store.run("DROP TABLE dodo_entry").await;
     Ledger::open(&store.url).await.unwrap();

@@ -9,12 +9,12 @@ use super::reversals::Reversal;
 pub(super) struct Balance {
     pub(super) money: Money,
     /// Minor units that are not yet reversed.
-    pub(super) rest: i64,
+    pub(super) remaining: i64,
 }
 
 impl Balance {
     fn reversed(&self) -> i64 {
-        self.money.gross.saturating_sub(self.rest)
+        self.money.gross.saturating_sub(self.remaining)
     }
 
     /// The share of the net amount for this part of the gross amount.
@@ -34,7 +34,7 @@ pub(super) struct ReversalRequest {
     /// `None`: the currency of the payment.
     pub(super) currency: Option<Currency>,
     /// Without an amount, the request covers the rest of the payment.
-    pub(super) rest: bool,
+    pub(super) remaining: bool,
 }
 
 /// Takes a request from a payment.
@@ -59,13 +59,13 @@ pub(super) fn take(
         reversal.amount_unknown = reversal.money.is_none();
         return reversal;
     };
-    let Some(wanted) = amount.or(request.rest.then_some(balance.rest)) else {
+    let Some(wanted) = amount.or(request.remaining.then_some(balance.remaining)) else {
         reversal.amount_unknown = true;
         return reversal;
     };
-    let taken = wanted.min(balance.rest);
+    let taken = wanted.min(balance.remaining);
     let before = balance.reversed();
-    balance.rest -= taken;
+    balance.remaining -= taken;
     reversal.excess = (taken < wanted).then_some(wanted - taken);
     let net = balance.net_of(balance.reversed()).saturating_sub(balance.net_of(before));
     let tax = balance.money.tax.map(|_| taken.saturating_sub(net));
@@ -126,12 +126,12 @@ mod tests {
             cuts in prop::collection::btree_set(0_i64..1_000_000, 0..40),
         ) {
             let money = Money::new(gross, Some(tax.min(gross)), Currency::EUR);
-            let mut balance = Balance { money, rest: gross };
+            let mut balance = Balance { money, remaining: gross };
             let (mut back, mut from) = (money, 0);
             for until in cuts.into_iter().map(|cut| cut.min(gross)).chain([gross]) {
                 let part = until - from;
                 from = until;
-                let request = ReversalRequest { amount: Some(part), currency: None, rest: false };
+                let request = ReversalRequest { amount: Some(part), currency: None, remaining: false };
                 let taken = take(Some(&mut balance), request, exponent).money.unwrap();
                 prop_assert_eq!(taken.gross, -part);
                 let off = i128::from(-taken.net) * i128::from(gross)
@@ -152,11 +152,11 @@ mod tests {
         ) {
             let tax = tax.min(gross);
             let money = Money::new(gross, Some(tax), Currency::EUR);
-            let mut balance = Balance { money, rest: gross };
+            let mut balance = Balance { money, remaining: gross };
             let (mut back, mut excess, mut wanted) = (0, 0, 0);
             for (amount, rest) in demands {
-                let left = balance.rest;
-                let request = ReversalRequest { amount, currency: Some(Currency::EUR), rest };
+                let left = balance.remaining;
+                let request = ReversalRequest { amount, currency: Some(Currency::EUR), remaining: rest };
                 let taken = take(Some(&mut balance), request, exponent);
                 let Some(money) = taken.money else {
                     prop_assert!(amount.is_none() && !rest && taken.amount_unknown);
@@ -170,7 +170,7 @@ mod tests {
             }
             prop_assert!(back <= gross);
             prop_assert_eq!(back + excess, wanted);
-            prop_assert_eq!(balance.rest, gross - back);
+            prop_assert_eq!(balance.remaining, gross - back);
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     subscription::SubscriptionHistory,
     timeline::Ambiguous,
 };
-use crate::attribution::{Journey, StepAnswer, StepReason, StepReport};
+use crate::attribution::{StepAnswer, StepReason, StepReport, VisitContext};
 
 /// The attribution of one record.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub(super) struct Attribution {
     pub(super) tool_ids: BTreeMap<String, String>,
     pub(super) user_id: Option<String>,
     pub(super) consent: Consent,
-    pub(super) journey: Option<Journey>,
+    pub(super) journey: Option<VisitContext>,
     pub(super) ambiguous: bool,
     /// Why no campaign and no visit is known. `None`: one of them is known.
     pub(super) reason: Option<StepReason>,
@@ -38,7 +38,7 @@ pub(super) struct Attribution {
 impl Attribution {
     /// Why no campaign and no visit is known, from the reason of each step without a campaign.
     fn missing(&self, reasons: &BTreeMap<AttributionStep, StepReason>) -> Option<StepReason> {
-        if self.campaign.is_some() || self.journey.as_ref().is_some_and(Journey::is_seen) {
+        if self.campaign.is_some() || self.journey.as_ref().is_some_and(VisitContext::is_seen) {
             return None;
         }
         if self.ambiguous && self.visitor.is_none() {
@@ -279,7 +279,7 @@ impl<'a> Resolver<'a> {
         Some(Abandoned { result: results.fold(none, StepResult::or), consent })
     }
 
-    fn journey(&self, target: &Target<'_>, context: Option<&Fact>) -> Option<Journey> {
+    fn journey(&self, target: &Target<'_>, context: Option<&Fact>) -> Option<VisitContext> {
         target.person?;
         let own = context.map(|context| {
             let visit = self.objects.person(context);

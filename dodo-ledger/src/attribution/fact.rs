@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::ObjectId;
-use crate::attribution::Journey;
+use crate::attribution::VisitContext;
 
 /// The version of the stored JSON.
 pub const FORMAT: i16 = 1;
@@ -91,7 +91,7 @@ pub struct Person {
     #[serde(skip_serializing_if = "Touchpoint::is_empty")]
     pub customer: Touchpoint,
     /// Landing path, referrer and device of the visit.
-    pub journey: Option<Journey>,
+    pub journey: Option<VisitContext>,
     /// Click ids of the visit, by parameter: `gclid` and others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub click_ids: BTreeMap<String, String>,

@@ -23,12 +23,11 @@ mod channel;
 mod charges;
 mod diff;
 mod erase;
+pub(crate) mod event_owner;
 mod fact;
-pub(crate) mod fit;
 mod group;
 mod groups;
 pub(crate) mod hash;
-mod journey;
 mod keys;
 mod objects;
 mod parse;
@@ -38,16 +37,17 @@ mod resolve;
 mod reversals;
 pub(crate) mod row;
 mod rules;
+pub(crate) mod sanitize;
 mod step;
 mod subscription;
 mod timeline;
-pub(crate) mod whose;
+mod visit_context;
 
 pub use self::{
     channel::Channel,
-    journey::Journey,
     report::{StepAnswer, StepReason, StepReport},
     rules::{RenewalCredit, Rules},
+    visit_context::VisitContext,
 };
 #[doc(hidden)]
 pub use self::{

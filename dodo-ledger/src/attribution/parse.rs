@@ -21,7 +21,7 @@ use super::{
     },
     hash::to_hex,
 };
-use crate::attribution::{Journey, Rules, fit};
+use crate::attribution::{Rules, VisitContext, sanitize};
 
 /// Returns the fact of an event. Event types that no rule reads have none.
 ///
@@ -83,7 +83,7 @@ pub fn parse_api_object(event: &VerifiedEvent, rules: &Rules) -> Result<Option<F
 /// Returns the fact of a captured checkout. A session has one context: the first.
 #[must_use]
 pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Timestamp) -> Fact {
-    let session_id = fit::id(session_id).into_owned();
+    let session_id = sanitize::id(session_id).into_owned();
     let device = serde_json::to_value(context.device).ok();
     Fact {
         id: format!("context:{session_id}"),
@@ -104,7 +104,7 @@ pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Ti
                 user_id: context.user_id.clone(),
                 owner: None,
             },
-            journey: Some(Journey {
+            journey: Some(VisitContext {
                 landing_path: context.landing_path.clone(),
                 referrer_host: context.referrer_host.clone(),
                 device: device.and_then(|device| device.as_str().map(str::to_owned)),
@@ -155,7 +155,7 @@ fn moment(date: Option<&Date>) -> Option<Timestamp> {
 
 /// An id that fits a key and a column.
 fn id(id: &str) -> String {
-    fit::id(id).into_owned()
+    sanitize::id(id).into_owned()
 }
 
 fn some_id(text: Option<&String>) -> Option<String> {

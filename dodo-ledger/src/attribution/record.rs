@@ -12,7 +12,7 @@ use super::{
     fact::{Charge, Fact, FactKind, Person, Source},
     reversals::Reversal,
 };
-use crate::attribution::{Journey, Rules, StepReason};
+use crate::attribution::{Rules, StepReason, VisitContext};
 
 /// The resolved row of one business key.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Record {
     /// The row as sinks and queries see it.
     pub record: AttributionRecord,
     /// Landing path, referrer and device of the visit.
-    pub journey: Option<Journey>,
+    pub journey: Option<VisitContext>,
     /// Why no campaign and no visit is known. `None`: one of them is known.
     pub reason: Option<StepReason>,
     /// The demanded minor units beyond the rest of the payment. The record leaves them out.

@@ -152,7 +152,7 @@ impl<'a> Resolver<'a> {
             let money = record::money(self.rules, parent.charge);
             // A payment without revenue has nothing to reverse, and a void one no longer has.
             let counts = parent.record.record.kind.is_charge() && !self.is_void(parent.record.id());
-            Balance { money, rest: if counts { money.gross.max(0) } else { 0 } }
+            Balance { money, remaining: if counts { money.gross.max(0) } else { 0 } }
         });
         let allocated =
             reversals::allocate(self.rules, balance, changes, |record| self.is_void(record));

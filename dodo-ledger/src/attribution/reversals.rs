@@ -81,8 +81,11 @@ impl BalanceChange<'_> {
 fn of_refund<'a>(fact: &'a Fact, failure: Option<&'a Fact>) -> Vec<BalanceChange<'a>> {
     let FactKind::Refund(refund) = &fact.kind else { return Vec::new() };
     let id = format!("refund:{}", refund.refund_id);
-    let request =
-        ReversalRequest { amount: refund.amount, currency: refund.currency, rest: !refund.partial };
+    let request = ReversalRequest {
+        amount: refund.amount,
+        currency: refund.currency,
+        remaining: !refund.partial,
+    };
     let failed = failure.filter(|failed| failed.moment() > fact.moment());
     let failed = failed.map(|failed| BalanceChange {
         id: format!("{id}:reversal"),
@@ -126,7 +129,7 @@ fn of_dispute<'a>(rules: &Rules, id: &str, steps: &[&'a Fact]) -> Vec<BalanceCha
         effect: Effect::Takes(ReversalRequest {
             amount,
             currency: lost.currency.filter(|_| amount.is_some()),
-            rest: false,
+            remaining: false,
         }),
     };
     let decides = |d: &Dispute| matches!(d.step, DisputeStep::Won | DisputeStep::Lost);

@@ -28,7 +28,7 @@ impl Fact {
     /// The row of the fact.
     ///
     /// # Errors
-    /// [`Corrupt`](crate::ErrorKind::Corrupt) if a value cannot be written as JSON.
+    /// [`CorruptRow`](crate::ErrorKind::CorruptRow) if a value cannot be written as JSON.
     pub fn to_row(&self) -> Result<FactRow, Error> {
         Ok(FactRow {
             id: self.id.clone(),
@@ -43,7 +43,7 @@ impl Fact {
     /// The fact of a row.
     ///
     /// # Errors
-    /// [`Corrupt`](crate::ErrorKind::Corrupt) if the format or the JSON is unknown.
+    /// [`CorruptRow`](crate::ErrorKind::CorruptRow) if the format or the JSON is unknown.
     pub fn from_row(
         id: String,
         occurred_at: i64,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{GroupStore, finish, placement, rows, rows::Writes};
 use crate::{
-    attribution::{Batch, Erasure, Key, RecordChange, Timeline, fit, hash, subject},
+    attribution::{Batch, Erasure, Key, RecordChange, Timeline, hash, sanitize, subject},
     error::Error,
     store::{
         Tx,
@@ -63,7 +63,7 @@ impl GroupStore {
     /// # Errors
     /// Those of the database.
     pub async fn erase_customer(&self, customer_id: &str, at: Timestamp) -> Result<Erased, Error> {
-        let customer_id = &*fit::id(customer_id);
+        let customer_id = &*sanitize::id(customer_id);
         let keys = [true, false].map(|live| Key::customer(live, customer_id));
         let mut tx = self.store.begin_booking().await?;
         // Before the groups: a booking holds the row of its event while it waits for a group.

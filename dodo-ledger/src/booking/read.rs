@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{GroupStore, placement, rows};
 use crate::{
     attribution::{
-        Batch, Group, Key, Record, StepReport, SubscriptionState, explain, fit, subscriptions,
+        Batch, Group, Key, Record, StepReport, SubscriptionState, explain, sanitize, subscriptions,
     },
     error::Error,
     store::{
@@ -52,7 +52,7 @@ impl GroupStore {
     /// # Errors
     /// Those of the database.
     pub async fn explain(&self, payment_id: &str) -> Result<Vec<(Record, Vec<StepReport>)>, Error> {
-        let payment_id = &*fit::id(payment_id);
+        let payment_id = &*sanitize::id(payment_id);
         let keys = [true, false].map(|live| Key::payment(live, payment_id));
         let mut explained = Vec::new();
         for group in groups_with(self.store.read().await?, keys).await? {
@@ -80,7 +80,7 @@ impl GroupStore {
         &self,
         subscription_id: &str,
     ) -> Result<Option<SubscriptionState>, Error> {
-        let id = &*fit::id(subscription_id);
+        let id = &*sanitize::id(subscription_id);
         let keys = [true, false].map(|live| Key::subscription(live, id));
         let groups = groups_with(self.store.look().await?, keys).await?;
         let mut states = groups.iter().flat_map(|group| subscriptions(&group.timeline));

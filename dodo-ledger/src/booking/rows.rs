@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::placement::ids_of;
 use crate::{
     attribution::{
-        Channel, FORMAT, Fact, Group, Identity, Record, RecordState, StepReason, fit, hash, row,
-        subject,
+        Channel, FORMAT, Fact, Group, Identity, Record, RecordState, StepReason, hash, row,
+        sanitize, subject,
     },
     error::{Error, ErrorKind},
     store::{
@@ -272,7 +272,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
     let journey = stored.journey.as_ref();
     let money = record.money.as_ref();
     let channel = Channel::of(stored);
-    let column = |text: Option<&String>| text.map(|text| fit::column(text).into_owned());
+    let column = |text: Option<&String>| text.map(|text| sanitize::column(text).into_owned());
     Ok(args![
         &record.id,
         group,
@@ -282,7 +282,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         stored.excess,
         record.kind.as_str(),
         record.live,
-        &*fit::column(&record.business_id),
+        &*sanitize::column(&record.business_id),
         Some(record.payment_id.as_str()).filter(|id| !id.is_empty()),
         record.customer_id.as_deref(),
         record.email_sha256.map(|hash| hash::to_hex(&hash)),

@@ -7,7 +7,7 @@ use dodo_core::webhook::VerifiedEvent;
 use jiff::Timestamp;
 
 use crate::{
-    attribution::whose::Whose,
+    attribution::event_owner::EventOwner,
     error::Error,
     store::{
         Tx,
@@ -30,7 +30,7 @@ pub(crate) struct Seen {
     pub(crate) kind: String,
     /// The envelope's time, in milliseconds since 1970.
     pub(crate) occurred_at: i64,
-    pub(crate) whose: Whose,
+    pub(crate) owner: EventOwner,
     /// The body goes when the event is done, and nothing names the customer.
     pub(crate) erased: bool,
 }
@@ -117,7 +117,7 @@ impl Tx {
     pub(crate) async fn mark_booked(&mut self, booked: &[(&str, Seen)]) -> Result<(), Error> {
         let mut rows = Rows::default();
         for (id, seen) in booked {
-            let Whose { customer_id, email_sha256 } = seen.whose.clone().unless(seen.erased);
+            let EventOwner { customer_id, email_sha256 } = seen.owner.clone().unless(seen.erased);
             let (kind, at, erased) = (&seen.kind, seen.occurred_at, seen.erased);
             rows.push(args![*id, kind, at, customer_id, email_sha256, erased]);
         }
@@ -130,11 +130,11 @@ impl Tx {
         &mut self,
         id: &str,
         reason: &str,
-        whose: Whose,
+        owner: EventOwner,
         erased: bool,
     ) -> Result<(), Error> {
-        let whose = whose.unless(erased);
-        let args = args![id, reason, whose.customer_id, whose.email_sha256, erased];
+        let owner = owner.unless(erased);
+        let args = args![id, reason, owner.customer_id, owner.email_sha256, erased];
         self.execute(&UNREADABLE, args).await.map(drop)
     }
 
@@ -144,12 +144,12 @@ impl Tx {
         event: &Unbooked,
         outcome: NotBooked,
         reason: &str,
-        whose: Whose,
+        owner: EventOwner,
         erased: bool,
     ) -> Result<(), Error> {
-        let whose = whose.unless(erased);
+        let owner = owner.unless(erased);
         let (id, failures) = (event.event.id(), event.failures);
-        let mut args = args![id, failures, reason, whose.customer_id, whose.email_sha256, erased];
+        let mut args = args![id, failures, reason, owner.customer_id, owner.email_sha256, erased];
         let sql = match outcome {
             NotBooked::Retry(_) => &RETRY,
             NotBooked::Postpone(_) => &POSTPONE,

@@ -37,7 +37,7 @@ impl Claim {
 
 /// What the run of an event came to.
 #[derive(Clone, Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum AttemptOutcome {
     /// A failure; due again after this time.
     Retry { after: Duration, reason: String },
     /// No failure of the event's: the store's. Due again after this time.
@@ -148,18 +148,18 @@ impl Tx {
 pub(crate) async fn conclude(
     store: &Store,
     claim: &Claim,
-    verdict: &Verdict,
+    outcome: &AttemptOutcome,
 ) -> Result<bool, Error> {
     let mut tx = store.begin().await?;
     let (id, fence) = (claim.id(), claim.fence);
-    let changed = match verdict {
-        Verdict::Retry { after, reason } => {
+    let changed = match outcome {
+        AttemptOutcome::Retry { after, reason } => {
             tx.execute(&RETRY, args![id, fence, millis(*after), reason]).await?
         }
-        Verdict::Postpone { after, reason } => {
+        AttemptOutcome::Postpone { after, reason } => {
             tx.execute(&POSTPONE, args![id, fence, millis(*after), reason]).await?
         }
-        Verdict::Dead { reason } => tx.execute(&GIVE_UP, args![id, fence, reason]).await?,
+        AttemptOutcome::Dead { reason } => tx.execute(&GIVE_UP, args![id, fence, reason]).await?,
     };
     tx.commit().await?;
     Ok(changed == 1)

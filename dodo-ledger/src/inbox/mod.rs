@@ -1,15 +1,15 @@
 //! The durable inbox: committing deliveries, claiming them, and what becomes of them.
 
+pub(crate) mod admin;
 mod append;
 mod booking;
 pub(crate) mod claim;
 mod erase;
-pub(crate) mod operate;
 mod writer;
 
-pub use self::operate::{InboxStats, StoredEvent};
+pub use self::admin::{InboxStats, StoredEvent};
 pub(crate) use self::{
     booking::{NotBooked, Seen, Unbooked},
-    claim::{Claim, Verdict},
+    claim::{AttemptOutcome, Claim},
     writer::Writer,
 };

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind},
     fault::{mutant, reach},
     store::Store,
-    supervise::panicked,
+    supervisor::panicked,
 };
 
 /// Deliveries that may wait for the writer. More are refused with 503: Dodo sends them again.
@@ -54,7 +54,7 @@ impl Writer {
         };
         self.0.try_send(Job { delivery, answer }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {
-                Error::new(ErrorKind::Busy, "too many deliveries are waiting to be written")
+                Error::new(ErrorKind::QueueFull, "too many deliveries are waiting to be written")
             }
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
@@ -120,7 +120,7 @@ async fn commit(store: &Store, batch: &[Job]) -> Vec<Result<Receipt, Error>> {
     match write(store, &deliveries).await {
         Ok(receipts) => receipts.into_iter().map(Ok).collect(),
         // One delivery that the database refuses must not refuse the others.
-        Err(error) if error.kind() == ErrorKind::Refused && batch.len() > 1 => {
+        Err(error) if error.kind() == ErrorKind::StatementRejected && batch.len() > 1 => {
             let mut answers = Vec::with_capacity(batch.len());
             for delivery in deliveries {
                 answers.push(write(store, &[delivery]).await.and_then(first));

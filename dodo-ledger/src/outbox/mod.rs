@@ -1,20 +1,20 @@
 //! The outbox: rows of the booking transaction. One worker per sink sends them, with its own
 //! retries and dead letters.
 
-mod customer;
-mod operate;
+mod admin;
+mod customer_history;
+mod queue;
 mod recipients;
 mod replay;
-mod rows;
 mod sink;
 mod worker;
 
 pub use self::{
-    operate::{DeadLetter, SinkStats},
+    admin::{DeadLetter, SinkStats},
     sink::{CustomerHistory, OutboxRecord, SendOutcome, Sink},
 };
 pub(crate) use self::{
-    operate::{dead_letters, has_work, is_known, revive, stats},
+    admin::{dead_letters, has_work, is_known, redrive, stats},
     recipients::Recipients,
     replay::replay,
     sink::ErasedSink,

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Recipients {
     pub(crate) sinks: Arc<[ErasedSink]>,
     /// The longest time that a refund or a subscription waits for its payment.
-    pub(crate) await_purchase: Duration,
+    pub(crate) consent_grace_period: Duration,
 }
 
 /// A record, a sink, and the time before the record is due.
@@ -65,7 +65,7 @@ impl Recipients {
     /// How long a record waits for the payment that shows the consent of its visitor.
     pub(crate) fn delay(&self, sink: &ErasedSink, record: &AttributionRecord) -> Duration {
         match record.flags.parent_missing && sink.requires_consent() {
-            true => self.await_purchase,
+            true => self.consent_grace_period,
             false => Duration::ZERO,
         }
     }

@@ -86,7 +86,7 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Returns `true` if the sink must not receive records of visitors who denied consent. Such a
     /// sink receives a refund or a subscription only after the payment that shows the consent: see
-    /// [`await_purchase`](crate::LedgerBuilder::await_purchase).
+    /// [`consent_grace_period`](crate::LedgerBuilder::consent_grace_period).
     fn requires_consent(&self) -> bool {
         true
     }

@@ -8,14 +8,14 @@ use tokio::{
 };
 
 use super::{
-    rows::{Mark, Queued, claim, hand_back, leave_alone, mark, mark_in_flight},
+    queue::{Mark, Queued, claim, hand_back, mark, mark_in_flight, pause_sink},
     sink::{ErasedSink, OutboxRecord, SendOutcome},
 };
 use crate::{
     error::Error,
     fault::mutant,
     ledger::Shared,
-    worker::{STORE_PAUSE, Stop, rest_until},
+    worker::{STORE_PAUSE, Stop, sleep_until_or_wake},
 };
 
 pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
@@ -35,7 +35,7 @@ pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut stop: Stop) {
                 STORE_PAUSE
             }
         };
-        rest_until(woken, wait, &mut stop).await;
+        sleep_until_or_wake(woken, wait, &mut stop).await;
     }
 }
 
@@ -106,7 +106,7 @@ async fn round(ledger: &Shared, sink: &ErasedSink, stop: &mut Stop) -> Result<Ro
     }
     // At once, before failed rows can be claimed again. Sent rows are marked in any case.
     let quiet = match quiet {
-        Some(time) => leave_alone(&ledger.store, sink.name(), time.min(LONGEST_QUIET)).await,
+        Some(time) => pause_sink(&ledger.store, sink.name(), time.min(LONGEST_QUIET)).await,
         None => Ok(()),
     };
     mark(&ledger.store, sink.name(), &marks).await?;
@@ -151,7 +151,7 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Rea
     }
     let mut outgoing = OutboxRecord { record, attempt: row.claims, customer: None };
     if sink.needs_customer_history() {
-        match super::customer::history(&ledger.store, &outgoing.record).await {
+        match super::customer_history::history(&ledger.store, &outgoing.record).await {
             Ok(history) => outgoing.customer = history,
             Err(error) if error.is_the_databases() => return Err(error),
             Err(_) => return Ok(Ready::Failed("the customer's history cannot be read")),
@@ -182,10 +182,10 @@ fn heard(told: SendOutcome) -> SendOutcome {
 fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: SendOutcome) -> Mark {
     let failures = row.failures.saturating_add(1);
     let retry = |after: Option<Duration>, reason, uncertain| {
-        if failures >= ledger.settings.sink_max_failures {
+        if ledger.settings.sink_retry.is_exhausted(failures) {
             return Mark::Dead { reason };
         }
-        let jitter = ledger.settings.sink_backoff.jitter(failures);
+        let jitter = ledger.settings.sink_retry.delay(failures);
         let uncertain = uncertain || row.uncertain_for.is_some();
         let after = after.unwrap_or_default().min(LONGEST_QUIET);
         Mark::Retry { after: after.saturating_add(jitter), reason, uncertain }
@@ -199,7 +199,7 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: SendOutcome) ->
     match &mark {
         Mark::Dead { reason } => tracing::error!(
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,
-            "record moved to dead letters; after the fix, run `ledger revive-sink <name>`"
+            "record moved to dead letters; after the fix, run `ledger redrive-sink <name>`"
         ),
         Mark::Retry { reason, .. } => tracing::warn!(
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,

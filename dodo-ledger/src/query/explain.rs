@@ -14,7 +14,7 @@ use crate::{
 /// The explanation of the attribution of a payment and its reversals. `Display` shows it as text.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
-pub struct Explanation {
+pub struct PaymentExplanation {
     /// `pay_...`.
     pub payment_id: String,
     /// The charge first, then its reversals.
@@ -45,7 +45,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn explain(&self, payment_id: &str) -> Result<Option<Explanation>, Error> {
+    pub async fn explain(&self, payment_id: &str) -> Result<Option<PaymentExplanation>, Error> {
         let found = self.shared.groups().explain(payment_id).await?;
         if found.is_empty() {
             return Ok(None);
@@ -59,11 +59,11 @@ impl Ledger {
             })
             .collect();
         let hints = records.first().map(hints).unwrap_or_default();
-        Ok(Some(Explanation { payment_id: payment_id.to_owned(), records, hints }))
+        Ok(Some(PaymentExplanation { payment_id: payment_id.to_owned(), records, hints }))
     }
 }
 
-impl fmt::Display for Explanation {
+impl fmt::Display for PaymentExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for explained in &self.records {
             writeln!(f, "{}", explained.record.id)?;

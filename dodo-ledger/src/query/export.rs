@@ -11,7 +11,7 @@ use crate::attribution::{Channel, Record};
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Format {
+pub enum ExportFormat {
     /// RFC 4180 with a header line. Amounts are decimals in major units. `occurred_at` is the time
     /// when money moved, in UTC; [`Revenue`](super::Revenue) uses the same time. A text that a
     /// spreadsheet could run as a formula, at its start or after a separator, gets an apostrophe
@@ -57,13 +57,13 @@ const COLUMNS: [&str; 31] = [
 ];
 
 pub(super) struct Writer<'w, W> {
-    format: Format,
+    format: ExportFormat,
     out: &'w mut W,
 }
 
 impl<'w, W: io::Write> Writer<'w, W> {
-    pub(super) fn begin(format: Format, out: &'w mut W) -> io::Result<Self> {
-        if format == Format::Csv {
+    pub(super) fn begin(format: ExportFormat, out: &'w mut W) -> io::Result<Self> {
+        if format == ExportFormat::Csv {
             write!(out, "{}\r\n", COLUMNS.join(","))?;
         }
         Ok(Self { format, out })
@@ -74,8 +74,8 @@ impl<'w, W: io::Write> Writer<'w, W> {
         let reason = channel.reason(stored.reason);
         let record = &stored.record;
         match self.format {
-            Format::Csv => write!(self.out, "{}\r\n", row(record, channel, reason).join(",")),
-            Format::JsonLines => {
+            ExportFormat::Csv => write!(self.out, "{}\r\n", row(record, channel, reason).join(",")),
+            ExportFormat::JsonLines => {
                 serde_json::to_writer(&mut *self.out, &Line { record, channel, reason })?;
                 self.out.write_all(b"\n")
             }

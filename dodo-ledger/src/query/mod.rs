@@ -10,8 +10,8 @@ mod subscription;
 pub use crate::attribution::Channel;
 
 pub use self::{
-    explain::{ExplainedRecord, Explanation},
-    export::Format,
+    explain::{ExplainedRecord, PaymentExplanation},
+    export::ExportFormat,
     records::Records,
     revenue::{Dimension, Revenue, RevenueRow},
     subscription::SubscriptionStatusView,

@@ -6,7 +6,7 @@ use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 
 use super::{
-    export::{Format, Writer},
+    export::{ExportFormat, Writer},
     filter::{Conditions, Filter},
     revenue::Dimension,
 };
@@ -71,7 +71,7 @@ impl Records {
 
     /// Only where this is the value; `None`: only where there is none. Not for days: use
     /// [`between`](Self::between).
-    pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.filter.values.push((dimension, value.into().map(str::to_owned)));
         self
     }
@@ -120,25 +120,25 @@ impl Records {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use dodo_ledger::{Ledger, query::Format};
+    /// use dodo_ledger::{Ledger, query::ExportFormat};
     ///
     /// # let ledger = Ledger::in_memory().await?;
     /// let mut file = Vec::new();
-    /// ledger.records().revenue_only().export(Format::Csv, &mut file).await?;
+    /// ledger.records().revenue_only().export(ExportFormat::Csv, &mut file).await?;
     /// assert!(file.starts_with(b"id,kind,"));
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, and as the kind
-    /// [`Setup`](crate::ErrorKind::Setup) what `out` fails with.
+    /// [`Config`](crate::ErrorKind::Config) what `out` fails with.
     pub async fn export(
         self,
-        format: Format,
+        format: ExportFormat,
         out: &mut (impl io::Write + Send),
     ) -> Result<u64, Error> {
         let failed =
-            |error: io::Error| Error::setup("the export cannot be written").with_source(error);
+            |error: io::Error| Error::config("the export cannot be written").with_source(error);
         let mut writer = Writer::begin(format, out).map_err(failed)?;
         let (mut written, mut after) = (0_u64, None);
         loop {

@@ -94,7 +94,7 @@ impl Dimension {
 /// use dodo_ledger::{Ledger, query::Dimension};
 ///
 /// # let ledger = Ledger::in_memory().await?;
-/// let rows = ledger.revenue().by(Dimension::Source).by(Dimension::Kind).fetch().await?;
+/// let rows = ledger.revenue().group_by(Dimension::Source).group_by(Dimension::Kind).fetch().await?;
 /// for row in rows {
 ///     println!("{:?}: {} {}", row.keys, row.net_major(), row.currency);
 /// }
@@ -172,7 +172,7 @@ impl Ledger {
 
 impl Revenue {
     /// Groups by this too.
-    pub fn by(mut self, dimension: Dimension) -> Self {
+    pub fn group_by(mut self, dimension: Dimension) -> Self {
         self.by.push(dimension);
         self
     }
@@ -190,7 +190,7 @@ impl Revenue {
     }
 
     /// Only where this is the value; `None`: only where there is none.
-    pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         let value = value.into();
         let value = match dimension {
             Dimension::Day => value.map(|day| day_number(day).to_string()),

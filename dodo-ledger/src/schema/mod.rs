@@ -31,7 +31,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     let mut tx = store.begin().await?.with_patience(Duration::MAX);
     tx.execute(&LOCK, args![]).await?;
     if tx.fetch_one(&UNRELEASED, args![]).await?.is_some() {
-        return Err(Error::setup(
+        return Err(Error::config(
             "this database has the tables of a ledger before version 0.1: give the ledger an empty \
              database, then book the past with `ledger reconcile <days>`",
         ));
@@ -42,7 +42,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
         None => 0,
     };
     if usize::try_from(applied).is_ok_and(|applied| applied > tables::VERSIONS.len()) {
-        return Err(Error::setup(
+        return Err(Error::config(
             "the ledger's tables are of a newer version than this program: update the program, or give it \
              a database of its own",
         ));

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::{
-    Error,
-    attribution::{AttributionRecord, RecordKind},
-};
+use dodo_core::attribution::{AttributionRecord, RecordKind};
 use http::Uri;
 use serde_json::{Value, json};
 
@@ -14,7 +11,10 @@ use super::{
     json::{major, without_nulls},
     options::{Options, common},
 };
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::{
+    Error,
+    outbox::{OutboxRecord, SendOutcome, Sink},
+};
 
 /// Sends records to [DataFast](https://datafa.st/docs/api/website/payments/create), `POST
 /// /api/v1/payments`.
@@ -28,7 +28,7 @@ use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 /// DataFast's script can also count the sale when the buyer returns: turn this off.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), dodo_core::Error> {
+/// # fn main() -> Result<(), dodo_ledger::Error> {
 /// use dodo_ledger::sink::DataFast;
 ///
 /// let sink = DataFast::new(&std::env::var("DATAFAST_API_KEY").unwrap_or_default())?;
@@ -46,7 +46,7 @@ impl DataFast {
     /// The website that this key (`df_...`) belongs to.
     ///
     /// # Errors
-    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty key.
+    /// [`Config`](crate::ErrorKind::Config) for an empty key.
     #[cfg(feature = "reqwest")]
     pub fn new(api_key: &str) -> Result<Self, Error> {
         Self::build("https://datafa.st", api_key, Http::system()?)
@@ -57,7 +57,13 @@ impl DataFast {
         Ok(Self { options: Options::third_party("datafast"), uri, http: http.bearer(api_key)? })
     }
 
-    common!(with_transport, named, without_personal_data, only_with_consent, test_mode);
+    common!(
+        with_transport,
+        name,
+        without_personal_data,
+        require_granted_consent,
+        include_test_mode
+    );
 
     fn payment(&self, record: &AttributionRecord) -> Option<Value> {
         let money = record.money?;
@@ -94,7 +100,7 @@ impl Sink for DataFast {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record) && self.payment(record).is_some()
+        self.options.accepts(record) && self.payment(record).is_some()
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {

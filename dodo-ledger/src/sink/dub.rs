@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::{
-    Error,
-    attribution::{AttributionRecord, RecordKind},
-};
+use dodo_core::attribution::{AttributionRecord, RecordKind};
 use http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +12,10 @@ use super::{
     json::without_nulls,
     options::{Options, common},
 };
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::{
+    Error,
+    outbox::{OutboxRecord, SendOutcome, Sink},
+};
 
 /// Sends records to [Dub](https://dub.co/docs/api-reference/endpoint/track-sale), `POST
 /// /track/sale`.
@@ -32,7 +32,7 @@ use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 /// both.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), dodo_core::Error> {
+/// # fn main() -> Result<(), dodo_ledger::Error> {
 /// use dodo_ledger::sink::Dub;
 ///
 /// let sink = Dub::new(&std::env::var("DUB_API_KEY").unwrap_or_default())?;
@@ -51,7 +51,7 @@ impl Dub {
     /// `commissions.write` for refunds.
     ///
     /// # Errors
-    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty key.
+    /// [`Config`](crate::ErrorKind::Config) for an empty key.
     #[cfg(feature = "reqwest")]
     pub fn new(api_key: &str) -> Result<Self, Error> {
         Self::build("https://api.dub.co", api_key, Http::system()?)
@@ -63,7 +63,7 @@ impl Dub {
         Ok(Self { options: Options::third_party("dub"), base, http: http.bearer(api_key)? })
     }
 
-    common!(with_transport, named, only_with_consent, test_mode);
+    common!(with_transport, name, require_granted_consent, include_test_mode);
 
     /// An address that ends with an id.
     fn uri(&self, path: &str, id: &str) -> Result<Uri, Answer> {
@@ -103,21 +103,21 @@ impl Dub {
     }
 
     async fn tell_one(&self, record: &AttributionRecord) -> Result<(), Answer> {
-        match news(record) {
-            Some(News::Sale(sale)) => self.sale(&sale).await,
-            Some(News::Refund { payment_id }) => self.refund(payment_id).await,
+        match dub_event(record) {
+            Some(DubEvent::Sale(sale)) => self.sale(&sale).await,
+            Some(DubEvent::Refund { payment_id }) => self.refund(payment_id).await,
             None => Ok(()),
         }
     }
 }
 
-enum News<'r> {
+enum DubEvent<'r> {
     Sale(Value),
     Refund { payment_id: &'r str },
 }
 
 /// What a record is to Dub.
-fn news(record: &AttributionRecord) -> Option<News<'_>> {
+fn dub_event(record: &AttributionRecord) -> Option<DubEvent<'_>> {
     let money = record.money.filter(|money| matches!(money.exponent, 0 | 2))?;
     let (click, known) =
         (record.tool_ids.get("dub_click_id"), record.tool_ids.get("dub_external_id"));
@@ -126,7 +126,7 @@ fn news(record: &AttributionRecord) -> Option<News<'_>> {
     }
     match record.kind {
         RecordKind::Refund { partial: false } | RecordKind::DisputeLoss { .. } => {
-            Some(News::Refund { payment_id: &record.payment_id })
+            Some(DubEvent::Refund { payment_id: &record.payment_id })
         }
         _ if record.kind.is_charge() => {
             let renewal = record.kind == RecordKind::SubscriptionRenewal;
@@ -145,7 +145,7 @@ fn news(record: &AttributionRecord) -> Option<News<'_>> {
                 "invoiceId": record.payment_id,
                 "metadata": metadata,
             }));
-            Some(News::Sale(Value::Object(sale)))
+            Some(DubEvent::Sale(Value::Object(sale)))
         }
         _ => None,
     }
@@ -157,7 +157,7 @@ impl Sink for Dub {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record) && news(record).is_some()
+        self.options.accepts(record) && dub_event(record).is_some()
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {

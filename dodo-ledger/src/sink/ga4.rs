@@ -3,7 +3,6 @@
 use std::{fmt, time::Duration};
 
 use dodo_core::{
-    Error,
     attribution::{AttributionRecord, RecordKind},
     client::Transport,
 };
@@ -16,7 +15,10 @@ use super::{
     json::{major, without_nulls},
     options::{Options, common},
 };
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::{
+    Error,
+    outbox::{OutboxRecord, SendOutcome, Sink},
+};
 
 /// Google takes events that are at most 72 hours old; an hour of it is for the way.
 const OLDEST: SignedDuration = SignedDuration::from_hours(71);
@@ -38,7 +40,7 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(71);
 /// reversal of a refund.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), dodo_core::Error> {
+/// # fn main() -> Result<(), dodo_ledger::Error> {
 /// use dodo_ledger::sink::Ga4;
 ///
 /// let sink = Ga4::new("G-XXXXXXXXXX", &std::env::var("GA4_API_SECRET").unwrap_or_default())?;
@@ -57,7 +59,7 @@ impl Ga4 {
     /// A data stream: its measurement id and a secret of its Measurement Protocol.
     ///
     /// # Errors
-    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an id or secret that is empty or holds something
+    /// [`Config`](crate::ErrorKind::Config) for an id or secret that is empty or holds something
     /// else than letters, digits, `_` and `-`.
     #[cfg(feature = "reqwest")]
     pub fn new(measurement_id: &str, api_secret: &str) -> Result<Self, Error> {
@@ -94,7 +96,7 @@ impl Ga4 {
         Ok(Self { options: Options::third_party("ga4"), uri, http })
     }
 
-    common!(named, only_with_consent, test_mode);
+    common!(name, require_granted_consent, include_test_mode);
 }
 
 fn in_query<'t>(field: &'static str, text: &'t str) -> Result<&'t str, Error> {
@@ -103,7 +105,7 @@ fn in_query<'t>(field: &'static str, text: &'t str) -> Result<&'t str, Error> {
         return Ok(text);
     }
     let message = "Google's ids and secrets are made of letters, digits, `_` and `-`";
-    Err(Error::new(dodo_core::ErrorKind::InvalidRequest, message).with_field(field))
+    Err(Error::config(message).with_source(field))
 }
 
 /// What a record is to Google.
@@ -139,7 +141,7 @@ impl Sink for Ga4 {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record) && hit(record, record.occurred_at).is_some()
+        self.options.accepts(record) && hit(record, record.occurred_at).is_some()
     }
 
     /// Not at all, for all that is known.

@@ -1,4 +1,4 @@
-//! Telling over HTTP: what an answer means, and what a failure leaves open.
+//! Requests of sinks over HTTP, and the meaning of answers and failures.
 
 use std::{
     fmt,
@@ -11,14 +11,14 @@ use std::{
 
 use bytes::Bytes;
 use dodo_core::{
-    BoxError, Error, ErrorKind,
+    BoxError,
     client::{Transport, TransportError},
     internals::retry_after,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use tokio::time::Instant;
 
-use crate::outbox::SendOutcome;
+use crate::{Error, outbox::SendOutcome};
 
 /// The longest that one request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,27 +26,27 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// than the lease.
 const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
-type Sending = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
+type RequestFuture = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
 
 /// A transport with an erased type, and the headers of every JSON request.
 #[derive(Clone)]
 pub(super) struct Http {
-    send: Arc<dyn Fn(Request<Bytes>) -> Sending + Send + Sync>,
+    transport: Arc<dyn Fn(Request<Bytes>) -> RequestFuture + Send + Sync>,
     authorization: Option<HeaderValue>,
 }
 
 impl Http {
     pub(super) fn new(transport: impl Transport) -> Self {
         let transport = Arc::new(transport);
-        let send = Arc::new(move |request| -> Sending {
+        let erased = Arc::new(move |request| -> RequestFuture {
             let transport = Arc::clone(&transport);
             Box::pin(async move { transport.send(request).await })
         });
-        Self { send, authorization: None }
+        Self { transport: erased, authorization: None }
     }
 
     /// The same requests over another transport.
-    pub(super) fn over(self, transport: impl Transport) -> Self {
+    pub(super) fn with_transport(self, transport: impl Transport) -> Self {
         Self { authorization: self.authorization, ..Self::new(transport) }
     }
 
@@ -73,12 +73,12 @@ impl Http {
         Ok(self)
     }
 
-    /// Sends, and says what became of it.
-    pub(super) async fn tell(&self, request: Request<Bytes>) -> Answer {
-        self.ask(request).await.err().unwrap_or(Answer::Taken)
+    /// Sends a request, and returns its outcome.
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Answer {
+        self.send_once(request).await.err().unwrap_or(Answer::Taken)
     }
 
-    /// Posts JSON, and says what became of it.
+    /// Posts JSON, and returns the outcome.
     pub(super) async fn post(&self, uri: &Uri, body: String) -> Answer {
         self.json(Method::POST, uri, body).await.err().unwrap_or(Answer::Taken)
     }
@@ -100,11 +100,11 @@ impl Http {
         let request = request
             .body(Bytes::from(body))
             .map_err(|_| Answer::Rejected { reason: "the request cannot be made" })?;
-        self.ask(request).await
+        self.send_once(request).await
     }
 
-    async fn ask(&self, request: Request<Bytes>) -> Result<Bytes, Answer> {
-        let response = match tokio::time::timeout(TIMEOUT, (self.send)(request)).await {
+    async fn send_once(&self, request: Request<Bytes>) -> Result<Bytes, Answer> {
+        let response = match tokio::time::timeout(TIMEOUT, (self.transport)(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if was_not_sent(&error) => {
                 return Err(Answer::Failed { after: None, reason: "no connection" });
@@ -126,8 +126,7 @@ pub(super) fn visible<'t>(field: &'static str, text: &'t str) -> Result<&'t str,
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(text);
     }
-    let message = "a sink's key or id is empty, or holds something else than visible ASCII";
-    Err(Error::new(ErrorKind::InvalidRequest, message).with_field(field))
+    Err(Error::config("a key or id of a sink is empty or not visible ASCII").with_source(field))
 }
 
 impl fmt::Debug for Http {
@@ -140,7 +139,7 @@ fn was_not_sent(error: &BoxError) -> bool {
     error.downcast_ref::<TransportError>().is_some_and(TransportError::was_not_sent)
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Taken,
@@ -185,7 +184,7 @@ impl Answer {
     }
 }
 
-/// Tells many things in few requests, and ends in time, or when the sink fails.
+/// Sends many records in few requests. Ends in time, or when the sink fails.
 pub(super) struct Batches {
     until: Instant,
     /// Nothing more is sent: the sink failed, and may have named a time to wait.
@@ -198,14 +197,14 @@ impl Batches {
     }
 
     /// The result of a record that was not sent.
-    pub(super) fn not_sent(&self) -> Answer {
+    pub(super) fn unsent(&self) -> Answer {
         Answer::Failed { after: self.over.flatten(), reason: "not sent: the sink failed before" }
     }
 
     /// Sends all records in one request. If the sink cannot read it, sends halves, down to single
     /// records, so that one bad record does not fail the others. Returns one answer for each.
     /// Records that were not sent, because the time was over or the sink failed, have failed.
-    pub(super) async fn tell<F: Future<Output = Answer> + Send>(
+    pub(super) async fn send<F: Future<Output = Answer> + Send>(
         &mut self,
         count: usize,
         mut send: impl FnMut(Range<usize>) -> F + Send,
@@ -229,7 +228,7 @@ impl Batches {
                 self.over = Some(after);
             }
         }
-        answers.into_iter().map(|answer| answer.unwrap_or(self.not_sent())).collect()
+        answers.into_iter().map(|answer| answer.unwrap_or(self.unsent())).collect()
     }
 }
 
@@ -247,11 +246,7 @@ impl From<Answer> for SendOutcome {
 
 /// A place to send to: `https`, or `http` on this machine.
 pub(super) fn endpoint(url: &str) -> Result<Uri, Error> {
-    let refused = || {
-        Error::new(ErrorKind::InvalidRequest, "a sink's URL is https, or http to this machine")
-            .with_code("invalid_sink_url")
-            .with_field("url")
-    };
+    let refused = || Error::config("the URL of a sink is neither https, nor http on this machine");
     let uri: Uri = url.parse().map_err(|_| refused())?;
     let local = uri.host().is_some_and(|host| {
         host == "localhost"

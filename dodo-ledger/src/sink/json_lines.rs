@@ -7,10 +7,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dodo_core::{Error, attribution::AttributionRecord};
+use dodo_core::attribution::AttributionRecord;
 
 use super::options::{Options, common};
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::{
+    Error,
+    outbox::{OutboxRecord, SendOutcome, Sink},
+};
 
 /// When lines are on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +41,7 @@ impl JsonLines {
     /// line that a crash cut short is ended first.
     ///
     /// # Errors
-    /// [`Config`](dodo_core::ErrorKind::Config) for a file that cannot be opened.
+    /// [`Config`](crate::ErrorKind::Config) for a file that cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = open(path.as_ref()).map_err(|error| {
             Error::config("the file of a sink cannot be opened").with_source(error)
@@ -57,7 +60,7 @@ impl JsonLines {
         self
     }
 
-    common!(named, test_mode);
+    common!(name, include_test_mode);
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -83,11 +86,11 @@ impl Sink for JsonLines {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record)
+        self.options.accepts(record)
     }
 
     fn requires_consent(&self) -> bool {
-        self.options.heed_consent()
+        self.options.requires_consent()
     }
 
     fn max_batch(&self) -> u32 {

@@ -14,11 +14,10 @@
 //!
 //! For a sink of your own, implement [`Sink`](crate::Sink).
 
-mod audience;
-mod callback;
 mod datafast;
 mod dub;
-mod forwarder;
+mod filter;
+mod fn_sink;
 mod ga4;
 mod http;
 mod json;
@@ -26,14 +25,15 @@ mod json_lines;
 mod options;
 mod posthog;
 mod segment;
+mod webhook_sink;
 
 pub use self::{
-    callback::FnSink,
     datafast::DataFast,
     dub::Dub,
-    forwarder::WebhookSink,
+    fn_sink::FnSink,
     ga4::Ga4,
     json_lines::{Fsync, JsonLines},
     posthog::PostHog,
     segment::{EventNames, RefundSign, Segment, SegmentEvent},
+    webhook_sink::WebhookSink,
 };

@@ -2,14 +2,14 @@
 
 use dodo_core::attribution::AttributionRecord;
 
-use super::audience::Audience;
+use super::filter::RecordFilter;
 
 /// Held by each sink; [`common`] gives it the methods that change it.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     /// The sink's name, part of the key of queued records.
     pub(super) name: String,
-    pub(super) audience: Audience,
+    pub(super) filter: RecordFilter,
     /// Whether e-mail addresses and names go along.
     pub(super) personal_data: bool,
 }
@@ -17,22 +17,22 @@ pub(super) struct Options {
 impl Options {
     /// The options of a service of a third party.
     pub(super) fn third_party(name: &str) -> Self {
-        Self { name: name.to_owned(), audience: Audience::THIRD_PARTY, personal_data: true }
+        Self { name: name.to_owned(), filter: RecordFilter::THIRD_PARTY, personal_data: true }
     }
 
     /// Your own file or code.
     pub(super) fn first_party(name: impl Into<String>) -> Self {
-        Self { name: name.into(), audience: Audience::FIRST_PARTY, personal_data: true }
+        Self { name: name.into(), filter: RecordFilter::FIRST_PARTY, personal_data: true }
     }
 
     /// Returns whether the sink requires consent.
-    pub(super) fn heed_consent(&self) -> bool {
-        self.audience.third_party || self.audience.only_granted
+    pub(super) fn requires_consent(&self) -> bool {
+        self.filter.third_party || self.filter.only_granted
     }
 
     /// Returns whether the sink may receive this record.
-    pub(super) fn admit(&self, record: &AttributionRecord) -> bool {
-        self.audience.admits(record)
+    pub(super) fn accepts(&self, record: &AttributionRecord) -> bool {
+        self.filter.accepts(record)
     }
 }
 
@@ -45,13 +45,13 @@ macro_rules! common {
         /// At another address, over a transport of your own.
         ///
         /// # Errors
-        /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for a URL that is neither https nor on this
+        /// [`Config`](crate::ErrorKind::Config) for a URL that is neither https nor on this
         /// machine, and for an empty key.
         pub fn with_transport(
             base_url: &str,
             key: &str,
             transport: impl dodo_core::client::Transport,
-        ) -> Result<Self, dodo_core::Error> {
+        ) -> Result<Self, crate::Error> {
             Self::build(base_url, key, $crate::sink::http::Http::new(transport))
         }
     };
@@ -59,32 +59,32 @@ macro_rules! common {
         /// Sends over a transport of your own.
         #[must_use]
         pub fn transport(mut self, transport: impl dodo_core::client::Transport) -> Self {
-            self.http = self.http.over(transport);
+            self.http = self.http.with_transport(transport);
             self
         }
     };
-    (@ named) => {
-        /// Another name than the usual: for a second account or place. It is part of the key of queued
+    (@ name) => {
+        /// Sets the name of the sink, for a second account or place. It is part of the key of queued
         /// records: keep it.
         #[must_use]
-        pub fn named(mut self, name: impl Into<String>) -> Self {
+        pub fn name(mut self, name: impl Into<String>) -> Self {
             self.options.name = name.into();
             self
         }
     };
-    (@ only_with_consent) => {
+    (@ require_granted_consent) => {
         /// Sends only records of visitors who granted consent.
         #[must_use]
-        pub fn only_with_consent(mut self) -> Self {
-            self.options.audience.only_granted = true;
+        pub fn require_granted_consent(mut self) -> Self {
+            self.options.filter.only_granted = true;
             self
         }
     };
-    (@ test_mode) => {
-        /// Tells about test mode, too.
+    (@ include_test_mode) => {
+        /// Sends records of test mode as well.
         #[must_use]
-        pub fn test_mode(mut self) -> Self {
-            self.options.audience.test_mode = true;
+        pub fn include_test_mode(mut self) -> Self {
+            self.options.filter.test_mode = true;
             self
         }
     };
@@ -100,7 +100,7 @@ macro_rules! common {
         /// The records go to a third party: skip visitors who denied consent.
         #[must_use]
         pub fn third_party(mut self) -> Self {
-            self.options.audience.third_party = true;
+            self.options.filter.third_party = true;
             self
         }
     };
@@ -109,7 +109,7 @@ macro_rules! common {
         /// have no visitor.
         #[must_use]
         pub fn first_party(mut self) -> Self {
-            self.options.audience.third_party = false;
+            self.options.filter.third_party = false;
             self
         }
     };

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use dodo_core::{
-    Error,
-    attribution::{AttributionRecord, RecordKind},
-};
+use dodo_core::attribution::{AttributionRecord, RecordKind};
 use http::Uri;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -15,7 +12,10 @@ use super::{
     json::without_nulls,
     options::{Options, common},
 };
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::{
+    Error,
+    outbox::{OutboxRecord, SendOutcome, Sink},
+};
 
 /// Sends records to [PostHog](https://posthog.com/docs/api/capture), `POST /batch/`.
 ///
@@ -29,7 +29,7 @@ use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 /// customer; without either the event makes no person.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), dodo_core::Error> {
+/// # fn main() -> Result<(), dodo_ledger::Error> {
 /// use dodo_ledger::sink::PostHog;
 ///
 /// let sink = PostHog::eu(&std::env::var("POSTHOG_PROJECT_KEY").unwrap_or_default())?;
@@ -48,7 +48,7 @@ impl PostHog {
     /// A project in the United States; the key begins with `phc_`.
     ///
     /// # Errors
-    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty key.
+    /// [`Config`](crate::ErrorKind::Config) for an empty key.
     #[cfg(feature = "reqwest")]
     pub fn us(project_key: &str) -> Result<Self, Error> {
         Self::at("https://us.i.posthog.com", project_key)
@@ -78,7 +78,7 @@ impl PostHog {
         Ok(Self { options: Options::third_party("posthog"), uri, project_key, http })
     }
 
-    common!(with_transport, transport, named, only_with_consent, test_mode);
+    common!(with_transport, transport, name, require_granted_consent, include_test_mode);
 
     async fn send(&self, events: &[&Value]) -> Answer {
         let body = json!({ "api_key": self.project_key, "batch": events });
@@ -148,7 +148,7 @@ impl Sink for PostHog {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record) && event(record).is_some()
+        self.options.accepts(record) && event(record).is_some()
     }
 
     fn max_batch(&self) -> u32 {
@@ -159,10 +159,10 @@ impl Sink for PostHog {
         let events: Vec<Option<Value>> = records.iter().map(|told| event(&told.record)).collect();
         let sent: Vec<&Value> = events.iter().flatten().collect();
         let send = |part| self.send(sent.get(part).unwrap_or_default());
-        let mut telling = Batches::new();
-        let mut answers = telling.tell(sent.len(), send).await.into_iter();
+        let mut batches = Batches::new();
+        let mut answers = batches.send(sent.len(), send).await.into_iter();
         let told = |event: &Option<Value>| match event {
-            Some(_) => answers.next().unwrap_or(telling.not_sent()).into(),
+            Some(_) => answers.next().unwrap_or(batches.unsent()).into(),
             None => SendOutcome::Accepted,
         };
         events.iter().map(told).collect()

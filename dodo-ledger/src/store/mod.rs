@@ -42,7 +42,7 @@ impl Store {
     /// Opens a store by its URL: `sqlite:ledger.db`, `sqlite::memory:` or `postgres://...`.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) if the scheme is unknown or its feature is off; otherwise
+    /// [`Config`](crate::ErrorKind::Config) if the scheme is unknown or its feature is off; otherwise
     /// as the store's own `open`.
     pub async fn open(url: &str) -> Result<Self, Error> {
         match url.split_once(':').map(|(scheme, _)| scheme) {
@@ -54,7 +54,7 @@ impl Store {
             Some("sqlite") => Ok(SqliteStore::open(url).await?.into()),
             #[cfg(feature = "postgres")]
             Some("postgres" | "postgresql") => Ok(PostgresStore::open(url).await?.into()),
-            _ => Err(Error::setup(
+            _ => Err(Error::config(
                 "unsupported database URL: use `sqlite:` or `postgres:` and enable that feature",
             )),
         }
@@ -64,13 +64,13 @@ impl Store {
     /// URL may have a typing error.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) if the file does not exist; otherwise as `open`.
+    /// [`Config`](crate::ErrorKind::Config) if the file does not exist; otherwise as `open`.
     pub async fn open_existing(url: &str) -> Result<Self, Error> {
         #[cfg(feature = "sqlite")]
         if url.starts_with("sqlite:") && !url.contains(":memory:") {
             let options: sqlx::sqlite::SqliteConnectOptions = url.parse()?;
             if !options.get_filename().is_file() {
-                return Err(Error::setup(
+                return Err(Error::config(
                     "no ledger database at this path: check the path or run `ledger migrate`",
                 ));
             }
@@ -119,7 +119,7 @@ impl Store {
     pub(crate) async fn listen(&self) -> Result<Listener, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => Err(Error::setup("SQLite has no other instances")),
+            Kind::Sqlite(_) => Err(Error::config("SQLite has no other instances")),
             #[cfg(feature = "postgres")]
             Kind::Postgres(store) => store.listen().await.map(Listener::Postgres),
         }

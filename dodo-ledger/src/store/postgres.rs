@@ -88,7 +88,7 @@ impl PostgresStore {
     /// of other drivers, such as `pgbouncer`.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for an invalid URL,
+    /// [`Config`](crate::ErrorKind::Config) for an invalid URL,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) for a server that cannot be reached.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::open_with_connections(url, CONNECTIONS).await

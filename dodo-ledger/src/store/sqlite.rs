@@ -62,7 +62,7 @@ impl SqliteStore {
     /// its owner only, in pages of 8 KiB.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for a URL that is none and for a missing folder, [`Unavailable`](crate::ErrorKind::Unavailable)
+    /// [`Config`](crate::ErrorKind::Config) for a URL that is none and for a missing folder, [`Unavailable`](crate::ErrorKind::Unavailable)
     /// for a file that cannot be opened.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let options =
@@ -76,7 +76,7 @@ impl SqliteStore {
                     target: "dodo::ledger", path = shown.map(|folder| tracing::field::display(folder.display())),
                     "database folder missing; create it, or change the path"
                 );
-                let error = Error::setup(
+                let error = Error::config(
                     "the folder of the database is missing: create it, or change the path",
                 );
                 return Err(match shown {
@@ -107,12 +107,12 @@ impl SqliteStore {
     /// another journal mode than WAL.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) for a pool of a database in memory, where each connection may have
+    /// [`Config`](crate::ErrorKind::Config) for a pool of a database in memory, where each connection may have
     /// one of its own: [`in_memory`](Self::in_memory) is for tests. Otherwise as [`open`](Self::open).
-    pub async fn with_pool(readers: SqlitePool) -> Result<Self, Error> {
+    pub async fn with_read_pool(readers: SqlitePool) -> Result<Self, Error> {
         let file: Option<String> = sqlx::query_scalar(FILE).fetch_one(&readers).await?;
         if file.is_none_or(|file| file.is_empty()) {
-            return Err(Error::setup(
+            return Err(Error::config(
                 "the pool is of a database in memory: a ledger in memory is made by \
                  `SqliteStore::in_memory`, and a pool is of a file",
             ));
@@ -145,7 +145,7 @@ impl SqliteStore {
 
     /// Connections for your own reads.
     #[must_use]
-    pub fn readers(&self) -> &SqlitePool {
+    pub fn read_pool(&self) -> &SqlitePool {
         &self.readers
     }
 

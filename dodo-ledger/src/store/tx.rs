@@ -144,7 +144,7 @@ impl Tx {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(_) => match self.execute(&UNWATCH, Vec::new()).await {
                 Err(error) if !error.is_the_databases() => Err(Error::new(
-                    crate::ErrorKind::Refused,
+                    crate::ErrorKind::StatementRejected,
                     "SQLite ended the event transaction after an error: return errors of statements",
                 )),
                 proven => proven.map(drop),

@@ -13,10 +13,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::finish::Finisher;
 use crate::{
-    attribution::fit,
+    attribution::sanitize,
     error::Error,
     fault::{mutant, reach},
-    inbox::{Claim, Verdict, claim::conclude},
+    inbox::{AttemptOutcome, Claim, claim::conclude},
     settings::Settings,
     store::Store,
     tx::EventTx,
@@ -75,7 +75,8 @@ impl Run {
         let failure = match outcome {
             Ok(Ok(())) => None,
             Ok(Err(error)) if error.kind() == ErrorKind::UnreadableEvent => {
-                claim.unreadable = Some(fit::column(&format!("{}: {error}", error.code())).into());
+                claim.unreadable =
+                    Some(sanitize::column(&format!("{}: {error}", error.code())).into());
                 None
             }
             Ok(Err(error)) => Some(Failure::Callback(error)),
@@ -130,9 +131,9 @@ impl Run {
 
     async fn fail(&self, failure: Failure) {
         self.judged.store(true, Ordering::Relaxed);
-        let verdict = self.judge(&failure);
-        match conclude(&self.store, &self.claim, &verdict).await {
-            Ok(true) => self.log(&failure, &verdict),
+        let outcome = self.judge(&failure);
+        match conclude(&self.store, &self.claim, &outcome).await {
+            Ok(true) => self.log(&failure, &outcome),
             Ok(false) => {}
             // The lease runs out by itself.
             Err(error) => tracing::error!(
@@ -142,23 +143,23 @@ impl Run {
         }
     }
 
-    fn judge(&self, failure: &Failure) -> Verdict {
+    fn judge(&self, failure: &Failure) -> AttemptOutcome {
         let Claim { claims, failures, .. } = self.claim;
-        let backoff = &self.settings.backoff;
+        let policy = &self.settings.callback_retry;
         let reason = failure.reason();
         if !failure.counts() {
             // It grows with the attempts that the store interrupted, which no other counter has.
-            let after = backoff.jitter(claims.saturating_sub(failures)).min(STORE_WAIT);
-            return Verdict::Postpone { after, reason };
+            let after = policy.delay(claims.saturating_sub(failures)).min(STORE_WAIT);
+            return AttemptOutcome::Postpone { after, reason };
         }
         let failures = match mutant("claims_are_failures") {
             true => claims,
             false => failures.saturating_add(1),
         };
-        if failures >= self.settings.max_failures && !mutant("never_dead") {
-            Verdict::Dead { reason }
+        if policy.is_exhausted(failures) && !mutant("never_dead") {
+            AttemptOutcome::Dead { reason }
         } else {
-            Verdict::Retry { after: backoff.jitter(failures), reason }
+            AttemptOutcome::Retry { after: policy.delay(failures), reason }
         }
     }
 
@@ -168,30 +169,32 @@ impl Run {
 
     /// The cause is logged and not stored. It is the text of the application's own error, as without a
     /// ledger.
-    fn log(&self, failure: &Failure, verdict: &Verdict) {
+    fn log(&self, failure: &Failure, outcome: &AttemptOutcome) {
         let event = self.claim.id();
         let failures = self.claim.failures.saturating_add(1);
         let cause = failure.cause();
-        match verdict {
-            Verdict::Dead { reason } => tracing::error!(
+        match outcome {
+            AttemptOutcome::Dead { reason } => tracing::error!(
                 target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,
-                "event moved to dead letters after repeated failures; fix the callback, then run `ledger revive <id>`"
+                "event moved to dead letters after repeated failures; fix the callback, then run `ledger redrive <id>`"
             ),
             // The first failure tells the developer; the repetitions may end by themselves.
-            Verdict::Retry { after, reason } if failures == 1 => tracing::error!(
+            AttemptOutcome::Retry { after, reason } if failures == 1 => tracing::error!(
                 target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,
                 wait_ms = after.as_millis(),
                 "callback failed; fix its cause: the ledger runs it again"
             ),
-            Verdict::Retry { after, reason } => tracing::warn!(
+            AttemptOutcome::Retry { after, reason } => tracing::warn!(
                 target: "dodo::ledger", event, failures, reason, cause, wait_ms = after.as_millis(),
                 "callback failed; retry scheduled"
             ),
-            Verdict::Postpone { after, reason } if failure.passes_by_itself() => tracing::warn!(
-                target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
-                "event not marked done; its callbacks run again without a failed attempt"
-            ),
-            Verdict::Postpone { after, reason } => tracing::error!(
+            AttemptOutcome::Postpone { after, reason } if failure.passes_by_itself() => {
+                tracing::warn!(
+                    target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
+                    "event not marked done; its callbacks run again without a failed attempt"
+                )
+            }
+            AttemptOutcome::Postpone { after, reason } => tracing::error!(
                 target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
                 "events not marked done; fix the database: callbacks run again without a failed attempt"
             ),

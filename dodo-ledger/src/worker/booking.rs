@@ -6,15 +6,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use dodo_core::webhook::VerifiedEvent;
 use tokio::time::Instant;
 
-use super::{STORE_PAUSE, Stop, attempt::STORE_WAIT, rest};
+use super::{STORE_PAUSE, Stop, attempt::STORE_WAIT, sleep_or_wake};
 use crate::{
-    attribution::{Batch, Fact, Rules, fit, parse, whose::Whose},
+    attribution::{Batch, Fact, Rules, event_owner::EventOwner, parse, sanitize},
     booking::{Booked, Erasures, GroupStore, Intake},
-    error::{Error, ErrorKind},
+    error::Error,
     fault::reach,
     inbox::{NotBooked, Seen, Unbooked},
     ledger::Shared,
-    news::News,
+    notify::WakeSignal,
     store::Tx,
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
                 STORE_PAUSE
             }
         };
-        rest(&ledger.wake_booking, wait, &mut stop).await;
+        sleep_or_wake(&ledger.wake_booking, wait, &mut stop).await;
     }
 }
 
@@ -74,7 +74,7 @@ async fn resolve_again(ledger: &Arc<Shared>) -> Result<bool, Error> {
     let resolved = resolving.await.map_err(|_| panicked())??;
     let Some(changes) = resolved else { return Ok(false) };
     if !changes.is_empty() {
-        ledger.offer(News::Queued);
+        ledger.offer(WakeSignal::Queued);
     }
     Ok(true)
 }
@@ -102,14 +102,14 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
         if ledger.store.is_shared() {
             // An event that another instance booked during the read was locked until now, and claims
             // skipped it.
-            ledger.wake_for(News::Booked);
+            ledger.wake_for(WakeSignal::Booked);
         }
         return Ok(Round::default());
     }
     let events: Arc<[Unbooked]> = events.into();
     match booked(ledger, tx, events.clone()).await {
         Ok(()) => Ok(Round { taken, booked: taken }),
-        Err(error) if error.kind() == ErrorKind::Unprepared => Err(error),
+        Err(error) if error.needs_an_operator() => Err(error),
         Err(error) => {
             // One event, or the database, fails the batch: book each event by itself.
             tracing::warn!(
@@ -131,7 +131,7 @@ async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, 
         let Some(event) = tx.unbooked_by_id(event.event.id()).await? else {
             // Until now its row was locked, and claims skipped it.
             tx.commit().await?;
-            ledger.wake_for(News::Booked);
+            ledger.wake_for(WakeSignal::Booked);
             continue;
         };
         let begun = Instant::now();
@@ -141,7 +141,7 @@ async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, 
                 // Its callbacks need not wait for the others.
                 ledger.offer_booked(1);
             }
-            Err(error) if error.kind() == ErrorKind::Unprepared => return Err(error),
+            Err(error) if error.needs_an_operator() => return Err(error),
             // If the database is away, this fails too.
             Err(error) if error.is_transient() => {
                 put_off(ledger, &event, &error, begun.elapsed()).await?;
@@ -173,11 +173,11 @@ async fn book(mut tx: Tx, groups: &GroupStore, events: &[Unbooked]) -> Result<Tx
     for event in events {
         let id = event.event.id();
         let outcome = self::read(groups.rules(), &event.event);
-        let whose = match &outcome {
-            Ok((seen, _)) => seen.whose.clone(),
-            Err(_) => whose(&event.event),
+        let owner = match &outcome {
+            Ok((seen, _)) => seen.owner.clone(),
+            Err(_) => owner(&event.event),
         };
-        intake.subjects.extend(whose.subjects());
+        intake.subjects.extend(owner.subjects());
         if event.erased {
             intake.erased.insert(id.to_owned());
         }
@@ -185,14 +185,14 @@ async fn book(mut tx: Tx, groups: &GroupStore, events: &[Unbooked]) -> Result<Tx
             facts.extend(fact);
             seen
         });
-        read.push((event, whose, outcome));
+        read.push((event, owner, outcome));
     }
     intake.batch = Batch::of(facts);
     let Booked { erasures, .. } = groups.book_in(&mut tx, intake).await?;
     let mut seen = Vec::new();
-    for (event, whose, outcome) in read {
+    for (event, owner, outcome) in read {
         let (id, received_at) = (event.event.id(), event.event.received_at());
-        let erased = event.erased || erasures.cover(whose.subjects(), received_at);
+        let erased = event.erased || erasures.cover(owner.subjects(), received_at);
         match outcome {
             Ok(noted) => seen.push((id, Seen { erased, ..noted })),
             Err(error) => {
@@ -201,7 +201,7 @@ async fn book(mut tx: Tx, groups: &GroupStore, events: &[Unbooked]) -> Result<Tx
                     "event unreadable: valid signature, unreadable body; its callbacks run once, then it is parked"
                 );
                 let reason = format!("{}: {error}", error.code());
-                tx.mark_unreadable(id, &fit::column(&reason), whose, erased).await?;
+                tx.mark_unreadable(id, &sanitize::column(&reason), owner, erased).await?;
             }
         }
     }
@@ -214,16 +214,16 @@ fn read(rules: &Rules, event: &VerifiedEvent) -> Result<(Seen, Option<Fact>), do
     let envelope = event.readable()?;
     let fact = parse(event, rules)?;
     let seen = Seen {
-        kind: fit::id(envelope.kind.as_str()).into_owned(),
+        kind: sanitize::id(envelope.kind.as_str()).into_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
-        whose: Whose::of(&envelope),
+        owner: EventOwner::of(&envelope),
         erased: false,
     };
     Ok((seen, fact))
 }
 
-fn whose(event: &VerifiedEvent) -> Whose {
-    event.envelope().map(|envelope| Whose::of(&envelope)).unwrap_or_default()
+fn owner(event: &VerifiedEvent) -> EventOwner {
+    event.envelope().map(|envelope| EventOwner::of(&envelope)).unwrap_or_default()
 }
 
 /// After a transient error, which does not count as a failed attempt. If the error affects only this event,
@@ -235,7 +235,7 @@ async fn put_off(
     spent: Duration,
 ) -> Result<(), Error> {
     let failures = event.failures.saturating_add(1);
-    let wait = ledger.settings.backoff.jitter(failures).max(spent * 10).min(STORE_WAIT);
+    let wait = ledger.settings.callback_retry.delay(failures).max(spent * 10).min(STORE_WAIT);
     tracing::error!(
         target: "dodo::ledger", event = %event.event.id(), %error, cause = error.cause(),
         wait_ms = wait.as_millis(),
@@ -246,7 +246,7 @@ async fn put_off(
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {
     let failures = event.failures.saturating_add(1);
-    let dead = failures >= ledger.settings.max_failures;
+    let dead = ledger.settings.callback_retry.is_exhausted(failures);
     tracing::error!(
         target: "dodo::ledger", event = %event.event.id(), failures, dead, %error,
         cause = error.cause(),
@@ -254,7 +254,7 @@ async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), 
     );
     let outcome = match dead {
         true => NotBooked::Dead,
-        false => NotBooked::Retry(ledger.settings.backoff.jitter(failures)),
+        false => NotBooked::Retry(ledger.settings.callback_retry.delay(failures)),
     };
     not_booked(ledger, event, outcome, error).await
 }
@@ -265,12 +265,12 @@ async fn not_booked(
     outcome: NotBooked,
     error: &Error,
 ) -> Result<(), Error> {
-    let whose = whose(&event.event);
-    let subjects: BTreeSet<String> = whose.subjects().collect();
+    let owner = owner(&event.event);
+    let subjects: BTreeSet<String> = owner.subjects().collect();
     let mut tx = ledger.store.begin().await?;
     let erasures = Erasures::read(&mut tx, subjects).await?;
-    let erased = event.erased || erasures.cover(whose.subjects(), event.event.received_at());
+    let erased = event.erased || erasures.cover(owner.subjects(), event.event.received_at());
     let reason = format!("booking: {error}");
-    tx.mark_not_booked(event, outcome, &reason, whose, erased).await?;
+    tx.mark_not_booked(event, outcome, &reason, owner, erased).await?;
     tx.commit().await
 }

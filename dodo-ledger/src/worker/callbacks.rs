@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{STORE_PAUSE, Stop, attempt::Run, finish::Finisher, rest};
+use super::{STORE_PAUSE, Stop, attempt::Run, finish::Finisher, sleep_or_wake};
 use crate::{
     fault::{mutant, reach},
     inbox::{
@@ -111,7 +111,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut stop: 
         let lease_ends = Instant::now() + ledger.settings.lease;
         match claim(&ledger.store, free, ledger.settings.lease).await {
             Ok(claims) if claims.is_empty() => {
-                rest(&ledger.wake_callbacks, ledger.settings.poll, &mut stop).await;
+                sleep_or_wake(&ledger.wake_callbacks, ledger.settings.poll, &mut stop).await;
             }
             Ok(claims) => {
                 reach("after_claim").await;
@@ -124,7 +124,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut stop: 
                     target: "dodo::ledger", %error, cause = error.cause(),
                     "events not claimed; the worker retries"
                 );
-                rest(&ledger.wake_callbacks, STORE_PAUSE, &mut stop).await;
+                sleep_or_wake(&ledger.wake_callbacks, STORE_PAUSE, &mut stop).await;
             }
         }
     }

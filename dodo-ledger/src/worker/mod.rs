@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{ledger::Shared, settings::LONGEST, supervise::panicked};
+use crate::{ledger::Shared, settings::MAX_DURATION, supervisor::panicked};
 
 /// The time when the workers stop: running attempts have until then.
 pub(crate) type Stop = watch::Receiver<Option<Instant>>;
@@ -50,7 +50,7 @@ impl Workers {
     ///
     /// Returns whether everything ended in time.
     pub async fn shutdown(mut self, grace: Duration) -> bool {
-        let deadline = Instant::now() + grace.min(LONGEST);
+        let deadline = Instant::now() + grace.min(MAX_DURATION);
         self.stop.send_replace(Some(deadline));
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
         timeout_at(deadline + FAREWELL, all_ended).await.is_ok()
@@ -107,8 +107,8 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
         callbacks::run(&ledger, dispatcher, stop).await;
         drop(presence);
     }));
-    tasks.spawn(supervised("news", stopped.clone(), ledger.clone(), |ledger, stop| async move {
-        crate::news::listen(&ledger, stop).await;
+    tasks.spawn(supervised("notify", stopped.clone(), ledger.clone(), |ledger, stop| async move {
+        crate::notify::listen(&ledger, stop).await;
     }));
     for sink in ledger.recipients.sinks.iter() {
         let own = (ledger.clone(), sink.clone());
@@ -132,7 +132,7 @@ async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
 ) {
     while panicked(start(own.clone(), stop.clone())).await {
         tracing::error!(target: "dodo::ledger", worker, "worker panicked and restarted");
-        rest(&Notify::new(), STORE_PAUSE, &mut stop).await;
+        sleep_or_wake(&Notify::new(), STORE_PAUSE, &mut stop).await;
         if stop.borrow().is_some() {
             return;
         }
@@ -140,11 +140,15 @@ async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
 }
 
 /// Waits for the time, the wake-up or the order to stop, whichever is first.
-pub(crate) async fn rest(wake: &Notify, wait: Duration, stop: &mut Stop) {
-    rest_until(wake.notified(), wait, stop).await;
+pub(crate) async fn sleep_or_wake(wake: &Notify, wait: Duration, stop: &mut Stop) {
+    sleep_until_or_wake(wake.notified(), wait, stop).await;
 }
 
-pub(crate) async fn rest_until(woken: impl Future<Output = ()>, wait: Duration, stop: &mut Stop) {
+pub(crate) async fn sleep_until_or_wake(
+    woken: impl Future<Output = ()>,
+    wait: Duration,
+    stop: &mut Stop,
+) {
     tokio::select! {
         () = woken => {}
         () = tokio::time::sleep(wait) => {}

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Stop, rest};
+use super::{Stop, sleep_or_wake};
 use crate::{
     booking::GroupStore,
     error::Error,
-    inbox::operate::{erase_failed_bodies, prune_bodies},
+    inbox::admin::{erase_failed_bodies, prune_bodies},
     ledger::Shared,
     store::Store,
 };
@@ -20,25 +20,25 @@ const EVERY: Duration = Duration::from_secs(15 * 60);
 const NOT_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
-    let settings = &ledger.settings;
-    let times = [settings.keep_bodies, settings.keep_failed_bodies, settings.keep_contexts];
+    let retention = ledger.settings.retention;
+    let times = [retention.bodies, retention.failed_bodies, retention.contexts];
     let Some(shortest) = times.into_iter().flatten().min() else { return };
     let never = tokio::sync::Notify::new();
     while stop.borrow().is_none() {
-        if let Some(keep) = settings.keep_bodies {
-            tell("bodies of finished events", prune_bodies(&ledger.store, keep).await);
+        if let Some(keep) = retention.bodies {
+            log_erased("bodies of finished events", prune_bodies(&ledger.store, keep).await);
         }
-        if let Some(keep) = settings.keep_failed_bodies {
+        if let Some(keep) = retention.failed_bodies {
             let erased = erase_failed_bodies(&ledger.store, keep).await;
-            tell("bodies of dead and parked events", erased);
+            log_erased("bodies of dead and parked events", erased);
         }
-        if let Some(keep) = settings.keep_contexts {
-            tell(
+        if let Some(keep) = retention.contexts {
+            log_erased(
                 "contexts of unpaid checkouts and payments that failed",
                 prune_contexts(&ledger.groups(), &ledger.store, keep).await,
             );
         }
-        rest(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
+        sleep_or_wake(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn prune_contexts(
     Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
 }
 
-fn tell(what: &'static str, erased: Result<u64, Error>) {
+fn log_erased(what: &'static str, erased: Result<u64, Error>) {
     match erased {
         Ok(0) => {}
         Ok(erased) => tracing::info!(target: "dodo::ledger", what, erased, "erased"),

@@ -167,7 +167,7 @@ fn stored_fact_is_read_as_it_was_written() {
     assert_eq!(kinds.len(), 14, "{kinds:?}");
     let row = facts().remove(0).to_row().unwrap();
     let error = Fact::from_row(row.id, 0, i64::from(FORMAT) + 1, &row.body, None).unwrap_err();
-    assert_eq!(error.kind(), dodo_ledger::ErrorKind::Corrupt);
+    assert_eq!(error.kind(), dodo_ledger::ErrorKind::CorruptRow);
 }
 
 /// The body of a delivery is rendered for each attempt, so the fact names the attempt.

@@ -8,34 +8,34 @@ macro_rules! story {
 
 mod booking;
 mod charges;
+mod checkout_cases;
 mod concurrency;
 mod consent;
-mod contested;
+mod disputes;
 mod erased;
 mod erasure;
 mod facts;
-mod ladder;
+mod identity;
+mod inheritance;
 mod late;
-mod lent;
 mod memory;
+mod partial_reversals;
 mod payloads;
-mod people;
 mod property;
 mod queries;
 mod reconcile;
 mod records;
+mod refunds;
 mod resolution;
-mod returned;
+mod resolution_order;
 mod rows;
-mod seams;
-mod settled;
-mod standing;
+mod sink_records;
 mod stories;
+mod subscription_status;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
 mod timing;
-mod told;
 mod voids;
 mod world;
 
@@ -85,7 +85,7 @@ on_every_store! { edge_cases }
 fn no_row_is_missing() {
     let mut numbers: std::collections::BTreeSet<u32> =
         rows::all().iter().map(|row| row.number).filter(|number| *number > 0).collect();
-    numbers.extend(seams::NUMBERS);
+    numbers.extend(checkout_cases::NUMBERS);
     assert_eq!(numbers, (1..=40).collect());
 }
 

@@ -3,7 +3,7 @@
 use dodo_core::money::Currency;
 use dodo_ledger::{
     Ledger,
-    query::{Dimension, Format, Records},
+    query::{Dimension, ExportFormat, Records},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -68,7 +68,13 @@ async fn direct_needs_a_seen_visit(store: &TestStore) {
         refunded("ref_2", "pay_never", day(1), json!(500), json!({})).into(),
     ];
     World::Stored(ledger.clone()).play(&story).await;
-    let rows = ledger.revenue().by(Dimension::Channel).by(Dimension::Reason).fetch().await.unwrap();
+    let rows = ledger
+        .revenue()
+        .group_by(Dimension::Channel)
+        .group_by(Dimension::Reason)
+        .fetch()
+        .await
+        .unwrap();
     let mut seen: Vec<_> = rows
         .iter()
         .map(|row| (row.key().unwrap(), row.keys[1].as_deref(), row.gross, row.charges))
@@ -89,10 +95,10 @@ async fn direct_needs_a_seen_visit(store: &TestStore) {
         ]
     );
     let mut file = Vec::new();
-    ledger.records().payment("pay_direct").export(Format::Csv, &mut file).await.unwrap();
+    ledger.records().payment("pay_direct").export(ExportFormat::Csv, &mut file).await.unwrap();
     assert!(String::from_utf8(file).unwrap().ends_with(",,,direct,\r\n"));
     let mut file = Vec::new();
-    ledger.records().payment("pay_lost").export(Format::JsonLines, &mut file).await.unwrap();
+    ledger.records().payment("pay_lost").export(ExportFormat::JsonLines, &mut file).await.unwrap();
     let line: serde_json::Value = serde_json::from_slice(&file).unwrap();
     assert_eq!(
         (&line["channel"], &line["reason"]),
@@ -129,7 +135,7 @@ async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
 
 async fn sums_are_per_currency(store: &TestStore) {
     let ledger = ledger(store).await;
-    let rows = ledger.revenue().by(Dimension::Visitor).fetch().await.unwrap();
+    let rows = ledger.revenue().group_by(Dimension::Visitor).fetch().await.unwrap();
     let seen: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -156,7 +162,8 @@ async fn sums_are_per_currency(store: &TestStore) {
     assert_eq!(rows[1].net_major(), "25.50");
 
     let key_of = async |dimension| {
-        let rows = ledger.revenue().by(dimension).currency(Currency::USD).fetch().await.unwrap();
+        let rows =
+            ledger.revenue().group_by(dimension).currency(Currency::USD).fetch().await.unwrap();
         rows.into_iter()
             .map(|row| (row.keys[0].clone().unwrap_or_default(), row.net))
             .collect::<Vec<_>>()
@@ -177,8 +184,13 @@ async fn sums_are_per_currency(store: &TestStore) {
             row("refund", -850)
         ]
     );
-    let products =
-        ledger.revenue().by(Dimension::Product).currency(Currency::JPY).fetch().await.unwrap();
+    let products = ledger
+        .revenue()
+        .group_by(Dimension::Product)
+        .currency(Currency::JPY)
+        .fetch()
+        .await
+        .unwrap();
     assert_eq!(products[0].key(), Some("pdt_a"));
 }
 
@@ -225,27 +237,29 @@ async fn every_dimension_groups_and_filters(store: &TestStore) {
         (By::Currency, Some("EUR"), Some("USD")),
     ];
     for (by, of_the_first, of_the_other) in table {
-        let rows = ledger.revenue().by(by).fetch().await.unwrap();
+        let rows = ledger.revenue().group_by(by).fetch().await.unwrap();
         let mut seen: Vec<_> =
             rows.iter().map(|row| (row.net, row.key(), row.currency.to_string())).collect();
         seen.sort();
         let (usd, eur) = ("USD".to_owned(), "EUR".to_owned());
         assert_eq!(seen, [(700, of_the_other, usd), (2000, of_the_first, eur)], "{by:?}");
         for (key, net) in [(of_the_first, 2000), (of_the_other, 700)] {
-            let rows = ledger.revenue().only(by, key).fetch().await.unwrap();
+            let rows = ledger.revenue().filter(by, key).fetch().await.unwrap();
             let seen: Vec<_> = rows.iter().map(|row| row.net).collect();
             assert_eq!(seen, [net], "{by:?} {key:?}");
         }
     }
     // Several at once are keys in their order.
-    let both = ledger.revenue().by(By::Campaign).by(By::Customer).fetch().await.unwrap();
+    let both =
+        ledger.revenue().group_by(By::Campaign).group_by(By::Customer).fetch().await.unwrap();
     let first = both.iter().find(|row| row.net == 2000).unwrap();
     assert_eq!(first.keys, [Some("spring".to_owned()), Some("cus_ann".to_owned())]);
 }
 
 async fn filters_and_days(store: &TestStore) {
     let ledger = ledger(store).await;
-    let days = ledger.revenue().by(Dimension::Day).currency(Currency::USD).fetch().await.unwrap();
+    let days =
+        ledger.revenue().group_by(Dimension::Day).currency(Currency::USD).fetch().await.unwrap();
     let seen: Vec<_> = days.iter().map(|row| (row.key().unwrap(), row.net)).collect();
     assert_eq!(
         seen,
@@ -253,18 +267,21 @@ async fn filters_and_days(store: &TestStore) {
     );
 
     // Noon in UTC is the next day 13 hours east.
-    let east =
-        ledger.revenue().by(Dimension::Day).utc_offset_minutes(13 * 60).currency(Currency::USD);
+    let east = ledger
+        .revenue()
+        .group_by(Dimension::Day)
+        .utc_offset_minutes(13 * 60)
+        .currency(Currency::USD);
     assert_eq!(east.fetch().await.unwrap()[0].key(), Some("2026-03-02"));
 
     let march =
         ledger.revenue().between(day(0), day(31)).currency(Currency::USD).fetch().await.unwrap();
     assert_eq!((march.len(), march[0].net), (1, 1850), "the end is not in it");
-    let of_v1 = ledger.revenue().only(Dimension::Visitor, "v1").fetch().await.unwrap();
+    let of_v1 = ledger.revenue().filter(Dimension::Visitor, "v1").fetch().await.unwrap();
     assert_eq!(of_v1[0].net, 2550);
-    let nobody = ledger.revenue().only(Dimension::Visitor, None).fetch().await.unwrap();
+    let nobody = ledger.revenue().filter(Dimension::Visitor, None).fetch().await.unwrap();
     assert_eq!(nobody[0].net, 1000);
-    let one_day = ledger.revenue().only(Dimension::Day, "2026-03-03").fetch().await.unwrap();
+    let one_day = ledger.revenue().filter(Dimension::Day, "2026-03-03").fetch().await.unwrap();
     assert_eq!(one_day[0].net, -850);
     let test = ledger.revenue().test_mode().fetch().await.unwrap();
     assert_eq!((test.len(), test[0].net), (1, 7777));
@@ -302,7 +319,7 @@ async fn a_closed_month_stays_as_it_is(store: &TestStore) {
     world.play(&[transfer.into()]).await;
     assert_eq!(october().await, closed);
 
-    let days = ledger.revenue().by(Dimension::Day).fetch().await.unwrap();
+    let days = ledger.revenue().group_by(Dimension::Day).fetch().await.unwrap();
     let days: Vec<_> = days.iter().map(|row| (row.key().unwrap(), row.net_major())).collect();
     let expected = [
         ("2026-10-31", "10.00".to_owned()),
@@ -311,12 +328,12 @@ async fn a_closed_month_stays_as_it_is(store: &TestStore) {
         ("2026-11-05", "17.00".to_owned()),
     ];
     assert_eq!(days, expected);
-    let that_day = ledger.revenue().only(Dimension::Day, "2026-11-05").fetch().await.unwrap();
+    let that_day = ledger.revenue().filter(Dimension::Day, "2026-11-05").fetch().await.unwrap();
     assert_eq!(that_day[0].net, 1700);
 
     // Lists and files use the same time, and show it.
     let mut csv = Vec::new();
-    ledger.records().revenue_only().export(Format::Csv, &mut csv).await.unwrap();
+    ledger.records().revenue_only().export(ExportFormat::Csv, &mut csv).await.unwrap();
     let csv = String::from_utf8(csv).unwrap();
     let listed = csv.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
     let listed: Vec<_> =
@@ -339,7 +356,10 @@ async fn a_closed_month_stays_as_it_is(store: &TestStore) {
 async fn exports(store: &TestStore) {
     let ledger = ledger(store).await;
     let mut csv = Vec::new();
-    assert_eq!(ledger.records().revenue_only().export(Format::Csv, &mut csv).await.unwrap(), 5);
+    assert_eq!(
+        ledger.records().revenue_only().export(ExportFormat::Csv, &mut csv).await.unwrap(),
+        5
+    );
     let csv = String::from_utf8(csv).unwrap();
     let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
     assert_eq!(lines.len(), 6);
@@ -350,7 +370,13 @@ async fn exports(store: &TestStore) {
     assert!(refund.contains(",USD,-10.00,-1.50,-8.50,v1,2,"), "{refund}");
 
     let mut json = Vec::new();
-    ledger.records().limit(3).newest_first().export(Format::JsonLines, &mut json).await.unwrap();
+    ledger
+        .records()
+        .limit(3)
+        .newest_first()
+        .export(ExportFormat::JsonLines, &mut json)
+        .await
+        .unwrap();
     let ids: Vec<String> = String::from_utf8(json)
         .unwrap()
         .lines()

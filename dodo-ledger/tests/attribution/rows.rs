@@ -1,14 +1,14 @@
 //! The edge cases of attribution that the ledger decides, one row each. The rows that the checkout
-//! and the webhook endpoint decide are in `seams.rs`; numbers are shared.
+//! and the webhook endpoint decide are in `checkout_cases.rs`; numbers are shared.
 
 use dodo_core::{attribution::AttributionStep, capture::consent::Consent};
 use dodo_ledger::attribution::Rules;
 use serde_json::{Value, json};
 
 use crate::{
-    charges, consent, contested, ladder, late, lent,
+    charges, consent, disputes, inheritance, late, partial_reversals,
     payloads::{charged, customer, day, paid, payment, recovered, refunded, subscription, visitor},
-    returned, settled,
+    refunds, resolution_order,
     world::{Act, Records, bind, identified},
 };
 
@@ -31,13 +31,13 @@ fn nothing() -> Value {
 
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = charges::rows();
-    rows.extend(returned::rows());
-    rows.extend(settled::rows());
+    rows.extend(refunds::rows());
+    rows.extend(partial_reversals::rows());
     rows.extend(who());
     rows.extend(consent::rows());
-    rows.extend(contested::rows());
-    rows.extend(lent::rows());
-    rows.extend(ladder::rows());
+    rows.extend(disputes::rows());
+    rows.extend(inheritance::rows());
+    rows.extend(resolution_order::rows());
     rows.extend(late::rows());
     rows
 }

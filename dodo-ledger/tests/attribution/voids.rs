@@ -12,7 +12,7 @@ use crate::{
 crate::on_every_store! { void_charge_and_its_refund_count_nothing, void_command_names_its_result }
 
 async fn revenue(ledger: &dodo_ledger::Ledger) -> Vec<i128> {
-    let rows = ledger.revenue().by(Dimension::Visitor).fetch().await.unwrap();
+    let rows = ledger.revenue().group_by(Dimension::Visitor).fetch().await.unwrap();
     rows.iter().map(|row| row.net).collect()
 }
 

@@ -13,7 +13,7 @@ use dodo_core::{
     Environment, Event, WebhookKey, Webhooks, attribution::AttributionRecord, event::RawJson,
 };
 use dodo_ledger::{
-    Backoff, Ledger, PgTx, SqliteTx, Store,
+    Ledger, PgTx, Retention, RetryPolicy, SqliteTx, Store,
     sink::{FnSink, Segment},
     sqlx,
 };
@@ -108,22 +108,22 @@ async fn serve() {
     let sqlite = url.starts_with("sqlite:");
     let mut builder = Ledger::builder(open(&url).await)
         .lease(millis(setting::LEASE_MS, 5_000))
-        .backoff(Backoff { base: Duration::from_millis(50), cap: Duration::from_millis(500) })
-        .max_failures(12)
+        .callback_retry(RetryPolicy::new(Duration::from_millis(50), Duration::from_millis(500), 12))
         .poll_every(Duration::from_millis(20))
-        .keep_bodies_for(None);
+        .retention(Retention::default().bodies(None));
     if let Ok(segment) = env::var(setting::SEGMENT) {
         rustls::crypto::ring::default_provider().install_default().unwrap();
-        let backoff = Backoff {
-            base: millis(setting::SINK_BASE_MS, 20),
-            cap: millis(setting::SINK_CAP_MS, 500),
-        };
-        let sink = Segment::at(&segment, "key").unwrap().test_mode().without_identify();
-        builder = builder.sink(sink).sink_backoff(backoff, 100);
+        let backoff = RetryPolicy::new(
+            millis(setting::SINK_BASE_MS, 20),
+            millis(setting::SINK_CAP_MS, 500),
+            5,
+        );
+        let sink = Segment::at(&segment, "key").unwrap().include_test_mode().without_identify();
+        builder = builder.sink(sink).sink_retry(backoff.max_attempts(100));
     }
     if env::var_os(setting::BOOKS).is_some() {
         let takes_all = |_: AttributionRecord| std::future::ready(Ok::<(), Infallible>(()));
-        builder = builder.sink(FnSink::new(BOOKS, takes_all).test_mode());
+        builder = builder.sink(FnSink::new(BOOKS, takes_all).include_test_mode());
     }
     let ledger = builder.build().unwrap();
     let offset = env::var(setting::CLOCK_OFFSET_MS).ok().and_then(|text| text.parse::<i64>().ok());

@@ -270,7 +270,7 @@ async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
         assert_eq!(shop.deliver(&format!("msg_ref_{id}"), &refund).await.status, 200);
         eventually("the refund is dead", async || {
             let event = shop.ledger.event(&format!("msg_ref_{id}")).await.unwrap().unwrap();
-            event.failures > 0
+            event.failed_attempts > 0
         })
         .await;
         let mend = format!("DELETE FROM dodo_record WHERE id = 'charge:{id}'");

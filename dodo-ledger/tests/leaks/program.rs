@@ -58,17 +58,17 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
     for words in [
         vec!["migrate"],
         vec!["stats"],
-        vec!["failed"],
+        vec!["failed-events"],
         vec!["event", "msg_paid"],
         vec!["sink", "segment"],
         vec!["sink", "forwarder"],
-        vec!["revive", &dead],
+        vec!["redrive", &dead],
         vec!["replay", "msg_paid"],
-        vec!["revive-dead"],
-        vec!["revive-parked"],
-        vec!["revive-sink", "segment"],
-        vec!["erase", "3000"],
-        vec!["forget", "cus_unknown"],
+        vec!["redrive", "--dead"],
+        vec!["redrive", "--parked"],
+        vec!["redrive-sink", "segment"],
+        vec!["prune", "3000"],
+        vec!["erase", "cus_unknown"],
         vec!["nonsense"],
         vec![],
     ] {
@@ -76,7 +76,7 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
         assert!(!printed.is_empty(), "{words:?} prints nothing");
         assert_none(&format!("ledger {}", words.join(" ")), [printed]);
     }
-    let printed = operate(shop, &["forget", "cus_unknown"], "http://127.0.0.1:1").await;
+    let printed = operate(shop, &["erase", "cus_unknown"], "http://127.0.0.1:1").await;
     assert_none("ledger forget", [printed]);
     // These are asked who brought a payment; the export of whole records names the buyer, too.
     let secrets = [API_KEY, PASSWORD, WRITE_KEY, TOKEN];

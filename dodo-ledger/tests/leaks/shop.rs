@@ -8,7 +8,7 @@ use dodo_core::{
     capture::CheckoutContext, client::ReqwestTransport, testing::sign,
 };
 use dodo_ledger::{
-    Backoff, Ledger, LedgerBuilder, Store, Workers,
+    Ledger, LedgerBuilder, RetryPolicy, Store, Workers,
     sink::{DataFast, Dub, FnSink, Ga4, JsonLines, PostHog, Segment, WebhookSink},
 };
 use serde_json::json;
@@ -116,7 +116,7 @@ fn with_sinks(
     let (datafast, dub, posthog, ga4) = tools(&server.url);
     shown.push(format!("{segment:?} {forwarder:?} {lines:?} {callback:?}"));
     shown.push(format!("{datafast:?} {dub:?} {posthog:?} {ga4:?}"));
-    let soon = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
+    let soon = RetryPolicy::new(Duration::from_millis(2), Duration::from_millis(10), 5);
     builder
         .sink(segment)
         .sink(forwarder)
@@ -127,10 +127,9 @@ fn with_sinks(
         .sink(posthog)
         .sink(ga4)
         .poll_every(Duration::from_millis(20))
-        .backoff(soon)
-        .max_failures(2)
-        .sink_backoff(soon, 3)
-        .await_purchase(Duration::ZERO)
+        .callback_retry(soon.max_attempts(2))
+        .sink_retry(soon.max_attempts(3))
+        .consent_grace_period(Duration::ZERO)
 }
 
 /// Tools whose key goes into a header, the body or the query.

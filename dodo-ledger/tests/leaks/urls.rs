@@ -13,29 +13,29 @@ use crate::{
 
 /// URLs that cannot be opened, each with the password in it.
 fn unusable() -> Vec<(String, ErrorKind)> {
-    use ErrorKind::{Setup, Unavailable};
+    use ErrorKind::{Config, Unavailable};
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let of = |text: &str| text.replace("PASSWORD", PASSWORD);
     vec![
-        (of("mysql://root:PASSWORD@127.0.0.1/test"), Setup),
-        (of("root:PASSWORD@127.0.0.1/test"), Setup),
-        (of("PASSWORD"), Setup),
-        (of("postgres://root:PASSWORD@127.0.0.1:port/test"), Setup),
-        (of("postgres://root:PASSWORD@[::1/test"), Setup),
+        (of("mysql://root:PASSWORD@127.0.0.1/test"), Config),
+        (of("root:PASSWORD@127.0.0.1/test"), Config),
+        (of("PASSWORD"), Config),
+        (of("postgres://root:PASSWORD@127.0.0.1:port/test"), Config),
+        (of("postgres://root:PASSWORD@[::1/test"), Config),
         (of("postgres://root:PASSWORD@%zz/test"), Unavailable),
-        (of("postgres://root:PASSWORD@127.0.0.1/test?sslmode=PASSWORD"), Setup),
-        (of("postgres://root@127.0.0.1/test?password=PASSWORD&port=PASSWORD"), Setup),
-        (of("postgres://root@127.0.0.1/test?hostaddr=PASSWORD"), Setup),
+        (of("postgres://root:PASSWORD@127.0.0.1/test?sslmode=PASSWORD"), Config),
+        (of("postgres://root@127.0.0.1/test?password=PASSWORD&port=PASSWORD"), Config),
+        (of("postgres://root@127.0.0.1/test?hostaddr=PASSWORD"), Config),
         (format!("postgres://root:{PASSWORD}@{closed}/test"), Unavailable),
         (format!("postgres://root@{closed}/test?password={PASSWORD}"), Unavailable),
         (format!("postgres://root@{closed}/test?sslpassword={PASSWORD}"), Unavailable),
         (format!("postgres://root@{closed}/test?passwort={PASSWORD}"), Unavailable),
-        (of("sqlite:ledger.db?mode=PASSWORD"), Setup),
-        (of("sqlite:ledger.db?PASSWORD"), Setup),
-        (of("sqlite:ledger.db?key=PASSWORD"), Setup),
-        (of("sqlite:/nowhere/PASSWORD/ledger.db"), Setup),
-        (of("sqlite://root:PASSWORD@127.0.0.1/test"), Setup),
-        (of("sqlite:/root:PASSWORD@127.0.0.1/test"), Setup),
+        (of("sqlite:ledger.db?mode=PASSWORD"), Config),
+        (of("sqlite:ledger.db?PASSWORD"), Config),
+        (of("sqlite:ledger.db?key=PASSWORD"), Config),
+        (of("sqlite:/nowhere/PASSWORD/ledger.db"), Config),
+        (of("sqlite://root:PASSWORD@127.0.0.1/test"), Config),
+        (of("sqlite:/root:PASSWORD@127.0.0.1/test"), Config),
     ]
 }
 

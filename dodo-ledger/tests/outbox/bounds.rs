@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dodo_core::webhook::Inbox;
-use dodo_ledger::{Backoff, SendOutcome};
+use dodo_ledger::{RetryPolicy, SendOutcome};
 
 use crate::{
     FAST,
@@ -22,8 +22,7 @@ async fn endless_retry_after_is_limited(store: &TestStore) {
         let failed = SendOutcome::Retry { after: Some(after), reason: "429" };
         let answer = Answer::These(vec![failed, SendOutcome::Accepted]);
         let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
-        let ledger =
-            fresh.builder().await.sink(sink.clone()).sink_backoff(FAST, 5).build().unwrap();
+        let ledger = fresh.builder().await.sink(sink.clone()).sink_retry(FAST).build().unwrap();
         ledger.migrate().await.unwrap();
         // Before the workers start: one booking queues both.
         for id in ["pay_1", "pay_2"] {
@@ -40,15 +39,15 @@ async fn endless_retry_after_is_limited(store: &TestStore) {
 }
 
 async fn endless_delays_and_leases_are_limited(store: &TestStore) {
-    let endless = Backoff { base: Duration::MAX, cap: Duration::MAX };
+    let endless = RetryPolicy::new(Duration::MAX, Duration::MAX, 5);
     let failed = SendOutcome::Retry { after: None, reason: "500" };
     let answer = Answer::These(vec![failed, SendOutcome::Accepted]);
     let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
-    let builder = store.builder().await.sink(sink).sink_backoff(endless, 5).backoff(endless);
+    let builder = store.builder().await.sink(sink).sink_retry(endless).callback_retry(endless);
     let ledger = builder
         .lease(Duration::MAX)
         .poll_every(Duration::MAX)
-        .await_purchase(Duration::MAX)
+        .consent_grace_period(Duration::MAX)
         .build()
         .unwrap();
     ledger.migrate().await.unwrap();

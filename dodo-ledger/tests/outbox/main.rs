@@ -19,7 +19,7 @@ use dodo_core::{
     capture::{CheckoutContext, CheckoutContextStore, consent::Consent},
     webhook::Inbox,
 };
-use dodo_ledger::{Backoff, Ledger, SendOutcome, Workers};
+use dodo_ledger::{Ledger, RetryPolicy, SendOutcome, Workers};
 use scripted::{Answer, Scripted};
 use support::{TestStore, eventually, hooks, payment, payment_of, refund, subscription, work};
 
@@ -41,11 +41,16 @@ on_every_store! {
     waiting_record_is_sent_after_the_wait,
 }
 
-const FAST: Backoff = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
+const FAST: RetryPolicy = RetryPolicy::new(Duration::from_millis(2), Duration::from_millis(10), 5);
 
 async fn ledger(store: &TestStore, sink: &Scripted, max_failures: u32) -> (Ledger, Workers) {
-    let ledger =
-        store.builder().await.sink(sink.clone()).sink_backoff(FAST, max_failures).build().unwrap();
+    let ledger = store
+        .builder()
+        .await
+        .sink(sink.clone())
+        .sink_retry(FAST.max_attempts(max_failures))
+        .build()
+        .unwrap();
     ledger.migrate().await.unwrap();
     let workers = work(&ledger, hooks());
     (ledger, workers)
@@ -86,7 +91,7 @@ async fn failed_record_is_sent_again_with_its_id(store: &TestStore) {
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     let told: Vec<_> =
-        sink.told.lock().unwrap().iter().flat_map(|(_, batch)| batch.clone()).collect();
+        sink.calls.lock().unwrap().iter().flat_map(|(_, batch)| batch.clone()).collect();
     assert_eq!(told, [1, 2, 3].map(|attempt| ("charge:pay_1".to_owned(), attempt)));
 }
 
@@ -114,7 +119,7 @@ async fn exhausted_attempts_make_a_dead_letter(store: &TestStore) {
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(sink.ids().len(), 3);
-    assert_eq!(ledger.dead_letters("scripted", 10).await.unwrap()[0].failures, 3);
+    assert_eq!(ledger.dead_letters("scripted", 10).await.unwrap()[0].failed_attempts, 3);
 }
 
 async fn old_unknown_outcome_is_not_retried(store: &TestStore) {
@@ -150,7 +155,7 @@ async fn panicking_sink_delays_no_other_record(store: &TestStore) {
     workers.shutdown(Duration::from_secs(5)).await;
     assert_eq!(sink.ids(), ["charge:pay_2"]);
     let letters = ledger.dead_letters("scripted", 10).await.unwrap();
-    assert_eq!((letters.len(), letters[0].failures), (1, 3));
+    assert_eq!((letters.len(), letters[0].failed_attempts), (1, 3));
     assert_eq!(letters[0].record_id, "charge:pay_unclear");
     assert_eq!(ledger.stats().await.unwrap().dead, 0);
 }
@@ -175,7 +180,7 @@ async fn outage_of_sink_delays_no_other_sink(store: &TestStore) {
     until_settled(&ledger).await;
     workers.shutdown(Duration::from_secs(5)).await;
     let mut attempts: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for (_, batch) in sink.told.lock().unwrap().iter() {
+    for (_, batch) in sink.calls.lock().unwrap().iter() {
         for (id, attempt) in batch {
             attempts.entry(id.clone()).or_default().push(*attempt);
         }
@@ -221,7 +226,7 @@ async fn definite_answer_does_not_settle_earlier_attempt(store: &TestStore) {
     ];
     let sink = Scripted {
         dedup_window: Some(Duration::from_secs(3600)),
-        forgets_after: Some(2),
+        dedups_until: Some(2),
         ..Scripted::new(answers.map(Answer::Each))
     };
     let (ledger, workers) = ledger(store, &sink, 5).await;
@@ -289,7 +294,8 @@ async fn waiting_record_is_sent_after_its_payment(store: &TestStore) {
 async fn waiting_record_is_sent_after_the_wait(store: &TestStore) {
     let sink = Scripted::new([]);
     let soon = Duration::from_millis(50);
-    let ledger = store.builder().await.await_purchase(soon).sink(sink.clone()).build().unwrap();
+    let ledger =
+        store.builder().await.consent_grace_period(soon).sink(sink.clone()).build().unwrap();
     ledger.migrate().await.unwrap();
     let workers = work(&ledger, hooks());
     ledger.accept(&refund("msg_1", "ref_1", "pay_1")).await.unwrap();

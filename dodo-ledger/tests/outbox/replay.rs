@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dodo_core::webhook::Inbox;
-use dodo_ledger::{Backoff, ErrorKind, Jitter, Ledger, SendOutcome, Workers};
+use dodo_ledger::{ErrorKind, Jitter, Ledger, RetryPolicy, SendOutcome, Workers};
 use jiff::Timestamp;
 
 use crate::{
@@ -82,7 +82,7 @@ async fn new_sink_receives_older_records(store: &TestStore) {
     before.settled().await.unwrap();
     stop(workers).await;
     let sink = Scripted { batch: 100, ..Scripted::new([]) };
-    let ledger = Ledger::builder(opened).sink(sink.clone()).sink_backoff(FAST, 5).build().unwrap();
+    let ledger = Ledger::builder(opened).sink(sink.clone()).sink_retry(FAST).build().unwrap();
     let workers = work(&ledger, hooks());
     assert_eq!(replay(&ledger, always()).await, 503);
     until_settled(&ledger).await;
@@ -116,8 +116,9 @@ async fn pending_records_stay_in_the_queue(store: &TestStore) {
     let failed = Answer::Each(SendOutcome::Retry { after: None, reason: "500" });
     let sink = Scripted::new([failed]);
     let hour = Duration::from_secs(3600);
-    let builder = store.builder().await.sink(sink.clone()).jitter(Jitter::None);
-    let ledger = builder.sink_backoff(Backoff { base: hour, cap: hour }, 5).build().unwrap();
+    let retry = RetryPolicy::new(hour, hour, 5).jitter(Jitter::None);
+    let builder = store.builder().await.sink(sink.clone()).sink_retry(retry);
+    let ledger = builder.build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let workers = work(&ledger, hooks());
@@ -145,7 +146,7 @@ async fn replay_needs_a_sink_of_the_ledger(store: &TestStore) {
     let (ledger, workers) = crate::ledger(store, &sink, 5).await;
     let (from, until) = always();
     let error = ledger.replay_sink("crm", from, until).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert_eq!(error.kind(), ErrorKind::Config);
     assert_eq!(ledger.sinks().collect::<Vec<_>>(), ["scripted"]);
     stop(workers).await;
 }

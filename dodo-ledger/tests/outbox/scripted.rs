@@ -19,10 +19,10 @@ pub(crate) type Call = (Instant, Vec<(String, u32)>);
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
     pub(crate) answers: Arc<Mutex<VecDeque<Answer>>>,
-    pub(crate) told: Arc<Mutex<Vec<Call>>>,
+    pub(crate) calls: Arc<Mutex<Vec<Call>>>,
     pub(crate) dedup_window: Option<Duration>,
     /// From this many calls on it remembers nothing.
-    pub(crate) forgets_after: Option<usize>,
+    pub(crate) dedups_until: Option<usize>,
     pub(crate) batch: u32,
     /// Panics this often when it is asked how large a batch may be.
     pub(crate) panics: Arc<AtomicU32>,
@@ -50,8 +50,8 @@ impl Scripted {
     }
 
     pub(crate) fn ids(&self) -> Vec<String> {
-        let told = self.told.lock().unwrap();
-        told.iter().flat_map(|(_, batch)| batch.iter().map(|(id, _)| id.clone())).collect()
+        let calls = self.calls.lock().unwrap();
+        calls.iter().flat_map(|(_, batch)| batch.iter().map(|(id, _)| id.clone())).collect()
     }
 }
 
@@ -73,8 +73,8 @@ impl Sink for Scripted {
     }
 
     fn dedup_window(&self) -> Option<Duration> {
-        let calls = self.told.lock().unwrap().len();
-        match self.forgets_after {
+        let calls = self.calls.lock().unwrap().len();
+        match self.dedups_until {
             Some(enough) if calls >= enough => Some(Duration::ZERO),
             _ => self.dedup_window,
         }
@@ -82,11 +82,11 @@ impl Sink for Scripted {
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let ids = records.iter().map(|out| (out.record.id.clone(), out.attempt)).collect();
-        self.told.lock().unwrap().push((Instant::now(), ids));
+        self.calls.lock().unwrap().push((Instant::now(), ids));
         let answer = self.answers.lock().unwrap().pop_front();
         match answer.unwrap_or(Answer::Each(SendOutcome::Accepted)) {
             Answer::Each(told) => vec![told; records.len()],
-            Answer::These(told) => told,
+            Answer::These(answers) => answers,
             Answer::Nothing => Vec::new(),
             Answer::Panic => panic!("in the sink"),
             Answer::Hang => std::future::pending().await,

@@ -27,7 +27,7 @@ fn busy() -> Answer {
 
 /// The sink got no request during the pause, and all records after it.
 fn assert_paused(sink: &Scripted, payments: usize) {
-    let told = sink.told.lock().unwrap();
+    let told = sink.calls.lock().unwrap();
     assert_eq!(told.len(), payments + 1);
     let quiet = told[1].0 - told[0].0;
     assert!(quiet >= WAIT, "the next attempt came after {quiet:?}");
@@ -41,7 +41,7 @@ async fn pay(ledger: &Ledger, payments: std::ops::Range<usize>) {
 
 async fn until_paused(ledger: &Ledger) {
     eventually("the sink is paused", async || {
-        !ledger.sink_stats("scripted").await.unwrap().quiet.is_zero()
+        !ledger.sink_stats("scripted").await.unwrap().paused_for.is_zero()
     })
     .await;
 }
@@ -62,7 +62,7 @@ async fn sink_is_paused_until_retry_after(store: &TestStore) {
 
 fn on(store: &Store, sink: &Scripted) -> LedgerBuilder {
     let soon = Duration::from_millis(10);
-    Ledger::builder(store.clone()).poll_every(soon).sink(sink.clone()).sink_backoff(FAST, 5)
+    Ledger::builder(store.clone()).poll_every(soon).sink(sink.clone()).sink_retry(FAST)
 }
 
 async fn every_instance_pauses_the_sink(store: &TestStore) {
@@ -113,7 +113,7 @@ async fn redrive_ends_the_pause(store: &TestStore) {
     until_paused(&ledger).await;
     pay(&ledger, 1..2).await;
     assert_eq!(ledger.redrive_sink("scripted").await.unwrap(), 0);
-    assert!(ledger.sink_stats("scripted").await.unwrap().quiet.is_zero());
-    eventually("it is sent again", async || sink.told.lock().unwrap().len() == 2).await;
+    assert!(ledger.sink_stats("scripted").await.unwrap().paused_for.is_zero());
+    eventually("it is sent again", async || sink.calls.lock().unwrap().len() == 2).await;
     workers.shutdown(Duration::from_secs(5)).await;
 }

@@ -85,7 +85,7 @@ async fn identify_sums_all_payments_of_the_customer(store: &TestStore) {
     ];
 
     let server = Server::start().await;
-    let sink = Segment::at(&server.url, "writekey").unwrap().test_mode();
+    let sink = Segment::at(&server.url, "writekey").unwrap().include_test_mode();
     let ledger = store.builder().await.sink(sink).build().unwrap();
     ledger.migrate().await.unwrap();
     let workers = work(&ledger, hooks());

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use dodo_core::webhook::{Inbox, VerifiedEvent};
-use dodo_ledger::{Backoff, sink::Segment};
+use dodo_ledger::{RetryPolicy, sink::Segment};
 use serde_json::json;
 
 use crate::{
@@ -41,10 +41,7 @@ async fn outage_loses_and_doubles_no_record(store: &TestStore) {
         .builder()
         .await
         .sink(sink)
-        .sink_backoff(
-            Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(50) },
-            10_000,
-        )
+        .sink_retry(RetryPolicy::new(Duration::from_millis(5), Duration::from_millis(50), 10_000))
         .build()
         .unwrap();
     ledger.migrate().await.unwrap();

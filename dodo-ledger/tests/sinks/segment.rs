@@ -22,7 +22,7 @@ use crate::{
 /// The e-commerce vocabulary, without `identify`.
 fn segment(server: &Server) -> Segment {
     let sink = Segment::at(&server.url, "writekey").unwrap().without_identify();
-    sink.profile(EventNames::Ecommerce)
+    sink.event_names(EventNames::Ecommerce)
 }
 
 /// The events of the only request.
@@ -156,7 +156,7 @@ async fn the_end_of_a_subscription() {
     terms.cancelled_at = Some("2026-11-21T10:00:00Z".parse().unwrap());
     terms.cancel_at_next_billing_date = true;
     cancelled.subscription = Some(terms);
-    let sink = Segment::at(&server.url, "writekey").unwrap().profile(EventNames::Dodo);
+    let sink = Segment::at(&server.url, "writekey").unwrap().event_names(EventNames::Dodo);
     tell(&sink, vec![cancelled.clone()]).await;
     assert_eq!(
         events(&server),
@@ -195,7 +195,7 @@ async fn what_took_a_refund_back_and_who_paid_in_both_profiles() {
         for record in [&mut refunded, &mut won] {
             record.money = Some(Money::new(500, Some(75), Currency::USD));
         }
-        let sink = Segment::at(&server.url, "writekey").unwrap().profile(profile);
+        let sink = Segment::at(&server.url, "writekey").unwrap().event_names(profile);
         tell(&sink, vec![refunded, won, charge("pay_2")]).await;
         let events = events(&server);
         for (event, from) in events.iter().zip([("refund_id", "ref_1"), ("dispute_id", "dsp_1")]) {
@@ -260,7 +260,7 @@ async fn each_region_has_its_address() {
 async fn without_personal_data_omits_names() {
     for profile in [EventNames::Dodo, EventNames::Ecommerce] {
         let server = Server::start().await;
-        let sink = Segment::at(&server.url, "writekey").unwrap().profile(profile);
+        let sink = Segment::at(&server.url, "writekey").unwrap().event_names(profile);
         tell(&sink.without_personal_data(), vec![charge("pay_1")]).await;
         let sent = String::from_utf8(server.log()[0].body.clone()).unwrap();
         assert!(sent.contains("identify:pay_1"));
@@ -373,9 +373,11 @@ fn sink_accepts_records_by_consent_mode_and_kind() {
     assert!(sink.accepts(&charge("pay_1")));
     assert!(!sink.accepts(&with(|r| r.consent = Consent::Denied)));
     assert!(!sink.accepts(&with(|r| r.live = false)));
-    assert!(sink.clone().test_mode().accepts(&with(|r| r.live = false)));
-    assert!(!sink.clone().only_with_consent().accepts(&charge("pay_1")));
-    assert!(sink.clone().only_with_consent().accepts(&with(|r| r.consent = Consent::Granted)));
+    assert!(sink.clone().include_test_mode().accepts(&with(|r| r.live = false)));
+    assert!(!sink.clone().require_granted_consent().accepts(&charge("pay_1")));
+    assert!(
+        sink.clone().require_granted_consent().accepts(&with(|r| r.consent = Consent::Granted))
+    );
     let setup = |r: &mut AttributionRecord| {
         r.kind = RecordKind::NonRevenue { reason: dodo_core::attribution::NonRevenueReason::Setup };
     };

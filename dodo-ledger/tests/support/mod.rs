@@ -16,10 +16,14 @@ use dodo_core::{
     webhook::{StateFor, VerifiedEvent, WebhooksBuilder},
 };
 use dodo_ledger::{
-    Ledger, LedgerBuilder, Store, Workers,
+    Ledger, LedgerBuilder, RetryPolicy, Store, Workers,
     sqlx::{Connection, PgConnection},
 };
 use tracing_subscriber::{Layer as _, filter::dynamic_filter_fn, layer::SubscriberExt as _};
+
+/// Retries in milliseconds.
+pub(crate) const SOON: RetryPolicy =
+    RetryPolicy::new(Duration::from_millis(2), Duration::from_millis(20), 28);
 
 pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -111,10 +115,7 @@ impl TestStore {
     pub(crate) async fn builder(&self) -> LedgerBuilder {
         Ledger::builder(Store::open(&self.url).await.unwrap())
             .poll_every(Duration::from_millis(10))
-            .backoff(dodo_ledger::Backoff {
-                base: Duration::from_millis(2),
-                cap: Duration::from_millis(20),
-            })
+            .callback_retry(SOON)
     }
 
     pub(crate) async fn ledger(&self) -> Ledger {

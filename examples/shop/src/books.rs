@@ -38,7 +38,7 @@ impl Shop {
         let (from, until) = span(filter);
         let mut question = self.ledger().revenue().between(from, until);
         for dimension in CELL {
-            question = question.by(dimension);
+            question = question.group_by(dimension);
         }
         if self.in_test_mode() {
             question = question.test_mode();
@@ -52,7 +52,7 @@ impl Shop {
         let mut found = Vec::new();
         for channel in CHANNELS {
             let question = self.ledger().records().between(from, until);
-            let question = question.only(Dimension::Channel, channel.as_str());
+            let question = question.filter(Dimension::Channel, channel.as_str());
             let mut question = question.revenue_only().newest_first().limit(BOOKINGS);
             if self.in_test_mode() {
                 question = question.test_mode();

@@ -14,5 +14,5 @@ pub(crate) fn with_sinks(
         StartError::caused("SEGMENT_WRITE_KEY or SEGMENT_URL is unusable", error)
     })?;
     // A demo has little else than payments of test mode.
-    Ok(ledger.sink(segment.test_mode()))
+    Ok(ledger.sink(segment.include_test_mode()))
 }

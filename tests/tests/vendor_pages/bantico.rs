@@ -46,7 +46,7 @@ async fn bantico_page_holds() {
         (Dimension::Lead, "lead_7"),
         (Dimension::Channel, "campaign"),
     ] {
-        let rows = app.ledger.revenue().by(by).test_mode().fetch().await.unwrap();
+        let rows = app.ledger.revenue().group_by(by).test_mode().fetch().await.unwrap();
         let seen: Vec<_> = rows.iter().map(|row| (row.key(), row.charges)).collect();
         assert_eq!(seen, [(Some(expected), 2)], "{by:?}");
     }

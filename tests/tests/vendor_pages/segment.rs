@@ -31,7 +31,7 @@ async fn segment_page_holds() {
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
 
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let sink = Segment::at(&url, "writekey").unwrap().test_mode();
+    let sink = Segment::at(&url, "writekey").unwrap().include_test_mode();
     let capture = VisitorCapture::visitors_now();
     let app = App::start(capture, |ledger| ledger.sink(sink)).await;
     let payment = app.buy("pdt_club", "visitor=v1", "ann@example.com", json!({})).await;

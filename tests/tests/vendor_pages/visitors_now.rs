@@ -37,7 +37,7 @@ async fn visitors_now_page_holds() {
     // A refund is negative revenue of the visitor.
     app.sandbox.refund_payment(&first, None).unwrap();
     app.settle().await;
-    let rows = app.ledger.revenue().by(Dimension::Visitor).test_mode().fetch().await.unwrap();
+    let rows = app.ledger.revenue().group_by(Dimension::Visitor).test_mode().fetch().await.unwrap();
     let paid = i128::from(new.money.unwrap().gross);
     assert_eq!((rows[0].key(), rows[0].gross), (Some("v_8f3a"), paid), "two charges, one refund");
     assert_eq!((rows[0].charges, rows[0].reversals), (2, 1));

@@ -21,7 +21,7 @@ impl Segment {
     pub(super) fn has_event(&self, record: &AttributionRecord) -> bool {
         match record.kind {
             RecordKind::SubscriptionStarted | RecordKind::SubscriptionCancelled => {
-                self.profile == EventNames::Dodo
+                self.event_names == EventNames::Dodo
             }
             _ => record.is_revenue() && record.money.is_some(),
         }
@@ -56,7 +56,7 @@ impl Segment {
     /// The event's name and its properties.
     fn event(&self, record: &AttributionRecord) -> Option<(&'static str, Value)> {
         use RecordKind as Kind;
-        let dodo = self.profile == EventNames::Dodo;
+        let dodo = self.event_names == EventNames::Dodo;
         match &record.kind {
             Kind::SubscriptionStarted if dodo => {
                 Some(("Subscription Started", self.subscription_started(record)))
@@ -133,7 +133,7 @@ impl Segment {
             "refund_id": record.refund_id,
             "dispute_id": record.dispute_id,
         });
-        match self.profile {
+        match self.event_names {
             EventNames::Dodo => {
                 add(&mut properties, "payment_id", record.payment_id.clone().into());
                 add(&mut properties, "amount", total);

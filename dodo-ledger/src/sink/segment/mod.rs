@@ -6,7 +6,7 @@ mod events;
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dodo_core::{Error, ErrorKind, attribution::AttributionRecord};
+use dodo_core::attribution::AttributionRecord;
 use http::Uri;
 use serde_json::{Map, Value};
 
@@ -15,7 +15,10 @@ use super::{
     http::{Batches, Http, endpoint, visible},
     options::{Options, common},
 };
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::{
+    Error,
+    outbox::{OutboxRecord, SendOutcome, Sink},
+};
 
 /// The names that events have in Segment. One of the two: both together would count revenue twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +72,7 @@ pub struct Segment {
     pub(super) options: Options,
     uri: Uri,
     http: Http,
-    pub(super) profile: EventNames,
+    pub(super) event_names: EventNames,
     pub(super) refund_sign: RefundSign,
     pub(super) identify: bool,
     pub(super) map_event: Option<Arc<MapEvent>>,
@@ -86,7 +89,7 @@ impl Segment {
     /// A workspace in the United States.
     ///
     /// # Errors
-    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for an empty write key.
+    /// [`Config`](crate::ErrorKind::Config) for an empty write key.
     #[cfg(feature = "reqwest")]
     pub fn us(write_key: &str) -> Result<Self, Error> {
         Self::at(US, write_key)
@@ -115,8 +118,7 @@ impl Segment {
     fn build(base_url: &str, write_key: &str, http: Http) -> Result<Self, Error> {
         let write_key = visible("write_key", write_key)?;
         if write_key.contains(':') {
-            return Err(Error::new(ErrorKind::InvalidRequest, "a write key holds no colon")
-                .with_field("write_key"));
+            return Err(Error::config("a write key holds no colon").with_source("write_key"));
         }
         let base = base_url.trim_end_matches('/').trim_end_matches("/v1");
         let uri = endpoint(&format!("{base}/v1/batch"))?;
@@ -125,7 +127,7 @@ impl Segment {
             options: Options::third_party("segment"),
             uri,
             http: http.authorized(&format!("Basic {credentials}"))?,
-            profile: EventNames::default(),
+            event_names: EventNames::default(),
             refund_sign: RefundSign::default(),
             identify: true,
             map_event: None,
@@ -134,8 +136,8 @@ impl Segment {
 
     /// Sets the names of events. Default: [`EventNames::Dodo`].
     #[must_use]
-    pub fn profile(mut self, profile: EventNames) -> Self {
-        self.profile = profile;
+    pub fn event_names(mut self, names: EventNames) -> Self {
+        self.event_names = names;
         self
     }
 
@@ -159,7 +161,7 @@ impl Segment {
     /// An event is sent again after an error, so `map` must return the same for the same record.
     ///
     /// ```no_run
-    /// # fn main() -> Result<(), dodo_core::Error> {
+    /// # fn main() -> Result<(), dodo_ledger::Error> {
     /// use dodo_ledger::sink::Segment;
     /// let sink = Segment::us("write key")?.map_event(|record, mut event| {
     ///     if event.name == "Payment Completed" {
@@ -178,7 +180,14 @@ impl Segment {
         self
     }
 
-    common!(with_transport, transport, named, without_personal_data, only_with_consent, test_mode);
+    common!(
+        with_transport,
+        transport,
+        name,
+        without_personal_data,
+        require_granted_consent,
+        include_test_mode
+    );
 }
 
 impl Sink for Segment {
@@ -187,7 +196,7 @@ impl Sink for Segment {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record) && self.has_event(record)
+        self.options.accepts(record) && self.has_event(record)
     }
 
     fn max_batch(&self) -> u32 {
@@ -205,11 +214,11 @@ impl Sink for Segment {
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let events: Vec<_> = records.iter().map(|outgoing| self.events(outgoing)).collect();
-        let mut telling = Batches::new();
+        let mut requests = Batches::new();
         // A record without an event needs no request. All others have failed until they are sent.
         let unsent = |events: &Vec<String>| match events.is_empty() {
             true => SendOutcome::Accepted,
-            false => telling.not_sent().into(),
+            false => requests.unsent().into(),
         };
         let mut told: Vec<SendOutcome> = events.iter().map(unsent).collect();
         let (batches, too_large) = batch::pack(events);
@@ -220,7 +229,7 @@ impl Sink for Segment {
         }
         for batch in batches {
             let send = |part| self.http.post(&self.uri, batch.body(part));
-            let answers = telling.tell(batch.records().len(), send).await;
+            let answers = requests.send(batch.records().len(), send).await;
             for (record, answer) in batch.records().iter().zip(answers) {
                 if let Some(slot) = told.get_mut(*record) {
                     *slot = answer.into();
@@ -236,7 +245,7 @@ impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment")
             .field("name", &self.options.name)
-            .field("profile", &self.profile)
+            .field("event_names", &self.event_names)
             .finish_non_exhaustive()
     }
 }

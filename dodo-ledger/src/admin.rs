@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     Ledger,
     error::Error,
-    inbox::{InboxStats, StoredEvent, operate},
-    news::News,
+    inbox::{InboxStats, StoredEvent, admin},
+    notify::WakeSignal,
     outbox::{self, DeadLetter, SinkStats},
     worker::prune_contexts,
 };
@@ -20,7 +20,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn stats(&self) -> Result<InboxStats, Error> {
-        operate::stats(&self.shared.store).await
+        admin::stats(&self.shared.store).await
     }
 
     /// Returns dead and parked events, oldest first.
@@ -28,7 +28,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn failed_events(&self, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-        operate::failed(&self.shared.store, limit).await
+        admin::failed(&self.shared.store, limit).await
     }
 
     /// One event of the inbox, by its `webhook-id`.
@@ -36,7 +36,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn event(&self, id: &str) -> Result<Option<StoredEvent>, Error> {
-        operate::event(&self.shared.store, id).await
+        admin::event(&self.shared.store, id).await
     }
 
     /// Moves a dead or parked event back to the queue, without failed attempts. Returns `false` if
@@ -45,9 +45,9 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
-        let revived = operate::revive(&self.shared.store, id).await?;
+        let redriven = admin::redrive(&self.shared.store, id).await?;
         self.wake();
-        Ok(revived)
+        Ok(redriven)
     }
 
     /// Moves all dead events back to the queue. Returns their number.
@@ -55,9 +55,9 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn redrive_dead(&self) -> Result<u64, Error> {
-        let revived = operate::revive_all(&self.shared.store, "dead").await?;
+        let redriven = admin::redrive_all(&self.shared.store, "dead").await?;
         self.wake();
-        Ok(revived)
+        Ok(redriven)
     }
 
     /// Moves all parked events back to the queue: after an update that may be able to read them.
@@ -65,9 +65,9 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn redrive_parked(&self) -> Result<u64, Error> {
-        let revived = operate::revive_all(&self.shared.store, "parked").await?;
+        let redriven = admin::redrive_all(&self.shared.store, "parked").await?;
         self.wake();
-        Ok(revived)
+        Ok(redriven)
     }
 
     /// Runs the callbacks of a done, dead or parked event again. It books nothing twice. Returns
@@ -76,7 +76,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn replay(&self, id: &str) -> Result<bool, Error> {
-        let replayed = operate::replay(&self.shared.store, id).await?;
+        let replayed = admin::replay(&self.shared.store, id).await?;
         self.wake();
         Ok(replayed)
     }
@@ -87,7 +87,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn prune_bodies(&self, older_than: Duration) -> Result<u64, Error> {
-        let erased = operate::prune_bodies(&self.shared.store, older_than).await?;
+        let erased = admin::prune_bodies(&self.shared.store, older_than).await?;
         if erased > 0 {
             self.shared.store.scrub_all().await;
         }
@@ -126,9 +126,9 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn redrive_sink(&self, sink: &str) -> Result<u64, Error> {
-        let revived = outbox::revive(&self.shared.store, sink).await?;
-        self.shared.offer(News::Queued);
-        Ok(revived)
+        let redriven = outbox::redrive(&self.shared.store, sink).await?;
+        self.shared.offer(WakeSignal::Queued);
+        Ok(redriven)
     }
 
     /// Queues past records of a sink again: those that occurred from `from` to before `until` and
@@ -140,7 +140,7 @@ impl Ledger {
     /// no longer remember an id.
     ///
     /// # Errors
-    /// [`Setup`](crate::ErrorKind::Setup) if this ledger has no sink of that name,
+    /// [`Config`](crate::ErrorKind::Config) if this ledger has no sink of that name,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database. The records that are
     /// already queued stay queued.
     pub async fn replay_sink(
@@ -151,9 +151,9 @@ impl Ledger {
     ) -> Result<u64, Error> {
         let recipients = &self.shared.recipients;
         let sink = recipients.sinks.iter().find(|sink| sink.name() == name);
-        let sink = sink.ok_or_else(|| Error::setup("the ledger has no sink of this name"))?;
+        let sink = sink.ok_or_else(|| Error::config("the ledger has no sink of this name"))?;
         let queued = outbox::replay(&self.shared.store, recipients, sink, (from, until)).await;
-        self.shared.offer(News::Queued);
+        self.shared.offer(WakeSignal::Queued);
         queued
     }
 
@@ -182,7 +182,7 @@ impl Ledger {
     }
 
     fn wake(&self) {
-        self.shared.offer(News::Stored);
-        self.shared.offer(News::Booked);
+        self.shared.offer(WakeSignal::Stored);
+        self.shared.offer(WakeSignal::Booked);
     }
 }

@@ -150,7 +150,7 @@ async fn every_hostile_value_is_booked(store: &TestStore) {
         // Without an id, or with half a character, the event may be unreadable.
         let may_be_parked = matches!(name, "nothing" | "an unpaired surrogate");
         let as_expected = event.state == "done" || may_be_parked && event.state == "parked";
-        if !as_expected || event.failures > 0 {
+        if !as_expected || event.failed_attempts > 0 {
             wrong.push(format!("{what}: {} {:?}", event.state, event.last_error));
         }
     }

@@ -40,11 +40,11 @@ pub struct StoredEvent {
     /// When it arrived, in milliseconds since 1970.
     pub received_at: i64,
     /// Whether its records are in the ledger.
-    pub booked: bool,
-    /// How often a worker took it.
-    pub claims: u64,
-    /// How often its callbacks failed.
-    pub failures: u64,
+    pub is_booked: bool,
+    /// How often a worker ran its callbacks.
+    pub attempts: u64,
+    /// How many of these attempts failed.
+    pub failed_attempts: u64,
     /// Why the last attempt failed: a text of this crate, never one of the callback.
     pub last_error: Option<String>,
     /// Whether the body is still there; it is erased some time after the event is done.
@@ -72,13 +72,13 @@ const ONE: Sql = sql!(
         CASE WHEN unreadable IS NULL THEN booked_at END, attempts, failed_attempts, last_error, body IS NOT NULL
      FROM dodo_inbox WHERE id = $1"
 );
-const REVIVE: Sql = sql!(
+const REDRIVE: Sql = sql!(
     "UPDATE dodo_inbox
      SET state = 'pending', failed_attempts = 0, available_at = " NOW ", finished_at = NULL,
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE id = $1 AND state IN ('dead', 'parked') AND body IS NOT NULL"
 );
-const REVIVE_ALL: Sql = sql!(
+const REDRIVE_ALL: Sql = sql!(
     "UPDATE dodo_inbox
      SET state = 'pending', failed_attempts = 0, available_at = " NOW ", finished_at = NULL,
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
@@ -118,9 +118,9 @@ fn read_event(mut row: Row) -> Result<StoredEvent, Error> {
         state: row.text(1)?,
         kind: row.opt_text(2)?,
         received_at: row.int(3)?,
-        booked: row.opt_int(4)?.is_some(),
-        claims: row.int(5)?.unsigned_abs(),
-        failures: row.int(6)?.unsigned_abs(),
+        is_booked: row.opt_int(4)?.is_some(),
+        attempts: row.int(5)?.unsigned_abs(),
+        failed_attempts: row.int(6)?.unsigned_abs(),
         last_error: row.opt_text(7)?,
         has_body: row.int(8)? != 0,
     })
@@ -158,12 +158,12 @@ async fn change(store: &Store, sql: &Sql, arg: &str) -> Result<u64, Error> {
     Ok(changed)
 }
 
-pub(crate) async fn revive(store: &Store, id: &str) -> Result<bool, Error> {
-    Ok(change(store, &REVIVE, id).await? == 1)
+pub(crate) async fn redrive(store: &Store, id: &str) -> Result<bool, Error> {
+    Ok(change(store, &REDRIVE, id).await? == 1)
 }
 
-pub(crate) async fn revive_all(store: &Store, state: &str) -> Result<u64, Error> {
-    change(store, &REVIVE_ALL, state).await
+pub(crate) async fn redrive_all(store: &Store, state: &str) -> Result<u64, Error> {
+    change(store, &REDRIVE_ALL, state).await
 }
 
 pub(crate) async fn replay(store: &Store, id: &str) -> Result<bool, Error> {

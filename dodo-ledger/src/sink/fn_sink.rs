@@ -30,7 +30,7 @@ impl<S: AttributionSink> FnSink<S> {
         Self { options: Options::first_party(name), sink }
     }
 
-    common!(test_mode, third_party);
+    common!(include_test_mode, third_party);
 }
 
 impl<S: AttributionSink> Sink for FnSink<S> {
@@ -39,11 +39,11 @@ impl<S: AttributionSink> Sink for FnSink<S> {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record)
+        self.options.accepts(record)
     }
 
     fn requires_consent(&self) -> bool {
-        self.options.heed_consent()
+        self.options.requires_consent()
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {

@@ -8,7 +8,7 @@ use dodo_core::{
 };
 use jiff::Timestamp;
 
-use crate::{Ledger, booking::Erased, error::Error, forgotten::ErasureReport, news::News};
+use crate::{Ledger, booking::Erased, error::Error, forgotten::ErasureReport, notify::WakeSignal};
 
 /// The data of an application about a person: an e-mail address, and its visitor or user.
 ///
@@ -91,7 +91,7 @@ impl Ledger {
         let groups = self.shared.groups();
         let queued = groups.identify(&identity.email, visitor, campaign.as_ref(), user_id).await?;
         if queued {
-            self.shared.offer(News::Stored);
+            self.shared.offer(WakeSignal::Stored);
         }
         Ok(())
     }
@@ -153,7 +153,7 @@ impl Ledger {
         if found {
             self.shared.store.scrub_all().await;
             // Other groups of an address are resolved again.
-            self.shared.offer(News::Stored);
+            self.shared.offer(WakeSignal::Stored);
         }
         ErasureReport { records, deliveries, found }
     }

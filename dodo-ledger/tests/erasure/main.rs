@@ -249,7 +249,7 @@ async fn pending_body_is_erased_when_its_event_is_done(store: &TestStore) {
     // No worker runs yet. The callback still gets the body.
     ledger.erase_customer(CUSTOMER).await.unwrap();
     let event = ledger.event("msg_1").await.unwrap().unwrap();
-    assert_eq!((event.state.as_str(), event.booked, event.has_body), ("pending", false, true));
+    assert_eq!((event.state.as_str(), event.is_booked, event.has_body), ("pending", false, true));
     let (seen, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let hooks = hooks().on_any(move |event| {
         let _closed = seen.send(event.data.as_str().is_some_and(|data| data.contains(CUSTOMER)));

@@ -13,7 +13,7 @@ use dodo_core::{
     attribution::{AttributionRecord, DisputePolicy},
     webhook::Inbox,
 };
-use dodo_ledger::{Backoff, Ledger, Store, Workers, attribution::Rules, sink::FnSink};
+use dodo_ledger::{Ledger, RetryPolicy, Store, Workers, attribution::Rules, sink::FnSink};
 use serde_json::json;
 
 use crate::{
@@ -42,8 +42,8 @@ impl SendOutcome {
             }
             async move { if down { Err("down") } else { Ok(()) } }
         });
-        let fast = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
-        let builder = store.builder().await.sink(sink).sink_backoff(fast, 100_000);
+        let fast = RetryPolicy::new(Duration::from_millis(2), Duration::from_millis(10), 5);
+        let builder = store.builder().await.sink(sink).sink_retry(fast.max_attempts(100_000));
         let ledger = builder.build().unwrap();
         ledger.migrate().await.unwrap();
         let workers = work(&ledger, hooks());
@@ -141,10 +141,10 @@ async fn withdrawn_record_is_not_sent(store: &TestStore) {
             async move { if up { Ok(()) } else { Err("down") } }
         })
     };
-    let fast = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(10) };
+    let fast = RetryPolicy::new(Duration::from_millis(2), Duration::from_millis(10), 5);
     let ledger = |rules: Rules| Ledger::builder(opened.clone()).rules(rules);
     let before = ledger(Rules::default().disputes(DisputePolicy::OnOpen)).sink(sink(false));
-    let before = before.sink_backoff(fast, 100_000).build().unwrap();
+    let before = before.sink_retry(fast.max_attempts(100_000)).build().unwrap();
     before.migrate().await.unwrap();
     let workers = work(&before, hooks());
     before.accept(&charge().event()).await.unwrap();
@@ -164,7 +164,7 @@ async fn withdrawn_record_is_not_sent(store: &TestStore) {
     .await;
     workers.shutdown(Duration::from_secs(5)).await;
 
-    let after = ledger(Rules::default()).sink(sink(true)).sink_backoff(fast, 5).build().unwrap();
+    let after = ledger(Rules::default()).sink(sink(true)).sink_retry(fast).build().unwrap();
     let workers = work(&after, hooks());
     after.settled().await.unwrap();
     workers.shutdown(Duration::from_secs(5)).await;

@@ -4,12 +4,12 @@ use dodo_core::{attribution::email_sha256, internals::Envelope};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fit;
+use super::sanitize;
 use crate::attribution::{hash, subject};
 
 /// The customer that an event is about, as far as it names one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Whose {
+pub(crate) struct EventOwner {
     pub(crate) customer_id: Option<String>,
     /// The hash of the e-mail address as hexadecimal text.
     pub(crate) email_sha256: Option<String>,
@@ -26,7 +26,7 @@ struct Data<'a> {
     email: Option<&'a RawValue>,
 }
 
-impl Whose {
+impl EventOwner {
     pub(crate) fn of(event: &Envelope) -> Self {
         let data: Data<'_> = read(event.data.as_str());
         let customer: Data<'_> = read(data.customer.map(RawValue::get));
@@ -34,13 +34,13 @@ impl Whose {
         let email = text(customer.email).or_else(|| text(data.email));
         let hash = email.as_deref().and_then(email_sha256);
         Self {
-            customer_id: id.map(|id| fit::id(&id).into_owned()),
+            customer_id: id.map(|id| sanitize::id(&id).into_owned()),
             email_sha256: hash.map(|hash| hash::to_hex(&hash)),
         }
     }
 }
 
-impl Whose {
+impl EventOwner {
     /// Returns an empty value if the customer was erased.
     pub(crate) fn unless(self, erased: bool) -> Self {
         if erased { Self::default() } else { self }

@@ -160,7 +160,7 @@ async fn erased_customer_stays_erased(store: &TestStore) {
     }
     assert_eq!(records.money("charge:pay_1"), Some((2000, 2000)), "the books stay");
     assert_eq!(records.visitor("charge:pay_9"), Some(("v9", AttributionStep::EventMetadata)));
-    let rows = ledger.revenue().by(Dimension::Visitor).fetch().await.unwrap();
+    let rows = ledger.revenue().group_by(Dimension::Visitor).fetch().await.unwrap();
     let seen: Vec<_> = rows.iter().map(|row| (row.key(), row.net)).collect();
     assert_eq!(seen, [(None, 1500), (Some("v9"), 1000)]);
     assert_eq!(ledger.erase_customer("cus_ann").await.unwrap().records, 0, "no data is left");

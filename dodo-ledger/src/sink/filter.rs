@@ -7,7 +7,7 @@ use dodo_core::{
 
 /// The records that a sink receives.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Audience {
+pub(super) struct RecordFilter {
     /// A service of a third party: it receives no record of visitors who denied consent.
     pub(super) third_party: bool,
     /// It receives only records of visitors who granted consent.
@@ -16,14 +16,14 @@ pub(super) struct Audience {
     pub(super) test_mode: bool,
 }
 
-impl Audience {
+impl RecordFilter {
     pub(super) const THIRD_PARTY: Self =
         Self { third_party: true, only_granted: false, test_mode: false };
     pub(super) const FIRST_PARTY: Self =
         Self { third_party: false, only_granted: false, test_mode: false };
 
     /// Returns whether this sink may receive this record.
-    pub(super) fn admits(self, record: &AttributionRecord) -> bool {
+    pub(super) fn accepts(self, record: &AttributionRecord) -> bool {
         let consent = match record.consent {
             Consent::Granted => true,
             Consent::Denied => !self.third_party && !self.only_granted,

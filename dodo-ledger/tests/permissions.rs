@@ -19,7 +19,7 @@ use dodo_core::{
     webhook::{Inbox, VerifiedEvent},
 };
 use dodo_ledger::{ErrorKind, Ledger, PgTx, StoredEvent, sqlx};
-use support::{Log, TestStore, eventually, hooks, payment, work};
+use support::{Log, SOON, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Semaphore;
 
 /// A store whose ledger is used by a user with the rights that it needs, and no more.
@@ -60,7 +60,13 @@ impl Restricted {
 
     /// A ledger that gives an event up at its first failure.
     async fn ledger(&self) -> Ledger {
-        self.theirs.builder().await.max_failures(1).lease(Duration::from_secs(5)).build().unwrap()
+        self.theirs
+            .builder()
+            .await
+            .callback_retry(SOON.max_attempts(1))
+            .lease(Duration::from_secs(5))
+            .build()
+            .unwrap()
     }
 
     async fn remove(self) {
@@ -84,7 +90,7 @@ fn msg_1() -> VerifiedEvent {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_right_for_mark_does_not_count_as_failure() {
     for joins in [false, true] {
-        let Some(their) = Restricted::on_postgres("rights::mark").await else { return };
+        let Some(their) = Restricted::on_postgres("permissions::mark").await else { return };
         let ledger = their.ledger().await;
         their
             .say(
@@ -114,13 +120,13 @@ async fn missing_right_for_mark_does_not_count_as_failure() {
         ledger.accept(&msg_1()).await.unwrap();
         eventually("it runs again", async || runs.load(Ordering::SeqCst) == 4).await;
         let event = ledger.event("msg_1").await.unwrap().unwrap();
-        assert_eq!((event.state.as_str(), event.failures), ("pending", 0), "joins {joins}");
+        assert_eq!((event.state.as_str(), event.failed_attempts), ("pending", 0), "joins {joins}");
         let reason = event.last_error.unwrap();
         assert!(reason.contains("run `migrate()`"), "{reason}");
         their.say(GRANT).await;
         may_run.add_permits(3);
         let event = settled(&ledger).await;
-        assert_eq!((event.state.as_str(), event.failures), ("done", 0), "joins {joins}");
+        assert_eq!((event.state.as_str(), event.failed_attempts), ("done", 0), "joins {joins}");
         workers.shutdown(Duration::from_secs(5)).await;
         drop(ledger);
         their.remove().await;
@@ -131,7 +137,7 @@ async fn missing_right_for_mark_does_not_count_as_failure() {
 /// its transaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_begin_does_not_count_as_failure() {
-    let Some(their) = Restricted::on_postgres("rights::login").await else { return };
+    let Some(their) = Restricted::on_postgres("permissions::login").await else { return };
     let ledger = their.ledger().await;
     let their = Arc::new(their);
     let runs = Arc::new(AtomicU32::new(0));
@@ -152,7 +158,7 @@ async fn failed_begin_does_not_count_as_failure() {
                 let tx = PgTx::join(&event).await;
                 if run == 0 {
                     their.say("ALTER ROLE $user LOGIN").await;
-                    assert_eq!(tx.as_ref().unwrap_err().kind(), ErrorKind::Unprepared);
+                    assert_eq!(tx.as_ref().unwrap_err().kind(), ErrorKind::PermissionDenied);
                 }
                 drop(tx?);
                 Ok::<_, BoxError>(())
@@ -163,7 +169,7 @@ async fn failed_begin_does_not_count_as_failure() {
     ledger.accept(&msg_1()).await.unwrap();
     eventually("it ran again", async || runs.load(Ordering::SeqCst) >= 2).await;
     let event = settled(&ledger).await;
-    assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+    assert_eq!((event.state.as_str(), event.failed_attempts), ("done", 0));
     workers.shutdown(Duration::from_secs(5)).await;
     drop(ledger);
     Arc::try_unwrap(their).ok().unwrap().remove().await;
@@ -173,7 +179,7 @@ async fn failed_begin_does_not_count_as_failure() {
 /// thread, because the log of one thread is collected.
 #[tokio::test]
 async fn missing_right_for_booking_does_not_count() {
-    let Some(their) = Restricted::on_postgres("rights::booking").await else { return };
+    let Some(their) = Restricted::on_postgres("permissions::booking").await else { return };
     let (log, _for_this_thread) = Log::of_this_thread(tracing::Level::ERROR);
     let ledger = their.ledger().await;
     their.say("REVOKE INSERT ON dodo_record FROM $user").await;
@@ -182,10 +188,13 @@ async fn missing_right_for_booking_does_not_count() {
     eventually("it was tried", async || log.text().contains("events not booked")).await;
     assert!(log.text().contains("run `migrate()`"), "{}", log.text());
     let event = ledger.event("msg_1").await.unwrap().unwrap();
-    assert_eq!((event.state.as_str(), event.failures, event.booked), ("pending", 0, false));
+    assert_eq!(
+        (event.state.as_str(), event.failed_attempts, event.is_booked),
+        ("pending", 0, false)
+    );
     their.say(GRANT).await;
     let event = settled(&ledger).await;
-    assert_eq!((event.state.as_str(), event.failures), ("done", 0));
+    assert_eq!((event.state.as_str(), event.failed_attempts), ("done", 0));
     workers.shutdown(Duration::from_secs(5)).await;
     drop(ledger);
     their.remove().await;
@@ -204,7 +213,7 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
         // ... and the commit a row that must not be.
         ("INSERT INTO late (parent) VALUES ('unknown')", true),
     ];
-    let Some(their) = Restricted::on_postgres("rights::own").await else { return };
+    let Some(their) = Restricted::on_postgres("permissions::own").await else { return };
     their
         .say(
             "CREATE TABLE forbidden (id TEXT);
@@ -228,7 +237,7 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
     workers.shutdown(Duration::from_secs(5)).await;
     for (case, (said, _)) in CASES.iter().enumerate() {
         let event = ledger.event(&case.to_string()).await.unwrap().unwrap();
-        assert_eq!((event.state.as_str(), event.failures), ("dead", 1), "{said}");
+        assert_eq!((event.state.as_str(), event.failed_attempts), ("dead", 1), "{said}");
     }
     drop(ledger);
     their.remove().await;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
-pub struct Journey {
+pub struct VisitContext {
     /// The path of the first page.
     pub landing_path: Option<String>,
     /// The host that the visitor came from.
@@ -15,7 +15,7 @@ pub struct Journey {
     pub device: Option<String>,
 }
 
-impl Journey {
+impl VisitContext {
     /// Whether a page of the visit is known, or the site before it.
     pub(crate) fn is_seen(&self) -> bool {
         self.landing_path.is_some() || self.referrer_host.is_some()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dodo_core::{capture::CheckoutContextStore, webhook::Inbox};
-use dodo_ledger::{Backoff, Ledger};
+use dodo_ledger::{Ledger, RetryPolicy};
 use serde_json::Value;
 
 use crate::{
@@ -40,10 +40,10 @@ async fn repair(store: &TestStore) {
 }
 
 /// A ledger that tries again in an hour, with a payment that could not be booked.
-async fn ledger(store: &TestStore, max_failures: u32) -> (Ledger, String) {
+async fn ledger(store: &TestStore, max_attempts: u32) -> (Ledger, String) {
     let hour = Duration::from_secs(3600);
-    let builder = store.builder().await.backoff(Backoff { base: hour, cap: hour });
-    let ledger = builder.max_failures(max_failures).build().unwrap();
+    let retry = RetryPolicy::new(hour, hour, max_attempts);
+    let ledger = store.builder().await.callback_retry(retry).build().unwrap();
     ledger.migrate().await.unwrap();
     breaks(store).await;
     let paid = samples().into_iter().find(|(name, _)| name == "payment.succeeded").unwrap().1;
@@ -57,7 +57,7 @@ async fn ledger(store: &TestStore, max_failures: u32) -> (Ledger, String) {
 async fn fails(ledger: &Ledger, times: u64) {
     let workers = work(ledger, hooks());
     eventually("it cannot be booked", async || {
-        ledger.event("msg_1").await.unwrap().unwrap().failures == times
+        ledger.event("msg_1").await.unwrap().unwrap().failed_attempts == times
     })
     .await;
     workers.shutdown(Duration::from_secs(5)).await;

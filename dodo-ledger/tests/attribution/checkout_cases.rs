@@ -9,7 +9,7 @@ use dodo_core::{
     internals::ClientMetadata,
     webhook::{Inbox, Receipt, VerifiedEvent},
 };
-use dodo_ledger::{Backoff, sink::FnSink};
+use dodo_ledger::{RetryPolicy, sink::FnSink};
 use http::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -97,12 +97,13 @@ async fn row_36_key_decides_the_mode(store: &TestStore) {
 }
 
 async fn rows_38_to_40_answers_of_the_endpoint(store: &TestStore) {
-    let down = FnSink::new("down", |_| async { Err::<(), _>("not today") }).test_mode();
-    let wait = Backoff {
-        base: std::time::Duration::from_millis(1),
-        cap: std::time::Duration::from_millis(5),
-    };
-    let ledger = store.builder().await.sink(down).sink_backoff(wait, 3).build().unwrap();
+    let down = FnSink::new("down", |_| async { Err::<(), _>("not today") }).include_test_mode();
+    let wait = RetryPolicy::new(
+        std::time::Duration::from_millis(1),
+        std::time::Duration::from_millis(5),
+        5,
+    );
+    let ledger = store.builder().await.sink(down).sink_retry(wait.max_attempts(3)).build().unwrap();
     ledger.migrate().await.unwrap();
     let hooks = ledger.receive_only(hooks()).unwrap();
     let body = paid("pay_1", day(0), 2000, json!({})).body;

@@ -22,7 +22,7 @@ const SLOW: &str = "
 /// What passes by itself is tried again. An event that always meets it must not hold up the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn database_error_of_one_event_delays_no_other() {
-    let Some(store) = TestStore::postgres("trouble::slow").await else { return };
+    let Some(store) = TestStore::postgres("transient_errors::slow").await else { return };
     store.ledger().await;
     store.run(SLOW).await;
     let ledger = store.with_setting("statement_timeout=400").builder().await.build().unwrap();
@@ -36,7 +36,7 @@ async fn database_error_of_one_event_delays_no_other() {
     })
     .await;
     let slow = ledger.event("msg_slow").await.unwrap().unwrap();
-    assert_eq!((slow.state.as_str(), slow.booked, slow.failures), ("pending", false, 0));
+    assert_eq!((slow.state.as_str(), slow.is_booked, slow.failed_attempts), ("pending", false, 0));
     // Its customer is known.
     assert!(ledger.erase_customer("cus_1").await.unwrap().found);
 

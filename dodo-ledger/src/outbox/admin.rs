@@ -1,4 +1,4 @@
-//! What an operator asks and does about sinks.
+//! Sinks for operators: counters, dead letters, redrive.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub struct SinkStats {
     pub dead: u64,
     /// How long the oldest due record has been due.
     pub lag: Duration,
-    /// The rest of the pause that the sink asked for.
-    pub quiet: Duration,
+    /// The remaining time of the pause that the sink asked for.
+    pub paused_for: Duration,
 }
 
 /// A dead letter of a sink.
@@ -32,8 +32,8 @@ pub struct DeadLetter {
     pub record_id: String,
     /// The sink's name.
     pub sink: String,
-    /// How often it was tried without success.
-    pub failures: u64,
+    /// The number of failed attempts.
+    pub failed_attempts: u64,
     /// The reason of the last failed attempt.
     pub reason: Option<String>,
 }
@@ -49,14 +49,14 @@ const DEAD: Sql = sql!(
     "SELECT record_id, sink, failed_attempts, last_error FROM dodo_outbox
      WHERE sink = $1 AND state = 'dead' ORDER BY finished_at LIMIT $2"
 );
-const REVIVE: Sql = sql!(
+const REDRIVE: Sql = sql!(
     "UPDATE dodo_outbox
      SET state = 'pending', failed_attempts = 0, available_at = " NOW ", finished_at = NULL,
          uncertain_since = NULL
      WHERE sink = $1 AND state = 'dead'"
 );
 
-const END_QUIET: Sql = sql!("DELETE FROM dodo_sink WHERE name = $1");
+const END_PAUSE: Sql = sql!("DELETE FROM dodo_sink WHERE name = $1");
 const KNOWN: Sql = sql!("SELECT EXISTS (SELECT 1 FROM dodo_outbox WHERE sink = $1)");
 
 const WORK: Sql = sql!(
@@ -86,7 +86,7 @@ pub(crate) async fn stats(store: &Store, sink: &str) -> Result<SinkStats, Error>
         pending: row.int(0)?.unsigned_abs(),
         dead: row.int(1)?.unsigned_abs(),
         lag: time(row.opt_int(2)?),
-        quiet: time(row.opt_int(3)?),
+        paused_for: time(row.opt_int(3)?),
     })
 }
 
@@ -101,17 +101,17 @@ pub(crate) async fn dead_letters(
             Ok(DeadLetter {
                 record_id: row.text(0)?,
                 sink: row.text(1)?,
-                failures: row.int(2)?.unsigned_abs(),
+                failed_attempts: row.int(2)?.unsigned_abs(),
                 reason: row.opt_text(3)?,
             })
         })
         .collect()
 }
 
-pub(crate) async fn revive(store: &Store, sink: &str) -> Result<u64, Error> {
+pub(crate) async fn redrive(store: &Store, sink: &str) -> Result<u64, Error> {
     let mut tx = store.begin().await?;
-    let revived = tx.execute(&REVIVE, args![sink]).await?;
-    tx.execute(&END_QUIET, args![sink]).await?;
+    let redriven = tx.execute(&REDRIVE, args![sink]).await?;
+    tx.execute(&END_PAUSE, args![sink]).await?;
     tx.commit().await?;
-    Ok(revived)
+    Ok(redriven)
 }

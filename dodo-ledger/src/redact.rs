@@ -6,7 +6,7 @@ use std::fmt;
 use dodo_core::BoxError;
 
 /// A cause that quotes nothing.
-pub(crate) struct Cause {
+pub(crate) struct RedactedError {
     text: String,
     /// The database's own code: SQLSTATE, or SQLite's.
     code: Option<String>,
@@ -14,7 +14,7 @@ pub(crate) struct Cause {
     place: Vec<String>,
 }
 
-impl Cause {
+impl RedactedError {
     /// Returns the place of a JSON error, without the value.
     pub(crate) fn of_json(error: &serde_json::Error) -> Self {
         let text = format!("unreadable at line {} column {}", error.line(), error.column());
@@ -59,7 +59,7 @@ fn without_quoted(text: &str) -> String {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
         for detail in self.code.iter().chain(&self.place) {
@@ -69,13 +69,13 @@ impl fmt::Display for Cause {
     }
 }
 
-impl fmt::Debug for Cause {
+impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for Cause {}
+impl std::error::Error for RedactedError {}
 
 #[cfg(test)]
 mod tests {

@@ -141,7 +141,7 @@ impl Tx {
 }
 
 /// Pauses a sink: no process claims its rows before the time is over.
-pub(super) async fn leave_alone(store: &Store, sink: &str, time: Duration) -> Result<(), Error> {
+pub(super) async fn pause_sink(store: &Store, sink: &str, time: Duration) -> Result<(), Error> {
     store.run(&LEAVE_ALONE, args![sink, millis(time)]).await.map(drop)
 }
 

@@ -11,7 +11,7 @@ use dodo_core::{
     webhook::{Inbox, VerifiedEvent},
 };
 use dodo_ledger::{
-    Ledger,
+    Ledger, Retention,
     sqlx::{self, Connection as _},
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgres() {
-    let Some(store) = TestStore::postgres("ageing").await else { return };
+    let Some(store) = TestStore::postgres("retention").await else { return };
     failed_payments_go_with_time(&store).await;
     store.remove().await;
 }
@@ -83,7 +83,8 @@ async fn erase(ledger: &Ledger, days: u64) -> u64 {
 }
 
 async fn failed_payments_go_with_time(store: &TestStore) {
-    let ledger = store.builder().await.keep_contexts_for(None).build().unwrap();
+    let ledger =
+        store.builder().await.retention(Retention::default().contexts(None)).build().unwrap();
     ledger.migrate().await.unwrap();
     let context = json!({
         "captured_at": "2026-11-20T10:00:00Z", "consent": "granted", "visitor": "v_failed",
@@ -134,7 +135,12 @@ async fn failed_payments_go_with_time(store: &TestStore) {
 
     // The workers erase by themselves, and paid contexts stay.
     ledger.accept(&payment("payment.failed", "pay_again", Some("cks_again"))).await.unwrap();
-    let ledger = store.builder().await.keep_contexts_for(Duration::from_millis(1)).build().unwrap();
+    let ledger = store
+        .builder()
+        .await
+        .retention(Retention::default().contexts(Duration::from_millis(1)))
+        .build()
+        .unwrap();
     let workers = work(&ledger, hooks());
     eventually("it came and went", async || {
         ledger.stats().await.unwrap().pending == 0 && facts(store).await == won

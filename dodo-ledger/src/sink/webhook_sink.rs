@@ -3,14 +3,17 @@
 use std::{fmt, time::SystemTime};
 
 use bytes::Bytes;
-use dodo_core::{Error, WebhookKey, attribution::AttributionRecord, client::Transport};
+use dodo_core::{WebhookKey, attribution::AttributionRecord, client::Transport};
 use http::{HeaderValue, Method, Request, Uri, header};
 
 use super::{
     http::{Http, endpoint},
     options::{Options, common},
 };
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::{
+    Error,
+    outbox::{OutboxRecord, SendOutcome, Sink},
+};
 
 /// Posts each record as JSON to a URL, signed as
 /// [Standard Webhooks](https://www.standardwebhooks.com) asks: `webhook-id` is the record's id, the
@@ -20,7 +23,7 @@ use crate::outbox::{OutboxRecord, SendOutcome, Sink};
 /// See [`first_party`](Self::first_party).
 ///
 /// ```no_run
-/// # fn main() -> Result<(), dodo_core::Error> {
+/// # fn main() -> Result<(), dodo_ledger::Error> {
 /// use dodo_core::{Environment, WebhookKey};
 /// use dodo_ledger::sink::WebhookSink;
 ///
@@ -42,7 +45,7 @@ impl WebhookSink {
     /// Posts to this URL: https, or http on this machine.
     ///
     /// # Errors
-    /// [`InvalidRequest`](dodo_core::ErrorKind::InvalidRequest) for another URL.
+    /// [`Config`](crate::ErrorKind::Config) for another URL.
     #[cfg(feature = "reqwest")]
     pub fn new(url: &str, key: WebhookKey) -> Result<Self, Error> {
         Ok(Self::build(endpoint(url)?, key, Http::system()?))
@@ -64,7 +67,7 @@ impl WebhookSink {
         Self { options: Options::third_party("forwarder"), uri, key, http }
     }
 
-    common!(named, without_personal_data, first_party, only_with_consent, test_mode);
+    common!(name, without_personal_data, first_party, require_granted_consent, include_test_mode);
 
     fn request(&self, record: &AttributionRecord) -> Option<Request<Bytes>> {
         let mut record = record.clone();
@@ -93,18 +96,18 @@ impl Sink for WebhookSink {
     }
 
     fn accepts(&self, record: &AttributionRecord) -> bool {
-        self.options.admit(record)
+        self.options.accepts(record)
     }
 
     fn requires_consent(&self) -> bool {
-        self.options.heed_consent()
+        self.options.requires_consent()
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let mut told = Vec::with_capacity(records.len());
         for outgoing in records {
             told.push(match self.request(&outgoing.record) {
-                Some(request) => self.http.tell(request).await.into(),
+                Some(request) => self.http.send(request).await.into(),
                 None => SendOutcome::Rejected { reason: "the record's id fits no header" },
             });
         }

@@ -19,12 +19,12 @@ use crate::{
     error::Error,
     ledger::Shared,
     store::Store,
-    worker::{Stop, rest},
+    worker::{Stop, sleep_or_wake},
 };
 
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum WakeSignal {
     /// Deliveries are to be booked.
     Stored,
     /// Callbacks are to be run.
@@ -33,9 +33,9 @@ pub(crate) enum News {
     Queued,
 }
 
-const ALL: [News; 3] = [News::Stored, News::Booked, News::Queued];
+const ALL: [WakeSignal; 3] = [WakeSignal::Stored, WakeSignal::Booked, WakeSignal::Queued];
 
-impl News {
+impl WakeSignal {
     const fn payload(self) -> &'static str {
         match self {
             Self::Stored => "stored",
@@ -48,37 +48,41 @@ impl News {
 /// Notifies other instances, once for equal notifications that wait. Cheap to clone; it ends with
 /// the last clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Crier {
-    news: mpsc::Sender<News>,
+pub(crate) struct Notifier {
+    signal: mpsc::Sender<WakeSignal>,
     waiting: Arc<[AtomicBool; 3]>,
 }
 
-impl Crier {
+impl Notifier {
     /// Starts it on the current runtime. SQLite has no other instances.
     pub(crate) fn start(store: &Store) -> Self {
-        let (news, queue) = mpsc::channel(ALL.len());
-        let crier = Self { news, waiting: Arc::default() };
+        let (signal, queue) = mpsc::channel(ALL.len());
+        let notifier = Self { signal, waiting: Arc::default() };
         if store.is_shared() {
-            tokio::spawn(cry(store.clone(), queue, crier.waiting.clone()));
+            tokio::spawn(notify(store.clone(), queue, notifier.waiting.clone()));
         }
-        crier
+        notifier
     }
 
-    pub(crate) fn tell(&self, news: News) {
-        let waits = self.waiting.get(news as usize);
+    pub(crate) fn notify(&self, signal: WakeSignal) {
+        let waits = self.waiting.get(signal as usize);
         if waits.is_some_and(|waits| !waits.swap(true, Ordering::AcqRel)) {
-            let _nobody_listens = self.news.try_send(news);
+            let _full = self.signal.try_send(signal);
         }
     }
 }
 
-async fn cry(store: Store, mut queue: mpsc::Receiver<News>, waiting: Arc<[AtomicBool; 3]>) {
-    while let Some(news) = queue.recv().await {
+async fn notify(
+    store: Store,
+    mut queue: mpsc::Receiver<WakeSignal>,
+    waiting: Arc<[AtomicBool; 3]>,
+) {
+    while let Some(signal) = queue.recv().await {
         // Before the notification: later work notifies again.
-        if let Some(waits) = waiting.get(news as usize) {
+        if let Some(waits) = waiting.get(signal as usize) {
             waits.store(false, Ordering::Release);
         }
-        if let Err(error) = store.notify(news.payload()).await {
+        if let Err(error) = store.notify(signal.payload()).await {
             tracing::debug!(
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "other instances not notified; they find the work when they poll"
@@ -100,31 +104,31 @@ pub(crate) async fn listen(ledger: &Arc<Shared>, mut stop: Stop) {
         return;
     }
     let never = tokio::sync::Notify::new();
-    let mut deaf = false;
+    let mut disconnected = false;
     while stop.borrow().is_none() {
         let error = tokio::select! {
-            error = hear(ledger, &mut deaf) => error,
+            error = listen_once(ledger, &mut disconnected) => error,
             _ = stop.wait_for(Option::is_some) => return,
         };
-        if !std::mem::replace(&mut deaf, true) {
+        if !std::mem::replace(&mut disconnected, true) {
             tracing::warn!(
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "LISTEN connection lost; workers poll until it reconnects"
             );
         }
-        rest(&never, AGAIN, &mut stop).await;
+        sleep_or_wake(&never, AGAIN, &mut stop).await;
     }
 }
 
 /// Listens until that fails.
-async fn hear(ledger: &Shared, deaf: &mut bool) -> Error {
+async fn listen_once(ledger: &Shared, disconnected: &mut bool) -> Error {
     let mut listener = match ledger.store.listen().await {
         Ok(listener) => listener,
         Err(error) => return error,
     };
     let arrives = AtomicBool::new(false);
     let check = async {
-        let _told = ledger.store.notify(CHECK).await;
+        let _sent = ledger.store.notify(CHECK).await;
         tokio::time::sleep(HEARD_WITHIN).await;
         if !arrives.load(Ordering::Acquire) {
             tracing::warn!(
@@ -136,17 +140,17 @@ async fn hear(ledger: &Shared, deaf: &mut bool) -> Error {
     };
     let receive = async {
         // Notifications that were sent before this connection listened.
-        ALL.into_iter().for_each(|news| ledger.wake_for(news));
+        ALL.into_iter().for_each(|signal| ledger.wake_for(signal));
         loop {
             match listener.next().await {
-                Ok(Some(told)) => {
-                    *deaf = false;
+                Ok(Some(payload)) => {
+                    *disconnected = false;
                     arrives.store(true, Ordering::Release);
-                    let news = ALL.into_iter().find(|news| news.payload() == told);
-                    news.into_iter().for_each(|news| ledger.wake_for(news));
+                    let signal = ALL.into_iter().find(|signal| signal.payload() == payload);
+                    signal.into_iter().for_each(|signal| ledger.wake_for(signal));
                 }
                 // The connection was lost and restored.
-                Ok(None) => ALL.into_iter().for_each(|news| ledger.wake_for(news)),
+                Ok(None) => ALL.into_iter().for_each(|signal| ledger.wake_for(signal)),
                 Err(error) => return error,
             }
         }
