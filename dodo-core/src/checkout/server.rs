@@ -134,7 +134,7 @@ impl Slugs {
     }
 
     /// The product of a request: the slug in the query or in the body, or `productId` in the body.
-    /// Takes both out of the body.
+    /// Takes both out of the body, and `quantity`: a client that may choose it chooses the goods.
     ///
     /// # Errors
     /// 400 without one and for two; 404 for a product that is not listed.
@@ -145,6 +145,7 @@ impl Slugs {
     ) -> Result<&ProductId, Error> {
         let in_body = body.remove(&*self.parameter);
         let by_id = body.remove(PRODUCT_ID);
+        body.remove("quantity");
         let mut slugs = form_urlencoded::parse(query.as_bytes())
             .filter(|(name, _)| *name == *self.parameter)
             .map(|(_, slug)| slug.into_owned())

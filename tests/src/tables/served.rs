@@ -134,6 +134,8 @@ fn slugs() -> Vec<Case> {
         (path, json!({ "productId": "pdt_pro" })),
         ("/api/slugs/session?plan=pro", json!({ "product_cart": [item("pdt_cnr7")] })),
         (path, json!({ "plan": "pro", "productId": "pdt_cnr7" })),
+        (path, json!({ "plan": "pro", "quantity": 9 })),
+        (path, json!({ "productId": "pdt_pro", "quantity": "many" })),
     ] {
         let case = Case::post(format!("{target} {body}"), target, body.to_string());
         all.push(case.status(200).upstream([pro()]));
@@ -163,6 +165,7 @@ fn slugs() -> Vec<Case> {
         json!({ "product_id": "pdt_cnr7" }),
         json!({ "product_cart": [item("pdt_cnr7")] }),
         json!({ "quantity": 9, "addons": [{ "addon_id": "adn_cnr7", "quantity": 1 }] }),
+        json!({ "quantity": "many" }),
     ] {
         let body = merged(&merged(&buyer(), &json!({ "plan": "team" })), &over).to_string();
         let case = Case::post(format!("link with a slug {over}"), "/api/slugs/dynamic", body);
