@@ -12,7 +12,7 @@ use super::{
     request::SessionRequest,
     session::with_cart,
 };
-use crate::{Client, Error, ErrorKind, ProductId, id::is_id};
+use crate::{Client, CustomerId, Error, ErrorKind, id::is_id};
 
 /// The answer of Dodo Payments to a new checkout session.
 #[derive(Clone, PartialEq, Eq)]
@@ -151,26 +151,26 @@ impl Client {
     }
 
     /// Creates a session, payment or subscription. The error of a 404 names the object that does not
-    /// exist: a product, or the customer.
+    /// exist: the customer, or else something to buy, which is a product or an add-on.
     pub(super) async fn create(&self, path: &str, body: &Value) -> Result<Value, Error> {
         let created = self.call(Method::POST, path, &[], Some(body));
-        let created = created.missing("product_not_found", "there is no such product");
+        let created = created.missing("product_not_found", "there is no such product or add-on");
         let error = match created.json().await {
             Ok(created) => return Ok(created),
             Err(error) => error,
         };
-        if error.kind() != ErrorKind::NotFound || body.pointer("/customer/customer_id").is_none() {
+        let customer = body.pointer("/customer/customer_id").and_then(Value::as_str);
+        let (ErrorKind::NotFound, Some(Ok(customer))) =
+            (error.kind(), customer.map(CustomerId::new))
+        else {
             return Err(error);
+        };
+        let path = format!("/customers/{customer}");
+        let customer = self.call(Method::GET, &path, &[], None);
+        let customer = customer.missing("customer_not_found", "there is no such customer");
+        match customer.json::<Value>().await {
+            Err(missing) if missing.kind() == ErrorKind::NotFound => Err(missing),
+            _ => Err(error),
         }
-        let cart = body.get("product_cart").and_then(Value::as_array).into_iter().flatten();
-        for item in cart.chain([body]) {
-            let id = item.get("product_id").and_then(Value::as_str);
-            let Some(Ok(id)) = id.map(ProductId::new) else { continue };
-            if self.product(&id).await.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-                return Err(error);
-            }
-        }
-        Err(Error::new(ErrorKind::NotFound, "there is no such customer")
-            .with_code("customer_not_found"))
     }
 }

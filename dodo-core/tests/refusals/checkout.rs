@@ -1,9 +1,13 @@
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use dodo_core::{
-    ProductId,
-    checkout::{DynamicCheckout, SessionCheckout, StaticCheckout, request::SessionRequest},
+    BoxError, Client, Environment, ProductId,
+    checkout::{
+        DynamicCheckout, FieldSet, SessionCheckout, StaticCheckout, request::SessionRequest,
+    },
 };
-use http::Request;
+use http::{Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{ask, upstream};
@@ -240,5 +244,49 @@ async fn parameters_of_static_links() {
         let request = Request::get(format!("/api/checkout?{query}")).body(Bytes::new()).unwrap();
         let (got, at, _) = ask(&endpoint, request).await;
         assert_eq!((got, at.as_str()), (status, code), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_object_of_a_cart_is_named_by_its_code() {
+    let cart = |customer: Value| {
+        json!({
+            "product_cart": [{
+                "product_id": "pdt_a", "quantity": 1,
+                "addons": [{ "addon_id": "adn_unknown", "quantity": 1 }],
+            }],
+            "customer": customer,
+        })
+    };
+    for (customer, code, calls) in [
+        (json!({ "email": "a@b.co" }), "product_not_found", &["/checkouts"][..]),
+        (
+            json!({ "customer_id": "cus_a" }),
+            "product_not_found",
+            &["/checkouts", "/customers/cus_a"],
+        ),
+        (
+            json!({ "customer_id": "cus_no" }),
+            "customer_not_found",
+            &["/checkouts", "/customers/cus_no"],
+        ),
+    ] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let asked = seen.clone();
+        let transport = move |request: Request<Bytes>| {
+            let path = request.uri().path().to_owned();
+            let mut answer = Response::new(Bytes::from_static(br#"{"code":"NOT_FOUND"}"#));
+            if path != "/customers/cus_a" {
+                *answer.status_mut() = StatusCode::NOT_FOUND;
+            }
+            asked.lock().unwrap().push(path);
+            async move { Ok::<_, BoxError>(answer) }
+        };
+        let client = Client::builder("sk_test", Environment::Test).with_transport(transport);
+        let checkout = SessionCheckout::builder(client.build().unwrap());
+        let checkout = checkout.allow_field_set(FieldSet::ExistingCustomer).build().unwrap();
+        let (status, found, _) = ask(&checkout, post(&cart(customer))).await;
+        assert_eq!((status, &*found), (404, code));
+        assert_eq!(*seen.lock().unwrap(), calls);
     }
 }
