@@ -1,6 +1,6 @@
 //! What became of each value, for people who ask why a payment has no visitor.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::{capture::consent::Consent, repeats::Repeats};
 ///
 /// Serialize it for a page for developers. Values are masked unless
 /// [`VisitorCapture::unmask`](crate::capture::VisitorCapture::unmask) names their key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CaptureTrace {
     /// What the visitor agreed to.
@@ -33,8 +33,24 @@ pub struct CaptureTrace {
     pub device: DeviceClass,
 }
 
+/// Shows which fields are set, without texts of the visitor: paths and hosts can hold personal data.
+impl fmt::Debug for CaptureTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaptureTrace")
+            .field("consent", &self.consent)
+            .field("decided_by", &self.decided_by)
+            .field("values", &self.values)
+            .field("dropped_from_client", &self.dropped_from_client.len())
+            .field("click_ids", &self.click_ids)
+            .field("landing_path", &self.landing_path.is_some())
+            .field("referrer_host", &self.referrer_host.is_some())
+            .field("device", &self.device)
+            .finish()
+    }
+}
+
 /// What became of one metadata key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TracedValue {
     /// The metadata key.
@@ -49,6 +65,20 @@ pub struct TracedValue {
     pub value: Option<String>,
     /// Other places that had something for this key, and why that was not taken.
     pub instead_of: Vec<(CaptureSource, SkipReason)>,
+}
+
+/// Shows whether there is a value: `unmask` shows it to pages of the app only.
+impl fmt::Debug for TracedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TracedValue")
+            .field("key", &self.key)
+            .field("tool", &self.tool)
+            .field("outcome", &self.outcome)
+            .field("origin", &self.origin)
+            .field("value", &self.value.is_some())
+            .field("instead_of", &self.instead_of)
+            .finish()
+    }
 }
 
 /// What became of a value.

@@ -72,6 +72,21 @@ fn values_are_masked_unless_they_are_asked_for_by_name() {
 }
 
 #[test]
+fn debug_shows_no_text_of_the_visitor() {
+    let capture = VisitorCapture::utm().unmask("utm_source");
+    let parts = request(
+        "/users/canary?utm_source=canary",
+        &[("referer", "https://canary.example/"), ("accept", "text/html")],
+    );
+    let trace = capture.capture(&parts).0.trace();
+    assert_eq!(trace.landing_path.as_deref(), Some("/users/canary"));
+    assert_eq!(trace.referrer_host.as_deref(), Some("canary.example"));
+    assert_eq!(trace.values[0].value.as_deref(), Some("canary"));
+    let shown = format!("{trace:?}");
+    assert!(!shown.contains("canary") && shown.contains("landing_path: true"), "{shown}");
+}
+
+#[test]
 fn an_explanation_is_json_that_an_app_can_show() {
     let capture = VisitorCapture::utm().body("b").into_metadata("utm_source");
     let parts = request(
