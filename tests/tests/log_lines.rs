@@ -8,6 +8,7 @@ use std::{env, process::Command, time::Duration};
 use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Dodo, Environment, WebhookKey, Webhooks,
+    attribution::AttributionRecord,
     checkout::{SessionCheckout, StaticCheckout},
     client::DodoBuilder,
     endpoint::Endpoint,
@@ -15,7 +16,7 @@ use dodo_core::{
     testing::signed_request,
     webhook::WebhooksBuilder,
 };
-use dodo_ledger::Ledger;
+use dodo_ledger::{Ledger, Store, sink::FnSink};
 use http::{Method, Request, Response, header};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -120,6 +121,23 @@ async fn event_of_a_ledger() {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
+/// Returns after the first failure of a sink's callback.
+async fn record_of_a_ledger() {
+    let (failed, mut fails) = unbounded_channel();
+    let crm = FnSink::new("crm", move |_: AttributionRecord| {
+        let _sent = failed.send(());
+        async { Err::<(), _>(BoxError::from("the CRM is down")) }
+    });
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    let ledger = Ledger::builder(store).sink(crm.test_mode()).build().unwrap();
+    ledger.migrate().await.unwrap();
+    let key = WebhookKey::new(KEY, Environment::Test).unwrap();
+    let (hooks, workers) = ledger.attach(Webhooks::builder(key)).unwrap();
+    assert_eq!(event(&hooks).await, 200);
+    fails.recv().await.unwrap();
+    workers.shutdown(Duration::from_secs(5)).await;
+}
+
 #[tokio::test]
 async fn child() {
     let Ok(case) = env::var(CHILD) else { return };
@@ -178,6 +196,7 @@ async fn child() {
         }
         "failing callback" => assert_eq!(event(&failing().0.build().unwrap()).await, 500),
         "failing callback, ledger" => event_of_a_ledger().await,
+        "failing sink callback" => record_of_a_ledger().await,
         "missing database folder" => {
             Ledger::open("sqlite:/no-such-folder/ledger.db").await.unwrap_err();
         }
@@ -239,11 +258,21 @@ fn mistake_logs_one_line_that_the_docs_show() {
                 "the mail server is down",
             ],
         ),
+        (
+            "failing sink callback",
+            " WARN ",
+            vec!["sink=\"crm\"", "record=\"charge:pay_1\"", "the CRM is down"],
+        ),
         ("missing database folder", "ERROR ", vec!["path=/no-such-folder", "create it"]),
         ("rejected request", " WARN ", vec!["dodo_code=\"X\"", "docs/checkout.md"]),
         ("live mode on this machine", " WARN ", vec!["DODO_PAYMENTS_ENVIRONMENT=test_mode"]),
     ] {
-        let lines = lines(case, (level != "ERROR ").then_some("info"));
+        let filter = match level {
+            "ERROR " => None,
+            " WARN " => Some("warn"),
+            _ => Some("info"),
+        };
+        let lines = lines(case, filter);
         let [line] = &*lines else { panic!("{case}: {lines:#?}") };
         assert!(line.contains(level), "{case}: {line}");
         assert!(!line.contains("canary"), "{case}: {line}");

@@ -17,6 +17,6 @@ pub(crate) use self::{
     admin::{dead_letters, has_work, is_known, redrive, stats},
     recipients::Recipients,
     replay::replay,
-    sink::ErasedSink,
+    sink::{CALLBACK_FAILED, ErasedSink},
     worker::run,
 };

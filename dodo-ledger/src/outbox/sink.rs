@@ -71,6 +71,10 @@ pub enum SendOutcome {
     },
 }
 
+/// The reason of a failed callback of the application. [`FnSink`](crate::sink::FnSink) logs the failure
+/// with its cause, so the worker does not log it again.
+pub(crate) const CALLBACK_FAILED: &str = "the callback failed";
+
 /// A destination for records: an analytics service, a file, your own code.
 ///
 /// Delivery is at least once. The record id (`charge:pay_x`) is the same at each attempt: use it as

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     queue::{Mark, Queued, claim, hand_back, mark, mark_in_flight, pause_sink},
-    sink::{ErasedSink, OutboxRecord, SendOutcome},
+    sink::{CALLBACK_FAILED, ErasedSink, OutboxRecord, SendOutcome},
 };
 use crate::{
     error::Error,
@@ -201,6 +201,7 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: SendOutcome) ->
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,
             "record moved to dead letters; after the fix, run `ledger redrive-sink <name>`"
         ),
+        Mark::Retry { reason, .. } if *reason == CALLBACK_FAILED => {}
         Mark::Retry { reason, .. } => tracing::warn!(
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,
             "sink request failed; retry scheduled"

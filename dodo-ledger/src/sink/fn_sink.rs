@@ -5,7 +5,7 @@ use std::fmt;
 use dodo_core::attribution::{AttributionRecord, AttributionSink};
 
 use super::options::{Options, common};
-use crate::outbox::{OutboxRecord, SendOutcome, Sink};
+use crate::outbox::{CALLBACK_FAILED, OutboxRecord, SendOutcome, Sink};
 
 /// Sends each record to a closure, or to any [`AttributionSink`]. An error causes a retry.
 ///
@@ -57,7 +57,7 @@ impl<S: AttributionSink> Sink for FnSink<S> {
                         target: "dodo::sink", sink = self.options.name, record = outgoing.record.id,
                         cause = %error, "sink callback failed; fix its cause: the ledger runs it again"
                     );
-                    SendOutcome::Retry { after: None, reason: "the callback failed" }
+                    SendOutcome::Retry { after: None, reason: CALLBACK_FAILED }
                 }
             });
         }
