@@ -73,6 +73,9 @@ impl Application for Shop {
         let link = StaticCheckout::builder(client()).build().expect("a static checkout");
         let session = SessionCheckout::builder(client()).build().expect("a session checkout");
         mount.checkout("/checkout", link.or(session));
+        let impatient = SessionCheckout::builder(client()).error_page("/oops");
+        let impatient = impatient.body_timeout(Duration::from_millis(50)).build();
+        mount.checkout("/checkout/impatient", impatient.expect("a session checkout"));
         let dynamic = DynamicCheckout::builder(client()).build().expect("a dynamic checkout");
         mount.checkout("/checkout/dynamic", dynamic);
         let portal = || CustomerPortal::builder(client());

@@ -3,7 +3,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use dodo_tests::{conformance::Conformance, server::Framework, subject::Subject};
+use dodo_tests::{conformance::Conformance, fixture::Shop, server::Framework, subject::Subject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -60,6 +60,23 @@ async fn refused_request_is_answered_after_its_body() {
                 answer.starts_with(&format!("HTTP/1.1 {status} ")),
                 "{framework}: {method} {path} with {body} bytes: {answer}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn late_body_of_a_browser_goes_to_the_error_page() {
+    for framework in Framework::ALL {
+        let subject = Subject::start(framework, Shop::surrounded).await.unwrap();
+        for (accept, status, location) in
+            [("text/html", "303", Some("/oops?code=body_timeout")), ("*/*", "408", None)]
+        {
+            let head = announced("POST", "/checkout/impatient", 10);
+            let head = head.replace("host: x", &format!("host: x\r\naccept: {accept}"));
+            let answer = write_then_read(subject.address, &head, 3).await.unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{framework}: {answer}");
+            let line = |location| answer.contains(&format!("location: {location}\r\n"));
+            assert!(location.is_none_or(line), "{framework}: {answer}");
         }
     }
 }
