@@ -281,7 +281,8 @@ async fn batch_with_an_unbookable_event_is_booked_one_by_one() {
     let pending = async || one.stats().await.unwrap().pending;
     eventually("all others are done", async || pending().await == 1).await;
     let unbookable = async || one.event("msg_unbookable").await.unwrap().unwrap();
-    eventually("its failure is written down", async || unbookable().await.failed_attempts > 0).await;
+    eventually("its failure is written down", async || unbookable().await.failed_attempts > 0)
+        .await;
     for workers in workers {
         workers.shutdown(Duration::from_secs(5)).await;
     }

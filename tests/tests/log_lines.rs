@@ -129,7 +129,7 @@ async fn record_of_a_ledger() {
         async { Err::<(), _>(BoxError::from("the CRM is down")) }
     });
     let store = Store::open("sqlite::memory:").await.unwrap();
-    let ledger = Ledger::builder(store).sink(crm.test_mode()).build().unwrap();
+    let ledger = Ledger::builder(store).sink(crm.include_test_mode()).build().unwrap();
     ledger.migrate().await.unwrap();
     let key = WebhookKey::new(KEY, Environment::Test).unwrap();
     let (hooks, workers) = ledger.attach(Webhooks::builder(key)).unwrap();
