@@ -124,6 +124,7 @@ pub mod internals {
         client::retry::retry_after,
         endpoint::private::Sealed as SealedEndpoint,
         money::currency::minor_to_major,
+        panic::{Panicked, catch},
         webhook::envelope::Envelope,
     };
 }

@@ -9,13 +9,16 @@ use std::{
 
 /// User code panicked. The payload is dropped: it may hold personal data.
 #[derive(Debug)]
-pub(crate) struct Panicked;
+pub struct Panicked;
 
 /// Runs a future to its end; a panic while it is made or polled is an error.
 ///
 /// State that the closure shares with others may be left half-changed by a panic, as after any panic
 /// that a runtime catches.
-pub(crate) async fn catch<F: Future>(start: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
+///
+/// # Errors
+/// The code panicked.
+pub async fn catch<F: Future>(start: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
     let future = catch_unwind(AssertUnwindSafe(start)).map_err(|_| Panicked)?;
     let mut future = pin!(future);
     poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
