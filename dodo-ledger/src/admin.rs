@@ -157,8 +157,8 @@ impl Ledger {
         queued
     }
 
-    /// Waits until every stored event is done, dead or parked, every queued group is resolved, and every
-    /// record is sent to the sinks. For tests: it needs running workers, and never returns while a callback
+    /// Waits until every stored event is done, dead or parked, every queued group is resolved, every event
+    /// and every due timer of a projection has run, and every record is sent to the sinks. For tests: it needs running workers, and never returns while a callback
     /// or a sink keeps failing.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::{
     ledger::{Ledger, Shared},
     notify::Notifier,
     outbox::{ErasedSink, Recipients, Sink},
+    projection::{Added, Projection, Projections},
     settings::{MAX_DURATION, Retention, RetryPolicy, Settings},
     store::Store,
 };
@@ -27,11 +28,18 @@ pub struct LedgerBuilder {
     settings: Settings,
     rules: Rules,
     sinks: Vec<ErasedSink>,
+    projections: Vec<Added>,
 }
 
 impl LedgerBuilder {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, settings: Settings::default(), rules: Rules::default(), sinks: Vec::new() }
+        Self {
+            store,
+            settings: Settings::default(),
+            rules: Rules::default(),
+            sinks: Vec::new(),
+            projections: Vec::new(),
+        }
     }
 
     /// Sets the decisions of the merchant about attribution.
@@ -44,6 +52,13 @@ impl LedgerBuilder {
     /// because the name selects its queue.
     pub fn sink(mut self, sink: impl Sink) -> Self {
         self.sinks.push(ErasedSink::new(sink));
+        self
+    }
+
+    /// Adds tables that follow the bookings: see [`projection`](crate::projection). Each projection has a
+    /// name of its own.
+    pub fn projection(mut self, projection: impl Projection) -> Self {
+        self.projections.push(Added::new(projection));
         self
     }
 
@@ -98,10 +113,24 @@ impl LedgerBuilder {
         self
     }
 
+    /// As [`build`](Self::build), and creates or updates the tables.
+    ///
+    /// # Errors
+    /// Those of `build` and of [`Ledger::migrate`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn open(self) -> Result<Ledger, Error> {
+        let ledger = self.build()?;
+        ledger.migrate().await?;
+        Ok(ledger)
+    }
+
     /// Starts the writer on the current tokio runtime.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) if two sinks have one name.
+    /// [`Config`](crate::ErrorKind::Config) if two sinks or two projections have one name, or a projection
+    /// has an invalid one.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -111,6 +140,7 @@ impl LedgerBuilder {
             return Err(Error::config("two sinks have one name: rename one with `.name(..)`")
                 .with_source(second.name()));
         }
+        let projections = Projections::new(self.projections, self.settings.lease)?;
         let writer = Writer::start(self.store.clone());
         let shared = Shared {
             notifier: Notifier::start(&self.store),
@@ -119,6 +149,7 @@ impl LedgerBuilder {
                 sinks: self.sinks.into(),
                 consent_grace_period: self.settings.consent_grace_period,
             },
+            projections,
             settings: Arc::new(self.settings),
             rules: self.rules,
             attached: OnceLock::new(),

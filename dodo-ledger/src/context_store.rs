@@ -6,7 +6,7 @@ use dodo_core::{
 };
 use jiff::Timestamp;
 
-use crate::{attribution::context_fact, identity::Identity, ledger::Ledger, notify::WakeSignal};
+use crate::{attribution::context_fact, identity::Identity, ledger::Ledger};
 
 impl CheckoutContextStore for Ledger {
     /// Books the context. A new session has no group, so the checkout waits for no other booking. If the
@@ -15,7 +15,7 @@ impl CheckoutContextStore for Ledger {
         let fact = context_fact(session_id, context, Timestamp::now());
         let changes = self.shared.groups().book_context(fact).await?;
         if !changes.is_empty() {
-            self.shared.offer(WakeSignal::Queued);
+            self.shared.offer_changes();
         }
         let email = context.email.as_deref();
         if let Some(identity) = email.and_then(|email| Identity::of_context(email, context)) {

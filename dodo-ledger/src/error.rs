@@ -31,6 +31,8 @@ pub enum ErrorKind {
     /// Dodo Payments did not answer a request as expected. The source is the
     /// [`dodo_core::Error`].
     Upstream,
+    /// A [projection](crate::projection) failed, panicked or took too long. Its booking was rolled back.
+    Projection,
 }
 
 /// The error of every operation of this crate.

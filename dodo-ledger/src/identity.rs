@@ -154,6 +154,7 @@ impl Ledger {
             self.shared.store.scrub_all().await;
             // Other groups of an address are resolved again.
             self.shared.offer(WakeSignal::Stored);
+            self.shared.offer_changes();
         }
         ErasureReport { records, deliveries, found }
     }

@@ -12,13 +12,14 @@ use dodo_core::webhook::{Inbox, Receipt, VerifiedEvent};
 use tokio::sync::Notify;
 
 use crate::{
-    attribution::Rules,
+    attribution::{Batch, Fact, Rules},
     booking::GroupStore,
     builder::LedgerBuilder,
     error::Error,
     inbox::Writer,
     notify::{Notifier, WakeSignal},
     outbox::Recipients,
+    projection::{self, Projections},
     schema,
     settings::Settings,
     store::Store,
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     /// With the presets that the attached webhooks know.
     pub(crate) attached: OnceLock<Rules>,
     pub(crate) recipients: Recipients,
+    pub(crate) projections: Projections,
     pub(crate) wake_booking: Notify,
     pub(crate) wake_callbacks: Notify,
     pub(crate) wake_outbox: Notify,
@@ -75,9 +77,7 @@ impl Ledger {
     /// # Errors
     /// Those of [`Store::open`] and [`migrate`](Self::migrate).
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let ledger = Self::builder(Store::open(url).await?).build()?;
-        ledger.migrate().await?;
-        Ok(ledger)
+        Self::builder(Store::open(url).await?).open().await
     }
 
     /// A ledger for tests, gone with the process.
@@ -101,14 +101,38 @@ impl Ledger {
         LedgerBuilder::new(store.into())
     }
 
-    /// Creates or updates the tables. Safe to call at every start, also from many instances.
+    /// Creates or updates the tables, also those of [projections](projection). Safe to call at every start, also from many instances.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, [`PermissionDenied`](crate::ErrorKind::PermissionDenied)
     /// if its user may not create tables, [`Config`](crate::ErrorKind::Config) if the tables are of a newer
     /// version than this program.
     pub async fn migrate(&self) -> Result<(), Error> {
-        schema::migrate(&self.shared.store).await
+        schema::migrate(&self.shared.store, &self.shared.projections).await
+    }
+
+    /// Books facts of a crate of this project: a decision of the application, or an answer of the API.
+    ///
+    /// # Errors
+    /// Those of the database and of projections.
+    #[doc(hidden)]
+    pub async fn book_facts(&self, facts: Vec<Fact>) -> Result<(), Error> {
+        self.shared.groups().book(Batch::of(facts)).await?;
+        self.shared.offer_changes();
+        Ok(())
+    }
+
+    /// Queues every group, so that the workers give it to the projections again. Returns their number.
+    ///
+    /// # Errors
+    /// Those of the database.
+    #[doc(hidden)]
+    pub async fn project_again(&self) -> Result<u64, Error> {
+        let mut tx = self.shared.store.begin().await?;
+        let queued = projection::queue_all(&mut tx).await?;
+        tx.commit().await?;
+        self.shared.offer(WakeSignal::Stored);
+        Ok(queued)
     }
 }
 
@@ -120,7 +144,7 @@ impl Shared {
     /// The facts and records, by the rules and for the sinks of this ledger.
     pub(crate) fn groups(&self) -> GroupStore {
         let groups = GroupStore::new(self.store.clone(), self.rules().clone());
-        groups.with_recipients(self.recipients.clone())
+        groups.with_recipients(self.recipients.clone()).with_projections(self.projections.clone())
     }
 
     /// Wakes the workers of this process.
@@ -137,6 +161,14 @@ impl Shared {
         self.wake_for(signal);
         if self.workers.load(Ordering::Relaxed) == 0 {
             self.notifier.notify(signal);
+        }
+    }
+
+    /// Wakes the workers after a booking outside of the booking worker.
+    pub(crate) fn offer_changes(&self) {
+        self.offer(WakeSignal::Queued);
+        if !self.projections.is_empty() {
+            self.offer(WakeSignal::Booked);
         }
     }
 
@@ -198,6 +230,7 @@ impl fmt::Debug for Ledger {
         f.debug_struct("Ledger")
             .field("settings", &self.shared.settings)
             .field("sinks", &self.shared.recipients.sinks)
+            .field("projections", &self.shared.projections)
             .finish_non_exhaustive()
     }
 }

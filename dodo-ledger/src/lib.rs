@@ -6,7 +6,7 @@
 //! they succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
 //!
 //! `inbox` stores and claims deliveries. `attribution` turns them into facts and records. `booking` stores
-//! facts and records. `worker` runs the bookings and the callbacks. `outbox` sends records to sinks.
+//! facts and records, and calls each `projection`. `worker` runs the bookings and the callbacks. `outbox` sends records to sinks.
 //! `schema` holds the tables, and `store` is the seam to the databases.
 
 // A ledger without a database is nothing.
@@ -28,6 +28,7 @@ mod ledger;
 mod notify;
 mod operator;
 mod outbox;
+pub mod projection;
 pub mod query;
 mod reconcile;
 mod redact;

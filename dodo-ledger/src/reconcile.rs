@@ -11,7 +11,6 @@ use crate::{
     Ledger,
     attribution::{Batch, parse_api_object, sanitize},
     error::{Error, ErrorKind},
-    notify::WakeSignal,
     redact::RedactedError,
 };
 
@@ -164,7 +163,7 @@ impl Run<'_> {
         let shared = &self.ledger.shared;
         let Some(fact) = parse_api_object(&event, shared.rules())? else { return Ok(false) };
         shared.groups().book(Batch::of([fact])).await?;
-        shared.offer(WakeSignal::Queued);
+        shared.offer_changes();
         tracing::info!(target: "dodo::ledger", id, "object booked that no webhook delivered");
         Ok(true)
     }

@@ -55,6 +55,11 @@ impl EventTx {
         Self { event: event.into(), state, until, closed: Arc::default(), trouble: Arc::default() }
     }
 
+    /// Begins it for a projection, and keeps it from others until the result is dropped.
+    pub(crate) async fn hold(&self, projection: &str) -> Result<Held, Error> {
+        self.open(format!("projection {projection}")).await.map(Held)
+    }
+
     /// `callback` names who opens it, for the log.
     async fn open(&self, callback: String) -> Result<OwnedMutexGuard<State>, Error> {
         let begin = async {
@@ -119,6 +124,19 @@ impl EventTx {
         })?;
         let kind = event.kind.as_str().replace('.', "_");
         slot.open(format!("on_{kind} (payload {})", std::any::type_name::<T>())).await
+    }
+}
+
+/// The transaction of an event in the hands of a projection.
+#[derive(Debug)]
+pub(crate) struct Held(OwnedMutexGuard<State>);
+
+impl Held {
+    pub(crate) fn tx(&mut self) -> Result<&mut Tx, Error> {
+        match &mut *self.0 {
+            State::Open(tx) => Ok(tx),
+            State::Unused(_) | State::Over => Err(over()),
+        }
     }
 }
 

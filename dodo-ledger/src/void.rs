@@ -7,7 +7,6 @@ use crate::{
     attribution::{Batch, void_fact},
     booking::Intake,
     error::Error,
-    notify::WakeSignal,
     store::sql::{Sql, args, sql},
 };
 
@@ -87,7 +86,7 @@ impl Ledger {
         }
         tx.execute(&NOTE, args![operator, "void", record_id, reason]).await?;
         tx.commit().await?;
-        self.shared.offer(WakeSignal::Queued);
+        self.shared.offer_changes();
         Ok(VoidOutcome::Void)
     }
 

@@ -1,11 +1,12 @@
 //! Groups that are resolved again: an address has a new identity, or the rules changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{GroupStore, finish, placement, rows, rows::Writes};
+use super::{GroupStore, placement, rows, rows::Writes};
 use crate::{
     attribution::RecordChange,
     error::Error,
+    projection,
     store::{
         Tx,
         sql::{Sql, args, sql},
@@ -17,9 +18,11 @@ const RESOLVE_OTHER_RULES: Sql = sql!(
      SELECT id, 'rules' FROM dodo_group WHERE parent_id IS NULL AND rules_hash <> $1"
 );
 const QUEUED: Sql = sql!("SELECT MIN(id) FROM dodo_resolve");
+/// `$2`: whether this process has every projection. Otherwise another process applies them.
 const CLAIM: Sql = sql!(
     "DELETE FROM dodo_resolve
-     WHERE id IN (SELECT id FROM dodo_resolve ORDER BY id LIMIT $1" SKIP_LOCKED ")
+     WHERE id IN (SELECT id FROM dodo_resolve WHERE $2 = 1 OR reason <> 'projection'
+                  ORDER BY id LIMIT $1" SKIP_LOCKED ")
      RETURNING group_id"
 );
 
@@ -71,13 +74,20 @@ impl GroupStore {
 
     async fn resolve_some(&self, limit: u32) -> Result<Option<Vec<RecordChange>>, Error> {
         let mut tx = self.store.begin_booking().await?;
-        let ids = claim(&mut tx, limit).await?;
+        let ids = self.claim(&mut tx, limit).await?;
         if ids.is_empty() {
             return Ok(None);
         }
-        let ids = placement::lock_roots(&mut tx, ids).await?;
+        let locked = placement::lock_roots(&mut tx, ids).await?;
+        let ids = locked.facts.into_keys().collect();
         let mut groups = rows::load(&mut tx, &ids).await?;
-        let changes = finish(&mut tx, &self.rules, &mut groups, Writes::default()).await?;
+        let told = match self.projections.is_empty() {
+            true => BTreeMap::new(),
+            // A process without the projection can have merged groups.
+            false => placement::merged_into(&mut tx, &ids).await?,
+        };
+        let writes = Writes::of(told, locked.projections);
+        let changes = self.finish(&mut tx, &mut groups, writes).await?;
         self.recipients.enqueue(&self.store, &mut tx, &changes).await?;
         tx.commit().await?;
         Ok(Some(changes))
@@ -85,7 +95,7 @@ impl GroupStore {
 
     async fn drop_first(&self, error: &Error) -> Result<(), Error> {
         let mut tx = self.store.begin_booking().await?;
-        let dropped = claim(&mut tx, 1).await?;
+        let dropped = self.claim(&mut tx, 1).await?;
         tx.commit().await?;
         tracing::error!(
             target: "dodo::ledger", group = ?dropped.first(), %error, cause = error.cause(),
@@ -93,9 +103,11 @@ impl GroupStore {
         );
         Ok(())
     }
-}
 
-async fn claim(tx: &mut Tx, limit: u32) -> Result<BTreeSet<i64>, Error> {
-    let claimed = tx.fetch(&CLAIM, args![limit]).await?;
-    claimed.into_iter().map(|mut row| row.int(0)).collect()
+    async fn claim(&self, tx: &mut Tx, limit: u32) -> Result<BTreeSet<i64>, Error> {
+        let registered = projection::registered(tx).await?;
+        let has_all = registered.iter().all(|name| self.projections.has(name));
+        let claimed = tx.fetch(&CLAIM, args![limit, has_all]).await?;
+        claimed.into_iter().map(|mut row| row.int(0)).collect()
+    }
 }

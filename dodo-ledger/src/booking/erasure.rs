@@ -1,11 +1,16 @@
 //! The erasure of a customer or an e-mail address: bookings that remove personal data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dodo_core::attribution::email_sha256;
 use jiff::Timestamp;
 
-use super::{GroupStore, finish, placement, rows, rows::Writes};
+use super::{
+    GroupStore,
+    placement::{self, Locked},
+    rows,
+    rows::Writes,
+};
 use crate::{
     attribution::{Batch, Erasure, Key, RecordChange, Timeline, hash, sanitize, subject},
     error::Error,
@@ -71,8 +76,9 @@ impl GroupStore {
         let placed = placement::place(&mut tx, &Batch::of_keys(&keys)).await?;
         tx.execute(&ERASED, args![subject(customer_id), at.as_microsecond()]).await?;
         let select = |timeline: &Timeline| Erasure::of_customer(timeline, customer_id);
-        let groups = placed.into_iter().collect();
-        let mut erased = self.erase(&mut tx, groups, BTreeSet::new(), at, select).await?;
+        let groups = placed.groups.into_iter().collect();
+        let writes = Writes::of(placed.merged, placed.projections);
+        let mut erased = self.erase(&mut tx, (groups, writes), BTreeSet::new(), at, select).await?;
         // Bookings that the lock has waited for stored the customer of their events.
         erased.deliveries += pending + tx.erase_bodies_of_customer(customer_id).await?;
         tx.commit().await?;
@@ -91,7 +97,7 @@ impl GroupStore {
         let mut tx = self.store.begin_booking().await?;
         let mut customers: BTreeSet<String> =
             tx.customers_in_inbox(&hash).await?.into_iter().collect();
-        let groups = groups_of(&mut tx, &hash).await?;
+        let (groups, _) = groups_of(&mut tx, &hash).await?;
         let groups = rows::load(&mut tx, &groups).await?;
         tx.commit().await?;
         for group in groups.values() {
@@ -108,10 +114,11 @@ impl GroupStore {
         tx.commit().await?;
         // Facts that have the address and no customer, and the address itself.
         let mut tx = self.store.begin_booking().await?;
-        let groups = groups_of(&mut tx, &hash).await?;
+        let (groups, projections) = groups_of(&mut tx, &hash).await?;
+        let writes = Writes::of(BTreeMap::new(), projections);
         let select = |timeline: &Timeline| Erasure::of_address(timeline, &address);
         let addresses = BTreeSet::from([hash]);
-        erased.add(self.erase(&mut tx, groups, addresses, at, select).await?);
+        erased.add(self.erase(&mut tx, (groups, writes), addresses, at, select).await?);
         tx.commit().await?;
         Ok(erased)
     }
@@ -120,20 +127,19 @@ impl GroupStore {
     async fn erase(
         &self,
         tx: &mut Tx,
-        groups: BTreeSet<i64>,
+        (groups, mut writes): (BTreeSet<i64>, Writes),
         mut addresses: BTreeSet<String>,
         at: Timestamp,
         select: impl Fn(&Timeline) -> Erasure,
     ) -> Result<Erased, Error> {
         let mut groups = rows::load(tx, &groups).await?;
-        let mut writes = Writes::default();
         let mut erased = Erased::default();
         let mut unlinked: Vec<(i64, Vec<String>)> = Vec::new();
         for (id, group) in &mut groups {
             let erasure = select(&group.timeline);
             let Some(applied) = erasure.apply(&mut group.timeline, at) else { continue };
             writes.fact(*id, &applied.fact)?;
-            applied.changed.iter().for_each(|fact| writes.redact(fact));
+            applied.changed.iter().for_each(|fact| writes.redact(*id, fact));
             erased.facts += applied.changed.len() as u64;
             let hashes: Vec<String> =
                 erasure.addresses.iter().map(|address| hash::to_hex(address)).collect();
@@ -154,17 +160,18 @@ impl GroupStore {
         for address in &addresses {
             erased.deliveries += tx.erase_bodies_of_address(address).await?;
         }
-        erased.changes = finish(tx, &self.rules, &mut groups, writes).await?;
+        erased.changes = self.finish(tx, &mut groups, writes).await?;
         Ok(erased)
     }
 }
 
-/// The locked groups that an address is linked to.
-async fn groups_of(tx: &mut Tx, hash: &str) -> Result<BTreeSet<i64>, Error> {
+/// The locked groups that an address is linked to, and the number of projections of the database.
+async fn groups_of(tx: &mut Tx, hash: &str) -> Result<(BTreeSet<i64>, i64), Error> {
     let linked = tx.fetch(&GROUPS_OF_ADDRESS, args![hash]).await?;
     let linked = linked.into_iter().map(|mut row| row.int(0)).collect::<Result<Vec<i64>, _>>()?;
     if linked.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok((BTreeSet::new(), 0));
     }
-    placement::lock_roots(tx, linked).await
+    let Locked { facts, projections } = placement::lock_roots(tx, linked).await?;
+    Ok((facts.into_keys().collect(), projections))
 }

@@ -1,7 +1,7 @@
 //! Booking: facts into groups, and records out of them, in one transaction.
 //!
 //! A transaction takes its locks in one order, sorted within each class: inbox rows (skip locked), keys by
-//! uniqueness, groups, addresses. No step waits for an earlier class, so two transactions cannot block each
+//! uniqueness, groups, addresses, rows of projections. No step waits for an earlier class, so two transactions cannot block each
 //! other, and bookings of different groups run in parallel. A database error is transient: the caller
 //! repeats the batch.
 //!
@@ -29,23 +29,26 @@ pub(crate) use self::{
     rows::Erasures,
 };
 
-use self::rows::Writes;
+use self::{placement::Placed, rows::Writes};
 use crate::{
     attribution::{Batch, Fact, Group, RecordChange, Rules},
     error::Error,
     outbox::Recipients,
+    projection::Projections,
     store::{Store, Tx},
 };
 
 /// The number of facts at which the log names a group: usually one customer for all buyers.
 const LARGE: usize = 20_000;
 
-/// Facts, groups and records in a database, and the sinks that receive the records.
+/// Facts, groups and records in a database, the projections of them, and the sinks that receive the
+/// records.
 #[derive(Clone, Debug)]
 pub struct GroupStore {
     store: Store,
     rules: Rules,
     recipients: Recipients,
+    projections: Projections,
 }
 
 /// The facts of a booking, and the events that they come from.
@@ -67,15 +70,22 @@ pub(crate) struct Booked {
 }
 
 impl GroupStore {
-    /// A group store in this database, without sinks.
+    /// A group store in this database, without sinks and projections.
     #[must_use]
     pub fn new(store: Store, rules: Rules) -> Self {
-        Self { store, rules, recipients: Recipients::default() }
+        let (recipients, projections) = (Recipients::default(), Projections::default());
+        Self { store, rules, recipients, projections }
     }
 
     /// With these sinks.
     pub(crate) fn with_recipients(mut self, recipients: Recipients) -> Self {
         self.recipients = recipients;
+        self
+    }
+
+    /// With these projections.
+    pub(crate) fn with_projections(mut self, projections: Projections) -> Self {
+        self.projections = projections;
         self
     }
 
@@ -111,23 +121,23 @@ impl GroupStore {
     pub(crate) async fn book_in(&self, tx: &mut Tx, intake: Intake) -> Result<Booked, Error> {
         let Intake { batch, mut subjects, erased } = intake;
         let placed = match batch.components.is_empty() {
-            true => Vec::new(),
+            true => Placed::default(),
             false => placement::place(tx, &batch).await?,
         };
-        let ids: BTreeSet<i64> = placed.iter().copied().collect();
+        let ids: BTreeSet<i64> = placed.groups.iter().copied().collect();
         let facts = batch.components.iter().flat_map(|component| &component.facts);
         subjects.extend(facts.flat_map(Fact::subjects));
         // After the locks: an erasure of one of these customers is complete, or waits.
         let erasures = Erasures::read(tx, subjects).await?;
         let mut groups = rows::load(tx, &ids).await?;
         let mut facts: BTreeMap<i64, Vec<Fact>> = BTreeMap::new();
-        for (component, id) in batch.components.into_iter().zip(placed) {
+        for (component, id) in batch.components.into_iter().zip(placed.groups) {
             facts.entry(id).or_default().extend(component.facts);
         }
         let is_erased = |fact: &Fact| {
             erased.contains(&fact.id) || erasures.cover(fact.subjects(), fact.received_at)
         };
-        let mut writes = Writes::default();
+        let mut writes = Writes::of(placed.merged, placed.projections);
         for (id, facts) in facts {
             let Some(group) = groups.get_mut(&id) else { continue };
             let before = group.timeline.facts().len();
@@ -143,7 +153,7 @@ impl GroupStore {
                     writes.fact(id, fact)?;
                 }
             }
-            admitted.redacted.iter().for_each(|fact| writes.redact(fact));
+            admitted.redacted.iter().for_each(|fact| writes.redact(id, fact));
             for context in admitted.conflicts {
                 tracing::error!(
                     target: "dodo::ledger", context,
@@ -151,30 +161,31 @@ impl GroupStore {
                 );
             }
         }
-        let changes = finish(tx, &self.rules, &mut groups, writes).await?;
+        let changes = self.finish(tx, &mut groups, writes).await?;
         self.recipients.enqueue(&self.store, tx, &changes).await?;
         Ok(Booked { changes, erasures })
     }
-}
 
-/// Resolves the groups, and writes the differences.
-async fn finish(
-    tx: &mut Tx,
-    rules: &Rules,
-    groups: &mut BTreeMap<i64, Group>,
-    mut writes: Writes,
-) -> Result<Vec<RecordChange>, Error> {
-    rows::link_addresses(tx, groups).await?;
-    let rules_hash = rules.fingerprint();
-    let mut all = Vec::new();
-    for (id, group) in groups {
-        let changes = group.project(rules);
-        for change in &changes {
-            writes.record(*id, &change.new)?;
+    /// Resolves the groups, writes the differences, and tells the projections.
+    async fn finish(
+        &self,
+        tx: &mut Tx,
+        groups: &mut BTreeMap<i64, Group>,
+        mut writes: Writes,
+    ) -> Result<Vec<RecordChange>, Error> {
+        rows::link_addresses(tx, groups).await?;
+        let rules_hash = self.rules.fingerprint();
+        let mut all = Vec::new();
+        for (id, group) in groups.iter_mut() {
+            let changes = group.project(&self.rules);
+            for change in &changes {
+                writes.record(*id, &change.new)?;
+            }
+            writes.booked(*id, group, rules_hash);
+            all.extend(changes);
         }
-        writes.booked(*id, group, rules_hash);
-        all.extend(changes);
+        let (changed, projections) = writes.write(tx).await?;
+        self.projections.apply(tx, groups, &changed, projections).await?;
+        Ok(all)
     }
-    writes.write(tx).await?;
-    Ok(all)
 }

@@ -45,8 +45,16 @@ const SAVEPOINT: Sql = sql!("SAVEPOINT dodo_groups");
 const ROLLBACK: Sql = sql!("ROLLBACK TO SAVEPOINT dodo_groups");
 /// By a join that SQLite takes in this order, so that it looks the groups up one by one.
 const LOCK: Sql = sql!(
-    "SELECT dodo_group.id, parent_id, facts FROM " (rows 1: 1 wanted BIGINT) "
+    "SELECT dodo_group.id, parent_id, facts, (SELECT COUNT(*) FROM dodo_projection)
+     FROM " (rows 1: 1 wanted BIGINT) "
      CROSS JOIN dodo_group WHERE dodo_group.id = given.wanted ORDER BY dodo_group.id" LOCKED
+);
+const MERGED: Sql = sql!(
+    "WITH RECURSIVE tree (root, id) AS (
+        SELECT given.id, given.id FROM " (rows 1: 1 id BIGINT) "
+        UNION ALL SELECT tree.root, dodo_group.id
+        FROM tree JOIN dodo_group ON dodo_group.parent_id = tree.id
+     ) SELECT root, id FROM tree WHERE id <> root ORDER BY root, id"
 );
 const SET_PARENT: Sql = sql!(
     "UPDATE dodo_group SET parent_id = given.winner, facts = 0, unpaid_since = NULL
@@ -79,17 +87,34 @@ const DROP_ADDRESSES: Sql = sql!(
 const DROP_GROUPS: Sql =
     sql!("DELETE FROM dodo_group WHERE id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
 
+/// The locked groups of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    /// One group for each component, in the order of the components. Two components can have the same.
+    pub(super) groups: Vec<i64>,
+    /// The groups that were merged, each under the group that has its facts now.
+    pub(super) merged: BTreeMap<i64, Vec<i64>>,
+    /// The number of projections that the database knows.
+    pub(super) projections: i64,
+}
+
+/// Locked groups.
+#[derive(Debug, Default)]
+pub(super) struct Locked {
+    /// The number of facts of each.
+    pub(super) facts: BTreeMap<i64, i64>,
+    /// The number of projections that the database knows.
+    pub(super) projections: i64,
+}
+
 /// Finds or makes the groups of a batch, locks them, and merges those that the batch connects.
-///
-/// Returns one group for each component, in the order of the components. Two components can have the
-/// same group.
-pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Vec<i64>, Error> {
+pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Placed, Error> {
     let components = &batch.components;
     let mut groups = roots(tx, components).await?;
     let fresh = add_groups(tx, components, &groups).await?;
     add_keys(tx, batch, &mut groups, &fresh).await?;
     let ids: BTreeSet<i64> = groups.values().chain(fresh.values()).copied().collect();
-    let facts = lock(tx, &mut groups, ids).await?;
+    let Locked { facts, projections } = lock(tx, &mut groups, ids).await?;
     // Retention can delete a key after its insertion found it, or a group before its lock.
     let is_locked = |key| groups.get(key).is_some_and(|group| facts.contains_key(group));
     if !batch.key_order.iter().all(is_locked) {
@@ -102,22 +127,34 @@ pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Vec<i64>, Error>
     // Another transaction inserted every key of this component first.
     let unused: Vec<i64> = fresh.into_values().filter(|group| !used.contains(group)).collect();
     tx.write(&DROP_GROUPS, ids_of(unused)).await?;
-    merge(tx, components, &mut groups, &facts).await?;
+    let merged = merge(tx, components, &mut groups, &facts).await?;
     let group = |component: &Component| {
         let key = component.keys.first();
         let found = key.and_then(|key| groups.get(key)).copied();
         found.ok_or_else(|| Error::corrupt("a key of the ledger has no group"))
     };
-    components.iter().map(group).collect()
+    let groups = components.iter().map(group).collect::<Result<_, _>>()?;
+    Ok(Placed { groups, merged, projections })
 }
 
-/// Locks groups by id, and returns their roots: the order of `ids` has no effect.
+/// Locks the roots of groups: the order of `ids` has no effect.
 pub(super) async fn lock_roots(
     tx: &mut Tx,
     ids: impl IntoIterator<Item = i64>,
-) -> Result<BTreeSet<i64>, Error> {
-    let locked = lock(tx, &mut HashMap::new(), ids.into_iter().collect()).await?;
-    Ok(locked.into_keys().collect())
+) -> Result<Locked, Error> {
+    lock(tx, &mut HashMap::new(), ids.into_iter().collect()).await
+}
+
+/// All groups that were ever merged into these, each under its root.
+pub(super) async fn merged_into(
+    tx: &mut Tx,
+    roots: &BTreeSet<i64>,
+) -> Result<BTreeMap<i64, Vec<i64>>, Error> {
+    let mut merged: BTreeMap<i64, Vec<i64>> = roots.iter().map(|id| (*id, Vec::new())).collect();
+    for mut row in tx.fetch(&MERGED, args![ids_of(roots.iter().copied())]).await? {
+        merged.entry(row.int(0)?).or_default().push(row.int(1)?);
+    }
+    Ok(merged)
 }
 
 /// The root group of each known key.
@@ -190,7 +227,7 @@ async fn add_keys(
     Ok(())
 }
 
-/// Locks groups in the order of their ids, and returns the number of facts of each.
+/// Locks groups in the order of their ids.
 ///
 /// A group that has a parent now was merged after this transaction read it: the transaction releases
 /// its locks, takes the parent in its place, and locks again.
@@ -198,20 +235,21 @@ async fn lock(
     tx: &mut Tx,
     groups: &mut HashMap<Key, i64>,
     mut ids: BTreeSet<i64>,
-) -> Result<BTreeMap<i64, i64>, Error> {
+) -> Result<Locked, Error> {
     tx.execute(&SAVEPOINT, args![]).await?;
     loop {
-        let mut facts = BTreeMap::new();
+        let mut locked = Locked::default();
         let mut parents: HashMap<i64, i64> = HashMap::new();
         for mut row in tx.fetch(&LOCK, args![ids_of(ids.iter().copied())]).await? {
             let id = row.int(0)?;
             match row.opt_int(1)? {
                 Some(parent) => parents.insert(id, parent),
-                None => facts.insert(id, row.int(2)?),
+                None => locked.facts.insert(id, row.int(2)?),
             };
+            locked.projections = row.int(3)?;
         }
         if parents.is_empty() {
-            return Ok(facts);
+            return Ok(locked);
         }
         tx.execute(&ROLLBACK, args![]).await?;
         let root = |id: i64| parents.get(&id).copied().unwrap_or(id);
@@ -221,13 +259,13 @@ async fn lock(
 }
 
 /// Merges the groups that a component connects. The group with the most facts absorbs the others. The
-/// transaction holds the locks of all of them.
+/// transaction holds the locks of all of them. Returns the merged groups by their winner.
 async fn merge(
     tx: &mut Tx,
     components: &[Component],
     groups: &mut HashMap<Key, i64>,
     facts: &BTreeMap<i64, i64>,
-) -> Result<(), Error> {
+) -> Result<BTreeMap<i64, Vec<i64>>, Error> {
     let mut winners: HashMap<i64, i64> = HashMap::new();
     for component in components {
         let current = component.keys.iter().filter_map(|key| groups.get(key));
@@ -245,13 +283,16 @@ async fn merge(
         tracing::debug!(target: "dodo::ledger", winner, groups = united.len(), "groups merged");
     }
     let mut pairs = Rows::default();
+    let mut merged: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     for (loser, winner) in &winners {
         pairs.push(args![*loser, *winner]);
+        merged.entry(*winner).or_default().push(*loser);
     }
     for statement in [&SET_PARENT, &MOVE_FACTS, &MOVE_RECORDS, &MOVE_KEYS, &COPY_ADDRESSES] {
         tx.write(statement, pairs.clone()).await?;
     }
-    tx.write(&DROP_ADDRESSES, ids_of(winners.into_keys())).await
+    tx.write(&DROP_ADDRESSES, ids_of(winners.into_keys())).await?;
+    Ok(merged)
 }
 
 pub(super) fn ids_of(ids: impl IntoIterator<Item = i64>) -> Rows {

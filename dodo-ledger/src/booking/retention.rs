@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{GroupStore, placement::ids_of, rows};
 use crate::{
+    attribution::Group,
     error::Error,
     store::sql::{Rows, Sql, args, sql},
 };
@@ -77,6 +78,10 @@ impl GroupStore {
                 tx.write(statement, given()).await?;
             }
             tx.write(&rows::DROP_ADDRESSES, Rows::texts(addresses)).await?;
+            let gone = || ids.iter().copied();
+            let groups = gone().map(|id| (id, Group::default())).collect();
+            let told = gone().map(|id| (id, Vec::new())).collect();
+            self.projections.apply(&mut tx, &groups, &told, 0).await?;
             tx.commit().await?;
             pruned += ids.len();
         }

@@ -225,11 +225,21 @@ pub(super) struct Writes {
     redacted: Rows,
     records: Rows,
     groups: Rows,
+    /// The changed groups, each with those that were merged into it.
+    changed: BTreeMap<i64, Vec<i64>>,
+    /// The number of projections that the database knows.
+    projections: i64,
 }
 
 impl Writes {
+    /// `changed`: groups that change in any case, each with those that were merged into it.
+    pub(super) fn of(changed: BTreeMap<i64, Vec<i64>>, projections: i64) -> Self {
+        Self { changed, projections, ..Self::default() }
+    }
+
     pub(super) fn fact(&mut self, group: i64, fact: &Fact) -> Result<(), Error> {
         let row = fact.to_row()?;
+        self.changed.entry(group).or_default();
         self.facts.push(args![
             group,
             row.id,
@@ -243,11 +253,13 @@ impl Writes {
         Ok(())
     }
 
-    pub(super) fn redact(&mut self, fact_id: &str) {
+    pub(super) fn redact(&mut self, group: i64, fact_id: &str) {
+        self.changed.entry(group).or_default();
         self.redacted.push(args![fact_id]);
     }
 
     pub(super) fn record(&mut self, group: i64, record: &Record) -> Result<(), Error> {
+        self.changed.entry(group).or_default();
         self.records.push(columns(group, record)?);
         Ok(())
     }
@@ -258,11 +270,13 @@ impl Writes {
         self.groups.push(args![id, facts, rules_hash, unpaid]);
     }
 
-    pub(super) async fn write(self, tx: &mut Tx) -> Result<(), Error> {
+    /// Writes it, and returns the changed groups and the number of projections.
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<(BTreeMap<i64, Vec<i64>>, i64), Error> {
         tx.write(&ADD_FACTS, self.facts).await?;
         tx.write(&REDACT_FACTS, self.redacted).await?;
         tx.write(&PUT_RECORDS, self.records).await?;
-        tx.write(&BOOKED, self.groups).await
+        tx.write(&BOOKED, self.groups).await?;
+        Ok((self.changed, self.projections))
     }
 }
 

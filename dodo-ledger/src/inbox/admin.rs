@@ -14,7 +14,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxStats {
-    /// Stored and not done: waiting, at work, or waiting for their next attempt.
+    /// Stored and not done: waiting, at work, or waiting for their next attempt. With the events of
+    /// [projections](crate::projection), and with their timers that are due.
     pub pending: u64,
     /// Pending and not yet in the ledger.
     pub unbooked: u64,
@@ -53,7 +54,8 @@ pub struct StoredEvent {
 
 const STATS: Sql = sql!(
     "SELECT
-        (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending' AND booked_at IS NOT NULL),
+        (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending' AND booked_at IS NOT NULL
+            AND (timer = 0 OR attempts > 0 OR available_at <= " NOW ")),
         (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending' AND booked_at IS NULL),
         (SELECT COUNT(*) FROM dodo_inbox WHERE state IN ('dead', 'parked') AND state = 'dead'),
         (SELECT COUNT(*) FROM dodo_inbox WHERE state IN ('dead', 'parked') AND state = 'parked'),

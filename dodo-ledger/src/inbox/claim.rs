@@ -3,22 +3,24 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use dodo_core::webhook::VerifiedEvent;
-
 use super::booking::signed;
 use crate::{
     error::Error,
     fault::{host_clock, mutant},
+    projection::{Again, Work, read_task},
     store::{
         Store, Tx,
         sql::{Rows, Sql, args, millis, sql},
     },
 };
 
-/// A booked event whose callbacks this worker may run until the lease ends.
+/// A booked event whose callbacks this worker may run until the lease ends, or an event or a timer of a
+/// projection.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    pub(crate) event: VerifiedEvent,
+    /// The `webhook-id`, or the id of the row of the projection.
+    pub(crate) id: String,
+    pub(crate) work: Work,
     pub(crate) fence: i64,
     /// How often it was claimed, this time included.
     pub(crate) claims: u32,
@@ -29,9 +31,12 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// The `webhook-id`.
     pub(crate) fn id(&self) -> &str {
-        self.event.id()
+        &self.id
+    }
+
+    pub(crate) fn is_timer(&self) -> bool {
+        matches!(&self.work, Work::Projection(_, task) if task.is_timer())
     }
 }
 
@@ -56,7 +61,8 @@ const CLAIM: Sql = sql!(
     UPDATE dodo_inbox
     SET attempts = attempts + 1, fencing_token = fencing_token + 1, available_at = " NOW " + $2
     WHERE id IN (SELECT id FROM due)
-    RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts"
+    RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts,
+        projection, occurred_at, timer"
 );
 /// For the fault tests: leases by the clock of the host, which differs from host to host.
 const CLAIM_BY_HOST_CLOCK: Sql = sql!(
@@ -67,7 +73,8 @@ const CLAIM_BY_HOST_CLOCK: Sql = sql!(
     )
     UPDATE dodo_inbox SET attempts = attempts + 1, fencing_token = fencing_token + 1, available_at = $3 + $2
     WHERE id IN (SELECT id FROM due)
-    RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts"
+    RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts,
+        projection, occurred_at, timer"
 );
 const DONE: Sql = sql!(
     "UPDATE dodo_inbox
@@ -117,18 +124,28 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
     rows.into_iter()
         .map(|mut row| {
             let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
-            Ok(Claim {
-                event: signed(&mut row)?,
-                fence: row.int(5)?,
-                claims: count(row.int(6)?),
-                failures: count(row.int(7)?),
-                unreadable: None,
-            })
+            let event = signed(&mut row)?;
+            let (id, fence) = (event.id().to_owned(), row.int(5)?);
+            let (claims, failures) = (count(row.int(6)?), count(row.int(7)?));
+            let work = match read_task(&mut row, 8, &event, claims)? {
+                Some((projection, task)) => Work::Projection(projection, task),
+                None => Work::Delivery(event),
+            };
+            Ok(Claim { id, work, fence, claims, failures, unreadable: None })
         })
         .collect()
 }
 
 impl Tx {
+    /// Ends a run without a failure, if its claim still holds: a timer is removed or set again, everything
+    /// else is marked done.
+    pub(crate) async fn end(&mut self, claim: &Claim, again: Again) -> Result<bool, Error> {
+        match claim.is_timer() {
+            true => self.end_timer(claim.id(), claim.fence, again).await,
+            false => Ok(self.mark_done(std::slice::from_ref(claim)).await? == [true]),
+        }
+    }
+
     /// Marks events done, and unreadable ones parked, each if its claim still holds: one answer for each.
     pub(crate) async fn mark_done(&mut self, claims: &[Claim]) -> Result<Vec<bool>, Error> {
         let sql = if mutant("no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };

@@ -60,7 +60,8 @@ const END_PAUSE: Sql = sql!("DELETE FROM dodo_sink WHERE name = $1");
 const KNOWN: Sql = sql!("SELECT EXISTS (SELECT 1 FROM dodo_outbox WHERE sink = $1)");
 
 const WORK: Sql = sql!(
-    "SELECT EXISTS (SELECT 1 FROM dodo_inbox WHERE state = 'pending')
+    "SELECT EXISTS (SELECT 1 FROM dodo_inbox WHERE state = 'pending'
+             AND (timer = 0 OR attempts > 0 OR available_at <= " NOW "))
          OR EXISTS (SELECT 1 FROM dodo_resolve)
          OR EXISTS (SELECT 1 FROM dodo_outbox WHERE state = 'pending')"
 );

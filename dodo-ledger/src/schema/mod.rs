@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::{
     error::Error,
+    projection::{self, Projections},
     store::{
         Store,
         sql::{Sql, args, sql},
@@ -26,7 +27,7 @@ const UNRELEASED: Sql = Sql {
 };
 
 /// Creates or updates the tables. Safe to call from many instances at once, and again.
-pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
+pub(crate) async fn migrate(store: &Store, projections: &Projections) -> Result<(), Error> {
     // The update of a large table can take long.
     let mut tx = store.begin().await?.with_patience(Duration::MAX);
     tx.execute(&LOCK, args![]).await?;
@@ -56,5 +57,6 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
         }
         tx.execute(&APPLIED, args![version]).await?;
     }
+    projection::migrate(&mut tx, projections).await?;
     tx.commit().await
 }

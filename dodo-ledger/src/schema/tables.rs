@@ -9,7 +9,8 @@ pub(super) const VERSIONS: &[&[Sql]] = &[V1];
 const V1: &[Sql] = &[
     // Every delivery that was answered with 200. Rows stay, because the id makes a repeat a repeat.
     // `available_at` is the due time of a pending row, and the end of its lease while claimed. `erased`:
-    // the body goes when the event is done.
+    // the body goes when the event is done. `projection`: no delivery, but an event of this projection, or
+    // its timer, which is due at `occurred_at`.
     sql!(
         "CREATE TABLE dodo_inbox (
             id " KEY " PRIMARY KEY,
@@ -27,6 +28,8 @@ const V1: &[Sql] = &[
             customer_id TEXT,
             email_sha256 TEXT,
             erased BIGINT NOT NULL DEFAULT 0,
+            projection TEXT,
+            timer BIGINT NOT NULL DEFAULT 0,
             booked_at BIGINT,
             finished_at BIGINT,
             last_error TEXT,
@@ -215,6 +218,14 @@ const V1: &[Sql] = &[
     sql!(
         "CREATE TABLE dodo_erasure (subject " KEY " PRIMARY KEY, erased_at BIGINT NOT NULL)"
         CLUSTERED
+    ),
+    // The projections of the application, and the version of the tables of each.
+    sql!(
+        "CREATE TABLE dodo_projection (
+            name " KEY " PRIMARY KEY,
+            version BIGINT NOT NULL,
+            applied_at BIGINT NOT NULL
+        )"
     ),
     // Changes by operators. `at` is in milliseconds.
     sql!(

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use dodo_core::{ErrorKind, webhook::Dispatcher};
+use dodo_core::{
+    ErrorKind,
+    webhook::{Dispatcher, VerifiedEvent},
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::finish::Finisher;
@@ -17,6 +20,7 @@ use crate::{
     error::Error,
     fault::{mutant, reach},
     inbox::{AttemptOutcome, Claim, claim::conclude},
+    projection::{Again, Projections, Task, Work, of_database},
     settings::Settings,
     store::Store,
     tx::EventTx,
@@ -25,11 +29,12 @@ use crate::{
 /// The longest wait after a failure of the store.
 pub(super) const STORE_WAIT: Duration = Duration::from_secs(300);
 
-/// One run of the callbacks of one event.
+/// One run of the callbacks of one event, or of an event or a timer of a projection.
 pub(super) struct Run {
     pub(super) store: Store,
     pub(super) settings: Arc<Settings>,
     pub(super) dispatcher: Dispatcher,
+    pub(super) projections: Projections,
     pub(super) finisher: Finisher,
     pub(super) claim: Claim,
     /// The end of the lease, less the time for the last commit.
@@ -63,28 +68,17 @@ impl Run {
     /// `false`: the lease was lost, and nothing was committed.
     async fn attempt(&self) -> Result<bool, Failure> {
         let tx = EventTx::new(self.claim.id(), self.store.clone(), self.until);
-        let mut extensions = http::Extensions::new();
-        extensions.insert(tx.clone());
-        let event = self.claim.event.clone();
-        let callbacks = self.dispatcher.dispatch(event, self.claim.claims, extensions);
-        let outcome = timeout_at(self.until, callbacks).await;
+        let outcome = timeout_at(self.until, self.work(&tx)).await;
         reach("after_callbacks").await;
         // Also after a failure: a kept handle must be unusable.
         let joined = tx.close().await;
-        let mut claim = self.claim.clone();
-        let failure = match outcome {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) if error.kind() == ErrorKind::UnreadableEvent => {
-                claim.unreadable =
-                    Some(sanitize::column(&format!("{}: {error}", error.code())).into());
-                None
+        let ended = match outcome.unwrap_or(Err(Failure::LeaseEnded)) {
+            Ok(ended) => ended,
+            Err(failure) => {
+                return Err(tx.trouble().map_or(failure, |trouble| Failure::Store(trouble.into())));
             }
-            Ok(Err(error)) => Some(Failure::Callback(error)),
-            Err(_) => Some(Failure::LeaseEnded),
         };
-        if let Some(failure) = failure {
-            return Err(tx.trouble().map_or(failure, |trouble| Failure::Store(trouble.into())));
-        }
+        let claim = Claim { unreadable: ended.unreadable, ..self.claim.clone() };
         let mut tx = match joined.map_err(Failure::Transaction)? {
             Some(mut tx) if !mutant("effect_outside_tx") => {
                 tx.prove_unbroken().await.map_err(Failure::Transaction)?;
@@ -95,11 +89,12 @@ impl Run {
                 reach("between_effect_and_done").await;
                 self.store.begin().await.map_err(Failure::Transaction)?
             }
+            None if claim.is_timer() => self.store.begin().await.map_err(Failure::Transaction)?,
             None => return self.finisher.finish(&claim).await.map_err(Failure::Store),
         };
         reach("before_done").await;
-        let held = match tx.mark_done(std::slice::from_ref(&claim)).await {
-            Ok(marked) => marked == [true],
+        let held = match tx.end(&claim, ended.again).await {
+            Ok(held) => held,
             Err(error) => {
                 // SQLite has one.
                 drop(tx);
@@ -113,6 +108,39 @@ impl Run {
         Ok(held)
     }
 
+    async fn work(&self, tx: &EventTx) -> Result<Ended, Failure> {
+        match &self.claim.work {
+            Work::Delivery(event) => self.callbacks(event, tx).await,
+            Work::Projection(name, task) => self.projection(name, task, tx).await,
+        }
+    }
+
+    async fn callbacks(&self, event: &VerifiedEvent, tx: &EventTx) -> Result<Ended, Failure> {
+        let mut extensions = http::Extensions::new();
+        extensions.insert(tx.clone());
+        let callbacks = self.dispatcher.dispatch(event.clone(), self.claim.claims, extensions);
+        let unreadable = match callbacks.await {
+            Ok(()) => None,
+            Err(error) if error.kind() == ErrorKind::UnreadableEvent => {
+                Some(sanitize::column(&format!("{}: {error}", error.code())).into())
+            }
+            Err(error) => return Err(Failure::Callback(error)),
+        };
+        Ok(Ended { unreadable, again: None })
+    }
+
+    async fn projection(&self, name: &str, task: &Task, tx: &EventTx) -> Result<Ended, Failure> {
+        let ran = self.projections.run(name, task, tx).await.ok_or(Failure::Absent)?;
+        let again = ran.map_err(|error| match of_database(error) {
+            Ok(error) => Failure::Transaction(error),
+            Err(error) => Failure::Callback(
+                dodo_core::Error::new(ErrorKind::CallbackFailed, "a projection failed")
+                    .with_source(error),
+            ),
+        })?;
+        Ok(Ended { unreadable: None, again })
+    }
+
     /// The mark was refused in the callbacks' transaction. They may have broken that: so the database is
     /// asked for the same mark in another one, which is rolled back.
     async fn refused(&self, error: Error) -> Failure {
@@ -121,7 +149,7 @@ impl Run {
         }
         let own = async {
             let mut tx = self.store.begin().await?;
-            tx.mark_done(std::slice::from_ref(&self.claim)).await
+            tx.end(&self.claim, None).await
         };
         match own.await {
             Ok(_) => Failure::Transaction(error),
@@ -164,7 +192,12 @@ impl Run {
     }
 
     fn kind(&self) -> Option<String> {
-        self.claim.event.envelope().ok().map(|envelope| envelope.kind.to_string())
+        match &self.claim.work {
+            Work::Delivery(event) => {
+                event.envelope().ok().map(|envelope| envelope.kind.to_string())
+            }
+            Work::Projection(name, _) => Some(name.clone()),
+        }
     }
 
     /// The cause is logged and not stored. It is the text of the application's own error, as without a
@@ -202,12 +235,21 @@ impl Run {
     }
 }
 
+/// The end of a run without a failure.
+struct Ended {
+    /// Why no callback can read the event.
+    unreadable: Option<String>,
+    again: Again,
+}
+
 /// Why the callbacks of an event have to run again.
 #[derive(Debug)]
 enum Failure {
     Callback(dodo_core::Error),
     LeaseEnded,
     Panicked,
+    /// This process has no projection of this name: another version of the application has.
+    Absent,
     /// Of the transaction that the callbacks wrote in.
     Transaction(Error),
     /// Of the store: every event would have it.
@@ -221,7 +263,7 @@ impl Failure {
         match self {
             Self::Callback(_) | Self::LeaseEnded | Self::Panicked => true,
             Self::Transaction(error) => !error.is_transient(),
-            Self::Store(_) => false,
+            Self::Absent | Self::Store(_) => false,
         }
     }
 
@@ -241,6 +283,7 @@ impl Failure {
                 "lease_ended: the callbacks did not finish within the lease".to_owned()
             }
             Self::Panicked => "panicked: what ran the callbacks panicked".to_owned(),
+            Self::Absent => "projection: this process has no projection of this name".to_owned(),
             Self::Transaction(error) => format!("store: {error}"),
             Self::Store(error) => format!("store: {error}"),
         }

@@ -73,8 +73,8 @@ async fn resolve_again(ledger: &Arc<Shared>) -> Result<bool, Error> {
     let resolving = tokio::spawn(async move { groups.resolve_queued().await });
     let resolved = resolving.await.map_err(|_| panicked())??;
     let Some(changes) = resolved else { return Ok(false) };
-    if !changes.is_empty() {
-        ledger.offer(WakeSignal::Queued);
+    if !changes.is_empty() || !ledger.projections.is_empty() {
+        ledger.offer_changes();
     }
     Ok(true)
 }

@@ -38,6 +38,7 @@ impl AtWork {
             store: ledger.store.clone(),
             settings: ledger.settings.clone(),
             dispatcher: self.dispatcher.clone(),
+            projections: ledger.projections.clone(),
             finisher: self.finisher.clone(),
             claim,
             until: lease_ends - COMMIT_RESERVE.min(ledger.settings.lease / 4),

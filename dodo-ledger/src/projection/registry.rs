@@ -1,0 +1,213 @@
+//! The projections of a ledger, and how the ledger calls them.
+
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
+
+use dodo_core::{BoxError, internals::catch};
+use tokio::time::timeout;
+
+use super::{
+    ChangedGroup, Projection, ProjectionTx, QueuedEvent, Sql, Timer,
+    tasks::{Again, Task},
+};
+use crate::{
+    attribution::Group,
+    error::{Error, ErrorKind},
+    store::{
+        Tx,
+        sql::{Rows, args, sql},
+    },
+    tx::EventTx,
+};
+
+/// The longest run of `apply`. PostgreSQL ends the session of a booking that is idle for so long.
+const APPLY_WITHIN: Duration = Duration::from_secs(10);
+
+/// A transaction that a projection broke cannot release it, even if the projection ignored the error.
+const GUARD: Sql = sql!("SAVEPOINT dodo_projection");
+const UNGUARD: Sql = sql!("RELEASE SAVEPOINT dodo_projection");
+const QUEUE: Sql = sql!(
+    "INSERT INTO dodo_resolve (group_id, reason)
+     SELECT given.id, 'projection' FROM " (rows 1: 1 id BIGINT) "
+     WHERE true"
+);
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
+
+trait DynProjection: Send + Sync {
+    fn name(&self) -> &str;
+    fn schema(&self) -> &'static [&'static [Sql]];
+    fn apply<'a>(
+        &'a self,
+        groups: &'a [ChangedGroup<'a>],
+        tx: &'a mut ProjectionTx<'_>,
+    ) -> Running<'a>;
+    fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> Running<'a>;
+    fn event<'a>(&'a self, event: &'a QueuedEvent, tx: &'a mut ProjectionTx<'_>) -> Running<'a>;
+}
+
+impl<P: Projection> DynProjection for P {
+    fn name(&self) -> &str {
+        Projection::name(self)
+    }
+    fn schema(&self) -> &'static [&'static [Sql]] {
+        Projection::schema(self)
+    }
+    fn apply<'a>(
+        &'a self,
+        groups: &'a [ChangedGroup<'a>],
+        tx: &'a mut ProjectionTx<'_>,
+    ) -> Running<'a> {
+        Box::pin(Projection::apply(self, groups, tx))
+    }
+    fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> Running<'a> {
+        Box::pin(Projection::timer(self, timer, tx))
+    }
+    fn event<'a>(&'a self, event: &'a QueuedEvent, tx: &'a mut ProjectionTx<'_>) -> Running<'a> {
+        Box::pin(Projection::event(self, event, tx))
+    }
+}
+
+/// The projections of a ledger. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Projections {
+    all: Arc<[Arc<dyn DynProjection>]>,
+    within: Duration,
+}
+
+impl Projections {
+    /// The projections of one ledger. `lease` limits `apply`, too.
+    pub(crate) fn new(all: Vec<Added>, lease: Duration) -> Result<Self, Error> {
+        let all: Vec<_> = all.into_iter().map(|Added(projection)| projection).collect();
+        for (nth, projection) in all.iter().enumerate() {
+            let name = projection.name();
+            let is_usable = |c: char| c.is_ascii_lowercase() || c == '_';
+            if name.is_empty() || name.len() > 32 || !name.chars().all(is_usable) {
+                return Err(Error::config(
+                    "the name of a projection is not 1 to 32 characters of `[a-z_]`",
+                ));
+            }
+            if all.iter().take(nth).any(|other| other.name() == name) {
+                return Err(Error::config("two projections have one name"));
+            }
+        }
+        Ok(Self { all: all.into(), within: APPLY_WITHIN.min(lease) })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Names and versions of the tables.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (&str, &'static [&'static [Sql]])> {
+        self.all.iter().map(|projection| (projection.name(), projection.schema()))
+    }
+
+    /// Whether this process has a projection of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.all.iter().any(|projection| projection.name() == name)
+    }
+
+    /// Whether the database has a projection that this process lacks. `registered`: their number in the
+    /// database.
+    pub(crate) fn lack(&self, registered: i64) -> bool {
+        i64::try_from(self.all.len()).is_ok_and(|own| own < registered)
+    }
+
+    /// Tells every projection about groups, in the transaction that changed them. `changed` names them, each
+    /// with the groups that were merged into it.
+    pub(crate) async fn apply(
+        &self,
+        tx: &mut Tx,
+        groups: &BTreeMap<i64, Group>,
+        changed: &BTreeMap<i64, Vec<i64>>,
+        registered: i64,
+    ) -> Result<(), Error> {
+        if self.lack(registered) {
+            // Another process applies them.
+            let mut rows = Rows::default();
+            changed.keys().for_each(|id| rows.push(args![*id]));
+            tx.write(&QUEUE, rows).await?;
+        }
+        if self.is_empty() || changed.is_empty() {
+            return Ok(());
+        }
+        let told: Vec<ChangedGroup<'_>> = changed
+            .iter()
+            .filter_map(|(id, merged)| Some(ChangedGroup::new(*id, merged, groups.get(id)?)))
+            .collect();
+        tx.execute(&GUARD, args![]).await?;
+        for projection in self.all.iter() {
+            let mut own = ProjectionTx::of_booking(projection.name(), tx);
+            let running = catch(|| projection.apply(&told, &mut own));
+            match timeout(self.within, running).await {
+                Ok(Ok(applied)) => applied.map_err(failed)?,
+                Ok(Err(_panicked)) => {
+                    return Err(Error::new(ErrorKind::Projection, "a projection panicked"));
+                }
+                Err(_) => {
+                    return Err(Error::new(
+                        ErrorKind::Projection,
+                        "a projection took too long: do slow work in the callback of a queued event",
+                    ));
+                }
+            }
+        }
+        tx.execute(&UNGUARD, args![]).await.map(drop)
+    }
+
+    /// Runs an event or a timer in the transaction of the attempt. `None`: this process has no projection of
+    /// this name.
+    pub(crate) async fn run(
+        &self,
+        name: &str,
+        task: &Task,
+        attempt: &EventTx,
+    ) -> Option<Result<Again, BoxError>> {
+        let projection = self.all.iter().find(|projection| projection.name() == name)?;
+        let mut tx = ProjectionTx::of_attempt(projection.name(), attempt, task);
+        let ran = match task {
+            Task::Event(event) => projection.event(event, &mut tx).await,
+            Task::Timer(timer) => projection.timer(timer, &mut tx).await,
+        };
+        Some(ran.map(|()| tx.again()))
+    }
+}
+
+/// What an application gave to the builder.
+pub(crate) struct Added(Arc<dyn DynProjection>);
+
+impl Added {
+    pub(crate) fn new(projection: impl Projection) -> Self {
+        Self(Arc::new(projection))
+    }
+}
+
+impl fmt::Debug for Added {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+impl fmt::Debug for Projections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.all.iter().map(|projection| projection.name())).finish()
+    }
+}
+
+/// The error of a projection. One of the database stays what it is, because it does not count as a failed
+/// attempt.
+fn failed(error: BoxError) -> Error {
+    match of_database(error) {
+        Ok(error) => error,
+        Err(error) => Error::new(ErrorKind::Projection, "a projection failed: fix its error")
+            .with_source(error),
+    }
+}
+
+/// The error of the ledger or the driver that a projection passed on.
+pub(crate) fn of_database(error: BoxError) -> Result<Error, BoxError> {
+    error
+        .downcast::<Error>()
+        .map(|error| *error)
+        .or_else(|error| error.downcast::<sqlx::Error>().map(|error| Error::from(*error)))
+}
