@@ -18,7 +18,7 @@ use dodo_ledger::{
     sqlx,
 };
 
-use crate::delivery::KEY;
+use crate::{delivery::KEY, mirror::Mirror};
 
 /// What the driver tells a child, through the environment.
 pub(crate) mod setting {
@@ -37,6 +37,8 @@ pub(crate) mod setting {
     pub(crate) const SINK_CAP_MS: &str = "FAULTS_SINK_CAP_MS";
     /// Whether there is a sink on this machine, which takes everything.
     pub(crate) const BOOKS: &str = "FAULTS_BOOKS";
+    /// Whether there is a projection.
+    pub(crate) const MIRROR: &str = "FAULTS_MIRROR";
     /// By how much the host's clock is wrong.
     pub(crate) const CLOCK_OFFSET_MS: &str = "DODO_CLOCK_OFFSET_MS";
 }
@@ -124,6 +126,9 @@ async fn serve() {
     if env::var_os(setting::BOOKS).is_some() {
         let takes_all = |_: AttributionRecord| std::future::ready(Ok::<(), Infallible>(()));
         builder = builder.sink(FnSink::new(BOOKS, takes_all).include_test_mode());
+    }
+    if env::var_os(setting::MIRROR).is_some() {
+        builder = builder.projection(Mirror);
     }
     let ledger = builder.build().unwrap();
     let offset = env::var(setting::CLOCK_OFFSET_MS).ok().and_then(|text| text.parse::<i64>().ok());

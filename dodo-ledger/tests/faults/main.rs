@@ -21,6 +21,7 @@
 mod child;
 mod cluster;
 mod delivery;
+mod mirror;
 mod oracle;
 mod process;
 mod report;

@@ -74,6 +74,12 @@ impl Database {
     }
 }
 
+fn counted(texts: Vec<String>) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    texts.into_iter().for_each(|text| *counted.entry(text).or_default() += 1);
+    counted
+}
+
 impl Report {
     /// Waits for the end and compares the answers with the database.
     pub(crate) async fn settle(&mut self, history: &History, database: &Database, limit: Duration) {
@@ -97,11 +103,22 @@ impl Report {
         self.note(format!("queued {} unqueued {unqueued}", queued.len()));
     }
 
+    /// Compares the facts with what the projection wrote: in the booking, and in the callbacks of its events.
+    pub(crate) async fn count_unprojected(&mut self, database: &Database) {
+        let facts = database.texts("SELECT id FROM dodo_fact").await;
+        let applied = counted(database.texts("SELECT fact FROM applied").await);
+        let heard = counted(database.texts("SELECT fact FROM heard").await);
+        let is_missing =
+            |fact: &&String| !applied.contains_key(*fact) || !heard.contains_key(*fact);
+        let missing = facts.iter().filter(is_missing).count();
+        let doubled = applied.values().chain(heard.values()).filter(|count| **count > 1).count();
+        self.count(Symptom::Unprojected, missing);
+        self.count(Symptom::Doubled, doubled);
+        self.note(format!("applied {} heard {} unprojected {missing}", applied.len(), heard.len()));
+    }
+
     async fn audit(&mut self, history: &History, database: &Database) {
-        let mut effects: BTreeMap<String, usize> = BTreeMap::new();
-        for event in database.texts("SELECT event FROM effect").await {
-            *effects.entry(event).or_default() += 1;
-        }
+        let effects = counted(database.texts("SELECT event FROM effect").await);
         let booked: BTreeSet<String> =
             database.texts("SELECT id FROM dodo_record").await.into_iter().collect();
         let acked = || history.acked.iter();

@@ -15,6 +15,8 @@ pub(crate) enum Symptom {
     Unbooked,
     /// Booked, and not in the queue of a sink that wants it.
     Unqueued,
+    /// Booked, and a projection did not write it or did not hear of it.
+    Unprojected,
     /// Still pending in the end.
     Undrained,
     /// Answered with 2xx while nothing could be stored.

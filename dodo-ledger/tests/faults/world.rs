@@ -5,8 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use dodo_ledger::{Ledger, Store};
 
 use crate::{
+    child::setting,
     cluster::Cluster,
     delivery::Sender,
+    mirror::Mirror,
     oracle::Database,
     process::Place,
     rows::Trial,
@@ -67,6 +69,13 @@ impl World {
             place.set(name, value.to_string());
         }
         self
+    }
+
+    /// Gives every process to be started the projection of [`Mirror`].
+    pub(crate) async fn mirror(&mut self) -> &mut Self {
+        let store = Store::open(&self.database.0).await.unwrap();
+        Ledger::builder(store).projection(Mirror).open().await.unwrap();
+        self.set(setting::MIRROR, 1)
     }
 
     /// Starts every process, and gives a sender to all of them.

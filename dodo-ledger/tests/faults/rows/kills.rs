@@ -26,6 +26,7 @@ async fn pause() {
 pub(super) async fn sqlite(trial: Trial) -> Step<Report> {
     let mut world = World::sqlite(trial).await?;
     world.set(setting::LEASE_MS, 1500).set(setting::BOOKS, 1);
+    world.mirror().await;
     let sender = world.start()?;
     let delivering = sender.start(shuffled(trial.pick(1_000, 20_000)), 64);
     let (mut kills, enough) = (0, trial.pick(10, 150));
@@ -42,6 +43,7 @@ pub(super) async fn sqlite(trial: Trial) -> Step<Report> {
     report.note(format!("kills {kills}"));
     report.settle(&sender.history(), &world.database, DRAIN).await;
     report.count_unqueued(&world.database).await;
+    report.count_unprojected(&world.database).await;
     Ok(report)
 }
 
@@ -49,6 +51,7 @@ pub(super) async fn sqlite(trial: Trial) -> Step<Report> {
 pub(super) async fn postgres(trial: Trial) -> Step<Report> {
     let mut world = World::postgres(trial, 3).await?;
     world.set(setting::LEASE_MS, 1500).set(setting::BOOKS, 1);
+    world.mirror().await;
     let sender = world.start()?;
     let delivering = sender.start(shuffled(trial.pick(1_000, 20_000)), 64);
     let (mut kills, mut crashes, enough) = (0, 0, trial.pick((6, 1), (100, 10)));
@@ -71,6 +74,7 @@ pub(super) async fn postgres(trial: Trial) -> Step<Report> {
     let drain = if trial.judges_time() { DRAIN_BAR } else { DRAIN };
     report.settle(&sender.history(), &world.database, drain).await;
     report.count_unqueued(&world.database).await;
+    report.count_unprojected(&world.database).await;
     Ok(report)
 }
 
@@ -105,6 +109,7 @@ pub(super) async fn points(trial: Trial) -> Step<Report> {
 async fn die_at(trial: Trial, point: &str, hits: usize) -> Step<Report> {
     let mut world = World::sqlite(trial).await?;
     world.set(setting::LEASE_MS, 1000).set(setting::BOOKS, 1);
+    world.mirror().await;
     let sender = world.sender();
     let (mut hit, mut sent) = (0, 0);
     let begun = Instant::now();
@@ -127,6 +132,7 @@ async fn die_at(trial: Trial, point: &str, hits: usize) -> Step<Report> {
     report.count(Symptom::Unexercised, hits - hit.min(hits));
     report.settle(&sender.history(), &world.database, DRAIN).await;
     report.count_unqueued(&world.database).await;
+    report.count_unprojected(&world.database).await;
     Ok(report)
 }
 
