@@ -15,11 +15,13 @@ use crate::{
     inbox::{NotBooked, Seen, Unbooked},
     ledger::Shared,
     notify::WakeSignal,
+    projection,
     store::Tx,
 };
 
 pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
     queue_changed_rules(ledger).await;
+    name_missing_projections(ledger).await;
     while stop.borrow().is_none() {
         let wait = match round(ledger).await {
             Ok(Round { taken: 0, .. }) => match resolve_again(ledger).await {
@@ -61,6 +63,20 @@ async fn queue_changed_rules(ledger: &Shared) {
             target: "dodo::ledger", %error, cause = error.cause(),
             "records of earlier rules not queued; the next start queues them"
         ),
+    }
+}
+
+/// Their groups wait in the queue for a process that has them.
+async fn name_missing_projections(ledger: &Shared) {
+    let names = async { projection::registered(&mut ledger.store.look().await?).await };
+    // Without the database, the first round logs the error.
+    for name in names.await.unwrap_or_default() {
+        if !ledger.projections.has(&name) {
+            tracing::warn!(
+                target: "dodo::ledger", projection = name,
+                "projection missing in this process; add it, or delete its row in `dodo_projection`"
+            );
+        }
     }
 }
 
