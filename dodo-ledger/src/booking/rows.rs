@@ -25,7 +25,7 @@ const FACTS: Sql = sql!(
      WHERE dodo_fact.group_id = given.wanted ORDER BY group_id, occurred_at, dodo_fact.id"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, journey, excess, reason
+    "SELECT group_id, state, record, journey, excess, reason, dodo_record.id
      FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_record
      WHERE dodo_record.group_id = given.wanted"
 );
@@ -129,9 +129,17 @@ pub(super) async fn load(tx: &mut Tx, ids: &BTreeSet<i64>) -> Result<BTreeMap<i6
         groups.entry(id).or_default().timeline.load(facts);
     }
     for mut row in tx.fetch(&RECORDS, given()).await? {
-        let group = groups.entry(row.int(0)?).or_default();
-        let record = read_record(row)?;
-        group.records.insert(record.id().to_owned(), record);
+        let (group, id) = (row.int(0)?, row.text(6)?);
+        match read_record(row) {
+            Ok(record) => {
+                groups.entry(group).or_default().records.insert(id, record);
+            }
+            // The facts are the books. Without its stored record, the group writes it as a new one.
+            Err(error) => tracing::error!(
+                target: "dodo::ledger", group, record = id, %error, cause = error.cause(),
+                "stored record unreadable; the next booking of its group computes it again from the facts"
+            ),
+        }
     }
     for mut row in tx.fetch(&ADDRESSES, given()).await? {
         let group = groups.entry(row.int(0)?).or_default();

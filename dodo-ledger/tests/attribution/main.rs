@@ -36,6 +36,7 @@ mod subscription_status;
 #[path = "../support/mod.rs"]
 mod support;
 mod timing;
+mod unreadable;
 mod voids;
 mod world;
 
