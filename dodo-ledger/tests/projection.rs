@@ -20,7 +20,9 @@ use dodo_ledger::{
     store::sql::{args, sql},
 };
 use jiff::{SignedDuration, Timestamp};
-use support::{Log, TestStore, delivery, eventually, hooks, payment, payment_of, refund, work};
+use support::{
+    Log, SOON, TestStore, delivery, eventually, hooks, payment, payment_of, refund, work,
+};
 
 const TABLES: &[Sql] = &[
     sql!("CREATE TABLE applied (group_id BIGINT NOT NULL, fact TEXT NOT NULL)"),
@@ -153,7 +155,7 @@ async fn builder(store: &TestStore, mirror: &Mirror) -> LedgerBuilder {
         "sqlite::memory:" => panic!("a database in memory has one ledger"),
         _ => store.builder().await,
     };
-    builder.projection(mirror.clone()).max_failures(3)
+    builder.projection(mirror.clone()).callback_retry(SOON.max_attempts(3))
 }
 
 /// The texts of a query with one column.
@@ -232,7 +234,11 @@ async fn failing_projection_fails_one_event(store: &TestStore) {
         // SQLite does not end the transaction after such an error.
         let breaks = bad != "pay_breaks" || store.place().is_some();
         let expected = if breaks { ("dead", false, 3) } else { ("done", true, 0) };
-        assert_eq!((event.state.as_str(), event.booked, event.failures), expected, "{bad}");
+        assert_eq!(
+            (event.state.as_str(), event.is_booked, event.failed_attempts),
+            expected,
+            "{bad}"
+        );
         let booked = ledger.record(&format!("charge:{bad}")).await.unwrap();
         assert_eq!(booked.is_some(), !breaks, "{bad}");
     }
@@ -262,7 +268,8 @@ async fn events_are_retried_until_they_are_dead_letters(store: &TestStore) {
         let failed = ledger.failed_events(10).await.unwrap();
         let [dead] = failed.as_slice() else { panic!("{failed:?}") };
         let expected = ("mirror:event:msg_2", "dead", Some("mirror.event"), 3);
-        let dead = (dead.id.as_str(), dead.state.as_str(), dead.kind.as_deref(), dead.failures);
+        let dead =
+            (dead.id.as_str(), dead.state.as_str(), dead.kind.as_deref(), dead.failed_attempts);
         assert_eq!(dead, expected);
         assert_eq!(texts(&ledger, ALL_HEARD).await, ["msg_1"]);
         assert!(ledger.redrive("mirror:event:msg_2").await.unwrap());
@@ -400,7 +407,7 @@ async fn what_others_book_is_applied(store: &TestStore) {
     assert!(workers.shutdown(Duration::from_secs(5)).await);
     // The version before does not start.
     let error = builder(store, &mirror).await.open().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Setup);
+    assert_eq!(error.kind(), ErrorKind::Config);
 }
 
 async fn retention_of_a_group_is_told(store: &TestStore) {
@@ -447,7 +454,7 @@ async fn names_are_checked(store: &TestStore) {
         let built = builder.build();
         assert_eq!(built.is_ok(), is_valid, "{names:?}");
         if let Err(error) = built {
-            assert_eq!(error.kind(), ErrorKind::Setup);
+            assert_eq!(error.kind(), ErrorKind::Config);
         }
     }
 }
