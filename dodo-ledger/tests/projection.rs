@@ -40,7 +40,7 @@ const MOVED: Sql = sql!("UPDATE applied SET group_id = $2 WHERE group_id = $1");
 const GONE: Sql = sql!("INSERT INTO gone (group_id) VALUES ($1)");
 const HEARD: Sql = sql!("INSERT INTO heard (id) VALUES ($1)");
 
-/// Writes down what it is told. Its tables have no constraint, so that a second write shows.
+/// Records every call. Its tables have no constraint, so that a second write shows.
 #[derive(Clone, Default)]
 struct Mirror {
     /// Runs of `event` and `timer` that fail.
@@ -118,7 +118,7 @@ impl Projection for Mirror {
                         std::future::pending::<()>().await;
                     }
                     FactKind::Charge(charge) if charge.payment_id == "pay_breaks" => {
-                        // The transaction is over, and the projection does not say so.
+                        // The transaction is over, and the projection ignores it.
                         let _ignored = tx.execute(&sql!("SELECT no_such_column"), args![]).await;
                     }
                     _ => {}
@@ -201,7 +201,7 @@ async fn writes_of_a_projection_are_those_of_the_booking(store: &TestStore) {
     ledger.settled().await.unwrap();
     assert_eq!(numbers(&ledger, ALL_SEEN).await, [1, 3]);
 
-    // The projection is told about an erasure, and about a group that was merged into another one.
+    // An erasure and a merge reach the projection.
     assert!(ledger.erase_customer("cus_3").await.unwrap().found);
     let erased = sql!("SELECT people FROM seen ORDER BY people");
     assert_eq!(numbers(&ledger, erased).await, [0, 2]);
@@ -286,7 +286,7 @@ async fn timers_fire_once_when_they_are_due(store: &TestStore) {
     let ledger = with(store, &mirror).await;
     let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    // A timer that is not due is no work.
+    // `settled` does not wait for a timer that is not due.
     ledger.settled().await.unwrap();
     assert_eq!(ledger.stats().await.unwrap().pending, 0);
     let timers = sql!("SELECT id FROM dodo_inbox WHERE timer = 1");
@@ -356,7 +356,7 @@ async fn a_timer_set_while_it_runs_fires_again(store: &TestStore) {
 }
 
 /// Old versions and the command of an operator book, too. The application's workers apply what they booked.
-async fn what_others_book_is_applied(store: &TestStore) {
+async fn bookings_of_other_processes_are_applied(store: &TestStore) {
     // Before the projection exists.
     let plain = store.ledger().await;
     let workers = work(&plain, hooks());
@@ -410,7 +410,7 @@ async fn what_others_book_is_applied(store: &TestStore) {
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
-async fn retention_of_a_group_is_told(store: &TestStore) {
+async fn retention_of_a_group_reaches_the_projection(store: &TestStore) {
     let ledger = with(store, &Mirror::default()).await;
     let context = serde_json::json!({
         "captured_at": "2026-11-20T10:00:00Z", "consent": "granted", "visitor": "v1",
@@ -513,7 +513,7 @@ on_both_stores! {
     events_are_retried_until_they_are_dead_letters,
     timers_fire_once_when_they_are_due,
     a_timer_set_while_it_runs_fires_again,
-    what_others_book_is_applied,
-    retention_of_a_group_is_told,
+    bookings_of_other_processes_are_applied,
+    retention_of_a_group_reaches_the_projection,
     names_are_checked,
 }

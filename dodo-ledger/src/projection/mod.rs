@@ -1,8 +1,8 @@
 //! Projections: tables of an application, or of a crate of this project, that follow the bookings.
 //!
 //! A [`Projection`] joins each booking transaction: it sees the changed groups after their records are
-//! written, and writes its own tables. Both are committed together, or neither. It can queue events, whose
-//! callbacks run after the commit, and set durable timers. Workers run both as they run the callbacks of
+//! written, and writes its own tables. Both are committed together, or neither. It can queue events
+//! with callbacks after the commit, and set durable timers. Workers run both as they run the callbacks of
 //! deliveries: under a lease, with retries, and with a dead letter in the end.
 //!
 //! Locks: a projection takes its locks after those of the ledger. It locks rows of its own in a sorted order,
@@ -114,7 +114,7 @@ pub trait Projection: Send + Sync + 'static {
     }
 
     /// The callback of a queued event. It runs at least once, and is retried as the callback of a delivery
-    /// is. What it writes through `tx` counts once.
+    /// is. Its writes through `tx` count once.
     fn event(
         &self,
         event: &QueuedEvent,
