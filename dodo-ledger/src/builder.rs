@@ -159,6 +159,8 @@ impl LedgerBuilder {
             workers: Arc::default(),
             unattended: AtomicU64::new(0),
         };
-        Ok(Ledger { shared: Arc::new(shared), writer })
+        let ledger = Ledger { shared: Arc::new(shared), writer };
+        ledger.shared.projections.opened(&ledger.handle());
+        Ok(ledger)
     }
 }

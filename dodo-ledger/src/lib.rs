@@ -22,6 +22,7 @@ mod context_store;
 mod error;
 mod fault;
 mod forgotten;
+mod handle;
 mod identity;
 mod inbox;
 mod ledger;
@@ -41,6 +42,8 @@ mod tx;
 mod void;
 mod worker;
 
+#[doc(hidden)]
+pub use self::handle::LedgerHandle;
 #[cfg(feature = "postgres")]
 pub use self::tx::PgTx;
 #[cfg(feature = "sqlite")]

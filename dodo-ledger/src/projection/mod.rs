@@ -28,6 +28,7 @@ pub(crate) use self::{
     tasks::{Again, Task, Work, read_task},
 };
 
+use crate::LedgerHandle;
 use crate::attribution::{Group, Record, RecordState, SubscriptionState, Timeline, subscriptions};
 
 /// Tables that follow the bookings of a ledger. Give it to
@@ -87,6 +88,12 @@ pub trait Projection: Send + Sync + 'static {
     /// runs the missing versions. After a new version the workers apply every group again.
     fn schema(&self) -> &'static [&'static [Sql]] {
         &[]
+    }
+
+    /// For crates of this project: the ledger is built.
+    #[doc(hidden)]
+    fn opened(&self, ledger: LedgerHandle) {
+        drop(ledger);
     }
 
     /// Writes what follows from the changed groups, sorted by id. It runs in the booking transaction, after

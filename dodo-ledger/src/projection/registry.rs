@@ -10,6 +10,7 @@ use super::{
     tasks::{Again, Task},
 };
 use crate::{
+    LedgerHandle,
     attribution::Group,
     error::{Error, ErrorKind},
     store::{
@@ -36,6 +37,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a
 trait DynProjection: Send + Sync {
     fn name(&self) -> &str;
     fn schema(&self) -> &'static [&'static [Sql]];
+    fn opened(&self, ledger: LedgerHandle);
     fn apply<'a>(
         &'a self,
         groups: &'a [ChangedGroup<'a>],
@@ -51,6 +53,9 @@ impl<P: Projection> DynProjection for P {
     }
     fn schema(&self) -> &'static [&'static [Sql]] {
         Projection::schema(self)
+    }
+    fn opened(&self, ledger: LedgerHandle) {
+        Projection::opened(self, ledger);
     }
     fn apply<'a>(
         &'a self,
@@ -91,6 +96,11 @@ impl Projections {
             }
         }
         Ok(Self { all: all.into(), within: APPLY_WITHIN.min(lease) })
+    }
+
+    /// Tells every projection that its ledger is built.
+    pub(crate) fn opened(&self, ledger: &LedgerHandle) {
+        self.all.iter().for_each(|projection| projection.opened(ledger.clone()));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

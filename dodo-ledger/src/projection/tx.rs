@@ -37,7 +37,7 @@ enum Place<'a> {
 }
 
 impl<'a> ProjectionTx<'a> {
-    pub(super) fn of_booking(projection: &'a str, tx: &'a mut Tx) -> Self {
+    pub(crate) fn of_booking(projection: &'a str, tx: &'a mut Tx) -> Self {
         Self { projection, place: Place::Booking(tx), own_timer: None, again: None }
     }
 

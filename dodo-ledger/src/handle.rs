@@ -1,0 +1,63 @@
+//! What a projection of this project keeps of its ledger.
+
+use std::sync::{Arc, Weak};
+
+use dodo_core::webhook::VerifiedEvent;
+
+use crate::{
+    Ledger, Store,
+    attribution::{Batch, FactKind, parse_api_object},
+    error::Error,
+    ledger::Shared,
+    news::News,
+    projection::ProjectionTx,
+    store::Tx,
+};
+
+/// A ledger that a projection can use and does not keep alive.
+#[derive(Clone, Debug)]
+pub struct LedgerHandle {
+    store: Store,
+    shared: Weak<Shared>,
+}
+
+impl Ledger {
+    pub(crate) fn handle(&self) -> LedgerHandle {
+        let store = self.shared.store.clone();
+        LedgerHandle { store, shared: Arc::downgrade(&self.shared) }
+    }
+}
+
+impl LedgerHandle {
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &Store {
+        &self.store
+    }
+
+    /// The transaction as the projection of this name uses it outside of a booking. The caller commits it.
+    pub fn projection_tx<'a>(&self, projection: &'a str, tx: &'a mut Tx) -> ProjectionTx<'a> {
+        ProjectionTx::of_booking(projection, tx)
+    }
+
+    /// Books an object that the API showed, given as the event that would have brought it. A subscription is
+    /// a snapshot at the time of the event.
+    ///
+    /// # Errors
+    /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) for an unusable object; those of the
+    /// database; [`Setup`](crate::ErrorKind::Setup) if the ledger is gone.
+    pub async fn book_api_object(&self, event: &VerifiedEvent) -> Result<(), dodo_core::Error> {
+        let gone =
+            || Error::setup("the ledger is closed: keep it as long as its projections are used");
+        let shared = self.shared.upgrade().ok_or_else(gone)?;
+        let Some(mut fact) = parse_api_object(event, shared.rules())? else { return Ok(()) };
+        if let FactKind::Subscription(body) = fact.kind {
+            fact.id = format!("{}:{}", fact.id, fact.occurred_at.as_microsecond());
+            fact.kind = FactKind::ApiSnapshot(body);
+        }
+        shared.groups().book(Batch::of([fact])).await?;
+        shared.offer(News::Queued);
+        shared.offer(News::Booked);
+        Ok(())
+    }
+}
