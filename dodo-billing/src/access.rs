@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     check::{Check, Problem},
@@ -19,7 +20,7 @@ use crate::{
 ///
 /// The best source decides about state, end and reason. Features are the union over all live sources, so a
 /// source never removes a feature that another source gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     state: AccessState,
     until: Option<Until>,

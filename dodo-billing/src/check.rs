@@ -1,9 +1,10 @@
 //! Doubts that a request to Dodo Payments settles, and findings that need a person.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A request for the state of a subscription at Dodo Payments. Its response is a fact.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Check {
     /// `sub_...`.
     pub subscription_id: String,
@@ -14,7 +15,8 @@ pub struct Check {
 }
 
 /// The doubt behind a [`Check`]. New causes may be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CheckCause {
     /// An active subscription has no payment.
@@ -38,7 +40,8 @@ pub enum CheckCause {
 }
 
 /// A finding about an owner. New findings may be added.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Problem {
     /// Facts about a subscription contradict each other.

@@ -18,9 +18,15 @@ pub enum ErrorKind {
     Empty,
     /// A duration is negative.
     NegativeDuration,
+    /// A text is no owner.
+    InvalidOwner,
+    /// A secret is missing or too short.
+    WeakSecret,
+    /// An option of a builder cannot be used.
+    InvalidOption,
 }
 
-/// A wrong declaration of plans. The text names the plan or product, and the action.
+/// A wrong declaration or setting. The text names it and the action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,

@@ -11,6 +11,7 @@ use dodo_core::{
     },
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// One fact that access depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +126,7 @@ pub struct BillingPeriod {
 }
 
 /// An item of a cart, or an add-on of a subscription.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoughtItem {
     /// `pdt_...` or `adn_...`.
     pub product_id: String,
@@ -134,7 +135,7 @@ pub struct BoughtItem {
 }
 
 /// A plan change that Dodo Payments will make.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedChange {
     /// The new product.
     pub product_id: String,
@@ -202,7 +203,8 @@ pub struct LicenseFact {
 }
 
 /// A decision of the app about an owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AppDecision {
     /// The app grants a plan without a purchase.

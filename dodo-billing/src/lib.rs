@@ -1,8 +1,8 @@
 //! Access from facts: what an owner may use, until when, and why.
 //!
-//! This crate holds the pure part of billing. [`Plans`] declares plans, features and limits in code.
-//! [`derive()`] turns the facts about one owner into an [`Access`]. Storage, owners, endpoints and the
-//! mapping from the ledger's facts do not exist yet, so an application cannot use the crate yet.
+//! [`Plans`] declares plans, features and limits in code. [`Billing`] follows the bookings of a ledger and
+//! answers [`billing.owner("user_42").await`](Billing::owner) from one row. [`derive()`] is the pure function
+//! behind each answer: it turns the facts about one owner into an [`Access`].
 //!
 //! ```
 //! use dodo_billing::{Plan, Plans, SoldProduct, days, derive};
@@ -38,35 +38,51 @@
 //! | `purchase`, `grant`, `license` | the other sources |
 //! | `holdings`, `access` | the join of all sources, and the next change |
 //! | `change` | the difference between two answers |
+//! | `owner`, `from_ledger` | which facts of the ledger are whose, and what they say |
+//! | `billing`, `owner_handle` | what the app calls |
+//! | `projection`, `answer`, `store` | the booking transaction, the stored answer, the tables |
+//! | `listener` | what the app hears |
 
 mod access;
+mod answer;
+mod billing;
 mod change;
 mod check;
 mod derive;
 mod error;
 pub mod fact;
+mod from_ledger;
 mod grant;
 mod history;
 mod holdings;
 mod license;
+mod listener;
+mod owner;
+mod owner_handle;
 mod payment;
 mod plan;
 mod plans;
+mod projection;
 mod purchase;
 mod reason;
 mod rules;
 mod source;
 mod state;
+mod store;
 mod subscription;
 mod until;
 
 pub use self::{
     access::Access,
+    billing::{Billing, BillingBuilder},
     change::AccessChange,
     check::{Check, CheckCause, Problem},
     derive::derive,
     error::{Error, ErrorKind},
     license::LicenseAccess,
+    listener::{AccessChanged, AccessListener},
+    owner::{OwnerId, OwnerSecrets},
+    owner_handle::Owner,
     plan::{Plan, SoldProduct, days},
     plans::{Plans, PlansBuilder},
     reason::{Reason, ReasonCode},

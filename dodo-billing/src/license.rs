@@ -2,6 +2,7 @@
 
 use dodo_core::event::LicenseKeyStatus;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     fact::{GrantFact, LicenseFact},
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// A license key of an owner, at the time of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LicenseAccess {
     /// The id of the license key.
     pub license_key_id: String,

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dodo_core::attribution::DisputePolicy;
 use jiff::SignedDuration;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -32,6 +34,22 @@ impl Plans {
     #[must_use]
     pub fn plan_of(&self, product_id: &str) -> Option<&str> {
         self.plan_of.get(product_id).map(String::as_str)
+    }
+
+    /// The products that sell a plan, in the order of their declaration.
+    pub fn products_of(&self, plan: &str) -> impl Iterator<Item = &str> {
+        self.plans.get(plan).into_iter().flat_map(|plan| &plan.products).map(String::as_str)
+    }
+
+    /// The names of all plans.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plans.keys().map(String::as_str)
+    }
+
+    /// Names the declaration. Two declarations with other answers have other names.
+    pub(crate) fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(format!("{} {self:?}", env!("CARGO_PKG_VERSION")));
+        URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default())
     }
 
     pub(crate) fn free(&self) -> Option<&str> {

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
     ($( $(#[$doc:meta])* $variant:ident = $text:literal, )*) => {
         /// The rule that decided. New codes may be added.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
-        pub enum ReasonCode { $( $(#[$doc])* $variant, )* }
+        pub enum ReasonCode { $( $(#[$doc])* #[serde(rename = $text)] $variant, )* }
 
         impl ReasonCode {
             /// The code as text, such as `cancel_scheduled`.
@@ -79,7 +80,7 @@ impl fmt::Display for ReasonCode {
 }
 
 /// The reason of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// For programs.
     pub code: ReasonCode,

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     fact::{BoughtItem, PlannedChange},
@@ -12,7 +13,8 @@ use crate::{
 };
 
 /// The object that a source comes from, with its id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SourceKind {
     /// A subscription: `sub_...`.
@@ -26,7 +28,7 @@ pub enum SourceKind {
 }
 
 /// One source of access, at the time of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessSource {
     /// The object.
     pub kind: SourceKind,

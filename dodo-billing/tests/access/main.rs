@@ -7,3 +7,5 @@ mod life;
 mod notation;
 mod reasons;
 mod rows;
+mod store;
+mod stored;

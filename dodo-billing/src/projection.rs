@@ -1,0 +1,188 @@
+//! Billing in the booking transaction: each changed group changes the answers of its owners.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dodo_core::BoxError;
+use dodo_ledger::{
+    Error, LedgerHandle,
+    attribution::Timeline,
+    projection::{ChangedGroup, Projection, ProjectionTx, QueuedEvent, Sql, Timer},
+    store::sql::{Rows, args},
+};
+use jiff::Timestamp;
+
+use crate::{
+    access::Access,
+    answer::Answer,
+    billing::Billing,
+    change::AccessChange,
+    fact::BillingFact,
+    listener::AccessChanged,
+    owner::{OwnerId, owned},
+    state::AccessState,
+    store::{self, Change},
+    until::later,
+};
+
+/// The timer of the next change of an answer, and that of the notice before the end of a trial.
+const CHANGE: &str = "change:";
+const TRIAL: &str = "trial:";
+
+impl Projection for Billing {
+    fn name(&self) -> &'static str {
+        "billing"
+    }
+
+    fn schema(&self) -> &'static [&'static [Sql]] {
+        store::SCHEMA
+    }
+
+    fn opened(&self, ledger: LedgerHandle) {
+        self.keep(ledger);
+    }
+
+    async fn apply(
+        &self,
+        groups: &[ChangedGroup<'_>],
+        tx: &mut ProjectionTx<'_>,
+    ) -> Result<(), BoxError> {
+        let live = self.live();
+        let changed: BTreeMap<i64, &Timeline> =
+            groups.iter().map(|group| (group.id(), group.timeline())).collect();
+        let merged = groups.iter().flat_map(|group| group.merged().iter().copied());
+        let ids: BTreeSet<i64> = changed.keys().copied().chain(merged).collect();
+        let mut owners = store::owners_of_groups(tx, &ids, live).await?;
+        let known = store::known(tx, changed.values().copied(), live).await?;
+        let mut links = BTreeSet::new();
+        let mut customers = BTreeMap::new();
+        for (id, timeline) in &changed {
+            let owned = owned(timeline, &known, self.secrets(), live);
+            links.extend(owned.facts.into_keys().map(|owner| (owner, *id)));
+            customers.extend(owned.customers);
+        }
+        owners.extend(links.iter().map(|(owner, _)| owner.clone()));
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let locked = store::lock_owners(tx, &owners, live).await?;
+        store::unlink_groups(tx, &ids).await?;
+        store::link_groups(tx, &links, live).await?;
+        customers.retain(|id, _| !known.customers.contains_key(id));
+        store::bind_customers(tx, &customers, live, self.now()).await?;
+        self.answer(tx, locked, &changed).await?;
+        Ok(())
+    }
+
+    async fn timer(&self, timer: &Timer, tx: &mut ProjectionTx<'_>) -> Result<(), BoxError> {
+        let Some((kind, no)) = [CHANGE, TRIAL].iter().find_map(|kind| {
+            let no = timer.key.strip_prefix(kind)?.parse::<i64>().ok()?;
+            Some((*kind, no))
+        }) else {
+            return Ok(());
+        };
+        let Some(owner) = store::owner_of_number(tx, no, self.live()).await? else { return Ok(()) };
+        let owners = BTreeSet::from([owner.clone()]);
+        let locked = store::lock_owners(tx, &owners, self.live()).await?;
+        let access = self.answer(tx, locked, &BTreeMap::new()).await?;
+        if kind == TRIAL
+            && let Some((listener, access)) = self.listener().zip(access)
+            && access.state() == AccessState::Trialing
+        {
+            listener.trial_ending(&owner, &access, tx).await?;
+        }
+        Ok(())
+    }
+
+    async fn event(&self, event: &QueuedEvent, tx: &mut ProjectionTx<'_>) -> Result<(), BoxError> {
+        let numbers = event.body.split_once(':').and_then(|(no, version)| {
+            Some((no.parse::<i64>().ok()?, version.parse::<i64>().ok()?))
+        });
+        let Some((listener, (no, version))) = self.listener().zip(numbers) else { return Ok(()) };
+        let Some((owner, at, before, after)) = store::change_of(tx, no, version).await? else {
+            return Ok(());
+        };
+        let (before, after): (Access, Access) =
+            (serde_json::from_str(&before)?, serde_json::from_str(&after)?);
+        let Some(change) = AccessChange::between(&before, &after) else { return Ok(()) };
+        let changed_at = Timestamp::from_microsecond(at)?;
+        listener.access_changed(&AccessChanged { owner, changed_at, change }, tx).await
+    }
+}
+
+impl Billing {
+    /// Derives and writes the answers of locked owners. The facts of their other groups are read after the
+    /// locks, so two bookings of one owner see each other. Returns the answer of the last owner.
+    pub(crate) async fn answer(
+        &self,
+        tx: &mut ProjectionTx<'_>,
+        locked: BTreeMap<OwnerId, store::LockedOwner>,
+        changed: &BTreeMap<i64, &Timeline>,
+    ) -> Result<Option<Access>, Error> {
+        let owners: BTreeSet<OwnerId> = locked.keys().cloned().collect();
+        let mut facts = self.facts_of(tx, &owners, changed).await?;
+        let now = self.now();
+        let (mut rows, mut changes, mut clocks) = (Rows::default(), Vec::new(), Vec::new());
+        let mut last = None;
+        for (owner, row) in locked {
+            let facts = facts.remove(&owner).unwrap_or_default();
+            let answer = Answer::of(&facts, self.plans(), now);
+            let Some(access) = answer.now() else { continue };
+            let version = row.version + 1;
+            rows.push(args![row.no, version, self.fingerprint(), answer.to_json()]);
+            let before = Answer::reported(&row.answer);
+            let before = before.unwrap_or_else(|| crate::derive(&[], self.plans(), now));
+            if AccessChange::between(&before, access).is_some() {
+                let json = |access| serde_json::to_string(access).unwrap_or_default();
+                let (before, after) = (json(&before), json(access));
+                changes.push(Change { no: row.no, version, at: now, before, after });
+            }
+            clocks.push((row.no, access.next_change(), self.trial_notice_at(access, now)));
+            last = Some(access.clone());
+        }
+        store::write_owners(tx, rows, &changes).await?;
+        for (no, next, notice) in clocks {
+            for (kind, at) in [(CHANGE, next), (TRIAL, notice)] {
+                match at {
+                    Some(at) => tx.set_timer(&format!("{kind}{no}"), at).await?,
+                    None => tx.clear_timer(&format!("{kind}{no}")).await?,
+                }
+            }
+        }
+        for Change { no, version, .. } in changes {
+            let id = format!("{no}:{version}");
+            tx.queue_event(&id, id.clone()).await?;
+        }
+        Ok(last)
+    }
+
+    /// The facts of owners: of their groups, and the decisions of the app.
+    pub(crate) async fn facts_of(
+        &self,
+        tx: &mut impl store::Loaded,
+        owners: &BTreeSet<OwnerId>,
+        changed: &BTreeMap<i64, &Timeline>,
+    ) -> Result<BTreeMap<OwnerId, Vec<BillingFact>>, Error> {
+        let live = self.live();
+        let mut others = store::groups_of(tx, owners, live).await?;
+        others.retain(|id| !changed.contains_key(id));
+        let others = store::load_groups(tx, &others).await?;
+        let timelines = || changed.values().copied().chain(others.values());
+        let known = store::known(tx, timelines(), live).await?;
+        let mut facts = store::decisions_of(tx, owners, live).await?;
+        for timeline in timelines() {
+            for (owner, of_owner) in owned(timeline, &known, self.secrets(), live).facts {
+                if owners.contains(&owner) {
+                    facts.entry(owner).or_default().extend(of_owner);
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The time of the notice about the end of a trial. `None`: there is no trial, or it ends too soon.
+    fn trial_notice_at(&self, access: &Access, now: Timestamp) -> Option<Timestamp> {
+        let notice = self.trial_notice()?;
+        let end = access.until()?.time().filter(|_| access.state() == AccessState::Trialing)?;
+        Some(later(end, -notice)).filter(|at| *at > now)
+    }
+}
