@@ -154,11 +154,19 @@ impl Billing {
         if let Some(access) = current.and_then(|(_, answer)| Answer::read(&answer, now)) {
             return Ok(access);
         }
-        let mut tx = store.read().await?;
+        Ok(self.access_from_facts(&mut store.read().await?, owner).await?)
+    }
+
+    /// The access of an owner now, from all facts.
+    pub(crate) async fn access_from_facts(
+        &self,
+        tx: &mut impl store::Loaded,
+        owner: &OwnerId,
+    ) -> Result<crate::Access, dodo_ledger::Error> {
         let owners = [owner.clone()].into();
-        let facts = self.facts_of(&mut tx, &owners, &Default::default()).await?;
+        let facts = self.facts_of(tx, &owners, &Default::default()).await?;
         let facts = facts.into_values().next().unwrap_or_default();
-        Ok(crate::derive(&facts, self.plans(), now))
+        Ok(crate::derive(&facts, self.plans(), self.now()))
     }
 }
 

@@ -123,7 +123,7 @@ impl Owner {
             let locked = store::lock_owners(&mut tx, &owners, billing.live()).await?;
             let (live, at) = (billing.live(), billing.now());
             store::decide(&mut tx, &DecisionRow { owner, live, at, decision: &decision }).await?;
-            billing.answer(&mut tx, locked, &Default::default()).await?;
+            billing.answer(&mut tx, locked, &Default::default(), at).await?;
         }
         tx.commit().await?;
         self.access().await

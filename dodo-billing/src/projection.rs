@@ -9,7 +9,7 @@ use dodo_ledger::{
     projection::{ChangedGroup, Projection, ProjectionTx, QueuedEvent, Sql, Timer},
     store::sql::{Rows, args},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     access::Access,
@@ -69,7 +69,7 @@ impl Projection for Billing {
         store::link_groups(tx, &links, live).await?;
         customers.retain(|id, _| !known.customers.contains_key(id));
         store::bind_customers(tx, &customers, live, self.now()).await?;
-        self.answer(tx, locked, &changed).await?;
+        self.answer(tx, locked, &changed, self.now()).await?;
         Ok(())
     }
 
@@ -83,22 +83,36 @@ impl Projection for Billing {
         let Some(owner) = store::owner_of_number(tx, no, self.live()).await? else { return Ok(()) };
         let owners = BTreeSet::from([owner.clone()]);
         let locked = store::lock_owners(tx, &owners, self.live()).await?;
-        let access = self.answer(tx, locked, &BTreeMap::new()).await?;
-        if kind == TRIAL
-            && let Some((listener, access)) = self.listener().zip(access)
-            && access.state() == AccessState::Trialing
-        {
-            listener.trial_ending(&owner, &access, tx).await?;
+        // The clock of the database called: the clock of this machine may be behind.
+        let now = self.now().max(later(timer.at, SignedDuration::from_millis(1)));
+        let access = self.answer(tx, locked, &BTreeMap::new(), now).await?;
+        // The end is in the id, so each trial has one notice.
+        let end = access.filter(|access| kind == TRIAL && access.state() == AccessState::Trialing);
+        if let Some(end) = end.and_then(|access| access.until()?.time()) {
+            let id = format!("{TRIAL}{no}:{}", end.as_microsecond());
+            tx.queue_event(&id, id.clone()).await?;
         }
         Ok(())
     }
 
     async fn event(&self, event: &QueuedEvent, tx: &mut ProjectionTx<'_>) -> Result<(), BoxError> {
-        let numbers = event.body.split_once(':').and_then(|(no, version)| {
-            Some((no.parse::<i64>().ok()?, version.parse::<i64>().ok()?))
+        let Some(listener) = self.listener() else { return Ok(()) };
+        let (is_notice, body) = match event.body.strip_prefix(TRIAL) {
+            Some(body) => (true, body),
+            None => (false, &*event.body),
+        };
+        let numbers = body.split_once(':').and_then(|(no, second)| {
+            Some((no.parse::<i64>().ok()?, second.parse::<i64>().ok()?))
         });
-        let Some((listener, (no, version))) = self.listener().zip(numbers) else { return Ok(()) };
-        let Some((owner, at, before, after)) = store::change_of(tx, no, version).await? else {
+        let Some((no, second)) = numbers else { return Ok(()) };
+        if is_notice {
+            let Some(owner) = store::owner_of_number(tx, no, self.live()).await? else {
+                return Ok(());
+            };
+            let access = self.access_from_facts(tx, &owner).await?;
+            return listener.trial_ending(&owner, &access, tx).await;
+        }
+        let Some((owner, at, before, after)) = store::change_of(tx, no, second).await? else {
             return Ok(());
         };
         let (before, after): (Access, Access) =
@@ -117,10 +131,10 @@ impl Billing {
         tx: &mut ProjectionTx<'_>,
         locked: BTreeMap<OwnerId, store::LockedOwner>,
         changed: &BTreeMap<i64, &Timeline>,
+        now: Timestamp,
     ) -> Result<Option<Access>, Error> {
         let owners: BTreeSet<OwnerId> = locked.keys().cloned().collect();
         let mut facts = self.facts_of(tx, &owners, changed).await?;
-        let now = self.now();
         let (mut rows, mut changes, mut clocks) = (Rows::default(), Vec::new(), Vec::new());
         let mut last = None;
         for (owner, row) in locked {

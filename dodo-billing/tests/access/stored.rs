@@ -1,17 +1,19 @@
-//! Billing in a database: the table of edge cases once more, through a ledger; and bookings side by side.
+//! Billing in a database: the table of edge cases once more, through a ledger; bookings side by side; what
+//! the app hears.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dodo_billing::{
-    Billing, derive,
+    AccessChanged, AccessListener, AccessState, Billing, OwnerId, days, derive,
     fact::{AppDecision, BillingFact, BillingFactKind as Kind},
 };
-use dodo_core::BoxError;
+use dodo_core::{BoxError, Environment, WebhookKey, Webhooks};
 use dodo_ledger::{
-    Ledger, Store,
-    sqlx::{self, Connection as _, PgConnection, Row as _},
+    Ledger, Store, Workers,
+    projection::ProjectionTx,
+    sqlx::{self, Connection as _, PgConnection},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     notation::{day, facts},
@@ -80,6 +82,211 @@ async fn each_row_gives_its_answer_from_memory_sqlite_and_postgresql() {
             assert_eq!(billing.owner(&owner).await.unwrap(), expected, "{case}");
         }
         drop(store);
+        database.remove().await;
+    }
+}
+
+/// Facts by their notation, about objects with a prefix.
+fn named(text: &str, prefix: &str) -> Vec<BillingFact> {
+    facts(text, &Default::default()).iter().map(|fact| renamed(fact, prefix)).collect()
+}
+
+/// Two groups of one owner, booked at the same time on two connections: the second booking sees the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_groups_of_one_owner_lose_no_update() {
+    let Some(database) = Database::postgres("two_groups_of_one_owner").await else { return };
+    let clock = TestClock::default();
+    clock.set(day(10.0));
+    let plans = plans().build().unwrap();
+    let billing = builder(plans.clone(), &clock).build().unwrap();
+    let store = database.open().await;
+    let ledger = opened(&store, &billing).await;
+    book(&ledger, &billing, &clock, "user_1", &named("B", "first_")).await;
+
+    // Both bookings write their facts, and wait for the row of the owner.
+    let mut gate = PgConnection::connect(&database.url).await.unwrap();
+    let lock = "BEGIN; SELECT 1 FROM dodo_billing_owner WHERE owner = 'user_1' FOR UPDATE";
+    sqlx::raw_sql(lock).execute(&mut gate).await.unwrap();
+    let mut bookings = Vec::new();
+    for (group, product) in [("b", "B"), ("c", "C")] {
+        let (billing, store) = (billing.clone(), database.open().await);
+        let ledger = opened(&store, &billing).await;
+        let text = format!("active@1->31{{product {product}}}");
+        let token = billing.owner("user_1").token().unwrap();
+        let facts = named(&text, group);
+        let facts: Vec<_> =
+            facts.iter().filter_map(|f| ledger_fact(f, &format!("cus_{group}"), &token)).collect();
+        bookings.push(tokio::spawn(async move { ledger.book_facts(facts).await }));
+    }
+    let mut watch = PgConnection::connect(&database.url).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+         WHERE wait_event_type = 'Lock' AND query LIKE '%dodo_billing_owner%'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watch).await.unwrap() < 2 {}
+    sqlx::raw_sql("COMMIT").execute(&mut gate).await.unwrap();
+    for booking in bookings {
+        booking.await.unwrap().unwrap();
+    }
+    let access = billing.owner("user_1").await.unwrap();
+    assert!(["a", "b", "c"].iter().all(|plan| access.has(plan)), "{access:?}");
+    drop((ledger, store, gate, watch));
+    database.remove().await;
+}
+
+/// Keeps what it hears.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl Heard {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// Waits until this many lines were heard.
+    async fn wait(&self, lines: usize) -> Vec<String> {
+        while self.0.lock().unwrap().len() < lines {
+            tokio::task::yield_now().await;
+        }
+        self.take()
+    }
+}
+
+impl AccessListener for Heard {
+    async fn access_changed(
+        &self,
+        event: &AccessChanged,
+        _: &mut ProjectionTx<'_>,
+    ) -> Result<(), BoxError> {
+        let change = &event.change;
+        let states = format!("{} to {}", change.before.state(), change.after.state());
+        let line = format!("{}: {states}, {}", event.owner.as_str(), change.reason.code);
+        self.0.lock().unwrap().push(line);
+        Ok(())
+    }
+
+    async fn trial_ending(
+        &self,
+        owner: &OwnerId,
+        access: &dodo_billing::Access,
+        _: &mut ProjectionTx<'_>,
+    ) -> Result<(), BoxError> {
+        let line = format!("{}: trial until {:?}", owner.as_str(), access.until());
+        self.0.lock().unwrap().push(line);
+        Ok(())
+    }
+}
+
+fn workers(ledger: &Ledger) -> Workers {
+    const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let key = WebhookKey::new(KEY, Environment::Test).unwrap();
+    ledger.attach(Webhooks::builder(key)).unwrap().1
+}
+
+/// The clock of the machine moves, so the days are around it.
+fn around_now(text: &str, prefix: &str, shift: jiff::SignedDuration) -> Vec<BillingFact> {
+    let mut facts = named(text, prefix);
+    for fact in &mut facts {
+        fact.at += shift;
+        match &mut fact.kind {
+            Kind::Subscription { body, .. } => {
+                let at = body.next_billing_date.as_mut().unwrap();
+                *at += shift;
+            }
+            Kind::Payment(payment) => payment.paid_at += shift,
+            _ => {}
+        }
+    }
+    facts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listener_hears_each_change_once_and_the_end_of_a_trial() {
+    for database in Database::all("listener_hears_each_change_once").await {
+        let (clock, heard) = (TestClock::default(), Heard::default());
+        let store = database.open().await;
+        let billing = builder(plans().build().unwrap(), &clock);
+        let billing = billing.listener(heard.clone()).trial_notice(days(3)).build().unwrap();
+        let ledger = opened(&store, &billing).await;
+        // Two instances.
+        let other = opened(&store, &billing).await;
+        let running = [workers(&ledger), workers(&other)];
+
+        // Day 11 is now: the trial of 14 days ends in 3 days, so its notice is due.
+        let now = Timestamp::now();
+        let shift = now.duration_since(day(11.0)) - jiff::SignedDuration::from_millis(300);
+        clock.set(now - days(1));
+        let mut trial = around_now("T", "t_", shift);
+        book(&ledger, &billing, &clock, "user_1", &trial).await;
+        // Two workers hear them, in any order.
+        let mut lines = heard.wait(2).await;
+        lines.sort();
+        assert_eq!(lines[0], "user_1: none to trialing, trial");
+        assert!(lines[1].starts_with("user_1: trial until Some(At("), "{lines:?}");
+        clock.set(now);
+
+        // The same facts again, and a fact that changes nothing.
+        trial.extend(around_now("updated@1->14{trial 14}", "t_", shift));
+        trial.last_mut().unwrap().id = "t_msg_again".to_owned();
+        book(&ledger, &billing, &clock, "user_1", &trial).await;
+        // A decision is heard like a fact.
+        billing.owner("user_1").block().await.unwrap();
+        assert_eq!(heard.wait(1).await, ["user_1: trialing to ended, blocked"]);
+        billing.owner("user_1").unblock().await.unwrap();
+        assert_eq!(heard.wait(1).await, ["user_1: ended to trialing, trial"]);
+
+        // The paid time of another owner ended a moment ago, by the clock of the app: the timer finds it.
+        let shift = now.duration_since(day(30.0)) + jiff::SignedDuration::from_millis(200);
+        clock.set(now - days(1));
+        let ending = around_now("active@0->30, pay@0, updated@1->30{flag}", "e_", shift);
+        book(&ledger, &billing, &clock, "user_2", &ending).await;
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.ends_with(" ended, cancelled")) {
+            lines.extend(heard.wait(1).await);
+        }
+        let ends = lines.iter().filter(|line| line.ends_with(" ended, cancelled"));
+        assert_eq!(ends.count(), 1, "{lines:?}");
+        clock.set(now + days(1));
+        assert_eq!(billing.owner("user_2").await.unwrap().state(), AccessState::Ended);
+        for workers in running {
+            workers.shutdown(std::time::Duration::from_secs(5)).await;
+        }
+        assert_eq!(heard.take(), Vec::<String>::new(), "{}", database.url);
+        drop((ledger, other, store));
+        database.remove().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_plans_answer_at_once_and_forged_owners_never() {
+    for database in Database::all("new_plans_answer_at_once").await {
+        let clock = TestClock::default();
+        clock.set(day(10.0));
+        let store = database.open().await;
+        let billing = builder(plans().build().unwrap(), &clock).build().unwrap();
+        let ledger = opened(&store, &billing).await;
+        book(&ledger, &billing, &clock, "user_1", &named("B", "n_")).await;
+        assert!(!billing.owner("user_1").await.unwrap().can("later"));
+
+        // The row is of the old plans: the answer comes from the facts.
+        let new = plans().plan(dodo_billing::Plan::new("d").product("pdt_D").includes("a"));
+        let new = new.product(dodo_billing::SoldProduct::once("pdt_A2").feature("later"));
+        let renewed = builder(new.build().unwrap(), &clock).build().unwrap();
+        let again = opened(&store, &renewed).await;
+        assert!(renewed.owner("user_1").await.unwrap().can("export"));
+
+        // A token of another secret, and of another owner's making, binds nothing.
+        let forger = builder(plans().build().unwrap(), &clock);
+        let forger = forger.secret("another-secret-of-32-characters").build().unwrap();
+        let forged = forger.owner("user_2").token().unwrap();
+        for (token, prefix) in [(&*forged, "f_"), ("o1.x.dXNlcl8y.AAAAAAAAAAAAAAAAAAAAAA", "g_")] {
+            for fact in named("B", prefix) {
+                let fact = ledger_fact(&fact, &format!("cus_{prefix}"), token).unwrap();
+                ledger.book_facts(vec![fact]).await.unwrap();
+            }
+        }
+        assert_eq!(billing.owner("user_2").await.unwrap().state(), AccessState::None);
+        let wrong = billing.owner("ada@example.com").await.unwrap_err();
+        assert_eq!(wrong.code(), "invalid_owner");
+        drop((ledger, again, store));
         database.remove().await;
     }
 }
