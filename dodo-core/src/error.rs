@@ -30,6 +30,8 @@ pub enum ErrorKind {
     MethodNotAllowed,
     /// The body did not arrive in time. 408.
     BodyTimeout,
+    /// The state of the object does not allow this, such as a second purchase of the same plan. 409.
+    Conflict,
     /// The body is over the limit. 413.
     BodyTooLarge,
     /// The endpoint does not read this type of body. 415.
@@ -69,6 +71,7 @@ impl ErrorKind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RejectedByDodo => StatusCode::UNPROCESSABLE_ENTITY,
@@ -91,6 +94,7 @@ impl ErrorKind {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTimeout => "body_timeout",
+            Self::Conflict => "conflict",
             Self::BodyTooLarge => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RejectedByDodo => "rejected_by_dodo",

@@ -121,6 +121,7 @@ pub mod internals {
             keys::{MetadataKey, OWNER_KEY, metadata_keys},
             preset::PresetField,
         },
+        checkout::guard::own_fields,
         client::retry::retry_after,
         endpoint::private::Sealed as SealedEndpoint,
         money::currency::minor_to_major,

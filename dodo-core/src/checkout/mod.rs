@@ -11,7 +11,7 @@ mod created;
 mod dynamic;
 mod fields;
 mod form;
-mod guard;
+pub(crate) mod guard;
 mod kind;
 mod metadata;
 mod options;

@@ -52,6 +52,28 @@ impl Client {
         })
     }
 
+    /// Creates a link to the portal of a customer.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) `customer_not_found`,
+    /// [`UpstreamFailed`](ErrorKind::UpstreamFailed) without a usable link, else as [`call`](Self::call).
+    pub async fn portal_link(
+        &self,
+        id: &CustomerId,
+        return_url: Option<&str>,
+    ) -> Result<String, Error> {
+        let query: Vec<_> = return_url.map(|url| ("return_url", url)).into_iter().collect();
+        let session: Value = self
+            .call(Method::POST, &format!("/customers/{id}/customer-portal/session"), &query, None)
+            .missing("customer_not_found", "there is no such customer")
+            .json()
+            .await?;
+        let link = session.get("link").and_then(Value::as_str);
+        link.filter(|link| self.trusts_link(link)).map(str::to_owned).ok_or_else(|| {
+            Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable portal link")
+        })
+    }
+
     /// Returns a customer.
     ///
     /// # Errors
