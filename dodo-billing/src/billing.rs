@@ -55,6 +55,7 @@ struct Shared {
     clock: Clock,
     listener: Option<Arc<dyn DynListener>>,
     trial_notice: Option<SignedDuration>,
+    return_to: Option<String>,
     ledger: OnceLock<LedgerHandle>,
 }
 
@@ -67,6 +68,7 @@ pub struct BillingBuilder {
     clock: Option<Clock>,
     listener: Option<Arc<dyn DynListener>>,
     trial_notice: Option<SignedDuration>,
+    return_to: Option<String>,
 }
 
 impl Billing {
@@ -79,6 +81,7 @@ impl Billing {
             clock: None,
             listener: None,
             trial_notice: None,
+            return_to: None,
         }
     }
 
@@ -128,6 +131,11 @@ impl Billing {
 
     pub(crate) fn trial_notice(&self) -> Option<SignedDuration> {
         self.0.trial_notice
+    }
+
+    /// The page to which customers return.
+    pub(crate) fn return_to(&self) -> Option<&str> {
+        self.0.return_to.as_deref()
     }
 
     /// Keeps the ledger. The first one counts.
@@ -192,6 +200,15 @@ impl BillingBuilder {
         self
     }
 
+    /// Sets the page to which customers return from Dodo Payments: an absolute URL. The query gets
+    /// `checkout=...`, the key for [`after_checkout`](Owner::after_checkout).
+    ///
+    /// Default: the page of the client, without the key.
+    pub fn return_to(mut self, url: impl Into<String>) -> Self {
+        self.return_to = Some(url.into());
+        self
+    }
+
     /// Sets the clock, for an app that runs against a sandbox whose time is moved. Default: the clock of
     /// the machine.
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
@@ -210,6 +227,15 @@ impl BillingBuilder {
             let text = "trial_notice is negative: set zero or more".to_owned();
             return Err(Error::new(ErrorKind::NegativeDuration, text));
         }
+        if let Some(url) = &self.return_to {
+            let is_web = url.parse::<http::Uri>().is_ok_and(|uri| {
+                uri.authority().is_some() && matches!(uri.scheme_str(), Some("https" | "http"))
+            });
+            if !is_web {
+                let text = format!("return_to {url:?}: write an absolute URL of the web");
+                return Err(Error::new(ErrorKind::InvalidOption, text));
+            }
+        }
         Ok(Billing(Arc::new(Shared {
             client: self.client,
             fingerprint: self.plans.fingerprint(),
@@ -218,6 +244,7 @@ impl BillingBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(Timestamp::now)),
             listener: self.listener,
             trial_notice: self.trial_notice,
+            return_to: self.return_to,
             ledger: OnceLock::new(),
         })))
     }

@@ -44,6 +44,7 @@
 //! | `listener` | what the app hears |
 
 mod access;
+mod actions;
 mod answer;
 mod billing;
 mod change;
@@ -74,6 +75,9 @@ mod until;
 
 pub use self::{
     access::Access,
+    actions::{
+        AfterCheckout, ChangePreview, ChangeWhen, CheckoutOptions, OpenedCheckout, PaymentLine,
+    },
     billing::{Billing, BillingBuilder},
     change::AccessChange,
     check::{Check, CheckCause, Problem},

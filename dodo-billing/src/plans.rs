@@ -41,6 +41,20 @@ impl Plans {
         self.plans.get(plan).into_iter().flat_map(|plan| &plan.products).map(String::as_str)
     }
 
+    /// The product of a name: the first product of a plan, or a declared product itself. Add-ons are not
+    /// sold alone.
+    pub(crate) fn product_named<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let sold = self.products.get(name).filter(|sold| !sold.is_addon);
+        self.plan_product(name).or(sold.map(|sold| &*sold.product))
+    }
+
+    /// The same, for a product that sells a plan.
+    pub(crate) fn plan_product<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.products_of(name)
+            .next()
+            .or_else(|| self.plan_of.get_key_value(name).map(|(id, _)| &**id))
+    }
+
     /// The names of all plans.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.plans.keys().map(String::as_str)

@@ -101,9 +101,9 @@ impl Projection for Billing {
             Some(body) => (true, body),
             None => (false, &*event.body),
         };
-        let numbers = body.split_once(':').and_then(|(no, second)| {
-            Some((no.parse::<i64>().ok()?, second.parse::<i64>().ok()?))
-        });
+        let numbers = body
+            .split_once(':')
+            .and_then(|(no, second)| Some((no.parse::<i64>().ok()?, second.parse::<i64>().ok()?)));
         let Some((no, second)) = numbers else { return Ok(()) };
         if is_notice {
             let Some(owner) = store::owner_of_number(tx, no, self.live()).await? else {

@@ -4,5 +4,5 @@ mod id;
 mod resolve;
 mod token;
 
-pub(crate) use self::resolve::{Known, Owned, owned};
+pub(crate) use self::resolve::{Known, owned};
 pub use self::{id::OwnerId, token::OwnerSecrets};

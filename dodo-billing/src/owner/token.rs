@@ -47,9 +47,22 @@ impl OwnerSecrets {
     /// The token of an owner.
     pub(crate) fn sign(&self, owner: &OwnerId, live: bool) -> String {
         let Some(secret) = self.0.first() else { return String::new() };
-        let mac = mac(secret, owner.as_str(), live).finalize().into_bytes();
+        let mac = mac(secret, "dodo-owner", owner.as_str(), live).finalize().into_bytes();
         let mac = URL_SAFE_NO_PAD.encode(mac.get(..MAC).unwrap_or_default());
         format!("o1.{}.{}.{mac}", secret.key, URL_SAFE_NO_PAD.encode(owner.as_str()))
+    }
+
+    /// Signs another text of billing, such as a quote.
+    pub(crate) fn tag(&self, text: &str, live: bool) -> String {
+        let Some(secret) = self.0.first() else { return String::new() };
+        URL_SAFE_NO_PAD.encode(mac(secret, "dodo-quote", text, live).finalize().into_bytes())
+    }
+
+    /// Whether this tag is of this text.
+    pub(crate) fn has_tagged(&self, text: &str, tag: &str, live: bool) -> bool {
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
+        let mut secrets = self.0.iter();
+        secrets.any(|secret| mac(secret, "dodo-quote", text, live).verify_slice(&tag).is_ok())
     }
 
     /// The owner that a token names. `None`: the token is not ours, or of the other mode.
@@ -63,15 +76,16 @@ impl OwnerSecrets {
         let owner = String::from_utf8(URL_SAFE_NO_PAD.decode(owner).ok()?).ok()?;
         let tag = URL_SAFE_NO_PAD.decode(tag).ok().filter(|tag| tag.len() == MAC)?;
         let mut keys = self.0.iter().filter(|secret| secret.key == key);
-        let is_signed =
-            keys.any(|secret| mac(secret, &owner, live).verify_truncated_left(&tag).is_ok());
+        let is_signed = keys.any(|secret| {
+            mac(secret, "dodo-owner", &owner, live).verify_truncated_left(&tag).is_ok()
+        });
         is_signed.then(|| OwnerId::new(owner).ok()).flatten()
     }
 }
 
-fn mac(secret: &Secret, owner: &str, live: bool) -> Hmac<Sha256> {
+fn mac(secret: &Secret, what: &str, text: &str, live: bool) -> Hmac<Sha256> {
     let mut mac = secret.hmac.clone();
-    for part in ["dodo-owner", "\0", if live { "live" } else { "test" }, "\0", owner] {
+    for part in [what, "\0", if live { "live" } else { "test" }, "\0", text] {
         mac.update(part.as_bytes());
     }
     mac

@@ -1,0 +1,182 @@
+//! A checkout for an owner: the server names owner, customer and cart.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use dodo_core::{
+    CustomerId, Error, ErrorKind, ProductId,
+    checkout::request::{CheckoutCustomer, CheckoutItem, FeatureFlags, SessionRequest},
+};
+use jiff::SignedDuration;
+
+use super::{conflict, not_found};
+use crate::{
+    access::Access,
+    owner_handle::Owner,
+    source::AccessSource,
+    store::{self, Checkout},
+    until::later,
+};
+
+/// An open session with the same cart is given again for so long.
+const REUSE: SignedDuration = SignedDuration::from_mins(15);
+
+/// What an owner buys. The product is one that the plans declare.
+#[derive(Clone, Default)]
+#[must_use]
+pub struct CheckoutOptions {
+    pub(crate) name: String,
+    pub(crate) quantity: u32,
+    pub(crate) email: Option<String>,
+    pub(crate) force: bool,
+}
+
+impl CheckoutOptions {
+    /// One unit of a plan, of which the first product is bought, or of a product: `pro`, or `pdt_...`.
+    pub fn of(plan_or_product: impl Into<String>) -> Self {
+        Self { name: plan_or_product.into(), quantity: 1, ..Self::default() }
+    }
+
+    /// Sets the units, such as seats. Default: 1.
+    pub fn quantity(mut self, quantity: u32) -> Self {
+        self.quantity = quantity;
+        self
+    }
+
+    /// Sets the e-mail address of an owner who has no customer yet. Dodo Payments asks for it otherwise.
+    pub fn email(mut self, email: impl Into<String>) -> Self {
+        self.email = Some(email.into());
+        self
+    }
+
+    /// Opens a session also while another payment is being processed.
+    pub fn force(mut self) -> Self {
+        self.force = true;
+        self
+    }
+}
+
+/// Without the e-mail address.
+impl fmt::Debug for CheckoutOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckoutOptions")
+            .field("name", &self.name)
+            .field("quantity", &self.quantity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A checkout session of an owner.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenedCheckout {
+    /// The page on which the owner pays.
+    pub checkout_url: String,
+    /// `cks_...`.
+    pub session_id: String,
+}
+
+/// The link opens the payment.
+impl fmt::Debug for OpenedCheckout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedCheckout")
+            .field("session_id", &self.session_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Owner {
+    /// Opens a checkout session. An open one with the same cart, younger than 15 minutes, is given again.
+    ///
+    /// # Errors
+    /// - [`NotFound`](ErrorKind::NotFound) `plan_not_found`: no plan and no product has this name.
+    /// - [`Conflict`](ErrorKind::Conflict) `already_subscribed`: the owner has a subscription of the plan
+    ///   that is live, or that a payment brings back. `payment_in_progress`: a payment has no result yet.
+    /// - Those of [`access`](Self::access) and of
+    ///   [`create_session`](dodo_core::Client::create_session).
+    pub async fn checkout(&self, options: CheckoutOptions) -> Result<OpenedCheckout, Error> {
+        let (billing, owner) = (&self.billing, self.id()?);
+        let product = billing
+            .plans()
+            .product_named(&options.name)
+            .ok_or_else(|| not_found("plan_not_found", "there is no such plan or product"))?;
+        let product = ProductId::new(product)?;
+        if !(1..=1_000_000).contains(&options.quantity) {
+            let message = "the quantity is out of range";
+            return Err(Error::new(ErrorKind::InvalidRequest, message)
+                .with_code("quantity_out_of_range")
+                .with_field("quantity"));
+        }
+        refuse_second(&self.access().await?, billing.plans().plan_of(product.as_str()), &options)?;
+        let database = billing.ledger()?.database();
+        let (live, now) = (billing.live(), billing.now());
+        let cart = format!("{product}*{}", options.quantity);
+        let since = later(now, -REUSE);
+        if let Some(open) = store::open_checkout(database, owner, live, &cart, since).await?
+            && let Some(checkout_url) = open.checkout_url
+        {
+            return Ok(OpenedCheckout { checkout_url, session_id: open.session_id });
+        }
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(|error| {
+            Error::new(ErrorKind::CallbackFailed, "no random numbers").with_source(error)
+        })?;
+        let key = URL_SAFE_NO_PAD.encode(key);
+        let mut request = SessionRequest::new()
+            .product_cart([CheckoutItem::new(product, options.quantity)])
+            .metadata(dodo_core::internals::OWNER_KEY, self.token()?);
+        if let Some(page) = billing.return_to() {
+            let separator = if page.contains('?') { '&' } else { '?' };
+            request = request.return_url(format!("{page}{separator}checkout={key}"));
+        }
+        let known = store::customers_of(database, owner, live).await?;
+        request = match (known.first(), &options.email) {
+            (Some(customer), _) => {
+                request.customer(CheckoutCustomer::existing(&CustomerId::new(customer)?))
+            }
+            // Without the flag, Dodo Payments attaches the session to any customer with that address.
+            (None, email) => {
+                let flags = FeatureFlags::new().always_create_new_customer(true);
+                let request = request.feature_flags(flags);
+                match email {
+                    Some(email) => request.customer(CheckoutCustomer::new(email)),
+                    None => request,
+                }
+            }
+        };
+        let session = billing.client().create_session(request).await?;
+        let checkout = Checkout {
+            session_id: session.session_id().to_owned(),
+            cart,
+            checkout_url: session.checkout_url.clone(),
+        };
+        // Before the link leaves the server: the payment finds its owner, whatever is delivered first.
+        let mut tx = database.begin().await?;
+        store::put_checkout(&mut tx, &key, owner, live, &checkout, now).await?;
+        tx.commit().await?;
+        let checkout_url = session.checkout_url.ok_or_else(|| {
+            Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable link")
+        })?;
+        Ok(OpenedCheckout { checkout_url, session_id: checkout.session_id })
+    }
+}
+
+/// Refuses a second subscription of the same plan.
+fn refuse_second(
+    access: &Access,
+    plan: Option<&str>,
+    options: &CheckoutOptions,
+) -> Result<(), Error> {
+    let is_current = |source: &AccessSource| {
+        source.plan.as_deref() == plan && (source.is_live() || source.recoverable)
+    };
+    if plan.is_some() && access.subscriptions().any(is_current) {
+        let message = "there is a subscription of this plan: change, resume or pay for it instead";
+        return Err(conflict("already_subscribed", message));
+    }
+    if access.pending() && !options.force {
+        let message = "a payment is being processed: wait for its result";
+        return Err(conflict("payment_in_progress", message));
+    }
+    Ok(())
+}
