@@ -9,7 +9,7 @@ use crate::{
     attribution::{Batch, FactKind, parse_api_object},
     error::Error,
     ledger::Shared,
-    news::News,
+    notify::WakeSignal,
     projection::ProjectionTx,
     store::Tx,
 };
@@ -45,10 +45,10 @@ impl LedgerHandle {
     ///
     /// # Errors
     /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) for an unusable object; those of the
-    /// database; [`Setup`](crate::ErrorKind::Setup) if the ledger is gone.
+    /// database; [`Config`](crate::ErrorKind::Config) if the ledger is gone.
     pub async fn book_api_object(&self, event: &VerifiedEvent) -> Result<(), dodo_core::Error> {
         let gone =
-            || Error::setup("the ledger is closed: keep it as long as its projections are used");
+            || Error::config("the ledger is closed: keep it as long as its projections are used");
         let shared = self.shared.upgrade().ok_or_else(gone)?;
         let Some(mut fact) = parse_api_object(event, shared.rules())? else { return Ok(()) };
         if let FactKind::Subscription(body) = fact.kind {
@@ -56,8 +56,8 @@ impl LedgerHandle {
             fact.kind = FactKind::ApiSnapshot(body);
         }
         shared.groups().book(Batch::of([fact])).await?;
-        shared.offer(News::Queued);
-        shared.offer(News::Booked);
+        shared.offer(WakeSignal::Queued);
+        shared.offer(WakeSignal::Booked);
         Ok(())
     }
 }
