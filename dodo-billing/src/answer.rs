@@ -1,4 +1,4 @@
-//! The stored answer of an owner: what is true now, and what becomes true without a further fact.
+//! The stored answer of an owner: the access now, and the changes that need no further fact.
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;

@@ -18,7 +18,7 @@ pub enum ErrorKind {
     Empty,
     /// A duration is negative.
     NegativeDuration,
-    /// A text is no owner.
+    /// A text is not a valid owner id.
     InvalidOwner,
     /// A secret is missing or too short.
     WeakSecret,

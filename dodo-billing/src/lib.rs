@@ -38,7 +38,7 @@
 //! | `purchase`, `grant`, `license` | the other sources |
 //! | `holdings`, `access` | the join of all sources, and the next change |
 //! | `change` | the difference between two answers |
-//! | `owner`, `from_ledger` | which facts of the ledger are whose, and what they say |
+//! | `owner`, `from_ledger` | the owner of each fact of the ledger, and the mapping of facts |
 //! | `billing`, `owner_handle` | what the app calls |
 //! | `projection`, `answer`, `store` | the booking transaction, the stored answer, the tables |
 //! | `listener` | what the app hears |

@@ -22,8 +22,7 @@ pub struct AccessChanged {
 
 /// Hears about changes of access. Give it to [`BillingBuilder::listener`](crate::BillingBuilder::listener).
 ///
-/// A method that fails runs again, as the callback of a delivery does. What it writes through `tx` counts
-/// once. On SQLite nothing else writes to the file after the first use of `tx`: do slow work before.
+/// A method that fails runs again, as the callback of a delivery does. Its writes through `tx` happen once. On SQLite nothing else writes to the file after the first use of `tx`: do slow work before.
 ///
 /// ```
 /// use dodo_billing::{AccessChanged, AccessListener};

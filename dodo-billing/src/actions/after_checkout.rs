@@ -29,8 +29,8 @@ pub enum AfterCheckout {
 impl Owner {
     /// The result of a checkout of this owner, by the key in the return URL (`?checkout=...`).
     ///
-    /// It waits up to `wait` for the webhook, then asks Dodo Payments once. What it learns there is booked
-    /// under the same keys, so the webhook that follows changes nothing.
+    /// It waits up to `wait` for the webhook, then asks Dodo Payments once. The answers are booked under
+    /// the same keys, so the webhook that follows changes nothing.
     ///
     /// # Errors
     /// [`NotFound`](dodo_core::ErrorKind::NotFound) `checkout_not_found`, also for a key of another owner.

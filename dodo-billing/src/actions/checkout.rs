@@ -32,7 +32,7 @@ pub struct CheckoutOptions {
 }
 
 impl CheckoutOptions {
-    /// One unit of a plan, of which the first product is bought, or of a product: `pro`, or `pdt_...`.
+    /// One unit of the first product of a plan (`pro`), or of a product (`pdt_...`).
     pub fn of(plan_or_product: impl Into<String>) -> Self {
         Self { name: plan_or_product.into(), quantity: 1, ..Self::default() }
     }

@@ -47,8 +47,8 @@ impl Owner {
         Ok((SubscriptionId::new(subscription_id(source).unwrap_or_default())?, source.clone()))
     }
 
-    /// Cancels a subscription at the end of the paid period, or now. The paid time remains in both cases,
-    /// unless the plans say otherwise. `subscription` is needed if there are several.
+    /// Cancels a subscription at the end of the paid period, or now. The paid time remains in both cases, unless
+    /// the plans set another rule. `subscription` is needed if there are several.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) `subscription_not_found`; [`Conflict`](ErrorKind::Conflict)

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 
 /// The app's own id of who pays: a user or a team.
 ///
-/// 1 to 128 visible ASCII characters without `@`, because an e-mail address is no id: it changes, and two
+/// 1 to 128 visible ASCII characters without `@`, because an e-mail address is not an id: it changes, and two
 /// people can have had it. It comes from the app's session, never from a request's body or query.
 ///
 /// `Debug` shows no id: it is personal data.

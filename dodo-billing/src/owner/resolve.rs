@@ -1,4 +1,4 @@
-//! Which facts of a group are whose.
+//! The owner of each fact of a group.
 //!
 //! The order of trust: a checkout session that the app opened for an owner, a signed token in the metadata,
 //! the owner of the customer. The e-mail address is never evidence. Of two facts of one rank, the earlier

@@ -64,7 +64,7 @@ fn is_identity(headers: &HeaderMap) -> bool {
 /// The flag tells a form.
 ///
 /// # Errors
-/// 415 for another type, 403 for another origin, 400 for a body that is no object.
+/// 415 for another type, 403 for another origin, 400 for a body that is not an object.
 pub fn own_fields(
     parts: &Parts,
     body: &Bytes,
