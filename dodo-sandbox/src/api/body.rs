@@ -72,61 +72,32 @@ pub(crate) fn is_email(text: &str) -> bool {
 /// Schemes that run code, or read a file, in the browser that follows an address.
 const UNSAFE_SCHEMES: [&str; 5] = ["javascript", "data", "file", "blob", "vbscript"];
 
-/// Checks an absolute URL. Without allowed schemes, each scheme is allowed that runs no code and
-/// reads no file, because apps have schemes of their own.
-///
-/// # Errors
-/// 422 for other texts.
-pub(crate) fn url(name: &str, url: Option<&str>, allowed: &[&str]) -> Result<(), Error> {
-    let is_allowed = |url: &str| {
-        let Some((scheme, rest)) = url.split_once(':') else { return false };
-        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-        let is = |name: &&str| scheme.eq_ignore_ascii_case(name);
-        let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
-        is_scheme
-            && (allowed.is_empty() || allowed.iter().any(is))
-            && !UNSAFE_SCHEMES.iter().any(is)
-            && (!["http", "https"].iter().any(is) || host.is_some_and(|host| !host.is_empty()))
-            && !rest.is_empty()
-            && url.len() <= 2048
-            && url.bytes().all(|b| b.is_ascii_graphic() || b >= 0x80)
-    };
-    match url {
-        Some(url) if !is_allowed(url) => {
-            let kind = if allowed.is_empty() { "" } else { " http or https" };
-            Err(Error::invalid(format!("{name}: an absolute{kind} URL is needed")))
-        }
-        _ => Ok(()),
-    }
+/// Whether a text is an absolute URL. Without allowed schemes, each scheme is allowed that runs no code
+/// and reads no file, because apps have schemes of their own.
+pub(crate) fn is_url(url: &str, allowed: &[&str]) -> bool {
+    let Some((scheme, rest)) = url.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    let is = |name: &&str| scheme.eq_ignore_ascii_case(name);
+    let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
+    is_scheme
+        && (allowed.is_empty() || allowed.iter().any(is))
+        && !UNSAFE_SCHEMES.iter().any(is)
+        && (!["http", "https"].iter().any(is) || host.is_some_and(|host| !host.is_empty()))
+        && !rest.is_empty()
+        && url.len() <= 2048
+        && url.bytes().all(|b| b.is_ascii_graphic() || b >= 0x80)
 }
 
-/// Checks an address for browsers and apps, and returns it.
+/// Checks an address of a query for browsers and apps, and returns it.
 ///
 /// # Errors
-/// As [`url`].
+/// 422 unless it is an absolute URL.
 pub(crate) fn page_url(name: &str, given: Option<String>) -> Result<Option<String>, Error> {
-    url(name, given.as_deref(), &[]).map(|()| given)
-}
-
-/// Checks the least amount of an Indian mandate, and returns it.
-///
-/// # Errors
-/// 422 unless it is above 0.
-pub(crate) fn mandate_min(given: Option<i64>) -> Result<Option<i64>, Error> {
     match given {
-        Some(amount) if amount < 1 => {
-            Err(Error::invalid("mandate_min_amount_inr_paise must be at least 1"))
+        Some(url) if !is_url(&url, &[]) => {
+            Err(Error::invalid(format!("{name}: must be an absolute URL")))
         }
         given => Ok(given),
     }
-}
-
-/// Checks a quantity.
-///
-/// # Errors
-/// 422 for 0.
-pub(crate) fn quantity(place: &str, given: i64) -> Result<u32, Error> {
-    let quantity = u32::try_from(given).ok().filter(|count| *count >= 1);
-    quantity.ok_or_else(|| Error::invalid(format!("{place} must be at least 1")))
 }

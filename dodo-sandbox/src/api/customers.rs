@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     body,
@@ -10,6 +10,7 @@ use super::{
     credits::{BALANCES, CREDIT_ENTITLEMENTS},
     entitlements::{ENTITLEMENTS, GRANTS},
     resource::Resource,
+    rules::{Rule, at_least},
 };
 use crate::{
     Error,
@@ -24,7 +25,7 @@ pub(crate) static CUSTOMERS: Resource = Resource {
     id: "customer_id",
     prefix: "cus_",
     defaults: |_| json!({ "metadata": {} }),
-    check,
+    rules: &[&[("email", Rule::Email), ("name", Rule::Length(1, 512)), ("amount", at_least(1))]],
     routes: &[
         ("POST /customers/{}/customer-portal/session", portal),
         ("GET /customers/{}/payment-methods", payment_methods),
@@ -78,17 +79,6 @@ pub(crate) static PORTAL_LINKS: Resource =
 
 /// How long a portal link works.
 const LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn check(_: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
-    let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
-    if !body::is_email(text("email")) {
-        return Err(Error::invalid("email is not an e-mail address"));
-    }
-    if text("name").trim().is_empty() || text("name").len() > 512 {
-        return Err(Error::invalid("name must have 1 to 512 characters"));
-    }
-    Ok(())
-}
 
 fn portal(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let return_url = body::page_url("return_url", call.query("return_url").map(str::to_owned))?;
@@ -173,9 +163,6 @@ fn wallets(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
 fn book(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     state.find(&CUSTOMERS, call.id())?;
     let amount = call.body.get("amount").and_then(Value::as_i64).unwrap_or(0);
-    if amount < 1 {
-        return Err(Error::invalid("amount is at least 1"));
-    }
     let used = |entry: &Object| entry.text("idempotency_key") == call.text("idempotency_key");
     if call.text("idempotency_key").is_some() && state.all(&WALLET_LEDGER).any(used) {
         return Err(Error::conflict("CONFLICT", "this idempotency key is in use"));

@@ -16,6 +16,7 @@ pub(crate) mod licenses;
 pub(crate) mod list;
 pub(crate) mod meters;
 mod moderation;
+pub(crate) mod order;
 pub(crate) mod orders;
 pub(crate) mod payments;
 pub(crate) mod payouts;
@@ -23,6 +24,7 @@ pub(crate) mod plans;
 pub(crate) mod products;
 pub(crate) mod refunds;
 pub(crate) mod resource;
+pub(crate) mod rules;
 pub(crate) mod subscriptions;
 pub(crate) mod webhooks;
 
@@ -42,6 +44,7 @@ use serde_json::{Value, json};
 use self::{
     call::{Call, Handler, Reply},
     resource::{Action, Resource},
+    rules::Rules,
 };
 use crate::{
     Error,
@@ -91,23 +94,35 @@ pub(crate) static RESOURCES: &[&Resource] = &[
 enum Act {
     Handler(Handler),
     Derived(Action, &'static Resource),
+    /// Answers a sample.
+    Stateless,
 }
 
-/// The actions of all operations with state, by method and path, such as `POST /payments/{}/retry`.
-static ACTS: LazyLock<HashMap<String, Act>> = LazyLock::new(|| {
-    let mut acts = HashMap::new();
-    for operation in contract().operations() {
-        let key = format!("{} {}", operation.method, operation.shape);
-        let own = RESOURCES.iter().find_map(|resource| {
-            Some(Act::Derived(resource.action(&operation.method, &operation.shape)?, resource))
-        });
-        acts.extend(own.map(|act| (key, act)));
-    }
+/// An operation's action, and the rules of its request.
+struct Plan {
+    act: Act,
+    rules: Vec<Rules>,
+}
+
+/// The plans of all operations, by method and path, such as `POST /payments/{}/retry`.
+static PLANS: LazyLock<HashMap<String, Plan>> = LazyLock::new(|| {
     let routes = RESOURCES.iter().map(|resource| resource.routes);
-    for (key, handler) in routes.chain([invoices::ROUTES, moderation::ROUTES]).flatten() {
-        acts.insert((*key).to_owned(), Act::Handler(*handler));
-    }
-    acts
+    let routes = routes.chain([invoices::ROUTES, moderation::ROUTES]).flatten();
+    let handlers: HashMap<&str, Handler> = routes.copied().collect();
+    let plan = |operation: &Operation| {
+        let key = format!("{} {}", operation.method, operation.shape);
+        let derived = || {
+            RESOURCES.iter().find_map(|resource| {
+                let action = resource.action(&operation.method, &operation.shape)?;
+                Some(Act::Derived(action, resource))
+            })
+        };
+        let handler = handlers.get(key.as_str()).map(|handler| Act::Handler(*handler));
+        let own = RESOURCES.iter().filter(|own| operation.shape.starts_with(own.path));
+        let rules = own.flat_map(|own| own.rules).copied().chain([rules::COMMON]).collect();
+        (key, Plan { act: handler.or_else(derived).unwrap_or(Act::Stateless), rules })
+    };
+    contract().operations().iter().map(plan).collect()
 });
 
 /// Checks that the first object of a path with parameters exists.
@@ -227,24 +242,26 @@ fn run(
     result.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Runs the operation's handler. An operation without one answers a sample.
+/// Checks a request by the rules of its resource, and acts on it.
 fn act(state: &mut SandboxState, call: Call) -> Result<Response, Error> {
     let operation = call.operation;
     let key = format!("{} {}", operation.method, operation.shape);
     let path = call.path.clone();
-    let result = match ACTS.get(&key) {
-        Some(Act::Handler(handler)) => handler(state, &call),
-        Some(Act::Derived(action, resource)) => action.run(state, resource, &call),
-        None if state.settings.strict => {
+    let plan = PLANS.get(&key);
+    let checked = rules::check(plan.map_or(&[], |plan| &plan.rules), &call.body);
+    let result = checked.and_then(|()| match plan.map(|plan| &plan.act) {
+        Some(Act::Handler(handler)) => handler(state, &call).map(Some),
+        Some(Act::Derived(action, resource)) => action.run(state, resource, &call).map(Some),
+        _ if state.settings.strict => {
             let message = "the sandbox keeps no state for this operation";
             Err(Error::refused(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message))
         }
-        None => return Ok(sample(state, operation, &path)),
-    };
+        _ => Ok(None),
+    });
     match result {
-        Err(_) if state.settings.any_id => Ok(sample(state, operation, &path)),
-        Err(error) => Err(error),
-        Ok(reply) => Ok(answer(state, operation, reply)),
+        Ok(Some(reply)) => Ok(answer(state, operation, reply)),
+        Err(error) if !state.settings.any_id => Err(error),
+        _ => Ok(sample(state, operation, &path)),
     }
 }
 

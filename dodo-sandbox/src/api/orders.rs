@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
-    body,
     call::{Call, Reply},
-    checkouts::{self, CustomerBody, check_methods},
+    checkouts,
     customers::CUSTOMERS,
     products::shorten,
 };
@@ -20,112 +18,34 @@ use crate::{
     id,
     state::{
         SandboxState,
-        address::Address,
         payment::Payment,
-        session::{Buyer, CartItem, OnDemand, Session, SessionOrigin},
+        session::{Buyer, CartItem, Session, SessionOrigin},
     },
 };
 
 const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The common part of both bodies.
-#[derive(Debug, Deserialize)]
-struct Order {
-    billing: Address,
-    customer: CustomerBody,
-    payment_link: Option<bool>,
-    return_url: Option<String>,
-    metadata: Option<Map<String, Value>>,
-    discount_code: Option<String>,
-    discount_codes: Option<Vec<String>>,
-    tax_id: Option<String>,
-    customer_business_name: Option<String>,
-    allowed_payment_method_types: Option<Vec<String>>,
-    force_3ds: Option<bool>,
-    trial_period_days: Option<u32>,
-    on_demand: Option<OnDemand>,
-    billing_currency: Option<String>,
-    mandate_min_amount_inr_paise: Option<i64>,
-    payment_method_id: Option<String>,
-    redirect_immediately: Option<bool>,
-    require_phone_number: Option<bool>,
-    short_link: Option<bool>,
-    show_saved_payment_methods: Option<bool>,
-}
-
-/// The codes of an order, given one way or the other.
-///
-/// # Errors
-/// 422 when both ways are used or there are more than 20.
-pub(crate) fn codes(one: Option<String>, many: Option<Vec<String>>) -> Result<Vec<String>, Error> {
-    if one.is_some() && many.is_some() {
-        return Err(Error::invalid("discount_code and discount_codes exclude each other"));
-    }
-    let codes: Vec<_> = many.unwrap_or_default().into_iter().chain(one).collect();
-    if codes.len() > 20 {
-        return Err(Error::invalid("discount_codes: at most 20"));
-    }
-    Ok(codes)
-}
 
 /// Creates a payment that waits for the customer, and its subscription where the first position is
 /// one.
 ///
 /// # Errors
 /// 404 and 422 as a checkout session.
-pub(crate) fn create(
-    state: &mut SandboxState,
-    call: &Call,
-    cart: Vec<CartItem>,
-) -> Result<Reply, Error> {
-    let order: Order = call.body()?;
-    check_methods(order.allowed_payment_method_types.as_deref())?;
-    if order.trial_period_days.is_some_and(|days| days > 10_000) {
-        return Err(Error::invalid("trial_period_days is 0 to 10000"));
-    }
-    let mut page_options = Map::new();
-    for (name, value) in [
-        (
-            "feature_flags",
-            json!({
-                "redirect_immediately": order.redirect_immediately,
-                "require_phone_number": order.require_phone_number,
-            }),
-        ),
-        ("show_saved_payment_methods", json!(order.show_saved_payment_methods)),
-    ] {
-        page_options.insert(name.to_owned(), value);
-    }
-    let page = Session {
-        page: page_options,
-        currency: order.billing_currency,
-        mandate_min: body::mandate_min(order.mandate_min_amount_inr_paise)?,
-        buyer: order.customer.read(state)?,
-        address: Some(order.billing),
-        metadata: body::metadata(order.metadata)?,
-        return_url: body::page_url("return_url", order.return_url)?,
-        discount_codes: codes(order.discount_code, order.discount_codes)?,
-        trial_days: order.trial_period_days,
-        on_demand: order.on_demand,
-        tax_id: order.tax_id,
-        business_name: order.customer_business_name,
-        force_3ds: order.force_3ds == Some(true),
-        ..Session::new(state, id::new("lnk_"), SessionOrigin::Session, LIFE, cart)
-    };
-    let saved =
-        order.payment_method_id.map(|id| checkouts::saved_form(state, &page, &id)).transpose()?;
+pub(crate) fn create(state: &mut SandboxState, call: &Call, page: Session) -> Result<Reply, Error> {
+    let method = call.text("payment_method_id");
+    let saved = method.map(|id| checkouts::saved_form(state, &page, id)).transpose()?;
     let (page_id, payment_id) = prepare(state, page)?;
     if let Some(form) = saved {
         checkout::pay(state, &page_id, form)?;
     }
     let link = state.sessions.find(&page_id)?.url(state);
-    let link = match order.short_link {
-        Some(true) => shorten(state, &id::new(""), &link),
-        _ => link,
+    let is_on = |name: &str| call.body.get(name) == Some(&Value::Bool(true));
+    let link = match is_on("short_link") {
+        true => shorten(state, &id::new(""), &link),
+        false => link,
     };
     let (page, payment) = (state.sessions.find(&page_id)?, state.payments.find(&payment_id)?);
     let subscription = payment.subscription_id().and_then(|id| state.subscriptions.get(id));
-    let with_link = order.payment_link == Some(true);
+    let with_link = is_on("payment_link");
     let items = |skipped| -> Vec<_> {
         let item =
             |own: &CartItem| json!({ "product_id": own.product_id, "quantity": own.quantity });
@@ -142,7 +62,7 @@ pub(crate) fn create(
         "one_time_product_cart": (!one_time.is_empty()).then_some(one_time),
         "payment_id": payment.id,
         "payment_link": with_link.then_some(link),
-        "payment_method_required": true,
+        "payment_method_required": payment.total > 0 || page.needs_method(state),
         "product_cart": items(0),
         "recurring_pre_tax_amount": subscription.map_or(0, |own| own.recurring_amount),
         "subscription_id": subscription.map(|own| &own.id),

@@ -1,13 +1,12 @@
 //! Payments, and the older way to start one.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     call::{Call, Reply},
-    checkouts::CartItemBody,
-    orders,
+    order, orders,
     resource::Resource,
+    rules::Rule,
 };
 use crate::{Error, clock::rfc3339, flow::renewal, state::SandboxState};
 
@@ -16,6 +15,7 @@ pub(crate) static PAYMENTS: Resource = Resource {
     path: "/payments",
     payload_type: "Payment",
     typed: Some(|state| &state.payments),
+    rules: &[order::RULES, &[("product_cart", Rule::Items(1, 100))]],
     routes: &[
         ("POST /payments", create),
         ("GET /payments/{}/line-items", |state, call| {
@@ -27,22 +27,11 @@ pub(crate) static PAYMENTS: Resource = Resource {
     ..Resource::PLAIN
 };
 
-/// The body of POST /payments, beside the common part.
-#[derive(Debug, Deserialize)]
-struct Create {
-    product_cart: Vec<CartItemBody>,
-}
-
 /// A payment that waits for the customer on its page.
 fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
-    let body: Create = call.body()?;
-    if !(1..=100).contains(&body.product_cart.len()) {
-        return Err(Error::invalid("product_cart: 1 to 100 items"));
-    }
-    let cart = CartItemBody::read(body.product_cart)?;
-    let products = cart.iter().map(|item| (item, state.products.get(&item.product_id)));
-    for (item, product) in products {
-        let Some(product) = product else { continue };
+    let order = order::read(state, call, "lnk_")?;
+    for item in &order.cart {
+        let product = state.products.find(&item.product_id)?;
         if product.recurring.is_some() {
             return Err(Error::invalid("product_cart: POST /subscriptions sells subscriptions"));
         }
@@ -53,7 +42,7 @@ fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
             ));
         }
     }
-    orders::create(state, call, cart)
+    orders::create(state, call, order)
 }
 
 /// How often a merchant may retry a failed renewal.

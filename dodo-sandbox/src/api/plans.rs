@@ -4,10 +4,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body::{self, quantity},
     call::{Call, Reply},
     list::Listed,
-    orders,
+    order, orders,
 };
 use crate::{
     Error,
@@ -17,7 +16,6 @@ use crate::{
         plan::{self, PlanChange, Proration},
         renewal, subscription, usage,
     },
-    money::MAX_AMOUNT,
     state::{SandboxState, session::AddonItem},
 };
 
@@ -25,7 +23,7 @@ use crate::{
 #[derive(Debug, Deserialize)]
 struct ChangePlan {
     product_id: String,
-    quantity: i64,
+    quantity: u32,
     proration_billing_mode: Proration,
     addons: Option<Vec<AddonItem>>,
     metadata: Option<Map<String, Value>>,
@@ -36,19 +34,14 @@ struct ChangePlan {
 
 fn read(call: &Call) -> Result<(PlanChange, bool), Error> {
     let body: ChangePlan = call.body()?;
-    if call.body.get("collect_via_payment_link") == Some(&Value::Bool(true)) {
-        return Err(Error::invalid(
-            "collect_via_payment_link: the sandbox charges the saved method",
-        ));
-    }
     let change = PlanChange {
         product_id: body.product_id,
-        quantity: quantity("quantity", body.quantity)?,
+        quantity: body.quantity,
         addons: body.addons.unwrap_or_default(),
         proration: body.proration_billing_mode,
         apply_on_failure: call.text("on_payment_failure") == Some("apply_change"),
-        metadata: body.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?,
-        discount_codes: orders::codes(body.discount_code, body.discount_codes)?,
+        metadata: body.metadata,
+        discount_codes: order::codes(body.discount_code, body.discount_codes)?,
     };
     Ok((change, body.cancel_scheduled_change_plan == Some(true)))
 }
@@ -115,9 +108,6 @@ pub(super) fn preview_plan(state: &mut SandboxState, call: &Call) -> Result<Repl
 
 pub(super) fn charge(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let price = call.body.get("product_price").and_then(Value::as_i64).unwrap_or(0);
-    if !(1..=MAX_AMOUNT).contains(&price) {
-        return Err(Error::invalid("product_price is at least 1"));
-    }
     let currency = &state.subscriptions.find(call.id())?.currency;
     if call.text("product_currency").is_some_and(|own| own != currency) {
         return Err(Error::unprocessable(
@@ -126,8 +116,8 @@ pub(super) fn charge(state: &mut SandboxState, call: &Call) -> Result<Reply, Err
         ));
     }
     let metadata = call.body.get("metadata").and_then(Value::as_object).cloned();
-    let metadata = metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
-    let id = subscription::charge_on_demand(state, call.id(), price, metadata)?;
+    let about = call.text("product_description").map(str::to_owned);
+    let id = subscription::charge_on_demand(state, call.id(), price, metadata, about)?;
     Ok(Reply::Json(json!({ "payment_id": id })))
 }
 
@@ -146,7 +136,6 @@ pub(super) fn update_method(state: &mut SandboxState, call: &Call) -> Result<Rep
     }
     let link = match body {
         UpdateMethod::New { return_url } => {
-            let return_url = body::page_url("return_url", return_url)?;
             Some(orders::method_page(state, call.id(), return_url)?)
         }
         UpdateMethod::Existing { payment_method_id } => {

@@ -10,13 +10,13 @@ use http::{StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::{
-    body::check_metadata,
     call::{Call, Reply},
     credits::CREDIT_ENTITLEMENTS,
     entitlements::ENTITLEMENTS,
     list::Listed,
     meters::METERS,
     resource::{Resource, new_image},
+    rules::{AMOUNT, Rule, at_least},
 };
 use crate::{
     Error,
@@ -30,6 +30,22 @@ pub(crate) static PRODUCTS: Resource = Resource {
     name: "product",
     path: "/products",
     typed: Some(|state| &state.products),
+    rules: &[&[
+        ("name", Rule::Length(1, 512)),
+        ("price.price", AMOUNT),
+        ("price.fixed_price", AMOUNT),
+        ("price.suggested_price", AMOUNT),
+        ("price.trial_amount", AMOUNT),
+        ("price.discount", Rule::Range(0, 100)),
+        ("price.discount_bps", Rule::Range(0, 10_000)),
+        ("price.trial_period_days", Rule::Range(0, 10_000)),
+        ("price.payment_frequency_count", at_least(1)),
+        ("price.subscription_period_count", at_least(1)),
+        ("credit_entitlements.credits_amount", Rule::Credits),
+        ("credit_entitlements.overage_limit", Rule::Credits),
+        ("credit_entitlements.trial_credits", Rule::Credits),
+        ("price.meters.price_per_unit", Rule::Credits),
+    ]],
     routes: &[
         ("POST /products", create),
         ("PATCH /products/{}", patch),
@@ -55,10 +71,7 @@ pub(crate) static ADDONS: Resource = Resource {
     name: "addon",
     path: "/addons",
     prefix: "adn_",
-    check: |_, fields| match fields.get("price").and_then(Value::as_i64) {
-        Some(price) if price < 0 => Err(Error::invalid("price must not be negative")),
-        _ => Ok(()),
-    },
+    rules: &[&[("price", AMOUNT)]],
     ..Resource::PLAIN
 };
 
@@ -84,6 +97,7 @@ pub(crate) static LOCALIZED_PRICES: Resource = Resource {
     path: "/products/{}/localized-prices",
     parents: &[&["product_id"]],
     prefix: "lcp_",
+    rules: &[&[("amount", AMOUNT)]],
     check: check_localized_price,
     removable: true,
     ..Resource::PLAIN
@@ -131,22 +145,22 @@ fn show(state: &SandboxState, id: &str) -> Result<Reply, Error> {
 
 /// Replaces the ids of attached objects by the summaries that answers show.
 fn resolve(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
-    if let Some(Value::Object(metadata)) = fields.get("metadata") {
-        check_metadata(metadata)?;
-    }
-    if fields.get("name").and_then(Value::as_str).is_none_or(|name| name.trim().is_empty()) {
-        return Err(Error::invalid("name must not be empty"));
-    }
     let list = |name: &str| fields.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     for id in list("addons").iter().filter_map(Value::as_str) {
         state.find(&ADDONS, id)?;
     }
-    for meter in
-        fields.get("price").and_then(|price| price.get("meters")?.as_array()).into_iter().flatten()
-    {
+    let meters = fields.get_mut("price").and_then(|price| price.get_mut("meters")?.as_array_mut());
+    for meter in meters.into_iter().flatten() {
         let id = meter.get("meter_id").and_then(Value::as_str).unwrap_or_default();
-        state.find(&METERS, id)?;
+        let own = state.find(&METERS, id)?;
+        // Dodo takes these from the meter, whatever the request says.
+        if let Some(meter) = meter.as_object_mut() {
+            for name in ["name", "description", "measurement_unit"] {
+                meter.insert(name.to_owned(), own.get(name).cloned().unwrap_or_default());
+            }
+        }
     }
+    let list = |name: &str| fields.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let id_of = |item: &Value, name: &str| {
         item.get(name).or(item.get("id")).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
@@ -158,6 +172,10 @@ fn resolve(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), 
     let mut credits = Vec::new();
     for item in list("credit_entitlements") {
         let object = state.find(&CREDIT_ENTITLEMENTS, &id_of(&item, "credit_entitlement_id"))?;
+        let currency = fields.get("price").and_then(|price| price.get("currency"));
+        if item.get("currency").is_some_and(|own| !own.is_null() && Some(own) != currency) {
+            return Err(Error::invalid("credit_entitlements: currency must be that of the price"));
+        }
         credits.push(mapping(object, &item));
     }
     fields.insert("entitlements".to_owned(), entitlements.into());
@@ -183,8 +201,35 @@ fn mapping(entitlement: &Object, attached: &Value) -> Value {
     fields.into()
 }
 
+/// The older way to deliver a link or instructions becomes an entitlement of the product.
+fn attach_delivery(
+    state: &mut SandboxState,
+    call: &Call,
+    fields: &mut Map<String, Value>,
+) -> Result<(), Error> {
+    let Some(Value::Object(delivery)) = call.body.get("digital_product_delivery") else {
+        return Ok(());
+    };
+    let mut files = delivery.clone();
+    files.insert("files".to_owned(), json!([]));
+    let entitlement = json!({
+        "name": fields.get("name"),
+        "integration_type": "digital_files",
+        "integration_config": { "digital_files": files },
+    });
+    let entitlement = entitlement.as_object().cloned().unwrap_or_default();
+    let id = ENTITLEMENTS.create(state, entitlement)?;
+    let attached = fields.entry("entitlements").or_insert_with(|| json!([]));
+    if let Some(attached) = attached.as_array_mut() {
+        attached.retain(|own| own.get("integration_type") != Some(&json!("digital_files")));
+        attached.push(json!({ "entitlement_id": id }));
+    }
+    Ok(())
+}
+
 fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
-    let mut fields = call.body.clone();
+    let mut fields: Map<_, _> = call.given(&[]).collect();
+    attach_delivery(state, call, &mut fields)?;
     resolve(state, &mut fields)?;
     let product = Product::from_fields(id::new("pdt_"), fields, state.now())?;
     let id = product.id().to_owned();
@@ -201,6 +246,7 @@ fn patch(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
         _ => Map::new(),
     };
     fields.extend(call.given(&[]));
+    attach_delivery(state, call, &mut fields)?;
     if let Some(image) = call.text("image_id") {
         fields.insert("image".to_owned(), json!(state.url(&["images", image])));
     }
@@ -259,9 +305,6 @@ fn check_localized_price(
 ) -> Result<(), Error> {
     let id = fields.get("product_id").and_then(Value::as_str).unwrap_or_default();
     let product = state.products.find(id)?;
-    if fields.get("amount").and_then(Value::as_i64).is_some_and(|amount| amount < 0) {
-        return Err(Error::invalid("amount must not be negative"));
-    }
     let by_country = fields.get("country_code").is_some_and(|country| !country.is_null());
     let mode = if by_country { "by_country" } else { "by_currency" };
     let mode = product

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body,
     call::{Call, Reply},
     resource::Resource,
+    rules::{Rule, at_least},
 };
 use crate::{
     Error,
@@ -25,6 +25,7 @@ pub(crate) static REFUNDS: Resource = Resource {
         let payment = state.payments.get(refund.str("payment_id"));
         payment.is_some_and(|own| own.subscription_ids.iter().any(|id| id == wanted))
     })],
+    rules: &[&[("reason", Rule::Length(0, 3000)), ("items.amount", at_least(1))]],
     routes: &[("POST /refunds", create)],
     ..Resource::PLAIN
 };
@@ -56,14 +57,11 @@ struct Create {
 
 fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let body: Create = call.body()?;
-    if body.reason.as_ref().is_some_and(|reason| reason.chars().count() > 3000) {
-        return Err(Error::invalid("reason: at most 3000 characters"));
-    }
     let request = RefundRequest {
         payment_id: body.payment_id,
         items: body.items.unwrap_or_default(),
         reason: body.reason,
-        metadata: body::metadata(body.metadata)?,
+        metadata: body.metadata.unwrap_or_default(),
     };
     let id = reversal::refund(state, request)?;
     Ok(Reply::Json(state.json(&REFUNDS, &id)))

@@ -5,9 +5,9 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body::check_metadata,
     call::{Call, Reply, Route},
     list::{Rows, list},
+    rules::{self, Rules},
 };
 use crate::{
     Error,
@@ -39,7 +39,9 @@ pub(crate) struct Resource {
     pub(crate) created: Option<&'static str>,
     /// Fields of a new object beside those of the request.
     pub(crate) defaults: fn(&SandboxState) -> Value,
-    /// Rules of a new or changed object, and fields that follow from others.
+    /// Rules for the fields of its requests.
+    pub(crate) rules: &'static [Rules],
+    /// Rules of a new or changed object as a whole, and fields that follow from others.
     pub(crate) check: fn(&SandboxState, &mut Map<String, Value>) -> Result<(), Error>,
     /// Fields of answers and webhooks that follow from other objects.
     pub(crate) computed: fn(&SandboxState, &Object) -> Value,
@@ -67,6 +69,7 @@ impl Resource {
         payload_type: "",
         created: None,
         defaults: |_| Value::Null,
+        rules: &[],
         check: |_, _| Ok(()),
         computed: |_, _| Value::Null,
         filters: &[],
@@ -90,7 +93,8 @@ impl Resource {
             _ => Map::new(),
         };
         fields.extend(given);
-        check(state, self, &mut fields)?;
+        rules::check(self.rules, &fields)?;
+        (self.check)(state, &mut fields)?;
         let id = state.add(self, fields.into());
         if let Some(event) = self.created {
             state.emit(event, self, &id);
@@ -185,7 +189,7 @@ impl Action {
                 if let Some(image) = call.text("image_id") {
                     fields.insert("image".to_owned(), json!(state.url(&["images", image])));
                 }
-                check(state, resource, &mut fields)?;
+                (resource.check)(state, &mut fields)?;
                 state.find_mut(resource, call.last_id())?.change(fields, now);
                 Ok(Reply::Json(state.json(resource, call.last_id())))
             }
@@ -238,17 +242,6 @@ fn belongs(
 ) -> bool {
     let mut pairs = parents.iter().zip(&call.path);
     pairs.all(|(name, (_, value))| row.matches(state, name, value))
-}
-
-fn check(
-    state: &SandboxState,
-    resource: &Resource,
-    fields: &mut Map<String, Value>,
-) -> Result<(), Error> {
-    if let Some(Value::Object(metadata)) = fields.get("metadata") {
-        check_metadata(metadata)?;
-    }
-    (resource.check)(state, fields)
 }
 
 /// The id and the address of a new image. The sandbox takes no uploads; the page shows a mark.

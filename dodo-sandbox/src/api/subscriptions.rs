@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body::{self, quantity},
     call::{Call, Reply},
     customers::CUSTOMERS,
     list::page,
-    orders, plans,
+    order, orders, plans,
     resource::Resource,
+    rules::{Rule, at_least},
 };
 use crate::{
     Error,
@@ -21,7 +21,6 @@ use crate::{
         SandboxState,
         address::Address,
         product::{Period, RenewalInterval},
-        session::{AddonItem, CartItem},
     },
 };
 
@@ -30,6 +29,20 @@ pub(crate) static SUBSCRIPTIONS: Resource = Resource {
     path: "/subscriptions",
     payload_type: "Subscription",
     typed: Some(|state| &state.subscriptions),
+    rules: &[
+        order::RULES,
+        &[
+            ("pause", Rule::Absent("send status paused instead")),
+            ("product_price", at_least(1)),
+            ("collect_via_payment_link", Rule::Absent("the sandbox charges the saved method")),
+            (
+                "customer_balance_config.*",
+                Rule::Absent("the sandbox takes no money from wallets for payments"),
+            ),
+            ("credit_entitlement_cart.credits_amount", Rule::Credits),
+            ("credit_entitlement_cart.overage_limit", Rule::Credits),
+        ],
+    ],
     routes: &[
         ("POST /subscriptions", create),
         ("PATCH /subscriptions/{}", patch),
@@ -68,7 +81,6 @@ struct Patch {
     disable_on_demand: Option<DisableOnDemand>,
     subscription_period_count: Option<u32>,
     subscription_period_interval: Option<RenewalInterval>,
-    pause: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,9 +91,6 @@ struct DisableOnDemand {
 fn patch(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     let fields = call.body.values().filter(|value| !value.is_null()).count();
     let patch: Patch = call.body()?;
-    if patch.pause.is_some() {
-        return Err(Error::invalid("pause: send status paused instead"));
-    }
     let id = call.id();
     state.subscriptions.find(id)?;
     match patch.status.as_deref() {
@@ -97,7 +106,6 @@ fn patch(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
 }
 
 fn change(state: &mut SandboxState, id: &str, patch: Patch) -> Result<(), Error> {
-    let metadata = patch.metadata.map(|metadata| body::metadata(Some(metadata))).transpose()?;
     // "Now" by the caller's clock may be a little earlier than by the sandbox's.
     let earliest = state.now().checked_sub(PAST_TOLERANCE).unwrap_or(Timestamp::MIN);
     if patch.next_billing_date.is_some_and(|date| date < earliest) {
@@ -116,7 +124,7 @@ fn change(state: &mut SandboxState, id: &str, patch: Patch) -> Result<(), Error>
         return Err(Error::conflict("SUBSCRIPTION_INACTIVE", "the subscription is over already"));
     }
     allowance::replace_terms(&mut row.credit_terms, credits);
-    row.metadata = metadata.unwrap_or_else(|| std::mem::take(&mut row.metadata));
+    row.metadata = patch.metadata.unwrap_or_else(|| std::mem::take(&mut row.metadata));
     row.billing = patch.billing.unwrap_or_else(|| std::mem::take(&mut row.billing));
     row.tax_id = patch.tax_id.or(row.tax_id.take());
     row.business_name = patch.customer_business_name.or(row.business_name.take());
@@ -159,32 +167,14 @@ fn change(state: &mut SandboxState, id: &str, patch: Patch) -> Result<(), Error>
     }
 }
 
-/// The body of POST /subscriptions, beside the common part.
-#[derive(Debug, Deserialize)]
-struct Create {
-    product_id: String,
-    quantity: i64,
-    addons: Option<Vec<AddonItem>>,
-    one_time_product_cart: Option<Vec<super::checkouts::CartItemBody>>,
-}
-
 /// A subscription that waits for its first payment.
 fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
-    let body: Create = call.body()?;
-    let product = state.products.find(&body.product_id)?;
-    if product.recurring.is_none() {
+    let order = order::read(state, call, "lnk_")?;
+    let first = order.cart.first().and_then(|item| state.products.get(&item.product_id));
+    if first.is_none_or(|product| product.recurring.is_none()) {
         return Err(Error::invalid("product_id: the product is not a subscription"));
     }
-    let mut cart = vec![CartItem {
-        product_id: body.product_id,
-        quantity: quantity("quantity", body.quantity)?,
-        amount: None,
-        addons: body.addons.unwrap_or_default(),
-    }];
-    cart.extend(super::checkouts::CartItemBody::read(
-        body.one_time_product_cart.unwrap_or_default(),
-    )?);
-    orders::create(state, call, cart)
+    orders::create(state, call, order)
 }
 
 fn usage_history(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body,
     call::{Call, Reply},
     resource::Resource,
+    rules::Rule,
 };
 use crate::{
     Error,
@@ -32,6 +32,7 @@ pub(crate) static ENDPOINTS: Resource = Resource {
             "secret": id::webhook_secret(),
         })
     },
+    rules: &[&[("url", Rule::Url(&["http", "https"]))]],
     check,
     removable: true,
     routes: &[
@@ -91,7 +92,6 @@ pub(crate) fn rotate(state: &mut SandboxState, url: &str) -> Result<String, Erro
 
 fn check(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
-    body::url("url", text("url"), &["http", "https"])?;
     if let (None, Some(key)) = (text("id"), text("idempotency_key"))
         && state.matching(&ENDPOINTS, "idempotency_key", key).next().is_some()
     {

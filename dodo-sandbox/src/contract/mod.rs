@@ -6,6 +6,8 @@
 mod answers;
 mod check;
 #[cfg(test)]
+pub(crate) mod fields;
+#[cfg(test)]
 pub(crate) mod generate;
 mod node;
 mod sample;

@@ -43,8 +43,7 @@ pub(super) fn granted_to(state: &SandboxState, subscription: &Subscription) -> V
 /// Checks terms of `credit_entitlement_cart`.
 ///
 /// # Errors
-/// 422 for a credit that the product of the subscription does not grant, and for amounts that are not
-/// decimal numbers.
+/// 422 for a credit that the product of the subscription does not grant.
 pub(crate) fn check_terms(
     state: &SandboxState,
     subscription_id: &str,
@@ -58,10 +57,6 @@ pub(crate) fn check_terms(
                 "credit_entitlement_cart: the product grants no such credit",
             ));
         }
-        let amounts = ["credits_amount", "overage_limit"].map(|name| own.get(name)?.as_str());
-        if amounts.into_iter().flatten().any(|text| Credits::parse(text).is_none()) {
-            return Err(Error::invalid("credit_entitlement_cart: amounts are decimal numbers"));
-        }
     }
     Ok(())
 }
@@ -73,15 +68,29 @@ pub(crate) fn replace_terms(own: &mut Vec<Value>, given: Vec<Value>) {
     own.extend(given);
 }
 
-/// A purchase or a renewal grants the product's credits.
+/// The reason for a grant of a product's credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A purchase, or the first cycle of a subscription.
+    Start,
+    Renewal,
+    /// A change of plan with this part of the cycle left, in millionths.
+    PlanChange(i64),
+}
+
+/// Grants the product's credits.
 pub(crate) fn grant_for_product(
     state: &mut SandboxState,
     product_id: &str,
     customer_id: &str,
     source: (&'static str, Option<String>),
     quantity: u32,
+    occasion: Occasion,
 ) {
     let subscription = source.1.as_ref().and_then(|id| state.subscriptions.get(id));
+    let trial_ends = subscription
+        .filter(|own| own.trial_days > 0 && occasion == Occasion::Start)
+        .map(|own| own.next_billing);
     let granted = match subscription {
         Some(subscription) => granted_to(state, subscription),
         None => mappings(state, product_id),
@@ -94,18 +103,40 @@ pub(crate) fn grant_for_product(
         let days = mapping.get("expires_after_days").and_then(Value::as_u64);
         let period = days.and_then(|days| u32::try_from(days).ok());
         let period = period.map(|count| Period { count, interval: RenewalInterval::Day });
-        let each = amount_of(&mapping, "credits_amount");
+        let mut each = amount_of(&mapping, "credits_amount");
+        let mut expires_at = period.map(|period| period.after(state.now()));
+        let mut extra = json!({});
+        if let Some(end) = trial_ends {
+            if mapping.get("trial_credits").is_some_and(Value::is_string) {
+                each = amount_of(&mapping, "trial_credits");
+            }
+            match mapping.get("trial_credits_expire_after_trial") {
+                Some(Value::Bool(true)) => expires_at = Some(end),
+                Some(Value::Bool(false)) => extra = json!({ OUTLIVES_CYCLE: true }),
+                _ => {}
+            }
+        }
+        let whole = mapping.get("proration_behavior").is_some_and(|own| own == "no_prorate");
+        if let (Occasion::PlanChange(left), false) = (occasion, whole) {
+            each = each.part(left, MILLION);
+        }
         let grant = NewGrant {
             entitlement_id,
             customer_id,
             amount: each.times(quantity),
             source: source.clone(),
-            expires_at: period.map(|period| period.after(state.now())),
+            expires_at,
             rollovers: 0,
         };
-        credit::add(state, &grant, json!({}));
+        credit::add(state, &grant, extra);
     }
 }
+
+/// Marks a grant that the end of its cycle leaves as it is.
+const OUTLIVES_CYCLE: &str = "outlives_cycle";
+
+/// The parts in which [`Occasion::PlanChange`] counts.
+pub(crate) const MILLION: i64 = 1_000_000;
 
 /// The end of a cycle, before the renewal grants anew: unused credits roll over or are forfeited,
 /// and overage is charged or forgiven. Returns the price of the overage.
@@ -159,7 +190,7 @@ fn roll_over(state: &mut SandboxState, mapping: &Value, who: (&str, &str), subsc
     for (grant_id, left) in credit::open_grants(state, who.0, who.1) {
         let Ok(grant) = state.find_mut(&GRANTS, &grant_id) else { continue };
         // Only the credits of this subscription's cycle end with it.
-        if grant.text("source_id") != Some(subscription_id) {
+        if grant.text("source_id") != Some(subscription_id) || grant.is(OUTLIVES_CYCLE) {
             continue;
         }
         let count = grant.number("rollover_count").unwrap_or(0);

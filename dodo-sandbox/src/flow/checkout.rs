@@ -94,11 +94,14 @@ pub(crate) fn pay(
     let quote = quote(state, &session.cart, terms)?;
     let customer_id = customer_of_page(state, &session, &form);
     refuse_blocked(state, &customer_id)?;
-    let method = form.saved.clone().unwrap_or_else(|| {
+    let entered = || {
         let holder = form.holder.clone().or_else(|| non_empty(&form.name));
         PaymentMethod::new(&form.card, holder, &form.address.country)
-    });
-    let subscription_ids = subscriptions(state, &session, &quote, &customer_id, &form, &method);
+    };
+    let wanted = !form.card.is_empty() || quote.needs_method();
+    let method = form.saved.clone().or_else(|| wanted.then(entered));
+    let subscription_ids =
+        subscriptions(state, &session, &quote, &customer_id, &form, method.as_ref());
     let payment = payment(state, &session, &quote, customer_id, &form, method, subscription_ids);
     let payment_id = payment.id.clone();
     state.payments.insert(payment);
@@ -193,12 +196,12 @@ fn subscriptions(
     quote: &Quote,
     customer_id: &str,
     form: &PayForm,
-    method: &PaymentMethod,
+    method: Option<&PaymentMethod>,
 ) -> Vec<String> {
     if let SessionOrigin::Subscription { subscription_id, .. } = &session.origin {
         if let Some(subscription) = state.subscriptions.get_mut(subscription_id) {
             subscription.mandate = mandate(subscription, session, method);
-            subscription.method = Some(method.clone());
+            subscription.method = method.cloned();
             subscription.billing = form.address.clone();
             subscription.business_name =
                 form.business_name.clone().or(subscription.business_name.take());
@@ -211,7 +214,7 @@ fn subscriptions(
         let Some(mut subscription) = subscription(state.now(), quote, place) else { continue };
         subscription.customer_id = customer_id.to_owned();
         subscription.billing = form.address.clone();
-        subscription.method = Some(method.clone());
+        subscription.method = method.cloned();
         subscription.metadata = session.metadata.clone();
         subscription.on_demand = session.on_demand.is_some();
         subscription.mandate = mandate(&subscription, session, method);
@@ -229,9 +232,13 @@ fn subscriptions(
 const MANDATE: i64 = 1_500_000;
 
 /// The mandate of a subscription that an Indian card pays.
-fn mandate(subscription: &Subscription, session: &Session, method: &PaymentMethod) -> Option<i64> {
+fn mandate(
+    subscription: &Subscription,
+    session: &Session,
+    method: Option<&PaymentMethod>,
+) -> Option<i64> {
     let least = session.mandate_min.unwrap_or(MANDATE);
-    (method.country == "IN" && subscription.currency == "INR")
+    (method?.country == "IN" && subscription.currency == "INR")
         .then(|| least.max(subscription.recurring_amount))
 }
 
@@ -276,7 +283,7 @@ fn payment(
     quote: &Quote,
     customer_id: String,
     form: &PayForm,
-    method: PaymentMethod,
+    method: Option<PaymentMethod>,
     subscription_ids: Vec<String>,
 ) -> Payment {
     let now = state.now();
@@ -305,7 +312,7 @@ fn payment(
         tax: quote.tax,
         customer_id,
         billing: form.address.clone(),
-        method: (quote.total > 0).then_some(method),
+        method: method.filter(|_| quote.total > 0),
         session_id: matches!(session.origin, SessionOrigin::Session).then(|| session.id.clone()),
         link: Some(session.url(state)),
         custom_fields: answers(session, form),
@@ -324,6 +331,7 @@ pub(crate) fn lines(quote: &Quote) -> Vec<Line> {
         id: id::new("itm_"),
         product_id: line.product.id.clone(),
         name: line.product.name.clone(),
+        description: line.product.description.clone(),
         quantity: line.quantity,
         amount: line.due.total,
         tax: line.due.tax,
@@ -391,10 +399,9 @@ pub(crate) fn cancelled_payment(
     let terms = Terms { country: &form.address.country, ..session.terms() };
     let quote = quote(state, &session.cart, terms)?;
     let customer_id = customer_of_page(state, session, &form);
-    let method = PaymentMethod::new("", None, &form.address.country);
-    let payment = payment(state, session, &quote, customer_id, &form, method, Vec::new());
+    let payment = payment(state, session, &quote, customer_id, &form, None, Vec::new());
     let id = payment.id.clone();
-    state.payments.insert(Payment { method: None, ..payment });
+    state.payments.insert(payment);
     state.sessions.find_mut(&session.id)?.payment_id = Some(id.clone());
     complete::set_status(state, &id, "cancelled")?;
     state.emit("payment.cancelled", &PAYMENTS, &id);

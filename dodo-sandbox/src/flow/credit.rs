@@ -195,11 +195,22 @@ pub(crate) fn deduct(
 ) {
     let (before, overage) = balance(state, entitlement_id, customer_id);
     let missing = take(state, entitlement_id, customer_id, amount);
-    let allowed = state.get(&CREDIT_ENTITLEMENTS, entitlement_id);
-    let allowed = allowed.is_some_and(|entitlement| entitlement.is("overage_enabled"));
-    let overage = if allowed { overage.plus(missing) } else { overage };
+    let terms = terms_of(state, entitlement_id, customer_id).map(|(_, terms)| terms);
+    let own =
+        || state.get(&CREDIT_ENTITLEMENTS, entitlement_id).map(|own| own.fields.clone().into());
+    let terms: Value = terms.or_else(own).unwrap_or_default();
+    // A limit is a number in the entitlement, and a text in the product.
+    let most = match terms.get("overage_limit") {
+        Some(Value::String(limit)) => Credits::parse(limit),
+        limit => limit.and_then(Value::as_i64).map(Credits::from_units),
+    };
+    let room = most.map_or(missing, |most| most.minus(overage).max(Credits::ZERO));
+    let added = match terms.get("overage_enabled") {
+        Some(Value::Bool(true)) => missing.min(room),
+        _ => Credits::ZERO,
+    };
     let after = before.minus(amount.minus(missing));
-    let spent = if allowed { amount } else { amount.minus(missing) };
+    let (spent, overage) = (amount.minus(missing).plus(added), overage.plus(added));
     if spent == Credits::ZERO {
         return;
     }
@@ -210,6 +221,21 @@ pub(crate) fn deduct(
     warn_if_low(state, entitlement_id, customer_id, before, after);
 }
 
+/// The terms of a credit in a customer's subscription, with the subscription's id.
+fn terms_of(
+    state: &SandboxState,
+    entitlement_id: &str,
+    customer_id: &str,
+) -> Option<(String, Value)> {
+    let own = |s: &&Subscription| s.customer_id == customer_id && s.renews();
+    state.subscriptions.iter().filter(own).find_map(|subscription| {
+        let mut all = granted_to(state, subscription).into_iter();
+        let terms =
+            all.find(|own| own.get("credit_entitlement_id") == Some(&json!(entitlement_id)))?;
+        Some((subscription.id.clone(), terms))
+    })
+}
+
 /// `credit.balance_low` when a balance falls below the share that a subscription's product sets.
 fn warn_if_low(
     state: &mut SandboxState,
@@ -218,14 +244,9 @@ fn warn_if_low(
     before: Credits,
     after: Credits,
 ) {
-    let own = |s: &&Subscription| s.customer_id == customer_id && s.renews();
-    let found = state.subscriptions.iter().filter(own).find_map(|subscription| {
-        let mapping = granted_to(state, subscription).into_iter();
-        let mapping = mapping
-            .into_iter()
-            .find(|m| m.get("credit_entitlement_id") == Some(&json!(entitlement_id)))?;
-        let percent = mapping.get("low_balance_threshold_percent")?.as_i64()?;
-        Some((subscription.id.clone(), amount_of(&mapping, "credits_amount"), percent))
+    let found = terms_of(state, entitlement_id, customer_id).and_then(|(id, terms)| {
+        let percent = terms.get("low_balance_threshold_percent")?.as_i64()?;
+        Some((id, amount_of(&terms, "credits_amount"), percent))
     });
     let Some((subscription_id, granted, percent)) = found else { return };
     let threshold = granted.percent(percent);

@@ -2,9 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::allowance::{self, Occasion};
+
 use crate::{
     Error,
     api::{
+        customers::send_email,
         entitlements::{ENTITLEMENTS, GRANTS},
         licenses::LICENSES,
     },
@@ -43,6 +46,9 @@ pub(crate) fn issue(state: &mut SandboxState, payment_id: &str) -> Result<(), Er
         if let Some(plan) = &product.license {
             let grant = bought(&plan.entitlement_id, "license_key");
             let key = license(state, grant.clone(), plan.activations_limit, plan.duration);
+            let text = product.fields.get("license_key_activation_message").and_then(Value::as_str);
+            let text = format!("{}\n{}", license_key(state, &key), text.unwrap_or_default());
+            send_email(state, &payment.customer_id, "license_key", "Your license key", &text);
             deliver_at_once(state, grant, Some(key));
         }
         for entitlement_id in attached(product.fields.get("entitlements"), "entitlement_id") {
@@ -56,15 +62,20 @@ pub(crate) fn issue(state: &mut SandboxState, payment_id: &str) -> Result<(), Er
             Some(id) => ("subscription", Some(id.clone())),
             None => ("one_time", Some(payment.id.clone())),
         };
-        super::allowance::grant_for_product(
+        allowance::grant_for_product(
             state,
             &product.id,
             &payment.customer_id,
             source,
             line.quantity,
+            Occasion::Start,
         );
     }
     Ok(())
+}
+
+fn license_key(state: &SandboxState, id: &str) -> String {
+    state.get(&LICENSES, id).map_or("", |license| license.str("key")).to_owned()
 }
 
 /// The ids in a list of attachments.

@@ -6,6 +6,7 @@ use crate::{
     Error,
     api::{payments::PAYMENTS, subscriptions::SUBSCRIPTIONS},
     flow::{
+        allowance::{self, Occasion},
         complete, discount, quote,
         renewal::{self, Invoice},
     },
@@ -114,12 +115,7 @@ pub(crate) fn change_price(
         Proration::DoNotBill => 0,
         Proration::FullImmediately => new,
         Proration::DifferenceImmediately => more,
-        Proration::ProratedImmediately => {
-            let period =
-                subscription.next_billing.duration_since(subscription.previous_billing).as_secs();
-            let left = subscription.next_billing.duration_since(state.now()).as_secs();
-            money::share(more, left.clamp(0, period.max(0)), period.max(1))
-        }
+        Proration::ProratedImmediately => rest_of_period(state, subscription, more),
     })
 }
 
@@ -187,14 +183,37 @@ fn switch(
     let discounts = plan_discounts(state, subscription, change)?;
     let product = state.products.find(&change.product_id)?.clone();
     let subscription = state.subscriptions.find_mut(subscription_id)?;
+    let is_other = subscription.product_id != product.id;
     subscription.set_plan(&product, change.quantity, amount);
     subscription.addons.clone_from(&change.addons);
     subscription.discounts = discounts;
     if let Some(metadata) = &change.metadata {
         subscription.metadata.clone_from(metadata);
     }
+    let subscription = subscription.clone();
     state.emit("subscription.plan_changed", &SUBSCRIPTIONS, subscription_id);
+    let left = rest_of_period(state, &subscription, allowance::MILLION);
+    // A scheduled change takes effect with a renewal, which grants the new credits.
+    if is_other && left > 0 {
+        let source = ("subscription", Some(subscription.id));
+        let (customer_id, occasion) = (subscription.customer_id, Occasion::PlanChange(left));
+        allowance::grant_for_product(
+            state,
+            &product.id,
+            &customer_id,
+            source,
+            change.quantity,
+            occasion,
+        );
+    }
     Ok(())
+}
+
+/// The part of this amount that belongs to the rest of the running period.
+fn rest_of_period(state: &SandboxState, subscription: &Subscription, amount: i64) -> i64 {
+    let period = subscription.next_billing.duration_since(subscription.previous_billing).as_secs();
+    let left = subscription.next_billing.duration_since(state.now()).as_secs();
+    money::share(amount, left.clamp(0, period.max(0)), period.max(1))
 }
 
 /// Changes the plan at the next billing date.

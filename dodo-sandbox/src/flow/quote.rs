@@ -208,17 +208,15 @@ fn price(
     if let (Some(on_demand), Some(_)) = (terms.on_demand, &product.recurring) {
         subtotal = match (on_demand.mandate_only, on_demand.product_price) {
             (true, _) => 0,
-            (false, Some(..0)) => {
-                return Err(Error::invalid("product_price must not be negative"));
-            }
             (false, Some(price)) => with_addons(price)?,
             (false, None) => subtotal,
         };
     }
     // Stacked: each code applies to the rest that the codes before it left.
+    let discounted = trial_days == 0 || product.price_flag("trial_apply_discounts");
     let left = discounts
         .iter()
-        .filter(|discount| discount::applies_to(discount, &product.id))
+        .filter(|discount| discounted && discount::applies_to(discount, &product.id))
         .fold(subtotal, |left, discount| {
             discount::reduce(&Value::Object(discount.fields.clone()), left, &product.currency)
         });
@@ -301,6 +299,19 @@ fn unit_price(product: &Product, item: &CartItem) -> Result<i64, Error> {
             Ok(product.suggested_price.unwrap_or(product.price).max(product.price))
         }
         _ => Ok(product.unit_price()),
+    }
+}
+
+impl Quote {
+    /// Whether the customer must enter a payment method: for money that is due, and for later charges
+    /// unless the product waives it.
+    pub(crate) fn needs_method(&self) -> bool {
+        let waived = |line: &QuoteLine| match (&line.product.recurring, line.trial_days) {
+            (None, _) => false,
+            (Some(_), 1..) => line.product.price_flag("trial_payment_method_optional"),
+            (Some(_), 0) => line.product.price_flag("zero_amount_payment_method_optional"),
+        };
+        self.total > 0 || !self.lines.iter().all(waived)
     }
 }
 

@@ -87,6 +87,7 @@ pub(crate) fn charge(
         id: id::new("itm_"),
         product_id: subscription.product_id.clone(),
         name: name.unwrap_or_default(),
+        description: None,
         quantity: subscription.quantity,
         amount: bill.amount.total,
         tax: bill.amount.tax,
@@ -191,6 +192,7 @@ fn advance_period(state: &mut SandboxState, subscription_id: &str) -> Result<(),
         &ended.customer_id,
         source,
         ended.quantity,
+        allowance::Occasion::Renewal,
     );
     let now = state.now();
     let subscription = state.subscriptions.find_mut(subscription_id)?;

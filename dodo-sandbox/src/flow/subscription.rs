@@ -143,6 +143,7 @@ pub(crate) fn charge_on_demand(
     subscription_id: &str,
     price: i64,
     metadata: Option<Map<String, Value>>,
+    about: Option<String>,
 ) -> Result<String, Error> {
     let subscription = state.subscriptions.find(subscription_id)?;
     if !subscription.on_demand {
@@ -157,8 +158,11 @@ pub(crate) fn charge_on_demand(
     let amount = renewal::taxed(subscription, price);
     let bill = Invoice { amount, charge_type: ChargeType::OnDemand, retry_attempt: 0, usage: 0 };
     let (payment_id, charge) = renewal::charge(state, subscription_id, &bill)?;
-    if let (Some(metadata), Some(payment)) = (metadata, state.payments.get_mut(&payment_id)) {
-        payment.metadata = metadata;
+    if let Some(payment) = state.payments.get_mut(&payment_id) {
+        payment.metadata = metadata.unwrap_or_else(|| std::mem::take(&mut payment.metadata));
+        if let (Some(_), Some(line)) = (&about, payment.lines.first_mut()) {
+            line.description = about;
+        }
     }
     match charge {
         Charge::Paid => renewal::apply_payment(state, subscription_id, payment_id.clone()),

@@ -7,9 +7,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Escaped, Page, checkout_fields, checkout_summary, form::Form, see_other};
+use serde_json::Value;
+
+use super::{
+    Escaped, Page, checkout_fields, checkout_summary, form::Form, see_other, theme::Theme,
+};
 use crate::{
     Error,
+    api::products::BRANDS,
     app::App,
     flow::{
         checkout::{self, Paid, PayForm, open_session},
@@ -249,7 +254,7 @@ pub(crate) fn page(
     };
     let summary = match &quote {
         Some(quote) => {
-            let mut summary = checkout_summary::summary(quote);
+            let mut summary = checkout_summary::summary(session, quote);
             if may_choose_addons(session) {
                 summary += &checkout_summary::addon_fields(state, quote);
             }
@@ -263,7 +268,11 @@ pub(crate) fn page(
                  payment is overdue.</p>"
             .to_owned(),
     };
+    let text = session.look("theme_config").and_then(|config| config.get("pay_button_text"));
     let pay = match &quote {
+        Some(_) if text.is_some_and(Value::is_string) => {
+            text.and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
         Some(quote) if quote.total > 0 => {
             format!("Pay {}", money::show(quote.total, &quote.currency))
         }
@@ -273,8 +282,11 @@ pub(crate) fn page(
     let alert = alert.map_or(String::new(), |text| {
         format!("<p class=\"alert\" role=\"alert\">{}</p>", Escaped(text))
     });
-    let merchant = &state.settings.business_name;
-    let logo = match &state.settings.business_logo {
+    let brand = cart.first().and_then(|item| state.get(&BRANDS, state.brand_of(&item.product_id)));
+    let merchant = brand.and_then(|brand| brand.text("name"));
+    let merchant = merchant.unwrap_or(&state.settings.business_name);
+    let logo = brand.and_then(|brand| brand.text("image"));
+    let logo = match logo.or(state.settings.business_logo.as_deref()) {
         Some(url) => format!("<img class=\"logo\" src=\"{}\" alt=\"\">", Escaped(url)),
         None => checkout_summary::mark(merchant, "logo"),
     };
@@ -289,17 +301,12 @@ pub(crate) fn page(
         leave = checkout_summary::leave_button(session),
         shown = quote.as_ref().map_or(String::new(), checkout_summary::shown_total),
         amount = quote.as_ref().map_or(String::new(), checkout_summary::amount_field),
-        fields = checkout_fields::all(session, form, &country, &saved_cards(state, session)),
+        fields = checkout_fields::all(state, session, form, &country, &saved_cards(state, session)),
         pay = Escaped(&pay),
         cards = checkout_fields::test_cards(),
         id = Escaped(&session.id),
     );
-    Ok(Page::new(format!("Checkout · {merchant}"), body).themed(theme(session)))
-}
-
-/// The theme that the merchant chose for the page.
-fn theme(session: &Session) -> Option<&str> {
-    session.page.get("customization")?.get("theme")?.as_str()
+    Ok(Page::new(format!("Checkout · {merchant}"), body).themed(Theme::of(session)))
 }
 
 /// The cards that a known customer has paid with, if the merchant wants them on the page.
@@ -318,21 +325,21 @@ fn consumed(state: &SandboxState, id: &str) -> Option<Page> {
     let session = state.sessions.get(id)?;
     let Progress::Consumed { redirect } = &session.progress else { return None };
     let payment = session.payment_id.as_ref().and_then(|id| state.payments.get(id))?;
-    let (title, text) = match payment.status {
-        Some("succeeded") => ("Thank you", "Your payment was successful."),
-        Some("processing") => ("Payment in progress", "Your bank is working on the payment."),
-        _ => ("Not paid", "The payment did not go through."),
+    let (title, color, text) = match payment.status {
+        Some("succeeded") => ("Thank you", "good", "Your payment was successful."),
+        Some("processing") => ("Payment in progress", "", "Your bank is working on the payment."),
+        _ => ("Not paid", "bad", "The payment did not go through."),
     };
     let back = redirect.as_ref().map_or(String::new(), |url| {
         format!("<p><a class=\"button main\" href=\"{}\">Back to the shop</a></p>", Escaped(url))
     });
     let body = format!(
-        "<main class=\"card narrow\"><h1>{title}</h1><p>{text}</p><dl><dt>Amount</dt><dd>{}</dd>\
+        "<main class=\"card narrow\"><h1>{title}</h1><p class=\"{color}\">{text}</p><dl><dt>Amount</dt><dd>{}</dd>\
          <dt>Payment</dt><dd><code>{}</code></dd></dl>{back}</main>",
         money::show(payment.total, &payment.currency),
         Escaped(&payment.id),
     );
-    Some(Page::new(title, body).themed(theme(session)))
+    Some(Page::new(title, body).themed(Theme::of(session)))
 }
 
 fn message(title: &str, text: &str) -> String {

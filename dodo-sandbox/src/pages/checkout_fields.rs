@@ -8,6 +8,7 @@ use crate::{
     Error, countries,
     flow::checkout::PayForm,
     state::{
+        SandboxState,
         card::{self, PaymentMethod},
         session::{CustomField, FieldType, Session, SessionOrigin},
     },
@@ -46,6 +47,7 @@ pub(super) fn check_required(session: &Session, entered: &PayForm) -> Result<(),
 
 /// All fields of the form.
 pub(super) fn all(
+    state: &SandboxState,
     session: &Session,
     form: &Form,
     country: &str,
@@ -136,7 +138,8 @@ pub(super) fn all(
     format!(
         "<h2>Your details</h2>{email}{name}{phone}{country}{address}{business}{questions}<h2>Card</h2>\
          {}{holder}",
-        saved_cards(form, saved) + &card_fields(form, saved.is_empty())
+        saved_cards(form, saved)
+            + &card_fields(form, saved.is_empty() && session.needs_method(state))
     )
 }
 

@@ -1,5 +1,7 @@
 //! The cart and its total on the checkout page.
 
+use serde_json::Value;
+
 use super::{
     Escaped,
     form::{Field, Form, select},
@@ -107,8 +109,11 @@ pub(super) fn leave_button(session: &Session) -> String {
     )
 }
 
-pub(super) fn summary(quote: &Quote) -> String {
+/// The positions and the total. `show_order_details: false` folds the positions.
+pub(super) fn summary(session: &Session, quote: &Quote) -> String {
     let show = |amount| money::show(amount, &quote.currency);
+    let is_off = |option: &str| session.look(option) == Some(&Value::Bool(false));
+    let on_demand = session.on_demand.is_some() && !is_off("show_on_demand_tag");
     let mut rows = String::new();
     for line in &quote.lines {
         let times =
@@ -130,9 +135,13 @@ pub(super) fn summary(quote: &Quote) -> String {
             Some(url) => format!("<img class=\"picture\" src=\"{}\" alt=\"\">", Escaped(url)),
             None => mark(&line.product.name, "picture"),
         };
+        let tag = match on_demand && line.recurring().is_some() {
+            true => " <span class=\"badge\">On demand</span>",
+            false => "",
+        };
         let about = line.product.description.as_deref().unwrap_or_default();
         rows += &format!(
-            "<tr><td>{image}</td><td><strong>{}</strong>{times}<br><span class=\"soft\">{}</span>{}</td>\
+            "<tr><td>{image}</td><td><strong>{}</strong>{times}{tag}<br><span class=\"soft\">{}</span>{}</td>\
              <td>{}</td></tr>",
             Escaped(&line.product.name),
             Escaped(about),
@@ -147,8 +156,13 @@ pub(super) fn summary(quote: &Quote) -> String {
     let inclusive = quote.lines.iter().all(|line| line.product.tax_inclusive);
     let tax = if inclusive { "Tax (included)" } else { "Tax" };
     rows += &format!("<tr><td colspan=\"2\">{tax}</td><td>{}</td></tr>", show(quote.tax));
+    let details = format!("<table class=\"sum\">{rows}</table>");
+    let details = match is_off("show_order_details") {
+        true => format!("<details><summary>Order details</summary>{details}</details>"),
+        false => details,
+    };
     format!(
-        "<h2>Your order</h2><table class=\"sum\">{rows}<tr class=\"total\"><td colspan=\"2\">Due now</td>\
+        "<h2>Your order</h2>{details}<table class=\"sum\"><tr class=\"total\"><td>Due now</td>\
          <td id=\"total\">{}</td></tr></table>",
         show(quote.total)
     )

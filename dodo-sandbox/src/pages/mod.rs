@@ -7,6 +7,7 @@ mod checkout_summary;
 pub(crate) mod dashboard;
 pub(crate) mod form;
 pub(crate) mod portal;
+mod theme;
 
 use std::{fmt, sync::Arc};
 
@@ -17,6 +18,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 
+use self::theme::Theme;
 use crate::{Error, app::App};
 
 /// Text made safe for HTML: element content and quoted attributes.
@@ -43,30 +45,30 @@ pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) title: String,
     pub(crate) body: String,
-    /// The attributes of the `html` element.
-    look: &'static str,
-    /// Whether the page's own script may run.
-    script: bool,
+    theme: Theme,
+    /// Whether it is a page of the dashboard: wide, and with its script.
+    dashboard: bool,
 }
 
 impl Page {
     pub(crate) fn new(title: impl Into<String>, body: String) -> Self {
-        Self { status: StatusCode::OK, title: title.into(), body, look: "", script: false }
+        Self {
+            status: StatusCode::OK,
+            title: title.into(),
+            body,
+            theme: Theme::default(),
+            dashboard: false,
+        }
     }
 
     /// A page of the dashboard, with its script.
     fn dashboard(title: impl Into<String>, body: String) -> Self {
-        Self { look: " class=\"wide\"", script: true, ..Self::new(title, body) }
+        Self { dashboard: true, ..Self::new(title, body) }
     }
 
-    /// In this theme of the checkout: `light`, `dark`, or the browser's.
-    fn themed(self, theme: Option<&str>) -> Self {
-        let look = match theme {
-            Some("light") => " data-theme=\"light\"",
-            Some("dark") => " data-theme=\"dark\"",
-            _ => "",
-        };
-        Self { look, ..self }
+    /// With the look that the merchant chose for the checkout.
+    fn themed(self, theme: Theme) -> Self {
+        Self { theme, ..self }
     }
 
     /// A page that says what went wrong.
@@ -83,19 +85,22 @@ impl Page {
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let html = format!(
-            "<!doctype html><html lang=\"en\"{}><head><meta charset=\"utf-8\">\
+            "<!doctype html><html{}{}><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <meta name=\"robots\" content=\"noindex\"><title>{}</title>\
-             <link rel=\"icon\" href=\"data:,\"><style>{}</style></head><body>{}\
-             <footer>Sandbox · no real money moves here</footer></body></html>",
-            self.look,
+             <link rel=\"icon\" href=\"data:,\"><style>{}{}</style></head><body>{}\
+             <footer>{}Sandbox · no real money moves here</footer></body></html>",
+            self.theme.attributes(),
+            if self.dashboard { " class=\"wide\"" } else { "" },
             Escaped(&self.title),
             include_str!("style.css"),
+            self.theme.css(),
             self.body,
+            self.theme.note(),
         );
-        let script = if self.script { "script-src 'self'; connect-src 'self'; " } else { "" };
+        let script = if self.dashboard { "script-src 'self'; connect-src 'self'; " } else { "" };
         let policy = format!(
-            "default-src 'none'; style-src 'unsafe-inline'; img-src data: http: https:; {script}\
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data: http: https:; font-src https:; {script}\
              base-uri 'none'; frame-ancestors 'none'"
         );
         let headers = [

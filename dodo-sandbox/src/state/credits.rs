@@ -46,12 +46,16 @@ impl Credits {
         Self(self.0.saturating_sub(other.0))
     }
 
+    pub(crate) fn part(self, share: i64, of: i64) -> Self {
+        Self(self.0.saturating_mul(i128::from(share)) / i128::from(of.max(1)))
+    }
+
     pub(crate) fn divided(self, by: i64) -> Self {
         Self(self.0 / i128::from(by.max(1)))
     }
 
     pub(crate) fn percent(self, percent: i64) -> Self {
-        Self(self.0 * i128::from(percent) / 100)
+        self.part(percent, 100)
     }
 
     /// The price of so many units, in minor units of a currency, rounded half up.

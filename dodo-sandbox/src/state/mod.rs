@@ -120,6 +120,12 @@ impl SandboxState {
         product
     }
 
+    /// The brand that sells a product.
+    pub(crate) fn brand_of(&self, product_id: &str) -> &str {
+        let product = self.products.get(product_id);
+        product.and_then(|product| product.brand_id.as_deref()).unwrap_or(&self.brand_id)
+    }
+
     /// The form of a customer that other objects carry.
     pub(crate) fn customer_json(&self, id: &str) -> Value {
         self.json(&CUSTOMERS, id)

@@ -41,6 +41,7 @@ pub(crate) struct Line {
     pub(crate) id: String,
     pub(crate) product_id: String,
     pub(crate) name: String,
+    pub(crate) description: Option<String>,
     pub(crate) quantity: u32,
     /// Tax included.
     pub(crate) amount: i64,
@@ -122,7 +123,7 @@ impl Listed for Payment {
         let charge_type = (!self.update_payment_method).then(|| self.charge_type.as_str());
         json!({
             "billing": self.billing.json(),
-            "brand_id": state.brand_id,
+            "brand_id": self.brand_id(state),
             "business_id": state.business_id,
             "card_holder_name": card.and_then(|card| card.holder.as_deref()),
             "card_issuing_country": card.map(|card| &card.country),
@@ -177,7 +178,7 @@ impl Listed for Payment {
 
     fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
         match name {
-            "brand_id" => wanted == state.brand_id,
+            "brand_id" => wanted == self.brand_id(state),
             "currency" => wanted == self.currency,
             "customer_id" => wanted == self.customer_id,
             "status" => self.status == Some(wanted),
@@ -208,6 +209,10 @@ impl Payment {
             [only] => Some(only),
             _ => None,
         }
+    }
+
+    fn brand_id<'a>(&self, state: &'a SandboxState) -> &'a str {
+        state.brand_of(self.lines.first().map_or("", |line| &line.product_id))
     }
 
     /// The cart of a one-time purchase; subscription payments show none.
@@ -254,6 +259,7 @@ impl Payment {
                     "refundable_amount": line.amount.saturating_sub(line.refunded),
                     "tax": line.tax,
                     "name": line.name,
+                    "description": line.description,
                 })
             })
             .collect();

@@ -9,6 +9,13 @@ use super::{
 };
 use crate::{Error, api::list::Listed, clock, money};
 
+/// Options of a recurring price.
+const TRIAL_FLAGS: [&str; 3] = [
+    "trial_apply_discounts",
+    "trial_payment_method_optional",
+    "zero_amount_payment_method_optional",
+];
+
 impl Product {
     /// The price of one unit, with the product's own discount.
     pub(crate) fn unit_price(&self) -> i64 {
@@ -31,13 +38,18 @@ impl Product {
         addons.into_iter().flatten().filter_map(Value::as_str)
     }
 
+    /// Whether an option of its price is on.
+    pub(crate) fn price_flag(&self, name: &str) -> bool {
+        self.fields.get("price").and_then(|price| price.get(name)) == Some(&Value::Bool(true))
+    }
+
     fn price_json(&self) -> Value {
         let mut price = json!({
             "type": "one_time_price",
             "currency": self.currency,
             "discount": self.discount_bps / 100,
             "discount_bps": self.discount_bps,
-            "purchasing_power_parity": false,
+            "purchasing_power_parity": self.price_flag("purchasing_power_parity"),
             "tax_inclusive": self.tax_inclusive,
         });
         let mut set = |name: &str, value: Value| {
@@ -60,6 +72,9 @@ impl Product {
             set("price", self.price.into());
             set("trial_period_days", recurring.trial_days.into());
             set("trial_amount", recurring.trial_amount.into());
+            for name in TRIAL_FLAGS {
+                set(name, self.price_flag(name).into());
+            }
         } else {
             set("type", "usage_based_price".into());
             set("fixed_price", self.price.into());
@@ -84,11 +99,12 @@ impl Product {
         let price = fields.get("price").cloned().unwrap_or_default();
         let number = |name: &str| price.get(name).and_then(Value::as_i64);
         let flag = |name: &str| price.get(name) == Some(&Value::Bool(true));
+        // The rules of the resource keep all numbers in range.
+        let whole = |number: i64| u32::try_from(number).unwrap_or(0);
         let period = |count: &str, interval: &str| {
-            let interval: RenewalInterval =
-                serde_json::from_value(price.get(interval)?.clone()).ok()?;
-            let count = u32::try_from(number(count)?).ok().filter(|count| *count > 0)?;
-            Some(Period { count, interval })
+            let interval = price.get(interval).cloned().unwrap_or_default();
+            let interval: RenewalInterval = serde_json::from_value(interval).unwrap_or_default();
+            Period { count: whole(number(count).unwrap_or(1)), interval }
         };
         let currency = price.get("currency").and_then(Value::as_str).unwrap_or_default();
         let amount = number("price").or(number("fixed_price")).unwrap_or(0);
@@ -100,23 +116,12 @@ impl Product {
         product.pay_what_you_want = flag("pay_what_you_want");
         product.suggested_price = number("suggested_price");
         let bps = number("discount_bps").or(number("discount").map(|percent| percent * 100));
-        product.discount_bps = u32::try_from(bps.unwrap_or(0))
-            .ok()
-            .filter(|bps| *bps <= 10_000)
-            .ok_or_else(|| Error::invalid("price.discount: from 0 to 100 percent"))?;
+        product.discount_bps = whole(bps.unwrap_or(0));
         if price.get("type").is_some_and(|kind| kind != "one_time_price") {
-            let periods = period("payment_frequency_count", "payment_frequency_interval")
-                .zip(period("subscription_period_count", "subscription_period_interval"));
-            let (every, term) = periods
-                .ok_or_else(|| Error::invalid("price: the counts of periods are at least 1"))?;
-            let days = number("trial_period_days").unwrap_or(0);
             product.recurring = Some(Recurring {
-                every,
-                term,
-                trial_days: u32::try_from(days)
-                    .ok()
-                    .filter(|days| *days <= 10_000)
-                    .ok_or_else(|| Error::invalid("price.trial_period_days: from 0 to 10000"))?,
+                every: period("payment_frequency_count", "payment_frequency_interval"),
+                term: period("subscription_period_count", "subscription_period_interval"),
+                trial_days: whole(number("trial_period_days").unwrap_or(0)),
                 trial_amount: number("trial_amount"),
             });
         }

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::{SandboxState, address::Address, object::Object, table::Row};
 use crate::{
-    api::{customers::CUSTOMERS, list::Listed},
+    api::{customers::CUSTOMERS, list::Listed, order::or_default},
     clock::rfc3339,
-    flow::quote::Terms,
+    flow::quote::{Terms, quote},
 };
 
 /// The origin of a page.
@@ -36,24 +36,34 @@ pub(crate) struct AddonItem {
 }
 
 /// One position of a cart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct CartItem {
     pub(crate) product_id: String,
     pub(crate) quantity: u32,
     /// Chosen by the customer, per unit; only where they may choose.
     pub(crate) amount: Option<i64>,
     /// Subscriptions only.
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) addons: Vec<AddonItem>,
 }
 
+impl CartItem {
+    /// One unit of a product.
+    pub(crate) fn one(product_id: String) -> Self {
+        Self { product_id, quantity: 1, amount: None, addons: Vec::new() }
+    }
+}
+
 /// Who the merchant says is buying. All of it may be missing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 pub(crate) struct Buyer {
     pub(crate) customer_id: Option<String>,
     pub(crate) email: Option<String>,
     pub(crate) name: Option<String>,
+    #[serde(rename = "phone_number")]
     pub(crate) phone: Option<String>,
     /// Becomes a new customer even if the e-mail address is known.
+    #[serde(skip)]
     pub(crate) always_new: bool,
 }
 
@@ -142,8 +152,8 @@ pub(crate) struct Session {
     pub(crate) business_name: Option<String>,
     /// The payment needs a challenge by the cardholder's bank.
     pub(crate) force_3ds: bool,
-    /// Options that only the page reads: `customization`, `feature_flags`, `minimal_address`,
-    /// `show_saved_payment_methods` and `allowed_payment_method_types`, as the API takes them.
+    /// Options that only the page reads: `customization`, `feature_flags`, `minimal_address`
+    /// and `show_saved_payment_methods`, as the API takes them.
     pub(crate) page: Map<String, Value>,
     /// Fields of the page that the customer may not change.
     pub(crate) locked: Vec<&'static str>,
@@ -223,6 +233,16 @@ impl Session {
     /// Whether an option of the page is on.
     pub(crate) fn asks(&self, option: &str) -> bool {
         self.page.get(option) == Some(&Value::Bool(true))
+    }
+
+    /// An option of `customization`.
+    pub(crate) fn look(&self, option: &str) -> Option<&Value> {
+        self.page.get("customization")?.get(option).filter(|own| !own.is_null())
+    }
+
+    /// Whether the customer must enter a payment method.
+    pub(crate) fn needs_method(&self, state: &SandboxState) -> bool {
+        quote(state, &self.cart, self.terms()).is_ok_and(|quote| quote.needs_method())
     }
 
     /// The terms that change the price of its cart.

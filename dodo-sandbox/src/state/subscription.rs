@@ -186,7 +186,7 @@ impl Listed for Subscription {
         json!({
             "addons": addons_json(&self.addons),
             "billing": self.billing.json(),
-            "brand_id": state.brand_id,
+            "brand_id": state.brand_of(&self.product_id),
             "cancel_at_next_billing_date": self.cancel_at_next_billing,
             "cancellation_comment": self.cancellation_comment,
             "cancellation_feedback": self.cancellation_feedback,
@@ -232,7 +232,7 @@ impl Listed for Subscription {
 
     fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
         match name {
-            "brand_id" => wanted == state.brand_id,
+            "brand_id" => wanted == state.brand_of(&self.product_id),
             "customer_id" => wanted == self.customer_id,
             "product_id" => wanted == self.product_id,
             "status" => wanted == self.status,

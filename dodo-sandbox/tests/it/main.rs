@@ -15,6 +15,7 @@ mod checkout;
 mod contract;
 mod contract_tests;
 mod deliveries;
+mod effects;
 mod faults;
 mod fields;
 mod hostile;
