@@ -48,11 +48,11 @@ fn data(state: &SandboxState, event: &Event) -> Value {
     };
     let shape = Shape { newest: state.settings.newest_fields, event: true };
     let schema = contract().event(&event.kind).map(|body| property(contract(), body, "data"));
-    let data = Some(state.json(resource, id)).filter(|data| !data.is_null()).zip(schema);
+    let data = Some(state.json(*resource, id)).filter(|data| !data.is_null()).zip(schema);
     let data = data.map(|(data, schema)| contract().shape(schema, data, shape));
     let mut data = data.unwrap_or(Value::Null);
     if let Some(fields) = data.as_object_mut() {
-        fields.insert("payload_type".to_owned(), resource.payload_type.into());
+        fields.insert("payload_type".to_owned(), resource.payload_type().into());
     }
     data
 }

@@ -20,10 +20,9 @@ use crate::{
     state::{SandboxState, session::Session},
 };
 
-pub(crate) static SESSIONS: Resource = Resource {
+pub(crate) static SESSIONS: Resource<Session> = Resource {
     name: "checkout session",
     path: "/checkouts",
-    typed: Some(|state| &state.sessions),
     rules: &[order::RULES, &[("product_cart", Rule::Items(0, 20))]],
     routes: &[
         ("POST /checkouts", create),

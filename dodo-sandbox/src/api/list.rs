@@ -1,12 +1,14 @@
 //! Lists: pages, filters and dates, the same for every resource.
 
+use std::fmt;
+
 use http::Uri;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     call::{Call, Reply},
-    resource::Resource,
+    resource::Write,
 };
 use crate::{
     Error,
@@ -46,7 +48,16 @@ impl Query {
 }
 
 /// An object that the API lists.
-pub(crate) trait Listed: Row {
+pub(crate) trait Listed: Row + fmt::Debug + Sized + Sync + 'static {
+    /// How the API writes it. `None`: by routes of its own.
+    const WRITE: Option<Write<Self>> = None;
+
+    /// The objects of a resource with this path; `None` before the first one.
+    fn table<'a>(state: &'a SandboxState, path: &str) -> Option<&'a Table<Self>>;
+
+    /// Removes an object, if its resource permits that.
+    fn remove(_state: &mut SandboxState, _path: &str, _id: &str) {}
+
     /// For the filters `created_at_gte` and `created_at_lte`.
     fn created_at(&self) -> Timestamp;
 
@@ -58,8 +69,15 @@ pub(crate) trait Listed: Row {
         self.json(state)
     }
 
-    /// Whether a parameter of the query selects this object.
-    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool;
+    /// The fields that a change begins with.
+    fn own_fields(&self, state: &SandboxState) -> Value {
+        self.details(state)
+    }
+
+    /// Whether a field has this value.
+    fn has_value(&self, _name: &str, _wanted: &str) -> bool {
+        false
+    }
 
     /// Whether lists show it only on request.
     fn is_archived(&self) -> bool {
@@ -67,54 +85,40 @@ pub(crate) trait Listed: Row {
     }
 }
 
-/// The objects of one resource.
-pub(crate) trait Rows {
-    fn get(&self, id: &str) -> Option<&dyn Listed>;
-
-    fn newest_first(&self) -> Box<dyn Iterator<Item = &dyn Listed> + '_>;
-}
-
-impl<T: Listed> Rows for Table<T> {
-    fn get(&self, id: &str) -> Option<&dyn Listed> {
-        Table::get(self, id).map(|row| row as &dyn Listed)
-    }
-
-    fn newest_first(&self) -> Box<dyn Iterator<Item = &dyn Listed> + '_> {
-        Box::new(self.iter().rev().map(|row| row as &dyn Listed))
-    }
-}
+/// Parameters of lists that select no field.
+const PAGING: [&str; 7] = [
+    "page_size",
+    "page_number",
+    "created_at_gte",
+    "created_at_lte",
+    "archived",
+    "deleted",
+    "include_archived",
+];
 
 /// Answers a list: newest first, one page of the objects that the query and the path select.
 ///
 /// # Errors
 /// 422 if the page's size is not from 1 to 100.
-pub(crate) fn list(
+pub(crate) fn list<T: Listed>(
     state: &SandboxState,
     call: &Call,
-    resource: &Resource,
+    table: Option<&Table<T>>,
     parents: &[&str],
+    selects: impl Fn(&T, &str, &str) -> bool,
 ) -> Result<Reply, Error> {
     let (from, to): (Option<Timestamp>, Option<Timestamp>) =
         (call.parse("created_at_gte")?, call.parse("created_at_lte")?);
     let archived = call.query("archived").or(call.query("deleted")) == Some("true");
     let all = call.query("include_archived") == Some("true");
-    let paging = [
-        "page_size",
-        "page_number",
-        "created_at_gte",
-        "created_at_lte",
-        "archived",
-        "deleted",
-        "include_archived",
-    ];
     let query = call.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let path = parents.iter().copied().zip(call.path.iter().map(|(_, value)| value.as_str()));
-    let filters: Vec<_> = query.filter(|(name, _)| !paging.contains(name)).chain(path).collect();
-    let rows = resource.rows(state).into_iter().flat_map(Rows::newest_first).filter(|row| {
+    let filters: Vec<_> = query.filter(|(name, _)| !PAGING.contains(name)).chain(path).collect();
+    let rows = table.into_iter().flat_map(|table| table.iter().rev()).filter(|row| {
         from.is_none_or(|from| row.created_at() >= from)
             && to.is_none_or(|to| row.created_at() <= to)
             && (all || row.is_archived() == archived)
-            && filters.iter().all(|(name, wanted)| row.matches(state, name, wanted))
+            && filters.iter().all(|(name, wanted)| selects(row, name, wanted))
     });
     page(state, call, rows, |row| row.json(state))
 }

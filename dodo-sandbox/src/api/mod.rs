@@ -43,7 +43,7 @@ use serde_json::{Value, json};
 
 use self::{
     call::{Call, Handler, Reply},
-    resource::{Action, Resource},
+    resource::{Action, Definition},
     rules::Rules,
 };
 use crate::{
@@ -59,7 +59,7 @@ use crate::{
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// All resources.
-pub(crate) static RESOURCES: &[&Resource] = &[
+pub(crate) static RESOURCES: &[&dyn Definition] = &[
     &products::ADDONS,
     &products::BRANDS,
     &collections::COLLECTIONS,
@@ -93,7 +93,7 @@ pub(crate) static RESOURCES: &[&Resource] = &[
 /// The action of an operation.
 enum Act {
     Handler(Handler),
-    Derived(Action, &'static Resource),
+    Derived(Action, &'static dyn Definition),
     /// Answers a sample.
     Stateless,
 }
@@ -106,7 +106,7 @@ struct Plan {
 
 /// The plans of all operations, by method and path, such as `POST /payments/{}/retry`.
 static PLANS: LazyLock<HashMap<String, Plan>> = LazyLock::new(|| {
-    let routes = RESOURCES.iter().map(|resource| resource.routes);
+    let routes = RESOURCES.iter().map(|resource| resource.routes());
     let routes = routes.chain([invoices::ROUTES, moderation::ROUTES]).flatten();
     let handlers: HashMap<&str, Handler> = routes.copied().collect();
     let plan = |operation: &Operation| {
@@ -114,12 +114,12 @@ static PLANS: LazyLock<HashMap<String, Plan>> = LazyLock::new(|| {
         let derived = || {
             RESOURCES.iter().find_map(|resource| {
                 let action = resource.action(&operation.method, &operation.shape)?;
-                Some(Act::Derived(action, resource))
+                Some(Act::Derived(action, *resource))
             })
         };
         let handler = handlers.get(key.as_str()).map(|handler| Act::Handler(*handler));
-        let own = RESOURCES.iter().filter(|own| operation.shape.starts_with(own.path));
-        let rules = own.flat_map(|own| own.rules).copied().chain([rules::COMMON]).collect();
+        let own = RESOURCES.iter().filter(|own| operation.shape.starts_with(own.path()));
+        let rules = own.flat_map(|own| own.rules()).copied().chain([rules::COMMON]).collect();
         (key, Plan { act: handler.or_else(derived).unwrap_or(Act::Stateless), rules })
     };
     contract().operations().iter().map(plan).collect()
@@ -128,9 +128,9 @@ static PLANS: LazyLock<HashMap<String, Plan>> = LazyLock::new(|| {
 /// Checks that the first object of a path with parameters exists.
 fn exists(state: &SandboxState, path: &str, call: &Call) -> Result<(), Error> {
     let Some((parent, _)) = path.split_once("/{}") else { return Ok(()) };
-    let Some(parent) = RESOURCES.iter().find(|own| own.path == parent) else { return Ok(()) };
-    let found = parent.rows(state).and_then(|rows| rows.get(call.id()));
-    found.map(drop).ok_or_else(|| Error::not_found(parent.name))
+    let Some(parent) = RESOURCES.iter().find(|own| own.path() == parent) else { return Ok(()) };
+    let found = parent.json(state, call.id());
+    found.map(drop).ok_or_else(|| Error::not_found(parent.name()))
 }
 
 /// A JSON answer of the sandbox's own routes.
@@ -251,7 +251,7 @@ fn act(state: &mut SandboxState, call: Call) -> Result<Response, Error> {
     let checked = rules::check(plan.map_or(&[], |plan| &plan.rules), &call.body);
     let result = checked.and_then(|()| match plan.map(|plan| &plan.act) {
         Some(Act::Handler(handler)) => handler(state, &call).map(Some),
-        Some(Act::Derived(action, resource)) => action.run(state, resource, &call).map(Some),
+        Some(Act::Derived(action, resource)) => resource.run(state, *action, &call).map(Some),
         _ if state.settings.strict => {
             let message = "the sandbox keeps no state for this operation";
             Err(Error::refused(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message))

@@ -8,14 +8,26 @@ use super::{
     resource::Resource,
     rules::Rule,
 };
-use crate::{Error, clock::rfc3339, flow::renewal, state::SandboxState};
+use crate::{
+    Error,
+    clock::rfc3339,
+    flow::renewal,
+    state::{SandboxState, payment::Payment},
+};
 
-pub(crate) static PAYMENTS: Resource = Resource {
+pub(crate) static PAYMENTS: Resource<Payment> = Resource {
     name: "payment",
     path: "/payments",
     payload_type: "Payment",
-    typed: Some(|state| &state.payments),
     rules: &[order::RULES, &[("product_cart", Rule::Items(1, 100))]],
+    filters: &[
+        ("brand_id", |state, own, wanted| own.brand_id(state) == wanted),
+        ("currency", |_, own, wanted| own.currency == wanted),
+        ("customer_id", |_, own, wanted| own.customer_id == wanted),
+        ("product_id", |_, own, wanted| own.lines.iter().any(|line| line.product_id == wanted)),
+        ("status", |_, own, wanted| own.status == Some(wanted)),
+        ("subscription_id", |_, own, wanted| own.subscription_ids.iter().any(|id| id == wanted)),
+    ],
     routes: &[
         ("POST /payments", create),
         ("GET /payments/{}/line-items", |state, call| {

@@ -13,9 +13,8 @@ use super::{
     call::{Call, Reply},
     credits::CREDIT_ENTITLEMENTS,
     entitlements::ENTITLEMENTS,
-    list::Listed,
     meters::METERS,
-    resource::{Resource, new_image},
+    resource::Resource,
     rules::{AMOUNT, Rule, at_least},
 };
 use crate::{
@@ -26,10 +25,16 @@ use crate::{
     state::{SandboxState, object::Object, product::Product},
 };
 
-pub(crate) static PRODUCTS: Resource = Resource {
+pub(crate) static PRODUCTS: Resource<Product> = Resource {
     name: "product",
     path: "/products",
-    typed: Some(|state| &state.products),
+    prefix: "pdt_",
+    check: resolve,
+    write: Some(write),
+    filters: &[
+        ("brand_id", |state, own, wanted| state.brand_of(own.id()) == wanted),
+        ("recurring", |_, own, wanted| own.recurring.is_some().to_string() == wanted),
+    ],
     rules: &[&[
         ("name", Rule::Length(1, 512)),
         ("price.price", AMOUNT),
@@ -47,16 +52,6 @@ pub(crate) static PRODUCTS: Resource = Resource {
         ("price.meters.price_per_unit", Rule::Credits),
     ]],
     routes: &[
-        ("POST /products", create),
-        ("PATCH /products/{}", patch),
-        ("DELETE /products/{}", |state, call| archive(state, call, true)),
-        ("POST /products/{}/unarchive", |state, call| archive(state, call, false)),
-        ("PUT /products/{}/images", |state, call| {
-            let (id, url) = new_image(state);
-            let product = state.products.find_mut(call.id())?;
-            product.fields.insert("image".to_owned(), json!(url));
-            Ok(Reply::Json(json!({ "image_id": id, "url": url })))
-        }),
         ("PUT /products/{}/files", |state, call| {
             state.products.find(call.id())?;
             let id = id::license_key();
@@ -139,10 +134,6 @@ fn archive_brand(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> 
     })))
 }
 
-fn show(state: &SandboxState, id: &str) -> Result<Reply, Error> {
-    Ok(Reply::Json(state.products.find(id)?.details(state)))
-}
-
 /// Replaces the ids of attached objects by the summaries that answers show.
 fn resolve(state: &SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
     let list = |name: &str| fields.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -202,12 +193,8 @@ fn mapping(entitlement: &Object, attached: &Value) -> Value {
 }
 
 /// The older way to deliver a link or instructions becomes an entitlement of the product.
-fn attach_delivery(
-    state: &mut SandboxState,
-    call: &Call,
-    fields: &mut Map<String, Value>,
-) -> Result<(), Error> {
-    let Some(Value::Object(delivery)) = call.body.get("digital_product_delivery") else {
+fn attach_delivery(state: &mut SandboxState, fields: &mut Map<String, Value>) -> Result<(), Error> {
+    let Some(Value::Object(delivery)) = fields.get("digital_product_delivery") else {
         return Ok(());
     };
     let mut files = delivery.clone();
@@ -227,42 +214,30 @@ fn attach_delivery(
     Ok(())
 }
 
-fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
-    let mut fields: Map<_, _> = call.given(&[]).collect();
-    attach_delivery(state, call, &mut fields)?;
-    resolve(state, &mut fields)?;
-    let product = Product::from_fields(id::new("pdt_"), fields, state.now())?;
-    let id = product.id().to_owned();
-    state.products.insert(product);
-    show(state, &id)
-}
-
-fn patch(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
-    let product = state.products.find(call.id())?;
-    let (created_at, archived, license) =
-        (product.created_at, product.archived, product.license.clone());
-    let mut fields = match product.details(state) {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    fields.extend(call.given(&[]));
-    attach_delivery(state, call, &mut fields)?;
-    if let Some(image) = call.text("image_id") {
-        fields.insert("image".to_owned(), json!(state.url(&["images", image])));
+/// Adds or changes a product. What a change leaves alone stays: its age and the id of its license keys.
+fn write(
+    resource: &'static Resource<Product>,
+    state: &mut SandboxState,
+    id: Option<&str>,
+    mut fields: Map<String, Value>,
+) -> Result<String, Error> {
+    let delivery = "digital_product_delivery";
+    let old = id.and_then(|id| state.products.get(id)).and_then(|old| old.fields.get(delivery));
+    if old != fields.get(delivery) {
+        attach_delivery(state, &mut fields)?;
     }
-    resolve(state, &mut fields)?;
-    let mut product = Product::from_fields(call.id().to_owned(), fields, state.now())?;
-    (product.created_at, product.archived) = (created_at, archived);
-    if let (Some(new), Some(old)) = (&mut product.license, license) {
-        new.entitlement_id = old.entitlement_id;
+    (resource.check)(state, &mut fields)?;
+    let new_id = || id::new(resource.prefix);
+    let id = id.map_or_else(new_id, str::to_owned);
+    let mut product = Product::from_fields(id.clone(), fields, state.now())?;
+    if let Some(old) = state.products.get(&id) {
+        product.created_at = old.created_at;
+        if let (Some(new), Some(old)) = (&mut product.license, &old.license) {
+            new.entitlement_id.clone_from(&old.entitlement_id);
+        }
     }
     state.products.insert(product);
-    show(state, call.id())
-}
-
-fn archive(state: &mut SandboxState, call: &Call, archived: bool) -> Result<Reply, Error> {
-    state.products.find_mut(call.id())?.archived = archived;
-    Ok(Reply::Empty)
+    Ok(id)
 }
 
 fn create_short_link(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {

@@ -1,12 +1,14 @@
 //! The definition of a resource, and the operations that follow from it: list, create, read, change,
 //! archive or delete, and images. A handler of the definition replaces or adds to them.
 
+use std::fmt;
+
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
     call::{Call, Reply, Route},
-    list::{Rows, list},
+    list::{self, Listed},
     rules::{self, Rules},
 };
 use crate::{
@@ -17,11 +19,19 @@ use crate::{
 };
 
 /// Whether a value of the query selects an object.
-type Filter = fn(&SandboxState, &Object, &str) -> bool;
+type Filter<T> = fn(&SandboxState, &T, &str) -> bool;
+
+/// Adds an object with these fields, or changes the object with this id. Returns the id.
+pub(crate) type Write<T> = fn(
+    &'static Resource<T>,
+    &mut SandboxState,
+    Option<&str>,
+    Map<String, Value>,
+) -> Result<String, Error>;
 
 /// One kind of object.
 #[derive(Debug)]
-pub(crate) struct Resource {
+pub(crate) struct Resource<T: Listed = Object> {
     /// The word for it in errors.
     pub(crate) name: &'static str,
     /// The path of its list, with `{}` for parameters; the name of its table.
@@ -29,7 +39,7 @@ pub(crate) struct Resource {
     /// Other paths whose last part is a list of it.
     pub(crate) lists: &'static [&'static str],
     /// The fields that the parameters of each path select by, in the order of the paths.
-    pub(crate) parents: &'static [&'static [&'static str]],
+    pub(crate) parents: &'static [Parents],
     /// The field with its id.
     pub(crate) id: &'static str,
     pub(crate) prefix: &'static str,
@@ -44,20 +54,20 @@ pub(crate) struct Resource {
     /// Rules of a new or changed object as a whole, and fields that follow from others.
     pub(crate) check: fn(&SandboxState, &mut Map<String, Value>) -> Result<(), Error>,
     /// Fields of answers and webhooks that follow from other objects.
-    pub(crate) computed: fn(&SandboxState, &Object) -> Value,
-    /// Parameters of the query that are not fields.
-    pub(crate) filters: &'static [(&'static str, Filter)],
+    pub(crate) computed: fn(&SandboxState, &T) -> Value,
+    /// The parameters of the query that are not fields.
+    pub(crate) filters: &'static [(&'static str, Filter<T>)],
     /// Fields that `null` clears. In others `null` changes nothing.
     pub(crate) clears: &'static [&'static str],
     /// DELETE removes it instead of archiving it.
     pub(crate) removable: bool,
-    /// The table of objects with a type of their own.
-    pub(crate) typed: Option<fn(&SandboxState) -> &dyn Rows>,
+    /// Without it, POST, PATCH and DELETE have routes of their own.
+    pub(crate) write: Option<Write<T>>,
     /// Operations that do not follow from the path, or differ from those that do.
     pub(crate) routes: &'static [Route],
 }
 
-impl Resource {
+impl<T: Listed> Resource<T> {
     /// A resource without rules.
     pub(crate) const PLAIN: Self = Self {
         name: "object",
@@ -75,10 +85,55 @@ impl Resource {
         filters: &[],
         clears: &[],
         removable: false,
-        typed: None,
+        write: T::WRITE,
         routes: &[],
     };
 
+    /// Whether a parameter of the query or of the path selects an object.
+    fn selects(&self, state: &SandboxState, row: &T, name: &str, wanted: &str) -> bool {
+        match self.filters.iter().find(|(own, _)| *own == name) {
+            Some((_, fits)) => fits(state, row, wanted),
+            None => row.has_value(name, wanted),
+        }
+    }
+
+    /// Whether an object belongs to the parents of the path.
+    fn belongs(&self, state: &SandboxState, row: &T, parents: Parents, call: &Call) -> bool {
+        let mut pairs = parents.iter().zip(&call.path);
+        pairs.all(|(name, (_, value))| self.selects(state, row, name, value))
+    }
+
+    /// The object of the path, if it belongs to the parents of the path.
+    fn own<'a>(
+        &self,
+        state: &'a SandboxState,
+        parents: Parents,
+        call: &Call,
+    ) -> Result<&'a T, Error> {
+        let found = T::table(state, self.path).and_then(|table| table.get(call.last_id()));
+        let found = found.filter(|row| self.belongs(state, row, parents, call));
+        found.ok_or_else(|| Error::not_found(self.name))
+    }
+
+    /// The fields of an object with some of them replaced.
+    fn changed(
+        &'static self,
+        state: &mut SandboxState,
+        call: &Call,
+        parents: Parents,
+        given: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<(), Error> {
+        let mut fields = match self.own(state, parents, call)?.own_fields(state) {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        fields.extend(given);
+        let write = self.write.ok_or_else(|| Error::not_found("route"))?;
+        write(self, state, Some(call.last_id()), fields).map(drop)
+    }
+}
+
+impl Resource {
     /// Adds an object with its defaults by its rules, and returns its id.
     ///
     /// # Errors
@@ -88,51 +143,69 @@ impl Resource {
         state: &mut SandboxState,
         given: impl IntoIterator<Item = (String, Value)>,
     ) -> Result<String, Error> {
-        let mut fields = match (self.defaults)(state) {
-            Value::Object(defaults) => defaults,
-            _ => Map::new(),
-        };
-        fields.extend(given);
-        rules::check(self.rules, &fields)?;
-        (self.check)(state, &mut fields)?;
-        let id = state.add(self, fields.into());
-        if let Some(event) = self.created {
-            state.emit(event, self, &id);
-        }
-        Ok(id)
+        let given = given.into_iter().collect();
+        rules::check(self.rules, &given)?;
+        write_object(self, state, None, given)
     }
+}
 
-    /// Its objects; `None` before the first one.
-    pub(crate) fn rows<'a>(&self, state: &'a SandboxState) -> Option<&'a dyn Rows> {
-        match self.typed {
-            Some(typed) => Some(typed(state)),
-            None => state.objects.table(self).map(|table| table as &dyn Rows),
-        }
+/// Writes an object whose state is JSON.
+pub(crate) fn write_object(
+    resource: &'static Resource,
+    state: &mut SandboxState,
+    id: Option<&str>,
+    given: Map<String, Value>,
+) -> Result<String, Error> {
+    let mut fields = match (id, (resource.defaults)(state)) {
+        (None, Value::Object(defaults)) => defaults,
+        _ => Map::new(),
+    };
+    fields.extend(given);
+    (resource.check)(state, &mut fields)?;
+    if let Some(id) = id {
+        let now = state.now();
+        state.find_mut(resource, id)?.change(fields, now);
+        return Ok(id.to_owned());
     }
+    let id = state.add(resource, fields.into());
+    if let Some(event) = resource.created {
+        state.emit(event, resource, &id);
+    }
+    Ok(id)
+}
+
+/// A resource of any kind of object.
+pub(crate) trait Definition: fmt::Debug + Sync {
+    fn name(&self) -> &'static str;
+    fn path(&self) -> &'static str;
+    fn payload_type(&self) -> &'static str;
+    fn rules(&self) -> &'static [Rules];
+    fn routes(&self) -> &'static [Route];
+
+    /// An object as lists and webhooks show it.
+    fn json(&self, state: &SandboxState, id: &str) -> Option<Value>;
+
+    /// An object as the answer for it alone.
+    fn details(&self, state: &SandboxState, id: &str) -> Option<Value>;
 
     /// The operation that follows from the form of a path.
-    pub(crate) fn action(&self, method: &Method, shape: &str) -> Option<Action> {
-        let paths = [self.path].into_iter().chain(self.lists.iter().copied());
-        for (place, path) in paths.enumerate() {
-            let Some(rest) = shape.strip_prefix(path).filter(|_| path.starts_with('/')) else {
-                continue;
-            };
-            let parents = self.parents.get(place).copied().unwrap_or_default();
-            let action = match (method.as_str(), rest) {
-                ("GET", "") => Action::List(path, parents),
-                _ if place > 0 => continue,
-                ("GET", "/{}") => Action::Read(parents),
-                _ if self.typed.is_some() => continue,
-                ("POST", "") => Action::Create(parents),
-                ("PATCH", "/{}") => Action::Patch(parents),
-                ("DELETE", "/{}") => Action::Delete(parents),
-                ("POST", "/{}/unarchive" | "/{}/undelete") => Action::Unarchive,
-                ("PUT", "/{}/images") => Action::Image,
-                _ => continue,
-            };
-            return Some(action);
-        }
-        None
+    fn action(&self, method: &Method, shape: &str) -> Option<Action>;
+
+    /// Runs an operation.
+    ///
+    /// # Errors
+    /// 404 for an unknown object; 422 by the resource's rules.
+    fn run(
+        &'static self,
+        state: &mut SandboxState,
+        action: Action,
+        call: &Call,
+    ) -> Result<Reply, Error>;
+}
+
+impl PartialEq for dyn Definition {
+    fn eq(&self, other: &Self) -> bool {
+        self.path() == other.path()
     }
 }
 
@@ -153,99 +226,123 @@ pub(crate) enum Action {
     Image,
 }
 
-impl Action {
-    /// Runs the operation.
-    ///
-    /// # Errors
-    /// 404 for an unknown object; 422 by the resource's rules.
-    pub(crate) fn run(
-        self,
+impl<T: Listed> Definition for Resource<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn path(&self) -> &'static str {
+        self.path
+    }
+
+    fn payload_type(&self) -> &'static str {
+        self.payload_type
+    }
+
+    fn rules(&self) -> &'static [Rules] {
+        self.rules
+    }
+
+    fn routes(&self) -> &'static [Route] {
+        self.routes
+    }
+
+    fn json(&self, state: &SandboxState, id: &str) -> Option<Value> {
+        T::table(state, self.path)?.get(id).map(|row| row.json(state))
+    }
+
+    fn details(&self, state: &SandboxState, id: &str) -> Option<Value> {
+        T::table(state, self.path)?.get(id).map(|row| row.details(state))
+    }
+
+    fn action(&self, method: &Method, shape: &str) -> Option<Action> {
+        let paths = [self.path].into_iter().chain(self.lists.iter().copied());
+        for (place, path) in paths.enumerate() {
+            let Some(rest) = shape.strip_prefix(path).filter(|_| path.starts_with('/')) else {
+                continue;
+            };
+            let parents = self.parents.get(place).copied().unwrap_or_default();
+            let action = match (method.as_str(), rest) {
+                ("GET", "") => Action::List(path, parents),
+                _ if place > 0 => continue,
+                ("GET", "/{}") => Action::Read(parents),
+                _ if self.write.is_none() => continue,
+                ("POST", "") => Action::Create(parents),
+                ("PATCH", "/{}") => Action::Patch(parents),
+                ("DELETE", "/{}") => Action::Delete(parents),
+                ("POST", "/{}/unarchive" | "/{}/undelete") => Action::Unarchive,
+                ("PUT", "/{}/images") => Action::Image,
+                _ => continue,
+            };
+            return Some(action);
+        }
+        None
+    }
+
+    fn run(
+        &'static self,
         state: &mut SandboxState,
-        resource: &'static Resource,
+        action: Action,
         call: &Call,
     ) -> Result<Reply, Error> {
-        let now = state.now();
-        match self {
-            Self::Create(parents) => {
+        let pair = |name: &str, value: Value| (name.to_owned(), value);
+        let shown = |state: &SandboxState, id: &str| {
+            Ok(Reply::Json(self.details(state, id).unwrap_or_default()))
+        };
+        match action {
+            Action::Create(parents) => {
                 let parents = parents.iter().zip(&call.path);
-                let parents = parents.map(|(name, (_, id))| ((*name).to_owned(), json!(id)));
-                let id = resource.create(state, call.given(&[]).chain(parents))?;
-                Ok(Reply::Json(state.json(resource, &id)))
+                let parents = parents.map(|(name, (_, id))| pair(name, json!(id)));
+                let fields = call.given(&[]).chain(parents).collect();
+                let write = self.write.ok_or_else(|| Error::not_found("route"))?;
+                let id = write(self, state, None, fields)?;
+                shown(state, &id)
             }
-            Self::List(path, parents) => {
+            Action::List(path, parents) => {
                 super::exists(state, path, call)?;
-                list(state, call, resource, parents)
+                let selects =
+                    |row: &T, name: &str, wanted: &str| self.selects(state, row, name, wanted);
+                list::list(state, call, T::table(state, self.path), parents, selects)
             }
-            Self::Read(parents) => {
-                let found = resource.rows(state).and_then(|rows| rows.get(call.last_id()));
-                let found = found.filter(|row| belongs(state, *row, parents, call));
-                let found = found.ok_or_else(|| Error::not_found(resource.name))?;
-                Ok(Reply::Json(found.details(state)))
+            Action::Read(parents) => {
+                Ok(Reply::Json(self.own(state, parents, call)?.details(state)))
             }
-            Self::Patch(parents) => {
-                let object = own(state, resource, parents, call)?;
-                let mut fields = object.fields.clone();
-                fields.extend(call.given(resource.clears));
-                if let Some(image) = call.text("image_id") {
-                    fields.insert("image".to_owned(), json!(state.url(&["images", image])));
-                }
-                (resource.check)(state, &mut fields)?;
-                state.find_mut(resource, call.last_id())?.change(fields, now);
-                Ok(Reply::Json(state.json(resource, call.last_id())))
+            Action::Patch(parents) => {
+                let image = call.text("image_id").map(|id| state.url(&["images", id]));
+                let image = image.map(|url| pair("image", json!(url)));
+                self.changed(state, call, parents, call.given(self.clears).chain(image))?;
+                shown(state, call.last_id())
             }
-            Self::Delete(parents) => {
-                own(state, resource, parents, call)?;
-                if resource.removable {
-                    state.remove(resource, call.last_id());
-                } else {
-                    state.find_mut(resource, call.last_id())?.set("archived_at", rfc3339(now));
+            Action::Delete(parents) => {
+                self.own(state, parents, call)?;
+                match self.removable {
+                    true => T::remove(state, self.path, call.last_id()),
+                    false => {
+                        let now = rfc3339(state.now());
+                        self.changed(state, call, parents, [pair("archived_at", json!(now))])?;
+                    }
                 }
                 Ok(Reply::Empty)
             }
-            Self::Unarchive => {
-                let object = state.find_mut(resource, call.last_id())?;
-                object.set("archived_at", Value::Null);
+            Action::Unarchive => {
+                self.changed(state, call, &[], [pair("archived_at", Value::Null)])?;
                 Ok(Reply::Json(json!({
-                    "collection_id": object.id,
+                    "collection_id": call.last_id(),
                     "excluded_product_ids": [],
                     "message": "the collection is active again",
                 })))
             }
-            Self::Image => {
+            Action::Image => {
                 let (id, url) = new_image(state);
-                state.find_mut(resource, call.id())?.set("image", url.clone());
+                self.changed(state, call, &[], [pair("image", json!(url))])?;
                 Ok(Reply::Json(json!({ "image_id": id, "url": url })))
             }
         }
     }
 }
 
-/// The object of the path, if it belongs to the parents of the path.
-fn own<'a>(
-    state: &'a SandboxState,
-    resource: &Resource,
-    parents: Parents,
-    call: &Call,
-) -> Result<&'a Object, Error> {
-    let object = state.find(resource, call.last_id())?;
-    match belongs(state, object, parents, call) {
-        true => Ok(object),
-        false => Err(Error::not_found(resource.name)),
-    }
-}
-
-fn belongs(
-    state: &SandboxState,
-    row: &dyn super::list::Listed,
-    parents: Parents,
-    call: &Call,
-) -> bool {
-    let mut pairs = parents.iter().zip(&call.path);
-    pairs.all(|(name, (_, value))| row.matches(state, name, value))
-}
-
 /// The id and the address of a new image. The sandbox takes no uploads; the page shows a mark.
-pub(crate) fn new_image(state: &SandboxState) -> (String, String) {
+fn new_image(state: &SandboxState) -> (String, String) {
     let id = id::license_key();
     let url = state.url(&["images", &id]);
     (id, url)

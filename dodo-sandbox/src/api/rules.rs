@@ -115,7 +115,7 @@ fn names(rule: &str, form: &str) -> bool {
 }
 
 impl Rule {
-    /// What is wrong with a value of the contract's type.
+    /// The fault of a value of the contract's type.
     fn fault(&self, value: &Value) -> Option<String> {
         let (number, text) = (value.as_i64(), value.as_str());
         let wrong = match (self, text) {

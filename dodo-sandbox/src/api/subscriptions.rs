@@ -21,14 +21,14 @@ use crate::{
         SandboxState,
         address::Address,
         product::{Period, RenewalInterval},
+        subscription::Subscription,
     },
 };
 
-pub(crate) static SUBSCRIPTIONS: Resource = Resource {
+pub(crate) static SUBSCRIPTIONS: Resource<Subscription> = Resource {
     name: "subscription",
     path: "/subscriptions",
     payload_type: "Subscription",
-    typed: Some(|state| &state.subscriptions),
     rules: &[
         order::RULES,
         &[
@@ -42,6 +42,15 @@ pub(crate) static SUBSCRIPTIONS: Resource = Resource {
             ("credit_entitlement_cart.credits_amount", Rule::Credits),
             ("credit_entitlement_cart.overage_limit", Rule::Credits),
         ],
+    ],
+    filters: &[
+        ("brand_id", |state, own, wanted| state.brand_of(&own.product_id) == wanted),
+        ("cancel_at_next_billing_date", |_, own, wanted| {
+            own.cancel_at_next_billing.to_string() == wanted
+        }),
+        ("customer_id", |_, own, wanted| own.customer_id == wanted),
+        ("product_id", |_, own, wanted| own.product_id == wanted),
+        ("status", |_, own, wanted| own.status == wanted),
     ],
     routes: &[
         ("POST /subscriptions", create),

@@ -31,7 +31,7 @@ use self::{
 use crate::{
     api::{
         customers::CUSTOMERS,
-        resource::Resource,
+        resource::Definition,
         webhooks::{ENDPOINTS, accepts},
     },
     clock::{self, Clock},
@@ -153,7 +153,7 @@ impl SandboxState {
     }
 
     /// Notes that something happened to an object, and queues it for every endpoint that wants it.
-    pub(crate) fn emit(&mut self, kind: &str, resource: &'static Resource, id: &str) {
+    pub(crate) fn emit(&mut self, kind: &str, resource: &'static dyn Definition, id: &str) {
         let event = self.event(kind, Subject::Object { resource, id: id.to_owned() });
         self.announce(event, true);
     }

@@ -1,6 +1,6 @@
 //! Objects of the API whose state is JSON. Their [`Resource`] says what the API makes of it.
 
-use std::{collections::BTreeMap, ptr};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     Error,
-    api::{list::Listed, resource::Resource},
+    api::{
+        list::Listed,
+        resource::{Definition, Resource, Write, write_object},
+    },
     clock::rfc3339,
     id,
 };
@@ -32,6 +35,16 @@ impl Row for Object {
 }
 
 impl Listed for Object {
+    const WRITE: Option<Write<Self>> = Some(write_object);
+
+    fn table<'a>(state: &'a SandboxState, path: &str) -> Option<&'a Table<Self>> {
+        state.objects.0.get(path)
+    }
+
+    fn remove(state: &mut SandboxState, path: &str, id: &str) {
+        state.objects.0.get_mut(path).and_then(|table| table.remove(id));
+    }
+
     fn created_at(&self) -> Timestamp {
         self.created_at
     }
@@ -44,11 +57,12 @@ impl Listed for Object {
         fields.into()
     }
 
-    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
-        match self.resource.filters.iter().find(|(own, _)| *own == name) {
-            Some((_, fits)) => fits(state, self, wanted),
-            None => field_matches(self.fields.get(name), wanted),
-        }
+    fn own_fields(&self, _state: &SandboxState) -> Value {
+        self.fields.clone().into()
+    }
+
+    fn has_value(&self, name: &str, wanted: &str) -> bool {
+        field_matches(self.get(name), wanted)
     }
 
     fn is_archived(&self) -> bool {
@@ -120,16 +134,10 @@ impl Object {
 #[derive(Debug, Default)]
 pub(crate) struct Objects(BTreeMap<&'static str, Table<Object>>);
 
-impl Objects {
-    pub(crate) fn table(&self, resource: &Resource) -> Option<&Table<Object>> {
-        self.0.get(resource.path)
-    }
-}
-
 impl SandboxState {
     /// All objects of a resource, oldest first.
     pub(crate) fn all(&self, resource: &Resource) -> impl DoubleEndedIterator<Item = &Object> {
-        self.objects.table(resource).into_iter().flat_map(Table::iter)
+        self.objects.0.get(resource.path).into_iter().flat_map(Table::iter)
     }
 
     /// As [`all`](Self::all), to change them.
@@ -148,6 +156,10 @@ impl SandboxState {
         text: &'a str,
     ) -> impl DoubleEndedIterator<Item = &'a Object> {
         self.all(resource).filter(move |object| object.has(field, text))
+    }
+
+    pub(crate) fn remove(&mut self, resource: &Resource, id: &str) {
+        Object::remove(self, resource.path, id);
     }
 
     /// Adds an object with a new id, which is returned.
@@ -181,12 +193,8 @@ impl SandboxState {
             .insert(object);
     }
 
-    pub(crate) fn remove(&mut self, resource: &Resource, id: &str) -> Option<Object> {
-        self.objects.0.get_mut(resource.path)?.remove(id)
-    }
-
     pub(crate) fn get(&self, resource: &Resource, id: &str) -> Option<&Object> {
-        self.objects.table(resource)?.get(id)
+        self.objects.0.get(resource.path)?.get(id)
     }
 
     /// The object.
@@ -207,14 +215,7 @@ impl SandboxState {
     }
 
     /// The object as the API shows it; `null` if it does not exist.
-    pub(crate) fn json(&self, resource: &Resource, id: &str) -> Value {
-        let object = resource.rows(self).and_then(|rows| rows.get(id));
-        object.map_or(Value::Null, |object| object.json(self))
-    }
-}
-
-impl PartialEq for Resource {
-    fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self, other)
+    pub(crate) fn json(&self, resource: &dyn Definition, id: &str) -> Value {
+        resource.json(self, id).unwrap_or_default()
     }
 }

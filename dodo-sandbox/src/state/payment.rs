@@ -3,7 +3,12 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{SandboxState, address::Address, card::PaymentMethod, table::Row};
+use super::{
+    SandboxState,
+    address::Address,
+    card::PaymentMethod,
+    table::{Row, Table},
+};
 use crate::{
     api::{
         licenses::LICENSES,
@@ -104,6 +109,10 @@ impl ServicePeriod {
 }
 
 impl Listed for Payment {
+    fn table<'a>(state: &'a SandboxState, _: &str) -> Option<&'a Table<Self>> {
+        Some(&state.payments)
+    }
+
     fn created_at(&self) -> Timestamp {
         self.created_at
     }
@@ -175,17 +184,6 @@ impl Listed for Payment {
             "three_ds_version": self.force_3ds.then_some("2.2.0"),
         })
     }
-
-    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
-        match name {
-            "brand_id" => wanted == self.brand_id(state),
-            "currency" => wanted == self.currency,
-            "customer_id" => wanted == self.customer_id,
-            "status" => self.status == Some(wanted),
-            "product_id" => self.lines.iter().any(|line| line.product_id == wanted),
-            _ => self.subscription_ids.iter().any(|own| own == wanted),
-        }
-    }
 }
 
 impl Row for Payment {
@@ -211,7 +209,7 @@ impl Payment {
         }
     }
 
-    fn brand_id<'a>(&self, state: &'a SandboxState) -> &'a str {
+    pub(crate) fn brand_id<'a>(&self, state: &'a SandboxState) -> &'a str {
         state.brand_of(self.lines.first().map_or("", |line| &line.product_id))
     }
 

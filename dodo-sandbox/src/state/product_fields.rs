@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     SandboxState,
     product::{LicensePlan, MeterPrice, Period, Product, Recurring, RenewalInterval},
+    table::Table,
 };
 use crate::{Error, api::list::Listed, clock, money};
 
@@ -128,6 +129,7 @@ impl Product {
         let meters = price.get("meters").and_then(Value::as_array);
         product.meters = meters.into_iter().flatten().filter_map(MeterPrice::from_json).collect();
         product.license = license_plan(&fields);
+        product.archived = fields.get("archived_at").is_some_and(|at| !at.is_null());
         if let Some(Value::Object(metadata)) = fields.get("metadata") {
             product.metadata = metadata.clone();
         }
@@ -166,6 +168,10 @@ impl MeterPrice {
 }
 
 impl Listed for Product {
+    fn table<'a>(state: &'a SandboxState, _: &str) -> Option<&'a Table<Self>> {
+        Some(&state.products)
+    }
+
     fn created_at(&self) -> Timestamp {
         self.created_at
     }
@@ -204,14 +210,6 @@ impl Listed for Product {
             product.extend(own);
         }
         Value::Object(product)
-    }
-
-    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
-        match name {
-            "recurring" => wanted == self.recurring.is_some().to_string(),
-            "brand_id" => wanted == self.brand_id.as_deref().unwrap_or(&state.brand_id),
-            _ => true,
-        }
     }
 
     fn is_archived(&self) -> bool {

@@ -5,7 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{SandboxState, address::Address, object::Object, table::Row};
+use super::{
+    SandboxState,
+    address::Address,
+    object::Object,
+    table::{Row, Table},
+};
 use crate::{
     api::{customers::CUSTOMERS, list::Listed, order::or_default},
     clock::rfc3339,
@@ -173,6 +178,10 @@ impl Row for Session {
 }
 
 impl Listed for Session {
+    fn table<'a>(state: &'a SandboxState, _: &str) -> Option<&'a Table<Self>> {
+        Some(&state.sessions)
+    }
+
     fn created_at(&self) -> Timestamp {
         self.created_at
     }
@@ -188,10 +197,6 @@ impl Listed for Session {
             "payment_id": self.payment_id,
             "payment_status": payment.and_then(|payment| payment.status),
         })
-    }
-
-    fn matches(&self, _state: &SandboxState, _name: &str, _wanted: &str) -> bool {
-        true
     }
 }
 

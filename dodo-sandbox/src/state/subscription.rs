@@ -9,7 +9,7 @@ use super::{
     card::PaymentMethod,
     product::{Period, Product},
     session::AddonItem,
-    table::Row,
+    table::{Row, Table},
 };
 use crate::{
     api::{list::Listed, products::ADDONS},
@@ -176,6 +176,10 @@ fn addons_json(addons: &[AddonItem]) -> Vec<Value> {
 }
 
 impl Listed for Subscription {
+    fn table<'a>(state: &'a SandboxState, _: &str) -> Option<&'a Table<Self>> {
+        Some(&state.subscriptions)
+    }
+
     fn created_at(&self) -> Timestamp {
         self.created_at
     }
@@ -228,15 +232,5 @@ impl Listed for Subscription {
             "trial_amount": self.trial_amount,
             "trial_period_days": self.trial_days,
         })
-    }
-
-    fn matches(&self, state: &SandboxState, name: &str, wanted: &str) -> bool {
-        match name {
-            "brand_id" => wanted == state.brand_of(&self.product_id),
-            "customer_id" => wanted == self.customer_id,
-            "product_id" => wanted == self.product_id,
-            "status" => wanted == self.status,
-            _ => wanted == self.cancel_at_next_billing.to_string(),
-        }
     }
 }

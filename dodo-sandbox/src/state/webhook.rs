@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::table::Row;
-use crate::{api::resource::Resource, clock::rfc3339};
+use crate::{api::resource::Definition, clock::rfc3339};
 
 /// The object of an event. It is rendered anew for each attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Subject {
     Object {
-        resource: &'static Resource,
+        resource: &'static dyn Definition,
         id: String,
     },
     /// Made up by hand: sent as it is.

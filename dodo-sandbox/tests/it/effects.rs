@@ -2,7 +2,7 @@
 //! that this table does not have turns the test red.
 //!
 //! A field has an effect if a world with it differs from a world without it. Both worlds have the same
-//! seed and a clock that stands still, so nothing else can differ.
+//! seed and a stopped clock, so nothing else can differ.
 
 use std::{collections::HashMap, fmt::Write};
 

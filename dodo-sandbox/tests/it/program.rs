@@ -129,7 +129,11 @@ fn wrong_arguments_are_named() {
         (&["--now", "yesterday"], 2, "invalid value 'yesterday'"),
         (&["--port", "0", "--webhook-secret", "short"], 1, "a webhook secret is whsec_"),
         (&["--port", "0", "--clock-rate=-1"], 1, "clock rate out of range"),
-        (&["--port", "0", "--webhook-url", "nowhere"], 1, "url: must be an absolute http or https URL"),
+        (
+            &["--port", "0", "--webhook-url", "nowhere"],
+            1,
+            "url: must be an absolute http or https URL",
+        ),
         (&["--port", "0", "--api-key", " "], 1, "unusable API key"),
         (&["--port", "0", "--config", "/nowhere.toml"], 1, "/nowhere.toml: No such file"),
         (&["trigger", "payment.succeeded", "--url", "http://127.0.0.1:1"], 1, "no sandbox at"),

@@ -18,6 +18,7 @@ use crate::{
         RESOURCES,
         customers::CUSTOMERS,
         refunds::{DISPUTES, REFUNDS},
+        resource::Definition,
     },
     app::App,
     state::SandboxState,
@@ -75,10 +76,9 @@ fn find(state: &SandboxState, id: &str) -> Option<Object> {
         let own = state.payments.iter().filter(|own| own.customer_id == id);
         object.related.extend(own.map(|own| own.id.clone()));
     }
-    let row =
-        RESOURCES.iter().find_map(|resource| Some((resource.name, resource.rows(state)?.get(id)?)));
-    let (name, row) = row?;
-    object.json = row.details(state);
+    let found = |own: &&dyn Definition| Some((own.name(), own.details(state, id)?));
+    let (name, json) = RESOURCES.iter().find_map(found)?;
+    object.json = json;
     if object.title.is_empty() {
         object.title = name;
         for field in ["payment_id", "customer_id", "subscription_id", "product_id"] {

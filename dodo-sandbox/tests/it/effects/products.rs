@@ -1,4 +1,4 @@
-//! The fields of products, and of changes, charges and refunds of what was sold.
+//! The fields of products, and of plan changes and charges of subscriptions.
 
 use serde_json::{Value, json};
 
