@@ -103,12 +103,18 @@ impl Client {
             Some(found) if is_as_wanted(&found, &events) => (found, false),
             Some(found) => {
                 let path = format!("/webhooks/{}", path_segment(&found.id)?);
-                let body = json!({ "disabled": false, "filter_types": filter(&events) });
+                // Dodo sends everything if nothing is filtered.
+                let filter = if events.is_empty() { Value::Null } else { json!(events) };
+                let body = json!({ "disabled": false, "filter_types": filter });
                 self.call(Method::PATCH, &path, &[], Some(&body)).await?;
                 (found, false)
             }
             None => {
-                let body = json!({ "url": url, "filter_types": filter(&events) });
+                let mut body = json!({ "url": url });
+                // A new endpoint takes a list or nothing, and no null.
+                if !events.is_empty() {
+                    body["filter_types"] = json!(events);
+                }
                 (self.call(Method::POST, "/webhooks", &[], Some(&body)).json().await?, true)
             }
         };
@@ -138,9 +144,4 @@ fn is_as_wanted(endpoint: &Details, events: &[&str]) -> bool {
     let mut filtered = endpoint.filter_types.clone().unwrap_or_default();
     filtered.sort_unstable();
     filtered == events && endpoint.disabled != Some(true)
-}
-
-/// Dodo sends everything where nothing is filtered.
-fn filter(events: &[&str]) -> Value {
-    if events.is_empty() { Value::Null } else { json!(events) }
 }
