@@ -15,9 +15,12 @@
 mod admin;
 mod attach;
 pub mod attribution;
+mod audit;
 #[doc(hidden)]
 pub mod booking;
 mod builder;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod context_store;
 mod error;
 mod fault;
@@ -27,7 +30,6 @@ mod identity;
 mod inbox;
 mod ledger;
 mod notify;
-mod operator;
 mod outbox;
 pub mod projection;
 pub mod query;
@@ -49,18 +51,18 @@ pub use self::tx::PgTx;
 #[cfg(feature = "sqlite")]
 pub use self::tx::SqliteTx;
 pub use self::{
+    audit::AuditEntry,
     builder::LedgerBuilder,
     error::{Error, ErrorKind},
     forgotten::ErasureReport,
     identity::Identity,
     inbox::{InboxStats, StoredEvent},
     ledger::Ledger,
-    operator::{Operator, Outcome},
     outbox::{CustomerHistory, DeadLetter, OutboxRecord, SendOutcome, Sink, SinkStats},
     reconcile::ReconcileReport,
     settings::{Jitter, Retention, RetryPolicy},
     store::Store,
-    void::{AuditEntry, VoidOutcome},
+    void::VoidOutcome,
     worker::Workers,
 };
 pub use sqlx;

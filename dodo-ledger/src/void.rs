@@ -5,17 +5,13 @@ use jiff::Timestamp;
 use crate::{
     Ledger,
     attribution::{Batch, void_fact},
+    audit::note,
     booking::Intake,
     error::Error,
     store::sql::{Sql, args, sql},
 };
 
 const RECORD: Sql = sql!("SELECT payment_id, live FROM dodo_record WHERE id = $1");
-const NOTE: Sql = sql!(
-    "INSERT INTO dodo_audit (at, operator, action, object, reason) VALUES (" NOW ", $1, $2, $3, $4)"
-);
-const AUDIT: Sql =
-    sql!("SELECT at, operator, action, object, reason FROM dodo_audit ORDER BY no DESC LIMIT $1");
 
 /// The result of [`Ledger::void`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,22 +22,6 @@ pub enum VoidOutcome {
     Unchanged,
     /// The ledger has no record with this id, or the record belongs to no payment.
     Unknown,
-}
-
-/// One entry of the audit log: who changed which object, when, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AuditEntry {
-    /// The time of the change.
-    pub at: Timestamp,
-    /// The operator, as the caller named them.
-    pub operator: String,
-    /// The command: `void`.
-    pub action: String,
-    /// The id of the record.
-    pub object: String,
-    /// The reason that the operator named.
-    pub reason: String,
 }
 
 impl Ledger {
@@ -84,31 +64,9 @@ impl Ledger {
         if groups.book_in(&mut tx, intake).await?.changes.is_empty() {
             return Ok(VoidOutcome::Unchanged);
         }
-        tx.execute(&NOTE, args![operator, "void", record_id, reason]).await?;
+        note(&mut tx, operator, "void", record_id, reason).await?;
         tx.commit().await?;
         self.shared.offer_changes();
         Ok(VoidOutcome::Void)
-    }
-
-    /// Returns the newest entries of the audit log, the newest first.
-    ///
-    /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
-    pub async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, Error> {
-        let mut reader = self.shared.store.look().await?;
-        let rows = reader.fetch(&AUDIT, args![limit]).await?;
-        rows.into_iter()
-            .map(|mut row| {
-                Ok(AuditEntry {
-                    at: Timestamp::from_millisecond(row.int(0)?).map_err(|_| {
-                        Error::corrupt("the time of an audit entry is out of range")
-                    })?,
-                    operator: row.text(1)?,
-                    action: row.text(2)?,
-                    object: row.text(3)?,
-                    reason: row.text(4)?,
-                })
-            })
-            .collect()
     }
 }

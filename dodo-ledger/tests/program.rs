@@ -8,7 +8,12 @@ use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use dodo_core::{BoxError, Client, Environment, attribution::AttributionRecord, webhook::Inbox};
-use dodo_ledger::{Operator, Outcome, attribution::Rules, sink::FnSink};
+use dodo_ledger::{
+    Ledger,
+    attribution::Rules,
+    cli::{self, CliOutcome},
+    sink::FnSink,
+};
 use http::{Request, Response};
 use serde_json::json;
 use support::{TestStore, eventually, hooks, payment, work};
@@ -28,10 +33,17 @@ async fn ledger(url: &str, words: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&printed).into_owned())
 }
 
+/// The words of a command. `BY` names operator and reason.
+fn words(command: &str) -> Vec<&str> {
+    let by: &[&str] = &["--operator", "ann", "--reason", "a test"];
+    let words = command.split_whitespace();
+    words.flat_map(|word| if word == "BY" { by.to_vec() } else { vec![word] }).collect()
+}
+
 /// Runs a command as an application does.
-async fn operate(operator: &Operator<'_>, words: &[&str]) -> (Outcome, String) {
+async fn operate(ledger: &Ledger, client: Option<&Client>, words: &[&str]) -> (CliOutcome, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let outcome = operator.run_on(words, &mut out, &mut err).await;
+    let outcome = cli::run_with(ledger, client, words, &mut out, &mut err).await;
     (outcome, String::from_utf8([out, err].concat()).unwrap())
 }
 
@@ -47,63 +59,110 @@ async fn exit_code_reports_the_result() {
     let workers = work(&own, hooks);
     eventually("it is done", async || own.stats().await.unwrap().pending == 0).await;
     workers.shutdown(Duration::from_secs(5)).await;
-    for (words, code, says) in [
-        (&["migrate"][..], 0, "up to date"),
-        (&["stats"], 0, "pending 0"),
-        (&["failed-events"], 0, ""),
-        (&["event", "msg_1"], 0, "done"),
-        (&["replay", "msg_1"], 0, "callbacks queued"),
-        (&["redrive", "--dead"], 0, "queued 0 dead events"),
-        (&["export", "jsonl", "--test"], 0, "1 records"),
-        (&["prune", "3000"], 0, "erased 0"),
-        (&["sink", "crm"], 0, "lag 0.0 s"),
-        (&["redrive-sink", "crm"], 0, "queued 0 dead letters"),
+    for (command, code, says) in [
+        ("migrate", 0, "up to date"),
+        ("stats", 0, "pending 0"),
+        ("failed-events", 0, ""),
+        ("event msg_1", 0, "done"),
+        ("replay msg_1 BY", 0, "callbacks queued"),
+        ("redrive --dead BY", 0, "queued 0 dead events"),
+        ("export jsonl --test BY", 0, "1 records"),
+        ("prune 3000 BY", 0, "erased 0"),
+        ("sink crm", 0, "lag 0.0 s"),
+        ("redrive-sink crm BY", 0, "queued 0 dead letters"),
         // It never got a record, and the program has no other sink.
-        (&["sink", "books"], 1, "no sink books: its queue has no record"),
-        (&["redrive-sink", "crn"], 1, "no sink crn: its queue has no record"),
-        (&["--help"], 0, "\n  migrate "),
-        (&["event", "msg_none"], 1, "no event msg_none"),
-        (&["redrive", "msg_none"], 1, "event msg_none is neither dead nor parked"),
-        (&["replay", "msg_none"], 1, "event msg_none is unknown, pending, or has no body"),
-        (&[], 2, "usage"),
-        (&["nonsense"], 2, "migrate"),
-        (&["event"], 2, "migrate"),
-        (&["prune", "soon"], 2, "migrate"),
-        (&["export", "xml"], 2, "migrate"),
+        ("sink books", 1, "no sink books: its queue has no record"),
+        ("redrive-sink crn BY", 1, "no sink crn: its queue has no record"),
+        ("--help", 0, "  migrate "),
+        ("event msg_none", 1, "no event msg_none"),
+        ("redrive msg_none BY", 1, "event msg_none is neither dead nor parked"),
+        ("replay msg_none BY", 1, "event msg_none is unknown, pending, or has no body"),
+        ("", 2, "Usage: ledger"),
+        ("nonsense", 2, "unrecognized subcommand 'nonsense'"),
+        ("event", 2, "<ID>"),
+        ("prune soon BY", 2, "invalid value 'soon'"),
+        ("export xml BY", 2, "possible values: csv, jsonl"),
+        // Without operator and reason nothing changes.
+        ("redrive msg_1", 2, "--operator <OPERATOR>"),
+        ("replay msg_1 --operator ann", 2, "--reason <REASON>"),
+        ("export csv", 2, "--operator <OPERATOR>"),
+        ("redrive BY", 2, "<ID|--dead|--parked>"),
+        ("redrive msg_1 --dead BY", 2, "cannot be used with"),
         // The program has no rules and no sinks.
-        (&["reconcile", "30"], 2, "run it in the application"),
-        (&["erase", "cus_1"], 2, "run it in the application"),
-        (&["explain", "pay_1"], 2, "run it in the application"),
-        (&["replay-sink", "crm", "30"], 2, "run it in the application"),
+        ("reconcile 30 BY", 2, "run it in the application"),
+        ("erase cus_1 BY", 2, "run it in the application"),
+        ("explain pay_1", 2, "run it in the application"),
+        ("replay-sink crm 30 BY", 2, "run it in the application"),
     ] {
-        let (exit, printed) = ledger(&store.url, words).await;
-        assert_eq!(exit, code, "{words:?}: {printed}");
-        assert!(printed.contains(says), "{words:?}: {printed}");
+        let (exit, printed) = ledger(&store.url, &words(command)).await;
+        assert_eq!(exit, code, "{command}: {printed}");
+        assert!(printed.contains(says), "{command}: {printed}");
     }
 
-    let operator = Operator::new(&own);
-    for (words, expected, says) in [
-        (&["explain", "pay_1"][..], Outcome::Done, "charge:pay_1"),
-        (&["explain", "pay_none"], Outcome::Failed, "no payment pay_none"),
-        (&["sink", "crm"], Outcome::Done, "pending 0"),
-        (&["sink", "books"], Outcome::Done, "pending 0"),
-        (&["redrive-sink", "books"], Outcome::Done, "queued 0 dead letters"),
-        (&["sink", "crn"], Outcome::Failed, "no sink crn: the sinks are crm, books"),
-        (&["redrive-sink", "crn"], Outcome::Failed, "no sink crn: the sinks are crm, books"),
-        (&["replay-sink", "crm", "3000"], Outcome::Done, "queued 1 records"),
-        (&["replay-sink", "books", "3000"], Outcome::Done, "queued 0 records"),
-        (&["replay-sink", "crn", "30"], Outcome::Failed, "no sink crn: the sinks are crm, books"),
-        (&["replay-sink", "crm", "a while"], Outcome::Usage, "replay-sink <name> <days>"),
-        (&["erase", "cus_2"], Outcome::Failed, "no data of customer cus_2"),
-        (&["erase", "cus_1"], Outcome::Done, "changed 1 records, erased 1 deliveries"),
-        (&["erase", "cus_1"], Outcome::Failed, "no data of customer cus_1"),
-        (&["reconcile", "a while"], Outcome::Usage, "reconcile <days>"),
+    for (command, expected, says) in [
+        ("explain pay_1", CliOutcome::Done, "charge:pay_1"),
+        ("explain pay_none", CliOutcome::Failed, "no payment pay_none"),
+        ("sink crm", CliOutcome::Done, "pending 0"),
+        ("sink books", CliOutcome::Done, "pending 0"),
+        ("redrive-sink books BY", CliOutcome::Done, "queued 0 dead letters"),
+        ("sink crn", CliOutcome::Failed, "no sink crn: the sinks are crm, books"),
+        ("redrive-sink crn BY", CliOutcome::Failed, "no sink crn: the sinks are crm, books"),
+        ("replay-sink crm 3000 BY", CliOutcome::Done, "queued 1 records"),
+        ("replay-sink books 3000 BY", CliOutcome::Done, "queued 0 records"),
+        ("replay-sink crn 30 BY", CliOutcome::Failed, "no sink crn: the sinks are crm, books"),
+        ("replay-sink crm while BY", CliOutcome::Usage, "invalid value 'while'"),
+        ("erase cus_2 BY", CliOutcome::Failed, "no data of customer cus_2"),
+        ("erase cus_1 BY", CliOutcome::Done, "changed 1 records, erased 1 deliveries"),
+        ("erase cus_1 BY", CliOutcome::Failed, "no data of customer cus_1"),
+        ("reconcile while BY", CliOutcome::Usage, "invalid value 'while'"),
     ] {
-        let (outcome, printed) = operate(&operator, words).await;
-        assert_eq!(outcome, expected, "{words:?}: {printed}");
-        assert!(printed.contains(says), "{words:?}: {printed}");
+        let (outcome, printed) = operate(&own, None, &words(command)).await;
+        assert_eq!(outcome, expected, "{command}: {printed}");
+        assert!(printed.contains(says), "{command}: {printed}");
     }
+    let audit = own.audit(100).await.unwrap();
+    let entries = audit.iter().rev().map(|entry| format!("{} {}", entry.action, entry.object));
+    let (erasures, others): (Vec<_>, Vec<_>) =
+        entries.partition(|entry| entry.starts_with("erase"));
+    assert_eq!(
+        others,
+        [
+            "replay msg_1",
+            "redrive all dead events",
+            "export all records of test mode",
+            "prune bodies older than 3000 days",
+            "redrive-sink crm",
+            "redrive msg_none",
+            "replay msg_none",
+            "redrive-sink books",
+            "replay-sink crm, 3000 days",
+            "replay-sink books, 3000 days",
+        ]
+    );
+    // The log outlives an erasure, so it has hashes alone.
+    assert_eq!(erasures.len(), 3);
+    assert!(erasures.iter().all(|entry| !entry.contains("cus_")), "{erasures:?}");
     store.remove().await;
+}
+
+#[tokio::test]
+async fn operator_and_reason_are_short_lines() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let long = "x".repeat(201);
+    for (operator, reason, says) in [
+        ("", "a test", "it is empty"),
+        ("ann", "  ", "it is empty"),
+        ("ann", "two\nlines", "it has control characters"),
+        (&long, "a test", "it has over 200 characters"),
+    ] {
+        let words = ["prune", "1", "--operator", operator, "--reason", reason];
+        let (outcome, printed) = operate(&ledger, None, &words).await;
+        assert_eq!(outcome, CliOutcome::Usage, "{printed}");
+        assert!(printed.contains(says), "{printed}");
+    }
+    assert_eq!(ledger.audit(1).await.unwrap(), []);
+    let (outcome, printed) = operate(&ledger, None, &words("prune 1 BY")).await;
+    assert_eq!((outcome, ledger.audit(9).await.unwrap().len()), (CliOutcome::Done, 1), "{printed}");
 }
 
 #[tokio::test]
@@ -111,7 +170,9 @@ async fn wrong_path_is_an_error_and_creates_no_file() {
     let directory = std::env::temp_dir().join(format!("dodo-ledger-typo-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let url = format!("sqlite:{}/legder.db", directory.display());
-    for words in [&["stats"][..], &["failed-events"], &["prune", "1"], &["redrive", "msg_1"]] {
+    for words in
+        [&["stats"][..], &["failed-events"], &words("prune 1 BY"), &words("redrive msg_1 BY")]
+    {
         let (exit, printed) = ledger(&url, words).await;
         assert_eq!(exit, 1, "{words:?}: {printed}");
         assert!(printed.contains("no ledger database at this path"), "{printed}");
@@ -158,14 +219,13 @@ async fn reconciled_objects_follow_rules_and_reach_sinks(store: &TestStore) {
         "customer": { "customer_id": "cus_1" }, "metadata": { "reader": "v1" },
     });
     let client = api(vec![paid.clone()]);
-    let operator = Operator::new(&ledger).client(&client);
-    let (outcome, printed) = operate(&operator, &["reconcile", "30"]).await;
-    assert_eq!(outcome, Outcome::Failed, "{printed}");
-    assert!(printed.contains("`migrate()`"), "{printed}");
+    let (outcome, printed) = operate(&ledger, Some(&client), &words("reconcile 30 BY")).await;
+    assert_eq!(outcome, CliOutcome::Failed, "{printed}");
+    assert!(printed.contains("`Ledger::migrate`"), "{printed}");
 
     ledger.migrate().await.unwrap();
-    let (outcome, printed) = operate(&operator, &["reconcile", "30"]).await;
-    assert_eq!(outcome, Outcome::Done, "{printed}");
+    let (outcome, printed) = operate(&ledger, Some(&client), &words("reconcile 30 BY")).await;
+    assert_eq!(outcome, CliOutcome::Done, "{printed}");
     assert!(printed.contains("booked 1 payments of 1 and 0 refunds of 0"), "{printed}");
 
     let hooks = hooks().on_any(|_| async { Ok(()) });
@@ -175,9 +235,8 @@ async fn reconciled_objects_follow_rules_and_reach_sinks(store: &TestStore) {
     workers.shutdown(Duration::from_secs(5)).await;
 
     let client = api(vec![paid, json!({ "payment_id": "pay_gone" })]);
-    let operator = Operator::new(&ledger).client(&client);
-    let (outcome, printed) = operate(&operator, &["reconcile", "30"]).await;
-    assert_eq!(outcome, Outcome::Failed, "{printed}");
+    let (outcome, printed) = operate(&ledger, Some(&client), &words("reconcile 30 BY")).await;
+    assert_eq!(outcome, CliOutcome::Failed, "{printed}");
     assert!(printed.contains("skipped 1 objects"), "{printed}");
 }
 
@@ -190,7 +249,7 @@ async fn database_url_follows_the_rule_of_all_variables() {
         (format!(" {url}\n"), 0, "pending 0"),
         (format!("\"{url}\""), 2, "DATABASE_URL has quotes in its value: remove the quotes"),
         (format!("{url} {url}"), 2, "DATABASE_URL has a blank inside: set it to one value"),
-        (" ".to_owned(), 2, "usage: "),
+        (" ".to_owned(), 2, "the URL of the database is missing"),
     ] {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_ledger"))
             .arg("stats")

@@ -1,6 +1,10 @@
 //! Records that an operator set to zero.
 
-use dodo_ledger::{Operator, Outcome, VoidOutcome, query::Dimension};
+use dodo_ledger::{
+    VoidOutcome,
+    cli::{self, CliOutcome as Outcome},
+    query::Dimension,
+};
 use serde_json::json;
 
 use crate::{
@@ -50,14 +54,26 @@ async fn void_command_names_its_result(store: &TestStore) {
     let ledger = store.ledger().await;
     World::Stored(ledger.clone()).play(&[paid("pay_1", day(0), 2000, json!({})).into()]).await;
     for (words, outcome, says) in [
-        (&["void", "charge:pay_1", "ann", "a test"][..], Outcome::Done, "void\n"),
-        (&["void", "charge:pay_1", "ann", "a test"], Outcome::Done, "unchanged: already void"),
-        (&["void", "charge:pay_2", "ann", "a test"], Outcome::Failed, "no record charge:pay_2"),
-        (&["void", "charge:pay_1"], Outcome::Usage, "void <record> <operator> <reason>"),
+        (
+            &["void", "charge:pay_1", "--operator", "ann", "--reason", "a test"][..],
+            Outcome::Done,
+            "void\n",
+        ),
+        (
+            &["void", "charge:pay_1", "--operator", "ann", "--reason", "a test"],
+            Outcome::Done,
+            "unchanged: already void",
+        ),
+        (
+            &["void", "charge:pay_2", "--operator", "ann", "--reason", "a test"],
+            Outcome::Failed,
+            "no record charge:pay_2",
+        ),
+        (&["void", "charge:pay_1"], Outcome::Usage, "--operator <OPERATOR>"),
         (&["audit"], Outcome::Done, "\tann\tvoid\tcharge:pay_1\ta test\n"),
     ] {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let got = Operator::new(&ledger).run_on(words, &mut out, &mut err).await;
+        let got = cli::run_with(&ledger, None, words, &mut out, &mut err).await;
         let printed = String::from_utf8([out, err].concat()).unwrap();
         assert_eq!(got, outcome, "{words:?}: {printed}");
         assert!(printed.contains(says), "{words:?}: {printed}");

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio};
 
 use dodo_core::{Client, Environment};
-use dodo_ledger::Operator;
+use dodo_ledger::cli;
 use tokio::process::Command;
 
 use crate::{
@@ -22,7 +22,7 @@ async fn operate(shop: &Shop, words: &[&str], upstream: &str) -> String {
         .build()
         .unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    Operator::new(&shop.ledger).client(&client).run_on(words, &mut out, &mut err).await;
+    cli::run_with(&shop.ledger, Some(&client), words, &mut out, &mut err).await;
     String::from_utf8([out, err].concat()).unwrap()
 }
 
@@ -49,10 +49,18 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
     let url = database::url_with_password(store);
     for refunds in [Refunds::None, Refunds::Error(401), Refunds::Error(422), Refunds::Garbage] {
         let upstream = dodo::serve(refunds).await;
-        let printed = operate(shop, &["reconcile", "400"], &upstream).await;
+        let printed = operate(
+            shop,
+            &["reconcile", "400", "--operator", "ann", "--reason", "a test"],
+            &upstream,
+        )
+        .await;
         assert!(printed.contains("payments"), "{printed}");
         assert_none("ledger reconcile", [printed]);
-        assert_none("ledger reconcile", [run(&url, &["reconcile", "400"]).await]);
+        assert_none(
+            "ledger reconcile",
+            [run(&url, &["reconcile", "400", "--operator", "ann", "--reason", "a test"]).await],
+        );
     }
     let dead = shop.ledger.failed_events(1).await.unwrap().remove(0).id;
     for words in [
@@ -62,13 +70,13 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
         vec!["event", "msg_paid"],
         vec!["sink", "segment"],
         vec!["sink", "forwarder"],
-        vec!["redrive", &dead],
-        vec!["replay", "msg_paid"],
-        vec!["redrive", "--dead"],
-        vec!["redrive", "--parked"],
-        vec!["redrive-sink", "segment"],
-        vec!["prune", "3000"],
-        vec!["erase", "cus_unknown"],
+        vec!["redrive", &dead, "--operator", "ann", "--reason", "a test"],
+        vec!["replay", "msg_paid", "--operator", "ann", "--reason", "a test"],
+        vec!["redrive", "--dead", "--operator", "ann", "--reason", "a test"],
+        vec!["redrive", "--parked", "--operator", "ann", "--reason", "a test"],
+        vec!["redrive-sink", "segment", "--operator", "ann", "--reason", "a test"],
+        vec!["prune", "3000", "--operator", "ann", "--reason", "a test"],
+        vec!["erase", "cus_unknown", "--operator", "ann", "--reason", "a test"],
         vec!["nonsense"],
         vec![],
     ] {
@@ -76,15 +84,20 @@ pub(crate) async fn every_command(store: &TestStore, shop: &Shop) {
         assert!(!printed.is_empty(), "{words:?} prints nothing");
         assert_none(&format!("ledger {}", words.join(" ")), [printed]);
     }
-    let printed = operate(shop, &["erase", "cus_unknown"], "http://127.0.0.1:1").await;
-    assert_none("ledger forget", [printed]);
+    let printed = operate(
+        shop,
+        &["erase", "cus_unknown", "--operator", "ann", "--reason", "a test"],
+        "http://127.0.0.1:1",
+    )
+    .await;
+    assert_none("ledger erase", [printed]);
     // These are asked who brought a payment; the export of whole records names the buyer, too.
     let secrets = [API_KEY, PASSWORD, WRITE_KEY, TOKEN];
     let buyer = [EMAIL, "canary name", "canary street"];
     let told: [(&[&str], &[&str]); 3] = [
         (&["explain", "pay_1"], &buyer),
-        (&["export", "csv"], &buyer),
-        (&["export", "jsonl"], &["canary street"]),
+        (&["export", "csv", "--operator", "ann", "--reason", "a test"], &buyer),
+        (&["export", "jsonl", "--operator", "ann", "--reason", "a test"], &["canary street"]),
     ];
     for (words, more) in told {
         let printed = operate(shop, words, "http://127.0.0.1:1").await;

@@ -1,12 +1,12 @@
 //! Where the money goes: to a sandbox that the shop brings with it, or to Dodo Payments.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, process::ExitCode};
 
 use accounts::Hosts;
 use dodo_core::{
     Client, Dodo, Environment, ProductId, Webhooks, client::DodoBuilder, money::Currency,
 };
-use dodo_ledger::{Ledger, Operator, Outcome, Store, Workers};
+use dodo_ledger::{Ledger, Store, Workers, cli};
 use dodo_sandbox::Sandbox;
 use http::Method;
 use serde::Deserialize;
@@ -121,14 +121,14 @@ impl Shop {
         options: &Options,
         words: &[String],
         framework: &'static str,
-    ) -> Result<Outcome, StartError> {
+    ) -> Result<ExitCode, StartError> {
         let store = Store::open_existing(&database_url(options, framework))
             .await
             .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
         let ledger = with_sinks(Ledger::builder(store), options)?
             .build()
             .map_err(|error| StartError::caused("the ledger cannot be set up", error))?;
-        Ok(Operator::new(&ledger).run(words).await)
+        Ok(cli::run(&ledger, words).await)
     }
 
     /// What to tell the person who started the shop.

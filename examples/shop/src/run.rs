@@ -41,7 +41,7 @@ where
     };
     if let Some(words) = &options.operate {
         return match Shop::operate(&options, words, framework).await {
-            Ok(outcome) => outcome.into(),
+            Ok(exit) => exit,
             Err(error) => failed(framework, &error),
         };
     }
