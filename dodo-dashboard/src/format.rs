@@ -8,7 +8,7 @@ const MINUS: char = '\u{2212}';
 pub(crate) const NOTHING: &str = "–";
 
 /// A currency and its decimals, as the ledger has booked them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) currency: Currency,
     /// Decimals: 2 means that 2000 is 20.00.
@@ -123,6 +123,13 @@ fn one_decimal(tenths: i128) -> String {
     let size = tenths.unsigned_abs();
     let whole = grouped(&(size / 10).to_string());
     format!("{}{whole}.{}", sign_of(tenths), size % 10)
+}
+
+/// Tenths as a number, for files.
+pub(crate) fn decimal(tenths: i128) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a percentage, for a file")]
+    let tenths = tenths as f64;
+    tenths / 10.0
 }
 
 /// What became of a number since the period before.

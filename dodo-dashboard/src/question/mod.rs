@@ -11,7 +11,7 @@ use dodo_core::money::Currency;
 
 pub(crate) use self::{
     notice::Notice,
-    parse::{Parsed, Unanswerable},
+    parse::Parsed,
     values::{By, Format, Interval, Mode, Page, Period, Preset, Sort, Versus},
 };
 

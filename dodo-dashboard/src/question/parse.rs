@@ -19,9 +19,9 @@ pub(crate) struct Parsed {
 pub(crate) struct Unanswerable;
 
 /// The parameters, in the order of their names.
-pub(super) const NAMES: [&str; 17] = [
-    "at", "by", "cur", "dir", "format", "id", "int", "is", "mode", "not", "page", "part", "q",
-    "range", "sort", "table", "vs",
+pub(super) const NAMES: [&str; 19] = [
+    "at", "by", "cur", "dir", "format", "from", "id", "int", "is", "mode", "not", "page", "part",
+    "q", "range", "sort", "table", "to", "vs",
 ];
 
 /// The most notices that a page shows.
@@ -56,6 +56,7 @@ impl Question {
                 reader.read(name, value);
             }
         }
+        reader.days();
         Ok(Parsed { question: reader.question, notices: reader.notices })
     }
 }
@@ -63,6 +64,8 @@ impl Question {
 #[derive(Default)]
 struct Reader {
     question: Question,
+    from: Option<Date>,
+    to: Option<Date>,
     notices: Vec<Notice>,
 }
 
@@ -103,6 +106,9 @@ impl Reader {
                 _ => self.unknown_value(name, &value, "asc and desc".to_owned()),
             },
             "format" => choose!(Format, |q: &mut Question, value| q.format = value),
+            // Of the form: a day each.
+            "from" => self.edge(name, &value, |reader| &mut reader.from),
+            "to" => self.edge(name, &value, |reader| &mut reader.to),
             "id" => self.question.id = Some(value.into_owned()),
             "int" => choose!(Interval, |q: &mut Question, value| q.interval = Some(value)),
             "is" | "not" => self.condition(name, &value),
@@ -156,6 +162,24 @@ impl Reader {
                 let allowed = list(presets.chain(["days such as 2026-11-01..2026-11-28"]));
                 self.unknown_value("range", text, allowed);
             }
+        }
+    }
+
+    fn edge(&mut self, name: &'static str, text: &str, edge: fn(&mut Self) -> &mut Option<Date>) {
+        match day(text) {
+            Some(day) => *edge(self) = Some(day),
+            None => self.unknown_value(name, text, "a day such as 2026-11-01".to_owned()),
+        }
+    }
+
+    /// Days of the form count more than its list, and one day alone is a period of one day.
+    fn days(&mut self) {
+        match (self.from.or(self.to), self.to.or(self.from)) {
+            (Some(first), Some(last)) if first <= last => {
+                self.question.period = Period::Days(first, last);
+            }
+            (Some(_), Some(_)) => self.note(Notice::WrongWayRound),
+            _ => {}
         }
     }
 

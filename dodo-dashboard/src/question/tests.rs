@@ -2,6 +2,7 @@ use jiff::civil::Date;
 use proptest::{option, prelude::*, sample::select};
 
 use super::{
+    parse::Unanswerable,
     values::{Preset, *},
     *,
 };
@@ -104,6 +105,8 @@ fn canonical_form_is_sorted_and_without_defaults() {
         ("cur=eur&q=+pay_1+", "?cur=EUR&q=pay_1"),
         ("range=2026-11-01..2026-11-28", "?range=2026-11-01..2026-11-28"),
         ("q=&id=&range=", "?"),
+        ("range=7d&from=2026-11-01&to=2026-11-28", "?range=2026-11-01..2026-11-28"),
+        ("from=2026-11-01&to=", "?range=2026-11-01..2026-11-01"),
     ] {
         let parsed = parse(query);
         assert_eq!(parsed.question.to_string(), canonical, "{query}");

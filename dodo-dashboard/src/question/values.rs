@@ -186,6 +186,11 @@ impl Default for Period {
 }
 
 impl By {
+    /// Whether a row without this value is not attributed.
+    pub(crate) const fn is_of_visit(self) -> bool {
+        !matches!(self, Self::Product | Self::Kind | Self::Country | Self::Reason | Self::Channel)
+    }
+
     /// The dimension of the ledger. `None`: the ledger does not have it.
     pub(crate) const fn dimension(self) -> Option<Dimension> {
         Some(match self {

@@ -168,7 +168,9 @@ const FORMULAS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 /// A cell of text: never a formula, and quoted where RFC 4180 asks for it or a spreadsheet might divide it.
 /// That may be at a semicolon or a tab, and then no quotes hold a cell together that does not begin with
 /// them: so nothing that might become a cell begins as a formula.
-fn text(value: &str) -> String {
+#[doc(hidden)]
+#[must_use]
+pub fn text(value: &str) -> String {
     let (mut cell, mut quoted, mut begins) = (String::new(), false, true);
     for (at, char) in value.char_indices() {
         let blank = at == 0 && matches!(char, '\t' | '\r' | '\n');

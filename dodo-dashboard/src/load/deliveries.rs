@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use dodo_ledger::Error;
+use jiff::Timestamp;
+
+use super::Loader;
+use crate::{
+    page::{Block, Sheet, Tile},
+    table::{Cell, Column, Kind, Row, Table},
+};
+
+static SINKS: [Column; 5] = [
+    Column::new("sink", "Sink", Kind::Text),
+    Column::new("waiting", "Waiting", Kind::Count),
+    Column::new("dead", "Dead letters", Kind::Count),
+    Column::new("lag", "Oldest", Kind::Text),
+    Column::new("pause", "Paused for", Kind::Text),
+];
+static FAILED: [Column; 6] = [
+    Column::new("delivery", "Delivery", Kind::Id),
+    Column::new("type", "Type", Kind::Text),
+    Column::new("time", "Received", Kind::Time),
+    Column::new("state", "State", Kind::Text),
+    Column::new("failures", "Failures", Kind::Count),
+    Column::new("error", "Last error", Kind::Text),
+];
+static LETTERS: [Column; 4] = [
+    Column::new("record", "Record", Kind::Id),
+    Column::new("sink", "Sink", Kind::Text),
+    Column::new("failures", "Failures", Kind::Count),
+    Column::new("error", "Last error", Kind::Text),
+];
+/// The most failed deliveries and dead letters.
+const MOST: u32 = 50;
+
+impl Loader<'_> {
+    /// The inbox and the sinks.
+    pub(super) async fn deliveries(&self) -> Result<Sheet, Error> {
+        let ledger = &self.settings.ledger;
+        let stats = ledger.stats().await?;
+        let tiles = vec![
+            Tile::new("waiting", "Waiting", Kind::Count, Cell::Count(stats.pending))
+                .hinted(format!("{} not booked", stats.unbooked)),
+            Tile::new("lag", "Lag", Kind::Text, Cell::text(duration(stats.lag))),
+            Tile::new("dead", "Dead letters", Kind::Count, Cell::Count(stats.dead)),
+            Tile::new("parked", "Parked", Kind::Count, Cell::Count(stats.parked)),
+        ];
+        let mut sinks = Table::new("sinks", "Sinks", &SINKS, self.unit);
+        sinks.empty = "The ledger has no sink.";
+        let mut letters = Vec::new();
+        for name in ledger.sinks() {
+            let sink = ledger.sink_stats(name).await?;
+            let quiet =
+                if sink.quiet.is_zero() { Cell::Nothing } else { Cell::text(duration(sink.quiet)) };
+            sinks.rows.push(Row::new(vec![
+                Cell::text(name),
+                Cell::Count(sink.pending),
+                Cell::Count(sink.dead),
+                Cell::text(duration(sink.lag)),
+                quiet,
+            ]));
+            letters.extend(ledger.dead_letters(name, MOST).await?);
+        }
+        let mut failed = Table::new("failed", "Failed deliveries", &FAILED, self.unit);
+        failed.empty = "No delivery failed.";
+        failed.rows = ledger
+            .failed_events(MOST)
+            .await?
+            .into_iter()
+            .map(|event| {
+                Row::new(vec![
+                    Cell::text(event.id),
+                    Cell::maybe(event.kind.as_deref()),
+                    Cell::time(Timestamp::from_millisecond(event.received_at).ok()),
+                    Cell::text(event.state),
+                    Cell::Count(event.failures),
+                    Cell::maybe(event.last_error.as_deref()),
+                ])
+            })
+            .collect();
+        let mut dead = Table::new("dead_letters", "Dead letters of sinks", &LETTERS, self.unit);
+        dead.empty = "No sink refused a record.";
+        dead.rows = letters
+            .into_iter()
+            .map(|letter| {
+                Row::new(vec![
+                    Cell::text(letter.record_id),
+                    Cell::text(letter.sink),
+                    Cell::Count(letter.failures),
+                    Cell::maybe(letter.reason.as_deref()),
+                ])
+            })
+            .collect();
+        let blocks = vec![
+            Block::Tiles(self.unit, tiles),
+            Block::Table(sinks),
+            Block::Table(failed),
+            Block::Table(dead),
+        ];
+        Ok(Sheet { blocks, ..Sheet::default() })
+    }
+}
+
+/// `0 s`, `45 s`, `12 min`, `3 h`, `2 d`.
+pub(super) fn duration(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds}\u{a0}s"),
+        seconds @ 120..7200 => format!("{}\u{a0}min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{}\u{a0}h", seconds / 3600),
+        seconds => format!("{}\u{a0}d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,309 @@
+//! What a page shows, asked of the ledger.
+
+mod breakdown;
+mod deliveries;
+mod money;
+mod overview;
+mod payment;
+mod payments;
+mod people;
+mod settings;
+
+use dodo_core::attribution::{AttributionRecord, RecordKind};
+use dodo_ledger::{Error, query::Dimension};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+
+use self::money::Sums;
+use crate::{
+    Permission,
+    answer::Tag,
+    dashboard::Settings,
+    format::Unit,
+    page::{Block, Sheet},
+    question::{Format, Interval, Mode, Notice, Page, Parsed, Period, Preset, Question},
+    range::Range,
+};
+
+/// Rows of a table among others.
+const CARD_ROWS: usize = 10;
+/// Rows of a table that has a page to itself.
+const PAGE_ROWS: usize = 50;
+/// Rows of a file.
+const FILE_ROWS: usize = 100_000;
+
+/// A person, as far as the ledger knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Person {
+    /// The customer at Dodo Payments.
+    pub customer_id: Option<String>,
+    /// The app's own user.
+    pub user_id: Option<String>,
+}
+
+/// Asks the ledger for a page.
+pub(crate) struct Loader<'a> {
+    settings: &'a Settings,
+    permission: Permission,
+    pub(crate) question: Question,
+    notices: Vec<Notice>,
+    pub(crate) now: Zoned,
+    pub(crate) mode: Mode,
+    pub(crate) unit: Unit,
+    range: Range,
+    before: Option<Range>,
+    interval: Interval,
+    currencies: Vec<(Unit, Sums)>,
+    is_empty: bool,
+}
+
+/// A page's content.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) sheet: Sheet,
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Loaded {
+    /// The content as a text, without the time of the question.
+    pub(crate) fn fingerprint(&self, question: &Question, zone: &TimeZone) -> String {
+        let mut text = question.to_string();
+        for notice in &self.notices {
+            text.push_str(&notice.to_string());
+        }
+        for block in &self.sheet.blocks {
+            text.push_str(&block.html(question, zone).into_string());
+        }
+        text
+    }
+}
+
+/// The entity tag of a question, before anything is added up. `None`: the page shows more than the
+/// change number counts.
+pub(crate) async fn tag(
+    _settings: &Settings,
+    _question: &Question,
+    _permission: Permission,
+    _now: &Zoned,
+) -> Result<Option<Tag>, Error> {
+    Ok(None)
+}
+
+/// The zone of the books.
+pub(crate) fn zone(_settings: &Settings) -> TimeZone {
+    TimeZone::UTC
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) async fn new(
+        settings: &'a Settings,
+        permission: Permission,
+        parsed: Parsed,
+        now: Zoned,
+    ) -> Result<Self, Error> {
+        let Parsed { question, notices } = parsed;
+        let year = Range::of(Period::Preset(Preset::Months12), &now, None);
+        let mut loader = Self {
+            settings,
+            permission,
+            mode: question.mode.unwrap_or_default(),
+            unit: Unit::default(),
+            range: year.clone(),
+            before: None,
+            interval: Interval::Day,
+            currencies: Vec::new(),
+            is_empty: false,
+            question,
+            notices,
+            now,
+        };
+        loader.choose_money(&year).await?;
+        loader.choose_time().await?;
+        Ok(loader)
+    }
+
+    /// The mode and the currency.
+    async fn choose_money(&mut self, year: &Range) -> Result<(), Error> {
+        let ever = Range { from: self.start_of_time(), until: self.now.clone() };
+        let mut modes = vec![self.mode];
+        if self.question.mode.is_none() {
+            modes.push(Mode::Test);
+        }
+        for mode in modes {
+            for range in [year, &ever] {
+                self.currencies = self.currencies_of(range, mode).await?;
+                if !self.currencies.is_empty() {
+                    self.mode = mode;
+                    break;
+                }
+            }
+            if !self.currencies.is_empty() {
+                break;
+            }
+        }
+        self.is_empty = self.currencies.is_empty();
+        let first = self.currencies.first().map_or_else(Unit::default, |(unit, _)| *unit);
+        self.unit = match self.question.currency {
+            None => first,
+            Some(wanted) => {
+                match self.currencies.iter().find(|(unit, _)| unit.currency == wanted) {
+                    Some((unit, _)) => *unit,
+                    None => {
+                        self.notices.push(Notice::NoSuchCurrency(wanted.to_string()));
+                        first
+                    }
+                }
+            }
+        };
+        Ok(())
+    }
+
+    /// The period, the one before, and the columns.
+    async fn choose_time(&mut self) -> Result<(), Error> {
+        let period = self.question.period;
+        let first = match period {
+            Period::Preset(Preset::All) => {
+                let mut oldest = self.settings.ledger.records().revenue_only().limit(1);
+                if self.mode == Mode::Test {
+                    oldest = oldest.test_mode();
+                }
+                oldest.fetch().await?.first().map(|record| record.occurred_at)
+            }
+            _ => None,
+        };
+        self.range = Range::of(period, &self.now, first);
+        self.before = self.range.before(period, self.question.versus);
+        self.interval = self.range.interval(self.question.interval).unwrap_or_else(|by_length| {
+            let wanted = self.question.interval.unwrap_or_default();
+            self.notices.push(Notice::TooManyColumns(wanted.name()));
+            by_length
+        });
+        let excluded: Vec<_> = self
+            .question
+            .conditions
+            .iter()
+            .filter(|c| c.excluded || c.by.dimension().is_none())
+            .collect();
+        for condition in excluded {
+            self.notices.push(Notice::NotRecorded(condition.by));
+        }
+        Ok(())
+    }
+
+    fn start_of_time(&self) -> Zoned {
+        Timestamp::UNIX_EPOCH.to_zoned(self.now.time_zone().clone())
+    }
+
+    /// The page.
+    pub(crate) async fn load(&self) -> Result<Loaded, Error> {
+        let page = self.question.page;
+        let mut sheet = match page {
+            _ if !self.pages().contains(&page.tab()) => self.hidden(),
+            Page::Overview => self.overview().await?,
+            Page::Breakdown => self.breakdown().await?,
+            Page::Payments => self.payments().await?,
+            Page::Payment => self.payment().await?,
+            Page::People => self.people().await?,
+            Page::Person => self.person().await?,
+            Page::Deliveries => self.deliveries().await?,
+            Page::Settings => self.set_up().await?,
+            Page::Subscriptions | Page::Subscription | Page::Funnel => self.hidden(),
+        };
+        if sheet.heading.is_empty() {
+            page.title().clone_into(&mut sheet.heading);
+        }
+        Ok(Loaded { sheet, notices: self.notices.clone() })
+    }
+
+    fn hidden(&self) -> Sheet {
+        let text = "You may not see this page, or the ledger has nothing for it.".to_owned();
+        let link = Some(("Overview".to_owned(), self.question.on(Page::Overview)));
+        let blocks = vec![Block::Note { text, link, is_warning: true }];
+        Sheet { heading: self.question.page.title().to_owned(), blocks }
+    }
+
+    /// The tabs of this person.
+    pub(crate) fn pages(&self) -> Vec<Page> {
+        let mut pages = vec![Page::Overview, Page::Breakdown, Page::Payments, Page::People];
+        if self.permission.sees_operations() {
+            pages.extend([Page::Deliveries, Page::Settings]);
+        }
+        pages
+    }
+
+    /// The tabs of currencies, each with its net.
+    pub(crate) fn currencies(&self) -> Vec<(Unit, i128)> {
+        self.currencies.iter().map(|(unit, sums)| (*unit, sums.net)).collect()
+    }
+
+    /// The rows that fit a table of this size, or a file.
+    fn rows(&self, shown: usize) -> usize {
+        if self.question.format == Format::Csv { FILE_ROWS } else { shown }
+    }
+
+    /// The name of a value of a dimension.
+    fn named(&self, dimension: Dimension, value: &str) -> String {
+        match dimension {
+            Dimension::Product => self.product(value),
+            Dimension::Kind => kind_name(value).to_owned(),
+            Dimension::Reason | Dimension::Channel => value.replace('_', " "),
+            _ => value.to_owned(),
+        }
+    }
+
+    fn product(&self, id: &str) -> String {
+        let name = self.settings.product_name.as_ref().and_then(|name| name(id));
+        name.unwrap_or_else(|| id.to_owned())
+    }
+
+    /// The products of a record.
+    fn products(&self, record: &AttributionRecord) -> Option<String> {
+        match record.product_ids.as_slice() {
+            [] => None,
+            [only] => Some(self.product(only)),
+            several => Some(format!("({} products)", several.len())),
+        }
+    }
+
+    /// The link to the page of a customer.
+    fn person_page(&self, customer_id: &str) -> Question {
+        self.question.about(Page::Person, customer_id)
+    }
+
+    /// Only the table of a file is asked for.
+    fn wants(&self, table: &str) -> bool {
+        let file = self.question.format == Format::Csv;
+        !file || self.question.table.as_deref().is_none_or(|wanted| wanted == table)
+    }
+}
+
+/// The kind of a record in words, by its stored name.
+fn kind_name(name: &str) -> &str {
+    match name {
+        "one_time" => "One-time",
+        "subscription_new" => "New subscription",
+        "subscription_renewal" => "Renewal",
+        "refund" => "Refund",
+        "refund_reversal" => "Failed refund",
+        "dispute_loss" => "Lost dispute",
+        "dispute_reversal" => "Won dispute",
+        other => other,
+    }
+}
+
+/// The kind of a record in words.
+fn kind_of(kind: &RecordKind) -> String {
+    kind_name(kind.as_str()).to_owned()
+}
+
+/// Who brought a record, in one text. `None`: not attributed.
+fn source_of(record: &AttributionRecord) -> Option<String> {
+    let campaign = &record.campaign.as_ref()?.value;
+    let source = campaign.source.as_deref().or(campaign.link_id.as_deref());
+    let text = match (source, campaign.campaign_id.as_deref()) {
+        (Some(source), Some(name)) => format!("{source} / {name}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => return None,
+    };
+    Some(text)
+}

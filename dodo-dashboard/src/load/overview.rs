@@ -1,0 +1,234 @@
+use dodo_core::attribution::AttributionRecord;
+use dodo_ledger::{Error, query::Dimension};
+
+use super::{CARD_ROWS, Loader, kind_of, money::Compared, source_of};
+use crate::{
+    chart::{COLORS, Chart, Color, Series},
+    format::{self, Change},
+    page::{Block, Moment, Sheet, Tile},
+    question::{By, Interval, Mode, Page, Sort, Versus},
+    table::{Cell, Kind},
+};
+
+/// The part of the money without a source from which the page explains it, in tenths of a percent.
+const MUCH_UNKNOWN: i128 = 300;
+
+impl Loader<'_> {
+    pub(super) async fn overview(&self) -> Result<Sheet, Error> {
+        let mut blocks = Vec::new();
+        if self.is_empty {
+            blocks.push(Block::Note {
+                text: "The ledger holds no payment yet. This list shows what is missing."
+                    .to_owned(),
+                link: None,
+                is_warning: false,
+            });
+            blocks.push(Block::Checklist(self.checks().await?));
+            return Ok(Sheet { blocks, ..Sheet::default() });
+        }
+        let totals = self.totals().await?;
+        let flow = self.flow_of(By::Source).await?;
+        blocks.push(self.tiles(&totals, &flow).await?);
+        blocks.extend(self.nothing_note(&totals).await?);
+        if self.wants("net") {
+            blocks.push(Block::Chart(flow.0));
+        }
+        let mut cards = Vec::new();
+        for (name, by) in [
+            ("source", By::Source),
+            ("campaign", By::Campaign),
+            ("landing", By::Landing),
+            ("product", By::Product),
+        ] {
+            if self.wants(name) {
+                cards.push(Block::Table(self.card(name, by).await?));
+            }
+        }
+        blocks.push(Block::Cards(cards));
+        blocks.push(self.happened().await?);
+        Ok(Sheet { blocks, ..Sheet::default() })
+    }
+
+    /// The chart of net by a dimension, and its sums by column.
+    pub(super) async fn flow_of(&self, by: By) -> Result<(Chart, super::money::Flow), Error> {
+        let dimension = by.dimension().unwrap_or(Dimension::Source);
+        let flow = self.flow(dimension, self.interval, COLORS).await?;
+        let mut stacks: Vec<Series> = flow
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(at, (value, nets))| Series {
+                label: self.named(dimension, value),
+                color: Color::Of(at),
+                values: nets.clone(),
+            })
+            .collect();
+        for (label, color, nets) in [
+            ("other", Color::Other, &flow.other),
+            (super::money::none_label(by), Color::NotAttributed, &flow.none),
+        ] {
+            if nets.iter().any(|net| *net != 0) {
+                stacks.push(Series { label: label.to_owned(), color, values: nets.clone() });
+            }
+        }
+        let line = flow.before.as_ref().map(|nets| Series {
+            label: match self.question.versus {
+                Versus::Year => "a year before".to_owned(),
+                _ => "period before".to_owned(),
+            },
+            color: Color::Before,
+            values: nets.clone(),
+        });
+        let chart = Chart {
+            name: "net",
+            title: format!(
+                "Net by {}, by {}",
+                interval_name(self.interval),
+                by.title().to_lowercase()
+            ),
+            unit: self.unit,
+            interval: self.interval,
+            buckets: flow.buckets.clone(),
+            stacks,
+            lines: line.into_iter().collect(),
+            totals: true,
+        };
+        Ok((chart, flow))
+    }
+
+    async fn tiles(
+        &self,
+        totals: &Compared,
+        flow: &(Chart, super::money::Flow),
+    ) -> Result<Block, Error> {
+        let (now, before) = (totals.now, totals.before);
+        let (attributed, seen) = self.attributed(&self.range).await?;
+        let attributed_before = match &self.before {
+            Some(range) => self.attributed(range).await?.0,
+            None => None,
+        };
+        let mut net = Tile::new("net", "Net revenue", Kind::Money, Cell::Money(now.net));
+        net.change = totals.change(|sums| sums.net);
+        net.before = Cell::money(before.map(|before| before.net));
+        net.trend = flow.1.total.iter().map(|sums| sums.net).collect();
+        let mut payments = Tile::new("payments", "Payments", Kind::Count, Cell::Count(now.charges));
+        payments.change = totals.change(|sums| sums.charges.into());
+        payments.before = before.map_or(Cell::Nothing, |before| Cell::Count(before.charges));
+        payments.trend = flow.1.total.iter().map(|sums| sums.charges.into()).collect();
+        let mut average =
+            Tile::new("average", "Average payment", Kind::Money, Cell::money(now.average()));
+        let average_before = before.and_then(|before| before.average());
+        average.before = Cell::money(average_before);
+        average.change = match (now.average(), average_before) {
+            (Some(now), Some(before)) => Change::of(now, before),
+            _ => Change::Nothing,
+        };
+        let mut refunds = Tile::new(
+            "refund_rate",
+            "Refund rate",
+            Kind::Percent,
+            Cell::percent(now.refund_rate()),
+        )
+        .hinted(format!(
+            "{} of {}",
+            format::count(now.refunds),
+            format::count(now.charges)
+        ));
+        let rate_before = before.and_then(|before| before.refund_rate());
+        refunds.before = Cell::percent(rate_before);
+        refunds.change = Change::points(now.refund_rate(), rate_before);
+        let mut known =
+            Tile::new("attributed", "Attributed", Kind::Percent, Cell::percent(attributed));
+        known.before = Cell::percent(attributed_before);
+        known.change = Change::points(attributed, attributed_before);
+        known.hint = seen.map(|seen| format!("with direct visits {}", format::percent(seen)));
+        Ok(Block::Tiles(self.unit, vec![net, payments, average, refunds, known]))
+    }
+
+    /// Where the money is, if this period or these conditions have none; or why much is not attributed.
+    async fn nothing_note(&self, totals: &Compared) -> Result<Vec<Block>, Error> {
+        if totals.now.charges == 0 && totals.now.gross == 0 {
+            let text = if self.question.conditions.is_empty() {
+                format!(
+                    "No revenue in this period, {} to {}.",
+                    self.range.from.date(),
+                    self.range.last_day()
+                )
+            } else {
+                "No revenue under these conditions in this period. Remove one above.".to_owned()
+            };
+            let mut last = self.settings.ledger.records().revenue_only().newest_first().limit(1);
+            if self.mode == Mode::Test {
+                last = last.test_mode();
+            }
+            let last = last.fetch().await?;
+            let link = last.first().map(|record| {
+                let day = record.occurred_at.to_zoned(self.now.time_zone().clone()).date();
+                let mut to = self.question.from_the_top();
+                to.period = crate::question::Period::Days(day, day);
+                (format!("The last payment was on {day}"), to)
+            });
+            return Ok(vec![Block::Note { text, link, is_warning: false }]);
+        }
+        let unknown = self.attributed(&self.range).await?.1.map_or(0, |seen| 1000 - seen);
+        if unknown > MUCH_UNKNOWN {
+            let mut to = self.question.on(Page::Breakdown);
+            to.by = By::Reason;
+            let text = format!("{} of the net is not attributed.", format::percent(unknown));
+            return Ok(vec![Block::Note {
+                text,
+                link: Some(("Why".to_owned(), to)),
+                is_warning: true,
+            }]);
+        }
+        Ok(Vec::new())
+    }
+
+    /// The first rows of a breakdown.
+    async fn card(&self, name: &'static str, by: By) -> Result<crate::table::Table, Error> {
+        let dimension = by.dimension().unwrap_or(Dimension::Source);
+        let groups = self.groups(dimension, (Sort::Net, false), None, self.rows(CARD_ROWS)).await?;
+        let mut all = self.question.on(Page::Breakdown);
+        all.by = by;
+        let mut table = self.short_table(name, by, groups);
+        table.all = Some(all);
+        table.next = None;
+        Ok(table)
+    }
+
+    /// The last things that happened to money.
+    async fn happened(&self) -> Result<Block, Error> {
+        let mut last = self.settings.ledger.records().revenue_only().newest_first().limit(10);
+        if self.mode == Mode::Test {
+            last = last.test_mode();
+        }
+        let moments = last.fetch().await?.iter().map(|record| self.moment(record)).collect();
+        Ok(Block::Timeline { title: "Happened last".to_owned(), moments })
+    }
+
+    /// A record as a line of a timeline, which leads to its payment.
+    pub(super) fn moment(&self, record: &AttributionRecord) -> Moment {
+        let mut text = kind_of(&record.kind);
+        for part in [self.products(record), source_of(record)].into_iter().flatten() {
+            text.push_str(" · ");
+            text.push_str(&part);
+        }
+        let amount = record.money.as_ref().map(|money| {
+            let unit = format::Unit { currency: money.currency, exponent: money.exponent };
+            unit.show(money.net.into())
+        });
+        let link = (!record.payment_id.is_empty())
+            .then(|| self.question.about(Page::Payment, &record.payment_id));
+        Moment { at: record.occurred_at, text, amount, delivery: None, link }
+    }
+}
+
+pub(super) const fn interval_name(interval: Interval) -> &'static str {
+    match interval {
+        Interval::Hour => "hour",
+        Interval::Day => "day",
+        Interval::Week => "week",
+        Interval::Month => "month",
+        Interval::Year => "year",
+    }
+}

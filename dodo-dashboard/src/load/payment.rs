@@ -1,0 +1,193 @@
+use dodo_core::attribution::AttributionRecord;
+use dodo_ledger::{Error, query::ExplainedRecord};
+
+use super::{Loader, Person, kind_of, source_of};
+use crate::{
+    format::{Change, Unit},
+    page::{Block, Moment, Sheet},
+    question::{Page, Question},
+    table::Cell,
+};
+
+impl Loader<'_> {
+    /// A payment, its reversals, and why it is attributed as it is.
+    pub(super) async fn payment(&self) -> Result<Sheet, Error> {
+        let id = self.question.id.as_deref().unwrap_or_default();
+        let Some(explained) = self.settings.ledger.explain(id).await? else {
+            return Ok(self.unknown("payment"));
+        };
+        let Some(charge) = explained.records.first() else { return Ok(self.unknown("payment")) };
+        let record = &charge.record;
+        let unit = record
+            .money
+            .as_ref()
+            .map_or(self.unit, |money| Unit { currency: money.currency, exponent: money.exponent });
+        let mut parts = vec![kind_of(&record.kind)];
+        parts.extend(self.products(record));
+        let mut blocks = vec![Block::Note { text: credit(charge), link: None, is_warning: false }];
+        blocks.push(Block::Cards(vec![
+            Block::Facts {
+                title: "Money".to_owned(),
+                unit,
+                facts: money_facts(&explained.records),
+            },
+            Block::Facts { title: "Links".to_owned(), unit, facts: self.payment_links(record) },
+        ]));
+        blocks.push(Block::Timeline {
+            title: "Timeline".to_owned(),
+            moments: self.timeline(&explained.records),
+        });
+        for each in &explained.records {
+            let mut sentences = each.sentences.iter().cloned();
+            let is_charge = each.record.id == record.id;
+            blocks.push(Block::Sentences {
+                title: match is_charge {
+                    true => "Why it is attributed so".to_owned(),
+                    false => {
+                        format!("{} {}", kind_of(&each.record.kind), reversal_id(&each.record))
+                    }
+                },
+                first: sentences.next().unwrap_or_default(),
+                more: sentences.collect(),
+                hints: match is_charge {
+                    true => explained.hints.iter().map(|hint| (*hint).to_owned()).collect(),
+                    false => Vec::new(),
+                },
+            });
+        }
+        Ok(Sheet { heading: format!("{} · {}", parts.join(" · "), explained.payment_id), blocks })
+    }
+
+    pub(super) fn unknown(&self, what: &str) -> Sheet {
+        let id = self.question.id.as_deref().unwrap_or_default();
+        let text = format!("The ledger knows no {what} “{id}”.");
+        let link = Some(("Payments".to_owned(), self.question.on(Page::Payments)));
+        let blocks = vec![Block::Note { text, link, is_warning: true }];
+        Sheet { heading: self.question.page.title().to_owned(), blocks }
+    }
+
+    fn timeline(&self, records: &[ExplainedRecord]) -> Vec<Moment> {
+        let mut moments = Vec::new();
+        for ExplainedRecord { record, .. } in records {
+            if let Some(created) = record.created_at.filter(|at| *at < record.occurred_at) {
+                moments.push(Moment {
+                    at: created,
+                    text: format!("{} created", kind_of(&record.kind)),
+                    amount: None,
+                    delivery: None,
+                    link: None,
+                });
+            }
+            let mut moment = self.moment(record);
+            moment.link = None;
+            moment.delivery = self.permission.sees_operations().then(|| record.webhook_id.clone());
+            moments.push(moment);
+        }
+        moments.sort_by_key(|moment| moment.at);
+        moments
+    }
+
+    fn payment_links(
+        &self,
+        record: &AttributionRecord,
+    ) -> Vec<(&'static str, Cell, Option<Question>)> {
+        let mut facts = vec![("Payment", Cell::text(record.payment_id.as_str()), None)];
+        if let Some(customer) = &record.customer_id {
+            facts.push((
+                "Customer",
+                Cell::text(customer.as_str()),
+                Some(self.person_page(customer)),
+            ));
+        }
+        facts.extend(self.contact_facts(record));
+        for subscription in &record.subscription_ids {
+            facts.push(("Subscription", Cell::text(subscription.as_str()), None));
+        }
+        for (name, value) in [
+            ("Visitor", record.visitor.as_ref().map(|found| found.value.as_str())),
+            ("Checkout session", record.checkout_session_id.as_deref()),
+            ("Invoice", record.invoice_id.as_deref()),
+            ("Method", record.payment_method.as_deref()),
+        ] {
+            if let Some(value) = value {
+                facts.push((name, Cell::text(value), None));
+            }
+        }
+        facts.push(("Mode", Cell::text(if record.live { "live" } else { "test" }), None));
+        facts
+    }
+
+    /// Names and addresses, for people who may see them.
+    pub(super) fn contact_facts(
+        &self,
+        record: &AttributionRecord,
+    ) -> Vec<(&'static str, Cell, Option<Question>)> {
+        let mut facts = Vec::new();
+        if self.permission.sees_people() {
+            let contact = record.contact.as_ref();
+            for (name, value) in [
+                ("Name", contact.and_then(|contact| contact.name.as_deref())),
+                ("E-mail", contact.and_then(|contact| contact.email.as_deref())),
+                ("User", record.user_id.as_deref()),
+            ] {
+                if let Some(value) = value {
+                    facts.push((name, Cell::text(value), None));
+                }
+            }
+        }
+        facts
+    }
+
+    /// The app's own page of a person.
+    pub(super) fn own_page(&self, record: &AttributionRecord) -> Option<String> {
+        let link = self.settings.person_link.as_ref().filter(|_| self.permission.sees_people())?;
+        let person =
+            Person { customer_id: record.customer_id.clone(), user_id: record.user_id.clone() };
+        link(&person)
+    }
+}
+
+/// The sentence above everything else.
+fn credit(charge: &ExplainedRecord) -> String {
+    use dodo_ledger::query::Channel;
+    let record = &charge.record;
+    match (source_of(record), charge.channel) {
+        (Some(source), _) => format!("Credited to {source}."),
+        (None, Channel::Referral) => {
+            "Another site sent the visitor, without a campaign.".to_owned()
+        }
+        (None, Channel::Direct) => "Direct: a visit was seen, and nothing sent it.".to_owned(),
+        _ => "Not attributed. The steps below say why.".to_owned(),
+    }
+}
+
+fn money_facts(records: &[ExplainedRecord]) -> Vec<(&'static str, Cell, Option<Question>)> {
+    let money = |pick: fn(&dodo_core::money::Money) -> Option<i64>| {
+        records.first().and_then(|charge| charge.record.money.as_ref()).and_then(pick)
+    };
+    let own = |minor: Option<i64>| Cell::money(minor.map(i128::from));
+    let reversed = records.iter().skip(1).filter_map(|each| each.record.money.as_ref());
+    let back: i128 = reversed.map(|money| i128::from(money.net)).sum();
+    let net = money(|money| Some(money.net)).map(i128::from);
+    let mut facts = vec![
+        ("Gross", own(money(|money| Some(money.gross))), None),
+        ("Tax", own(money(|money| money.tax)), None),
+        ("Net", Cell::money(net), None),
+    ];
+    if records.len() > 1 {
+        facts.push(("Reversed, net", Cell::Money(back), None));
+        facts.push(("Left, net", Cell::money(net.map(|net| net + back)), None));
+        let change = net.map_or(Change::Nothing, |net| Change::of(net + back, net));
+        facts.push(("Change", Cell::Change(change), None));
+    }
+    let settlement = records.first().and_then(|charge| charge.record.settlement.as_ref());
+    if let Some(settlement) = settlement {
+        let unit = Unit { currency: settlement.currency, exponent: settlement.exponent };
+        facts.push(("Settlement, gross", Cell::text(unit.show(settlement.gross.into())), None));
+    }
+    facts
+}
+
+fn reversal_id(record: &AttributionRecord) -> &str {
+    record.refund_id.as_deref().or(record.dispute_id.as_deref()).unwrap_or_default()
+}

@@ -1,0 +1,114 @@
+use dodo_ledger::{Error, query::Dimension};
+
+use super::{Loader, PAGE_ROWS};
+use crate::{
+    page::{Block, Sheet, Tile},
+    question::{Page, Sort},
+    table::{Cell, Column, Kind, Row, Table},
+};
+
+static COLUMNS: [Column; 5] = [
+    Column::new("customer", "Customer", Kind::Id),
+    Column::new("net", "Net", Kind::Money).sorted_by(Sort::Net),
+    Column::new("charges", "Payments", Kind::Count).sorted_by(Sort::Charges),
+    Column::new("average", "Average", Kind::Money),
+    Column::new("refunds", "Refunds", Kind::Money).sorted_by(Sort::Refunds),
+];
+/// The most records of one person that the page reads.
+const MOST_RECORDS: u32 = 1000;
+
+impl Loader<'_> {
+    /// Customers by their net in the period.
+    pub(super) async fn people(&self) -> Result<Sheet, Error> {
+        let order = (self.question.sort, self.question.ascending);
+        let after = self.question.after.as_deref();
+        let limit = self.rows(PAGE_ROWS);
+        let groups = self.groups(Dimension::Customer, order, after, limit).await?;
+        let mut table = Table::new("people", "Customers", &COLUMNS, self.unit);
+        table.sorts = true;
+        table.count = Some(groups.count);
+        table.next = groups.next;
+        let rows = groups.rows.iter().map(|(customer, sums)| {
+            let now = &sums.now;
+            Row::new(vec![
+                Cell::text(customer.as_str()),
+                Cell::Money(now.net),
+                Cell::Count(now.charges),
+                Cell::money(now.average()),
+                Cell::Money(now.refunds_gross),
+            ])
+            .linked(self.person_page(customer))
+        });
+        let table = table.with_rows(rows.collect());
+        Ok(Sheet { blocks: vec![Block::Table(table)], ..Sheet::default() })
+    }
+
+    /// A customer or a visitor: everything that they paid.
+    pub(super) async fn person(&self) -> Result<Sheet, Error> {
+        let id = self.question.id.as_deref().unwrap_or_default();
+        let mut records = Vec::new();
+        for dimension in [Dimension::Customer, Dimension::Visitor] {
+            records = self.records().only(dimension, id).limit(MOST_RECORDS).fetch().await?;
+            if !records.is_empty() {
+                break;
+            }
+        }
+        let (Some(newest), Some(oldest)) = (records.first(), records.last()) else {
+            return Ok(self.unknown("person"));
+        };
+        let own = records.iter().filter_map(|record| record.money.as_ref());
+        let own = own.filter(|money| money.currency == self.unit.currency);
+        let net: i128 = own.map(|money| i128::from(money.net)).sum();
+        let charges = records.iter().filter(|record| record.kind.is_charge()).count();
+        let charges = u64::try_from(charges).unwrap_or(u64::MAX);
+        let tiles = vec![
+            Tile::new("net", "Net", Kind::Money, Cell::Money(net)),
+            Tile::new("payments", "Payments", Kind::Count, Cell::Count(charges)),
+            Tile::new("first", "First paid", Kind::Time, Cell::Time(oldest.occurred_at)),
+            Tile::new("last", "Last change", Kind::Time, Cell::Time(newest.occurred_at)),
+        ];
+        let mut facts = Vec::new();
+        if let Some(customer) = &newest.customer_id {
+            facts.push(("Customer", Cell::text(customer.as_str()), None));
+        }
+        facts.extend(self.contact_facts(newest));
+        let mut subscriptions: Vec<&String> =
+            records.iter().flat_map(|record| &record.subscription_ids).collect();
+        subscriptions.sort_unstable();
+        subscriptions.dedup();
+        for id in subscriptions.into_iter().take(PAGE_ROWS) {
+            if let Some(now) = self.settings.ledger.subscription(id).await? {
+                facts.push(("Subscription", Cell::text(self.subscription_line(&now)), None));
+            }
+        }
+        let mut blocks = vec![Block::Tiles(self.unit, tiles)];
+        if let Some(to) = self.own_page(newest) {
+            blocks.push(Block::External { label: "This person in the app".to_owned(), to });
+        }
+        blocks.push(Block::Facts { title: "Person".to_owned(), unit: self.unit, facts });
+        let limit = self.rows(PAGE_ROWS);
+        let mut table = self.payment_table("payments", "Payments and reversals", records, limit);
+        table.next = None;
+        blocks.push(Block::Table(table));
+        Ok(Sheet { heading: format!("{} {id}", Page::Person.title()), blocks })
+    }
+
+    fn subscription_line(&self, now: &dodo_ledger::query::SubscriptionStatusView) -> String {
+        let mut text = now.subscription_id.clone();
+        let status = now.status.as_ref().map(|status| status.as_str().replace('_', " "));
+        let next = now.next_billing_date.map(|at| {
+            let day = at.to_zoned(self.now.time_zone().clone()).date();
+            if now.cancel_at_next_billing_date {
+                format!("ends on {day}")
+            } else {
+                format!("next charge {day}")
+            }
+        });
+        let plan = now.product_id.as_deref().map(|id| self.product(id));
+        for part in [plan, status, next].into_iter().flatten() {
+            text.push_str(" · ");
+            text.push_str(&part);
+        }
+        text
+    }
+}

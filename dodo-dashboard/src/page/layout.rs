@@ -1,0 +1,119 @@
+//! What surrounds a page.
+
+use jiff::{Zoned, tz::TimeZone};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{block::Block, controls::controls};
+use crate::{
+    format::Unit,
+    question::{Mode, Notice, Page, Question},
+    range::minute,
+};
+
+/// The content of a page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sheet {
+    pub(crate) heading: String,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// What a page needs besides its content.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) back: Option<&'a (String, String)>,
+    pub(crate) style: &'a str,
+    pub(crate) script: &'a str,
+    pub(crate) tag: &'a str,
+    pub(crate) question: &'a Question,
+    pub(crate) notices: &'a [Notice],
+    /// Each with its net.
+    pub(crate) currencies: Vec<(Unit, i128)>,
+    pub(crate) unit: Unit,
+    pub(crate) mode: Mode,
+    pub(crate) pages: &'a [Page],
+    pub(crate) now: &'a Zoned,
+}
+
+impl Frame<'_> {
+    /// The whole page.
+    pub(crate) fn page(&self, sheet: &Sheet) -> Markup {
+        let question = self.question;
+        let is_dated = !matches!(
+            question.page,
+            Page::Payment | Page::Person | Page::Subscription | Page::Deliveries | Page::Settings
+        );
+        let title = format!("{} · {}", sheet.heading, self.title);
+        document(
+            &title,
+            self.style,
+            Some(self.script),
+            html! {
+                a.skip href="#main" { "Skip to the numbers" }
+                header {
+                    div.brand {
+                        @if let Some((to, label)) = self.back { a.back href=(to) { "← " (label) } }
+                        p.title { a href="?" { (self.title) } }
+                        @if self.mode == Mode::Test { span.badge { "TEST" } }
+                        span.status role="status" {}
+                    }
+                    nav aria-label="Pages" { ul.tabs {
+                        @for page in self.pages {
+                            li { a href=(question.on(*page)) aria-current=[(question.page.tab() == *page).then_some("page")] { (page.title()) } }
+                        }
+                    } }
+                }
+                main id="main" data-tag=(self.tag) {
+                    h1 { bdi { (sheet.heading) } }
+                    @if is_dated { (controls(self)) }
+                    @if self.mode == Mode::Test { p.note { "You look at money of test mode." } }
+                    @for notice in self.notices { p.note.warning { (notice) } }
+                    (self.live(sheet))
+                }
+            },
+        )
+    }
+
+    /// The part that changes.
+    pub(crate) fn live(&self, sheet: &Sheet) -> Markup {
+        let zone = self.now.time_zone();
+        html! {
+            div id="live" {
+                @for block in &sheet.blocks { (block.html(self.question, zone)) }
+                p.foot {
+                    "As of " time datetime=(self.now.timestamp()) { (minute(self.now).strftime("%-d %b %Y, %H:%M")) }
+                    ", " (zone_name(zone)) ". Net: without tax, before the fees of Dodo Payments."
+                }
+            }
+        }
+    }
+}
+
+/// The name of the books' zone.
+pub(crate) fn zone_name(zone: &TimeZone) -> &str {
+    zone.iana_name().unwrap_or("UTC")
+}
+
+/// A page that says one thing.
+pub(crate) fn message(title: &str, text: &str, style: &str) -> Markup {
+    document(title, style, None, html! { main id="main" { h1 { (title) } p { (text) } } })
+}
+
+fn document(title: &str, style: &str, script: Option<&str>, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) }
+                style { (PreEscaped(style)) }
+            }
+            body {
+                (body)
+                @if let Some(script) = script { script { (PreEscaped(script)) } }
+            }
+        }
+    }
+}
