@@ -315,7 +315,7 @@ impl Table {
                             }
                         }
                     } @else {
-                        td.n[column.kind.is_number()] { (self.cell(column.kind, cell, zone)) }
+                        td.n[column.kind.is_number()].t[column.kind == Kind::Text] { (self.cell(column.kind, cell, zone)) }
                     }
                 }
             }

@@ -6,11 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use dodo_core::{
-    BoxError, RequestHead,
-    endpoint::Endpoint,
-    webhook::Inbox as _,
-};
+use dodo_core::{BoxError, RequestHead, endpoint::Endpoint, webhook::Inbox as _};
 use dodo_dashboard::{Dashboard, Denied, Permission, Theme};
 use dodo_ledger::Ledger;
 use http::{Request, Response, StatusCode, header};

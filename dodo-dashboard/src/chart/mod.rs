@@ -122,8 +122,8 @@ impl Chart {
     }
 }
 
-/// A name that a tooltip and a legend have room for.
-fn short(label: &str) -> String {
+/// A name that a tooltip, a legend and a line have room for.
+pub(crate) fn short(label: &str) -> String {
     const ROOM: usize = 40;
     if label.chars().count() <= ROOM {
         return label.to_owned();

@@ -23,7 +23,7 @@ static COLUMNS: [Column; 8] = [
 ];
 
 /// The columns of a card.
-const SHORT: [usize; 5] = [0, 1, 3, 5, 7];
+const SHORT: [usize; 4] = [0, 1, 3, 7];
 
 impl Loader<'_> {
     pub(super) async fn breakdown(&self) -> Result<Sheet, Error> {

@@ -3,7 +3,7 @@ use dodo_ledger::{Error, query::Dimension};
 
 use super::{CARD_ROWS, Loader, kind_of, money::Compared, source_of};
 use crate::{
-    chart::{COLORS, Chart, Color, Series},
+    chart::{COLORS, Chart, Color, Series, short},
     format::{self, Change},
     page::{Block, Moment, Sheet, Tile},
     question::{By, Interval, Mode, Page, Sort, Versus},
@@ -71,14 +71,17 @@ impl Loader<'_> {
                 stacks.push(Series { label: label.to_owned(), color, values: nets.clone() });
             }
         }
-        let line = flow.before.as_ref().map(|nets| Series {
-            label: match self.question.versus {
-                Versus::Year => "a year before".to_owned(),
-                _ => "period before".to_owned(),
-            },
-            color: Color::Before,
-            values: nets.clone(),
-        });
+        let line =
+            flow.before.as_ref().filter(|nets| nets.iter().any(|net| *net != 0)).map(|nets| {
+                Series {
+                    label: match self.question.versus {
+                        Versus::Year => "a year before".to_owned(),
+                        _ => "period before".to_owned(),
+                    },
+                    color: Color::Before,
+                    values: nets.clone(),
+                }
+            });
         let chart = Chart {
             name: "net",
             title: format!(
@@ -136,6 +139,7 @@ impl Loader<'_> {
         ));
         let rate_before = before.and_then(|before| before.refund_rate());
         refunds.before = Cell::percent(rate_before);
+        refunds.less_is_better = true;
         refunds.change = Change::points(now.refund_rate(), rate_before);
         let mut known =
             Tile::new("attributed", "Attributed", Kind::Percent, Cell::percent(attributed));
@@ -211,7 +215,7 @@ impl Loader<'_> {
         let mut text = kind_of(&record.kind);
         for part in [self.products(record), source_of(record)].into_iter().flatten() {
             text.push_str(" · ");
-            text.push_str(&part);
+            text.push_str(&short(&part));
         }
         let amount = record.money.as_ref().map(|money| {
             let unit = format::Unit { currency: money.currency, exponent: money.exponent };

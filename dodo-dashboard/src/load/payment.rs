@@ -3,7 +3,7 @@ use dodo_ledger::{Error, query::ExplainedRecord};
 
 use super::{Loader, Person, kind_of, source_of};
 use crate::{
-    format::{Change, Unit},
+    format::Unit,
     page::{Block, Moment, Sheet},
     question::{Page, Question},
     table::Cell,
@@ -50,7 +50,7 @@ impl Loader<'_> {
                 first: sentences.next().unwrap_or_default(),
                 more: sentences.collect(),
                 hints: match is_charge {
-                    true => explained.hints.iter().map(|hint| (*hint).to_owned()).collect(),
+                    true => explained.hints.iter().map(|hint| hint.replace('`', "")).collect(),
                     false => Vec::new(),
                 },
             });
@@ -72,7 +72,10 @@ impl Loader<'_> {
             if let Some(created) = record.created_at.filter(|at| *at < record.occurred_at) {
                 moments.push(Moment {
                     at: created,
-                    text: format!("{} created", kind_of(&record.kind)),
+                    text: match record.kind.is_charge() {
+                        true => "Payment started".to_owned(),
+                        false => format!("{} started", kind_of(&record.kind)),
+                    },
                     amount: None,
                     delivery: None,
                     link: None,
@@ -177,8 +180,6 @@ fn money_facts(records: &[ExplainedRecord]) -> Vec<(&'static str, Cell, Option<Q
     if records.len() > 1 {
         facts.push(("Reversed, net", Cell::Money(back), None));
         facts.push(("Left, net", Cell::money(net.map(|net| net + back)), None));
-        let change = net.map_or(Change::Nothing, |net| Change::of(net + back, net));
-        facts.push(("Change", Cell::Change(change), None));
     }
     let settlement = records.first().and_then(|charge| charge.record.settlement.as_ref());
     if let Some(settlement) = settlement {

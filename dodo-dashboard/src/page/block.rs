@@ -74,6 +74,8 @@ pub(crate) struct Tile {
     /// The same of the period before.
     pub(crate) before: Cell,
     pub(crate) change: Change,
+    /// Whether a smaller number is the better one.
+    pub(crate) less_is_better: bool,
     /// A word below the number.
     pub(crate) hint: Option<String>,
     pub(crate) trend: Vec<i128>,
@@ -88,6 +90,7 @@ impl Tile {
             now,
             before: Cell::Nothing,
             change: Change::Nothing,
+            less_is_better: false,
             hint: None,
             trend: Vec::new(),
         }
@@ -239,13 +242,14 @@ fn totals(tiles: &[Tile], unit: Unit) -> Table {
 
 fn tile_html(tile: &Tile, unit: Unit, zone: &TimeZone) -> Markup {
     let value = tile.now.show(unit, zone);
+    let is_better = tile.change.rose().map(|rose| rose != tile.less_is_better);
     html! {
         div.tile data-key=(tile.name) {
             h2 { (tile.label) }
             p.value { (value) }
             p.change {
                 @if tile.change != Change::Nothing {
-                    span.up[tile.change.rose() == Some(true)].down[tile.change.rose() == Some(false)] { (tile.change.show(unit)) }
+                    span.up[is_better == Some(true)].down[is_better == Some(false)] { (tile.change.show(unit)) }
                     span.vh { " against the period before, which had " (tile.before.show(unit, zone)) }
                 }
                 @if let Some(hint) = &tile.hint { " " span.hint { (hint) } }

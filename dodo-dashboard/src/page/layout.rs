@@ -66,7 +66,7 @@ impl Frame<'_> {
                 main id="main" data-tag=(self.tag) {
                     h1 { bdi { (sheet.heading) } }
                     @if is_dated { (controls(self)) }
-                    @if self.mode == Mode::Test { p.note { "You look at money of test mode." } }
+                    @if self.mode == Mode::Test && question.page == Page::Overview { p.note { "You look at money of test mode." } }
                     @for notice in self.notices { p.note.warning { (notice) } }
                     (self.live(sheet))
                 }
@@ -108,6 +108,8 @@ fn document(title: &str, style: &str, script: Option<&str>, body: Markup) -> Mar
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 title { (title) }
+                // Without it the browser asks the app for an icon on each page.
+                link rel="icon" href="data:,";
                 style { (PreEscaped(style)) }
             }
             body {

@@ -1,0 +1,224 @@
+//! The dashboard's pages in a browser: axe-core finds no violation, nothing overflows, the keyboard
+//! and print work, and the numbers are there without a script.
+//!
+//! With `DODO_SCREENSHOTS=folder` the test keeps every page as a picture.
+
+use std::{env, fs, path::Path, time::Duration};
+
+use axum::Router;
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use dodo_axum::mount;
+use dodo_core::{
+    BoxError, Environment, EventKind, RequestHead, WebhookKey, Webhooks,
+    event::{Payment, Refund},
+    testing::EventBuilder,
+    webhook::Inbox,
+};
+use dodo_dashboard::{Dashboard, Permission};
+use dodo_ledger::{Ledger, Workers};
+use dodo_sandbox::{Product, Sandbox, Simulation};
+use dodo_tests::browser::Browser;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+const AXE: &str = include_str!("../data/axe/axe.min.js");
+
+const LONG: &str =
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
+
+/// An app with a ledger, its webhook route and the dashboard.
+struct App {
+    url: String,
+    ledger: Ledger,
+    workers: Workers,
+    _sandbox: Option<Sandbox>,
+}
+
+impl App {
+    async fn start(key: WebhookKey, address: TcpListener, sandbox: Option<Sandbox>) -> Self {
+        let ledger = Ledger::in_memory().await.unwrap();
+        let (hooks, workers) = ledger.attach(Webhooks::builder(key)).unwrap();
+        let all = Permission::view().with_people().with_operations();
+        let dashboard = Dashboard::builder(&ledger)
+            .allow(move |_: RequestHead| async move { Ok::<_, BoxError>(all) })
+            .title("Acme")
+            .back_link("/admin", "Admin")
+            .product_names(|id| (id == "pdt_pro").then(|| "Pro plan".to_owned()))
+            .person_link(|person| Some(format!("/admin/users/{}", person.customer_id.as_ref()?)))
+            .build()
+            .unwrap();
+        let url = format!("http://{}/admin/revenue", address.local_addr().unwrap());
+        let app = Router::new()
+            .route("/api/webhook", dodo_axum::webhooks(hooks))
+            .nest("/admin/revenue", mount(dashboard));
+        tokio::spawn(async move { axum::serve(address, app).await });
+        Self { url, ledger, workers, _sandbox: sandbox }
+    }
+
+    /// Without a payment.
+    async fn empty() -> Self {
+        let key = WebhookKey::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Environment::Test);
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start(key.unwrap(), address, None).await
+    }
+
+    /// A year of business, from signed deliveries.
+    async fn full() -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sandbox = Sandbox::builder()
+            .clock_rate(0.0)
+            .webhook_url(format!("http://{}/api/webhook", address.local_addr().unwrap()))
+            .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
+            .product(Product::one_time("pdt_book", "A good book", "USD", 2900))
+            .product(Product::one_time("pdt_map", "A map", "JPY", 1500))
+            .start()
+            .await
+            .unwrap();
+        let key = WebhookKey::new(sandbox.webhook_secret(), Environment::Test).unwrap();
+        let app = Self::start(key, address, None).await;
+        let mut plan = Simulation::default();
+        (plan.days, plan.sales) = (120, 120);
+        sandbox.simulate(plan).await.unwrap();
+        sandbox.wait_until_idle().await;
+        let app = Self { _sandbox: Some(sandbox), ..app };
+        app.accept(&strange()).await;
+        app
+    }
+
+    async fn accept(&self, events: &[EventBuilder]) {
+        for event in events {
+            self.ledger.accept(&event.to_verified()).await.unwrap();
+        }
+        self.ledger.settled().await.unwrap();
+    }
+
+    async fn end(self) {
+        self.workers.shutdown(Duration::from_secs(10)).await;
+    }
+}
+
+fn charge(
+    id: &str,
+    (total, tax): (i64, i64),
+    currency: &str,
+    metadata: serde_json::Value,
+) -> EventBuilder {
+    let at = Timestamp::now() - SignedDuration::from_hours(2);
+    EventBuilder::new(EventKind::PaymentSucceeded)
+        .timestamp(at)
+        .modify(|payment: &mut Payment| {
+            payment.payment_id = format!("pay_{id}");
+            (payment.total_amount, payment.tax) = (total, Some(tax));
+            payment.currency = currency.parse().unwrap();
+            payment.created_at = Some((at - SignedDuration::from_mins(3)).into());
+            payment.customer.customer_id = Some(format!("cus_{id}"));
+            payment.customer.name = Some("محمد بن عبد الله".to_owned());
+        })
+        .unwrap()
+        .set_json("metadata", metadata)
+}
+
+/// Long names, text from right to left, markup, three decimals, and a refund.
+fn strange() -> Vec<EventBuilder> {
+    let campaign = |source: &str, name: &str| json!({ "utm_source": source, "utm_campaign": name, "utm_medium": "email" });
+    let refund = EventBuilder::new(EventKind::RefundSucceeded)
+        .timestamp(Timestamp::now() - SignedDuration::from_hours(1))
+        .modify(|refund: &mut Refund| {
+            refund.refund_id = "ref_long".to_owned();
+            refund.payment_id = Some("pay_long".to_owned());
+            (refund.amount, refund.is_partial) = (Some(1000), true);
+        })
+        .unwrap();
+    vec![
+        charge("long", (22_610, 3610), "USD", campaign(LONG, LONG)),
+        refund,
+        charge("rtl", (5000, 0), "USD", campaign("رسالة إخبارية", "ربيع")),
+        charge(
+            "markup",
+            (4000, 0),
+            "USD",
+            campaign("<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>"),
+        ),
+        charge("dinar", (11_305, 1805), "KWD", campaign("newsletter", "spring")),
+    ]
+}
+
+/// The violations that axe-core finds, and whether the page is wider than the window.
+async fn look(browser: &Browser, page: &str) -> Vec<String> {
+    browser.script(AXE).await;
+    let found = browser
+        .script(
+            "return axe.run().then(result => result.violations.map(violation => violation.id + ': ' + \
+             violation.nodes.map(node => node.html.slice(0, 200)).join(' | ')))",
+        )
+        .await;
+    let found = found.as_array().unwrap_or_else(|| panic!("{page}: {found}")).clone();
+    let mut faults: Vec<_> = found.iter().map(|fault| format!("{page}: {fault}")).collect();
+    let wide = browser
+        .script(
+            "const root = document.documentElement; return root.scrollWidth > root.clientWidth && \
+             [...document.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > \
+             root.clientWidth + 1).map(e => e.outerHTML.slice(0, 120)).slice(-3).join(' | ')",
+        )
+        .await;
+    if wide != false {
+        faults.push(format!("{page}: overflows: {wide}"));
+    }
+    faults
+}
+
+async fn picture(browser: &Browser, name: &str) {
+    let Some(folder) = env::var_os("DODO_SCREENSHOTS") else { return };
+    let folder = Path::new(&folder).join("dashboard");
+    fs::create_dir_all(&folder).expect("a folder for pictures");
+    let png = BASE64.decode(browser.screenshot().await).expect("base64");
+    fs::write(folder.join(format!("{name}.png")), png).expect("a file");
+}
+
+const PAGES: [(&str, &str); 10] = [
+    ("overview", ""),
+    ("overview-year", "?range=12m"),
+    ("overview-dinar", "?cur=KWD"),
+    ("breakdown", "?page=breakdown&by=campaign&range=90d"),
+    ("breakdown-filtered", "?page=breakdown&is=source%3Anewsletter&range=ytd&sorce=x"),
+    ("payments", "?page=payments&range=90d"),
+    ("payment", "?page=payment&id=pay_long"),
+    ("people", "?page=people&range=90d"),
+    ("person", "?page=person&id=cus_rtl"),
+    ("settings", "?page=settings"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dashboard_pages_are_accessible_at_any_width() {
+    let Some(browser) = Browser::start("dashboard_pages").await else { return };
+    let (full, empty) = (App::full().await, App::empty().await);
+    let pages =
+        PAGES.iter().map(|(name, query)| ((*name).to_owned(), format!("{}{query}", full.url)));
+    let mut pages: Vec<(String, String)> = pages.collect();
+    pages.push(("deliveries".into(), format!("{}?page=deliveries", full.url)));
+    for (name, query) in [
+        ("empty-overview", ""),
+        ("empty-breakdown", "?page=breakdown"),
+        ("empty-payments", "?page=payments"),
+        ("empty-payment", "?page=payment&id=pay_x"),
+    ] {
+        pages.push((name.to_owned(), format!("{}{query}", empty.url)));
+    }
+    let mut faults = Vec::new();
+    for (width, scheme) in
+        [(1440, "light"), (1440, "dark"), (768, "light"), (390, "light"), (390, "dark")]
+    {
+        browser.look_like(width, 900, scheme).await;
+        for (name, url) in &pages {
+            browser.open(url).await;
+            faults.extend(look(&browser, &format!("{name} at {width} px, {scheme}")).await);
+            picture(&browser, &format!("{name}-{width}-{scheme}")).await;
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    let complaints = browser.console().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    full.end().await;
+    empty.end().await;
+}
