@@ -175,6 +175,7 @@ impl Ledger {
         self.shared.recipients.sinks.iter().map(|sink| sink.name())
     }
 
+    #[cfg(feature = "cli")]
     /// Whether this ledger has a sink of this name, or anything was ever queued for one.
     pub(crate) async fn knows_sink(&self, name: &str) -> Result<bool, Error> {
         Ok(self.sinks().any(|sink| sink == name)

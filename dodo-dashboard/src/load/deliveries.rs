@@ -50,8 +50,11 @@ impl Loader<'_> {
         let mut letters = Vec::new();
         for name in ledger.sinks() {
             let sink = ledger.sink_stats(name).await?;
-            let quiet =
-                if sink.quiet.is_zero() { Cell::Nothing } else { Cell::text(duration(sink.quiet)) };
+            let quiet = if sink.paused_for.is_zero() {
+                Cell::Nothing
+            } else {
+                Cell::text(duration(sink.paused_for))
+            };
             sinks.rows.push(Row::new(vec![
                 Cell::text(name),
                 Cell::Count(sink.pending),
@@ -73,7 +76,7 @@ impl Loader<'_> {
                     Cell::maybe(event.kind.as_deref()),
                     Cell::time(Timestamp::from_millisecond(event.received_at).ok()),
                     Cell::text(event.state),
-                    Cell::Count(event.failures),
+                    Cell::Count(event.failed_attempts),
                     Cell::maybe(event.last_error.as_deref()),
                 ])
             })
@@ -86,7 +89,7 @@ impl Loader<'_> {
                 Row::new(vec![
                     Cell::text(letter.record_id),
                     Cell::text(letter.sink),
-                    Cell::Count(letter.failures),
+                    Cell::Count(letter.failed_attempts),
                     Cell::maybe(letter.reason.as_deref()),
                 ])
             })

@@ -103,7 +103,7 @@ impl Loader<'_> {
         }
         for condition in self.question.conditions.iter().filter(|each| !each.excluded) {
             if let Some(dimension) = condition.by.dimension() {
-                asked = asked.only(dimension, condition.value.as_deref());
+                asked = asked.filter(dimension, condition.value.as_deref());
             }
         }
         asked
@@ -121,7 +121,7 @@ impl Loader<'_> {
             asked = asked.test_mode();
         }
         let mut found: BTreeMap<Currency, (Unit, Sums)> = BTreeMap::new();
-        for row in asked.by(Dimension::Kind).fetch().await? {
+        for row in asked.group_by(Dimension::Kind).fetch().await? {
             let unit = Unit { currency: row.currency, exponent: row.exponent };
             found.entry(row.currency).or_insert((unit, Sums::default())).1.add(row.key(), &row);
         }
@@ -132,7 +132,7 @@ impl Loader<'_> {
 
     async fn sums(&self, range: &Range) -> Result<Sums, Error> {
         let mut sums = Sums::default();
-        for row in self.asked(range).by(Dimension::Kind).fetch().await? {
+        for row in self.asked(range).group_by(Dimension::Kind).fetch().await? {
             sums.add(row.key(), &row);
         }
         Ok(sums)
@@ -152,7 +152,7 @@ impl Loader<'_> {
         range: &Range,
     ) -> Result<BTreeMap<Option<String>, Sums>, Error> {
         let mut found: BTreeMap<Option<String>, Sums> = BTreeMap::new();
-        for row in self.asked(range).by(by).by(Dimension::Kind).fetch().await? {
+        for row in self.asked(range).group_by(by).group_by(Dimension::Kind).fetch().await? {
             let kind = row.keys.get(1).and_then(Option::as_deref);
             found.entry(row.keys.first().cloned().flatten()).or_default().add(kind, &row);
         }

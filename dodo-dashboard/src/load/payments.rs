@@ -41,7 +41,7 @@ impl Loader<'_> {
             }
             return self
                 .records()
-                .only(Dimension::Customer, search.as_str())
+                .filter(Dimension::Customer, search.as_str())
                 .limit(most)
                 .fetch()
                 .await;
@@ -52,10 +52,10 @@ impl Loader<'_> {
         let mut asked = self
             .records()
             .between(self.range.from.timestamp(), until)
-            .only(Dimension::Currency, self.unit.currency.as_str());
+            .filter(Dimension::Currency, self.unit.currency.as_str());
         for condition in self.question.conditions.iter().filter(|each| !each.excluded) {
             if let Some(dimension) = condition.by.dimension() {
-                asked = asked.only(dimension, condition.value.as_deref());
+                asked = asked.filter(dimension, condition.value.as_deref());
             }
         }
         asked.limit(most).fetch().await

@@ -57,6 +57,7 @@ const REDRIVE: Sql = sql!(
 );
 
 const END_PAUSE: Sql = sql!("DELETE FROM dodo_sink WHERE name = $1");
+#[cfg(feature = "cli")]
 const KNOWN: Sql = sql!("SELECT EXISTS (SELECT 1 FROM dodo_outbox WHERE sink = $1)");
 
 const WORK: Sql = sql!(
@@ -72,6 +73,7 @@ pub(crate) async fn has_work(store: &Store) -> Result<bool, Error> {
     Ok(row.map(|mut row| row.int(0)).transpose()?.is_some_and(|work| work != 0))
 }
 
+#[cfg(feature = "cli")]
 /// Whether anything was ever queued for a sink of this name.
 pub(crate) async fn is_known(store: &Store, sink: &str) -> Result<bool, Error> {
     let row = store.read().await?.fetch_one(&KNOWN, args![sink]).await?;

@@ -10,6 +10,7 @@ mod subscription;
 pub use crate::attribution::Channel;
 
 pub use self::{
+    explain::{ExplainedRecord, PaymentExplanation},
     export::{ExportFormat, text as csv_text},
     records::Records,
     revenue::{Dimension, Revenue, RevenueRow},
