@@ -2,7 +2,7 @@
 //! payments and customers it came from, and whether deliveries arrive.
 //!
 //! One value, one route, no files beside it. The app decides who may see it: a [`DashboardBuilder`]
-//! without [`allow`](DashboardBuilder::allow) is no endpoint and cannot be built.
+//! without [`allow`](DashboardBuilder::allow) is not an endpoint and cannot be built.
 //!
 //! ```
 //! use dodo_core::{BoxError, RequestHead};

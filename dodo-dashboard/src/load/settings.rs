@@ -26,7 +26,7 @@ impl Loader<'_> {
         Ok(Sheet { blocks, ..Sheet::default() })
     }
 
-    /// What works, what is missing, and the code that fixes it.
+    /// The checklist: working parts, missing parts, and the code for each missing part.
     pub(super) async fn checks(&self) -> Result<Vec<Check>, Error> {
         let last = self.records().limit(SAMPLE).fetch().await?;
         let charges: Vec<&AttributionRecord> =
