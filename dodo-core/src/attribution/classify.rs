@@ -59,8 +59,6 @@ pub struct ChargeHistory {
     pub paid_before: bool,
     /// Its subscriptions, as far as they are known.
     pub subscriptions: Vec<SubscriptionState>,
-    /// Whether Dodo Payments knows an earlier paid charge of one of its subscriptions, if it was asked.
-    pub asked: Option<bool>,
 }
 
 /// The state of a subscription at the time of one of its charges.
@@ -107,8 +105,7 @@ pub struct Classified {
 /// | 5 | a subscription is older than its trial and one interval | renewal | [`SubscriptionAge`](ClassificationBasis::SubscriptionAge) |
 /// | 6 | `charge_type` is `new` or `renewal` | that | [`ChargeType`](ClassificationBasis::ChargeType) |
 /// | 7 | the charge is a retry | renewal | [`RetryAttempt`](ClassificationBasis::RetryAttempt) |
-/// | 8 | Dodo Payments was asked for earlier charges | its answer | [`ApiLookup`](ClassificationBasis::ApiLookup) |
-/// | 9 | otherwise | new | [`Assumed`](ClassificationBasis::Assumed) |
+/// | 8 | otherwise | new | [`Assumed`](ClassificationBasis::Assumed) |
 ///
 /// Row 5 accepts a charge that is up to a day early, or half the interval if that is shorter. It ignores
 /// subscriptions that are charged on demand.
@@ -171,11 +168,7 @@ fn kind_and_basis(
     if charge.retry_attempt > 0 {
         return (SubscriptionRenewal, ClassificationBasis::RetryAttempt);
     }
-    match history.asked {
-        Some(true) => (SubscriptionRenewal, ClassificationBasis::ApiLookup),
-        Some(false) => (SubscriptionNew, ClassificationBasis::ApiLookup),
-        None => (SubscriptionNew, ClassificationBasis::Assumed),
-    }
+    (SubscriptionNew, ClassificationBasis::Assumed)
 }
 
 /// Whether a charge at this time comes after the subscription's first one must have been made.
@@ -254,19 +247,16 @@ mod tests {
 
     const SETUP: RecordKind = RecordKind::NonRevenue { reason: NonRevenueReason::Setup };
     const FREE: RecordKind = RecordKind::NonRevenue { reason: NonRevenueReason::Free };
-    use ClassificationBasis::{
-        ApiLookup, Assumed, Event, History, MultiFlag, RetryAttempt, SubscriptionAge,
-    };
+    use ClassificationBasis::{Assumed, Event, History, MultiFlag, RetryAttempt, SubscriptionAge};
     use RecordKind::{OneTime, SubscriptionNew as New, SubscriptionRenewal as Renewal};
 
     #[test]
     fn first_matching_row_decides() {
         let none = ChargeHistory::default;
         let paid = || ChargeHistory { paid_before: true, ..none() };
-        let asked = |earlier| ChargeHistory { asked: Some(earlier), ..none() };
         let old = || with(since("2025-10-31T12:00:00Z"));
         // Whatever else would decide, decides later.
-        let everything = || ChargeHistory { paid_before: true, asked: Some(false), ..old() };
+        let everything = || ChargeHistory { paid_before: true, ..old() };
         let one_time = ChargeFacts { subscription_ids: Vec::new(), ..charge() };
         let multi = ChargeFacts { multi_subscription: true, ..charge() };
         let retry = ChargeFacts { retry_attempt: 2, ..charge() };
@@ -292,7 +282,7 @@ mod tests {
                 OneTime,
                 Event,
             ),
-            ("said to be new", typed("new"), asked(true), New, ClassificationBasis::ChargeType),
+            ("said to be new", typed("new"), none(), New, ClassificationBasis::ChargeType),
             ("said to be new, paid before", typed("new"), everything(), Renewal, History),
             ("said to be new, and old", typed("new"), old(), Renewal, SubscriptionAge),
             (
@@ -305,7 +295,7 @@ mod tests {
             (
                 "said to be a renewal",
                 typed("renewal"),
-                asked(false),
+                none(),
                 Renewal,
                 ClassificationBasis::ChargeType,
             ),
@@ -330,21 +320,12 @@ mod tests {
             ),
             ("paid before", charge(), everything(), Renewal, History),
             ("paid before, though retried", retry.clone(), paid(), Renewal, History),
-            ("a retry", retry.clone(), with(since(PAID_AT)), Renewal, RetryAttempt),
-            ("a retry, whatever the API says", retry, asked(false), Renewal, RetryAttempt),
-            (
-                "an old subscription",
-                charge(),
-                ChargeHistory { asked: Some(false), ..old() },
-                Renewal,
-                SubscriptionAge,
-            ),
-            ("the API knows one", charge(), asked(true), Renewal, ApiLookup),
-            ("the API knows none", charge(), asked(false), New, ApiLookup),
+            ("a retry", retry, with(since(PAID_AT)), Renewal, RetryAttempt),
+            ("an old subscription", charge(), old(), Renewal, SubscriptionAge),
             ("nothing is known", charge(), none(), New, Assumed),
             ("a change of plan", typed("plan_change"), none(), New, Assumed),
             ("a change of plan, paid before", typed("plan_change"), paid(), Renewal, History),
-            ("on demand", typed("on_demand"), asked(true), Renewal, ApiLookup),
+            ("on demand", typed("on_demand"), paid(), Renewal, History),
             ("a type of the future", typed("teleported"), paid(), Renewal, History),
         ];
         for (title, charge, history, kind, basis) in rows {

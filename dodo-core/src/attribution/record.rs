@@ -298,8 +298,6 @@ pub enum ClassificationBasis {
     RetryAttempt,
     /// The subscription is older than its first period.
     SubscriptionAge,
-    /// The API was asked for earlier charges.
-    ApiLookup,
     /// It starts several subscriptions.
     MultiFlag,
     /// The event itself leaves no choice: a one-time payment, a refund, a dispute.

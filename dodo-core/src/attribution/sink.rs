@@ -1,4 +1,4 @@
-use std::{any::Any, future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::AttributionRecord;
 use crate::BoxError;
@@ -63,15 +63,10 @@ type Emitting<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '
 /// [`AttributionSink`] without its types.
 pub(crate) trait DynSink: Send + Sync {
     fn emit<'a>(&'a self, record: &'a AttributionRecord) -> Emitting<'a>;
-    fn as_any(&self) -> &dyn Any;
 }
 
 impl<T: AttributionSink> DynSink for T {
     fn emit<'a>(&'a self, record: &'a AttributionRecord) -> Emitting<'a> {
         Box::pin(async move { AttributionSink::emit(self, record).await.map_err(Into::into) })
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }

@@ -136,12 +136,6 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
         self.inbox.is_some()
     }
 
-    /// Returns the attribution sink if it is a `T`.
-    #[doc(hidden)]
-    pub fn attribution_sink_as<T: AttributionSink>(&self) -> Option<&T> {
-        self.callbacks.sink()?.as_any().downcast_ref()
-    }
-
     /// The longest time that one callback may take. Default: 10 seconds, because Dodo Payments ends a
     /// delivery after 15. Needs the `tokio` feature and a tokio runtime.
     pub fn callback_timeout(mut self, timeout: Duration) -> Self {

@@ -108,10 +108,6 @@ impl<S> Callbacks<S> {
         self.sink = Some((sink, options));
     }
 
-    pub(super) fn sink(&self) -> Option<&dyn DynSink> {
-        self.sink.as_ref().map(|(sink, _)| &**sink)
-    }
-
     pub(super) fn set_metadata_mapping(&mut self, options: MetadataMapping) {
         if let Some((_, current)) = &mut self.sink {
             *current = options;
