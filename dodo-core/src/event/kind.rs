@@ -1,6 +1,9 @@
 use std::fmt;
 
-use super::{payload::PayloadType, table::for_each_event};
+use super::{
+    payload::{PayloadType, SubscriptionStatus},
+    table::for_each_event,
+};
 
 macro_rules! kinds {
     ($( $variant:ident = $name:literal => $method:ident($payload:ident, $state:literal); )*) => {
@@ -41,7 +44,7 @@ macro_rules! kinds {
             /// Returns the payload's status if the event is delivered at once. A later delivery has
             /// the current object, so the kind decides and not the status.
             #[must_use]
-            pub const fn initial_status(&self) -> Option<&'static str> {
+            pub(crate) const fn initial_status(&self) -> Option<&'static str> {
                 match self {
                     $( Self::$variant => if $state.is_empty() { None } else { Some($state) }, )*
                     Self::Other(_) => None,
@@ -88,6 +91,24 @@ impl EventKind {
             name.push_str(letters.as_str());
         }
         name
+    }
+
+    /// Returns the status of the subscription that the kind states. `None` for other objects, and for
+    /// kinds that leave the status open: a change of the plan, of the payment method or of a field.
+    #[must_use]
+    pub const fn subscription_status(&self) -> Option<SubscriptionStatus> {
+        Some(match self {
+            Self::SubscriptionActive | Self::SubscriptionRenewed | Self::SubscriptionUnpaused => {
+                SubscriptionStatus::Active
+            }
+            Self::SubscriptionOnHold => SubscriptionStatus::OnHold,
+            Self::SubscriptionPastDue => SubscriptionStatus::PastDue,
+            Self::SubscriptionPaused => SubscriptionStatus::Paused,
+            Self::SubscriptionCancelled => SubscriptionStatus::Cancelled,
+            Self::SubscriptionFailed => SubscriptionStatus::Failed,
+            Self::SubscriptionExpired => SubscriptionStatus::Expired,
+            _ => return None,
+        })
     }
 
     /// Whether this version knows the type.
