@@ -29,7 +29,7 @@ impl<'a> Observation<'a> {
     pub(crate) fn of(fact: &'a BillingFact) -> impl Iterator<Item = Self> {
         let (transition, snapshot) = match &fact.kind {
             BillingFactKind::Subscription { event, attempt_at, body } => {
-                let meaning = status_of(event);
+                let meaning = event.subscription_status();
                 let new = |at, status: Status, snapshot| {
                     let progress = progress(event, &status);
                     let next_billing_date = body.next_billing_date;
@@ -85,22 +85,6 @@ fn as_of(
     let times = [body.previous_billing_date, body.cancelled_at, body.paused_at, due, expiry];
     let times = times.into_iter().flatten().filter(|at| *at <= attempt_at);
     times.chain([event_at]).max().unwrap_or(event_at)
-}
-
-/// The status that the type of an event states.
-fn status_of(event: &EventKind) -> Option<Status> {
-    Some(match event {
-        EventKind::SubscriptionActive
-        | EventKind::SubscriptionRenewed
-        | EventKind::SubscriptionUnpaused => Status::Active,
-        EventKind::SubscriptionOnHold => Status::OnHold,
-        EventKind::SubscriptionPastDue => Status::PastDue,
-        EventKind::SubscriptionPaused => Status::Paused,
-        EventKind::SubscriptionCancelled => Status::Cancelled,
-        EventKind::SubscriptionFailed => Status::Failed,
-        EventKind::SubscriptionExpired => Status::Expired,
-        _ => return None,
-    })
 }
 
 /// The place of an observation in the life of a subscription, for observations of one instant.
