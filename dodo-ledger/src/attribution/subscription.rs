@@ -167,7 +167,8 @@ impl SubscriptionState {
         }
         self.live = fact.live;
         self.business_id.clone_from(&fact.business_id);
-        if let Some(status) = status_of(&fact.event_type).or_else(|| body.status.clone()) {
+        if let Some(status) = fact.event_type.subscription_status().or_else(|| body.status.clone())
+        {
             (self.status, self.since) = (Some(status), Some(fact.occurred_at));
         }
         set(&mut self.customer_id, customer);
@@ -211,7 +212,7 @@ fn progress(event: &EventKind, status: Option<&SubscriptionStatus>) -> u8 {
         EventKind::SubscriptionPlanChanged => 5,
         EventKind::SubscriptionUpdated => 6,
         EventKind::SubscriptionUpdatePaymentMethod => 7,
-        event => match status_of(event).as_ref().or(status) {
+        event => match event.subscription_status().as_ref().or(status) {
             Some(Status::Pending) | None => 0,
             Some(Status::Failed) => 1,
             Some(Status::PastDue) => 8,
@@ -222,21 +223,4 @@ fn progress(event: &EventKind, status: Option<&SubscriptionStatus>) -> u8 {
             Some(_) => 2,
         },
     }
-}
-
-/// The status that the type of an event states.
-fn status_of(kind: &EventKind) -> Option<SubscriptionStatus> {
-    use SubscriptionStatus as Status;
-    Some(match kind {
-        EventKind::SubscriptionActive
-        | EventKind::SubscriptionRenewed
-        | EventKind::SubscriptionUnpaused => Status::Active,
-        EventKind::SubscriptionOnHold => Status::OnHold,
-        EventKind::SubscriptionPastDue => Status::PastDue,
-        EventKind::SubscriptionPaused => Status::Paused,
-        EventKind::SubscriptionCancelled => Status::Cancelled,
-        EventKind::SubscriptionFailed => Status::Failed,
-        EventKind::SubscriptionExpired => Status::Expired,
-        _ => return None,
-    })
 }
