@@ -25,7 +25,7 @@ pub(crate) struct Field {
     pub(crate) path: &'static str,
     pub(crate) on: Where,
     pub(crate) kind: Kind,
-    pub(crate) class: Class,
+    pub(crate) class: FieldClass,
     /// Set only for fields at the top. Parts of a field have its meaning.
     pub(crate) meaning: Option<Meaning>,
     pub(crate) note: &'static str,
@@ -79,7 +79,7 @@ impl Where {
 
 /// Who may set a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub(crate) enum FieldClass {
     /// Any client may set it. Inside of a guarded field, the rule of that field applies.
     Free,
     /// It changes the merchant's revenue or the customer's account. Server code may set it, and

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Class, FIELDS};
+use super::{FIELDS, FieldClass};
 use crate::Error;
 
 /// Fields that decide what the merchant is owed or whose account is used, by the case that an
@@ -71,7 +71,7 @@ impl Policy {
 
     /// Allows a guarded field by its path or its last name.
     pub(crate) fn allow(&mut self, name: &str) -> Result<(), Error> {
-        let guards = |class| matches!(class, Class::Guarded(_));
+        let guards = |class| matches!(class, FieldClass::Guarded(_));
         if !FIELDS.iter().any(|f| guards(f.class) && (f.path == name || last(f.path) == name)) {
             return Err(Error::option(
                 "allow_fields",
@@ -83,10 +83,10 @@ impl Policy {
         Ok(())
     }
 
-    pub(crate) fn permits(&self, path: &str, class: Class) -> bool {
+    pub(crate) fn permits(&self, path: &str, class: FieldClass) -> bool {
         match class {
-            Class::Free => true,
-            Class::Guarded(set) => {
+            FieldClass::Free => true,
+            FieldClass::Guarded(set) => {
                 !self.denied.contains(&set)
                     && (self.express
                         || self.sets.contains(&set)

@@ -1,4 +1,4 @@
-use super::{Class, Field, FieldSet, Where};
+use super::{Field, FieldClass, FieldSet, Where};
 
 /// One row of the table of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl FieldRule {
             subscription: field.on.overlaps(Where::SUBSCRIPTION),
             static_link: field.on.overlaps(Where::STATIC),
             guarded: match field.class {
-                Class::Guarded(set) => Some(set),
-                Class::Free => None,
+                FieldClass::Guarded(set) => Some(set),
+                FieldClass::Free => None,
             },
             meaning: field.meaning.map(super::Meaning::name),
             expectation: field.kind.expectation(),

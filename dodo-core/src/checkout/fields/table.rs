@@ -3,7 +3,7 @@
 //! Sources: Dodo Payments' API reference for `POST /checkouts`, `/payments` and `/subscriptions`, and
 //! its page on static payment links. `docs/field-policy.md` is generated from this table.
 
-use super::{Class::*, Field, Kind::*, Meaning, Set::*, Where};
+use super::{Field, FieldClass::*, Kind::*, Meaning, Set::*, Where};
 
 const S: Where = Where::SESSION;
 const P: Where = Where::PAYMENT;
