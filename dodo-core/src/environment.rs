@@ -56,7 +56,7 @@ impl Environment {
 
     /// Returns the address of the hosted checkout pages.
     #[must_use]
-    pub const fn checkout_base(self) -> &'static str {
+    pub(crate) const fn checkout_base(self) -> &'static str {
         match self {
             Self::Test => "https://test.checkout.dodopayments.com",
             Self::Live => "https://checkout.dodopayments.com",

@@ -124,7 +124,7 @@ impl Client {
 
     /// Where the hosted checkout pages are, without a slash at the end.
     #[must_use]
-    pub fn checkout_base(&self) -> &str {
+    pub(crate) fn checkout_base(&self) -> &str {
         &self.0.checkout_base
     }
 

@@ -87,13 +87,6 @@ impl<T, S> Event<T, S> {
     pub fn extensions(&self) -> &Extensions {
         &self.context.extensions
     }
-
-    /// The same event with other data.
-    #[must_use]
-    pub fn map_data<U>(self, f: impl FnOnce(T) -> U) -> Event<U, S> {
-        let Self { id, kind, timestamp, business_id, live, data, state, context } = self;
-        Event { id, kind, timestamp, business_id, live, data: f(data), state, context }
-    }
 }
 
 impl<T: fmt::Debug, S> fmt::Debug for Event<T, S> {
