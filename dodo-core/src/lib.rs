@@ -117,9 +117,11 @@ pub mod internals {
             facts::records_for_event,
         },
         capture::{
+            candidates::CaptureSource,
             inject::ClientMetadata,
             keys::{MetadataKey, OWNER_KEY, metadata_keys},
             preset::PresetField,
+            trace::{CaptureOutcome, TracedValue},
         },
         checkout::guard::own_fields,
         client::retry::retry_after,

@@ -16,7 +16,7 @@ use dodo_core::{
     },
     checkout::{SessionCheckout, StaticCheckout},
     endpoint::Endpoint,
-    internals::ClientMetadata,
+    internals::{CaptureOutcome, ClientMetadata},
 };
 use http::{HeaderValue, Request, Response};
 use serde_json::{Map, Value, json};
@@ -52,8 +52,9 @@ pub(crate) fn cookies(data: &[u8]) {
             let value = value.as_str().expect("captured values are text");
             assert!(key.len() <= 40 && VisitorId::new(value).is_ok(), "{key}");
         }
-        for skipped in captured.skipped() {
-            assert!(skipped.origin.is_some() != (skipped.reason == SkipReason::Absent));
+        for traced in captured.trace().values {
+            let is_absent = traced.outcome == CaptureOutcome::LeftOut(SkipReason::Absent);
+            assert!(traced.origin.is_some() != is_absent);
         }
     }
     let visitor = VisitorCapture::visitors_now().capture(&parts).0;

@@ -50,22 +50,22 @@ pub(super) struct Candidate {
 
 /// What one request brought for the fields of a capture.
 #[derive(Clone, Default)]
-pub(super) struct Findings {
-    candidates: Vec<Candidate>,
+pub(super) struct Candidates {
+    all: Vec<Candidate>,
     /// Without consent, values are not even kept in memory.
     denied: bool,
     first_touch: bool,
 }
 
-impl Findings {
+impl Candidates {
     pub(super) fn new(denied: bool, first_touch: bool) -> Self {
-        Self { candidates: Vec::new(), denied, first_touch }
+        Self { all: Vec::new(), denied, first_touch }
     }
 
     /// Notes a value for a field, sent under the field's `nth` name of this origin. Of one origin the
     /// earlier name counts, and of one name the first usable value that was sent: browsers send the
     /// cookie of the longer path first (RFC 6265, section 5.4).
-    pub(super) fn offer(
+    pub(super) fn add(
         &mut self,
         (field, nth): (usize, usize),
         origin: CaptureSource,
@@ -75,14 +75,14 @@ impl Findings {
             let value = usable(value.as_ref())?;
             if self.denied { Err(SkipReason::ConsentDenied) } else { Ok(value.into()) }
         });
-        match self.candidates.iter_mut().find(|c| c.field == field && c.origin == origin) {
+        match self.all.iter_mut().find(|c| c.field == field && c.origin == origin) {
             Some(earlier) => {
                 let first = earlier.value.is_err() || nth < earlier.nth;
                 if value.is_ok() && first {
                     (earlier.value, earlier.nth) = (value, nth);
                 }
             }
-            None => self.candidates.push(Candidate { field, nth, origin, value }),
+            None => self.all.push(Candidate { field, nth, origin, value }),
         }
     }
 
@@ -94,7 +94,7 @@ impl Findings {
             other == index || fields.get(other).is_some_and(|other| other.shares_campaign(field))
         };
         let origin = self
-            .candidates
+            .all
             .iter()
             .filter(|c| c.value.is_ok() && together(c.field))
             .map(|c| c.origin)
@@ -116,7 +116,7 @@ impl Findings {
 
     /// Everything that was seen for a field.
     pub(super) fn of_field(&self, index: usize) -> impl Iterator<Item = &Candidate> {
-        self.candidates.iter().filter(move |c| c.field == index)
+        self.all.iter().filter(move |c| c.field == index)
     }
 }
 

@@ -4,10 +4,10 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use super::{
-    CampaignField, CheckoutContext, IdRole, SkippedValue, VisitorCapture, VisitorId,
+    CampaignField, CheckoutContext, IdRole, VisitorCapture, VisitorId,
+    candidates::{Candidates, CaptureSource},
     config::Field,
     consent::Decision,
-    findings::{CaptureSource, Findings},
     visit::Visit,
 };
 use crate::capture::{Campaign, consent::Consent};
@@ -18,7 +18,7 @@ use crate::capture::{Campaign, consent::Consent};
 pub struct Captured {
     pub(super) capture: VisitorCapture,
     pub(super) decision: Decision,
-    pub(super) findings: Findings,
+    pub(super) candidates: Candidates,
     pub(super) visit: Visit,
     pub(super) user_id: Option<String>,
     pub(super) email: Option<String>,
@@ -34,12 +34,12 @@ impl Captured {
         visit: Visit,
         at: Timestamp,
     ) -> Self {
-        let findings = Findings::new(
+        let candidates = Candidates::new(
             !decision.consent.allows(),
             capture.settings().campaign_cookie.as_ref().is_some_and(|c| c.is_first_touch()),
         );
         let (visitor, campaign, user_id, email) = (None, None, None, None);
-        Self { capture, decision, findings, visit, user_id, email, at, visitor, campaign }
+        Self { capture, decision, candidates, visit, user_id, email, at, visitor, campaign }
     }
 
     /// For endpoints: what `own` captures, if the endpoint was given a capture of its own, else what
@@ -76,18 +76,6 @@ impl Captured {
         self.decision.consent
     }
 
-    /// The metadata keys that have no value so far, and why.
-    #[must_use]
-    pub fn skipped(&self) -> Vec<SkippedValue> {
-        let fields = self.capture.fields();
-        let empty = |index: &usize| self.value(*index).is_none();
-        let skipped = |index| {
-            let (origin, reason) = self.findings.why_not(index);
-            Some(SkippedValue { key: (&*fields.get(index)?.key).into(), origin, reason })
-        };
-        (0..fields.len()).filter(empty).filter_map(skipped).collect()
-    }
-
     /// What to keep beside the payment, for the ledger.
     #[must_use]
     pub fn context(&self) -> CheckoutContext {
@@ -118,10 +106,10 @@ impl Captured {
 
     /// The value of a field, and where it was read.
     pub(super) fn value(&self, index: usize) -> Option<(CaptureSource, &str)> {
-        self.findings.value(self.capture.fields(), index)
+        self.candidates.value(self.capture.fields(), index)
     }
 
-    /// Chooses visitor and campaign among the findings.
+    /// Chooses visitor and campaign among the candidates.
     pub(super) fn settle(&mut self) {
         let fields = self.capture.fields();
         let value = |index| self.value(index).map(|(_, value)| value);

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::SkipReason;
 
-/// How a value is written where it is read.
+/// How a value is written where it is read. The presets know the forms of their tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CookieDecoder {
@@ -22,12 +22,16 @@ pub enum CookieDecoder {
     /// Percent-encoded, in double quotes or not: Segment.
     Quoted,
     /// Percent-encoded JSON with the id in `distinct_id`: PostHog.
+    #[doc(hidden)]
     PostHog,
     /// `RS_ENC_v3_` and a JSON string in base64: RudderStack.
+    #[doc(hidden)]
     RudderStack,
     /// `GA1.1.<random>.<first visit>`, percent-encoded or not: the last two parts are the client id.
+    #[doc(hidden)]
     GaClient,
     /// `GS1.1.<session>.…` or `GS2.1.s<session>$…`, percent-encoded or not: the session id.
+    #[doc(hidden)]
     GaSession,
 }
 

@@ -1,9 +1,10 @@
 use serde_json::{Map, Value};
 
 use super::{
-    CaptureOutcome, Captured, IdRole, SkipReason, SkippedValue,
+    Captured, IdRole, SkipReason,
     config::Field,
     consent,
+    trace::CaptureOutcome,
     value::{MAX_PAIRS, is_email, is_metadata_key},
 };
 
@@ -75,11 +76,7 @@ impl Captured {
                 metadata.insert(key, value);
                 continue;
             };
-            explanation.dropped_from_client.push(SkippedValue {
-                key: key.into(),
-                origin: None,
-                reason,
-            });
+            explanation.dropped_from_client.push((key, reason));
         }
         explanation.log(&self.capture.settings().warned);
         if let Some(observer) = &self.capture.settings().observer {

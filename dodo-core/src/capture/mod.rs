@@ -10,6 +10,7 @@
 
 mod campaign;
 mod campaign_cookie;
+pub(crate) mod candidates;
 mod captured;
 mod config;
 pub mod consent;
@@ -18,13 +19,12 @@ mod cookies;
 mod decode;
 mod device;
 mod extract;
-mod findings;
 pub(crate) mod inject;
 pub(crate) mod keys;
 mod layer;
 pub(crate) mod preset;
 mod read;
-mod trace;
+pub(crate) mod trace;
 mod value;
 mod visit;
 
@@ -36,11 +36,10 @@ pub use self::{
     context::{CheckoutContext, CheckoutContextStore},
     decode::CookieDecoder,
     device::DeviceClass,
-    findings::CaptureSource,
     layer::{VisitorFuture, VisitorLayer, VisitorService},
     preset::{CampaignField, IdRole, Preset},
-    trace::{CaptureOutcome, CaptureTrace, TracedValue},
-    value::{SkipReason, SkippedValue, VisitorId},
+    trace::CaptureTrace,
+    value::{SkipReason, VisitorId},
 };
 pub(crate) use self::{
     context::ErasedContextStore,

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use super::{
     CampaignCookie, Captured, SkipReason, VisitorCapture,
     campaign_cookie::Kept,
+    candidates::CaptureSource,
     config::BodyName,
     consent, cookies,
-    findings::CaptureSource,
     visit::{Page, Visit, pairs, part},
 };
 use crate::SignedIn;
@@ -72,7 +72,7 @@ impl Captured {
         let Some(id) = &self.user_id else { return };
         for (index, field) in self.capture.fields().iter().enumerate() {
             if field.app_user {
-                self.findings.offer((index, 0), CaptureSource::App, Ok(id));
+                self.candidates.add((index, 0), CaptureSource::App, Ok(id));
             }
         }
     }
@@ -91,7 +91,7 @@ impl Captured {
             for (index, field) in settings.fields.iter().enumerate() {
                 for (nth, (pattern, decoder)) in field.cookies.iter().enumerate() {
                     if cookies::matches(pattern, name) {
-                        self.findings.offer(
+                        self.candidates.add(
                             (index, nth),
                             CaptureSource::Cookie,
                             decoder.decode(value),
@@ -117,7 +117,7 @@ impl Captured {
                     {
                         seen.campaign.entry(field.key.clone().into_owned()).or_insert(value);
                     }
-                    self.findings.offer((index, nth), origin, value);
+                    self.candidates.add((index, nth), origin, value);
                 }
             }
             if is_first
@@ -153,7 +153,7 @@ impl Captured {
         for (index, field) in settings.fields.iter().enumerate() {
             let value = kept.as_ref().and_then(|kept| kept.campaign.get(&*field.key));
             if let (true, Some(value)) = (field.is_campaign(), value) {
-                self.findings.offer((index, 0), CaptureSource::Kept, Ok(value));
+                self.candidates.add((index, 0), CaptureSource::Kept, Ok(value));
             }
         }
         let next = match &kept {
@@ -176,7 +176,7 @@ impl Captured {
             for (nth, (name, decoder)) in field.body.iter().enumerate() {
                 let Some(taken) = name.take(body) else { continue };
                 let value = taken.and_then(|text| decoder.decode(&text).map(|v| v.into_owned()));
-                self.findings.offer((index, nth), CaptureSource::Body, value);
+                self.candidates.add((index, nth), CaptureSource::Body, value);
             }
         }
         for (name, _) in fields.iter().flat_map(|field| &field.body) {

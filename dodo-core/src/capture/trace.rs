@@ -4,32 +4,40 @@ use std::{fmt, time::Instant};
 
 use serde::Serialize;
 
-use super::{CaptureSource, Captured, DeviceClass, SkipReason, SkippedValue, config::Field};
+use super::{Captured, DeviceClass, SkipReason, candidates::CaptureSource, config::Field};
 use crate::{capture::consent::Consent, repeats::Repeats};
 
 /// The values of a request: found, injected into metadata, or omitted with a reason.
 ///
-/// Serialize it for a page for developers. Values are masked unless
+/// Serialize it for a page for developers: it is JSON for people, and its form may change. Values are masked unless
 /// [`VisitorCapture::unmask`](crate::capture::VisitorCapture::unmask) names their key.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CaptureTrace {
     /// What the visitor agreed to.
+    #[doc(hidden)]
     pub consent: Consent,
     /// The gate that decided, or `Sec-GPC`.
+    #[doc(hidden)]
     pub decided_by: Option<String>,
     /// Every metadata key that the capture could fill.
+    #[doc(hidden)]
     pub values: Vec<TracedValue>,
-    /// Pairs of the client that were dropped: only the capture fills their key, or captured values took
-    /// their room.
-    pub dropped_from_client: Vec<SkippedValue>,
+    /// Keys of the client whose pairs were dropped, with the reason: only the capture fills the key, or
+    /// captured values took the room.
+    #[doc(hidden)]
+    pub dropped_from_client: Vec<(String, SkipReason)>,
     /// Names of the click ids that go into the checkout's context.
+    #[doc(hidden)]
     pub click_ids: Vec<String>,
     /// The path of the first page of the visit, for the checkout's context.
+    #[doc(hidden)]
     pub landing_path: Option<String>,
     /// The host of the site that sent the visitor, for the checkout's context.
+    #[doc(hidden)]
     pub referrer_host: Option<String>,
     /// The class of device, for the checkout's context.
+    #[doc(hidden)]
     pub device: DeviceClass,
 }
 
@@ -120,11 +128,11 @@ impl Captured {
                 (Some(origin), CaptureOutcome::Found, Some(shown))
             }
             None => {
-                let (origin, reason) = self.findings.why_not(index);
+                let (origin, reason) = self.candidates.why_not(index);
                 (origin, CaptureOutcome::LeftOut(reason), None)
             }
         };
-        let others = self.findings.of_field(index).filter(|c| Some(c.origin) != origin);
+        let others = self.candidates.of_field(index).filter(|c| Some(c.origin) != origin);
         let instead_of = others
             .map(|c| (c.origin, c.value.as_ref().err().copied().unwrap_or(SkipReason::Superseded)));
         TracedValue {
@@ -179,7 +187,7 @@ impl CaptureTrace {
                 }
             }
         }
-        for SkippedValue { key, reason, .. } in &self.dropped_from_client {
+        for (key, reason) in &self.dropped_from_client {
             // Only keys of the capture: every other key is the client's own word.
             let key = if *reason == SkipReason::FromClient { &**key } else { "any" };
             let reason = reason.as_str();

@@ -3,8 +3,6 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-use super::findings::CaptureSource;
-
 /// The longest metadata value Dodo Payments takes, in characters.
 pub(crate) const MAX_VALUE: usize = 500;
 /// The longest metadata key Dodo Payments takes, in characters.
@@ -61,14 +59,15 @@ impl TryFrom<String> for VisitorId {
 }
 
 macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) => {
-    /// Why a value was not captured or not injected.
+    /// Why a value was not captured or not injected, as text for people. The list of reasons grows.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
-    pub enum SkipReason { $( #[doc = $meaning] $reason, )* }
+    pub enum SkipReason { $( #[doc = $meaning] #[doc(hidden)] $reason, )* }
 
     impl SkipReason {
         /// All reasons.
+        #[doc(hidden)]
         pub const ALL: &'static [Self] = &[$( Self::$reason, )*];
 
         /// Its name in logs and JSON.
@@ -78,6 +77,7 @@ macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) =>
         }
 
         /// Returns the meaning as a sentence.
+        #[doc(hidden)]
         #[must_use]
         pub const fn meaning(self) -> &'static str {
             match self { $( Self::$reason => $meaning, )* }
@@ -106,18 +106,6 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// One value that was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[non_exhaustive]
-pub struct SkippedValue {
-    /// The metadata key it would have had.
-    pub key: Box<str>,
-    /// Where it was read, if it was there at all.
-    pub origin: Option<CaptureSource>,
-    /// Why it was left out.
-    pub reason: SkipReason,
 }
 
 /// Whether the text is how a program prints a missing value, in any case. Cookie libraries and forms

@@ -18,7 +18,7 @@ mod values;
 
 use dodo_core::{
     capture::{Captured, VisitorCapture},
-    internals::ClientMetadata,
+    internals::{CaptureOutcome, ClientMetadata},
 };
 use http::{Request, request::Parts};
 use serde_json::{Map, Value};
@@ -51,6 +51,10 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// The reasons by key, for the keys that have no value.
 fn reasons(captured: &Captured) -> Vec<(String, &'static str)> {
-    let skipped = captured.skipped();
-    skipped.into_iter().map(|s| (s.key.into(), s.reason.as_str())).collect()
+    let values = captured.trace().values.into_iter();
+    let left_out = values.filter_map(|value| match value.outcome {
+        CaptureOutcome::LeftOut(reason) => Some((value.key, reason.as_str())),
+        _ => None,
+    });
+    left_out.collect()
 }
