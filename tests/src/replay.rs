@@ -177,7 +177,7 @@ fn contains(whole: &Value, part: &Value) -> bool {
 
 /// A class of differences from the adaptor, all on purpose.
 #[derive(Clone, Copy, Debug)]
-pub struct Class {
+pub struct Difference {
     /// Its name in the migration guide.
     pub name: &'static str,
     /// The difference.
@@ -190,9 +190,9 @@ pub struct Class {
     pub requests: &'static [(&'static str, u16)],
 }
 
-/// Every class of difference there is.
-pub const CLASSES: &[Class] = &[
-    Class {
+/// Every class of differences.
+pub const DIFFERENCES: &[Difference] = &[
+    Difference {
         name: "method",
         what: "a method that a route does not answer is 405 with `Allow`; `HEAD` too, and it creates nothing",
         why: "the adaptor answers 404 or 400, reads a `GET` on a session route as a checkout, and lets a `HEAD` open a portal session",
@@ -206,14 +206,14 @@ pub const CLASSES: &[Class] = &[
             ("portal.get_mount.HEAD", 405),
         ],
     },
-    Class {
+    Difference {
         name: "media type",
         what: "a body that is not `application/json` is 415",
         why: "it is what the status means; and browsers send other types across sites without asking first",
         calls: Calls::None,
         requests: &[("session.text_plain", 415), ("session.form", 415)],
     },
-    Class {
+    Difference {
         name: "invalid value",
         what: "values that cannot be meant are 400 with field and JSON Pointer, before Dodo is asked",
         why: "the adaptor sends quantity -5, the country Wonderland and `javascript:` URLs on; the customer sees the fault on the hosted page, or arrives on a foreign page",
@@ -238,7 +238,7 @@ pub const CLASSES: &[Class] = &[
             ("session.ondemand_price_neg", 400),
         ],
     },
-    Class {
+    Difference {
         name: "id",
         what: "an id is 1 to 64 of `[A-Za-z0-9_-]`, or 400 without a call",
         why: "the adaptor puts it into paths and links: `../payments` leads elsewhere, `?` and `#` add parameters",
@@ -257,14 +257,14 @@ pub const CLASSES: &[Class] = &[
             ("portal.upstream_echo_html", 400),
         ],
     },
-    Class {
+    Difference {
         name: "repeated parameter",
         what: "a parameter that is there twice is 400",
         why: "the adaptor takes the first customer of two, and another reader of the same URL the last",
         calls: Calls::None,
         requests: &[("portal.dup", 400)],
     },
-    Class {
+    Difference {
         name: "metadata limits",
         what: "keys are 1 to 40 of `[A-Za-z0-9_-]`, values at most 500 characters, 50 pairs",
         why: "they are Dodo's limits, and here the answer names the key",
@@ -275,7 +275,7 @@ pub const CLASSES: &[Class] = &[
             ("session.meta_empty_key", 400),
         ],
     },
-    Class {
+    Difference {
         name: "accepted",
         what: "null for an optional field means absent; metadata takes numbers and booleans",
         why: "Dodo's schema allows both, and the adaptor refuses them",
@@ -291,7 +291,7 @@ pub const CLASSES: &[Class] = &[
             ("session.meta_number", 200),
         ],
     },
-    Class {
+    Difference {
         name: "sent",
         what: "every documented field is sent",
         why: "the adaptor drops many without a word: discount codes, the phone number, `force_3ds`, `short_link`, the amount of pay-what-you-want items, a metadata key `__proto__`",
@@ -303,7 +303,7 @@ pub const CLASSES: &[Class] = &[
             ("session.meta_proto", 200),
         ],
     },
-    Class {
+    Difference {
         name: "upstream failure",
         what: "Dodo's refusal is 422 with Dodo's code, an unknown product or customer 404, a refused key, a failure or an unusable answer 502, a limit 503 with `Retry-After`, a deadline 504",
         why: "the adaptor answers 400 or 500 to all of them and shows Dodo's text, and sends customers to links that are none",
@@ -329,7 +329,7 @@ pub const CLASSES: &[Class] = &[
             ("portal.upstream_badlink", 502),
         ],
     },
-    Class {
+    Difference {
         name: "created once",
         what: "a create is not repeated when it may have happened",
         why: "Dodo has no idempotency key for them: the adaptor sends a payment three times when the connection breaks after the first",

@@ -7,7 +7,7 @@ use dodo_tests::{
     conformance::{API_KEY, Conformance, RETURN_URL},
     docs,
     parity::{Parity, Report},
-    replay::{CLASSES, Calls, recorded},
+    replay::{Calls, DIFFERENCES, recorded},
     stub::INTERNAL_TEXTS,
     subject::Surroundings,
 };
@@ -24,11 +24,11 @@ fn conformance(surroundings: Surroundings) -> Conformance {
 
 #[tokio::test]
 async fn recorded_requests_match_or_differ_on_purpose() {
-    let explained: BTreeMap<&str, (u16, Calls)> = CLASSES
+    let explained: BTreeMap<&str, (u16, Calls)> = DIFFERENCES
         .iter()
         .flat_map(|class| class.requests.iter().map(|(id, status)| (*id, (*status, class.calls))))
         .collect();
-    let listed: usize = CLASSES.iter().map(|class| class.requests.len()).sum();
+    let listed: usize = DIFFERENCES.iter().map(|class| class.requests.len()).sum();
     assert_eq!(explained.len(), listed, "a request is in two classes");
 
     let parity = Parity::start(conformance).await.unwrap();
@@ -78,7 +78,7 @@ async fn recorded_requests_match_or_differ_on_purpose() {
 fn the_migration_guide_names_every_class_of_difference() {
     let mut table =
         String::from("| class | difference | reason | recorded requests |\n|---|---|---|---|\n");
-    for class in CLASSES {
+    for class in DIFFERENCES {
         let (what, why) = (docs::cell(class.what), docs::cell(class.why));
         writeln!(table, "| {} | {what} | {why} | {} |", class.name, class.requests.len()).unwrap();
     }
