@@ -67,7 +67,8 @@ impl Shop {
     ) -> Result<(Self, Webhooks, Workers), StartError> {
         let url = database_url(options, framework);
         Database::check(&url)?;
-        let opened = |error| StartError::caused("the ledger cannot be opened", error);
+        let opened =
+            |error| StartError::caused("the ledger cannot be opened; check DATABASE_URL", error);
         let store = Store::open(&url).await.map_err(opened)?;
         let ledger = with_sinks(Ledger::builder(store), options)?.build().map_err(opened)?;
         ledger.migrate().await.map_err(opened)?;
@@ -79,7 +80,7 @@ impl Shop {
         let (builder, backend) = match options.has_api_key {
             true => (dodo()?, None),
             false => {
-                orders::forget_customers(database.lease().await.map_err(tables)?.connection())
+                orders::delete_customer_links(database.lease().await.map_err(tables)?.connection())
                     .await
                     .map_err(tables)?;
                 let (builder, sandbox) = sandbox(&local_url, options).await?;
@@ -122,9 +123,10 @@ impl Shop {
         words: &[String],
         framework: &'static str,
     ) -> Result<ExitCode, StartError> {
-        let store = Store::open_existing(&database_url(options, framework))
-            .await
-            .map_err(|error| StartError::caused("the ledger cannot be opened", error))?;
+        let store =
+            Store::open_existing(&database_url(options, framework)).await.map_err(|error| {
+                StartError::caused("the ledger cannot be opened; check DATABASE_URL", error)
+            })?;
         let ledger = with_sinks(Ledger::builder(store), options)?
             .build()
             .map_err(|error| StartError::caused("the ledger cannot be set up", error))?;

@@ -104,7 +104,8 @@ impl Database {
     /// Opens the database of a ledger's URL and makes the shop's tables. The ledger opens it first,
     /// because its errors do not repeat the URL, which may have a password.
     pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
-        let failed = |error| StartError::caused("the database cannot be opened", error);
+        let failed =
+            |error| StartError::caused("the database cannot be opened; check DATABASE_URL", error);
         let database = if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
             let options = options.create_if_missing(true).busy_timeout(BUSY_TIMEOUT);

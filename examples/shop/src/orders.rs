@@ -211,7 +211,7 @@ pub(crate) async fn paid_session(
 
 /// Deletes the links between accounts and customers: a new sandbox has no customers of the previous
 /// one.
-pub(crate) async fn forget_customers(at: Connection<'_>) -> Result<(), sqlx::Error> {
+pub(crate) async fn delete_customer_links(at: Connection<'_>) -> Result<(), sqlx::Error> {
     execute!(at, "DELETE FROM shop_customers")
 }
 

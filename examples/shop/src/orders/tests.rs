@@ -179,7 +179,7 @@ async fn a_customer_belongs_to_the_account_that_opened_the_session() {
         paid_session(lease.connection(), "cks_2", &cus("cus_1")).await.unwrap();
         assert_eq!(shop.customer_of("mallory").await, None, "the first account keeps the customer");
 
-        forget_customers(lease.connection()).await.unwrap();
+        delete_customer_links(lease.connection()).await.unwrap();
         assert_eq!(shop.customer_of("ada").await, None);
         shop.remove().await;
     }
