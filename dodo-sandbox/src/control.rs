@@ -152,7 +152,7 @@ pub(crate) fn send_event(
     data: Value,
 ) -> Result<String, Error> {
     if contract().event(kind).is_none() {
-        return Err(Error::invalid("type: an event of this name does not exist"));
+        return Err(crate::trigger::unknown(kind));
     }
     let event = state.event(kind, Subject::Fixed(data));
     let id = event.id.clone();

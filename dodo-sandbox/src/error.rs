@@ -72,6 +72,12 @@ impl Error {
         Self::refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{what} not found"))
     }
 
+    /// 404: there is no such object with this id.
+    pub(crate) fn unknown(what: &str, id: &str) -> Self {
+        let id: String = id.chars().take(64).collect();
+        Self::refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{what} {id} not found"))
+    }
+
     /// 422: the request's body does not fit.
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::unprocessable("INVALID_REQUEST_BODY", message)

@@ -121,7 +121,8 @@ impl Journal {
                 bytes.truncate(whole);
                 file.set_len(whole as u64)?;
             }
-            let text = String::from_utf8(bytes).map_err(std::io::Error::other)?;
+            // Replaced bytes make a line that cannot be read, and is named.
+            let text = String::from_utf8_lossy(&bytes).into_owned();
             Ok((text, idle.unwrap_or_default()))
         };
         let (text, idle) = read().map_err(unusable)?;

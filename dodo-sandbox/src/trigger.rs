@@ -24,7 +24,7 @@ pub(crate) async fn trigger(
     overrides: Vec<(String, Value)>,
 ) -> Result<String, Error> {
     let Some(kind) = contract().event_types().find(|name| *name == kind) else {
-        return Err(Error::invalid("type: an event of this name does not exist"));
+        return Err(unknown(kind));
     };
     let local = Local::new(app);
     // The worker may send the event before a step returns, so the overrides come first.
@@ -45,6 +45,18 @@ pub(crate) async fn trigger(
     newest.ok_or_else(|| {
         Error::conflict("NOT_EMITTED", "the behavior of this account does not send this event")
     })
+}
+
+/// The refusal of an unknown type, with the types that begin like it.
+pub(crate) fn unknown(kind: &str) -> Error {
+    let group = kind.split('.').next().unwrap_or_default();
+    let all: Vec<&str> = contract().event_types().collect();
+    let like = all.iter().copied().filter(|own| own.split('.').next() == Some(group));
+    let mut like: Vec<&str> = like.collect();
+    if like.is_empty() {
+        like = all;
+    }
+    Error::invalid(format!("type: no event has this name. Names are {}", like.join(", ")))
 }
 
 /// The products that triggers sell.

@@ -67,6 +67,12 @@ async fn sandbox_pages_are_accessible_at_any_width() {
     let known = json!({ "product_cart": cart, "customer": { "customer_id": customer_id },
         "show_saved_payment_methods": true });
     let dark = json!({ "product_cart": cart, "customization": { "theme": "dark" } });
+    let colors =
+        json!({ "bg_primary": "#fdf6e3", "bg_secondary": "#ffffff", "button_primary": "#7c2d12" });
+    let branded = json!({ "product_cart": cart, "customization": {
+        "force_language": "pt-BR", "show_order_details": false,
+        "theme_config": { "light": colors, "font_size": "lg", "radius": "2px", "pay_button_text": LONG },
+    }, "subscription_data": { "on_demand": { "mandate_only": false } } });
     let log = call(&sandbox, "/__sandbox/log", None).await;
     let seq = log["entries"].as_array().unwrap().iter().rev();
     let seq = seq.clone().find(|entry| entry["kind"] == "request").unwrap()["seq"].to_string();
@@ -87,6 +93,7 @@ async fn sandbox_pages_are_accessible_at_any_width() {
         ("checkout", format!("/session/{}", checkout(&sandbox, order).await)),
         ("checkout-known", format!("/session/{}", checkout(&sandbox, known).await)),
         ("checkout-dark", format!("/session/{}", checkout(&sandbox, dark).await)),
+        ("checkout-branded", format!("/session/{}", checkout(&sandbox, branded).await)),
         ("thanks", format!("/session/{paid}")),
         ("portal", portal),
         ("unknown", "/session/cks_unknown".to_owned()),

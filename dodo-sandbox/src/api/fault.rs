@@ -98,6 +98,8 @@ pub struct RecordedRequest {
     pub body: String,
     /// The status of the answer; none when the answer was held back or cut.
     pub status: Option<u16>,
+    /// The time until the answer, in milliseconds.
+    pub duration_ms: u64,
 }
 
 #[derive(Debug)]
@@ -194,6 +196,7 @@ impl Faults {
             path,
             body: String::from_utf8_lossy(body).into_owned(),
             status: None,
+            duration_ms: 0,
         };
         let began = Instant::now();
         let enforced = app.with(|state| state.settings.rate_limit);
@@ -205,6 +208,7 @@ impl Faults {
         };
         let answer = answer(fault, run).await;
         record.status = answer.as_ref().map(|answer| answer.status().as_u16());
+        record.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let answer = app.log.request(&record, began.elapsed(), answer).await;
         self.remember(record);
         let mut answer = answer.unwrap_or_else(cut);

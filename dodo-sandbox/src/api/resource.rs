@@ -112,7 +112,7 @@ impl<T: Listed> Resource<T> {
     ) -> Result<&'a T, Error> {
         let found = T::table(state, self.path).and_then(|table| table.get(call.last_id()));
         let found = found.filter(|row| self.belongs(state, row, parents, call));
-        found.ok_or_else(|| Error::not_found(self.name))
+        found.ok_or_else(|| Error::unknown(self.name, call.last_id()))
     }
 
     /// The fields of an object with some of them replaced.

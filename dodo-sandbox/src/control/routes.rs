@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::FlushOrder;
 use crate::{
-    Behavior, Error, NetworkConditions, Simulation,
+    Behavior, Error, ErrorKind, NetworkConditions, Simulation,
     api::{
         self, Answer, Json,
         body::Body,
@@ -111,7 +111,11 @@ struct Reset {
 }
 
 async fn reset(State(app): State<Arc<App>>, Body(body): Body<Reset>) -> Answer {
-    crate::builder::reset(&app, body.snapshot).await?;
+    let result = crate::builder::reset(&app, body.snapshot).await;
+    result.map_err(|error| match error.kind() {
+        ErrorKind::Config => Error::invalid(format!("snapshot: {error}")),
+        _ => error,
+    })?;
     Ok(Json(json!({})))
 }
 

@@ -202,7 +202,7 @@ impl SandboxState {
     /// # Errors
     /// 404 if it does not exist.
     pub(crate) fn find(&self, resource: &Resource, id: &str) -> Result<&Object, Error> {
-        self.get(resource, id).ok_or_else(|| Error::not_found(resource.name))
+        self.get(resource, id).ok_or_else(|| Error::unknown(resource.name, id))
     }
 
     /// The object, to change it.
@@ -211,7 +211,7 @@ impl SandboxState {
     /// 404 if it does not exist.
     pub(crate) fn find_mut(&mut self, resource: &Resource, id: &str) -> Result<&mut Object, Error> {
         let found = self.objects.0.get_mut(resource.path).and_then(|table| table.get_mut(id));
-        found.ok_or_else(|| Error::not_found(resource.name))
+        found.ok_or_else(|| Error::unknown(resource.name, id))
     }
 
     /// The object as the API shows it; `null` if it does not exist.

@@ -54,7 +54,7 @@ impl<T: Row> Table<T> {
     /// # Errors
     /// 404 when there is none.
     pub(crate) fn find(&self, id: &str) -> Result<&T, Error> {
-        self.get(id).ok_or_else(|| Error::not_found(self.name))
+        self.get(id).ok_or_else(|| Error::unknown(self.name, id))
     }
 
     /// The object, to change it.
@@ -63,7 +63,7 @@ impl<T: Row> Table<T> {
     /// 404 when there is none.
     pub(crate) fn find_mut(&mut self, id: &str) -> Result<&mut T, Error> {
         let name = self.name;
-        self.get_mut(id).ok_or_else(|| Error::not_found(name))
+        self.get_mut(id).ok_or_else(|| Error::unknown(name, id))
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<T> {
