@@ -56,6 +56,8 @@ struct Shared {
     listener: Option<Arc<dyn DynListener>>,
     trial_notice: Option<SignedDuration>,
     return_to: Option<String>,
+    paywall_page: Option<String>,
+    mounted_at: String,
     ledger: OnceLock<LedgerHandle>,
 }
 
@@ -69,6 +71,8 @@ pub struct BillingBuilder {
     listener: Option<Arc<dyn DynListener>>,
     trial_notice: Option<SignedDuration>,
     return_to: Option<String>,
+    paywall_page: Option<String>,
+    mounted_at: Option<String>,
 }
 
 impl Billing {
@@ -82,6 +86,8 @@ impl Billing {
             listener: None,
             trial_notice: None,
             return_to: None,
+            paywall_page: None,
+            mounted_at: None,
         }
     }
 
@@ -136,6 +142,16 @@ impl Billing {
     /// The page to which customers return.
     pub(crate) fn return_to(&self) -> Option<&str> {
         self.0.return_to.as_deref()
+    }
+
+    /// The page of prices.
+    pub(crate) fn paywall_page(&self) -> Option<&str> {
+        self.0.paywall_page.as_deref()
+    }
+
+    /// The path of the endpoints.
+    pub(crate) fn mounted_at(&self) -> &str {
+        &self.0.mounted_at
     }
 
     /// Keeps the ledger. The first one counts.
@@ -209,6 +225,20 @@ impl BillingBuilder {
         self
     }
 
+    /// Sends browsers without access to this page of the app, such as `/pricing`. Default: every client gets
+    /// the problem document.
+    pub fn paywall_page(mut self, page: impl Into<String>) -> Self {
+        self.paywall_page = Some(page.into());
+        self
+    }
+
+    /// Sets the path under which the app mounts the [endpoints](Billing::endpoints), for the links of
+    /// refusals. Default: `/billing`.
+    pub fn mounted_at(mut self, path: impl Into<String>) -> Self {
+        self.mounted_at = Some(path.into());
+        self
+    }
+
     /// Sets the clock, for an app that runs against a sandbox whose time is moved. Default: the clock of
     /// the machine.
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
@@ -245,6 +275,8 @@ impl BillingBuilder {
             listener: self.listener,
             trial_notice: self.trial_notice,
             return_to: self.return_to,
+            paywall_page: self.paywall_page,
+            mounted_at: self.mounted_at.unwrap_or_else(|| "/billing".to_owned()),
             ledger: OnceLock::new(),
         })))
     }

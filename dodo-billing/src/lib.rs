@@ -41,6 +41,7 @@
 //! | `owner`, `from_ledger` | the owner of each fact of the ledger, and the mapping of facts |
 //! | `billing`, `owner_handle` | what the app calls |
 //! | `projection`, `answer`, `store` | the booking transaction, the stored answer, the tables |
+//! | `actions`, `endpoint`, `gate` | requests to Dodo Payments, the routes, the layers |
 //! | `listener` | what the app hears |
 
 mod access;
@@ -50,9 +51,11 @@ mod billing;
 mod change;
 mod check;
 mod derive;
+mod endpoint;
 mod error;
 pub mod fact;
 mod from_ledger;
+mod gate;
 mod grant;
 mod history;
 mod holdings;
@@ -82,7 +85,9 @@ pub use self::{
     change::AccessChange,
     check::{Check, CheckCause, Problem},
     derive::derive,
+    endpoint::BillingEndpoints,
     error::{Error, ErrorKind},
+    gate::{AccessLayer, AccessService},
     license::LicenseAccess,
     listener::{AccessChanged, AccessListener},
     owner::{OwnerId, OwnerSecrets},

@@ -55,6 +55,41 @@ impl Plans {
             .or_else(|| self.plan_of.get_key_value(name).map(|(id, _)| &**id))
     }
 
+    /// The features and limits that a plan gives, with those of the plans that it includes.
+    pub(crate) fn gives<'a>(
+        &'a self,
+        plan: &'a str,
+    ) -> (BTreeSet<&'a str>, BTreeMap<&'a str, u64>) {
+        let (mut features, mut limits) = (BTreeSet::new(), BTreeMap::new());
+        for benefits in self.with_included(plan).iter().filter_map(|n| self.benefits_of_plan(n)) {
+            features.extend(benefits.features.iter().map(String::as_str));
+            for (name, value) in &benefits.limits {
+                let limit = limits.entry(name.as_str()).or_insert(0_u64);
+                *limit = (*limit).max(*value);
+            }
+        }
+        (features, limits)
+    }
+
+    /// The plans on sale that have a plan: itself, and those that include it.
+    pub(crate) fn plans_with_plan<'a>(&'a self, plan: &'a str) -> impl Iterator<Item = &'a str> {
+        let on_sale = self.plans.values().filter(|plan| !plan.products.is_empty());
+        let names = on_sale.map(|plan| &*plan.name);
+        names.filter(move |name| self.with_included(name).contains(plan))
+    }
+
+    /// The plans on sale that switch a feature on, or set this limit.
+    pub(crate) fn plans_with_feature<'a>(
+        &'a self,
+        feature: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
+        let on_sale = self.plans.values().filter(|plan| !plan.products.is_empty());
+        on_sale.map(|plan| &*plan.name).filter(move |name| {
+            let (features, limits) = self.gives(name);
+            features.contains(feature) || limits.contains_key(feature)
+        })
+    }
+
     /// The names of all plans.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.plans.keys().map(String::as_str)

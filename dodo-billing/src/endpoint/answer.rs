@@ -1,0 +1,63 @@
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+/// The answer of a route.
+pub(super) enum Answer {
+    /// A document. After a form, the browser goes to the page of the app instead.
+    Json(Value),
+    /// A link to Dodo Payments, under this name. After a form, the browser follows it.
+    Link(&'static str, String),
+    /// The result of a checkout: `done`, `pending` or `failed`. A browser goes to the page of the app.
+    Result(&'static str),
+    /// An invoice.
+    Pdf(Bytes),
+}
+
+impl Answer {
+    pub(super) fn into_response(
+        self,
+        is_form: bool,
+        is_browser: bool,
+        page: &str,
+    ) -> Response<Bytes> {
+        match self {
+            Self::Json(_) if is_form => see_other(page),
+            Self::Link(_, url) if is_form => see_other(&url),
+            Self::Result(status) if is_browser => {
+                let separator = if page.contains('?') { '&' } else { '?' };
+                see_other(&format!("{page}{separator}checkout={status}"))
+            }
+            Self::Json(body) => of_type("application/json", body.to_string().into()),
+            Self::Link(name, url) => {
+                of_type("application/json", json!({ name: url }).to_string().into())
+            }
+            Self::Result(status) => {
+                of_type("application/json", json!({ "status": status }).to_string().into())
+            }
+            Self::Pdf(pdf) => {
+                let mut response = of_type("application/pdf", pdf);
+                let name = HeaderValue::from_static("attachment; filename=\"invoice.pdf\"");
+                response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+                response
+            }
+        }
+    }
+}
+
+fn of_type(kind: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// 303. A location that no header takes is the root.
+pub(crate) fn see_other(location: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let location = HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
