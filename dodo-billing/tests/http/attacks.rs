@@ -92,7 +92,7 @@ async fn no_request_reaches_another_owner() {
         ),
         ("thief", "POST", "/checkout", json!({ "plan": ["pro"] }), (400, "invalid_request")),
         ("thief", "POST", "/checkout", json!([]), (400, "invalid_request")),
-        // Nobody, nowhere, and the wrong way.
+        // No user, an unknown path, and a wrong method.
         ("", "GET", "/", json!({}), (401, "not_signed_in")),
         ("", "POST", "/cancel", json!({}), (401, "not_signed_in")),
         ("v@example.com", "GET", "/", json!({}), (400, "invalid_owner")),
