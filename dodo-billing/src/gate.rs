@@ -66,8 +66,8 @@ impl Billing {
 }
 
 impl AccessLayer {
-    /// The access of the request's owner, or the refusal. `Ok(None)`: nobody is signed in, and nobody has
-    /// to be.
+    /// The access of the request's owner, or the refusal. `Ok(None)`: the request has
+    /// no signed-in user, and needs none.
     ///
     /// For frameworks that are not tower.
     ///
