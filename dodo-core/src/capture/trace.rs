@@ -9,8 +9,8 @@ use crate::{capture::consent::Consent, repeats::Repeats};
 
 /// The values of a request: found, injected into metadata, or omitted with a reason.
 ///
-/// Serialize it for a page for developers: it is JSON for people, and its form may change. Values are masked unless
-/// [`VisitorCapture::unmask`](crate::capture::VisitorCapture::unmask) names their key.
+/// Serialize it for a page for developers: it is JSON for people, and its form may change. Values are
+/// masked unless [`VisitorCapture::unmask`](crate::capture::VisitorCapture::unmask) names their key.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CaptureTrace {
