@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::{
     attribution::Rules,
+    booking::Cache,
     error::Error,
     inbox::Writer,
     ledger::{Ledger, Shared},
@@ -150,6 +151,7 @@ impl LedgerBuilder {
                 consent_grace_period: self.settings.consent_grace_period,
             },
             projections,
+            cache: Cache::default(),
             settings: Arc::new(self.settings),
             rules: self.rules,
             attached: OnceLock::new(),

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::{
     attribution::{Batch, Fact, Rules},
-    booking::GroupStore,
+    booking::{Cache, GroupStore},
     builder::LedgerBuilder,
     error::Error,
     inbox::Writer,
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) attached: OnceLock<Rules>,
     pub(crate) recipients: Recipients,
     pub(crate) projections: Projections,
+    pub(crate) cache: Cache,
     pub(crate) wake_booking: Notify,
     pub(crate) wake_callbacks: Notify,
     pub(crate) wake_outbox: Notify,
@@ -144,7 +145,10 @@ impl Shared {
     /// The facts and records, by the rules and for the sinks of this ledger.
     pub(crate) fn groups(&self) -> GroupStore {
         let groups = GroupStore::new(self.store.clone(), self.rules().clone());
-        groups.with_recipients(self.recipients.clone()).with_projections(self.projections.clone())
+        groups
+            .with_recipients(self.recipients.clone())
+            .with_projections(self.projections.clone())
+            .with_cache(self.cache.clone())
     }
 
     /// Wakes the workers of this process.

@@ -80,14 +80,14 @@ impl GroupStore {
         }
         let locked = placement::lock_roots(&mut tx, ids).await?;
         let ids = locked.facts.into_keys().collect();
-        let mut groups = rows::load(&mut tx, &ids).await?;
+        let mut groups = rows::load(&mut tx, &ids, BTreeMap::new()).await?;
         let told = match self.projections.is_empty() {
             true => BTreeMap::new(),
             // A process without the projection can have merged groups.
             false => placement::merged_into(&mut tx, &ids).await?,
         };
         let writes = Writes::of(told, locked.projections);
-        let changes = self.finish(&mut tx, &mut groups, writes).await?;
+        let (changes, _) = self.finish(&mut tx, &mut groups, writes).await?;
         self.recipients.enqueue(&self.store, &mut tx, &changes).await?;
         tx.commit().await?;
         Ok(Some(changes))

@@ -98,7 +98,7 @@ impl GroupStore {
         let mut customers: BTreeSet<String> =
             tx.customers_in_inbox(&hash).await?.into_iter().collect();
         let (groups, _) = groups_of(&mut tx, &hash).await?;
-        let groups = rows::load(&mut tx, &groups).await?;
+        let groups = rows::load(&mut tx, &groups, BTreeMap::new()).await?;
         tx.commit().await?;
         for group in groups.values() {
             customers.extend(group.timeline.customers_of(&address).map(str::to_owned));
@@ -132,7 +132,8 @@ impl GroupStore {
         at: Timestamp,
         select: impl Fn(&Timeline) -> Erasure,
     ) -> Result<Erased, Error> {
-        let mut groups = rows::load(tx, &groups).await?;
+        self.cache.forget(&groups);
+        let mut groups = rows::load(tx, &groups, BTreeMap::new()).await?;
         let mut erased = Erased::default();
         let mut unlinked: Vec<(i64, Vec<String>)> = Vec::new();
         for (id, group) in &mut groups {
@@ -160,7 +161,7 @@ impl GroupStore {
         for address in &addresses {
             erased.deliveries += tx.erase_bodies_of_address(address).await?;
         }
-        erased.changes = self.finish(tx, &mut groups, writes).await?;
+        erased.changes = self.finish(tx, &mut groups, writes).await?.0;
         Ok(erased)
     }
 }
@@ -172,6 +173,6 @@ async fn groups_of(tx: &mut Tx, hash: &str) -> Result<(BTreeSet<i64>, i64), Erro
     if linked.is_empty() {
         return Ok((BTreeSet::new(), 0));
     }
-    let Locked { facts, projections } = placement::lock_roots(tx, linked).await?;
+    let Locked { facts, projections, .. } = placement::lock_roots(tx, linked).await?;
     Ok((facts.into_keys().collect(), projections))
 }

@@ -8,12 +8,13 @@
 //! | module | content |
 //! |---|---|
 //! | `placement` | the groups of a batch: found, locked, merged |
-//! | `rows` | the rows of locked groups: read and written |
+//! | `rows`, `cache` | the rows of locked groups: read and written, or kept in memory |
 //! | `identity`, `again` | the identity of an address; groups that are resolved again |
 //! | `erasure`, `retention` | the erasure of a customer or an address; checkouts without a payment |
 //! | `read` | questions about one payment or subscription |
 
 mod again;
+mod cache;
 mod erasure;
 mod identity;
 mod placement;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::erasure::Erased;
 pub(crate) use self::{
+    cache::{Booking, Cache},
     read::{STORED, read_stored},
     rows::Erasures,
 };
@@ -49,6 +51,7 @@ pub struct GroupStore {
     rules: Rules,
     recipients: Recipients,
     projections: Projections,
+    cache: Cache,
 }
 
 /// The facts of a booking, and the events that they come from.
@@ -67,6 +70,8 @@ pub(crate) struct Booked {
     pub(crate) changes: Vec<RecordChange>,
     /// The erasures of everybody whom the booking names.
     pub(crate) erasures: Erasures,
+    /// For [`GroupStore::keep`], after the commit.
+    pub(crate) groups: Booking,
 }
 
 impl GroupStore {
@@ -74,7 +79,7 @@ impl GroupStore {
     #[must_use]
     pub fn new(store: Store, rules: Rules) -> Self {
         let (recipients, projections) = (Recipients::default(), Projections::default());
-        Self { store, rules, recipients, projections }
+        Self { store, rules, recipients, projections, cache: Cache::default() }
     }
 
     /// With these sinks.
@@ -87,6 +92,17 @@ impl GroupStore {
     pub(crate) fn with_projections(mut self, projections: Projections) -> Self {
         self.projections = projections;
         self
+    }
+
+    /// With the cache of the process.
+    pub(crate) fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// Keeps the groups of a committed booking in memory.
+    pub(crate) fn keep(&self, groups: Booking) {
+        self.cache.put(groups);
     }
 
     pub(crate) fn rules(&self) -> &Rules {
@@ -105,6 +121,7 @@ impl GroupStore {
         let intake = Intake { batch, ..Intake::default() };
         let booked = self.book_in(&mut tx, intake).await?;
         tx.commit().await?;
+        self.keep(booked.groups);
         Ok(booked.changes)
     }
 
@@ -114,6 +131,7 @@ impl GroupStore {
         let intake = Intake { batch: Batch::of([context]), ..Intake::default() };
         let booked = self.book_in(&mut tx, intake).await?;
         tx.commit().await?;
+        self.keep(booked.groups);
         Ok(booked.changes)
     }
 
@@ -129,7 +147,9 @@ impl GroupStore {
         subjects.extend(facts.flat_map(Fact::subjects));
         // After the locks: an erasure of one of these customers is complete, or waits.
         let erasures = Erasures::read(tx, subjects).await?;
-        let mut groups = rows::load(tx, &ids).await?;
+        let known = |(id, version): (&i64, &i64)| Some((*id, self.cache.take(*id, *version)?));
+        let known = placed.versions.iter().filter_map(known).collect();
+        let mut groups = rows::load(tx, &ids, known).await?;
         let mut facts: BTreeMap<i64, Vec<Fact>> = BTreeMap::new();
         for (component, id) in batch.components.into_iter().zip(placed.groups) {
             facts.entry(id).or_default().extend(component.facts);
@@ -161,31 +181,32 @@ impl GroupStore {
                 );
             }
         }
-        let changes = self.finish(tx, &mut groups, writes).await?;
+        let (changes, version) = self.finish(tx, &mut groups, writes).await?;
         self.recipients.enqueue(&self.store, tx, &changes).await?;
-        Ok(Booked { changes, erasures })
+        Ok(Booked { changes, erasures, groups: Booking { version, groups } })
     }
 
-    /// Resolves the groups, writes the differences, and tells the projections.
+    /// Resolves the groups, writes the differences, and calls the projections. Returns the changes and the
+    /// new version of the groups.
     async fn finish(
         &self,
         tx: &mut Tx,
         groups: &mut BTreeMap<i64, Group>,
         mut writes: Writes,
-    ) -> Result<Vec<RecordChange>, Error> {
+    ) -> Result<(Vec<RecordChange>, i64), Error> {
         rows::link_addresses(tx, groups).await?;
-        let rules_hash = self.rules.fingerprint();
+        let (rules_hash, version) = (self.rules.fingerprint(), fastrand::i64(..));
         let mut all = Vec::new();
         for (id, group) in groups.iter_mut() {
             let changes = group.project(&self.rules);
             for change in &changes {
                 writes.record(*id, &change.new)?;
             }
-            writes.booked(*id, group, rules_hash);
+            writes.booked(*id, group, rules_hash, version);
             all.extend(changes);
         }
         let (changed, projections) = writes.write(tx).await?;
         self.projections.apply(tx, groups, &changed, projections).await?;
-        Ok(all)
+        Ok((all, version))
     }
 }

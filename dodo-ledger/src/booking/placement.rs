@@ -45,7 +45,7 @@ const SAVEPOINT: Sql = sql!("SAVEPOINT dodo_groups");
 const ROLLBACK: Sql = sql!("ROLLBACK TO SAVEPOINT dodo_groups");
 /// By a join that SQLite takes in this order, so that it looks the groups up one by one.
 const LOCK: Sql = sql!(
-    "SELECT dodo_group.id, parent_id, facts, (SELECT COUNT(*) FROM dodo_projection)
+    "SELECT dodo_group.id, parent_id, facts, version, (SELECT COUNT(*) FROM dodo_projection)
      FROM " (rows 1: 1 wanted BIGINT) "
      CROSS JOIN dodo_group WHERE dodo_group.id = given.wanted ORDER BY dodo_group.id" LOCKED
 );
@@ -94,6 +94,8 @@ pub(super) struct Placed {
     pub(super) groups: Vec<i64>,
     /// The groups that were merged, each under the group that has its facts now.
     pub(super) merged: BTreeMap<i64, Vec<i64>>,
+    /// The versions of the groups that were not merged.
+    pub(super) versions: BTreeMap<i64, i64>,
     /// The number of projections that the database knows.
     pub(super) projections: i64,
 }
@@ -103,6 +105,8 @@ pub(super) struct Placed {
 pub(super) struct Locked {
     /// The number of facts of each.
     pub(super) facts: BTreeMap<i64, i64>,
+    /// The version of each.
+    versions: BTreeMap<i64, i64>,
     /// The number of projections that the database knows.
     pub(super) projections: i64,
 }
@@ -114,7 +118,7 @@ pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Placed, Error> {
     let fresh = add_groups(tx, components, &groups).await?;
     add_keys(tx, batch, &mut groups, &fresh).await?;
     let ids: BTreeSet<i64> = groups.values().chain(fresh.values()).copied().collect();
-    let Locked { facts, projections } = lock(tx, &mut groups, ids).await?;
+    let Locked { facts, mut versions, projections } = lock(tx, &mut groups, ids).await?;
     // Retention can delete a key after its insertion found it, or a group before its lock.
     let is_locked = |key| groups.get(key).is_some_and(|group| facts.contains_key(group));
     if !batch.key_order.iter().all(is_locked) {
@@ -134,7 +138,8 @@ pub(super) async fn place(tx: &mut Tx, batch: &Batch) -> Result<Placed, Error> {
         found.ok_or_else(|| Error::corrupt("a key of the ledger has no group"))
     };
     let groups = components.iter().map(group).collect::<Result<_, _>>()?;
-    Ok(Placed { groups, merged, projections })
+    versions.retain(|id, _| !merged.contains_key(id));
+    Ok(Placed { groups, merged, versions, projections })
 }
 
 /// Locks the roots of groups: the order of `ids` has no effect.
@@ -243,10 +248,13 @@ async fn lock(
         for mut row in tx.fetch(&LOCK, args![ids_of(ids.iter().copied())]).await? {
             let id = row.int(0)?;
             match row.opt_int(1)? {
-                Some(parent) => parents.insert(id, parent),
-                None => locked.facts.insert(id, row.int(2)?),
-            };
-            locked.projections = row.int(3)?;
+                Some(parent) => drop(parents.insert(id, parent)),
+                None => {
+                    locked.facts.insert(id, row.int(2)?);
+                    locked.versions.insert(id, row.int(3)?);
+                }
+            }
+            locked.projections = row.int(4)?;
         }
         if parents.is_empty() {
             return Ok(locked);

@@ -1,6 +1,6 @@
 //! Questions about one object: its group is found by a key, and resolved again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{GroupStore, placement, rows};
 use crate::{
@@ -92,5 +92,5 @@ impl GroupStore {
 async fn groups_with(mut tx: Tx, keys: [Key; 2]) -> Result<Vec<Group>, Error> {
     let roots = placement::roots(&mut tx, &Batch::of_keys(&keys).components).await?;
     let ids: BTreeSet<i64> = roots.into_values().collect();
-    Ok(rows::load(&mut tx, &ids).await?.into_values().collect())
+    Ok(rows::load(&mut tx, &ids, BTreeMap::new()).await?.into_values().collect())
 }

@@ -98,9 +98,10 @@ const PUT_RECORDS: Sql = sql!(
         occurred_micros = excluded.occurred_micros"
 );
 const BOOKED: Sql = sql!(
-    "UPDATE dodo_group SET version = version + 1, facts = given.facts, rules_hash = given.rules,
+    "UPDATE dodo_group SET version = given.version, facts = given.facts, rules_hash = given.rules,
         unpaid_since = given.unpaid
-     FROM " (rows 1: 1 id BIGINT, 2 facts BIGINT, 3 rules BIGINT, 4 unpaid BIGINT) "
+     FROM " (rows 1:
+        1 id BIGINT, 2 facts BIGINT, 3 rules BIGINT, 4 unpaid BIGINT, 5 version BIGINT) "
      WHERE dodo_group.id = given.id"
 );
 /// Addresses that no group and no identity needs.
@@ -111,12 +112,37 @@ pub(super) const DROP_ADDRESSES: Sql = sql!(
             SELECT 1 FROM dodo_address_group WHERE dodo_address_group.hash = dodo_address.hash)"
 );
 
-/// Loads the facts, the identities and the records of locked groups.
-pub(super) async fn load(tx: &mut Tx, ids: &BTreeSet<i64>) -> Result<BTreeMap<i64, Group>, Error> {
-    let mut groups: BTreeMap<i64, Group> = ids.iter().map(|id| (*id, Group::default())).collect();
-    if ids.is_empty() {
-        return Ok(groups);
+/// Loads the facts, the identities and the records of locked groups. `known`: groups of which only the
+/// identities are loaded, because `identify` changes them without a booking.
+pub(super) async fn load(
+    tx: &mut Tx,
+    ids: &BTreeSet<i64>,
+    known: BTreeMap<i64, Group>,
+) -> Result<BTreeMap<i64, Group>, Error> {
+    let unknown: Vec<i64> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
+    let mut groups = known;
+    groups.retain(|id, _| ids.contains(id));
+    groups.values_mut().for_each(|group| group.timeline.identities.clear());
+    groups.extend(unknown.iter().map(|id| (*id, Group::default())));
+    if !unknown.is_empty() {
+        load_facts(tx, &unknown, &mut groups).await?;
     }
+    if !ids.is_empty() {
+        let given = args![ids_of(ids.iter().copied())];
+        for mut row in tx.fetch(&ADDRESSES, given).await? {
+            let group = groups.entry(row.int(0)?).or_default();
+            let (hash, identity) = read_address(&mut row, 1)?;
+            group.timeline.identities.insert(hash, identity);
+        }
+    }
+    Ok(groups)
+}
+
+async fn load_facts(
+    tx: &mut Tx,
+    ids: &[i64],
+    groups: &mut BTreeMap<i64, Group>,
+) -> Result<(), Error> {
     let given = || args![ids_of(ids.iter().copied())];
     let mut facts: BTreeMap<i64, Vec<Fact>> = BTreeMap::new();
     for mut row in tx.fetch(&FACTS, given()).await? {
@@ -141,12 +167,7 @@ pub(super) async fn load(tx: &mut Tx, ids: &BTreeSet<i64>) -> Result<BTreeMap<i6
             ),
         }
     }
-    for mut row in tx.fetch(&ADDRESSES, given()).await? {
-        let group = groups.entry(row.int(0)?).or_default();
-        let (hash, identity) = read_address(&mut row, 1)?;
-        group.timeline.identities.insert(hash, identity);
-    }
-    Ok(groups)
+    Ok(())
 }
 
 /// Links groups to the new addresses of their facts, and loads the identities of these.
@@ -272,10 +293,10 @@ impl Writes {
         Ok(())
     }
 
-    pub(super) fn booked(&mut self, id: i64, group: &Group, rules_hash: i64) {
+    pub(super) fn booked(&mut self, id: i64, group: &Group, rules_hash: i64, version: i64) {
         let facts = i64::try_from(group.timeline.facts().len()).unwrap_or(i64::MAX);
         let unpaid = group.timeline.unpaid_since().map(Timestamp::as_microsecond);
-        self.groups.push(args![id, facts, rules_hash, unpaid]);
+        self.groups.push(args![id, facts, rules_hash, unpaid, version]);
     }
 
     /// Writes it, and returns the changed groups and the number of projections.

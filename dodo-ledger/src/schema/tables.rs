@@ -90,7 +90,7 @@ const V1: &[Sql] = &[
         )"
     ),
     // `parent_id`: the group was merged into this one. Transactions that read a key before the merge
-    // follow it. `version` counts bookings, `rules_hash` names the rules of the last resolution.
+    // follow it. `version` is another random number after each booking, `rules_hash` names the rules of the last resolution.
     // `unpaid_since`: the group holds only contexts and failed payments, the last one of this time.
     sql!(
         "CREATE TABLE dodo_group (

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{STORE_PAUSE, Stop, attempt::STORE_WAIT, sleep_or_wake};
 use crate::{
     attribution::{Batch, Fact, Rules, event_owner::EventOwner, parse, sanitize},
-    booking::{Booked, Erasures, GroupStore, Intake},
+    booking::{Booked, Booking, Erasures, GroupStore, Intake},
     error::Error,
     fault::reach,
     inbox::{NotBooked, Seen, Unbooked},
@@ -171,7 +171,12 @@ async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, 
 /// Books events that this transaction has taken, and commits.
 async fn booked(ledger: &Arc<Shared>, tx: Tx, events: Arc<[Unbooked]>) -> Result<(), Error> {
     let groups = ledger.groups();
-    let work = async move { commit(book(tx, &groups, &events).await?).await };
+    let work = async move {
+        let (tx, booked) = book(tx, &groups, &events).await?;
+        commit(tx).await?;
+        groups.keep(booked);
+        Ok(())
+    };
     tokio::spawn(work).await.map_err(|_| panicked())?
 }
 
@@ -183,7 +188,11 @@ async fn commit(tx: Tx) -> Result<(), Error> {
 }
 
 /// Books events that this transaction has taken. The payloads are read before the first lock of a group.
-async fn book(mut tx: Tx, groups: &GroupStore, events: &[Unbooked]) -> Result<Tx, Error> {
+async fn book(
+    mut tx: Tx,
+    groups: &GroupStore,
+    events: &[Unbooked],
+) -> Result<(Tx, Booking), Error> {
     let mut intake = Intake::default();
     let (mut facts, mut read) = (Vec::new(), Vec::new());
     for event in events {
@@ -204,7 +213,7 @@ async fn book(mut tx: Tx, groups: &GroupStore, events: &[Unbooked]) -> Result<Tx
         read.push((event, owner, outcome));
     }
     intake.batch = Batch::of(facts);
-    let Booked { erasures, .. } = groups.book_in(&mut tx, intake).await?;
+    let Booked { erasures, groups: booking, .. } = groups.book_in(&mut tx, intake).await?;
     let mut seen = Vec::new();
     for (event, owner, outcome) in read {
         let (id, received_at) = (event.event.id(), event.event.received_at());
@@ -222,7 +231,7 @@ async fn book(mut tx: Tx, groups: &GroupStore, events: &[Unbooked]) -> Result<Tx
         }
     }
     tx.mark_booked(&seen).await?;
-    Ok(tx)
+    Ok((tx, booking))
 }
 
 /// The values that the inbox stores of an event, and its fact.
