@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use dodo_core::{Client, Dodo, Environment, Error as CoreError, ErrorKind as CoreKind};
@@ -58,6 +61,8 @@ struct Shared {
     return_to: Option<String>,
     paywall_page: Option<String>,
     mounted_at: String,
+    /// The time of the last snapshot, in microseconds.
+    snapshot_at: AtomicI64,
     ledger: OnceLock<LedgerHandle>,
 }
 
@@ -129,6 +134,17 @@ impl Billing {
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.0.clock)()
+    }
+
+    /// The time of an answer of the API: now, and after the answer before, so that the later one of two
+    /// answers counts.
+    pub(crate) fn snapshot_time(&self) -> Timestamp {
+        let now = self.now().as_microsecond();
+        let next = |last: i64| Some(now.max(last.saturating_add(1)));
+        let clock = &self.0.snapshot_at;
+        let last = clock.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+        let at = last.ok().and_then(next).unwrap_or(now);
+        Timestamp::from_microsecond(at).unwrap_or_else(|_| self.now())
     }
 
     pub(crate) fn listener(&self) -> Option<&Arc<dyn DynListener>> {
@@ -277,6 +293,7 @@ impl BillingBuilder {
             return_to: self.return_to,
             paywall_page: self.paywall_page,
             mounted_at: self.mounted_at.unwrap_or_else(|| "/billing".to_owned()),
+            snapshot_at: AtomicI64::new(i64::MIN),
             ledger: OnceLock::new(),
         })))
     }

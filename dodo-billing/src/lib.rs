@@ -46,6 +46,8 @@
 
 mod access;
 mod actions;
+#[cfg(feature = "actix-web")]
+mod actix;
 mod answer;
 mod billing;
 mod change;

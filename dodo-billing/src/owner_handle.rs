@@ -112,6 +112,31 @@ impl Owner {
         self.decide(AppDecision::EndAccess { subscription_id: subscription_id.to_owned() }).await
     }
 
+    /// Deletes everything that billing stores about the owner: answers, customers, checkouts, decisions. It
+    /// cancels nothing at Dodo Payments.
+    ///
+    /// The facts stay in the ledger: erase the customers of the owner there first. Otherwise the next
+    /// booking brings the owner back, because the metadata of its payments names it.
+    ///
+    /// # Errors
+    /// As [`access`](Self::access).
+    pub async fn erase(&self) -> Result<(), Error> {
+        let (billing, owner) = (&self.billing, self.id()?);
+        let ledger = billing.ledger()?;
+        let mut tx = ledger.database().begin().await?;
+        {
+            let mut tx = ledger.projection_tx("billing", &mut tx);
+            let locked =
+                store::lock_owners(&mut tx, &[owner.clone()].into(), billing.live()).await?;
+            for row in locked.values() {
+                store::erase_owner(&mut tx, owner, row.no, billing.live()).await?;
+                billing.clear_timers(&mut tx, row.no).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Stores a decision and the answer that follows from it, in one transaction.
     async fn decide(&self, decision: AppDecision) -> Result<Access, Error> {
         let (billing, owner) = (&self.billing, self.id()?);

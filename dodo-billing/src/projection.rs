@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::BoxError;
+use dodo_core::{BoxError, SubscriptionId};
 use dodo_ledger::{
     Error, LedgerHandle,
     attribution::Timeline,
@@ -27,6 +27,10 @@ use crate::{
 /// The timer of the next change of an answer, and that of the notice before the end of a trial.
 const CHANGE: &str = "change:";
 const TRIAL: &str = "trial:";
+/// The timer of the next request that settles a doubt.
+const CHECK: &str = "check:";
+/// The shortest wait between two requests about one owner.
+const CHECK_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
 impl Projection for Billing {
     fn name(&self) -> &'static str {
@@ -74,12 +78,16 @@ impl Projection for Billing {
     }
 
     async fn timer(&self, timer: &Timer, tx: &mut ProjectionTx<'_>) -> Result<(), BoxError> {
-        let Some((kind, no)) = [CHANGE, TRIAL].iter().find_map(|kind| {
+        let Some((kind, no)) = [CHANGE, TRIAL, CHECK].iter().find_map(|kind| {
             let no = timer.key.strip_prefix(kind)?.parse::<i64>().ok()?;
             Some((*kind, no))
         }) else {
             return Ok(());
         };
+        if kind == CHECK {
+            // Before the first use of the transaction: no request holds a lock.
+            self.settle_doubts(no).await?;
+        }
         let Some(owner) = store::owner_of_number(tx, no, self.live()).await? else { return Ok(()) };
         let owners = BTreeSet::from([owner.clone()]);
         let locked = store::lock_owners(tx, &owners, self.live()).await?;
@@ -150,12 +158,17 @@ impl Billing {
                 let (before, after) = (json(&before), json(access));
                 changes.push(Change { no: row.no, version, at: now, before, after });
             }
-            clocks.push((row.no, access.next_change(), self.trial_notice_at(access, now)));
+            clocks.push((
+                row.no,
+                access.next_change(),
+                self.trial_notice_at(access, now),
+                check_at(access, now),
+            ));
             last = Some(access.clone());
         }
         store::write_owners(tx, rows, &changes).await?;
-        for (no, next, notice) in clocks {
-            for (kind, at) in [(CHANGE, next), (TRIAL, notice)] {
+        for (no, next, notice, check) in clocks {
+            for (kind, at) in [(CHANGE, next), (TRIAL, notice), (CHECK, check)] {
                 match at {
                     Some(at) => tx.set_timer(&format!("{kind}{no}"), at).await?,
                     None => tx.clear_timer(&format!("{kind}{no}")).await?,
@@ -167,6 +180,42 @@ impl Billing {
             tx.queue_event(&id, id.clone()).await?;
         }
         Ok(last)
+    }
+
+    /// Asks Dodo Payments for the subscriptions that the facts contradict, and books the answers. A request
+    /// that fails is made again by the next timer.
+    async fn settle_doubts(&self, no: i64) -> Result<(), BoxError> {
+        let database = self.ledger()?.database();
+        let owner = store::owner_of_row(database, no, self.live()).await?;
+        let Some(owner) = owner else { return Ok(()) };
+        let access = self.access(&owner).await?;
+        let ids: BTreeSet<&str> =
+            access.checks().iter().map(|check| check.subscription_id.as_str()).collect();
+        for id in ids {
+            let asked = async {
+                let subscription = self.client().subscription(&SubscriptionId::new(id)?).await?;
+                self.book_subscription(&subscription).await
+            };
+            if let Err(error) = asked.await {
+                tracing::warn!(
+                    target: "dodo::billing", subscription = id, code = error.code(), %error,
+                    "doubt about a subscription not settled; billing asks again"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the timers of an owner.
+    pub(crate) async fn clear_timers(
+        &self,
+        tx: &mut ProjectionTx<'_>,
+        no: i64,
+    ) -> Result<(), Error> {
+        for kind in [CHANGE, TRIAL, CHECK] {
+            tx.clear_timer(&format!("{kind}{no}")).await?;
+        }
+        Ok(())
     }
 
     /// The facts of owners: of their groups, and the decisions of the app.
@@ -199,4 +248,11 @@ impl Billing {
         let end = access.until()?.time().filter(|_| access.state() == AccessState::Trialing)?;
         Some(later(end, -notice)).filter(|at| *at > now)
     }
+}
+
+/// The time of the next request that settles a doubt. An old doubt is asked about less often.
+fn check_at(access: &Access, now: Timestamp) -> Option<Timestamp> {
+    let due = access.checks().iter().map(|check| check.due_at).min()?;
+    let wait = (now.duration_since(due) / 4).max(CHECK_WAIT);
+    Some(if due > now { due } else { later(now, wait) })
 }

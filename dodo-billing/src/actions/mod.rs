@@ -26,7 +26,8 @@ impl Billing {
     pub(crate) async fn book_subscription(&self, subscription: &Subscription) -> Result<(), Error> {
         let business = subscription.business_id.as_deref();
         let id = &subscription.subscription_id;
-        self.book_object("subscription.updated", id, business, self.now(), subscription).await
+        self.book_object("subscription.updated", id, business, self.snapshot_time(), subscription)
+            .await
     }
 
     /// Books an object that the API showed, as the event that would have brought it.

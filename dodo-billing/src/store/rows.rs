@@ -97,6 +97,15 @@ const OPEN_CHECKOUT: Sql = sql!(
      ORDER BY created_at DESC LIMIT 1"
 );
 
+const ERASE: &[Sql] = &[
+    sql!("DELETE FROM dodo_billing_group WHERE owner = $1 AND live = $2"),
+    sql!("DELETE FROM dodo_billing_customer WHERE owner = $1 AND live = $2"),
+    sql!("DELETE FROM dodo_billing_checkout WHERE owner = $1 AND live = $2"),
+    sql!("DELETE FROM dodo_billing_grant WHERE owner = $1 AND live = $2"),
+];
+const ERASE_CHANGES: Sql = sql!("DELETE FROM dodo_billing_change WHERE owner_no = $1");
+const ERASE_OWNER: Sql = sql!("DELETE FROM dodo_billing_owner WHERE no = $1");
+
 /// The plans hash and the answer of an owner. `None`: nothing is stored.
 pub(crate) async fn read_answer(
     store: &Store,
@@ -168,6 +177,17 @@ pub(crate) async fn owner_of_number(
     live: bool,
 ) -> Result<Option<OwnerId>, Error> {
     let row = tx.fetch_one(&OWNER_OF_NO, args![no, live]).await?;
+    let owner = row.map(|mut row| row.text(0)).transpose()?;
+    Ok(owner.and_then(|owner| OwnerId::new(owner).ok()))
+}
+
+/// The same, outside of a transaction.
+pub(crate) async fn owner_of_row(
+    store: &Store,
+    no: i64,
+    live: bool,
+) -> Result<Option<OwnerId>, Error> {
+    let row = store.fetch(&OWNER_OF_NO, args![no, live]).await?.into_iter().next();
     let owner = row.map(|mut row| row.text(0)).transpose()?;
     Ok(owner.and_then(|owner| OwnerId::new(owner).ok()))
 }
@@ -278,6 +298,20 @@ pub(crate) async fn decisions_of(
         decisions.entry(owner).or_default().push(BillingFact { id, at, kind });
     }
     Ok(decisions)
+}
+
+/// Deletes everything about a locked owner.
+pub(crate) async fn erase_owner(
+    tx: &mut ProjectionTx<'_>,
+    owner: &OwnerId,
+    no: i64,
+    live: bool,
+) -> Result<(), Error> {
+    for sql in ERASE {
+        tx.execute(sql, args![owner.as_str(), live]).await?;
+    }
+    tx.execute(&ERASE_CHANGES, args![no]).await?;
+    tx.execute(&ERASE_OWNER, args![no]).await.map(drop)
 }
 
 /// Owner, time, and the answers before and after a change. `None`: it is gone.

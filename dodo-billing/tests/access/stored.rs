@@ -290,3 +290,25 @@ async fn new_plans_answer_at_once_and_forged_owners_never() {
         database.remove().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erased_owner_is_in_no_table_of_billing() {
+    for database in Database::all("erased_owner_is_in_no_table").await {
+        let clock = TestClock::default();
+        clock.set(day(10.0));
+        let store = database.open().await;
+        let billing = builder(plans().build().unwrap(), &clock).build().unwrap();
+        let ledger = opened(&store, &billing).await;
+        book(&ledger, &billing, &clock, "canary", &named("B", "c_")).await;
+        let owner = billing.owner("canary");
+        owner.grant("g1", "b", None, "beta").await.unwrap();
+        assert!(owner.access().await.unwrap().has("b"));
+        owner.erase().await.unwrap();
+        assert_eq!(billing.owner("canary").await.unwrap().state(), AccessState::None);
+        // The row of the owner is locked and new, so it holds nothing of before.
+        let again = billing.owner("canary").withdraw_grant("g1").await.unwrap();
+        assert_eq!(again.state(), AccessState::None);
+        drop((ledger, store));
+        database.remove().await;
+    }
+}

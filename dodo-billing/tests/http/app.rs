@@ -5,10 +5,17 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use bytes::Bytes;
 use dodo_billing::{Access, Billing, BillingBuilder, BillingEndpoints, Plan, Plans, SoldProduct};
-use dodo_core::{Dodo, Environment, SignedIn, client::ClientBuilder, endpoint::Endpoint as _};
-use dodo_ledger::{Ledger, Store, Workers};
+use dodo_core::{
+    Client, Dodo, Environment, EventKind, PaymentId, SessionId, SignedIn, client::ClientBuilder,
+    endpoint::Endpoint as _, event::SubscriptionStatus,
+};
+use dodo_ledger::{
+    Ledger, Store, Workers,
+    attribution::{Fact, FactKind, Person, Source, Subscription, Touchpoint},
+};
 use dodo_sandbox::{Product, Sandbox};
 use http::{Method, Request, StatusCode, header};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 /// The address of the app's pages. Nothing listens there.
@@ -65,7 +72,6 @@ impl App {
             .product(Product::monthly("pdt_team", "Team", "USD", 4900))
             .product(Product::monthly("pdt_trial", "Trial", "USD", 900).trial_days(14))
             .product(Product::one_time("pdt_templates", "Templates", "USD", 2900))
-            .clock_rate(0.0)
             .start()
             .await
             .unwrap();
@@ -140,6 +146,44 @@ impl App {
         let redirect = paid.redirect.unwrap_or_default();
         let key = redirect.split("checkout=").nth(1).unwrap_or_default();
         key.split('&').next().unwrap_or_default().to_owned()
+    }
+
+    /// A paid subscription. The app knows its start alone, 15 minutes ago, so the doubt about its first
+    /// payment is due in half a second.
+    pub(crate) async fn knows_the_start_alone(&self, user: &str, client: &Client) -> String {
+        let owner = self.billing.owner(user);
+        let options = dodo_billing::CheckoutOptions::of("pro").email("ada@example.com");
+        let session = owner.checkout(options).await.unwrap();
+        self.sandbox.pay_session(&session.session_id, dodo_sandbox::cards::OK).unwrap();
+        let session = SessionId::new(&session.session_id).unwrap();
+        let payment = client.checkout_session(&session).await.unwrap().payment_id.unwrap();
+        let payment = client.payment(&PaymentId::new(payment).unwrap()).await.unwrap();
+        let id = payment.subscription_id.unwrap();
+        let at = self.sandbox.now() - SignedDuration::from_millis(15 * 60_000 - 500);
+        let mut body = Subscription {
+            subscription_id: id.clone(),
+            status: Some(SubscriptionStatus::Active),
+            product_id: Some("pdt_pro".into()),
+            ..Subscription::default()
+        };
+        body.terms.next_billing_date = Some(at + SignedDuration::from_hours(30 * 24));
+        let token = Some(owner.token().unwrap());
+        let own = Touchpoint { owner: token, ..Touchpoint::default() };
+        let start = Fact {
+            id: format!("msg_{id}"),
+            source: Source::Webhook,
+            occurred_at: at,
+            received_at: at,
+            attempt_at: None,
+            event_type: EventKind::SubscriptionActive,
+            live: false,
+            business_id: "bus_1".into(),
+            brand_id: None,
+            kind: FactKind::Subscription(Box::new(body)),
+            person: Some(Person { own, ..Person::default() }),
+        };
+        self.ledger.book_facts(vec![start]).await.unwrap();
+        id
     }
 
     /// Waits until everything that happened is booked, and returns the access that fits.

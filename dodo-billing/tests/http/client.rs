@@ -10,7 +10,7 @@ use dodo_sandbox::cards;
 
 use crate::app::App;
 
-fn client(app: &App) -> Client {
+pub(crate) fn client(app: &App) -> Client {
     let client = Client::builder(app.sandbox.api_key(), Environment::Test);
     client.base_url(app.sandbox.url()).checkout_url(app.sandbox.url()).build().unwrap()
 }

@@ -95,7 +95,9 @@ async fn renewal_decline_and_recovery() {
     app.buys("user_1", "pro", cards::OK).await;
     let first = app.until("user_1", |access| access.state() == AccessState::Active).await;
     app.days_pass(31);
-    let renewed = app.until("user_1", |access| access.until() > first.until()).await;
+    let is_paid = |access: &dodo_billing::Access| access.reason().code == ReasonCode::Paid;
+    let renewed =
+        app.until("user_1", |access| access.until() > first.until() && is_paid(access)).await;
     assert_eq!((renewed.state(), renewed.reason().code), (AccessState::Active, ReasonCode::Paid));
 
     app.sandbox.decline_next_charges("INSUFFICIENT_FUNDS", 1);
@@ -146,5 +148,41 @@ async fn trial_becomes_paid_and_a_purchase_stays() {
     app.buys("user_2", "pdt_templates", cards::OK).await;
     let bought = app.until("user_2", |access| access.can("templates")).await;
     assert_eq!(bought.until(), Some(dodo_billing::Until::NoEnd));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn returned_money_ends_access_and_a_pause_keeps_the_rest() {
+    let app = App::start().await;
+    for (user, reason) in [("refunded", ReasonCode::Refunded), ("disputed", ReasonCode::Disputed)] {
+        app.buys(user, "pro", cards::OK).await;
+        app.until(user, |access| access.can("export")).await;
+        let payments = app.billing.owner(user).payments().await.unwrap();
+        let payment = payments.first().unwrap();
+        if reason == ReasonCode::Refunded {
+            app.sandbox.refund_payment(&payment.id, None).unwrap();
+        } else {
+            let dispute = app.sandbox.open_dispute(&payment.id).unwrap();
+            app.until(user, |access| access.can("export")).await;
+            app.sandbox.resolve_dispute(&dispute, dodo_sandbox::DisputeOutcome::Lost).unwrap();
+        }
+        let ended = app.until(user, |access| access.state() == AccessState::Ended).await;
+        assert_eq!((ended.reason().code, ended.can("export")), (reason, false), "{ended:?}");
+    }
+    let refunded = app.get("refunded", "/payments").await.body;
+    assert_eq!(refunded["items"][0]["refunded"], refunded["items"][0]["amount"], "{refunded}");
+    app.stop().await;
+}
+
+/// The webhooks are lost: a timer asks Dodo Payments, and the answer settles the doubt.
+#[tokio::test(flavor = "multi_thread")]
+async fn doubt_is_settled_by_a_request() {
+    let app = App::with(false, |billing| billing).await;
+    app.knows_the_start_alone("user_1", &crate::client::client(&app)).await;
+    let doubtful = app.billing.owner("user_1").await.unwrap();
+    assert_eq!(doubtful.checks().len(), 1, "{doubtful:?}");
+    assert_eq!(doubtful.reason().code, ReasonCode::FirstPaymentUnconfirmed);
+    let settled = app.until("user_1", |access| access.checks().is_empty()).await;
+    assert_eq!((settled.state(), settled.reason().code), (AccessState::Active, ReasonCode::Paid));
     app.stop().await;
 }
