@@ -9,12 +9,14 @@ mod replay;
 mod sink;
 mod worker;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::admin::is_known;
 pub use self::{
     admin::{DeadLetter, SinkStats},
     sink::{CustomerHistory, OutboxRecord, SendOutcome, Sink},
 };
 pub(crate) use self::{
-    admin::{dead_letters, has_work, is_known, redrive, stats},
+    admin::{dead_letters, has_work, redrive, stats},
     recipients::Recipients,
     replay::replay,
     sink::{CALLBACK_FAILED, ErasedSink},
