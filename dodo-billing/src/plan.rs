@@ -57,18 +57,26 @@ impl Benefits {
 pub struct Plan {
     pub(crate) name: String,
     pub(crate) products: Vec<String>,
+    pub(crate) trial_once: bool,
     pub(crate) benefits: Benefits,
 }
 
 impl Plan {
     /// A plan with this name, such as `pro`.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), products: Vec::new(), benefits: Benefits::default() }
+        let benefits = Benefits::default();
+        Self { name: name.into(), products: Vec::new(), trial_once: false, benefits }
     }
 
     /// Adds a product of Dodo Payments that sells the plan: `pdt_...`.
     pub fn product(mut self, product_id: impl Into<String>) -> Self {
         self.products.push(product_id.into());
+        self
+    }
+
+    /// Sells the plan without its trial to an owner who had a trial of any plan.
+    pub fn trial_once(mut self) -> Self {
+        self.trial_once = true;
         self
     }
 

@@ -90,6 +90,11 @@ impl Plans {
         })
     }
 
+    /// Whether a plan gives its trial to new owners only.
+    pub(crate) fn has_trial_once(&self, plan: &str) -> bool {
+        self.plans.get(plan).is_some_and(|plan| plan.trial_once)
+    }
+
     /// The names of all plans.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.plans.keys().map(String::as_str)

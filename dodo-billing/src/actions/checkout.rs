@@ -5,13 +5,16 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dodo_core::{
     CustomerId, Error, ErrorKind, ProductId,
-    checkout::request::{CheckoutCustomer, CheckoutItem, FeatureFlags, SessionRequest},
+    checkout::request::{
+        CheckoutCustomer, CheckoutItem, FeatureFlags, SessionRequest, SubscriptionData,
+    },
 };
 use jiff::SignedDuration;
 
 use super::{conflict, not_found};
 use crate::{
     access::Access,
+    fact::BillingFactKind,
     owner_handle::Owner,
     source::AccessSource,
     store::{self, Checkout},
@@ -107,7 +110,8 @@ impl Owner {
                 .with_code("quantity_out_of_range")
                 .with_field("quantity"));
         }
-        refuse_second(&self.access().await?, billing.plans().plan_of(product.as_str()), &options)?;
+        let plan = billing.plans().plan_of(product.as_str());
+        refuse_second(&self.access().await?, plan, &options)?;
         let database = billing.ledger()?.database();
         let (live, now) = (billing.live(), billing.now());
         let cart = format!("{product}*{}", options.quantity);
@@ -125,6 +129,10 @@ impl Owner {
         let mut request = SessionRequest::new()
             .product_cart([CheckoutItem::new(product, options.quantity)])
             .metadata(dodo_core::internals::OWNER_KEY, self.token()?);
+        if plan.is_some_and(|plan| billing.plans().has_trial_once(plan)) && self.had_trial().await?
+        {
+            request = request.subscription_data(SubscriptionData::new().trial_period_days(0));
+        }
         if let Some(page) = billing.return_to() {
             let separator = if page.contains('?') { '&' } else { '?' };
             request = request.return_url(format!("{page}{separator}checkout={key}"));
@@ -158,6 +166,22 @@ impl Owner {
             Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable link")
         })?;
         Ok(OpenedCheckout { checkout_url, session_id: checkout.session_id })
+    }
+}
+
+impl Owner {
+    /// Whether a subscription of the owner ever had a trial.
+    async fn had_trial(&self) -> Result<bool, Error> {
+        let billing = &self.billing;
+        let mut tx = billing.ledger()?.database().read().await?;
+        let owners = [self.id()?.clone()].into();
+        let facts = billing.facts_of(&mut tx, &owners, &Default::default()).await?;
+        Ok(facts.into_values().flatten().any(|fact| match fact.kind {
+            BillingFactKind::Subscription { body, .. } | BillingFactKind::Snapshot { body } => {
+                body.trial_period_days.is_some_and(|days| days > 0)
+            }
+            _ => false,
+        }))
     }
 }
 

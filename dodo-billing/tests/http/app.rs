@@ -34,7 +34,7 @@ pub(crate) fn plans() -> Plans {
         .free_plan(Plan::new("free").limit("projects", 3))
         .plan(Plan::new("pro").product("pdt_pro").feature("export").limit("projects", 100))
         .plan(Plan::new("team").product("pdt_team").includes("pro").seats("seats"))
-        .plan(Plan::new("trial").product("pdt_trial").feature("beta"))
+        .plan(Plan::new("trial").product("pdt_trial").feature("beta").trial_once())
         .product(SoldProduct::once("pdt_templates").feature("templates"))
         .build()
         .unwrap()

@@ -186,3 +186,17 @@ async fn doubt_is_settled_by_a_request() {
     assert_eq!((settled.state(), settled.reason().code), (AccessState::Active, ReasonCode::Paid));
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_purchase_has_no_trial() {
+    let app = App::start().await;
+    app.buys("user_1", "trial", cards::OK).await;
+    app.until("user_1", |access| access.state() == AccessState::Trialing).await;
+    app.post("user_1", "/cancel", json!({})).await;
+    app.days_pass(15);
+    app.until("user_1", |access| access.state() == AccessState::Ended).await;
+    app.buys("user_1", "trial", cards::OK).await;
+    let again = app.until("user_1", |access| access.can("beta")).await;
+    assert_eq!(again.state(), AccessState::Active, "{again:?}");
+    app.stop().await;
+}
