@@ -47,11 +47,6 @@ impl Permission {
     pub(crate) const fn sees_operations(self) -> bool {
         self.operations
     }
-
-    /// Its part of the entity tag.
-    pub(crate) const fn code(self) -> u8 {
-        self.view as u8 | (self.people as u8) << 1 | (self.operations as u8) << 2
-    }
 }
 
 /// What a person sees who may see nothing.

@@ -303,7 +303,7 @@ impl Settings {
 
     fn failed(&self, error: &dodo_ledger::Error) -> Response<Bytes> {
         let cause = std::error::Error::source(error).map(tracing::field::display);
-        tracing::warn!(target: "dodo::dashboard", cause, "the ledger did not answer: {error}");
+        tracing::warn!(target: "dodo::dashboard", cause, "the ledger did not answer; check the database");
         let mut response = answer::page(
             http::StatusCode::SERVICE_UNAVAILABLE,
             page::message(

@@ -222,3 +222,44 @@ async fn dashboard_pages_are_accessible_at_any_width() {
     full.end().await;
     empty.end().await;
 }
+
+/// Looks for changes at once, as a tab does that becomes visible again.
+async fn poll(browser: &Browser) {
+    browser.script("document.dispatchEvent(new Event('visibilitychange')); return true").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_change_in_place_and_the_keyboard_reads_the_chart() {
+    let Some(browser) = Browser::start("dashboard_live").await else { return };
+    let app = App::empty().await;
+    app.accept(&[charge("first", (1900, 0), "USD", json!({}))]).await;
+    browser.look_like(1440, 900, "light").await;
+    browser.open(&app.url).await;
+    assert_eq!(browser.texts("[data-key=net] .value").await, ["$19.00"]);
+    browser.script("document.querySelector('.chart details').open = true; document.querySelector('.chart summary').focus(); return true").await;
+    // Nothing changed: the answer is 304, and the page stays as it is.
+    poll(&browser).await;
+    app.accept(&[charge("second", (2900, 0), "USD", json!({}))]).await;
+    poll(&browser).await;
+    browser.wait_for_texts("[data-key=net] .value", |texts| texts == ["$48.00"]).await;
+    assert_eq!(browser.texts("[role=status]").await, ["1 new payment"]);
+    let state = "return [document.activeElement.tagName, document.querySelector('.chart details').open].join()";
+    assert_eq!(browser.script(state).await, "summary,true");
+
+    let focused = "return document.activeElement.getAttribute('aria-label')";
+    browser.script("document.querySelector('.col[tabindex=\"0\"]').focus(); return true").await;
+    let first = browser.script(focused).await.to_string();
+    browser.press(&['\u{e014}']).await; // right
+    assert_ne!(browser.script(focused).await.to_string(), first);
+    browser.press(&['\u{e010}']).await; // end
+    let last = browser.script(focused).await.to_string();
+    assert!(last.contains("(not over): total $48.00"), "{last}");
+    let shown = browser.texts(".tip:not([hidden])").await;
+    assert_eq!(shown.len(), 1);
+    assert!(shown[0].contains("$48.00"), "{shown:?}");
+    browser.press(&['\u{e00c}']).await; // escape
+    assert!(browser.texts(".tip:not([hidden])").await.is_empty());
+    let complaints = browser.console().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    app.end().await;
+}

@@ -9,10 +9,7 @@ mod small;
 
 use jiff::tz::TimeZone;
 
-pub(crate) use self::{
-    axis::Axis,
-    small::{Step, sparkline, steps},
-};
+pub(crate) use self::{axis::Axis, small::sparkline};
 use crate::{
     format::Unit,
     question::{Interval, Question},
@@ -32,10 +29,6 @@ pub(crate) enum Color {
     Other,
     /// Not attributed money.
     NotAttributed,
-    Good,
-    Bad,
-    /// Of a line.
-    Main,
     /// The line of the period before.
     Before,
 }
@@ -47,9 +40,6 @@ impl Color {
             Self::Of(at) => format!("s{}", at % COLORS),
             Self::Other => "other".to_owned(),
             Self::NotAttributed => "unknown".to_owned(),
-            Self::Good => "good".to_owned(),
-            Self::Bad => "bad".to_owned(),
-            Self::Main => "main".to_owned(),
             Self::Before => "before".to_owned(),
         }
     }

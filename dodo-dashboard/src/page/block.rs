@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    chart::{self, Chart, Step},
+    chart::{self, Chart},
     format::{Change, Unit},
     question::Question,
     table::{Cell, Column, Kind, Row, Table},
@@ -35,10 +35,6 @@ pub(crate) enum Block {
         first: String,
         more: Vec<String>,
         hints: Vec<String>,
-    },
-    Steps {
-        title: String,
-        steps: Vec<Step>,
     },
     Checklist(Vec<Check>),
     /// One sentence, and where to go.
@@ -180,9 +176,6 @@ impl Block {
                     @if !hints.is_empty() { h3 { "Check" } ul { @for hint in hints { li { (hint) } } } }
                 }
             },
-            Self::Steps { title, steps } => {
-                html! { section.card { h2 { (title) } (chart::steps(steps)) } }
-            }
             Self::Checklist(checks) => html! {
                 section.card { h2 { "Set-up" } ul.checks {
                     @for check in checks {

@@ -17,8 +17,6 @@ pub(crate) enum Notice {
     TooManyConditions,
     /// The interval has too many columns in this period.
     TooManyColumns(&'static str),
-    /// The cursor belongs to another table.
-    UnknownCursor,
     /// Money of this currency is not in the ledger.
     NoSuchCurrency(String),
     /// The ledger does not group by this.
@@ -47,9 +45,6 @@ impl fmt::Display for Notice {
             }
             Self::TooManyColumns(interval) => {
                 write!(f, "The period is too long for columns of one {interval}.")
-            }
-            Self::UnknownCursor => {
-                f.write_str("The link to this page of the table is too old. This is the first one.")
             }
             Self::NoSuchCurrency(code) => write!(f, "The ledger holds no payment in {code}."),
             Self::NotRecorded(by) => {
