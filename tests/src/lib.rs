@@ -64,6 +64,7 @@ pub struct WritingAnAdapter;
 #[doc = include_str!("../../docs/attribution.md")]
 #[doc = include_str!("../../docs/sinks.md")]
 #[doc = include_str!("../../docs/billing.md")]
+#[doc = include_str!("../../docs/dashboard.md")]
 #[doc = include_str!("../../docs/sandbox.md")]
 #[derive(Debug)]
 pub struct Guides;
