@@ -32,10 +32,12 @@ impl Unit {
 
     /// An amount for an axis, where a round number stands: `$2k`, `¥1.5M`, `€50`, `$0.05`.
     pub(crate) fn show_short(self, minor: i128) -> String {
-        let unit = 10_i128.pow(u32::from(self.exponent));
+        let Some(unit) = 10_i128.checked_pow(u32::from(self.exponent)) else {
+            return self.show(minor);
+        };
         for (factor, letter) in [(1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")] {
-            if minor.abs() >= factor * unit {
-                let tenths = half_even(minor * 10, factor * unit);
+            if minor.abs() / unit >= factor {
+                let tenths = half_even(minor.saturating_mul(10), unit.saturating_mul(factor));
                 let (sign, size) = (sign_of(minor), tenths.abs());
                 let decimal =
                     if size % 10 == 0 { String::new() } else { format!(".{}", size % 10) };
