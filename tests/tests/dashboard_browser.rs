@@ -244,7 +244,7 @@ async fn numbers_change_in_place_and_the_keyboard_reads_the_chart() {
     browser.wait_for_texts("[data-key=net] .value", |texts| texts == ["$48.00"]).await;
     assert_eq!(browser.texts("[role=status]").await, ["1 new payment"]);
     let state = "return [document.activeElement.tagName, document.querySelector('.chart details').open].join()";
-    assert_eq!(browser.script(state).await, "summary,true");
+    assert_eq!(browser.script(state).await, "SUMMARY,true");
 
     let focused = "return document.activeElement.getAttribute('aria-label')";
     browser.script("document.querySelector('.col[tabindex=\"0\"]').focus(); return true").await;
