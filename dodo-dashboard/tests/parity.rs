@@ -16,7 +16,8 @@ const LIMIT: usize = 1 << 20;
 type Answer = (u16, Vec<String>, String);
 
 fn answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let shown = ["allow", "cache-control", "content-security-policy", "content-type", "etag", "vary"];
+    let shown =
+        ["allow", "cache-control", "content-security-policy", "content-type", "etag", "vary"];
     let of = |name: &&str| Some(format!("{name}: {}", headers.get(*name)?.to_str().unwrap()));
     let body = String::from_utf8_lossy(body);
     let body = match body.split_once("As of ") {
@@ -29,7 +30,9 @@ fn answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
 async fn axum(dashboard: &Dashboard, path: &str, request: Request<()>) -> Answer {
     let app: Router = match path {
         "" | "/" => Router::new().fallback_service(dashboard.clone().into_service()),
-        nested => Router::new().nest(nested.trim_end_matches('/'), dodo_axum::mount(dashboard.clone())),
+        nested => {
+            Router::new().nest(nested.trim_end_matches('/'), dodo_axum::mount(dashboard.clone()))
+        }
     };
     let response = app.oneshot(request.map(|()| axum::body::Body::empty())).await.unwrap();
     let (parts, body) = response.into_parts();
@@ -44,7 +47,8 @@ async fn tower(dashboard: &Dashboard, request: Request<()>) -> Answer {
 }
 
 async fn actix(dashboard: &Dashboard, path: &str, request: Request<()>) -> Answer {
-    let scope = web::scope(path.trim_end_matches('/')).service(dodo_actix::mount(dashboard.clone()));
+    let scope =
+        web::scope(path.trim_end_matches('/')).service(dodo_actix::mount(dashboard.clone()));
     let app = test::init_service(App::new().service(scope)).await;
     let method = actix_web::http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap();
     let mut asked = test::TestRequest::default().method(method).uri(&request.uri().to_string());

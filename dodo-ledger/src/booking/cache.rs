@@ -50,7 +50,7 @@ impl Cache {
     }
 
     /// Drops groups that changed without a booking of events.
-    pub(super) fn forget<'i>(&self, ids: impl IntoIterator<Item = &'i i64>) {
+    pub(super) fn evict<'i>(&self, ids: impl IntoIterator<Item = &'i i64>) {
         let mut kept = self.kept();
         ids.into_iter().for_each(|id| drop(kept.remove(*id)));
     }
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(cache.take(2, 7), Some(group(1)));
         assert!(cache.take(2, 7).is_none(), "a booking has it");
         cache.put(booking(9, [(2, 1)]));
-        cache.forget([&2]);
+        cache.evict([&2]);
         assert!(cache.take(2, 9).is_none());
     }
 

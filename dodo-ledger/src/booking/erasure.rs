@@ -132,7 +132,7 @@ impl GroupStore {
         at: Timestamp,
         select: impl Fn(&Timeline) -> Erasure,
     ) -> Result<Erased, Error> {
-        self.cache.forget(&groups);
+        self.cache.evict(&groups);
         let mut groups = rows::load(tx, &groups, BTreeMap::new()).await?;
         let mut erased = Erased::default();
         let mut unlinked: Vec<(i64, Vec<String>)> = Vec::new();

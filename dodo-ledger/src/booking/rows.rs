@@ -112,8 +112,8 @@ pub(super) const DROP_ADDRESSES: Sql = sql!(
             SELECT 1 FROM dodo_address_group WHERE dodo_address_group.hash = dodo_address.hash)"
 );
 
-/// Loads the facts, the identities and the records of locked groups. `known`: groups of which only the
-/// identities are loaded, because `identify` changes them without a booking.
+/// Loads the facts, the identities and the records of locked groups. For the groups in `known` it loads
+/// the identities alone, because `identify` changes these without a booking.
 pub(super) async fn load(
     tx: &mut Tx,
     ids: &BTreeSet<i64>,

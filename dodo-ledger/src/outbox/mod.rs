@@ -15,8 +15,6 @@ pub use self::{
     admin::{DeadLetter, SinkStats},
     sink::{CustomerHistory, OutboxRecord, SendOutcome, Sink},
 };
-#[cfg(feature = "cli")]
-pub(crate) use self::admin::is_known;
 pub(crate) use self::{
     admin::{dead_letters, has_work, redrive, stats},
     recipients::Recipients,
