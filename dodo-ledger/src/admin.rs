@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Ledger,
+    booking::RebuildReport,
     error::Error,
     inbox::{InboxStats, StoredEvent, admin},
     notify::WakeSignal,
@@ -155,6 +156,15 @@ impl Ledger {
         let queued = outbox::replay(&self.shared.store, recipients, sink, (from, until)).await;
         self.shared.offer(WakeSignal::Queued);
         queued
+    }
+
+    /// Compares the money rows, their values and their sums with the records, and repairs them. Bookings
+    /// go on at the same time. It reads every record: with a million payments it takes minutes.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database. Call it again.
+    pub async fn rebuild(&self) -> Result<RebuildReport, Error> {
+        self.shared.groups().rebuild().await
     }
 
     /// Waits until every stored event is done, dead or parked, every queued group is resolved, every event

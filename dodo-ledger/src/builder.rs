@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
 use crate::{
@@ -30,6 +31,7 @@ pub struct LedgerBuilder {
     rules: Rules,
     sinks: Vec<ErasedSink>,
     projections: Vec<Added>,
+    zone: Option<String>,
 }
 
 impl LedgerBuilder {
@@ -40,6 +42,7 @@ impl LedgerBuilder {
             rules: Rules::default(),
             sinks: Vec::new(),
             projections: Vec::new(),
+            zone: None,
         }
     }
 
@@ -127,15 +130,41 @@ impl LedgerBuilder {
         Ok(ledger)
     }
 
+    /// Sets the time zone of the books by its IANA name: days and months of sums begin at its midnight.
+    /// Default: `UTC`. [`migrate`](Ledger::migrate) stores it. After a change, the workers compute the sums
+    /// again in the background; until then, questions read the single rows.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), dodo_ledger::Error> {
+    /// use dodo_ledger::{Ledger, Store};
+    ///
+    /// let store = Store::open("sqlite::memory:").await?;
+    /// let ledger = Ledger::builder(store).books_in("Europe/Berlin").build()?;
+    /// ledger.migrate().await?;
+    /// assert_eq!(ledger.zone().iana_name(), Some("Europe/Berlin"));
+    /// # Ok(()) }
+    /// ```
+    pub fn books_in(mut self, zone: impl Into<String>) -> Self {
+        self.zone = Some(zone.into());
+        self
+    }
+
     /// Starts the writer on the current tokio runtime.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) if two sinks or two projections have one name, or a projection
-    /// has an invalid one.
+    /// has an invalid one, or if the time zone of [`books_in`](Self::books_in) is unknown.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn build(self) -> Result<Ledger, Error> {
+    pub fn build(mut self) -> Result<Ledger, Error> {
+        if let Some(name) = &self.zone {
+            self.settings.zone = TimeZone::get(name).map_err(|error| {
+                Error::config("unknown time zone of the books: use a name such as `Europe/Berlin`")
+                    .with_source(error)
+            })?;
+        }
         let mut names = HashSet::new();
         if let Some(second) = self.sinks.iter().find(|sink| !names.insert(sink.name())) {
             return Err(Error::config("two sinks have one name: rename one with `.name(..)`")

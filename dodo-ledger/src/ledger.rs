@@ -9,6 +9,7 @@ use std::{
 };
 
 use dodo_core::webhook::{Inbox, Receipt, VerifiedEvent};
+use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
 use crate::{
@@ -109,7 +110,9 @@ impl Ledger {
     /// if its user may not create tables, [`Config`](crate::ErrorKind::Config) if the tables are of a newer
     /// version than this program.
     pub async fn migrate(&self) -> Result<(), Error> {
-        schema::migrate(&self.shared.store, &self.shared.projections).await
+        schema::migrate(&self.shared.store, &self.shared.projections).await?;
+        let zone = self.shared.settings.zone.iana_name().unwrap_or("UTC");
+        self.shared.groups().keep_books_in(zone).await
     }
 
     /// Books facts of a crate of this project: a decision of the application, or an answer of the API.
@@ -134,6 +137,12 @@ impl Ledger {
         tx.commit().await?;
         self.shared.offer(WakeSignal::Stored);
         Ok(queued)
+    }
+
+    /// The time zone of the books: see [`books_in`](LedgerBuilder::books_in).
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.shared.settings.zone
     }
 }
 

@@ -52,6 +52,7 @@ pub use self::tx::PgTx;
 pub use self::tx::SqliteTx;
 pub use self::{
     audit::AuditEntry,
+    booking::RebuildReport,
     builder::LedgerBuilder,
     error::{Error, ErrorKind},
     forgotten::ErasureReport,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 /// When to retry after a failed attempt, and how often.
 ///
 /// The delay after the failed attempt `n` is at most `min(max_delay, base_delay * 2^(n - 1))`.
@@ -161,6 +163,8 @@ pub(crate) struct Settings {
     /// How often to look for events that another instance stored or that are due again.
     pub(crate) poll: Duration,
     pub(crate) retention: Retention,
+    /// The time zone of the books.
+    pub(crate) zone: TimeZone,
 }
 
 impl Default for Settings {
@@ -173,6 +177,7 @@ impl Default for Settings {
             concurrency: 16,
             poll: Duration::from_millis(250),
             retention: Retention::default(),
+            zone: TimeZone::UTC,
         }
     }
 }

@@ -79,7 +79,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
         let before = count.load(Ordering::Relaxed);
         groups.book(Batch::of(facts)).await.unwrap();
         let statements = count.load(Ordering::Relaxed) - before;
-        assert!((8..=18).contains(&statements), "{statements} statements for {EVENTS} events");
+        assert!((8..=24).contains(&statements), "{statements} statements for {EVENTS} events");
     }
     store.remove().await;
 }

@@ -283,7 +283,9 @@ impl<'a> Resolver<'a> {
         target.person?;
         let own = context.map(|context| {
             let visit = self.objects.person(context);
-            visit.and_then(|visit| visit.journey.clone()).unwrap_or_default()
+            let journey = visit
+                .and_then(|visit| Some(visit.journey.clone()?.with_click_ids(&visit.click_ids)));
+            journey.unwrap_or_default()
         });
         own.or_else(|| target.lineage().find_map(|charge| charge.journey.clone()))
     }

@@ -14,6 +14,8 @@ use crate::attribution::Record;
 pub enum Channel {
     /// A campaign brought the visitor.
     Campaign,
+    /// An advertisement brought the visitor, by its click id and without a campaign.
+    PaidClick,
     /// Another site sent the visitor, without a campaign.
     Referral,
     /// A page of the visit is known, but no campaign and no other site.
@@ -23,11 +25,21 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Every channel in the order of the rules. The place of a channel is its stored number.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Campaign, Self::PaidClick, Self::Referral, Self::Direct, Self::NotAttributed];
+
+    /// The number in stored sums: 1 for the first channel.
+    pub(crate) fn number(self) -> i64 {
+        (1..).zip(Self::ALL).find(|(_, channel)| *channel == self).map_or(0, |(number, _)| number)
+    }
+
     /// The name in exports and groups.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Campaign => "campaign",
+            Self::PaidClick => "paid_click",
             Self::Referral => "referral",
             Self::Direct => "direct",
             Self::NotAttributed => "not_attributed",
@@ -41,6 +53,8 @@ impl Channel {
             Self::NotAttributed
         } else if record.record.campaign.is_some() {
             Self::Campaign
+        } else if journey.is_some_and(|journey| journey.platform.is_some()) {
+            Self::PaidClick
         } else if journey.is_some_and(|journey| journey.referrer_host.is_some()) {
             Self::Referral
         } else if journey.is_some_and(|journey| journey.landing_path.is_some()) {

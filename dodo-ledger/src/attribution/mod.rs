@@ -16,12 +16,15 @@
 //! | `resolve`, `charges`, `attribute`, `step` | charges in time order, each with seven attribution steps |
 //! | `reversals`, `allocation` | refunds and disputes, limited to the payment |
 //! | `record`, `channel`, `diff`, `erase` | records, their channel and their changes; the selection for an erasure |
+//! | `mrr` | monthly recurring revenue: levels of subscriptions, movements of customers |
+//! | `dimension`, `money` | the values of a record by dimension; its money row, and sums of rows |
 
 mod allocation;
 mod attribute;
 mod channel;
 mod charges;
 mod diff;
+mod dimension;
 mod erase;
 pub(crate) mod event_owner;
 mod fact;
@@ -29,6 +32,8 @@ mod group;
 mod groups;
 pub(crate) mod hash;
 mod keys;
+mod money;
+mod mrr;
 mod objects;
 mod parse;
 mod record;
@@ -43,8 +48,15 @@ mod subscription;
 mod timeline;
 mod visit_context;
 
+pub(crate) use self::{
+    dimension::texts,
+    money::{LAST_CHARGE, buckets, day_number, kind_name, kind_number, month_number, summed},
+};
+
 pub use self::{
     channel::Channel,
+    dimension::Dimension,
+    mrr::{ChurnReason, MovementKind},
     report::{StepAnswer, StepReason, StepReport},
     rules::{RenewalCredit, Rules},
     visit_context::VisitContext,
@@ -52,6 +64,7 @@ pub use self::{
 #[doc(hidden)]
 pub use self::{
     diff::{RecordChange, diff},
+    dimension::{TEXTS, Texts},
     erase::{Applied, Erasure},
     fact::{
         Charge, Dispute, DisputeStep, FORMAT, Fact, FactKind, FailedPayment, Grant, GrantedKey,
@@ -61,6 +74,8 @@ pub use self::{
     group::{Admitted, Group},
     groups::{Batch, Component},
     keys::{Key, KeyKind, ObjectId, subject},
+    money::{MoneyDelta, MoneyRow, RollEntry, RollKey, RollSum, Rolls, roll},
+    mrr::{Movement, Recurring, SubscriptionRow, monthly, recurring},
     parse::{context_fact, parse, parse_api_object, void_fact},
     record::{Record, RecordState},
     resolve::{explain, resolve},

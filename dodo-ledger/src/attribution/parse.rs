@@ -108,6 +108,7 @@ pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Ti
                 landing_path: context.landing_path.clone(),
                 referrer_host: context.referrer_host.clone(),
                 device: device.and_then(|device| device.as_str().map(str::to_owned)),
+                platform: None, // from the click ids, when the visit is resolved
             }),
             click_ids: context.click_ids.clone(),
             ..Person::default()

@@ -25,6 +25,10 @@ pub struct Record {
     pub reason: Option<StepReason>,
     /// The demanded minor units beyond the rest of the payment. The record leaves them out.
     pub excess: Option<i64>,
+    /// The billing country of the payment, two letters.
+    pub country: Option<String>,
+    /// The first charge of its customer. In a group, all erased customers count as one.
+    pub is_first: bool,
     /// Whether the record counts.
     pub state: RecordState,
 }
@@ -63,6 +67,7 @@ impl Record {
         self.record.money = self.record.money.map(zero);
         self.record.settlement = self.record.settlement.map(zero);
         self.excess = None;
+        self.is_first = false;
         self.state = state;
         self
     }
@@ -104,7 +109,15 @@ fn base(
     record.user_id = found.user_id;
     record.consent = found.consent;
     let (journey, reason) = (found.journey, found.reason);
-    Record { record, journey, reason, excess: None, state: RecordState::Valid }
+    Record {
+        record,
+        journey,
+        reason,
+        excess: None,
+        country: None,
+        is_first: false,
+        state: RecordState::Valid,
+    }
 }
 
 /// The record of a payment that succeeded. `plans` are the plans of its subscriptions at that time.
@@ -117,6 +130,7 @@ pub(super) fn of_charge<'a>(
     found: Attribution,
 ) -> Record {
     let mut all = base(format!("charge:{}", charge.payment_id), class.kind, fact, person, found);
+    all.country.clone_from(&charge.country);
     let record = &mut all.record;
     record.basis = class.basis;
     record.plan_change = class.plan_change;
@@ -163,6 +177,8 @@ pub(super) fn of_reversal(
         _ => {}
     }
     record.payment_id = fact.reversed_payment().unwrap_or_default().to_owned();
+    all.country = parent.and_then(|parent| parent.country.clone());
+    let record = &mut all.record;
     if let Some(parent) = parent.map(|parent| &parent.record) {
         record.subscription_ids.clone_from(&parent.subscription_ids);
         record.product_ids.clone_from(&parent.product_ids);

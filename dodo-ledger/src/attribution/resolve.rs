@@ -3,7 +3,7 @@
 //! Charges come first, sorted by time: each looks only at charges before it. Reversals follow, then
 //! starts and ends of subscriptions. Both look only at charges.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use dodo_core::{
     attribution::RecordKind,
@@ -72,6 +72,7 @@ impl<'a> Resolver<'a> {
                 *record = record.clone().without_money(RecordState::Void);
             }
         }
+        mark_first_charges(all.iter_mut().map(|(record, _)| record));
         all
     }
 
@@ -216,6 +217,30 @@ impl<'a> Resolver<'a> {
         let (found, reports) = self.attribute(charges, &target);
         Some((record::of_lifecycle(fact, person, first.is_some(), found)?, reports))
     }
+}
+
+/// Marks the earliest charge of each customer. An erased customer has no id: all erased charges of a group
+/// count as those of one customer.
+fn mark_first_charges<'a>(records: impl Iterator<Item = &'a mut Record>) {
+    let mut first: HashMap<Option<String>, &'a mut Record> = HashMap::new();
+    for record in records {
+        let customer = record.record.customer_id.clone();
+        let counts = record.record.kind.is_charge() && record.state == RecordState::Valid;
+        if !counts || (customer.is_none() && record.reason != Some(StepReason::Forgotten)) {
+            continue;
+        }
+        let order = |record: &Record| (record.record.occurred_at, record.record.id.clone());
+        match first.entry(customer) {
+            Entry::Occupied(mut known) if order(record) < order(known.get()) => {
+                known.insert(record);
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(vacant) => {
+                vacant.insert(record);
+            }
+        }
+    }
+    first.into_values().for_each(|record| record.is_first = true);
 }
 
 fn classified<'a, 'b: 'a>(

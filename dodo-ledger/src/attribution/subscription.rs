@@ -138,6 +138,21 @@ pub struct SubscriptionState {
 /// The state of every subscription in a timeline, sorted by id.
 #[must_use]
 pub fn subscriptions(timeline: &Timeline) -> Vec<SubscriptionState> {
+    let last = |mut states: Vec<DatedState>| states.pop().map(|dated| dated.state);
+    dated_states(timeline).into_values().filter_map(last).collect()
+}
+
+/// The state of a subscription after one of its facts.
+#[derive(Clone, Debug)]
+pub(super) struct DatedState {
+    pub(super) at: Timestamp,
+    pub(super) state: SubscriptionState,
+    /// The kind of actor that canceled.
+    pub(super) cancelled_by: Option<String>,
+}
+
+/// The states of every subscription, by id and in their order.
+pub(super) fn dated_states(timeline: &Timeline) -> BTreeMap<String, Vec<DatedState>> {
     let objects = Objects::of_timeline(timeline);
     let mut bodies: BTreeMap<&str, Vec<(&Fact, &Subscription)>> = BTreeMap::new();
     for fact in timeline.facts() {
@@ -145,17 +160,20 @@ pub fn subscriptions(timeline: &Timeline) -> Vec<SubscriptionState> {
             bodies.entry(&body.subscription_id).or_default().push((fact, body));
         }
     }
-    let state = |(id, mut bodies): (&str, Vec<(&Fact, &Subscription)>)| {
+    let states = |(id, mut bodies): (&str, Vec<(&Fact, &Subscription)>)| {
         bodies.sort_by(|a, b| state_order(a.0, a.1).cmp(&state_order(b.0, b.1)));
         let mut state =
             SubscriptionState { subscription_id: id.to_owned(), ..SubscriptionState::default() };
-        for (fact, body) in bodies {
+        let dated = bodies.into_iter().map(|(fact, body)| {
             let customer = objects.person(fact).and_then(|person| person.customer_id.as_ref());
             state.learn(fact, body, customer);
-        }
-        state
+            let cancelled_by = body.cancelled_by.clone();
+            DatedState { at: fact.occurred_at, state: state.clone(), cancelled_by }
+        });
+        let dated = dated.collect();
+        (id.to_owned(), dated)
     };
-    bodies.into_iter().map(state).collect()
+    bodies.into_iter().map(states).collect()
 }
 
 impl SubscriptionState {

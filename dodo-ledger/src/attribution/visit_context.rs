@@ -1,5 +1,7 @@
 //! How a visitor came to the checkout.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// How a visitor came to the checkout. Kept with the payment, never in metadata.
@@ -13,11 +15,36 @@ pub struct VisitContext {
     pub referrer_host: Option<String>,
     /// The class of device: `desktop`, `mobile`, `tablet`.
     pub device: Option<String>,
+    /// The advertising platform of a click id, such as `google` for `gclid`.
+    pub platform: Option<String>,
 }
 
+/// The click ids of paid clicks, and their platform. The first one that the visit has counts.
+const PLATFORMS: [(&str, &str); 7] = [
+    ("gclid", "google"),
+    ("gbraid", "google"),
+    ("wbraid", "google"),
+    ("msclkid", "bing"),
+    ("ttclid", "tiktok"),
+    ("twclid", "x"),
+    ("li_fat_id", "linkedin"),
+];
+/// Facebook adds its click id to free links, too, so it shows the site and not an advertisement.
+const FACEBOOK: &str = "fbclid";
+
 impl VisitContext {
-    /// Whether a page of the visit is known, or the site before it.
+    /// Whether a page of the visit is known, the site before it, or its click id.
     pub(crate) fn is_seen(&self) -> bool {
-        self.landing_path.is_some() || self.referrer_host.is_some()
+        self.landing_path.is_some() || self.referrer_host.is_some() || self.platform.is_some()
+    }
+
+    /// Adds the platform or the site that a click id shows.
+    pub(super) fn with_click_ids(mut self, click_ids: &BTreeMap<String, String>) -> Self {
+        let paid = PLATFORMS.iter().find(|(parameter, _)| click_ids.contains_key(*parameter));
+        self.platform = paid.map(|(_, platform)| (*platform).to_owned());
+        if self.referrer_host.is_none() && click_ids.contains_key(FACEBOOK) {
+            self.referrer_host = Some("facebook".to_owned());
+        }
+        self
     }
 }

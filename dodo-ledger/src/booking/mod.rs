@@ -1,7 +1,7 @@
 //! Booking: facts into groups, and records out of them, in one transaction.
 //!
 //! A transaction takes its locks in one order, sorted within each class: inbox rows (skip locked), keys by
-//! uniqueness, groups, addresses, rows of projections. No step waits for an earlier class, so two transactions cannot block each
+//! uniqueness, groups, addresses, rows of projections, books. No step waits for an earlier class, so two transactions cannot block each
 //! other, and bookings of different groups run in parallel. A database error is transient: the caller
 //! repeats the batch.
 //!
@@ -11,20 +11,26 @@
 //! | `rows`, `cache` | the rows of locked groups: read and written, or kept in memory |
 //! | `identity`, `again` | the identity of an address; groups that are resolved again |
 //! | `erasure`, `retention` | the erasure of a customer or an address; checkouts without a payment |
+//! | `books` | money rows and their sums, last |
+//! | `recurring` | subscriptions and movements of recurring revenue |
+//! | `rebuild` | money rows and sums, compared with the records |
 //! | `read` | questions about one payment or subscription |
 
 mod again;
+mod books;
 mod cache;
 mod erasure;
 mod identity;
 mod placement;
 mod read;
+mod rebuild;
+mod recurring;
 mod retention;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::erasure::Erased;
+pub use self::{erasure::Erased, rebuild::RebuildReport};
 pub(crate) use self::{
     cache::{Booking, Cache},
     read::{STORED, read_stored},
@@ -205,8 +211,10 @@ impl GroupStore {
             writes.booked(*id, group, rules_hash, version);
             all.extend(changes);
         }
-        let (changed, projections) = writes.write(tx).await?;
-        self.projections.apply(tx, groups, &changed, projections).await?;
+        let written = writes.write(tx).await?;
+        self.projections.apply(tx, groups, &written.changed, written.projections).await?;
+        books::write(tx, &all, &written.records).await?;
+        recurring::write(tx, groups).await?;
         Ok((all, version))
     }
 }

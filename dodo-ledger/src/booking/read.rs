@@ -14,13 +14,18 @@ use crate::{
     },
 };
 
-const RECORD: Sql =
-    sql!("SELECT group_id, state, record, journey, excess, reason FROM dodo_record WHERE id = $1");
-const RECORDS: Sql =
-    sql!("SELECT group_id, state, record, journey, excess, reason FROM dodo_record ORDER BY no");
+const RECORD: Sql = sql!(
+    "SELECT group_id, state, record, journey, excess, reason, country, is_first
+         FROM dodo_record WHERE id = $1"
+);
+const RECORDS: Sql = sql!(
+    "SELECT group_id, state, record, journey, excess, reason, country, is_first
+         FROM dodo_record ORDER BY no"
+);
 
 /// The columns of a stored record that [`read_stored`] reads.
-pub(crate) const STORED: &str = "group_id, state, record, journey, excess, reason";
+pub(crate) const STORED: &str =
+    "group_id, state, record, journey, excess, reason, country, is_first";
 
 /// The record of a row whose columns are [`STORED`].
 pub(crate) fn read_stored(row: Row) -> Result<Record, Error> {

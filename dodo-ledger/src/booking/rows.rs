@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::placement::ids_of;
 use crate::{
     attribution::{
-        Channel, FORMAT, Fact, Group, Identity, Record, RecordState, StepReason, hash, row,
-        sanitize, subject,
+        Channel, Dimension, FORMAT, Fact, Group, Identity, Record, RecordState, StepReason, hash,
+        row, sanitize, subject, texts as dimension_texts,
     },
     error::{Error, ErrorKind},
     store::{
@@ -25,7 +25,7 @@ const FACTS: Sql = sql!(
      WHERE dodo_fact.group_id = given.wanted ORDER BY group_id, occurred_at, dodo_fact.id"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, journey, excess, reason, dodo_record.id
+    "SELECT group_id, state, record, journey, excess, reason, country, is_first, dodo_record.id
      FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_record
      WHERE dodo_record.group_id = given.wanted"
 );
@@ -67,20 +67,20 @@ const PUT_RECORDS: Sql = sql!(
         id, group_id, version, state, record, journey, excess, kind, live, business_id, payment_id,
         customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
         source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
-        currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
+        country, is_first, currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
      ) SELECT id, group_id, 1, state, record, journey, excess, kind, live, business_id, payment_id,
         customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
         source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
-        currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
+        country, is_first, currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
      FROM " (rows 1:
         1 id TEXT, 2 group_id BIGINT, 3 state BIGINT, 4 record TEXT, 5 journey TEXT,
         6 excess BIGINT, 7 kind TEXT, 8 live BIGINT, 9 business_id TEXT, 10 payment_id TEXT,
         11 customer_id TEXT, 12 email_sha256 TEXT, 13 checkout_session_id TEXT, 14 product_id TEXT,
         15 visitor TEXT, 16 link_id TEXT, 17 campaign_id TEXT, 18 source TEXT, 19 medium TEXT,
         20 content TEXT, 21 term TEXT, 22 lead_id TEXT, 23 channel TEXT, 24 reason TEXT,
-        25 landing_path TEXT, 26 referrer_host TEXT, 27 device TEXT, 28 currency TEXT,
-        29 exponent BIGINT, 30 gross BIGINT, 31 tax BIGINT, 32 net BIGINT, 33 is_charge BIGINT,
-        34 created_micros BIGINT, 35 occurred_micros BIGINT) "
+        25 landing_path TEXT, 26 referrer_host TEXT, 27 device TEXT, 28 country TEXT,
+        29 is_first BIGINT, 30 currency TEXT, 31 exponent BIGINT, 32 gross BIGINT, 33 tax BIGINT,
+        34 net BIGINT, 35 is_charge BIGINT, 36 created_micros BIGINT, 37 occurred_micros BIGINT) "
      WHERE true ON CONFLICT (id) DO UPDATE SET
         version = dodo_record.version + 1, group_id = excluded.group_id, state = excluded.state,
         record = excluded.record, journey = excluded.journey, excess = excluded.excess,
@@ -92,10 +92,12 @@ const PUT_RECORDS: Sql = sql!(
         source = excluded.source, medium = excluded.medium, content = excluded.content,
         term = excluded.term, lead_id = excluded.lead_id, channel = excluded.channel,
         reason = excluded.reason, landing_path = excluded.landing_path, referrer_host = excluded.referrer_host,
-        device = excluded.device, currency = excluded.currency, exponent = excluded.exponent,
+        device = excluded.device, country = excluded.country, is_first = excluded.is_first,
+        currency = excluded.currency, exponent = excluded.exponent,
         gross = excluded.gross, tax = excluded.tax, net = excluded.net,
         is_charge = excluded.is_charge, created_micros = excluded.created_micros,
-        occurred_micros = excluded.occurred_micros"
+        occurred_micros = excluded.occurred_micros
+     RETURNING id, no, version"
 );
 const BOOKED: Sql = sql!(
     "UPDATE dodo_group SET version = given.version, facts = given.facts, rules_hash = given.rules,
@@ -155,7 +157,7 @@ async fn load_facts(
         groups.entry(id).or_default().timeline.load(facts);
     }
     for mut row in tx.fetch(&RECORDS, given()).await? {
-        let (group, id) = (row.int(0)?, row.text(6)?);
+        let (group, id) = (row.int(0)?, row.text(8)?);
         match read_record(row) {
             Ok(record) => {
                 groups.entry(group).or_default().records.insert(id, record);
@@ -247,6 +249,25 @@ impl Erasures {
     }
 }
 
+/// The result of [`Writes::write`].
+pub(super) struct Written {
+    /// The changed groups, each with those that were merged into it.
+    pub(super) changed: BTreeMap<i64, Vec<i64>>,
+    /// The number of projections that the database knows.
+    pub(super) projections: i64,
+    /// The written records by id.
+    pub(super) records: HashMap<String, WrittenRecord>,
+}
+
+/// A written record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WrittenRecord {
+    /// Its number.
+    pub(super) no: i64,
+    /// 1: it is new.
+    pub(super) version: i64,
+}
+
 /// Everything that one transaction writes for its groups.
 #[derive(Default)]
 pub(super) struct Writes {
@@ -299,23 +320,32 @@ impl Writes {
         self.groups.push(args![id, facts, rules_hash, unpaid, version]);
     }
 
-    /// Writes it, and returns the changed groups and the number of projections.
-    pub(super) async fn write(self, tx: &mut Tx) -> Result<(BTreeMap<i64, Vec<i64>>, i64), Error> {
+    /// Writes it. Returns the changed groups, the number of projections, and the written records.
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<Written, Error> {
         tx.write(&ADD_FACTS, self.facts).await?;
         tx.write(&REDACT_FACTS, self.redacted).await?;
-        tx.write(&PUT_RECORDS, self.records).await?;
+        let records = match self.records.is_empty() {
+            true => Vec::new(),
+            false => tx.fetch(&PUT_RECORDS, args![self.records]).await?,
+        };
         tx.write(&BOOKED, self.groups).await?;
-        Ok((self.changed, self.projections))
+        let read = |mut row: Row| {
+            Ok((row.text(0)?, WrittenRecord { no: row.int(1)?, version: row.int(2)? }))
+        };
+        let records = records.into_iter().map(read).collect::<Result<_, Error>>()?;
+        Ok(Written { changed: self.changed, projections: self.projections, records })
     }
 }
 
 fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
     let record = &stored.record;
-    let campaign = record.campaign.as_ref().map(|found| &found.value);
     let journey = stored.journey.as_ref();
     let money = record.money.as_ref();
-    let channel = Channel::of(stored);
-    let column = |text: Option<&String>| text.map(|text| sanitize::column(text).into_owned());
+    let texts = dimension_texts(stored);
+    let of = |dimension: Dimension| {
+        let text = Dimension::TEXTS.iter().zip(&texts).find(|(known, _)| **known == dimension);
+        text.and_then(|(_, text)| text.as_deref())
+    };
     Ok(args![
         &record.id,
         group,
@@ -330,20 +360,22 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         record.customer_id.as_deref(),
         record.email_sha256.map(|hash| hash::to_hex(&hash)),
         record.checkout_session_id.as_deref(),
-        record.product_ids.first().map(String::as_str),
-        column(record.visitor.as_ref().map(|found| &found.value)),
-        column(campaign.and_then(|campaign| campaign.link_id.as_ref())),
-        column(campaign.and_then(|campaign| campaign.campaign_id.as_ref())),
-        column(campaign.and_then(|campaign| campaign.source.as_ref())),
-        column(campaign.and_then(|campaign| campaign.medium.as_ref())),
-        column(campaign.and_then(|campaign| campaign.content.as_ref())),
-        column(campaign.and_then(|campaign| campaign.term.as_ref())),
-        column(campaign.and_then(|campaign| campaign.lead_id.as_ref())),
-        channel.as_str(),
-        channel.reason(stored.reason),
-        column(journey.and_then(|journey| journey.landing_path.as_ref())),
-        column(journey.and_then(|journey| journey.referrer_host.as_ref())),
-        column(journey.and_then(|journey| journey.device.as_ref())),
+        of(Dimension::Product),
+        of(Dimension::Visitor),
+        of(Dimension::Link),
+        of(Dimension::Campaign),
+        of(Dimension::Source),
+        of(Dimension::Medium),
+        of(Dimension::Content),
+        of(Dimension::Term),
+        of(Dimension::Lead),
+        Channel::of(stored).as_str(),
+        of(Dimension::Reason),
+        of(Dimension::LandingPath),
+        of(Dimension::Referrer),
+        of(Dimension::Device),
+        of(Dimension::Country),
+        stored.is_first,
         money.map(|money| money.currency.to_string()),
         money.map(|money| i64::from(money.exponent)),
         money.map(|money| money.gross),
@@ -355,7 +387,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
     ])
 }
 
-/// A record from `state, record, journey, excess, reason`, after the group.
+/// A record from `state, record, journey, excess, reason, country, is_first`, after the group.
 pub(super) fn read_record(mut row: Row) -> Result<Record, Error> {
     let state = RecordState::from_number(row.int(1)?);
     let state = state.ok_or_else(|| Error::corrupt("a stored record has an unknown state"))?;
@@ -363,7 +395,8 @@ pub(super) fn read_record(mut row: Row) -> Result<Record, Error> {
     let journey = row.opt_text(3)?.map(|json| row::from_json(&json)).transpose()?;
     let excess = row.opt_int(4)?;
     let reason = row.opt_text(5)?.and_then(|name| StepReason::from_name(&name));
-    Ok(Record { record, journey, reason, excess, state })
+    let (country, is_first) = (row.opt_text(6)?, row.int(7)? != 0);
+    Ok(Record { record, journey, reason, excess, country, is_first, state })
 }
 
 fn read_address(row: &mut Row, at: usize) -> Result<([u8; 32], Identity), Error> {

@@ -87,6 +87,9 @@ fn sentences(resolved: &Record, channel: Channel, steps: &[StepReport]) -> Vec<S
     out.extend(money(record, resolved.excess));
     out.push(match (channel, resolved.reason) {
         (Channel::Campaign, _) => "A campaign brought it.".to_owned(),
+        (Channel::PaidClick, _) => {
+            "A click on an advertisement brought it: the visit has a click id.".to_owned()
+        }
         (Channel::Referral, _) => "Another site sent the visitor, without a campaign.".to_owned(),
         (Channel::Direct, _) => "Direct: a visit was seen, without a campaign.".to_owned(),
         (Channel::NotAttributed, Some(reason)) => format!("Not attributed: {}.", because(reason)),

@@ -3,8 +3,7 @@
 use dodo_core::money::Currency;
 use jiff::Timestamp;
 
-use super::revenue::Dimension;
-use crate::store::sql::Arg;
+use crate::{attribution::Dimension, store::sql::Arg};
 
 /// Which records a question is about: live ones unless test mode is asked for.
 #[derive(Clone, Debug, Default)]

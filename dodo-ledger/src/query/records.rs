@@ -8,11 +8,10 @@ use jiff::Timestamp;
 use super::{
     export::{ExportFormat, Writer},
     filter::{Conditions, Filter},
-    revenue::Dimension,
 };
 use crate::{
     Ledger,
-    attribution::Record,
+    attribution::{Dimension, Record},
     booking::{STORED, read_stored},
     error::Error,
 };
@@ -185,7 +184,7 @@ impl Records {
         let rows = tx.fetch_built(text, conditions.args).await?;
         rows.into_iter()
             .map(|mut row| {
-                let position = (row.int(6)?, row.text(7)?);
+                let position = (row.int(8)?, row.text(9)?);
                 Ok(Found { position, record: read_stored(row)? })
             })
             .collect()

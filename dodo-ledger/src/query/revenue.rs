@@ -4,51 +4,7 @@ use dodo_core::money::Currency;
 use jiff::{Timestamp, civil::Date};
 
 use super::filter::{Conditions, Filter};
-use crate::{Ledger, error::Error, store::sql::Row};
-
-/// What revenue can be grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Dimension {
-    /// Who came.
-    Visitor,
-    /// The campaign's id, or `utm_campaign`.
-    Campaign,
-    /// The tracked link.
-    Link,
-    /// The campaign's source, such as `newsletter`.
-    Source,
-    /// The campaign's medium, such as `email`.
-    Medium,
-    /// The campaign's content.
-    Content,
-    /// The search term, `utm_term`.
-    Term,
-    /// The lead, Bantico's `leadId`.
-    Lead,
-    /// How the money came: `campaign`, `referral`, `direct` or `not_attributed`. See
-    /// [`Channel`](super::Channel).
-    Channel,
-    /// Why money is not attributed: `no_session`, `consent_denied`, ... `None`: it is attributed.
-    Reason,
-    /// The path of the first page of the visit.
-    LandingPath,
-    /// The host that the visitor came from.
-    Referrer,
-    /// The class of device.
-    Device,
-    /// The product; of a cart with several, the first.
-    Product,
-    /// The customer.
-    Customer,
-    /// The kind of record: `one_time`, `subscription_new`, `subscription_renewal`, `refund`, ...
-    Kind,
-    /// The day on which money moved, `2026-11-20`, in UTC, or with the offset of
-    /// [`Revenue::utc_offset_minutes`].
-    Day,
-    /// The currency. Every row is of one currency anyway; alone, this gives one row for each.
-    Currency,
-}
+use crate::{Ledger, attribution::Dimension, error::Error, store::sql::Row};
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -69,6 +25,7 @@ impl Dimension {
             Self::LandingPath => "landing_path",
             Self::Referrer => "referrer_host",
             Self::Device => "device",
+            Self::Country => "country",
             Self::Product => "product_id",
             Self::Customer => "customer_id",
             Self::Kind => "kind",

@@ -186,6 +186,8 @@ const V1: &[Sql] = &[
             landing_path TEXT,
             referrer_host TEXT,
             device TEXT,
+            country TEXT,
+            is_first BIGINT NOT NULL,
             currency TEXT,
             exponent BIGINT,
             gross BIGINT,
@@ -205,6 +207,123 @@ const V1: &[Sql] = &[
     sql!(
         "CREATE INDEX dodo_record_customer ON dodo_record (customer_id) WHERE customer_id IS NOT NULL"
     ),
+    // The values of the dimensions of `dodo_money`. `dim` is the number of the dimension. `uses`: the
+    // number of rows with the value. A value without a use is deleted, because it can be personal.
+    sql!(
+        "CREATE TABLE dodo_value (
+            id " IDENTITY ",
+            dim BIGINT NOT NULL,
+            text " KEY " NOT NULL,
+            uses BIGINT NOT NULL,
+            UNIQUE (dim, text)
+        )"
+    ),
+    // One row per record with money. The dimensions hold ids of values; 0: none. `no` is the number of
+    // the record, `channel` the number of the channel. The tax is `gross - net`.
+    sql!(
+        "CREATE TABLE dodo_money (
+            live BIGINT NOT NULL,
+            currency " KEY " NOT NULL,
+            at BIGINT NOT NULL,
+            no BIGINT NOT NULL,
+            kind BIGINT NOT NULL,
+            is_first BIGINT NOT NULL,
+            channel BIGINT NOT NULL,
+            source BIGINT NOT NULL,
+            medium BIGINT NOT NULL,
+            campaign BIGINT NOT NULL,
+            content BIGINT NOT NULL,
+            term BIGINT NOT NULL,
+            link BIGINT NOT NULL,
+            landing BIGINT NOT NULL,
+            referrer BIGINT NOT NULL,
+            device BIGINT NOT NULL,
+            country BIGINT NOT NULL,
+            product BIGINT NOT NULL,
+            lead BIGINT NOT NULL,
+            reason BIGINT NOT NULL,
+            visitor BIGINT NOT NULL,
+            customer BIGINT NOT NULL,
+            gross BIGINT NOT NULL,
+            net BIGINT NOT NULL,
+            PRIMARY KEY (live, currency, at, no)
+        )" CLUSTERED
+    ),
+    sql!("CREATE INDEX dodo_money_visitor ON dodo_money (visitor) WHERE visitor > 0"),
+    sql!("CREATE INDEX dodo_money_customer ON dodo_money (customer) WHERE customer > 0"),
+    // Sums of `dodo_money`. `dim` 0: all rows. `grain` 0: `bucket` is a civil day, in days since 1970;
+    // 1: a civil month, in months since the year 0. Both in the zone of the books. `n`: rows.
+    sql!(
+        "CREATE TABLE dodo_roll (
+            live BIGINT NOT NULL,
+            currency " KEY " NOT NULL,
+            dim BIGINT NOT NULL,
+            grain BIGINT NOT NULL,
+            bucket BIGINT NOT NULL,
+            value BIGINT NOT NULL,
+            kind BIGINT NOT NULL,
+            n BIGINT NOT NULL,
+            gross BIGINT NOT NULL,
+            net BIGINT NOT NULL,
+            firsts BIGINT NOT NULL,
+            PRIMARY KEY (live, currency, dim, grain, bucket, value, kind)
+        )" CLUSTERED
+    ),
+    // The state of each subscription for lists. `mrr` counts until `counts_until`, in microseconds.
+    sql!(
+        "CREATE TABLE dodo_subscription (
+            id " KEY " PRIMARY KEY,
+            live BIGINT NOT NULL,
+            currency TEXT NOT NULL,
+            customer_id " KEY ",
+            product_id TEXT,
+            source TEXT,
+            status TEXT,
+            since BIGINT,
+            amount BIGINT NOT NULL,
+            unit TEXT,
+            count BIGINT NOT NULL,
+            mrr BIGINT NOT NULL,
+            counts_until BIGINT,
+            at_risk BIGINT NOT NULL,
+            ending BIGINT NOT NULL,
+            next_billing BIGINT,
+            trial_end BIGINT,
+            trial_mrr BIGINT NOT NULL
+        )" CLUSTERED
+    ),
+    sql!("CREATE INDEX dodo_subscription_list ON dodo_subscription (live, currency, mrr, id)"),
+    sql!(
+        "CREATE INDEX dodo_subscription_customer ON dodo_subscription (customer_id)
+         WHERE customer_id IS NOT NULL"
+    ),
+    // The movements of the monthly revenue of each customer, at the subscription with the largest part.
+    // `kind`: 1 new, 2 expansion, 3 reactivation, 4 contraction, 5 churn. `reason`: 0 none, 1 asked,
+    // 2 payment failed, 3 paused, 4 expired, 5 merchant.
+    sql!(
+        "CREATE TABLE dodo_mrr (
+            live BIGINT NOT NULL,
+            currency " KEY " NOT NULL,
+            at BIGINT NOT NULL,
+            subscription_id " KEY " NOT NULL,
+            kind BIGINT NOT NULL,
+            reason BIGINT NOT NULL,
+            amount BIGINT NOT NULL,
+            PRIMARY KEY (live, currency, at, subscription_id, kind)
+        )" CLUSTERED
+    ),
+    sql!("CREATE INDEX dodo_mrr_subscription ON dodo_mrr (subscription_id)"),
+    // One row. `change` grows with each booking that changes money or subscriptions. `complete`: the
+    // sums are those of the zone.
+    sql!(
+        "CREATE TABLE dodo_books (
+            id BIGINT PRIMARY KEY,
+            zone TEXT NOT NULL,
+            change BIGINT NOT NULL,
+            complete BIGINT NOT NULL
+        )"
+    ),
+    sql!("INSERT INTO dodo_books (id, zone, change, complete) VALUES (1, 'UTC', 0, 1)"),
     // Groups to resolve again: a new identity, new rules. Append only, never unique, so that no
     // writer waits for another.
     sql!(

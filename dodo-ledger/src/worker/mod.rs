@@ -5,6 +5,7 @@ mod attempt;
 mod booking;
 mod callbacks;
 mod finish;
+mod sums;
 mod upkeep;
 
 pub(crate) use self::upkeep::prune_contexts;
@@ -116,6 +117,9 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
             crate::outbox::run(&ledger, &sink, stop).await;
         }));
     }
+    tasks.spawn(supervised("sums", stopped.clone(), ledger.clone(), |ledger, stop| async move {
+        sums::run(&ledger, stop).await;
+    }));
     tasks.spawn(supervised("upkeep", stopped, ledger.clone(), |ledger, stop| async move {
         upkeep::run(&ledger, stop).await;
     }));

@@ -28,7 +28,7 @@ pub(crate) async fn open(store: &TestStore, rules: &Rules) -> GroupStore {
 }
 
 /// Plays the acts as [`MemoryLedger::play_in_batches`] does.
-async fn play(groups: &GroupStore, rules: &Rules, acts: &[Act], size: usize) {
+pub(crate) async fn play(groups: &GroupStore, rules: &Rules, acts: &[Act], size: usize) {
     for batch in acts.chunks(size) {
         for act in batch {
             if let Act::Identify { email, visitor } = act {
@@ -143,6 +143,8 @@ pub(crate) async fn dump(store: &TestStore) -> String {
                    || COALESCE(landing_path, '') FROM dodo_record
                UNION ALL SELECT hash || ' ' || COALESCE(identity, '') FROM dodo_address
                UNION ALL SELECT hash FROM dodo_address_group
+               UNION ALL SELECT text FROM dodo_value
+               UNION ALL SELECT COALESCE(customer_id, '') || ' ' || COALESCE(source, '') FROM dodo_subscription
                UNION ALL SELECT value FROM dodo_key
                UNION ALL SELECT subject FROM dodo_erasure";
     texts(store, sql).await.join("\n")

@@ -7,6 +7,7 @@ macro_rules! story {
 }
 
 mod booking;
+mod books;
 mod charges;
 mod checkout_cases;
 mod concurrency;
@@ -19,6 +20,8 @@ mod identity;
 mod inheritance;
 mod late;
 mod memory;
+mod money;
+mod mrr;
 mod partial_reversals;
 mod payloads;
 mod property;

@@ -230,7 +230,7 @@ async fn every_dimension_groups_and_filters(store: &TestStore) {
         (By::LandingPath, Some("/pricing"), None),
         (By::Referrer, Some("blog.example"), None),
         (By::Device, Some("mobile"), None),
-        (By::Product, Some("pdt_a"), None),
+        (By::Product, Some("(2 products)"), None),
         (By::Customer, Some("cus_ann"), None),
         (By::Kind, Some("subscription_new"), Some("one_time")),
         (By::Day, Some("2026-03-02"), Some("2026-03-01")),
