@@ -1,7 +1,7 @@
 //! Changes of a running subscription by the app: another plan, a charge, another payment method.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     call::{Call, Reply},
@@ -13,37 +13,19 @@ use crate::{
     clock::rfc3339,
     flow::{
         method,
-        plan::{self, PlanChange, Proration},
+        plan::{self, PlanChange},
         renewal, subscription, usage,
     },
-    state::{SandboxState, session::AddonItem},
+    state::SandboxState,
 };
 
-/// The body of POST /subscriptions/{id}/change-plan.
-#[derive(Debug, Deserialize)]
-struct ChangePlan {
-    product_id: String,
-    quantity: u32,
-    proration_billing_mode: Proration,
-    addons: Option<Vec<AddonItem>>,
-    metadata: Option<Map<String, Value>>,
-    discount_code: Option<String>,
-    discount_codes: Option<Vec<String>>,
-    cancel_scheduled_change_plan: Option<bool>,
-}
-
 fn read(call: &Call) -> Result<(PlanChange, bool), Error> {
-    let body: ChangePlan = call.body()?;
-    let change = PlanChange {
-        product_id: body.product_id,
-        quantity: body.quantity,
-        addons: body.addons.unwrap_or_default(),
-        proration: body.proration_billing_mode,
-        apply_on_failure: call.text("on_payment_failure") == Some("apply_change"),
-        metadata: body.metadata,
-        discount_codes: order::codes(body.discount_code, body.discount_codes)?,
-    };
-    Ok((change, body.cancel_scheduled_change_plan == Some(true)))
+    let mut change: PlanChange = call.body()?;
+    let many = call.body.get("discount_codes").filter(|codes| !codes.is_null());
+    let many = many.map(|_| std::mem::take(&mut change.discount_codes));
+    change.discount_codes = order::codes(call.text("discount_code").map(str::to_owned), many)?;
+    change.apply_on_failure = call.text("on_payment_failure") == Some("apply_change");
+    Ok((change, call.body.get("cancel_scheduled_change_plan") == Some(&Value::Bool(true))))
 }
 
 pub(super) fn change_plan(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {

@@ -1,18 +1,13 @@
 //! Refunds and disputes.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
-    call::{Call, Reply},
+    call::Reply,
     resource::Resource,
     rules::{Rule, at_least},
 };
-use crate::{
-    Error,
-    flow::reversal::{self, RefundItem, RefundRequest},
-    state::{SandboxState, object::Object},
-};
+use crate::{flow::reversal, state::object::Object};
 
 pub(crate) static REFUNDS: Resource = Resource {
     name: "refund",
@@ -26,7 +21,10 @@ pub(crate) static REFUNDS: Resource = Resource {
         payment.is_some_and(|own| own.subscription_ids.iter().any(|id| id == wanted))
     })],
     rules: &[&[("reason", Rule::Length(0, 3000)), ("items.amount", at_least(1))]],
-    routes: &[("POST /refunds", create)],
+    routes: &[("POST /refunds", |state, call| {
+        let id = reversal::refund(state, call.body()?)?;
+        Ok(Reply::Json(state.json(&REFUNDS, &id)))
+    })],
     ..Resource::PLAIN
 };
 
@@ -45,24 +43,3 @@ pub(crate) static DISPUTES: Resource = Resource {
     },
     ..Resource::PLAIN
 };
-
-/// The body of POST /refunds.
-#[derive(Debug, Deserialize)]
-struct Create {
-    payment_id: String,
-    items: Option<Vec<RefundItem>>,
-    metadata: Option<Map<String, Value>>,
-    reason: Option<String>,
-}
-
-fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
-    let body: Create = call.body()?;
-    let request = RefundRequest {
-        payment_id: body.payment_id,
-        items: body.items.unwrap_or_default(),
-        reason: body.reason,
-        metadata: body.metadata.unwrap_or_default(),
-    };
-    let id = reversal::refund(state, request)?;
-    Ok(Reply::Json(state.json(&REFUNDS, &id)))
-}

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error,
-    api::{payments::PAYMENTS, subscriptions::SUBSCRIPTIONS},
+    api::{order::or_default, payments::PAYMENTS, subscriptions::SUBSCRIPTIONS},
     flow::{
         allowance::{self, Occasion},
         complete, discount, quote,
@@ -31,17 +31,21 @@ pub(crate) enum Proration {
 }
 
 /// A change of plan, as it was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct PlanChange {
     pub(crate) product_id: String,
     pub(crate) quantity: u32,
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) addons: Vec<AddonItem>,
+    #[serde(rename = "proration_billing_mode")]
     pub(crate) proration: Proration,
     /// The plan changes even if the charge fails.
+    #[serde(skip)]
     pub(crate) apply_on_failure: bool,
     /// Replaces the subscription's metadata.
     pub(crate) metadata: Option<Map<String, Value>>,
     /// Replace the subscription's discounts.
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) discount_codes: Vec<String>,
 }
 

@@ -6,9 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error,
-    api::refunds::{DISPUTES, REFUNDS},
+    api::{
+        order::or_default,
+        refunds::{DISPUTES, REFUNDS},
+    },
     clock::later,
     flow::entitlement,
+    money,
     settings::RefundOutcome,
     state::{
         SandboxState,
@@ -24,17 +28,32 @@ const WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct RefundItem {
     pub(crate) item_id: String,
-    /// Tax included; `None`: all that is left of the item.
+    /// `None`: all that is left of the item.
     pub(crate) amount: Option<i64>,
+    /// Whether the amount includes the tax. Default: yes.
+    pub(crate) tax_inclusive: Option<bool>,
+}
+
+impl RefundItem {
+    /// The amount with tax, if it is set.
+    fn gross(&self, line: &Line) -> Option<i64> {
+        let net = line.amount.saturating_sub(line.tax);
+        match self.tax_inclusive {
+            Some(false) if net > 0 => self.amount.map(|own| money::share(own, line.amount, net)),
+            _ => self.amount,
+        }
+    }
 }
 
 /// A refund, as it was asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 pub(crate) struct RefundRequest {
     pub(crate) payment_id: String,
     /// Empty: all that is left of the payment.
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) items: Vec<RefundItem>,
     pub(crate) reason: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) metadata: Map<String, Value>,
 }
 
@@ -89,7 +108,11 @@ pub(crate) fn refund_amount(
         for line in &payment.lines {
             let part = missing.min(line.amount.saturating_sub(line.refunded));
             if part > 0 {
-                let item = RefundItem { item_id: line.id.clone(), amount: Some(part) };
+                let item = RefundItem {
+                    item_id: line.id.clone(),
+                    amount: Some(part),
+                    tax_inclusive: None,
+                };
                 request.items.push(item);
                 missing -= part;
             }
@@ -147,7 +170,7 @@ fn parts(payment: &Payment, items: &[RefundItem]) -> Result<Vec<(String, i64)>, 
             return Err(Error::invalid("items: an item is named twice"));
         }
         let left = line.amount.saturating_sub(line.refunded);
-        let amount = item.amount.unwrap_or(left);
+        let amount = item.gross(line).unwrap_or(left);
         if !(1..=left).contains(&amount) {
             return Err(Error::unprocessable(
                 "LINE_ITEM_REFUND_AMOUNT_INVALID",

@@ -26,7 +26,7 @@ use crate::{
         SandboxState,
         address::Address,
         card::PaymentMethod,
-        session::{AddonItem, CartItem, Progress, Session, SessionOrigin},
+        session::{AddonItem, CartItem, CustomField, Progress, Session, SessionOrigin},
     },
 };
 
@@ -198,37 +198,31 @@ fn render_form(state: &SandboxState, id: &str, form: &Form, message: &str) -> Re
 }
 
 fn read(state: &SandboxState, session: &Session, form: &Form) -> PayForm {
-    let locked = |name: &str, given: Option<&String>| match given {
-        Some(value) if session.locked.contains(&name) => value.clone(),
+    let field = |name: &str| match session.given(name) {
+        Some(value) if session.is_locked(name) => value.to_owned(),
         _ => form.get(name).to_owned(),
     };
-    let address = session.address.as_ref();
-    let part = |name: &str, given: Option<&String>| {
-        Some(locked(name, given)).filter(|value| !value.is_empty())
+    let part = |name: &str| Some(field(name)).filter(|value| !value.is_empty());
+    let answer = |question: &CustomField| {
+        Some((question.key.clone(), form.some(&checkout_fields::answer_name(&question.key))?))
     };
     PayForm {
-        email: locked("email", session.buyer.email.as_ref()),
-        name: locked("name", session.buyer.name.as_ref()),
+        email: field("email"),
+        name: field("name"),
         address: Address {
-            country: locked("country", address.map(|address| &address.country)),
-            city: part("city", address.and_then(|address| address.city.as_ref())),
-            state: part("state", address.and_then(|address| address.state.as_ref())),
-            street: part("street", address.and_then(|address| address.street.as_ref())),
-            zipcode: part("zipcode", address.and_then(|address| address.zipcode.as_ref())),
+            country: field("country"),
+            city: part("city"),
+            state: part("state"),
+            street: part("street"),
+            zipcode: part("zipcode"),
         },
         card: form.get("card").to_owned(),
         saved: saved_cards(state, session).into_iter().find(|card| card.id == form.get("saved")),
         phone: form.some("phone"),
         holder: form.some("holder"),
-        tax_id: part("tax_id", session.tax_id.as_ref()),
-        business_name: part("business_name", session.business_name.as_ref()),
-        answers: session
-            .custom_fields
-            .iter()
-            .filter_map(|field| {
-                Some((field.key.clone(), form.some(&checkout_fields::answer_name(&field.key))?))
-            })
-            .collect(),
+        tax_id: part("tax_id"),
+        business_name: part("business_name"),
+        answers: session.custom_fields.iter().filter_map(answer).collect(),
     }
 }
 

@@ -19,14 +19,6 @@ pub(super) fn answer_name(key: &str) -> String {
     format!("field_{key}")
 }
 
-/// The feature flag that shows a field.
-fn flag_of(name: &str) -> &'static str {
-    match name {
-        "phone" => "allow_phone_number_collection",
-        _ => "allow_tax_id",
-    }
-}
-
 /// The fields that the merchant requires and this form lacks.
 ///
 /// # Errors
@@ -45,6 +37,20 @@ pub(super) fn check_required(session: &Session, entered: &PayForm) -> Result<(),
     Ok(())
 }
 
+/// The labels of the fields, and the words by which browsers fill them in.
+const FIELDS: [(&str, &str, &str); 10] = [
+    ("email", "E-mail", "email"),
+    ("name", "Name", "name"),
+    ("phone", "Phone number", "tel"),
+    ("country", "Country", "country"),
+    ("street", "Street", "street-address"),
+    ("city", "City", "address-level2"),
+    ("state", "State or region", "address-level1"),
+    ("zipcode", "Postal code", "postal-code"),
+    ("tax_id", "Tax ID", "off"),
+    ("business_name", "Business name", "organization"),
+];
+
 /// All fields of the form.
 pub(super) fn all(
     state: &SandboxState,
@@ -53,59 +59,36 @@ pub(super) fn all(
     country: &str,
     saved: &[PaymentMethod],
 ) -> String {
-    let address = session.address.as_ref();
-    let locked = |name| session.locked.contains(&name);
-    let field = |name: &'static str, label, autocomplete, given: Option<&String>, required| {
+    let field = |name: &str, required: bool| {
+        let (_, label, autocomplete) =
+            FIELDS.iter().find(|own| own.0 == name).unwrap_or(&FIELDS[0]);
         let typed = form.some(name);
-        Field {
-            name,
-            label,
-            value: typed.as_ref().or(given).map_or("", String::as_str),
-            autocomplete,
-            required,
-            locked: locked(name) && given.is_some(),
-            ..Field::default()
-        }
-        .html()
+        let value = typed.as_deref().or(session.given(name)).unwrap_or_default();
+        let locked = session.is_locked(name);
+        Field { name, label, value, autocomplete, required, locked, ..Field::default() }.html()
     };
-    let email = field("email", "E-mail", "email", session.buyer.email.as_ref(), true);
-    let name = field("name", "Name", "name", session.buyer.name.as_ref(), true);
-    let street =
-        field("street", "Street", "street-address", address.and_then(|a| a.street.as_ref()), false);
-    let city =
-        field("city", "City", "address-level2", address.and_then(|a| a.city.as_ref()), false);
-    let region = field(
-        "state",
-        "State or region",
-        "address-level1",
-        address.and_then(|a| a.state.as_ref()),
-        false,
-    );
-    let zipcode = field(
-        "zipcode",
-        "Postal code",
-        "postal-code",
-        address.and_then(|a| a.zipcode.as_ref()),
-        false,
-    );
-    let country = if locked("country") && address.is_some() {
-        Field {
-            name: "country",
-            label: "Country",
-            value: country,
-            locked: true,
-            ..Field::default()
-        }
-        .html()
-    } else {
-        select("country", "Country", countries::NAMES, country)
-    };
-    let questions: String =
-        session.custom_fields.iter().map(|question| custom_field(question, form)).collect();
     // A required field is never folded.
     let folded = |title, fields: String, open: bool| {
         let open = if open || session.flag("single_page", false) { " open" } else { "" };
         format!("<details{open}><summary>{title}</summary>{fields}</details>")
+    };
+    let sells = !matches!(session.origin, SessionOrigin::PaymentMethod { .. });
+    let asks = |name, flag, required| match sells && (required || session.flag(flag, true)) {
+        true => field(name, required),
+        false => String::new(),
+    };
+    let [email, name, street, city, region, zipcode] = [
+        ("email", true),
+        ("name", true),
+        ("street", false),
+        ("city", false),
+        ("state", false),
+        ("zipcode", false),
+    ]
+    .map(|(name, required)| field(name, required));
+    let country = match session.is_locked("country") {
+        true => field("country", false),
+        false => select("country", "Country", countries::NAMES, country),
     };
     let address = match session.asks("minimal_address") {
         true => String::new(),
@@ -114,32 +97,35 @@ pub(super) fn all(
             folded("Address", fields, false)
         }
     };
-    let sells = !matches!(session.origin, SessionOrigin::PaymentMethod { .. });
-    let asks = |name, label, autocomplete, given, required| match sells
-        && (required || session.flag(flag_of(name), true))
-    {
-        true => field(name, label, autocomplete, given, required),
-        false => String::new(),
-    };
     let phone = session.flag("require_phone_number", false);
-    let phone = asks("phone", "Phone number", "tel", session.buyer.phone.as_ref(), phone);
+    let phone = asks("phone", "allow_phone_number_collection", phone);
     let required = session.flag("require_tax_id", false);
-    let tax_id = asks("tax_id", "Tax ID", "off", session.tax_id.as_ref(), required);
-    let organization = session.business_name.as_ref();
-    let business = asks("business_name", "Business name", "organization", organization, false);
-    let business = match tax_id.is_empty() && business.is_empty() {
+    let business =
+        asks("business_name", "allow_tax_id", false) + &asks("tax_id", "allow_tax_id", required);
+    let business = match business.is_empty() {
         true => String::new(),
-        false => folded("Business", business + &tax_id, required),
+        false => folded("Business", business, required),
+    };
+    let questions: String =
+        session.custom_fields.iter().map(|question| custom_field(question, form)).collect();
+    let needs_card = saved.is_empty() && (!sells || session.needs_method(state));
+    let holder = Field {
+        name: "holder",
+        label: "Name on the card",
+        value: form.get("holder"),
+        autocomplete: "cc-name",
+        required: needs_card,
+        ..Field::default()
     };
     let holder = match session.flag("require_cardholder_name", false) {
-        true => field("holder", "Name on the card", "cc-name", None, saved.is_empty()),
+        true => holder.html(),
         false => String::new(),
     };
     format!(
         "<h2>Your details</h2>{email}{name}{phone}{country}{address}{business}{questions}<h2>Card</h2>\
-         {}{holder}",
-        saved_cards(form, saved)
-            + &card_fields(form, saved.is_empty() && session.needs_method(state))
+         {}{}{holder}",
+        saved_cards(form, saved),
+        card_fields(form, needs_card)
     )
 }
 

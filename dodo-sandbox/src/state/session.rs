@@ -230,6 +230,30 @@ impl Session {
         flag.and_then(Value::as_bool).unwrap_or(default)
     }
 
+    /// The value that the order has for a field of the page.
+    pub(crate) fn given(&self, field: &str) -> Option<&str> {
+        let address = self.address.as_ref();
+        let value = match field {
+            "email" => self.buyer.email.as_ref(),
+            "name" => self.buyer.name.as_ref(),
+            "phone" => self.buyer.phone.as_ref(),
+            "tax_id" => self.tax_id.as_ref(),
+            "business_name" => self.business_name.as_ref(),
+            "country" => address.map(|own| &own.country),
+            "city" => address.and_then(|own| own.city.as_ref()),
+            "state" => address.and_then(|own| own.state.as_ref()),
+            "street" => address.and_then(|own| own.street.as_ref()),
+            "zipcode" => address.and_then(|own| own.zipcode.as_ref()),
+            _ => None,
+        };
+        value.map(String::as_str)
+    }
+
+    /// Whether the customer may not change a field of the page.
+    pub(crate) fn is_locked(&self, field: &str) -> bool {
+        self.locked.contains(&field) && self.given(field).is_some()
+    }
+
     /// Whether the customer may change its cart and currency: no object has these terms yet.
     pub(crate) fn is_free(&self) -> bool {
         matches!(self.origin, SessionOrigin::Session | SessionOrigin::StaticLink)

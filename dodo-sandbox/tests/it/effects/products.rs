@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Expected::*, Row, World, check};
+use super::{Expected::*, Row, World, check, merged};
 use dodo_sandbox::cards;
 
 /// The price of a kind of product.
@@ -31,20 +31,20 @@ fn rows() -> Vec<Row> {
     let monthly = || price("recurring_price");
     let metered = || {
         let meter = json!({ "price": { "meters": [{ "meter_id": "METER", "price_per_unit": "5", "free_threshold": 1 }] } });
-        super::merged(&price("usage_based_price"), &meter)
+        merged(&price("usage_based_price"), &meter)
     };
     let trial = |extra: Value| {
         let trial = json!({ "price": { "trial_period_days": 9 } });
-        super::merged(&super::merged(&monthly(), &trial), &json!({ "price": extra }))
+        merged(&merged(&monthly(), &trial), &json!({ "price": extra }))
     };
     let credit = |extra: Value| {
         let credit = json!({ "credit_entitlement_id": "CREDIT", "credits_amount": "10" });
         let by_meter = json!({ "price": { "meters": [{ "meter_id": "METER", "credit_entitlement_id": "CREDIT", "meter_units_per_credit": "2" }] } });
-        let credits = json!({ "credit_entitlements": [super::merged(&credit, &extra)] });
-        super::merged(&super::merged(&price("usage_based_price"), &by_meter), &credits)
+        let credits = json!({ "credit_entitlements": [merged(&credit, &extra)] });
+        merged(&merged(&price("usage_based_price"), &by_meter), &credits)
     };
     let trial_credit = |extra: Value| {
-        super::merged(
+        merged(
             &trial(json!({})),
             &json!({ "credit_entitlements": credit(extra)["credit_entitlements"] }),
         )
@@ -145,7 +145,7 @@ fn rows() -> Vec<Row> {
         ("price.type", none(), json!("recurring_price"), Effect),
         (
             "price.zero_amount_payment_method_optional",
-            super::merged(&monthly(), &json!({ "price": { "price": 0 } })),
+            merged(&monthly(), &json!({ "price": { "price": 0 } })),
             json!(true),
             Effect,
         ),
@@ -155,7 +155,7 @@ fn rows() -> Vec<Row> {
 }
 
 fn base() -> Value {
-    super::merged(&price("one_time_price"), &json!({ "name": "Thing", "tax_category": "e_book" }))
+    merged(&price("one_time_price"), &json!({ "name": "Thing", "tax_category": "e_book" }))
 }
 
 /// Sells a product, changes its plan where it has one, and looks at all that follows.
@@ -178,7 +178,7 @@ async fn sell(world: &mut World, product: &Value) -> Result<String, String> {
     }
     // The customer is on another plan first.
     if shown["price"]["type"] != "one_time_price" && shown["price"]["currency"] == "USD" {
-        let body = super::merged(
+        let body = merged(
             &order("US"),
             &json!({ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] }),
         );
@@ -195,7 +195,7 @@ async fn sell(world: &mut World, product: &Value) -> Result<String, String> {
         world.see("changed", changed);
     }
     let code = json!({ "discount_codes": ["HALF"] });
-    let session = world.make("POST", "/checkouts", super::merged(&order("US"), &code)).await?;
+    let session = world.make("POST", "/checkouts", merged(&order("US"), &code)).await?;
     world.buy(session["checkout_url"].as_str().unwrap()).await;
     Ok(shown.to_string())
 }
@@ -227,9 +227,9 @@ async fn changed_product_field_has_effect_or_is_refused() {
 }
 
 /// The id of a paid subscription of a customer with addons on offer.
-async fn subscribe(world: &World, on_demand: bool, card: &str) -> String {
+async fn subscribe(world: &World, product: &str, on_demand: bool, card: &str) -> String {
     let mut body = json!({
-        "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }],
+        "product_cart": [{ "product_id": product, "quantity": 1 }],
         "customer": { "customer_id": "CUSTOMER" },
         "billing_address": { "country": "US" },
     });
@@ -276,7 +276,10 @@ async fn plan_change_field_has_effect_or_is_refused() {
         // Metadata names the card, because a plan change has no other field for it.
         let fails = body["metadata"]["card"] == "fails";
         let card = if fails { cards::RENEWAL_FAILS } else { cards::OK };
-        let path = format!("/subscriptions/{}/change-plan", subscribe(world, false, card).await);
+        let path = format!(
+            "/subscriptions/{}/change-plan",
+            subscribe(world, "pdt_pro", false, card).await
+        );
         let later = json!({
             "product_id": "pdt_pro", "quantity": 5, "proration_billing_mode": "do_not_bill",
             "effective_at": "next_billing_date",
@@ -288,6 +291,107 @@ async fn plan_change_field_has_effect_or_is_refused() {
         }
         world.see("answer", format!("{status} {answer}"));
         world.books().await;
+        Ok(String::new())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refund_field_has_effect_or_is_refused() {
+    let none = || json!({});
+    let part = || json!({ "items": [{ "item_id": "ITEM", "amount": 100 }] });
+    let rows = vec![
+        ("items[].amount", part(), json!(200), Effect),
+        ("items[].item_id", part(), json!("no_such"), Effect),
+        ("items[].tax_inclusive", part(), json!(false), Effect),
+        ("metadata", none(), json!({ "a": "b" }), Effect),
+        ("payment_id", none(), json!("no_such"), Effect),
+        ("reason", none(), json!("Late"), Effect),
+    ];
+    let base = json!({ "payment_id": "PAYMENT" });
+    check(("POST", "/refunds"), base, rows, async |world, body| {
+        let list = world.make("GET", "/payments", Value::Null).await?;
+        let payment = list["items"][0]["payment_id"].as_str().unwrap();
+        let path = format!("/payments/{payment}/line-items");
+        let items = world.make("GET", &path, Value::Null).await?;
+        world.ids.insert("PAYMENT", payment.to_owned());
+        world.ids.insert("ITEM", items["items"][0]["items_id"].as_str().unwrap().to_owned());
+        let refund = world.make("POST", "/refunds", body).await?;
+        world.see("refund", refund);
+        world.books().await;
+        Ok(String::new())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changed_subscription_field_has_effect_or_is_refused() {
+    let none = || json!({});
+    let cancelled = || json!({ "cancel_at_next_billing_date": true });
+    let credit = || json!({ "credit_entitlement_cart": [{ "credit_entitlement_id": "CREDIT", "credits_amount": "5" }] });
+    let billing = || json!({ "billing": { "country": "DE" } });
+    let mut rows: Vec<Row> = vec![
+        ("billing.country", none(), json!("DE"), Effect),
+        ("cancel_at_next_billing_date", none(), json!(true), Effect),
+        ("cancel_reason", cancelled(), json!("cancelled_by_customer"), Effect),
+        ("cancellation_comment", none(), json!("A text"), Effect),
+        ("cancellation_feedback", none(), json!("too_expensive"), Effect),
+        ("customer_business_name", none(), json!("Ada Ltd"), Effect),
+        ("customer_name", none(), json!("Eve"), Effect),
+        ("disable_on_demand.next_billing_date", none(), json!("2026-03-20T00:00:00Z"), Effect),
+        ("metadata", none(), json!({ "a": "b" }), Effect),
+        ("next_billing_date", none(), json!("2026-03-20T00:00:00Z"), Effect),
+        ("status", none(), json!("paused"), Effect),
+        ("subscription_period_count", none(), json!(2), Effect),
+        ("subscription_period_interval", none(), json!("Week"), Effect),
+        ("tax_id", none(), json!("DE1"), Effect),
+    ];
+    for field in ["city", "state", "street", "zipcode"] {
+        let place = Box::leak(format!("billing.{field}").into_boxed_str());
+        rows.push((place, billing(), json!("given"), Effect));
+    }
+    let terms = |extra: Value| {
+        let own = json!({ "credit_entitlement_id": "CREDIT" });
+        json!({ "credit_entitlement_cart": [merged(&own, &extra)] })
+    };
+    let rollover = || terms(json!({ "credits_amount": "100", "rollover_enabled": true }));
+    let overage = || terms(json!({ "overage_enabled": true }));
+    for (place, extra, value) in [
+        ("credit_entitlement_cart[].credit_entitlement_id", credit(), json!("no_such")),
+        ("credit_entitlement_cart[].credits_amount", credit(), json!("6")),
+        ("credit_entitlement_cart[].expires_after_days", credit(), json!(3)),
+        ("credit_entitlement_cart[].low_balance_threshold_percent", credit(), json!(50)),
+        ("credit_entitlement_cart[].max_rollover_count", rollover(), json!(0)),
+        ("credit_entitlement_cart[].overage_enabled", credit(), json!(true)),
+        ("credit_entitlement_cart[].overage_limit", overage(), json!("1")),
+        (
+            "credit_entitlement_cart[].rollover_enabled",
+            terms(json!({ "credits_amount": "100" })),
+            json!(true),
+        ),
+        ("credit_entitlement_cart[].rollover_percentage", rollover(), json!(50)),
+        ("credit_entitlement_cart[].rollover_timeframe_count", rollover(), json!(1)),
+        ("credit_entitlement_cart[].rollover_timeframe_interval", rollover(), json!("Day")),
+    ] {
+        rows.push((place, extra, value, Effect));
+    }
+    rows.push(("pause", none(), json!({}), Refused));
+    check(("PATCH", "/subscriptions/x"), none(), rows, async |world, body| {
+        let meter = json!({ "meter_id": "METER", "credit_entitlement_id": "CREDIT", "meter_units_per_credit": "2" });
+        let product = json!({
+            "name": "Metered", "tax_category": "saas", "price": { "meters": [meter] },
+            "credit_entitlements": [{ "credit_entitlement_id": "CREDIT", "credits_amount": "10" }],
+        });
+        let product = merged(&product, &price("usage_based_price"));
+        let product = world.make("POST", "/products", product).await?;
+        let id = product["product_id"].as_str().unwrap();
+        let path = format!("/subscriptions/{}", subscribe(world, id, false, cards::OK).await);
+        world.make("PATCH", &path, body).await?;
+        for days in [35, 28] {
+            world.sandbox.advance(std::time::Duration::from_secs(days * 86_400)).unwrap();
+            world.use_up().await;
+            world.books().await;
+        }
         Ok(String::new())
     })
     .await;
@@ -307,7 +411,8 @@ async fn charge_field_has_effect_or_is_refused() {
     ];
     let base = json!({ "product_price": 500 });
     check(("POST", "/subscriptions/x/charge"), base, rows, async |world, body| {
-        let path = format!("/subscriptions/{}/charge", subscribe(world, true, cards::OK).await);
+        let path =
+            format!("/subscriptions/{}/charge", subscribe(world, "pdt_pro", true, cards::OK).await);
         world.make("POST", &path, body).await?;
         world.books().await;
         Ok(String::new())
