@@ -16,6 +16,7 @@ use crate::{
     attribution::{Batch, Fact, Rules},
     booking::{Cache, GroupStore},
     builder::LedgerBuilder,
+    counters,
     error::Error,
     inbox::Writer,
     notify::{Notifier, WakeSignal},
@@ -188,6 +189,7 @@ impl Shared {
     /// Wakes the workers after a batch of bookings. If the batch exceeds the concurrency of this
     /// instance, all instances run callbacks.
     pub(crate) fn offer_booked(&self, booked: usize) {
+        counters::booked(booked);
         self.wake_for(WakeSignal::Booked);
         self.wake_for(WakeSignal::Queued);
         if booked > usize::try_from(self.settings.concurrency).unwrap_or(usize::MAX) {
@@ -216,6 +218,7 @@ impl Inbox for Ledger {
     async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Error> {
         let receipt = self.writer.accept(event).await?;
         if receipt == Receipt::Stored {
+            counters::accepted();
             self.shared.warn_without_workers();
             self.shared.offer(WakeSignal::Stored);
         }
@@ -232,6 +235,7 @@ impl Inbox for ReceiveOnly {
     async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Error> {
         let receipt = self.0.writer.accept(event).await?;
         if receipt == Receipt::Stored {
+            counters::accepted();
             self.0.shared.offer(WakeSignal::Stored);
         }
         Ok(receipt)

@@ -22,6 +22,7 @@ mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod context_store;
+mod counters;
 mod error;
 mod fault;
 mod forgotten;

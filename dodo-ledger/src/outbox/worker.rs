@@ -12,6 +12,7 @@ use super::{
     sink::{CALLBACK_FAILED, ErasedSink, OutboxRecord, SendOutcome},
 };
 use crate::{
+    counters::{self, Stage},
     error::Error,
     fault::mutant,
     ledger::Shared,
@@ -196,6 +197,7 @@ fn judge(ledger: &Shared, sink: &ErasedSink, row: &Queued, told: SendOutcome) ->
         SendOutcome::Unknown { after, reason } => retry(after, reason, true),
         SendOutcome::Rejected { reason } => Mark::Dead { reason },
     };
+    counters::failed(Stage::Sink, matches!(mark, Mark::Dead { .. }));
     match &mark {
         Mark::Dead { reason } => tracing::error!(
             target: "dodo::sink", sink = sink.name(), record = %row.record_id, failures, reason,

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::finish::Finisher;
 use crate::{
     attribution::sanitize,
+    counters::{self, Stage},
     error::Error,
     fault::{mutant, reach},
     inbox::{AttemptOutcome, Claim, claim::conclude},
@@ -206,6 +207,10 @@ impl Run {
         let event = self.claim.id();
         let failures = self.claim.failures.saturating_add(1);
         let cause = failure.cause();
+        if !matches!(outcome, AttemptOutcome::Postpone { .. }) {
+            let dead = matches!(outcome, AttemptOutcome::Dead { .. });
+            counters::failed(Stage::Callback, dead);
+        }
         match outcome {
             AttemptOutcome::Dead { reason } => tracing::error!(
                 target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,

@@ -10,6 +10,7 @@ use super::{STORE_PAUSE, Stop, attempt::STORE_WAIT, sleep_or_wake};
 use crate::{
     attribution::{Batch, Fact, Rules, event_owner::EventOwner, parse, sanitize},
     booking::{Booked, Booking, Erasures, GroupStore, Intake},
+    counters::{self, Stage},
     error::Error,
     fault::reach,
     inbox::{NotBooked, Seen, Unbooked},
@@ -277,6 +278,7 @@ async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), 
         cause = error.cause(),
         "event not booked; retry scheduled, or dead letter if `dead` is true"
     );
+    counters::failed(Stage::Booking, dead);
     let outcome = match dead {
         true => NotBooked::Dead,
         false => NotBooked::Retry(ledger.settings.callback_retry.delay(failures)),

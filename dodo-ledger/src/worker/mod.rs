@@ -120,6 +120,15 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
     tasks.spawn(supervised("sums", stopped.clone(), ledger.clone(), |ledger, stop| async move {
         sums::run(&ledger, stop).await;
     }));
+    #[cfg(feature = "metrics")]
+    tasks.spawn(supervised(
+        "metrics",
+        stopped.clone(),
+        ledger.clone(),
+        |ledger, stop| async move {
+            crate::counters::run(&ledger, stop).await;
+        },
+    ));
     tasks.spawn(supervised("upkeep", stopped, ledger.clone(), |ledger, stop| async move {
         upkeep::run(&ledger, stop).await;
     }));
