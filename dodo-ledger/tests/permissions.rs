@@ -15,10 +15,15 @@ use std::{
 
 use dodo_core::{
     BoxError, Event,
+    attribution::AttributionRecord,
     event::RawJson,
     webhook::{Inbox, VerifiedEvent},
 };
-use dodo_ledger::{ErrorKind, Ledger, PgTx, StoredEvent, sqlx};
+use dodo_ledger::{
+    ErrorKind, Identity, Ledger, PgTx, StoredEvent,
+    sink::FnSink,
+    sqlx::{self, Connection},
+};
 use support::{Log, SOON, TestStore, eventually, hooks, payment, work};
 use tokio::sync::Semaphore;
 
@@ -48,7 +53,7 @@ impl Restricted {
                 "CREATE ROLE $user LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA $schema TO $user",
             )
             .await;
-        restricted.say(GRANT).await;
+        restricted.say(&grants()).await;
         Some(restricted)
     }
 
@@ -75,7 +80,13 @@ impl Restricted {
     }
 }
 
-const GRANT: &str = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA $schema TO $user";
+/// The statements of `docs/ledger.md`, for the user and the schema of a test.
+fn grants() -> String {
+    let page = include_str!("../../docs/ledger.md");
+    let statements = page.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(statements.contains("GRANT") && statements.contains("REVOKE"), "{statements}");
+    statements.replace("shop", "$user").replace("ledger", "$schema")
+}
 
 async fn settled(ledger: &Ledger) -> StoredEvent {
     eventually("it is settled", async || ledger.stats().await.unwrap().pending == 0).await;
@@ -122,8 +133,8 @@ async fn missing_right_for_mark_does_not_count_as_failure() {
         let event = ledger.event("msg_1").await.unwrap().unwrap();
         assert_eq!((event.state.as_str(), event.failed_attempts), ("pending", 0), "joins {joins}");
         let reason = event.last_error.unwrap();
-        assert!(reason.contains("run `migrate()`"), "{reason}");
-        their.say(GRANT).await;
+        assert!(reason.contains("grant its user"), "{reason}");
+        their.say(&grants()).await;
         may_run.add_permits(3);
         let event = settled(&ledger).await;
         assert_eq!((event.state.as_str(), event.failed_attempts), ("done", 0), "joins {joins}");
@@ -186,13 +197,13 @@ async fn missing_right_for_booking_does_not_count() {
     let workers = work(&ledger, hooks());
     ledger.accept(&msg_1()).await.unwrap();
     eventually("it was tried", async || log.text().contains("events not booked")).await;
-    assert!(log.text().contains("run `migrate()`"), "{}", log.text());
+    assert!(log.text().contains("grant its user"), "{}", log.text());
     let event = ledger.event("msg_1").await.unwrap().unwrap();
     assert_eq!(
         (event.state.as_str(), event.failed_attempts, event.is_booked),
         ("pending", 0, false)
     );
-    their.say(GRANT).await;
+    their.say(&grants()).await;
     let event = settled(&ledger).await;
     assert_eq!((event.state.as_str(), event.failed_attempts), ("done", 0));
     workers.shutdown(Duration::from_secs(5)).await;
@@ -240,5 +251,57 @@ async fn what_a_callback_does_to_its_transaction_is_its_failure() {
         assert_eq!((event.state.as_str(), event.failed_attempts), ("dead", 1), "{said}");
     }
     drop(ledger);
+    their.remove().await;
+}
+
+/// The rights of `docs/ledger.md` suffice for everything but the tables, and the role has no others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documented_rights_suffice_and_are_all() {
+    let Some(their) = Restricted::on_postgres("permissions::documented").await else { return };
+    let broken = FnSink::new("down", |_: AttributionRecord| async { Err::<(), _>("not today") });
+    let ledger = their.theirs.builder().await.sink_retry(SOON.max_attempts(1));
+    let ledger = ledger.sink(broken.include_test_mode()).build().unwrap();
+    let workers = work(&ledger, hooks());
+    ledger.accept(&msg_1()).await.unwrap();
+    settled(&ledger).await;
+    eventually("the record is a dead letter", async || {
+        ledger.sink_stats("down").await.unwrap().dead == 1
+    })
+    .await;
+    let day = Duration::from_secs(24 * 3600);
+    let (from, until) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::now());
+    assert_eq!(ledger.redrive_sink("down").await.unwrap(), 1);
+    ledger.replay_sink("down", from, until).await.unwrap();
+    assert!(ledger.replay("msg_1").await.unwrap());
+    assert_eq!(settled(&ledger).await.state, "done");
+    assert!(!ledger.redrive("msg_1").await.unwrap());
+    ledger.void("charge:pay_1", "ann", "a test").await.unwrap();
+    assert_eq!(ledger.audit(10).await.unwrap().len(), 1);
+    ledger.identify(Identity::new("ada@example.com").visitor("v1")).await.unwrap();
+    ledger.prune_bodies(day).await.unwrap();
+    ledger.prune_contexts(day).await.unwrap();
+    ledger.erase_customer("cus_1").await.unwrap();
+    ledger.erase_email("ada@example.com").await.unwrap();
+    ledger.revenue().fetch().await.unwrap();
+    assert!(ledger.explain("pay_1").await.unwrap().is_some());
+    workers.shutdown(Duration::from_secs(5)).await;
+
+    let mut theirs = sqlx::PgConnection::connect(&their.theirs.url).await.unwrap();
+    for statement in [
+        "DELETE FROM dodo_inbox",
+        "DELETE FROM dodo_record",
+        "DELETE FROM dodo_erasure",
+        "UPDATE dodo_audit SET reason = ''",
+        "DELETE FROM dodo_audit",
+        "UPDATE dodo_schema SET version = 0",
+        "DROP TABLE dodo_fact",
+        "TRUNCATE dodo_record",
+        "CREATE TABLE mine (id TEXT)",
+    ] {
+        let error = sqlx::query(statement).execute(&mut theirs).await.unwrap_err();
+        let code = error.as_database_error().and_then(|error| error.code());
+        assert_eq!(code.as_deref(), Some("42501"), "{statement}: {error}");
+    }
+    drop((ledger, theirs));
     their.remove().await;
 }
