@@ -30,6 +30,11 @@ fn answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
 async fn axum(dashboard: &Dashboard, path: &str, request: Request<()>) -> Answer {
     let app: Router = match path {
         "" | "/" => Router::new().fallback_service(dashboard.clone().into_service()),
+        // `nest` leaves out the path with a slash at its end.
+        nested if nested.ends_with('/') => {
+            let prefix = nested.trim_end_matches('/');
+            Router::new().nest_service(prefix, dodo_axum::mount::<()>(dashboard.clone()))
+        }
         nested => {
             Router::new().nest(nested.trim_end_matches('/'), dodo_axum::mount(dashboard.clone()))
         }
