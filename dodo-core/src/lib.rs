@@ -103,10 +103,13 @@ pub use self::{
     error::{BoxError, Error, ErrorKind},
     event::{Event, EventKind},
     head::{RequestHead, SignedIn},
-    id::{CustomerId, PaymentId, ProductId, SessionId, SubscriptionId},
+    id::{CustomerId, ProductId},
     portal::CustomerPortal,
     webhook::{WebhookKey, Webhooks},
 };
+// Their public path is `client`.
+#[doc(hidden)]
+pub use self::id::{PaymentId, SessionId, SubscriptionId};
 
 /// For the companion crates. Exempt from semantic versioning.
 #[cfg(feature = "unstable-internals")]

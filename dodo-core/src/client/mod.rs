@@ -50,8 +50,11 @@ pub use self::{
     webhook_endpoint::WebhookEndpoint,
 };
 use self::{key::ApiKey, product::ProductCache, transport::ErasedTransport};
-pub use crate::dodo::DodoBuilder;
 use crate::{Environment, Error, ProductId, log::LogLevel, repeats::Repeats, web_url::WebOrigin};
+pub use crate::{
+    dodo::DodoBuilder,
+    id::{PaymentId, SessionId, SubscriptionId},
+};
 
 /// A handle on Dodo Payments' API. Cheap to clone; clones share connections and caches.
 ///
