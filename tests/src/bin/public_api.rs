@@ -10,8 +10,18 @@ use std::{
 
 use serde_json::Value;
 
-/// Paths in the source whose items mirror objects, event types and request fields of Dodo Payments.
-const MIRRORS: [&str; 3] = ["src/event/payload/", "src/event/kind.rs", "src/checkout/request/"];
+/// Paths in the source whose items mirror objects, event types, request fields and operations of Dodo
+/// Payments.
+const MIRRORS: [&str; 8] = [
+    "src/event/payload/",
+    "src/event/kind.rs",
+    "src/checkout/request/",
+    "src/client/customer.rs",
+    "src/client/license.rs",
+    "src/client/payment.rs",
+    "src/client/plan_change.rs",
+    "src/client/subscription.rs",
+];
 
 /// The kind of a line that repeats an item under another path.
 const SECOND_PATH: &str = "second path";
