@@ -20,9 +20,7 @@ use dodo_ledger::{
     store::sql::{args, sql},
 };
 use jiff::{SignedDuration, Timestamp};
-use support::{
-    Log, SOON, TestStore, delivery, eventually, hooks, payment, payment_of, refund, work,
-};
+use support::{SOON, TestStore, delivery, eventually, hooks, payment, payment_of, refund, work};
 
 const TABLES: &[Sql] = &[
     sql!("CREATE TABLE applied (group_id BIGINT NOT NULL, fact TEXT NOT NULL)"),

@@ -30,12 +30,12 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::{erasure::Erased, rebuild::RebuildReport};
 pub(crate) use self::{
     cache::{Booking, Cache},
     read::{STORED, read_stored},
     rows::Erasures,
 };
+pub use self::{erasure::Erased, rebuild::RebuildReport};
 
 use self::{placement::Placed, rows::Writes};
 use crate::{
