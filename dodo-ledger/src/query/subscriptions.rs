@@ -627,7 +627,7 @@ impl MrrMonth {
         permille(self.end - self.start, self.start)
     }
 
-    /// What was won for each unit that was lost, in hundredths. `None`: nothing was lost.
+    /// The won amount for each lost unit, in hundredths. `None`: no loss.
     #[must_use]
     pub fn quick_ratio(&self) -> Option<i64> {
         let won = self.new.amount + self.expansion.amount + self.reactivation.amount;

@@ -311,7 +311,7 @@ crate::on_every_store! {
     questions_that_cannot_be_answered,
 }
 
-/// M1 to M14 of the worked rows: each a story, its currency, and what it adds up to.
+/// M1 to M14 of the worked rows: each a story, its currency, and its sums.
 async fn worked_rows_about_money(store: &TestStore) {
     let base = |id: &str| -> Act { paid(id, day(0), 2261, json!({ "tax": 361 })).into() };
     let refund = |id: &str, at: i64, amount: i64| -> Act {
