@@ -566,7 +566,7 @@ fn summed(columns: &str, base: &str) -> String {
     )
 }
 
-/// Adds `kind, n, gross, net, firsts` of a row; `first` is the column of `kind`.
+/// Adds `kind, n, gross, net, firsts` of a row; `at` is the column of `kind`.
 fn add(sums: &mut Sums, row: &mut Row, at: usize) -> Result<(), Error> {
     let wide = |row: &mut Row, at: usize| -> Result<i128, Error> {
         Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
