@@ -51,7 +51,7 @@
 //! # Logs
 //!
 //! Events of [`tracing`](https://docs.rs/tracing) under these targets; no secret and no personal data
-//! in any of them. The companion crates add the last three.
+//! in any of them. The companion crates add the last four.
 //!
 //! | target | says |
 //! |---|---|
@@ -61,6 +61,7 @@
 //! | `dodo::webhook` | deliveries that were refused or not handled |
 //! | `dodo::endpoint` | hooks of the application that panicked |
 //! | `dodo::ledger`, `dodo::sink` | what could not be stored, booked or sent on |
+//! | `dodo::billing` | what billing ignored, and why a route or a request of its own failed |
 //! | `dodo::dashboard` | why the dashboard did not answer |
 
 // Items that only `internals` shows are unused without it. The checks hold with the feature.
