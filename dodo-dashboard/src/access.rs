@@ -47,6 +47,16 @@ impl Permission {
     pub(crate) const fn sees_operations(self) -> bool {
         self.operations
     }
+
+    /// Its part of the entity tag.
+    pub(crate) const fn name(self) -> &'static str {
+        match (self.people, self.operations) {
+            (false, false) => "view",
+            (true, false) => "people",
+            (false, true) => "operations",
+            (true, true) => "all",
+        }
+    }
 }
 
 /// What a person sees who may see nothing.

@@ -172,8 +172,8 @@ impl Settings {
         permission: Permission,
         parsed: Parsed,
     ) -> Response<Bytes> {
-        let now = Timestamp::now().to_zoned(load::zone(self));
-        let tag = match load::tag(self, &parsed.question, permission, &now).await {
+        let now = Timestamp::now().to_zoned(self.ledger.zone().clone());
+        let tag = match load::tag(self, &parsed, permission, &now).await {
             Ok(tag) => tag,
             Err(error) => return self.failed(&error),
         };
@@ -228,7 +228,7 @@ impl Settings {
         let (question, zone) = (&loader.question, loader.now.time_zone());
         let tables = || {
             let mut tables: Vec<Table> = Vec::new();
-            loaded.sheet.blocks.iter().for_each(|block| block.tables(question, zone, &mut tables));
+            loaded.sheet.blocks.iter().for_each(|block| block.tables(question, &mut tables));
             tables
         };
         let content = tag

@@ -404,6 +404,7 @@ async fn tag_changes_with_numbers_questions_and_access() {
         tag(Permission::view(), "?page=payment&id=pay_a").await,
         tag(EVERYTHING, "?page=payment&id=pay_a").await
     );
+    assert_ne!(tag(EVERYTHING, "?source=x").await, first, "the page names the parameter");
     book(&ledger, [paid("b", 1, (1000, 0), "USD", json!({}))]).await;
     assert_ne!(tag(EVERYTHING, "").await, first);
 }

@@ -176,7 +176,7 @@ async fn picture(browser: &Browser, name: &str) {
     fs::write(folder.join(format!("{name}.png")), png).expect("a file");
 }
 
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 11] = [
     ("overview", ""),
     ("overview-year", "?range=12m"),
     ("overview-dinar", "?cur=KWD"),
@@ -185,6 +185,7 @@ const PAGES: [(&str, &str); 10] = [
     ("payments", "?page=payments&range=90d"),
     ("payment", "?page=payment&id=pay_long"),
     ("people", "?page=people&range=90d"),
+    ("subscriptions", "?page=subscriptions"),
     ("person", "?page=person&id=cus_rtl"),
     ("settings", "?page=settings"),
 ];

@@ -24,11 +24,11 @@ impl Chart {
                     p.empty { "Nothing in this period." }
                 } @else {
                     (self.legend())
-                    div.plotbox tabindex="0" role="region" aria-labelledby=(heading) { (self.plot(question, zone)) }
+                    div.plotbox tabindex="0" role="region" aria-labelledby=(heading) { (self.plot(question)) }
                 }
                 @if !self.buckets.is_empty() {
                     details { summary { "Show as table" }
-                        (self.table(question, zone).grid(question, zone, Some(&heading)))
+                        (self.table(question).grid(question, zone, Some(&heading)))
                     }
                 }
             }
@@ -56,7 +56,7 @@ impl Chart {
         }
     }
 
-    fn plot(&self, question: &Question, zone: &TimeZone) -> Markup {
+    fn plot(&self, question: &Question) -> Markup {
         let axis = self.axis();
         let width = self.buckets.len() * COLUMN;
         html! {
@@ -81,7 +81,7 @@ impl Chart {
                         path.line.(series.color.class()) d=(line(series, &axis)) {}
                     }
                     @for (at, bucket) in self.buckets.iter().enumerate() {
-                        a.col href=(question.zoomed(bucket, self.interval, zone)) tabindex="-1" {
+                        a.col href=(question.zoomed(bucket, self.interval)) tabindex="-1" {
                             title { (self.sentence(at, bucket)) }
                             rect x=(at * COLUMN) width=(COLUMN) height=(HEIGHT) {}
                         }
@@ -153,4 +153,77 @@ fn line(series: &Series, axis: &Axis) -> String {
 fn percent(part: i128, whole: i128) -> String {
     let hundredths = part * 10_000 / whole.max(1);
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::{chart::Color, format::Unit, question::Interval, range::Bucket};
+
+    fn chart(stacks: &[(&str, &[i128])]) -> Chart {
+        let bucket =
+            |day: i8, running| Bucket { starts: date(2026, 11, day).at(0, 0, 0, 0), running };
+        Chart {
+            name: "net",
+            title: "Net by day".to_owned(),
+            unit: Unit::of("USD"),
+            interval: Interval::Day,
+            buckets: vec![bucket(3, false), bucket(4, true)],
+            stacks: stacks
+                .iter()
+                .enumerate()
+                .map(|(at, (label, values))| Series {
+                    label: (*label).to_owned(),
+                    color: Color::Of(at),
+                    values: values.to_vec(),
+                })
+                .collect(),
+            lines: Vec::new(),
+            totals: true,
+        }
+    }
+
+    fn drawn(chart: &Chart) -> String {
+        chart.figure(&Question::default(), &TimeZone::UTC).into_string()
+    }
+
+    #[test]
+    fn columns_are_stacked_from_zero_in_both_directions() {
+        let svg = drawn(&chart(&[("newsletter", &[150_000, -50_000]), ("x.com", &[50_000, 0])]));
+        // The axis goes from −$500 to $2,000: a fifth of the height lies below zero.
+        for part in [
+            "viewBox=\"0 0 200 1000\"",
+            "<path class=\"s0\" d=\"M12 200h76v600h-76zM112 800h76v200h-76z\">",
+            "<path class=\"s1\" d=\"M12 0h76v200h-76z\">",
+            "<title>3 Nov 2026: total $2,000.00; newsletter $1,500.00; x.com $500.00</title>",
+            "<title>4 Nov 2026 (not over): total −$500.00; newsletter −$500.00</title>",
+            "href=\"?range=2026-11-03..2026-11-03\"",
+            "<rect class=\"running\" x=\"100\" width=\"100\" height=\"1000\">",
+        ] {
+            assert!(svg.contains(part), "{part}\n{svg}");
+        }
+        assert!(!svg.contains(" style="), "{svg}");
+    }
+
+    #[test]
+    fn every_number_of_a_chart_stands_in_its_table() {
+        let chart = chart(&[("newsletter", &[150_000, -50_000]), ("<b>", &[1, 0])]);
+        let svg = drawn(&chart);
+        let table = svg.split("<details").nth(1).unwrap();
+        for text in ["$1,500.00", "−$500.00", "$0.01", "$1,500.01", "&lt;b&gt;"] {
+            assert!(table.contains(text), "{text}\n{table}");
+        }
+        assert!(!svg.contains("<b>"));
+    }
+
+    #[test]
+    fn chart_of_nothing_shows_a_sentence() {
+        let svg = drawn(&chart(&[("newsletter", &[0, 0])]));
+        assert!(svg.contains("Nothing in this period.") && !svg.contains("<path"), "{svg}");
+        let mut none = chart(&[]);
+        none.buckets.clear();
+        assert!(drawn(&none).contains("Nothing in this period."));
+    }
 }

@@ -7,8 +7,6 @@ mod axis;
 mod draw;
 mod small;
 
-use jiff::tz::TimeZone;
-
 pub(crate) use self::{axis::Axis, small::sparkline};
 use crate::{
     format::Unit,
@@ -29,6 +27,8 @@ pub(crate) enum Color {
     Other,
     /// Not attributed money.
     NotAttributed,
+    /// Of a line.
+    Main,
     /// The line of the period before.
     Before,
 }
@@ -40,6 +40,7 @@ impl Color {
             Self::Of(at) => format!("s{}", at % COLORS),
             Self::Other => "other".to_owned(),
             Self::NotAttributed => "unknown".to_owned(),
+            Self::Main => "main".to_owned(),
             Self::Before => "before".to_owned(),
         }
     }
@@ -93,7 +94,7 @@ impl Chart {
     }
 
     /// The same numbers as a table.
-    pub(crate) fn table(&self, question: &Question, zone: &TimeZone) -> Table {
+    pub(crate) fn table(&self, question: &Question) -> Table {
         let starts = Column::new("starts", "From", Kind::Text);
         let mut columns = vec![starts];
         columns.extend(self.totals.then(|| Column::new("total", "Total", Kind::Money)));
@@ -105,7 +106,7 @@ impl Chart {
             cells.extend(self.totals.then(|| Cell::Money(self.total(at))));
             let series = self.stacks.iter().chain(&self.lines);
             cells.extend(series.map(|series| Cell::money(series.values.get(at).copied())));
-            Row::new(cells).linked(question.zoomed(bucket, self.interval, zone))
+            Row::new(cells).linked(question.zoomed(bucket, self.interval))
         });
         table.rows = rows.collect();
         table

@@ -1,8 +1,11 @@
-use dodo_ledger::{Error, query::Dimension};
+use dodo_ledger::{
+    Error,
+    query::{Compared, Sums},
+};
 
 use super::{
     Loader, PAGE_ROWS,
-    money::{Compared, Groups, Sums, none_label},
+    money::{Groups, change, none_label},
 };
 use crate::{
     format,
@@ -11,33 +14,31 @@ use crate::{
     table::{Cell, Column, Kind, Row, Table},
 };
 
-static COLUMNS: [Column; 8] = [
-    Column::new("value", "Name", Kind::Text).sorted_by(Sort::Name),
+static COLUMNS: [Column; 9] = [
+    Column::new("value", "Name", Kind::Text),
     Column::new("net", "Net", Kind::Money).sorted_by(Sort::Net),
     Column::new("share", "Share", Kind::Percent),
     Column::new("charges", "Payments", Kind::Count).sorted_by(Sort::Charges),
+    Column::new("customers", "New customers", Kind::Count).sorted_by(Sort::Customers),
     Column::new("average", "Average", Kind::Money),
-    Column::new("refunds", "Refunds", Kind::Money).sorted_by(Sort::Refunds),
+    Column::new("refunds", "Refunds", Kind::Money),
     Column::new("refund_rate", "Refund rate", Kind::Percent),
     Column::new("change", "Change", Kind::Change),
 ];
 
 /// The columns of a card.
-const SHORT: [usize; 4] = [0, 1, 3, 7];
+const SHORT: [usize; 4] = [0, 1, 3, 8];
 
 impl Loader<'_> {
     pub(super) async fn breakdown(&self) -> Result<Sheet, Error> {
         let by = self.question.by;
-        let choices = self.dimensions().into_iter().map(|other| {
+        let choices = By::ALL.iter().map(|other| {
             let mut to = self.question.on(Page::Breakdown);
-            to.by = other;
-            (other.title(), to, other == by)
+            to.by = *other;
+            (other.title(), to, *other == by)
         });
         let mut blocks = vec![Block::Choice { label: "Group by", choices: choices.collect() }];
-        let Some(dimension) = by.dimension() else {
-            blocks.push(self.not_recorded(by));
-            return Ok(Sheet { blocks, ..Sheet::default() });
-        };
+        let dimension = by.dimension();
         if self.wants("net")
             && self.question.after.is_none()
             && self.question.table.as_deref() != Some("breakdown")
@@ -50,15 +51,6 @@ impl Loader<'_> {
         blocks.push(Block::Table(self.long_table(by, groups)));
         let heading = format!("Net by {}", by.title().to_lowercase());
         Ok(Sheet { heading, blocks })
-    }
-
-    fn dimensions(&self) -> Vec<By> {
-        By::ALL.iter().copied().filter(|by| by.dimension().is_some()).collect()
-    }
-
-    fn not_recorded(&self, by: By) -> Block {
-        let text = format!("The ledger does not record the {}.", by.title().to_lowercase());
-        Block::Note { text, link: None, is_warning: true }
     }
 
     fn long_table(&self, by: By, groups: Groups) -> Table {
@@ -90,7 +82,7 @@ impl Loader<'_> {
     }
 
     fn group_rows(&self, by: By, groups: &Groups) -> Vec<Row> {
-        let dimension = by.dimension().unwrap_or(Dimension::Source);
+        let dimension = by.dimension();
         let most = groups
             .rows
             .iter()
@@ -143,10 +135,11 @@ impl Loader<'_> {
             Cell::Money(now.net),
             Cell::percent(share),
             Cell::Count(now.charges),
+            Cell::Count(now.new_customers),
             Cell::money(now.average()),
             Cell::Money(now.refunds_gross),
-            Cell::percent(now.refund_rate()),
-            Cell::Change(sums.change(|sums| sums.net)),
+            Cell::percent(now.refund_rate().map(i128::from)),
+            Cell::Change(change(sums, |sums| sums.net)),
         ]
     }
 }

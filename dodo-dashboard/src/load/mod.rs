@@ -8,12 +8,16 @@ mod payment;
 mod payments;
 mod people;
 mod settings;
+mod subscriptions;
 
 use dodo_core::attribution::{AttributionRecord, RecordKind};
-use dodo_ledger::{Error, query::Dimension};
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use dodo_ledger::{
+    Error,
+    query::{CurrencySums, Cursor, Dimension, Range},
+};
+use jiff::{Zoned, tz::TimeZone};
 
-use self::money::Sums;
+pub(crate) use self::money::none_label;
 use crate::{
     Permission,
     answer::Tag,
@@ -21,7 +25,7 @@ use crate::{
     format::Unit,
     page::{Block, Sheet},
     question::{Format, Interval, Mode, Notice, Page, Parsed, Period, Preset, Question},
-    range::Range,
+    range::{interval_of, range_before, range_of},
 };
 
 /// Rows of a table among others.
@@ -53,7 +57,7 @@ pub(crate) struct Loader<'a> {
     range: Range,
     before: Option<Range>,
     interval: Interval,
-    currencies: Vec<(Unit, Sums)>,
+    currencies: Vec<CurrencySums>,
     is_empty: bool,
 }
 
@@ -81,17 +85,28 @@ impl Loaded {
 /// The entity tag of a question, before anything is added up. `None`: the page shows more than the
 /// change number counts.
 pub(crate) async fn tag(
-    _settings: &Settings,
-    _question: &Question,
-    _permission: Permission,
-    _now: &Zoned,
+    settings: &Settings,
+    parsed: &Parsed,
+    permission: Permission,
+    now: &Zoned,
 ) -> Result<Option<Tag>, Error> {
-    Ok(None)
-}
-
-/// The zone of the books.
-pub(crate) fn zone(_settings: &Settings) -> TimeZone {
-    TimeZone::UTC
+    let Parsed { question, notices } = parsed;
+    if !matches!(
+        question.page,
+        Page::Overview | Page::Breakdown | Page::People | Page::Subscriptions
+    ) {
+        return Ok(None);
+    }
+    let change = match settings.ledger.change_number().await? {
+        // The checklist in place of the numbers changes without a booking.
+        0 => return Ok(None),
+        change => change.to_string(),
+    };
+    // Midnight begins another period.
+    let day = now.date().to_string();
+    let question = question.to_string();
+    let notices: String = notices.iter().map(ToString::to_string).collect();
+    Ok(Some(Tag::of(&[&change, &day, &question, &notices, permission.name(), &settings.build])))
 }
 
 impl<'a> Loader<'a> {
@@ -102,13 +117,12 @@ impl<'a> Loader<'a> {
         now: Zoned,
     ) -> Result<Self, Error> {
         let Parsed { question, notices } = parsed;
-        let year = Range::of(Period::Preset(Preset::Months12), &now, None);
         let mut loader = Self {
             settings,
             permission,
             mode: question.mode.unwrap_or_default(),
             unit: Unit::default(),
-            range: year.clone(),
+            range: range_of(question.period, now.timestamp(), now.time_zone(), None),
             before: None,
             interval: Interval::Day,
             currencies: Vec::new(),
@@ -117,81 +131,75 @@ impl<'a> Loader<'a> {
             notices,
             now,
         };
-        loader.choose_money(&year).await?;
+        loader.choose_money().await?;
         loader.choose_time().await?;
         Ok(loader)
     }
 
     /// The mode and the currency.
-    async fn choose_money(&mut self, year: &Range) -> Result<(), Error> {
-        let ever = Range { from: self.start_of_time(), until: self.now.clone() };
-        let mut modes = vec![self.mode];
-        if self.question.mode.is_none() {
-            modes.push(Mode::Test);
-        }
+    async fn choose_money(&mut self) -> Result<(), Error> {
+        let ledger = &self.settings.ledger;
+        let modes: &[Mode] = match self.question.mode {
+            None => &[Mode::Live, Mode::Test],
+            Some(Mode::Live) => &[Mode::Live],
+            Some(Mode::Test) => &[Mode::Test],
+        };
         for mode in modes {
-            for range in [year, &ever] {
-                self.currencies = self.currencies_of(range, mode).await?;
-                if !self.currencies.is_empty() {
-                    self.mode = mode;
-                    break;
-                }
-            }
-            if !self.currencies.is_empty() {
+            let asked =
+                if *mode == Mode::Test { ledger.money().test_mode() } else { ledger.money() };
+            let found = asked.currencies().await?;
+            if !found.is_empty() {
+                self.mode = *mode;
+                self.currencies = found;
                 break;
             }
         }
         self.is_empty = self.currencies.is_empty();
-        let first = self.currencies.first().map_or_else(Unit::default, |(unit, _)| *unit);
-        self.unit = match self.question.currency {
-            None => first,
-            Some(wanted) => {
-                match self.currencies.iter().find(|(unit, _)| unit.currency == wanted) {
-                    Some((unit, _)) => *unit,
-                    None => {
-                        self.notices.push(Notice::NoSuchCurrency(wanted.to_string()));
-                        first
-                    }
-                }
+        let units: Vec<Unit> = self.currencies.iter().map(unit_of).collect();
+        self.unit = units.first().copied().unwrap_or_default();
+        if let Some(wanted) = self.question.currency {
+            match units.iter().find(|unit| unit.currency == wanted) {
+                Some(unit) => self.unit = *unit,
+                None => self.notices.push(Notice::NoSuchCurrency(wanted.to_string())),
             }
-        };
+        }
         Ok(())
     }
 
     /// The period, the one before, and the columns.
     async fn choose_time(&mut self) -> Result<(), Error> {
-        let period = self.question.period;
+        let (period, now, zone) =
+            (self.question.period, self.now.timestamp(), self.now.time_zone().clone());
         let first = match period {
-            Period::Preset(Preset::All) => {
-                let mut oldest = self.settings.ledger.records().revenue_only().limit(1);
-                if self.mode == Mode::Test {
-                    oldest = oldest.test_mode();
-                }
-                oldest.fetch().await?.first().map(|record| record.occurred_at)
-            }
+            Period::Preset(Preset::All) if !self.is_empty => self.span().await?,
             _ => None,
         };
-        self.range = Range::of(period, &self.now, first);
-        self.before = self.range.before(period, self.question.versus);
-        self.interval = self.range.interval(self.question.interval).unwrap_or_else(|by_length| {
-            let wanted = self.question.interval.unwrap_or_default();
-            self.notices.push(Notice::TooManyColumns(wanted.name()));
-            by_length
-        });
-        let excluded: Vec<_> = self
-            .question
-            .conditions
-            .iter()
-            .filter(|c| c.excluded || c.by.dimension().is_none())
-            .collect();
-        for condition in excluded {
-            self.notices.push(Notice::NotRecorded(condition.by));
+        self.range = range_of(period, now, &zone, first.map(|span| span.from));
+        self.before = range_before(period, self.question.versus, now, &zone);
+        self.interval =
+            interval_of(self.range, self.question.interval, &zone).unwrap_or_else(|by_length| {
+                let wanted = self.question.interval.unwrap_or_default();
+                self.notices.push(Notice::TooManyColumns(wanted.name()));
+                by_length
+            });
+        let excludes = self.question.conditions.iter().any(|condition| condition.excluded);
+        if excludes && self.question.page == Page::Payments {
+            self.notices.push(Notice::NothingExcluded);
+        }
+        let cursor = self.question.after.as_deref();
+        if cursor.is_some_and(|at| at.parse::<Cursor>().is_err())
+            && matches!(self.question.page, Page::Breakdown | Page::People)
+        {
+            self.notices.push(Notice::UnknownCursor);
         }
         Ok(())
     }
 
-    fn start_of_time(&self) -> Zoned {
-        Timestamp::UNIX_EPOCH.to_zoned(self.now.time_zone().clone())
+    /// The time of the first and of the last money of the currency.
+    async fn span(&self) -> Result<Option<Range>, Error> {
+        let money = self.settings.ledger.money().currency(self.unit.currency);
+        let money = if self.mode == Mode::Test { money.test_mode() } else { money };
+        money.span().await
     }
 
     /// The page.
@@ -207,7 +215,8 @@ impl<'a> Loader<'a> {
             Page::Person => self.person().await?,
             Page::Deliveries => self.deliveries().await?,
             Page::Settings => self.set_up().await?,
-            Page::Subscriptions | Page::Subscription | Page::Funnel => self.hidden(),
+            Page::Subscriptions => self.subscriptions().await?,
+            Page::Subscription | Page::Funnel => self.hidden(),
         };
         if sheet.heading.is_empty() {
             page.title().clone_into(&mut sheet.heading);
@@ -224,7 +233,13 @@ impl<'a> Loader<'a> {
 
     /// The tabs of this person.
     pub(crate) fn pages(&self) -> Vec<Page> {
-        let mut pages = vec![Page::Overview, Page::Breakdown, Page::Payments, Page::People];
+        let mut pages = vec![
+            Page::Overview,
+            Page::Breakdown,
+            Page::Payments,
+            Page::People,
+            Page::Subscriptions,
+        ];
         if self.permission.sees_operations() {
             pages.extend([Page::Deliveries, Page::Settings]);
         }
@@ -233,7 +248,7 @@ impl<'a> Loader<'a> {
 
     /// The tabs of currencies, each with its net.
     pub(crate) fn currencies(&self) -> Vec<(Unit, i128)> {
-        self.currencies.iter().map(|(unit, sums)| (*unit, sums.net)).collect()
+        self.currencies.iter().map(|found| (unit_of(found), found.sums.net)).collect()
     }
 
     /// The rows that fit a table of this size, or a file.
@@ -275,6 +290,10 @@ impl<'a> Loader<'a> {
         let file = self.question.format == Format::Csv;
         !file || self.question.table.as_deref().is_none_or(|wanted| wanted == table)
     }
+}
+
+fn unit_of(found: &CurrencySums) -> Unit {
+    Unit { currency: found.currency, exponent: found.exponent }
 }
 
 /// The kind of a record in words, by its stored name.

@@ -1,70 +1,16 @@
 //! Sums of money, as the pages need them.
 
-use std::collections::BTreeMap;
-
-use dodo_core::money::Currency;
 use dodo_ledger::{
     Error,
-    query::{Dimension, Revenue, RevenueRow},
+    query::{Compared, Dimension, Money, Order, Sums},
 };
 
 use super::Loader;
 use crate::{
-    format::{self, Change, Unit},
+    format::{self, Change},
     question::{By, Interval, Mode, Sort},
-    range::{Bucket, Range},
+    range::Bucket,
 };
-
-/// Sums of one currency. Reversals are negative.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sums {
-    pub(crate) gross: i128,
-    pub(crate) net: i128,
-    pub(crate) charges: u64,
-    pub(crate) charges_gross: i128,
-    pub(crate) charges_net: i128,
-    pub(crate) refunds: u64,
-    pub(crate) refunds_gross: i128,
-}
-
-impl Sums {
-    /// The net of a charge.
-    pub(crate) fn average(&self) -> Option<i128> {
-        format::average(self.charges_net, self.charges)
-    }
-
-    /// The gross of refunds against that of charges, in tenths of a percent.
-    pub(crate) fn refund_rate(&self) -> Option<i128> {
-        format::tenths(-self.refunds_gross, self.charges_gross)
-    }
-
-    fn add(&mut self, kind: Option<&str>, row: &RevenueRow) {
-        self.gross += row.gross;
-        self.net += row.net;
-        if row.charges > 0 {
-            self.charges += row.charges;
-            self.charges_gross += row.gross;
-            self.charges_net += row.net;
-        }
-        if matches!(kind, Some("refund" | "refund_reversal")) {
-            self.refunds_gross += row.gross;
-            self.refunds += if kind == Some("refund") { row.reversals } else { 0 };
-        }
-    }
-}
-
-/// Sums of a period and of the one before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Compared {
-    pub(crate) now: Sums,
-    pub(crate) before: Option<Sums>,
-}
-
-impl Compared {
-    pub(crate) fn change(&self, pick: fn(&Sums) -> i128) -> Change {
-        self.before.map_or(Change::Nothing, |before| Change::of(pick(&self.now), pick(&before)))
-    }
-}
 
 /// Sums by the values of a dimension.
 #[derive(Clone, Debug, Default)]
@@ -90,73 +36,33 @@ pub(crate) struct Flow {
     pub(crate) before: Option<Vec<i128>>,
 }
 
+/// The parts of the net of charges that came by a known way, in tenths of a percent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attributed {
+    /// By a campaign, a paid click or another site.
+    pub(crate) now: Option<i128>,
+    pub(crate) before: Option<i128>,
+    /// With direct visits.
+    pub(crate) seen: Option<i128>,
+}
+
 impl Loader<'_> {
-    pub(super) fn asked(&self, range: &Range) -> Revenue {
-        let mut asked = self
-            .settings
-            .ledger
-            .revenue()
-            .currency(self.unit.currency)
-            .between(range.from.timestamp(), range.until.timestamp());
+    /// The money of the question: its mode, currency, period and conditions.
+    pub(super) fn money(&self) -> Money {
+        let ledger = &self.settings.ledger;
+        let mut money =
+            ledger.money().currency(self.unit.currency).between(self.range).versus(self.before);
         if self.mode == Mode::Test {
-            asked = asked.test_mode();
+            money = money.test_mode();
         }
-        for condition in self.question.conditions.iter().filter(|each| !each.excluded) {
-            if let Some(dimension) = condition.by.dimension() {
-                asked = asked.filter(dimension, condition.value.as_deref());
-            }
+        for condition in &self.question.conditions {
+            let (dimension, value) = (condition.by.dimension(), condition.value.as_deref());
+            money = match condition.excluded {
+                true => money.not(dimension, value),
+                false => money.only(dimension, value),
+            };
         }
-        asked
-    }
-
-    /// The currencies with charges in a period, most charges first.
-    pub(super) async fn currencies_of(
-        &self,
-        range: &Range,
-        mode: Mode,
-    ) -> Result<Vec<(Unit, Sums)>, Error> {
-        let mut asked =
-            self.settings.ledger.revenue().between(range.from.timestamp(), range.until.timestamp());
-        if mode == Mode::Test {
-            asked = asked.test_mode();
-        }
-        let mut found: BTreeMap<Currency, (Unit, Sums)> = BTreeMap::new();
-        for row in asked.group_by(Dimension::Kind).fetch().await? {
-            let unit = Unit { currency: row.currency, exponent: row.exponent };
-            found.entry(row.currency).or_insert((unit, Sums::default())).1.add(row.key(), &row);
-        }
-        let mut found: Vec<_> = found.into_values().collect();
-        found.sort_by_key(|(_, sums)| std::cmp::Reverse(sums.charges));
-        Ok(found)
-    }
-
-    async fn sums(&self, range: &Range) -> Result<Sums, Error> {
-        let mut sums = Sums::default();
-        for row in self.asked(range).group_by(Dimension::Kind).fetch().await? {
-            sums.add(row.key(), &row);
-        }
-        Ok(sums)
-    }
-
-    pub(super) async fn totals(&self) -> Result<Compared, Error> {
-        let before = match &self.before {
-            Some(before) => Some(self.sums(before).await?),
-            None => None,
-        };
-        Ok(Compared { now: self.sums(&self.range).await?, before })
-    }
-
-    async fn grouped(
-        &self,
-        by: Dimension,
-        range: &Range,
-    ) -> Result<BTreeMap<Option<String>, Sums>, Error> {
-        let mut found: BTreeMap<Option<String>, Sums> = BTreeMap::new();
-        for row in self.asked(range).group_by(by).group_by(Dimension::Kind).fetch().await? {
-            let kind = row.keys.get(1).and_then(Option::as_deref);
-            found.entry(row.keys.first().cloned().flatten()).or_default().add(kind, &row);
-        }
-        Ok(found)
+        money
     }
 
     /// The rows of a dimension from the cursor on.
@@ -167,45 +73,17 @@ impl Loader<'_> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Groups, Error> {
-        let mut now = self.grouped(by, &self.range).await?;
-        let mut earlier = match &self.before {
-            Some(before) => Some(self.grouped(by, before).await?),
-            None => None,
-        };
-        let mut compared = |key: &Option<String>, sums: Sums| Compared {
-            now: sums,
-            before: earlier.as_mut().map(|all| all.remove(key).unwrap_or_default()),
-        };
-        let none = now.remove(&None).unwrap_or_default();
-        let none = compared(&None, none);
-        let mut rows: Vec<(String, Compared)> = now
-            .into_iter()
-            .filter_map(|(key, sums)| {
-                let compared = compared(&key, sums);
-                Some((key?, compared))
-            })
-            .collect();
-        let (sort, ascending) = order;
-        let number = |sums: &Sums| match sort {
-            Sort::Charges => i128::from(sums.charges),
-            Sort::Refunds => sums.refunds_gross,
-            _ => sums.net,
-        };
-        rows.sort_by(|(a, left), (b, right)| {
-            let by_value = if sort == Sort::Name {
-                b.cmp(a)
-            } else {
-                number(&left.now).cmp(&number(&right.now))
-            };
-            let by_value = if ascending { by_value } else { by_value.reverse() };
-            by_value.then_with(|| a.cmp(b))
-        });
-        let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-        let from = after.and_then(|after| after.parse().ok()).unwrap_or(0_usize).min(rows.len());
-        let mut rows = rows.split_off(from);
-        let next = (rows.len() > limit).then(|| (from + limit).to_string());
-        rows.truncate(limit);
-        Ok(Groups { rows, none, total: self.totals().await?, count, next })
+        let after = after.and_then(|after| after.parse().ok());
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let asked = self.money().by(by).top(limit).order(order_of(order)).after(after);
+        let found = asked.rows().await?;
+        Ok(Groups {
+            rows: found.rows.into_iter().map(|row| (row.value, row.sums)).collect(),
+            none: found.none,
+            total: found.total,
+            count: found.count,
+            next: found.next.map(|next| next.to_string()),
+        })
     }
 
     /// Net by column, stacked by the most valuable values of a dimension.
@@ -215,66 +93,65 @@ impl Loader<'_> {
         interval: Interval,
         most: usize,
     ) -> Result<Flow, Error> {
-        let buckets = self.range.buckets(interval);
-        let top = self.groups(by, (Sort::Net, false), None, most).await?;
-        let mut flow = Flow {
-            rows: top.rows.into_iter().map(|(value, _)| (value, Vec::new())).collect(),
-            ..Flow::default()
+        let zone = self.now.time_zone();
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let asked = self.money().by(by).top(most);
+        let found = asked.series(interval.of_ledger(), zone).await?;
+        let nets = |sums: &[Sums]| sums.iter().map(|sums| sums.net).collect::<Vec<_>>();
+        let columns = found.buckets.len();
+        let bucket = |bucket| Bucket::of(bucket, interval, zone, self.now.timestamp());
+        Ok(Flow {
+            buckets: found.buckets.iter().map(bucket).collect(),
+            rows: found.rows.into_iter().map(|row| (row.value, nets(&row.sums))).collect(),
+            other: nets(&found.other),
+            none: nets(&found.none),
+            before: found.before.map(|sums| {
+                let mut before = nets(&sums);
+                before.resize(columns, 0);
+                before
+            }),
+            total: found.total,
+        })
+    }
+
+    pub(super) async fn attributed(&self) -> Result<Attributed, Error> {
+        let channels = self.money().by(Dimension::Channel).top(10).rows().await?;
+        let part = |is_counted: fn(&str) -> bool, pick: fn(&Compared) -> Sums| {
+            let rows = channels.rows.iter().filter(|row| is_counted(&row.value));
+            let net: i128 = rows.map(|row| pick(&row.sums).charges_net).sum();
+            format::tenths(net, pick(&channels.total).charges_net)
         };
-        for bucket in &buckets {
-            let range = self.of_bucket(bucket);
-            let mut found = self.grouped(by, &range).await?;
-            let mut total = Sums::default();
-            for sums in found.values() {
-                total.net += sums.net;
-                total.charges += sums.charges;
-            }
-            flow.none.push(found.remove(&None).unwrap_or_default().net);
-            for (value, nets) in &mut flow.rows {
-                nets.push(found.remove(&Some(value.clone())).unwrap_or_default().net);
-            }
-            flow.other.push(found.values().map(|sums| sums.net).sum());
-            flow.total.push(total);
-        }
-        if let Some(before) = &self.before {
-            let mut nets = Vec::new();
-            for bucket in before.buckets(interval).iter().take(buckets.len()) {
-                nets.push(self.sums(&self.of_bucket(bucket)).await?.net);
-            }
-            nets.resize(buckets.len(), 0);
-            flow.before = Some(nets);
-        }
-        flow.buckets = buckets;
-        Ok(flow)
+        let sent: fn(&str) -> bool = |channel| !matches!(channel, "direct" | "not_attributed");
+        let now: fn(&Compared) -> Sums = |sums| sums.now;
+        Ok(Attributed {
+            now: part(sent, now),
+            before: part(sent, |sums| sums.before.unwrap_or_default()),
+            seen: part(|channel| channel != "not_attributed", now),
+        })
     }
+}
 
-    fn of_bucket(&self, bucket: &Bucket) -> Range {
-        let zoned = |at: jiff::Timestamp| at.to_zoned(self.now.time_zone().clone());
-        Range { from: zoned(bucket.from), until: zoned(bucket.until) }
-    }
+/// What became of a number since the period before.
+pub(super) fn change(sums: &Compared, pick: fn(&Sums) -> i128) -> Change {
+    sums.before.map_or(Change::Nothing, |before| Change::of(pick(&sums.now), pick(&before)))
+}
 
-    /// The net of charges by the way in which it came: attributed, and seen, in tenths of a percent.
-    pub(super) async fn attributed(
-        &self,
-        range: &Range,
-    ) -> Result<(Option<i128>, Option<i128>), Error> {
-        let (mut all, mut attributed, mut seen) = (0, 0, 0);
-        for (channel, sums) in self.grouped(Dimension::Channel, range).await? {
-            all += sums.charges_net;
-            match channel.as_deref() {
-                None | Some("not_attributed") => {}
-                Some("direct") => seen += sums.charges_net,
-                Some(_) => {
-                    seen += sums.charges_net;
-                    attributed += sums.charges_net;
-                }
-            }
-        }
-        Ok((format::tenths(attributed, all), format::tenths(seen, all)))
-    }
+fn order_of((sort, ascending): (Sort, bool)) -> Order {
+    let mut order = Order::default();
+    order.ascending = ascending;
+    order.by = match sort {
+        Sort::Net => dodo_ledger::query::Sort::Net,
+        Sort::Charges => dodo_ledger::query::Sort::Charges,
+        Sort::Customers => dodo_ledger::query::Sort::NewCustomers,
+    };
+    order
 }
 
 /// The name of the rows without a value.
 pub(crate) fn none_label(by: By) -> &'static str {
-    if by.is_of_visit() { "not attributed" } else { "none" }
+    match by {
+        By::Source => "not attributed",
+        By::Reason => "attributed",
+        _ => "none",
+    }
 }

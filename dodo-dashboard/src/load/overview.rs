@@ -1,12 +1,17 @@
 use dodo_core::attribution::AttributionRecord;
-use dodo_ledger::{Error, query::Dimension};
+use dodo_ledger::{Error, query::Compared};
 
-use super::{CARD_ROWS, Loader, kind_of, money::Compared, source_of};
+use super::{
+    CARD_ROWS, Loader, kind_of,
+    money::{Attributed, Flow, change, none_label},
+    source_of,
+};
 use crate::{
     chart::{COLORS, Chart, Color, Series, short},
     format::{self, Change},
     page::{Block, Moment, Sheet, Tile},
     question::{By, Interval, Mode, Page, Sort, Versus},
+    range::last_day,
     table::{Cell, Kind},
 };
 
@@ -26,10 +31,11 @@ impl Loader<'_> {
             blocks.push(Block::Checklist(self.checks().await?));
             return Ok(Sheet { blocks, ..Sheet::default() });
         }
-        let totals = self.totals().await?;
+        let totals = self.money().totals().await?;
         let flow = self.flow_of(By::Source).await?;
-        blocks.push(self.tiles(&totals, &flow).await?);
-        blocks.extend(self.nothing_note(&totals).await?);
+        let attributed = self.attributed().await?;
+        blocks.push(self.tiles(&totals, &flow, attributed));
+        blocks.extend(self.nothing_note(&totals, attributed).await?);
         if self.wants("net") {
             blocks.push(Block::Chart(flow.0));
         }
@@ -50,8 +56,8 @@ impl Loader<'_> {
     }
 
     /// The chart of net by a dimension, and its sums by column.
-    pub(super) async fn flow_of(&self, by: By) -> Result<(Chart, super::money::Flow), Error> {
-        let dimension = by.dimension().unwrap_or(Dimension::Source);
+    pub(super) async fn flow_of(&self, by: By) -> Result<(Chart, Flow), Error> {
+        let dimension = by.dimension();
         let flow = self.flow(dimension, self.interval, COLORS).await?;
         let mut stacks: Vec<Series> = flow
             .rows
@@ -65,7 +71,7 @@ impl Loader<'_> {
             .collect();
         for (label, color, nets) in [
             ("other", Color::Other, &flow.other),
-            (super::money::none_label(by), Color::NotAttributed, &flow.none),
+            (none_label(by), Color::NotAttributed, &flow.none),
         ] {
             if nets.iter().any(|net| *net != 0) {
                 stacks.push(Series { label: label.to_owned(), color, values: nets.clone() });
@@ -99,25 +105,21 @@ impl Loader<'_> {
         Ok((chart, flow))
     }
 
-    async fn tiles(
-        &self,
-        totals: &Compared,
-        flow: &(Chart, super::money::Flow),
-    ) -> Result<Block, Error> {
+    fn tiles(&self, totals: &Compared, flow: &(Chart, Flow), attributed: Attributed) -> Block {
         let (now, before) = (totals.now, totals.before);
-        let (attributed, seen) = self.attributed(&self.range).await?;
-        let attributed_before = match &self.before {
-            Some(range) => self.attributed(range).await?.0,
-            None => None,
-        };
         let mut net = Tile::new("net", "Net revenue", Kind::Money, Cell::Money(now.net));
-        net.change = totals.change(|sums| sums.net);
+        net.change = change(totals, |sums| sums.net);
         net.before = Cell::money(before.map(|before| before.net));
         net.trend = flow.1.total.iter().map(|sums| sums.net).collect();
         let mut payments = Tile::new("payments", "Payments", Kind::Count, Cell::Count(now.charges));
-        payments.change = totals.change(|sums| sums.charges.into());
+        payments.change = change(totals, |sums| sums.charges.into());
         payments.before = before.map_or(Cell::Nothing, |before| Cell::Count(before.charges));
         payments.trend = flow.1.total.iter().map(|sums| sums.charges.into()).collect();
+        let customers = Cell::Count(now.new_customers);
+        let mut customers = Tile::new("new_customers", "New customers", Kind::Count, customers);
+        customers.change = change(totals, |sums| sums.new_customers.into());
+        customers.before = before.map_or(Cell::Nothing, |before| Cell::Count(before.new_customers));
+        customers.trend = flow.1.total.iter().map(|sums| sums.new_customers.into()).collect();
         let mut average =
             Tile::new("average", "Average payment", Kind::Money, Cell::money(now.average()));
         let average_before = before.and_then(|before| before.average());
@@ -130,33 +132,39 @@ impl Loader<'_> {
             "refund_rate",
             "Refund rate",
             Kind::Percent,
-            Cell::percent(now.refund_rate()),
+            Cell::percent(now.refund_rate().map(i128::from)),
         )
         .hinted(format!(
             "{} of {}",
             format::count(now.refunds),
             format::count(now.charges)
         ));
-        let rate_before = before.and_then(|before| before.refund_rate());
+        let rate_before = before.and_then(|before| before.refund_rate()).map(i128::from);
         refunds.before = Cell::percent(rate_before);
         refunds.less_is_better = true;
-        refunds.change = Change::points(now.refund_rate(), rate_before);
+        refunds.change = Change::points(now.refund_rate().map(i128::from), rate_before);
         let mut known =
-            Tile::new("attributed", "Attributed", Kind::Percent, Cell::percent(attributed));
-        known.before = Cell::percent(attributed_before);
-        known.change = Change::points(attributed, attributed_before);
-        known.hint = seen.map(|seen| format!("with direct visits {}", format::percent(seen)));
-        Ok(Block::Tiles(self.unit, vec![net, payments, average, refunds, known]))
+            Tile::new("attributed", "Attributed", Kind::Percent, Cell::percent(attributed.now));
+        known.before = Cell::percent(attributed.before);
+        known.change = Change::points(attributed.now, attributed.before);
+        known.hint =
+            attributed.seen.map(|seen| format!("with direct visits {}", format::percent(seen)));
+        Block::Tiles(self.unit, vec![net, payments, customers, average, refunds, known])
     }
 
     /// Where the money is, if this period or these conditions have none; or why much is not attributed.
-    async fn nothing_note(&self, totals: &Compared) -> Result<Vec<Block>, Error> {
+    async fn nothing_note(
+        &self,
+        totals: &Compared,
+        attributed: Attributed,
+    ) -> Result<Vec<Block>, Error> {
         if totals.now.charges == 0 && totals.now.gross == 0 {
+            let zone = self.now.time_zone();
             let text = if self.question.conditions.is_empty() {
                 format!(
                     "No revenue in this period, {} to {}.",
-                    self.range.from.date(),
-                    self.range.last_day()
+                    zone.to_datetime(self.range.from).date(),
+                    last_day(self.range, zone)
                 )
             } else {
                 "No revenue under these conditions in this period. Remove one above.".to_owned()
@@ -174,7 +182,7 @@ impl Loader<'_> {
             });
             return Ok(vec![Block::Note { text, link, is_warning: false }]);
         }
-        let unknown = self.attributed(&self.range).await?.1.map_or(0, |seen| 1000 - seen);
+        let unknown = attributed.seen.map_or(0, |seen| 1000 - seen);
         if unknown > MUCH_UNKNOWN {
             let mut to = self.question.on(Page::Breakdown);
             to.by = By::Reason;
@@ -190,7 +198,7 @@ impl Loader<'_> {
 
     /// The first rows of a breakdown.
     async fn card(&self, name: &'static str, by: By) -> Result<crate::table::Table, Error> {
-        let dimension = by.dimension().unwrap_or(Dimension::Source);
+        let dimension = by.dimension();
         let groups = self.groups(dimension, (Sort::Net, false), None, self.rows(CARD_ROWS)).await?;
         let mut all = self.question.on(Page::Breakdown);
         all.by = by;

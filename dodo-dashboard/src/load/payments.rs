@@ -48,15 +48,13 @@ impl Loader<'_> {
         }
         let until = self.question.after.as_deref().and_then(|at| at.parse::<i64>().ok());
         let until = until.and_then(|at| Timestamp::from_microsecond(at).ok());
-        let until = until.unwrap_or(self.range.until.timestamp()).min(self.range.until.timestamp());
+        let until = until.unwrap_or(self.range.until).min(self.range.until);
         let mut asked = self
             .records()
-            .between(self.range.from.timestamp(), until)
+            .between(self.range.from, until)
             .filter(Dimension::Currency, self.unit.currency.as_str());
         for condition in self.question.conditions.iter().filter(|each| !each.excluded) {
-            if let Some(dimension) = condition.by.dimension() {
-                asked = asked.filter(dimension, condition.value.as_deref());
-            }
+            asked = asked.filter(condition.by.dimension(), condition.value.as_deref());
         }
         asked.limit(most).fetch().await
     }

@@ -12,7 +12,7 @@ static COLUMNS: [Column; 5] = [
     Column::new("net", "Net", Kind::Money).sorted_by(Sort::Net),
     Column::new("charges", "Payments", Kind::Count).sorted_by(Sort::Charges),
     Column::new("average", "Average", Kind::Money),
-    Column::new("refunds", "Refunds", Kind::Money).sorted_by(Sort::Refunds),
+    Column::new("refunds", "Refunds", Kind::Money),
 ];
 /// The most records of one person that the page reads.
 const MOST_RECORDS: u32 = 1000;

@@ -203,12 +203,12 @@ impl Block {
     }
 
     /// Puts its tables into a JSON object.
-    pub(crate) fn tables(&self, question: &Question, zone: &TimeZone, out: &mut Vec<Table>) {
+    pub(crate) fn tables(&self, question: &Question, out: &mut Vec<Table>) {
         match self {
             Self::Tiles(unit, tiles) => out.push(totals(tiles, *unit)),
-            Self::Chart(chart) => out.push(chart.table(question, zone)),
+            Self::Chart(chart) => out.push(chart.table(question)),
             Self::Table(table) => out.push(table.clone()),
-            Self::Cards(cards) => cards.iter().for_each(|card| card.tables(question, zone, out)),
+            Self::Cards(cards) => cards.iter().for_each(|card| card.tables(question, out)),
             _ => {}
         }
     }

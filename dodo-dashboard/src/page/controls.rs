@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use super::layout::Frame;
+use crate::load::none_label;
 use crate::question::{Condition, Period, Preset, Question, Versus};
 
-/// The tabs of currencies, the conditions, and the form of the period.
-pub(super) fn controls(frame: &Frame<'_>) -> Markup {
+/// The tabs of currencies and, on a page with a period, the conditions and the form of the period.
+pub(super) fn controls(frame: &Frame<'_>, is_dated: bool) -> Markup {
     let question = frame.question;
     html! {
         div.controls {
@@ -21,9 +22,9 @@ pub(super) fn controls(frame: &Frame<'_>) -> Markup {
                     }
                 } }
             }
-            (period(question))
+            @if is_dated { (period(question)) }
         }
-        @if !question.conditions.is_empty() {
+        @if is_dated && !question.conditions.is_empty() {
             ul.chips aria-label="Conditions" {
                 @for condition in &question.conditions {
                     li { bdi { (sentence(condition)) } " "
@@ -35,10 +36,7 @@ pub(super) fn controls(frame: &Frame<'_>) -> Markup {
 }
 
 fn sentence(condition: &Condition) -> String {
-    let value = condition.value.as_deref().unwrap_or(match condition.by.is_of_visit() {
-        true => "not attributed",
-        false => "none",
-    });
+    let value = condition.value.as_deref().unwrap_or(none_label(condition.by));
     let verb = if condition.excluded { "is not" } else { "is" };
     format!("{} {verb} {value}", condition.by.title())
 }

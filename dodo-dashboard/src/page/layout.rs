@@ -41,7 +41,12 @@ impl Frame<'_> {
         let question = self.question;
         let is_dated = !matches!(
             question.page,
-            Page::Payment | Page::Person | Page::Subscription | Page::Deliveries | Page::Settings
+            Page::Payment
+                | Page::Person
+                | Page::Subscription
+                | Page::Subscriptions
+                | Page::Deliveries
+                | Page::Settings
         );
         let title = format!("{} · {}", sheet.heading, self.title);
         document(
@@ -65,7 +70,7 @@ impl Frame<'_> {
                 }
                 main id="main" data-tag=(self.tag) {
                     h1 { bdi { (sheet.heading) } }
-                    @if is_dated { (controls(self)) }
+                    @if is_dated || question.page == Page::Subscriptions { (controls(self, is_dated)) }
                     @if self.mode == Mode::Test && question.page == Page::Overview { p.note { "You look at money of test mode." } }
                     @for notice in self.notices { p.note.warning { (notice) } }
                     (self.live(sheet))

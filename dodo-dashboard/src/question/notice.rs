@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{By, MOST_CONDITIONS};
+use super::MOST_CONDITIONS;
 
 /// A part of the query string that the page does not follow. Shown above the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,10 @@ pub(crate) enum Notice {
     TooManyColumns(&'static str),
     /// Money of this currency is not in the ledger.
     NoSuchCurrency(String),
-    /// The ledger does not group by this.
-    NotRecorded(By),
+    /// The list of payments does not exclude values.
+    NothingExcluded,
+    /// The cursor belongs to another table.
+    UnknownCursor,
 }
 
 impl fmt::Display for Notice {
@@ -47,8 +49,11 @@ impl fmt::Display for Notice {
                 write!(f, "The period is too long for columns of one {interval}.")
             }
             Self::NoSuchCurrency(code) => write!(f, "The ledger holds no payment in {code}."),
-            Self::NotRecorded(by) => {
-                write!(f, "The ledger does not record the {}.", by.title().to_lowercase())
+            Self::NothingExcluded => {
+                f.write_str("This page does not exclude values: “not” changes nothing here.")
+            }
+            Self::UnknownCursor => {
+                f.write_str("The link to this page of the table is too old. This is the first one.")
             }
         }
     }

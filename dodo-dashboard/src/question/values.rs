@@ -126,9 +126,7 @@ named! {
     Sort {
         #[default] Net = "net",
         Charges = "charges",
-        Refunds = "refunds",
-        Firsts = "firsts",
-        Name = "name",
+        Customers = "customers",
     }
 }
 
@@ -186,14 +184,9 @@ impl Default for Period {
 }
 
 impl By {
-    /// Whether a row without this value is not attributed.
-    pub(crate) const fn is_of_visit(self) -> bool {
-        !matches!(self, Self::Product | Self::Kind | Self::Country | Self::Reason | Self::Channel)
-    }
-
-    /// The dimension of the ledger. `None`: the ledger does not have it.
-    pub(crate) const fn dimension(self) -> Option<Dimension> {
-        Some(match self {
+    /// The dimension of the ledger.
+    pub(crate) const fn dimension(self) -> Dimension {
+        match self {
             Self::Source => Dimension::Source,
             Self::Medium => Dimension::Medium,
             Self::Campaign => Dimension::Campaign,
@@ -203,12 +196,12 @@ impl By {
             Self::Landing => Dimension::LandingPath,
             Self::Referrer => Dimension::Referrer,
             Self::Device => Dimension::Device,
-            Self::Country => return None,
+            Self::Country => Dimension::Country,
             Self::Product => Dimension::Product,
             Self::Kind => Dimension::Kind,
             Self::Lead => Dimension::Lead,
             Self::Channel => Dimension::Channel,
             Self::Reason => Dimension::Reason,
-        })
+        }
     }
 }

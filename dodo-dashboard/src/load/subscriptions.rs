@@ -1,0 +1,261 @@
+use dodo_ledger::{
+    Error,
+    query::{
+        MovementSums, Mrr, MrrMonth, Period as Span, SubscriptionGroup, SubscriptionItem,
+        SubscriptionSums, Subscriptions, Which, lifetime_value,
+    },
+};
+
+use super::{CARD_ROWS, Loader, PAGE_ROWS};
+use crate::{
+    chart::{Chart, Color, Series},
+    format::{self, Change},
+    page::{Block, Sheet, Tile},
+    question::{Interval, Mode},
+    range::Bucket,
+    table::{Cell, Column, Kind, Row, Table},
+};
+
+static LIST: [Column; 8] = [
+    Column::new("subscription", "Subscription", Kind::Id),
+    Column::new("customer", "Customer", Kind::Id),
+    Column::new("plan", "Plan", Kind::Text),
+    Column::new("status", "Status", Kind::Text),
+    Column::new("since", "Since", Kind::Time),
+    Column::new("amount", "Amount", Kind::Money),
+    Column::new("mrr", "MRR", Kind::Money),
+    Column::new("next", "Next charge or end", Kind::Time),
+];
+static PLANS: [Column; 4] = [
+    Column::new("value", "Name", Kind::Text),
+    Column::new("mrr", "MRR", Kind::Money),
+    Column::new("subscriptions", "Subscriptions", Kind::Count),
+    Column::new("customers", "Customers", Kind::Count),
+];
+static REASONS: [Column; 3] = [
+    Column::new("reason", "Reason", Kind::Text),
+    Column::new("mrr", "MRR", Kind::Money),
+    Column::new("customers", "Customers", Kind::Count),
+];
+/// The months of the charts, this one included.
+const MONTHS: i32 = 13;
+
+impl Loader<'_> {
+    fn subscriptions_asked(&self) -> Subscriptions {
+        let asked = self.settings.ledger.subscriptions().currency(self.unit.currency);
+        if self.mode == Mode::Test { asked.test_mode() } else { asked }
+    }
+
+    fn mrr_asked(&self) -> Mrr {
+        let asked = self.settings.ledger.mrr().currency(self.unit.currency);
+        if self.mode == Mode::Test { asked.test_mode() } else { asked }
+    }
+
+    /// MRR, its movements, and the reasons of churn.
+    pub(super) async fn subscriptions(&self) -> Result<Sheet, Error> {
+        let (now, zone) = (self.now.timestamp(), self.now.time_zone());
+        let months = self.mrr_asked().months(Span::Months(MONTHS).range(now, zone), zone).await?;
+        let summary = self.subscriptions_asked().summary().await?;
+        let summary = summary.into_iter().find(|each| each.currency == self.unit.currency);
+        let Some(summary) = summary else {
+            let text = "The ledger holds no subscription in this currency.".to_owned();
+            let blocks = vec![Block::Note { text, link: None, is_warning: false }];
+            return Ok(Sheet { blocks, ..Sheet::default() });
+        };
+        let mut mrr = Tile::new("mrr", "MRR", Kind::Money, Cell::Money(summary.counting.mrr));
+        if let Some(month) = months.last() {
+            mrr.before = Cell::Money(month.start);
+            mrr.change = Change::of(summary.counting.mrr, month.start);
+            mrr.hint = Some("since the month began".to_owned());
+        }
+        mrr.trend = months.iter().map(|month| month.end).collect();
+        let full: Vec<&MrrMonth> = months.iter().rev().skip(1).take(1).collect();
+        let churn = full.first().and_then(|month| month.customer_churn()).map(i128::from);
+        let last_full = months.len().saturating_sub(1);
+        let last_three = months.get(last_full.saturating_sub(3)..last_full).unwrap_or_default();
+        let arpa = format::average(summary.counting.mrr, summary.counting.customers);
+        let tile = |name, label, sums: SubscriptionSums| {
+            Tile::new(name, label, Kind::Money, Cell::Money(sums.mrr))
+                .hinted(format!("{} subscriptions", format::count(sums.subscriptions)))
+        };
+        let trials =
+            Tile::new("trials", "Trials", Kind::Count, Cell::Count(summary.trials.subscriptions))
+                .hinted(format!("{} if all convert", self.unit.show(summary.trials.mrr)));
+        let tiles = vec![
+            mrr,
+            Tile::new("arr", "ARR", Kind::Money, Cell::Money(summary.counting.mrr * 12))
+                .hinted("12 × MRR"),
+            Tile::new(
+                "customers",
+                "Customers",
+                Kind::Count,
+                Cell::Count(summary.counting.customers),
+            ),
+            Tile::new("arpa", "Per customer", Kind::Money, Cell::money(arpa)).hinted("MRR"),
+            Tile::new("churn", "Customer churn", Kind::Percent, Cell::percent(churn))
+                .hinted("last full month"),
+            Tile::new(
+                "ltv",
+                "Lifetime value",
+                Kind::Money,
+                Cell::money(lifetime_value(last_three)),
+            )
+            .hinted("by the churn of 3 months"),
+            tile("at_risk", "At risk", summary.at_risk),
+            tile("ending", "Ending", summary.ending),
+            trials,
+        ];
+        let mut blocks = vec![Block::Tiles(self.unit, tiles)];
+        blocks.push(Block::Cards(vec![
+            Block::Chart(self.mrr_chart(&months)),
+            Block::Chart(self.movements(&months)),
+        ]));
+        let plans = self.subscriptions_asked().by_plan().await?;
+        let sources = self.subscriptions_asked().by_source().await?;
+        blocks.push(Block::Cards(vec![
+            Block::Table(self.plan_table("plans", "By plan", plans, |id| self.product(id))),
+            Block::Table(self.plan_table(
+                "sources",
+                "By source of the first charge",
+                sources,
+                str::to_owned,
+            )),
+            Block::Table(self.reasons(&months)),
+        ]));
+        blocks.push(Block::Table(self.due().await?));
+        blocks.push(Block::Table(self.subscription_list().await?));
+        Ok(Sheet { blocks, ..Sheet::default() })
+    }
+
+    fn buckets_of(&self, months: &[MrrMonth]) -> Vec<Bucket> {
+        let (zone, now) = (self.now.time_zone(), self.now.timestamp());
+        months.iter().map(|month| Bucket::of(&month.bucket, Interval::Month, zone, now)).collect()
+    }
+
+    fn mrr_chart(&self, months: &[MrrMonth]) -> Chart {
+        let values = months.iter().map(|month| month.end).collect();
+        Chart {
+            name: "mrr",
+            title: "MRR by month".to_owned(),
+            unit: self.unit,
+            interval: Interval::Month,
+            buckets: self.buckets_of(months),
+            stacks: Vec::new(),
+            lines: vec![Series { label: "MRR".to_owned(), color: Color::Main, values }],
+            totals: false,
+        }
+    }
+
+    fn movements(&self, months: &[MrrMonth]) -> Chart {
+        let series = |label: &str, color, pick: fn(&MrrMonth) -> MovementSums| Series {
+            label: label.to_owned(),
+            color,
+            values: months.iter().map(|month| pick(month).amount).collect(),
+        };
+        Chart {
+            name: "movements",
+            title: "Movements of MRR by month".to_owned(),
+            unit: self.unit,
+            interval: Interval::Month,
+            buckets: self.buckets_of(months),
+            stacks: vec![
+                series("new", Color::Of(0), |month| month.new),
+                series("expansion", Color::Of(2), |month| month.expansion),
+                series("reactivation", Color::Of(3), |month| month.reactivation),
+                series("contraction", Color::Of(4), |month| month.contraction),
+                series("churn", Color::Of(1), |month| month.churn),
+            ],
+            lines: Vec::new(),
+            totals: true,
+        }
+    }
+
+    fn plan_table(
+        &self,
+        name: &'static str,
+        title: &str,
+        plans: Vec<SubscriptionGroup>,
+        named: impl Fn(&str) -> String,
+    ) -> Table {
+        let mut table = Table::new(name, title, &PLANS, self.unit);
+        table.count = u64::try_from(plans.len()).ok();
+        let limit = self.rows(CARD_ROWS);
+        let rows = plans.into_iter().take(limit).map(|plan| {
+            let label = plan.value.as_deref().map_or_else(|| "not attributed".to_owned(), &named);
+            let cells = vec![
+                Cell::text(label),
+                Cell::Money(plan.sums.mrr),
+                Cell::Count(plan.sums.subscriptions),
+                Cell::Count(plan.sums.customers),
+            ];
+            Row { aside: plan.value.is_none(), ..Row::new(cells) }
+        });
+        table.rows = rows.collect();
+        table
+    }
+
+    /// Why customers left, over the months of the charts.
+    fn reasons(&self, months: &[MrrMonth]) -> Table {
+        let mut reasons: Vec<(&'static str, i128, u64)> = Vec::new();
+        for (reason, lost) in months.iter().flat_map(|month| &month.churn_reasons) {
+            match reasons.iter_mut().find(|known| known.0 == reason.as_str()) {
+                Some(known) => {
+                    (known.1, known.2) = (known.1 + lost.amount, known.2 + lost.customers)
+                }
+                None => reasons.push((reason.as_str(), lost.amount, lost.customers)),
+            }
+        }
+        reasons.sort_by_key(|reason| reason.1);
+        let mut table = Table::new("reasons", "Lost, by reason, 13 months", &REASONS, self.unit);
+        table.empty = "No customer left.";
+        let rows = reasons.into_iter().map(|(reason, amount, customers)| {
+            Row::new(vec![
+                Cell::text(reason.replace('_', " ")),
+                Cell::Money(amount),
+                Cell::Count(customers),
+            ])
+        });
+        table.with_rows(rows.collect())
+    }
+
+    async fn subscription_list(&self) -> Result<Table, Error> {
+        let after = self.question.after.as_deref().and_then(|after| after.parse().ok());
+        let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
+        let page = self.subscriptions_asked().page(limit, after).await?;
+        let mut table = Table::new("subscriptions", "Subscriptions", &LIST, self.unit);
+        table.next = page.next.map(|next| next.to_string());
+        let rows = page.subscriptions.iter().map(|each| self.subscription_row(each));
+        Ok(table.with_rows(rows.collect()))
+    }
+
+    /// The subscriptions with a charge in the next 30 days.
+    async fn due(&self) -> Result<Table, Error> {
+        let until = self.now.timestamp().checked_add(jiff::SignedDuration::from_hours(24 * 30));
+        let which = Which::Due(until.unwrap_or(self.now.timestamp()));
+        let limit = u32::try_from(self.rows(CARD_ROWS)).unwrap_or(u32::MAX);
+        let page = self.subscriptions_asked().only(which).page(limit, None).await?;
+        let mut table = Table::new("due", "Due in 30 days", &LIST, self.unit);
+        table.empty = "No charge is due in 30 days.";
+        let rows = page.subscriptions.iter().map(|each| self.subscription_row(each));
+        Ok(table.with_rows(rows.collect()))
+    }
+
+    fn subscription_row(&self, each: &SubscriptionItem) -> Row {
+        let to = each.customer_id.as_deref().map(|id| self.person_page(id));
+        let mut status = each.status.as_deref().unwrap_or("unknown").replace('_', " ");
+        for (is_so, word) in [(each.at_risk, ", at risk"), (each.ending, ", ending")] {
+            status.push_str(if is_so { word } else { "" });
+        }
+        Row::new(vec![
+            Cell::text(each.subscription_id.as_str()),
+            Cell::maybe(each.customer_id.as_deref()),
+            Cell::maybe(each.product_id.as_deref().map(|id| self.product(id)).as_deref()),
+            Cell::text(status),
+            Cell::time(each.since),
+            Cell::Money(each.amount.into()),
+            Cell::Money(each.mrr.into()),
+            Cell::time(each.counts_until.or(each.next_billing_date)),
+        ])
+        .linked(to)
+    }
+}
