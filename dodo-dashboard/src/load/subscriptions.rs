@@ -174,11 +174,14 @@ impl Loader<'_> {
         &self,
         name: &'static str,
         title: &str,
-        plans: Vec<SubscriptionGroup>,
+        mut plans: Vec<SubscriptionGroup>,
         named: impl Fn(&str) -> String,
     ) -> Table {
         let mut table = Table::new(name, title, &PLANS, self.unit);
-        table.count = u64::try_from(plans.len()).ok();
+        let known = plans.iter().filter(|plan| plan.value.is_some()).count();
+        table.count = u64::try_from(known).ok();
+        // Not attributed is the last row.
+        plans.sort_by_key(|plan| plan.value.is_none());
         let limit = self.rows(CARD_ROWS);
         let rows = plans.into_iter().take(limit).map(|plan| {
             let label = plan.value.as_deref().map_or_else(|| "not attributed".to_owned(), &named);
