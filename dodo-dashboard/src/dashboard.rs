@@ -197,7 +197,7 @@ impl Settings {
         };
         let body = match self.written(&loader, &loaded, tag.as_ref()) {
             Ok(body) => body,
-            Err(refusal) => return refusal,
+            Err(error) => return error.to_response(),
         };
         match tag {
             Some(tag) => {
@@ -224,7 +224,7 @@ impl Settings {
         loader: &Loader<'_>,
         loaded: &Loaded,
         tag: Option<&Tag>,
-    ) -> Result<Bytes, Response<Bytes>> {
+    ) -> Result<Bytes, Error> {
         let (question, zone) = (&loader.question, loader.now.time_zone());
         let tables = || {
             let mut tables: Vec<Table> = Vec::new();
@@ -247,16 +247,14 @@ impl Settings {
                 };
                 let Some(table) = found else {
                     let message = "the page has no such table: `format=json` names its tables";
-                    return Err(Error::new(ErrorKind::InvalidRequest, message)
-                        .with_field("table")
-                        .to_response());
+                    return Err(Error::new(ErrorKind::InvalidRequest, message).with_field("table"));
                 };
                 if table.next.is_some() {
                     let message =
                         "a file holds at most 100,000 rows: filter, or choose a shorter period";
-                    return Err(Error::new(ErrorKind::InvalidRequest, message)
-                        .with_code("too_many_rows")
-                        .to_response());
+                    return Err(
+                        Error::new(ErrorKind::InvalidRequest, message).with_code("too_many_rows")
+                    );
                 }
                 table.csv().into()
             }

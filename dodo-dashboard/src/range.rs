@@ -173,7 +173,7 @@ impl Bucket {
 impl Question {
     /// The question about one column of the chart.
     pub(crate) fn zoomed(&self, bucket: &Bucket, interval: Interval) -> Self {
-        let mut other = self.from_the_top();
+        let mut other = self.at_the_top();
         other.period = bucket.period(interval);
         other.interval = None;
         other

@@ -244,14 +244,14 @@ impl Table {
                 }
                 (self.grid(question, zone, Some(&id)))
                 @if let Some(next) = &self.next {
-                    @let mut later = question.from_the_top();
+                    @let mut later = question.at_the_top();
                     @let () = later.after = Some(next.clone());
                     p.pager {
-                        @if question.after.is_some() { a href=(question.from_the_top()) { "First rows" } }
+                        @if question.after.is_some() { a href=(question.at_the_top()) { "First rows" } }
                         a href=(later) rel="next" { "Next rows" }
                     }
                 } @else if question.after.is_some() {
-                    p.pager { a href=(question.from_the_top()) { "First rows" } }
+                    p.pager { a href=(question.at_the_top()) { "First rows" } }
                 }
             }
         }
@@ -291,7 +291,7 @@ impl Table {
         html! {
             th.n[column.kind.is_number()] scope="col" aria-sort=[order] {
                 @if let Some(sort) = sort {
-                    @let mut sorted = question.from_the_top();
+                    @let mut sorted = question.at_the_top();
                     @let () = (sorted.sort, sorted.ascending) = (sort, is_sorted && !question.ascending);
                     a href=(sorted) { (column.title) }
                     @if is_sorted { span aria-hidden="true" { @if question.ascending { " ↑" } @else { " ↓" } } }
@@ -341,12 +341,12 @@ impl Table {
             .columns
             .iter()
             .map(|column| {
-                let mut described = json!({ "name": column.name, "type": column.kind.name() });
-                if column.kind == Kind::Money {
-                    described["currency"] = self.unit.currency.as_str().into();
-                    described["exponent"] = self.unit.exponent.into();
+                let (name, kind) = (&column.name, column.kind.name());
+                if column.kind != Kind::Money {
+                    return json!({ "name": name, "type": kind });
                 }
-                described
+                let (currency, exponent) = (self.unit.currency.as_str(), self.unit.exponent);
+                json!({ "name": name, "type": kind, "currency": currency, "exponent": exponent })
             })
             .collect();
         let cells = |cells: &[Cell]| Value::from(cells.iter().map(Cell::json).collect::<Vec<_>>());

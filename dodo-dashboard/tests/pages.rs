@@ -1,5 +1,7 @@
 //! The dashboard over HTTP: access, headers, pages and files.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::{
     sync::{
         Arc,

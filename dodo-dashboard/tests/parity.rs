@@ -1,5 +1,7 @@
 //! The dashboard answers alike in axum, actix-web and tower, nested or not.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use actix_web::{App, test, web};
 use axum::{Router, body::to_bytes};
 use bytes::Bytes;

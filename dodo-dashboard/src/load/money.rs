@@ -137,14 +137,12 @@ pub(super) fn change(sums: &Compared, pick: fn(&Sums) -> i128) -> Change {
 }
 
 fn order_of((sort, ascending): (Sort, bool)) -> Order {
-    let mut order = Order::default();
-    order.ascending = ascending;
-    order.by = match sort {
+    let by = match sort {
         Sort::Net => dodo_ledger::query::Sort::Net,
         Sort::Charges => dodo_ledger::query::Sort::Charges,
         Sort::Customers => dodo_ledger::query::Sort::NewCustomers,
     };
-    order
+    Order { by, ascending }
 }
 
 /// The name of the rows without a value.

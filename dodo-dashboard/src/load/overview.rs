@@ -176,7 +176,7 @@ impl Loader<'_> {
             let last = last.fetch().await?;
             let link = last.first().map(|record| {
                 let day = record.occurred_at.to_zoned(self.now.time_zone().clone()).date();
-                let mut to = self.question.from_the_top();
+                let mut to = self.question.at_the_top();
                 to.period = crate::question::Period::Days(day, day);
                 (format!("The last payment was on {day}"), to)
             });

@@ -14,7 +14,7 @@ pub(super) fn controls(frame: &Frame<'_>, is_dated: bool) -> Markup {
             @if frame.currencies.len() > 1 {
                 nav aria-label="Currency" { ul.tabs.small {
                     @for (unit, net) in &frame.currencies {
-                        @let mut other = question.from_the_top();
+                        @let mut other = question.at_the_top();
                         @let () = other.currency = Some(unit.currency);
                         li { a href=(other) aria-current=[(unit.currency == frame.unit.currency).then_some("true")] {
                             (unit.currency) " " span.hint { (unit.show_short(*net)) }
@@ -69,7 +69,7 @@ fn period(question: &Question) -> Markup {
 
 /// The form that finds an object by its id.
 pub(super) fn search(question: &Question, label: &str) -> Markup {
-    let mut other = question.from_the_top();
+    let mut other = question.at_the_top();
     other.search = None;
     html! {
         form.search method="get" role="search" {
@@ -83,7 +83,7 @@ pub(super) fn search(question: &Question, label: &str) -> Markup {
 
 /// The parameters that the form of the period keeps.
 fn kept(question: &Question) -> Vec<(String, String)> {
-    let mut other = question.from_the_top();
+    let mut other = question.at_the_top();
     (other.period, other.versus) = (Period::default(), Versus::default());
     pairs(&other)
 }

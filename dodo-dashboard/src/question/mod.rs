@@ -65,7 +65,7 @@ pub(crate) struct Condition {
 impl Question {
     /// The same view on another page, from its first row on.
     pub(crate) fn on(&self, page: Page) -> Self {
-        let mut other = self.from_the_top();
+        let mut other = self.at_the_top();
         other.page = page;
         (other.id, other.search) = (None, None);
         (other.sort, other.ascending) = (Sort::default(), false);
@@ -80,7 +80,7 @@ impl Question {
     }
 
     /// The same question from the first row on, as a page.
-    pub(crate) fn from_the_top(&self) -> Self {
+    pub(crate) fn at_the_top(&self) -> Self {
         let mut other = self.clone();
         (other.after, other.table) = (None, None);
         (other.format, other.live) = (Format::Html, false);
@@ -94,7 +94,7 @@ impl Question {
         }) {
             return None;
         }
-        let mut other = self.from_the_top();
+        let mut other = self.at_the_top();
         if let Err(at) = other.conditions.binary_search(&condition) {
             if other.conditions.len() == MOST_CONDITIONS {
                 return None;
@@ -106,7 +106,7 @@ impl Question {
 
     /// Without a condition.
     pub(crate) fn without(&self, condition: &Condition) -> Self {
-        let mut other = self.from_the_top();
+        let mut other = self.at_the_top();
         other.conditions.retain(|kept| kept != condition);
         other
     }

@@ -50,7 +50,7 @@ impl fmt::Display for Question {
 impl Question {
     /// The link to the same data in another format.
     pub(crate) fn as_file(&self, format: Format, table: Option<&str>) -> Self {
-        let mut other = self.from_the_top();
+        let mut other = self.at_the_top();
         other.format = format;
         other.table = table.map(str::to_owned);
         other
