@@ -146,7 +146,7 @@ mod tests {
         let kept = [(1, 8), (2, 7), (3, 7), (4, 7), (5, 7)]
             .map(|(id, version)| cache.take(id, version).is_some());
         assert_eq!(kept, [true, false, true, true, false]);
-        let (facts, order) = (cache.kept().facts, cache.kept().order.len());
-        assert_eq!((facts, order), (0, 0));
+        let kept = cache.kept();
+        assert_eq!((kept.facts, kept.order.len()), (0, 0));
     }
 }

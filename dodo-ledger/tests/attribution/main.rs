@@ -38,7 +38,6 @@ mod subscription_status;
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
-mod timing;
 mod unreadable;
 mod voids;
 mod world;
