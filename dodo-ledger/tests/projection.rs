@@ -241,6 +241,7 @@ async fn failing_projection_fails_one_event(store: &TestStore) {
         let voided = ledger.book_facts(vec![void]).await;
         assert_eq!(voided.is_err(), breaks, "{bad}");
     }
+    ledger.settled().await.unwrap();
     let applied = texts(&ledger, ALL_APPLIED).await;
     let is_good = |fact: &&String| fact.starts_with("msg_") && !fact.starts_with("msg_pay");
     let good = applied.iter().filter(is_good).count();
