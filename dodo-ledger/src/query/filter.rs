@@ -15,6 +15,33 @@ pub(super) struct Filter {
     pub(super) values: Vec<(Dimension, Option<String>)>,
 }
 
+impl Dimension {
+    /// The column of `dodo_record`.
+    fn record_column(self) -> &'static str {
+        match self {
+            Self::Visitor => "visitor",
+            Self::Campaign => "campaign_id",
+            Self::Link => "link_id",
+            Self::Source => "source",
+            Self::Medium => "medium",
+            Self::Content => "content",
+            Self::Term => "term",
+            Self::Lead => "lead_id",
+            Self::Channel => "channel",
+            Self::Reason => "reason",
+            Self::LandingPath => "landing_path",
+            Self::Referrer => "referrer_host",
+            Self::Device => "device",
+            Self::Country => "country",
+            Self::Product => "product_id",
+            Self::Customer => "customer_id",
+            Self::Kind => "kind",
+            Self::Currency => "currency",
+            Self::Day => "(occurred_micros / 86400000000)",
+        }
+    }
+}
+
 /// A statement in the making. Values only travel as arguments.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
@@ -23,7 +50,7 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    pub(super) fn of(filter: &Filter, offset_micros: i64) -> Self {
+    pub(super) fn of(filter: &Filter) -> Self {
         let mut all = Self::default();
         let live = all.bind(!filter.test_mode);
         all.push(format!("live = {live}"));
@@ -40,7 +67,7 @@ impl Conditions {
             all.push(format!("currency = {code}"));
         }
         for (dimension, value) in &filter.values {
-            let column = dimension.expression(offset_micros);
+            let column = dimension.record_column();
             let condition = match value {
                 Some(value) => {
                     let value = all.bind(value.as_str());

@@ -738,7 +738,7 @@ impl Found {
 }
 
 /// The texts of values.
-async fn names(
+pub(super) async fn names(
     tx: &mut Tx,
     values: impl Iterator<Item = i64>,
 ) -> Result<HashMap<i64, String>, Error> {
@@ -751,7 +751,7 @@ async fn names(
     rows.into_iter().map(|mut row| Ok((row.int(0)?, row.text(1)?))).collect()
 }
 
-fn name_of(by: Dimension, value: i64, names: &HashMap<i64, String>) -> String {
+pub(super) fn name_of(by: Dimension, value: i64, names: &HashMap<i64, String>) -> String {
     let text = match by {
         Dimension::Channel => {
             let channel = Channel::ALL.into_iter().find(|channel| channel.number() == value);

@@ -1,42 +1,23 @@
 //! Revenue, grouped and added up by the database.
 
+use std::collections::BTreeSet;
+
 use dodo_core::money::Currency;
 use jiff::{Timestamp, civil::Date};
 
-use super::filter::{Conditions, Filter};
-use crate::{Ledger, attribution::Dimension, error::Error, store::sql::Row};
+use super::{
+    filter::Filter,
+    money::{name_of, names},
+    plan::{Binder, UNKNOWN, numbers_of},
+};
+use crate::{
+    Ledger,
+    attribution::{Dimension, LAST_CHARGE},
+    error::Error,
+    store::{Tx, sql::Row},
+};
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
-
-impl Dimension {
-    /// The expression of the group. Constant pieces and a number: nothing comes from outside.
-    pub(super) fn expression(self, offset_micros: i64) -> String {
-        let column = match self {
-            Self::Visitor => "visitor",
-            Self::Campaign => "campaign_id",
-            Self::Link => "link_id",
-            Self::Source => "source",
-            Self::Medium => "medium",
-            Self::Content => "content",
-            Self::Term => "term",
-            Self::Lead => "lead_id",
-            Self::Channel => "channel",
-            Self::Reason => "reason",
-            Self::LandingPath => "landing_path",
-            Self::Referrer => "referrer_host",
-            Self::Device => "device",
-            Self::Country => "country",
-            Self::Product => "product_id",
-            Self::Customer => "customer_id",
-            Self::Kind => "kind",
-            Self::Currency => "currency",
-            Self::Day => {
-                return format!("((occurred_micros + {offset_micros}) / {MICROS_PER_DAY})");
-            }
-        };
-        column.to_owned()
-    }
-}
 
 /// A question about revenue. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
 ///
@@ -174,25 +155,36 @@ impl Revenue {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn fetch(self) -> Result<Vec<RevenueRow>, Error> {
-        let offset = i64::from(self.offset_minutes) * 60_000_000;
-        let conditions = Conditions::of(&self.filter, offset);
-        let groups: Vec<String> = self.by.iter().map(|by| by.expression(offset)).collect();
+        let mut tx = self.ledger.shared.store.read().await?;
+        let mut binder = Binder::default();
+        let conditions = self.conditions(&mut tx, &mut binder).await?;
+        let groups: Vec<String> = self.by.iter().map(|by| self.column(*by)).collect();
         let columns: String = groups.iter().map(|group| format!("{group}, ")).collect();
         let text = format!(
-            "SELECT {columns}currency, exponent, {}, {}, {},
-                CAST(SUM(is_charge) AS BIGINT), CAST(SUM(1 - is_charge) AS BIGINT)
-             FROM dodo_record
-             WHERE state = 0 AND net IS NOT NULL AND {}
-             GROUP BY {columns}currency, exponent",
+            "SELECT {columns}currency, {}, {},
+                CAST(SUM(CASE WHEN kind <= {LAST_CHARGE} THEN 1 ELSE 0 END) AS BIGINT), COUNT(*)
+             FROM dodo_money WHERE {conditions} GROUP BY {columns}currency",
             wide_sum("gross"),
-            wide_sum("COALESCE(tax, 0)"),
             wide_sum("net"),
-            conditions.text()
         );
-        let mut tx = self.ledger.shared.store.read().await?;
-        let found = tx.fetch_built(text, conditions.args).await?;
-        let mut rows: Vec<RevenueRow> =
-            found.into_iter().map(|row| read(row, &self.by)).collect::<Result<_, _>>()?;
+        let found = tx.fetch_built(text, binder.0).await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for row in found {
+            rows.push(self.read(row)?);
+        }
+        let numbers = rows.iter().flat_map(|(numbers, _)| numbers.iter().copied());
+        let numbers: BTreeSet<i64> = numbers.collect();
+        let names = names(&mut tx, numbers.into_iter().filter(|number| *number > 0)).await?;
+        let named = |(numbers, row): (Vec<i64>, RevenueRow)| {
+            let keys = self.by.iter().zip(numbers).zip(row.keys);
+            let keys = keys.map(|((by, number), own)| match by {
+                Dimension::Currency => own,
+                Dimension::Day => day_text(number),
+                by => Some(name_of(*by, number, &names)).filter(|_| number != 0),
+            });
+            RevenueRow { keys: keys.collect(), ..row }
+        };
+        let mut rows: Vec<RevenueRow> = rows.into_iter().map(named).collect();
         let by_day = self.by.contains(&Dimension::Day);
         rows.sort_by(|a, b| {
             let keys = || a.keys.cmp(&b.keys).then(a.currency.cmp(&b.currency));
@@ -200,31 +192,66 @@ impl Revenue {
         });
         Ok(rows)
     }
-}
 
-fn read(mut row: Row, by: &[Dimension]) -> Result<RevenueRow, Error> {
-    let mut keys = Vec::with_capacity(by.len());
-    for (column, dimension) in by.iter().enumerate() {
-        keys.push(match dimension {
-            Dimension::Day => row.opt_int(column)?.and_then(day_text),
-            _ => row.opt_text(column)?,
-        });
+    /// The column of a group. Constant pieces and a number: nothing comes from outside.
+    fn column(&self, by: Dimension) -> String {
+        let offset = i64::from(self.offset_minutes) * 60_000_000;
+        match by.column() {
+            Some(column) => column.to_owned(),
+            None if by == Dimension::Day => format!("((at + {offset}) / {MICROS_PER_DAY})"),
+            None => "currency".to_owned(),
+        }
     }
-    let at = by.len();
-    let currency = row.text(at)?.parse().map_err(|error: dodo_core::Error| {
-        Error::corrupt("a record has no readable currency").with_source(error)
-    })?;
-    let count = |value: i64| u64::try_from(value).unwrap_or_default();
-    Ok(RevenueRow {
-        keys,
-        currency,
-        exponent: u8::try_from(row.int(at + 1)?).unwrap_or(2),
-        gross: read_wide(&mut row, at + 2)?,
-        tax: read_wide(&mut row, at + 4)?,
-        net: read_wide(&mut row, at + 6)?,
-        charges: count(row.int(at + 8)?),
-        reversals: count(row.int(at + 9)?),
-    })
+
+    async fn conditions(&self, tx: &mut Tx, binder: &mut Binder) -> Result<String, Error> {
+        let filter = &self.filter;
+        let mut all = vec![format!("live = {}", binder.bind(!filter.test_mode))];
+        if let Some(from) = filter.from {
+            all.push(format!("at >= {}", binder.bind(from.as_microsecond())));
+        }
+        if let Some(until) = filter.until {
+            all.push(format!("at < {}", binder.bind(until.as_microsecond())));
+        }
+        if let Some(currency) = filter.currency {
+            all.push(format!("currency = {}", binder.bind(currency.as_str())));
+        }
+        let numbers = numbers_of(tx, filter.values.iter()).await?;
+        for (dimension, value) in &filter.values {
+            let column = self.column(*dimension);
+            let place = match (dimension, value) {
+                (Dimension::Currency, value) => binder.bind(value.as_deref()),
+                (Dimension::Day, Some(day)) => binder.bind(day.parse().unwrap_or(UNKNOWN)),
+                (dimension, Some(text)) => {
+                    let number = numbers.get(&(*dimension, text.clone()));
+                    binder.bind(number.copied().unwrap_or(UNKNOWN))
+                }
+                (_, None) => binder.bind(0_i64),
+            };
+            all.push(format!("{column} = {place}"));
+        }
+        Ok(all.join(" AND "))
+    }
+
+    /// A row, and the numbers of its keys.
+    fn read(&self, mut row: Row) -> Result<(Vec<i64>, RevenueRow), Error> {
+        let (mut numbers, mut keys) = (Vec::new(), Vec::new());
+        for (column, dimension) in self.by.iter().enumerate() {
+            let is_text = *dimension == Dimension::Currency;
+            keys.push(if is_text { row.opt_text(column)? } else { None });
+            numbers.push(if is_text { 0 } else { row.int(column)? });
+        }
+        let at = self.by.len();
+        let currency: Currency = row.text(at)?.parse().map_err(|error: dodo_core::Error| {
+            Error::corrupt("a money row has no readable currency").with_source(error)
+        })?;
+        let (gross, net) = (read_wide(&mut row, at + 1)?, read_wide(&mut row, at + 3)?);
+        let count = |value: i64| u64::try_from(value).unwrap_or_default();
+        let (charges, all) = (count(row.int(at + 5)?), count(row.int(at + 6)?));
+        let exponent = self.ledger.shared.rules().exponent_of(currency);
+        let (tax, reversals) = (gross - net, all.saturating_sub(charges));
+        let row = RevenueRow { keys, currency, exponent, gross, tax, net, charges, reversals };
+        Ok((numbers, row))
+    }
 }
 
 /// The sum of a column in two parts, high and low, that a `BIGINT` holds for any number of rows: SQLite

@@ -124,12 +124,13 @@ async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
     let acts = (0..extremes.len()).map(|n| paid(&format!("pay_{n}"), day(0), 1, json!({})).into());
     World::Stored(ledger.clone()).play(&acts.collect::<Vec<Act>>()).await;
     for (n, amount) in extremes.iter().enumerate() {
-        let set = format!("gross = {amount}, net = {amount}, tax = {amount}");
-        store.run(&format!("UPDATE dodo_record SET {set} WHERE id = 'charge:pay_{n}'")).await;
+        let record = format!("SELECT no FROM dodo_record WHERE id = 'charge:pay_{n}'");
+        let set = format!("gross = {amount}, net = {amount}");
+        store.run(&format!("UPDATE dodo_money SET {set} WHERE no = ({record})")).await;
     }
     let rows = ledger.revenue().fetch().await.unwrap();
     let sum: i128 = extremes.iter().map(|amount| i128::from(*amount)).sum();
-    assert_eq!((rows[0].gross, rows[0].tax, rows[0].net), (sum, sum, sum));
+    assert_eq!((rows[0].gross, rows[0].tax, rows[0].net), (sum, 0, sum));
     assert_eq!(rows[0].net_major(), dodo_core::internals::minor_to_major(sum, 2));
 }
 
