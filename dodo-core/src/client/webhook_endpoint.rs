@@ -110,11 +110,11 @@ impl Client {
                 (found, false)
             }
             None => {
-                let mut body = json!({ "url": url });
                 // A new endpoint takes a list or nothing, and no null.
-                if !events.is_empty() {
-                    body["filter_types"] = json!(events);
-                }
+                let body = match events.is_empty() {
+                    true => json!({ "url": url }),
+                    false => json!({ "url": url, "filter_types": events }),
+                };
                 (self.call(Method::POST, "/webhooks", &[], Some(&body)).json().await?, true)
             }
         };
