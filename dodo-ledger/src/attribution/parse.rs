@@ -174,7 +174,7 @@ fn addons(addons: &[AddonItem]) -> Vec<Item> {
 }
 
 /// Whether Dodo Payments could have stored this metadata value.
-fn fits(text: &String) -> bool {
+fn fits(text: &str) -> bool {
     text.len() <= 500
 }
 
@@ -215,7 +215,10 @@ impl Reader<'_> {
             campaign: mapping.campaign(metadata),
             tool_ids: mapping.tool_ids(metadata),
             user_id: mapping.user(metadata),
-            owner: metadata.get(OWNER_KEY).and_then(|value| value.to_text()).filter(fits),
+            owner: metadata
+                .get(OWNER_KEY)
+                .and_then(|value| value.to_text())
+                .filter(|text| fits(text)),
         }
     }
 

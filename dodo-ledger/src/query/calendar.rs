@@ -48,8 +48,11 @@ impl Range {
     #[must_use]
     pub fn buckets(self, interval: Interval, zone: &TimeZone) -> Vec<Bucket> {
         let mut buckets = Vec::new();
+        if self.from >= self.until {
+            return buckets;
+        }
         let mut date = interval.first_day(zone.to_datetime(self.from).date());
-        while self.from < self.until {
+        loop {
             let next = interval.next_day(date);
             let (start, end) = (start_of(date, zone), start_of(next, zone));
             if start >= self.until || next == date {
@@ -115,9 +118,9 @@ impl Interval {
     #[must_use]
     pub fn for_range(range: Range, zone: &TimeZone) -> Self {
         match range.days(zone) {
-            ..=HOURS => Self::Hour,
-            ..=DAYS => Self::Day,
-            ..=WEEKS => Self::Week,
+            days if days <= HOURS => Self::Hour,
+            days if days <= DAYS => Self::Day,
+            days if days <= WEEKS => Self::Week,
             _ if range.buckets(Self::Year, zone).len() as i32 <= MONTHS / 12 => Self::Month,
             _ => Self::Year,
         }

@@ -622,8 +622,8 @@ impl Chart<'_> {
             // The rest of a day is in one bucket, and single rows of a whole span are in all of them.
             let touched: Vec<Bucket> = match part {
                 Part::Rows(Some(part)) => buckets
-                    .to_vec()
-                    .into_iter()
+                    .iter()
+                    .copied()
                     .map(|bucket| {
                         let from = bucket.range.from.max(part.from);
                         let until = bucket.range.until.min(part.until).max(from);
