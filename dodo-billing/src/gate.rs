@@ -112,19 +112,27 @@ impl AccessLayer {
             Need::Nothing => return Response::new(Bytes::new()),
         };
         let at = self.billing.mounted_at();
-        let post = |path: &str| json!({ "method": "POST", "href": format!("{at}{path}") });
+        // Who owes pays for the subscription, and buys no second one.
+        let way = match plans.first() {
+            _ if access.recoverable() => {
+                Some(("fix", json!({ "method": "POST", "href": format!("{at}/payment-method") })))
+            }
+            Some(plan) => {
+                let body = json!({ "plan": plan });
+                let post =
+                    json!({ "method": "POST", "href": format!("{at}/checkout"), "body": body });
+                Some(("checkout", post))
+            }
+            None => None,
+        };
         let mut problem = json!({
             "type": "about:blank", "title": "Payment Required", "status": 402, "code": code,
             "detail": "the plan of this account does not include it",
             "required": name, "plans": plans, "state": access.state().as_str(),
             "reason": access.reason().code.as_str(),
         });
-        // Who owes pays for the subscription, and buys no second one.
-        if access.recoverable() {
-            problem["fix"] = post("/payment-method");
-        } else if let Some(plan) = plans.first() {
-            problem["checkout"] = post("/checkout");
-            problem["checkout"]["body"] = json!({ "plan": plan });
+        if let (Some(members), Some((name, link))) = (problem.as_object_mut(), way) {
+            members.insert(name.to_owned(), link);
         }
         let mut response = Response::new(Bytes::from(problem.to_string()));
         *response.status_mut() = StatusCode::PAYMENT_REQUIRED;
