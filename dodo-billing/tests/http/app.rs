@@ -15,7 +15,7 @@ use dodo_ledger::{
 };
 use dodo_sandbox::{Product, Sandbox};
 use http::{Method, Request, StatusCode, header};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 /// The address of the app's pages. Nothing listens there.
@@ -66,8 +66,18 @@ impl App {
         webhooks: bool,
         change: impl FnOnce(BillingBuilder) -> BillingBuilder,
     ) -> Self {
+        Self::at(Timestamp::now(), webhooks, change).await
+    }
+
+    /// As [`with`](Self::with). The clock of the sandbox and of billing starts at `now`.
+    pub(crate) async fn at(
+        now: Timestamp,
+        webhooks: bool,
+        change: impl FnOnce(BillingBuilder) -> BillingBuilder,
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sandbox = Sandbox::builder()
+            .now(now)
             .product(Product::monthly("pdt_pro", "Pro", "USD", 1900))
             .product(Product::monthly("pdt_team", "Team", "USD", 4900))
             .product(Product::monthly("pdt_trial", "Trial", "USD", 900).trial_days(14))
@@ -148,8 +158,7 @@ impl App {
         key.split('&').next().unwrap_or_default().to_owned()
     }
 
-    /// A paid subscription. The app knows its start alone, 15 minutes ago, so the doubt about its first
-    /// payment is due in half a second.
+    /// A paid subscription. The app knows its start alone.
     pub(crate) async fn knows_the_start_alone(&self, user: &str, client: &Client) -> String {
         let owner = self.billing.owner(user);
         let options = dodo_billing::CheckoutOptions::of("pro").email("ada@example.com");
@@ -159,7 +168,7 @@ impl App {
         let payment = client.checkout_session(&session).await.unwrap().payment_id.unwrap();
         let payment = client.payment(&PaymentId::new(payment).unwrap()).await.unwrap();
         let id = payment.subscription_id.unwrap();
-        let at = self.sandbox.now() - SignedDuration::from_millis(15 * 60_000 - 500);
+        let at = self.sandbox.now();
         let mut body = Subscription {
             subscription_id: id.clone(),
             status: Some(SubscriptionStatus::Active),
