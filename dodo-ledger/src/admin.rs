@@ -83,7 +83,7 @@ impl Ledger {
     }
 
     /// Erases the bodies of events that were done this long ago, and says how many. The workers do
-    /// so by themselves: see [`keep_bodies_for`](crate::LedgerBuilder::keep_bodies_for).
+    /// so by themselves: see [`Retention::bodies`](crate::Retention::bodies).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -97,7 +97,7 @@ impl Ledger {
 
     /// Deletes checkouts without a payment: contexts and failed payments, the last of them this long ago,
     /// if no payment and no recovery is connected to them. Returns the number of deleted groups. The
-    /// workers do so by themselves: see [`keep_contexts_for`](crate::LedgerBuilder::keep_contexts_for).
+    /// workers do so by themselves: see [`Retention::contexts`](crate::Retention::contexts).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

@@ -51,7 +51,7 @@ pub struct Revenue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevenueRow {
-    /// One value per [`by`](Revenue::by), in their order. `None`: there is none. That alone does not
+    /// One value per [`group_by`](Revenue::group_by), in their order. `None`: there is none. That alone does not
     /// mean that the money came directly: see [`Dimension::Channel`].
     pub keys: Vec<Option<String>>,
     /// The currency. Sums of two currencies are two rows.
@@ -71,7 +71,7 @@ pub struct RevenueRow {
 }
 
 impl RevenueRow {
-    /// The value of the first [`by`](Revenue::by).
+    /// The value of the first [`group_by`](Revenue::group_by).
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.keys.first().and_then(Option::as_deref)

@@ -101,7 +101,7 @@ impl SqliteStore {
         Ok(Self::of(options, writer, readers))
     }
 
-    /// Reads through your pool, which must use a file; [`readers`](Self::readers) returns it. The
+    /// Reads through your pool, which must use a file; [`read_pool`](Self::read_pool) returns it. The
     /// ledger opens its writer and its own readers from the options of the pool, with the settings
     /// that its promises need. They can write even if the pool can only read. The pool must not set
     /// another journal mode than WAL.
