@@ -44,6 +44,9 @@
 //! | `actions`, `endpoint`, `gate` | requests to Dodo Payments, the routes, the layers |
 //! | `listener` | what the app hears |
 
+// Billing without a database is nothing.
+#![cfg(any(feature = "sqlite", feature = "postgres"))]
+
 mod access;
 mod actions;
 #[cfg(feature = "actix-web")]
