@@ -2,7 +2,7 @@
 
 use dodo_ledger::{
     Error,
-    query::{Compared, Dimension, Money, Order, Sums},
+    query::{Compared, Dimension, MoneyQuery, Order, Sums},
 };
 
 use super::Loader;
@@ -48,7 +48,7 @@ pub(crate) struct Attributed {
 
 impl Loader<'_> {
     /// The money of the question: its mode, currency, period and conditions.
-    pub(super) fn money(&self) -> Money {
+    pub(super) fn money(&self) -> MoneyQuery {
         let ledger = &self.settings.ledger;
         let mut money =
             ledger.money().currency(self.unit.currency).between(self.range).versus(self.before);

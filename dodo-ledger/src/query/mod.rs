@@ -21,8 +21,8 @@ pub use self::{
     explain::{ExplainedRecord, PaymentExplanation},
     export::{ExportFormat, text as csv_text},
     money::{
-        Breakdown, BreakdownRow, Compared, CurrencySums, Cursor, Money, Order, Series, SeriesRow,
-        Sort,
+        Breakdown, BreakdownRow, Compared, CurrencySums, Cursor, MoneyQuery, Order, Series,
+        SeriesRow, Sort,
     },
     records::Records,
     revenue::{Revenue, RevenueRow},

@@ -64,7 +64,7 @@ const TOP: u32 = 10;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "call `.totals()`, `.rows()` or `.series(..)`"]
-pub struct Money {
+pub struct MoneyQuery {
     ledger: Ledger,
     filter: Filter,
     before: Option<Range>,
@@ -129,7 +129,7 @@ impl FromStr for Cursor {
 pub struct Compared {
     /// The sums of the span.
     pub now: Sums,
-    /// Those of [`versus`](Money::versus).
+    /// Those of [`versus`](MoneyQuery::versus).
     pub before: Option<Sums>,
 }
 
@@ -181,7 +181,7 @@ pub struct Series {
     pub buckets: Vec<Bucket>,
     /// All records.
     pub total: Vec<Sums>,
-    /// The span of [`versus`](Money::versus), part by part from its beginning.
+    /// The span of [`versus`](MoneyQuery::versus), part by part from its beginning.
     pub before: Option<Vec<Sums>>,
     /// The best values of the dimension, in the order of the question.
     pub rows: Vec<SeriesRow>,
@@ -203,8 +203,8 @@ pub struct SeriesRow {
 
 impl Ledger {
     /// Asks about money.
-    pub fn money(&self) -> Money {
-        Money {
+    pub fn money(&self) -> MoneyQuery {
+        MoneyQuery {
             ledger: self.clone(),
             filter: Filter::default(),
             before: None,
@@ -227,7 +227,7 @@ impl Ledger {
     }
 }
 
-impl Money {
+impl MoneyQuery {
     /// Money of test mode instead of live money.
     pub fn test_mode(mut self) -> Self {
         self.filter.test_mode = true;

@@ -6,7 +6,7 @@ use dodo_core::money::Currency;
 use dodo_ledger::{
     Ledger,
     attribution::{Channel, Dimension, MoneyRow, Record, Rules},
-    query::{Cursor, Interval, Money, Order, Period, Range, Sort, Sums, TimeZone, share},
+    query::{Cursor, Interval, MoneyQuery, Order, Period, Range, Sort, Sums, TimeZone, share},
 };
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
@@ -111,7 +111,7 @@ impl Question {
         self.range.map(|(from, until)| Range::new(hour(from - 13), hour(until - 13)))
     }
 
-    fn money(&self, ledger: &Ledger) -> Money {
+    fn money(&self, ledger: &Ledger) -> MoneyQuery {
         let mut money = ledger.money().currency(Currency::USD).order(self.order);
         if let Some(range) = self.range() {
             money = money.between(range);
