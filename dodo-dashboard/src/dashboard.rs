@@ -114,6 +114,11 @@ impl Endpoint for Dashboard {
     }
 }
 
+/// A page and its live part have one tag, and two bodies.
+fn cache_key(tag: &Tag, question: &Question) -> String {
+    format!("{}{}", tag.as_str(), if question.live { " live" } else { "" })
+}
+
 impl Settings {
     async fn permission(&self, head: RequestHead) -> Result<Permission, Error> {
         let decision = tokio::time::timeout(DECISION_LIMIT, (self.allow)(head)).await;
@@ -181,7 +186,7 @@ impl Settings {
             if tag.is_known(&head.headers) {
                 return answer::not_modified(tag);
             }
-            if let Some(body) = self.cache.get(tag.as_str()) {
+            if let Some(body) = self.cache.get(&cache_key(tag, &parsed.question)) {
                 return self.wrapped(&parsed.question, tag, body);
             }
         }
@@ -201,7 +206,7 @@ impl Settings {
         };
         match tag {
             Some(tag) => {
-                self.cache.put(tag.as_str().to_owned(), body.clone());
+                self.cache.put(cache_key(&tag, &loader.question), body.clone());
                 self.wrapped(&loader.question, &tag, body)
             }
             // The numbers of this page have no change number: the tag is of the answer itself.

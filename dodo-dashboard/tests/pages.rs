@@ -400,6 +400,10 @@ async fn tag_changes_with_numbers_questions_and_access() {
     let first = tag(EVERYTHING, "").await;
     assert!(first.starts_with("W/\""), "{first}");
     assert_eq!(tag(EVERYTHING, "?range=28d").await, first, "the canonical question is the same");
+    assert_eq!(tag(EVERYTHING, "?part=live").await, first, "the script's first request gets 304");
+    let dashboard = over(&ledger, EVERYTHING);
+    let (page, part) = (get(&dashboard, "").await, get(&dashboard, "?part=live").await);
+    assert!(part.body().len() < page.body().len(), "the part is not the page from the cache");
     assert_ne!(tag(EVERYTHING, "?range=7d").await, first);
     assert_ne!(tag(EVERYTHING, "?format=json").await, first);
     assert_ne!(

@@ -39,15 +39,20 @@ all('.tile[data-key]',next).forEach(e=>{if(values.get(e.dataset.key)!==e.textCon
 const f=follow(next,focus);if(f&&f.focus)f.focus({preventScroll:true});
 const n=payments()-before;status.textContent=n>0?n+(n===1?' new payment':' new payments'):'Updated '+clock();
 return true};
+// One request at a time: an older answer must not follow a newer one.
+let busy=false,again=false;
 const poll=async()=>{clearTimeout(timer);if(document.hidden)return;
+if(busy){again=true;return}
+busy=true;
 try{const u=new URL(location.href);u.searchParams.set('part','live');
 const a=await fetch(u,{headers:tag?{'If-None-Match':tag}:{},credentials:'same-origin',redirect:'error',cache:'no-store'});
-if(a.status===200){const t=a.headers.get('etag'),html=await a.text();
-// After the last await: of two answers with one tag, the second one changes nothing.
-if(!t||weak(t)!==weak(tag)){if(swap(html)!==false)tag=t;quiet=Date.now()}}
+if(a.status===200){const t=a.headers.get('etag');
+if(!t||weak(t)!==weak(tag)){if(swap(await a.text())!==false)tag=t;quiet=Date.now()}}
 else if(a.status!==304)throw a.status;
 if(failed){failed=0;status.textContent='Live'}wait=Date.now()-quiet>6e5?30:10}
 catch{failed++;if(failed===1){wait=10;status.textContent='Not live since '+clock()}else wait=Math.min(wait*2,300)}
+busy=false;
+if(again){again=false;return poll()}
 timer=setTimeout(poll,wait*1000)};
 dress(document);
 if(tag){status.textContent='Live';timer=setTimeout(poll,wait*1000);

@@ -71,6 +71,8 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// The content as a text, without the time of the question.
     pub(crate) fn fingerprint(&self, question: &Question, zone: &TimeZone) -> String {
+        // The page and its live part have one tag, so that the first request of the script gets 304.
+        let question = &Question { live: false, ..question.clone() };
         let mut text = question.to_string();
         for notice in &self.notices {
             text.push_str(&notice.to_string());
@@ -104,7 +106,8 @@ pub(crate) async fn tag(
     };
     // Midnight begins another period.
     let day = now.date().to_string();
-    let question = question.to_string();
+    // The page and its live part have one tag, so that the first request of the script gets 304.
+    let question = Question { live: false, ..question.clone() }.to_string();
     let notices: String = notices.iter().map(ToString::to_string).collect();
     Ok(Some(Tag::of(&[&change, &day, &question, &notices, permission.name(), &settings.build])))
 }
