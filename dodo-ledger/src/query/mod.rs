@@ -1,13 +1,16 @@
 //! What the ledger adds up to, and each record by itself: for pages, exports and people who ask why.
 
+mod breakdown;
 mod calendar;
 mod explain;
 mod export;
 mod filter;
 mod money;
+mod mrr;
 mod plan;
 mod records;
 mod revenue;
+mod series;
 mod subscription;
 mod subscriptions;
 mod sums;
@@ -17,20 +20,20 @@ pub use jiff::tz::TimeZone;
 pub use crate::attribution::{Channel, ChurnReason, Dimension};
 
 pub use self::{
+    breakdown::{
+        Breakdown, BreakdownRow, Compared, CurrencySums, Cursor, Order, Series, SeriesRow, Sort,
+    },
     calendar::{Bucket, Interval, Period, Range},
     explain::{ExplainedRecord, PaymentExplanation},
     export::{ExportFormat, text as csv_text},
-    money::{
-        Breakdown, BreakdownRow, Compared, CurrencySums, Cursor, MoneyQuery, Order, Series,
-        SeriesRow, Sort,
-    },
+    money::MoneyQuery,
+    mrr::{MovementSums, Mrr, MrrMonth, lifetime_value},
     records::Records,
     revenue::{Revenue, RevenueRow},
     subscription::SubscriptionStatusView,
     subscriptions::{
-        MovementSums, Mrr, MrrMonth, SubscriptionCursor, SubscriptionGroup, SubscriptionItem,
-        SubscriptionPage, SubscriptionSummary, SubscriptionSums, Subscriptions, Which,
-        lifetime_value,
+        SubscriptionCursor, SubscriptionGroup, SubscriptionItem, SubscriptionPage,
+        SubscriptionSummary, SubscriptionSums, Subscriptions, Which,
     },
     sums::{Change, Sums, change, share},
 };

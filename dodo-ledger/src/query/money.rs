@@ -1,22 +1,25 @@
 //! Questions about money: totals, the values of a dimension, and a chart.
 
-use std::{collections::HashMap, fmt, str::FromStr};
-
 use dodo_core::money::Currency;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    calendar::{Bucket, Interval, Range},
-    plan::{Binder, Filter, Part, Scope, Slot},
+    breakdown::{
+        Breakdown, Compared, CurrencySums, Cursor, Found, Order, Series, SeriesRow, Sort, name_of,
+        names,
+    },
+    calendar::{Interval, Range},
+    plan::{Binder, Filter, Scope},
+    series::{Chart, KIND_SUMS, LOW_BITS, PLAIN_SUMS, summed, total},
     sums::Sums,
 };
 use crate::{
     Ledger,
-    attribution::{Channel, Dimension, day_number, kind_name, month_number},
+    attribution::Dimension,
     error::Error,
     store::{
         Tx,
-        sql::{Row, Rows, Sql, args, sql},
+        sql::{Sql, args, sql},
     },
 };
 
@@ -31,10 +34,6 @@ const CURRENCIES: Sql = sql!(
      ) SELECT currency FROM found WHERE currency IS NOT NULL"
 );
 const SPAN: Sql = sql!("SELECT MIN(at), MAX(at) FROM dodo_money WHERE live = $1 AND currency = $2");
-const TEXTS: Sql = sql!(
-    "SELECT dodo_value.id, dodo_value.text FROM " (rows 1: 1 id BIGINT) "
-     CROSS JOIN dodo_value WHERE dodo_value.id = given.id"
-);
 const CHANGE: Sql = sql!("SELECT change FROM dodo_books WHERE id = 1");
 
 /// Rows of a list unless a question asks for more.
@@ -72,133 +71,6 @@ pub struct MoneyQuery {
     top: u32,
     order: Order,
     after: Option<Cursor>,
-}
-
-/// The order of the rows of a list. Rows with equal values are in the order of their first booking.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Order {
-    /// The number that decides.
-    pub by: Sort,
-    /// The smallest first.
-    pub ascending: bool,
-}
-
-/// The number that decides the order of a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Sort {
-    /// The net amount.
-    #[default]
-    Net,
-    /// The number of charges.
-    Charges,
-    /// The number of new customers.
-    NewCustomers,
-}
-
-/// The place of a row in a list: the next page begins after it. It is valid for the same question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Cursor {
-    high: i64,
-    low: i64,
-    value: i64,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.high, self.low, self.value)
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let mut numbers = text.splitn(3, '.').map(str::parse);
-        let mut next = || numbers.next().and_then(Result::ok);
-        match (next(), next(), next()) {
-            (Some(high), Some(low), Some(value)) => Ok(Self { high, low, value }),
-            _ => Err(Error::config("a cursor is three numbers: take it from the page before")),
-        }
-    }
-}
-
-/// Sums, and those of the span to compare with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Compared {
-    /// The sums of the span.
-    pub now: Sums,
-    /// Those of [`versus`](MoneyQuery::versus).
-    pub before: Option<Sums>,
-}
-
-/// The sums of one currency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CurrencySums {
-    /// The currency.
-    pub currency: Currency,
-    /// Its number of decimals.
-    pub exponent: u8,
-    /// Its sums.
-    pub sums: Sums,
-}
-
-/// The values of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Breakdown {
-    /// The dimension.
-    pub by: Dimension,
-    /// One row per value, in the order of the question.
-    pub rows: Vec<BreakdownRow>,
-    /// Records without a value, such as those without an attribution. They are in no row.
-    pub none: Compared,
-    /// All records.
-    pub total: Compared,
-    /// The number of values, also of those that are not in `rows`.
-    pub count: u64,
-    /// The place of the last row. `None`: the list ends here.
-    pub next: Option<Cursor>,
-}
-
-/// One value of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BreakdownRow {
-    /// The value.
-    pub value: String,
-    /// Its sums.
-    pub sums: Compared,
-}
-
-/// Sums over time. Every list has one entry per bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Series {
-    /// The parts of the span, also those without money.
-    pub buckets: Vec<Bucket>,
-    /// All records.
-    pub total: Vec<Sums>,
-    /// The span of [`versus`](MoneyQuery::versus), part by part from its beginning.
-    pub before: Option<Vec<Sums>>,
-    /// The best values of the dimension, in the order of the question.
-    pub rows: Vec<SeriesRow>,
-    /// Records without a value.
-    pub none: Vec<Sums>,
-    /// Records of values that are not in `rows`.
-    pub other: Vec<Sums>,
-}
-
-/// One value over time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SeriesRow {
-    /// The value.
-    pub value: String,
-    /// Its sums, one per bucket.
-    pub sums: Vec<Sums>,
 }
 
 impl Ledger {
@@ -543,222 +415,4 @@ impl MoneyQuery {
         }
         Ok(Series { buckets, total, before, rows, none, other })
     }
-}
-
-const LOW_BITS: i64 = 0xffff_ffff;
-/// The columns of a group of sums, after its value.
-const PLAIN_SUMS: &str = "kind, n, gross_high, gross_low, net_high, net_low, firsts";
-const KIND_SUMS: &str = "kind, CAST(SUM(n) AS BIGINT), CAST(SUM(gross_high) AS BIGINT),
-    CAST(SUM(gross_low) AS BIGINT), CAST(SUM(net_high) AS BIGINT), CAST(SUM(net_low) AS BIGINT),
-    CAST(SUM(firsts) AS BIGINT)";
-
-/// The sums of a query of rows by these columns and by kind. A sum is in two parts, high and low, that a
-/// `BIGINT` holds for any number of rows: SQLite fails if a sum leaves 64 bits.
-fn summed(columns: &str, base: &str) -> String {
-    format!(
-        "SELECT {columns}, kind, CAST(SUM(n) AS BIGINT) AS n,
-            CAST(SUM(gross >> 32) AS BIGINT) AS gross_high,
-            CAST(SUM(gross & {LOW_BITS}) AS BIGINT) AS gross_low,
-            CAST(SUM(net >> 32) AS BIGINT) AS net_high,
-            CAST(SUM(net & {LOW_BITS}) AS BIGINT) AS net_low,
-            CAST(SUM(firsts) AS BIGINT) AS firsts
-         FROM ({base}) AS base GROUP BY {columns}, kind"
-    )
-}
-
-/// Adds `kind, n, gross, net, firsts` of a row; `at` is the column of `kind`.
-fn add(sums: &mut Sums, row: &mut Row, at: usize) -> Result<(), Error> {
-    let wide = |row: &mut Row, at: usize| -> Result<i128, Error> {
-        Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
-    };
-    let (kind, n) = (row.int(at)?, row.int(at + 1)?);
-    let (gross, net) = (wide(row, at + 2)?, wide(row, at + 4)?);
-    sums.add(kind, n, gross, net, row.int(at + 6)?);
-    Ok(())
-}
-
-/// The sums of a span.
-async fn total(tx: &mut Tx, scope: &Scope, range: Option<Range>) -> Result<Sums, Error> {
-    let mut binder = Binder::default();
-    let parts = scope.parts(None, range, true).into_iter();
-    let parts = parts.map(|part| scope.select(&mut binder, None, part, None, None));
-    let base = parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL ");
-    let mut sums = Sums::default();
-    for mut row in tx.fetch_built(summed("value", &base), binder.0).await? {
-        add(&mut sums, &mut row, 1)?;
-    }
-    Ok(sums)
-}
-
-/// What a chart reads.
-struct Chart<'a> {
-    scope: &'a Scope,
-    interval: Interval,
-    is_books_zone: bool,
-}
-
-impl Chart<'_> {
-    /// The sums of each value in each bucket.
-    async fn sums(
-        &self,
-        tx: &mut Tx,
-        by: Option<Dimension>,
-        range: Option<Range>,
-        buckets: &[Bucket],
-        values: Option<&[i64]>,
-    ) -> Result<HashMap<i64, Vec<Sums>>, Error> {
-        let mut all: HashMap<i64, Vec<Sums>> = HashMap::new();
-        if buckets.is_empty() {
-            return Ok(all);
-        }
-        let by_month = matches!(self.interval, Interval::Month | Interval::Year);
-        let parts = match self.is_books_zone && self.interval != Interval::Hour {
-            true => self.scope.parts(by, range, by_month),
-            false => vec![Part::Rows(range)],
-        };
-        let mut binder = Binder::default();
-        let mut base = Vec::new();
-        for part in parts {
-            // The rest of a day is in one bucket, and single rows of a whole span are in all of them.
-            let touched: Vec<Bucket> = match part {
-                Part::Rows(Some(part)) => buckets
-                    .iter()
-                    .copied()
-                    .map(|bucket| {
-                        let from = bucket.range.from.max(part.from);
-                        let until = bucket.range.until.min(part.until).max(from);
-                        Bucket { range: Range::new(from, until), ..bucket }
-                    })
-                    .collect(),
-                _ => buckets.to_vec(),
-            };
-            base.push(self.scope.select(&mut binder, by, part, Some(&touched), values)?);
-        }
-        let days: Vec<i64> = buckets.iter().map(|bucket| day_number(bucket.date)).collect();
-        let months: Vec<i64> = buckets.iter().map(|bucket| month_number(bucket.date)).collect();
-        let text = summed("slot, value", &base.join(" UNION ALL "));
-        for mut row in tx.fetch_built(text, binder.0).await? {
-            let index = match Slot::read(row.int(0)?) {
-                Slot::Bucket(index) => index,
-                Slot::Day(day) => days.partition_point(|first| *first <= day).saturating_sub(1),
-                Slot::Month(month) => {
-                    months.partition_point(|first| *first <= month).saturating_sub(1)
-                }
-            };
-            let value = row.int(1)?;
-            let list = all.entry(value).or_insert_with(|| vec![Sums::default(); buckets.len()]);
-            if let Some(sums) = list.get_mut(index) {
-                add(sums, &mut row, 2)?;
-            }
-        }
-        Ok(all)
-    }
-}
-
-/// The values of a dimension by their numbers.
-struct Found {
-    by: Dimension,
-    total: Compared,
-    none: Compared,
-    rows: Vec<(Cursor, Compared)>,
-    count: u64,
-    next: Option<Cursor>,
-}
-
-impl Found {
-    fn new(by: Dimension) -> Self {
-        let (total, none) = Default::default();
-        Self { by, total, none, rows: Vec::new(), count: 0, next: None }
-    }
-
-    /// Takes a row of `nth, part, value, high, low` and the sums of one kind.
-    fn read(all: &mut [Self], mut row: Row) -> Result<(), Error> {
-        let nth = usize::try_from(row.int(0)?).unwrap_or_default();
-        let Some(found) = all.get_mut(nth) else { return Ok(()) };
-        match row.int(1)? {
-            0 => add(&mut found.total.now, &mut row, 5),
-            1 => add(&mut found.none.now, &mut row, 5),
-            2 => {
-                let cursor = Cursor { value: row.int(2)?, high: row.int(3)?, low: row.int(4)? };
-                let at = found.rows.iter().position(|(known, _)| known.value == cursor.value);
-                let at = at.unwrap_or_else(|| {
-                    found.rows.push((cursor, Compared::default()));
-                    found.rows.len() - 1
-                });
-                match found.rows.get_mut(at) {
-                    Some((_, sums)) => add(&mut sums.now, &mut row, 5),
-                    None => Ok(()),
-                }
-            }
-            _ => {
-                found.count = u64::try_from(row.int(6)?).unwrap_or_default();
-                Ok(())
-            }
-        }
-    }
-
-    /// Sorts the rows, and cuts the one that only shows that there are more.
-    fn arrange(&mut self, order: Order, top: u32) {
-        self.rows.sort_by(|(a, _), (b, _)| {
-            let place = (a.high, a.low).cmp(&(b.high, b.low));
-            let place = if order.ascending { place } else { place.reverse() };
-            place.then(a.value.cmp(&b.value))
-        });
-        let top = usize::try_from(top).unwrap_or(usize::MAX);
-        if self.rows.len() > top {
-            self.rows.truncate(top);
-            self.next = self.rows.last().map(|(cursor, _)| *cursor);
-        }
-    }
-
-    fn shown(&self) -> Vec<i64> {
-        self.rows.iter().map(|(cursor, _)| cursor.value).collect()
-    }
-
-    fn compare(&mut self, before: Self) {
-        self.total.before = Some(before.total.now);
-        self.none.before = Some(before.none.now);
-        let known: HashMap<i64, Sums> =
-            before.rows.into_iter().map(|(cursor, sums)| (cursor.value, sums.now)).collect();
-        for (cursor, sums) in &mut self.rows {
-            sums.before = Some(known.get(&cursor.value).copied().unwrap_or_default());
-        }
-    }
-
-    fn named(self, names: &HashMap<i64, String>) -> Breakdown {
-        let by = self.by;
-        let row = |(cursor, sums): (Cursor, Compared)| BreakdownRow {
-            value: name_of(by, cursor.value, names),
-            sums,
-        };
-        let rows = self.rows.into_iter().map(row).collect();
-        let Self { total, none, count, next, .. } = self;
-        Breakdown { by, rows, none, total, count, next }
-    }
-}
-
-/// The texts of values.
-pub(super) async fn names(
-    tx: &mut Tx,
-    values: impl Iterator<Item = i64>,
-) -> Result<HashMap<i64, String>, Error> {
-    let mut wanted = Rows::default();
-    values.for_each(|value| wanted.push(args![value]));
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = tx.fetch(&TEXTS, args![wanted]).await?;
-    rows.into_iter().map(|mut row| Ok((row.int(0)?, row.text(1)?))).collect()
-}
-
-pub(super) fn name_of(by: Dimension, value: i64, names: &HashMap<i64, String>) -> String {
-    let text = match by {
-        Dimension::Channel => {
-            let channel = Channel::ALL.into_iter().find(|channel| channel.number() == value);
-            channel.map(Channel::as_str)
-        }
-        Dimension::Kind => kind_name(value),
-        _ => names.get(&value).map(String::as_str),
-    };
-    text.unwrap_or_default().to_owned()
 }

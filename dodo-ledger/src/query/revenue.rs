@@ -6,8 +6,8 @@ use dodo_core::money::Currency;
 use jiff::{Timestamp, civil::Date};
 
 use super::{
+    breakdown::{name_of, names},
     filter::Filter,
-    money::{name_of, names},
     plan::{Binder, UNKNOWN, numbers_of},
 };
 use crate::{
