@@ -137,7 +137,7 @@ const LOST: &[S] = &[S::Lost, S::AckedWhileAway];
 /// A lost event is not booked either.
 const UNBOOKED: &[S] = &[S::Unbooked];
 /// Makes it likely that a kill falls between the effect and the mark.
-const BETWEEN: &str = "between_effect_and_done:dwell:30";
+const BETWEEN: &str = "between_effect_and_done:dwell:150";
 /// Makes a kill between the booking and its outbox row likely.
 const BEFORE_QUEUE: &str = "between_booking_and_queue:dwell:500";
 
