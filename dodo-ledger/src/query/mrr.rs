@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::{
     calendar::{Bucket, Interval, Range},
     plan::Binder,
-    subscriptions::read_wide,
+    series::read_wide,
     sums::{divide, permille},
 };
 use crate::{

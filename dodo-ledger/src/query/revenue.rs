@@ -9,6 +9,7 @@ use super::{
     breakdown::{name_of, names},
     filter::Filter,
     plan::{Binder, UNKNOWN, numbers_of},
+    series::{LOW_BITS, read_wide},
 };
 use crate::{
     Ledger,
@@ -258,13 +259,6 @@ impl Revenue {
 /// fails if a sum leaves 64 bits.
 fn wide_sum(column: &str) -> String {
     format!("CAST(SUM(({column}) >> 32) AS BIGINT), CAST(SUM(({column}) & {LOW_BITS}) AS BIGINT)")
-}
-
-const LOW_BITS: i64 = 0xffff_ffff;
-
-/// The sum whose two parts begin at this column.
-fn read_wide(row: &mut Row, at: usize) -> Result<i128, Error> {
-    Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
 }
 
 /// Returns the days since 1970 of a date such as `2026-11-20`, or -1, which no payment has, for an

@@ -34,13 +34,15 @@ pub(super) fn summed(columns: &str, base: &str) -> String {
     )
 }
 
+/// A sum from its high and low parts, in this column and the next one.
+pub(super) fn read_wide(row: &mut Row, at: usize) -> Result<i128, Error> {
+    Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
+}
+
 /// Adds `kind, n, gross, net, firsts` of a row; `at` is the column of `kind`.
 pub(super) fn add(sums: &mut Sums, row: &mut Row, at: usize) -> Result<(), Error> {
-    let wide = |row: &mut Row, at: usize| -> Result<i128, Error> {
-        Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
-    };
     let (kind, n) = (row.int(at)?, row.int(at + 1)?);
-    let (gross, net) = (wide(row, at + 2)?, wide(row, at + 4)?);
+    let (gross, net) = (read_wide(row, at + 2)?, read_wide(row, at + 4)?);
     sums.add(kind, n, gross, net, row.int(at + 6)?);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use dodo_core::money::Currency;
 use jiff::Timestamp;
 
-use super::plan::Binder;
+use super::{plan::Binder, series::read_wide};
 use crate::{Ledger, error::Error, store::sql::Row};
 
 /// Which subscriptions a list has.
@@ -403,10 +403,6 @@ fn read_sums(row: &mut Row, at: usize) -> Result<SubscriptionSums, Error> {
         customers: count(row.int(at + 1)?),
         mrr: read_wide(row, at + 2)?,
     })
-}
-
-pub(super) fn read_wide(row: &mut Row, at: usize) -> Result<i128, Error> {
-    Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
 }
 
 fn read_currency(text: &str) -> Result<Currency, Error> {
