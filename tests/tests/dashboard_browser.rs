@@ -15,10 +15,10 @@ use dodo_core::{
     webhook::Inbox,
 };
 use dodo_dashboard::{Dashboard, Permission};
-use dodo_ledger::{Ledger, Workers};
+use dodo_ledger::{Ledger, Store, Workers};
 use dodo_sandbox::{Product, Sandbox, Simulation};
 use dodo_tests::browser::Browser;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -37,7 +37,8 @@ struct App {
 
 impl App {
     async fn start(key: WebhookKey, address: TcpListener, sandbox: Option<Sandbox>) -> Self {
-        let ledger = Ledger::in_memory().await.unwrap();
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let ledger = Ledger::builder(store).books_in(noon()).open().await.unwrap();
         let (hooks, workers) = ledger.attach(Webhooks::builder(key)).unwrap();
         let all = Permission::view().with_people().with_operations();
         let dashboard = Dashboard::builder(&ledger)
@@ -96,6 +97,13 @@ impl App {
     async fn end(self) {
         self.workers.shutdown(Duration::from_secs(10)).await;
     }
+}
+
+/// A zone in which it is about noon now, so that the last hours are of today.
+fn noon() -> String {
+    let hour = Timestamp::now().to_zoned(TimeZone::UTC).hour();
+    // `Etc/GMT-3` is three hours east of Greenwich.
+    format!("Etc/GMT{:+}", hour - 12)
 }
 
 fn charge(
