@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -24,6 +25,8 @@ use crate::{case::Case, client, program::outlive_nobody};
 const DEADLINE: Duration = Duration::from_secs(30);
 /// The time between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Finds violations of the Web Content Accessibility Guidelines.
+const AXE: &str = include_str!("../data/axe/axe.min.js");
 /// The key under which WebDriver hands out elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -202,11 +205,65 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
+    /// Shows the pages as on paper. [`look_like`](Self::look_like) shows them on a screen again.
+    pub async fn print(&self) {
+        self.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
+    }
+
+    /// Runs no script of the pages that are opened from now on, or runs them again.
+    pub async fn scripts(&self, run: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": !run })).await;
+    }
+
+    /// The violations that axe-core finds, and the elements that are wider than the window. `page`
+    /// names the page in the texts.
+    ///
+    /// # Panics
+    /// If axe-core does not answer.
+    pub async fn faults(&self, page: &str) -> Vec<String> {
+        self.script(AXE).await;
+        let found = self
+            .script(
+                "return axe.run().then(result => result.violations.map(violation => violation.id + ': ' + \
+                 violation.nodes.map(node => node.html.slice(0, 200)).join(' | ')))",
+            )
+            .await;
+        let found = found.as_array().unwrap_or_else(|| panic!("{page}: {found}")).clone();
+        let mut faults: Vec<_> = found.iter().map(|fault| format!("{page}: {fault}")).collect();
+        let wide = self.overflow().await;
+        faults.extend(wide.map(|wide| format!("{page}: overflows: {wide}")));
+        faults
+    }
+
+    /// The last elements that are wider than the window. `None`: the page fits.
+    pub async fn overflow(&self) -> Option<String> {
+        let wide = self
+            .script(
+                "const root = document.documentElement; return root.scrollWidth > root.clientWidth && \
+                 [...document.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > \
+                 root.clientWidth + 1).map(e => e.outerHTML.slice(0, 120)).slice(-3).join(' | ')",
+            )
+            .await;
+        (wide != false).then(|| wide.to_string())
+    }
+
     /// The page as a PNG, in base64.
     pub async fn screenshot(&self) -> String {
         let shot =
             self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
         shot.await["data"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Keeps the page as a picture in a folder of `DODO_SCREENSHOTS`, if that is set.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub async fn picture(&self, folder: &str, name: &str) {
+        let Some(all) = env::var_os("DODO_SCREENSHOTS") else { return };
+        let folder = Path::new(&all).join(folder);
+        std::fs::create_dir_all(&folder).expect("a folder for pictures");
+        let png = BASE64.decode(self.screenshot().await).expect("base64");
+        std::fs::write(folder.join(format!("{name}.png")), png).expect("a file");
     }
 
     /// What the pages wrote to the console as warnings and errors since the last look.

@@ -3,10 +3,9 @@
 //!
 //! With `DODO_SCREENSHOTS=folder` the test keeps every page as a picture.
 
-use std::{env, fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use axum::Router;
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use dodo_axum::mount;
 use dodo_core::{
     BoxError, Environment, EventKind, RequestHead, WebhookKey, Webhooks,
@@ -21,8 +20,6 @@ use dodo_tests::browser::Browser;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::json;
 use tokio::net::TcpListener;
-
-const AXE: &str = include_str!("../data/axe/axe.min.js");
 
 const LONG: &str =
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
@@ -152,38 +149,6 @@ fn strange() -> Vec<EventBuilder> {
     ]
 }
 
-/// The violations that axe-core finds, and whether the page is wider than the window.
-async fn look(browser: &Browser, page: &str) -> Vec<String> {
-    browser.script(AXE).await;
-    let found = browser
-        .script(
-            "return axe.run().then(result => result.violations.map(violation => violation.id + ': ' + \
-             violation.nodes.map(node => node.html.slice(0, 200)).join(' | ')))",
-        )
-        .await;
-    let found = found.as_array().unwrap_or_else(|| panic!("{page}: {found}")).clone();
-    let mut faults: Vec<_> = found.iter().map(|fault| format!("{page}: {fault}")).collect();
-    let wide = browser
-        .script(
-            "const root = document.documentElement; return root.scrollWidth > root.clientWidth && \
-             [...document.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > \
-             root.clientWidth + 1).map(e => e.outerHTML.slice(0, 120)).slice(-3).join(' | ')",
-        )
-        .await;
-    if wide != false {
-        faults.push(format!("{page}: overflows: {wide}"));
-    }
-    faults
-}
-
-async fn picture(browser: &Browser, name: &str) {
-    let Some(folder) = env::var_os("DODO_SCREENSHOTS") else { return };
-    let folder = Path::new(&folder).join("dashboard");
-    fs::create_dir_all(&folder).expect("a folder for pictures");
-    let png = BASE64.decode(browser.screenshot().await).expect("base64");
-    fs::write(folder.join(format!("{name}.png")), png).expect("a file");
-}
-
 const PAGES: [(&str, &str); 11] = [
     ("overview", ""),
     ("overview-year", "?range=12m"),
@@ -221,8 +186,8 @@ async fn dashboard_pages_are_accessible_at_any_width() {
         browser.look_like(width, 900, scheme).await;
         for (name, url) in &pages {
             browser.open(url).await;
-            faults.extend(look(&browser, &format!("{name} at {width} px, {scheme}")).await);
-            picture(&browser, &format!("{name}-{width}-{scheme}")).await;
+            faults.extend(browser.faults(&format!("{name} at {width} px, {scheme}")).await);
+            browser.picture("dashboard", &format!("{name}-{width}-{scheme}")).await;
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");

@@ -2,14 +2,9 @@
 //!
 //! With `DODO_SCREENSHOTS=folder` the test keeps every page as a picture.
 
-use std::{env, fs, path::Path};
-
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use dodo_sandbox::{Product, Sandbox, Simulation, cards};
 use dodo_tests::browser::Browser;
 use serde_json::{Value, json};
-
-const AXE: &str = include_str!("../data/axe/axe.min.js");
 
 const LONG: &str =
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
@@ -103,46 +98,14 @@ async fn sandbox_pages_are_accessible_at_any_width() {
         browser.look_like(width, 900, scheme).await;
         for (name, path) in &pages {
             browser.open(&format!("{}{path}", sandbox.url())).await;
-            faults.extend(look(&browser, &format!("{name} at {width} px, {scheme}")).await);
-            picture(&browser, &format!("{name}-{width}-{scheme}")).await;
+            faults.extend(browser.faults(&format!("{name} at {width} px, {scheme}")).await);
+            browser.picture("sandbox", &format!("{name}-{width}-{scheme}")).await;
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
     let complaints = browser.console().await;
     let unexpected = |text: &&String| !text.contains("404");
     assert_eq!(complaints.iter().filter(unexpected).count(), 0, "{complaints:#?}");
-}
-
-/// The violations that axe-core finds, and whether the page is wider than the window.
-async fn look(browser: &Browser, page: &str) -> Vec<String> {
-    browser.script(AXE).await;
-    let found = browser
-        .script(
-            "return axe.run().then(result => result.violations.map(violation => violation.id + ': ' + \
-             violation.nodes.map(node => node.html.slice(0, 200)).join(' | ')))",
-        )
-        .await;
-    let found = found.as_array().unwrap_or_else(|| panic!("{page}: {found}")).clone();
-    let mut faults: Vec<_> = found.iter().map(|fault| format!("{page}: {fault}")).collect();
-    let wide = browser
-        .script(
-            "const root = document.documentElement; return root.scrollWidth > root.clientWidth && \
-             [...document.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > \
-             root.clientWidth + 1).map(e => e.outerHTML.slice(0, 120)).slice(-3).join(' | ')",
-        )
-        .await;
-    if wide != false {
-        faults.push(format!("{page}: overflows: {wide}"));
-    }
-    faults
-}
-
-async fn picture(browser: &Browser, name: &str) {
-    let Some(folder) = env::var_os("DODO_SCREENSHOTS") else { return };
-    let folder = Path::new(&folder).join("sandbox");
-    fs::create_dir_all(&folder).expect("a folder for pictures");
-    let png = BASE64.decode(browser.screenshot().await).expect("base64");
-    fs::write(folder.join(format!("{name}.png")), png).expect("a file");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
