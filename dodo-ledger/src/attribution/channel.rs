@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::report::StepReason;
+use super::{report::StepReason, visit_context::VisitContext};
 use crate::attribution::Record;
 
 /// How the money of a record came in.
@@ -48,10 +48,15 @@ impl Channel {
 
     /// The channel of a record.
     pub(crate) fn of(record: &Record) -> Self {
-        let journey = record.journey.as_ref();
-        if record.reason.is_some() {
-            Self::NotAttributed
-        } else if record.record.campaign.is_some() {
+        match record.reason {
+            Some(_) => Self::NotAttributed,
+            None => Self::of_visit(record.record.campaign.is_some(), record.journey.as_ref()),
+        }
+    }
+
+    /// The channel of a visit that counts.
+    pub(super) fn of_visit(has_campaign: bool, journey: Option<&VisitContext>) -> Self {
+        if has_campaign {
             Self::Campaign
         } else if journey.is_some_and(|journey| journey.platform.is_some()) {
             Self::PaidClick

@@ -1,6 +1,8 @@
 //! The dimensions of money, and the value of a record in each.
 
-use super::{channel::Channel, record::Record, sanitize};
+use dodo_core::capture::Campaign;
+
+use super::{channel::Channel, record::Record, sanitize, visit_context::VisitContext};
 
 /// The dimensions that money can be grouped and filtered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +75,26 @@ impl Dimension {
         Self::Customer,
     ];
 
+    /// The dimensions of a campaign: the first ones of [`TEXTS`](Self::TEXTS).
+    pub(crate) const CAMPAIGN: [Self; CAMPAIGN_TEXTS] =
+        [Self::Source, Self::Medium, Self::Campaign, Self::Content, Self::Term, Self::Link];
+
+    /// Whether the [funnel](crate::Ledger::funnel) groups and filters by it: the dimensions of a campaign,
+    /// and the channel.
+    #[must_use]
+    pub const fn has_funnel(self) -> bool {
+        matches!(
+            self,
+            Self::Source
+                | Self::Medium
+                | Self::Campaign
+                | Self::Content
+                | Self::Term
+                | Self::Link
+                | Self::Channel
+        )
+    }
+
     /// The number in the dictionary and in sums: 1 for the first dimension of [`TEXTS`](Self::TEXTS), and 16
     /// for the channel. `None`: the dimension is neither.
     #[doc(hidden)]
@@ -116,35 +138,51 @@ impl Dimension {
     }
 }
 
+/// The number of dimensions of [`Dimension::CAMPAIGN`].
+pub const CAMPAIGN_TEXTS: usize = 6;
+
+/// The values of a campaign in the dimensions of [`Dimension::CAMPAIGN`].
+pub type CampaignTexts = [Option<String>; CAMPAIGN_TEXTS];
+
 /// The value of a record in each dimension of [`Dimension::TEXTS`].
 pub type Texts = [Option<String>; TEXTS];
 
-/// The values of a record, as long as a column is.
-pub(crate) fn texts(record: &Record) -> Texts {
-    let campaign = record.record.campaign.as_ref().map(|found| &found.value);
-    let journey = record.journey.as_ref();
-    let channel = Channel::of(record);
-    let of = |text: Option<&String>| {
-        let text = text.map(|text| sanitize::column(text.trim()).into_owned());
-        text.filter(|text| !text.is_empty())
-    };
-    let lower = |text: Option<&String>| of(text).map(|text| text.to_lowercase());
-    let platform = journey.and_then(|journey| lower(journey.platform.as_ref()));
-    let referrer = journey.and_then(|journey| lower(journey.referrer_host.as_ref()));
-    let referrer = referrer.map(|host| match host.strip_prefix("www.") {
+/// A text as a column has it. `None`: nothing is left.
+fn column_text(text: Option<&String>) -> Option<String> {
+    let text = text.map(|text| sanitize::column(text.trim()).into_owned());
+    text.filter(|text| !text.is_empty())
+}
+
+fn lower(text: Option<&String>) -> Option<String> {
+    column_text(text).map(|text| text.to_lowercase())
+}
+
+fn referrer(journey: Option<&VisitContext>) -> Option<String> {
+    let host = lower(journey?.referrer_host.as_ref())?;
+    Some(match host.strip_prefix("www.") {
         Some(site) if !site.is_empty() => site.to_owned(),
         _ => host,
-    });
-    let name = campaign.and_then(|campaign| {
-        of(campaign.campaign_id.as_ref()).or_else(|| of(campaign.link_id.as_ref()))
-    });
+    })
+}
+
+/// The values of a visit by a campaign, another site or an advertisement, as long as a column is.
+pub(super) fn campaign_texts(
+    channel: Channel,
+    campaign: Option<&Campaign>,
+    journey: Option<&VisitContext>,
+) -> CampaignTexts {
     let source = match channel {
-        Channel::Campaign => campaign
-            .and_then(|campaign| lower(campaign.source.as_ref()))
-            .or_else(|| name.map(|name| sanitize::column(&format!("campaign {name}")).into_owned()))
-            .or_else(|| Some("campaign".to_owned())),
-        Channel::PaidClick => platform.clone(),
-        Channel::Referral => referrer.clone(),
+        Channel::Campaign => campaign.and_then(|campaign| {
+            let name = || {
+                let id = column_text(campaign.campaign_id.as_ref());
+                id.or_else(|| column_text(campaign.link_id.as_ref()))
+            };
+            let named = |name| sanitize::column(&format!("campaign {name}")).into_owned();
+            let source = lower(campaign.source.as_ref()).or_else(|| name().map(named));
+            source.or_else(|| Some("campaign".to_owned()))
+        }),
+        Channel::PaidClick => journey.and_then(|journey| lower(journey.platform.as_ref())),
+        Channel::Referral => referrer(journey),
         Channel::Direct => Some("direct".to_owned()),
         Channel::NotAttributed => None,
     };
@@ -152,27 +190,44 @@ pub(crate) fn texts(record: &Record) -> Texts {
         Channel::PaidClick => Some("paid".to_owned()),
         _ => campaign.and_then(|campaign| lower(campaign.medium.as_ref())),
     };
+    let of = |field: fn(&Campaign) -> Option<&String>| column_text(campaign.and_then(field));
+    [
+        source,
+        medium,
+        of(|campaign| campaign.campaign_id.as_ref()),
+        of(|campaign| campaign.content.as_ref()),
+        of(|campaign| campaign.term.as_ref()),
+        of(|campaign| campaign.link_id.as_ref()),
+    ]
+}
+
+/// The values of a record, as long as a column is.
+pub(crate) fn texts(record: &Record) -> Texts {
+    let campaign = record.record.campaign.as_ref().map(|found| &found.value);
+    let journey = record.journey.as_ref();
+    let channel = Channel::of(record);
     let products = &record.record.product_ids;
-    Dimension::TEXTS.map(|dimension| match dimension {
-        Dimension::Source => source.clone(),
-        Dimension::Medium => medium.clone(),
-        Dimension::Campaign => of(campaign?.campaign_id.as_ref()),
-        Dimension::Content => of(campaign?.content.as_ref()),
-        Dimension::Term => of(campaign?.term.as_ref()),
-        Dimension::Link => of(campaign?.link_id.as_ref()),
-        Dimension::LandingPath => of(journey?.landing_path.as_ref()),
-        Dimension::Referrer => referrer.clone(),
-        Dimension::Device => of(journey?.device.as_ref()),
-        Dimension::Country => of(record.country.as_ref()),
-        Dimension::Product => match products.as_slice() {
-            [] => None,
-            [only] => of(Some(only)),
-            many => Some(format!("({} products)", many.len())),
-        },
-        Dimension::Lead => of(campaign?.lead_id.as_ref()),
-        Dimension::Reason => channel.reason(record.reason).map(str::to_owned),
-        Dimension::Visitor => of(record.record.visitor.as_ref().map(|found| &found.value)),
-        Dimension::Customer => of(record.record.customer_id.as_ref()),
-        Dimension::Channel | Dimension::Kind | Dimension::Day | Dimension::Currency => None,
-    })
+    let product = match products.as_slice() {
+        [] => None,
+        [only] => column_text(Some(only)),
+        many => Some(format!("({} products)", many.len())),
+    };
+    let [source, medium, id, content, term, link] = campaign_texts(channel, campaign, journey);
+    [
+        source,
+        medium,
+        id,
+        content,
+        term,
+        link,
+        column_text(journey.and_then(|journey| journey.landing_path.as_ref())),
+        referrer(journey),
+        column_text(journey.and_then(|journey| journey.device.as_ref())),
+        column_text(record.country.as_ref()),
+        product,
+        column_text(campaign.and_then(|campaign| campaign.lead_id.as_ref())),
+        channel.reason(record.reason).map(str::to_owned),
+        column_text(record.record.visitor.as_ref().map(|found| &found.value)),
+        column_text(record.record.customer_id.as_ref()),
+    ]
 }

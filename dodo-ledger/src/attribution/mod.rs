@@ -17,6 +17,7 @@
 //! | `reversals`, `allocation` | refunds and disputes, limited to the payment |
 //! | `record`, `channel`, `diff`, `erase` | records, their channel and their changes; the selection for an erasure |
 //! | `mrr` | monthly recurring revenue: levels of subscriptions, movements of customers |
+//! | `funnel` | checkout sessions, and how far each came |
 //! | `dimension`, `money` | the values of a record by dimension; its money row, and sums of rows |
 
 mod allocation;
@@ -28,6 +29,7 @@ mod dimension;
 mod erase;
 pub(crate) mod event_owner;
 mod fact;
+mod funnel;
 mod group;
 mod groups;
 pub(crate) mod hash;
@@ -64,13 +66,14 @@ pub use self::{
 #[doc(hidden)]
 pub use self::{
     diff::{RecordChange, diff},
-    dimension::{TEXTS, Texts},
+    dimension::{CAMPAIGN_TEXTS, CampaignTexts, TEXTS, Texts},
     erase::{Applied, Erasure},
     fact::{
         Charge, Dispute, DisputeStep, FORMAT, Fact, FactKind, FailedPayment, Grant, GrantedKey,
         Item, LicenseKey, Person, PlanChange, Refund, ScheduledChange, ServicePeriod, Source,
         Subscription, Touchpoint, Void,
     },
+    funnel::{FunnelSession, funnel_sessions},
     group::{Admitted, Group},
     groups::{Batch, Component},
     keys::{Key, KeyKind, ObjectId, subject},

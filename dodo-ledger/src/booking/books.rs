@@ -127,6 +127,15 @@ pub(super) async fn write(
     }
     put_money(tx, &new, &ids).await?;
     add_sums(tx, rolls).await?;
+    drop_values(tx, &uses, &ids).await
+}
+
+/// Deletes the values without a use among those that lost one.
+pub(super) async fn drop_values(
+    tx: &mut Tx,
+    uses: &BTreeMap<(i64, &str), i64>,
+    ids: &ValueIds,
+) -> Result<(), Error> {
     let unused = uses.iter().filter(|(_, uses)| **uses < 0);
     let unused: BTreeSet<i64> =
         unused.filter_map(|((dim, text), _)| ids.get(dim)?.get(*text).copied()).collect();
@@ -162,8 +171,16 @@ pub(super) async fn count_values(
 
 /// The ids of the values of a row, in the order of the dimensions.
 pub(super) fn value_ids(row: &MoneyRow, ids: &ValueIds) -> [i64; TEXTS] {
-    let mut found = [0; TEXTS];
-    for (slot, (dim, text)) in found.iter_mut().zip((1..).zip(&row.texts)) {
+    ids_of_texts(&row.texts, ids)
+}
+
+/// The ids of texts in the order of the dimensions. 0: none.
+pub(super) fn ids_of_texts<const N: usize>(
+    texts: &[Option<String>; N],
+    ids: &ValueIds,
+) -> [i64; N] {
+    let mut found = [0; N];
+    for (slot, (dim, text)) in found.iter_mut().zip((1..).zip(texts)) {
         let id = text.as_deref().and_then(|text| ids.get(&dim)?.get(text));
         *slot = id.copied().unwrap_or_default();
     }

@@ -13,13 +13,15 @@
 //! | `erasure`, `retention` | the erasure of a customer or an address; checkouts without a payment |
 //! | `books` | money rows and their sums, last |
 //! | `recurring` | subscriptions and movements of recurring revenue |
-//! | `rebuild` | money rows and sums, compared with the records |
+//! | `funnel` | checkout sessions, and how far each came |
+//! | `rebuild` | money rows, sums and the funnel, compared with the records |
 //! | `read` | questions about one payment or subscription |
 
 mod again;
 mod books;
 mod cache;
 mod erasure;
+mod funnel;
 mod identity;
 mod placement;
 mod read;
@@ -215,6 +217,7 @@ impl GroupStore {
         self.projections.apply(tx, groups, &written.changed, written.projections).await?;
         books::write(tx, &all, &written.records).await?;
         recurring::write(tx, groups).await?;
+        funnel::write(tx, groups).await?;
         Ok((all, version))
     }
 }

@@ -7,7 +7,7 @@ use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use super::{
     GroupStore,
     books::{self, MoneyKey, ValueIds},
-    rows,
+    funnel, placement, rows,
 };
 use crate::{
     attribution::{
@@ -69,9 +69,18 @@ const DROP_STRAYS: Sql = sql!(
             AND dodo_record.kind <> 'non_revenue' AND dodo_record.live = dodo_money.live
             AND dodo_record.currency = dodo_money.currency AND occurred_micros = dodo_money.at)"
 );
+const GROUPS_WITH_SESSIONS: Sql = sql!(
+    "SELECT DISTINCT group_id FROM dodo_fact WHERE kind = 'context' AND group_id > $1
+     ORDER BY group_id LIMIT $2"
+);
+/// Sessions without a context.
+const DROP_STRAY_SESSIONS: Sql = sql!(
+    "DELETE FROM dodo_funnel WHERE session_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM dodo_fact WHERE dodo_fact.id = 'context:' || session_id)"
+);
 const UNUSED_VALUES: Sql = sql!("DELETE FROM dodo_value WHERE uses = 0");
 
-/// Records that one transaction compares.
+/// Records, or groups with checkout sessions, that one transaction compares.
 const PAGE: u32 = 500;
 
 /// The repairs of [`Ledger::rebuild`](crate::Ledger::rebuild). All are 0 if the tables were right.
@@ -80,6 +89,8 @@ const PAGE: u32 = 500;
 pub struct RebuildReport {
     /// Money rows that differed from their record.
     pub money_rows: u64,
+    /// Checkout sessions of the funnel that differed from their facts. Sessions whose facts are gone stay.
+    pub sessions: u64,
     /// Values with a wrong use count.
     pub values: u64,
     /// Sums by day or month that differed from their money rows.
@@ -110,16 +121,17 @@ impl GroupStore {
         Ok(())
     }
 
-    /// Compares money rows, values and sums with the records, and repairs them. Bookings go on at the same
+    /// Compares money rows, the funnel, values and sums with the records, and repairs them. Bookings go on at the same
     /// time.
     ///
     /// # Errors
     /// Those of the database. Call it again.
     pub async fn rebuild(&self) -> Result<RebuildReport, Error> {
         let money_rows = self.repair_money().await?;
+        let sessions = self.repair_funnel().await?;
         let values = self.repair_values().await?;
         let sums = self.repair_sums().await?;
-        Ok(RebuildReport { money_rows, values, sums })
+        Ok(RebuildReport { money_rows, sessions, values, sums })
     }
 
     /// The name of the zone, and whether the sums are complete.
@@ -166,20 +178,52 @@ impl GroupStore {
         }
     }
 
+    async fn repair_funnel(&self) -> Result<u64, Error> {
+        let (mut repaired, mut last) = (0, 0);
+        loop {
+            let mut tx = self.store.begin_booking().await?;
+            let ids = tx.fetch(&GROUPS_WITH_SESSIONS, args![last, PAGE]).await?;
+            let ids: Vec<i64> =
+                ids.into_iter().map(|mut row| row.int(0)).collect::<Result<_, _>>()?;
+            last = ids.last().copied().unwrap_or(last);
+            let is_last = ids.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+            if !ids.is_empty() {
+                let locked = placement::lock_roots(&mut tx, ids).await?;
+                let ids = locked.facts.into_keys().collect();
+                let groups = rows::load(&mut tx, &ids, BTreeMap::new()).await?;
+                repaired += funnel::write(&mut tx, &groups).await?;
+            }
+            if is_last {
+                books::lock(&mut tx).await?;
+                repaired += tx.execute(&DROP_STRAY_SESSIONS, args![]).await?;
+            }
+            tx.commit().await?;
+            if is_last {
+                return Ok(repaired);
+            }
+        }
+    }
+
     async fn repair_values(&self) -> Result<u64, Error> {
         let mut tx = self.store.begin_booking().await?;
         books::lock(&mut tx).await?;
         let column = |dimension: &Dimension| {
             let column = dimension.column()?;
-            Some(format!(
-                "SELECT {column} AS id, COUNT(*) AS n FROM dodo_money WHERE {column} <> 0
-                 GROUP BY {column}"
-            ))
+            let of = |table: &str| {
+                format!(
+                    "SELECT {column} AS id, COUNT(*) AS n FROM {table} WHERE {column} <> 0
+                     GROUP BY {column}"
+                )
+            };
+            let is_campaign = Dimension::CAMPAIGN.contains(dimension);
+            let funnel = is_campaign.then(|| format!(" UNION ALL {}", of("dodo_funnel")));
+            Some(of("dodo_money") + &funnel.unwrap_or_default())
         };
         let counts: Vec<String> = Dimension::TEXTS.iter().filter_map(column).collect();
         let text = format!(
             "UPDATE dodo_value SET uses = COALESCE(counted.n, 0)
-             FROM dodo_value AS value LEFT JOIN ({}) AS counted ON counted.id = value.id
+             FROM dodo_value AS value LEFT JOIN (
+                SELECT id, CAST(SUM(n) AS BIGINT) AS n FROM ({}) AS used GROUP BY id) AS counted ON counted.id = value.id
              WHERE dodo_value.id = value.id AND dodo_value.uses <> COALESCE(counted.n, 0)
              RETURNING dodo_value.id",
             counts.join(" UNION ALL ")

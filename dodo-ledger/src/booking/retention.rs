@@ -31,6 +31,12 @@ const TREE: Sql = sql!(
         UNION ALL SELECT dodo_group.id FROM tree JOIN dodo_group ON dodo_group.parent_id = tree.id
      ) SELECT id FROM tree"
 );
+/// The counts of the funnel stay. 4: the key of a checkout session.
+const DROP_SESSIONS: Sql = sql!(
+    "UPDATE dodo_funnel SET session_id = NULL WHERE session_id IN (
+        SELECT value FROM " (rows 1: 1 id BIGINT) "
+        CROSS JOIN dodo_key WHERE dodo_key.group_id = given.id AND dodo_key.kind = 4)"
+);
 const DROP_KEYS: Sql =
     sql!("DELETE FROM dodo_key WHERE group_id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")");
 /// A transaction that has read a key before the merge can hold a lock: its row stays.
@@ -71,7 +77,7 @@ impl GroupStore {
             let tree = tx.fetch(&TREE, args![given()]).await?;
             let tree =
                 tree.into_iter().map(|mut row| row.int(0)).collect::<Result<Vec<i64>, _>>()?;
-            for statement in [&DROP_KEYS, &DROP_MERGED] {
+            for statement in [&DROP_SESSIONS, &DROP_KEYS, &DROP_MERGED] {
                 tx.write(statement, ids_of(tree.iter().copied())).await?;
             }
             for statement in [&DROP_LINKS, &DROP_FACTS, &DROP_GROUPS] {

@@ -5,6 +5,7 @@ mod calendar;
 mod explain;
 mod export;
 mod filter;
+mod funnel;
 mod money;
 mod mrr;
 mod plan;
@@ -26,6 +27,9 @@ pub use self::{
     calendar::{Bucket, Interval, Period, Range},
     explain::{ExplainedRecord, PaymentExplanation},
     export::{ExportFormat, text as csv_text},
+    funnel::{
+        Funnel, FunnelBreakdown, FunnelCompared, FunnelFailure, FunnelRow, FunnelSums, FunnelWaits,
+    },
     money::MoneyQuery,
     mrr::{MovementSums, Mrr, MrrMonth, lifetime_value},
     records::Records,

@@ -87,8 +87,8 @@ impl Ledger {
         }
     }
 
-    /// A number that grows with each booking that changes money or subscriptions. Equal numbers: equal
-    /// answers.
+    /// A number that grows with each booking that changes money, subscriptions or the funnel. Equal numbers:
+    /// equal answers.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

@@ -39,7 +39,7 @@ impl Binder {
         format!("${}", self.0.len())
     }
 
-    fn list(&mut self, numbers: &[i64]) -> String {
+    pub(super) fn list(&mut self, numbers: &[i64]) -> String {
         let places: Vec<String> = numbers.iter().map(|number| self.bind(*number)).collect();
         places.join(", ")
     }
@@ -67,9 +67,10 @@ pub(super) struct Scope {
     zone: Option<TimeZone>,
 }
 
+/// A condition on one dimension.
 #[derive(Debug)]
-struct Condition {
-    dimension: Dimension,
+pub(super) struct Condition {
+    pub(super) dimension: Dimension,
     numbers: Vec<i64>,
     is_negated: bool,
 }
@@ -116,30 +117,7 @@ impl Scope {
                 "a question about money needs `.currency(..)`: currencies are never added",
             )
         })?;
-        let texts = numbers_of(tx, filter.only.iter().chain(&filter.not)).await?;
-        let mut conditions: Vec<Condition> = Vec::new();
-        for (values, is_negated) in [(&filter.only, false), (&filter.not, true)] {
-            for (dimension, value) in values {
-                let number = match value {
-                    None => 0,
-                    Some(text) => {
-                        let known = texts.get(&(*dimension, text.clone()));
-                        known.copied().unwrap_or(UNKNOWN)
-                    }
-                };
-                let known = conditions
-                    .iter_mut()
-                    .find(|known| known.dimension == *dimension && known.is_negated == is_negated);
-                match known {
-                    Some(known) => known.numbers.push(number),
-                    None => conditions.push(Condition {
-                        dimension: *dimension,
-                        numbers: vec![number],
-                        is_negated,
-                    }),
-                }
-            }
-        }
+        let conditions = conditions_of(tx, &filter.only, &filter.not).await?;
         let books = tx.fetch_one(&BOOKS, args![]).await?;
         let mut books = books.ok_or_else(|| Error::corrupt("the row of dodo_books is missing"))?;
         let is_usable = zone.iana_name() == Some(&books.text(0)?) && books.int(1)? != 0;
@@ -300,8 +278,41 @@ impl Scope {
     }
 }
 
+/// The conditions of a filter, with the numbers of its values. Several values of one dimension: any of them.
+pub(super) async fn conditions_of(
+    tx: &mut Tx,
+    only: &[(Dimension, Option<String>)],
+    not: &[(Dimension, Option<String>)],
+) -> Result<Vec<Condition>, Error> {
+    let texts = numbers_of(tx, only.iter().chain(not)).await?;
+    let mut conditions: Vec<Condition> = Vec::new();
+    for (values, is_negated) in [(only, false), (not, true)] {
+        for (dimension, value) in values {
+            let number = match value {
+                None => 0,
+                Some(text) => {
+                    let known = texts.get(&(*dimension, text.clone()));
+                    known.copied().unwrap_or(UNKNOWN)
+                }
+            };
+            let known = conditions
+                .iter_mut()
+                .find(|known| known.dimension == *dimension && known.is_negated == is_negated);
+            match known {
+                Some(known) => known.numbers.push(number),
+                None => conditions.push(Condition {
+                    dimension: *dimension,
+                    numbers: vec![number],
+                    is_negated,
+                }),
+            }
+        }
+    }
+    Ok(conditions)
+}
+
 impl Condition {
-    fn text(&self, binder: &mut Binder, column: &str) -> String {
+    pub(super) fn text(&self, binder: &mut Binder, column: &str) -> String {
         let not = if self.is_negated { "NOT " } else { "" };
         format!(" AND {column} {not}IN ({})", binder.list(&self.numbers))
     }

@@ -313,8 +313,31 @@ const V1: &[Sql] = &[
         )" CLUSTERED
     ),
     sql!("CREATE INDEX dodo_mrr_subscription ON dodo_mrr (subscription_id)"),
-    // One row. `change` grows with each booking that changes money or subscriptions. `complete`: the
-    // sums are those of the zone.
+    // The checkout sessions with a context. `session_id`: NULL after the retention of its facts. `live` -1: no
+    // payment, so the mode is not known. `failure`: the code of the last failed payment, '': without a code.
+    // The dimensions hold ids of values, as in `dodo_money`. `no` is random.
+    sql!(
+        "CREATE TABLE dodo_funnel (
+            at BIGINT NOT NULL,
+            no BIGINT NOT NULL,
+            session_id " KEY " UNIQUE,
+            live BIGINT NOT NULL,
+            tried BIGINT NOT NULL,
+            paid_at BIGINT,
+            kept BIGINT NOT NULL,
+            failure TEXT,
+            channel BIGINT NOT NULL,
+            source BIGINT NOT NULL,
+            medium BIGINT NOT NULL,
+            campaign BIGINT NOT NULL,
+            content BIGINT NOT NULL,
+            term BIGINT NOT NULL,
+            link BIGINT NOT NULL,
+            PRIMARY KEY (at, no)
+        )" CLUSTERED
+    ),
+    // One row. `change` grows with each booking that changes money, subscriptions or the funnel.
+    // `complete`: the sums are those of the zone.
     sql!(
         "CREATE TABLE dodo_books (
             id BIGINT PRIMARY KEY,

@@ -16,6 +16,7 @@ mod disputes;
 mod erased;
 mod erasure;
 mod facts;
+mod funnel;
 mod identity;
 mod inheritance;
 mod late;
