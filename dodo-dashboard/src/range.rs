@@ -33,7 +33,7 @@ pub(crate) fn range_of(
     match (period, first) {
         (Period::Preset(Preset::All), Some(first)) => {
             let first = zone.to_datetime(first.min(now)).date();
-            Range::new(Range::of_days(first, first, zone).from, now)
+            Range::new(Range::from_days(first, first, zone).from, now)
         }
         (Period::Preset(Preset::All), None) => query::Period::Days(1).range(now, zone),
         _ => range,

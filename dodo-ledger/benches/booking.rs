@@ -96,7 +96,7 @@ async fn one_more(store: &Store, group: i64, size: i64, is_warm: bool) -> Durati
     let kept = GroupStore::new(store.clone(), Rules::default());
     let filled: Vec<Fact> = (0..size).map(|n| charge(group, n)).collect();
     for facts in filled.chunks(BATCH) {
-        kept.book(Batch::of(facts.iter().cloned())).await.unwrap();
+        kept.book(Batch::from_facts(facts.iter().cloned())).await.unwrap();
     }
     let mut times = Vec::new();
     for n in size..size + runs(size) {
@@ -104,7 +104,7 @@ async fn one_more(store: &Store, group: i64, size: i64, is_warm: bool) -> Durati
         let fresh = GroupStore::new(store.clone(), Rules::default());
         let groups = if is_warm { &kept } else { &fresh };
         let begin = Instant::now();
-        groups.book(Batch::of([fact])).await.unwrap();
+        groups.book(Batch::from_facts([fact])).await.unwrap();
         times.push(begin.elapsed());
     }
     median(times)

@@ -118,7 +118,7 @@ impl Database<'_> {
                 let event = payment(&n.to_string(), &who, at(*n), Some((&visitor, n % 20)));
                 parse(&event, &rules).unwrap()
             });
-            groups.book(Batch::of(facts)).await.unwrap();
+            groups.book(Batch::from_facts(facts)).await.unwrap();
         }
         self.run("ANALYZE").await;
     }

@@ -65,7 +65,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, Error> {
-        let mut reader = self.shared.store.look().await?;
+        let mut reader = self.shared.store.begin_read().await?;
         let rows = reader.fetch(&AUDIT, args![limit]).await?;
         rows.into_iter()
             .map(|mut row| {

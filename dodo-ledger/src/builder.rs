@@ -188,7 +188,7 @@ impl LedgerBuilder {
             wake_callbacks: Notify::new(),
             wake_outbox: Notify::new(),
             workers: Arc::default(),
-            unattended: AtomicU64::new(0),
+            stored_without_worker: AtomicU64::new(0),
         };
         let ledger = Ledger { shared: Arc::new(shared), writer };
         ledger.shared.projections.opened(&ledger.handle());

@@ -18,7 +18,7 @@ impl CheckoutContextStore for Ledger {
             self.shared.offer_changes();
         }
         let email = context.email.as_deref();
-        if let Some(identity) = email.and_then(|email| Identity::of_context(email, context)) {
+        if let Some(identity) = email.and_then(|email| Identity::from_context(email, context)) {
             // The checkout does not wait for a booking that holds the address.
             tokio::spawn(identify(self.clone(), identity));
         }

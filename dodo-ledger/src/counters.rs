@@ -5,7 +5,7 @@
 use {
     crate::{
         ledger::Shared,
-        worker::{Stop, sleep_or_wake},
+        worker::{Shutdown, sleep_or_wake},
     },
     std::time::Duration,
 };
@@ -64,9 +64,9 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 
 /// Reads the gauges of the inbox until the workers stop.
 #[cfg(feature = "metrics")]
-pub(crate) async fn run(ledger: &Shared, mut stop: Stop) {
+pub(crate) async fn run(ledger: &Shared, mut shutdown: Shutdown) {
     let never = tokio::sync::Notify::new();
-    while stop.borrow().is_none() {
+    while shutdown.borrow().is_none() {
         // Without the database the gauges keep their values; the workers log the error.
         if let Ok(stats) = crate::inbox::admin::stats(&ledger.store).await {
             ::metrics::gauge!("dodo_ledger_oldest_due_seconds").set(stats.lag.as_secs_f64());
@@ -77,6 +77,6 @@ pub(crate) async fn run(ledger: &Shared, mut stop: Stop) {
                 ::metrics::gauge!("dodo_ledger_inbox_events", "state" => state).set(events as f64);
             }
         }
-        sleep_or_wake(&never, READ_EVERY, &mut stop).await;
+        sleep_or_wake(&never, READ_EVERY, &mut shutdown).await;
     }
 }

@@ -66,7 +66,7 @@ impl Error {
 
     /// A stored row whose JSON is not what it should be.
     pub(crate) fn unreadable(message: &'static str, error: &serde_json::Error) -> Self {
-        Self::corrupt(message).with_source(RedactedError::of_json(error))
+        Self::corrupt(message).with_source(RedactedError::from_json(error))
     }
 
     /// Names a file or folder of the configuration in the text.
@@ -162,7 +162,7 @@ impl From<sqlx::Error> for Error {
             E::Configuration(_) => (ErrorKind::Config, "the ledger's database settings are wrong"),
             _ => (ErrorKind::Unavailable, "the ledger's database cannot be reached"),
         };
-        Self::new(kind, message).with_source(RedactedError::of_sqlx(error))
+        Self::new(kind, message).with_source(RedactedError::from_sqlx(error))
     }
 }
 

@@ -37,7 +37,7 @@ impl LedgerHandle {
 
     /// The transaction as the projection of this name uses it outside of a booking. The caller commits it.
     pub fn projection_tx<'a>(&self, projection: &'a str, tx: &'a mut Tx) -> ProjectionTx<'a> {
-        ProjectionTx::of_booking(projection, tx)
+        ProjectionTx::from_booking(projection, tx)
     }
 
     /// Books an object that the API showed, given as the event that would have brought it. A subscription is
@@ -55,7 +55,7 @@ impl LedgerHandle {
             fact.id = format!("{}:{}", fact.id, fact.occurred_at.as_microsecond());
             fact.kind = FactKind::ApiSnapshot(body);
         }
-        shared.groups().book(Batch::of([fact])).await?;
+        shared.groups().book(Batch::from_facts([fact])).await?;
         shared.offer(WakeSignal::Queued);
         shared.offer(WakeSignal::Booked);
         Ok(())

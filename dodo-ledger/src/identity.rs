@@ -8,7 +8,7 @@ use dodo_core::{
 };
 use jiff::Timestamp;
 
-use crate::{Ledger, booking::Erased, error::Error, forgotten::ErasureReport, notify::WakeSignal};
+use crate::{Ledger, booking::Erased, erasure::ErasureReport, error::Error, notify::WakeSignal};
 
 /// The data of an application about a person: an e-mail address, and its visitor or user.
 ///
@@ -47,7 +47,7 @@ impl Identity {
 
     /// The person whom a checkout or a visit shows, by this address. `None`: it shows no visitor and no
     /// campaign, as without consent.
-    pub(crate) fn of_context(email: &str, context: &CheckoutContext) -> Option<Self> {
+    pub(crate) fn from_context(email: &str, context: &CheckoutContext) -> Option<Self> {
         let visitor = context.visitor.as_ref().map(|visitor| visitor.as_str().to_owned());
         let campaign = context.campaign.clone().filter(|campaign| !campaign.is_empty());
         let is_known = context.consent.allows() && (visitor.is_some() || campaign.is_some());
@@ -113,7 +113,7 @@ impl Ledger {
         user: &SignedIn,
     ) -> Result<bool, Error> {
         let email = user.email.as_deref();
-        let identity = email.and_then(|email| Identity::of_context(email, &captured.context()));
+        let identity = email.and_then(|email| Identity::from_context(email, &captured.context()));
         let Some(mut identity) = identity else { return Ok(false) };
         identity.user_id.clone_from(&user.user_id);
         self.identify(identity).await?;
@@ -151,7 +151,7 @@ impl Ledger {
         let deliveries = erased.deliveries;
         let found = records + deliveries + erased.facts > 0;
         if found {
-            self.shared.store.scrub_all().await;
+            self.shared.store.purge_and_vacuum().await;
             // Other groups of an address are resolved again.
             self.shared.offer(WakeSignal::Stored);
             self.shared.offer_changes();

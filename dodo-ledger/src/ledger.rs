@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     /// Running sets of workers in this process.
     pub(crate) workers: Arc<AtomicUsize>,
     /// Deliveries that were stored while no worker ran.
-    pub(crate) unattended: AtomicU64,
+    pub(crate) stored_without_worker: AtomicU64,
 }
 
 /// A durable webhook inbox and attribution ledger. Cheap to clone.
@@ -122,7 +122,7 @@ impl Ledger {
     /// Those of the database and of projections.
     #[doc(hidden)]
     pub async fn book_facts(&self, facts: Vec<Fact>) -> Result<(), Error> {
-        self.shared.groups().book(Batch::of(facts)).await?;
+        self.shared.groups().book(Batch::from_facts(facts)).await?;
         self.shared.offer_changes();
         Ok(())
     }
@@ -202,7 +202,7 @@ impl Shared {
         if self.workers.load(Ordering::Relaxed) > 0 {
             return;
         }
-        let stored = self.unattended.fetch_add(1, Ordering::Relaxed) + 1;
+        let stored = self.stored_without_worker.fetch_add(1, Ordering::Relaxed) + 1;
         if stored == 1 || stored.is_multiple_of(100) {
             tracing::error!(
                 target: "dodo::ledger", stored,

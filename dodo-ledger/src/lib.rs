@@ -23,9 +23,9 @@ mod builder;
 pub mod cli;
 mod context_store;
 mod counters;
+mod erasure;
 mod error;
 mod fault;
-mod forgotten;
 mod handle;
 mod identity;
 mod inbox;
@@ -55,8 +55,8 @@ pub use self::{
     audit::AuditEntry,
     booking::RebuildReport,
     builder::LedgerBuilder,
+    erasure::ErasureReport,
     error::{Error, ErrorKind},
-    forgotten::ErasureReport,
     identity::Identity,
     inbox::{InboxStats, StoredEvent},
     ledger::Ledger,

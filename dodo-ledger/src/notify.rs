@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     ledger::Shared,
     store::Store,
-    worker::{Stop, sleep_or_wake},
+    worker::{Shutdown, sleep_or_wake},
 };
 
 /// What there is to do.
@@ -99,16 +99,16 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 const CHECK: &str = "check";
 
 /// Wakes the workers of this process when another instance says that there is work.
-pub(crate) async fn listen(ledger: &Arc<Shared>, mut stop: Stop) {
+pub(crate) async fn listen(ledger: &Arc<Shared>, mut shutdown: Shutdown) {
     if !ledger.store.is_shared() {
         return;
     }
     let never = tokio::sync::Notify::new();
     let mut disconnected = false;
-    while stop.borrow().is_none() {
+    while shutdown.borrow().is_none() {
         let error = tokio::select! {
             error = listen_once(ledger, &mut disconnected) => error,
-            _ = stop.wait_for(Option::is_some) => return,
+            _ = shutdown.wait_for(Option::is_some) => return,
         };
         if !std::mem::replace(&mut disconnected, true) {
             tracing::warn!(
@@ -116,7 +116,7 @@ pub(crate) async fn listen(ledger: &Arc<Shared>, mut stop: Stop) {
                 "LISTEN connection lost; workers poll until it reconnects"
             );
         }
-        sleep_or_wake(&never, AGAIN, &mut stop).await;
+        sleep_or_wake(&never, AGAIN, &mut shutdown).await;
     }
 }
 

@@ -162,7 +162,7 @@ impl Run<'_> {
         };
         let shared = &self.ledger.shared;
         let Some(fact) = parse_api_object(&event, shared.rules())? else { return Ok(false) };
-        shared.groups().book(Batch::of([fact])).await?;
+        shared.groups().book(Batch::from_facts([fact])).await?;
         shared.offer_changes();
         tracing::info!(target: "dodo::ledger", id, "object booked that no webhook delivered");
         Ok(true)
@@ -214,7 +214,7 @@ fn as_event(
 ) -> Result<Option<VerifiedEvent>, Error> {
     let unreadable = |error: serde_json::Error| {
         Error::new(ErrorKind::Upstream, "Dodo Payments answered without the object")
-            .with_source(RedactedError::of_json(&error))
+            .with_source(RedactedError::from_json(&error))
     };
     let object: Object<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     if object.status.as_deref() != Some("succeeded") {

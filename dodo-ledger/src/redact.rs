@@ -16,14 +16,14 @@ pub(crate) struct RedactedError {
 
 impl RedactedError {
     /// Returns the place of a JSON error, without the value.
-    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
+    pub(crate) fn from_json(error: &serde_json::Error) -> Self {
         let text = format!("unreadable at line {} column {}", error.line(), error.column());
         Self { text, code: None, place: Vec::new() }
     }
 
     /// What sqlx says: of a database its message, without the detail that shows the row; of a URL what
     /// is wrong, without what it quotes.
-    pub(crate) fn of_sqlx(error: sqlx::Error) -> BoxError {
+    pub(crate) fn from_sqlx(error: sqlx::Error) -> BoxError {
         let cause = match &error {
             sqlx::Error::Database(said) => Self {
                 text: said.message().to_owned(),

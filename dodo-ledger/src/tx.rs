@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     error::{Error, ErrorKind},
-    store::{Store, Tx, tx::Kind},
+    store::{Store, Tx, tx::TxBackend},
 };
 
 /// Between two attempts to begin a transaction.
@@ -46,13 +46,19 @@ pub(crate) struct EventTx {
     /// Set when the callbacks have ended.
     closed: Arc<AtomicBool>,
     /// Why it could not be begun, the last time that was tried.
-    trouble: Arc<std::sync::Mutex<Option<Error>>>,
+    store_error: Arc<std::sync::Mutex<Option<Error>>>,
 }
 
 impl EventTx {
     pub(crate) fn new(event: &str, store: Store, until: Instant) -> Self {
         let state = Arc::new(Mutex::new(State::Unused(store)));
-        Self { event: event.into(), state, until, closed: Arc::default(), trouble: Arc::default() }
+        Self {
+            event: event.into(),
+            state,
+            until,
+            closed: Arc::default(),
+            store_error: Arc::default(),
+        }
     }
 
     /// Begins it for a projection, and keeps it from others until the result is dropped.
@@ -73,32 +79,32 @@ impl EventTx {
                             tokio::spawn(warn_if_long(event, callback.clone(), state, closed));
                         }
                         *state = State::Open(tx);
-                        self.remember(None);
+                        self.set_store_error(None);
                         continue;
                     }
                     Err(error) => error,
                 };
                 // Another callback's transaction holds SQLite's one writer.
                 let again = error.is_transient();
-                let told = error.without_source();
-                self.remember(Some(error));
+                let to_return = error.without_source();
+                self.set_store_error(Some(error));
                 if !again {
-                    return Err(told);
+                    return Err(to_return);
                 }
                 tokio::time::sleep(AGAIN).await;
             }
             Ok(state)
         };
-        timeout_at(self.until, begin).await.unwrap_or_else(|_| Err(over()))
+        timeout_at(self.until, begin).await.unwrap_or_else(|_| Err(closed_error()))
     }
 
-    fn remember(&self, trouble: Option<Error>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    fn set_store_error(&self, store_error: Option<Error>) {
+        *self.store_error.lock().unwrap_or_else(PoisonError::into_inner) = store_error;
     }
 
     /// Why the callbacks did not get the transaction that they asked for, if so: no fault of theirs.
-    pub(crate) fn trouble(&self) -> Option<Error> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn store_error(&self) -> Option<Error> {
+        self.store_error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Ends it for all callbacks and returns what they wrote, uncommitted. A handle that a callback
@@ -106,7 +112,7 @@ impl EventTx {
     pub(crate) async fn close(&self) -> Result<Option<Tx>, Error> {
         self.closed.store(true, Ordering::Relaxed);
         let Ok(mut state) = timeout_at(self.until, self.state.lock()).await else {
-            tokio::spawn(outlive(self.event.clone(), self.state.clone()));
+            tokio::spawn(watch_leaked_handle(self.event.clone(), self.state.clone()));
             return Err(Error::new(
                 ErrorKind::TransactionClosed,
                 "event transaction kept after its callback; drop the handle inside of the callback",
@@ -118,7 +124,7 @@ impl EventTx {
         }
     }
 
-    async fn of<T, S>(event: &Event<T, S>) -> Result<OwnedMutexGuard<State>, Error> {
+    async fn lock<T, S>(event: &Event<T, S>) -> Result<OwnedMutexGuard<State>, Error> {
         let slot = event.extensions().get::<Self>().ok_or_else(|| {
             Error::config("event has no transaction: attach the webhooks with `Ledger::attach`")
         })?;
@@ -135,7 +141,7 @@ impl Held {
     pub(crate) fn tx(&mut self) -> Result<&mut Tx, Error> {
         match &mut *self.0 {
             State::Open(tx) => Ok(tx),
-            State::Unused(_) | State::Over => Err(over()),
+            State::Unused(_) | State::Over => Err(closed_error()),
         }
     }
 }
@@ -162,11 +168,11 @@ async fn warn_if_long(
 }
 
 /// Between two complaints about a handle that was kept.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+const WARN_EVERY: Duration = Duration::from_secs(30);
 
 /// Ends the transaction when the kept handle is dropped. Its holder may be using it, so it cannot
 /// be ended earlier.
-async fn outlive(event: Arc<str>, state: Arc<Mutex<State>>) {
+async fn watch_leaked_handle(event: Arc<str>, state: Arc<Mutex<State>>) {
     let mut dropped = std::pin::pin!(state.lock_owned());
     loop {
         tracing::error!(
@@ -174,14 +180,14 @@ async fn outlive(event: Arc<str>, state: Arc<Mutex<State>>) {
             "event transaction kept after its callback: drop the handle inside of the callback; on SQLite \
              deliveries get 503 until then"
         );
-        if let Ok(mut state) = timeout(COMPLAIN_EVERY, &mut dropped).await {
+        if let Ok(mut state) = timeout(WARN_EVERY, &mut dropped).await {
             *state = State::Over;
             return;
         }
     }
 }
 
-fn over() -> Error {
+fn closed_error() -> Error {
     Error::new(
         ErrorKind::TransactionClosed,
         "transaction closed: use it before the callback returns",
@@ -216,10 +222,10 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
         /// [`Ledger::attach`](crate::Ledger::attach) or the ledger is on the other database;
         /// [`TransactionClosed`](ErrorKind::TransactionClosed) after the callbacks.
         pub async fn join<T, S>(event: &Event<T, S>) -> Result<Self, Error> {
-            let state = EventTx::of(event).await?;
+            let state = EventTx::lock(event).await?;
             OwnedMutexGuard::try_map(state, |state| match state {
-                State::Open(tx) => match tx.kind_mut() {
-                    Kind::$database(tx) => Some(tx),
+                State::Open(tx) => match tx.backend_mut() {
+                    TxBackend::$database(tx) => Some(tx),
                     #[cfg(all(feature = "sqlite", feature = "postgres"))]
                     _ => None,
                 },
@@ -228,7 +234,7 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
             .map(Self)
             .map_err(|state| match &*state {
                 State::Open(_) => Error::config("wrong handle for this database: use `SqliteTx` on SQLite and `PgTx` on PostgreSQL"),
-                _ => over(),
+                _ => closed_error(),
             })
         }
     }

@@ -60,7 +60,7 @@ impl Ledger {
             return Ok(VoidOutcome::Unknown);
         };
         let fact = void_fact(record_id, &payment_id, live, reason, Timestamp::now());
-        let intake = Intake { batch: Batch::of([fact]), ..Intake::default() };
+        let intake = Intake { batch: Batch::from_facts([fact]), ..Intake::default() };
         if groups.book_in(&mut tx, intake).await?.changes.is_empty() {
             return Ok(VoidOutcome::Unchanged);
         }

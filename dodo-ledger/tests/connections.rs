@@ -119,7 +119,7 @@ async fn vanished_host_delays_no_worker() {
     let Some(store) = TestStore::postgres("connections::vanish").await else { return };
     let proxy = Proxy::before(&store.url).await;
     let opened = PostgresStore::open(&proxy.url(&store.url)).await.unwrap();
-    let opened = opened.patient_for(Duration::from_secs(2));
+    let opened = opened.with_statement_timeout(Duration::from_secs(2));
     let told = FnSink::new("told", async |_| Ok::<_, Infallible>(())).include_test_mode();
     let ledger =
         Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(told).build().unwrap();

@@ -77,7 +77,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
     let second: Vec<_> = (EVENTS..2 * EVENTS).filter_map(fact).collect();
     for facts in [first, second] {
         let before = count.load(Ordering::Relaxed);
-        groups.book(Batch::of(facts)).await.unwrap();
+        groups.book(Batch::from_facts(facts)).await.unwrap();
         let statements = count.load(Ordering::Relaxed) - before;
         assert!((8..=24).contains(&statements), "{statements} statements for {EVENTS} events");
     }

@@ -28,7 +28,7 @@ pub struct ChargeFacts {
 impl ChargeFacts {
     /// What this payment says; `otherwise` is when it was made, if it does not say that.
     #[must_use]
-    pub fn of(payment: &Payment, otherwise: Timestamp) -> Self {
+    pub fn from_payment(payment: &Payment, otherwise: Timestamp) -> Self {
         Self {
             made_at: payment.created_at.as_ref().and_then(Date::timestamp).unwrap_or(otherwise),
             total: payment.total_amount,

@@ -96,7 +96,7 @@ impl Facts<'_> {
     }
 
     fn payment(&self, payment: &Payment) -> Vec<AttributionRecord> {
-        let says = ChargeFacts::of(payment, self.envelope.timestamp);
+        let says = ChargeFacts::from_payment(payment, self.envelope.timestamp);
         let classified = classify(&says, &ChargeHistory::default());
         let mut charge = self.record(format!("charge:{}", payment.payment_id), classified.kind);
         charge.basis = classified.basis;

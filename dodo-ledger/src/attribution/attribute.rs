@@ -29,7 +29,7 @@ pub(super) struct Attribution {
     pub(super) tool_ids: BTreeMap<String, String>,
     pub(super) user_id: Option<String>,
     pub(super) consent: Consent,
-    pub(super) journey: Option<VisitContext>,
+    pub(super) visit_context: Option<VisitContext>,
     pub(super) ambiguous: bool,
     /// Why no campaign and no visit is known. `None`: one of them is known.
     pub(super) reason: Option<StepReason>,
@@ -38,7 +38,8 @@ pub(super) struct Attribution {
 impl Attribution {
     /// Why no campaign and no visit is known, from the reason of each step without a campaign.
     fn missing(&self, reasons: &BTreeMap<AttributionStep, StepReason>) -> Option<StepReason> {
-        if self.campaign.is_some() || self.journey.as_ref().is_some_and(VisitContext::is_seen) {
+        if self.campaign.is_some() || self.visit_context.as_ref().is_some_and(VisitContext::is_seen)
+        {
             return None;
         }
         if self.ambiguous && self.visitor.is_none() {
@@ -116,7 +117,7 @@ impl<'a> Resolver<'a> {
         let abandoned = self.abandoned(target);
         let mut out = Attribution {
             consent: consent(target, context, abandoned.and_then(|abandoned| abandoned.consent)),
-            journey: self.journey(target, context),
+            visit_context: self.visit_context(target, context),
             ..Attribution::default()
         };
         let blocked =
@@ -172,14 +173,14 @@ impl<'a> Resolver<'a> {
     ) -> StepResult<'b> {
         let Some(person) = target.person else { return StepResult::none(StepReason::Forgotten) };
         match step {
-            AttributionStep::EventMetadata => StepResult::of_touchpoint(
+            AttributionStep::EventMetadata => StepResult::from_touchpoint(
                 &person.own,
                 target.fact.object_id(),
                 StepReason::NotInMetadata,
             ),
             AttributionStep::PaymentRecord => match target.lineage {
                 Lineage::Parent(Some(parent)) => {
-                    StepResult::of_charge(parent, StepReason::PaymentUnattributed)
+                    StepResult::from_charge(parent, StepReason::PaymentUnattributed)
                 }
                 Lineage::Parent(None) => StepResult::none(StepReason::PaymentNotHere),
                 _ => StepResult::none(StepReason::NotAReversal),
@@ -193,7 +194,7 @@ impl<'a> Resolver<'a> {
                 let session = target.session.unwrap_or_default();
                 let visit = context.and_then(|context| self.objects.person(context));
                 visit.map_or(StepResult::none(reason), |visit| {
-                    StepResult::of_touchpoint(&visit.own, session, reason)
+                    StepResult::from_touchpoint(&visit.own, session, reason)
                 })
             }
             AttributionStep::SubscriptionRecord => subscription_record(target),
@@ -218,7 +219,7 @@ impl<'a> Resolver<'a> {
         };
         if let Lineage::Parent(Some(_)) = target.lineage {
             // The payment used this step already, as of its own time.
-            return StepResult::of_touchpoint(
+            return StepResult::from_touchpoint(
                 &person.customer,
                 customer,
                 StepReason::SeeThePayment,
@@ -229,13 +230,13 @@ impl<'a> Resolver<'a> {
         let lookback = SignedDuration::from_hours(24 * i64::from(days));
         let since = target.as_of.checked_sub(lookback).unwrap_or(Timestamp::MIN);
         let (visitor, campaign) = charges.latest_direct(customer, since, target.as_of);
-        let visitor = visitor.map(|charge| StepResult::of_charge(charge, reason).visitor);
-        let campaign = campaign.map(|charge| StepResult::of_charge(charge, reason).campaign);
+        let visitor = visitor.map(|charge| StepResult::from_charge(charge, reason).visitor);
+        let campaign = campaign.map(|charge| StepResult::from_charge(charge, reason).campaign);
         let purchases = StepResult {
             visitor: visitor.unwrap_or(Err(reason)),
             campaign: campaign.unwrap_or(Err(reason)),
         };
-        StepResult::of_touchpoint(&person.customer, customer, reason).or(purchases)
+        StepResult::from_touchpoint(&person.customer, customer, reason).or(purchases)
     }
 
     fn email_match(&self, person: &Person) -> StepResult<'_> {
@@ -275,19 +276,20 @@ impl<'a> Resolver<'a> {
         let people = [Some(failed), context].into_iter().flatten();
         let people = people.filter_map(|fact| self.objects.person(fact));
         let results =
-            people.map(|person| StepResult::of_touchpoint(&person.own, abandoned, reason));
+            people.map(|person| StepResult::from_touchpoint(&person.own, abandoned, reason));
         Some(Abandoned { result: results.fold(none, StepResult::or), consent })
     }
 
-    fn journey(&self, target: &Target<'_>, context: Option<&Fact>) -> Option<VisitContext> {
+    fn visit_context(&self, target: &Target<'_>, context: Option<&Fact>) -> Option<VisitContext> {
         target.person?;
         let own = context.map(|context| {
             let visit = self.objects.person(context);
-            let journey = visit
-                .and_then(|visit| Some(visit.journey.clone()?.with_click_ids(&visit.click_ids)));
-            journey.unwrap_or_default()
+            let visit_context = visit.and_then(|visit| {
+                Some(visit.visit_context.clone()?.with_click_ids(&visit.click_ids))
+            });
+            visit_context.unwrap_or_default()
         });
-        own.or_else(|| target.lineage().find_map(|charge| charge.journey.clone()))
+        own.or_else(|| target.lineage().find_map(|charge| charge.visit_context.clone()))
     }
 
     /// Adds ids of tools and the user of the application: from the object, its customer, its checkout,
@@ -335,9 +337,9 @@ fn subscription_record<'b>(target: &'b Target<'_>) -> StepResult<'b> {
         Some(_) => StepReason::EarlierChargesUnattributed,
         None => StepReason::NoEarlierCharge,
     };
-    let charges = target.lineage().map(|charge| StepResult::of_charge(charge, reason));
+    let charges = target.lineage().map(|charge| StepResult::from_charge(charge, reason));
     let known = target.subscriptions.iter().filter_map(|(id, history)| Some((*id, (*history)?)));
-    let metadata = known.map(|(id, history)| StepResult::of_touchpoint(&history.own, id, reason));
+    let metadata = known.map(|(id, history)| StepResult::from_touchpoint(&history.own, id, reason));
     charges.chain(metadata).fold(StepResult::none(reason), StepResult::or)
 }
 

@@ -47,22 +47,22 @@ impl Channel {
     }
 
     /// The channel of a record.
-    pub(crate) fn of(record: &Record) -> Self {
+    pub(crate) fn from_record(record: &Record) -> Self {
         match record.reason {
             Some(_) => Self::NotAttributed,
-            None => Self::of_visit(record.record.campaign.is_some(), record.journey.as_ref()),
+            None => Self::of_visit(record.record.campaign.is_some(), record.visit_context.as_ref()),
         }
     }
 
     /// The channel of a visit that counts.
-    pub(super) fn of_visit(has_campaign: bool, journey: Option<&VisitContext>) -> Self {
+    pub(super) fn of_visit(has_campaign: bool, visit_context: Option<&VisitContext>) -> Self {
         if has_campaign {
             Self::Campaign
-        } else if journey.is_some_and(|journey| journey.platform.is_some()) {
+        } else if visit_context.is_some_and(|visit_context| visit_context.platform.is_some()) {
             Self::PaidClick
-        } else if journey.is_some_and(|journey| journey.referrer_host.is_some()) {
+        } else if visit_context.is_some_and(|visit_context| visit_context.referrer_host.is_some()) {
             Self::Referral
-        } else if journey.is_some_and(|journey| journey.landing_path.is_some()) {
+        } else if visit_context.is_some_and(|visit_context| visit_context.landing_path.is_some()) {
             Self::Direct
         } else {
             Self::NotAttributed

@@ -56,7 +56,7 @@ impl<'a> Charges<'a> {
         self.all.push(resolved);
     }
 
-    pub(super) fn of_payment(&self, payment_id: &str) -> Option<&ResolvedCharge<'a>> {
+    pub(super) fn for_payment(&self, payment_id: &str) -> Option<&ResolvedCharge<'a>> {
         self.all.get(*self.by_payment.get(payment_id)?)
     }
 
@@ -77,10 +77,10 @@ impl<'a> Charges<'a> {
         until: Timestamp,
     ) -> (Option<&Record>, Option<&Record>) {
         let latest = |index: &HashMap<&str, Vec<usize>>| {
-            let of_customer = index.get(customer)?;
+            let for_customer = index.get(customer)?;
             let at = |n: &usize| self.all.get(*n).map(|resolved| resolved.charge.created_at);
-            let count = of_customer.partition_point(|n| at(n) <= Some(until));
-            let resolved = self.all.get(*of_customer.get(count.checked_sub(1)?)?)?;
+            let count = for_customer.partition_point(|n| at(n) <= Some(until));
+            let resolved = self.all.get(*for_customer.get(count.checked_sub(1)?)?)?;
             (resolved.charge.created_at >= since).then_some(&resolved.record)
         };
         (latest(&self.with_visitor), latest(&self.with_campaign))

@@ -59,7 +59,7 @@ fn withdrawn(old: &Record, erase: bool) -> Record {
         (record.visitor, record.campaign, record.contact) = (None, None, None);
         (record.customer_id, record.email_sha256, record.user_id) = (None, None, None);
         record.tool_ids.clear();
-        (withdrawn.journey, withdrawn.reason) = (None, Some(StepReason::Forgotten));
+        (withdrawn.visit_context, withdrawn.reason) = (None, Some(StepReason::Forgotten));
     }
     withdrawn
 }

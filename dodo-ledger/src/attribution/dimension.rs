@@ -157,8 +157,8 @@ fn lower(text: Option<&String>) -> Option<String> {
     column_text(text).map(|text| text.to_lowercase())
 }
 
-fn referrer(journey: Option<&VisitContext>) -> Option<String> {
-    let host = lower(journey?.referrer_host.as_ref())?;
+fn referrer(visit_context: Option<&VisitContext>) -> Option<String> {
+    let host = lower(visit_context?.referrer_host.as_ref())?;
     Some(match host.strip_prefix("www.") {
         Some(site) if !site.is_empty() => site.to_owned(),
         _ => host,
@@ -169,7 +169,7 @@ fn referrer(journey: Option<&VisitContext>) -> Option<String> {
 pub(super) fn campaign_texts(
     channel: Channel,
     campaign: Option<&Campaign>,
-    journey: Option<&VisitContext>,
+    visit_context: Option<&VisitContext>,
 ) -> CampaignTexts {
     let source = match channel {
         Channel::Campaign => campaign.and_then(|campaign| {
@@ -181,8 +181,10 @@ pub(super) fn campaign_texts(
             let source = lower(campaign.source.as_ref()).or_else(|| name().map(named));
             source.or_else(|| Some("campaign".to_owned()))
         }),
-        Channel::PaidClick => journey.and_then(|journey| lower(journey.platform.as_ref())),
-        Channel::Referral => referrer(journey),
+        Channel::PaidClick => {
+            visit_context.and_then(|visit_context| lower(visit_context.platform.as_ref()))
+        }
+        Channel::Referral => referrer(visit_context),
         Channel::Direct => Some("direct".to_owned()),
         Channel::NotAttributed => None,
     };
@@ -204,15 +206,16 @@ pub(super) fn campaign_texts(
 /// The values of a record, as long as a column is.
 pub(crate) fn texts(record: &Record) -> Texts {
     let campaign = record.record.campaign.as_ref().map(|found| &found.value);
-    let journey = record.journey.as_ref();
-    let channel = Channel::of(record);
+    let visit_context = record.visit_context.as_ref();
+    let channel = Channel::from_record(record);
     let products = &record.record.product_ids;
     let product = match products.as_slice() {
         [] => None,
         [only] => column_text(Some(only)),
         many => Some(format!("({} products)", many.len())),
     };
-    let [source, medium, id, content, term, link] = campaign_texts(channel, campaign, journey);
+    let [source, medium, id, content, term, link] =
+        campaign_texts(channel, campaign, visit_context);
     [
         source,
         medium,
@@ -220,9 +223,9 @@ pub(crate) fn texts(record: &Record) -> Texts {
         content,
         term,
         link,
-        column_text(journey.and_then(|journey| journey.landing_path.as_ref())),
-        referrer(journey),
-        column_text(journey.and_then(|journey| journey.device.as_ref())),
+        column_text(visit_context.and_then(|visit_context| visit_context.landing_path.as_ref())),
+        referrer(visit_context),
+        column_text(visit_context.and_then(|visit_context| visit_context.device.as_ref())),
         column_text(record.country.as_ref()),
         product,
         column_text(campaign.and_then(|campaign| campaign.lead_id.as_ref())),

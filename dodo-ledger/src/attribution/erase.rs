@@ -29,13 +29,13 @@ impl Erasure {
     /// Selects the facts of a customer: those with the customer's id, and facts without a customer that
     /// share a payment, a subscription or a checkout with them.
     #[must_use]
-    pub fn of_customer(timeline: &Timeline, customer_id: &str) -> Self {
+    pub fn for_customer(timeline: &Timeline, customer_id: &str) -> Self {
         Self::around(timeline, customer_id, |fact| customer_of(fact) == Some(customer_id))
     }
 
     /// Selects the facts with an e-mail address, and facts without a customer around them.
     #[must_use]
-    pub fn of_address(timeline: &Timeline, address: &[u8; 32]) -> Self {
+    pub fn for_address(timeline: &Timeline, address: &[u8; 32]) -> Self {
         let has_address = |fact: &Fact| {
             let person = fact.person.as_ref();
             person.and_then(|person| person.email_sha256).as_ref() == Some(address)
@@ -46,7 +46,7 @@ impl Erasure {
     /// Selects a fact that the ledger received before the erasure and books after it, and facts without a
     /// customer around it.
     #[must_use]
-    pub fn of_fact(timeline: &Timeline, id: &str) -> Self {
+    pub fn for_fact(timeline: &Timeline, id: &str) -> Self {
         Self::around(timeline, id, |fact| fact.id == id)
     }
 

@@ -27,7 +27,7 @@ struct Data<'a> {
 }
 
 impl EventOwner {
-    pub(crate) fn of(event: &Envelope) -> Self {
+    pub(crate) fn from_envelope(event: &Envelope) -> Self {
         let data: Data<'_> = read(event.data.as_str());
         let customer: Data<'_> = read(data.customer.map(RawValue::get));
         let id = text(data.customer_id).or_else(|| text(customer.customer_id));

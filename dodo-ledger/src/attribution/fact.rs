@@ -91,7 +91,7 @@ pub struct Person {
     #[serde(skip_serializing_if = "Touchpoint::is_empty")]
     pub customer: Touchpoint,
     /// Landing path, referrer and device of the visit.
-    pub journey: Option<VisitContext>,
+    pub visit_context: Option<VisitContext>,
     /// Click ids of the visit, by parameter: `gclid` and others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub click_ids: BTreeMap<String, String>,

@@ -51,9 +51,9 @@ impl FunnelSession {
     fn of_context(id: &str, context: &Fact) -> Self {
         let visit = context.person.as_ref().filter(|_| consent_of(context).allows());
         let campaign = visit.and_then(|visit| visit.own.campaign.as_ref());
-        let journey =
-            visit.and_then(|visit| Some(visit.journey.clone()?.with_click_ids(&visit.click_ids)));
-        let channel = Channel::of_visit(campaign.is_some(), journey.as_ref());
+        let visit_context = visit
+            .and_then(|visit| Some(visit.visit_context.clone()?.with_click_ids(&visit.click_ids)));
+        let channel = Channel::of_visit(campaign.is_some(), visit_context.as_ref());
         Self {
             id: id.to_owned(),
             at: context.occurred_at.as_microsecond(),
@@ -63,7 +63,7 @@ impl FunnelSession {
             kept: false,
             failure: None,
             channel: channel.number(),
-            texts: campaign_texts(channel, campaign, journey.as_ref()),
+            texts: campaign_texts(channel, campaign, visit_context.as_ref()),
         }
     }
 }
@@ -108,7 +108,7 @@ pub fn funnel_sessions<'a>(
         let Some(session_id) = paid_by.get(record.record.payment_id.as_str()).copied() else {
             continue;
         };
-        let Some(row) = MoneyRow::of(record) else { continue };
+        let Some(row) = MoneyRow::from_record(record) else { continue };
         let Some(session) = sessions.get_mut(session_id) else { continue };
         if row.kind <= LAST_CHARGE {
             session.paid_at = Some(session.paid_at.map_or(row.at, |at| at.min(row.at)));

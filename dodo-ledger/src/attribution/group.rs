@@ -59,7 +59,7 @@ impl Group {
             }
         }
         for (id, received_at) in covered {
-            let erasure = Erasure::of_fact(&self.timeline, &id);
+            let erasure = Erasure::for_fact(&self.timeline, &id);
             if let Some(applied) = erasure.apply(&mut self.timeline, received_at) {
                 admitted.added.insert(applied.fact.id);
                 admitted.redacted.extend(applied.changed);

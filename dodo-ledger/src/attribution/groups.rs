@@ -26,7 +26,7 @@ pub struct Batch {
 impl Batch {
     /// Splits facts into components.
     #[must_use]
-    pub fn of(facts: impl IntoIterator<Item = Fact>) -> Self {
+    pub fn from_facts(facts: impl IntoIterator<Item = Fact>) -> Self {
         let mut sets = Sets::default();
         let mut members: Vec<(usize, Fact)> = Vec::new();
         for fact in facts {
@@ -47,7 +47,7 @@ impl Batch {
 
     /// A batch without facts that finds or makes one group for each key.
     #[must_use]
-    pub fn of_keys(keys: &[Key]) -> Self {
+    pub fn from_keys(keys: &[Key]) -> Self {
         let component = |key: &Key| Component { keys: vec![key.clone()], facts: Vec::new() };
         Self::sorted(keys.iter().map(component).collect())
     }

@@ -68,7 +68,7 @@ pub struct MoneyRow {
 impl MoneyRow {
     /// The row of a record. `None`: it is withdrawn or void, or has no money.
     #[must_use]
-    pub fn of(record: &Record) -> Option<Self> {
+    pub fn from_record(record: &Record) -> Option<Self> {
         let money = record.record.money.filter(|_| record.state == RecordState::Valid)?;
         let kind = &record.record.kind;
         if matches!(kind, RecordKind::NonRevenue { .. }) {
@@ -80,7 +80,7 @@ impl MoneyRow {
             at: record.record.occurred_at.as_microsecond(),
             kind: kind_number(kind.as_str())?,
             is_first: record.is_first,
-            channel: Channel::of(record).number(),
+            channel: Channel::from_record(record).number(),
             texts: texts(record),
             gross: money.gross,
             net: money.net,
@@ -113,11 +113,11 @@ pub struct MoneyDelta {
 impl MoneyDelta {
     /// The difference of changed records.
     #[must_use]
-    pub fn of(changes: &[RecordChange]) -> Self {
+    pub fn from_changes(changes: &[RecordChange]) -> Self {
         let mut delta = Self::default();
         for change in changes {
-            let old = change.old.as_ref().and_then(MoneyRow::of);
-            let new = MoneyRow::of(&change.new);
+            let old = change.old.as_ref().and_then(MoneyRow::from_record);
+            let new = MoneyRow::from_record(&change.new);
             if old == new {
                 continue;
             }

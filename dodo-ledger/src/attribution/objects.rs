@@ -31,7 +31,7 @@ pub(super) struct Objects<'a> {
 }
 
 impl<'a> Objects<'a> {
-    pub(super) fn of_timeline(timeline: &'a Timeline) -> Self {
+    pub(super) fn from_timeline(timeline: &'a Timeline) -> Self {
         let mut objects = Self::default();
         let facts = timeline.facts();
         let erased = facts.iter().filter_map(erased_objects).flatten();

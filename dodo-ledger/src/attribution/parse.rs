@@ -104,7 +104,7 @@ pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Ti
                 user_id: context.user_id.clone(),
                 owner: None,
             },
-            journey: Some(VisitContext {
+            visit_context: Some(VisitContext {
                 landing_path: context.landing_path.clone(),
                 referrer_host: context.referrer_host.clone(),
                 device: device.and_then(|device| device.as_str().map(str::to_owned)),
@@ -226,7 +226,7 @@ impl Reader<'_> {
         let mut contact = Contact::default();
         contact.email.clone_from(&customer.email);
         contact.name.clone_from(&customer.name);
-        let of_customer = self.touchpoint(&customer.metadata);
+        let for_customer = self.touchpoint(&customer.metadata);
         Person {
             customer_id: some_id(customer.customer_id.as_ref()),
             email_sha256: customer.email.as_deref().and_then(email_sha256),
@@ -234,9 +234,9 @@ impl Reader<'_> {
             own: self.touchpoint(metadata),
             // Ids of tools belong to the visit that led to this object, not to the customer.
             customer: Touchpoint {
-                visitor: of_customer.visitor,
-                campaign: of_customer.campaign,
-                owner: of_customer.owner,
+                visitor: for_customer.visitor,
+                campaign: for_customer.campaign,
+                owner: for_customer.owner,
                 ..Touchpoint::default()
             },
             ..Person::default()
@@ -245,7 +245,7 @@ impl Reader<'_> {
 
     fn charge(&self, event: &Event<Payment>) -> Fact {
         let payment = &event.data;
-        let stated = ChargeFacts::of(payment, event.timestamp);
+        let stated = ChargeFacts::from_payment(payment, event.timestamp);
         let settlement = payment.settlement_amount.zip(payment.settlement_currency);
         let (tax, settlement_tax) = payment.usable_taxes();
         let periods = payment.service_periods.iter().map(|period| ServicePeriod {
@@ -279,7 +279,7 @@ impl Reader<'_> {
 
     fn failed_payment(&self, event: &Event<Payment>) -> Fact {
         let payment = &event.data;
-        let stated = ChargeFacts::of(payment, event.timestamp);
+        let stated = ChargeFacts::from_payment(payment, event.timestamp);
         let kind = FactKind::FailedPayment(Box::new(FailedPayment {
             payment_id: id(&payment.payment_id),
             created_at: stated.made_at,

@@ -20,7 +20,7 @@ pub struct Record {
     /// The row as sinks and queries see it.
     pub record: AttributionRecord,
     /// Landing path, referrer and device of the visit.
-    pub journey: Option<VisitContext>,
+    pub visit_context: Option<VisitContext>,
     /// Why no campaign and no visit is known. `None`: one of them is known.
     pub reason: Option<StepReason>,
     /// The demanded minor units beyond the rest of the payment. The record leaves them out.
@@ -108,10 +108,10 @@ fn base(
     record.tool_ids = found.tool_ids;
     record.user_id = found.user_id;
     record.consent = found.consent;
-    let (journey, reason) = (found.journey, found.reason);
+    let (visit_context, reason) = (found.visit_context, found.reason);
     Record {
         record,
-        journey,
+        visit_context,
         reason,
         excess: None,
         country: None,
@@ -121,7 +121,7 @@ fn base(
 }
 
 /// The record of a payment that succeeded. `plans` are the plans of its subscriptions at that time.
-pub(super) fn of_charge<'a>(
+pub(super) fn charge_record<'a>(
     rules: &Rules,
     (fact, charge): (&Fact, &Charge),
     person: Option<&Person>,
@@ -157,7 +157,7 @@ pub(super) fn of_charge<'a>(
 }
 
 /// The record of a refund, of a lost dispute, or of the reversal of one of these.
-pub(super) fn of_reversal(
+pub(super) fn reversal_record(
     id: String,
     kind: RecordKind,
     fact: &Fact,
@@ -203,7 +203,7 @@ pub(super) fn of_reversal(
 }
 
 /// The record of the start or the end of a subscription. `paid`: the ledger holds a charge of it.
-pub(super) fn of_lifecycle(
+pub(super) fn lifecycle_record(
     fact: &Fact,
     person: Option<&Person>,
     paid: bool,

@@ -48,7 +48,7 @@ type Resolved = (Record, Vec<StepReport>);
 
 impl<'a> Resolver<'a> {
     fn new(timeline: &'a Timeline, rules: &'a Rules, trace: bool) -> Self {
-        let objects = Objects::of_timeline(timeline);
+        let objects = Objects::from_timeline(timeline);
         Self { objects, rules, identities: &timeline.identities, trace }
     }
 
@@ -117,7 +117,7 @@ impl<'a> Resolver<'a> {
         let (found, reports) = self.attribute(charges, &target);
         let is_paid = paid_before || class.kind.is_charge();
         let plans = plans.into_iter();
-        let record = record::of_charge(self.rules, (fact, charge), person, class, plans, found);
+        let record = record::charge_record(self.rules, (fact, charge), person, class, plans, found);
         let is_erased = person.is_none();
         ResolvedCharge { charge, is_erased, record, reports, started_at, is_paid }
     }
@@ -148,7 +148,7 @@ impl<'a> Resolver<'a> {
         payment: &str,
         changes: &[BalanceChange<'a>],
     ) -> Vec<Resolved> {
-        let parent = charges.of_payment(payment);
+        let parent = charges.for_payment(payment);
         let balance = parent.map(|parent| {
             let money = record::money(self.rules, parent.charge);
             // A payment without revenue has nothing to reverse, and a void one no longer has.
@@ -192,7 +192,7 @@ impl<'a> Resolver<'a> {
         let (found, reports) = self.attribute(charges, &target);
         let parent = parent.map(|parent| &parent.record);
         let (id, kind) = (change.id.clone(), change.kind.clone());
-        (record::of_reversal(id, kind, fact, person, reversal, parent, found), reports)
+        (record::reversal_record(id, kind, fact, person, reversal, parent, found), reports)
     }
 
     fn lifecycle(
@@ -215,7 +215,7 @@ impl<'a> Resolver<'a> {
             blocked: person.is_none().then_some(StepReason::Forgotten),
         };
         let (found, reports) = self.attribute(charges, &target);
-        Some((record::of_lifecycle(fact, person, first.is_some(), found)?, reports))
+        Some((record::lifecycle_record(fact, person, first.is_some(), found)?, reports))
     }
 }
 

@@ -57,9 +57,10 @@ pub(super) fn balance_changes<'a>(
 ) -> BTreeMap<&'a str, Vec<BalanceChange<'a>>> {
     let mut all: BTreeMap<&str, Vec<BalanceChange<'_>>> = BTreeMap::new();
     let refunds = objects.refunds.iter();
-    let refunds =
-        refunds.flat_map(|(id, fact)| of_refund(fact, objects.refund_failures.get(id).copied()));
-    let disputes = objects.disputes.iter().flat_map(|(id, steps)| of_dispute(rules, id, steps));
+    let refunds = refunds
+        .flat_map(|(id, fact)| refund_changes(fact, objects.refund_failures.get(id).copied()));
+    let disputes =
+        objects.disputes.iter().flat_map(|(id, steps)| dispute_changes(rules, id, steps));
     for change in refunds.chain(disputes) {
         let payment = change.fact.reversed_payment().unwrap_or_default();
         all.entry(payment).or_default().push(change);
@@ -78,7 +79,7 @@ impl BalanceChange<'_> {
 }
 
 /// A refund, and its failure if that came after the success.
-fn of_refund<'a>(fact: &'a Fact, failure: Option<&'a Fact>) -> Vec<BalanceChange<'a>> {
+fn refund_changes<'a>(fact: &'a Fact, failure: Option<&'a Fact>) -> Vec<BalanceChange<'a>> {
     let FactKind::Refund(refund) = &fact.kind else { return Vec::new() };
     let id = format!("refund:{}", refund.refund_id);
     let request = ReversalRequest {
@@ -101,7 +102,7 @@ fn of_refund<'a>(fact: &'a Fact, failure: Option<&'a Fact>) -> Vec<BalanceChange
 }
 
 /// A dispute: at most one loss, and at most one reversal of it.
-fn of_dispute<'a>(rules: &Rules, id: &str, steps: &[&'a Fact]) -> Vec<BalanceChange<'a>> {
+fn dispute_changes<'a>(rules: &Rules, id: &str, steps: &[&'a Fact]) -> Vec<BalanceChange<'a>> {
     fn dispute(fact: &Fact) -> Option<(&Fact, &Dispute)> {
         match &fact.kind {
             FactKind::Dispute(dispute) => Some((fact, dispute)),

@@ -39,7 +39,7 @@ impl<'a> StepResult<'a> {
         Self { visitor: Err(reason), campaign: Err(reason) }
     }
 
-    pub(super) fn of_touchpoint(
+    pub(super) fn from_touchpoint(
         touchpoint: &'a Touchpoint,
         from: &'a str,
         otherwise: StepReason,
@@ -52,7 +52,7 @@ impl<'a> StepResult<'a> {
 
     /// The attribution of a charge. Along a subscription, the source stays the first payment that has
     /// the value.
-    pub(super) fn of_charge(charge: &'a Record, otherwise: StepReason) -> Self {
+    pub(super) fn from_charge(charge: &'a Record, otherwise: StepReason) -> Self {
         fn source<'a, T>(found: &'a Attributed<T>, payment: &'a str) -> &'a str {
             if found.step == AttributionStep::SubscriptionRecord { &found.from } else { payment }
         }

@@ -153,7 +153,7 @@ pub(super) struct DatedState {
 
 /// The states of every subscription, by id and in their order.
 pub(super) fn dated_states(timeline: &Timeline) -> BTreeMap<String, Vec<DatedState>> {
-    let objects = Objects::of_timeline(timeline);
+    let objects = Objects::from_timeline(timeline);
     let mut bodies: BTreeMap<&str, Vec<(&Fact, &Subscription)>> = BTreeMap::new();
     for fact in timeline.facts() {
         if let FactKind::Subscription(body) | FactKind::ApiSnapshot(body) = &fact.kind {

@@ -43,7 +43,7 @@ impl GroupStore {
 
     /// Whether a group is queued.
     pub(crate) async fn has_queued(&self) -> Result<bool, Error> {
-        let first = self.store.look().await?.fetch_one(&QUEUED, args![]).await?;
+        let first = self.store.begin_read().await?.fetch_one(&QUEUED, args![]).await?;
         Ok(first.map(|mut row| row.opt_int(0)).transpose()?.flatten().is_some())
     }
 
@@ -86,7 +86,7 @@ impl GroupStore {
             // A process without the projection can have merged groups.
             false => placement::merged_into(&mut tx, &ids).await?,
         };
-        let writes = Writes::of(told, locked.projections);
+        let writes = Writes::from_changed(told, locked.projections);
         let (changes, _) = self.finish(&mut tx, &mut groups, writes).await?;
         self.recipients.enqueue(&self.store, &mut tx, &changes).await?;
         tx.commit().await?;

@@ -94,7 +94,7 @@ pub(super) async fn write(
     changes: &[RecordChange],
     records: &HashMap<String, WrittenRecord>,
 ) -> Result<(), Error> {
-    let delta = MoneyDelta::of(changes);
+    let delta = MoneyDelta::from_changes(changes);
     if delta.is_empty() {
         return Ok(());
     }

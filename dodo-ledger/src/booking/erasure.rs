@@ -73,11 +73,11 @@ impl GroupStore {
         let mut tx = self.store.begin_booking().await?;
         // Before the groups: a booking holds the row of its event while it waits for a group.
         let pending = tx.erase_bodies_of_customer(customer_id).await?;
-        let placed = placement::place(&mut tx, &Batch::of_keys(&keys)).await?;
+        let placed = placement::place(&mut tx, &Batch::from_keys(&keys)).await?;
         tx.execute(&ERASED, args![subject(customer_id), at.as_microsecond()]).await?;
-        let select = |timeline: &Timeline| Erasure::of_customer(timeline, customer_id);
+        let select = |timeline: &Timeline| Erasure::for_customer(timeline, customer_id);
         let groups = placed.groups.into_iter().collect();
-        let writes = Writes::of(placed.merged, placed.projections);
+        let writes = Writes::from_changed(placed.merged, placed.projections);
         let mut erased = self.erase(&mut tx, (groups, writes), BTreeSet::new(), at, select).await?;
         // Bookings that the lock has waited for stored the customer of their events.
         erased.deliveries += pending + tx.erase_bodies_of_customer(customer_id).await?;
@@ -115,8 +115,8 @@ impl GroupStore {
         // Facts that have the address and no customer, and the address itself.
         let mut tx = self.store.begin_booking().await?;
         let (groups, projections) = groups_of(&mut tx, &hash).await?;
-        let writes = Writes::of(BTreeMap::new(), projections);
-        let select = |timeline: &Timeline| Erasure::of_address(timeline, &address);
+        let writes = Writes::from_changed(BTreeMap::new(), projections);
+        let select = |timeline: &Timeline| Erasure::for_address(timeline, &address);
         let addresses = BTreeSet::from([hash]);
         erased.add(self.erase(&mut tx, (groups, writes), addresses, at, select).await?);
         tx.commit().await?;

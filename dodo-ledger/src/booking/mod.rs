@@ -136,7 +136,7 @@ impl GroupStore {
     /// Books the context of a checkout. It waits for no worker, as deliveries do not.
     pub(crate) async fn book_context(&self, context: Fact) -> Result<Vec<RecordChange>, Error> {
         let mut tx = self.store.begin_now().await?;
-        let intake = Intake { batch: Batch::of([context]), ..Intake::default() };
+        let intake = Intake { batch: Batch::from_facts([context]), ..Intake::default() };
         let booked = self.book_in(&mut tx, intake).await?;
         tx.commit().await?;
         self.keep(booked.groups);
@@ -165,7 +165,7 @@ impl GroupStore {
         let is_erased = |fact: &Fact| {
             erased.contains(&fact.id) || erasures.cover(fact.subjects(), fact.received_at)
         };
-        let mut writes = Writes::of(placed.merged, placed.projections);
+        let mut writes = Writes::from_changed(placed.merged, placed.projections);
         for (id, facts) in facts {
             let Some(group) = groups.get_mut(&id) else { continue };
             let before = group.timeline.facts().len();

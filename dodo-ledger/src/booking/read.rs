@@ -15,17 +15,17 @@ use crate::{
 };
 
 const RECORD: Sql = sql!(
-    "SELECT group_id, state, record, journey, excess, reason, country, is_first
+    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first
          FROM dodo_record WHERE id = $1"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, journey, excess, reason, country, is_first
+    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first
          FROM dodo_record ORDER BY no"
 );
 
 /// The columns of a stored record that [`read_stored`] reads.
 pub(crate) const STORED: &str =
-    "group_id, state, record, journey, excess, reason, country, is_first";
+    "group_id, state, record, visit_context, excess, reason, country, is_first";
 
 /// The record of a row whose columns are [`STORED`].
 pub(crate) fn read_stored(row: Row) -> Result<Record, Error> {
@@ -87,7 +87,7 @@ impl GroupStore {
     ) -> Result<Option<SubscriptionState>, Error> {
         let id = &*sanitize::id(subscription_id);
         let keys = [true, false].map(|live| Key::subscription(live, id));
-        let groups = groups_with(self.store.look().await?, keys).await?;
+        let groups = groups_with(self.store.begin_read().await?, keys).await?;
         let mut states = groups.iter().flat_map(|group| subscriptions(&group.timeline));
         Ok(states.find(|state| state.subscription_id == id))
     }
@@ -95,7 +95,7 @@ impl GroupStore {
 
 /// The groups of these keys, without locks.
 async fn groups_with(mut tx: Tx, keys: [Key; 2]) -> Result<Vec<Group>, Error> {
-    let roots = placement::roots(&mut tx, &Batch::of_keys(&keys).components).await?;
+    let roots = placement::roots(&mut tx, &Batch::from_keys(&keys).components).await?;
     let ids: BTreeSet<i64> = roots.into_values().collect();
     Ok(rows::load(&mut tx, &ids, BTreeMap::new()).await?.into_values().collect())
 }

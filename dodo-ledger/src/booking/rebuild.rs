@@ -49,7 +49,7 @@ const SUMS_OF_MONTH: Sql = sql!(
         AND bucket >= given.since AND bucket < given.until"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, journey, excess, reason, country, is_first, no
+    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first, no
      FROM dodo_record WHERE no > $1 ORDER BY no LIMIT $2"
 );
 const MONEY_OF_RECORDS: Sql = sql!(
@@ -136,7 +136,7 @@ impl GroupStore {
 
     /// The name of the zone, and whether the sums are complete.
     pub(crate) async fn books(&self) -> Result<(String, bool), Error> {
-        let row = self.store.look().await?.fetch_one(&BOOKS, args![]).await?;
+        let row = self.store.begin_read().await?.fetch_one(&BOOKS, args![]).await?;
         let mut row = row.ok_or_else(|| Error::corrupt("the row of dodo_books is missing"))?;
         Ok((row.text(0)?, row.int(1)? != 0))
     }
@@ -151,7 +151,7 @@ impl GroupStore {
             let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             for mut row in page {
                 last = row.int(8)?;
-                if let Some(row) = MoneyRow::of(&rows::read_record(row)?) {
+                if let Some(row) = MoneyRow::from_record(&rows::read_record(row)?) {
                     expected.insert(books::key_of(&row, last), row);
                 }
             }

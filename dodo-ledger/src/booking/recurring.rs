@@ -80,9 +80,9 @@ pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<
     for group in groups.values() {
         let found = recurring(&group.timeline, group.records.values());
         for row in &found.subscriptions {
-            subscriptions.insert(row.id.clone(), of_subscription(row));
+            subscriptions.insert(row.id.clone(), subscription_columns(row));
         }
-        movements.extend(found.movements.iter().map(of_movement));
+        movements.extend(found.movements.iter().map(movement_columns));
     }
     if subscriptions.is_empty() {
         return Ok(());
@@ -120,7 +120,7 @@ fn read(mut row: Row, types: &str) -> Result<Columns, Error> {
     types.chars().enumerate().map(read).collect()
 }
 
-fn of_subscription(row: &SubscriptionRow) -> Columns {
+fn subscription_columns(row: &SubscriptionRow) -> Columns {
     let text = |text: &Option<String>| Cell::Text(text.clone());
     let at = |at: Option<Timestamp>| Cell::Int(at.map(Timestamp::as_microsecond));
     let int = |int: i64| Cell::Int(Some(int));
@@ -146,7 +146,7 @@ fn of_subscription(row: &SubscriptionRow) -> Columns {
     ]
 }
 
-fn of_movement(movement: &Movement) -> Columns {
+fn movement_columns(movement: &Movement) -> Columns {
     let int = |int: i64| Cell::Int(Some(int));
     vec![
         int(movement.live.into()),

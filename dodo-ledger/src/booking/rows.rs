@@ -25,7 +25,7 @@ const FACTS: Sql = sql!(
      WHERE dodo_fact.group_id = given.wanted ORDER BY group_id, occurred_at, dodo_fact.id"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, journey, excess, reason, country, is_first, dodo_record.id
+    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first, dodo_record.id
      FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_record
      WHERE dodo_record.group_id = given.wanted"
 );
@@ -64,16 +64,16 @@ const REDACT_FACTS: Sql = sql!(
 /// The columns are those of [`columns`].
 const PUT_RECORDS: Sql = sql!(
     "INSERT INTO dodo_record (
-        id, group_id, version, state, record, journey, excess, kind, live, business_id, payment_id,
+        id, group_id, version, state, record, visit_context, excess, kind, live, business_id, payment_id,
         customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
         source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
         country, is_first, currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
-     ) SELECT id, group_id, 1, state, record, journey, excess, kind, live, business_id, payment_id,
+     ) SELECT id, group_id, 1, state, record, visit_context, excess, kind, live, business_id, payment_id,
         customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
         source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
         country, is_first, currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
      FROM " (rows 1:
-        1 id TEXT, 2 group_id BIGINT, 3 state BIGINT, 4 record TEXT, 5 journey TEXT,
+        1 id TEXT, 2 group_id BIGINT, 3 state BIGINT, 4 record TEXT, 5 visit_context TEXT,
         6 excess BIGINT, 7 kind TEXT, 8 live BIGINT, 9 business_id TEXT, 10 payment_id TEXT,
         11 customer_id TEXT, 12 email_sha256 TEXT, 13 checkout_session_id TEXT, 14 product_id TEXT,
         15 visitor TEXT, 16 link_id TEXT, 17 campaign_id TEXT, 18 source TEXT, 19 medium TEXT,
@@ -83,7 +83,7 @@ const PUT_RECORDS: Sql = sql!(
         34 net BIGINT, 35 is_charge BIGINT, 36 created_micros BIGINT, 37 occurred_micros BIGINT) "
      WHERE true ON CONFLICT (id) DO UPDATE SET
         version = dodo_record.version + 1, group_id = excluded.group_id, state = excluded.state,
-        record = excluded.record, journey = excluded.journey, excess = excluded.excess,
+        record = excluded.record, visit_context = excluded.visit_context, excess = excluded.excess,
         kind = excluded.kind, live = excluded.live, business_id = excluded.business_id,
         payment_id = excluded.payment_id, customer_id = excluded.customer_id,
         email_sha256 = excluded.email_sha256,
@@ -283,7 +283,7 @@ pub(super) struct Writes {
 
 impl Writes {
     /// `changed`: groups that change in any case, each with those that were merged into it.
-    pub(super) fn of(changed: BTreeMap<i64, Vec<i64>>, projections: i64) -> Self {
+    pub(super) fn from_changed(changed: BTreeMap<i64, Vec<i64>>, projections: i64) -> Self {
         Self { changed, projections, ..Self::default() }
     }
 
@@ -339,7 +339,7 @@ impl Writes {
 
 fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
     let record = &stored.record;
-    let journey = stored.journey.as_ref();
+    let visit_context = stored.visit_context.as_ref();
     let money = record.money.as_ref();
     let texts = dimension_texts(stored);
     let of = |dimension: Dimension| {
@@ -351,7 +351,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         group,
         stored.state as i64,
         row::without_nulls(record)?,
-        journey.map(row::without_nulls).transpose()?,
+        visit_context.map(row::without_nulls).transpose()?,
         stored.excess,
         record.kind.as_str(),
         record.live,
@@ -369,7 +369,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         of(Dimension::Content),
         of(Dimension::Term),
         of(Dimension::Lead),
-        Channel::of(stored).as_str(),
+        Channel::from_record(stored).as_str(),
         of(Dimension::Reason),
         of(Dimension::LandingPath),
         of(Dimension::Referrer),
@@ -387,16 +387,16 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
     ])
 }
 
-/// A record from `state, record, journey, excess, reason, country, is_first`, after the group.
+/// A record from `state, record, visit_context, excess, reason, country, is_first`, after the group.
 pub(super) fn read_record(mut row: Row) -> Result<Record, Error> {
     let state = RecordState::from_number(row.int(1)?);
     let state = state.ok_or_else(|| Error::corrupt("a stored record has an unknown state"))?;
     let record: AttributionRecord = row::from_json(&row.text(2)?)?;
-    let journey = row.opt_text(3)?.map(|json| row::from_json(&json)).transpose()?;
+    let visit_context = row.opt_text(3)?.map(|json| row::from_json(&json)).transpose()?;
     let excess = row.opt_int(4)?;
     let reason = row.opt_text(5)?.and_then(|name| StepReason::from_name(&name));
     let (country, is_first) = (row.opt_text(6)?, row.int(7)? != 0);
-    Ok(Record { record, journey, reason, excess, country, is_first, state })
+    Ok(Record { record, visit_context, reason, excess, country, is_first, state })
 }
 
 fn read_address(row: &mut Row, at: usize) -> Result<([u8; 32], Identity), Error> {

@@ -192,7 +192,7 @@ async fn erase(store: &Store, sql: &Sql, older_than: Duration) -> Result<u64, Er
         erased += batch;
         if batch < u64::from(ERASE_BATCH) {
             if erased > 0 {
-                store.scrub().await;
+                store.purge_erased().await;
             }
             return Ok(erased);
         }

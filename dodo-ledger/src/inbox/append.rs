@@ -12,7 +12,7 @@ use crate::store::SqliteStore;
 use crate::{
     error::Error,
     fault::reach,
-    store::{Kind, Store},
+    store::{Backend, Store},
 };
 
 /// A delivery on its way into the store.
@@ -40,11 +40,11 @@ const POSTGRES: &str = "
 /// Commits the deliveries, in one statement and one transaction, and says which were new. An id
 /// twice in one batch is one delivery; the first body is kept, as it is for an id that is stored.
 pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Receipt>, Error> {
-    let new = match store.kind() {
+    let new = match store.backend() {
         #[cfg(feature = "sqlite")]
-        Kind::Sqlite(store) => sqlite(store, batch).await?,
+        Backend::Sqlite(store) => sqlite(store, batch).await?,
         #[cfg(feature = "postgres")]
-        Kind::Postgres(store) => postgres(store, batch).await?,
+        Backend::Postgres(store) => postgres(store, batch).await?,
     };
     let Some(new) = new else { return Ok(vec![Receipt::Stored; batch.len()]) };
     let mut new: HashSet<String> = new.into_iter().collect();

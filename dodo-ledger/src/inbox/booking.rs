@@ -19,14 +19,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Unbooked {
     pub(crate) event: VerifiedEvent,
-    pub(crate) failures: u32,
+    pub(crate) failed_attempts: u32,
     /// Its customer was erased while it was pending: it is booked without personal data.
     pub(crate) erased: bool,
 }
 
 /// The values that the inbox stores of a booked event.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct EventMeta {
     pub(crate) kind: String,
     /// The envelope's time, in milliseconds since 1970.
     pub(crate) occurred_at: i64,
@@ -41,7 +41,7 @@ pub(crate) enum NotBooked {
     /// A failure. Due again after this time.
     Retry(Duration),
     /// The database failed, not the event. Due again after this time.
-    Postpone(Duration),
+    Defer(Duration),
     /// The last failure.
     Dead,
 }
@@ -82,7 +82,7 @@ const RETRY: Sql = sql!(
          available_at = " NOW " + $7
      WHERE id = $1 AND failed_attempts = $2 AND state = 'pending' AND booked_at IS NULL"
 );
-const POSTPONE: Sql = sql!(
+const DEFER: Sql = sql!(
     "UPDATE dodo_inbox
      SET last_error = $3,
          erased = CASE WHEN $6 = 1 THEN 1 ELSE erased END,
@@ -114,7 +114,7 @@ impl Tx {
     }
 
     /// Marks events as booked, by their ids.
-    pub(crate) async fn mark_booked(&mut self, booked: &[(&str, Seen)]) -> Result<(), Error> {
+    pub(crate) async fn mark_booked(&mut self, booked: &[(&str, EventMeta)]) -> Result<(), Error> {
         let mut rows = Rows::default();
         for (id, seen) in booked {
             let EventOwner { customer_id, email_sha256 } = seen.owner.clone().unless(seen.erased);
@@ -148,14 +148,15 @@ impl Tx {
         erased: bool,
     ) -> Result<(), Error> {
         let owner = owner.unless(erased);
-        let (id, failures) = (event.event.id(), event.failures);
-        let mut args = args![id, failures, reason, owner.customer_id, owner.email_sha256, erased];
+        let (id, failed_attempts) = (event.event.id(), event.failed_attempts);
+        let mut args =
+            args![id, failed_attempts, reason, owner.customer_id, owner.email_sha256, erased];
         let sql = match outcome {
             NotBooked::Retry(_) => &RETRY,
-            NotBooked::Postpone(_) => &POSTPONE,
+            NotBooked::Defer(_) => &DEFER,
             NotBooked::Dead => &DEAD,
         };
-        if let NotBooked::Retry(after) | NotBooked::Postpone(after) = outcome {
+        if let NotBooked::Retry(after) | NotBooked::Defer(after) = outcome {
             args.extend(args![millis(after)]);
         }
         self.execute(sql, args).await.map(drop)
@@ -180,7 +181,7 @@ pub(super) fn signed(row: &mut Row) -> Result<VerifiedEvent, Error> {
 fn read(mut row: Row) -> Result<Unbooked, Error> {
     Ok(Unbooked {
         event: signed(&mut row)?,
-        failures: u32::try_from(row.int(5)?).unwrap_or(u32::MAX),
+        failed_attempts: u32::try_from(row.int(5)?).unwrap_or(u32::MAX),
         erased: row.int(6)? != 0,
     })
 }

@@ -17,20 +17,20 @@ use crate::{
 /// A booked event whose callbacks this worker may run until the lease ends, or an event or a timer of a
 /// projection.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
+pub(crate) struct LeasedEvent {
     /// The `webhook-id`, or the id of the row of the projection.
     pub(crate) id: String,
     pub(crate) work: Work,
-    pub(crate) fence: i64,
+    pub(crate) fencing_token: i64,
     /// How often it was claimed, this time included.
-    pub(crate) claims: u32,
+    pub(crate) attempts: u32,
     /// How often its callbacks failed before.
-    pub(crate) failures: u32,
+    pub(crate) failed_attempts: u32,
     /// Why a callback cannot read it, once that is known.
     pub(crate) unreadable: Option<String>,
 }
 
-impl Claim {
+impl LeasedEvent {
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -46,7 +46,7 @@ pub(crate) enum AttemptOutcome {
     /// A failure; due again after this time.
     Retry { after: Duration, reason: String },
     /// No failure of the event's: the store's. Due again after this time.
-    Postpone { after: Duration, reason: String },
+    Defer { after: Duration, reason: String },
     /// A failure, and the last one.
     Dead { reason: String },
 }
@@ -86,7 +86,7 @@ const DONE: Sql = sql!(
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fencing_token = given.fencing_token AND " PENDING "
      RETURNING dodo_inbox.id"
 );
-const DONE_WITHOUT_FENCE: Sql = sql!(
+const DONE_WITHOUT_TOKEN: Sql = sql!(
     "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
      FROM " (rows 1: 1 id TEXT, 2 fencing_token BIGINT, 3 unreadable TEXT) " WHERE dodo_inbox.id = given.id
      RETURNING dodo_inbox.id"
@@ -96,24 +96,28 @@ const RETRY: Sql = sql!(
      SET failed_attempts = failed_attempts + 1, available_at = " NOW " + $3, last_error = $4
      WHERE id = $1 AND fencing_token = $2 AND state = 'pending'"
 );
-const POSTPONE: Sql = sql!(
+const DEFER: Sql = sql!(
     "UPDATE dodo_inbox SET available_at = " NOW " + $3, last_error = $4
      WHERE id = $1 AND fencing_token = $2 AND state = 'pending'"
 );
-const GIVE_UP: Sql = sql!(
+const DEAD: Sql = sql!(
     "UPDATE dodo_inbox
      SET failed_attempts = failed_attempts + 1, state = 'dead', finished_at = " NOW ", last_error = $3,
          body = CASE WHEN erased = 1 THEN NULL ELSE body END
      WHERE id = $1 AND fencing_token = $2 AND state = 'pending'"
 );
-const HAND_BACK: Sql = sql!(
+const RELEASE_LEASES: Sql = sql!(
     "UPDATE dodo_inbox SET available_at = " NOW "
      FROM " (rows 1: 1 id TEXT, 2 fencing_token BIGINT) "
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fencing_token = given.fencing_token AND " PENDING
 );
 
 /// Takes up to `limit` events whose callbacks are due, for as long as the lease lasts.
-pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<Vec<Claim>, Error> {
+pub(crate) async fn claim(
+    store: &Store,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<LeasedEvent>, Error> {
     let rows = match mutant("host_clock_lease") {
         false => store.run(&CLAIM, args![limit, millis(lease)]).await?,
         true => {
@@ -125,13 +129,13 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
         .map(|mut row| {
             let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
             let event = signed(&mut row)?;
-            let (id, fence) = (event.id().to_owned(), row.int(5)?);
-            let (claims, failures) = (count(row.int(6)?), count(row.int(7)?));
-            let work = match read_task(&mut row, 8, &event, claims)? {
+            let (id, fencing_token) = (event.id().to_owned(), row.int(5)?);
+            let (attempts, failed_attempts) = (count(row.int(6)?), count(row.int(7)?));
+            let work = match read_task(&mut row, 8, &event, attempts)? {
                 Some((projection, task)) => Work::Projection(projection, task),
                 None => Work::Delivery(event),
             };
-            Ok(Claim { id, work, fence, claims, failures, unreadable: None })
+            Ok(LeasedEvent { id, work, fencing_token, attempts, failed_attempts, unreadable: None })
         })
         .collect()
 }
@@ -139,57 +143,59 @@ pub(crate) async fn claim(store: &Store, limit: u32, lease: Duration) -> Result<
 impl Tx {
     /// Ends a run without a failure, if its claim still holds: a timer is removed or set again, everything
     /// else is marked done.
-    pub(crate) async fn end(&mut self, claim: &Claim, again: Again) -> Result<bool, Error> {
-        match claim.is_timer() {
-            true => self.end_timer(claim.id(), claim.fence, again).await,
-            false => Ok(self.mark_done(std::slice::from_ref(claim)).await? == [true]),
+    pub(crate) async fn end(&mut self, event: &LeasedEvent, again: Again) -> Result<bool, Error> {
+        match event.is_timer() {
+            true => self.end_timer(event.id(), event.fencing_token, again).await,
+            false => Ok(self.mark_done(std::slice::from_ref(event)).await? == [true]),
         }
     }
 
     /// Marks events done, and unreadable ones parked, each if its claim still holds: one answer for each.
-    pub(crate) async fn mark_done(&mut self, claims: &[Claim]) -> Result<Vec<bool>, Error> {
-        let sql = if mutant("no_fence") { &DONE_WITHOUT_FENCE } else { &DONE };
+    pub(crate) async fn mark_done(&mut self, events: &[LeasedEvent]) -> Result<Vec<bool>, Error> {
+        let sql = if mutant("no_fence") { &DONE_WITHOUT_TOKEN } else { &DONE };
         let mut rows = Rows::default();
-        for claim in claims {
-            rows.push(args![claim.id(), claim.fence, claim.unreadable.as_deref()]);
+        for event in events {
+            rows.push(args![event.id(), event.fencing_token, event.unreadable.as_deref()]);
         }
         let mut marked = HashSet::new();
         for mut row in self.fetch(sql, args![rows]).await? {
             marked.insert(row.text(0)?);
         }
-        Ok(claims.iter().map(|claim| marked.contains(claim.id())).collect())
+        Ok(events.iter().map(|event| marked.contains(event.id())).collect())
     }
 }
 
 /// Writes down a failure, if the claim still holds.
-pub(crate) async fn conclude(
+pub(crate) async fn record_outcome(
     store: &Store,
-    claim: &Claim,
+    event: &LeasedEvent,
     outcome: &AttemptOutcome,
 ) -> Result<bool, Error> {
     let mut tx = store.begin().await?;
-    let (id, fence) = (claim.id(), claim.fence);
+    let (id, fencing_token) = (event.id(), event.fencing_token);
     let changed = match outcome {
         AttemptOutcome::Retry { after, reason } => {
-            tx.execute(&RETRY, args![id, fence, millis(*after), reason]).await?
+            tx.execute(&RETRY, args![id, fencing_token, millis(*after), reason]).await?
         }
-        AttemptOutcome::Postpone { after, reason } => {
-            tx.execute(&POSTPONE, args![id, fence, millis(*after), reason]).await?
+        AttemptOutcome::Defer { after, reason } => {
+            tx.execute(&DEFER, args![id, fencing_token, millis(*after), reason]).await?
         }
-        AttemptOutcome::Dead { reason } => tx.execute(&GIVE_UP, args![id, fence, reason]).await?,
+        AttemptOutcome::Dead { reason } => {
+            tx.execute(&DEAD, args![id, fencing_token, reason]).await?
+        }
     };
     tx.commit().await?;
     Ok(changed == 1)
 }
 
 /// Ends leases early, so that another worker may claim the events at once. No failure is counted.
-pub(crate) async fn hand_back(store: &Store, claims: &[&Claim]) -> Result<(), Error> {
-    if claims.is_empty() {
+pub(crate) async fn release_leases(store: &Store, events: &[&LeasedEvent]) -> Result<(), Error> {
+    if events.is_empty() {
         return Ok(());
     }
     let mut rows = Rows::default();
-    claims.iter().for_each(|claim| rows.push(args![claim.id(), claim.fence]));
+    events.iter().for_each(|event| rows.push(args![event.id(), event.fencing_token]));
     let mut tx = store.begin().await?;
-    tx.write(&HAND_BACK, rows).await?;
+    tx.write(&RELEASE_LEASES, rows).await?;
     tx.commit().await
 }

@@ -9,7 +9,7 @@ mod writer;
 
 pub use self::admin::{InboxStats, StoredEvent};
 pub(crate) use self::{
-    booking::{NotBooked, Seen, Unbooked},
-    claim::{AttemptOutcome, Claim},
+    booking::{EventMeta, NotBooked, Unbooked},
+    claim::{AttemptOutcome, LeasedEvent},
     writer::Writer,
 };

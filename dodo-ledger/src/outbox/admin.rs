@@ -69,7 +69,7 @@ const WORK: Sql = sql!(
 
 /// Whether an event, a group or a record waits for a worker.
 pub(crate) async fn has_work(store: &Store) -> Result<bool, Error> {
-    let row = store.look().await?.fetch_one(&WORK, args![]).await?;
+    let row = store.begin_read().await?.fetch_one(&WORK, args![]).await?;
     Ok(row.map(|mut row| row.int(0)).transpose()?.is_some_and(|work| work != 0))
 }
 

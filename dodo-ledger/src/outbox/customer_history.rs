@@ -29,7 +29,7 @@ pub(super) async fn history(
         return Ok(None);
     };
     let args = args![customer, money.currency.as_str(), record.live];
-    let Some(mut row) = store.look().await?.fetch_one(&HISTORY, args).await? else {
+    let Some(mut row) = store.begin_read().await?.fetch_one(&HISTORY, args).await? else {
         return Ok(None);
     };
     let (since, last) = (row.opt_int(0)?, row.opt_int(1)?);

@@ -18,16 +18,16 @@ pub(super) struct Queued {
     pub(super) record_id: String,
     /// `Ok(None)`: the record was withdrawn, or is void. An error: it cannot be read.
     pub(super) record: Result<Option<AttributionRecord>, serde_json::Error>,
-    pub(super) fence: i64,
-    pub(super) claims: u32,
-    pub(super) failures: u32,
+    pub(super) fencing_token: i64,
+    pub(super) attempts: u32,
+    pub(super) failed_attempts: u32,
     /// For how long its arrival has been uncertain.
     pub(super) uncertain_for: Option<Duration>,
 }
 
 /// The result of an attempt, for its row.
 #[derive(Debug)]
-pub(super) enum Mark {
+pub(super) enum OutboxUpdate {
     Sent,
     /// `uncertain`: whether it may have arrived, by this attempt or one before.
     Retry {
@@ -39,7 +39,7 @@ pub(super) enum Mark {
         reason: &'static str,
     },
     /// It became nothing for the sink before its turn came.
-    Unwanted,
+    Skipped,
 }
 
 /// A sent record that changed is not sent again, because sinks deduplicate by its id. A skipped
@@ -102,19 +102,19 @@ const DEAD: Sql = sql!(
      WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
-const UNWANTED: Sql = sql!(
+const SKIPPED: Sql = sql!(
     "UPDATE dodo_outbox SET state = 'skipped', finished_at = " NOW "
      FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
      WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
 /// Two milliseconds more: both times were cut to whole ones. The longest time that was asked for counts.
-const LEAVE_ALONE: Sql = sql!(
+const PAUSE: Sql = sql!(
     "INSERT INTO dodo_sink (name, paused_until) VALUES ($1, " NOW " + $2 + 2)
      ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until
      WHERE dodo_sink.paused_until < excluded.paused_until"
 );
-const HAND_BACK: Sql = sql!(
+const RELEASE_LEASES: Sql = sql!(
     "UPDATE dodo_outbox SET available_at = " NOW "
      FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
      WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
@@ -142,7 +142,7 @@ impl Tx {
 
 /// Pauses a sink: no process claims its rows before the time is over.
 pub(super) async fn pause_sink(store: &Store, sink: &str, time: Duration) -> Result<(), Error> {
-    store.run(&LEAVE_ALONE, args![sink, millis(time)]).await.map(drop)
+    store.run(&PAUSE, args![sink, millis(time)]).await.map(drop)
 }
 
 /// Claims what is due, the oldest first.
@@ -182,9 +182,9 @@ async fn claim_some(
             let record = row.opt_text(5)?.map(|json| serde_json::from_str(&json)).transpose();
             Ok(Queued {
                 record_id: row.text(0)?,
-                fence: row.int(1)?,
-                claims: count(row.int(2)?),
-                failures: count(row.int(3)?),
+                fencing_token: row.int(1)?,
+                attempts: count(row.int(2)?),
+                failed_attempts: count(row.int(3)?),
                 uncertain_for: row
                     .opt_int(4)?
                     .map(|millis| Duration::from_millis(millis.max(0).unsigned_abs())),
@@ -197,7 +197,7 @@ async fn claim_some(
 /// Key and fence of each row.
 fn fenced<'r>(rows: impl IntoIterator<Item = &'r Queued>) -> Rows {
     let mut fenced = Rows::default();
-    rows.into_iter().for_each(|row| fenced.push(args![&row.record_id, row.fence]));
+    rows.into_iter().for_each(|row| fenced.push(args![&row.record_id, row.fencing_token]));
     fenced
 }
 
@@ -221,25 +221,25 @@ fn batch(store: &Store) -> usize {
 pub(super) async fn mark(
     store: &Store,
     sink: &str,
-    marks: &[(&Queued, Mark)],
+    updates: &[(&Queued, OutboxUpdate)],
 ) -> Result<(), Error> {
-    for marks in marks.chunks(batch(store)) {
-        let (mut sent, mut unwanted) = (Rows::default(), Rows::default());
+    for updates in updates.chunks(batch(store)) {
+        let (mut sent, mut skipped) = (Rows::default(), Rows::default());
         let (mut retry, mut dead) = (Rows::default(), Rows::default());
-        for (row, mark) in marks {
-            let (id, fence) = (&row.record_id, row.fence);
+        for (row, mark) in updates {
+            let (id, fencing_token) = (&row.record_id, row.fencing_token);
             match mark {
-                Mark::Sent => sent.push(args![id, fence]),
-                Mark::Retry { after, reason, uncertain } => {
-                    retry.push(args![id, fence, millis(*after), *reason, *uncertain]);
+                OutboxUpdate::Sent => sent.push(args![id, fencing_token]),
+                OutboxUpdate::Retry { after, reason, uncertain } => {
+                    retry.push(args![id, fencing_token, millis(*after), *reason, *uncertain]);
                 }
-                Mark::Dead { reason } => dead.push(args![id, fence, *reason]),
-                Mark::Unwanted => unwanted.push(args![id, fence]),
+                OutboxUpdate::Dead { reason } => dead.push(args![id, fencing_token, *reason]),
+                OutboxUpdate::Skipped => skipped.push(args![id, fencing_token]),
             }
         }
         let mut tx = store.begin().await?;
-        let marks = [(&SENT, sent), (&RETRY, retry), (&DEAD, dead), (&UNWANTED, unwanted)];
-        for (sql, rows) in marks {
+        let updates = [(&SENT, sent), (&RETRY, retry), (&DEAD, dead), (&SKIPPED, skipped)];
+        for (sql, rows) in updates {
             if !rows.is_empty() {
                 tx.execute(sql, args![sink, rows]).await?;
             }
@@ -250,10 +250,14 @@ pub(super) async fn mark(
 }
 
 /// Releases leases. No failed attempt is counted. Requests in flight keep their unknown outcome.
-pub(super) async fn hand_back(store: &Store, sink: &str, rows: &[Queued]) -> Result<(), Error> {
+pub(super) async fn release_leases(
+    store: &Store,
+    sink: &str,
+    rows: &[Queued],
+) -> Result<(), Error> {
     let rows = fenced(rows);
     if !rows.is_empty() {
-        store.run(&HAND_BACK, args![sink, rows]).await?;
+        store.run(&RELEASE_LEASES, args![sink, rows]).await?;
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ pub trait Sink: Send + Sync + 'static {
     fn send(&self, records: &[OutboxRecord]) -> impl Future<Output = Vec<SendOutcome>> + Send;
 }
 
-type Telling<'a> = Pin<Box<dyn Future<Output = Vec<SendOutcome>> + Send + 'a>>;
+type SendFuture<'a> = Pin<Box<dyn Future<Output = Vec<SendOutcome>> + Send + 'a>>;
 
 trait DynSink: Send + Sync {
     fn accepts(&self, record: &AttributionRecord) -> bool;
@@ -125,7 +125,7 @@ trait DynSink: Send + Sync {
     fn max_batch(&self) -> u32;
     fn needs_customer_history(&self) -> bool;
     fn dedup_window(&self) -> Option<Duration>;
-    fn send<'a>(&'a self, records: &'a [OutboxRecord]) -> Telling<'a>;
+    fn send<'a>(&'a self, records: &'a [OutboxRecord]) -> SendFuture<'a>;
 }
 
 impl<S: Sink> DynSink for S {
@@ -144,7 +144,7 @@ impl<S: Sink> DynSink for S {
     fn dedup_window(&self) -> Option<Duration> {
         Sink::dedup_window(self)
     }
-    fn send<'a>(&'a self, records: &'a [OutboxRecord]) -> Telling<'a> {
+    fn send<'a>(&'a self, records: &'a [OutboxRecord]) -> SendFuture<'a> {
         Box::pin(Sink::send(self, records))
     }
 }

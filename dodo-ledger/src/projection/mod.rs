@@ -23,7 +23,7 @@ pub use crate::store::sql::Sql;
 
 pub use self::tx::ProjectionTx;
 pub(crate) use self::{
-    registry::{Added, Projections, of_database},
+    registry::{Added, Projections, into_database_error},
     schema::{migrate, queue_all, registered},
     tasks::{Again, Task, Work, read_task},
 };

@@ -32,7 +32,7 @@ const QUEUE: Sql = sql!(
      WHERE true"
 );
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
+type ProjectionFuture<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
 trait DynProjection: Send + Sync {
     fn name(&self) -> &str;
@@ -42,9 +42,13 @@ trait DynProjection: Send + Sync {
         &'a self,
         groups: &'a [ChangedGroup<'a>],
         tx: &'a mut ProjectionTx<'_>,
-    ) -> Running<'a>;
-    fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> Running<'a>;
-    fn event<'a>(&'a self, event: &'a QueuedEvent, tx: &'a mut ProjectionTx<'_>) -> Running<'a>;
+    ) -> ProjectionFuture<'a>;
+    fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> ProjectionFuture<'a>;
+    fn event<'a>(
+        &'a self,
+        event: &'a QueuedEvent,
+        tx: &'a mut ProjectionTx<'_>,
+    ) -> ProjectionFuture<'a>;
 }
 
 impl<P: Projection> DynProjection for P {
@@ -61,13 +65,17 @@ impl<P: Projection> DynProjection for P {
         &'a self,
         groups: &'a [ChangedGroup<'a>],
         tx: &'a mut ProjectionTx<'_>,
-    ) -> Running<'a> {
+    ) -> ProjectionFuture<'a> {
         Box::pin(Projection::apply(self, groups, tx))
     }
-    fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> Running<'a> {
+    fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> ProjectionFuture<'a> {
         Box::pin(Projection::timer(self, timer, tx))
     }
-    fn event<'a>(&'a self, event: &'a QueuedEvent, tx: &'a mut ProjectionTx<'_>) -> Running<'a> {
+    fn event<'a>(
+        &'a self,
+        event: &'a QueuedEvent,
+        tx: &'a mut ProjectionTx<'_>,
+    ) -> ProjectionFuture<'a> {
         Box::pin(Projection::event(self, event, tx))
     }
 }
@@ -141,14 +149,14 @@ impl Projections {
         if self.is_empty() || changed.is_empty() {
             return Ok(());
         }
-        let told: Vec<ChangedGroup<'_>> = changed
+        let changed_groups: Vec<ChangedGroup<'_>> = changed
             .iter()
             .filter_map(|(id, merged)| Some(ChangedGroup::new(*id, merged, groups.get(id)?)))
             .collect();
         tx.execute(&GUARD, args![]).await?;
         for projection in self.all.iter() {
-            let mut own = ProjectionTx::of_booking(projection.name(), tx);
-            let running = catch(|| projection.apply(&told, &mut own));
+            let mut own = ProjectionTx::from_booking(projection.name(), tx);
+            let running = catch(|| projection.apply(&changed_groups, &mut own));
             match timeout(self.within, running).await {
                 Ok(Ok(applied)) => applied.map_err(failed)?,
                 Ok(Err(_panicked)) => {
@@ -174,7 +182,7 @@ impl Projections {
         attempt: &EventTx,
     ) -> Option<Result<Again, BoxError>> {
         let projection = self.all.iter().find(|projection| projection.name() == name)?;
-        let mut tx = ProjectionTx::of_attempt(projection.name(), attempt, task);
+        let mut tx = ProjectionTx::from_attempt(projection.name(), attempt, task);
         let ran = match task {
             Task::Event(event) => projection.event(event, &mut tx).await,
             Task::Timer(timer) => projection.timer(timer, &mut tx).await,
@@ -207,7 +215,7 @@ impl fmt::Debug for Projections {
 /// The error of a projection. One of the database stays what it is, because it does not count as a failed
 /// attempt.
 fn failed(error: BoxError) -> Error {
-    match of_database(error) {
+    match into_database_error(error) {
         Ok(error) => error,
         Err(error) => Error::new(ErrorKind::Projection, "a projection failed: fix its error")
             .with_source(error),
@@ -215,7 +223,7 @@ fn failed(error: BoxError) -> Error {
 }
 
 /// The error of the ledger or the driver that a projection passed on.
-pub(crate) fn of_database(error: BoxError) -> Result<Error, BoxError> {
+pub(crate) fn into_database_error(error: BoxError) -> Result<Error, BoxError> {
     error
         .downcast::<Error>()
         .map(|error| *error)

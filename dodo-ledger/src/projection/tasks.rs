@@ -103,12 +103,14 @@ impl Tx {
     pub(crate) async fn end_timer(
         &mut self,
         row: &str,
-        fence: i64,
+        fencing_token: i64,
         again: Again,
     ) -> Result<bool, Error> {
         let ended = match again {
-            None => self.execute(&END_TIMER, args![row, fence]).await?,
-            Some(at) => self.execute(&SET_AGAIN, args![row, fence, at.as_millisecond()]).await?,
+            None => self.execute(&END_TIMER, args![row, fencing_token]).await?,
+            Some(at) => {
+                self.execute(&SET_AGAIN, args![row, fencing_token, at.as_millisecond()]).await?
+            }
         };
         Ok(ended == 1)
     }

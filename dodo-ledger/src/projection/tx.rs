@@ -12,7 +12,7 @@ use crate::{
     store::{
         Tx,
         sql::{Arg, Row, Rows, Sql},
-        tx::Kind,
+        tx::TxBackend,
     },
     tx::{EventTx, Held},
 };
@@ -37,11 +37,11 @@ enum Place<'a> {
 }
 
 impl<'a> ProjectionTx<'a> {
-    pub(crate) fn of_booking(projection: &'a str, tx: &'a mut Tx) -> Self {
+    pub(crate) fn from_booking(projection: &'a str, tx: &'a mut Tx) -> Self {
         Self { projection, place: Place::Booking(tx), own_timer: None, again: None }
     }
 
-    pub(super) fn of_attempt(projection: &'a str, attempt: &'a EventTx, task: &'a Task) -> Self {
+    pub(super) fn from_attempt(projection: &'a str, attempt: &'a EventTx, task: &'a Task) -> Self {
         let own_timer = match task {
             Task::Timer(timer) => Some(timer.key.as_str()),
             Task::Event(_) => None,
@@ -73,10 +73,10 @@ impl<'a> ProjectionTx<'a> {
     /// transaction cannot begin.
     #[cfg(feature = "sqlite")]
     pub async fn sqlite(&mut self) -> Result<&mut SqliteConnection, Error> {
-        match self.tx().await?.kind_mut() {
-            Kind::Sqlite(tx) => Ok(tx),
+        match self.tx().await?.backend_mut() {
+            TxBackend::Sqlite(tx) => Ok(tx),
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => {
+            TxBackend::Postgres(_) => {
                 Err(Error::config("the ledger is on PostgreSQL: use `postgres()`"))
             }
         }
@@ -89,10 +89,10 @@ impl<'a> ProjectionTx<'a> {
     /// transaction cannot begin.
     #[cfg(feature = "postgres")]
     pub async fn postgres(&mut self) -> Result<&mut PgConnection, Error> {
-        match self.tx().await?.kind_mut() {
-            Kind::Postgres(tx) => Ok(tx),
+        match self.tx().await?.backend_mut() {
+            TxBackend::Postgres(tx) => Ok(tx),
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => Err(Error::config("the ledger is on SQLite: use `sqlite()`")),
+            TxBackend::Sqlite(_) => Err(Error::config("the ledger is on SQLite: use `sqlite()`")),
         }
     }
 

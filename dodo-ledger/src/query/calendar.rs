@@ -30,7 +30,7 @@ impl Range {
 
     /// Whole civil days, the last one included.
     #[must_use]
-    pub fn of_days(first: Date, last: Date, zone: &TimeZone) -> Self {
+    pub fn from_days(first: Date, last: Date, zone: &TimeZone) -> Self {
         Self::new(start_of(first, zone), start_of(after(last), zone))
     }
 
@@ -182,7 +182,7 @@ impl Period {
             Self::YearToDate => Ok(today.first_of_year()),
             Self::All => return Range::new(Timestamp::UNIX_EPOCH, now),
             Self::Dates(first, last) => {
-                let all = Range::of_days(first, last, zone);
+                let all = Range::from_days(first, last, zone);
                 return Range::new(all.from, all.until.min(now.max(all.from)));
             }
         };
@@ -306,7 +306,7 @@ mod tests {
             ),
             ("2026-09-06", "America/Santiago", "2026-09-06T04:00Z", "2026-09-07T03:00Z", 1380, 23),
         ] {
-            let range = Range::of_days(date(day), date(day), &zone(name));
+            let range = Range::from_days(date(day), date(day), &zone(name));
             assert_eq!(range, Range::new(at(from), at(until)), "{day} {name}");
             assert_eq!(range.until.duration_since(range.from).as_mins(), minutes, "{day} {name}");
             assert_eq!(range.days(&zone(name)), 1);
@@ -411,7 +411,7 @@ mod tests {
             (3700, Interval::Year, 11),
         ] {
             let last = first.checked_add((days - 1).days()).unwrap();
-            let range = Range::of_days(first, last, &utc);
+            let range = Range::from_days(first, last, &utc);
             let interval = Interval::for_range(range, &utc);
             assert_eq!(interval, expected, "{days} days");
             let buckets = range.buckets(interval, &utc);

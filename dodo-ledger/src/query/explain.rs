@@ -53,7 +53,7 @@ impl Ledger {
         let records: Vec<ExplainedRecord> = found
             .into_iter()
             .map(|(resolved, steps)| {
-                let channel = Channel::of(&resolved);
+                let channel = Channel::from_record(&resolved);
                 let sentences = sentences(&resolved, channel, &steps);
                 ExplainedRecord { record: resolved.record, channel, steps, sentences }
             })

@@ -70,7 +70,7 @@ impl<'w, W: io::Write> Writer<'w, W> {
     }
 
     pub(super) fn record(&mut self, stored: &Record) -> io::Result<()> {
-        let channel = Channel::of(stored);
+        let channel = Channel::from_record(stored);
         let reason = channel.reason(stored.reason);
         let record = &stored.record;
         match self.format {

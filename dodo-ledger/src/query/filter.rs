@@ -50,7 +50,7 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    pub(super) fn of(filter: &Filter) -> Self {
+    pub(super) fn from_filter(filter: &Filter) -> Self {
         let mut all = Self::default();
         let live = all.bind(!filter.test_mode);
         all.push(format!("live = {live}"));

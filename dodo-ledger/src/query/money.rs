@@ -93,7 +93,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn change_number(&self) -> Result<u64, Error> {
-        let row = self.shared.store.look().await?.fetch_one(&CHANGE, args![]).await?;
+        let row = self.shared.store.begin_read().await?.fetch_one(&CHANGE, args![]).await?;
         let change = row.map(|mut row| row.int(0)).transpose()?.unwrap_or_default();
         Ok(u64::try_from(change).unwrap_or_default())
     }
@@ -175,7 +175,7 @@ impl MoneyQuery {
                 Error::corrupt("a money row has no readable currency").with_source(error)
             })?;
             let filter = Filter { currency: Some(currency), ..self.filter.clone() };
-            let scope = Scope::of(&mut tx, &filter, self.ledger.zone()).await?;
+            let scope = Scope::read(&mut tx, &filter, self.ledger.zone()).await?;
             let sums = total(&mut tx, &scope, filter.range).await?;
             let exponent = self.ledger.shared.rules().exponent_of(currency);
             all.push(CurrencySums { currency, exponent, sums });
@@ -209,7 +209,7 @@ impl MoneyQuery {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn totals(self) -> Result<Compared, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let scope = Scope::of(&mut tx, &self.filter, self.ledger.zone()).await?;
+        let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         let now = total(&mut tx, &scope, self.filter.range).await?;
         let before = match self.before {
             Some(range) => Some(total(&mut tx, &scope, Some(range)).await?),
@@ -235,7 +235,7 @@ impl MoneyQuery {
     /// As [`rows`](Self::rows).
     pub async fn breakdowns(self, by: &[Dimension]) -> Result<Vec<Breakdown>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let scope = Scope::of(&mut tx, &self.filter, self.ledger.zone()).await?;
+        let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         self.breakdowns_in(&mut tx, &scope, by).await
     }
 
@@ -379,7 +379,7 @@ impl MoneyQuery {
             self.filter.range = Some(self.clone().span().await?.unwrap_or(none));
         }
         let mut tx = self.ledger.shared.store.read().await?;
-        let scope = Scope::of(&mut tx, &self.filter, self.ledger.zone()).await?;
+        let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         let range = self.filter.range;
         let buckets = range.map(|range| range.buckets(interval, zone)).unwrap_or_default();
         let is_books_zone = zone.iana_name() == self.ledger.zone().iana_name();

@@ -104,14 +104,14 @@ impl Slot {
         }
     }
 
-    fn of_bucket(index: usize) -> i64 {
+    fn number_of_bucket(index: usize) -> i64 {
         -1 - i64::try_from(index).unwrap_or_default()
     }
 }
 
 impl Scope {
     /// Finds the numbers of the values.
-    pub(super) async fn of(tx: &mut Tx, filter: &Filter, zone: &TimeZone) -> Result<Self, Error> {
+    pub(super) async fn read(tx: &mut Tx, filter: &Filter, zone: &TimeZone) -> Result<Self, Error> {
         let currency = filter.currency.ok_or_else(|| {
             Error::config(
                 "a question about money needs `.currency(..)`: currencies are never added",
@@ -183,7 +183,7 @@ impl Scope {
                     Some(buckets) => {
                         let mut rows = Vec::new();
                         for (index, bucket) in buckets.iter().enumerate() {
-                            let slot = binder.bind(Slot::of_bucket(index));
+                            let slot = binder.bind(Slot::number_of_bucket(index));
                             let since = binder.bind(bucket.range.from.as_microsecond());
                             let until = binder.bind(bucket.range.until.as_microsecond());
                             rows.push(format!("({slot}, {since}, {until})"));

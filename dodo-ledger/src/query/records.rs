@@ -161,7 +161,7 @@ impl Records {
         after: Option<&(i64, String)>,
         limit: Option<u32>,
     ) -> Result<Vec<Found>, Error> {
-        let mut conditions = Conditions::of(&self.filter);
+        let mut conditions = Conditions::from_filter(&self.filter);
         if let Some(payment) = &self.payment_id {
             let payment = conditions.bind(payment.as_str());
             conditions.push(format!("payment_id = {payment}"));

@@ -29,7 +29,7 @@ const UNRELEASED: Sql = Sql {
 /// Creates or updates the tables. Safe to call from many instances at once, and again.
 pub(crate) async fn migrate(store: &Store, projections: &Projections) -> Result<(), Error> {
     // The update of a large table can take long.
-    let mut tx = store.begin().await?.with_patience(Duration::MAX);
+    let mut tx = store.begin().await?.with_timeout(Duration::MAX);
     tx.execute(&LOCK, args![]).await?;
     if tx.fetch_one(&UNRELEASED, args![]).await?.is_some() {
         return Err(Error::config(

@@ -163,7 +163,7 @@ const V1: &[Sql] = &[
             version BIGINT NOT NULL,
             state BIGINT NOT NULL,
             record TEXT NOT NULL,
-            journey TEXT,
+            visit_context TEXT,
             excess BIGINT,
             kind TEXT NOT NULL,
             live BIGINT NOT NULL,

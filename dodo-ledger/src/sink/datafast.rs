@@ -104,14 +104,14 @@ impl Sink for DataFast {
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
-        let mut told = Vec::with_capacity(records.len());
+        let mut outcomes = Vec::with_capacity(records.len());
         for outgoing in records {
-            told.push(match self.payment(&outgoing.record) {
+            outcomes.push(match self.payment(&outgoing.record) {
                 Some(body) => self.http.post(&self.uri, body.to_string()).await.into(),
                 None => SendOutcome::Accepted,
             });
         }
-        told
+        outcomes
     }
 }
 

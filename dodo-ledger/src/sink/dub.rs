@@ -102,7 +102,7 @@ impl Dub {
         Ok(())
     }
 
-    async fn tell_one(&self, record: &AttributionRecord) -> Result<(), Answer> {
+    async fn send_one(&self, record: &AttributionRecord) -> Result<(), Answer> {
         match dub_event(record) {
             Some(DubEvent::Sale(sale)) => self.sale(&sale).await,
             Some(DubEvent::Refund { payment_id }) => self.refund(payment_id).await,
@@ -161,14 +161,14 @@ impl Sink for Dub {
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
-        let mut told = Vec::with_capacity(records.len());
+        let mut outcomes = Vec::with_capacity(records.len());
         for outgoing in records {
-            told.push(match self.tell_one(&outgoing.record).await {
+            outcomes.push(match self.send_one(&outgoing.record).await {
                 Ok(()) => SendOutcome::Accepted,
                 Err(answer) => answer.into(),
             });
         }
-        told
+        outcomes
     }
 }
 

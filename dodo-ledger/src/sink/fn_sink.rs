@@ -47,9 +47,9 @@ impl<S: AttributionSink> Sink for FnSink<S> {
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
-        let mut told = Vec::with_capacity(records.len());
+        let mut outcomes = Vec::with_capacity(records.len());
         for outgoing in records {
-            told.push(match self.sink.emit(&outgoing.record).await {
+            outcomes.push(match self.sink.emit(&outgoing.record).await {
                 Ok(()) => SendOutcome::Accepted,
                 Err(error) => {
                     let error: dodo_core::BoxError = error.into();
@@ -61,7 +61,7 @@ impl<S: AttributionSink> Sink for FnSink<S> {
                 }
             });
         }
-        told
+        outcomes
     }
 }
 

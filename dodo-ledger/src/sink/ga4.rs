@@ -150,14 +150,14 @@ impl Sink for Ga4 {
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
-        let mut told = Vec::with_capacity(records.len());
+        let mut outcomes = Vec::with_capacity(records.len());
         for outgoing in records {
-            told.push(match hit(&outgoing.record, Timestamp::now()) {
+            outcomes.push(match hit(&outgoing.record, Timestamp::now()) {
                 Some(hit) => self.http.post(&self.uri, hit.to_string()).await.into(),
                 None => SendOutcome::Accepted,
             });
         }
-        told
+        outcomes
     }
 }
 

@@ -114,7 +114,7 @@ impl Http {
             }
             Err(_) => return Err(Answer::Uncertain { after: None, reason: "no answer in time" }),
         };
-        match Answer::of(&response) {
+        match Answer::from_response(&response) {
             Answer::Taken => Ok(response.into_body()),
             answer => Err(answer),
         }
@@ -160,7 +160,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    fn of(response: &Response<Bytes>) -> Self {
+    fn from_response(response: &Response<Bytes>) -> Self {
         let status = response.status();
         let after = retry_after(response.headers(), SystemTime::now());
         match status {
@@ -291,7 +291,7 @@ mod tests {
     fn answers_are_retried_or_rejected() {
         let of = |status: u16| {
             let response = Response::builder().status(status).header("retry-after", "7");
-            SendOutcome::from(Answer::of(&response.body(Bytes::new()).unwrap()))
+            SendOutcome::from(Answer::from_response(&response.body(Bytes::new()).unwrap()))
         };
         assert_eq!(of(200), SendOutcome::Accepted);
         for status in [502, 504] {

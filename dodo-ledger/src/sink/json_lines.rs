@@ -106,11 +106,11 @@ impl Sink for JsonLines {
         }
         let (file, fsync) = (Arc::clone(&self.file), self.fsync);
         let written = tokio::task::spawn_blocking(move || write(&file, &lines, fsync)).await;
-        let told = match written {
+        let outcome = match written {
             Ok(Ok(())) => SendOutcome::Accepted,
             _ => SendOutcome::Retry { after: None, reason: "the file cannot be written" },
         };
-        vec![told; records.len()]
+        vec![outcome; records.len()]
     }
 }
 

@@ -156,16 +156,17 @@ impl Sink for PostHog {
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
-        let events: Vec<Option<Value>> = records.iter().map(|told| event(&told.record)).collect();
+        let events: Vec<Option<Value>> =
+            records.iter().map(|outcome| event(&outcome.record)).collect();
         let sent: Vec<&Value> = events.iter().flatten().collect();
         let send = |part| self.send(sent.get(part).unwrap_or_default());
         let mut batches = Batches::new();
         let mut answers = batches.send(sent.len(), send).await.into_iter();
-        let told = |event: &Option<Value>| match event {
+        let outcome = |event: &Option<Value>| match event {
             Some(_) => answers.next().unwrap_or(batches.unsent()).into(),
             None => SendOutcome::Accepted,
         };
-        events.iter().map(told).collect()
+        events.iter().map(outcome).collect()
     }
 }
 

@@ -104,14 +104,14 @@ impl Sink for WebhookSink {
     }
 
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
-        let mut told = Vec::with_capacity(records.len());
+        let mut outcomes = Vec::with_capacity(records.len());
         for outgoing in records {
-            told.push(match self.request(&outgoing.record) {
+            outcomes.push(match self.request(&outgoing.record) {
                 Some(request) => self.http.send(request).await.into(),
                 None => SendOutcome::Rejected { reason: "the record's id fits no header" },
             });
         }
-        told
+        outcomes
     }
 }
 

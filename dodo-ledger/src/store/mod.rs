@@ -23,15 +23,15 @@ use self::sql::{Arg, Row, Sql};
 use crate::error::Error;
 
 /// How long a statement that reads for a page is waited for.
-const PAGE_PATIENCE: Duration = Duration::from_secs(300);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The database of a ledger: an [`SqliteStore`] or a [`PostgresStore`]. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Kind);
+pub struct Store(Backend);
 
 /// The two of them.
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum Backend {
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteStore),
     #[cfg(feature = "postgres")]
@@ -78,7 +78,7 @@ impl Store {
         Self::open(url).await
     }
 
-    pub(crate) const fn kind(&self) -> &Kind {
+    pub(crate) const fn backend(&self) -> &Backend {
         &self.0
     }
 
@@ -86,9 +86,9 @@ impl Store {
     pub(crate) const fn name(&self) -> &'static str {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => "sqlite",
+            Backend::Sqlite(_) => "sqlite",
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => "postgres",
+            Backend::Postgres(_) => "postgres",
         }
     }
 
@@ -96,9 +96,9 @@ impl Store {
     pub(crate) const fn is_shared(&self) -> bool {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => false,
+            Backend::Sqlite(_) => false,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => true,
+            Backend::Postgres(_) => true,
         }
     }
 
@@ -106,12 +106,12 @@ impl Store {
     pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => {
+            Backend::Sqlite(_) => {
                 let _nobody_hears = payload;
                 Ok(())
             }
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.notify(payload).await,
+            Backend::Postgres(store) => store.notify(payload).await,
         }
     }
 
@@ -119,9 +119,9 @@ impl Store {
     pub(crate) async fn listen(&self) -> Result<Listener, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => Err(Error::config("SQLite has no other instances")),
+            Backend::Sqlite(_) => Err(Error::config("SQLite has no other instances")),
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.listen().await.map(Listener::Postgres),
+            Backend::Postgres(store) => store.listen().await.map(Listener::Postgres),
         }
     }
 
@@ -129,9 +129,9 @@ impl Store {
     pub(crate) const fn delivery_lanes(&self) -> usize {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => 1,
+            Backend::Sqlite(_) => 1,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => 2,
+            Backend::Postgres(_) => 2,
         }
     }
 
@@ -143,9 +143,9 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.begin().await,
+            Backend::Sqlite(store) => store.begin().await,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin().await,
+            Backend::Postgres(store) => store.begin().await,
         }
     }
 
@@ -153,9 +153,9 @@ impl Store {
     pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.begin_callback().await,
+            Backend::Sqlite(store) => store.begin_callback().await,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin_callback().await,
+            Backend::Postgres(store) => store.begin_callback().await,
         }
     }
 
@@ -180,9 +180,9 @@ impl Store {
     pub async fn fetch(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.fetch(sql, args).await,
+            Backend::Sqlite(store) => store.fetch(sql, args).await,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.fetch(sql, args).await,
+            Backend::Postgres(store) => store.fetch(sql, args).await,
         }
     }
 
@@ -190,9 +190,11 @@ impl Store {
     pub(crate) async fn begin_now(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => Ok(Tx::new(tx::Kind::Sqlite(store.begin_delivery().await?))),
+            Backend::Sqlite(store) => {
+                Ok(Tx::new(tx::TxBackend::Sqlite(store.begin_delivery().await?)))
+            }
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin_booking().await,
+            Backend::Postgres(store) => store.begin_booking().await,
         }
     }
 
@@ -200,9 +202,9 @@ impl Store {
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.begin().await,
+            Backend::Sqlite(store) => store.begin().await,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin_booking().await,
+            Backend::Postgres(store) => store.begin_booking().await,
         }
     }
 
@@ -211,9 +213,9 @@ impl Store {
     pub(crate) const fn booking_batch(&self) -> u32 {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => 32,
+            Backend::Sqlite(_) => 32,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => 128,
+            Backend::Postgres(_) => 128,
         }
     }
 
@@ -222,19 +224,19 @@ impl Store {
     pub(crate) const fn outbox_batch(&self) -> u32 {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => 32,
+            Backend::Sqlite(_) => 32,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => 256,
+            Backend::Postgres(_) => 256,
         }
     }
 
     /// Call it after an erasure on request. It also removes copies beside the rows, if the database
     /// can. It continues if the caller is canceled.
-    pub(crate) async fn scrub_all(&self) {
+    pub(crate) async fn purge_and_vacuum(&self) {
         let store = self.clone();
         let scrubbed = tokio::spawn(async move {
-            store.write_anew().await;
-            store.scrub().await;
+            store.vacuum().await;
+            store.purge_erased().await;
         });
         if scrubbed.await.is_err() {
             tracing::warn!(
@@ -245,11 +247,11 @@ impl Store {
     }
 
     /// SQLite leaves copies of rows that it moved in what is free of a page, so its file is written anew.
-    async fn write_anew(&self) {
+    async fn vacuum(&self) {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => {
-                if let Err(error) = store.write_anew().await {
+            Backend::Sqlite(store) => {
+                if let Err(error) = store.vacuum().await {
                     tracing::warn!(
                         target: "dodo::ledger", %error, cause = error.cause(),
                         "copies of erased data remain in SQLite's file; run `VACUUM`"
@@ -257,19 +259,19 @@ impl Store {
                 }
             }
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => {}
+            Backend::Postgres(_) => {}
         }
     }
 
     /// To be called after something personal was erased: takes it out of what the database keeps beside
     /// the tables, as far as that is in its hands.
-    pub(crate) async fn scrub(&self) {
+    pub(crate) async fn purge_erased(&self) {
         let emptied: Result<bool, Error> = match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.empty_log().await,
+            Backend::Sqlite(store) => store.truncate_wal().await,
             // Old versions of rows go with VACUUM.
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => Ok(true),
+            Backend::Postgres(_) => Ok(true),
         };
         match emptied {
             Ok(true) => {}
@@ -285,12 +287,12 @@ impl Store {
     }
 
     /// Begins a transaction for the ledger's own reads. On SQLite it does not wait.
-    pub(crate) async fn look(&self) -> Result<Tx, Error> {
+    pub(crate) async fn begin_read(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.look().await,
+            Backend::Sqlite(store) => store.begin_read().await,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin().await,
+            Backend::Postgres(store) => store.begin().await,
         }
     }
 
@@ -302,25 +304,25 @@ impl Store {
     pub async fn read(&self) -> Result<Tx, Error> {
         let tx = match &self.0 {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.read().await?,
+            Backend::Sqlite(store) => store.read().await?,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(store) => store.begin().await?,
+            Backend::Postgres(store) => store.begin().await?,
         };
-        Ok(tx.with_patience(PAGE_PATIENCE))
+        Ok(tx.with_timeout(QUERY_TIMEOUT))
     }
 }
 
 #[cfg(feature = "sqlite")]
 impl From<SqliteStore> for Store {
     fn from(store: SqliteStore) -> Self {
-        Self(Kind::Sqlite(store))
+        Self(Backend::Sqlite(store))
     }
 }
 
 #[cfg(feature = "postgres")]
 impl From<PostgresStore> for Store {
     fn from(store: PostgresStore) -> Self {
-        Self(Kind::Postgres(store))
+        Self(Backend::Postgres(store))
     }
 }
 
@@ -337,7 +339,7 @@ impl Listener {
         match *self {
             #[cfg(feature = "postgres")]
             Self::Postgres(ref mut listener) => {
-                Ok(listener.try_recv().await?.map(|told| told.payload().to_owned()))
+                Ok(listener.try_recv().await?.map(|notified| notified.payload().to_owned()))
             }
         }
     }

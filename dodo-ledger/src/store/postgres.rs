@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorKind},
     store::{
         sql::{Arg, Row, Sql},
-        tx::{Kind, PATIENCE, Tx, fetch_postgres, in_time},
+        tx::{STATEMENT_TIMEOUT, Tx, TxBackend, fetch_postgres, in_time},
     },
 };
 
@@ -25,7 +25,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 /// More than the default concurrency of callbacks: each may hold one.
 const CONNECTIONS: u32 = 20;
 /// Connections that the transactions of callbacks leave to everybody else.
-const KEPT_FREE: u32 = 4;
+const RESERVED_CONNECTIONS: u32 = 4;
 /// Connections that only store deliveries: for two commits at a time, and one on its way back.
 const FOR_DELIVERIES: u32 = 3;
 /// A connection that comes back and does not answer for so long is closed.
@@ -78,7 +78,7 @@ pub struct PostgresStore {
     callbacks: Arc<Semaphore>,
     plain: Arc<OnceCell<bool>>,
     /// How long a statement is waited for.
-    patience: Duration,
+    statement_timeout: Duration,
 }
 
 impl PostgresStore {
@@ -103,7 +103,7 @@ impl PostgresStore {
     /// As [`open`](Self::open).
     pub async fn open_with_connections(url: &str, connections: u32) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(&understood(url))?;
-        let connections = connections.max(KEPT_FREE + 1);
+        let connections = connections.max(RESERVED_CONNECTIONS + 1);
         let deliveries = pool(FOR_DELIVERIES).connect_lazy_with(options.clone());
         let pool = pool(connections).connect_with(options).await?;
         Ok(Self { deliveries: Some(deliveries), ..Self::with_pool(pool) })
@@ -116,22 +116,22 @@ impl PostgresStore {
     #[must_use]
     pub fn with_pool(pool: PgPool) -> Self {
         let connections = pool.options().get_max_connections();
-        let callbacks = connections.saturating_sub(KEPT_FREE).max(1);
+        let callbacks = connections.saturating_sub(RESERVED_CONNECTIONS).max(1);
         let callbacks = usize::try_from(callbacks).unwrap_or(1).min(Semaphore::MAX_PERMITS);
         Self {
             pool,
             deliveries: None,
             callbacks: Arc::new(Semaphore::new(callbacks)),
             plain: Arc::default(),
-            patience: PATIENCE,
+            statement_timeout: STATEMENT_TIMEOUT,
         }
     }
 
     /// Waits for each statement as long as this: for tests, which have less time than a server.
     #[doc(hidden)]
     #[must_use]
-    pub fn patient_for(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn with_statement_timeout(mut self, statement_timeout: Duration) -> Self {
+        self.statement_timeout = statement_timeout;
         self
     }
 
@@ -160,20 +160,20 @@ impl PostgresStore {
 
     async fn transaction(&self, statement: &'static str) -> Result<Tx, Error> {
         let begun = self.begun(&self.pool, statement).await?;
-        Ok(Tx::new(Kind::Postgres(begun)).with_patience(self.patience))
+        Ok(Tx::new(TxBackend::Postgres(begun)).with_timeout(self.statement_timeout))
     }
 
     /// A connection to store deliveries by one statement: in one round trip, unless the server would run
     /// it in a transaction of another kind than ours, or others get at the connection: they may have left
     /// it in the middle of a transaction.
-    pub(crate) async fn delivery(&self) -> Result<Single, Error> {
+    pub(crate) async fn delivery(&self) -> Result<AutocommitConnection, Error> {
         let Some(pool) = &self.deliveries else {
-            return Ok(Single::Within(self.begun(&self.pool, begin!()).await?));
+            return Ok(AutocommitConnection::Within(self.begun(&self.pool, begin!()).await?));
         };
         let ask = || sqlx::query_scalar(PLAIN).fetch_one(pool);
         Ok(match *self.plain.get_or_try_init(ask).await? {
-            true => Single::Alone(pool.acquire().await?),
-            false => Single::Within(self.begun(pool, begin!()).await?),
+            true => AutocommitConnection::Alone(pool.acquire().await?),
+            false => AutocommitConnection::Within(self.begun(pool, begin!()).await?),
         })
     }
 
@@ -204,29 +204,29 @@ impl PostgresStore {
         };
         // The application may run its own statements on a connection of its pool.
         let own = self.deliveries.is_some();
-        let leave_after = if own { self.patience } else { Duration::MAX };
+        let leave_after = if own { self.statement_timeout } else { Duration::MAX };
         let beginning = tokio::spawn(async move { in_time(leave_after, begin).await });
-        in_time(self.patience, async { Ok(beginning.await) }).await?.unwrap_or_else(|_| {
+        in_time(self.statement_timeout, async { Ok(beginning.await) }).await?.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Unavailable, "the ledger's runtime was shut down"))
         })
     }
 
     /// Reads outside of a transaction.
     pub(crate) async fn fetch(&self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
-        fetch_postgres(&self.pool, self.patience, sql, args).await
+        fetch_postgres(&self.pool, self.statement_timeout, sql, args).await
     }
 
     /// Tells every instance whose tables are the same.
     pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
         let notify = concat!("SELECT pg_notify(", channel!(), ", $1)");
-        let told = sqlx::query(notify).bind(payload).execute(&self.pool);
-        in_time(self.patience, told).await.map(drop)
+        let notified = sqlx::query(notify).bind(payload).execute(&self.pool);
+        in_time(self.statement_timeout, notified).await.map(drop)
     }
 
     /// Hears what instances tell, on a connection that is not of the pool.
     pub(crate) async fn listen(&self) -> Result<PgListener, Error> {
         let channel = sqlx::query_scalar(concat!("SELECT ", channel!())).fetch_one(&self.pool);
-        let channel: String = in_time(self.patience, channel).await?;
+        let channel: String = in_time(self.statement_timeout, channel).await?;
         let own = PgPoolOptions::new()
             .max_connections(1)
             .max_lifetime(None)
@@ -263,12 +263,12 @@ fn pool(connections: u32) -> PgPoolOptions {
 }
 
 /// A connection for one statement.
-pub(crate) enum Single {
+pub(crate) enum AutocommitConnection {
     Alone(PoolConnection<Postgres>),
     Within(Transaction<'static, Postgres>),
 }
 
-impl Single {
+impl AutocommitConnection {
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         match self {
             Self::Alone(connection) => connection,

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     store::{
         sql::{Arg, Row, Sql},
-        tx::{Kind, Tx, fetch_sqlite},
+        tx::{Tx, TxBackend, fetch_sqlite},
     },
 };
 
@@ -34,9 +34,9 @@ const PAGE_SIZE: u32 = 8192;
 const CHECKPOINT_AFTER: &str = "4000";
 /// Emptying the log waits for readers this often, for as long as the statement after it says.
 const CHECKPOINTS: u32 = 5;
-const IMPATIENT: &str = "PRAGMA busy_timeout = 200";
+const SHORT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 200";
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-const PATIENT: &str = "PRAGMA busy_timeout = 5000";
+const LONG_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
 /// A deferred transaction that turns into a writer fails at once, whatever the busy timeout.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
@@ -51,7 +51,7 @@ pub struct SqliteStore {
     writer: SqlitePool,
     /// Held by a transaction of the workers. Deliveries go past it: each waits for one transaction at
     /// most, however many workers wait to write.
-    turn: Arc<Mutex<()>>,
+    write_permit: Arc<Mutex<()>>,
     readers: SqlitePool,
     /// For what the ledger itself reads, so that it waits for no page and for nothing of the application's.
     own: SqlitePool,
@@ -98,7 +98,7 @@ impl SqliteStore {
         let options = durable(options);
         let writer = pool(1).connect_with(options.clone()).await?;
         let readers = pool(READERS).connect_with(options.clone()).await?;
-        Ok(Self::of(options, writer, readers))
+        Ok(Self::from_pools(options, writer, readers))
     }
 
     /// Reads through your pool, which must use a file; [`read_pool`](Self::read_pool) returns it. The
@@ -119,12 +119,12 @@ impl SqliteStore {
         }
         let options = durable((*readers.connect_options()).clone().read_only(false));
         let writer = pool(1).connect_with(options.clone()).await?;
-        Ok(Self::of(options, writer, readers))
+        Ok(Self::from_pools(options, writer, readers))
     }
 
-    fn of(options: SqliteConnectOptions, writer: SqlitePool, readers: SqlitePool) -> Self {
+    fn from_pools(options: SqliteConnectOptions, writer: SqlitePool, readers: SqlitePool) -> Self {
         let own = pool(OWN_READERS).connect_lazy_with(options);
-        Self { writer, turn: Arc::default(), readers, own }
+        Self { writer, write_permit: Arc::default(), readers, own }
     }
 
     /// A ledger that lives as long as the process: for tests.
@@ -140,7 +140,12 @@ impl SqliteStore {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self { writer: only.clone(), turn: Arc::default(), readers: only.clone(), own: only })
+        Ok(Self {
+            writer: only.clone(),
+            write_permit: Arc::default(),
+            readers: only.clone(),
+            own: only,
+        })
     }
 
     /// Connections for your own reads.
@@ -151,15 +156,15 @@ impl SqliteStore {
 
     /// Begins a transaction of the workers, or of a task without a waiting sender.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
-        let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
-        let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        Ok(Tx::new(Kind::Sqlite(self.begin_delivery().await?)).with_turn(turn))
+        let write_permit = timeout(ACQUIRE_TIMEOUT, self.write_permit.clone().lock_owned());
+        let write_permit = write_permit.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(Tx::new(TxBackend::Sqlite(self.begin_delivery().await?)).with_write_permit(write_permit))
     }
 
     /// A transaction of callbacks, which may do in it whatever they like.
     pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
         let mut tx = self.begin().await?;
-        tx.watch().await?;
+        tx.open_savepoint().await?;
         Ok(tx)
     }
 
@@ -169,9 +174,9 @@ impl SqliteStore {
     }
 
     /// Writes the whole file anew: nothing is in it but what the tables hold.
-    pub(crate) async fn write_anew(&self) -> Result<(), Error> {
-        let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
-        let _turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    pub(crate) async fn vacuum(&self) -> Result<(), Error> {
+        let write_permit = timeout(ACQUIRE_TIMEOUT, self.write_permit.clone().lock_owned());
+        let _permit = write_permit.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let mut connection = self.writer.acquire().await?;
         sqlx::query("VACUUM").execute(&mut *connection).await?;
         Ok(())
@@ -179,14 +184,14 @@ impl SqliteStore {
 
     /// Moves the log into the database file and empties the log, so erased data is in neither.
     /// Returns whether no reader blocked it.
-    pub(crate) async fn empty_log(&self) -> Result<bool, Error> {
-        let turn = timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned());
-        let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    pub(crate) async fn truncate_wal(&self) -> Result<bool, Error> {
+        let write_permit = timeout(ACQUIRE_TIMEOUT, self.write_permit.clone().lock_owned());
+        let write_permit = write_permit.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let mut connection = self.writer.acquire().await?;
         // In its own task: the caller may be canceled, and the connection must get its timeout
         // back.
         let emptying = tokio::spawn(async move {
-            sqlx::query(IMPATIENT).execute(&mut *connection).await?;
+            sqlx::query(SHORT_BUSY_TIMEOUT).execute(&mut *connection).await?;
             let mut emptied = Ok(false);
             for _ in 0..CHECKPOINTS {
                 let in_the_way = sqlx::query_scalar::<_, i64>(CHECKPOINT);
@@ -195,16 +200,16 @@ impl SqliteStore {
                     break;
                 }
             }
-            sqlx::query(PATIENT).execute(&mut *connection).await?;
-            drop(turn);
+            sqlx::query(LONG_BUSY_TIMEOUT).execute(&mut *connection).await?;
+            drop(write_permit);
             emptied
         });
         Ok(emptying.await.unwrap_or(Ok(false))?)
     }
 
     /// A transaction in which the ledger itself reads.
-    pub(crate) async fn look(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Sqlite(begun(&self.own, "BEGIN").await?)))
+    pub(crate) async fn begin_read(&self) -> Result<Tx, Error> {
+        Ok(Tx::new(TxBackend::Sqlite(begun(&self.own, "BEGIN").await?)))
     }
 
     /// Reads outside of a transaction.
@@ -214,7 +219,7 @@ impl SqliteStore {
 
     /// Begins a transaction for reads of the application.
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(Kind::Sqlite(begun(&self.readers, "BEGIN").await?)))
+        Ok(Tx::new(TxBackend::Sqlite(begun(&self.readers, "BEGIN").await?)))
     }
 }
 

@@ -22,26 +22,26 @@ use crate::{
 
 /// A mark that goes with the transaction: releasing it fails if that is over.
 #[cfg(feature = "sqlite")]
-const WATCH: Sql = Sql { sqlite: "SAVEPOINT dodo_event", postgres: "" };
+const SAVEPOINT: Sql = Sql { sqlite: "SAVEPOINT dodo_event", postgres: "" };
 #[cfg(feature = "sqlite")]
-const UNWATCH: Sql = Sql { sqlite: "RELEASE dodo_event", postgres: "" };
+const RELEASE_SAVEPOINT: Sql = Sql { sqlite: "RELEASE dodo_event", postgres: "" };
 
 /// An open transaction. Dropping it rolls back.
 #[derive(Debug)]
 pub struct Tx {
-    kind: Kind,
+    backend: TxBackend,
     /// After the transaction, so that they are given back when that is over.
-    turn: Option<OwnedMutexGuard<()>>,
+    write_permit: Option<OwnedMutexGuard<()>>,
     permit: Option<OwnedSemaphorePermit>,
-    patience: Duration,
+    statement_timeout: Duration,
 }
 
 /// The longest wait for a statement. Without it, a statement on a vanished host waits until the
 /// connection ends, which may be never.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum TxBackend {
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     #[cfg(feature = "postgres")]
@@ -53,12 +53,12 @@ macro_rules! each {
     ($kind:expr, $text:ident = $sql:expr, $tx:ident => $body:expr) => {
         match $kind {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite($tx) => {
+            TxBackend::Sqlite($tx) => {
                 let $text = $sql.sqlite;
                 $body
             }
             #[cfg(feature = "postgres")]
-            Kind::Postgres($tx) => {
+            TxBackend::Postgres($tx) => {
                 let $text = $sql.postgres;
                 $body
             }
@@ -106,20 +106,20 @@ impl<'q> BindTo<'q, Postgres> for Rows {
 }
 
 impl Tx {
-    pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, turn: None, permit: None, patience: PATIENCE }
+    pub(crate) fn new(backend: TxBackend) -> Self {
+        Self { backend, write_permit: None, permit: None, statement_timeout: STATEMENT_TIMEOUT }
     }
 
     /// Waits for each statement as long as this.
-    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub(crate) fn with_timeout(mut self, statement_timeout: Duration) -> Self {
+        self.statement_timeout = statement_timeout;
         self
     }
 
     /// Keeps others from beginning until this transaction is over.
     #[cfg(feature = "sqlite")]
-    pub(crate) fn with_turn(mut self, turn: OwnedMutexGuard<()>) -> Self {
-        self.turn = Some(turn);
+    pub(crate) fn with_write_permit(mut self, write_permit: OwnedMutexGuard<()>) -> Self {
+        self.write_permit = Some(write_permit);
         self
     }
 
@@ -132,17 +132,17 @@ impl Tx {
 
     /// Marks a transaction that a callback is going to use. Call it at the beginning.
     #[cfg(feature = "sqlite")]
-    pub(crate) async fn watch(&mut self) -> Result<(), Error> {
-        self.execute(&WATCH, Vec::new()).await.map(drop)
+    pub(crate) async fn open_savepoint(&mut self) -> Result<(), Error> {
+        self.execute(&SAVEPOINT, Vec::new()).await.map(drop)
     }
 
     /// Whether a [watched](Self::watch) transaction is still the one that was begun. SQLite ends a
     /// transaction by itself after some errors, for example on a full disk, and would commit later
     /// statements without it. In PostgreSQL each later statement fails.
-    pub(crate) async fn prove_unbroken(&mut self) -> Result<(), Error> {
-        match &mut self.kind {
+    pub(crate) async fn verify_savepoint(&mut self) -> Result<(), Error> {
+        match &mut self.backend {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(_) => match self.execute(&UNWATCH, Vec::new()).await {
+            TxBackend::Sqlite(_) => match self.execute(&RELEASE_SAVEPOINT, Vec::new()).await {
                 Err(error) if !error.is_the_databases() => Err(Error::new(
                     crate::ErrorKind::StatementRejected,
                     "SQLite ended the event transaction after an error: return errors of statements",
@@ -150,12 +150,12 @@ impl Tx {
                 proven => proven.map(drop),
             },
             #[cfg(feature = "postgres")]
-            Kind::Postgres(_) => Ok(()),
+            TxBackend::Postgres(_) => Ok(()),
         }
     }
 
-    pub(crate) fn kind_mut(&mut self) -> &mut Kind {
-        &mut self.kind
+    pub(crate) fn backend_mut(&mut self) -> &mut TxBackend {
+        &mut self.backend
     }
 
     /// Runs a statement and says how many rows it changed.
@@ -163,8 +163,8 @@ impl Tx {
     /// # Errors
     /// Those of the database.
     pub async fn execute(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<u64, Error> {
-        each!(&mut self.kind, text = sql, tx => {
-            let done = in_time(self.patience, (&mut **tx).execute(bound!(text, args))).await?;
+        each!(&mut self.backend, text = sql, tx => {
+            let done = in_time(self.statement_timeout, (&mut **tx).execute(bound!(text, args))).await?;
             Ok(done.rows_affected())
         })
     }
@@ -185,8 +185,8 @@ impl Tx {
     /// # Errors
     /// Those of the database.
     pub async fn fetch(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
-        each!(&mut self.kind, text = sql, tx => {
-            let rows = in_time(self.patience, (&mut **tx).fetch_all(bound!(text, args))).await?;
+        each!(&mut self.backend, text = sql, tx => {
+            let rows = in_time(self.statement_timeout, (&mut **tx).fetch_all(bound!(text, args))).await?;
             rows.iter().map(read_row).collect()
         })
     }
@@ -198,17 +198,17 @@ impl Tx {
         text: String,
         args: Vec<Arg>,
     ) -> Result<Vec<Row>, Error> {
-        match &mut self.kind {
+        match &mut self.backend {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(tx) => {
+            TxBackend::Sqlite(tx) => {
                 let query = bound!(AssertSqlSafe(text), args);
-                let rows = in_time(self.patience, (&mut **tx).fetch_all(query)).await?;
+                let rows = in_time(self.statement_timeout, (&mut **tx).fetch_all(query)).await?;
                 rows.iter().map(read_row).collect()
             }
             #[cfg(feature = "postgres")]
-            Kind::Postgres(tx) => {
+            TxBackend::Postgres(tx) => {
                 let query = bound!(AssertSqlSafe(text), args);
-                let rows = in_time(self.patience, (&mut **tx).fetch_all(query)).await?;
+                let rows = in_time(self.statement_timeout, (&mut **tx).fetch_all(query)).await?;
                 rows.iter().map(read_row).collect()
             }
         }
@@ -227,13 +227,13 @@ impl Tx {
     /// # Errors
     /// Those of the database.
     pub async fn commit(self) -> Result<(), Error> {
-        match self.kind {
+        match self.backend {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite(tx) => in_time(self.patience, tx.commit()).await?,
+            TxBackend::Sqlite(tx) => in_time(self.statement_timeout, tx.commit()).await?,
             #[cfg(feature = "postgres")]
-            Kind::Postgres(tx) => in_time(self.patience, tx.commit()).await?,
+            TxBackend::Postgres(tx) => in_time(self.statement_timeout, tx.commit()).await?,
         }
-        drop((self.turn, self.permit));
+        drop((self.write_permit, self.permit));
         Ok(())
     }
 }
@@ -245,7 +245,7 @@ pub(crate) async fn fetch_sqlite(
     sql: &Sql,
     args: Vec<Arg>,
 ) -> Result<Vec<Row>, Error> {
-    let rows = in_time(PATIENCE, pool.fetch_all(bound!(sql.sqlite, args))).await?;
+    let rows = in_time(STATEMENT_TIMEOUT, pool.fetch_all(bound!(sql.sqlite, args))).await?;
     rows.iter().map(read_row).collect()
 }
 
@@ -253,21 +253,21 @@ pub(crate) async fn fetch_sqlite(
 #[cfg(feature = "postgres")]
 pub(crate) async fn fetch_postgres(
     pool: &sqlx::PgPool,
-    patience: Duration,
+    statement_timeout: Duration,
     sql: &Sql,
     args: Vec<Arg>,
 ) -> Result<Vec<Row>, Error> {
-    let rows = in_time(patience, pool.fetch_all(bound!(sql.postgres, args))).await?;
+    let rows = in_time(statement_timeout, pool.fetch_all(bound!(sql.postgres, args))).await?;
     rows.iter().map(read_row).collect()
 }
 
 /// Aborts a statement that takes too long. If the caller drops a statement, it also drops its
 /// transaction.
 pub(crate) async fn in_time<T>(
-    patience: Duration,
+    statement_timeout: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, Error> {
-    match timeout(patience, work).await {
+    match timeout(statement_timeout, work).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(Error::new(
             crate::ErrorKind::Unavailable,

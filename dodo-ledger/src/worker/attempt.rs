@@ -14,14 +14,14 @@ use dodo_core::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::finish::Finisher;
+use super::completion::Completer;
 use crate::{
     attribution::sanitize,
     counters::{self, Stage},
     error::Error,
     fault::{mutant, reach},
-    inbox::{AttemptOutcome, Claim, claim::conclude},
-    projection::{Again, Projections, Task, Work, of_database},
+    inbox::{AttemptOutcome, LeasedEvent, claim::record_outcome},
+    projection::{Again, Projections, Task, Work, into_database_error},
     settings::Settings,
     store::Store,
     tx::EventTx,
@@ -31,25 +31,25 @@ use crate::{
 pub(super) const STORE_WAIT: Duration = Duration::from_secs(300);
 
 /// One run of the callbacks of one event, or of an event or a timer of a projection.
-pub(super) struct Run {
+pub(super) struct CallbackAttempt {
     pub(super) store: Store,
     pub(super) settings: Arc<Settings>,
     pub(super) dispatcher: Dispatcher,
     pub(super) projections: Projections,
-    pub(super) finisher: Finisher,
-    pub(super) claim: Claim,
+    pub(super) completer: Completer,
+    pub(super) event: LeasedEvent,
     /// The end of the lease, less the time for the last commit.
     pub(super) until: Instant,
     /// Whether its failure was written down, or could not be: once is enough.
-    pub(super) judged: AtomicBool,
+    pub(super) outcome_recorded: AtomicBool,
 }
 
-impl Run {
+impl CallbackAttempt {
     pub(super) async fn run(self: Arc<Self>) {
         match self.attempt().await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
-                target: "dodo::ledger", event = %self.claim.id(),
+                target: "dodo::ledger", event = %self.event.id(),
                 "lease ended before the callbacks; another worker has the event"
             ),
             Err(failure) => self.fail(failure).await,
@@ -59,7 +59,7 @@ impl Run {
     /// After a panic outside of the guard: it counts as a failed attempt. Otherwise the event would
     /// be claimed forever.
     pub(super) async fn panicked(self: Arc<Self>) {
-        if !self.judged.load(Ordering::Relaxed) && !mutant("panics_do_not_count") {
+        if !self.outcome_recorded.load(Ordering::Relaxed) && !mutant("panics_do_not_count") {
             self.fail(Failure::Panicked).await;
         }
     }
@@ -68,7 +68,7 @@ impl Run {
     /// event that cannot be read is marked parked instead: no retry would make it readable.
     /// `false`: the lease was lost, and nothing was committed.
     async fn attempt(&self) -> Result<bool, Failure> {
-        let tx = EventTx::new(self.claim.id(), self.store.clone(), self.until);
+        let tx = EventTx::new(self.event.id(), self.store.clone(), self.until);
         let outcome = timeout_at(self.until, self.work(&tx)).await;
         reach("after_callbacks").await;
         // Also after a failure: a kept handle must be unusable.
@@ -76,13 +76,15 @@ impl Run {
         let ended = match outcome.unwrap_or(Err(Failure::LeaseEnded)) {
             Ok(ended) => ended,
             Err(failure) => {
-                return Err(tx.trouble().map_or(failure, |trouble| Failure::Store(trouble.into())));
+                return Err(tx
+                    .store_error()
+                    .map_or(failure, |store_error| Failure::Store(store_error.into())));
             }
         };
-        let claim = Claim { unreadable: ended.unreadable, ..self.claim.clone() };
+        let event = LeasedEvent { unreadable: ended.unreadable, ..self.event.clone() };
         let mut tx = match joined.map_err(Failure::Transaction)? {
             Some(mut tx) if !mutant("effect_outside_tx") => {
-                tx.prove_unbroken().await.map_err(Failure::Transaction)?;
+                tx.verify_savepoint().await.map_err(Failure::Transaction)?;
                 tx
             }
             Some(tx) => {
@@ -90,11 +92,11 @@ impl Run {
                 reach("between_effect_and_done").await;
                 self.store.begin().await.map_err(Failure::Transaction)?
             }
-            None if claim.is_timer() => self.store.begin().await.map_err(Failure::Transaction)?,
-            None => return self.finisher.finish(&claim).await.map_err(Failure::Store),
+            None if event.is_timer() => self.store.begin().await.map_err(Failure::Transaction)?,
+            None => return self.completer.complete(&event).await.map_err(Failure::Store),
         };
         reach("before_done").await;
-        let held = match tx.end(&claim, ended.again).await {
+        let held = match tx.end(&event, ended.again).await {
             Ok(held) => held,
             Err(error) => {
                 // SQLite has one.
@@ -110,7 +112,7 @@ impl Run {
     }
 
     async fn work(&self, tx: &EventTx) -> Result<Ended, Failure> {
-        match &self.claim.work {
+        match &self.event.work {
             Work::Delivery(event) => self.callbacks(event, tx).await,
             Work::Projection(name, task) => self.projection(name, task, tx).await,
         }
@@ -119,7 +121,7 @@ impl Run {
     async fn callbacks(&self, event: &VerifiedEvent, tx: &EventTx) -> Result<Ended, Failure> {
         let mut extensions = http::Extensions::new();
         extensions.insert(tx.clone());
-        let callbacks = self.dispatcher.dispatch(event.clone(), self.claim.claims, extensions);
+        let callbacks = self.dispatcher.dispatch(event.clone(), self.event.attempts, extensions);
         let unreadable = match callbacks.await {
             Ok(()) => None,
             Err(error) if error.kind() == ErrorKind::UnreadableEvent => {
@@ -132,7 +134,7 @@ impl Run {
 
     async fn projection(&self, name: &str, task: &Task, tx: &EventTx) -> Result<Ended, Failure> {
         let ran = self.projections.run(name, task, tx).await.ok_or(Failure::Absent)?;
-        let again = ran.map_err(|error| match of_database(error) {
+        let again = ran.map_err(|error| match into_database_error(error) {
             Ok(error) => Failure::Transaction(error),
             Err(error) => Failure::Callback(
                 dodo_core::Error::new(ErrorKind::CallbackFailed, "a projection failed")
@@ -150,7 +152,7 @@ impl Run {
         }
         let own = async {
             let mut tx = self.store.begin().await?;
-            tx.end(&self.claim, None).await
+            tx.end(&self.event, None).await
         };
         match own.await {
             Ok(_) => Failure::Transaction(error),
@@ -159,41 +161,41 @@ impl Run {
     }
 
     async fn fail(&self, failure: Failure) {
-        self.judged.store(true, Ordering::Relaxed);
-        let outcome = self.judge(&failure);
-        match conclude(&self.store, &self.claim, &outcome).await {
+        self.outcome_recorded.store(true, Ordering::Relaxed);
+        let outcome = self.plan_retry(&failure);
+        match record_outcome(&self.store, &self.event, &outcome).await {
             Ok(true) => self.log(&failure, &outcome),
             Ok(false) => {}
             // The lease runs out by itself.
             Err(error) => tracing::error!(
-                target: "dodo::ledger", event = %self.claim.id(), %error, cause = error.cause(),
+                target: "dodo::ledger", event = %self.event.id(), %error, cause = error.cause(),
                 "failed attempt not recorded; the event is retried when its lease expires"
             ),
         }
     }
 
-    fn judge(&self, failure: &Failure) -> AttemptOutcome {
-        let Claim { claims, failures, .. } = self.claim;
+    fn plan_retry(&self, failure: &Failure) -> AttemptOutcome {
+        let LeasedEvent { attempts, failed_attempts, .. } = self.event;
         let policy = &self.settings.callback_retry;
         let reason = failure.reason();
         if !failure.counts() {
             // It grows with the attempts that the store interrupted, which no other counter has.
-            let after = policy.delay(claims.saturating_sub(failures)).min(STORE_WAIT);
-            return AttemptOutcome::Postpone { after, reason };
+            let after = policy.delay(attempts.saturating_sub(failed_attempts)).min(STORE_WAIT);
+            return AttemptOutcome::Defer { after, reason };
         }
-        let failures = match mutant("claims_are_failures") {
-            true => claims,
-            false => failures.saturating_add(1),
+        let failed_attempts = match mutant("claims_are_failures") {
+            true => attempts,
+            false => failed_attempts.saturating_add(1),
         };
-        if policy.is_exhausted(failures) && !mutant("never_dead") {
+        if policy.is_exhausted(failed_attempts) && !mutant("never_dead") {
             AttemptOutcome::Dead { reason }
         } else {
-            AttemptOutcome::Retry { after: policy.delay(failures), reason }
+            AttemptOutcome::Retry { after: policy.delay(failed_attempts), reason }
         }
     }
 
     fn kind(&self) -> Option<String> {
-        match &self.claim.work {
+        match &self.event.work {
             Work::Delivery(event) => {
                 event.envelope().ok().map(|envelope| envelope.kind.to_string())
             }
@@ -204,35 +206,35 @@ impl Run {
     /// The cause is logged and not stored. It is the text of the application's own error, as without a
     /// ledger.
     fn log(&self, failure: &Failure, outcome: &AttemptOutcome) {
-        let event = self.claim.id();
-        let failures = self.claim.failures.saturating_add(1);
+        let event = self.event.id();
+        let failed_attempts = self.event.failed_attempts.saturating_add(1);
         let cause = failure.cause();
-        if !matches!(outcome, AttemptOutcome::Postpone { .. }) {
+        if !matches!(outcome, AttemptOutcome::Defer { .. }) {
             let dead = matches!(outcome, AttemptOutcome::Dead { .. });
             counters::failed(Stage::Callback, dead);
         }
         match outcome {
             AttemptOutcome::Dead { reason } => tracing::error!(
-                target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,
+                target: "dodo::ledger", kind = self.kind(), event, failed_attempts, reason, cause,
                 "event moved to dead letters after repeated failures; fix the callback, then run `ledger redrive <id>`"
             ),
             // The first failure tells the developer; the repetitions may end by themselves.
-            AttemptOutcome::Retry { after, reason } if failures == 1 => tracing::error!(
-                target: "dodo::ledger", kind = self.kind(), event, failures, reason, cause,
+            AttemptOutcome::Retry { after, reason } if failed_attempts == 1 => tracing::error!(
+                target: "dodo::ledger", kind = self.kind(), event, failed_attempts, reason, cause,
                 wait_ms = after.as_millis(),
                 "callback failed; fix its cause: the ledger runs it again"
             ),
             AttemptOutcome::Retry { after, reason } => tracing::warn!(
-                target: "dodo::ledger", event, failures, reason, cause, wait_ms = after.as_millis(),
+                target: "dodo::ledger", event, failed_attempts, reason, cause, wait_ms = after.as_millis(),
                 "callback failed; retry scheduled"
             ),
-            AttemptOutcome::Postpone { after, reason } if failure.passes_by_itself() => {
+            AttemptOutcome::Defer { after, reason } if failure.passes_by_itself() => {
                 tracing::warn!(
                     target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
                     "event not marked done; its callbacks run again without a failed attempt"
                 )
             }
-            AttemptOutcome::Postpone { after, reason } => tracing::error!(
+            AttemptOutcome::Defer { after, reason } => tracing::error!(
                 target: "dodo::ledger", event, reason, cause, wait_ms = after.as_millis(),
                 "events not marked done; fix the database: callbacks run again without a failed attempt"
             ),

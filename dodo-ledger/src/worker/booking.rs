@@ -6,26 +6,26 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use dodo_core::webhook::VerifiedEvent;
 use tokio::time::Instant;
 
-use super::{STORE_PAUSE, Stop, attempt::STORE_WAIT, sleep_or_wake};
+use super::{STORE_PAUSE, Shutdown, attempt::STORE_WAIT, sleep_or_wake};
 use crate::{
     attribution::{Batch, Fact, Rules, event_owner::EventOwner, parse, sanitize},
     booking::{Booked, Booking, Erasures, GroupStore, Intake},
     counters::{self, Stage},
     error::Error,
     fault::reach,
-    inbox::{NotBooked, Seen, Unbooked},
+    inbox::{EventMeta, NotBooked, Unbooked},
     ledger::Shared,
     notify::WakeSignal,
     projection,
     store::Tx,
 };
 
-pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
+pub(super) async fn run(ledger: &Arc<Shared>, mut shutdown: Shutdown) {
     queue_changed_rules(ledger).await;
     name_missing_projections(ledger).await;
-    while stop.borrow().is_none() {
+    while shutdown.borrow().is_none() {
         let wait = match round(ledger).await {
-            Ok(Round { taken: 0, .. }) => match resolve_again(ledger).await {
+            Ok(BatchOutcome { taken: 0, .. }) => match resolve_again(ledger).await {
                 Ok(true) => continue,
                 Ok(false) => ledger.settings.poll,
                 Err(error) => {
@@ -49,7 +49,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut stop: Stop) {
                 STORE_PAUSE
             }
         };
-        sleep_or_wake(&ledger.wake_booking, wait, &mut stop).await;
+        sleep_or_wake(&ledger.wake_booking, wait, &mut shutdown).await;
     }
 }
 
@@ -69,7 +69,7 @@ async fn queue_changed_rules(ledger: &Shared) {
 
 /// Their groups wait in the queue for a process that has them.
 async fn name_missing_projections(ledger: &Shared) {
-    let names = async { projection::registered(&mut ledger.store.look().await?).await };
+    let names = async { projection::registered(&mut ledger.store.begin_read().await?).await };
     // Without the database, the first round logs the error.
     for name in names.await.unwrap_or_default() {
         if !ledger.projections.has(&name) {
@@ -102,7 +102,7 @@ fn panicked() -> Error {
 
 /// The result of one round.
 #[derive(Default)]
-struct Round {
+struct BatchOutcome {
     taken: usize,
     /// Booked or parked. The others failed and are due again later, or another instance was faster.
     booked: usize,
@@ -110,7 +110,7 @@ struct Round {
 
 /// One round: a batch of due events that no other instance has taken. It is booked in a task of its own,
 /// so that a panic is a failure like any other.
-async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
+async fn round(ledger: &Arc<Shared>) -> Result<BatchOutcome, Error> {
     let mut tx = ledger.store.begin_booking().await?;
     let events = tx.unbooked(ledger.store.booking_batch()).await?;
     let taken = events.len();
@@ -121,11 +121,11 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
             // skipped it.
             ledger.wake_for(WakeSignal::Booked);
         }
-        return Ok(Round::default());
+        return Ok(BatchOutcome::default());
     }
     let events: Arc<[Unbooked]> = events.into();
     match booked(ledger, tx, events.clone()).await {
-        Ok(()) => Ok(Round { taken, booked: taken }),
+        Ok(()) => Ok(BatchOutcome { taken, booked: taken }),
         Err(error) if error.needs_an_operator() => Err(error),
         Err(error) => {
             // One event, or the database, fails the batch: book each event by itself.
@@ -133,7 +133,7 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "batch failed; its events are booked one by one"
             );
-            one_by_one(ledger, &events).await
+            book_individually(ledger, &events).await
         }
     }
 }
@@ -141,8 +141,11 @@ async fn round(ledger: &Arc<Shared>) -> Result<Round, Error> {
 /// Books the events of a failed batch, each in a transaction that takes it again. It waits for a
 /// transaction that holds the event: the server can still be ending the transaction of the batch, or
 /// another instance was faster.
-async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, Error> {
-    let mut round = Round { taken: events.len(), booked: 0 };
+async fn book_individually(
+    ledger: &Arc<Shared>,
+    events: &[Unbooked],
+) -> Result<BatchOutcome, Error> {
+    let mut round = BatchOutcome { taken: events.len(), booked: 0 };
     for event in events {
         let mut tx = ledger.store.begin_booking().await?;
         let Some(event) = tx.unbooked_by_id(event.event.id()).await? else {
@@ -161,7 +164,7 @@ async fn one_by_one(ledger: &Arc<Shared>, events: &[Unbooked]) -> Result<Round, 
             Err(error) if error.needs_an_operator() => return Err(error),
             // If the database is away, this fails too.
             Err(error) if error.is_transient() => {
-                put_off(ledger, &event, &error, begun.elapsed()).await?;
+                defer(ledger, &event, &error, begun.elapsed()).await?;
             }
             Err(error) => failed(ledger, &event, &error).await?,
         }
@@ -213,14 +216,14 @@ async fn book(
         });
         read.push((event, owner, outcome));
     }
-    intake.batch = Batch::of(facts);
+    intake.batch = Batch::from_facts(facts);
     let Booked { erasures, groups: booking, .. } = groups.book_in(&mut tx, intake).await?;
     let mut seen = Vec::new();
     for (event, owner, outcome) in read {
         let (id, received_at) = (event.event.id(), event.event.received_at());
         let erased = event.erased || erasures.cover(owner.subjects(), received_at);
         match outcome {
-            Ok(noted) => seen.push((id, Seen { erased, ..noted })),
+            Ok(noted) => seen.push((id, EventMeta { erased, ..noted })),
             Err(error) => {
                 tracing::error!(
                     target: "dodo::ledger", event = %id, code = error.code(), error = %error,
@@ -236,52 +239,56 @@ async fn book(
 }
 
 /// The values that the inbox stores of an event, and its fact.
-fn read(rules: &Rules, event: &VerifiedEvent) -> Result<(Seen, Option<Fact>), dodo_core::Error> {
+fn read(
+    rules: &Rules,
+    event: &VerifiedEvent,
+) -> Result<(EventMeta, Option<Fact>), dodo_core::Error> {
     let envelope = event.readable()?;
     let fact = parse(event, rules)?;
-    let seen = Seen {
+    let seen = EventMeta {
         kind: sanitize::id(envelope.kind.as_str()).into_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
-        owner: EventOwner::of(&envelope),
+        owner: EventOwner::from_envelope(&envelope),
         erased: false,
     };
     Ok((seen, fact))
 }
 
 fn owner(event: &VerifiedEvent) -> EventOwner {
-    event.envelope().map(|envelope| EventOwner::of(&envelope)).unwrap_or_default()
+    event.envelope().map(|envelope| EventOwner::from_envelope(&envelope)).unwrap_or_default()
 }
 
 /// After a transient error, which does not count as a failed attempt. If the error affects only this event,
 /// for example a canceled statement, the event must not delay the others: they get ten times as long.
-async fn put_off(
+async fn defer(
     ledger: &Shared,
     event: &Unbooked,
     error: &Error,
     spent: Duration,
 ) -> Result<(), Error> {
-    let failures = event.failures.saturating_add(1);
-    let wait = ledger.settings.callback_retry.delay(failures).max(spent * 10).min(STORE_WAIT);
+    let failed_attempts = event.failed_attempts.saturating_add(1);
+    let wait =
+        ledger.settings.callback_retry.delay(failed_attempts).max(spent * 10).min(STORE_WAIT);
     tracing::error!(
         target: "dodo::ledger", event = %event.event.id(), %error, cause = error.cause(),
         wait_ms = wait.as_millis(),
         "event not booked; retry scheduled without a failed attempt"
     );
-    not_booked(ledger, event, NotBooked::Postpone(wait), error).await
+    not_booked(ledger, event, NotBooked::Defer(wait), error).await
 }
 
 async fn failed(ledger: &Shared, event: &Unbooked, error: &Error) -> Result<(), Error> {
-    let failures = event.failures.saturating_add(1);
-    let dead = ledger.settings.callback_retry.is_exhausted(failures);
+    let failed_attempts = event.failed_attempts.saturating_add(1);
+    let dead = ledger.settings.callback_retry.is_exhausted(failed_attempts);
     tracing::error!(
-        target: "dodo::ledger", event = %event.event.id(), failures, dead, %error,
+        target: "dodo::ledger", event = %event.event.id(), failed_attempts, dead, %error,
         cause = error.cause(),
         "event not booked; retry scheduled, or dead letter if `dead` is true"
     );
     counters::failed(Stage::Booking, dead);
     let outcome = match dead {
         true => NotBooked::Dead,
-        false => NotBooked::Retry(ledger.settings.callback_retry.delay(failures)),
+        false => NotBooked::Retry(ledger.settings.callback_retry.delay(failed_attempts)),
     };
     not_booked(ledger, event, outcome, error).await
 }

@@ -12,12 +12,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{STORE_PAUSE, Stop, attempt::Run, finish::Finisher, sleep_or_wake};
+use super::{
+    STORE_PAUSE, Shutdown, attempt::CallbackAttempt, completion::Completer, sleep_or_wake,
+};
 use crate::{
     fault::{mutant, reach},
     inbox::{
-        Claim,
-        claim::{claim, hand_back},
+        LeasedEvent,
+        claim::{claim, release_leases},
     },
     ledger::Shared,
     store::Store,
@@ -25,27 +27,27 @@ use crate::{
 };
 
 /// The running attempts of this process.
-struct AtWork {
+struct InFlight {
     dispatcher: Dispatcher,
-    finisher: Finisher,
+    completer: Completer,
     tasks: JoinSet<()>,
-    runs: HashMap<Id, Arc<Run>>,
+    attempts: HashMap<Id, Arc<CallbackAttempt>>,
 }
 
-impl AtWork {
-    fn start(&mut self, ledger: &Shared, claim: Claim, lease_ends: Instant) {
-        let run = Arc::new(Run {
+impl InFlight {
+    fn start(&mut self, ledger: &Shared, event: LeasedEvent, lease_ends: Instant) {
+        let run = Arc::new(CallbackAttempt {
             store: ledger.store.clone(),
             settings: ledger.settings.clone(),
             dispatcher: self.dispatcher.clone(),
             projections: ledger.projections.clone(),
-            finisher: self.finisher.clone(),
-            claim,
+            completer: self.completer.clone(),
+            event,
             until: lease_ends - COMMIT_RESERVE.min(ledger.settings.lease / 4),
-            judged: AtomicBool::new(false),
+            outcome_recorded: AtomicBool::new(false),
         });
         let task = self.tasks.spawn(run.clone().run());
-        self.runs.insert(task.id(), run);
+        self.attempts.insert(task.id(), run);
     }
 
     fn ended(&mut self, task: Result<(Id, ()), JoinError>) {
@@ -53,10 +55,10 @@ impl AtWork {
             Ok((id, ())) => *id,
             Err(error) => error.id(),
         };
-        let Some(run) = self.runs.remove(&id) else { return };
+        let Some(run) = self.attempts.remove(&id) else { return };
         if task.is_err_and(|error| error.is_panic()) {
             let task = self.tasks.spawn(run.clone().panicked());
-            self.runs.insert(task.id(), run);
+            self.attempts.insert(task.id(), run);
         }
     }
 
@@ -75,11 +77,11 @@ impl AtWork {
         }
         // A task that is aborted drops its transaction: nothing of it is committed.
         self.tasks.shutdown().await;
-        let left: Vec<&Claim> = self.runs.values().map(|run| &run.claim).collect();
+        let left: Vec<&LeasedEvent> = self.attempts.values().map(|run| &run.event).collect();
         if mutant("leases_kept") {
             return;
         }
-        if let Err(error) = hand_back(store, &left).await {
+        if let Err(error) = release_leases(store, &left).await {
             tracing::warn!(
                 target: "dodo::ledger", events = left.len(), %error, cause = error.cause(),
                 "leases not released; they expire on their own"
@@ -88,36 +90,36 @@ impl AtWork {
     }
 }
 
-pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut stop: Stop) {
-    let mut at_work = AtWork {
+pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut shutdown: Shutdown) {
+    let mut in_flight = InFlight {
         dispatcher,
-        finisher: Finisher::start(ledger.store.clone()),
+        completer: Completer::start(ledger.store.clone()),
         tasks: JoinSet::new(),
-        runs: HashMap::new(),
+        attempts: HashMap::new(),
     };
     let slots = ledger.settings.concurrency.max(1);
-    while stop.borrow().is_none() {
-        while let Some(task) = at_work.tasks.try_join_next_with_id() {
-            at_work.ended(task);
+    while shutdown.borrow().is_none() {
+        while let Some(task) = in_flight.tasks.try_join_next_with_id() {
+            in_flight.ended(task);
         }
-        let free = slots - u32::try_from(at_work.tasks.len()).unwrap_or(slots).min(slots);
+        let free = slots - u32::try_from(in_flight.tasks.len()).unwrap_or(slots).min(slots);
         if free == 0 {
             tokio::select! {
-                () = at_work.wait_for_one() => {}
-                _ = stop.wait_for(Option::is_some) => {}
+                () = in_flight.wait_for_one() => {}
+                _ = shutdown.wait_for(Option::is_some) => {}
             }
             continue;
         }
         // From before the claim: a lease may only be believed to end too early.
         let lease_ends = Instant::now() + ledger.settings.lease;
         match claim(&ledger.store, free, ledger.settings.lease).await {
-            Ok(claims) if claims.is_empty() => {
-                sleep_or_wake(&ledger.wake_callbacks, ledger.settings.poll, &mut stop).await;
+            Ok(events) if events.is_empty() => {
+                sleep_or_wake(&ledger.wake_callbacks, ledger.settings.poll, &mut shutdown).await;
             }
-            Ok(claims) => {
+            Ok(events) => {
                 reach("after_claim").await;
-                for claim in claims {
-                    at_work.start(ledger, claim, lease_ends);
+                for event in events {
+                    in_flight.start(ledger, event, lease_ends);
                 }
             }
             Err(error) => {
@@ -125,10 +127,10 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut stop: 
                     target: "dodo::ledger", %error, cause = error.cause(),
                     "events not claimed; the worker retries"
                 );
-                sleep_or_wake(&ledger.wake_callbacks, STORE_PAUSE, &mut stop).await;
+                sleep_or_wake(&ledger.wake_callbacks, STORE_PAUSE, &mut shutdown).await;
             }
         }
     }
-    let deadline = stop.borrow().unwrap_or_else(Instant::now);
-    at_work.end_by(&ledger.store, deadline).await;
+    let deadline = shutdown.borrow().unwrap_or_else(Instant::now);
+    in_flight.end_by(&ledger.store, deadline).await;
 }

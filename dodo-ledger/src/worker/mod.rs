@@ -1,14 +1,14 @@
-//! The workers: booking, callbacks, sinks and upkeep, each a task of its own, so that none waits for
+//! The workers: booking, callbacks, sinks and retention, each a task of its own, so that none waits for
 //! another.
 
 mod attempt;
 mod booking;
 mod callbacks;
-mod finish;
+mod completion;
+mod retention;
 mod sums;
-mod upkeep;
 
-pub(crate) use self::upkeep::prune_contexts;
+pub(crate) use self::retention::prune_contexts;
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ use tokio::{
 use crate::{ledger::Shared, settings::MAX_DURATION, supervisor::panicked};
 
 /// The time when the workers stop: running attempts have until then.
-pub(crate) type Stop = watch::Receiver<Option<Instant>>;
+pub(crate) type Shutdown = watch::Receiver<Option<Instant>>;
 
 /// The running workers of a [`Ledger`](crate::Ledger).
 ///
@@ -37,12 +37,12 @@ pub(crate) type Stop = watch::Receiver<Option<Instant>>;
 #[must_use = "dropping the handle stops the workers: keep it, and call `shutdown` at the end"]
 #[derive(Debug)]
 pub struct Workers {
-    stop: watch::Sender<Option<Instant>>,
+    shutdown: watch::Sender<Option<Instant>>,
     tasks: JoinSet<()>,
 }
 
 /// How long a stopped worker may take to write down what it leaves undone.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 impl Workers {
     /// Stops taking work, waits at most `grace` for running attempts, and releases the leases of
@@ -52,18 +52,18 @@ impl Workers {
     /// Returns whether everything ended in time.
     pub async fn shutdown(mut self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace.min(MAX_DURATION);
-        self.stop.send_replace(Some(deadline));
+        self.shutdown.send_replace(Some(deadline));
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
-        timeout_at(deadline + FAREWELL, all_ended).await.is_ok()
+        timeout_at(deadline + SHUTDOWN_GRACE, all_ended).await.is_ok()
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.stop.send_if_modified(|stop| {
-            let running = stop.is_none();
+        self.shutdown.send_if_modified(|shutdown| {
+            let running = shutdown.is_none();
             if running {
-                *stop = Some(Instant::now());
+                *shutdown = Some(Instant::now());
             }
             running
         });
@@ -73,99 +73,114 @@ impl Drop for Workers {
 
 /// Counts the workers of this process, for the error of having none.
 #[derive(Clone, Debug)]
-struct Presence(Arc<AtomicUsize>);
+struct WorkerGuard(Arc<AtomicUsize>);
 
-impl Presence {
+impl WorkerGuard {
     fn enter(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count.clone())
     }
 }
 
-impl Drop for Presence {
+impl Drop for WorkerGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
-    let (stop, stopped) = watch::channel(None);
+    let (shutdown, stopped) = watch::channel(None);
     let mut tasks = JoinSet::new();
-    let presence = Arc::new(Presence::enter(&ledger.workers));
-    let own = (ledger.clone(), presence.clone());
+    let guard = Arc::new(WorkerGuard::enter(&ledger.workers));
+    let own = (ledger.clone(), guard.clone());
     tasks.spawn(supervised(
         "booking",
         stopped.clone(),
         own,
-        |(ledger, presence), stop| async move {
-            booking::run(&ledger, stop).await;
-            drop(presence);
+        |(ledger, guard), shutdown| async move {
+            booking::run(&ledger, shutdown).await;
+            drop(guard);
         },
     ));
-    let own = (ledger.clone(), presence, dispatcher);
-    tasks.spawn(supervised("callbacks", stopped.clone(), own, |own, stop| async move {
-        let (ledger, presence, dispatcher) = own;
-        callbacks::run(&ledger, dispatcher, stop).await;
-        drop(presence);
+    let own = (ledger.clone(), guard, dispatcher);
+    tasks.spawn(supervised("callbacks", stopped.clone(), own, |own, shutdown| async move {
+        let (ledger, guard, dispatcher) = own;
+        callbacks::run(&ledger, dispatcher, shutdown).await;
+        drop(guard);
     }));
-    tasks.spawn(supervised("notify", stopped.clone(), ledger.clone(), |ledger, stop| async move {
-        crate::notify::listen(&ledger, stop).await;
-    }));
+    tasks.spawn(supervised(
+        "notify",
+        stopped.clone(),
+        ledger.clone(),
+        |ledger, shutdown| async move {
+            crate::notify::listen(&ledger, shutdown).await;
+        },
+    ));
     for sink in ledger.recipients.sinks.iter() {
         let own = (ledger.clone(), sink.clone());
-        tasks.spawn(supervised("sink", stopped.clone(), own, |(ledger, sink), stop| async move {
-            crate::outbox::run(&ledger, &sink, stop).await;
-        }));
+        tasks.spawn(supervised(
+            "sink",
+            stopped.clone(),
+            own,
+            |(ledger, sink), shutdown| async move {
+                crate::outbox::run(&ledger, &sink, shutdown).await;
+            },
+        ));
     }
-    tasks.spawn(supervised("sums", stopped.clone(), ledger.clone(), |ledger, stop| async move {
-        sums::run(&ledger, stop).await;
-    }));
+    tasks.spawn(supervised(
+        "sums",
+        stopped.clone(),
+        ledger.clone(),
+        |ledger, shutdown| async move {
+            sums::run(&ledger, shutdown).await;
+        },
+    ));
     #[cfg(feature = "metrics")]
     tasks.spawn(supervised(
         "metrics",
         stopped.clone(),
         ledger.clone(),
-        |ledger, stop| async move {
-            crate::counters::run(&ledger, stop).await;
+        |ledger, shutdown| async move {
+            crate::counters::run(&ledger, shutdown).await;
         },
     ));
-    tasks.spawn(supervised("upkeep", stopped, ledger.clone(), |ledger, stop| async move {
-        upkeep::run(&ledger, stop).await;
+    tasks.spawn(supervised("retention", stopped, ledger.clone(), |ledger, shutdown| async move {
+        retention::run(&ledger, shutdown).await;
     }));
-    Workers { stop, tasks }
+    Workers { shutdown, tasks }
 }
 
 /// Runs a worker, and starts it again after a panic. Its claimed events are due again when their
 /// lease ends.
 async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
     worker: &'static str,
-    mut stop: Stop,
+    mut shutdown: Shutdown,
     own: T,
-    start: impl Fn(T, Stop) -> F,
+    start: impl Fn(T, Shutdown) -> F,
 ) {
-    while panicked(start(own.clone(), stop.clone())).await {
+    while panicked(start(own.clone(), shutdown.clone())).await {
         tracing::error!(target: "dodo::ledger", worker, "worker panicked and restarted");
-        sleep_or_wake(&Notify::new(), STORE_PAUSE, &mut stop).await;
-        if stop.borrow().is_some() {
+        sleep_or_wake(&Notify::new(), STORE_PAUSE, &mut shutdown).await;
+        if shutdown.borrow().is_some() {
             return;
         }
     }
 }
 
 /// Waits for the time, the wake-up or the order to stop, whichever is first.
-pub(crate) async fn sleep_or_wake(wake: &Notify, wait: Duration, stop: &mut Stop) {
-    sleep_until_or_wake(wake.notified(), wait, stop).await;
+pub(crate) async fn sleep_or_wake(wake: &Notify, wait: Duration, shutdown: &mut Shutdown) {
+    sleep_until_or_wake(wake.notified(), wait, shutdown).await;
 }
 
 pub(crate) async fn sleep_until_or_wake(
     woken: impl Future<Output = ()>,
     wait: Duration,
-    stop: &mut Stop,
+    shutdown: &mut Shutdown,
 ) {
     tokio::select! {
         () = woken => {}
         () = tokio::time::sleep(wait) => {}
-        _ = stop.wait_for(Option::is_some) => {}
+        _ = shutdown.wait_for(Option::is_some) => {}
     }
 }
 

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{Stop, sleep_or_wake};
+use super::{Shutdown, sleep_or_wake};
 use crate::ledger::Shared;
 
 /// Between two looks: another instance can change the zone.
 const EVERY: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
+pub(super) async fn run(ledger: &Shared, mut shutdown: Shutdown) {
     let never = Notify::new();
-    while stop.borrow().is_none() {
+    while shutdown.borrow().is_none() {
         if let Err(error) = ledger.groups().complete_sums().await {
             tracing::warn!(
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "sums are not computed yet; questions read the single rows"
             );
         }
-        sleep_or_wake(&never, EVERY, &mut stop).await;
+        sleep_or_wake(&never, EVERY, &mut shutdown).await;
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn play(groups: &GroupStore, rules: &Rules, acts: &[Act], size:
             }
         }
         let facts = batch.iter().filter_map(|act| fact(act, rules));
-        groups.book(Batch::of(facts)).await.unwrap();
+        groups.book(Batch::from_facts(facts)).await.unwrap();
     }
 }
 
@@ -137,7 +137,7 @@ proptest! {
 /// Every text in the tables.
 pub(crate) async fn dump(store: &TestStore) -> String {
     let sql = "SELECT id || ' ' || body || ' ' || COALESCE(person, '') FROM dodo_fact
-               UNION ALL SELECT id || ' ' || record || ' ' || COALESCE(journey, '') || ' '
+               UNION ALL SELECT id || ' ' || record || ' ' || COALESCE(visit_context, '') || ' '
                    || COALESCE(customer_id, '') || ' ' || COALESCE(email_sha256, '') || ' '
                    || COALESCE(visitor, '') || ' ' || COALESCE(source, '') || ' '
                    || COALESCE(landing_path, '') FROM dodo_record

@@ -103,7 +103,7 @@ fn books(mut money: Vec<String>, dictionary: &Dictionary, rolls: &Rolls) -> Book
 fn of_records<'a>(records: impl IntoIterator<Item = &'a Record>, zone: &TimeZone) -> Books {
     let (mut dictionary, mut rolls, mut money) = (Dictionary::default(), Rolls::new(), Vec::new());
     for record in records {
-        let Some(row) = MoneyRow::of(record) else { continue };
+        let Some(row) = MoneyRow::from_record(record) else { continue };
         let ids = dictionary.ids_of(&row);
         dictionary.count(&row, 1);
         roll(&mut rolls, &row.entry(ids), zone, 1);
@@ -122,7 +122,7 @@ struct Added {
 
 impl Added {
     fn add(&mut self, changes: &[RecordChange], zone: &TimeZone) {
-        let delta = MoneyDelta::of(changes);
+        let delta = MoneyDelta::from_changes(changes);
         for (rows, sign) in [(&delta.old, -1), (&delta.new, 1)] {
             for (id, row) in rows {
                 let ids = self.dictionary.ids_of(row);
@@ -225,7 +225,7 @@ proptest! {
         assert_same(&of_records(erased.values(), &berlin()), &added.books());
         // Money moves with no erasure, and no customer is new twice.
         let sums = |records: &BTreeMap<String, Record>| {
-            let rows: Vec<_> = records.values().filter_map(MoneyRow::of).collect();
+            let rows: Vec<_> = records.values().filter_map(MoneyRow::from_record).collect();
             (rows.len(), rows.iter().map(|row| i128::from(row.net)).sum::<i128>())
         };
         assert_eq!(sums(&records), sums(&erased));
@@ -356,7 +356,7 @@ fn dimensions_of_a_record() {
         extra.as_object_mut().unwrap().extend(payment.as_object().unwrap().clone());
         let story = story![bind("cks_1", context), paid("pay_1", day(0), 1000, extra)];
         let ledger = MemoryLedger::play(&Rules::default(), &story);
-        MoneyRow::of(&ledger.record("charge:pay_1")).unwrap()
+        MoneyRow::from_record(&ledger.record("charge:pay_1")).unwrap()
     };
     let value = |row: &MoneyRow, dimension: Dimension| {
         let at = Dimension::TEXTS.iter().position(|known| *known == dimension).unwrap();

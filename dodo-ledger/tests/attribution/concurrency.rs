@@ -62,7 +62,7 @@ async fn book_concurrently(
         tokio::spawn(async move {
             let next = || todo.lock().unwrap().pop();
             while let Some(facts) = next() {
-                let mut batch = Batch::of(facts);
+                let mut batch = Batch::from_facts(facts);
                 if !sorted {
                     fastrand::shuffle(&mut batch.key_order);
                 }
@@ -215,7 +215,7 @@ async fn concurrent_writers_of_all_kinds_keep_groups_whole() {
         };
         texts(&store, sql).await.iter().map(split).collect()
     };
-    let of_fact = pairs("SELECT id || ' ' || group_id FROM dodo_fact").await;
+    let for_fact = pairs("SELECT id || ' ' || group_id FROM dodo_fact").await;
     let of_key =
         pairs("SELECT kind || ' ' || live || ' ' || value || ' ' || group_id FROM dodo_key");
     let of_key = of_key.await;
@@ -232,7 +232,7 @@ async fn concurrent_writers_of_all_kinds_keep_groups_whole() {
     };
     let mut checked = 0;
     for fact in &facts {
-        let Some(group) = of_fact.get(&fact.id) else { continue };
+        let Some(group) = for_fact.get(&fact.id) else { continue };
         for key in fact.keys() {
             let (kind, live) = (key.kind() as i64, i64::from(key.live()));
             let found = of_key.get(&format!("{kind} {live} {}", key.value()));

@@ -112,7 +112,7 @@ fn facts() -> Vec<Fact> {
     ]);
     let mut timeline = Timeline::default();
     facts.iter().cloned().for_each(|fact| assert!(timeline.push(fact)));
-    let erasure = Erasure::of_customer(&timeline, "cus_ann");
+    let erasure = Erasure::for_customer(&timeline, "cus_ann");
     facts.extend(erasure.apply(&mut timeline, day(400)).map(|applied| applied.fact));
     facts
 }

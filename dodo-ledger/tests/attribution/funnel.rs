@@ -50,16 +50,18 @@ fn recount<'a>(
         let mut session = Counted { at: context.occurred_at, ..Counted::default() };
         let person = context.person.as_ref().filter(|_| consent.allows());
         let campaign = person.and_then(|person| person.own.campaign.clone());
-        let journey = person.and_then(|person| person.journey.clone()).unwrap_or_default();
-        session.channel = match (&campaign, &journey.referrer_host, &journey.landing_path) {
-            (Some(_), ..) => "campaign",
-            (_, Some(_), _) => "referral",
-            (.., Some(_)) => "direct",
-            _ => "not_attributed",
-        };
+        let visit_context =
+            person.and_then(|person| person.visit_context.clone()).unwrap_or_default();
+        session.channel =
+            match (&campaign, &visit_context.referrer_host, &visit_context.landing_path) {
+                (Some(_), ..) => "campaign",
+                (_, Some(_), _) => "referral",
+                (.., Some(_)) => "direct",
+                _ => "not_attributed",
+            };
         session.source = match session.channel {
             "campaign" => campaign.as_ref().and_then(|campaign| campaign.source.clone()),
-            "referral" => journey.referrer_host,
+            "referral" => visit_context.referrer_host,
             "direct" => Some("direct".to_owned()),
             _ => None,
         };

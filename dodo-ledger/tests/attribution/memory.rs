@@ -62,7 +62,7 @@ impl MemoryLedger {
 
     /// Books a batch: every touched group is resolved once.
     pub(crate) fn book(&mut self, facts: impl IntoIterator<Item = Fact>) -> Vec<RecordChange> {
-        let components = Batch::of(facts).components;
+        let components = Batch::from_facts(facts).components;
         for component in &components {
             self.unite(&component.keys);
         }
@@ -112,7 +112,7 @@ impl MemoryLedger {
             self.erased.insert(key.value().to_owned(), at);
             let Some(group) = self.keys.get(&key).copied() else { continue };
             let timeline = &mut self.groups[group].timeline;
-            let erasure = Erasure::of_customer(timeline, customer_id);
+            let erasure = Erasure::for_customer(timeline, customer_id);
             erasure.apply(timeline, at);
             for hash in &erasure.addresses {
                 changes.extend(self.remove_identity(hash));
@@ -212,7 +212,8 @@ impl MemoryLedger {
         let groups = self.groups.iter().map(|group| {
             let facts: Vec<_> =
                 group.timeline.facts().iter().map(|f| (&f.id, f, &f.person)).collect();
-            let records: Vec<_> = group.records.values().map(|r| (&r.record, &r.journey)).collect();
+            let records: Vec<_> =
+                group.records.values().map(|r| (&r.record, &r.visit_context)).collect();
             let identities = group.timeline.identities.values().collect::<Vec<_>>();
             serde_json::to_string(&(facts, records, identities)).unwrap()
         });

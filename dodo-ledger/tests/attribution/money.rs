@@ -253,7 +253,7 @@ async fn answers(ledger: &Ledger, rows: &[MoneyRow], question: &Question) {
 }
 
 fn rows_of(records: &BTreeMap<String, Record>) -> Vec<MoneyRow> {
-    records.values().filter_map(MoneyRow::of).collect()
+    records.values().filter_map(MoneyRow::from_record).collect()
 }
 
 fn on_store(

@@ -170,7 +170,7 @@ async fn sums_are_per_currency(store: &TestStore) {
             .collect::<Vec<_>>()
     };
     let row = |key: &str, net| (key.to_owned(), net);
-    // The journey of the first charge is that of its renewal and of its refund, too.
+    // The visit context of the first charge is that of its renewal and of its refund, too.
     assert_eq!(key_of(Dimension::Source).await, [row("news", 2550), row("", 1000)]);
     assert_eq!(key_of(Dimension::Medium).await, [row("email", 2550), row("", 1000)]);
     assert_eq!(key_of(Dimension::LandingPath).await, [row("/pricing", 2550), row("", 1000)]);

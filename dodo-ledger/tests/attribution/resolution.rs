@@ -88,7 +88,7 @@ fn void_record_stays_with_zero_money() {
 }
 
 #[test]
-fn later_checkout_has_its_own_journey() {
+fn later_checkout_has_its_own_visit_context() {
     let session = |id: &str| json!({ "checkout_session_id": id });
     let ledger = MemoryLedger::play(
         &Rules::default(),
@@ -102,7 +102,7 @@ fn later_checkout_has_its_own_journey() {
         ],
     );
     let stored = ledger.stored().into_values();
-    let paths: Vec<_> = stored.map(|record| record.journey.unwrap().landing_path).collect();
+    let paths: Vec<_> = stored.map(|record| record.visit_context.unwrap().landing_path).collect();
     assert_eq!(paths.iter().flatten().collect::<Vec<_>>(), ["/one", "/one", "/two", "/two"]);
 }
 

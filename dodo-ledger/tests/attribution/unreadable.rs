@@ -13,7 +13,7 @@ crate::on_every_store! { unreadable_record_is_computed_again }
 
 const DAMAGES: [Sql; 3] = [
     sql!("UPDATE dodo_record SET record = '{' WHERE id = 'charge:pay_1'"),
-    sql!("UPDATE dodo_record SET journey = '[1]' WHERE id = 'charge:pay_1'"),
+    sql!("UPDATE dodo_record SET visit_context = '[1]' WHERE id = 'charge:pay_1'"),
     sql!("UPDATE dodo_record SET state = 9 WHERE id = 'charge:pay_1'"),
 ];
 

@@ -249,7 +249,7 @@ async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
 /// Rows of another program: reading them fails, and the error must not quote them.
 async fn rows_that_cannot_be_read(store: &TestStore, shop: &Shop) {
     let corrupt = format!("\"{EMAIL}\"");
-    for column in ["record", "journey"] {
+    for column in ["record", "visit_context"] {
         let id = format!("pay_corrupt_{column}");
         shop.sinks.set(Mood::Status(500, None));
         let body = event("payment.succeeded", payment(&id));

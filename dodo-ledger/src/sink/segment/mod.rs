@@ -220,10 +220,10 @@ impl Sink for Segment {
             true => SendOutcome::Accepted,
             false => requests.unsent().into(),
         };
-        let mut told: Vec<SendOutcome> = events.iter().map(unsent).collect();
+        let mut outcomes: Vec<SendOutcome> = events.iter().map(unsent).collect();
         let (batches, too_large) = batch::pack(events);
         for record in too_large {
-            if let Some(slot) = told.get_mut(record) {
+            if let Some(slot) = outcomes.get_mut(record) {
                 *slot = SendOutcome::Rejected { reason: "the event is over Segment's 32 KB" };
             }
         }
@@ -231,12 +231,12 @@ impl Sink for Segment {
             let send = |part| self.http.post(&self.uri, batch.body(part));
             let answers = requests.send(batch.records().len(), send).await;
             for (record, answer) in batch.records().iter().zip(answers) {
-                if let Some(slot) = told.get_mut(*record) {
+                if let Some(slot) = outcomes.get_mut(*record) {
                     *slot = answer.into();
                 }
             }
         }
-        told
+        outcomes
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     error::{Error, ErrorKind},
     fault::reach,
-    inbox::Claim,
+    inbox::LeasedEvent,
     store::Store,
 };
 
@@ -24,33 +24,33 @@ const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 type Answer = oneshot::Sender<Result<bool, Arc<Error>>>;
 
 struct Job {
-    claim: Claim,
+    event: LeasedEvent,
     answer: Answer,
 }
 
 /// The way to the one who marks. It ends when the last clone is dropped.
 #[derive(Clone)]
-pub(super) struct Finisher(mpsc::Sender<Job>);
+pub(super) struct Completer(mpsc::Sender<Job>);
 
-impl Finisher {
+impl Completer {
     pub(super) fn start(store: Store) -> Self {
         let (jobs, mut queue) = mpsc::channel::<Job>(BATCH);
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             while queue.recv_many(&mut batch, BATCH).await > 0 {
-                let (claims, answers): (Vec<Claim>, Vec<_>) =
-                    batch.drain(..).map(|job| (job.claim, job.answer)).unzip();
-                answer(answers, marked(store.clone(), claims).await);
+                let (events, answers): (Vec<LeasedEvent>, Vec<_>) =
+                    batch.drain(..).map(|job| (job.event, job.answer)).unzip();
+                answer(answers, marked(store.clone(), events).await);
             }
         });
         Self(jobs)
     }
 
     /// Marks the event done. `false`: the lease was lost.
-    pub(super) async fn finish(&self, claim: &Claim) -> Result<bool, Arc<Error>> {
+    pub(super) async fn complete(&self, event: &LeasedEvent) -> Result<bool, Arc<Error>> {
         let (answer, answered) = oneshot::channel();
         let stopped = || Arc::new(Error::new(ErrorKind::Unavailable, "the workers have stopped"));
-        let job = Job { claim: claim.clone(), answer };
+        let job = Job { event: event.clone(), answer };
         self.0.send(job).await.map_err(|_| stopped())?;
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
@@ -74,10 +74,10 @@ fn answer(answers: Vec<Answer>, marked: Result<Vec<bool>, Error>) {
 
 /// In its own task, so that a panic ends one batch and not the worker. The task is aborted at its
 /// time limit.
-async fn marked(store: Store, claims: Vec<Claim>) -> Result<Vec<bool>, Error> {
+async fn marked(store: Store, events: Vec<LeasedEvent>) -> Result<Vec<bool>, Error> {
     let unavailable = |message| Error::new(ErrorKind::Unavailable, message);
     let mut marking = JoinSet::new();
-    marking.spawn(async move { mark(&store, &claims).await });
+    marking.spawn(async move { mark(&store, &events).await });
     match timeout(COMMIT_WITHIN, marking.join_next()).await {
         Ok(Some(Ok(marked))) => marked,
         Ok(_) => Err(unavailable("marking events done panicked: this is a defect")),
@@ -85,9 +85,9 @@ async fn marked(store: Store, claims: Vec<Claim>) -> Result<Vec<bool>, Error> {
     }
 }
 
-async fn mark(store: &Store, claims: &[Claim]) -> Result<Vec<bool>, Error> {
+async fn mark(store: &Store, events: &[LeasedEvent]) -> Result<Vec<bool>, Error> {
     let mut tx = store.begin().await?;
-    let marked = tx.mark_done(claims).await?;
+    let marked = tx.mark_done(events).await?;
     reach("before_done").await;
     tx.commit().await?;
     reach("after_done").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Stop, sleep_or_wake};
+use super::{Shutdown, sleep_or_wake};
 use crate::{
     booking::GroupStore,
     error::Error,
@@ -19,12 +19,12 @@ const EVERY: Duration = Duration::from_secs(15 * 60);
 /// And at least this long.
 const NOT_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
+pub(super) async fn run(ledger: &Shared, mut shutdown: Shutdown) {
     let retention = ledger.settings.retention;
     let times = [retention.bodies, retention.failed_bodies, retention.contexts];
     let Some(shortest) = times.into_iter().flatten().min() else { return };
     let never = tokio::sync::Notify::new();
-    while stop.borrow().is_none() {
+    while shutdown.borrow().is_none() {
         if let Some(keep) = retention.bodies {
             log_erased("bodies of finished events", prune_bodies(&ledger.store, keep).await);
         }
@@ -38,7 +38,7 @@ pub(super) async fn run(ledger: &Shared, mut stop: Stop) {
                 prune_contexts(&ledger.groups(), &ledger.store, keep).await,
             );
         }
-        sleep_or_wake(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut stop).await;
+        sleep_or_wake(&never, EVERY.min(shortest.max(NOT_EVERY)), &mut shutdown).await;
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn prune_contexts(
     let Ok(before) = Timestamp::now().checked_sub(age) else { return Ok(0) };
     let pruned = groups.prune_unpaid(before).await?;
     if pruned > 0 {
-        store.scrub().await;
+        store.purge_erased().await;
     }
     Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
 }
