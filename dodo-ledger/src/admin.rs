@@ -6,7 +6,7 @@ use crate::{
     Ledger,
     booking::RebuildReport,
     error::Error,
-    inbox::{InboxStats, StoredEvent, admin},
+    inbox::{FailedEventCursor, FailedEventPage, InboxStats, StoredEvent, admin},
     notify::WakeSignal,
     outbox::{self, DeadLetter, SinkStats},
     worker::prune_contexts,
@@ -30,6 +30,18 @@ impl Ledger {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn failed_events(&self, limit: u32) -> Result<Vec<StoredEvent>, Error> {
         admin::failed(&self.shared.store, limit).await
+    }
+
+    /// Returns a page of dead and parked events, the newest failure first.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn failed_event_page(
+        &self,
+        limit: u32,
+        after: Option<FailedEventCursor>,
+    ) -> Result<FailedEventPage, Error> {
+        admin::failed_page(&self.shared.store, limit, after).await
     }
 
     /// One event of the inbox, by its `webhook-id`.

@@ -58,7 +58,7 @@ pub use self::{
     erasure::ErasureReport,
     error::{Error, ErrorKind},
     identity::Identity,
-    inbox::{InboxStats, StoredEvent},
+    inbox::{FailedEventCursor, FailedEventPage, InboxStats, StoredEvent},
     ledger::Ledger,
     outbox::{CustomerHistory, DeadLetter, OutboxRecord, SendOutcome, Sink, SinkStats},
     reconcile::ReconcileReport,

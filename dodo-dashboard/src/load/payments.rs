@@ -41,7 +41,7 @@ impl Loader<'_> {
             }
             return self
                 .records()
-                .filter(Dimension::Customer, search.as_str())
+                .only(Dimension::Customer, search.as_str())
                 .limit(most)
                 .fetch()
                 .await;
@@ -49,12 +49,9 @@ impl Loader<'_> {
         let until = self.question.after.as_deref().and_then(|at| at.parse::<i64>().ok());
         let until = until.and_then(|at| Timestamp::from_microsecond(at).ok());
         let until = until.unwrap_or(self.range.until).min(self.range.until);
-        let mut asked = self
-            .records()
-            .between(self.range.from, until)
-            .filter(Dimension::Currency, self.unit.currency.as_str());
+        let mut asked = self.records().between(self.range.from, until).currency(self.unit.currency);
         for condition in self.question.conditions.iter().filter(|each| !each.excluded) {
-            asked = asked.filter(condition.by.dimension(), condition.value.as_deref());
+            asked = asked.only(condition.by.dimension(), condition.value.as_deref());
         }
         asked.limit(most).fetch().await
     }

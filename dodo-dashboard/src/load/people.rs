@@ -48,7 +48,7 @@ impl Loader<'_> {
         let id = self.question.id.as_deref().unwrap_or_default();
         let mut records = Vec::new();
         for dimension in [Dimension::Customer, Dimension::Visitor] {
-            records = self.records().filter(dimension, id).limit(MOST_RECORDS).fetch().await?;
+            records = self.records().only(dimension, id).limit(MOST_RECORDS).fetch().await?;
             if !records.is_empty() {
                 break;
             }

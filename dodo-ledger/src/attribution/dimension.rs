@@ -132,6 +132,31 @@ impl Dimension {
         })
     }
 
+    /// The column of `dodo_record`. `None`: a day is a span of time.
+    pub(crate) const fn record_column(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Visitor => "visitor",
+            Self::Campaign => "campaign_id",
+            Self::Link => "link_id",
+            Self::Source => "source",
+            Self::Medium => "medium",
+            Self::Content => "content",
+            Self::Term => "term",
+            Self::Lead => "lead_id",
+            Self::Channel => "channel",
+            Self::Reason => "reason",
+            Self::LandingPath => "landing_path",
+            Self::Referrer => "referrer_host",
+            Self::Device => "device",
+            Self::Country => "country",
+            Self::Product => "product_id",
+            Self::Customer => "customer_id",
+            Self::Kind => "kind",
+            Self::Currency => "currency",
+            Self::Day => return None,
+        })
+    }
+
     /// Whether sums by day and month exist for it. Visitors and customers have few records each.
     pub(crate) const fn has_sums(self) -> bool {
         !matches!(self, Self::Visitor | Self::Customer | Self::Kind | Self::Day | Self::Currency)

@@ -1,6 +1,6 @@
 //! The inbox for operators: counters, dead letters, redrive, replay, erasure of bodies.
 
-use std::time::Duration;
+use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{
     error::Error,
@@ -52,6 +52,41 @@ pub struct StoredEvent {
     pub has_body: bool,
 }
 
+/// A page of dead and parked events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedEventPage {
+    /// The events, the newest failure first.
+    pub events: Vec<StoredEvent>,
+    /// The place of the last one. `None`: the list ends here.
+    pub next: Option<FailedEventCursor>,
+}
+
+/// The place of an event in the list of failed events: the next page begins after it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FailedEventCursor {
+    at: i64,
+    id: String,
+}
+
+impl fmt::Display for FailedEventCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.at, self.id)
+    }
+}
+
+impl FromStr for FailedEventCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (at, id) = text.split_once('.').unwrap_or_default();
+        match at.parse() {
+            Ok(at) => Ok(Self { at, id: id.to_owned() }),
+            Err(_) => Err(Error::config("take a cursor from the page before")),
+        }
+    }
+}
+
 const STATS: Sql = sql!(
     "SELECT
         (SELECT COUNT(*) FROM dodo_inbox WHERE state = 'pending' AND booked_at IS NOT NULL
@@ -68,6 +103,13 @@ const FAILED: Sql = sql!(
     "SELECT id, state, kind, received_at,
         CASE WHEN unreadable IS NULL THEN booked_at END, attempts, failed_attempts, last_error, body IS NOT NULL
      FROM dodo_inbox WHERE state IN ('dead', 'parked') ORDER BY finished_at LIMIT $1"
+);
+const FAILED_PAGE: Sql = sql!(
+    "SELECT id, state, kind, received_at,
+        CASE WHEN unreadable IS NULL THEN booked_at END, attempts, failed_attempts, last_error,
+        body IS NOT NULL, finished_at
+     FROM dodo_inbox WHERE state IN ('dead', 'parked') AND (finished_at, id) < ($1, $2)
+     ORDER BY finished_at DESC, id DESC LIMIT $3"
 );
 const ONE: Sql = sql!(
     "SELECT id, state, kind, received_at,
@@ -147,6 +189,27 @@ pub(crate) async fn stats(store: &Store) -> Result<InboxStats, Error> {
 pub(crate) async fn failed(store: &Store, limit: u32) -> Result<Vec<StoredEvent>, Error> {
     let rows = store.read().await?.fetch(&FAILED, args![limit]).await?;
     rows.into_iter().map(read_event).collect()
+}
+
+pub(crate) async fn failed_page(
+    store: &Store,
+    limit: u32,
+    after: Option<FailedEventCursor>,
+) -> Result<FailedEventPage, Error> {
+    let FailedEventCursor { at, id } =
+        after.unwrap_or(FailedEventCursor { at: i64::MAX, id: String::new() });
+    let asked = args![at, id, limit.saturating_add(1)];
+    let mut events = Vec::new();
+    for mut row in store.read().await?.fetch(&FAILED_PAGE, asked).await? {
+        let at = row.opt_int(9)?.unwrap_or_default();
+        events.push((at, read_event(row)?));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = events.len() > limit;
+    events.truncate(limit);
+    let next = events.last().filter(|_| has_more);
+    let next = next.map(|(at, event)| FailedEventCursor { at: *at, id: event.id.clone() });
+    Ok(FailedEventPage { events: events.into_iter().map(|(_, event)| event).collect(), next })
 }
 
 pub(crate) async fn event(store: &Store, id: &str) -> Result<Option<StoredEvent>, Error> {

@@ -7,7 +7,7 @@ pub(crate) mod claim;
 mod erase;
 mod writer;
 
-pub use self::admin::{InboxStats, StoredEvent};
+pub use self::admin::{FailedEventCursor, FailedEventPage, InboxStats, StoredEvent};
 pub(crate) use self::{
     booking::{EventMeta, NotBooked, Unbooked},
     claim::{AttemptOutcome, LeasedEvent},

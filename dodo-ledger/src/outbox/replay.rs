@@ -18,9 +18,9 @@ use crate::{
 const PAGE: u32 = 500;
 
 const RECORDS: Sql = sql!(
-    "SELECT occurred_micros, id, record FROM dodo_record
-     WHERE state = 0 AND occurred_micros < $1 AND (occurred_micros, id) > ($2, $3)
-     ORDER BY occurred_micros, id LIMIT $4"
+    "SELECT occurred_micros, no, id, record FROM dodo_record
+     WHERE state = 0 AND occurred_micros < $1 AND (occurred_micros, no) > ($2, $3)
+     ORDER BY occurred_micros, no LIMIT $4"
 );
 /// Records without a row. Existing rows are not locked: see [`AGAIN`].
 const NEW: Sql = sql!(
@@ -46,19 +46,19 @@ pub(crate) async fn replay(
     sink: &ErasedSink,
     (from, until): (Timestamp, Timestamp),
 ) -> Result<u64, Error> {
-    // Ids are not empty: the first page begins with what occurred at `from`.
-    let (mut after, mut queued) = ((from.as_microsecond(), String::new()), 0);
+    // Numbers begin at 1: the first page begins with the records of `from`.
+    let (mut after, mut queued) = ((from.as_microsecond(), 0), 0);
     loop {
         let mut tx = store.begin().await?;
-        let args = args![until.as_microsecond(), after.0, &after.1, PAGE];
+        let args = args![until.as_microsecond(), after.0, after.1, PAGE];
         let page = tx.fetch(&RECORDS, args).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         let mut wanted = Rows::default();
         for mut row in page {
-            after = (row.int(0)?, row.text(1)?);
-            let record = row.text(2)?;
+            after = (row.int(0)?, row.int(1)?);
+            let (id, record) = (row.text(2)?, row.text(3)?);
             if let Some(wait) = accepts(recipients, sink, &record)? {
-                wanted.push(args![&after.1, sink.name(), millis(wait)]);
+                wanted.push(args![id, sink.name(), millis(wait)]);
             }
         }
         if !wanted.is_empty() {

@@ -4,7 +4,6 @@ mod breakdown;
 mod calendar;
 mod explain;
 mod export;
-mod filter;
 mod funnel;
 mod money;
 mod mrr;
@@ -32,7 +31,7 @@ pub use self::{
     },
     money::MoneyQuery,
     mrr::{MovementSums, Mrr, MrrMonth, lifetime_value},
-    records::Records,
+    records::{ListedRecord, RecordCursor, RecordPage, Records},
     revenue::{Revenue, RevenueRow},
     subscription::SubscriptionStatusView,
     subscriptions::{

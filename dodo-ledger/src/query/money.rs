@@ -99,6 +99,17 @@ impl Ledger {
     }
 }
 
+/// The currencies with money.
+pub(super) async fn currencies(tx: &mut Tx, live: bool) -> Result<Vec<Currency>, Error> {
+    let read = |text: String| {
+        text.parse().map_err(|error: dodo_core::Error| {
+            Error::corrupt("a money row has no readable currency").with_source(error)
+        })
+    };
+    let rows = tx.fetch(&CURRENCIES, args![live]).await?;
+    rows.into_iter().map(|mut row| read(row.text(0)?)).collect()
+}
+
 impl MoneyQuery {
     /// Money of test mode instead of live money.
     pub fn test_mode(mut self) -> Self {
@@ -170,10 +181,7 @@ impl MoneyQuery {
     pub async fn currencies(self) -> Result<Vec<CurrencySums>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
         let mut all = Vec::new();
-        for mut row in tx.fetch(&CURRENCIES, args![!self.filter.test_mode]).await? {
-            let currency: Currency = row.text(0)?.parse().map_err(|error: dodo_core::Error| {
-                Error::corrupt("a money row has no readable currency").with_source(error)
-            })?;
+        for currency in currencies(&mut tx, !self.filter.test_mode).await? {
             let filter = Filter { currency: Some(currency), ..self.filter.clone() };
             let scope = Scope::read(&mut tx, &filter, self.ledger.zone()).await?;
             let sums = total(&mut tx, &scope, filter.range).await?;

@@ -25,7 +25,7 @@ const FIND_VALUES: Sql = sql!(
 /// Shorter spans are not split into months.
 const DAYS: i32 = 62;
 /// The id of a value that no row has.
-pub(super) const UNKNOWN: i64 = -1;
+const UNKNOWN: i64 = -1;
 /// A column without a meaning, of the type of all others.
 const NOTHING: &str = "CAST(0 AS BIGINT)";
 
@@ -362,7 +362,7 @@ fn parts(range: Option<Range>, zone: &TimeZone, by_month: bool) -> Vec<Part> {
 }
 
 /// The numbers of values: ids of texts, and the numbers of channels and kinds.
-pub(super) async fn numbers_of(
+async fn numbers_of(
     tx: &mut Tx,
     values: impl Iterator<Item = &(Dimension, Option<String>)>,
 ) -> Result<HashMap<(Dimension, String), i64>, Error> {

@@ -1,39 +1,98 @@
 //! Records one by one.
 
-use std::io;
+use std::{fmt, io, str::FromStr};
 
-use dodo_core::attribution::AttributionRecord;
+use dodo_core::{attribution::AttributionRecord, money::Currency};
 use jiff::Timestamp;
 
 use super::{
+    calendar::Range,
     export::{ExportFormat, Writer},
-    filter::{Conditions, Filter},
+    plan::{Binder, conditions_of},
 };
 use crate::{
     Ledger,
-    attribution::{Dimension, Record},
+    attribution::{Channel, Dimension, Record, texts},
     booking::{STORED, read_stored},
     error::Error,
+    store::Tx,
 };
 
 /// A record and its place in the order.
 struct Found {
-    position: (i64, String),
+    place: RecordCursor,
     record: Record,
 }
 
+/// The place of a record in a list, by time and number: the next page begins after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecordCursor {
+    at: i64,
+    no: i64,
+}
+
+impl fmt::Display for RecordCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.at, self.no)
+    }
+}
+
+impl FromStr for RecordCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let numbers =
+            text.split_once('.').and_then(|(at, no)| Some((at.parse().ok()?, no.parse().ok()?)));
+        match numbers {
+            Some((at, no)) => Ok(Self { at, no }),
+            None => Err(Error::config("a cursor is two numbers: take it from the page before")),
+        }
+    }
+}
+
+/// A page of records.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecordPage {
+    /// The records, in the order of the question.
+    pub records: Vec<ListedRecord>,
+    /// The place of the last one. `None`: the list ends here.
+    pub next: Option<RecordCursor>,
+}
+
+/// A record of a page, with the values that sums group it by.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ListedRecord {
+    /// The record.
+    pub record: AttributionRecord,
+    /// How the money came in.
+    pub channel: Channel,
+    /// Its value of [`Dimension::Source`]. `None`: not attributed.
+    pub source: Option<String>,
+}
+
 /// Records of a page of an export.
-const PAGE: u32 = 500;
+const EXPORTED: u32 = 500;
+/// Records of a page, unless a question asks for another number.
+const PAGE: u32 = 50;
+/// A record with a money row: see [`MoneyRow::of`](crate::attribution::MoneyRow::from_record).
+const HAS_MONEY: &str = "state = 0 AND net IS NOT NULL AND kind <> 'non_revenue'";
 
 /// A question for records, oldest first: by [`occurred_at`](AttributionRecord::occurred_at), when
 /// money moved. Live ones only, unless [`test_mode`](Self::test_mode) is
 /// asked for.
 #[derive(Clone, Debug)]
-#[must_use = "call `.fetch()` or `.export()`"]
+#[must_use = "call `.fetch()`, `.page()` or `.export()`"]
 pub struct Records {
     ledger: Ledger,
-    filter: Filter,
+    test_mode: bool,
+    range: Option<Range>,
+    currency: Option<Currency>,
+    only: Vec<(Dimension, Option<String>)>,
+    not: Vec<(Dimension, Option<String>)>,
     payment_id: Option<String>,
+    after: Option<RecordCursor>,
     limit: Option<u32>,
     newest_first: bool,
     money_only: bool,
@@ -44,8 +103,13 @@ impl Ledger {
     pub fn records(&self) -> Records {
         Records {
             ledger: self.clone(),
-            filter: Filter::default(),
+            test_mode: false,
+            range: None,
+            currency: None,
+            only: Vec::new(),
+            not: Vec::new(),
             payment_id: None,
+            after: None,
             limit: None,
             newest_first: false,
             money_only: false,
@@ -64,14 +128,27 @@ impl Ledger {
 impl Records {
     /// What occurred from `from` on and before `until`.
     pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
-        (self.filter.from, self.filter.until) = (Some(from), Some(until));
+        self.range = Some(Range::new(from, until));
         self
     }
 
-    /// Only where this is the value; `None`: only where there is none. Not for days: use
+    /// Only this currency.
+    pub fn currency(mut self, currency: Currency) -> Self {
+        self.currency = Some(currency);
+        self
+    }
+
+    /// Only where this is the value; `None`: only where there is none. Several values of one dimension: any
+    /// of them. It selects as [`MoneyQuery::only`](super::MoneyQuery::only) does. Not for days: use
     /// [`between`](Self::between).
-    pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
-        self.filter.values.push((dimension, value.into().map(str::to_owned)));
+    pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+        self.only.push((dimension, value.into().map(str::to_owned)));
+        self
+    }
+
+    /// Only where this is not the value; `None`: only where there is one.
+    pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+        self.not.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
@@ -81,7 +158,8 @@ impl Records {
         self
     }
 
-    /// Only records that count as revenue.
+    /// Only records that count as revenue: the charges and reversals that
+    /// [`Ledger::money`] adds up.
     pub fn revenue_only(mut self) -> Self {
         self.money_only = true;
         self
@@ -89,7 +167,7 @@ impl Records {
 
     /// Records of test mode instead of live ones.
     pub fn test_mode(mut self) -> Self {
-        self.filter.test_mode = true;
+        self.test_mode = true;
         self
     }
 
@@ -105,13 +183,54 @@ impl Records {
         self
     }
 
+    /// The records after this place, in the same order.
+    pub fn after(mut self, cursor: impl Into<Option<RecordCursor>>) -> Self {
+        self.after = cursor.into();
+        self
+    }
+
     /// Reads them all.
     ///
     /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for a filter by days,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn fetch(self) -> Result<Vec<AttributionRecord>, Error> {
-        let page = self.page(None, self.limit).await?;
-        Ok(page.into_iter().map(|found| found.record.record).collect())
+        let found = self.read(self.after, self.limit).await?;
+        Ok(found.into_iter().map(|found| found.record.record).collect())
+    }
+
+    /// Reads a page of [`limit`](Self::limit) records. Default: 50.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), dodo_ledger::Error> {
+    /// use dodo_core::money::Currency;
+    /// use dodo_ledger::Ledger;
+    ///
+    /// # let ledger = Ledger::in_memory().await?;
+    /// let payments = ledger.records().revenue_only().currency(Currency::EUR).newest_first();
+    /// let mut page = payments.clone().page().await?;
+    /// while let Some(next) = page.next {
+    ///     page = payments.clone().after(next).page().await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub async fn page(self) -> Result<RecordPage, Error> {
+        let limit = self.limit.unwrap_or(PAGE);
+        let mut found = self.read(self.after, Some(limit.saturating_add(1))).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| has_more).map(|found| found.place);
+        let listed = |found: Found| {
+            let channel = Channel::from_record(&found.record);
+            let [source, ..] = texts(&found.record);
+            ListedRecord { record: found.record.record, channel, source }
+        };
+        Ok(RecordPage { records: found.into_iter().map(listed).collect(), next })
     }
 
     /// Writes them to `out`, page by page, and says how many there were.
@@ -139,54 +258,160 @@ impl Records {
         let failed =
             |error: io::Error| Error::config("the export cannot be written").with_source(error);
         let mut writer = Writer::begin(format, out).map_err(failed)?;
-        let (mut written, mut after) = (0_u64, None);
+        let (mut written, mut after) = (0_u64, self.after);
         loop {
             let left = self.limit.map(|limit| u64::from(limit).saturating_sub(written));
-            let size = left.map_or(PAGE, |left| u32::try_from(left).unwrap_or(PAGE).min(PAGE));
-            let page = self.page(after.as_ref(), Some(size)).await?;
+            let size =
+                left.map_or(EXPORTED, |left| u32::try_from(left).unwrap_or(EXPORTED).min(EXPORTED));
+            let page = self.read(after, Some(size)).await?;
             for found in &page {
                 writer.record(&found.record).map_err(failed)?;
             }
             written += u64::try_from(page.len()).unwrap_or_default();
-            after = page.into_iter().next_back().map(|found| found.position);
-            if after.is_none() || size < PAGE {
+            after = page.last().map(|found| found.place);
+            if after.is_none() || size < EXPORTED {
                 return Ok(written);
             }
         }
     }
 
-    /// Some records and where each stands.
-    async fn page(
+    /// Some records and their places.
+    async fn read(
         &self,
-        after: Option<&(i64, String)>,
+        after: Option<RecordCursor>,
         limit: Option<u32>,
     ) -> Result<Vec<Found>, Error> {
-        let mut conditions = Conditions::from_filter(&self.filter);
-        if let Some(payment) = &self.payment_id {
-            let payment = conditions.bind(payment.as_str());
-            conditions.push(format!("payment_id = {payment}"));
-        }
-        if self.money_only {
-            conditions.push("net IS NOT NULL".to_owned());
-        }
-        let (order, comparison) = if self.newest_first { ("DESC", "<") } else { ("ASC", ">") };
-        if let Some((at, id)) = after {
-            let (at, id) = (conditions.bind(*at), conditions.bind(id.as_str()));
-            conditions.push(format!("(occurred_micros, id) {comparison} ({at}, {id})"));
-        }
-        let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let text = format!(
-            "SELECT {STORED}, occurred_micros, id FROM dodo_record WHERE {}
-             ORDER BY occurred_micros {order}, id {order}{limit}",
-            conditions.text()
-        );
         let mut tx = self.ledger.shared.store.read().await?;
-        let rows = tx.fetch_built(text, conditions.args).await?;
+        let mut binder = Binder::default();
+        let text = match self.currency.filter(|_| self.reads_money()) {
+            Some(currency) => {
+                self.select_money(&mut tx, &mut binder, currency, (after, limit)).await?
+            }
+            None => self.select_records(&mut binder, (after, limit))?,
+        };
+        let rows = tx.fetch_built(text, binder.0).await?;
         rows.into_iter()
             .map(|mut row| {
-                let position = (row.int(8)?, row.text(9)?);
-                Ok(Found { position, record: read_stored(row)? })
+                let place = RecordCursor { at: row.int(8)?, no: row.int(9)? };
+                Ok(Found { place, record: read_stored(row)? })
             })
             .collect()
     }
+
+    /// Whether the narrow money rows find the records. Payments, customers and visitors have an index of
+    /// their own.
+    fn reads_money(&self) -> bool {
+        let is_indexed = |(dimension, _): &(Dimension, _)| {
+            matches!(dimension, Dimension::Customer | Dimension::Visitor | Dimension::Currency)
+        };
+        self.money_only
+            && self.payment_id.is_none()
+            && !self.only.iter().chain(&self.not).any(is_indexed)
+    }
+
+    async fn select_money(
+        &self,
+        tx: &mut Tx,
+        binder: &mut Binder,
+        currency: Currency,
+        page: (Option<RecordCursor>, Option<u32>),
+    ) -> Result<String, Error> {
+        let (live, code) = (binder.bind(!self.test_mode), binder.bind(currency.as_str()));
+        let mut text = format!(
+            "WITH found AS MATERIALIZED (
+                SELECT at, no FROM dodo_money WHERE live = {live} AND currency = {code}"
+        );
+        for condition in conditions_of(tx, &self.only, &self.not).await? {
+            let column = condition.dimension.column().ok_or_else(no_days)?;
+            text.push_str(&condition.text(binder, column));
+        }
+        text.push_str(&self.place(binder, "at", page));
+        let order = self.order();
+        text.push_str(&format!(
+            ") SELECT {STORED}, occurred_micros, dodo_record.no
+             FROM found CROSS JOIN dodo_record WHERE dodo_record.no = found.no
+             ORDER BY occurred_micros {order}, dodo_record.no {order}"
+        ));
+        Ok(text)
+    }
+
+    fn select_records(
+        &self,
+        binder: &mut Binder,
+        page: (Option<RecordCursor>, Option<u32>),
+    ) -> Result<String, Error> {
+        let live = binder.bind(!self.test_mode);
+        let mut text =
+            format!("SELECT {STORED}, occurred_micros, no FROM dodo_record WHERE live = {live}");
+        if let Some(currency) = self.currency {
+            text.push_str(&format!(" AND currency = {}", binder.bind(currency.as_str())));
+        }
+        if let Some(payment) = &self.payment_id {
+            text.push_str(&format!(" AND payment_id = {}", binder.bind(payment.as_str())));
+        }
+        if self.money_only {
+            text.push_str(&format!(" AND {HAS_MONEY}"));
+        }
+        let mut dimensions: Vec<Dimension> =
+            self.only.iter().map(|(dimension, _)| *dimension).collect();
+        dimensions.sort_unstable();
+        dimensions.dedup();
+        for dimension in dimensions {
+            let column = dimension.record_column().ok_or_else(no_days)?;
+            let values = self.only.iter().filter(|(other, _)| *other == dimension);
+            let any: Vec<String> = values
+                .map(|(_, value)| match value {
+                    Some(value) => format!("{column} = {}", binder.bind(value.as_str())),
+                    None => format!("{column} IS NULL"),
+                })
+                .collect();
+            text.push_str(&format!(" AND ({})", any.join(" OR ")));
+        }
+        for (dimension, value) in &self.not {
+            let column = dimension.record_column().ok_or_else(no_days)?;
+            text.push_str(&match value {
+                Some(value) => {
+                    let value = binder.bind(value.as_str());
+                    format!(" AND ({column} IS NULL OR {column} <> {value})")
+                }
+                None => format!(" AND {column} IS NOT NULL"),
+            });
+        }
+        text.push_str(&self.place(binder, "occurred_micros", page));
+        Ok(text)
+    }
+
+    /// Span, place, order and limit.
+    fn place(
+        &self,
+        binder: &mut Binder,
+        at: &str,
+        (after, limit): (Option<RecordCursor>, Option<u32>),
+    ) -> String {
+        let mut text = String::new();
+        if let Some(range) = self.range {
+            let from = binder.bind(range.from.as_microsecond());
+            let until = binder.bind(range.until.as_microsecond());
+            text.push_str(&format!(" AND {at} >= {from} AND {at} < {until}"));
+        }
+        let comparison = if self.newest_first { "<" } else { ">" };
+        if let Some(place) = after {
+            let (time, no) = (binder.bind(place.at), binder.bind(place.no));
+            text.push_str(&format!(" AND ({at}, no) {comparison} ({time}, {no})"));
+        }
+        let order = self.order();
+        text.push_str(&format!(" ORDER BY {at} {order}, no {order}"));
+        if let Some(limit) = limit {
+            text.push_str(&format!(" LIMIT {limit}"));
+        }
+        text
+    }
+
+    const fn order(&self) -> &'static str {
+        if self.newest_first { "DESC" } else { "ASC" }
+    }
+}
+
+fn no_days() -> Error {
+    Error::config("days have their own filter: use `.between(..)`")
 }

@@ -1,21 +1,22 @@
 //! Revenue, grouped and added up by the database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dodo_core::money::Currency;
 use jiff::{Timestamp, civil::Date};
 
 use super::{
     breakdown::{name_of, names},
-    filter::Filter,
-    plan::{Binder, UNKNOWN, numbers_of},
-    series::{LOW_BITS, read_wide},
+    calendar::Range,
+    money::currencies,
+    plan::{Binder, Filter, Scope, conditions_of},
+    series::{read_wide, summed, sums_of_values},
 };
 use crate::{
     Ledger,
     attribution::{Dimension, LAST_CHARGE},
     error::Error,
-    store::{Tx, sql::Row},
+    store::Tx,
 };
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
@@ -44,8 +45,32 @@ const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 pub struct Revenue {
     ledger: Ledger,
     by: Vec<Dimension>,
-    filter: Filter,
+    test_mode: bool,
+    range: Option<Range>,
+    currency: Option<Currency>,
+    values: Vec<(Dimension, Option<String>)>,
     offset_minutes: i32,
+}
+
+/// The sums of a group: the numbers of its keys by dimension, and its currency.
+type Groups = BTreeMap<(Vec<i64>, Currency), Group>;
+
+#[derive(Default)]
+struct Group {
+    gross: i128,
+    net: i128,
+    charges: u64,
+    reversals: u64,
+}
+
+impl Group {
+    fn add(&mut self, kind: i64, n: i64, gross: i128, net: i128) {
+        let n = u64::try_from(n).unwrap_or_default();
+        let count = if kind <= LAST_CHARGE { &mut self.charges } else { &mut self.reversals };
+        *count += n;
+        self.gross += gross;
+        self.net += net;
+    }
 }
 
 /// A sum in one currency.
@@ -103,7 +128,10 @@ impl Ledger {
         Revenue {
             ledger: self.clone(),
             by: Vec::new(),
-            filter: Filter::default(),
+            test_mode: false,
+            range: None,
+            currency: None,
+            values: Vec::new(),
             offset_minutes: 0,
         }
     }
@@ -118,30 +146,26 @@ impl Revenue {
 
     /// What occurred from `from` on and before `until`.
     pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
-        (self.filter.from, self.filter.until) = (Some(from), Some(until));
+        self.range = Some(Range::new(from, until));
         self
     }
 
     /// Only this currency.
     pub fn currency(mut self, currency: Currency) -> Self {
-        self.filter.currency = Some(currency);
+        self.currency = Some(currency);
         self
     }
 
-    /// Only where this is the value; `None`: only where there is none.
+    /// Only where this is the value; `None`: only where there is none. Several values of one dimension: any
+    /// of them.
     pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
-        let value = value.into();
-        let value = match dimension {
-            Dimension::Day => value.map(|day| day_number(day).to_string()),
-            _ => value.map(str::to_owned),
-        };
-        self.filter.values.push((dimension, value));
+        self.values.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
     /// Money of test mode instead of live money.
     pub fn test_mode(mut self) -> Self {
-        self.filter.test_mode = true;
+        self.test_mode = true;
         self
     }
 
@@ -153,39 +177,46 @@ impl Revenue {
 
     /// Adds up. Days come in order; anything else by revenue, the most first.
     ///
+    /// Grouped and filtered by one dimension beside kind and currency, it reads the sums of days and months.
+    ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn fetch(self) -> Result<Vec<RevenueRow>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let mut binder = Binder::default();
-        let conditions = self.conditions(&mut tx, &mut binder).await?;
-        let groups: Vec<String> = self.by.iter().map(|by| self.column(*by)).collect();
-        let columns: String = groups.iter().map(|group| format!("{group}, ")).collect();
-        let text = format!(
-            "SELECT {columns}currency, {}, {},
-                CAST(SUM(CASE WHEN kind <= {LAST_CHARGE} THEN 1 ELSE 0 END) AS BIGINT), COUNT(*)
-             FROM dodo_money WHERE {conditions} GROUP BY {columns}currency",
-            wide_sum("gross"),
-            wide_sum("net"),
-        );
-        let found = tx.fetch_built(text, binder.0).await?;
-        let mut rows = Vec::with_capacity(found.len());
-        for row in found {
-            rows.push(self.read(row)?);
+        let is_other = |by: &&Dimension| !matches!(by, Dimension::Kind | Dimension::Currency);
+        let by: BTreeSet<Dimension> = self.by.iter().filter(is_other).copied().collect();
+        let is_day = |(dimension, _): &(Dimension, _)| *dimension == Dimension::Day;
+        let reads_rows =
+            by.len() > 1 || by.contains(&Dimension::Day) || self.values.iter().any(is_day);
+        let mut groups = Groups::new();
+        for currency in self.currencies(&mut tx).await? {
+            match reads_rows {
+                true => self.add_rows(&mut tx, currency, &mut groups).await?,
+                false => self.add_sums(&mut tx, currency, by.first().copied(), &mut groups).await?,
+            }
         }
-        let numbers = rows.iter().flat_map(|(numbers, _)| numbers.iter().copied());
-        let numbers: BTreeSet<i64> = numbers.collect();
-        let names = names(&mut tx, numbers.into_iter().filter(|number| *number > 0)).await?;
-        let named = |(numbers, row): (Vec<i64>, RevenueRow)| {
-            let keys = self.by.iter().zip(numbers).zip(row.keys);
-            let keys = keys.map(|((by, number), own)| match by {
-                Dimension::Currency => own,
+        let numbers = groups.keys().flat_map(|(numbers, _)| numbers.iter().copied());
+        let numbers: BTreeSet<i64> = numbers.filter(|number| *number > 0).collect();
+        let names = names(&mut tx, numbers.into_iter()).await?;
+        let row = |((numbers, currency), group): ((Vec<i64>, Currency), Group)| {
+            let keys = self.by.iter().zip(numbers).map(|(by, number)| match by {
+                Dimension::Currency => Some(currency.to_string()),
                 Dimension::Day => day_text(number),
                 by => Some(name_of(*by, number, &names)).filter(|_| number != 0),
             });
-            RevenueRow { keys: keys.collect(), ..row }
+            let Group { gross, net, charges, reversals } = group;
+            RevenueRow {
+                keys: keys.collect(),
+                currency,
+                exponent: self.ledger.shared.rules().exponent_of(currency),
+                gross,
+                tax: gross - net,
+                net,
+                charges,
+                reversals,
+            }
         };
-        let mut rows: Vec<RevenueRow> = rows.into_iter().map(named).collect();
+        let mut rows: Vec<RevenueRow> = groups.into_iter().map(row).collect();
         let by_day = self.by.contains(&Dimension::Day);
         rows.sort_by(|a, b| {
             let keys = || a.keys.cmp(&b.keys).then(a.currency.cmp(&b.currency));
@@ -194,78 +225,121 @@ impl Revenue {
         Ok(rows)
     }
 
+    /// The currencies of the question.
+    async fn currencies(&self, tx: &mut Tx) -> Result<Vec<Currency>, Error> {
+        let mut all = currencies(tx, !self.test_mode).await?;
+        let wanted: Vec<&Option<String>> = self
+            .values
+            .iter()
+            .filter(|(dimension, _)| *dimension == Dimension::Currency)
+            .map(|(_, value)| value)
+            .collect();
+        all.retain(|currency| {
+            let named = |value: &&Option<String>| value.as_deref() == Some(currency.as_str());
+            self.currency.is_none_or(|only| only == *currency)
+                && (wanted.is_empty() || wanted.iter().any(named))
+        });
+        Ok(all)
+    }
+
+    /// Values of dimensions that have numbers.
+    fn only(&self) -> Vec<(Dimension, Option<String>)> {
+        let has_numbers = |(dimension, _): &&(Dimension, _)| {
+            !matches!(dimension, Dimension::Currency | Dimension::Day)
+        };
+        self.values.iter().filter(has_numbers).cloned().collect()
+    }
+
+    async fn add_sums(
+        &self,
+        tx: &mut Tx,
+        currency: Currency,
+        by: Option<Dimension>,
+        groups: &mut Groups,
+    ) -> Result<(), Error> {
+        let filter = Filter {
+            test_mode: self.test_mode,
+            currency: Some(currency),
+            range: self.range,
+            only: self.only(),
+            not: Vec::new(),
+        };
+        let scope = Scope::read(tx, &filter, self.ledger.zone()).await?;
+        for mut row in sums_of_values(tx, &scope, by, self.range).await? {
+            let (value, kind, n) = (row.int(0)?, row.int(1)?, row.int(2)?);
+            let numbers = self.by.iter().map(|by| match by {
+                Dimension::Kind => kind,
+                Dimension::Currency => 0,
+                _ => value,
+            });
+            let group = groups.entry((numbers.collect(), currency)).or_default();
+            group.add(kind, n, read_wide(&mut row, 3)?, read_wide(&mut row, 5)?);
+        }
+        Ok(())
+    }
+
+    async fn add_rows(
+        &self,
+        tx: &mut Tx,
+        currency: Currency,
+        groups: &mut Groups,
+    ) -> Result<(), Error> {
+        let mut binder = Binder::default();
+        let (live, code) = (binder.bind(!self.test_mode), binder.bind(currency.as_str()));
+        let mut conditions = format!("live = {live} AND currency = {code}");
+        if let Some(range) = self.range {
+            let from = binder.bind(range.from.as_microsecond());
+            let until = binder.bind(range.until.as_microsecond());
+            conditions.push_str(&format!(" AND at >= {from} AND at < {until}"));
+        }
+        for condition in conditions_of(tx, &self.only(), &[]).await? {
+            let column = self.column(condition.dimension);
+            conditions.push_str(&condition.text(&mut binder, &column));
+        }
+        let days = self.values.iter().filter(|(dimension, _)| *dimension == Dimension::Day);
+        let days: Vec<i64> =
+            days.map(|(_, day)| day.as_deref().map_or(NO_DAY, day_number)).collect();
+        if !days.is_empty() {
+            let column = self.column(Dimension::Day);
+            conditions.push_str(&format!(" AND {column} IN ({})", binder.list(&days)));
+        }
+        let columns: Vec<String> = (0..self.by.len()).map(|nth| format!("key{nth}")).collect();
+        let selected = self.by.iter().zip(&columns);
+        let selected: String =
+            selected.map(|(by, name)| format!("{} AS {name}, ", self.column(*by))).collect();
+        let base = format!(
+            "SELECT {selected}kind, 1 AS n, gross, net, is_first AS firsts
+             FROM dodo_money WHERE {conditions}"
+        );
+        for mut row in tx.fetch_built(summed(&columns.join(", "), &base), binder.0).await? {
+            let numbers = (0..columns.len()).map(|column| row.int(column));
+            let numbers = numbers.collect::<Result<Vec<i64>, _>>()?;
+            let at = columns.len();
+            let (kind, n) = (row.int(at)?, row.int(at + 1)?);
+            let group = groups.entry((numbers, currency)).or_default();
+            group.add(kind, n, read_wide(&mut row, at + 2)?, read_wide(&mut row, at + 4)?);
+        }
+        Ok(())
+    }
+
     /// The column of a group. Constant pieces and a number: nothing comes from outside.
     fn column(&self, by: Dimension) -> String {
         let offset = i64::from(self.offset_minutes) * 60_000_000;
         match by.column() {
             Some(column) => column.to_owned(),
             None if by == Dimension::Day => format!("((at + {offset}) / {MICROS_PER_DAY})"),
-            None => "currency".to_owned(),
+            None => "CAST(0 AS BIGINT)".to_owned(),
         }
-    }
-
-    async fn conditions(&self, tx: &mut Tx, binder: &mut Binder) -> Result<String, Error> {
-        let filter = &self.filter;
-        let mut all = vec![format!("live = {}", binder.bind(!filter.test_mode))];
-        if let Some(from) = filter.from {
-            all.push(format!("at >= {}", binder.bind(from.as_microsecond())));
-        }
-        if let Some(until) = filter.until {
-            all.push(format!("at < {}", binder.bind(until.as_microsecond())));
-        }
-        if let Some(currency) = filter.currency {
-            all.push(format!("currency = {}", binder.bind(currency.as_str())));
-        }
-        let numbers = numbers_of(tx, filter.values.iter()).await?;
-        for (dimension, value) in &filter.values {
-            let column = self.column(*dimension);
-            let place = match (dimension, value) {
-                (Dimension::Currency, value) => binder.bind(value.as_deref()),
-                (Dimension::Day, Some(day)) => binder.bind(day.parse().unwrap_or(UNKNOWN)),
-                (dimension, Some(text)) => {
-                    let number = numbers.get(&(*dimension, text.clone()));
-                    binder.bind(number.copied().unwrap_or(UNKNOWN))
-                }
-                (_, None) => binder.bind(0_i64),
-            };
-            all.push(format!("{column} = {place}"));
-        }
-        Ok(all.join(" AND "))
-    }
-
-    /// A row, and the numbers of its keys.
-    fn read(&self, mut row: Row) -> Result<(Vec<i64>, RevenueRow), Error> {
-        let (mut numbers, mut keys) = (Vec::new(), Vec::new());
-        for (column, dimension) in self.by.iter().enumerate() {
-            let is_text = *dimension == Dimension::Currency;
-            keys.push(if is_text { row.opt_text(column)? } else { None });
-            numbers.push(if is_text { 0 } else { row.int(column)? });
-        }
-        let at = self.by.len();
-        let currency: Currency = row.text(at)?.parse().map_err(|error: dodo_core::Error| {
-            Error::corrupt("a money row has no readable currency").with_source(error)
-        })?;
-        let (gross, net) = (read_wide(&mut row, at + 1)?, read_wide(&mut row, at + 3)?);
-        let count = |value: i64| u64::try_from(value).unwrap_or_default();
-        let (charges, all) = (count(row.int(at + 5)?), count(row.int(at + 6)?));
-        let exponent = self.ledger.shared.rules().exponent_of(currency);
-        let (tax, reversals) = (gross - net, all.saturating_sub(charges));
-        let row = RevenueRow { keys, currency, exponent, gross, tax, net, charges, reversals };
-        Ok((numbers, row))
     }
 }
 
-/// The sum of a column in two parts, high and low, that a `BIGINT` holds for any number of rows: SQLite
-/// fails if a sum leaves 64 bits.
-fn wide_sum(column: &str) -> String {
-    format!("CAST(SUM(({column}) >> 32) AS BIGINT), CAST(SUM(({column}) & {LOW_BITS}) AS BIGINT)")
-}
+/// A day that no payment has.
+const NO_DAY: i64 = -1;
 
-/// Returns the days since 1970 of a date such as `2026-11-20`, or -1, which no payment has, for an
-/// invalid date.
+/// Returns the days since 1970 of a date such as `2026-11-20`.
 fn day_number(day: &str) -> i64 {
     let at = day.parse::<Date>().ok().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
-    at.map_or(-1, |at| at.timestamp().as_second() / 86_400)
+    at.map_or(NO_DAY, |at| at.timestamp().as_second() / 86_400)
 }
 
 fn day_text(days: i64) -> Option<String> {

@@ -23,14 +23,15 @@ pub(super) const KIND_SUMS: &str = "kind, CAST(SUM(n) AS BIGINT), CAST(SUM(gross
 /// The sums of a query of rows by these columns and by kind. A sum is in two parts, high and low, that a
 /// `BIGINT` holds for any number of rows: SQLite fails if a sum leaves 64 bits.
 pub(super) fn summed(columns: &str, base: &str) -> String {
+    let columns = if columns.is_empty() { String::new() } else { format!("{columns}, ") };
     format!(
-        "SELECT {columns}, kind, CAST(SUM(n) AS BIGINT) AS n,
+        "SELECT {columns}kind, CAST(SUM(n) AS BIGINT) AS n,
             CAST(SUM(gross >> 32) AS BIGINT) AS gross_high,
             CAST(SUM(gross & {LOW_BITS}) AS BIGINT) AS gross_low,
             CAST(SUM(net >> 32) AS BIGINT) AS net_high,
             CAST(SUM(net & {LOW_BITS}) AS BIGINT) AS net_low,
             CAST(SUM(firsts) AS BIGINT) AS firsts
-         FROM ({base}) AS base GROUP BY {columns}, kind"
+         FROM ({base}) AS base GROUP BY {columns}kind"
     )
 }
 
@@ -47,14 +48,24 @@ pub(super) fn add(sums: &mut Sums, row: &mut Row, at: usize) -> Result<(), Error
     Ok(())
 }
 
+/// The sums of a span by the values of a dimension and by kind: `value, kind, n` and the parts of the sums.
+pub(super) async fn sums_of_values(
+    tx: &mut Tx,
+    scope: &Scope,
+    by: Option<Dimension>,
+    range: Option<Range>,
+) -> Result<Vec<Row>, Error> {
+    let mut binder = Binder::default();
+    let parts = scope.parts(by, range, true).into_iter();
+    let parts = parts.map(|part| scope.select(&mut binder, by, part, None, None));
+    let base = parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL ");
+    tx.fetch_built(summed("value", &base), binder.0).await
+}
+
 /// The sums of a span.
 pub(super) async fn total(tx: &mut Tx, scope: &Scope, range: Option<Range>) -> Result<Sums, Error> {
-    let mut binder = Binder::default();
-    let parts = scope.parts(None, range, true).into_iter();
-    let parts = parts.map(|part| scope.select(&mut binder, None, part, None, None));
-    let base = parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL ");
     let mut sums = Sums::default();
-    for mut row in tx.fetch_built(summed("value", &base), binder.0).await? {
+    for mut row in sums_of_values(tx, scope, None, range).await? {
         add(&mut sums, &mut row, 1)?;
     }
     Ok(sums)

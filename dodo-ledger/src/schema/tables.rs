@@ -45,7 +45,7 @@ const V1: &[Sql] = &[
          WHERE state = 'pending' AND booked_at IS NOT NULL"
     ),
     sql!(
-        "CREATE INDEX dodo_inbox_failed ON dodo_inbox (finished_at) WHERE state IN ('dead', 'parked')"
+        "CREATE INDEX dodo_inbox_failed ON dodo_inbox (finished_at, id) WHERE state IN ('dead', 'parked')"
     ),
     sql!(
         "CREATE INDEX dodo_inbox_erasable ON dodo_inbox (finished_at)
@@ -199,7 +199,7 @@ const V1: &[Sql] = &[
         )"
     ),
     sql!("CREATE INDEX dodo_record_group ON dodo_record (group_id)"),
-    sql!("CREATE INDEX dodo_record_page ON dodo_record (occurred_micros, id)"),
+    sql!("CREATE INDEX dodo_record_page ON dodo_record (occurred_micros, no)"),
     sql!(
         "CREATE INDEX dodo_record_payment ON dodo_record (payment_id) WHERE payment_id IS NOT NULL"
     ),
