@@ -43,7 +43,9 @@ pub use self::{
     pages::Pages,
     path::path_segment,
     payment::CheckoutStatus,
-    plan_change::{ChangeTime, PlanChange, PlanChangePreview, PreviewLine, Proration},
+    plan_change::{
+        ChangeTime, PlanChange, PlanChangeCharge, PlanChangePreview, PreviewLine, Proration,
+    },
     product::CatalogProduct,
     subscription::{Cancellation, PaymentMethodLink},
     transport::{Transport, TransportError},

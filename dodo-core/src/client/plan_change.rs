@@ -1,10 +1,12 @@
+use std::fmt;
+
 use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::Client;
 use crate::{
     Error, ProductId, SubscriptionId,
-    event::{Date, Subscription, fields},
+    event::{Date, Subscription, fields, lenient},
     json::to_value,
     money::Currency,
 };
@@ -97,6 +99,26 @@ pub struct PlanChangePreview {
     pub new_plan: Subscription,
 }
 
+/// What a plan change charged.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct PlanChangeCharge {
+    /// The payment of the change. `None`: nothing was charged.
+    pub payment_id: Option<String>,
+    /// The page on which the customer confirms the payment, as 3-D Secure asks for. `None`: the payment needs
+    /// no customer. Each person with the link can pay.
+    pub payment_link: Option<String>,
+}
+
+/// Without the link.
+impl fmt::Debug for PlanChangeCharge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlanChangeCharge")
+            .field("payment_id", &self.payment_id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One line of the charge of a plan change.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[non_exhaustive]
@@ -159,16 +181,25 @@ impl Client {
         Ok(PlanChangePreview { due_now, tax, currency, lines, effective_at, new_plan })
     }
 
-    /// Changes the plan of a subscription. Dodo Payments answers without the new state: read the
-    /// subscription after it.
+    /// Changes the plan of a subscription. Dodo Payments answers with the charge and without the new state:
+    /// read the subscription after it.
     ///
     /// # Errors
     /// As [`preview_plan_change`](Self::preview_plan_change). Not repeated when it may have happened,
     /// because it can charge.
-    pub async fn change_plan(&self, id: &SubscriptionId, change: &PlanChange) -> Result<(), Error> {
+    pub async fn change_plan(
+        &self,
+        id: &SubscriptionId,
+        change: &PlanChange,
+    ) -> Result<PlanChangeCharge, Error> {
         let body = to_value(change);
-        let call = self.of_subscription(Method::POST, id, "/change-plan", Some(&body));
-        call.bytes().await.map(drop)
+        let answer =
+            self.of_subscription(Method::POST, id, "/change-plan", Some(&body)).bytes().await?;
+        // The plan is changed, so an answer that cannot be read is no error.
+        let charge = lenient::read::<PlanChangeCharge>(&String::from_utf8_lossy(&answer), "");
+        let mut charge = charge.map(|read| read.value).unwrap_or_default();
+        charge.payment_link = charge.payment_link.filter(|link| self.trusts_link(link));
+        Ok(charge)
     }
 
     /// Drops the plan change that is scheduled for the next billing date.
