@@ -5,24 +5,31 @@ mod private {
     pub trait Sealed {}
 }
 
-/// The request methods of an endpoint, as a type: [`Get`], [`Post`] or [`GetAndPost`].
+/// The request methods of an endpoint, as a type: [`Get`], [`Post`], [`GetAndPost`] or [`GetPostDelete`].
 pub trait MethodSet: private::Sealed + Send + Sync + 'static {
     /// Whether `GET` is one of them.
     const GET: bool;
     /// Whether `POST` is one of them.
     const POST: bool;
+    /// Whether `DELETE` is one of them.
+    const DELETE: bool;
 
     /// Returns whether `method` is one of them. `HEAD` is not implied by `GET`: it would create the
     /// object that `GET` creates.
     #[must_use]
     fn contains(method: &Method) -> bool {
-        (Self::GET && method == Method::GET) || (Self::POST && method == Method::POST)
+        (Self::GET && method == Method::GET)
+            || (Self::POST && method == Method::POST)
+            || (Self::DELETE && method == Method::DELETE)
     }
 
     /// Returns the value of the `Allow` header.
     #[doc(hidden)]
     #[must_use]
     fn allow(head: bool) -> HeaderValue {
+        if Self::DELETE {
+            return HeaderValue::from_static("GET, POST, DELETE");
+        }
         HeaderValue::from_static(match (Self::GET, Self::POST, head) {
             (true, true, true) => "GET, HEAD, POST",
             (true, true, false) => "GET, POST",
@@ -45,7 +52,7 @@ pub trait Disjoint<Other> {
 }
 
 macro_rules! method_sets {
-    ($( $(#[$doc:meta])* $name:ident { $get:literal, $post:literal } )*) => { $(
+    ($( $(#[$doc:meta])* $name:ident { $get:literal, $post:literal, $delete:literal } )*) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub enum $name {}
@@ -55,6 +62,7 @@ macro_rules! method_sets {
         impl MethodSet for $name {
             const GET: bool = $get;
             const POST: bool = $post;
+            const DELETE: bool = $delete;
         }
 
         // With one implementation only, rustc takes it for the one that is meant, and reports a
@@ -67,11 +75,13 @@ macro_rules! method_sets {
 
 method_sets! {
     /// `GET` alone.
-    Get { true, false }
+    Get { true, false, false }
     /// `POST` alone.
-    Post { false, true }
+    Post { false, true, false }
     /// `GET` and `POST`.
-    GetAndPost { true, true }
+    GetAndPost { true, true, false }
+    /// `GET`, `POST` and `DELETE`.
+    GetPostDelete { true, true, true }
 }
 
 /// No endpoint has this set.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 
 #[doc(hidden)]
-pub use self::methods::{Disjoint, Get, GetAndPost, MethodSet, Post, Unmatched};
+pub use self::methods::{Disjoint, Get, GetAndPost, GetPostDelete, MethodSet, Post, Unmatched};
 pub use self::{
     body::read_body,
     mount::MountPrefix,
