@@ -4,13 +4,16 @@ use std::future::Future;
 
 /// The runtime stopped before the work ended.
 #[derive(Debug)]
-pub(crate) struct Stopped;
+pub struct Stopped;
 
 /// Runs `work` to its end, although the future of the caller may be dropped: servers drop it when the
 /// client closes the connection. Needs the `tokio` feature and a tokio runtime; otherwise the work ends
 /// with its caller.
+///
+/// # Errors
+/// [`Stopped`].
 #[cfg(feature = "tokio")]
-pub(crate) async fn to_the_end<F>(work: F) -> Result<F::Output, Stopped>
+pub async fn to_the_end<F>(work: F) -> Result<F::Output, Stopped>
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -29,8 +32,12 @@ where
     }
 }
 
+/// Runs `work`.
+///
+/// # Errors
+/// None.
 #[cfg(not(feature = "tokio"))]
-pub(crate) async fn to_the_end<F: Future>(work: F) -> Result<F::Output, Stopped> {
+pub async fn to_the_end<F: Future>(work: F) -> Result<F::Output, Stopped> {
     Ok(work.await)
 }
 

@@ -130,6 +130,7 @@ pub mod internals {
         },
         checkout::guard::own_fields,
         client::retry::retry_after,
+        detached::{Stopped, to_the_end},
         endpoint::private::Sealed as SealedEndpoint,
         money::currency::minor_to_major,
         panic::{Panicked, catch},
