@@ -426,6 +426,11 @@ pub struct GrantedKey {
 pub struct LicenseKey {
     /// The id of the license key.
     pub license_key_id: String,
+    /// SHA-256 of the key.
+    #[serde(with = "super::hash::optional", skip_serializing_if = "Option::is_none")]
+    pub key_sha256: Option<[u8; 32]>,
+    /// The last four characters of a key of at least 12 characters.
+    pub key_end: Option<String>,
     /// The status.
     pub status: Option<LicenseKeyStatus>,
     /// The product.

@@ -23,6 +23,9 @@ use super::{
 };
 use crate::attribution::{Rules, VisitContext, sanitize};
 
+/// A part of a shorter license key would reveal too much of it.
+const SHORTEST_SHOWN_KEY: usize = 12;
+
 /// Returns the fact of an event. Event types that no rule reads have none.
 ///
 /// # Errors
@@ -405,8 +408,12 @@ impl Reader<'_> {
 
     fn license_key(&self, event: &Event<dodo_core::event::LicenseKey>) -> Fact {
         let key = &event.data;
+        let text = key.key.as_deref().filter(|text| !text.is_empty());
+        let shown = text.filter(|text| text.len() >= SHORTEST_SHOWN_KEY && text.is_ascii());
         let kind = FactKind::LicenseKey(Box::new(LicenseKey {
             license_key_id: id(&key.id),
+            key_sha256: text.map(|text| Sha256::digest(text).into()),
+            key_end: shown.and_then(|text| text.get(text.len() - 4..)).map(str::to_owned),
             status: key.status.clone(),
             product_id: some_id(key.product_id.as_ref()),
             payment_id: some_id(key.payment_id.as_ref()),
