@@ -77,8 +77,10 @@ impl GroupStore {
         tx.execute(&ERASED, args![subject(customer_id), at.as_microsecond()]).await?;
         let select = |timeline: &Timeline| Erasure::for_customer(timeline, customer_id);
         let groups = placed.groups.into_iter().collect();
-        let writes = Writes::from_changed(placed.merged, placed.projections);
+        let projections = placed.projections;
+        let writes = Writes::from_changed(placed.merged, projections);
         let mut erased = self.erase(&mut tx, (groups, writes), BTreeSet::new(), at, select).await?;
+        self.projections.erased(&mut tx, customer_id, projections).await?;
         // Bookings that the lock has waited for stored the customer of their events.
         erased.deliveries += pending + tx.erase_bodies_of_customer(customer_id).await?;
         tx.commit().await?;

@@ -109,6 +109,18 @@ pub trait Projection: Send + Sync + 'static {
         tx: &mut ProjectionTx<'_>,
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
 
+    /// The personal data of a customer is erased: delete the rows that name the customer. It runs in the transaction of
+    /// the erasure, after [`apply`](Self::apply) got the groups that lost data. An error rolls the erasure
+    /// back. Default: nothing.
+    fn erased(
+        &self,
+        customer_id: &str,
+        tx: &mut ProjectionTx<'_>,
+    ) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let _nothing_to_do = (customer_id, tx);
+        std::future::ready(Ok(()))
+    }
+
     /// A timer is due. The transaction also removes the timer, so its writes count once, whatever the number
     /// of instances. After an error it is retried as the callback of a delivery is.
     fn timer(

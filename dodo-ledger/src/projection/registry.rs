@@ -43,6 +43,11 @@ trait DynProjection: Send + Sync {
         groups: &'a [ChangedGroup<'a>],
         tx: &'a mut ProjectionTx<'_>,
     ) -> ProjectionFuture<'a>;
+    fn erased<'a>(
+        &'a self,
+        customer_id: &'a str,
+        tx: &'a mut ProjectionTx<'_>,
+    ) -> ProjectionFuture<'a>;
     fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> ProjectionFuture<'a>;
     fn event<'a>(
         &'a self,
@@ -67,6 +72,13 @@ impl<P: Projection> DynProjection for P {
         tx: &'a mut ProjectionTx<'_>,
     ) -> ProjectionFuture<'a> {
         Box::pin(Projection::apply(self, groups, tx))
+    }
+    fn erased<'a>(
+        &'a self,
+        customer_id: &'a str,
+        tx: &'a mut ProjectionTx<'_>,
+    ) -> ProjectionFuture<'a> {
+        Box::pin(Projection::erased(self, customer_id, tx))
     }
     fn timer<'a>(&'a self, timer: &'a Timer, tx: &'a mut ProjectionTx<'_>) -> ProjectionFuture<'a> {
         Box::pin(Projection::timer(self, timer, tx))
@@ -156,21 +168,48 @@ impl Projections {
         tx.execute(&GUARD, args![]).await?;
         for projection in self.all.iter() {
             let mut own = ProjectionTx::from_booking(projection.name(), tx);
-            let running = catch(|| projection.apply(&changed_groups, &mut own));
-            match timeout(self.within, running).await {
-                Ok(Ok(applied)) => applied.map_err(failed)?,
-                Ok(Err(_panicked)) => {
-                    return Err(Error::new(ErrorKind::Projection, "a projection panicked"));
-                }
-                Err(_) => {
-                    return Err(Error::new(
-                        ErrorKind::Projection,
-                        "a projection took too long: do slow work in the callback of a queued event",
-                    ));
-                }
-            }
+            self.in_time(|| projection.apply(&changed_groups, &mut own)).await?;
         }
         tx.execute(&UNGUARD, args![]).await.map(drop)
+    }
+
+    /// Calls every projection for an erased customer, in the transaction of the erasure.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if this process lacks a projection, because the rows of that projection
+    /// would stay.
+    pub(crate) async fn erased(
+        &self,
+        tx: &mut Tx,
+        customer_id: &str,
+        registered: i64,
+    ) -> Result<(), Error> {
+        if self.lack(registered) {
+            return Err(Error::config(
+                "this program lacks a projection of the database: erase with the application",
+            ));
+        }
+        if self.is_empty() {
+            return Ok(());
+        }
+        tx.execute(&GUARD, args![]).await?;
+        for projection in self.all.iter() {
+            let mut own = ProjectionTx::from_booking(projection.name(), tx);
+            self.in_time(|| projection.erased(customer_id, &mut own)).await?;
+        }
+        tx.execute(&UNGUARD, args![]).await.map(drop)
+    }
+
+    /// Runs a projection inside of a transaction of the ledger.
+    async fn in_time<'a>(&self, run: impl FnOnce() -> ProjectionFuture<'a>) -> Result<(), Error> {
+        match timeout(self.within, catch(run)).await {
+            Ok(Ok(done)) => done.map_err(failed),
+            Ok(Err(_panicked)) => Err(Error::new(ErrorKind::Projection, "a projection panicked")),
+            Err(_) => Err(Error::new(
+                ErrorKind::Projection,
+                "a projection took too long: do slow work in the callback of a queued event",
+            )),
+        }
     }
 
     /// Runs an event or a timer in the transaction of the attempt. `None`: this process has no projection of
