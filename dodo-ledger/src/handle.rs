@@ -6,7 +6,7 @@ use dodo_core::webhook::VerifiedEvent;
 
 use crate::{
     Ledger, Store,
-    attribution::{Batch, FactKind, parse_api_object},
+    attribution::{Batch, FactKind, SubscriptionState, parse_api_object},
     error::Error,
     ledger::Shared,
     notify::WakeSignal,
@@ -47,9 +47,7 @@ impl LedgerHandle {
     /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) for an unusable object; those of the
     /// database; [`Config`](crate::ErrorKind::Config) if the ledger is gone.
     pub async fn book_api_object(&self, event: &VerifiedEvent) -> Result<(), dodo_core::Error> {
-        let gone =
-            || Error::config("the ledger is closed: keep it as long as its projections are used");
-        let shared = self.shared.upgrade().ok_or_else(gone)?;
+        let shared = self.shared()?;
         let Some(mut fact) = parse_api_object(event, shared.rules())? else { return Ok(()) };
         if let FactKind::Subscription(body) = fact.kind {
             fact.id = format!("{}:{}", fact.id, fact.occurred_at.as_microsecond());
@@ -59,5 +57,19 @@ impl LedgerHandle {
         shared.offer(WakeSignal::Queued);
         shared.offer(WakeSignal::Booked);
         Ok(())
+    }
+
+    /// The state of a subscription by its events and by the answers of the API. `None`: it is unknown.
+    ///
+    /// # Errors
+    /// Those of the database; [`Config`](crate::ErrorKind::Config) if the ledger is gone.
+    pub async fn subscription(&self, id: &str) -> Result<Option<SubscriptionState>, Error> {
+        self.shared()?.groups().subscription(id).await
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>, Error> {
+        self.shared.upgrade().ok_or_else(|| {
+            Error::config("the ledger is closed: keep it as long as its projections are used")
+        })
     }
 }
