@@ -13,7 +13,7 @@ use dodo_ledger::LedgerHandle;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    answer::Answer,
+    answer,
     error::{Error, ErrorKind},
     listener::{AccessListener, DynListener},
     owner::{OwnerId, OwnerSecrets},
@@ -185,13 +185,13 @@ impl Billing {
         })
     }
 
-    /// The access of an owner now: one row, or all facts if the row is of other plans or too old.
+    /// The access of an owner now: one row, or all facts if the row is of other plans or its answer is over.
     pub(crate) async fn access(&self, owner: &OwnerId) -> Result<crate::Access, CoreError> {
         let store = self.ledger()?.database();
         let now = self.now();
         let stored = store::read_answer(store, owner, self.live()).await?;
         let current = stored.filter(|(plans, _)| *plans == self.0.fingerprint);
-        if let Some(access) = current.and_then(|(_, answer)| Answer::read(&answer, now)) {
+        if let Some(access) = current.and_then(|(_, answer)| answer::current(&answer, now)) {
             return Ok(access);
         }
         Ok(self.access_from_facts(&mut store.read().await?, owner).await?)

@@ -190,6 +190,10 @@ pub struct GrantFact {
 pub struct LicenseFact {
     /// The id of the license key.
     pub license_key_id: String,
+    /// SHA-256 of the key.
+    pub key_sha256: Option<[u8; 32]>,
+    /// The last four characters of the key.
+    pub key_end: Option<String>,
     /// The status. Default: active.
     pub status: Option<LicenseKeyStatus>,
     /// The product.

@@ -169,6 +169,8 @@ fn granted(grant: &Grant) -> GrantFact {
 fn licensed(key: &LicenseKey) -> LicenseFact {
     LicenseFact {
         license_key_id: key.license_key_id.clone(),
+        key_sha256: key.key_sha256,
+        key_end: key.key_end.clone(),
         status: key.status.clone(),
         product_id: key.product_id.clone(),
         payment_id: key.payment_id.clone(),

@@ -39,7 +39,7 @@
 //! | `holdings`, `access` | the join of all sources, and the next change |
 //! | `change` | the difference between two answers |
 //! | `owner`, `from_ledger` | the owner of each fact of the ledger, and the mapping of facts |
-//! | `billing`, `owner_handle` | what the app calls |
+//! | `billing`, `owner_handle`, `owners`, `sync`, `why` | what the app calls |
 //! | `projection`, `answer`, `store` | the booking transaction, the stored answer, the tables |
 //! | `actions`, `endpoint`, `gate` | requests to Dodo Payments, the routes, the layers |
 //! | `listener` | what the app hears |
@@ -68,6 +68,7 @@ mod license;
 mod listener;
 mod owner;
 mod owner_handle;
+mod owners;
 mod payment;
 mod plan;
 mod plans;
@@ -79,12 +80,15 @@ mod source;
 mod state;
 mod store;
 mod subscription;
+mod sync;
 mod until;
+mod why;
 
 pub use self::{
     access::Access,
     actions::{
         AfterCheckout, ChangePreview, ChangeWhen, CheckoutOptions, OpenedCheckout, PaymentLine,
+        PlanChanged,
     },
     billing::{Billing, BillingBuilder},
     change::AccessChange,
@@ -103,5 +107,7 @@ pub use self::{
     rules::{CancelNow, PartialRefund},
     source::{AccessSource, SourceKind},
     state::AccessState,
+    sync::Drift,
     until::Until,
+    why::{Why, WhyFact},
 };

@@ -15,6 +15,8 @@ use crate::{
 pub struct LicenseAccess {
     /// The id of the license key.
     pub license_key_id: String,
+    /// The last four characters of the key. `None`: unknown.
+    pub key_end: Option<String>,
     /// The product.
     pub product: Option<String>,
     /// The key is active, not expired, and its payment or subscription gives access.
@@ -26,6 +28,7 @@ pub struct LicenseAccess {
 /// A license key, from all its facts.
 pub(crate) struct License<'a> {
     id: &'a str,
+    key_end: Option<&'a str>,
     product: Option<&'a str>,
     pub(crate) payment: Option<&'a str>,
     pub(crate) subscription: Option<&'a str>,
@@ -56,6 +59,7 @@ impl<'a> License<'a> {
         let of_grants = || grants.iter().map(|(_, grant)| *grant);
         Self {
             id,
+            key_end: facts.iter().find_map(|(_, key)| key.key_end.as_deref()),
             product: facts.iter().find_map(|(_, key)| key.product_id.as_deref()),
             payment: payment.or(of_grants().find_map(|grant| grant.payment_id.as_deref())),
             subscription: subscription
@@ -72,6 +76,7 @@ impl<'a> License<'a> {
         let is_over = self.expires_at.is_some_and(|end| now >= end);
         LicenseAccess {
             license_key_id: self.id.to_owned(),
+            key_end: self.key_end.map(str::to_owned),
             product: self.product.map(str::to_owned),
             is_valid: self.is_active && is_paid && !is_over,
             expires_at: self.expires_at,

@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use crate::{
     access::Access,
     billing::Billing,
-    fact::AppDecision,
+    fact::{AppDecision, BillingFact},
     owner::OwnerId,
     store::{self, DecisionRow},
+    why::Why,
 };
 
 /// An owner. [`Billing::owner`] makes it. Await it for the [`Access`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "await it for the access, or call a method"]
 pub struct Owner {
     pub(crate) billing: Billing,
@@ -57,6 +58,35 @@ impl Owner {
     /// without a ledger.
     pub async fn access(&self) -> Result<Access, Error> {
         self.billing.access(self.id()?).await
+    }
+
+    /// All facts about the owner.
+    pub(crate) async fn facts(&self) -> Result<Vec<BillingFact>, Error> {
+        let mut tx = self.billing.ledger()?.database().read().await?;
+        let owners = [self.id()?.clone()].into();
+        let facts = self.billing.facts_of(&mut tx, &owners, &Default::default()).await?;
+        Ok(facts.into_values().next().unwrap_or_default())
+    }
+
+    /// The access at another time, by everything that is known now and had happened then. It answers "was I
+    /// locked out on Tuesday?" and "what do I have next month, if nothing happens?".
+    ///
+    /// # Errors
+    /// As [`access`](Self::access).
+    pub async fn at(&self, time: Timestamp) -> Result<Access, Error> {
+        let mut facts = self.facts().await?;
+        facts.retain(|fact| fact.at <= time);
+        Ok(crate::derive(&facts, self.billing.plans(), time))
+    }
+
+    /// The access now, and every fact behind it, the oldest first: for support and for operators.
+    ///
+    /// # Errors
+    /// As [`access`](Self::access).
+    pub async fn why(&self) -> Result<Why, Error> {
+        let facts = self.facts().await?;
+        let access = crate::derive(&facts, self.billing.plans(), self.billing.now());
+        Ok(Why::new(access, facts))
     }
 
     /// Grants a plan without a purchase, until a time or without an end. `id` names the grant: the same id
@@ -129,8 +159,7 @@ impl Owner {
             let locked =
                 store::lock_owners(&mut tx, &[owner.clone()].into(), billing.live()).await?;
             for row in locked.values() {
-                store::erase_owner(&mut tx, owner, row.no, billing.live()).await?;
-                billing.clear_timers(&mut tx, row.no).await?;
+                billing.erase_owner(&mut tx, owner, row.no).await?;
             }
         }
         tx.commit().await?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dodo_core::{BoxError, SubscriptionId};
 use dodo_ledger::{
     Error, LedgerHandle,
-    attribution::Timeline,
+    attribution::{Fact, FactKind, Timeline},
     projection::{ChangedGroup, Projection, ProjectionTx, QueuedEvent, Sql, Timer},
     store::sql::{Rows, args},
 };
@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     access::Access,
-    answer::Answer,
+    answer,
     billing::Billing,
     change::AccessChange,
     fact::BillingFact,
@@ -56,6 +56,9 @@ impl Projection for Billing {
         let merged = groups.iter().flat_map(|group| group.merged().iter().copied());
         let ids: BTreeSet<i64> = changed.keys().copied().chain(merged).collect();
         let mut owners = store::owners_of_groups(tx, &ids, live).await?;
+        // The session of an erased payment must not name its owner again.
+        let erased = changed.values().flat_map(|timeline| erased_sessions(timeline)).collect();
+        store::delete_checkouts(tx, &erased, live).await?;
         let known = store::known(tx, changed.values().copied(), live).await?;
         let mut links = BTreeSet::new();
         let mut customers = BTreeMap::new();
@@ -74,6 +77,22 @@ impl Projection for Billing {
         customers.retain(|id, _| !known.customers.contains_key(id));
         store::bind_customers(tx, &customers, live, self.now()).await?;
         self.answer(tx, locked, &changed, self.now()).await?;
+        Ok(())
+    }
+
+    async fn erased(&self, customer_id: &str, tx: &mut ProjectionTx<'_>) -> Result<(), BoxError> {
+        let live = self.live();
+        let Some(owner) = store::owner_of_customer(tx, customer_id, live).await? else {
+            return Ok(());
+        };
+        let locked = store::lock_owners(tx, &[owner.clone()].into(), live).await?;
+        store::unbind_customer(tx, customer_id, live).await?;
+        if store::has_customer(tx, &owner, live).await? {
+            return Ok(());
+        }
+        for row in locked.values() {
+            self.erase_owner(tx, &owner, row.no).await?;
+        }
         Ok(())
     }
 
@@ -127,7 +146,9 @@ impl Projection for Billing {
             (serde_json::from_str(&before)?, serde_json::from_str(&after)?);
         let Some(change) = AccessChange::between(&before, &after) else { return Ok(()) };
         let changed_at = Timestamp::from_microsecond(at)?;
-        listener.access_changed(&AccessChanged { owner, changed_at, change }, tx).await
+        listener.access_changed(&AccessChanged { owner, changed_at, change }, tx).await?;
+        store::delete_change(tx, no, second).await?;
+        Ok(())
     }
 }
 
@@ -147,16 +168,15 @@ impl Billing {
         let mut last = None;
         for (owner, row) in locked {
             let facts = facts.remove(&owner).unwrap_or_default();
-            let answer = Answer::of(&facts, self.plans(), now);
-            let Some(access) = answer.now() else { continue };
+            let access = &crate::derive(&facts, self.plans(), now);
             let version = row.version + 1;
-            rows.push(args![row.no, version, self.fingerprint(), answer.to_json()]);
-            let before = Answer::reported(&row.answer);
+            let json = answer::to_json(access);
+            rows.push(args![row.no, version, self.fingerprint(), &json]);
+            let before = answer::stored(&row.answer);
             let before = before.unwrap_or_else(|| crate::derive(&[], self.plans(), now));
-            if AccessChange::between(&before, access).is_some() {
-                let json = |access| serde_json::to_string(access).unwrap_or_default();
-                let (before, after) = (json(&before), json(access));
-                changes.push(Change { no: row.no, version, at: now, before, after });
+            if self.listener().is_some() && AccessChange::between(&before, access).is_some() {
+                let before = answer::to_json(&before);
+                changes.push(Change { no: row.no, version, at: now, before, after: json });
             }
             clocks.push((
                 row.no,
@@ -206,12 +226,14 @@ impl Billing {
         Ok(())
     }
 
-    /// Removes the timers of an owner.
-    pub(crate) async fn clear_timers(
+    /// Deletes every row of a locked owner, and its timers.
+    pub(crate) async fn erase_owner(
         &self,
         tx: &mut ProjectionTx<'_>,
+        owner: &OwnerId,
         no: i64,
     ) -> Result<(), Error> {
+        store::erase_owner(tx, owner, no, self.live()).await?;
         for kind in [CHANGE, TRIAL, CHECK] {
             tx.clear_timer(&format!("{kind}{no}")).await?;
         }
@@ -248,6 +270,27 @@ impl Billing {
         let end = access.until()?.time().filter(|_| access.state() == AccessState::Trialing)?;
         Some(later(end, -notice)).filter(|at| *at > now)
     }
+}
+
+/// The checkout sessions of erased payments.
+fn erased_sessions(timeline: &Timeline) -> BTreeSet<String> {
+    let facts = || timeline.facts().iter();
+    let erased: BTreeSet<_> = facts()
+        .filter_map(|fact| match &fact.kind {
+            FactKind::Erasure { objects } => Some(objects),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    if erased.is_empty() {
+        return BTreeSet::new();
+    }
+    let of_payment = |fact: &Fact| match &fact.kind {
+        FactKind::Charge(charge) => charge.session_id.clone(),
+        FactKind::FailedPayment(payment) => payment.session_id.clone(),
+        _ => None,
+    };
+    facts().filter(|fact| erased.contains(&fact.object())).filter_map(of_payment).collect()
 }
 
 /// The time of the next request that settles a doubt. An old doubt is asked about less often.

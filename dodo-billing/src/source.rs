@@ -33,20 +33,26 @@ pub struct AccessSource {
     /// The object.
     pub kind: SourceKind,
     /// The product. `None`: no fact names it, or the source has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
     /// The plan that the product sells, or that the app granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// The feature of a grant of Dodo Payments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feature: Option<String>,
     /// Units of the product.
     pub quantity: u32,
     /// The add-ons of a subscription.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addons: Vec<BoughtItem>,
     /// The state.
     pub state: AccessState,
     /// The end. `None`: no access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
     /// The time at which the access ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The reason of state and end.
     pub reason: Reason,
@@ -55,10 +61,12 @@ pub struct AccessSource {
     /// Dodo Payments will charge again.
     pub will_renew: bool,
     /// The paid time that remains after a pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining: Option<SignedDuration>,
     /// The end is computed from a charge, and no snapshot shows it.
     pub estimated: bool,
     /// The plan change that Dodo Payments will make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_change: Option<PlannedChange>,
 }
 

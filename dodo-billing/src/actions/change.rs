@@ -1,16 +1,18 @@
 //! A change of the plan: first its price, then the change at that price.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dodo_core::{
-    Error, ErrorKind, ProductId, SubscriptionId,
+    Error, ErrorKind, PaymentId, ProductId, SubscriptionId,
     client::{ChangeTime, PlanChange, PlanChangePreview, Proration},
-    event::{BillingInterval, Subscription},
+    event::{BillingInterval, PaymentStatus, Subscription},
     money::Currency,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{conflict, not_found};
+use super::{conflict, not_found, subscription::subscription_id};
 use crate::{access::Access, fact::BoughtItem, owner_handle::Owner, until::later};
 
 /// A quote is valid for so long.
@@ -42,6 +44,27 @@ pub struct ChangePreview {
     pub then: Option<i64>,
     /// The signed quote for [`Owner::change`]. It ends after 10 minutes.
     pub quote: String,
+}
+
+/// The result of a plan change.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub enum PlanChanged {
+    /// The plan changed, or it changes at the end of the period.
+    Done(Box<Access>),
+    /// The charge needs the customer, as 3-D Secure asks for: send the customer to this page. The old plan
+    /// stays until the customer confirmed.
+    NeedsCustomer(String),
+}
+
+/// The link opens a payment.
+impl fmt::Debug for PlanChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(access) => f.debug_tuple("Done").field(access).finish(),
+            Self::NeedsCustomer(_) => f.write_str("NeedsCustomer(..)"),
+        }
+    }
 }
 
 /// The content of a quote.
@@ -125,15 +148,20 @@ impl Owner {
         })
     }
 
-    /// Makes the change of a quote. It asks Dodo Payments for the price again.
+    /// Makes the change of a quote. It asks Dodo Payments for the price again. Two requests with one quote
+    /// charge once.
     ///
     /// # Errors
     /// [`InvalidRequest`](ErrorKind::InvalidRequest) `quote_invalid` for a quote that is not of this owner
-    /// or too old; [`Conflict`](ErrorKind::Conflict) `price_changed`; those of
-    /// [`preview_change`](Self::preview_change).
-    pub async fn change(&self, quote: &str) -> Result<Access, Error> {
-        let billing = &self.billing;
+    /// or too old; [`Conflict`](ErrorKind::Conflict) `price_changed`, or `payment_failed`: the charge failed
+    /// and the old plan stays; those of [`preview_change`](Self::preview_change).
+    pub async fn change(&self, quote: &str) -> Result<PlanChanged, Error> {
         let quote = self.unseal(quote)?;
+        self.alone(|owner| async move { owner.change_alone(&quote).await }).await
+    }
+
+    async fn change_alone(&self, quote: &Quote) -> Result<PlanChanged, Error> {
+        let billing = &self.billing;
         let (id, _) = self.pick(Some(&quote.subscription)).await?;
         let change = quote.change()?;
         let price = billing.client().preview_plan_change(&id, &change).await?;
@@ -141,8 +169,23 @@ impl Owner {
         if due_now(&price, quote.when) != quote.due_now || currency != quote.currency {
             return Err(conflict("price_changed", "the price changed: ask for it again"));
         }
-        billing.client().change_plan(&id, &change).await?;
-        self.refresh(&id).await
+        let charge = billing.client().change_plan(&id, &change).await?;
+        let access = self.refresh(&id).await?;
+        if let Some(link) = charge.payment_link {
+            return Ok(PlanChanged::NeedsCustomer(link));
+        }
+        let has_new_plan = access.subscriptions().any(|source| {
+            subscription_id(source) == Some(&quote.subscription)
+                && source.product.as_ref() == Some(&quote.product)
+        });
+        if let Some(payment) = charge.payment_id.filter(|_| !has_new_plan) {
+            let payment = billing.client().payment(&PaymentId::new(payment)?).await?;
+            if payment.status == Some(PaymentStatus::Failed) {
+                let message = "the charge failed and the plan stays: change the payment method";
+                return Err(conflict("payment_failed", message));
+            }
+        }
+        Ok(PlanChanged::Done(Box::new(access)))
     }
 
     /// Drops the plan change that is scheduled for the next period.

@@ -2,16 +2,15 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dodo_core::{
-    CustomerId, Error, ErrorKind, ProductId,
+    Error, ErrorKind, ProductId,
     checkout::request::{
         CheckoutCustomer, CheckoutItem, FeatureFlags, SessionRequest, SubscriptionData,
     },
 };
 use jiff::SignedDuration;
 
-use super::{conflict, not_found};
+use super::{conflict, not_found, random_key};
 use crate::{
     access::Access,
     fact::BillingFactKind,
@@ -89,7 +88,8 @@ impl fmt::Debug for OpenedCheckout {
 }
 
 impl Owner {
-    /// Opens a checkout session. An open one with the same cart, younger than 15 minutes, is given again.
+    /// Opens a checkout session. An open one with the same cart, younger than 15 minutes, is given again. An
+    /// owner without a customer gets one, if the options name the e-mail address.
     ///
     /// # Errors
     /// - [`NotFound`](ErrorKind::NotFound) `plan_not_found`: no plan and no product has this name.
@@ -98,8 +98,8 @@ impl Owner {
     /// - Those of [`access`](Self::access) and of
     ///   [`create_session`](dodo_core::Client::create_session).
     pub async fn checkout(&self, options: CheckoutOptions) -> Result<OpenedCheckout, Error> {
-        let (billing, owner) = (&self.billing, self.id()?);
-        let product = billing
+        let product = self
+            .billing
             .plans()
             .product_named(&options.name)
             .ok_or_else(|| not_found("plan_not_found", "there is no such plan or product"))?;
@@ -110,6 +110,15 @@ impl Owner {
                 .with_code("quantity_out_of_range")
                 .with_field("quantity"));
         }
+        self.alone(|owner| async move { owner.checkout_alone(product, options).await }).await
+    }
+
+    async fn checkout_alone(
+        &self,
+        product: ProductId,
+        options: CheckoutOptions,
+    ) -> Result<OpenedCheckout, Error> {
+        let (billing, owner) = (&self.billing, self.id()?);
         let plan = billing.plans().plan_of(product.as_str());
         refuse_second(&self.access().await?, plan, &options)?;
         let database = billing.ledger()?.database();
@@ -121,11 +130,7 @@ impl Owner {
         {
             return Ok(OpenedCheckout { checkout_url, session_id: open.session_id });
         }
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|error| {
-            Error::new(ErrorKind::CallbackFailed, "no random numbers").with_source(error)
-        })?;
-        let key = URL_SAFE_NO_PAD.encode(key);
+        let key = random_key()?;
         let mut request = SessionRequest::new()
             .product_cart([CheckoutItem::new(product, options.quantity)])
             .metadata(dodo_core::internals::OWNER_KEY, self.token()?);
@@ -137,20 +142,11 @@ impl Owner {
             let separator = if page.contains('?') { '&' } else { '?' };
             request = request.return_url(format!("{page}{separator}checkout={key}"));
         }
-        let known = store::customers_of(database, owner, live).await?;
-        request = match (known.first(), &options.email) {
-            (Some(customer), _) => {
-                request.customer(CheckoutCustomer::existing(&CustomerId::new(customer)?))
-            }
-            // Without the flag, Dodo Payments attaches the session to any customer with that address.
-            (None, email) => {
-                let flags = FeatureFlags::new().always_create_new_customer(true);
-                let request = request.feature_flags(flags);
-                match email {
-                    Some(email) => request.customer(CheckoutCustomer::new(email)),
-                    None => request,
-                }
-            }
+        request = match self.customer_alone(options.email.as_deref()).await? {
+            Some(customer) => request.customer(CheckoutCustomer::existing(&customer)),
+            // Without the flag, Dodo Payments attaches the session to any customer with the address that the
+            // customer types.
+            None => request.feature_flags(FeatureFlags::new().always_create_new_customer(true)),
         };
         let session = billing.client().create_session(request).await?;
         let checkout = Checkout {
@@ -171,12 +167,9 @@ impl Owner {
 
 impl Owner {
     /// Whether a subscription of the owner ever had a trial.
-    async fn had_trial(&self) -> Result<bool, Error> {
-        let billing = &self.billing;
-        let mut tx = billing.ledger()?.database().read().await?;
-        let owners = [self.id()?.clone()].into();
-        let facts = billing.facts_of(&mut tx, &owners, &Default::default()).await?;
-        Ok(facts.into_values().flatten().any(|fact| match fact.kind {
+    pub(crate) async fn had_trial(&self) -> Result<bool, Error> {
+        let facts = self.facts().await?;
+        Ok(facts.into_iter().any(|fact| match fact.kind {
             BillingFactKind::Subscription { body, .. } | BillingFactKind::Snapshot { body } => {
                 body.trial_period_days.is_some_and(|days| days > 0)
             }

@@ -1,11 +1,15 @@
 //! What the app does for an owner at Dodo Payments. Each answer is booked at once, so the next read sees it.
 
 mod after_checkout;
+mod alone;
 mod change;
 mod checkout;
+mod customer;
+mod license;
 mod payments;
 mod subscription;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use dodo_core::{Error, ErrorKind, event::Subscription, webhook::VerifiedEvent};
 use jiff::Timestamp;
@@ -16,7 +20,7 @@ use crate::billing::Billing;
 
 pub use self::{
     after_checkout::AfterCheckout,
-    change::{ChangePreview, ChangeWhen},
+    change::{ChangePreview, ChangeWhen, PlanChanged},
     checkout::{CheckoutOptions, OpenedCheckout},
     payments::PaymentLine,
 };
@@ -48,6 +52,15 @@ impl Billing {
         let event = VerifiedEvent::from_trusted_parts(&id, body, Timestamp::now(), self.live());
         self.ledger()?.book_api_object(&event).await
     }
+}
+
+/// A name that cannot be guessed.
+fn random_key() -> Result<String, Error> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| {
+        Error::new(ErrorKind::CallbackFailed, "no random numbers").with_source(error)
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(key))
 }
 
 fn conflict(code: &'static str, message: &'static str) -> Error {

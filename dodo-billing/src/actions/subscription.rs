@@ -1,9 +1,7 @@
 //! Cancel, resume, and pay for a subscription.
 
 use dodo_core::{
-    CustomerId, Error, ErrorKind, SubscriptionId,
-    client::{Cancellation, NewCustomer},
-    event::SubscriptionStatus,
+    Error, ErrorKind, SubscriptionId, client::Cancellation, event::SubscriptionStatus,
 };
 
 use super::{conflict, not_found};
@@ -11,7 +9,6 @@ use crate::{
     access::Access,
     owner_handle::Owner,
     source::{AccessSource, SourceKind},
-    store,
 };
 
 /// The id of a subscription.
@@ -101,48 +98,5 @@ impl Owner {
         link.payment_link.ok_or_else(|| {
             Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable link")
         })
-    }
-
-    /// A link to the portal of the newest customer of the owner. An owner without a customer gets one, if
-    /// the app names the e-mail address.
-    ///
-    /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) `no_customer` without a customer and an address; those of
-    /// [`access`](Self::access) and of [`portal_link`](dodo_core::Client::portal_link).
-    pub async fn portal_link(&self, email: Option<&str>) -> Result<String, Error> {
-        let customer = self.customer(email).await?;
-        self.billing.client().portal_link(&customer, self.billing.return_to()).await
-    }
-
-    /// The newest customer of the owner. An owner without a customer gets one, if the app names the e-mail
-    /// address: call it after the sign-up. The metadata of the customer names the owner.
-    ///
-    /// # Errors
-    /// As [`portal_link`](Self::portal_link).
-    pub async fn customer(&self, email: Option<&str>) -> Result<CustomerId, Error> {
-        let (billing, owner) = (&self.billing, self.id()?);
-        let ledger = billing.ledger()?;
-        if let Some(known) = self.known_customer().await? {
-            return Ok(known);
-        }
-        let Some(email) = email else {
-            return Err(not_found("no_customer", "the owner has no customer yet"));
-        };
-        let new =
-            NewCustomer::new(email, email).metadata(dodo_core::internals::OWNER_KEY, self.token()?);
-        let customer = billing.client().create_customer(&new).await?;
-        let mut tx = ledger.database().begin().await?;
-        let bound = [(customer.as_str().to_owned(), owner.clone())].into();
-        let mut projection = ledger.projection_tx("billing", &mut tx);
-        store::bind_customers(&mut projection, &bound, billing.live(), billing.now()).await?;
-        drop(projection);
-        tx.commit().await?;
-        Ok(customer)
-    }
-
-    async fn known_customer(&self) -> Result<Option<CustomerId>, Error> {
-        let database = self.billing.ledger()?.database();
-        let known = store::customers_of(database, self.id()?, self.billing.live()).await?;
-        known.first().map(CustomerId::new).transpose()
     }
 }

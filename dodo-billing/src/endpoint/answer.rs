@@ -8,6 +8,10 @@ pub(super) enum Answer {
     Json(Value),
     /// A link to Dodo Payments, under this name. After a form, the browser follows it.
     Link(&'static str, String),
+    /// A page of Dodo Payments that a link of the app opens.
+    Open(String),
+    /// The page on which the customer confirms a charge. Nothing has changed yet.
+    Payment(String),
     /// The result of a checkout: `done`, `pending` or `failed`. A browser goes to the page of the app.
     Result(&'static str),
     /// An invoice.
@@ -22,6 +26,14 @@ impl Answer {
         page: &str,
     ) -> Response<Bytes> {
         match self {
+            Self::Open(url) => see_other(&url),
+            Self::Payment(url) if is_form => see_other(&url),
+            Self::Payment(url) => {
+                let body = json!({ "payment_url": url }).to_string();
+                let mut response = of_type("application/json", body.into());
+                *response.status_mut() = StatusCode::ACCEPTED;
+                response
+            }
             Self::Json(_) if is_form => see_other(page),
             Self::Link(_, url) if is_form => see_other(&url),
             Self::Result(status) if is_browser => {

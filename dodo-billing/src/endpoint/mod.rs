@@ -6,14 +6,16 @@ mod state;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use dodo_core::{
     Error, ErrorKind, SignedIn,
-    endpoint::{Endpoint, GetAndPost, MountPrefix},
+    endpoint::{Endpoint, GetPostDelete, MountPrefix},
     internals::{SealedEndpoint, own_fields},
 };
-use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use self::answer::Answer;
 pub(crate) use self::{answer::see_other, state::state_of};
@@ -110,18 +112,18 @@ fn invalid(name: &str, message: &'static str) -> Error {
 impl BillingEndpoints {
     async fn answer(&self, parts: &Parts, body: &Bytes) -> Result<Response<Bytes>, Error> {
         let path = MountPrefix::path_below(&parts.extensions, &parts.uri);
-        let route = routes::find(path)?;
-        if parts.method != route.method() {
-            return Ok(not_allowed(&route.method()));
-        }
+        let route = match routes::find(&parts.method, path)? {
+            Ok(route) => route,
+            Err(allow) => return Ok(not_allowed(allow)),
+        };
         let signed_in = parts.extensions.get::<SignedIn>();
         let owner = signed_in
             .and_then(|user| user.user_id.clone())
             .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "no user is signed in"))?;
         let billing = &self.0.billing;
         let (fields, is_form) = match parts.method {
-            Method::POST => own_fields(parts, body, billing.client())?,
-            _ => (Map::new(), false),
+            Method::GET => (Map::new(), false),
+            _ => own_fields(parts, body, billing.client())?,
         };
         let asked = Asked {
             owner: billing.owner(owner),
@@ -131,9 +133,26 @@ impl BillingEndpoints {
             is_browser: is_form || accepts_html(parts),
         };
         let (page, is_browser) = (&self.0.page, asked.is_browser);
+        let is_state = matches!(route, routes::Route::State);
         let answer = route.run(asked, self.0.wait).await?;
-        Ok(answer.into_response(is_form, is_browser, page))
+        let response = answer.into_response(is_form, is_browser, page);
+        Ok(if is_state { tagged(response, &parts.headers) } else { response })
     }
+}
+
+/// The state with its tag, or 304 if the client has this state.
+fn tagged(mut response: Response<Bytes>, headers: &HeaderMap) -> Response<Bytes> {
+    let digest = Sha256::digest(response.body());
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()));
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    if known.is_some_and(|tags| tags.split(',').any(|known| known.trim() == tag)) {
+        response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 /// Whether a browser navigates: a script that reads JSON does not ask for `text/html`.
@@ -145,10 +164,9 @@ pub(crate) fn accepts_html(parts: &Parts) -> bool {
     })
 }
 
-fn not_allowed(method: &Method) -> Response<Bytes> {
+fn not_allowed(allow: &'static str) -> Response<Bytes> {
     let error = Error::new(ErrorKind::MethodNotAllowed, "this method is not allowed here");
     let mut response = error.to_response();
-    let allow = if method == Method::GET { "GET" } else { "POST" };
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     response
 }
@@ -156,7 +174,7 @@ fn not_allowed(method: &Method) -> Response<Bytes> {
 impl SealedEndpoint for BillingEndpoints {}
 
 impl Endpoint for BillingEndpoints {
-    type Methods = GetAndPost;
+    type Methods = GetPostDelete;
 
     fn body_limit(&self, _: &Method) -> usize {
         BODY

@@ -6,10 +6,10 @@ use dodo_core::{Error, ErrorKind, client::Cancellation, event::CancellationFeedb
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, Asked, invalid, state_of};
+use super::{Answer, Asked, Fields, invalid, state::licenses, state_of};
 use crate::{
     access::Access,
-    actions::{AfterCheckout, ChangeWhen, CheckoutOptions},
+    actions::{AfterCheckout, ChangeWhen, CheckoutOptions, PlanChanged},
     owner_handle::Owner,
 };
 
@@ -29,56 +29,63 @@ pub(super) enum Route<'a> {
     Resume,
     PaymentMethod,
     Portal,
+    OpenPortal,
     Payments,
     Invoice(&'a str),
+    Licenses,
+    ActivateLicense,
+    ValidateLicense,
+    DeactivateLicense,
 }
 
-/// The route of a path below the mounted one.
+/// The route of a path below the mounted one. `Err`: the methods that the path has.
 ///
 /// # Errors
 /// 404.
-pub(super) fn find(path: &str) -> Result<Route<'_>, Error> {
-    Ok(match path {
-        "/" => Route::State,
-        "/plans" => Route::Plans,
-        "/checkout" => Route::Checkout,
-        "/return" => Route::Return,
-        "/change/preview" => Route::PreviewChange,
-        "/change" => Route::Change,
-        "/change/drop" => Route::DropChange,
-        "/cancel" => Route::Cancel,
-        "/resume" => Route::Resume,
-        "/payment-method" => Route::PaymentMethod,
-        "/portal" => Route::Portal,
-        "/payments" => Route::Payments,
+pub(super) fn find<'a>(
+    method: &Method,
+    path: &'a str,
+) -> Result<Result<Route<'a>, &'static str>, Error> {
+    let get = |route| (Some(route), None, None, "GET");
+    let post = |route| (None, Some(route), None, "POST");
+    let (of_get, of_post, of_delete, allow) = match path {
+        "/" => get(Route::State),
+        "/plans" => get(Route::Plans),
+        "/checkout" => post(Route::Checkout),
+        "/return" => get(Route::Return),
+        "/change/preview" => post(Route::PreviewChange),
+        "/change" => (None, Some(Route::Change), Some(Route::DropChange), "POST, DELETE"),
+        "/change/drop" => post(Route::DropChange),
+        "/cancel" => post(Route::Cancel),
+        "/resume" => post(Route::Resume),
+        "/payment-method" => post(Route::PaymentMethod),
+        "/portal" => (Some(Route::OpenPortal), Some(Route::Portal), None, "GET, POST"),
+        "/payments" => get(Route::Payments),
+        "/licenses" => get(Route::Licenses),
+        "/licenses/activate" => post(Route::ActivateLicense),
+        "/licenses/validate" => post(Route::ValidateLicense),
+        "/licenses/deactivate" => post(Route::DeactivateLicense),
         _ => match path.strip_prefix("/invoices/") {
-            Some(id) if !id.is_empty() && !id.contains('/') => Route::Invoice(id),
+            Some(id) if !id.is_empty() && !id.contains('/') => get(Route::Invoice(id)),
             _ => return Err(Error::new(ErrorKind::NotFound, "there is no such route")),
         },
-    })
+    };
+    let route = match *method {
+        Method::GET => of_get,
+        Method::POST => of_post,
+        _ => of_delete,
+    };
+    Ok(route.ok_or(allow))
 }
 
 impl Route<'_> {
-    pub(super) fn method(&self) -> Method {
-        match self {
-            Self::State | Self::Plans | Self::Return | Self::Payments | Self::Invoice(_) => {
-                Method::GET
-            }
-            _ => Method::POST,
-        }
-    }
-
     pub(super) async fn run(self, asked: Asked, wait: Duration) -> Result<Answer, Error> {
         let Asked { owner, email, query, mut fields, .. } = asked;
         match self {
             Self::State => state(&owner, owner.access().await?),
             Self::Plans => Ok(Answer::Json(plans(&owner).await?)),
             Self::Checkout => {
-                let plan = fields.text("plan")?;
-                let name = plan.or(fields.text("product")?);
-                let name = name.ok_or_else(|| {
-                    invalid("plan", "name a plan or a product").with_code("missing_parameter")
-                })?;
+                let name = plan_or_product(&mut fields)?;
                 let mut options = CheckoutOptions::of(name);
                 options.quantity = fields.number("quantity")?.unwrap_or(1);
                 options.force = fields.flag("force")?;
@@ -97,11 +104,7 @@ impl Route<'_> {
             }
             Self::PreviewChange => {
                 let subscription = fields.text("subscription")?;
-                let plan = fields.text("plan")?;
-                let name = plan.or(fields.text("product")?);
-                let name = name.ok_or_else(|| {
-                    invalid("plan", "name a plan or a product").with_code("missing_parameter")
-                })?;
+                let name = plan_or_product(&mut fields)?;
                 let quantity = fields.number("quantity")?;
                 let when = match fields.text("when")?.as_deref() {
                     None => None,
@@ -117,8 +120,10 @@ impl Route<'_> {
             Self::Change => {
                 let quote = fields.text("quote")?;
                 fields.end()?;
-                let access = owner.change(&quote.unwrap_or_default()).await?;
-                state(&owner, access)
+                match owner.change(&quote.unwrap_or_default()).await? {
+                    PlanChanged::Done(access) => state(&owner, *access),
+                    PlanChanged::NeedsCustomer(url) => Ok(Answer::Payment(url)),
+                }
             }
             Self::DropChange => {
                 let subscription = fields.text("subscription")?;
@@ -164,6 +169,29 @@ impl Route<'_> {
                 fields.end()?;
                 Ok(Answer::Link("url", owner.portal_link(email.as_deref()).await?))
             }
+            // A link of a page opens the portal and creates nothing.
+            Self::OpenPortal => Ok(Answer::Open(owner.portal_link(None).await?)),
+            Self::Licenses => Ok(Answer::Json(licenses(&owner.access().await?))),
+            Self::ActivateLicense => {
+                let (key, name) = (required(&mut fields, "key")?, required(&mut fields, "name")?);
+                fields.end()?;
+                let instance = owner.activate_license(&key, &name).await?;
+                let instance = json!({ "id": instance.id, "name": instance.name });
+                Ok(Answer::Json(json!({ "instance": instance })))
+            }
+            Self::ValidateLicense => {
+                let (key, instance) = (required(&mut fields, "key")?, fields.text("instance")?);
+                fields.end()?;
+                let valid = owner.validate_license(&key, instance.as_deref()).await?;
+                Ok(Answer::Json(json!({ "valid": valid })))
+            }
+            Self::DeactivateLicense => {
+                let key = required(&mut fields, "key")?;
+                let instance = required(&mut fields, "instance")?;
+                fields.end()?;
+                owner.deactivate_license(&key, &instance).await?;
+                Ok(Answer::Json(json!({ "deactivated": true })))
+            }
             Self::Payments => {
                 let payments = owner.payments().await?;
                 let before = parameter(&query, "before");
@@ -181,6 +209,18 @@ impl Route<'_> {
     }
 }
 
+fn plan_or_product(fields: &mut Fields) -> Result<String, Error> {
+    let plan = fields.text("plan")?;
+    plan.or(fields.text("product")?)
+        .ok_or_else(|| invalid("plan", "name a plan or a product").with_code("missing_parameter"))
+}
+
+/// A text that must be given.
+fn required(fields: &mut Fields, name: &'static str) -> Result<String, Error> {
+    let missing = || invalid(name, "this field is missing").with_code("missing_parameter");
+    fields.text(name)?.ok_or_else(missing)
+}
+
 fn state(owner: &Owner, access: Access) -> Result<Answer, Error> {
     Ok(Answer::Json(state_of(owner, &access)?))
 }
@@ -193,6 +233,7 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 /// The declared plans with their prices at Dodo Payments.
 async fn plans(owner: &Owner) -> Result<Value, Error> {
     let (billing, access) = (&owner.billing, owner.access().await?);
+    let had_trial = owner.had_trial().await?;
     let mut plans = Vec::new();
     for name in billing.plans().names() {
         let mut prices = Vec::new();
@@ -211,6 +252,7 @@ async fn plans(owner: &Owner) -> Result<Value, Error> {
         plans.push(json!({
             "plan": name, "features": features, "limits": limits, "prices": prices,
             "current": access.has(name),
+            "trial_available": !(had_trial && billing.plans().has_trial_once(name)),
         }));
     }
     Ok(Value::Array(plans))

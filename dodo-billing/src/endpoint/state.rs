@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     access::Access,
+    license::LicenseAccess,
     owner_handle::Owner,
     reason::ReasonCode,
     source::{AccessSource, SourceKind},
@@ -22,12 +23,6 @@ pub(crate) fn state_of(owner: &Owner, access: &Access) -> Result<Value, Error> {
             "state": source.state.as_str(), "until": source.until.and_then(|until| until.time()),
         })
     });
-    let licenses = access.licenses().iter().map(|key| {
-        json!({
-            "id": key.license_key_id, "product": key.product, "valid": key.is_valid,
-            "expires_at": key.expires_at,
-        })
-    });
     Ok(json!({
         "owner": owner.id()?.as_str(),
         "test": !owner.billing.live(),
@@ -43,8 +38,20 @@ pub(crate) fn state_of(owner: &Owner, access: &Access) -> Result<Value, Error> {
         "limits": limits.collect::<Map<_, _>>(),
         "subscriptions": access.subscriptions().map(subscription).collect::<Vec<_>>(),
         "purchases": purchases.collect::<Vec<_>>(),
-        "licenses": licenses.collect::<Vec<_>>(),
+        "licenses": licenses(access),
     }))
+}
+
+/// The license keys, masked.
+pub(super) fn licenses(access: &Access) -> Value {
+    let license = |key: &LicenseAccess| {
+        json!({
+            "id": key.license_key_id, "product": key.product, "valid": key.is_valid,
+            "key": key.key_end.as_ref().map(|end| format!("****{end}")),
+            "expires_at": key.expires_at,
+        })
+    };
+    access.licenses().iter().map(license).collect()
 }
 
 fn subscription(source: &AccessSource) -> Value {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dodo_ledger::{
     Error, Store,
     projection::ProjectionTx,
+    sqlx,
     store::{
         Tx,
         sql::{Rows, Sql, args, sql},
@@ -22,10 +23,10 @@ const READ: Sql =
     sql!("SELECT plans, answer FROM dodo_billing_owner WHERE owner = $1 AND live = $2");
 /// Locks the rows until the commit, in the given order. A new owner gets a row.
 const LOCK: Sql = sql!(
-    "INSERT INTO dodo_billing_owner (owner, live, version, plans, answer)
-     SELECT given.owner, $1, 0, '', '' FROM " (rows 2: 2 owner TEXT) "
+    "INSERT INTO dodo_billing_owner (owner, live, no, version, plans, answer)
+     SELECT given.owner, $1, given.no, 0, '', '' FROM " (rows 2: 2 owner TEXT, 3 no BIGINT) "
      WHERE true ON CONFLICT (owner, live) DO UPDATE SET version = dodo_billing_owner.version
-     RETURNING no, owner, version, answer"
+     RETURNING dodo_billing_owner.no, owner, version, answer"
 );
 const WRITE: Sql = sql!(
     "UPDATE dodo_billing_owner
@@ -97,6 +98,22 @@ const OPEN_CHECKOUT: Sql = sql!(
      ORDER BY created_at DESC LIMIT 1"
 );
 
+const OWNER_OF_CUSTOMER: Sql =
+    sql!("SELECT owner FROM dodo_billing_customer WHERE customer_id = $1 AND live = $2");
+const UNBIND: Sql = sql!("DELETE FROM dodo_billing_customer WHERE customer_id = $1 AND live = $2");
+const HAS_CUSTOMER: Sql =
+    sql!("SELECT bound_at FROM dodo_billing_customer WHERE owner = $1 AND live = $2 LIMIT 1");
+const DELETE_CHECKOUTS: Sql = sql!(
+    "DELETE FROM dodo_billing_checkout WHERE live = $1
+     AND session_id IN (SELECT given.wanted FROM " (rows 2: 2 wanted TEXT) ")"
+);
+const DELETE_CHANGE: Sql =
+    sql!("DELETE FROM dodo_billing_change WHERE owner_no = $1 AND version = $2");
+const PAGE: Sql = sql!(
+    "SELECT no, owner, plans, answer FROM dodo_billing_owner WHERE live = $1 AND no > $2
+     ORDER BY no LIMIT 500"
+);
+
 const ERASE: &[Sql] = &[
     sql!("DELETE FROM dodo_billing_group WHERE owner = $1 AND live = $2"),
     sql!("DELETE FROM dodo_billing_customer WHERE owner = $1 AND live = $2"),
@@ -132,7 +149,11 @@ pub(crate) async fn lock_owners(
     live: bool,
 ) -> Result<BTreeMap<OwnerId, LockedOwner>, Error> {
     let mut locked = BTreeMap::new();
-    for mut row in tx.fetch(&LOCK, args![live, texts(owners)]).await? {
+    let mut wanted = Rows::default();
+    for owner in owners {
+        wanted.push(args![owner.as_str(), random_number()?]);
+    }
+    for mut row in tx.fetch(&LOCK, args![live, wanted]).await? {
         let (no, owner) = (row.int(0)?, row.text(1)?);
         let (version, answer) = (row.int(2)?, row.text(3)?);
         if let Ok(owner) = OwnerId::new(owner) {
@@ -140,6 +161,14 @@ pub(crate) async fn lock_owners(
         }
     }
     Ok(locked)
+}
+
+/// The number of a new owner. An owner that returns after an erasure gets another one, so no queued event of
+/// before is one of it.
+pub(super) fn random_number() -> Result<i64, Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|e| sqlx::Error::Io(std::io::Error::other(e)))?;
+    Ok(i64::from_le_bytes(bytes) & i64::MAX)
 }
 
 fn texts(owners: &BTreeSet<OwnerId>) -> Rows {
@@ -298,6 +327,82 @@ pub(crate) async fn decisions_of(
         decisions.entry(owner).or_default().push(BillingFact { id, at, kind });
     }
     Ok(decisions)
+}
+
+/// The owner of a customer.
+pub(crate) async fn owner_of_customer(
+    tx: &mut ProjectionTx<'_>,
+    customer_id: &str,
+    live: bool,
+) -> Result<Option<OwnerId>, Error> {
+    let row = tx.fetch_one(&OWNER_OF_CUSTOMER, args![customer_id, live]).await?;
+    let owner = row.map(|mut row| row.text(0)).transpose()?;
+    Ok(owner.and_then(|owner| OwnerId::new(owner).ok()))
+}
+
+/// Removes the owner of a customer.
+pub(crate) async fn unbind_customer(
+    tx: &mut ProjectionTx<'_>,
+    customer_id: &str,
+    live: bool,
+) -> Result<(), Error> {
+    tx.execute(&UNBIND, args![customer_id, live]).await.map(drop)
+}
+
+/// Whether an owner has a customer.
+pub(crate) async fn has_customer(
+    tx: &mut ProjectionTx<'_>,
+    owner: &OwnerId,
+    live: bool,
+) -> Result<bool, Error> {
+    Ok(tx.fetch_one(&HAS_CUSTOMER, args![owner.as_str(), live]).await?.is_some())
+}
+
+/// Deletes checkout sessions.
+pub(crate) async fn delete_checkouts(
+    tx: &mut ProjectionTx<'_>,
+    sessions: &BTreeSet<String>,
+    live: bool,
+) -> Result<(), Error> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let sessions = Rows::texts(sessions.iter());
+    tx.execute(&DELETE_CHECKOUTS, args![live, sessions]).await.map(drop)
+}
+
+/// Deletes a change that the listener has seen.
+pub(crate) async fn delete_change(
+    tx: &mut ProjectionTx<'_>,
+    no: i64,
+    version: i64,
+) -> Result<(), Error> {
+    tx.execute(&DELETE_CHANGE, args![no, version]).await.map(drop)
+}
+
+/// A stored answer, for a reader of all owners.
+pub(crate) struct StoredAnswer {
+    pub(crate) no: i64,
+    pub(crate) owner: OwnerId,
+    pub(crate) plans: String,
+    pub(crate) answer: String,
+}
+
+/// The next page of owners after this number.
+pub(crate) async fn owners_after(
+    store: &Store,
+    no: i64,
+    live: bool,
+) -> Result<Vec<StoredAnswer>, Error> {
+    let mut page = Vec::new();
+    for mut row in store.fetch(&PAGE, args![live, no]).await? {
+        let (no, owner) = (row.int(0)?, row.text(1)?);
+        let (plans, answer) = (row.text(2)?, row.text(3)?);
+        if let Ok(owner) = OwnerId::new(owner) {
+            page.push(StoredAnswer { no, owner, plans, answer });
+        }
+    }
+    Ok(page)
 }
 
 /// Deletes everything about a locked owner.

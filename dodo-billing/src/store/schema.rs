@@ -5,18 +5,21 @@ pub(crate) const SCHEMA: &[&[Sql]] = &[V1];
 
 /// Times are microseconds since 1970. Flags are 0 and 1. `live`: the mode.
 const V1: &[Sql] = &[
-    // The answer of each owner, and the row lock under which it changes. `no` names the owner in timers and
-    // events, which hold no personal data. `plans`: the hash of the plans that made the answer.
+    // The answer of each owner, and the row lock under which it changes. `no` is random. It names the owner in
+    // timers and events, which hold no personal data. `plans`: the hash of the plans that made the answer. `busy`: the
+    // request that creates something at Dodo Payments for the owner, until `busy_until` in milliseconds.
     sql!(
         "CREATE TABLE dodo_billing_owner (
-            no " IDENTITY ",
             owner " KEY " NOT NULL,
             live BIGINT NOT NULL,
+            no BIGINT NOT NULL UNIQUE,
             version BIGINT NOT NULL,
             plans TEXT NOT NULL,
             answer TEXT NOT NULL,
-            UNIQUE (owner, live)
-        )"
+            busy TEXT NOT NULL DEFAULT '',
+            busy_until BIGINT NOT NULL DEFAULT 0,
+            PRIMARY KEY (owner, live)
+        )" CLUSTERED
     ),
     // The groups of the ledger that hold facts of an owner.
     sql!(

@@ -12,6 +12,7 @@ use dodo_ledger::{
     Ledger, Store, Workers,
     projection::ProjectionTx,
     sqlx::{self, Connection as _, PgConnection},
+    store::sql::{Sql, args, sql},
 };
 use jiff::Timestamp;
 
@@ -291,6 +292,67 @@ async fn new_plans_answer_at_once_and_forged_owners_never() {
     }
 }
 
+/// The rows of each table of billing that name the owner or an object of the owner.
+async fn rows_with_canary(store: &Store) -> [i64; 5] {
+    const OWNER: Sql =
+        sql!("SELECT count(*) FROM dodo_billing_owner WHERE owner || answer LIKE '%canary%'");
+    const GROUP: Sql = sql!("SELECT count(*) FROM dodo_billing_group WHERE owner LIKE '%canary%'");
+    const CUSTOMER: Sql = sql!(
+        "SELECT count(*) FROM dodo_billing_customer WHERE owner || customer_id LIKE '%canary%'"
+    );
+    const GRANT: Sql = sql!("SELECT count(*) FROM dodo_billing_grant WHERE owner LIKE '%canary%'");
+    const CHANGE: Sql =
+        sql!("SELECT count(*) FROM dodo_billing_change WHERE before || after LIKE '%canary%'");
+    let mut counts = [0; 5];
+    for (count, table) in counts.iter_mut().zip([OWNER, GROUP, CUSTOMER, GRANT, CHANGE]) {
+        let rows = store.fetch(&table, args![]).await.unwrap();
+        *count = rows.into_iter().next().unwrap().int(0).unwrap();
+    }
+    counts
+}
+
+/// The ledger erases a customer: billing hears of it in the same transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn erased_customer_takes_its_owner_along() {
+    for database in Database::all("erased_customer_takes_its_owner_along").await {
+        let clock = TestClock::default();
+        clock.set(day(10.0));
+        let store = database.open().await;
+        let heard = Heard::default();
+        let billing = builder(plans().build().unwrap(), &clock).listener(heard);
+        let billing = billing.build().unwrap();
+        let ledger = opened(&store, &billing).await;
+        // One owner has one customer, another one has two.
+        book(&ledger, &billing, &clock, "canary", &named("B", "canary_")).await;
+        billing.owner("canary").grant("g1", "b", None, "beta").await.unwrap();
+        book(&ledger, &billing, &clock, "user_2", &named("B", "kept_")).await;
+        let token = billing.owner("user_2").token().unwrap();
+        for fact in named("active@1->31{product B}, pay@1", "canary2_") {
+            let fact = ledger_fact(&fact, "cus_canary2", &token).unwrap();
+            ledger.book_facts(vec![fact]).await.unwrap();
+        }
+        let both = billing.owner("user_2").await.unwrap();
+        assert!(both.has("a") && both.has("b"), "{both:?}");
+
+        for customer in ["cus_canary", "cus_canary2", "cus_unknown"] {
+            ledger.erase_customer(customer).await.unwrap();
+        }
+        let [owner, group, customer, grant, _] = rows_with_canary(&store).await;
+        assert_eq!([owner, group, customer, grant], [0; 4], "{}", database.url);
+        assert_eq!(billing.owner("canary").await.unwrap().state(), AccessState::None);
+        let kept = billing.owner("user_2").await.unwrap();
+        assert!(kept.has("a") && !kept.has("b"), "{kept:?}");
+        // The workers run the changes. A change that the listener has seen is deleted.
+        let workers = workers(&ledger);
+        while rows_with_canary(&store).await[4] > 0 {
+            tokio::task::yield_now().await;
+        }
+        workers.shutdown(std::time::Duration::from_secs(5)).await;
+        drop((ledger, store));
+        database.remove().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn erased_owner_is_in_no_table_of_billing() {
     for database in Database::all("erased_owner_is_in_no_table").await {
@@ -299,16 +361,77 @@ async fn erased_owner_is_in_no_table_of_billing() {
         let store = database.open().await;
         let billing = builder(plans().build().unwrap(), &clock).build().unwrap();
         let ledger = opened(&store, &billing).await;
-        book(&ledger, &billing, &clock, "canary", &named("B", "c_")).await;
+        book(&ledger, &billing, &clock, "canary", &named("B", "canary_")).await;
         let owner = billing.owner("canary");
         owner.grant("g1", "b", None, "beta").await.unwrap();
         assert!(owner.access().await.unwrap().has("b"));
+        assert_ne!(rows_with_canary(&store).await, [0; 5], "{}", database.url);
         owner.erase().await.unwrap();
+        assert_eq!(rows_with_canary(&store).await, [0; 5], "{}", database.url);
         assert_eq!(billing.owner("canary").await.unwrap().state(), AccessState::None);
         // The row of the owner is locked and new, so it holds nothing of before.
         let again = billing.owner("canary").withdraw_grant("g1").await.unwrap();
         assert_eq!(again.state(), AccessState::None);
         drop((ledger, store));
+        database.remove().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_about_all_owners_and_about_another_time() {
+    for database in Database::all("questions_about_all_owners").await {
+        let clock = TestClock::default();
+        clock.set(day(10.0));
+        let store = database.open().await;
+        let billing = builder(plans().build().unwrap(), &clock).build().unwrap();
+        let ledger = opened(&store, &billing).await;
+        book(&ledger, &billing, &clock, "user_1", &named("B", "q_")).await;
+        book(
+            &ledger,
+            &billing,
+            &clock,
+            "user_2",
+            &named("B, payment.failed@30, on_hold@30->30", "r_"),
+        )
+        .await;
+        billing.owner("user_3").grant("g1", "b", Some(day(20.0)), "beta").await.unwrap();
+        let with = async |billing: &Billing, plan| {
+            let owners = billing.owners_with(plan).await.unwrap();
+            owners.iter().map(|owner| owner.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(with(&billing, "b").await, ["user_3"]);
+        assert_eq!(with(&billing, "a").await, ["user_1", "user_2"]);
+        // Rows of other plans, and rows whose answer is over, answer from the facts.
+        let renewed = builder(plans().hold_grace(days(9)).build().unwrap(), &clock);
+        let renewed = renewed.build().unwrap();
+        let again = opened(&store, &renewed).await;
+        assert_eq!(with(&renewed, "a").await, ["user_1", "user_2"]);
+        clock.set(day(25.0));
+        assert_eq!(with(&billing, "b").await, [""; 0]);
+
+        // A longer grace would keep one owner.
+        clock.set(day(34.0));
+        let changes = billing.preview_plans(renewed.plans()).await.unwrap();
+        let [(owner, change)] = &*changes else { panic!("{changes:?}") };
+        assert_eq!(owner.as_str(), "user_2");
+        assert_eq!(
+            (change.before.state(), change.after.state()),
+            (AccessState::Ended, AccessState::Grace)
+        );
+
+        let owner = billing.owner("user_2");
+        assert_eq!(owner.at(day(10.0)).await.unwrap().state(), AccessState::Active);
+        assert_eq!(owner.at(day(31.0)).await.unwrap().state(), AccessState::Grace);
+        let why = owner.why().await.unwrap().to_string();
+        let lines: Vec<_> = why.lines().collect();
+        assert!(why.contains("subscription.active of r_sub_1: active, 1 x pdt_A"), "{why}");
+        assert!(
+            why.contains("Payment r_pay_sub_1_0 of 1900 minor units for r_sub_1: succeeded."),
+            "{why}"
+        );
+        assert!(why.contains("subscription.on_hold"), "{why}");
+        assert!(lines.last().unwrap().starts_with("ended: A charge failed on"), "{why}");
+        drop((ledger, again, store));
         database.remove().await;
     }
 }

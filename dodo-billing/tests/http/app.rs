@@ -1,20 +1,25 @@
 //! An app with billing, its sandbox, and its ledger in memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::Router;
 use bytes::Bytes;
 use dodo_billing::{Access, Billing, BillingBuilder, BillingEndpoints, Plan, Plans, SoldProduct};
 use dodo_core::{
-    Client, Dodo, Environment, EventKind, PaymentId, SessionId, SignedIn, client::ClientBuilder,
-    endpoint::Endpoint as _, event::SubscriptionStatus,
+    BoxError, Client, Dodo, Environment, EventKind, PaymentId, SessionId, SignedIn,
+    client::{ClientBuilder, ReqwestTransport, Transport},
+    endpoint::Endpoint as _,
+    event::SubscriptionStatus,
 };
 use dodo_ledger::{
     Ledger, Store, Workers,
     attribution::{Fact, FactKind, Person, Source, Subscription, Touchpoint},
 };
 use dodo_sandbox::{Product, Sandbox};
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -25,8 +30,30 @@ pub(crate) struct App {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) billing: Billing,
     pub(crate) endpoints: BillingEndpoints,
+    pub(crate) next_change: NextChange,
     ledger: Ledger,
     workers: Workers,
+}
+
+/// The answer of Dodo Payments to the next plan change. `None`: that of the sandbox.
+pub(crate) type NextChange = Arc<Mutex<Option<Value>>>;
+
+/// The transport of production, but for one answer.
+struct Overridden {
+    transport: ReqwestTransport,
+    next_change: NextChange,
+}
+
+impl Transport for Overridden {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
+        if request.uri().path().ends_with("/change-plan") {
+            let answer = self.next_change.lock().unwrap().take();
+            if let Some(answer) = answer {
+                return Ok(Response::new(Bytes::from(answer.to_string())));
+            }
+        }
+        self.transport.send(request).await
+    }
 }
 
 pub(crate) fn plans() -> Plans {
@@ -36,6 +63,7 @@ pub(crate) fn plans() -> Plans {
         .plan(Plan::new("team").product("pdt_team").includes("pro").seats("seats"))
         .plan(Plan::new("trial").product("pdt_trial").feature("beta").trial_once())
         .product(SoldProduct::once("pdt_templates").feature("templates"))
+        .product(SoldProduct::once("pdt_desktop").feature("desktop"))
         .build()
         .unwrap()
 }
@@ -46,6 +74,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) location: Option<String>,
     pub(crate) allow: Option<String>,
+    pub(crate) tag: Option<String>,
     pub(crate) raw: Bytes,
     pub(crate) body: Value,
 }
@@ -82,12 +111,19 @@ impl App {
             .product(Product::monthly("pdt_team", "Team", "USD", 4900))
             .product(Product::monthly("pdt_trial", "Trial", "USD", 900).trial_days(14))
             .product(Product::one_time("pdt_templates", "Templates", "USD", 2900))
+            .product(Product::one_time("pdt_desktop", "Desktop", "USD", 4900).license_keys(Some(1)))
             .start()
             .await
             .unwrap();
         let sandbox = Arc::new(sandbox);
+        let next_change = NextChange::default();
+        let transport = Overridden {
+            transport: ReqwestTransport::new(Duration::from_secs(5), None).unwrap(),
+            next_change: next_change.clone(),
+        };
         let at_sandbox = |client: ClientBuilder| {
-            client.base_url(sandbox.url()).checkout_url(sandbox.url()).max_retries(0)
+            let client = client.base_url(sandbox.url()).checkout_url(sandbox.url()).max_retries(0);
+            client.with_transport(transport)
         };
         let dodo = Dodo::builder(sandbox.api_key(), sandbox.webhook_secret(), Environment::Test);
         let dodo = dodo.client(at_sandbox).build().unwrap();
@@ -107,7 +143,8 @@ impl App {
             let router = Router::new().route("/hook", dodo_axum::webhooks(hooks));
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
-        Self { sandbox, endpoints: billing.endpoints("/account"), billing, ledger, workers }
+        let endpoints = billing.endpoints("/account");
+        Self { sandbox, endpoints, next_change, billing, ledger, workers }
     }
 
     pub(crate) async fn stop(self) {
@@ -131,6 +168,7 @@ impl App {
             status: response.status(),
             location: text(header::LOCATION),
             allow: text(header::ALLOW),
+            tag: text(header::ETAG),
             raw: response.body().clone(),
             body: serde_json::from_slice(response.body()).unwrap_or_default(),
         }
@@ -156,6 +194,27 @@ impl App {
         let redirect = paid.redirect.unwrap_or_default();
         let key = redirect.split("checkout=").nth(1).unwrap_or_default();
         key.split('&').next().unwrap_or_default().to_owned()
+    }
+
+    /// Buys a product with a license key. Returns the key, as the mail to the customer shows it.
+    pub(crate) async fn buys_a_license(&self, user: &str) -> String {
+        self.buys(user, "pdt_desktop", dodo_sandbox::cards::OK).await;
+        let has_key = |access: &Access| access.licenses().iter().any(|key| key.is_valid);
+        let access = self.until(user, has_key).await;
+        let id = &access.licenses().first().unwrap().license_key_id;
+        let key = crate::client::client(self).license_key(id).await.unwrap();
+        key.key.unwrap()
+    }
+
+    /// The requests that Dodo Payments got, each by its method and its path.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let requests = self.sandbox.recorded_requests().into_iter();
+        requests.map(|request| format!("{} {}", request.method, request.path)).collect()
+    }
+
+    /// The number of requests that begin so.
+    pub(crate) fn count(&self, request: &str) -> usize {
+        self.requests().iter().filter(|sent| sent.starts_with(request)).count()
     }
 
     /// A paid subscription. The app knows its start alone.
