@@ -5,7 +5,7 @@ mod pages;
 use std::{io, net::TcpListener, process::ExitCode};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web};
-use dodo_actix::{VisitorMiddleware, checkout_handler, customer_portal, webhooks};
+use dodo_actix::{VisitorMiddleware, checkout_handler, customer_portal, mount, webhooks};
 use dodo_core::Webhooks;
 use shop::Shop;
 
@@ -18,6 +18,7 @@ async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result
     // Built once: all workers share them.
     let checkout = shop.checkout().map_err(io::Error::other)?;
     let portal = shop.portal().map_err(io::Error::other)?;
+    let dashboard = shop.dashboard().map_err(io::Error::other)?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(shop.clone()))
@@ -26,6 +27,7 @@ async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result
             .route("/api/checkout", checkout_handler(checkout.clone()))
             .route("/api/portal", customer_portal(portal.clone()))
             .route("/api/webhook", webhooks(hooks.clone()))
+            .service(web::scope("/revenue").service(mount(dashboard.clone())))
             .default_service(web::to(pages::pages))
     })
     .listen(listener)?

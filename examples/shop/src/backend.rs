@@ -7,7 +7,7 @@ use dodo_core::{
     Client, Dodo, Environment, ProductId, Webhooks, client::DodoBuilder, money::Currency,
 };
 use dodo_ledger::{Ledger, Store, Workers, cli};
-use dodo_sandbox::Sandbox;
+use dodo_sandbox::{Sandbox, SandboxBuilder};
 use http::Method;
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -16,13 +16,14 @@ use crate::{
     Shop, StartError,
     catalog::{Catalog, Product},
     database::Database,
+    merchant::MerchantKey,
     options::Options,
     orders,
-    owner::OwnerKey,
     payments::capture,
     session::SessionKey,
     shop::Inner,
     sinks::with_sinks,
+    year::YearState,
 };
 
 /// The path of the webhook route.
@@ -34,7 +35,7 @@ const MOST_PRODUCTS: usize = 12;
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// A sandbox inside this process.
-    Sandbox { url: String, running: Mutex<Option<Sandbox>> },
+    Sandbox { url: String, webhook_secret: String, running: Mutex<Option<Sandbox>> },
     /// The real one.
     Dodo(Environment),
 }
@@ -53,6 +54,14 @@ impl Backend {
     pub(crate) fn dashboard(&self) -> Option<&str> {
         match self {
             Self::Sandbox { url, .. } => Some(url),
+            Self::Dodo(_) => None,
+        }
+    }
+
+    /// What signs the webhooks of the sandbox, if there is a sandbox.
+    pub(crate) fn webhook_secret(&self) -> Option<String> {
+        match self {
+            Self::Sandbox { webhook_secret, .. } => Some(webhook_secret.clone()),
             Self::Dodo(_) => None,
         }
     }
@@ -77,13 +86,14 @@ impl Shop {
         let key = database.secret("session_key", SessionKey::fresh).await.map_err(tables)?;
         let sessions = SessionKey::from_bytes(key.as_bytes());
         let local_url = format!("http://{address}");
+        let webhook_url = format!("{local_url}{WEBHOOK_PATH}");
         let (builder, backend) = match options.has_api_key {
             true => (dodo()?, None),
             false => {
                 orders::delete_customer_links(database.lease().await.map_err(tables)?.connection())
                     .await
                     .map_err(tables)?;
-                let (builder, sandbox) = sandbox(&local_url, options).await?;
+                let (builder, sandbox) = sandbox(&webhook_url, options).await?;
                 (builder, Some(sandbox))
             }
         };
@@ -103,10 +113,12 @@ impl Shop {
             database,
             ledger: ledger.clone(),
             sessions,
-            owner: OwnerKey::new(),
+            merchant: MerchantKey::new(),
+            year: YearState::default(),
             segment_url: options.segment_write_key.is_some().then(|| options.segment_url.clone()),
             hosts: Hosts::new(Some(&public_url)),
             public_url,
+            webhook_url,
             backend,
             framework,
         });
@@ -135,7 +147,7 @@ impl Shop {
 
     /// What to tell the person who started the shop.
     pub(crate) fn notes(&self, address: SocketAddr) -> Vec<String> {
-        let revenue = self.owner().target();
+        let link = self.merchant().target();
         let mut notes = match self.backend() {
             Backend::Sandbox { url, .. } => vec![
                 format!("Payments go to a sandbox in this process: {url}"),
@@ -149,7 +161,7 @@ impl Shop {
         if let Some(url) = self.segment_url() {
             notes.push(format!("Booked records go to Segment: {url}"));
         }
-        notes.push(format!("The revenue page, for you alone: http://{address}{revenue}"));
+        notes.push(format!("The dashboard, for you alone: http://{address}{link}"));
         notes
     }
 
@@ -182,12 +194,10 @@ fn dodo() -> Result<DodoBuilder, StartError> {
     })
 }
 
-/// A sandbox with three products. It delivers to the local address: the public one may lead through a
-/// proxy whose certificate only browsers trust.
-async fn sandbox(local_url: &str, options: &Options) -> Result<(DodoBuilder, Backend), StartError> {
+/// A sandbox with the shop's products.
+pub(crate) fn demo_sandbox() -> SandboxBuilder {
     use dodo_sandbox::Product;
-    let failed = |error| StartError::caused("the sandbox cannot be started", error);
-    let sandbox = Sandbox::builder()
+    Sandbox::builder()
         .product(
             Product::one_time("pdt_field_guide", "Letterpress field guide", "USD", 1900)
                 .description("A pocket guide to forty trees, set by hand and printed in two inks."),
@@ -199,17 +209,24 @@ async fn sandbox(local_url: &str, options: &Options) -> Result<(DodoBuilder, Bac
             Product::one_time("pdt_washi_set", "Kyoto washi set", "JPY", 1500)
                 .description("Twenty sheets of mulberry paper in five weights, wrapped in Kyoto."),
         )
-        .start()
-        .await
-        .map_err(failed)?;
-    let secret = sandbox.register_webhook(&format!("{local_url}{WEBHOOK_PATH}")).map_err(failed)?;
+}
+
+/// The sandbox of the shop. It delivers to the local address: the public one may lead through a proxy
+/// whose certificate only browsers trust.
+async fn sandbox(
+    webhook_url: &str,
+    options: &Options,
+) -> Result<(DodoBuilder, Backend), StartError> {
+    let failed = |error| StartError::caused("the sandbox cannot be started", error);
+    let sandbox = demo_sandbox().webhook_url(webhook_url).start().await.map_err(failed)?;
+    let webhook_secret = sandbox.webhook_secret().to_owned();
     let url = sandbox.url().to_owned();
-    let mut dodo = Dodo::builder(sandbox.api_key(), secret, Environment::Test)
+    let mut dodo = Dodo::builder(sandbox.api_key(), &webhook_secret, Environment::Test)
         .client(|client| client.base_url(&url).checkout_url(&url));
     if let Some(public_url) = &options.public_url {
         dodo = dodo.public_url(public_url);
     }
-    Ok((dodo, Backend::Sandbox { url, running: Mutex::new(Some(sandbox)) }))
+    Ok((dodo, Backend::Sandbox { url, webhook_secret, running: Mutex::new(Some(sandbox)) }))
 }
 
 /// The list of products, as far as the shop needs it.

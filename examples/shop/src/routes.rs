@@ -8,7 +8,7 @@ impl Shop {
         let segments: Vec<&str> = ask.head.uri.path().split('/').skip(1).collect();
         let methods = match segments.as_slice() {
             ["sign-in"] => "GET, POST",
-            ["sign-out" | "consent"] => "POST",
+            ["sign-out" | "consent"] | ["merchant", "year"] => "POST",
             _ => "GET",
         };
         // A server leaves out the body of an answer to HEAD.
@@ -21,8 +21,8 @@ impl Shop {
         if method == "POST" && ask.is_from_elsewhere(self.public_url()) {
             return self.refused(&ask);
         }
-        if let ["revenue", ..] | ["live", "revenue"] = segments.as_slice()
-            && let Some(reply) = self.owners_only(&ask)
+        if let ["merchant", ..] | ["live", "merchant"] = segments.as_slice()
+            && let Some(reply) = self.merchant_only(&ask)
         {
             return reply;
         }
@@ -37,9 +37,9 @@ impl Shop {
             ("GET", ["return"]) => Ok(self.returned(&ask)),
             ("GET", ["thanks"]) => self.thanks(&ask).await,
             ("GET", ["live", "thanks"]) => self.thanks_live(&ask).await,
-            ("GET", ["revenue"]) => self.revenue(&ask).await,
-            ("GET", ["live", "revenue"]) => self.revenue_live(&ask).await,
-            ("GET", ["revenue", record]) => self.explain(&ask, record).await,
+            ("GET", ["merchant"]) => Ok(self.merchant_page(&ask)),
+            ("GET", ["live", "merchant"]) => Ok(self.merchant_live(&ask)),
+            ("POST", ["merchant", "year"]) => Ok(self.ask_for_year()),
             ("GET", ["assets", name]) => Ok(self.asset(&ask, name)),
             _ => Ok(self.not_found(&ask)),
         };

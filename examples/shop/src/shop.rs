@@ -13,11 +13,11 @@ use crate::{
     catalog::Catalog,
     consent::Choice,
     database::Database,
-    owner::OwnerKey,
-    pages::{self, AccountView, Chrome, Outcome, RevenueView, Trail},
+    merchant::MerchantKey,
+    pages::{self, AccountView, Chrome, Outcome, Trail},
     reply::{Reply, tag},
-    revenue::{Filter, Report},
     session::{Account, SessionKey},
+    year::YearState,
 };
 
 /// What a page that reads the database answers.
@@ -35,13 +35,16 @@ pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) ledger: Ledger,
     pub(crate) sessions: SessionKey,
-    pub(crate) owner: OwnerKey,
+    pub(crate) merchant: MerchantKey,
+    pub(crate) year: YearState,
     /// Where Segment gets records, if anywhere.
     pub(crate) segment_url: Option<String>,
     /// This machine and the public address.
     pub(crate) hosts: Hosts,
     /// The address customers use, without a slash at the end.
     pub(crate) public_url: String,
+    /// The address of the webhook route on this machine.
+    pub(crate) webhook_url: String,
     pub(crate) backend: Backend,
     /// The web framework, in words.
     pub(crate) framework: &'static str,
@@ -52,8 +55,12 @@ impl Shop {
         Self(Arc::new(inner))
     }
 
-    pub(crate) fn owner(&self) -> &OwnerKey {
-        &self.0.owner
+    pub(crate) fn merchant(&self) -> &MerchantKey {
+        &self.0.merchant
+    }
+
+    pub(crate) fn year(&self) -> &YearState {
+        &self.0.year
     }
 
     pub(crate) fn segment_url(&self) -> Option<&str> {
@@ -82,6 +89,10 @@ impl Shop {
 
     pub(crate) fn public_url(&self) -> &str {
         &self.0.public_url
+    }
+
+    pub(crate) fn webhook_url(&self) -> String {
+        self.0.webhook_url.clone()
     }
 
     pub(crate) fn backend(&self) -> &Backend {
@@ -193,37 +204,23 @@ impl Shop {
         })
     }
 
-    /// `GET /revenue`
-    pub(crate) async fn revenue(&self, ask: &Ask) -> Answer {
-        let view = self.revenue_view(ask).await?;
-        let tag = tag(&pages::revenue_live(&view).into_string());
-        Ok(self.visit(ask).page(|chrome| pages::revenue(chrome, &tag, &view)))
+    /// `GET /merchant`
+    pub(crate) fn merchant_page(&self, ask: &Ask) -> Reply {
+        let year = self.backend().dashboard().map(|_| self.year().get());
+        let tag = tag(&pages::merchant_live(year.unwrap_or_default()).into_string());
+        self.visit(ask).page(|chrome| pages::merchant(chrome, &tag, year))
     }
 
-    /// `GET /live/revenue`
-    pub(crate) async fn revenue_live(&self, ask: &Ask) -> Answer {
-        let view = self.revenue_view(ask).await?;
-        Ok(Reply::fragment(pages::revenue_live(&view), ask.head.header("if-none-match")))
+    /// `GET /live/merchant`
+    pub(crate) fn merchant_live(&self, ask: &Ask) -> Reply {
+        let part = pages::merchant_live(self.year().get());
+        Reply::fragment(part, ask.head.header("if-none-match"))
     }
 
-    async fn revenue_view(&self, ask: &Ask) -> Result<RevenueView, BoxError> {
-        let filter = Filter::read(ask.head.uri.query());
-        Ok(RevenueView {
-            filter,
-            report: Report::new(self.cells(filter).await?),
-            bookings: self.bookings(filter).await?,
-            now: Timestamp::now(),
-        })
-    }
-
-    /// `GET /revenue/{record}`
-    pub(crate) async fn explain(&self, ask: &Ask, record: &str) -> Answer {
-        Ok(match self.explanation(record).await? {
-            Some(explanation) => {
-                self.visit(ask).page(|chrome| pages::explain(chrome, &explanation))
-            }
-            None => self.not_found(ask),
-        })
+    /// `POST /merchant/year`
+    pub(crate) fn ask_for_year(&self) -> Reply {
+        self.simulate_year();
+        Reply::redirect("/merchant")
     }
 
     /// `GET /assets/{name}`
@@ -274,17 +271,17 @@ impl Shop {
         Reply::plain(421, "unknown host: name the public address of the shop in DODO_PUBLIC_URL\n")
     }
 
-    /// The answer to everyone but the owner: the reason, or a cookie for who has the key.
-    pub(crate) fn owners_only(&self, ask: &Ask) -> Option<Reply> {
-        if ask.parameter("key").is_some_and(|key| self.0.owner.is_in_link(&key)) {
+    /// The answer to everyone but the merchant: the reason, or a cookie for who has the key.
+    pub(crate) fn merchant_only(&self, ask: &Ask) -> Option<Reply> {
+        if ask.parameter("key").is_some_and(|key| self.merchant().is_in_link(&key)) {
             // The key must not stay in the address bar.
-            let cookie = self.0.owner.set_cookie(self.secure());
-            return Some(Reply::redirect("/revenue").cookie(Some(cookie)));
+            let cookie = self.merchant().set_cookie(self.secure());
+            return Some(Reply::redirect("/merchant").cookie(Some(cookie)));
         }
-        if self.0.owner.is_in_cookie(&ask.head) {
+        if self.merchant().is_in_cookie(&ask.head) {
             return None;
         }
-        Some(Reply { status: 403, ..self.visit(ask).page(pages::owners_only) })
+        Some(Reply { status: 403, ..self.visit(ask).page(pages::merchant_only) })
     }
 
     /// `POST /consent` with a form of `choice` and `back`: keeps the visitor's answer.

@@ -9,7 +9,7 @@ use crate::{consent::Choice, session::Account};
 pub(crate) enum Tab {
     Shop,
     Account,
-    Revenue,
+    Merchant,
     /// None of them.
     Elsewhere,
 }
@@ -69,7 +69,7 @@ impl Chrome<'_> {
                     nav aria-label="Pages" {
                         (entry(Tab::Shop, "/", "Shop"))
                         (entry(Tab::Account, "/account", "Account"))
-                        (entry(Tab::Revenue, "/revenue", "Revenue"))
+                        (entry(Tab::Merchant, "/merchant", "Merchant"))
                     }
                     span.who { (self.account.display_name()) }
                 }

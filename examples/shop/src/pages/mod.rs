@@ -2,16 +2,16 @@
 
 mod account;
 mod layout;
+mod merchant;
 mod notice;
-mod revenue;
 mod storefront;
 mod thanks;
 
 pub(crate) use self::{
     account::{AccountView, account, account_live, sign_in},
     layout::{Chrome, Tab},
-    notice::{failed, not_found, owners_only},
-    revenue::{RevenueView, explain, revenue, revenue_live},
+    merchant::{merchant, merchant_live, merchant_only},
+    notice::{failed, not_found},
     storefront::{Trail, storefront},
     thanks::{Outcome, thanks, thanks_live},
 };

@@ -14,13 +14,7 @@ pub(crate) fn failed(chrome: Chrome<'_>) -> Markup {
     notice(chrome, "That did not work", "Something on our side failed. It is safe to try again.")
 }
 
-/// Business figures are for the shop's owner.
-pub(crate) fn owners_only(chrome: Chrome<'_>) -> Markup {
-    let text = "Only the owner of the shop may see the revenue. Open the link that the shop printed when it started.";
-    notice(chrome, "For the owner", text)
-}
-
-fn notice(chrome: Chrome<'_>, title: &str, text: &str) -> Markup {
+pub(super) fn notice(chrome: Chrome<'_>, title: &str, text: &str) -> Markup {
     chrome.page(
         title,
         Tab::Elsewhere,

@@ -71,7 +71,7 @@ fn steps() -> Markup {
                 ", and the shop remembers the campaign of the link you followed." } }
             li { span { "At checkout, both go into the payment's metadata. You never see it, and neither does a form field." } }
             li { span { "Dodo Payments takes the money and sends a signed webhook. Your order is fulfilled from that, not from the redirect." } }
-            li { span { "The same webhook books the payment: the " a href="/revenue" { "revenue page" }
+            li { span { "The same webhook books the payment: the " a href="/revenue" { "dashboard" }
                 " shows which visitor and campaign earned it." } }
         }
     }

@@ -1,0 +1,86 @@
+//! A year of business for an empty dashboard, from a sandbox.
+
+use std::sync::{Mutex, PoisonError};
+
+use dodo_sandbox::{Sandbox, Simulation};
+
+use crate::{Shop, backend::demo_sandbox};
+
+/// The sales of the year.
+const SALES: u32 = 500;
+
+/// How far the year is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Year {
+    #[default]
+    NotAsked,
+    /// Its events arrive.
+    Running,
+    /// So many events arrived.
+    Done {
+        events: u64,
+    },
+    Failed,
+}
+
+/// The year of a shop.
+#[derive(Debug, Default)]
+pub(crate) struct YearState(Mutex<Year>);
+
+impl YearState {
+    pub(crate) fn get(&self) -> Year {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, year: Year) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = year;
+    }
+
+    /// Whether the year begins now. It runs once at a time.
+    fn begin(&self) -> bool {
+        let mut year = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = matches!(*year, Year::NotAsked | Year::Failed);
+        if begins {
+            *year = Year::Running;
+        }
+        begins
+    }
+}
+
+impl Shop {
+    /// Fills the ledger with a year of business that ends today. Only a shop with a sandbox has one.
+    ///
+    /// The year happens in a second sandbox: one with payments would continue into the future.
+    pub(crate) fn simulate_year(&self) {
+        let Some(secret) = self.backend().webhook_secret() else { return };
+        if !self.year().begin() {
+            return;
+        }
+        let shop = self.clone();
+        tokio::spawn(async move {
+            let simulated = simulate(secret, shop.webhook_url()).await;
+            shop.year().set(match simulated {
+                Ok(events) => Year::Done { events },
+                Err(error) => {
+                    tracing::error!(target: "shop", %error, "no year of business; try again");
+                    Year::Failed
+                }
+            });
+        });
+    }
+}
+
+async fn simulate(secret: String, webhook_url: String) -> Result<u64, dodo_sandbox::Error> {
+    let sandbox: Sandbox = demo_sandbox()
+        .webhook_secret(secret)
+        .webhook_url(webhook_url)
+        .clock_rate(0.0)
+        .start()
+        .await?;
+    let mut plan = Simulation::default();
+    plan.sales = SALES;
+    let year = sandbox.simulate(plan).await?;
+    sandbox.wait_until_idle().await;
+    sandbox.shutdown().await;
+    Ok(year.events)
+}
