@@ -195,7 +195,7 @@ impl Client {
         let body = to_value(change);
         let answer =
             self.of_subscription(Method::POST, id, "/change-plan", Some(&body)).bytes().await?;
-        // The plan is changed, so an answer that cannot be read is no error.
+        // The plan is changed, so an unreadable answer does not fail the call.
         let charge = lenient::read::<PlanChangeCharge>(&String::from_utf8_lossy(&answer), "");
         let mut charge = charge.map(|read| read.value).unwrap_or_default();
         charge.payment_link = charge.payment_link.filter(|link| self.trusts_link(link));
