@@ -16,16 +16,17 @@ use crate::{
 };
 
 impl Billing {
-    /// The owners for whom a plan, an included plan or a product is live now. It reads every stored answer.
+    /// The owners for whom a plan, an included plan or a product is live now, sorted. It reads every stored answer.
     ///
     /// # Errors
     /// As [`Owner::access`](crate::Owner::access).
     pub async fn owners_with(&self, plan_or_product: &str) -> Result<Vec<OwnerId>, Error> {
         let mut owners = Vec::new();
-        let mut last = i64::MIN;
+        let mut last = String::new();
         loop {
             let page = self.page(&mut last).await?;
             if page.is_empty() {
+                owners.sort();
                 return Ok(owners);
             }
             let (now, mut old) = (self.now(), BTreeSet::new());
@@ -56,7 +57,7 @@ impl Billing {
         &self,
         plans: &Plans,
     ) -> Result<Vec<(OwnerId, AccessChange)>, Error> {
-        let (mut changes, mut last) = (Vec::new(), i64::MIN);
+        let (mut changes, mut last) = (Vec::new(), String::new());
         loop {
             let page = self.page(&mut last).await?;
             if page.is_empty() {
@@ -71,9 +72,11 @@ impl Billing {
         }
     }
 
-    async fn page(&self, last: &mut i64) -> Result<Vec<StoredAnswer>, Error> {
-        let page = store::owners_after(self.ledger()?.database(), *last, self.live()).await?;
-        *last = page.last().map_or(*last, |row| row.no);
+    async fn page(&self, last: &mut String) -> Result<Vec<StoredAnswer>, Error> {
+        let page = store::owners_after(self.ledger()?.database(), last, self.live()).await?;
+        if let Some(row) = page.last() {
+            *last = row.owner.as_str().to_owned();
+        }
         Ok(page)
     }
 

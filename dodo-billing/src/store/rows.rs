@@ -110,8 +110,8 @@ const DELETE_CHECKOUTS: Sql = sql!(
 const DELETE_CHANGE: Sql =
     sql!("DELETE FROM dodo_billing_change WHERE owner_no = $1 AND version = $2");
 const PAGE: Sql = sql!(
-    "SELECT no, owner, plans, answer FROM dodo_billing_owner WHERE live = $1 AND no > $2
-     ORDER BY no LIMIT 500"
+    "SELECT owner, plans, answer FROM dodo_billing_owner WHERE live = $1 AND owner > $2
+     ORDER BY owner LIMIT 500"
 );
 
 const ERASE: &[Sql] = &[
@@ -382,24 +382,22 @@ pub(crate) async fn delete_change(
 
 /// A stored answer, for a reader of all owners.
 pub(crate) struct StoredAnswer {
-    pub(crate) no: i64,
     pub(crate) owner: OwnerId,
     pub(crate) plans: String,
     pub(crate) answer: String,
 }
 
-/// The next page of owners after this number.
+/// The next page of owners after this one, in the order of their ids.
 pub(crate) async fn owners_after(
     store: &Store,
-    no: i64,
+    last: &str,
     live: bool,
 ) -> Result<Vec<StoredAnswer>, Error> {
     let mut page = Vec::new();
-    for mut row in store.fetch(&PAGE, args![live, no]).await? {
-        let (no, owner) = (row.int(0)?, row.text(1)?);
-        let (plans, answer) = (row.text(2)?, row.text(3)?);
+    for mut row in store.fetch(&PAGE, args![live, last]).await? {
+        let (owner, plans, answer) = (row.text(0)?, row.text(1)?, row.text(2)?);
         if let Ok(owner) = OwnerId::new(owner) {
-            page.push(StoredAnswer { no, owner, plans, answer });
+            page.push(StoredAnswer { owner, plans, answer });
         }
     }
     Ok(page)
