@@ -147,6 +147,12 @@ impl Billing {
         Timestamp::from_microsecond(at).unwrap_or_else(|_| self.now())
     }
 
+    /// A timer called at this time, by the clock of the database: the clock of this machine may be behind, and
+    /// the answers of the API that follow are later.
+    pub(crate) fn not_before(&self, at: Timestamp) {
+        self.0.snapshot_at.fetch_max(at.as_microsecond(), Ordering::SeqCst);
+    }
+
     pub(crate) fn listener(&self) -> Option<&Arc<dyn DynListener>> {
         self.0.listener.as_ref()
     }

@@ -104,6 +104,8 @@ impl Projection for Billing {
             return Ok(());
         };
         if kind == CHECK {
+            // A timer has whole milliseconds.
+            self.not_before(later(timer.at, SignedDuration::from_millis(1)));
             // Before the first use of the transaction: no request holds a lock.
             self.settle_doubts(no).await?;
         }

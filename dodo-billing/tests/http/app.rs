@@ -266,7 +266,7 @@ impl App {
                 tokio::task::yield_now().await;
             }
         };
-        let read = tokio::time::timeout(Duration::from_secs(20), reading).await;
+        let read = tokio::time::timeout(Duration::from_secs(120), reading).await;
         match read {
             Ok(access) => access,
             Err(_) => panic!("never: {:?}", self.billing.owner(user).await),
