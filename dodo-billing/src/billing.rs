@@ -191,13 +191,18 @@ impl Billing {
         })
     }
 
-    /// The access of an owner now: one row, or all facts if the row is of other plans or its answer is over.
+    /// The access of an owner now: one row, or all facts if the row is of other plans or its answer is over. An
+    /// owner without a stored answer has no facts.
     pub(crate) async fn access(&self, owner: &OwnerId) -> Result<crate::Access, CoreError> {
         let store = self.ledger()?.database();
         let now = self.now();
         let stored = store::read_answer(store, owner, self.live()).await?;
-        let current = stored.filter(|(plans, _)| *plans == self.0.fingerprint);
-        if let Some(access) = current.and_then(|(_, answer)| answer::current(&answer, now)) {
+        // The first fact and the first decision of an owner store an answer.
+        let Some((plans, answer)) = stored.filter(|(_, answer)| !answer.is_empty()) else {
+            return Ok(crate::derive(&[], self.plans(), now));
+        };
+        let current = Some(answer).filter(|_| plans == self.0.fingerprint);
+        if let Some(access) = current.and_then(|answer| answer::current(&answer, now)) {
             return Ok(access);
         }
         Ok(self.access_from_facts(&mut store.read().await?, owner).await?)
