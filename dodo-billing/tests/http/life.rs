@@ -110,7 +110,9 @@ async fn owner_buys_changes_cancels_and_resumes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn renewal_decline_and_recovery() {
-    let app = App::start().await;
+    // Two months of 31 days follow: after a February, the days below would end the time of grace.
+    let july = "2026-07-01T12:00:00Z".parse().unwrap();
+    let app = App::at(july, true, |billing| billing).await;
     app.buys("user_1", "pro", cards::OK).await;
     let first = app.until("user_1", |access| access.state() == AccessState::Active).await;
     app.days_pass(31);
