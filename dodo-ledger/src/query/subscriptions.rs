@@ -36,6 +36,7 @@ pub struct Subscriptions {
     currency: Option<Currency>,
     customer: Option<String>,
     product: Option<String>,
+    id: Option<String>,
     which: Which,
     now: Timestamp,
 }
@@ -164,6 +165,7 @@ impl Ledger {
             currency: None,
             customer: None,
             product: None,
+            id: None,
             which: Which::All,
             now: Timestamp::now(),
         }
@@ -195,6 +197,12 @@ impl Subscriptions {
         self
     }
 
+    /// Only this one.
+    pub fn subscription(mut self, subscription_id: impl Into<String>) -> Self {
+        self.id = Some(subscription_id.into());
+        self
+    }
+
     /// Only these.
     pub fn only(mut self, which: Which) -> Self {
         self.which = which;
@@ -221,6 +229,9 @@ impl Subscriptions {
         if let Some(product) = &self.product {
             text.push_str(&format!(" AND product_id = {}", binder.bind(product.as_str())));
         }
+        if let Some(id) = &self.id {
+            text.push_str(&format!(" AND id = {}", binder.bind(id.as_str())));
+        }
         text.push_str(&match self.which {
             Which::All => String::new(),
             Which::Counting => format!(" AND {counts}"),
@@ -235,7 +246,8 @@ impl Subscriptions {
         (text, counts)
     }
 
-    /// A page of the list, the largest amount per month first.
+    /// A page of the list, the largest amount per month first. Of those that are [due](Which::Due): the
+    /// first one due is first, and there is one page.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -251,10 +263,12 @@ impl Subscriptions {
             condition.push_str(&format!(" AND (mrr < {mrr} OR (mrr = {mrr} AND id < {id}))"));
         }
         let bound = binder.bind(i64::from(limit) + 1);
+        let is_due = matches!(self.which, Which::Due(_));
+        let order = if is_due { "next_billing, id" } else { "mrr DESC, id DESC" };
         let text = format!(
             "SELECT id, currency, customer_id, product_id, source, status, since, amount, unit, count,
                 mrr, at_risk, ending, counts_until, next_billing, trial_end
-             FROM dodo_subscription WHERE {condition} ORDER BY mrr DESC, id DESC LIMIT {bound}"
+             FROM dodo_subscription WHERE {condition} ORDER BY {order} LIMIT {bound}"
         );
         let mut tx = self.ledger.shared.store.read().await?;
         let rows = tx.fetch_built(text, binder.0).await?;
@@ -265,7 +279,7 @@ impl Subscriptions {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = all.len() > limit;
         all.truncate(limit);
-        let next = all.last().filter(|_| has_more);
+        let next = all.last().filter(|_| has_more && !is_due);
         let next = next
             .map(|(mrr, item)| SubscriptionCursor { mrr: *mrr, id: item.subscription_id.clone() });
         Ok(SubscriptionPage {
