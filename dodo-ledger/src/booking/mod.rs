@@ -41,7 +41,7 @@ pub use self::{erasure::Erased, rebuild::RebuildReport};
 
 use self::{placement::Placed, rows::Writes};
 use crate::{
-    attribution::{Batch, Fact, Group, RecordChange, Rules},
+    attribution::{Batch, Fact, FactKind, Group, RecordChange, Rules},
     error::Error,
     outbox::Recipients,
     projection::Projections,
@@ -166,6 +166,7 @@ impl GroupStore {
             erased.contains(&fact.id) || erasures.cover(fact.subjects(), fact.received_at)
         };
         let mut writes = Writes::from_changed(placed.merged, placed.projections);
+        let mut is_disputed = false;
         for (id, facts) in facts {
             let Some(group) = groups.get_mut(&id) else { continue };
             let before = group.timeline.facts().len();
@@ -178,6 +179,7 @@ impl GroupStore {
             }
             for fact in group.timeline.facts() {
                 if admitted.added.contains(&fact.id) {
+                    is_disputed |= matches!(fact.kind, FactKind::Dispute(_));
                     writes.fact(id, fact)?;
                 }
             }
@@ -190,6 +192,10 @@ impl GroupStore {
             }
         }
         let (changes, version) = self.finish(tx, &mut groups, writes).await?;
+        if is_disputed {
+            // An opened dispute moves no money, and a page shows it.
+            books::lock(tx).await?;
+        }
         self.recipients.enqueue(&self.store, tx, &changes).await?;
         Ok(Booked { changes, erasures, groups: Booking { version, groups } })
     }

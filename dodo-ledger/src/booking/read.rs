@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{GroupStore, placement, rows};
 use crate::{
     attribution::{
-        Batch, Group, Key, Record, StepReport, SubscriptionState, explain, sanitize, subscriptions,
+        Batch, Fact, Group, Key, Record, StepReport, SubscriptionState, explain, sanitize,
+        subscriptions,
     },
     error::Error,
     store::{
@@ -73,6 +74,12 @@ impl GroupStore {
             }
         }
         Ok(explained)
+    }
+
+    /// The facts of the groups of these keys.
+    pub(crate) async fn facts(&self, keys: [Key; 2]) -> Result<Vec<Fact>, Error> {
+        let groups = groups_with(self.store.read().await?, keys).await?;
+        Ok(groups.iter().flat_map(|group| group.timeline.facts().iter().cloned()).collect())
     }
 
     /// The state of a subscription. `None`: the ledger has no event of it.

@@ -2,9 +2,11 @@
 
 mod breakdown;
 mod calendar;
+mod disputes;
 mod explain;
 mod export;
 mod funnel;
+mod history;
 mod money;
 mod mrr;
 mod plan;
@@ -24,11 +26,13 @@ pub use self::{
         Breakdown, BreakdownRow, Compared, CurrencySums, Cursor, Order, Series, SeriesRow, Sort,
     },
     calendar::{Bucket, Interval, Period, Range},
+    disputes::OpenDispute,
     explain::{ExplainedRecord, PaymentExplanation},
     export::{ExportFormat, text as csv_text},
     funnel::{
         Funnel, FunnelBreakdown, FunnelCompared, FunnelFailure, FunnelRow, FunnelSums, FunnelWaits,
     },
+    history::ObjectEvent,
     money::MoneyQuery,
     mrr::{MovementSums, Mrr, MrrMonth, lifetime_value},
     records::{ListedRecord, RecordCursor, RecordPage, Records},

@@ -144,6 +144,8 @@ const V1: &[Sql] = &[
         sqlite: "SELECT 1",
         postgres: "CREATE INDEX dodo_fact_group ON dodo_fact (group_id, occurred_at, id)",
     },
+    // Disputes are rare: the list of the open ones reads them all.
+    sql!("CREATE INDEX dodo_fact_dispute ON dodo_fact (occurred_at) WHERE kind = 'dispute'"),
     // The row lock and the identity of one e-mail hash.
     sql!("CREATE TABLE dodo_address (hash " KEY " PRIMARY KEY, identity TEXT)" CLUSTERED),
     sql!(
@@ -293,6 +295,10 @@ const V1: &[Sql] = &[
         )" CLUSTERED
     ),
     sql!("CREATE INDEX dodo_subscription_list ON dodo_subscription (live, currency, mrr, id)"),
+    sql!(
+        "CREATE INDEX dodo_subscription_due ON dodo_subscription (live, currency, next_billing, id)
+         WHERE mrr > 0 AND ending = 0"
+    ),
     sql!(
         "CREATE INDEX dodo_subscription_customer ON dodo_subscription (customer_id)
          WHERE customer_id IS NOT NULL"
