@@ -9,9 +9,9 @@ const weak=t=>(t||'').replace(/^W\//,'').replace(/-(gzip|br)"$/,'"');
 const dress=root=>all('.plot',root).forEach(plot=>{
 const cols=all('.col',plot);if(!cols.length)return;
 const tip=document.createElement('div');tip.className='tip';tip.hidden=true;plot.append(tip);
-let over=false;
-const hide=()=>setTimeout(()=>{if(!over)tip.hidden=true},150);
-const show=c=>{tip.textContent=c.getAttribute('aria-label');tip.hidden=false;
+let over=false,going;
+const hide=()=>{clearTimeout(going);going=setTimeout(()=>{if(!over)tip.hidden=true},150)};
+const show=c=>{clearTimeout(going);tip.textContent=c.getAttribute('aria-label');tip.hidden=false;
 const b=plot.getBoundingClientRect(),r=c.getBoundingClientRect(),m=r.left+r.width/2-b.left;
 if(m<b.width/2){tip.style.left=m+r.width/2+4+'px';tip.style.right='auto'}else{tip.style.left='auto';tip.style.right=b.width-m+r.width/2+4+'px'}};
 tip.addEventListener('mouseenter',()=>{over=true});tip.addEventListener('mouseleave',()=>{over=false;hide()});
