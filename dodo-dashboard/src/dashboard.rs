@@ -240,9 +240,10 @@ impl Settings {
             .cloned()
             .unwrap_or_else(|| Tag::of_content(&loaded.fingerprint(question, zone), &self.build));
         Ok(match question.format {
-            Format::Json => page::json_page(question, &tables(), zone, loader.now.timestamp())
-                .to_string()
-                .into(),
+            Format::Json => {
+                let as_of = loader.now.timestamp();
+                page::json_page(question, &tables(), zone, as_of, loader.change).to_string().into()
+            }
             Format::Csv => {
                 let tables = tables();
                 let wanted = question.table.as_deref();
@@ -272,7 +273,7 @@ impl Settings {
                     tag: content.as_str(),
                     question,
                     notices: &loaded.notices,
-                    currencies: loader.currencies(),
+                    currencies: &loader.currencies,
                     unit: loader.unit,
                     mode: loader.mode,
                     pages: &loader.pages(),

@@ -55,15 +55,25 @@ impl Unit {
         minor_to_major(minor, self.exponent)
     }
 
+    /// Whether amounts have a symbol in place of the code of the currency.
+    pub(crate) fn has_symbol(self) -> bool {
+        self.sign().is_some()
+    }
+
     fn symbol(self) -> String {
+        let code = || format!("{}\u{a0}", self.currency);
+        self.sign().map_or_else(code, str::to_owned)
+    }
+
+    fn sign(self) -> Option<&'static str> {
         match self.currency.as_str() {
-            "USD" => "$".into(),
-            "EUR" => "€".into(),
-            "GBP" => "£".into(),
-            "JPY" => "¥".into(),
-            "INR" => "₹".into(),
-            "KRW" => "₩".into(),
-            code => format!("{code}\u{a0}"),
+            "USD" => Some("$"),
+            "EUR" => Some("€"),
+            "GBP" => Some("£"),
+            "JPY" => Some("¥"),
+            "INR" => Some("₹"),
+            "KRW" => Some("₩"),
+            _ => None,
         }
     }
 }
@@ -125,6 +135,12 @@ fn one_decimal(tenths: i128) -> String {
     let size = tenths.unsigned_abs();
     let whole = grouped(&(size / 10).to_string());
     format!("{}{whole}.{}", sign_of(tenths), size % 10)
+}
+
+/// Hundredths of a ratio that is not negative: `2.33`.
+pub(crate) fn ratio(hundredths: i64) -> String {
+    let size = hundredths.unsigned_abs();
+    format!("{}.{:02}", size / 100, size % 100)
 }
 
 /// Tenths as a number, for files.

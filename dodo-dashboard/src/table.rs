@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Count,
     /// Tenths of a percent.
     Percent,
+    /// Hundredths.
+    Ratio,
     Change,
     Time,
 }
@@ -35,13 +37,14 @@ impl Kind {
             Self::Money => "money",
             Self::Count => "count",
             Self::Percent => "percent",
+            Self::Ratio => "ratio",
             Self::Change => "change",
             Self::Time => "time",
         }
     }
 
     const fn is_number(self) -> bool {
-        matches!(self, Self::Money | Self::Count | Self::Percent | Self::Change)
+        matches!(self, Self::Money | Self::Count | Self::Percent | Self::Ratio | Self::Change)
     }
 }
 
@@ -82,6 +85,7 @@ pub(crate) enum Cell {
     Money(i128),
     Count(u64),
     Percent(i128),
+    Ratio(i64),
     Change(Change),
     Time(Timestamp),
 }
@@ -115,6 +119,7 @@ impl Cell {
             Self::Money(minor) => unit.show(*minor),
             Self::Count(count) => format::count(*count),
             Self::Percent(tenths) => format::percent(*tenths),
+            Self::Ratio(hundredths) => format::ratio(*hundredths),
             Self::Change(change) => change.show(unit),
             Self::Time(at) => at.to_zoned(zone.clone()).strftime("%-d %b %Y, %H:%M").to_string(),
         }
@@ -133,6 +138,9 @@ impl Cell {
             | Self::Change(Change::Percent(tenths) | Change::Points(tenths)) => {
                 format::decimal(*tenths).into()
             }
+            Self::Ratio(hundredths) => {
+                format::ratio(*hundredths).parse::<f64>().map_or(Value::Null, Value::from)
+            }
             Self::Change(_) => Value::Null,
             Self::Time(at) => at.to_string().into(),
         }
@@ -145,6 +153,7 @@ impl Cell {
             Self::Money(minor) => unit.plain(*minor),
             Self::Count(count) => count.to_string(),
             Self::Percent(tenths) => format::decimal(*tenths).to_string(),
+            Self::Ratio(hundredths) => format::ratio(*hundredths),
             Self::Change(change) => change.plain(unit),
             Self::Time(at) => at.to_string(),
         }

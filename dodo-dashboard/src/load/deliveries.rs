@@ -3,7 +3,7 @@ use std::time::Duration;
 use dodo_ledger::Error;
 use jiff::Timestamp;
 
-use super::Loader;
+use super::{Loader, PAGE_ROWS};
 use crate::{
     page::{Block, Sheet, Tile},
     table::{Cell, Column, Kind, Row, Table},
@@ -30,7 +30,7 @@ static LETTERS: [Column; 4] = [
     Column::new("failures", "Failures", Kind::Count),
     Column::new("error", "Last error", Kind::Text),
 ];
-/// The most failed deliveries and dead letters.
+/// The most dead letters of a sink.
 const MOST: u32 = 50;
 
 impl Loader<'_> {
@@ -38,12 +38,19 @@ impl Loader<'_> {
     pub(super) async fn deliveries(&self) -> Result<Sheet, Error> {
         let ledger = &self.settings.ledger;
         let stats = ledger.stats().await?;
+        let last = self.records().limit(1).fetch().await?;
+        let last = last.first().map(|record| record.received_at);
         let tiles = vec![
             Tile::new("waiting", "Waiting", Kind::Count, Cell::Count(stats.pending))
                 .hinted(format!("{} not booked", stats.unbooked)),
-            Tile::new("lag", "Lag", Kind::Text, Cell::text(duration(stats.lag))),
-            Tile::new("dead", "Dead letters", Kind::Count, Cell::Count(stats.dead)),
-            Tile::new("parked", "Parked", Kind::Count, Cell::Count(stats.parked)),
+            Tile::new("lag", "Lag", Kind::Text, Cell::text(duration(stats.lag)))
+                .hinted("the longest wait now"),
+            Tile::new("dead", "Dead letters", Kind::Count, Cell::Count(stats.dead))
+                .hinted("failed too often"),
+            Tile::new("parked", "Parked", Kind::Count, Cell::Count(stats.parked))
+                .hinted("signed, and not readable"),
+            Tile::new("last", "Newest payment", Kind::Time, Cell::time(last))
+                .hinted("when its delivery arrived"),
         ];
         let mut sinks = Table::new("sinks", "Sinks", &SINKS, self.unit);
         sinks.empty = "The ledger has no sink.";
@@ -66,9 +73,12 @@ impl Loader<'_> {
         }
         let mut failed = Table::new("failed", "Failed deliveries", &FAILED, self.unit);
         failed.empty = "No delivery failed.";
-        failed.rows = ledger
-            .failed_events(MOST)
-            .await?
+        let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
+        let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
+        let page = ledger.failed_event_page(limit, after).await?;
+        failed.next = page.next.map(|next| next.to_string());
+        failed.rows = page
+            .events
             .into_iter()
             .map(|event| {
                 Row::new(vec![

@@ -1,19 +1,24 @@
 //! What a page shows, asked of the ledger.
 
+mod attention;
 mod breakdown;
 mod deliveries;
+mod events;
+mod funnel;
 mod money;
 mod overview;
 mod payment;
 mod payments;
 mod people;
 mod settings;
+mod slots;
+mod subscription;
 mod subscriptions;
 
 use dodo_core::attribution::{AttributionRecord, RecordKind};
 use dodo_ledger::{
-    Error,
-    query::{CurrencySums, Cursor, Dimension, Range},
+    Error, FailedEventCursor,
+    query::{CurrencySums, Cursor, Dimension, Range, RecordCursor, SubscriptionCursor},
 };
 use jiff::{Zoned, tz::TimeZone};
 
@@ -24,7 +29,7 @@ use crate::{
     dashboard::Settings,
     format::Unit,
     page::{Block, Sheet},
-    question::{Format, Interval, Mode, Notice, Page, Parsed, Period, Preset, Question},
+    question::{By, Format, Interval, Mode, Notice, Page, Parsed, Period, Preset, Question},
     range::{interval_of, range_before, range_of},
 };
 
@@ -54,10 +59,13 @@ pub(crate) struct Loader<'a> {
     pub(crate) now: Zoned,
     pub(crate) mode: Mode,
     pub(crate) unit: Unit,
+    /// The change number of the ledger, from before the numbers were read.
+    pub(crate) change: u64,
     range: Range,
     before: Option<Range>,
     interval: Interval,
-    currencies: Vec<CurrencySums>,
+    /// The tabs of currencies, each with its net.
+    pub(crate) currencies: Vec<(Unit, i128)>,
     is_empty: bool,
 }
 
@@ -95,7 +103,7 @@ pub(crate) async fn tag(
     let Parsed { question, notices } = parsed;
     if !matches!(
         question.page,
-        Page::Overview | Page::Breakdown | Page::People | Page::Subscriptions
+        Page::Overview | Page::Breakdown | Page::People | Page::Subscriptions | Page::Funnel
     ) {
         return Ok(None);
     }
@@ -104,8 +112,9 @@ pub(crate) async fn tag(
         0 => return Ok(None),
         change => change.to_string(),
     };
-    // Midnight begins another period.
-    let day = now.date().to_string();
+    // Midnight begins another period. A session that is not paid becomes abandoned with time.
+    let is_hourly = question.page == Page::Funnel;
+    let day = now.strftime(if is_hourly { "%F %H" } else { "%F" }).to_string();
     // The page and its live part have one tag, so that the first request of the script gets 304.
     let question = Question { live: false, ..question.clone() }.to_string();
     let notices: String = notices.iter().map(ToString::to_string).collect();
@@ -125,6 +134,7 @@ impl<'a> Loader<'a> {
             permission,
             mode: question.mode.unwrap_or_default(),
             unit: Unit::default(),
+            change: settings.ledger.change_number().await?,
             range: range_of(question.period, now.timestamp(), now.time_zone(), None),
             before: None,
             interval: Interval::Day,
@@ -151,6 +161,16 @@ impl<'a> Loader<'a> {
             let asked =
                 if *mode == Mode::Test { ledger.money().test_mode() } else { ledger.money() };
             let found = asked.currencies().await?;
+            let mut found: Vec<(Unit, i128)> =
+                found.iter().map(|each| (unit_of(each), each.sums.net)).collect();
+            if self.question.page == Page::Subscriptions {
+                // A trial has a currency before its first money.
+                for unit in self.subscribed(*mode).await? {
+                    if !found.iter().any(|known| known.0 == unit) {
+                        found.push((unit, 0));
+                    }
+                }
+            }
             if !found.is_empty() {
                 self.mode = *mode;
                 self.currencies = found;
@@ -158,7 +178,7 @@ impl<'a> Loader<'a> {
             }
         }
         self.is_empty = self.currencies.is_empty();
-        let units: Vec<Unit> = self.currencies.iter().map(unit_of).collect();
+        let units: Vec<Unit> = self.currencies.iter().map(|(unit, _)| *unit).collect();
         self.unit = units.first().copied().unwrap_or_default();
         if let Some(wanted) = self.question.currency {
             match units.iter().find(|unit| unit.currency == wanted) {
@@ -185,14 +205,18 @@ impl<'a> Loader<'a> {
                 self.notices.push(Notice::TooManyColumns(wanted.name()));
                 by_length
             });
-        let excludes = self.question.conditions.iter().any(|condition| condition.excluded);
-        if excludes && self.question.page == Page::Payments {
-            self.notices.push(Notice::NothingExcluded);
-        }
-        let cursor = self.question.after.as_deref();
-        if cursor.is_some_and(|at| at.parse::<Cursor>().is_err())
-            && matches!(self.question.page, Page::Breakdown | Page::People)
-        {
+        let is_left_out = |by| self.question.page == Page::Funnel && !funnel::is_counted(by);
+        let left_out = self.question.conditions.iter().map(|condition| condition.by);
+        let left_out: Vec<By> = left_out.filter(|by| is_left_out(*by)).collect();
+        self.notices.extend(left_out.into_iter().map(|by| Notice::NotInFunnel(by.title())));
+        let is_known = |at: &str| match self.question.page {
+            Page::Breakdown | Page::People => at.parse::<Cursor>().is_ok(),
+            Page::Payments => at.parse::<RecordCursor>().is_ok(),
+            Page::Subscriptions => at.parse::<SubscriptionCursor>().is_ok(),
+            Page::Deliveries => at.parse::<FailedEventCursor>().is_ok(),
+            _ => true,
+        };
+        if !self.question.after.as_deref().is_none_or(is_known) {
             self.notices.push(Notice::UnknownCursor);
         }
         Ok(())
@@ -208,18 +232,20 @@ impl<'a> Loader<'a> {
     /// The page.
     pub(crate) async fn load(&self) -> Result<Loaded, Error> {
         let page = self.question.page;
+        let id = self.question.id.as_deref().unwrap_or_default();
         let mut sheet = match page {
             _ if !self.pages().contains(&page.tab()) => self.hidden(),
             Page::Overview => self.overview().await?,
             Page::Breakdown => self.breakdown().await?,
             Page::Payments => self.payments().await?,
-            Page::Payment => self.payment().await?,
+            Page::Payment => self.payment(id).await?,
             Page::People => self.people().await?,
-            Page::Person => self.person().await?,
+            Page::Person => self.person(id).await?,
             Page::Deliveries => self.deliveries().await?,
             Page::Settings => self.set_up().await?,
             Page::Subscriptions => self.subscriptions().await?,
-            Page::Subscription | Page::Funnel => self.hidden(),
+            Page::Subscription => self.subscription(id).await?,
+            Page::Funnel => self.funnel().await?,
         };
         if sheet.heading.is_empty() {
             page.title().clone_into(&mut sheet.heading);
@@ -242,16 +268,12 @@ impl<'a> Loader<'a> {
             Page::Payments,
             Page::People,
             Page::Subscriptions,
+            Page::Funnel,
         ];
         if self.permission.sees_operations() {
             pages.extend([Page::Deliveries, Page::Settings]);
         }
         pages
-    }
-
-    /// The tabs of currencies, each with its net.
-    pub(crate) fn currencies(&self) -> Vec<(Unit, i128)> {
-        self.currencies.iter().map(|found| (unit_of(found), found.sums.net)).collect()
     }
 
     /// The rows that fit a table of this size, or a file.

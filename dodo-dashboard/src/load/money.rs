@@ -150,6 +150,17 @@ pub(crate) fn none_label(by: By) -> &'static str {
     match by {
         By::Source => "not attributed",
         By::Reason => "attributed",
-        _ => "none",
+        By::Medium => "no medium",
+        By::Campaign => "no campaign",
+        By::Content => "no content",
+        By::Term => "no term",
+        By::Link => "no link",
+        By::Landing => "no landing page",
+        By::Referrer => "no referrer",
+        By::Device => "no device",
+        By::Country => "no country",
+        By::Product => "no product",
+        By::Lead => "no lead",
+        By::Kind | By::Channel => "none",
     }
 }

@@ -4,6 +4,7 @@ use dodo_ledger::{Error, query::Compared};
 use super::{
     CARD_ROWS, Loader, kind_of,
     money::{Attributed, Flow, change, none_label},
+    slots::colors,
     source_of,
 };
 use crate::{
@@ -35,6 +36,7 @@ impl Loader<'_> {
         let flow = self.flow_of(By::Source).await?;
         let attributed = self.attributed().await?;
         blocks.push(self.tiles(&totals, &flow, attributed));
+        blocks.extend(self.attention().await?);
         blocks.extend(self.nothing_note(&totals, attributed).await?);
         if self.wants("net") {
             blocks.push(Block::Chart(flow.0));
@@ -59,13 +61,15 @@ impl Loader<'_> {
     pub(super) async fn flow_of(&self, by: By) -> Result<(Chart, Flow), Error> {
         let dimension = by.dimension();
         let flow = self.flow(dimension, self.interval, COLORS).await?;
+        let values: Vec<&str> = flow.rows.iter().map(|(value, _)| value.as_str()).collect();
+        let colors = colors(&self.slots(dimension).await?, &values);
         let mut stacks: Vec<Series> = flow
             .rows
             .iter()
-            .enumerate()
-            .map(|(at, (value, nets))| Series {
+            .zip(colors)
+            .map(|((value, nets), color)| Series {
                 label: self.named(dimension, value),
-                color: Color::Of(at),
+                color,
                 values: nets.clone(),
             })
             .collect();

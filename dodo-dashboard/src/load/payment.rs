@@ -1,5 +1,8 @@
 use dodo_core::attribution::AttributionRecord;
-use dodo_ledger::{Error, query::ExplainedRecord};
+use dodo_ledger::{
+    Error,
+    query::{ExplainedRecord, ObjectEvent},
+};
 
 use super::{Loader, Person, kind_of, source_of};
 use crate::{
@@ -11,12 +14,12 @@ use crate::{
 
 impl Loader<'_> {
     /// A payment, its reversals, and why it is attributed as it is.
-    pub(super) async fn payment(&self) -> Result<Sheet, Error> {
-        let id = self.question.id.as_deref().unwrap_or_default();
+    pub(super) async fn payment(&self, id: &str) -> Result<Sheet, Error> {
+        let events = self.settings.ledger.payment_events(id).await?;
         let Some(explained) = self.settings.ledger.explain(id).await? else {
-            return Ok(self.unknown("payment"));
+            return Ok(self.unpaid(id, &events));
         };
-        let Some(charge) = explained.records.first() else { return Ok(self.unknown("payment")) };
+        let Some(charge) = explained.records.first() else { return Ok(self.unpaid(id, &events)) };
         let record = &charge.record;
         let unit = record
             .money
@@ -35,10 +38,9 @@ impl Loader<'_> {
         ]));
         blocks.push(Block::Timeline {
             title: "Timeline".to_owned(),
-            moments: self.timeline(&explained.records),
+            moments: self.timeline(&explained.records, &events, (unit, id)),
         });
         for each in &explained.records {
-            let mut sentences = each.sentences.iter().cloned();
             let is_charge = each.record.id == record.id;
             blocks.push(Block::Sentences {
                 title: match is_charge {
@@ -47,10 +49,10 @@ impl Loader<'_> {
                         format!("{} {}", kind_of(&each.record.kind), reversal_id(&each.record))
                     }
                 },
-                first: sentences.next().unwrap_or_default(),
-                more: sentences.collect(),
+                first: reason(each).unwrap_or_default(),
+                more: each.sentences.clone(),
                 hints: match is_charge {
-                    true => explained.hints.iter().map(|hint| hint.replace('`', "")).collect(),
+                    true => explained.hints.iter().map(|hint| hint_text(hint)).collect(),
                     false => Vec::new(),
                 },
             });
@@ -58,16 +60,40 @@ impl Loader<'_> {
         Ok(Sheet { heading: format!("{} · {}", parts.join(" · "), explained.payment_id), blocks })
     }
 
-    pub(super) fn unknown(&self, what: &str) -> Sheet {
-        let id = self.question.id.as_deref().unwrap_or_default();
+    pub(super) fn unknown(&self, what: &str, id: &str) -> Sheet {
         let text = format!("The ledger knows no {what} “{id}”.");
         let link = Some(("Payments".to_owned(), self.question.on(Page::Payments)));
         let blocks = vec![Block::Note { text, link, is_warning: true }];
         Sheet { heading: self.question.page.title().to_owned(), blocks }
     }
 
-    fn timeline(&self, records: &[ExplainedRecord]) -> Vec<Moment> {
-        let mut moments = Vec::new();
+    /// A payment without a charge: it failed, or it is not decided.
+    fn unpaid(&self, id: &str, events: &[ObjectEvent]) -> Sheet {
+        if events.is_empty() {
+            return self.unknown("payment", id);
+        }
+        let text = "This payment brought no money.".to_owned();
+        let moments = events.iter().map(|event| self.event_moment(event, self.unit, id)).collect();
+        let blocks = vec![
+            Block::Note { text, link: None, is_warning: true },
+            Block::Timeline { title: "Timeline".to_owned(), moments },
+        ];
+        Sheet { heading: format!("{} {id}", Page::Payment.title()), blocks }
+    }
+
+    fn timeline(
+        &self,
+        records: &[ExplainedRecord],
+        events: &[ObjectEvent],
+        (unit, id): (Unit, &str),
+    ) -> Vec<Moment> {
+        // The records tell about money; the other events are between them.
+        let told = |event: &&ObjectEvent| {
+            records.iter().any(|each| each.record.webhook_id == event.event_id)
+        };
+        let others = events.iter().filter(|event| !told(event));
+        let mut moments: Vec<Moment> =
+            others.map(|event| self.event_moment(event, unit, id)).collect();
         for ExplainedRecord { record, .. } in records {
             if let Some(created) = record.created_at.filter(|at| *at < record.occurred_at) {
                 moments.push(Moment {
@@ -104,7 +130,8 @@ impl Loader<'_> {
         }
         facts.extend(self.contact_facts(record));
         for subscription in &record.subscription_ids {
-            facts.push(("Subscription", Cell::text(subscription.as_str()), None));
+            let to = self.question.about(Page::Subscription, subscription);
+            facts.push(("Subscription", Cell::text(subscription.as_str()), Some(to)));
         }
         for (name, value) in [
             ("Visitor", record.visitor.as_ref().map(|found| found.value.as_str())),
@@ -150,6 +177,14 @@ impl Loader<'_> {
     }
 }
 
+/// The sentence that names the reason of the attribution, or of none.
+fn reason(each: &ExplainedRecord) -> Option<String> {
+    let begins = |start: &str| each.sentences.iter().find(|text| text.starts_with(start));
+    let found =
+        begins("Not attributed").or_else(|| begins("Campaign: ")).or(each.sentences.first());
+    found.cloned()
+}
+
 /// The sentence above everything else.
 fn credit(charge: &ExplainedRecord) -> String {
     use dodo_ledger::query::Channel;
@@ -187,6 +222,14 @@ fn money_facts(records: &[ExplainedRecord]) -> Vec<(&'static str, Cell, Option<Q
         facts.push(("Settlement, gross", Cell::text(unit.show(settlement.gross.into())), None));
     }
     facts
+}
+
+/// A hint as a sentence.
+fn hint_text(hint: &str) -> String {
+    let hint = hint.replace('`', "");
+    let mut letters = hint.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 fn reversal_id(record: &AttributionRecord) -> &str {

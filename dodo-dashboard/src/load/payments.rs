@@ -1,11 +1,9 @@
-use dodo_core::attribution::AttributionRecord;
 use dodo_ledger::{
     Error,
-    query::{Dimension, Records},
+    query::{ListedRecord, Records},
 };
-use jiff::Timestamp;
 
-use super::{Loader, PAGE_ROWS, kind_of, source_of};
+use super::{Loader, PAGE_ROWS, kind_of};
 use crate::{
     page::{Block, Sheet},
     question::{Mode, Page},
@@ -25,35 +23,43 @@ static COLUMNS: [Column; 8] = [
 
 impl Loader<'_> {
     pub(super) async fn payments(&self) -> Result<Sheet, Error> {
-        let limit = self.rows(PAGE_ROWS);
-        let records = self.page_of_records(limit).await?;
-        let table = self.payment_table("payments", "Payments and reversals", records, limit);
-        let blocks = vec![Block::Search { label: "Payment or customer id" }, Block::Table(table)];
+        let search = Block::Search { label: "Id of a payment, customer or subscription" };
+        if let Some(wanted) = self.question.search.as_deref() {
+            let mut found = self.found(wanted).await?;
+            found.blocks.insert(0, search);
+            return Ok(found);
+        }
+        let blocks = vec![search, Block::Table(self.payment_list().await?)];
         Ok(Sheet { blocks, ..Sheet::default() })
     }
 
-    async fn page_of_records(&self, limit: usize) -> Result<Vec<AttributionRecord>, Error> {
-        let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-        if let Some(search) = &self.question.search {
-            let of_payment = self.records().payment(search.as_str()).limit(most).fetch().await?;
-            if !of_payment.is_empty() {
-                return Ok(of_payment);
-            }
-            return self
-                .records()
-                .only(Dimension::Customer, search.as_str())
-                .limit(most)
-                .fetch()
-                .await;
+    /// The page of the object with this id.
+    async fn found(&self, id: &str) -> Result<Sheet, Error> {
+        if id.starts_with("sub_") {
+            return self.subscription(id).await;
         }
-        let until = self.question.after.as_deref().and_then(|at| at.parse::<i64>().ok());
-        let until = until.and_then(|at| Timestamp::from_microsecond(at).ok());
-        let until = until.unwrap_or(self.range.until).min(self.range.until);
-        let mut asked = self.records().between(self.range.from, until).currency(self.unit.currency);
-        for condition in self.question.conditions.iter().filter(|each| !each.excluded) {
-            asked = asked.only(condition.by.dimension(), condition.value.as_deref());
+        if id.starts_with("cus_") {
+            return self.person(id).await;
         }
-        asked.limit(most).fetch().await
+        self.payment(id).await
+    }
+
+    async fn payment_list(&self) -> Result<Table, Error> {
+        let mut asked =
+            self.records().between(self.range.from, self.range.until).currency(self.unit.currency);
+        for condition in &self.question.conditions {
+            let (dimension, value) = (condition.by.dimension(), condition.value.as_deref());
+            asked = match condition.excluded {
+                true => asked.not(dimension, value),
+                false => asked.only(dimension, value),
+            };
+        }
+        let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
+        let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
+        let page = asked.limit(limit).after(after).page().await?;
+        let mut table = self.payment_table(&page.records);
+        table.next = page.next.map(|next| next.to_string());
+        Ok(table)
     }
 
     /// Records of money, newest first.
@@ -62,31 +68,30 @@ impl Loader<'_> {
         if self.mode == Mode::Test { records.test_mode() } else { records }
     }
 
-    pub(super) fn payment_table(
-        &self,
-        name: &'static str,
-        title: &str,
-        mut records: Vec<AttributionRecord>,
-        limit: usize,
-    ) -> Table {
-        let mut table = Table::new(name, title, &COLUMNS, self.unit);
-        if records.len() > limit {
-            records.truncate(limit);
-            let last = records.last().map(|record| record.occurred_at.as_microsecond());
-            table.next = last.map(|at| at.to_string());
-        }
+    pub(super) fn payment_table(&self, records: &[ListedRecord]) -> Table {
+        let title = "Payments and reversals";
+        let table = Table::new("payments", title, &COLUMNS, self.unit);
         table.with_rows(records.iter().map(|record| self.payment_row(record)).collect())
     }
 
-    fn payment_row(&self, record: &AttributionRecord) -> Row {
+    fn payment_row(&self, listed: &ListedRecord) -> Row {
+        let record = &listed.record;
         // Another currency than that of the table has no column here.
         let money = record.money.as_ref().filter(|money| money.currency == self.unit.currency);
+        // By this value the breakdown groups, and a condition filters.
+        let campaign =
+            record.campaign.as_ref().and_then(|found| found.value.campaign_id.as_deref());
+        let source = match (listed.source.as_deref(), campaign) {
+            (Some(source), Some(campaign)) => format!("{source} / {campaign}"),
+            (Some(source), None) => source.to_owned(),
+            (None, _) => "not attributed".to_owned(),
+        };
         let cells = vec![
             Cell::Time(record.occurred_at),
             Cell::text(kind_of(&record.kind)),
             Cell::text(record.payment_id.as_str()),
             Cell::maybe(self.products(record).as_deref()),
-            Cell::text(source_of(record).unwrap_or_else(|| "not attributed".to_owned())),
+            Cell::text(source),
             Cell::maybe(record.customer_id.as_deref()),
             Cell::money(money.map(|money| money.gross.into())),
             Cell::money(money.map(|money| money.net.into())),

@@ -44,17 +44,18 @@ impl Loader<'_> {
     }
 
     /// A customer or a visitor: everything that they paid.
-    pub(super) async fn person(&self) -> Result<Sheet, Error> {
-        let id = self.question.id.as_deref().unwrap_or_default();
+    pub(super) async fn person(&self, id: &str) -> Result<Sheet, Error> {
         let mut records = Vec::new();
         for dimension in [Dimension::Customer, Dimension::Visitor] {
-            records = self.records().only(dimension, id).limit(MOST_RECORDS).fetch().await?;
+            records = self.records().only(dimension, id).limit(MOST_RECORDS).page().await?.records;
             if !records.is_empty() {
                 break;
             }
         }
-        let (Some(newest), Some(oldest)) = (records.first(), records.last()) else {
-            return Ok(self.unknown("person"));
+        let listed = records;
+        let records: Vec<_> = listed.iter().map(|each| &each.record).collect();
+        let (Some(&newest), Some(&oldest)) = (records.first(), records.last()) else {
+            return Ok(self.unknown("person", id));
         };
         let own = records.iter().filter_map(|record| record.money.as_ref());
         let own = own.filter(|money| money.currency == self.unit.currency);
@@ -78,7 +79,8 @@ impl Loader<'_> {
         subscriptions.dedup();
         for id in subscriptions.into_iter().take(PAGE_ROWS) {
             if let Some(now) = self.settings.ledger.subscription(id).await? {
-                facts.push(("Subscription", Cell::text(self.subscription_line(&now)), None));
+                let to = self.question.about(Page::Subscription, id);
+                facts.push(("Subscription", Cell::text(self.subscription_line(&now)), Some(to)));
             }
         }
         let mut blocks = vec![Block::Tiles(self.unit, tiles)];
@@ -86,9 +88,9 @@ impl Loader<'_> {
             blocks.push(Block::External { label: "This person in the app".to_owned(), to });
         }
         blocks.push(Block::Facts { title: "Person".to_owned(), unit: self.unit, facts });
-        let limit = self.rows(PAGE_ROWS);
-        let mut table = self.payment_table("payments", "Payments and reversals", records, limit);
-        table.next = None;
+        let shown = listed.get(..self.rows(PAGE_ROWS)).unwrap_or(&listed);
+        let mut table = self.payment_table(shown);
+        table.count = u64::try_from(listed.len()).ok();
         blocks.push(Block::Table(table));
         Ok(Sheet { heading: format!("{} {id}", Page::Person.title()), blocks })
     }

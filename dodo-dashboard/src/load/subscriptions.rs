@@ -2,16 +2,16 @@ use dodo_ledger::{
     Error,
     query::{
         MovementSums, Mrr, MrrMonth, Period as Span, SubscriptionGroup, SubscriptionItem,
-        SubscriptionSums, Subscriptions, Which, lifetime_value,
+        SubscriptionSummary, SubscriptionSums, Subscriptions, Which, lifetime_value,
     },
 };
 
 use super::{CARD_ROWS, Loader, PAGE_ROWS};
 use crate::{
     chart::{Chart, Color, Series},
-    format::{self, Change},
+    format::{self, Change, Unit},
     page::{Block, Sheet, Tile},
-    question::{Interval, Mode},
+    question::{Interval, Mode, Page},
     range::Bucket,
     table::{Cell, Column, Kind, Row, Table},
 };
@@ -41,9 +41,19 @@ static REASONS: [Column; 3] = [
 const MONTHS: i32 = 13;
 
 impl Loader<'_> {
-    fn subscriptions_asked(&self) -> Subscriptions {
+    pub(super) fn subscriptions_asked(&self) -> Subscriptions {
         let asked = self.settings.ledger.subscriptions().currency(self.unit.currency);
         if self.mode == Mode::Test { asked.test_mode() } else { asked }
+    }
+
+    /// The currencies of subscriptions.
+    pub(super) async fn subscribed(&self, mode: Mode) -> Result<Vec<Unit>, Error> {
+        let asked = self.settings.ledger.subscriptions();
+        let asked = if mode == Mode::Test { asked.test_mode() } else { asked };
+        let found = asked.summary().await?;
+        let unit =
+            |each: &SubscriptionSummary| Unit { currency: each.currency, exponent: each.exponent };
+        Ok(found.iter().map(unit).collect())
     }
 
     fn mrr_asked(&self) -> Mrr {
@@ -57,43 +67,53 @@ impl Loader<'_> {
         let months = self.mrr_asked().months(Span::Months(MONTHS).range(now, zone), zone).await?;
         let summary = self.subscriptions_asked().summary().await?;
         let summary = summary.into_iter().find(|each| each.currency == self.unit.currency);
-        let Some(summary) = summary else {
+        if self.subscriptions_asked().page(1, None).await?.subscriptions.is_empty() {
             let text = "The ledger holds no subscription in this currency.".to_owned();
             let blocks = vec![Block::Note { text, link: None, is_warning: false }];
             return Ok(Sheet { blocks, ..Sheet::default() });
+        }
+        // Without a summary, none of them counts.
+        let sums = |pick: fn(&SubscriptionSummary) -> SubscriptionSums| {
+            summary.as_ref().map(pick).unwrap_or_default()
         };
-        let mut mrr = Tile::new("mrr", "MRR", Kind::Money, Cell::Money(summary.counting.mrr));
+        let (counting, trials) = (sums(|all| all.counting), sums(|all| all.trials));
+        let (at_risk, ending) = (sums(|all| all.at_risk), sums(|all| all.ending));
+        let mut mrr = Tile::new("mrr", "MRR", Kind::Money, Cell::Money(counting.mrr));
         if let Some(month) = months.last() {
             mrr.before = Cell::Money(month.start);
-            mrr.change = Change::of(summary.counting.mrr, month.start);
+            mrr.change = Change::of(counting.mrr, month.start);
             mrr.hint = Some("since the month began".to_owned());
         }
         mrr.trend = months.iter().map(|month| month.end).collect();
-        let full: Vec<&MrrMonth> = months.iter().rev().skip(1).take(1).collect();
-        let churn = full.first().and_then(|month| month.customer_churn()).map(i128::from);
+        let full: Option<&MrrMonth> = months.iter().rev().nth(1);
+        let churn = full.and_then(MrrMonth::customer_churn).map(i128::from);
+        let net_churn = full.and_then(MrrMonth::net_churn).map(i128::from);
+        let quick = full.and_then(MrrMonth::quick_ratio);
         let last_full = months.len().saturating_sub(1);
         let last_three = months.get(last_full.saturating_sub(3)..last_full).unwrap_or_default();
-        let arpa = format::average(summary.counting.mrr, summary.counting.customers);
+        let arpa = format::average(counting.mrr, counting.customers);
         let tile = |name, label, sums: SubscriptionSums| {
             Tile::new(name, label, Kind::Money, Cell::Money(sums.mrr))
                 .hinted(format!("{} subscriptions", format::count(sums.subscriptions)))
         };
-        let trials =
-            Tile::new("trials", "Trials", Kind::Count, Cell::Count(summary.trials.subscriptions))
-                .hinted(format!("{} if all convert", self.unit.show(summary.trials.mrr)));
+        let trials = Tile::new("trials", "Trials", Kind::Count, Cell::Count(trials.subscriptions))
+            .hinted(format!("{} if all convert", self.unit.show(trials.mrr)));
         let tiles = vec![
             mrr,
-            Tile::new("arr", "ARR", Kind::Money, Cell::Money(summary.counting.mrr * 12))
-                .hinted("12 × MRR"),
-            Tile::new(
-                "customers",
-                "Customers",
-                Kind::Count,
-                Cell::Count(summary.counting.customers),
-            ),
+            Tile::new("arr", "ARR", Kind::Money, Cell::Money(counting.mrr * 12)).hinted("12 × MRR"),
+            Tile::new("customers", "Customers", Kind::Count, Cell::Count(counting.customers)),
             Tile::new("arpa", "Per customer", Kind::Money, Cell::money(arpa)).hinted("MRR"),
             Tile::new("churn", "Customer churn", Kind::Percent, Cell::percent(churn))
                 .hinted("last full month"),
+            Tile::new("net_churn", "Net churn of MRR", Kind::Percent, Cell::percent(net_churn))
+                .hinted("last full month"),
+            Tile::new(
+                "quick_ratio",
+                "Quick ratio",
+                Kind::Ratio,
+                quick.map_or(Cell::Nothing, Cell::Ratio),
+            )
+            .hinted("won per lost, last full month"),
             Tile::new(
                 "ltv",
                 "Lifetime value",
@@ -101,8 +121,8 @@ impl Loader<'_> {
                 Cell::money(lifetime_value(last_three)),
             )
             .hinted("by the churn of 3 months"),
-            tile("at_risk", "At risk", summary.at_risk),
-            tile("ending", "Ending", summary.ending),
+            tile("at_risk", "At risk", at_risk),
+            tile("ending", "Ending", ending),
             trials,
         ];
         let mut blocks = vec![Block::Tiles(self.unit, tiles)];
@@ -244,16 +264,12 @@ impl Loader<'_> {
     }
 
     fn subscription_row(&self, each: &SubscriptionItem) -> Row {
-        let to = each.customer_id.as_deref().map(|id| self.person_page(id));
-        let mut status = each.status.as_deref().unwrap_or("unknown").replace('_', " ");
-        for (is_so, word) in [(each.at_risk, ", at risk"), (each.ending, ", ending")] {
-            status.push_str(if is_so { word } else { "" });
-        }
+        let to = self.question.about(Page::Subscription, &each.subscription_id);
         Row::new(vec![
             Cell::text(each.subscription_id.as_str()),
             Cell::maybe(each.customer_id.as_deref()),
             Cell::maybe(each.product_id.as_deref().map(|id| self.product(id)).as_deref()),
-            Cell::text(status),
+            Cell::text(status_of(each)),
             Cell::time(each.since),
             Cell::Money(each.amount.into()),
             Cell::Money(each.mrr.into()),
@@ -261,4 +277,13 @@ impl Loader<'_> {
         ])
         .linked(to)
     }
+}
+
+/// The status in words.
+pub(super) fn status_of(each: &SubscriptionItem) -> String {
+    let mut status = each.status.as_deref().unwrap_or("unknown").replace('_', " ");
+    for (is_so, word) in [(each.at_risk, ", at risk"), (each.ending, ", ending")] {
+        status.push_str(if is_so { word } else { "" });
+    }
+    status
 }

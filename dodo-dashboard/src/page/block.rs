@@ -173,7 +173,7 @@ impl Block {
                     @if !more.is_empty() {
                         details { summary { "All " (more.len()) " steps" } ol { @for text in more { li { bdi { (text) } } } } }
                     }
-                    @if !hints.is_empty() { h3 { "Check" } ul { @for hint in hints { li { (hint) } } } }
+                    @if !hints.is_empty() { h3 { "No visitor was found. Check:" } ul { @for hint in hints { li { (hint) } } } }
                 }
             },
             Self::Checklist(checks) => html! {
@@ -191,7 +191,7 @@ impl Block {
                 p.note.warning[*is_warning] { (text) " " @if let Some((label, to)) = link { a href=(to) { (label) } } }
             },
             Self::Search { label } => super::controls::search(question, label),
-            Self::External { label, to } => html! { p { a href=(to) { (label) } } },
+            Self::External { label, to } => html! { p.external { a href=(to) { (label) } } },
             Self::Choice { label, choices } => html! {
                 nav.choice aria-label=(label) { ul {
                     @for (name, to, is_chosen) in choices {
@@ -270,11 +270,13 @@ pub(crate) fn json_page(
     tables: &[Table],
     zone: &TimeZone,
     as_of: Timestamp,
+    change: u64,
 ) -> Value {
     json!({
         "schema": "dodo-dashboard/1",
         "page": question.page.name(),
-        "question": question.to_string(),
+        "question": question.parameters(),
+        "change": change,
         "zone": zone.iana_name(),
         "as_of": as_of.to_string(),
         "tables": json_tables(tables),

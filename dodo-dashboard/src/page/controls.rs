@@ -4,25 +4,26 @@ use maud::{Markup, html};
 
 use super::layout::Frame;
 use crate::load::none_label;
-use crate::question::{Condition, Period, Preset, Question, Versus};
+use crate::question::{Condition, Page, Period, Preset, Question, Versus};
 
 /// The tabs of currencies and, on a page with a period, the conditions and the form of the period.
 pub(super) fn controls(frame: &Frame<'_>, is_dated: bool) -> Markup {
     let question = frame.question;
     html! {
         div.controls {
-            @if frame.currencies.len() > 1 {
+            @if frame.currencies.len() > 1 && question.page != Page::Funnel {
                 nav aria-label="Currency" { ul.tabs.small {
-                    @for (unit, net) in &frame.currencies {
+                    @for (unit, net) in frame.currencies {
                         @let mut other = question.at_the_top();
                         @let () = other.currency = Some(unit.currency);
                         li { a href=(other) aria-current=[(unit.currency == frame.unit.currency).then_some("true")] {
-                            (unit.currency) " " span.hint { (unit.show_short(*net)) }
+                            @if unit.has_symbol() { (unit.currency) " " }
+                            span.hint { (unit.show_short(*net)) }
                         } }
                     }
                 } }
             }
-            @if is_dated { (period(question)) }
+            @if is_dated && (question.page == Page::Funnel || !frame.currencies.is_empty()) { (period(question)) }
         }
         @if is_dated && !question.conditions.is_empty() {
             ul.chips aria-label="Conditions" {

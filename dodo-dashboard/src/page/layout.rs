@@ -28,7 +28,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) question: &'a Question,
     pub(crate) notices: &'a [Notice],
     /// Each with its net.
-    pub(crate) currencies: Vec<(Unit, i128)>,
+    pub(crate) currencies: &'a [(Unit, i128)],
     pub(crate) unit: Unit,
     pub(crate) mode: Mode,
     pub(crate) pages: &'a [Page],
@@ -39,15 +39,17 @@ impl Frame<'_> {
     /// The whole page.
     pub(crate) fn page(&self, sheet: &Sheet) -> Markup {
         let question = self.question;
-        let is_dated = !matches!(
-            question.page,
-            Page::Payment
-                | Page::Person
-                | Page::Subscription
-                | Page::Subscriptions
-                | Page::Deliveries
-                | Page::Settings
-        );
+        // A search finds one object, of any time.
+        let is_dated = question.search.is_none()
+            && !matches!(
+                question.page,
+                Page::Payment
+                    | Page::Person
+                    | Page::Subscription
+                    | Page::Subscriptions
+                    | Page::Deliveries
+                    | Page::Settings
+            );
         let title = format!("{} · {}", sheet.heading, self.title);
         document(
             &title,

@@ -19,8 +19,8 @@ pub(crate) enum Notice {
     TooManyColumns(&'static str),
     /// Money of this currency is not in the ledger.
     NoSuchCurrency(String),
-    /// The list of payments does not exclude values.
-    NothingExcluded,
+    /// Checkout sessions do not have this dimension.
+    NotInFunnel(&'static str),
     /// The cursor belongs to another table.
     UnknownCursor,
 }
@@ -49,9 +49,11 @@ impl fmt::Display for Notice {
                 write!(f, "The period is too long for columns of one {interval}.")
             }
             Self::NoSuchCurrency(code) => write!(f, "The ledger holds no payment in {code}."),
-            Self::NothingExcluded => {
-                f.write_str("This page does not exclude values: “not” changes nothing here.")
-            }
+            Self::NotInFunnel(by) => write!(
+                f,
+                "Checkout sessions have no {}, so this condition changes nothing here.",
+                by.to_lowercase()
+            ),
             Self::UnknownCursor => {
                 f.write_str("The link to this page of the table is too old. This is the first one.")
             }

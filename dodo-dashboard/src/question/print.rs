@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::{Format, Period, Question};
 
 /// The canonical query string, with a `?` before it: sorted names, no defaults.
@@ -48,6 +50,24 @@ impl fmt::Display for Question {
 }
 
 impl Question {
+    /// The canonical parameters as JSON: one text each, and a list for conditions.
+    pub(crate) fn parameters(&self) -> Value {
+        let mut all = Map::new();
+        let query = self.to_string();
+        let query = query.strip_prefix('?').unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if matches!(&*name, "is" | "not") {
+                let list = all.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+                if let Value::Array(list) = list {
+                    list.push(value.into());
+                }
+            } else {
+                all.insert(name.into_owned(), value.into());
+            }
+        }
+        Value::Object(all)
+    }
+
     /// The link to the same data in another format.
     pub(crate) fn as_file(&self, format: Format, table: Option<&str>) -> Self {
         let mut other = self.at_the_top();
