@@ -9,6 +9,7 @@ use axum::Router;
 use dodo_axum::mount;
 use dodo_core::{
     BoxError, Environment, EventKind, RequestHead, WebhookKey, Webhooks,
+    capture::{CheckoutContext, CheckoutContextStore},
     event::{Payment, Refund},
     testing::EventBuilder,
     webhook::Inbox,
@@ -18,7 +19,7 @@ use dodo_ledger::{Ledger, Store, Workers};
 use dodo_sandbox::{Product, Sandbox, Simulation};
 use dodo_tests::browser::Browser;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 const LONG: &str =
@@ -81,7 +82,34 @@ impl App {
         sandbox.wait_until_idle().await;
         let app = Self { _sandbox: Some(sandbox), ..app };
         app.accept(&strange()).await;
+        app.sessions().await;
         app
+    }
+
+    /// Checkout sessions: paid, failed and left.
+    async fn sessions(&self) {
+        let at = Timestamp::now() - SignedDuration::from_hours(50);
+        for (nth, source) in [LONG, "newsletter", "newsletter", "رسالة إخبارية"].iter().enumerate()
+        {
+            let session = format!("cks_{nth}");
+            let context =
+                json!({ "captured_at": at.to_string(), "campaign": { "source": source } });
+            let context: CheckoutContext = serde_json::from_value(context).unwrap();
+            self.ledger.store(&session, &context).await.unwrap();
+            let of_session =
+                |event: EventBuilder| event.set_json("checkout_session_id", session.as_str());
+            let paid = charge(&format!("session_{nth}"), (2900, 0), "USD", json!({}));
+            let failed = EventBuilder::new(EventKind::PaymentFailed)
+                .timestamp(at + SignedDuration::from_mins(1))
+                .set_json("payment_id", format!("pay_failed_{nth}"))
+                .set_json("error_code", "INSUFFICIENT_FUNDS");
+            if nth < 2 {
+                self.accept(&[of_session(failed)]).await;
+            }
+            if nth % 2 == 0 {
+                self.accept(&[of_session(paid)]).await;
+            }
+        }
     }
 
     async fn accept(&self, events: &[EventBuilder]) {
@@ -135,9 +163,14 @@ fn strange() -> Vec<EventBuilder> {
             (refund.amount, refund.is_partial) = (Some(1000), true);
         })
         .unwrap();
+    let dispute = EventBuilder::new(EventKind::DisputeOpened)
+        .timestamp(Timestamp::now() - SignedDuration::from_mins(90))
+        .set_json("dispute_id", "dp_long")
+        .set_json("payment_id", "pay_long");
     vec![
         charge("long", (22_610, 3610), "USD", campaign(LONG, LONG)),
         refund,
+        dispute,
         charge("rtl", (5000, 0), "USD", campaign("رسالة إخبارية", "ربيع")),
         charge(
             "markup",
@@ -149,7 +182,7 @@ fn strange() -> Vec<EventBuilder> {
     ]
 }
 
-const PAGES: [(&str, &str); 11] = [
+const PAGES: [(&str, &str); 14] = [
     ("overview", ""),
     ("overview-year", "?range=12m"),
     ("overview-dinar", "?cur=KWD"),
@@ -160,29 +193,44 @@ const PAGES: [(&str, &str); 11] = [
     ("people", "?page=people&range=90d"),
     ("subscriptions", "?page=subscriptions"),
     ("person", "?page=person&id=cus_rtl"),
+    ("funnel", "?page=funnel&range=90d"),
     ("settings", "?page=settings"),
+    ("deliveries", "?page=deliveries"),
+    ("search", "?page=payments&q=pay_nothing"),
 ];
+
+/// Every page, full and empty, with its address.
+async fn pages_of(full: &App, empty: &App) -> Vec<(String, String)> {
+    let pages = PAGES.iter().map(|(name, query)| (*name, format!("{}{query}", full.url)));
+    let mut pages: Vec<(String, String)> =
+        pages.map(|(name, url)| (name.to_owned(), url)).collect();
+    let list = reqwest::get(format!("{}?page=subscriptions&format=json", full.url)).await.unwrap();
+    let list: Value = list.json().await.unwrap();
+    let id = list["tables"]["subscriptions"]["rows"][0][0].as_str().expect("a subscription");
+    pages.push(("subscription".into(), format!("{}?page=subscription&id={id}", full.url)));
+    for page in
+        ["overview", "breakdown", "payments", "people", "subscriptions", "funnel", "deliveries"]
+    {
+        pages.push((format!("empty-{page}"), format!("{}?page={page}", empty.url)));
+    }
+    pages.push(("empty-payment".into(), format!("{}?page=payment&id=pay_x", empty.url)));
+    pages
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dashboard_pages_are_accessible_at_any_width() {
     let Some(browser) = Browser::start("dashboard_pages").await else { return };
     let (full, empty) = (App::full().await, App::empty().await);
-    let pages =
-        PAGES.iter().map(|(name, query)| ((*name).to_owned(), format!("{}{query}", full.url)));
-    let mut pages: Vec<(String, String)> = pages.collect();
-    pages.push(("deliveries".into(), format!("{}?page=deliveries", full.url)));
-    for (name, query) in [
-        ("empty-overview", ""),
-        ("empty-breakdown", "?page=breakdown"),
-        ("empty-payments", "?page=payments"),
-        ("empty-payment", "?page=payment&id=pay_x"),
-    ] {
-        pages.push((name.to_owned(), format!("{}{query}", empty.url)));
-    }
+    let pages = pages_of(&full, &empty).await;
     let mut faults = Vec::new();
-    for (width, scheme) in
-        [(1440, "light"), (1440, "dark"), (768, "light"), (390, "light"), (390, "dark")]
-    {
+    for (width, scheme) in [
+        (1440, "light"),
+        (1440, "dark"),
+        (768, "light"),
+        (768, "dark"),
+        (390, "light"),
+        (390, "dark"),
+    ] {
         browser.look_like(width, 900, scheme).await;
         for (name, url) in &pages {
             browser.open(url).await;
@@ -195,6 +243,110 @@ async fn dashboard_pages_are_accessible_at_any_width() {
     assert!(complaints.is_empty(), "{complaints:#?}");
     full.end().await;
     empty.end().await;
+}
+
+/// The numbers and links of a page, and whether the script says that it is live.
+const CONTENT: &str = "return JSON.stringify([\
+    [...document.querySelectorAll('.value, .change, td, th, dd, .timeline li, .note')].map(e => e.textContent),\
+    [...document.querySelectorAll('#live a')].map(e => e.getAttribute('href')),\
+    [...document.querySelectorAll('form')].map(e => e.textContent)])";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_work_narrow_on_paper_and_without_a_script() {
+    let Some(browser) = Browser::start("dashboard_plain").await else { return };
+    let (full, empty) = (App::full().await, App::empty().await);
+    let pages = pages_of(&full, &empty).await;
+    let mut faults = Vec::new();
+    // WCAG 2.2, 1.4.10: a window of 1280 px at 400 %.
+    browser.look_like(320, 600, "light").await;
+    let mut contents = Vec::new();
+    for (name, url) in &pages {
+        browser.open(url).await;
+        let wide = browser.overflow().await;
+        faults.extend(wide.map(|wide| format!("{name} at 320 px: {wide}")));
+        contents.push(browser.script(CONTENT).await);
+    }
+    browser.scripts(false).await;
+    for ((name, url), with) in pages.iter().zip(&contents) {
+        browser.open(url).await;
+        if browser.texts("[role=status]").await.concat() != "" {
+            faults.push(format!("{name}: a script ran"));
+        }
+        let without = browser.script(CONTENT).await;
+        if without != *with || without.to_string().len() < 20 {
+            faults.push(format!("{name} without a script: {without}, and not {with}"));
+        }
+    }
+    // Filters are links.
+    browser.open(&format!("{}?page=breakdown&range=90d", full.url)).await;
+    browser.click(".card:not(.chart) tbody th a").await;
+    browser.wait_for_texts(".chips li", |chips| chips.len() == 1).await;
+    browser.scripts(true).await;
+
+    // A4 without its margins.
+    browser.look_like(718, 1000, "light").await;
+    for (name, url) in &pages {
+        browser.open(url).await;
+        browser.print().await;
+        let wide = browser.overflow().await;
+        faults.extend(wide.map(|wide| format!("{name} on paper: {wide}")));
+        let cut = browser.script(
+            "return [...document.querySelectorAll('.scroll, .plotbox, .card')].filter(e => \
+             e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 120)).join(' | ')",
+        );
+        let cut = cut.await;
+        if cut != "" {
+            faults.push(format!("{name} on paper is cut: {cut}"));
+        }
+        let shown = browser.texts("nav, form, .status, .skip").await.concat();
+        if !shown.is_empty() {
+            faults.push(format!("{name} on paper has controls: {shown}"));
+        }
+        browser.picture("dashboard", &format!("{name}-paper")).await;
+        browser.look_like(718, 1000, "light").await;
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    full.end().await;
+    empty.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keyboard_reads_every_value_of_every_chart() {
+    let Some(browser) = Browser::start("dashboard_keyboard").await else { return };
+    let app = App::full().await;
+    browser.look_like(1440, 900, "light").await;
+    for page in ["", "?range=12m", "?page=breakdown&by=campaign&range=90d", "?page=subscriptions"] {
+        browser.open(&format!("{}{page}", app.url)).await;
+        let charts = browser.script("return document.querySelectorAll('.plot').length").await;
+        let charts = charts.as_u64().unwrap();
+        assert!(charts > 0, "{page}");
+        for chart in 0..charts {
+            // The rows of the table beside the chart: every amount that is not zero.
+            let rows = format!(
+                "const card = document.querySelectorAll('.chart')[{chart}];\
+                 card.querySelector('details').open = true;\
+                 card.querySelector('.col').focus();\
+                 return [...card.querySelectorAll('tbody tr')].map(row => \
+                 [...row.querySelectorAll('td')].map(e => e.textContent.trim()).filter(t => /[1-9]/.test(t)))"
+            );
+            let rows = browser.script(&rows).await;
+            let rows = rows.as_array().unwrap().clone();
+            for (nth, row) in rows.iter().enumerate() {
+                let label = browser
+                    .script("return document.activeElement.getAttribute('aria-label')")
+                    .await;
+                let label = label.as_str().unwrap_or_default().to_owned();
+                for amount in row.as_array().unwrap() {
+                    let amount = amount.as_str().unwrap();
+                    assert!(label.contains(amount), "{page} {chart} {nth}: {amount} in {label}");
+                }
+                let shown = browser.texts(".tip:not([hidden])").await;
+                assert!(shown.iter().any(|tip| *tip == label), "{page}: {shown:?}, {label}");
+                browser.press(&['\u{e014}']).await; // right
+            }
+        }
+    }
+    app.end().await;
 }
 
 /// Looks for changes at once, as a tab does that becomes visible again.
