@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
-use dodo_core::webhook::VerifiedEvent;
+use dodo_core::{
+    BoxError,
+    capture::{CheckoutContext, CheckoutContextStore},
+    webhook::VerifiedEvent,
+};
 
 use crate::{
     Ledger, Store,
@@ -71,5 +75,12 @@ impl LedgerHandle {
         self.shared.upgrade().ok_or_else(|| {
             Error::config("the ledger is closed: keep it as long as its projections are used")
         })
+    }
+}
+
+/// Keeps the contexts of checkouts that the projection opens.
+impl CheckoutContextStore for LedgerHandle {
+    async fn store(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
+        Ok(self.shared()?.book_context(session_id, context).await?)
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use dodo_core::{
-    Error, ErrorKind, ProductId,
+    BoxError, Error, ErrorKind, ProductId,
+    capture::{Captured, CheckoutContextStore as _},
     checkout::request::{
         CheckoutCustomer, CheckoutItem, FeatureFlags, SessionRequest, SubscriptionData,
     },
@@ -31,6 +32,7 @@ pub struct CheckoutOptions {
     pub(crate) quantity: u32,
     pub(crate) email: Option<String>,
     pub(crate) force: bool,
+    pub(crate) captured: Option<Captured>,
 }
 
 impl CheckoutOptions {
@@ -48,6 +50,13 @@ impl CheckoutOptions {
     /// Sets the e-mail address of an owner who has no customer yet. Dodo Payments asks for it otherwise.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
+        self
+    }
+
+    /// Attributes the payment to the visitor and the campaign of a request, which the visitor layer put into
+    /// its extensions. Without consent the payment has neither.
+    pub fn captured(mut self, captured: &Captured) -> Self {
+        self.captured = Some(captured.clone());
         self
     }
 
@@ -134,6 +143,9 @@ impl Owner {
         let mut request = SessionRequest::new()
             .product_cart([CheckoutItem::new(product, options.quantity)])
             .metadata(dodo_core::internals::OWNER_KEY, self.token()?);
+        if let Some(captured) = &options.captured {
+            request = request.captured(captured);
+        }
         if plan.is_some_and(|plan| billing.plans().has_trial_once(plan)) && self.had_trial().await?
         {
             request = request.subscription_data(SubscriptionData::new().trial_period_days(0));
@@ -158,6 +170,9 @@ impl Owner {
         let mut tx = database.begin().await?;
         store::put_checkout(&mut tx, &key, owner, live, &checkout, now).await?;
         tx.commit().await?;
+        if let Some(captured) = &options.captured {
+            self.keep_context(&checkout.session_id, captured).await;
+        }
         let checkout_url = session.checkout_url.ok_or_else(|| {
             Error::new(ErrorKind::UpstreamFailed, "Dodo Payments sent no usable link")
         })?;
@@ -166,6 +181,20 @@ impl Owner {
 }
 
 impl Owner {
+    /// Keeps what is not in the metadata for the ledger. A failure is logged, and fails no checkout.
+    async fn keep_context(&self, session_id: &str, captured: &Captured) {
+        let kept = async {
+            self.billing.ledger()?.store(session_id, &captured.context()).await?;
+            Ok::<_, BoxError>(())
+        };
+        if let Err(error) = kept.await {
+            tracing::error!(
+                target: "dodo::billing", session_id, %error,
+                "the context of a checkout was not kept; its payment may lack the campaign"
+            );
+        }
+    }
+
     /// Whether a subscription of the owner ever had a trial.
     pub(crate) async fn had_trial(&self) -> Result<bool, Error> {
         let facts = self.facts().await?;

@@ -10,6 +10,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use dodo_core::{
     Error, ErrorKind, SignedIn,
+    capture::Captured,
     endpoint::{Endpoint, GetPostDelete, MountPrefix},
     internals::{SealedEndpoint, own_fields},
 };
@@ -51,6 +52,7 @@ impl Billing {
 struct Asked {
     owner: Owner,
     email: Option<String>,
+    captured: Option<Captured>,
     query: String,
     fields: Fields,
     is_browser: bool,
@@ -128,6 +130,7 @@ impl BillingEndpoints {
         let asked = Asked {
             owner: billing.owner(owner),
             email: signed_in.and_then(|user| user.email.clone()),
+            captured: parts.extensions.get().cloned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             fields: Fields(fields),
             is_browser: is_form || accepts_html(parts),

@@ -80,7 +80,7 @@ pub(super) fn find<'a>(
 
 impl Route<'_> {
     pub(super) async fn run(self, asked: Asked, wait: Duration) -> Result<Answer, Error> {
-        let Asked { owner, email, query, mut fields, .. } = asked;
+        let Asked { owner, email, captured, query, mut fields, .. } = asked;
         match self {
             Self::State => state(&owner, owner.access().await?),
             Self::Plans => Ok(Answer::Json(plans(&owner).await?)),
@@ -90,6 +90,7 @@ impl Route<'_> {
                 options.quantity = fields.number("quantity")?.unwrap_or(1);
                 options.force = fields.flag("force")?;
                 options.email = email;
+                options.captured = captured;
                 fields.end()?;
                 let opened = owner.checkout(options).await?;
                 Ok(Answer::Link("checkout_url", opened.checkout_url))

@@ -31,7 +31,7 @@ pub(crate) struct App {
     pub(crate) billing: Billing,
     pub(crate) endpoints: BillingEndpoints,
     pub(crate) next_change: NextChange,
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     workers: Workers,
 }
 

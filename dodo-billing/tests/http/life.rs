@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use dodo_billing::{AccessState, AfterCheckout, ReasonCode};
+use dodo_core::capture::{Preset, VisitorCapture};
 use dodo_sandbox::{Behavior, PeriodEndCancellation, cards};
+use http::{Method, Request};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::app::App;
+use crate::app::{App, json_request};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn owner_buys_changes_cancels_and_resumes() {
@@ -397,5 +399,29 @@ async fn comparison_repairs_lost_webhooks() {
     let access = app.billing.owner("user_1").await.unwrap();
     assert_eq!((access.state(), access.can("export")), (AccessState::Cancelled, true));
     assert_eq!(app.billing.drift().await.unwrap(), []);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payment_is_attributed_to_the_visitor_of_its_checkout() {
+    let app = App::start().await;
+    let mut request = json_request(Method::POST, "/checkout", &json!({ "plan": "pro" }));
+    let visit = Request::get("/?utm_source=newsletter&utm_campaign=autumn")
+        .header("cookie", "visitor=v_1")
+        .body(())
+        .unwrap();
+    let capture = VisitorCapture::visitors_now().preset(Preset::Utm);
+    let (captured, _) = capture.capture(&visit.into_parts().0);
+    request.extensions_mut().insert(captured);
+    let opened = app.ask("user_1", request).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    app.buys("user_1", "pro", cards::OK).await;
+    app.until("user_1", |access| access.state() == AccessState::Active).await;
+    app.ledger.settled().await.unwrap();
+    let records = app.ledger.records().test_mode().revenue_only().fetch().await.unwrap();
+    let [charge] = records.as_slice() else { panic!("{records:?}") };
+    let visitor = charge.visitor.as_ref().map(|found| found.value.as_str());
+    let campaign = charge.campaign.as_ref().and_then(|found| found.value.source.as_deref());
+    assert_eq!((visitor, campaign), (Some("v_1"), Some("newsletter")), "{charge:?}");
     app.stop().await;
 }
