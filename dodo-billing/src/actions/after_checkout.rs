@@ -29,8 +29,8 @@ pub enum AfterCheckout {
 impl Owner {
     /// The result of a checkout of this owner, by the key in the return URL (`?checkout=...`).
     ///
-    /// It waits up to `wait` for the webhook, then asks Dodo Payments once. The answers are booked under
-    /// the same keys, so the webhook that follows changes nothing.
+    /// It waits up to `wait` for the webhook, then asks Dodo Payments once. After a declined attempt it asks
+    /// at once. The answers are booked under the same keys, so the webhook that follows changes nothing.
     ///
     /// # Errors
     /// [`NotFound`](dodo_core::ErrorKind::NotFound) `checkout_not_found`, also for a key of another owner.
@@ -43,11 +43,12 @@ impl Owner {
             checkout.ok_or_else(|| not_found("checkout_not_found", "there is no such checkout"))?;
         let mut left = wait;
         loop {
-            if let Some(outcome) = self.booked(&checkout.session_id).await? {
-                return Ok(outcome);
-            }
-            if left.is_zero() {
-                break;
+            match self.booked(&checkout.session_id).await? {
+                // The customer may have paid with another card since.
+                Some(AfterCheckout::Failed) => break,
+                Some(outcome) => return Ok(outcome),
+                None if left.is_zero() => break,
+                None => {}
             }
             let pause = POLL.min(left);
             tokio::time::sleep(pause).await;

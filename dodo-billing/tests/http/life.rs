@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dodo_billing::{AccessState, AfterCheckout, ReasonCode};
 use dodo_core::capture::{Preset, VisitorCapture};
-use dodo_sandbox::{Behavior, PeriodEndCancellation, cards};
+use dodo_sandbox::{Behavior, NetworkConditions, PeriodEndCancellation, cards};
 use http::{Method, Request};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -399,6 +399,21 @@ async fn comparison_repairs_lost_webhooks() {
     let access = app.billing.owner("user_1").await.unwrap();
     assert_eq!((access.state(), access.can("export")), (AccessState::Cancelled, true));
     assert_eq!(app.billing.drift().await.unwrap(), []);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payer_returns_after_a_declined_attempt() {
+    let app = App::start().await;
+    app.buys("user_1", "pro", cards::DECLINED).await;
+    app.sandbox.wait_until_idle().await;
+    app.ledger.settled().await.unwrap();
+    let mut network = NetworkConditions::default();
+    network.hold = true; // no webhook of the second attempt arrives
+    app.sandbox.simulate_network(network);
+    let key = app.buys("user_1", "pro", cards::OK).await;
+    let returned = app.get("user_1", &format!("/return?checkout={key}")).await;
+    assert_eq!(returned.body["status"], "done", "{returned:?}");
     app.stop().await;
 }
 
