@@ -35,6 +35,7 @@ pub mod program;
 pub mod record;
 pub mod replay;
 pub mod server;
+pub mod shop;
 pub mod stub;
 pub mod subject;
 pub mod tables;

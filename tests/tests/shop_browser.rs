@@ -3,20 +3,7 @@
 //!
 //! With `DODO_SCREENSHOTS=folder` every page is kept as a picture: wide and narrow, light and dark.
 
-use std::{env, fs, path::Path};
-
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use dodo_tests::{
-    browser::Browser,
-    case::Case,
-    client,
-    program::{Folder, Program, address_of},
-};
-use http::Method;
-
-/// A card that pays, and one that is declined.
-const CARD_OK: &str = "4242424242424242";
-const CARD_DECLINED: &str = "4000000000000002";
+use dodo_tests::shop::{CARD_DECLINED, CARD_OK, Visit};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shop_browser_axum() {
@@ -162,8 +149,8 @@ async fn declined_payment_leaves_no_trace(visit: &Visit) {
     visit.browser.wait_for_texts("#live", empty).await;
     visit.open("/account").await;
     assert_eq!(visit.browser.texts("[data-order], [data-subscription]").await, [""; 0]);
-    visit.open("/thanks?payment_id=pay_x&status=failed").await;
-    assert_eq!(visit.browser.texts("h1").await, ["No payment was made"]);
+    visit.open("/thanks?checkout=x&payment_id=pay_x&status=succeeded").await;
+    assert_eq!(visit.browser.texts("h1").await, ["No such checkout"]);
 }
 
 async fn account_shows_what_was_bought(visit: &Visit) {
@@ -172,7 +159,7 @@ async fn account_shows_what_was_bought(visit: &Visit) {
     for part in ["Letterpress field guide", "$22.61", "Kyoto washi set", "¥1,785", "Fulfilled"] {
         assert!(orders.contains(part), "{part} in {orders}");
     }
-    assert_eq!(visit.browser.texts("[data-subscription] .pill").await, ["Access granted"]);
+    assert_eq!(visit.browser.texts("[data-subscription] .pill").await, ["Active"]);
     visit.picture("account").await;
 }
 
@@ -202,7 +189,7 @@ async fn refund_and_renewal_appear_live(visit: &Visit, visitor: &str) {
     };
     let guide = browser.script(
         "return [...document.querySelectorAll('[data-order]')]\
-             .find(row => row.innerText.includes('field guide')).dataset.order",
+             .find(row => row.innerText.includes('field guide')).dataset.payment",
     );
     let guide = guide.await.as_str().unwrap_or_default().to_owned();
     let subscription = of("subscription").await;
@@ -227,12 +214,12 @@ async fn refund_and_renewal_appear_live(visit: &Visit, visitor: &str) {
 
 async fn canceled_subscription_is_open_until_it_is_paid(visit: &Visit) {
     visit.open("/account").await;
-    visit.browser.click("a[href='/api/portal']").await;
+    visit.browser.click("form[action='/billing/portal'] button").await;
     visit.arrive(&visit.sandbox).await;
     visit.browser.click("button[value=cancel]").await;
     visit.settled().await;
     visit.open("/account").await;
-    let ending = |pills: &[String]| pills == ["Ends with this period"];
+    let ending = |pills: &[String]| pills == ["Canceled"];
     visit.browser.wait_for_texts("[data-subscription] .pill", ending).await;
     visit.picture("account-later").await;
 }
@@ -240,121 +227,13 @@ async fn canceled_subscription_is_open_until_it_is_paid(visit: &Visit) {
 async fn strangers_see_nothing(visit: &Visit) {
     visit.open("/sign-in").await;
     visit.picture("sign-in").await;
-    visit.browser.fill("[name=name]", "Mallory <script>alert(1)</script>").await;
-    visit.browser.click("main button").await;
-    visit.browser.wait_for_texts("h1", |h1| h1 == ["Mallory <script>alert(1)</script>"]).await;
+    visit.sign_in("Mallory <script>alert(1)</script>").await;
     assert_eq!(visit.browser.texts("[data-order], [data-subscription]").await, [""; 0]);
-    visit.open("/api/portal").await;
-    let body = visit.browser.texts("body").await.concat();
-    assert!(body.contains("no_customer"), "no portal without a customer: {body}");
+    let portal =
+        "return fetch('/billing/portal', { method: 'POST' }).then(answer => answer.json())";
+    let answer = visit.browser.script(portal).await;
+    assert_eq!(answer["code"], "no_customer", "no portal without a customer: {answer}");
     visit.open("/nope").await;
     assert_eq!(visit.browser.texts("h1").await, ["Nothing here"]);
     visit.picture("not-found").await;
-}
-
-/// A shop in a browser.
-struct Visit {
-    test: String,
-    shop: String,
-    sandbox: String,
-    /// The link for the merchant.
-    merchant: String,
-    browser: Browser,
-    _program: Program,
-    _folder: Folder,
-}
-
-impl Visit {
-    async fn start(test: &str, package: &str) -> Option<Self> {
-        let browser = Browser::start(test).await?;
-        let folder = Folder::new(test);
-        let database = folder.sqlite();
-        let variables = [("DATABASE_URL", database.as_str())];
-        let mut program = Program::start(package, ["--port", "0"], &variables).await;
-        let shop = program.line("The shop is open: ").await;
-        let sandbox = program.line("Payments go to a sandbox in this process: ").await;
-        let merchant = program.line("The dashboard, for you alone: ").await;
-        Some(Self {
-            test: test.to_owned(),
-            shop,
-            sandbox,
-            merchant,
-            browser,
-            _program: program,
-            _folder: folder,
-        })
-    }
-
-    async fn open(&self, path: &str) {
-        self.browser.open(&format!("{}{path}", self.shop)).await;
-    }
-
-    /// Waits until the browser is at this site.
-    async fn arrive(&self, site: &str) {
-        let there = async || self.browser.url().await.starts_with(site).then_some(());
-        self.browser.wait(site, there).await;
-    }
-
-    /// Presses Buy and comes to the hosted page.
-    async fn begin(&self, product: &str) {
-        self.open("/").await;
-        self.browser.click(&format!("[data-buy='{product}']")).await;
-        self.arrive(&self.sandbox).await;
-    }
-
-    /// Fills in the hosted page with an address in Germany, and pays.
-    async fn pay_with(&self, card: &str) {
-        let empty = "const field = document.querySelector('[name=email]');\
-                     return field !== null && field.value === ''";
-        if self.browser.script(empty).await == true {
-            self.browser.fill("[name=email]", "ada@example.com").await;
-            self.browser.fill("[name=name]", "Ada Lovelace").await;
-        }
-        self.browser.click("[name=country] option[value=DE]").await;
-        self.browser.fill("[name=card]", card).await;
-        let before = self.browser.url().await;
-        self.browser.click("#pay").await;
-        let answered = async || (self.browser.url().await != before).then_some(());
-        self.browser.wait("an answer of the hosted page", answered).await;
-        // The country brought its tax: the page asks to look at the total again.
-        let alerts = self.browser.texts("[role=alert]").await.concat();
-        if alerts.contains("total has changed") {
-            self.browser.click("#pay").await;
-        }
-    }
-
-    /// Presses a button of the sandbox's dashboard, in another window so to speak.
-    async fn in_the_dashboard(&self, action: &str, id: &str) {
-        let case = Case::new(action, Method::POST, "/")
-            .header("host", address_of(&self.sandbox).to_string())
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(format!("action={action}&id={id}"));
-        let reply = client::send(address_of(&self.sandbox), &case).await.expect("an answer");
-        assert_eq!(reply.status, 303, "{action} {id}: {}", String::from_utf8_lossy(&reply.body));
-    }
-
-    /// Waits until no webhook is under way any more.
-    async fn settled(&self) {
-        let settled = async || {
-            self.browser.open(&format!("{}/dashboard/deliveries", self.sandbox)).await;
-            let page = self.browser.texts("body").await.concat();
-            (!page.contains("under way") && !page.contains("scheduled")).then_some(())
-        };
-        self.browser.wait("webhooks at rest", settled).await;
-    }
-
-    /// Stores pictures of the page, if the variable is set.
-    async fn picture(&self, name: &str) {
-        let Some(folder) = env::var_os("DODO_SCREENSHOTS") else { return };
-        let folder = Path::new(&folder).join(&self.test);
-        fs::create_dir_all(&folder).expect("a folder for pictures");
-        for (size, width, height) in [("wide", 1180, 800), ("narrow", 390, 844)] {
-            for scheme in ["light", "dark"] {
-                self.browser.look_like(width, height, scheme).await;
-                let png = BASE64.decode(self.browser.screenshot().await).expect("base64");
-                fs::write(folder.join(format!("{name}-{size}-{scheme}.png")), png).expect("a file");
-            }
-        }
-        self.browser.look_like(1180, 800, "light").await;
-    }
 }

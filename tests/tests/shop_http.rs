@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use dodo_sandbox::{Product, Sandbox};
 use dodo_tests::{
     case::Case,
     client::{self, Reply},
@@ -34,7 +35,10 @@ async fn the_loop_runs_on_postgres() {
 }
 
 async fn the_loop_runs(package: &str, database: &str) {
-    let shop = Running::start(package, database).await;
+    let washi_set = Product::one_time("pdt_washi_set", "Kyoto washi set", "JPY", 1500);
+    let sandbox = Sandbox::builder().product(washi_set).start().await.expect("a sandbox");
+    let shop = Running::at(&sandbox, package, database, 0).await;
+    sandbox.register_webhook(&format!("http://{}/api/webhook", shop.address)).expect("a URL");
     let mut jar = Jar::new("visitor=v_http");
     let landing = "/?utm_source=newsletter&utm_campaign=autumn";
     jar.get(shop.address, landing).await;
@@ -42,13 +46,16 @@ async fn the_loop_runs(package: &str, database: &str) {
     jar.get(shop.address, landing).await;
     jar.get(shop.address, "/").await;
 
-    let checkout = washi(2);
-    let back = buy(&shop, &mut jar, &checkout).await;
+    let back = buy(&shop, &mut jar, &washi(2)).await;
     assert!(back.contains("/return?") && back.contains("status=succeeded"), "{back}");
     let target = back.split_once("/return").map(|(_, rest)| format!("/return{rest}"));
     let thanks = location(&jar.get(shop.address, &target.expect("a target")).await);
-    assert!(thanks.starts_with("/thanks?payment_id=pay_"), "{thanks}");
+    assert!(thanks.starts_with("/thanks?checkout="), "{thanks}");
     assert!(!thanks.contains("email"), "no e-mail address in the address bar: {thanks}");
+    jar.shows(shop.address, &thanks, &["Thank you", "Kyoto washi set"]).await;
+    // The key of another account is unknown, whatever the redirect claims.
+    let stranger = format!("{thanks}&status=succeeded");
+    Jar::new("").shows(shop.address, &stranger, &["No such checkout"]).await;
 
     let fulfilled = ["Kyoto washi set", "¥3,570", "Fulfilled"];
     jar.shows(shop.address, "/account", &fulfilled).await;
@@ -61,16 +68,28 @@ async fn the_loop_runs(package: &str, database: &str) {
     let sums = ["newsletter", "autumn", "¥3,000", "Kyoto washi set"];
     jar.shows(shop.address, "/revenue?range=all", &sums).await;
 
-    // SIGKILL, in the middle of other people's requests.
-    let mut crowd = Crowd::at(shop.address, &checkout);
+    // SIGKILL, in the middle of other people's requests. A customer pays while the shop is away.
+    let open = open_checkout(&shop, &mut jar, &washi(1)).await;
+    let mut crowd = Crowd::at(shop.address, &jar, &washi(3));
     crowd.wait_for_answers(100).await;
+    let port = shop.address.port();
     drop(shop);
     crowd.wait_for_silence().await;
-    let shop = Running::start(package, database).await;
-    jar.shows(shop.address, "/account", &fulfilled).await;
+    pay(sandbox_of(&sandbox), &open).await;
+    let shop = Running::at(&sandbox, package, database, port).await;
+    sandbox.advance(Duration::from_secs(6 * 3600)).expect("a time"); // Dodo's next attempts
+    let paid = ["¥1,785", "¥3,570"];
+    let page = jar.shows(shop.address, "/account", &paid).await;
+    assert_eq!(page.matches("data-payment").count(), 2, "{page}");
+    let both_fulfilled = |page: &str| page.matches("Fulfilled").count() == 2;
+    jar.shows_when(shop.address, "/account", both_fulfilled).await;
     jar.open_the_merchants_link(&shop).await;
     jar.shows(shop.address, &payment, &booked).await;
-    Jar::new("").shows(shop.address, "/account", &["No order yet."]).await;
+    Jar::new("").shows(shop.address, "/account", &["No payment yet."]).await;
+}
+
+fn sandbox_of(sandbox: &Sandbox) -> SocketAddr {
+    address_of(sandbox.url())
 }
 
 #[tokio::test]
@@ -80,7 +99,10 @@ async fn wrong_requests_are_answered() {
         let shop = Running::start(package, &folder.sqlite()).await;
         let mut jar = Jar::new("");
         jar.open_the_merchants_link(&shop).await;
-        let unsold = json!({ "product_cart": [{ "product_id": "pdt_other", "quantity": 1 }] });
+        jar.get(shop.address, "/").await;
+        let unsold = json!({ "product": "pdt_other" }).to_string();
+        let priced = json!({ "product": "pdt_washi_set", "price": 1 }).to_string();
+        let club = json!({ "product": "pdt_print_club" }).to_string();
         let cases = [
             (Case::get("unknown page", "/nope"), 404),
             (jar.case(Case::get("path below the dashboard", "/revenue/%22%3E%3Ci%3Ex")), 404),
@@ -100,7 +122,10 @@ async fn wrong_requests_are_answered() {
                 ),
                 403,
             ),
-            (Case::get("forged return", "/thanks?status=succeeded&payment_id=%3Ci%3Ex"), 200),
+            (Case::get("forged return", "/thanks?checkout=%3Ci%3Ex&payment_id=pay_x"), 200),
+            (Case::get("members without a plan", "/members"), 303),
+            (Case::get("change to nothing", "/change?product=%3Ci%3Ex"), 404),
+            (Case::get("change of nothing", "/change?product=pdt_print_club"), 409),
             (Case::get("forged cookie", "/account").header("cookie", "shop_account=e30.AAAA"), 200),
             (Case::new("wrong method", Method::DELETE, "/account"), 405),
             (Case::new("no form", Method::POST, "/sign-in"), 303),
@@ -120,8 +145,12 @@ async fn wrong_requests_are_answered() {
                 403,
             ),
             (Case::post("huge form", "/sign-in", vec![b'x'; 64 << 10]), 413),
-            (Case::get("portal without sign-in", "/api/portal"), 401),
-            (Case::post("not sold here", "/api/checkout", unsold.to_string()), 400),
+            (Case::new("portal without an account", Method::POST, "/billing/portal"), 401),
+            (Case::post("purchase without an account", "/billing/checkout", club), 401),
+            (jar.case(Case::new("no customer", Method::POST, "/billing/portal")), 404),
+            (jar.case(Case::post("not sold here", "/billing/checkout", unsold)), 404),
+            (jar.case(Case::post("own price", "/billing/checkout", priced)), 400),
+            (jar.case(Case::get("foreign invoice", "/billing/invoices/pay_x")), 404),
             (Case::post("unsigned webhook", "/api/webhook", "{}"), 401),
         ];
         for (case, status) in cases {
@@ -180,9 +209,8 @@ async fn request_for_another_host_is_refused() {
             (Method::GET, "/assets/shop.js", 200),
             (Method::GET, "/merchant", 403),
             (Method::GET, "/revenue", 303),
-            (Method::GET, "/api/checkout", 400),
-            (Method::POST, "/api/checkout", 400),
-            (Method::GET, "/api/portal", 401),
+            (Method::GET, "/billing", 401),
+            (Method::POST, "/billing/checkout", 401),
             (Method::POST, "/api/webhook", 401),
         ];
         for (method, path, status) in paths {
@@ -348,17 +376,27 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The body of a checkout of washi sets.
 fn washi(quantity: u32) -> String {
-    json!({ "product_cart": [{ "product_id": "pdt_washi_set", "quantity": quantity }] }).to_string()
+    json!({ "product": "pdt_washi_set", "quantity": quantity }).to_string()
 }
 
 /// Opens a checkout and pays. Returns the address to which the hosted page leads back.
 async fn buy(shop: &Running, jar: &mut Jar, checkout: &str) -> String {
-    let opened = jar.post(shop.address, "/api/checkout", "application/json", checkout).await;
+    let session = open_checkout(shop, jar, checkout).await;
+    pay(shop.sandbox, &session).await
+}
+
+/// Opens a checkout. Returns the id of its session.
+async fn open_checkout(shop: &Running, jar: &mut Jar, checkout: &str) -> String {
+    let opened = jar.post(shop.address, "/billing/checkout", "application/json", checkout).await;
     let opened: Value = serde_json::from_slice(&opened.body).expect("JSON");
-    let session = opened["session_id"].as_str().expect("a session").to_owned();
+    let url = opened["checkout_url"].as_str().unwrap_or_else(|| panic!("{opened}"));
+    url.rsplit('/').next().expect("a session").to_owned()
+}
+
+async fn pay(sandbox: SocketAddr, session: &str) -> String {
     let page = format!("/session/{session}/pay");
     let form = "email=grace%40example.com&name=Grace&country=DE&card=4242424242424242";
-    location(&Jar::new("").post(shop.sandbox, &page, FORM, form).await)
+    location(&Jar::new("").post(sandbox, &page, FORM, form).await)
 }
 
 /// A shop and its sandbox.
@@ -375,14 +413,29 @@ impl Running {
         Self::start_with(package, database, &[]).await
     }
 
+    /// A shop with a sandbox that outlives it.
+    async fn at(sandbox: &Sandbox, package: &str, database: &str, port: u16) -> Self {
+        let settings = sandbox.env();
+        let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
+        let variables: Vec<_> = settings.chain([("DATABASE_URL", database)]).collect();
+        let port = port.to_string();
+        let mut program = Program::start(package, ["--port", &port], &variables).await;
+        let address = address_of(&program.line("The shop is open: ").await);
+        Self::of(program, address, sandbox_of(sandbox)).await
+    }
+
     async fn start_with(package: &str, database: &str, more: &[(&str, &str)]) -> Self {
         let variables = [&[("DATABASE_URL", database)], more].concat();
         let mut program = Program::start(package, ["--port", "0"], &variables).await;
         let address = address_of(&program.line("The shop is open: ").await);
         let sandbox = program.line("Payments go to a sandbox in this process: ").await;
+        Self::of(program, address, address_of(&sandbox)).await
+    }
+
+    async fn of(mut program: Program, address: SocketAddr, sandbox: SocketAddr) -> Self {
         let link = program.line("The dashboard, for you alone: ").await;
         let merchant = link.split_once(&address.to_string()).expect("the local address").1;
-        let (merchant, sandbox) = (merchant.to_owned(), address_of(&sandbox));
+        let merchant = merchant.to_owned();
         Self { address, sandbox, merchant, _program: program }
     }
 }
@@ -394,17 +447,19 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn at(server: SocketAddr, checkout: &str) -> Self {
+    fn at(server: SocketAddr, jar: &Jar, checkout: &str) -> Self {
         let (answered, answers) = mpsc::unbounded_channel();
         let mut visitors = JoinSet::new();
         for _ in 0..8 {
             let answered = answered.clone();
             let cases = [
                 Case::get("page", "/").header("host", "localhost"),
-                Case::new("checkout", Method::POST, "/api/checkout")
-                    .header("host", "localhost")
-                    .header("content-type", "application/json")
-                    .body(checkout),
+                jar.case(
+                    Case::new("checkout", Method::POST, "/billing/checkout")
+                        .header("host", "localhost")
+                        .header("content-type", "application/json")
+                        .body(checkout),
+                ),
             ];
             visitors.spawn(async move {
                 for case in cases.iter().cycle() {
@@ -502,18 +557,42 @@ impl Jar {
 
     /// Waits until a page shows all of this, and gives the page.
     async fn shows(&mut self, server: SocketAddr, target: &str, parts: &[&str]) -> String {
-        let waited = tokio::time::timeout(Duration::from_secs(30), async {
-            loop {
-                let reply = self.get(server, target).await;
-                assert_eq!(reply.status, StatusCode::OK);
-                let page = String::from_utf8_lossy(&reply.body).into_owned();
-                if parts.iter().all(|part| page.contains(part)) {
-                    return page;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        let shown = |page: &str| parts.iter().all(|part| page.contains(part));
+        let waited = self.waits(server, target, shown).await;
+        waited.unwrap_or_else(|page| panic!("{target} does not show all of {parts:?}: {page}"))
+    }
+
+    /// Waits until a page is as wanted.
+    async fn shows_when(
+        &mut self,
+        server: SocketAddr,
+        target: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) {
+        let waited = self.waits(server, target, wanted).await;
+        waited.unwrap_or_else(|page| panic!("{target} is not as wanted: {page}"));
+    }
+
+    /// Looks again until a page is as wanted. Gives the last page.
+    async fn waits(
+        &mut self,
+        server: SocketAddr,
+        target: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String, String> {
+        let end = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let reply = self.get(server, target).await;
+            assert_eq!(reply.status, StatusCode::OK);
+            let page = String::from_utf8_lossy(&reply.body).into_owned();
+            if wanted(&page) {
+                return Ok(page);
             }
-        });
-        waited.await.unwrap_or_else(|_| panic!("{target} does not show all of {parts:?}"))
+            if tokio::time::Instant::now() > end {
+                return Err(page);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

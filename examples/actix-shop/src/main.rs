@@ -5,7 +5,7 @@ mod pages;
 use std::{io, net::TcpListener, process::ExitCode};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web};
-use dodo_actix::{VisitorMiddleware, checkout_handler, customer_portal, mount, webhooks};
+use dodo_actix::{VisitorMiddleware, mount, webhooks};
 use dodo_core::Webhooks;
 use shop::Shop;
 
@@ -16,18 +16,17 @@ async fn main() -> ExitCode {
 
 async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result<()> {
     // Built once: all workers share them.
-    let checkout = shop.checkout().map_err(io::Error::other)?;
-    let portal = shop.portal().map_err(io::Error::other)?;
-    let dashboard = shop.dashboard().map_err(io::Error::other)?;
+    let (dashboard, billing) =
+        (shop.dashboard().map_err(io::Error::other)?, shop.billing_endpoints());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(shop.clone()))
+            .wrap(from_fn(pages::sign_in))
             .wrap(VisitorMiddleware::new(shop.capture()))
             .wrap(from_fn(pages::own_hosts))
-            .route("/api/checkout", checkout_handler(checkout.clone()))
-            .route("/api/portal", customer_portal(portal.clone()))
-            .route("/api/webhook", webhooks(hooks.clone()))
+            .service(web::scope("/billing").service(mount(billing.clone())))
             .service(web::scope("/revenue").service(mount(dashboard.clone())))
+            .route("/api/webhook", webhooks(hooks.clone()))
             .default_service(web::to(pages::pages))
     })
     .listen(listener)?

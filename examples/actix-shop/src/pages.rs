@@ -11,7 +11,7 @@ use actix_web::{
     rt::time::timeout,
     web::{self, Payload},
 };
-use dodo_actix::{DodoExtensions, Rejection};
+use dodo_actix::{DodoExtensions, Rejection, SignIn as _};
 use dodo_core::{Error, RequestHead, capture::Captured};
 use shop::{Ask, Reply, Shop};
 
@@ -43,6 +43,19 @@ fn head(request: &HttpRequest) -> Option<RequestHead> {
         parts.extensions.insert(captured.clone());
     }
     Some(parts.into())
+}
+
+/// Tells billing whose request it is.
+pub(crate) async fn sign_in(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let shop = request.app_data::<web::Data<Shop>>();
+    let user = shop.zip(head(request.request())).and_then(|(shop, head)| shop.signed_in(&head));
+    if let Some(user) = user {
+        request.sign_in(user);
+    }
+    next.call(request).await
 }
 
 /// Refuses requests for another host, the payment routes included.

@@ -5,7 +5,7 @@ mod pages;
 use std::{io, net::TcpListener, process::ExitCode};
 
 use axum::{Router, middleware::from_fn_with_state};
-use dodo_axum::{VisitorLayer, checkout_handler, customer_portal, mount, webhooks};
+use dodo_axum::{VisitorLayer, mount, webhooks};
 use dodo_core::Webhooks;
 use shop::Shop;
 
@@ -15,14 +15,13 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(listener: TcpListener, shop: Shop, hooks: Webhooks) -> io::Result<()> {
-    let portal = shop.portal().map_err(io::Error::other)?;
     let dashboard = shop.dashboard().map_err(io::Error::other)?;
     let router = Router::new()
-        .route("/api/checkout", checkout_handler(shop.checkout().map_err(io::Error::other)?))
-        .route("/api/portal", customer_portal(portal))
-        .route("/api/webhook", webhooks(hooks))
+        .nest("/billing", mount(shop.billing_endpoints()))
         .nest("/revenue", mount(dashboard))
+        .route("/api/webhook", webhooks(hooks))
         .fallback(pages::pages)
+        .layer(from_fn_with_state(shop.clone(), pages::sign_in))
         .layer(VisitorLayer::new(shop.capture()))
         .layer(from_fn_with_state(shop.clone(), pages::own_hosts))
         .with_state(shop);

@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use dodo_axum::Rejection;
-use dodo_core::endpoint::read_body;
+use dodo_core::{RequestHead, endpoint::read_body};
 use shop::{Ask, Reply, Shop};
 
 /// How long a form may take to arrive.
@@ -24,6 +24,15 @@ pub(crate) async fn pages(
     let (head, body) = request.into_parts();
     let body = read_body(body, Ask::BODY_LIMIT, BODY_DEADLINE).await?;
     Ok(response(shop.answer(Ask { head: head.into(), body: body.into() }).await))
+}
+
+/// Tells billing whose request it is.
+pub(crate) async fn sign_in(State(shop): State<Shop>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if let Some(user) = shop.signed_in(&RequestHead::from(parts.clone())) {
+        parts.extensions.insert(user);
+    }
+    next.run(Request::from_parts(parts, body)).await
 }
 
 /// Refuses requests for another host, the payment routes included.

@@ -1,8 +1,9 @@
 //! Where the money goes: to a sandbox that the shop brings with it, or to Dodo Payments.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use accounts::Hosts;
+use dodo_billing::{Billing, BillingBuilder};
 use dodo_core::{
     Client, Dodo, Environment, ProductId, Webhooks, client::DodoBuilder, money::Currency,
 };
@@ -10,7 +11,6 @@ use dodo_ledger::{Ledger, Store, Workers, cli};
 use dodo_sandbox::{Sandbox, SandboxBuilder};
 use http::Method;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use crate::{
     Shop, StartError,
@@ -18,14 +18,16 @@ use crate::{
     database::Database,
     merchant::MerchantKey,
     options::Options,
-    orders,
     payments::capture,
+    plans::plans,
     session::SessionKey,
     shop::Inner,
     sinks::with_sinks,
     year::YearState,
 };
 
+/// A secret of the right form that signs nothing.
+const NO_WEBHOOK_SECRET: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// The path of the webhook route.
 const WEBHOOK_PATH: &str = "/api/webhook";
 /// The most products that the shop page shows.
@@ -35,7 +37,7 @@ const MOST_PRODUCTS: usize = 12;
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// A sandbox inside this process.
-    Sandbox { url: String, webhook_secret: String, running: Mutex<Option<Sandbox>> },
+    Sandbox(Arc<Sandbox>),
     /// The real one.
     Dodo(Environment),
 }
@@ -44,24 +46,16 @@ impl Backend {
     /// Where payments go, in words.
     pub(crate) fn mode(&self) -> &'static str {
         match self {
-            Self::Sandbox { .. } => "local sandbox",
+            Self::Sandbox(_) => "local sandbox",
             Self::Dodo(Environment::Test) => "test mode",
             Self::Dodo(_) => "live mode",
         }
     }
 
-    /// The sandbox's dashboard, if there is a sandbox.
-    pub(crate) fn dashboard(&self) -> Option<&str> {
+    /// The sandbox, if there is one.
+    pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
         match self {
-            Self::Sandbox { url, .. } => Some(url),
-            Self::Dodo(_) => None,
-        }
-    }
-
-    /// What signs the webhooks of the sandbox, if there is a sandbox.
-    pub(crate) fn webhook_secret(&self) -> Option<String> {
-        match self {
-            Self::Sandbox { webhook_secret, .. } => Some(webhook_secret.clone()),
+            Self::Sandbox(sandbox) => Some(sandbox),
             Self::Dodo(_) => None,
         }
     }
@@ -76,42 +70,50 @@ impl Shop {
     ) -> Result<(Self, Webhooks, Workers), StartError> {
         let url = database_url(options, framework);
         Database::check(&url)?;
-        let opened =
-            |error| StartError::caused("the ledger cannot be opened; check DATABASE_URL", error);
-        let store = Store::open(&url).await.map_err(opened)?;
-        let ledger = with_sinks(Ledger::builder(store), options)?.build().map_err(opened)?;
-        ledger.migrate().await.map_err(opened)?;
+        let store = Store::open(&url).await.map_err(not_opened)?;
         let database = Database::open(&url).await?;
-        let tables = |error| StartError::caused("the shop's tables cannot be used", error);
-        let key = database.secret("session_key", SessionKey::fresh).await.map_err(tables)?;
-        let sessions = SessionKey::from_bytes(key.as_bytes());
         let local_url = format!("http://{address}");
         let webhook_url = format!("{local_url}{WEBHOOK_PATH}");
-        let (builder, backend) = match options.has_api_key {
+        let (builder, sandbox) = match options.has_api_key {
             true => (dodo()?, None),
             false => {
-                orders::delete_customer_links(database.lease().await.map_err(tables)?.connection())
-                    .await
-                    .map_err(tables)?;
                 let (builder, sandbox) = sandbox(&webhook_url, options).await?;
                 (builder, Some(sandbox))
             }
         };
+        let tables = |error| StartError::caused("the shop's tables cannot be used", error);
+        let key = match &sandbox {
+            // Customers and subscriptions of an earlier sandbox ended with it, and so do its accounts.
+            Some(_) => SessionKey::fresh(),
+            None => database.secret("session_key", SessionKey::fresh).await.map_err(tables)?,
+        };
+        let sessions = SessionKey::from_bytes(key.as_bytes());
         let secure = options.public_url.as_deref().is_some_and(|url| url.starts_with("https:"));
         let dodo = builder
             .capture(capture(sessions.clone(), secure))
             .build()
             .map_err(|error| StartError::caused("Dodo Payments cannot be set up", error))?;
-        let backend = backend.unwrap_or(Backend::Dodo(dodo.environment()));
         let public_url = dodo.client().public_url().map_or(local_url, str::to_owned);
         let catalog = catalog(dodo.client())
             .await
             .map_err(|error| StartError::caused("the products cannot be read", error))?;
+        let billing = billing(&dodo, &catalog, &database, options).await?;
+        let mut billing = billing.return_to(format!("{public_url}/return"));
+        if let Some(sandbox) = &sandbox {
+            let clock = Arc::clone(sandbox);
+            billing = billing.clock(move || clock.now());
+        }
+        let billing = billing.build().map_err(no_billing)?;
+        let ledger = with_sinks(Ledger::builder(store), options)?;
+        let ledger = ledger.projection(billing.clone()).build().map_err(not_opened)?;
+        ledger.migrate().await.map_err(not_opened)?;
         let shop = Self::new(Inner {
+            backend: sandbox.map_or(Backend::Dodo(dodo.environment()), Backend::Sandbox),
             dodo,
             catalog,
             database,
             ledger: ledger.clone(),
+            billing,
             sessions,
             merchant: MerchantKey::new(),
             year: YearState::default(),
@@ -119,7 +121,6 @@ impl Shop {
             hosts: Hosts::new(Some(&public_url)),
             public_url,
             webhook_url,
-            backend,
             framework,
         });
         let (hooks, workers) = ledger
@@ -135,11 +136,21 @@ impl Shop {
         words: &[String],
         framework: &'static str,
     ) -> Result<ExitCode, StartError> {
-        let store =
-            Store::open_existing(&database_url(options, framework)).await.map_err(|error| {
-                StartError::caused("the ledger cannot be opened; check DATABASE_URL", error)
-            })?;
+        let url = database_url(options, framework);
+        let store = Store::open_existing(&url).await.map_err(not_opened)?;
+        let database = Database::open(&url).await?;
+        let dodo = match options.has_api_key {
+            true => dodo()?,
+            // No command asks a sandbox: the one of the shop is in the shop's process.
+            false => Dodo::builder("sk_sandbox", NO_WEBHOOK_SECRET, Environment::Test),
+        };
+        let dodo = dodo
+            .build()
+            .map_err(|error| StartError::caused("Dodo Payments cannot be set up", error))?;
+        let billing = billing(&dodo, &Catalog::default(), &database, options).await?;
+        let billing = billing.build().map_err(no_billing)?;
         let ledger = with_sinks(Ledger::builder(store), options)?
+            .projection(billing)
             .build()
             .map_err(|error| StartError::caused("the ledger cannot be set up", error))?;
         Ok(cli::run(&ledger, words).await)
@@ -149,8 +160,8 @@ impl Shop {
     pub(crate) fn notes(&self, address: SocketAddr) -> Vec<String> {
         let link = self.merchant().target();
         let mut notes = match self.backend() {
-            Backend::Sandbox { url, .. } => vec![
-                format!("Payments go to a sandbox in this process: {url}"),
+            Backend::Sandbox(sandbox) => vec![
+                format!("Payments go to a sandbox in this process: {}", sandbox.url()),
                 "Pay with the card 4242 4242 4242 4242; 4000 0000 0000 0002 is declined.".into(),
             ],
             Backend::Dodo(_) => vec![
@@ -164,16 +175,30 @@ impl Shop {
         notes.push(format!("The dashboard, for you alone: http://{address}{link}"));
         notes
     }
+}
 
-    /// Ends what was started with the shop.
-    pub(crate) async fn close(&self) {
-        if let Backend::Sandbox { running, .. } = self.backend()
-            && let Some(sandbox) = running.lock().await.take()
-        {
-            sandbox.shutdown().await;
-        }
-        self.database().close().await;
+fn not_opened(error: dodo_ledger::Error) -> StartError {
+    StartError::caused("the ledger cannot be opened; check DATABASE_URL", error)
+}
+
+fn no_billing(error: dodo_billing::Error) -> StartError {
+    StartError::caused("billing cannot be set up", error)
+}
+
+/// Billing with the shop's plans. Without `DODO_BILLING_SECRET` a secret in the database signs the owners.
+async fn billing(
+    dodo: &Dodo,
+    catalog: &Catalog,
+    database: &Database,
+    options: &Options,
+) -> Result<BillingBuilder, StartError> {
+    let billing = Billing::builder(dodo, plans(catalog).map_err(no_billing)?);
+    if options.has_billing_secret {
+        return Ok(billing);
     }
+    let secret = database.secret("billing_secret", SessionKey::fresh).await;
+    let tables = |error| StartError::caused("the shop's tables cannot be used", error);
+    Ok(billing.secret(secret.map_err(tables)?))
 }
 
 /// Where the ledger and the shop's own tables are.
@@ -206,6 +231,11 @@ pub(crate) fn demo_sandbox() -> SandboxBuilder {
             "A new linocut every month, numbered and signed. Leave whenever you like.",
         ))
         .product(
+            Product::monthly("pdt_print_studio", "Print studio", "USD", 2900)
+                .trial_days(14)
+                .description("The club, and a day at the press each month. Two weeks to try it."),
+        )
+        .product(
             Product::one_time("pdt_washi_set", "Kyoto washi set", "JPY", 1500)
                 .description("Twenty sheets of mulberry paper in five weights, wrapped in Kyoto."),
         )
@@ -216,17 +246,16 @@ pub(crate) fn demo_sandbox() -> SandboxBuilder {
 async fn sandbox(
     webhook_url: &str,
     options: &Options,
-) -> Result<(DodoBuilder, Backend), StartError> {
+) -> Result<(DodoBuilder, Arc<Sandbox>), StartError> {
     let failed = |error| StartError::caused("the sandbox cannot be started", error);
     let sandbox = demo_sandbox().webhook_url(webhook_url).start().await.map_err(failed)?;
-    let webhook_secret = sandbox.webhook_secret().to_owned();
-    let url = sandbox.url().to_owned();
-    let mut dodo = Dodo::builder(sandbox.api_key(), &webhook_secret, Environment::Test)
-        .client(|client| client.base_url(&url).checkout_url(&url));
+    let url = sandbox.url();
+    let mut dodo = Dodo::builder(sandbox.api_key(), sandbox.webhook_secret(), Environment::Test)
+        .client(|client| client.base_url(url).checkout_url(url));
     if let Some(public_url) = &options.public_url {
         dodo = dodo.public_url(public_url);
     }
-    Ok((dodo, Backend::Sandbox { url, webhook_secret, running: Mutex::new(Some(sandbox)) }))
+    Ok((dodo, Arc::new(sandbox)))
 }
 
 /// The list of products, as far as the shop needs it.

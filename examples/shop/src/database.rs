@@ -60,25 +60,9 @@ const TABLES_LOCK: i64 = 0x7368_6f70_7461_626c;
 /// Created at every start; types and words that both databases have.
 const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS shop_secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    // Which account each checkout session was opened for, and the customers these sessions made.
-    "CREATE TABLE IF NOT EXISTS shop_sessions (id TEXT PRIMARY KEY, account TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS shop_customers (id TEXT PRIMARY KEY, account TEXT NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS shop_customers_account ON shop_customers (account)",
-    "CREATE TABLE IF NOT EXISTS shop_orders (
-        payment_id TEXT PRIMARY KEY, account TEXT, customer TEXT, product TEXT NOT NULL,
-        paid BIGINT NOT NULL, currency TEXT NOT NULL, exponent BIGINT NOT NULL, at BIGINT NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS shop_orders_account ON shop_orders (account)",
-    "CREATE INDEX IF NOT EXISTS shop_orders_customer ON shop_orders (customer)",
-    // A refund may arrive before its payment, and without an amount.
-    "CREATE TABLE IF NOT EXISTS shop_refunds (
-        refund_id TEXT PRIMARY KEY, payment_id TEXT NOT NULL, amount BIGINT)",
-    "CREATE INDEX IF NOT EXISTS shop_refunds_payment ON shop_refunds (payment_id)",
-    "CREATE TABLE IF NOT EXISTS shop_access (
-        id TEXT PRIMARY KEY, account TEXT, customer TEXT, product TEXT NOT NULL,
-        state BIGINT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL,
-        paid_until BIGINT)",
-    "CREATE INDEX IF NOT EXISTS shop_access_account ON shop_access (account)",
-    "CREATE INDEX IF NOT EXISTS shop_access_customer ON shop_access (customer)",
+    // The payments whose goods are shipped.
+    "CREATE TABLE IF NOT EXISTS shop_shipments (
+        payment_id TEXT PRIMARY KEY, goods TEXT NOT NULL, at BIGINT NOT NULL)",
 ];
 
 /// Where the shop's tables are.
@@ -216,3 +200,6 @@ impl EventTx {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

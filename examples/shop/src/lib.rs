@@ -1,9 +1,10 @@
 //! The example shop without a web framework: its pages, its logic and its state.
 //!
 //! `examples/axum-shop` and `examples/actix-shop` serve it: a few routes and a layer each.
-//! `payments.rs` has the routes to Dodo Payments, and `fulfillment.rs` has the callbacks for its
-//! events.
+//! `plans.rs` says what the products give, `payments.rs` has the routes to Dodo Payments, and
+//! `shipping.rs` has the callback for what is paid once.
 
+mod account;
 mod art;
 mod ask;
 mod backend;
@@ -11,17 +12,17 @@ mod catalog;
 mod consent;
 mod database;
 mod error;
-mod fulfillment;
 mod merchant;
 mod money;
 mod options;
-mod orders;
 mod pages;
 mod payments;
+mod plans;
 mod reply;
 mod routes;
 mod run;
 mod session;
+mod shipping;
 mod shop;
 mod sinks;
 mod year;

@@ -27,7 +27,7 @@ DODO_PAYMENTS_ENVIRONMENT is test_mode or live_mode. DODO_PUBLIC_URL is the addr
 and webhooks reach the shop, if it is not http://127.0.0.1:PORT. With SEGMENT_WRITE_KEY the booked
 records go to Segment; SEGMENT_URL names another region, such as https://eu1.api.segmentapis.com.
 
-Orders and the ledger are kept in a file of this folder; DATABASE_URL chooses another, or PostgreSQL:
+Shipments and the ledger are kept in a file of this folder; DATABASE_URL chooses another, or PostgreSQL:
 sqlite:path/to/file.db or postgres://user@host/database.
 ";
 
@@ -45,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) database_url: Option<String>,
     /// Without a key the shop brings a sandbox. `Dodo` reads the key.
     pub(crate) has_api_key: bool,
+    /// Without a secret the shop keeps one in its database. `Billing` reads the secret.
+    pub(crate) has_billing_secret: bool,
     pub(crate) help: bool,
     /// A command about the ledger, instead of serving.
     pub(crate) operate: Option<Vec<String>>,
@@ -87,6 +89,7 @@ impl Options {
             segment_url: set("SEGMENT_URL")?.unwrap_or_else(|| SEGMENT_URL.to_owned()),
             database_url: set("DATABASE_URL")?,
             has_api_key: set("DODO_PAYMENTS_API_KEY")?.is_some(),
+            has_billing_secret: set("DODO_BILLING_SECRET")?.is_some(),
             help,
             operate,
         })

@@ -4,10 +4,15 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use maud::Markup;
 use sha2::{Digest, Sha256};
 
-/// Everything comes from the shop itself; nothing is framed, and no script is inline.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
-     img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'";
+/// Everything comes from the shop itself; nothing is framed, and no script is inline. The answer to a
+/// form may lead to a page of Dodo Payments: browsers check the target of the redirect, too.
+pub(crate) fn content_security_policy(sandbox_url: Option<&str>) -> String {
+    let pages = sandbox_url.unwrap_or("https://*.dodopayments.com");
+    format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; form-action 'self' {pages}; base-uri 'none'; frame-ancestors 'none'"
+    )
+}
 
 /// An answer: a status, a few headers and a text.
 ///
@@ -31,12 +36,12 @@ impl Reply {
         Self { status, headers, body }
     }
 
-    /// A page.
+    /// A page, with its Content-Security-Policy.
     #[must_use]
-    pub fn page(status: u16, page: Markup) -> Self {
+    pub fn page(status: u16, page: Markup, policy: &str) -> Self {
         // Pages show one person's orders: no cache on the way may keep them.
         Self::new(status, "text/html; charset=utf-8", page.into_string())
-            .header("content-security-policy", CONTENT_SECURITY_POLICY)
+            .header("content-security-policy", policy)
             .header("referrer-policy", "strict-origin-when-cross-origin")
             .header("cache-control", "private, no-cache")
     }

@@ -27,8 +27,10 @@ impl Shop {
             return reply;
         }
         let answer = match (method, segments.as_slice()) {
-            ("GET", [""]) => Ok(self.storefront(&ask)),
+            ("GET", [""]) => self.storefront(&ask).await,
             ("GET", ["account"]) => self.account(&ask).await,
+            ("GET", ["change"]) => self.change(&ask).await,
+            ("GET", ["members"]) => self.members(&ask).await,
             ("GET", ["live", "account"]) => self.account_live(&ask).await,
             ("GET", ["sign-in"]) => Ok(self.sign_in_form(&ask)),
             ("POST", ["sign-in"]) => Ok(self.sign_in(&ask).await),

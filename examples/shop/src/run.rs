@@ -66,7 +66,7 @@ where
         () = late => Ok(()),
     };
     workers.shutdown(GRACE).await;
-    shop.close().await;
+    shop.database().close().await;
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(framework, &StartError::caused("the server failed", error)),

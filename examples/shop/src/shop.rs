@@ -1,24 +1,29 @@
 //! The shop: its state, and one function per page.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use accounts::Hosts;
-use dodo_core::{BoxError, Dodo, SignedIn};
+use dodo_billing::{Access, AccessSource, AfterCheckout, Billing, SourceKind};
+use dodo_core::{BoxError, Dodo, ErrorKind, SignedIn};
 use dodo_ledger::Ledger;
-use jiff::Timestamp;
+use dodo_sandbox::Sandbox;
 
 use crate::{
     Ask,
     backend::Backend,
-    catalog::Catalog,
+    catalog::{Catalog, Product},
     consent::Choice,
     database::Database,
     merchant::MerchantKey,
-    pages::{self, AccountView, Chrome, Outcome, Trail},
-    reply::{Reply, tag},
+    pages::{self, Chrome, Outcome, Trail},
+    plans::ARCHIVE,
+    reply::{Reply, content_security_policy, tag},
     session::{Account, SessionKey},
     year::YearState,
 };
+
+/// How long the page after a checkout waits for the webhook, before it asks Dodo Payments.
+const WAIT_FOR_WEBHOOK: Duration = Duration::from_secs(5);
 
 /// What a page that reads the database answers.
 pub(crate) type Answer = Result<Reply, BoxError>;
@@ -34,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) database: Database,
     pub(crate) ledger: Ledger,
+    pub(crate) billing: Billing,
     pub(crate) sessions: SessionKey,
     pub(crate) merchant: MerchantKey,
     pub(crate) year: YearState,
@@ -83,6 +89,10 @@ impl Shop {
         &self.0.ledger
     }
 
+    pub(crate) fn billing(&self) -> &Billing {
+        &self.0.billing
+    }
+
     pub(crate) fn sessions(&self) -> &SessionKey {
         &self.0.sessions
     }
@@ -100,34 +110,64 @@ impl Shop {
     }
 
     /// `GET /`
-    pub(crate) fn storefront(&self, ask: &Ask) -> Reply {
+    pub(crate) async fn storefront(&self, ask: &Ask) -> Answer {
         let captured = ask.captured();
         let trail = Trail {
             visitor: captured.and_then(|c| c.visitor()).map(|v| v.as_str()),
             campaign: captured.and_then(|c| c.campaign()),
         };
-        self.visit(ask).page(|chrome| pages::storefront(chrome, &self.0.catalog, trail))
+        let visit = self.visit(ask);
+        let access = self.billing().owner(&visit.account.id).await?;
+        let goods = self.catalog().products().iter();
+        let goods = goods.map(|product| (product, self.is_subscribed(&access, product))).collect();
+        Ok(visit.page(|chrome| pages::storefront(chrome, goods, trail)))
+    }
+
+    /// Whether an account has a subscription of this product's plan, or one that a payment repairs.
+    fn is_subscribed(&self, access: &Access, product: &Product) -> bool {
+        let plan = self.billing().plans().plan_of(product.id.as_str());
+        let source = plan.and_then(|plan| access.subscription(plan));
+        source.is_some_and(|source| source.is_live() || source.recoverable)
     }
 
     /// `GET /account`
     pub(crate) async fn account(&self, ask: &Ask) -> Answer {
         let visit = self.visit(ask);
         let view = self.account_view(&visit.account).await?;
-        let tag = tag(&pages::account_live(&view).into_string());
-        Ok(visit.page(|chrome| pages::account(chrome, &tag, &view)))
+        let part = pages::account_live(self.catalog(), &view);
+        let tag = tag(&part.0);
+        Ok(visit.page(|chrome| pages::account(chrome, &tag, part)))
     }
 
     /// `GET /live/account`
     pub(crate) async fn account_live(&self, ask: &Ask) -> Answer {
         let view = self.account_view(&self.visit(ask).account).await?;
-        Ok(Reply::fragment(pages::account_live(&view), ask.head.header("if-none-match")))
+        let part = pages::account_live(self.catalog(), &view);
+        Ok(Reply::fragment(part, ask.head.header("if-none-match")))
     }
 
-    async fn account_view(&self, account: &Account) -> Result<AccountView, BoxError> {
-        Ok(AccountView {
-            belongings: self.0.database.belongings(&account.id).await?,
-            has_portal: self.0.database.customer_of(&account.id).await?.is_some(),
-        })
+    /// `GET /change?product=pdt_x&subscription=sub_x`: the price of another plan, and the button that takes it.
+    pub(crate) async fn change(&self, ask: &Ask) -> Answer {
+        let visit = self.visit(ask);
+        let product = ask.parameter("product").unwrap_or_default();
+        let Some(product) = self.catalog().get(&product) else { return Ok(self.not_found(ask)) };
+        let owner = self.billing().owner(&visit.account.id);
+        let subscription = ask.parameter("subscription");
+        let (of, to) = (subscription.as_deref(), product.id.as_str());
+        let price = owner.preview_change(of, to, None, None).await;
+        let status = if price.is_ok() { 200 } else { 409 };
+        let reply = visit.page(|chrome| pages::change(chrome, product, price.as_ref()));
+        Ok(Reply { status, ..reply })
+    }
+
+    /// `GET /members`: open while billing says so.
+    pub(crate) async fn members(&self, ask: &Ask) -> Answer {
+        let visit = self.visit(ask);
+        let access = self.billing().owner(&visit.account.id).await?;
+        if !access.can(ARCHIVE) {
+            return Ok(Reply::redirect("/account"));
+        }
+        Ok(visit.page(|chrome| pages::members(chrome, access.reason())))
     }
 
     /// `GET /sign-in`
@@ -161,7 +201,7 @@ impl Shop {
 
     /// `GET /return`: where the hosted page sends people.
     ///
-    /// Its query may hold an e-mail address and license keys: only the ids and the status go on.
+    /// Its query may hold an e-mail address and license keys: only the ids go on.
     pub(crate) fn returned(&self, ask: &Ask) -> Reply {
         Reply::redirect(&format!("/thanks?{}", returned_query(ask)))
     }
@@ -171,42 +211,45 @@ impl Shop {
         let visit = self.visit(ask);
         let live = format!("/live/thanks?{}", returned_query(ask));
         let outcome = self.outcome(&visit.account, ask).await?;
-        let tag = tag(&pages::thanks_live(&outcome).into_string());
-        Ok(visit.page(|chrome| pages::thanks(chrome, &live, &tag, &outcome)))
+        let part = pages::thanks_live(self.catalog(), &outcome);
+        let tag = tag(&part.0);
+        // Only a payment without a result changes.
+        let live = (outcome == Outcome::Waiting).then_some(&*live);
+        Ok(visit.page(|chrome| pages::thanks(chrome, live, &tag, part)))
     }
 
     /// `GET /live/thanks`
     pub(crate) async fn thanks_live(&self, ask: &Ask) -> Answer {
         let outcome = self.outcome(&self.visit(ask).account, ask).await?;
-        Ok(Reply::fragment(pages::thanks_live(&outcome), ask.head.header("if-none-match")))
+        let part = pages::thanks_live(self.catalog(), &outcome);
+        Ok(Reply::fragment(part, ask.head.header("if-none-match")))
     }
 
+    /// The result of a checkout, by its key. Another account's key is unknown.
     async fn outcome(&self, account: &Account, ask: &Ask) -> Result<Outcome, BoxError> {
-        let belongings = self.0.database.belongings(&account.id).await?;
-        if let Some(payment) = ask.parameter("payment_id") {
-            let order = belongings.orders.into_iter().find(|o| o.payment_id == payment);
-            if let Some(order) = order {
-                return Ok(Outcome::Fulfilled(order));
-            }
+        let owner = self.billing().owner(&account.id);
+        let key = ask.parameter("checkout").unwrap_or_default();
+        let access = match owner.after_checkout(&key, WAIT_FOR_WEBHOOK).await {
+            Ok(AfterCheckout::Done(access)) => *access,
+            Ok(AfterCheckout::Failed) => return Ok(Outcome::NotPaid),
+            Ok(_) => return Ok(Outcome::Waiting),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Outcome::Unknown),
+            Err(error) => return Err(error.into()),
+        };
+        let id = ask.parameter("subscription_id");
+        let is_it = |source: &&AccessSource| matches!(&source.kind, SourceKind::Subscription(of) if Some(of) == id.as_ref());
+        if let Some(subscription) = access.subscriptions().find(is_it) {
+            return Ok(Outcome::Subscribed(Box::new(subscription.clone())));
         }
-        if let Some(subscription) = ask.parameter("subscription_id") {
-            let access = belongings
-                .subscriptions
-                .into_iter()
-                .find(|a| a.subscription_id == subscription && a.is_open(Timestamp::now()));
-            if let Some(access) = access {
-                return Ok(Outcome::Granted(access));
-            }
-        }
-        Ok(match ask.parameter("status").as_deref() {
-            Some("succeeded" | "active" | "processing" | "pending") => Outcome::Waiting,
-            _ => Outcome::NotPaid,
-        })
+        let paid = self.account_view(account).await?.payments;
+        let id = ask.parameter("payment_id");
+        let paid = paid.into_iter().find(|paid| Some(&paid.line.id) == id.as_ref());
+        Ok(Outcome::Paid(paid.map(Box::new)))
     }
 
     /// `GET /merchant`
     pub(crate) fn merchant_page(&self, ask: &Ask) -> Reply {
-        let year = self.backend().dashboard().map(|_| self.year().get());
+        let year = self.backend().sandbox().map(|_| self.year().get());
         let tag = tag(&pages::merchant_live(year.unwrap_or_default()).into_string());
         self.visit(ask).page(|chrome| pages::merchant(chrome, &tag, year))
     }
@@ -326,10 +369,11 @@ struct Visit<'a> {
 impl Visit<'_> {
     fn page(self, page: impl FnOnce(Chrome<'_>) -> maud::Markup) -> Reply {
         let Inner { backend, framework, .. } = self.shop;
-        let (mode, dashboard) = (backend.mode(), backend.dashboard());
+        let (mode, dashboard) = (backend.mode(), backend.sandbox().map(Sandbox::url));
         let Self { account, choice, back, .. } = &self;
         let chrome = Chrome { account, mode, dashboard, framework, choice: *choice, back };
-        Reply::page(200, page(chrome)).cookie(self.set_cookie)
+        let policy = content_security_policy(dashboard);
+        Reply::page(200, page(chrome), &policy).cookie(self.set_cookie)
     }
 }
 
@@ -341,7 +385,7 @@ fn is_own_path(path: &str) -> bool {
 /// The part of the redirect's query that may stay in the address bar.
 fn returned_query(ask: &Ask) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for name in ["payment_id", "subscription_id", "status"] {
+    for name in ["checkout", "payment_id", "subscription_id"] {
         if let Some(value) = ask.parameter(name) {
             query.append_pair(name, &value);
         }

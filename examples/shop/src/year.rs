@@ -52,7 +52,8 @@ impl Shop {
     ///
     /// The year happens in a second sandbox: one with payments would continue into the future.
     pub(crate) fn simulate_year(&self) {
-        let Some(secret) = self.backend().webhook_secret() else { return };
+        let Some(sandbox) = self.backend().sandbox() else { return };
+        let secret = sandbox.webhook_secret().to_owned();
         if !self.year().begin() {
             return;
         }

@@ -13,18 +13,15 @@
 
 // Buying: ask our own server for a checkout, then go to the hosted page.
 async function checkout(button) {
-  const product = button.dataset.buy || button.dataset.link;
   const note = document.getElementById("buy-note");
   button.disabled = true;
   note.hidden = true;
   try {
-    const answer = button.dataset.buy
-      ? await fetch("/api/checkout", {
-          method: "POST",
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify({ product_cart: [{ product_id: product, quantity: 1 }] }),
-        })
-      : await fetch(`/api/checkout?productId=${encodeURIComponent(product)}`);
+    const answer = await fetch("/billing/checkout", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ product: button.dataset.buy }),
+    });
     const body = await answer.json();
     if (!answer.ok) throw new Error(body.detail || body.title || `status ${answer.status}`);
     location.assign(body.checkout_url);
@@ -36,13 +33,13 @@ async function checkout(button) {
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-buy], [data-link]");
+  const button = event.target.closest("[data-buy]");
   if (button) checkout(button);
 });
 
 // A page that went into the back-forward cache with a pressed button comes back usable.
 addEventListener("pageshow", () => {
-  for (const button of document.querySelectorAll("[data-buy], [data-link]")) button.disabled = false;
+  for (const button of document.querySelectorAll("[data-buy]")) button.disabled = false;
 });
 
 // Live parts: ask for the fragment again, and swap it in when its tag changed. The browser sends
@@ -57,9 +54,8 @@ for (const part of document.querySelectorAll("[data-live]")) {
           part.innerHTML = await answer.text();
           part.dataset.tag = tag;
         }
-        document.documentElement.classList.toggle("stale", !answer.ok);
       } catch {
-        document.documentElement.classList.add("stale");
+        // The shop is away. The next request finds it again.
       }
     }
     setTimeout(refresh, 1200);

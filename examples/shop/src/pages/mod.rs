@@ -8,7 +8,7 @@ mod storefront;
 mod thanks;
 
 pub(crate) use self::{
-    account::{AccountView, account, account_live, sign_in},
+    account::{account, account_live, change, members, sign_in},
     layout::{Chrome, Tab},
     merchant::{merchant, merchant_live, merchant_only},
     notice::{failed, not_found},

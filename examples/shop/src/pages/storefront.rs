@@ -3,12 +3,7 @@
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};
-use crate::{
-    art,
-    catalog::{Catalog, Product},
-    consent::Choice,
-    money,
-};
+use crate::{art, catalog::Product, consent::Choice, money};
 
 /// What the shop knows about how this visitor came here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,7 +12,12 @@ pub(crate) struct Trail<'a> {
     pub(crate) campaign: Option<&'a dodo_core::capture::Campaign>,
 }
 
-pub(crate) fn storefront(chrome: Chrome<'_>, catalog: &Catalog, trail: Trail<'_>) -> Markup {
+/// `goods`: the products, and whether the account has a subscription of each.
+pub(crate) fn storefront(
+    chrome: Chrome<'_>,
+    goods: Vec<(&Product, bool)>,
+    trail: Trail<'_>,
+) -> Markup {
     chrome.page(
         "Shop",
         Tab::Shop,
@@ -27,12 +27,12 @@ pub(crate) fn storefront(chrome: Chrome<'_>, catalog: &Catalog, trail: Trail<'_>
                 p { "Notebooks, prints and washi from a small press. Made in short runs, sent in plain boxes." }
             }
             p.note #buy-note role="alert" hidden {}
-            @if catalog.products().is_empty() {
+            @if goods.is_empty() {
                 div.card.empty {
                     p { "There is nothing to sell yet: this Dodo Payments account has no products." }
                 }
             }
-            div.goods { @for product in catalog.products() { (card(product)) } }
+            div.goods { @for (product, is_subscribed) in goods { (card(product, is_subscribed)) } }
             div.trail {
                 section { h2 { "How this shop knows" } (steps()) }
                 section { h2 { "Your visit" } (visit(chrome.choice, trail)) }
@@ -41,7 +41,7 @@ pub(crate) fn storefront(chrome: Chrome<'_>, catalog: &Catalog, trail: Trail<'_>
     )
 }
 
-fn card(product: &Product) -> Markup {
+fn card(product: &Product, is_subscribed: bool) -> Markup {
     let id = product.id.as_str();
     html! {
         article.card.good-card id=(id) {
@@ -54,11 +54,14 @@ fn card(product: &Product) -> Markup {
                         (money::display(product.price, product.currency, product.exponent))
                         @if let Some(every) = &product.every { small { " a " (every) } }
                     }
-                    button.button data-buy=(id) {
-                        @if product.every.is_some() { "Subscribe" } @else { "Buy" }
+                    @if is_subscribed {
+                        a.button.quiet href="/account" { "In your account" }
+                    } @else {
+                        button.button data-buy=(id) {
+                            @if product.every.is_some() { "Subscribe" } @else { "Buy" }
+                        }
                     }
                 }
-                div { button.link.small data-link=(id) { "or by payment link" } }
             }
         }
     }
@@ -70,7 +73,7 @@ fn steps() -> Markup {
             li { span { "If you accept, your browser names this visit in one readable cookie, " code { "visitor" }
                 ", and the shop remembers the campaign of the link you followed." } }
             li { span { "At checkout, both go into the payment's metadata. You never see it, and neither does a form field." } }
-            li { span { "Dodo Payments takes the money and sends a signed webhook. Your order is fulfilled from that, not from the redirect." } }
+            li { span { "Dodo Payments takes the money and sends a signed webhook. It ships your order and opens your access; the redirect does not." } }
             li { span { "The same webhook books the payment: the " a href="/revenue" { "dashboard" }
                 " shows which visitor and campaign earned it." } }
         }

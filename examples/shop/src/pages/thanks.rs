@@ -1,51 +1,52 @@
 //! Where the hosted page sends people back to.
 //!
-//! The redirect says what Dodo's page believes; it can be typed by anyone. What the page shows as
-//! done is what a signed webhook brought.
+//! The redirect proves nothing: anyone can type it. Billing knows the result of the checkout, by the key
+//! that the server put into the return URL.
 
+use dodo_billing::AccessSource;
 use maud::{Markup, html};
 
-use super::{Chrome, Tab};
-use crate::{
-    orders::{Access, Order},
-    pages::account::order_row,
-};
+use super::{Chrome, Tab, account::payment_row};
+use crate::{account::Paid, catalog::Catalog};
 
-/// What became of a payment, as far as the shop knows by now.
-#[derive(Clone, Debug)]
+/// The result of a checkout.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
-    /// A webhook fulfilled it.
-    Fulfilled(Order),
-    /// A webhook granted the subscription.
-    Granted(Access),
-    /// The redirect says it went well; no webhook has come yet.
+    /// It is paid. The payment, if the redirect names one of this account.
+    Paid(Option<Box<Paid>>),
+    /// A subscription began.
+    Subscribed(Box<AccessSource>),
+    /// There is no result yet.
     Waiting,
-    /// The redirect says it did not go well.
+    /// The payment failed.
     NotPaid,
+    /// This account has no such checkout.
+    Unknown,
 }
 
-pub(crate) fn thanks(chrome: Chrome<'_>, live: &str, tag: &str, outcome: &Outcome) -> Markup {
+/// `live` is the address of the part, while it can change.
+pub(crate) fn thanks(chrome: Chrome<'_>, live: Option<&str>, tag: &str, part: Markup) -> Markup {
     chrome.page(
         "Thank you",
         Tab::Elsewhere,
-        html! { div.center data-live=(live) data-tag=(tag) aria-live="polite" { (thanks_live(outcome)) } },
+        html! { div.center data-live=[live] data-tag=(tag) aria-live="polite" { (part) } },
     )
 }
 
-/// The part that changes when the webhook arrives.
-pub(crate) fn thanks_live(outcome: &Outcome) -> Markup {
+/// The part that changes when the payment has a result.
+pub(crate) fn thanks_live(catalog: &Catalog, outcome: &Outcome) -> Markup {
     match outcome {
-        Outcome::Fulfilled(order) => html! {
+        Outcome::Paid(paid) => html! {
             (mark("M16 27l8 8 15-17", "good"))
             h1 { "Thank you" }
-            p.muted { "Your payment arrived, and the order is fulfilled." }
-            div.card.overflow { table.table { tbody { (order_row(order)) } } }
+            p.muted { "Your payment arrived." }
+            @if let Some(paid) = paid { div.card.overflow { table.table { tbody { (payment_row(paid)) } } } }
             (onwards())
         },
-        Outcome::Granted(access) => html! {
+        Outcome::Subscribed(source) => html! {
             (mark("M16 27l8 8 15-17", "good"))
             h1 { "Welcome aboard" }
-            p.muted { "Your subscription to " (access.product) " is active. You have access from now on." }
+            p.muted { (catalog.name(source.product.as_deref().unwrap_or("Subscription"))) ": " (source.reason) }
             (onwards())
         },
         Outcome::Waiting => html! {
@@ -59,6 +60,12 @@ pub(crate) fn thanks_live(outcome: &Outcome) -> Markup {
             h1 { "No payment was made" }
             p.muted { "The payment was declined or cancelled. Nothing was charged, and nothing was ordered." }
             div.row { a.button href="/" { "Back to the shop" } }
+        },
+        Outcome::Unknown => html! {
+            (mark("M19 19l16 16M35 19L19 35", "bad"))
+            h1 { "No such checkout" }
+            p.muted { "This account has no such checkout. If you paid in another browser, look at its account." }
+            div.row { a.button.quiet href="/account" { "To your account" } }
         },
     }
 }
