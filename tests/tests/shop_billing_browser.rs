@@ -65,7 +65,7 @@ async fn trial_decline_recovery_and_plan_changes() {
     visit.end_period().await;
     visit.has_product("Print club").await;
     visit.shows("downgraded", shown("active", "paid", "Paid until", true)).await;
-    // An upgrade is due now, and what is left of the period is set off.
+    // An upgrade is due now, and the rest of the period is set off.
     let due = visit.change_to(STUDIO, "$", "now").await;
     assert_ne!(due, "$0.00");
     visit.has_product("Print studio").await;

@@ -26,7 +26,7 @@ pub(crate) struct Paid {
     pub(crate) name: String,
     /// Whether the goods are shipped.
     pub(crate) is_shipped: bool,
-    /// Whether a dispute took the money back.
+    /// Whether its money was lost in a dispute.
     pub(crate) is_disputed: bool,
 }
 

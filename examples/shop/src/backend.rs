@@ -241,8 +241,8 @@ pub(crate) fn demo_sandbox() -> SandboxBuilder {
         )
 }
 
-/// The sandbox of the shop. It delivers to the local address: the public one may lead through a proxy
-/// whose certificate only browsers trust.
+/// The sandbox of the shop. It delivers to the local address: the public one may lead through a proxy,
+/// and browsers alone may trust its certificate.
 async fn sandbox(
     webhook_url: &str,
     options: &Options,

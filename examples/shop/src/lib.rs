@@ -2,7 +2,7 @@
 //!
 //! `examples/axum-shop` and `examples/actix-shop` serve it: a few routes and a layer each.
 //! `plans.rs` says what the products give, `payments.rs` has the routes to Dodo Payments, and
-//! `shipping.rs` has the callback for what is paid once.
+//! `shipping.rs` has the callback for one-time payments.
 
 mod account;
 mod art;

@@ -160,7 +160,7 @@ impl Shop {
         Ok(Reply { status, ..reply })
     }
 
-    /// `GET /members`: open while billing says so.
+    /// `GET /members`: open to accounts with the feature.
     pub(crate) async fn members(&self, ask: &Ask) -> Answer {
         let visit = self.visit(ask);
         let access = self.billing().owner(&visit.account.id).await?;
