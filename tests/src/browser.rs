@@ -254,6 +254,16 @@ impl Browser {
         shot.await["data"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The visible part of the page as WebP of this quality, 1 to 100.
+    ///
+    /// # Panics
+    /// If the browser sends no picture.
+    pub async fn webp(&self, quality: u8) -> Vec<u8> {
+        let shot = json!({ "format": "webp", "quality": quality });
+        let shot = self.devtools("Page.captureScreenshot", shot).await;
+        BASE64.decode(shot["data"].as_str().unwrap_or_default()).expect("base64")
+    }
+
     /// Keeps the page as a picture in a folder of `DODO_SCREENSHOTS`, if that is set.
     ///
     /// # Panics
