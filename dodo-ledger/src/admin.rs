@@ -170,13 +170,16 @@ impl Ledger {
         queued
     }
 
-    /// Compares the money rows, their values and their sums with the records, and repairs them. Bookings
-    /// go on at the same time. It reads every record: with a million payments it takes minutes.
+    /// Computes records, money rows, sums, subscriptions and movements of the monthly revenue from the facts,
+    /// and repairs the rows that differ. Bookings go on at the same time. It reads every fact: with a million
+    /// payments it takes minutes.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database. Call it again.
     pub async fn rebuild(&self) -> Result<RebuildReport, Error> {
-        self.shared.groups().rebuild().await
+        let rebuilt = self.shared.groups().rebuild().await;
+        self.shared.offer_changes();
+        rebuilt
     }
 
     /// Waits until every stored event is done, dead or parked, every queued group is resolved, every event

@@ -92,6 +92,7 @@ async fn exit_code_reports_the_result() {
         ("reconcile 30 BY", 2, "run it in the application"),
         ("erase cus_1 BY", 2, "run it in the application"),
         ("explain pay_1", 2, "run it in the application"),
+        ("rebuild BY", 2, "run it in the application"),
         ("replay-sink crm 30 BY", 2, "run it in the application"),
     ] {
         let (exit, printed) = ledger(&store.url, &words(command)).await;
@@ -111,6 +112,7 @@ async fn exit_code_reports_the_result() {
         ("replay-sink books 3000 BY", CliOutcome::Done, "queued 0 records"),
         ("replay-sink crn 30 BY", CliOutcome::Failed, "no sink crn: the sinks are crm, books"),
         ("replay-sink crm while BY", CliOutcome::Usage, "invalid value 'while'"),
+        ("rebuild BY", CliOutcome::Done, "repaired 0 records\nrepaired 0 money rows"),
         ("erase cus_2 BY", CliOutcome::Failed, "no data of customer cus_2"),
         ("erase cus_1 BY", CliOutcome::Done, "changed 1 records, erased 1 deliveries"),
         ("erase cus_1 BY", CliOutcome::Failed, "no data of customer cus_1"),
@@ -137,6 +139,7 @@ async fn exit_code_reports_the_result() {
             "redrive-sink books",
             "replay-sink crm, 3000 days",
             "replay-sink books, 3000 days",
+            "rebuild all tables that follow from facts",
         ]
     );
     // The log outlives an erasure, so it has hashes alone.

@@ -1,8 +1,9 @@
-//! Groups that are resolved again: an address has a new identity, or the rules changed.
+//! Groups that are resolved again: an address has a new identity, the rules changed, or an operator rebuilds
+//! the tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{GroupStore, placement, rows, rows::Writes};
+use super::{Finished, GroupStore, placement, rows, rows::Writes};
 use crate::{
     attribution::RecordChange,
     error::Error,
@@ -26,8 +27,21 @@ const CLAIM: Sql = sql!(
      RETURNING group_id"
 );
 
+const ROOTS_AFTER: Sql =
+    sql!("SELECT id FROM dodo_group WHERE id > $1 AND parent_id IS NULL ORDER BY id LIMIT $2");
+
 /// Groups that are resolved again in one transaction.
 const BATCH: u32 = 32;
+
+/// The numbers of changed rows.
+#[derive(Default)]
+pub(super) struct Rebuilt {
+    pub(super) records: u64,
+    /// Subscriptions and movements.
+    pub(super) recurring: u64,
+    /// Checkout sessions of the funnel.
+    pub(super) sessions: u64,
+}
 
 impl GroupStore {
     /// Queues every group that was resolved with other rules. Returns their number.
@@ -78,6 +92,28 @@ impl GroupStore {
         if ids.is_empty() {
             return Ok(None);
         }
+        Ok(Some(self.resolve_in(tx, ids).await?.changes))
+    }
+
+    /// Resolves all groups again, in the order of their ids.
+    pub(super) async fn resolve_all(&self) -> Result<Rebuilt, Error> {
+        let (mut last, mut rebuilt) = (i64::MIN, Rebuilt::default());
+        loop {
+            let mut tx = self.store.begin_booking().await?;
+            let ids = tx.fetch(&ROOTS_AFTER, args![last, BATCH]).await?;
+            let ids =
+                ids.into_iter().map(|mut row| row.int(0)).collect::<Result<BTreeSet<_>, _>>()?;
+            let Some(highest) = ids.last().copied() else { return Ok(rebuilt) };
+            let resolved = self.resolve_in(tx, ids).await?;
+            rebuilt.records += u64::try_from(resolved.changes.len()).unwrap_or(u64::MAX);
+            rebuilt.recurring += resolved.recurring;
+            rebuilt.sessions += resolved.sessions;
+            last = highest;
+        }
+    }
+
+    /// Resolves groups again, and commits.
+    async fn resolve_in(&self, mut tx: Tx, ids: BTreeSet<i64>) -> Result<Finished, Error> {
         let locked = placement::lock_roots(&mut tx, ids).await?;
         let ids = locked.facts.into_keys().collect();
         let mut groups = rows::load(&mut tx, &ids, BTreeMap::new()).await?;
@@ -87,10 +123,10 @@ impl GroupStore {
             false => placement::merged_into(&mut tx, &ids).await?,
         };
         let writes = Writes::from_changed(told, locked.projections);
-        let (changes, _) = self.finish(&mut tx, &mut groups, writes).await?;
-        self.recipients.enqueue(&self.store, &mut tx, &changes).await?;
+        let finished = self.finish(&mut tx, &mut groups, writes).await?;
+        self.recipients.enqueue(&self.store, &mut tx, &finished.changes).await?;
         tx.commit().await?;
-        Ok(Some(changes))
+        Ok(finished)
     }
 
     async fn drop_first(&self, error: &Error) -> Result<(), Error> {

@@ -163,7 +163,7 @@ impl GroupStore {
         for address in &addresses {
             erased.deliveries += tx.erase_bodies_of_address(address).await?;
         }
-        erased.changes = self.finish(tx, &mut groups, writes).await?.0;
+        erased.changes = self.finish(tx, &mut groups, writes).await?.changes;
         Ok(erased)
     }
 }

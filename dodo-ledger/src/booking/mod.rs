@@ -14,7 +14,7 @@
 //! | `books` | money rows and their sums, last |
 //! | `recurring` | subscriptions and movements of recurring revenue |
 //! | `funnel` | checkout sessions, and how far each came |
-//! | `rebuild` | money rows, sums and the funnel, compared with the records |
+//! | `rebuild` | all tables, compared with the facts |
 //! | `read` | questions about one payment or subscription |
 
 mod again;
@@ -80,6 +80,17 @@ pub(crate) struct Booked {
     pub(crate) erasures: Erasures,
     /// For [`GroupStore::keep`], after the commit.
     pub(crate) groups: Booking,
+}
+
+/// The result of [`GroupStore::finish`].
+struct Finished {
+    changes: Vec<RecordChange>,
+    /// The new version of the groups.
+    version: i64,
+    /// Rows of recurring revenue that changed.
+    recurring: u64,
+    /// Checkout sessions of the funnel that changed.
+    sessions: u64,
 }
 
 impl GroupStore {
@@ -191,7 +202,7 @@ impl GroupStore {
                 );
             }
         }
-        let (changes, version) = self.finish(tx, &mut groups, writes).await?;
+        let Finished { changes, version, .. } = self.finish(tx, &mut groups, writes).await?;
         if is_disputed {
             // An opened dispute moves no money, and a page shows it.
             books::lock(tx).await?;
@@ -200,14 +211,13 @@ impl GroupStore {
         Ok(Booked { changes, erasures, groups: Booking { version, groups } })
     }
 
-    /// Resolves the groups, writes the differences, and calls the projections. Returns the changes and the
-    /// new version of the groups.
+    /// Resolves the groups, writes the differences, and calls the projections.
     async fn finish(
         &self,
         tx: &mut Tx,
         groups: &mut BTreeMap<i64, Group>,
         mut writes: Writes,
-    ) -> Result<(Vec<RecordChange>, i64), Error> {
+    ) -> Result<Finished, Error> {
         rows::link_addresses(tx, groups).await?;
         let (rules_hash, version) = (self.rules.fingerprint(), fastrand::i64(..));
         let mut all = Vec::new();
@@ -222,8 +232,8 @@ impl GroupStore {
         let written = writes.write(tx).await?;
         self.projections.apply(tx, groups, &written.changed, written.projections).await?;
         books::write(tx, &all, &written.records).await?;
-        recurring::write(tx, groups).await?;
-        funnel::write(tx, groups).await?;
-        Ok((all, version))
+        let recurring = recurring::write(tx, groups).await?;
+        let sessions = funnel::write(tx, groups).await?;
+        Ok(Finished { changes: all, version, recurring, sessions })
     }
 }

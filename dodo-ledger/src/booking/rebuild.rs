@@ -1,4 +1,4 @@
-//! Money rows and sums, compared with the records and repaired. A changed time zone is such a repair.
+//! All tables, compared with the facts and repaired. A changed time zone is such a repair of the sums.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,9 @@ use jiff::{ToSpan, civil::Date, tz::TimeZone};
 
 use super::{
     GroupStore,
+    again::Rebuilt,
     books::{self, MoneyKey, ValueIds},
-    funnel, placement, rows,
+    recurring, rows,
 };
 use crate::{
     attribution::{
@@ -69,10 +70,6 @@ const DROP_STRAYS: Sql = sql!(
             AND dodo_record.kind <> 'non_revenue' AND dodo_record.live = dodo_money.live
             AND dodo_record.currency = dodo_money.currency AND occurred_micros = dodo_money.at)"
 );
-const GROUPS_WITH_SESSIONS: Sql = sql!(
-    "SELECT DISTINCT group_id FROM dodo_fact WHERE kind = 'context' AND group_id > $1
-     ORDER BY group_id LIMIT $2"
-);
 /// Sessions without a context.
 const DROP_STRAY_SESSIONS: Sql = sql!(
     "DELETE FROM dodo_funnel WHERE session_id IS NOT NULL AND NOT EXISTS (
@@ -87,6 +84,10 @@ const PAGE: u32 = 500;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RebuildReport {
+    /// Records that differed from the facts of their group.
+    pub records: u64,
+    /// Subscriptions and movements of the monthly revenue that differed from the facts.
+    pub recurring: u64,
     /// Money rows that differed from their record.
     pub money_rows: u64,
     /// Checkout sessions of the funnel that differed from their facts. Sessions whose facts are gone stay.
@@ -121,17 +122,29 @@ impl GroupStore {
         Ok(())
     }
 
-    /// Compares money rows, the funnel, values and sums with the records, and repairs them. Bookings go on at the same
-    /// time.
+    /// Computes records, money rows, values, sums, the funnel, subscriptions and movements of the monthly
+    /// revenue from the facts, and repairs the rows that differ. Bookings go on at the same time.
     ///
     /// # Errors
     /// Those of the database. Call it again.
     pub async fn rebuild(&self) -> Result<RebuildReport, Error> {
+        let Rebuilt { records, recurring, sessions } = self.resolve_all().await?;
+        let strays = self.drop_strays().await?;
+        let (recurring, sessions) = (recurring + strays.0, sessions + strays.1);
         let money_rows = self.repair_money().await?;
-        let sessions = self.repair_funnel().await?;
         let values = self.repair_values().await?;
         let sums = self.repair_sums().await?;
-        Ok(RebuildReport { money_rows, sessions, values, sums })
+        Ok(RebuildReport { records, recurring, money_rows, sessions, values, sums })
+    }
+
+    /// Deletes rows of subscriptions and checkout sessions that no fact names.
+    async fn drop_strays(&self) -> Result<(u64, u64), Error> {
+        let mut tx = self.store.begin_booking().await?;
+        books::lock(&mut tx).await?;
+        let recurring = recurring::drop_strays(&mut tx).await?;
+        let sessions = tx.execute(&DROP_STRAY_SESSIONS, args![]).await?;
+        tx.commit().await?;
+        Ok((recurring, sessions))
     }
 
     /// The name of the zone, and whether the sums are complete.
@@ -171,32 +184,6 @@ impl GroupStore {
                 found += tx.execute(&DROP_STRAYS, args![]).await?;
             }
             repaired += found;
-            tx.commit().await?;
-            if is_last {
-                return Ok(repaired);
-            }
-        }
-    }
-
-    async fn repair_funnel(&self) -> Result<u64, Error> {
-        let (mut repaired, mut last) = (0, 0);
-        loop {
-            let mut tx = self.store.begin_booking().await?;
-            let ids = tx.fetch(&GROUPS_WITH_SESSIONS, args![last, PAGE]).await?;
-            let ids: Vec<i64> =
-                ids.into_iter().map(|mut row| row.int(0)).collect::<Result<_, _>>()?;
-            last = ids.last().copied().unwrap_or(last);
-            let is_last = ids.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-            if !ids.is_empty() {
-                let locked = placement::lock_roots(&mut tx, ids).await?;
-                let ids = locked.facts.into_keys().collect();
-                let groups = rows::load(&mut tx, &ids, BTreeMap::new()).await?;
-                repaired += funnel::write(&mut tx, &groups).await?;
-            }
-            if is_last {
-                books::lock(&mut tx).await?;
-                repaired += tx.execute(&DROP_STRAY_SESSIONS, args![]).await?;
-            }
             tx.commit().await?;
             if is_last {
                 return Ok(repaired);

@@ -74,8 +74,32 @@ impl From<Cell> for Arg {
     }
 }
 
-/// Writes the subscriptions and movements of groups that differ from the stored ones.
-pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<(), Error> {
+/// Rows of subscriptions that no group has.
+const DROP_STRAYS: [Sql; 2] = [
+    sql!(
+        "DELETE FROM dodo_subscription WHERE NOT EXISTS (
+            SELECT 1 FROM dodo_key WHERE kind = 3 AND dodo_key.live = dodo_subscription.live
+                AND value = dodo_subscription.id)"
+    ),
+    sql!(
+        "DELETE FROM dodo_mrr WHERE NOT EXISTS (
+            SELECT 1 FROM dodo_key WHERE kind = 3 AND dodo_key.live = dodo_mrr.live
+                AND value = dodo_mrr.subscription_id)"
+    ),
+];
+
+/// Deletes rows of subscriptions that no group has. Returns their number.
+pub(super) async fn drop_strays(tx: &mut Tx) -> Result<u64, Error> {
+    let mut dropped = 0;
+    for statement in &DROP_STRAYS {
+        dropped += tx.execute(statement, args![]).await?;
+    }
+    Ok(dropped)
+}
+
+/// Writes the subscriptions and movements of groups that differ from the stored ones. Returns the number of
+/// changed rows.
+pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<u64, Error> {
     let (mut subscriptions, mut movements) = (BTreeMap::new(), BTreeSet::new());
     for group in groups.values() {
         let found = recurring(&group.timeline, group.records.values());
@@ -85,7 +109,7 @@ pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<
         movements.extend(found.movements.iter().map(movement_columns));
     }
     if subscriptions.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let given = || args![Rows::texts(subscriptions.keys())];
     let known = tx.fetch(&SUBSCRIPTIONS, given()).await?;
@@ -103,13 +127,15 @@ pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<
     let key = |row: &Columns| row.iter().take(5).cloned().collect::<Columns>();
     let dropped = rows(stored.difference(&movements).map(key).collect());
     let added = rows(movements.difference(&stored).cloned().collect());
-    if put.is_empty() && dropped.is_empty() && added.is_empty() {
-        return Ok(());
+    let changed = put.len() + dropped.len() + added.len();
+    if changed == 0 {
+        return Ok(0);
     }
     books::lock(tx).await?;
     tx.write(&PUT_SUBSCRIPTIONS, put).await?;
     tx.write(&DROP_MOVEMENTS, dropped).await?;
-    tx.write(&PUT_MOVEMENTS, added).await
+    tx.write(&PUT_MOVEMENTS, added).await?;
+    Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
 fn read(mut row: Row, types: &str) -> Result<Columns, Error> {

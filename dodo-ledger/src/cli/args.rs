@@ -112,6 +112,11 @@ pub(super) enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Compute records, sums and monthly revenue from the facts, and repair rows that differ
+    Rebuild {
+        #[command(flatten)]
+        change: Change,
+    },
     /// Set the money of a record to zero; the record stays
     Void {
         /// The id of the record, such as `charge:pay_x`
@@ -183,6 +188,7 @@ impl Command {
             Self::ReplaySink { .. } => Some("replay-sink"),
             Self::Erase { .. } => Some("erase"),
             Self::Void { .. } => Some("void"),
+            Self::Rebuild { .. } => Some("rebuild"),
             _ => None,
         }
     }

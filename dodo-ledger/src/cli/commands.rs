@@ -121,6 +121,20 @@ impl Run<'_> {
                 let queued = ledger.replay_sink(&name, from, until).await?;
                 writeln!(self.out, "queued {queued} records")?;
             }
+            Command::Rebuild { change } => {
+                self.note(&change, "rebuild", "all tables that follow from facts").await?;
+                let report = ledger.rebuild().await?;
+                for (name, repaired) in [
+                    ("records", report.records),
+                    ("money rows", report.money_rows),
+                    ("values", report.values),
+                    ("sums", report.sums),
+                    ("rows of monthly revenue", report.recurring),
+                    ("checkout sessions", report.sessions),
+                ] {
+                    writeln!(self.out, "repaired {repaired} {name}")?;
+                }
+            }
             Command::Void { record, change } => {
                 match ledger.void(&record, &change.operator, &change.reason).await? {
                     VoidOutcome::Void => writeln!(self.out, "void")?,

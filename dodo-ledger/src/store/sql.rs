@@ -139,6 +139,11 @@ impl Rows {
         self.len == 0
     }
 
+    /// The number of rows.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
     /// One text for each row of one column.
     pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
         let mut rows = Self::default();

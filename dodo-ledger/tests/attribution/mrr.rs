@@ -386,6 +386,23 @@ async fn subscriptions_and_months(store: &TestStore) {
     assert_eq!((april.churn.amount, april.customer_churn()), (-1900, Some(500)));
     assert_eq!(april.churn_reasons[0].0.as_str(), "payment_failed");
 
+    // A rebuild repairs the tables, and says how many rows.
+    for (damage, repaired) in [
+        ("DELETE FROM dodo_mrr", 4),
+        ("DELETE FROM dodo_subscription WHERE id <> 'sub_1'", 2),
+        ("UPDATE dodo_subscription SET mrr = mrr + 1", 3),
+        ("UPDATE dodo_mrr SET amount = amount + 1, reason = 0 WHERE subscription_id = 'sub_2'", 4),
+        ("UPDATE dodo_mrr SET subscription_id = 'sub_of_nobody' WHERE kind = 5", 4),
+        ("SELECT 1", 0),
+    ] {
+        store.run(damage).await;
+        assert_eq!(groups.rebuild().await.unwrap().recurring, repaired, "{damage}");
+        let summary = at(51).summary().await.unwrap().remove(0);
+        assert_eq!(numbers(summary.counting), (2, 2, 3800), "{damage}");
+        let rebuilt = ledger.mrr().currency(Currency::USD).months(range, &zone).await.unwrap();
+        assert_eq!(rebuilt, months, "{damage}");
+    }
+
     // Erasure removes the customer, and no money.
     groups.erase_customer("cus_ann", day(300)).await.unwrap();
     let page = at(51).only(Which::Ending).page(10, None).await.unwrap();
