@@ -102,7 +102,7 @@ impl Ledger {
     pub async fn prune_bodies(&self, older_than: Duration) -> Result<u64, Error> {
         let erased = admin::prune_bodies(&self.shared.store, older_than).await?;
         if erased > 0 {
-            self.shared.store.purge_and_vacuum().await;
+            self.shared.store.purge_copies().await;
         }
         Ok(erased)
     }

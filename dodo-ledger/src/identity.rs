@@ -151,7 +151,7 @@ impl Ledger {
         let deliveries = erased.deliveries;
         let found = records + deliveries + erased.facts > 0;
         if found {
-            self.shared.store.purge_and_vacuum().await;
+            self.shared.store.purge_copies().await;
             // Other groups of an address are resolved again.
             self.shared.offer(WakeSignal::Stored);
             self.shared.offer_changes();

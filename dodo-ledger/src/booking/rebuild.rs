@@ -77,7 +77,7 @@ const DROP_STRAY_SESSIONS: Sql = sql!(
 );
 const UNUSED_VALUES: Sql = sql!("DELETE FROM dodo_value WHERE uses = 0");
 
-/// Records, or groups with checkout sessions, that one transaction compares.
+/// Records that one transaction compares.
 const PAGE: u32 = 500;
 
 /// The repairs of [`Ledger::rebuild`](crate::Ledger::rebuild). All are 0 if the tables were right.

@@ -4,6 +4,8 @@
 pub mod sql;
 pub(crate) mod tx;
 
+#[cfg(feature = "sqlite")]
+mod free_space;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -11,6 +13,8 @@ mod sqlite;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
+#[cfg(feature = "sqlite")]
+use self::sqlite::Cleared;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 
@@ -232,34 +236,35 @@ impl Store {
 
     /// Call it after an erasure on request. It also removes copies beside the rows, if the database
     /// can. It continues if the caller is canceled.
-    pub(crate) async fn purge_and_vacuum(&self) {
+    pub(crate) async fn purge_copies(&self) {
         let store = self.clone();
-        let scrubbed = tokio::spawn(async move {
-            store.vacuum().await;
-            store.purge_erased().await;
-        });
-        if scrubbed.await.is_err() {
-            tracing::warn!(
-                target: "dodo::ledger",
-                "copies of erased data remain in SQLite's file and log; run `VACUUM`"
-            );
-        }
+        let cleared = tokio::spawn(async move { store.clear_copies().await });
+        let error = match cleared.await.unwrap_or(Ok(false)) {
+            Ok(true) => return,
+            Ok(false) => None,
+            Err(error) => Some(error),
+        };
+        tracing::warn!(
+            target: "dodo::ledger", error = error.as_ref().map(tracing::field::display),
+            cause = error.as_ref().and_then(Error::cause),
+            "copies of erased data remain in SQLite's file and log; run `VACUUM`"
+        );
     }
 
-    /// SQLite leaves copies of rows that it moved in what is free of a page, so its file is written anew.
-    async fn vacuum(&self) {
+    /// Removes copies of erased rows from the free space of SQLite's pages. Returns whether readers let it.
+    async fn clear_copies(&self) -> Result<bool, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite(store) => {
-                if let Err(error) = store.vacuum().await {
-                    tracing::warn!(
-                        target: "dodo::ledger", %error, cause = error.cause(),
-                        "copies of erased data remain in SQLite's file; run `VACUUM`"
-                    );
+            Backend::Sqlite(store) => match store.clear_free_space().await? {
+                Cleared::UnknownFormat => {
+                    store.vacuum().await?;
+                    store.truncate_wal().await
                 }
-            }
+                cleared => Ok(cleared == Cleared::Complete),
+            },
+            // Old versions of rows go with VACUUM.
             #[cfg(feature = "postgres")]
-            Backend::Postgres(_) => {}
+            Backend::Postgres(_) => Ok(true),
         }
     }
 

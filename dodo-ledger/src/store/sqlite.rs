@@ -1,17 +1,22 @@
 //! One process, one file.
 
-use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{io, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection as _, Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::timeout,
+};
 
 use crate::{
     error::Error,
     store::{
+        free_space::Pages,
         sql::{Arg, Row, Sql},
         tx::{Tx, TxBackend, fetch_sqlite},
     },
@@ -37,6 +42,10 @@ const CHECKPOINTS: u32 = 5;
 const SHORT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 200";
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 const LONG_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
+/// Pages whose free space is cleared while deliveries wait.
+const CLEARED_AT_ONCE: usize = 8192;
+/// A commit of any kind: other connections then drop the pages that they hold in memory.
+const TOUCH: &str = "UPDATE dodo_books SET change = change + 1 WHERE id = 1";
 /// A deferred transaction that turns into a writer fails at once, whatever the busy timeout.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
@@ -175,9 +184,7 @@ impl SqliteStore {
 
     /// Writes the whole file anew: nothing is in it but what the tables hold.
     pub(crate) async fn vacuum(&self) -> Result<(), Error> {
-        let write_permit = timeout(ACQUIRE_TIMEOUT, self.write_permit.clone().lock_owned());
-        let _permit = write_permit.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        let mut connection = self.writer.acquire().await?;
+        let (_permit, mut connection) = self.writer_alone().await?;
         sqlx::query("VACUUM").execute(&mut *connection).await?;
         Ok(())
     }
@@ -185,26 +192,58 @@ impl SqliteStore {
     /// Moves the log into the database file and empties the log, so erased data is in neither.
     /// Returns whether no reader blocked it.
     pub(crate) async fn truncate_wal(&self) -> Result<bool, Error> {
-        let write_permit = timeout(ACQUIRE_TIMEOUT, self.write_permit.clone().lock_owned());
-        let write_permit = write_permit.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        let mut connection = self.writer.acquire().await?;
+        let (write_permit, mut connection) = self.writer_alone().await?;
         // In its own task: the caller may be canceled, and the connection must get its timeout
         // back.
         let emptying = tokio::spawn(async move {
-            sqlx::query(SHORT_BUSY_TIMEOUT).execute(&mut *connection).await?;
-            let mut emptied = Ok(false);
-            for _ in 0..CHECKPOINTS {
-                let in_the_way = sqlx::query_scalar::<_, i64>(CHECKPOINT);
-                emptied = in_the_way.fetch_one(&mut *connection).await.map(|busy| busy == 0);
-                if !matches!(emptied, Ok(false)) {
-                    break;
-                }
-            }
-            sqlx::query(LONG_BUSY_TIMEOUT).execute(&mut *connection).await?;
+            let emptied = emptied(&mut connection).await;
             drop(write_permit);
             emptied
         });
-        Ok(emptying.await.unwrap_or(Ok(false))?)
+        emptying.await.unwrap_or(Ok(false))
+    }
+
+    /// Overwrites the copies of erased rows that SQLite leaves in the free space of pages, and empties the
+    /// log. Deliveries go on: they wait for some thousand pages at most.
+    pub(crate) async fn clear_free_space(&self) -> Result<Cleared, Error> {
+        let file: Option<String> = sqlx::query_scalar(FILE).fetch_one(&self.own).await?;
+        let Some(file) = file.filter(|file| !file.is_empty()) else { return Ok(Cleared::Complete) };
+        // Afterwards, every copy is in the file.
+        if !self.truncate_wal().await? {
+            return Ok(Cleared::Blocked);
+        }
+        let (pages, found) = match in_thread(move || leftovers(Path::new(&file))).await? {
+            Some(found) => found,
+            None => return Ok(Cleared::UnknownFormat),
+        };
+        for numbers in found.chunks(CLEARED_AT_ONCE) {
+            if !self.clear(pages.clone(), numbers.to_vec()).await? {
+                return Ok(Cleared::Blocked);
+            }
+        }
+        in_thread(move || pages.sync()).await?;
+        Ok(Cleared::Complete)
+    }
+
+    /// Clears the free space of some pages: the log is empty, and this connection has the write lock.
+    async fn clear(&self, pages: Pages, numbers: Vec<u64>) -> Result<bool, Error> {
+        let (write_permit, mut connection) = self.writer_alone().await?;
+        let clearing = tokio::spawn(async move {
+            let cleared = cleared(&mut connection, &pages, &numbers).await;
+            // Pages that this connection holds in memory still have the copies.
+            let closed = connection.close().await;
+            drop(write_permit);
+            closed?;
+            cleared
+        });
+        clearing.await.unwrap_or(Ok(false))
+    }
+
+    /// The connection that writes, while no worker waits for it.
+    async fn writer_alone(&self) -> Result<(OwnedMutexGuard<()>, PoolConnection<Sqlite>), Error> {
+        let write_permit = timeout(ACQUIRE_TIMEOUT, self.write_permit.clone().lock_owned());
+        let write_permit = write_permit.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok((write_permit, self.writer.acquire().await?))
     }
 
     /// A transaction in which the ledger itself reads.
@@ -221,6 +260,70 @@ impl SqliteStore {
     pub(crate) async fn read(&self) -> Result<Tx, Error> {
         Ok(Tx::new(TxBackend::Sqlite(begun(&self.readers, "BEGIN").await?)))
     }
+}
+
+/// The result of [`SqliteStore::clear_free_space`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cleared {
+    /// No copy is left.
+    Complete,
+    /// Readers blocked it.
+    Blocked,
+    /// The file has pages of another format, for example because it is encrypted.
+    UnknownFormat,
+}
+
+/// The pages of a file, and those with copies of moved rows.
+fn leftovers(file: &Path) -> io::Result<Option<(Pages, Vec<u64>)>> {
+    let Some(pages) = Pages::open(file)? else { return Ok(None) };
+    let found = pages.with_leftovers()?;
+    Ok(Some((pages, found)))
+}
+
+/// Runs work that waits for the disk.
+async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+    Ok(done.map_err(sqlx::Error::Io)?)
+}
+
+/// Empties the log. Returns whether no reader blocked it.
+async fn emptied(connection: &mut SqliteConnection) -> Result<bool, Error> {
+    sqlx::query(SHORT_BUSY_TIMEOUT).execute(&mut *connection).await?;
+    let mut emptied = Ok(false);
+    for _ in 0..CHECKPOINTS {
+        let in_the_way = sqlx::query_scalar::<_, i64>(CHECKPOINT);
+        emptied = in_the_way.fetch_one(&mut *connection).await.map(|busy| busy == 0);
+        if !matches!(emptied, Ok(false)) {
+            break;
+        }
+    }
+    sqlx::query(LONG_BUSY_TIMEOUT).execute(&mut *connection).await?;
+    Ok(emptied?)
+}
+
+async fn cleared(
+    connection: &mut SqliteConnection,
+    pages: &Pages,
+    numbers: &[u64],
+) -> Result<bool, Error> {
+    // Another process can write between the two steps.
+    for _ in 0..CHECKPOINTS {
+        if !emptied(connection).await? {
+            return Ok(false);
+        }
+        sqlx::query(BEGIN).execute(&mut *connection).await?;
+        let (pages, numbers) = (pages.clone(), numbers.to_vec());
+        let cleared = in_thread(move || pages.clear(&numbers)).await?;
+        sqlx::query(TOUCH).execute(&mut *connection).await?;
+        sqlx::query("COMMIT").execute(&mut *connection).await?;
+        if cleared {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Begins a transaction. A pool that was given may hold connections that [`pool`] does not keep.
