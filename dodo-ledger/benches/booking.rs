@@ -1,5 +1,5 @@
 //! The cost of one more charge in a group of 1 to 10,000 facts: in memory, and as a booking on both stores
-//! with the group in memory (warm) and without (cold).
+//! with the group in memory (warm) and without (cold). The processor time is that of this process.
 //!
 //! ```text
 //! cargo bench -p dodo-ledger --all-features --bench booking
@@ -25,7 +25,7 @@ use dodo_ledger::{
     booking::GroupStore,
 };
 use jiff::Timestamp;
-use support::{SAMPLE, run_on};
+use support::{SAMPLE, cpu_time, run_on};
 
 const SIZES: [i64; 5] = [1, 10, 100, 1_000, 10_000];
 /// Facts of one transaction while a group is filled.
@@ -91,33 +91,44 @@ fn in_memory() {
     }
 }
 
+/// The time on the clock, and the processor time of this process.
+struct Cost(Duration, Duration);
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(clock, processor) = self;
+        write!(f, "{clock:.2?} ({processor:.2?})")
+    }
+}
+
 /// One more charge at a time, each a booking by itself.
-async fn one_more(store: &Store, group: i64, size: i64, is_warm: bool) -> Duration {
+async fn one_more(store: &Store, group: i64, size: i64, is_warm: bool) -> Cost {
     let kept = GroupStore::new(store.clone(), Rules::default());
     let filled: Vec<Fact> = (0..size).map(|n| charge(group, n)).collect();
     for facts in filled.chunks(BATCH) {
         kept.book(Batch::from_facts(facts.iter().cloned())).await.unwrap();
     }
-    let mut times = Vec::new();
+    let (mut clock, mut processor) = (Vec::new(), Vec::new());
     for n in size..size + runs(size) {
         let fact = charge(group, n);
         let fresh = GroupStore::new(store.clone(), Rules::default());
         let groups = if is_warm { &kept } else { &fresh };
-        let begin = Instant::now();
+        let (begin, spent) = (Instant::now(), cpu_time("self").unwrap_or_default());
         groups.book(Batch::from_facts([fact])).await.unwrap();
-        times.push(begin.elapsed());
+        clock.push(begin.elapsed());
+        processor.push(cpu_time("self").unwrap_or_default().saturating_sub(spent));
     }
-    median(times)
+    Cost(median(clock), median(processor))
 }
 
 async fn on_store(name: &str, url: &str) {
     let store = Store::open(url).await.unwrap();
     Ledger::builder(store.clone()).open().await.unwrap();
-    println!("\n| facts in group, {name} | warm | cold |\n|---|---|---|");
+    println!("\n| facts in group, {name} | warm (processor) | cold (processor) |\n|---|---|---|");
     for (group, size) in (1..).zip(SIZES) {
         let warm = one_more(&store, 2 * group, size, true).await;
         let cold = one_more(&store, 2 * group + 1, size, false).await;
-        println!("| {size} | {warm:.2?} | {cold:.2?} |");
+        println!("| {size} | {warm} | {cold} |");
     }
 }
 

@@ -16,6 +16,7 @@
     reason = "a benchmark"
 )]
 
+#[expect(dead_code, reason = "shared with other benchmarks, which use more of it")]
 mod support;
 
 use std::time::{Duration, Instant};

@@ -79,3 +79,33 @@ pub(crate) async fn run_on(server: &str, statement: &'static str) {
     let mut connection = PgConnection::connect(server).await.unwrap();
     sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
 }
+
+/// The processor time of the running threads of a process of Linux; `self`: of this one.
+pub(crate) fn cpu_time(process: &str) -> Option<Duration> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let time = |thread: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Some(Duration::from_nanos(threads.filter_map(time).sum()))
+}
+
+/// The processor time of the server for the connections of this database.
+pub(crate) async fn server_cpu(server: &str) -> Duration {
+    let mut connection = PgConnection::connect(server).await.unwrap();
+    let pids: Vec<i32> = sqlx::query_scalar(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+            AND pid <> pg_backend_pid()",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    pids.iter().filter_map(|pid| cpu_time(&pid.to_string())).sum()
+}
+
+/// The resident memory of this process in bytes, on Linux.
+pub(crate) fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
