@@ -37,6 +37,11 @@ pub(super) struct Charges<'a> {
 }
 
 impl<'a> Charges<'a> {
+    /// Room for so many charges.
+    pub(super) fn of(count: usize) -> Self {
+        Self { all: Vec::with_capacity(count), ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, resolved: ResolvedCharge<'a>, person: Option<&'a Person>) {
         let at = self.all.len();
         self.by_payment.insert(&resolved.charge.payment_id, at);

@@ -1,6 +1,6 @@
 //! The comparison of resolved records with stored records. It alone decides what a booking writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
     record::{Record, RecordState},
@@ -30,16 +30,13 @@ pub fn diff(
     stored: &BTreeMap<String, Record>,
     resolved: Vec<Record>,
 ) -> Vec<RecordChange> {
-    let mut new: BTreeMap<String, Record> =
-        resolved.into_iter().map(|record| (record.record.id.clone(), record)).collect();
-    for (id, old) in stored {
-        if !new.contains_key(id) {
-            new.insert(id.clone(), withdrawn(old, timeline.has_erasure()));
-        }
-    }
+    let known: HashSet<&str> = resolved.iter().map(Record::id).collect();
+    let gone = stored.iter().filter(|(id, _)| !known.contains(id.as_str()));
+    let gone: Vec<Record> = gone.map(|(_, old)| withdrawn(old, timeline.has_erasure())).collect();
+    // Only changed records move: a large group has many others.
     let mut changes = Vec::new();
-    for (id, mut record) in new {
-        let old = stored.get(&id);
+    for mut record in resolved.into_iter().chain(gone) {
+        let old = stored.get(record.id());
         record.record.flags.reclassified = old.is_some_and(|old| {
             let was_charge = old.record.kind.is_charge();
             old.record.flags.reclassified || (was_charge && old.record.kind != record.record.kind)
@@ -48,6 +45,7 @@ pub fn diff(
             changes.push(RecordChange { old: old.cloned(), new: record });
         }
     }
+    changes.sort_by(|a, b| a.new.id().cmp(b.new.id()));
     changes
 }
 

@@ -185,8 +185,8 @@ pub fn recurring<'a>(
     for record in charges {
         for id in &record.record.subscription_ids {
             let known = first.entry(id).or_insert(record);
-            let order = |record: &Record| (record.record.occurred_at, record.record.id.clone());
-            if order(record) < order(known) {
+            let order = record.record.occurred_at.cmp(&known.record.occurred_at);
+            if order.then_with(|| record.id().cmp(known.id())).is_lt() {
                 *known = record;
             }
         }

@@ -3,7 +3,7 @@
 //! Charges come first, sorted by time: each looks only at charges before it. Reversals follow, then
 //! starts and ends of subscriptions. Both look only at charges.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
 
 use dodo_core::{
     attribution::RecordKind,
@@ -53,7 +53,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn run(&self) -> Vec<Resolved> {
-        let mut charges = Charges::default();
+        let mut charges = Charges::of(self.objects.charges.len());
         for (fact, charge) in &self.objects.charges {
             let resolved = self.charge(&charges, fact, charge);
             charges.push(resolved, self.objects.person(fact));
@@ -72,7 +72,11 @@ impl<'a> Resolver<'a> {
                 *record = record.clone().without_money(RecordState::Void);
             }
         }
-        mark_first_charges(all.iter_mut().map(|(record, _)| record));
+        for nth in first_charges(&all) {
+            if let Some((record, _)) = all.get_mut(nth) {
+                record.is_first = true;
+            }
+        }
         all
     }
 
@@ -219,28 +223,23 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Marks the earliest charge of each customer. An erased customer has no id: all erased charges of a group
-/// count as those of one customer.
-fn mark_first_charges<'a>(records: impl Iterator<Item = &'a mut Record>) {
-    let mut first: HashMap<Option<String>, &'a mut Record> = HashMap::new();
-    for record in records {
-        let customer = record.record.customer_id.clone();
+/// The places of the earliest charge of each customer. An erased customer has no id: all erased charges of a
+/// group count as those of one customer.
+fn first_charges(records: &[Resolved]) -> Vec<usize> {
+    let mut first: HashMap<Option<&str>, (usize, (Timestamp, &str))> = HashMap::new();
+    for (nth, (record, _)) in records.iter().enumerate() {
+        let customer = record.record.customer_id.as_deref();
         let counts = record.record.kind.is_charge() && record.state == RecordState::Valid;
         if !counts || (customer.is_none() && record.reason != Some(StepReason::Forgotten)) {
             continue;
         }
-        let order = |record: &Record| (record.record.occurred_at, record.record.id.clone());
-        match first.entry(customer) {
-            Entry::Occupied(mut known) if order(record) < order(known.get()) => {
-                known.insert(record);
-            }
-            Entry::Occupied(_) => {}
-            Entry::Vacant(vacant) => {
-                vacant.insert(record);
-            }
+        let order = (record.record.occurred_at, record.id());
+        let known = first.entry(customer).or_insert((nth, order));
+        if order < known.1 {
+            *known = (nth, order);
         }
     }
-    first.into_values().for_each(|record| record.is_first = true);
+    first.into_values().map(|(nth, _)| nth).collect()
 }
 
 fn classified<'a, 'b: 'a>(
