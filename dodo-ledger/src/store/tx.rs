@@ -1,6 +1,8 @@
 //! A transaction on whichever database the ledger lives in.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, time::Duration};
+
+use futures_core::Stream;
 
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
@@ -186,8 +188,7 @@ impl Tx {
     /// Those of the database.
     pub async fn fetch(&mut self, sql: &Sql, args: Vec<Arg>) -> Result<Vec<Row>, Error> {
         each!(&mut self.backend, text = sql, tx => {
-            let rows = in_time(self.statement_timeout, (&mut **tx).fetch_all(bound!(text, args))).await?;
-            rows.iter().map(read_row).collect()
+            in_time(self.statement_timeout, read_all((&mut **tx).fetch(bound!(text, args)))).await
         })
     }
 
@@ -202,14 +203,12 @@ impl Tx {
             #[cfg(feature = "sqlite")]
             TxBackend::Sqlite(tx) => {
                 let query = bound!(AssertSqlSafe(text), args);
-                let rows = in_time(self.statement_timeout, (&mut **tx).fetch_all(query)).await?;
-                rows.iter().map(read_row).collect()
+                in_time(self.statement_timeout, read_all((&mut **tx).fetch(query))).await
             }
             #[cfg(feature = "postgres")]
             TxBackend::Postgres(tx) => {
                 let query = bound!(AssertSqlSafe(text), args);
-                let rows = in_time(self.statement_timeout, (&mut **tx).fetch_all(query)).await?;
-                rows.iter().map(read_row).collect()
+                in_time(self.statement_timeout, read_all((&mut **tx).fetch(query))).await
             }
         }
     }
@@ -245,8 +244,7 @@ pub(crate) async fn fetch_sqlite(
     sql: &Sql,
     args: Vec<Arg>,
 ) -> Result<Vec<Row>, Error> {
-    let rows = in_time(STATEMENT_TIMEOUT, pool.fetch_all(bound!(sql.sqlite, args))).await?;
-    rows.iter().map(read_row).collect()
+    in_time(STATEMENT_TIMEOUT, read_all(pool.fetch(bound!(sql.sqlite, args)))).await
 }
 
 /// Reads outside of a transaction.
@@ -257,8 +255,7 @@ pub(crate) async fn fetch_postgres(
     sql: &Sql,
     args: Vec<Arg>,
 ) -> Result<Vec<Row>, Error> {
-    let rows = in_time(statement_timeout, pool.fetch_all(bound!(sql.postgres, args))).await?;
-    rows.iter().map(read_row).collect()
+    in_time(statement_timeout, read_all(pool.fetch(bound!(sql.postgres, args)))).await
 }
 
 /// Aborts a statement that takes too long. If the caller drops a statement, it also drops its
@@ -276,8 +273,27 @@ pub(crate) async fn in_time<T>(
     }
 }
 
+/// Reads each row when it comes, so that the driver's copy of it is freed at once.
+async fn read_all<R>(
+    mut rows: Pin<Box<dyn Stream<Item = Result<R, sqlx::Error>> + Send + '_>>,
+) -> Result<Vec<Row>, sqlx::Error>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    for<'r> i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    for<'r> bool: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    for<'r> Vec<u8>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    let mut all = Vec::new();
+    while let Some(row) = poll_fn(|context| rows.as_mut().poll_next(context)).await {
+        all.push(read_row(&row?)?);
+    }
+    Ok(all)
+}
+
 /// Reads a row by the types that the database reports. Used for both drivers.
-fn read_row<R>(row: &R) -> Result<Row, Error>
+fn read_row<R>(row: &R) -> Result<Row, sqlx::Error>
 where
     R: sqlx::Row,
     usize: sqlx::ColumnIndex<R>,
@@ -293,13 +309,12 @@ where
             return Ok(Cell::Null);
         }
         // The type of the value, not of the column: an expression has none in SQLite.
-        let name = value.type_info().name().to_owned();
-        Ok(match name.as_str() {
+        Ok(match value.type_info().name() {
             "TEXT" | "VARCHAR" | "NAME" => Cell::Text(row.try_get(at)?),
             "BLOB" | "BYTEA" => Cell::Bytes(row.try_get(at)?),
             "BOOL" | "BOOLEAN" => Cell::Int(i64::from(row.try_get::<bool, _>(at)?)),
             _ => Cell::Int(row.try_get(at)?),
         })
     };
-    row.columns().iter().map(cell).collect::<Result<_, sqlx::Error>>().map(Row).map_err(Into::into)
+    row.columns().iter().map(cell).collect::<Result<_, sqlx::Error>>().map(Row)
 }
