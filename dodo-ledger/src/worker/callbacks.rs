@@ -4,12 +4,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use dodo_core::webhook::Dispatcher;
 use tokio::{
     task::{Id, JoinError, JoinSet},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -25,6 +26,10 @@ use crate::{
     store::Store,
     tx::COMMIT_RESERVE,
 };
+
+/// If more events are due, the worker waits so long for further attempts to end before it claims again:
+/// each claim is a commit.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// The running attempts of this process.
 struct InFlight {
@@ -98,6 +103,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut shutdo
         attempts: HashMap::new(),
     };
     let slots = ledger.settings.concurrency.max(1);
+    let mut has_more = false;
     while shutdown.borrow().is_none() {
         while let Some(task) = in_flight.tasks.try_join_next_with_id() {
             in_flight.ended(task);
@@ -110,14 +116,20 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut shutdo
             }
             continue;
         }
+        let is_gathering = has_more && free < slots / 2;
+        if is_gathering && timeout(GATHER, in_flight.wait_for_one()).await.is_ok() {
+            continue;
+        }
         // From before the claim: a lease may only be believed to end too early.
         let lease_ends = Instant::now() + ledger.settings.lease;
         match claim(&ledger.store, free, ledger.settings.lease).await {
             Ok(events) if events.is_empty() => {
+                has_more = false;
                 sleep_or_wake(&ledger.wake_callbacks, ledger.settings.poll, &mut shutdown).await;
             }
             Ok(events) => {
                 reach("after_claim").await;
+                has_more = u32::try_from(events.len()).is_ok_and(|claimed| claimed == free);
                 for event in events {
                     in_flight.start(ledger, event, lease_ends);
                 }
