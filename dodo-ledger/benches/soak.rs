@@ -166,7 +166,7 @@ impl Soak<'_> {
             if (n + 1) % (total / WINDOWS) == 0 {
                 let (now, ran) = (self.cpu().await, runs.load(Ordering::Relaxed));
                 let events = u32::try_from((ran - done).max(1)).unwrap();
-                costs.push((now - cpu) / events);
+                costs.push(now.saturating_sub(cpu) / events);
                 (cpu, done) = (now, ran);
                 println!(
                     "| {} | {ran} | {} MB | {:?} | {:?} |",

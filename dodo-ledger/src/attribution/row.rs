@@ -1,8 +1,9 @@
 //! Facts as rows: the columns, and compact JSON for the rest.
 
+use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fact::{FORMAT, Fact, Person};
 use crate::error::Error;
@@ -74,6 +75,24 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, Error> {
 pub(crate) fn without_nulls<T: Serialize>(value: &T) -> Result<String, Error> {
     let failed = |error| Error::corrupt("a value cannot be written as JSON").with_source(error);
     let compact = compacted(serde_json::to_value(value).map_err(failed)?, Value::is_null);
+    serde_json::to_string(&compact).map_err(failed)
+}
+
+/// A record as JSON, without the fields that have their default.
+pub(crate) fn record_to_json(record: &AttributionRecord) -> Result<String, Error> {
+    let failed = |error| Error::corrupt("a record cannot be written as JSON").with_source(error);
+    let mut compact = compacted(serde_json::to_value(record).map_err(failed)?, Value::is_null);
+    if let Value::Object(fields) = &mut compact {
+        if let Some(flags) = fields.get_mut("flags") {
+            *flags = compacted(flags.take(), is_default);
+        }
+        // `live` has no default. An empty contact is another value than none.
+        let is_empty = |name: &str, value: &Value| {
+            ["flags", "tool_ids"].contains(&name) && value.as_object().is_some_and(Map::is_empty)
+        };
+        fields
+            .retain(|name, value| name == "live" || !(is_default(value) || is_empty(name, value)));
+    }
     serde_json::to_string(&compact).map_err(failed)
 }
 

@@ -65,28 +65,27 @@ const REDACT_FACTS: Sql = sql!(
 const PUT_RECORDS: Sql = sql!(
     "INSERT INTO dodo_record (
         id, group_id, version, state, record, visit_context, excess, kind, live, business_id, payment_id,
-        customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
+        customer_id, checkout_session_id, product_id, visitor, link_id, campaign_id,
         source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
         country, is_first, currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
      ) SELECT id, group_id, 1, state, record, visit_context, excess, kind, live, business_id, payment_id,
-        customer_id, email_sha256, checkout_session_id, product_id, visitor, link_id, campaign_id,
+        customer_id, checkout_session_id, product_id, visitor, link_id, campaign_id,
         source, medium, content, term, lead_id, channel, reason, landing_path, referrer_host, device,
         country, is_first, currency, exponent, gross, tax, net, is_charge, created_micros, occurred_micros
      FROM " (rows 1:
         1 id TEXT, 2 group_id BIGINT, 3 state BIGINT, 4 record TEXT, 5 visit_context TEXT,
         6 excess BIGINT, 7 kind TEXT, 8 live BIGINT, 9 business_id TEXT, 10 payment_id TEXT,
-        11 customer_id TEXT, 12 email_sha256 TEXT, 13 checkout_session_id TEXT, 14 product_id TEXT,
-        15 visitor TEXT, 16 link_id TEXT, 17 campaign_id TEXT, 18 source TEXT, 19 medium TEXT,
-        20 content TEXT, 21 term TEXT, 22 lead_id TEXT, 23 channel TEXT, 24 reason TEXT,
-        25 landing_path TEXT, 26 referrer_host TEXT, 27 device TEXT, 28 country TEXT,
-        29 is_first BIGINT, 30 currency TEXT, 31 exponent BIGINT, 32 gross BIGINT, 33 tax BIGINT,
-        34 net BIGINT, 35 is_charge BIGINT, 36 created_micros BIGINT, 37 occurred_micros BIGINT) "
+        11 customer_id TEXT, 12 checkout_session_id TEXT, 13 product_id TEXT,
+        14 visitor TEXT, 15 link_id TEXT, 16 campaign_id TEXT, 17 source TEXT, 18 medium TEXT,
+        19 content TEXT, 20 term TEXT, 21 lead_id TEXT, 22 channel TEXT, 23 reason TEXT,
+        24 landing_path TEXT, 25 referrer_host TEXT, 26 device TEXT, 27 country TEXT,
+        28 is_first BIGINT, 29 currency TEXT, 30 exponent BIGINT, 31 gross BIGINT, 32 tax BIGINT,
+        33 net BIGINT, 34 is_charge BIGINT, 35 created_micros BIGINT, 36 occurred_micros BIGINT) "
      WHERE true ON CONFLICT (id) DO UPDATE SET
         version = dodo_record.version + 1, group_id = excluded.group_id, state = excluded.state,
         record = excluded.record, visit_context = excluded.visit_context, excess = excluded.excess,
         kind = excluded.kind, live = excluded.live, business_id = excluded.business_id,
         payment_id = excluded.payment_id, customer_id = excluded.customer_id,
-        email_sha256 = excluded.email_sha256,
         checkout_session_id = excluded.checkout_session_id, product_id = excluded.product_id,
         visitor = excluded.visitor, link_id = excluded.link_id, campaign_id = excluded.campaign_id,
         source = excluded.source, medium = excluded.medium, content = excluded.content,
@@ -350,7 +349,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         &record.id,
         group,
         stored.state as i64,
-        row::without_nulls(record)?,
+        row::record_to_json(record)?,
         visit_context.map(row::without_nulls).transpose()?,
         stored.excess,
         record.kind.as_str(),
@@ -358,7 +357,6 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         &*sanitize::column(&record.business_id),
         Some(record.payment_id.as_str()).filter(|id| !id.is_empty()),
         record.customer_id.as_deref(),
-        record.email_sha256.map(|hash| hash::to_hex(&hash)),
         record.checkout_session_id.as_deref(),
         of(Dimension::Product),
         of(Dimension::Visitor),

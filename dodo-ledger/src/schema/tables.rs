@@ -172,7 +172,6 @@ const V1: &[Sql] = &[
             business_id TEXT NOT NULL,
             payment_id TEXT,
             customer_id TEXT,
-            email_sha256 TEXT,
             checkout_session_id TEXT,
             product_id TEXT,
             visitor TEXT,
