@@ -76,7 +76,7 @@ pub struct ListedRecord {
 const EXPORTED: u32 = 500;
 /// Records of a page, unless a question asks for another number.
 const PAGE: u32 = 50;
-/// A record with a money row: see [`MoneyRow::of`](crate::attribution::MoneyRow::from_record).
+/// A record with a money row, as `MoneyRow::from_record` decides.
 const HAS_MONEY: &str = "state = 0 AND net IS NOT NULL AND kind <> 'non_revenue'";
 
 /// A question for records, oldest first: by [`occurred_at`](AttributionRecord::occurred_at), when
