@@ -214,12 +214,6 @@ async fn growth(label: &str, url: &str) {
         println!("    {:44} {each:9.1?}", "book a renewal, and mark it done");
         let last = ledger.record(&format!("charge:pay_{stored}_{}", BOOKED - 1)).await.unwrap();
         assert!(last.unwrap().visitor.is_some(), "a renewal is the visitor's who came first");
-        database
-            .run(&format!(
-                "DELETE FROM dodo_fact WHERE object LIKE 'charge:pay_{stored}\\_%' ESCAPE '\\';
-             DELETE FROM dodo_record WHERE id LIKE 'charge:pay_{stored}\\_%' ESCAPE '\\'"
-            ))
-            .await;
         questions(&ledger, stored).await;
     }
 }
