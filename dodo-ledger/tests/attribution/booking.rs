@@ -138,7 +138,7 @@ proptest! {
 pub(crate) async fn dump(store: &TestStore) -> String {
     let sql = "SELECT id || ' ' || body || ' ' || COALESCE(person, '') FROM dodo_fact
                UNION ALL SELECT id || ' ' || record || ' ' || COALESCE(visit_context, '') || ' '
-                   || COALESCE(customer_id, '') || ' ' || COALESCE(email_sha256, '') || ' '
+                   || COALESCE(customer_id, '') || ' '
                    || COALESCE(visitor, '') || ' ' || COALESCE(source, '') || ' '
                    || COALESCE(landing_path, '') FROM dodo_record
                UNION ALL SELECT hash || ' ' || COALESCE(identity, '') FROM dodo_address
