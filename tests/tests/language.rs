@@ -7,15 +7,11 @@ use std::{
 
 use dodo_tests::language::{
     self, Finding, check,
-    lists::{Exception, Paths, exceptions},
+    lists::{Exception, exceptions},
     shape::{check_subject, count, sentences},
     text, words,
 };
 
-/// The files that the new engine of the ledger replaces. The list is empty when it is done.
-const EXEMPT: &str = include_str!("../data/word-check/exempt.txt");
-/// The files that are not clean yet. The list only shrinks.
-const TODO: &str = include_str!("../data/word-check/todo.txt");
 const EXCEPTIONS: &str = include_str!("../data/word-check/exceptions.tsv");
 /// The commit after which subjects follow the rules.
 const BASE: &str = "ccaeb73";
@@ -24,31 +20,17 @@ fn listed(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
-/// With `LANGUAGE_ALL=1` in the environment it prints the findings of the listed files as well.
 #[test]
 fn tracked_text_follows_the_rules() {
     let files = language::tracked();
     assert!(files.len() > 500, "only {} files are read", files.len());
-    let (exempt, todo, accepted) = (Paths::read(EXEMPT), Paths::read(TODO), exceptions(EXCEPTIONS));
-    let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    let accepted = exceptions(EXCEPTIONS);
     let findings: Vec<Finding> = files
         .iter()
-        .filter(|(path, _)| !exempt.contains(path))
         .flat_map(|(path, content)| check(path, content))
         .filter(|finding| !accepted.iter().any(|exception| exception.accepts(finding)))
         .collect();
-    let unclean: Vec<&str> = findings.iter().map(|finding| finding.path.as_str()).collect();
-    let faults: Vec<Finding> =
-        findings.iter().filter(|finding| !todo.contains(&finding.path)).cloned().collect();
-    println!("{} findings in {} files", findings.len(), BTreeSet::from_iter(&unclean).len());
-    if std::env::var_os("LANGUAGE_ALL").is_some() {
-        print!("{}", listed(&findings));
-    }
-    assert!(faults.is_empty(), "{} findings:\n{}", faults.len(), listed(&faults));
-    let needless = todo.needless(&unclean);
-    assert!(needless.is_empty(), "clean or gone: remove from word-check/todo.txt: {needless:#?}");
-    let needless = exempt.needless(&paths);
-    assert!(needless.is_empty(), "gone: remove from word-check/exempt.txt: {needless:#?}");
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), listed(&findings));
 }
 
 /// The words with which a subject may begin: crates and folders of crates, and the areas of all crates.
@@ -257,10 +239,23 @@ fn subjects_are_checked() {
 }
 
 #[test]
-fn lists_name_files_and_folders() {
-    let list = Paths::read("# a comment\na/b.rs\nc/\n");
-    assert!(list.contains("a/b.rs") && list.contains("c/d/e.rs"));
-    assert!(!list.contains("a/b.rs.md") && !list.contains("cd.rs"));
-    assert_eq!(list.needless(&["c/d.rs"]), ["a/b.rs"]);
+fn generated_files_are_not_read() {
     assert!(text::is_read("README.md") && text::is_read(".ci/run") && !text::is_read("Cargo.lock"));
+}
+
+/// The listing counts modules, second paths and the mirrors of Dodo's API apart.
+#[test]
+fn core_has_few_names() {
+    let listing =
+        fs::read_to_string(language::root().join("tests/data/api/dodo-core.txt")).unwrap();
+    let counts: Vec<usize> = listing
+        .lines()
+        .last()
+        .unwrap()
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [names, _items, _mirrors, others] = counts[..] else { panic!("four counts: {counts:?}") };
+    assert!(names <= 15, "{names} names at the root");
+    assert!(others <= 600, "{others} items that do not mirror the API of Dodo Payments");
 }

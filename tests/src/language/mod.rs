@@ -3,7 +3,7 @@
 //! - [`text`]: the prose of a file: comments, literals, names of tests, Markdown.
 //! - [`words`]: phrases and names that a reader must read twice, from `tests/data/word-check`.
 //! - [`shape`]: the length of sentences, table cells, test names and commit subjects.
-//! - [`lists`]: the files that are exempt, those that are not clean yet, and single exceptions.
+//! - [`lists`]: the accepted findings.
 
 pub mod lists;
 pub mod shape;
