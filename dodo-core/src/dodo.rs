@@ -6,10 +6,7 @@ use crate::{
     Client, CustomerPortal, Environment, Error, WebhookKey, Webhooks,
     attribution::MetadataMapping,
     capture::VisitorCapture,
-    checkout::{
-        CheckoutBuilder, CheckoutKind, DynamicCheckout, DynamicCheckoutBuilder, SessionCheckout,
-        SessionCheckoutBuilder, StaticCheckout, StaticCheckoutBuilder,
-    },
+    checkout::{CheckoutBuilder, CheckoutKind, DynamicCheckout, SessionCheckout, StaticCheckout},
     client::ClientBuilder,
     log::client_log,
     portal::CustomerPortalBuilder,
@@ -92,17 +89,17 @@ impl Dodo {
     }
 
     /// Starts a checkout whose `POST` creates a checkout session: the kind that Dodo recommends.
-    pub fn session_checkout(&self) -> SessionCheckoutBuilder {
+    pub fn session_checkout(&self) -> CheckoutBuilder<SessionCheckout> {
         self.captured(SessionCheckout::builder(self.client.clone()))
     }
 
     /// Starts a checkout whose `POST` creates a payment or a subscription.
-    pub fn dynamic_checkout(&self) -> DynamicCheckoutBuilder {
+    pub fn dynamic_checkout(&self) -> CheckoutBuilder<DynamicCheckout> {
         self.captured(DynamicCheckout::builder(self.client.clone()))
     }
 
     /// Starts a checkout whose `GET` answers with the link of a hosted page, and creates nothing.
-    pub fn static_checkout(&self) -> StaticCheckoutBuilder {
+    pub fn static_checkout(&self) -> CheckoutBuilder<StaticCheckout> {
         self.captured(StaticCheckout::builder(self.client.clone()))
     }
 

@@ -46,8 +46,7 @@ impl Environment {
     }
 
     /// Returns the address of the API.
-    #[must_use]
-    pub const fn api_base(self) -> &'static str {
+    pub(crate) const fn api_base(self) -> &'static str {
         match self {
             Self::Test => "https://test.dodopayments.com",
             Self::Live => "https://live.dodopayments.com",

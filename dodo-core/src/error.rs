@@ -59,9 +59,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The status an endpoint answers with.
-    #[must_use]
-    pub const fn status(self) -> StatusCode {
+    const fn status(self) -> StatusCode {
         match self {
             Self::UnreadableEvent | Self::InvalidRequest | Self::FieldNotAllowed => {
                 StatusCode::BAD_REQUEST

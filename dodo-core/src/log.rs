@@ -1,6 +1,5 @@
 //! The log level: of one client, and of applications that have no subscriber of their own.
 
-#[cfg(feature = "log")]
 use tracing::level_filters::LevelFilter;
 #[cfg(feature = "log")]
 use tracing_subscriber::{
@@ -16,65 +15,30 @@ const VARIABLE: &str = "DODO_PAYMENTS_LOG";
 #[cfg(feature = "log")]
 const TARGETS: &str = "dodo";
 
-/// How much a client logs: the lines of this level and of the levels before it.
-///
-/// The words of the environment are those of the Node SDK: `off`, `error`, `warn`, `info`, `debug`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum LogLevel {
-    /// No line.
-    Off,
-    /// Problems that do not end by themselves.
-    Error,
-    /// Problems that may end by themselves.
-    Warn,
-    /// Start and stop.
-    Info,
-    /// One line per API call.
-    Debug,
-}
-
-impl LogLevel {
-    /// Reads `DODO_PAYMENTS_LOG`. `None` if it is unset.
-    pub(crate) fn from_env() -> Result<Option<Self>, Error> {
-        let Some(text) = variable(VARIABLE)? else { return Ok(None) };
-        let level = Self::parse(&text).ok_or_else(|| {
-            Error::variable(VARIABLE, "is unknown: write debug, info, warn, error or off")
-        })?;
-        Ok(Some(level))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "debug" => Self::Debug,
-            "info" => Self::Info,
-            "warn" => Self::Warn,
-            "error" => Self::Error,
-            "off" => Self::Off,
-            _ => return None,
-        })
-    }
-
-    #[cfg(feature = "log")]
-    const fn filter(self) -> LevelFilter {
-        match self {
-            Self::Off => LevelFilter::OFF,
-            Self::Error => LevelFilter::ERROR,
-            Self::Warn => LevelFilter::WARN,
-            Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
+/// Reads `DODO_PAYMENTS_LOG`. `None` if it is unset.
+pub(crate) fn level_from_env() -> Result<Option<LevelFilter>, Error> {
+    let Some(text) = variable(VARIABLE)? else { return Ok(None) };
+    Ok(Some(match &*text {
+        "debug" => LevelFilter::DEBUG,
+        "info" => LevelFilter::INFO,
+        "warn" => LevelFilter::WARN,
+        "error" => LevelFilter::ERROR,
+        "off" => LevelFilter::OFF,
+        _ => {
+            let problem = "is unknown: write debug, info, warn, error or off";
+            return Err(Error::variable(VARIABLE, problem));
         }
-    }
+    }))
 }
 
 /// Logs a line under `dodo::client`, if the client's own level shows it.
 macro_rules! client_log {
-    ($limit:expr, error, $($line:tt)*) => { client_log!(@ $limit, Error, error, $($line)*) };
-    ($limit:expr, warn, $($line:tt)*) => { client_log!(@ $limit, Warn, warn, $($line)*) };
-    ($limit:expr, info, $($line:tt)*) => { client_log!(@ $limit, Info, info, $($line)*) };
-    ($limit:expr, debug, $($line:tt)*) => { client_log!(@ $limit, Debug, debug, $($line)*) };
+    ($limit:expr, error, $($line:tt)*) => { client_log!(@ $limit, ERROR, error, $($line)*) };
+    ($limit:expr, warn, $($line:tt)*) => { client_log!(@ $limit, WARN, warn, $($line)*) };
+    ($limit:expr, info, $($line:tt)*) => { client_log!(@ $limit, INFO, info, $($line)*) };
+    ($limit:expr, debug, $($line:tt)*) => { client_log!(@ $limit, DEBUG, debug, $($line)*) };
     (@ $limit:expr, $level:ident, $macro:ident, $($line:tt)*) => {
-        if $limit.is_none_or(|limit: $crate::log::LogLevel| limit >= $crate::log::LogLevel::$level) {
+        if $limit.is_none_or(|limit| limit >= tracing::level_filters::LevelFilter::$level) {
             tracing::$macro!(target: "dodo::client", $($line)*);
         }
     };
@@ -93,11 +57,11 @@ pub(crate) use client_log;
 /// ```
 #[cfg(feature = "log")]
 pub fn init() -> bool {
-    let level = LogLevel::from_env();
-    let shown = level.as_ref().ok().copied().flatten().unwrap_or(LogLevel::Warn);
+    let level = level_from_env();
+    let shown = level.as_ref().ok().copied().flatten().unwrap_or(LevelFilter::WARN);
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_filter(Targets::new().with_target(TARGETS, shown.filter()));
+        .with_filter(Targets::new().with_target(TARGETS, shown));
     let installed = tracing_subscriber::registry().with(layer).try_init().is_ok();
     if let Err(error) = level {
         tracing::warn!(target: "dodo::client", "{error}");

@@ -171,7 +171,7 @@ fn what_a_charge_is() {
         assert_eq!((&record.kind, record.basis), (&kind, basis), "{fields}");
         assert_eq!(
             record.money.is_some(),
-            record.is_revenue(),
+            record.kind.is_revenue(),
             "{fields}: money counts as revenue"
         );
         assert_eq!(record.plan_change, fields["charge_type"] == "plan_change", "{fields}");
@@ -260,7 +260,7 @@ fn refunds_are_negative_and_never_a_guess() {
     let negative = only(&event("refund.succeeded").set_json("amount", json!(-500)));
     assert_eq!(money(&negative), Some((-500, None, -500, "USD")), "a refund is never income");
     let failed = only(&event("refund.failed"));
-    assert_eq!((failed.is_revenue(), failed.money), (false, None));
+    assert_eq!((failed.kind.is_revenue(), failed.money), (false, None));
 }
 
 #[test]
@@ -283,8 +283,8 @@ fn disputes_follow_the_policy() {
                 expected.iter().map(|end| format!("dispute:dp_test:{end}")).collect();
             assert_eq!(ids, expected, "{kind}");
             for record in &records {
-                assert_eq!(record.is_revenue(), record.id.ends_with(":loss"), "{kind}");
-                assert_eq!(record.money.is_some(), record.is_revenue(), "{kind}");
+                assert_eq!(record.kind.is_revenue(), record.id.ends_with(":loss"), "{kind}");
+                assert_eq!(record.money.is_some(), record.kind.is_revenue(), "{kind}");
             }
         }
     }
@@ -324,7 +324,7 @@ fn lifecycle_records_carry_no_money() {
     ] {
         let record = only(&event(kind));
         assert_eq!((record.id.as_str(), &record.kind), (id, &expected));
-        assert_eq!((record.money, record.is_revenue()), (None, false));
+        assert_eq!((record.money, record.kind.is_revenue()), (None, false));
         assert_eq!(record.subscription.unwrap().recurring_pre_tax_amount, Some(1700));
     }
 }

@@ -154,8 +154,8 @@ async fn client_sets_no_key_that_the_webhooks_read() {
     let captures = [
         None,
         Some(VisitorCapture::new()),
-        Some(VisitorCapture::utm()),
-        Some(VisitorCapture::bantico()),
+        Some(VisitorCapture::new().preset(Preset::Utm)),
+        Some(VisitorCapture::new().preset(Preset::Bantico)),
         Some(presets(Preset::ALL)),
     ];
     for app in &captures {

@@ -10,7 +10,7 @@ use std::{convert::Infallible, time::Duration};
 use dodo_core::{
     Webhooks,
     attribution::MetadataMapping,
-    capture::VisitorCapture,
+    capture::{Preset, VisitorCapture},
     endpoint::Endpoint as _,
     testing::sign,
     webhook::{Receipt, VerifiedEvent},
@@ -107,8 +107,8 @@ async fn campaign_keys_are_read_for_the_presets_in_use() {
     };
     for (capture, expected) in [
         (None, Some("mobile-app")),
-        (Some(VisitorCapture::bantico()), Some("mobile-app")),
-        (Some(VisitorCapture::utm()), Some("news")),
+        (Some(VisitorCapture::new().preset(Preset::Bantico)), Some("mobile-app")),
+        (Some(VisitorCapture::new().preset(Preset::Utm)), Some("news")),
         (Some(VisitorCapture::visitors_now()), None),
     ] {
         let ledger = ledger().await;

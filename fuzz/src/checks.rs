@@ -92,7 +92,7 @@ pub(crate) fn event(data: &[u8]) {
     assert_eq!(event.untyped().is_ok(), envelope.is_ok());
     if let Ok(records) = records_for_event(&event, &MetadataMapping::default()) {
         for record in records {
-            assert!(record.money.is_none() || record.is_revenue());
+            assert!(record.money.is_none() || record.kind.is_revenue());
         }
     }
     payload::<AbandonedCheckout>(&event);

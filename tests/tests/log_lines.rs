@@ -12,13 +12,13 @@ use dodo_core::{
     checkout::{SessionCheckout, StaticCheckout},
     client::DodoBuilder,
     endpoint::Endpoint,
-    log::LogLevel,
     testing::signed_request,
     webhook::WebhooksBuilder,
 };
 use dodo_ledger::{Ledger, Store, sink::FnSink};
 use http::{Method, Request, Response, header};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tracing::level_filters::LevelFilter;
 
 const CHILD: &str = "DODO_TEST_LOG_CASE";
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -63,7 +63,7 @@ async fn open_link_of(client: Client, product: &str) -> u16 {
 }
 
 /// Builds a client from the environment, and calls paths that name the status of their answer.
-async fn call_all(level: Option<LogLevel>) {
+async fn call_all(level: Option<LevelFilter>) {
     let transport = |request: Request<Bytes>| async move {
         let mut response = Response::new(Bytes::from_static(b"{}"));
         *response.status_mut() = request.uri().path()[1..].parse().unwrap();
@@ -187,7 +187,7 @@ async fn child() {
             }
         }
         "client level" => call_all(None).await,
-        "client level in code" => call_all(Some(LogLevel::Error)).await,
+        "client level in code" => call_all(Some(LevelFilter::ERROR)).await,
         "ledger" => {
             let ledger = Ledger::open("sqlite::memory:").await.unwrap();
             let key = WebhookKey::new(KEY, Environment::Test).unwrap();

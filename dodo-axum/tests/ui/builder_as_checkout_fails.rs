@@ -1,9 +1,9 @@
 use axum::Router;
 use dodo_axum::checkout_handler;
-use dodo_core::checkout::SessionCheckoutBuilder;
+use dodo_core::checkout::{CheckoutBuilder, SessionCheckout};
 
 fn main() {
-    let _ = |session: SessionCheckoutBuilder| {
+    let _ = |session: CheckoutBuilder<SessionCheckout>| {
         Router::<()>::new().route("/checkout", checkout_handler(session))
     };
 }

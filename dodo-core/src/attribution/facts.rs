@@ -112,7 +112,7 @@ impl Facts<'_> {
         charge.created_at = payment.created_at.as_ref().and_then(Date::timestamp);
         charge.retry_attempt = payment.retry_attempt.unwrap_or_default();
         charge.payment_method.clone_from(&payment.payment_method);
-        if charge.is_revenue() {
+        if charge.kind.is_revenue() {
             let (tax, settlement_tax) = payment.usable_taxes();
             charge.money = Some(self.options.money(payment.total_amount, tax, payment.currency));
             charge.settlement = payment
@@ -179,7 +179,7 @@ impl Facts<'_> {
         record.dispute_id = Some(dispute.dispute_id.clone());
         record.brand_id.clone_from(&dispute.brand_id);
         record.created_at = dispute.created_at.as_ref().and_then(Date::timestamp);
-        if record.is_revenue() {
+        if record.kind.is_revenue() {
             record.money =
                 dispute.amount.as_ref().zip(dispute.currency).and_then(|(amount, currency)| {
                     let minor = amount.to_minor_units(self.options.decimals(currency))?;

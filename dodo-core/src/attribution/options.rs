@@ -207,7 +207,7 @@ fn text(metadata: &Metadata, key: &str) -> Option<String> {
 /// Those of Bantico come first.
 fn all_campaign_keys() -> &'static [CampaignKeys] {
     static ALL: LazyLock<Vec<CampaignKeys>> = LazyLock::new(|| {
-        let capture = VisitorCapture::bantico();
+        let capture = VisitorCapture::new().preset(Preset::Bantico);
         let all = Preset::ALL.iter().fold(capture, |capture, preset| capture.preset(*preset));
         all.campaign_keys()
     });

@@ -167,12 +167,6 @@ impl AttributionRecord {
     pub fn id(&self) -> &str {
         &self.id
     }
-
-    /// Whether it counts in revenue, as plus or minus.
-    #[must_use]
-    pub fn is_revenue(&self) -> bool {
-        self.kind.is_revenue()
-    }
 }
 
 /// Shows kind and money, without personal data.

@@ -30,11 +30,11 @@ const SKEW_SECONDS: i64 = 300;
 /// is withdrawn.
 ///
 /// ```
-/// use dodo_core::capture::{CampaignCookie, VisitorCapture};
+/// use dodo_core::capture::{CampaignCookie, Preset, VisitorCapture};
 /// # fn main() -> Result<(), dodo_core::Error> {
 /// let secret = "at least sixteen bytes, from your secrets";
 /// let cookie = CampaignCookie::last_touch().signed_with(secret)?;
-/// let capture = VisitorCapture::utm().campaign_cookie(cookie);
+/// let capture = VisitorCapture::new().preset(Preset::Utm).campaign_cookie(cookie);
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]

@@ -133,18 +133,6 @@ impl VisitorCapture {
         Self::new().preset(Preset::VisitorsNow)
     }
 
-    /// [`Preset::Bantico`]: the body's object `bantico` becomes six metadata keys.
-    #[must_use]
-    pub fn bantico() -> Self {
-        Self::new().preset(Preset::Bantico)
-    }
-
-    /// [`Preset::Utm`]: `utm_source` and its kind, from the query.
-    #[must_use]
-    pub fn utm() -> Self {
-        Self::new().preset(Preset::Utm)
-    }
-
     /// Adds a tool. Where several know the visitor, the one added first is
     /// [`Captured::visitor`](super::Captured::visitor).
     #[must_use]

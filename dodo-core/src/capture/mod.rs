@@ -37,12 +37,13 @@ pub use self::{
     decode::CookieDecoder,
     device::DeviceClass,
     layer::{VisitorFuture, VisitorLayer, VisitorService},
-    preset::{CampaignField, IdRole, Preset},
+    preset::{IdRole, Preset},
     trace::CaptureTrace,
     value::{SkipReason, VisitorId},
 };
 pub(crate) use self::{
     context::ErasedContextStore,
     inject::ClientMetadata,
+    preset::CampaignField,
     value::{MAX_PAIRS, MAX_VALUE, is_metadata_key, is_placeholder, usable},
 };

@@ -26,7 +26,6 @@ pub enum IdRole {
 /// Which field of a [`Campaign`](crate::capture::Campaign) a value fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields of `Campaign` are documented there")]
 #[non_exhaustive]
 pub enum CampaignField {
     LinkId,

@@ -101,6 +101,8 @@ fn keep(fields: &mut Map<String, Value>, on: Where) {
 }
 
 impl Assemble for DynamicCheckout {
+    type RedirectMethods = GetAndPost;
+
     fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
         check_server_fields(Schema::dynamic(), fields).map(drop)
     }
@@ -112,7 +114,6 @@ impl Assemble for DynamicCheckout {
 
 impl CheckoutKind for DynamicCheckout {
     type Request = DynamicRequest;
-    type RedirectMethods = GetAndPost;
 }
 
 impl PostCheckout for DynamicCheckout {}

@@ -13,8 +13,6 @@ use crate::{
 pub trait CheckoutKind: CheckoutEndpoint + Assemble {
     /// The fields that server code sets.
     type Request: Into<Value> + Send + 'static;
-    /// The methods that it answers with a redirect.
-    type RedirectMethods: MethodSet;
 }
 
 /// A checkout that reads a JSON body.
@@ -22,6 +20,9 @@ pub trait PostCheckout: CheckoutKind {}
 
 /// What [`CheckoutBuilder`](super::CheckoutBuilder) needs of a kind.
 pub trait Assemble {
+    /// The methods that it answers with a redirect.
+    type RedirectMethods: MethodSet;
+
     /// Checks the fields that server code fixed.
     fn check_fixed(fields: Map<String, Value>) -> Result<(), Error>;
 

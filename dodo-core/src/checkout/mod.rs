@@ -47,13 +47,6 @@ use crate::{
     refusal::{ErrorPage, log_refusal, refuse},
 };
 
-/// Builds a [`SessionCheckout`].
-pub type SessionCheckoutBuilder = CheckoutBuilder<SessionCheckout>;
-/// Builds a [`DynamicCheckout`].
-pub type DynamicCheckoutBuilder = CheckoutBuilder<DynamicCheckout>;
-/// Builds a [`StaticCheckout`].
-pub type StaticCheckoutBuilder = CheckoutBuilder<StaticCheckout>;
-
 /// Returns the rule of every field that a checkout knows.
 #[doc(hidden)]
 pub fn fields() -> impl Iterator<Item = FieldRule> {

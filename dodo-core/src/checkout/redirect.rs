@@ -20,6 +20,8 @@ use crate::{
 pub struct RedirectCheckout<C>(C);
 
 impl<C: CheckoutKind> Assemble for RedirectCheckout<C> {
+    type RedirectMethods = C::RedirectMethods;
+
     fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
         C::check_fixed(fields)
     }
@@ -31,7 +33,6 @@ impl<C: CheckoutKind> Assemble for RedirectCheckout<C> {
 
 impl<C: CheckoutKind> CheckoutKind for RedirectCheckout<C> {
     type Request = C::Request;
-    type RedirectMethods = C::RedirectMethods;
 }
 
 impl<C: CheckoutKind> CheckoutEndpoint for RedirectCheckout<C> {}

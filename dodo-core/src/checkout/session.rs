@@ -73,6 +73,8 @@ pub(super) fn with_cart(mut fields: Map<String, Value>) -> Result<Map<String, Va
 }
 
 impl Assemble for SessionCheckout {
+    type RedirectMethods = GetAndPost;
+
     fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
         check_server_fields(Schema::session(), fields).map(drop)
     }
@@ -84,7 +86,6 @@ impl Assemble for SessionCheckout {
 
 impl CheckoutKind for SessionCheckout {
     type Request = SessionRequest;
-    type RedirectMethods = GetAndPost;
 }
 
 impl PostCheckout for SessionCheckout {}

@@ -251,6 +251,8 @@ fn invalid(name: &str, kind: Kind) -> Error {
 }
 
 impl Assemble for StaticCheckout {
+    type RedirectMethods = Get;
+
     fn check_fixed(fields: Map<String, Value>) -> Result<(), Error> {
         Parameters::from_server(fields).map(drop)
     }
@@ -262,7 +264,6 @@ impl Assemble for StaticCheckout {
 
 impl CheckoutKind for StaticCheckout {
     type Request = StaticRequest;
-    type RedirectMethods = Get;
 }
 
 impl Sealed for StaticCheckout {}

@@ -1,12 +1,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use tracing::level_filters::LevelFilter;
+
 use super::{
     Client, Inner, Transport, key::ApiKey, product::ProductCache, transport::ErasedTransport,
 };
 use crate::{
     Environment, Error,
     env::variable,
-    log::{LogLevel, client_log},
+    log::{client_log, level_from_env},
     repeats::Repeats,
     return_url,
     web_url::{WebOrigin, WebUrl},
@@ -32,7 +34,7 @@ pub struct ClientBuilder {
     max_retries: u32,
     product_cache_ttl: Duration,
     proxy: Option<String>,
-    log_level: Option<LogLevel>,
+    log_level: Option<LevelFilter>,
     transport: Option<ErasedTransport>,
 }
 
@@ -72,7 +74,7 @@ impl ClientBuilder {
         builder.checkout_url = variable(CHECKOUT_URL)?;
         builder.return_url = variable(RETURN_URL)?;
         builder.public_url = variable(PUBLIC_URL)?;
-        builder.log_level = LogLevel::from_env()?;
+        builder.log_level = level_from_env()?;
         Ok(builder)
     }
 
@@ -142,7 +144,14 @@ impl ClientBuilder {
 
     /// Sets the most verbose level of the lines that this client logs under `dodo::client`. Default:
     /// every line. The application's subscriber decides which of them it shows.
-    pub fn log_level(mut self, level: LogLevel) -> Self {
+    ///
+    /// ```
+    /// use dodo_core::{Client, Environment};
+    /// use tracing::level_filters::LevelFilter;
+    ///
+    /// let client = Client::builder("key", Environment::Test).log_level(LevelFilter::WARN);
+    /// ```
+    pub fn log_level(mut self, level: LevelFilter) -> Self {
         self.log_level = Some(level);
         self
     }

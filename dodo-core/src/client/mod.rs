@@ -51,8 +51,10 @@ pub use self::{
     transport::{Transport, TransportError},
     webhook_endpoint::WebhookEndpoint,
 };
+use tracing::level_filters::LevelFilter;
+
 use self::{key::ApiKey, product::ProductCache, transport::ErasedTransport};
-use crate::{Environment, Error, ProductId, log::LogLevel, repeats::Repeats, web_url::WebOrigin};
+use crate::{Environment, Error, ProductId, repeats::Repeats, web_url::WebOrigin};
 pub use crate::{
     dodo::DodoBuilder,
     id::{PaymentId, SessionId, SubscriptionId},
@@ -83,7 +85,7 @@ struct Inner {
     max_retries: u32,
     transport: ErasedTransport,
     products: ProductCache,
-    log_level: Option<LogLevel>,
+    log_level: Option<LevelFilter>,
     refusals: Repeats<(&'static str, Box<str>)>,
 }
 
@@ -189,7 +191,7 @@ impl Client {
     }
 
     /// Returns the most verbose level of the lines that this client logs. `None` means every line.
-    pub(crate) fn log_level(&self) -> Option<LogLevel> {
+    pub(crate) fn log_level(&self) -> Option<LevelFilter> {
         self.0.log_level
     }
 

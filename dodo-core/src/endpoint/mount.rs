@@ -12,12 +12,6 @@ use http::{Extensions, Uri};
 pub struct MountPrefix(Arc<str>);
 
 impl MountPrefix {
-    /// Takes the path without its last `/`.
-    #[must_use]
-    pub fn new(prefix: &str) -> Self {
-        Self(prefix.trim_end_matches('/').into())
-    }
-
     /// Finds the part of `whole` that a router cut off to get `rest`.
     ///
     /// Default: the empty prefix, if `rest` is not the end of `whole`.
@@ -27,21 +21,16 @@ impl MountPrefix {
             "" | "/" => whole,
             rest => whole.strip_suffix(rest).unwrap_or_default(),
         };
-        Self::new(prefix)
-    }
-
-    /// The prefix; empty at the root.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Self(prefix.trim_end_matches('/').into())
     }
 
     /// Returns the path of `uri` below the prefix that the extensions name: `/plans`, or `/` for the
     /// prefix itself.
     #[must_use]
+    #[doc(hidden)]
     pub fn path_below<'u>(extensions: &Extensions, uri: &'u Uri) -> &'u str {
         let path = uri.path();
-        let prefix = extensions.get::<Self>().map_or("", Self::as_str);
+        let prefix = extensions.get::<Self>().map_or("", |prefix| &prefix.0);
         match path.strip_prefix(prefix) {
             Some("") => "/",
             Some(rest) if rest.starts_with('/') => rest,
@@ -66,7 +55,7 @@ mod tests {
             ("/a/b", "/c", "", "/a/b"),
         ] {
             let found = MountPrefix::between(whole, rest);
-            assert_eq!(found.as_str(), prefix, "{whole} {rest}");
+            assert_eq!(&*found.0, prefix, "{whole} {rest}");
             let mut extensions = Extensions::new();
             extensions.insert(found);
             let uri: Uri = whole.parse().unwrap();

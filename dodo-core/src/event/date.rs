@@ -30,12 +30,6 @@ pub(super) fn marked(value: &str) -> Option<String> {
 pub(super) const EXPECTED: &str = "an RFC 3339 date";
 
 impl Date {
-    /// Reads RFC 3339; anything else is kept as it is.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        read(text).map_or_else(|| Self::Invalid(text.into()), Self::Valid)
-    }
-
     /// The moment, unless it could not be read.
     #[must_use]
     pub const fn timestamp(&self) -> Option<Timestamp> {
@@ -171,6 +165,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl Date {
+        fn parse(text: &str) -> Self {
+            read(text).map_or_else(|| Self::Invalid(text.into()), Self::Valid)
+        }
+    }
 
     #[test]
     fn unreadable_date_keeps_its_text() {

@@ -44,14 +44,6 @@ impl RawJson {
             .ok_or_else(|| Error::new(ErrorKind::UnreadableEvent, "the payload is not UTF-8"))?;
         lenient::read(text, "").map(|read| read.value)
     }
-
-    /// As a JSON tree.
-    ///
-    /// # Errors
-    /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the text is not JSON, or is nested more than 127 levels deep.
-    pub fn to_value(&self) -> Result<serde_json::Value, Error> {
-        self.deserialize()
-    }
 }
 
 impl fmt::Debug for RawJson {

@@ -31,17 +31,15 @@ impl MetadataValue {
         }
     }
 
-    /// Returns `true` for blank text, and for a text such as `undefined`, `null` or `[object Object]`,
-    /// as programs print a missing value.
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
+    fn is_absent(&self) -> bool {
         match self {
             Self::Text(text) => text.trim().is_empty() || is_placeholder(text),
             _ => false,
         }
     }
 
-    /// As text: `12345`, `true`. `None` if it is [absent](Self::is_absent).
+    /// Returns the value as text: `12345`, `true`. Returns `None` for blank text, and for a text such as
+    /// `undefined`, `null` or `[object Object]`, which programs print for a missing value.
     #[must_use]
     pub fn to_text(&self) -> Option<String> {
         (!self.is_absent()).then(|| self.to_string())

@@ -17,8 +17,6 @@ impl Currency {
     pub const USD: Self = Self(*b"USD");
     /// The Japanese yen, which has no decimals.
     pub const JPY: Self = Self(*b"JPY");
-    /// The Kuwaiti dinar, which has three decimals.
-    pub const KWD: Self = Self(*b"KWD");
 
     /// The code, such as `EUR`.
     #[must_use]

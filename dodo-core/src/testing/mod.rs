@@ -127,13 +127,6 @@ impl EventBuilder {
         }
     }
 
-    /// An event of `kind` with this payload.
-    pub fn from_payload<T: Payload>(kind: EventKind, payload: &T) -> Self {
-        let mut event = Self::new(kind);
-        event.data = to_value(payload);
-        event
-    }
-
     /// Changes the payload.
     ///
     /// # Errors

@@ -124,13 +124,6 @@ impl<S> Callbacks<S> {
 }
 
 impl Callbacks {
-    pub(super) fn handles(&self, kind: &EventKind) -> bool {
-        !self.any.is_empty()
-            || self.by_kind.contains_key(kind)
-            || (!kind.is_known() && !self.unknown.is_empty())
-            || self.sink.is_some()
-    }
-
     pub(super) async fn run(
         &self,
         signed: &VerifiedEvent,

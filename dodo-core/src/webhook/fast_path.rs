@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(quick.business_id, patient.business_id, "{text}");
         assert_eq!(quick.data, patient.data, "{text}");
         assert!(patient.warnings.is_empty(), "{text}");
-        assert_eq!(*value, patient.data.to_value().unwrap(), "{text}");
+        assert_eq!(*value, patient.data.deserialize::<serde_json::Value>().unwrap(), "{text}");
         true
     }
 

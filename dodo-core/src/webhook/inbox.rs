@@ -84,12 +84,6 @@ impl Dispatcher {
         let callbacks = self.0.clone();
         Box::pin(async move { callbacks.run(&event, attempt, extensions).await })
     }
-
-    /// Whether anything would run for an event of this kind.
-    #[must_use]
-    pub fn handles(&self, kind: &crate::EventKind) -> bool {
-        self.0.handles(kind)
-    }
 }
 
 impl fmt::Debug for Dispatcher {

@@ -41,6 +41,7 @@ impl VerifiedEvent {
 
     /// Sets the signed `webhook-timestamp` of the delivery attempt.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_attempt_at(mut self, attempt_at: Option<Timestamp>) -> Self {
         self.attempt_at = attempt_at;
         self

@@ -20,7 +20,7 @@ struct Browser {
 
 impl Browser {
     fn new(cookie: CampaignCookie) -> Self {
-        let capture = VisitorCapture::utm().campaign_cookie(cookie);
+        let capture = VisitorCapture::new().preset(Preset::Utm).campaign_cookie(cookie);
         Self { capture, cookie: None, now: "2026-11-20T12:00:00Z".parse().unwrap() }
     }
 
@@ -216,10 +216,10 @@ fn keys_rotate() {
         .signed_with("the next key, sixteen bytes")
         .and_then(|cookie| cookie.signed_with(KEY))
         .unwrap();
-    browser.capture = VisitorCapture::utm().campaign_cookie(rotated);
+    browser.capture = VisitorCapture::new().preset(Preset::Utm).campaign_cookie(rotated);
     assert_eq!(browser.checkout(), json!({"utm_source": "newsletter"}));
     let without = CampaignCookie::last_touch().signed_with("the next key, sixteen bytes").unwrap();
-    browser.capture = VisitorCapture::utm().campaign_cookie(without);
+    browser.capture = VisitorCapture::new().preset(Preset::Utm).campaign_cookie(without);
     assert_eq!(browser.checkout(), json!({}));
 }
 

@@ -169,8 +169,10 @@ async fn the_apps_value_stays_and_the_browsers_is_replaced_or_dropped() {
 #[tokio::test]
 async fn bantico_is_taken_out_of_the_body() {
     let (client, calls) = dodo();
-    let endpoint =
-        SessionCheckout::builder(client).capture(VisitorCapture::bantico()).build().unwrap();
+    let endpoint = SessionCheckout::builder(client)
+        .capture(VisitorCapture::new().preset(Preset::Bantico))
+        .build()
+        .unwrap();
     let body = with(cart(), json!({"bantico": {"linkId": "", "source": "x"}}));
     let (status, metadata) = buy(endpoint, &calls, &[], body).await;
     assert_eq!((status, metadata), (200, Some(json!({"source": "x"}))));
@@ -260,7 +262,7 @@ async fn failing_panicking_or_slow_store_keeps_checkout() {
 async fn the_layers_findings_reach_the_endpoint() {
     for (own, expected) in [
         (None, json!({"visitor": "v1", "linkId": "l1"})),
-        (Some(VisitorCapture::bantico()), json!({"linkId": "l1"})),
+        (Some(VisitorCapture::new().preset(Preset::Bantico)), json!({"linkId": "l1"})),
     ] {
         let (client, calls) = dodo();
         let mut endpoint = SessionCheckout::builder(client);

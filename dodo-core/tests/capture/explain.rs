@@ -73,7 +73,7 @@ fn values_are_masked_unless_they_are_asked_for_by_name() {
 
 #[test]
 fn debug_shows_no_text_of_the_visitor() {
-    let capture = VisitorCapture::utm().unmask("utm_source");
+    let capture = VisitorCapture::new().preset(Preset::Utm).unmask("utm_source");
     let parts = request(
         "/users/canary?utm_source=canary",
         &[("referer", "https://canary.example/"), ("accept", "text/html")],
@@ -88,7 +88,7 @@ fn debug_shows_no_text_of_the_visitor() {
 
 #[test]
 fn an_explanation_is_json_that_an_app_can_show() {
-    let capture = VisitorCapture::utm().body("b").into_metadata("utm_source");
+    let capture = VisitorCapture::new().preset(Preset::Utm).body("b").into_metadata("utm_source");
     let parts = request(
         "/p?utm_source=query",
         &[("sec-gpc", "0"), ("accept", "text/html"), ("user-agent", "curl/8")],

@@ -95,7 +95,8 @@ fn an_id_is_taken_from_its_cookie_then_the_body_then_the_query() {
 
 #[test]
 fn two_links_are_never_mixed() {
-    let capture = VisitorCapture::bantico()
+    let capture = VisitorCapture::new()
+        .preset(Preset::Bantico)
         .cookie("b_link")
         .into_metadata("linkId")
         .cookie("b_source")
@@ -111,7 +112,7 @@ fn two_links_are_never_mixed() {
 
 #[test]
 fn first_of_two_tools_is_the_campaign() {
-    let capture = VisitorCapture::bantico().preset(Preset::Utm);
+    let capture = VisitorCapture::new().preset(Preset::Bantico).preset(Preset::Utm);
     let mut captured = capture.capture(&request("/?utm_source=utm&utm_medium=utm", &[])).0;
     captured.take_from_body(&mut object(json!({"bantico": {"source": "bantico"}})));
     assert_eq!(
@@ -161,7 +162,7 @@ fn an_own_field_leaves_the_rest_of_its_object_alone() {
 
 #[test]
 fn the_page_that_starts_a_checkout_lends_its_query() {
-    let capture = VisitorCapture::utm();
+    let capture = VisitorCapture::new().preset(Preset::Utm);
     for (referer, expected) in [
         ("https://shop.example/pricing?utm_source=newsletter", json!({"utm_source": "newsletter"})),
         (
@@ -198,7 +199,7 @@ fn the_page_that_starts_a_checkout_lends_its_query() {
 
 #[test]
 fn a_query_that_is_too_long_is_read_to_its_last_whole_pair() {
-    let capture = VisitorCapture::utm();
+    let capture = VisitorCapture::new().preset(Preset::Utm);
     for (filler, expected) in [
         (8000, json!({"utm_source": "first", "utm_medium": "0123456789"})),
         (8156, json!({"utm_source": "first"})), // the second value begins within the limit

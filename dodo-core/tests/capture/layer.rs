@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use dodo_core::capture::{CampaignCookie, Captured, VisitorCapture, VisitorLayer};
+use dodo_core::capture::{CampaignCookie, Captured, Preset, VisitorCapture, VisitorLayer};
 use http::{Request, Response, header};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
@@ -35,7 +35,8 @@ async fn the_page_gets_the_visitor_and_its_request_unchanged() {
 
 #[tokio::test]
 async fn our_cookie_goes_beside_the_pages_own() {
-    let capture = VisitorCapture::utm().campaign_cookie(CampaignCookie::last_touch());
+    let capture =
+        VisitorCapture::new().preset(Preset::Utm).campaign_cookie(CampaignCookie::last_touch());
     let response = answer(capture, page("/?utm_source=s").body("").unwrap()).await;
     let cookies: Vec<_> = response.headers().get_all(header::SET_COOKIE).iter().collect();
     assert_eq!(cookies.len(), 2);

@@ -227,7 +227,8 @@ fn ga4_sessions_of_unknown_versions_are_undecodable() {
 #[test]
 fn no_bantico_cookie_is_read_until_the_app_names_one() {
     assert!(Preset::Bantico.fields().iter().all(|field| field.cookie.is_none()));
-    let capture = VisitorCapture::bantico().cookie("_btc_link").into_metadata("linkId");
+    let capture =
+        VisitorCapture::new().preset(Preset::Bantico).cookie("_btc_link").into_metadata("linkId");
     let captured = with_cookies(&capture, "_btc_link=lnk_9");
     assert_eq!(injected(&captured), json!({"linkId": "lnk_9"}));
     assert_eq!(captured.campaign().and_then(|c| c.link_id.as_deref()), Some("lnk_9"));
@@ -240,7 +241,7 @@ fn no_bantico_cookie_is_read_until_the_app_names_one() {
 
 #[test]
 fn bantico_sample_omits_empty_texts() {
-    let mut captured = with_cookies(&VisitorCapture::bantico(), "");
+    let mut captured = with_cookies(&VisitorCapture::new().preset(Preset::Bantico), "");
     let mut body =
         object(json!({"bantico": {"linkId": "", "source": "x", "medium": null, "evil": 1},
         "product_cart": []}));
@@ -254,7 +255,7 @@ fn bantico_sample_omits_empty_texts() {
 #[test]
 fn bantico_of_wrong_type_is_removed_and_skipped() {
     for wrong in [json!("x"), json!([1]), json!(7), json!(null)] {
-        let mut captured = with_cookies(&VisitorCapture::bantico(), "");
+        let mut captured = with_cookies(&VisitorCapture::new().preset(Preset::Bantico), "");
         let mut body = object(json!({"bantico": wrong}));
         captured.take_from_body(&mut body);
         assert!(body.is_empty(), "{wrong}");
@@ -266,7 +267,7 @@ fn bantico_of_wrong_type_is_removed_and_skipped() {
 
 #[test]
 fn body_numbers_and_booleans_become_text() {
-    let mut captured = with_cookies(&VisitorCapture::bantico(), "");
+    let mut captured = with_cookies(&VisitorCapture::new().preset(Preset::Bantico), "");
     captured.take_from_body(&mut object(
         json!({"bantico": {"linkId": 12345, "campaignId": true, "source": {"a": 1}, "medium": ["x"]}}),
     ));
@@ -275,7 +276,7 @@ fn body_numbers_and_booleans_become_text() {
 
 #[test]
 fn utm_fills_the_campaign() {
-    let capture = VisitorCapture::utm();
+    let capture = VisitorCapture::new().preset(Preset::Utm);
     let uri = "/p?utm_source=s&utm_medium=m&utm_campaign=c&utm_term=t&utm_content=x";
     let captured = capture.capture(&request(uri, &[])).0;
     let mut expected = Campaign::default();

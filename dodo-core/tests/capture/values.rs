@@ -1,7 +1,7 @@
 //! Which values may travel, and the limits of metadata.
 
 use dodo_core::{
-    capture::{SkipReason, VisitorCapture, VisitorId},
+    capture::{Preset, SkipReason, VisitorCapture, VisitorId},
     internals::ClientMetadata,
 };
 use serde_json::{Map, Value, json};
@@ -97,7 +97,7 @@ fn pairs(count: usize) -> Map<String, Value> {
 
 #[test]
 fn captured_values_come_before_pairs_of_the_client() {
-    let capture = VisitorCapture::utm().preset(dodo_core::capture::Preset::VisitorsNow);
+    let capture = VisitorCapture::new().preset(Preset::Utm).preset(Preset::VisitorsNow);
     let uri = "/checkout?utm_source=newsletter";
     let captured = capture.capture(&request(uri, &[("cookie", "visitor=v1")])).0;
     for (server, client, expected) in [

@@ -162,7 +162,7 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
             money.net_major(),
             money.currency
         )),
-        None if record.is_revenue() => {
+        None if record.kind.is_revenue() => {
             out.push("The event has no amount, so no money is counted.".to_owned());
         }
         None => {}

@@ -37,7 +37,7 @@ impl RecordFilter {
 fn says_something(record: &AttributionRecord) -> bool {
     match record.kind {
         RecordKind::NonRevenue { .. } => false,
-        _ if record.is_revenue() => record.money.is_none_or(|money| money.gross != 0),
+        _ if record.kind.is_revenue() => record.money.is_none_or(|money| money.gross != 0),
         _ => true,
     }
 }

@@ -123,7 +123,7 @@ async fn rows_38_to_40_answers_of_the_endpoint(store: &TestStore) {
     eventually("both are done", async || ledger.stats().await.unwrap().pending == 0).await;
     workers.shutdown(std::time::Duration::from_secs(5)).await;
     let record = ledger.record("charge:pay_1").await.unwrap();
-    assert!(record.is_some_and(|record| record.is_revenue()), "38: booked all the same");
+    assert!(record.is_some_and(|record| record.kind.is_revenue()), "38: booked all the same");
     assert!(ledger.event("msg_2").await.unwrap().is_some(), "40: stored, without a record");
 }
 

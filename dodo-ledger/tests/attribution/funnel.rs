@@ -89,7 +89,7 @@ fn recount<'a>(
         }
         for record in records.values().filter(|record| record.state == RecordState::Valid) {
             let row = &record.record;
-            if !row.is_revenue() || !payments.contains(&row.payment_id) {
+            if !row.kind.is_revenue() || !payments.contains(&row.payment_id) {
                 continue;
             }
             session.net += row.money.map_or(0, |money| money.net);

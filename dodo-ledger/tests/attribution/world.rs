@@ -161,6 +161,6 @@ impl Records {
 
     /// Everything that counts, in one currency.
     pub(crate) fn net(&self) -> i64 {
-        self.0.values().filter(|r| r.is_revenue()).filter_map(|r| r.money).map(|m| m.net).sum()
+        self.0.values().filter(|r| r.kind.is_revenue()).filter_map(|r| r.money).map(|m| m.net).sum()
     }
 }

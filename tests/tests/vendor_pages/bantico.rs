@@ -1,7 +1,10 @@
 //! Bantico: the page posts `{productId, bantico}`, with an empty text for each field that the link does
 //! not have. The six fields are the payment's metadata, and campaign and lead of the record.
 
-use dodo_core::{attribution::AttributionStep, capture::VisitorCapture};
+use dodo_core::{
+    attribution::AttributionStep,
+    capture::{Preset, VisitorCapture},
+};
 use dodo_ledger::query::Dimension;
 use serde_json::json;
 
@@ -9,7 +12,7 @@ use crate::app::App;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bantico_page_holds() {
-    let app = App::start(VisitorCapture::bantico(), |ledger| ledger).await;
+    let app = App::start(VisitorCapture::new().preset(Preset::Bantico), |ledger| ledger).await;
     let posted = json!({
         "productId": "pdt_club",
         "bantico": {

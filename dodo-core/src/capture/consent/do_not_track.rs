@@ -8,8 +8,8 @@ use crate::capture::consent::Consent;
 /// The header `DNT: 1`. No standard any more, but some vendors' terms ask to respect it.
 ///
 /// ```
-/// use dodo_core::capture::{VisitorCapture, consent::DoNotTrack};
-/// let capture = VisitorCapture::bantico().consent(DoNotTrack);
+/// use dodo_core::capture::{Preset, VisitorCapture, consent::DoNotTrack};
+/// let capture = VisitorCapture::new().preset(Preset::Bantico).consent(DoNotTrack);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DoNotTrack;

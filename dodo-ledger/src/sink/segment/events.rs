@@ -23,7 +23,7 @@ impl Segment {
             RecordKind::SubscriptionStarted | RecordKind::SubscriptionCancelled => {
                 self.event_names == EventNames::Dodo
             }
-            _ => record.is_revenue() && record.money.is_some(),
+            _ => record.kind.is_revenue() && record.money.is_some(),
         }
     }
 
