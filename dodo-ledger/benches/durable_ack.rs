@@ -6,7 +6,12 @@
 //! ```
 //! PostgreSQL is measured when `DODO_TEST_POSTGRES_URL` names a server; its tables go into a schema
 //! `dodo_bench` that is dropped before and after.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark"
+)]
 
 #[expect(dead_code, reason = "shared with other benchmarks, which use more of it")]
 mod support;

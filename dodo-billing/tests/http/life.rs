@@ -408,9 +408,8 @@ async fn payer_returns_after_a_declined_attempt() {
     app.buys("user_1", "pro", cards::DECLINED).await;
     app.sandbox.wait_until_idle().await;
     app.ledger.settled().await.unwrap();
-    let mut network = NetworkConditions::default();
-    network.hold = true; // no webhook of the second attempt arrives
-    app.sandbox.simulate_network(network);
+    // No webhook of the second attempt arrives.
+    app.sandbox.simulate_network(NetworkConditions { hold: true, ..NetworkConditions::default() });
     let key = app.buys("user_1", "pro", cards::OK).await;
     let returned = app.get("user_1", &format!("/return?checkout={key}")).await;
     assert_eq!(returned.body["status"], "done", "{returned:?}");

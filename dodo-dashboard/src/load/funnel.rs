@@ -121,7 +121,8 @@ impl Loader<'_> {
     }
 
     fn steps(&self, totals: &FunnelCompared) -> Table {
-        let steps: [(&str, fn(&FunnelSums) -> u64); 4] = [
+        type Step = (&'static str, fn(&FunnelSums) -> u64);
+        let steps: [Step; 4] = [
             ("Checkout opened", |sums| sums.opened),
             ("Payment tried", |sums| sums.tried),
             ("Paid", |sums| sums.paid),

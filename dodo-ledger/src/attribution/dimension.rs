@@ -163,10 +163,10 @@ impl Dimension {
     }
 }
 
-/// The number of dimensions of [`Dimension::CAMPAIGN`].
+/// The number of dimensions of `Dimension::CAMPAIGN`.
 pub const CAMPAIGN_TEXTS: usize = 6;
 
-/// The values of a campaign in the dimensions of [`Dimension::CAMPAIGN`].
+/// The values of a campaign in the dimensions of `Dimension::CAMPAIGN`.
 pub type CampaignTexts = [Option<String>; CAMPAIGN_TEXTS];
 
 /// The value of a record in each dimension of [`Dimension::TEXTS`].

@@ -58,6 +58,9 @@ const BROUGHT: [Option<(&str, &str)>; 5] = [
     None,
 ];
 
+/// Time, net, source and campaign.
+type Movement = (Timestamp, i64, Option<(&'static str, &'static str)>);
+
 impl Story {
     pub(crate) fn new() -> Self {
         let mut seed = 7_u64;
@@ -146,8 +149,8 @@ impl Story {
         acts
     }
 
-    /// Every movement of money: time, net, source and campaign.
-    fn money(&self) -> Vec<(Timestamp, i64, Option<(&'static str, &'static str)>)> {
+    /// Every movement of money.
+    fn money(&self) -> Vec<Movement> {
         let mut all = Vec::new();
         for sale in &self.sales {
             all.push((sale.at, sale.net(), sale.brought));

@@ -54,7 +54,8 @@ async fn subscriptions_show_worked_rows() {
         "cancel_at_next_billing_date": true, "next_billing_date": ago(-24 * 10).to_string() });
     let trial = json!({ "trial_period_days": 30 });
     // Name, currency, acts, and the tiles.
-    let rows: Vec<(&str, &str, Vec<Act>, Vec<(&str, Value)>)> = vec![
+    type Tiles = Vec<(&'static str, Value)>;
+    let rows: Vec<(&str, &str, Vec<Act>, Tiles)> = vec![
         (
             "R1",
             "AUD",

@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 
 use crate::world::{Act, disputed, each_store, opened, paid, refunded};
 
-/// A row: acts by the first day of its month, and the cells that follow: query, table, row, column.
+/// Query, table, row and column, and the value of this cell.
+type WorkedCell = (&'static str, &'static str, &'static str, &'static str, fn() -> Value);
+
+/// A row: acts by the first day of its month, and the cells that follow.
 struct Worked {
     name: &'static str,
     acts: fn(&Month) -> Vec<Act>,
-    cells: &'static [(&'static str, &'static str, &'static str, &'static str, fn() -> Value)],
+    cells: &'static [WorkedCell],
     /// Texts of pages.
     texts: &'static [(&'static str, &'static str)],
 }
