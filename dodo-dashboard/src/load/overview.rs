@@ -38,6 +38,7 @@ impl Loader<'_> {
         blocks.push(self.tiles(&totals, &flow, attributed));
         blocks.extend(self.attention().await?);
         blocks.extend(self.nothing_note(&totals, attributed).await?);
+        blocks.extend(self.refunds_without_amount().await?);
         if self.wants("net") {
             blocks.push(Block::Chart(flow.0));
         }
@@ -55,6 +56,22 @@ impl Loader<'_> {
         blocks.push(Block::Cards(cards));
         blocks.push(self.happened().await?);
         Ok(Sheet { blocks, ..Sheet::default() })
+    }
+
+    /// A refund without an amount changes no sum, so the page names it.
+    async fn refunds_without_amount(&self) -> Result<Option<Block>, Error> {
+        let live = self.mode == Mode::Live;
+        let refunds = self.settings.ledger.refunds_without_amount(self.range, live).await?;
+        let text = match refunds {
+            0 => return Ok(None),
+            1 => "1 refund without amount: its event names none, so the sums do not contain it."
+                .to_owned(),
+            several => format!(
+                "{} refunds without amount: their events name none, so the sums do not contain them.",
+                format::count(several)
+            ),
+        };
+        Ok(Some(Block::Note { text, link: None, is_warning: true }))
     }
 
     /// The chart of net by a dimension, and its sums by column.

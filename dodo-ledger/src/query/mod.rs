@@ -11,6 +11,7 @@ mod money;
 mod mrr;
 mod plan;
 mod records;
+mod refunds;
 mod revenue;
 mod series;
 mod subscription;

@@ -202,6 +202,10 @@ const V1: &[Sql] = &[
     sql!("CREATE INDEX dodo_record_group ON dodo_record (group_id)"),
     sql!("CREATE INDEX dodo_record_page ON dodo_record (occurred_micros, no)"),
     sql!(
+        "CREATE INDEX dodo_record_refund ON dodo_record (occurred_micros)
+         WHERE kind = 'refund' AND net IS NULL"
+    ),
+    sql!(
         "CREATE INDEX dodo_record_payment ON dodo_record (payment_id) WHERE payment_id IS NOT NULL"
     ),
     sql!("CREATE INDEX dodo_record_visitor ON dodo_record (visitor) WHERE visitor IS NOT NULL"),

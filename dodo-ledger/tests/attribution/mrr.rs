@@ -176,6 +176,14 @@ fn worked_rows_of_subscriptions() {
             vec![new],
         ),
         (
+            "R19",
+            story![
+                event("active", "sub_1", day(0), json!({ "tax_inclusive": true })),
+                charged("pay_1", "sub_1", day(0), 2261, json!({ "tax": 361 })),
+            ],
+            vec![new],
+        ),
+        (
             "R20",
             story![
                 event("active", "sub_1", day(0), json!({ "recurring_pre_tax_amount": 0 })),

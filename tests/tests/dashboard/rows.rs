@@ -167,7 +167,10 @@ const ROWS: &[Worked] = &[
         name: "M9",
         acts: |m| vec![m.base(), m.refund(1, Value::Null)],
         cells: &[("", "totals", "now", "net", || json!(1900))],
-        texts: &[("page=payment&id=pay_@", "no amount, so no money is counted")],
+        texts: &[
+            ("", "1 refund without amount"),
+            ("page=payment&id=pay_@", "no amount, so no money is counted"),
+        ],
     },
     Worked {
         name: "M12",
@@ -241,6 +244,19 @@ const ROWS: &[Worked] = &[
         },
         cells: &[("page=breakdown", "breakdown", "a", "change", || Value::Null)],
         texts: &[("page=breakdown", ">new<"), ("page=breakdown", "+$7.00")],
+    },
+    Worked {
+        name: "C3",
+        acts: |m| {
+            vec![
+                paid(&m.id("pay_@"), m.at(1), (10000, 0), json!({})),
+                refunded(&m.id("ref_@"), &m.id("pay_@"), m.at(2), json!(310)),
+                paid(&m.id("pay_@b"), m.at(-20), (10000, 0), json!({})),
+                refunded(&m.id("ref_@b"), &m.id("pay_@b"), m.at(-19), json!(350)),
+            ]
+        },
+        cells: &[("", "totals", "now", "refund_rate", || json!(3.1))],
+        texts: &[("", "\u{2212}0.4 points")],
     },
     Worked {
         name: "A1",
