@@ -1,0 +1,103 @@
+//! How long a page of the dashboard takes, and how large it is, over a ledger of your own.
+//!
+//! ```text
+//! cargo bench -p dodo-ledger --all-features --bench questions -- --keep    # 10^6 payments; prints URLs
+//! cargo bench -p dodo-dashboard --features postgres --bench dashboard -- sqlite:/path/ledger.db
+//! ```
+//! Each page is asked 15 times of a new dashboard, which holds no earlier answer, and 15 times again of the
+//! same dashboard. An idle tab asks the last one every 10 seconds for changes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark"
+)]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dodo_core::{BoxError, RequestHead, endpoint::Endpoint as _};
+use dodo_dashboard::{Dashboard, Permission};
+use dodo_ledger::Ledger;
+use http::{Request, StatusCode, header};
+
+const RUNS: usize = 15;
+
+/// Name, query, and milliseconds that the page may take.
+const PAGES: [(&str, &str, u64); 16] = [
+    ("overview", "", 50),
+    ("breakdown", "?page=breakdown", 50),
+    ("subscriptions", "?page=subscriptions", 50),
+    ("deliveries", "?page=deliveries", 50),
+    ("overview, a source, 90 days", "?range=90d&is=source%3Asource+1", 50),
+    ("overview, a source, 12 months", "?range=12m&is=source%3Asource+1", 120),
+    ("overview, a source, all", "?range=all&is=source%3Asource+1", 350),
+    ("breakdown by campaign, 90 days", "?page=breakdown&by=campaign&range=90d", 50),
+    ("breakdown by campaign, 12 months", "?page=breakdown&by=campaign&range=12m", 120),
+    ("breakdown by campaign, all", "?page=breakdown&by=campaign&range=all", 350),
+    ("payments, 90 days", "?page=payments&range=90d", 50),
+    ("payments of a campaign, all", "?page=payments&range=all&is=campaign%3Acampaign+7", 350),
+    ("people, 90 days", "?page=people&range=90d", 50),
+    ("funnel, 90 days", "?page=funnel&range=90d", 50),
+    ("funnel, all", "?page=funnel&range=all", 350),
+    ("settings", "?page=settings", 50),
+];
+
+fn over(ledger: &Ledger) -> Dashboard {
+    let all = Permission::view().with_people().with_operations();
+    let allow = move |_: RequestHead| async move { Ok::<_, BoxError>(all) };
+    Dashboard::builder(ledger).allow(allow).build().unwrap()
+}
+
+/// Asks, and returns the time, the size and the tag of the answer.
+async fn ask(dashboard: &Dashboard, query: &str, known: Option<&str>) -> (Duration, usize, String) {
+    let mut request = Request::get(format!("/{query}"));
+    if let Some(known) = known {
+        request = request.header(header::IF_NONE_MATCH, known);
+    }
+    let request = request.body(Bytes::new()).unwrap();
+    let begun = Instant::now();
+    let answer = dashboard.handle(request).await;
+    let took = begun.elapsed();
+    let expected = if known.is_some() { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    assert_eq!(answer.status(), expected, "{query}");
+    let tag = answer.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned();
+    (took, answer.body().len(), tag)
+}
+
+fn median(mut took: Vec<Duration>) -> Duration {
+    took.sort_unstable();
+    took[took.len() / 2]
+}
+
+#[tokio::main]
+async fn main() {
+    let urls: Vec<_> = std::env::args().skip(1).filter(|url| url.contains(':')).collect();
+    if urls.is_empty() {
+        return println!("SKIPPED: name a ledger, for example `-- sqlite:/path/ledger.db`");
+    }
+    for url in urls {
+        println!("{}", url.split(':').next().unwrap_or_default());
+        let ledger = Ledger::open(url.as_str()).await.unwrap();
+        for (name, query, goal) in PAGES {
+            let (mut first, mut again, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
+            let mut size = 0;
+            for _ in 0..RUNS {
+                let dashboard = over(&ledger);
+                let (took, bytes, tag) = ask(&dashboard, query, None).await;
+                first.push(took);
+                size = bytes;
+                again.push(ask(&dashboard, query, None).await.0);
+                unchanged.push(ask(&dashboard, query, Some(&tag)).await.0);
+            }
+            let first = median(first);
+            let mark = if first > Duration::from_millis(goal) { "MISSED" } else { "" };
+            println!(
+                "    {name:34} {first:9.1?}  goal {goal:3} ms {mark:6}  again {:8.1?}  unchanged {:8.1?}  {:4} KB",
+                median(again),
+                median(unchanged),
+                size / 1000,
+            );
+        }
+    }
+}
