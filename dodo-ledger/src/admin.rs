@@ -12,7 +12,7 @@ use crate::{
     worker::prune_contexts,
 };
 
-/// Between two looks at the queues.
+/// The time between two checks of the queues in `settle`.
 const SETTLED_POLL: Duration = Duration::from_millis(5);
 
 impl Ledger {
@@ -73,7 +73,8 @@ impl Ledger {
         Ok(redriven)
     }
 
-    /// Moves all parked events back to the queue: after an update that may be able to read them.
+    /// Moves all parked events back to the queue. Call it after an update that may be able to read
+    /// them.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -94,8 +95,8 @@ impl Ledger {
         Ok(replayed)
     }
 
-    /// Erases the bodies of events that were done this long ago, and says how many. The workers do
-    /// so by themselves: see [`Retention::bodies`](crate::Retention::bodies).
+    /// Erases the bodies of events that were done this long ago. Returns their number. The workers
+    /// do the same in the background: see [`Retention::bodies`](crate::Retention::bodies).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -107,9 +108,10 @@ impl Ledger {
         Ok(erased)
     }
 
-    /// Deletes checkouts without a payment: contexts and failed payments, the last of them this long ago,
-    /// if no payment and no recovery is connected to them. Returns the number of deleted groups. The
-    /// workers do so by themselves: see [`Retention::contexts`](crate::Retention::contexts).
+    /// Deletes checkouts without a payment: groups of contexts and failed payments, if the last of
+    /// these is this old and no payment and no recovery is connected to them. Returns the number of
+    /// deleted groups. The workers do the same in the background: see
+    /// [`Retention::contexts`](crate::Retention::contexts).
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -170,9 +172,9 @@ impl Ledger {
         queued
     }
 
-    /// Computes records, money rows, sums, subscriptions and movements of the monthly revenue from the facts,
-    /// and repairs the rows that differ. Bookings go on at the same time. It reads every fact: with a million
-    /// payments it takes minutes.
+    /// Computes records, money rows, sums, subscriptions and movements of the monthly revenue from
+    /// the facts, and repairs the rows that differ. Bookings continue at the same time. The call
+    /// reads every fact, so it takes minutes with a million payments.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database. Call it again.
@@ -201,7 +203,7 @@ impl Ledger {
     }
 
     #[cfg(feature = "cli")]
-    /// Whether this ledger has a sink of this name, or anything was ever queued for one.
+    /// Whether this ledger has a sink of this name, or ever queued a record for one.
     pub(crate) async fn knows_sink(&self, name: &str) -> Result<bool, Error> {
         Ok(self.sinks().any(|sink| sink == name)
             || outbox::is_known(&self.shared.store, name).await?)

@@ -1,4 +1,5 @@
-//! Wires webhooks, inbox and workers in one call, so that none of them can be left out.
+//! Connects webhooks, inbox and workers in one call, so that an application cannot omit one of
+//! them.
 
 use dodo_core::{
     Webhooks,
@@ -14,8 +15,8 @@ use crate::{
 impl Ledger {
     /// Sets this ledger as the inbox of `hooks`, builds them, and starts the workers. The workers
     /// book the stored events, run the callbacks and send records to the sinks. If `hooks` know the
-    /// capture, as those of [`Dodo`](dodo_core::Dodo) do, the ledger reads the campaign keys of its
-    /// presets alone.
+    /// capture, as those of [`Dodo`](dodo_core::Dodo) do, the ledger reads only the campaign keys
+    /// of its presets.
     ///
     /// Any number of instances can do this on one PostgreSQL.
     ///
@@ -67,7 +68,7 @@ impl Ledger {
             return Err(Error::config("the webhooks have an inbox: remove `.inbox(..)`"));
         }
         if let Some(rules) = self.shared.rules.joined_with(hooks.metadata()) {
-            // The webhooks of one application have one capture: the first one counts.
+            // The webhooks of one application have one capture, so the ledger uses the first one.
             let _same = self.shared.attached.set(rules);
         }
         let built = hooks.inbox(inbox).build();

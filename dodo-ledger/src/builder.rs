@@ -1,4 +1,4 @@
-//! Setting a ledger up.
+//! The builder of a ledger.
 
 use std::{
     collections::HashSet,
@@ -66,8 +66,9 @@ impl LedgerBuilder {
         self
     }
 
-    /// Sets how long a worker owns an event. Its callbacks stop when the lease ends, and the event
-    /// of a dead worker is due then. Default: 60 s. Minimum: 1 s. Sinks always have 60 s.
+    /// Sets how long a worker owns an event. Its callbacks stop when the lease ends. If the worker
+    /// has died, the event is due again at that time. Default: 60 s. Minimum: 1 s. Sinks always
+    /// have 60 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease = lease.clamp(Duration::from_secs(1), MAX_DURATION);
         self

@@ -10,7 +10,7 @@ use {
     std::time::Duration,
 };
 
-/// Where an attempt failed, or a dead letter was made.
+/// The place of a failed attempt or of a dead letter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     Booking,
@@ -29,13 +29,13 @@ impl Stage {
     }
 }
 
-/// A new event was stored.
+/// Counts a new stored event.
 pub(crate) fn accepted() {
     #[cfg(feature = "metrics")]
     ::metrics::counter!("dodo_ledger_events_accepted_total").increment(1);
 }
 
-/// Events were booked.
+/// Counts booked events.
 pub(crate) fn booked(events: usize) {
     #[cfg(feature = "metrics")]
     ::metrics::counter!("dodo_ledger_events_booked_total")
@@ -44,7 +44,7 @@ pub(crate) fn booked(events: usize) {
     let _ = events;
 }
 
-/// An attempt failed, and it counts. A dead letter was made if it was the last.
+/// Counts a failed attempt. After the last attempt, it also counts a dead letter.
 pub(crate) fn failed(stage: Stage, dead: bool) {
     #[cfg(feature = "metrics")]
     {
@@ -58,7 +58,7 @@ pub(crate) fn failed(stage: Stage, dead: bool) {
     let _ = (stage, dead);
 }
 
-/// Between two readings of the gauges.
+/// The time between two readings of the gauges.
 #[cfg(feature = "metrics")]
 const READ_EVERY: Duration = Duration::from_secs(10);
 

@@ -43,12 +43,12 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: &'static str,
-    /// The file or folder that it is about.
+    /// The file or folder of the error.
     path: Option<PathBuf>,
     source: Option<BoxError>,
 }
 
-/// When a sender should come back after the store could not take a delivery.
+/// The time after which a sender repeats a delivery that the store could not take.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Error {
@@ -64,7 +64,7 @@ impl Error {
         Self::new(ErrorKind::CorruptRow, message)
     }
 
-    /// A stored row whose JSON is not what it should be.
+    /// A stored row with unexpected JSON.
     pub(crate) fn unreadable(message: &'static str, error: &serde_json::Error) -> Self {
         Self::corrupt(message).with_source(RedactedError::from_json(error))
     }
@@ -93,8 +93,8 @@ impl Error {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::QueueFull)
     }
 
-    /// Returns whether it is an error of the database, which every event has. It does not count as
-    /// a failed attempt.
+    /// Returns whether it is an error of the database and not of one event. It does not count as a
+    /// failed attempt.
     pub(crate) fn is_the_databases(&self) -> bool {
         self.is_transient() || self.needs_an_operator()
     }
@@ -166,7 +166,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Whether the database said that it cannot work now, rather than that the statement is wrong.
+/// Whether the database cannot work now. `false`: the statement itself is wrong.
 ///
 /// SQLite: primary result codes (extended codes carry them in the low byte). PostgreSQL: SQLSTATE
 /// classes 08 connection, 40 rolled back, 53 resources, 57 operator, 58 system; and 25006

@@ -1,10 +1,9 @@
-//! What the fault tests need inside the ledger: places at which something happens, and promises
-//! broken on purpose. Both exist only under `--cfg dodo_faults`; otherwise these functions are
-//! nothing.
+//! Hooks of the fault tests: failpoints, and mutants that break a promise on purpose. Both exist
+//! only under `--cfg dodo_faults`; otherwise these functions do nothing.
 
-/// Does what the environment's `DODO_FAILPOINT` asks for here: with `name:kill:n` it dies by SIGKILL
-/// the n-th time, with `name:panic:n` it panics the first n times, with `name:dwell:n` it stays for n
-/// milliseconds each time.
+/// Runs the failpoint of the variable `DODO_FAILPOINT`. With `name:kill:n` the process dies by
+/// SIGKILL at the n-th call. With `name:panic:n` the first n calls panic. With `name:dwell:n` each
+/// call waits n milliseconds.
 #[cfg(dodo_faults)]
 #[expect(clippy::panic, reason = "a fault point panics on purpose")]
 pub(crate) async fn reach(name: &str) {
@@ -41,8 +40,8 @@ pub(crate) async fn reach(name: &str) {
 #[cfg(not(dodo_faults))]
 pub(crate) async fn reach(_: &str) {}
 
-/// Whether the environment's `DODO_MUTANT` asks for this promise to be broken: the negative controls
-/// of the fault tests, which have to notice it.
+/// Whether the variable `DODO_MUTANT` names this mutant. Mutants are the negative controls of the
+/// fault tests: a test must fail with each of them.
 #[cfg(dodo_faults)]
 pub(crate) fn mutant(name: &str) -> bool {
     static MUTANT: std::sync::LazyLock<Option<String>> =
@@ -55,8 +54,7 @@ pub(crate) const fn mutant(_: &str) -> bool {
     false
 }
 
-/// The host's clock, in milliseconds since 1970, set wrong by the environment's
-/// `DODO_CLOCK_OFFSET_MS`.
+/// The clock of the host, in milliseconds since 1970, plus the variable `DODO_CLOCK_OFFSET_MS`.
 pub(crate) fn host_clock() -> i64 {
     let offset = std::env::var("DODO_CLOCK_OFFSET_MS").ok().and_then(|text| text.parse().ok());
     jiff::Timestamp::now().as_millisecond() + offset.unwrap_or(0_i64)

@@ -1,4 +1,4 @@
-//! What a projection of this project keeps of its ledger.
+//! The handle through which a projection of this project uses its ledger.
 
 use std::sync::{Arc, Weak};
 
@@ -78,7 +78,7 @@ impl LedgerHandle {
     }
 }
 
-/// Keeps the contexts of checkouts that the projection opens.
+/// Stores the contexts of checkouts that the projection opens.
 impl CheckoutContextStore for LedgerHandle {
     async fn store(&self, session_id: &str, context: &CheckoutContext) -> Result<(), BoxError> {
         Ok(self.shared()?.book_context(session_id, context).await?)

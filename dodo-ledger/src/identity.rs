@@ -28,25 +28,25 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A person with this address. Only its hash is kept.
+    /// A person with this address. The ledger stores only the hash of the address.
     pub fn new(email: impl Into<String>) -> Self {
         Self { email: email.into(), ..Self::default() }
     }
 
-    /// Who they are to the analytics tool.
+    /// Sets the visitor id of the analytics tool.
     pub fn visitor(mut self, visitor: impl Into<String>) -> Self {
         self.visitor = Some(visitor.into());
         self
     }
 
-    /// What brought them.
+    /// Sets the campaign that brought the person.
     pub fn campaign(mut self, campaign: Campaign) -> Self {
         self.campaign = Some(campaign);
         self
     }
 
-    /// The person whom a checkout or a visit shows, by this address. `None`: it shows no visitor and no
-    /// campaign, as without consent.
+    /// The person of a captured checkout or visit, with this address. `None`: the capture has no
+    /// visitor and no campaign, for example without consent.
     pub(crate) fn from_context(email: &str, context: &CheckoutContext) -> Option<Self> {
         let visitor = context.visitor.as_ref().map(|visitor| visitor.as_str().to_owned());
         let campaign = context.campaign.clone().filter(|campaign| !campaign.is_empty());
@@ -55,7 +55,7 @@ impl Identity {
         is_known.then_some(Self { email, visitor, campaign, user_id })
     }
 
-    /// Who they are to the application.
+    /// Sets the id of the user in the application.
     pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
         self.user_id = Some(user_id.into());
         self
@@ -78,9 +78,10 @@ impl Ledger {
     /// it when a user signs up or signs in. A worker then computes the records of that address
     /// again.
     ///
-    /// If two visitors share an address, the ledger credits neither and stores only that the address is
-    /// ambiguous. The user's id goes to records that are attributed by the address, as long as it is one.
-    /// The ledger ignores invalid [`VisitorId`]s, user ids and campaign names, and logs a warning.
+    /// If two visitors share an address, the ledger credits neither and stores only that the
+    /// address is ambiguous. Records that are attributed by the address get the user's id, if the
+    /// address has exactly one user. The ledger ignores invalid [`VisitorId`]s, user ids and
+    /// campaign names, and logs a warning.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -96,11 +97,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Identifies the visitor of a request by the e-mail address of a user, and links the user's id to
-    /// the address: call it when a user signs up or signs in. A checkout does it by itself if the ledger
-    /// is its `context_store` and the request has a [`SignedIn`] with an address.
+    /// Identifies the visitor of a request by the e-mail address of a user, and links the user's id
+    /// to the address: call it when a user signs up or signs in. If the ledger is the
+    /// `context_store` of a checkout and the request has a [`SignedIn`] with an address, the
+    /// checkout route calls it.
     ///
-    /// The user's id comes from `user` only: at sign-in, the request may still show the user before.
+    /// The user's id comes from `user` only: at sign-in, the request may still have the previous
+    /// user.
     ///
     /// Returns `false` if `user` has no address, the request shows no visitor and no campaign, or consent
     /// was denied.
@@ -121,8 +124,8 @@ impl Ledger {
     }
 
     /// Erases the personal data of a customer: from the facts, from the records and from the stored
-    /// deliveries. The books stay, without attribution. If a callback waits for a delivery, the body goes
-    /// when the callback is done.
+    /// deliveries. The books stay, without attribution. If a callback still needs a delivery, the
+    /// ledger erases its body when the callback is done.
     ///
     /// The ledger books pending events of the customer later, without personal data. Sinks keep the
     /// records that they received: ask them to erase the customer, too.
@@ -160,7 +163,7 @@ impl Ledger {
     }
 }
 
-/// Whether it is a text that a capture would take.
+/// Whether the text is valid in a capture.
 fn is_usable(text: &str, what: &str) -> bool {
     match VisitorId::new(text) {
         Ok(_) => true,
@@ -173,7 +176,7 @@ fn is_usable(text: &str, what: &str) -> bool {
     }
 }
 
-/// A campaign without what no capture would take.
+/// A campaign without invalid texts.
 fn usable(mut campaign: Campaign) -> Campaign {
     let parts = [
         &mut campaign.link_id,

@@ -27,13 +27,13 @@ use crate::{
     store::Store,
 };
 
-/// What the ledger and its workers share.
+/// The state that the ledger and its workers share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) settings: Arc<Settings>,
-    /// As the builder was given them.
+    /// The rules of the builder.
     pub(crate) rules: Rules,
-    /// With the presets that the attached webhooks know.
+    /// The rules with the presets of the attached webhooks.
     pub(crate) attached: OnceLock<Rules>,
     pub(crate) recipients: Recipients,
     pub(crate) projections: Projections,
@@ -83,7 +83,7 @@ impl Ledger {
         Self::builder(Store::open(url).await?).open().await
     }
 
-    /// A ledger for tests, gone with the process.
+    /// Opens a ledger in memory, for tests. Its data ends with the process.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -99,7 +99,7 @@ impl Ledger {
         &self.shared.store
     }
 
-    /// A ledger with settings of your own, on a store of your own.
+    /// Returns a builder for a ledger with other settings or another store.
     pub fn builder(store: impl Into<Store>) -> LedgerBuilder {
         LedgerBuilder::new(store.into())
     }
@@ -170,7 +170,7 @@ impl Shared {
         }
     }
 
-    /// Wakes the workers of this process, or those of others where there are none here.
+    /// Wakes the workers of this process. If it has no workers, wakes those of other processes.
     pub(crate) fn offer(&self, signal: WakeSignal) {
         self.wake_for(signal);
         if self.workers.load(Ordering::Relaxed) == 0 {

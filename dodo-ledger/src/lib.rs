@@ -1,15 +1,15 @@
 //! Durable webhook inbox and attribution ledger for [Dodo Payments](https://dodopayments.com), on
 //! SQLite or PostgreSQL.
 //!
-//! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): a delivery
-//! is committed before it is answered with 200, booked exactly once, and its callbacks run until
-//! they succeed. [`SqliteTx`] and [`PgTx`] let a callback write exactly once, too.
+//! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): the ledger
+//! commits a delivery before the route answers 200, books it exactly once, and runs its callbacks
+//! until they succeed. [`SqliteTx`] and [`PgTx`] let the writes of a callback count exactly once.
 //!
 //! `inbox` stores and claims deliveries. `attribution` turns them into facts and records. `booking` stores
 //! facts and records, and calls each `projection`. `worker` runs the bookings and the callbacks. `outbox` sends records to sinks.
 //! `schema` holds the tables, and `store` is the seam to the databases.
 
-// A ledger without a database is nothing.
+// The crate needs one of the two databases.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
 mod admin;

@@ -1,5 +1,5 @@
-//! Waking the workers of other instances, by PostgreSQL's `LISTEN` and `NOTIFY`. A notification
-//! that is lost costs one polling interval and nothing else.
+//! Wakes the workers of other instances by PostgreSQL's `LISTEN` and `NOTIFY`. After a lost
+//! notification, a worker finds the work at its next poll.
 //!
 //! Notifies other instances of work that no local worker takes. The notification is a separate
 //! statement after the commit: a transaction with `NOTIFY` holds a lock of the whole server until
@@ -22,12 +22,12 @@ use crate::{
     worker::{Shutdown, sleep_or_wake},
 };
 
-/// What there is to do.
+/// The kind of work that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WakeSignal {
-    /// Deliveries are to be booked.
+    /// Deliveries wait for booking.
     Stored,
-    /// Callbacks are to be run.
+    /// Events wait for their callbacks.
     Booked,
     /// The outbox has new rows.
     Queued,
@@ -45,8 +45,8 @@ impl WakeSignal {
     }
 }
 
-/// Notifies other instances, once for equal notifications that wait. Cheap to clone; it ends with
-/// the last clone.
+/// Notifies other instances. Equal notifications that wait become one. Cheap to clone. The task
+/// ends with the last clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Notifier {
     signal: mpsc::Sender<WakeSignal>,
@@ -78,7 +78,7 @@ async fn notify(
     waiting: Arc<[AtomicBool; 3]>,
 ) {
     while let Some(signal) = queue.recv().await {
-        // Before the notification: later work notifies again.
+        // Clear the flag before the notification, so that later work notifies again.
         if let Some(waits) = waiting.get(signal as usize) {
             waits.store(false, Ordering::Release);
         }
@@ -91,14 +91,14 @@ async fn notify(
     }
 }
 
-/// Between two attempts to listen.
+/// The time between two attempts to listen.
 const AGAIN: Duration = Duration::from_secs(1);
-/// A notification takes milliseconds.
+/// The time limit of a notification, which normally takes milliseconds.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
-/// Sent to find out whether notifications arrive here.
+/// The payload of a test notification, which shows whether notifications arrive here.
 const CHECK: &str = "check";
 
-/// Wakes the workers of this process when another instance says that there is work.
+/// Wakes the workers of this process when another instance notifies it of work.
 pub(crate) async fn listen(ledger: &Arc<Shared>, mut shutdown: Shutdown) {
     if !ledger.store.is_shared() {
         return;
@@ -120,7 +120,7 @@ pub(crate) async fn listen(ledger: &Arc<Shared>, mut shutdown: Shutdown) {
     }
 }
 
-/// Listens until that fails.
+/// Listens until the connection fails.
 async fn listen_once(ledger: &Shared, disconnected: &mut bool) -> Error {
     let mut listener = match ledger.store.listen().await {
         Ok(listener) => listener,
@@ -139,7 +139,7 @@ async fn listen_once(ledger: &Shared, disconnected: &mut bool) -> Error {
         std::future::pending::<Error>().await
     };
     let receive = async {
-        // Notifications that were sent before this connection listened.
+        // Wake all workers once, for notifications that were sent before this connection listened.
         ALL.into_iter().for_each(|signal| ledger.wake_for(signal));
         loop {
             match listener.next().await {

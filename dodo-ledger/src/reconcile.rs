@@ -14,8 +14,8 @@ use crate::{
     redact::RedactedError,
 };
 
-/// Objects in a row that cannot be fetched: then it is not the objects, and asking for more would
-/// only take long.
+/// After this many failed requests in a row, the cause is not a single object, and the
+/// reconciliation stops.
 const FAILURES_IN_A_ROW: u32 = 5;
 
 /// The progress and the result of [`Ledger::reconcile`].
@@ -35,7 +35,7 @@ pub struct ReconcileReport {
     pub skipped: u64,
 }
 
-/// The part of a listed object that says which one it is.
+/// The id of a listed object.
 #[derive(Deserialize)]
 struct Listed {
     payment_id: Option<String>,
@@ -51,7 +51,7 @@ struct Kind {
 const PAYMENTS: Kind = Kind { list: "payments", event_type: "payment.succeeded" };
 const REFUNDS: Kind = Kind { list: "refunds", event_type: "refund.succeeded" };
 
-/// A reconciliation under way.
+/// A running reconciliation.
 struct Run<'a> {
     ledger: &'a Ledger,
     client: &'a Client,
@@ -101,7 +101,7 @@ impl Ledger {
         let (from, until) = (from.to_string(), until.to_string());
         let filters =
             [("status", "succeeded"), ("created_at_gte", &*from), ("created_at_lte", &*until)];
-        // Payments first: refunds find their payment then.
+        // Payments come first, so that refunds find their payment.
         let mut payments = client.list::<Listed>("/payments", &filters);
         while let Some(listed) = payments.next().await? {
             let Some(id) = listed.payment_id else { continue };
@@ -152,13 +152,13 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// Fetches an object (lists leave out tax and metadata) and books it, if it did succeed.
+    /// Fetches an object, because lists leave out tax and metadata. Books it, if it succeeded.
     async fn ask(&self, kind: &Kind, id: &str) -> Result<bool, Error> {
         let path = format!("/{}/{}", kind.list, path_segment(id)?);
         let body = self.client.call(Method::GET, &path, &[], None).bytes().await?;
         let live = self.client.environment() == Environment::Live;
         let Some(event) = as_event(kind.event_type, id, &body, live)? else {
-            return Ok(false); // it changed since it was listed
+            return Ok(false); // the object changed after the list
         };
         let shared = &self.ledger.shared;
         let Some(fact) = parse_api_object(&event, shared.rules())? else { return Ok(false) };
@@ -169,7 +169,7 @@ impl Run<'_> {
     }
 }
 
-/// Returns whether the request failed, not the object.
+/// Returns whether the request itself failed, independent of the object.
 fn is_unreachable(error: &Error) -> bool {
     use dodo_core::ErrorKind as Upstream;
     let source = std::error::Error::source(error);
@@ -204,8 +204,8 @@ struct Body<'a> {
     data: &'a RawValue,
 }
 
-/// The object as the event that should have brought it, if it succeeded. Its own time stands in for
-/// the event's.
+/// The object as the event that should have brought it, if it succeeded. The time of the object
+/// replaces the time of the event.
 fn as_event(
     event_type: &str,
     id: &str,

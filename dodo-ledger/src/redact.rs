@@ -1,11 +1,11 @@
-//! Causes of errors for the log, without data. Databases quote the refused row, serde the
-//! unreadable value, and sqlx the URL with its password.
+//! Causes of errors for the log, without data. The messages of databases quote the rejected row,
+//! those of serde the unreadable value, and those of sqlx the URL with its password.
 
 use std::fmt;
 
 use dodo_core::BoxError;
 
-/// A cause that quotes nothing.
+/// A cause without quoted data.
 pub(crate) struct RedactedError {
     text: String,
     /// The database's own code: SQLSTATE, or SQLite's.
@@ -21,8 +21,8 @@ impl RedactedError {
         Self { text, code: None, place: Vec::new() }
     }
 
-    /// What sqlx says: of a database its message, without the detail that shows the row; of a URL what
-    /// is wrong, without what it quotes.
+    /// Returns the message of sqlx. For a database error, it leaves out the detail with the row.
+    /// For a URL, it leaves out all quoted text.
     pub(crate) fn from_sqlx(error: sqlx::Error) -> BoxError {
         let cause = match &error {
             sqlx::Error::Database(said) => Self {

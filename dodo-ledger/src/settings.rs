@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-/// When to retry after a failed attempt, and how often.
+/// The times and the number of attempts.
 ///
 /// The delay after the failed attempt `n` is at most `min(max_delay, base_delay * 2^(n - 1))`.
 /// [`Jitter`] sets its random part.
@@ -29,12 +29,12 @@ pub struct RetryPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Jitter {
-    /// All of it: `rand(0, w)`. Half of `w` on average.
+    /// The whole delay is random: `rand(0, w)`. Half of `w` on average.
     #[default]
     Full,
-    /// Half of it: `rand(w / 2, w)`. Three quarters of `w` on average.
+    /// Half of the delay is random: `rand(w / 2, w)`. Three quarters of `w` on average.
     Equal,
-    /// Nothing: `w`.
+    /// No part is random: `w`.
     None,
 }
 
@@ -95,8 +95,8 @@ impl RetryPolicy {
 /// The longest duration. Longer ones are cut to it, because every clock can represent it.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// How long the ledger stores data that it no longer needs. Every setter takes a duration, or `None` for
-/// forever.
+/// The retention of data that the ledger no longer needs. Every setter takes a duration, or `None`
+/// for forever.
 ///
 /// ```
 /// use dodo_ledger::Retention;
@@ -152,15 +152,16 @@ impl Default for Retention {
 /// Settings of the inbox and its workers.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// How long a worker owns an event. Its callbacks are stopped when it ends.
+    /// The lease of an event. Its callbacks stop when the lease ends.
     pub(crate) lease: Duration,
     pub(crate) callback_retry: RetryPolicy,
     pub(crate) sink_retry: RetryPolicy,
-    /// How long a record without its purchase waits before sinks that require consent receive it.
+    /// The time for which a record waits for its purchase, before sinks that require consent
+    /// receive it.
     pub(crate) consent_grace_period: Duration,
     /// Events whose callbacks run at the same time in this process.
     pub(crate) concurrency: u32,
-    /// How often to look for events that another instance stored or that are due again.
+    /// The polling interval, for events that another instance stored or that are due again.
     pub(crate) poll: Duration,
     pub(crate) retention: Retention,
     /// The time zone of the books.

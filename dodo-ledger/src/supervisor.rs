@@ -1,8 +1,9 @@
-//! Running what must go on in a task of its own, so that a panic ends the task and nothing else.
+//! Runs work in its own task, so that a panic ends only that task.
 
 use tokio::task::JoinSet;
 
-/// Runs a future to its end and says whether that was a panic. Dropped, it is aborted.
+/// Runs a future to its end and returns whether it panicked. If the caller is dropped, the future
+/// is aborted.
 pub(crate) async fn panicked(work: impl Future<Output = ()> + Send + 'static) -> bool {
     let mut task = JoinSet::new();
     task.spawn(work);

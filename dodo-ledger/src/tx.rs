@@ -1,4 +1,4 @@
-//! The transaction that callbacks may join.
+//! The event transaction, which callbacks can join.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -25,7 +25,7 @@ use crate::{
     store::{Store, Tx, tx::TxBackend},
 };
 
-/// Between two attempts to begin a transaction.
+/// The time between two attempts to begin a transaction.
 const AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ enum State {
     Over,
 }
 
-/// Travels in the extensions of the event, from the worker to its callbacks.
+/// The worker passes it to the callbacks in the extensions of the event.
 #[derive(Clone, Debug)]
 pub(crate) struct EventTx {
     event: Arc<str>,
@@ -45,7 +45,7 @@ pub(crate) struct EventTx {
     until: Instant,
     /// Set when the callbacks have ended.
     closed: Arc<AtomicBool>,
-    /// Why it could not be begun, the last time that was tried.
+    /// The error of the last attempt to begin the transaction.
     store_error: Arc<std::sync::Mutex<Option<Error>>>,
 }
 
@@ -61,12 +61,12 @@ impl EventTx {
         }
     }
 
-    /// Begins it for a projection, and keeps it from others until the result is dropped.
+    /// Begins the transaction for a projection, and locks it until the result is dropped.
     pub(crate) async fn hold(&self, projection: &str) -> Result<Held, Error> {
         self.open(format!("projection {projection}")).await.map(Held)
     }
 
-    /// `callback` names who opens it, for the log.
+    /// `callback` is the name of the callback that opens the transaction, for the log.
     async fn open(&self, callback: String) -> Result<OwnedMutexGuard<State>, Error> {
         let begin = async {
             let mut state = self.state.clone().lock_owned().await;
@@ -102,13 +102,14 @@ impl EventTx {
         *self.store_error.lock().unwrap_or_else(PoisonError::into_inner) = store_error;
     }
 
-    /// Why the callbacks did not get the transaction that they asked for, if so: no fault of theirs.
+    /// The database error for which the callbacks did not get the transaction, if they requested
+    /// it. It does not count as a failed attempt.
     pub(crate) fn store_error(&self) -> Option<Error> {
         self.store_error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Ends it for all callbacks and returns what they wrote, uncommitted. A handle that a callback
-    /// left in some task is waited for until the lease ends; then nothing of its transaction counts.
+    /// Ends the transaction for all callbacks and returns it uncommitted. If a task still holds a
+    /// handle, it waits for that handle until the lease ends, and then rolls back.
     pub(crate) async fn close(&self) -> Result<Option<Tx>, Error> {
         self.closed.store(true, Ordering::Relaxed);
         let Ok(mut state) = timeout_at(self.until, self.state.lock()).await else {
@@ -133,7 +134,7 @@ impl EventTx {
     }
 }
 
-/// The transaction of an event in the hands of a projection.
+/// The event transaction, locked for a projection.
 #[derive(Debug)]
 pub(crate) struct Held(OwnedMutexGuard<State>);
 
@@ -146,7 +147,7 @@ impl Held {
     }
 }
 
-/// How long a callback may hold SQLite's one writer before the log names it.
+/// The time for which a callback may hold SQLite's only writer without a warning.
 const LONG: Duration = Duration::from_secs(1);
 
 /// Logs a callback that keeps SQLite's one writer: no delivery is stored, and a write through another pool
@@ -167,7 +168,7 @@ async fn warn_if_long(
     }
 }
 
-/// Between two complaints about a handle that was kept.
+/// The time between two log lines about a kept handle.
 const WARN_EVERY: Duration = Duration::from_secs(30);
 
 /// Ends the transaction when the kept handle is dropped. Its holder may be using it, so it cannot
@@ -194,19 +195,20 @@ fn closed_error() -> Error {
     )
 }
 
-/// Time that is kept for the commit between the end of the callbacks and the end of the lease.
+/// The time that the worker reserves for the commit, between the end of the callbacks and the end
+/// of the lease.
 pub(crate) const COMMIT_RESERVE: Duration = Duration::from_millis(500);
 
 macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connection:ident, $text:literal) => {
     #[cfg(feature = $feature)]
     #[doc = $text]
     ///
-    /// The transaction in which the event is marked done, under the fence of the worker's lease. What
-    /// a callback writes with it is committed together with that mark, or not at all: exactly once, in
-    /// *your* tables in the ledger's database. Begun by the first callback that asks, shared by all
-    /// callbacks of the event, one after the other.
+    /// The transaction in which the event is marked done, under the fence of the worker's lease.
+    /// The ledger commits the writes of a callback together with that mark, or rolls both back:
+    /// exactly once, in *your* tables in the ledger's database. The first callback that joins
+    /// begins the transaction, and all callbacks of the event share it, one after the other.
     ///
-    /// It ends with the callbacks: a handle that was kept can commit nothing, and
+    /// The transaction ends with the callbacks: a kept handle cannot commit anything, and
     #[doc = concat!("[`", stringify!($name), "::join`] fails with [`TransactionClosed`](ErrorKind::TransactionClosed).")]
     /// Until such a handle is dropped, the transaction stays open with its locks, and the ledger
     /// logs an error.

@@ -1,4 +1,5 @@
-//! The allocation of reversals to a payment: shares, the rest, and never more than the payment.
+//! The allocation of reversals to a payment: each takes its share, and together at most the
+//! payment.
 
 use dodo_core::money::{Currency, Money};
 

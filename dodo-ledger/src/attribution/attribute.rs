@@ -218,7 +218,7 @@ impl<'a> Resolver<'a> {
             return StepResult::none(StepReason::NoCustomer);
         };
         if let Lineage::Parent(Some(_)) = target.lineage {
-            // The payment used this step already, as of its own time.
+            // The payment of this reversal has run this step, as of the time of the payment.
             return StepResult::from_touchpoint(
                 &person.customer,
                 customer,
@@ -327,8 +327,8 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// The charge before, which holds the results of all charges before it; else the metadata of the
-/// subscription.
+/// The charge before this one, which holds the results of all earlier charges; else the metadata of
+/// the subscription.
 fn subscription_record<'b>(target: &'b Target<'_>) -> StepResult<'b> {
     if target.subscriptions.is_empty() {
         return StepResult::none(target.see_payment().unwrap_or(StepReason::NoSubscription));

@@ -1,4 +1,4 @@
-//! How money came in: by a campaign, another site, directly, or not known.
+//! The channel of money: a campaign, another site, a direct visit, or unknown.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{report::StepReason, visit_context::VisitContext};
 use crate::attribution::Record;
 
-/// How the money of a record came in.
+/// The channel of the money of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -20,7 +20,7 @@ pub enum Channel {
     Referral,
     /// A page of the visit is known, but no campaign and no other site.
     Direct,
-    /// Nothing of the visit is known, or it does not count. The reason says why.
+    /// The visit is unknown, or the rules ignore it. The reason of the record states the cause.
     NotAttributed,
 }
 
@@ -69,7 +69,7 @@ impl Channel {
         }
     }
 
-    /// The name of the reason why it is not attributed. `None`: it is attributed.
+    /// The name of the reason why the record is not attributed. `None`: it is attributed.
     pub(crate) fn reason(self, reason: Option<StepReason>) -> Option<&'static str> {
         (self == Self::NotAttributed).then(|| reason.map_or("unknown", StepReason::as_str))
     }

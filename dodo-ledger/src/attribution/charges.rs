@@ -37,7 +37,7 @@ pub(super) struct Charges<'a> {
 }
 
 impl<'a> Charges<'a> {
-    /// Room for so many charges.
+    /// An empty list with capacity for `count` charges.
     pub(super) fn of(count: usize) -> Self {
         Self { all: Vec::with_capacity(count), ..Self::default() }
     }

@@ -8,9 +8,9 @@ use super::{channel::Channel, record::Record, sanitize, visit_context::VisitCont
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Dimension {
-    /// Who brought it: the source of the campaign in lower case, the platform of a click id, the site
-    /// that sent the visitor, or `direct`. A campaign without a source is `campaign x`. `None`: not
-    /// attributed.
+    /// The source of the money: the source of the campaign in lower case, the platform of a click
+    /// id, the site that sent the visitor, or `direct`. A campaign without a source is
+    /// `campaign x`. `None`: not attributed.
     Source,
     /// The medium of the campaign in lower case, such as `email`. A click id of an advertisement is
     /// `paid`.
@@ -41,7 +41,7 @@ pub enum Dimension {
     Visitor,
     /// The customer.
     Customer,
-    /// How the money came in: the name of a [`Channel`].
+    /// The name of the [`Channel`] of the money.
     Channel,
     /// The kind of record: `one_time`, `subscription_new`, `subscription_renewal`, `refund` and others.
     Kind,
@@ -79,8 +79,8 @@ impl Dimension {
     pub(crate) const CAMPAIGN: [Self; CAMPAIGN_TEXTS] =
         [Self::Source, Self::Medium, Self::Campaign, Self::Content, Self::Term, Self::Link];
 
-    /// Whether the [funnel](crate::Ledger::funnel) groups and filters by it: the dimensions of a campaign,
-    /// and the channel.
+    /// Whether the [funnel](crate::Ledger::funnel) groups and filters by this dimension: true for
+    /// the dimensions of a campaign, and the channel.
     #[must_use]
     pub const fn has_funnel(self) -> bool {
         matches!(
@@ -157,7 +157,8 @@ impl Dimension {
         })
     }
 
-    /// Whether sums by day and month exist for it. Visitors and customers have few records each.
+    /// Whether sums by day and month exist for this dimension. Visitors and customers have few
+    /// records each.
     pub(crate) const fn has_sums(self) -> bool {
         !matches!(self, Self::Visitor | Self::Customer | Self::Kind | Self::Day | Self::Currency)
     }
@@ -172,7 +173,7 @@ pub type CampaignTexts = [Option<String>; CAMPAIGN_TEXTS];
 /// The value of a record in each dimension of [`Dimension::TEXTS`].
 pub type Texts = [Option<String>; TEXTS];
 
-/// A text as a column has it. `None`: nothing is left.
+/// A text as a column stores it. `None`: the text is empty without blanks.
 fn column_text(text: Option<&String>) -> Option<String> {
     let text = text.map(|text| sanitize::column(text.trim()).into_owned());
     text.filter(|text| !text.is_empty())
@@ -190,7 +191,8 @@ fn referrer(visit_context: Option<&VisitContext>) -> Option<String> {
     })
 }
 
-/// The values of a visit by a campaign, another site or an advertisement, as long as a column is.
+/// The values of a visit by a campaign, another site or an advertisement, cut to the length of a
+/// column.
 pub(super) fn campaign_texts(
     channel: Channel,
     campaign: Option<&Campaign>,
@@ -228,7 +230,7 @@ pub(super) fn campaign_texts(
     ]
 }
 
-/// The values of a record, as long as a column is.
+/// The values of a record, cut to the length of a column.
 pub(crate) fn texts(record: &Record) -> Texts {
     let campaign = record.record.campaign.as_ref().map(|found| &found.value);
     let visit_context = record.visit_context.as_ref();

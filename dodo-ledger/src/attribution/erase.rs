@@ -53,7 +53,8 @@ impl Erasure {
     fn around(timeline: &Timeline, cause: &str, is_seed: impl Fn(&Fact) -> bool) -> Self {
         let facts = timeline.facts();
         let mut is_selected: Vec<bool> = facts.iter().map(is_seed).collect();
-        // Grows until nothing is added: a context is connected to a checkout, that to a payment.
+        // Repeats until a round adds nothing: a context leads to a checkout, and the checkout to a
+        // payment.
         loop {
             let selected = facts.iter().zip(&is_selected).filter(|(_, selected)| **selected);
             let keys: HashSet<Key> = selected.flat_map(|(fact, _)| connecting(fact)).collect();
@@ -72,7 +73,8 @@ impl Erasure {
         for (fact, _) in facts.iter().zip(is_selected).filter(|(_, selected)| *selected) {
             erasure.objects.insert(fact.object());
             if matches!(fact.kind, FactKind::Subscription(_)) {
-                // The metadata of a subscription is erased for good, an event by itself.
+                // An object name erases all metadata of a subscription. The id of an event erases
+                // that event alone.
                 erasure.objects.insert(ObjectId::new(fact.id.as_str()));
             }
             let hash = fact.person.as_ref().and_then(|person| person.email_sha256);
@@ -120,7 +122,8 @@ fn customer_of(fact: &Fact) -> Option<&str> {
     fact.person.as_ref().and_then(|person| person.customer_id.as_deref())
 }
 
-/// The keys by which an erasure spreads. A recovery connects payments of two people and names neither.
+/// The keys by which an erasure finds further facts. A recovery can connect payments of two people,
+/// so it has none.
 fn connecting(fact: &Fact) -> impl Iterator<Item = Key> {
     let keys = match fact.kind {
         FactKind::Recovery { .. } => Vec::new(),

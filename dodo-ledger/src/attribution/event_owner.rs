@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::sanitize;
 use crate::attribution::{hash, subject};
 
-/// The customer that an event is about, as far as it names one.
+/// The customer of an event. Each field is empty if the payload does not have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventOwner {
     pub(crate) customer_id: Option<String>,
@@ -15,7 +15,8 @@ pub(crate) struct EventOwner {
     pub(crate) email_sha256: Option<String>,
 }
 
-/// Where payloads name the customer. Unread, so that one bad value does not hide the others.
+/// The places where payloads name the customer, as raw JSON, so that one bad value does not hide
+/// the others.
 #[derive(Default, Deserialize)]
 struct Data<'a> {
     #[serde(borrow)]

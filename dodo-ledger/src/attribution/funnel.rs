@@ -1,4 +1,4 @@
-//! The funnel: checkout sessions, and how far each of them came.
+//! The funnel: checkout sessions, and the last step that each of them reached.
 
 use std::{
     borrow::Cow,
@@ -31,7 +31,7 @@ pub struct FunnelSession {
     pub tried: bool,
     /// The time of the first charge, in microseconds since 1970.
     pub paid_at: Option<i64>,
-    /// A part of the charges remains after the reversals.
+    /// The charges exceed their reversals.
     pub kept: bool,
     /// The code of the last failed payment; empty: it has none.
     pub failure: Option<String>,
@@ -47,7 +47,7 @@ impl FunnelSession {
         (1..).zip(&self.texts).filter_map(|(dim, text)| Some((dim, text.as_deref()?)))
     }
 
-    /// The session of a context, without its payments.
+    /// The session of a context, before its payments are added.
     fn of_context(id: &str, context: &Fact) -> Self {
         let visit = context.person.as_ref().filter(|_| consent_of(context).allows());
         let campaign = visit.and_then(|visit| visit.own.campaign.as_ref());

@@ -1,4 +1,4 @@
-//! Keys: the ids that connect facts to a group. And objects: what a fact is about.
+//! Keys, the ids that connect facts to a group; and objects, the subjects of facts.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -10,14 +10,14 @@
 //! |---|---|
 //! | `rules`, `report` | the rules of attribution, and the words of its results |
 //! | `fact`, `row`, `keys` | the stored structs; their rows; the ids that connect facts |
-//! | `parse` | the only reading of a payload |
+//! | `parse` | payloads to facts; no other module reads a payload |
 //! | `timeline`, `group`, `groups` | the facts of one group; its records; the union of a batch |
 //! | `objects`, `subscription` | the objects of a timeline, each by the fact that counts |
 //! | `resolve`, `charges`, `attribute`, `step` | charges in time order, each with seven attribution steps |
 //! | `reversals`, `allocation` | refunds and disputes, limited to the payment |
 //! | `record`, `channel`, `diff`, `erase` | records, their channel and their changes; the selection for an erasure |
 //! | `mrr` | monthly recurring revenue: levels of subscriptions, movements of customers |
-//! | `funnel` | checkout sessions, and how far each came |
+//! | `funnel` | checkout sessions, and the last step that each reached |
 //! | `dimension`, `money` | the values of a record by dimension; its money row, and sums of rows |
 
 mod allocation;

@@ -1,8 +1,9 @@
-//! Monthly recurring revenue: what each subscription brings in a month, and how that moves for a customer.
+//! Monthly recurring revenue: the monthly amount of each subscription, and its movements for each
+//! customer.
 //!
-//! The history is derived from all dated states of a subscription, so the order of deliveries has no
-//! effect. A later moment that is certain today, such as the end of a canceled subscription, is a movement
-//! with that date.
+//! The history is derived from all dated states of a subscription, so the order of deliveries has
+//! no effect. An end that is already certain, such as the end of a canceled subscription, is a
+//! movement with a future date.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +17,14 @@ use super::{
     timeline::Timeline,
 };
 
-/// Dodo Payments retries a failed renewal for so long. Until then, a subscription on hold counts.
+/// The period in which Dodo Payments retries a failed renewal. A subscription on hold counts during
+/// it.
 const HOLD: SignedDuration = SignedDuration::from_hours(13 * 24);
 /// Changes of a customer within this time are one movement.
 const NETTED: SignedDuration = SignedDuration::from_mins(60);
 
-/// The minor units that these terms bring in a month of 365/12 days, half to even. Quantity, add-ons and
-/// lasting discounts are in the amount.
+/// The minor units of these terms in a month of 365/12 days, rounded half to even. The amount
+/// includes quantity, add-ons and lasting discounts.
 #[must_use]
 pub fn monthly(terms: &SubscriptionTerms) -> i64 {
     let amount = i128::from(terms.recurring_pre_tax_amount.unwrap_or_default());
@@ -44,12 +46,12 @@ pub fn monthly(terms: &SubscriptionTerms) -> i64 {
     i64::try_from(floor + up).unwrap_or(i64::MAX)
 }
 
-/// Why a subscription stopped bringing money. The number is stored.
+/// The reason why a subscription stopped. The number is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i64)]
 #[non_exhaustive]
 pub enum ChurnReason {
-    /// The customer asked for it.
+    /// The customer canceled it.
     Asked = 1,
     /// The renewal was not paid within 13 days.
     PaymentFailed = 2,
@@ -83,15 +85,15 @@ impl ChurnReason {
 #[repr(i64)]
 #[non_exhaustive]
 pub enum MovementKind {
-    /// A customer brings recurring revenue for the first time.
+    /// A customer pays recurring revenue for the first time.
     New = 1,
-    /// A customer brings more.
+    /// The recurring revenue of a customer grows.
     Expansion = 2,
-    /// A customer comes back.
+    /// A customer pays recurring revenue again.
     Reactivation = 3,
-    /// A customer brings less.
+    /// The recurring revenue of a customer falls.
     Contraction = 4,
-    /// A customer brings nothing more.
+    /// The recurring revenue of a customer ends.
     Churn = 5,
 }
 
@@ -114,7 +116,7 @@ pub struct Movement {
     pub reason: Option<ChurnReason>,
 }
 
-/// A subscription as lists and sums need it.
+/// A subscription with the values of lists and sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionRow {
     /// `sub_...`.
@@ -127,7 +129,7 @@ pub struct SubscriptionRow {
     pub customer_id: Option<String>,
     /// The plan.
     pub product_id: Option<String>,
-    /// Who brought the first charge: the value of [`Dimension::Source`].
+    /// The source of the first charge: its value of [`Dimension::Source`].
     pub source: Option<String>,
     /// The status.
     pub status: Option<String>,
@@ -137,19 +139,19 @@ pub struct SubscriptionRow {
     pub amount: i64,
     /// `Day`, `Week`, `Month` or `Year`.
     pub interval: Option<String>,
-    /// Charged every so many intervals.
+    /// The number of intervals between two charges.
     pub count: i64,
     /// Minor units per month that count until `counts_until`.
     pub mrr: i64,
-    /// The moment at which it stops to count. `None`: it goes on.
+    /// The time at which the subscription stops to count. `None`: no end is known.
     pub counts_until: Option<Timestamp>,
     /// The last renewal failed: past due or on hold.
     pub at_risk: bool,
-    /// It was canceled, and ends at `counts_until`.
+    /// The subscription was canceled and ends at `counts_until`.
     pub ending: bool,
     /// The next charge.
     pub next_billing_date: Option<Timestamp>,
-    /// The end of a trial that is not paid yet.
+    /// The end of a trial without a paid charge.
     pub trial_ends_at: Option<Timestamp>,
     /// Minor units per month if the trial converts; 0: no trial.
     pub trial_mrr: i64,
@@ -164,7 +166,7 @@ pub struct Recurring {
     pub movements: Vec<Movement>,
 }
 
-/// A level of monthly revenue from a moment on.
+/// The monthly revenue from a point in time on.
 #[derive(Clone, Copy)]
 struct Level {
     at: Timestamp,
@@ -228,7 +230,7 @@ fn row(
         let position = Dimension::TEXTS.iter().position(|known| *known == Dimension::Source)?;
         texts(first).get(position).cloned().flatten()
     });
-    // The last level of a subscription that ends is its end.
+    // If a subscription ends, its last level is that end.
     let (mrr, counts_until) = match levels {
         [.., level, end] if end.amount == 0 && end.at > state.since.unwrap_or(end.at) => {
             (level.amount, Some(end.at))
@@ -269,7 +271,7 @@ fn row(
     }
 }
 
-/// The levels of a subscription, each different from the one before. `paid`: its first paid charge.
+/// The levels of a subscription. Each differs from the level before. `paid`: the first paid charge.
 fn levels(states: &[DatedState], paid: Option<Timestamp>) -> Vec<Level> {
     let Some(paid) = paid else { return Vec::new() };
     let mut all: Vec<Level> = Vec::new();
@@ -281,7 +283,7 @@ fn levels(states: &[DatedState], paid: Option<Timestamp>) -> Vec<Level> {
         let was_held = held_since.is_some();
         held_since = is_held.then(|| held_since.unwrap_or(dated.at));
         let (amount, end, mut reason) = level(dated, held_since, was_held);
-        // The end that was asked for, whatever Dodo Payments sends when it comes.
+        // The requested end counts, even if Dodo Payments sends another reason at that time.
         if let (0, Some(known)) = (amount, ending) {
             reason = known;
         }
@@ -298,7 +300,7 @@ fn levels(states: &[DatedState], paid: Option<Timestamp>) -> Vec<Level> {
             }
         }
     }
-    // Before the first paid charge nothing counts.
+    // A subscription does not count before its first paid charge.
     let mut counted: Vec<Level> = Vec::new();
     for level in all {
         let level = Level { at: level.at.max(paid), ..level };
@@ -315,7 +317,7 @@ fn levels(states: &[DatedState], paid: Option<Timestamp>) -> Vec<Level> {
     counted
 }
 
-/// What a state brings in a month, the moment at which that ends, and why.
+/// The monthly amount of a state, the time of its end, and the reason of the end.
 fn level(
     dated: &DatedState,
     held_since: Option<Timestamp>,

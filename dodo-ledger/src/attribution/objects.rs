@@ -89,18 +89,19 @@ impl<'a> Objects<'a> {
         objects
     }
 
-    /// The personal data of a fact. `None`: erased, or a replay of an erased object.
+    /// The personal data of a fact. `None`: the data is erased, or the fact is a replay of an
+    /// erased object.
     pub(super) fn person<'b>(&self, fact: &'b Fact) -> Option<&'b Person> {
         let is_erased = !self.erased.is_empty()
             && match &fact.kind {
-                // A later event of the subscription is new.
+                // A later event of an erased subscription has new personal data.
                 FactKind::Subscription(_) => self.erased.contains(fact.id.as_str()),
                 _ => self.erased.contains(fact.object().as_str()),
             };
         fact.person.as_ref().filter(|_| !is_erased)
     }
 
-    /// The metadata of a subscription event. It stays erased in later events.
+    /// The metadata of a subscription event. If it is erased, it stays erased in later events.
     fn metadata_of(&self, fact: &'a Fact) -> Option<&'a Person> {
         let is_erased = !self.erased.is_empty() && self.erased.contains(fact.object().as_str());
         self.person(fact).filter(|_| !is_erased)

@@ -1,4 +1,4 @@
-//! From a verified event, or a captured checkout, to a fact: the only reading of a payload.
+//! Turns a verified event or a captured checkout into a fact. No other module reads a payload.
 
 use dodo_core::{
     Error, Event, EventKind,
@@ -26,7 +26,7 @@ use crate::attribution::{Rules, VisitContext, sanitize};
 /// A part of a shorter license key would reveal too much of it.
 const SHORTEST_SHOWN_KEY: usize = 12;
 
-/// Returns the fact of an event. Event types that no rule reads have none.
+/// Returns the fact of an event. An event type that no rule reads has no fact.
 ///
 /// # Errors
 /// [`UnreadableEvent`](dodo_core::ErrorKind::UnreadableEvent) if the event cannot be read.
@@ -111,7 +111,7 @@ pub fn context_fact(session_id: &str, context: &CheckoutContext, received_at: Ti
                 landing_path: context.landing_path.clone(),
                 referrer_host: context.referrer_host.clone(),
                 device: device.and_then(|device| device.as_str().map(str::to_owned)),
-                platform: None, // from the click ids, when the visit is resolved
+                platform: None, // `resolve` derives it from the click ids
             }),
             click_ids: context.click_ids.clone(),
             ..Person::default()
@@ -235,7 +235,8 @@ impl Reader<'_> {
             email_sha256: customer.email.as_deref().and_then(email_sha256),
             contact: Some(contact).filter(|contact| *contact != Contact::default()),
             own: self.touchpoint(metadata),
-            // Ids of tools belong to the visit that led to this object, not to the customer.
+            // Ids of tools describe the visit that led to this object, so they are not copied from
+            // the customer.
             customer: Touchpoint {
                 visitor: for_customer.visitor,
                 campaign: for_customer.campaign,
@@ -320,7 +321,7 @@ impl Reader<'_> {
         self.fact(event, refund.brand_id.as_ref(), person, kind)
     }
 
-    /// The person of the recovered payment can be another one, so a recovery names none.
+    /// The recovered payment can be from another person, so the fact of a recovery names no person.
     fn recovery(&self, event: &Event<AbandonedCheckout>) -> Option<Fact> {
         let checkout = &event.data;
         let recovered = some_id(checkout.recovered_payment_id.as_ref())?;
@@ -374,7 +375,7 @@ impl Reader<'_> {
             scheduled_change: scheduled,
         }));
         let mut person = self.person(&body.customer, &body.metadata);
-        // A subscription is the object of its customer: ids of tools count here.
+        // A subscription has one customer, so the ids of tools in its metadata count.
         person.customer = self.touchpoint(&body.customer.metadata);
         self.fact(event, body.brand_id.as_ref(), person, kind)
     }

@@ -23,7 +23,8 @@ pub struct Record {
     pub visit_context: Option<VisitContext>,
     /// Why no campaign and no visit is known. `None`: one of them is known.
     pub reason: Option<StepReason>,
-    /// The demanded minor units beyond the rest of the payment. The record leaves them out.
+    /// The minor units of a reversal that exceed the rest of the payment. The record does not count
+    /// them.
     pub excess: Option<i64>,
     /// The billing country of the payment, two letters.
     pub country: Option<String>,

@@ -15,30 +15,30 @@ pub struct StepReport {
     pub campaign: StepAnswer,
 }
 
-/// What a step answered.
+/// The result of a step for one part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepAnswer {
-    /// It knew.
+    /// The step found a value.
     Found {
         /// The found value.
         value: String,
         /// The object with the value.
         from: String,
     },
-    /// It did not know.
+    /// The step found no value.
     Nothing(StepReason),
-    /// An earlier step knew.
+    /// An earlier step found the value, so this step did not run.
     NotNeeded,
 }
 
-/// Why a step did not know.
+/// The reason why a step found no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepReason {
-    /// The object's metadata does not name one.
+    /// The metadata of the object has no value.
     NotInMetadata,
     /// The record is not a reversal, so it has no payment to inherit from.
     NotAReversal,
@@ -50,43 +50,44 @@ pub enum StepReason {
     SeeThePayment,
     /// The payment does not come from a checkout session.
     NoSession,
-    /// Nothing was captured when the checkout session was made.
+    /// The checkout session has no stored context.
     NoContext,
-    /// The visit that led to the checkout did not show one.
+    /// The visit that led to the checkout has no value.
     NotInContext,
-    /// It belongs to no subscription.
+    /// The record has no subscription.
     NoSubscription,
-    /// It is the first charge of its subscription, and the subscription's metadata does not name one.
+    /// The record is the first charge of its subscription, and the metadata of the subscription has
+    /// no value.
     NoEarlierCharge,
     /// The earlier charges of the subscription have no attribution.
     EarlierChargesUnattributed,
-    /// It does not make up for an abandoned checkout.
+    /// The payment did not recover an abandoned checkout.
     NotARecovery,
-    /// The abandoned checkout does not show one either.
+    /// The abandoned checkout has no value either.
     AbandonedUnattributed,
-    /// It names no customer.
+    /// The record has no customer.
     NoCustomer,
-    /// The customer bought nothing that could be attributed in the days before.
+    /// The customer has no attributed purchase in the lookback.
     NoEarlierPurchase {
         /// The lookback.
         days: u32,
     },
-    /// It names no e-mail address.
+    /// The record has no e-mail address.
     NoEmail,
     /// No visitor is linked to this e-mail address.
     NotIdentified,
-    /// Two visitors were identified with this e-mail address: neither is credited.
+    /// Two visitors share this e-mail address, so the ledger credits neither.
     Ambiguous,
     /// The visitor did not consent.
     ConsentDenied,
-    /// Renewals are not credited, or not for so long.
+    /// The rules do not credit renewals, or not this long after the start of the subscription.
     RenewalNotCredited,
-    /// The customer asked to be forgotten.
+    /// The customer was erased.
     Forgotten,
 }
 
 impl StepReason {
-    /// Its name in exports and groups, without details.
+    /// The name of the reason in exports and groups, without details.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! From a timeline to its records: a pure function of the facts and the rules.
 //!
-//! Charges come first, sorted by time: each looks only at charges before it. Reversals follow, then
-//! starts and ends of subscriptions. Both look only at charges.
+//! Charges come first, sorted by time: each uses only the charges before it. Reversals follow, then
+//! starts and ends of subscriptions. Both use only charges.
 
 use std::collections::HashMap;
 
@@ -145,7 +145,7 @@ impl<'a> Resolver<'a> {
         (!has_credit).then_some(StepReason::RenewalNotCredited)
     }
 
-    /// The records of everything that changed the balance of a payment.
+    /// The records of all changes of the balance of a payment.
     fn reversals(
         &self,
         charges: &Charges<'a>,
@@ -155,7 +155,7 @@ impl<'a> Resolver<'a> {
         let parent = charges.for_payment(payment);
         let balance = parent.map(|parent| {
             let money = record::money(self.rules, parent.charge);
-            // A payment without revenue has nothing to reverse, and a void one no longer has.
+            // A payment without revenue and a void payment have no amount to reverse.
             let counts = parent.record.record.kind.is_charge() && !self.is_void(parent.record.id());
             Balance { money, remaining: if counts { money.gross.max(0) } else { 0 } }
         });
@@ -177,7 +177,7 @@ impl<'a> Resolver<'a> {
         let blocked = if person.is_none() || parent.is_some_and(|parent| parent.is_erased) {
             Some(StepReason::Forgotten)
         } else {
-            // A reversal of a charge without credit has none either.
+            // A reversal of a charge without credit has no credit either.
             parent.and_then(|parent| {
                 let kind = &parent.record.record.kind;
                 self.without_credit(kind, parent.charge, parent.started_at)

@@ -16,16 +16,16 @@ const RESOLUTION: u32 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RenewalCredit {
-    /// For as long as it is paid.
+    /// All renewals are credited.
     #[default]
     Always,
-    /// Only the first charge is credited.
+    /// Only the first charge of a subscription is credited.
     Never,
-    /// Renewals up to so many days after the subscription began are credited.
+    /// Renewals up to this number of days after the start of the subscription are credited.
     Within(u32),
 }
 
-/// What a merchant decides about attribution. The default is what the documentation describes.
+/// The decisions of a merchant about attribution. The documentation describes the defaults.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Rules {
@@ -34,11 +34,11 @@ pub struct Rules {
     /// The lookback: the number of days in which an earlier purchase of the customer gives
     /// attribution. Default: 90.
     pub lookback_days: u32,
-    /// When a dispute counts as money lost.
+    /// The step at which a dispute counts as lost money.
     pub disputes: DisputePolicy,
     /// Currencies whose number of decimals differs from [`Currency::exponent`].
     pub exponents: BTreeMap<Currency, u8>,
-    /// Which metadata keys name visitors, users and the ids of tools.
+    /// The metadata keys of visitors, users and ids of tools.
     facts: MetadataMapping,
 }
 
@@ -62,7 +62,8 @@ impl Rules {
         self
     }
 
-    /// Sets for how many days an earlier purchase explains a later one.
+    /// Sets the lookback in days: an earlier purchase in this period can give attribution. Default:
+    /// 90.
     #[must_use]
     pub fn lookback_days(mut self, days: u32) -> Self {
         self.lookback_days = days;
@@ -83,21 +84,21 @@ impl Rules {
         self
     }
 
-    /// Looks for the visitor under this metadata key too, after `visitor`.
+    /// Adds a metadata key of the visitor. The ledger reads it after `visitor`.
     #[must_use]
     pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
         self.facts = self.facts.visitor_key(key);
         self
     }
 
-    /// Looks for the visitor under the keys of the tools that this capture reads.
+    /// Adds the metadata keys of the tools that this capture reads.
     #[must_use]
     pub fn captured_by(mut self, capture: &VisitorCapture) -> Self {
         self.facts = self.facts.captured_by(capture);
         self
     }
 
-    /// Keeps the id of a tool that is under this metadata key.
+    /// Stores the id of a tool from this metadata key.
     #[must_use]
     pub fn tool_key(mut self, key: impl Into<String>) -> Self {
         self.facts = self.facts.tool_key(key);
@@ -119,7 +120,7 @@ impl Rules {
         hash.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte))
     }
 
-    /// Reads visitor and campaign where the webhooks do, if they know the capture and these do not.
+    /// Takes the capture of the webhooks, if these rules have no capture.
     pub(crate) fn joined_with(&self, webhooks: &MetadataMapping) -> Option<Self> {
         let joins = webhooks.knows_capture() && !self.facts.knows_capture();
         joins.then(|| Self { facts: self.facts.clone().joined_with(webhooks), ..self.clone() })

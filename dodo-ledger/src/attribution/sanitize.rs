@@ -1,21 +1,22 @@
-//! What becomes a key, a link or a column must fit there, whatever was delivered: PostgreSQL stores no
-//! NUL in a text, and an index takes rows of a third of a page. An event that the database refuses
-//! would never be booked, and its callbacks never run.
+//! Limits texts from payloads to values that every column and index accepts. PostgreSQL stores no
+//! NUL in a text, and an index entry is at most a third of a page. If the database rejected an
+//! event, the ledger could never book it or run its callbacks.
 
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-/// The longest id that is kept as it is, in bytes. Those of Dodo Payments have about 30; a link is
-/// indexed by two of them.
+/// The longest id that is stored unchanged, in bytes. Ids of Dodo Payments have about 30 bytes. One
+/// index holds two ids.
 const LONGEST_ID: usize = 200;
-/// The kept beginning of a long id, so that people recognize it.
+/// The length of the stored beginning of a long id, by which people recognize it.
 const KEPT: usize = 60;
-/// The longest text of a column that is indexed, in characters: what metadata may hold.
+/// The longest text of an indexed column, in characters: the limit of a metadata value.
 const LONGEST_TEXT: usize = 500;
 
-/// An id as the ledger keeps it: itself, unless it is over-long or holds a control character. Then its
-/// beginning and its hash, so that two of them stay two. What fits already is not changed again.
+/// Returns an id as the ledger stores it. A valid id stays unchanged. An id that is too long or has
+/// a control character becomes its beginning and its hash, so that two ids stay different. A second
+/// call changes nothing.
 pub(crate) fn id(id: &str) -> Cow<'_, str> {
     if id.len() <= LONGEST_ID && !id.chars().any(char::is_control) {
         return id.into();
@@ -31,7 +32,7 @@ pub(crate) fn id(id: &str) -> Cow<'_, str> {
     fitting.into()
 }
 
-/// A text as a column keeps it: the whole of it is in the entry's JSON.
+/// Returns a text cut to the length of a column. The JSON of the record holds the whole text.
 pub(crate) fn column(text: &str) -> Cow<'_, str> {
     if !text.contains('\0') && text.chars().nth(LONGEST_TEXT).is_none() {
         return text.into();

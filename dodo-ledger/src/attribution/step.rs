@@ -19,7 +19,8 @@ pub(super) const STEPS: [AttributionStep; 7] = [
     AttributionStep::EmailMatch,
 ];
 
-/// Whether a result of this step can explain other purchases: it does not come from one itself.
+/// Whether a result of this step can give attribution to other purchases. A result that comes from
+/// another purchase cannot.
 pub(super) fn is_direct(step: AttributionStep) -> bool {
     !matches!(step, AttributionStep::CustomerRecord | AttributionStep::EmailMatch)
 }
@@ -65,7 +66,8 @@ impl<'a> StepResult<'a> {
         }
     }
 
-    /// Each part from here, else from `other`. If both have none, the reason of the first stays.
+    /// Takes each part from `self`, else from `other`. If both have none, the reason of `self`
+    /// stays.
     pub(super) fn or(self, other: Self) -> Self {
         fn or<T>(a: Result<T, StepReason>, b: Result<T, StepReason>) -> Result<T, StepReason> {
             if a.is_ok() || b.is_err() { a } else { b }

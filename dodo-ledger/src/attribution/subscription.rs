@@ -16,7 +16,8 @@ use super::{
 
 /// Dodo Payments makes the payment of a plan change around the time of the change, before or after.
 const PLAN_CHANGE_WINDOW: SignedDuration = SignedDuration::from_mins(60);
-/// An event this soon after the creation shows that the ledger received events of every charge.
+/// If the first event comes this soon after the creation, the ledger received the events of every
+/// charge.
 const SEEN_FROM_START: SignedDuration = SignedDuration::from_hours(24);
 
 /// The events of one subscription, sorted by time, and the values that its charges read.

@@ -48,7 +48,7 @@ impl Timeline {
         self.ids.contains(fact_id)
     }
 
-    /// Whether the session of a context has another context. Erased contexts contradict none.
+    /// Whether the session of a context has another context. Erased contexts do not count.
     #[must_use]
     pub fn contradicts(&self, fact: &Fact) -> bool {
         let known = self.facts.iter().find(|known| known.id == fact.id);
@@ -65,7 +65,7 @@ impl Timeline {
         self.facts.iter().any(|fact| erased_objects(fact).is_some())
     }
 
-    /// Takes stored facts in the place of all facts.
+    /// Replaces all facts with stored facts.
     pub(crate) fn load(&mut self, mut facts: Vec<Fact>) {
         facts.sort_by(|a, b| order(a).cmp(&order(b)));
         self.ids = facts.iter().map(|fact| fact.id.clone()).collect();
@@ -135,7 +135,8 @@ impl Timeline {
             return;
         }
         match &fact.kind {
-            // A later event of the subscription is new. Its metadata still has the erased visitor.
+            // A later event of the subscription keeps its personal data, except its metadata: this
+            // still has the erased visitor.
             FactKind::Subscription(_) => {
                 if let Some(person) = &mut fact.person {
                     person.own = Touchpoint::default();
@@ -187,7 +188,7 @@ impl Identity {
             }
         }
         self.campaigns.extend(campaign.cloned());
-        // A campaign has no order of its own.
+        // `Campaign` has no order, so its JSON decides.
         self.campaigns.sort_by_key(|known| serde_json::to_string(known).unwrap_or_default());
         self.campaigns.dedup();
         self.campaigns.truncate(2);

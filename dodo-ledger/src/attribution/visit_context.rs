@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How a visitor came to the checkout. Kept with the payment, never in metadata.
+/// The visit that led to the checkout. The ledger stores it with the payment, never in metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -19,7 +19,8 @@ pub struct VisitContext {
     pub platform: Option<String>,
 }
 
-/// The click ids of paid clicks, and their platform. The first one that the visit has counts.
+/// The click ids of paid clicks, and their platform. The first id of this list that the visit has
+/// counts.
 const PLATFORMS: [(&str, &str); 7] = [
     ("gclid", "google"),
     ("gbraid", "google"),
@@ -29,16 +30,17 @@ const PLATFORMS: [(&str, &str); 7] = [
     ("twclid", "x"),
     ("li_fat_id", "linkedin"),
 ];
-/// Facebook adds its click id to free links, too, so it shows the site and not an advertisement.
+/// Facebook adds its click id to unpaid links as well, so the id shows the site and not an
+/// advertisement.
 const FACEBOOK: &str = "fbclid";
 
 impl VisitContext {
-    /// Whether a page of the visit is known, the site before it, or its click id.
+    /// Whether the landing page, the referring site or a click id of the visit is known.
     pub(crate) fn is_seen(&self) -> bool {
         self.landing_path.is_some() || self.referrer_host.is_some() || self.platform.is_some()
     }
 
-    /// Adds the platform or the site that a click id shows.
+    /// Adds the platform or the site of a click id.
     pub(super) fn with_click_ids(mut self, click_ids: &BTreeMap<String, String>) -> Self {
         let paid = PLATFORMS.iter().find(|(parameter, _)| click_ids.contains_key(*parameter));
         self.platform = paid.map(|(_, platform)| (*platform).to_owned());

@@ -19,7 +19,8 @@ const RESOLVE_OTHER_RULES: Sql = sql!(
      SELECT id, 'rules' FROM dodo_group WHERE parent_id IS NULL AND rules_hash <> $1"
 );
 const QUEUED: Sql = sql!("SELECT MIN(id) FROM dodo_resolve");
-/// `$2`: whether this process has every projection. Otherwise another process applies them.
+/// `$2`: whether this process has every projection. If it lacks one, another process takes the
+/// group.
 const CLAIM: Sql = sql!(
     "DELETE FROM dodo_resolve
      WHERE id IN (SELECT id FROM dodo_resolve WHERE $2 = 1 OR reason <> 'projection'
@@ -119,7 +120,7 @@ impl GroupStore {
         let mut groups = rows::load(&mut tx, &ids, BTreeMap::new()).await?;
         let told = match self.projections.is_empty() {
             true => BTreeMap::new(),
-            // A process without the projection can have merged groups.
+            // A process without the projection may have merged groups, so name all merged groups.
             false => placement::merged_into(&mut tx, &ids).await?,
         };
         let writes = Writes::from_changed(told, locked.projections);

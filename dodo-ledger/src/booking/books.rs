@@ -1,7 +1,8 @@
 //! The money rows and their sums, as the last statements of a booking.
 //!
-//! The row of `dodo_books` is the lock: a booking that changes money takes it first, so two bookings never
-//! wait for each other's sums. Nothing waits for another lock while it holds this one.
+//! The row of `dodo_books` is the lock: a booking that changes money takes it first, so two
+//! bookings never wait for each other's sums. A transaction that holds this lock waits for no other
+//! lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,7 +20,8 @@ use crate::{
 
 const LOCK: Sql = sql!("UPDATE dodo_books SET change = change + 1 WHERE id = 1 RETURNING zone");
 const INVALIDATE: Sql = sql!("UPDATE dodo_books SET complete = 0 WHERE id = 1");
-/// A row whose count does not change is locked, too, so that no other booking deletes it.
+/// The statement also locks rows whose count does not change, so that no other booking deletes
+/// them.
 const COUNT_VALUES: Sql = sql!(
     "INSERT INTO dodo_value (dim, text, uses)
      SELECT dim, text, uses FROM " (rows 1: 1 dim BIGINT, 2 text TEXT, 3 uses BIGINT) "
@@ -99,7 +101,7 @@ pub(super) async fn write(
         return Ok(());
     }
     let zone = lock(tx).await?;
-    // The stored record was unreadable, so its old row is not known: a worker repairs the sums.
+    // The stored record was unreadable, so its old money row is unknown. A worker repairs the sums.
     let is_unknown = |change: &RecordChange| {
         let record = records.get(change.new.id());
         change.old.is_none() && record.is_some_and(|record| record.version > 1)
@@ -130,7 +132,7 @@ pub(super) async fn write(
     drop_values(tx, &uses, &ids).await
 }
 
-/// Deletes the values without a use among those that lost one.
+/// Deletes the values that no row uses, among those whose count fell.
 pub(super) async fn drop_values(
     tx: &mut Tx,
     uses: &BTreeMap<(i64, &str), i64>,
@@ -142,7 +144,7 @@ pub(super) async fn drop_values(
     tx.write(&DROP_VALUES, super::placement::ids_of(unused)).await
 }
 
-/// The place of a money row: mode, currency, time, number of the record.
+/// The key of a money row: mode, currency, time, number of the record.
 pub(super) type MoneyKey = (bool, String, i64, i64);
 
 pub(super) fn key_of(row: &MoneyRow, no: i64) -> MoneyKey {

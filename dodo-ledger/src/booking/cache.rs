@@ -1,9 +1,9 @@
 //! The groups of recent bookings, in memory: a booking that locks one of them does not read its facts and
 //! records again.
 //!
-//! Each booking gives its groups a new random version. A kept group counts only if the locked row has its
-//! version, so a booking of another process, a merge, an erasure or a restored backup makes it useless and
-//! never wrong.
+//! Each booking gives its groups a new random version. The cache returns a group only if the locked
+//! row has the same version. After a booking of another process, a merge, an erasure or a restored
+//! backup the versions differ, and the booking reads the group again.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,10 +13,10 @@ use std::{
 
 use crate::attribution::Group;
 
-/// The facts of all kept groups: about 1 KB each.
+/// The limit of facts in all cached groups. A fact has about 1 KB.
 const MOST_FACTS: usize = 20_000;
 
-/// The groups of the bookings that were committed last. Cheap to clone.
+/// The groups of the latest committed bookings. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Cache(Arc<Mutex<Kept>>);
 
@@ -35,7 +35,7 @@ struct Entry {
     group: Group,
 }
 
-/// Groups as a booking left them, for the cache after its commit.
+/// Groups after a booking. The cache takes them after the commit.
 #[derive(Debug, Default)]
 pub(crate) struct Booking {
     pub(super) version: i64,
@@ -43,7 +43,8 @@ pub(crate) struct Booking {
 }
 
 impl Cache {
-    /// Takes a group, if it is kept in this version. The booking gives it back after its commit.
+    /// Takes a group out of the cache, if the cache has this version. The booking returns it after
+    /// its commit.
     pub(super) fn take(&self, id: i64, version: i64) -> Option<Group> {
         let entry = self.kept().remove(id)?;
         (entry.version == version).then_some(entry.group)
@@ -55,7 +56,7 @@ impl Cache {
         ids.into_iter().for_each(|id| drop(kept.remove(*id)));
     }
 
-    /// Keeps the groups of a committed booking, in the place of the oldest ones.
+    /// Stores the groups of a committed booking and drops the oldest groups.
     pub(super) fn put(&self, booking: Booking) {
         let mut kept = self.kept();
         for (id, group) in booking.groups {

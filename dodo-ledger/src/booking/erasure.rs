@@ -33,7 +33,7 @@ const CLEAR: Sql = sql!(
     "UPDATE dodo_address SET identity = NULL
      WHERE identity IS NOT NULL AND hash IN (SELECT given.hash FROM " (rows 1: 1 hash TEXT) ")"
 );
-/// Other groups of the address lose its identity, too.
+/// Other groups of the address also lose its identity.
 const RESOLVE_AGAIN: Sql = sql!(
     "INSERT INTO dodo_resolve (group_id, reason)
      SELECT group_id, 'erasure' FROM " (rows 1: 1 hash TEXT) "
@@ -71,7 +71,8 @@ impl GroupStore {
         let customer_id = &*sanitize::id(customer_id);
         let keys = [true, false].map(|live| Key::customer(live, customer_id));
         let mut tx = self.store.begin_booking().await?;
-        // Before the groups: a booking holds the row of its event while it waits for a group.
+        // Lock events before groups: a booking holds the row of its event while it waits for a
+        // group.
         let pending = tx.erase_bodies_of_customer(customer_id).await?;
         let placed = placement::place(&mut tx, &Batch::from_keys(&keys)).await?;
         tx.execute(&ERASED, args![subject(customer_id), at.as_microsecond()]).await?;
@@ -81,7 +82,8 @@ impl GroupStore {
         let writes = Writes::from_changed(placed.merged, projections);
         let mut erased = self.erase(&mut tx, (groups, writes), BTreeSet::new(), at, select).await?;
         self.projections.erased(&mut tx, customer_id, projections).await?;
-        // Bookings that the lock has waited for stored the customer of their events.
+        // Search again: the bookings that this lock waited for have stored the customer of their
+        // events.
         erased.deliveries += pending + tx.erase_bodies_of_customer(customer_id).await?;
         tx.commit().await?;
         Ok(erased)
@@ -109,12 +111,13 @@ impl GroupStore {
         for customer in customers {
             erased.add(self.erase_customer(&customer, at).await?);
         }
-        // A booking that links the address has committed the link, or sees the erasure.
+        // After this lock, a booking that links the address has committed the link, or it sees the
+        // erasure.
         let mut tx = self.store.begin_booking().await?;
         rows::lock_addresses(&mut tx, Rows::texts([&hash])).await?;
         tx.execute(&ERASED, args![subject(&hash), at.as_microsecond()]).await?;
         tx.commit().await?;
-        // Facts that have the address and no customer, and the address itself.
+        // Erase the facts that have the address and no customer, and the identity of the address.
         let mut tx = self.store.begin_booking().await?;
         let (groups, projections) = groups_of(&mut tx, &hash).await?;
         let writes = Writes::from_changed(BTreeMap::new(), projections);

@@ -13,7 +13,7 @@
 //! | `erasure`, `retention` | the erasure of a customer or an address; checkouts without a payment |
 //! | `books` | money rows and their sums, last |
 //! | `recurring` | subscriptions and movements of recurring revenue |
-//! | `funnel` | checkout sessions, and how far each came |
+//! | `funnel` | checkout sessions, and the last step that each reached |
 //! | `rebuild` | all tables, compared with the facts |
 //! | `read` | questions about one payment or subscription |
 
@@ -51,8 +51,8 @@ use crate::{
 /// The number of facts at which the log names a group: usually one customer for all buyers.
 const LARGE: usize = 20_000;
 
-/// Facts, groups and records in a database, the projections of them, and the sinks that receive the
-/// records.
+/// The access to facts, groups and records in a database, with the projections and sinks that
+/// follow them.
 #[derive(Clone, Debug)]
 pub struct GroupStore {
     store: Store,
@@ -76,7 +76,7 @@ pub(crate) struct Intake {
 #[derive(Debug, Default)]
 pub(crate) struct Booked {
     pub(crate) changes: Vec<RecordChange>,
-    /// The erasures of everybody whom the booking names.
+    /// The erasures of all customers and addresses that the booking names.
     pub(crate) erasures: Erasures,
     /// For [`GroupStore::keep`], after the commit.
     pub(crate) groups: Booking,
@@ -101,19 +101,19 @@ impl GroupStore {
         Self { store, rules, recipients, projections, cache: Cache::default() }
     }
 
-    /// With these sinks.
+    /// Sets the sinks.
     pub(crate) fn with_recipients(mut self, recipients: Recipients) -> Self {
         self.recipients = recipients;
         self
     }
 
-    /// With these projections.
+    /// Sets the projections.
     pub(crate) fn with_projections(mut self, projections: Projections) -> Self {
         self.projections = projections;
         self
     }
 
-    /// With the cache of the process.
+    /// Sets the cache of the process.
     pub(crate) fn with_cache(mut self, cache: Cache) -> Self {
         self.cache = cache;
         self
@@ -144,7 +144,7 @@ impl GroupStore {
         Ok(booked.changes)
     }
 
-    /// Books the context of a checkout. It waits for no worker, as deliveries do not.
+    /// Books the context of a checkout. Like the storage of a delivery, it waits for no worker.
     pub(crate) async fn book_context(&self, context: Fact) -> Result<Vec<RecordChange>, Error> {
         let mut tx = self.store.begin_now().await?;
         let intake = Intake { batch: Batch::from_facts([context]), ..Intake::default() };
@@ -204,7 +204,8 @@ impl GroupStore {
         }
         let Finished { changes, version, .. } = self.finish(tx, &mut groups, writes).await?;
         if is_disputed {
-            // An opened dispute moves no money, and a page shows it.
+            // An opened dispute moves no money, but a page shows it, so the change number must
+            // grow.
             books::lock(tx).await?;
         }
         self.recipients.enqueue(&self.store, tx, &changes).await?;

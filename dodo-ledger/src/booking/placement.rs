@@ -33,7 +33,8 @@ const ADD_GROUPS: Sql = sql!(
     "INSERT INTO dodo_group (facts) SELECT given.facts FROM " (rows 1: 1 facts BIGINT) "
      RETURNING id"
 );
-/// In the order of the given rows. A transaction that inserts the same key first makes this one wait.
+/// The database inserts the rows in the given order. If another transaction has inserted the same
+/// key, this statement waits for it.
 const ADD_KEYS: Sql = sql!(
     "INSERT INTO dodo_key (kind, live, value, group_id)
      SELECT kind, live, value, group_id FROM " (rows 1:
@@ -43,7 +44,7 @@ const ADD_KEYS: Sql = sql!(
 const SAVEPOINT: Sql = sql!("SAVEPOINT dodo_groups");
 /// Releases the row locks since the savepoint.
 const ROLLBACK: Sql = sql!("ROLLBACK TO SAVEPOINT dodo_groups");
-/// By a join that SQLite takes in this order, so that it looks the groups up one by one.
+/// SQLite runs this join in the written order, so it looks up the groups one by one.
 const LOCK: Sql = sql!(
     "SELECT dodo_group.id, parent_id, facts, version, (SELECT COUNT(*) FROM dodo_projection)
      FROM " (rows 1: 1 wanted BIGINT) "
@@ -68,7 +69,7 @@ const MOVE_RECORDS: Sql = sql!(
     "UPDATE dodo_record SET group_id = given.winner
      FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) " WHERE dodo_record.group_id = given.loser"
 );
-/// Keys lead to the root directly, so that later transactions need no second turn.
+/// Point keys directly at the root, so that later transactions need one look-up.
 const MOVE_KEYS: Sql = sql!(
     "UPDATE dodo_key SET group_id = given.winner
      FROM " (rows 1: 1 loser BIGINT, 2 winner BIGINT) " WHERE dodo_key.group_id = given.loser"

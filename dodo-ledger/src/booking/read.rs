@@ -66,7 +66,7 @@ impl GroupStore {
                 if record.record.payment_id != payment_id {
                     continue;
                 }
-                // The stored record knows its own history.
+                // Only the stored record has its history.
                 let stored = group.records.get(record.id());
                 record.record.flags.reclassified =
                     stored.is_some_and(|stored| stored.record.flags.reclassified);
@@ -84,7 +84,7 @@ impl GroupStore {
 
     /// The state of a subscription. `None`: the ledger has no event of it.
     ///
-    /// A callback asks while its transaction is open, so it waits for no writer.
+    /// It waits for no writer, because a callback calls it while its transaction is open.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,5 @@
-//! All tables, compared with the facts and repaired. A changed time zone is such a repair of the sums.
+//! Compares all tables with the facts and repairs them. After a change of the time zone, it
+//! computes the sums again.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 
-/// The sums of another zone are wrong, unless none exist.
+/// If sums of another zone exist, they are not complete for the new zone.
 const SET_ZONE: Sql = sql!(
     "UPDATE dodo_books SET zone = $1, change = change + 1,
         complete = CASE WHEN EXISTS (SELECT 1 FROM dodo_money) THEN 0 ELSE 1 END
@@ -62,7 +63,7 @@ const MONEY_OF_RECORDS: Sql = sql!(
      WHERE dodo_money.live = given.live AND dodo_money.currency = given.currency
         AND dodo_money.at = given.at AND dodo_money.no = given.no"
 );
-/// Rows of a record that has none, or that moved.
+/// Money rows whose record should have no row, or a row under another key.
 const DROP_STRAYS: Sql = sql!(
     "DELETE FROM dodo_money WHERE NOT EXISTS (
         SELECT 1 FROM dodo_record
@@ -172,7 +173,7 @@ impl GroupStore {
             let ids = books::count_values(&mut tx, &values.collect()).await?;
             let stored = stored_money(&mut tx, &expected).await?;
             expected.retain(|key, row| stored.get(key) != Some(&numbers(row, &ids)));
-            // At least as often as they are used: the exact counts follow.
+            // Use counts that are high enough for now. A later step sets the exact counts.
             let mut uses: BTreeMap<(i64, &str), i64> = BTreeMap::new();
             for value in expected.values().flat_map(MoneyRow::values) {
                 *uses.entry(value).or_default() += 1;

@@ -1,4 +1,4 @@
-//! Facts, addresses and records of locked groups: many of them by one statement.
+//! Reads and writes the facts, addresses and records of locked groups, many rows in each statement.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -105,7 +105,7 @@ const BOOKED: Sql = sql!(
         1 id BIGINT, 2 facts BIGINT, 3 rules BIGINT, 4 unpaid BIGINT, 5 version BIGINT) "
      WHERE dodo_group.id = given.id"
 );
-/// Addresses that no group and no identity needs.
+/// Addresses without a group and without an identity.
 pub(super) const DROP_ADDRESSES: Sql = sql!(
     "DELETE FROM dodo_address
      WHERE hash IN (SELECT given.hash FROM " (rows 1: 1 hash TEXT) ") AND identity IS NULL
@@ -161,7 +161,8 @@ async fn load_facts(
             Ok(record) => {
                 groups.entry(group).or_default().records.insert(id, record);
             }
-            // The facts are the books. Without its stored record, the group writes it as a new one.
+            // The facts are the source. If the stored record is missing, the booking writes it as a
+            // new record.
             Err(error) => tracing::error!(
                 target: "dodo::ledger", group, record = id, %error, cause = error.cause(),
                 "stored record unreadable; the next booking of its group computes it again from the facts"

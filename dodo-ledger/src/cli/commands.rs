@@ -37,7 +37,7 @@ impl Run<'_> {
             Err(error) => error.to_string(),
         };
         if !error.is_empty() {
-            // Without a terminal the exit code has to do.
+            // Without a terminal, only the exit code reports the error.
             let _unseen = writeln!(self.err, "{error}");
         }
         CliOutcome::Failed
@@ -172,7 +172,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Adds the entry first, so that no change is without one.
+    /// Adds the audit entry first, so that every change has an entry.
     async fn note(&self, change: &Change, action: &str, object: &str) -> Result<(), CliError> {
         Ok(self.ledger.note(&change.operator, action, object, &change.reason).await?)
     }

@@ -30,7 +30,7 @@ use crate::{Ledger, error::Error};
 /// The result of a command. Its number is the exit code of the program that ran it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CliOutcome {
-    /// It was done.
+    /// The command succeeded.
     Done = 0,
     /// Failed or partly done: an unknown id, no database, no API key, a skipped object.
     Failed = 1,
@@ -44,7 +44,7 @@ impl From<CliOutcome> for ExitCode {
     }
 }
 
-/// Why a command was not done.
+/// The reason why a command failed.
 enum CliError {
     /// The object does not exist. The message is already printed.
     Absent,
@@ -114,9 +114,9 @@ where
     }
 }
 
-/// Prints the help that was asked for, or why the words are not a command.
+/// Prints the requested help, or the reason why the words are not a command.
 fn refuse(refusal: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> CliOutcome {
-    // Without a terminal the exit code has to do.
+    // Without a terminal, only the exit code reports the error.
     let (outcome, _unseen) = match refusal.use_stderr() {
         true => (CliOutcome::Usage, write!(err, "{}", refusal.render())),
         false => (CliOutcome::Done, write!(out, "{}", refusal.render())),

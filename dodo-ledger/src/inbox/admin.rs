@@ -14,15 +14,15 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxStats {
-    /// Stored and not done: waiting, at work, or waiting for their next attempt. With the events of
-    /// [projections](crate::projection), and with their timers that are due.
+    /// Stored events that are not done: new, running, or waiting for the next attempt. Includes the
+    /// events of [projections](crate::projection), and their timers that are due.
     pub pending: u64,
     /// Pending and not yet in the ledger.
     pub unbooked: u64,
     /// Dead letters: their attempts are exhausted. List them with
     /// [`Ledger::failed_events`](crate::Ledger::failed_events).
     pub dead: u64,
-    /// Signed, but no readable event.
+    /// Parked events: a valid signature and an unreadable body.
     pub parked: u64,
     /// How long the oldest due event has been due.
     pub lag: Duration,
@@ -38,17 +38,18 @@ pub struct StoredEvent {
     pub state: String,
     /// The event's type, once it was booked.
     pub kind: Option<String>,
-    /// When it arrived, in milliseconds since 1970.
+    /// The time of arrival, in milliseconds since 1970.
     pub received_at: i64,
     /// Whether its records are in the ledger.
     pub is_booked: bool,
-    /// How often a worker ran its callbacks.
+    /// The number of attempts of its callbacks.
     pub attempts: u64,
     /// How many of these attempts failed.
     pub failed_attempts: u64,
-    /// Why the last attempt failed: a text of this crate, never one of the callback.
+    /// The reason of the last failed attempt: a text of this crate, never one of the callback.
     pub last_error: Option<String>,
-    /// Whether the body is still there; it is erased some time after the event is done.
+    /// Whether the ledger still has the body. Retention erases it some time after the event is
+    /// done.
     pub has_body: bool,
 }
 
@@ -128,7 +129,7 @@ const REDRIVE_ALL: Sql = sql!(
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE state IN ('dead', 'parked') AND state = $1 AND body IS NOT NULL"
 );
-/// The fence is raised so that a worker still at it cannot mark the new round done.
+/// The new fencing token prevents that a worker that still runs the event marks it done.
 const REPLAY: Sql = sql!(
     "UPDATE dodo_inbox
      SET state = 'pending', failed_attempts = 0, fencing_token = fencing_token + 1, available_at = " NOW ",
@@ -136,8 +137,8 @@ const REPLAY: Sql = sql!(
          booked_at = CASE WHEN unreadable IS NULL THEN booked_at END, unreadable = NULL
      WHERE id = $1 AND state <> 'pending' AND body IS NOT NULL"
 );
-/// The statement checks the state twice, here and below: an operator may redrive an event while
-/// this waits for its row.
+/// The statement checks the state twice, here and below: an operator may redrive an event while the
+/// statement waits for its row.
 const ERASE_DONE: Sql = sql!(
     "UPDATE dodo_inbox SET body = NULL, customer_id = NULL, email_sha256 = NULL
      WHERE id IN (SELECT id FROM dodo_inbox

@@ -1,4 +1,4 @@
-//! Writing many deliveries by one statement.
+//! Stores many deliveries in one statement.
 
 use std::collections::HashSet;
 
@@ -15,12 +15,12 @@ use crate::{
     store::{Backend, Store},
 };
 
-/// A delivery on its way into the store.
+/// A verified delivery that is not stored yet.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) id: String,
     pub(crate) body: Bytes,
-    /// When it was verified, by the clock of this host, in milliseconds since 1970.
+    /// The time of verification by the clock of this host, in milliseconds since 1970.
     pub(crate) received_at: i64,
     pub(crate) live: bool,
     /// The signed time of the attempt, in milliseconds since 1970.
@@ -37,8 +37,8 @@ const POSTGRES: &str = "
     ON CONFLICT (id) DO NOTHING
     RETURNING id";
 
-/// Commits the deliveries, in one statement and one transaction, and says which were new. An id
-/// twice in one batch is one delivery; the first body is kept, as it is for an id that is stored.
+/// Commits the deliveries in one statement and one transaction, and returns the new ones. If an id
+/// is twice in a batch, or already stored, the first body stays.
 pub(crate) async fn append(store: &Store, batch: &[&Delivery]) -> Result<Vec<Receipt>, Error> {
     let new = match store.backend() {
         #[cfg(feature = "sqlite")]
@@ -76,7 +76,7 @@ async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<New, Error> 
     let added = done.rows_affected();
     let new = match usize::try_from(added) == Ok(batch.len()) {
         true => None,
-        // Rows that one statement adds are the last ones, in its order.
+        // The rows that one statement adds are the last rows of the table, in its order.
         false => {
             let last = "SELECT id FROM dodo_inbox ORDER BY rowid DESC LIMIT $1";
             let count = i64::try_from(added).unwrap_or(i64::MAX);
@@ -91,7 +91,7 @@ async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<New, Error> 
 /// The statement is its own transaction: one round trip.
 #[cfg(feature = "postgres")]
 async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<New, Error> {
-    // In one order in every batch: two that hold the same ids wait for each other, and not in a circle.
+    // Sort every batch by id, so that two batches with the same ids cannot block each other.
     let mut batch = batch.to_vec();
     batch.sort_by(|a, b| a.id.cmp(&b.id));
     let ids: Vec<&str> = batch.iter().map(|delivery| &*delivery.id).collect();

@@ -20,7 +20,8 @@ use crate::{
 pub(crate) struct Unbooked {
     pub(crate) event: VerifiedEvent,
     pub(crate) failed_attempts: u32,
-    /// Its customer was erased while it was pending: it is booked without personal data.
+    /// The customer was erased while the event was pending, so the event is booked without personal
+    /// data.
     pub(crate) erased: bool,
 }
 
@@ -31,18 +32,18 @@ pub(crate) struct EventMeta {
     /// The envelope's time, in milliseconds since 1970.
     pub(crate) occurred_at: i64,
     pub(crate) owner: EventOwner,
-    /// The body goes when the event is done, and nothing names the customer.
+    /// The ledger erases the body when the event is done, and stores no customer with it.
     pub(crate) erased: bool,
 }
 
 /// The outcome of an event that was not booked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NotBooked {
-    /// A failure. Due again after this time.
+    /// A failed attempt. The event is due again after this time.
     Retry(Duration),
-    /// The database failed, not the event. Due again after this time.
+    /// The database failed, so the attempt does not count. The event is due again after this time.
     Defer(Duration),
-    /// The last failure.
+    /// The last failed attempt: the event becomes a dead letter.
     Dead,
 }
 
@@ -55,7 +56,7 @@ const BY_ID: Sql = sql!(
     "SELECT id, body, received_at, live, attempt_at, failed_attempts, erased FROM dodo_inbox
      WHERE id = $1 AND state = 'pending' AND booked_at IS NULL AND available_at <= " NOW LOCKED
 );
-/// The failed attempts were those of booking: the callbacks have their own.
+/// The count starts again at 0: callbacks count their own failed attempts.
 const BOOKED: Sql = sql!(
     "UPDATE dodo_inbox
      SET booked_at = " NOW ", available_at = " NOW ", failed_attempts = 0, kind = given.kind,
@@ -71,8 +72,9 @@ const UNREADABLE: Sql = sql!(
          customer_id = $3, email_sha256 = $4, erased = $5
      WHERE id = $1"
 );
-/// Another instance can have failed at the event since the claim: the next failure after those that this
-/// worker saw counts. The customer is stored in any case, so that an erasure finds the body.
+/// Another instance may have counted a failed attempt since the claim, so this statement counts
+/// from the number that this worker read. The customer is stored in any case, so that an erasure
+/// finds the body.
 const RETRY: Sql = sql!(
     "UPDATE dodo_inbox
      SET failed_attempts = failed_attempts + 1, last_error = $3,
@@ -124,8 +126,8 @@ impl Tx {
         self.write(&BOOKED, rows).await
     }
 
-    /// Marks a signed event that cannot be read. Its callbacks run, and then it is parked: kept for a
-    /// version that can read it.
+    /// Marks a signed event with an unreadable body. Its callbacks run, and then it is parked until
+    /// a version of the ledger can read it.
     pub(crate) async fn mark_unreadable(
         &mut self,
         id: &str,

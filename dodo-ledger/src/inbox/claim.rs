@@ -1,5 +1,5 @@
-//! Claiming due events, and what a worker writes about them. Every write of a worker names the fence
-//! of its claim: one that lost its lease changes no row.
+//! Claims due events, and stores the results of their workers. Every write names the fencing token
+//! of the claim, so a worker that lost its lease changes no row.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -22,11 +22,11 @@ pub(crate) struct LeasedEvent {
     pub(crate) id: String,
     pub(crate) work: Work,
     pub(crate) fencing_token: i64,
-    /// How often it was claimed, this time included.
+    /// The number of claims, with this one.
     pub(crate) attempts: u32,
-    /// How often its callbacks failed before.
+    /// The number of failed attempts before this one.
     pub(crate) failed_attempts: u32,
-    /// Why a callback cannot read it, once that is known.
+    /// The reason why no callback can read the body. `None`: the body is readable, or not read yet.
     pub(crate) unreadable: Option<String>,
 }
 
@@ -40,18 +40,18 @@ impl LeasedEvent {
     }
 }
 
-/// What the run of an event came to.
+/// The result of a failed run.
 #[derive(Clone, Debug)]
 pub(crate) enum AttemptOutcome {
-    /// A failure; due again after this time.
+    /// A failed attempt. The event is due again after this time.
     Retry { after: Duration, reason: String },
-    /// No failure of the event's: the store's. Due again after this time.
+    /// The database failed, so the attempt does not count. The event is due again after this time.
     Defer { after: Duration, reason: String },
-    /// A failure, and the last one.
+    /// The last failed attempt: the event becomes a dead letter.
     Dead { reason: String },
 }
 
-/// A lease is `available_at` in the future: no other worker finds the row due before.
+/// A lease is an `available_at` in the future: until then, no other worker finds the row due.
 const CLAIM: Sql = sql!(
     "WITH due AS MATERIALIZED (
         SELECT id FROM dodo_inbox
@@ -64,7 +64,8 @@ const CLAIM: Sql = sql!(
     RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts,
         projection, occurred_at, timer"
 );
-/// For the fault tests: leases by the clock of the host, which differs from host to host.
+/// For the fault tests: this mutant measures leases by the clock of the host, which differs between
+/// hosts.
 const CLAIM_BY_HOST_CLOCK: Sql = sql!(
     "WITH due AS MATERIALIZED (
         SELECT id FROM dodo_inbox
@@ -112,7 +113,7 @@ const RELEASE_LEASES: Sql = sql!(
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fencing_token = given.fencing_token AND " PENDING
 );
 
-/// Takes up to `limit` events whose callbacks are due, for as long as the lease lasts.
+/// Claims up to `limit` events whose callbacks are due, until the lease ends.
 pub(crate) async fn claim(
     store: &Store,
     limit: u32,
@@ -141,8 +142,8 @@ pub(crate) async fn claim(
 }
 
 impl Tx {
-    /// Ends a run without a failure, if its claim still holds: a timer is removed or set again, everything
-    /// else is marked done.
+    /// Ends a successful run, if its claim still holds. Removes a timer or sets it again, and marks
+    /// every other row done.
     pub(crate) async fn end(&mut self, event: &LeasedEvent, again: Again) -> Result<bool, Error> {
         match event.is_timer() {
             true => self.end_timer(event.id(), event.fencing_token, again).await,
@@ -150,7 +151,8 @@ impl Tx {
         }
     }
 
-    /// Marks events done, and unreadable ones parked, each if its claim still holds: one answer for each.
+    /// Marks events done, and unreadable events parked, each if its claim still holds. Returns one
+    /// answer for each event.
     pub(crate) async fn mark_done(&mut self, events: &[LeasedEvent]) -> Result<Vec<bool>, Error> {
         let sql = if mutant("no_fence") { &DONE_WITHOUT_TOKEN } else { &DONE };
         let mut rows = Rows::default();
@@ -165,7 +167,7 @@ impl Tx {
     }
 }
 
-/// Writes down a failure, if the claim still holds.
+/// Stores a failed attempt, if the claim still holds.
 pub(crate) async fn record_outcome(
     store: &Store,
     event: &LeasedEvent,

@@ -12,7 +12,8 @@ const CUSTOMERS_OF_ADDRESS: Sql = sql!(
     "SELECT DISTINCT customer_id FROM dodo_inbox
      WHERE email_sha256 = $1 AND body IS NOT NULL AND customer_id IS NOT NULL"
 );
-/// Booking and callbacks of pending events still need the body: it goes when they are done.
+/// Booking and callbacks of pending events still need the body, so the ledger erases it when they
+/// are done.
 const OF_CUSTOMER: Sql = sql!(
     "UPDATE dodo_inbox
      SET body = CASE WHEN state = 'pending' THEN body ELSE NULL END,
@@ -36,7 +37,8 @@ impl Tx {
         rows.into_iter().map(|mut row| row.text(0)).collect()
     }
 
-    /// Erases the bodies of a customer's deliveries, or marks them for it. Returns their number.
+    /// Erases the bodies of a customer's deliveries, or marks pending ones for a later erasure.
+    /// Returns their number.
     pub(crate) async fn erase_bodies_of_customer(
         &mut self,
         customer_id: &str,

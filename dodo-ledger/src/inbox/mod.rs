@@ -1,4 +1,4 @@
-//! The durable inbox: committing deliveries, claiming them, and what becomes of them.
+//! The durable inbox: stores deliveries, hands them to workers, and stores the results.
 
 pub(crate) mod admin;
 mod append;

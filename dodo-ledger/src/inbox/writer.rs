@@ -1,4 +1,5 @@
-//! Group commit: a writer takes what is queued, commits it at once, then answers each.
+//! Group commit: a writer takes all queued deliveries, commits them together, and then answers
+//! each.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +14,8 @@ use crate::{
     supervisor::panicked,
 };
 
-/// Deliveries that may wait for the writer. More are refused with 503: Dodo sends them again.
+/// The largest number of deliveries that wait for the writer. The route answers 503 to further
+/// ones, and Dodo Payments sends them again.
 const QUEUE: usize = 1024;
 /// Deliveries per commit. Larger batches gain nothing that can be measured.
 const BATCH: usize = 256;
@@ -27,12 +29,13 @@ struct Job {
     answer: oneshot::Sender<Result<Receipt, Error>>,
 }
 
-/// The way to the writers. Cheap to clone; they end when the last clone is dropped.
+/// A handle to the writers. Cheap to clone. The writers end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer(mpsc::Sender<Job>);
 
 impl Writer {
-    /// Starts the writers on the current runtime: as many as the store commits for at the same time.
+    /// Starts the writers on the current runtime: one for each commit that the store runs at the
+    /// same time.
     pub(crate) fn start(store: Store) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
@@ -63,13 +66,15 @@ impl Writer {
         }
         match tokio::time::timeout(ANSWER_WITHIN, receipt).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(unanswered())),
-            // It may still be committed: then its repeat is a duplicate.
+            // The delivery may still be committed. Then the next attempt of Dodo Payments is a
+            // duplicate.
             Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store did not answer in time")),
         }
     }
 }
 
-/// The id is what makes a delivery the same. Not the body: Dodo renders it anew at every attempt.
+/// The id identifies the event. The body does not, because Dodo Payments renders it again for every
+/// attempt.
 fn identity(event: &VerifiedEvent) -> String {
     if mutant("body_is_identity") {
         return format!("{}#{}", event.id(), event.body().len());
@@ -84,7 +89,7 @@ fn stopped() -> Error {
     Error::new(ErrorKind::Unavailable, "the ledger's writer has stopped: its runtime was shut down")
 }
 
-/// It may have been committed: then its repeat is a duplicate.
+/// The delivery may be committed. Then the next attempt of Dodo Payments is a duplicate.
 fn unanswered() -> Error {
     Error::new(ErrorKind::Unavailable, "the ledger's writer ended before it answered")
 }
@@ -102,7 +107,8 @@ async fn supervised(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
 
 async fn run(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
     let mut batch = Vec::with_capacity(BATCH);
-    // Takes what waits and never waits for more, so that a lone delivery is written at once.
+    // Takes all waiting deliveries and does not wait for more, so that a single delivery is stored
+    // at once.
     while queue.lock().await.recv_many(&mut batch, BATCH).await > 0 {
         // The route has already answered 503, so the job has no receiver.
         batch.retain(|job| !job.answer.is_closed() || mutant("ack_before_commit"));
@@ -119,7 +125,7 @@ async fn commit(store: &Store, batch: &[Job]) -> Vec<Result<Receipt, Error>> {
     let deliveries: Vec<&Delivery> = batch.iter().map(|job| &job.delivery).collect();
     match write(store, &deliveries).await {
         Ok(receipts) => receipts.into_iter().map(Ok).collect(),
-        // One delivery that the database refuses must not refuse the others.
+        // If the database rejects one delivery, the others must still be stored.
         Err(error) if error.kind() == ErrorKind::StatementRejected && batch.len() > 1 => {
             let mut answers = Vec::with_capacity(batch.len());
             for delivery in deliveries {

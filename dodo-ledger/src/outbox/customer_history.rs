@@ -1,4 +1,4 @@
-//! What a customer bought so far.
+//! The purchases of a customer up to now.
 
 use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
@@ -20,7 +20,8 @@ const HISTORY: Sql = sql!(
      WHERE customer_id = $1 AND state = 0 AND net IS NOT NULL AND currency = $2 AND live = $3"
 );
 
-/// What the customer of a record bought so far. `None`: no customer, or no charge.
+/// Returns the purchase history of the customer of a record. `None`: the record has no customer, or
+/// the customer has no charge.
 pub(super) async fn history(
     store: &Store,
     record: &AttributionRecord,
@@ -33,7 +34,7 @@ pub(super) async fn history(
         return Ok(None);
     };
     let (since, last) = (row.opt_int(0)?, row.opt_int(1)?);
-    // In two parts: SQLite fails if a sum leaves 64 bits.
+    // Each sum has two parts, because SQLite fails if a sum exceeds 64 bits.
     let (high, low) = (row.opt_int(2)?.unwrap_or_default(), row.opt_int(3)?.unwrap_or_default());
     let spent = (i128::from(high) << 32) + i128::from(low);
     let at = |micros| Timestamp::from_microsecond(micros).ok();

@@ -21,7 +21,7 @@ pub(super) struct Queued {
     pub(super) fencing_token: i64,
     pub(super) attempts: u32,
     pub(super) failed_attempts: u32,
-    /// For how long its arrival has been uncertain.
+    /// The age of the first attempt with an unknown outcome.
     pub(super) uncertain_for: Option<Duration>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Queued {
 #[derive(Debug)]
 pub(super) enum OutboxUpdate {
     Sent,
-    /// `uncertain`: whether it may have arrived, by this attempt or one before.
+    /// `uncertain`: whether the record may have arrived by this attempt or an earlier one.
     Retry {
         after: Duration,
         reason: &'static str,
@@ -38,7 +38,7 @@ pub(super) enum OutboxUpdate {
     Dead {
         reason: &'static str,
     },
-    /// It became nothing for the sink before its turn came.
+    /// The sink no longer accepts the record.
     Skipped,
 }
 
@@ -74,7 +74,7 @@ const CLAIM: Sql = sql!(
         (SELECT record FROM dodo_record WHERE dodo_record.id = dodo_outbox.record_id
             AND dodo_record.state = 0)"
 );
-/// Before the request is sent: this process may stop before it knows the outcome.
+/// Runs before the request is sent, because this process may stop before it knows the outcome.
 const IN_FLIGHT: Sql = sql!(
     "UPDATE dodo_outbox SET uncertain_since = COALESCE(uncertain_since, " NOW ")
      FROM " (rows 2: 2 id TEXT, 3 fencing_token BIGINT) "
@@ -108,7 +108,8 @@ const SKIPPED: Sql = sql!(
      WHERE record_id = given.id AND sink = $1 AND dodo_outbox.fencing_token = given.fencing_token
        AND " PENDING
 );
-/// Two milliseconds more: both times were cut to whole ones. The longest time that was asked for counts.
+/// Adds 2 ms, because both times were cut to whole milliseconds. The longest requested pause
+/// counts.
 const PAUSE: Sql = sql!(
     "INSERT INTO dodo_sink (name, paused_until) VALUES ($1, " NOW " + $2 + 2)
      ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until
@@ -134,7 +135,7 @@ impl Tx {
         self.write(&ENQUEUE, rows).await
     }
 
-    /// Makes records due that were queued for later.
+    /// Makes queued records due now.
     pub(crate) async fn release(&mut self, records: &[&str]) -> Result<(), Error> {
         self.write(&RELEASE, Rows::texts(records.iter().copied())).await
     }
@@ -145,7 +146,7 @@ pub(super) async fn pause_sink(store: &Store, sink: &str, time: Duration) -> Res
     store.run(&PAUSE, args![sink, millis(time)]).await.map(drop)
 }
 
-/// Claims what is due, the oldest first.
+/// Claims due records, oldest first.
 pub(super) async fn claim(
     store: &Store,
     sink: &str,
@@ -157,7 +158,7 @@ pub(super) async fn claim(
         let left = limit.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
         let asked = left.min(store.outbox_batch());
         let some = match claim_some(store, sink, asked, lease).await {
-            // The claimed rows need not wait for their lease; the error appears again.
+            // Release the claimed rows at once. The next claim meets the same error.
             Err(_) if !claimed.is_empty() => return Ok(claimed),
             some => some?,
         };
@@ -217,7 +218,7 @@ fn batch(store: &Store) -> usize {
     usize::try_from(store.outbox_batch()).unwrap_or(usize::MAX).max(1)
 }
 
-/// Writes down what became of the rows.
+/// Stores the results of the rows.
 pub(super) async fn mark(
     store: &Store,
     sink: &str,

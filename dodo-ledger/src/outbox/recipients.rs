@@ -24,7 +24,7 @@ pub(crate) struct Recipients {
 type Queued = (String, String, Duration);
 
 impl Recipients {
-    /// Queues changed records for the sinks that want them, in the transaction of the booking.
+    /// Queues changed records for the sinks that accept them, in the transaction of the booking.
     pub(crate) async fn enqueue(
         &self,
         store: &Store,

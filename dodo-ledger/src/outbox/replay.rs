@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// Records that are looked at in one transaction. As long as it lasts SQLite stores no delivery.
+/// The number of records that one transaction reads. SQLite stores no delivery during that
+/// transaction.
 const PAGE: u32 = 500;
 
 const RECORDS: Sql = sql!(
@@ -39,7 +40,7 @@ const AGAIN: Sql = sql!(
      WHERE record_id = given.id AND sink = given.name AND NOT (" PENDING ")"
 );
 
-/// Queues what the sink wants of what occurred from `from` on and before `until`.
+/// Queues the records that the sink accepts and that occurred from `from` to before `until`.
 pub(crate) async fn replay(
     store: &Store,
     recipients: &Recipients,
@@ -72,7 +73,7 @@ pub(crate) async fn replay(
     }
 }
 
-/// Whether the sink wants it, and after what time.
+/// Whether the sink accepts the record, and the delay before the record is due.
 fn accepts(
     recipients: &Recipients,
     sink: &ErasedSink,

@@ -1,4 +1,4 @@
-//! What a sink is.
+//! The trait of sinks.
 
 use std::{
     fmt,
@@ -15,29 +15,29 @@ use dodo_core::attribution::AttributionRecord;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OutboxRecord {
-    /// The record as it is now: it may have been resolved anew since it was queued.
+    /// The current record. It may have changed since it was queued.
     pub record: AttributionRecord,
-    /// How often it was tried, this time included.
+    /// The number of this attempt. The first is 1.
     pub attempt: u32,
-    /// What its customer bought so far, for sinks that ask for it.
+    /// The purchase history of the customer, for sinks that request it.
     pub customer: Option<CustomerHistory>,
 }
 
 impl OutboxRecord {
-    /// A record for its first try, for tests of sinks.
+    /// A record in its first attempt, for tests of sinks.
     #[must_use]
     pub fn new(record: AttributionRecord) -> Self {
         Self { record, attempt: 1, customer: None }
     }
 }
 
-/// What a customer bought so far, in the currency of the record and its mode.
+/// The purchase history of a customer in the currency and the mode of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CustomerHistory {
-    /// When the first charge was made.
+    /// The time of the first charge.
     pub since: jiff::Timestamp,
-    /// When the latest charge was made.
+    /// The time of the latest charge.
     pub last_paid: jiff::Timestamp,
     /// Gross minus reversals, in minor units.
     pub spent: i128,
@@ -49,22 +49,23 @@ pub struct CustomerHistory {
 pub enum SendOutcome {
     /// The sink has the record.
     Accepted,
-    /// It did not arrive; try again, not before `after` if the sink named a time. Counts as a failure.
+    /// The record did not arrive. The worker retries, not before `after` if the sink named a time.
+    /// Counts as a failed attempt.
     Retry {
         /// The sink's `Retry-After`: until then every process pauses the sink, for at most a day.
         after: Option<Duration>,
         /// For the log and the table: a text without personal data.
         reason: &'static str,
     },
-    /// Whether it arrived is unknown: the connection was cut or timed out after the request was sent, or
-    /// something on the way answered in the sink's place.
+    /// The outcome is unknown: the connection failed or timed out after the request was sent, or a
+    /// gateway answered instead of the sink.
     Unknown {
-        /// What a `Retry-After` said. As for [`Retry`](Self::Retry).
+        /// The time of the `Retry-After` header, as for [`Retry`](Self::Retry).
         after: Option<Duration>,
         /// For the log and the table.
         reason: &'static str,
     },
-    /// The sink will never take it: a dead letter at once.
+    /// The sink never accepts this record. It becomes a dead letter at once.
     Rejected {
         /// For the log and the table.
         reason: &'static str,
@@ -84,8 +85,8 @@ pub trait Sink: Send + Sync + 'static {
     /// when it is built. Two sinks of one name are an error.
     fn name(&self) -> &str;
 
-    /// Whether this record is for this sink: consent, test mode, kinds. Asked when it is booked, and
-    /// again before it is sent.
+    /// Returns whether the sink accepts this record: by consent, mode and kind. The ledger calls it
+    /// when it books the record, and again before it sends the record.
     fn accepts(&self, record: &AttributionRecord) -> bool;
 
     /// Returns `true` if the sink must not receive records of visitors who denied consent. Such a
@@ -95,12 +96,12 @@ pub trait Sink: Send + Sync + 'static {
         true
     }
 
-    /// The most records per call. 1 unless the sink knows batches.
+    /// Returns the largest number of records per call. Default: 1.
     fn max_batch(&self) -> u32 {
         1
     }
 
-    /// Whether it wants to know what the customer bought so far.
+    /// Returns whether the sink needs the purchase history of the customer. Default: `false`.
     fn needs_customer_history(&self) -> bool {
         false
     }
@@ -149,7 +150,7 @@ impl<S: Sink> DynSink for S {
     }
 }
 
-/// A sink whose type is forgotten.
+/// A sink with an erased type.
 #[derive(Clone)]
 pub(crate) struct ErasedSink {
     name: Arc<str>,
@@ -163,7 +164,7 @@ impl ErasedSink {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
-    /// `None`: it panicked. Booking must not fail by it.
+    /// `None`: the sink panicked. The panic must not fail the booking.
     pub(crate) fn accepts(&self, record: &AttributionRecord) -> Option<bool> {
         catch_unwind(AssertUnwindSafe(|| self.sink.accepts(record))).ok()
     }

@@ -25,7 +25,7 @@ pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut shutdown: Shutdo
         let mut woken = pin!(ledger.wake_outbox.notified());
         woken.as_mut().enable();
         let wait = match round(ledger, sink, &mut shutdown).await {
-            // Or paused: then the worker claims nothing either.
+            // The queue is empty, or the sink is paused.
             Ok(Round::Idle) => ledger.settings.poll,
             Ok(Round::Worked) => continue,
             Err(error) => {
@@ -45,10 +45,10 @@ enum Round {
     Worked,
 }
 
-/// How long a worker owns the records that it tells. The sinks over HTTP begin no request in its
-/// second half, and a request takes 15 s at most.
+/// The lease of claimed records. Sinks over HTTP begin no request in its second half, and a request
+/// takes at most 15 s.
 const LEASE: Duration = Duration::from_secs(60);
-/// Time that is kept for writing down what the sink said.
+/// The time that the worker reserves to store the results of the sink.
 const MARK_RESERVE: Duration = Duration::from_secs(2);
 /// The longest pause of a sink.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
@@ -58,7 +58,7 @@ async fn round(
     sink: &ErasedSink,
     shutdown: &mut Shutdown,
 ) -> Result<Round, Error> {
-    // From before the claim: a lease may only be believed to end too early.
+    // Measured before the claim, so the worker never assumes a later end than the database.
     let until = Instant::now() + LEASE.saturating_sub(MARK_RESERVE);
     let rows = claim(&ledger.store, sink.name(), sink.max_batch(), LEASE).await?;
     if rows.is_empty() {
@@ -82,7 +82,8 @@ async fn round(
     if sink.dedup_window().is_some() {
         mark_in_flight(&ledger.store, sink.name(), &outgoing).await?;
     }
-    // In a task of its own, so that a panic is an uncertain end like any other; dropped, it is aborted.
+    // The call runs in its own task, so that a panic gives an unknown outcome. If the caller is
+    // dropped, the task is aborted.
     let mut sending = JoinSet::new();
     if !records.is_empty() {
         let sink = sink.clone();
@@ -99,7 +100,7 @@ async fn round(
             return Ok(Round::Worked);
         }
     };
-    // A sink that answered for too few does not know what became of the others.
+    // If the sink returned too few results, the outcome of the other records is unknown.
     let silent = SendOutcome::Unknown { after: None, reason: "no answer within the lease" };
     let answers = outcome.into_iter().map(outcome_of).chain(std::iter::repeat(silent));
     let mut pause = None;
@@ -109,7 +110,8 @@ async fn round(
         }
         updates.push((row, plan_retry(ledger, sink, row, outcome)));
     }
-    // At once, before failed rows can be claimed again. Sent rows are marked in any case.
+    // Stop at once, before failed rows can be claimed again. The worker marks sent rows in any
+    // case.
     let pause = match pause {
         Some(time) => pause_sink(&ledger.store, sink.name(), time.min(LONGEST_PAUSE)).await,
         None => Ok(()),
@@ -118,7 +120,7 @@ async fn round(
     pause.map(|()| Round::Worked)
 }
 
-/// Resolves when the workers were stopped and their grace is over.
+/// Resolves when the workers are stopped and their grace period is over.
 async fn grace_over(shutdown: &mut Shutdown) {
     let deadline = match shutdown.wait_for(Option::is_some).await {
         Ok(deadline) => deadline.unwrap_or_else(Instant::now),
@@ -133,7 +135,7 @@ enum Prepared {
     /// It cannot be sent now. This counts like a failure of the sink, because no record may delay
     /// the others.
     Failed(&'static str),
-    /// It is settled without telling.
+    /// The row ends without a request.
     Settled(OutboxUpdate),
 }
 
@@ -168,7 +170,7 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Pre
     Ok(Prepared::Send(Box::new(outgoing)))
 }
 
-/// What the sink said, or what a mutant makes of it.
+/// The result of the sink, or of a mutant in fault tests.
 fn outcome_of(outcome: SendOutcome) -> SendOutcome {
     match outcome {
         SendOutcome::Retry { after: None, .. } if mutant("failure_is_delivery") => {

@@ -1,9 +1,10 @@
 //! Projections: tables of an application, or of a crate of this project, that follow the bookings.
 //!
-//! A [`Projection`] joins each booking transaction: it sees the changed groups after their records are
-//! written, and writes its own tables. Both are committed together, or neither. It can queue events
-//! with callbacks after the commit, and set durable timers. Workers run both as they run the callbacks of
-//! deliveries: under a lease, with retries, and with a dead letter in the end.
+//! A [`Projection`] joins each booking transaction: it sees the changed groups after their records
+//! are written, and writes its own tables. Both are committed together, or neither. It can queue
+//! events with callbacks after the commit, and set durable timers. Workers run both like the
+//! callbacks of deliveries: under a lease, with retries, and with a dead letter after the last
+//! attempt.
 //!
 //! Locks: a projection takes its locks after those of the ledger. It locks rows of its own in a sorted order,
 //! and sets timers and queues events last, so that two bookings cannot block each other.
@@ -96,8 +97,9 @@ pub trait Projection: Send + Sync + 'static {
         drop(ledger);
     }
 
-    /// Writes what follows from the changed groups, sorted by id. It runs in the booking transaction, after
-    /// the records are written: do no slow work here. The same group can come again without a change.
+    /// Writes the rows that follow from the changed groups, which are sorted by id. It runs in the
+    /// booking transaction, after the records are written, so do no slow work here. The same group
+    /// can come again without a change.
     ///
     /// An error, a panic, or a run of more than 10 s (or more than the [lease](crate::LedgerBuilder::lease))
     /// rolls the booking back. Then the events of the batch are booked one by one, and the event that fails
@@ -121,8 +123,9 @@ pub trait Projection: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// A timer is due. The transaction also removes the timer, so its writes count once, whatever the number
-    /// of instances. After an error it is retried as the callback of a delivery is.
+    /// A timer is due. The transaction also removes the timer, so its writes count once, whatever
+    /// the number of instances. After an error, a worker retries it like the callback of a
+    /// delivery.
     fn timer(
         &self,
         timer: &Timer,
@@ -132,8 +135,8 @@ pub trait Projection: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// The callback of a queued event. It runs at least once, and is retried as the callback of a delivery
-    /// is. Its writes through `tx` count once.
+    /// The callback of a queued event. It runs at least once, and a worker retries it like the
+    /// callback of a delivery. Its writes through `tx` count once.
     fn event(
         &self,
         event: &QueuedEvent,
@@ -164,7 +167,7 @@ impl<'a> ChangedGroup<'a> {
         self.id
     }
 
-    /// The groups that this booking merged into it. They do not come again.
+    /// Returns the groups that this booking merged into this group. No later call names them.
     #[must_use]
     pub fn merged(&self) -> &[i64] {
         self.merged
@@ -189,7 +192,7 @@ impl<'a> ChangedGroup<'a> {
         &self.group.timeline
     }
 
-    /// The stored records, also those that count nothing.
+    /// The stored records, with withdrawn and void ones.
     #[doc(hidden)]
     #[must_use]
     pub fn stored(&self) -> &'a BTreeMap<String, Record> {
@@ -208,7 +211,7 @@ impl<'a> ChangedGroup<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timer {
-    /// As it was set.
+    /// The key of the timer.
     pub key: String,
     /// The time for which it was set, in whole milliseconds.
     pub at: Timestamp,

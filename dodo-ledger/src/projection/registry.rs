@@ -20,10 +20,11 @@ use crate::{
     tx::EventTx,
 };
 
-/// The longest run of `apply`. PostgreSQL ends the session of a booking that is idle for so long.
+/// The longest run of `apply`. PostgreSQL ends the session of a booking that is idle for longer.
 const APPLY_WITHIN: Duration = Duration::from_secs(10);
 
-/// A transaction that a projection broke cannot release it, even if the projection ignored the error.
+/// A savepoint. If a projection broke the transaction, its release fails, even if the projection
+/// ignored the error.
 const GUARD: Sql = sql!("SAVEPOINT dodo_projection");
 const UNGUARD: Sql = sql!("RELEASE SAVEPOINT dodo_projection");
 const QUEUE: Sql = sql!(
@@ -100,7 +101,7 @@ pub(crate) struct Projections {
 }
 
 impl Projections {
-    /// The projections of one ledger. `lease` limits `apply`, too.
+    /// The projections of one ledger. `lease` also limits `apply`.
     pub(crate) fn new(all: Vec<Added>, lease: Duration) -> Result<Self, Error> {
         let all: Vec<_> = all.into_iter().map(|Added(projection)| projection).collect();
         for (nth, projection) in all.iter().enumerate() {
@@ -118,7 +119,7 @@ impl Projections {
         Ok(Self { all: all.into(), within: APPLY_WITHIN.min(lease) })
     }
 
-    /// Tells every projection that its ledger is built.
+    /// Notifies every projection that the ledger is built.
     pub(crate) fn opened(&self, ledger: &LedgerHandle) {
         self.all.iter().for_each(|projection| projection.opened(ledger.clone()));
     }
@@ -143,8 +144,8 @@ impl Projections {
         i64::try_from(self.all.len()).is_ok_and(|own| own < registered)
     }
 
-    /// Tells every projection about groups, in the transaction that changed them. `changed` names them, each
-    /// with the groups that were merged into it.
+    /// Calls `apply` of every projection, in the transaction that changed the groups. `changed`
+    /// names them, each with the groups that were merged into it.
     pub(crate) async fn apply(
         &self,
         tx: &mut Tx,
@@ -230,7 +231,7 @@ impl Projections {
     }
 }
 
-/// What an application gave to the builder.
+/// The projections that an application gave to the builder.
 pub(crate) struct Added(Arc<dyn DynProjection>);
 
 impl Added {
@@ -251,8 +252,8 @@ impl fmt::Debug for Projections {
     }
 }
 
-/// The error of a projection. One of the database stays what it is, because it does not count as a failed
-/// attempt.
+/// The error of a projection. A database error stays unchanged, because it does not count as a
+/// failed attempt.
 fn failed(error: BoxError) -> Error {
     match into_database_error(error) {
         Ok(error) => error,

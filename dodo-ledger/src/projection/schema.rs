@@ -1,4 +1,4 @@
-//! The tables of projections, and the groups that they have to apply again.
+//! The tables of projections, and the queue of groups that projections apply again.
 
 use super::Projections;
 use crate::{

@@ -1,5 +1,5 @@
-//! Events and timers of projections. They are rows of the inbox, so that a worker claims, retries and gives
-//! them up as it does deliveries.
+//! Events and timers of projections. They are rows of the inbox, so a worker claims, retries and
+//! dead-letters them like deliveries.
 
 use dodo_core::webhook::VerifiedEvent;
 use jiff::Timestamp;
@@ -17,8 +17,8 @@ const QUEUE_EVENT: Sql = sql!(
     "INSERT INTO dodo_inbox (id, body, live, received_at, available_at, booked_at, kind, projection)
      VALUES ($1, $2, 1, " NOW ", " NOW ", " NOW ", $3, $4) ON CONFLICT (id) DO NOTHING"
 );
-/// The fence is raised so that a worker that runs the timer now does not remove the new one. A timer that
-/// waits for the same time stays as it is.
+/// The new fencing token prevents that a worker that runs the old timer removes the new one. A
+/// timer with the same time does not change.
 const SET_TIMER: Sql = sql!(
     "INSERT INTO dodo_inbox
         (id, body, live, received_at, available_at, booked_at, occurred_at, kind, projection, timer)
@@ -38,7 +38,7 @@ const SET_AGAIN: Sql = sql!(
      WHERE id = $1 AND fencing_token = $2 AND state = 'pending'"
 );
 
-/// What a worker runs.
+/// The work of a claimed row.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
     /// The callbacks of a delivery.
@@ -47,14 +47,14 @@ pub(crate) enum Work {
     Projection(String, Task),
 }
 
-/// What a projection runs.
+/// The work of a projection.
 #[derive(Clone, Debug)]
 pub(crate) enum Task {
     Event(QueuedEvent),
     Timer(Timer),
 }
 
-/// The time for which a timer was set again while it ran. `None`: it is removed.
+/// The new time, if a timer was set again while it ran. `None`: the timer is removed.
 pub(crate) type Again = Option<Timestamp>;
 
 impl Task {

@@ -19,8 +19,8 @@ use crate::{
 
 /// The transaction that a [`Projection`](super::Projection) writes in. The ledger commits it.
 ///
-/// In a booking it is open. Of a timer or an event it begins when it is first used: on SQLite no other task
-/// writes to the file from then on, so do slow work before.
+/// In a booking the transaction is open. In a timer or an event it begins at its first use. From
+/// then on, no other task can write to a SQLite file, so do slow work before.
 #[derive(Debug)]
 pub struct ProjectionTx<'a> {
     projection: &'a str,
@@ -99,7 +99,8 @@ impl<'a> ProjectionTx<'a> {
     /// Queues an event. [`Projection::event`](super::Projection::event) runs after the commit. A second event
     /// with the same id is ignored, also after the first one is done.
     ///
-    /// Put no personal data into the body: it is kept as long as the bodies of deliveries.
+    /// Put no personal data into the body: the ledger stores it as long as the bodies of
+    /// deliveries.
     ///
     /// # Errors
     /// Those of the database.
@@ -108,8 +109,8 @@ impl<'a> ProjectionTx<'a> {
         self.tx().await?.queue_event(projection, id, body).await
     }
 
-    /// Sets a timer. [`Projection::timer`](super::Projection::timer) runs soon after `at`, by the clock of the
-    /// database. There is one timer for each key: it replaces the one before.
+    /// Sets a timer. [`Projection::timer`](super::Projection::timer) runs soon after `at`, by the
+    /// clock of the database. Each key has one timer: a new timer replaces the earlier one.
     ///
     /// # Errors
     /// Those of the database.

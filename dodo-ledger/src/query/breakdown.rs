@@ -1,4 +1,4 @@
-//! The answers of a question about money, and the values of a dimension by their numbers.
+//! The answers to questions about money, and the values of a dimension by their numbers.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
@@ -68,13 +68,13 @@ impl FromStr for Cursor {
     }
 }
 
-/// Sums, and those of the span to compare with.
+/// The sums of a span, and of the span that it is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Compared {
     /// The sums of the span.
     pub now: Sums,
-    /// Those of [`versus`](super::MoneyQuery::versus).
+    /// The sums of the span of [`versus`](super::MoneyQuery::versus).
     pub before: Option<Sums>,
 }
 
@@ -102,7 +102,7 @@ pub struct Breakdown {
     pub none: Compared,
     /// All records.
     pub total: Compared,
-    /// The number of values, also of those that are not in `rows`.
+    /// The number of all values, in `rows` or not.
     pub count: u64,
     /// The place of the last row. `None`: the list ends here.
     pub next: Option<Cursor>,
@@ -122,7 +122,7 @@ pub struct BreakdownRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Series {
-    /// The parts of the span, also those without money.
+    /// The parts of the span, with or without money.
     pub buckets: Vec<Bucket>,
     /// All records.
     pub total: Vec<Sums>,
@@ -188,7 +188,7 @@ impl Found {
         }
     }
 
-    /// Sorts the rows, and cuts the one that only shows that there are more.
+    /// Sorts the rows, and removes the extra row that only shows that more rows exist.
     pub(super) fn arrange(&mut self, order: Order, top: u32) {
         self.rows.sort_by(|(a, _), (b, _)| {
             let place = (a.high, a.low).cmp(&(b.high, b.low));

@@ -34,7 +34,7 @@ impl Range {
         Self::new(start_of(first, zone), start_of(after(last), zone))
     }
 
-    /// The number of civil days that it touches.
+    /// Returns the number of civil days that the span touches.
     #[must_use]
     pub fn days(&self, zone: &TimeZone) -> i32 {
         let Some(last) = self.last_moment() else { return 0 };
@@ -42,7 +42,7 @@ impl Range {
         last.since((Unit::Day, first)).map_or(i32::MAX, |span| span.get_days().saturating_add(1))
     }
 
-    /// Splits it into intervals, also into those without money. The first and the last one can be parts.
+    /// Splits the span into intervals. The first and the last one can be parts of an interval.
     ///
     /// A span of ten years has 87,600 hours: choose the interval by [`Interval::for_range`], or bound it.
     #[must_use]
@@ -77,7 +77,7 @@ impl Range {
         (self.from < self.until).then(|| self.until.checked_sub(1.nanosecond()).ok()).flatten()
     }
 
-    /// The same civil times so many days earlier.
+    /// Returns the span with the same civil times, this number of days earlier.
     fn days_earlier(&self, days: i32, zone: &TimeZone) -> Self {
         let earlier = |at: Timestamp| {
             let civil = zone.to_datetime(at);
@@ -150,13 +150,13 @@ impl Interval {
     }
 }
 
-/// A span that is named by its relation to now.
+/// A span relative to the current time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Period {
-    /// So many civil days, today included. 1: today.
+    /// This number of civil days, with today. 1: today.
     Days(i32),
-    /// So many civil months, this month included.
+    /// This number of civil months, with this month.
     Months(i32),
     /// From the first day of this month.
     MonthToDate,
@@ -164,7 +164,8 @@ pub enum Period {
     YearToDate,
     /// From 1970 on.
     All,
-    /// From the first day to the last one, both included. It ends now if the last day is not over.
+    /// From the first day to the last one, both included. If the last day is not over, the span
+    /// ends now.
     Dates(Date, Date),
 }
 
@@ -189,9 +190,9 @@ impl Period {
         Range::new(start_of(first.unwrap_or(Date::MIN), zone), now)
     }
 
-    /// The span before it, until the same civil time: 28 days until now are compared with 28 days until now
-    /// minus 28 days. A month or year to date is compared with the one before, until the same day and time,
-    /// and at most until its end. `None`: nothing was before.
+    /// The preceding span, until the same civil time: 28 days until now are compared with 28 days
+    /// until now minus 28 days. A month or year to date is compared with the one before, until the
+    /// same day and time, and at most until its end. `None`: nothing was before.
     #[must_use]
     pub fn before(self, now: Timestamp, zone: &TimeZone) -> Option<Range> {
         let range = self.range(now, zone);
@@ -199,7 +200,7 @@ impl Period {
         let until_end = |first: Date, months: i32| {
             let begin = first.checked_sub(months.months()).ok()?;
             let same = civil.date().checked_sub(months.months()).ok()?;
-            // A shorter month has no such day: it ends before.
+            // A shorter month does not have this day, so its span ends earlier.
             let until = match same.day() == civil.day() {
                 true => instant(same.to_datetime(civil.time()), zone),
                 false => start_of(after(same), zone),

@@ -1,4 +1,4 @@
-//! Disputes that are not decided.
+//! Open disputes.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const STEPS: Sql = sql!(
     "SELECT id, occurred_at, format, body FROM dodo_fact
      WHERE kind = 'dispute' AND occurred_at >= $1 ORDER BY occurred_at, id"
 );
-/// A dispute without a decision for longer has none.
+/// The longest time to a decision. An older dispute without a decision does not count as open.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// A dispute that Dodo Payments has not decided.

@@ -1,4 +1,4 @@
-//! Why a payment was attributed as it was, in words.
+//! The explanation of an attribution, as data and in sentences.
 
 use std::fmt;
 
@@ -23,17 +23,17 @@ pub struct PaymentExplanation {
     pub hints: Vec<&'static str>,
 }
 
-/// One record and how it came about.
+/// One record with its channel and steps.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedRecord {
     /// The record.
     pub record: AttributionRecord,
-    /// How the money came in.
+    /// The channel of the money.
     pub channel: Channel,
     /// Each step in its order, with its result or the reason for no result.
     pub steps: Vec<StepReport>,
-    /// The same and the rest in sentences.
+    /// The whole explanation in sentences.
     pub sentences: Vec<String>,
 }
 
@@ -189,7 +189,7 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
     out
 }
 
-/// The one reason for which no step was taken.
+/// The one reason why no step ran.
 fn looked_for_nobody(steps: &[StepReport]) -> Option<StepReason> {
     let StepAnswer::Nothing(reason) = &steps.first()?.visitor else { return None };
     let because_of_it = StepAnswer::Nothing(*reason);
@@ -229,7 +229,7 @@ fn step_name(step: AttributionStep, of: &AttributionRecord) -> &'static str {
     }
 }
 
-/// What a step found, in one sentence if visitor and campaign share it.
+/// The result of a step. If visitor and campaign share the result, it is one sentence.
 fn step(report: &StepReport, of: &AttributionRecord) -> Vec<String> {
     let name = step_name(report.step, of);
     let parts: &[(&str, &StepAnswer)] = if report.visitor == report.campaign {
@@ -281,7 +281,7 @@ fn because(reason: StepReason) -> String {
     .to_owned()
 }
 
-/// What to look at when no visitor was found: the failures that happen in the field.
+/// The places to check if no visitor was found: the common mistakes.
 fn hints(charge: &ExplainedRecord) -> Vec<&'static str> {
     if charge.record.visitor.is_some() {
         return Vec::new();
@@ -291,7 +291,7 @@ fn hints(charge: &ExplainedRecord) -> Vec<&'static str> {
         || said(StepReason::RenewalNotCredited)
         || said(StepReason::Forgotten)
     {
-        return Vec::new(); // as it should be
+        return Vec::new(); // not a mistake
     }
     let mut hints = Vec::new();
     if said(StepReason::NotInContext) || said(StepReason::NoContext) {

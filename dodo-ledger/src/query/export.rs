@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::attribution::{Channel, Record};
 
-/// How an export is written.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportFormat {
@@ -21,7 +21,7 @@ pub enum ExportFormat {
     JsonLines,
 }
 
-/// The columns of the CSV. They only ever grow at the end.
+/// The columns of the CSV. New columns are added at the end only.
 const COLUMNS: [&str; 31] = [
     "id",
     "kind",
@@ -165,9 +165,10 @@ fn flags(record: &AttributionRecord) -> String {
 /// The characters that begin a formula, with their full-width forms: OWASP, "CSV Injection".
 const FORMULAS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-/// A cell of text: never a formula, and quoted where RFC 4180 asks for it or a spreadsheet might divide it.
-/// That may be at a semicolon or a tab, and then no quotes hold a cell together that does not begin with
-/// them: so nothing that might become a cell begins as a formula.
+/// Returns a cell of text that no spreadsheet runs as a formula. RFC 4180 demands quotes for
+/// commas, quotes and line breaks. Some spreadsheets also divide cells at semicolons and tabs, even
+/// inside of quotes. So the text after each of these gets an apostrophe as well, if it begins like
+/// a formula.
 #[doc(hidden)]
 #[must_use]
 pub fn text(value: &str) -> String {
@@ -204,7 +205,7 @@ mod tests {
             ("@SUM(A1)", "\"'@SUM(A1)\""),
             ("-1+2", "\"'-1+2\""),
             ("+49", "\"'+49\""),
-            // Where numbers have a decimal comma, a spreadsheet divides lines at semicolons.
+            // In locales with a decimal comma, a spreadsheet divides lines at semicolons.
             ("x;=cmd|'/C calc'!A0;y", "\"x;'=cmd|'/C calc'!A0;y\""),
             ("x;y", "\"x;y\""),
             ("a;-5;+6;@b;c=d", "\"a;'-5;'+6;'@b;c=d\""),

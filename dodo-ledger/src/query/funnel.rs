@@ -1,4 +1,4 @@
-//! The funnel: how many checkouts lead to money.
+//! The funnel: the numbers of checkouts that were opened, tried, paid and kept.
 
 use std::collections::HashMap;
 
@@ -16,9 +16,9 @@ use crate::{
     store::{Tx, sql::Row},
 };
 
-/// A session without a charge is open for so long.
+/// The time for which a session without a charge counts as open.
 const OPEN: SignedDuration = SignedDuration::from_hours(24);
-/// Rows of a list unless a question asks for more.
+/// The default number of rows of a list.
 const TOP: u32 = 10;
 /// The time from the start of a checkout to its charge, in microseconds.
 const WAIT: &str = "CASE WHEN paid_at > at THEN paid_at - at ELSE 0 END";
@@ -96,13 +96,13 @@ impl FunnelSums {
     }
 }
 
-/// Counts, and those of the span to compare with.
+/// The counts of a span, and of the span that it is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FunnelCompared {
     /// The counts of the span.
     pub now: FunnelSums,
-    /// Those of [`versus`](Funnel::versus).
+    /// The counts of the span of [`versus`](Funnel::versus).
     pub before: Option<FunnelSums>,
 }
 
@@ -118,7 +118,7 @@ pub struct FunnelBreakdown {
     pub none: FunnelCompared,
     /// All sessions.
     pub total: FunnelCompared,
-    /// The number of values, also of those that are not in `rows`.
+    /// The number of all values, in `rows` or not.
     pub count: u64,
 }
 
@@ -158,12 +158,12 @@ pub struct FunnelWaits {
     pub month: u64,
     /// Later.
     pub longer: u64,
-    /// Half of the sessions waited at most so long. `None`: none was paid.
+    /// The median time. `None`: no session was paid.
     pub median: Option<SignedDuration>,
 }
 
 impl Ledger {
-    /// Asks about checkout sessions.
+    /// Returns a question about checkout sessions.
     pub fn funnel(&self) -> Funnel {
         Funnel {
             ledger: self.clone(),
@@ -180,32 +180,33 @@ impl Ledger {
 }
 
 impl Funnel {
-    /// Sessions of test mode instead of live ones.
+    /// Selects sessions of test mode instead of live mode.
     pub fn test_mode(mut self) -> Self {
         self.test_mode = true;
         self
     }
 
-    /// Sessions that were opened in this span. Default: all.
+    /// Selects sessions that were opened in this span. Default: all.
     pub fn between(mut self, range: Range) -> Self {
         self.range = Some(range);
         self
     }
 
-    /// Compares with this span.
+    /// Adds the counts of this span, to compare with.
     pub fn versus(mut self, range: impl Into<Option<Range>>) -> Self {
         self.before = range.into();
         self
     }
 
-    /// Only where this is the value; `None`: only where there is none. Several values of one dimension: any
-    /// of them. Dimensions of a campaign and the channel: [`Dimension::has_funnel`].
+    /// Selects sessions with this value; `None`: without a value. Several values of one dimension:
+    /// any of them. Possible dimensions: those of a campaign, and the channel. See
+    /// [`Dimension::has_funnel`].
     pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.only.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
-    /// Only where this is not the value; `None`: only where there is one.
+    /// Leaves out sessions with this value; `None`: without a value.
     pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.not.push((dimension, value.into().map(str::to_owned)));
         self
@@ -217,13 +218,13 @@ impl Funnel {
         self
     }
 
-    /// At most so many rows. Default: 10.
+    /// Sets the largest number of rows. Default: 10.
     pub fn top(mut self, rows: u32) -> Self {
         self.top = rows;
         self
     }
 
-    /// As of this time: it decides which sessions are open. Default: now.
+    /// Sets the time that decides which sessions are open. Default: now.
     pub fn at(mut self, now: Timestamp) -> Self {
         self.now = now;
         self
@@ -383,7 +384,7 @@ impl Funnel {
         if all == 0 {
             return Ok(waits);
         }
-        // One in the middle, or two.
+        // The median is the middle value, or the mean of the two middle values.
         let mut binder = Binder::default();
         let condition = self.condition(&mut binder, &conditions, self.range);
         let before = binder.bind(i64::try_from((all - 1) / 2).unwrap_or_default());
@@ -401,7 +402,7 @@ impl Funnel {
         Ok(waits)
     }
 
-    /// The span of the question, and the one to compare with.
+    /// The span of the question, and the span that it is compared with.
     fn spans(&self) -> impl Iterator<Item = (Option<Range>, bool)> + use<> {
         [(self.range, false)].into_iter().chain(self.before.map(|range| (Some(range), true)))
     }

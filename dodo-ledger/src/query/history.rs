@@ -19,7 +19,7 @@ pub struct ObjectEvent {
     pub at: Timestamp,
     /// The type of the event. `None`: the checkout session was opened.
     pub kind: Option<EventKind>,
-    /// The `webhook-id`, or the id that the ledger gave.
+    /// The `webhook-id`, or the id from the ledger.
     pub event_id: String,
     /// The payment of a charge, a failed payment, a refund or a dispute.
     pub payment_id: Option<String>,
@@ -66,8 +66,8 @@ impl Ledger {
         Ok(facts.iter().filter(|fact| is_own(fact)).map(|fact| self.object_event(fact)).collect())
     }
 
-    /// Returns the events of a subscription, oldest first: its own, its payments, and the reversals of
-    /// these. Empty: the ledger knows no such subscription.
+    /// Returns the events of a subscription, oldest first: the events of the subscription, its
+    /// payments, and their reversals. Empty: the ledger knows no such subscription.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

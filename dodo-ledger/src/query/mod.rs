@@ -1,4 +1,4 @@
-//! What the ledger adds up to, and each record by itself: for pages, exports and people who ask why.
+//! Queries: sums, lists, single records, exports and explanations.
 
 mod breakdown;
 mod calendar;

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// By one jump through the key for each currency.
+/// Reads one index entry for each currency.
 const CURRENCIES: Sql = sql!(
     "WITH RECURSIVE found (currency) AS (
         SELECT MIN(currency) FROM dodo_money WHERE live = $1
@@ -36,15 +36,16 @@ const CURRENCIES: Sql = sql!(
 const SPAN: Sql = sql!("SELECT MIN(at), MAX(at) FROM dodo_money WHERE live = $1 AND currency = $2");
 const CHANGE: Sql = sql!("SELECT change FROM dodo_books WHERE id = 1");
 
-/// Rows of a list unless a question asks for more.
+/// The default number of rows of a list.
 const TOP: u32 = 10;
 
-/// A question about money. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
+/// A question about money of live mode, or of [`test_mode`](Self::test_mode).
 ///
 /// Money counts at the time when it moved, which is
-/// [`occurred_at`](dodo_core::attribution::AttributionRecord::occurred_at) of its record. All amounts are
-/// minor units. Sums of whole days and months in the [zone of the books](crate::LedgerBuilder::books_in) are
-/// stored, so a question without a filter costs the same at any number of payments.
+/// [`occurred_at`](dodo_core::attribution::AttributionRecord::occurred_at) of its record. All
+/// amounts are minor units. Sums of whole days and months in the [zone of the
+/// books](crate::LedgerBuilder::books_in) are stored, so the cost of a question without a filter
+/// does not depend on the number of payments.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -74,7 +75,7 @@ pub struct MoneyQuery {
 }
 
 impl Ledger {
-    /// Asks about money.
+    /// Returns a question about money.
     pub fn money(&self) -> MoneyQuery {
         MoneyQuery {
             ledger: self.clone(),
@@ -111,39 +112,39 @@ pub(super) async fn currencies(tx: &mut Tx, live: bool) -> Result<Vec<Currency>,
 }
 
 impl MoneyQuery {
-    /// Money of test mode instead of live money.
+    /// Selects money of test mode instead of live mode.
     pub fn test_mode(mut self) -> Self {
         self.filter.test_mode = true;
         self
     }
 
-    /// This currency. Currencies are never added, so every question but
-    /// [`currencies`](Self::currencies) needs one.
+    /// Selects a currency. Every question except [`currencies`](Self::currencies) needs one,
+    /// because amounts of two currencies are never added.
     pub fn currency(mut self, currency: Currency) -> Self {
         self.filter.currency = Some(currency);
         self
     }
 
-    /// Money that moved in this span. Default: all.
+    /// Selects money that moved in this span. Default: all.
     pub fn between(mut self, range: Range) -> Self {
         self.filter.range = Some(range);
         self
     }
 
-    /// Compares with this span.
+    /// Adds the sums of this span, to compare with.
     pub fn versus(mut self, range: impl Into<Option<Range>>) -> Self {
         self.before = range.into();
         self
     }
 
-    /// Only where this is the value; `None`: only where there is none. Several values of one dimension: any
+    /// Selects money with this value; `None`: without a value. Several values of one dimension: any
     /// of them.
     pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.filter.only.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
-    /// Only where this is not the value; `None`: only where there is one.
+    /// Leaves out money with this value; `None`: without a value.
     pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.filter.not.push((dimension, value.into().map(str::to_owned)));
         self
@@ -155,26 +156,26 @@ impl MoneyQuery {
         self
     }
 
-    /// At most so many rows. Default: 10.
+    /// Sets the largest number of rows. Default: 10.
     pub fn top(mut self, rows: u32) -> Self {
         self.top = rows;
         self
     }
 
-    /// The order of the rows. Default: the largest net amount first.
+    /// Sets the order of the rows. Default: the largest net amount first.
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    /// The rows after this place.
+    /// Starts after this place: the cursor of the page before.
     pub fn after(mut self, cursor: impl Into<Option<Cursor>>) -> Self {
         self.after = cursor.into();
         self
     }
 
-    /// The sums of each currency with money, those with the most charges first. Currency, grouping and
-    /// comparison of the question do not count.
+    /// Returns the sums of each currency with money, the most charges first. It ignores currency,
+    /// grouping and comparison of the question.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -192,8 +193,8 @@ impl MoneyQuery {
         Ok(all)
     }
 
-    /// The time of the first and of the last money, as a span. `None`: there is none. Only mode and
-    /// currency of the question count.
+    /// Returns the span from the first money to the last. `None`: no money exists. It uses only
+    /// mode and currency of the question.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) without a currency,
@@ -210,7 +211,7 @@ impl MoneyQuery {
             .map(|(first, last)| Range::new(at(first), at(last.saturating_add(1)))))
     }
 
-    /// The sums of everything.
+    /// Returns the sums of all selected money.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) without a currency,
@@ -269,7 +270,7 @@ impl MoneyQuery {
         Ok(found.into_iter().map(|found| found.named(&names)).collect())
     }
 
-    /// The values of each dimension, not yet named. `shown`: these, instead of the best.
+    /// Returns the values of each dimension as ids. `shown`: these values instead of the best ones.
     async fn found(
         &self,
         tx: &mut Tx,
@@ -346,7 +347,7 @@ impl MoneyQuery {
         Ok(found)
     }
 
-    /// All values with the two halves of their place, and the best of them.
+    /// The query of all values with the two parts of their rank, and the query of the best values.
     fn ranked(&self, nth: usize, binder: &mut Binder) -> (String, String) {
         let (high, low) = match self.order.by {
             Sort::Net => ("SUM(net_high) + (CAST(SUM(net_low) AS BIGINT) >> 32)", "SUM(net_low)"),
@@ -375,8 +376,9 @@ impl MoneyQuery {
         (ranked, top)
     }
 
-    /// Sums over time. With [`by`](Self::by), also those of its best values. Without
-    /// [`between`](Self::between), from the first money to the last.
+    /// Returns sums over time. With [`by`](Self::by), it adds the sums of the best values of the
+    /// dimension. Without [`between`](Self::between), it starts at the first money and ends at the
+    /// last.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) without a currency,

@@ -43,7 +43,7 @@ pub struct MovementSums {
     pub customers: u64,
 }
 
-/// The monthly recurring revenue of one month: where it began, what moved it, and where it ended.
+/// The monthly recurring revenue of one month: its start, its movements and its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MrrMonth {
@@ -51,15 +51,15 @@ pub struct MrrMonth {
     pub bucket: Bucket,
     /// Minor units at its start.
     pub start: i128,
-    /// Customers that bring revenue for the first time.
+    /// Customers that pay recurring revenue for the first time.
     pub new: MovementSums,
-    /// Customers that bring more.
+    /// Customers whose recurring revenue grew.
     pub expansion: MovementSums,
-    /// Customers that came back.
+    /// Customers that pay recurring revenue again.
     pub reactivation: MovementSums,
-    /// Customers that bring less.
+    /// Customers whose recurring revenue fell.
     pub contraction: MovementSums,
-    /// Customers that left.
+    /// Customers whose recurring revenue ended.
     pub churn: MovementSums,
     /// The churn by reason, the largest loss first.
     pub churn_reasons: Vec<(ChurnReason, MovementSums)>,
@@ -72,27 +72,27 @@ pub struct MrrMonth {
 }
 
 impl Ledger {
-    /// Asks about monthly recurring revenue.
+    /// Returns a question about monthly recurring revenue.
     pub fn mrr(&self) -> Mrr {
         Mrr { ledger: self.clone(), live: true, currency: None }
     }
 }
 
 impl Mrr {
-    /// Test mode instead of live mode.
+    /// Selects test mode instead of live mode.
     pub fn test_mode(mut self) -> Self {
         self.live = false;
         self
     }
 
-    /// This currency. Needed: currencies are never added.
+    /// Selects the currency. It is required, because amounts of two currencies are never added.
     pub fn currency(mut self, currency: Currency) -> Self {
         self.currency = Some(currency);
         self
     }
 
-    /// The months of a span in this zone. A movement can be later than now: an end that is certain has
-    /// its date.
+    /// Returns the months of a span in this zone. A movement can be in the future, because a
+    /// certain end has its date already.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) without a currency,
@@ -196,13 +196,15 @@ impl MrrMonth {
         of(self.new) + of(self.reactivation) - of(self.churn)
     }
 
-    /// Customers that churned of those at the start, in tenths of a percent. `None`: there were none.
+    /// Returns the share of the customers at the start that churned, in tenths of a percent.
+    /// `None`: no customer at the start.
     #[must_use]
     pub fn customer_churn(&self) -> Option<i64> {
         permille(i128::from(self.churn.customers), i128::from(self.customers_start))
     }
 
-    /// Contraction and churn of the start, in tenths of a percent. `None`: the start is 0.
+    /// Returns contraction and churn as a share of the start, in tenths of a percent. `None`: the
+    /// start is 0.
     #[must_use]
     pub fn gross_churn(&self) -> Option<i64> {
         permille(-(self.contraction.amount + self.churn.amount), self.start)
@@ -215,13 +217,13 @@ impl MrrMonth {
         permille(lost - self.expansion.amount - self.reactivation.amount, self.start)
     }
 
-    /// The growth of the start, in tenths of a percent.
+    /// Returns the growth as a share of the start, in tenths of a percent.
     #[must_use]
     pub fn growth(&self) -> Option<i64> {
         permille(self.end - self.start, self.start)
     }
 
-    /// The won amount for each lost unit, in hundredths. `None`: no loss.
+    /// Returns the quick ratio, won amount / lost amount, in hundredths. `None`: no loss.
     #[must_use]
     pub fn quick_ratio(&self) -> Option<i64> {
         let won = self.new.amount + self.expansion.amount + self.reactivation.amount;
@@ -236,9 +238,9 @@ impl MrrMonth {
     }
 }
 
-/// What a customer brings in a lifetime, minor units: the revenue of an average customer at the end of the
-/// last month, divided by the mean customer churn of these months (give the last three full ones). `None`:
-/// no customer churned.
+/// Returns the lifetime value of a customer in minor units: the revenue of an average customer at
+/// the end of the last month, divided by the mean customer churn of these months (give the last
+/// three full ones). `None`: no customer churned.
 #[must_use]
 pub fn lifetime_value(months: &[MrrMonth]) -> Option<i128> {
     let last = months.last()?;

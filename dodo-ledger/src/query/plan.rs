@@ -1,4 +1,4 @@
-//! Where sums come from: sums by month and day where they suffice, single rows for the rest.
+//! The sources of an answer: stored sums by month and day, and single rows for the rest of a span.
 
 use std::collections::HashMap;
 
@@ -26,10 +26,11 @@ const FIND_VALUES: Sql = sql!(
 const DAYS: i32 = 62;
 /// The id of a value that no row has.
 const UNKNOWN: i64 = -1;
-/// A column without a meaning, of the type of all others.
+/// A placeholder column with the type of the other columns.
 const NOTHING: &str = "CAST(0 AS BIGINT)";
 
-/// The arguments of a statement in the making. Values only travel as arguments.
+/// The arguments of a statement that is being built. Every value is an argument, never part of the
+/// text.
 #[derive(Default)]
 pub(super) struct Binder(pub(super) Vec<Arg>);
 
@@ -45,15 +46,15 @@ impl Binder {
     }
 }
 
-/// The rows that a question is about.
+/// The rows that a question selects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     pub(super) test_mode: bool,
     pub(super) currency: Option<Currency>,
     pub(super) range: Option<Range>,
-    /// Values that count. Several of one dimension: any of them.
+    /// The values to select. Several of one dimension: any of them.
     pub(super) only: Vec<(Dimension, Option<String>)>,
-    /// Values that do not count.
+    /// The values to leave out.
     pub(super) not: Vec<(Dimension, Option<String>)>,
 }
 
@@ -125,7 +126,8 @@ impl Scope {
         Ok(Self { live: !filter.test_mode, currency, conditions, zone })
     }
 
-    /// The dimension of the sums that answer a question by this dimension. `None`: only single rows do.
+    /// The dimension of the stored sums that answer a question by this dimension. `None`: the
+    /// question needs single rows.
     fn summed(&self, by: Option<Dimension>) -> Option<(Option<Dimension>, &TimeZone)> {
         let zone = self.zone.as_ref()?;
         let by = by.filter(|by| *by != Dimension::Kind);
@@ -137,7 +139,7 @@ impl Scope {
         (same && has_sums).then_some((first, zone))
     }
 
-    /// Whether single rows answer a question by this dimension.
+    /// Whether a question by this dimension needs single rows.
     pub(super) fn reads_rows(&self, by: Option<Dimension>) -> bool {
         self.summed(by).is_none()
     }
@@ -271,7 +273,7 @@ impl Scope {
         let mut columns: Vec<&str> = by.iter().filter_map(|by| by.column()).collect();
         columns.sort_unstable();
         columns.dedup();
-        columns.retain(|column| *column != "kind"); // it is in every row
+        columns.retain(|column| *column != "kind"); // every row has the kind
         let columns: String = columns.iter().map(|column| format!("{column}, ")).collect();
         let own = format!("{NOTHING} AS slot, {NOTHING} AS value, ");
         Ok(text.replacen(&own, &columns, 1))

@@ -1,4 +1,4 @@
-//! Records one by one.
+//! Queries of single records.
 
 use std::{fmt, io, str::FromStr};
 
@@ -66,22 +66,21 @@ pub struct RecordPage {
 pub struct ListedRecord {
     /// The record.
     pub record: AttributionRecord,
-    /// How the money came in.
+    /// The channel of the money.
     pub channel: Channel,
-    /// Its value of [`Dimension::Source`]. `None`: not attributed.
+    /// The value of the record in [`Dimension::Source`]. `None`: not attributed.
     pub source: Option<String>,
 }
 
 /// Records of a page of an export.
 const EXPORTED: u32 = 500;
-/// Records of a page, unless a question asks for another number.
+/// The default number of records of a page.
 const PAGE: u32 = 50;
 /// A record with a money row, as `MoneyRow::from_record` decides.
 const HAS_MONEY: &str = "state = 0 AND net IS NOT NULL AND kind <> 'non_revenue'";
 
-/// A question for records, oldest first: by [`occurred_at`](AttributionRecord::occurred_at), when
-/// money moved. Live ones only, unless [`test_mode`](Self::test_mode) is
-/// asked for.
+/// A question for records of live mode, or of [`test_mode`](Self::test_mode), oldest first.
+/// [`occurred_at`](AttributionRecord::occurred_at), the time when money moved, gives the order.
 #[derive(Clone, Debug)]
 #[must_use = "call `.fetch()`, `.page()` or `.export()`"]
 pub struct Records {
@@ -99,7 +98,7 @@ pub struct Records {
 }
 
 impl Ledger {
-    /// Asks for records.
+    /// Returns a question for records.
     pub fn records(&self) -> Records {
         Records {
             ledger: self.clone(),
@@ -116,7 +115,7 @@ impl Ledger {
         }
     }
 
-    /// One record by its key, such as `charge:pay_x`.
+    /// Returns one record by its key, such as `charge:pay_x`.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -126,27 +125,27 @@ impl Ledger {
 }
 
 impl Records {
-    /// What occurred from `from` on and before `until`.
+    /// Selects records that occurred from `from` to before `until`.
     pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
         self.range = Some(Range::new(from, until));
         self
     }
 
-    /// Only this currency.
+    /// Selects records of this currency.
     pub fn currency(mut self, currency: Currency) -> Self {
         self.currency = Some(currency);
         self
     }
 
-    /// Only where this is the value; `None`: only where there is none. Several values of one dimension: any
-    /// of them. It selects as [`MoneyQuery::only`](super::MoneyQuery::only) does. Not for days: use
+    /// Selects records with this value; `None`: without a value. Several values of one dimension:
+    /// any of them. It selects as [`MoneyQuery::only`](super::MoneyQuery::only) does. For days, use
     /// [`between`](Self::between).
     pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.only.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
-    /// Only where this is not the value; `None`: only where there is one.
+    /// Leaves out records with this value; `None`: without a value.
     pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.not.push((dimension, value.into().map(str::to_owned)));
         self
@@ -158,38 +157,38 @@ impl Records {
         self
     }
 
-    /// Only records that count as revenue: the charges and reversals that
-    /// [`Ledger::money`] adds up.
+    /// Selects records that count as revenue: the charges and reversals that [`Ledger::money`] adds
+    /// up.
     pub fn revenue_only(mut self) -> Self {
         self.money_only = true;
         self
     }
 
-    /// Records of test mode instead of live ones.
+    /// Selects records of test mode instead of live mode.
     pub fn test_mode(mut self) -> Self {
         self.test_mode = true;
         self
     }
 
-    /// The newest first.
+    /// Sorts the newest record first.
     pub fn newest_first(mut self) -> Self {
         self.newest_first = true;
         self
     }
 
-    /// At most so many.
+    /// Sets the largest number of records.
     pub fn limit(mut self, records: u32) -> Self {
         self.limit = Some(records);
         self
     }
 
-    /// The records after this place, in the same order.
+    /// Starts after this place, in the same order.
     pub fn after(mut self, cursor: impl Into<Option<RecordCursor>>) -> Self {
         self.after = cursor.into();
         self
     }
 
-    /// Reads them all.
+    /// Reads all selected records.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for a filter by days,
@@ -233,7 +232,7 @@ impl Records {
         Ok(RecordPage { records: found.into_iter().map(listed).collect(), next })
     }
 
-    /// Writes them to `out`, page by page, and says how many there were.
+    /// Writes the records to `out`, page by page, and returns their number.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -248,8 +247,8 @@ impl Records {
     /// ```
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, and as the kind
-    /// [`Config`](crate::ErrorKind::Config) what `out` fails with.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database, and
+    /// [`Config`](crate::ErrorKind::Config) if `out` fails.
     pub async fn export(
         self,
         format: ExportFormat,
@@ -298,8 +297,8 @@ impl Records {
             .collect()
     }
 
-    /// Whether the narrow money rows find the records. Payments, customers and visitors have an index of
-    /// their own.
+    /// Whether the query starts at the narrow money rows. Payments, customers and visitors have an
+    /// index of their own.
     fn reads_money(&self) -> bool {
         let is_indexed = |(dimension, _): &(Dimension, _)| {
             matches!(dimension, Dimension::Customer | Dimension::Visitor | Dimension::Currency)

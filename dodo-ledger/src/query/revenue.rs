@@ -1,4 +1,4 @@
-//! Revenue, grouped and added up by the database.
+//! Revenue by groups, added up by the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +21,10 @@ use crate::{
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// A question about revenue. Live money only, unless [`test_mode`](Self::test_mode) is asked for.
+/// A question about revenue of live mode, or of [`test_mode`](Self::test_mode).
 ///
-/// Revenue is net: Dodo Payments is the merchant of record, so tax is not the merchant's. Money
-/// counts at the time when it moved, which is
+/// Revenue is net: Dodo Payments is the merchant of record, so tax does not belong to the merchant.
+/// Money counts at the time when it moved, which is
 /// [`occurred_at`](dodo_core::attribution::AttributionRecord::occurred_at) of its record: a payment
 /// when it succeeded, and a refund when it was paid.
 ///
@@ -77,8 +77,9 @@ impl Group {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevenueRow {
-    /// One value per [`group_by`](Revenue::group_by), in their order. `None`: there is none. That alone does not
-    /// mean that the money came directly: see [`Dimension::Channel`].
+    /// One value for each [`group_by`](Revenue::group_by), in their order. `None`: the record has
+    /// no value. A record without a campaign can still have another channel: see
+    /// [`Dimension::Channel`].
     pub keys: Vec<Option<String>>,
     /// The currency. Sums of two currencies are two rows.
     pub currency: Currency,
@@ -90,9 +91,9 @@ pub struct RevenueRow {
     pub tax: i128,
     /// The revenue. Minor units.
     pub net: i128,
-    /// How many charges are in it.
+    /// The number of charges.
     pub charges: u64,
-    /// How many refunds and disputes are in it, with what took them back.
+    /// The number of refunds and disputes, and of their own reversals.
     pub reversals: u64,
 }
 
@@ -123,7 +124,7 @@ impl RevenueRow {
 }
 
 impl Ledger {
-    /// Asks about revenue.
+    /// Returns a question about revenue.
     pub fn revenue(&self) -> Revenue {
         Revenue {
             ledger: self.clone(),
@@ -138,44 +139,45 @@ impl Ledger {
 }
 
 impl Revenue {
-    /// Groups by this too.
+    /// Adds a dimension to group by.
     pub fn group_by(mut self, dimension: Dimension) -> Self {
         self.by.push(dimension);
         self
     }
 
-    /// What occurred from `from` on and before `until`.
+    /// Selects money that moved from `from` to before `until`.
     pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
         self.range = Some(Range::new(from, until));
         self
     }
 
-    /// Only this currency.
+    /// Selects money of this currency.
     pub fn currency(mut self, currency: Currency) -> Self {
         self.currency = Some(currency);
         self
     }
 
-    /// Only where this is the value; `None`: only where there is none. Several values of one dimension: any
+    /// Selects money with this value; `None`: without a value. Several values of one dimension: any
     /// of them.
     pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.values.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
-    /// Money of test mode instead of live money.
+    /// Selects money of test mode instead of live mode.
     pub fn test_mode(mut self) -> Self {
         self.test_mode = true;
         self
     }
 
-    /// Where days begin: minutes east of UTC.
+    /// Sets the offset of midnight in minutes east of UTC.
     pub fn utc_offset_minutes(mut self, minutes: i32) -> Self {
         self.offset_minutes = minutes;
         self
     }
 
-    /// Adds up. Days come in order; anything else by revenue, the most first.
+    /// Returns the sums. Groups by day are in the order of the days; other groups have the most
+    /// revenue first.
     ///
     /// Grouped and filtered by one dimension beside kind and currency, it reads the sums of days and months.
     ///
@@ -242,7 +244,7 @@ impl Revenue {
         Ok(all)
     }
 
-    /// Values of dimensions that have numbers.
+    /// Loads the values of dimensions that are stored as numbers.
     fn only(&self) -> Vec<(Dimension, Option<String>)> {
         let has_numbers = |(dimension, _): &&(Dimension, _)| {
             !matches!(dimension, Dimension::Currency | Dimension::Day)
@@ -322,7 +324,7 @@ impl Revenue {
         Ok(())
     }
 
-    /// The column of a group. Constant pieces and a number: nothing comes from outside.
+    /// The column of a group, from constant texts and a number. No input is part of it.
     fn column(&self, by: Dimension) -> String {
         let offset = i64::from(self.offset_minutes) * 60_000_000;
         match by.column() {
@@ -333,7 +335,7 @@ impl Revenue {
     }
 }
 
-/// A day that no payment has.
+/// A day before every payment.
 const NO_DAY: i64 = -1;
 
 /// Returns the days since 1970 of a date such as `2026-11-20`.

@@ -71,7 +71,7 @@ pub(super) async fn total(tx: &mut Tx, scope: &Scope, range: Option<Range>) -> R
     Ok(sums)
 }
 
-/// What a chart reads.
+/// The sums that a chart reads.
 pub(super) struct Chart<'a> {
     pub(super) scope: &'a Scope,
     pub(super) interval: Interval,
@@ -100,7 +100,8 @@ impl Chart<'_> {
         let mut binder = Binder::default();
         let mut base = Vec::new();
         for part in parts {
-            // The rest of a day is in one bucket, and single rows of a whole span are in all of them.
+            // A part with bounds is in the buckets that it touches. A part without bounds is in all
+            // buckets.
             let touched: Vec<Bucket> = match part {
                 Part::Rows(Some(part)) => buckets
                     .iter()

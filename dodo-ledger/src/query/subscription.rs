@@ -11,15 +11,15 @@ use crate::{Ledger, error::Error};
 pub struct SubscriptionStatusView {
     /// `sub_...`.
     pub subscription_id: String,
-    /// `None`: no event said.
+    /// `None`: no event has a status.
     pub status: Option<SubscriptionStatus>,
     /// The time of the event that set the status.
     pub since: Option<Timestamp>,
     /// The plan.
     pub product_id: Option<String>,
-    /// When the next charge is due.
+    /// The time of the next charge.
     pub next_billing_date: Option<Timestamp>,
-    /// Whether it ends then instead.
+    /// Whether the subscription ends at that time instead.
     pub cancel_at_next_billing_date: bool,
 }
 
@@ -28,11 +28,11 @@ impl Ledger {
     /// order, so a callback may get an older event after a newer one. Returns `None` if no event of
     /// the subscription is booked.
     ///
-    /// The state alone does not say who has access: a cancelled subscription is paid until the end of its
-    /// period, and a failed renewal has a time of grace.
+    /// The state alone does not decide access: a canceled subscription is paid until the end of its
+    /// period, and a failed renewal has a grace period.
     ///
-    /// With the ledger as [inbox](dodo_core::webhook::WebhooksBuilder::inbox) an event is booked before its callbacks
-    /// run, so they see at least what it says.
+    /// With the ledger as [inbox](dodo_core::webhook::WebhooksBuilder::inbox) the ledger books an
+    /// event before its callbacks run, so the state that they read includes this event.
     ///
     /// ```
     /// use dodo_core::{BoxError, Event, event::Subscription};

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use super::{plan::Binder, series::read_wide};
 use crate::{Ledger, error::Error, store::sql::Row};
 
-/// Which subscriptions a list has.
+/// The subscriptions of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Which {
     /// All of them.
     #[default]
     All,
-    /// Those that bring recurring revenue now.
+    /// Subscriptions that count in the recurring revenue now.
     Counting,
     /// Past due or on hold, while they count.
     AtRisk,
@@ -27,7 +27,7 @@ pub enum Which {
     Due(Timestamp),
 }
 
-/// A question about subscriptions. Live ones, unless [`test_mode`](Self::test_mode) is asked for.
+/// A question about subscriptions of live mode, or of [`test_mode`](Self::test_mode).
 #[derive(Clone, Debug)]
 #[must_use = "call `.page(..)`, `.summary()`, `.by_plan()` or `.by_source()`"]
 pub struct Subscriptions {
@@ -55,7 +55,7 @@ pub struct SubscriptionItem {
     pub customer_id: Option<String>,
     /// The plan.
     pub product_id: Option<String>,
-    /// Who brought the first charge: a value of [`Dimension::Source`](super::Dimension::Source).
+    /// The source of the first charge: a value of [`Dimension::Source`](super::Dimension::Source).
     pub source: Option<String>,
     /// The status, as Dodo Payments names it.
     pub status: Option<String>,
@@ -65,15 +65,15 @@ pub struct SubscriptionItem {
     pub amount: i64,
     /// `Day`, `Week`, `Month` or `Year`.
     pub interval: Option<String>,
-    /// Charged every so many intervals.
+    /// The number of intervals between two charges.
     pub count: i64,
     /// Minor units that count per month now.
     pub mrr: i64,
-    /// The last renewal failed, and it counts for some time.
+    /// The last renewal failed. The subscription still counts during the retries.
     pub at_risk: bool,
-    /// It was canceled, and counts until `counts_until`.
+    /// The subscription was canceled, and counts until `counts_until`.
     pub ending: bool,
-    /// The moment at which it stops to count. `None`: it goes on.
+    /// The time at which the subscription stops to count. `None`: no end is known.
     pub counts_until: Option<Timestamp>,
     /// The next charge.
     pub next_billing_date: Option<Timestamp>,
@@ -142,7 +142,7 @@ pub struct SubscriptionSummary {
     pub at_risk: SubscriptionSums,
     /// Of these, canceled.
     pub ending: SubscriptionSums,
-    /// In a trial. The amount is the one if all convert.
+    /// Subscriptions in a trial. The amount assumes that all of them convert.
     pub trials: SubscriptionSums,
 }
 
@@ -157,7 +157,7 @@ pub struct SubscriptionGroup {
 }
 
 impl Ledger {
-    /// Asks about subscriptions.
+    /// Returns a question about subscriptions.
     pub fn subscriptions(&self) -> Subscriptions {
         Subscriptions {
             ledger: self.clone(),
@@ -173,43 +173,43 @@ impl Ledger {
 }
 
 impl Subscriptions {
-    /// Subscriptions of test mode instead of live ones.
+    /// Selects subscriptions of test mode instead of live mode.
     pub fn test_mode(mut self) -> Self {
         self.live = false;
         self
     }
 
-    /// Only this currency.
+    /// Selects subscriptions of this currency.
     pub fn currency(mut self, currency: Currency) -> Self {
         self.currency = Some(currency);
         self
     }
 
-    /// Only those of this customer.
+    /// Selects subscriptions of this customer.
     pub fn customer(mut self, customer_id: impl Into<String>) -> Self {
         self.customer = Some(customer_id.into());
         self
     }
 
-    /// Only this plan.
+    /// Selects subscriptions of this plan.
     pub fn product(mut self, product_id: impl Into<String>) -> Self {
         self.product = Some(product_id.into());
         self
     }
 
-    /// Only this one.
+    /// Selects one subscription.
     pub fn subscription(mut self, subscription_id: impl Into<String>) -> Self {
         self.id = Some(subscription_id.into());
         self
     }
 
-    /// Only these.
+    /// Selects this kind of subscriptions.
     pub fn only(mut self, which: Which) -> Self {
         self.which = which;
         self
     }
 
-    /// As of this time. Default: now.
+    /// Sets the time of the answer. Default: now.
     pub fn at(mut self, now: Timestamp) -> Self {
         self.now = now;
         self
@@ -246,8 +246,8 @@ impl Subscriptions {
         (text, counts)
     }
 
-    /// A page of the list, the largest amount per month first. Of those that are [due](Which::Due): the
-    /// first one due is first, and there is one page.
+    /// Returns a page of the list, the largest amount per month first. A list of [due](Which::Due)
+    /// subscriptions has one page, the first one due first.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -365,7 +365,7 @@ impl Subscriptions {
         Ok(all)
     }
 
-    /// Those that count now, by plan, the most money first.
+    /// Returns the subscriptions that count now by plan, the most money first.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -373,7 +373,8 @@ impl Subscriptions {
         self.by("product_id").await
     }
 
-    /// Those that count now, by the source of the first charge, the most money first.
+    /// Returns the subscriptions that count now by the source of the first charge, the most money
+    /// first.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
@@ -401,7 +402,7 @@ impl Subscriptions {
     }
 }
 
-/// Number, customers, and the two halves of an amount.
+/// Reads the number, the customers, and the two parts of an amount.
 fn sums_of(amount: &str) -> String {
     format!(
         "COUNT(*), COUNT(DISTINCT COALESCE(customer_id, '')),

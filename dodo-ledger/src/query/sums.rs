@@ -52,7 +52,7 @@ impl Sums {
         self.new_customers += count(firsts);
     }
 
-    /// Takes other sums from these.
+    /// Subtracts other sums.
     pub(super) fn less(mut self, other: &Self) -> Self {
         self.gross -= other.gross;
         self.net -= other.net;
@@ -79,7 +79,7 @@ impl Sums {
         divide(self.charges_net, i128::from(self.charges))
     }
 
-    /// The refunds of all charges, in tenths of a percent. `None`: no charges.
+    /// The refunded share of the charges, in tenths of a percent. `None`: no charges.
     #[must_use]
     pub fn refund_rate(&self) -> Option<i64> {
         permille(-self.refunds_gross, self.charges_gross)
@@ -100,7 +100,8 @@ pub(crate) fn divide(dividend: i128, divisor: i128) -> Option<i128> {
     Some(floor + up)
 }
 
-/// A part of a whole in tenths of a percent, half to even. `None`: the whole is 0 or less.
+/// The share of a part in a whole, in tenths of a percent, half to even. `None`: the whole is 0 or
+/// less.
 pub(crate) fn permille(part: i128, whole: i128) -> Option<i64> {
     divide(part.checked_mul(1000)?, whole).and_then(|share| i64::try_from(share).ok())
 }
@@ -118,9 +119,9 @@ pub fn share(part: i128, whole: i128) -> Option<i64> {
 pub enum Change {
     /// Tenths of a percent of the value before, half to even.
     Percent(i64),
-    /// Something after nothing.
+    /// The value before was 0, and this value is not.
     New,
-    /// Nothing after nothing.
+    /// Both values are 0.
     Nothing,
     /// The value before was negative: the difference, in the unit of the value.
     Amount(i128),

@@ -16,11 +16,12 @@ use crate::{
 const VERSION_TABLE: Sql = sql!(
     "CREATE TABLE IF NOT EXISTS dodo_schema (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)"
 );
-/// One migration at a time, also when many instances start together. SQLite has one writer.
+/// The lock of a migration: many instances can start at the same time. SQLite has one writer, so it
+/// needs no lock.
 const LOCK: Sql = Sql { sqlite: "SELECT 1", postgres: "SELECT pg_advisory_xact_lock(7233961, 1)" };
 const VERSION: Sql = sql!("SELECT COALESCE(MAX(version), 0) FROM dodo_schema");
 const APPLIED: Sql = sql!("INSERT INTO dodo_schema (version, applied_at) VALUES ($1, " NOW ")");
-/// A table that only programs before version 0.1 made.
+/// A table that only programs before version 0.1 created.
 const UNRELEASED: Sql = Sql {
     sqlite: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'dodo_entry'",
     postgres: "SELECT 'dodo_entry' WHERE to_regclass('dodo_entry') IS NOT NULL",
@@ -28,7 +29,7 @@ const UNRELEASED: Sql = Sql {
 
 /// Creates or updates the tables. Safe to call from many instances at once, and again.
 pub(crate) async fn migrate(store: &Store, projections: &Projections) -> Result<(), Error> {
-    // The update of a large table can take long.
+    // Migrations have no statement timeout, because the update of a large table can take long.
     let mut tx = store.begin().await?.with_timeout(Duration::MAX);
     tx.execute(&LOCK, args![]).await?;
     if tx.fetch_one(&UNRELEASED, args![]).await?.is_some() {

@@ -7,10 +7,10 @@ pub(super) const VERSIONS: &[&[Sql]] = &[V1];
 /// Times of the inbox and the outbox are milliseconds since 1970. Times of facts and records are
 /// microseconds. Flags are 0 and 1.
 const V1: &[Sql] = &[
-    // Every delivery that was answered with 200. Rows stay, because the id makes a repeat a repeat.
-    // `available_at` is the due time of a pending row, and the end of its lease while claimed. `erased`:
-    // the body goes when the event is done. `projection`: no delivery, but an event of this projection, or
-    // its timer, which is due at `occurred_at`.
+    // Every stored event. Rows stay, because their ids identify duplicates. `available_at` is the
+    // due time of a pending row, and the end of its lease while claimed. `erased`: the body goes
+    // when the event is done. `projection`: no delivery, but an event of this projection, or its
+    // timer, which is due at `occurred_at`.
     sql!(
         "CREATE TABLE dodo_inbox (
             id " KEY " PRIMARY KEY,
@@ -59,7 +59,7 @@ const V1: &[Sql] = &[
         "CREATE INDEX dodo_inbox_email ON dodo_inbox (email_sha256)
          WHERE email_sha256 IS NOT NULL AND body IS NOT NULL"
     ),
-    // The records that each sink has still to receive.
+    // The records for each sink.
     sql!(
         "CREATE TABLE dodo_outbox (
             record_id " KEY " NOT NULL,

@@ -1,4 +1,4 @@
-//! DataFast.
+//! The sink for DataFast.
 
 use std::fmt;
 
@@ -43,7 +43,7 @@ pub struct DataFast {
 }
 
 impl DataFast {
-    /// The website that this key (`df_...`) belongs to.
+    /// Sends to the website of this key (`df_...`).
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for an empty key.

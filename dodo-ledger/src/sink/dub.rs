@@ -1,4 +1,4 @@
-//! Dub.
+//! The sink for Dub.
 
 use std::fmt;
 
@@ -47,7 +47,7 @@ pub struct Dub {
 }
 
 impl Dub {
-    /// The workspace that this key belongs to; it needs the scope `conversions.write`, and
+    /// Sends to the workspace of this key. The key needs the scope `conversions.write`, and
     /// `commissions.write` for refunds.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Dub {
 
     common!(with_transport, name, require_granted_consent, include_test_mode);
 
-    /// An address that ends with an id.
+    /// Returns a URL that ends with an id.
     fn uri(&self, path: &str, id: &str) -> Result<Uri, Answer> {
         let refused = Answer::Rejected { reason: "an id is invalid in a URL" };
         if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
@@ -116,7 +116,7 @@ enum DubEvent<'r> {
     Refund { payment_id: &'r str },
 }
 
-/// What a record is to Dub.
+/// The request to Dub for a record.
 fn dub_event(record: &AttributionRecord) -> Option<DubEvent<'_>> {
     let money = record.money.filter(|money| matches!(money.exponent, 0 | 2))?;
     let (click, known) =

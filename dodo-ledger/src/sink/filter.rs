@@ -12,7 +12,7 @@ pub(super) struct RecordFilter {
     pub(super) third_party: bool,
     /// It receives only records of visitors who granted consent.
     pub(super) only_granted: bool,
-    /// Told about test mode, too.
+    /// It also receives records of test mode.
     pub(super) test_mode: bool,
 }
 

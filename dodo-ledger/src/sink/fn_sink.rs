@@ -1,4 +1,4 @@
-//! Telling your own code.
+//! The sink for your own code.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct FnSink<S> {
 }
 
 impl<S: AttributionSink> FnSink<S> {
-    /// Tells `sink`. The name is part of the key of queued records: keep it.
+    /// Sends records to `sink`. The name is part of the key of queued records, so do not change it.
     pub fn new(name: impl Into<String>, sink: S) -> Self {
         Self { options: Options::first_party(name), sink }
     }

@@ -1,4 +1,4 @@
-//! Google Analytics 4.
+//! The sink for Google Analytics 4.
 
 use std::{fmt, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::{
     outbox::{OutboxRecord, SendOutcome, Sink},
 };
 
-/// Google takes events that are at most 72 hours old; an hour of it is for the way.
+/// Google accepts events that are at most 72 hours old. One hour is a reserve for the request.
 const OLDEST: SignedDuration = SignedDuration::from_hours(71);
 
-/// Tells Google Analytics 4 by its
+/// Sends records to Google Analytics 4 by its
 /// [Measurement Protocol](https://developers.google.com/analytics/devguides/collection/protocol/ga4),
 /// `POST /mp/collect`.
 ///
@@ -50,17 +50,17 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(71);
 #[derive(Clone)]
 pub struct Ga4 {
     options: Options,
-    /// With the secret in its query.
+    /// The URL, with the secret in its query.
     uri: Uri,
     http: Http,
 }
 
 impl Ga4 {
-    /// A data stream: its measurement id and a secret of its Measurement Protocol.
+    /// Sends to a data stream, by its measurement id and a secret of its Measurement Protocol.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for an id or secret that is empty or holds something
-    /// else than letters, digits, `_` and `-`.
+    /// [`Config`](crate::ErrorKind::Config) for an id or secret that is empty or has other
+    /// characters than letters, digits, `_` and `-`.
     #[cfg(feature = "reqwest")]
     pub fn new(measurement_id: &str, api_secret: &str) -> Result<Self, Error> {
         Self::build("https://www.google-analytics.com", measurement_id, api_secret, Http::system()?)
@@ -76,7 +76,7 @@ impl Ga4 {
         Self::build(base, measurement_id, api_secret, Http::system()?)
     }
 
-    /// Another address, over a transport of your own.
+    /// Sends to another URL, over your own transport.
     ///
     /// # Errors
     /// As [`new`](Self::new), and for a URL that is neither https nor on this machine.
@@ -108,7 +108,7 @@ fn in_query<'t>(field: &'static str, text: &'t str) -> Result<&'t str, Error> {
     Err(Error::config(message).with_source(field))
 }
 
-/// What a record is to Google.
+/// The event of Google for a record.
 fn hit(record: &AttributionRecord, now: Timestamp) -> Option<Value> {
     let money = record.money?;
     let client_id = record.tool_ids.get("ga_client_id")?;
@@ -144,7 +144,7 @@ impl Sink for Ga4 {
         self.options.accepts(record) && hit(record, record.occurred_at).is_some()
     }
 
-    /// Not at all, for all that is known.
+    /// Zero, because Google does not document deduplication for every event.
     fn dedup_window(&self) -> Option<Duration> {
         Some(Duration::ZERO)
     }

@@ -20,10 +20,10 @@ use tokio::time::Instant;
 
 use crate::{Error, outbox::SendOutcome};
 
-/// The longest that one request may take.
+/// The time limit of one request.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// After this long no further request is begun for the same records: with the last one it is less
-/// than the lease.
+/// After this time the sink begins no further request for the same records, so that the last
+/// request ends before the lease.
 const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
 type RequestFuture = Pin<Box<dyn Future<Output = Result<Response<Bytes>, BoxError>> + Send>>;
@@ -50,7 +50,7 @@ impl Http {
         Self { authorization: self.authorization, ..Self::new(transport) }
     }
 
-    /// The transport that `dodo-core` itself uses.
+    /// The HTTP client of `dodo-core`.
     #[cfg(feature = "reqwest")]
     pub(super) fn system() -> Result<Self, Error> {
         let transport = dodo_core::client::ReqwestTransport::new(Duration::from_secs(5), None);
@@ -64,7 +64,7 @@ impl Http {
         self.authorized(&format!("Bearer {}", visible("api_key", api_key)?))
     }
 
-    /// Sends this as `Authorization`; nothing shows it.
+    /// Sends this value as `Authorization`. `Debug` does not show it.
     pub(super) fn authorized(mut self, value: &str) -> Result<Self, Error> {
         let mut value = HeaderValue::from_str(value)
             .map_err(|e| Error::config("the key of a sink fits no header").with_source(e))?;
@@ -83,7 +83,7 @@ impl Http {
         self.json(Method::POST, uri, body).await.err().unwrap_or(Answer::Taken)
     }
 
-    /// Sends JSON, and hands out the answer if it is 2xx.
+    /// Sends JSON, and returns the answer if its status is 2xx.
     pub(super) async fn json(
         &self,
         method: Method,
@@ -121,7 +121,7 @@ impl Http {
     }
 }
 
-/// A key or id as it goes into a header or a URL: visible ASCII, and not empty.
+/// Checks a key or id for a header or a URL: visible ASCII, and not empty.
 pub(super) fn visible<'t>(field: &'static str, text: &'t str) -> Result<&'t str, Error> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(text);
@@ -145,7 +145,7 @@ pub(super) enum Answer {
     Taken,
     /// The request is invalid: 400, 413, 422.
     Unacceptable,
-    /// The sender is wrong, or the place: 401, 404, a redirect.
+    /// The key or the URL is wrong: 401, 404, a redirect.
     Rejected {
         reason: &'static str,
     },
@@ -173,7 +173,7 @@ impl Answer {
             }
             StatusCode::TOO_MANY_REQUESTS => Self::Failed { after, reason: "too many requests" },
             StatusCode::REQUEST_TIMEOUT => Self::Failed { after, reason: "request timeout" },
-            // A gateway's own answer: the sink behind it may have received the request.
+            // A gateway answered: the sink behind it may have received the request.
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
                 Self::Uncertain { after, reason: "a gateway in front of the sink answered" }
             }
@@ -184,10 +184,10 @@ impl Answer {
     }
 }
 
-/// Sends many records in few requests. Ends in time, or when the sink fails.
+/// Sends many records in few requests. Stops at the time limit, or when the sink fails.
 pub(super) struct Batches {
     until: Instant,
-    /// Nothing more is sent: the sink failed, and may have named a time to wait.
+    /// The sink failed, and may have sent a `Retry-After`. No further request is sent.
     over: Option<Option<Duration>>,
 }
 
@@ -202,8 +202,9 @@ impl Batches {
     }
 
     /// Sends all records in one request. If the sink cannot read it, sends halves, down to single
-    /// records, so that one bad record does not fail the others. Returns one answer for each.
-    /// Records that were not sent, because the time was over or the sink failed, have failed.
+    /// records, so that one bad record does not fail the others. Returns one answer for each. A
+    /// record that was not sent, because of the time limit or a failure of the sink, counts as
+    /// failed.
     pub(super) async fn send<F: Future<Output = Answer> + Send>(
         &mut self,
         count: usize,
@@ -244,7 +245,7 @@ impl From<Answer> for SendOutcome {
     }
 }
 
-/// A place to send to: `https`, or `http` on this machine.
+/// Checks the URL of a sink: `https`, or `http` on this machine.
 pub(super) fn endpoint(url: &str) -> Result<Uri, Error> {
     let refused = || Error::config("the URL of a sink is neither https, nor http on this machine");
     let uri: Uri = url.parse().map_err(|_| refused())?;

@@ -1,4 +1,4 @@
-//! Telling a file.
+//! The sink for a file.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,20 +15,20 @@ use crate::{
     outbox::{OutboxRecord, SendOutcome, Sink},
 };
 
-/// When lines are on the disk.
+/// The time at which lines are synced to the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// Before they count as told: a power failure loses nothing, and may repeat a batch.
+    /// Before the records count as sent: a power failure loses no line, and may repeat a batch.
     #[default]
     EachBatch,
-    /// When the operating system likes: a power failure may lose the last lines.
+    /// The operating system decides: a power failure may lose the last lines.
     Never,
 }
 
 /// Appends each record to a file as one line of JSON.
 ///
-/// A record may be there twice after a crash: tell lines apart by `id`, and take the last.
+/// After a crash the file may have a record twice: of the lines with one `id`, use the last.
 #[derive(Clone, Debug)]
 pub struct JsonLines {
     options: Options,
@@ -37,8 +37,8 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// Opens the file for appending, and creates it if there is none, readable by its owner only. A
-    /// line that a crash cut short is ended first.
+    /// Opens the file for appending, and creates it if there is none, readable by its owner only.
+    /// If a crash left an incomplete line, the sink ends that line first.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for a file that cannot be opened.
@@ -114,7 +114,7 @@ impl Sink for JsonLines {
     }
 }
 
-/// One write for all lines; what a failure left of it is cut off again.
+/// Writes all lines at once. After a failure, it removes the written part.
 fn write(file: &Mutex<File>, lines: &[u8], fsync: Fsync) -> io::Result<()> {
     let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let before = file.metadata()?.len();

@@ -7,7 +7,7 @@
 //! | sink | content |
 //! |---|---|
 //! | [`Segment`] | events in the Dodo or the e-commerce vocabulary, over `/v1/batch`; RudderStack takes the same |
-//! | [`DataFast`], [`Dub`], [`PostHog`], [`Ga4`] | each in the tool's own words |
+//! | [`DataFast`], [`Dub`], [`PostHog`], [`Ga4`] | events in the format of each tool |
 //! | [`WebhookSink`] | each record as a signed webhook (Standard Webhooks) |
 //! | [`JsonLines`] | each record as a line of a file |
 //! | [`FnSink`] | each record to a closure, or to any [`AttributionSink`](dodo_core::attribution::AttributionSink) |

@@ -4,23 +4,23 @@ use dodo_core::attribution::AttributionRecord;
 
 use super::filter::RecordFilter;
 
-/// Held by each sink; [`common`] gives it the methods that change it.
+/// The options of a sink. [`common`] adds the methods that change them.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
-    /// The sink's name, part of the key of queued records.
+    /// The name of the sink, which is part of the key of queued records.
     pub(super) name: String,
     pub(super) filter: RecordFilter,
-    /// Whether e-mail addresses and names go along.
+    /// Whether the sink sends e-mail addresses and names.
     pub(super) personal_data: bool,
 }
 
 impl Options {
-    /// The options of a service of a third party.
+    /// The default options of a service of a third party.
     pub(super) fn third_party(name: &str) -> Self {
         Self { name: name.to_owned(), filter: RecordFilter::THIRD_PARTY, personal_data: true }
     }
 
-    /// Your own file or code.
+    /// The default options of your own file or code.
     pub(super) fn first_party(name: impl Into<String>) -> Self {
         Self { name: name.into(), filter: RecordFilter::FIRST_PARTY, personal_data: true }
     }
@@ -42,7 +42,7 @@ impl Options {
 macro_rules! common {
     ($($method:ident),+) => { $($crate::sink::options::common! { @ $method })+ };
     (@ with_transport) => {
-        /// At another address, over a transport of your own.
+        /// Sends to another URL, over your own transport.
         ///
         /// # Errors
         /// [`Config`](crate::ErrorKind::Config) for a URL that is neither https nor on this
@@ -56,7 +56,7 @@ macro_rules! common {
         }
     };
     (@ transport) => {
-        /// Sends over a transport of your own.
+        /// Sends over your own transport.
         #[must_use]
         pub fn transport(mut self, transport: impl dodo_core::client::Transport) -> Self {
             self.http = self.http.with_transport(transport);
@@ -64,8 +64,8 @@ macro_rules! common {
         }
     };
     (@ name) => {
-        /// Sets the name of the sink, for a second account or place. It is part of the key of queued
-        /// records: keep it.
+        /// Sets the name of the sink, for a second account or destination. The name is part of the
+        /// key of queued records, so do not change it later.
         #[must_use]
         pub fn name(mut self, name: impl Into<String>) -> Self {
             self.options.name = name.into();
@@ -105,8 +105,8 @@ macro_rules! common {
         }
     };
     (@ first_party) => {
-        /// The server is yours: it also receives money of visitors who denied consent. Such records
-        /// have no visitor.
+        /// The server is yours: it also receives records of visitors who denied consent. Such
+        /// records have no visitor.
         #[must_use]
         pub fn first_party(mut self) -> Self {
             self.options.filter.third_party = false;

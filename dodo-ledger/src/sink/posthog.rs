@@ -1,4 +1,4 @@
-//! PostHog.
+//! The sink for PostHog.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ pub struct PostHog {
 }
 
 impl PostHog {
-    /// A project in the United States; the key begins with `phc_`.
+    /// Sends to a project in the United States. The key begins with `phc_`.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for an empty key.
@@ -54,7 +54,7 @@ impl PostHog {
         Self::at("https://us.i.posthog.com", project_key)
     }
 
-    /// A project in the European Union.
+    /// Sends to a project in the European Union.
     ///
     /// # Errors
     /// As [`us`](Self::us).
@@ -63,7 +63,7 @@ impl PostHog {
         Self::at("https://eu.i.posthog.com", project_key)
     }
 
-    /// A PostHog of your own: https, or http on this machine.
+    /// Sends to your own PostHog server: https, or http on this machine.
     ///
     /// # Errors
     /// As [`us`](Self::us), and for another URL.
@@ -86,7 +86,7 @@ impl PostHog {
     }
 }
 
-/// What a record is to PostHog.
+/// The event of PostHog for a record.
 fn event(record: &AttributionRecord) -> Option<Value> {
     let money = record.money?;
     let name = match record.kind {
@@ -112,7 +112,7 @@ fn event(record: &AttributionRecord) -> Option<Value> {
         "utm_campaign": campaign.and_then(|campaign| campaign.campaign_id.as_ref()),
         "utm_content": campaign.and_then(|campaign| campaign.content.as_ref()),
         "$process_person_profile": person.is_none().then_some(false),
-        // The address is that of this server, not the customer's.
+        // The IP address of the request is that of this server, not of the customer.
         "$geoip_disable": true,
     }));
     Some(json!({

@@ -1,4 +1,4 @@
-//! Telling another server, signed.
+//! The sink for signed webhooks to a server.
 
 use std::{fmt, time::SystemTime};
 
@@ -15,9 +15,9 @@ use crate::{
     outbox::{OutboxRecord, SendOutcome, Sink},
 };
 
-/// Posts each record as JSON to a URL, signed as
-/// [Standard Webhooks](https://www.standardwebhooks.com) asks: `webhook-id` is the record's id, the
-/// same at every repeat, and any library of that standard verifies it with the same secret.
+/// Posts each record as JSON to a URL, signed according to [Standard
+/// Webhooks](https://www.standardwebhooks.com): `webhook-id` is the record's id, the same at every
+/// repeat, and any library of that standard verifies it with the same secret.
 ///
 /// It counts as a server of a third party: it receives no record of visitors who denied consent.
 /// See [`first_party`](Self::first_party).
@@ -51,7 +51,7 @@ impl WebhookSink {
         Ok(Self::build(endpoint(url)?, key, Http::system()?))
     }
 
-    /// Posts over a transport of your own.
+    /// Posts over your own transport.
     ///
     /// # Errors
     /// As [`new`](Self::new).

@@ -1,4 +1,4 @@
-//! Where the ledger lives. Two databases, one set of statements (`sql`).
+//! The stores of the ledger: two databases, one set of statements (`sql`).
 
 #[doc(hidden)]
 pub mod sql;
@@ -26,14 +26,14 @@ use std::time::Duration;
 use self::sql::{Arg, Row, Sql};
 use crate::error::Error;
 
-/// How long a statement that reads for a page is waited for.
+/// The time limit of a statement that reads for a page.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The database of a ledger: an [`SqliteStore`] or a [`PostgresStore`]. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store(Backend);
 
-/// The two of them.
+/// The supported databases.
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
     #[cfg(feature = "sqlite")]
@@ -96,7 +96,7 @@ impl Store {
         }
     }
 
-    /// Whether other processes may be at work on it.
+    /// Whether other processes may use the same database.
     pub(crate) const fn is_shared(&self) -> bool {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -106,7 +106,7 @@ impl Store {
         }
     }
 
-    /// Tells the other processes something, if there can be any.
+    /// Notifies other processes, if the database can have any.
     pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -129,7 +129,7 @@ impl Store {
         }
     }
 
-    /// How many groups of deliveries may be committed at the same time.
+    /// The number of batches of deliveries that may be committed at the same time.
     pub(crate) const fn delivery_lanes(&self) -> usize {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -139,7 +139,7 @@ impl Store {
         }
     }
 
-    /// A transaction that writes.
+    /// Begins a transaction that writes.
     ///
     /// # Errors
     /// Those of the database.
@@ -153,7 +153,8 @@ impl Store {
         }
     }
 
-    /// A transaction that callbacks may hold for long. On PostgreSQL it leaves connections to others.
+    /// Begins a transaction that callbacks may hold for long. On PostgreSQL it leaves connections
+    /// for other tasks.
     pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -163,7 +164,7 @@ impl Store {
         }
     }
 
-    /// One statement that is a transaction by itself.
+    /// Runs one statement as its own transaction.
     ///
     /// # Errors
     /// Those of the database.
@@ -175,8 +176,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// Reads outside of a transaction: for one row by its key, at the cost of the driver. It never waits
-    /// for a writer.
+    /// Returns a handle for reads outside of a transaction, for example of one row by its key. It
+    /// never waits for a writer.
     ///
     /// # Errors
     /// Those of the database.
@@ -190,7 +191,7 @@ impl Store {
         }
     }
 
-    /// A transaction that books and waits for no worker, as deliveries do not.
+    /// Begins a transaction that books. Like the storage of a delivery, it waits for no worker.
     pub(crate) async fn begin_now(&self) -> Result<Tx, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -212,8 +213,8 @@ impl Store {
         }
     }
 
-    /// Events booked in one transaction. As long as it lasts SQLite stores no delivery. On PostgreSQL
-    /// larger batches resolve a group of many events once.
+    /// Events booked in one transaction. SQLite stores no delivery during the transaction. On
+    /// PostgreSQL larger batches resolve a group of many events once.
     pub(crate) const fn booking_batch(&self) -> u32 {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -251,7 +252,8 @@ impl Store {
         );
     }
 
-    /// Removes copies of erased rows from the free space of SQLite's pages. Returns whether readers let it.
+    /// Removes copies of erased rows from the free space of SQLite's pages. Returns whether no
+    /// reader blocked it.
     async fn clear_copies(&self) -> Result<bool, Error> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -268,8 +270,7 @@ impl Store {
         }
     }
 
-    /// To be called after something personal was erased: takes it out of what the database keeps beside
-    /// the tables, as far as that is in its hands.
+    /// Call it after an erasure of personal data. It removes copies of the data from SQLite's log.
     pub(crate) async fn purge_erased(&self) {
         let emptied: Result<bool, Error> = match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -301,7 +302,8 @@ impl Store {
         }
     }
 
-    /// A transaction that only reads: it never waits for a writer. Who asks for figures has time.
+    /// Begins a transaction that only reads. It never waits for a writer. Statistics use this
+    /// longer statement timeout.
     ///
     /// # Errors
     /// Those of the database.
@@ -331,7 +333,7 @@ impl From<PostgresStore> for Store {
     }
 }
 
-/// Hears what other processes tell.
+/// Receives notifications of other processes.
 pub(crate) enum Listener {
     #[cfg(feature = "postgres")]
     Postgres(sqlx::postgres::PgListener),

@@ -1,4 +1,4 @@
-//! Many instances, one server.
+//! The PostgreSQL store: many instances, one server.
 
 use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
 
@@ -20,17 +20,18 @@ use crate::{
     },
 };
 
-/// How long an operation waits for a connection: a delivery is answered within 5 s.
+/// The time for which an operation waits for a connection. The route must answer a delivery within
+/// 5 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
-/// More than the default concurrency of callbacks: each may hold one.
+/// More than the default concurrency of callbacks, because each callback may hold a connection.
 const CONNECTIONS: u32 = 20;
-/// Connections that the transactions of callbacks leave to everybody else.
+/// Connections that the transactions of callbacks leave for all other tasks.
 const RESERVED_CONNECTIONS: u32 = 4;
-/// Connections that only store deliveries: for two commits at a time, and one on its way back.
+/// Connections that only store deliveries: two for commits, and one that returns to the pool.
 const FOR_DELIVERIES: u32 = 3;
-/// A connection that comes back and does not answer for so long is closed.
+/// If a returned connection does not answer within this time, the pool closes it.
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
-/// A connection that was used so shortly before is handed out without asking whether it still lives.
+/// The pool does not test a connection that was used within this time.
 const TRUSTED: Duration = Duration::from_secs(1);
 
 /// Channels are those of a database, tables those of a schema. Its name is hashed because a channel's
@@ -41,18 +42,19 @@ macro_rules! channel {
     };
 }
 
-/// Whatever the role, the database or the URL has as its default: one who waited for another has to see
-/// what that one wrote.
+/// Overrides the defaults of the role, the database and the URL: after a transaction waited for a
+/// lock, it must read the rows that the other one committed.
 macro_rules! begin {
     () => {
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
     };
 }
-/// Whether a statement without a transaction around it runs in one of that kind.
+/// Whether a single statement runs in a transaction of that kind by default.
 const PLAIN: &str = "SELECT current_setting('default_transaction_isolation') = 'read committed'
                      AND current_setting('default_transaction_read_only') = 'off'";
 
-/// What the server says to `BEGIN` inside a transaction, unless that is of the same kind: then it goes on.
+/// The error of the server for `BEGIN` inside of a transaction of another kind. In a transaction of
+/// the same kind, the server continues.
 const LEFT_OPEN: [&str; 2] = ["25001", "25P02"];
 
 /// In one round trip: a frozen worker must not hold locks forever, so the server ends its session.
@@ -72,12 +74,12 @@ const BEGIN_BOOKING: &str = concat!(
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
-    /// A private pool for deliveries. `None`: the application gave a pool, which serves everything.
+    /// The pool for deliveries. `None`: the application gave one pool for everything.
     deliveries: Option<PgPool>,
-    /// One for each connection that transactions of callbacks may hold.
+    /// One permit for each connection that transactions of callbacks may hold.
     callbacks: Arc<Semaphore>,
     plain: Arc<OnceCell<bool>>,
-    /// How long a statement is waited for.
+    /// The statement timeout.
     statement_timeout: Duration,
 }
 
@@ -96,8 +98,8 @@ impl PostgresStore {
 
     /// As [`open`](Self::open), with a pool of another size, at least 5: 4 more than
     /// [`concurrency`](crate::LedgerBuilder::concurrency) if all your callbacks use
-    /// [`PgTx`](crate::PgTx), because their transactions leave 4 to everybody else and wait for one another
-    /// beyond.
+    /// [`PgTx`](crate::PgTx), because their transactions leave 4 connections for other tasks, and
+    /// wait for a free one.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -111,8 +113,8 @@ impl PostgresStore {
 
     /// Uses your pool for everything: deliveries may wait for the connections that you take. It
     /// needs at least 2 connections, better 4 more than
-    /// [`concurrency`](crate::LedgerBuilder::concurrency), and an acquire timeout under 5 s if
-    /// deliveries shall be answered in time while the server is away.
+    /// [`concurrency`](crate::LedgerBuilder::concurrency), and an acquire timeout under 5 s.
+    /// Otherwise the route answers too late if the server is unreachable.
     #[must_use]
     pub fn with_pool(pool: PgPool) -> Self {
         let connections = pool.options().get_max_connections();
@@ -127,7 +129,7 @@ impl PostgresStore {
         }
     }
 
-    /// Waits for each statement as long as this: for tests, which have less time than a server.
+    /// Sets the statement timeout, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_statement_timeout(mut self, statement_timeout: Duration) -> Self {
@@ -145,15 +147,15 @@ impl PostgresStore {
         self.transaction(begin!()).await
     }
 
-    /// A transaction of callbacks. It waits for those of others before it takes one of the last
-    /// connections.
+    /// Begins a transaction of callbacks. If only the reserved connections are free, it waits for
+    /// another transaction of callbacks.
     pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
         let permit = self.callbacks.clone().acquire_owned().await;
         let permit = permit.map_err(|_| Error::from(sqlx::Error::PoolClosed))?;
         Ok(self.begin().await?.with_permit(permit))
     }
 
-    /// A transaction that books.
+    /// Begins a transaction that books.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
         self.transaction(BEGIN_BOOKING).await
     }
@@ -163,9 +165,10 @@ impl PostgresStore {
         Ok(Tx::new(TxBackend::Postgres(begun)).with_timeout(self.statement_timeout))
     }
 
-    /// A connection to store deliveries by one statement: in one round trip, unless the server would run
-    /// it in a transaction of another kind than ours, or others get at the connection: they may have left
-    /// it in the middle of a transaction.
+    /// Returns a connection that stores deliveries by one statement, in one round trip. It begins a
+    /// transaction in two cases: if the server would use another isolation level, or if the
+    /// application shares the pool, because it may have left the connection inside of a
+    /// transaction.
     pub(crate) async fn delivery(&self) -> Result<AutocommitConnection, Error> {
         let Some(pool) = &self.deliveries else {
             return Ok(AutocommitConnection::Within(self.begun(&self.pool, begin!()).await?));
@@ -193,7 +196,7 @@ impl PostgresStore {
                 Err(sqlx::Error::Database(said))
                     if said.code().is_some_and(|code| LEFT_OPEN.contains(&&*code)) =>
                 {
-                    // Which one is not said, and they take turns.
+                    // The pool does not choose the connection, so a retry can get another one.
                     for _ in 0..pool.size() {
                         sqlx::raw_sql("ROLLBACK").execute(&pool).await?;
                     }
@@ -216,14 +219,14 @@ impl PostgresStore {
         fetch_postgres(&self.pool, self.statement_timeout, sql, args).await
     }
 
-    /// Tells every instance whose tables are the same.
+    /// Notifies every instance with the same tables.
     pub(crate) async fn notify(&self, payload: &str) -> Result<(), Error> {
         let notify = concat!("SELECT pg_notify(", channel!(), ", $1)");
         let notified = sqlx::query(notify).bind(payload).execute(&self.pool);
         in_time(self.statement_timeout, notified).await.map(drop)
     }
 
-    /// Hears what instances tell, on a connection that is not of the pool.
+    /// Receives notifications of other instances, on a connection outside of the pool.
     pub(crate) async fn listen(&self) -> Result<PgListener, Error> {
         let channel = sqlx::query_scalar(concat!("SELECT ", channel!())).fetch_one(&self.pool);
         let channel: String = in_time(self.statement_timeout, channel).await?;
@@ -252,7 +255,7 @@ fn pool(connections: u32) -> PgPoolOptions {
                 Ok(true)
             })
         })
-        // As the driver asks, but with a limit.
+        // The same test as the driver, with a time limit.
         .after_release(|connection, _| {
             Box::pin(async move {
                 let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
@@ -276,7 +279,7 @@ impl AutocommitConnection {
         }
     }
 
-    /// To be called after the statement.
+    /// Call it after the statement.
     pub(crate) async fn commit(self) -> Result<(), Error> {
         match self {
             Self::Alone(_) => Ok(()),
@@ -285,7 +288,7 @@ impl AutocommitConnection {
     }
 }
 
-/// The parameters of a URL that sqlx understands. `options[name]` is one of them, too.
+/// The parameters of a URL that sqlx understands. `options[name]` is one of them.
 const PARAMETERS: [&str; 18] = [
     "sslmode",
     "ssl-mode",
@@ -307,9 +310,9 @@ const PARAMETERS: [&str; 18] = [
     "options",
 ];
 
-/// The URL without parameters of other drivers: sqlx would log them with their values, and one of
-/// them may be a password, or the end of one whose `?` was not escaped. For the same reason the log
-/// does not name them here either.
+/// The URL without parameters of other drivers: sqlx would log them with their values. A value can
+/// be a password, or the end of a password with an unescaped `?`. So the log does not name the
+/// parameters either.
 fn understood(url: &str) -> Cow<'_, str> {
     let Some((base, query)) = url.split_once('?') else { return url.into() };
     let known = |pair: &&str| {

@@ -1,4 +1,4 @@
-//! One text per statement for both databases.
+//! One text of each statement for both databases.
 //!
 //! Both take `$1` placeholders, `ON CONFLICT`, `RETURNING` and `WITH ... AS MATERIALIZED`. Where they
 //! differ, a statement names a word of [`sql!`](crate::store::sql::sql) instead of a literal, so that
@@ -81,7 +81,7 @@ macro_rules! dodo_sql {
 }
 pub use dodo_sql as sql;
 
-/// A time as the statements count it, never so long that the database could not add it to another.
+/// A duration in milliseconds, limited so that the database can add it to a time.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }

@@ -1,4 +1,4 @@
-//! One process, one file.
+//! The SQLite store: one process, one file.
 
 use std::{io, path::Path, str::FromStr, sync::Arc, time::Duration};
 
@@ -22,29 +22,32 @@ use crate::{
     },
 };
 
-/// How long a writer waits for the file's lock. Under the 5 s in which a delivery is answered.
+/// The time for which a writer waits for the lock of the file. It is under 5 s, because the route
+/// must answer a delivery within 5 s.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an operation waits for a connection of the pool.
+/// The time for which an operation waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
-/// Connections for what the ledger itself reads.
+/// Connections for the reads of the ledger itself.
 const OWN_READERS: u32 = 2;
 /// The file of a database; empty if there is none.
 const FILE: &str = "SELECT file FROM pragma_database_list WHERE name = 'main'";
-/// Of new files. A delivery is 2 KB, and in pages of half the size there is room for one: they would be
-/// written half empty.
+/// The page size of new files. A delivery has about 2 KB. A page of half this size would hold one
+/// delivery and stay half empty.
 const PAGE_SIZE: u32 = 8192;
-/// Pages in the log before a commit moves them into the file: 32 MB, four times what SQLite does by itself.
-/// Workers write the same pages again and again, which are moved once then; and fewer deliveries wait for it.
+/// Pages in the log before a commit moves them into the file: 32 MB, four times what SQLite does by
+/// itself. Workers write the same pages repeatedly, so a larger log moves each page less often, and
+/// fewer deliveries wait for a move.
 const CHECKPOINT_AFTER: &str = "4000";
-/// Emptying the log waits for readers this often, for as long as the statement after it says.
+/// The number of times that a checkpoint waits for readers, each time as long as the next statement
+/// sets.
 const CHECKPOINTS: u32 = 5;
 const SHORT_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 200";
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 const LONG_BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
 /// Pages whose free space is cleared while deliveries wait.
 const CLEARED_AT_ONCE: usize = 8192;
-/// A commit of any kind: other connections then drop the pages that they hold in memory.
+/// Any commit makes other connections drop the pages that they hold in memory.
 const TOUCH: &str = "UPDATE dodo_books SET change = change + 1 WHERE id = 1";
 /// A deferred transaction that turns into a writer fails at once, whatever the busy timeout.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -53,16 +56,17 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 ///
 /// `journal_mode=WAL` and `synchronous=FULL`: every commit is synced to the disk before a delivery
 /// is answered. `secure_delete=ON`: SQLite overwrites erased data. One connection writes, others
-/// read. The file must be on a local disk, and one process should use it; a second one is kept out
-/// by SQLite's locks while it writes, not longer.
+/// read. The file must be on a local disk, and one process should use it. SQLite's locks exclude a
+/// second process only during a write.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
-    /// Held by a transaction of the workers. Deliveries go past it: each waits for one transaction at
-    /// most, however many workers wait to write.
+    /// The lock of the workers' transactions. Deliveries do not take it, so a delivery waits for at
+    /// most one transaction, even if many workers wait.
     write_permit: Arc<Mutex<()>>,
     readers: SqlitePool,
-    /// For what the ledger itself reads, so that it waits for no page and for nothing of the application's.
+    /// The connections for the ledger's own reads, so that these do not wait for pages or for the
+    /// application.
     own: SqlitePool,
 }
 
@@ -71,8 +75,8 @@ impl SqliteStore {
     /// its owner only, in pages of 8 KiB.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for a URL that is none and for a missing folder, [`Unavailable`](crate::ErrorKind::Unavailable)
-    /// for a file that cannot be opened.
+    /// [`Config`](crate::ErrorKind::Config) for an invalid URL and for a missing folder,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) for a file that cannot be opened.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let options =
             SqliteConnectOptions::from_str(url)?.create_if_missing(true).page_size(PAGE_SIZE);
@@ -98,8 +102,8 @@ impl SqliteStore {
         Self::with_options(options).await
     }
 
-    /// Opens with options of your own, such as a key or a page size. Who may read the file is yours to
-    /// decide. The settings that the promises of the ledger rest on are set again.
+    /// Opens with your own options, such as a key or a page size. You decide the permissions of the
+    /// file. The ledger overrides the settings that its promises need.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -116,8 +120,9 @@ impl SqliteStore {
     /// another journal mode than WAL.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for a pool of a database in memory, where each connection may have
-    /// one of its own: [`in_memory`](Self::in_memory) is for tests. Otherwise as [`open`](Self::open).
+    /// [`Config`](crate::ErrorKind::Config) for a pool of a database in memory, where each
+    /// connection may have its own database: [`in_memory`](Self::in_memory) is for tests. Otherwise
+    /// as [`open`](Self::open).
     pub async fn with_read_pool(readers: SqlitePool) -> Result<Self, Error> {
         let file: Option<String> = sqlx::query_scalar(FILE).fetch_one(&readers).await?;
         if file.is_none_or(|file| file.is_empty()) {
@@ -136,7 +141,7 @@ impl SqliteStore {
         Self { writer, write_permit: Arc::default(), readers, own }
     }
 
-    /// A ledger that lives as long as the process: for tests.
+    /// Opens a database in memory, for tests. Its data ends with the process.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without memory.
@@ -170,7 +175,7 @@ impl SqliteStore {
         Ok(Tx::new(TxBackend::Sqlite(self.begin_delivery().await?)).with_write_permit(write_permit))
     }
 
-    /// A transaction of callbacks, which may do in it whatever they like.
+    /// Begins a transaction of callbacks.
     pub(crate) async fn begin_callback(&self) -> Result<Tx, Error> {
         let mut tx = self.begin().await?;
         tx.open_savepoint().await?;
@@ -182,7 +187,7 @@ impl SqliteStore {
         begun(&self.writer, BEGIN).await
     }
 
-    /// Writes the whole file anew: nothing is in it but what the tables hold.
+    /// Writes the whole file again, so that it holds only the rows of the tables.
     pub(crate) async fn vacuum(&self) -> Result<(), Error> {
         let (_permit, mut connection) = self.writer_alone().await?;
         sqlx::query("VACUUM").execute(&mut *connection).await?;
@@ -203,8 +208,9 @@ impl SqliteStore {
         emptying.await.unwrap_or(Ok(false))
     }
 
-    /// Overwrites the copies of erased rows that SQLite leaves in the free space of pages, and empties the
-    /// log. Deliveries go on: they wait for some thousand pages at most.
+    /// Overwrites the copies of erased rows that SQLite leaves in the free space of pages, and
+    /// empties the log. The route still stores deliveries: each waits for at most some thousand
+    /// pages.
     pub(crate) async fn clear_free_space(&self) -> Result<Cleared, Error> {
         let file: Option<String> = sqlx::query_scalar(FILE).fetch_one(&self.own).await?;
         let Some(file) = file.filter(|file| !file.is_empty()) else { return Ok(Cleared::Complete) };
@@ -246,7 +252,7 @@ impl SqliteStore {
         Ok((write_permit, self.writer.acquire().await?))
     }
 
-    /// A transaction in which the ledger itself reads.
+    /// Begins a transaction for the ledger's own reads.
     pub(crate) async fn begin_read(&self) -> Result<Tx, Error> {
         Ok(Tx::new(TxBackend::Sqlite(begun(&self.own, "BEGIN").await?)))
     }
@@ -326,7 +332,8 @@ async fn cleared(
     Ok(false)
 }
 
-/// Begins a transaction. A pool that was given may hold connections that [`pool`] does not keep.
+/// Begins a transaction. A pool of the application can have connections in a state that [`pool`]
+/// does not allow.
 async fn begun(
     pool: &SqlitePool,
     statement: &'static str,
@@ -345,8 +352,8 @@ async fn begun(
     Ok(pool.begin_with(statement).await?)
 }
 
-/// SQLite ends a transaction by itself at some errors, as on a full disk, and the driver still counts it:
-/// such a connection never begins another, and a fresh one takes its place.
+/// After some errors, for example on a full disk, SQLite ends the transaction, but the driver still
+/// counts it. Such a connection cannot begin another transaction, so a new connection replaces it.
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)

@@ -1,4 +1,4 @@
-//! A transaction on whichever database the ledger lives in.
+//! A transaction on either database.
 
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     store::sql::{Arg, Cell, Row, Rows, Sql},
 };
 
-/// A mark that goes with the transaction: releasing it fails if that is over.
+/// A savepoint as a mark: its release fails if the transaction has ended.
 #[cfg(feature = "sqlite")]
 const SAVEPOINT: Sql = Sql { sqlite: "SAVEPOINT dodo_event", postgres: "" };
 #[cfg(feature = "sqlite")]
@@ -32,7 +32,7 @@ const RELEASE_SAVEPOINT: Sql = Sql { sqlite: "RELEASE dodo_event", postgres: "" 
 #[derive(Debug)]
 pub struct Tx {
     backend: TxBackend,
-    /// After the transaction, so that they are given back when that is over.
+    /// Declared after the transaction, so that the permits are released after it.
     write_permit: Option<OwnedMutexGuard<()>>,
     permit: Option<OwnedSemaphorePermit>,
     statement_timeout: Duration,
@@ -50,7 +50,8 @@ pub(crate) enum TxBackend {
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
-/// The same steps for both drivers; their types share no trait that would let this be a function.
+/// The same steps for both drivers. It is a macro because the types of the drivers share no
+/// suitable trait.
 macro_rules! each {
     ($kind:expr, $text:ident = $sql:expr, $tx:ident => $body:expr) => {
         match $kind {
@@ -83,7 +84,7 @@ macro_rules! bound {
     }};
 }
 
-/// How a driver takes a table.
+/// The binding of a table for each driver.
 trait BindTo<'q, D: sqlx::Database> {
     fn bind_to(self, query: Query<'q, D>) -> Query<'q, D>;
 }
@@ -112,35 +113,35 @@ impl Tx {
         Self { backend, write_permit: None, permit: None, statement_timeout: STATEMENT_TIMEOUT }
     }
 
-    /// Waits for each statement as long as this.
+    /// Sets the statement timeout.
     pub(crate) fn with_timeout(mut self, statement_timeout: Duration) -> Self {
         self.statement_timeout = statement_timeout;
         self
     }
 
-    /// Keeps others from beginning until this transaction is over.
+    /// Holds a lock until this transaction ends, so that no other one begins.
     #[cfg(feature = "sqlite")]
     pub(crate) fn with_write_permit(mut self, write_permit: OwnedMutexGuard<()>) -> Self {
         self.write_permit = Some(write_permit);
         self
     }
 
-    /// Keeps others from holding more connections than they may.
+    /// Holds a permit for a connection until this transaction ends.
     #[cfg(feature = "postgres")]
     pub(crate) fn with_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
         self.permit = Some(permit);
         self
     }
 
-    /// Marks a transaction that a callback is going to use. Call it at the beginning.
+    /// Marks a transaction that a callback can use. Call it at the beginning.
     #[cfg(feature = "sqlite")]
     pub(crate) async fn open_savepoint(&mut self) -> Result<(), Error> {
         self.execute(&SAVEPOINT, Vec::new()).await.map(drop)
     }
 
-    /// Whether a [watched](Self::watch) transaction is still the one that was begun. SQLite ends a
-    /// transaction by itself after some errors, for example on a full disk, and would commit later
-    /// statements without it. In PostgreSQL each later statement fails.
+    /// Whether a [watched](Self::watch) transaction is still open. SQLite ends a transaction by
+    /// itself after some errors, for example on a full disk, and would commit later statements
+    /// without it. In PostgreSQL each later statement fails.
     pub(crate) async fn verify_savepoint(&mut self) -> Result<(), Error> {
         match &mut self.backend {
             #[cfg(feature = "sqlite")]
@@ -160,7 +161,7 @@ impl Tx {
         &mut self.backend
     }
 
-    /// Runs a statement and says how many rows it changed.
+    /// Runs a statement and returns the number of changed rows.
     ///
     /// # Errors
     /// Those of the database.
@@ -182,7 +183,7 @@ impl Tx {
         }
     }
 
-    /// Runs a statement and takes all its rows.
+    /// Runs a statement and returns all its rows.
     ///
     /// # Errors
     /// Those of the database.
@@ -192,8 +193,8 @@ impl Tx {
         })
     }
 
-    /// Runs a statement that was put together from constant pieces, the same in both databases. Values
-    /// from outside go into `args`, never into the text.
+    /// Runs a statement that is built from constant texts, equal in both databases. Values from
+    /// outside go into `args`, never into the text.
     pub(crate) async fn fetch_built(
         &mut self,
         text: String,
@@ -273,7 +274,7 @@ pub(crate) async fn in_time<T>(
     }
 }
 
-/// Reads each row when it comes, so that the driver's copy of it is freed at once.
+/// Reads each row when it arrives, so that the driver frees its copy at once.
 async fn read_all<R>(
     mut rows: Pin<Box<dyn Stream<Item = Result<R, sqlx::Error>> + Send + '_>>,
 ) -> Result<Vec<Row>, sqlx::Error>

@@ -27,7 +27,7 @@ use crate::{
     tx::EventTx,
 };
 
-/// The longest wait after a failure of the store.
+/// The longest delay after a database error.
 pub(super) const STORE_WAIT: Duration = Duration::from_secs(300);
 
 /// One run of the callbacks of one event, or of an event or a timer of a projection.
@@ -38,9 +38,9 @@ pub(super) struct CallbackAttempt {
     pub(super) projections: Projections,
     pub(super) completer: Completer,
     pub(super) event: LeasedEvent,
-    /// The end of the lease, less the time for the last commit.
+    /// The end of the lease minus the time for the last commit.
     pub(super) until: Instant,
-    /// Whether its failure was written down, or could not be: once is enough.
+    /// Whether the worker has stored the failure, or has tried to: it tries once.
     pub(super) outcome_recorded: AtomicBool,
 }
 
@@ -99,7 +99,7 @@ impl CallbackAttempt {
         let held = match tx.end(&event, ended.again).await {
             Ok(held) => held,
             Err(error) => {
-                // SQLite has one.
+                // SQLite has one writer.
                 drop(tx);
                 return Err(self.refused(error).await);
             }
@@ -144,8 +144,8 @@ impl CallbackAttempt {
         Ok(Ended { unreadable: None, again })
     }
 
-    /// The mark was refused in the callbacks' transaction. They may have broken that: so the database is
-    /// asked for the same mark in another one, which is rolled back.
+    /// The callbacks' transaction rejected the mark. To find out whether the callbacks broke it,
+    /// this function writes the same mark in another transaction, which it rolls back.
     async fn refused(&self, error: Error) -> Failure {
         if error.is_transient() {
             return Failure::Store(error.into());
@@ -166,7 +166,7 @@ impl CallbackAttempt {
         match record_outcome(&self.store, &self.event, &outcome).await {
             Ok(true) => self.log(&failure, &outcome),
             Ok(false) => {}
-            // The lease runs out by itself.
+            // The lease expires on its own.
             Err(error) => tracing::error!(
                 target: "dodo::ledger", event = %self.event.id(), %error, cause = error.cause(),
                 "failed attempt not recorded; the event is retried when its lease expires"
@@ -179,7 +179,8 @@ impl CallbackAttempt {
         let policy = &self.settings.callback_retry;
         let reason = failure.reason();
         if !failure.counts() {
-            // It grows with the attempts that the store interrupted, which no other counter has.
+            // The delay grows with the attempts that a database error interrupted. Only this
+            // difference counts them.
             let after = policy.delay(attempts.saturating_sub(failed_attempts)).min(STORE_WAIT);
             return AttemptOutcome::Defer { after, reason };
         }
@@ -203,8 +204,8 @@ impl CallbackAttempt {
         }
     }
 
-    /// The cause is logged and not stored. It is the text of the application's own error, as without a
-    /// ledger.
+    /// The cause is logged and not stored. The log has the text of the application's own error, as
+    /// it has without a ledger.
     fn log(&self, failure: &Failure, outcome: &AttemptOutcome) {
         let event = self.event.id();
         let failed_attempts = self.event.failed_attempts.saturating_add(1);
@@ -218,7 +219,8 @@ impl CallbackAttempt {
                 target: "dodo::ledger", kind = self.kind(), event, failed_attempts, reason, cause,
                 "event moved to dead letters after repeated failures; fix the callback, then run `ledger redrive <id>`"
             ),
-            // The first failure tells the developer; the repetitions may end by themselves.
+            // The first failure is an error for the developer. Later ones are warnings, because a
+            // retry may succeed.
             AttemptOutcome::Retry { after, reason } if failed_attempts == 1 => tracing::error!(
                 target: "dodo::ledger", kind = self.kind(), event, failed_attempts, reason, cause,
                 wait_ms = after.as_millis(),
@@ -244,22 +246,22 @@ impl CallbackAttempt {
 
 /// The end of a run without a failure.
 struct Ended {
-    /// Why no callback can read the event.
+    /// The reason why no callback can read the event.
     unreadable: Option<String>,
     again: Again,
 }
 
-/// Why the callbacks of an event have to run again.
+/// The reason why the callbacks of an event run again.
 #[derive(Debug)]
 enum Failure {
     Callback(dodo_core::Error),
     LeaseEnded,
     Panicked,
-    /// This process has no projection of this name: another version of the application has.
+    /// This process has no projection of this name. Another version of the application has it.
     Absent,
-    /// Of the transaction that the callbacks wrote in.
+    /// An error of the event transaction.
     Transaction(Error),
-    /// Of the store: every event would have it.
+    /// An error of the database, which every event would meet.
     Store(Arc<Error>),
 }
 
@@ -274,7 +276,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether it ends without an operator.
+    /// Returns whether the failure can end without an operator.
     fn passes_by_itself(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),
@@ -282,7 +284,7 @@ impl Failure {
         }
     }
 
-    /// A text for the table: none of the callback's own, which may name people.
+    /// The text for the table. It is never the callback's own text, which may name people.
     fn reason(&self) -> String {
         match self {
             Self::Callback(error) => format!("{}: {error}", error.code()),

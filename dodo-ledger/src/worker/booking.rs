@@ -162,7 +162,7 @@ async fn book_individually(
                 ledger.offer_booked(1);
             }
             Err(error) if error.needs_an_operator() => return Err(error),
-            // If the database is away, this fails too.
+            // If the database is unreachable, this also fails.
             Err(error) if error.is_transient() => {
                 defer(ledger, &event, &error, begun.elapsed()).await?;
             }

@@ -120,7 +120,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut shutdo
         if is_gathering && timeout(GATHER, in_flight.wait_for_one()).await.is_ok() {
             continue;
         }
-        // From before the claim: a lease may only be believed to end too early.
+        // Measured before the claim, so the worker never assumes a later end than the database.
         let lease_ends = Instant::now() + ledger.settings.lease;
         match claim(&ledger.store, free, ledger.settings.lease).await {
             Ok(events) if events.is_empty() => {

@@ -1,4 +1,4 @@
-//! Marking events done whose callbacks wrote nothing: many by one commit.
+//! Marks events done whose callbacks wrote nothing, many in one commit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ const BATCH: usize = 256;
 /// A longer commit is aborted: the leases end, and the callbacks run again.
 const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
-/// The answer to one who asked for a mark. `false`: the lease was lost.
+/// The answer to a request for a mark. `false`: the lease was lost.
 type Answer = oneshot::Sender<Result<bool, Arc<Error>>>;
 
 struct Job {
@@ -28,7 +28,7 @@ struct Job {
     answer: Answer,
 }
 
-/// The way to the one who marks. It ends when the last clone is dropped.
+/// A handle to the task that marks events. The task ends when the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Completer(mpsc::Sender<Job>);
 

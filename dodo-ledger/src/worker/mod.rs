@@ -1,5 +1,5 @@
-//! The workers: booking, callbacks, sinks and retention, each a task of its own, so that none waits for
-//! another.
+//! The workers: booking, callbacks, sinks and retention, each in its own task, so that no worker
+//! waits for another.
 
 mod attempt;
 mod booking;
@@ -41,7 +41,7 @@ pub struct Workers {
     tasks: JoinSet<()>,
 }
 
-/// How long a stopped worker may take to write down what it leaves undone.
+/// The time in which a stopped worker can release its leases.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 impl Workers {
@@ -71,7 +71,7 @@ impl Drop for Workers {
     }
 }
 
-/// Counts the workers of this process, for the error of having none.
+/// Counts the workers of this process, for the error log of a process without workers.
 #[derive(Clone, Debug)]
 struct WorkerGuard(Arc<AtomicUsize>);
 
@@ -167,7 +167,7 @@ async fn supervised<T: Clone, F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// Waits for the time, the wake-up or the order to stop, whichever is first.
+/// Waits for the time, a wake-up or a stop, whichever comes first.
 pub(crate) async fn sleep_or_wake(wake: &Notify, wait: Duration, shutdown: &mut Shutdown) {
     sleep_until_or_wake(wake.notified(), wait, shutdown).await;
 }
@@ -184,5 +184,5 @@ pub(crate) async fn sleep_until_or_wake(
     }
 }
 
-/// After a failure of the store: not more often than this.
+/// The shortest time between two rounds after a database error.
 pub(crate) const STORE_PAUSE: Duration = Duration::from_millis(500);

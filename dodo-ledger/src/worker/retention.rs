@@ -14,9 +14,9 @@ use crate::{
     store::Store,
 };
 
-/// At most this long between two rounds.
+/// The longest time between two rounds.
 const EVERY: Duration = Duration::from_secs(15 * 60);
-/// And at least this long.
+/// The shortest time between two rounds.
 const NOT_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(ledger: &Shared, mut shutdown: Shutdown) {

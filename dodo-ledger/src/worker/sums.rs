@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::{Shutdown, sleep_or_wake};
 use crate::ledger::Shared;
 
-/// Between two looks: another instance can change the zone.
+/// The time between two checks, because another instance can change the zone.
 const EVERY: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(ledger: &Shared, mut shutdown: Shutdown) {

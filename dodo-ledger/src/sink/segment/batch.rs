@@ -1,4 +1,4 @@
-//! Packing events into requests: at most 32 KB an event, 500 KB and 2,500 events a batch.
+//! Packs events into requests: at most 32 KB an event, 500 KB and 2,500 events a batch.
 
 use std::ops::Range;
 
@@ -39,8 +39,8 @@ impl Batch {
     }
 }
 
-/// Packs the events of each record; the events of one record stay together. The second half are the
-/// numbers of records with an event that is too large.
+/// Packs the events of each record; the events of one record stay together. The second value has
+/// the numbers of records with an event that is too large.
 pub(super) fn pack(records: Vec<Vec<String>>) -> (Vec<Batch>, Vec<usize>) {
     let (mut batches, mut too_large) = (Vec::new(), Vec::new());
     let mut open = Batch::default();

@@ -1,4 +1,4 @@
-//! What a record is in Segment's words.
+//! The events of Segment for a record.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Segment {
-    /// Whether the profile has a word for this record.
+    /// Whether the event names have a name for this record.
     pub(super) fn has_event(&self, record: &AttributionRecord) -> bool {
         match record.kind {
             RecordKind::SubscriptionStarted | RecordKind::SubscriptionCancelled => {
@@ -125,7 +125,7 @@ impl Segment {
         properties
     }
 
-    /// Refunds, lost disputes, and what took them back.
+    /// The properties of refunds and lost disputes, and of their own reversals.
     fn refunded(&self, record: &AttributionRecord, money: Money) -> Value {
         let total = major(money.gross.saturating_abs(), money);
         let mut properties = json!({
@@ -197,7 +197,7 @@ impl Segment {
     }
 }
 
-/// Segment takes ids of fewer characters.
+/// Segment accepts ids with fewer characters.
 const MESSAGE_ID_LIMIT: usize = 100;
 
 /// A message id: itself, or its hash if it is too long, which is the same at every repeat.
@@ -212,8 +212,8 @@ fn fitting(message_id: &str) -> Cow<'_, str> {
     hash.into()
 }
 
-/// What every call has. Without a customer and a visitor the record's id stands in: Segment takes
-/// nothing without a user.
+/// The fields of every call. Segment requires a user, so without a customer and a visitor the id of
+/// the record is the anonymous id.
 fn head(kind: &str, message_id: &str, record: &AttributionRecord) -> Map<String, Value> {
     let anonymous = record
         .tool_ids
@@ -231,7 +231,7 @@ fn head(kind: &str, message_id: &str, record: &AttributionRecord) -> Map<String,
     without_nulls(call)
 }
 
-/// Who the customer is, and what the ledger knows of them.
+/// The id and the traits of the customer.
 fn traits(outgoing: &OutboxRecord, contact: Contact) -> Value {
     let record = &outgoing.record;
     let history = outgoing.customer;
@@ -246,7 +246,7 @@ fn traits(outgoing: &OutboxRecord, contact: Contact) -> Value {
     })
 }
 
-/// Whether a charge is new money or a renewal.
+/// The property that separates new charges from renewals.
 fn billing_reason(record: &AttributionRecord) -> &'static str {
     match record.kind {
         RecordKind::SubscriptionNew => "new",
@@ -255,7 +255,7 @@ fn billing_reason(record: &AttributionRecord) -> &'static str {
     }
 }
 
-/// Who and what brought it.
+/// The visitor and the campaign.
 fn add_origin(properties: &mut Value, record: &AttributionRecord) {
     let campaign = record.campaign.as_ref().map(|found| &found.value);
     add(properties, "visitor", record.visitor.as_ref().map(|found| found.value.clone()).into());

@@ -1,4 +1,5 @@
-//! Segment, and whatever takes the same: RudderStack by its data-plane URL.
+//! The sink for Segment, and for services with the same API, such as RudderStack by its data-plane
+//! URL.
 
 mod batch;
 mod events;
@@ -20,7 +21,8 @@ use crate::{
     outbox::{OutboxRecord, SendOutcome, Sink},
 };
 
-/// The names that events have in Segment. One of the two: both together would count revenue twice.
+/// The names of events in Segment. Use one of the two sets: both together would count revenue
+/// twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventNames {
@@ -50,14 +52,14 @@ impl fmt::Debug for SegmentEvent {
 
 type MapEvent = dyn Fn(&AttributionRecord, SegmentEvent) -> Option<SegmentEvent> + Send + Sync;
 
-/// How much a refund is.
+/// The sign of a refund.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefundSign {
     /// `total` is positive and there is no `revenue`, as in Segment's own example.
     #[default]
     Positive,
-    /// As `Positive`, and `revenue` below zero besides, for destinations that add it up.
+    /// As `Positive`, with a negative `revenue` for destinations that add it up.
     Negative,
 }
 
@@ -78,15 +80,15 @@ pub struct Segment {
     pub(super) map_event: Option<Arc<MapEvent>>,
 }
 
-/// Segment in the United States.
+/// The URL of Segment in the United States.
 #[cfg(feature = "reqwest")]
 const US: &str = "https://api.segment.io";
-/// Segment in Europe.
+/// The URL of Segment in Europe.
 #[cfg(feature = "reqwest")]
 const EU: &str = "https://eu1.api.segmentapis.com";
 
 impl Segment {
-    /// A workspace in the United States.
+    /// Sends to a workspace in the United States.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for an empty write key.
@@ -95,8 +97,8 @@ impl Segment {
         Self::at(US, write_key)
     }
 
-    /// A workspace in Europe. The wrong region answers 200 and loses everything, so it is never
-    /// guessed.
+    /// Sends to a workspace in Europe. The wrong region answers 200 and loses every event, so you
+    /// must choose the region.
     ///
     /// # Errors
     /// As [`us`](Self::us).
@@ -105,8 +107,8 @@ impl Segment {
         Self::at(EU, write_key)
     }
 
-    /// Another place that takes `/v1/batch`, such as RudderStack's data plane: https, or http on this
-    /// machine.
+    /// Sends to another server that accepts `/v1/batch`, such as RudderStack's data plane: https,
+    /// or http on this machine.
     ///
     /// # Errors
     /// As [`us`](Self::us), and for another URL.
@@ -207,7 +209,7 @@ impl Sink for Segment {
         self.identify
     }
 
-    /// Segment tells repeats apart for about a day.
+    /// Segment deduplicates for about a day.
     fn dedup_window(&self) -> Option<Duration> {
         Some(Duration::from_secs(24 * 3600))
     }
@@ -215,7 +217,8 @@ impl Sink for Segment {
     async fn send(&self, records: &[OutboxRecord]) -> Vec<SendOutcome> {
         let events: Vec<_> = records.iter().map(|outgoing| self.events(outgoing)).collect();
         let mut requests = Batches::new();
-        // A record without an event needs no request. All others have failed until they are sent.
+        // A record without an event needs no request. Every other record counts as failed until it
+        // is sent.
         let unsent = |events: &Vec<String>| match events.is_empty() {
             true => SendOutcome::Accepted,
             false => requests.unsent().into(),
