@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     charges::Charges,
-    fact::{Fact, FactKind, Person},
+    fact::{Fact, Person},
+    fact_kind::FactKind,
     objects::consent_of,
     record::Record,
     resolve::Resolver,

@@ -50,12 +50,14 @@ impl Channel {
     pub(crate) fn from_record(record: &Record) -> Self {
         match record.reason {
             Some(_) => Self::NotAttributed,
-            None => Self::of_visit(record.record.campaign.is_some(), record.visit_context.as_ref()),
+            None => {
+                Self::from_visit(record.record.campaign.is_some(), record.visit_context.as_ref())
+            }
         }
     }
 
     /// The channel of a visit that counts.
-    pub(super) fn of_visit(has_campaign: bool, visit_context: Option<&VisitContext>) -> Self {
+    pub(super) fn from_visit(has_campaign: bool, visit_context: Option<&VisitContext>) -> Self {
         if has_campaign {
             Self::Campaign
         } else if visit_context.is_some_and(|visit_context| visit_context.platform.is_some()) {

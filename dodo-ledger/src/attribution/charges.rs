@@ -4,11 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{
-    fact::{Charge, Person},
-    record::Record,
-    step::is_direct,
-};
+use super::{fact::Person, fact_kind::Charge, record::Record, step::is_direct};
 use crate::attribution::StepReport;
 
 /// A resolved charge, and the values that later charges inherit.
@@ -38,7 +34,7 @@ pub(super) struct Charges<'a> {
 
 impl<'a> Charges<'a> {
     /// An empty list with capacity for `count` charges.
-    pub(super) fn of(count: usize) -> Self {
+    pub(super) fn with_capacity(count: usize) -> Self {
         Self { all: Vec::with_capacity(count), ..Self::default() }
     }
 

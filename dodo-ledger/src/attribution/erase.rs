@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    fact::{Fact, FactKind, Source},
+    fact::{Fact, Source},
+    fact_kind::FactKind,
     hash::to_hex,
     keys::{Key, KeyKind, ObjectId},
     parse::in_micros,

@@ -10,7 +10,8 @@ use dodo_core::EventKind;
 use super::{
     channel::Channel,
     dimension::{CampaignTexts, campaign_texts},
-    fact::{Fact, FactKind},
+    fact::Fact,
+    fact_kind::FactKind,
     money::{LAST_CHARGE, MoneyRow},
     objects::consent_of,
     record::Record,
@@ -48,12 +49,12 @@ impl FunnelSession {
     }
 
     /// The session of a context, before its payments are added.
-    fn of_context(id: &str, context: &Fact) -> Self {
+    fn from_context(id: &str, context: &Fact) -> Self {
         let visit = context.person.as_ref().filter(|_| consent_of(context).allows());
         let campaign = visit.and_then(|visit| visit.own.campaign.as_ref());
         let visit_context = visit
             .and_then(|visit| Some(visit.visit_context.clone()?.with_click_ids(&visit.click_ids)));
-        let channel = Channel::of_visit(campaign.is_some(), visit_context.as_ref());
+        let channel = Channel::from_visit(campaign.is_some(), visit_context.as_ref());
         Self {
             id: id.to_owned(),
             at: context.occurred_at.as_microsecond(),
@@ -77,7 +78,7 @@ pub fn funnel_sessions<'a>(
     let mut sessions: BTreeMap<&str, FunnelSession> = BTreeMap::new();
     for fact in timeline.facts() {
         if let FactKind::Context { session_id, .. } = &fact.kind {
-            sessions.insert(session_id, FunnelSession::of_context(session_id, fact));
+            sessions.insert(session_id, FunnelSession::from_context(session_id, fact));
         }
     }
     if sessions.is_empty() {

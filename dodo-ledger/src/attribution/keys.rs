@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{
-    fact::{Fact, FactKind},
-    hash::to_hex,
-};
+use super::{fact::Fact, fact_kind::FactKind, hash::to_hex};
 
 /// An id that connects facts to one group. Facts with a common key are in the same group.
 ///

@@ -9,7 +9,7 @@
 //! | module | content |
 //! |---|---|
 //! | `rules`, `report` | the rules of attribution, and the words of its results |
-//! | `fact`, `row`, `keys` | the stored structs; their rows; the ids that connect facts |
+//! | `fact`, `fact_kind`, `row`, `keys` | the stored structs; their rows; the ids that connect facts |
 //! | `parse` | payloads to facts; no other module reads a payload |
 //! | `timeline`, `group`, `groups` | the facts of one group; its records; the union of a batch |
 //! | `objects`, `subscription` | the objects of a timeline, each by the fact that counts |
@@ -29,6 +29,7 @@ mod dimension;
 mod erase;
 pub(crate) mod event_owner;
 mod fact;
+mod fact_kind;
 mod funnel;
 mod group;
 mod groups;
@@ -68,10 +69,10 @@ pub use self::{
     diff::{RecordChange, diff},
     dimension::{CAMPAIGN_TEXTS, CampaignTexts, TEXTS, Texts},
     erase::{Applied, Erasure},
-    fact::{
-        Charge, Dispute, DisputeStep, FORMAT, Fact, FactKind, FailedPayment, Grant, GrantedKey,
-        Item, LicenseKey, Person, PlanChange, Refund, ScheduledChange, ServicePeriod, Source,
-        Subscription, Touchpoint, Void,
+    fact::{FORMAT, Fact, Person, Source, Touchpoint},
+    fact_kind::{
+        Charge, Dispute, DisputeStep, FactKind, FailedPayment, Grant, GrantedKey, Item, LicenseKey,
+        PlanChange, Refund, ScheduledChange, ServicePeriod, Subscription, Void,
     },
     funnel::{FunnelSession, funnel_sessions},
     group::{Admitted, Group},

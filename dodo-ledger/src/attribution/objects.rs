@@ -6,7 +6,8 @@ use dodo_core::capture::consent::Consent;
 use jiff::Timestamp;
 
 use super::{
-    fact::{Charge, Fact, FactKind, Person, Source, Void},
+    fact::{Fact, Person, Source},
+    fact_kind::{Charge, FactKind, Void},
     subscription::SubscriptionHistory,
     timeline::{Timeline, erased_objects},
 };

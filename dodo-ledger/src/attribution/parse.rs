@@ -14,10 +14,10 @@ use jiff::{Timestamp, TimestampRound, Unit};
 use sha2::{Digest, Sha256};
 
 use super::{
-    fact::{
-        Charge, Dispute, DisputeStep, Fact, FactKind, FailedPayment, Grant, GrantedKey, Item,
-        LicenseKey, Person, Refund, ScheduledChange, ServicePeriod, Source, Subscription,
-        Touchpoint, Void,
+    fact::{Fact, Person, Source, Touchpoint},
+    fact_kind::{
+        Charge, Dispute, DisputeStep, FactKind, FailedPayment, Grant, GrantedKey, Item, LicenseKey,
+        Refund, ScheduledChange, ServicePeriod, Subscription, Void,
     },
     hash::to_hex,
 };

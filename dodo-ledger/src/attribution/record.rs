@@ -9,7 +9,8 @@ use dodo_core::{
 
 use super::{
     attribute::Attribution,
-    fact::{Charge, Fact, FactKind, Person, Source},
+    fact::{Fact, Person, Source},
+    fact_kind::{Charge, FactKind},
     reversals::Reversal,
 };
 use crate::attribution::{Rules, StepReason, VisitContext};

@@ -15,7 +15,8 @@ use super::{
     allocation::Balance,
     attribute::{Lineage, Target},
     charges::{Charges, ResolvedCharge},
-    fact::{Charge, Fact},
+    fact::Fact,
+    fact_kind::Charge,
     objects::Objects,
     record::{self, Record, RecordState},
     reversals::{self, BalanceChange, Reversal},
@@ -53,7 +54,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn run(&self) -> Vec<Resolved> {
-        let mut charges = Charges::of(self.objects.charges.len());
+        let mut charges = Charges::with_capacity(self.objects.charges.len());
         for (fact, charge) in &self.objects.charges {
             let resolved = self.charge(&charges, fact, charge);
             charges.push(resolved, self.objects.person(fact));

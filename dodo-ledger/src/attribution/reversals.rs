@@ -13,7 +13,8 @@ use jiff::Timestamp;
 
 use super::{
     allocation::{Balance, ReversalRequest, take},
-    fact::{Dispute, DisputeStep, Fact, FactKind},
+    fact::Fact,
+    fact_kind::{Dispute, DisputeStep, FactKind},
     objects::Objects,
 };
 use crate::attribution::Rules;

@@ -9,7 +9,8 @@ use dodo_core::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    fact::{Fact, FactKind, Item, Person, Subscription, Touchpoint},
+    fact::{Fact, Person, Touchpoint},
+    fact_kind::{FactKind, Item, Subscription},
     objects::Objects,
     timeline::Timeline,
 };

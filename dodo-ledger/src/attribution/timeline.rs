@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    fact::{Fact, FactKind, Touchpoint},
+    fact::{Fact, Touchpoint},
+    fact_kind::FactKind,
     keys::ObjectId,
 };
 use crate::fault::mutant;

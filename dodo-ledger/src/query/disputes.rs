@@ -59,7 +59,7 @@ impl Ledger {
             let (amount, currency) = self.disputed(dispute);
             let known = all
                 .entry((fact.live, dispute.dispute_id.clone()))
-                .or_insert_with(|| (dispute.step, OpenDispute::of(&fact, dispute)));
+                .or_insert_with(|| (dispute.step, OpenDispute::from_fact(&fact, dispute)));
             known.0 = dispute.step;
             known.1.is_challenged |= dispute.step == DisputeStep::Challenged;
             if amount.is_some() {
@@ -85,7 +85,7 @@ impl Ledger {
 }
 
 impl OpenDispute {
-    fn of(fact: &Fact, dispute: &Dispute) -> Self {
+    fn from_fact(fact: &Fact, dispute: &Dispute) -> Self {
         Self {
             dispute_id: dispute.dispute_id.clone(),
             payment_id: dispute.payment_id.clone(),

@@ -110,12 +110,12 @@ fn kept(path: &Path) -> io::Result<Arc<Mutex<File>>> {
     type Kept = Vec<(Identity, Arc<Mutex<File>>)>;
     static KEPT: Mutex<Kept> = Mutex::new(Vec::new());
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let identity = Identity::of(path, &std::fs::metadata(path)?);
+    let identity = Identity::from_file(path, &std::fs::metadata(path)?);
     if let Some((_, file)) = kept.iter().find(|(known, _)| *known == identity) {
         return Ok(file.clone());
     }
     let file = OpenOptions::new().read(true).write(true).open(path)?;
-    let identity = Identity::of(path, &file.metadata()?);
+    let identity = Identity::from_file(path, &file.metadata()?);
     let file = Arc::new(Mutex::new(file));
     kept.push((identity, file.clone()));
     Ok(file)
@@ -127,13 +127,13 @@ struct Identity(PathBuf, u64, u64);
 
 impl Identity {
     #[cfg(unix)]
-    fn of(_: &Path, metadata: &std::fs::Metadata) -> Self {
+    fn from_file(_: &Path, metadata: &std::fs::Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         Self(PathBuf::new(), metadata.dev(), metadata.ino())
     }
 
     #[cfg(not(unix))]
-    fn of(path: &Path, _: &std::fs::Metadata) -> Self {
+    fn from_file(path: &Path, _: &std::fs::Metadata) -> Self {
         Self(path.to_owned(), 0, 0)
     }
 }
