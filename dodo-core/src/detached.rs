@@ -1,4 +1,4 @@
-//! Work of the application that goes on when the client leaves.
+//! Work of the application that continues after the client has disconnected.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! The wiring: client, webhook key, mode and capture, each said once.
+//! The connection of an application: client, webhook key, mode and capture, each configured once.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use crate::{
     webhook::WebhooksBuilder,
 };
 
-/// The connection of an application to Dodo Payments. Every endpoint is made from it, so that all of
-/// them share one mode, one key and one capture.
+/// The connection of an application to Dodo Payments. It creates every endpoint, so all of them
+/// share one mode, one key and one capture.
 ///
 /// Cheap to clone. `Debug` shows the mode and no key.
 ///
@@ -115,8 +115,8 @@ impl Dodo {
         CustomerPortal::builder(self.client.clone())
     }
 
-    /// Starts the webhook endpoint. Key, mode and capture are set: campaign keys of metadata are read
-    /// for the presets of the capture, and without a capture none are read.
+    /// Starts the webhook endpoint. Key, mode and capture are set. The webhooks read the campaign
+    /// keys of the presets of the capture; without a capture they read none.
     pub fn webhooks<S: Clone + Send + Sync + 'static>(&self) -> WebhooksBuilder<S> {
         let options = MetadataMapping::default().captured_by(&self.capture());
         Webhooks::builder(self.key.clone()).metadata_mapping(options)
@@ -132,7 +132,7 @@ impl fmt::Debug for Dodo {
     }
 }
 
-/// Configures a [`Dodo`]. Made by [`Dodo::builder`] and [`DodoBuilder::from_env`].
+/// Configures a [`Dodo`]. Created by [`Dodo::builder`] and [`DodoBuilder::from_env`].
 #[must_use = "call `.build()`"]
 pub struct DodoBuilder {
     client: ClientBuilder,

@@ -1,4 +1,4 @@
-//! The one error type of this crate, and the answer each error becomes.
+//! The error type of this crate, and the answer of each error.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -80,7 +80,7 @@ impl ErrorKind {
         }
     }
 
-    /// The `code` of an answer whose error names no more precise one.
+    /// The `code` of an answer if the error has no more precise code.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::InvalidSignature => "signature_invalid",
@@ -109,18 +109,18 @@ impl ErrorKind {
 
 /// The error of every operation of this crate.
 ///
-/// `Display` and [`to_response`](Self::to_response) show constant texts and, where the request was
-/// at fault, the name of the field; never the source, an upstream text or a secret. The source chain
-/// is for the log.
+/// `Display` and [`to_response`](Self::to_response) show constant texts and, for an invalid
+/// request, the name of the field. They never show the source, a text of Dodo Payments or a secret.
+/// The source chain is for the log.
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
     code: &'static str,
     message: Cow<'static, str>,
-    /// The name of the parameter or field at fault.
+    /// The name of the invalid parameter or field.
     field: Option<Box<str>>,
-    /// Where in the JSON body that field is: a JSON Pointer (RFC 6901).
+    /// The place of that field in the JSON body: a JSON Pointer (RFC 6901).
     pointer: Option<Box<str>>,
     dodo_code: Option<Box<str>>,
     retry_after: Option<Duration>,
@@ -206,7 +206,7 @@ impl Error {
         Self::new(ErrorKind::NotFound, "there is no such product").with_code("product_not_found")
     }
 
-    /// A query parameter is there twice, and two readers could take different ones. 400.
+    /// A query parameter is repeated, so two readers could use different values. 400.
     pub(crate) fn duplicate_parameter(name: &str) -> Self {
         Self::new(ErrorKind::InvalidRequest, "the parameter is there twice")
             .with_code("duplicate_parameter")
@@ -220,14 +220,15 @@ impl Error {
         self
     }
 
-    /// Names the parameter or field at fault. At most 128 characters of it are shown.
+    /// Names the invalid parameter or field. The answer shows at most 128 characters of it.
     #[must_use]
     pub fn with_field(mut self, name: &str) -> Self {
         self.0.field = Some(echo(name));
         self
     }
 
-    /// Says where in the JSON body the field is: a JSON Pointer such as `/product_cart/0/quantity`.
+    /// Sets the place of the field in the JSON body: a JSON Pointer such as
+    /// `/product_cart/0/quantity`.
     #[must_use]
     pub fn with_pointer(mut self, pointer: &str) -> Self {
         self.0.pointer = Some(echo(pointer));
@@ -241,14 +242,14 @@ impl Error {
         self
     }
 
-    /// Asks the client to come back after this time; rounded up to whole seconds in the answer.
+    /// Asks the client to retry after this time. The answer has it in whole seconds, rounded up.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
-    /// The same error for a later caller. Of its sources only Dodo's answer can be repeated.
+    /// The same error for a later caller. It keeps only the answer of Dodo Payments as its source.
     pub(crate) fn repeat(&self) -> Self {
         let answer = crate::client::ApiError::from_error(self).map(crate::client::ApiError::repeat);
         let Inner { kind, code, message, field, pointer, dodo_code, retry_after, allow, source: _ } =
@@ -294,7 +295,7 @@ impl Error {
         self.0.code
     }
 
-    /// The text of the answer. Shown to callers, so it holds no secret and no cause.
+    /// The text of the answer. Callers see it, so it has no secret and no cause.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -306,7 +307,7 @@ impl Error {
         self.0.field.as_deref()
     }
 
-    /// Where in the JSON body the field at fault is (RFC 6901).
+    /// The place of the invalid field in the JSON body (RFC 6901).
     #[must_use]
     pub fn pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()
@@ -318,7 +319,7 @@ impl Error {
         self.0.dodo_code.as_deref()
     }
 
-    /// How long the client should wait before it tries again.
+    /// The time after which the client should retry.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -358,7 +359,7 @@ impl Error {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         headers.insert(NOSNIFF.0, NOSNIFF.1);
-        // Caches may keep a 404, 405 or 413 that does not forbid it.
+        // A cache may store a 404, 405 or 413 that does not forbid it.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }

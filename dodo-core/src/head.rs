@@ -1,4 +1,4 @@
-//! The head of a request, as hooks and resolvers see it, and the signed-in user in it.
+//! The head of a request for hooks and resolvers, and the signed-in user.
 
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::CustomerId;
 
 /// The head of a request: method, URI, headers and extensions, shared and cheap to clone.
 ///
-/// Hooks get it owned, so that they may keep it across an `await`.
+/// Hooks get an owned head, so that they can keep it across an `await`.
 ///
 /// `Debug` shows the names of headers and not their values, which include cookies and credentials.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl From<Parts> for RequestHead {
     }
 }
 
-/// The signed-in user, as far as the application knows it.
+/// The signed-in user of the application. Each part can be absent.
 ///
 /// The application's own middleware puts it into the request's extensions (in actix-web by
 /// `request.sign_in(..)`), and every endpoint reads it there. Each part is optional: a user that has
@@ -96,14 +96,14 @@ impl From<Parts> for RequestHead {
 pub struct SignedIn {
     /// The application's own id of the user.
     pub user_id: Option<String>,
-    /// The customer at Dodo Payments that this user is.
+    /// The customer of this user at Dodo Payments.
     pub customer_id: Option<CustomerId>,
-    /// The user's e-mail address, as far as the application has verified it.
+    /// The verified e-mail address of the user.
     pub email: Option<String>,
 }
 
 impl SignedIn {
-    /// Names the customer at Dodo Payments, and nothing else.
+    /// Names only the customer at Dodo Payments.
     #[must_use]
     pub fn new(customer_id: CustomerId) -> Self {
         Self { user_id: None, customer_id: Some(customer_id), email: None }
@@ -115,7 +115,7 @@ impl SignedIn {
         Self { user_id: Some(id.into()), customer_id: None, email: None }
     }
 
-    /// Sets the customer at Dodo Payments that this user is.
+    /// Sets the customer of this user at Dodo Payments.
     #[must_use]
     pub fn customer(mut self, customer_id: CustomerId) -> Self {
         self.customer_id = Some(customer_id);
@@ -188,7 +188,7 @@ mod tests {
             (&["session2=abc; Session=abc"], None),
             (&[], None),
         ] {
-            // Latin-1, as browsers and old programs write it: the bytes are not UTF-8.
+            // Latin-1, as some browsers and old programs write it: the bytes are not UTF-8.
             let bytes = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<_>>();
             let (mut parts, ()) = http::Request::new(()).into_parts();
             for header in headers {

@@ -1,4 +1,4 @@
-//! Ids that travel into paths. Checked once, when they are made.
+//! Ids for URL paths, which are checked once, at their creation.
 
 use std::fmt;
 

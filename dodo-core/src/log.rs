@@ -11,7 +11,7 @@ use crate::{Error, env::variable};
 /// The variable that Dodo's Node SDK reads.
 const VARIABLE: &str = "DODO_PAYMENTS_LOG";
 
-/// Every target of this crate and its companions begins so.
+/// The prefix of every target of this crate and its companions.
 #[cfg(feature = "log")]
 const TARGETS: &str = "dodo";
 
@@ -48,9 +48,9 @@ pub(crate) use client_log;
 /// Writes what these crates log to standard error, at the level that `DODO_PAYMENTS_LOG` names:
 /// `debug`, `info`, `warn` (also when unset), `error` or `off`.
 ///
-/// For applications that have no `tracing` subscriber; where there is one already it stays, and the
-/// answer is `false`. Applications that have one choose by target instead: `dodo::client`,
-/// `dodo::checkout`, `dodo::portal`, `dodo::capture`, `dodo::webhook`, `dodo::endpoint`.
+/// For applications without a `tracing` subscriber. An existing subscriber stays, and the result is
+/// `false`. With a subscriber, select by target instead: `dodo::client`, `dodo::checkout`,
+/// `dodo::portal`, `dodo::capture`, `dodo::webhook`, `dodo::endpoint`.
 ///
 /// ```
 /// dodo_core::log::init();

@@ -1,4 +1,4 @@
-//! User code may panic; a payment must not be lost by it.
+//! Catches panics of user code, so that no payment is lost.
 
 use std::{
     future::{Future, poll_fn},
@@ -11,13 +11,12 @@ use std::{
 #[derive(Debug)]
 pub struct Panicked;
 
-/// Runs a future to its end; a panic while it is made or polled is an error.
+/// Runs a future to its end. A panic at its creation or in a poll becomes an error.
 ///
-/// State that the closure shares with others may be left half-changed by a panic, as after any panic
-/// that a runtime catches.
+/// After a panic, shared state of the closure can be half changed, as after any panic that a
+/// runtime catches.
 ///
-/// # Errors
-/// The code panicked.
+/// # Errors The code panicked.
 pub async fn catch<F: Future>(start: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
     let future = catch_unwind(AssertUnwindSafe(start)).map_err(|_| Panicked)?;
     let mut future = pin!(future);

@@ -1,4 +1,4 @@
-//! The way into the hosted customer portal.
+//! The endpoint that opens the hosted customer portal.
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -65,7 +65,7 @@ enum CustomerSource {
 }
 
 impl CustomerPortal {
-    /// Starts with the client that asks for the link.
+    /// Starts with the client that requests the link.
     pub fn builder(client: Client) -> CustomerPortalBuilder {
         let settings = Settings {
             client,
@@ -80,10 +80,11 @@ impl CustomerPortal {
 }
 
 impl CustomerPortalBuilder {
-    /// Asks `resolver` who is signed in: a [`CustomerId`], or a [`SignedIn`] if the app knows more.
+    /// Gets the signed-in customer from `resolver`: a [`CustomerId`], or a [`SignedIn`] with more
+    /// data.
     ///
-    /// `None` is 401. A `SignedIn` without a customer is 404 `no_customer`. An [`Error`] is answered
-    /// as it is, any other error with 500.
+    /// The endpoint answers 401 for `None`, and 404 `no_customer` for a `SignedIn` without a
+    /// customer. An [`Error`] is itself the answer, and any other error is a 500.
     ///
     /// Default: the [`SignedIn`] in the request's extensions.
     pub fn customer<F, Fut, U, E>(mut self, resolver: F) -> Self
@@ -103,8 +104,8 @@ impl CustomerPortalBuilder {
     /// Opens the portal of the customer in the query, `?customer_id=cus_...`, as
     /// `@dodopayments/express` does.
     ///
-    /// **Anyone can open any customer's portal.** Mount it only behind a check of your own, or to
-    /// move an existing app step by step.
+    /// **Anyone can open any customer's portal.** Mount it only behind your own check, or to
+    /// migrate an existing app step by step.
     pub fn unprotected_from_query(mut self) -> Self {
         self.settings.who = CustomerSource::QueryParameter;
         self
@@ -131,7 +132,7 @@ impl CustomerPortalBuilder {
         self
     }
 
-    /// Whether Dodo Payments also mails the link to the customer. In query mode the parameter
+    /// Sets whether Dodo Payments also mails the link to the customer. In query mode the parameter
     /// `send_email` decides instead.
     pub fn send_email(mut self, send: bool) -> Self {
         self.settings.send_email = Some(send);
@@ -248,7 +249,7 @@ impl Settings {
     }
 }
 
-/// The customer that a query names, and whether Dodo Payments mails the link.
+/// The customer in a query, and whether Dodo Payments mails the link.
 fn customer_in(query: &str) -> Result<(CustomerId, Option<bool>), Error> {
     let id = once(query, "customer_id")?.filter(|id| !id.is_empty()).ok_or_else(|| {
         Error::new(ErrorKind::InvalidRequest, "the query parameter customer_id is missing")
@@ -259,7 +260,8 @@ fn customer_in(query: &str) -> Result<(CustomerId, Option<bool>), Error> {
     Ok((CustomerId::new(id)?, send_email))
 }
 
-/// A parameter of a query. Two of one name are refused: two readers could take different ones.
+/// A parameter of a query. A repeated name is refused, because two readers could use different
+/// values.
 fn once<'q>(query: &'q str, wanted: &str) -> Result<Option<Cow<'q, str>>, Error> {
     let mut values = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == wanted)
@@ -276,7 +278,7 @@ impl Sealed for CustomerPortal {}
 impl Endpoint for CustomerPortal {
     type Methods = Get;
 
-    /// A `GET` needs no body; a client's body is bounded all the same.
+    /// A `GET` needs no body. The limit applies to clients that send one.
     fn body_limit(&self, _: &Method) -> usize {
         100 << 10
     }
@@ -294,7 +296,7 @@ impl Endpoint for CustomerPortal {
         let page = self.error_page(&head.method, &head.headers);
         let link = match self.0.keep {
             None => self.0.link(head.clone()).await,
-            // A browser that leaves must not separate a new customer from its user.
+            // If the browser disconnects, the new customer must still be stored with its user.
             Some(_) => {
                 let (settings, head) = (self.0.clone(), head.clone());
                 to_the_end(async move { settings.link(head).await }).await.unwrap_or_else(|_| {

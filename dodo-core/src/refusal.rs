@@ -1,13 +1,13 @@
-//! How an endpoint refuses: the line in the log, and the page for browsers.
+//! Refusals of an endpoint: the line in the log, and the page for browsers.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::{Client, Error, ErrorKind, client::ApiError, web_url::WebUrl};
 
-/// Logs an [`Error`](crate::Error) under a target, in one line. The client has logged its failed
-/// calls, and mistakes of visitors are for the curious. No text of Dodo's, and no value that a visitor
-/// sent.
+/// Logs an [`Error`](crate::Error) under a target, in one line. The client has already logged its
+/// failed calls, and mistakes of visitors have the level DEBUG. The line has no text of Dodo
+/// Payments and no value of a visitor.
 macro_rules! log_refusal {
     ($target:literal, $client:expr, $error:expr) => {{
         let error: &$crate::Error = $error;
@@ -36,7 +36,7 @@ macro_rules! log_refusal {
             _ if error.status().is_server_error() && upstream.is_none() => tracing::warn!(
                 target: $target, code = error.code(), cause, "{}", error.message()
             ),
-            // No field: names of fields are the visitor's own words.
+            // The line has no field, because a visitor chooses the names of fields.
             _ => tracing::debug!(target: $target, code = error.code(), "request refused"),
         }
     }};
@@ -44,7 +44,7 @@ macro_rules! log_refusal {
 pub(crate) use log_refusal;
 
 /// Returns the number of equal refusals that were left out before, if this refusal of Dodo Payments
-/// is to be logged. A visitor chooses how often it occurs.
+/// is to be logged. A visitor can cause any number of them.
 pub(crate) fn repeated(client: &Client, target: &'static str, error: &Error) -> Option<u64> {
     let is_answer = match error.kind() {
         ErrorKind::RejectedByDodo => true,
@@ -70,7 +70,8 @@ impl ErrorPage {
         }
     }
 
-    /// This page, if a browser navigates: a script that reads JSON does not ask for `text/html`.
+    /// Returns this page if a browser navigates: a script that reads JSON does not accept
+    /// `text/html`.
     pub(crate) fn for_browser(&self, headers: &HeaderMap) -> Option<&Self> {
         let accept = headers.get(header::ACCEPT)?.as_bytes();
         let is_html = |kind: &[u8]| {

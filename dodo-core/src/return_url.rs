@@ -7,7 +7,7 @@ use crate::web_url::{WebUrl, is_plain};
 /// The longest URL, in bytes.
 const MAX_LENGTH: usize = 2048;
 
-/// Schemes that run code or read files of the customer's machine. Nothing allows them.
+/// Schemes that run code or read files of the customer's machine. No option allows them.
 const FORBIDDEN: [&str; 7] =
     ["javascript", "data", "file", "blob", "vbscript", "filesystem", "view-source"];
 
@@ -67,7 +67,8 @@ fn ascii_label(label: &str) -> Option<String> {
     if label.is_ascii() {
         return Some(label.to_owned());
     }
-    // No shorter in ASCII. The work below grows with the square of the length.
+    // The ASCII form is not shorter, so reject early: the work below grows with the square of the
+    // length.
     if label.chars().nth(LONGEST_LABEL).is_some() {
         return None;
     }

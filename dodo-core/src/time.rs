@@ -1,4 +1,4 @@
-//! Timers behind the `tokio` feature. Without it nothing waits and nothing times out here.
+//! Timers behind the `tokio` feature. Without it, these functions neither wait nor time out.
 
 use std::{future::Future, time::Duration};
 
@@ -7,7 +7,7 @@ use std::{future::Future, time::Duration};
 pub(crate) struct Elapsed;
 
 /// Waits for a future, at most for `limit`. It creates a timer only if the future is pending: a
-/// body that came with its head, or a callback without I/O, is ready at once.
+/// body that arrives with its head, or a callback without I/O, is ready at once.
 #[cfg(feature = "tokio")]
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     use std::{future::poll_fn, pin::pin, task::Poll};
@@ -21,9 +21,10 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        // On another runtime there is no timer to be had.
+        // Another runtime has no tokio timer.
         if std::mem::take(&mut is_first) && Handle::try_current().is_ok() {
-            // Unconstrained: its turn comes also when the future has used up the task's budget.
+            // Unconstrained, so that the timer is polled even if the future has used the budget of
+            // the task.
             let timer_until = |end| task::coop::unconstrained(time::sleep_until(end));
             timer.set(started.checked_add(limit).map(timer_until));
         }

@@ -1,8 +1,7 @@
-//! A strict parser for the URLs that this crate lets through: `https` and `http`, ASCII, no
-//! credentials.
+//! A strict parser for the URLs that this crate accepts: `https` and `http`, ASCII, no credentials.
 //!
-//! Browsers repair what they are given (`https:evil`, `/\evil`, tabs, full-width dots); a filter
-//! that repairs differently is an open redirect. So this parser repairs nothing, and refuses
+//! Browsers repair invalid URLs (`https:evil`, `/\evil`, tabs, full-width dots). A filter that
+//! repairs in another way allows an open redirect. So this parser repairs nothing, and refuses
 //! everything except the plain form of RFC 3986.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -65,7 +64,7 @@ impl WebOrigin {
 }
 
 impl<'a> WebUrl<'a> {
-    /// Reads a URL; `None` for whatever is not plain.
+    /// Reads a URL. `None`: it is not in the plain form.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         if text.len() > MAX_LENGTH || !text.bytes().all(is_url_byte) {
             return None;
@@ -89,7 +88,7 @@ impl<'a> WebUrl<'a> {
         &self.origin
     }
 
-    /// Whether it is nothing but an origin, with at most a trailing slash.
+    /// Whether the URL is only an origin, with at most a trailing slash.
     pub(crate) fn is_bare_origin(&self) -> bool {
         matches!(self.rest, "" | "/")
     }

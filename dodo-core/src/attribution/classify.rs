@@ -1,4 +1,4 @@
-//! What a charge is: no revenue, a one-time payment, the first charge of a subscription or a later one.
+//! The classification of charges: no revenue, one-time payment, first charge or renewal.
 
 use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 
@@ -9,24 +9,24 @@ use crate::event::{ChargeType, Date, Payment};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChargeFacts {
-    /// When the payment was made.
+    /// The time of the payment.
     pub made_at: Timestamp,
     /// The amount paid, with tax, in minor units.
     pub total: i64,
-    /// Every subscription that it starts or pays for.
+    /// Every subscription that the payment starts or pays for.
     pub subscription_ids: Vec<String>,
-    /// It starts several subscriptions.
+    /// The payment starts several subscriptions.
     pub multi_subscription: bool,
-    /// It only checks a new card.
+    /// The payment only checks a new card.
     pub card_update: bool,
     /// The number of the retry of a failed renewal; 0 is none.
     pub retry_attempt: i64,
-    /// What Dodo Payments says it is, if the payload is new enough to say.
+    /// The statement of Dodo Payments, if the payload has it.
     pub charge_type: Option<ChargeType>,
 }
 
 impl ChargeFacts {
-    /// What this payment says; `otherwise` is when it was made, if it does not say that.
+    /// Reads the data of a payment. `otherwise` replaces a missing creation time.
     #[must_use]
     pub fn from_payment(payment: &Payment, otherwise: Timestamp) -> Self {
         Self {
@@ -55,9 +55,9 @@ fn subscription_ids(payment: &Payment) -> Vec<String> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChargeHistory {
-    /// One of its subscriptions has a paid charge that was made earlier.
+    /// One of the subscriptions has an earlier paid charge.
     pub paid_before: bool,
-    /// Its subscriptions, as far as they are known.
+    /// The known subscriptions of the charge.
     pub subscriptions: Vec<SubscriptionState>,
 }
 
@@ -65,32 +65,32 @@ pub struct ChargeHistory {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriptionState {
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Option<Timestamp>,
     /// 0: no trial.
     pub trial_days: i64,
-    /// The time between two charges: how many, and `day`, `week`, `month` or `year`.
+    /// The time between two charges: a number, and `day`, `week`, `month` or `year`.
     pub interval: Option<(i64, String)>,
-    /// It is charged when the merchant likes.
+    /// The merchant charges it on demand.
     pub on_demand: bool,
-    /// Its plan was changed around the time of the charge.
+    /// The plan changed around the time of the charge.
     pub plan_changed: bool,
-    /// An event of it is known that happened within 24 hours of its creation, so that every earlier
-    /// charge is known.
+    /// The ledger has an event from the first 24 hours of the subscription, so it knows every
+    /// earlier charge.
     pub seen_from_start: bool,
 }
 
-/// What a charge is, and how that is known.
+/// The kind of a charge, and the basis of the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Classified {
     /// The kind of the charge.
     pub kind: RecordKind,
-    /// How that is known.
+    /// The basis of the decision.
     pub basis: ClassificationBasis,
-    /// A change of plan brought it about. Never changes the kind.
+    /// A plan change caused the charge. Never changes the kind.
     pub plan_change: bool,
-    /// It was made through the API. Never changes the kind.
+    /// The charge was made through the API. Never changes the kind.
     pub on_demand: bool,
 }
 
@@ -117,7 +117,7 @@ pub fn classify(charge: &ChargeFacts, history: &ChargeHistory) -> Classified {
         Some(ChargeType::PlanChange) => (true, false),
         Some(ChargeType::OnDemand) => (false, true),
         Some(ChargeType::New | ChargeType::Renewal) => (false, false),
-        // A type that came later than this is as good as none.
+        // An unknown type counts as absent.
         Some(ChargeType::Other(_)) | None => {
             let any = |is: fn(&SubscriptionState) -> bool| history.subscriptions.iter().any(is);
             let after_another = history.paid_before && charge.retry_attempt == 0;
@@ -171,10 +171,10 @@ fn kind_and_basis(
     (SubscriptionNew, ClassificationBasis::Assumed)
 }
 
-/// Whether a charge at this time comes after the subscription's first one must have been made.
+/// Whether a charge at this time must be later than the first charge of the subscription.
 fn is_past_first_charge(state: &SubscriptionState, at: Timestamp) -> bool {
     if state.on_demand {
-        return false; // its age says nothing
+        return false; // the age of a subscription on demand shows nothing
     }
     let (Some(created), Some((count, unit))) = (state.created_at, &state.interval) else {
         return false;
@@ -218,7 +218,7 @@ mod tests {
         text.parse().unwrap_or_default()
     }
 
-    /// A charge of a subscription without anything special.
+    /// A plain charge of a subscription.
     fn charge() -> ChargeFacts {
         ChargeFacts {
             made_at: at(PAID_AT),
@@ -232,7 +232,7 @@ mod tests {
         ChargeFacts { charge_type: Some(text.into()), ..charge() }
     }
 
-    /// Monthly, created then.
+    /// A monthly subscription that was created at this time.
     fn since(created: &str) -> SubscriptionState {
         SubscriptionState {
             created_at: Some(at(created)),
@@ -255,7 +255,7 @@ mod tests {
         let none = ChargeHistory::default;
         let paid = || ChargeHistory { paid_before: true, ..none() };
         let old = || with(since("2025-10-31T12:00:00Z"));
-        // Whatever else would decide, decides later.
+        // All other rules come later.
         let everything = || ChargeHistory { paid_before: true, ..old() };
         let one_time = ChargeFacts { subscription_ids: Vec::new(), ..charge() };
         let multi = ChargeFacts { multi_subscription: true, ..charge() };

@@ -1,4 +1,4 @@
-//! What one event shows, without history.
+//! The records of one event, without history.
 
 use serde::de::DeserializeOwned;
 
@@ -14,9 +14,9 @@ use crate::{
     webhook::{Envelope, VerifiedEvent},
 };
 
-/// The records that one event shows: none for most kinds, a charge and an identify for a payment.
+/// Returns the records of one event: none for most kinds, a charge and an identify for a payment.
 ///
-/// Kinds that only history can tell apart have the basis [`Assumed`](ClassificationBasis::Assumed). A refund's
+/// Kinds that need history have the basis [`Assumed`](ClassificationBasis::Assumed). A refund's
 /// `net` is its `gross`, as its tax is not known here.
 ///
 /// # Errors
@@ -131,7 +131,8 @@ impl Facts<'_> {
         vec![charge, identify]
     }
 
-    /// The money of a refund or a dispute. It leaves, whatever the sign of the stated amount.
+    /// The money of a refund or a dispute. It is always negative: the sign in the payload does not
+    /// count.
     fn reversal(&self, amount: i64, currency: Currency) -> Money {
         self.options.money(amount.saturating_abs(), None, currency).negated()
     }
@@ -211,7 +212,7 @@ impl Facts<'_> {
         record
     }
 
-    /// Visitor, campaign and customer, as far as the event shows them.
+    /// Sets visitor, campaign and customer, if the event has them.
     fn who(
         &self,
         record: &mut AttributionRecord,
@@ -254,7 +255,7 @@ impl Facts<'_> {
     }
 }
 
-/// What a subscription costs and when.
+/// The price and the dates of a subscription.
 impl From<&Subscription> for SubscriptionTerms {
     fn from(subscription: &Subscription) -> Self {
         terms(subscription)

@@ -1,4 +1,4 @@
-//! A SHA-256 in JSON: hex digits, as every other tool writes it.
+//! A SHA-256 in JSON, as hex digits.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ pub(super) fn serialize<S: Serializer>(
     }
 }
 
-/// Records that were stored before hold an array of numbers.
+/// Older stored records have an array of numbers.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stored {

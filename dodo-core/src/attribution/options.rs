@@ -1,4 +1,4 @@
-//! How metadata is read, and what the application may set about it.
+//! The mapping of metadata keys, and the options of the application.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -10,23 +10,24 @@ use crate::{
     money::{Currency, Money},
 };
 
-/// When a dispute takes money out of revenue.
+/// The step at which a dispute reduces revenue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisputePolicy {
-    /// When it is lost, accepted or expired.
+    /// The dispute is lost, accepted or expired.
     #[default]
     OnLoss,
-    /// When it is opened; it comes back when it is won or cancelled.
+    /// The dispute is opened. A won or cancelled dispute returns the money.
     OnOpen,
 }
 
-/// Which metadata keys of an event name the visitor, the campaign and the user.
+/// The metadata keys of the visitor, the campaign and the user.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MetadataMapping {
     visitor_keys: Vec<String>,
-    /// One group of keys per tool. `None`: the presets in use are not known, so those of all are read.
+    /// One group of keys for each tool. `None`: the presets in use are unknown, so the keys of all
+    /// presets count.
     campaign_keys: Option<Vec<CampaignKeys>>,
     tool_keys: Vec<String>,
     user_key: String,
@@ -37,10 +38,10 @@ pub struct MetadataMapping {
 /// The metadata keys of one tool's campaign. Campaigns of two tools are never mixed.
 type CampaignKeys = Vec<(String, CampaignField)>;
 
-/// Where visitors.now, and the ledger, look for the visitor.
+/// The metadata key of the visitor for visitors.now and the ledger.
 const VISITOR_KEY: &str = "visitor";
 
-/// The metadata keys under which tools look for their ids.
+/// The metadata keys of the ids of tools.
 fn tool_keys() -> impl Iterator<Item = &'static str> {
     let fields = Preset::ALL.iter().flat_map(|preset| preset.fields());
     fields
@@ -63,16 +64,17 @@ impl Default for MetadataMapping {
 }
 
 impl MetadataMapping {
-    /// Looks for the visitor under this metadata key too, after `visitor`.
+    /// Adds a metadata key of the visitor, after `visitor`.
     pub fn visitor_key(mut self, key: impl Into<String>) -> Self {
         self.visitor_keys.push(key.into());
         self
     }
 
-    /// Looks for the visitor under the keys of the tools that this capture reads, in its order, and for
-    /// the campaign only under theirs: other keys, such as `source`, are ordinary words of the app.
+    /// Reads the visitor from the keys of the tools of this capture, in its order. Reads the
+    /// campaign only from their keys, because other keys, such as `source`, can be ordinary words
+    /// of the app.
     ///
-    /// Default: the campaign keys of all presets. A second capture adds its keys.
+    /// Default: the campaign keys of all presets. A second call adds keys.
     pub fn captured_by(mut self, capture: &VisitorCapture) -> Self {
         for key in capture.visitor_keys() {
             if !self.visitor_keys.iter().any(|known| known == key) {
@@ -88,14 +90,14 @@ impl MetadataMapping {
         self
     }
 
-    /// Whether a capture said which presets are in use.
+    /// Whether a capture has set the presets in use.
     #[doc(hidden)]
     #[must_use]
     pub fn knows_capture(&self) -> bool {
         self.campaign_keys.is_some()
     }
 
-    /// Also looks for visitor and campaign where `other` does.
+    /// Adds the keys of visitor and campaign in `other`.
     #[doc(hidden)]
     pub fn joined_with(mut self, other: &Self) -> Self {
         for key in &other.visitor_keys {
@@ -115,25 +117,25 @@ impl MetadataMapping {
         self
     }
 
-    /// Keeps the metadata under this key in `tool_ids`.
+    /// Stores the metadata of this key in `tool_ids`.
     pub fn tool_key(mut self, key: impl Into<String>) -> Self {
         self.tool_keys.push(key.into());
         self
     }
 
-    /// Looks for the application's own user under this metadata key; `user_id` by default.
+    /// Sets the metadata key of the application's own user. Default: `user_id`.
     pub fn user_key(mut self, key: impl Into<String>) -> Self {
         self.user_key = key.into();
         self
     }
 
-    /// Counts this currency with so many decimals, whatever [`Currency::exponent`] says.
+    /// Sets the number of decimals of a currency, instead of [`Currency::exponent`].
     pub fn exponent(mut self, currency: Currency, decimals: u8) -> Self {
         self.exponents.insert(currency, decimals);
         self
     }
 
-    /// When disputes take money out of revenue.
+    /// Sets the step at which disputes reduce revenue.
     pub fn disputes(mut self, policy: DisputePolicy) -> Self {
         self.disputes = policy;
         self
@@ -147,14 +149,15 @@ impl MetadataMapping {
         self.exponents.get(&currency).copied().unwrap_or_else(|| currency.exponent())
     }
 
-    /// The visitor that metadata names.
+    /// The visitor in metadata.
     #[doc(hidden)]
     #[must_use]
     pub fn visitor(&self, metadata: &Metadata) -> Option<String> {
         self.visitor_keys.iter().find_map(|key| text(metadata, key))
     }
 
-    /// The campaign that metadata names: that of the first tool that has one. Never a mix of two tools.
+    /// The campaign in metadata, from the first tool that has one. Campaigns of two tools are never
+    /// mixed.
     #[doc(hidden)]
     #[must_use]
     pub fn campaign(&self, metadata: &Metadata) -> Option<Campaign> {
@@ -180,7 +183,7 @@ impl MetadataMapping {
         keys.filter_map(|key| Some((key.clone(), text(metadata, key)?))).collect()
     }
 
-    /// The application's own user that metadata names.
+    /// The application's own user in metadata.
     #[doc(hidden)]
     #[must_use]
     pub fn user(&self, metadata: &Metadata) -> Option<String> {
@@ -204,7 +207,7 @@ fn text(metadata: &Metadata, key: &str) -> Option<String> {
     }
 }
 
-/// Those of Bantico come first.
+/// The keys of Bantico come first.
 fn all_campaign_keys() -> &'static [CampaignKeys] {
     static ALL: LazyLock<Vec<CampaignKeys>> = LazyLock::new(|| {
         let capture = VisitorCapture::new().preset(Preset::Bantico);

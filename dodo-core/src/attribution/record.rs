@@ -9,10 +9,10 @@ use crate::{
     money::{Currency, Money},
 };
 
-/// One thing that happened to money or to a subscription, and who brought it.
+/// One change of money or of a subscription, with its attribution.
 ///
-/// Numbers count once per [`id`](Self::id), whatever was delivered how often and in which order. Read
-/// back what was written with `serde`; new fields have defaults.
+/// Count each [`id`](Self::id) once: the number and the order of deliveries have no effect. A
+/// record that `serde` has written stays readable, because new fields have defaults.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AttributionRecord {
@@ -20,13 +20,13 @@ pub struct AttributionRecord {
     /// `dispute:dp_x:reversal`, `subscription:sub_x:started`, `subscription:sub_x:cancelled`,
     /// `identify:pay_x`. Under 100 characters.
     pub id: String,
-    /// The delivery that showed it.
+    /// The `webhook-id` of the event.
     pub webhook_id: String,
-    /// The event that showed it.
+    /// The type of the event.
     pub event_type: EventKind,
-    /// When it happened, as the event says.
+    /// The time of the event.
     pub occurred_at: Timestamp,
-    /// When the delivery was received.
+    /// The time at which the delivery was received.
     pub received_at: Timestamp,
     /// Whether real money moved.
     pub live: bool,
@@ -37,7 +37,7 @@ pub struct AttributionRecord {
     pub brand_id: Option<String>,
     /// The kind of the record.
     pub kind: RecordKind,
-    /// How sure `kind` is.
+    /// The basis of `kind`.
     #[serde(default)]
     pub basis: ClassificationBasis,
     /// Whether the charge is for a change of plan.
@@ -70,27 +70,27 @@ pub struct AttributionRecord {
     /// The products.
     #[serde(default)]
     pub product_ids: Vec<String>,
-    /// When the payment, refund, dispute or subscription was made. By this, not by arrival, charges
-    /// are ordered.
+    /// The time at which the payment, refund, dispute or subscription was made. Charges are in this
+    /// order, not in the order of arrival.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// 0 for an original charge, from 1 for retries of a renewal.
     #[serde(default)]
     pub retry_attempt: i64,
-    /// What moved. `None`: unknown, or nothing that counts as revenue. Never a guess.
+    /// The money that moved. `None`: unknown, or not revenue. Never a guess.
     #[serde(default)]
     pub money: Option<Money>,
-    /// Of a refund that says how much but not in which currency: the amount, in minor units of the
-    /// payment's. `money` is `None` then.
+    /// The amount of a refund without a currency, in minor units of the payment's currency. `money`
+    /// is then `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stated_amount: Option<i64>,
-    /// What the merchant is credited with.
+    /// The amount that Dodo Payments credits to the merchant.
     #[serde(default)]
     pub settlement: Option<Money>,
-    /// Who came.
+    /// The visitor.
     #[serde(default)]
     pub visitor: Option<Attributed<String>>,
-    /// What brought them.
+    /// The campaign that brought the visitor.
     #[serde(default)]
     pub campaign: Option<Attributed<Campaign>>,
     /// Ids of other tools, by their metadata key: `datafast_visitor_id`, `dub_click_id`, ...
@@ -105,13 +105,13 @@ pub struct AttributionRecord {
     /// E-mail and name, for sinks that identify. Not shown by `Debug`.
     #[serde(default)]
     pub contact: Option<Contact>,
-    /// How it was paid: `card`, ...
+    /// The payment method: `card`, ...
     #[serde(default)]
     pub payment_method: Option<String>,
     /// The terms, on subscription records.
     #[serde(default)]
     pub subscription: Option<SubscriptionTerms>,
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     #[serde(default)]
     pub consent: Consent,
     /// The flags of the record.
@@ -182,7 +182,7 @@ impl fmt::Debug for AttributionRecord {
     }
 }
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -195,33 +195,34 @@ pub enum RecordKind {
     SubscriptionRenewal,
     /// A refund or a lost dispute.
     Refund {
-        /// Whether some is left.
+        /// Whether a part of the payment remains.
         partial: bool,
     },
-    /// A refund that was booked failed after all: the money is back.
+    /// A booked refund failed later. The money is restored.
     RefundReversal,
-    /// A dispute took the money.
+    /// The merchant lost a dispute.
     DisputeLoss {
-        /// Whether Visa's Rapid Dispute Resolution did.
+        /// Whether Visa's Rapid Dispute Resolution decided it.
         rdr: bool,
     },
-    /// A loss that was booked came back.
+    /// A booked loss was reversed.
     DisputeReversal,
-    /// Nothing that counts as revenue.
+    /// A charge or event that is not revenue.
     NonRevenue {
-        /// Why.
+        /// The reason.
         reason: NonRevenueReason,
     },
-    /// A subscription became active. No money: the charge is a payment.
+    /// A subscription became active. It has no money, because its charge is a payment with a record
+    /// of its own.
     SubscriptionStarted,
     /// A subscription was cancelled.
     SubscriptionCancelled,
-    /// Who a paying visitor is.
+    /// The identity of a paying visitor.
     Identify,
 }
 
 impl RecordKind {
-    /// Whether it counts in revenue, as plus or minus.
+    /// Whether the record counts in revenue, positive or negative.
     #[must_use]
     pub const fn is_revenue(&self) -> bool {
         match self {
@@ -239,7 +240,7 @@ impl RecordKind {
         }
     }
 
-    /// Whether it is a charge that counts.
+    /// Whether the record is a charge that counts.
     #[must_use]
     pub const fn is_charge(&self) -> bool {
         matches!(self, Self::OneTime | Self::SubscriptionNew | Self::SubscriptionRenewal)
@@ -271,7 +272,7 @@ impl RecordKind {
 pub enum NonRevenueReason {
     /// A card was checked or changed.
     Setup,
-    /// A trial or a full discount: nothing was charged.
+    /// A trial or a full discount: the amount is 0.
     Free,
     /// A refund failed. Reverses the refund with the same id, if it was booked.
     RefundFailed,
@@ -279,14 +280,14 @@ pub enum NonRevenueReason {
     DisputeClosed,
 }
 
-/// How the kind of a charge was found.
+/// The basis on which the kind of a charge was decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClassificationBasis {
     /// The `charge_type` of Dodo Payments.
     ChargeType,
-    /// There is, or is not, an earlier paid charge.
+    /// An earlier paid charge exists, or is known not to exist.
     History,
     /// Only renewals are retried.
     RetryAttempt,
@@ -294,21 +295,21 @@ pub enum ClassificationBasis {
     SubscriptionAge,
     /// It starts several subscriptions.
     MultiFlag,
-    /// The event itself leaves no choice: a one-time payment, a refund, a dispute.
+    /// The event alone decides: a one-time payment, a refund, a dispute.
     Event,
     /// No other basis exists.
     #[default]
     Assumed,
 }
 
-/// A value, and where it was found. `Debug` does not show the value.
+/// A value and its origin. `Debug` does not show the value.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attributed<T> {
     /// The value.
     pub value: T,
     /// The step that found it.
     pub step: AttributionStep,
-    /// The id of the object it was found in.
+    /// The id of the object with the value.
     pub from: String,
 }
 
@@ -321,13 +322,13 @@ impl<T> fmt::Debug for Attributed<T> {
     }
 }
 
-/// The steps that look for visitor and campaign. The first that finds something wins; the order is
-/// the order here.
+/// The attribution steps for visitor and campaign, in their order. The first step with a result
+/// wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttributionStep {
-    /// The metadata of the event's own object.
+    /// The metadata of the object of the event.
     EventMetadata,
     /// The record of the payment that is refunded or disputed.
     PaymentRecord,
@@ -347,12 +348,10 @@ pub enum AttributionStep {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent marks, each set by a rule of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags, each set by its own rule")]
 pub struct RecordFlags {
-    /// The kind changed when more became known, such as an earlier charge that arrived later.
+    /// The kind changed after a later event, for example after an earlier charge that arrived
+    /// later.
     pub reclassified: bool,
     /// The payment is not known yet.
     pub parent_missing: bool,
@@ -362,9 +361,9 @@ pub struct RecordFlags {
     pub differs_from_payment: bool,
     /// Two visitors share the e-mail address.
     pub ambiguous: bool,
-    /// More came back than was paid; the excess is left out.
+    /// The reversals exceed the payment. The record does not count the excess.
     pub clamped: bool,
-    /// The event does not say the amount.
+    /// The event has no amount.
     pub amount_unknown: bool,
     /// The tax in a refund is not known, so `net` is `gross`.
     pub net_is_gross: bool,
@@ -372,7 +371,7 @@ pub struct RecordFlags {
     pub reversed: bool,
 }
 
-/// Who a customer is. `Debug` shows nothing of it.
+/// The name and the address of a customer. `Debug` does not show them.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -389,7 +388,7 @@ impl fmt::Debug for Contact {
     }
 }
 
-/// What a subscription costs and when.
+/// The price and the dates of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -400,14 +399,14 @@ pub struct SubscriptionTerms {
     pub currency: Option<Currency>,
     /// `Day`, `Week`, `Month` or `Year`.
     pub payment_frequency_interval: Option<String>,
-    /// Charged every so many intervals.
+    /// The number of intervals between two charges.
     pub payment_frequency_count: Option<i64>,
     /// 0: no trial.
     pub trial_period_days: Option<i64>,
-    /// When the current period ends.
+    /// The end of the current period.
     pub next_billing_date: Option<Timestamp>,
-    /// When it was cancelled.
+    /// The time of the cancellation.
     pub cancelled_at: Option<Timestamp>,
-    /// Whether it ends with this period.
+    /// Whether the subscription ends with this period.
     pub cancel_at_next_billing_date: bool,
 }

@@ -3,9 +3,9 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use super::AttributionRecord;
 use crate::BoxError;
 
-/// Where attribution records go: a ledger, an analytics tool, or a closure.
+/// A destination for attribution records: a ledger, an analytics tool, or a closure.
 ///
-/// The same record may come more than once, as events do: tell them apart by
+/// The same record can arrive more than once, like events: deduplicate by
 /// [`AttributionRecord::id`].
 ///
 /// ```
@@ -23,17 +23,17 @@ use crate::BoxError;
     note = "sinks are types with `impl AttributionSink`, an `Arc` of one, and closures `|record: AttributionRecord| async move {{ .. }}`"
 )]
 pub trait AttributionSink: Send + Sync + 'static {
-    /// Why a record could not be taken.
+    /// The reason why the sink could not accept a record.
     type Error: Into<BoxError>;
 
-    /// Takes a record. An error makes the whole event fail, so that it is tried again.
+    /// Accepts a record. After an error the whole event fails and is retried.
     fn emit(
         &self,
         record: &AttributionRecord,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Closures get a record of their own, so that they may keep it across an `await`.
+/// Closures get an owned record, so that they can keep it across an `await`.
 impl<F, Fut, E> AttributionSink for F
 where
     F: Fn(AttributionRecord) -> Fut + Send + Sync + 'static,
@@ -60,7 +60,7 @@ impl<T: AttributionSink> AttributionSink for Arc<T> {
 
 type Emitting<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
-/// [`AttributionSink`] without its types.
+/// [`AttributionSink`] with erased types.
 pub(crate) trait DynSink: Send + Sync {
     fn emit<'a>(&'a self, record: &'a AttributionRecord) -> Emitting<'a>;
 }

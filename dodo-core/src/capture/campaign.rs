@@ -1,13 +1,14 @@
-//! Which link or campaign brought a visitor.
+//! The link or campaign that brought a visitor.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The campaign context of a visit, in Bantico's words; UTM parameters fill the same fields.
+/// The campaign context of a visit, with the field names of Bantico. UTM parameters fill the same
+/// fields.
 ///
 /// Always one unit: fields of two links are never mixed. `Debug` shows the link and the campaign:
-/// visitors can write the other fields, and `lead_id` is a person.
+/// visitors can write the other fields, and `lead_id` identifies a person.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, rename_all = "snake_case")]
 #[non_exhaustive]
@@ -38,7 +39,7 @@ impl fmt::Debug for Campaign {
 }
 
 impl Campaign {
-    /// Whether nothing is known.
+    /// Whether every field is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

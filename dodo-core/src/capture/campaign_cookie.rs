@@ -11,17 +11,17 @@ use sha2::Sha256;
 
 use crate::{Error, ErrorKind};
 
-/// The longest life browsers give a cookie: 400 days (RFC 6265bis).
+/// The longest time for which browsers store a cookie: 400 days (RFC 6265bis).
 const MAX_AGE: Duration = Duration::from_secs(34_560_000);
 /// The longest value written. Browsers keep 4096 bytes of name, value and attributes.
 const MAX_VALUE: usize = 3072;
 /// The shortest key that signs, in bytes.
 const MIN_KEY: usize = 16;
-/// How far the clocks of two of our servers may differ.
+/// The largest accepted difference between the clocks of two servers of the application.
 const SKEW_SECONDS: i64 = 300;
 
-/// Keeps the campaign between the page where a visitor lands and the checkout, in a cookie of our
-/// own. Nothing is kept unless the app gives one to
+/// Stores the campaign from the landing page to the checkout, in a first-party cookie. The capture
+/// writes this cookie only if the app passes one to
 /// [`VisitorCapture::campaign_cookie`](crate::capture::VisitorCapture::campaign_cookie).
 ///
 /// The cookie is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`. It has the campaign's parameters,
@@ -66,7 +66,7 @@ impl CampaignCookie {
         Self { first_touch: false, ..Self::first_touch() }
     }
 
-    /// Names the cookie. By default `dodo_campaign`.
+    /// Sets the name of the cookie. Default: `dodo_campaign`.
     ///
     /// # Errors
     /// A name that no cookie can have.
@@ -94,7 +94,7 @@ impl CampaignCookie {
         Ok(self)
     }
 
-    /// Forgets the campaign after this time; at most 400 days.
+    /// Sets the lifetime of the cookie. Maximum: 400 days.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age.min(MAX_AGE);
         self
@@ -120,14 +120,14 @@ impl CampaignCookie {
         self
     }
 
-    /// Leaves `Secure` out, for browsers that do not keep such cookies on `http://localhost`
-    /// (Safari). Never for production.
+    /// Omits `Secure`, for browsers that do not store such cookies on `http://localhost` (Safari).
+    /// Do not use it in production.
     pub fn insecure_for_development(mut self) -> Self {
         self.secure = false;
         self
     }
 
-    /// Whether a cookie of this name is ours.
+    /// Whether this is the name of the campaign cookie.
     pub(super) fn is(&self, name: &str) -> bool {
         self.name == name
     }
@@ -136,7 +136,7 @@ impl CampaignCookie {
         self.first_touch
     }
 
-    /// What an earlier response wrote; nothing if it is forged, stale or broken.
+    /// Reads the cookie of an earlier response. `None`: it is forged, expired or unreadable.
     pub(super) fn read(&self, value: &str, now: Timestamp) -> Option<Kept> {
         let payload = match value.split_once('.') {
             None => value,
@@ -152,7 +152,7 @@ impl CampaignCookie {
         (-SKEW_SECONDS..=max_age).contains(&age).then_some(kept)
     }
 
-    /// The `Set-Cookie` that keeps it, unless it is too much for a cookie.
+    /// Returns the `Set-Cookie` of the campaign. `None`: the campaign is too long for a cookie.
     pub(super) fn write(&self, kept: &Kept) -> Option<HeaderValue> {
         let mut value = BASE64URL.encode(serde_json::to_vec(kept).ok()?);
         if let Some(key) = self.keys.first() {
@@ -186,7 +186,7 @@ impl CampaignCookie {
         HeaderValue::from_str(&cookie).ok()
     }
 
-    /// Over the name too, so that a signed value is not taken for another cookie's.
+    /// The signature includes the name, so that a signed value is not valid in another cookie.
     fn mac(&self, key: &Hmac<Sha256>, payload: &str) -> Hmac<Sha256> {
         key.clone().chain_update(self.name.as_bytes()).chain_update(b"=").chain_update(payload)
     }
@@ -210,11 +210,11 @@ impl fmt::Debug for CampaignCookie {
     }
 }
 
-/// What the cookie holds. Names are short: it travels with every request.
+/// The content of the cookie. Names are short, because browsers send it with every request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Kept {
-    /// When it was written, in seconds since 1970.
+    /// The time of writing, in seconds since 1970.
     #[serde(rename = "t")]
     pub(super) at: i64,
     /// The campaign's values by metadata key.
@@ -235,7 +235,7 @@ impl Kept {
         !self.campaign.is_empty() || !self.click_ids.is_empty()
     }
 
-    /// What to keep after a page that showed `seen`; nothing if that changes nothing.
+    /// Returns the new content after a page with the values `seen`. `None`: the content stays.
     ///
     /// Only the page's own query brings a new campaign: an older page in another tab, seen through
     /// its `Referer`, must not bring back an older one.

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::{IdRole, SkipReason, config::Field, value::usable};
 
-/// Where a value was read.
+/// The place of a value in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CaptureSource {
-    /// The app named its signed-in user.
+    /// The signed-in user of the app.
     App,
     /// A cookie of the tool.
     Cookie,
@@ -24,10 +24,10 @@ pub enum CaptureSource {
 }
 
 impl CaptureSource {
-    /// Which one is taken when several hold a usable value: the lowest.
+    /// The rank of an origin. If several origins have a usable value, the lowest rank wins.
     ///
-    /// An id is first where its tool keeps it. A campaign is the fresher, the nearer to the visitor's
-    /// last step it was read, unless the first touch is to be credited.
+    /// For an id, the cookie of its tool comes first. For a campaign, the origin that is nearest to
+    /// the visitor's last step comes first, unless the cookie credits the first campaign.
     const fn rank(self, role: IdRole, first_touch: bool) -> u8 {
         match (role, self) {
             (IdRole::Campaign(_), Self::Kept) if first_touch => 0,
@@ -42,17 +42,17 @@ impl CaptureSource {
 pub(super) struct Candidate {
     /// Index into the capture's fields.
     field: usize,
-    /// Which of the field's names of this origin it had.
+    /// The position of its name among the names of the field in this origin.
     nth: usize,
     pub(super) origin: CaptureSource,
     pub(super) value: Result<Box<str>, SkipReason>,
 }
 
-/// What one request brought for the fields of a capture.
+/// The values of one request for the fields of a capture.
 #[derive(Clone, Default)]
 pub(super) struct Candidates {
     all: Vec<Candidate>,
-    /// Without consent, values are not even kept in memory.
+    /// Without consent, values do not stay in memory.
     denied: bool,
     first_touch: bool,
 }
@@ -62,9 +62,9 @@ impl Candidates {
         Self { all: Vec::new(), denied, first_touch }
     }
 
-    /// Notes a value for a field, sent under the field's `nth` name of this origin. Of one origin the
-    /// earlier name counts, and of one name the first usable value that was sent: browsers send the
-    /// cookie of the longer path first (RFC 6265, section 5.4).
+    /// Adds a value for a field, sent under the field's `nth` name of this origin. In one origin
+    /// the earlier name counts, and for one name the first usable value: browsers send the cookie
+    /// of the longer path first (RFC 6265, section 5.4).
     pub(super) fn add(
         &mut self,
         (field, nth): (usize, usize),
@@ -86,8 +86,8 @@ impl Candidates {
         }
     }
 
-    /// The value of a field and where it is from: the best origin that has a usable one. The fields of
-    /// a tool's campaign are taken from one origin together, so that two links are never mixed.
+    /// The value of a field and its origin: the best origin with a usable value. The fields of a
+    /// tool's campaign are taken from one origin together, so that two links are never mixed.
     pub(super) fn value(&self, fields: &[Field], index: usize) -> Option<(CaptureSource, &str)> {
         let field = fields.get(index)?;
         let together = |other: usize| {
@@ -99,14 +99,14 @@ impl Candidates {
             .filter(|c| c.value.is_ok() && together(c.field))
             .map(|c| c.origin)
             .min_by_key(|origin| origin.rank(field.role, self.first_touch))?;
-        let mut own = self.of_field(index);
+        let mut own = self.field_candidates(index);
         let found = own.find(|c| c.origin == origin)?;
         Some((origin, found.value.as_deref().ok()?))
     }
 
-    /// Why a field has no value, and where one was seen.
+    /// The reason why a field has no value, and the origin of the unusable value.
     pub(super) fn why_not(&self, index: usize) -> (Option<CaptureSource>, SkipReason) {
-        match self.of_field(index).next() {
+        match self.field_candidates(index).next() {
             None => (None, SkipReason::Absent),
             Some(Candidate { origin, value, .. }) => {
                 (Some(*origin), value.as_ref().err().copied().unwrap_or(SkipReason::Superseded))
@@ -114,8 +114,8 @@ impl Candidates {
         }
     }
 
-    /// Everything that was seen for a field.
-    pub(super) fn of_field(&self, index: usize) -> impl Iterator<Item = &Candidate> {
+    /// All candidates of a field.
+    pub(super) fn field_candidates(&self, index: usize) -> impl Iterator<Item = &Candidate> {
         self.all.iter().filter(move |c| c.field == index)
     }
 }

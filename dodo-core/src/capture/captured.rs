@@ -42,8 +42,8 @@ impl Captured {
         Self { capture, decision, candidates, visit, user_id, email, at, visitor, campaign }
     }
 
-    /// For endpoints: what `own` captures, if the endpoint was given a capture of its own, else what
-    /// the layer in front of it captured. Finds nothing where neither is.
+    /// For endpoints: returns the values of the capture `own` if the endpoint has one, else the
+    /// values of the layer in front of it. Without both, it has no values.
     pub(crate) fn from_request(own: Option<&VisitorCapture>, request: &Parts) -> Self {
         if let Some(own) = own {
             return own.capture(request).0;
@@ -58,7 +58,7 @@ impl Captured {
         }
     }
 
-    /// The visitor, if an enabled tool knows them and consent allows it.
+    /// The visitor, if an enabled tool has an id and consent allows it.
     #[must_use]
     pub fn visitor(&self) -> Option<&VisitorId> {
         self.visitor.as_ref()
@@ -70,13 +70,13 @@ impl Captured {
         self.campaign.as_ref()
     }
 
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     #[must_use]
     pub fn consent(&self) -> Consent {
         self.decision.consent
     }
 
-    /// What to keep beside the payment, for the ledger.
+    /// The checkout context, which the ledger stores beside the payment.
     #[must_use]
     pub fn context(&self) -> CheckoutContext {
         CheckoutContext {
@@ -104,7 +104,7 @@ impl Captured {
         ids.filter_map(id).collect()
     }
 
-    /// The value of a field, and where it was read.
+    /// The value of a field, and its place.
     pub(super) fn value(&self, index: usize) -> Option<(CaptureSource, &str)> {
         self.candidates.value(self.capture.fields(), index)
     }
@@ -153,7 +153,7 @@ impl CampaignField {
     }
 }
 
-/// Shows what kind of thing was found, never a value: they are personal data.
+/// Shows which values exist. Never shows a value, because it is personal data.
 impl fmt::Debug for Captured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Captured")

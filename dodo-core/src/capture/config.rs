@@ -15,7 +15,7 @@ use crate::{repeats::Repeats, web_url::WebOrigin};
 type UserId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 type Observer = dyn Fn(&CaptureTrace) + Send + Sync;
 
-/// Names of click ids that are read unless the app chooses its own.
+/// The default names of click ids.
 const CLICK_IDS: &[&str] = &[
     "gclid",
     "gbraid",
@@ -33,7 +33,7 @@ const CLICK_IDS: &[&str] = &[
     "dub_id",
 ];
 
-/// The values to capture of a visitor, and the conditions. Cheap to clone.
+/// The values to capture of a visitor, and the consent gates. Cheap to clone.
 ///
 /// ```
 /// use dodo_core::capture::{Preset, VisitorCapture};
@@ -61,11 +61,11 @@ pub(super) struct Config {
     pub(super) unmask: Vec<Cow<'static, str>>,
     /// The host of the application's public address, if it is known.
     pub(super) own_host: Option<Box<str>>,
-    /// Warnings by key and reason: visitors cause them at will.
+    /// Counts warnings by key and reason, because visitors can cause any number of them.
     pub(super) warned: Arc<Repeats<(Box<str>, &'static str)>>,
 }
 
-/// One metadata key and where its value comes from.
+/// One metadata key and the sources of its value.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     pub(super) key: Cow<'static, str>,
@@ -76,9 +76,9 @@ pub(super) struct Field {
     pub(super) body: Vec<(BodyName, CookieDecoder)>,
     /// Its value may be the app's own id of the signed-in user.
     pub(super) app_user: bool,
-    /// It goes into metadata whatever it is, also an e-mail address.
+    /// The value goes into metadata in any case, even if it is an e-mail address.
     pub(super) any_text: bool,
-    /// It may be personal data: it goes into the checkout's context and not into metadata.
+    /// The value may be personal data, so it goes into the checkout context and not into metadata.
     pub(super) context_only: bool,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Field {
 pub(super) struct BodyName {
     pub(super) object: Option<Box<str>>,
     pub(super) field: Box<str>,
-    /// The object is a tool's own and leaves the body as a whole.
+    /// The object belongs to a tool, so the capture removes the whole object from the body.
     pub(super) whole: bool,
 }
 
@@ -103,7 +103,7 @@ impl BodyName {
 }
 
 impl VisitorCapture {
-    /// Reads nothing yet. `Sec-GPC: 1` is honored.
+    /// Starts a capture without sources. It respects `Sec-GPC: 1`.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Config {
@@ -120,7 +120,7 @@ impl VisitorCapture {
         }))
     }
 
-    /// Reads nothing at all: for endpoints without a capture.
+    /// A capture without sources and signals, for endpoints without a capture.
     pub(super) fn nothing() -> &'static Self {
         static NOTHING: LazyLock<VisitorCapture> =
             LazyLock::new(|| VisitorCapture::new().click_ids::<&str>([]));
@@ -133,7 +133,7 @@ impl VisitorCapture {
         Self::new().preset(Preset::VisitorsNow)
     }
 
-    /// Adds a tool. Where several know the visitor, the one added first is
+    /// Adds a tool. If several tools have an id of the visitor, the tool that was added first sets
     /// [`Captured::visitor`](super::Captured::visitor).
     #[must_use]
     pub fn preset(mut self, preset: Preset) -> Self {
@@ -142,7 +142,7 @@ impl VisitorCapture {
             field.cookies.extend(row.cookie.map(|name| (name.into(), row.decoder)));
             field.query.extend(row.query.map(|name| (name.into(), CookieDecoder::Raw)));
             field.body.extend(row.body.map(|name| (BodyName::new(name, true), CookieDecoder::Raw)));
-            // The app may have mapped the key before. The preset has its role and tool.
+            // The app may have mapped the key before. The preset sets its role and tool.
             (field.role, field.tool) = (row.role, preset.name());
             field.app_user = row.app_user;
             field.any_text = row.any_text;
@@ -161,7 +161,8 @@ impl VisitorCapture {
         SourceMapping::new(self, Place::Query, name.into())
     }
 
-    /// Reads a field of a checkout's JSON body, and takes it out: `field` or `object.field`.
+    /// Reads a field of a checkout's JSON body and removes it from the body: `field` or
+    /// `object.field`.
     pub fn body(self, name: impl Into<Cow<'static, str>>) -> SourceMapping {
         SourceMapping::new(self, Place::Body, name.into())
     }
@@ -173,16 +174,16 @@ impl VisitorCapture {
         self
     }
 
-    /// Does not honor `Sec-GPC: 1`. It is a binding opt-out in California and elsewhere: turn it off
-    /// only where another gate asks.
+    /// Ignores `Sec-GPC: 1`. The signal is a binding opt-out in California and elsewhere: ignore it
+    /// only if another gate asks for consent.
     #[must_use]
     pub fn ignore_global_privacy_control(mut self) -> Self {
         self.config().honors_gpc = false;
         self
     }
 
-    /// Names the query parameters that are click ids. They are kept with the checkout's context and
-    /// never go into metadata. By default the well-known ones, `gclid`, `fbclid` and others.
+    /// Names the query parameters that are click ids. The checkout context stores them, never
+    /// metadata. Default: the well-known ones, `gclid`, `fbclid` and others.
     #[must_use]
     pub fn click_ids<N: Into<Cow<'static, str>>>(
         mut self,
@@ -192,8 +193,9 @@ impl VisitorCapture {
         self
     }
 
-    /// Tells who is signed in, by the app's own id. Default: [`SignedIn::user_id`](crate::SignedIn). It is kept with the checkout's context and used by
-    /// presets that want it ([`Preset::Dub`]).
+    /// Sets the function that returns the app's own id of the signed-in user. Default:
+    /// [`SignedIn::user_id`](crate::SignedIn). The checkout context stores the id, and presets that
+    /// need it use it ([`Preset::Dub`]).
     #[must_use]
     pub fn user_id<F>(mut self, of: F) -> Self
     where
@@ -203,15 +205,15 @@ impl VisitorCapture {
         self
     }
 
-    /// Keeps the campaign in a cookie of our own, from the page where the visitor lands to the
-    /// checkout. Off unless this is called.
+    /// Stores the campaign in a first-party cookie, from the landing page to the checkout. Default:
+    /// off.
     #[must_use]
     pub fn campaign_cookie(mut self, cookie: CampaignCookie) -> Self {
         self.config().campaign_cookie = Some(cookie);
         self
     }
 
-    /// Shows every checkout's [`CaptureTrace`] to `observer`: for a page that developers look at.
+    /// Passes the [`CaptureTrace`] of every checkout to `observer`, for a page for developers.
     #[must_use]
     pub fn on_trace<F>(mut self, observer: F) -> Self
     where
@@ -228,8 +230,8 @@ impl VisitorCapture {
         self
     }
 
-    /// Follows the public address of the application: pages there are its own, whatever `Host` is,
-    /// and the campaign cookie is `Secure` if the address is https.
+    /// Sets the public address of the application. Pages at this address count as its own,
+    /// independent of `Host`, and the campaign cookie is `Secure` if the address is https.
     pub(crate) fn at(mut self, origin: &WebOrigin) -> Self {
         let config = self.config();
         config.own_host = Some(origin.host().into());
@@ -270,7 +272,7 @@ impl VisitorCapture {
         Arc::make_mut(&mut self.0)
     }
 
-    /// The field of this key, made if it is new.
+    /// The field of this key. Creates it if it is new.
     fn field(&mut self, key: Cow<'static, str>, role: IdRole, tool: &'static str) -> &mut Field {
         let fields = &mut self.config().fields;
         let at = fields.iter().position(|f| f.key == key).unwrap_or_else(|| {
@@ -319,7 +321,7 @@ enum Place {
     Body,
 }
 
-/// Something to read that has no metadata key yet: finish with [`into_metadata`](Self::into_metadata).
+/// A source without a metadata key: finish with [`into_metadata`](Self::into_metadata).
 #[derive(Debug)]
 #[must_use = "names a source and not yet its metadata key: finish with `.into_metadata(key)`"]
 pub struct SourceMapping {
@@ -335,13 +337,13 @@ impl SourceMapping {
         Self { capture, place, name, decoder: CookieDecoder::Raw, role: IdRole::Other }
     }
 
-    /// How the value is written there.
+    /// Sets the encoding of the value.
     pub fn decode_with(mut self, decoder: CookieDecoder) -> Self {
         self.decoder = decoder;
         self
     }
 
-    /// What the value is. A key that a preset has already defined keeps the preset's role.
+    /// Sets the role of the value. A key of a preset keeps the preset's role.
     pub fn role(mut self, role: IdRole) -> Self {
         self.role = role;
         self
@@ -357,7 +359,8 @@ impl SourceMapping {
         self.add(key.into(), false)
     }
 
-    /// As [`into_metadata`](Self::into_metadata), and the key is read from nowhere else: replaces what a preset reads.
+    /// As [`into_metadata`](Self::into_metadata), and replaces the sources of a preset for this
+    /// key.
     #[must_use]
     pub fn replace_metadata(self, key: impl Into<Cow<'static, str>>) -> VisitorCapture {
         self.add(key.into(), true)

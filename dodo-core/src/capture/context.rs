@@ -12,7 +12,7 @@ use crate::{
 /// The captured data of a visitor at the start of a checkout. The app or the ledger stores it under
 /// the checkout session id. It has the parts that must not be in metadata.
 ///
-/// Without consent there is no visitor, campaign, tool's id or click id in it.
+/// Without consent it has no visitor, no campaign, no id of a tool and no click id.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CheckoutContext {
@@ -25,10 +25,10 @@ pub struct CheckoutContext {
     /// Ids of the enabled tools, by their metadata keys.
     #[serde(default)]
     pub tool_ids: BTreeMap<String, String>,
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     #[serde(default)]
     pub consent: Consent,
-    /// The path of the first page of the visit that was seen, without its query.
+    /// The path of the first known page of the visit, without its query.
     #[serde(default)]
     pub landing_path: Option<String>,
     /// The host of the site that sent the visitor.
@@ -43,11 +43,11 @@ pub struct CheckoutContext {
     /// The app's own id of the signed-in user.
     #[serde(default)]
     pub user_id: Option<String>,
-    /// The e-mail address of the signed-in user, if consent allows it. Never serialized: the ledger keeps
-    /// its hash, and which visitor it belongs to.
+    /// The e-mail address of the signed-in user, if consent allows it. Never serialized: the ledger
+    /// stores its hash, and the visitor of the address.
     #[serde(skip)]
     pub email: Option<String>,
-    /// When the checkout began.
+    /// The start of the checkout.
     pub captured_at: Timestamp,
 }
 
@@ -67,16 +67,16 @@ impl fmt::Debug for CheckoutContext {
     }
 }
 
-/// Keeps the context of a checkout under the id of its session. The ledger is one; so is any
-/// `async` closure over an id and a context.
+/// Stores the context of a checkout under the id of its session. The ledger implements it, and so
+/// does any `async` closure over an id and a context.
 ///
-/// Its failure is logged and never fails a checkout.
+/// If the store fails, the endpoint logs the error and continues the checkout.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not keep checkout contexts",
     note = "implement `CheckoutContextStore`, or pass an async closure over `(String, CheckoutContext)` that returns a `Result`"
 )]
 pub trait CheckoutContextStore: Send + Sync + 'static {
-    /// Keeps `context` under the id of a checkout session, `cks_...`.
+    /// Stores `context` under the id of a checkout session, `cks_...`.
     fn store(
         &self,
         session_id: &str,
@@ -103,7 +103,7 @@ impl<T: CheckoutContextStore> CheckoutContextStore for Arc<T> {
 
 type Bind = dyn Fn(String, CheckoutContext) -> BoxFuture<Result<(), BoxError>> + Send + Sync;
 
-/// A store whose type is forgotten, so that endpoints are not generic over it.
+/// A store with an erased type, so that endpoints are not generic over it.
 #[derive(Clone)]
 pub(crate) struct ErasedContextStore(Arc<Bind>);
 
@@ -116,7 +116,7 @@ impl ErasedContextStore {
         }))
     }
 
-    /// Keeps the context; a failure is logged.
+    /// Stores the context, and logs an error.
     pub(crate) async fn store(&self, session_id: &str, context: CheckoutContext) {
         let bound = crate::panic::catch(|| (self.0)(session_id.to_owned(), context)).await;
         let error: BoxError = match bound {

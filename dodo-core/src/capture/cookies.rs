@@ -1,11 +1,11 @@
-//! Cookies of a request, read without trusting them.
+//! The parser for the cookies of a request, which are not trusted.
 
 use http::{HeaderMap, header};
 
-/// How much of the `Cookie` headers is looked at, in bytes. Browsers send far less; more is work
-/// that a stranger would choose for us.
+/// The largest size of the `Cookie` headers that the parser reads, in bytes. Browsers send far
+/// less, and a client must not choose the amount of work.
 const MAX_BYTES: usize = 64 * 1024;
-/// How many cookies are looked at. Browsers keep at most about 200 of a site.
+/// The largest number of cookies that the parser reads. Browsers store at most about 200 of a site.
 const MAX_COOKIES: usize = 500;
 
 /// Calls `each` with the name and value of every readable cookie, in the order they were sent.

@@ -10,11 +10,11 @@ use percent_encoding::percent_decode_str;
 
 use super::SkipReason;
 
-/// How a value is written where it is read. The presets know the forms of their tools.
+/// The encoding of a value in the request. The presets have the encodings of their tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CookieDecoder {
-    /// As it is.
+    /// Plain text.
     #[default]
     Raw,
     /// Percent-encoded.
@@ -35,7 +35,7 @@ pub enum CookieDecoder {
     GaSession,
 }
 
-/// Standard alphabet, padded or not: cookies lose their `=` on some roads.
+/// The standard alphabet, with or without padding, because some programs drop the `=` of a cookie.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),

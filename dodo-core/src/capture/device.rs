@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
-/// The class of device a request comes from, as far as its headers tell.
+/// The class of device of a request, from its headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -14,7 +14,7 @@ pub enum DeviceClass {
     Desktop,
     /// A program that identifies itself: crawlers, link previews, HTTP libraries.
     Bot,
-    /// The headers do not tell.
+    /// The headers do not show the device.
     #[default]
     Unknown,
 }
@@ -50,7 +50,7 @@ const WORDS: &[(DeviceClass, &[&str])] = &[
     (DeviceClass::Desktop, &["windows nt", "macintosh", "x11", "linux", "cros "]),
 ];
 
-/// User agents are looked at up to this many bytes.
+/// The number of bytes of a user agent that are read.
 const MAX_USER_AGENT: usize = 512;
 
 /// The headers that name the device. They are parsed only for a checkout, because most requests are
@@ -69,7 +69,7 @@ impl DeviceHeaders {
         }
     }
 
-    /// Reads `User-Agent`, and `Sec-CH-UA-Mobile` where it says nothing.
+    /// Reads `User-Agent`, and `Sec-CH-UA-Mobile` if the first one does not decide.
     pub(super) fn class(&self) -> DeviceClass {
         let agent = self.agent.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         let agent = agent.get(..MAX_USER_AGENT).unwrap_or(agent).to_ascii_lowercase();

@@ -4,7 +4,7 @@ use super::{Captured, VisitorId};
 use crate::{Error, ErrorKind};
 
 impl VisitorId {
-    /// For adapters: the visitor that the layer in front of this request found.
+    /// For adapters: returns the visitor that the layer in front of the route captured.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) without such a layer, which is also logged, because an optional

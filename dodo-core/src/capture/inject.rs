@@ -8,14 +8,14 @@ use super::{
     value::{MAX_PAIRS, is_email, is_metadata_key},
 };
 
-/// What becomes of a value that a client sends under a key that the capture fills, when the capture
-/// found nothing itself.
+/// The treatment of a client's value under a key of the capture, if the capture itself has no
+/// value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientMetadata {
-    /// It is dropped: a browser does not say in metadata which visitor it is.
+    /// The endpoint drops it, because a browser must not choose its visitor id in metadata.
     #[default]
     Strict,
-    /// It is kept, as Express does.
+    /// The endpoint keeps it, as Express does.
     Lenient,
 }
 
@@ -63,7 +63,7 @@ impl Captured {
             let mut of_key = fields.iter().filter(|field| field.key == key);
             of_key.any(|field| strict || (is_of_server(field) && !server.contains_key(key)))
         };
-        // Without a capture these are too many, too: Dodo Payments refuses them and names the limit.
+        // Without a capture, too many pairs stay: Dodo Payments refuses them and names the limit.
         let own = client.keys().filter(|key| !server.contains_key(*key)).count() + server.len();
         for (key, value) in client {
             let reason = if only_captured(&key) {
@@ -85,7 +85,7 @@ impl Captured {
         metadata
     }
 
-    /// The fields in the order in which they get in when room is short.
+    /// The fields in their priority, for metadata without enough room.
     fn by_importance(&self) -> Vec<(usize, &Field)> {
         let mut fields: Vec<_> = self.capture.fields().iter().enumerate().collect();
         fields.sort_by_key(|(_, field)| match field.role {

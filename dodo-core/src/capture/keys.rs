@@ -2,9 +2,10 @@
 
 use super::{Captured, IdRole, Preset, VisitorCapture};
 
-/// Where the ledger looks for the application's own user.
+/// The metadata key of the application's own user, for the ledger.
 const USER_KEY: &str = "user_id";
-/// Where billing puts the signed owner of a checkout. Not a key of attribution: no record has it.
+/// The metadata key of billing for the signed owner of a checkout. Attribution does not use it, so
+/// no record has it.
 pub const OWNER_KEY: &str = "dodo_owner";
 
 /// One metadata key that the product reads back from payments, refunds and subscriptions.
@@ -20,8 +21,8 @@ pub struct MetadataKey {
 }
 
 impl MetadataKey {
-    /// Whether the key is read only where its preset is in use: parts of a campaign have ordinary
-    /// words as keys, such as `source`.
+    /// Whether the key counts only if its preset is in use: parts of a campaign have ordinary words
+    /// as keys, such as `source`.
     #[must_use]
     pub const fn is_campaign(self) -> bool {
         matches!(self.role, IdRole::Campaign(_))

@@ -26,7 +26,7 @@ pub struct VisitorLayer {
 type WholeUri = fn(&Extensions) -> Option<&Uri>;
 
 impl VisitorLayer {
-    /// Captures what `capture` says.
+    /// Creates the layer of a capture.
     pub const fn new(capture: VisitorCapture) -> Self {
         Self { capture, whole_uri: |_| None }
     }
@@ -48,7 +48,7 @@ impl<S> Layer<S> for VisitorLayer {
     }
 }
 
-/// What [`VisitorLayer`] makes of a service.
+/// The service that [`VisitorLayer`] creates.
 #[derive(Clone, Debug)]
 pub struct VisitorService<S> {
     inner: S,

@@ -1,12 +1,11 @@
-//! Who visits, which campaign brought them, and how that travels with a payment.
+//! The capture of visitors and campaigns, and their way into the metadata of a payment.
 //!
-//! [`VisitorCapture`] says what to read; [`VisitorLayer`] reads it on every request and puts a
-//! [`Captured`] into the request's extensions; the checkout endpoints add what the body brings and
-//! [inject](Captured::inject) it into the payment's metadata. What must not go into metadata (landing
-//! path, referrer, device, click ids) goes to the app's [`CheckoutContextStore`].
+//! [`VisitorCapture`] has the values to read; [`VisitorLayer`] reads it on every request and puts a
+//! [`Captured`] into the request's extensions; the checkout endpoints add the values of the body
+//! and [inject](Captured::inject) all of them into the payment's metadata. Data that must not be in
+//! metadata (landing path, referrer, device, click ids) goes to the app's [`CheckoutContextStore`].
 //!
-//! Nothing here ever fails a checkout: a value that cannot be used is left out with a [`SkipReason`]
-//! reason.
+//! The capture never fails a checkout: it omits an unusable value, with a [`SkipReason`].
 
 mod campaign;
 mod campaign_cookie;

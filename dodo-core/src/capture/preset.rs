@@ -1,10 +1,10 @@
-//! The one table of tools: where each keeps its ids, and under which metadata key they travel.
+//! The table of tools: the places of their ids, and the metadata keys.
 
 use serde::Serialize;
 
 use super::CookieDecoder;
 
-/// What a captured value is.
+/// The role of a captured value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -15,15 +15,15 @@ pub enum IdRole {
     Session,
     /// The click or referral that brought the visitor.
     Referral,
-    /// The app's own id of the user, told to the tool.
+    /// The app's own id of the user, which the app has sent to the tool.
     User,
     /// A part of the campaign.
     Campaign(CampaignField),
-    /// Anything else the app maps.
+    /// Any other value that the app maps.
     Other,
 }
 
-/// Which field of a [`Campaign`](crate::capture::Campaign) a value fills.
+/// The field of a [`Campaign`](crate::capture::Campaign) that a value fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -37,28 +37,29 @@ pub enum CampaignField {
     LeadId,
 }
 
-/// One metadata key of a preset and where its value comes from.
+/// One metadata key of a preset and the sources of its value.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PresetField {
     /// The metadata key.
     pub key: &'static str,
-    /// What the value is.
+    /// The role of the value.
     pub role: IdRole,
-    /// The cookie it is read from; one `*` stands for any text.
+    /// The cookie with the value. One `*` stands for any text.
     pub cookie: Option<&'static str>,
-    /// The query parameter it is read from.
+    /// The query parameter with the value.
     pub query: Option<&'static str>,
-    /// The field of the checkout's JSON body it is read from, `object.field` or `field`.
+    /// The field of the checkout's JSON body with the value, `object.field` or `field`.
     pub body: Option<&'static str>,
-    /// How the tool writes the cookie.
+    /// The encoding of the cookie.
     pub decoder: CookieDecoder,
     /// The value may be the app's own id of the signed-in user.
     pub app_user: bool,
-    /// The tool's own pages put the value into metadata whatever it is, also an e-mail address.
+    /// The pages of the tool put the value into metadata in any case, even if it is an e-mail
+    /// address.
     pub any_text: bool,
-    /// The value may be personal data, as ids of signed-in users often are: it is kept with the
-    /// checkout's context and not put into metadata.
+    /// The value may be personal data, like many ids of signed-in users, so the checkout context
+    /// stores it and metadata does not.
     pub context_only: bool,
 }
 
@@ -115,7 +116,7 @@ const fn campaign(key: &'static str, field: CampaignField) -> PresetField {
 }
 
 macro_rules! presets { ($( $(#[$doc:meta])* $preset:ident = $name:literal [ $($field:expr),* $(,)? ]; )*) => {
-    /// A tool whose ids can be captured. New ones may be added.
+    /// A tool whose ids the capture can read. New tools may be added.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Preset { $( $(#[$doc])* $preset, )* }
@@ -144,8 +145,8 @@ use CampaignField as C;
 presets! {
     /// [visitors.now](https://visitors.now), in persist mode.
     VisitorsNow = "visitors.now" [visitor("visitor").cookie("visitor")];
-    /// [Bantico](https://bantico.com). The page posts its context as the body's object `bantico`; the
-    /// names of its cookies are not published, so none is read until the app names one.
+    /// [Bantico](https://bantico.com). The page posts its context as the body's object `bantico`. The
+    /// names of its cookies are not published, so the capture reads none until the app names one.
     Bantico = "Bantico" [
         campaign("linkId", C::LinkId).body("bantico.linkId"),
         campaign("campaignId", C::CampaignId).body("bantico.campaignId"),
@@ -154,7 +155,7 @@ presets! {
         campaign("content", C::Content).body("bantico.content"),
         campaign("leadId", C::LeadId).body("bantico.leadId"),
     ];
-    /// UTM parameters of the page, of the request itself or of our own campaign cookie.
+    /// UTM parameters of the page, of the request itself or of the campaign cookie.
     Utm = "UTM" [
         campaign("utm_source", C::Source).query("utm_source"),
         campaign("utm_medium", C::Medium).query("utm_medium"),
@@ -201,8 +202,8 @@ presets! {
         visitor("rudder_anonymous_id").cookie("rl_anonymous_id").decoded(CookieDecoder::RudderStack),
         user("rudder_user_id").cookie("rl_user_id").decoded(CookieDecoder::RudderStack).context_only(),
     ];
-    /// Google Analytics 4. With several streams the first session cookie counts; name the stream's
-    /// own cookie to choose.
+    /// Google Analytics 4. If the site has several streams, the first session cookie counts. To
+    /// choose a stream, name its cookie.
     Ga4 = "GA4" [
         visitor("ga_client_id").cookie("_ga").decoded(CookieDecoder::GaClient),
         session("ga_session_id").cookie("_ga_*").decoded(CookieDecoder::GaSession),

@@ -1,4 +1,4 @@
-//! Reading a request: cookies, queries, and the body of a checkout.
+//! Reads a request: cookies, queries, and the body of a checkout.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::SignedIn;
 
-/// The most click ids that are kept of one visit.
+/// The largest number of click ids of one visit.
 const MAX_CLICK_IDS: usize = 4;
 
 impl VisitorCapture {
@@ -55,8 +55,9 @@ impl VisitorCapture {
 }
 
 impl Captured {
-    /// Asks the app who is signed in, unless that is known: the capture's own closure, else [`SignedIn`]. Whatever consent says: it is the app's own
-    /// knowledge of its customer, and tools do not get it without consent.
+    /// Gets the signed-in user, if it is not known yet, from the capture's own closure, else from
+    /// [`SignedIn`]. It does so even without consent, because the id is the app's own data. Tools
+    /// do not get it without consent.
     pub(super) fn identify(&mut self, request: &Parts) {
         let signed_in = request.extensions.get::<SignedIn>();
         if self.email.is_none() {
@@ -77,9 +78,11 @@ impl Captured {
         }
     }
 
-    /// Reads the tools' cookies. Answers what our own holds, if it was sent.
+    /// Reads the cookies of the tools. Returns the content of the campaign cookie, if the browser
+    /// sent it.
     ///
-    /// Of several of our own the first that is genuine counts: a subdomain can send one too.
+    /// Of several campaign cookies the first genuine one counts, because a subdomain can also set
+    /// one.
     fn read_cookies(&mut self, request: &Parts) -> Option<Option<Kept>> {
         let settings = self.capture.settings();
         let mut sent = None;
@@ -103,7 +106,7 @@ impl Captured {
         sent
     }
 
-    /// Reads a query, and notes in `seen` what the campaign cookie would keep of it.
+    /// Reads a query, and adds to `seen` the values that the campaign cookie stores.
     fn read_query(&mut self, origin: CaptureSource, query: Option<&str>, seen: &mut Kept) {
         let settings = self.capture.settings();
         let is_first = !seen.is_touch();
@@ -130,8 +133,8 @@ impl Captured {
         }
     }
 
-    /// Joins what was kept of earlier pages with what this request shows, and answers the
-    /// `Set-Cookie` that makes it last.
+    /// Joins the values of earlier pages with the values of this request, and returns the
+    /// `Set-Cookie` for the result.
     fn keep(
         &mut self,
         request: &Parts,
@@ -166,9 +169,9 @@ impl Captured {
         set_cookie
     }
 
-    /// Takes the tools' values out of the body of a checkout request.
+    /// Removes the values of the tools from the body of a checkout request.
     ///
-    /// Whatever consent says they are taken out; without consent they are dropped.
+    /// Without consent it also drops the removed values.
     #[doc(hidden)]
     pub fn take_from_body(&mut self, body: &mut Map<String, Value>) {
         let fields = self.capture.fields();
@@ -200,7 +203,7 @@ impl BodyName {
         scalar(value)
     }
 
-    /// Takes out what is left of a tool's own object, which Dodo Payments would not know.
+    /// Removes the rest of a tool's own object, because Dodo Payments does not accept it.
     fn clear(&self, body: &mut Map<String, Value>) {
         let Some(object) = &self.object else { return };
         let emptied = |v: &Value| v.as_object().is_some_and(Map::is_empty);
@@ -210,7 +213,7 @@ impl BodyName {
     }
 }
 
-/// A JSON scalar as text; nothing for `null`.
+/// A JSON scalar as text. `None` for `null`.
 fn scalar(value: Value) -> Option<Result<String, SkipReason>> {
     match value {
         Value::String(text) => Some(Ok(text)),

@@ -1,4 +1,4 @@
-//! What became of each value, for people who ask why a payment has no visitor.
+//! The trace of each captured value, which explains why a payment has no visitor.
 
 use std::{fmt, time::Instant};
 
@@ -9,12 +9,13 @@ use crate::{capture::consent::Consent, repeats::Repeats};
 
 /// The values of a request: found, injected into metadata, or omitted with a reason.
 ///
-/// Serialize it for a page for developers: it is JSON for people, and its form may change. Values are
-/// masked unless [`VisitorCapture::unmask`](crate::capture::VisitorCapture::unmask) names their key.
+/// Serialize it for a page for developers: it is JSON for people, and its form can change. Values
+/// are masked unless [`VisitorCapture::unmask`](crate::capture::VisitorCapture::unmask) names their
+/// key.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CaptureTrace {
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     #[doc(hidden)]
     pub consent: Consent,
     /// The gate that decided, or `Sec-GPC`.
@@ -57,7 +58,7 @@ impl fmt::Debug for CaptureTrace {
     }
 }
 
-/// What became of one metadata key.
+/// The result of one metadata key.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TracedValue {
@@ -65,13 +66,13 @@ pub struct TracedValue {
     pub key: String,
     /// The tool it belongs to; `own` for the app's own mappings.
     pub tool: &'static str,
-    /// What became of it.
+    /// The result.
     pub outcome: CaptureOutcome,
-    /// Where its value was read.
+    /// The place of the value.
     pub origin: Option<CaptureSource>,
     /// Its value, masked.
     pub value: Option<String>,
-    /// Other places that had something for this key, and why that was not taken.
+    /// Other places with a value for this key, and the reason why the capture did not use it.
     pub instead_of: Vec<(CaptureSource, SkipReason)>,
 }
 
@@ -89,16 +90,16 @@ impl fmt::Debug for TracedValue {
     }
 }
 
-/// What became of a value.
+/// The result of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CaptureOutcome {
-    /// It was found; this request has put nothing into metadata.
+    /// The value was found. This request has not written metadata.
     Found,
-    /// It went into the payment's metadata.
+    /// The value is in the payment's metadata.
     Injected,
-    /// It did not, for this reason.
+    /// The value is not in the metadata, for this reason.
     LeftOut(SkipReason),
 }
 
@@ -132,7 +133,7 @@ impl Captured {
                 (origin, CaptureOutcome::LeftOut(reason), None)
             }
         };
-        let others = self.candidates.of_field(index).filter(|c| Some(c.origin) != origin);
+        let others = self.candidates.field_candidates(index).filter(|c| Some(c.origin) != origin);
         let instead_of = others
             .map(|c| (c.origin, c.value.as_ref().err().copied().unwrap_or(SkipReason::Superseded)));
         TracedValue {
@@ -208,7 +209,8 @@ impl SkipReason {
     }
 }
 
-/// Enough to recognize one's own test visitor, not enough to use it.
+/// Masks a value: a developer recognizes a test visitor, and the shown part is too short for other
+/// use.
 fn mask(value: &str) -> String {
     let length = value.chars().count();
     let shown: String = value.chars().take(if length >= 12 { 3 } else { 0 }).collect();

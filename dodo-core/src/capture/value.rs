@@ -3,11 +3,11 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-/// The longest metadata value Dodo Payments takes, in characters.
+/// The longest metadata value that Dodo Payments accepts, in characters.
 pub(crate) const MAX_VALUE: usize = 500;
-/// The longest metadata key Dodo Payments takes, in characters.
+/// The longest metadata key that Dodo Payments accepts, in characters.
 pub(super) const MAX_KEY: usize = 40;
-/// The most metadata pairs Dodo Payments takes.
+/// The largest number of metadata pairs that Dodo Payments accepts.
 pub(crate) const MAX_PAIRS: usize = 50;
 
 /// The id by which an analytics tool knows a visitor. Opaque: 1 to 500 characters, none of them a
@@ -108,8 +108,8 @@ impl fmt::Display for SkipReason {
     }
 }
 
-/// Whether the text is how a program prints a missing value, in any case. Cookie libraries and forms
-/// encode it.
+/// Whether the text is the usual output of a program for a missing value, in upper or lower case.
+/// Cookie libraries and forms encode it.
 pub(crate) fn is_placeholder(value: &str) -> bool {
     const PRINTED: &[&str] = &[
         "undefined",
@@ -135,7 +135,7 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         || (value.strip_prefix("[object").is_some_and(is_object) && value.ends_with(']'))
 }
 
-/// Whether a value may travel in metadata, unchanged.
+/// Whether metadata can hold the value unchanged.
 pub(crate) fn usable(value: &str) -> Result<&str, SkipReason> {
     if value.trim().is_empty() {
         Err(SkipReason::Empty)
@@ -152,7 +152,7 @@ pub(crate) fn usable(value: &str) -> Result<&str, SkipReason> {
     }
 }
 
-/// Whether Dodo Payments takes this as a metadata key.
+/// Whether Dodo Payments accepts this metadata key.
 pub(crate) fn is_metadata_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len())
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

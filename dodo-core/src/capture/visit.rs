@@ -1,4 +1,4 @@
-//! What a request tells about the visit, beside ids: referrer, page, click ids, device.
+//! The data of a visit in a request, except ids: referrer, page, click ids, device.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -6,15 +6,15 @@ use http::{HeaderMap, HeaderValue, Uri, header, request::Parts, uri::Authority};
 
 use super::{campaign_cookie::Kept, device::DeviceHeaders, value::usable};
 
-/// The longest path, host or click id that is kept, in characters. Longer ones are left out.
+/// The longest path, host or click id, in characters. The capture omits longer ones.
 const MAX_PART: usize = 200;
-/// How much of a query string is looked at, in bytes.
+/// The largest size of a query string that the capture reads, in bytes.
 const MAX_QUERY: usize = 8 * 1024;
 
-/// Where a visit comes from.
+/// The origin of a visit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Visit {
-    /// The path of the first page that was seen, without its query.
+    /// The path of the first known page, without its query.
     pub(super) landing_path: Option<String>,
     /// The host of a referrer that is another site.
     pub(super) referrer_host: Option<String>,
@@ -34,7 +34,7 @@ impl Visit {
     }
 }
 
-/// The page that asks: the request's own query, and the query of the same site's page it refers to.
+/// The queries of a request: its own, and the query of the page of the same site that sent it.
 pub(super) struct Page {
     referrer: Option<Uri>,
     same_site: bool,
@@ -70,7 +70,7 @@ impl Page {
         self.referrer.as_ref().filter(|_| self.same_site)
     }
 
-    /// The earliest page that this request tells of: the one that sent it, or the page itself.
+    /// The earliest page that this request shows: the page that sent it, or the requested page.
     pub(super) fn landing_path(&self, request: &Parts) -> Option<String> {
         match self.own() {
             Some(uri) => part(uri.path()),
@@ -97,7 +97,7 @@ fn is_host(parts: &Parts, host: &str) -> bool {
     authority.is_some_and(|authority| is(authority.host()))
 }
 
-/// A value short and clean enough to keep.
+/// Returns a value that is short enough and has no control characters.
 pub(super) fn part(text: &str) -> Option<String> {
     let short = text.chars().nth(MAX_PART).is_none();
     usable(text).ok().filter(|_| short).map(str::to_owned)

@@ -1,4 +1,4 @@
-//! The one builder of all checkouts.
+//! The builder of all checkouts.
 
 use std::{fmt, marker::PhantomData, time::Duration};
 
@@ -134,15 +134,14 @@ impl<C: CheckoutKind> CheckoutBuilder<C> {
         })
     }
 
-    /// Sets fields for every checkout. They win over fields of clients, and the field policy does not
-    /// apply to them.
+    /// Sets fields for every checkout. They override fields of clients, and the field policy does
+    /// not apply to them.
     pub fn server_fields(self, fields: C::Request) -> Self {
         self.set(|options| options.server.fix(fields.into()))
     }
 
     /// Computes fields for each checkout from the head of the request: the cart, a discount, the
-    /// trial, metadata. They win over fields of clients and over
-    /// [`server_fields`](Self::server_fields).
+    /// trial, metadata. They override fields of clients and [`server_fields`](Self::server_fields).
     ///
     /// The hook runs after the checks of the request. If it returns an [`Error`], this error is the
     /// answer. Every other error is a 500.
@@ -248,9 +247,9 @@ impl<C: PostCheckout> CheckoutBuilder<C> {
 
     /// Takes the customer from the [`SignedIn`](crate::SignedIn) in the request's extensions.
     ///
-    /// A client never names an existing customer, a saved payment method or `confirm`, whether a user
-    /// is signed in or not, and whatever else allows these fields. A guest may give name and e-mail
-    /// address.
+    /// A client can then never name an existing customer, a saved payment method or `confirm`, even
+    /// if no user is signed in, and even if another option allows these fields. A guest may give
+    /// name and e-mail address.
     pub fn customer_from_sign_in(self) -> Self {
         self.set(|options| {
             options.customer_from_sign_in = true;

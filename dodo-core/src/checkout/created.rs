@@ -1,4 +1,4 @@
-//! Creating a session in code.
+//! Creates a session in server code.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome,
+    CheckoutAnswer,
     fields::{Schema, check_server_fields},
     request::SessionRequest,
     session::with_cart,
@@ -19,13 +19,13 @@ use crate::{Client, CustomerId, Error, ErrorKind, id::is_id};
 #[non_exhaustive]
 pub struct CreatedSession {
     session_id: Box<str>,
-    /// Where to send the customer. `None` only for a confirmed session.
+    /// The page for the customer. `None` only for a confirmed session.
     pub checkout_url: Option<String>,
     /// The payment, for a confirmed session.
     pub payment_id: Option<String>,
-    /// What the browser needs to finish a confirmed session's payment. Secret.
+    /// The secret with which the browser finishes the payment of a confirmed session.
     pub client_secret: Option<String>,
-    /// What the browser needs to finish a confirmed session's payment.
+    /// The key with which the browser finishes the payment of a confirmed session.
     pub publishable_key: Option<String>,
 }
 
@@ -36,7 +36,8 @@ impl CreatedSession {
         &self.session_id
     }
 
-    /// Reads Dodo's answer. `confirmed`: whether the session was to be paid at once.
+    /// Reads the answer of Dodo Payments. `confirmed`: whether the request demanded a payment at
+    /// once.
     fn read(client: &Client, answer: Value, confirmed: bool) -> Result<Self, Error> {
         let unusable = |message| Err(Error::new(ErrorKind::UpstreamFailed, message));
         let mut fields = match answer {
@@ -66,7 +67,7 @@ impl CreatedSession {
     }
 
     /// The answer to the browser.
-    pub(super) fn into_answer(self) -> impl Outcome {
+    pub(super) fn into_answer(self) -> impl CheckoutAnswer {
         Answer {
             checkout_url: self.checkout_url,
             client_secret: self.client_secret,
@@ -77,7 +78,7 @@ impl CreatedSession {
     }
 }
 
-/// What the browser gets to know of a session. The link is always named, also when there is none.
+/// The answer to the browser about a session. It always has the link, which can be `null`.
 #[derive(Serialize)]
 struct Answer {
     checkout_url: Option<String>,
@@ -90,13 +91,13 @@ struct Answer {
     session_id: Box<str>,
 }
 
-impl Outcome for Answer {
+impl CheckoutAnswer for Answer {
     fn checkout_url(&self) -> Option<&str> {
         self.checkout_url.as_deref()
     }
 }
 
-/// The link opens the payment, and the secret is one.
+/// `Debug` shows neither: the link opens the payment, and the client secret is a secret.
 impl fmt::Debug for CreatedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreatedSession")
@@ -107,7 +108,7 @@ impl fmt::Debug for CreatedSession {
 }
 
 impl Client {
-    /// Creates a checkout session that was built in code.
+    /// Creates a checkout session from server code.
     ///
     /// ```no_run
     /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {

@@ -9,11 +9,11 @@ use crate::Error;
 /// The levels of a name. Fields of Dodo Payments have three.
 const DEEPEST: usize = 8;
 
-/// Reads a form as the fields of a call: `customer.email` is a field of `customer`. An empty value is
-/// absent, as an empty input of a form says nothing.
+/// Reads a form as the fields of a call: `customer.email` is a field of `customer`. An empty value
+/// counts as absent, because browsers send empty inputs.
 ///
 /// # Errors
-/// 400 for a field that is there twice, for a name that is a field and an object, and for a name of more
+/// 400 for a repeated field, for a name that is a field and an object, and for a name with more
 /// than eight levels.
 pub(super) fn read(body: &Bytes, schema: &Schema) -> Result<Map<String, Value>, Error> {
     let mut fields = Map::new();

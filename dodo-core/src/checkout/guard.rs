@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::return_to::{PageOrigin, web_origin};
 use crate::{Client, Error, ErrorKind};
 
-/// How to read a body.
+/// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyType {
     Json,
@@ -16,10 +16,11 @@ pub(super) enum BodyType {
     Nothing,
 }
 
-/// The type of the body; 415 for a type that the endpoint does not read. `forms`: whether it reads
-/// those of HTML forms.
+/// Returns the type of the body. 415 for a type that the endpoint does not read. `forms`: whether
+/// it reads HTML forms.
 ///
-/// Browsers send other types across origins without asking first; JSON they do not.
+/// Browsers send other types to another origin without a preflight request. For JSON, they send a
+/// preflight request.
 pub(super) fn body_type(parts: &Parts, body: &Bytes, forms: bool) -> Result<BodyType, Error> {
     if parts.method == Method::GET {
         return Ok(BodyType::Nothing);
@@ -60,8 +61,8 @@ fn is_identity(headers: &HeaderMap) -> bool {
     encodings.all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// For the companion crates: the fields of a `POST` from a page of this origin, as JSON or as a form.
-/// The flag tells a form.
+/// For the companion crates: the fields of a `POST` from a page of this origin, as JSON or as a
+/// form. The flag is `true` for a form.
 ///
 /// # Errors
 /// 415 for another type, 403 for another origin, 400 for a body that is not an object.
@@ -91,9 +92,9 @@ pub fn own_fields(
 
 /// 403 if a browser reports that another site sends the request.
 ///
-/// A page cannot set `Sec-Fetch-Site`, and the header is right behind proxies that change `Host`. For
-/// browsers without it, `Origin` is compared with the public address of the application, else with
-/// `Host`. A request without both headers is not of a browser, or it follows a link.
+/// A page cannot set `Sec-Fetch-Site`, and the header is right behind proxies that change `Host`.
+/// For browsers without it, `Origin` is compared with the public address of the application, else
+/// with `Host`. A request without both headers is not from a browser, or it follows a link.
 pub(super) fn check_origin(
     parts: &Parts,
     allowed: &[PageOrigin],
@@ -158,7 +159,7 @@ fn is_own(parts: &Parts, origin: &str, public_url: Option<&str>) -> bool {
     }
 }
 
-/// The host that the client asked: of `Host` in HTTP/1, of the URI in HTTP/2.
+/// The requested host: from `Host` in HTTP/1, from the URI in HTTP/2.
 fn host(parts: &Parts) -> Option<&str> {
     match parts.headers.get(header::HOST) {
         Some(host) => host.to_str().ok(),

@@ -1,4 +1,4 @@
-//! What differs between the checkouts.
+//! The differences between the kinds of checkouts.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,7 @@ pub trait CheckoutKind: CheckoutEndpoint + Assemble {
 /// A checkout that reads a JSON body.
 pub trait PostCheckout: CheckoutKind {}
 
-/// What [`CheckoutBuilder`](super::CheckoutBuilder) needs of a kind.
+/// The parts of a kind that [`CheckoutBuilder`](super::CheckoutBuilder) needs.
 pub trait Assemble {
     /// The methods that it answers with a redirect.
     type RedirectMethods: MethodSet;

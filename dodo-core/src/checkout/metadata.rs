@@ -16,7 +16,7 @@ fn is_value(value: &Value) -> bool {
     }
 }
 
-/// Checks pairs; the error is the key at fault, or `None` when there are too many.
+/// Checks pairs. The error is the invalid key, or `None` if the number of pairs is too large.
 pub(super) fn check(pairs: &Map<String, Value>) -> Result<(), Option<&str>> {
     if let Some((key, _)) =
         pairs.iter().find(|(key, value)| !is_metadata_key(key) || !is_value(value))
@@ -26,7 +26,7 @@ pub(super) fn check(pairs: &Map<String, Value>) -> Result<(), Option<&str>> {
     if pairs.len() > MAX_PAIRS { Err(None) } else { Ok(()) }
 }
 
-/// Checks that what server code and the client set fits together.
+/// Checks the pairs of server code and of the client together.
 pub(super) fn check_merged(
     server: &Map<String, Value>,
     client: &Map<String, Value>,

@@ -54,7 +54,7 @@ pub fn fields() -> impl Iterator<Item = FieldRule> {
 }
 
 /// The result of a checkout.
-trait Outcome: Serialize {
+trait CheckoutAnswer: Serialize {
     /// The payment page, if there is one.
     fn checkout_url(&self) -> Option<&str>;
 }
@@ -62,7 +62,7 @@ trait Outcome: Serialize {
 /// 200 with JSON, 303 to the payment page, or the answer to an error.
 fn answer(
     options: &Options,
-    result: Result<impl Outcome, Error>,
+    result: Result<impl CheckoutAnswer, Error>,
     page: Option<&ErrorPage>,
 ) -> Response<Bytes> {
     let outcome = match result {
@@ -90,7 +90,7 @@ struct Link {
     checkout_url: String,
 }
 
-impl Outcome for Link {
+impl CheckoutAnswer for Link {
     fn checkout_url(&self) -> Option<&str> {
         Some(&self.checkout_url)
     }

@@ -37,7 +37,7 @@ pub struct Options {
     pub(super) app_fields: Vec<Box<str>>,
     /// Metadata keys that only the application sets.
     pub(super) reserved: Vec<Box<str>>,
-    /// Origins of pages that may post here, beside our own.
+    /// Origins of pages that may post here, besides the own origin.
     pub(super) page_origins: Vec<PageOrigin>,
     /// Answers 303 to the payment page instead of JSON, and takes links and forms.
     pub(super) redirect: bool,
@@ -123,7 +123,7 @@ impl Options {
         }
     }
 
-    /// Refuses URLs of a client's that lead elsewhere.
+    /// Refuses URLs of a client with an origin that is not allowed.
     pub(super) fn check_urls(&self, fields: &Map<String, Value>) -> Result<(), Error> {
         for name in ["return_url", "cancel_url"] {
             if let Some(url) = fields.get(name).and_then(Value::as_str) {
@@ -146,7 +146,7 @@ impl Options {
         client.retain(|key, _| !self.reserved.iter().any(|reserved| **reserved == *key));
     }
 
-    /// How a client's values under captured keys are treated.
+    /// The treatment of a client's values under captured keys.
     pub(super) fn client_metadata(&self) -> ClientMetadata {
         if self.policy.is_express() { ClientMetadata::Lenient } else { ClientMetadata::Strict }
     }

@@ -1,4 +1,4 @@
-//! From a request to the fields that go to Dodo Payments: the steps of sessions and links.
+//! Turns a request into the fields for Dodo Payments: the steps of sessions and links.
 
 use bytes::Bytes;
 use http::Request;
@@ -21,7 +21,7 @@ pub(super) struct Order {
     pub(super) captured: Captured,
 }
 
-/// Writes one product in so many pieces as the fields of a call.
+/// Writes a product and its quantity as the fields of a call.
 type Goods = fn(&str, &Value) -> Map<String, Value>;
 
 /// A cart of one item, for sessions.
@@ -39,7 +39,8 @@ pub(super) fn as_product(id: &str, quantity: &Value) -> Map<String, Value> {
 }
 
 impl Order {
-    /// Checks a request and joins it with the fields of server code. Asks Dodo Payments nothing.
+    /// Checks a request and joins it with the fields of server code. Makes no request to Dodo
+    /// Payments.
     pub(super) async fn take(
         options: &Options,
         schema: &Schema,
@@ -134,7 +135,7 @@ fn parse(body: &Bytes) -> Result<Map<String, Value>, Error> {
         return Ok(Map::new());
     }
     serde_json::from_slice(body).map_err(|_| {
-        // serde's text quotes the input.
+        // The text of serde quotes the input, so the error does not include it.
         Error::new(ErrorKind::InvalidRequest, "the body is not a JSON object")
             .with_code("invalid_json")
     })

@@ -13,8 +13,8 @@ use crate::{
     refusal::ErrorPage,
 };
 
-/// A checkout that answers 303 to the payment page, so that a link or an HTML form starts it. Made by
-/// [`CheckoutBuilder::redirect`](super::CheckoutBuilder::redirect).
+/// A checkout that answers 303 to the payment page, so that a link or an HTML form starts it.
+/// Created by [`CheckoutBuilder::redirect`](super::CheckoutBuilder::redirect).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RedirectCheckout<C>(C);

@@ -1,4 +1,4 @@
-//! Where a customer may go after the payment.
+//! The allowed return URLs of clients.
 
 use crate::{
     Error, ErrorKind,
@@ -33,7 +33,8 @@ impl ReturnTargets {
         Ok(())
     }
 
-    /// Checks a URL of a client. `own` is the shop's return URL: its origin or scheme is allowed.
+    /// Checks a URL of a client. `own` is the shop's return URL, whose origin or scheme is always
+    /// allowed.
     pub(super) fn check(&self, url: &str, own: Option<&str>) -> Result<(), Error> {
         let allowed = match WebUrl::parse(url) {
             Some(url) => {
@@ -57,7 +58,7 @@ impl ReturnTargets {
     }
 }
 
-/// The return URL that an option sets.
+/// Checks the return URL of an option.
 pub(super) fn own_url(text: &str) -> Result<Box<str>, Error> {
     let remedy = "write an absolute URL, such as https://shop.example/done";
     return_url::absolute(text)
@@ -80,7 +81,7 @@ fn origin(option: &str, text: &str) -> Result<WebOrigin, Error> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PageOrigin {
     Web(WebOrigin),
-    /// Compared as text.
+    /// Origins are compared as text.
     App(Box<str>),
 }
 

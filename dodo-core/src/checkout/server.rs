@@ -1,4 +1,4 @@
-//! What the application's own code decides about a checkout.
+//! The fields of a checkout that the application's own code sets.
 
 use std::{collections::HashMap, fmt, future::Future, ops::Deref, sync::Arc};
 
@@ -73,7 +73,7 @@ fn own_error(error: BoxError) -> Error {
     Error::from_hook(error, "the application failed to prepare the checkout")
 }
 
-/// Fields of `over` replace those of `fields`; pairs of metadata are joined.
+/// Replaces fields of `fields` with those of `over`, and joins their metadata pairs.
 fn merge(fields: &mut Fields, over: Fields) {
     for (name, value) in over {
         match (name.as_str(), fields.get_mut(&name), value) {
@@ -97,7 +97,7 @@ impl Deref for ClientBody {
     }
 }
 
-/// Shows which fields there are; their values may be personal.
+/// Shows which fields are set. Their values may be personal.
 impl fmt::Debug for ClientBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
@@ -134,10 +134,9 @@ impl Slugs {
     }
 
     /// The product of a request: the slug in the query or in the body, or `productId` in the body.
-    /// Takes both out of the body, and `quantity`: a client that may choose it chooses the goods.
+    /// Removes these and `quantity` from the body, because a client must not choose the goods.
     ///
-    /// # Errors
-    /// 400 without one and for two; 404 for a product that is not listed.
+    /// # Errors 400 without one and for two; 404 for a product that is not listed.
     pub(super) fn take(
         &self,
         query: &str,

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Request, Response};
 use serde_json::{Map, Value};
 
 use super::{
-    CheckoutBuilder, CheckoutKind, Outcome, PostCheckout, answer,
+    CheckoutAnswer, CheckoutBuilder, CheckoutKind, PostCheckout, answer,
     fields::{Schema, check_server_fields, invalid_field, missing_field},
     kind::Assemble,
     options::Options,
@@ -29,7 +29,7 @@ pub struct SessionCheckout {
     options: Arc<Options>,
 }
 
-/// The longest that a checkout waits for the store of contexts.
+/// The longest time that a checkout waits for the context store.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl SessionCheckout {
@@ -38,7 +38,7 @@ impl SessionCheckout {
         CheckoutBuilder::new(client)
     }
 
-    async fn create(&self, request: Request<Bytes>) -> Result<impl Outcome, Error> {
+    async fn create(&self, request: Request<Bytes>) -> Result<impl CheckoutAnswer, Error> {
         let order = Order::take(&self.options, Schema::session(), as_cart, request).await?;
         let fields = with_cart(order.fields)?;
         let session = self.options.client.send_session(fields).await?;
@@ -56,7 +56,7 @@ impl SessionCheckout {
     }
 }
 
-/// A cart is required, and may be empty only where a collection offers the products.
+/// A cart is required. It may be empty only if a collection offers the products.
 pub(super) fn with_cart(mut fields: Map<String, Value>) -> Result<Map<String, Value>, Error> {
     let collection = fields.contains_key("product_collection_id");
     match fields.get("product_cart").and_then(Value::as_array) {

@@ -90,8 +90,8 @@ impl StaticCheckout {
     }
 }
 
-/// The pairs of a query, decoded. In an e-mail address `+` is itself, because a blank, for which forms
-/// write `+`, cannot be in an address.
+/// The pairs of a query, decoded. Forms encode a blank as `+`. An e-mail address has no blank, so
+/// in an address `+` stays `+`.
 fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs.flat_map(|pair| {
@@ -177,7 +177,8 @@ impl Parameters {
         Ok(())
     }
 
-    /// What server code set. It speaks Rust's names; the page has its own.
+    /// The parameters of server code, with the names of the page instead of the names of the
+    /// builder.
     fn from_server(fields: Map<String, Value>) -> Result<Self, Error> {
         let mut read = Self::default();
         let wrong = |name: &str| {
@@ -206,7 +207,7 @@ impl Parameters {
         Ok(read)
     }
 
-    /// The query, in the order of the table, whatever the order of the request.
+    /// The query in the order of the table, independent of the order of the request.
     fn into_query(mut self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let text = |value: &Value| match value {
@@ -271,7 +272,7 @@ impl Sealed for StaticCheckout {}
 impl Endpoint for StaticCheckout {
     type Methods = Get;
 
-    /// A `GET` needs no body; what a client sends all the same is bounded.
+    /// A `GET` needs no body. The limit applies to clients that send one.
     fn body_limit(&self, _: &Method) -> usize {
         self.options.body_limit
     }

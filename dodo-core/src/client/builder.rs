@@ -20,7 +20,7 @@ const CHECKOUT_URL: &str = "DODO_PAYMENTS_CHECKOUT_URL";
 const RETURN_URL: &str = "DODO_PAYMENTS_RETURN_URL";
 const PUBLIC_URL: &str = "DODO_PUBLIC_URL";
 
-/// Configures a [`Client`]. Made by [`Client::builder`] and [`ClientBuilder::from_env`].
+/// Configures a [`Client`]. Created by [`Client::builder`] and [`ClientBuilder::from_env`].
 #[must_use = "call `.build()`"]
 pub struct ClientBuilder {
     api_key: Box<str>,
@@ -109,34 +109,35 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest to wait for a connection. 5 seconds by default. Holds for the built-in transport.
+    /// Sets the longest time to wait for a connection. Default: 5 seconds. Applies to the built-in
+    /// transport.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// The longest that a call may take in all, its retries and waits included. 20 seconds by default.
-    /// Needs the `tokio` feature.
+    /// Sets the time limit of a call with its retries and delays. Default: 20 seconds. Needs the
+    /// `tokio` feature.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// How often a call is repeated that failed and can be repeated: reads after any transient
-    /// failure, creates only when the connection could not be made. 2 by default.
+    /// Sets how often the client repeats a failed call: reads after any transient failure, creates
+    /// only if no connection was made. Default: 2.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
     }
 
-    /// How long a product that was looked up is believed. One minute by default; zero asks each time.
+    /// Sets how long the client caches a product. Default: 1 minute. Zero disables the cache.
     pub fn product_cache_ttl(mut self, time: Duration) -> Self {
         self.product_cache_ttl = time;
         self
     }
 
-    /// An HTTP proxy, `http://host:port`, for the built-in transport. The `HTTPS_PROXY` variable is
-    /// not read: a payment key should not go wherever the surroundings say.
+    /// Sets an HTTP proxy, `http://host:port`, for the built-in transport. The client ignores
+    /// `HTTPS_PROXY`, so that an environment variable cannot redirect the API key.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
@@ -156,13 +157,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Another way to send requests, for tests or for an HTTP stack of your own.
+    /// Sets another transport, for tests or for your own HTTP stack.
     pub fn with_transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(ErasedTransport::new(transport));
         self
     }
 
-    /// Checks the configuration and makes the client.
+    /// Checks the configuration and creates the client.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for an unusable key, URL or proxy, and without a
@@ -229,7 +230,8 @@ fn bare_origin(text: &str) -> Result<Box<str>, Error> {
     Ok(text.trim_end_matches('/').into())
 }
 
-/// A base URL without its trailing slash. The key goes there, so it must not travel in the clear.
+/// A base URL without its trailing slash. The client sends the key there, so the connection must be
+/// encrypted.
 fn usable_base(text: &str) -> Option<(Box<str>, WebOrigin)> {
     let text = text.trim();
     let url = WebUrl::parse(text)?;
@@ -255,7 +257,7 @@ fn default_transport(_: Duration, _: Option<&str>) -> Result<ErasedTransport, Er
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // No URL: before `build` checks them, each may hold a password.
+        // Shows no URL: before `build` checks a URL, it may hold a password.
         f.debug_struct("ClientBuilder")
             .field("environment", &self.environment)
             .field("base_url", &self.base_url.is_some())

@@ -18,10 +18,10 @@ use crate::{
     time::{sleep, timeout},
 };
 
-/// A deadline for those who set none that a clock can show.
+/// The deadline if the configured one exceeds the clock.
 const FAR: Duration = Duration::from_secs(86_400);
 
-/// One call of Dodo's API, made by [`Client::call`]. Await it for JSON, or end it with
+/// One call of Dodo's API, created by [`Client::call`]. Await it for JSON, or end it with
 /// [`json`](Self::json) or [`bytes`](Self::bytes).
 #[must_use = "a call does nothing until it is awaited"]
 pub struct ApiCall {
@@ -100,27 +100,28 @@ impl ApiCall {
         self
     }
 
-    /// What a 404 means: something that the caller named does not exist.
+    /// Sets the error of a 404: an object that the caller named does not exist.
     pub(crate) fn missing(mut self, code: &'static str, message: &'static str) -> Self {
         self.missing = (code, message);
         self
     }
 
-    /// Runs the call; its answer is a `T`.
+    /// Runs the call and returns its answer as a `T`.
     ///
     /// # Errors
-    /// As [`bytes`](Self::bytes); [`UpstreamFailed`](ErrorKind::UpstreamFailed) also when the answer is no `T`.
+    /// As [`bytes`](Self::bytes); [`UpstreamFailed`](ErrorKind::UpstreamFailed) also if the answer
+    /// is not a `T`.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let response = self.run().await?;
-        // Deletes and some writes answer with nothing at all.
+        // Deletes and some writes have an empty answer.
         let body: &[u8] = if response.body().is_empty() { b"null" } else { response.body() };
         serde_json::from_slice(body).map_err(|e| {
             ApiError::unusable(&response, unreadable(&e)).into_error(|| self.missing_error())
         })
     }
 
-    /// Runs the call; its answer is an object of Dodo Payments, read as leniently as the payload of an
-    /// event: an optional field that does not fit is absent.
+    /// Runs the call and returns an object of Dodo Payments. It reads the object as leniently as
+    /// the payload of an event: an invalid optional field is absent.
     ///
     /// # Errors
     /// As [`json`](Self::json).
@@ -133,7 +134,7 @@ impl ApiCall {
         })
     }
 
-    /// Runs the call; its answer is bytes, such as an invoice's PDF.
+    /// Runs the call and returns bytes, such as the PDF of an invoice.
     ///
     /// # Errors
     /// [`InvalidRequest`](ErrorKind::InvalidRequest) for a path that could leave its place;
@@ -222,8 +223,8 @@ impl ApiCall {
     }
 
     /// Creates have no idempotency key at Dodo, so they are repeated only if no connection was
-    /// made. 429 does not prove that: Dodo does not document at which stage it counts. The answer
-    /// has a `Retry-After` instead.
+    /// made. A 429 does not prove that, because Dodo Payments does not document when it counts a
+    /// request. The answer has a `Retry-After` instead.
     fn may_repeat(&self, failure: &ApiError) -> bool {
         if failure.is_deadline() {
             return false;
@@ -250,7 +251,7 @@ impl ApiCall {
         Ok(request)
     }
 
-    /// Logs how the call ended: one line. Failures that an operator must end are errors.
+    /// Logs the result of the call in one line. A failure that needs an operator is an error.
     fn log_failure(&self, failure: &ApiError, started: Instant, retries: u32) {
         macro_rules! line {
             ($level:ident, $text:literal) => {
@@ -289,7 +290,7 @@ impl ApiCall {
             }
             Some(_) => line!(debug, "call refused"),
         }
-        // Dodo's text is free text of others, so the lines above leave it out.
+        // The text of Dodo Payments is free text, so the lines above leave it out.
         if self.client.log_level().is_none() {
             tracing::trace!(target: "dodo::client", message = failure.message(), "text of the refusal");
         }
@@ -300,7 +301,7 @@ fn elapsed_ms(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// serde's texts quote the input, which may be personal: only the place is kept.
+/// The texts of serde quote the input, which may be personal, so the error has only the place.
 fn unreadable(error: &serde_json::Error) -> String {
     format!("unreadable at line {} column {}", error.line(), error.column())
 }

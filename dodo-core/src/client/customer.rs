@@ -18,7 +18,7 @@ pub struct NewCustomer {
 }
 
 impl NewCustomer {
-    /// A customer with this e-mail address and this name. Dodo Payments requires both.
+    /// Creates the request from an e-mail address and a name. Dodo Payments requires both.
     pub fn new(email: impl Into<String>, name: impl Into<String>) -> Self {
         Self { email: email.into(), name: name.into(), metadata: Map::new() }
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for NewCustomer {
 }
 
 impl Client {
-    /// Creates a customer. Dodo Payments creates a second one for an address that it knows.
+    /// Creates a customer. For a known address, Dodo Payments creates a second customer.
     ///
     /// # Errors
     /// As [`call`](Self::call). Not repeated when it may have happened.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{redact::mask, transport::TransportError};
 use crate::{BoxError, Error, ErrorKind};
 
-/// What Dodo Payments answered when a call failed: the source of the [`Error`] that
+/// The answer of Dodo Payments to a failed call: the source of the [`Error`] that
 /// [`Client`](crate::Client) returns, for the log.
 ///
 /// ```
@@ -25,13 +25,14 @@ pub struct ApiError {
     retry_after: Option<Duration>,
     timed_out: bool,
     not_sent: bool,
-    /// Whether it was kept from an earlier call, which has logged it.
+    /// Whether it is the cached failure of an earlier call, which has logged it.
     repeated: bool,
     source: Option<BoxError>,
 }
 
 impl ApiError {
-    /// The failure behind an error of this crate, if it is one of Dodo's.
+    /// Returns the failure in an error of this crate. `None`: the error does not come from Dodo
+    /// Payments.
     #[must_use]
     pub fn from_error(error: &Error) -> Option<&Self> {
         error.source()?.downcast_ref()
@@ -61,7 +62,7 @@ impl ApiError {
         self.request_id.as_deref()
     }
 
-    /// What the transport said, down to the operating system's own words.
+    /// Returns the error of the transport, with its whole source chain.
     pub(super) fn cause(&self) -> String {
         let first = self.source.as_deref().map(|e| e as &(dyn StdError + 'static));
         let chain = std::iter::successors(first, |error| (*error).source());
@@ -72,7 +73,7 @@ impl ApiError {
         self.retry_after
     }
 
-    /// Whether it is a kept answer to an earlier call.
+    /// Whether it is the cached answer to an earlier call.
     pub(crate) fn is_repeated(&self) -> bool {
         self.repeated
     }
@@ -90,7 +91,7 @@ impl ApiError {
         }
     }
 
-    /// Whether the deadline of the call ended it. A timeout of the transport has a source.
+    /// Whether the deadline ended the call. A timeout of the transport has a source.
     pub(super) fn is_deadline(&self) -> bool {
         self.timed_out && self.source.is_none()
     }
@@ -156,7 +157,7 @@ impl ApiError {
         }
     }
 
-    /// The error of a call; `missing` is what a 404 means to it.
+    /// The error of a call. `missing` is the error of a 404.
     pub(super) fn into_error(self, missing: impl FnOnce() -> Error) -> Error {
         let upstream = |message| Error::new(ErrorKind::UpstreamFailed, message);
         let error = match self.status.map(|s| s.as_u16()) {
@@ -181,7 +182,7 @@ impl ApiError {
             Some(_) => upstream("Dodo Payments failed"),
         };
         let error = match (&self.code, error.kind()) {
-            // A code says something about the request only when the request was refused.
+            // A code describes the request only if Dodo Payments refused the request.
             (Some(code), ErrorKind::RejectedByDodo | ErrorKind::NotFound) => {
                 let code = code.clone();
                 error.with_dodo_code(&code)
@@ -192,13 +193,13 @@ impl ApiError {
     }
 }
 
-/// Dodo's codes are upper snake case; nothing else is repeated to a client.
+/// Codes of Dodo Payments are upper snake case. A client receives no other text.
 fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// No header is documented; these are the customary ones.
+/// Dodo Payments documents no header. These are the customary ones.
 fn request_id(response: &Response<Bytes>) -> Option<Box<str>> {
     ["x-request-id", "request-id", "cf-ray"].iter().find_map(|name| {
         let id = response.headers().get(*name)?.to_str().ok()?;

@@ -19,7 +19,7 @@ pub struct LicenseInstance {
     pub id: String,
     /// The id of the license key.
     pub license_key_id: Option<String>,
-    /// The name that the caller gave.
+    /// The name from the caller.
     pub name: Option<String>,
 }
 
@@ -39,7 +39,7 @@ struct Validity {
 }
 
 impl Client {
-    fn of_license(&self, action: &str, body: &serde_json::Value) -> ApiCall {
+    fn license_call(&self, action: &str, body: &serde_json::Value) -> ApiCall {
         self.call(Method::POST, &format!("/licenses/{action}"), &[], Some(body))
             .missing("license_not_found", "there is no such license key")
     }
@@ -50,16 +50,16 @@ impl Client {
     /// [`NotFound`](crate::ErrorKind::NotFound) `license_not_found`, else as [`call`](Self::call). Not
     /// repeated when it may have happened: each activation counts.
     pub async fn activate_license(&self, key: &str, name: &str) -> Result<LicenseInstance, Error> {
-        self.of_license("activate", &json!({ "license_key": key, "name": name })).object().await
+        self.license_call("activate", &json!({ "license_key": key, "name": name })).object().await
     }
 
-    /// Whether a license key, or an instance of it, is valid.
+    /// Returns whether a license key, or an instance of it, is valid.
     ///
     /// # Errors
-    /// As [`call`](Self::call). An unknown key is not valid, and no error.
+    /// As [`call`](Self::call). An unknown key is not valid. It does not cause an error.
     pub async fn validate_license(&self, key: &str, instance: Option<&str>) -> Result<bool, Error> {
         let body = json!({ "license_key": key, "license_key_instance_id": instance });
-        let answer = self.of_license("validate", &body).object::<Validity>().await;
+        let answer = self.license_call("validate", &body).object::<Validity>().await;
         match answer {
             Ok(answer) => Ok(answer.valid),
             Err(error) if error.code() == "license_not_found" => Ok(false),
@@ -73,7 +73,7 @@ impl Client {
     /// [`NotFound`](crate::ErrorKind::NotFound) `license_not_found`, else as [`call`](Self::call).
     pub async fn deactivate_license(&self, key: &str, instance: &str) -> Result<(), Error> {
         let body = json!({ "license_key": key, "license_key_instance_id": instance });
-        self.of_license("deactivate", &body).bytes().await.map(drop)
+        self.license_call("deactivate", &body).bytes().await.map(drop)
     }
 
     /// Returns a license key by its id.
@@ -88,7 +88,7 @@ impl Client {
             .await
     }
 
-    /// The license keys of a customer.
+    /// Lists the license keys of a customer.
     pub fn license_keys(&self, customer: &CustomerId) -> super::Pages<LicenseKey> {
         self.list("/license_keys", &[("customer_id", customer.as_str())])
     }

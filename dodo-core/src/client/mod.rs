@@ -1,4 +1,4 @@
-//! The client of Dodo Payments' API.
+//! The client for the API of Dodo Payments.
 //!
 //! This module has configuration, authentication, deadlines, retries, errors, the product cache and
 //! the generic [`call`](Client::call). The fields of a checkout are in `checkout/`. A [`Transport`]
@@ -69,7 +69,7 @@ pub use crate::{
 /// # }
 /// ```
 ///
-/// `Debug` shows where it points and never the key.
+/// `Debug` shows the URL of the API and never the key.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -90,7 +90,7 @@ struct Inner {
 }
 
 impl Client {
-    /// Makes a client from environment variables.
+    /// Creates a client from environment variables.
     ///
     /// | variable | meaning | default |
     /// |---|---|---|
@@ -123,13 +123,13 @@ impl Client {
         self.0.environment
     }
 
-    /// Where the API is, without a slash at the end.
+    /// Returns the URL of the API, without a slash at the end.
     #[must_use]
     pub fn api_base(&self) -> &str {
         &self.0.api_base
     }
 
-    /// Where the hosted checkout pages are, without a slash at the end.
+    /// Returns the URL of the hosted checkout pages, without a slash at the end.
     #[must_use]
     pub(crate) fn checkout_base(&self) -> &str {
         &self.0.checkout_base
@@ -147,12 +147,12 @@ impl Client {
         self.0.public_url.as_deref()
     }
 
-    /// Any call of Dodo's API, under the same rules as the built-in ones: authentication, total
-    /// deadline, retries of what can be repeated, errors.
+    /// Prepares any call of Dodo's API, with the same rules as the built-in calls: authentication,
+    /// total deadline, safe retries, errors.
     ///
-    /// The path is checked: it starts with `/`, has no empty, `.` or `..` segments and no query; use
-    /// [`path_segment`] for ids that you did not make yourself. The answer is JSON; see [`ApiCall`] for
-    /// typed answers, per-request deadlines and raw bytes.
+    /// The path is checked: it starts with `/`, has no empty, `.` or `..` segments and no query;
+    /// use [`path_segment`] for ids from outside. The answer is JSON; see [`ApiCall`] for typed
+    /// answers, per-request deadlines and raw bytes.
     ///
     /// ```no_run
     /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
@@ -201,8 +201,8 @@ impl Client {
         self.0.refusals.count((target, cause.into()), Instant::now())
     }
 
-    /// Whether a link that Dodo sent is one a browser may be sent to: https, or plain http when the
-    /// API itself is on this machine.
+    /// Whether a browser may follow a link of Dodo Payments: https, or http if the API is on this
+    /// machine.
     pub(crate) fn trusts_link(&self, link: &str) -> bool {
         crate::web_url::WebUrl::parse(link).is_some_and(|url| {
             url.origin().is_secure()

@@ -13,10 +13,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::Client;
 use crate::{BoxFuture, Error, ErrorKind};
 
-/// The most that Dodo puts on a page.
+/// The largest page of Dodo Payments.
 const PAGE_SIZE: &str = "100";
 
-/// The elements of a paged list, fetched as they are asked for. Made by [`Client::list`].
+/// The elements of a paged list. It fetches a page when the caller needs its first element. Created
+/// by [`Client::list`].
 ///
 /// It is a [`Stream`]; without stream utilities, use [`next`](Self::next). The first error ends it.
 #[must_use = "nothing is fetched until the first element is asked for"]
@@ -29,12 +30,12 @@ pub struct Pages<T> {
     fetching: Option<BoxFuture<Result<Page<T>, Error>>>,
 }
 
-/// Where the next page begins.
+/// The parameter of the next page.
 enum Cursor {
-    /// Most lists: `page_number`, from 0. Unset it means something else to different clients, so it
-    /// is always sent.
+    /// Most lists: `page_number`, from 0. Dodo's own clients differ without it, so this client
+    /// always sends it.
     Number(u64),
-    /// Webhook endpoints: an opaque text; none for the first page.
+    /// Webhook endpoints: an opaque text, absent for the first page.
     Iterator(Option<String>),
     End,
 }
@@ -51,8 +52,8 @@ struct Page<T> {
 }
 
 impl Client {
-    /// A paged list of Dodo's API, such as `/payments`, with the list's own filters. 100 elements are
-    /// fetched at a time, each page under the rules of [`call`](Self::call).
+    /// Lists objects of Dodo's API, such as `/payments`, with the filters of the list. It fetches
+    /// 100 elements at a time, each page with the rules of [`call`](Self::call).
     ///
     /// ```no_run
     /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
@@ -77,16 +78,16 @@ impl Client {
 }
 
 impl<T: DeserializeOwned + Send + Unpin + 'static> Pages<T> {
-    /// The next element; `None` after the last.
+    /// Returns the next element. `None`: the list ended.
     ///
     /// # Errors
-    /// As [`ApiCall::bytes`](super::ApiCall::bytes), and [`UpstreamFailed`](ErrorKind::UpstreamFailed) for a page that
-    /// holds something else.
+    /// As [`ApiCall::bytes`](super::ApiCall::bytes), and
+    /// [`UpstreamFailed`](ErrorKind::UpstreamFailed) for an unreadable page.
     pub async fn next(&mut self) -> Result<Option<T>, Error> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
     }
 
-    /// All elements that are left, at most `limit`.
+    /// Returns the remaining elements, at most `limit`.
     ///
     /// # Errors
     /// As [`next`](Self::next).

@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::{Error, ErrorKind, id::is_id};
 
-/// Everything but RFC 3986's unreserved characters.
+/// All characters except the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 fn invalid_path() -> Error {
@@ -19,8 +19,8 @@ fn invalid_path() -> Error {
 /// [`Client::call`](crate::Client::call).
 ///
 /// # Errors
-/// [`InvalidRequest`](ErrorKind::InvalidRequest) for texts that no encoding makes safe: the empty
-/// text, `.`, `..`, and texts with slashes or control characters.
+/// [`InvalidRequest`](ErrorKind::InvalidRequest) for texts that are unsafe in every encoding: the
+/// empty text, `.`, `..`, and texts with slashes or control characters.
 ///
 /// ```
 /// # fn main() -> Result<(), dodo_core::Error> {
@@ -40,7 +40,7 @@ fn is_safe(segment: &str) -> bool {
         && !segment.chars().any(char::is_control)
 }
 
-/// Whether every segment of a path stays where it is.
+/// Whether every segment of a path stays one segment.
 pub(super) fn check(path: &str) -> Result<(), Error> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~%".contains(&b);
     let safe = |segment: &str| {
@@ -53,7 +53,8 @@ pub(super) fn check(path: &str) -> Result<(), Error> {
     }
 }
 
-/// The path for the log: a segment that is not an id of Dodo's may be personal, and becomes `*`.
+/// The path for the log: a segment that is not an id of Dodo Payments may be personal, so it
+/// becomes `*`.
 pub(super) fn shown(path: &str) -> String {
     let shown = |segment| match segment {
         "" => segment,

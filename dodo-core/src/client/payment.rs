@@ -10,7 +10,7 @@ use crate::{
     event::{Payment, PaymentStatus, fields},
 };
 
-/// The most that an invoice may have.
+/// The largest accepted invoice, in bytes.
 const MAX_INVOICE: usize = 10 << 20;
 
 /// The state of a checkout session.

@@ -55,7 +55,7 @@ struct Addon {
 }
 
 impl PlanChange {
-    /// A change to this product, now. The old plan stays if the charge fails.
+    /// Changes to this product, now. The old plan stays if the charge fails.
     pub fn new(product: &ProductId, quantity: u32, proration: Proration) -> Self {
         Self {
             product_id: product.as_str().to_owned(),
@@ -81,7 +81,7 @@ impl PlanChange {
     }
 }
 
-/// What a plan change costs. Amounts are minor units of `currency`.
+/// The cost of a plan change. Amounts are minor units of `currency`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PlanChangePreview {
@@ -99,18 +99,18 @@ pub struct PlanChangePreview {
     pub new_plan: Subscription,
 }
 
-/// What a plan change charged.
+/// The charge of a plan change.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct PlanChangeCharge {
     /// The payment of the change. `None`: nothing was charged.
     pub payment_id: Option<String>,
-    /// The page on which the customer confirms the payment, as 3-D Secure asks for. `None`: the payment needs
-    /// no customer. Each person with the link can pay.
+    /// The page on which the customer confirms the payment, for example for 3-D Secure. `None`: no
+    /// confirmation is needed. Each person with the link can pay.
     pub payment_link: Option<String>,
 }
 
-/// Without the link.
+/// Does not show the link.
 impl fmt::Debug for PlanChangeCharge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlanChangeCharge")
@@ -131,7 +131,7 @@ pub struct PreviewLine {
     /// Units.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub quantity: Option<i64>,
-    /// The part of the price that is charged: 1 is all of it, and a negative number is a credit.
+    /// The charged part of the price: 1 is the whole price, and a negative number is a credit.
     pub proration_factor: Option<f64>,
 }
 
@@ -161,7 +161,7 @@ struct Summary {
 }
 
 impl Client {
-    /// Returns what a plan change would cost, and changes nothing.
+    /// Returns the cost of a plan change, and changes nothing.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) `subscription_not_found`, else as [`call`](Self::call).
@@ -172,7 +172,7 @@ impl Client {
     ) -> Result<PlanChangePreview, Error> {
         let body = to_value(change);
         let preview: Preview = self
-            .of_subscription(Method::POST, id, "/change-plan/preview", Some(&body))
+            .subscription_call(Method::POST, id, "/change-plan/preview", Some(&body))
             .object()
             .await?;
         let Charge { effective_at, line_items: lines, summary } = preview.immediate_charge;
@@ -194,7 +194,7 @@ impl Client {
     ) -> Result<PlanChangeCharge, Error> {
         let body = to_value(change);
         let answer =
-            self.of_subscription(Method::POST, id, "/change-plan", Some(&body)).bytes().await?;
+            self.subscription_call(Method::POST, id, "/change-plan", Some(&body)).bytes().await?;
         // The plan is changed, so an unreadable answer does not fail the call.
         let charge = lenient::read::<PlanChangeCharge>(&String::from_utf8_lossy(&answer), "");
         let mut charge = charge.map(|read| read.value).unwrap_or_default();
@@ -207,7 +207,7 @@ impl Client {
     /// # Errors
     /// As [`preview_plan_change`](Self::preview_plan_change).
     pub async fn drop_scheduled_change(&self, id: &SubscriptionId) -> Result<(), Error> {
-        let call = self.of_subscription(Method::DELETE, id, "/change-plan/scheduled", None);
+        let call = self.subscription_call(Method::DELETE, id, "/change-plan/scheduled", None);
         call.bytes().await.map(drop)
     }
 }

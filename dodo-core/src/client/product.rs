@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::{Error, ErrorKind, ProductId};
 
-/// A product of Dodo Payments, as far as checkout needs it; the rest is in [`raw`](Self::raw).
+/// A product of Dodo Payments, with the fields that a checkout needs. The other fields are in
+/// [`raw`](Self::raw).
 ///
 /// `Debug` shows the id only.
 #[derive(Clone, Deserialize)]
@@ -29,7 +30,7 @@ impl From<Map<String, Value>> for CatalogProduct {
 }
 
 impl CatalogProduct {
-    /// Whether it is sold as a subscription. `None` if Dodo did not say.
+    /// Whether the product is sold as a subscription. `None`: the answer does not have it.
     #[must_use]
     pub fn is_recurring(&self) -> Option<bool> {
         let by_price = || match self.raw.get("price")?.get("type")?.as_str()? {
@@ -46,7 +47,7 @@ impl CatalogProduct {
         self.raw.get("name").and_then(Value::as_str)
     }
 
-    /// Everything that Dodo said about it.
+    /// The whole answer of Dodo Payments.
     #[must_use]
     pub fn raw(&self) -> &Map<String, Value> {
         &self.raw
@@ -60,8 +61,9 @@ impl fmt::Debug for CatalogProduct {
     }
 }
 
-/// Lookups of products. Ids come from clients, so that a stranger must not be able to spend the
-/// merchant's quota: answers and failures are kept, and one id has one lookup at a time.
+/// Lookups of products. Ids come from clients, and a client must not be able to exhaust the
+/// merchant's rate limit. So the cache stores answers and failures, and each id has one lookup at a
+/// time.
 pub(super) struct ProductCache {
     time: Duration,
     entries: Mutex<Entries>,
@@ -74,9 +76,9 @@ struct Entries {
     running: HashMap<ProductId, Arc<Mutex<Flight>>>,
 }
 
-/// How long an unknown id stays unknown. Short, because a merchant adds products.
+/// The time for which an unknown id is cached. It is short, because a merchant adds products.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
-/// How long any other failure is repeated without a request.
+/// The time for which any other failure is cached.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 /// The cache keeps at most this number of products, and of failures.
 const MAX_ENTRIES: usize = 1_000;
@@ -86,7 +88,7 @@ impl ProductCache {
         Self { time, entries: Mutex::default() }
     }
 
-    /// Returns the kept answer, else waits for the lookup that runs, else runs `look_up`.
+    /// Returns the cached answer, else waits for the running lookup, else runs `look_up`.
     pub(super) async fn get<F>(
         &self,
         id: &ProductId,
@@ -140,7 +142,7 @@ impl ProductCache {
     }
 }
 
-/// A lookup that runs. Others wait for its end.
+/// A running lookup. Other callers wait for its end.
 #[derive(Default)]
 struct Flight {
     landed: bool,
@@ -161,7 +163,7 @@ async fn landed(flight: &Mutex<Flight>) {
     .await;
 }
 
-/// Ends a lookup, also when its future is dropped.
+/// Ends a lookup, even if its future is dropped.
 struct Landing<'a> {
     cache: &'a ProductCache,
     id: &'a ProductId,
@@ -177,7 +179,7 @@ impl Drop for Landing<'_> {
     }
 }
 
-/// Values with an end, in bounded number.
+/// A cache with expiring values and a limited size.
 struct Kept<V>(HashMap<ProductId, (Instant, V)>);
 
 impl<V> Default for Kept<V> {

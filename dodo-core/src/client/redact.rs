@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-/// The longest upstream text that is kept, in characters.
+/// The longest stored text of Dodo Payments, in characters.
 const LIMIT: usize = 300;
 const MASK: &str = "******";
-/// How keys and secrets of Dodo and its neighbors begin.
+/// The prefixes of keys and secrets of Dodo Payments and related services.
 const SECRET_PREFIXES: &[&str] = &["sk_", "rk_", "whsec_", "whsk_", "Bearer"];
 
-/// The text without our key, without anything that looks like an e-mail address or a key, without
-/// control characters, and short.
+/// Returns a shortened text without the API key, without e-mail addresses, without other keys and
+/// without control characters.
 pub(super) fn mask(text: &str, key: &str) -> String {
     let text: Cow<'_, str> = if !key.is_empty() && text.contains(key) {
         text.replace(key, MASK).into()

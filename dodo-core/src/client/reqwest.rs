@@ -14,16 +14,16 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use super::{Transport, TransportError};
 use crate::BoxError;
 
-/// The longest answer that is read, in bytes. A page of 100 payments is about 300 KB.
+/// The largest answer that is read, in bytes. A page of 100 payments is about 300 KB.
 const MAX_RESPONSE: usize = 10 << 20;
 
-/// `reqwest` over rustls with ring, the certificates being the operating system's.
+/// `reqwest` over rustls with ring, and the certificates of the operating system.
 ///
-/// System roots rather than a compiled-in list: an operator's own proxy or a distrusted authority is
-/// then theirs to decide without a release of this crate.
+/// With the system's certificates, an operator can add a proxy or remove an authority without a
+/// release of this crate.
 ///
-/// Redirects are not followed, nothing is repeated, and answers are bounded. Deadlines are the
-/// caller's.
+/// It follows no redirects, repeats no request, and limits the size of answers. The caller sets
+/// deadlines.
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
@@ -31,7 +31,7 @@ pub struct ReqwestTransport {
 }
 
 impl ReqwestTransport {
-    /// A transport for HTTP of your own, such as a sink's.
+    /// Creates a transport for other HTTP requests, such as those of a sink.
     ///
     /// # Errors
     /// If the certificates of the operating system are unusable, or `proxy` is not a URL.
@@ -43,7 +43,7 @@ impl ReqwestTransport {
             .with_no_client_auth();
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            // Or HTTP_PROXY and its kin would see the key of a base URL without TLS.
+            // Otherwise the proxy of HTTP_PROXY would see the key of a base URL without TLS.
             .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -81,8 +81,9 @@ impl Transport for ReqwestTransport {
     }
 }
 
-/// The URL of the last request, which is often the URL of the next: parsing one costs more than
-/// checking a whole checkout. One with a query is not kept; it may be personal.
+/// Caches the parsed URL of the last request, because it is often the URL of the next one, and
+/// parsing costs more than the check of a whole checkout. It does not cache a URL with a query,
+/// which may be personal.
 #[derive(Default)]
 struct LastTarget(Mutex<Option<(Uri, Url)>>);
 

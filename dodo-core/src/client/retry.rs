@@ -1,4 +1,4 @@
-//! When to try again, and after how long.
+//! The decision whether to retry, and the delay.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -8,13 +8,13 @@ use std::{
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
-/// The first wait, doubled at each retry.
+/// The first delay. It doubles at each retry.
 const BASE: Duration = Duration::from_millis(250);
 const CAP: Duration = Duration::from_secs(4);
-/// The longest `Retry-After` that is passed on; beyond it the header is taken for a mistake.
+/// The longest accepted `Retry-After`. The client ignores a longer one as a mistake.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// Whether a call that is sent twice has the effect of one: reads, and writes with a key of their own.
+/// Whether a repeated call has one effect: reads, and writes with their own idempotency key.
 pub(super) fn is_idempotent(method: &Method, path: &str, body: Option<&Value>) -> bool {
     let has_key = || {
         let key = body.and_then(|body| body.get("idempotency_key")).and_then(Value::as_str);
@@ -22,7 +22,7 @@ pub(super) fn is_idempotent(method: &Method, path: &str, body: Option<&Value>) -
     };
     match (method, path) {
         (&Method::GET | &Method::HEAD, _) => true,
-        // Each event has its `event_id`; Dodo Payments ignores one that it knows.
+        // Each event has an `event_id`, and Dodo Payments ignores a known one.
         (&Method::POST, "/events/ingest" | "/checkouts/preview" | "/licenses/validate") => true,
         (&Method::POST, path) if path.ends_with("/change-plan/preview") => true,
         (&Method::POST, path) if path == "/webhooks" || path.ends_with("/ledger-entries") => {
@@ -32,18 +32,18 @@ pub(super) fn is_idempotent(method: &Method, path: &str, body: Option<&Value>) -
     }
 }
 
-/// Whether an answer says that a later try may succeed.
+/// Whether a retry can succeed after this answer.
 pub(super) fn is_transient(status: StatusCode) -> bool {
     matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
         || status.is_server_error()
 }
 
-/// The wait before retry number `retry` (from 0): half fixed, half random, so that clients which
-/// failed together do not come back together.
+/// The delay before retry number `retry` (from 0): half fixed, half random, so that clients that
+/// failed together do not retry together.
 pub(super) fn backoff(retry: u32) -> Duration {
     let full = BASE.saturating_mul(1u32.checked_shl(retry).unwrap_or(u32::MAX)).min(CAP);
     let half = full / 2;
-    let random = RandomState::new().hash_one(()); // seeded anew by the standard library
+    let random = RandomState::new().hash_one(()); // the standard library seeds it randomly
     let span = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
     half + Duration::from_micros(random % span)
 }
@@ -64,7 +64,7 @@ fn seconds(text: &str, per_second: f64) -> Option<Duration> {
     let number: f64 = text.trim().parse().ok()?;
     Duration::try_from_secs_f64(number / per_second)
         .ok()
-        // Finite but beyond any clock, such as 1e30.
+        // A finite number can exceed every clock, such as 1e30.
         .or((number.is_finite() && number > 0.0).then_some(MAX_RETRY_AFTER))
 }
 

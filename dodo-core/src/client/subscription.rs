@@ -10,7 +10,7 @@ use crate::{
     event::{CancellationFeedback, Date, Subscription},
 };
 
-/// A cancellation of a subscription: when, and why.
+/// A cancellation of a subscription: its time and its reason.
 #[derive(Clone, PartialEq)]
 #[must_use]
 pub struct Cancellation {
@@ -30,13 +30,13 @@ impl Cancellation {
         Self { now: true, ..Self::at_period_end() }
     }
 
-    /// The reason, by choice.
+    /// Sets the reason.
     pub fn feedback(mut self, feedback: CancellationFeedback) -> Self {
         self.feedback = Some(feedback);
         self
     }
 
-    /// The reason, in words of the customer.
+    /// Sets the reason in words of the customer.
     pub fn comment(mut self, comment: impl Into<String>) -> Self {
         self.comment = Some(comment.into());
         self
@@ -91,7 +91,7 @@ impl fmt::Debug for PaymentMethodLink {
 }
 
 impl Client {
-    pub(super) fn of_subscription(
+    pub(super) fn subscription_call(
         &self,
         method: Method,
         id: &SubscriptionId,
@@ -107,8 +107,8 @@ impl Client {
         id: &SubscriptionId,
         body: &Value,
     ) -> Result<Subscription, Error> {
-        // The same state twice is the same state.
-        self.of_subscription(Method::PATCH, id, "", Some(body)).idempotent().object().await
+        // Setting the same state twice has one effect, so the call is idempotent.
+        self.subscription_call(Method::PATCH, id, "", Some(body)).idempotent().object().await
     }
 
     /// Returns a subscription.
@@ -116,7 +116,7 @@ impl Client {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) `subscription_not_found`, else as [`call`](Self::call).
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<Subscription, Error> {
-        self.of_subscription(Method::GET, id, "", None).object().await
+        self.subscription_call(Method::GET, id, "", None).object().await
     }
 
     /// Cancels a subscription, at the end of the paid period or now. Returns its new state.
@@ -155,8 +155,8 @@ impl Client {
         self.patch_subscription(id, &json!({ "status": "active" })).await
     }
 
-    /// Creates a link to a page on which the customer enters a new payment method. It also charges what
-    /// the subscription owes.
+    /// Creates a link to a page on which the customer enters a new payment method. The page also
+    /// charges the open amount of the subscription.
     ///
     /// # Errors
     /// [`UpstreamFailed`](ErrorKind::UpstreamFailed) without a usable link, else as
@@ -168,7 +168,7 @@ impl Client {
     ) -> Result<PaymentMethodLink, Error> {
         let body = json!({ "type": "new", "return_url": return_url });
         let link: PaymentMethodLink = self
-            .of_subscription(Method::POST, id, "/update-payment-method", Some(&body))
+            .subscription_call(Method::POST, id, "/update-payment-method", Some(&body))
             .object()
             .await?;
         if link.payment_link.as_deref().is_some_and(|url| self.trusts_link(url)) {

@@ -28,7 +28,7 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends the request.
     ///
     /// # Errors
-    /// A [`TransportError`] where something is known about the failure, else anything.
+    /// A [`TransportError`] if the cause of the failure is known, else any other error.
     fn send(
         &self,
         request: Request<Bytes>,
@@ -46,7 +46,7 @@ where
     }
 }
 
-/// What a [`Transport`] knows about a failure.
+/// The knowledge of a [`Transport`] about a failure.
 #[derive(Debug)]
 pub struct TransportError {
     not_sent: bool,
@@ -60,21 +60,21 @@ impl TransportError {
         Self { not_sent: false, timed_out: false, source: source.into() }
     }
 
-    /// Not a byte of the request was sent, as when the connection was refused.
+    /// No byte of the request was sent, for example because the connection was refused.
     #[must_use]
     pub fn not_sent(mut self) -> Self {
         self.not_sent = true;
         self
     }
 
-    /// It failed by running out of time.
+    /// The request failed by a timeout.
     #[must_use]
     pub fn timed_out(mut self) -> Self {
         self.timed_out = true;
         self
     }
 
-    /// Whether not a byte of the request was sent.
+    /// Returns whether no byte of the request was sent.
     #[must_use]
     pub fn was_not_sent(&self) -> bool {
         self.not_sent
@@ -104,7 +104,7 @@ impl StdError for TransportError {
 
 type SendFn = dyn Fn(Request<Bytes>) -> BoxFuture<Result<Response<Bytes>, BoxError>> + Send + Sync;
 
-/// A transport whose type is forgotten, so that `Client` is not generic.
+/// A transport with an erased type, so that `Client` is not generic.
 #[derive(Clone)]
 pub(super) struct ErasedTransport(Arc<SendFn>);
 

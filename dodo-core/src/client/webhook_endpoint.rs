@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use super::{Client, path_segment};
 use crate::{Environment, Error, ErrorKind, EventKind, WebhookKey, web_url::WebUrl};
 
-/// A webhook endpoint at Dodo Payments, as [`Client::ensure_webhook_endpoint`] left it.
+/// A webhook endpoint at Dodo Payments: the result of [`Client::ensure_webhook_endpoint`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookEndpoint {
     /// `whk_...`
     pub id: String,
-    /// Where Dodo sends events.
+    /// The URL to which Dodo Payments sends events.
     pub url: String,
-    /// Whether it was created just now.
+    /// Whether this call created the endpoint.
     pub created: bool,
     secret: String,
     environment: Environment,
@@ -47,7 +47,7 @@ impl fmt::Debug for WebhookEndpoint {
     }
 }
 
-/// What Dodo says about an endpoint.
+/// An endpoint in the answer of Dodo Payments.
 #[derive(Deserialize)]
 struct Details {
     id: String,
@@ -64,11 +64,11 @@ struct Secret {
 }
 
 impl Client {
-    /// Makes Dodo Payments send these events to this URL, and returns the secret that they will be
-    /// signed with. No events means all of them.
+    /// Makes Dodo Payments send these events to this URL, and returns the secret of their
+    /// signatures. An empty list selects all events.
     ///
-    /// An endpoint with exactly this URL is updated, else one is created; running it twice changes
-    /// nothing. Two runs at the same time may create two.
+    /// It updates the endpoint with exactly this URL, or creates one. A second call changes
+    /// nothing. Two calls at the same time may create two endpoints.
     ///
     /// ```no_run
     /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
@@ -103,14 +103,15 @@ impl Client {
             Some(found) if is_as_wanted(&found, &events) => (found, false),
             Some(found) => {
                 let path = format!("/webhooks/{}", path_segment(&found.id)?);
-                // Dodo sends everything if nothing is filtered.
+                // Without a filter, Dodo Payments sends all events.
                 let filter = if events.is_empty() { Value::Null } else { json!(events) };
                 let body = json!({ "disabled": false, "filter_types": filter });
                 self.call(Method::PATCH, &path, &[], Some(&body)).await?;
                 (found, false)
             }
             None => {
-                // A new endpoint takes a list or nothing, and no null.
+                // For a new endpoint, Dodo Payments accepts a list or an absent field, but not
+                // null.
                 let body = match events.is_empty() {
                     true => json!({ "url": url }),
                     false => json!({ "url": url, "filter_types": events }),

@@ -10,16 +10,16 @@ use http_body_util::{BodyExt, LengthLimitError};
 
 use crate::{BoxError, Error, ErrorKind, time::timeout};
 
-/// The most bytes that are read and discarded before a refusal is answered. A proxy that is still
-/// sending the body takes an earlier answer for a failure of the server, and shows 502 instead.
+/// The largest number of bytes that are read and discarded before a refusal. If the answer comes
+/// while a proxy still sends the body, the proxy reports 502 instead of the answer.
 const DISCARDED: usize = 1 << 20;
 
 /// Reads a body under a limit and a time limit.
 ///
-/// A body of one frame, the usual case, is not copied. If the body is over the limit, up to 1 MiB of it
-/// is read and discarded first. With the `tokio` feature the time limit holds against a silent client
-/// too. Without it, the time is checked when bytes arrive, and the server's own idle timeout covers
-/// silence.
+/// A body of one frame, the usual case, is not copied. If the body is over the limit, up to 1 MiB
+/// of it is read and discarded first. With the `tokio` feature the time limit also ends a silent
+/// connection. Without it, the time is checked when bytes arrive, and the server's own idle timeout
+/// covers silence.
 ///
 /// # Errors
 /// - [`BodyTooLarge`](ErrorKind::BodyTooLarge): the body is over `limit` bytes, or over the limit of an
@@ -66,7 +66,7 @@ pub(super) async fn discard<B: http_body::Body>(mut body: Pin<&mut B>, time_limi
             }
         }
     };
-    // A client that is too slow gets its answer all the same.
+    // A client that is too slow gets its answer without this.
     let _ = timeout(time_limit, reading).await;
 }
 
@@ -99,7 +99,7 @@ where
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// A layer of the application may limit bodies, too: its errors keep their meaning.
+/// A layer of the application may also limit bodies. Its errors keep their meaning.
 fn unreadable(error: impl Into<BoxError>) -> Error {
     let error: BoxError = error.into();
     let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);

@@ -7,14 +7,14 @@ mod private {
 
 /// The request methods of an endpoint, as a type: [`Get`], [`Post`], [`GetAndPost`] or [`GetPostDelete`].
 pub trait MethodSet: private::Sealed + Send + Sync + 'static {
-    /// Whether `GET` is one of them.
+    /// Whether the set has `GET`.
     const GET: bool;
-    /// Whether `POST` is one of them.
+    /// Whether the set has `POST`.
     const POST: bool;
-    /// Whether `DELETE` is one of them.
+    /// Whether the set has `DELETE`.
     const DELETE: bool;
 
-    /// Returns whether `method` is one of them. `HEAD` is not implied by `GET`: it would create the
+    /// Returns whether the set has `method`. `HEAD` is not implied by `GET`: it would create the
     /// object that `GET` creates.
     #[must_use]
     fn contains(method: &Method) -> bool {
@@ -40,14 +40,14 @@ pub trait MethodSet: private::Sealed + Send + Sync + 'static {
     }
 }
 
-/// Method sets without a common method. [`Endpoint::or`](super::Endpoint::or) asks for it.
+/// Method sets without a common method. [`Endpoint::or`](super::Endpoint::or) requires it.
 #[diagnostic::on_unimplemented(
     message = "two checkouts that both answer `{Self}` cannot share a path",
     label = "both endpoints answer the same method",
     note = "join one endpoint for `Get` and one for `Post`, or mount the second on another path"
 )]
 pub trait Disjoint<Other> {
-    /// The methods of both.
+    /// The union of both sets.
     type Union: MethodSet;
 }
 
@@ -65,8 +65,8 @@ macro_rules! method_sets {
             const DELETE: bool = $delete;
         }
 
-        // With one implementation only, rustc takes it for the one that is meant, and reports a
-        // type mismatch instead of the message above.
+        // If the trait had one implementation, rustc would choose it and report a type mismatch
+        // instead of the message above.
         impl Disjoint<Unmatched> for $name {
             type Union = $name;
         }

@@ -1,6 +1,6 @@
-//! The one seam between core and a web framework: a buffered request in, a buffered answer out.
+//! The interface between core and a web framework: a buffered request in, a buffered answer out.
 //!
-//! An endpoint answers everything here: methods, body limits and deadlines included. An adapter
+//! An endpoint answers every request itself, with methods, body limits and deadlines. An adapter
 //! converts types and adds nothing, so frameworks cannot differ. `ADAPTERS.md` in the repository is
 //! the contract in words.
 
@@ -39,18 +39,19 @@ use crate::{
     note = "a builder becomes an endpoint by `.build()?`"
 )]
 pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
-    /// The methods that it answers. Every other method is 405, before the body is read.
+    /// The methods that the endpoint answers. It answers 405 to every other method, before it reads
+    /// the body.
     #[doc(hidden)]
     type Methods: MethodSet;
 
-    /// Whether it answers `HEAD` as it answers `GET`. The server leaves the body out.
+    /// Whether the endpoint answers `HEAD` like `GET`. The server leaves the body out.
     #[doc(hidden)]
     const ANSWERS_HEAD: bool = false;
 
     /// The largest body to buffer, in bytes. Beyond it the answer is 413.
     fn body_limit(&self, method: &Method) -> usize;
 
-    /// The longest time to wait for the whole body. Beyond it the answer is 408.
+    /// The longest time to wait for the whole body. After it, the answer is 408.
     fn body_timeout(&self, method: &Method) -> Duration;
 
     #[doc(hidden)]
@@ -62,13 +63,14 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
         false
     }
 
-    /// The page of the application that shows errors to browsers, if this request is of one.
+    /// The page of the application that shows errors, if this request is from a browser.
     #[doc(hidden)]
     fn error_page(&self, _method: &Method, _headers: &HeaderMap) -> Option<&ErrorPage> {
         None
     }
 
-    /// Answers the request. Never fails and never panics: a panic in a hook is a 500.
+    /// Answers the request. It never fails and never panics: after a panic in a hook it answers
+    /// 500.
     fn handle(&self, mut request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send {
         async move {
             if let Some(refusal) = self.refuse(request.method(), request.headers()) {
@@ -96,7 +98,7 @@ pub trait Endpoint: private::Sealed + Clone + Send + Sync + 'static {
         }
     }
 
-    /// For adapters: returns the answer that does not need the body, if there is one.
+    /// For adapters: returns the answer if it does not depend on the body.
     #[doc(hidden)]
     fn refuse(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
         if accepts::<Self>(method) {
@@ -160,7 +162,7 @@ pub(crate) mod private {
 mod tests {
     use super::*;
 
-    /// As the dashboard answers: cacheable, and `HEAD` as `GET`.
+    /// An endpoint like the dashboard: cacheable, with `HEAD` like `GET`.
     #[derive(Clone)]
     struct Page;
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, Response};
 use super::{CheckoutEndpoint, Disjoint, Endpoint, accepts, private::Sealed};
 use crate::refusal::ErrorPage;
 
-/// Two endpoints on one path. Made by [`Endpoint::or`].
+/// Two endpoints on one path. Created by [`Endpoint::or`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Or<A, B> {
@@ -60,7 +60,7 @@ where
         match (accepts::<A>(method), accepts::<B>(method)) {
             (true, _) => self.first.error_page(method, headers),
             (false, true) => second(),
-            // Neither: a page of one is better than none.
+            // If neither endpoint answers the method, uses the error page of either one.
             (false, false) => self.first.error_page(method, headers).or_else(second),
         }
     }

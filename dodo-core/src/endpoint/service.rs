@@ -14,9 +14,9 @@ use crate::{BoxError, BoxFuture, refusal::refuse};
 
 /// For adapters: answers a request whose body has not been read yet.
 ///
-/// The whole way of a request in one place: 405 before the body is read, 413 and 408 while it is
-/// read, then the endpoint's own answer. The future is `Send` if the body is; bodies that stay on
-/// one thread, as those of actix-web, work too.
+/// It answers 405 before it reads the body, and 413 or 408 while it reads the body. Then it returns
+/// the endpoint's own answer. The future is `Send` if the body is `Send`. Bodies that stay on one
+/// thread, like those of actix-web, also work.
 ///
 /// ```
 /// # async fn f(client: dodo_core::Client) -> Result<(), dodo_core::BoxError> {

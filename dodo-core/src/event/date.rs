@@ -3,21 +3,21 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment, or the text that was sent where a moment should be.
+/// A point in time, or the text that was sent instead of a time.
 ///
 /// An unreadable date must not lose a paid order, so it keeps its text and the event gets a
 /// [`FieldWarning`](crate::event::FieldWarning).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Date {
-    /// A moment in time.
+    /// A point in time.
     Valid(Timestamp),
-    /// Not RFC 3339; as it was sent.
+    /// A text that is not RFC 3339, as it was sent.
     Invalid(Box<str>),
 }
 
-/// The key under which [`lenient`](super::lenient) passes a text that is not a date: as an object, so that
-/// no other type takes it by mistake.
+/// The key under which [`lenient`](super::lenient) passes a text that is not a date. It passes an
+/// object, so that no other type accepts it by mistake.
 const UNREADABLE: &str = "\u{0}unreadable date";
 
 /// Marks a JSON text as a date that cannot be read. `None` if the value is not a text.
@@ -26,11 +26,12 @@ pub(super) fn marked(value: &str) -> Option<String> {
     value.starts_with('"').then(|| format!("{{{key}:{value}}}"))
 }
 
-/// By this [`lenient`](super::lenient) knows that a date was asked for.
+/// The text of `expecting`, by which [`lenient`](super::lenient) recognizes that the type expects a
+/// date.
 pub(super) const EXPECTED: &str = "an RFC 3339 date";
 
 impl Date {
-    /// The moment, unless it could not be read.
+    /// Returns the point in time. `None`: the text is not a date.
     #[must_use]
     pub const fn timestamp(&self) -> Option<Timestamp> {
         match self {
@@ -94,13 +95,13 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
-/// The form Dodo Payments sends, by hand; everything else that is RFC 3339, by jiff.
+/// A fast parser reads the form of Dodo Payments, and jiff reads every other RFC 3339 text.
 pub(crate) fn read(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     read_utc(text.as_bytes()).or_else(|| text.parse().ok())
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` with up to nine decimals: a third of the time that a general parser takes.
+/// Reads `YYYY-MM-DDTHH:MM:SSZ` with up to nine decimals, three times as fast as a general parser.
 fn read_utc(text: &[u8]) -> Option<Timestamp> {
     let (moment, rest) = text.split_first_chunk::<19>()?;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] =
@@ -112,7 +113,7 @@ fn read_utc(text: &[u8]) -> Option<Timestamp> {
     let (month, day) = (pair(m1, m2)?, pair(d1, d2)?);
     let (hour, minute, second) = (pair(h1, h2)?, pair(n1, n2)?, pair(s1, s2)?);
     let real = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
-    // A leap second is left to jiff.
+    // jiff reads leap seconds.
     if !real || hour > 23 || minute > 59 || second > 59 {
         return None;
     }

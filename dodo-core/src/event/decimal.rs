@@ -4,12 +4,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A decimal number as Dodo Payments wrote it, such as `"1000"`, `"0.002"` or `400`.
 ///
-/// Credit amounts have up to 28 decimals, so no number type of ours could hold them all.
+/// Credit amounts have up to 28 decimals, so no built-in number type holds all of them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Decimal(Box<str>);
 
 impl Decimal {
-    /// Takes an optional sign, digits, and optionally a point and more digits.
+    /// Accepts an optional sign, digits, and optionally a point and more digits.
     fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));

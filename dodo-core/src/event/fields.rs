@@ -1,4 +1,4 @@
-//! How single fields are read: numbers as text, `null` for lists, objects and flags.
+//! Readers of single fields: numbers as text, `null` for lists, objects and flags.
 //!
 //! Used with `#[serde(deserialize_with)]`, so that public fields have plain types.
 
@@ -14,7 +14,7 @@ pub(crate) const MAX_AMOUNT: i64 = 9_007_199_254_740_991;
 /// An integer that may be written as `5831`, `5831.0`, `"5831"` or `"5831.00"`.
 struct Integer(i64);
 
-/// From here on a `f64` no longer tells neighboring integers apart.
+/// From here on, an `f64` cannot represent every integer.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl<'de> Deserialize<'de> for Integer {
@@ -149,7 +149,7 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An object and nothing else: derived structs read lists too, by position.
+/// Accepts only an object, because derived structs also read lists by position.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -195,7 +195,7 @@ where
     collect(deserializer, |Object(element)| element)
 }
 
-/// A list of anything else. `null` is empty, and `null` elements are skipped.
+/// A list of other values. `null` is empty, and `null` elements are skipped.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

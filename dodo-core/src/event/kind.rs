@@ -32,7 +32,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// The shape of the event's `data`; `None` for a type this version does not know.
+            /// The type of the event's `data`. `None`: this version does not know the type of the
+            /// event.
             #[must_use]
             pub const fn payload_type(&self) -> Option<PayloadType> {
                 match self {
@@ -81,7 +82,7 @@ macro_rules! kinds {
 for_each_event!(kinds);
 
 impl EventKind {
-    /// The callback's name in Dodo's Node adaptors, such as `onPaymentSucceeded`.
+    /// The name of the callback in Dodo's Node adaptors, such as `onPaymentSucceeded`.
     #[must_use]
     pub fn callback_name(&self) -> String {
         let mut name = String::from("on");

@@ -1,4 +1,4 @@
-//! Events: their kinds, their payloads, and how leniently they are read.
+//! Events: their kinds, their payloads, and the lenient reader.
 
 mod date;
 mod decimal;
@@ -15,7 +15,7 @@ mod table;
 use std::{fmt, sync::Arc};
 
 use http::Extensions;
-/// A moment in time, as events and records carry it.
+/// A point in time in events and records.
 pub use jiff::Timestamp;
 
 pub use self::{
@@ -31,28 +31,31 @@ pub(crate) use self::{date::read as read_date, table::for_each_event};
 
 /// A verified webhook event.
 ///
-/// `S` is what [`WebhooksBuilder::with_state`](crate::webhook::WebhooksBuilder::with_state) was given.
+/// `S` is the type of the state of
+/// [`WebhooksBuilder::with_state`](crate::webhook::WebhooksBuilder::with_state).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Event<T, S = ()> {
     /// The `webhook-id`: the same at every retry and replay, so it is the idempotency key.
     pub id: String,
-    /// What happened. Counts more than a status in `data`, which is the state at delivery.
+    /// The type of the event. It takes precedence over a status in `data`, which is the state at
+    /// delivery.
     pub kind: EventKind,
-    /// When it happened; when it was received, if the body does not say (with a warning).
+    /// The time of the event. If the body has none, it is the time of receipt, with a warning.
     pub timestamp: Timestamp,
-    /// The merchant; empty if the body does not say.
+    /// The merchant. Empty if the body has none.
     pub business_id: String,
-    /// Whether real money moves: what the route was configured with, as the body does not say.
+    /// `true` in live mode. The mode comes from the configuration of the route, because the body
+    /// has none.
     pub live: bool,
-    /// The object, as it is at delivery.
+    /// The object in its state at delivery.
     pub data: T,
     /// The application's state.
     pub state: S,
     pub(crate) context: Context,
 }
 
-/// What every view of one delivery shares.
+/// The parts that all views of one delivery share.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) raw: RawJson,
@@ -68,14 +71,14 @@ impl<T, S> Event<T, S> {
         &self.context.raw
     }
 
-    /// What could not be read and is therefore absent from `data`.
+    /// The unreadable fields, which are absent from `data`.
     #[must_use]
     pub fn warnings(&self) -> &[FieldWarning] {
         &self.context.warnings
     }
 
-    /// Which attempt to handle it this is, from 1. Without an inbox always 1: retries of Dodo
-    /// Payments do not say which they are.
+    /// The number of this attempt, from 1. Without an inbox it is always 1, because a retry of Dodo
+    /// Payments has no number.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.context.attempt
@@ -108,7 +111,7 @@ impl<T: fmt::Debug, S> fmt::Debug for Event<T, S> {
 pub struct UnreadableEvent {
     /// The whole body.
     pub body: RawJson,
-    /// Where in the body the fault is: a JSON Pointer (RFC 6901). Empty: everywhere.
+    /// The place of the fault in the body: a JSON Pointer (RFC 6901). Empty: the whole body.
     pub pointer: String,
     /// The problem, for people. Never quotes the body.
     pub problem: String,

@@ -1,4 +1,4 @@
-//! Enums that keep what they do not know: Dodo Payments adds values several times a year.
+//! Enums that keep unknown values, because Dodo Payments adds values several times a year.
 
 use std::{fmt, marker::PhantomData};
 
@@ -60,7 +60,7 @@ macro_rules! open_enums {
 
 pub(crate) use open_enums;
 
-/// One visitor for all of them; no temporary `String`, escaped text included.
+/// One visitor for all enums. It creates no temporary `String`, even for escaped text.
 pub(crate) fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

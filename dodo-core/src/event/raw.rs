@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind};
 pub struct RawJson(Bytes);
 
 impl RawJson {
-    /// `part` is a piece of `body`; nothing is copied.
+    /// `part` is a part of `body`. Nothing is copied.
     pub(crate) fn slice(body: &Bytes, part: &str) -> Self {
         Self(body.slice_ref(part.as_bytes()))
     }
@@ -28,13 +28,13 @@ impl RawJson {
         &self.0
     }
 
-    /// The text; `None` where it is not UTF-8, as only an unreadable event can be.
+    /// Returns the text. `None`: it is not UTF-8, which occurs only in an unreadable event.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// Reads it as `T`, as leniently as typed events are read; warnings are dropped.
+    /// Reads the JSON as `T`, as leniently as typed events. It drops warnings.
     ///
     /// # Errors
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when the text is not JSON, or lacks a field that `T` requires.

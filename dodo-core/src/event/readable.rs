@@ -1,8 +1,7 @@
-//! The one decision whether a verified event can be read.
+//! Decides whether a verified event can be read.
 //!
-//! It looks at the fields that cannot be left out, and at amounts, and at nothing else. Booking,
-//! callbacks and extractors ask here, so they cannot differ. Every other field that does not fit is left
-//! out by [`lenient`](super::lenient).
+//! It checks only the required fields and the amounts. Booking, callbacks and extractors share this
+//! decision. [`lenient`](super::lenient) omits every other invalid field.
 
 use std::{borrow::Cow, fmt};
 
@@ -12,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{EventKind, PayloadType, fields::MAX_AMOUNT, lenient::well_formed_text};
 use crate::{Error, ErrorKind, money::Currency};
 
-/// The most fields that are looked at.
+/// The largest number of checked fields.
 const MOST: usize = 8;
 
 /// Decides whether `data` can be read as the payload of its kind. Kinds that this version does not know
@@ -96,7 +95,7 @@ fn text(value: &str) -> Option<Cow<'_, str>> {
 enum Amount {
     Minor(i64),
     TooLarge,
-    /// No integer. An optional field of this kind is left out.
+    /// Not an integer. An optional field with such a value is omitted.
     NoNumber,
 }
 
@@ -126,7 +125,8 @@ fn amount(value: &str) -> Amount {
     }
 }
 
-/// Finds the values of some keys of an object; of two equal keys the last counts, as in JavaScript.
+/// Finds the values of some keys of an object; of two equal keys the last one counts, as in
+/// JavaScript.
 struct Wanted<N>(N);
 
 impl<'de, N> de::DeserializeSeed<'de> for Wanted<N>
@@ -164,7 +164,7 @@ where
     }
 }
 
-/// Where a key stands among the wanted ones. Reads no key into memory.
+/// The position of a key among the wanted keys. It copies no key.
 struct Position<N>(N);
 
 impl<'de, N> de::DeserializeSeed<'de> for Position<N>
@@ -174,7 +174,7 @@ where
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        // As bytes: half a surrogate pair in a key is not a fault of the event.
+        // Reads keys as bytes, because half a surrogate pair in a key must not fail the event.
         deserializer.deserialize_bytes(self)
     }
 }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     proptest! {
-        /// What the decision lets pass, the payload's own type reads, and the other way round.
+        /// The decision accepts exactly the texts that the payload's own type reads.
         #[test]
         fn decision_agrees_with_the_payload_types(
             id in value(), amount in value(), currency in value(), other in value(),

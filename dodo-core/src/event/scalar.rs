@@ -103,7 +103,7 @@ impl Serialize for MetadataValue {
     }
 }
 
-/// By hand, because `#[serde(untagged)]` would buffer every value.
+/// Implemented by hand, because `#[serde(untagged)]` would buffer every value.
 impl<'de> Deserialize<'de> for MetadataValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;

@@ -1,11 +1,11 @@
-//! The one table of event types.
+//! The table of event types.
 
 /// Hands every row to `$consume!`.
 ///
-/// A row is `Variant = "type" => callback(Payload, "state")`, where the state is what the payload's
-/// status says when the event is delivered at once (empty: the payload has none). To add a type, add
-/// a row: its kind, its callback on [`WebhooksBuilder`](crate::webhook::WebhooksBuilder) and its fixture in
-/// [`testing`](crate::testing) follow.
+/// A row is `Variant = "type" => callback(Payload, "state")`, where the state is the status of the
+/// payload if the event is delivered at once (empty: the payload has no status). To add a type, add
+/// a row: its kind, its callback on [`WebhooksBuilder`](crate::webhook::WebhooksBuilder) and its
+/// fixture in [`testing`](crate::testing) follow.
 macro_rules! for_each_event {
     ($consume:ident) => {
         $consume! {

@@ -25,10 +25,10 @@ impl Currency {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
     }
 
-    /// How many decimals the smallest unit stands for: 2 for EUR, 0 for JPY, 3 for KWD.
+    /// The number of decimals of the smallest unit: 2 for EUR, 0 for JPY, 3 for KWD.
     ///
     /// ISO 4217, except that MGA is 0: Dodo Payments treats the ariary as a currency without
-    /// decimals. Override where it is used if your account shows otherwise.
+    /// decimals. Override it if your account shows another number.
     #[must_use]
     pub const fn exponent(self) -> u8 {
         match &self.0 {

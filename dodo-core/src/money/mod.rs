@@ -36,7 +36,7 @@ impl Money {
         Self { gross, tax, net, currency, exponent: currency.exponent() }
     }
 
-    /// With another number of decimals than [`Currency::exponent`].
+    /// Sets a number of decimals that differs from [`Currency::exponent`].
     #[doc(hidden)]
     #[must_use]
     pub const fn with_exponent(mut self, exponent: u8) -> Self {
@@ -44,7 +44,7 @@ impl Money {
         self
     }
 
-    /// With this net amount.
+    /// Sets the net amount.
     #[doc(hidden)]
     #[must_use]
     pub const fn with_net(mut self, net: i64) -> Self {
@@ -52,7 +52,7 @@ impl Money {
         self
     }
 
-    /// The same amount the other way.
+    /// The same amount with the opposite sign.
     #[doc(hidden)]
     #[must_use]
     pub const fn negated(mut self) -> Self {

@@ -1,4 +1,4 @@
-//! For tests of applications: build any event, sign it, send a stored one again.
+//! Helpers for tests of applications: build any event, sign it, or send a stored one again.
 //!
 //! ```
 //! use dodo_core::{
@@ -40,17 +40,16 @@ use crate::{
     Environment, Error, ErrorKind, EventKind, WebhookKey, event::Payload, webhook::VerifiedEvent,
 };
 
-/// The headers of a delivery of `body`, signed now by `key`'s own clock.
+/// Returns the headers of a delivery of `body`, signed at the time of `key`'s own clock.
 ///
-/// An id that no header can carry, because it holds a control character, is left out: as from a
-/// sender that forgot it.
+/// If the id has a control character, the header is omitted.
 #[must_use]
 pub fn sign(key: &WebhookKey, id: &str, body: &[u8]) -> HeaderMap {
     let now = key.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     sign_at(key, id, now, body)
 }
 
-/// A key from a secret of fewer than 24 bytes, as old tests and other senders have them.
+/// Returns a key from a secret of fewer than 24 bytes, for old tests and other senders.
 ///
 /// # Errors
 /// [`Config`](ErrorKind::Config) if it is empty or not base64.
@@ -75,7 +74,7 @@ pub fn sign_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -> HeaderM
     headers
 }
 
-/// A signed delivery of raw JSON, such as a stored body that is played again.
+/// Returns a signed delivery of raw JSON, for example of a stored body.
 #[must_use]
 pub fn signed_request(key: &WebhookKey, id: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     let body = body.into();
@@ -88,7 +87,7 @@ pub fn signed_request(key: &WebhookKey, id: &str, body: impl Into<Bytes>) -> Req
 
 /// Builds an event of any kind, with sensible defaults for everything.
 ///
-/// Every event gets an id of its own, as every delivery does.
+/// Every event gets a new id.
 ///
 /// `Debug` shows id and kind only: the payload may be a real one.
 #[derive(Clone)]
@@ -112,8 +111,8 @@ impl fmt::Debug for EventBuilder {
 }
 
 impl EventBuilder {
-    /// An event of `kind`, with the status that such an event is delivered with. Of a kind that this
-    /// version does not know, `data` is an empty object.
+    /// An event of `kind`, with the usual status of such an event. For an unknown kind, `data` is
+    /// an empty object.
     pub fn new(kind: EventKind) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let data = samples::sample(&kind);
@@ -130,8 +129,8 @@ impl EventBuilder {
     /// Changes the payload.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when events of this kind carry another payload, or what
-    /// [`set_json`](Self::set_json) made of it is none.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if events of this kind have another
+    /// payload, or if [`set_json`](Self::set_json) made the payload invalid.
     pub fn modify<T: Payload>(mut self, change: impl FnOnce(&mut T)) -> Result<Self, Error> {
         let (mut payload, _) = T::from_json(&self.data.to_string()).map_err(|error| {
             Error::new(ErrorKind::InvalidRequest, "events of this kind carry another payload")
@@ -143,7 +142,7 @@ impl EventBuilder {
         Ok(self)
     }
 
-    /// Sets one key of `data` to any JSON, as Dodo Payments might send it one day.
+    /// Sets one key of `data` to any JSON, for example to test a new field.
     pub fn set_json(mut self, key: &str, value: impl Into<Value>) -> Self {
         if let Value::Object(data) = &mut self.data {
             data.insert(key.to_owned(), value.into());
@@ -157,7 +156,7 @@ impl EventBuilder {
         self
     }
 
-    /// When it happened.
+    /// Sets the time of the event.
     pub fn timestamp(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
         self
@@ -169,7 +168,8 @@ impl EventBuilder {
         self
     }
 
-    /// Whether [`to_verified`](Self::to_verified) makes a live event; a request is what its key says.
+    /// Sets whether [`to_verified`](Self::to_verified) creates a live event. For a request, the
+    /// mode of the key decides.
     pub fn live(mut self, live: bool) -> Self {
         self.live = live;
         self
@@ -186,13 +186,13 @@ impl EventBuilder {
         Value::Object(body).to_string().into()
     }
 
-    /// A delivery of it, signed now.
+    /// Returns a delivery of the event, signed now.
     #[must_use]
     pub fn to_request(&self, key: &WebhookKey) -> Request<Bytes> {
         signed_request(key, &self.id, self.body())
     }
 
-    /// The event as a store or a sink sees it, without a signature in between.
+    /// Returns the event as a store or a sink gets it, without a signature.
     #[must_use]
     pub fn to_verified(&self) -> VerifiedEvent {
         VerifiedEvent::from_trusted_parts(&self.id, self.body(), self.timestamp, self.live)
@@ -200,6 +200,6 @@ impl EventBuilder {
 }
 
 fn to_value<T: Payload>(payload: &T) -> Value {
-    // Payloads are objects with text keys: nothing about them cannot be written.
+    // Payloads are objects with text keys, so their serialization cannot fail.
     serde_json::to_value(payload).unwrap_or_default()
 }

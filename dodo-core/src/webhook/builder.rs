@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// Builds [`Webhooks`]. `S` is the state that callbacks get; `P` says whether it is given.
+/// Builds [`Webhooks`]. `S` is the type of the state for callbacks. `P` shows whether the state is
+/// set.
 ///
 /// A callback is an async function or closure that takes an [`Event`]. It returns `()` or
 /// `Result<(), BoxError>`.
@@ -46,7 +47,7 @@ impl<S> WebhooksBuilder<S> {
         }
     }
 
-    /// Gives all callbacks a state, as `event.state`.
+    /// Sets the state of all callbacks: `event.state`.
     pub fn with_state(self, state: S) -> WebhooksBuilder<S, Given<S>> {
         let Self { key, callbacks, inbox, settings, metadata_mapping, state: NoState } = self;
         WebhooksBuilder { key, callbacks, inbox, settings, metadata_mapping, state: Given(state) }
@@ -54,10 +55,10 @@ impl<S> WebhooksBuilder<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
-    /// Runs `callback` on every event of `kind`, with a payload of your own choice.
+    /// Runs `callback` on every event of `kind`, with a payload type of your choice.
     ///
-    /// The payload is read leniently if it is one of this crate's. A type of your own is as strict as
-    /// you wrote it, except that an optional field of another type is left out.
+    /// The webhooks read the payload types of this crate leniently. Your own type is as strict as
+    /// its `serde` code, except that an optional field of another type is omitted.
     pub fn on<T, F, Fut>(mut self, kind: EventKind, callback: F) -> Self
     where
         T: DeserializeOwned + Clone + Send + 'static,
@@ -104,27 +105,28 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
 
     /// Emits the attribution records of each event to `sink`, after the callbacks.
     ///
-    /// Not together with the same ledger as [`inbox`](Self::inbox), which books by itself.
+    /// Do not use it with a ledger that is also the [`inbox`](Self::inbox), because that ledger
+    /// books each event itself.
     pub fn attribution_sink(mut self, sink: impl AttributionSink) -> Self {
         self.callbacks.set_sink(Arc::new(sink), self.metadata_mapping.clone());
         self
     }
 
-    /// How the attribution records of an event are derived.
+    /// Sets the mapping from metadata to attribution records.
     pub fn metadata_mapping(mut self, options: MetadataMapping) -> Self {
         self.callbacks.set_metadata_mapping(options.clone());
         self.metadata_mapping = options;
         self
     }
 
-    /// Commits deliveries to `inbox` and answers; its workers run the callbacks, with the
-    /// [`dispatcher`](Webhooks::dispatcher).
+    /// Commits deliveries to `inbox` before the answer. The workers of the inbox run the callbacks,
+    /// by the [`dispatcher`](Webhooks::dispatcher).
     pub fn inbox(mut self, inbox: impl Inbox) -> Self {
         self.inbox = Some(Arc::new(inbox));
         self
     }
 
-    /// For inboxes: how the metadata of events is read.
+    /// For inboxes: returns the mapping of metadata.
     #[doc(hidden)]
     pub fn metadata(&self) -> &MetadataMapping {
         &self.metadata_mapping
@@ -136,20 +138,21 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
         self.inbox.is_some()
     }
 
-    /// The longest time that one callback may take. Default: 10 seconds, because Dodo Payments ends a
+    /// Sets the time limit of one callback. Default: 10 seconds, because Dodo Payments ends a
     /// delivery after 15. Needs the `tokio` feature and a tokio runtime.
     pub fn callback_timeout(mut self, timeout: Duration) -> Self {
         self.callbacks.set_timeout(timeout);
         self
     }
 
-    /// The largest body that is read, in bytes. Default: 256 KiB. Beyond it the answer is 413.
+    /// Sets the largest body in bytes. Default: 256 KiB. Above it, the answer is 413.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.settings.body_limit = bytes;
         self
     }
 
-    /// The longest time to wait for a body. Default: 10 seconds. Beyond it the answer is 408.
+    /// Sets the time limit for the arrival of a body. Default: 10 seconds. After it, the answer is
+    /// 408.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.settings.body_timeout = timeout;
         self

@@ -1,4 +1,4 @@
-//! One callback of the application, without its types.
+//! One callback of the application, with erased types.
 
 use std::{
     any::{Any, TypeId},
@@ -17,7 +17,7 @@ use crate::{
     event::{Context, Event, FieldWarning, RawJson, lenient},
 };
 
-/// One delivery while it is handled.
+/// A delivery during its processing.
 pub(super) struct Delivery<'a> {
     pub(super) signed: &'a VerifiedEvent,
     pub(super) envelope: Envelope,
@@ -57,18 +57,18 @@ impl Delivery<'_> {
     }
 }
 
-/// The payloads of one delivery that were read already, by type.
+/// The payloads of a delivery that were already read, by type.
 #[derive(Default)]
 pub(super) struct Parsed(Vec<Payload<dyn Any + Send>>);
 
-/// Boxed: payloads are large, and go through several hands.
+/// Boxed, because payloads are large and are moved several times.
 struct Payload<T: ?Sized> {
     data: Box<T>,
     warnings: Arc<[FieldWarning]>,
 }
 
 impl Parsed {
-    /// Reads `data` as `T`, once however often it is asked for. `last` takes it out.
+    /// Reads `data` as `T`, once for all callbacks. `last`: removes the payload from the delivery.
     fn get<T>(&mut self, delivery: &Delivery<'_>, last: bool) -> Result<Payload<T>, Error>
     where
         T: DeserializeOwned + Clone + Send + 'static,
@@ -102,7 +102,7 @@ impl Parsed {
     }
 }
 
-/// Reads a whole delivery in one pass, with the payload that a callback wants.
+/// Reads a whole delivery in one pass, with the payload type of a callback.
 type Read = fn(&Bytes) -> Option<(Envelope, Parsed)>;
 
 fn read_in_one_pass<T>(body: &Bytes) -> Option<(Envelope, Parsed)>
@@ -128,29 +128,29 @@ pub(super) type CallbackFuture = BoxFuture<Result<(), Error>>;
 type ErasedCallback<S> =
     Box<dyn Fn(&Delivery<'_>, &mut Parsed, bool, &S) -> CallbackFuture + Send + Sync>;
 
-/// A callback of the application without its types. `S` is the state that it takes.
+/// A callback of the application with erased types. `S` is the type of its state.
 pub(super) struct Callback<S = ()> {
     payload: TypeId,
-    /// No callback after it wants the same payload.
+    /// No later callback needs the same payload.
     last: bool,
     run: ErasedCallback<S>,
     read: Option<Read>,
 }
 
 impl<S> Callback<S> {
-    /// Says that `later` runs after this one.
+    /// Notes that `later` runs after this one.
     pub(super) fn precedes(&mut self, later: &Self) {
         self.last &= self.payload != later.payload;
     }
 }
 
 impl Callback {
-    /// Whether the callback wants this payload.
+    /// Whether the callback needs this payload.
     pub(super) fn reads(&self, payload: TypeId) -> bool {
         self.payload == payload
     }
 
-    /// Reads a delivery with the payload of this callback, if that works at the first try.
+    /// Reads a delivery with the payload of this callback, if the fast path can read it.
     pub(super) fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
         self.read.and_then(|read| read(body))
     }
@@ -161,7 +161,7 @@ impl Callback {
 }
 
 impl<S: Clone + Send + Sync + 'static> Callback<S> {
-    /// Gives the callback its state.
+    /// Sets the state of the callback.
     pub(super) fn bind(self, state: &Arc<S>) -> Callback {
         let Self { payload, last, run, read } = self;
         let state = state.clone();

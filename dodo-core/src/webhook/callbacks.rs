@@ -1,4 +1,4 @@
-//! What runs for an event, in which order, and how its failures are contained.
+//! The callbacks of an event, their order, and the handling of their failures.
 
 use std::{
     collections::HashMap,
@@ -33,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 type UnreadableCall<S> =
     Box<dyn Fn(&Delivery<'_>, UnreadableEvent, &S) -> CallbackFuture + Send + Sync>;
 
-/// Everything that runs for an event. The builder fills it. `S` is the state that callbacks take.
+/// All callbacks and the sink. The builder fills it. `S` is the type of the state.
 pub(super) struct Callbacks<S = ()> {
     any: Vec<Callback<S>>,
     unknown: Vec<Callback<S>>,
@@ -68,7 +68,7 @@ impl<S: Clone + Send + Sync + 'static> Callbacks<S> {
         }));
     }
 
-    /// Gives each callback its state.
+    /// Sets the state of each callback.
     pub(super) fn bind(self, state: S) -> Callbacks {
         let state = Arc::new(state);
         let bind = |callbacks: Vec<Callback<S>>| -> Vec<Callback> {
@@ -156,14 +156,15 @@ impl Callbacks {
         }
     }
 
-    /// In one pass, with the payload that the first callback of this kind wants.
+    /// Reads in one pass, with the payload type of the first callback of this kind.
     fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
         let kind = fast_path::guess(body)?;
         let first = self.by_kind.get(&kind)?.first()?;
-        // A payload of the application's may panic when it is read. Then it does so again on the
-        // patient way, where that is the failure of its callback.
+        // A payload type of the application may panic in `Deserialize`. Then it panics again on the
+        // slow path, where the panic fails its callback.
         let read = catch_unwind(AssertUnwindSafe(|| first.read(body))).ok()?;
-        // The payload's own type has decided already; another type may read what cannot be booked.
+        // The payload type of this crate decides. Another type could also read an event that cannot
+        // be booked.
         let is_own = kind.payload_type().is_some_and(|own| first.reads(own.type_id()));
         read.filter(|(envelope, _)| envelope.kind == kind && (is_own || envelope.check().is_ok()))
     }
@@ -173,7 +174,7 @@ impl Callbacks {
         delivery: &Delivery<'_>,
         parsed: &mut Parsed,
     ) -> Result<(), Error> {
-        // Before the callbacks, because the last of them takes the payload.
+        // Derive the records before the callbacks, because the last callback takes the payload.
         let records = match &self.sink {
             Some((_, options)) => facts_of(
                 delivery.signed,

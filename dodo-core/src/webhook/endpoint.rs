@@ -19,10 +19,10 @@ use crate::{
     time::timeout,
 };
 
-/// When to come back while the store is down.
+/// The `Retry-After` while the store is unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The longest to wait for the store. Dodo Payments gives a delivery up after 15 seconds.
+/// The longest time to wait for the store. Dodo Payments ends a delivery after 15 seconds.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +46,9 @@ struct Inner {
 
 /// The webhook endpoint: verifies over the raw bytes, then runs callbacks or commits to an inbox.
 ///
-/// It answers 200 when the callbacks succeeded or the inbox has the event, also for types it does
-/// not know; 401 without a valid signature, 400 for a signed body that is not an event, 500 when a
-/// callback failed and 503 when the inbox is down.
+/// It answers 200 if the callbacks succeeded or the inbox has stored the event, even for unknown
+/// types. It answers 401 without a valid signature, 400 for a signed body that is not an event, 500
+/// if a callback failed, and 503 if the inbox is unavailable.
 ///
 /// ```
 /// use dodo_core::{BoxError, Environment, Event, WebhookKey, Webhooks, event::Payment};
@@ -87,7 +87,7 @@ impl Webhooks {
         Self(Arc::new(Inner { key, callbacks: Arc::new(callbacks), inbox, settings }))
     }
 
-    /// The callbacks and the sink alone, for the workers of an inbox.
+    /// Returns the callbacks and the sink, for the workers of an inbox.
     #[must_use]
     pub fn dispatcher(&self) -> Dispatcher {
         Dispatcher(self.0.callbacks.clone())
@@ -159,7 +159,7 @@ impl Endpoint for Webhooks {
         let accepting = async move { inner.accept(&event).await };
         let result = match &self.0.inbox {
             Some(_) => accepting.await,
-            // A sender that leaves must not stop a callback half-way.
+            // If the sender disconnects, the callback must still finish.
             None => to_the_end(accepting).await.unwrap_or_else(|_stopped| {
                 Err(callback_failed("the server stopped while a webhook callback ran"))
             }),

@@ -14,19 +14,19 @@ use crate::{
     },
 };
 
-/// What stands around an event's `data`.
+/// The parts of an event around its `data`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Envelope {
-    /// What happened.
+    /// The type of the event.
     pub kind: EventKind,
-    /// When it happened; when it was received, if the body does not say (with a warning).
+    /// The time of the event. If the body has none, it is the time of receipt, with a warning.
     pub timestamp: Timestamp,
-    /// The merchant; empty if the body does not say (with a warning).
+    /// The merchant. Empty if the body has none, with a warning.
     pub business_id: String,
-    /// The object, unread. `null` if there is none.
+    /// The unread object. `null` if the body has none.
     pub data: RawJson,
-    /// What could not be read.
+    /// The unreadable fields.
     pub warnings: Vec<FieldWarning>,
 }
 
@@ -112,7 +112,7 @@ fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str(&repaired).ok().map(Cow::Owned)
 }
 
-/// The spans of the four keys; of two equal keys the last counts, as in JavaScript.
+/// The spans of the four keys. Of two equal keys the last one counts, as in JavaScript.
 #[derive(Default)]
 struct Parts<'a> {
     kind: Option<&'a RawValue>,

@@ -1,4 +1,5 @@
-//! The usual delivery, read in one pass: an envelope of plain texts around a `data` that fits.
+//! The fast path: reads the usual delivery in one pass, an envelope of plain texts around a valid
+//! `data`.
 //!
 //! For all other bodies the result is `None`, which is not an error: the slow path
 //! ([`Envelope::read`], then [`lenient`](crate::event::lenient)) reads them. If this path returns
@@ -10,8 +11,8 @@ use serde::de::DeserializeOwned;
 use super::envelope::Envelope;
 use crate::event::{EventKind, RawJson, read_date};
 
-/// Reads the envelope and, on the way, `data` as `T`: boxed at once, because payloads are large and
-/// on their way to the callback for a while.
+/// Reads the envelope and, in the same pass, `data` as `T`. It boxes the payload at once, because
+/// payloads are large and are moved several times.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, Box<T>)> {
     let text = std::str::from_utf8(body).ok()?;
     let mut json = Cursor(text);
@@ -20,7 +21,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, Box<T
     loop {
         let key = json.plain_text()?;
         json.take(':')?;
-        // A key twice, or one more than these, is not plain.
+        // A repeated or further key needs the slow path.
         match key {
             "type" if kind.is_none() => kind = Some(EventKind::from(json.plain_text()?)),
             "timestamp" if timestamp.is_none() => timestamp = Some(read_date(json.plain_text()?)?),
@@ -47,10 +48,11 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Option<(Envelope, Box<T
     Some((envelope, value))
 }
 
-/// How much of each end of a body is searched for its type before all of it is, in bytes.
+/// The number of bytes at each end of a body that are searched for the type, before the whole body
+/// is searched.
 const EDGE: usize = 256;
 
-/// The type that the body will turn out to have, most likely. Only good for choosing what to try.
+/// The probable type of the body. Use it only to choose the payload type to try.
 pub(super) fn guess(body: &Bytes) -> Option<EventKind> {
     const NAME: &str = "\"type\"";
     let after = |found: Option<(&str, &str)>| {
@@ -61,7 +63,8 @@ pub(super) fn guess(body: &Bytes) -> Option<EventKind> {
     let text = std::str::from_utf8(body).ok()?;
     let tail = text.get(text.len().saturating_sub(EDGE)..).unwrap_or_default();
     let head = text.get(..EDGE).unwrap_or_default();
-    // Before `data` or behind it: a `type` inside of `data` is neither the first nor the last.
+    // The type is before `data` or after it: a `type` inside of `data` is neither the first nor the
+    // last one.
     after(tail.rsplit_once(NAME))
         .or_else(|| after(head.split_once(NAME)))
         .or_else(|| after(text.rsplit_once(NAME)))
@@ -119,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// Wherever one pass gives an event, the patient way gives the same.
+    /// If the fast path returns an event, the slow path returns the same event.
     fn agree(text: &str) -> bool {
         let body = Bytes::copy_from_slice(text.as_bytes());
         let Some((quick, value)) = read::<Value>(&body) else { return false };

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// The longest id that is kept without an allocation. Dodo Payments' ids have about 31 bytes.
+/// The longest id that needs no allocation. Dodo Payments' ids have about 31 bytes.
 const INLINE: usize = 62;
 
 /// A `webhook-id`: 1 to 256 visible ASCII characters without a `.`.
@@ -13,8 +13,8 @@ pub(super) enum DeliveryId {
 impl DeliveryId {
     pub(super) const MAX: usize = 256;
 
-    /// Whether a header's value may be an id. A `.` could move the border between id and timestamp
-    /// in what is signed.
+    /// Whether the value of a header is a valid id. A `.` could move the border between id and
+    /// timestamp in the signed text.
     pub(super) fn is_valid(id: &[u8]) -> bool {
         (1..=Self::MAX).contains(&id.len()) && id.iter().all(|b| b.is_ascii_graphic() && *b != b'.')
     }
@@ -32,7 +32,7 @@ impl DeliveryId {
 
     pub(super) fn as_str(&self) -> &str {
         match self {
-            // Always text: it was copied from one.
+            // Always UTF-8, because the bytes were copied from a text.
             Self::Inline { length, bytes } => bytes
                 .get(..usize::from(*length))
                 .and_then(|id| std::str::from_utf8(id).ok())

@@ -1,4 +1,4 @@
-//! The seam to a durable store. Nothing here knows a runtime or a database.
+//! The interface to a durable store. It depends on no runtime and no database.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -7,29 +7,29 @@ use http::Extensions;
 use super::{callbacks::Callbacks, verified::VerifiedEvent};
 use crate::{BoxError, BoxFuture, Error};
 
-/// What became of a delivery that was handed to an [`Inbox`].
+/// The result of [`Inbox::accept`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Receipt {
-    /// It is new, and would survive a crash.
+    /// The event is new, and the inbox has stored it durably.
     Stored,
-    /// Its id is known: whatever the body says, there is nothing to do.
+    /// The inbox already stores an event with this id. It ignores the body.
     Duplicate,
 }
 
-/// Durable storage for verified deliveries. `dodo-ledger` implements it; so may you.
+/// Durable storage for verified deliveries. `dodo-ledger` implements it. You can write your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an inbox",
     note = "an inbox commits a delivery before it is answered: see `dodo_ledger::Ledger`"
 )]
 pub trait Inbox: Send + Sync + 'static {
-    /// Why a delivery could not be stored.
+    /// The reason why a delivery could not be stored.
     type Error: Into<BoxError>;
 
     /// Returns `Ok` only if the delivery survives a crash. A known id is a duplicate, with any
     /// body: a retry has the current object.
     ///
-    /// An error is answered with 503, and Dodo Payments sends the delivery again.
+    /// After an error the route answers 503, and Dodo Payments sends the delivery again.
     fn accept(
         &self,
         event: &VerifiedEvent,
@@ -49,7 +49,7 @@ impl<I: Inbox> Inbox for Arc<I> {
 
 type AcceptFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, BoxError>> + Send + 'a>>;
 
-/// [`Inbox`] without its types.
+/// [`Inbox`] with erased types.
 pub(super) trait DynInbox: Send + Sync {
     fn accept<'a>(&'a self, event: &'a VerifiedEvent) -> AcceptFuture<'a>;
 }
@@ -60,8 +60,8 @@ impl<I: Inbox> DynInbox for I {
     }
 }
 
-/// The callbacks and the sink of a [`Webhooks`](crate::Webhooks), without its inbox: what the workers
-/// of a store hold, so that store and callbacks never own each other.
+/// The callbacks and the sink of a [`Webhooks`](crate::Webhooks), without its inbox. The workers of
+/// a store hold it, so that store and callbacks never own each other.
 #[derive(Clone)]
 pub struct Dispatcher(pub(super) Arc<Callbacks>);
 
@@ -72,9 +72,9 @@ impl Dispatcher {
     /// `attempt` counts from 1. `extensions` reach the callbacks as
     /// [`Event::extensions`](crate::Event::extensions).
     ///
-    /// Fails with [`CallbackFailed`](crate::ErrorKind::CallbackFailed) when a callback or the sink did, and with
-    /// [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) when the event cannot be read and no
-    /// `on_unreadable` took it: trying again will not help then.
+    /// Fails with [`CallbackFailed`](crate::ErrorKind::CallbackFailed) if a callback or the sink
+    /// failed. Fails with [`UnreadableEvent`](crate::ErrorKind::UnreadableEvent) if the event
+    /// cannot be read and no `on_unreadable` callback exists; a retry does not help then.
     pub fn dispatch(
         &self,
         event: VerifiedEvent,

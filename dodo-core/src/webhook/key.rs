@@ -24,7 +24,7 @@ use crate::{Environment, Error, ErrorKind, env::variables};
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// Keys as people have them: with or without padding, with stray bits in the last character.
+/// Base64 of keys: with or without padding, with any trailing bits in the last character.
 const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -35,7 +35,7 @@ const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
 const PREFIX: &str = "whsec_";
 
 const VARIABLE: &str = "DODO_PAYMENTS_WEBHOOK_KEY";
-/// Holds further secrets: the name that some of Dodo's guides use.
+/// The variable for further secrets. Some guides of Dodo Payments use this name.
 const SECOND_VARIABLE: &str = "DODO_PAYMENTS_WEBHOOK_SECRET";
 
 /// The minimum length of a key in bytes, from Standard Webhooks. A shorter key is probably a copy
@@ -47,10 +47,10 @@ const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// The secret that Dodo Payments signs deliveries with: verifies, and signs for tests.
+/// The secret of the signatures of Dodo Payments. It verifies deliveries, and signs them for tests.
 ///
-/// Several secrets may be valid at once: after a rotation the old one is, for a day. `Debug` shows
-/// none of them. Cheap to clone.
+/// Several secrets can be valid at once: after a rotation the old secret stays valid for a day.
+/// `Debug` shows none of them. Cheap to clone.
 ///
 /// ```
 /// use dodo_core::{Environment, WebhookKey};
@@ -146,14 +146,15 @@ impl WebhookKey {
         })
     }
 
-    /// Accepts deliveries that were signed at most this long ago, or ahead. Five minutes by default.
+    /// Sets the tolerance: the largest accepted difference between the signed time and the clock.
+    /// Default: 5 minutes.
     #[must_use]
     pub fn with_tolerance(mut self, tolerance: Duration) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// Asks this clock for the time instead of the system's.
+    /// Sets the clock, in place of the system's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -166,7 +167,7 @@ impl WebhookKey {
         self.environment
     }
 
-    /// Logs why [`verify`](Self::verify) refused a delivery.
+    /// Logs the reason for which [`verify`](Self::verify) refused a delivery.
     pub(super) fn log_refusal(&self, refused: &Error) {
         self.refusals.log(refused, self.len());
     }
@@ -179,7 +180,8 @@ impl WebhookKey {
     /// Verifies a delivery: the headers, and the body exactly as it was received.
     ///
     /// # Errors
-    /// [`InvalidSignature`](ErrorKind::InvalidSignature) whatever is wrong; the source says what, for the log.
+    /// [`InvalidSignature`](ErrorKind::InvalidSignature) for every cause. The source of the error
+    /// names the cause, for the log.
     pub fn verify(&self, headers: &HeaderMap, body: Bytes) -> Result<VerifiedEvent, Error> {
         self.verify_at(headers, body, self.now())
     }
@@ -204,7 +206,7 @@ impl WebhookKey {
         Ok(event.by_key(position).with_attempt_at(attempt_at))
     }
 
-    /// Allocates nothing, whether it accepts or refuses.
+    /// Allocates nothing.
     fn check(
         &self,
         headers: &HeaderMap,
@@ -230,7 +232,7 @@ impl WebhookKey {
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
         let sign = |secret| mac(secret, id, &timestamp.to_string(), body).into_bytes();
-        // There always is a first secret.
+        // A key always has a first secret.
         self.secrets
             .first()
             .map(sign)

@@ -11,9 +11,9 @@ use tower_service::Service;
 use super::{key::WebhookKey, verified::VerifiedEvent};
 use crate::{BoxError, BoxFuture, Error, endpoint::read_body};
 
-/// The largest body, in bytes.
+/// The largest body in bytes.
 const LIMIT: usize = 256 * 1024;
-/// The longest to wait for a body.
+/// Sets the time limit for the arrival of the body.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn receive<B>(
@@ -50,11 +50,12 @@ impl WebhookKey {
     }
 }
 
-/// Verifies deliveries in front of any handler, for people who write their own.
+/// Verifies deliveries in front of your own handler.
 ///
-/// Reads the body under a limit, verifies it, puts the [`VerifiedEvent`](crate::webhook::VerifiedEvent)
-/// into the request's extensions and passes the request on with the same body. Without a valid
-/// signature it answers 401. Bodies that are late or too large get 408 and 413.
+/// Reads the body under a limit, verifies it, puts the
+/// [`VerifiedEvent`](crate::webhook::VerifiedEvent) into the request's extensions and passes the
+/// request on with the same body. Without a valid signature it answers 401. It answers 408 to a
+/// late body and 413 to a body that is too large.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct VerifyWebhookLayer {
@@ -64,18 +65,18 @@ pub struct VerifyWebhookLayer {
 }
 
 impl VerifyWebhookLayer {
-    /// Bodies of up to 256 KiB that arrive within 10 seconds.
+    /// Creates the layer for bodies of up to 256 KiB that arrive within 10 seconds.
     pub fn new(key: WebhookKey) -> Self {
         Self { key, limit: LIMIT, timeout: TIMEOUT }
     }
 
-    /// The largest body that is read, in bytes.
+    /// Sets the largest body in bytes.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// The longest to wait for a body.
+    /// Sets the time limit for the arrival of the body.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -115,7 +116,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The clone is not ready; the service that was polled is.
+        // Call the service that was polled ready, because its clone is not ready.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let VerifyWebhookLayer { key, limit, timeout } = self.settings.clone();

@@ -1,4 +1,4 @@
-//! Webhooks: verify over the raw bytes, dispatch on the type, answer so that no paid order is lost.
+//! Webhooks: verify the raw bytes, dispatch by type, and answer so that no paid order is lost.
 
 mod builder;
 mod callback;

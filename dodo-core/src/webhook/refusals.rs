@@ -18,7 +18,7 @@ impl Refusals {
         let Some(repeated) = self.0.count(reason, Instant::now()) else { return };
         let code = reason.code();
         match reason {
-            // A well-formed delivery: most likely of Dodo Payments, and under another key.
+            // A well-formed delivery, probably from Dodo Payments and signed with another key.
             Refusal::SignatureMismatch => tracing::error!(
                 target: "dodo::webhook",
                 reason = code,

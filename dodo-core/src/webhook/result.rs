@@ -1,4 +1,4 @@
-//! The result of a callback, and the state that callbacks take: what the compiler says about both.
+//! The result of a callback, and the state that callbacks take: and the compiler messages for both.
 
 use crate::BoxError;
 
@@ -36,7 +36,7 @@ impl CallbackResult for Result<(), BoxError> {
     }
 }
 
-/// The builder has no state. It fits callbacks that take none.
+/// The builder has no state, for callbacks without a state.
 #[derive(Clone, Copy, Debug)]
 pub struct NoState;
 

@@ -1,4 +1,4 @@
-//! What a delivery claims in its headers. Nothing here is trusted yet.
+//! The headers of a delivery, which are not verified yet.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::id::DeliveryId;
 
-/// Why a delivery was refused. For the log: the answer never tells.
+/// The reason why a delivery was refused. Only the log has it, never the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     IdMissing,
@@ -60,7 +60,7 @@ pub(super) type Mac = [u8; 32];
 /// The three headers, well-formed.
 pub(super) struct Claim<'a> {
     pub(super) id: &'a str,
-    /// The signed text, not its number.
+    /// The signed text of the timestamp, not its number.
     pub(super) timestamp: &'a str,
     /// Unix seconds.
     pub(super) seconds: u64,
@@ -102,7 +102,7 @@ fn candidates(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 /// Padded standard base64 of exactly 32 bytes.
 fn decode(signature: &[u8]) -> Option<Mac> {
-    // 33 bytes: what 44 characters of base64 might hold at most.
+    // 33 bytes: the most that 44 characters of base64 can hold.
     let mut bytes = [0; 33];
     if signature.len() != 44 {
         return None;
@@ -111,7 +111,7 @@ fn decode(signature: &[u8]) -> Option<Mac> {
     bytes.get(..length)?.try_into().ok()
 }
 
-/// `[1-9][0-9]{0,11}`: what a sender writes. No sign, no leading zero, no blank.
+/// `[1-9][0-9]{0,11}`: no sign, no leading zero, no blank.
 fn seconds(value: &[u8]) -> Option<(&str, u64)> {
     let well_formed = matches!(value, [b'1'..=b'9', rest @ ..]
         if rest.len() < 12 && rest.iter().all(u8::is_ascii_digit));

@@ -59,7 +59,7 @@ impl VerifiedEvent {
         &self.body
     }
 
-    /// When it was verified.
+    /// Returns the time of the verification.
     #[must_use]
     pub fn received_at(&self) -> Timestamp {
         self.received_at
@@ -79,7 +79,7 @@ impl VerifiedEvent {
         self.key_position
     }
 
-    /// Whether real money moves: what the key was configured with.
+    /// Returns `true` in live mode. The mode comes from the configuration of the key.
     #[must_use]
     pub fn live(&self) -> bool {
         self.live
@@ -130,7 +130,7 @@ impl VerifiedEvent {
         self.deserialize_in(envelope)
     }
 
-    /// Reads the event with a payload of your own, whatever its kind.
+    /// Reads the event of any kind with your own payload type.
     ///
     /// # Errors
     /// [`UnreadableEvent`](ErrorKind::UnreadableEvent) when it cannot be read.
@@ -138,7 +138,7 @@ impl VerifiedEvent {
         self.deserialize_in(self.readable()?)
     }
 
-    /// The event with its data unread.
+    /// Returns the event with unread data.
     ///
     /// # Errors
     /// As [`envelope`](Self::envelope).
@@ -177,7 +177,7 @@ impl VerifiedEvent {
         }
     }
 
-    /// What stands in for the envelope of a body that has none.
+    /// The envelope of a body without one.
     pub(super) fn unreadable_envelope(&self) -> Envelope {
         Envelope {
             kind: EventKind::Other("".into()),

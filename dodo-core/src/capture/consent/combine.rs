@@ -24,7 +24,7 @@ impl AllGates {
         Self(vec![Arc::new(gate)])
     }
 
-    /// This one must agree too.
+    /// Adds a gate that must also grant.
     pub fn and(mut self, gate: impl ConsentGate) -> Self {
         self.0.push(Arc::new(gate));
         self
@@ -66,7 +66,7 @@ impl AnyGate {
         Self(vec![Arc::new(gate)])
     }
 
-    /// This one may agree instead.
+    /// Adds a gate that can grant instead.
     pub fn or(mut self, gate: impl ConsentGate) -> Self {
         self.0.push(Arc::new(gate));
         self

@@ -3,11 +3,11 @@ use std::borrow::Cow;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use super::{ConsentGate, granted, of_cookie};
+use super::{ConsentGate, granted, read_consent_cookie};
 use crate::capture::consent::Consent;
 
-/// Cookiebot's cookie `CookieConsent`: an object literal of JavaScript, percent-encoded, or `-1`
-/// where the visitor's region asks for no consent.
+/// Cookiebot's cookie `CookieConsent`: an object literal of JavaScript, percent-encoded, or `-1` if
+/// the visitor's region requires no consent.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Cookiebot {
@@ -15,12 +15,12 @@ pub struct Cookiebot {
 }
 
 impl Cookiebot {
-    /// Needs the category `statistics`.
+    /// Requires the category `statistics`.
     pub const fn statistics() -> Self {
         Self { category: "statistics" }
     }
 
-    /// Needs the category `marketing`.
+    /// Requires the category `marketing`.
     pub const fn marketing() -> Self {
         Self { category: "marketing" }
     }
@@ -51,7 +51,7 @@ fn unquoted_split(text: &str) -> impl Iterator<Item = &str> {
 
 impl ConsentGate for Cookiebot {
     fn decide(&self, request: &Parts) -> Consent {
-        of_cookie(request, "CookieConsent", |cookie| self.read(cookie))
+        read_consent_cookie(request, "CookieConsent", |cookie| self.read(cookie))
     }
 
     fn name(&self) -> Cow<'_, str> {

@@ -1,14 +1,14 @@
-//! What a visitor agreed to.
+//! The consent of a visitor.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether the visitor agreed to be attributed. Taken at checkout, kept with the payment, and
-/// checked again by each sink.
+/// The decision of the visitor on attribution. The checkout reads it, the ledger stores it with the
+/// payment, and each sink checks it again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Consent {
-    /// No consent gate is configured and no signal denies: capture is on.
+    /// No consent gate is configured and no signal denies, so the capture runs.
     #[default]
     NotAsked,
     /// A consent gate granted.
@@ -19,7 +19,7 @@ pub enum Consent {
 }
 
 impl Consent {
-    /// Whether the visitor may be tied to the payment.
+    /// Whether the payment may be linked to the visitor.
     #[must_use]
     pub const fn allows(self) -> bool {
         !matches!(self, Self::Denied)

@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::{ConsentGate, has_element};
 use crate::capture::consent::Consent;
 
-/// The header `DNT: 1`. No standard any more, but some vendors' terms ask to respect it.
+/// The header `DNT: 1`. It is no longer a standard, but the terms of some vendors require it.
 ///
 /// ```
 /// use dodo_core::capture::{Preset, VisitorCapture, consent::DoNotTrack};
@@ -15,7 +15,7 @@ use crate::capture::consent::Consent;
 pub struct DoNotTrack;
 
 impl ConsentGate for DoNotTrack {
-    /// Without the header, or with another value, the gate abstains: a site need not ask.
+    /// Without the header, or with another value, the gate abstains.
     fn decide(&self, request: &Parts) -> Consent {
         if has_element(&request.headers, "dnt", b"1") { Consent::Denied } else { Consent::NotAsked }
     }

@@ -39,10 +39,10 @@ use super::{VisitorCapture, cookies};
 /// });
 /// ```
 pub trait ConsentGate: Send + Sync + 'static {
-    /// The decision for this request. A gate that finds no answer says [`Consent::Denied`].
+    /// Returns the decision for this request. A gate without an answer returns [`Consent::Denied`].
     fn decide(&self, request: &Parts) -> Consent;
 
-    /// How explanations call it.
+    /// Returns the name of the gate in explanations.
     fn name(&self) -> Cow<'_, str> {
         std::any::type_name::<Self>().into()
     }
@@ -57,14 +57,14 @@ where
     }
 }
 
-/// A decision and who took it.
+/// A decision and the gate that made it.
 #[derive(Clone, Debug)]
 pub(super) struct Decision {
     pub(super) consent: Consent,
     pub(super) by: Option<String>,
 }
 
-/// What the capture's gates say. Global Privacy Control goes first: no gate can overrule it.
+/// The decision of all gates. Global Privacy Control comes first: no gate can overrule it.
 pub(super) fn decide(capture: &VisitorCapture, request: &Parts) -> Decision {
     let settings = capture.settings();
     // The specification has only the value `1`. Other values are not a signal.
@@ -94,7 +94,7 @@ fn has_element(headers: &HeaderMap, name: &str, element: &[u8]) -> bool {
 
 /// Reads a consent cookie. If the browser sends it more than once, all must grant. A missing cookie
 /// means that the visitor was not asked, which is not consent.
-fn of_cookie(request: &Parts, name: &str, read: impl Fn(&str) -> Consent) -> Consent {
+fn read_consent_cookie(request: &Parts, name: &str, read: impl Fn(&str) -> Consent) -> Consent {
     let mut answer = None;
     cookies::each(&request.headers, |found, value| {
         if found == name && answer != Some(Consent::Denied) {
@@ -108,7 +108,7 @@ fn granted(yes: bool) -> Consent {
     if yes { Consent::Granted } else { Consent::Denied }
 }
 
-/// Runs code of the app that must not take a page or a checkout down with it.
+/// Runs code of the app, so that a panic in it fails neither a page nor a checkout.
 pub(super) fn unwinding<T>(code: impl FnOnce() -> T) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(code));
     if result.is_err() {

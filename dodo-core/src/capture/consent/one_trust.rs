@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use super::{ConsentGate, granted, of_cookie};
+use super::{ConsentGate, granted, read_consent_cookie};
 use crate::capture::consent::Consent;
 
 /// OneTrust's cookie `OptanonConsent`: `…&groups=C0001:1,C0002:0&…`, percent-encoded.
@@ -14,22 +14,22 @@ pub struct OneTrust {
 }
 
 impl OneTrust {
-    /// Needs `C0002`, OneTrust's group of performance and analytics cookies.
+    /// Requires `C0002`, OneTrust's group of performance and analytics cookies.
     pub fn analytics() -> Self {
         Self::group("C0002")
     }
 
-    /// Needs `C0004`, OneTrust's group of targeting cookies.
+    /// Requires `C0004`, OneTrust's group of targeting cookies.
     pub fn targeting() -> Self {
         Self::group("C0004")
     }
 
-    /// Needs this group, for sites that named their own.
+    /// Requires this group, for sites with their own groups.
     pub fn group(group: impl Into<Cow<'static, str>>) -> Self {
         Self { groups: vec![group.into()] }
     }
 
-    /// Needs this group too.
+    /// Also requires this group.
     pub fn and_group(mut self, group: impl Into<Cow<'static, str>>) -> Self {
         self.groups.push(group.into());
         self
@@ -41,7 +41,7 @@ impl OneTrust {
                 form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "groups");
             groups.map(|(_, groups)| groups.into_owned())
         };
-        // Some set-ups encode the whole value once more.
+        // Some sites encode the whole value twice.
         let groups =
             in_query(cookie).or_else(|| in_query(&percent_decode_str(cookie).decode_utf8().ok()?));
         let groups = groups.unwrap_or_default();
@@ -55,7 +55,7 @@ impl OneTrust {
 
 impl ConsentGate for OneTrust {
     fn decide(&self, request: &Parts) -> Consent {
-        of_cookie(request, "OptanonConsent", |cookie| self.read(cookie))
+        read_consent_cookie(request, "OptanonConsent", |cookie| self.read(cookie))
     }
 
     fn name(&self) -> Cow<'_, str> {

@@ -6,7 +6,7 @@ use base64::{
 };
 use http::request::Parts;
 
-use super::{ConsentGate, granted, of_cookie};
+use super::{ConsentGate, granted, read_consent_cookie};
 use crate::capture::consent::Consent;
 
 /// IAB Europe's Transparency and Consent Framework 2: the cookie `euconsent-v2` holds a TC string.
@@ -35,7 +35,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Tcf {
-    /// Needs purpose 1: store and access information on a device.
+    /// Requires purpose 1: store and access information on a device.
     pub fn storage() -> Self {
         Self::purpose(1)
     }
@@ -45,7 +45,7 @@ impl Tcf {
         Self { purposes: vec![purpose], cookie: "euconsent-v2".into() }
     }
 
-    /// Needs this purpose too.
+    /// Also requires this purpose.
     pub fn and_purpose(mut self, purpose: u8) -> Self {
         self.purposes.push(purpose);
         self
@@ -71,7 +71,7 @@ impl Tcf {
 
 impl ConsentGate for Tcf {
     fn decide(&self, request: &Parts) -> Consent {
-        of_cookie(request, &self.cookie, |tc_string| self.read(tc_string))
+        read_consent_cookie(request, &self.cookie, |tc_string| self.read(tc_string))
     }
 
     fn name(&self) -> Cow<'_, str> {

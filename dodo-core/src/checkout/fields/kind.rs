@@ -2,16 +2,16 @@ use serde_json::{Number, Value};
 
 use crate::{id::is_id, return_url::absolute, web_url::WebUrl};
 
-/// What a value must look like.
+/// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// Text of so many characters, without control characters but tab and line feed.
+    /// Text with this number of characters, without control characters except tab and line feed.
     Text(usize, usize),
-    /// An id of Dodo's.
+    /// An id of Dodo Payments.
     Id,
-    /// Text of at most so many characters, by a limit of Dodo's.
+    /// Text with at most this number of characters, by a limit of Dodo Payments.
     Limited(usize),
-    /// A whole number between two bounds of Dodo's.
+    /// A whole number between two bounds of Dodo Payments.
     Int(i64, i64),
     /// A price in minor units.
     Amount(i64),
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     Switch,
     /// An absolute `http` or `https` URL in ASCII.
     Url,
-    /// An absolute URL to which the customer returns. Where it may lead is decided elsewhere.
+    /// An absolute URL to which the customer returns. `return_to` checks its origin.
     ReturnUrl,
     /// ISO 3166-1 alpha-2, upper case.
     Country,
@@ -30,19 +30,19 @@ pub(crate) enum Kind {
     Currency,
     Email,
     OneOf(&'static [&'static str]),
-    /// A name out of a list of Dodo's that grows: lower case, digits, `_`.
+    /// A name from a growing list of Dodo Payments: lower case, digits, `_`.
     Word,
-    /// Pairs of Dodo's metadata.
+    /// Metadata pairs.
     Metadata,
-    /// An object of short texts under names that are not listed here.
+    /// An object of short texts with any names.
     Texts,
     /// `customer`: an object with an e-mail address or a customer's id.
     Customer,
-    /// An object with these members at least.
+    /// An object with at least these members.
     Object(&'static [&'static str]),
-    /// A list of so many elements, by a limit of Dodo's.
+    /// A list with this number of elements, by a limit of Dodo Payments.
     List(usize, usize),
-    /// A list of at most so many elements.
+    /// A list with at most this number of elements.
     Items(usize),
 }
 
@@ -80,7 +80,7 @@ impl Kind {
         }
     }
 
-    /// Whether a list may have so many elements.
+    /// Whether a list may have this number of elements.
     pub(super) fn takes_length(self, length: usize) -> bool {
         match self {
             Self::List(min, max) => (min..=max).contains(&length),
@@ -159,8 +159,8 @@ fn whole(number: &Number) -> Option<i64> {
     })
 }
 
-/// Addresses as people have them: no quoting, no comments, no address literals, a domain with a dot.
-/// Other scripts travel as punycode.
+/// A usual e-mail address: no quoting, no comments, no address literals, a domain with a dot.
+/// Domains in other scripts are in punycode.
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let atom = |atom: &str| {

@@ -1,6 +1,6 @@
-//! Where a value is in a body.
+//! The place of a value in a body.
 
-/// Where we are in the body. Written out as a JSON Pointer only for an error.
+/// A place in the body. It becomes a JSON Pointer only for an error.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) within: Option<&'a Self>,

@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use super::{FIELDS, FieldClass};
 use crate::Error;
 
-/// Fields that decide what the merchant is owed or whose account is used, by the case that an
-/// application has for taking them from a client.
+/// Sets of fields that decide the revenue of the merchant or the account that pays. Each set is one
+/// case in which an application can accept them from a client.
 ///
 /// ```
 /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
@@ -28,27 +28,27 @@ pub enum FieldSet {
     ExistingCustomer,
     /// `payment_method_id`, `confirm`, `show_saved_payment_methods`: the saved card to charge.
     SavedPaymentMethods,
-    /// `credit_entitlements`: how many credits are granted.
+    /// `credit_entitlements`: the number of granted credits.
     Credits,
-    /// `force_3ds`, `adaptive_currency_fees_inclusive`: who bears losses and fees.
+    /// `force_3ds`, `adaptive_currency_fees_inclusive`: the side that bears losses and fees.
     Risk,
     /// `product_collection_id`: offers every product of a collection.
     Collections,
-    /// `custom_fields`, `feature_flags`: what the hosted page asks for.
+    /// `custom_fields`, `feature_flags`: the questions of the hosted page.
     Forms,
     /// `font_primary_url`, `font_secondary_url`: files that the hosted page loads.
     Fonts,
 }
 
-/// What a client may set.
+/// The fields that a client may set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
-    /// Full Express behavior: everything documented passes, everything else is dropped.
+    /// Behaves as Express: every documented field passes, and every other field is dropped.
     express: bool,
     /// Whole paths, or last names, of guarded fields.
     allowed: BTreeSet<Box<str>>,
     sets: BTreeSet<FieldSet>,
-    /// Sets that an option of the endpoint takes from clients, whatever else allows them.
+    /// Sets that an option of the endpoint denies to clients, even if another option allows them.
     denied: BTreeSet<FieldSet>,
 }
 

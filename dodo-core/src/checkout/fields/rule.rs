@@ -6,13 +6,13 @@ use super::{Field, FieldClass, FieldSet, Where};
 pub struct FieldRule {
     /// Names joined by dots; `[]` stands for every element of a list.
     pub path: &'static str,
-    /// Whether `POST /checkouts` takes it.
+    /// Whether `POST /checkouts` accepts the field.
     pub session: bool,
-    /// Whether `POST /payments` takes it.
+    /// Whether `POST /payments` accepts the field.
     pub payment: bool,
-    /// Whether `POST /subscriptions` takes it.
+    /// Whether `POST /subscriptions` accepts the field.
     pub subscription: bool,
-    /// Whether it is a parameter of a static link.
+    /// Whether the field is a parameter of a static link.
     pub static_link: bool,
     /// The set that guards it; `None` if any client may set it. Fields inside of a guarded field
     /// are also guarded.
@@ -20,9 +20,9 @@ pub struct FieldRule {
     /// The meaning of the field, if several fields have it: `goods`, `payer` and others. If server code
     /// sets one of them, no client value of the meaning goes to Dodo Payments.
     pub meaning: Option<&'static str>,
-    /// What a value must look like.
+    /// The form of a value.
     pub expectation: &'static str,
-    /// What there is to know about it.
+    /// Notes about the field.
     pub note: &'static str,
 }
 

@@ -33,7 +33,7 @@ impl Schema {
         &SESSION
     }
 
-    /// `POST /payments` and `POST /subscriptions`; which one is known only after the product.
+    /// `POST /payments` and `POST /subscriptions`. The kind of the product decides between the two.
     pub(crate) fn dynamic() -> &'static Self {
         &DYNAMIC
     }

@@ -1,7 +1,7 @@
 //! The limits of Dodo Payments, for values of server code.
 //!
-//! Rules that distrust a browser do not apply to the application's own values: whatever breaks no
-//! documented limit goes to Dodo Payments, also names that this crate does not know.
+//! Rules against browsers do not apply to the application's own values. A value within the
+//! documented limits goes to Dodo Payments, even under a name that this crate does not know.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! The table: what may be in a checkout, and who may put it there.
+//! The table of checkout fields, and of the side that may set each field.
 //!
 //! Sources: Dodo Payments' API reference for `POST /checkouts`, `/payments` and `/subscriptions`, and
 //! its page on static payment links. `docs/field-policy.md` is generated from this table.
@@ -12,7 +12,7 @@ const L: Where = Where::STATIC;
 const D: Where = P.and(U);
 const SD: Where = S.and(D);
 
-/// The largest integer that JSON carries exactly everywhere.
+/// The largest integer that every JSON parser reads exactly.
 const MAX_AMOUNT: i64 = 9_007_199_254_740_991;
 /// Dodo's integers are 32 bits wide.
 const MAX_QUANTITY: i64 = i32::MAX as i64;

@@ -1,4 +1,4 @@
-//! How the types of this folder are made: a JSON object, and one method per field.
+//! The macro for the types of this folder: a JSON object, and one method per field.
 
 use serde_json::Value;
 
@@ -146,7 +146,7 @@ macro_rules! builder {
 }
 pub(super) use builder;
 
-/// What a builder stores.
+/// The values that a builder stores.
 pub(super) trait IntoValue {
     fn into_value(self) -> Value;
 }

@@ -1,4 +1,4 @@
-//! Who buys.
+//! The customer of a checkout.
 
 use serde_json::Map;
 
@@ -6,7 +6,8 @@ use super::builder::builder;
 use crate::CustomerId;
 
 builder! {
-    /// Who buys: [`CheckoutCustomer::new`] by e-mail, [`CheckoutCustomer::existing`] by id.
+    /// The customer of a checkout: [`CheckoutCustomer::new`] by e-mail,
+    /// [`CheckoutCustomer::existing`] by id.
     CheckoutCustomer(email: &str) {
         /// The name.
         name: text,
@@ -16,8 +17,8 @@ builder! {
 }
 
 impl CheckoutCustomer {
-    /// A customer that Dodo Payments knows. Their saved data is used, so only server code should say
-    /// who it is.
+    /// Names an existing customer. Dodo Payments uses the saved data of the customer, so only
+    /// server code should set the id.
     pub fn existing(id: &CustomerId) -> Self {
         Self { fields: Map::new() }.set_raw("customer_id", id.as_str())
     }

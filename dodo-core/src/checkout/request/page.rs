@@ -3,13 +3,13 @@
 use super::builder::builder;
 
 builder! {
-    /// How the hosted page looks.
+    /// The appearance of the hosted page.
     Customization() {
         /// `dark`, `light` or `system`.
         theme: text,
-        /// Show what is bought.
+        /// Shows the bought items.
         show_order_details: flag,
-        /// Show that it is on demand.
+        /// Shows that the subscription is on demand.
         show_on_demand_tag: flag,
         /// A language code.
         force_language: text,
@@ -35,13 +35,13 @@ builder! {
         font_weight: text,
         /// The text of the button, at most 100 characters.
         pay_button_text: text,
-        /// How round corners are.
+        /// The radius of the corners.
         radius: text,
     }
 }
 
 builder! {
-    /// What the hosted page asks for and allows.
+    /// The questions and the permissions of the hosted page.
     FeatureFlags() {
         /// Default true.
         allow_currency_selection: flag,
@@ -61,7 +61,7 @@ builder! {
         require_tax_id: flag,
         /// Whether the cardholder's name is required.
         require_cardholder_name: flag,
-        /// Everything on one page.
+        /// Shows the whole checkout on one page.
         single_page: flag,
         /// Whether addons can be changed on the page.
         allow_editing_addons: flag,
@@ -90,11 +90,11 @@ builder! {
     /// A question on the hosted page. `field_type` is one of `text`, `number`, `email`, `url`, `date`,
     /// `dropdown`, `boolean`.
     CustomField(key: &str, label: &str, field_type: &str) {
-        /// Whether it must be answered.
+        /// Whether the customer must answer.
         required: flag,
-        /// What the empty field shows.
+        /// The text of the empty field.
         placeholder: text,
-        /// What a dropdown offers.
+        /// The options of a dropdown.
         options: texts,
     }
 }

@@ -32,41 +32,41 @@ builder! {
     SessionRequest() {
         /// The items: 1 to 20, or none with a product collection.
         product_cart: cart,
-        /// Who buys.
+        /// The customer.
         customer: customer,
-        /// Where the customer lives; needs the country.
+        /// The billing address of the customer. The country is required.
         billing_address: address,
         /// ISO 4217. Ignored by Dodo unless adaptive pricing is on.
         billing_currency: text,
-        /// Adds a pair of metadata, which travels to the payment and the subscription.
+        /// Adds a pair of metadata, which Dodo Payments copies to the payment and the subscription.
         metadata: metadata,
-        /// Where the customer returns to, after success and after failure.
+        /// The page to which the customer returns, after success and after failure.
         return_url: text,
-        /// Where the back button leads.
+        /// The page of the back button.
         cancel_url: text,
         /// At most 20 codes.
         discount_codes: texts,
         /// The older form of `discount_codes`.
         discount_code: text,
-        /// Which ways to pay are offered. Dodo asks to always include `credit` and `debit`.
+        /// The offered payment methods. Dodo Payments recommends to include `credit` and `debit`.
         allowed_payment_method_types: texts,
         /// A saved payment method; needs `confirm` and an existing customer.
         payment_method_id: text,
-        /// Charge at once; the session then lives 15 minutes instead of 24 hours.
+        /// Charges at once. The session is then valid for 15 minutes instead of 24 hours.
         confirm: flag,
-        /// Ask for no more of the address than tax needs.
+        /// Asks only for the parts of the address that tax needs.
         minimal_address: flag,
-        /// Offer the customer's saved payment methods.
+        /// Offers the customer's saved payment methods.
         show_saved_payment_methods: flag,
-        /// Make the link short.
+        /// Makes the link short.
         short_link: flag,
-        /// Ask for 3-D Secure.
+        /// Requires 3-D Secure.
         force_3ds: flag,
         /// The buyer's tax id; needs the country.
         tax_id: text,
         /// The buyer's company.
         customer_business_name: text,
-        /// The least that an Indian mandate allows to charge, in paise.
+        /// The smallest charge that an Indian mandate allows, in paise.
         mandate_min_amount_inr_paise: amount,
         /// A collection whose products are offered.
         product_collection_id: text,
@@ -74,9 +74,9 @@ builder! {
         custom_fields: questions,
         /// Trial and on-demand terms.
         subscription_data: subscription,
-        /// How the page looks.
+        /// The appearance of the page.
         customization: look,
-        /// What the page asks for and allows.
+        /// The questions and the permissions of the page.
         feature_flags: flags,
     }
 }

@@ -8,9 +8,9 @@ builder! {
     StaticRequest() {
         /// The product. Default: the client names it.
         product_id: product,
-        /// How many.
+        /// The quantity.
         quantity: number,
-        /// Where the customer returns to.
+        /// The page to which the customer returns.
         redirect_url: text,
         /// Prefills the name; ignored if first or last name are given.
         full_name: text,
@@ -53,7 +53,7 @@ builder! {
         /// Whether the customer may change the currency.
         show_currency_selector: flag,
         /// The price of a pay-what-you-want product, in minor units. Customers can change it in the
-        /// address bar, as everything in a static link.
+        /// address bar, like every value of a static link.
         payment_amount: amount,
         /// Whether the page asks for discount codes.
         show_discounts: flag,

@@ -7,7 +7,7 @@ builder! {
     SubscriptionData() {
         /// Days before the first charge, 0 to 10,000.
         trial_period_days: number,
-        /// Charge later and at will.
+        /// Charges later, on demand.
         on_demand: on_demand,
     }
 }
@@ -21,7 +21,7 @@ builder! {
         product_currency: text,
         /// The description of the charge.
         product_description: text,
-        /// Whether fees of currency conversion are in the price.
+        /// Whether the price includes the fees of currency conversion.
         adaptive_currency_fees_inclusive: flag,
     }
 }

@@ -1,9 +1,9 @@
-//! Reads JSON into a strict type, and repairs what does not fit instead of refusing it.
+//! Reads JSON into a strict type, and omits invalid parts instead of refusing the whole text.
 //!
-//! The types are plain derives and cost what plain derives cost. If a type refuses the text, the text
-//! is read again part by part: each member of an object and each element of a list is tried alone, and
-//! a part that does not fit is left out. So each byte is read a small constant number of times,
-//! however many faults there are.
+//! The types are plain `serde` derives, and a valid text needs one pass. If a type refuses the
+//! text, this module reads it again part by part: it tries each member of an object and each
+//! element of a list alone, and omits an invalid part. So it reads each byte a small constant
+//! number of times, independent of the number of faults.
 
 mod parts;
 mod well_formed;
@@ -18,17 +18,17 @@ pub(crate) use self::well_formed::text as well_formed_text;
 use super::date;
 use crate::{Error, ErrorKind};
 
-/// A field that could not be read and is therefore absent, or a date that keeps its text.
+/// A field that is absent because it was unreadable, or a date that keeps its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldWarning {
-    /// Where in the body: a JSON Pointer (RFC 6901) such as `/data/customer/email`.
+    /// The place in the body: a JSON Pointer (RFC 6901) such as `/data/customer/email`.
     pub pointer: String,
     /// The problem, for people. Never quotes the value.
     pub problem: String,
 }
 
-/// The value, and the fields that had to be left out.
+/// The value, and the omitted fields.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Read<T> {
     pub(crate) value: T,
@@ -38,12 +38,11 @@ pub(crate) struct Read<T> {
 /// The most warnings of one event. Further faults are repaired without one.
 const MOST_WARNINGS: usize = 64;
 
-/// The levels at which single parts are repaired. No payload has more; a value that is nested deeper
-/// is left out as a whole.
+/// The number of levels at which single parts are omitted. No payload has more levels. A value that
+/// is nested deeper is omitted as a whole.
 const DEEPEST: usize = 6;
 
-/// Reads `json` as `T`, leaving out the optional fields that do not fit. `base` is the pointer of
-/// `json` itself.
+/// Reads `json` as `T` and omits invalid optional fields. `base` is the pointer of `json` itself.
 ///
 /// # Errors
 /// [`UnreadableEvent`](ErrorKind::UnreadableEvent), with the pointer, when a required field is missing
@@ -86,11 +85,11 @@ fn read_in_parts<T: DeserializeOwned>(json: &str, base: &str) -> Result<Read<T>,
     Err(repair.unreadable(fault))
 }
 
-/// Why a text is not a `T`.
+/// The reason why a text is not a `T`.
 struct Fault {
     path: Vec<Segment>,
     problem: String,
-    /// The text is JSON that fits no type of ours, and not JSON that fits this type.
+    /// The text is JSON, but not valid for this type.
     is_data: bool,
 }
 
@@ -103,7 +102,7 @@ fn probe<T: DeserializeOwned>(json: &str) -> Result<T, Fault> {
     })
 }
 
-/// What stands around a part, so that `T` reads that part and nothing else.
+/// The text around a part, so that `T` reads only that part.
 #[derive(Clone, Default)]
 struct Wrapper {
     before: String,
@@ -136,13 +135,13 @@ impl Wrapper {
 
 struct Repair<'b> {
     base: &'b str,
-    /// Where the part that is read stands in the text.
+    /// The place of the current part in the text.
     place: Vec<Segment>,
     warnings: Vec<FieldWarning>,
 }
 
 impl Repair<'_> {
-    /// Reads the parts of an object or list one by one. Returns it without those that do not fit, or
+    /// Reads the parts of an object or list one by one. Returns it without the invalid parts, or
     /// `None` if it has no parts.
     fn parts<T: DeserializeOwned>(&mut self, json: &str, around: &Wrapper) -> Option<String> {
         match parts::from_json(json)? {
@@ -216,7 +215,7 @@ impl Repair<'_> {
         }
     }
 
-    /// Names the field that cannot be missed, with its own fault if it was present.
+    /// Names the required field that is missing or invalid, and its fault.
     fn unreadable(&self, fault: Fault) -> Error {
         let Fault { path, problem, .. } = fault;
         let pointer = pointer(self.base, &path);
@@ -229,7 +228,7 @@ impl Repair<'_> {
     }
 }
 
-/// Why `T` does not read this part. `None`: it does, or only lacks other parts.
+/// The reason why `T` cannot read this part. `None`: `T` can read it, or only lacks other parts.
 fn fault_of<T: DeserializeOwned>(json: &str, around: &Wrapper) -> Option<Fault> {
     probe::<T>(&around.around(json)).err().filter(|fault| {
         let lacks_others =
@@ -280,7 +279,7 @@ mod tests {
         static VALUES_READ: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// Counts how often a value is read. Even numbers fit.
+    /// Counts the reads of a value. Even numbers are valid.
     struct Even;
 
     impl<'de> Deserialize<'de> for Even {

@@ -1,7 +1,7 @@
-//! Takes an object or a list apart and puts it together again.
+//! Splits an object or a list into parts, and joins the parts again.
 //!
-//! Works on spans of text, not on a tree: numbers that no type holds and objects that are nested too
-//! deep for a tree survive next to the fault.
+//! It works on spans of text and not on a tree, so numbers of any size and deeply nested objects
+//! next to the fault stay unchanged.
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// The parts of a text that is an object or a list.
 pub(super) enum Parts<'a> {
-    /// Of two equal keys the last counts, as in JavaScript.
+    /// Of two equal keys the last one counts, as in JavaScript.
     Object(Vec<(Cow<'a, str>, &'a RawValue)>),
     List(Vec<&'a RawValue>),
 }

@@ -2,12 +2,12 @@
 //!
 //! RFC 8259 allows half a surrogate pair in a text (section 8.2: a program that cuts a text in the
 //! middle of an emoji writes one) and numbers of any size (section 6). It forbids raw line ends and
-//! other control characters inside a text. People and their programs write all of them, in optional
-//! fields. They must not lose an order.
+//! other control characters inside a text. All of them occur in optional fields. They must not lose
+//! an order.
 
 use std::{fmt::Write, iter::Peekable};
 
-/// What stands in for half of a surrogate pair, as in JavaScript's `toWellFormed`.
+/// The replacement of half of a surrogate pair, as in JavaScript's `toWellFormed`.
 const REPLACEMENT: &str = "\\ufffd";
 
 /// The same JSON with halves of surrogate pairs replaced, control characters inside texts escaped, and
@@ -35,7 +35,7 @@ pub(crate) fn text(json: &str) -> Option<String> {
     changed.then_some(out)
 }
 
-/// Behind the closing quote; the end of the text if there is none.
+/// The place after the closing quote, or the end of the text without one.
 fn end_of_text(json: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in json.bytes().enumerate().skip(1) {
@@ -54,7 +54,7 @@ fn end_of_number(json: &str) -> usize {
     json.find(|c: char| !of_number(c)).unwrap_or(json.len())
 }
 
-/// Copies a quoted text and says whether anything in it was replaced.
+/// Copies a quoted text and returns whether it replaced a part.
 fn well_formed(quoted: &str, out: &mut String) -> bool {
     let mut changed = false;
     let mut parts = Parts(quoted).peekable();
@@ -95,7 +95,7 @@ fn low_half<'a>(parts: &mut Peekable<Parts<'a>>) -> Option<Part<'a>> {
     parts.next_if(|part| matches!(part.unit(), Some(0xDC00..=0xDFFF)))
 }
 
-/// An escape of a text, or what stands between two of them.
+/// An escape of a text, or the text between two escapes.
 struct Part<'a>(&'a str);
 
 impl Part<'_> {

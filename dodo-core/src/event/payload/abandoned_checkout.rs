@@ -5,7 +5,7 @@ use crate::event::{Date, fields};
 
 /// A checkout that was left, as `abandoned_checkout.*` events carry it.
 ///
-/// Required is `payment_id`. There is no amount and no metadata: they are on the payment.
+/// `payment_id` is required. There is no amount and no metadata: they are on the payment.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AbandonedCheckout {
@@ -18,7 +18,7 @@ pub struct AbandonedCheckout {
     pub status: Option<RecoveryStatus>,
     /// Why.
     pub abandonment_reason: Option<AbandonmentReason>,
-    /// When it was noticed.
+    /// The time at which Dodo Payments noticed it.
     pub abandoned_at: Option<Date>,
     /// The customer.
     pub customer_id: Option<String>,

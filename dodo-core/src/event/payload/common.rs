@@ -8,7 +8,7 @@ use crate::{
     money::Currency,
 };
 
-/// Where the customer is billed.
+/// The billing address.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BillingAddress {
@@ -49,7 +49,7 @@ pub struct Customer {
 pub struct CartItem {
     /// `pdt_...`.
     pub product_id: String,
-    /// How many.
+    /// The quantity.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub quantity: Option<i64>,
 }
@@ -70,11 +70,11 @@ pub struct CustomFieldResponse {
 pub struct Discount {
     /// `dsc_...`.
     pub discount_id: String,
-    /// What the customer typed.
+    /// The code that the customer entered.
     pub code: Option<String>,
     /// Label.
     pub name: Option<String>,
-    /// How `amount` is meant.
+    /// The type of `amount`.
     #[serde(rename = "type")]
     pub kind: Option<DiscountKind>,
     /// Basis points (540 is 5.4 %), or minor units for a flat discount.
@@ -82,9 +82,9 @@ pub struct Discount {
     pub amount: Option<i64>,
     /// The merchant.
     pub business_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
-    /// When it ends.
+    /// The end.
     pub expires_at: Option<Date>,
     /// Billing cycles left.
     #[serde(default, deserialize_with = "fields::optional_integer")]
@@ -122,7 +122,7 @@ pub struct RefundItem {
     pub payment_id: Option<String>,
     /// The merchant.
     pub business_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
     /// Minor units.
     #[serde(default, deserialize_with = "fields::optional_amount")]
@@ -138,8 +138,8 @@ pub struct RefundItem {
     pub status: Option<RefundStatus>,
     /// The card network's reference.
     pub network_reference: Option<String>,
-    /// What kind of reference.
+    /// The type of the reference.
     pub network_reference_type: Option<String>,
-    /// When the reference last changed.
+    /// The time of the last change of the reference.
     pub network_reference_updated_at: Option<Date>,
 }

@@ -10,14 +10,14 @@ use crate::{
 
 /// A movement of credits, as `credit.*` events carry it.
 ///
-/// Required is `id`. Amounts are credits, not money.
+/// `id` is required. Amounts are credits, not money.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CreditLedgerEntry {
     /// `cle_...`.
     #[serde(deserialize_with = "fields::id")]
     pub id: String,
-    /// What moved them.
+    /// The type of the movement.
     pub transaction_type: Option<CreditTransaction>,
     /// Whether credits were added.
     #[serde(default, deserialize_with = "fields::or_default")]
@@ -40,7 +40,7 @@ pub struct CreditLedgerEntry {
     pub customer_id: Option<String>,
     /// The object that caused it.
     pub reference_id: Option<String>,
-    /// What kind of object.
+    /// The type of that object.
     pub reference_type: Option<String>,
     /// Text.
     pub description: Option<String>,
@@ -97,7 +97,7 @@ pub struct CreditEntitlementItem {
     pub credit_entitlement_name: Option<String>,
     /// The product.
     pub product_id: Option<String>,
-    /// What one credit is called.
+    /// The name of one credit.
     pub unit: Option<String>,
     /// Credits per cycle.
     pub credits_amount: Option<Decimal>,
@@ -108,9 +108,9 @@ pub struct CreditEntitlementItem {
     /// Whether more may be used.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub overage_enabled: bool,
-    /// What happens to the overage.
+    /// The treatment of the overage.
     pub overage_behavior: Option<String>,
-    /// How much more.
+    /// The largest overage.
     pub overage_limit: Option<Decimal>,
     /// When credits expire.
     #[serde(default, deserialize_with = "fields::optional_integer")]
@@ -121,7 +121,7 @@ pub struct CreditEntitlementItem {
     /// Whether unused credits are kept.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub rollover_enabled: bool,
-    /// How many of them.
+    /// The kept share of the unused credits, in percent.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub rollover_percentage: Option<i64>,
     /// How often.
@@ -165,7 +165,7 @@ pub struct MeterCreditItem {
     pub meter_name: Option<String>,
     /// The kind of credit.
     pub credit_entitlement_id: Option<String>,
-    /// How many units one credit pays.
+    /// The number of units for one credit.
     pub meter_units_per_credit: Option<Decimal>,
     /// The product.
     pub product_id: Option<String>,

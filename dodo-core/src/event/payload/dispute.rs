@@ -11,7 +11,7 @@ use crate::{
 
 /// A dispute, as `dispute.*` events carry it.
 ///
-/// Required is `dispute_id`.
+/// `dispute_id` is required.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Dispute {
@@ -27,7 +27,7 @@ pub struct Dispute {
     pub currency: Option<Currency>,
     /// State at the time of delivery.
     pub dispute_status: Option<DisputeStatus>,
-    /// How far it went.
+    /// The stage.
     pub dispute_stage: Option<DisputeStage>,
     /// Whether Visa's Rapid Dispute Resolution refunded it by itself.
     #[serde(default, deserialize_with = "fields::or_default")]
@@ -39,13 +39,13 @@ pub struct Dispute {
     /// The cardholder.
     #[serde(default, deserialize_with = "fields::object")]
     pub customer: Customer,
-    /// Who processed the payment.
+    /// The payment provider.
     pub payment_provider: Option<PaymentProvider>,
     /// The merchant.
     pub business_id: Option<String>,
     /// The brand.
     pub brand_id: Option<String>,
-    /// When it was opened.
+    /// The time of the opening.
     pub created_at: Option<Date>,
     /// `Dispute`.
     pub payload_type: Option<String>,
@@ -75,7 +75,7 @@ pub struct DisputeItem {
     pub currency: Option<Currency>,
     /// Its state.
     pub dispute_status: Option<DisputeStatus>,
-    /// How far it went.
+    /// The stage.
     pub dispute_stage: Option<DisputeStage>,
     /// Whether Visa's Rapid Dispute Resolution refunded it by itself.
     #[serde(default, deserialize_with = "fields::or_default")]
@@ -84,6 +84,6 @@ pub struct DisputeItem {
     pub remarks: Option<String>,
     /// The merchant.
     pub business_id: Option<String>,
-    /// When it was opened.
+    /// The time of the opening.
     pub created_at: Option<Date>,
 }

@@ -5,7 +5,7 @@ use crate::event::{Date, fields};
 
 /// An attempt to win back a failed renewal, as `dunning.*` events carry it.
 ///
-/// Required is `subscription_id`.
+/// `subscription_id` is required.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DunningAttempt {
@@ -16,11 +16,11 @@ pub struct DunningAttempt {
     pub payment_id: Option<String>,
     /// State of the recovery.
     pub status: Option<RecoveryStatus>,
-    /// What started it.
+    /// The trigger.
     pub trigger_state: Option<DunningTrigger>,
     /// The customer.
     pub customer_id: Option<String>,
-    /// When it began.
+    /// The time of the start.
     pub created_at: Option<Date>,
     /// The brand.
     pub brand_id: Option<String>,

@@ -5,7 +5,7 @@ use crate::event::{Date, Metadata, fields, scalar};
 
 /// Something a customer may use, as `entitlement_grant.*` events carry it.
 ///
-/// Required is `id`.
+/// `id` is required.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EntitlementGrant {
@@ -33,19 +33,19 @@ pub struct EntitlementGrant {
     /// The feature, for feature flags.
     #[serde(default, deserialize_with = "fields::optional_object")]
     pub feature: Option<GrantedFeature>,
-    /// Where the customer agrees: a secret.
+    /// The page on which the customer agrees: a secret.
     pub oauth_url: Option<String>,
     /// Until when.
     pub oauth_expires_at: Option<Date>,
-    /// Why it failed.
+    /// The reason of the failure.
     pub error_code: Option<String>,
-    /// The same for people.
+    /// The reason as a sentence.
     pub error_message: Option<String>,
     /// The reason of the revocation.
     pub revocation_reason: Option<RevocationReason>,
     /// The time of the revocation.
     pub revoked_at: Option<Date>,
-    /// When it was delivered.
+    /// The time of the delivery.
     pub delivered_at: Option<Date>,
     /// The grant's metadata.
     #[serde(default, deserialize_with = "scalar::metadata")]
@@ -54,9 +54,9 @@ pub struct EntitlementGrant {
     pub business_id: Option<String>,
     /// The brand.
     pub brand_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Option<Date>,
     /// `EntitlementGrant`.
     pub payload_type: Option<String>,
@@ -101,7 +101,7 @@ pub struct DigitalDelivery {
     pub files: Vec<DigitalFile>,
     /// A link instead.
     pub external_url: Option<String>,
-    /// What to do with them.
+    /// Instructions for the files.
     pub instructions: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use crate::event::{Date, fields};
 
 /// A license key, as `license_key.created` carries it.
 ///
-/// Required is `id`.
+/// `id` is required.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LicenseKey {
@@ -16,7 +16,7 @@ pub struct LicenseKey {
     pub key: Option<String>,
     /// State at the time of delivery.
     pub status: Option<LicenseKeyStatus>,
-    /// Where it comes from.
+    /// The source of the key.
     pub source: Option<LicenseKeySource>,
     /// The product.
     pub product_id: Option<String>,
@@ -34,7 +34,7 @@ pub struct LicenseKey {
     pub instances_count: Option<i64>,
     /// Absent: never.
     pub expires_at: Option<Date>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
     /// The merchant.
     pub business_id: Option<String>,

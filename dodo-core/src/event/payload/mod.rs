@@ -1,7 +1,7 @@
-//! The payloads: what stands in an event's `data`.
+//! The payloads: the `data` of events.
 //!
-//! Required is the object's own id, and for a payment its amount and currency. Everything else may be
-//! absent, `null`, or new.
+//! The object's own id is required, and for a payment its amount and currency. Every other field
+//! may be absent, `null` or unknown.
 
 mod abandoned_checkout;
 mod common;
@@ -40,7 +40,7 @@ use super::{FieldWarning, lenient};
 use crate::Error;
 
 mod private {
-    /// Seals [`Payload`](super::Payload): it may grow.
+    /// Seals [`Payload`](super::Payload), so that it can grow.
     pub trait Sealed {}
 }
 
@@ -61,10 +61,10 @@ pub trait Payload:
     + Sync
     + 'static
 {
-    /// Which payload this is.
+    /// The type of the payload.
     const TYPE: PayloadType;
 
-    /// Reads `data` of an event, with what could not be read and is left out.
+    /// Reads `data` of an event. Returns the payload and the omitted fields.
     ///
     /// `Deserialize` refuses invalid values; this function omits them with a warning.
     ///
@@ -80,7 +80,7 @@ pub trait Payload:
 
 macro_rules! payloads {
     ($( $payload:ident { $id:ident $($amount:ident)* } )*) => {
-        /// The shape of an event's `data`.
+        /// The type of an event's `data`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum PayloadType {
@@ -136,7 +136,7 @@ macro_rules! payloads {
     };
 }
 
-// Each with the field of its own id, and with its amounts of money.
+// Each payload with the field of its own id and its amounts of money.
 payloads! {
     AbandonedCheckout { payment_id }
     CreditBalanceLow { customer_id }
@@ -151,8 +151,8 @@ payloads! {
     Subscription { subscription_id recurring_pre_tax_amount trial_amount }
 }
 
-/// Parts of payloads show these fields and no other: they hold personal data and secrets, of
-/// customers and of merchants.
+/// `Debug` of a part of a payload shows only these fields, because the others can be personal data
+/// or secrets.
 macro_rules! parts {
     ($( $part:ident { $($shown:ident)* } )*) => { $(
         impl std::fmt::Debug for $part {

@@ -13,7 +13,7 @@ use crate::{
 
 /// A payment, as `payment.*` events carry it.
 ///
-/// Required are `payment_id`, `total_amount` and `currency`. The event's kind says what happened;
+/// `payment_id`, `total_amount` and `currency` are required. The event's kind says what happened;
 /// `status` is the state at the time of delivery.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -21,11 +21,11 @@ pub struct Payment {
     /// `pay_...`.
     #[serde(deserialize_with = "fields::id")]
     pub payment_id: String,
-    /// What the customer was charged, with tax, in minor units of `currency`. Zero for trials, full
-    /// discounts and card updates.
+    /// The charged amount with tax, in minor units of `currency`. Zero for trials, full discounts
+    /// and card updates.
     #[serde(deserialize_with = "fields::payment_total")]
     pub total_amount: i64,
-    /// What the customer paid in.
+    /// The currency of the payment.
     pub currency: Currency,
     /// The tax in `total_amount`, in minor units.
     #[serde(default, deserialize_with = "fields::optional_amount")]
@@ -35,19 +35,19 @@ pub struct Payment {
     /// The buyer.
     #[serde(default, deserialize_with = "fields::object")]
     pub customer: Customer,
-    /// Where the customer is billed.
+    /// The billing address.
     #[serde(default, deserialize_with = "fields::object")]
     pub billing: BillingAddress,
-    /// What the merchant put on the checkout: visitor and campaign among it.
+    /// The metadata of the checkout, with visitor and campaign.
     #[serde(default, deserialize_with = "scalar::metadata")]
     pub metadata: Metadata,
     /// The merchant.
     pub business_id: Option<String>,
     /// The brand.
     pub brand_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Option<Date>,
     /// Whether this is a first or a later charge of a subscription. Since October 2026.
     pub charge_type: Option<ChargeType>,
@@ -56,27 +56,27 @@ pub struct Payment {
     /// All subscriptions that this payment starts or pays.
     #[serde(default, deserialize_with = "fields::list")]
     pub subscription_ids: Vec<String>,
-    /// Whether it starts several subscriptions.
+    /// Whether the payment starts several subscriptions.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub is_multi_subscription: bool,
-    /// Whether it only checks a new card.
+    /// Whether the payment only checks a new card.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub is_update_payment_method: bool,
     /// 0 for the original charge, from 1 for retries of a renewal.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub retry_attempt: Option<i64>,
-    /// What time is paid for. Since October 2026.
+    /// The paid service periods. Since October 2026.
     #[serde(default, deserialize_with = "fields::objects")]
     pub service_periods: Vec<ServicePeriod>,
-    /// Whether usage is charged too. Since October 2026.
+    /// Whether the payment includes usage. Since October 2026.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub includes_usage: bool,
     /// One-time products; empty for subscriptions.
     #[serde(default, deserialize_with = "fields::objects")]
     pub product_cart: Vec<CartItem>,
-    /// `cks_...`, if there was a session.
+    /// `cks_...`. Absent without a checkout session.
     pub checkout_session_id: Option<String>,
-    /// Where the customer paid.
+    /// The URL of the checkout page.
     pub payment_link: Option<String>,
     /// `card`, `bank_transfer`, `paypal`, ...
     pub payment_method: Option<String>,
@@ -84,7 +84,7 @@ pub struct Payment {
     pub payment_method_id: Option<String>,
     /// `credit`, `visa`, `apple_pay`, ...
     pub payment_method_type: Option<String>,
-    /// Who processed it; not `dodo` where the merchant brings a provider.
+    /// The payment provider. It is not `dodo` if the merchant uses another provider.
     pub payment_provider: Option<PaymentProvider>,
     /// The amount credited to the Dodo balance, in minor units of `settlement_currency`.
     #[serde(default, deserialize_with = "fields::optional_amount")]
@@ -94,12 +94,12 @@ pub struct Payment {
     /// The tax in `settlement_amount`.
     #[serde(default, deserialize_with = "fields::optional_amount")]
     pub settlement_tax: Option<i64>,
-    /// How much was refunded by the time of delivery.
+    /// The refund status at delivery.
     pub refund_status: Option<RefundExtent>,
-    /// Refunds by the time of delivery. Book refunds from their own events.
+    /// The refunds at delivery. Book refunds from their own events.
     #[serde(default, deserialize_with = "fields::objects")]
     pub refunds: Vec<RefundItem>,
-    /// Disputes by the time of delivery.
+    /// The disputes at delivery.
     #[serde(default, deserialize_with = "fields::objects")]
     pub disputes: Vec<DisputeItem>,
     /// Discounts that were applied.
@@ -114,12 +114,12 @@ pub struct Payment {
     /// Answers of the customer.
     #[serde(default, deserialize_with = "fields::objects")]
     pub custom_field_responses: Vec<CustomFieldResponse>,
-    /// Whether digital goods went out.
+    /// The status of the delivery of digital goods.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub digital_products_delivered: bool,
-    /// Why it was declined, such as `INSUFFICIENT_FUNDS`.
+    /// The reason code of a failed payment, such as `INSUFFICIENT_FUNDS`.
     pub error_code: Option<String>,
-    /// The same for people.
+    /// The reason as a sentence.
     pub error_message: Option<String>,
     /// Personal data.
     pub card_holder_name: Option<String>,
@@ -135,7 +135,7 @@ pub struct Payment {
     pub card_exp_month: Option<String>,
     /// Year of expiry.
     pub card_exp_year: Option<String>,
-    /// How 3-D Secure went.
+    /// The status of 3-D Secure.
     pub three_ds_flow: Option<ThreeDsFlow>,
     /// The result of 3-D Secure.
     pub three_ds_status: Option<ThreeDsStatus>,
@@ -146,8 +146,8 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// The tax of the payment and the tax of its settlement, for booking. A tax that is negative or above
-    /// its amount is left out with a warning: net is then gross, and never negative.
+    /// The tax of the payment and the tax of its settlement, for booking. A negative tax, or a tax
+    /// above its amount, is omitted with a warning. Net is then gross, and never negative.
     #[doc(hidden)]
     #[must_use]
     pub fn usable_taxes(&self) -> (Option<i64>, Option<i64>) {
@@ -169,15 +169,15 @@ impl Payment {
     }
 }
 
-/// The time that one charge pays for.
+/// The service period that one charge pays for.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServicePeriod {
     /// The subscription.
     pub subscription_id: String,
-    /// From.
+    /// The start.
     pub starts_at: Option<Date>,
-    /// Until.
+    /// The end.
     pub ends_at: Option<Date>,
     /// The part of a full period, as decimal text.
     pub proration_factor: Option<String>,

@@ -8,7 +8,7 @@ use crate::{
 
 /// Money on its way to the merchant, as `payout.*` events carry it.
 ///
-/// Required is `payout_id`.
+/// `payout_id` is required.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Payout {
@@ -34,7 +34,7 @@ pub struct Payout {
     /// Deprecated.
     #[serde(default, deserialize_with = "fields::optional_amount")]
     pub chargebacks: Option<i64>,
-    /// How it is paid out.
+    /// The payout method.
     pub payment_method: Option<String>,
     /// The recipient.
     pub name: Option<String>,
@@ -44,9 +44,9 @@ pub struct Payout {
     pub remarks: Option<String>,
     /// The merchant.
     pub business_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Option<Date>,
     /// `Payout`.
     pub payload_type: Option<String>,

@@ -8,7 +8,7 @@ use crate::{
 
 /// A refund, as `refund.*` events carry it.
 ///
-/// Required is `refund_id`.
+/// `refund_id` is required.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Refund {
@@ -39,13 +39,13 @@ pub struct Refund {
     pub business_id: Option<String>,
     /// The brand.
     pub brand_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
     /// The card network's reference. Since October 2026.
     pub network_reference: Option<String>,
-    /// What kind of reference.
+    /// The type of the reference.
     pub network_reference_type: Option<String>,
-    /// When the reference last changed.
+    /// The time of the last change of the reference.
     pub network_reference_updated_at: Option<Date>,
     /// `Refund`.
     pub payload_type: Option<String>,

@@ -12,7 +12,7 @@ use crate::{
 
 /// A subscription, as `subscription.*` events carry it.
 ///
-/// Required is `subscription_id`. It says nothing about money that moved: a charge is a payment, with
+/// `subscription_id` is required. It says nothing about money that moved: a charge is a payment, with
 /// an event of its own.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -38,10 +38,10 @@ pub struct Subscription {
     /// The buyer.
     #[serde(default, deserialize_with = "fields::object")]
     pub customer: Customer,
-    /// Where the customer is billed.
+    /// The billing address.
     #[serde(default, deserialize_with = "fields::object")]
     pub billing: BillingAddress,
-    /// What the merchant put on the checkout or on the subscription.
+    /// The metadata of the checkout or of the subscription.
     #[serde(default, deserialize_with = "scalar::metadata")]
     pub metadata: Metadata,
     /// The brand.
@@ -50,13 +50,13 @@ pub struct Subscription {
     pub business_id: Option<String>,
     /// The payment of a renewal. Since October 2026.
     pub payment_id: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Date>,
-    /// When the current period began.
+    /// The start of the current period.
     pub previous_billing_date: Option<Date>,
-    /// When the current period ends.
+    /// The end of the current period.
     pub next_billing_date: Option<Date>,
-    /// When the term ends.
+    /// The end of the term.
     pub expires_at: Option<Date>,
     /// 0: no trial.
     #[serde(default, deserialize_with = "fields::optional_integer")]
@@ -64,7 +64,7 @@ pub struct Subscription {
     /// A paid trial, per unit, in minor units.
     #[serde(default, deserialize_with = "fields::optional_price")]
     pub trial_amount: Option<i64>,
-    /// Charged every so many intervals.
+    /// The number of intervals between two charges.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub payment_frequency_count: Option<i64>,
     /// The interval.
@@ -81,23 +81,23 @@ pub struct Subscription {
     pub has_payment_method: Option<bool>,
     /// The method of renewals.
     pub payment_method_id: Option<String>,
-    /// Whether it ends with this period.
+    /// Whether the subscription ends with this period.
     #[serde(default, deserialize_with = "fields::or_default")]
     pub cancel_at_next_billing_date: bool,
-    /// When it was cancelled.
+    /// The time of the cancellation.
     pub cancelled_at: Option<Date>,
-    /// Who cancelled. Since October 2026.
+    /// The actor that canceled. Since October 2026.
     #[serde(default, deserialize_with = "fields::optional_object")]
     pub cancelled_by: Option<CancelledBy>,
-    /// Why, by choice.
+    /// The chosen reason.
     pub cancellation_feedback: Option<CancellationFeedback>,
-    /// Why, in words.
+    /// The reason in words.
     pub cancellation_comment: Option<String>,
-    /// Since when it is paused.
+    /// The start of the pause.
     pub paused_at: Option<Date>,
-    /// When the grace period of a failed charge ends.
+    /// The end of the grace period of a failed charge.
     pub past_due_ends_at: Option<Date>,
-    /// A plan change to come.
+    /// A scheduled plan change.
     #[serde(default, deserialize_with = "fields::optional_object")]
     pub scheduled_change: Option<ScheduledPlanChange>,
     /// Add-ons.
@@ -139,12 +139,12 @@ pub struct AddonItem {
     pub addon_id: String,
     /// Its name, in a scheduled change.
     pub name: Option<String>,
-    /// How many.
+    /// The quantity.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub quantity: Option<i64>,
 }
 
-/// A plan change to come.
+/// A scheduled plan change.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ScheduledPlanChange {
@@ -162,13 +162,13 @@ pub struct ScheduledPlanChange {
     /// Its add-ons.
     #[serde(default, deserialize_with = "fields::objects")]
     pub addons: Vec<AddonItem>,
-    /// When it was ordered.
+    /// The time of the request.
     pub created_at: Option<Date>,
-    /// When it happens.
+    /// The time of the change.
     pub effective_at: Option<Date>,
 }
 
-/// Who cancelled a subscription.
+/// The actor that canceled a subscription.
 ///
 /// `Debug` shows the kind of actor only.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use crate::event::open_enum::open_enums;
 
 open_enums! {
-    /// Where a payment stands.
+    /// The status of a payment.
     PaymentStatus {
         Succeeded = "succeeded",
         Failed = "failed",
@@ -17,20 +17,20 @@ open_enums! {
         PartiallyCaptured = "partially_captured",
         PartiallyCapturedAndCapturable = "partially_captured_and_capturable",
     }
-    /// Who processed a payment.
+    /// The provider that processed a payment.
     PaymentProvider { Stripe = "stripe", Adyen = "adyen", Dodo = "dodo", }
-    /// What a charge of a subscription is for.
+    /// The type of a charge of a subscription.
     ChargeType {
         New = "new",
         Renewal = "renewal",
         PlanChange = "plan_change",
         OnDemand = "on_demand",
     }
-    /// How much of a payment was refunded.
+    /// The refunded part of a payment.
     RefundExtent { Partial = "partial", Full = "full", }
-    /// How 3-D Secure went.
+    /// The status of 3-D Secure.
     ThreeDsFlow { Challenge = "challenge", Frictionless = "frictionless", }
-    /// What 3-D Secure decided.
+    /// The result of 3-D Secure.
     ThreeDsStatus {
         Authenticated = "authenticated",
         AttemptAcknowledged = "attempt_acknowledged",
@@ -39,9 +39,9 @@ open_enums! {
         NotSupported = "not_supported",
         ProcessingError = "processing_error",
     }
-    /// How a discount is meant.
+    /// The type of a discount.
     DiscountKind { Percentage = "percentage", Flat = "flat", }
-    /// Where a refund stands.
+    /// The status of a refund.
     RefundStatus {
         Succeeded = "succeeded",
         Failed = "failed",
@@ -59,7 +59,7 @@ open_enums! {
         Expired = "expired",
         PastDue = "past_due",
     }
-    /// Why a customer cancelled.
+    /// The reason of a customer for a cancellation.
     CancellationFeedback {
         TooExpensive = "too_expensive",
         MissingFeatures = "missing_features",
@@ -70,13 +70,13 @@ open_enums! {
         TooComplex = "too_complex",
         OtherReason = "other",
     }
-    /// How far a dispute went.
+    /// The stage of a dispute.
     DisputeStage {
         PreDispute = "pre_dispute",
         Dispute = "dispute",
         PreArbitration = "pre_arbitration",
     }
-    /// Where a dispute stands.
+    /// The status of a dispute.
     DisputeStatus {
         Opened = "dispute_opened",
         Expired = "dispute_expired",
@@ -86,11 +86,11 @@ open_enums! {
         Won = "dispute_won",
         Lost = "dispute_lost",
     }
-    /// Where a license key stands.
+    /// The status of a license key.
     LicenseKeyStatus { Active = "active", Expired = "expired", Disabled = "disabled", }
-    /// Where a license key comes from.
+    /// The source of a license key.
     LicenseKeySource { Auto = "auto", Import = "import", Manual = "manual", }
-    /// Where a payout stands.
+    /// The status of a payout.
     PayoutStatus {
         NotInitiated = "not_initiated",
         InProgress = "in_progress",
@@ -98,7 +98,7 @@ open_enums! {
         Failed = "failed",
         Success = "success",
     }
-    /// What moved credits.
+    /// The type of a credit movement.
     CreditTransaction {
         Added = "credit_added",
         Deducted = "credit_deducted",
@@ -111,12 +111,12 @@ open_enums! {
         ManualAdjustment = "manual_adjustment",
         Refund = "refund",
     }
-    /// Why a checkout was left.
+    /// The reason of an abandoned checkout.
     AbandonmentReason {
         PaymentFailed = "payment_failed",
         CheckoutIncomplete = "checkout_incomplete",
     }
-    /// Where winning back a payment stands.
+    /// The status of a recovery.
     RecoveryStatus {
         Abandoned = "abandoned",
         Recovering = "recovering",
@@ -124,9 +124,9 @@ open_enums! {
         Exhausted = "exhausted",
         OptedOut = "opted_out",
     }
-    /// What started dunning.
+    /// The trigger of dunning.
     DunningTrigger { OnHold = "on_hold", Cancelled = "cancelled", PastDue = "past_due", }
-    /// Where a grant stands.
+    /// The status of a grant.
     GrantStatus {
         Pending = "Pending",
         Delivered = "Delivered",
