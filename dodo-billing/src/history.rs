@@ -40,7 +40,7 @@ impl<'a> History<'a> {
             match &fact.kind {
                 BillingFactKind::Subscription { body, .. } | BillingFactKind::Snapshot { body } => {
                     let list = history.observations.entry(&body.subscription_id).or_default();
-                    list.extend(Observation::of(fact));
+                    list.extend(Observation::from_fact(fact));
                 }
                 BillingFactKind::Payment(payment) => {
                     steps.entry(&payment.payment_id).or_default().states.push(payment);

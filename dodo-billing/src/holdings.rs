@@ -40,8 +40,9 @@ impl<'a> Holdings<'a> {
         let grants = grants.into_iter();
         let grants = grants.filter_map(|(id, steps)| DodoGrant::new(id, &steps, &subscriptions));
         let payments = history.payments.values();
-        let purchases =
-            payments.flat_map(|payment| Purchase::of(payment, &subscriptions, plans)).collect();
+        let purchases = payments
+            .flat_map(|payment| Purchase::from_payment(payment, &subscriptions, plans))
+            .collect();
         Self {
             purchases,
             grants: grants.collect(),
@@ -72,7 +73,7 @@ impl<'a> Holdings<'a> {
         let mut pending = self.payments.values().any(Payment::is_processing);
         for subscription in &self.subscriptions {
             let (source, its_checks, is_contradictory, is_pending) =
-                of_subscription(subscription, plans, now);
+                judge_subscription(subscription, plans, now);
             checks.extend(its_checks);
             pending |= is_pending;
             let subscription_id = subscription.id.to_owned();
@@ -144,7 +145,7 @@ impl<'a> Holdings<'a> {
 }
 
 /// The source of a subscription, its checks, whether it is contradictory, and whether it is pending.
-fn of_subscription(
+fn judge_subscription(
     subscription: &SubscriptionFold<'_>,
     plans: &Plans,
     now: Timestamp,
@@ -186,10 +187,10 @@ fn origin<'b>(
     let best = |is_it: &dyn Fn(&SourceKind) -> bool| {
         sources.iter().filter(|s| is_it(&s.kind)).min_by(|a, b| a.rank().cmp(&b.rank()))
     };
-    let of_subscription = |kind: &SourceKind| matches!(kind, SourceKind::Subscription(id) if Some(&**id) == subscription);
-    let of_payment =
+    let is_subscription = |kind: &SourceKind| matches!(kind, SourceKind::Subscription(id) if Some(&**id) == subscription);
+    let is_payment =
         |kind: &SourceKind| matches!(kind, SourceKind::Purchase(id) if Some(&**id) == payment);
-    best(&of_subscription).or_else(|| best(&of_payment))
+    best(&is_subscription).or_else(|| best(&is_payment))
 }
 
 /// Each license key that its own event or a grant names.

@@ -25,7 +25,7 @@ pub(crate) struct Purchase<'a> {
 
 impl<'a> Purchase<'a> {
     /// The purchases of a payment. `subscriptions` is sorted by id.
-    pub(crate) fn of(
+    pub(crate) fn from_payment(
         payment: &Payment<'a>,
         subscriptions: &[SubscriptionFold<'_>],
         plans: &Plans,

@@ -30,7 +30,7 @@ impl Answer {
             Self::Payment(url) if is_form => see_other(&url),
             Self::Payment(url) => {
                 let body = json!({ "payment_url": url }).to_string();
-                let mut response = of_type("application/json", body.into());
+                let mut response = with_content_type("application/json", body.into());
                 *response.status_mut() = StatusCode::ACCEPTED;
                 response
             }
@@ -40,15 +40,16 @@ impl Answer {
                 let separator = if page.contains('?') { '&' } else { '?' };
                 see_other(&format!("{page}{separator}checkout={status}"))
             }
-            Self::Json(body) => of_type("application/json", body.to_string().into()),
+            Self::Json(body) => with_content_type("application/json", body.to_string().into()),
             Self::Link(name, url) => {
-                of_type("application/json", json!({ name: url }).to_string().into())
+                with_content_type("application/json", json!({ name: url }).to_string().into())
             }
-            Self::Result(status) => {
-                of_type("application/json", json!({ "status": status }).to_string().into())
-            }
+            Self::Result(status) => with_content_type(
+                "application/json",
+                json!({ "status": status }).to_string().into(),
+            ),
             Self::Pdf(pdf) => {
-                let mut response = of_type("application/pdf", pdf);
+                let mut response = with_content_type("application/pdf", pdf);
                 let name = HeaderValue::from_static("attachment; filename=\"invoice.pdf\"");
                 response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
                 response
@@ -57,7 +58,7 @@ impl Answer {
     }
 }
 
-fn of_type(kind: &'static str, body: Bytes) -> Response<Bytes> {
+fn with_content_type(kind: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -90,8 +90,8 @@ impl<'a> Objects<'a> {
             }
             owner
         };
-        let of_customer = person.and_then(|person| person.customer.owner.as_ref());
-        if let Some((customer, owner)) = customer.zip(verified(of_customer)) {
+        let from_customer = person.and_then(|person| person.customer.owner.as_ref());
+        if let Some((customer, owner)) = customer.zip(verified(from_customer)) {
             self.customers.entry(customer).or_insert(owner);
         }
         let (object, session, subscriptions) = match &fact.kind {
@@ -163,36 +163,38 @@ impl<'a> Objects<'a> {
         fact: &'b Fact,
         customers: &'b BTreeMap<&'a str, OwnerId>,
     ) -> Option<&'b OwnerId> {
-        let of_customer = |id: Option<&str>| customers.get(id?);
-        let of_subscription = |id: &str| {
+        let from_customer = |id: Option<&str>| customers.get(id?);
+        let from_subscription = |id: &str| {
             let subscription = self.subscriptions.get(id)?;
-            subscription.strong().or_else(|| of_customer(subscription.customer))
+            subscription.strong().or_else(|| from_customer(subscription.customer))
         };
-        let of_payment = |id: &str| {
+        let from_payment = |id: &str| {
             let payment = self.payments.get(id)?;
-            let of_subscriptions = payment.subscriptions.iter().find_map(|id| of_subscription(id));
-            of_subscriptions.or(payment.strong()).or_else(|| of_customer(payment.customer))
+            let from_subscriptions =
+                payment.subscriptions.iter().find_map(|id| from_subscription(id));
+            from_subscriptions.or(payment.strong()).or_else(|| from_customer(payment.customer))
         };
         let person = fact.person.as_ref();
-        let customer = || of_customer(person.and_then(|person| person.customer_id.as_deref()));
+        let customer = || from_customer(person.and_then(|person| person.customer_id.as_deref()));
         match &fact.kind {
-            FactKind::Charge(charge) => of_payment(&charge.payment_id),
-            FactKind::FailedPayment(payment) => of_payment(&payment.payment_id),
-            FactKind::Refund(refund) => of_payment(&refund.payment_id),
-            FactKind::RefundFailed { payment_id, .. } => of_payment(payment_id),
-            FactKind::Dispute(dispute) => of_payment(&dispute.payment_id),
+            FactKind::Charge(charge) => from_payment(&charge.payment_id),
+            FactKind::FailedPayment(payment) => from_payment(&payment.payment_id),
+            FactKind::Refund(refund) => from_payment(&refund.payment_id),
+            FactKind::RefundFailed { payment_id, .. } => from_payment(payment_id),
+            FactKind::Dispute(dispute) => from_payment(&dispute.payment_id),
             FactKind::Subscription(body) | FactKind::ApiSnapshot(body) => {
-                of_subscription(&body.subscription_id)
+                from_subscription(&body.subscription_id)
             }
             FactKind::Grant(grant) => {
-                let of_subscription = grant.subscription_id.as_deref().and_then(of_subscription);
-                let of_payment = || grant.payment_id.as_deref().and_then(of_payment);
-                of_subscription.or_else(of_payment).or_else(customer)
+                let from_subscription =
+                    grant.subscription_id.as_deref().and_then(from_subscription);
+                let from_payment = || grant.payment_id.as_deref().and_then(from_payment);
+                from_subscription.or_else(from_payment).or_else(customer)
             }
             FactKind::LicenseKey(key) => {
-                let of_subscription = key.subscription_id.as_deref().and_then(of_subscription);
-                let of_payment = || key.payment_id.as_deref().and_then(of_payment);
-                of_subscription.or_else(of_payment).or_else(customer)
+                let from_subscription = key.subscription_id.as_deref().and_then(from_subscription);
+                let from_payment = || key.payment_id.as_deref().and_then(from_payment);
+                from_subscription.or_else(from_payment).or_else(customer)
             }
             _ => None,
         }

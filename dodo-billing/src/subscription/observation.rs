@@ -26,7 +26,7 @@ type Order<'a> = (Timestamp, bool, Option<Timestamp>, u8, &'a str, bool);
 
 impl<'a> Observation<'a> {
     /// The observations that a fact gives. A body without a status gives none.
-    pub(crate) fn of(fact: &'a BillingFact) -> impl Iterator<Item = Self> {
+    pub(crate) fn from_fact(fact: &'a BillingFact) -> impl Iterator<Item = Self> {
         let (transition, snapshot) = match &fact.kind {
             BillingFactKind::Subscription { event, attempt_at, body } => {
                 let meaning = event.subscription_status();
