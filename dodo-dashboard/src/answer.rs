@@ -11,7 +11,7 @@ pub(crate) struct Tag(String);
 
 impl Tag {
     /// Of parts that together name the content.
-    pub(crate) fn of(parts: &[&str]) -> Self {
+    pub(crate) fn from_parts(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             // With its length, so that parts cannot run into each other.
@@ -23,8 +23,8 @@ impl Tag {
         Self(format!("W/\"{hex}\""))
     }
 
-    pub(crate) fn of_content(content: &str, build: &str) -> Self {
-        Self::of(&[content, build])
+    pub(crate) fn from_content(content: &str, build: &str) -> Self {
+        Self::from_parts(&[content, build])
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn tags_are_compared_weakly() {
-        let tag = Tag::of(&["a", "b"]);
+        let tag = Tag::from_parts(&["a", "b"]);
         let bare = tag.as_str().trim_start_matches("W/").to_owned();
         let zipped = bare.replace("\"", "").to_owned();
         for (sent, known) in [
@@ -134,6 +134,6 @@ mod tests {
             assert_eq!(tag.is_known(&headers), known, "{sent}");
         }
         assert!(!tag.is_known(&HeaderMap::new()));
-        assert_ne!(Tag::of(&["ab", ""]), tag);
+        assert_ne!(Tag::from_parts(&["ab", ""]), tag);
     }
 }

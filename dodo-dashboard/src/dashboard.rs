@@ -211,7 +211,7 @@ impl Settings {
             }
             // The numbers of this page have no change number: the tag is of the answer itself.
             None => {
-                let tag = Tag::of_content(
+                let tag = Tag::from_content(
                     &loaded.fingerprint(&loader.question, loader.now.time_zone()),
                     &self.build,
                 );
@@ -238,7 +238,7 @@ impl Settings {
         };
         let content = tag
             .cloned()
-            .unwrap_or_else(|| Tag::of_content(&loaded.fingerprint(question, zone), &self.build));
+            .unwrap_or_else(|| Tag::from_content(&loaded.fingerprint(question, zone), &self.build));
         Ok(match question.format {
             Format::Json => {
                 let as_of = loader.now.timestamp();

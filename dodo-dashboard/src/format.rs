@@ -17,7 +17,7 @@ pub(crate) struct Unit {
 
 impl Unit {
     #[cfg(test)]
-    pub(crate) fn of(code: &str) -> Self {
+    pub(crate) fn from_code(code: &str) -> Self {
         let currency: Currency = code.parse().unwrap();
         Self { currency, exponent: currency.exponent() }
     }
@@ -167,7 +167,7 @@ pub(crate) enum Change {
 
 impl Change {
     /// The change of a sum or a count.
-    pub(crate) fn of(now: i128, before: i128) -> Self {
+    pub(crate) fn between(now: i128, before: i128) -> Self {
         match (now, before) {
             (0, 0) => Self::Nothing,
             (_, 0) => Self::New,
@@ -234,10 +234,10 @@ mod tests {
             (50_000_000, "KWD", "KWD\u{a0}50,000.000", "KWD\u{a0}50k"),
             (0, "USD", "$0.00", "$0"),
         ] {
-            assert_eq!(Unit::of(code).show(minor), text, "{minor} {code}");
-            assert_eq!(Unit::of(code).show_short(minor), short, "{minor} {code}");
+            assert_eq!(Unit::from_code(code).show(minor), text, "{minor} {code}");
+            assert_eq!(Unit::from_code(code).show_short(minor), short, "{minor} {code}");
         }
-        assert_eq!(Unit::of("KWD").plain(-9500), "-9.500");
+        assert_eq!(Unit::from_code("KWD").plain(-9500), "-9.500");
     }
 
     /// The rows C1 to C3 of the reference.
@@ -251,10 +251,14 @@ mod tests {
             (500, -200, "+$7.00"),
             (300, 300, "0.0\u{a0}%"),
         ] {
-            assert_eq!(Change::of(now, before).show(Unit::of("USD")), text, "{now} {before}");
+            assert_eq!(
+                Change::between(now, before).show(Unit::from_code("USD")),
+                text,
+                "{now} {before}"
+            );
         }
         let points = Change::points(Some(31), Some(35));
-        assert_eq!(points.show(Unit::of("USD")), "−0.4 points");
+        assert_eq!(points.show(Unit::from_code("USD")), "−0.4 points");
         assert_eq!(points.rose(), Some(false));
         assert_eq!(Change::points(Some(31), None), Change::Nothing);
     }

@@ -86,7 +86,7 @@ pub(crate) fn interval_of(
     };
     let is_too_long = |wanted: Interval| {
         wanted == Interval::Hour && range.days(zone) > MOST_DAYS_OF_HOURS
-            || range.buckets(wanted.of_ledger(), zone).len() > MOST_COLUMNS
+            || range.buckets(wanted.into_ledger(), zone).len() > MOST_COLUMNS
     };
     match wanted {
         Some(wanted) if is_too_long(wanted) => Err(by_length),
@@ -96,7 +96,7 @@ pub(crate) fn interval_of(
 }
 
 impl Interval {
-    pub(crate) const fn of_ledger(self) -> query::Interval {
+    pub(crate) const fn into_ledger(self) -> query::Interval {
         match self {
             Self::Hour => query::Interval::Hour,
             Self::Day => query::Interval::Day,
@@ -115,7 +115,7 @@ pub(crate) fn last_day(range: Range, zone: &TimeZone) -> Date {
 
 impl Bucket {
     /// A column of the ledger.
-    pub(crate) fn of(
+    pub(crate) fn from_query(
         bucket: &query::Bucket,
         interval: Interval,
         zone: &TimeZone,
@@ -199,8 +199,8 @@ mod tests {
     fn buckets(period: Period, interval: Interval) -> Vec<Bucket> {
         let zone = TimeZone::UTC;
         let range = range_of(period, now(), &zone, None);
-        let columns = range.buckets(interval.of_ledger(), &zone);
-        columns.iter().map(|bucket| Bucket::of(bucket, interval, &zone, now())).collect()
+        let columns = range.buckets(interval.into_ledger(), &zone);
+        columns.iter().map(|bucket| Bucket::from_query(bucket, interval, &zone, now())).collect()
     }
 
     #[test]

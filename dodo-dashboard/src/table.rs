@@ -65,7 +65,7 @@ impl Column {
     }
 
     /// Of the amounts of one value, such as a campaign.
-    pub(crate) fn of(value: &str) -> Self {
+    pub(crate) fn from_value(value: &str) -> Self {
         let label = || Cow::Owned(value.to_owned());
         Self { name: label(), title: label(), kind: Kind::Money, sort: None }
     }

@@ -168,7 +168,7 @@ mod tests {
         Chart {
             name: "net",
             title: "Net by day".to_owned(),
-            unit: Unit::of("USD"),
+            unit: Unit::from_code("USD"),
             interval: Interval::Day,
             buckets: vec![bucket(3, false), bucket(4, true)],
             stacks: stacks

@@ -98,8 +98,9 @@ impl Chart {
         let starts = Column::new("starts", "From", Kind::Text);
         let mut columns = vec![starts];
         columns.extend(self.totals.then(|| Column::new("total", "Total", Kind::Money)));
-        columns
-            .extend(self.stacks.iter().chain(&self.lines).map(|series| Column::of(&series.label)));
+        columns.extend(
+            self.stacks.iter().chain(&self.lines).map(|series| Column::from_value(&series.label)),
+        );
         let mut table = Table::new(self.name, self.title.clone(), &columns, self.unit);
         let rows = self.buckets.iter().enumerate().map(|(at, bucket)| {
             let mut cells = vec![Cell::text(bucket.starts.to_string())];

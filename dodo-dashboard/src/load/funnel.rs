@@ -223,6 +223,6 @@ fn cells(name: &str, sums: &FunnelCompared) -> Vec<Cell> {
 }
 
 fn change(sums: &FunnelCompared, pick: fn(&FunnelSums) -> u64) -> Change {
-    let of = |before| Change::of(pick(&sums.now).into(), pick(&before).into());
+    let of = |before| Change::between(pick(&sums.now).into(), pick(&before).into());
     sums.before.map_or(Change::Nothing, of)
 }

@@ -118,7 +118,14 @@ pub(crate) async fn tag(
     // The page and its live part have one tag, so that the first request of the script gets 304.
     let question = Question { live: false, ..question.clone() }.to_string();
     let notices: String = notices.iter().map(ToString::to_string).collect();
-    Ok(Some(Tag::of(&[&change, &day, &question, &notices, permission.name(), &settings.build])))
+    Ok(Some(Tag::from_parts(&[
+        &change,
+        &day,
+        &question,
+        &notices,
+        permission.name(),
+        &settings.build,
+    ])))
 }
 
 impl<'a> Loader<'a> {

@@ -96,10 +96,10 @@ impl Loader<'_> {
         let zone = self.now.time_zone();
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         let asked = self.money().by(by).top(most);
-        let found = asked.series(interval.of_ledger(), zone).await?;
+        let found = asked.series(interval.into_ledger(), zone).await?;
         let nets = |sums: &[Sums]| sums.iter().map(|sums| sums.net).collect::<Vec<_>>();
         let columns = found.buckets.len();
-        let bucket = |bucket| Bucket::of(bucket, interval, zone, self.now.timestamp());
+        let bucket = |bucket| Bucket::from_query(bucket, interval, zone, self.now.timestamp());
         Ok(Flow {
             buckets: found.buckets.iter().map(bucket).collect(),
             rows: found.rows.into_iter().map(|row| (row.value, nets(&row.sums))).collect(),
@@ -133,7 +133,7 @@ impl Loader<'_> {
 
 /// What became of a number since the period before.
 pub(super) fn change(sums: &Compared, pick: fn(&Sums) -> i128) -> Change {
-    sums.before.map_or(Change::Nothing, |before| Change::of(pick(&sums.now), pick(&before)))
+    sums.before.map_or(Change::Nothing, |before| Change::between(pick(&sums.now), pick(&before)))
 }
 
 fn order_of((sort, ascending): (Sort, bool)) -> Order {

@@ -146,7 +146,7 @@ impl Loader<'_> {
         let average_before = before.and_then(|before| before.average());
         average.before = Cell::money(average_before);
         average.change = match (now.average(), average_before) {
-            (Some(now), Some(before)) => Change::of(now, before),
+            (Some(now), Some(before)) => Change::between(now, before),
             _ => Change::Nothing,
         };
         let mut refunds = Tile::new(

@@ -81,7 +81,7 @@ impl Loader<'_> {
         let mut mrr = Tile::new("mrr", "MRR", Kind::Money, Cell::Money(counting.mrr));
         if let Some(month) = months.last() {
             mrr.before = Cell::Money(month.start);
-            mrr.change = Change::of(counting.mrr, month.start);
+            mrr.change = Change::between(counting.mrr, month.start);
             mrr.hint = Some("since the month began".to_owned());
         }
         mrr.trend = months.iter().map(|month| month.end).collect();
@@ -149,7 +149,10 @@ impl Loader<'_> {
 
     fn buckets_of(&self, months: &[MrrMonth]) -> Vec<Bucket> {
         let (zone, now) = (self.now.time_zone(), self.now.timestamp());
-        months.iter().map(|month| Bucket::of(&month.bucket, Interval::Month, zone, now)).collect()
+        months
+            .iter()
+            .map(|month| Bucket::from_query(&month.bucket, Interval::Month, zone, now))
+            .collect()
     }
 
     fn mrr_chart(&self, months: &[MrrMonth]) -> Chart {
