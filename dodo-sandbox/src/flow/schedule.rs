@@ -40,13 +40,13 @@ pub(crate) fn next(state: &SandboxState) -> Option<Timestamp> {
 }
 
 fn next_due(state: &SandboxState) -> Option<(Timestamp, Due)> {
-    let subscriptions = state.subscriptions.iter().filter_map(due_of_subscription);
+    let subscriptions = state.subscriptions.iter().filter_map(subscription_due);
     let payments = state.payments.iter().filter_map(|payment| due_of_payment(state, payment));
     let credits = credit::next_expiry(state).map(|(at, id)| (at, Due::CreditExpiry(id)));
     subscriptions.chain(payments).chain(credits).min_by_key(|(at, _)| *at)
 }
 
-fn due_of_subscription(subscription: &Subscription) -> Option<(Timestamp, Due)> {
+fn subscription_due(subscription: &Subscription) -> Option<(Timestamp, Due)> {
     let id = || subscription.id.clone();
     let retry = || {
         let at = subscription.recovery.as_ref()?.next_retry?;

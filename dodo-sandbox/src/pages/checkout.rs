@@ -300,7 +300,7 @@ pub(crate) fn page(
         cards = checkout_fields::test_cards(),
         id = Escaped(&session.id),
     );
-    Ok(Page::new(format!("Checkout · {merchant}"), body).themed(Theme::of(session)))
+    Ok(Page::new(format!("Checkout · {merchant}"), body).themed(Theme::from_session(session)))
 }
 
 /// The cards that a known customer has paid with, if the merchant wants them on the page.
@@ -333,7 +333,7 @@ fn consumed(state: &SandboxState, id: &str) -> Option<Page> {
         money::show(payment.total, &payment.currency),
         Escaped(&payment.id),
     );
-    Some(Page::new(title, body).themed(Theme::of(session)))
+    Some(Page::new(title, body).themed(Theme::from_session(session)))
 }
 
 fn message(title: &str, text: &str) -> String {

@@ -50,7 +50,7 @@ const WEIGHTS: [(&str, &str); 4] =
     [("normal", "400"), ("medium", "500"), ("bold", "700"), ("extraBold", "800")];
 
 impl Theme {
-    pub(super) fn of(session: &Session) -> Self {
+    pub(super) fn from_session(session: &Session) -> Self {
         let mode = match session.look("theme").and_then(Value::as_str) {
             Some("light") => Some("light"),
             Some("dark") => Some("dark"),
