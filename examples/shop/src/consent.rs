@@ -23,7 +23,7 @@ pub(crate) enum Choice {
 
 impl Choice {
     /// The choice in a request.
-    pub(crate) fn of(head: &RequestHead, captured: Option<&Captured>) -> Self {
+    pub(crate) fn from_request(head: &RequestHead, captured: Option<&Captured>) -> Self {
         match head.cookie(COOKIE).as_deref() {
             // With a "yes" in the cookie, only the browser's signal can have denied.
             Some("granted") if captured.is_some_and(|c| !c.consent().allows()) => {

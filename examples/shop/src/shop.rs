@@ -346,7 +346,7 @@ impl Shop {
                 (guest, Some(cookie))
             }
         };
-        let choice = Choice::of(&ask.head, ask.captured());
+        let choice = Choice::from_request(&ask.head, ask.captured());
         Visit { shop: &self.0, account, set_cookie, choice, back: ask.target().to_owned() }
     }
 
