@@ -105,13 +105,19 @@ async fn pause_and_both_styles_of_cancellation() {
     visit.end_period().await;
     visit.shows("expired", shown("ended", "expired", "The term is over", false)).await;
 
-    // Now: the paid time remains.
-    visit.sign_in("Linus").await;
-    visit.subscribe(CLUB).await;
-    visit.press_now().await;
-    visit.shows("cancelled-now", shown("cancelled", "cancelled_paid", "Paid until", true)).await;
-    visit.end_period().await;
-    visit.shows("over-now", shown("ended", "cancelled", "Canceled", false)).await;
+    // Now: the paid time remains, whichever style the account has.
+    for (name, style) in [("Linus", "expired_at_end"), ("Barbara", "cancelled_at_end")] {
+        visit.sign_in(name).await;
+        let behavior = json!({ "period_end_cancellation": style });
+        visit.control(Method::PUT, "/behavior", behavior).await;
+        visit.subscribe(CLUB).await;
+        visit.press_now().await;
+        visit
+            .shows("cancelled-now", shown("cancelled", "cancelled_paid", "Paid until", true))
+            .await;
+        visit.end_period().await;
+        visit.shows("over-now", shown("ended", "cancelled", "Canceled", false)).await;
+    }
     visit.ends_without_complaint().await;
 }
 
