@@ -3,11 +3,11 @@ use dodo_core::{Event, WebhookKey, event::Payload, webhook::VerifiedEvent};
 
 use crate::Rejection;
 
-/// A delivery whose signature was checked, for handlers of your own. The key comes from the router's
-/// state; the body is read under the limits of [`WebhookKey::verify_request`].
+/// A delivery with a verified signature, for your own handlers. The key comes from the router's
+/// state; the extractor reads the body under the limits of [`WebhookKey::verify_request`].
 ///
-/// Most applications are better off with [`webhooks`](crate::webhooks), which routes by type, parses
-/// leniently and answers so that Dodo Payments tries again when it should.
+/// Most applications should use [`webhooks`](crate::webhooks): it routes by type, parses leniently,
+/// and answers so that Dodo Payments retries a failed delivery.
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};

@@ -1,7 +1,7 @@
 //! Dodo Payments for axum 0.8.
 //!
-//! Routes and extractors, no policy: what a route answers is decided in [`dodo_core`], so it is the
-//! same in every framework.
+//! This crate has routes and extractors. [`dodo_core`] decides the answers, so they are the same in
+//! every framework.
 //!
 //! ```
 //! use axum::Router;

@@ -22,12 +22,12 @@ pub fn checkout_handler<S: Clone>(checkout: impl CheckoutEndpoint) -> MethodRout
     any_service(checkout.into_service())
 }
 
-/// Routes the way to the customer portal.
+/// Routes the customer portal.
 pub fn customer_portal<S: Clone>(portal: CustomerPortal) -> MethodRouter<S> {
     any_service(portal.into_service())
 }
 
-/// Routes the receiver of webhooks.
+/// Routes the webhook endpoint.
 pub fn webhooks<S: Clone>(webhooks: Webhooks) -> MethodRouter<S> {
     any_service(webhooks.into_service())
 }

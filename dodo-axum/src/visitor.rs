@@ -11,7 +11,8 @@ use crate::Rejection;
 
 /// The visitor that [`VisitorLayer`] found.
 ///
-/// A request without a visitor is refused with 400; take `Option<Visitor>` where that is fine.
+/// The extractor refuses a request without a visitor with 400. If a handler also serves such
+/// requests, use `Option<Visitor>`.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -55,14 +56,14 @@ impl<S: Sync> OptionalFromRequestParts<S> for Visitor {
 /// Reads every request and puts a [`Captured`](dodo_core::capture::Captured) into its extensions.
 ///
 /// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
-/// lands. Inside of `nest`, which cuts its prefix off the path, the landing path is still the whole
-/// one: that is what it does beyond [`dodo_core::capture::VisitorLayer`].
+/// lands. Inside of `nest`, which removes its prefix from the path, the landing path is still the
+/// whole path. [`dodo_core::capture::VisitorLayer`] cannot do this.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct VisitorLayer(dodo_core::capture::VisitorLayer);
 
 impl VisitorLayer {
-    /// Captures what `capture` says.
+    /// Creates the layer of a capture.
     pub const fn new(capture: VisitorCapture) -> Self {
         let layer = dodo_core::capture::VisitorLayer::new(capture);
         Self(layer.whole_uri(|known| known.get::<OriginalUri>().map(|uri| &uri.0)))
