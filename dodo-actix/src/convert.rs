@@ -1,4 +1,4 @@
-//! actix-web 4 speaks `http` 0.2, dodo-core speaks `http` 1: everything that crosses, crosses here.
+//! Conversions between actix-web 4, which uses `http` 0.2, and dodo-core, which uses `http` 1.
 
 use std::{
     pin::Pin,
@@ -39,15 +39,15 @@ fn refused(source: impl Into<BoxError>) -> Error {
 }
 
 fn uri(uri: &Uri) -> Result<http::Uri, Error> {
-    // What nearly every request has: a path, which needs no parsing as a whole.
+    // The usual case: a path, which needs no full parser.
     if let (None, None, Some(path)) = (uri.scheme(), uri.authority(), uri.path_and_query()) {
         return http::uri::PathAndQuery::try_from(path.as_str()).map(Into::into).map_err(refused);
     }
     uri.to_string().parse().map_err(refused)
 }
 
-/// The values share one piece of memory: `http` 0.2 does not hand out its own, and one piece for each
-/// would cost as much as the rest of this crate.
+/// The values share one allocation. `http` 0.2 does not expose its own, and one allocation for each
+/// value would cost as much as the rest of this crate.
 fn headers(headers: &header::HeaderMap) -> Result<http::HeaderMap, Error> {
     let mut text = BytesMut::with_capacity(headers.iter().map(|(_, value)| value.len()).sum());
     for (_, value) in headers {
@@ -63,7 +63,7 @@ fn headers(headers: &header::HeaderMap) -> Result<http::HeaderMap, Error> {
     Ok(copied)
 }
 
-/// The names of a delivery are known: like the standard ones they then need no memory.
+/// The header names of a delivery are constants, so they need no allocation.
 fn name_of(name: &str) -> Result<http::HeaderName, Error> {
     const OF_A_DELIVERY: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
     match OF_A_DELIVERY.into_iter().find(|known| *known == name) {
@@ -72,7 +72,7 @@ fn name_of(name: &str) -> Result<http::HeaderName, Error> {
     }
 }
 
-/// A request that core can answer. The body is read there, under the endpoint's limits.
+/// Converts a request for core. Core reads the body, under the limits of the endpoint.
 pub(crate) fn request(head: &HttpRequest, payload: Payload) -> Result<http::Request<Body>, Error> {
     let parts = parts(head)?;
     let length = parts.headers.get(http::header::CONTENT_LENGTH);
@@ -107,7 +107,7 @@ impl http_body::Body for Body {
         matches!(self.payload, Payload::None)
     }
 
-    /// Only asked before the first frame, where it lets core refuse a body by its announced length.
+    /// Core calls it only before the first frame, to refuse a body by its announced length.
     fn size_hint(&self) -> SizeHint {
         let mut hint = SizeHint::new();
         hint.set_lower(self.announced);
@@ -115,7 +115,7 @@ impl http_body::Body for Body {
     }
 }
 
-/// An answer of core's.
+/// Converts an answer of core.
 pub(crate) fn response(response: http::Response<Bytes>) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let mut answer = HttpResponse::with_body(status(parts.status), body).map_into_boxed_body();

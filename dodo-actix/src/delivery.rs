@@ -4,11 +4,11 @@ use futures_core::future::LocalBoxFuture;
 
 use crate::{Rejection, convert};
 
-/// A delivery whose signature was checked, for handlers of your own. The key comes from the app's
-/// data; the body is read under the limits of [`WebhookKey::verify_request`].
+/// A delivery with a verified signature, for your own handlers. The key comes from the app's data;
+/// the extractor reads the body under the limits of [`WebhookKey::verify_request`].
 ///
-/// Most applications are better off with [`webhooks`](crate::webhooks), which routes by type, parses
-/// leniently and answers so that Dodo Payments tries again when it should.
+/// Most applications should use [`webhooks`](crate::webhooks): it routes by type, parses leniently,
+/// and answers so that Dodo Payments retries a failed delivery.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, web};

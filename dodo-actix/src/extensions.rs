@@ -3,10 +3,10 @@ use std::cell::RefMut;
 use actix_web::{HttpMessage, HttpRequest};
 use dodo_core::SignedIn;
 
-/// What travels from actix-web's middleware to dodo-core.
+/// The values that actix-web's middleware passes to dodo-core.
 ///
-/// actix-web's own extensions cannot be read as a whole, so this map of `http` 1 is carried inside
-/// them, and every hook and resolver sees it as the extensions of the request.
+/// An adapter cannot copy actix-web's own extensions, so they hold this map of `http` 1. Every hook
+/// and resolver sees the map as the extensions of the request.
 ///
 /// ```
 /// use actix_web::{HttpMessage, dev::ServiceRequest};
@@ -21,7 +21,7 @@ use dodo_core::SignedIn;
 /// }
 /// ```
 pub trait DodoExtensions {
-    /// The map. As with `extensions_mut`, do not hold it across an `await`.
+    /// Returns the map. As with `extensions_mut`, do not hold it across an `await`.
     ///
     /// # Panics
     /// If the request's extensions are borrowed already, as `extensions_mut` does.

@@ -1,7 +1,7 @@
 //! Dodo Payments for actix-web 4.
 //!
-//! Routes, extractors and a middleware, no policy: what a route answers is decided in [`dodo_core`],
-//! so it is the same in every framework.
+//! This crate has routes, extractors and a middleware. [`dodo_core`] decides the answers, so they
+//! are the same in every framework.
 //!
 //! ```
 //! use actix_web::web::ServiceConfig;
@@ -18,9 +18,9 @@
 //! }
 //! ```
 //!
-//! [`VisitorMiddleware`] captures visitors. The application's own middleware says who is signed in, by
-//! [`sign_in`](SignIn::sign_in). This crate re-exports the modules of [`dodo_core`], so an application
-//! needs no other dependency.
+//! [`VisitorMiddleware`] captures visitors. The application's own middleware names the signed-in
+//! user by [`sign_in`](SignIn::sign_in). This crate re-exports the modules of [`dodo_core`], so an
+//! application needs no other dependency.
 
 mod convert;
 mod delivery;

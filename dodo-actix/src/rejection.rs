@@ -5,10 +5,10 @@ use dodo_core::Error;
 
 use crate::convert;
 
-/// Why an extractor refused the request. Answers as the routes of this crate do: a problem document
-/// (RFC 9457) with a stable `code`.
+/// The refusal of an extractor. Its answer has the form of the routes of this crate: a problem
+/// document (RFC 9457) with a stable `code`.
 ///
-/// Also of use in handlers of your own: `Result<_, Rejection>` takes any [`Error`] by `?`.
+/// Your own handlers can use it: `Result<_, Rejection>` accepts any [`Error`] by `?`.
 #[derive(Debug)]
 pub struct Rejection(pub Error);
 

@@ -14,12 +14,12 @@ pub fn checkout_handler(checkout: impl CheckoutEndpoint) -> Route {
     route(checkout)
 }
 
-/// Routes the way to the customer portal.
+/// Routes the customer portal.
 pub fn customer_portal(portal: CustomerPortal) -> Route {
     route(portal)
 }
 
-/// Routes the receiver of webhooks. Build the hooks once, outside the closure given to
+/// Routes the webhook endpoint. Build the hooks once, outside the closure given to
 /// `HttpServer::new`, and clone them: all workers then share callbacks and state.
 pub fn webhooks(webhooks: Webhooks) -> Route {
     route(webhooks)
@@ -40,7 +40,8 @@ fn route(endpoint: impl Endpoint) -> Route {
     route_with(endpoint, |_, _| {})
 }
 
-/// No method guard: `App::route` lifts guards to the resource and answers 404 where core says 405.
+/// No method guard: `App::route` lifts guards to the resource, which then answers 404 instead of
+/// core's 405.
 fn route_with(
     endpoint: impl Endpoint,
     prepare: fn(&HttpRequest, &mut http::request::Parts),

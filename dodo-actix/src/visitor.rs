@@ -15,7 +15,8 @@ use crate::{DodoExtensions, Rejection, convert, extensions::carried};
 
 /// The visitor that [`VisitorMiddleware`] found.
 ///
-/// A request without a visitor is refused with 400; take `Option<Visitor>` where that is fine.
+/// The extractor refuses a request without a visitor with 400. If a handler also serves such
+/// requests, use `Option<Visitor>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Visitor(pub dodo_core::capture::VisitorId);
 
@@ -40,7 +41,7 @@ impl FromRequest for Visitor {
 }
 
 /// Reads every request and puts a [`Captured`](dodo_core::capture::Captured) into its
-/// [`dodo_extensions_mut`](DodoExtensions): the middleware that is `VisitorLayer` in tower.
+/// [`dodo_extensions_mut`](DodoExtensions): the equivalent of `VisitorLayer` in tower.
 ///
 /// Put it in front of all pages, not only of the checkout: a campaign is seen where the visitor
 /// lands.
@@ -63,7 +64,7 @@ impl FromRequest for Visitor {
 pub struct VisitorMiddleware(VisitorCapture);
 
 impl VisitorMiddleware {
-    /// Captures what `capture` says.
+    /// Creates the middleware of a capture.
     pub const fn new(capture: VisitorCapture) -> Self {
         Self(capture)
     }
@@ -85,7 +86,7 @@ where
     }
 }
 
-/// What [`VisitorMiddleware`] makes of a service.
+/// The service that [`VisitorMiddleware`] creates.
 #[derive(Debug)]
 pub struct VisitorMiddlewareService<S> {
     service: S,
@@ -104,7 +105,7 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        // A page is shown to everybody: a head that cannot be read is refused by the routes alone.
+        // A page must work for every visitor, so only the routes refuse an unreadable head.
         let set_cookie = convert::parts(request.request()).ok().and_then(|parts| {
             let (captured, set_cookie) = self.capture.capture(&parts);
             request.dodo_extensions_mut().insert(captured);
@@ -116,7 +117,8 @@ where
             let Some(cookie) = set_cookie else { return answer };
             match &mut answer {
                 Ok(response) => response.headers_mut().append(header::SET_COOKIE, cookie),
-                // Made into a response in front of this middleware.
+                // actix-web converts the error into a response outside of this middleware, so the
+                // adapter adds the cookie here.
                 Err(error) => error.add_response_mapper(move |mut response| {
                     response.headers_mut().append(header::SET_COOKIE, cookie.clone());
                     response
