@@ -1,4 +1,4 @@
-//! The answer for one owner: the join of all sources.
+//! The access of one owner: the join of all sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub struct Access {
     recoverable: bool,
     will_renew: bool,
     pub(crate) pending: bool,
-    /// Live plans and live products.
+    /// The live plans and products.
     names: BTreeSet<String>,
     features: BTreeSet<String>,
     limits: BTreeMap<String, u64>,
@@ -237,19 +237,19 @@ impl Access {
         &self.licenses
     }
 
-    /// Findings that a person should see.
+    /// Returns the findings for a person.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// Doubts that a request to Dodo Payments settles.
+    /// Returns the doubts that a request to Dodo Payments settles.
     #[must_use]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// Whether the owner may do something else, for another time, or for another reason.
+    /// Whether two answers differ in features, limits, end or reason.
     pub(crate) fn differs_from(&self, other: &Self) -> bool {
         let answer = |access: &Self| {
             (

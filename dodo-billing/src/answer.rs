@@ -1,10 +1,11 @@
-//! The stored answer of an owner. It holds until its next change, and the facts answer after that.
+//! The stored answer of an owner. It is valid until its next change. After that, billing derives
+//! the answer from the facts.
 
 use jiff::Timestamp;
 
 use crate::access::Access;
 
-/// As the row keeps it.
+/// The serialized answer of the row.
 pub(crate) fn to_json(access: &Access) -> String {
     serde_json::to_string(access).unwrap_or_default()
 }

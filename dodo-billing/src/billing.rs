@@ -1,4 +1,4 @@
-//! Billing as the app holds it: plans, secrets, the client, and the database of the ledger.
+//! The handle of the app: plans, secrets, the client, and the database of the ledger.
 
 use std::{
     fmt,
@@ -24,7 +24,7 @@ use crate::{
 
 type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Who may use what, and until when. Cheap to clone.
+/// The access of owners to plans and features. Cheap to clone.
 ///
 /// Give it to the ledger as a projection: it then follows each booking, and answers from one row.
 ///
@@ -136,8 +136,8 @@ impl Billing {
         (self.0.clock)()
     }
 
-    /// The time of an answer of the API: now, and after the answer before, so that the later one of two
-    /// answers counts.
+    /// The time of an answer of the API: now, but later than the previous answer, so that the later
+    /// one of two answers counts.
     pub(crate) fn snapshot_time(&self) -> Timestamp {
         let now = self.now().as_microsecond();
         let next = |last: i64| Some(now.max(last.saturating_add(1)));
@@ -176,7 +176,7 @@ impl Billing {
         &self.0.mounted_at
     }
 
-    /// Keeps the ledger. The first one counts.
+    /// Stores the ledger. The first one counts.
     pub(crate) fn keep(&self, ledger: LedgerHandle) {
         let _first = self.0.ledger.set(ledger);
     }

@@ -1,4 +1,4 @@
-//! The one function of this crate.
+//! The pure function of this crate.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! Layers of tower that let only owners with a plan or a feature pass.
+//! Layers of tower that accept only owners with a plan or a feature.
 
 use std::{
     fmt,
@@ -35,7 +35,7 @@ enum Need {
 /// - 401 `not_signed_in`: no [`SignedIn`] with a user in the extensions.
 /// - 402 `plan_required` or `feature_required`, with the plans that have it and the request that buys them.
 ///   A browser that navigates goes to the [page of prices](crate::BillingBuilder::paywall_page) instead.
-/// - 503: the database is away.
+/// - 503: the database is unreachable.
 ///
 /// [`Billing::require_plan`], [`Billing::require_feature`] and [`Billing::access_layer`] make it. It is a
 /// layer of tower for any body that bytes can become, such as that of axum.
@@ -52,13 +52,13 @@ impl Billing {
         AccessLayer { billing: self.clone(), need: Need::Nothing }
     }
 
-    /// Lets only owners of a plan pass.
+    /// Accepts only owners of a plan.
     #[must_use]
     pub fn require_plan(&self, plan: impl Into<String>) -> AccessLayer {
         AccessLayer { billing: self.clone(), need: Need::Plan(plan.into()) }
     }
 
-    /// Lets only owners with a feature pass.
+    /// Accepts only owners with a feature.
     #[must_use]
     pub fn require_feature(&self, feature: impl Into<String>) -> AccessLayer {
         AccessLayer { billing: self.clone(), need: Need::Feature(feature.into()) }
@@ -98,7 +98,7 @@ impl AccessLayer {
         if passes { Ok(Some(access)) } else { Err(self.refuse(parts, &access)) }
     }
 
-    /// 402 with the way out, or 303 for a browser.
+    /// 402 with the plans that help, or 303 for a browser.
     fn refuse(&self, parts: &Parts, access: &Access) -> Response<Bytes> {
         if let Some(page) = self.billing.paywall_page().filter(|_| accepts_html(parts)) {
             return see_other(page);
@@ -112,7 +112,7 @@ impl AccessLayer {
             Need::Nothing => return Response::new(Bytes::new()),
         };
         let at = self.billing.mounted_at();
-        // Who owes pays for the subscription, and buys no second one.
+        // An owner with an unpaid subscription must pay for it and not buy a second one.
         let way = match plans.first() {
             _ if access.recoverable() => {
                 Some(("fix", json!({ "method": "POST", "href": format!("{at}/payment-method") })))
@@ -183,7 +183,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The clone is for the next request: this one takes the service that is ready.
+        // This request uses the service that is ready. The clone is for the next request.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let layer = self.layer.clone();

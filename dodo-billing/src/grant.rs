@@ -21,14 +21,14 @@ pub(crate) enum GrantEffect {
     Follows,
     /// The same, while the subscription covers the product of the grant.
     FollowsProduct,
-    /// Revoked by itself.
+    /// The grant itself was revoked.
     Revoked,
 }
 
 /// The effect of one step.
 ///
-/// Dodo Payments revokes at the click or at the first failed charge. The subscription knows better, so
-/// these reasons end nothing.
+/// Dodo Payments revokes at the cancellation or at the first failed charge. The subscription
+/// decides these cases, so a revocation with these reasons ends nothing.
 pub(crate) fn effect(grant: &GrantFact) -> GrantEffect {
     use RevocationReason as Why;
     match grant.status {
@@ -82,7 +82,8 @@ impl<'a> DodoGrant<'a> {
         })
     }
 
-    /// The grant, given the sources of its subscription or payment. Without them it lives by itself.
+    /// The grant, given the sources of its subscription or payment. Without them, the grant decides
+    /// alone.
     pub(crate) fn source(&self, origin: Option<&AccessSource>) -> AccessSource {
         let kind = SourceKind::DodoGrant(self.id.to_owned());
         let on = date(self.at);
@@ -119,7 +120,7 @@ impl<'a> DodoGrant<'a> {
     }
 }
 
-/// The last step that says something. A revocation comes after a delivery of the same instant.
+/// The last step with an effect. A revocation comes after a delivery of the same instant.
 fn last_effect(steps: &[(Timestamp, &GrantFact)]) -> (Timestamp, GrantEffect) {
     let rank = |grant: &GrantFact| match effect(grant) {
         GrantEffect::Nothing => 0,

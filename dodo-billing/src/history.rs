@@ -1,7 +1,7 @@
 //! The facts of one owner, sorted, and grouped by the object that they describe.
 //!
-//! The order of the input has no effect after this module. A repeated fact has none either: payments,
-//! refunds and grants have ids, and a repeated observation says the same.
+//! The order of the input has no effect after this module. A repeated fact also has no effect:
+//! payments, refunds and grants have ids, and a repeated observation has the same content.
 
 use std::collections::{BTreeMap, BTreeSet};
 

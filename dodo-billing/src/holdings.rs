@@ -1,4 +1,4 @@
-//! Everything that an owner has, folded once, and the answer at a time.
+//! All sources of an owner, and the answer at a time.
 
 use std::collections::BTreeMap;
 

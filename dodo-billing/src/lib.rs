@@ -42,9 +42,9 @@
 //! | `billing`, `owner_handle`, `owners`, `sync`, `why` | what the app calls |
 //! | `projection`, `answer`, `store` | the booking transaction, the stored answer, the tables |
 //! | `actions`, `endpoint`, `gate` | requests to Dodo Payments, the routes, the layers |
-//! | `listener` | what the app hears |
+//! | `listener` | notifications of the app |
 
-// Billing without a database is nothing.
+// The crate needs one of the two databases.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
 mod access;

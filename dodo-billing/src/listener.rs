@@ -1,4 +1,4 @@
-//! What the app hears about changes.
+//! The notifications of the app about changes of access.
 
 use std::pin::Pin;
 
@@ -20,9 +20,12 @@ pub struct AccessChanged {
     pub change: AccessChange,
 }
 
-/// Hears about changes of access. Give it to [`BillingBuilder::listener`](crate::BillingBuilder::listener).
+/// Receives changes of access. Give it to
+/// [`BillingBuilder::listener`](crate::BillingBuilder::listener).
 ///
-/// A method that fails runs again, as the callback of a delivery does. Its writes through `tx` happen once. On SQLite nothing else writes to the file after the first use of `tx`: do slow work before.
+/// After an error, a worker runs the method again, like the callback of a delivery. Its writes
+/// through `tx` happen once. On SQLite nothing else writes to the file after the first use of `tx`:
+/// do slow work before.
 ///
 /// ```
 /// use dodo_billing::{AccessChanged, AccessListener};
@@ -69,7 +72,7 @@ pub trait AccessListener: Send + Sync + 'static {
 
 type Heard<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
-/// The same without its type.
+/// The same with an erased type.
 pub(crate) trait DynListener: Send + Sync {
     fn access_changed<'a>(
         &'a self,

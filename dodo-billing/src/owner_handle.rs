@@ -1,4 +1,4 @@
-//! An owner, and what the app can ask and do about it.
+//! An owner, with its access and its actions.
 
 use std::{
     future::{Future, IntoFuture},
@@ -68,8 +68,8 @@ impl Owner {
         Ok(facts.into_values().next().unwrap_or_default())
     }
 
-    /// The access at another time, by everything that is known now and had happened then. It answers "was I
-    /// locked out on Tuesday?" and "what do I have next month, if nothing happens?".
+    /// The access at another time, from all facts up to that time that are known now. It answers
+    /// "was I locked out on Tuesday?" and "what do I have next month, if nothing happens?".
     ///
     /// # Errors
     /// As [`access`](Self::access).
@@ -89,8 +89,8 @@ impl Owner {
         Ok(Why::new(access, facts))
     }
 
-    /// Grants a plan without a purchase, until a time or without an end. `id` names the grant: the same id
-    /// again replaces it. `why` is what the owner may read.
+    /// Grants a plan without a purchase, until a time or without an end. `id` names the grant: the
+    /// same id again replaces it. `why` is a reason that the owner can read.
     ///
     /// # Errors
     /// As [`access`](Self::access).
@@ -118,7 +118,7 @@ impl Owner {
         self.decide(AppDecision::WithdrawGrant { grant_id: id.to_owned() }).await
     }
 
-    /// Denies the owner everything, the free plan included.
+    /// Denies the owner all access, even the free plan.
     ///
     /// # Errors
     /// As [`access`](Self::access).

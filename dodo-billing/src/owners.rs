@@ -80,7 +80,7 @@ impl Billing {
         Ok(page)
     }
 
-    /// The facts of each of these owners, also of one without facts.
+    /// The facts of each of these owners. An owner without facts has an empty list.
     async fn facts_of_all(
         &self,
         owners: &BTreeSet<OwnerId>,

@@ -106,7 +106,8 @@ impl Projection for Billing {
         if kind == CHECK {
             // A timer has whole milliseconds.
             self.not_before(later(timer.at, SignedDuration::from_millis(1)));
-            // Before the first use of the transaction: no request holds a lock.
+            // Ask before the first use of the transaction, so that no lock is held during a
+            // request.
             self.settle_doubts(no).await?;
         }
         let Some(owner) = store::owner_of_number(tx, no, self.live()).await? else { return Ok(()) };
@@ -204,8 +205,8 @@ impl Billing {
         Ok(last)
     }
 
-    /// Asks Dodo Payments for the subscriptions that the facts contradict, and books the answers. A request
-    /// that fails is made again by the next timer.
+    /// Asks Dodo Payments for the subscriptions that the facts contradict, and books the answers.
+    /// The next timer repeats a failed request.
     async fn settle_doubts(&self, no: i64) -> Result<(), BoxError> {
         let database = self.ledger()?.database();
         let owner = store::owner_of_row(database, no, self.live()).await?;
@@ -295,7 +296,8 @@ fn erased_sessions(timeline: &Timeline) -> BTreeSet<String> {
     facts().filter(|fact| erased.contains(&fact.object())).filter_map(of_payment).collect()
 }
 
-/// The time of the next request that settles a doubt. An old doubt is asked about less often.
+/// The time of the next request that settles a doubt. Billing repeats a request for an old doubt
+/// less often.
 fn check_at(access: &Access, now: Timestamp) -> Option<Timestamp> {
     let due = access.checks().iter().map(|check| check.due_at).min()?;
     let wait = (now.duration_since(due) / 4).max(CHECK_WAIT);

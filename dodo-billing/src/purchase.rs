@@ -1,4 +1,4 @@
-//! One-time purchases: the items of payments that no subscription explains.
+//! One-time purchases: the items of payments that do not belong to a subscription.
 
 use jiff::Timestamp;
 

@@ -82,9 +82,9 @@ impl fmt::Display for ReasonCode {
 /// The reason of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// For programs.
+    /// The code, for programs.
     pub code: ReasonCode,
-    /// For people: short sentences with dates in UTC.
+    /// The text for people: short sentences with dates in UTC.
     pub text: String,
 }
 

@@ -18,9 +18,9 @@ pub enum AccessState {
     Grace,
     /// Paused: no access.
     Paused,
-    /// Over: no access.
+    /// Ended: no access.
     Ended,
-    /// Nothing was ever bought: no access.
+    /// Without any purchase: no access.
     None,
 }
 

@@ -1,4 +1,4 @@
-//! The facts behind an answer, in words.
+//! The facts behind an answer, as sentences.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub struct Why {
     pub facts: Vec<WhyFact>,
 }
 
-/// A fact in words.
+/// A fact as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WhyFact {

@@ -1,4 +1,4 @@
-//! After the return from a checkout: a payer never sees a locked page.
+//! The result of a checkout after the return, so that a payer never sees a locked page.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use dodo_ledger::attribution::FactKind;
 use super::not_found;
 use crate::{access::Access, owner_handle::Owner, store};
 
-/// How often the database is asked for the booking of the payment.
+/// The interval at which the database is queried for the booking of the payment.
 const POLL: Duration = Duration::from_millis(250);
 
 /// The result of a checkout.
@@ -29,8 +29,9 @@ pub enum AfterCheckout {
 impl Owner {
     /// The result of a checkout of this owner, by the key in the return URL (`?checkout=...`).
     ///
-    /// It waits up to `wait` for the webhook, then asks Dodo Payments once. After a declined attempt it asks
-    /// at once. The answers are booked under the same keys, so the webhook that follows changes nothing.
+    /// It waits up to `wait` for the webhook, then asks Dodo Payments once. After a declined
+    /// attempt it asks at once. Billing books the answers under the same keys, so the later webhook
+    /// changes nothing.
     ///
     /// # Errors
     /// [`NotFound`](dodo_core::ErrorKind::NotFound) `checkout_not_found`, also for a key of another owner.
@@ -44,7 +45,7 @@ impl Owner {
         let mut left = wait;
         loop {
             match self.booked(&checkout.session_id).await? {
-                // The customer may have paid with another card since.
+                // The customer may have paid with another card after the failure.
                 Some(AfterCheckout::Failed) => break,
                 Some(outcome) => return Ok(outcome),
                 None if left.is_zero() => break,

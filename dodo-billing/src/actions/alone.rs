@@ -16,8 +16,9 @@ const POLL: Duration = Duration::from_millis(50);
 const WAIT: Duration = Duration::from_secs(20);
 
 impl Owner {
-    /// Runs work that no other request of the owner runs at the same time, in any instance. It ends
-    /// although its caller is dropped: a browser that leaves must not separate a customer from its owner.
+    /// Runs work while no other request of the owner runs, in any instance. The work continues if
+    /// the caller is dropped, because a disconnect of the browser must not separate a customer from
+    /// its owner.
     pub(super) async fn alone<T, Fut>(
         &self,
         work: impl FnOnce(Self) -> Fut + Send + 'static,

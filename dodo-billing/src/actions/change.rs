@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{conflict, not_found, subscription::subscription_id};
 use crate::{access::Access, fact::BoughtItem, owner_handle::Owner, until::later};
 
-/// A quote is valid for so long.
+/// The lifetime of a quote.
 const QUOTE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The time of a plan change.
@@ -52,12 +52,12 @@ pub struct ChangePreview {
 pub enum PlanChanged {
     /// The plan changed, or it changes at the end of the period.
     Done(Box<Access>),
-    /// The charge needs the customer, as 3-D Secure asks for: send the customer to this page. The old plan
-    /// stays until the customer confirmed.
+    /// The charge needs a confirmation of the customer, for example for 3-D Secure: send the
+    /// customer to this page. The old plan stays until then.
     NeedsCustomer(String),
 }
 
-/// The link opens a payment.
+/// `Debug` does not show the link, because it opens a payment.
 impl fmt::Debug for PlanChanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -21,7 +21,7 @@ use crate::{
     until::later,
 };
 
-/// An open session with the same cart is given again for so long.
+/// The time for which billing returns an open session with the same cart again.
 const REUSE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What an owner buys. The product is one that the plans declare.
@@ -60,14 +60,14 @@ impl CheckoutOptions {
         self
     }
 
-    /// Opens a session also while another payment is being processed.
+    /// Opens a session even if another payment is being processed.
     pub fn force(mut self) -> Self {
         self.force = true;
         self
     }
 }
 
-/// Without the e-mail address.
+/// Does not show the e-mail address.
 impl fmt::Debug for CheckoutOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CheckoutOptions")
@@ -87,7 +87,7 @@ pub struct OpenedCheckout {
     pub session_id: String,
 }
 
-/// The link opens the payment.
+/// `Debug` does not show the link, because it opens the payment.
 impl fmt::Debug for OpenedCheckout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenedCheckout")
@@ -166,7 +166,8 @@ impl Owner {
             cart,
             checkout_url: session.checkout_url.clone(),
         };
-        // Before the link leaves the server: the payment finds its owner, whatever is delivered first.
+        // Store the session before the link leaves the server, so that the payment finds its owner
+        // in any order of deliveries.
         let mut tx = database.begin().await?;
         store::put_checkout(&mut tx, &key, owner, live, &checkout, now).await?;
         tx.commit().await?;
@@ -181,7 +182,8 @@ impl Owner {
 }
 
 impl Owner {
-    /// Keeps what is not in the metadata for the ledger. A failure is logged, and fails no checkout.
+    /// Stores the checkout context for the ledger. A failure is logged and does not fail the
+    /// checkout.
     async fn keep_context(&self, session_id: &str, captured: &Captured) {
         let kept = async {
             self.billing.ledger()?.store(session_id, &captured.context()).await?;

@@ -33,7 +33,8 @@ impl Owner {
         customer.await?.ok_or_else(missing)
     }
 
-    /// The same for a caller that runs alone. `None`: there is no customer, and no address to create one.
+    /// The same for a caller that holds the lease. `None`: there is no customer, and no address to
+    /// create one.
     pub(super) async fn customer_alone(
         &self,
         email: Option<&str>,

@@ -1,4 +1,5 @@
-//! What the app does for an owner at Dodo Payments. Each answer is booked at once, so the next read sees it.
+//! The requests to Dodo Payments for an owner. Billing books each answer at once, so the next read
+//! includes it.
 
 mod after_checkout;
 mod alone;
@@ -54,7 +55,7 @@ impl Billing {
     }
 }
 
-/// A name that cannot be guessed.
+/// Returns a random name.
 fn random_key() -> Result<String, Error> {
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|error| {

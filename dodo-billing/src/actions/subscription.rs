@@ -20,8 +20,8 @@ pub(crate) fn subscription_id(source: &AccessSource) -> Option<&str> {
 }
 
 impl Owner {
-    /// The subscription that a request is about: the named one, or the only one that is live or that a
-    /// payment brings back, or the last one. A subscription of another owner is not found.
+    /// The subscription of a request: the named one, or the only one that is live or that a payment
+    /// brings back, or the last one. A subscription of another owner is not found.
     pub(crate) async fn pick(
         &self,
         named: Option<&str>,
@@ -87,7 +87,8 @@ impl Owner {
         self.access().await
     }
 
-    /// A link to a page on which the owner enters a new payment method. It charges what is owed.
+    /// A link to a page on which the owner enters a new payment method. The page also charges the
+    /// open amount.
     ///
     /// # Errors
     /// As [`cancel`](Self::cancel).

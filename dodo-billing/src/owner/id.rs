@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 
-/// The app's own id of who pays: a user or a team.
+/// The app's own id of the payer: a user or a team.
 ///
 /// 1 to 128 visible ASCII characters without `@`, because an e-mail address is not an id: it changes, and two
 /// people can have had it. It comes from the app's session, never from a request's body or query.

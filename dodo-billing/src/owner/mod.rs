@@ -1,4 +1,4 @@
-//! Owners: who they are, and which facts are theirs.
+//! Owners: their ids, and the owner of each fact.
 
 mod id;
 mod resolve;

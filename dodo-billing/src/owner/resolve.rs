@@ -11,7 +11,7 @@ use dodo_ledger::attribution::{Fact, FactKind, Timeline};
 use super::{OwnerId, OwnerSecrets};
 use crate::fact::BillingFact;
 
-/// What the tables of billing know about the objects of a group.
+/// The owners in the tables of billing for the objects of a group.
 #[derive(Default)]
 pub(crate) struct Known {
     /// The owner of each session that the app opened.
@@ -120,10 +120,11 @@ impl<'a> Objects<'a> {
         object.subscriptions.extend(subscriptions.iter().map(String::as_str));
     }
 
-    /// A subscription has no session of its own: the session of its first payment is.
+    /// A subscription has no session, so the session of its first payment counts.
     fn join_subscriptions(&mut self) {
         let mut payments: Vec<_> = self.payments.values().collect();
-        // A session wins over a token; the ids decide between two sessions for one subscription.
+        // A session takes precedence over a token. Of two sessions for one subscription, the lesser
+        // id counts.
         payments.sort_by_key(|payment| payment.session.is_none());
         for payment in payments {
             for id in &payment.subscriptions {

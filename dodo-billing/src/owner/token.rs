@@ -58,14 +58,14 @@ impl OwnerSecrets {
         URL_SAFE_NO_PAD.encode(mac(secret, "dodo-quote", text, live).finalize().into_bytes())
     }
 
-    /// Whether this tag is of this text.
+    /// Whether this tag is the signature of this text.
     pub(crate) fn has_tagged(&self, text: &str, tag: &str, live: bool) -> bool {
         let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
         let mut secrets = self.0.iter();
         secrets.any(|secret| mac(secret, "dodo-quote", text, live).verify_slice(&tag).is_ok())
     }
 
-    /// The owner that a token names. `None`: the token is not ours, or of the other mode.
+    /// The owner in a token. `None`: no secret has signed the token, or it is from the other mode.
     pub(crate) fn verify(&self, token: &str, live: bool) -> Option<OwnerId> {
         let mut parts = token.split('.');
         let (Some("o1"), Some(key), Some(owner), Some(tag), None) =

@@ -1,4 +1,5 @@
-//! One request at a time for each owner, across instances, where Dodo Payments would do a thing twice.
+//! The lease of an owner: one creating request at a time across instances, because Dodo Payments
+//! would create two objects.
 
 use dodo_ledger::{
     Error, Store,

@@ -1,4 +1,4 @@
-//! The facts of groups, and what the tables of billing know about their objects.
+//! The facts of groups, and the owners of their objects in the tables of billing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -163,8 +163,8 @@ pub(crate) async fn lock_owners(
     Ok(locked)
 }
 
-/// The number of a new owner. An owner that returns after an erasure gets another one, so no queued event of
-/// before is one of it.
+/// The number of a new owner. An owner that returns after an erasure gets a new number, so older
+/// queued events do not match it.
 pub(super) fn random_number() -> Result<i64, Error> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|e| sqlx::Error::Io(std::io::Error::other(e)))?;

@@ -11,7 +11,7 @@ use crate::{
     until::later,
 };
 
-/// What a subscription covers, and until when it is paid.
+/// The coverage of a subscription: product, quantity and paid-through date.
 #[derive(Default)]
 pub(super) struct Coverage<'a> {
     pub(super) product: Option<&'a str>,
@@ -23,7 +23,7 @@ pub(super) struct Coverage<'a> {
     pub(super) estimated_at: Option<Timestamp>,
 }
 
-/// Bodies of other statuses cover nothing: their billing date is not paid.
+/// A body with another status covers nothing, because its billing date is not paid.
 fn covers(observation: &&Observation<'_>) -> bool {
     matches!(observation.status, Status::Active | Status::Cancelled | Status::Paused)
 }

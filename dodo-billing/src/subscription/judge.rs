@@ -1,4 +1,4 @@
-//! The state table: the first row that fits decides.
+//! The state table: the first matching row decides.
 
 use dodo_core::event::SubscriptionStatus as Status;
 use jiff::{SignedDuration, Timestamp};
@@ -92,7 +92,7 @@ impl SubscriptionFold<'_> {
         }
     }
 
-    /// The checks that the summary and its answer ask for.
+    /// The checks that follow from the summary and its answer.
     pub(crate) fn checks(&self, ruling: &Ruling) -> Vec<Check> {
         let mut checks: Vec<_> = ruling.check.into_iter().collect();
         if ruling.state != State::Ended {

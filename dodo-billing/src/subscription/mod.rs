@@ -2,7 +2,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `observation` | what events and API responses show, and their order |
+//! | `observation` | the observations from events and API responses, and their order |
 //! | `fold` | the summary of all observations and charges, without a clock |
 //! | `coverage` | the product, the quantity and the paid-through date |
 //! | `judge` | the state table: summary and time to state, end and reason |

@@ -25,7 +25,7 @@ pub(crate) struct Observation<'a> {
 type Order<'a> = (Timestamp, bool, Option<Timestamp>, u8, &'a str, bool);
 
 impl<'a> Observation<'a> {
-    /// The observations that a fact gives. A body without a status gives none.
+    /// Returns the observations of a fact. A body without a status has none.
     pub(crate) fn from_fact(fact: &'a BillingFact) -> impl Iterator<Item = Self> {
         let (transition, snapshot) = match &fact.kind {
             BillingFactKind::Subscription { event, attempt_at, body } => {
