@@ -1,10 +1,10 @@
-//! Who may see what.
+//! The access of a person to the dashboard.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use dodo_core::{BoxError, RequestHead};
 
-/// What the person at the browser may see. The app decides at each request.
+/// The access of the person at the browser. The app decides it at each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Permission {
@@ -24,13 +24,13 @@ impl Permission {
         Self { view: false, people: false, operations: false }
     }
 
-    /// Also names and e-mail addresses of customers. Denied stays denied.
+    /// Adds names and e-mail addresses of customers. Denied stays denied.
     pub const fn with_people(mut self) -> Self {
         self.people = self.view;
         self
     }
 
-    /// Also deliveries, sinks and the set-up. Denied stays denied.
+    /// Adds deliveries, sinks and the set-up. Denied stays denied.
     pub const fn with_operations(mut self) -> Self {
         self.operations = self.view;
         self
@@ -59,14 +59,14 @@ impl Permission {
     }
 }
 
-/// What a person sees who may see nothing.
+/// The answer for a person without access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Denied {
     /// 403 and a page.
     #[default]
     Page,
-    /// 404, as if there was no dashboard.
+    /// 404, as for an unknown path.
     NotFound,
     /// 303 to this path of the app, such as its sign-in. Scripts get 401.
     Redirect(String),

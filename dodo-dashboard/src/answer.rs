@@ -10,11 +10,12 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Tag(String);
 
 impl Tag {
-    /// Of parts that together name the content.
+    /// The tag of parts that together identify the content.
     pub(crate) fn from_parts(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
-            // With its length, so that parts cannot run into each other.
+            // The hash includes the length of each part, so that two lists of parts cannot have the
+            // same bytes.
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
@@ -48,7 +49,7 @@ fn opaque(tag: &str) -> &str {
     tag.strip_suffix("-gzip").or_else(|| tag.strip_suffix("-br")).unwrap_or(tag)
 }
 
-/// A page under the policy.
+/// A page with the Content-Security-Policy.
 pub(crate) fn page(status: StatusCode, markup: Markup, policy: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(markup.into_string()));
     *response.status_mut() = status;
@@ -88,7 +89,7 @@ pub(crate) fn redirect(to: &str) -> Response<Bytes> {
     response
 }
 
-/// Lets the browser keep the answer, and ask whether it changed.
+/// Lets the browser store the answer, and revalidate it at each use.
 pub(crate) fn cacheable(response: &mut Response<Bytes>, tag: &Tag) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

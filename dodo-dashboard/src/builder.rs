@@ -60,7 +60,7 @@ impl DashboardBuilder {
         }
     }
 
-    /// Asks `decide` at each request who may see what, before the query is read.
+    /// Calls `decide` at each request for the access of the person, before it reads the query.
     ///
     /// An error of `decide`, and a decision that takes more than 5 seconds, is 500.
     pub fn allow<F, Fut, E>(self, decide: F) -> DashboardBuilder<Decided>
@@ -92,7 +92,7 @@ impl<Access> DashboardBuilder<Access> {
         self
     }
 
-    /// Sets the answer for a person who may see nothing. Default: 403 and a page.
+    /// Sets the answer for a person without access. Default: 403 and a page.
     pub fn denied(mut self, denied: Denied) -> Self {
         self.denied = denied;
         self
@@ -113,7 +113,8 @@ impl<Access> DashboardBuilder<Access> {
         self
     }
 
-    /// Links a person to the app's own page of that person, for people who may see them.
+    /// Links customers and visitors to the app's own page of each person. Only viewers with access
+    /// to people see the links.
     pub fn person_link(
         mut self,
         link: impl Fn(&Person) -> Option<String> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! The last answers, so that the same page is not added up twice.
+//! A cache of the last answers, so that the ledger does not add up the same page twice.
 
 use std::{
     collections::VecDeque,

@@ -37,7 +37,7 @@ const LOAD_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Dashboard(Arc<Settings>);
 
-/// What a dashboard is made of.
+/// The parts of a dashboard.
 pub(crate) struct Settings {
     pub(crate) allow: Allow,
     pub(crate) ledger: Ledger,
@@ -78,7 +78,7 @@ impl Endpoint for Dashboard {
 
     const ANSWERS_HEAD: bool = true;
 
-    /// A `GET` needs no body; a client's body is bounded all the same.
+    /// A `GET` needs no body. The limit applies to clients that send one.
     fn body_limit(&self, _: &Method) -> usize {
         100 << 10
     }
@@ -143,7 +143,7 @@ impl Settings {
         }
     }
 
-    /// The answer to a person who may see nothing. It holds no number, and asked no query.
+    /// The answer to a person without access. It has no number, and needs no query.
     fn denied(&self, query: &str) -> Response<Bytes> {
         let is_page = form_urlencoded::parse(query.as_bytes())
             .all(|(name, value)| name != "part" && (name != "format" || value == "html"));
@@ -209,7 +209,7 @@ impl Settings {
                 self.cache.put(cache_key(&tag, &loader.question), body.clone());
                 self.wrapped(&loader.question, &tag, body)
             }
-            // The numbers of this page have no change number: the tag is of the answer itself.
+            // The change number does not cover this page, so the tag is the hash of the answer.
             None => {
                 let tag = Tag::from_content(
                     &loaded.fingerprint(&loader.question, loader.now.time_zone()),

@@ -1,10 +1,10 @@
-//! Numbers as people read them: money, percentages and changes. Integer arithmetic only.
+//! Numbers for people: money, percentages and changes. Integer arithmetic only.
 
 use dodo_core::{internals::minor_to_major, money::Currency};
 
 /// The minus sign of a printed table.
 const MINUS: char = '\u{2212}';
-/// What a cell without a number shows.
+/// The text of a cell without a number.
 pub(crate) const NOTHING: &str = "–";
 
 /// A currency and its decimals, as the ledger has booked them.
@@ -30,7 +30,7 @@ impl Unit {
         format!("{sign}{}{}{decimals}", self.symbol(), grouped(whole))
     }
 
-    /// An amount for an axis, where a round number stands: `$2k`, `¥1.5M`, `€50`, `$0.05`.
+    /// An amount for an axis, which has round numbers: `$2k`, `¥1.5M`, `€50`, `$0.05`.
     pub(crate) fn show_short(self, minor: i128) -> String {
         let Some(unit) = 10_i128.checked_pow(u32::from(self.exponent)) else {
             return self.show(minor);
@@ -150,7 +150,7 @@ pub(crate) fn decimal(tenths: i128) -> f64 {
     tenths / 10.0
 }
 
-/// What became of a number since the period before.
+/// The change of a number since the period before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Nothing to compare.

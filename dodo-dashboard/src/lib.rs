@@ -1,8 +1,9 @@
-//! A dashboard of the money in a [`Ledger`](dodo_ledger::Ledger), for any app: who brought it, which
-//! payments and customers it came from, and whether deliveries arrive.
+//! A dashboard of the money in a [`Ledger`](dodo_ledger::Ledger), for any app: its sources, its
+//! payments and customers, and the state of deliveries.
 //!
-//! One value, one route, no files beside it. The app decides who may see it: a [`DashboardBuilder`]
-//! without [`allow`](DashboardBuilder::allow) is not an endpoint and cannot be built.
+//! It is one value and one route, without other files. The app decides about access: a
+//! [`DashboardBuilder`] without [`allow`](DashboardBuilder::allow) is not an endpoint and cannot be
+//! built.
 //!
 //! ```
 //! use dodo_core::{BoxError, RequestHead};
@@ -31,7 +32,7 @@
 //! `question` reads the query string, `load` asks the ledger, `page` writes HTML, and `dashboard`
 //! joins them.
 
-// A dashboard without a ledger is nothing.
+// The crate needs one of the two databases of the ledger.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
 mod access;

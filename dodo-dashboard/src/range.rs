@@ -10,7 +10,7 @@ use crate::question::{Interval, Period, Preset, Question, Versus};
 
 /// The most columns of a chart.
 const MOST_COLUMNS: usize = 120;
-/// The most days that are looked at by the hour: more have too many columns.
+/// The largest number of days of a chart by the hour.
 const MOST_DAYS_OF_HOURS: i32 = 5;
 
 /// A column of a chart.
@@ -180,7 +180,7 @@ impl Question {
     }
 }
 
-/// The moment to the minute, as a page shows it.
+/// The time with minutes, as a page shows it.
 pub(crate) fn minute(moment: &Zoned) -> Zoned {
     let round = jiff::ZonedRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc);
     moment.round(round).unwrap_or_else(|_| moment.clone())

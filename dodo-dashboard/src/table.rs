@@ -55,7 +55,7 @@ pub(crate) struct Column {
     pub(crate) name: Cow<'static, str>,
     pub(crate) title: Cow<'static, str>,
     pub(crate) kind: Kind,
-    /// How the whole table is sorted by it.
+    /// The sort order of the table by this column.
     pub(crate) sort: Option<Sort>,
 }
 
@@ -64,7 +64,7 @@ impl Column {
         Self { name: Cow::Borrowed(name), title: Cow::Borrowed(title), kind, sort: None }
     }
 
-    /// Of the amounts of one value, such as a campaign.
+    /// A column with the amounts of one value, such as a campaign.
     pub(crate) fn from_value(value: &str) -> Self {
         let label = || Cow::Owned(value.to_owned());
         Self { name: label(), title: label(), kind: Kind::Money, sort: None }
@@ -111,7 +111,7 @@ impl Cell {
         text.map_or(Self::Nothing, Self::text)
     }
 
-    /// As people read it.
+    /// The formatted text of the value.
     pub(crate) fn show(&self, unit: Unit, zone: &TimeZone) -> String {
         match self {
             Self::Nothing => NOTHING.to_owned(),
@@ -164,7 +164,7 @@ impl Cell {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     pub(crate) cells: Vec<Cell>,
-    /// What the first cell leads to.
+    /// The link of the first cell.
     pub(crate) link: Option<Question>,
     /// Not attributed, or the sum of smaller rows.
     pub(crate) aside: bool,
@@ -192,16 +192,16 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: Vec<Row>,
     pub(crate) total: Option<Vec<Cell>>,
-    /// The rows in all. `None`: not counted.
+    /// The number of all rows. `None`: not counted.
     pub(crate) count: Option<u64>,
     /// The cursor of the next rows.
     pub(crate) next: Option<String>,
     /// The page with all rows.
     pub(crate) all: Option<Question>,
     pub(crate) unit: Unit,
-    /// The text in place of no rows.
+    /// The text of an empty table.
     pub(crate) empty: &'static str,
-    /// Whether it sorts by links in its heads.
+    /// Whether the column heads have sort links.
     pub(crate) sorts: bool,
 }
 

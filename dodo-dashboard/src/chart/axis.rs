@@ -1,4 +1,4 @@
-/// The values of an axis: evenly spaced, round numbers that include zero.
+/// The values of an axis: evenly spaced round numbers, with zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Axis {
     step: i128,

@@ -20,7 +20,7 @@ static DISPUTES: [Column; 5] = [
 ];
 
 impl Loader<'_> {
-    /// Things that a person must do, or soon lose money by: open disputes, and failed renewals.
+    /// Tasks that prevent a loss of money: open disputes and failed renewals.
     pub(super) async fn attention(&self) -> Result<Vec<Block>, Error> {
         let disputes = self.disputes_of_mode().await?;
         let asked = self.subscriptions_asked().only(Which::AtRisk);
@@ -64,7 +64,7 @@ impl Loader<'_> {
     }
 
     fn dispute_row(&self, each: &OpenDispute) -> Row {
-        // Another currency than that of the table has no column here.
+        // The table has one currency, so an amount in another currency has no column.
         let amount = each.amount.filter(|_| each.currency == Some(self.unit.currency));
         let state = if each.is_challenged { "challenged" } else { "opened" };
         Row::new(vec![

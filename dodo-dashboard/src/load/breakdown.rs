@@ -67,7 +67,7 @@ impl Loader<'_> {
         table.with_rows(self.group_rows(by, &groups))
     }
 
-    /// A table of fewer columns, for a card.
+    /// A table with fewer columns, for a card.
     pub(super) fn short_table(&self, name: &'static str, by: By, groups: Groups) -> Table {
         let columns: Vec<Column> =
             SHORT.iter().filter_map(|at| COLUMNS.get(*at)).cloned().collect();
@@ -121,7 +121,7 @@ impl Loader<'_> {
         let value = value.map(str::to_owned);
         let mut to = self.question.with(Condition { by, value, excluded: false })?;
         if to.page == Page::Breakdown && by == to.by {
-            // The next question is about what is inside.
+            // The next question is about the parts of this value.
             to.by = inside(by);
         }
         Some(to)

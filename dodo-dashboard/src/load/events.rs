@@ -1,4 +1,4 @@
-//! Events of payments and subscriptions, in words.
+//! Texts of the events of payments and subscriptions.
 
 use dodo_core::EventKind;
 use dodo_ledger::query::ObjectEvent;

@@ -1,4 +1,4 @@
-//! What a page shows, asked of the ledger.
+//! The content of each page, from the ledger.
 
 mod attention;
 mod breakdown;
@@ -40,7 +40,7 @@ const PAGE_ROWS: usize = 50;
 /// Rows of a file.
 const FILE_ROWS: usize = 100_000;
 
-/// A person, as far as the ledger knows them.
+/// The ids of a person in the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Person {
@@ -112,7 +112,8 @@ pub(crate) async fn tag(
         0 => return Ok(None),
         change => change.to_string(),
     };
-    // Midnight begins another period. A session that is not paid becomes abandoned with time.
+    // The tag includes the day, because midnight begins another period and unpaid sessions become
+    // abandoned.
     let is_hourly = question.page == Page::Funnel;
     let day = now.strftime(if is_hourly { "%F %H" } else { "%F" }).to_string();
     // The page and its live part have one tag, so that the first request of the script gets 304.
@@ -347,7 +348,7 @@ fn kind_of(kind: &RecordKind) -> String {
     kind_name(kind.as_str()).to_owned()
 }
 
-/// Who brought a record, in one text. `None`: not attributed.
+/// The source of a record as one text. `None`: not attributed.
 fn source_of(record: &AttributionRecord) -> Option<String> {
     let campaign = &record.campaign.as_ref()?.value;
     let source = campaign.source.as_deref().or(campaign.link_id.as_deref());

@@ -1,4 +1,4 @@
-//! Sums of money, as the pages need them.
+//! The sums of money for the pages.
 
 use dodo_ledger::{
     Error,
@@ -36,13 +36,13 @@ pub(crate) struct Flow {
     pub(crate) before: Option<Vec<i128>>,
 }
 
-/// The parts of the net of charges that came by a known way, in tenths of a percent.
+/// The shares of the net of charges with a known channel, in tenths of a percent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Attributed {
-    /// By a campaign, a paid click or another site.
+    /// The share with a campaign, a paid click or another site.
     pub(crate) now: Option<i128>,
     pub(crate) before: Option<i128>,
-    /// With direct visits.
+    /// The share with direct visits.
     pub(crate) seen: Option<i128>,
 }
 
@@ -131,7 +131,7 @@ impl Loader<'_> {
     }
 }
 
-/// What became of a number since the period before.
+/// The change of a number since the period before.
 pub(super) fn change(sums: &Compared, pick: fn(&Sums) -> i128) -> Change {
     sums.before.map_or(Change::Nothing, |before| Change::between(pick(&sums.now), pick(&before)))
 }

@@ -16,7 +16,7 @@ use crate::{
     table::{Cell, Kind},
 };
 
-/// The part of the money without a source from which the page explains it, in tenths of a percent.
+/// The smallest share of money without a source that the page explains, in tenths of a percent.
 const MUCH_UNKNOWN: i128 = 300;
 
 impl Loader<'_> {
@@ -173,7 +173,8 @@ impl Loader<'_> {
         Block::Tiles(self.unit, vec![net, payments, customers, average, refunds, known])
     }
 
-    /// Where the money is, if this period or these conditions have none; or why much is not attributed.
+    /// A hint to the money, if this period or these conditions have none; or the reason why a large
+    /// share is not attributed.
     async fn nothing_note(
         &self,
         totals: &Compared,
@@ -229,7 +230,7 @@ impl Loader<'_> {
         Ok(table)
     }
 
-    /// The last things that happened to money.
+    /// The latest changes of money.
     async fn happened(&self) -> Result<Block, Error> {
         let mut last = self.settings.ledger.records().revenue_only().newest_first().limit(10);
         if self.mode == Mode::Test {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Loader<'_> {
-    /// A payment, its reversals, and why it is attributed as it is.
+    /// A payment, its reversals, and the reason of its attribution.
     pub(super) async fn payment(&self, id: &str) -> Result<Sheet, Error> {
         let events = self.settings.ledger.payment_events(id).await?;
         let Some(explained) = self.settings.ledger.explain(id).await? else {
@@ -87,7 +87,7 @@ impl Loader<'_> {
         events: &[ObjectEvent],
         (unit, id): (Unit, &str),
     ) -> Vec<Moment> {
-        // The records tell about money; the other events are between them.
+        // The records show changes of money, and the other events are between them.
         let told = |event: &&ObjectEvent| {
             records.iter().any(|each| each.record.webhook_id == event.event_id)
         };

@@ -76,9 +76,9 @@ impl Loader<'_> {
 
     fn payment_row(&self, listed: &ListedRecord) -> Row {
         let record = &listed.record;
-        // Another currency than that of the table has no column here.
+        // The table has one currency, so an amount in another currency has no column.
         let money = record.money.as_ref().filter(|money| money.currency == self.unit.currency);
-        // By this value the breakdown groups, and a condition filters.
+        // The value by which the breakdown groups and conditions filter.
         let campaign =
             record.campaign.as_ref().and_then(|found| found.value.campaign_id.as_deref());
         let source = match (listed.source.as_deref(), campaign) {

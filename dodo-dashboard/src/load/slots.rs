@@ -1,4 +1,4 @@
-//! The color of a value, alike in every chart.
+//! The color of a value, which is the same in every chart.
 
 use dodo_ledger::{
     Error,
@@ -12,7 +12,7 @@ use crate::{
     question::Mode,
 };
 
-/// The months whose money decides.
+/// The number of months whose money decides.
 const MONTHS: i32 = 12;
 
 impl Loader<'_> {

@@ -17,7 +17,7 @@ impl Loader<'_> {
         let Some(subscription) = found else { return Ok(self.unknown("subscription", id)) };
         let unit = Unit { currency: subscription.currency, exponent: subscription.exponent };
         let mut events = self.settings.ledger.subscription_events(id).await?;
-        // The newest matter most.
+        // Show the newest events first.
         events.reverse();
         events.truncate(PAGE_ROWS);
         let text = self.sentence(&subscription, unit);
@@ -87,7 +87,7 @@ impl Loader<'_> {
             ("Customer", Cell::maybe(customer), customer.map(|id| self.person_page(id))),
             ("Source of the first charge", Cell::maybe(each.source.as_deref()), None),
         ];
-        // A row without a value says nothing, except for the plan and the customer.
+        // Leave out rows without a value, except for the plan and the customer.
         facts.retain(|(name, cell, _)| {
             *cell != Cell::Nothing || matches!(*name, "Plan" | "Customer")
         });

@@ -220,7 +220,7 @@ impl Loader<'_> {
         table
     }
 
-    /// Why customers left, over the months of the charts.
+    /// The reasons of churn in the months of the charts.
     fn reasons(&self, months: &[MrrMonth]) -> Table {
         let mut reasons: Vec<(&'static str, i128, u64)> = Vec::new();
         for (reason, lost) in months.iter().flat_map(|month| &month.churn_reasons) {
@@ -282,7 +282,7 @@ impl Loader<'_> {
     }
 }
 
-/// The status in words.
+/// The status as text.
 pub(super) fn status_of(each: &SubscriptionItem) -> String {
     let mut status = each.status.as_deref().unwrap_or("unknown").replace('_', " ");
     for (is_so, word) in [(each.at_risk, ", at risk"), (each.ending, ", ending")] {

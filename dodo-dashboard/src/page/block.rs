@@ -1,4 +1,4 @@
-//! The parts that pages are made of.
+//! The parts of pages.
 
 use jiff::{Timestamp, tz::TimeZone};
 use maud::{Markup, html};
@@ -37,7 +37,7 @@ pub(crate) enum Block {
         hints: Vec<String>,
     },
     Checklist(Vec<Check>),
-    /// One sentence, and where to go.
+    /// One sentence and a link.
     Note {
         text: String,
         link: Option<(String, Question)>,
@@ -72,7 +72,7 @@ pub(crate) struct Tile {
     pub(crate) change: Change,
     /// Whether a smaller number is the better one.
     pub(crate) less_is_better: bool,
-    /// A word below the number.
+    /// A note below the number.
     pub(crate) hint: Option<String>,
     pub(crate) trend: Vec<i128>,
 }
@@ -98,24 +98,24 @@ impl Tile {
     }
 }
 
-/// A thing that happened.
+/// An event of a timeline.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
     pub(crate) at: Timestamp,
     pub(crate) text: String,
-    /// An amount, as people read it.
+    /// The formatted amount.
     pub(crate) amount: Option<String>,
-    /// The delivery that showed it.
+    /// The `webhook-id` of the event.
     pub(crate) delivery: Option<String>,
     pub(crate) link: Option<Question>,
 }
 
-/// Whether a part of the set-up works.
+/// The state of a part of the set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckState {
     Works,
     Missing,
-    /// It may be as it should.
+    /// It can be correct.
     Unknown,
 }
 
@@ -124,7 +124,7 @@ pub(crate) enum CheckState {
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) state: CheckState,
-    /// How it was found out.
+    /// The evidence.
     pub(crate) found: String,
     /// The code that fixes it.
     pub(crate) fix: &'static str,

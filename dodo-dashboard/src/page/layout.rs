@@ -1,4 +1,4 @@
-//! What surrounds a page.
+//! The frame of a page.
 
 use jiff::{Zoned, tz::TimeZone};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -17,7 +17,7 @@ pub(crate) struct Sheet {
     pub(crate) blocks: Vec<Block>,
 }
 
-/// What a page needs besides its content.
+/// The data of the frame.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     pub(crate) title: &'a str,
@@ -101,7 +101,7 @@ pub(crate) fn zone_name(zone: &TimeZone) -> &str {
     zone.iana_name().unwrap_or("UTC")
 }
 
-/// A page that says one thing.
+/// A page with one message.
 pub(crate) fn message(title: &str, text: &str, style: &str) -> Markup {
     document(title, style, None, html! { main id="main" { h1 { (title) } p { (text) } } })
 }

@@ -1,4 +1,5 @@
-//! The query string: what a page shows. [`Question::parse`] reads it, `Display` prints it.
+//! The query string, which selects the content of a page. [`Question::parse`] reads it, `Display`
+//! prints it.
 //!
 //! The printed form is canonical: sorted, and without defaults. Links and the entity tag use it.
 
@@ -22,7 +23,7 @@ const LONGEST_VALUE: usize = 200;
 /// The most bytes of a query string.
 const LONGEST_QUERY: usize = 4096;
 
-/// What a page shows.
+/// The content of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Question {
     pub(crate) page: Page,

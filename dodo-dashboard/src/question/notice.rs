@@ -2,14 +2,14 @@ use std::fmt;
 
 use super::MOST_CONDITIONS;
 
-/// A part of the query string that the page does not follow. Shown above the page.
+/// A part of the query string that the page ignores. The page shows it as a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// No parameter has this name.
     UnknownParameter { name: String, meant: Option<String> },
-    /// The parameter does not take this value.
+    /// The parameter does not accept this value.
     UnknownValue { name: &'static str, value: String, allowed: String },
-    /// The same parameter twice: the first counts.
+    /// A repeated parameter: the first one counts.
     Repeated(&'static str),
     /// The first day is after the last.
     WrongWayRound,

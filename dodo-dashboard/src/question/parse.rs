@@ -7,7 +7,7 @@ use super::{
     values::Preset,
 };
 
-/// A question, and the parts of the query string that it does not follow.
+/// A question, and the ignored parts of the query string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parsed {
     pub(crate) question: Question,

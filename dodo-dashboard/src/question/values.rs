@@ -69,7 +69,7 @@ impl Page {
 }
 
 named! {
-    /// What the period is compared to.
+    /// The period to compare with.
     Versus { #[default] Before = "before", Year = "year", Nothing = "none", }
 }
 
@@ -136,7 +136,7 @@ named! {
 }
 
 named! {
-    /// How the answer is written.
+    /// The format of the answer.
     Format { #[default] Html = "html", Json = "json", Csv = "csv", }
 }
 
