@@ -249,7 +249,8 @@ impl Access {
         &self.checks
     }
 
-    /// Whether two answers differ in features, limits, end or reason.
+    /// Whether two answers differ for the owner: in state, end, reason, plans, features, limits or
+    /// valid licenses.
     pub(crate) fn differs_from(&self, other: &Self) -> bool {
         let answer = |access: &Self| {
             (

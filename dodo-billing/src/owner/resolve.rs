@@ -123,8 +123,8 @@ impl<'a> Objects<'a> {
     /// A subscription has no session, so the session of its first payment counts.
     fn join_subscriptions(&mut self) {
         let mut payments: Vec<_> = self.payments.values().collect();
-        // A session takes precedence over a token. Of two sessions for one subscription, the lesser
-        // id counts.
+        // A session takes precedence over a token. Of two sessions for one subscription, that of
+        // the payment with the lesser id counts.
         payments.sort_by_key(|payment| payment.session.is_none());
         for payment in payments {
             for id in &payment.subscriptions {
