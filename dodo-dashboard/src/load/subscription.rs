@@ -17,7 +17,7 @@ impl Loader<'_> {
         let Some(subscription) = found else { return Ok(self.unknown("subscription", id)) };
         let unit = Unit { currency: subscription.currency, exponent: subscription.exponent };
         let mut events = self.settings.ledger.subscription_events(id).await?;
-        // Show the newest events first.
+        // Newest first, so that the limit keeps the newest events.
         events.reverse();
         events.truncate(PAGE_ROWS);
         let text = self.sentence(&subscription, unit);

@@ -196,7 +196,8 @@ impl PostgresStore {
                 Err(sqlx::Error::Database(said))
                     if said.code().is_some_and(|code| LEFT_OPEN.contains(&&*code)) =>
                 {
-                    // The pool does not choose the connection, so a retry can get another one.
+                    // The error does not name the connection. The pool hands out each one in turn,
+                    // so this resets all of them.
                     for _ in 0..pool.size() {
                         sqlx::raw_sql("ROLLBACK").execute(&pool).await?;
                     }
