@@ -1,4 +1,4 @@
-//! The one lock around the state, and the signal that the state changed.
+//! The lock around the state, and the signal of a change.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -19,17 +19,17 @@ use crate::{
     state::SandboxState,
 };
 
-/// What every request and worker shares.
+/// The data that all requests and workers share.
 #[derive(Debug)]
 pub(crate) struct App {
     inner: Mutex<Inner>,
     changes: watch::Sender<()>,
-    /// A journal is read: nothing is recorded or sent.
+    /// The sandbox repeats a journal, so it records and sends nothing.
     replaying: AtomicBool,
     pub(crate) simulating: AtomicBool,
     pub(crate) setup: Setup,
     pub(crate) api_key: String,
-    /// May read and not write.
+    /// This key may read and not write.
     pub(crate) read_only_key: String,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
@@ -88,14 +88,14 @@ impl App {
         })
     }
 
-    /// Looks at the state after everything that fell due by now has been acted out. The lock is held
-    /// while `look` runs, which therefore does no I/O.
+    /// Runs `look` on the state after all due steps have run. `look` runs under the lock, so it
+    /// must do no I/O.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut SandboxState) -> T) -> T {
         self.enter(None, look)
     }
 
-    /// As [`with`](Self::with), and wakes those who wait for changes. The journal records the request
-    /// that is being answered.
+    /// As [`with`](Self::with), and wakes tasks that wait for changes. The journal records the
+    /// request that is being answered.
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut SandboxState) -> T) -> T {
         let result = self.enter(journal::current_request(), act);
         self.changes.send_replace(());

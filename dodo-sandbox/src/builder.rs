@@ -1,4 +1,4 @@
-//! What a sandbox is made of, and its start.
+//! The builder of a sandbox, and its start.
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ use crate::{
     state::{SandboxState, product},
 };
 
-/// What a sandbox is made of. [`Setup::state`] makes the same state from the same values.
+/// The settings of a sandbox. [`Setup::state`] creates the same state from the same values.
 #[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) api_key: String,
@@ -48,7 +48,7 @@ impl fmt::Debug for Setup {
 impl Setup {
     /// The state at the start, with its generator of ids.
     pub(crate) fn state(&self) -> Result<(SandboxState, fastrand::Rng), Error> {
-        // Separate generators: another endpoint must not change the ids of everything after it.
+        // Separate generators, so that another endpoint does not change the later ids.
         let separate = |name: &str, act: &mut dyn FnMut()| {
             let seed = name.bytes().fold(self.start.seed, |seed, byte| {
                 (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -195,9 +195,9 @@ impl SandboxBuilder {
         self
     }
 
-    /// Sets how fast the sandbox's clock runs: 1 is the machine's pace, 3600 is an hour in each
-    /// second, and at 0 the clock stands still until it is advanced. Billing dates and the waits
-    /// between webhook retries follow this clock. Default: 1.
+    /// Sets the rate of the sandbox's clock: 1 is the rate of the machine, 3600 is an hour in each
+    /// second, and at 0 the clock stops until it is advanced. Billing dates and the waits between
+    /// webhook retries follow this clock. Default: 1.
     pub fn clock_rate(mut self, rate: f64) -> Self {
         self.setup.rate = rate;
         self
@@ -209,7 +209,7 @@ impl SandboxBuilder {
         self
     }
 
-    /// Adds a discount code that takes off so many basis points: 1000 are 10 %.
+    /// Adds a discount code with this discount in basis points: 1000 are 10 %.
     pub fn discount(mut self, code: impl Into<String>, basis_points: u32) -> Self {
         self.setup.discounts.push((code.into(), basis_points));
         self

@@ -1,4 +1,5 @@
-//! The sandbox's own time: it starts at the machine's, may run faster, and can be moved forward.
+//! The clock of the sandbox: it starts at the machine's time, can run faster, and can be moved
+//! forward.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,7 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 
 use crate::Error;
 
-/// How far one call may move the clock: everything that falls due on the way is acted out.
+/// The largest move of the clock in one call. The sandbox runs every step that is due in that time.
 pub(crate) const MAX_ADVANCE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A clock that runs `rate` times as fast as the machine's. It moves only by ticks, so one
@@ -44,7 +45,7 @@ impl Clock {
         Ok(())
     }
 
-    /// Sets the clock, also back: for a state without events, and for a recorded one.
+    /// Sets the clock to any time, for a state without events or a recorded state.
     pub(crate) fn set(&mut self, now: Timestamp) {
         *self = Self::new(now, self.rate);
     }
@@ -61,12 +62,12 @@ impl Clock {
     }
 }
 
-/// `then` plus `by`, at most the last instant there is.
+/// `then` plus `by`, at most the last representable time.
 pub(crate) fn later(then: Timestamp, by: Duration) -> Timestamp {
     then.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// The same moment so many calendar units later, in UTC.
+/// The time that is this number of calendar units later, in UTC.
 pub(crate) fn add_span(then: Timestamp, span: Span) -> Timestamp {
     then.to_zoned(TimeZone::UTC).checked_add(span).map_or(Timestamp::MAX, |at| at.timestamp())
 }

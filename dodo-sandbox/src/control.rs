@@ -35,22 +35,22 @@ pub struct PaidSession {
     pub payment_id: String,
     /// Its status: `succeeded`, `processing` or `failed`.
     pub status: String,
-    /// Where the browser is sent: the return URL with Dodo's parameters.
+    /// The target of the browser: the return URL with Dodo's parameters.
     pub redirect: Option<String>,
 }
 
-/// The order in which kept-back deliveries are sent.
+/// The order in which held deliveries are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FlushOrder {
-    /// As the events happened. They are still sent at once, so they may overtake each other.
+    /// In the order of the events. All of them are sent at once, so they may overtake each other.
     Original,
     /// The last event first, each a second of the sandbox's clock after the one before.
     Reversed,
 }
 
-/// Who pays, and how.
+/// The payer, and the payment method.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Payer {
@@ -71,15 +71,15 @@ impl Payer {
     }
 }
 
-/// Moves the clock, and acts out what falls due on the way.
+/// Moves the clock, and runs the steps that are due in that time.
 pub(crate) fn advance(state: &mut SandboxState, by: Duration) -> Result<(), Error> {
     state.clock.advance(by)?;
     schedule::run_due(state);
     Ok(())
 }
 
-/// Pays a session as a customer does on its page. A session without a customer is refused: a test
-/// must not pass for the wrong person.
+/// Pays a session as a customer does on its page. It refuses a session without a customer, because
+/// a test must not pass for the wrong person.
 pub(crate) fn pay(
     state: &mut SandboxState,
     session_id: &str,
@@ -117,7 +117,7 @@ pub(crate) fn decline_next(state: &mut SandboxState, code: &str, times: u32) {
     state.force_decline = (times > 0).then(|| (code.to_owned(), times));
 }
 
-/// The customer leaves the page without paying. Returns the id of the abandoned payment.
+/// Leaves the page of a customer without a payment. Returns the id of the abandoned payment.
 ///
 /// # Errors
 /// As [`pay`].
@@ -160,7 +160,8 @@ pub(crate) fn send_event(
     Ok(id)
 }
 
-/// Sends a delivery's event again, with the same `webhook-id`. The new delivery's id.
+/// Sends the event of a delivery again, with the same `webhook-id`. Returns the id of the new
+/// delivery.
 pub(crate) fn resend(state: &mut SandboxState, delivery_id: &str) -> Result<String, Error> {
     let mut again = state.deliveries.find(delivery_id)?.clone();
     again.id = id::new("dlv_");
@@ -173,7 +174,7 @@ pub(crate) fn resend(state: &mut SandboxState, delivery_id: &str) -> Result<Stri
     Ok(id)
 }
 
-/// Sends what was kept back, and keeps nothing back from now on. How many deliveries that are.
+/// Sends the held deliveries, and holds no further ones. Returns their number.
 pub(crate) fn flush(state: &mut SandboxState, order: FlushOrder) -> usize {
     state.network.hold = false;
     let now = state.now();

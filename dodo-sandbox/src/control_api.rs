@@ -1,4 +1,4 @@
-//! The sandbox's own powers, as methods.
+//! The control API as methods.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::{
 
 /// Steering: time, money and outages.
 impl Sandbox {
-    /// Moves the clock forward, by at most 366 days. Renewals, trial ends, retries of renewals and
-    /// of webhooks that fall due on the way are acted out, each at its moment.
+    /// Moves the clock forward, by at most 366 days. Renewals, trial ends, and retries of renewals
+    /// and webhooks that are due in that time run, each at its own time.
     ///
     /// # Errors
     /// When `by` is more than 366 days.
@@ -23,7 +23,7 @@ impl Sandbox {
         self.app.change(|state| control::advance(state, by))
     }
 
-    /// Changes how the sandbox behaves from now on.
+    /// Changes the behavior of the sandbox from now on.
     pub fn set_behavior(&self, behavior: Behavior) {
         self.app.change(|state| state.settings = behavior);
     }
@@ -77,12 +77,12 @@ impl Sandbox {
         triggered.await
     }
 
-    /// Declines so many coming charges with this code, such as `INSUFFICIENT_FUNDS`.
+    /// Declines this number of later charges with this code, such as `INSUFFICIENT_FUNDS`.
     pub fn decline_next_charges(&self, code: &str, times: u32) {
         self.app.change(|state| control::decline_next(state, code, times));
     }
 
-    /// Refunds a payment: so much in minor units, or all that is left. The id of the refund.
+    /// Refunds a payment: this amount in minor units, or the rest. Returns the id of the refund.
     ///
     /// # Errors
     /// When Dodo would refuse the refund.
@@ -93,12 +93,12 @@ impl Sandbox {
     /// Resolves a refund that is pending, see [`RefundOutcome::Pending`](crate::RefundOutcome).
     ///
     /// # Errors
-    /// When there is none, or it was resolved.
+    /// If it does not exist, or was resolved.
     pub fn resolve_refund(&self, refund_id: &str, succeeded: bool) -> Result<(), Error> {
         self.app.change(|state| reversal::resolve_refund(state, refund_id, succeeded))
     }
 
-    /// Opens a dispute of a payment. The id of the dispute.
+    /// Opens a dispute of a payment. Returns the id of the dispute.
     ///
     /// # Errors
     /// When the payment did not succeed, or a dispute of it is open.
@@ -106,7 +106,8 @@ impl Sandbox {
         self.app.change(|state| reversal::open_dispute(state, payment_id))
     }
 
-    /// A dispute that Visa's rapid resolution decides at once for the cardholder. The id of it.
+    /// Opens a dispute that Visa's rapid resolution decides at once for the cardholder. Returns its
+    /// id.
     ///
     /// # Errors
     /// As [`open_dispute`](Self::open_dispute).
@@ -138,8 +139,8 @@ impl Sandbox {
         self.app.change(|state| subscription::cancel(state, subscription_id, Some("customer")))
     }
 
-    /// The customer gives a session up: its payment is cancelled and counts as abandoned. The id of
-    /// that payment.
+    /// Abandons a session as its customer: its payment is cancelled and counts as abandoned.
+    /// Returns the id of that payment.
     ///
     /// # Errors
     /// When the session is unknown, was paid, or names no customer.
@@ -147,7 +148,8 @@ impl Sandbox {
         self.app.change(|state| control::abandon(state, session_id, None, None))
     }
 
-    /// A recovery link for an abandoned payment: the id of a new session with the same cart.
+    /// Creates a recovery link for an abandoned payment. Returns the id of a new session with the
+    /// same cart.
     ///
     /// # Errors
     /// When the payment was not abandoned.
@@ -156,7 +158,7 @@ impl Sandbox {
     }
 
     /// Sends an event of this type with made-up data, as Dodo's dashboard does to test an endpoint;
-    /// failed ones are not retried. The `webhook-id`.
+    /// failed deliveries are not retried. Returns the `webhook-id`.
     ///
     /// # Errors
     /// When Dodo has no event of this name.
@@ -164,7 +166,8 @@ impl Sandbox {
         self.app.change(|state| control::send_event(state, event_type, data))
     }
 
-    /// Sends a delivery's event again with its `webhook-id`. The new delivery's id.
+    /// Sends the event of a delivery again with its `webhook-id`. Returns the id of the new
+    /// delivery.
     ///
     /// # Errors
     /// When there is no such delivery.
@@ -172,17 +175,17 @@ impl Sandbox {
         self.app.change(|state| control::resend(state, delivery_id))
     }
 
-    /// Delays, duplicates, loses or keeps back the deliveries of coming events.
+    /// Delays, duplicates, loses or holds the deliveries of later events.
     pub fn simulate_network(&self, conditions: NetworkConditions) {
         self.app.change(|state| state.network = conditions);
     }
 
-    /// Sends what was kept back, in this order. How many deliveries that are.
+    /// Sends the held deliveries in this order. Returns their number.
     pub fn flush_held(&self, order: FlushOrder) -> usize {
         self.app.change(|state| control::flush(state, order))
     }
 
-    /// Gives an endpoint a new secret; the old one signs too for 24 hours. The new secret.
+    /// Gives an endpoint a new secret and returns it. The old secret also signs for 24 hours.
     ///
     /// # Errors
     /// When no endpoint has this address.
@@ -195,7 +198,7 @@ impl Sandbox {
         self.app.faults.add(fault);
     }
 
-    /// The API works again.
+    /// Removes all faults of the API.
     pub fn clear_faults(&self) {
         self.app.faults.clear();
     }

@@ -1,5 +1,5 @@
-//! Sends events to their endpoints, as Dodo does: signed, without order, again and again until one
-//! attempt succeeds or eight retries failed.
+//! Sends events to their endpoints, as Dodo does: signed, without order, with up to eight retries
+//! after the first attempt.
 
 use std::{
     sync::Arc,
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// The waits before each retry, by the sandbox's clock.
+/// The delays before each retry, by the sandbox's clock.
 const LADDER: [Duration; 8] = [
     Duration::from_secs(0),
     Duration::from_secs(5),
@@ -35,16 +35,16 @@ const LADDER: [Duration; 8] = [
     Duration::from_secs(10 * 60 * 60),
 ];
 
-/// How long an endpoint may take, by the machine's clock.
+/// The time limit of an endpoint, by the machine's clock.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The part of an answer's body that the log keeps, in bytes.
 const ANSWER_LIMIT: usize = 2_048;
 
-/// How many deliveries are on their way at once.
+/// The largest number of concurrent deliveries.
 const CONCURRENT: usize = 64;
 
-/// How long deliveries under way may take when the sandbox stops.
+/// The time limit of running deliveries when the sandbox stops.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Faults of the network between the sandbox and the endpoints, for deliveries of later events.
@@ -53,7 +53,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub struct NetworkConditions {
     /// Holds deliveries until [`Sandbox::flush_held`](crate::Sandbox::flush_held).
     pub hold: bool,
-    /// The wait before the first attempt, by the sandbox's clock. In JSON: `delay_seconds`.
+    /// The delay before the first attempt, by the sandbox's clock. In JSON: `delay_seconds`.
     #[serde(rename = "delay_seconds", with = "seconds")]
     pub delay: Duration,
     /// The number of additional deliveries of each event, with the same `webhook-id`. At most 100.
@@ -132,7 +132,7 @@ pub(crate) async fn run(app: Arc<App>, client: reqwest::Client, mut stop: watch:
 
 async fn sleep(wait: Option<Duration>) {
     match wait {
-        // Timers do not take absurd waits; whatever falls due later is looked at again then.
+        // A timer cannot wait for any length of time, so the loop checks later due times again.
         Some(wait) => tokio::time::sleep(wait.min(Duration::from_secs(24 * 60 * 60))).await,
         None => std::future::pending().await,
     }
@@ -223,7 +223,7 @@ fn render(state: &mut SandboxState, delivery_id: &str, timestamp: i64) -> Option
     Some(PendingDelivery { delivery_id: delivery_id.to_owned(), event_type, url, headers, body })
 }
 
-/// How long until the next delivery or anything else falls due, by the machine's clock.
+/// The time until the next due delivery or step, by the machine's clock.
 fn until_next(state: &SandboxState) -> Option<Duration> {
     let waiting = state.deliveries.iter().filter(|d| d.state == DeliveryState::Scheduled);
     let next =

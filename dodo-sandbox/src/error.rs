@@ -1,4 +1,4 @@
-//! The one error of this crate: what the library returns and what the API answers.
+//! The error of this crate, for the library and for answers of the API.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::json;
 
-/// What kind of thing went wrong. New kinds may be added.
+/// The kind of an error. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -67,18 +67,18 @@ impl Error {
         Self { status, code, ..Self::plain(ErrorKind::Rejected, message) }
     }
 
-    /// 404: there is no such object.
+    /// 404: the object does not exist.
     pub(crate) fn not_found(what: &'static str) -> Self {
         Self::refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{what} not found"))
     }
 
-    /// 404: there is no such object with this id.
+    /// 404: no object has this id.
     pub(crate) fn unknown(what: &str, id: &str) -> Self {
         let id: String = id.chars().take(64).collect();
         Self::refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{what} {id} not found"))
     }
 
-    /// 422: the request's body does not fit.
+    /// 422: the body of the request is invalid.
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::unprocessable("INVALID_REQUEST_BODY", message)
     }

@@ -53,7 +53,7 @@ fn is_configured(name: &str, names: &[String]) -> bool {
     names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// Addresses need no check: only a name can be pointed at another machine.
+/// IP addresses need no check: only a name can resolve to another machine.
 fn is_own(host: &str, names: &[String]) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();

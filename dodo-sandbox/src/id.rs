@@ -22,7 +22,7 @@ pub(crate) fn seeded<T>(generator: &mut fastrand::Rng, act: impl FnOnce() -> T) 
     result
 }
 
-/// A seed that nothing determines.
+/// A random seed.
 pub(crate) fn seed() -> u64 {
     u64::from_le_bytes(random())
 }
@@ -35,7 +35,8 @@ fn random<const N: usize>() -> [u8; N] {
     if seeded {
         return bytes;
     }
-    // The system's generator does not fail after start-up; should it, ids still differ by the counter.
+    // The system's generator does not fail after the start. If it fails, ids still differ by the
+    // counter.
     if getrandom::fill(&mut bytes).is_err() {
         for (place, byte) in bytes.iter_mut().zip(counter().to_be_bytes()) {
             *place = byte;

@@ -87,7 +87,7 @@ struct Line {
     op: Op,
 }
 
-/// A journal that is being written.
+/// An open journal.
 #[derive(Debug)]
 pub(crate) struct Journal(File);
 

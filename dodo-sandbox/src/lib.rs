@@ -2,8 +2,8 @@
 //! signed webhooks with retries, a clock that can be moved, and faults on demand. For tests, and for
 //! trying an app without an account; no real money moves.
 //!
-//! It listens on 127.0.0.1 only and keeps everything in memory. An app talks to it as it talks to
-//! Dodo: with a base URL ([`Sandbox::url`]), an API key ([`Sandbox::api_key`]) and a webhook secret
+//! It listens on 127.0.0.1 only and keeps everything in memory. An app calls it like Dodo Payments:
+//! with a base URL ([`Sandbox::url`]), an API key ([`Sandbox::api_key`]) and a webhook secret
 //! ([`Sandbox::webhook_secret`]).
 //!
 //! ```

@@ -36,7 +36,7 @@ pub(crate) fn share(amount: i64, numerator: i64, denominator: i64) -> i64 {
 /// An amount with its tax.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taxed {
-    /// What the customer pays, tax included.
+    /// The amount that the customer pays, with tax.
     pub(crate) total: i64,
     /// The tax in it.
     pub(crate) tax: i64,
@@ -68,7 +68,8 @@ pub(crate) fn tax_rate(country: &str) -> i64 {
     }
 }
 
-/// What one major unit is worth in US cents times 100: fixed, so that figures can be foretold.
+/// The value of one major unit in US cents times 100. It is fixed, so that tests can predict
+/// amounts.
 fn usd_rate(currency: &str) -> Option<i64> {
     Some(match currency {
         "USD" => 10_000,
@@ -94,8 +95,8 @@ pub(crate) fn settlement(currency: &str) -> (String, impl Fn(i64) -> i64 + use<>
     (name.to_owned(), convert)
 }
 
-/// How many decimals amounts of a currency have in the sandbox, by its code in upper case: ISO 4217,
-/// with Dodo's exception that MGA has none.
+/// The decimals of a currency in the sandbox, by its code in upper case: ISO 4217, with Dodo's
+/// exception that MGA has none.
 #[must_use]
 pub fn decimals(currency: &str) -> u32 {
     match currency {
@@ -107,7 +108,7 @@ pub fn decimals(currency: &str) -> u32 {
     }
 }
 
-/// The amount as people read it: `JPY 4,800`, `USD 29.00`, `KWD 4.900`, `USD -5.00`.
+/// The formatted amount: `JPY 4,800`, `USD 29.00`, `KWD 4.900`, `USD -5.00`.
 pub(crate) fn show(amount: i64, currency: &str) -> String {
     let plain = major(amount, currency);
     let (sign, plain) = plain.strip_prefix('-').map_or(("", plain.as_str()), |rest| ("-", rest));

@@ -98,7 +98,8 @@ impl Sandbox {
         &self.app.read_only_key
     }
 
-    /// The secret that signs what goes to endpoints of [`register_webhook`](Self::register_webhook).
+    /// Returns the secret that signs deliveries to endpoints of
+    /// [`register_webhook`](Self::register_webhook).
     #[must_use]
     pub fn webhook_secret(&self) -> &str {
         &self.app.setup.webhook_secret
@@ -124,7 +125,7 @@ impl Sandbox {
         })
     }
 
-    /// What the sandbox's clock shows.
+    /// Returns the time of the sandbox's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.app.with(|state| state.now())

@@ -1,5 +1,5 @@
-//! Standard Webhooks signatures, version 1. Written apart from the verifying side on purpose: a
-//! mistake made once would be made on both sides.
+//! Standard Webhooks signatures, version 1. This code is separate from the verification in
+//! `dodo-core` on purpose: shared code would hide a mistake.
 
 use base64::{
     Engine,

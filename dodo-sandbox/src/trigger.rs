@@ -1,4 +1,4 @@
-//! Makes an event of any type happen, by the requests that lead to it.
+//! Triggers an event of any type, by the requests that lead to it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Rules for inputs that the contract's schemas do not state.
+//! Rules for inputs beyond the schemas of the contract.
 
 use axum::{
     body::to_bytes,
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::BODY_LIMIT;
 use crate::Error;
 
-/// A JSON body of the sandbox's own routes. An empty one counts as `{}`.
+/// A JSON body of the sandbox's own routes. An empty body counts as `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -55,7 +55,7 @@ pub(crate) fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error>
     Ok(())
 }
 
-/// Checks metadata and returns it; none counts as empty.
+/// Checks metadata and returns it. Absent metadata counts as empty.
 ///
 /// # Errors
 /// As [`check_metadata`].
@@ -72,8 +72,8 @@ pub(crate) fn is_email(text: &str) -> bool {
 /// Schemes that run code, or read a file, in the browser that follows an address.
 const UNSAFE_SCHEMES: [&str; 5] = ["javascript", "data", "file", "blob", "vbscript"];
 
-/// Whether a text is an absolute URL. Without allowed schemes, each scheme is allowed that runs no code
-/// and reads no file, because apps have schemes of their own.
+/// Whether a text is an absolute URL. Without allowed schemes, every scheme is allowed that runs no
+/// code and reads no file, because apps have their own schemes.
 pub(crate) fn is_url(url: &str, allowed: &[&str]) -> bool {
     let Some((scheme, rest)) = url.split_once(':') else { return false };
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -1,4 +1,4 @@
-//! A request that fits the contract, and the reply to it.
+//! A request that matches the contract, and its reply.
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -34,7 +34,7 @@ pub(crate) static SESSIONS: Resource<Session> = Resource {
     ..Resource::PLAIN
 };
 
-/// How long one lives that was created with `confirm`.
+/// The lifetime of a session that was created with `confirm`.
 const CONFIRMED_LIFE: Duration = Duration::from_secs(15 * 60);
 
 fn create(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {

@@ -53,7 +53,7 @@ pub(crate) static CUSTOMERS: Resource = Resource {
     ..Resource::PLAIN
 };
 
-/// E-mails that Dodo would have sent.
+/// The e-mails that Dodo Payments would have sent.
 pub(crate) static EMAILS: Resource = Resource {
     name: "e-mail",
     path: "/customers/{}/emails",
@@ -77,7 +77,7 @@ pub(crate) static WALLET_LEDGER: Resource = Resource {
 pub(crate) static PORTAL_LINKS: Resource =
     Resource { name: "portal link", path: "portal-links", prefix: "ses_", ..Resource::PLAIN };
 
-/// How long a portal link works.
+/// The lifetime of a portal link.
 const LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn portal(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
@@ -96,7 +96,7 @@ fn portal(state: &mut SandboxState, call: &Call) -> Result<Reply, Error> {
     Ok(Reply::Json(json!({ "link": url })))
 }
 
-/// Logs an e-mail that Dodo would have sent.
+/// Logs an e-mail that Dodo Payments would have sent.
 pub(crate) fn send_email(
     state: &mut SandboxState,
     customer_id: &str,

@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, app::App};
 
-/// How many requests are remembered.
+/// The number of requests in the log.
 const REMEMBERED: usize = 1_000;
 
-/// The requests a minute that the headers speak of while no limit is set.
+/// The requests per minute that the headers show if no limit is set.
 const NOMINAL_LIMIT: u32 = 240;
 
-/// How long a hanging answer hangs.
+/// The time after which a hanging answer ends.
 const HANG: Duration = Duration::from_secs(10 * 60);
 
 /// The kind of an outage.
@@ -41,7 +41,7 @@ pub enum FaultKind {
     Hang,
     /// A 200 with a body that is not JSON.
     Garbage,
-    /// The right answer, so many milliseconds late.
+    /// The right answer, delayed by this number of milliseconds.
     Slow(u64),
 }
 
@@ -53,9 +53,9 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Only for this method.
     pub method: Option<String>,
-    /// Only for paths that begin like this.
+    /// Only for paths with this prefix.
     pub path: Option<String>,
-    /// Only so many times.
+    /// Only this number of times.
     pub times: Option<u32>,
 }
 
@@ -66,14 +66,14 @@ impl Fault {
         Self { kind, method: None, path: None, times: None }
     }
 
-    /// Only for paths that begin with this.
+    /// Only for paths with this prefix.
     #[must_use]
     pub fn path_prefix(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Only for the next so many requests.
+    /// Only for this number of requests.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
@@ -87,7 +87,7 @@ impl Fault {
     }
 }
 
-/// A request of the API, as it came.
+/// A request of the API, as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordedRequest {
     /// The method.
@@ -108,7 +108,7 @@ struct Window {
     used: u32,
 }
 
-/// The faults that are set, and the requests that came.
+/// The active faults, and the log of requests.
 #[derive(Debug)]
 pub(crate) struct Faults {
     set: Mutex<Vec<Fault>>,
@@ -263,7 +263,7 @@ fn code_of(status: StatusCode) -> &'static str {
     }
 }
 
-/// An answer whose body breaks off, which ends the connection.
+/// An answer with an incomplete body, which ends the connection.
 fn cut() -> Response {
     let mut response = Response::new(Body::new(Broken));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(1024));

@@ -49,7 +49,7 @@ impl Query {
 
 /// An object that the API lists.
 pub(crate) trait Listed: Row + fmt::Debug + Sized + Sync + 'static {
-    /// How the API writes it. `None`: by routes of its own.
+    /// The JSON of the object in the API. `None`: the object has its own routes.
     const WRITE: Option<Write<Self>> = None;
 
     /// The objects of a resource with this path; `None` before the first one.
@@ -61,10 +61,11 @@ pub(crate) trait Listed: Row + fmt::Debug + Sized + Sync + 'static {
     /// For the filters `created_at_gte` and `created_at_lte`.
     fn created_at(&self) -> Timestamp;
 
-    /// With all fields that any answer or webhook has. The contract takes out those that one lacks.
+    /// The JSON with the fields of every answer and webhook. The contract removes the fields that
+    /// an answer lacks.
     fn json(&self, state: &SandboxState) -> Value;
 
-    /// As the answer for the object alone.
+    /// The JSON of an answer for the object alone.
     fn details(&self, state: &SandboxState) -> Value {
         self.json(state)
     }

@@ -36,7 +36,7 @@ pub(crate) static EVENTS: Resource = Resource {
     ..Resource::PLAIN
 };
 
-/// When it happened.
+/// The time of the event.
 pub(crate) fn time(event: &Object) -> Timestamp {
     event.date("timestamp").unwrap_or(event.created_at)
 }

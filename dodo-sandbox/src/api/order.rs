@@ -1,5 +1,5 @@
-//! An order: what POST /checkouts, /payments and /subscriptions sell. Their bodies differ in form; this
-//! reads all three into a page.
+//! An order: the goods of POST /checkouts, /payments and /subscriptions. Their bodies differ, and
+//! this module reads all three into a page.
 
 use std::time::Duration;
 

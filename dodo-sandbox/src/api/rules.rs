@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use super::body;
 use crate::{Error, money::MAX_AMOUNT};
 
-/// What a field's value must be. `null` always passes.
+/// The rule of a field's value. `null` always passes.
 #[derive(Debug)]
 pub(crate) enum Rule {
     /// A number from the first to the second.
     Range(i64, i64),
-    /// A list with so many items.
+    /// A list with this number of items.
     Items(usize, usize),
-    /// A text with so many characters, beside blanks around it.
+    /// A text with this number of characters, without the blanks around it.
     Length(usize, usize),
     /// An absolute URL with one of these schemes; with any safe one if there are none.
     Url(&'static [&'static str]),
@@ -27,7 +27,7 @@ pub(crate) enum Rule {
     Language,
     /// A decimal number of credits.
     Credits,
-    /// Absent, `false` or empty: the sandbox does not act it out, for this reason.
+    /// Absent, `false` or empty: the sandbox does not support the field, for this reason.
     Absent(&'static str),
 }
 

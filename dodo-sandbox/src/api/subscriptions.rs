@@ -69,7 +69,7 @@ pub(crate) static SUBSCRIPTIONS: Resource<Subscription> = Resource {
     ..Resource::PLAIN
 };
 
-/// How far in the past a new billing date may be.
+/// The tolerance for a new billing date in the past.
 const PAST_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// The body of PATCH /subscriptions/{id}.

@@ -51,7 +51,7 @@ pub(crate) static ENDPOINTS: Resource = Resource {
     ..Resource::PLAIN
 };
 
-/// How long a rotated secret still signs.
+/// The time for which a rotated secret still signs.
 const OLD_SECRET_LIVES: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Adds an endpoint for all events, and returns its id.

@@ -51,7 +51,7 @@ impl Contract {
                         continue;
                     }
                     let value = match fields.remove(name) {
-                        // The newest fields are there only with a value.
+                        // The newest fields occur only with a value.
                         None | Some(Value::Null) if marked(schema, "x-newest") => continue,
                         Some(value) => self.shape(schema, value, shape),
                         None if required || self.schemas.nullable(schema) => self.empty(schema),

@@ -1,4 +1,4 @@
-//! Schemas, as far as the contract uses JSON Schema.
+//! The parts of JSON Schema that the contract uses.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ pub(crate) struct Schemas(pub(super) Node);
 pub(crate) struct ObjectSchema<'a> {
     /// Name, schema, and whether it is required.
     pub(super) properties: Vec<(&'a str, &'a Node, bool)>,
-    /// Of names that are not listed.
+    /// The schema of names that are not listed.
     pub(super) others: Option<&'a Node>,
 }
 
@@ -41,7 +41,7 @@ impl Schemas {
         }
     }
 
-    /// Whether `null` fits.
+    /// Whether the schema accepts `null`.
     pub(super) fn nullable(&self, schema: &Node) -> bool {
         let schema = self.resolve(schema);
         let parts = schema.get("oneOf").map(Node::items);

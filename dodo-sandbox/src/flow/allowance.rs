@@ -132,13 +132,13 @@ pub(crate) fn grant_for_product(
     }
 }
 
-/// Marks a grant that the end of its cycle leaves as it is.
+/// Marks a grant that does not change at the end of its cycle.
 const OUTLIVES_CYCLE: &str = "outlives_cycle";
 
 /// The parts in which [`Occasion::PlanChange`] counts.
 pub(crate) const MILLION: i64 = 1_000_000;
 
-/// The end of a cycle, before the renewal grants anew: unused credits roll over or are forfeited,
+/// The end of a cycle, before the renewal grants again: unused credits roll over or are forfeited,
 /// and overage is charged or forgiven. Returns the price of the overage.
 pub(crate) fn end_cycle(state: &mut SandboxState, subscription: &Subscription) {
     for mapping in granted_to(state, subscription) {

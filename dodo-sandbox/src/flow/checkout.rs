@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// What a person enters on the page.
+/// The input of a person on the page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PayForm {
     pub(crate) email: String,
@@ -45,12 +45,12 @@ pub(crate) struct PayForm {
     pub(crate) answers: Vec<(String, String)>,
 }
 
-/// What the person sees next.
+/// The next page of the person.
 #[derive(Clone, Debug)]
 pub(crate) struct Paid {
     pub(crate) payment_id: String,
     pub(crate) outcome: ChargeOutcome,
-    /// Where the merchant wants them to go.
+    /// The redirect to the merchant's page.
     pub(crate) redirect: Option<String>,
 }
 
@@ -150,7 +150,7 @@ fn refuse_blocked(state: &SandboxState, customer_id: &str) -> Result<(), Error> 
 
 /// The customer that fills in the page.
 fn customer_of_page(state: &mut SandboxState, session: &Session, form: &PayForm) -> String {
-    // A page that makes a new customer makes one, however often its card is declined.
+    // A page creates at most one new customer, even after several declined cards.
     let attempted = session.payment_id.as_ref().and_then(|id| state.payments.get(id));
     if let (true, Some(payment)) = (session.buyer.always_new, attempted) {
         return payment.customer_id.clone();
@@ -228,7 +228,7 @@ fn subscriptions(
     ids
 }
 
-/// Without a wish of the merchant an Indian mandate permits charges of 15,000 INR.
+/// Without a value from the merchant, an Indian mandate permits charges of 15,000 INR.
 const MANDATE: i64 = 1_500_000;
 
 /// The mandate of a subscription that an Indian card pays.
@@ -349,7 +349,7 @@ fn answers(session: &Session, form: &PayForm) -> Option<Value> {
     (!fields.is_empty()).then(|| fields.iter().filter_map(|field| answer(&field.key)).collect())
 }
 
-/// Closes the page unless the person may try again, and says where they go.
+/// Closes the page, unless the person can try again. Returns the next page.
 fn finish(
     state: &mut SandboxState,
     session: &Session,
@@ -366,7 +366,7 @@ fn finish(
     redirect
 }
 
-/// The person leaves without paying. Returns the address that the merchant gave for this case.
+/// Leaves the page without a payment. Returns the merchant's URL for this case.
 ///
 /// # Errors
 /// As [`open_session`].

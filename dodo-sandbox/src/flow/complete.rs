@@ -1,4 +1,5 @@
-//! The effects of a charge: the payment's outcome, the subscription's start, the keys handed out.
+//! The effects of a charge: the result of the payment, the start of the subscription, the license
+//! keys.
 
 use crate::{
     Error,
@@ -34,7 +35,7 @@ pub(crate) fn attempt(
     method.map_or_else(|| card::decline("PROCESSING_ERROR"), |method| method.charge(renewal))
 }
 
-/// Charges the first payment of a purchase and emits what follows.
+/// Charges the first payment of a purchase and emits its events.
 pub(crate) fn charge_first(
     state: &mut SandboxState,
     payment_id: &str,
@@ -59,12 +60,12 @@ pub(crate) fn charge_first(
     }
 }
 
-/// The first payment of a purchase went through.
+/// The first payment of a purchase succeeded.
 pub(crate) fn succeed(state: &mut SandboxState, payment_id: &str) -> Result<(), Error> {
     set_status(state, payment_id, "succeeded")?;
     let payment = state.payments.find(payment_id)?;
     let total = payment.total;
-    // One that was cancelled while the bank took its time stays cancelled.
+    // A subscription that was cancelled before the answer of the bank stays cancelled.
     let pending = |id: &&String| state.subscriptions.get(id).is_some_and(|s| s.status == "pending");
     let subscription_ids: Vec<_> =
         payment.subscription_ids.iter().filter(pending).cloned().collect();

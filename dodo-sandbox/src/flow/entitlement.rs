@@ -142,7 +142,7 @@ fn license(
     id
 }
 
-/// A grant without a wait: it is created as delivered.
+/// A grant without a delay: it is created as delivered.
 fn deliver_at_once(state: &mut SandboxState, grant: Value, license_key_id: Option<String>) {
     let id = insert(state, grant, "Delivered", license_key_id);
     if state.settings.delivered_after_created {
@@ -244,7 +244,7 @@ pub(crate) fn revoke_of(state: &mut SandboxState, reason: &str, subscription_id:
     revoke(state, reason, |grant| grant.has("subscription_id", subscription_id));
 }
 
-/// A subscription is paid again: each revoked entitlement is granted anew.
+/// A subscription is paid again: each revoked entitlement is granted again.
 pub(crate) fn grant_again(state: &mut SandboxState, subscription_id: &str) {
     let mut again: Vec<Object> = Vec::new();
     for old in state.matching(&GRANTS, "subscription_id", subscription_id).rev() {

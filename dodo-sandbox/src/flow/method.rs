@@ -71,7 +71,7 @@ pub(crate) fn replace(
     Ok(Paid { payment_id, outcome, redirect })
 }
 
-/// Puts a method on file, and collects what is owed.
+/// Stores a method, and charges the open amount.
 ///
 /// # Errors
 /// 404 when the subscription is gone.

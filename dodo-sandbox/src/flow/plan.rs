@@ -30,7 +30,7 @@ pub(crate) enum Proration {
     DoNotBill,
 }
 
-/// A change of plan, as it was asked for.
+/// A requested change of the plan.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct PlanChange {
     pub(crate) product_id: String,
@@ -95,7 +95,7 @@ fn plan_discounts(
     Ok(discount::details(&found.collect::<Result<Vec<_>, _>>()?))
 }
 
-/// What a change costs now, before tax.
+/// The cost of a change now, before tax.
 ///
 /// # Errors
 /// 409 unless the subscription is active; 404 and 422 for products that do not fit.
@@ -123,7 +123,7 @@ pub(crate) fn change_price(
     })
 }
 
-/// Changes the plan now. The id of the payment, if anything was charged.
+/// Changes the plan now. Returns the id of the payment, if there was a charge.
 ///
 /// # Errors
 /// As [`change_price`].

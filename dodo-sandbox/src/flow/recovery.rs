@@ -1,4 +1,4 @@
-//! Checkouts that were left behind, and those that were finished after all.
+//! Abandoned checkouts and their recoveries.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ static ABANDONED: Resource = Resource {
     ..Resource::PLAIN
 };
 
-/// How long a recovery link works.
+/// The lifetime of a recovery link.
 const LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A payment that did not succeed is an abandoned checkout.

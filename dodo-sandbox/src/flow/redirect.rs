@@ -1,9 +1,9 @@
-//! Where the customer goes after paying.
+//! The return of the customer after the payment.
 
 use crate::api::{customers::CUSTOMERS, licenses::LICENSES};
 use crate::state::{SandboxState, session::Session};
 
-/// The return URL with what Dodo adds to it.
+/// The return URL with the parameters that Dodo Payments adds.
 pub(crate) fn url(state: &SandboxState, session: &Session, payment_id: &str) -> Option<String> {
     let return_url = session.return_url.as_deref()?;
     let payment = state.payments.get(payment_id)?;

@@ -1,4 +1,4 @@
-//! Charges that come back: renewals, their failures, and what saves them.
+//! Renewals, their failures and their recoveries.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// The waits before each automatic retry of a failed renewal.
+/// The delays before each automatic retry of a failed renewal.
 const RETRIES: [Duration; 8] = [
     HOUR.saturating_mul(12),
     HOUR.saturating_mul(24),
@@ -35,14 +35,14 @@ const RETRIES: [Duration; 8] = [
     HOUR.saturating_mul(7 * 24),
 ];
 
-/// How long after the failure a renewal is retried at all.
+/// The longest time after the failure in which a renewal is retried.
 const RETRY_WINDOW: Duration = HOUR.saturating_mul(13 * 24);
 
-/// Declines that another try may cure.
+/// Declines after which a retry can succeed.
 const SOFT_DECLINES: [&str; 4] =
     ["GENERIC_DECLINE", "INSUFFICIENT_FUNDS", "PROCESSING_ERROR", "AUTHENTICATION_FAILURE"];
 
-/// What to charge a subscription for.
+/// The bill of a subscription.
 pub(crate) struct Invoice {
     pub(crate) amount: Taxed,
     pub(crate) charge_type: ChargeType,
@@ -144,7 +144,7 @@ pub(crate) fn charge(
     Ok((payment_id, charge))
 }
 
-/// The next period begins: it is charged, or the subscription ends, changes or stays as was asked.
+/// Begins the next period: charges it, ends the subscription, or makes a scheduled change.
 pub(crate) fn renew(state: &mut SandboxState, subscription_id: &str) -> Result<(), Error> {
     let current = state.subscriptions.find(subscription_id)?;
     if !current.renews() {
@@ -198,7 +198,7 @@ fn advance_period(state: &mut SandboxState, subscription_id: &str) -> Result<(),
     let subscription = state.subscriptions.find_mut(subscription_id)?;
     subscription.discounts = discount::next_cycle(subscription.discounts.take());
     if now < subscription.next_billing {
-        subscription.begin_period(now); // It was asked for before its time.
+        subscription.begin_period(now); // The renewal was requested before its due time.
     } else {
         subscription.next_period();
     }
@@ -266,7 +266,7 @@ pub(crate) fn start_dunning(
     state.emit("dunning.started", &DUNNINGS, &id);
 }
 
-/// A charge outside the rhythm failed: the subscription waits for another card.
+/// A charge outside of the billing cycle failed: the subscription waits for another card.
 pub(crate) fn hold_for_payment(
     state: &mut SandboxState,
     subscription_id: &str,
@@ -341,7 +341,7 @@ pub(crate) fn collect_overdue(
     }
 }
 
-/// Charges again. Returns the id of the payment, if the subscription owes anything.
+/// Charges again. Returns the id of the payment, if the subscription has an open amount.
 fn collect(state: &mut SandboxState, subscription_id: &str) -> Result<Option<String>, Error> {
     let subscription = state.subscriptions.find(subscription_id)?;
     let Some(recovery) = &subscription.recovery else { return Ok(None) };
@@ -353,7 +353,7 @@ fn collect(state: &mut SandboxState, subscription_id: &str) -> Result<Option<Str
     Ok(Some(payment_id))
 }
 
-/// A failed renewal was paid after all.
+/// A failed renewal was paid later.
 fn recovered(
     state: &mut SandboxState,
     subscription_id: &str,

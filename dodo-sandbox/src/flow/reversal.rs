@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// How long after the payment it can be refunded.
+/// The time after the payment in which it can be refunded.
 const WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A part of a payment to give back.
+/// A part of a payment to refund.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct RefundItem {
     pub(crate) item_id: String,
-    /// `None`: all that is left of the item.
+    /// `None`: the rest of the item.
     pub(crate) amount: Option<i64>,
     /// Whether the amount includes the tax. Default: yes.
     pub(crate) tax_inclusive: Option<bool>,
@@ -45,11 +45,11 @@ impl RefundItem {
     }
 }
 
-/// A refund, as it was asked for.
+/// A requested refund.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 pub(crate) struct RefundRequest {
     pub(crate) payment_id: String,
-    /// Empty: all that is left of the payment.
+    /// Empty: the rest of the payment.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) items: Vec<RefundItem>,
     pub(crate) reason: Option<String>,
@@ -57,7 +57,7 @@ pub(crate) struct RefundRequest {
     pub(crate) metadata: Map<String, Value>,
 }
 
-/// Refunds a payment. The id of the refund.
+/// Refunds a payment. Returns the id of the refund.
 ///
 /// # Errors
 /// 404 for an unknown payment or item; 409 when it did not succeed, is too old or was refunded; 422
@@ -88,7 +88,7 @@ pub(crate) fn refund(state: &mut SandboxState, request: RefundRequest) -> Result
     Ok(refund_id)
 }
 
-/// Refunds an amount, or all that is left, whatever the items. The id of the refund.
+/// Refunds an amount, or the rest, independent of the items. Returns the id of the refund.
 ///
 /// # Errors
 /// As [`refund`].
@@ -153,7 +153,7 @@ fn refundable<'a>(state: &'a SandboxState, payment_id: &str) -> Result<&'a Payme
     Ok(payment)
 }
 
-/// The amount to give back of each item: of those named, or of all that have something left.
+/// The amount to refund of each item: of the named items, or of all items with a rest.
 fn parts(payment: &Payment, items: &[RefundItem]) -> Result<Vec<(String, i64)>, Error> {
     if items.is_empty() {
         let left = |line: &Line| (line.id.clone(), line.amount.saturating_sub(line.refunded));
@@ -182,7 +182,7 @@ fn parts(payment: &Payment, items: &[RefundItem]) -> Result<Vec<(String, i64)>, 
     Ok(parts)
 }
 
-/// Books the parts of a refund on the payment's items, or takes them back.
+/// Books the parts of a refund on the payment's items, or removes them.
 fn change_lines(
     state: &mut SandboxState,
     payment_id: &str,
@@ -230,7 +230,7 @@ pub(crate) fn resolve_refund(
     Ok(())
 }
 
-/// The cardholder disputes a payment. The id of the dispute.
+/// Opens a dispute of a payment. Returns the id of the dispute.
 ///
 /// # Errors
 /// 404 for an unknown payment, 409 for one that did not succeed or is disputed already.
@@ -276,14 +276,14 @@ fn insert_dispute(state: &mut SandboxState, payment_id: &str) -> Result<String, 
     Ok(state.add(&DISPUTES, fields))
 }
 
-/// What becomes of a dispute.
+/// The result of a dispute step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DisputeOutcome {
     /// The merchant sent evidence; the dispute goes on.
     Challenged,
-    /// The merchant gave in.
+    /// The merchant accepted the dispute.
     Accepted,
     /// The cardholder withdrew the dispute.
     Cancelled,

@@ -1,4 +1,4 @@
-//! What falls due as time passes.
+//! The steps that become due with time.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::{
     },
 };
 
-/// How long a bank takes that answers later.
+/// The delay of a bank that answers later.
 const BANK_ANSWERS: Duration = Duration::from_secs(48 * 60 * 60);
 
-/// How many due things are acted out at once. The rest follows with the next look at the state.
+/// The number of due steps that run at once. The others run with the next access to the state.
 const STEPS: usize = 10_000;
 
-/// Something that falls due.
+/// A step that becomes due.
 #[derive(Clone, Debug)]
 enum Due {
     Renewal(String),
@@ -34,7 +34,7 @@ enum Due {
     CreditExpiry(String),
 }
 
-/// When the next thing falls due, if anything does.
+/// The time of the next due step, if one exists.
 pub(crate) fn next(state: &SandboxState) -> Option<Timestamp> {
     next_due(state).map(|(at, _)| at)
 }
@@ -81,7 +81,7 @@ fn due_of_payment(state: &SandboxState, payment: &Payment) -> Option<(Timestamp,
     }
 }
 
-/// Acts out everything that is due, each at its own moment.
+/// Runs all due steps, each at its own time.
 pub(crate) fn run_due(state: &mut SandboxState) {
     let now = state.clock.now();
     for _ in 0..STEPS {
@@ -96,7 +96,7 @@ pub(crate) fn run_due(state: &mut SandboxState) {
     }
 }
 
-/// Takes out of the schedule what cannot be acted out, because an object it needs was forgotten.
+/// Removes a step that cannot run from the schedule, because one of its objects was deleted.
 fn remove_due(state: &mut SandboxState, due: Due) {
     match due {
         Due::Renewal(id) | Due::Expiry(id) | Due::Retry(id) | Due::GraceEnd(id) => {

@@ -1,4 +1,4 @@
-//! What becomes of a subscription: it is cancelled, paused, resumed, changed, or runs out.
+//! The changes of a subscription: cancellation, pause, resumption, charge and expiry.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ fn inactive(message: &'static str) -> Error {
     Error::conflict("SUBSCRIPTION_INACTIVE", message)
 }
 
-/// Cancels now. `by`: who asked, if it was asked now.
+/// Cancels now. `by`: the actor, if the request is new.
 ///
 /// # Errors
 /// 409 when it is over already.
@@ -65,7 +65,7 @@ pub(crate) fn expire(state: &mut SandboxState, subscription_id: &str) -> Result<
     Ok(())
 }
 
-/// Cancels at the end of the period, or takes that back.
+/// Cancels at the end of the period, or undoes such a cancellation.
 ///
 /// # Errors
 /// 409 when it is over already.
@@ -112,7 +112,7 @@ pub(crate) fn pause(state: &mut SandboxState, subscription_id: &str) -> Result<(
     Ok(())
 }
 
-/// Goes on after a pause: all dates move by its length.
+/// Ends a pause: all dates move by its length.
 ///
 /// # Errors
 /// 409 unless it is paused.
@@ -134,7 +134,7 @@ pub(crate) fn resume(state: &mut SandboxState, subscription_id: &str) -> Result<
     Ok(())
 }
 
-/// Charges an on-demand subscription. The id of the payment.
+/// Charges an on-demand subscription. Returns the id of the payment.
 ///
 /// # Errors
 /// 409 unless it is active and on demand.

@@ -1,4 +1,4 @@
-//! Meters: how much a customer used, and its price.
+//! Meters: the usage of a customer, and its price.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

@@ -110,7 +110,7 @@ fn discount(state: &mut SandboxState, id: &str, form: &Form) -> Response {
     render_form(state, id, form, message)
 }
 
-/// What a submitted form led to.
+/// The result of a submitted form.
 enum Submitted {
     Paid(Paid),
     /// The total differs from the total on the page.

@@ -1,4 +1,4 @@
-//! What a person fills in on the checkout page.
+//! The fields of the checkout page.
 
 use super::{
     Escaped,

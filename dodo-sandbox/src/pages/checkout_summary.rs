@@ -47,7 +47,7 @@ pub(super) fn shown_total(quote: &Quote) -> String {
     )
 }
 
-/// Where the customer chooses what to pay.
+/// The field in which the customer chooses the price.
 pub(super) fn amount_field(quote: &Quote) -> String {
     let Some(line) = quote.lines.iter().find(|line| line.product.pay_what_you_want) else {
         return String::new();

@@ -1,4 +1,4 @@
-//! The pages that people see. Rendered here, without scripts and without anything from elsewhere.
+//! The pages. The sandbox renders them without scripts and without resources of other hosts.
 
 pub(crate) mod buy;
 pub(crate) mod checkout;
@@ -21,7 +21,7 @@ use http::{StatusCode, header};
 use self::theme::Theme;
 use crate::{Error, app::App};
 
-/// Text made safe for HTML: element content and quoted attributes.
+/// Escaped text for HTML: element content and quoted attributes.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -71,7 +71,7 @@ impl Page {
         Self { theme, ..self }
     }
 
-    /// A page that says what went wrong.
+    /// A page with an error.
     pub(crate) fn error(error: &Error) -> Self {
         let body = format!(
             "<main class=\"card narrow\"><p class=\"code\">{}</p><h1>{}</h1></main>",
@@ -124,7 +124,7 @@ pub(crate) fn status_badge(status: &str) -> String {
     format!("<span class=\"{class}\">{}</span>", Escaped(&status.replace('_', " ")))
 }
 
-/// Sends the browser elsewhere, by GET.
+/// Redirects the browser to another page, by GET.
 pub(crate) fn see_other(url: &str) -> Response {
     match http::HeaderValue::try_from(url) {
         Ok(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response(),

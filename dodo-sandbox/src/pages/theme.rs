@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::state::session::Session;
 
-/// What a page looks like. The default is the sandbox's own look.
+/// The appearance of a page. Default: the sandbox's own appearance.
 #[derive(Debug, Default)]
 pub(super) struct Theme {
     /// `light`, `dark`, or the browser's.
@@ -71,7 +71,7 @@ impl Theme {
         &self.css
     }
 
-    /// Tells a developer in which language Dodo shows the page.
+    /// The note for developers about the language in which Dodo Payments shows the page.
     pub(super) fn note(&self) -> String {
         self.language.as_ref().map_or(String::new(), |code| {
             format!(

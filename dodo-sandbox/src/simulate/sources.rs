@@ -1,4 +1,4 @@
-//! Where the visitors of a simulated shop come from.
+//! The sources of the visitors of a simulated shop.
 
 /// A way to the shop: its share of the visitors, the visitors per sale, and the keys that an app
 /// writes to the checkout's metadata.

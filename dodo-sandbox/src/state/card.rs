@@ -1,8 +1,8 @@
 //! The test cards, and what happens when each is charged.
 
-/// A card that is charged without ado (Visa).
+/// A card that always pays (Visa).
 pub const OK: &str = "4242424242424242";
-/// A card that is charged without ado (Mastercard).
+/// A card that always pays (Mastercard).
 pub const OK_MASTERCARD: &str = "5555555555554444";
 /// A card that is always declined: `GENERIC_DECLINE`.
 pub const DECLINED: &str = "4000000000000002";

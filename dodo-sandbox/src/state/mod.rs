@@ -1,4 +1,5 @@
-//! Everything the sandbox knows, in memory. No I/O, no locks: callers hold the one lock around it.
+//! The state of the sandbox, in memory. It has no I/O and no locks: callers hold the lock around
+//! it.
 
 pub(crate) mod address;
 pub(crate) mod card;
@@ -39,7 +40,7 @@ use crate::{
     settings::Behavior,
 };
 
-/// How many objects of one kind are kept.
+/// The largest number of stored objects of one kind.
 pub(crate) const OBJECTS: usize = 20_000;
 
 /// All state of one sandbox.
@@ -47,7 +48,7 @@ pub(crate) const OBJECTS: usize = 20_000;
 pub(crate) struct SandboxState {
     pub(crate) business_id: String,
     pub(crate) brand_id: String,
-    /// Where the sandbox listens, without a slash at the end.
+    /// The URL of the sandbox, without a slash at the end.
     pub(crate) base_url: String,
     pub(crate) settings: Behavior,
     pub(crate) clock: Clock,
@@ -95,7 +96,7 @@ impl SandboxState {
         }
     }
 
-    /// The moment at which things happen now.
+    /// The current time of the state.
     pub(crate) fn now(&self) -> Timestamp {
         self.acting.unwrap_or_else(|| self.clock.now())
     }
@@ -152,13 +153,13 @@ impl SandboxState {
         methods.into_iter().map(|(method, _)| method).find(|method| method.id == id)
     }
 
-    /// Notes that something happened to an object, and queues it for every endpoint that wants it.
+    /// Adds an event of an object, and queues it for every endpoint that receives its type.
     pub(crate) fn emit(&mut self, kind: &str, resource: &'static dyn Definition, id: &str) {
         let event = self.event(kind, Subject::Object { resource, id: id.to_owned() });
         self.announce(event, true);
     }
 
-    /// Queues an event for every endpoint that wants it.
+    /// Queues an event for every endpoint that receives its type.
     pub(crate) fn announce(&mut self, event: Event, retried: bool) {
         let accepting = self.all(&ENDPOINTS).filter(|endpoint| accepts(endpoint, &event.kind));
         let ids: Vec<String> = accepting.map(|endpoint| endpoint.id.clone()).collect();
@@ -201,7 +202,7 @@ impl SandboxState {
         }
     }
 
-    /// Whether nothing is on its way or falls due without the clock being moved.
+    /// Whether no delivery is running, and none becomes due before the clock is moved.
     pub(crate) fn deliveries_rest(&self) -> bool {
         let now = self.clock.now();
         !self.deliveries.iter().any(|delivery| match delivery.state {

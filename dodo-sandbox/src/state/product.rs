@@ -57,13 +57,13 @@ impl Period {
     }
 }
 
-/// How a subscription product is billed.
+/// The billing terms of a subscription product.
 #[derive(Clone, Debug)]
 pub(crate) struct Recurring {
     pub(crate) every: Period,
     pub(crate) term: Period,
     pub(crate) trial_days: u32,
-    /// What a paid trial costs, per unit.
+    /// The price of a paid trial, per unit.
     pub(crate) trial_amount: Option<i64>,
 }
 
@@ -127,7 +127,7 @@ impl Row for Product {
 }
 
 impl Product {
-    /// Something that is paid once.
+    /// A one-time product.
     pub fn one_time(
         id: impl Into<String>,
         name: impl Into<String>,
@@ -215,7 +215,7 @@ impl Product {
         self
     }
 
-    /// Makes the trial cost something, per unit. Subscriptions only.
+    /// Sets the price of the trial per unit. Subscriptions only.
     #[must_use]
     pub fn trial_amount(mut self, amount: i64) -> Self {
         if let Some(recurring) = &mut self.recurring {
@@ -224,7 +224,8 @@ impl Product {
         self
     }
 
-    /// Ends the subscription after so many intervals instead of ten years. Subscriptions only.
+    /// Ends the subscription after this number of intervals instead of ten years. Subscriptions
+    /// only.
     #[must_use]
     pub fn runs_for(mut self, count: u32, interval: RenewalInterval) -> Self {
         if let Some(recurring) = &mut self.recurring {
@@ -233,7 +234,7 @@ impl Product {
         self
     }
 
-    /// Each sale creates a license key with so many activations; `None`: without limit.
+    /// Each sale creates a license key with this number of activations. `None`: without limit.
     #[must_use]
     pub fn license_keys(mut self, activations_limit: Option<u32>) -> Self {
         let entitlement_id = crate::id::new("ent_");

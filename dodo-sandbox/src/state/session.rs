@@ -59,7 +59,7 @@ impl CartItem {
     }
 }
 
-/// Who the merchant says is buying. All of it may be missing.
+/// The buyer from the merchant. Every part can be absent.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 pub(crate) struct Buyer {
     pub(crate) customer_id: Option<String>,
@@ -109,7 +109,7 @@ pub(crate) struct OnDemand {
     pub(crate) product_description: Option<String>,
 }
 
-/// What kind of answer a [`CustomField`] takes.
+/// The type of the answer of a [`CustomField`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FieldType {
@@ -122,7 +122,7 @@ pub(crate) enum FieldType {
     Boolean,
 }
 
-/// How far the customer got.
+/// The progress of the customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Progress {
     #[default]
@@ -286,7 +286,7 @@ impl Session {
         }
     }
 
-    /// Where its page is.
+    /// The URL of the page.
     pub(crate) fn url(&self, state: &SandboxState) -> String {
         state.url(&["session", &self.id])
     }

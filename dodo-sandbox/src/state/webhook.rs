@@ -19,7 +19,7 @@ pub(crate) enum Subject {
     Fixed(Value),
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     /// The `webhook-id`.
@@ -58,18 +58,18 @@ pub struct DeliveryAttempt {
 }
 
 impl DeliveryAttempt {
-    /// Whether the endpoint took the event.
+    /// Whether the endpoint accepted the event.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryState {
-    /// Kept back until it is released.
+    /// Held until it is released.
     Held,
     /// Waits for the moment of its next attempt.
     Scheduled,
@@ -96,7 +96,7 @@ impl DeliveryState {
     }
 }
 
-/// One event on its way to one endpoint.
+/// The delivery of one event to one endpoint.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub(crate) id: String,

@@ -1,4 +1,4 @@
-//! The dashboard, from which a developer plays Dodo, the bank and the customer.
+//! The dashboard, in which a developer acts as Dodo Payments, the bank and the customer.
 
 mod activity;
 mod object;
