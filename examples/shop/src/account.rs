@@ -1,4 +1,4 @@
-//! What an account has: its access by billing, and its payments with the goods that they shipped.
+//! The data of an account: its access by billing, and its payments with the shipped goods.
 
 use dodo_billing::{Access, AccessSource, PaymentLine, ReasonCode, SourceKind};
 use dodo_core::BoxError;
@@ -8,7 +8,7 @@ use crate::{Shop, session::Account};
 /// The most payments that the account page shows.
 const PAYMENTS: usize = 50;
 
-/// What the account page shows.
+/// The content of the account page.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountView {
     pub(crate) access: Access,

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-/// A quiet pattern whose colors and shape follow from the id.
+/// A pattern with colors and shapes from the id.
 pub(crate) fn picture(product_id: &str, recurring: bool) -> Markup {
     let seed = seed(product_id);
     // Warm papers and inks that go with the page in light and dark.
@@ -20,7 +20,7 @@ pub(crate) fn picture(product_id: &str, recurring: bool) -> Markup {
     }
 }
 
-/// A rhythm that comes back: something one subscribes to.
+/// A repeated wave, for subscriptions.
 fn waves(ink: &str) -> Markup {
     html! {
         g fill="none" stroke=(ink) stroke-width="7" stroke-linecap="round" {

@@ -1,4 +1,4 @@
-//! Where the money goes: to a sandbox that the shop brings with it, or to Dodo Payments.
+//! The connection for payments: a sandbox inside of the shop, or Dodo Payments.
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
@@ -33,17 +33,17 @@ const WEBHOOK_PATH: &str = "/api/webhook";
 /// The most products that the shop page shows.
 const MOST_PRODUCTS: usize = 12;
 
-/// Who plays Dodo Payments.
+/// The server of the API.
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// A sandbox inside this process.
     Sandbox(Arc<Sandbox>),
-    /// The real one.
+    /// Dodo Payments itself.
     Dodo(Environment),
 }
 
 impl Backend {
-    /// Where payments go, in words.
+    /// The name of the connection on the pages.
     pub(crate) fn mode(&self) -> &'static str {
         match self {
             Self::Sandbox(_) => "local sandbox",
@@ -62,7 +62,7 @@ impl Backend {
 }
 
 impl Shop {
-    /// Puts a shop together that will be served at `address`.
+    /// Creates a shop that will be served at `address`.
     pub(crate) async fn start(
         options: &Options,
         address: SocketAddr,
@@ -156,7 +156,7 @@ impl Shop {
         Ok(cli::run(&ledger, words).await)
     }
 
-    /// What to tell the person who started the shop.
+    /// Prints the addresses for the person who started the shop.
     pub(crate) fn notes(&self, address: SocketAddr) -> Vec<String> {
         let link = self.merchant().target();
         let mut notes = match self.backend() {
@@ -201,12 +201,12 @@ async fn billing(
     Ok(billing.secret(secret.map_err(tables)?))
 }
 
-/// Where the ledger and the shop's own tables are.
+/// The URL of the database for the ledger and the shop's own tables.
 fn database_url(options: &Options, framework: &str) -> String {
     options.database_url.clone().unwrap_or_else(|| format!("sqlite:{framework}-shop.db"))
 }
 
-/// Dodo Payments itself, as the environment says.
+/// Dodo Payments, with the settings of the environment.
 fn dodo() -> Result<DodoBuilder, StartError> {
     DodoBuilder::from_env().map_err(|error| {
         let message = if error.code() == "webhook_key_missing" {
@@ -258,7 +258,7 @@ async fn sandbox(
     Ok((dodo, Arc::new(sandbox)))
 }
 
-/// The list of products, as far as the shop needs it.
+/// The fields of the list of products that the shop needs.
 #[derive(Deserialize)]
 struct Listed {
     items: Vec<ListedProduct>,
@@ -275,7 +275,7 @@ struct ListedProduct {
     is_recurring: bool,
 }
 
-/// What the account sells. Products without a fixed price are left out.
+/// Returns the products of the account. It omits products without a fixed price.
 async fn catalog(client: &Client) -> Result<Catalog, dodo_core::Error> {
     let query = [("page_size", "100"), ("page_number", "0")];
     let listed: Listed = client.call(Method::GET, "/products", &query, None).json().await?;
@@ -303,7 +303,7 @@ async fn catalog(client: &Client) -> Result<Catalog, dodo_core::Error> {
     Ok(Catalog::new(products))
 }
 
-/// What a subscription is paid per: `month`, `3 months`. Only the product itself says it.
+/// The interval of a subscription: `month`, `3 months`. Only the product itself has it.
 async fn interval(client: &Client, id: &ProductId) -> Result<String, dodo_core::Error> {
     let product = client.product(id).await?;
     let price = product.raw().get("price");

@@ -1,5 +1,5 @@
-//! What the shop sells. The list is also the allow-list of the checkout: a browser can name
-//! products of it and quantities, nothing else.
+//! The products of the shop. The list is also the allow-list of the checkout: a browser can name
+//! only its products and quantities.
 
 use dodo_core::{ProductId, money::Currency};
 
@@ -7,7 +7,7 @@ use dodo_core::{ProductId, money::Currency};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) struct Product {
-    /// Dodo's id for it.
+    /// The id at Dodo Payments.
     pub id: ProductId,
     /// Its name.
     pub name: String,
@@ -17,7 +17,7 @@ pub(crate) struct Product {
     pub price: i64,
     /// The currency of the price.
     pub currency: Currency,
-    /// How many decimals the currency has.
+    /// The number of decimals of the currency.
     pub exponent: u8,
     /// The period of a subscription, such as `month`.
     pub every: Option<String>,
@@ -28,12 +28,12 @@ pub(crate) struct Product {
 pub(crate) struct Catalog(Vec<Product>);
 
 impl Catalog {
-    /// A catalog of these.
+    /// Creates a catalog of these products.
     pub(crate) fn new(products: impl IntoIterator<Item = Product>) -> Self {
         Self(products.into_iter().collect())
     }
 
-    /// All of it.
+    /// Returns all products.
     #[must_use]
     pub(crate) fn products(&self) -> &[Product] {
         &self.0
@@ -45,7 +45,7 @@ impl Catalog {
         self.0.iter().find(|product| product.id.as_str() == id)
     }
 
-    /// What a product is called; its id, if it is not (or no longer) sold here.
+    /// Returns the name of a product, or its id if the shop does not sell it.
     #[must_use]
     pub(crate) fn name<'a>(&'a self, id: &'a str) -> &'a str {
         self.get(id).map_or(id, |product| &product.name)

@@ -10,7 +10,7 @@ const COOKIE: &str = "shop_consent";
 /// How long an answer is valid: 180 days, in seconds.
 const MAX_AGE: u32 = 180 * 24 * 60 * 60;
 
-/// What the visitor wants.
+/// The choice of the visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// The banner asks.

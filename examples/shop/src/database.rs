@@ -18,9 +18,9 @@ use dodo_ledger::{
 
 use crate::StartError;
 
-/// How long a writer waits for SQLite's lock.
+/// The time for which a writer waits for SQLite's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that the shop's own pages take.
+/// The number of connections for the shop's own pages.
 const CONNECTIONS: u32 = 4;
 
 /// Runs a statement whose text both databases understand.
@@ -57,7 +57,7 @@ pub(crate) use {execute, fetch};
 /// number.
 const TABLES_LOCK: i64 = 0x7368_6f70_7461_626c;
 
-/// Created at every start; types and words that both databases have.
+/// The tables, which the shop creates at its start, with types and words that both databases have.
 const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS shop_secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     // The payments whose goods are shipped.
@@ -65,7 +65,7 @@ const TABLES: &[&str] = &[
         payment_id TEXT PRIMARY KEY, goods TEXT NOT NULL, at BIGINT NOT NULL)",
 ];
 
-/// Where the shop's tables are.
+/// The database of the shop's tables.
 #[derive(Clone, Debug)]
 pub(crate) enum Database {
     Sqlite(SqlitePool),
@@ -73,10 +73,10 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    /// Says what is wrong with a URL that neither the ledger nor the shop can use.
+    /// Checks the URL. The error names the problem of a URL that the ledger or the shop cannot use.
     pub(crate) fn check(url: &str) -> Result<(), StartError> {
         if url.contains(":memory:") {
-            // The ledger's connections and the shop's would be two databases.
+            // In memory, the connections of the ledger and of the shop would be two databases.
             return Err(StartError::new("the shop needs a database that is a file or a server"));
         }
         if ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
@@ -141,7 +141,7 @@ impl Database {
         })
     }
 
-    /// A secret that is made once and shared by all instances of the shop.
+    /// Returns a secret that all instances of the shop share. The first one creates it.
     pub(crate) async fn secret(
         &self,
         name: &str,

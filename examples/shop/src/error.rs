@@ -2,7 +2,7 @@ use std::fmt;
 
 use dodo_core::BoxError;
 
-/// Why the shop does not start, in words that say what to do.
+/// The reason why the shop does not start, with the next step.
 pub struct StartError {
     message: String,
     source: Option<BoxError>,

@@ -1,8 +1,8 @@
 //! The example shop without a web framework: its pages, its logic and its state.
 //!
 //! `examples/axum-shop` and `examples/actix-shop` serve it: a few routes and a layer each.
-//! `plans.rs` says what the products give, `payments.rs` has the routes to Dodo Payments, and
-//! `shipping.rs` has the callback for one-time payments.
+//! `plans.rs` declares the features of the products, `payments.rs` has the routes to Dodo Payments,
+//! and `shipping.rs` has the callback for one-time payments.
 
 mod account;
 mod art;

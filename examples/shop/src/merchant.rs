@@ -1,7 +1,7 @@
 //! The merchant: the one person who may see the dashboard.
 //!
-//! The shop prints a link with a key when it starts. Who opens the link gets a cookie. Key and cookie
-//! are random and end with the process. A real shop asks its own sign-in here.
+//! The shop prints a link with a key when it starts. The browser that opens the link gets a cookie.
+//! Key and cookie are random and end with the process. A real shop uses its own sign-in here.
 
 use std::{convert::Infallible, fmt, future::ready};
 
@@ -49,7 +49,7 @@ impl fmt::Debug for MerchantKey {
     }
 }
 
-/// Compares digests, so that the time it takes tells nothing about the key.
+/// Compares digests, so that the duration reveals nothing about the key.
 fn is_same(one: &str, other: &str) -> bool {
     Sha256::digest(one) == Sha256::digest(other)
 }

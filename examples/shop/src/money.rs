@@ -1,4 +1,4 @@
-//! Money as people read it: `$1,234.50`, `¥500`, `KWD 1.500`. Integer arithmetic only.
+//! Formatted money: `$1,234.50`, `¥500`, `KWD 1.500`. Integer arithmetic only.
 
 use dodo_core::money::{Currency, Money};
 

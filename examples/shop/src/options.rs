@@ -1,4 +1,4 @@
-//! How the shop is started: a few arguments, and the environment.
+//! The options of the shop: arguments and environment variables.
 
 use std::{ffi::OsString, fmt};
 
@@ -6,12 +6,12 @@ use dodo_core::Error;
 
 use crate::StartError;
 
-/// The port that is tried when none is asked for.
+/// The default port.
 const DEFAULT_PORT: u16 = 3000;
 /// Segment in the United States.
 const SEGMENT_URL: &str = "https://api.segment.io";
 
-/// What `--help` prints.
+/// The text of `--help`.
 pub(crate) const HELP: &str = "\
 An example shop on Dodo Payments.
 
@@ -31,7 +31,7 @@ Shipments and the ledger are kept in a file of this folder; DATABASE_URL chooses
 sqlite:path/to/file.db or postgres://user@host/database.
 ";
 
-/// How to start.
+/// The options.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) port: u16,
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     pub(crate) segment_write_key: Option<String>,
     /// The region of Segment.
     pub(crate) segment_url: String,
-    /// Where the ledger and the shop's own tables are.
+    /// The URL of the database for the ledger and the shop's own tables.
     pub(crate) database_url: Option<String>,
     /// Without a key the shop brings a sandbox. `Dodo` reads the key.
     pub(crate) has_api_key: bool,
@@ -53,7 +53,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads arguments and environment variables; arguments win.
+    /// Reads arguments and environment variables. Arguments take precedence.
     pub(crate) fn read(
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&'static str) -> Result<Option<String>, Error>,

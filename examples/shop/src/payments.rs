@@ -1,4 +1,4 @@
-//! Everything the shop does with Dodo Payments, in one place.
+//! All connections of the shop to Dodo Payments.
 
 use dodo_billing::BillingEndpoints;
 use dodo_core::{
@@ -33,20 +33,21 @@ impl Shop {
         self.dodo().capture()
     }
 
-    /// Checkout, plan change, cancellation, portal and invoices of the signed-in account. Only what the
-    /// plans declare can be bought, and the server says for whom.
+    /// Checkout, plan change, cancellation, portal and invoices of the signed-in account. A browser
+    /// can buy only declared products, and the server names the owner.
     #[must_use]
     pub fn billing_endpoints(&self) -> BillingEndpoints {
         self.billing().endpoints("/account")
     }
 
-    /// The account of a request, for billing. Without the e-mail address: the demo does not verify it.
+    /// The account of a request, for billing. It has no e-mail address, because the demo does not
+    /// verify it.
     #[must_use]
     pub fn signed_in(&self, head: &RequestHead) -> Option<SignedIn> {
         self.sessions().account(head).map(|account| SignedIn::user(account.id))
     }
 
-    /// The callback that ships what is paid once. Access to subscriptions needs none.
+    /// The callback that ships one-time goods. Access to subscriptions needs no callback.
     pub(crate) fn webhooks(&self) -> WebhooksBuilder<Self, Given<Self>> {
         self.dodo().webhooks().with_state(self.clone()).on_payment_succeeded(shipping::paid)
     }

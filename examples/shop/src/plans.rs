@@ -1,4 +1,4 @@
-//! What the shop's products give, in code.
+//! The plans of the shop.
 
 use dodo_billing::{Plan, Plans, SoldProduct};
 
@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 
 /// The feature that opens the members' page.
 pub(crate) const ARCHIVE: &str = "archive";
-/// The feature of everyone who bought something.
+/// The feature of every buyer.
 const CUSTOMER: &str = "customer";
 
 /// The two plans, and everything else that the account sells: each subscription is a plan of its own, and

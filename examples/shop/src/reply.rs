@@ -1,11 +1,11 @@
-//! What a page answers, before a framework sends it.
+//! The answer of a page, before a framework sends it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use maud::Markup;
 use sha2::{Digest, Sha256};
 
-/// Everything comes from the shop itself; nothing is framed, and no script is inline. The answer to a
-/// form may lead to a page of Dodo Payments: browsers check the target of the redirect, too.
+/// All resources come from the shop, no site may frame a page, and no script is inline. A form may
+/// redirect to a page of Dodo Payments, because browsers also check the target of a redirect.
 pub(crate) fn content_security_policy(sandbox_url: Option<&str>) -> String {
     let pages = sandbox_url.unwrap_or("https://*.dodopayments.com");
     format!(

@@ -1,4 +1,4 @@
-//! Which page is at which address.
+//! The addresses of the pages.
 
 use crate::{Ask, Reply, Shop};
 

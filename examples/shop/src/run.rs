@@ -1,4 +1,4 @@
-//! What both shops do around serving: options, the log, the address, and how to stop.
+//! The common start and stop of both shops: options, log, address, signal.
 
 use std::{
     future::Future,
@@ -16,7 +16,7 @@ use crate::{
     options::{HELP, Options},
 };
 
-/// How long open requests may take after the signal to stop.
+/// The time limit of open requests after the stop signal.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Starts the shop and serves it until Ctrl-C or SIGTERM.

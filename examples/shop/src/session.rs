@@ -1,4 +1,4 @@
-//! The demo sign-in: who a browser says it is, in a signed cookie.
+//! The demo sign-in: a signed cookie with the account of a browser.
 //!
 //! There is no password, so each sign-in opens a *new* account with a new id. A visitor can enter
 //! only the account in their cookie, with any name or e-mail address. A real shop replaces this
@@ -14,12 +14,12 @@ use sha2::Sha256;
 
 /// The cookie that holds the signed account.
 const COOKIE: &str = "shop_account";
-/// How long a browser keeps its account: 30 days, in seconds.
+/// The time for which a browser stores its account: 30 days, in seconds.
 const MAX_AGE: u32 = 30 * 24 * 60 * 60;
 /// The longest name or e-mail address that is kept, in characters.
 const MAX_TEXT: usize = 80;
 
-/// A customer of the shop, as the cookie tells it. Nothing is stored until they pay.
+/// A customer of the shop, from the cookie. The server stores nothing before the first payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub(crate) struct Account {

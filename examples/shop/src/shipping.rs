@@ -1,4 +1,4 @@
-//! What the shop does when something is paid once: it ships the goods.
+//! The callback for one-time payments, which ships the goods.
 //!
 //! The callback writes through the event's own transaction ([`Database::join`](crate::database::Database)),
 //! which commits with the "done" mark of the event. So each payment has one shipment, in any number of

@@ -22,17 +22,18 @@ use crate::{
     year::YearState,
 };
 
-/// How long the page after a checkout waits for the webhook, before it asks Dodo Payments.
+/// The time for which the page after a checkout waits for the webhook, before it asks Dodo
+/// Payments.
 const WAIT_FOR_WEBHOOK: Duration = Duration::from_secs(5);
 
-/// What a page that reads the database answers.
+/// The result of a page that reads the database.
 pub(crate) type Answer = Result<Reply, BoxError>;
 
 /// The shop. Cheap to clone; all clones are one shop.
 #[derive(Clone, Debug)]
 pub struct Shop(Arc<Inner>);
 
-/// What a shop is made of.
+/// The parts of a shop.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) dodo: Dodo,
@@ -43,7 +44,7 @@ pub(crate) struct Inner {
     pub(crate) sessions: SessionKey,
     pub(crate) merchant: MerchantKey,
     pub(crate) year: YearState,
-    /// Where Segment gets records, if anywhere.
+    /// The URL of Segment, if the shop sends records there.
     pub(crate) segment_url: Option<String>,
     /// This machine and the public address.
     pub(crate) hosts: Hosts,
@@ -199,7 +200,7 @@ impl Shop {
         Reply::redirect("/").cookie(Some(SessionKey::sign_out(self.secure())))
     }
 
-    /// `GET /return`: where the hosted page sends people.
+    /// `GET /return`: the return URL of the hosted page.
     ///
     /// Its query may hold an e-mail address and license keys: only the ids go on.
     pub(crate) fn returned(&self, ask: &Ask) -> Reply {
@@ -295,7 +296,7 @@ impl Shop {
         reply
     }
 
-    /// Something of ours failed. The reason is for the log alone.
+    /// The answer to an error of the shop. Only the log has the reason.
     pub(crate) fn failed(&self, ask: &Ask, error: &BoxError) -> Reply {
         tracing::error!(target: "shop", %error, path = ask.head.uri.path(), "a page cannot be shown");
         Reply { status: 500, ..self.visit(ask).page(pages::failed) }
@@ -314,7 +315,8 @@ impl Shop {
         Reply::plain(421, "unknown host: name the public address of the shop in DODO_PUBLIC_URL\n")
     }
 
-    /// The answer to everyone but the merchant: the reason, or a cookie for who has the key.
+    /// The answer without the merchant's cookie: the reason, or a cookie for a browser with the
+    /// key.
     pub(crate) fn merchant_only(&self, ask: &Ask) -> Option<Reply> {
         if ask.parameter("key").is_some_and(|key| self.merchant().is_in_link(&key)) {
             // The key must not stay in the address bar.

@@ -13,6 +13,6 @@ pub(crate) fn with_sinks(
     let segment = Segment::at(&options.segment_url, write_key).map_err(|error| {
         StartError::caused("SEGMENT_WRITE_KEY or SEGMENT_URL is unusable", error)
     })?;
-    // A demo has little else than payments of test mode.
+    // Most payments of a demo are in test mode.
     Ok(ledger.sink(segment.include_test_mode()))
 }

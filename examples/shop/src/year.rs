@@ -9,14 +9,14 @@ use crate::{Shop, backend::demo_sandbox};
 /// The sales of the year.
 const SALES: u32 = 500;
 
-/// How far the year is.
+/// The progress of the year.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Year {
     #[default]
     NotAsked,
-    /// Its events arrive.
+    /// The events of the year arrive.
     Running,
-    /// So many events arrived.
+    /// The number of arrived events.
     Done {
         events: u64,
     },

@@ -1,4 +1,4 @@
-//! What a customer has: subscriptions, payments, and the actions for them.
+//! The account page: subscriptions, payments, and their actions.
 
 use dodo_billing::{
     AccessSource, AccessState, ChangePreview, ChangeWhen, Reason, ReasonCode, SourceKind,
@@ -92,7 +92,7 @@ fn subscription(catalog: &Catalog, source: &AccessSource) -> Markup {
     }
 }
 
-/// The tone of a state, and its word.
+/// The color and the label of a state.
 fn pill(state: AccessState) -> (&'static str, &'static str) {
     match state {
         AccessState::Active => ("good", "Active"),

@@ -1,26 +1,26 @@
-//! What every page has around it.
+//! The frame of every page.
 
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{consent::Choice, session::Account};
 
-/// Where one is in the shop.
+/// The marked entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tab {
     Shop,
     Account,
     Merchant,
-    /// None of them.
+    /// No entry.
     Elsewhere,
 }
 
-/// What the frame around a page needs to know.
+/// The data of the frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chrome<'a> {
     pub(crate) account: &'a Account,
     /// Where payments go, in words: `sandbox`, `test mode` or `live mode`.
     pub(crate) mode: &'a str,
-    /// The dashboard in which one refunds, renews and disputes.
+    /// The URL of the dashboard for refunds, renewals and disputes.
     pub(crate) dashboard: Option<&'a str>,
     /// The web framework that serves this, for the foot of the page.
     pub(crate) framework: &'a str,

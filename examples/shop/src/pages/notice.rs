@@ -1,15 +1,15 @@
-//! Pages that say why there is no page.
+//! Pages for errors and unknown addresses.
 
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};
 
-/// There is nothing at this address.
+/// The page for an unknown address.
 pub(crate) fn not_found(chrome: Chrome<'_>) -> Markup {
     notice(chrome, "Nothing here", "This page does not exist, or not any more.")
 }
 
-/// Something of ours failed; the reason is in the log.
+/// The page for an error of the shop. The log has the reason.
 pub(crate) fn failed(chrome: Chrome<'_>) -> Markup {
     notice(chrome, "That did not work", "Something on our side failed. It is safe to try again.")
 }

@@ -1,11 +1,11 @@
-//! The page one lands on.
+//! The landing page.
 
 use maud::{Markup, html};
 
 use super::{Chrome, Tab};
 use crate::{art, catalog::Product, consent::Choice, money};
 
-/// What the shop knows about how this visitor came here.
+/// The captured data of this visit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Trail<'a> {
     pub(crate) visitor: Option<&'a str>,

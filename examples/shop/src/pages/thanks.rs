@@ -1,7 +1,7 @@
-//! Where the hosted page sends people back to.
+//! The page after a checkout.
 //!
-//! The redirect proves nothing: anyone can type it. Billing knows the result of the checkout, by the key
-//! that the server put into the return URL.
+//! The redirect proves nothing, because anyone can type its URL. Billing has the result of the
+//! checkout, by the key that the server put into the return URL.
 
 use dodo_billing::AccessSource;
 use maud::{Markup, html};
