@@ -232,7 +232,7 @@ mod tests {
     /// The figures of docs/ledger.md, and those of Dodo's own ladder: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h,
     /// 10 h.
     #[test]
-    fn the_defaults_outlast_dodos_own_attempts() {
+    fn default_policies_outlast_attempts_of_dodo() {
         let ladder = 27.0 + 35.0 / 60.0;
         let (mean, most) = hours(RetryPolicy::CALLBACKS);
         assert!(mean > 1.5 * ladder, "{mean}");

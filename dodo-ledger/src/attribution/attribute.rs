@@ -32,12 +32,13 @@ pub(super) struct Attribution {
     pub(super) consent: Consent,
     pub(super) visit_context: Option<VisitContext>,
     pub(super) ambiguous: bool,
-    /// Why no campaign and no visit is known. `None`: one of them is known.
+    /// The reason for which no campaign and no visit is known. `None`: one of them is known.
     pub(super) reason: Option<StepReason>,
 }
 
 impl Attribution {
-    /// Why no campaign and no visit is known, from the reason of each step without a campaign.
+    /// Returns the reason for which no campaign and no visit is known, from the reason of each step
+    /// without a campaign.
     fn missing(&self, reasons: &BTreeMap<AttributionStep, StepReason>) -> Option<StepReason> {
         if self.campaign.is_some() || self.visit_context.as_ref().is_some_and(VisitContext::is_seen)
         {

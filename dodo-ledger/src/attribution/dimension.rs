@@ -35,7 +35,8 @@ pub enum Dimension {
     Product,
     /// The lead, Bantico's `leadId`.
     Lead,
-    /// Why money is not attributed: `no_session`, `consent_denied` and others. `None`: it is attributed.
+    /// The reason for which money is not attributed: `no_session`, `consent_denied` and others.
+    /// `None`: it is attributed.
     Reason,
     /// The visitor.
     Visitor,

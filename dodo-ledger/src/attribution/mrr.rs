@@ -112,7 +112,7 @@ pub struct Movement {
     pub kind: MovementKind,
     /// Minor units per month. Negative: contraction and churn.
     pub amount: i64,
-    /// Why the customer churned.
+    /// The reason of the churn.
     pub reason: Option<ChurnReason>,
 }
 

@@ -22,7 +22,7 @@ pub struct Record {
     pub record: AttributionRecord,
     /// Landing path, referrer and device of the visit.
     pub visit_context: Option<VisitContext>,
-    /// Why no campaign and no visit is known. `None`: one of them is known.
+    /// The reason for which no campaign and no visit is known. `None`: one of them is known.
     pub reason: Option<StepReason>,
     /// The minor units of a reversal that exceed the rest of the payment. The record does not count
     /// them.

@@ -1,4 +1,4 @@
-//! What a merchant decides about attribution.
+//! The decisions of a merchant about attribution.
 
 use std::collections::BTreeMap;
 

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_fit_stay_apart_and_are_fitted_once() {
+    fn sanitized_ids_fit_differ_and_stay_unchanged() {
         let long = "x".repeat(6000);
         let emoji = "\u{1f600}".repeat(2000);
         let hostile = ["a\0b", "a\0c", "ab\n", &long, &emoji, &format!("{long}y")];

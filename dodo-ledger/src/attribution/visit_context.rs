@@ -1,4 +1,4 @@
-//! How a visitor came to the checkout.
+//! The visit before a checkout.
 
 use std::collections::BTreeMap;
 

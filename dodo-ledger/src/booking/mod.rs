@@ -78,7 +78,7 @@ pub(crate) struct Booked {
     pub(crate) changes: Vec<RecordChange>,
     /// The erasures of all customers and addresses that the booking names.
     pub(crate) erasures: Erasures,
-    /// For [`GroupStore::keep`], after the commit.
+    /// The groups for [`GroupStore::keep`], after the commit.
     pub(crate) groups: Booking,
 }
 

@@ -24,7 +24,7 @@ pub struct InboxStats {
     pub dead: u64,
     /// Parked events: a valid signature and an unreadable body.
     pub parked: u64,
-    /// How long the oldest due event has been due.
+    /// The time since the oldest due event became due.
     pub lag: Duration,
 }
 
@@ -44,7 +44,7 @@ pub struct StoredEvent {
     pub is_booked: bool,
     /// The number of attempts of its callbacks.
     pub attempts: u64,
-    /// How many of these attempts failed.
+    /// The number of failed attempts.
     pub failed_attempts: u64,
     /// The reason of the last failed attempt: a text of this crate, never one of the callback.
     pub last_error: Option<String>,

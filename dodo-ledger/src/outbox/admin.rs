@@ -18,7 +18,7 @@ pub struct SinkStats {
     pub pending: u64,
     /// Dead letters.
     pub dead: u64,
-    /// How long the oldest due record has been due.
+    /// The time since the oldest due record became due.
     pub lag: Duration,
     /// The remaining time of the pause that the sink asked for.
     pub paused_for: Duration,

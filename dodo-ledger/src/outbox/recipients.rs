@@ -62,7 +62,7 @@ impl Recipients {
         tx.release(&release).await
     }
 
-    /// How long a record waits for the payment that shows the consent of its visitor.
+    /// The time for which a record waits for the payment that shows the consent of its visitor.
     pub(crate) fn delay(&self, sink: &ErasedSink, record: &AttributionRecord) -> Duration {
         match record.flags.parent_missing && sink.requires_consent() {
             true => self.consent_grace_period,

@@ -103,7 +103,7 @@ fn sentences(resolved: &Record, channel: Channel, steps: &[StepReport]) -> Vec<S
         Some(found) => format!("Campaign: {}.", found_by(found.step, &found.from)),
         None => "No campaign was found.".to_owned(),
     });
-    match looked_for_nobody(steps) {
+    match single_skip_reason(steps) {
         Some(reason) => out.push(format!("No step ran: {}.", because(reason))),
         None => steps.iter().for_each(|report| out.extend(step(report, record))),
     }
@@ -190,7 +190,7 @@ fn money(record: &AttributionRecord, excess: Option<i64>) -> Vec<String> {
 }
 
 /// The one reason why no step ran.
-fn looked_for_nobody(steps: &[StepReport]) -> Option<StepReason> {
+fn single_skip_reason(steps: &[StepReport]) -> Option<StepReason> {
     let StepAnswer::Nothing(reason) = &steps.first()?.visitor else { return None };
     let because_of_it = StepAnswer::Nothing(*reason);
     let all =

@@ -351,7 +351,7 @@ impl Funnel {
         tx.fetch_built(text, binder.0).await?.into_iter().map(read).collect()
     }
 
-    /// How long the paid sessions took from their start to their charge.
+    /// Returns the times of the paid sessions from their start to their charge.
     ///
     /// # Errors
     /// As [`totals`](Self::totals).

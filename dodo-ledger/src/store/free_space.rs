@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn free_space_lies_between_list_and_rows() {
+    fn free_space_is_between_row_list_and_first_row() {
         let page = |kind, rows, first_row: [u8; 2]| {
             [kind, 0, 0, 0, rows, first_row[0], first_row[1], 0, 0, 0, 0, 0]
         };

@@ -75,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn limits_hold_and_nothing_is_lost(
+        fn batches_keep_limits_and_all_events(
             sizes in prop::collection::vec(prop::collection::vec(2_usize..40_000, 0..3), 0..60),
         ) {
             let events = |sizes: &Vec<usize>| -> Vec<String> {
