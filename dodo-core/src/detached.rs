@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_ends_although_its_caller_is_dropped() {
+    async fn dropped_caller_does_not_stop_work() {
         let (go, gate) = oneshot::channel::<()>();
         let (done, ended) = oneshot::channel();
         let work = to_the_end(async move {

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_ids_and_nothing_that_could_leave_the_path() {
+    fn ids_cannot_leave_their_path_segment() {
         for good in ["cus_9VuW4K7O3GHwasENg31m", "a", "A-b_0", &"x".repeat(64)] {
             assert!(CustomerId::new(good).is_ok(), "{good}");
         }

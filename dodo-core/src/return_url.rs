@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn links_into_apps_are_absolute_and_code_is_not() {
+    fn app_links_are_absolute_and_code_schemes_are_refused() {
         for url in ["myapp://done", "myapp:done", "com.example.app:/done?x=1#y", "mailto:a@b.co"] {
             assert_eq!(absolute(url).as_deref(), Some(url));
         }

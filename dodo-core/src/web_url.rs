@@ -93,7 +93,7 @@ impl<'a> WebUrl<'a> {
         matches!(self.rest, "" | "/")
     }
 
-    /// Whether it has neither query nor fragment.
+    /// Whether the URL has neither query nor fragment.
     pub(crate) fn is_bare_path(&self) -> bool {
         !self.rest.contains(['?', '#'])
     }

@@ -31,8 +31,9 @@ impl VisitorLayer {
         Self { capture, whole_uri: |_| None }
     }
 
-    /// For adapters: where a router that cuts prefixes off paths leaves the URI as it was asked for.
-    /// The landing path is read from there; the service behind still gets the URI that it got.
+    /// For adapters: sets the function that returns the requested URI, if a router removes prefixes
+    /// from paths. The layer reads the landing path from this URI, and does not change the URI of
+    /// the inner service.
     #[doc(hidden)]
     pub const fn whole_uri(mut self, whole_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         self.whole_uri = whole_uri;

@@ -59,7 +59,7 @@ impl TryFrom<String> for VisitorId {
 }
 
 macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) => {
-    /// Why a value was not captured or not injected, as text for people. The list of reasons grows.
+    /// The reason for which a value was not captured or not injected. The list of reasons grows.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
@@ -158,8 +158,8 @@ pub(crate) fn is_metadata_key(key: &str) -> bool {
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// Whether it looks like an email address: some sites identify visitors by it, and Dodo Payments asks
-/// to keep personal data out of metadata.
+/// Whether the text looks like an e-mail address: some sites identify visitors by it, and Dodo
+/// Payments asks to keep personal data out of metadata.
 pub(super) fn is_email(value: &str) -> bool {
     let Some((name, domain)) = value.split_once('@') else { return false };
     let is_word =

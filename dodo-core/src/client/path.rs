@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_is_one_segment_or_refused() {
+    fn encoded_segment_stays_one_segment_or_is_refused() {
         assert_eq!(path_segment("order/7").map_err(|e| e.code()), Err("invalid_path"));
         for text in ["evt_1", "a b", "ü:1", "100%", "a?b#c"] {
             let segment = path_segment(text).unwrap();

@@ -11,7 +11,7 @@ use crate::{
     money::Currency,
 };
 
-/// How Dodo Payments charges a plan change.
+/// The way in which Dodo Payments charges a plan change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proration {

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_target_is_its_own_whatever_came_before() {
+    fn cached_url_never_replaces_another_url() {
         let last = LastTarget::default();
         for target in [
             "http://127.0.0.1:4010/checkouts",

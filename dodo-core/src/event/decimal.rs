@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_means_major_units() {
+    fn decimal_with_point_counts_major_units() {
         for (text, exponent, minor) in [
             ("400", 2, Some(400)),
             ("4.00", 2, Some(400)),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_taken_too() {
+    fn json_numbers_are_read_as_decimals() {
         let all: Vec<Decimal> = serde_json::from_str(r#"[400, "400", 4.5, -1]"#).unwrap();
         assert_eq!(
             all.iter().map(Decimal::as_str).collect::<Vec<_>>(),

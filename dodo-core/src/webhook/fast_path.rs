@@ -139,7 +139,7 @@ mod tests {
     const USUAL: &str = r#"{"business_id":"b","data":{"type":"x","a":"}"},"timestamp":"2026-11-03T14:22:07Z","type":"payment.failed"}"#;
 
     #[test]
-    fn takes_the_usual_form_in_any_order_and_spacing() {
+    fn fast_path_reads_usual_form_in_any_order_and_spacing() {
         assert!(agree(USUAL));
         assert!(agree(&USUAL.replace(':', " : ").replace("T14 : 22 : 07", "T14:22:07")));
         assert!(agree(&format!("\n{}\t", USUAL.replace(',', "\r\n,\t"))));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_everything_else_to_patience() {
+    fn fast_path_leaves_other_forms_to_the_slow_path() {
         for (from, to) in [
             ("\"b\"", "\"\\u0062\""),
             ("\"b\"", "null"),

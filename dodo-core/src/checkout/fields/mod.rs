@@ -31,7 +31,7 @@ pub(crate) struct Field {
     pub(crate) note: &'static str,
 }
 
-/// What several fields of one checkout denote together. If server code sets one of them, no client
+/// The common meaning of several fields of one checkout. If server code sets one of them, no client
 /// value of the meaning goes to Dodo Payments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -77,7 +77,7 @@ impl Where {
     }
 }
 
-/// Who may set a field.
+/// The side that may set a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldClass {
     /// Any client may set it. Inside of a guarded field, the rule of that field applies.

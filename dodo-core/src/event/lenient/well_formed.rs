@@ -131,7 +131,7 @@ mod tests {
     use super::text;
 
     #[test]
-    fn what_cannot_be_held_is_replaced() {
+    fn unrepresentable_values_are_replaced() {
         for (json, repaired) in [
             (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
             (
@@ -157,7 +157,7 @@ mod tests {
         /// Escapes of any code units, whole and half, between other text: the result is well formed, and
         /// well-formed text is unchanged.
         #[test]
-        fn always_sound_and_otherwise_the_same(
+        fn output_is_well_formed_and_valid_text_unchanged(
             parts in prop::collection::vec(prop_oneof![
                 any::<u16>().prop_map(|unit| format!("\\u{unit:04x}")),
                 (0xD7F0_u16..0xE010).prop_map(|unit| format!("\\u{unit:04X}")),

@@ -16,7 +16,7 @@ pub struct AbandonedCheckout {
     pub recovered_payment_id: Option<String>,
     /// State of the recovery.
     pub status: Option<RecoveryStatus>,
-    /// Why.
+    /// The reason.
     pub abandonment_reason: Option<AbandonmentReason>,
     /// The time at which Dodo Payments noticed it.
     pub abandoned_at: Option<Date>,

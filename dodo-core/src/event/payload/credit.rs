@@ -51,7 +51,7 @@ pub struct CreditLedgerEntry {
     pub business_id: Option<String>,
     /// The brand.
     pub brand_id: Option<String>,
-    /// When.
+    /// The time of the movement.
     pub created_at: Option<Date>,
     /// `CreditLedgerEntry`.
     pub payload_type: Option<String>,
@@ -112,7 +112,7 @@ pub struct CreditEntitlementItem {
     pub overage_behavior: Option<String>,
     /// The largest overage.
     pub overage_limit: Option<Decimal>,
-    /// When credits expire.
+    /// The time at which credits expire.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub expires_after_days: Option<i64>,
     /// When `credit.balance_low` is sent.
@@ -124,10 +124,10 @@ pub struct CreditEntitlementItem {
     /// The kept share of the unused credits, in percent.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub rollover_percentage: Option<i64>,
-    /// How often.
+    /// The largest number of rollovers.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub max_rollover_count: Option<i64>,
-    /// For how many intervals.
+    /// The number of intervals.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub rollover_timeframe_count: Option<i64>,
     /// The interval.

@@ -115,7 +115,7 @@ pub struct DigitalFile {
     pub filename: Option<String>,
     /// A download link. Anyone who has it can use it.
     pub download_url: Option<String>,
-    /// For how many seconds.
+    /// The lifetime of the link in seconds.
     #[serde(default, deserialize_with = "fields::optional_integer")]
     pub expires_in: Option<i64>,
     /// Its media type.
