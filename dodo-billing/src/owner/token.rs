@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_token_of_ours_names_an_owner() -> Result<(), Error> {
+    fn token_needs_signature_of_known_secret() -> Result<(), Error> {
         let old = OwnerSecrets::new("an-old-secret-of-ours")?;
         let new = OwnerSecrets::new("a-new-secret-of-ours an-old-secret-of-ours")?;
         let owner = OwnerId::new("user_42")?;
