@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_of_a_chart_stands_in_its_table() {
+    fn chart_table_has_every_number_of_the_chart() {
         let chart = chart(&[("newsletter", &[150_000, -50_000]), ("<b>", &[1, 0])]);
         let svg = drawn(&chart);
         let table = svg.split("<details").nth(1).unwrap();
