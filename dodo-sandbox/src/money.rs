@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_overflow_is_refused() {
+    fn overflowing_amounts_are_refused() {
         assert!(times(i64::MAX, 2).is_err());
         assert!(times(MAX_AMOUNT, 2).is_err());
         assert!(plus(i64::MAX, 1).is_err());
