@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unchanged_fragment_costs_nothing() {
+    fn unchanged_fragment_answers_304() {
         let part = || maud::html! { p { "1,500" } };
         let first = Reply::fragment(part(), None);
         assert_eq!(first.status, 200);

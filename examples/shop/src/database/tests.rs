@@ -69,7 +69,7 @@ async fn payment_ships_its_goods_once() {
 }
 
 #[tokio::test]
-async fn a_secret_is_made_once() {
+async fn shared_secret_is_created_once() {
     for shop in Temporary::all("secrets").await {
         assert_eq!(shop.database.secret("key", || "one".into()).await.unwrap(), "one");
         assert_eq!(shop.database.secret("key", || "two".into()).await.unwrap(), "one");
