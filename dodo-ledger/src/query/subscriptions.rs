@@ -27,6 +27,9 @@ pub enum Which {
     Due(Timestamp),
 }
 
+/// `mrr` for sums: a `+` keeps SQLite from the index of the list, which lacks the columns of a sum.
+const ALL_ROWS: &str = "+mrr";
+
 /// A question about subscriptions of live mode, or of [`test_mode`](Self::test_mode).
 #[derive(Clone, Debug)]
 #[must_use = "call `.page(..)`, `.summary()`, `.by_plan()` or `.by_source()`"]
@@ -215,10 +218,11 @@ impl Subscriptions {
         self
     }
 
-    /// The condition of the question. `counts`: the condition that a subscription counts now.
-    fn condition(&self, binder: &mut Binder) -> (String, String) {
+    /// The condition of the question, and the condition that a subscription counts now. `mrr`: the column, or
+    /// [`ALL_ROWS`].
+    fn condition(&self, binder: &mut Binder, mrr: &str) -> (String, String) {
         let (live, now) = (binder.bind(self.live), binder.bind(self.now.as_microsecond()));
-        let counts = format!("(mrr > 0 AND (counts_until IS NULL OR counts_until > {now}))");
+        let counts = format!("({mrr} > 0 AND (counts_until IS NULL OR counts_until > {now}))");
         let mut text = format!("live = {live}");
         if let Some(currency) = self.currency {
             text.push_str(&format!(" AND currency = {}", binder.bind(currency.as_str())));
@@ -257,7 +261,7 @@ impl Subscriptions {
         after: Option<SubscriptionCursor>,
     ) -> Result<SubscriptionPage, Error> {
         let mut binder = Binder::default();
-        let (mut condition, _) = self.condition(&mut binder);
+        let (mut condition, _) = self.condition(&mut binder, "mrr");
         if let Some(SubscriptionCursor { mrr, id }) = after {
             let (mrr, id) = (binder.bind(mrr), binder.bind(id));
             condition.push_str(&format!(" AND (mrr < {mrr} OR (mrr = {mrr} AND id < {id}))"));
@@ -322,7 +326,7 @@ impl Subscriptions {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn summary(self) -> Result<Vec<SubscriptionSummary>, Error> {
         let mut binder = Binder::default();
-        let (condition, counts) = self.condition(&mut binder);
+        let (condition, counts) = self.condition(&mut binder, ALL_ROWS);
         let parts = [
             (0, counts.clone(), "mrr"),
             (1, format!("at_risk = 1 AND {counts}"), "mrr"),
@@ -384,7 +388,7 @@ impl Subscriptions {
 
     async fn by(self, column: &str) -> Result<Vec<SubscriptionGroup>, Error> {
         let mut binder = Binder::default();
-        let (condition, counts) = self.condition(&mut binder);
+        let (condition, counts) = self.condition(&mut binder, ALL_ROWS);
         let text = format!(
             "SELECT {column}, {} FROM dodo_subscription WHERE {condition} AND {counts}
              GROUP BY {column}",

@@ -298,6 +298,11 @@ const V1: &[Sql] = &[
         )" CLUSTERED
     ),
     sql!("CREATE INDEX dodo_subscription_list ON dodo_subscription (live, currency, mrr, id)"),
+    // All columns of the sums by plan and by source, so that they read no row of the table.
+    sql!(
+        "CREATE INDEX dodo_subscription_sums ON dodo_subscription (live, currency, customer_id, product_id,
+            source, mrr, counts_until, at_risk, ending, trial_mrr)"
+    ),
     sql!(
         "CREATE INDEX dodo_subscription_due ON dodo_subscription (live, currency, next_billing, id)
          WHERE mrr > 0 AND ending = 0"
