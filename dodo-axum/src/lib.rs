@@ -4,10 +4,14 @@
 //! every framework.
 //!
 //! ```
-//! use axum::Router;
+//! use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::Response};
 //! use dodo_axum::{Error, prelude::*};
 //!
-//! fn payments(dodo: &Dodo) -> Result<Router, Error> {
+//! fn payments() -> Result<Router, Error> {
+//!     let capture = VisitorCapture::visitors_now()
+//!         .preset(Preset::Utm)
+//!         .campaign_cookie(CampaignCookie::last_touch());
+//!     let dodo = DodoBuilder::from_env()?.capture(capture).build()?;
 //!     let checkout = dodo.static_checkout().build()?.or(dodo.session_checkout().build()?);
 //!     let hooks = dodo
 //!         .webhooks()
@@ -19,14 +23,23 @@
 //!         .route("/api/checkout", checkout_handler(checkout))
 //!         .route("/api/portal", customer_portal(dodo.portal().build()?))
 //!         .route("/api/webhook", webhooks(hooks))
-//!         .layer(VisitorLayer::new(dodo.capture())))
+//!         .layer(VisitorLayer::new(dodo.capture()))
+//!         .layer(from_fn(sign_in)))
 //! }
+//!
+//! /// The application's own sign-in: every endpoint reads the `SignedIn`.
+//! async fn sign_in(mut request: Request, next: Next) -> Response {
+//!     if let Some(user) = user_of_session(&request) {
+//!         request.extensions_mut().insert(SignedIn::user(user));
+//!     }
+//!     next.run(request).await
+//! }
+//! # fn user_of_session(_: &Request) -> Option<String> { None }
 //! ```
 //!
 //! This crate re-exports the modules of [`dodo_core`], so an application needs no other dependency.
-//!
-//! The application's own sign-in puts a [`SignedIn`] into the request's
-//! extensions.
+//! To store each delivery and to attribute revenue, attach the ledger of the crate `dodo-ledger` to
+//! the webhooks instead of `build()`.
 
 mod delivery;
 mod rejection;
