@@ -18,9 +18,10 @@
 //! }
 //! ```
 //!
-//! [`VisitorMiddleware`] captures visitors. The application's own middleware names the signed-in
-//! user by [`sign_in`](SignIn::sign_in). This crate re-exports the modules of [`dodo_core`], so an
-//! application needs no other dependency.
+//! [`VisitorMiddleware`] captures visitors: give it [`Dodo::capture`]. The application's own middleware
+//! names the signed-in user by [`sign_in`](SignIn::sign_in). This crate re-exports the modules of
+//! [`dodo_core`], so an application needs no other dependency. To store each delivery and to attribute
+//! revenue, attach the ledger of the crate `dodo-ledger` to the webhooks instead of `build()`.
 
 mod convert;
 mod delivery;
