@@ -38,7 +38,10 @@ pub struct Dodo {
 
 impl Dodo {
     /// Reads the variables of [`Client::from_env`] and [`WebhookKey::from_env`], and logs the mode at
-    /// INFO.
+    /// INFO. Required: `DODO_PAYMENTS_API_KEY` and `DODO_PAYMENTS_WEBHOOK_KEY`. In test mode also
+    /// `DODO_PAYMENTS_ENVIRONMENT=test_mode`.
+    ///
+    /// It captures no visitor: use [`DodoBuilder::from_env`] and [`DodoBuilder::capture`] for that.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) if a variable is missing or cannot be used. The text names
@@ -82,7 +85,8 @@ impl Dodo {
         self.client.environment()
     }
 
-    /// Returns the capture, for the layer of your framework. If none was set, it reads nothing.
+    /// Returns the capture, for the layer of your framework. Without [`DodoBuilder::capture`] it reads
+    /// nothing.
     #[must_use]
     pub fn capture(&self) -> VisitorCapture {
         self.capture.clone().unwrap_or_default()

@@ -79,8 +79,9 @@ impl From<Parts> for RequestHead {
 /// The signed-in user of the application. Each part can be absent.
 ///
 /// The application's own middleware puts it into the request's extensions (in actix-web by
-/// `request.sign_in(..)`), and every endpoint reads it there. Each part is optional: a user that has
-/// not bought yet has no customer at Dodo Payments.
+/// `request.sign_in(..)`), and every endpoint reads it there. That middleware can run before or after
+/// the visitor layer. Each part is optional: a user that has not bought yet has no customer at Dodo
+/// Payments.
 ///
 /// ```
 /// use dodo_core::{CustomerId, SignedIn};

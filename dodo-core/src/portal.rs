@@ -22,7 +22,8 @@ type Keep = Arc<dyn Fn(SignedIn, CustomerId) -> BoxFuture<Result<(), BoxError>> 
 ///
 /// The link opens the portal without a password, so your app names the customer. The answers are 302
 /// for a customer, 404 `no_customer` for a signed-in user who has no customer yet, and 401 if no user
-/// is signed in.
+/// is signed in. The events of a payment have the customer's id, `event.data.customer.customer_id`:
+/// store it with the user in a callback.
 ///
 /// ```
 /// # fn f(client: dodo_core::Client) -> Result<(), dodo_core::Error> {
