@@ -1,13 +1,16 @@
 //! Durable webhook inbox and attribution ledger for [Dodo Payments](https://dodopayments.com), on
 //! SQLite or PostgreSQL.
 //!
-//! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): the ledger
-//! commits a delivery before the route answers 200, books it exactly once, and runs its callbacks
-//! until they succeed. [`SqliteTx`] and [`PgTx`] let the writes of a callback count exactly once.
-//!
-//! `inbox` stores and claims deliveries. `attribution` turns them into facts and records. `booking` stores
-//! facts and records, and calls each `projection`. `worker` runs the bookings and the callbacks. `outbox` sends records to sinks.
-//! `schema` holds the tables, and `store` is the seam to the databases.
+//! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): a delivery
+//! is committed before it is answered with 200, booked exactly once, and its callbacks run until
+//! they succeed. With [`SqliteTx`] or [`PgTx`] a callback writes to its own tables exactly once.
+//! [`Ledger`] has an example of a server, [`SqliteTx`] of such a callback. To attribute payments,
+//! also give the ledger to the checkout:
+//! [`context_store`](dodo_core::checkout::CheckoutBuilder::context_store).
+
+// `inbox` stores and claims deliveries. `attribution` turns them into facts and records. `booking` stores
+// facts and records, and calls each `projection`. `worker` runs the bookings and the callbacks. `outbox` sends records to sinks.
+// `schema` holds the tables, and `store` is the seam to the databases.
 
 // The crate needs one of the two databases.
 #![cfg(any(feature = "sqlite", feature = "postgres"))]

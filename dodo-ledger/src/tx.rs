@@ -267,6 +267,33 @@ macro_rules! handle { ($feature:literal, $name:ident, $database:ident, $connecti
 handle! { "sqlite", SqliteTx, Sqlite, SqliteConnection,
 "The event's own transaction in the ledger's SQLite file.
 
-While it is open, no other task writes to the file, deliveries included: do slow work before you ask for it." }
+While it is open, no other task writes to the file, deliveries included: do slow work before you ask for it.
+
+```
+use dodo_core::{BoxError, Event, event::Payment};
+use dodo_ledger::{Ledger, SqliteTx, sqlx};
+
+/// For `on_payment_succeeded`.
+async fn store_order(event: Event<Payment>) -> Result<(), BoxError> {
+    let mut tx = SqliteTx::join(&event).await?;
+    sqlx::query(\"INSERT INTO orders (payment_id, amount) VALUES (?, ?)\")
+        .bind(&event.data.payment_id)
+        .bind(event.data.total_amount)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
+/// At the start. The ledger creates the file, so open it first.
+async fn open() -> Result<(Ledger, sqlx::SqlitePool), BoxError> {
+    let ledger = Ledger::open(\"sqlite:shop.db\").await?;
+    let pool = sqlx::SqlitePool::connect(\"sqlite:shop.db\").await?;
+    sqlx::query(\"CREATE TABLE IF NOT EXISTS orders (payment_id TEXT PRIMARY KEY, amount INTEGER)\")
+        .execute(&pool)
+        .await?;
+    Ok((ledger, pool))
+}
+```
+" }
 handle! { "postgres", PgTx, Postgres, PgConnection,
 "The event's own transaction in the ledger's PostgreSQL database." }
