@@ -1,9 +1,9 @@
 //! Durable webhook inbox and attribution ledger for [Dodo Payments](https://dodopayments.com), on
 //! SQLite or PostgreSQL.
 //!
-//! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): a delivery
-//! is committed before it is answered with 200, booked exactly once, and its callbacks run until
-//! they succeed. With [`SqliteTx`] or [`PgTx`] a callback writes to its own tables exactly once.
+//! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): the ledger
+//! commits a delivery before the route answers 200, books it exactly once, and runs its callbacks
+//! until they succeed. With [`SqliteTx`] or [`PgTx`] a callback writes to its own tables exactly once.
 //! [`Ledger`] has an example of a server, [`SqliteTx`] of such a callback. To attribute payments,
 //! also give the ledger to the checkout:
 //! [`context_store`](dodo_core::checkout::CheckoutBuilder::context_store).
