@@ -75,7 +75,7 @@ fn charge(n: usize, sample: &serde_json::Value) -> VerifiedEvent {
     VerifiedEvent::from_trusted_parts(&format!("msg_{n:012}"), body, at, true)
 }
 
-/// The events per second of a drain, and what they cost.
+/// A drain: the events per second, and a text with their cost.
 struct Drained {
     rate: f64,
     text: String,
