@@ -70,7 +70,7 @@ fn context(session: &str, n: usize, at: Timestamp) -> Fact {
     context_fact(session, &serde_json::from_value(context).unwrap(), at)
 }
 
-/// The facts of a customer: four payments, each with a checkout or of a subscription, and what goes back.
+/// The facts of a customer: four payments, each with a checkout or of a subscription, and some refunds.
 fn facts(n: usize, rules: &Rules) -> Vec<Fact> {
     let sample: Value = serde_json::from_str(SAMPLE).unwrap();
     let currency = CURRENCIES[n / 7 % CURRENCIES.len()];
