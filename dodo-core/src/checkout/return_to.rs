@@ -33,7 +33,7 @@ impl ReturnTargets {
         Ok(())
     }
 
-    /// Checks a URL of a client. `own` is the shop's return URL, whose origin or scheme is always
+    /// Checks a URL of a client. `own` is the shop's return URL: its origin and its scheme are always
     /// allowed.
     pub(super) fn check(&self, url: &str, own: Option<&str>) -> Result<(), Error> {
         let allowed = match WebUrl::parse(url) {
