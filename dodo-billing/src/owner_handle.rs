@@ -41,8 +41,9 @@ impl Owner {
         })
     }
 
-    /// The signed token of this owner, for the metadata of a checkout that the app creates itself, under the
-    /// key `dodo_owner`.
+    /// The signed token of this owner, for the metadata of a payment link or a checkout that the app creates
+    /// itself, under the key `dodo_owner`. The owner gets the purchase, and not the customer who pays:
+    /// the payer of a link can type the address of a stranger.
     ///
     /// # Errors
     /// As [`id`](Self::id).

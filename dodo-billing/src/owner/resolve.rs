@@ -1,8 +1,9 @@
 //! The owner of each fact of a group.
 //!
 //! The order of trust: a checkout session that the app opened for an owner, a signed token in the metadata,
-//! the owner of the customer. The e-mail address is never evidence. Of two facts of one rank, the earlier
-//! one counts, so the order of arrival decides nothing.
+//! the owner of the customer. A token owns its payment and its subscription, and not their customer. The
+//! e-mail address is never evidence. Of two facts of one rank, the earlier one counts, so the order of
+//! arrival decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -141,13 +142,15 @@ impl<'a> Objects<'a> {
     }
 
     /// The owner of each customer. A bound customer keeps its owner.
+    ///
+    /// A token in the metadata of a payment binds no customer: whoever opens a payment link can pay with
+    /// the address of a stranger, and the customer of that address stays the stranger's.
     fn bound_customers(&self, known: &Known) -> BTreeMap<&'a str, OwnerId> {
         let objects = || self.subscriptions.values().chain(self.payments.values());
         let by_session = objects().filter_map(|o| Some((o.customer?, o.session.as_ref()?)));
-        let by_token = objects().filter_map(|o| Some((o.customer?, o.token.as_ref()?)));
         let by_metadata = self.customers.iter().map(|(id, owner)| (*id, owner));
         let mut bound: BTreeMap<&str, OwnerId> = BTreeMap::new();
-        for (customer, owner) in by_metadata.chain(by_session).chain(by_token) {
+        for (customer, owner) in by_metadata.chain(by_session) {
             let owner = known.customers.get(customer).unwrap_or(owner);
             bound.entry(customer).or_insert_with(|| owner.clone());
         }

@@ -10,6 +10,7 @@ use dodo_billing::{
 use dodo_core::{BoxError, Environment, WebhookKey, Webhooks};
 use dodo_ledger::{
     Ledger, Store, Workers,
+    attribution::Touchpoint,
     projection::ProjectionTx,
     sqlx::{self, Connection as _, PgConnection},
     store::sql::{Sql, args, sql},
@@ -288,6 +289,40 @@ async fn new_plans_answer_at_once_and_forged_owners_never() {
         let wrong = billing.owner("ada@example.com").await.unwrap_err();
         assert_eq!(wrong.code(), "invalid_owner");
         drop((ledger, again, store));
+        database.remove().await;
+    }
+}
+
+/// A payment link carries the token of one owner, and its payer types the address of a stranger. Dodo
+/// Payments gives such a payment to the customer of the stranger.
+#[tokio::test(flavor = "multi_thread")]
+async fn token_owns_its_purchase_and_not_the_customer() {
+    for database in Database::all("token_owns_its_purchase").await {
+        let clock = TestClock::default();
+        clock.set(day(10.0));
+        let store = database.open().await;
+        let billing = builder(plans().build().unwrap(), &clock).build().unwrap();
+        let ledger = opened(&store, &billing).await;
+        let link_of_eve = billing.owner("eve").token().unwrap();
+        for (text, prefix, token) in [
+            ("active@1->31, pay@1", "stranger_", ""),
+            ("active@2->32{product B}, pay@2", "eve_", &*link_of_eve),
+            ("active@3->33{product C}, pay@3", "later_", ""),
+        ] {
+            for fact in named(text, prefix) {
+                let mut fact = ledger_fact(&fact, "cus_stranger", token).unwrap();
+                // The metadata of the link comes with the payment, and never with the customer.
+                fact.person.as_mut().unwrap().customer = Touchpoint::default();
+                ledger.book_facts(vec![fact]).await.unwrap();
+            }
+        }
+        let access = billing.owner("eve").await.unwrap();
+        let plans = ["a", "b", "c"].map(|plan| access.has(plan));
+        assert_eq!(plans, [false, true, false], "{}: {access:?}", database.url);
+        const BOUND: Sql = sql!("SELECT count(*) FROM dodo_billing_customer");
+        let rows = store.fetch(&BOUND, args![]).await.unwrap();
+        assert_eq!(rows.into_iter().next().unwrap().int(0).unwrap(), 0, "{}", database.url);
+        drop((ledger, store));
         database.remove().await;
     }
 }
