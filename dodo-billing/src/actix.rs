@@ -12,10 +12,13 @@ use actix_web::{
 };
 use bytes::Bytes;
 use dodo_actix::DodoExtensions;
-use dodo_core::{Error, ErrorKind, SignedIn};
+use dodo_core::SignedIn;
 use http::{HeaderValue, Request, Response, header};
 
-use crate::{access::Access, gate::AccessLayer};
+use crate::{
+    access::Access,
+    gate::{AccessLayer, no_access},
+};
 
 impl AccessLayer {
     /// The layer as a middleware of actix-web. Your own middleware signs the user in before.
@@ -74,7 +77,7 @@ fn converted(response: Response<Bytes>) -> HttpResponse {
     converted.body(body)
 }
 
-/// The access that a [guard](AccessLayer::guard) read. 401 without a sign-in.
+/// The access that a [guard](AccessLayer::guard) read. 401 without a sign-in, 500 without the guard.
 impl FromRequest for Access {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, actix_web::Error>>;
@@ -82,9 +85,9 @@ impl FromRequest for Access {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let access = request.dodo_extensions_mut().get::<Self>().cloned();
         ready(access.ok_or_else(|| {
-            let error = Error::new(ErrorKind::Unauthenticated, "no user is signed in");
+            let error = no_access(request.dodo_extensions_mut().get::<SignedIn>());
             let response = converted(error.to_response());
-            InternalError::from_response("no user is signed in", response).into()
+            InternalError::from_response("no access in the request", response).into()
         }))
     }
 }

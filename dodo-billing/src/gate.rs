@@ -202,14 +202,27 @@ where
     }
 }
 
+/// The error of an extractor that found no access in the request.
+#[cfg(any(feature = "axum", feature = "actix-web"))]
+pub(crate) fn no_access(user: Option<&SignedIn>) -> Error {
+    if user.is_none_or(|user| user.user_id.is_none()) {
+        return Error::new(ErrorKind::Unauthenticated, "no user is signed in");
+    }
+    tracing::error!(
+        target: "dodo::billing",
+        "the route reads `Access` without an access layer; put `billing.access_layer()` on it, inside of the sign-in"
+    );
+    Error::config("the route has no access layer")
+}
+
 #[cfg(feature = "axum")]
 impl<S: Sync> axum_core::extract::FromRequestParts<S> for Access {
     type Rejection = Response<axum_core::body::Body>;
 
-    /// The access that an [`AccessLayer`] read. 401 without a sign-in.
+    /// The access that an [`AccessLayer`] read. 401 without a sign-in, 500 without the layer.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            let error = Error::new(ErrorKind::Unauthenticated, "no user is signed in");
+            let error = no_access(parts.extensions.get::<SignedIn>());
             error.to_response().map(axum_core::body::Body::from)
         })
     }

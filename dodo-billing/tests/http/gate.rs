@@ -91,13 +91,16 @@ async fn guard_of_actix_answers_as_the_layer_does() {
     let free = web::resource("/free")
         .wrap(from_fn(move |request, next| open.clone().guard(request, next)))
         .route(web::get().to(page));
-    let service = ActixApp::new().service(guarded).service(free).wrap_fn(|request, next| {
-        let user = request.headers().get("x-user").map(|user| user.to_str().unwrap().to_owned());
-        if let Some(user) = user {
-            request.sign_in(SignedIn::user(user));
-        }
-        next.call(request)
-    });
+    let bare = web::resource("/bare").route(web::get().to(page));
+    let service =
+        ActixApp::new().service(guarded).service(free).service(bare).wrap_fn(|request, next| {
+            let user =
+                request.headers().get("x-user").map(|user| user.to_str().unwrap().to_owned());
+            if let Some(user) = user {
+                request.sign_in(SignedIn::user(user));
+            }
+            next.call(request)
+        });
     let service = test::init_service(service).await;
     for (path, user, accept, status, body) in [
         ("/page", "payer", "*/*", 200, "active"),
@@ -106,6 +109,8 @@ async fn guard_of_actix_answers_as_the_layer_does() {
         ("/page", "other", "text/html", 303, ""),
         ("/page", "", "*/*", 401, "not_signed_in"),
         ("/free", "", "*/*", 401, "not_signed_in"),
+        ("/bare", "", "*/*", 401, "not_signed_in"),
+        ("/bare", "payer", "*/*", 500, "misconfigured"),
     ] {
         let request = test::TestRequest::get().uri(path).insert_header(("accept", accept));
         let request = match user {
@@ -119,4 +124,20 @@ async fn guard_of_actix_answers_as_the_layer_does() {
         assert!(shown.contains(body), "{path} {user}: {shown}");
     }
     app.stop().await;
+}
+
+/// The extractor of axum answers without a layer as that of actix-web does.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn extractor_refuses_without_a_layer() {
+    use axum::extract::FromRequestParts as _;
+
+    for (user, status) in [(None, 401), (Some(SignedIn::user("payer")), 500)] {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        if let Some(user) = user {
+            parts.extensions.insert(user);
+        }
+        let refused = Access::from_request_parts(&mut parts, &()).await.unwrap_err();
+        assert_eq!(refused.status(), status);
+    }
 }
