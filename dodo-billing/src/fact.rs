@@ -9,6 +9,7 @@ use dodo_core::{
         BillingInterval, DisputeStatus, GrantStatus, LicenseKeyStatus, PaymentStatus, RefundStatus,
         RevocationReason, SubscriptionStatus,
     },
+    money::Currency,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,10 @@ pub struct SubscriptionBody {
     pub expires_at: Option<Timestamp>,
     /// Days of trial. 0: no trial.
     pub trial_period_days: Option<u32>,
+    /// One renewal before tax, in minor units of `currency`.
+    pub renewal_amount: Option<i64>,
+    /// The currency.
+    pub currency: Option<Currency>,
     /// The time between two charges.
     pub interval: Option<BillingPeriod>,
     /// The app charges the subscription through the API, so it has no billing date.

@@ -146,6 +146,8 @@ fn body_of(body: &Subscription) -> SubscriptionBody {
         past_due_ends_at: body.past_due_ends_at,
         expires_at: body.expires_at,
         trial_period_days: terms.trial_period_days.and_then(|days| u32::try_from(days).ok()),
+        renewal_amount: terms.recurring_pre_tax_amount,
+        currency: terms.currency,
         interval,
         on_demand: body.on_demand,
         has_payment_method,

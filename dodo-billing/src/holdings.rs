@@ -159,6 +159,7 @@ fn judge_subscription(
         product: subscription.product.map(str::to_owned),
         plan: subscription.product.and_then(|id| plans.plan_of(id)).map(str::to_owned),
         quantity: subscription.quantity,
+        price: subscription.price.clone(),
         addons: subscription.addons.to_vec(),
         until: ruling.until,
         ended_at: ruling.ended_at,

@@ -105,7 +105,7 @@ pub use self::{
     plans::{Plans, PlansBuilder},
     reason::{Reason, ReasonCode},
     rules::{CancelNow, PartialRefund},
-    source::{AccessSource, SourceKind},
+    source::{AccessSource, RenewalPrice, SourceKind},
     state::AccessState,
     sync::Drift,
     until::Until,

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use dodo_core::money::Currency;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,20 @@ pub enum SourceKind {
     AppGrant(String),
 }
 
+/// The price of one renewal of a subscription. It is the price of this subscription, which can differ from
+/// the price of the product today.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalPrice {
+    /// Minor units before tax.
+    pub amount: i64,
+    /// The currency.
+    pub currency: Currency,
+    /// `Day`, `Week`, `Month` or `Year`. `None`: not known.
+    pub interval: Option<String>,
+    /// The number of intervals between two charges.
+    pub interval_count: u16,
+}
+
 /// One source of access, at the time of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessSource {
@@ -43,6 +58,9 @@ pub struct AccessSource {
     pub feature: Option<String>,
     /// Units of the product.
     pub quantity: u32,
+    /// The price of a subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<RenewalPrice>,
     /// The add-ons of a subscription.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addons: Vec<BoughtItem>,
@@ -79,6 +97,7 @@ impl AccessSource {
             plan: None,
             feature: None,
             quantity: 1,
+            price: None,
             addons: Vec::new(),
             state,
             until: state.is_live().then_some(Until::NoEnd),

@@ -62,7 +62,12 @@ fn subscription(source: &AccessSource) -> Value {
     });
     json!({
         "id": id_of(source), "plan": source.plan, "product": source.product,
-        "quantity": source.quantity, "state": source.state.as_str(),
+        "quantity": source.quantity, "addons": source.addons,
+        "amount": source.price.as_ref().map(|price| price.amount),
+        "currency": source.price.as_ref().map(|price| &price.currency),
+        "interval": source.price.as_ref().and_then(|price| price.interval.as_deref()),
+        "interval_count": source.price.as_ref().map(|price| price.interval_count),
+        "state": source.state.as_str(),
         "period_end": source.until.and_then(|until| until.time()),
         "will_renew": source.will_renew, "scheduled_change": change,
         "reason": { "code": source.reason.code.as_str(), "text": source.reason.text },

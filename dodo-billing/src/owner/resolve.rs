@@ -143,8 +143,8 @@ impl<'a> Objects<'a> {
 
     /// The owner of each customer. A bound customer keeps its owner.
     ///
-    /// A token in the metadata of a payment binds no customer: whoever opens a payment link can pay with
-    /// the address of a stranger, and the customer of that address stays the stranger's.
+    /// A token in the metadata of a payment binds no customer. The payer of a payment link can type the
+    /// address of a stranger, and the customer of that address stays the stranger's.
     fn bound_customers(&self, known: &Known) -> BTreeMap<&'a str, OwnerId> {
         let objects = || self.subscriptions.values().chain(self.payments.values());
         let by_session = objects().filter_map(|o| Some((o.customer?, o.session.as_ref()?)));

@@ -14,6 +14,7 @@ use crate::{
     plan::days,
     plans::Plans,
     reason::ReasonCode,
+    source::RenewalPrice,
     until::later,
 };
 
@@ -42,6 +43,7 @@ pub(crate) struct SubscriptionFold<'a> {
     pub(crate) product: Option<&'a str>,
     pub(crate) quantity: u32,
     pub(crate) addons: &'a [BoughtItem],
+    pub(crate) price: Option<RenewalPrice>,
     pub(crate) scheduled_change: Option<&'a PlannedChange>,
     pub(super) paid_through: Option<Timestamp>,
     pub(super) estimated_at: Option<Timestamp>,
@@ -107,6 +109,7 @@ impl<'a> SubscriptionFold<'a> {
             product: coverage.product.or_else(|| product_of_cart(&charges, plans)),
             quantity: coverage.quantity,
             addons: coverage.addons,
+            price: price(&observations),
             scheduled_change: body.and_then(|body| body.scheduled_change.as_ref()),
             paid_through: coverage.paid_through.or(trial.end),
             estimated_at: coverage.estimated_at,
@@ -240,6 +243,19 @@ fn cancelled_at(
 ) -> Option<Timestamp> {
     let end = observations.iter().rev().take_while(|o| o.status == Status::Cancelled);
     body.and_then(|body| body.cancelled_at).or(end.last().map(|o| o.at))
+}
+
+/// The last known price.
+fn price(observations: &[Observation<'_>]) -> Option<RenewalPrice> {
+    let mut bodies = observations.iter().rev().filter_map(|o| o.snapshot);
+    let body = bodies.find(|body| body.renewal_amount.is_some() && body.currency.is_some())?;
+    let interval = interval(observations);
+    Some(RenewalPrice {
+        amount: body.renewal_amount?,
+        currency: body.currency?,
+        interval: interval.map(|interval| interval.unit.as_str().to_owned()),
+        interval_count: interval.map_or(1, |interval| interval.count),
+    })
 }
 
 fn has_payment_method(observations: &[Observation<'_>]) -> bool {

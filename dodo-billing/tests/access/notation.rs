@@ -168,6 +168,8 @@ fn body(
         past_due_ends_at: options.day("ends"),
         expires_at: options.day("expires"),
         trial_period_days: options.get("trial").map(|days| days.parse().unwrap()),
+        renewal_amount: Some(1900),
+        currency: Some("USD".parse().unwrap()),
         interval: Some(BillingPeriod { unit: BillingInterval::Day, count: every }),
         on_demand: options.has("on_demand"),
         has_payment_method: options.has("no_method").then_some(false),

@@ -233,6 +233,8 @@ fn subscription(body: &SubscriptionBody) -> Subscription {
         ..Subscription::default()
     };
     let terms = &mut fact.terms;
+    terms.recurring_pre_tax_amount = body.renewal_amount;
+    terms.currency = body.currency;
     terms.next_billing_date = body.next_billing_date;
     terms.cancelled_at = body.cancelled_at;
     terms.cancel_at_next_billing_date = body.cancel_at_next_billing_date;

@@ -10,7 +10,7 @@ use dodo_billing::{
 use dodo_core::{BoxError, Environment, WebhookKey, Webhooks};
 use dodo_ledger::{
     Ledger, Store, Workers,
-    attribution::Touchpoint,
+    attribution::{FactKind, Touchpoint},
     projection::ProjectionTx,
     sqlx::{self, Connection as _, PgConnection},
     store::sql::{Sql, args, sql},
@@ -327,6 +327,56 @@ async fn token_owns_its_purchase_and_not_the_customer() {
     }
 }
 
+/// Books the facts of a checkout session that the app opened for an owner. They have no token.
+async fn book_session(
+    ledger: &Ledger,
+    store: &Store,
+    owner: &str,
+    customer: &str,
+    facts: &[BillingFact],
+) {
+    const OPENED: Sql = sql!(
+        "INSERT INTO dodo_billing_checkout
+            (return_key, session_id, live, owner, cart, checkout_url, created_at)
+         VALUES ($1, $1, 0, $2, '', '', 0)"
+    );
+    let session = format!("cks_{owner}");
+    store.run(&OPENED, args![&*session, owner]).await.unwrap();
+    for fact in facts {
+        let mut fact = ledger_fact(fact, customer, "").unwrap();
+        if let FactKind::Charge(charge) = &mut fact.kind {
+            charge.session_id = Some(session.clone());
+        }
+        ledger.book_facts(vec![fact]).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_owner_keeps_the_customer() {
+    for database in Database::all("first_owner_keeps_the_customer").await {
+        let clock = TestClock::default();
+        clock.set(day(10.0));
+        let store = database.open().await;
+        let billing = builder(plans().build().unwrap(), &clock).build().unwrap();
+        let ledger = opened(&store, &billing).await;
+        // The ids of the second owner sort before those of the first.
+        for (owner, prefix) in [("first", "z_"), ("second", "a_")] {
+            book_session(&ledger, &store, owner, "cus_1", &named("B", prefix)).await;
+        }
+        for fact in named("active@3->33{product C}, pay@3", "later_") {
+            let fact = ledger_fact(&fact, "cus_1", "").unwrap();
+            ledger.book_facts(vec![fact]).await.unwrap();
+        }
+        for (owner, has_later) in [("first", true), ("second", false)] {
+            let access = billing.owner(owner).await.unwrap();
+            let found = (access.has("a"), access.has("c"));
+            assert_eq!(found, (true, has_later), "{} {owner}", database.url);
+        }
+        drop((ledger, store));
+        database.remove().await;
+    }
+}
+
 /// The rows of each table of billing that name the owner or an object of the owner.
 async fn rows_with_canary(store: &Store) -> [i64; 5] {
     const OWNER: Sql =
@@ -361,11 +411,9 @@ async fn erased_customer_takes_its_owner_along() {
         book(&ledger, &billing, &clock, "canary", &named("B", "canary_")).await;
         billing.owner("canary").grant("g1", "b", None, "beta").await.unwrap();
         book(&ledger, &billing, &clock, "user_2", &named("B", "kept_")).await;
-        let token = billing.owner("user_2").token().unwrap();
-        for fact in named("active@1->31{product B}, pay@1", "canary2_") {
-            let fact = ledger_fact(&fact, "cus_canary2", &token).unwrap();
-            ledger.book_facts(vec![fact]).await.unwrap();
-        }
+        // The app opened the checkout of the second customer, so its session names the owner.
+        let facts = named("active@1->31{product B}, pay@1", "canary2_");
+        book_session(&ledger, &store, "user_2", "cus_canary2", &facts).await;
         let both = billing.owner("user_2").await.unwrap();
         assert!(both.has("a") && both.has("b"), "{both:?}");
 

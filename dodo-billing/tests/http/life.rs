@@ -28,7 +28,11 @@ async fn owner_buys_changes_cancels_and_resumes() {
     let state = app.get("user_1", "/").await;
     let tag = state.tag.unwrap();
     let state = state.body;
-    assert_eq!(state["subscriptions"][0]["actions"], json!(["change", "cancel", "payment_method"]));
+    let subscription = &state["subscriptions"][0];
+    assert_eq!(subscription["actions"], json!(["change", "cancel", "payment_method"]));
+    let price =
+        ["amount", "currency", "interval", "interval_count"].map(|name| &subscription[name]);
+    assert_eq!(price, [&json!(1900), &json!("USD"), &json!("Month"), &json!(1)]);
     let again = async |tag: &str| {
         let request = http::Request::get("/").header("if-none-match", tag);
         app.ask("user_1", request.body(bytes::Bytes::new()).unwrap()).await
@@ -271,6 +275,9 @@ async fn license_keys_follow_their_purchase() {
     app.sandbox.refund_payment(&payment.first().unwrap().id, None).unwrap();
     app.until("user_1", |access| !access.can("desktop")).await;
     assert_eq!(activate("tablet").await.code(), (409, "license_not_valid"));
+    let asked = app.count("POST /licenses/validate");
+    assert_eq!(validate().await, json!(false));
+    assert_eq!(app.count("POST /licenses/validate"), asked, "Dodo Payments is not asked");
     assert_eq!(app.get("user_1", "/licenses").await.body[0]["valid"], json!(false));
     app.stop().await;
 }
