@@ -104,14 +104,6 @@ impl LedgerBuilder {
         self
     }
 
-    /// Sets the polling interval of the workers. Default: 250 ms. Not part of the stable interface: work
-    /// wakes its workers at once, and polling only finds what another instance did not announce.
-    #[doc(hidden)]
-    pub fn poll_every(mut self, interval: Duration) -> Self {
-        self.settings.poll = interval.max(Duration::from_millis(1));
-        self
-    }
-
     /// Sets how long the ledger stores bodies and checkout contexts. Default: [`Retention::default`].
     pub fn retention(mut self, retention: Retention) -> Self {
         self.settings.retention = retention;

@@ -28,7 +28,6 @@ mod context_store;
 mod counters;
 mod erasure;
 mod error;
-mod fault;
 mod handle;
 mod identity;
 mod inbox;

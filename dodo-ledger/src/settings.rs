@@ -161,8 +161,6 @@ pub(crate) struct Settings {
     pub(crate) consent_grace_period: Duration,
     /// Events whose callbacks run at the same time in this process.
     pub(crate) concurrency: u32,
-    /// The polling interval, for events that another instance stored or that are due again.
-    pub(crate) poll: Duration,
     pub(crate) retention: Retention,
     /// The time zone of the books.
     pub(crate) zone: TimeZone,
@@ -176,7 +174,6 @@ impl Default for Settings {
             sink_retry: RetryPolicy::SINKS,
             consent_grace_period: Duration::from_secs(3600),
             concurrency: 16,
-            poll: Duration::from_millis(250),
             retention: Retention::default(),
             zone: TimeZone::UTC,
         }

@@ -121,8 +121,7 @@ async fn vanished_host_delays_no_worker() {
     let opened = PostgresStore::open(&proxy.url(&store.url)).await.unwrap();
     let opened = opened.with_statement_timeout(Duration::from_secs(2));
     let told = FnSink::new("told", async |_| Ok::<_, Infallible>(())).include_test_mode();
-    let ledger =
-        Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(told).build().unwrap();
+    let ledger = Ledger::builder(opened).sink(told).build().unwrap();
     ledger.migrate().await.unwrap();
     let mut beside = PgConnection::connect(&store.url).await.unwrap();
     let workers = work(&ledger, hooks());

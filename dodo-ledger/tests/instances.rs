@@ -1,27 +1,32 @@
-//! Several instances on one PostgreSQL wake each other. Workers here would poll once a minute: what
-//! happens within 20 s is not found by polling.
+//! Several instances on one PostgreSQL: they wake each other, book at the same time, and wait for each
+//! other's groups.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod support;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use dodo_core::{
     capture::{CheckoutContext, CheckoutContextStore},
     webhook::Inbox,
 };
 use dodo_ledger::{
-    Jitter, Ledger, LedgerBuilder, Retention, RetryPolicy,
+    Jitter, Ledger, Retention, RetryPolicy,
     sink::FnSink,
     sqlx::{self, Connection, PgConnection},
 };
-use support::{TestStore, delivery, eventually, hooks, payment, payment_of, refund, work};
+use support::{
+    StoppedClock, TestStore, delivery, eventually, hooks, payment, payment_of, refund, work,
+};
 use tokio::sync::Semaphore;
-
-async fn without_polling(store: &TestStore) -> LedgerBuilder {
-    store.builder().await.poll_every(Duration::from_secs(60))
-}
 
 async fn all_done(ledger: &Ledger) {
     eventually("everything is done", async || ledger.stats().await.unwrap().pending == 0).await;
@@ -39,11 +44,12 @@ async fn listeners(store: &TestStore) -> Vec<i32> {
     .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn stored_delivery_wakes_other_instances() {
     let Some(store) = TestStore::postgres("instances::wake").await else { return };
-    let front = without_polling(&store).await.build().unwrap();
-    let back = without_polling(&store).await.build().unwrap();
+    let _no_polling = StoppedClock::new();
+    let front = store.builder().await.build().unwrap();
+    let back = store.builder().await.build().unwrap();
     back.migrate().await.unwrap();
     let workers = work(&back, hooks());
     eventually("it listens", async || listeners(&store).await.len() == 1).await;
@@ -58,6 +64,8 @@ async fn stored_delivery_wakes_other_instances() {
         .await
         .unwrap();
     eventually("it listens again", async || {
+        // It waits before it connects again.
+        tokio::time::advance(Duration::from_secs(1)).await;
         let now = listeners(&store).await;
         now.len() == 1 && now != lost
     })
@@ -68,11 +76,12 @@ async fn stored_delivery_wakes_other_instances() {
     store.remove().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn callbacks_of_a_batch_run_in_other_instances_too() {
     let Some(store) = TestStore::postgres("instances::share").await else { return };
-    let busy = without_polling(&store).await.concurrency(1).build().unwrap();
-    let idle = without_polling(&store).await.concurrency(1).build().unwrap();
+    let _no_polling = StoppedClock::new();
+    let busy = store.builder().await.concurrency(1).build().unwrap();
+    let idle = store.builder().await.concurrency(1).build().unwrap();
     busy.migrate().await.unwrap();
     let helped = Arc::new(Semaphore::new(0));
     // This one goes on only when the other instance has run a callback.
@@ -103,23 +112,33 @@ async fn callbacks_of_a_batch_run_in_other_instances_too() {
 }
 
 /// As when an operator queues records by command.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn records_queued_elsewhere_wake_the_sinks() {
     let Some(store) = TestStore::postgres("instances::told").await else { return };
-    let sink = || FnSink::new("told", async |_| Ok::<_, Infallible>(())).include_test_mode();
-    let front = without_polling(&store).await.sink(sink()).build().unwrap();
-    let back = without_polling(&store).await.sink(sink()).build().unwrap();
+    let _no_polling = StoppedClock::new();
+    let told = Arc::new(AtomicUsize::new(0));
+    let sink = || {
+        let told = told.clone();
+        let tell = move |_| {
+            told.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok::<_, Infallible>(()))
+        };
+        FnSink::new("told", tell).include_test_mode()
+    };
+    let front = store.builder().await.sink(sink()).build().unwrap();
+    let back = store.builder().await.sink(sink()).build().unwrap();
+    let sent = async |records| {
+        let pending = front.sink_stats("told").await.unwrap().pending;
+        pending == 0 && told.load(Ordering::Relaxed) == records
+    };
     back.migrate().await.unwrap();
     let workers = work(&back, hooks());
     eventually("it listens", async || listeners(&store).await.len() == 1).await;
     front.accept(&payment("msg_1", "pay_1")).await.unwrap();
-    front.settled().await.unwrap();
+    eventually("the sink received it", async || sent(1).await).await;
     let always = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
     assert_eq!(front.replay_sink("told", always.0, always.1).await.unwrap(), 1);
-    eventually("the sink receives it again", async || {
-        back.sink_stats("told").await.unwrap().pending == 0
-    })
-    .await;
+    eventually("the sink receives it again", async || sent(2).await).await;
     workers.shutdown(Duration::from_secs(5)).await;
     store.remove().await;
 }
@@ -183,11 +202,8 @@ async fn bookings_ignore_the_default_isolation_level() {
 
     let (mut instances, mut workers) = (Vec::new(), Vec::new());
     for (n, event) in (1..).zip([payment("msg_1", "pay_1"), refund("msg_2", "ref_1", "pay_1")]) {
-        let ledger = without_polling(&odd)
-            .await
-            .retention(Retention::default().contexts(None))
-            .build()
-            .unwrap();
+        let ledger =
+            odd.builder().await.retention(Retention::default().contexts(None)).build().unwrap();
         ledger.accept(&event).await.unwrap();
         // The row that the one before has taken is locked, and it takes no other while it waits.
         workers.push(work(&ledger, hooks()));
@@ -219,11 +235,7 @@ async fn instances_book_disjoint_customers_at_the_same_time() {
     let mut held = Held::on(&store, "disjoint").await;
     let named = named(&store, "disjoint");
     let instance = async || {
-        without_polling(&named)
-            .await
-            .retention(Retention::default().contexts(None))
-            .build()
-            .unwrap()
+        named.builder().await.retention(Retention::default().contexts(None)).build().unwrap()
     };
     let (one, other) = (instance().await, instance().await);
     one.accept(&payment("msg_1", "pay_1")).await.unwrap();
@@ -256,7 +268,7 @@ async fn batch_with_an_unbookable_event_is_booked_one_by_one() {
     let retry = RetryPolicy::new(hour, hour, 5).jitter(Jitter::None);
     let named = named(&store, "unbookable");
     let instance = async || {
-        let builder = without_polling(&named).await.retention(Retention::default().contexts(None));
+        let builder = named.builder().await.retention(Retention::default().contexts(None));
         builder.callback_retry(retry).build().unwrap()
     };
     store
@@ -303,7 +315,7 @@ fn context() -> CheckoutContext {
 async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
     let Some(store) = TestStore::postgres("instances::bind").await else { return };
     let mut held = Held::on(&store, "bind").await;
-    let ledger = without_polling(&named(&store, "bind")).await.build().unwrap();
+    let ledger = named(&store, "bind").builder().await.build().unwrap();
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let workers = work(&ledger, hooks());
     eventually("a booking waits", async || held.waiting().await == 1).await;
@@ -334,12 +346,9 @@ async fn what_another_instance_is_booking_is_forgotten_too() {
     let Some(store) = TestStore::postgres("instances::forget").await else { return };
     let mut held = Held::on(&store, "forget").await;
     let named = named(&store, "forget");
-    let other = without_polling(&named)
-        .await
-        .retention(Retention::default().contexts(None))
-        .build()
-        .unwrap();
-    let ledger = without_polling(&named).await.build().unwrap();
+    let other =
+        named.builder().await.retention(Retention::default().contexts(None)).build().unwrap();
+    let ledger = named.builder().await.build().unwrap();
     other.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let workers = work(&other, hooks());
     eventually("it has taken the event", async || held.waiting().await == 1).await;
@@ -358,7 +367,7 @@ async fn what_another_instance_is_booking_is_forgotten_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_instance_lets_go_of_is_forgotten_too() {
     let Some(store) = TestStore::postgres("instances::forget_dead").await else { return };
-    let ledger = without_polling(&store).await.build().unwrap();
+    let ledger = store.builder().await.build().unwrap();
     ledger.migrate().await.unwrap();
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
     let mut other = PgConnection::connect(&store.url).await.unwrap();
@@ -378,7 +387,7 @@ async fn what_another_instance_lets_go_of_is_forgotten_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn context_applies_to_concurrent_bookings() {
     let Some(store) = TestStore::postgres("instances::meanwhile").await else { return };
-    let ledger = without_polling(&store).await.build().unwrap();
+    let ledger = store.builder().await.build().unwrap();
     ledger.migrate().await.unwrap();
     for n in 0..3 {
         let (id, session) = (format!("pay_{n}"), format!("cks_{n}"));

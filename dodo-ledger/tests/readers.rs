@@ -72,7 +72,7 @@ async fn the_ledger_goes_on_while_all_readers_are_taken() {
     let store = TestStore::sqlite().await.unwrap();
     let opened = SqliteStore::open(&store.url).await.unwrap();
     let readers = opened.read_pool().clone();
-    let builder = Ledger::builder(opened).poll_every(Duration::from_millis(10)).sink(Curious);
+    let builder = Ledger::builder(opened).sink(Curious);
     let ledger = builder.build().unwrap();
     ledger.migrate().await.unwrap();
     let mut taken = Vec::new();
@@ -109,7 +109,7 @@ async fn a_pool_of_the_applications_serves_reads() {
     let pool = pool.connect_with(options.read_only(true)).await.unwrap();
     let opened = SqliteStore::with_read_pool(pool.clone()).await.unwrap();
     assert_eq!(opened.read_pool().options().get_max_connections(), 3);
-    let ledger = Ledger::builder(opened).poll_every(Duration::from_millis(10)).build().unwrap();
+    let ledger = Ledger::builder(opened).build().unwrap();
     ledger.migrate().await.unwrap();
     let workers = work(&ledger, hooks());
     ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();

@@ -18,7 +18,7 @@ use dodo_ledger::{
     attribution::{Batch, Rules, parse},
     booking::GroupStore,
 };
-use support::{TestStore, eventually, hooks, payment, work};
+use support::{StoppedClock, TestStore, eventually, hooks, payment, work};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt as _};
 
 const EVENTS: usize = 128;
@@ -34,7 +34,7 @@ impl<S: tracing::Subscriber> Layer<S> for Statements {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_batch_is_booked_and_done_in_a_few_statements() {
     let count = Arc::new(AtomicUsize::new(0));
     let counting = Statements(count.clone()).with_filter(LevelFilter::DEBUG);
@@ -42,9 +42,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
     tracing::subscriber::set_global_default(counting).unwrap();
     let Some(store) = TestStore::postgres("statements").await else { return };
     let many = u32::try_from(EVENTS).unwrap();
-    // Nothing polls while it counts.
-    let builder = store.builder().await.poll_every(Duration::from_secs(60)).concurrency(many);
-    let ledger = builder.build().unwrap();
+    let ledger = store.builder().await.concurrency(many).build().unwrap();
     ledger.migrate().await.unwrap();
     for n in 0..EVENTS {
         ledger.accept(&payment(&format!("msg_{n}"), &format!("pay_{n}"))).await.unwrap();
@@ -57,6 +55,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
         counted.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Ok(()))
     });
+    let no_polling = StoppedClock::new();
     let workers = work(&ledger, hooks);
     eventually("all callbacks ran", async || runs.load(Ordering::Relaxed) == EVENTS).await;
     assert!(workers.shutdown(Duration::from_secs(5)).await);
@@ -64,6 +63,7 @@ async fn a_batch_is_booked_and_done_in_a_few_statements() {
     assert_eq!(ledger.stats().await.unwrap().pending, 0);
     assert!(statements <= EVENTS / 2, "{statements} statements for {EVENTS} events");
     store.remove().await;
+    drop(no_polling);
 
     // A batch of many groups takes a constant number of statements.
     let store = TestStore::postgres("statements of the group store").await.unwrap();

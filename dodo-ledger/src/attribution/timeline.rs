@@ -11,7 +11,6 @@ use super::{
     fact_kind::FactKind,
     keys::ObjectId,
 };
-use crate::fault::mutant;
 
 /// The facts of one group, and the identities of its e-mail addresses.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -149,8 +148,7 @@ impl Timeline {
 }
 
 fn order(fact: &Fact) -> (Timestamp, &str) {
-    let by_arrival = mutant("order_by_arrival");
-    (if by_arrival { fact.received_at } else { fact.occurred_at }, &fact.id)
+    (fact.occurred_at, &fact.id)
 }
 
 /// The objects of an erasure.

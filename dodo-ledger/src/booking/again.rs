@@ -125,7 +125,7 @@ impl GroupStore {
         };
         let writes = Writes::from_changed(told, locked.projections);
         let finished = self.finish(&mut tx, &mut groups, writes).await?;
-        self.recipients.enqueue(&self.store, &mut tx, &finished.changes).await?;
+        self.recipients.enqueue(&mut tx, &finished.changes).await?;
         tx.commit().await?;
         Ok(finished)
     }

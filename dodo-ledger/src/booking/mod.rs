@@ -208,7 +208,7 @@ impl GroupStore {
             // grow.
             books::lock(tx).await?;
         }
-        self.recipients.enqueue(&self.store, tx, &changes).await?;
+        self.recipients.enqueue(tx, &changes).await?;
         Ok(Booked { changes, erasures, groups: Booking { version, groups } })
     }
 

@@ -11,7 +11,6 @@ use crate::store::PostgresStore;
 use crate::store::SqliteStore;
 use crate::{
     error::Error,
-    fault::reach,
     store::{Backend, Store},
 };
 
@@ -83,7 +82,6 @@ async fn sqlite(store: &SqliteStore, batch: &[&Delivery]) -> Result<New, Error> 
             Some(sqlx::query_scalar(last).bind(count).fetch_all(&mut *tx).await?)
         }
     };
-    reach("before_append_commit").await;
     tx.commit().await?;
     Ok(new)
 }
@@ -100,7 +98,6 @@ async fn postgres(store: &PostgresStore, batch: &[&Delivery]) -> Result<New, Err
     let live: Vec<i64> = batch.iter().map(|delivery| i64::from(delivery.live)).collect();
     let attempts: Vec<Option<i64>> = batch.iter().map(|delivery| delivery.attempt_at).collect();
     let mut single = store.delivery().await?;
-    reach("before_append_commit").await;
     let new = sqlx::query_scalar(POSTGRES)
         .bind(ids)
         .bind(bodies)

@@ -6,7 +6,6 @@ use std::{collections::HashSet, time::Duration};
 use super::booking::signed;
 use crate::{
     error::Error,
-    fault::{host_clock, mutant},
     projection::{Again, Work, read_task},
     store::{
         Store, Tx,
@@ -64,19 +63,6 @@ const CLAIM: Sql = sql!(
     RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts,
         projection, occurred_at, timer"
 );
-/// For the fault tests: this mutant measures leases by the clock of the host, which differs between
-/// hosts.
-const CLAIM_BY_HOST_CLOCK: Sql = sql!(
-    "WITH due AS MATERIALIZED (
-        SELECT id FROM dodo_inbox
-        WHERE state = 'pending' AND booked_at IS NOT NULL AND available_at <= $3
-        ORDER BY available_at LIMIT $1" SKIP_LOCKED "
-    )
-    UPDATE dodo_inbox SET attempts = attempts + 1, fencing_token = fencing_token + 1, available_at = $3 + $2
-    WHERE id IN (SELECT id FROM due)
-    RETURNING id, body, received_at, live, attempt_at, fencing_token, attempts, failed_attempts,
-        projection, occurred_at, timer"
-);
 const DONE: Sql = sql!(
     "UPDATE dodo_inbox
      SET state = CASE WHEN COALESCE(given.unreadable, dodo_inbox.unreadable) IS NULL
@@ -85,11 +71,6 @@ const DONE: Sql = sql!(
          body = CASE WHEN erased = 1 THEN NULL ELSE body END
      FROM " (rows 1: 1 id TEXT, 2 fencing_token BIGINT, 3 unreadable TEXT) "
      WHERE dodo_inbox.id = given.id AND dodo_inbox.fencing_token = given.fencing_token AND " PENDING "
-     RETURNING dodo_inbox.id"
-);
-const DONE_WITHOUT_TOKEN: Sql = sql!(
-    "UPDATE dodo_inbox SET state = 'done', finished_at = " NOW ", last_error = NULL
-     FROM " (rows 1: 1 id TEXT, 2 fencing_token BIGINT, 3 unreadable TEXT) " WHERE dodo_inbox.id = given.id
      RETURNING dodo_inbox.id"
 );
 const RETRY: Sql = sql!(
@@ -119,13 +100,7 @@ pub(crate) async fn claim(
     limit: u32,
     lease: Duration,
 ) -> Result<Vec<LeasedEvent>, Error> {
-    let rows = match mutant("host_clock_lease") {
-        false => store.run(&CLAIM, args![limit, millis(lease)]).await?,
-        true => {
-            let args = args![limit, millis(lease), host_clock()];
-            store.run(&CLAIM_BY_HOST_CLOCK, args).await?
-        }
-    };
+    let rows = store.run(&CLAIM, args![limit, millis(lease)]).await?;
     rows.into_iter()
         .map(|mut row| {
             let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -154,13 +129,12 @@ impl Tx {
     /// Marks events done, and unreadable events parked, each if its claim still holds. Returns one
     /// answer for each event.
     pub(crate) async fn mark_done(&mut self, events: &[LeasedEvent]) -> Result<Vec<bool>, Error> {
-        let sql = if mutant("no_fence") { &DONE_WITHOUT_TOKEN } else { &DONE };
         let mut rows = Rows::default();
         for event in events {
             rows.push(args![event.id(), event.fencing_token, event.unreadable.as_deref()]);
         }
         let mut marked = HashSet::new();
-        for mut row in self.fetch(sql, args![rows]).await? {
+        for mut row in self.fetch(&DONE, args![rows]).await? {
             marked.insert(row.text(0)?);
         }
         Ok(events.iter().map(|event| marked.contains(event.id())).collect())

@@ -9,7 +9,6 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::append::{Delivery, append};
 use crate::{
     error::{Error, ErrorKind},
-    fault::{mutant, reach},
     store::Store,
     supervisor::panicked,
 };
@@ -49,7 +48,9 @@ impl Writer {
     pub(crate) async fn accept(&self, event: &VerifiedEvent) -> Result<Receipt, Error> {
         let (answer, receipt) = oneshot::channel();
         let delivery = Delivery {
-            id: identity(event),
+            // The id identifies the event. The body does not, because Dodo Payments renders it again
+            // for every attempt.
+            id: event.id().to_owned(),
             body: event.body().clone(),
             received_at: event.received_at().as_millisecond(),
             live: event.live(),
@@ -61,9 +62,6 @@ impl Writer {
             }
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
-        if mutant("ack_before_commit") {
-            return Ok(Receipt::Stored);
-        }
         match tokio::time::timeout(ANSWER_WITHIN, receipt).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(unanswered())),
             // The delivery may still be committed. Then the next attempt of Dodo Payments is a
@@ -71,18 +69,6 @@ impl Writer {
             Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store did not answer in time")),
         }
     }
-}
-
-/// The id identifies the event. The body does not, because Dodo Payments renders it again for every
-/// attempt.
-fn identity(event: &VerifiedEvent) -> String {
-    if mutant("body_is_identity") {
-        return format!("{}#{}", event.id(), event.body().len());
-    }
-    if mutant("ids_not_unique") {
-        return format!("{}#{}", event.id(), fastrand::u64(..));
-    }
-    event.id().to_owned()
 }
 
 fn stopped() -> Error {
@@ -97,7 +83,7 @@ fn unanswered() -> Error {
 /// Runs a writer, and another one after a panic. The deliveries of the panicked writer are dropped,
 /// so the route answers them with 503.
 async fn supervised(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    while panicked(run(store.clone(), queue.clone())).await && !mutant("writers_stay_down") {
+    while panicked(run(store.clone(), queue.clone())).await {
         tracing::error!(
             target: "dodo::ledger",
             "writer panicked and restarted; its deliveries got 503"
@@ -111,10 +97,8 @@ async fn run(store: Store, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
     // at once.
     while queue.lock().await.recv_many(&mut batch, BATCH).await > 0 {
         // The route has already answered 503, so the job has no receiver.
-        batch.retain(|job| !job.answer.is_closed() || mutant("ack_before_commit"));
-        reach("before_append").await;
+        batch.retain(|job| !job.answer.is_closed());
         let answers = commit(&store, &batch).await;
-        reach("after_append").await;
         for (job, answer) in batch.drain(..).zip(answers) {
             let _gone = job.answer.send(answer);
         }

@@ -8,8 +8,7 @@ use super::sink::ErasedSink;
 use crate::{
     attribution::{RecordChange, RecordState},
     error::Error,
-    fault::{mutant, reach},
-    store::{Store, Tx},
+    store::Tx,
 };
 
 /// The sinks of a ledger.
@@ -25,12 +24,7 @@ type Queued = (String, String, Duration);
 
 impl Recipients {
     /// Queues changed records for the sinks that accept them, in the transaction of the booking.
-    pub(crate) async fn enqueue(
-        &self,
-        store: &Store,
-        tx: &mut Tx,
-        changes: &[RecordChange],
-    ) -> Result<(), Error> {
+    pub(crate) async fn enqueue(&self, tx: &mut Tx, changes: &[RecordChange]) -> Result<(), Error> {
         let (mut queue, mut release): (Vec<Queued>, Vec<&str>) = (Vec::new(), Vec::new());
         for change in changes {
             let record = &change.new.record;
@@ -47,16 +41,6 @@ impl Recipients {
             for sink in self.sinks.iter().filter(wants) {
                 queue.push((id.to_owned(), sink.name().to_owned(), self.delay(sink, record)));
             }
-        }
-        if mutant("enqueue_outside_tx") {
-            let store = store.clone();
-            tokio::spawn(async move {
-                reach("between_booking_and_queue").await;
-                let mut tx = store.begin().await?;
-                tx.enqueue(&queue).await?;
-                tx.commit().await
-            });
-            return Ok(());
         }
         tx.enqueue(&queue).await?;
         tx.release(&release).await

@@ -14,9 +14,8 @@ use super::{
 use crate::{
     counters::{self, Stage},
     error::Error,
-    fault::mutant,
     ledger::Shared,
-    worker::{STORE_PAUSE, Shutdown, sleep_until_or_wake},
+    worker::{POLL, STORE_PAUSE, Shutdown, sleep_until_or_wake},
 };
 
 pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut shutdown: Shutdown) {
@@ -26,7 +25,7 @@ pub(crate) async fn run(ledger: &Shared, sink: &ErasedSink, mut shutdown: Shutdo
         woken.as_mut().enable();
         let wait = match round(ledger, sink, &mut shutdown).await {
             // The queue is empty, or the sink is paused.
-            Ok(Round::Idle) => ledger.settings.poll,
+            Ok(Round::Idle) => POLL,
             Ok(Round::Worked) => continue,
             Err(error) => {
                 tracing::error!(
@@ -102,7 +101,7 @@ async fn round(
     };
     // If the sink returned too few results, the outcome of the other records is unknown.
     let silent = SendOutcome::Unknown { after: None, reason: "no answer within the lease" };
-    let answers = outcome.into_iter().map(outcome_of).chain(std::iter::repeat(silent));
+    let answers = outcome.into_iter().chain(std::iter::repeat(silent));
     let mut pause = None;
     for (row, outcome) in outgoing.into_iter().zip(answers) {
         if let SendOutcome::Retry { after, .. } | SendOutcome::Unknown { after, .. } = &outcome {
@@ -164,26 +163,7 @@ async fn prepare(ledger: &Shared, sink: &ErasedSink, row: &Queued) -> Result<Pre
             Err(_) => return Ok(Prepared::Failed("the customer's history cannot be read")),
         }
     }
-    if mutant("new_message_id") {
-        outgoing.record.id = format!("{}#{}", row.record_id, row.attempts);
-    }
     Ok(Prepared::Send(Box::new(outgoing)))
-}
-
-/// The result of the sink, or of a mutant in fault tests.
-fn outcome_of(outcome: SendOutcome) -> SendOutcome {
-    match outcome {
-        SendOutcome::Retry { after: None, .. } if mutant("failure_is_delivery") => {
-            SendOutcome::Accepted
-        }
-        SendOutcome::Retry { reason, .. } if mutant("retry_after_ignored") => {
-            SendOutcome::Retry { after: None, reason }
-        }
-        SendOutcome::Unknown { reason, .. } if mutant("retry_after_ignored") => {
-            SendOutcome::Unknown { after: None, reason }
-        }
-        outcome => outcome,
-    }
 }
 
 fn plan_retry(

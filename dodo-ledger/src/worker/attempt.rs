@@ -19,7 +19,6 @@ use crate::{
     attribution::sanitize,
     counters::{self, Stage},
     error::Error,
-    fault::{mutant, reach},
     inbox::{AttemptOutcome, LeasedEvent, claim::record_outcome},
     projection::{Again, Projections, Task, Work, into_database_error},
     settings::Settings,
@@ -59,7 +58,7 @@ impl CallbackAttempt {
     /// After a panic outside of the guard: it counts as a failed attempt. Otherwise the event would
     /// be claimed forever.
     pub(super) async fn panicked(self: Arc<Self>) {
-        if !self.outcome_recorded.load(Ordering::Relaxed) && !mutant("panics_do_not_count") {
+        if !self.outcome_recorded.load(Ordering::Relaxed) {
             self.fail(Failure::Panicked).await;
         }
     }
@@ -70,7 +69,6 @@ impl CallbackAttempt {
     async fn attempt(&self) -> Result<bool, Failure> {
         let tx = EventTx::new(self.event.id(), self.store.clone(), self.until);
         let outcome = timeout_at(self.until, self.work(&tx)).await;
-        reach("after_callbacks").await;
         // Also after a failure: a kept handle must be unusable.
         let joined = tx.close().await;
         let ended = match outcome.unwrap_or(Err(Failure::LeaseEnded)) {
@@ -83,19 +81,13 @@ impl CallbackAttempt {
         };
         let event = LeasedEvent { unreadable: ended.unreadable, ..self.event.clone() };
         let mut tx = match joined.map_err(Failure::Transaction)? {
-            Some(mut tx) if !mutant("effect_outside_tx") => {
+            Some(mut tx) => {
                 tx.verify_savepoint().await.map_err(Failure::Transaction)?;
                 tx
-            }
-            Some(tx) => {
-                tx.commit().await.map_err(Failure::Transaction)?;
-                reach("between_effect_and_done").await;
-                self.store.begin().await.map_err(Failure::Transaction)?
             }
             None if event.is_timer() => self.store.begin().await.map_err(Failure::Transaction)?,
             None => return self.completer.complete(&event).await.map_err(Failure::Store),
         };
-        reach("before_done").await;
         let held = match tx.end(&event, ended.again).await {
             Ok(held) => held,
             Err(error) => {
@@ -106,7 +98,6 @@ impl CallbackAttempt {
         };
         if held {
             tx.commit().await.map_err(Failure::Transaction)?;
-            reach("after_done").await;
         }
         Ok(held)
     }
@@ -184,11 +175,8 @@ impl CallbackAttempt {
             let after = policy.delay(attempts.saturating_sub(failed_attempts)).min(STORE_WAIT);
             return AttemptOutcome::Defer { after, reason };
         }
-        let failed_attempts = match mutant("claims_are_failures") {
-            true => attempts,
-            false => failed_attempts.saturating_add(1),
-        };
-        if policy.is_exhausted(failed_attempts) && !mutant("never_dead") {
+        let failed_attempts = failed_attempts.saturating_add(1);
+        if policy.is_exhausted(failed_attempts) {
             AttemptOutcome::Dead { reason }
         } else {
             AttemptOutcome::Retry { after: policy.delay(failed_attempts), reason }

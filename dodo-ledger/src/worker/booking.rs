@@ -6,13 +6,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use dodo_core::webhook::VerifiedEvent;
 use tokio::time::Instant;
 
-use super::{STORE_PAUSE, Shutdown, attempt::STORE_WAIT, sleep_or_wake};
+use super::{POLL, STORE_PAUSE, Shutdown, attempt::STORE_WAIT, sleep_or_wake};
 use crate::{
     attribution::{Batch, Fact, Rules, event_owner::EventOwner, parse, sanitize},
     booking::{Booked, Booking, Erasures, GroupStore, Intake},
     counters::{self, Stage},
     error::Error,
-    fault::reach,
     inbox::{EventMeta, NotBooked, Unbooked},
     ledger::Shared,
     notify::WakeSignal,
@@ -27,7 +26,7 @@ pub(super) async fn run(ledger: &Arc<Shared>, mut shutdown: Shutdown) {
         let wait = match round(ledger).await {
             Ok(BatchOutcome { taken: 0, .. }) => match resolve_again(ledger).await {
                 Ok(true) => continue,
-                Ok(false) => ledger.settings.poll,
+                Ok(false) => POLL,
                 Err(error) => {
                     tracing::error!(
                         target: "dodo::ledger", %error, cause = error.cause(),
@@ -177,18 +176,11 @@ async fn booked(ledger: &Arc<Shared>, tx: Tx, events: Arc<[Unbooked]>) -> Result
     let groups = ledger.groups();
     let work = async move {
         let (tx, booked) = book(tx, &groups, &events).await?;
-        commit(tx).await?;
+        tx.commit().await?;
         groups.keep(booked);
         Ok(())
     };
     tokio::spawn(work).await.map_err(|_| panicked())?
-}
-
-async fn commit(tx: Tx) -> Result<(), Error> {
-    reach("before_booking_commit").await;
-    tx.commit().await?;
-    reach("after_booking_commit").await;
-    Ok(())
 }
 
 /// Books events that this transaction has taken. The payloads are read before the first lock of a group.

@@ -14,10 +14,9 @@ use tokio::{
 };
 
 use super::{
-    STORE_PAUSE, Shutdown, attempt::CallbackAttempt, completion::Completer, sleep_or_wake,
+    POLL, STORE_PAUSE, Shutdown, attempt::CallbackAttempt, completion::Completer, sleep_or_wake,
 };
 use crate::{
-    fault::{mutant, reach},
     inbox::{
         LeasedEvent,
         claim::{claim, release_leases},
@@ -83,9 +82,6 @@ impl InFlight {
         // A task that is aborted drops its transaction: nothing of it is committed.
         self.tasks.shutdown().await;
         let left: Vec<&LeasedEvent> = self.attempts.values().map(|run| &run.event).collect();
-        if mutant("leases_kept") {
-            return;
-        }
         if let Err(error) = release_leases(store, &left).await {
             tracing::warn!(
                 target: "dodo::ledger", events = left.len(), %error, cause = error.cause(),
@@ -125,10 +121,9 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut shutdo
         match claim(&ledger.store, free, ledger.settings.lease).await {
             Ok(events) if events.is_empty() => {
                 has_more = false;
-                sleep_or_wake(&ledger.wake_callbacks, ledger.settings.poll, &mut shutdown).await;
+                sleep_or_wake(&ledger.wake_callbacks, POLL, &mut shutdown).await;
             }
             Ok(events) => {
-                reach("after_claim").await;
                 has_more = u32::try_from(events.len()).is_ok_and(|claimed| claimed == free);
                 for event in events {
                     in_flight.start(ledger, event, lease_ends);

@@ -10,7 +10,6 @@ use tokio::{
 
 use crate::{
     error::{Error, ErrorKind},
-    fault::reach,
     inbox::LeasedEvent,
     store::Store,
 };
@@ -88,8 +87,6 @@ async fn marked(store: Store, events: Vec<LeasedEvent>) -> Result<Vec<bool>, Err
 async fn mark(store: &Store, events: &[LeasedEvent]) -> Result<Vec<bool>, Error> {
     let mut tx = store.begin().await?;
     let marked = tx.mark_done(events).await?;
-    reach("before_done").await;
     tx.commit().await?;
-    reach("after_done").await;
     Ok(marked)
 }

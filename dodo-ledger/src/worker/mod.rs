@@ -184,5 +184,7 @@ pub(crate) async fn sleep_until_or_wake(
     }
 }
 
+/// The polling interval, for events that another instance stored or that are due again.
+pub(crate) const POLL: Duration = Duration::from_millis(250);
 /// The shortest time between two rounds after a database error.
 pub(crate) const STORE_PAUSE: Duration = Duration::from_millis(500);

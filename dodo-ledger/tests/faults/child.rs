@@ -111,7 +111,6 @@ async fn serve() {
     let mut builder = Ledger::builder(open(&url).await)
         .lease(millis(setting::LEASE_MS, 5_000))
         .callback_retry(RetryPolicy::new(Duration::from_millis(50), Duration::from_millis(500), 12))
-        .poll_every(Duration::from_millis(20))
         .retention(Retention::default().bodies(None));
     if let Ok(segment) = env::var(setting::SEGMENT) {
         rustls::crypto::ring::default_provider().install_default().unwrap();

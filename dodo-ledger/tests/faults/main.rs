@@ -8,10 +8,12 @@
 //! dodo-ledger/tests/faults/run [long] [row ...]            # with fault points and negative controls
 //! cargo test -p dodo-ledger --all-features --test faults   # without: the short rows alone
 //! ```
-//! With `--cfg dodo_faults` the ledger can fail at named places, and each promise can be broken on
-//! purpose: these negative controls have to be noticed, or the test is worth nothing.
+//! `run` compiles a copy of the ledger that can fail at named places, and that breaks a promise on
+//! purpose: these negative controls have to be noticed, or the test is worth nothing. The module
+//! `decorate` makes the copy.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -20,6 +22,7 @@
 
 mod child;
 mod cluster;
+mod decorate;
 mod delivery;
 mod mirror;
 mod oracle;
@@ -30,7 +33,7 @@ mod segment;
 mod wait;
 mod world;
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use rows::{ROWS, Row, Trial};
 use wait::{Halt, within};
@@ -44,8 +47,8 @@ pub(crate) enum Size {
     Long,
 }
 
-/// Whether the ledger under test was built with its fault points.
-const FAULTS: bool = cfg!(dodo_faults);
+/// Whether the ledger under test is the copy with fault points.
+const FAULTS: bool = option_env!("FAULTS_COPY").is_some();
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -97,6 +100,10 @@ fn main() {
         child::main();
         return;
     }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let copy = decorate::decorated(&sources);
+    let _files =
+        copy.expect("each anchor of tests/faults/decorate/table.rs is in the sources once");
     if std::env::var("DODO_FAULT_ROWS").is_ok_and(|value| value == "elsewhere") {
         println!(
             "SKIPPED: DODO_FAULT_ROWS=elsewhere says that tests/faults/run is a check of its own"

@@ -126,7 +126,6 @@ fn with_sinks(
         .sink(dub)
         .sink(posthog)
         .sink(ga4)
-        .poll_every(Duration::from_millis(20))
         .callback_retry(soon.max_attempts(2))
         .sink_retry(soon.max_attempts(3))
         .consent_grace_period(Duration::ZERO)

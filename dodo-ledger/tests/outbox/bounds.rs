@@ -44,12 +44,7 @@ async fn endless_delays_and_leases_are_limited(store: &TestStore) {
     let answer = Answer::These(vec![failed, SendOutcome::Accepted]);
     let sink = Scripted { batch: 10, ..Scripted::new([answer]) };
     let builder = store.builder().await.sink(sink).sink_retry(endless).callback_retry(endless);
-    let ledger = builder
-        .lease(Duration::MAX)
-        .poll_every(Duration::MAX)
-        .consent_grace_period(Duration::MAX)
-        .build()
-        .unwrap();
+    let ledger = builder.lease(Duration::MAX).consent_grace_period(Duration::MAX).build().unwrap();
     ledger.migrate().await.unwrap();
     for id in ["pay_1", "pay_2"] {
         ledger.accept(&payment(&format!("msg_{id}"), id)).await.unwrap();

@@ -61,8 +61,7 @@ async fn sink_is_paused_until_retry_after(store: &TestStore) {
 }
 
 fn on(store: &Store, sink: &Scripted) -> LedgerBuilder {
-    let soon = Duration::from_millis(10);
-    Ledger::builder(store.clone()).poll_every(soon).sink(sink.clone()).sink_retry(FAST)
+    Ledger::builder(store.clone()).sink(sink.clone()).sink_retry(FAST)
 }
 
 async fn every_instance_pauses_the_sink(store: &TestStore) {

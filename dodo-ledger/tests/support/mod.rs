@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc, Mutex, Once,
         atomic::{AtomicU64, Ordering},
+        mpsc::Sender,
     },
     time::Duration,
 };
@@ -113,9 +114,7 @@ impl TestStore {
     }
 
     pub(crate) async fn builder(&self) -> LedgerBuilder {
-        Ledger::builder(Store::open(&self.url).await.unwrap())
-            .poll_every(Duration::from_millis(10))
-            .callback_retry(SOON)
+        Ledger::builder(Store::open(&self.url).await.unwrap()).callback_retry(SOON)
     }
 
     pub(crate) async fn ledger(&self) -> Ledger {
@@ -286,13 +285,35 @@ impl Log {
     }
 }
 
-/// Polls until the condition holds; fails the test after 20 s.
+/// A clock of tokio that stands still until the end of this value. Workers do not poll, so nothing
+/// but a wake-up makes them work. For tests on the current thread.
+pub(crate) struct StoppedClock(#[expect(dead_code, reason = "its end matters")] Sender<()>);
+
+impl StoppedClock {
+    pub(crate) fn new() -> Self {
+        let (running, ended) = std::sync::mpsc::channel();
+        // An idle runtime would advance a paused clock, except during a blocking task.
+        tokio::task::spawn_blocking(move || ended.recv());
+        tokio::time::pause();
+        Self(running)
+    }
+}
+
+impl Drop for StoppedClock {
+    fn drop(&mut self) {
+        tokio::time::resume();
+    }
+}
+
+/// Checks the condition until it holds; fails the test after 20 s.
 pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut holds: F) {
     for _ in 0..4000 {
         if holds().await {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // Not by tokio's clock, which a test can stop.
+        let pause = || std::thread::sleep(Duration::from_millis(5));
+        tokio::task::spawn_blocking(pause).await.unwrap();
     }
     panic!("not within 20 s: {what}");
 }

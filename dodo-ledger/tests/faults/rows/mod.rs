@@ -25,7 +25,7 @@ type Running = Pin<Box<dyn Future<Output = Step<Report>>>>;
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) run: fn(Trial) -> Running,
-    /// Whether the ledger has to be built with its fault points.
+    /// Whether the row needs the decorated copy of the ledger.
     pub(crate) needs_faults: bool,
     pub(crate) controls: &'static [Control],
 }

@@ -1,22 +1,25 @@
-//! Hooks of the fault tests: failpoints, and mutants that break a promise on purpose. Both exist
-//! only under `--cfg dodo_faults`; otherwise these functions do nothing.
+//! The module `fault` of the decorated copy: fault points, and mutants that break a promise on
+//! purpose. `table.rs` says where the copy calls them.
 
-/// Runs the failpoint of the variable `DODO_FAILPOINT`. With `name:kill:n` the process dies by
-/// SIGKILL at the n-th call. With `name:panic:n` the first n calls panic. With `name:dwell:n` each
-/// call waits n milliseconds.
-#[cfg(dodo_faults)]
-#[expect(clippy::panic, reason = "a fault point panics on purpose")]
-pub(crate) async fn reach(name: &str) {
-    use std::sync::{
+use std::{
+    sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
-    };
-    struct Armed {
-        name: String,
-        what: String,
-        number: u64,
-        times: AtomicU64,
-    }
+    },
+    time::Duration,
+};
+
+struct Armed {
+    name: String,
+    what: String,
+    number: u64,
+    times: AtomicU64,
+}
+
+/// Runs the fault point of the variable `DODO_FAILPOINT`. With `name:kill:n` the process dies by
+/// SIGKILL at the n-th call. With `name:panic:n` the first n calls panic. With `name:dwell:n` each
+/// call waits n milliseconds.
+pub(crate) async fn reach(name: &str) {
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
         let armed = std::env::var("DODO_FAILPOINT").ok()?;
         let mut parts = armed.split(':').map(str::to_owned);
@@ -32,26 +35,15 @@ pub(crate) async fn reach(name: &str) {
             std::future::pending::<()>().await;
         }
         "panic" if time <= armed.number => panic!("asked for at {name}"),
-        "dwell" => tokio::time::sleep(std::time::Duration::from_millis(armed.number)).await,
+        "dwell" => tokio::time::sleep(Duration::from_millis(armed.number)).await,
         _ => {}
     }
 }
 
-#[cfg(not(dodo_faults))]
-pub(crate) async fn reach(_: &str) {}
-
-/// Whether the variable `DODO_MUTANT` names this mutant. Mutants are the negative controls of the
-/// fault tests: a test must fail with each of them.
-#[cfg(dodo_faults)]
+/// Whether the variable `DODO_MUTANT` names this mutant.
 pub(crate) fn mutant(name: &str) -> bool {
-    static MUTANT: std::sync::LazyLock<Option<String>> =
-        std::sync::LazyLock::new(|| std::env::var("DODO_MUTANT").ok());
+    static MUTANT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("DODO_MUTANT").ok());
     MUTANT.as_deref() == Some(name)
-}
-
-#[cfg(not(dodo_faults))]
-pub(crate) const fn mutant(_: &str) -> bool {
-    false
 }
 
 /// The clock of the host, in milliseconds since 1970, plus the variable `DODO_CLOCK_OFFSET_MS`.
