@@ -22,17 +22,17 @@ use support::{Log, SOON, TestStore, delivery, eventually, hooks, payment, work};
 
 on_every_store! {
     id_is_one_event_with_any_body,
-    a_thousand_repeats_at_once_have_one_effect,
+    thousand_concurrent_repeats_have_one_effect,
     each_concurrent_delivery_gets_its_receipt,
-    a_finished_event_stays_known_after_its_body_is_erased,
+    done_event_without_body_remains_known,
     bodies_of_failed_events_have_their_retention,
     dead_letter_can_be_redriven,
-    a_panic_is_a_failure_and_the_worker_lives,
+    panic_counts_as_failure_and_worker_continues,
     panic_outside_of_callback_counts_as_failed_attempt,
     shutdown_does_not_count_as_failed_attempt,
     unreadable_event_is_parked_after_its_callbacks_ran_once,
     failed_callback_of_an_unreadable_event_is_retried,
-    a_replay_runs_the_callbacks_again,
+    replay_runs_callbacks_again,
     booking_does_not_wait_for_callbacks,
     dropping_the_handle_stops_the_workers,
     migrating_twice_changes_nothing,
@@ -99,7 +99,7 @@ async fn each_concurrent_delivery_gets_its_receipt(store: &TestStore) {
     assert_eq!(accept((0..300).collect()).await, Vec::<usize>::new());
 }
 
-async fn a_thousand_repeats_at_once_have_one_effect(store: &TestStore) {
+async fn thousand_concurrent_repeats_have_one_effect(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
     let workers = work(&ledger, hooks().on_any(noting(&calls)));
@@ -115,7 +115,7 @@ async fn a_thousand_repeats_at_once_have_one_effect(store: &TestStore) {
     assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
-async fn a_finished_event_stays_known_after_its_body_is_erased(store: &TestStore) {
+async fn done_event_without_body_remains_known(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
     let workers = work(&ledger, hooks().on_any(noting(&calls)));
@@ -211,7 +211,7 @@ async fn dead_letter_can_be_redriven(store: &TestStore) {
     workers.shutdown(Duration::from_secs(5)).await;
 }
 
-async fn a_panic_is_a_failure_and_the_worker_lives(store: &TestStore) {
+async fn panic_counts_as_failure_and_worker_continues(store: &TestStore) {
     let ledger = store.ledger().await;
     let runs = Arc::new(AtomicU32::new(0));
     let hooks = {
@@ -373,7 +373,7 @@ async fn failed_callback_of_an_unreadable_event_is_retried(store: &TestStore) {
     assert_eq!(runs.load(Ordering::SeqCst), 3);
 }
 
-async fn a_replay_runs_the_callbacks_again(store: &TestStore) {
+async fn replay_runs_callbacks_again(store: &TestStore) {
     let ledger = store.ledger().await;
     let calls = Calls::default();
     let workers = work(&ledger, hooks().on_any(noting(&calls)));

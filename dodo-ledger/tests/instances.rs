@@ -312,7 +312,7 @@ fn context() -> CheckoutContext {
 
 /// A checkout waits two seconds at most, and bookings of other groups can take longer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkout_context_is_kept_while_bookings_are_held_up() {
+async fn checkout_context_is_stored_while_bookings_wait() {
     let Some(store) = TestStore::postgres("instances::bind").await else { return };
     let mut held = Held::on(&store, "bind").await;
     let ledger = named(&store, "bind").builder().await.build().unwrap();

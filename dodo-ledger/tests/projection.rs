@@ -311,7 +311,7 @@ async fn timers_fire_once_when_they_are_due(store: &TestStore) {
 }
 
 /// A timer that is set again while it runs is not removed by that run.
-async fn a_timer_set_while_it_runs_fires_again(store: &TestStore) {
+async fn timer_set_during_its_run_fires_again(store: &TestStore) {
     #[derive(Clone)]
     struct Slow {
         begun: Arc<tokio::sync::Semaphore>,
@@ -515,7 +515,7 @@ on_both_stores! {
     failing_projection_fails_one_event,
     events_are_retried_until_they_are_dead_letters,
     timers_fire_once_when_they_are_due,
-    a_timer_set_while_it_runs_fires_again,
+    timer_set_during_its_run_fires_again,
     bookings_of_other_processes_are_applied,
     retention_of_a_group_reaches_the_projection,
     names_are_checked,

@@ -25,7 +25,7 @@ use support::{TestStore, eventually, hooks, payment, work};
 /// SQLite ends a transaction by itself at some errors, as of the disk. A reader must not continue
 /// in the transaction that the driver assumes: it would see old data forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_whose_transaction_sqlite_ended_sees_what_comes() {
+async fn reader_after_ended_transaction_sees_new_rows() {
     let store = TestStore::sqlite().await.unwrap();
     let opened = SqliteStore::open(&store.url).await.unwrap();
     let readers = opened.read_pool().clone();
@@ -68,7 +68,7 @@ impl Sink for Curious {
 
 /// Pages that take their time, and whatever the application reads, hold up nothing that the ledger does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_ledger_goes_on_while_all_readers_are_taken() {
+async fn ledger_works_while_all_readers_are_taken() {
     let store = TestStore::sqlite().await.unwrap();
     let opened = SqliteStore::open(&store.url).await.unwrap();
     let readers = opened.read_pool().clone();
@@ -100,7 +100,7 @@ async fn the_ledger_goes_on_while_all_readers_are_taken() {
 
 /// What the application has open already serves reads, also if it may not write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pool_of_the_applications_serves_reads() {
+async fn pool_of_the_application_serves_reads() {
     let store = TestStore::sqlite().await.unwrap();
     let options: SqliteConnectOptions = store.url.parse().unwrap();
     let mut own = options.clone().create_if_missing(true).connect().await.unwrap();
@@ -126,7 +126,7 @@ async fn a_pool_of_the_applications_serves_reads() {
 }
 
 #[tokio::test]
-async fn a_pool_of_a_database_in_memory_is_refused() {
+async fn pool_of_memory_database_is_refused() {
     for url in ["sqlite::memory:", "sqlite:file:own?mode=memory&cache=shared", "sqlite:"] {
         let pool = sqlx::SqlitePool::connect(url).await.unwrap();
         let refused = SqliteStore::with_read_pool(pool).await.unwrap_err();

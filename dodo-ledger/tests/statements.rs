@@ -35,7 +35,7 @@ impl<S: tracing::Subscriber> Layer<S> for Statements {
 }
 
 #[tokio::test]
-async fn a_batch_is_booked_and_done_in_a_few_statements() {
+async fn batch_is_booked_and_done_in_few_statements() {
     let count = Arc::new(AtomicUsize::new(0));
     let counting = Statements(count.clone()).with_filter(LevelFilter::DEBUG);
     let counting = tracing_subscriber::registry().with(counting);

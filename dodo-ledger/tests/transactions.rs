@@ -92,7 +92,7 @@ macro_rules! transactions {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_handle_that_outlives_the_callback_commits_nothing() {
+            async fn handle_kept_after_callback_commits_nothing() {
                 let Some(store) = $store.await else { return };
                 let ledger = ledger(&store).await;
                 let (kept, runs) = (Arc::new(Mutex::new(None)), Arc::new(AtomicU32::new(0)));
@@ -131,7 +131,7 @@ macro_rules! transactions {
 
             /// It cannot be ended from outside, and on SQLite no delivery is stored until then.
             #[tokio::test]
-            async fn the_log_says_when_a_handle_is_kept() {
+            async fn kept_handle_is_logged() {
                 let Some(store) = $store.await else { return };
                 let ledger = ledger(&store).await;
                 let (log, _keeping) = Log::of_this_thread(tracing::Level::ERROR);
@@ -161,7 +161,7 @@ macro_rules! transactions {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn an_event_from_elsewhere_has_no_transaction() {
+            async fn event_from_elsewhere_has_no_transaction() {
                 let Some(store) = $store.await else { return };
                 let event = payment("msg_1", "pay_1").untyped().unwrap();
                 assert_eq!($handle::join(&event).await.unwrap_err().kind(), ErrorKind::Config);
@@ -268,8 +268,8 @@ async fn lock_timeout_does_not_count_as_failure() {
 /// PostgreSQL aborts a transaction at the first failed statement. If a callback ignores that error,
 /// its event can never be marked, and must become a dead letter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
-    let name = "a_callback_that_breaks_its_transaction_ends_in_a_dead_letter";
+async fn broken_callback_transaction_ends_in_dead_letter() {
+    let name = "broken_callback_transaction_ends_in_dead_letter";
     let Some(store) = TestStore::postgres(name).await else { return };
     let ledger = store.builder().await.callback_retry(SOON.max_attempts(3)).build().unwrap();
     ledger.migrate().await.unwrap();
@@ -288,7 +288,7 @@ async fn a_callback_that_breaks_its_transaction_ends_in_a_dead_letter() {
 /// SQLite ends a transaction by itself at some errors, as on a full disk. If a callback ignores the
 /// error, its earlier writes are lost, and the event must not be done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_callback_whose_transaction_sqlite_ended_has_failed() {
+async fn callback_fails_if_sqlite_ended_its_transaction() {
     let store = TestStore::sqlite().await.unwrap();
     let hour = Duration::from_secs(3600);
     let builder = store.builder().await.callback_retry(RetryPolicy::new(hour, hour, 5));

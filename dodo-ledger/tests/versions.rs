@@ -9,7 +9,7 @@ use dodo_ledger::{ErrorKind, Ledger, Store};
 use support::TestStore;
 
 /// It would book as it always did into tables that mean something else by now.
-async fn an_older_program_does_not_start(store: TestStore) {
+async fn older_program_does_not_start(store: TestStore) {
     let ledger = store.ledger().await;
     store.run("INSERT INTO dodo_schema (version, applied_at) VALUES (1000, 0)").await;
     assert_eq!(ledger.migrate().await.unwrap_err().kind(), ErrorKind::Config);
@@ -20,14 +20,14 @@ async fn an_older_program_does_not_start(store: TestStore) {
 }
 
 #[tokio::test]
-async fn an_older_program_does_not_start_on_sqlite() {
-    an_older_program_does_not_start(TestStore::sqlite().await.unwrap()).await;
+async fn older_program_does_not_start_on_sqlite() {
+    older_program_does_not_start(TestStore::sqlite().await.unwrap()).await;
 }
 
 #[tokio::test]
-async fn an_older_program_does_not_start_on_postgres() {
+async fn older_program_does_not_start_on_postgres() {
     let Some(store) = TestStore::postgres("versions").await else { return };
-    an_older_program_does_not_start(store).await;
+    older_program_does_not_start(store).await;
 }
 
 /// Its tables have names in common with those of today.

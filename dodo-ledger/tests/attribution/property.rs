@@ -166,7 +166,7 @@ fn run_stored(
 }
 
 async fn on_postgres() -> Option<TestStore> {
-    TestStore::postgres("property::a_store_says_the_same_as_memory").await
+    TestStore::postgres("property::sqlite_says_the_same_as_memory").await
 }
 
 /// A batch gives the same records as a history in memory.
@@ -198,7 +198,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_store_says_the_same_as_memory(
+    fn sqlite_says_the_same_as_memory(
         story in story(40),
         rules in rules(),
     ) {
@@ -216,7 +216,7 @@ proptest! {
 
 /// More purchases than are held in memory for one customer: they are searched in the tables.
 #[test]
-fn a_customer_with_many_purchases_is_found_too() {
+fn customer_with_many_purchases_is_found() {
     let mut acts: Vec<Act> = Vec::new();
     for n in 0..300_i64 {
         let extra = if n == 250 { payloads::visitor("v250") } else { json!({}) };

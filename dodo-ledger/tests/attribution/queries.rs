@@ -37,7 +37,7 @@ crate::on_every_store! {
     sums_are_per_currency,
     every_dimension_groups_and_filters,
     filters_and_days,
-    a_closed_month_stays_as_it_is,
+    closed_month_does_not_change,
     exports,
     explanations,
     direct_needs_a_seen_visit,
@@ -299,7 +299,7 @@ async fn filters_and_days(store: &TestStore) {
 }
 
 /// A bank transfer that was begun in October and arrives in November.
-async fn a_closed_month_stays_as_it_is(store: &TestStore) {
+async fn closed_month_does_not_change(store: &TestStore) {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let mut transfer = paid("pay_2", at("2026-10-31T20:00:00Z"), 2000, json!({ "tax": 300 }));
     transfer.body["timestamp"] = json!("2026-11-05T09:00:00.123456Z");

@@ -50,11 +50,11 @@ async fn nothing_comes_out(store: &TestStore) {
     let log = Log::of_this_process();
     let shop = Shop::open(store).await;
     everything_a_webhook_brings(&shop).await;
-    a_checkout_and_a_sign_in(&shop).await;
+    check_checkout_and_sign_in(&shop).await;
     every_way_a_sink_fails(&shop).await;
     what_no_webhook_brought(&shop).await;
     program::every_command(store, &shop).await;
-    a_database_that_refuses(store, &shop).await;
+    refused_rows_are_not_quoted(store, &shop).await;
     rows_that_cannot_be_read(store, &shop).await;
     erased(&shop).await;
     assert_none("Debug", shop.shown());
@@ -133,7 +133,7 @@ async fn everything_a_webhook_brings(shop: &Shop) {
     assert!(shop.ledger.replay("msg_paid").await.unwrap());
 }
 
-async fn a_checkout_and_a_sign_in(shop: &Shop) {
+async fn check_checkout_and_sign_in(shop: &Shop) {
     shop.ledger.store("cks_pay_late", &shop::context()).await.unwrap();
     let identity = Identity::new(EMAIL).visitor(VISITOR).user_id("canary-user");
     assert_none("an identity", [format!("{identity:?}")]);
@@ -227,7 +227,7 @@ async fn what_no_webhook_brought(shop: &Shop) {
 }
 
 /// The database quotes the refused row.
-async fn a_database_that_refuses(store: &TestStore, shop: &Shop) {
+async fn refused_rows_are_not_quoted(store: &TestStore, shop: &Shop) {
     database::refuse(store, "dodo_inbox", "id = 'msg_refused'").await;
     let answer = shop.deliver("msg_refused", &event("payment.succeeded", payment("pay_r1"))).await;
     assert_eq!(answer.status, 503);

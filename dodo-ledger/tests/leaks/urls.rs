@@ -41,7 +41,7 @@ fn unusable() -> Vec<(String, ErrorKind)> {
 
 /// All at once: a server that is away is waited for.
 #[tokio::test]
-async fn a_url_that_cannot_be_opened_is_not_repeated() {
+async fn unusable_url_is_not_logged() {
     let log = Log::of_this_process();
     let mut opening = JoinSet::new();
     for (url, kind) in unusable() {
@@ -56,7 +56,7 @@ async fn a_url_that_cannot_be_opened_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn the_program_does_not_repeat_it_either() {
+async fn program_does_not_print_unusable_url() {
     let mut running = JoinSet::new();
     for (url, _) in unusable() {
         running.spawn(async move { (program::run(&url, &["stats"]).await, url) });

@@ -33,7 +33,7 @@ fn events(server: &Server) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_order_in_the_e_commerce_vocabulary() {
+async fn order_uses_the_e_commerce_vocabulary() {
     let server = Server::start().await;
     let mut order = charge("pay_1");
     order.kind = RecordKind::SubscriptionRenewal;
@@ -82,7 +82,7 @@ async fn an_order_in_the_e_commerce_vocabulary() {
 }
 
 #[tokio::test]
-async fn a_payment_in_dodos_vocabulary() {
+async fn payment_uses_dodos_vocabulary() {
     let server = Server::start().await;
     let mut started = subscription(RecordKind::SubscriptionStarted);
     let mut terms = SubscriptionTerms::default();
@@ -149,7 +149,7 @@ fn subscription(kind: RecordKind) -> AttributionRecord {
 }
 
 #[tokio::test]
-async fn the_end_of_a_subscription() {
+async fn subscription_end_is_sent_with_its_terms() {
     let server = Server::start().await;
     let mut cancelled = subscription(RecordKind::SubscriptionCancelled);
     let mut terms = SubscriptionTerms::default();
@@ -338,7 +338,7 @@ fn many() -> Vec<AttributionRecord> {
 }
 
 #[tokio::test]
-async fn a_sink_that_fails_is_sent_no_other_batch() {
+async fn failed_sink_gets_no_other_batch() {
     for (mood, seconds) in [
         (Mood::Status(429, Some(7)), Some(7)),
         (Mood::Status(503, None), None),

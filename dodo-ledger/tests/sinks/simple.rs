@@ -49,7 +49,7 @@ async fn personal_data_can_stay_at_home() {
 }
 
 #[tokio::test]
-async fn a_forwarder_says_what_it_does_not_know() {
+async fn forwarder_reports_unknown_outcomes() {
     let server = Server::start().await;
     let sink =
         WebhookSink::new(&server.url, WebhookKey::new(KEY, Environment::Live).unwrap()).unwrap();
@@ -91,7 +91,7 @@ async fn lines_are_appended_and_a_torn_one_is_ended() {
 }
 
 #[tokio::test]
-async fn a_closure_is_a_sink() {
+async fn closure_is_a_sink() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
     let sink = FnSink::new("log", move |record: AttributionRecord| {

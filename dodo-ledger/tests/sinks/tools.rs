@@ -363,7 +363,7 @@ async fn keeps_the_house_rules(server: &Server, sink: impl Sink + std::fmt::Debu
 }
 
 #[tokio::test]
-async fn the_house_rules_hold_for_every_tool() {
+async fn every_tool_keeps_the_house_rules() {
     let server = Server::start().await;
     keeps_the_house_rules(&server, datafast(&server)).await;
     keeps_the_house_rules(&server, dub(&server)).await;
@@ -427,7 +427,7 @@ async fn told_by_both(
 }
 
 #[tokio::test]
-async fn a_bad_record_is_found_in_few_requests() {
+async fn bad_record_is_found_in_few_requests() {
     for (told, asked, _) in told_by_both(Duration::ZERO, "\"pay_142\"").await {
         let refused: Vec<usize> = (0..100).filter(|n| told[*n] != SendOutcome::Accepted).collect();
         assert_eq!(refused, [42]);
@@ -438,7 +438,7 @@ async fn a_bad_record_is_found_in_few_requests() {
 
 /// Sent records have a result, and the rest has failed: no record that arrived is sent again.
 #[tokio::test(start_paused = true)]
-async fn a_slow_service_that_reads_nothing_is_answered_for_in_time() {
+async fn slow_service_is_given_up_within_the_time_limit() {
     for (told, asked, time) in told_by_both(Duration::from_secs(5), "pay_").await {
         assert!(time < Duration::from_secs(58), "{time:?}");
         assert_eq!(told.len(), 100);
