@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dodo_core::{BoxError, SubscriptionId};
+use dodo_core::{BoxError, client::SubscriptionId};
 use dodo_ledger::{
     Error, LedgerHandle,
     attribution::{Fact, FactKind, Timeline},

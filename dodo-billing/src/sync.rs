@@ -1,7 +1,8 @@
 //! The comparison of all subscriptions with Dodo Payments.
 
 use dodo_core::{
-    Error, SubscriptionId,
+    Error,
+    client::SubscriptionId,
     event::{Subscription, SubscriptionStatus},
 };
 use dodo_ledger::attribution::SubscriptionState;

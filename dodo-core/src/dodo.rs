@@ -161,13 +161,7 @@ impl DodoBuilder {
         self
     }
 
-    /// Sets the application's own address. See [`ClientBuilder::public_url`].
-    pub fn public_url(mut self, url: impl Into<String>) -> Self {
-        self.client = self.client.public_url(url);
-        self
-    }
-
-    /// Changes the settings of the API client.
+    /// Changes the settings of the API client, such as [`ClientBuilder::public_url`].
     ///
     /// ```no_run
     /// # fn main() -> Result<(), dodo_core::Error> {

@@ -23,7 +23,7 @@ impl Environment {
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for any other value than `test_mode` and `live_mode`.
-    pub fn from_env() -> Result<Self, Error> {
+    pub(crate) fn from_env() -> Result<Self, Error> {
         match variable(VARIABLE)? {
             Some(text) => text.parse().map_err(|error: Error| error.with_field(VARIABLE)),
             None => Ok(Self::Live),
@@ -41,7 +41,7 @@ impl Environment {
 
     /// Returns whether money moves.
     #[must_use]
-    pub const fn is_live(self) -> bool {
+    pub(crate) const fn is_live(self) -> bool {
         matches!(self, Self::Live)
     }
 

@@ -230,7 +230,7 @@ impl Error {
     /// Sets the place of the field in the JSON body: a JSON Pointer such as
     /// `/product_cart/0/quantity`.
     #[must_use]
-    pub fn with_pointer(mut self, pointer: &str) -> Self {
+    pub(crate) fn with_pointer(mut self, pointer: &str) -> Self {
         self.0.pointer = Some(echo(pointer));
         self
     }
@@ -303,13 +303,13 @@ impl Error {
 
     /// The parameter or field at fault.
     #[must_use]
-    pub fn field(&self) -> Option<&str> {
+    pub(crate) fn field(&self) -> Option<&str> {
         self.0.field.as_deref()
     }
 
     /// The place of the invalid field in the JSON body (RFC 6901).
     #[must_use]
-    pub fn pointer(&self) -> Option<&str> {
+    pub(crate) fn pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()
     }
 
@@ -377,6 +377,12 @@ impl fmt::Display for Error {
             _ => Ok(()),
         }
     }
+}
+
+/// Sets the place of the field in the JSON body: a JSON Pointer such as `/product_cart/0/quantity`.
+#[must_use]
+pub fn with_pointer(error: Error, pointer: &str) -> Error {
+    error.with_pointer(pointer)
 }
 
 impl fmt::Debug for Error {

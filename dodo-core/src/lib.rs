@@ -97,6 +97,7 @@ mod time;
 mod web_url;
 pub mod webhook;
 
+pub(crate) use self::id::{PaymentId, SessionId, SubscriptionId};
 pub use self::{
     client::Client,
     dodo::Dodo,
@@ -108,9 +109,6 @@ pub use self::{
     portal::CustomerPortal,
     webhook::{WebhookKey, Webhooks},
 };
-// Their public path is `client`.
-#[doc(hidden)]
-pub use self::id::{PaymentId, SessionId, SubscriptionId};
 
 /// For the companion crates. Exempt from semantic versioning.
 #[cfg(feature = "unstable-internals")]
@@ -127,11 +125,13 @@ pub mod internals {
             keys::{MetadataKey, OWNER_KEY, metadata_keys},
             preset::PresetField,
             trace::{CaptureOutcome, TracedValue},
+            value::SkipReason,
         },
         checkout::guard::own_fields,
-        client::retry::retry_after,
+        client::{retry::retry_after, transport::was_not_sent},
         detached::{Stopped, to_the_end},
         endpoint::private::Sealed as SealedEndpoint,
+        error::with_pointer,
         money::currency::minor_to_major,
         panic::{Panicked, catch},
         webhook::envelope::Envelope,

@@ -43,7 +43,7 @@ fn capture_follows_the_public_address() {
         let capture = VisitorCapture::new().preset(Preset::Utm);
         let mut builder = builder().capture(capture.campaign_cookie(CampaignCookie::last_touch()));
         if let Some(public) = public {
-            builder = builder.public_url(public);
+            builder = builder.client(|client| client.public_url(public));
         }
         let parts = Request::get("/?utm_source=letter")
             .header("host", host)

@@ -1,16 +1,20 @@
 //! All environment variables follow one rule. Each row runs in a process of its own, because the
 //! environment of a process cannot be changed safely.
 #![cfg(feature = "reqwest")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
 
 use std::{
     env,
     ffi::{OsStr, OsString},
+    future::ready,
     os::unix::ffi::OsStringExt,
     process::Command,
+    sync::{Arc, Mutex},
 };
 
-use dodo_core::Dodo;
+use bytes::Bytes;
+use dodo_core::{BoxError, Dodo, client::DodoBuilder, endpoint::Endpoint};
+use http::{Request, Response};
 
 const CHILD: &str = "DODO_TEST_VARIABLES_CHILD";
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -33,22 +37,45 @@ fn from_env(variables: &[(&str, &OsStr)]) -> String {
     line.split_once("> ").unwrap().1.to_owned()
 }
 
-#[test]
-fn child() {
+#[tokio::test]
+async fn child() {
     if env::var_os(CHILD).is_none() {
         return;
     }
     match Dodo::from_env() {
-        Ok(dodo) => println!(
-            "> {} {} {:?} {:?} {:?}",
-            dodo.environment(),
-            dodo.client().api_base(),
-            dodo.client().return_url(),
-            dodo.client().public_url(),
-            dodo.webhook_key(),
-        ),
+        Ok(dodo) => {
+            let (api, return_url) = api_and_return_url().await;
+            println!(
+                "> {} {api} {return_url:?} {:?} {:?}",
+                dodo.environment(),
+                dodo.client().public_url(),
+                dodo.webhook_key(),
+            );
+        }
         Err(error) => println!("> {:?} {error}", error.kind()),
     }
+}
+
+/// Asks for a static link. Returns the origin of the API that it looks the product up at, and the page
+/// that the link returns to.
+async fn api_and_return_url() -> (String, Option<String>) {
+    let asked = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&asked);
+    let transport = move |request: Request<Bytes>| {
+        let origin = request.uri().to_string();
+        *seen.lock().unwrap() = origin.strip_suffix("/products/pdt_a").unwrap().to_owned();
+        let product = r#"{"product_id":"pdt_a","is_recurring":false}"#;
+        ready(Ok::<_, BoxError>(Response::new(Bytes::from(product))))
+    };
+    let dodo = DodoBuilder::from_env().unwrap();
+    let dodo = dodo.client(|client| client.with_transport(transport)).build().unwrap();
+    let request = Request::get("/?productId=pdt_a").body(Bytes::new()).unwrap();
+    let answer = dodo.static_checkout().build().unwrap().handle(request).await.into_body();
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    let link = url::Url::parse(answer["checkout_url"].as_str().unwrap()).unwrap();
+    let return_url = link.query_pairs().find(|(name, _)| name == "redirect_url");
+    let asked = asked.lock().unwrap().clone();
+    (asked, return_url.map(|(_, url)| url.into_owned()))
 }
 
 #[test]

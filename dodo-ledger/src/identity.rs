@@ -167,9 +167,9 @@ impl Ledger {
 fn is_usable(text: &str, what: &str) -> bool {
     match VisitorId::new(text) {
         Ok(_) => true,
-        Err(reason) => {
+        Err(error) => {
             tracing::warn!(
-                target: "dodo::ledger", what, %reason, "a part of an identity was left out"
+                target: "dodo::ledger", what, reason = error.code(), "a part of an identity was left out"
             );
             false
         }

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use dodo_core::{
     BoxError, Client, Environment,
     capture::{
-        CampaignCookie, Preset, SkipReason, VisitorCapture, VisitorId,
+        CampaignCookie, Preset, VisitorCapture, VisitorId,
         consent::{AnyGate, Cookiebot, OneTrust, Tcf},
     },
     checkout::{SessionCheckout, StaticCheckout},
     endpoint::Endpoint,
-    internals::{CaptureOutcome, ClientMetadata},
+    internals::{CaptureOutcome, ClientMetadata, SkipReason},
 };
 use http::{HeaderValue, Request, Response};
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! Receivers of webhooks with every callback that there is.
 
 use dodo_core::{
-    BoxError, Error, Event, Webhooks,
+    BoxError, Error, Event, EventKind, Webhooks,
     attribution::AttributionRecord,
     event::{RawJson, UnreadableEvent},
     webhook::{Given, WebhooksBuilder},
@@ -77,12 +77,24 @@ pub async fn unreadable(event: Event<UnreadableEvent, Recorder>) -> Done {
 }
 
 async fn typed<T>(event: Event<T, Recorder>) -> Done {
-    record(&event.kind.callback_name(), &event);
+    record(&callback_name(&event.kind), &event);
     Ok(())
 }
 
 async fn nothing<T>(_: Event<T>) -> Done {
     Ok(())
+}
+
+/// Returns the name of the callback in Dodo's Node adaptors, such as `onPaymentSucceeded`.
+#[must_use]
+pub fn callback_name(kind: &EventKind) -> String {
+    let mut name = String::from("on");
+    for word in kind.as_str().split(['.', '_']) {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
 }
 
 /// Records one run.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dodo_core::{
-    Error, PaymentId, SessionId, SubscriptionId,
+    Error,
+    client::{PaymentId, SessionId, SubscriptionId},
     event::{Payment, PaymentStatus},
 };
 use dodo_ledger::attribution::FactKind;

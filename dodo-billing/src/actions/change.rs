@@ -4,8 +4,8 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dodo_core::{
-    Error, ErrorKind, PaymentId, ProductId, SubscriptionId,
-    client::{ChangeTime, PlanChange, PlanChangePreview, Proration},
+    Error, ErrorKind, ProductId,
+    client::{ChangeTime, PaymentId, PlanChange, PlanChangePreview, Proration, SubscriptionId},
     event::{BillingInterval, PaymentStatus, Subscription},
     money::Currency,
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dodo_core::{Error, EventKind, PaymentId, money::Currency};
+use dodo_core::{Error, EventKind, client::PaymentId, money::Currency};
 use dodo_ledger::attribution::FactKind;
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,7 +1,9 @@
 //! Cancel, resume, and pay for a subscription.
 
 use dodo_core::{
-    Error, ErrorKind, SubscriptionId, client::Cancellation, event::SubscriptionStatus,
+    Error, ErrorKind,
+    client::{Cancellation, SubscriptionId},
+    event::SubscriptionStatus,
 };
 
 use super::{conflict, not_found};

@@ -12,7 +12,7 @@ use dodo_core::{
     Error, ErrorKind, SignedIn,
     capture::Captured,
     endpoint::{Endpoint, GetPostDelete, MountPrefix},
-    internals::{SealedEndpoint, own_fields},
+    internals::{SealedEndpoint, own_fields, with_pointer},
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use serde_json::{Map, Value};
@@ -99,9 +99,8 @@ impl Fields {
             None => Ok(()),
             Some(name) => {
                 let message = "this field is not allowed here";
-                Err(Error::new(ErrorKind::FieldNotAllowed, message)
-                    .with_field(name)
-                    .with_pointer(&format!("/{name}")))
+                let error = Error::new(ErrorKind::FieldNotAllowed, message).with_field(name);
+                Err(with_pointer(error, &format!("/{name}")))
             }
         }
     }

@@ -9,8 +9,8 @@ use axum::Router;
 use bytes::Bytes;
 use dodo_billing::{Access, Billing, BillingBuilder, BillingEndpoints, Plan, Plans, SoldProduct};
 use dodo_core::{
-    BoxError, Client, Dodo, Environment, EventKind, PaymentId, SessionId, SignedIn,
-    client::{ClientBuilder, ReqwestTransport, Transport},
+    BoxError, Client, Dodo, Environment, EventKind, SignedIn,
+    client::{ClientBuilder, PaymentId, ReqwestTransport, SessionId, Transport},
     endpoint::Endpoint as _,
     event::SubscriptionStatus,
 };

@@ -1,9 +1,12 @@
 //! The typed calls of the client, against the sandbox.
 
 use dodo_core::{
-    Client, CustomerId, Environment, ErrorKind, PaymentId, ProductId, SessionId, SubscriptionId,
+    Client, CustomerId, Environment, ErrorKind, ProductId,
     checkout::request::{CheckoutCustomer, CheckoutItem, SessionRequest},
-    client::{Cancellation, ChangeTime, NewCustomer, PlanChange, Proration},
+    client::{
+        Cancellation, ChangeTime, NewCustomer, PaymentId, PlanChange, Proration, SessionId,
+        SubscriptionId,
+    },
     event::SubscriptionStatus,
 };
 use dodo_sandbox::cards;

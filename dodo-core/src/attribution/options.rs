@@ -91,6 +91,7 @@ impl MetadataMapping {
     }
 
     /// Whether a capture has set the presets in use.
+    #[cfg(feature = "unstable-internals")]
     #[doc(hidden)]
     #[must_use]
     pub fn knows_capture(&self) -> bool {
@@ -98,6 +99,7 @@ impl MetadataMapping {
     }
 
     /// Adds the keys of visitor and campaign in `other`.
+    #[cfg(feature = "unstable-internals")]
     #[doc(hidden)]
     pub fn joined_with(mut self, other: &Self) -> Self {
         for key in &other.visitor_keys {

@@ -5,7 +5,7 @@
 //! and [inject](Captured::inject) all of them into the payment's metadata. Data that must not be in
 //! metadata (landing path, referrer, device, click ids) goes to the app's [`CheckoutContextStore`].
 //!
-//! The capture never fails a checkout: it omits an unusable value, with a [`SkipReason`].
+//! The capture never fails a checkout: it omits an unusable value, with a reason in the [trace](CaptureTrace).
 
 mod campaign;
 mod campaign_cookie;
@@ -24,7 +24,7 @@ mod layer;
 pub(crate) mod preset;
 mod read;
 pub(crate) mod trace;
-mod value;
+pub(crate) mod value;
 mod visit;
 
 pub use self::{
@@ -38,11 +38,11 @@ pub use self::{
     layer::{VisitorFuture, VisitorLayer, VisitorService},
     preset::{IdRole, Preset},
     trace::CaptureTrace,
-    value::{SkipReason, VisitorId},
+    value::VisitorId,
 };
 pub(crate) use self::{
     context::ErasedContextStore,
     inject::ClientMetadata,
     preset::CampaignField,
-    value::{MAX_PAIRS, MAX_VALUE, is_metadata_key, is_placeholder, usable},
+    value::{MAX_PAIRS, MAX_VALUE, SkipReason, is_metadata_key, is_placeholder, usable},
 };

@@ -3,6 +3,8 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, ErrorKind};
+
 /// The longest metadata value that Dodo Payments accepts, in characters.
 pub(crate) const MAX_VALUE: usize = 500;
 /// The longest metadata key that Dodo Payments accepts, in characters.
@@ -20,9 +22,17 @@ impl VisitorId {
     /// Checks an id.
     ///
     /// # Errors
-    /// The reason why it cannot be used.
-    pub fn new(id: impl AsRef<str>) -> Result<Self, SkipReason> {
-        usable(id.as_ref()).map(|id| Self(id.into()))
+    /// [`InvalidRequest`](ErrorKind::InvalidRequest) if metadata cannot hold the id unchanged, with the
+    /// name of the reason as its code, such as `too_long`.
+    pub fn new(id: impl AsRef<str>) -> Result<Self, Error> {
+        match usable(id.as_ref()) {
+            Ok(id) => Ok(Self(id.into())),
+            Err(reason) => Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "not a visitor id: 1 to 500 characters of plain text are allowed",
+            )
+            .with_code(reason.as_str())),
+        }
     }
 
     /// The id as text.
@@ -52,8 +62,8 @@ impl From<VisitorId> for String {
 }
 
 impl TryFrom<String> for VisitorId {
-    type Error = SkipReason;
-    fn try_from(id: String) -> Result<Self, SkipReason> {
+    type Error = Error;
+    fn try_from(id: String) -> Result<Self, Error> {
         Self::new(id)
     }
 }
@@ -63,11 +73,10 @@ macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) =>
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
-    pub enum SkipReason { $( #[doc = $meaning] #[doc(hidden)] $reason, )* }
+    pub enum SkipReason { $( #[doc = $meaning] $reason, )* }
 
     impl SkipReason {
         /// All reasons.
-        #[doc(hidden)]
         pub const ALL: &'static [Self] = &[$( Self::$reason, )*];
 
         /// Its name in logs and JSON.
@@ -77,7 +86,6 @@ macro_rules! skips { ($( $reason:ident = $name:literal, $meaning:literal; )*) =>
         }
 
         /// Returns the meaning as a sentence.
-        #[doc(hidden)]
         #[must_use]
         pub const fn meaning(self) -> &'static str {
             match self { $( Self::$reason => $meaning, )* }

@@ -27,8 +27,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Serialize;
 
+#[cfg(feature = "unstable-internals")]
 #[doc(hidden)]
 pub use self::fields::FieldRule;
+use self::options::Options;
 pub use self::{
     builder::CheckoutBuilder,
     created::CreatedSession,
@@ -40,7 +42,6 @@ pub use self::{
     session::SessionCheckout,
     static_link::StaticCheckout,
 };
-use self::{fields::FIELDS, options::Options};
 use crate::{
     Error,
     json::to_json,
@@ -48,9 +49,10 @@ use crate::{
 };
 
 /// Returns the rule of every field that a checkout knows.
+#[cfg(feature = "unstable-internals")]
 #[doc(hidden)]
 pub fn fields() -> impl Iterator<Item = FieldRule> {
-    FIELDS.iter().map(FieldRule::from_field)
+    fields::FIELDS.iter().map(FieldRule::from_field)
 }
 
 /// The result of a checkout.

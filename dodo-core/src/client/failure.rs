@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::Value;
 
-use super::{redact::mask, transport::TransportError};
+use super::{
+    redact::mask,
+    transport::{TransportError, was_not_sent},
+};
 use crate::{BoxError, Error, ErrorKind};
 
 /// The answer of Dodo Payments to a failed call: the source of the [`Error`] that
@@ -121,7 +124,7 @@ impl ApiError {
     pub(super) fn from_transport(source: BoxError) -> Self {
         let known = source.downcast_ref::<TransportError>();
         let timed_out = known.is_some_and(TransportError::is_timeout);
-        let not_sent = known.is_some_and(TransportError::was_not_sent);
+        let not_sent = known.is_some_and(was_not_sent);
         Self { timed_out, not_sent, source: Some(source), ..Self::new() }
     }
 

@@ -20,7 +20,7 @@ mod redact;
 mod reqwest;
 pub(crate) mod retry;
 mod subscription;
-mod transport;
+pub(crate) mod transport;
 mod webhook_endpoint;
 
 use std::{
@@ -125,7 +125,7 @@ impl Client {
 
     /// Returns the URL of the API, without a slash at the end.
     #[must_use]
-    pub fn api_base(&self) -> &str {
+    pub(crate) fn api_base(&self) -> &str {
         &self.0.api_base
     }
 
@@ -137,7 +137,7 @@ impl Client {
 
     /// Returns the page to which customers return. An endpoint may override it.
     #[must_use]
-    pub fn return_url(&self) -> Option<&str> {
+    pub(crate) fn return_url(&self) -> Option<&str> {
         self.0.return_url.as_deref()
     }
 

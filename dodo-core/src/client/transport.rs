@@ -74,15 +74,15 @@ impl TransportError {
         self
     }
 
-    /// Returns whether no byte of the request was sent.
-    #[must_use]
-    pub fn was_not_sent(&self) -> bool {
-        self.not_sent
-    }
-
     pub(super) fn is_timeout(&self) -> bool {
         self.timed_out
     }
+}
+
+/// Returns whether no byte of the request was sent.
+#[must_use]
+pub fn was_not_sent(error: &TransportError) -> bool {
+    error.not_sent
 }
 
 impl fmt::Display for TransportError {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+#[cfg(feature = "unstable-internals")]
 use http::{Extensions, Uri};
 
 /// The path under which an endpoint with paths of its own is mounted, such as `/billing`.
@@ -26,8 +27,9 @@ impl MountPrefix {
 
     /// Returns the path of `uri` below the prefix that the extensions name: `/plans`, or `/` for the
     /// prefix itself.
-    #[must_use]
+    #[cfg(feature = "unstable-internals")]
     #[doc(hidden)]
+    #[must_use]
     pub fn path_below<'u>(extensions: &Extensions, uri: &'u Uri) -> &'u str {
         let path = uri.path();
         let prefix = extensions.get::<Self>().map_or("", |prefix| &prefix.0);

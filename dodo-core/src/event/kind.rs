@@ -70,7 +70,7 @@ macro_rules! kinds {
             fn every_row_is_regular() {
                 $(
                     assert_eq!(stringify!($method), format!("on_{}", $name.replace('.', "_")));
-                    assert_eq!(concat!("on", stringify!($variant)), EventKind::$variant.callback_name());
+                    assert_eq!(stringify!($variant).to_lowercase(), $name.replace(['.', '_'], ""));
                     assert_eq!(EventKind::from($name), EventKind::$variant);
                 )*
                 assert_eq!(EventKind::ALL.len(), 48);
@@ -82,18 +82,6 @@ macro_rules! kinds {
 for_each_event!(kinds);
 
 impl EventKind {
-    /// The name of the callback in Dodo's Node adaptors, such as `onPaymentSucceeded`.
-    #[must_use]
-    pub fn callback_name(&self) -> String {
-        let mut name = String::from("on");
-        for word in self.as_str().split(['.', '_']) {
-            let mut letters = word.chars();
-            name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-            name.push_str(letters.as_str());
-        }
-        name
-    }
-
     /// Returns the status of the subscription that the kind states. `None` for other objects, and for
     /// kinds that leave the status open: a change of the plan, of the payment method or of a field.
     #[must_use]

@@ -15,8 +15,6 @@ impl Currency {
     pub const EUR: Self = Self(*b"EUR");
     /// The United States dollar.
     pub const USD: Self = Self(*b"USD");
-    /// The Japanese yen, which has no decimals.
-    pub const JPY: Self = Self(*b"JPY");
 
     /// The code, such as `EUR`.
     #[must_use]

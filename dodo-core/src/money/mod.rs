@@ -45,6 +45,7 @@ impl Money {
     }
 
     /// Sets the net amount.
+    #[cfg(feature = "unstable-internals")]
     #[doc(hidden)]
     #[must_use]
     pub const fn with_net(mut self, net: i64) -> Self {

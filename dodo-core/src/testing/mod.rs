@@ -45,21 +45,7 @@ use crate::{
 /// If the id has a control character, the header is omitted.
 #[must_use]
 pub fn sign(key: &WebhookKey, id: &str, body: &[u8]) -> HeaderMap {
-    let now = key.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    sign_at(key, id, now, body)
-}
-
-/// Returns a key from a secret of fewer than 24 bytes, for old tests and other senders.
-///
-/// # Errors
-/// [`Config`](ErrorKind::Config) if it is empty or not base64.
-pub fn short_key(secret: &str, environment: Environment) -> Result<WebhookKey, Error> {
-    WebhookKey::short(secret, environment)
-}
-
-/// [`sign`] at a time of your choice, in unix seconds.
-#[must_use]
-pub fn sign_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -> HeaderMap {
+    let seconds = key.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in [
@@ -72,6 +58,14 @@ pub fn sign_at(key: &WebhookKey, id: &str, seconds: u64, body: &[u8]) -> HeaderM
         }
     }
     headers
+}
+
+/// Returns a key from a secret of fewer than 24 bytes, for old tests and other senders.
+///
+/// # Errors
+/// [`Config`](ErrorKind::Config) if it is empty or not base64.
+pub fn short_key(secret: &str, environment: Environment) -> Result<WebhookKey, Error> {
+    WebhookKey::short(secret, environment)
 }
 
 /// Returns a signed delivery of raw JSON, for example of a stored body.
@@ -159,12 +153,6 @@ impl EventBuilder {
     /// Sets the time of the event.
     pub fn timestamp(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
-        self
-    }
-
-    /// The merchant.
-    pub fn business_id(mut self, id: impl Into<String>) -> Self {
-        self.business_id = id.into();
         self
     }
 

@@ -127,12 +127,14 @@ impl<S: Clone + Send + Sync + 'static, P> WebhooksBuilder<S, P> {
     }
 
     /// For inboxes: returns the mapping of metadata.
+    #[cfg(feature = "unstable-internals")]
     #[doc(hidden)]
     pub fn metadata(&self) -> &MetadataMapping {
         &self.metadata_mapping
     }
 
     /// Returns `true` if an inbox is set.
+    #[cfg(feature = "unstable-internals")]
     #[doc(hidden)]
     pub fn has_inbox(&self) -> bool {
         self.inbox.is_some()

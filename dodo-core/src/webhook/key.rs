@@ -183,19 +183,7 @@ impl WebhookKey {
     /// [`InvalidSignature`](ErrorKind::InvalidSignature) for every cause. The source of the error
     /// names the cause, for the log.
     pub fn verify(&self, headers: &HeaderMap, body: Bytes) -> Result<VerifiedEvent, Error> {
-        self.verify_at(headers, body, self.now())
-    }
-
-    /// [`verify`](Self::verify) with the time as an argument.
-    ///
-    /// # Errors
-    /// As [`verify`](Self::verify).
-    pub fn verify_at(
-        &self,
-        headers: &HeaderMap,
-        body: Bytes,
-        now: SystemTime,
-    ) -> Result<VerifiedEvent, Error> {
+        let now = self.now();
         let (id, position, seconds) = self.check(headers, &body, now).map_err(|refusal| {
             Error::new(ErrorKind::InvalidSignature, "the signature is missing or not valid")
                 .with_source(refusal)

@@ -1,8 +1,8 @@
 //! The tables of `docs/attribution-capture.md` are those of the code.
 
 use dodo_core::{
-    capture::{CookieDecoder, Preset, SkipReason},
-    internals::PresetField,
+    capture::{CookieDecoder, Preset},
+    internals::{PresetField, SkipReason},
 };
 
 const PAGE: &str = "../docs/attribution-capture.md";

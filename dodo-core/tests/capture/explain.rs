@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use dodo_core::{
-    capture::{CaptureTrace, Preset, SkipReason, VisitorCapture},
-    internals::{CaptureOutcome, ClientMetadata},
+    capture::{CaptureTrace, Preset, VisitorCapture},
+    internals::{CaptureOutcome, ClientMetadata, SkipReason},
 };
 use serde_json::{Map, json};
 

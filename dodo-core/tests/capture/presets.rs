@@ -1,8 +1,8 @@
 //! Each preset: cookies as its tool writes them in, exact metadata out.
 
 use dodo_core::{
-    capture::{Campaign, IdRole, Preset, SkipReason, VisitorCapture},
-    internals::CaptureOutcome,
+    capture::{Campaign, IdRole, Preset, VisitorCapture},
+    internals::{CaptureOutcome, SkipReason},
 };
 use serde_json::{Value, json};
 

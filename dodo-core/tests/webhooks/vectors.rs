@@ -3,7 +3,7 @@
 use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
-use dodo_core::{Environment, ErrorKind, WebhookKey, testing::sign_at, webhook::VerifiedEvent};
+use dodo_core::{Environment, ErrorKind, WebhookKey, testing::sign, webhook::VerifiedEvent};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::support::{NOW, SECRET, key, time};
@@ -32,13 +32,19 @@ fn delivery(id: &str, timestamp: &str, signature: &str) -> HeaderMap {
     ])
 }
 
+/// The key with its clock at this time.
+fn at(seconds: u64) -> WebhookKey {
+    key().with_clock(move || time(seconds))
+}
+
 fn check(
     key: &WebhookKey,
     headers: &HeaderMap,
     body: &[u8],
     now: u64,
 ) -> Result<VerifiedEvent, String> {
-    key.verify_at(headers, Bytes::copy_from_slice(body), time(now)).map_err(|error| {
+    let key = key.clone().with_clock(move || time(now));
+    key.verify(headers, Bytes::copy_from_slice(body)).map_err(|error| {
         assert_eq!(error.kind(), ErrorKind::InvalidSignature);
         assert_eq!(error.code(), "signature_invalid", "the answer must not tell the reason");
         assert_eq!(error.to_string(), "the signature is missing or not valid");
@@ -191,7 +197,7 @@ fn ids_are_visible_ascii_without_a_dot() {
         ("a\tb", false),
     ] {
         // Signed by the key itself, so that only the id is at fault.
-        let headers = sign_at(&key(), id, NOW, BODY);
+        let headers = sign(&at(NOW), id, BODY);
         assert_eq!(check(&key(), &headers, BODY, NOW).is_ok(), ok, "{id:?}");
     }
     let headers = headers(&[
@@ -214,7 +220,7 @@ fn timestamps_are_plain_numbers_within_the_tolerance() {
         (-301, false),
     ] {
         let signed_at = NOW.checked_add_signed(offset).unwrap();
-        let headers = sign_at(&key(), ID, signed_at, BODY);
+        let headers = sign(&at(signed_at), ID, BODY);
         assert_eq!(check(&key(), &headers, BODY, NOW).is_ok(), ok, "{offset}");
         let wide = key().with_tolerance(Duration::from_secs(301));
         assert!(check(&wide, &headers, BODY, NOW).is_ok(), "{offset}");
@@ -259,15 +265,15 @@ fn timestamps_are_plain_numbers_within_the_tolerance() {
         assert_eq!(reason, "timestamp_malformed", "{timestamp}");
     }
     for (timestamp, now) in [(1, 1), (1, 301), (999_999_999_999, 999_999_999_999)] {
-        let headers = sign_at(&key(), ID, timestamp, BODY);
+        let headers = sign(&at(timestamp), ID, BODY);
         assert!(check(&key(), &headers, BODY, now).is_ok(), "{timestamp}");
     }
     // A clock before 1970, or as far as it goes, refuses and does not overflow.
-    let headers = sign_at(&key(), ID, NOW, BODY);
+    let headers = sign(&at(NOW), ID, BODY);
     let before = std::time::UNIX_EPOCH - Duration::from_secs(1);
-    assert!(key().verify_at(&headers, Bytes::from_static(BODY), before).is_err());
+    assert!(key().with_clock(move || before).verify(&headers, Bytes::from_static(BODY)).is_err());
     let far = std::time::UNIX_EPOCH + Duration::from_secs(i64::MAX.unsigned_abs() / 2);
-    assert!(key().verify_at(&headers, Bytes::from_static(BODY), far).is_err());
+    assert!(key().with_clock(move || far).verify(&headers, Bytes::from_static(BODY)).is_err());
 }
 
 /// The same HMAC over any texts, by the reference crates.

@@ -136,7 +136,7 @@ impl fmt::Debug for Http {
 }
 
 fn was_not_sent(error: &BoxError) -> bool {
-    error.downcast_ref::<TransportError>().is_some_and(TransportError::was_not_sent)
+    error.downcast_ref::<TransportError>().is_some_and(dodo_core::internals::was_not_sent)
 }
 
 /// The outcome of a request.

@@ -88,7 +88,7 @@ async fn row_36_key_decides_the_mode(store: &TestStore) {
     workers.shutdown(std::time::Duration::from_secs(5)).await;
     for (environment, id, total) in modes {
         let record = ledger.record(&format!("charge:{id}")).await.unwrap().unwrap();
-        assert_eq!(record.live, environment.is_live(), "{id}");
+        assert_eq!(record.live, environment == Environment::Live, "{id}");
         let question = ledger.revenue();
         let question = if record.live { question } else { question.test_mode() };
         let sums = question.fetch().await.unwrap();

@@ -72,7 +72,7 @@ async fn worked_rows_about_money(store: &TestStore) {
         (
             "M6",
             story![in_currency("pay_1", "USD", 2261, 361), in_currency("pay_2", "JPY", 1785, 285)],
-            Currency::JPY,
+            "JPY".parse().unwrap(),
             (1500, 1785, 285, 1, Some(1500), Some(0)),
         ),
         (

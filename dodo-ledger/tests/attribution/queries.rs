@@ -197,7 +197,7 @@ async fn sums_are_per_currency(store: &TestStore) {
     let products = ledger
         .revenue()
         .group_by(Dimension::Product)
-        .currency(Currency::JPY)
+        .currency("JPY".parse().unwrap())
         .fetch()
         .await
         .unwrap();

@@ -253,7 +253,7 @@ async fn sandbox(
     let mut dodo = Dodo::builder(sandbox.api_key(), sandbox.webhook_secret(), Environment::Test)
         .client(|client| client.base_url(url).checkout_url(url));
     if let Some(public_url) = &options.public_url {
-        dodo = dodo.public_url(public_url);
+        dodo = dodo.client(|client| client.public_url(public_url));
     }
     Ok((dodo, Arc::new(sandbox)))
 }

@@ -8,7 +8,9 @@ use dodo_core::money::{Currency, Money};
 /// show their code.
 #[must_use]
 pub(crate) fn display(minor: i64, currency: Currency, exponent: u8) -> String {
-    let text = Money::new(minor, None, currency).with_exponent(exponent).gross_major();
+    let mut money = Money::new(minor, None, currency);
+    money.exponent = exponent;
+    let text = money.gross_major();
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("\u{2212}", digits),
         None => ("", text.as_str()),

@@ -47,8 +47,9 @@ impl Conformance {
     /// If one of them cannot be used.
     pub fn from_env() -> Result<Self, Error> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let key = WebhookKey::from_env()?;
         // Checks from outside count calls: no product is remembered.
-        let mut client = Client::builder(API_KEY, Environment::from_env()?)
+        let mut client = Client::builder(API_KEY, key.environment())
             .return_url(RETURN_URL)
             .product_cache_ttl(std::time::Duration::ZERO);
         if let Some(url) = variable("DODO_PAYMENTS_BASE_URL") {
@@ -60,7 +61,7 @@ impl Conformance {
         if let Some(url) = variable("DODO_PUBLIC_URL") {
             client = client.public_url(url);
         }
-        Self::new(client.build()?, WebhookKey::from_env()?, Recorder::default(), false)
+        Self::new(client.build()?, key, Recorder::default(), false)
     }
 
     /// Takes the deliveries of `/api/webhook` into a durable inbox and books what they prove. The

@@ -4,6 +4,7 @@ use dodo_tests::{
     conformance::Conformance,
     delivery::{Delivery, KEY, STRANGERS_KEY, now, sample, sample_kinds},
     fixture::Shop,
+    hooks::callback_name,
     parity::Parity,
 };
 
@@ -20,7 +21,7 @@ async fn every_type_reaches_its_callback() {
     let kinds = sample_kinds();
     assert_eq!(kinds.len(), 48);
     let cases = kinds.iter().flat_map(|kind| {
-        let callback = EventKind::from(kind.as_str()).callback_name();
+        let callback = callback_name(&EventKind::from(kind.as_str()));
         let delivery = Delivery::new(&format!("msg_{}", kind.replace('.', "_")), sample(kind));
         [
             delivery.to("/api/webhook").callbacks(["onPayload", &callback]),

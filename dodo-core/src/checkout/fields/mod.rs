@@ -9,6 +9,9 @@ mod server;
 mod table;
 
 use self::policy::FieldSet as Set;
+pub use self::policy::FieldSet;
+#[cfg(feature = "unstable-internals")]
+pub use self::rule::FieldRule;
 pub(crate) use self::table::FIELDS;
 pub(super) use self::{
     kind::Kind,
@@ -16,7 +19,6 @@ pub(super) use self::{
     schema::{Cleaner, Schema, invalid_field, missing_field},
     server::{check_server_fields, check_server_value},
 };
-pub use self::{policy::FieldSet, rule::FieldRule};
 
 /// One field, as Dodo documents it.
 #[derive(Debug)]
