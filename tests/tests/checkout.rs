@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use dodo_core::{
     Client, Environment,
     capture::Preset,
-    checkout::{self, FieldRule, SessionCheckout},
+    checkout::{self, FieldRule, FieldSet, SessionCheckout},
     internals::metadata_keys,
 };
 use dodo_tests::{
@@ -95,7 +95,7 @@ fn the_table_of_fields_is_in_the_docs() {
         "| field | in | from clients | meaning | value | note |\n|---|---|---|---|---|---|\n",
     );
     for field in checkout::fields() {
-        let who = field.guarded.map_or("yes".to_owned(), |set| format!("`{set:?}`"));
+        let who = guard(&field).map_or("yes".to_owned(), |set| format!("`{set:?}`"));
         let (place, value, note) =
             (calls(&field).join(", "), docs::cell(field.expectation), docs::cell(field.note));
         let meaning = field.meaning.unwrap_or_default();
@@ -111,6 +111,16 @@ fn the_table_of_fields_is_in_the_docs() {
         writeln!(keys, "| `{}` | {preset} | {when} |", read.key).unwrap();
     }
     docs::check("field-policy.md", "metadata", &keys);
+}
+
+/// Returns the set that guards the field, or a field around it in the same call.
+fn guard(field: &FieldRule) -> Option<FieldSet> {
+    let around = |outer: &FieldRule| {
+        let inside = field.path.strip_prefix(outer.path);
+        inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            && calls(outer).iter().any(|call| calls(field).contains(call))
+    };
+    checkout::fields().filter(around).find_map(|outer| outer.guarded)
 }
 
 fn calls(field: &FieldRule) -> Vec<&'static str> {

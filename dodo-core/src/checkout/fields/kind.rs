@@ -50,12 +50,12 @@ impl Kind {
     /// Returns the expected form, for the error that the client reads.
     pub(crate) const fn expectation(self) -> &'static str {
         match self {
-            Self::Text(..) | Self::Limited(_) => {
-                "must be text of a sensible length without control characters"
-            }
+            Self::Text(min, max) => text_form(min, max),
+            Self::Limited(max) => text_form(1, max),
             Self::Id => "must be an id: 1 to 64 letters, digits, '_' and '-'",
             Self::Int(1, _) => "must be a whole number of at least 1",
-            Self::Int(..) | Self::Amount(_) => "must be a whole number within bounds",
+            Self::Int(..) => "must be a whole number from 0 to 10000",
+            Self::Amount(_) => "must be a whole number from 0 to 9007199254740991",
             Self::Decimal => "must be a decimal number as text",
             Self::Bool => "must be true or false",
             Self::Switch => "must be true",
@@ -69,14 +69,15 @@ impl Kind {
             Self::Metadata => {
                 "must be at most 50 pairs of a key (1 to 40 letters, digits, '_' and '-') and text (at most 500 characters), a number, true or false"
             }
-            Self::Texts => "must be an object of short texts",
+            Self::Texts => "must be an object of texts of 1 to 64 characters",
             Self::Customer => "must be an object with an e-mail address",
             Self::Object(_) => "must be an object",
             Self::List(1, 100) => "must be a list of 1 to 100 elements",
             Self::List(_, 5) => "must be a list of at most 5 elements",
             Self::List(_, 100) => "must be a list of at most 100 elements",
             Self::List(..) => "must be a list of at most 20 elements",
-            Self::Items(_) => "must be a list of a sensible length",
+            Self::Items(200) => "must be a list of at most 200 elements",
+            Self::Items(_) => "must be a list of at most 100 elements",
         }
     }
 
@@ -124,6 +125,23 @@ impl Kind {
         };
         fits.then_some(value)
     }
+}
+
+macro_rules! text_forms { ($( $min:literal to $max:literal; )*) => {
+    const fn text_form(min: usize, max: usize) -> &'static str {
+        match (min, max) {
+            $( ($min, $max) => concat!(
+                "must be text of ", $min, " to ", $max, " characters without control characters"
+            ), )*
+            _ => "must be text without control characters",
+        }
+    }
+} }
+
+text_forms! {
+    0 to 32; 0 to 255; 0 to 500; 0 to 1000;
+    1 to 16; 1 to 32; 1 to 64; 1 to 100; 1 to 255; 1 to 500;
+    2 to 16;
 }
 
 fn is_text(text: &str, min: usize, max: usize) -> bool {
@@ -190,6 +208,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::checkout::fields::table::FIELDS;
+
+    /// The expected form names the limits that `check` has.
+    #[test]
+    fn form_names_limits() {
+        for field in FIELDS {
+            let limits: Vec<String> = match field.kind {
+                Kind::Text(min, max) => vec![format!("{min} to {max} ")],
+                Kind::Limited(max) => vec![format!("1 to {max} ")],
+                Kind::Int(1, _) => vec!["at least 1".to_owned()],
+                Kind::Int(min, max) => vec![format!("from {min} to {max}")],
+                Kind::Amount(max) => vec![format!("from 0 to {max}")],
+                Kind::List(0, max) | Kind::Items(max) => vec![format!("at most {max} ")],
+                Kind::List(min, max) => vec![format!("{min} to {max} ")],
+                _ => Vec::new(),
+            };
+            let form = field.kind.expectation();
+            assert!(limits.iter().all(|limit| form.contains(limit)), "{}: {form}", field.path);
+        }
+    }
 
     #[test]
     fn addresses() {

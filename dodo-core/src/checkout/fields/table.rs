@@ -69,7 +69,7 @@ fields! {
     "billing.street" D Text(0, 500), Free, "";
     "billing.zipcode" D Text(0, 32), Free, "";
     "billing_currency" SD: Currency, Currency, Free, "";
-    "metadata" SD Metadata, Free, "at most 50 pairs; what server code and the visitor capture set wins";
+    "metadata" SD Metadata, Free, "at most 50 pairs; pairs of server code and of the visitor capture win";
     "return_url" SD: ReturnAddress, ReturnUrl, Free, "only to allowed origins";
     "cancel_url" S: ReturnAddress, ReturnUrl, Free, "only to allowed origins";
     "discount_codes" SD: Discount, List(0, 20), Free, "not together with `discount_code`";
@@ -82,11 +82,11 @@ fields! {
     "show_saved_payment_methods" SD Bool, Guarded(SavedPaymentMethods), "";
     "minimal_address" S Bool, Free, "";
     "short_link" SD Bool, Free, "";
-    "force_3ds" SD Bool, Guarded(Risk), "who bears the loss of a stolen card";
+    "force_3ds" SD Bool, Guarded(Risk), "decides who bears the loss of a stolen card";
     "tax_id" SD Text(1, 64), Free, "";
     "customer_business_name" SD Text(1, 255), Free, "";
-    "mandate_min_amount_inr_paise" SD: Terms, AMOUNT, Guarded(OnDemand), "how much an Indian mandate allows to charge";
-    "product_collection_id" S: Goods, Id, Guarded(Collections), "offers whatever is in the collection";
+    "mandate_min_amount_inr_paise" SD: Terms, AMOUNT, Guarded(OnDemand), "the minimum amount of an Indian mandate, in paise";
+    "product_collection_id" S: Goods, Id, Guarded(Collections), "offers every product of the collection";
     "custom_fields" S List(0, 5), Guarded(Forms), "questions on the hosted page";
     "custom_fields[]" S Object(&["key", "label", "field_type"]), Free, "";
     "custom_fields[].key" S Text(1, 64), Free, "";
@@ -118,7 +118,7 @@ fields! {
     "customization.theme_config.font_weight" S Text(1, 16), Free, "";
     "customization.theme_config.pay_button_text" S Limited(100), Free, "";
     "customization.theme_config.radius" S Text(1, 16), Free, "";
-    "feature_flags" S Object(&[]), Guarded(Forms), "what the hosted page asks for and allows";
+    "feature_flags" S Object(&[]), Guarded(Forms), "the inputs and choices of the hosted page";
     "feature_flags.allow_currency_selection" S Bool, Free, "";
     "feature_flags.allow_discount_code" S Bool, Free, "";
     "feature_flags.allow_phone_number_collection" S Bool, Free, "";
@@ -140,7 +140,7 @@ fields! {
     "feature_flags.allow_customer_editing_tax_id" S Bool, Free, "";
     "feature_flags.allow_customer_editing_zipcode" S Bool, Free, "";
 
-    "product_id" U: Goods, Id, Free, "one product; decides between payment and subscription";
+    "product_id" U: Goods, Id, Free, "one product: a subscription, or a payment if the product is paid once";
     "quantity" U: Goods, QUANTITY, Free, "of `product_id`; 1 if absent";
     "product_cart" P: Goods, List(1, 100), Free, "goods that are bought once";
     "product_cart[]" P Object(&["product_id", "quantity"]), Free, "";
@@ -166,7 +166,7 @@ fields! {
     "payment_link" D Bool, Free, "always sent as true: without it there is no page to pay on";
     "redirect_immediately" D Bool, Free, "";
     "require_phone_number" D Bool, Free, "";
-    "adaptive_currency_fees_inclusive" D: Terms, Bool, Guarded(Risk), "who pays for the conversion";
+    "adaptive_currency_fees_inclusive" D: Terms, Bool, Guarded(Risk), "decides who pays for the conversion";
 
     "productId" L: Goods, Id, Free, "the product";
     "quantity" L QUANTITY, Free, "1 if absent";
@@ -191,6 +191,6 @@ fields! {
     "disableZipCode" L: BillingAddress, Switch, Free, "";
     "paymentCurrency" L: Currency, Currency, Free, "";
     "showCurrencySelector" L: Currency, Bool, Free, "";
-    "paymentAmount" L AMOUNT, Guarded(PayWhatYouWant), "for pay-what-you-want products; passed on as it is";
+    "paymentAmount" L AMOUNT, Guarded(PayWhatYouWant), "for pay-what-you-want products; sent unchanged";
     "showDiscounts" L Bool, Free, "";
 }
