@@ -158,7 +158,7 @@ fn unusable_variable_is_named_with_problem_and_action() {
         (
             "DODO_PAYMENTS_API_KEY",
             "",
-            "missing API key: set DODO_PAYMENTS_API_KEY, or start a sandbox with `cargo run -p dodo-sandbox` and copy its five lines",
+            "missing API key: set DODO_PAYMENTS_API_KEY, or run `cargo install dodo-sandbox`, then `dodo-sandbox`",
         ),
         (
             "DODO_PAYMENTS_API_KEY",

@@ -65,7 +65,7 @@ impl ClientBuilder {
     pub fn from_env() -> Result<Self, Error> {
         let key = variable(API_KEY)?.ok_or_else(|| {
             Error::config(
-                "missing API key: set DODO_PAYMENTS_API_KEY, or start a sandbox with `cargo run -p dodo-sandbox` and copy its five lines",
+                "missing API key: set DODO_PAYMENTS_API_KEY, or run `cargo install dodo-sandbox`, then `dodo-sandbox`",
             )
             .with_code("api_key_missing")
         })?;
