@@ -1,5 +1,5 @@
 //! Durable webhook inbox and attribution ledger for [Dodo Payments](https://dodopayments.com), on
-//! SQLite or PostgreSQL.
+//! SQLite or PostgreSQL through sqlx 0.9.
 //!
 //! [`Ledger::attach`] makes the ledger the inbox of a [`Webhooks`](dodo_core::Webhooks): the ledger
 //! commits a delivery before the route answers 200, books it exactly once, and runs its callbacks
