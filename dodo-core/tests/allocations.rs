@@ -48,7 +48,7 @@ fn verification_allocates_nothing() {
 
 /// The counter counts: the same test with something that does allocate.
 #[test]
-fn the_counter_sees_an_allocation() {
+fn counter_sees_one_allocation() {
     assert_eq!(measure(|| drop(black_box(Box::new(1)))).count_total, 1);
     let key = key();
     let (mut headers, body) = delivery("msg_1");

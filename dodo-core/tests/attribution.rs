@@ -38,7 +38,7 @@ fn money(record: &AttributionRecord) -> Option<(i64, Option<i64>, i64, &str)> {
 }
 
 #[test]
-fn a_charge_has_its_money_and_who_brought_it() {
+fn charge_has_money_and_visitor() {
     let event = payment().set_json(
         "metadata",
         json!({"visitor":"v1","linkId":"","source":"x","utm_source":"y","datafast_visitor_id":"d1","user_id":7}),
@@ -198,7 +198,7 @@ fn absent_is_not_a_visitor_and_numbers_are_text() {
 }
 
 #[test]
-fn the_customers_metadata_is_a_later_step() {
+fn metadata_of_customer_is_later_step() {
     let customer = json!({"customer_id":"cus_1","metadata":{"visitor":"old","utm_source":"ads"}});
     let record = only(
         &payment()

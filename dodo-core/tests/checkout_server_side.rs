@@ -146,7 +146,7 @@ async fn hooks_compute_fields_and_choose_the_answer() {
 }
 
 #[tokio::test]
-async fn a_panicking_hook_is_a_500() {
+async fn panic_of_hook_answers_500() {
     let (client, calls) = upstream();
     let endpoint = SessionCheckout::builder(client)
         .server_fields_with(|head: RequestHead| async move {
@@ -290,7 +290,7 @@ async fn only_listed_products_are_sold() {
 }
 
 #[tokio::test]
-async fn the_customer_is_who_is_signed_in() {
+async fn customer_comes_from_sign_in() {
     let (client, calls) = upstream();
     let session = SessionCheckout::builder(client.clone()).customer_from_sign_in().build().unwrap();
     let body = json!({
@@ -394,7 +394,7 @@ async fn client_cannot_set_the_visitor_in_metadata() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_context_is_kept_and_its_store_never_fails_a_checkout() {
+async fn context_is_stored_and_store_never_fails_checkout() {
     let (client, _) = upstream();
     let kept = Arc::new(Mutex::new(Vec::new()));
     let store = {

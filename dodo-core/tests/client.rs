@@ -222,7 +222,7 @@ async fn no_retry_outlives_the_deadline_and_no_wish_to_wait_panics() -> Result<(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_has_its_own_deadline_and_retries() -> Result<(), Error> {
+async fn call_has_its_own_timeout_and_retries() -> Result<(), Error> {
     let (builder, log) = scripted([Answer(500, ""), Hang]);
     let client = builder.build()?;
     assert!(get(&client).max_retries(0).await.is_err());
@@ -256,7 +256,7 @@ async fn errors_tell_the_log_everything_and_the_answer_nothing() -> Result<(), E
 }
 
 #[tokio::test]
-async fn a_code_that_is_none_is_not_repeated_to_clients() -> Result<(), Error> {
+async fn text_in_place_of_code_is_not_repeated_to_clients() -> Result<(), Error> {
     for body in [r#"{"code":"<script>"}"#, r#"{"code":""}"#, r#"{"code":5}"#, "[]", "<html>", ""] {
         let (builder, _) = scripted([Answer(422, body)]);
         let error = post(&builder.build()?).await.unwrap_err();
@@ -313,7 +313,7 @@ fn paths_and_addresses_that_lead_elsewhere_are_refused() {
 }
 
 #[tokio::test]
-async fn a_path_with_dots_is_never_sent() -> Result<(), Error> {
+async fn path_with_dots_is_never_sent() -> Result<(), Error> {
     let (builder, log) = scripted([]);
     let client = builder.build()?;
     for path in ["/customers/../products", "/a?b=c", "//a", "/%2e%2e/a", "https://evil.example/"] {
@@ -379,7 +379,7 @@ async fn lists_send_their_page_numbers_and_end_at_the_empty_page() -> Result<(),
 }
 
 #[tokio::test]
-async fn a_list_stops_at_its_first_error() -> Result<(), Error> {
+async fn list_stops_at_first_error() -> Result<(), Error> {
     let same = r#"{"data":[1],"iterator":"i","done":false}"#;
     let (builder, _) = scripted([Answer(200, same), Answer(200, same), Answer(200, same)]);
     let client = builder.build()?;

@@ -94,7 +94,7 @@ async fn answers_are_read_up_to_a_limit() {
 }
 
 #[tokio::test]
-async fn a_server_without_a_trusted_certificate_is_not_spoken_to() {
+async fn server_without_trusted_certificate_gets_no_request() {
     let pem = |name: &str| format!("{}/../tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"));
     let certificate = CertificateDer::from_pem_file(pem("self-signed.cert.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(pem("self-signed.key.pem")).unwrap();

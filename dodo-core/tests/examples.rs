@@ -117,7 +117,7 @@ fn every_example_does_what_it_says() {
 }
 
 #[test]
-fn an_example_fails_with_a_reason_that_holds_no_secret() {
+fn failed_example_shows_reason_without_secret() {
     let (url, _) = serve(&[]);
     let output = run("payments", &url, &[]);
     let shown = String::from_utf8_lossy(&output.stderr);

@@ -9,7 +9,7 @@ use dodo_core::{Client, Environment};
 const CHILD: &str = "DODO_TEST_PROXY_CHILD";
 
 #[tokio::test]
-async fn a_proxy_in_the_environment_is_not_asked() {
+async fn proxy_of_environment_is_not_used() {
     if let Ok(base) = env::var(CHILD) {
         let client = Client::builder("sk_test_canary", Environment::Live)
             .base_url(base)
@@ -28,7 +28,7 @@ async fn a_proxy_in_the_environment_is_not_asked() {
     let closed_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());
     let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", "a_proxy_in_the_environment_is_not_asked"]);
+    child.args(["--exact", "proxy_of_environment_is_not_used"]);
     child.env(CHILD, format!("http://{closed_port}")).env_remove("NO_PROXY").env_remove("no_proxy");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
     {

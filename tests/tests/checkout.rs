@@ -74,7 +74,7 @@ async fn run(parity: &Parity, cases: Vec<Case>) -> Report {
 
 /// The page on field policy says what the code does.
 #[test]
-fn the_table_of_fields_is_in_the_docs() {
+fn table_of_fields_is_in_docs() {
     let mut guarded = String::from("| set | fields |\n|---|---|\n");
     let mut sets: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for field in checkout::fields() {
@@ -136,7 +136,7 @@ fn calls(field: &FieldRule) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_key_is_in_no_debug_output() {
+fn key_is_in_no_debug_output() {
     let client = Client::builder(API_KEY, Environment::Live).return_url(RETURN_URL);
     assert!(!format!("{client:?}").contains(API_KEY));
     let client = client.build().unwrap();

@@ -4,7 +4,7 @@ use dodo_core::money::Currency;
 
 /// All codes of three letters: whichever either table knows is among them.
 #[test]
-fn the_sandbox_knows_the_decimals_of_every_currency() {
+fn sandbox_knows_decimals_of_every_currency() {
     let letters = || b'A'..=b'Z';
     let codes = letters()
         .flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])))

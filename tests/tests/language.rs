@@ -184,10 +184,13 @@ fn names_of_tests_are_read() {
     let test = |name: &str| format!("#[tokio::test]\nasync fn {name}() {{}}\n");
     let found =
         |name: &str| check("a.rs", &test(name)).into_iter().map(|f| f.check).collect::<Vec<_>>();
-    assert_eq!(found("a_restart_is_no_failure"), ["is-no"]);
+    assert_eq!(found("restart_is_no_failure"), ["is-no"]);
+    for name in ["a_restart_keeps_attempts", "an_event_waits", "the_event_waits"] {
+        assert_eq!(found(name), ["test-article"], "{name}");
+    }
     assert_eq!(found(&"a".repeat(61)), ["test-name"]);
     assert_eq!(found("restart_keeps_attempts"), [""; 0]);
-    assert_eq!(check("a.rs", "fn a_restart_is_no_failure() {}"), []);
+    assert_eq!(check("a.rs", "fn the_restart_is_no_failure() {}"), []);
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Running {
     }
 }
 
-async fn a_purchase_goes_through_all_middleware(app: Running) -> Result<(), BoxError> {
+async fn purchase_passes_all_middleware(app: Running) -> Result<(), BoxError> {
     let session = app.sign_in().await?;
     let products: Value = app
         .browser
@@ -133,7 +133,7 @@ async fn signatures_survive_middleware_that_reads_bodies(app: Running) -> Result
     Ok(())
 }
 
-async fn the_portal_opens_for_whoever_is_signed_in(app: Running) -> Result<(), BoxError> {
+async fn portal_opens_for_signed_in_customer(app: Running) -> Result<(), BoxError> {
     let session = app.sign_in().await?;
     let portal = |query: &str| app.ask(Method::GET, &format!("/payments/portal{query}"));
     assert_eq!(portal("").send().await?.status(), 401);
@@ -148,7 +148,7 @@ async fn the_portal_opens_for_whoever_is_signed_in(app: Running) -> Result<(), B
     Ok(())
 }
 
-async fn the_applications_own_middleware_still_works(app: Running) -> Result<(), BoxError> {
+async fn own_middleware_of_app_still_works(app: Running) -> Result<(), BoxError> {
     let page = app.ask(Method::GET, "/").header("accept-encoding", "gzip").send().await?;
     assert_eq!(page.headers().get("content-encoding").ok_or("not compressed")?, "gzip");
     let preflight = app
@@ -180,8 +180,8 @@ macro_rules! in_both {
 }
 
 in_both! {
-    a_purchase_goes_through_all_middleware
+    purchase_passes_all_middleware
     signatures_survive_middleware_that_reads_bodies
-    the_portal_opens_for_whoever_is_signed_in
-    the_applications_own_middleware_still_works
+    portal_opens_for_signed_in_customer
+    own_middleware_of_app_still_works
 }

@@ -75,7 +75,7 @@ async fn recorded_requests_match_or_differ_on_purpose() {
 }
 
 #[test]
-fn the_migration_guide_names_every_class_of_difference() {
+fn migration_guide_names_every_class_of_difference() {
     let mut table =
         String::from("| class | difference | reason | recorded requests |\n|---|---|---|---|\n");
     for class in DIFFERENCES {

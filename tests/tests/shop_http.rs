@@ -20,21 +20,21 @@ const SHOPS: [&str; 2] = ["axum-shop", "actix-shop"];
 async fn cookie_to_revenue_loop_survives_a_killed_shop() {
     for package in SHOPS {
         let folder = Folder::new(&format!("shop-http-{package}"));
-        the_loop_runs(package, &folder.sqlite()).await;
+        loop_runs(package, &folder.sqlite()).await;
     }
 }
 
 #[tokio::test]
-async fn the_loop_runs_on_postgres() {
-    let Some(server) = postgres::server("the_loop_runs_on_postgres") else { return };
+async fn loop_runs_on_postgres() {
+    let Some(server) = postgres::server("loop_runs_on_postgres") else { return };
     for package in SHOPS {
         let schema = Schema::create(server.clone(), &format!("loop_{package}")).await;
-        the_loop_runs(package, &schema.url()).await;
+        loop_runs(package, &schema.url()).await;
         schema.drop().await;
     }
 }
 
-async fn the_loop_runs(package: &str, database: &str) {
+async fn loop_runs(package: &str, database: &str) {
     let washi_set = Product::one_time("pdt_washi_set", "Kyoto washi set", "JPY", 1500);
     let sandbox = Sandbox::builder().product(washi_set).start().await.expect("a sandbox");
     let shop = Running::at(&sandbox, package, database, 0).await;

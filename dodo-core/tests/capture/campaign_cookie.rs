@@ -60,7 +60,7 @@ impl Browser {
 }
 
 #[test]
-fn a_campaign_lasts_from_the_landing_to_the_checkout() {
+fn campaign_lasts_from_landing_to_checkout() {
     let mut browser = Browser::new(CampaignCookie::last_touch().signed_with(KEY).unwrap());
     let set = browser.visit("/landing?utm_source=newsletter&utm_campaign=launch&gclid=g1").unwrap();
     let text = set.to_str().unwrap();
@@ -108,7 +108,7 @@ fn campaign_in_checkout_query_is_last_touch() {
 }
 
 #[test]
-fn the_campaign_stays_one_unit() {
+fn campaign_stays_one_unit() {
     let mut browser = Browser::new(CampaignCookie::last_touch());
     browser.visit("/a?utm_source=old&utm_term=old&gclid=old");
     browser.visit("/b?utm_source=new");
@@ -132,7 +132,7 @@ fn first_visit_without_campaign_keeps_landing_path() {
 }
 
 #[test]
-fn an_old_tab_does_not_bring_back_an_old_campaign() {
+fn old_tab_does_not_restore_old_campaign() {
     let mut browser = Browser::new(CampaignCookie::last_touch());
     browser.visit("/a?utm_source=old");
     browser.visit("/b?utm_source=new");
@@ -173,7 +173,7 @@ fn withdrawn_consent_removes_cookie_and_credit() {
 }
 
 #[test]
-fn a_signed_cookie_that_was_changed_is_worth_nothing() {
+fn changed_signed_cookie_is_ignored() {
     let signed = || CampaignCookie::last_touch().signed_with(KEY).unwrap();
     let mut browser = Browser::new(signed());
     browser.visit("/?utm_source=newsletter");
@@ -200,7 +200,7 @@ fn a_signed_cookie_that_was_changed_is_worth_nothing() {
 }
 
 #[test]
-fn a_forged_cookie_does_not_hide_the_genuine_one() {
+fn forged_cookie_does_not_hide_genuine_one() {
     let mut browser = Browser::new(CampaignCookie::last_touch().signed_with(KEY).unwrap());
     browser.visit("/?utm_source=newsletter");
     let good = browser.cookie.take().unwrap();
@@ -224,7 +224,7 @@ fn keys_rotate() {
 }
 
 #[test]
-fn an_unsigned_cookie_is_read_and_garbage_is_not() {
+fn unsigned_cookie_is_read_and_garbage_is_not() {
     let mut browser = Browser::new(CampaignCookie::last_touch());
     browser.visit("/?utm_source=newsletter");
     assert_eq!(browser.checkout(), json!({"utm_source": "newsletter"}));
@@ -248,7 +248,7 @@ fn expired_campaign_is_ignored_in_kept_cookie() {
 }
 
 #[test]
-fn the_life_of_the_cookie_is_capped_and_its_size_bounded() {
+fn cookie_has_limits_of_age_and_size() {
     let mut browser = Browser::new(CampaignCookie::last_touch().max_age(Duration::MAX));
     let long = "ü".repeat(66); // 396 bytes in the query, kept as 132
     let mut uri = "/l".to_owned() + &"a".repeat(150) + "?x=y";

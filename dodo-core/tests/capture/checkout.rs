@@ -82,7 +82,7 @@ async fn buy(
 const VISITOR: (&str, &str) = ("cookie", "visitor=v1");
 
 #[tokio::test]
-async fn a_session_carries_the_visitor() {
+async fn session_carries_visitor() {
     let (client, calls) = dodo();
     let endpoint =
         SessionCheckout::builder(client).capture(VisitorCapture::visitors_now()).build().unwrap();
@@ -105,7 +105,7 @@ async fn payments_and_subscriptions_of_a_dynamic_link_carry_it_too() {
 }
 
 #[tokio::test]
-async fn a_static_link_carries_it_in_its_query() {
+async fn static_link_carries_visitor_in_query() {
     let (client, _) = dodo();
     let capture = VisitorCapture::visitors_now().preset(Preset::Utm);
     let endpoint = StaticCheckout::builder(client).capture(capture).build().unwrap();
@@ -141,7 +141,7 @@ async fn checkout_without_cookie_succeeds_without_key() {
 }
 
 #[tokio::test]
-async fn the_apps_value_stays_and_the_browsers_is_replaced_or_dropped() {
+async fn value_of_app_stays_and_value_of_browser_is_dropped() {
     let app = || SessionRequest::new().metadata("visitor", "app");
     let evil = || with(cart(), json!({"metadata": {"visitor": "evil", "order": "o1"}}));
     for (from_app, cookie, express, expected) in [
@@ -204,7 +204,7 @@ async fn visitor_comes_before_fifty_pairs_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_denial_reaches_dodo_as_nothing_and_the_store_as_a_denial() {
+async fn denial_is_stored_and_adds_no_metadata() {
     for headers in [
         &[VISITOR, ("sec-gpc", "1")][..],
         &[("cookie", "visitor=v1; OptanonConsent=groups=C0001:1,C0002:0")],
@@ -259,7 +259,7 @@ async fn failing_panicking_or_slow_store_keeps_checkout() {
 /// What the layer found on the way in is what the endpoint injects; a capture of the endpoint's own
 /// wins over it.
 #[tokio::test]
-async fn the_layers_findings_reach_the_endpoint() {
+async fn capture_of_layer_reaches_endpoint() {
     for (own, expected) in [
         (None, json!({"visitor": "v1", "linkId": "l1"})),
         (Some(VisitorCapture::new().preset(Preset::Bantico)), json!({"linkId": "l1"})),
@@ -285,7 +285,7 @@ async fn the_layers_findings_reach_the_endpoint() {
 
 /// The user is known to middleware behind the layer, and still reaches the context.
 #[tokio::test]
-async fn a_user_who_is_found_behind_the_layer_is_known_at_checkout() {
+async fn user_found_behind_layer_is_known_at_checkout() {
     #[derive(Clone)]
     struct User(&'static str);
     let (client, calls) = dodo();

@@ -58,7 +58,7 @@ fn no_gate_overrules_global_privacy_control() {
 }
 
 #[test]
-fn a_denial_leaves_nothing_of_the_visitor() {
+fn denial_keeps_no_data_of_visitor() {
     let capture = VisitorCapture::visitors_now()
         .preset(Preset::Utm)
         .preset(Preset::Bantico)
@@ -278,7 +278,7 @@ fn do_not_track() {
 }
 
 #[test]
-fn a_configured_gate_without_its_cookie_is_a_denial() {
+fn gate_without_its_cookie_denies() {
     let capture = VisitorCapture::visitors_now().consent(OneTrust::analytics());
     let captured = capture.capture(&request("/", &[("cookie", "visitor=v1")])).0;
     assert_eq!(captured.consent(), Consent::Denied);

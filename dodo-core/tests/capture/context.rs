@@ -11,7 +11,7 @@ fn captured(uri: &str, headers: &[(&str, &str)]) -> CheckoutContext {
 }
 
 #[test]
-fn a_landing_says_where_the_visitor_came_from() {
+fn landing_has_referrer_of_visitor() {
     let context = captured(
         "/pricing?utm_source=google&gclid=g1&msclkid=m1&secret=s",
         &[
@@ -33,7 +33,7 @@ fn a_landing_says_where_the_visitor_came_from() {
 }
 
 #[test]
-fn a_checkout_call_tells_of_the_page_that_made_it() {
+fn checkout_call_has_page_that_made_it() {
     let context = captured(
         "/api/checkout",
         &[("referer", "https://shop.example/pricing?gclid=g1"), ("sec-fetch-dest", "empty")],
@@ -69,14 +69,14 @@ fn too_much_is_left_out_not_cut() {
 }
 
 #[test]
-fn the_app_chooses_its_click_ids() {
+fn app_chooses_its_click_ids() {
     let capture = VisitorCapture::new().click_ids(["promo"]);
     let captured = capture.capture(&request("/?promo=p&gclid=g", &[])).0;
     assert_eq!(json!(captured.context().click_ids), json!({"promo": "p"}));
 }
 
 #[test]
-fn a_context_survives_a_store_and_older_ones_are_read() {
+fn context_survives_store_and_older_form_is_read() {
     let context = captured(
         "/?utm_source=s&gclid=g",
         &[("cookie", "visitor=v1"), ("accept", "text/html"), ("user-agent", "curl/8")],
@@ -131,7 +131,7 @@ mod stores {
     }
 
     #[tokio::test]
-    async fn a_shared_store_and_a_closure_are_stores() {
+    async fn shared_store_and_closure_are_stores() {
         let store = Arc::new(Remembers::default());
         bind(Arc::clone(&store)).await.unwrap();
         assert_eq!(*store.0.lock().unwrap(), ["cks_1"]);

@@ -78,7 +78,7 @@ fn no_more_than_64_kib_and_500_cookies_are_looked_at() {
 }
 
 #[test]
-fn a_star_in_a_name_stands_for_any_text() {
+fn star_in_name_matches_any_text() {
     let capture = VisitorCapture::new().cookie("ph_*_posthog").into_metadata("id");
     for (cookies, found) in [
         ("ph_phc_x_posthog=1", true),

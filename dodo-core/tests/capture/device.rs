@@ -52,7 +52,7 @@ fn user_agents_fall_into_classes() {
 }
 
 #[test]
-fn the_client_hint_helps_where_the_user_agent_says_nothing() {
+fn client_hint_decides_if_user_agent_is_silent() {
     for (headers, expected) in [
         (&[("sec-ch-ua-mobile", "?1")][..], DeviceClass::Mobile),
         (&[("sec-ch-ua-mobile", "?0")], DeviceClass::Desktop),

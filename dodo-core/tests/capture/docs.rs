@@ -59,11 +59,11 @@ fn check(name: &str, expected: &str) {
 }
 
 #[test]
-fn the_page_lists_every_preset() {
+fn page_lists_every_preset() {
     check("presets", &presets());
 }
 
 #[test]
-fn the_page_lists_every_reason() {
+fn page_lists_every_reason() {
     check("reasons", &reasons());
 }

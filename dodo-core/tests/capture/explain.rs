@@ -87,7 +87,7 @@ fn debug_shows_no_text_of_the_visitor() {
 }
 
 #[test]
-fn an_explanation_is_json_that_an_app_can_show() {
+fn trace_is_json_for_app() {
     let capture = VisitorCapture::new().preset(Preset::Utm).body("b").into_metadata("utm_source");
     let parts = request(
         "/p?utm_source=query",
@@ -118,7 +118,7 @@ fn denial_names_its_gate() {
 }
 
 #[test]
-fn an_observer_that_panics_does_not_fail_a_checkout() {
+fn panic_of_observer_does_not_fail_checkout() {
     let capture = VisitorCapture::visitors_now().on_trace(|_| panic!("broken observer"));
     let captured = with_cookies(&capture, "visitor=v1");
     assert_eq!(injected(&captured), json!({"visitor": "v1"}));

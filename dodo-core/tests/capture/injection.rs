@@ -74,7 +74,7 @@ fn without_consent_a_client_cannot_bring_the_visitor_back() {
 }
 
 #[test]
-fn an_id_is_taken_from_its_cookie_then_the_body_then_the_query() {
+fn id_comes_from_cookie_then_body_then_query() {
     let capture = VisitorCapture::visitors_now()
         .body("visitor")
         .into_metadata("visitor")
@@ -147,7 +147,7 @@ fn own_mappings_come_before_the_presets_source_or_instead_of_it() {
 }
 
 #[test]
-fn an_own_field_leaves_the_rest_of_its_object_alone() {
+fn own_field_leaves_other_fields_of_object() {
     let capture = VisitorCapture::new()
         .body("tracking.vid")
         .into_metadata("vid")
@@ -161,7 +161,7 @@ fn an_own_field_leaves_the_rest_of_its_object_alone() {
 }
 
 #[test]
-fn the_page_that_starts_a_checkout_lends_its_query() {
+fn query_of_page_counts_for_its_checkout() {
     let capture = VisitorCapture::new().preset(Preset::Utm);
     for (referer, expected) in [
         ("https://shop.example/pricing?utm_source=newsletter", json!({"utm_source": "newsletter"})),
@@ -198,7 +198,7 @@ fn the_page_that_starts_a_checkout_lends_its_query() {
 }
 
 #[test]
-fn a_query_that_is_too_long_is_read_to_its_last_whole_pair() {
+fn long_query_is_read_to_last_whole_pair() {
     let capture = VisitorCapture::new().preset(Preset::Utm);
     for (filler, expected) in [
         (8000, json!({"utm_source": "first", "utm_medium": "0123456789"})),

@@ -25,7 +25,7 @@ fn page(uri: &str) -> http::request::Builder {
 }
 
 #[tokio::test]
-async fn the_page_gets_the_visitor_and_its_request_unchanged() {
+async fn page_gets_visitor_and_unchanged_request() {
     let request = page("/").header("cookie", "visitor=v1").body("body").unwrap();
     let response = answer(VisitorCapture::visitors_now(), request).await;
     assert_eq!(*response.body(), (Some("v1".to_owned()), "body"));

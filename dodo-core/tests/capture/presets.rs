@@ -289,7 +289,7 @@ fn utm_fills_the_campaign() {
 }
 
 #[test]
-fn the_visitor_is_that_of_the_preset_added_first() {
+fn visitor_comes_from_first_preset() {
     let cookies = "visitor=v1; datafast_visitor_id=df1";
     let first = VisitorCapture::visitors_now().preset(Preset::DataFast);
     let second = VisitorCapture::new().preset(Preset::DataFast).preset(Preset::VisitorsNow);

@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn a_forged_campaign_cookie_is_never_believed(
+    fn forged_campaign_cookie_is_never_believed(
         payload in "[A-Za-z0-9_-]{0,80}",
         signature in "[A-Za-z0-9_-]{0,50}",
     ) {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{injected, object, reasons, request, with_cookies};
 
 #[test]
-fn a_visitor_id_is_opaque_but_bounded() {
+fn visitor_id_is_opaque_but_bounded() {
     let longest = "é".repeat(500);
     for good in ["a", "0193a1b2-c3d4", "GA1.1.2", "with space", "emoji 🦤", longest.as_str()] {
         assert_eq!(VisitorId::new(good).unwrap().as_str(), good);
@@ -40,7 +40,7 @@ fn a_visitor_id_is_opaque_but_bounded() {
 }
 
 #[test]
-fn a_visitor_survives_serde_and_does_not_show_itself() {
+fn visitor_survives_serde_and_hides_in_debug() {
     let visitor = VisitorId::new("vst_canary").unwrap();
     let json = serde_json::to_string(&visitor).unwrap();
     assert_eq!(json, "\"vst_canary\"");
@@ -58,7 +58,7 @@ fn no_cookie_no_key() {
 }
 
 #[test]
-fn a_cookie_of_4_kb_is_left_out_whole() {
+fn cookie_of_4_kb_is_omitted_whole() {
     let cookies = format!("visitor={}", "v".repeat(4096));
     let captured = with_cookies(&VisitorCapture::visitors_now(), &cookies);
     assert_eq!(injected(&captured), json!({}));
@@ -116,7 +116,7 @@ fn captured_values_come_before_pairs_of_the_client() {
 }
 
 #[test]
-fn an_email_stays_out_of_metadata_and_in_the_context() {
+fn email_goes_to_context_and_not_to_metadata() {
     let captured = with_cookies(&VisitorCapture::visitors_now(), "visitor=ada@example.com");
     assert_eq!(injected(&captured), json!({}));
     assert_eq!(captured.context().visitor.unwrap().as_str(), "ada@example.com");

@@ -98,7 +98,7 @@ async fn bodies_at_their_limits() {
 }
 
 #[tokio::test]
-async fn a_name_is_allowed_whole_or_not_at_all() {
+async fn name_is_allowed_whole_or_not_at_all() {
     let (client, _) = upstream(Value::Null);
     let trial = with(json!({ "subscription_data": { "trial_period_days": 7 } }));
     for (names, status) in [
@@ -130,7 +130,7 @@ async fn express_takes_the_customer_by_mail_and_one_discount() {
 }
 
 #[tokio::test]
-async fn the_shops_metadata_needs_its_room() {
+async fn metadata_of_shop_keeps_its_room() {
     for (server, client_pairs, status) in [
         (49, json!({ "mine": "x" }), 200),
         (50, json!({ "key_0": "x" }), 200), // the shop's own key: no room is needed
@@ -148,7 +148,7 @@ async fn the_shops_metadata_needs_its_room() {
 }
 
 #[tokio::test]
-async fn a_product_of_the_url_is_the_only_one() {
+async fn product_of_url_replaces_cart() {
     let (client, calls) = upstream(Value::Null);
     let pro = ProductId::new("pdt_pro").unwrap();
     let endpoint =

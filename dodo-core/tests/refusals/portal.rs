@@ -20,7 +20,7 @@ fn link(url: &str) -> Value {
 const LINK: &str = "https://customer.dodopayments.com/session/x";
 
 #[tokio::test]
-async fn a_portal_opens_for_whom_the_application_names() {
+async fn portal_opens_for_customer_that_app_names() {
     for (who, status, code) in [
         (Ok(Some("cus_a")), 302, ""),
         (Ok(None), 401, "not_signed_in"),
@@ -62,7 +62,7 @@ async fn options_travel_with_the_question() {
 }
 
 #[tokio::test]
-async fn the_query_names_one_customer() {
+async fn query_names_one_customer() {
     for (query, status, code, asked) in [
         ("?customer_id=cus_a", 302, "", Some("/customers/cus_a/customer-portal/session")),
         (

@@ -10,7 +10,7 @@ use dodo_core::{
 use super::support::key;
 
 #[test]
-fn an_event_of_another_payload_cannot_be_edited_as_this_one() {
+fn event_of_other_payload_cannot_be_modified() {
     let paid = || EventBuilder::new(EventKind::PaymentSucceeded);
     let edited = paid().modify(|payment: &mut Payment| payment.total_amount = 7).unwrap();
     let body: serde_json::Value = serde_json::from_slice(&edited.body()).unwrap();
@@ -23,7 +23,7 @@ fn an_event_of_another_payload_cannot_be_edited_as_this_one() {
 }
 
 #[tokio::test]
-async fn an_id_that_no_header_carries_is_a_delivery_without_one() {
+async fn id_unfit_for_header_gives_delivery_without_id() {
     let hooks = Webhooks::builder(key()).build().unwrap();
     for (id, status) in [("msg_1", 200), ("msg\r\n1", 401), ("msg_\u{0}", 401)] {
         let event = EventBuilder::new(EventKind::PaymentSucceeded).id(id);

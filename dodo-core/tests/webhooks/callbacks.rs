@@ -142,7 +142,7 @@ async fn unknown_types_are_taken() {
 }
 
 #[tokio::test]
-async fn a_type_of_tomorrow_may_have_a_typed_callback_today() {
+async fn unknown_type_may_have_typed_callback() {
     let notes = Notes::default();
     let hooks = Webhooks::builder(key())
         .with_state(notes.clone())
@@ -161,7 +161,7 @@ async fn a_type_of_tomorrow_may_have_a_typed_callback_today() {
 }
 
 #[tokio::test]
-async fn the_first_failure_stops_and_asks_for_a_retry() {
+async fn first_failure_stops_and_asks_for_retry() {
     let notes = Notes::default();
     let counting = || {
         let notes = notes.clone();
@@ -248,7 +248,7 @@ fn give_up<'de, D: serde::Deserializer<'de>>(_: D) -> Result<(), D::Error> {
 }
 
 #[tokio::test]
-async fn a_payload_that_panics_when_it_is_read_fails_its_callback() {
+async fn panic_of_payload_reader_fails_callback() {
     let hooks = Webhooks::builder(key())
         .on(EventKind::PaymentSucceeded, |_: Event<Panicking>| ready(Ok(())))
         .build()
@@ -462,7 +462,7 @@ async fn refusals_look_alike_and_run_nothing() {
 }
 
 #[tokio::test]
-async fn the_content_type_does_not_matter() {
+async fn content_type_does_not_matter() {
     let hooks = Webhooks::builder(key()).build().unwrap();
     for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
         let mut request = event("payment.succeeded").to_request(&key());

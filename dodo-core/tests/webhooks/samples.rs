@@ -62,7 +62,7 @@ async fn every_sample_reaches_its_callback_with_every_field() {
 
 /// The samples are older than the newest fields; these are all that the reference names.
 #[test]
-fn the_newest_fields_are_read() {
+fn newest_fields_are_read() {
     let payment = r#"{
         "payment_id":"pay_1","total_amount":1,"currency":"EUR","charge_type":"renewal",
         "includes_usage":true,"card_exp_month":"04","card_exp_year":"2031",

@@ -54,7 +54,7 @@ fn check(
 
 /// No delivery says whether real money moved: its key does.
 #[test]
-fn a_delivery_is_of_the_environment_of_its_key() {
+fn delivery_has_environment_of_its_key() {
     let signed_at = SIGNED_AT.parse().unwrap();
     for (environment, live) in [(Environment::Live, true), (Environment::Test, false)] {
         let key = WebhookKey::new(SECRET, environment).unwrap();

@@ -436,7 +436,7 @@ async fn webhooks_are_listed_by_iterator() {
 }
 
 #[tokio::test]
-async fn the_older_ways_to_sell_make_the_objects_first() {
+async fn old_endpoints_create_objects_first() {
     let sandbox = sandbox().await;
     let order = json!({
         "billing": { "country": "DE", "city": "Berlin" },
@@ -535,7 +535,7 @@ async fn usage_events_count_once() {
 }
 
 #[tokio::test]
-async fn a_preview_prices_and_creates_nothing() {
+async fn preview_prices_and_creates_nothing() {
     let sandbox = sandbox().await;
     let body = json!({
         "product_cart": [{ "product_id": "pdt_book", "quantity": 2 }],

@@ -101,7 +101,7 @@ async fn what_begins_on_the_30th_stays_there() {
 }
 
 #[tokio::test]
-async fn a_date_that_is_set_or_restarted_begins_a_new_rhythm() {
+async fn changed_billing_date_starts_new_rhythm() {
     let sandbox = sandbox().await;
     move_to(&sandbox, |day| day.month() == 1 && day.day() == 31);
     let id = subscribe(&sandbox, "pdt_pro").await;
@@ -124,7 +124,7 @@ async fn a_date_that_is_set_or_restarted_begins_a_new_rhythm() {
 }
 
 #[tokio::test]
-async fn the_first_whole_period_sets_the_day_and_weeks_have_none() {
+async fn first_whole_period_sets_day_of_month() {
     let sandbox = sandbox().await;
     move_to(&sandbox, |day| day.month() == 1 && day.day() == 17);
     let id = subscribe(&sandbox, "pdt_trial").await; // the trial ends on the 31st

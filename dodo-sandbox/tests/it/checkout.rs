@@ -61,7 +61,7 @@ async fn purchase_sends_a_signed_event_with_the_metadata() {
 }
 
 #[tokio::test]
-async fn a_subscription_starts_with_its_four_events() {
+async fn subscription_starts_with_four_events() {
     let sandbox = shop().await;
     let receiver = Receiver::of(&sandbox).await;
     let id = session(
@@ -92,7 +92,7 @@ async fn a_subscription_starts_with_its_four_events() {
 }
 
 #[tokio::test]
-async fn a_declined_card_may_be_replaced_on_the_same_page() {
+async fn declined_card_may_be_replaced_on_same_page() {
     let sandbox = shop().await;
     let receiver = Receiver::of(&sandbox).await;
     let id =
@@ -109,7 +109,7 @@ async fn a_declined_card_may_be_replaced_on_the_same_page() {
 
 /// By default a known e-mail address is a known customer.
 #[tokio::test]
-async fn a_new_customer_each_time_on_request() {
+async fn new_customer_is_created_on_request() {
     let sandbox = shop().await;
     let buy =
         async |flags: serde_json::Value, customer: serde_json::Value, declined_first: bool| {

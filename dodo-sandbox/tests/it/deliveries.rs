@@ -81,7 +81,7 @@ async fn retry_sends_the_current_state_with_the_same_id_and_date() {
 }
 
 #[tokio::test]
-async fn a_rotated_secret_signs_beside_the_new_one_for_a_day() {
+async fn rotated_secret_signs_beside_new_one_for_one_day() {
     let sandbox = sandbox().await;
     let receiver = Receiver::of(&sandbox).await;
     let old = sandbox.webhook_secret().to_owned();
@@ -204,7 +204,7 @@ async fn made_up_events_are_sent_once() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_not_there_is_noted() {
+async fn missing_endpoint_is_recorded() {
     let sandbox = sandbox().await;
     sandbox.register_webhook("http://127.0.0.1:1/hook").unwrap();
     buy(&sandbox, "pdt_book").await;
@@ -216,7 +216,7 @@ async fn an_endpoint_that_is_not_there_is_noted() {
 }
 
 #[tokio::test]
-async fn a_hanging_endpoint_does_not_hold_up_the_others_or_the_end() {
+async fn hanging_endpoint_does_not_delay_others_or_shutdown() {
     let sandbox = sandbox().await;
     let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     sandbox.register_webhook(&format!("http://{}/", hanging.local_addr().unwrap())).unwrap();

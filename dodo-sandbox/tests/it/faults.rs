@@ -49,7 +49,7 @@ async fn each_fault_does_what_it_says_for_the_paths_it_names() {
 }
 
 #[tokio::test]
-async fn a_cut_answer_may_come_after_the_deed() {
+async fn cut_answer_may_follow_completed_request() {
     let sandbox = sandbox().await;
     sandbox.inject_fault(Fault::new(FaultKind::ResetAfter).times(1));
     let body = json!({ "email": "ada@example.com", "name": "Ada" }).to_string();
@@ -65,7 +65,7 @@ async fn a_cut_answer_may_come_after_the_deed() {
 }
 
 #[tokio::test]
-async fn the_rate_limit_counts_down_and_refuses_when_it_is_set() {
+async fn rate_limit_counts_down_and_refuses_if_set() {
     let sandbox = sandbox().await;
     let remaining = async || {
         let request = http().get(format!("{}/products", sandbox.url()));
@@ -97,7 +97,7 @@ async fn requests_are_remembered_without_their_key() {
 }
 
 #[tokio::test]
-async fn the_control_routes_do_the_same_over_http() {
+async fn control_routes_work_over_http() {
     let sandbox = sandbox().await;
     let control = async |method: &str, path: &str, body: serde_json::Value| {
         let url = format!("{}/__sandbox{path}", sandbox.url());

@@ -129,7 +129,7 @@ async fn customer_pays_the_total_on_the_page() {
 }
 
 #[tokio::test]
-async fn a_static_link_keeps_its_parameters_and_clears_the_address() {
+async fn static_link_keeps_parameters_and_clears_address() {
     let sandbox = sandbox().await;
     let open = async |query: &str| {
         let url = format!("{}/buy/pdt_pro?{query}", sandbox.url());
@@ -163,7 +163,7 @@ async fn a_static_link_keeps_its_parameters_and_clears_the_address() {
 }
 
 #[tokio::test]
-async fn the_portal_shows_only_its_customer_and_lets_them_act() {
+async fn portal_serves_only_its_customer() {
     let sandbox = sandbox().await;
     let buy = async |email: &str| {
         let body = json!({
@@ -276,7 +276,7 @@ async fn license_keys_and_required_questions() {
 }
 
 #[tokio::test]
-async fn the_dashboard_plays_bank_and_merchant() {
+async fn dashboard_acts_as_bank_and_merchant() {
     let sandbox = sandbox().await;
     let body = json!({ "product_cart": [{ "product_id": "pdt_pro", "quantity": 1 }] });
     let payment =
@@ -319,7 +319,7 @@ async fn other_sites_cannot_press_the_buttons() {
 }
 
 #[tokio::test]
-async fn a_second_attempt_keeps_the_payment_where_that_is_asked_for() {
+async fn second_attempt_keeps_payment_on_request() {
     for keeps in [false, true] {
         let sandbox = sandbox().await;
         let mut behavior = Behavior::default();

@@ -152,7 +152,7 @@ async fn payloads_have_the_keys_of_the_samples() {
 }
 
 #[tokio::test]
-async fn the_newest_fields_are_those_of_the_newest_client() {
+async fn newest_fields_are_of_newest_client() {
     let bodies = bodies(true, None).await;
     let renewal = bodies.iter().find(|body| body["data"]["charge_type"] == "renewal").unwrap();
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/samples/extra");

@@ -123,7 +123,7 @@ async fn check(sandbox: &Sandbox) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn the_books_stay_right(steps in prop::collection::vec(step(), 1..25), grace in any::<bool>()) {
+    fn books_stay_right(steps in prop::collection::vec(step(), 1..25), grace in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut behavior = Behavior::default();

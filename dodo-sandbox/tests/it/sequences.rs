@@ -181,7 +181,7 @@ async fn trials_end_and_renewals_follow_each_on_its_own_date() {
 }
 
 #[tokio::test]
-async fn a_failed_renewal_holds_and_a_new_card_saves_it() {
+async fn failed_renewal_puts_on_hold_and_new_card_resumes() {
     let stage = Stage::with(|behavior| behavior.dunning = true).await;
     let id = stage.subscribe("pdt_pro", cards::RENEWAL_FAILS).await;
     stage.sandbox.advance(MONTH).unwrap();
@@ -314,7 +314,7 @@ async fn cancellations() {
 }
 
 #[tokio::test]
-async fn a_term_runs_out() {
+async fn term_ends() {
     let stage = Stage::new().await;
     stage.subscribe("pdt_short", cards::OK).await;
     stage.sandbox.advance(3 * MONTH).unwrap();

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tower_hyper::{Orders, serve};
 
 #[tokio::test]
-async fn a_visitor_buys_and_opens_the_portal() -> Result<(), BoxError> {
+async fn visitor_buys_and_opens_portal() -> Result<(), BoxError> {
     let sandbox = Sandbox::start().await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let shop = format!("http://{}", listener.local_addr()?);

@@ -1,4 +1,4 @@
-//! The length of sentences, table cells, test names and commit subjects.
+//! The length of sentences, table cells, test names and commit subjects, and the form of test names.
 
 use super::{
     Finding,
@@ -30,6 +30,11 @@ pub fn check(path: &str, texts: &[Text]) -> Vec<Finding> {
         match kind {
             Kind::Name if prose.chars().count() > NAME => {
                 add(*line, "test-name", prose, format!("at most {NAME} characters"));
+            }
+            Kind::Name
+                if ["a ", "an ", "the "].iter().any(|article| prose.starts_with(article)) =>
+            {
+                add(*line, "test-article", prose, "begin with the subject, without article".into());
             }
             Kind::Cell if count(prose) > CELL => {
                 add(*line, "cell", prose, format!("{} words, at most {CELL}", count(prose)));

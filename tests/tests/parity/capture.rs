@@ -23,7 +23,7 @@ fn page(name: &str, target: &str) -> Case {
 }
 
 #[tokio::test]
-async fn the_visitor_and_the_campaign_travel_with_the_payment() {
+async fn visitor_and_campaign_travel_with_payment() {
     let none = json!({});
     let cases = [
         buys("no cookie", "/checkout", none.clone()),
@@ -52,7 +52,7 @@ async fn the_visitor_and_the_campaign_travel_with_the_payment() {
 }
 
 #[tokio::test]
-async fn the_page_where_a_visitor_lands_keeps_the_campaign() {
+async fn landing_page_keeps_campaign() {
     let parity = Parity::start(Shop::surrounded).await.unwrap();
     let landing = page("landing", "/page/optional?utm_source=news&utm_medium=mail");
     let mut cookies = Vec::new();

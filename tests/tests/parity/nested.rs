@@ -52,7 +52,7 @@ fn on_actix(listener: TcpListener) {
 }
 
 #[tokio::test]
-async fn a_visit_is_kept_inside_of_a_scope_and_when_it_is_refused() {
+async fn visit_is_kept_inside_scope_and_after_refusal() {
     type Serve = fn(TcpListener);
     for (framework, serve) in [("axum", on_axum as Serve), ("actix", on_actix)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

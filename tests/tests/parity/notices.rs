@@ -12,7 +12,7 @@ use dodo_tests::{
 use serde_json::json;
 
 #[tokio::test]
-async fn a_difference_between_two_servers() {
+async fn difference_between_servers_is_reported() {
     let one = Subject::start(Framework::Axum, Conformance::surrounded).await.unwrap();
     let other = Subject::start(Framework::Actix, Shop::surrounded).await.unwrap();
     let parity = Parity::between(vec![one, other]);
@@ -24,7 +24,7 @@ async fn a_difference_between_two_servers() {
 }
 
 #[tokio::test]
-async fn a_difference_in_anything_that_is_observed() {
+async fn difference_in_any_observation_is_reported() {
     let parity = Parity::start(Shop::surrounded).await.unwrap();
     let paid = include_bytes!("../../data/samples/payment.succeeded.json").as_slice();
     let refused =
@@ -67,7 +67,7 @@ async fn a_difference_in_anything_that_is_observed() {
 }
 
 #[tokio::test]
-async fn an_expectation_that_no_framework_meets() {
+async fn unmet_expectation_is_reported() {
     let parity = Parity::start(Conformance::surrounded).await.unwrap();
     let right = || Case::get("right", "/api/checkout/static?productId=pdt_missing");
     assert_eq!(parity.check([right().problem(404, "product_not_found")]).await.failures.len(), 0);
@@ -85,7 +85,7 @@ async fn an_expectation_that_no_framework_meets() {
 }
 
 #[tokio::test]
-async fn a_secret_in_a_log_or_an_answer() {
+async fn secret_in_log_or_answer_is_reported() {
     let parity = Parity::start(Conformance::surrounded).await.unwrap();
     let case = Case::get("portal", "/api/customer-portal?customer_id=cus_canary");
     let failures = parity.check([case]).await.failures;

@@ -108,7 +108,7 @@ async fn signed_in_mode_never_looks_at_the_query() {
 }
 
 #[tokio::test]
-async fn a_resolver_that_fails_or_panics_is_a_500_without_a_reason() {
+async fn failed_resolver_answers_500_without_reason() {
     let parity = Parity::start(Shop::surrounded).await.unwrap();
     let cases = ["/portal/broken", "/portal/panics"]
         .map(|path| Case::get(path, path).problem(500, "callback_failed").upstream([]));
