@@ -22,6 +22,13 @@ async fn pause() {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(100..500))).await;
 }
 
+/// How much is booked and done. `None` while the database is away.
+async fn progress(world: &World) -> Option<i64> {
+    let done = "SELECT (SELECT COUNT(*) FROM dodo_inbox WHERE booked_at IS NOT NULL)
+                     + (SELECT COUNT(*) FROM effect)";
+    world.database.try_number(done).await.ok()
+}
+
 /// Deliveries while the one process is killed again and again.
 pub(super) async fn sqlite(trial: Trial) -> Step<Report> {
     let mut world = World::sqlite(trial).await?;
@@ -55,9 +62,13 @@ pub(super) async fn postgres(trial: Trial) -> Step<Report> {
     let sender = world.start()?;
     let delivering = sender.start(shuffled(trial.pick(1_000, 20_000)), 64);
     let (mut kills, mut crashes, enough) = (0, 0, trial.pick((6, 1), (100, 10)));
+    let mut before = Some(0);
     while (kills, crashes) < enough || !delivering.is_finished() {
         pause().await;
-        if kills < enough.0 {
+        // On a slow machine, several kills could pass before the first booking.
+        let now = progress(&world).await;
+        if kills < enough.0 && (now > before || delivering.is_finished()) {
+            before = now;
             let place = &mut world.places[fastrand::usize(..3)];
             place.kill()?;
             place.start()?;
