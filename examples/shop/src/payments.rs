@@ -18,6 +18,7 @@ pub(crate) fn capture(sessions: SessionKey, secure: bool) -> VisitorCapture {
     }
     VisitorCapture::visitors_now()
         .preset(Preset::Utm)
+        .preset(Preset::Bantico)
         .campaign_cookie(cookie)
         .consent(Choice::gate)
         .user_id(move |parts| {
