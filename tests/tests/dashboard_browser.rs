@@ -281,6 +281,14 @@ async fn pages_work_narrow_on_paper_and_without_a_script() {
     browser.open(&format!("{}?page=breakdown&range=90d", full.url)).await;
     browser.click(".card:not(.chart) tbody th a").await;
     browser.wait_for_texts(".chips li", |chips| chips.len() == 1).await;
+    // So are forms without a script.
+    browser.fill(".period input[name=from]", "01012026").await;
+    browser.fill(".period input[name=to]", "01312026").await;
+    browser.click(".period button").await;
+    let sent = browser.wait("the period of the form", async || {
+        Some(browser.url().await).filter(|url| url.contains("from=2026-01-01"))
+    });
+    assert!(sent.await.contains("to=2026-01-31"));
     browser.scripts(true).await;
 
     // A4 without its margins.
