@@ -1,3 +1,4 @@
+use dodo_core::event::SubscriptionStatus;
 use dodo_ledger::{Error, query::Dimension};
 
 use super::{Loader, PAGE_ROWS};
@@ -98,9 +99,11 @@ impl Loader<'_> {
     fn subscription_line(&self, now: &dodo_ledger::query::SubscriptionStatusView) -> String {
         let mut text = now.subscription_id.clone();
         let status = now.status.as_ref().map(|status| status.as_str().replace('_', " "));
-        let next = now.next_billing_date.map(|at| {
+        let is_ahead = |at: &jiff::Timestamp| *at > self.now.timestamp();
+        let next = now.next_billing_date.filter(is_ahead).map(|at| {
             let day = at.to_zoned(self.now.time_zone().clone()).date();
-            if now.cancel_at_next_billing_date {
+            if now.cancel_at_next_billing_date || now.status == Some(SubscriptionStatus::Cancelled)
+            {
                 format!("ends on {day}")
             } else {
                 format!("next charge {day}")

@@ -74,6 +74,8 @@ impl Loader<'_> {
             }
         });
         let customer = each.customer_id.as_deref();
+        let now = self.now.timestamp();
+        let next_charge = each.next_billing_date.filter(|at| !each.ending && *at > now);
         let mut facts = vec![
             ("Plan", Cell::maybe(plan.as_deref()), None),
             ("Status", Cell::text(status_of(each)), None),
@@ -81,7 +83,7 @@ impl Loader<'_> {
             ("Amount before tax", Cell::text(unit.show(each.amount.into())), None),
             ("Charged", Cell::maybe(interval.as_deref()), None),
             ("MRR", Cell::Money(each.mrr.into()), None),
-            ("Next charge", Cell::time(each.next_billing_date.filter(|_| !each.ending)), None),
+            ("Next charge", Cell::time(next_charge), None),
             ("Counts until", Cell::time(each.counts_until), None),
             ("Trial ends", Cell::time(each.trial_ends_at), None),
             ("Customer", Cell::maybe(customer), customer.map(|id| self.person_page(id))),

@@ -1,8 +1,9 @@
 use dodo_ledger::{
     Error,
     query::{
-        MovementSums, Mrr, MrrMonth, Period as Span, SubscriptionGroup, SubscriptionItem,
-        SubscriptionSummary, SubscriptionSums, Subscriptions, Which, lifetime_value,
+        ChurnReason, MovementSums, Mrr, MrrMonth, Period as Span, SubscriptionGroup,
+        SubscriptionItem, SubscriptionSummary, SubscriptionSums, Subscriptions, Which,
+        lifetime_value,
     },
 };
 
@@ -222,13 +223,13 @@ impl Loader<'_> {
 
     /// The reasons of churn in the months of the charts.
     fn reasons(&self, months: &[MrrMonth]) -> Table {
-        let mut reasons: Vec<(&'static str, i128, u64)> = Vec::new();
+        let mut reasons: Vec<(ChurnReason, i128, u64)> = Vec::new();
         for (reason, lost) in months.iter().flat_map(|month| &month.churn_reasons) {
-            match reasons.iter_mut().find(|known| known.0 == reason.as_str()) {
+            match reasons.iter_mut().find(|known| known.0 == *reason) {
                 Some(known) => {
                     (known.1, known.2) = (known.1 + lost.amount, known.2 + lost.customers)
                 }
-                None => reasons.push((reason.as_str(), lost.amount, lost.customers)),
+                None => reasons.push((*reason, lost.amount, lost.customers)),
             }
         }
         reasons.sort_by_key(|reason| reason.1);
@@ -236,7 +237,7 @@ impl Loader<'_> {
         table.empty = "No customer left.";
         let rows = reasons.into_iter().map(|(reason, amount, customers)| {
             Row::new(vec![
-                Cell::text(reason.replace('_', " ")),
+                Cell::text(churn_label(reason)),
                 Cell::Money(amount),
                 Cell::Count(customers),
             ])
@@ -289,4 +290,12 @@ pub(super) fn status_of(each: &SubscriptionItem) -> String {
         status.push_str(if is_so { word } else { "" });
     }
     status
+}
+
+fn churn_label(reason: ChurnReason) -> String {
+    match reason {
+        ChurnReason::Asked => "customer canceled".to_owned(),
+        ChurnReason::Merchant => "merchant canceled".to_owned(),
+        other => other.as_str().replace('_', " "),
+    }
 }

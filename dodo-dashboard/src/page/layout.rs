@@ -73,7 +73,7 @@ impl Frame<'_> {
                 main id="main" data-tag=(self.tag) {
                     h1 { bdi { (sheet.heading) } }
                     @if is_dated || question.page == Page::Subscriptions { (controls(self, is_dated)) }
-                    @if self.mode == Mode::Test && question.page == Page::Overview { p.note { "You look at money of test mode." } }
+                    @if self.mode == Mode::Test && question.page == Page::Overview { p.note { "These numbers are from test mode." } }
                     @for notice in self.notices { p.note.warning { (notice) } }
                     (self.live(sheet))
                 }

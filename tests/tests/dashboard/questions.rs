@@ -311,8 +311,8 @@ fn questions(story: &Story) -> Vec<Asked> {
             question: "How much did we lose last month, and why?",
             clicks: &[Link("Subscriptions")],
             answers: vec![
-                (Place::Cell("Lost, by reason", "asked", "MRR"), dollars(-lost)),
-                (Place::Cell("Lost, by reason", "asked", "Customers"), "2".to_owned()),
+                (Place::Cell("Lost, by reason", "customer canceled", "MRR"), dollars(-lost)),
+                (Place::Cell("Lost, by reason", "customer canceled", "Customers"), "2".to_owned()),
             ],
         },
         Asked {
