@@ -139,7 +139,7 @@ const UNBOOKED: &[S] = &[S::Unbooked];
 /// Makes it likely that a kill falls between the effect and the mark.
 const BETWEEN: &str = "between_effect_and_done:dwell:150";
 /// Makes a kill between the booking and its outbox row likely.
-const BEFORE_QUEUE: &str = "between_booking_and_queue:dwell:500";
+const BEFORE_QUEUE: &str = "between_booking_and_queue:dwell:2000";
 
 rows! {
     "7-one-id" => races::one_id, [Control::new("ids_not_unique", &[S::Doubled], &[])];
