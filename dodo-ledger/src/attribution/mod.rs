@@ -14,8 +14,9 @@
 //! | `timeline`, `group`, `groups` | the facts of one group; its records; the union of a batch |
 //! | `objects`, `subscription` | the objects of a timeline, each by the fact that counts |
 //! | `resolve`, `charges`, `attribute`, `step` | charges in time order, each with seven attribution steps |
-//! | `reversals`, `allocation` | refunds and disputes, limited to the payment |
-//! | `record`, `channel`, `diff`, `erase` | records, their channel and their changes; the selection for an erasure |
+//! | `reversals`, `allocation` | the amounts of refunds and disputes, limited to the payment |
+//! | `record`, `channel` | every field and flag of a record, one function per kind; its channel |
+//! | `diff`, `erase` | the changes of records; the selection for an erasure |
 //! | `mrr` | monthly recurring revenue: levels of subscriptions, movements of customers |
 //! | `funnel` | checkout sessions, and the last step that each reached |
 //! | `dimension`, `money` | the values of a record by dimension; its money row, and sums of rows |
