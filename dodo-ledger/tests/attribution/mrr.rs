@@ -130,6 +130,15 @@ fn worked_rows_of_subscriptions() {
             vec![new, (Churn, 43, -1900, "payment_failed")],
         ),
         (
+            "R13, with a second event of the hold",
+            [
+                started(),
+                story![event("on_hold", "sub_1", day(30), nothing()), event("on_hold", "sub_1", day(35), nothing())],
+            ]
+            .concat(),
+            vec![new, (Churn, 43, -1900, "payment_failed")],
+        ),
+        (
             "R14",
             [
                 started(),
@@ -152,6 +161,18 @@ fn worked_rows_of_subscriptions() {
             ]
             .concat(),
             vec![new, (Churn, 20, -1900, "asked")],
+        ),
+        (
+            "R15, with an end that comes early",
+            [
+                started(),
+                story![
+                    event("cancelled", "sub_1", day(10), flagged(20)),
+                    event("expired", "sub_1", minutes(20, -1), flagged(20)),
+                ],
+            ]
+            .concat(),
+            vec![new, (Churn, 19, -1900, "asked")],
         ),
         (
             "R16",
@@ -285,6 +306,23 @@ fn worked_rows_of_subscriptions() {
     }
 }
 
+/// An end in the past takes the revenue away. An end in the future names its time.
+#[test]
+fn rows_of_subscriptions_with_an_end() {
+    let row = |kind: &str, at: Timestamp, extra: Value| {
+        let story = [started(), story![event(kind, "sub_1", at, extra)]].concat();
+        let row = of_story(&story).subscriptions.remove(0);
+        (row.mrr, row.counts_until, row.ending, row.at_risk)
+    };
+    let flagged =
+        json!({ "cancel_at_next_billing_date": true, "next_billing_date": day(20).to_string() });
+    assert_eq!(row("updated", day(1), json!({})), (1900, None, false, false));
+    assert_eq!(row("cancelled", day(10), json!({})), (0, None, false, false));
+    assert_eq!(row("cancelled", day(10), flagged), (1900, Some(day(20)), true, false));
+    let held_until = day(30).checked_add((13 * 24).hours()).unwrap();
+    assert_eq!(row("on_hold", day(30), json!({})), (1900, Some(held_until), false, true));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -393,6 +431,10 @@ async fn subscriptions_and_months(store: &TestStore) {
     let april = &months[2];
     assert_eq!((april.churn.amount, april.customer_churn()), (-1900, Some(500)));
     assert_eq!(april.churn_reasons[0].0.as_str(), "payment_failed");
+    // A movement at the first moment of a span is in the span.
+    let late = Range::new(day(53), day(54));
+    let part = ledger.mrr().currency(Currency::USD).months(late, &zone).await.unwrap();
+    assert_eq!((part[0].start, part[0].churn.amount, part[0].end), (3800, -1900, 1900));
 
     // A rebuild repairs the tables, and says how many rows.
     for (damage, repaired) in [
