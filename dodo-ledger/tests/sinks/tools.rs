@@ -438,7 +438,7 @@ async fn bad_record_is_found_in_few_requests() {
 
 /// Sent records have a result, and the rest has failed: no record that arrived is sent again.
 #[tokio::test(start_paused = true)]
-async fn slow_service_is_given_up_within_the_time_limit() {
+async fn slow_service_ends_at_the_time_limit() {
     for (told, asked, time) in told_by_both(Duration::from_secs(5), "pay_").await {
         assert!(time < Duration::from_secs(58), "{time:?}");
         assert_eq!(told.len(), 100);

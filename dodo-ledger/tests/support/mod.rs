@@ -285,7 +285,7 @@ impl Log {
     }
 }
 
-/// A clock of tokio that stands still until the end of this value. Workers do not poll, so nothing
+/// A clock of tokio that is stopped until the end of this value. Workers do not poll, so nothing
 /// but a wake-up makes them work. For tests on the current thread.
 pub(crate) struct StoppedClock(#[expect(dead_code, reason = "its end matters")] Sender<()>);
 
