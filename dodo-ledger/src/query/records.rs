@@ -388,11 +388,11 @@ impl Records {
         (after, limit): (Option<RecordCursor>, Option<u32>),
     ) -> String {
         let mut text = String::new();
-        if let Some(range) = self.range {
-            let from = binder.bind(range.from.as_microsecond());
-            let until = binder.bind(range.until.as_microsecond());
-            text.push_str(&format!(" AND {at} >= {from} AND {at} < {until}"));
-        }
+        // Without bounds, SQLite reads and sorts the whole table for a short list: its figures say so.
+        let range = self.range.unwrap_or(Range::new(Timestamp::MIN, Timestamp::MAX));
+        let from = binder.bind(range.from.as_microsecond());
+        let until = binder.bind(range.until.as_microsecond());
+        text.push_str(&format!(" AND {at} >= {from} AND {at} < {until}"));
         let comparison = if self.newest_first { "<" } else { ">" };
         if let Some(place) = after {
             let (time, no) = (binder.bind(place.at), binder.bind(place.no));
