@@ -6,13 +6,14 @@ use std::{
 };
 
 use dodo_core::EventKind;
+use jiff::tz::TimeZone;
 
 use super::{
     channel::Channel,
-    dimension::{CampaignTexts, campaign_texts},
+    dimension::{CAMPAIGN_TEXTS, CampaignTexts, Dimension, campaign_texts},
     fact::Fact,
     fact_kind::FactKind,
-    money::{LAST_CHARGE, MoneyRow},
+    money::{LAST_CHARGE, MoneyRow, TOTAL, buckets},
     objects::consent_of,
     record::Record,
     sanitize,
@@ -122,4 +123,80 @@ pub fn funnel_sessions<'a>(
         }
     }
     sessions.into_values().collect()
+}
+
+/// The number of the times to pay, beside the numbers of the dimensions.
+pub(crate) const WAITS: i64 = -1;
+/// The units of a time to pay, in microseconds, each with the longest time that it measures.
+pub(crate) const WAIT_UNITS: [(i64, i64); 4] = [
+    (1_000_000, 120_000_000),
+    (60_000_000, 7_200_000_000),
+    (3_600_000_000, 172_800_000_000),
+    (86_400_000_000, i64::MAX),
+];
+
+/// One sum of the funnel: a mode, a dimension with one value, and a day or a month of the opening.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FunnelKey {
+    /// -1: not known.
+    pub(crate) live: i64,
+    /// The number of the dimension. 0: all sessions. [`WAITS`]: paid sessions, by their time to pay.
+    pub(crate) dim: i64,
+    /// As in [`RollKey`](super::RollKey).
+    pub(crate) grain: i64,
+    pub(crate) bucket: i64,
+    /// The id of the value. For the channel: its number. For a time to pay: seconds.
+    pub(crate) value: i64,
+}
+
+/// The counts of some sessions: opened, tried, paid, kept, recovered.
+pub(crate) type FunnelCounts = [i64; 5];
+
+/// The counts of sessions by key.
+pub(crate) type FunnelRolls = BTreeMap<FunnelKey, FunnelCounts>;
+
+/// A session with the ids of its values in the order of the dimensions; 0: none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FunnelEntry {
+    pub(crate) at: i64,
+    pub(crate) live: i64,
+    pub(crate) tried: bool,
+    pub(crate) paid_at: Option<i64>,
+    pub(crate) kept: bool,
+    pub(crate) has_failed: bool,
+    pub(crate) channel: i64,
+    pub(crate) values: [i64; CAMPAIGN_TEXTS],
+}
+
+impl FunnelEntry {
+    /// Adds the session to the counts (`sign` 1) or takes it from them (`sign` -1).
+    pub(crate) fn roll(&self, rolls: &mut FunnelRolls, zone: &TimeZone, sign: i64) {
+        let is_paid = self.paid_at.is_some();
+        let counts = [true, self.tried, is_paid, self.kept, is_paid && self.has_failed];
+        let (day, month) = buckets(self.at, zone);
+        let wait = self.paid_at.map(|paid_at| (WAITS, wait_of(self.at, paid_at)));
+        let channel = Dimension::Channel.number().map(|number| (number, self.channel));
+        let values = (1..).zip(self.values);
+        for (dim, value) in [(TOTAL, 0)].into_iter().chain(values).chain(channel).chain(wait) {
+            for (grain, bucket) in [(0, day), (1, month)] {
+                let key = FunnelKey { live: self.live, dim, grain, bucket, value };
+                let sums = rolls.entry(key).or_default();
+                sums.iter_mut().zip(counts).for_each(|(sum, n)| *sum += i64::from(n) * sign);
+            }
+        }
+    }
+}
+
+/// The seconds from the start of a checkout to its charge, rounded up to its unit.
+fn wait_of(at: i64, paid_at: i64) -> i64 {
+    let wait = paid_at.saturating_sub(at).max(0);
+    let (unit, _) = WAIT_UNITS.into_iter().find(|(_, most)| wait <= *most).unwrap_or_default();
+    (wait / unit + i64::from(wait % unit > 0)) * (unit / 1_000_000)
+}
+
+/// The numbers of the dimensions with counts.
+pub(crate) fn funnel_dims() -> impl Iterator<Item = i64> {
+    let channel = Dimension::Channel.number();
+    let campaign = Dimension::CAMPAIGN.into_iter().filter_map(Dimension::number);
+    [WAITS, TOTAL].into_iter().chain(campaign).chain(channel)
 }

@@ -40,7 +40,7 @@ pub(crate) fn kind_name(number: i64) -> Option<&'static str> {
 pub(crate) const LAST_CHARGE: i64 = 3;
 
 /// The dimension of the sums of all rows.
-const TOTAL: i64 = 0;
+pub(super) const TOTAL: i64 = 0;
 
 /// The money of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]

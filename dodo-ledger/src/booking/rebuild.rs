@@ -9,7 +9,7 @@ use super::{
     GroupStore,
     again::Rebuilt,
     books::{self, MoneyKey, ValueIds},
-    recurring, rows,
+    funnel, recurring, rows,
 };
 use crate::{
     attribution::{
@@ -25,7 +25,8 @@ use crate::{
 /// If sums of another zone exist, they are not complete for the new zone.
 const SET_ZONE: Sql = sql!(
     "UPDATE dodo_books SET zone = $1, change = change + 1,
-        complete = CASE WHEN EXISTS (SELECT 1 FROM dodo_money) THEN 0 ELSE 1 END
+        complete = CASE WHEN EXISTS (SELECT 1 FROM dodo_money)
+            OR EXISTS (SELECT 1 FROM dodo_funnel) THEN 0 ELSE 1 END
      WHERE id = 1 AND zone <> $1"
 );
 const BOOKS: Sql = sql!("SELECT zone, complete FROM dodo_books WHERE id = 1");
@@ -95,7 +96,7 @@ pub struct RebuildReport {
     pub sessions: u64,
     /// Values with a wrong use count.
     pub values: u64,
-    /// Sums by day or month that differed from their money rows.
+    /// Sums by day or month that differed from their money rows or checkout sessions.
     pub sums: u64,
 }
 
@@ -230,6 +231,7 @@ impl GroupStore {
         let mut tx = self.store.read().await?;
         let money = tx.fetch(&MONEY_SPANS, args![]).await?;
         let sums = tx.fetch(&SUM_SPANS, args![]).await?;
+        let checkouts = funnel::months(&mut tx, &zone).await?;
         drop(tx);
         let money = money.into_iter().map(|row| (row, true));
         for (mut row, is_money) in money.chain(sums.into_iter().map(|row| (row, false))) {
@@ -248,8 +250,37 @@ impl GroupStore {
                 repaired += self.repair_month(live, &currency, month, &zone).await?;
             }
         }
+        if let Some((first, last)) = checkouts {
+            for month in first..=last {
+                repaired += self.repair_checkouts(month, &zone).await?;
+            }
+        }
         self.store.run(&COMPLETE, args![&name]).await?;
         Ok(repaired)
+    }
+
+    async fn repair_checkouts(&self, month: i64, zone: &TimeZone) -> Result<u64, Error> {
+        let Some((first, next)) = days_of(month) else { return Ok(0) };
+        let mut tx = self.begin_repair(zone).await?;
+        let span = (start_of(first, zone)?, start_of(next, zone)?);
+        let repaired = funnel::repair_month(&mut tx, month, (first, next), span, zone).await?;
+        if repaired > 0 {
+            tx.commit().await?;
+        }
+        Ok(repaired)
+    }
+
+    /// Locks the books, which must still be in this zone.
+    async fn begin_repair(&self, zone: &TimeZone) -> Result<Tx, Error> {
+        let mut tx = self.store.begin_booking().await?;
+        let current = books::lock(&mut tx).await?;
+        if current.iana_name() != zone.iana_name() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the time zone of the books changed: compute the sums again",
+            ));
+        }
+        Ok(tx)
     }
 
     async fn repair_month(
@@ -260,22 +291,9 @@ impl GroupStore {
         zone: &TimeZone,
     ) -> Result<u64, Error> {
         let Some((first, next)) = days_of(month) else { return Ok(0) };
-        let mut tx = self.store.begin_booking().await?;
-        let current = books::lock(&mut tx).await?;
-        if current.iana_name() != zone.iana_name() {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the time zone of the books changed: compute the sums again",
-            ));
-        }
-        let at = |date: Date| -> Result<i64, Error> {
-            let start = date.to_zoned(zone.clone()).map_err(|error| {
-                Error::corrupt("a month of the books is out of range").with_source(error)
-            })?;
-            Ok(start.timestamp().as_microsecond())
-        };
+        let mut tx = self.begin_repair(zone).await?;
         let mut difference = Rolls::new();
-        let range = args![live, currency, at(first)?, at(next)?];
+        let range = args![live, currency, start_of(first, zone)?, start_of(next, zone)?];
         for row in tx.fetch(&MONEY_OF_MONTH, range).await? {
             roll(&mut difference, &read_entry(row, live, currency)?, zone, 1);
         }
@@ -309,6 +327,14 @@ impl GroupStore {
         }
         Ok(repaired)
     }
+}
+
+/// The start of a day, in microseconds.
+fn start_of(date: Date, zone: &TimeZone) -> Result<i64, Error> {
+    let start = date.to_zoned(zone.clone()).map_err(|error| {
+        Error::corrupt("a month of the books is out of range").with_source(error)
+    })?;
+    Ok(start.timestamp().as_microsecond())
 }
 
 /// The first day of a month, and of the next one.

@@ -7,24 +7,25 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     breakdown::{name_of, names},
     calendar::Range,
-    plan::{Binder, Condition, conditions_of},
+    checkouts::{
+        FunnelBreakdown, FunnelCompared, FunnelFailure, FunnelRow, FunnelSums, FunnelWaits, count,
+    },
+    plan::{Binder, Condition, Filter, NOTHING, Part, conditions_of, parts, sums_by, sums_zone},
 };
 use crate::{
     Ledger,
-    attribution::Dimension,
+    attribution::{Dimension, WAIT_UNITS, WAITS},
     error::Error,
     store::{Tx, sql::Row},
 };
 
 /// The time for which a session without a charge counts as open.
-const OPEN: SignedDuration = SignedDuration::from_hours(24);
+const OPEN: SignedDuration = SignedDuration::from_micros(24 * 3_600_000_000 - 1);
 /// The default number of rows of a list.
 const TOP: u32 = 10;
-/// The time from the start of a checkout to its charge, in microseconds.
-const WAIT: &str = "CASE WHEN paid_at > at THEN paid_at - at ELSE 0 END";
-const HOUR: i64 = 3_600_000_000;
+const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
-const COUNTS: &str = "opened, tried, paid, kept, open, recovered";
+const COUNTS: [&str; 6] = ["opened", "tried", "paid", "kept", "open", "recovered"];
 
 /// A question about checkout sessions: how many were opened, tried, paid and kept.
 ///
@@ -49,117 +50,11 @@ const COUNTS: &str = "opened, tried, paid, kept, open, recovered";
 #[must_use = "call `.totals()`, `.rows()`, `.failures()` or `.waits()`"]
 pub struct Funnel {
     ledger: Ledger,
-    test_mode: bool,
-    range: Option<Range>,
+    filter: Filter,
     before: Option<Range>,
-    only: Vec<(Dimension, Option<String>)>,
-    not: Vec<(Dimension, Option<String>)>,
     by: Option<Dimension>,
     top: u32,
     now: Timestamp,
-}
-
-/// The counts of some checkout sessions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FunnelSums {
-    /// Sessions that were opened.
-    pub opened: u64,
-    /// Of these, with a payment that succeeded, failed or was begun.
-    pub tried: u64,
-    /// Of these, with a charge.
-    pub paid: u64,
-    /// Of these, with a net amount above 0 after refunds and lost disputes.
-    pub kept: u64,
-    /// Opened less than 24 hours ago and not paid.
-    pub open: u64,
-    /// Paid, with a failed payment in the same session.
-    pub recovered: u64,
-}
-
-impl FunnelSums {
-    /// Opened 24 hours ago or earlier, and not paid.
-    #[must_use]
-    pub const fn abandoned(&self) -> u64 {
-        self.opened.saturating_sub(self.paid).saturating_sub(self.open)
-    }
-
-    fn read(row: &mut Row, at: usize) -> Result<Self, Error> {
-        Ok(Self {
-            opened: count(row.int(at)?),
-            tried: count(row.int(at + 1)?),
-            paid: count(row.int(at + 2)?),
-            kept: count(row.int(at + 3)?),
-            open: count(row.int(at + 4)?),
-            recovered: count(row.int(at + 5)?),
-        })
-    }
-}
-
-/// The counts of a span, and of the span that it is compared with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FunnelCompared {
-    /// The counts of the span.
-    pub now: FunnelSums,
-    /// The counts of the span of [`versus`](Funnel::versus).
-    pub before: Option<FunnelSums>,
-}
-
-/// The values of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FunnelBreakdown {
-    /// The dimension.
-    pub by: Dimension,
-    /// One row per value, the most opened sessions first.
-    pub rows: Vec<FunnelRow>,
-    /// Sessions without a value. They are in no row.
-    pub none: FunnelCompared,
-    /// All sessions.
-    pub total: FunnelCompared,
-    /// The number of all values, in `rows` or not.
-    pub count: u64,
-}
-
-/// One value of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FunnelRow {
-    /// The value.
-    pub value: String,
-    /// Its counts.
-    pub sums: FunnelCompared,
-}
-
-/// Sessions whose last failed payment has the same code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FunnelFailure {
-    /// The code of Dodo Payments. `None`: the payment has none.
-    pub code: Option<String>,
-    /// The number of sessions.
-    pub sessions: u64,
-    /// Of these, paid.
-    pub recovered: u64,
-}
-
-/// The time from the start of a checkout to its charge. Each class includes its bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FunnelWaits {
-    /// Sessions that were paid within an hour.
-    pub hour: u64,
-    /// Later, within 24 hours.
-    pub day: u64,
-    /// Later, within 7 days.
-    pub week: u64,
-    /// Later, within 30 days.
-    pub month: u64,
-    /// Later.
-    pub longer: u64,
-    /// The median time. `None`: no session was paid.
-    pub median: Option<SignedDuration>,
 }
 
 impl Ledger {
@@ -167,11 +62,8 @@ impl Ledger {
     pub fn funnel(&self) -> Funnel {
         Funnel {
             ledger: self.clone(),
-            test_mode: false,
-            range: None,
+            filter: Filter::default(),
             before: None,
-            only: Vec::new(),
-            not: Vec::new(),
             by: None,
             top: TOP,
             now: Timestamp::now(),
@@ -182,13 +74,13 @@ impl Ledger {
 impl Funnel {
     /// Selects sessions of test mode instead of live mode.
     pub fn test_mode(mut self) -> Self {
-        self.test_mode = true;
+        self.filter.test_mode = true;
         self
     }
 
     /// Selects sessions that were opened in this span. Default: all.
     pub fn between(mut self, range: Range) -> Self {
-        self.range = Some(range);
+        self.filter.range = Some(range);
         self
     }
 
@@ -202,13 +94,13 @@ impl Funnel {
     /// any of them. Possible dimensions: those of a campaign, and the channel. See
     /// [`Dimension::has_funnel`].
     pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
-        self.only.push((dimension, value.into().map(str::to_owned)));
+        self.filter.only.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
     /// Leaves out sessions with this value; `None`: without a value.
     pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
-        self.not.push((dimension, value.into().map(str::to_owned)));
+        self.filter.not.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
@@ -237,13 +129,14 @@ impl Funnel {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn totals(self) -> Result<FunnelCompared, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let conditions = self.conditions(&mut tx).await?;
+        let sessions = Sessions::read(&mut tx, &self).await?;
         let mut all = FunnelCompared::default();
         for (range, is_before) in self.spans() {
             let mut binder = Binder::default();
-            let text = self.select(&mut binder, "CAST(0 AS BIGINT)", &conditions, range, None);
+            let base = sessions.select(&mut binder, None, range)?;
+            let text = format!("SELECT {} FROM ({base}) AS base", summed().join(", "));
             let row = tx.fetch_built(text, binder.0).await?.pop();
-            let sums = row.map(|mut row| FunnelSums::read(&mut row, 1)).transpose()?;
+            let sums = row.map(|mut row| FunnelSums::read(&mut row, 0)).transpose()?;
             match is_before {
                 false => all.now = sums.unwrap_or_default(),
                 true => all.before = Some(sums.unwrap_or_default()),
@@ -259,15 +152,15 @@ impl Funnel {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn rows(self) -> Result<FunnelBreakdown, Error> {
         let by = self.by.ok_or_else(|| Error::config("name a dimension by `.by(..)`"))?;
-        let column = column(by)?;
         let mut tx = self.ledger.shared.store.read().await?;
-        let conditions = self.conditions(&mut tx).await?;
+        let sessions = Sessions::read(&mut tx, &self).await?;
         let (mut total, mut none) = (FunnelCompared::default(), FunnelCompared::default());
         let (mut found, mut values) = (Vec::<(i64, FunnelCompared)>::new(), 0);
+        let counts = COUNTS.join(", ");
         for (range, is_before) in self.spans() {
             let mut binder = Binder::default();
             let shown: Vec<i64> = found.iter().map(|(value, _)| *value).collect();
-            let sums = self.select(&mut binder, column, &conditions, range, Some(column));
+            let base = sessions.select(&mut binder, Some(by), range)?;
             let rows = match is_before {
                 false => {
                     let limit = binder.bind(self.top);
@@ -276,18 +169,21 @@ impl Funnel {
                 true if shown.is_empty() => " WHERE value < 0".to_owned(),
                 true => format!(" WHERE value IN ({})", binder.list(&shown)),
             };
-            let all: Vec<String> =
-                COUNTS.split(", ").map(|name| format!("COALESCE(SUM({name}), 0)")).collect();
-            let all: Vec<String> =
-                all.into_iter().map(|sum| format!("CAST({sum} AS BIGINT)")).collect();
+            let named: Vec<String> = summed()
+                .into_iter()
+                .zip(COUNTS)
+                .map(|(sum, name)| format!("{sum} AS {name}"))
+                .collect();
             let text = format!(
-                "WITH sums AS MATERIALIZED ({sums})
+                "WITH sums AS MATERIALIZED (
+                    SELECT value, {} FROM ({base}) AS base GROUP BY value)
                  SELECT CAST(0 AS BIGINT) AS part,
                     CAST(COALESCE(SUM(CASE WHEN value <> 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS value, {}
                  FROM sums
-                 UNION ALL SELECT 1, value, {COUNTS} FROM sums WHERE value = 0
-                 UNION ALL SELECT 2, value, {COUNTS} FROM (SELECT * FROM sums{rows}) AS best",
-                all.join(", ")
+                 UNION ALL SELECT 1, value, {counts} FROM sums WHERE value = 0
+                 UNION ALL SELECT 2, value, {counts} FROM (SELECT * FROM sums{rows}) AS best",
+                named.join(", "),
+                summed().join(", ")
             );
             let put = |to: &mut FunnelCompared, sums| match is_before {
                 false => to.now = sums,
@@ -332,9 +228,9 @@ impl Funnel {
     /// As [`totals`](Self::totals).
     pub async fn failures(self) -> Result<Vec<FunnelFailure>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let conditions = self.conditions(&mut tx).await?;
+        let sessions = Sessions::read(&mut tx, &self).await?;
         let mut binder = Binder::default();
-        let condition = self.condition(&mut binder, &conditions, self.range);
+        let condition = sessions.condition(&mut binder, self.filter.range);
         let limit = binder.bind(self.top);
         let text = format!(
             "SELECT failure, COUNT(*) AS sessions, COUNT(paid_at) FROM dodo_funnel
@@ -357,109 +253,193 @@ impl Funnel {
     /// As [`totals`](Self::totals).
     pub async fn waits(self) -> Result<FunnelWaits, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let conditions = self.conditions(&mut tx).await?;
+        let sessions = Sessions::read(&mut tx, &self).await?;
         let mut binder = Binder::default();
-        let condition = self.condition(&mut binder, &conditions, self.range);
+        let base = sessions.select_waits(&mut binder, self.filter.range);
         let text = format!(
-            "SELECT CAST(class AS BIGINT), COUNT(*) FROM (
-                SELECT CASE WHEN wait <= {HOUR} THEN 0 WHEN wait <= {DAY} THEN 1
-                    WHEN wait <= 7 * {DAY} THEN 2 WHEN wait <= 30 * {DAY} THEN 3 ELSE 4 END AS class
-                FROM (SELECT {WAIT} AS wait FROM dodo_funnel
-                    WHERE {condition} AND paid_at IS NOT NULL) AS waits) AS classes
-             GROUP BY class"
+            "SELECT value, CAST(SUM(paid) AS BIGINT) FROM ({base}) AS base GROUP BY value ORDER BY value"
         );
         let mut waits = FunnelWaits::default();
+        let mut found: Vec<(i64, u64)> = Vec::new();
         for mut row in tx.fetch_built(text, binder.0).await? {
-            let class = match row.int(0)? {
-                0 => &mut waits.hour,
-                1 => &mut waits.day,
-                2 => &mut waits.week,
-                3 => &mut waits.month,
+            let (seconds, sessions) = (row.int(0)?, count(row.int(1)?));
+            let class = match seconds {
+                ..=HOUR => &mut waits.hour,
+                ..=DAY => &mut waits.day,
+                _ if seconds <= 7 * DAY => &mut waits.week,
+                _ if seconds <= 30 * DAY => &mut waits.month,
                 _ => &mut waits.longer,
             };
-            *class = count(row.int(1)?);
+            *class += sessions;
+            found.push((seconds, sessions));
         }
-        let all =
-            [waits.hour, waits.day, waits.week, waits.month, waits.longer].iter().sum::<u64>();
-        if all == 0 {
-            return Ok(waits);
-        }
+        let all: u64 = found.iter().map(|(_, sessions)| sessions).sum();
+        // The wait of the session at this place.
+        let wait = |place: u64| {
+            let mut until = 0;
+            found.iter().find_map(|(seconds, sessions)| {
+                until += sessions;
+                (place < until).then_some(*seconds)
+            })
+        };
         // The median is the middle value, or the mean of the two middle values.
-        let mut binder = Binder::default();
-        let condition = self.condition(&mut binder, &conditions, self.range);
-        let before = binder.bind(i64::try_from((all - 1) / 2).unwrap_or_default());
-        let middle = binder.bind(if all % 2 == 0 { 2_i64 } else { 1 });
-        let text = format!(
-            "SELECT {WAIT} AS wait FROM dodo_funnel WHERE {condition} AND paid_at IS NOT NULL
-             ORDER BY wait LIMIT {middle} OFFSET {before}"
-        );
-        let rows = tx.fetch_built(text, binder.0).await?;
-        let middle: Vec<i64> =
-            rows.into_iter().map(|mut row| row.int(0)).collect::<Result<_, _>>()?;
-        if let (Some(first), Some(last)) = (middle.first(), middle.last()) {
-            waits.median = Some(SignedDuration::from_micros(first + (last - first) / 2));
-        }
+        let middle = wait(all.saturating_sub(1) / 2).zip(wait(all / 2));
+        waits.median = middle
+            .map(|(first, last)| SignedDuration::from_millis(first * 1000 + (last - first) * 500));
         Ok(waits)
     }
 
     /// The span of the question, and the span that it is compared with.
     fn spans(&self) -> impl Iterator<Item = (Option<Range>, bool)> + use<> {
-        [(self.range, false)].into_iter().chain(self.before.map(|range| (Some(range), true)))
+        let before = self.before.map(|range| (Some(range), true));
+        [(self.filter.range, false)].into_iter().chain(before)
+    }
+}
+
+/// The selected sessions of a question: as stored sums, or one by one.
+struct Sessions {
+    live: bool,
+    conditions: Vec<Condition>,
+    /// The zone of the sums. `None`: they are not complete.
+    zone: Option<jiff::tz::TimeZone>,
+    /// A session without a charge from this time on is open.
+    open: Timestamp,
+}
+
+impl Sessions {
+    async fn read(tx: &mut Tx, asked: &Funnel) -> Result<Self, Error> {
+        let Filter { only, not, test_mode, .. } = &asked.filter;
+        only.iter().chain(not).try_for_each(|(dimension, _)| column(*dimension).map(drop))?;
+        Ok(Self {
+            live: !test_mode,
+            conditions: conditions_of(tx, only, not).await?,
+            zone: sums_zone(tx, asked.ledger.zone()).await?,
+            open: asked.now.checked_sub(OPEN).unwrap_or(Timestamp::MIN),
+        })
     }
 
-    async fn conditions(&self, tx: &mut Tx) -> Result<Vec<Condition>, Error> {
-        self.only
-            .iter()
-            .chain(&self.not)
-            .try_for_each(|(dimension, _)| column(*dimension).map(drop))?;
-        conditions_of(tx, &self.only, &self.not).await
-    }
-
-    fn condition(
-        &self,
-        binder: &mut Binder,
-        conditions: &[Condition],
-        range: Option<Range>,
-    ) -> String {
+    fn condition(&self, binder: &mut Binder, range: Option<Range>) -> String {
         // -1: not known.
-        let other_mode = binder.bind(self.test_mode);
+        let other_mode = binder.bind(!self.live);
         let mut text = format!("live <> {other_mode}");
         if let Some(range) = range {
             let from = binder.bind(range.from.as_microsecond());
             let until = binder.bind(range.until.as_microsecond());
             text.push_str(&format!(" AND at >= {from} AND at < {until}"));
         }
-        for condition in conditions {
+        for condition in &self.conditions {
             let column = condition.dimension.column().unwrap_or_default();
             text.push_str(&condition.text(binder, column));
         }
         text
     }
 
-    /// A query of a value and its counts.
+    /// A query of `value` and the counts.
     fn select(
         &self,
         binder: &mut Binder,
-        value: &str,
-        conditions: &[Condition],
+        by: Option<Dimension>,
         range: Option<Range>,
-        group: Option<&str>,
-    ) -> String {
-        let open = self.now.checked_sub(OPEN).unwrap_or(Timestamp::MIN);
-        let open = binder.bind(open.as_microsecond());
-        let condition = self.condition(binder, conditions, range);
-        let group = group.map(|group| format!(" GROUP BY {group}")).unwrap_or_default();
-        let sum = |column: &str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)");
-        format!(
-            "SELECT {value} AS value, COUNT(*) AS opened, {} AS tried, COUNT(paid_at) AS paid,
-                {} AS kept, {} AS open, {} AS recovered
-             FROM dodo_funnel WHERE {condition}{group}",
-            sum("tried"),
-            sum("kept"),
-            sum(&format!("CASE WHEN paid_at IS NULL AND at > {open} THEN 1 ELSE 0 END")),
-            sum("CASE WHEN paid_at IS NOT NULL AND failure IS NOT NULL THEN 1 ELSE 0 END"),
-        )
+    ) -> Result<String, Error> {
+        let value = by.map_or(Ok(NOTHING), column)?;
+        let mut all = Vec::new();
+        let sums = sums_by(&self.conditions, by);
+        let dim = sums.map(|dimension| dimension.and_then(Dimension::number).unwrap_or_default());
+        for part in self.parts(dim.is_some(), range) {
+            let text = match part {
+                Part::Rows(range) => {
+                    let condition = self.condition(binder, range);
+                    format!(
+                        "SELECT {value} AS value, 1 AS opened, tried,
+                            CASE WHEN paid_at IS NULL THEN 0 ELSE 1 END AS paid, kept, 0 AS open,
+                            CASE WHEN paid_at IS NULL OR failure IS NULL THEN 0 ELSE 1 END AS recovered
+                         FROM dodo_funnel WHERE {condition}"
+                    )
+                }
+                sums => {
+                    let value = if by.is_some() { "value" } else { NOTHING };
+                    let mut condition = self.sums(binder, dim.unwrap_or_default(), sums);
+                    for each in &self.conditions {
+                        condition.push_str(&each.text(binder, "value"));
+                    }
+                    format!(
+                        "SELECT {value} AS value, opened, tried, paid, kept, 0 AS open, recovered
+                         FROM dodo_funnel_roll WHERE {condition}"
+                    )
+                }
+            };
+            all.push(text);
+        }
+        // What is open depends on the time of the question, so it has no stored sum.
+        let range = range.unwrap_or(Range::new(Timestamp::MIN, Timestamp::MAX));
+        let condition =
+            self.condition(binder, Some(Range::new(range.from.max(self.open), range.until)));
+        all.push(format!(
+            "SELECT {value} AS value, 0 AS opened, 0 AS tried, 0 AS paid, 0 AS kept, 1 AS open, 0 AS recovered
+             FROM dodo_funnel WHERE {condition} AND paid_at IS NULL"
+        ));
+        Ok(all.join(" UNION ALL "))
     }
+
+    /// A query of `value`, the time to pay in seconds, and `paid`.
+    fn select_waits(&self, binder: &mut Binder, range: Option<Range>) -> String {
+        let mut all = Vec::new();
+        for part in self.parts(self.conditions.is_empty(), range) {
+            all.push(match part {
+                Part::Rows(range) => {
+                    let condition = self.condition(binder, range);
+                    format!(
+                        "SELECT {} AS value, 1 AS paid FROM (
+                            SELECT CASE WHEN paid_at > at THEN paid_at - at ELSE 0 END AS wait
+                            FROM dodo_funnel WHERE {condition} AND paid_at IS NOT NULL) AS waits",
+                        rounded_wait()
+                    )
+                }
+                sums => {
+                    let condition = self.sums(binder, WAITS, sums);
+                    format!("SELECT value, paid FROM dodo_funnel_roll WHERE {condition}")
+                }
+            });
+        }
+        all.join(" UNION ALL ")
+    }
+
+    fn parts(&self, has_sums: bool, range: Option<Range>) -> Vec<Part> {
+        match &self.zone {
+            Some(zone) if has_sums => parts(range, zone, true),
+            _ => vec![Part::Rows(range)],
+        }
+    }
+
+    /// The condition of stored sums.
+    fn sums(&self, binder: &mut Binder, dim: i64, part: Part) -> String {
+        let (grain, span) = match part {
+            Part::Days(first, until) => (0, Some((first, until))),
+            Part::Months(months) => (1, months),
+            Part::Rows(_) => (0, Some((0, 0))),
+        };
+        let (live, dim) = (binder.bind(self.live), binder.bind(dim));
+        let mut text = format!("live IN (-1, {live}) AND dim = {dim} AND grain = {grain}");
+        if let Some((first, until)) = span {
+            let (first, until) = (binder.bind(first), binder.bind(until));
+            text.push_str(&format!(" AND bucket >= {first} AND bucket < {until}"));
+        }
+        text
+    }
+}
+
+/// The seconds of the column `wait`, rounded up to their unit.
+fn rounded_wait() -> String {
+    let unit = |(unit, most): (i64, i64)| {
+        let (less, seconds) = (unit - 1, unit / 1_000_000);
+        format!("WHEN wait <= {most} THEN (wait + {less}) / {unit} * {seconds}")
+    };
+    format!("CASE {} END", WAIT_UNITS.map(unit).join(" "))
+}
+
+/// The sums of the counts.
+fn summed() -> [String; 6] {
+    COUNTS.map(|count| format!("CAST(COALESCE(SUM({count}), 0) AS BIGINT)"))
 }
 
 /// The column of a dimension of the funnel.
@@ -469,8 +449,4 @@ fn column(dimension: Dimension) -> Result<&'static str, Error> {
             "the funnel has the dimensions of a campaign and the channel: name one of them",
         )
     })
-}
-
-fn count(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod calendar;
+mod checkouts;
 mod disputes;
 mod explain;
 mod export;
@@ -27,12 +28,13 @@ pub use self::{
         Breakdown, BreakdownRow, Compared, CurrencySums, Cursor, Order, Series, SeriesRow, Sort,
     },
     calendar::{Bucket, Interval, Period, Range},
+    checkouts::{
+        FunnelBreakdown, FunnelCompared, FunnelFailure, FunnelRow, FunnelSums, FunnelWaits,
+    },
     disputes::OpenDispute,
     explain::{ExplainedRecord, PaymentExplanation},
     export::{ExportFormat, text as csv_text},
-    funnel::{
-        Funnel, FunnelBreakdown, FunnelCompared, FunnelFailure, FunnelRow, FunnelSums, FunnelWaits,
-    },
+    funnel::Funnel,
     history::ObjectEvent,
     money::MoneyQuery,
     mrr::{MovementSums, Mrr, MrrMonth, lifetime_value},

@@ -9,8 +9,8 @@ use super::{
         names,
     },
     calendar::{Interval, Range},
-    plan::{Binder, Filter, Scope},
-    series::{Chart, KIND_SUMS, LOW_BITS, PLAIN_SUMS, summed, total},
+    plan::{Binder, Filter, Scope, folded},
+    series::{Chart, KIND_SUMS, LOW_BITS, PLAIN_SUMS, add, currencies, summed, total},
     sums::Sums,
 };
 use crate::{
@@ -23,16 +23,6 @@ use crate::{
     },
 };
 
-/// Reads one index entry for each currency.
-const CURRENCIES: Sql = sql!(
-    "WITH RECURSIVE found (currency) AS (
-        SELECT MIN(currency) FROM dodo_money WHERE live = $1
-        UNION ALL
-        SELECT (SELECT MIN(currency) FROM dodo_money
-                WHERE live = $1 AND currency > found.currency)
-        FROM found WHERE found.currency IS NOT NULL
-     ) SELECT currency FROM found WHERE currency IS NOT NULL"
-);
 const SPAN: Sql = sql!("SELECT MIN(at), MAX(at) FROM dodo_money WHERE live = $1 AND currency = $2");
 const CHANGE: Sql = sql!("SELECT change FROM dodo_books WHERE id = 1");
 
@@ -98,17 +88,6 @@ impl Ledger {
         let change = row.map(|mut row| row.int(0)).transpose()?.unwrap_or_default();
         Ok(u64::try_from(change).unwrap_or_default())
     }
-}
-
-/// The currencies with money.
-pub(super) async fn currencies(tx: &mut Tx, live: bool) -> Result<Vec<Currency>, Error> {
-    let read = |text: String| {
-        text.parse().map_err(|error: dodo_core::Error| {
-            Error::corrupt("a money row has no readable currency").with_source(error)
-        })
-    };
-    let rows = tx.fetch(&CURRENCIES, args![live]).await?;
-    rows.into_iter().map(|mut row| read(row.text(0)?)).collect()
 }
 
 impl MoneyQuery {
@@ -181,13 +160,29 @@ impl MoneyQuery {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn currencies(self) -> Result<Vec<CurrencySums>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let mut all = Vec::new();
-        for currency in currencies(&mut tx, !self.filter.test_mode).await? {
-            let filter = Filter { currency: Some(currency), ..self.filter.clone() };
-            let scope = Scope::read(&mut tx, &filter, self.ledger.zone()).await?;
-            let sums = total(&mut tx, &scope, filter.range).await?;
-            let exponent = self.ledger.shared.rules().exponent_of(currency);
-            all.push(CurrencySums { currency, exponent, sums });
+        let found = currencies(&mut tx, !self.filter.test_mode).await?;
+        let Some(first) = found.first() else { return Ok(Vec::new()) };
+        let filter = Filter { currency: Some(*first), ..self.filter };
+        let mut scope = Scope::read(&mut tx, &filter, self.ledger.zone()).await?;
+        let (mut binder, mut parts) = (Binder::default(), Vec::new());
+        for (nth, currency) in found.iter().enumerate() {
+            scope.currency = *currency;
+            let sums = summed("", &scope.sums_of(&mut binder, None, filter.range, None)?);
+            parts.push(format!(
+                "SELECT CAST({nth} AS BIGINT) AS nth, {PLAIN_SUMS} FROM ({sums}) AS part"
+            ));
+        }
+        let all = found.into_iter().map(|currency| CurrencySums {
+            currency,
+            exponent: self.ledger.shared.rules().exponent_of(currency),
+            sums: Sums::default(),
+        });
+        let mut all: Vec<CurrencySums> = all.collect();
+        for mut row in tx.fetch_built(parts.join(" UNION ALL "), binder.0).await? {
+            let nth = usize::try_from(row.int(0)?).unwrap_or(usize::MAX);
+            if let Some(found) = all.get_mut(nth) {
+                add(&mut found.sums, &mut row, 1)?;
+            }
         }
         all.sort_by_key(|row| (std::cmp::Reverse(row.sums.charges), row.currency));
         Ok(all)
@@ -245,29 +240,42 @@ impl MoneyQuery {
     pub async fn breakdowns(self, by: &[Dimension]) -> Result<Vec<Breakdown>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
-        self.breakdowns_in(&mut tx, &scope, by).await
+        let all = self.breakdowns_in(&mut tx, &scope, by).await?;
+        Ok(all.into_iter().map(|(breakdown, _)| breakdown).collect())
     }
 
+    /// Each breakdown with the ids of its rows.
     async fn breakdowns_in(
         &self,
         tx: &mut Tx,
         scope: &Scope,
         by: &[Dimension],
-    ) -> Result<Vec<Breakdown>, Error> {
+    ) -> Result<Vec<(Breakdown, Vec<i64>)>, Error> {
         if by.is_empty() {
             return Ok(Vec::new());
         }
         let mut found = self.found(tx, scope, by, self.filter.range, None).await?;
         if let Some(range) = self.before {
             let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
-            let before = self.found(tx, scope, by, Some(range), Some(&shown)).await?;
+            let mut before = self.found(tx, scope, by, Some(range), Some(&shown)).await?;
+            if !scope.reads_rows(None) {
+                // Stored sums of the shown values alone were read.
+                let total = total(tx, scope, Some(range)).await?;
+                before.iter_mut().for_each(|found| found.total.now = total);
+            }
             for (found, before) in found.iter_mut().zip(before) {
                 found.compare(before);
             }
         }
         let wanted = found.iter().flat_map(|found| found.shown());
         let names = names(tx, wanted).await?;
-        Ok(found.into_iter().map(|found| found.named(&names)).collect())
+        Ok(found
+            .into_iter()
+            .map(|found| {
+                let shown = found.shown();
+                (found.named(&names), shown)
+            })
+            .collect())
     }
 
     /// Returns the values of each dimension as ids. `shown`: these values instead of the best ones.
@@ -288,22 +296,23 @@ impl MoneyQuery {
         }
         let mut parts = Vec::new();
         for (nth, by) in by.iter().enumerate() {
+            // Other values than the shown ones count in the total alone.
+            let mut values = shown.map(|shown| shown.get(nth).cloned().unwrap_or_default());
+            values.iter_mut().for_each(|values| values.push(0));
             let base = match scope.reads_rows(Some(*by)) && shares {
                 true => {
                     let column = by.column().ok_or_else(|| {
                         Error::config("money is not grouped by this dimension: use `.series(..)`")
                     })?;
+                    let value = match &values {
+                        Some(values) => folded(&mut binder, column, values),
+                        None => column.to_owned(),
+                    };
                     format!(
-                        "SELECT 0 AS slot, {column} AS value, kind, n, gross, net, firsts FROM picked"
+                        "SELECT 0 AS slot, {value} AS value, kind, n, gross, net, firsts FROM picked"
                     )
                 }
-                false => {
-                    let parts = scope
-                        .parts(Some(*by), range, true)
-                        .into_iter()
-                        .map(|part| scope.select(&mut binder, Some(*by), part, None, None));
-                    parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL ")
-                }
+                false => scope.sums_of(&mut binder, Some(*by), range, values.as_deref())?,
             };
             tables.push(format!("sums{nth} AS MATERIALIZED ({})", summed("value", &base)));
             let list = match shown.and_then(|shown| shown.get(nth)) {
@@ -390,37 +399,94 @@ impl MoneyQuery {
         }
         let mut tx = self.ledger.shared.store.read().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
+        let best = match self.by {
+            Some(by) => {
+                let mut best = self.found(&mut tx, &scope, &[by], self.filter.range, None).await?;
+                best.pop().map(|best| (by, best.shown()))
+            }
+            None => None,
+        };
+        self.series_in(&mut tx, &scope, best, interval, zone).await
+    }
+
+    /// The values of several dimensions, and sums over time with the `best` values of the first one by their
+    /// net amount. Give a span by [`between`](Self::between).
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub async fn charted(
+        self,
+        by: &[Dimension],
+        best: u32,
+        interval: Interval,
+        zone: &TimeZone,
+    ) -> Result<(Vec<Breakdown>, Series), Error> {
+        let mut tx = self.ledger.shared.store.read().await?;
+        let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
+        let breakdowns = self.breakdowns_in(&mut tx, &scope, by).await?;
+        let is_best = self.order == Order::default() && self.after.is_none() && self.top >= best;
+        let best = match by.first() {
+            None => None,
+            Some(first) => {
+                let mut shown = match breakdowns.first() {
+                    Some((_, shown)) if is_best => shown.clone(),
+                    _ => {
+                        let all = Self {
+                            order: Order::default(),
+                            after: None,
+                            top: best,
+                            ..self.clone()
+                        };
+                        let range = self.filter.range;
+                        let found = all.found(&mut tx, &scope, &[*first], range, None).await?;
+                        found.first().map(Found::shown).unwrap_or_default()
+                    }
+                };
+                shown.truncate(usize::try_from(best).unwrap_or(usize::MAX));
+                Some((*first, shown))
+            }
+        };
+        let series = self.series_in(&mut tx, &scope, best, interval, zone).await?;
+        Ok((breakdowns.into_iter().map(|(breakdown, _)| breakdown).collect(), series))
+    }
+
+    /// Sums over time, with these values of a dimension.
+    async fn series_in(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        best: Option<(Dimension, Vec<i64>)>,
+        interval: Interval,
+        zone: &TimeZone,
+    ) -> Result<Series, Error> {
         let range = self.filter.range;
         let buckets = range.map(|range| range.buckets(interval, zone)).unwrap_or_default();
         let is_books_zone = zone.iana_name() == self.ledger.zone().iana_name();
-        let chart = Chart { scope: &scope, interval, is_books_zone };
-        let mut total = chart.sums(&mut tx, None, range, &buckets, None).await?;
-        let total = total.remove(&0).unwrap_or_else(|| vec![Sums::default(); buckets.len()]);
+        let chart = Chart { scope, interval, is_books_zone };
         let before = match self.before {
             Some(before) => {
-                let buckets = before.buckets(interval, zone);
-                let mut sums = chart.sums(&mut tx, None, Some(before), &buckets, None).await?;
-                Some(sums.remove(&0).unwrap_or_default())
+                Some(chart.total(tx, Some(before), &before.buckets(interval, zone)).await?)
             }
             None => None,
         };
         let empty = || vec![Sums::default(); buckets.len()];
-        let (mut rows, mut none, mut other) = (Vec::new(), empty(), total.clone());
-        if let Some(by) = self.by {
-            let mut best = self.found(&mut tx, &scope, &[by], range, None).await?;
-            let values = best.pop().map(|best| best.shown()).unwrap_or_default();
-            let wanted: Vec<i64> = values.iter().copied().chain([0]).collect();
-            let mut sums = chart.sums(&mut tx, Some(by), range, &buckets, Some(&wanted)).await?;
-            let names = names(&mut tx, values.iter().copied()).await?;
-            none = sums.remove(&0).unwrap_or_else(empty);
-            for value in values {
-                let sums = sums.remove(&value).unwrap_or_else(empty);
-                rows.push(SeriesRow { value: name_of(by, value, &names), sums });
-            }
-            for list in rows.iter().map(|row| &row.sums).chain([&none]) {
-                for (other, sums) in other.iter_mut().zip(list) {
-                    *other = other.less(sums);
-                }
+        let Some((by, values)) = best else {
+            let total = chart.total(tx, range, &buckets).await?;
+            let (rows, none, other) = (Vec::new(), empty(), total.clone());
+            return Ok(Series { buckets, total, before, rows, none, other });
+        };
+        let wanted: Vec<i64> = values.iter().copied().chain([0]).collect();
+        let (mut sums, total) = chart.values(tx, by, range, &buckets, &wanted).await?;
+        let names = names(tx, values.iter().copied()).await?;
+        let none = sums.remove(&0).unwrap_or_else(empty);
+        let (mut rows, mut other) = (Vec::new(), total.clone());
+        for value in values {
+            let sums = sums.remove(&value).unwrap_or_else(empty);
+            rows.push(SeriesRow { value: name_of(by, value, &names), sums });
+        }
+        for list in rows.iter().map(|row| &row.sums).chain([&none]) {
+            for (other, sums) in other.iter_mut().zip(list) {
+                *other = other.less(sums);
             }
         }
         Ok(Series { buckets, total, before, rows, none, other })

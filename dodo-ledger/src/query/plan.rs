@@ -26,8 +26,10 @@ const FIND_VALUES: Sql = sql!(
 const DAYS: i32 = 62;
 /// The id of a value that no row has.
 const UNKNOWN: i64 = -1;
+/// The values that a chart does not show one by one.
+const OTHERS: &str = "CAST(-1 AS BIGINT)";
 /// A placeholder column with the type of the other columns.
-const NOTHING: &str = "CAST(0 AS BIGINT)";
+pub(super) const NOTHING: &str = "CAST(0 AS BIGINT)";
 
 /// The arguments of a statement that is being built. Every value is an argument, never part of the
 /// text.
@@ -62,7 +64,7 @@ pub(super) struct Filter {
 #[derive(Debug)]
 pub(super) struct Scope {
     live: bool,
-    currency: Currency,
+    pub(super) currency: Currency,
     conditions: Vec<Condition>,
     /// The zone of the sums. `None`: they are not complete.
     zone: Option<TimeZone>,
@@ -119,10 +121,7 @@ impl Scope {
             )
         })?;
         let conditions = conditions_of(tx, &filter.only, &filter.not).await?;
-        let books = tx.fetch_one(&BOOKS, args![]).await?;
-        let mut books = books.ok_or_else(|| Error::corrupt("the row of dodo_books is missing"))?;
-        let is_usable = zone.iana_name() == Some(&books.text(0)?) && books.int(1)? != 0;
-        let zone = is_usable.then(|| zone.clone());
+        let zone = sums_zone(tx, zone).await?;
         Ok(Self { live: !filter.test_mode, currency, conditions, zone })
     }
 
@@ -130,13 +129,7 @@ impl Scope {
     /// question needs single rows.
     fn summed(&self, by: Option<Dimension>) -> Option<(Option<Dimension>, &TimeZone)> {
         let zone = self.zone.as_ref()?;
-        let by = by.filter(|by| *by != Dimension::Kind);
-        let filtered = self.conditions.iter().map(|condition| condition.dimension);
-        let mut needed = filtered.filter(|dimension| *dimension != Dimension::Kind).chain(by);
-        let first = needed.next();
-        let same = needed.all(|other| Some(other) == first);
-        let has_sums = first.is_none_or(Dimension::has_sums);
-        (same && has_sums).then_some((first, zone))
+        Some((sums_by(&self.conditions, by)?, zone))
     }
 
     /// Whether a question by this dimension needs single rows.
@@ -157,8 +150,22 @@ impl Scope {
         }
     }
 
+    /// A query of `slot, value, kind, n, gross, net, firsts` for all parts of a span, as [`select`](Self::select)
+    /// gives each.
+    pub(super) fn sums_of(
+        &self,
+        binder: &mut Binder,
+        by: Option<Dimension>,
+        range: Option<Range>,
+        values: Option<&[i64]>,
+    ) -> Result<String, Error> {
+        let parts = self.parts(by, range, true).into_iter();
+        let parts = parts.map(|part| self.select(binder, by, part, None, values));
+        Ok(parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL "))
+    }
+
     /// A query of `slot, value, kind, n, gross, net, firsts` for a part. With `buckets`, single rows have
-    /// the slot of their bucket. `values`: only these.
+    /// the slot of their bucket. `values`: only these; single rows of the other values have the value -1.
     pub(super) fn select(
         &self,
         binder: &mut Binder,
@@ -175,6 +182,10 @@ impl Scope {
                     Some(by) => by.column().ok_or_else(|| {
                         Error::config("money is not grouped by this dimension: use `.series(..)`")
                     })?,
+                };
+                let value = match values {
+                    None => value.to_owned(),
+                    Some(values) => folded(binder, value, values),
                 };
                 let mut text = String::from("SELECT ");
                 match buckets {
@@ -212,9 +223,6 @@ impl Scope {
                         Error::config("days and currencies have their own filter: `.between(..)`, `.currency(..)`")
                     })?;
                     text.push_str(&condition.text(binder, column));
-                }
-                if let Some(values) = values {
-                    text.push_str(&format!(" AND {value} IN ({})", binder.list(values)));
                 }
                 Ok(text)
             }
@@ -280,6 +288,32 @@ impl Scope {
     }
 }
 
+/// The value of a column, and -1 for all values that are not among these.
+pub(super) fn folded(binder: &mut Binder, column: &str, values: &[i64]) -> String {
+    format!("CASE WHEN {column} IN ({}) THEN {column} ELSE {OTHERS} END", binder.list(values))
+}
+
+/// The zone of the stored sums. `None`: they are not complete, or of another zone.
+pub(super) async fn sums_zone(tx: &mut Tx, zone: &TimeZone) -> Result<Option<TimeZone>, Error> {
+    let books = tx.fetch_one(&BOOKS, args![]).await?;
+    let mut books = books.ok_or_else(|| Error::corrupt("the row of dodo_books is missing"))?;
+    let is_usable = zone.iana_name() == Some(&books.text(0)?) && books.int(1)? != 0;
+    Ok(is_usable.then(|| zone.clone()))
+}
+
+/// The dimension of the stored sums that answer a question; inner `None`: the sums of all rows. Outer `None`:
+/// the question needs single rows.
+pub(super) fn sums_by(
+    conditions: &[Condition],
+    by: Option<Dimension>,
+) -> Option<Option<Dimension>> {
+    let filtered = conditions.iter().map(|condition| condition.dimension);
+    let mut needed = filtered.chain(by).filter(|dimension| *dimension != Dimension::Kind);
+    let first = needed.next();
+    let same = needed.all(|other| Some(other) == first);
+    (same && first.is_none_or(Dimension::has_sums)).then_some(first)
+}
+
 /// The conditions of a filter, with the numbers of its values. Several values of one dimension: any of them.
 pub(super) async fn conditions_of(
     tx: &mut Tx,
@@ -321,7 +355,7 @@ impl Condition {
 }
 
 /// The parts of a span.
-fn parts(range: Option<Range>, zone: &TimeZone, by_month: bool) -> Vec<Part> {
+pub(super) fn parts(range: Option<Range>, zone: &TimeZone, by_month: bool) -> Vec<Part> {
     let Some(range) = range else { return vec![Part::Months(None)] };
     if range.from >= range.until {
         return vec![Part::Rows(Some(range))];

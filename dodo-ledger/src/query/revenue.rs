@@ -8,9 +8,8 @@ use jiff::{Timestamp, civil::Date};
 use super::{
     breakdown::{name_of, names},
     calendar::Range,
-    money::currencies,
     plan::{Binder, Filter, Scope, conditions_of},
-    series::{read_wide, summed, sums_of_values},
+    series::{currencies, read_wide, summed, sums_of_values},
 };
 use crate::{
     Ledger,

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use dodo_core::money::Currency;
+
 use super::{
     calendar::{Bucket, Interval, Range},
     plan::{Binder, Part, Scope, Slot},
@@ -10,15 +12,39 @@ use super::{
 use crate::{
     attribution::{Dimension, day_number, month_number},
     error::Error,
-    store::{Tx, sql::Row},
+    store::{
+        Tx,
+        sql::{Row, Sql, args, sql},
+    },
 };
 
+/// Reads one index entry for each currency.
+const CURRENCIES: Sql = sql!(
+    "WITH RECURSIVE found (currency) AS (
+        SELECT MIN(currency) FROM dodo_money WHERE live = $1
+        UNION ALL
+        SELECT (SELECT MIN(currency) FROM dodo_money
+                WHERE live = $1 AND currency > found.currency)
+        FROM found WHERE found.currency IS NOT NULL
+     ) SELECT currency FROM found WHERE currency IS NOT NULL"
+);
 pub(super) const LOW_BITS: i64 = 0xffff_ffff;
 /// The columns of a group of sums, after its value.
 pub(super) const PLAIN_SUMS: &str = "kind, n, gross_high, gross_low, net_high, net_low, firsts";
 pub(super) const KIND_SUMS: &str = "kind, CAST(SUM(n) AS BIGINT), CAST(SUM(gross_high) AS BIGINT),
     CAST(SUM(gross_low) AS BIGINT), CAST(SUM(net_high) AS BIGINT), CAST(SUM(net_low) AS BIGINT),
     CAST(SUM(firsts) AS BIGINT)";
+
+/// The currencies with money.
+pub(super) async fn currencies(tx: &mut Tx, live: bool) -> Result<Vec<Currency>, Error> {
+    let read = |text: String| {
+        text.parse().map_err(|error: dodo_core::Error| {
+            Error::corrupt("a money row has no readable currency").with_source(error)
+        })
+    };
+    let rows = tx.fetch(&CURRENCIES, args![live]).await?;
+    rows.into_iter().map(|mut row| read(row.text(0)?)).collect()
+}
 
 /// The sums of a query of rows by these columns and by kind. A sum is in two parts, high and low, that a
 /// `BIGINT` holds for any number of rows: SQLite fails if a sum leaves 64 bits.
@@ -56,9 +82,7 @@ pub(super) async fn sums_of_values(
     range: Option<Range>,
 ) -> Result<Vec<Row>, Error> {
     let mut binder = Binder::default();
-    let parts = scope.parts(by, range, true).into_iter();
-    let parts = parts.map(|part| scope.select(&mut binder, by, part, None, None));
-    let base = parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL ");
+    let base = scope.sums_of(&mut binder, by, range, None)?;
     tx.fetch_built(summed("value", &base), binder.0).await
 }
 
@@ -79,8 +103,48 @@ pub(super) struct Chart<'a> {
 }
 
 impl Chart<'_> {
-    /// The sums of each value in each bucket.
-    pub(super) async fn sums(
+    /// The sums of all values in each bucket.
+    pub(super) async fn total(
+        &self,
+        tx: &mut Tx,
+        range: Option<Range>,
+        buckets: &[Bucket],
+    ) -> Result<Vec<Sums>, Error> {
+        let mut sums = self.sums(tx, None, range, buckets, None).await?;
+        Ok(sums.remove(&0).unwrap_or_else(|| vec![Sums::default(); buckets.len()]))
+    }
+
+    /// The sums of these values in each bucket, and those of all values. Single rows are read once for both.
+    pub(super) async fn values(
+        &self,
+        tx: &mut Tx,
+        by: Dimension,
+        range: Option<Range>,
+        buckets: &[Bucket],
+        values: &[i64],
+    ) -> Result<(HashMap<i64, Vec<Sums>>, Vec<Sums>), Error> {
+        let sums = self.sums(tx, Some(by), range, buckets, Some(values)).await?;
+        let is_whole = self.parts(Some(by), range).iter().all(|part| matches!(part, Part::Rows(_)));
+        if !is_whole {
+            return Ok((sums, self.total(tx, range, buckets).await?));
+        }
+        let mut total = vec![Sums::default(); buckets.len()];
+        for list in sums.values() {
+            total.iter_mut().zip(list).for_each(|(total, sums)| *total = total.more(sums));
+        }
+        Ok((sums, total))
+    }
+
+    fn parts(&self, by: Option<Dimension>, range: Option<Range>) -> Vec<Part> {
+        let by_month = matches!(self.interval, Interval::Month | Interval::Year);
+        match self.is_books_zone && self.interval != Interval::Hour {
+            true => self.scope.parts(by, range, by_month),
+            false => vec![Part::Rows(range)],
+        }
+    }
+
+    /// The sums of each value in each bucket. Single rows of other values than `values` are at -1.
+    async fn sums(
         &self,
         tx: &mut Tx,
         by: Option<Dimension>,
@@ -92,11 +156,7 @@ impl Chart<'_> {
         if buckets.is_empty() {
             return Ok(all);
         }
-        let by_month = matches!(self.interval, Interval::Month | Interval::Year);
-        let parts = match self.is_books_zone && self.interval != Interval::Hour {
-            true => self.scope.parts(by, range, by_month),
-            false => vec![Part::Rows(range)],
-        };
+        let parts = self.parts(by, range);
         let mut binder = Binder::default();
         let mut base = Vec::new();
         for part in parts {

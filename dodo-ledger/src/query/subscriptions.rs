@@ -6,7 +6,11 @@ use dodo_core::money::Currency;
 use jiff::Timestamp;
 
 use super::{plan::Binder, series::read_wide};
-use crate::{Ledger, error::Error, store::sql::Row};
+use crate::{
+    Ledger,
+    error::Error,
+    store::sql::{Row, Sql, args, sql},
+};
 
 /// The subscriptions of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +31,16 @@ pub enum Which {
     Due(Timestamp),
 }
 
+/// Reads one index entry for each currency.
+const CURRENCIES: Sql = sql!(
+    "WITH RECURSIVE found (currency) AS (
+        SELECT MIN(currency) FROM dodo_subscription WHERE live = $1
+        UNION ALL
+        SELECT (SELECT MIN(currency) FROM dodo_subscription
+                WHERE live = $1 AND currency > found.currency)
+        FROM found WHERE found.currency IS NOT NULL
+     ) SELECT currency FROM found WHERE currency IS NOT NULL"
+);
 /// `mrr` for sums: a `+` keeps SQLite from the index of the list, which lacks the columns of a sum.
 const ALL_ROWS: &str = "+mrr";
 
@@ -318,6 +332,21 @@ impl Subscriptions {
             trial_ends_at: at(row.opt_int(15)?),
         };
         Ok((stored, item))
+    }
+
+    /// The currencies of subscriptions, each with its number of decimals. It uses only the mode of the
+    /// question.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
+    pub async fn currencies(self) -> Result<Vec<(Currency, u8)>, Error> {
+        let mut tx = self.ledger.shared.store.read().await?;
+        let rows = tx.fetch(&CURRENCIES, args![self.live]).await?;
+        let read = |mut row: Row| {
+            let currency = read_currency(&row.text(0)?)?;
+            Ok((currency, self.ledger.shared.rules().exponent_of(currency)))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// The sums of each currency, the most money first.

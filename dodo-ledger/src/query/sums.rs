@@ -52,6 +52,21 @@ impl Sums {
         self.new_customers += count(firsts);
     }
 
+    /// Adds other sums.
+    pub(super) fn more(mut self, other: &Self) -> Self {
+        self.gross += other.gross;
+        self.net += other.net;
+        self.charges += other.charges;
+        self.charges_gross += other.charges_gross;
+        self.charges_net += other.charges_net;
+        self.refunds += other.refunds;
+        self.refunds_gross += other.refunds_gross;
+        self.disputes += other.disputes;
+        self.disputes_gross += other.disputes_gross;
+        self.new_customers += other.new_customers;
+        self
+    }
+
     /// Subtracts other sums.
     pub(super) fn less(mut self, other: &Self) -> Self {
         self.gross -= other.gross;

@@ -350,6 +350,28 @@ const V1: &[Sql] = &[
             PRIMARY KEY (at, no)
         )" CLUSTERED
     ),
+    // Failures are counted from their rows.
+    sql!(
+        "CREATE INDEX dodo_funnel_failed ON dodo_funnel (at, failure, live, paid_at, channel, source, medium,
+            campaign, content, term, link) WHERE failure IS NOT NULL"
+    ),
+    // Sums of `dodo_funnel`. `dim`, `grain`, `bucket` and `value` are those of `dodo_roll`, by the time of
+    // the opening. `dim` -1: paid sessions; `value` is the time to pay, in seconds.
+    sql!(
+        "CREATE TABLE dodo_funnel_roll (
+            live BIGINT NOT NULL,
+            dim BIGINT NOT NULL,
+            grain BIGINT NOT NULL,
+            bucket BIGINT NOT NULL,
+            value BIGINT NOT NULL,
+            opened BIGINT NOT NULL,
+            tried BIGINT NOT NULL,
+            paid BIGINT NOT NULL,
+            kept BIGINT NOT NULL,
+            recovered BIGINT NOT NULL,
+            PRIMARY KEY (live, dim, grain, bucket, value)
+        )" CLUSTERED
+    ),
     // One row. `change` grows with each booking that changes money, subscriptions or the funnel.
     // `complete`: the sums are those of the zone.
     sql!(
