@@ -78,6 +78,6 @@ impl Loader<'_> {
     }
 }
 
-fn plural(number: u64, one: &str, several: &str) -> String {
+pub(super) fn plural(number: u64, one: &str, several: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { several })
 }

@@ -39,15 +39,18 @@ impl Loader<'_> {
         });
         let mut blocks = vec![Block::Choice { label: "Group by", choices: choices.collect() }];
         let dimension = by.dimension();
-        if self.wants("net")
-            && self.question.after.is_none()
-            && self.question.table.as_deref() != Some("breakdown")
-        {
-            blocks.push(Block::Chart(self.flow_of(by).await?.0));
-        }
         let order = (self.question.sort, self.question.ascending);
-        let after = self.question.after.as_deref();
-        let groups = self.groups(dimension, order, after, self.rows(PAGE_ROWS)).await?;
+        let (after, limit) = (self.question.after.as_deref(), self.rows(PAGE_ROWS));
+        let has_chart = self.wants("net")
+            && after.is_none()
+            && self.question.table.as_deref() != Some("breakdown");
+        let groups = if has_chart {
+            let (mut groups, flow) = self.charted(&[dimension], order, after, limit).await?;
+            blocks.push(Block::Chart(self.chart_of(by, &flow).await?));
+            groups.pop().unwrap_or_default()
+        } else {
+            self.groups(dimension, order, after, limit).await?
+        };
         blocks.push(Block::Table(self.long_table(by, groups)));
         let heading = format!("Net by {}", by.title().to_lowercase());
         Ok(Sheet { heading, blocks })

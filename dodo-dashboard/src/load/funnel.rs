@@ -1,6 +1,6 @@
 use dodo_ledger::{
     Error,
-    query::{Funnel, FunnelCompared, FunnelFailure, FunnelSums, FunnelWaits},
+    query::{Funnel, FunnelBreakdown, FunnelCompared, FunnelFailure, FunnelSums, FunnelWaits},
 };
 
 use super::{Loader, PAGE_ROWS, money::none_label};
@@ -63,7 +63,9 @@ impl Loader<'_> {
     /// Checkout sessions: opened, tried, paid, kept.
     pub(super) async fn funnel(&self) -> Result<Sheet, Error> {
         let by = if is_counted(self.question.by) { self.question.by } else { By::Source };
-        let totals = self.funnel_asked().totals().await?;
+        let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
+        let rows = self.funnel_asked().by(by.dimension()).top(limit).rows().await?;
+        let totals = rows.total;
         let heading = "Funnel of checkouts".to_owned();
         if totals.now.opened == 0 && totals.before.is_none_or(|before| before.opened == 0) {
             let text = "No checkout session was opened in this period. The ledger counts sessions of a checkout that has it as its context store.";
@@ -85,7 +87,7 @@ impl Loader<'_> {
             self.funnel_tiles(&totals, &waits),
             Block::Table(self.steps(&totals)),
             Block::Choice { label: "Group by", choices },
-            Block::Table(self.funnel_rows(by).await?),
+            Block::Table(self.funnel_rows(by, &rows)),
             Block::Cards(vec![
                 Block::Table(self.failures(self.funnel_asked().failures().await?)),
                 Block::Table(self.waits(&waits)),
@@ -148,10 +150,8 @@ impl Loader<'_> {
         Table::new("steps", "Steps", &STEPS, self.unit).with_rows(rows)
     }
 
-    async fn funnel_rows(&self, by: By) -> Result<Table, Error> {
-        let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
+    fn funnel_rows(&self, by: By, found: &FunnelBreakdown) -> Table {
         let dimension = by.dimension();
-        let found = self.funnel_asked().by(dimension).top(limit).rows().await?;
         let row = |name: &str, value: Option<&str>, sums: &FunnelCompared| {
             let condition = Condition { by, value: value.map(str::to_owned), excluded: false };
             Row::new(cells(name, sums)).linked(self.question.with(condition))
@@ -169,7 +169,7 @@ impl Loader<'_> {
         let mut table = Table::new("funnel", title, &ROWS, self.unit);
         table.count = Some(found.count);
         table.total = Some(cells("Total", &found.total));
-        Ok(table.with_rows(rows))
+        table.with_rows(rows)
     }
 
     fn failures(&self, failures: Vec<FunnelFailure>) -> Table {

@@ -2,13 +2,14 @@
 
 use dodo_ledger::{
     Error,
-    query::{Compared, Dimension, MoneyQuery, Order, Sums},
+    query::{Breakdown, Compared, Dimension, MoneyQuery, Order, Sums},
 };
 
 use super::Loader;
 use crate::{
+    chart::COLORS,
     format::{self, Change},
-    question::{By, Interval, Mode, Sort},
+    question::{By, Mode, Sort},
     range::Bucket,
 };
 
@@ -73,34 +74,37 @@ impl Loader<'_> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Groups, Error> {
-        let after = after.and_then(|after| after.parse().ok());
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let asked = self.money().by(by).top(limit).order(order_of(order)).after(after);
-        let found = asked.rows().await?;
-        Ok(Groups {
-            rows: found.rows.into_iter().map(|row| (row.value, row.sums)).collect(),
-            none: found.none,
-            total: found.total,
-            count: found.count,
-            next: found.next.map(|next| next.to_string()),
-        })
+        Ok(self.asked(order, after, limit).by(by).rows().await?.into())
     }
 
-    /// Net by column, stacked by the most valuable values of a dimension.
-    pub(super) async fn flow(
+    /// The rows of several dimensions, and net by column, stacked by the most valuable values of the first
+    /// dimension.
+    pub(super) async fn charted(
         &self,
-        by: Dimension,
-        interval: Interval,
-        most: usize,
-    ) -> Result<Flow, Error> {
+        by: &[Dimension],
+        order: (Sort, bool),
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Groups>, Flow), Error> {
         let zone = self.now.time_zone();
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let asked = self.money().by(by).top(most);
-        let found = asked.series(interval.into_ledger(), zone).await?;
+        let best = u32::try_from(COLORS).unwrap_or(u32::MAX);
+        let asked = self.asked(order, after, limit);
+        let (groups, series) = asked.charted(by, best, self.interval.into_ledger(), zone).await?;
+        Ok((groups.into_iter().map(Groups::from).collect(), self.flow(series)))
+    }
+
+    fn asked(&self, order: (Sort, bool), after: Option<&str>, limit: usize) -> MoneyQuery {
+        let after = after.and_then(|after| after.parse().ok());
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        self.money().top(limit).order(order_of(order)).after(after)
+    }
+
+    fn flow(&self, found: dodo_ledger::query::Series) -> Flow {
         let nets = |sums: &[Sums]| sums.iter().map(|sums| sums.net).collect::<Vec<_>>();
         let columns = found.buckets.len();
-        let bucket = |bucket| Bucket::from_query(bucket, interval, zone, self.now.timestamp());
-        Ok(Flow {
+        let (zone, now) = (self.now.time_zone(), self.now.timestamp());
+        let bucket = |bucket| Bucket::from_query(bucket, self.interval, zone, now);
+        Flow {
             buckets: found.buckets.iter().map(bucket).collect(),
             rows: found.rows.into_iter().map(|row| (row.value, nets(&row.sums))).collect(),
             other: nets(&found.other),
@@ -111,23 +115,37 @@ impl Loader<'_> {
                 before
             }),
             total: found.total,
-        })
+        }
     }
+}
 
-    pub(super) async fn attributed(&self) -> Result<Attributed, Error> {
-        let channels = self.money().by(Dimension::Channel).top(10).rows().await?;
+impl From<Breakdown> for Groups {
+    fn from(found: Breakdown) -> Self {
+        Self {
+            rows: found.rows.into_iter().map(|row| (row.value, row.sums)).collect(),
+            none: found.none,
+            total: found.total,
+            count: found.count,
+            next: found.next.map(|next| next.to_string()),
+        }
+    }
+}
+
+impl Attributed {
+    /// The shares by the sums of each channel.
+    pub(super) fn from_channels(channels: &Groups) -> Self {
         let part = |is_counted: fn(&str) -> bool, pick: fn(&Compared) -> Sums| {
-            let rows = channels.rows.iter().filter(|row| is_counted(&row.value));
-            let net: i128 = rows.map(|row| pick(&row.sums).charges_net).sum();
+            let rows = channels.rows.iter().filter(|(channel, _)| is_counted(channel));
+            let net: i128 = rows.map(|(_, sums)| pick(sums).charges_net).sum();
             format::tenths(net, pick(&channels.total).charges_net)
         };
         let sent: fn(&str) -> bool = |channel| !matches!(channel, "direct" | "not_attributed");
         let now: fn(&Compared) -> Sums = |sums| sums.now;
-        Ok(Attributed {
+        Self {
             now: part(sent, now),
             before: part(sent, |sums| sums.before.unwrap_or_default()),
             seen: part(|channel| channel != "not_attributed", now),
-        })
+        }
     }
 }
 

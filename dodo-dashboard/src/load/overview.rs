@@ -2,22 +2,34 @@ use dodo_core::attribution::AttributionRecord;
 use dodo_ledger::{Error, query::Compared};
 
 use super::{
-    CARD_ROWS, Loader, kind_of,
-    money::{Attributed, Flow, change, none_label},
+    CARD_ROWS, Loader,
+    attention::plural,
+    kind_of,
+    money::{Attributed, Flow, Groups, change, none_label},
     slots::colors,
     source_of,
 };
 use crate::{
-    chart::{COLORS, Chart, Color, Series, short},
+    chart::{Chart, Color, Series, short},
     format::{self, Change},
     page::{Block, Moment, Sheet, Tile},
     question::{By, Interval, Mode, Page, Sort, Versus},
     range::last_day,
-    table::{Cell, Kind},
+    table::{Cell, Kind, Table},
 };
 
 /// The smallest share of money without a source that the page explains, in tenths of a percent.
 const MUCH_UNKNOWN: i128 = 300;
+
+/// The dimensions that the page reads together, each with the name of its card. The first one is that of the
+/// chart; the last one has no card.
+const CARDS: [(&str, By); 5] = [
+    ("source", By::Source),
+    ("campaign", By::Campaign),
+    ("landing", By::Landing),
+    ("product", By::Product),
+    ("", By::Channel),
+];
 
 impl Loader<'_> {
     pub(super) async fn overview(&self) -> Result<Sheet, Error> {
@@ -32,9 +44,12 @@ impl Loader<'_> {
             blocks.push(Block::Checklist(self.checks().await?));
             return Ok(Sheet { blocks, ..Sheet::default() });
         }
-        let totals = self.money().totals().await?;
-        let flow = self.flow_of(By::Source).await?;
-        let attributed = self.attributed().await?;
+        let dimensions = CARDS.map(|(_, by)| by.dimension());
+        let order = (Sort::Net, false);
+        let (groups, flow) = self.charted(&dimensions, order, None, self.rows(CARD_ROWS)).await?;
+        let channels = groups.last().cloned().unwrap_or_default();
+        let (totals, attributed) = (channels.total, Attributed::from_channels(&channels));
+        let flow = (self.chart_of(By::Source, &flow).await?, flow);
         blocks.push(self.tiles(&totals, &flow, attributed));
         blocks.extend(self.attention().await?);
         blocks.extend(self.nothing_note(&totals, attributed).await?);
@@ -42,18 +57,9 @@ impl Loader<'_> {
         if self.wants("net") {
             blocks.push(Block::Chart(flow.0));
         }
-        let mut cards = Vec::new();
-        for (name, by) in [
-            ("source", By::Source),
-            ("campaign", By::Campaign),
-            ("landing", By::Landing),
-            ("product", By::Product),
-        ] {
-            if self.wants(name) {
-                cards.push(Block::Table(self.card(name, by).await?));
-            }
-        }
-        blocks.push(Block::Cards(cards));
+        let cards = CARDS.into_iter().zip(groups).filter(|((name, _), _)| !name.is_empty());
+        let cards = cards.map(|((name, by), groups)| Block::Table(self.card(name, by, groups)));
+        blocks.push(Block::Cards(cards.collect()));
         blocks.push(self.happened().await?);
         Ok(Sheet { blocks, ..Sheet::default() })
     }
@@ -62,22 +68,19 @@ impl Loader<'_> {
     async fn refunds_without_amount(&self) -> Result<Option<Block>, Error> {
         let live = self.mode == Mode::Live;
         let refunds = self.settings.ledger.refunds_without_amount(self.range, live).await?;
-        let text = match refunds {
-            0 => return Ok(None),
-            1 => "1 refund without amount: its event names none, so the sums do not contain it."
-                .to_owned(),
-            several => format!(
-                "{} refunds without amount: their events name none, so the sums do not contain them.",
-                format::count(several)
-            ),
-        };
+        if refunds == 0 {
+            return Ok(None);
+        }
+        let text = format!(
+            "{} without amount: an event that names none changes no sum.",
+            plural(refunds, "refund", "refunds")
+        );
         Ok(Some(Block::Note { text, link: None, is_warning: true }))
     }
 
-    /// The chart of net by a dimension, and its sums by column.
-    pub(super) async fn flow_of(&self, by: By) -> Result<(Chart, Flow), Error> {
+    /// The chart of net by a dimension.
+    pub(super) async fn chart_of(&self, by: By, flow: &Flow) -> Result<Chart, Error> {
         let dimension = by.dimension();
-        let flow = self.flow(dimension, self.interval, COLORS).await?;
         let values: Vec<&str> = flow.rows.iter().map(|(value, _)| value.as_str()).collect();
         let colors = colors(&self.slots(dimension).await?, &values);
         let mut stacks: Vec<Series> = flow
@@ -109,7 +112,7 @@ impl Loader<'_> {
                     values: nets.clone(),
                 }
             });
-        let chart = Chart {
+        Ok(Chart {
             name: "net",
             title: format!(
                 "Net by {}, by {}",
@@ -122,8 +125,7 @@ impl Loader<'_> {
             stacks,
             lines: line.into_iter().collect(),
             totals: true,
-        };
-        Ok((chart, flow))
+        })
     }
 
     fn tiles(&self, totals: &Compared, flow: &(Chart, Flow), attributed: Attributed) -> Block {
@@ -219,15 +221,13 @@ impl Loader<'_> {
     }
 
     /// The first rows of a breakdown.
-    async fn card(&self, name: &'static str, by: By) -> Result<crate::table::Table, Error> {
-        let dimension = by.dimension();
-        let groups = self.groups(dimension, (Sort::Net, false), None, self.rows(CARD_ROWS)).await?;
+    fn card(&self, name: &'static str, by: By, groups: Groups) -> Table {
         let mut all = self.question.on(Page::Breakdown);
         all.by = by;
         let mut table = self.short_table(name, by, groups);
         table.all = Some(all);
         table.next = None;
-        Ok(table)
+        table
     }
 
     /// The latest changes of money.

@@ -51,10 +51,9 @@ impl Loader<'_> {
     pub(super) async fn subscribed(&self, mode: Mode) -> Result<Vec<Unit>, Error> {
         let asked = self.settings.ledger.subscriptions();
         let asked = if mode == Mode::Test { asked.test_mode() } else { asked };
-        let found = asked.summary().await?;
-        let unit =
-            |each: &SubscriptionSummary| Unit { currency: each.currency, exponent: each.exponent };
-        Ok(found.iter().map(unit).collect())
+        let found = asked.currencies().await?;
+        let unit = |(currency, exponent)| Unit { currency, exponent };
+        Ok(found.into_iter().map(unit).collect())
     }
 
     fn mrr_asked(&self) -> Mrr {
@@ -65,8 +64,11 @@ impl Loader<'_> {
     /// MRR, its movements, and the reasons of churn.
     pub(super) async fn subscriptions(&self) -> Result<Sheet, Error> {
         let (now, zone) = (self.now.timestamp(), self.now.time_zone());
-        let months = self.mrr_asked().months(Span::Months(MONTHS).range(now, zone), zone).await?;
-        let summary = self.subscriptions_asked().summary().await?;
+        let months = Span::Months(MONTHS).range(now, zone);
+        let (months, summary) = tokio::try_join!(
+            self.mrr_asked().months(months, zone),
+            self.subscriptions_asked().summary()
+        )?;
         let summary = summary.into_iter().find(|each| each.currency == self.unit.currency);
         if self.subscriptions_asked().page(1, None).await?.subscriptions.is_empty() {
             let text = "The ledger holds no subscription in this currency.".to_owned();
@@ -131,8 +133,10 @@ impl Loader<'_> {
             Block::Chart(self.mrr_chart(&months)),
             Block::Chart(self.movements(&months)),
         ]));
-        let plans = self.subscriptions_asked().by_plan().await?;
-        let sources = self.subscriptions_asked().by_source().await?;
+        let (plans, sources) = tokio::try_join!(
+            self.subscriptions_asked().by_plan(),
+            self.subscriptions_asked().by_source()
+        )?;
         blocks.push(Block::Cards(vec![
             Block::Table(self.plan_table("plans", "By plan", plans, |id| self.product(id))),
             Block::Table(self.plan_table(
