@@ -3,11 +3,11 @@
 //! ```text
 //! cargo bench -p dodo-ledger --all-features --bench questions
 //! ```
-//! The ledger books the first 10,000 payments with their checkouts, subscriptions and refunds. The bench
-//! copies their rows with other ids and at other times, and the ledger computes the sums of all money rows.
-//! Facts are not copied: no question of a page reads them. PostgreSQL is measured when
-//! `DODO_TEST_POSTGRES_URL` names a server; its tables go into a schema `dodo_questions` that is dropped
-//! before and after. `-- --copies 19` makes 2 * 10^5 payments.
+//! The ledger books the first 10,000 payments. The bench copies their rows with other ids and at other times,
+//! and the ledger computes the sums. Facts are not copied: no question of a page reads them. PostgreSQL is
+//! measured when `DODO_TEST_POSTGRES_URL` names a server, in a schema `dodo_questions`. `-- --copies 19`:
+//! 2 * 10^5 payments. `KEPT=/path/of/a/folder`: both databases stay for the next run, `ledger.db` there and the
+//! schema; remove both after a change of the tables.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -18,7 +18,10 @@
 #[expect(dead_code, reason = "shared with other benchmarks, which use more of it")]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use dodo_core::{money::Currency, webhook::VerifiedEvent};
@@ -33,6 +36,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use support::{SAMPLE, cpu_time, run_on, server_cpu};
 
+const DROP: &str = "DROP SCHEMA IF EXISTS dodo_questions CASCADE";
 /// Customers that the ledger books, with four payments each.
 const CUSTOMERS: usize = 2_500;
 const DAYS: usize = 730;
@@ -107,6 +111,13 @@ fn facts(n: usize, rules: &Rules) -> Vec<Fact> {
         data["subscription_id"] =
             if is_subscriber { format!("sub_{n}").into() } else { Value::Null };
         let has_checkout = !is_subscriber || nth == 0;
+        if has_checkout && id.is_multiple_of(6) {
+            let mut failed = data.clone();
+            failed["payment_id"] = format!("pay_{id}f").into();
+            failed["checkout_session_id"] = format!("cks_{id}").into();
+            failed["error_code"] = format!("REASON_{}", id / 6 % 12).into();
+            book(event("payment.failed", &format!("pay_{id}f"), time, &failed));
+        }
         data["checkout_session_id"] =
             if has_checkout { format!("cks_{id}").into() } else { Value::Null };
         book(event("payment.succeeded", &format!("pay_{id}"), time, &data));
@@ -321,41 +332,40 @@ impl Pages<'_> {
         narrowed(money.versus(span.before), filters)
     }
 
-    /// The chart of a dimension, and the values that have a color.
-    async fn chart(&self, by: Dimension, span: Span, filters: usize) {
+    /// The tables of these dimensions, the chart of the first, and the values that have a color.
+    async fn charted(&self, by: &[Dimension], rows: u32, span: Span, filters: usize) -> u64 {
         let zone = self.ledger.zone();
-        self.money(span, filters).by(by).top(5).series(span.interval, zone).await.unwrap();
+        let asked = self.money(span, filters).top(rows);
+        let (tables, _) = asked.charted(by, 5, span.interval, zone).await.unwrap();
         let year = Period::Months(12).range(self.now, zone);
         let money = self.ledger.money().currency(Currency::USD).between(year);
-        money.by(by).top(5).rows().await.unwrap();
+        money.by(by[0]).top(5).rows().await.unwrap();
+        tables[0].total.now.charges
     }
 
     async fn overview(&self, span: Span, filters: usize) {
         self.frame().await;
-        self.money(span, filters).totals().await.unwrap();
-        self.chart(Dimension::Source, span, filters).await;
-        for by in [
-            Dimension::Channel,
+        let by = [
             Dimension::Source,
             Dimension::Campaign,
             Dimension::LandingPath,
             Dimension::Product,
-        ] {
-            self.money(span, filters).by(by).rows().await.unwrap();
-        }
+            Dimension::Channel,
+        ];
+        self.charted(&by, 10, span, filters).await;
         self.ledger.open_disputes().await.unwrap();
         let subscriptions = self.ledger.subscriptions().currency(Currency::USD).at(self.now);
         subscriptions.only(Which::AtRisk).summary().await.unwrap();
+        self.ledger.refunds_without_amount(span.range, true).await.unwrap();
         let newest = self.ledger.records().revenue_only().newest_first().limit(10);
         assert_eq!(newest.fetch().await.unwrap().len(), 10);
     }
 
     async fn breakdown(&self, span: Span, filters: usize) {
         self.frame().await;
-        self.chart(Dimension::Campaign, span, filters).await;
-        let rows = self.money(span, filters).by(Dimension::Campaign).top(50).rows().await.unwrap();
+        let charges = self.charted(&[Dimension::Campaign], 50, span, filters).await;
         // Five filters leave some hundred of 10^6 payments.
-        assert!(filters > 1 || rows.total.now.charges > 0);
+        assert!(filters > 1 || charges > 0);
     }
 
     async fn payments(&self, span: Span) {
@@ -366,15 +376,15 @@ impl Pages<'_> {
         assert!(!page.records.is_empty());
     }
 
-    async fn funnel(&self, span: Span) {
+    async fn funnel(&self, by: Dimension, span: Span, filters: usize) {
         self.frame().await;
         let funnel = || {
             let funnel = self.ledger.funnel().between(span.range);
-            funnel.versus(span.before).at(self.now)
+            let funnel = funnel.versus(span.before).at(self.now);
+            if filters > 0 { funnel.only(Dimension::Source, "source 1") } else { funnel }
         };
-        funnel().totals().await.unwrap();
+        assert!(funnel().by(by).rows().await.unwrap().total.now.opened > 0);
         funnel().waits().await.unwrap();
-        assert!(funnel().by(Dimension::Source).rows().await.unwrap().total.now.opened > 0);
         funnel().failures().await.unwrap();
     }
 
@@ -384,15 +394,14 @@ impl Pages<'_> {
         let one = || all().currency(Currency::USD);
         let zone = self.ledger.zone();
         let months = Period::Months(13).range(self.now, zone);
-        self.ledger.mrr().currency(Currency::USD).months(months, zone).await.unwrap();
-        all().summary().await.unwrap();
-        let sums = one().summary().await.unwrap();
+        let mrr = self.ledger.mrr().currency(Currency::USD);
+        let (_, sums) = tokio::try_join!(mrr.months(months, zone), one().summary()).unwrap();
+        all().currencies().await.unwrap();
         assert!(sums.iter().any(|sums| sums.counting.subscriptions > 0));
         one().page(1, None).await.unwrap();
-        one().by_plan().await.unwrap();
-        one().by_source().await.unwrap();
-        let week = self.now.checked_add(Duration::from_secs(7 * 86_400)).unwrap();
-        one().only(Which::Due(week)).page(50, None).await.unwrap();
+        tokio::try_join!(one().by_plan(), one().by_source()).unwrap();
+        let month = self.now.checked_add(Duration::from_secs(30 * 86_400)).unwrap();
+        one().only(Which::Due(month)).page(10, None).await.unwrap();
         assert_eq!(one().page(50, None).await.unwrap().subscriptions.len(), 50);
     }
 
@@ -432,8 +441,12 @@ impl Pages<'_> {
             }
             let label = format!("payments of a campaign, {name}");
             self.measure(&label, span.goal, async || self.payments(span).await).await;
-            let label = format!("funnel by source, {name}");
-            self.measure(&label, span.goal, async || self.funnel(span).await).await;
+            let (source, campaign) = (Dimension::Source, Dimension::Campaign);
+            for (by, filters) in [(source, 0), (campaign, 0), (campaign, 1)] {
+                let label = format!("funnel by {by:?}, {filters} filters, {name}");
+                let ask = async || self.funnel(by, span, filters).await;
+                self.measure(&label, span.goal, ask).await;
+            }
         }
         self.measure("subscriptions", 50, async || self.subscriptions().await).await;
         self.measure("deliveries", 50, async || self.deliveries().await).await;
@@ -445,10 +458,13 @@ impl Pages<'_> {
     }
 }
 
-async fn store(label: &str, url: &str, server: Option<&str>, copies: usize) {
-    println!("{label}, {} payments; median, longest, processor time", (copies + 1) * CUSTOMERS * 4);
+async fn store(label: &str, url: &str, server: Option<&str>, copies: Option<usize>) {
+    println!("{label}: median, longest, processor time; {url}");
     let ledger = Ledger::open(url).await.unwrap();
-    Database(url).fill(copies).await;
+    if let Some(copies) = copies {
+        println!("    {} payments", (copies + 1) * CUSTOMERS * 4);
+        Database(url).fill(copies).await;
+    }
     Pages { ledger: &ledger, server, now: NOW.parse().unwrap() }.measure_all().await;
 }
 
@@ -456,17 +472,28 @@ async fn store(label: &str, url: &str, server: Option<&str>, copies: usize) {
 async fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--copies").skip(1);
     let copies = arguments.next().map_or(99, |number| number.parse().unwrap());
-    let directory = std::env::temp_dir().join(format!("dodo-questions-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    store("sqlite", &format!("sqlite:{}", directory.join("ledger.db").display()), None, copies)
-        .await;
-    std::fs::remove_dir_all(&directory).unwrap();
-    let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else {
-        return println!("postgres SKIPPED: DODO_TEST_POSTGRES_URL is not set");
-    };
-    run_on(&server, "DROP SCHEMA IF EXISTS dodo_questions CASCADE; CREATE SCHEMA dodo_questions")
-        .await;
+    let kept = std::env::var_os("KEPT").map(PathBuf::from);
+    let own = std::env::temp_dir().join(format!("dodo-questions-{}", std::process::id()));
+    let directory = kept.as_ref().unwrap_or(&own);
+    std::fs::create_dir_all(directory).unwrap();
+    let file = directory.join("ledger.db");
+    let missing = (!file.exists()).then_some(copies);
+    store("sqlite", &format!("sqlite:{}", file.display()), None, missing).await;
+    if kept.is_none() {
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+    let Ok(server) = std::env::var("DODO_TEST_POSTGRES_URL") else { return };
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    let found = "SELECT 1 FROM pg_namespace WHERE nspname = 'dodo_questions'";
+    let found = sqlx::query(found).fetch_optional(&mut connection).await.unwrap();
+    let missing = (kept.is_none() || found.is_none()).then_some(copies);
+    if missing.is_some() {
+        run_on(&server, DROP).await;
+        run_on(&server, "CREATE SCHEMA dodo_questions").await;
+    }
     let url = format!("{server}?options=-csearch_path%3Ddodo_questions");
-    store("postgres", &url, Some(&server), copies).await;
-    run_on(&server, "DROP SCHEMA dodo_questions CASCADE").await;
+    store("postgres", &url, Some(&server), missing).await;
+    if kept.is_none() {
+        run_on(&server, DROP).await;
+    }
 }
