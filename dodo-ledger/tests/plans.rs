@@ -170,8 +170,10 @@ async fn what_takes_a_few_of_many_reads_no_more_of_them() {
         for text in &sums {
             let steps = plan(&mut connection, text).await;
             let reads_rows = steps.iter().any(|step| {
+                let few = ["risk", "ending", "trial"];
                 step.contains(" dodo_subscription ")
                     && !step.contains("COVERING INDEX dodo_subscription_sums")
+                    && !few.iter().any(|few| step.contains(&format!("dodo_subscription_{few}")))
             });
             assert!(!reads_rows, "{figures} {text}\n{steps:#?}");
         }

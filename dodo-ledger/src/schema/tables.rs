@@ -303,6 +303,12 @@ const V1: &[Sql] = &[
         "CREATE INDEX dodo_subscription_sums ON dodo_subscription (live, currency, customer_id, product_id,
             source, mrr, counts_until, at_risk, ending, trial_mrr)"
     ),
+    // Few subscriptions each: their sums read no others.
+    sql!("CREATE INDEX dodo_subscription_risk ON dodo_subscription (live, currency) WHERE at_risk = 1"),
+    sql!("CREATE INDEX dodo_subscription_ending ON dodo_subscription (live, currency) WHERE ending = 1"),
+    sql!(
+        "CREATE INDEX dodo_subscription_trial ON dodo_subscription (live, currency) WHERE trial_mrr > 0"
+    ),
     sql!(
         "CREATE INDEX dodo_subscription_due ON dodo_subscription (live, currency, next_billing, id)
          WHERE mrr > 0 AND ending = 0"
