@@ -264,8 +264,8 @@ impl Funnel {
         for mut row in tx.fetch_built(text, binder.0).await? {
             let (seconds, sessions) = (row.int(0)?, count(row.int(1)?));
             let class = match seconds {
-                ..=HOUR => &mut waits.hour,
-                ..=DAY => &mut waits.day,
+                _ if seconds <= HOUR => &mut waits.hour,
+                _ if seconds <= DAY => &mut waits.day,
                 _ if seconds <= 7 * DAY => &mut waits.week,
                 _ if seconds <= 30 * DAY => &mut waits.month,
                 _ => &mut waits.longer,
