@@ -278,7 +278,7 @@ mod tests {
     fn rates_of_a_month() {
         let moved = [(2000, 1), (500, 1), (300, 1), (-400, 1), (-800, 1)];
         let v6 = month(10000, 10, moved);
-        assert_eq!((v6.end, v6.growth()), (11600, Some(160)));
+        assert_eq!((v6.end, v6.growth(), v6.customers_end), (11600, Some(160), 11));
         assert_eq!(
             (v6.gross_churn(), v6.net_churn(), v6.quick_ratio()),
             (Some(120), Some(40), Some(233))
