@@ -411,8 +411,14 @@ async fn tag_changes_with_numbers_questions_and_access() {
         tag(EVERYTHING, "?page=payment&id=pay_a").await
     );
     assert_ne!(tag(EVERYTHING, "?source=x").await, first, "the page names the parameter");
+    let payments = tag(EVERYTHING, "?page=payments").await;
     book(&ledger, [paid("b", 1, (1000, 0), "USD", json!({}))]).await;
     assert_ne!(tag(EVERYTHING, "").await, first);
+    let booked = tag(EVERYTHING, "?page=payments").await;
+    assert_ne!(booked, payments);
+    // An erased customer is in the list no more.
+    ledger.erase_customer("cus_a").await.unwrap();
+    assert_ne!(tag(EVERYTHING, "?page=payments").await, booked);
 }
 
 #[tokio::test]

@@ -101,10 +101,15 @@ pub(crate) async fn tag(
     now: &Zoned,
 ) -> Result<Option<Tag>, Error> {
     let Parsed { question, notices } = parsed;
-    if !matches!(
-        question.page,
-        Page::Overview | Page::Breakdown | Page::People | Page::Subscriptions | Page::Funnel
-    ) {
+    let is_counted = match question.page {
+        Page::Overview | Page::Breakdown | Page::People | Page::Subscriptions | Page::Funnel => {
+            true
+        }
+        // Each column of the list is a column of a money row. A search shows more.
+        Page::Payments => question.search.is_none(),
+        _ => false,
+    };
+    if !is_counted {
         return Ok(None);
     }
     let change = match settings.ledger.change_number().await? {

@@ -93,7 +93,13 @@ impl Loader<'_> {
         Ok((groups.into_iter().map(Groups::from).collect(), self.flow(series)))
     }
 
-    fn asked(&self, order: (Sort, bool), after: Option<&str>, limit: usize) -> MoneyQuery {
+    /// The question of a table, from the cursor on.
+    pub(super) fn asked(
+        &self,
+        order: (Sort, bool),
+        after: Option<&str>,
+        limit: usize,
+    ) -> MoneyQuery {
         let after = after.and_then(|after| after.parse().ok());
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         self.money().top(limit).order(order_of(order)).after(after)

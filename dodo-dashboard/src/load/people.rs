@@ -24,7 +24,8 @@ impl Loader<'_> {
         let order = (self.question.sort, self.question.ascending);
         let after = self.question.after.as_deref();
         let limit = self.rows(PAGE_ROWS);
-        let groups = self.groups(Dimension::Customer, order, after, limit).await?;
+        let asked = self.asked(order, after, limit).versus(None).by(Dimension::Customer);
+        let groups = super::money::Groups::from(asked.rows().await?);
         let mut table = Table::new("people", "Customers", &COLUMNS, self.unit);
         table.sorts = true;
         table.count = Some(groups.count);
