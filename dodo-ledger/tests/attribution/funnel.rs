@@ -256,12 +256,10 @@ async fn answers(ledger: &Ledger, sessions: &[Counted], question: &Question) {
 
 /// A wait in microseconds, rounded up to a second, a minute, an hour or a day.
 fn rounded_up(wait: i64) -> i64 {
-    let unit = match wait {
-        ..=120_000_000 => 1_000_000,
-        ..=7_200_000_000 => 60_000_000,
-        ..=172_800_000_000 => 3_600_000_000,
-        _ => 86_400_000_000,
-    };
+    const STEPS: [(i64, i64); 3] =
+        [(120_000_000, 1_000_000), (7_200_000_000, 60_000_000), (172_800_000_000, 3_600_000_000)];
+    let step = STEPS.into_iter().find(|(longest, _)| wait <= *longest);
+    let unit = step.map_or(86_400_000_000, |(_, unit)| unit);
     (wait + unit - 1) / unit * unit
 }
 
