@@ -283,7 +283,7 @@ fn narrowed(money: MoneyQuery, filters: usize) -> MoneyQuery {
         (Dimension::Device, "mobile"),
         (Dimension::Kind, "one_time"),
     ];
-    all.into_iter().take(filters).fold(money, |money, (by, value)| money.only(by, value))
+    all.into_iter().take(filters).fold(money, |money, (by, value)| money.filter(by, value))
 }
 
 /// What the pages of the dashboard ask.
@@ -340,7 +340,7 @@ impl Pages<'_> {
         let (tables, _) = asked.charted(by, 5, span.interval, zone).await.unwrap();
         let year = Period::Months(12).range(self.now, zone);
         let money = self.ledger.money().currency(Currency::USD).between(year);
-        money.by(by[0]).top(5).rows().await.unwrap();
+        money.group_by(by[0]).top(5).rows().await.unwrap();
         tables[0].total.now.charges
     }
 
@@ -373,7 +373,7 @@ impl Pages<'_> {
         self.frame().await;
         let records = self.ledger.records().revenue_only().currency(Currency::USD).newest_first();
         let records = records.between(span.range.from, span.range.until);
-        let page = records.only(Dimension::Campaign, "campaign 3").page().await.unwrap();
+        let page = records.filter(Dimension::Campaign, "campaign 3").page().await.unwrap();
         assert!(!page.records.is_empty());
     }
 
@@ -382,9 +382,9 @@ impl Pages<'_> {
         let funnel = || {
             let funnel = self.ledger.funnel().between(span.range);
             let funnel = funnel.versus(span.before).at(self.now);
-            if filters > 0 { funnel.only(Dimension::Source, "source 1") } else { funnel }
+            if filters > 0 { funnel.filter(Dimension::Source, "source 1") } else { funnel }
         };
-        assert!(funnel().by(by).rows().await.unwrap().total.now.opened > 0);
+        assert!(funnel().group_by(by).rows().await.unwrap().total.now.opened > 0);
         funnel().waits().await.unwrap();
         funnel().failures().await.unwrap();
     }

@@ -53,8 +53,8 @@ impl Loader<'_> {
         for condition in self.question.conditions.iter().filter(|each| is_counted(each.by)) {
             let (dimension, value) = (condition.by.dimension(), condition.value.as_deref());
             asked = match condition.excluded {
-                true => asked.not(dimension, value),
-                false => asked.only(dimension, value),
+                true => asked.exclude(dimension, value),
+                false => asked.filter(dimension, value),
             };
         }
         asked
@@ -64,7 +64,7 @@ impl Loader<'_> {
     pub(super) async fn funnel(&self) -> Result<Sheet, Error> {
         let by = if is_counted(self.question.by) { self.question.by } else { By::Source };
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
-        let rows = self.funnel_asked().by(by.dimension()).top(limit).rows().await?;
+        let rows = self.funnel_asked().group_by(by.dimension()).top(limit).rows().await?;
         let totals = rows.total;
         let heading = "Funnel of checkouts".to_owned();
         if totals.now.opened == 0 && totals.before.is_none_or(|before| before.opened == 0) {

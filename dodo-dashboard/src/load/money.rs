@@ -59,8 +59,8 @@ impl Loader<'_> {
         for condition in &self.question.conditions {
             let (dimension, value) = (condition.by.dimension(), condition.value.as_deref());
             money = match condition.excluded {
-                true => money.not(dimension, value),
-                false => money.only(dimension, value),
+                true => money.exclude(dimension, value),
+                false => money.filter(dimension, value),
             };
         }
         money
@@ -74,7 +74,7 @@ impl Loader<'_> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Groups, Error> {
-        Ok(self.asked(order, after, limit).by(by).rows().await?.into())
+        Ok(self.asked(order, after, limit).group_by(by).rows().await?.into())
     }
 
     /// The rows of several dimensions, and net by column, stacked by the most valuable values of the first

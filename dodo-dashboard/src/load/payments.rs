@@ -50,8 +50,8 @@ impl Loader<'_> {
         for condition in &self.question.conditions {
             let (dimension, value) = (condition.by.dimension(), condition.value.as_deref());
             asked = match condition.excluded {
-                true => asked.not(dimension, value),
-                false => asked.only(dimension, value),
+                true => asked.exclude(dimension, value),
+                false => asked.filter(dimension, value),
             };
         }
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);

@@ -24,7 +24,7 @@ impl Loader<'_> {
         let order = (self.question.sort, self.question.ascending);
         let after = self.question.after.as_deref();
         let limit = self.rows(PAGE_ROWS);
-        let asked = self.asked(order, after, limit).versus(None).by(Dimension::Customer);
+        let asked = self.asked(order, after, limit).versus(None).group_by(Dimension::Customer);
         let groups = super::money::Groups::from(asked.rows().await?);
         let mut table = Table::new("people", "Customers", &COLUMNS, self.unit);
         table.sorts = true;
@@ -49,7 +49,8 @@ impl Loader<'_> {
     pub(super) async fn person(&self, id: &str) -> Result<Sheet, Error> {
         let mut records = Vec::new();
         for dimension in [Dimension::Customer, Dimension::Visitor] {
-            records = self.records().only(dimension, id).limit(MOST_RECORDS).page().await?.records;
+            records =
+                self.records().filter(dimension, id).limit(MOST_RECORDS).page().await?.records;
             if !records.is_empty() {
                 break;
             }

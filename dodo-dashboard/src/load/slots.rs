@@ -29,7 +29,7 @@ impl Loader<'_> {
             let money = self.settings.ledger.money().currency(unit.currency).between(range);
             let money = if self.mode == Mode::Test { money.test_mode() } else { money };
             let most = u32::try_from(COLORS).unwrap_or(u32::MAX);
-            let found = money.by(by).top(most).rows().await?;
+            let found = money.group_by(by).top(most).rows().await?;
             if !found.rows.is_empty() {
                 return Ok(found.rows.into_iter().map(|row| row.value).collect());
             }

@@ -40,7 +40,7 @@ const COUNTS: [&str; 6] = ["opened", "tried", "paid", "kept", "open", "recovered
 ///
 /// # let ledger = Ledger::in_memory().await?;
 /// let month = Period::Days(28).range(jiff::Timestamp::now(), ledger.zone());
-/// let sources = ledger.funnel().between(month).by(Dimension::Source).rows().await?;
+/// let sources = ledger.funnel().between(month).group_by(Dimension::Source).rows().await?;
 /// for row in sources.rows {
 ///     println!("{}: {} of {} paid", row.value, row.sums.now.paid, row.sums.now.opened);
 /// }
@@ -93,19 +93,19 @@ impl Funnel {
     /// Selects sessions with this value; `None`: without a value. Several values of one dimension:
     /// any of them. Possible dimensions: those of a campaign, and the channel. See
     /// [`Dimension::has_funnel`].
-    pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.filter.only.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
     /// Leaves out sessions with this value; `None`: without a value.
-    pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn exclude<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.filter.not.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
     /// Groups by this dimension: one of a campaign, or the channel.
-    pub fn by(mut self, dimension: Dimension) -> Self {
+    pub fn group_by(mut self, dimension: Dimension) -> Self {
         self.by = Some(dimension);
         self
     }
@@ -145,13 +145,13 @@ impl Funnel {
         Ok(all)
     }
 
-    /// The values of the dimension of [`by`](Self::by).
+    /// The values of the dimension of [`by`](Self::group_by).
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) without a dimension or with another one,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn rows(self) -> Result<FunnelBreakdown, Error> {
-        let by = self.by.ok_or_else(|| Error::config("name a dimension by `.by(..)`"))?;
+        let by = self.by.ok_or_else(|| Error::config("name a dimension by `.group_by(..)`"))?;
         let mut tx = self.ledger.shared.store.read().await?;
         let sessions = Sessions::read(&mut tx, &self).await?;
         let (mut total, mut none) = (FunnelCompared::default(), FunnelCompared::default());

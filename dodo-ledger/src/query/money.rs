@@ -46,7 +46,7 @@ const TOP: u32 = 10;
 /// # let ledger = Ledger::in_memory().await?;
 /// let november = Period::Days(28).range(jiff::Timestamp::now(), ledger.zone());
 /// let question = ledger.money().currency(Currency::EUR).between(november);
-/// let sources = question.only(Dimension::Country, "DE").by(Dimension::Source).rows().await?;
+/// let sources = question.filter(Dimension::Country, "DE").group_by(Dimension::Source).rows().await?;
 /// for row in sources.rows {
 ///     println!("{}: {}", row.value, row.sums.now.net);
 /// }
@@ -118,19 +118,19 @@ impl MoneyQuery {
 
     /// Selects money with this value; `None`: without a value. Several values of one dimension: any
     /// of them.
-    pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.filter.only.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
     /// Leaves out money with this value; `None`: without a value.
-    pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn exclude<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.filter.not.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
     /// Groups by this dimension.
-    pub fn by(mut self, dimension: Dimension) -> Self {
+    pub fn group_by(mut self, dimension: Dimension) -> Self {
         self.by = Some(dimension);
         self
     }
@@ -222,15 +222,15 @@ impl MoneyQuery {
         Ok(Compared { now, before })
     }
 
-    /// The values of the dimension of [`by`](Self::by).
+    /// The values of the dimension of [`by`](Self::group_by).
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) without a currency or a dimension,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn rows(self) -> Result<Breakdown, Error> {
-        let by = self.by.ok_or_else(|| Error::config("name a dimension by `.by(..)`"))?;
+        let by = self.by.ok_or_else(|| Error::config("name a dimension by `.group_by(..)`"))?;
         let mut all = self.breakdowns(&[by]).await?;
-        all.pop().ok_or_else(|| Error::config("name a dimension by `.by(..)`"))
+        all.pop().ok_or_else(|| Error::config("name a dimension by `.group_by(..)`"))
     }
 
     /// The values of several dimensions. With a filter, the database reads the rows once for all of them.
@@ -385,7 +385,7 @@ impl MoneyQuery {
         (ranked, top)
     }
 
-    /// Returns sums over time. With [`by`](Self::by), it adds the sums of the best values of the
+    /// Returns sums over time. With [`by`](Self::group_by), it adds the sums of the best values of the
     /// dimension. Without [`between`](Self::between), it starts at the first money and ends at the
     /// last.
     ///

@@ -140,13 +140,13 @@ impl Records {
     /// Selects records with this value; `None`: without a value. Several values of one dimension:
     /// any of them. It selects as [`MoneyQuery::only`](super::MoneyQuery::only) does. For days, use
     /// [`between`](Self::between).
-    pub fn only<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.only.push((dimension, value.into().map(str::to_owned)));
         self
     }
 
     /// Leaves out records with this value; `None`: without a value.
-    pub fn not<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
+    pub fn exclude<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.not.push((dimension, value.into().map(str::to_owned)));
         self
     }

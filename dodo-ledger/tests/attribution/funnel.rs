@@ -171,10 +171,10 @@ impl Question {
             funnel = funnel.between(range);
         }
         if let Some((dimension, value)) = &self.only {
-            funnel = funnel.only(*dimension, value.as_deref());
+            funnel = funnel.filter(*dimension, value.as_deref());
         }
         if let Some((dimension, value)) = &self.not {
-            funnel = funnel.not(*dimension, value.as_deref());
+            funnel = funnel.exclude(*dimension, value.as_deref());
         }
         funnel
     }
@@ -201,7 +201,7 @@ async fn answers(ledger: &Ledger, sessions: &[Counted], question: &Question) {
         .into_iter()
         .map(|(value, sessions)| (value.unwrap(), sums(sessions, now)))
         .collect();
-    let rows = question.ask(ledger).by(question.by).top(50).rows().await.unwrap();
+    let rows = question.ask(ledger).group_by(question.by).top(50).rows().await.unwrap();
     assert_eq!((rows.total.now, rows.none.now), (all, sums(none, now)), "{question:?}");
     assert_eq!(usize::try_from(rows.count).unwrap(), expected.len(), "{question:?}");
     let opened: Vec<u64> = rows.rows.iter().map(|row| row.sums.now.opened).collect();
@@ -210,7 +210,7 @@ async fn answers(ledger: &Ledger, sessions: &[Counted], question: &Question) {
         rows.rows.into_iter().map(|row| (row.value, row.sums.now)).collect();
     assert_eq!(seen, expected, "{question:?}");
     // Compared with itself, each count is the same.
-    let mut compared = question.ask(ledger).by(question.by).top(2);
+    let mut compared = question.ask(ledger).group_by(question.by).top(2);
     if let Some(range) = question.range() {
         compared = compared.versus(range);
         let compared = compared.rows().await.unwrap();
@@ -495,7 +495,7 @@ async fn worked_rows_about_the_funnel(store: &TestStore) {
     assert_eq!((all.open, all.abandoned(), all.recovered), (1, 3, 1));
     let october = funnel().between(october).totals().await.unwrap().now;
     assert_eq!((october.opened, october.paid), (5, 2), "F2: the day of the opening counts");
-    let rows = funnel().by(Dimension::Source).rows().await.unwrap();
+    let rows = funnel().group_by(Dimension::Source).rows().await.unwrap();
     let seen: Vec<_> = rows
         .rows
         .iter()
@@ -525,14 +525,14 @@ async fn funnel_refuses_other_dimensions(store: &TestStore) {
     for dimension in [Dimension::Product, Dimension::Customer, Dimension::Kind, Dimension::Day] {
         assert!(!dimension.has_funnel());
         for asked in [
-            ledger.funnel().by(dimension),
-            ledger.funnel().only(dimension, "x").by(Dimension::Source),
+            ledger.funnel().group_by(dimension),
+            ledger.funnel().filter(dimension, "x").group_by(Dimension::Source),
         ] {
             assert_eq!(asked.rows().await.unwrap_err().kind(), ErrorKind::Config, "{dimension:?}");
         }
     }
     assert_eq!(ledger.funnel().rows().await.unwrap_err().kind(), ErrorKind::Config);
-    let empty = ledger.funnel().by(Dimension::Source).rows().await.unwrap();
+    let empty = ledger.funnel().group_by(Dimension::Source).rows().await.unwrap();
     assert_eq!((empty.rows.len(), empty.total.now, empty.count), (0, FunnelSums::default(), 0));
     assert_eq!(ledger.funnel().waits().await.unwrap().median, None);
     assert!(ledger.funnel().failures().await.unwrap().is_empty());
@@ -551,7 +551,7 @@ async fn rebuild_repairs_the_funnel(store: &TestStore) {
         paid("pay_1", day(1), 1000, in_session(1, json!({}))),
     ];
     play(&groups, &rules, &story, 2).await;
-    let answer = async || ledger.funnel().by(Dimension::Source).rows().await.unwrap();
+    let answer = async || ledger.funnel().group_by(Dimension::Source).rows().await.unwrap();
     let rows = async || {
         texts(store, "SELECT session_id || ' ' || tried || ' ' || kept || ' ' || at FROM dodo_funnel ORDER BY session_id").await
     };
@@ -600,7 +600,7 @@ async fn retention_keeps_counts_without_ids(store: &TestStore) {
         payment("payment.failed", "pay_1", day(0), 1000, in_session(1, json!({}))),
     ];
     World::Stored(ledger.clone()).play(&story).await;
-    let answer = async || ledger.funnel().by(Dimension::Source).rows().await.unwrap();
+    let answer = async || ledger.funnel().group_by(Dimension::Source).rows().await.unwrap();
     let before = answer().await;
     assert_eq!((before.total.now.opened, before.total.now.tried), (1, 1));
     store.run("UPDATE dodo_group SET unpaid_since = 0").await;

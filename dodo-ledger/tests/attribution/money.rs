@@ -116,10 +116,10 @@ impl Question {
             money = money.between(range);
         }
         for (dimension, value) in &self.only {
-            money = money.only(*dimension, value.as_deref());
+            money = money.filter(*dimension, value.as_deref());
         }
         for (dimension, value) in &self.not {
-            money = money.not(*dimension, value.as_deref());
+            money = money.exclude(*dimension, value.as_deref());
         }
         money
     }
@@ -177,12 +177,12 @@ async fn lists(ledger: &Ledger, rows: &[&MoneyRow], question: &Question) {
         records = records.between(range.from, range.until);
     }
     for (dimension, value) in &question.only {
-        records = records.only(*dimension, value.as_deref());
+        records = records.filter(*dimension, value.as_deref());
     }
     for (dimension, value) in &question.not {
-        records = records.not(*dimension, value.as_deref());
+        records = records.exclude(*dimension, value.as_deref());
     }
-    let by_column = records.clone().only(Dimension::Currency, "USD");
+    let by_column = records.clone().filter(Dimension::Currency, "USD");
     let all = by_column.clone().fetch().await.unwrap();
     let (mut net, mut gross) = (0, 0);
     for money in all.iter().filter_map(|record| record.money) {
@@ -273,7 +273,7 @@ async fn answers(ledger: &Ledger, rows: &[MoneyRow], question: &Question) {
         expected.into_iter().map(|(value, rows)| (value, sums(rows))).collect();
     let (mut seen, mut cursor) = (Vec::new(), None::<Cursor>);
     loop {
-        let page = question.money(ledger).by(by).top(2).after(cursor).rows().await.unwrap();
+        let page = question.money(ledger).group_by(by).top(2).after(cursor).rows().await.unwrap();
         assert_eq!(page.total.now, all, "{question:?}");
         let none = expected.get(&None).copied().unwrap_or_default();
         assert_eq!(page.none.now, none, "{question:?}");
@@ -306,7 +306,7 @@ async fn answers(ledger: &Ledger, rows: &[MoneyRow], question: &Question) {
     let dimensions = [by, Dimension::Source, Dimension::Kind];
     let many = question.money(ledger).top(3).breakdowns(&dimensions).await.unwrap();
     for (dimension, breakdown) in dimensions.into_iter().zip(many) {
-        let one = question.money(ledger).by(dimension).top(3).rows().await.unwrap();
+        let one = question.money(ledger).group_by(dimension).top(3).rows().await.unwrap();
         assert_eq!(breakdown, one, "{question:?}");
     }
 
@@ -318,7 +318,8 @@ async fn answers(ledger: &Ledger, rows: &[MoneyRow], question: &Question) {
         (Interval::Day, "Asia/Kathmandu"),
     ] {
         let zone = TimeZone::get(zone).unwrap();
-        let series = question.money(ledger).by(by).top(2).series(interval, &zone).await.unwrap();
+        let series =
+            question.money(ledger).group_by(by).top(2).series(interval, &zone).await.unwrap();
         for (nth, bucket) in series.buckets.iter().enumerate() {
             let inside = |row: &&&MoneyRow| {
                 let at = Timestamp::from_microsecond(row.at).unwrap();

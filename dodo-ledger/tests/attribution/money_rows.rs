@@ -117,7 +117,7 @@ async fn worked_rows_about_money(store: &TestStore) {
             assert_eq!(all, [("JPY", 1500, 0), ("USD", 1900, 2)]);
         }
         if number == "M3" || number == "M4" {
-            let parts = ledger.money().currency(usd).not(Dimension::Kind, "one_time");
+            let parts = ledger.money().currency(usd).exclude(Dimension::Kind, "one_time");
             let zone = TimeZone::UTC;
             let days = parts.series(Interval::Day, &zone).await.unwrap();
             let nets: Vec<_> =
@@ -162,13 +162,13 @@ async fn worked_rows_about_attribution(store: &TestStore) {
     .concat();
     World::Stored(ledger.clone()).play(&story).await;
     let usd = || ledger.money().currency(Currency::USD);
-    let sources = usd().by(Dimension::Source).rows().await.unwrap();
+    let sources = usd().group_by(Dimension::Source).rows().await.unwrap();
     let mut seen: Vec<_> =
         sources.rows.iter().map(|row| (row.value.as_str(), row.sums.now.net)).collect();
     seen.sort_unstable();
     assert_eq!(seen, [("direct", 1000), ("news.example", 1000), ("newsletter", 6000)], "A1");
     assert_eq!((sources.none.now.net, sources.count, sources.next), (2000, 3, None));
-    let channels = usd().by(Dimension::Channel).rows().await.unwrap();
+    let channels = usd().group_by(Dimension::Channel).rows().await.unwrap();
     let net = |names: &[&str]| -> i128 {
         let rows = channels.rows.iter().filter(|row| names.contains(&row.value.as_str()));
         rows.map(|row| row.sums.now.charges_net).sum()
@@ -181,10 +181,10 @@ async fn worked_rows_about_attribution(store: &TestStore) {
     let two = [Some("newsletter"), None];
     let mut question = usd();
     for value in two {
-        question = question.only(Dimension::Source, value);
+        question = question.filter(Dimension::Source, value);
     }
     assert_eq!(question.totals().await.unwrap().now.net, 8000, "any of two values");
-    assert_eq!(usd().not(Dimension::Source, None).totals().await.unwrap().now.net, 8000);
+    assert_eq!(usd().exclude(Dimension::Source, None).totals().await.unwrap().now.net, 8000);
 }
 
 async fn comparison_is_with_the_span_before(store: &TestStore) {
@@ -210,7 +210,7 @@ async fn comparison_is_with_the_span_before(store: &TestStore) {
     let totals = question.clone().totals().await.unwrap();
     assert_eq!((totals.now.net, totals.before.unwrap().net), (2500, 1000));
     assert_eq!((totals.now.new_customers, totals.before.unwrap().new_customers), (1, 1));
-    let rows = question.clone().by(Dimension::Source).rows().await.unwrap();
+    let rows = question.clone().group_by(Dimension::Source).rows().await.unwrap();
     let rows: Vec<_> = rows
         .rows
         .iter()
@@ -231,11 +231,11 @@ async fn questions_that_cannot_be_answered(store: &TestStore) {
     let usd = || ledger.money().currency(Currency::USD);
     assert_eq!(ledger.money().totals().await.unwrap_err().kind(), Setup, "no currency");
     assert_eq!(usd().rows().await.unwrap_err().kind(), Setup, "no dimension");
-    assert_eq!(usd().by(Dimension::Day).rows().await.unwrap_err().kind(), Setup);
-    assert_eq!(usd().by(Dimension::Currency).rows().await.unwrap_err().kind(), Setup);
-    assert_eq!(usd().only(Dimension::Day, "x").totals().await.unwrap_err().kind(), Setup);
+    assert_eq!(usd().group_by(Dimension::Day).rows().await.unwrap_err().kind(), Setup);
+    assert_eq!(usd().group_by(Dimension::Currency).rows().await.unwrap_err().kind(), Setup);
+    assert_eq!(usd().filter(Dimension::Day, "x").totals().await.unwrap_err().kind(), Setup);
     assert!("1.2".parse::<Cursor>().is_err() && "x.y.z".parse::<Cursor>().is_err());
-    let empty = usd().by(Dimension::Source).rows().await.unwrap();
+    let empty = usd().group_by(Dimension::Source).rows().await.unwrap();
     assert_eq!((empty.rows.len(), empty.total.now, empty.count), (0, Sums::default(), 0));
     assert!(ledger.money().currencies().await.unwrap().is_empty());
     let series = usd().series(Interval::Day, &TimeZone::UTC).await.unwrap();
