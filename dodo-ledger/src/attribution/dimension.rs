@@ -96,13 +96,14 @@ impl Dimension {
         )
     }
 
-    /// The number in the dictionary and in sums: 1 for the first dimension of [`TEXTS`](Self::TEXTS), and 16
-    /// for the channel. `None`: the dimension is neither.
+    /// The number in the dictionary and in sums: 1 for the first dimension of [`TEXTS`](Self::TEXTS), 16 for
+    /// the channel and 17 for the kind. `None`: the dimension is none of them.
     #[doc(hidden)]
     #[must_use]
     pub fn number(self) -> Option<i64> {
         match self {
             Self::Channel => Some(16),
+            Self::Kind => Some(17),
             other => {
                 (1..).zip(Self::TEXTS).find(|(_, dim)| *dim == other).map(|(number, _)| number)
             }
@@ -161,7 +162,7 @@ impl Dimension {
     /// Whether sums by day and month exist for this dimension. Visitors and customers have few
     /// records each.
     pub(crate) const fn has_sums(self) -> bool {
-        !matches!(self, Self::Visitor | Self::Customer | Self::Kind | Self::Day | Self::Currency)
+        !matches!(self, Self::Visitor | Self::Customer | Self::Day | Self::Currency)
     }
 }
 

@@ -55,7 +55,7 @@ mod visit_context;
 pub(crate) use self::{
     dimension::texts,
     funnel::{FunnelCounts, FunnelEntry, FunnelKey, FunnelRolls, WAIT_UNITS, WAITS, funnel_dims},
-    money::{LAST_CHARGE, buckets, day_number, kind_name, kind_number, month_number, summed},
+    money::{buckets, day_number, kind_name, kind_number, month_number, summed},
 };
 
 pub use self::{

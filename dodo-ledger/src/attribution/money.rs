@@ -146,7 +146,7 @@ impl MoneyDelta {
     }
 }
 
-/// One sum: a mode, a currency, a dimension with one value, a day or a month, and a kind of money.
+/// One row of sums: a mode, a currency, a dimension with one value, and a day or a month.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RollKey {
     /// `true` in live mode.
@@ -159,24 +159,12 @@ pub struct RollKey {
     pub grain: i64,
     /// Days since 1970, or months since the year 0.
     pub bucket: i64,
-    /// The id of the value. 0: none. For the channel: its number.
+    /// The id of the value. 0: none. For the channel and the kind: its number.
     pub value: i64,
-    /// The kind of money.
-    pub kind: i64,
 }
 
-/// The sums of some rows. Minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RollSum {
-    /// The number of rows.
-    pub n: i64,
-    /// The sum with tax.
-    pub gross: i64,
-    /// The sum without tax.
-    pub net: i64,
-    /// The number of first charges.
-    pub firsts: i64,
-}
+/// The sums of some rows, in the order of the columns of `dodo_roll`. The first one is the number of rows.
+pub type RollSum = [i64; 10];
 
 /// The sums of rows by key.
 pub type Rolls = BTreeMap<RollKey, RollSum>;
@@ -207,7 +195,7 @@ pub struct RollEntry<'a> {
 /// The dimensions with sums.
 pub(crate) fn summed() -> impl Iterator<Item = i64> {
     let texts = Dimension::TEXTS.into_iter().filter(|dimension| dimension.has_sums());
-    let numbers = texts.chain([Dimension::Channel]).filter_map(Dimension::number);
+    let numbers = texts.chain([Dimension::Channel, Dimension::Kind]).filter_map(Dimension::number);
     [TOTAL].into_iter().chain(numbers)
 }
 
@@ -218,16 +206,27 @@ pub fn roll(rolls: &mut Rolls, row: &RollEntry<'_>, zone: &TimeZone, sign: i64) 
     let texts = texts.filter(|((_, dimension), _)| dimension.has_sums());
     let texts = texts.map(|((number, _), id)| (number, id));
     let channel = Dimension::Channel.number().map(|number| (number, row.channel));
-    for (dim, value) in [(TOTAL, 0)].into_iter().chain(texts).chain(channel) {
+    let kind = Dimension::Kind.number().map(|number| (number, row.kind));
+    for (dim, value) in [(TOTAL, 0)].into_iter().chain(texts).chain(channel).chain(kind) {
         for (grain, bucket) in [(0, day), (1, month)] {
-            let (live, currency, kind) = (row.live, row.currency.to_owned(), row.kind);
-            let key = RollKey { live, currency, dim, grain, bucket, value, kind };
-            let sum = rolls.entry(key).or_default();
-            sum.n += sign;
-            sum.gross = sum.gross.saturating_add(row.gross.saturating_mul(sign));
-            sum.net = sum.net.saturating_add(row.net.saturating_mul(sign));
-            sum.firsts += i64::from(row.is_first) * sign;
+            let (live, currency) = (row.live, row.currency.to_owned());
+            let key = RollKey { live, currency, dim, grain, bucket, value };
+            let sums = rolls.entry(key).or_default();
+            for (sum, number) in sums.iter_mut().zip(sums_of(row)) {
+                *sum = sum.saturating_add(number.saturating_mul(sign));
+            }
         }
+    }
+}
+
+/// The sums of one row.
+fn sums_of(row: &RollEntry<'_>) -> RollSum {
+    let RollEntry { kind, gross, net, .. } = *row;
+    let first = i64::from(row.is_first);
+    match kind {
+        ..=LAST_CHARGE => [1, first, 1, 0, 0, net, net, gross, 0, 0],
+        4 | 5 => [1, first, 0, i64::from(kind == 4), 0, net, 0, 0, gross, 0],
+        _ => [1, first, 0, 0, i64::from(kind == 6), net, 0, 0, 0, gross],
     }
 }
 

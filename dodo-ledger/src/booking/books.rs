@@ -60,20 +60,29 @@ const PUT_MONEY: Sql = sql!(
 );
 const ADD_SUMS: Sql = sql!(
     "INSERT INTO dodo_roll
-        (live, currency, dim, grain, bucket, value, kind, n, gross, net, firsts)
-     SELECT live, currency, dim, grain, bucket, value, kind, n, gross, net, firsts FROM " (rows 1:
+        (live, currency, dim, grain, bucket, value, n, firsts, charges, refunds, disputes, net,
+        charges_net, charges_gross, refunds_gross, disputes_gross)
+     SELECT live, currency, dim, grain, bucket, value, n, firsts, charges, refunds, disputes, net,
+        charges_net, charges_gross, refunds_gross, disputes_gross FROM " (rows 1:
         1 live BIGINT, 2 currency TEXT, 3 dim BIGINT, 4 grain BIGINT, 5 bucket BIGINT,
-        6 value BIGINT, 7 kind BIGINT, 8 n BIGINT, 9 gross BIGINT, 10 net BIGINT,
-        11 firsts BIGINT) "
-     WHERE true ON CONFLICT (live, currency, dim, grain, bucket, value, kind) DO UPDATE SET
-        n = dodo_roll.n + excluded.n, gross = dodo_roll.gross + excluded.gross,
-        net = dodo_roll.net + excluded.net, firsts = dodo_roll.firsts + excluded.firsts"
+        6 value BIGINT, 7 n BIGINT, 8 firsts BIGINT, 9 charges BIGINT, 10 refunds BIGINT,
+        11 disputes BIGINT, 12 net BIGINT, 13 charges_net BIGINT, 14 charges_gross BIGINT,
+        15 refunds_gross BIGINT, 16 disputes_gross BIGINT) "
+     WHERE true ON CONFLICT (live, currency, dim, grain, bucket, value) DO UPDATE SET
+        n = dodo_roll.n + excluded.n, firsts = dodo_roll.firsts + excluded.firsts,
+        charges = dodo_roll.charges + excluded.charges,
+        refunds = dodo_roll.refunds + excluded.refunds,
+        disputes = dodo_roll.disputes + excluded.disputes, net = dodo_roll.net + excluded.net,
+        charges_net = dodo_roll.charges_net + excluded.charges_net,
+        charges_gross = dodo_roll.charges_gross + excluded.charges_gross,
+        refunds_gross = dodo_roll.refunds_gross + excluded.refunds_gross,
+        disputes_gross = dodo_roll.disputes_gross + excluded.disputes_gross"
 );
 const DROP_SUMS: Sql = sql!(
-    "DELETE FROM dodo_roll WHERE n = 0 AND (live, currency, dim, grain, bucket, value, kind) IN (
-        SELECT given.live, given.currency, given.dim, given.grain, given.bucket, given.value, given.kind
+    "DELETE FROM dodo_roll WHERE n = 0 AND (live, currency, dim, grain, bucket, value) IN (
+        SELECT given.live, given.currency, given.dim, given.grain, given.bucket, given.value
         FROM " (rows 1: 1 live BIGINT, 2 currency TEXT, 3 dim BIGINT, 4 grain BIGINT,
-            5 bucket BIGINT, 6 value BIGINT, 7 kind BIGINT) ")"
+            5 bucket BIGINT, 6 value BIGINT) ")"
 );
 
 /// Locks the books until the commit, and returns their zone.
@@ -221,11 +230,10 @@ pub(super) async fn add_sums(tx: &mut Tx, rolls: Rolls) -> Result<(), Error> {
         if *sum == RollSum::default() {
             continue;
         }
-        let RollKey { live, currency, dim, grain, bucket, value, kind } = key;
-        let place = || args![*live, currency, *dim, *grain, *bucket, *value, *kind];
-        let RollSum { n, gross, net, firsts } = *sum;
-        add.push(place().into_iter().chain(args![n, gross, net, firsts]).collect());
-        if n <= 0 {
+        let RollKey { live, currency, dim, grain, bucket, value } = key;
+        let place = || args![*live, currency, *dim, *grain, *bucket, *value];
+        add.push(place().into_iter().chain(sum.map(Arg::from)).collect());
+        if sum[0] <= 0 {
             less.push(place());
         }
     }

@@ -43,7 +43,8 @@ const MONEY_OF_MONTH: Sql = sql!(
      FROM dodo_money WHERE live = $1 AND currency = $2 AND at >= $3 AND at < $4"
 );
 const SUMS_OF_MONTH: Sql = sql!(
-    "SELECT dodo_roll.dim, dodo_roll.grain, bucket, value, kind, n, gross, net, firsts
+    "SELECT dodo_roll.dim, dodo_roll.grain, bucket, value, n, firsts, charges, refunds, disputes, net,
+        charges_net, charges_gross, refunds_gross, disputes_gross
      FROM " (rows 1: 1 live BIGINT, 2 currency TEXT, 3 dim BIGINT, 4 grain BIGINT, 5 since BIGINT,
         6 until BIGINT) "
      CROSS JOIN dodo_roll
@@ -311,13 +312,10 @@ impl GroupStore {
                 grain: row.int(1)?,
                 bucket: row.int(2)?,
                 value: row.int(3)?,
-                kind: row.int(4)?,
             };
-            let sum = difference.entry(key).or_default();
-            sum.n -= row.int(5)?;
-            sum.gross = sum.gross.saturating_sub(row.int(6)?);
-            sum.net = sum.net.saturating_sub(row.int(7)?);
-            sum.firsts -= row.int(8)?;
+            for (column, sum) in (4..).zip(difference.entry(key).or_default()) {
+                *sum = sum.saturating_sub(row.int(column)?);
+            }
         }
         difference.retain(|_, sum| *sum != RollSum::default());
         let repaired = u64::try_from(difference.len()).unwrap_or(u64::MAX);

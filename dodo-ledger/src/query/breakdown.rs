@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, str::FromStr};
 
 use dodo_core::money::Currency;
 
-use super::{calendar::Bucket, series::add, sums::Sums};
+use super::{calendar::Bucket, series::read, sums::Sums};
 use crate::{
     attribution::{Channel, Dimension, kind_name},
     error::Error,
@@ -162,30 +162,21 @@ impl Found {
         Self { by, total, none, rows: Vec::new(), count: 0, next: None }
     }
 
-    /// Takes a row of `nth, part, value, high, low` and the sums of one kind.
+    /// Takes a row of `nth, part, value, high, low` and sums.
     pub(super) fn read(all: &mut [Self], mut row: Row) -> Result<(), Error> {
         let nth = usize::try_from(row.int(0)?).unwrap_or_default();
         let Some(found) = all.get_mut(nth) else { return Ok(()) };
         match row.int(1)? {
-            0 => add(&mut found.total.now, &mut row, 5),
-            1 => add(&mut found.none.now, &mut row, 5),
+            0 => found.total.now = read(&mut row, 5)?,
+            1 => found.none.now = read(&mut row, 5)?,
             2 => {
                 let cursor = Cursor { value: row.int(2)?, high: row.int(3)?, low: row.int(4)? };
-                let at = found.rows.iter().position(|(known, _)| known.value == cursor.value);
-                let at = at.unwrap_or_else(|| {
-                    found.rows.push((cursor, Compared::default()));
-                    found.rows.len() - 1
-                });
-                match found.rows.get_mut(at) {
-                    Some((_, sums)) => add(&mut sums.now, &mut row, 5),
-                    None => Ok(()),
-                }
+                let now = read(&mut row, 5)?;
+                found.rows.push((cursor, Compared { now, before: None }));
             }
-            _ => {
-                found.count = u64::try_from(row.int(6)?).unwrap_or_default();
-                Ok(())
-            }
+            _ => found.count = u64::try_from(row.int(5)?).unwrap_or_default(),
         }
+        Ok(())
     }
 
     /// Sorts the rows, and removes the extra row that only shows that more rows exist.

@@ -10,7 +10,7 @@ use super::{
     },
     calendar::{Interval, Range},
     plan::{Binder, Filter, Scope, folded},
-    series::{Chart, KIND_SUMS, LOW_BITS, PLAIN_SUMS, add, currencies, summed, total},
+    series::{Chart, LOW_BITS, PLAIN_SUMS, added, currencies, read, summed, summed_rows, total},
     sums::Sums,
 };
 use crate::{
@@ -167,7 +167,7 @@ impl MoneyQuery {
         let (mut binder, mut parts) = (Binder::default(), Vec::new());
         for (nth, currency) in found.iter().enumerate() {
             scope.currency = *currency;
-            let sums = summed("", &scope.sums_of(&mut binder, None, filter.range, None)?);
+            let sums = scope.sums_of(&mut binder, None, filter.range, None)?;
             parts.push(format!(
                 "SELECT CAST({nth} AS BIGINT) AS nth, {PLAIN_SUMS} FROM ({sums}) AS part"
             ));
@@ -181,7 +181,7 @@ impl MoneyQuery {
         for mut row in tx.fetch_built(parts.join(" UNION ALL "), binder.0).await? {
             let nth = usize::try_from(row.int(0)?).unwrap_or(usize::MAX);
             if let Some(found) = all.get_mut(nth) {
-                add(&mut found.sums, &mut row, 1)?;
+                found.sums = read(&mut row, 1)?;
             }
         }
         all.sort_by_key(|row| (std::cmp::Reverse(row.sums.charges), row.currency));
@@ -299,7 +299,7 @@ impl MoneyQuery {
             // Other values than the shown ones count in the total alone.
             let mut values = shown.map(|shown| shown.get(nth).cloned().unwrap_or_default());
             values.iter_mut().for_each(|values| values.push(0));
-            let base = match scope.reads_rows(Some(*by)) && shares {
+            let sums = match scope.reads_rows(Some(*by)) && shares {
                 true => {
                     let column = by.column().ok_or_else(|| {
                         Error::config("money is not grouped by this dimension: use `.series(..)`")
@@ -308,20 +308,20 @@ impl MoneyQuery {
                         Some(values) => folded(&mut binder, column, values),
                         None => column.to_owned(),
                     };
-                    format!(
-                        "SELECT 0 AS slot, {value} AS value, kind, n, gross, net, firsts FROM picked"
-                    )
+                    let base =
+                        format!("SELECT {value} AS value, kind, n, gross, net, firsts FROM picked");
+                    summed("value", &summed_rows("value", &base))
                 }
                 false => scope.sums_of(&mut binder, Some(*by), range, values.as_deref())?,
             };
-            tables.push(format!("sums{nth} AS MATERIALIZED ({})", summed("value", &base)));
+            tables.push(format!("sums{nth} AS MATERIALIZED ({sums})"));
             let list = match shown.and_then(|shown| shown.get(nth)) {
                 Some(shown) => {
                     let numbers: Vec<String> =
                         shown.iter().map(|number| binder.bind(*number)).collect();
                     let numbers = if numbers.is_empty() { "-1".into() } else { numbers.join(", ") };
                     tables.push(format!(
-                        "top{nth} AS (SELECT DISTINCT value, 0 AS high, 0 AS low FROM sums{nth}
+                        "top{nth} AS (SELECT value, 0 AS high, 0 AS low FROM sums{nth}
                          WHERE value IN ({numbers}))"
                     ));
                     String::new()
@@ -331,18 +331,19 @@ impl MoneyQuery {
                     tables.push(format!("ranked{nth} AS MATERIALIZED ({ranked})"));
                     tables.push(format!("top{nth} AS MATERIALIZED ({top})"));
                     format!(
-                        " UNION ALL SELECT {nth}, 3, 0, 0, 0, 0, COUNT(*), 0, 0, 0, 0, 0
-                         FROM ranked{nth}"
+                        " UNION ALL SELECT {nth}, 3, 0, 0, 0, COUNT(*){} FROM ranked{nth}",
+                        ", 0".repeat(14)
                     )
                 }
             };
             parts.push(format!(
                 "SELECT CAST({nth} AS BIGINT) AS nth, CAST(0 AS BIGINT) AS part, CAST(0 AS BIGINT) AS value,
-                    CAST(0 AS BIGINT) AS high, CAST(0 AS BIGINT) AS low, {KIND_SUMS}
-                 FROM sums{nth} GROUP BY kind
+                    CAST(0 AS BIGINT) AS high, CAST(0 AS BIGINT) AS low, {}
+                 FROM sums{nth} HAVING COUNT(*) > 0
                  UNION ALL SELECT {nth}, 1, 0, 0, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value = 0
                  UNION ALL SELECT {nth}, 2, top{nth}.value, top{nth}.high, top{nth}.low, {PLAIN_SUMS}
-                 FROM top{nth} CROSS JOIN sums{nth} WHERE sums{nth}.value = top{nth}.value{list}"
+                 FROM top{nth} CROSS JOIN sums{nth} WHERE sums{nth}.value = top{nth}.value{list}",
+                added()
             ));
         }
         let text = format!("WITH {} {}", tables.join(", "), parts.join(" UNION ALL "));
@@ -359,17 +360,13 @@ impl MoneyQuery {
     /// The query of all values with the two parts of their rank, and the query of the best values.
     fn ranked(&self, nth: usize, binder: &mut Binder) -> (String, String) {
         let (high, low) = match self.order.by {
-            Sort::Net => ("SUM(net_high) + (CAST(SUM(net_low) AS BIGINT) >> 32)", "SUM(net_low)"),
-            Sort::Charges => ("0", "SUM(CASE WHEN kind <= 3 THEN n ELSE 0 END)"),
-            Sort::NewCustomers => ("0", "SUM(firsts)"),
-        };
-        let low = match self.order.by {
-            Sort::Net => format!("CAST({low} AS BIGINT) & {LOW_BITS}"),
-            _ => format!("CAST({low} AS BIGINT)"),
+            Sort::Net => ("net_high + (net_low >> 32)", format!("net_low & {LOW_BITS}")),
+            Sort::Charges => ("0", "charges".to_owned()),
+            Sort::NewCustomers => ("0", "firsts".to_owned()),
         };
         let ranked = format!(
             "SELECT value, CAST({high} AS BIGINT) AS high, {low} AS low FROM sums{nth}
-             WHERE value <> 0 GROUP BY value"
+             WHERE value <> 0"
         );
         let (order, beyond) = if self.order.ascending { ("ASC", ">") } else { ("DESC", "<") };
         let mut top = format!("SELECT value, high, low FROM ranked{nth}");

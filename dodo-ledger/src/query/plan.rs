@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use dodo_core::money::Currency;
 use jiff::{Unit, civil::Date, tz::TimeZone};
 
-use super::calendar::{Bucket, Range, start_of};
+use super::{
+    calendar::{Bucket, Range, start_of},
+    series::STORED_SUMS,
+};
 use crate::{
     attribution::{Channel, Dimension, day_number, kind_number, month_number},
     error::Error,
@@ -150,22 +153,9 @@ impl Scope {
         }
     }
 
-    /// A query of `slot, value, kind, n, gross, net, firsts` for all parts of a span, as [`select`](Self::select)
-    /// gives each.
-    pub(super) fn sums_of(
-        &self,
-        binder: &mut Binder,
-        by: Option<Dimension>,
-        range: Option<Range>,
-        values: Option<&[i64]>,
-    ) -> Result<String, Error> {
-        let parts = self.parts(by, range, true).into_iter();
-        let parts = parts.map(|part| self.select(binder, by, part, None, values));
-        Ok(parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL "))
-    }
-
-    /// A query of `slot, value, kind, n, gross, net, firsts` for a part. With `buckets`, single rows have
-    /// the slot of their bucket. `values`: only these; single rows of the other values have the value -1.
+    /// A query of `slot, value` and sums for a part: single rows with their kind, or rows of `dodo_roll`. With
+    /// `buckets`, single rows have the slot of their bucket. `values`: only these; single rows of the other
+    /// values have the value -1.
     pub(super) fn select(
         &self,
         binder: &mut Binder,
@@ -246,14 +236,9 @@ impl Scope {
     ) -> String {
         let dimension = self.summed(by).and_then(|(dimension, _)| dimension);
         let dim = binder.bind(dimension.and_then(Dimension::number).unwrap_or_default());
-        let value = match by {
-            Some(Dimension::Kind) => "kind",
-            Some(_) => "value",
-            None => NOTHING,
-        };
+        let value = if by.is_some() { "value" } else { NOTHING };
         let mut text = format!(
-            "SELECT bucket * 2 + {grain} AS slot, {value} AS value, kind, n, gross, net, firsts
-             FROM dodo_roll
+            "SELECT bucket * 2 + {grain} AS slot, {value} AS value, {STORED_SUMS} FROM dodo_roll
              WHERE live = {live} AND currency = {currency} AND dim = {dim} AND grain = {grain}"
         );
         if let Some((first, until)) = span {
@@ -261,8 +246,7 @@ impl Scope {
             text.push_str(&format!(" AND bucket >= {first} AND bucket < {until}"));
         }
         for condition in &self.conditions {
-            let column = if condition.dimension == Dimension::Kind { "kind" } else { "value" };
-            text.push_str(&condition.text(binder, column));
+            text.push_str(&condition.text(binder, "value"));
         }
         if let Some(values) = values {
             text.push_str(&format!(" AND {value} IN ({})", binder.list(values)));
@@ -307,8 +291,7 @@ pub(super) fn sums_by(
     conditions: &[Condition],
     by: Option<Dimension>,
 ) -> Option<Option<Dimension>> {
-    let filtered = conditions.iter().map(|condition| condition.dimension);
-    let mut needed = filtered.chain(by).filter(|dimension| *dimension != Dimension::Kind);
+    let mut needed = conditions.iter().map(|condition| condition.dimension).chain(by);
     let first = needed.next();
     let same = needed.all(|other| Some(other) == first);
     (same && first.is_none_or(Dimension::has_sums)).then_some(first)

@@ -8,14 +8,14 @@ use jiff::{Timestamp, civil::Date};
 use super::{
     breakdown::{name_of, names},
     calendar::Range,
-    plan::{Binder, Filter, Scope, conditions_of},
-    series::{currencies, read_wide, summed, sums_of_values},
+    plan::{Binder, Filter, NOTHING, Scope, conditions_of},
+    series::{currencies, read, summed_rows, sums_of_values},
 };
 use crate::{
     Ledger,
-    attribution::{Dimension, LAST_CHARGE},
+    attribution::Dimension,
     error::Error,
-    store::Tx,
+    store::{Tx, sql::Row},
 };
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
@@ -63,12 +63,14 @@ struct Group {
 }
 
 impl Group {
-    fn add(&mut self, kind: i64, n: i64, gross: i128, net: i128) {
-        let n = u64::try_from(n).unwrap_or_default();
-        let count = if kind <= LAST_CHARGE { &mut self.charges } else { &mut self.reversals };
-        *count += n;
-        self.gross += gross;
-        self.net += net;
+    /// Adds the sums of a row; `at` is the column of the first one.
+    fn add(&mut self, row: &mut Row, at: usize) -> Result<(), Error> {
+        let (n, sums) = (u64::try_from(row.int(at)?).unwrap_or_default(), read(row, at)?);
+        self.charges += sums.charges;
+        self.reversals += n.saturating_sub(sums.charges);
+        self.gross += sums.gross;
+        self.net += sums.net;
+        Ok(())
     }
 }
 
@@ -178,13 +180,13 @@ impl Revenue {
     /// Returns the sums. Groups by day are in the order of the days; other groups have the most
     /// revenue first.
     ///
-    /// Grouped and filtered by one dimension beside kind and currency, it reads the sums of days and months.
+    /// Grouped and filtered by one dimension beside the currency, it reads the sums of days and months.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn fetch(self) -> Result<Vec<RevenueRow>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let is_other = |by: &&Dimension| !matches!(by, Dimension::Kind | Dimension::Currency);
+        let is_other = |by: &&Dimension| **by != Dimension::Currency;
         let by: BTreeSet<Dimension> = self.by.iter().filter(is_other).copied().collect();
         let is_day = |(dimension, _): &(Dimension, _)| *dimension == Dimension::Day;
         let reads_rows =
@@ -267,14 +269,12 @@ impl Revenue {
         };
         let scope = Scope::read(tx, &filter, self.ledger.zone()).await?;
         for mut row in sums_of_values(tx, &scope, by, self.range).await? {
-            let (value, kind, n) = (row.int(0)?, row.int(1)?, row.int(2)?);
+            let value = row.int(0)?;
             let numbers = self.by.iter().map(|by| match by {
-                Dimension::Kind => kind,
                 Dimension::Currency => 0,
                 _ => value,
             });
-            let group = groups.entry((numbers.collect(), currency)).or_default();
-            group.add(kind, n, read_wide(&mut row, 3)?, read_wide(&mut row, 5)?);
+            groups.entry((numbers.collect(), currency)).or_default().add(&mut row, 1)?;
         }
         Ok(())
     }
@@ -309,16 +309,15 @@ impl Revenue {
         let selected: String =
             selected.map(|(by, name)| format!("{} AS {name}, ", self.column(*by))).collect();
         let base = format!(
-            "SELECT {selected}kind, 1 AS n, gross, net, is_first AS firsts
+            "SELECT {selected}{NOTHING} AS value, kind, 1 AS n, gross, net, is_first AS firsts
              FROM dodo_money WHERE {conditions}"
         );
-        for mut row in tx.fetch_built(summed(&columns.join(", "), &base), binder.0).await? {
+        let by = columns.iter().map(String::as_str).chain(["value"]).collect::<Vec<_>>().join(", ");
+        for mut row in tx.fetch_built(summed_rows(&by, &base), binder.0).await? {
             let numbers = (0..columns.len()).map(|column| row.int(column));
             let numbers = numbers.collect::<Result<Vec<i64>, _>>()?;
-            let at = columns.len();
-            let (kind, n) = (row.int(at)?, row.int(at + 1)?);
             let group = groups.entry((numbers, currency)).or_default();
-            group.add(kind, n, read_wide(&mut row, at + 2)?, read_wide(&mut row, at + 4)?);
+            group.add(&mut row, columns.len() + 1)?;
         }
         Ok(())
     }

@@ -29,11 +29,15 @@ const CURRENCIES: Sql = sql!(
      ) SELECT currency FROM found WHERE currency IS NOT NULL"
 );
 pub(super) const LOW_BITS: i64 = 0xffff_ffff;
+/// The sums of `dodo_roll`.
+pub(super) const STORED_SUMS: &str = "n, firsts, charges, refunds, disputes, net, charges_net, \
+    charges_gross, refunds_gross, disputes_gross";
+/// The sums that are counts.
+const COUNTS: [&str; 5] = ["n", "firsts", "charges", "refunds", "disputes"];
 /// The columns of a group of sums, after its value.
-pub(super) const PLAIN_SUMS: &str = "kind, n, gross_high, gross_low, net_high, net_low, firsts";
-pub(super) const KIND_SUMS: &str = "kind, CAST(SUM(n) AS BIGINT), CAST(SUM(gross_high) AS BIGINT),
-    CAST(SUM(gross_low) AS BIGINT), CAST(SUM(net_high) AS BIGINT), CAST(SUM(net_low) AS BIGINT),
-    CAST(SUM(firsts) AS BIGINT)";
+pub(super) const PLAIN_SUMS: &str = "n, firsts, charges, refunds, disputes, net_high, net_low, \
+    charges_net_high, charges_net_low, charges_gross_high, charges_gross_low, refunds_gross_high, \
+    refunds_gross_low, disputes_gross_high, disputes_gross_low";
 
 /// The currencies with money.
 pub(super) async fn currencies(tx: &mut Tx, live: bool) -> Result<Vec<Currency>, Error> {
@@ -46,19 +50,58 @@ pub(super) async fn currencies(tx: &mut Tx, live: bool) -> Result<Vec<Currency>,
     rows.into_iter().map(|mut row| read(row.text(0)?)).collect()
 }
 
-/// The sums of a query of rows by these columns and by kind. A sum is in two parts, high and low, that a
-/// `BIGINT` holds for any number of rows: SQLite fails if a sum leaves 64 bits.
-pub(super) fn summed(columns: &str, base: &str) -> String {
-    let columns = if columns.is_empty() { String::new() } else { format!("{columns}, ") };
+/// The sums of these columns. The sum of an amount is in two parts, high and low, that a `BIGINT` holds for
+/// any number of rows: SQLite fails if a sum leaves 64 bits.
+fn split(names: &str) -> String {
+    let sum = |name: &str| match COUNTS.contains(&name) {
+        true => format!("CAST(SUM({name}) AS BIGINT) AS {name}"),
+        false => format!(
+            "CAST(SUM({name} >> 32) AS BIGINT) AS {name}_high,
+             CAST(SUM({name} & {LOW_BITS}) AS BIGINT) AS {name}_low"
+        ),
+    };
+    names.split(", ").map(sum).collect::<Vec<_>>().join(", ")
+}
+
+/// The sums of single rows by these columns and by kind, as the columns of [`PLAIN_SUMS`]. The database adds
+/// up few columns of many rows, and tells the kinds apart in few groups.
+pub(super) fn summed_rows(columns: &str, base: &str) -> String {
+    let when = |kinds: &str, name: &str| format!("CASE WHEN kind {kinds} THEN {name} ELSE 0 END");
+    let all: Vec<String> = [
+        ("<= 3", "n", "charges"),
+        ("= 4", "n", "refunds"),
+        ("= 6", "n", "disputes"),
+        ("> 0", "net_high", "net_high"),
+        ("> 0", "net_low", "net_low"),
+        ("<= 3", "net_high", "charges_net_high"),
+        ("<= 3", "net_low", "charges_net_low"),
+        ("<= 3", "gross_high", "charges_gross_high"),
+        ("<= 3", "gross_low", "charges_gross_low"),
+        ("IN (4, 5)", "gross_high", "refunds_gross_high"),
+        ("IN (4, 5)", "gross_low", "refunds_gross_low"),
+        ("> 5", "gross_high", "disputes_gross_high"),
+        ("> 5", "gross_low", "disputes_gross_low"),
+    ]
+    .into_iter()
+    .map(|(kinds, sum, name)| format!("{} AS {name}", when(kinds, sum)))
+    .collect();
     format!(
-        "SELECT {columns}kind, CAST(SUM(n) AS BIGINT) AS n,
-            CAST(SUM(gross >> 32) AS BIGINT) AS gross_high,
-            CAST(SUM(gross & {LOW_BITS}) AS BIGINT) AS gross_low,
-            CAST(SUM(net >> 32) AS BIGINT) AS net_high,
-            CAST(SUM(net & {LOW_BITS}) AS BIGINT) AS net_low,
-            CAST(SUM(firsts) AS BIGINT) AS firsts
-         FROM ({base}) AS base GROUP BY {columns}kind"
+        "SELECT {columns}, n, firsts, {} FROM (
+            SELECT {columns}, kind, {} FROM ({base}) AS base GROUP BY {columns}, kind) AS kinds",
+        all.join(", "),
+        split("n, firsts, gross, net")
     )
+}
+
+/// The sums of groups that are not whole yet.
+pub(super) fn added() -> String {
+    let sum = |name| format!("CAST(SUM({name}) AS BIGINT) AS {name}");
+    PLAIN_SUMS.split(", ").map(sum).collect::<Vec<_>>().join(", ")
+}
+
+/// The sums of groups by these columns: one row each.
+pub(super) fn summed(columns: &str, base: &str) -> String {
+    format!("SELECT {columns}, {} FROM ({base}) AS parts GROUP BY {columns}", added())
 }
 
 /// A sum from its high and low parts, in this column and the next one.
@@ -66,15 +109,65 @@ pub(super) fn read_wide(row: &mut Row, at: usize) -> Result<i128, Error> {
     Ok((i128::from(row.int(at)?) << 32) + i128::from(row.int(at + 1)?))
 }
 
-/// Adds `kind, n, gross, net, firsts` of a row; `at` is the column of `kind`.
-pub(super) fn add(sums: &mut Sums, row: &mut Row, at: usize) -> Result<(), Error> {
-    let (kind, n) = (row.int(at)?, row.int(at + 1)?);
-    let (gross, net) = (read_wide(row, at + 2)?, read_wide(row, at + 4)?);
-    sums.add(kind, n, gross, net, row.int(at + 6)?);
-    Ok(())
+/// The sums of a row; `at` is the column of the first one.
+pub(super) fn read(row: &mut Row, at: usize) -> Result<Sums, Error> {
+    let count = |number: i64| u64::try_from(number).unwrap_or_default();
+    let (new_customers, charges) = (count(row.int(at + 1)?), count(row.int(at + 2)?));
+    let (refunds, disputes) = (count(row.int(at + 3)?), count(row.int(at + 4)?));
+    let (net, charges_net) = (read_wide(row, at + 5)?, read_wide(row, at + 7)?);
+    let (charges_gross, refunds_gross) = (read_wide(row, at + 9)?, read_wide(row, at + 11)?);
+    let disputes_gross = read_wide(row, at + 13)?;
+    let gross = charges_gross + refunds_gross + disputes_gross;
+    Ok(Sums {
+        gross,
+        net,
+        charges,
+        charges_gross,
+        charges_net,
+        refunds,
+        refunds_gross,
+        disputes,
+        disputes_gross,
+        new_customers,
+    })
 }
 
-/// The sums of a span by the values of a dimension and by kind: `value, kind, n` and the parts of the sums.
+impl Scope {
+    /// The sums of a part by these columns: `slot`, `value` or both.
+    fn grouped(
+        &self,
+        binder: &mut Binder,
+        columns: &str,
+        by: Option<Dimension>,
+        part: Part,
+        buckets: Option<&[Bucket]>,
+        values: Option<&[i64]>,
+    ) -> Result<String, Error> {
+        let base = self.select(binder, by, part, buckets, values)?;
+        Ok(match part {
+            Part::Rows(_) => summed_rows(columns, &base),
+            _ => format!(
+                "SELECT {columns}, {} FROM ({base}) AS base GROUP BY {columns}",
+                split(STORED_SUMS)
+            ),
+        })
+    }
+
+    /// The sums of a span by `value`.
+    pub(super) fn sums_of(
+        &self,
+        binder: &mut Binder,
+        by: Option<Dimension>,
+        range: Option<Range>,
+        values: Option<&[i64]>,
+    ) -> Result<String, Error> {
+        let parts = self.parts(by, range, true).into_iter();
+        let parts = parts.map(|part| self.grouped(binder, "value", by, part, None, values));
+        Ok(summed("value", &parts.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL ")))
+    }
+}
+
+/// The sums of a span by the values of a dimension: `value` and [`PLAIN_SUMS`].
 pub(super) async fn sums_of_values(
     tx: &mut Tx,
     scope: &Scope,
@@ -82,17 +175,14 @@ pub(super) async fn sums_of_values(
     range: Option<Range>,
 ) -> Result<Vec<Row>, Error> {
     let mut binder = Binder::default();
-    let base = scope.sums_of(&mut binder, by, range, None)?;
-    tx.fetch_built(summed("value", &base), binder.0).await
+    let text = scope.sums_of(&mut binder, by, range, None)?;
+    tx.fetch_built(text, binder.0).await
 }
 
 /// The sums of a span.
 pub(super) async fn total(tx: &mut Tx, scope: &Scope, range: Option<Range>) -> Result<Sums, Error> {
-    let mut sums = Sums::default();
-    for mut row in sums_of_values(tx, scope, None, range).await? {
-        add(&mut sums, &mut row, 1)?;
-    }
-    Ok(sums)
+    let row = sums_of_values(tx, scope, None, range).await?.pop();
+    row.map_or(Ok(Sums::default()), |mut row| read(&mut row, 1))
 }
 
 /// The sums that a chart reads.
@@ -174,7 +264,14 @@ impl Chart<'_> {
                     .collect(),
                 _ => buckets.to_vec(),
             };
-            base.push(self.scope.select(&mut binder, by, part, Some(&touched), values)?);
+            base.push(self.scope.grouped(
+                &mut binder,
+                "slot, value",
+                by,
+                part,
+                Some(&touched),
+                values,
+            )?);
         }
         let days: Vec<i64> = buckets.iter().map(|bucket| day_number(bucket.date)).collect();
         let months: Vec<i64> = buckets.iter().map(|bucket| month_number(bucket.date)).collect();
@@ -190,7 +287,7 @@ impl Chart<'_> {
             let value = row.int(1)?;
             let list = all.entry(value).or_insert_with(|| vec![Sums::default(); buckets.len()]);
             if let Some(sums) = list.get_mut(index) {
-                add(sums, &mut row, 2)?;
+                *sums = sums.more(&read(&mut row, 2)?);
             }
         }
         Ok(all)

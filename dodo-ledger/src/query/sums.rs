@@ -1,7 +1,5 @@
 //! Sums of money, and the numbers that follow from them. Integers only: a page formats them.
 
-use crate::attribution::LAST_CHARGE;
-
 /// The sums of some records in one currency. Minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,29 +27,6 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Adds rows of one kind.
-    pub(super) fn add(&mut self, kind: i64, n: i64, gross: i128, net: i128, firsts: i64) {
-        let count = |value: i64| u64::try_from(value).unwrap_or_default();
-        self.gross += gross;
-        self.net += net;
-        match kind {
-            ..=LAST_CHARGE => {
-                self.charges += count(n);
-                self.charges_gross += gross;
-                self.charges_net += net;
-            }
-            4 | 5 => {
-                self.refunds += if kind == 4 { count(n) } else { 0 };
-                self.refunds_gross += gross;
-            }
-            _ => {
-                self.disputes += if kind == 6 { count(n) } else { 0 };
-                self.disputes_gross += gross;
-            }
-        }
-        self.new_customers += count(firsts);
-    }
-
     /// Adds other sums.
     pub(super) fn more(mut self, other: &Self) -> Self {
         self.gross += other.gross;
@@ -178,19 +153,25 @@ mod tests {
     fn rates_and_shares() {
         assert_eq!((share(70, 100), share(80, 100)), (Some(700), Some(800)), "A8");
         assert_eq!((share(300, -200), share(-500, -200), share(0, 0)), (None, None, None), "A10");
-        let sums = |rows: &[(i64, i64, i128, i128)]| {
-            let mut sums = Sums::default();
-            rows.iter().for_each(|(kind, n, gross, net)| sums.add(*kind, *n, *gross, *net, 0));
-            sums
-        };
-        let refunded = sums(&[(1, 1, 2261, 1900), (4, 1, -2261, -1900)]);
+        let sums =
+            |charges, charges_gross, charges_net, refunds, refunds_gross, refunds_net| Sums {
+                gross: charges_gross + refunds_gross,
+                net: charges_net + refunds_net,
+                charges,
+                charges_gross,
+                charges_net,
+                refunds,
+                refunds_gross,
+                ..Sums::default()
+            };
+        let refunded = sums(1, 2261, 1900, 1, -2261, -1900);
         assert_eq!((refunded.gross, refunded.tax(), refunded.net), (0, 0, 0), "M2");
         assert_eq!((refunded.charges, refunded.refund_rate()), (1, Some(1000)), "M2");
-        let many = sums(&[(1, 2, 4522, 3100), (2, 1, 2261, 1900), (4, 1, -2261, -1900)]);
+        let many = sums(3, 6783, 5000, 1, -2261, -1900);
         assert_eq!((many.average(), many.net, many.charges), (Some(1667), 3100, 3), "M12");
-        let some = sums(&[(1, 4, 10000, 10000), (4, 1, -2500, -2500)]);
+        let some = sums(4, 10000, 10000, 1, -2500, -2500);
         assert_eq!((some.refund_rate(), some.refunds), (Some(250), 1), "M13");
-        let only = sums(&[(4, 1, -1900, -1900)]);
+        let only = sums(0, 0, 0, 1, -1900, -1900);
         assert_eq!((only.net, only.refund_rate(), only.average()), (-1900, None, None), "M14");
     }
 

@@ -257,7 +257,7 @@ const V1: &[Sql] = &[
     sql!("CREATE INDEX dodo_money_visitor ON dodo_money (visitor) WHERE visitor > 0"),
     sql!("CREATE INDEX dodo_money_customer ON dodo_money (customer) WHERE customer > 0"),
     // Sums of `dodo_money`. `dim` 0: all rows. `grain` 0: `bucket` is a civil day, in days since 1970;
-    // 1: a civil month, in months since the year 0. Both in the zone of the books. `n`: rows.
+    // 1: a civil month, in months since the year 0. Both in the zone of the books. `n`: rows. `net`: of all rows.
     sql!(
         "CREATE TABLE dodo_roll (
             live BIGINT NOT NULL,
@@ -266,12 +266,17 @@ const V1: &[Sql] = &[
             grain BIGINT NOT NULL,
             bucket BIGINT NOT NULL,
             value BIGINT NOT NULL,
-            kind BIGINT NOT NULL,
             n BIGINT NOT NULL,
-            gross BIGINT NOT NULL,
-            net BIGINT NOT NULL,
             firsts BIGINT NOT NULL,
-            PRIMARY KEY (live, currency, dim, grain, bucket, value, kind)
+            charges BIGINT NOT NULL,
+            refunds BIGINT NOT NULL,
+            disputes BIGINT NOT NULL,
+            net BIGINT NOT NULL,
+            charges_net BIGINT NOT NULL,
+            charges_gross BIGINT NOT NULL,
+            refunds_gross BIGINT NOT NULL,
+            disputes_gross BIGINT NOT NULL,
+            PRIMARY KEY (live, currency, dim, grain, bucket, value)
         )" CLUSTERED
     ),
     // The state of each subscription for lists. `mrr` counts until `counts_until`, in microseconds.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dodo_ledger::{
     ErrorKind, Ledger, Store,
     attribution::{
-        Dimension, MoneyDelta, MoneyRow, Record, RecordChange, Rolls, Rules, TEXTS, roll,
+        Dimension, MoneyDelta, MoneyRow, Record, RecordChange, RollKey, Rolls, Rules, TEXTS, roll,
     },
 };
 use jiff::tz::TimeZone;
@@ -74,25 +74,16 @@ fn books(mut money: Vec<String>, dictionary: &Dictionary, rolls: &Rolls) -> Book
     values.sort();
     let mut sums: Vec<String> = rolls
         .iter()
-        .filter(|(_, sum)| sum.n != 0)
-        .map(|(key, sum)| {
+        .filter(|(_, sums)| sums[0] != 0)
+        .map(|(key, sums)| {
             let value = match key.dim {
                 1..=15 => names.get(&key.value).map_or("-", |text| text.as_str()).to_owned(),
                 _ => key.value.to_string(),
             };
-            format!(
-                "{}|{}|{}|{}|{}|{value}|{}|{}|{}|{}|{}",
-                i64::from(key.live),
-                key.currency,
-                key.dim,
-                key.grain,
-                key.bucket,
-                key.kind,
-                sum.n,
-                sum.gross,
-                sum.net,
-                sum.firsts
-            )
+            let live = i64::from(key.live);
+            let RollKey { currency, dim, grain, bucket, .. } = key;
+            let own = format!("{live}|{currency}|{dim}|{grain}|{bucket}|{value}");
+            sums.iter().fold(own, |line, sum| format!("{line}|{sum}"))
         })
         .collect();
     sums.sort();
@@ -180,7 +171,9 @@ async fn of_tables(store: &TestStore) -> Books {
         || '|' || CASE WHEN dim BETWEEN 1 AND 15
             THEN COALESCE((SELECT text FROM dodo_value WHERE id = value), '-')
             ELSE CAST(value AS TEXT) END
-        || '|' || kind || '|' || n || '|' || gross || '|' || net || '|' || firsts FROM dodo_roll";
+        || '|' || n || '|' || firsts || '|' || charges || '|' || refunds || '|' || disputes
+        || '|' || net || '|' || charges_net || '|' || charges_gross || '|' || refunds_gross
+        || '|' || disputes_gross FROM dodo_roll";
     let sorted = async |sql| {
         let mut lines = texts(store, sql).await;
         lines.sort();

@@ -133,6 +133,7 @@ async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
         let month = i64::from(date.year()) * 12 + i64::from(date.month()) - 1;
         let days = at.as_second() / 86_400;
         let of = format!("grain = 0 AND bucket = {days} OR grain = 1 AND bucket = {month}");
+        let set = format!("charges_gross = {amount}, charges_net = {amount}, net = {amount}");
         store.run(&format!("UPDATE dodo_roll SET {set} WHERE {of}")).await;
     }
     let sum: i128 = extremes.iter().map(|amount| i128::from(*amount)).sum();
