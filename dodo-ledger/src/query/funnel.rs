@@ -370,7 +370,7 @@ impl Sessions {
             };
             all.push(text);
         }
-        // What is open depends on the time of the question, so it has no stored sum.
+        // The open sessions depend on the time of the question, so they have no stored sum.
         let range = range.unwrap_or(Range::new(Timestamp::MIN, Timestamp::MAX));
         let condition =
             self.condition(binder, Some(Range::new(range.from.max(self.open), range.until)));

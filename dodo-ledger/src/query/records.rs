@@ -388,7 +388,7 @@ impl Records {
         (after, limit): (Option<RecordCursor>, Option<u32>),
     ) -> String {
         let mut text = String::new();
-        // Without bounds, SQLite reads and sorts the whole table for a short list: its figures say so.
+        // Without bounds, SQLite reads and sorts the whole table for a short list.
         let range = self.range.unwrap_or(Range::new(Timestamp::MIN, Timestamp::MAX));
         let from = binder.bind(range.from.as_microsecond());
         let until = binder.bind(range.until.as_microsecond());
