@@ -138,7 +138,7 @@ impl Records {
     }
 
     /// Selects records with this value; `None`: without a value. Several values of one dimension:
-    /// any of them. It selects as [`MoneyQuery::only`](super::MoneyQuery::only) does. For days, use
+    /// any of them. It selects as [`MoneyQuery::filter`](super::MoneyQuery::filter) does. For days, use
     /// [`between`](Self::between).
     pub fn filter<'a>(mut self, dimension: Dimension, value: impl Into<Option<&'a str>>) -> Self {
         self.only.push((dimension, value.into().map(str::to_owned)));
