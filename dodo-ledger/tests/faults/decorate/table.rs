@@ -141,6 +141,8 @@ pub(crate) const TABLE: &[(Hook, &[Change])] = &[
             let (recipients, changes) = (self.recipients.clone(), changes.clone());
             let store = self.store.clone();
             tokio::spawn(async move {
+                // On SQLite, this waits for the commit of the booking.
+                drop(store.begin().await?);
                 crate::fault::reach("between_booking_and_queue").await;
                 let mut tx = store.begin().await?;
                 recipients.enqueue(&mut tx, &changes).await?;
