@@ -248,11 +248,11 @@ fn cancelled_at(
 /// The last known price.
 fn price(observations: &[Observation<'_>]) -> Option<RenewalPrice> {
     let mut bodies = observations.iter().rev().filter_map(|o| o.snapshot);
-    let body = bodies.find(|body| body.renewal_amount.is_some() && body.currency.is_some())?;
+    let (amount, currency) = bodies.find_map(|body| body.renewal_amount.zip(body.currency))?;
     let interval = interval(observations);
     Some(RenewalPrice {
-        amount: body.renewal_amount?,
-        currency: body.currency?,
+        amount,
+        currency,
         interval: interval.map(|interval| interval.unit.as_str().to_owned()),
         interval_count: interval.map_or(1, |interval| interval.count),
     })
