@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dodo_ledger::Error;
+use dodo_ledger::{Error, Ledger};
 use jiff::Timestamp;
 
 use super::{Loader, PAGE_ROWS};
@@ -112,6 +112,20 @@ impl Loader<'_> {
         ];
         Ok(Sheet { blocks, ..Sheet::default() })
     }
+}
+
+/// The counters of the inbox and of each sink, as the page shows them.
+pub(super) async fn queues(ledger: &Ledger) -> Result<String, Error> {
+    let inbox = ledger.stats().await?;
+    let lag = duration(inbox.lag);
+    let mut text =
+        format!("{} {} {} {} {lag}", inbox.pending, inbox.unbooked, inbox.dead, inbox.parked);
+    for name in ledger.sinks() {
+        let sink = ledger.sink_stats(name).await?;
+        let (lag, pause) = (duration(sink.lag), duration(sink.paused_for));
+        text.push_str(&format!(" {name} {} {} {lag} {pause}", sink.pending, sink.dead));
+    }
+    Ok(text)
 }
 
 /// `0 s`, `45 s`, `12 min`, `3 h`, `2 d`.

@@ -107,6 +107,7 @@ pub(crate) async fn tag(
         }
         // Each column of the list is a column of a money row. A search shows more.
         Page::Payments => question.search.is_none(),
+        Page::Deliveries | Page::Settings => true,
         _ => false,
     };
     if !is_counted {
@@ -119,14 +120,24 @@ pub(crate) async fn tag(
     };
     // The tag includes the day, because midnight begins another period and unpaid sessions become
     // abandoned.
-    let is_hourly = question.page == Page::Funnel;
-    let day = now.strftime(if is_hourly { "%F %H" } else { "%F" }).to_string();
+    let time = match question.page {
+        Page::Funnel => "%F %H",
+        // Their lists may be a minute old, while the counters of the queues stay the same.
+        Page::Deliveries | Page::Settings => "%F %R",
+        _ => "%F",
+    };
+    let time = now.strftime(time).to_string();
+    let queues = match question.page {
+        Page::Deliveries | Page::Settings => deliveries::queues(&settings.ledger).await?,
+        _ => String::new(),
+    };
     // The page and its live part have one tag, so that the first request of the script gets 304.
     let question = Question { live: false, ..question.clone() }.to_string();
     let notices: String = notices.iter().map(ToString::to_string).collect();
     Ok(Some(Tag::from_parts(&[
         &change,
-        &day,
+        &time,
+        &queues,
         &question,
         &notices,
         permission.name(),
