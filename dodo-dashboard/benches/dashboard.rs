@@ -4,7 +4,7 @@
 //! KEPT=/tmp/kept cargo bench -p dodo-ledger --all-features --bench questions     # 10^6 payments; keeps them
 //! cargo bench -p dodo-dashboard --features postgres --bench dashboard -- sqlite:/tmp/kept/ledger.db
 //! ```
-//! The first command prints the URL of each database. Each page is asked 15 times of a new dashboard, which
+//! The first command prints the URL of each database. More arguments select pages by parts of their names. Each page is asked 15 times of a new dashboard, which
 //! holds no earlier answer, and 15 times again of the same dashboard. An idle tab asks every 10 seconds whether
 //! its page changed. Processor times are those of this process, without the server of PostgreSQL.
 #![expect(
@@ -27,7 +27,7 @@ const RUNS: u32 = 15;
 const POLL: Duration = Duration::from_secs(10);
 
 /// Name, query, and milliseconds that the page may take.
-const PAGES: [(&str, &str, u64); 27] = [
+const PAGES: [(&str, &str, u64); 32] = [
     ("overview", "", 50),
     ("overview, 90 days", "?range=90d", 50),
     ("overview, 12 months", "?range=12m", 50),
@@ -51,6 +51,11 @@ const PAGES: [(&str, &str, u64); 27] = [
     ("payments of a campaign, all", "?page=payments&range=all&is=campaign%3Acampaign+7", 350),
     ("people, 90 days", "?page=people&range=90d", 50),
     ("people, all", "?page=people&range=all", 350),
+    ("people, 12 months", "?page=people&range=12m", 120),
+    ("payment", "?page=payment&id=pay_8", 50),
+    ("person", "?page=person&id=cus_2", 50),
+    ("subscription", "?page=subscription&id=sub_3", 50),
+    ("payments, a search", "?page=payments&range=90d&q=pay_8", 50),
     ("funnel, 90 days", "?page=funnel&range=90d", 50),
     ("funnel, 12 months", "?page=funnel&range=12m", 120),
     ("funnel, all", "?page=funnel&range=all", 350),
@@ -96,14 +101,16 @@ fn median(mut took: Vec<Duration>) -> Duration {
 
 #[tokio::main]
 async fn main() {
-    let urls: Vec<_> = std::env::args().skip(1).filter(|url| url.contains(':')).collect();
+    let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let (urls, wanted): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.contains(':'));
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
     if urls.is_empty() {
         return println!("SKIPPED: name a ledger, for example `-- sqlite:/path/ledger.db`");
     }
     for url in urls {
         println!("{}", url.split(':').next().unwrap_or_default());
         let ledger = Ledger::open(url.as_str()).await.unwrap();
-        for (name, query, goal) in PAGES {
+        for (name, query, goal) in PAGES.into_iter().filter(|(name, ..)| is_wanted(name)) {
             let (mut first, mut again, mut used, mut idle) =
                 (Vec::new(), Vec::new(), Duration::ZERO, Duration::ZERO);
             let mut size = 0;

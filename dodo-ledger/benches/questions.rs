@@ -176,7 +176,8 @@ impl Database<'_> {
                 format!("replace({text}, '{id}_', '{id}_' || k || 'x')")
             })
         };
-        // The copies of a row are five days apart, inside of the two years.
+        // The copies of a row are five days apart, inside of the two years. They are stored in the order of
+        // time, as a ledger books them.
         let start = at(0, 0).as_microsecond();
         let span = DAYS * 86_400_000_000;
         let later =
@@ -194,7 +195,7 @@ impl Database<'_> {
              SELECT live, currency, {}, {}, kind, is_first, channel, source, medium, campaign, content, term,
                 link, landing, referrer, device, country, product, lead, reason, visitor,
                 {money_customer}, gross, net
-             FROM copies CROSS JOIN dodo_money;
+             FROM copies CROSS JOIN dodo_money ORDER BY 3;
              {numbers} INSERT INTO dodo_value (id, dim, text, uses)
              SELECT {value}, dim, {}, uses FROM copies CROSS JOIN dodo_value WHERE dim = {customer}",
             later("at"),
@@ -212,7 +213,7 @@ impl Database<'_> {
                 product_id, link_id, campaign_id, source, medium, content, term, channel, reason,
                 landing_path, referrer_host, device, country, is_first, currency, exponent, gross, tax, net,
                 is_charge, {}, {}
-             FROM copies CROSS JOIN dodo_record",
+             FROM copies CROSS JOIN dodo_record ORDER BY 36",
             no("no", "dodo_record"),
             renamed("id"),
             no("group_id", "dodo_record"),
@@ -229,7 +230,7 @@ impl Database<'_> {
                 channel, source, medium, campaign, content, term, link)
              SELECT {}, {}, {}, live, tried, {}, kept, failure, channel, source, medium, campaign, content,
                 term, link
-             FROM copies CROSS JOIN dodo_funnel;
+             FROM copies CROSS JOIN dodo_funnel ORDER BY 1;
              {numbers} INSERT INTO dodo_subscription (id, live, currency, customer_id, product_id, source,
                 status, since, amount, unit, count, mrr, counts_until, at_risk, ending, next_billing,
                 trial_end, trial_mrr)
@@ -237,7 +238,7 @@ impl Database<'_> {
                 counts_until, at_risk, ending, next_billing, trial_end, trial_mrr
              FROM copies CROSS JOIN dodo_subscription;
              {numbers} INSERT INTO dodo_mrr (live, currency, at, subscription_id, kind, reason, amount)
-             SELECT live, currency, {}, {}, kind, reason, amount FROM copies CROSS JOIN dodo_mrr",
+             SELECT live, currency, {}, {}, kind, reason, amount FROM copies CROSS JOIN dodo_mrr ORDER BY 3",
             later("at"),
             // Numbers of the funnel are random.
             "no % 1000000000000 + k * 1000000000000",
