@@ -10,7 +10,8 @@ use super::{
     checkouts::{
         FunnelBreakdown, FunnelCompared, FunnelFailure, FunnelRow, FunnelSums, FunnelWaits, count,
     },
-    plan::{Binder, Condition, Filter, NOTHING, Part, conditions_of, parts, sums_by, sums_zone},
+    plan::{Binder, Condition, Filter, NOTHING, conditions_of, sums_by, sums_zone},
+    span::{Part, parts},
 };
 use crate::{
     Ledger,

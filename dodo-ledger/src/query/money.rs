@@ -1,16 +1,19 @@
 //! Questions about money: totals, the values of a dimension, and a chart.
 
+use std::collections::HashMap;
+
 use dodo_core::money::Currency;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     breakdown::{
-        Breakdown, Compared, CurrencySums, Cursor, Found, Order, Series, SeriesRow, Sort, name_of,
-        names,
+        Breakdown, Compared, CurrencySums, Cursor, Found, Order, Series, SeriesRow, name_of, names,
     },
     calendar::{Interval, Range},
-    plan::{Binder, Filter, Scope, folded},
-    series::{Chart, LOW_BITS, PLAIN_SUMS, added, currencies, read, summed, summed_rows, total},
+    plan::{Binder, Filter, Scope},
+    ranking::{self, Ranking, Wanted},
+    series::{Chart, PLAIN_SUMS, currencies, read, total},
+    span::extent,
     sums::Sums,
 };
 use crate::{
@@ -23,7 +26,6 @@ use crate::{
     },
 };
 
-const SPAN: Sql = sql!("SELECT MIN(at), MAX(at) FROM dodo_money WHERE live = $1 AND currency = $2");
 const CHANGE: Sql = sql!("SELECT change FROM dodo_books WHERE id = 1");
 
 /// The default number of rows of a list.
@@ -59,9 +61,7 @@ pub struct MoneyQuery {
     filter: Filter,
     before: Option<Range>,
     by: Option<Dimension>,
-    top: u32,
-    order: Order,
-    after: Option<Cursor>,
+    ranking: Ranking,
 }
 
 impl Ledger {
@@ -72,9 +72,7 @@ impl Ledger {
             filter: Filter::default(),
             before: None,
             by: None,
-            top: TOP,
-            order: Order::default(),
-            after: None,
+            ranking: Ranking::best(TOP),
         }
     }
 
@@ -137,19 +135,19 @@ impl MoneyQuery {
 
     /// Sets the largest number of rows. Default: 10.
     pub fn top(mut self, rows: u32) -> Self {
-        self.top = rows;
+        self.ranking.top = rows;
         self
     }
 
     /// Sets the order of the rows. Default: the largest net amount first.
     pub fn order(mut self, order: Order) -> Self {
-        self.order = order;
+        self.ranking.order = order;
         self
     }
 
     /// Starts after this place: the cursor of the page before.
     pub fn after(mut self, cursor: impl Into<Option<Cursor>>) -> Self {
-        self.after = cursor.into();
+        self.ranking.after = cursor.into();
         self
     }
 
@@ -160,7 +158,7 @@ impl MoneyQuery {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn currencies(self) -> Result<Vec<CurrencySums>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let found = currencies(&mut tx, !self.filter.test_mode).await?;
+        let found = currencies(&mut tx, "dodo_money", !self.filter.test_mode).await?;
         let Some(first) = found.first() else { return Ok(Vec::new()) };
         let filter = Filter { currency: Some(*first), ..self.filter };
         let mut scope = Scope::read(&mut tx, &filter, self.ledger.zone()).await?;
@@ -197,13 +195,7 @@ impl MoneyQuery {
     pub async fn span(self) -> Result<Option<Range>, Error> {
         let currency = self.filter.currency.ok_or_else(|| Error::config("name a currency"))?;
         let mut tx = self.ledger.shared.store.read().await?;
-        let asked = args![!self.filter.test_mode, currency.as_str()];
-        let Some(mut row) = tx.fetch_one(&SPAN, asked).await? else { return Ok(None) };
-        let at = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or_default();
-        Ok(row
-            .opt_int(0)?
-            .zip(row.opt_int(1)?)
-            .map(|(first, last)| Range::new(at(first), at(last.saturating_add(1)))))
+        extent(&mut tx, !self.filter.test_mode, currency).await
     }
 
     /// Returns the sums of all selected money.
@@ -240,146 +232,17 @@ impl MoneyQuery {
     pub async fn breakdowns(self, by: &[Dimension]) -> Result<Vec<Breakdown>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
-        let all = self.breakdowns_in(&mut tx, &scope, by).await?;
-        Ok(all.into_iter().map(|(breakdown, _)| breakdown).collect())
-    }
-
-    /// Each breakdown with the ids of its rows.
-    async fn breakdowns_in(
-        &self,
-        tx: &mut Tx,
-        scope: &Scope,
-        by: &[Dimension],
-    ) -> Result<Vec<(Breakdown, Vec<i64>)>, Error> {
-        if by.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut found = self.found(tx, scope, by, self.filter.range, None).await?;
-        if let Some(range) = self.before {
-            let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
-            let mut before = self.found(tx, scope, by, Some(range), Some(&shown)).await?;
-            if !scope.reads_rows(None) {
-                // Stored sums of the shown values alone were read.
-                let total = total(tx, scope, Some(range)).await?;
-                before.iter_mut().for_each(|found| found.total.now = total);
+        let best = Wanted::Best(&self.ranking);
+        let found = ranking::found(&mut tx, &scope, by, self.filter.range, best).await?;
+        let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
+        let names = names(&mut tx, shown.iter().flatten().copied()).await?;
+        let before = match self.before {
+            Some(range) => {
+                Some(ranking::found(&mut tx, &scope, by, Some(range), Wanted::These(&shown)).await?)
             }
-            for (found, before) in found.iter_mut().zip(before) {
-                found.compare(before);
-            }
-        }
-        let wanted = found.iter().flat_map(|found| found.shown());
-        let names = names(tx, wanted).await?;
-        Ok(found
-            .into_iter()
-            .map(|found| {
-                let shown = found.shown();
-                (found.named(&names), shown)
-            })
-            .collect())
-    }
-
-    /// Returns the values of each dimension as ids. `shown`: these values instead of the best ones.
-    async fn found(
-        &self,
-        tx: &mut Tx,
-        scope: &Scope,
-        by: &[Dimension],
-        range: Option<Range>,
-        shown: Option<&[Vec<i64>]>,
-    ) -> Result<Vec<Found>, Error> {
-        let mut binder = Binder::default();
-        let shares = by.len() > 1 && by.iter().any(|by| scope.reads_rows(Some(*by)));
-        let mut tables = Vec::new();
-        if shares {
-            let rows = scope.select_rows(&mut binder, by, range)?;
-            tables.push(format!("picked AS MATERIALIZED ({rows})"));
-        }
-        let mut parts = Vec::new();
-        for (nth, by) in by.iter().enumerate() {
-            // Other values than the shown ones count in the total alone.
-            let mut values = shown.map(|shown| shown.get(nth).cloned().unwrap_or_default());
-            values.iter_mut().for_each(|values| values.push(0));
-            let sums = match scope.reads_rows(Some(*by)) && shares {
-                true => {
-                    let column = by.column().ok_or_else(|| {
-                        Error::config("money is not grouped by this dimension: use `.series(..)`")
-                    })?;
-                    let value = match &values {
-                        Some(values) => folded(&mut binder, column, values),
-                        None => column.to_owned(),
-                    };
-                    let base =
-                        format!("SELECT {value} AS value, kind, n, gross, net, firsts FROM picked");
-                    summed("value", &summed_rows("value", &base))
-                }
-                false => scope.sums_of(&mut binder, Some(*by), range, values.as_deref())?,
-            };
-            tables.push(format!("sums{nth} AS MATERIALIZED ({sums})"));
-            let list = match shown.and_then(|shown| shown.get(nth)) {
-                Some(shown) => {
-                    let numbers: Vec<String> =
-                        shown.iter().map(|number| binder.bind(*number)).collect();
-                    let numbers = if numbers.is_empty() { "-1".into() } else { numbers.join(", ") };
-                    tables.push(format!(
-                        "top{nth} AS (SELECT value, 0 AS high, 0 AS low FROM sums{nth}
-                         WHERE value IN ({numbers}))"
-                    ));
-                    String::new()
-                }
-                None => {
-                    let (ranked, top) = self.ranked(nth, &mut binder);
-                    tables.push(format!("ranked{nth} AS MATERIALIZED ({ranked})"));
-                    tables.push(format!("top{nth} AS MATERIALIZED ({top})"));
-                    format!(
-                        " UNION ALL SELECT {nth}, 3, 0, 0, 0, COUNT(*){} FROM ranked{nth}",
-                        ", 0".repeat(14)
-                    )
-                }
-            };
-            parts.push(format!(
-                "SELECT CAST({nth} AS BIGINT) AS nth, CAST(0 AS BIGINT) AS part, CAST(0 AS BIGINT) AS value,
-                    CAST(0 AS BIGINT) AS high, CAST(0 AS BIGINT) AS low, {}
-                 FROM sums{nth} HAVING COUNT(*) > 0
-                 UNION ALL SELECT {nth}, 1, 0, 0, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value = 0
-                 UNION ALL SELECT {nth}, 2, top{nth}.value, top{nth}.high, top{nth}.low, {PLAIN_SUMS}
-                 FROM top{nth} CROSS JOIN sums{nth} WHERE sums{nth}.value = top{nth}.value{list}",
-                added()
-            ));
-        }
-        let text = format!("WITH {} {}", tables.join(", "), parts.join(" UNION ALL "));
-        let mut found: Vec<Found> = by.iter().map(|by| Found::new(*by)).collect();
-        for row in tx.fetch_built(text, binder.0).await? {
-            Found::read(&mut found, row)?;
-        }
-        for found in &mut found {
-            found.arrange(self.order, self.top);
-        }
-        Ok(found)
-    }
-
-    /// The query of all values with the two parts of their rank, and the query of the best values.
-    fn ranked(&self, nth: usize, binder: &mut Binder) -> (String, String) {
-        let (high, low) = match self.order.by {
-            Sort::Net => ("net_high + (net_low >> 32)", format!("net_low & {LOW_BITS}")),
-            Sort::Charges => ("0", "charges".to_owned()),
-            Sort::NewCustomers => ("0", "firsts".to_owned()),
+            None => None,
         };
-        let ranked = format!(
-            "SELECT value, CAST({high} AS BIGINT) AS high, {low} AS low FROM sums{nth}
-             WHERE value <> 0"
-        );
-        let (order, beyond) = if self.order.ascending { ("ASC", ">") } else { ("DESC", "<") };
-        let mut top = format!("SELECT value, high, low FROM ranked{nth}");
-        if let Some(Cursor { high, low, value }) = self.after {
-            let (high, low, value) = (binder.bind(high), binder.bind(low), binder.bind(value));
-            top.push_str(&format!(
-                " WHERE high {beyond} {high} OR (high = {high} AND (low {beyond} {low}
-                    OR (low = {low} AND value > {value})))"
-            ));
-        }
-        let limit = binder.bind(i64::from(self.top) + 1);
-        top.push_str(&format!(" ORDER BY high {order}, low {order}, value LIMIT {limit}"));
-        (ranked, top)
+        Ok(named(found, before, &names))
     }
 
     /// Returns sums over time. With [`by`](Self::group_by), it adds the sums of the best values of the
@@ -398,7 +261,9 @@ impl MoneyQuery {
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         let best = match self.by {
             Some(by) => {
-                let mut best = self.found(&mut tx, &scope, &[by], self.filter.range, None).await?;
+                let wanted = Wanted::Best(&self.ranking);
+                let range = self.filter.range;
+                let mut best = ranking::found(&mut tx, &scope, &[by], range, wanted).await?;
                 best.pop().map(|best| (by, best.shown()))
             }
             None => None,
@@ -418,33 +283,56 @@ impl MoneyQuery {
         interval: Interval,
         zone: &TimeZone,
     ) -> Result<(Vec<Breakdown>, Series), Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let (store, range) = (&self.ledger.shared.store, self.filter.range);
+        let mut tx = store.read().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
-        let breakdowns = self.breakdowns_in(&mut tx, &scope, by).await?;
-        let is_best = self.order == Order::default() && self.after.is_none() && self.top >= best;
-        let best = match by.first() {
-            None => None,
-            Some(first) => {
-                let mut shown = match breakdowns.first() {
-                    Some((_, shown)) if is_best => shown.clone(),
-                    _ => {
-                        let all = Self {
-                            order: Order::default(),
-                            after: None,
-                            top: best,
-                            ..self.clone()
-                        };
-                        let range = self.filter.range;
-                        let found = all.found(&mut tx, &scope, &[*first], range, None).await?;
-                        found.first().map(Found::shown).unwrap_or_default()
-                    }
-                };
-                shown.truncate(usize::try_from(best).unwrap_or(usize::MAX));
-                Some((*first, shown))
-            }
+        drop(tx);
+        let now = async {
+            let mut tx = store.read().await?;
+            let wanted = Wanted::Best(&self.ranking);
+            let found = ranking::found(&mut tx, &scope, by, range, wanted).await?;
+            let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
+            let names = names(&mut tx, shown.iter().flatten().copied()).await?;
+            let colored = match (by.first(), shown.first()) {
+                (Some(first), Some(shown)) if self.ranking.is_best(best) => {
+                    let best = usize::try_from(best).unwrap_or(usize::MAX);
+                    Some((*first, shown.iter().copied().take(best).collect()))
+                }
+                (Some(first), _) => {
+                    let ranking = Ranking::best(best);
+                    let wanted = Wanted::Best(&ranking);
+                    let found = ranking::found(&mut tx, &scope, &[*first], range, wanted).await?;
+                    Some((*first, found.first().map(Found::shown).unwrap_or_default()))
+                }
+                (None, _) => None,
+            };
+            Ok::<_, Error>((found, shown, names, colored))
         };
-        let series = self.series_in(&mut tx, &scope, best, interval, zone).await?;
-        Ok((breakdowns.into_iter().map(|(breakdown, _)| breakdown).collect(), series))
+        let before = async |wanted: Wanted<'_>| {
+            let Some(range) = self.before else { return Ok(None) };
+            let mut tx = store.read().await?;
+            ranking::found(&mut tx, &scope, by, Some(range), wanted).await.map(Some)
+        };
+        let series = async |colored| {
+            let mut tx = store.read().await?;
+            self.series_in(&mut tx, &scope, colored, interval, zone).await
+        };
+        // Two connections at a time, and none waits for the other one. Single rows are read for all values, so that
+        // the span before does not wait for the values on the page.
+        let (found, before, names, series) = if by.iter().any(|by| scope.folds(*by)) {
+            let charted = async {
+                let (found, _, names, colored) = now.await?;
+                Ok::<_, Error>((found, names, series(colored).await?))
+            };
+            let ((found, names, series), before) = tokio::try_join!(charted, before(Wanted::All))?;
+            (found, before, names, series)
+        } else {
+            let (found, shown, names, colored) = now.await?;
+            let (series, before) =
+                tokio::try_join!(series(colored), before(Wanted::These(&shown)))?;
+            (found, before, names, series)
+        };
+        Ok((named(found, before, &names), series))
     }
 
     /// Sums over time, with these values of a dimension.
@@ -488,4 +376,16 @@ impl MoneyQuery {
         }
         Ok(Series { buckets, total, before, rows, none, other })
     }
+}
+
+/// The answer for each dimension.
+fn named(
+    mut found: Vec<Found>,
+    before: Option<Vec<Found>>,
+    names: &HashMap<i64, String>,
+) -> Vec<Breakdown> {
+    for (found, before) in found.iter_mut().zip(before.into_iter().flatten()) {
+        found.compare(before);
+    }
+    found.into_iter().map(|found| found.named(names)).collect()
 }

@@ -1,16 +1,16 @@
-//! The sources of an answer: stored sums by month and day, and single rows for the rest of a span.
+//! The filter of a question, and the rows of each part of its span.
 
 use std::collections::HashMap;
 
 use dodo_core::money::Currency;
-use jiff::{Unit, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    calendar::{Bucket, Range, start_of},
-    series::STORED_SUMS,
+    calendar::{Bucket, Range},
+    span::{Part, extent, parts, whole_months},
 };
 use crate::{
-    attribution::{Channel, Dimension, day_number, kind_number, month_number},
+    attribution::{Channel, Dimension, kind_number},
     error::Error,
     store::{
         Tx,
@@ -25,8 +25,9 @@ const FIND_VALUES: Sql = sql!(
      WHERE dodo_value.dim = given.dim AND dodo_value.text = given.text"
 );
 
-/// Shorter spans are not split into months.
-const DAYS: i32 = 62;
+/// The sums of `dodo_roll`.
+pub(super) const STORED_SUMS: &str = "n, firsts, charges, refunds, disputes, net, charges_net, \
+    charges_gross, refunds_gross, disputes_gross";
 /// The id of a value that no row has.
 const UNKNOWN: i64 = -1;
 /// The values that a chart does not show one by one.
@@ -71,6 +72,8 @@ pub(super) struct Scope {
     conditions: Vec<Condition>,
     /// The zone of the sums. `None`: they are not complete.
     zone: Option<TimeZone>,
+    /// The span from the first money to the last. `None`: no money exists.
+    extent: Option<Range>,
 }
 
 /// A condition on one dimension.
@@ -79,17 +82,6 @@ pub(super) struct Condition {
     pub(super) dimension: Dimension,
     numbers: Vec<i64>,
     is_negated: bool,
-}
-
-/// A part of a span, and the table that has its sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Single rows. `None`: without an end.
-    Rows(Option<Range>),
-    /// Sums by day, from the first number to before the second.
-    Days(i64, i64),
-    /// Sums by month. `None`: all.
-    Months(Option<(i64, i64)>),
 }
 
 /// The place of a row in a chart: see [`Slot::read`].
@@ -124,8 +116,9 @@ impl Scope {
             )
         })?;
         let conditions = conditions_of(tx, &filter.only, &filter.not).await?;
-        let zone = sums_zone(tx, zone).await?;
-        Ok(Self { live: !filter.test_mode, currency, conditions, zone })
+        let (live, zone) = (!filter.test_mode, sums_zone(tx, zone).await?);
+        let extent = extent(tx, live, currency).await?;
+        Ok(Self { live, currency, conditions, zone, extent })
     }
 
     /// The dimension of the stored sums that answer a question by this dimension. `None`: the
@@ -140,6 +133,12 @@ impl Scope {
         self.summed(by).is_none()
     }
 
+    /// Whether a question for few values of this dimension reads the rows of all values. Customers and visitors
+    /// have an index.
+    pub(super) fn folds(&self, by: Dimension) -> bool {
+        self.reads_rows(Some(by)) && by.has_sums()
+    }
+
     /// The parts of a span for a question by this dimension.
     pub(super) fn parts(
         &self,
@@ -148,21 +147,21 @@ impl Scope {
         by_month: bool,
     ) -> Vec<Part> {
         match self.summed(by) {
-            Some((_, zone)) => parts(range, zone, by_month),
+            Some((_, zone)) => parts(whole_months(range, self.extent, zone), zone, by_month),
             None => vec![Part::Rows(range)],
         }
     }
 
     /// A query of `slot, value` and sums for a part: single rows with their kind, or rows of `dodo_roll`. With
-    /// `buckets`, single rows have the slot of their bucket. `values`: only these; single rows of the other
-    /// values have the value -1.
+    /// `buckets`, single rows have the slot of their bucket. `values`: a list or a query of the only values; if
+    /// single rows of the other values are read, they have the value -1.
     pub(super) fn select(
         &self,
         binder: &mut Binder,
         by: Option<Dimension>,
         part: Part,
         buckets: Option<&[Bucket]>,
-        values: Option<&[i64]>,
+        values: Option<&str>,
     ) -> Result<String, Error> {
         let (live, currency) = (binder.bind(self.live), binder.bind(self.currency.as_str()));
         match part {
@@ -173,41 +172,29 @@ impl Scope {
                         Error::config("money is not grouped by this dimension: use `.series(..)`")
                     })?,
                 };
-                let value = match values {
+                let folds = by.is_none_or(Dimension::has_sums);
+                let listed = values.filter(|_| !folds);
+                let listed = listed.map(|values| format!(" AND {value} IN ({values})"));
+                let value = match values.filter(|_| folds) {
                     None => value.to_owned(),
-                    Some(values) => folded(binder, value, values),
+                    Some(values) => folded(value, values),
                 };
-                let mut text = String::from("SELECT ");
-                match buckets {
-                    None => text.push_str(&format!(
-                        "{NOTHING} AS slot, {value} AS value, kind, 1 AS n, gross, net, is_first AS firsts
-                         FROM dodo_money WHERE live = {live} AND currency = {currency}"
-                    )),
-                    Some(buckets) => {
-                        let mut rows = Vec::new();
-                        for (index, bucket) in buckets.iter().enumerate() {
-                            let slot = binder.bind(Slot::number_of_bucket(index));
-                            let since = binder.bind(bucket.range.from.as_microsecond());
-                            let until = binder.bind(bucket.range.until.as_microsecond());
-                            rows.push(format!("({slot}, {since}, {until})"));
-                        }
-                        text.push_str(&format!(
-                            "given.slot, {value} AS value, kind, 1 AS n, gross, net,
-                                is_first AS firsts
-                             FROM (SELECT column1 AS slot, column2 AS since, column3 AS until
-                                 FROM (VALUES {}) AS listed) AS given
-                             CROSS JOIN dodo_money
-                             WHERE live = {live} AND currency = {currency}
-                                AND at >= given.since AND at < given.until",
-                            rows.join(", ")
-                        ));
-                    }
-                }
-                if let (Some(range), None) = (range, buckets) {
+                let slot = match buckets {
+                    None => NOTHING.to_owned(),
+                    Some(buckets) => slot_of(binder, &touched(buckets, range)),
+                };
+                let mut text = format!(
+                    "SELECT {slot} AS slot, {value} AS value, kind, 1 AS n, gross, net, is_first AS firsts
+                     FROM dodo_money WHERE live = {live} AND currency = {currency}"
+                );
+                if let Some(range) = range {
                     let from = binder.bind(range.from.as_microsecond());
                     let until = binder.bind(range.until.as_microsecond());
-                    text.push_str(&format!(" AND at >= {from} AND at < {until}"));
+                    let ordered = by == Some(Dimension::Customer) && values.is_none();
+                    let at = if ordered && self.is_long(range) { "+at" } else { "at" };
+                    text.push_str(&format!(" AND {at} >= {from} AND {at} < {until}"));
                 }
+                text.push_str(&listed.unwrap_or_default());
                 for condition in &self.conditions {
                     let column = condition.dimension.column().ok_or_else(|| {
                         Error::config("days and currencies have their own filter: `.between(..)`, `.currency(..)`")
@@ -225,6 +212,15 @@ impl Scope {
         }
     }
 
+    /// Whether an index of all customers in their order reads fewer rows than a sort of the span costs. A `+`
+    /// keeps the database from the index of the span.
+    fn is_long(&self, range: Range) -> bool {
+        self.extent.is_some_and(|all| {
+            let (from, until) = (range.from.max(all.from), range.until.min(all.until));
+            from.duration_until(until) > all.from.duration_until(all.until) / 4
+        })
+    }
+
     fn select_sums(
         &self,
         binder: &mut Binder,
@@ -232,7 +228,7 @@ impl Scope {
         (live, currency): (String, String),
         grain: i64,
         span: Option<(i64, i64)>,
-        values: Option<&[i64]>,
+        values: Option<&str>,
     ) -> String {
         let dimension = self.summed(by).and_then(|(dimension, _)| dimension);
         let dim = binder.bind(dimension.and_then(Dimension::number).unwrap_or_default());
@@ -249,9 +245,21 @@ impl Scope {
             text.push_str(&condition.text(binder, "value"));
         }
         if let Some(values) = values {
-            text.push_str(&format!(" AND {value} IN ({})", binder.list(values)));
+            // As a filter of the rows of the span: a search for each value would read the span for each.
+            text.push_str(&format!(" AND ({value} IN ({values})) IS TRUE"));
         }
         text
+    }
+
+    /// The rows of each part of a span, as [`select`](Self::select) reads them.
+    pub(super) fn bases(
+        &self,
+        binder: &mut Binder,
+        by: Dimension,
+        range: Option<Range>,
+    ) -> Result<Vec<(Part, String)>, Error> {
+        let parts = self.parts(Some(by), range, true).into_iter();
+        parts.map(|part| Ok((part, self.select(binder, Some(by), part, None, None)?))).collect()
     }
 
     /// A query of the rows of a span that several questions share: the columns of these dimensions.
@@ -272,9 +280,30 @@ impl Scope {
     }
 }
 
-/// The value of a column, and -1 for all values that are not among these.
-pub(super) fn folded(binder: &mut Binder, column: &str, values: &[i64]) -> String {
-    format!("CASE WHEN {column} IN ({}) THEN {column} ELSE {OTHERS} END", binder.list(values))
+/// The buckets with a part of a span, each with its place in the chart.
+fn touched(buckets: &[Bucket], range: Option<Range>) -> Vec<(usize, Timestamp)> {
+    let touches = |(_, bucket): &(usize, &Bucket)| {
+        range.is_none_or(|range| bucket.range.from < range.until && range.from < bucket.range.until)
+    };
+    let found = buckets.iter().enumerate().filter(touches);
+    found.map(|(index, bucket)| (index, bucket.range.from)).collect()
+}
+
+/// The slot of a row by its time, among buckets that follow one another: a binary search.
+fn slot_of(binder: &mut Binder, buckets: &[(usize, Timestamp)]) -> String {
+    let (before, after) = buckets.split_at(buckets.len() / 2);
+    let Some((index, start)) = after.first() else { return NOTHING.to_owned() };
+    if before.is_empty() {
+        return format!("CAST({} AS BIGINT)", Slot::number_of_bucket(*index));
+    }
+    let start = binder.bind(start.as_microsecond());
+    let (before, after) = (slot_of(binder, before), slot_of(binder, after));
+    format!("CASE WHEN at < {start} THEN {before} ELSE {after} END")
+}
+
+/// The value of a column, and -1 for all values that are not in this list or query.
+fn folded(column: &str, values: &str) -> String {
+    format!("CASE WHEN {column} IN ({values}) THEN {column} ELSE {OTHERS} END")
 }
 
 /// The zone of the stored sums. `None`: they are not complete, or of another zone.
@@ -337,49 +366,6 @@ impl Condition {
     }
 }
 
-/// The parts of a span.
-pub(super) fn parts(range: Option<Range>, zone: &TimeZone, by_month: bool) -> Vec<Part> {
-    let Some(range) = range else { return vec![Part::Months(None)] };
-    if range.from >= range.until {
-        return vec![Part::Rows(Some(range))];
-    }
-    let date = |at| zone.to_datetime(at).date();
-    let from = date(range.from);
-    let first = match start_of(from, zone) == range.from {
-        true => from,
-        false => from.tomorrow().unwrap_or(Date::MAX),
-    };
-    let last = date(range.until);
-    if first >= last {
-        return vec![Part::Rows(Some(range))];
-    }
-    let (start, end) = (start_of(first, zone), start_of(last, zone));
-    let mut parts = Vec::new();
-    if range.from < start {
-        parts.push(Part::Rows(Some(Range::new(range.from, start))));
-    }
-    let days = |from: Date, until: Date| {
-        (from < until).then(|| Part::Days(day_number(from), day_number(until)))
-    };
-    let is_long = last.since((Unit::Day, first)).is_ok_and(|span| span.get_days() > DAYS);
-    let month = match first.first_of_month() == first {
-        true => first,
-        false => first.last_of_month().tomorrow().unwrap_or(Date::MAX),
-    };
-    let months = (month, last.first_of_month());
-    if by_month && is_long && months.0 < months.1 {
-        parts.extend(days(first, months.0));
-        parts.push(Part::Months(Some((month_number(months.0), month_number(months.1)))));
-        parts.extend(days(months.1, last));
-    } else {
-        parts.extend(days(first, last));
-    }
-    if end < range.until {
-        parts.push(Part::Rows(Some(Range::new(end, range.until))));
-    }
-    parts
-}
-
 /// The numbers of values: ids of texts, and the numbers of channels and kinds.
 async fn numbers_of(
     tx: &mut Tx,
@@ -412,69 +398,4 @@ async fn numbers_of(
         }
     }
     Ok(known)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_split_at_days_and_months() {
-        let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let at = |text: &str| {
-            text.parse::<jiff::civil::DateTime>()
-                .unwrap()
-                .to_zoned(zone.clone())
-                .unwrap()
-                .timestamp()
-        };
-        let range = |from: &str, until: &str| Some(Range::new(at(from), at(until)));
-        let rows = |from: &str, until: &str| Part::Rows(range(from, until));
-        let day = |text: &str| day_number(text.parse().unwrap());
-        let month = |year: i64, month: i64| year * 12 + month - 1;
-        for (span, by_month, expected) in [
-            (None, true, vec![Part::Months(None)]),
-            (
-                range("2026-11-20T10:00", "2026-11-20T12:00"),
-                true,
-                vec![rows("2026-11-20T10:00", "2026-11-20T12:00")],
-            ),
-            (
-                range("2026-11-20T10:00", "2026-11-21T12:00"),
-                true,
-                vec![rows("2026-11-20T10:00", "2026-11-21T12:00")],
-            ),
-            (
-                range("2026-11-01T00:00", "2026-11-28T12:00"),
-                true,
-                vec![
-                    Part::Days(day("2026-11-01"), day("2026-11-28")),
-                    rows("2026-11-28T00:00", "2026-11-28T12:00"),
-                ],
-            ),
-            (
-                range("2026-01-15T06:00", "2026-11-28T12:00"),
-                true,
-                vec![
-                    rows("2026-01-15T06:00", "2026-01-16T00:00"),
-                    Part::Days(day("2026-01-16"), day("2026-02-01")),
-                    Part::Months(Some((month(2026, 2), month(2026, 11)))),
-                    Part::Days(day("2026-11-01"), day("2026-11-28")),
-                    rows("2026-11-28T00:00", "2026-11-28T12:00"),
-                ],
-            ),
-            (
-                range("2026-01-01T00:00", "2026-12-01T00:00"),
-                true,
-                vec![Part::Months(Some((month(2026, 1), month(2026, 12))))],
-            ),
-            (
-                range("2026-01-01T00:00", "2026-12-01T00:00"),
-                false,
-                vec![Part::Days(day("2026-01-01"), day("2026-12-01"))],
-            ),
-        ] {
-            assert_eq!(parts(span, &zone, by_month), expected, "{span:?}");
-        }
-    }
 }

@@ -230,7 +230,7 @@ impl Revenue {
 
     /// The currencies of the question.
     async fn currencies(&self, tx: &mut Tx) -> Result<Vec<Currency>, Error> {
-        let mut all = currencies(tx, !self.test_mode).await?;
+        let mut all = currencies(tx, "dodo_money", !self.test_mode).await?;
         let wanted: Vec<&Option<String>> = self
             .values
             .iter()

@@ -6,7 +6,8 @@ use dodo_core::money::Currency;
 
 use super::{
     calendar::{Bucket, Interval, Range},
-    plan::{Binder, Part, Scope, Slot},
+    plan::{Binder, STORED_SUMS, Scope, Slot},
+    span::Part,
     sums::Sums,
 };
 use crate::{
@@ -14,24 +15,11 @@ use crate::{
     error::Error,
     store::{
         Tx,
-        sql::{Row, Sql, args, sql},
+        sql::{Row, args},
     },
 };
 
-/// Reads one index entry for each currency.
-const CURRENCIES: Sql = sql!(
-    "WITH RECURSIVE found (currency) AS (
-        SELECT MIN(currency) FROM dodo_money WHERE live = $1
-        UNION ALL
-        SELECT (SELECT MIN(currency) FROM dodo_money
-                WHERE live = $1 AND currency > found.currency)
-        FROM found WHERE found.currency IS NOT NULL
-     ) SELECT currency FROM found WHERE currency IS NOT NULL"
-);
 pub(super) const LOW_BITS: i64 = 0xffff_ffff;
-/// The sums of `dodo_roll`.
-pub(super) const STORED_SUMS: &str = "n, firsts, charges, refunds, disputes, net, charges_net, \
-    charges_gross, refunds_gross, disputes_gross";
 /// The sums that are counts.
 const COUNTS: [&str; 5] = ["n", "firsts", "charges", "refunds", "disputes"];
 /// The columns of a group of sums, after its value.
@@ -39,15 +27,28 @@ pub(super) const PLAIN_SUMS: &str = "n, firsts, charges, refunds, disputes, net_
     charges_net_high, charges_net_low, charges_gross_high, charges_gross_low, refunds_gross_high, \
     refunds_gross_low, disputes_gross_high, disputes_gross_low";
 
-/// The currencies with money.
-pub(super) async fn currencies(tx: &mut Tx, live: bool) -> Result<Vec<Currency>, Error> {
-    let read = |text: String| {
-        text.parse().map_err(|error: dodo_core::Error| {
-            Error::corrupt("a money row has no readable currency").with_source(error)
-        })
-    };
-    let rows = tx.fetch(&CURRENCIES, args![live]).await?;
-    rows.into_iter().map(|mut row| read(row.text(0)?)).collect()
+/// The currencies in a table: reads one index entry for each.
+pub(super) async fn currencies(
+    tx: &mut Tx,
+    table: &str,
+    live: bool,
+) -> Result<Vec<Currency>, Error> {
+    let text = format!(
+        "WITH RECURSIVE found (currency) AS (
+            SELECT MIN(currency) FROM {table} WHERE live = $1
+            UNION ALL
+            SELECT (SELECT MIN(currency) FROM {table} WHERE live = $1 AND currency > found.currency)
+            FROM found WHERE found.currency IS NOT NULL
+         ) SELECT currency FROM found WHERE currency IS NOT NULL"
+    );
+    let rows = tx.fetch_built(text, args![live]).await?;
+    rows.into_iter().map(|mut row| read_currency(&row.text(0)?)).collect()
+}
+
+pub(super) fn read_currency(text: &str) -> Result<Currency, Error> {
+    text.parse().map_err(|error: dodo_core::Error| {
+        Error::corrupt("a row has no readable currency").with_source(error)
+    })
 }
 
 /// The sums of these columns. The sum of an amount is in two parts, high and low, that a `BIGINT` holds for
@@ -141,7 +142,7 @@ impl Scope {
         by: Option<Dimension>,
         part: Part,
         buckets: Option<&[Bucket]>,
-        values: Option<&[i64]>,
+        values: Option<&str>,
     ) -> Result<String, Error> {
         let base = self.select(binder, by, part, buckets, values)?;
         Ok(match part {
@@ -159,7 +160,7 @@ impl Scope {
         binder: &mut Binder,
         by: Option<Dimension>,
         range: Option<Range>,
-        values: Option<&[i64]>,
+        values: Option<&str>,
     ) -> Result<String, Error> {
         let parts = self.parts(by, range, true).into_iter();
         let parts = parts.map(|part| self.grouped(binder, "value", by, part, None, values));
@@ -214,7 +215,9 @@ impl Chart<'_> {
         values: &[i64],
     ) -> Result<(HashMap<i64, Vec<Sums>>, Vec<Sums>), Error> {
         let sums = self.sums(tx, Some(by), range, buckets, Some(values)).await?;
-        let is_whole = self.parts(Some(by), range).iter().all(|part| matches!(part, Part::Rows(_)));
+        let is_single = |part: &Part| matches!(part, Part::Rows(_));
+        // Single rows of all values are read, if the dimension has no index.
+        let is_whole = by.has_sums() && self.parts(Some(by), range).iter().all(is_single);
         if !is_whole {
             return Ok((sums, self.total(tx, range, buckets).await?));
         }
@@ -248,29 +251,16 @@ impl Chart<'_> {
         }
         let parts = self.parts(by, range);
         let mut binder = Binder::default();
+        let values = values.map(|values| binder.list(values));
         let mut base = Vec::new();
         for part in parts {
-            // A part with bounds is in the buckets that it touches. A part without bounds is in all
-            // buckets.
-            let touched: Vec<Bucket> = match part {
-                Part::Rows(Some(part)) => buckets
-                    .iter()
-                    .copied()
-                    .map(|bucket| {
-                        let from = bucket.range.from.max(part.from);
-                        let until = bucket.range.until.min(part.until).max(from);
-                        Bucket { range: Range::new(from, until), ..bucket }
-                    })
-                    .collect(),
-                _ => buckets.to_vec(),
-            };
             base.push(self.scope.grouped(
                 &mut binder,
                 "slot, value",
                 by,
                 part,
-                Some(&touched),
-                values,
+                Some(buckets),
+                values.as_deref(),
             )?);
         }
         let days: Vec<i64> = buckets.iter().map(|bucket| day_number(bucket.date)).collect();

@@ -5,12 +5,11 @@ use std::{fmt, str::FromStr};
 use dodo_core::money::Currency;
 use jiff::Timestamp;
 
-use super::{plan::Binder, series::read_wide};
-use crate::{
-    Ledger,
-    error::Error,
-    store::sql::{Row, Sql, args, sql},
+use super::{
+    plan::Binder,
+    series::{currencies, read_currency, read_wide},
 };
+use crate::{Ledger, error::Error, store::sql::Row};
 
 /// The subscriptions of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,16 +30,6 @@ pub enum Which {
     Due(Timestamp),
 }
 
-/// Reads one index entry for each currency.
-const CURRENCIES: Sql = sql!(
-    "WITH RECURSIVE found (currency) AS (
-        SELECT MIN(currency) FROM dodo_subscription WHERE live = $1
-        UNION ALL
-        SELECT (SELECT MIN(currency) FROM dodo_subscription
-                WHERE live = $1 AND currency > found.currency)
-        FROM found WHERE found.currency IS NOT NULL
-     ) SELECT currency FROM found WHERE currency IS NOT NULL"
-);
 /// `mrr` for sums: a `+` keeps SQLite from the index of the list, which lacks the columns of a sum.
 const ALL_ROWS: &str = "+mrr";
 
@@ -341,12 +330,9 @@ impl Subscriptions {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn currencies(self) -> Result<Vec<(Currency, u8)>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
-        let rows = tx.fetch(&CURRENCIES, args![self.live]).await?;
-        let read = |mut row: Row| {
-            let currency = read_currency(&row.text(0)?)?;
-            Ok((currency, self.ledger.shared.rules().exponent_of(currency)))
-        };
-        rows.into_iter().map(read).collect()
+        let found = currencies(&mut tx, "dodo_subscription", self.live).await?;
+        let rules = self.ledger.shared.rules();
+        Ok(found.into_iter().map(|currency| (currency, rules.exponent_of(currency))).collect())
     }
 
     /// The sums of each currency, the most money first.
@@ -450,11 +436,5 @@ fn read_sums(row: &mut Row, at: usize) -> Result<SubscriptionSums, Error> {
         subscriptions: count(row.int(at)?),
         customers: count(row.int(at + 1)?),
         mrr: read_wide(row, at + 2)?,
-    })
-}
-
-fn read_currency(text: &str) -> Result<Currency, Error> {
-    text.parse().map_err(|error: dodo_core::Error| {
-        Error::corrupt("a subscription has no readable currency").with_source(error)
     })
 }

@@ -313,7 +313,7 @@ impl Store {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(store) => store.read().await?,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(store) => store.begin().await?,
+            Backend::Postgres(store) => store.read().await?,
         };
         Ok(tx.with_timeout(QUERY_TIMEOUT))
     }

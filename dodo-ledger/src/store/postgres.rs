@@ -68,6 +68,14 @@ const BEGIN_BOOKING: &str = concat!(
     "; SET LOCAL enable_mergejoin = off"
 );
 
+/// All statements of a question see the same state. Most questions are short: it takes the server longer to compile
+/// them, or to start more processes.
+const BEGIN_QUESTION: &str = concat!(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "; SET LOCAL jit = off",
+    "; SET LOCAL parallel_setup_cost = 5000"
+);
+
 /// A ledger in PostgreSQL, shared by as many instances as you run.
 ///
 /// Leases are measured by the server's clock, and claims use `FOR UPDATE SKIP LOCKED`.
@@ -158,6 +166,11 @@ impl PostgresStore {
     /// Begins a transaction that books.
     pub(crate) async fn begin_booking(&self) -> Result<Tx, Error> {
         self.transaction(BEGIN_BOOKING).await
+    }
+
+    /// Begins a transaction that only reads.
+    pub(crate) async fn read(&self) -> Result<Tx, Error> {
+        self.transaction(BEGIN_QUESTION).await
     }
 
     async fn transaction(&self, statement: &'static str) -> Result<Tx, Error> {
