@@ -69,11 +69,12 @@ const BEGIN_BOOKING: &str = concat!(
 );
 
 /// All statements of a question see the same state. Most questions are short: it takes the server longer to compile
-/// them, or to start more processes.
+/// them, or to start more processes. A plan fits the span of its question.
 const BEGIN_QUESTION: &str = concat!(
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "; SET LOCAL jit = off",
-    "; SET LOCAL parallel_setup_cost = 5000"
+    "; SET LOCAL parallel_setup_cost = 5000",
+    "; SET LOCAL plan_cache_mode = force_custom_plan"
 );
 
 /// A ledger in PostgreSQL, shared by as many instances as you run.
