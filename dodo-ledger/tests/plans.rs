@@ -186,7 +186,7 @@ async fn query_for_few_rows_reads_few_rows_and_sums_read_an_index() {
             });
             let sorts = steps.iter().any(|step| step.contains("B-TREE FOR GROUP BY"));
             let is_one_currency = text.contains("currency = ");
-            assert!(!reads_rows && !(sorts && is_one_currency), "{figures} {text}\n{steps:#?}");
+            assert!(!(reads_rows || sorts && is_one_currency), "{figures} {text}\n{steps:#?}");
         }
         for text in &people {
             let steps = plan(&mut connection, text).await;
