@@ -11,7 +11,7 @@ use super::{
     },
     calendar::{Interval, Range},
     plan::{Binder, Filter, Scope},
-    ranking::{self, Ranking, Wanted},
+    ranking::{self, Ranking, Selection},
     series::{Chart, PLAIN_SUMS, currencies, read, total},
     span::extent,
     sums::Sums,
@@ -232,14 +232,14 @@ impl MoneyQuery {
     pub async fn breakdowns(self, by: &[Dimension]) -> Result<Vec<Breakdown>, Error> {
         let mut tx = self.ledger.shared.store.read().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
-        let best = Wanted::Best(&self.ranking);
-        let found = ranking::found(&mut tx, &scope, by, self.filter.range, best).await?;
+        let ranked = Selection::Best(&self.ranking);
+        let found = ranking::found(&mut tx, &scope, by, self.filter.range, ranked).await?;
         let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
         let names = names(&mut tx, shown.iter().flatten().copied()).await?;
         let before = match self.before {
-            Some(range) => {
-                Some(ranking::found(&mut tx, &scope, by, Some(range), Wanted::These(&shown)).await?)
-            }
+            Some(range) => Some(
+                ranking::found(&mut tx, &scope, by, Some(range), Selection::These(&shown)).await?,
+            ),
             None => None,
         };
         Ok(named(found, before, &names))
@@ -261,9 +261,9 @@ impl MoneyQuery {
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         let best = match self.by {
             Some(by) => {
-                let wanted = Wanted::Best(&self.ranking);
+                let ranked = Selection::Best(&self.ranking);
                 let range = self.filter.range;
-                let mut best = ranking::found(&mut tx, &scope, &[by], range, wanted).await?;
+                let mut best = ranking::found(&mut tx, &scope, &[by], range, ranked).await?;
                 best.pop().map(|best| (by, best.shown()))
             }
             None => None,
@@ -289,8 +289,8 @@ impl MoneyQuery {
         drop(tx);
         let now = async {
             let mut tx = store.read().await?;
-            let wanted = Wanted::Best(&self.ranking);
-            let found = ranking::found(&mut tx, &scope, by, range, wanted).await?;
+            let ranked = Selection::Best(&self.ranking);
+            let found = ranking::found(&mut tx, &scope, by, range, ranked).await?;
             let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
             let names = names(&mut tx, shown.iter().flatten().copied()).await?;
             let colored = match (by.first(), shown.first()) {
@@ -300,18 +300,18 @@ impl MoneyQuery {
                 }
                 (Some(first), _) => {
                     let ranking = Ranking::best(best);
-                    let wanted = Wanted::Best(&ranking);
-                    let found = ranking::found(&mut tx, &scope, &[*first], range, wanted).await?;
+                    let ranked = Selection::Best(&ranking);
+                    let found = ranking::found(&mut tx, &scope, &[*first], range, ranked).await?;
                     Some((*first, found.first().map(Found::shown).unwrap_or_default()))
                 }
                 (None, _) => None,
             };
             Ok::<_, Error>((found, shown, names, colored))
         };
-        let before = async |wanted: Wanted<'_>| {
+        let before = async |selection: Selection<'_>| {
             let Some(range) = self.before else { return Ok(None) };
             let mut tx = store.read().await?;
-            ranking::found(&mut tx, &scope, by, Some(range), wanted).await.map(Some)
+            ranking::found(&mut tx, &scope, by, Some(range), selection).await.map(Some)
         };
         let series = async |colored| {
             let mut tx = store.read().await?;
@@ -324,12 +324,13 @@ impl MoneyQuery {
                 let (found, _, names, colored) = now.await?;
                 Ok::<_, Error>((found, names, series(colored).await?))
             };
-            let ((found, names, series), before) = tokio::try_join!(charted, before(Wanted::All))?;
+            let ((found, names, series), before) =
+                tokio::try_join!(charted, before(Selection::All))?;
             (found, before, names, series)
         } else {
             let (found, shown, names, colored) = now.await?;
             let (series, before) =
-                tokio::try_join!(series(colored), before(Wanted::These(&shown)))?;
+                tokio::try_join!(series(colored), before(Selection::These(&shown)))?;
             (found, before, names, series)
         };
         Ok((named(found, before, &names), series))

@@ -30,7 +30,7 @@ enum Source {
 
 /// The values of a dimension whose sums a question wants.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted<'a> {
+pub(super) enum Selection<'a> {
     /// The best ones.
     Best(&'a Ranking),
     /// The ids of these, for each dimension.
@@ -103,7 +103,7 @@ pub(super) async fn found(
     scope: &Scope,
     by: &[Dimension],
     range: Option<Range>,
-    wanted: Wanted<'_>,
+    selection: Selection<'_>,
 ) -> Result<Vec<Found>, Error> {
     if by.is_empty() {
         return Ok(Vec::new());
@@ -121,8 +121,8 @@ pub(super) async fn found(
             let sums = summed("value", &summed_rows("value", &rows));
             tables.push(format!("sums{nth} AS MATERIALIZED ({sums})"));
         }
-        let (values, from) = match wanted {
-            Wanted::Best(ranking) => {
+        let (values, from) = match selection {
+            Selection::Best(ranking) => {
                 let sources = match column {
                     Some(_) => vec![(Source::Sums, format!("SELECT * FROM sums{nth}"))],
                     None => stored(scope.bases(&mut binder, by, range)?),
@@ -142,7 +142,7 @@ pub(super) async fn found(
                 );
                 (Some(format!("SELECT value FROM top{nth} UNION ALL SELECT 0")), from)
             }
-            Wanted::These(shown) => {
+            Selection::These(shown) => {
                 let mut numbers = shown.get(nth).cloned().unwrap_or_default();
                 numbers.push(0);
                 let values = binder.list(&numbers);
@@ -151,7 +151,7 @@ pub(super) async fn found(
                 );
                 (Some(values), from)
             }
-            Wanted::All => {
+            Selection::All => {
                 let from = format!("value, 0, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value > 0");
                 (None, from)
             }
@@ -176,7 +176,7 @@ pub(super) async fn found(
     }
     let mut sum = None;
     for found in &mut all {
-        if let Wanted::Best(ranking) = wanted {
+        if let Selection::Best(ranking) = selection {
             found.arrange(ranking.order, ranking.top);
         }
         if !scope.folds(found.by) {
