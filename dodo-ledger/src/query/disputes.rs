@@ -49,7 +49,7 @@ impl Ledger {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn open_disputes(&self) -> Result<Vec<OpenDispute>, Error> {
         let since = Timestamp::now().checked_sub(LONGEST).unwrap_or(Timestamp::MIN);
-        let mut tx = self.shared.store.read().await?;
+        let mut tx = self.shared.store.question().await?;
         let rows = tx.fetch(&STEPS, args![since.as_microsecond()]).await?;
         let mut all: BTreeMap<(bool, String), (DisputeStep, OpenDispute)> = BTreeMap::new();
         for mut row in rows {

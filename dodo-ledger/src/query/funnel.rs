@@ -129,7 +129,7 @@ impl Funnel {
     /// [`Config`](crate::ErrorKind::Config) for a filter by another dimension,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn totals(self) -> Result<FunnelCompared, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let sessions = Sessions::read(&mut tx, &self).await?;
         let mut all = FunnelCompared::default();
         for (range, is_before) in self.spans() {
@@ -153,7 +153,7 @@ impl Funnel {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn rows(self) -> Result<FunnelBreakdown, Error> {
         let by = self.by.ok_or_else(|| Error::config("name a dimension by `.group_by(..)`"))?;
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let sessions = Sessions::read(&mut tx, &self).await?;
         let (mut total, mut none) = (FunnelCompared::default(), FunnelCompared::default());
         let (mut found, mut values) = (Vec::<(i64, FunnelCompared)>::new(), 0);
@@ -228,7 +228,7 @@ impl Funnel {
     /// # Errors
     /// As [`totals`](Self::totals).
     pub async fn failures(self) -> Result<Vec<FunnelFailure>, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let sessions = Sessions::read(&mut tx, &self).await?;
         let mut binder = Binder::default();
         let condition = sessions.condition(&mut binder, self.filter.range);
@@ -253,7 +253,7 @@ impl Funnel {
     /// # Errors
     /// As [`totals`](Self::totals).
     pub async fn waits(self) -> Result<FunnelWaits, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let sessions = Sessions::read(&mut tx, &self).await?;
         let mut binder = Binder::default();
         let base = sessions.select_waits(&mut binder, self.filter.range);

@@ -157,7 +157,7 @@ impl MoneyQuery {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn currencies(self) -> Result<Vec<CurrencySums>, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let found = currencies(&mut tx, "dodo_money", !self.filter.test_mode).await?;
         let Some(first) = found.first() else { return Ok(Vec::new()) };
         let filter = Filter { currency: Some(*first), ..self.filter };
@@ -194,7 +194,7 @@ impl MoneyQuery {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn span(self) -> Result<Option<Range>, Error> {
         let currency = self.filter.currency.ok_or_else(|| Error::config("name a currency"))?;
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         extent(&mut tx, !self.filter.test_mode, currency).await
     }
 
@@ -204,7 +204,7 @@ impl MoneyQuery {
     /// [`Config`](crate::ErrorKind::Config) without a currency,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn totals(self) -> Result<Compared, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         let now = total(&mut tx, &scope, self.filter.range).await?;
         let before = match self.before {
@@ -230,7 +230,7 @@ impl MoneyQuery {
     /// # Errors
     /// As [`rows`](Self::rows).
     pub async fn breakdowns(self, by: &[Dimension]) -> Result<Vec<Breakdown>, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         let ranked = Selection::Best(&self.ranking);
         let found = ranking::found(&mut tx, &scope, by, self.filter.range, ranked).await?;
@@ -257,7 +257,7 @@ impl MoneyQuery {
             let none = Range::new(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
             self.filter.range = Some(self.clone().span().await?.unwrap_or(none));
         }
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         let best = match self.by {
             Some(by) => {
@@ -284,11 +284,11 @@ impl MoneyQuery {
         zone: &TimeZone,
     ) -> Result<(Vec<Breakdown>, Series), Error> {
         let (store, range) = (&self.ledger.shared.store, self.filter.range);
-        let mut tx = store.read().await?;
+        let mut tx = store.question().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         drop(tx);
         let now = async {
-            let mut tx = store.read().await?;
+            let mut tx = store.question().await?;
             let ranked = Selection::Best(&self.ranking);
             let found = ranking::found(&mut tx, &scope, by, range, ranked).await?;
             let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
@@ -310,11 +310,11 @@ impl MoneyQuery {
         };
         let before = async |selection: Selection<'_>| {
             let Some(range) = self.before else { return Ok(None) };
-            let mut tx = store.read().await?;
+            let mut tx = store.question().await?;
             ranking::found(&mut tx, &scope, by, Some(range), selection).await.map(Some)
         };
         let series = async |colored| {
-            let mut tx = store.read().await?;
+            let mut tx = store.question().await?;
             self.series_in(&mut tx, &scope, colored, interval, zone).await
         };
         // Two connections at a time, and none waits for the other one. Single rows are read for all values, so that

@@ -103,7 +103,7 @@ impl Mrr {
         if buckets.is_empty() {
             return Ok(Vec::new());
         }
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let asked = args![self.live, currency.as_str(), range.from.as_microsecond()];
         let before = tx.fetch_one(&BEFORE, asked).await?;
         let mut before = before.ok_or_else(|| Error::corrupt("a sum has no row"))?;

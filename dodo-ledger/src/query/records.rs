@@ -280,7 +280,7 @@ impl Records {
         after: Option<RecordCursor>,
         limit: Option<u32>,
     ) -> Result<Vec<Found>, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let mut binder = Binder::default();
         let text = match self.currency.filter(|_| self.reads_money()) {
             Some(currency) => {

@@ -19,7 +19,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn refunds_without_amount(&self, range: Range, live: bool) -> Result<u64, Error> {
-        let mut tx = self.shared.store.read().await?;
+        let mut tx = self.shared.store.question().await?;
         let span = [range.from, range.until].map(|at| at.as_microsecond());
         let found = tx.fetch_one(&WITHOUT_AMOUNT, args![live, span[0], span[1]]).await?;
         let count = found.map(|mut row| row.int(0)).transpose()?.unwrap_or_default();

@@ -185,7 +185,7 @@ impl Revenue {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn fetch(self) -> Result<Vec<RevenueRow>, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let is_other = |by: &&Dimension| **by != Dimension::Currency;
         let by: BTreeSet<Dimension> = self.by.iter().filter(is_other).copied().collect();
         let is_day = |(dimension, _): &(Dimension, _)| *dimension == Dimension::Day;

@@ -277,7 +277,7 @@ impl Subscriptions {
                 mrr, at_risk, ending, counts_until, next_billing, trial_end
              FROM dodo_subscription WHERE {condition} ORDER BY {order} LIMIT {bound}"
         );
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let rows = tx.fetch_built(text, binder.0).await?;
         let mut all = Vec::new();
         for row in rows {
@@ -329,7 +329,7 @@ impl Subscriptions {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.
     pub async fn currencies(self) -> Result<Vec<(Currency, u8)>, Error> {
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let found = currencies(&mut tx, "dodo_subscription", self.live).await?;
         let rules = self.ledger.shared.rules();
         Ok(found.into_iter().map(|currency| (currency, rules.exponent_of(currency))).collect())
@@ -355,7 +355,7 @@ impl Subscriptions {
                 sums_of(amount)
             )
         });
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let mut all: Vec<SubscriptionSummary> = Vec::new();
         for mut row in tx.fetch_built(parts.join(" UNION ALL "), binder.0).await? {
             let currency = read_currency(&row.text(1)?)?;
@@ -409,7 +409,7 @@ impl Subscriptions {
              GROUP BY {column}",
             sums_of("mrr")
         );
-        let mut tx = self.ledger.shared.store.read().await?;
+        let mut tx = self.ledger.shared.store.question().await?;
         let rows = tx.fetch_built(text, binder.0).await?;
         let read = |mut row: Row| {
             Ok(SubscriptionGroup { value: row.opt_text(0)?, sums: read_sums(&mut row, 1)? })

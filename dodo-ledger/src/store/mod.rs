@@ -313,7 +313,18 @@ impl Store {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(store) => store.read().await?,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(store) => store.read().await?,
+            Backend::Postgres(store) => store.begin().await?,
+        };
+        Ok(tx.with_timeout(QUERY_TIMEOUT))
+    }
+
+    /// As [`read`](Self::read), for a question about many rows. Its statements see the same state.
+    pub(crate) async fn question(&self) -> Result<Tx, Error> {
+        let tx = match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(store) => store.read().await?,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(store) => store.question().await?,
         };
         Ok(tx.with_timeout(QUERY_TIMEOUT))
     }

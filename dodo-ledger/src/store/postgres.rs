@@ -169,8 +169,8 @@ impl PostgresStore {
         self.transaction(BEGIN_BOOKING).await
     }
 
-    /// Begins a transaction that only reads.
-    pub(crate) async fn read(&self) -> Result<Tx, Error> {
+    /// Begins a transaction of a question about many rows.
+    pub(crate) async fn question(&self) -> Result<Tx, Error> {
         self.transaction(BEGIN_QUESTION).await
     }
 
