@@ -180,8 +180,10 @@ async fn query_for_few_rows_reads_few_rows_and_sums_read_an_index() {
             let steps = plan(&mut connection, text).await;
             let reads_rows = steps.iter().any(|step| {
                 let few = ["risk", "ending", "trial"];
+                let covering = ["sums", "plan", "source"]
+                    .map(|name| format!("COVERING INDEX dodo_subscription_{name} "));
                 step.contains(" dodo_subscription ")
-                    && !step.contains("COVERING INDEX dodo_subscription_")
+                    && !covering.iter().any(|index| step.contains(index))
                     && !few.iter().any(|few| step.contains(&format!("dodo_subscription_{few}")))
             });
             let sorts = steps.iter().any(|step| step.contains("B-TREE FOR GROUP BY"));
