@@ -4,9 +4,9 @@
 //! KEPT=/tmp/kept cargo bench -p dodo-ledger --all-features --bench questions     # 10^6 payments; keeps them
 //! cargo bench -p dodo-dashboard --features postgres --bench dashboard -- sqlite:/tmp/kept/ledger.db
 //! ```
-//! The first command prints the URL of each database. More arguments select pages by parts of their names. Each page is asked 15 times of a new dashboard, which
-//! holds no earlier answer, and 15 times again of the same dashboard. An idle tab asks every 10 seconds whether
-//! its page changed. Processor times are those of this process, without the server of PostgreSQL.
+//! The first command prints the URL of each database. More arguments select pages by parts of their names.
+//! Each page is asked 15 times of a new dashboard, which holds no earlier answer, and 15 times again of the same
+//! dashboard. An idle tab asks every 10 seconds whether its page changed. Processor times are those of this process, without the server of PostgreSQL.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

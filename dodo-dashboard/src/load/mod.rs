@@ -120,17 +120,13 @@ pub(crate) async fn tag(
     };
     // The tag includes the day, because midnight begins another period and unpaid sessions become
     // abandoned.
-    let time = match question.page {
-        Page::Funnel => "%F %H",
+    let (time, queues) = match question.page {
+        Page::Funnel => ("%F %H", String::new()),
         // Their lists may be a minute old, while the counters of the queues stay the same.
-        Page::Deliveries | Page::Settings => "%F %R",
-        _ => "%F",
+        Page::Deliveries | Page::Settings => ("%F %R", deliveries::queues(&settings.ledger).await?),
+        _ => ("%F", String::new()),
     };
     let time = now.strftime(time).to_string();
-    let queues = match question.page {
-        Page::Deliveries | Page::Settings => deliveries::queues(&settings.ledger).await?,
-        _ => String::new(),
-    };
     // The page and its live part have one tag, so that the first request of the script gets 304.
     let question = Question { live: false, ..question.clone() }.to_string();
     let notices: String = notices.iter().map(ToString::to_string).collect();
