@@ -42,6 +42,7 @@ mod schema;
 mod settings;
 pub mod sink;
 pub mod store;
+mod stored_record;
 mod supervisor;
 mod tx;
 mod void;

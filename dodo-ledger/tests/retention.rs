@@ -12,6 +12,7 @@ use dodo_core::{
 };
 use dodo_ledger::{
     Ledger, Retention,
+    attribution::{FORMAT, Fact},
     sqlx::{self, Connection as _},
 };
 use serde_json::{Value, json};
@@ -69,7 +70,14 @@ async fn texts(store: &TestStore, sql: &'static str) -> Vec<String> {
 }
 
 async fn facts(store: &TestStore) -> Vec<String> {
-    texts(store, "SELECT object FROM dodo_fact ORDER BY object").await
+    let read = |body: String| {
+        let fact = Fact::from_row(String::new(), 0, i64::from(FORMAT), &body, None).unwrap();
+        fact.object().as_str().to_owned()
+    };
+    let bodies = texts(store, "SELECT body FROM dodo_fact").await;
+    let mut objects: Vec<String> = bodies.into_iter().map(read).collect();
+    objects.sort_unstable();
+    objects
 }
 
 /// Makes everything that was learned so many days older.

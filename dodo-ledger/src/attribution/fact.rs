@@ -25,6 +25,7 @@ pub struct Fact {
     #[serde(skip)]
     pub id: String,
     /// The channel that brought the fact.
+    #[serde(default, skip_serializing_if = "Source::is_webhook")]
     pub source: Source,
     /// The time of the event, in whole microseconds.
     #[serde(skip)]
@@ -53,15 +54,22 @@ pub struct Fact {
 }
 
 /// The channel that brought a fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A verified webhook.
+    #[default]
     Webhook,
     /// The API of Dodo Payments. A webhook about the same object takes precedence.
     Api,
     /// The application, or an operator.
     Application,
+}
+
+impl Source {
+    fn is_webhook(&self) -> bool {
+        *self == Self::Webhook
+    }
 }
 
 /// Everything in a fact that names a person. Erasure removes it and nothing else.

@@ -89,6 +89,7 @@ pub struct Charge {
     /// The payment changes the payment method.
     pub card_update: bool,
     /// The number of the retry of a failed renewal. 0: no retry.
+    #[serde(skip_serializing_if = "is_zero")]
     pub retry_attempt: i64,
     /// The statement of Dodo Payments, if the payload has it.
     pub charge_type: Option<ChargeType>,
@@ -106,6 +107,11 @@ pub struct Charge {
     pub payment_method: Option<String>,
     /// The billing country, two letters.
     pub country: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// One item of a cart, or one add-on of a subscription.
@@ -147,6 +153,7 @@ pub struct FailedPayment {
     /// The payment changes the payment method.
     pub card_update: bool,
     /// The number of the retry of a failed renewal. 0: no retry.
+    #[serde(skip_serializing_if = "is_zero")]
     pub retry_attempt: i64,
     /// `cks_...`.
     pub session_id: Option<String>,

@@ -11,6 +11,7 @@ use super::{
     attribute::Attribution,
     fact::{Fact, Person, Source},
     fact_kind::{Charge, FactKind},
+    parse::in_micros,
     reversals::Reversal,
 };
 use crate::attribution::{Rules, StepReason, VisitContext};
@@ -146,7 +147,7 @@ pub(super) fn charge_record<'a>(
         record.product_ids = plans.map(str::to_owned).collect();
         record.product_ids.dedup();
     }
-    record.created_at = Some(charge.created_at);
+    record.created_at = Some(in_micros(charge.created_at));
     record.retry_attempt = charge.retry_attempt;
     record.payment_method.clone_from(&charge.payment_method);
     if record.kind.is_charge() {
@@ -219,7 +220,7 @@ pub(super) fn lifecycle_record(
     let id = format!("subscription:{}:{change}", body.subscription_id);
     let mut all = base(id, kind, fact, person, found);
     let record = &mut all.record;
-    record.created_at = body.created_at;
+    record.created_at = body.created_at.map(in_micros);
     record.on_demand = body.on_demand;
     record.flags.parent_missing = !paid;
     record.subscription = Some(body.terms.clone());

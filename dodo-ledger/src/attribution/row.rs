@@ -1,9 +1,9 @@
 //! Facts as rows: the columns, and compact JSON for the rest.
 
-use dodo_core::attribution::AttributionRecord;
+use dodo_core::attribution::{Contact, email_sha256};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::fact::{FORMAT, Fact, Person};
 use crate::error::Error;
@@ -17,8 +17,6 @@ pub struct FactRow {
     pub occurred_at: i64,
     /// The name of the kind.
     pub kind: &'static str,
-    /// The object that the fact is about.
-    pub object: String,
     /// The books as JSON.
     pub body: String,
     /// The personal data as JSON. `None`: erased, or the fact names no person.
@@ -35,9 +33,8 @@ impl Fact {
             id: self.id.clone(),
             occurred_at: self.occurred_at.as_microsecond(),
             kind: self.kind.name(),
-            object: self.object().as_str().to_owned(),
             body: to_json(self)?,
-            person: self.person.as_ref().map(to_json).transpose()?,
+            person: self.person.as_ref().map(person_to_json).transpose()?,
         })
     }
 
@@ -59,9 +56,26 @@ impl Fact {
         fact.id = id;
         fact.occurred_at = Timestamp::from_microsecond(occurred_at)
             .map_err(|_| Error::corrupt("a stored fact has an invalid time"))?;
-        fact.person = person.map(from_json::<Person>).transpose()?;
+        fact.person = person.map(person_from_json).transpose()?;
         Ok(fact)
     }
+}
+
+/// The hash of an address that is stored beside it is left out.
+fn person_to_json(person: &Person) -> Result<String, Error> {
+    let hash = person.email_sha256.filter(|hash| hash_of(person.contact.as_ref()) != Some(*hash));
+    to_json(&Person { email_sha256: hash, ..person.clone() })
+}
+
+fn person_from_json(json: &str) -> Result<Person, Error> {
+    let mut person: Person = from_json(json)?;
+    person.email_sha256 = person.email_sha256.or_else(|| hash_of(person.contact.as_ref()));
+    Ok(person)
+}
+
+/// The hash of the e-mail address of a contact.
+pub(crate) fn hash_of(contact: Option<&Contact>) -> Option<[u8; 32]> {
+    email_sha256(contact?.email.as_deref()?)
 }
 
 /// JSON without nulls, `false` and empty lists: the defaults of the stored structs.
@@ -78,30 +92,12 @@ pub(crate) fn without_nulls<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(&compact).map_err(failed)
 }
 
-/// A record as JSON, without the fields that have their default.
-pub(crate) fn record_to_json(record: &AttributionRecord) -> Result<String, Error> {
-    let failed = |error| Error::corrupt("a record cannot be written as JSON").with_source(error);
-    let mut compact = compacted(serde_json::to_value(record).map_err(failed)?, Value::is_null);
-    if let Value::Object(fields) = &mut compact {
-        if let Some(flags) = fields.get_mut("flags") {
-            *flags = compacted(flags.take(), is_default);
-        }
-        // `live` has no default. An empty contact is another value than none.
-        let is_empty = |name: &str, value: &Value| {
-            ["flags", "tool_ids"].contains(&name) && value.as_object().is_some_and(Map::is_empty)
-        };
-        fields
-            .retain(|name, value| name == "live" || !(is_default(value) || is_empty(name, value)));
-    }
-    serde_json::to_string(&compact).map_err(failed)
-}
-
 pub(crate) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
     serde_json::from_str(json)
         .map_err(|error| Error::unreadable("a stored fact cannot be read", &error))
 }
 
-fn is_default(value: &Value) -> bool {
+pub(crate) fn is_default(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Array(items) => items.is_empty(),
@@ -109,7 +105,7 @@ fn is_default(value: &Value) -> bool {
     }
 }
 
-fn compacted(value: Value, is_omitted: fn(&Value) -> bool) -> Value {
+pub(crate) fn compacted(value: Value, is_omitted: fn(&Value) -> bool) -> Value {
     let Value::Object(fields) = value else { return value };
     let fields = fields.into_iter().map(|(name, value)| (name, compacted(value, is_omitted)));
     Value::Object(fields.filter(|(_, value)| !is_omitted(value)).collect())

@@ -34,7 +34,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use self::{
     cache::{Booking, Cache},
-    read::{STORED, read_stored},
     rows::Erasures,
 };
 pub use self::{erasure::Erased, rebuild::RebuildReport};

@@ -11,27 +11,13 @@ use crate::{
     error::Error,
     store::{
         Tx,
-        sql::{Row, Sql, args, sql},
+        sql::{Sql, args, sql},
     },
+    stored_record,
 };
 
-const RECORD: Sql = sql!(
-    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first
-         FROM dodo_record WHERE id = $1"
-);
-const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first
-         FROM dodo_record ORDER BY no"
-);
-
-/// The columns of a stored record that [`read_stored`] reads.
-pub(crate) const STORED: &str =
-    "group_id, state, record, visit_context, excess, reason, country, is_first";
-
-/// The record of a row whose columns are [`STORED`].
-pub(crate) fn read_stored(row: Row) -> Result<Record, Error> {
-    rows::read_record(row)
-}
+const RECORD_OF: Sql = sql!("SELECT " RECORD " FROM dodo_record WHERE id = $1");
+const RECORDS: Sql = sql!("SELECT " RECORD " FROM dodo_record ORDER BY no");
 
 impl GroupStore {
     /// The stored record of a business key, such as `charge:pay_x`.
@@ -39,8 +25,8 @@ impl GroupStore {
     /// # Errors
     /// Those of the database.
     pub async fn record(&self, id: &str) -> Result<Option<Record>, Error> {
-        let row = self.store.read().await?.fetch_one(&RECORD, args![id]).await?;
-        row.map(rows::read_record).transpose()
+        let row = self.store.read().await?.fetch_one(&RECORD_OF, args![id]).await?;
+        row.map(|mut row| stored_record::read(&mut row)).transpose()
     }
 
     /// All records in the order in which they were first booked.
@@ -49,7 +35,7 @@ impl GroupStore {
     /// Those of the database.
     pub async fn records(&self) -> Result<Vec<Record>, Error> {
         let rows = self.store.read().await?.fetch(&RECORDS, args![]).await?;
-        rows.into_iter().map(rows::read_record).collect()
+        rows.into_iter().map(|mut row| stored_record::read(&mut row)).collect()
     }
 
     /// The records of a payment and of its reversals as they follow from the facts now, each with the

@@ -9,7 +9,7 @@ use super::{
     GroupStore,
     again::Rebuilt,
     books::{self, MoneyKey, ValueIds},
-    funnel, recurring, rows,
+    funnel, recurring,
 };
 use crate::{
     attribution::{
@@ -20,6 +20,7 @@ use crate::{
         Tx,
         sql::{Arg, Row, Rows, Sql, args, sql},
     },
+    stored_record,
 };
 
 /// If sums of another zone exist, they are not complete for the new zone.
@@ -53,8 +54,7 @@ const SUMS_OF_MONTH: Sql = sql!(
         AND bucket >= given.since AND bucket < given.until"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first, no
-     FROM dodo_record WHERE no > $1 ORDER BY no LIMIT $2"
+    "SELECT " RECORD ", no FROM dodo_record WHERE no > $1 ORDER BY no LIMIT $2"
 );
 const MONEY_OF_RECORDS: Sql = sql!(
     "SELECT dodo_money.live, dodo_money.currency, dodo_money.at, dodo_money.no, kind, is_first, channel,
@@ -166,8 +166,8 @@ impl GroupStore {
             let page = tx.fetch(&RECORDS, args![last, PAGE]).await?;
             let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             for mut row in page {
-                last = row.int(8)?;
-                if let Some(row) = MoneyRow::from_record(&rows::read_record(row)?) {
+                last = row.int(stored_record::WIDTH)?;
+                if let Some(row) = MoneyRow::from_record(&stored_record::read(&mut row)?) {
                     expected.insert(books::key_of(&row, last), row);
                 }
             }

@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 
 use super::placement::ids_of;
 use crate::{
     attribution::{
-        Channel, Dimension, FORMAT, Fact, Group, Identity, Record, RecordState, StepReason, hash,
-        row, sanitize, subject, texts as dimension_texts,
+        Channel, Dimension, FORMAT, Fact, Group, Identity, Record, hash, row, sanitize, subject,
+        texts as dimension_texts,
     },
     error::{Error, ErrorKind},
     store::{
         Tx,
         sql::{Arg, Row, Rows, Sql, args, sql},
     },
+    stored_record,
 };
 
 /// SQLite takes cross joins in the given order, so it looks the given rows up one by one.
@@ -25,8 +25,7 @@ const FACTS: Sql = sql!(
      WHERE dodo_fact.group_id = given.wanted ORDER BY group_id, occurred_at, dodo_fact.id"
 );
 const RECORDS: Sql = sql!(
-    "SELECT group_id, state, record, visit_context, excess, reason, country, is_first, dodo_record.id
-     FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_record
+    "SELECT " RECORD ", group_id FROM " (rows 1: 1 wanted BIGINT) " CROSS JOIN dodo_record
      WHERE dodo_record.group_id = given.wanted"
 );
 const ADDRESSES: Sql = sql!(
@@ -51,10 +50,10 @@ const ERASURES: Sql = sql!(
      CROSS JOIN dodo_erasure WHERE dodo_erasure.subject = given.wanted"
 );
 const ADD_FACTS: Sql = sql!(
-    "INSERT INTO dodo_fact (group_id, id, occurred_at, kind, object, format, body, person)
-     SELECT group_id, id, occurred_at, kind, object, format, body, person FROM " (rows 1:
-        1 group_id BIGINT, 2 id TEXT, 3 occurred_at BIGINT, 4 kind TEXT, 5 object TEXT,
-        6 format BIGINT, 7 body TEXT, 8 person TEXT) "
+    "INSERT INTO dodo_fact (group_id, id, occurred_at, kind, format, body, person)
+     SELECT group_id, id, occurred_at, kind, format, body, person FROM " (rows 1:
+        1 group_id BIGINT, 2 id TEXT, 3 occurred_at BIGINT, 4 kind TEXT, 5 format BIGINT,
+        6 body TEXT, 7 person TEXT) "
      WHERE true ON CONFLICT DO NOTHING"
 );
 const REDACT_FACTS: Sql = sql!(
@@ -156,15 +155,16 @@ async fn load_facts(
         groups.entry(id).or_default().timeline.load(facts);
     }
     for mut row in tx.fetch(&RECORDS, given()).await? {
-        let (group, id) = (row.int(0)?, row.text(8)?);
-        match read_record(row) {
+        let group = row.int(stored_record::WIDTH)?;
+        match stored_record::read(&mut row) {
             Ok(record) => {
-                groups.entry(group).or_default().records.insert(id, record);
+                let records = &mut groups.entry(group).or_default().records;
+                records.insert(record.id().to_owned(), record);
             }
             // The facts are the source. If the stored record is missing, the booking writes it as a
             // new record.
             Err(error) => tracing::error!(
-                target: "dodo::ledger", group, record = id, %error, cause = error.cause(),
+                target: "dodo::ledger", group, %error, cause = error.cause(),
                 "stored record unreadable; the next booking of its group computes it again from the facts"
             ),
         }
@@ -295,7 +295,6 @@ impl Writes {
             row.id,
             row.occurred_at,
             row.kind,
-            row.object,
             i64::from(FORMAT),
             row.body,
             row.person
@@ -350,7 +349,7 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         &record.id,
         group,
         stored.state as i64,
-        row::record_to_json(record)?,
+        stored_record::to_json(record)?,
         visit_context.map(row::without_nulls).transpose()?,
         stored.excess,
         record.kind.as_str(),
@@ -384,18 +383,6 @@ fn columns(group: i64, stored: &Record) -> Result<Vec<Arg>, Error> {
         record.created_at.map(Timestamp::as_microsecond),
         record.occurred_at.as_microsecond(),
     ])
-}
-
-/// A record from `state, record, visit_context, excess, reason, country, is_first`, after the group.
-pub(super) fn read_record(mut row: Row) -> Result<Record, Error> {
-    let state = RecordState::from_number(row.int(1)?);
-    let state = state.ok_or_else(|| Error::corrupt("a stored record has an unknown state"))?;
-    let record: AttributionRecord = row::from_json(&row.text(2)?)?;
-    let visit_context = row.opt_text(3)?.map(|json| row::from_json(&json)).transpose()?;
-    let excess = row.opt_int(4)?;
-    let reason = row.opt_text(5)?.and_then(|name| StepReason::from_name(&name));
-    let (country, is_first) = (row.opt_text(6)?, row.int(7)? != 0);
-    Ok(Record { record, visit_context, reason, excess, country, is_first, state })
 }
 
 fn read_address(row: &mut Row, at: usize) -> Result<([u8; 32], Identity), Error> {

@@ -1,6 +1,6 @@
 //! The rows of the outbox: queued in the booking's transaction, claimed with a lease and a fence.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use dodo_core::attribution::AttributionRecord;
 
@@ -10,6 +10,7 @@ use crate::{
         Store, Tx,
         sql::{Rows, Sql, args, millis, sql},
     },
+    stored_record,
 };
 
 /// A record that this worker may send until its lease ends.
@@ -17,7 +18,7 @@ use crate::{
 pub(super) struct Queued {
     pub(super) record_id: String,
     /// `Ok(None)`: the record was withdrawn, or is void. An error: it cannot be read.
-    pub(super) record: Result<Option<AttributionRecord>, serde_json::Error>,
+    pub(super) record: Result<Option<AttributionRecord>, Error>,
     pub(super) fencing_token: i64,
     pub(super) attempts: u32,
     pub(super) failed_attempts: u32,
@@ -70,9 +71,11 @@ const CLAIM: Sql = sql!(
     UPDATE dodo_outbox
     SET attempts = attempts + 1, fencing_token = fencing_token + 1, available_at = " NOW " + $3
     WHERE sink = $1 AND record_id IN (SELECT record_id FROM due)
-    RETURNING record_id, fencing_token, attempts, failed_attempts, " NOW " - uncertain_since,
-        (SELECT record FROM dodo_record WHERE dodo_record.id = dodo_outbox.record_id
-            AND dodo_record.state = 0)"
+    RETURNING record_id, fencing_token, attempts, failed_attempts, " NOW " - uncertain_since"
+);
+const RECORDS: Sql = sql!(
+    "SELECT " RECORD ", given.wanted FROM " (rows 1: 1 wanted TEXT) "
+     CROSS JOIN dodo_record WHERE dodo_record.id = given.wanted AND state = 0"
 );
 /// Runs before the request is sent, because this process may stop before it knows the outcome.
 const IN_FLIGHT: Sql = sql!(
@@ -176,23 +179,35 @@ async fn claim_some(
     limit: u32,
     lease: Duration,
 ) -> Result<Vec<Queued>, Error> {
-    let rows = store.run(&CLAIM, args![sink, limit, millis(lease)]).await?;
-    rows.into_iter()
-        .map(|mut row| {
-            let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
-            let record = row.opt_text(5)?.map(|json| serde_json::from_str(&json)).transpose();
-            Ok(Queued {
-                record_id: row.text(0)?,
-                fencing_token: row.int(1)?,
-                attempts: count(row.int(2)?),
-                failed_attempts: count(row.int(3)?),
-                uncertain_for: row
-                    .opt_int(4)?
-                    .map(|millis| Duration::from_millis(millis.max(0).unsigned_abs())),
-                record,
-            })
-        })
-        .collect()
+    let mut tx = store.begin().await?;
+    let mut claimed = Vec::new();
+    for mut row in tx.fetch(&CLAIM, args![sink, limit, millis(lease)]).await? {
+        let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+        let uncertain = row.opt_int(4)?.map(|millis| millis.max(0).unsigned_abs());
+        claimed.push(Queued {
+            record_id: row.text(0)?,
+            record: Ok(None),
+            fencing_token: row.int(1)?,
+            attempts: count(row.int(2)?),
+            failed_attempts: count(row.int(3)?),
+            uncertain_for: uncertain.map(Duration::from_millis),
+        });
+    }
+    let mut records = HashMap::new();
+    if !claimed.is_empty() {
+        let ids = Rows::texts(claimed.iter().map(|queued| &queued.record_id));
+        for mut row in tx.fetch(&RECORDS, args![ids]).await? {
+            let id = row.text(stored_record::WIDTH)?;
+            records.insert(id, stored_record::read(&mut row).map(|stored| Some(stored.record)));
+        }
+    }
+    tx.commit().await?;
+    for queued in &mut claimed {
+        if let Some(record) = records.remove(&queued.record_id) {
+            queued.record = record;
+        }
+    }
+    Ok(claimed)
 }
 
 /// Key and fence of each row.

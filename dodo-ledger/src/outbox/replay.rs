@@ -1,8 +1,5 @@
 //! Replay: past records of a sink go back to its queue.
 
-use std::time::Duration;
-
-use dodo_core::attribution::AttributionRecord;
 use jiff::Timestamp;
 
 use super::{recipients::Recipients, sink::ErasedSink};
@@ -12,6 +9,7 @@ use crate::{
         Store,
         sql::{Rows, Sql, args, millis, sql},
     },
+    stored_record::{self, WIDTH},
 };
 
 /// The number of records that one transaction reads. SQLite stores no delivery during that
@@ -19,7 +17,7 @@ use crate::{
 const PAGE: u32 = 500;
 
 const RECORDS: Sql = sql!(
-    "SELECT occurred_micros, no, id, record FROM dodo_record
+    "SELECT " RECORD ", occurred_micros, no FROM dodo_record
      WHERE state = 0 AND occurred_micros < $1 AND (occurred_micros, no) > ($2, $3)
      ORDER BY occurred_micros, no LIMIT $4"
 );
@@ -56,10 +54,12 @@ pub(crate) async fn replay(
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         let mut wanted = Rows::default();
         for mut row in page {
-            after = (row.int(0)?, row.int(1)?);
-            let (id, record) = (row.text(2)?, row.text(3)?);
-            if let Some(wait) = accepts(recipients, sink, &record)? {
-                wanted.push(args![id, sink.name(), millis(wait)]);
+            after = (row.int(WIDTH)?, row.int(WIDTH + 1)?);
+            let record = stored_record::read(&mut row)?.record;
+            // If the sink panicked, the worker asks it again before it sends.
+            if sink.accepts(&record) != Some(false) {
+                let wait = recipients.delay(sink, &record);
+                wanted.push(args![record.id, sink.name(), millis(wait)]);
             }
         }
         if !wanted.is_empty() {
@@ -71,17 +71,4 @@ pub(crate) async fn replay(
             return Ok(queued);
         }
     }
-}
-
-/// Whether the sink accepts the record, and the delay before the record is due.
-fn accepts(
-    recipients: &Recipients,
-    sink: &ErasedSink,
-    json: &str,
-) -> Result<Option<Duration>, Error> {
-    let record: AttributionRecord = serde_json::from_str(json)
-        .map_err(|error| Error::unreadable("a record of the ledger cannot be read", &error))?;
-    // If the sink panicked, the worker asks it again before it sends.
-    let wanted = sink.accepts(&record) != Some(false);
-    Ok(wanted.then(|| recipients.delay(sink, &record)))
 }

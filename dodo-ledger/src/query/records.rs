@@ -13,9 +13,9 @@ use super::{
 use crate::{
     Ledger,
     attribution::{Channel, Dimension, Record, texts},
-    booking::{STORED, read_stored},
     error::Error,
     store::Tx,
+    stored_record::{self, COLUMNS, WIDTH},
 };
 
 /// A record and its place in the order.
@@ -291,8 +291,9 @@ impl Records {
         let rows = tx.fetch_built(text, binder.0).await?;
         rows.into_iter()
             .map(|mut row| {
-                let place = RecordCursor { at: row.int(8)?, no: row.int(9)? };
-                Ok(Found { place, record: read_stored(row)? })
+                let (at, no) = (row.int(WIDTH)?, row.int(WIDTH + 1)?);
+                let record = stored_record::read(&mut row)?;
+                Ok(Found { place: RecordCursor { at, no }, record })
             })
             .collect()
     }
@@ -327,7 +328,7 @@ impl Records {
         text.push_str(&self.place(binder, "at", page));
         let order = self.order();
         text.push_str(&format!(
-            ") SELECT {STORED}, occurred_micros, dodo_record.no
+            ") SELECT {COLUMNS}, occurred_micros, dodo_record.no
              FROM found CROSS JOIN dodo_record WHERE dodo_record.no = found.no
              ORDER BY occurred_micros {order}, dodo_record.no {order}"
         ));
@@ -341,7 +342,7 @@ impl Records {
     ) -> Result<String, Error> {
         let live = binder.bind(!self.test_mode);
         let mut text =
-            format!("SELECT {STORED}, occurred_micros, no FROM dodo_record WHERE live = {live}");
+            format!("SELECT {COLUMNS}, occurred_micros, no FROM dodo_record WHERE live = {live}");
         if let Some(currency) = self.currency {
             text.push_str(&format!(" AND currency = {}", binder.bind(currency.as_str())));
         }

@@ -124,7 +124,6 @@ const V1: &[Sql] = &[
             group_id BIGINT NOT NULL,
             occurred_at BIGINT NOT NULL,
             kind TEXT NOT NULL,
-            object TEXT NOT NULL,
             format BIGINT NOT NULL,
             body TEXT NOT NULL,
             person TEXT,
@@ -135,7 +134,6 @@ const V1: &[Sql] = &[
             group_id BIGINT NOT NULL,
             occurred_at BIGINT NOT NULL,
             kind TEXT NOT NULL,
-            object TEXT NOT NULL,
             format BIGINT NOT NULL,
             body TEXT NOT NULL,
             person TEXT

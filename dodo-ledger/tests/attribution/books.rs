@@ -307,7 +307,7 @@ async fn rebuild_repairs_the_books(store: &TestStore) {
         "UPDATE dodo_roll SET net = net - 1 WHERE dim = 1",
         "DELETE FROM dodo_roll",
         "UPDATE dodo_roll SET bucket = bucket + 7 WHERE dim = 2",
-        "UPDATE dodo_record SET record = replace(record, '2261', '2262')",
+        "UPDATE dodo_record SET gross = gross + 1 WHERE net IS NOT NULL",
     ] {
         store.run(damage).await;
         let report = groups.rebuild().await.unwrap();

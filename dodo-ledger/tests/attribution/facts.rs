@@ -129,7 +129,7 @@ fn json_of(fact: &Fact) -> Value {
     let row = fact.to_row().unwrap();
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     json!({
-        "id": row.id, "occurred_at": row.occurred_at, "kind": row.kind, "object": row.object,
+        "id": row.id, "occurred_at": row.occurred_at, "kind": row.kind,
         "body": json(&row.body), "person": row.person.as_deref().map(json),
     })
 }

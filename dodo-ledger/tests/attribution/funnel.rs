@@ -1,9 +1,6 @@
 //! The funnel: after any story it is the recount of the facts, on every store.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use dodo_core::EventKind;
 use dodo_ledger::{
@@ -45,6 +42,17 @@ fn recount<'a>(
     records: &BTreeMap<String, Record>,
 ) -> Vec<Counted> {
     let mut all = Vec::new();
+    // Two facts of a payment can name two sessions: the later one counts.
+    let mut charges: Vec<&Fact> = facts.clone().collect();
+    charges.sort_by_key(|fact| (fact.occurred_at, &fact.id));
+    let mut paid_by = BTreeMap::new();
+    for fact in charges {
+        if let FactKind::Charge(charge) = &fact.kind
+            && let Some(session) = &charge.session_id
+        {
+            paid_by.insert((fact.live, &charge.payment_id), session);
+        }
+    }
     for context in facts.clone() {
         let FactKind::Context { session_id, consent } = &context.kind else { continue };
         let mut session = Counted { at: context.occurred_at, ..Counted::default() };
@@ -66,15 +74,9 @@ fn recount<'a>(
             _ => None,
         };
         session.campaign = campaign.and_then(|campaign| campaign.campaign_id);
-        let mut payments = BTreeSet::new();
         for fact in facts.clone() {
             let (of, failed) = match &fact.kind {
-                FactKind::Charge(charge) => {
-                    if charge.session_id.as_ref() == Some(session_id) {
-                        payments.insert(charge.payment_id.clone());
-                    }
-                    (&charge.session_id, None)
-                }
+                FactKind::Charge(charge) => (&charge.session_id, None),
                 FactKind::FailedPayment(failed) if fact.event_type == EventKind::PaymentFailed => {
                     (&failed.session_id, Some(failed.error_code.clone().unwrap_or_default()))
                 }
@@ -89,7 +91,8 @@ fn recount<'a>(
         }
         for record in records.values().filter(|record| record.state == RecordState::Valid) {
             let row = &record.record;
-            if !row.kind.is_revenue() || !payments.contains(&row.payment_id) {
+            let paid = paid_by.get(&(row.live, &row.payment_id));
+            if !row.kind.is_revenue() || paid.is_none_or(|paid| *paid != session_id) {
                 continue;
             }
             session.net += row.money.map_or(0, |money| money.net);
