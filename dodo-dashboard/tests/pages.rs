@@ -421,6 +421,57 @@ async fn tag_changes_with_numbers_questions_and_access() {
     assert_ne!(tag(EVERYTHING, "?page=payments").await, booked);
 }
 
+/// A page may show any fact, so the tag follows facts that move no money, too.
+#[tokio::test]
+async fn each_booking_changes_the_tag_of_each_page() {
+    let (ledger, _workers) = ledger().await;
+    book(&ledger, [paid("a", 2, (1000, 0), "USD", json!({}))]).await;
+    let dashboard = over(&ledger, EVERYTHING);
+    let tags = async || {
+        let mut tags = Vec::new();
+        for query in [
+            "",
+            "?page=breakdown",
+            "?page=payments",
+            "?page=payments&q=canary%40example.com",
+            "?page=payment&id=pay_b",
+            "?page=people",
+            "?page=person&id=cus_b",
+            "?page=subscriptions",
+            "?page=subscription&id=sub_b",
+            "?page=funnel",
+        ] {
+            let answer = get(&dashboard, query).await;
+            tags.push((query, answer.headers()[header::ETAG].to_str().unwrap().to_owned()));
+        }
+        tags
+    };
+    let mut before = tags().await;
+    let mut assert_changed = async |step: &str| {
+        let after = tags().await;
+        for ((query, old), (_, new)) in before.iter().zip(&after) {
+            assert_ne!(old, new, "{query} after {step}");
+        }
+        before = after;
+    };
+    let failed = EventBuilder::new(EventKind::PaymentFailed)
+        .id("msg_failed")
+        .modify(|payment: &mut Payment| {
+            payment.payment_id = "pay_b".to_owned();
+            payment.customer.customer_id = Some("cus_b".to_owned());
+        })
+        .unwrap();
+    book(&ledger, [failed]).await;
+    assert_changed("a failed payment").await;
+    let on_hold = EventBuilder::new(EventKind::SubscriptionOnHold).id("msg_on_hold");
+    book(&ledger, [on_hold]).await;
+    assert_changed("a subscription on hold").await;
+    ledger.erase_customer("cus_b").await.unwrap();
+    assert_changed("an erasure of a customer without money").await;
+    ledger.void("charge:pay_a", "an operator", "a test of the shop").await.unwrap();
+    assert_changed("a void").await;
+}
+
 #[tokio::test]
 async fn table_is_paged_to_its_end_and_a_file_holds_all() {
     let (ledger, _workers) = ledger().await;

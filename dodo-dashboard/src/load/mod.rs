@@ -92,8 +92,7 @@ impl Loaded {
     }
 }
 
-/// The entity tag of a question, before anything is added up. `None`: the page shows more than the
-/// change number counts.
+/// The entity tag of a question, before anything is added up. `None`: the ledger is empty.
 pub(crate) async fn tag(
     settings: &Settings,
     parsed: &Parsed,
@@ -101,18 +100,6 @@ pub(crate) async fn tag(
     now: &Zoned,
 ) -> Result<Option<Tag>, Error> {
     let Parsed { question, notices } = parsed;
-    let is_counted = match question.page {
-        Page::Overview | Page::Breakdown | Page::People | Page::Subscriptions | Page::Funnel => {
-            true
-        }
-        // Each column of the list is a column of a money row. A search shows more.
-        Page::Payments => question.search.is_none(),
-        Page::Deliveries | Page::Settings => true,
-        _ => false,
-    };
-    if !is_counted {
-        return Ok(None);
-    }
     let change = match settings.ledger.change_number().await? {
         // The checklist in place of the numbers changes without a booking.
         0 => return Ok(None),
@@ -122,6 +109,9 @@ pub(crate) async fn tag(
     // abandoned.
     let (time, queues) = match question.page {
         Page::Funnel => ("%F %H", String::new()),
+        // The end of a trial or a term is a moment.
+        Page::Person | Page::Subscription => ("%F %R", String::new()),
+        Page::Payments if question.search.is_some() => ("%F %R", String::new()),
         // Their lists may be a minute old, while the counters of the queues stay the same.
         Page::Deliveries | Page::Settings => ("%F %R", deliveries::queues(&settings.ledger).await?),
         _ => ("%F", String::new()),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finished, GroupStore, placement, rows, rows::Writes};
+use super::{Finished, GroupStore, books, placement, rows, rows::Writes};
 use crate::{
     attribution::RecordChange,
     error::Error,
@@ -125,6 +125,8 @@ impl GroupStore {
         };
         let writes = Writes::from_changed(told, locked.projections);
         let finished = self.finish(&mut tx, &mut groups, writes).await?;
+        // An explanation can change although its record stays, so the change number must grow.
+        books::lock(&mut tx).await?;
         self.recipients.enqueue(&mut tx, &finished.changes).await?;
         tx.commit().await?;
         Ok(finished)

@@ -92,6 +92,20 @@ pub(super) async fn lock(tx: &mut Tx) -> Result<TimeZone, Error> {
     zone_of(&row.text(0)?)
 }
 
+/// Locks the books at the first call of a transaction, and returns their zone. `locked` is the answer of an
+/// earlier call.
+pub(super) async fn lock_once(
+    tx: &mut Tx,
+    locked: &mut Option<TimeZone>,
+) -> Result<TimeZone, Error> {
+    let zone = match locked.take() {
+        Some(zone) => zone,
+        None => lock(tx).await?,
+    };
+    *locked = Some(zone.clone());
+    Ok(zone)
+}
+
 /// The zone of a stored name.
 pub(crate) fn zone_of(name: &str) -> Result<TimeZone, Error> {
     TimeZone::get(name).map_err(|error| {
@@ -104,12 +118,13 @@ pub(super) async fn write(
     tx: &mut Tx,
     changes: &[RecordChange],
     records: &HashMap<String, WrittenRecord>,
+    locked: &mut Option<TimeZone>,
 ) -> Result<(), Error> {
     let delta = MoneyDelta::from_changes(changes);
     if delta.is_empty() {
         return Ok(());
     }
-    let zone = lock(tx).await?;
+    let zone = lock_once(tx, locked).await?;
     // The stored record was unreadable, so its old money row is unknown. A worker repairs the sums.
     let is_unknown = |change: &RecordChange| {
         let record = records.get(change.new.id());

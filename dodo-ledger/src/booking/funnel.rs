@@ -83,7 +83,11 @@ const SUMS_OF_MONTH: Sql = sql!(
 );
 
 /// Writes the sessions of locked groups that differ from the stored ones. Returns their number.
-pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<u64, Error> {
+pub(super) async fn write(
+    tx: &mut Tx,
+    groups: &BTreeMap<i64, Group>,
+    locked: &mut Option<TimeZone>,
+) -> Result<u64, Error> {
     let mut changed: BTreeMap<String, FunnelSession> = BTreeMap::new();
     for group in groups.values() {
         let sessions = funnel_sessions(&group.timeline, group.records.values());
@@ -100,7 +104,7 @@ pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<
     if changed.is_empty() {
         return Ok(0);
     }
-    let zone = books::lock(tx).await?;
+    let zone = books::lock_once(tx, locked).await?;
     let mut uses: BTreeMap<(i64, &str), i64> = BTreeMap::new();
     for value in old.iter().flat_map(FunnelSession::values) {
         *uses.entry(value).or_default() -= 1;

@@ -40,7 +40,7 @@ pub use self::{erasure::Erased, rebuild::RebuildReport};
 
 use self::{placement::Placed, rows::Writes};
 use crate::{
-    attribution::{Batch, Fact, FactKind, Group, RecordChange, Rules},
+    attribution::{Batch, Fact, Group, RecordChange, Rules},
     error::Error,
     outbox::Recipients,
     projection::Projections,
@@ -176,7 +176,6 @@ impl GroupStore {
             erased.contains(&fact.id) || erasures.cover(fact.subjects(), fact.received_at)
         };
         let mut writes = Writes::from_changed(placed.merged, placed.projections);
-        let mut is_disputed = false;
         for (id, facts) in facts {
             let Some(group) = groups.get_mut(&id) else { continue };
             let before = group.timeline.facts().len();
@@ -189,7 +188,6 @@ impl GroupStore {
             }
             for fact in group.timeline.facts() {
                 if admitted.added.contains(&fact.id) {
-                    is_disputed |= matches!(fact.kind, FactKind::Dispute(_));
                     writes.fact(id, fact)?;
                 }
             }
@@ -202,11 +200,6 @@ impl GroupStore {
             }
         }
         let Finished { changes, version, .. } = self.finish(tx, &mut groups, writes).await?;
-        if is_disputed {
-            // An opened dispute moves no money, but a page shows it, so the change number must
-            // grow.
-            books::lock(tx).await?;
-        }
         self.recipients.enqueue(tx, &changes).await?;
         Ok(Booked { changes, erasures, groups: Booking { version, groups } })
     }
@@ -231,9 +224,14 @@ impl GroupStore {
         }
         let written = writes.write(tx).await?;
         self.projections.apply(tx, groups, &written.changed, written.projections).await?;
-        books::write(tx, &all, &written.records).await?;
-        let recurring = recurring::write(tx, groups).await?;
-        let sessions = funnel::write(tx, groups).await?;
+        let mut locked = None;
+        books::write(tx, &all, &written.records, &mut locked).await?;
+        let recurring = recurring::write(tx, groups, &mut locked).await?;
+        let sessions = funnel::write(tx, groups, &mut locked).await?;
+        if !written.changed.is_empty() {
+            // A failed payment moves no money, but a page shows it, so the change number must grow.
+            books::lock_once(tx, &mut locked).await?;
+        }
         Ok(Finished { changes: all, version, recurring, sessions })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::books;
 use crate::{
@@ -99,7 +99,11 @@ pub(super) async fn drop_strays(tx: &mut Tx) -> Result<u64, Error> {
 
 /// Writes the subscriptions and movements of groups that differ from the stored ones. Returns the number of
 /// changed rows.
-pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<u64, Error> {
+pub(super) async fn write(
+    tx: &mut Tx,
+    groups: &BTreeMap<i64, Group>,
+    locked: &mut Option<TimeZone>,
+) -> Result<u64, Error> {
     let (mut subscriptions, mut movements) = (BTreeMap::new(), BTreeSet::new());
     for group in groups.values() {
         let found = recurring(&group.timeline, group.records.values());
@@ -131,7 +135,7 @@ pub(super) async fn write(tx: &mut Tx, groups: &BTreeMap<i64, Group>) -> Result<
     if changed == 0 {
         return Ok(0);
     }
-    books::lock(tx).await?;
+    books::lock_once(tx, locked).await?;
     tx.write(&PUT_SUBSCRIPTIONS, put).await?;
     tx.write(&DROP_MOVEMENTS, dropped).await?;
     tx.write(&PUT_MOVEMENTS, added).await?;

@@ -76,8 +76,8 @@ impl Ledger {
         }
     }
 
-    /// A number that grows with each booking that changes money, subscriptions or the funnel. Equal numbers:
-    /// equal answers.
+    /// A number that grows with each booking that adds or changes a fact or a record. Equal numbers: equal
+    /// answers.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) without the database.

@@ -394,7 +394,7 @@ const V1: &[Sql] = &[
             PRIMARY KEY (live, dim, grain, bucket, value)
         )" CLUSTERED
     ),
-    // One row. `change` grows with each booking that changes money, subscriptions or the funnel.
+    // One row. `change` grows with each booking that adds or changes a fact or a record.
     // `complete`: the sums are those of the zone.
     sql!(
         "CREATE TABLE dodo_books (
