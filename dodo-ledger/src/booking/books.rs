@@ -21,13 +21,32 @@ use crate::{
 const LOCK: Sql = sql!("UPDATE dodo_books SET change = change + 1 WHERE id = 1 RETURNING zone");
 const INVALIDATE: Sql = sql!("UPDATE dodo_books SET complete = 0 WHERE id = 1");
 /// The statement also locks rows whose count does not change, so that no other booking deletes
-/// them.
-const COUNT_VALUES: Sql = sql!(
-    "INSERT INTO dodo_value (dim, text, uses)
-     SELECT dim, text, uses FROM " (rows 1: 1 dim BIGINT, 2 text TEXT, 3 uses BIGINT) "
-     WHERE true ON CONFLICT (dim, text) DO UPDATE SET uses = dodo_value.uses + excluded.uses
-     RETURNING dim, text, id"
-);
+/// them. PostgreSQL would use up a number for each row that exists already, if it tried to insert the row:
+/// after two billion of them, an id would not fit its column in `dodo_money`.
+const COUNT_VALUES: Sql = Sql {
+    sqlite: sql!(
+        "INSERT INTO dodo_value (dim, text, uses)
+         SELECT dim, text, uses FROM " (rows 1: 1 dim BIGINT, 2 text TEXT, 3 uses BIGINT) "
+         WHERE true ON CONFLICT (dim, text) DO UPDATE SET uses = dodo_value.uses + excluded.uses
+         RETURNING dim, text, id"
+    )
+    .sqlite,
+    postgres: sql!(
+        "WITH known AS (
+            UPDATE dodo_value SET uses = dodo_value.uses + given.uses
+            FROM " (rows 1: 1 dim BIGINT, 2 text TEXT, 3 uses BIGINT) "
+            WHERE dodo_value.dim = given.dim AND dodo_value.text = given.text
+            RETURNING dodo_value.dim, dodo_value.text, id
+         ), fresh AS (
+            INSERT INTO dodo_value (dim, text, uses)
+            SELECT dim, text, uses FROM " (rows 1: 1 dim BIGINT, 2 text TEXT, 3 uses BIGINT) "
+            WHERE NOT EXISTS (
+                SELECT 1 FROM known WHERE known.dim = given.dim AND known.text = given.text)
+            RETURNING dim, text, id
+         ) SELECT dim, text, id FROM known UNION ALL SELECT dim, text, id FROM fresh"
+    )
+    .postgres,
+};
 const DROP_VALUES: Sql = sql!(
     "DELETE FROM dodo_value
      WHERE uses <= 0 AND id IN (SELECT given.id FROM " (rows 1: 1 id BIGINT) ")"

@@ -2,6 +2,25 @@
 
 use crate::store::sql::{Sql, sql};
 
+/// An index of the money rows with a value of a dimension. SQLite reads the rows of a span in its order, and
+/// needs no index for a filter.
+macro_rules! filtered_by {
+    ($column:literal) => {
+        Sql {
+            sqlite: "SELECT 1",
+            postgres: concat!(
+                "CREATE INDEX dodo_money_",
+                $column,
+                " ON dodo_money (",
+                $column,
+                ", at) WHERE ",
+                $column,
+                " > 0"
+            ),
+        }
+    };
+}
+
 pub(super) const VERSIONS: &[&[Sql]] = &[V1];
 
 /// Times of the inbox and the outbox are milliseconds since 1970. Times of facts and records are
@@ -223,33 +242,34 @@ const V1: &[Sql] = &[
         )"
     ),
     // One row per record with money. The dimensions hold ids of values; 0: none. `no` is the number of
-    // the record, `channel` the number of the channel. The tax is `gross - net`.
+    // the record, `channel` the number of the channel. The tax is `gross - net`. Questions read many of
+    // these rows, so PostgreSQL has narrow columns, and no space between them.
     sql!(
         "CREATE TABLE dodo_money (
-            live BIGINT NOT NULL,
-            currency " KEY " NOT NULL,
             at BIGINT NOT NULL,
             no BIGINT NOT NULL,
-            kind BIGINT NOT NULL,
-            is_first BIGINT NOT NULL,
-            channel BIGINT NOT NULL,
-            source BIGINT NOT NULL,
-            medium BIGINT NOT NULL,
-            campaign BIGINT NOT NULL,
-            content BIGINT NOT NULL,
-            term BIGINT NOT NULL,
-            link BIGINT NOT NULL,
-            landing BIGINT NOT NULL,
-            referrer BIGINT NOT NULL,
-            device BIGINT NOT NULL,
-            country BIGINT NOT NULL,
-            product BIGINT NOT NULL,
-            lead BIGINT NOT NULL,
-            reason BIGINT NOT NULL,
-            visitor BIGINT NOT NULL,
-            customer BIGINT NOT NULL,
             gross BIGINT NOT NULL,
             net BIGINT NOT NULL,
+            source INTEGER NOT NULL,
+            medium INTEGER NOT NULL,
+            campaign INTEGER NOT NULL,
+            content INTEGER NOT NULL,
+            term INTEGER NOT NULL,
+            link INTEGER NOT NULL,
+            landing INTEGER NOT NULL,
+            referrer INTEGER NOT NULL,
+            device INTEGER NOT NULL,
+            country INTEGER NOT NULL,
+            product INTEGER NOT NULL,
+            lead INTEGER NOT NULL,
+            reason INTEGER NOT NULL,
+            visitor INTEGER NOT NULL,
+            customer INTEGER NOT NULL,
+            live SMALLINT NOT NULL,
+            kind SMALLINT NOT NULL,
+            is_first SMALLINT NOT NULL,
+            channel SMALLINT NOT NULL,
+            currency " KEY " NOT NULL,
             PRIMARY KEY (live, currency, at, no)
         )" CLUSTERED
     ),
@@ -259,6 +279,17 @@ const V1: &[Sql] = &[
         "CREATE INDEX dodo_money_customer ON dodo_money (live, currency, customer, at, net, kind, is_first,
             gross)"
     ),
+    filtered_by!("source"),
+    filtered_by!("medium"),
+    filtered_by!("campaign"),
+    filtered_by!("content"),
+    filtered_by!("term"),
+    filtered_by!("link"),
+    filtered_by!("landing"),
+    filtered_by!("referrer"),
+    filtered_by!("country"),
+    filtered_by!("product"),
+    filtered_by!("lead"),
     // Sums of `dodo_money`. `dim` 0: all rows. `grain` 0: `bucket` is a civil day, in days since 1970;
     // 1: a civil month, in months since the year 0. Both in the zone of the books. `n`: rows. `net`: of all rows.
     sql!(
