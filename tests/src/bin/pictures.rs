@@ -33,6 +33,8 @@ async fn main() -> ExitCode {
     }
     visit.open("/?utm_source=newsletter&utm_campaign=autumn").await;
     visit.browser.click(".consent [value=granted]").await;
+    // The answer must arrive before the next page is opened.
+    visit.browser.wait_for_texts(".consent", <[String]>::is_empty).await;
     visit.sign_in("Ada Lovelace").await;
     for product in ["pdt_field_guide", "pdt_print_club"] {
         visit.begin(product).await;
