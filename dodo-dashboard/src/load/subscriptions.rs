@@ -7,7 +7,7 @@ use dodo_ledger::{
     },
 };
 
-use super::{CARD_ROWS, Loader, PAGE_ROWS};
+use super::{CARD_ROWS, Loader, PAGE_ROWS, attention::plural};
 use crate::{
     chart::{Chart, Color, Series},
     format::{self, Change, Unit},
@@ -96,8 +96,11 @@ impl Loader<'_> {
         let last_three = months.get(last_full.saturating_sub(3)..last_full).unwrap_or_default();
         let arpa = format::average(counting.mrr, counting.customers);
         let tile = |name, label, sums: SubscriptionSums| {
-            Tile::new(name, label, Kind::Money, Cell::Money(sums.mrr))
-                .hinted(format!("{} subscriptions", format::count(sums.subscriptions)))
+            Tile::new(name, label, Kind::Money, Cell::Money(sums.mrr)).hinted(plural(
+                sums.subscriptions,
+                "subscription",
+                "subscriptions",
+            ))
         };
         let trials = Tile::new("trials", "Trials", Kind::Count, Cell::Count(trials.subscriptions))
             .hinted(format!("{} if all convert", self.unit.show(trials.mrr)));
