@@ -1,5 +1,5 @@
-//! How long workers take for 20,000 events that were stored while no worker ran: one SQLite file, and 1, 2
-//! and 4 instances on one PostgreSQL.
+//! How long workers take for 20,000 events that were stored while no worker ran, with and without a callback:
+//! one SQLite file, and 1, 2 and 4 instances on one PostgreSQL.
 //!
 //! ```text
 //! cargo bench -p dodo-ledger --all-features --bench drain             # all
@@ -97,7 +97,7 @@ async fn sample_waits(server: &str, waits: &mut Waits) {
 async fn drained(
     url: &str,
     server: Option<&str>,
-    instances: usize,
+    (instances, has_callback): (usize, bool),
     statements: &AtomicU64,
     waits: Option<&mut Waits>,
 ) -> Drained {
@@ -124,13 +124,20 @@ async fn drained(
     }
     let (own, counted) = (cpu_time("self").unwrap(), statements.load(Ordering::Relaxed));
     let begun = Instant::now();
-    let hooks = || Webhooks::builder(WebhookKey::new(KEY, Environment::Live).unwrap());
+    let hooks = || {
+        let hooks = Webhooks::builder(WebhookKey::new(KEY, Environment::Live).unwrap());
+        match has_callback {
+            true => hooks.on_payment_succeeded(|_| async {}),
+            false => hooks,
+        }
+    };
     let workers: Vec<_> = ledgers.iter().map(|one| one.attach(hooks()).unwrap().1).collect();
     let (mut booked, mut done) = (None, None);
     let mut waits = waits;
     while done.is_none() {
         assert!(begun.elapsed() < Duration::from_secs(600), "the drain hangs");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Each look counts the rows of the inbox.
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let stats = ledger.stats().await.unwrap();
         booked = booked.or((stats.unbooked == 0).then(|| begun.elapsed()));
         done = (stats.pending == 0).then(|| begun.elapsed());
@@ -164,18 +171,26 @@ fn median(mut rates: Vec<f64>) -> f64 {
     rates[rates.len() / 2]
 }
 
+fn name(has_callback: bool) -> &'static str {
+    if has_callback { "with a callback" } else { "without a callback" }
+}
+
 async fn postgres(server: &str, statements: &AtomicU64, with_waits: bool) {
-    let mut rates: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let mut rates: BTreeMap<(usize, bool), Vec<f64>> = BTreeMap::new();
+    let variants =
+        [1, 2, 4].into_iter().flat_map(|instances| [(instances, false), (instances, true)]);
     for round in 1..=ROUNDS {
-        for instances in [1, 2, 4] {
+        for (instances, has_callback) in variants.clone() {
             run_on(server, "DROP SCHEMA IF EXISTS dodo_drain CASCADE; CREATE SCHEMA dodo_drain")
                 .await;
             let url = format!("{server}?options=-csearch_path%3Ddodo_drain");
             let mut waits = Waits::new();
             let sampled = with_waits.then_some(&mut waits);
-            let drained = drained(&url, Some(server), instances, statements, sampled).await;
-            println!("postgres, {instances} instances, round {round}: {}", drained.text);
-            rates.entry(instances).or_default().push(drained.rate);
+            let variant = (instances, has_callback);
+            let drained = drained(&url, Some(server), variant, statements, sampled).await;
+            let name = name(has_callback);
+            println!("postgres, {instances} instances, {name}, round {round}: {}", drained.text);
+            rates.entry(variant).or_default().push(drained.rate);
             let mut waits: Vec<_> = waits.into_iter().collect();
             waits.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             for ((wait, query), count) in waits.into_iter().take(12) {
@@ -183,8 +198,9 @@ async fn postgres(server: &str, statements: &AtomicU64, with_waits: bool) {
             }
         }
     }
-    for (instances, rates) in rates {
-        println!("postgres, {instances} instances: median {:.0}/s", median(rates));
+    for ((instances, has_callback), rates) in rates {
+        let name = name(has_callback);
+        println!("postgres, {instances} instances, {name}: median {:.0}/s", median(rates));
     }
     run_on(server, "DROP SCHEMA dodo_drain CASCADE").await;
 }
@@ -197,11 +213,12 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let directory = std::env::temp_dir().join(format!("dodo-drain-{}", std::process::id()));
-        for round in 1..=ROUNDS {
+        for (round, has_callback) in (1..=ROUNDS).flat_map(|round| [(round, false), (round, true)])
+        {
             std::fs::create_dir_all(&directory).unwrap();
             let url = format!("sqlite:{}", directory.join("ledger.db").display());
-            let drained = drained(&url, None, 1, &statements, None).await;
-            println!("sqlite, round {round}: {}", drained.text);
+            let drained = drained(&url, None, (1, has_callback), &statements, None).await;
+            println!("sqlite, {}, round {round}: {}", name(has_callback), drained.text);
             std::fs::remove_dir_all(&directory).unwrap();
         }
         match std::env::var("DODO_TEST_POSTGRES_URL") {

@@ -34,6 +34,7 @@ on_every_store! {
     failed_callback_of_an_unreadable_event_is_retried,
     replay_runs_callbacks_again,
     booking_does_not_wait_for_callbacks,
+    event_without_callback_is_done_with_its_booking,
     dropping_the_handle_stops_the_workers,
     migrating_twice_changes_nothing,
 }
@@ -97,6 +98,21 @@ async fn each_concurrent_delivery_gets_its_receipt(store: &TestStore) {
     let others: Vec<usize> = (0..300).filter(|n| n % 3 > 0).collect();
     assert_eq!(accept((0..300).chain(0..300).collect()).await, others);
     assert_eq!(accept((0..300).collect()).await, Vec::<usize>::new());
+}
+
+async fn event_without_callback_is_done_with_its_booking(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let calls = Calls::default();
+    let workers = work(&ledger, hooks().on_unknown(noting(&calls)));
+    ledger.accept(&payment("msg_1", "pay_1")).await.unwrap();
+    ledger.accept(&delivery("msg_2", r#"{"type":"future.thing","data":{}}"#)).await.unwrap();
+    until_state(&ledger, "msg_1", "done").await;
+    until_state(&ledger, "msg_2", "done").await;
+    let attempts = async |id| ledger.event(id).await.unwrap().unwrap().attempts;
+    assert_eq!((attempts("msg_1").await, attempts("msg_2").await), (0, 1));
+    assert!(ledger.record("charge:pay_1").await.unwrap().is_some());
+    assert_eq!(calls.lock().unwrap().len(), 1);
+    workers.shutdown(Duration::from_secs(5)).await;
 }
 
 async fn thousand_concurrent_repeats_have_one_effect(store: &TestStore) {

@@ -156,6 +156,12 @@ impl Callbacks {
         }
     }
 
+    pub(super) fn handles(&self, kind: &EventKind) -> bool {
+        let is_unknown = !kind.is_known() && !self.unknown.is_empty();
+        let is_typed = self.by_kind.contains_key(kind);
+        is_typed || is_unknown || !self.any.is_empty() || self.sink.is_some()
+    }
+
     /// Reads in one pass, with the payload type of the first callback of this kind.
     fn read(&self, body: &Bytes) -> Option<(Envelope, Parsed)> {
         let kind = fast_path::guess(body)?;

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use http::Extensions;
 
 use super::{callbacks::Callbacks, verified::VerifiedEvent};
-use crate::{BoxError, BoxFuture, Error};
+use crate::{BoxError, BoxFuture, Error, event::EventKind};
 
 /// The result of [`Inbox::accept`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +83,13 @@ impl Dispatcher {
     ) -> BoxFuture<Result<(), Error>> {
         let callbacks = self.0.clone();
         Box::pin(async move { callbacks.run(&event, attempt, extensions).await })
+    }
+
+    /// Whether a callback or the sink gets readable events of this kind. Otherwise
+    /// [`dispatch`](Self::dispatch) does nothing with them.
+    #[must_use]
+    pub fn handles(&self, kind: &EventKind) -> bool {
+        self.0.handles(kind)
     }
 }
 

@@ -13,7 +13,7 @@ use dodo_core::{
     endpoint::Endpoint,
     event::{Payment, RawJson, Subscription},
     testing::{EventBuilder, signed_request},
-    webhook::{Inbox, Receipt, VerifiedEvent},
+    webhook::{Inbox, Receipt, VerifiedEvent, WebhooksBuilder},
 };
 use http::Extensions;
 
@@ -415,6 +415,26 @@ async fn with_an_inbox_nothing_runs_in_the_request() {
     assert_eq!(answer.status(), 503);
     assert!(answer.headers().contains_key("retry-after"));
     assert!(!String::from_utf8_lossy(answer.body()).contains("canary"));
+}
+
+#[test]
+fn dispatcher_handles_kinds_with_a_callback_or_a_sink() {
+    let handled = |hooks: WebhooksBuilder<()>| {
+        let dispatcher = hooks.build().unwrap().dispatcher();
+        ["payment.succeeded", "payment.failed", "a.new_one"]
+            .map(|kind| dispatcher.handles(&EventKind::from(kind)))
+    };
+    let hooks = || Webhooks::builder(key());
+    let nothing = |_: Event<RawJson>| ready(());
+    assert_eq!(handled(hooks()), [false, false, false]);
+    assert_eq!(handled(hooks().on_payment_succeeded(|_| ready(()))), [true, false, false]);
+    assert_eq!(handled(hooks().on_unknown(nothing)), [false, false, true]);
+    assert_eq!(handled(hooks().on_any(nothing)), [true, true, true]);
+    assert_eq!(
+        handled(hooks().attribution_sink(|_: AttributionRecord| ready(Ok::<_, Infallible>(())))),
+        [true, true, true]
+    );
+    assert_eq!(handled(hooks().on_unreadable(|_| ready(()))), [false, false, false]);
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ pub(crate) struct EventMeta {
     pub(crate) owner: EventOwner,
     /// The ledger erases the body when the event is done, and stores no customer with it.
     pub(crate) erased: bool,
+    /// Without callbacks, the event is done with its booking.
+    pub(crate) has_callbacks: bool,
 }
 
 /// The outcome of an event that was not booked.
@@ -62,6 +64,17 @@ const BOOKED: Sql = sql!(
      SET booked_at = " NOW ", available_at = " NOW ", failed_attempts = 0, kind = given.kind,
          occurred_at = given.occurred_at, customer_id = given.customer_id,
          email_sha256 = given.email_sha256, erased = given.erased
+     FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT,
+                     5 email_sha256 TEXT, 6 erased BIGINT) "
+     WHERE dodo_inbox.id = given.id"
+);
+const DONE: Sql = sql!(
+    "UPDATE dodo_inbox
+     SET booked_at = " NOW ", failed_attempts = 0, kind = given.kind,
+         occurred_at = given.occurred_at, customer_id = given.customer_id,
+         email_sha256 = given.email_sha256, erased = given.erased,
+         state = 'done', finished_at = " NOW ",
+         body = CASE WHEN given.erased = 1 THEN NULL ELSE body END
      FROM " (rows 1: 1 id TEXT, 2 kind TEXT, 3 occurred_at BIGINT, 4 customer_id TEXT,
                      5 email_sha256 TEXT, 6 erased BIGINT) "
      WHERE dodo_inbox.id = given.id"
@@ -115,15 +128,17 @@ impl Tx {
         self.fetch_one(&BY_ID, args![id]).await?.map(read).transpose()
     }
 
-    /// Marks events as booked, by their ids.
+    /// Marks events as booked, by their ids, and those without callbacks as done.
     pub(crate) async fn mark_booked(&mut self, booked: &[(&str, EventMeta)]) -> Result<(), Error> {
-        let mut rows = Rows::default();
+        let (mut due, mut done) = (Rows::default(), Rows::default());
         for (id, seen) in booked {
             let EventOwner { customer_id, email_sha256 } = seen.owner.clone().unless(seen.erased);
             let (kind, at, erased) = (&seen.kind, seen.occurred_at, seen.erased);
+            let rows = if seen.has_callbacks { &mut due } else { &mut done };
             rows.push(args![*id, kind, at, customer_id, email_sha256, erased]);
         }
-        self.write(&BOOKED, rows).await
+        self.write(&BOOKED, due).await?;
+        self.write(&DONE, done).await
     }
 
     /// Marks a signed event with an unreadable body. Its callbacks run, and then it is parked until

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use dodo_core::webhook::VerifiedEvent;
+use dodo_core::webhook::{Dispatcher, VerifiedEvent};
 use tokio::time::Instant;
 
 use super::{POLL, STORE_PAUSE, Shutdown, attempt::STORE_WAIT, sleep_or_wake};
@@ -19,11 +19,11 @@ use crate::{
     store::Tx,
 };
 
-pub(super) async fn run(ledger: &Arc<Shared>, mut shutdown: Shutdown) {
+pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: &Dispatcher, mut shutdown: Shutdown) {
     queue_changed_rules(ledger).await;
     name_missing_projections(ledger).await;
     while shutdown.borrow().is_none() {
-        let wait = match round(ledger).await {
+        let wait = match round(ledger, dispatcher).await {
             Ok(BatchOutcome { taken: 0, .. }) => match resolve_again(ledger).await {
                 Ok(true) => continue,
                 Ok(false) => POLL,
@@ -109,7 +109,7 @@ struct BatchOutcome {
 
 /// One round: a batch of due events that no other instance has taken. It is booked in a task of its own,
 /// so that a panic is a failure like any other.
-async fn round(ledger: &Arc<Shared>) -> Result<BatchOutcome, Error> {
+async fn round(ledger: &Arc<Shared>, dispatcher: &Dispatcher) -> Result<BatchOutcome, Error> {
     let mut tx = ledger.store.begin_booking().await?;
     let events = tx.unbooked(ledger.store.booking_batch()).await?;
     let taken = events.len();
@@ -123,7 +123,7 @@ async fn round(ledger: &Arc<Shared>) -> Result<BatchOutcome, Error> {
         return Ok(BatchOutcome::default());
     }
     let events: Arc<[Unbooked]> = events.into();
-    match booked(ledger, tx, events.clone()).await {
+    match booked(ledger, dispatcher, tx, events.clone()).await {
         Ok(()) => Ok(BatchOutcome { taken, booked: taken }),
         Err(error) if error.needs_an_operator() => Err(error),
         Err(error) => {
@@ -132,7 +132,7 @@ async fn round(ledger: &Arc<Shared>) -> Result<BatchOutcome, Error> {
                 target: "dodo::ledger", %error, cause = error.cause(),
                 "batch failed; its events are booked one by one"
             );
-            book_individually(ledger, &events).await
+            book_individually(ledger, dispatcher, &events).await
         }
     }
 }
@@ -142,6 +142,7 @@ async fn round(ledger: &Arc<Shared>) -> Result<BatchOutcome, Error> {
 /// another instance was faster.
 async fn book_individually(
     ledger: &Arc<Shared>,
+    dispatcher: &Dispatcher,
     events: &[Unbooked],
 ) -> Result<BatchOutcome, Error> {
     let mut round = BatchOutcome { taken: events.len(), booked: 0 };
@@ -154,7 +155,7 @@ async fn book_individually(
             continue;
         };
         let begun = Instant::now();
-        match booked(ledger, tx, [event.clone()].into()).await {
+        match booked(ledger, dispatcher, tx, [event.clone()].into()).await {
             Ok(()) => {
                 round.booked += 1;
                 // Its callbacks need not wait for the others.
@@ -172,10 +173,15 @@ async fn book_individually(
 }
 
 /// Books events that this transaction has taken, and commits.
-async fn booked(ledger: &Arc<Shared>, tx: Tx, events: Arc<[Unbooked]>) -> Result<(), Error> {
-    let groups = ledger.groups();
+async fn booked(
+    ledger: &Arc<Shared>,
+    dispatcher: &Dispatcher,
+    tx: Tx,
+    events: Arc<[Unbooked]>,
+) -> Result<(), Error> {
+    let (groups, dispatcher) = (ledger.groups(), dispatcher.clone());
     let work = async move {
-        let (tx, booked) = book(tx, &groups, &events).await?;
+        let (tx, booked) = book(tx, &groups, &dispatcher, &events).await?;
         tx.commit().await?;
         groups.keep(booked);
         Ok(())
@@ -187,13 +193,14 @@ async fn booked(ledger: &Arc<Shared>, tx: Tx, events: Arc<[Unbooked]>) -> Result
 async fn book(
     mut tx: Tx,
     groups: &GroupStore,
+    dispatcher: &Dispatcher,
     events: &[Unbooked],
 ) -> Result<(Tx, Booking), Error> {
     let mut intake = Intake::default();
     let (mut facts, mut read) = (Vec::new(), Vec::new());
     for event in events {
         let id = event.event.id();
-        let outcome = self::read(groups.rules(), &event.event);
+        let outcome = self::read(groups.rules(), dispatcher, &event.event);
         let owner = match &outcome {
             Ok((seen, _)) => seen.owner.clone(),
             Err(_) => owner(&event.event),
@@ -233,6 +240,7 @@ async fn book(
 /// The values that the inbox stores of an event, and its fact.
 fn read(
     rules: &Rules,
+    dispatcher: &Dispatcher,
     event: &VerifiedEvent,
 ) -> Result<(EventMeta, Option<Fact>), dodo_core::Error> {
     let envelope = event.readable()?;
@@ -242,6 +250,7 @@ fn read(
         occurred_at: envelope.timestamp.as_millisecond(),
         owner: EventOwner::from_envelope(&envelope),
         erased: false,
+        has_callbacks: dispatcher.handles(&envelope.kind),
     };
     Ok((seen, fact))
 }

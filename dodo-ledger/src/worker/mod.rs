@@ -92,17 +92,12 @@ pub(crate) fn spawn(ledger: &Arc<Shared>, dispatcher: Dispatcher) -> Workers {
     let (shutdown, stopped) = watch::channel(None);
     let mut tasks = JoinSet::new();
     let guard = Arc::new(WorkerGuard::enter(&ledger.workers));
-    let own = (ledger.clone(), guard.clone());
-    tasks.spawn(supervised(
-        "booking",
-        stopped.clone(),
-        own,
-        |(ledger, guard), shutdown| async move {
-            booking::run(&ledger, shutdown).await;
-            drop(guard);
-        },
-    ));
     let own = (ledger.clone(), guard, dispatcher);
+    tasks.spawn(supervised("booking", stopped.clone(), own.clone(), |own, shutdown| async move {
+        let (ledger, guard, dispatcher) = own;
+        booking::run(&ledger, &dispatcher, shutdown).await;
+        drop(guard);
+    }));
     tasks.spawn(supervised("callbacks", stopped.clone(), own, |own, shutdown| async move {
         let (ledger, guard, dispatcher) = own;
         callbacks::run(&ledger, dispatcher, shutdown).await;

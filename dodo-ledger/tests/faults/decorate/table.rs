@@ -28,7 +28,7 @@ pub(crate) const TABLE: &[(Hook, &[Change])] = &[
     }]),
     (Point("before_booking_commit"), &[Change {
         file: "worker/booking.rs",
-        anchor: "let (tx, booked) = book(tx, &groups, &events).await?;",
+        anchor: "let (tx, booked) = book(tx, &groups, &dispatcher, &events).await?;",
         text: "$anchor $hook",
     }]),
     (Point("after_booking_commit"), &[Change {
