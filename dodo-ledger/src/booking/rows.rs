@@ -145,16 +145,18 @@ async fn load_facts(
 ) -> Result<(), Error> {
     let given = || args![ids_of(ids.iter().copied())];
     let mut facts: BTreeMap<i64, Vec<Fact>> = BTreeMap::new();
-    for mut row in tx.fetch(&FACTS, given()).await? {
+    tx.fetch_each(&FACTS, given(), |mut row| {
         let (group, id, at) = (row.int(0)?, row.text(1)?, row.int(2)?);
         let (format, body, person) = (row.int(3)?, row.text(4)?, row.opt_text(5)?);
         let fact = Fact::from_row(id, at, format, &body, person.as_deref())?;
         facts.entry(group).or_default().push(fact);
-    }
+        Ok(())
+    })
+    .await?;
     for (id, facts) in facts {
         groups.entry(id).or_default().timeline.load(facts);
     }
-    for mut row in tx.fetch(&RECORDS, given()).await? {
+    tx.fetch_each(&RECORDS, given(), |mut row| {
         let group = row.int(stored_record::WIDTH)?;
         match stored_record::read(&mut row) {
             Ok(record) => {
@@ -168,8 +170,9 @@ async fn load_facts(
                 "stored record unreadable; the next booking of its group computes it again from the facts"
             ),
         }
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 /// Links groups to the new addresses of their facts, and loads the identities of these.

@@ -193,6 +193,19 @@ impl Tx {
         })
     }
 
+    /// Runs a statement and reads each row as soon as it arrives, while the database finds the next ones.
+    pub(crate) async fn fetch_each(
+        &mut self,
+        sql: &Sql,
+        args: Vec<Arg>,
+        read: impl FnMut(Row) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        each!(&mut self.backend, text = sql, tx => {
+            let rows = (&mut **tx).fetch(bound!(text, args));
+            in_time(self.statement_timeout, read_each(rows, read)).await?
+        })
+    }
+
     /// Runs a statement that is built from constant texts, equal in both databases. Values from
     /// outside go into `args`, never into the text.
     pub(crate) async fn fetch_built(
@@ -274,10 +287,10 @@ pub(crate) async fn in_time<T>(
     }
 }
 
-/// Reads each row when it arrives, so that the driver frees its copy at once.
-async fn read_all<R>(
-    mut rows: Pin<Box<dyn Stream<Item = Result<R, sqlx::Error>> + Send + '_>>,
-) -> Result<Vec<Row>, sqlx::Error>
+/// The rows of a statement that runs.
+type RowStream<'s, R> = Pin<Box<dyn Stream<Item = Result<R, sqlx::Error>> + Send + 's>>;
+
+async fn read_all<R>(rows: RowStream<'_, R>) -> Result<Vec<Row>, sqlx::Error>
 where
     R: sqlx::Row,
     usize: sqlx::ColumnIndex<R>,
@@ -289,14 +302,21 @@ where
     for<'r> Vec<u8>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
 {
     let mut all = Vec::new();
-    while let Some(row) = poll_fn(|context| rows.as_mut().poll_next(context)).await {
-        all.push(read_row(&row?)?);
-    }
+    let read = read_each(rows, |row| {
+        all.push(row);
+        Ok(())
+    });
+    // The closure never fails.
+    read.await.map(drop)?;
     Ok(all)
 }
 
-/// Reads a row by the types that the database reports. Used for both drivers.
-fn read_row<R>(row: &R) -> Result<Row, sqlx::Error>
+/// Reads each row when it arrives, so that the driver frees its copy at once. It stops at the first error of
+/// `read`.
+async fn read_each<R>(
+    mut rows: RowStream<'_, R>,
+    mut read: impl FnMut(Row) -> Result<(), Error>,
+) -> Result<Result<(), Error>, sqlx::Error>
 where
     R: sqlx::Row,
     usize: sqlx::ColumnIndex<R>,
@@ -307,21 +327,28 @@ where
     for<'r> bool: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
     for<'r> Vec<u8>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
 {
-    let cell = |column: &<R::Database as sqlx::Database>::Column| {
-        let at = column.ordinal();
-        let value = row.try_get_raw(at)?;
-        if value.is_null() {
-            return Ok(Cell::Null);
+    while let Some(row) = poll_fn(|context| rows.as_mut().poll_next(context)).await {
+        let row = row?;
+        // By the type of the value, not of the column: an expression has none in SQLite.
+        let cell = |column: &<R::Database as sqlx::Database>::Column| {
+            let at = column.ordinal();
+            let value = row.try_get_raw(at)?;
+            if value.is_null() {
+                return Ok(Cell::Null);
+            }
+            Ok(match value.type_info().name() {
+                "TEXT" | "VARCHAR" | "NAME" => Cell::Text(row.try_get(at)?),
+                "BLOB" | "BYTEA" => Cell::Bytes(row.try_get(at)?),
+                "INT2" => Cell::Int(row.try_get::<i16, _>(at)?.into()),
+                "INT4" => Cell::Int(row.try_get::<i32, _>(at)?.into()),
+                "BOOL" | "BOOLEAN" => Cell::Int(i64::from(row.try_get::<bool, _>(at)?)),
+                _ => Cell::Int(row.try_get(at)?),
+            })
+        };
+        let cells = row.columns().iter().map(cell).collect::<Result<_, sqlx::Error>>()?;
+        if let Err(error) = read(Row(cells)) {
+            return Ok(Err(error));
         }
-        // The type of the value, not of the column: an expression has none in SQLite.
-        Ok(match value.type_info().name() {
-            "TEXT" | "VARCHAR" | "NAME" => Cell::Text(row.try_get(at)?),
-            "BLOB" | "BYTEA" => Cell::Bytes(row.try_get(at)?),
-            "INT2" => Cell::Int(row.try_get::<i16, _>(at)?.into()),
-            "INT4" => Cell::Int(row.try_get::<i32, _>(at)?.into()),
-            "BOOL" | "BOOLEAN" => Cell::Int(i64::from(row.try_get::<bool, _>(at)?)),
-            _ => Cell::Int(row.try_get(at)?),
-        })
-    };
-    row.columns().iter().map(cell).collect::<Result<_, sqlx::Error>>().map(Row)
+    }
+    Ok(Ok(()))
 }
