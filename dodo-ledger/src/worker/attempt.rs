@@ -12,7 +12,10 @@ use dodo_core::{
     ErrorKind,
     webhook::{Dispatcher, VerifiedEvent},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 
 use super::completion::Completer;
 use crate::{
@@ -44,8 +47,9 @@ pub(super) struct CallbackAttempt {
 }
 
 impl CallbackAttempt {
-    pub(super) async fn run(self: Arc<Self>) {
-        match self.attempt().await {
+    /// `slot`: one of the callbacks that can run at the same time.
+    pub(super) async fn run(self: Arc<Self>, slot: OwnedSemaphorePermit) {
+        match self.attempt(slot).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
                 target: "dodo::ledger", event = %self.event.id(),
@@ -66,7 +70,7 @@ impl CallbackAttempt {
     /// Runs the callbacks and marks the event done, in the transaction that they may have joined. An
     /// event that cannot be read is marked parked instead: no retry would make it readable.
     /// `false`: the lease was lost, and nothing was committed.
-    async fn attempt(&self) -> Result<bool, Failure> {
+    async fn attempt(&self, slot: OwnedSemaphorePermit) -> Result<bool, Failure> {
         let tx = EventTx::new(self.event.id(), self.store.clone(), self.until);
         let outcome = timeout_at(self.until, self.work(&tx)).await;
         // Also after a failure: a kept handle must be unusable.
@@ -86,7 +90,11 @@ impl CallbackAttempt {
                 tx
             }
             None if event.is_timer() => self.store.begin().await.map_err(Failure::Transaction)?,
-            None => return self.completer.complete(&event).await.map_err(Failure::Store),
+            None => {
+                // Other callbacks can run until the mark is committed.
+                drop(slot);
+                return self.completer.complete(&event).await.map_err(Failure::Store);
+            }
         };
         let held = match tx.end(&event, ended.again).await {
             Ok(held) => held,

@@ -9,6 +9,7 @@ use std::{
 
 use dodo_core::webhook::Dispatcher;
 use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{Id, JoinError, JoinSet},
     time::{Instant, timeout, timeout_at},
 };
@@ -29,6 +30,8 @@ use crate::{
 /// If more events are due, the worker waits so long for further attempts to end before it claims again:
 /// each claim is a commit.
 const GATHER: Duration = Duration::from_millis(5);
+/// The most attempts in flight per slot. Most of them wait for the commit of their mark.
+const ATTEMPTS_PER_SLOT: usize = 4;
 
 /// The running attempts of this process.
 struct InFlight {
@@ -39,7 +42,13 @@ struct InFlight {
 }
 
 impl InFlight {
-    fn start(&mut self, ledger: &Shared, event: LeasedEvent, lease_ends: Instant) {
+    fn start(
+        &mut self,
+        ledger: &Shared,
+        event: LeasedEvent,
+        lease_ends: Instant,
+        slot: OwnedSemaphorePermit,
+    ) {
         let run = Arc::new(CallbackAttempt {
             store: ledger.store.clone(),
             settings: ledger.settings.clone(),
@@ -50,7 +59,7 @@ impl InFlight {
             until: lease_ends - COMMIT_RESERVE.min(ledger.settings.lease / 4),
             outcome_recorded: AtomicBool::new(false),
         });
-        let task = self.tasks.spawn(run.clone().run());
+        let task = self.tasks.spawn(run.clone().run(slot));
         self.attempts.insert(task.id(), run);
     }
 
@@ -98,35 +107,39 @@ pub(super) async fn run(ledger: &Arc<Shared>, dispatcher: Dispatcher, mut shutdo
         tasks: JoinSet::new(),
         attempts: HashMap::new(),
     };
-    let slots = ledger.settings.concurrency.max(1);
+    let concurrency = usize::try_from(ledger.settings.concurrency.max(1)).unwrap_or(usize::MAX);
+    let slots = Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)));
     let mut has_more = false;
     while shutdown.borrow().is_none() {
         while let Some(task) = in_flight.tasks.try_join_next_with_id() {
             in_flight.ended(task);
         }
-        let free = slots - u32::try_from(in_flight.tasks.len()).unwrap_or(slots).min(slots);
-        if free == 0 {
+        let free = slots.available_permits();
+        if free == 0 || in_flight.tasks.len() / ATTEMPTS_PER_SLOT >= concurrency {
             tokio::select! {
                 () = in_flight.wait_for_one() => {}
                 _ = shutdown.wait_for(Option::is_some) => {}
             }
             continue;
         }
-        let is_gathering = has_more && free < slots / 2;
+        let is_gathering = has_more && free < concurrency / 2;
         if is_gathering && timeout(GATHER, in_flight.wait_for_one()).await.is_ok() {
             continue;
         }
         // Measured before the claim, so the worker never assumes a later end than the database.
         let lease_ends = Instant::now() + ledger.settings.lease;
-        match claim(&ledger.store, free, ledger.settings.lease).await {
+        let limit = u32::try_from(free).unwrap_or(u32::MAX);
+        match claim(&ledger.store, limit, ledger.settings.lease).await {
             Ok(events) if events.is_empty() => {
                 has_more = false;
                 sleep_or_wake(&ledger.wake_callbacks, POLL, &mut shutdown).await;
             }
             Ok(events) => {
-                has_more = u32::try_from(events.len()).is_ok_and(|claimed| claimed == free);
+                has_more = events.len() == free;
                 for event in events {
-                    in_flight.start(ledger, event, lease_ends);
+                    // Only this loop takes slots, and it claimed as many events as were free.
+                    let Ok(slot) = slots.clone().try_acquire_owned() else { break };
+                    in_flight.start(ledger, event, lease_ends, slot);
                 }
             }
             Err(error) => {

@@ -38,7 +38,7 @@ pub(crate) const TABLE: &[(Hook, &[Change])] = &[
     }]),
     (Point("after_claim"), &[Change {
         file: "worker/callbacks.rs",
-        anchor: "has_more = u32::try_from(events.len()).is_ok_and(|claimed| claimed == free);",
+        anchor: "has_more = events.len() == free;",
         text: "$hook $anchor",
     }]),
     (Point("after_callbacks"), &[Change {
