@@ -4,7 +4,7 @@ use dodo_core::{attribution::email_sha256, internals::Envelope};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::sanitize;
+use super::{fact::Person, sanitize};
 use crate::attribution::{hash, subject};
 
 /// The customer of an event. Each field is empty if the payload does not have it.
@@ -45,6 +45,14 @@ impl EventOwner {
     /// Returns an empty value if the customer was erased.
     pub(crate) fn unless(self, erased: bool) -> Self {
         if erased { Self::default() } else { self }
+    }
+
+    /// Whether a fact names the same customer and the same address.
+    pub(crate) fn is(&self, person: &Person) -> bool {
+        let hash = person.email_sha256.map(|hash| hash::to_hex(&hash));
+        self.customer_id.is_some()
+            && self.customer_id == person.customer_id
+            && self.email_sha256 == hash
     }
 
     /// The hashes by which an erasure names the customer and the address.

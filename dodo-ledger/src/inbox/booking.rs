@@ -32,6 +32,8 @@ pub(crate) struct EventMeta {
     /// The envelope's time, in milliseconds since 1970.
     pub(crate) occurred_at: i64,
     pub(crate) owner: EventOwner,
+    /// An erasure finds the customer of the address by the fact, so the inbox need not store the address.
+    pub(crate) is_address_in_fact: bool,
     /// The ledger erases the body when the event is done, and stores no customer with it.
     pub(crate) erased: bool,
     /// Without callbacks, the event is done with its booking.
@@ -133,6 +135,7 @@ impl Tx {
         let (mut due, mut done) = (Rows::default(), Rows::default());
         for (id, seen) in booked {
             let EventOwner { customer_id, email_sha256 } = seen.owner.clone().unless(seen.erased);
+            let email_sha256 = email_sha256.filter(|_| !seen.is_address_in_fact);
             let (kind, at, erased) = (&seen.kind, seen.occurred_at, seen.erased);
             let rows = if seen.has_callbacks { &mut due } else { &mut done };
             rows.push(args![*id, kind, at, customer_id, email_sha256, erased]);

@@ -245,10 +245,13 @@ fn read(
 ) -> Result<(EventMeta, Option<Fact>), dodo_core::Error> {
     let envelope = event.readable()?;
     let fact = parse(event, rules)?;
+    let owner = EventOwner::from_envelope(&envelope);
+    let person = fact.as_ref().and_then(|fact| fact.person.as_ref());
     let seen = EventMeta {
         kind: sanitize::id(envelope.kind.as_str()).into_owned(),
         occurred_at: envelope.timestamp.as_millisecond(),
-        owner: EventOwner::from_envelope(&envelope),
+        is_address_in_fact: person.is_some_and(|person| owner.is(person)),
+        owner,
         erased: false,
         has_callbacks: dispatcher.handles(&envelope.kind),
     };
