@@ -22,6 +22,10 @@ use crate::{
     },
 };
 
+/// Rows that the thread of a connection reads ahead. With fewer, it and the reader of a large group wait for
+/// each other at each row.
+const ROW_BUFFER: usize = 20_000;
+
 /// The time for which a writer waits for the lock of the file. It is under 5 s, because the route
 /// must answer a delivery within 5 s.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -383,6 +387,7 @@ fn durable(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
+        .row_buffer_size(ROW_BUFFER)
         .pragma("secure_delete", "ON")
         .pragma("wal_autocheckpoint", CHECKPOINT_AFTER)
 }
