@@ -48,7 +48,7 @@ const OMITTED: [&str; 8] = [
     "money",
 ];
 
-/// The JSON of a record: the fields that are no columns, without those that have their default.
+/// The JSON of a record: the fields without a column, except for those with their default.
 pub(crate) fn to_json(record: &AttributionRecord) -> Result<String, Error> {
     let failed = |error| Error::corrupt("a record cannot be written as JSON").with_source(error);
     let mut json = compacted(serde_json::to_value(record).map_err(failed)?, Value::is_null);
@@ -122,7 +122,7 @@ fn joined(fields: &Fields, json: &str) -> Result<AttributionRecord, Error> {
         .map_err(|error| Error::unreadable("a stored record cannot be read", &error))?;
     whole.truncate(whole.len().saturating_sub(1));
     let Some(rest) = json.strip_prefix('{') else {
-        return Err(Error::corrupt("a stored record is no JSON object"));
+        return Err(Error::corrupt("a stored record is not a JSON object"));
     };
     whole.push(',');
     whole.push_str(rest);
