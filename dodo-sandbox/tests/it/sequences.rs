@@ -25,6 +25,8 @@ impl Stage {
         change(&mut behavior);
         let sandbox = Sandbox::builder()
             .clock_rate(0.0)
+            // The tests count in months of 30 days.
+            .now("2026-11-10T12:00:00Z".parse().unwrap())
             .behavior(behavior)
             .product(Product::one_time("pdt_book", "Book", "USD", 2000))
             .product(Product::one_time("pdt_app", "App", "USD", 5000).license_keys(Some(3)))
