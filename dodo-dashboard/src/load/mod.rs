@@ -341,6 +341,7 @@ fn kind_name(name: &str) -> &str {
         "refund_reversal" => "Failed refund",
         "dispute_loss" => "Lost dispute",
         "dispute_reversal" => "Won dispute",
+        "non_revenue" => "No revenue",
         other => other,
     }
 }

@@ -158,7 +158,7 @@ impl Loader<'_> {
             Cell::percent(now.refund_rate().map(i128::from)),
         )
         .hinted(format!(
-            "{} of {}",
+            "of the money; {} of {} payments",
             format::count(now.refunds),
             format::count(now.charges)
         ));
@@ -210,7 +210,8 @@ impl Loader<'_> {
         if unknown > MUCH_UNKNOWN {
             let mut to = self.question.on(Page::Breakdown);
             to.by = By::Reason;
-            let text = format!("{} of the net is not attributed.", format::percent(unknown));
+            let text =
+                format!("{} of the net of payments is not attributed.", format::percent(unknown));
             return Ok(vec![Block::Note {
                 text,
                 link: Some(("Why".to_owned(), to)),

@@ -12,8 +12,8 @@ use crate::{
     chart::{Chart, Color, Series},
     format::{self, Change, Unit},
     page::{Block, Sheet, Tile},
-    question::{Interval, Mode, Page},
-    range::Bucket,
+    question::{Interval, Mode, Page, Period},
+    range::{Bucket, last_day},
     table::{Cell, Column, Kind, Row, Table},
 };
 
@@ -34,6 +34,12 @@ static PLANS: [Column; 4] = [
     Column::new("customers", "Customers", Kind::Count),
 ];
 static REASONS: [Column; 3] = [
+    Column::new("reason", "Reason", Kind::Text),
+    Column::new("mrr", "MRR", Kind::Money),
+    Column::new("customers", "Customers", Kind::Count),
+];
+static LOSSES: [Column; 4] = [
+    Column::new("plan", "Plan", Kind::Text),
     Column::new("reason", "Reason", Kind::Text),
     Column::new("mrr", "MRR", Kind::Money),
     Column::new("customers", "Customers", Kind::Count),
@@ -149,6 +155,7 @@ impl Loader<'_> {
                 str::to_owned,
             )),
             Block::Table(self.reasons(&months)),
+            Block::Table(self.losses(&months).await?),
         ]));
         blocks.push(Block::Table(self.due().await?));
         blocks.push(Block::Table(self.subscription_list().await?));
@@ -252,6 +259,34 @@ impl Loader<'_> {
         table.with_rows(rows.collect())
     }
 
+    /// The churn of the chosen days by plan and reason. Without a choice: of the last full month.
+    async fn losses(&self, months: &[MrrMonth]) -> Result<Table, Error> {
+        let zone = self.now.time_zone();
+        let range = match (self.question.period, months.iter().rev().nth(1)) {
+            (Period::Preset(_), Some(month)) => month.bucket.range,
+            _ => self.range,
+        };
+        let first = zone.to_datetime(range.from).date();
+        let last = last_day(range, zone);
+        let days = match (first, last) == (first.first_of_month(), first.last_of_month()) {
+            true => first.strftime("%b %Y").to_string(),
+            false => format!("{} to {}", first.strftime("%-d %b"), last.strftime("%-d %b %Y")),
+        };
+        let title = format!("Lost by plan and reason, {days}");
+        let mut table = Table::new("losses", title, &LOSSES, self.unit);
+        table.empty = "No customer left.";
+        let losses = self.mrr_asked().losses(range).await?;
+        let rows = losses.into_iter().map(|loss| {
+            Row::new(vec![
+                Cell::maybe(loss.product_id.as_deref().map(|id| self.product(id)).as_deref()),
+                Cell::text(churn_label(loss.reason)),
+                Cell::Money(loss.sums.amount),
+                Cell::Count(loss.sums.customers),
+            ])
+        });
+        Ok(table.with_rows(rows.collect()))
+    }
+
     async fn subscription_list(&self) -> Result<Table, Error> {
         let after = self.question.after.as_deref().and_then(|after| after.parse().ok());
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
@@ -276,6 +311,8 @@ impl Loader<'_> {
 
     fn subscription_row(&self, each: &SubscriptionItem) -> Row {
         let to = self.question.about(Page::Subscription, &each.subscription_id);
+        let is_due =
+            each.mrr > 0 || each.trial_ends_at.is_some_and(|end| end > self.now.timestamp());
         Row::new(vec![
             Cell::text(each.subscription_id.as_str()),
             Cell::maybe(each.customer_id.as_deref()),
@@ -284,7 +321,7 @@ impl Loader<'_> {
             Cell::time(each.since),
             Cell::Money(each.amount.into()),
             Cell::Money(each.mrr.into()),
-            Cell::time(each.counts_until.or(each.next_billing_date)),
+            Cell::time(each.counts_until.or(each.next_billing_date.filter(|_| is_due))),
         ])
         .linked(to)
     }

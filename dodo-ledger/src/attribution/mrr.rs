@@ -64,8 +64,12 @@ pub enum ChurnReason {
 }
 
 impl ChurnReason {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Asked, Self::PaymentFailed, Self::Paused, Self::Expired, Self::Merchant];
+    /// The reason of a stored number.
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        [Self::Asked, Self::PaymentFailed, Self::Paused, Self::Expired, Self::Merchant]
+            .into_iter()
+            .find(|reason| *reason as i64 == number)
+    }
 
     /// The name in tables.
     #[must_use]

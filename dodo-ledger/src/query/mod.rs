@@ -39,7 +39,7 @@ pub use self::{
     funnel::Funnel,
     history::ObjectEvent,
     money::MoneyQuery,
-    mrr::{MovementSums, Mrr, MrrMonth, lifetime_value},
+    mrr::{Loss, MovementSums, Mrr, MrrMonth, lifetime_value},
     records::{ListedRecord, RecordCursor, RecordPage, Records},
     revenue::{Revenue, RevenueRow},
     subscription::SubscriptionStatusView,

@@ -24,9 +24,17 @@ const BEFORE: Sql = sql!(
      FROM dodo_mrr WHERE live = $1 AND currency = $2 AND at < $3"
 );
 
+const LOSSES: Sql = sql!(
+    "SELECT product_id, reason, COUNT(*), CAST(SUM(dodo_mrr.amount >> 32) AS BIGINT),
+        CAST(SUM(dodo_mrr.amount & 4294967295) AS BIGINT)
+     FROM dodo_mrr LEFT JOIN dodo_subscription ON dodo_subscription.id = subscription_id
+     WHERE dodo_mrr.live = $1 AND dodo_mrr.currency = $2 AND at >= $3 AND at < $4 AND kind = 5
+     GROUP BY product_id, reason"
+);
+
 /// A question about monthly recurring revenue.
 #[derive(Clone, Debug)]
-#[must_use = "call `.months(..)`"]
+#[must_use = "call `.months(..)` or `.losses(..)`"]
 pub struct Mrr {
     ledger: Ledger,
     live: bool,
@@ -69,6 +77,18 @@ pub struct MrrMonth {
     pub customers_start: u64,
     /// Customers at its end.
     pub customers_end: u64,
+}
+
+/// The churn of a plan for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Loss {
+    /// The plan of the subscription that ended last. `None`: the ledger does not know it.
+    pub product_id: Option<String>,
+    /// The reason.
+    pub reason: ChurnReason,
+    /// The lost revenue, as a negative amount, and the customers.
+    pub sums: MovementSums,
 }
 
 impl Ledger {
@@ -143,6 +163,27 @@ impl Mrr {
         }
         Ok(months)
     }
+
+    /// Returns the churn of a span by plan and reason, the largest loss first.
+    ///
+    /// # Errors
+    /// As [`months`](Self::months).
+    pub async fn losses(self, range: Range) -> Result<Vec<Loss>, Error> {
+        let currency = self.currency.ok_or_else(|| Error::config("name a currency"))?;
+        let (from, until) = (range.from.as_microsecond(), range.until.as_microsecond());
+        let mut tx = self.ledger.shared.store.question().await?;
+        let mut losses = Vec::new();
+        for mut row in tx.fetch(&LOSSES, args![self.live, currency.as_str(), from, until]).await? {
+            let (product_id, reason) = (row.opt_text(0)?, row.int(1)?);
+            let customers = u64::try_from(row.int(2)?).unwrap_or_default();
+            let sums = MovementSums { amount: read_wide(&mut row, 3)?, customers };
+            if let Some(reason) = ChurnReason::from_number(reason) {
+                losses.push(Loss { product_id, reason, sums });
+            }
+        }
+        losses.sort_by(|a, b| (a.sums.amount, &a.product_id).cmp(&(b.sums.amount, &b.product_id)));
+        Ok(losses)
+    }
 }
 
 fn count(value: i64) -> u64 {
@@ -177,8 +218,7 @@ impl MrrMonth {
         };
         slot.amount += sums.amount;
         slot.customers += sums.customers;
-        let reason = ChurnReason::ALL.into_iter().find(|known| *known as i64 == reason);
-        if let Some(reason) = reason {
+        if let Some(reason) = ChurnReason::from_number(reason) {
             self.churn_reasons.push((reason, sums));
         }
     }

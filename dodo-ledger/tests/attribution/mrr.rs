@@ -431,6 +431,9 @@ async fn subscriptions_and_months(store: &TestStore) {
     let april = &months[2];
     assert_eq!((april.churn.amount, april.customer_churn()), (-1900, Some(500)));
     assert_eq!(april.churn_reasons[0].0.as_str(), "payment_failed");
+    let losses = ledger.mrr().currency(Currency::USD).losses(april.bucket.range).await.unwrap();
+    let losses: Vec<_> = losses.iter().map(|l| (l.reason.as_str(), l.sums.amount)).collect();
+    assert_eq!(losses, [("payment_failed", -1900)]);
     // A movement at the first moment of a span is in the span.
     let late = Range::new(day(53), day(54));
     let part = ledger.mrr().currency(Currency::USD).months(late, &zone).await.unwrap();

@@ -308,11 +308,16 @@ fn questions(story: &Story) -> Vec<Asked> {
             ],
         },
         Asked {
-            question: "How much did we lose last month, and why?",
+            question: "Which plan lost most recurring revenue last month, and why?",
             clicks: &[Link("Subscriptions")],
             answers: vec![
                 (Place::Cell("Lost, by reason", "customer canceled", "MRR"), dollars(-lost)),
                 (Place::Cell("Lost, by reason", "customer canceled", "Customers"), "2".to_owned()),
+                (Place::Cell("Lost by plan and reason", "pdt_plan", "MRR"), dollars(-lost)),
+                (
+                    Place::Cell("Lost by plan and reason", "pdt_plan", "Reason"),
+                    "customer canceled".to_owned(),
+                ),
             ],
         },
         Asked {
