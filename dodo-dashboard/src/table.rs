@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use dodo_ledger::query::csv_text;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
@@ -88,6 +88,8 @@ pub(crate) enum Cell {
     Ratio(i64),
     Change(Change),
     Time(Timestamp),
+    /// The begin of a column of a chart, and its name.
+    Bucket(DateTime, String),
 }
 
 impl Cell {
@@ -122,6 +124,7 @@ impl Cell {
             Self::Ratio(hundredths) => format::ratio(*hundredths),
             Self::Change(change) => change.show(unit),
             Self::Time(at) => at.to_zoned(zone.clone()).strftime("%-d %b %Y, %H:%M").to_string(),
+            Self::Bucket(_, name) => name.clone(),
         }
     }
 
@@ -143,6 +146,7 @@ impl Cell {
             }
             Self::Change(_) => Value::Null,
             Self::Time(at) => at.to_string().into(),
+            Self::Bucket(starts, _) => starts.to_string().into(),
         }
     }
 
@@ -156,6 +160,7 @@ impl Cell {
             Self::Ratio(hundredths) => format::ratio(*hundredths),
             Self::Change(change) => change.plain(unit),
             Self::Time(at) => at.to_string(),
+            Self::Bucket(starts, _) => starts.to_string(),
         }
     }
 }

@@ -103,7 +103,7 @@ impl Chart {
         );
         let mut table = Table::new(self.name, self.title.clone(), &columns, self.unit);
         let rows = self.buckets.iter().enumerate().map(|(at, bucket)| {
-            let mut cells = vec![Cell::text(bucket.starts.to_string())];
+            let mut cells = vec![Cell::Bucket(bucket.starts, bucket.name(self.interval))];
             cells.extend(self.totals.then(|| Cell::Money(self.total(at))));
             let series = self.stacks.iter().chain(&self.lines);
             cells.extend(series.map(|series| Cell::money(series.values.get(at).copied())));
