@@ -142,9 +142,10 @@ impl Loader<'_> {
             Block::Chart(self.mrr_chart(&months)),
             Block::Chart(self.movements(&months)),
         ]));
-        let (plans, sources) = tokio::try_join!(
+        let (plans, sources, losses) = tokio::try_join!(
             self.subscriptions_asked().by_plan(),
-            self.subscriptions_asked().by_source()
+            self.subscriptions_asked().by_source(),
+            self.losses(&months)
         )?;
         blocks.push(Block::Cards(vec![
             Block::Table(self.plan_table("plans", "By plan", plans, |id| self.product(id))),
@@ -155,7 +156,7 @@ impl Loader<'_> {
                 str::to_owned,
             )),
             Block::Table(self.reasons(&months)),
-            Block::Table(self.losses(&months).await?),
+            Block::Table(losses),
         ]));
         blocks.push(Block::Table(self.due().await?));
         blocks.push(Block::Table(self.subscription_list().await?));
