@@ -88,7 +88,7 @@ pub(crate) enum Cell {
     Ratio(i64),
     Change(Change),
     Time(Timestamp),
-    /// The begin of a column of a chart, and its name.
+    /// The time at which a column of a chart begins, and its name.
     Bucket(DateTime, String),
 }
 

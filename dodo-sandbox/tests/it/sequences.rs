@@ -25,7 +25,7 @@ impl Stage {
         change(&mut behavior);
         let sandbox = Sandbox::builder()
             .clock_rate(0.0)
-            // The tests count in months of 30 days.
+            // A month of 30 days: `MONTH` also reaches the retry of a renewal, 12 hours later.
             .now("2026-11-10T12:00:00Z".parse().unwrap())
             .behavior(behavior)
             .product(Product::one_time("pdt_book", "Book", "USD", 2000))
