@@ -3,6 +3,7 @@
 mod breakdown;
 mod calendar;
 mod checkouts;
+mod contacts;
 mod disputes;
 mod explain;
 mod export;

@@ -1,6 +1,6 @@
 //! What the ledger adds up to, on every store.
 
-use dodo_core::money::Currency;
+use dodo_core::{attribution::Contact, money::Currency};
 use dodo_ledger::{
     Ledger,
     query::{Dimension, ExportFormat, Records, TimeZone},
@@ -42,6 +42,33 @@ crate::on_every_store! {
     explanations,
     direct_needs_a_seen_visit,
     sums_of_extreme_amounts_are_exact,
+    customers_are_found_by_address_and_have_their_newest_name,
+}
+
+async fn customers_are_found_by_address_and_have_their_newest_name(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let named = |id: &str, name: &str, email: &str| json!({ "customer": { "customer_id": id, "name": name, "email": email } });
+    let story: [Act; 4] = [
+        paid("pay_1", day(0), 1000, named("cus_a", "Ann", "ann@example.com")).into(),
+        paid("pay_2", day(1), 1000, named("cus_a", "Ann Doe", "ann@example.com")).into(),
+        paid("pay_3", day(2), 1000, named("cus_b", "Bob", "ANN@example.com")).into(),
+        paid("pay_4", day(3), 1000, named("cus_t", "Tim", "ann@example.com")).test_mode().into(),
+    ];
+    World::Stored(ledger.clone()).play(&story).await;
+    let ids = ledger.customers_of_email(" Ann@Example.com ", true).await.unwrap();
+    assert_eq!(ids, ["cus_a", "cus_b"]);
+    assert_eq!(ledger.customers_of_email("ann@example.com", false).await.unwrap(), ["cus_t"]);
+    assert!(ledger.customers_of_email("", true).await.unwrap().is_empty());
+    let names = async || {
+        let found = ledger.contacts(["cus_a", "cus_b", "cus_nobody"]).await.unwrap();
+        let name = |(id, contact): (String, Contact)| (id, contact.name.unwrap_or_default());
+        found.into_iter().map(name).collect::<Vec<_>>()
+    };
+    let pair = |id: &str, name: &str| (id.to_owned(), name.to_owned());
+    assert_eq!(names().await, [pair("cus_a", "Ann Doe"), pair("cus_b", "Bob")]);
+    ledger.erase_customer("cus_a").await.unwrap();
+    assert_eq!(names().await, [pair("cus_b", "Bob")]);
+    assert!(ledger.contacts([]).await.unwrap().is_empty());
 }
 
 /// Money without a known visit is not direct.
