@@ -82,7 +82,7 @@ pub use self::{
     flow::reversal::DisputeOutcome,
     sandbox::Sandbox,
     settings::{Behavior, GraceEnd, PeriodEndCancellation, RefundOutcome},
-    simulate::{SimulatedYear, Simulation},
+    simulate::{SimulatedVisit, SimulatedYear, Simulation},
     state::{
         product::{Product, RenewalInterval},
         webhook::{Delivery, DeliveryAttempt, DeliveryState},

@@ -10,6 +10,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -65,6 +66,32 @@ pub struct SimulatedYear {
     pub cancellations: u64,
     /// Events that were sent.
     pub events: u64,
+    /// The visits that opened a checkout, in their order. The answer of the HTTP API leaves them out.
+    #[serde(skip)]
+    pub visits: Vec<SimulatedVisit>,
+}
+
+/// The visit that opened a checkout. An app sees it, and Dodo Payments does not.
+///
+/// Its JSON has the form of a `CheckoutContext` of `dodo-core`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SimulatedVisit {
+    /// `cks_...`.
+    #[serde(skip)]
+    pub session_id: String,
+    /// The first page of the visit. `None`: the visitor hides it.
+    pub landing_path: Option<&'static str>,
+    /// The host of the site that sent the visitor.
+    pub referrer_host: Option<&'static str>,
+    /// `mobile`, `tablet` or `desktop`.
+    pub device: &'static str,
+    /// The id of the visitor.
+    pub visitor: Option<String>,
+    /// The campaign, by the field names of `Campaign` of `dodo-core`.
+    pub campaign: Option<BTreeMap<&'static str, &'static str>>,
+    /// The time at which the checkout was opened.
+    pub captured_at: Timestamp,
 }
 
 const FIRST_NAMES: [&str; 12] = [
@@ -73,6 +100,10 @@ const FIRST_NAMES: [&str; 12] = [
 ];
 const LAST_NAMES: [&str; 10] = [
     "Andersen", "Costa", "Diallo", "Fischer", "Garcia", "Ivanova", "Kim", "Novak", "Patel", "Smith",
+];
+const DEVICES: [&str; 10] = [
+    "mobile", "mobile", "mobile", "mobile", "desktop", "desktop", "desktop", "desktop", "desktop",
+    "tablet",
 ];
 const COUNTRIES: [&str; 10] = ["US", "US", "US", "DE", "GB", "FR", "IN", "JP", "CA", "BR"];
 
@@ -91,6 +122,21 @@ pub(crate) async fn run(app: &Arc<App>, plan: Simulation) -> Result<SimulatedYea
     let result = Shop::new(app, plan).run().await;
     app.simulating.store(false, Ordering::Release);
     result
+}
+
+/// The fields of a campaign, from the keys of the metadata.
+fn campaign_of(source: &Source) -> BTreeMap<&'static str, &'static str> {
+    let field = |(key, value): &(&'static str, &'static str)| {
+        let field = match *key {
+            "utm_campaign" | "campaignId" => "campaign_id",
+            "linkId" => "link_id",
+            "leadId" => "lead_id",
+            "visitor" => return None,
+            key => key.strip_prefix("utm_").unwrap_or(key),
+        };
+        Some((field, *value))
+    };
+    source.metadata.iter().filter_map(field).collect()
 }
 
 struct Shop<'a> {
@@ -162,10 +208,12 @@ impl<'a> Shop<'a> {
         let mut times: Vec<u64> = (0..sales).map(|_| self.rng.u64(0..DAY)).collect();
         times.sort_unstable();
         let mut passed = 0;
-        for time in times {
+        for (time, next) in times.iter().zip(times.iter().skip(1).chain([&DAY])) {
             self.advance(time - passed).await?;
-            passed = time;
-            self.sale().await?;
+            passed = *time;
+            // The customer pays before the next one opens a checkout.
+            let wait = self.rng.u64(20..900).min(next - time);
+            passed += self.sale(wait).await?;
         }
         self.advance(DAY - passed).await?;
         self.subscriptions().await?;
@@ -187,7 +235,8 @@ impl<'a> Shop<'a> {
         chosen.unwrap_or(&SOURCES[0])
     }
 
-    async fn sale(&mut self) -> Result<(), Error> {
+    /// Opens a checkout and pays after `wait` seconds. Returns the seconds that passed.
+    async fn sale(&mut self, wait: u64) -> Result<u64, Error> {
         let source = self.source();
         let visitors = self.rng.u64(1..source.visitors_per_sale * 2);
         self.year.visitors += visitors;
@@ -202,7 +251,7 @@ impl<'a> Shop<'a> {
             state.products.iter().map(|product| (product.id.clone(), product.price)).collect()
         });
         let place = self.rng.usize(0..products.len().max(1));
-        let Some((product, price)) = products.get(place) else { return Ok(()) };
+        let Some((product, price)) = products.get(place) else { return Ok(0) };
         // One buyer in ten has bought before.
         let known = self.customers;
         let customer = if known > 0 && self.chance(1_000) { self.rng.u32(0..known) } else { known };
@@ -224,10 +273,19 @@ impl<'a> Shop<'a> {
                 "email": format!("{}.{customer}@example.com", first.to_lowercase()),
             },
             "billing_address": { "country": country },
-            "metadata": metadata,
+            "metadata": &metadata,
         });
         let session = self.local.checkout(body).await?;
         self.year.checkouts += 1;
+        self.year.visits.push(SimulatedVisit {
+            session_id: session.clone(),
+            landing_path: source.landing_path,
+            referrer_host: source.referrer_host,
+            device: name(&DEVICES),
+            visitor: metadata.get("visitor").and_then(Value::as_str).map(str::to_owned),
+            campaign: Some(campaign_of(source)).filter(|campaign| !campaign.is_empty()),
+            captured_at: self.app.with(|state| state.now()),
+        });
         let card = match self.rng.u32(0..100) {
             0..=69 => cards::OK,
             70..=87 => cards::OK_MASTERCARD,
@@ -236,19 +294,20 @@ impl<'a> Shop<'a> {
             96..=97 => cards::INSUFFICIENT_FUNDS,
             _ => {
                 let path = format!("/__sandbox/sessions/{session}/abandon");
-                return self.local.json("POST", &path, json!({})).await.map(drop);
+                return self.local.json("POST", &path, json!({})).await.map(|_| 0);
             }
         };
+        self.advance(wait).await?;
         // A free trial takes any card.
         let (_, declined) = self.local.pay(&session, card).await?;
         if declined && self.chance(4_000) {
-            return Ok(()); // The customer leaves.
+            return Ok(wait); // The customer leaves.
         }
         if declined {
             self.local.pay(&session, cards::OK).await?;
         }
         self.year.sales += 1;
-        Ok(())
+        Ok(wait)
     }
 
     /// One day of the subscribers: they cancel, pause, change the plan, or enter a new card.
@@ -262,7 +321,10 @@ impl<'a> Shop<'a> {
             let result = match status {
                 "active" if self.chance(14) => {
                     self.year.cancellations += 1;
-                    let body = json!({ "cancel_at_next_billing_date": true });
+                    let body = json!({
+                        "cancel_at_next_billing_date": true,
+                        "cancel_reason": "cancelled_by_customer",
+                    });
                     self.local.json("PATCH", &path, body).await
                 }
                 "active" if self.chance(4) => {

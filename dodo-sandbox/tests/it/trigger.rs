@@ -73,6 +73,11 @@ async fn simulation_fills_the_past_the_same_way_each_time() {
         assert!(count >= least, "{name}: {year:?}");
     }
     assert!(year.visitors_by_source.len() >= 5, "{year:?}");
+    assert_eq!(year.visits.len() as u64, year.checkouts, "each checkout has its visit");
+    let paid = |session: &str| bodies.iter().any(|body| body.contains(session));
+    assert!(year.visits.iter().filter(|visit| paid(&visit.session_id)).count() >= 40);
+    let some = year.visits.iter().find(|visit| visit.campaign.is_some()).unwrap();
+    assert!(some.visitor.is_some() && some.landing_path.is_some(), "{some:?}");
     for key in ["\"utm_source\":\"google\"", "\"visitor\":\"v_", "\"linkId\":\"lnk_partner\""] {
         assert!(bodies.iter().any(|body| body.contains(key)), "{key}");
     }

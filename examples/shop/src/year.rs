@@ -2,6 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use dodo_core::{
+    BoxError,
+    capture::{CheckoutContext, CheckoutContextStore},
+};
 use dodo_sandbox::{Sandbox, Simulation};
 
 use crate::{Shop, backend::demo_sandbox};
@@ -59,7 +63,7 @@ impl Shop {
         }
         let shop = self.clone();
         tokio::spawn(async move {
-            let simulated = simulate(secret, shop.webhook_url()).await;
+            let simulated = simulate(&shop, secret).await;
             shop.year().set(match simulated {
                 Ok(events) => Year::Done { events },
                 Err(error) => {
@@ -71,16 +75,21 @@ impl Shop {
     }
 }
 
-async fn simulate(secret: String, webhook_url: String) -> Result<u64, dodo_sandbox::Error> {
+async fn simulate(shop: &Shop, secret: String) -> Result<u64, BoxError> {
     let sandbox: Sandbox = demo_sandbox()
         .webhook_secret(secret)
-        .webhook_url(webhook_url)
+        .webhook_url(shop.webhook_url())
         .clock_rate(0.0)
         .start()
         .await?;
     let mut plan = Simulation::default();
     plan.sales = SALES;
     let year = sandbox.simulate(plan).await?;
+    // The checkout route of an app stores the same.
+    for visit in &year.visits {
+        let context: CheckoutContext = serde_json::from_value(serde_json::to_value(visit)?)?;
+        shop.ledger().store(&visit.session_id, &context).await?;
+    }
     sandbox.wait_until_idle().await;
     sandbox.shutdown().await;
     Ok(year.events)
