@@ -273,6 +273,8 @@ impl Settings {
                     tag: content.as_str(),
                     question,
                     notices: &loaded.notices,
+                    search_label: loader.search_label(),
+                    conditions: &loader.conditions(),
                     currencies: &loader.currencies,
                     unit: loader.unit,
                     mode: loader.mode,

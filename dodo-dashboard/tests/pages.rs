@@ -390,6 +390,55 @@ async fn names_and_addresses_are_only_for_people_who_may_see_them() {
 }
 
 #[tokio::test]
+async fn search_finds_a_customer_by_address_for_people_who_may_see_it() {
+    let (ledger, _workers) = ledger().await;
+    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({}))]).await;
+    let found = page(&over(&ledger, EVERYTHING), "?page=payments&q=Canary@example.com").await;
+    assert!(found.contains("Person cus_a"), "{found}");
+    let other = page(&over(&ledger, EVERYTHING), "?page=payments&q=nobody@example.com").await;
+    assert!(other.contains("Enter the whole id of a payment"), "{other}");
+    let hidden = over(&ledger, Permission::view());
+    let refused = page(&hidden, "?page=payments&q=canary@example.com").await;
+    assert!(!refused.contains("cus_a") && !refused.contains("or an e-mail address"), "{refused}");
+    // A second customer of the address: the list of both.
+    book(&ledger, [paid("b", 1, (2000, 0), "USD", json!({}))]).await;
+    let both = page(&over(&ledger, EVERYTHING), "?page=payments&q=canary@example.com").await;
+    assert!(both.contains("cus_a") && both.contains("cus_b"), "{both}");
+}
+
+#[tokio::test]
+async fn lists_name_the_customers_for_people_who_may_see_them() {
+    let (ledger, _workers) = ledger().await;
+    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({}))]).await;
+    for (query, table) in [("?page=people", "people"), ("?page=payments", "payments")] {
+        let query = format!("{query}&format=json");
+        let cell = async |permission| {
+            let answer = json(&over(&ledger, permission), &query).await;
+            let columns = answer["tables"][table]["columns"].as_array().unwrap().clone();
+            let at = columns.iter().position(|column| column["name"] == "name")?;
+            let row = &answer["tables"][table]["rows"][0];
+            assert_eq!(row.as_array().unwrap().len(), columns.len());
+            Some(row[at].clone())
+        };
+        assert_eq!(cell(EVERYTHING).await, Some(json!("Canary Bird")), "{query}");
+        assert_eq!(cell(Permission::view()).await, None, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn values_and_conditions_have_names() {
+    let (ledger, _workers) = ledger().await;
+    let german = paid("a", 1, (1000, 0), "USD", json!({}));
+    book(&ledger, [german.set_json("billing", json!({ "country": "DE" }))]).await;
+    let shown = page(&over(&ledger, EVERYTHING), "?is=country:DE&not=kind:refund").await;
+    for text in ["Country is Germany", "Kind is not Refund"] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let unfiltered = page(&over(&ledger, EVERYTHING), "?page=subscriptions&is=country:DE").await;
+    assert!(unfiltered.contains("This page shows all subscriptions"), "{unfiltered}");
+}
+
+#[tokio::test]
 async fn tag_changes_with_numbers_questions_and_access() {
     let (ledger, _workers) = ledger().await;
     book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({}))]).await;

@@ -50,7 +50,7 @@ impl Chart {
                     li { svg.key aria-hidden="true" width="20" height="12" { line.line.(series.color.class()) x1="0" x2="20" y1="6" y2="6" {} } (short(&series.label)) }
                 }
                 @if self.buckets.last().is_some_and(|bucket| bucket.running) {
-                    li { svg.key aria-hidden="true" width="12" height="12" { rect.running width="12" height="12" {} } "not over" }
+                    li { svg.key aria-hidden="true" width="12" height="12" { rect.running width="12" height="12" {} } "not yet complete" }
                 }
             }
         }
@@ -198,7 +198,7 @@ mod tests {
             "<path class=\"s0\" d=\"M12 200h76v600h-76zM112 800h76v200h-76z\">",
             "<path class=\"s1\" d=\"M12 0h76v200h-76z\">",
             "<title>3 Nov 2026: total $2,000.00; newsletter $1,500.00; x.com $500.00</title>",
-            "<title>4 Nov 2026 (not over): total −$500.00; newsletter −$500.00</title>",
+            "<title>4 Nov 2026 (not yet complete): total −$500.00; newsletter −$500.00</title>",
             "href=\"?range=2026-11-03..2026-11-03\"",
             "<rect class=\"running\" x=\"100\" width=\"100\" height=\"1000\">",
         ] {

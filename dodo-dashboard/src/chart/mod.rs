@@ -77,7 +77,7 @@ impl Chart {
     fn sentence(&self, at: usize, bucket: &Bucket) -> String {
         let mut text = bucket.name(self.interval);
         if bucket.running {
-            text.push_str(" (not over)");
+            text.push_str(" (not yet complete)");
         }
         text.push(':');
         if self.totals {

@@ -21,7 +21,7 @@ static COLUMNS: [Column; 9] = [
     Column::new("charges", "Payments", Kind::Count).sorted_by(Sort::Charges),
     Column::new("customers", "New customers", Kind::Count).sorted_by(Sort::Customers),
     Column::new("average", "Average", Kind::Money),
-    Column::new("refunds", "Refunds", Kind::Money),
+    Column::new("refunds", "Refunds with tax", Kind::Money),
     Column::new("refund_rate", "Refund rate", Kind::Percent),
     Column::new("change", "Change", Kind::Change),
 ];
@@ -32,12 +32,12 @@ const SHORT: [usize; 4] = [0, 1, 3, 8];
 impl Loader<'_> {
     pub(super) async fn breakdown(&self) -> Result<Sheet, Error> {
         let by = self.question.by;
-        let choices = By::ALL.iter().map(|other| {
-            let mut to = self.question.on(Page::Breakdown);
-            to.by = *other;
-            (other.title(), to, *other == by)
+        let mut blocks = vec![self.dimensions("Group by", Some(by))];
+        blocks.push(Block::Note {
+            text: format!("{}: {}.", by.title(), by.meaning()),
+            link: None,
+            is_warning: false,
         });
-        let mut blocks = vec![Block::Choice { label: "Group by", choices: choices.collect() }];
         let dimension = by.dimension();
         let order = (self.question.sort, self.question.ascending);
         let (after, limit) = (self.question.after.as_deref(), self.rows(PAGE_ROWS));
@@ -54,6 +54,16 @@ impl Loader<'_> {
         blocks.push(Block::Table(self.long_table(by, groups)));
         let heading = format!("Net by {}", by.title().to_lowercase());
         Ok(Sheet { heading, blocks })
+    }
+
+    /// Links to the breakdown by each dimension.
+    pub(super) fn dimensions(&self, label: &'static str, chosen: Option<By>) -> Block {
+        let choices = By::ALL.iter().map(|other| {
+            let mut to = self.question.on(Page::Breakdown);
+            to.by = *other;
+            (other.title().to_owned(), to, Some(*other) == chosen)
+        });
+        Block::Choice { label, choices: choices.collect() }
     }
 
     fn long_table(&self, by: By, groups: Groups) -> Table {

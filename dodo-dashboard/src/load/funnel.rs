@@ -80,7 +80,7 @@ impl Loader<'_> {
         let choices = By::ALL.iter().filter(|other| is_counted(**other)).map(|other| {
             let mut to = self.question.on(Page::Funnel);
             to.by = *other;
-            (other.title(), to, *other == by)
+            (other.title().to_owned(), to, *other == by)
         });
         let choices = choices.collect();
         let blocks = vec![

@@ -22,14 +22,16 @@ use dodo_ledger::{
 };
 use jiff::{Zoned, tz::TimeZone};
 
-pub(crate) use self::money::none_label;
+use self::money::none_label;
 use crate::{
     Permission,
     answer::Tag,
     dashboard::Settings,
     format::Unit,
     page::{Block, Sheet},
-    question::{By, Format, Interval, Mode, Notice, Page, Parsed, Period, Preset, Question},
+    question::{
+        By, Condition, Format, Interval, Mode, Notice, Page, Parsed, Period, Preset, Question,
+    },
     range::{interval_of, range_before, range_of},
 };
 
@@ -218,6 +220,9 @@ impl<'a> Loader<'a> {
         let is_left_out = |by| self.question.page == Page::Funnel && !funnel::is_counted(by);
         let left_out = self.question.conditions.iter().map(|condition| condition.by);
         let left_out: Vec<By> = left_out.filter(|by| is_left_out(*by)).collect();
+        if self.question.page == Page::Subscriptions && !self.question.conditions.is_empty() {
+            self.notices.push(Notice::NotFiltered);
+        }
         self.notices.extend(left_out.into_iter().map(|by| Notice::NotInFunnel(by.title())));
         let is_known = |at: &str| match self.question.page {
             Page::Breakdown | Page::People => at.parse::<Cursor>().is_ok(),
@@ -286,6 +291,22 @@ impl<'a> Loader<'a> {
         pages
     }
 
+    /// The conditions in words, each with the question without it.
+    pub(crate) fn conditions(&self) -> Vec<(String, Question)> {
+        let in_words = |condition: &Condition| {
+            let by = condition.by;
+            let value = condition.value.as_deref();
+            let value = value.map_or_else(
+                || none_label(by).to_owned(),
+                |value| self.named(by.dimension(), value),
+            );
+            let verb = if condition.excluded { "is not" } else { "is" };
+            let text = format!("{} {verb} {value}", by.title());
+            (text, self.question.without(condition))
+        };
+        self.question.conditions.iter().map(in_words).collect()
+    }
+
     /// The rows that fit a table of this size, or a file.
     fn rows(&self, shown: usize) -> usize {
         if self.question.format == Format::Csv { FILE_ROWS } else { shown }
@@ -296,6 +317,8 @@ impl<'a> Loader<'a> {
         match dimension {
             Dimension::Product => self.product(value),
             Dimension::Kind => kind_name(value).to_owned(),
+            Dimension::Country => country_name(value).unwrap_or(value).to_owned(),
+            Dimension::Device if value == "mobile" => "phone".to_owned(),
             Dimension::Reason | Dimension::Channel => value.replace('_', " "),
             _ => value.to_owned(),
         }
@@ -329,6 +352,15 @@ impl<'a> Loader<'a> {
 
 fn unit_of(found: &CurrencySums) -> Unit {
     Unit { currency: found.currency, exponent: found.exponent }
+}
+
+/// The English name of a country, by its ISO 3166 code. The table comes from the time zone database.
+fn country_name(code: &str) -> Option<&'static str> {
+    let lines = include_str!("../assets/iso3166.tab").lines();
+    lines
+        .filter_map(|line| line.split_once('\t'))
+        .find(|(known, _)| *known == code)
+        .map(|pair| pair.1)
 }
 
 /// The kind of a record in words, by its stored name.

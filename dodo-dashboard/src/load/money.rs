@@ -170,7 +170,7 @@ fn order_of((sort, ascending): (Sort, bool)) -> Order {
 }
 
 /// The name of the rows without a value.
-pub(crate) fn none_label(by: By) -> &'static str {
+pub(super) fn none_label(by: By) -> &'static str {
     match by {
         By::Source => "not attributed",
         By::Reason => "attributed",

@@ -23,11 +23,13 @@ const MUCH_UNKNOWN: i128 = 300;
 
 /// The dimensions that the page reads together, each with the name of its card. The first one is that of the
 /// chart; the last one has no card.
-const CARDS: [(&str, By); 5] = [
+const CARDS: [(&str, By); 7] = [
     ("source", By::Source),
     ("campaign", By::Campaign),
-    ("landing", By::Landing),
     ("product", By::Product),
+    ("landing", By::Landing),
+    ("country", By::Country),
+    ("device", By::Device),
     ("", By::Channel),
 ];
 
@@ -60,6 +62,7 @@ impl Loader<'_> {
         let cards = CARDS.into_iter().zip(groups).filter(|((name, _), _)| !name.is_empty());
         let cards = cards.map(|((name, by), groups)| Block::Table(self.card(name, by, groups)));
         blocks.push(Block::Cards(cards.collect()));
+        blocks.push(self.dimensions("Break down by", None));
         blocks.push(self.happened().await?);
         Ok(Sheet { blocks, ..Sheet::default() })
     }
@@ -158,8 +161,8 @@ impl Loader<'_> {
             Cell::percent(now.refund_rate().map(i128::from)),
         )
         .hinted(format!(
-            "of the money; {} of {} payments",
-            format::count(now.refunds),
+            "of the money; {} for {} payments",
+            plural(now.refunds, "refund", "refunds"),
             format::count(now.charges)
         ));
         let rate_before = before.and_then(|before| before.refund_rate()).map(i128::from);
@@ -231,14 +234,11 @@ impl Loader<'_> {
         table
     }
 
-    /// The latest changes of money.
+    /// The latest changes of money in the period, under the conditions.
     async fn happened(&self) -> Result<Block, Error> {
-        let mut last = self.settings.ledger.records().revenue_only().newest_first().limit(10);
-        if self.mode == Mode::Test {
-            last = last.test_mode();
-        }
-        let moments = last.fetch().await?.iter().map(|record| self.moment(record)).collect();
-        Ok(Block::Timeline { title: "Happened last".to_owned(), moments })
+        let last = self.records_asked().limit(10).fetch().await?;
+        let moments = last.iter().map(|record| self.moment(record)).collect();
+        Ok(Block::Timeline { title: "Last payments and reversals".to_owned(), moments })
     }
 
     /// A record as a line of a timeline, which leads to its payment.

@@ -1,4 +1,4 @@
-use dodo_core::attribution::AttributionRecord;
+use dodo_core::{EventKind, attribution::AttributionRecord};
 use dodo_ledger::{
     Error,
     query::{ExplainedRecord, ObjectEvent},
@@ -34,7 +34,11 @@ impl Loader<'_> {
                 unit,
                 facts: money_facts(&explained.records),
             },
-            Block::Facts { title: "Links".to_owned(), unit, facts: self.payment_links(record) },
+            Block::Facts {
+                title: "Links".to_owned(),
+                unit,
+                facts: self.payment_links(record).await?,
+            },
         ]));
         blocks.push(Block::Timeline {
             title: "Timeline".to_owned(),
@@ -61,7 +65,14 @@ impl Loader<'_> {
     }
 
     pub(super) fn unknown(&self, what: &str, id: &str) -> Sheet {
-        let text = format!("The ledger knows no {what} “{id}”.");
+        let hint = match (&self.question.search, self.permission.sees_people()) {
+            (None, _) => "",
+            (Some(_), true) => {
+                " Enter the whole id of a payment, customer or subscription, or an e-mail address."
+            }
+            (Some(_), false) => " Enter the whole id of a payment, customer or subscription.",
+        };
+        let text = format!("The ledger knows no {what} “{id}”.{hint}");
         let link = Some(("Payments".to_owned(), self.question.on(Page::Payments)));
         let blocks = vec![Block::Note { text, link, is_warning: true }];
         Sheet { heading: self.question.page.title().to_owned(), blocks }
@@ -116,10 +127,10 @@ impl Loader<'_> {
         moments
     }
 
-    fn payment_links(
+    async fn payment_links(
         &self,
         record: &AttributionRecord,
-    ) -> Vec<(&'static str, Cell, Option<Question>)> {
+    ) -> Result<Vec<(&'static str, Cell, Option<Question>)>, Error> {
         let mut facts = vec![("Payment", Cell::text(record.payment_id.as_str()), None)];
         if let Some(customer) = &record.customer_id {
             facts.push((
@@ -132,6 +143,17 @@ impl Loader<'_> {
         for subscription in &record.subscription_ids {
             let to = self.question.about(Page::Subscription, subscription);
             facts.push(("Subscription", Cell::text(subscription.as_str()), Some(to)));
+            let events = self.settings.ledger.subscription_events(subscription).await?;
+            let paid = |event: &ObjectEvent| {
+                let is_paid =
+                    event.kind == Some(EventKind::PaymentSucceeded) && event.amount != Some(0);
+                event.payment_id.clone().filter(|_| is_paid)
+            };
+            let first = events.iter().find_map(paid).filter(|first| *first != record.payment_id);
+            if let Some(first) = first {
+                let to = self.question.about(Page::Payment, &first);
+                facts.push(("Its first charge", Cell::text(first), Some(to)));
+            }
         }
         for (name, value) in [
             ("Visitor", record.visitor.as_ref().map(|found| found.value.as_str())),
@@ -144,7 +166,7 @@ impl Loader<'_> {
             }
         }
         facts.push(("Mode", Cell::text(if record.live { "live" } else { "test" }), None));
-        facts
+        Ok(facts)
     }
 
     /// Names and addresses, for people who may see them.

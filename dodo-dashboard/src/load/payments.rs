@@ -1,40 +1,44 @@
 use dodo_ledger::{
     Error,
-    query::{ListedRecord, Records},
+    query::{Dimension, ListedRecord, Records},
 };
 
-use super::{Loader, PAGE_ROWS, kind_of};
+use super::{
+    Loader, PAGE_ROWS, kind_of,
+    people::{MOST_RECORDS, NAME, name_of},
+};
 use crate::{
     page::{Block, Sheet},
     question::{Mode, Page},
     table::{Cell, Column, Kind, Row, Table},
 };
 
-static COLUMNS: [Column; 8] = [
+static COLUMNS: [Column; 9] = [
     Column::new("time", "Time", Kind::Time),
     Column::new("kind", "Kind", Kind::Text),
     Column::new("payment", "Payment", Kind::Id),
     Column::new("product", "Product", Kind::Text),
     Column::new("source", "Source", Kind::Text),
     Column::new("customer", "Customer", Kind::Id),
+    NAME,
     Column::new("gross", "Gross", Kind::Money),
     Column::new("net", "Net", Kind::Money),
 ];
 
 impl Loader<'_> {
     pub(super) async fn payments(&self) -> Result<Sheet, Error> {
-        let search = Block::Search { label: "Id of a payment, customer or subscription" };
         if let Some(wanted) = self.question.search.as_deref() {
-            let mut found = self.found(wanted).await?;
-            found.blocks.insert(0, search);
-            return Ok(found);
+            return self.found(wanted).await;
         }
-        let blocks = vec![search, Block::Table(self.payment_list().await?)];
+        let blocks = vec![Block::Table(self.payment_list().await?)];
         Ok(Sheet { blocks, ..Sheet::default() })
     }
 
-    /// The page of the object with this id.
+    /// The page of the object with this id, or of the person with this e-mail address.
     async fn found(&self, id: &str) -> Result<Sheet, Error> {
+        if id.contains('@') && self.permission.sees_people() {
+            return self.found_by_email(id).await;
+        }
         if id.starts_with("sub_") {
             return self.subscription(id).await;
         }
@@ -44,7 +48,41 @@ impl Loader<'_> {
         self.payment(id).await
     }
 
+    async fn found_by_email(&self, email: &str) -> Result<Sheet, Error> {
+        let live = self.mode == Mode::Live;
+        match self.settings.ledger.customers_of_email(email, live).await?.as_slice() {
+            [] => Ok(self.unknown("customer", email)),
+            [one] => self.person(one).await,
+            several => {
+                let all = several.iter().fold(self.records(), |asked, customer| {
+                    asked.filter(Dimension::Customer, customer.as_str())
+                });
+                let found = all.limit(MOST_RECORDS).page().await?;
+                let table = self.payment_table(&found.records);
+                Ok(Sheet { blocks: vec![Block::Table(table)], ..Sheet::default() })
+            }
+        }
+    }
+
     async fn payment_list(&self) -> Result<Table, Error> {
+        let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
+        let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
+        let page = self.records_asked().limit(limit).after(after).page().await?;
+        let mut table = self.payment_table(&page.records);
+        table.next = page.next.map(|next| next.to_string());
+        Ok(table)
+    }
+
+    /// The values that the search finds.
+    pub(crate) fn search_label(&self) -> &'static str {
+        match self.permission.sees_people() {
+            true => "Id or e-mail address",
+            false => "Id",
+        }
+    }
+
+    /// The records of the question: its mode, currency, period and conditions.
+    pub(super) fn records_asked(&self) -> Records {
         let mut asked =
             self.records().between(self.range.from, self.range.until).currency(self.unit.currency);
         for condition in &self.question.conditions {
@@ -54,12 +92,7 @@ impl Loader<'_> {
                 false => asked.filter(dimension, value),
             };
         }
-        let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
-        let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
-        let page = asked.limit(limit).after(after).page().await?;
-        let mut table = self.payment_table(&page.records);
-        table.next = page.next.map(|next| next.to_string());
-        Ok(table)
+        asked
     }
 
     /// Records of money, newest first.
@@ -71,7 +104,9 @@ impl Loader<'_> {
     pub(super) fn payment_table(&self, records: &[ListedRecord]) -> Table {
         let title = "Payments and reversals";
         let table = Table::new("payments", title, &COLUMNS, self.unit);
-        table.with_rows(records.iter().map(|record| self.payment_row(record)).collect())
+        let table =
+            table.with_rows(records.iter().map(|record| self.payment_row(record)).collect());
+        self.without_names(table)
     }
 
     fn payment_row(&self, listed: &ListedRecord) -> Row {
@@ -93,6 +128,7 @@ impl Loader<'_> {
             Cell::maybe(self.products(record).as_deref()),
             Cell::text(source),
             Cell::maybe(record.customer_id.as_deref()),
+            name_of(record.contact.as_ref()),
             Cell::money(money.map(|money| money.gross.into())),
             Cell::money(money.map(|money| money.net.into())),
         ];

@@ -1,4 +1,6 @@
-use dodo_core::event::SubscriptionStatus;
+use std::collections::BTreeMap;
+
+use dodo_core::{attribution::Contact, event::SubscriptionStatus};
 use dodo_ledger::{Error, query::Dimension};
 
 use super::{Loader, PAGE_ROWS};
@@ -8,15 +10,18 @@ use crate::{
     table::{Cell, Column, Kind, Row, Table},
 };
 
-static COLUMNS: [Column; 5] = [
+/// The column that only people with [`Permission::with_people`](crate::Permission::with_people) see.
+pub(super) const NAME: Column = Column::new("name", "Name", Kind::Text);
+static COLUMNS: [Column; 6] = [
     Column::new("customer", "Customer", Kind::Id),
+    NAME,
     Column::new("net", "Net", Kind::Money).sorted_by(Sort::Net),
     Column::new("charges", "Payments", Kind::Count).sorted_by(Sort::Charges),
     Column::new("average", "Average", Kind::Money),
-    Column::new("refunds", "Refunds", Kind::Money),
+    Column::new("refunds", "Refunds with tax", Kind::Money),
 ];
 /// The most records of one person that the page reads.
-const MOST_RECORDS: u32 = 1000;
+pub(super) const MOST_RECORDS: u32 = 1000;
 
 impl Loader<'_> {
     /// Customers by their net in the period.
@@ -30,10 +35,16 @@ impl Loader<'_> {
         table.sorts = true;
         table.count = Some(groups.count);
         table.next = groups.next;
+        let customers = groups.rows.iter().map(|(customer, _)| customer.as_str());
+        let contacts = match self.permission.sees_people() {
+            true => self.settings.ledger.contacts(customers).await?,
+            false => BTreeMap::new(),
+        };
         let rows = groups.rows.iter().map(|(customer, sums)| {
             let now = &sums.now;
             Row::new(vec![
                 Cell::text(customer.as_str()),
+                name_of(contacts.get(customer)),
                 Cell::Money(now.net),
                 Cell::Count(now.charges),
                 Cell::money(now.average()),
@@ -41,8 +52,18 @@ impl Loader<'_> {
             ])
             .linked(self.person_page(customer))
         });
-        let table = table.with_rows(rows.collect());
+        let table = self.without_names(table.with_rows(rows.collect()));
         Ok(Sheet { blocks: vec![Block::Table(table)], ..Sheet::default() })
+    }
+
+    /// The table without the column of names, for people who may not see them.
+    pub(super) fn without_names(&self, mut table: Table) -> Table {
+        let at = table.columns.iter().position(|column| column.name == NAME.name);
+        if let Some(at) = at.filter(|_| !self.permission.sees_people()) {
+            table.columns.remove(at);
+            table.rows.iter_mut().for_each(|row| drop(row.cells.remove(at)));
+        }
+        table
     }
 
     /// A customer or a visitor: everything that they paid.
@@ -118,4 +139,10 @@ impl Loader<'_> {
         }
         text
     }
+}
+
+/// The name of a customer, or the e-mail address.
+pub(super) fn name_of(contact: Option<&Contact>) -> Cell {
+    let name = contact.and_then(|contact| contact.name.as_deref().or(contact.email.as_deref()));
+    Cell::maybe(name)
 }

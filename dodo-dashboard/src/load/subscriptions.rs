@@ -1,7 +1,7 @@
 use dodo_ledger::{
     Error,
     query::{
-        ChurnReason, MovementSums, Mrr, MrrMonth, Period as Span, SubscriptionGroup,
+        ChurnReason, MovementSums, Mrr, MrrMonth, Period as Span, Range, SubscriptionGroup,
         SubscriptionItem, SubscriptionSummary, SubscriptionSums, Subscriptions, Which,
         lifetime_value,
     },
@@ -142,10 +142,11 @@ impl Loader<'_> {
             Block::Chart(self.mrr_chart(&months)),
             Block::Chart(self.movements(&months)),
         ]));
+        let lost = self.lost_range(&months);
         let (plans, sources, losses) = tokio::try_join!(
             self.subscriptions_asked().by_plan(),
             self.subscriptions_asked().by_source(),
-            self.losses(&months)
+            self.losses(lost)
         )?;
         blocks.push(Block::Cards(vec![
             Block::Table(self.plan_table("plans", "By plan", plans, |id| self.product(id))),
@@ -156,8 +157,9 @@ impl Loader<'_> {
                 str::to_owned,
             )),
             Block::Table(self.reasons(&months)),
-            Block::Table(losses),
         ]));
+        blocks.push(self.months_of_losses(&months, lost));
+        blocks.push(Block::Table(losses));
         blocks.push(Block::Table(self.due().await?));
         blocks.push(Block::Table(self.subscription_list().await?));
         Ok(Sheet { blocks, ..Sheet::default() })
@@ -248,7 +250,8 @@ impl Loader<'_> {
             }
         }
         reasons.sort_by_key(|reason| reason.1);
-        let mut table = Table::new("reasons", "Lost, by reason, 13 months", &REASONS, self.unit);
+        let mut table =
+            Table::new("reasons", "Lost by reason, last 13 months", &REASONS, self.unit);
         table.empty = "No customer left.";
         let rows = reasons.into_iter().map(|(reason, amount, customers)| {
             Row::new(vec![
@@ -260,13 +263,29 @@ impl Loader<'_> {
         table.with_rows(rows.collect())
     }
 
-    /// The churn of the chosen days by plan and reason. Without a choice: of the last full month.
-    async fn losses(&self, months: &[MrrMonth]) -> Result<Table, Error> {
-        let zone = self.now.time_zone();
-        let range = match (self.question.period, months.iter().rev().nth(1)) {
+    /// The days of the table of losses: the chosen ones, or the last full month.
+    fn lost_range(&self, months: &[MrrMonth]) -> Range {
+        match (self.question.period, months.iter().rev().nth(1)) {
             (Period::Preset(_), Some(month)) => month.bucket.range,
             _ => self.range,
-        };
+        }
+    }
+
+    /// Links to the losses of each month of the charts.
+    fn months_of_losses(&self, months: &[MrrMonth], lost: Range) -> Block {
+        let zone = self.now.time_zone();
+        let choices = months.iter().map(|month| {
+            let first = zone.to_datetime(month.bucket.range.from).date();
+            let mut to = self.question.at_the_top();
+            to.period = Period::Days(first, first.last_of_month());
+            (first.strftime("%b %Y").to_string(), to, month.bucket.range.from == lost.from)
+        });
+        Block::Choice { label: "Month of the losses", choices: choices.collect() }
+    }
+
+    /// The churn by plan and reason.
+    async fn losses(&self, range: Range) -> Result<Table, Error> {
+        let zone = self.now.time_zone();
         let first = zone.to_datetime(range.from).date();
         let last = last_day(range, zone);
         let days = match (first, last) == (first.first_of_month(), first.last_of_month()) {
@@ -340,7 +359,7 @@ pub(super) fn status_of(each: &SubscriptionItem) -> String {
 fn churn_label(reason: ChurnReason) -> String {
     match reason {
         ChurnReason::Asked => "customer canceled".to_owned(),
-        ChurnReason::Merchant => "merchant canceled".to_owned(),
+        ChurnReason::Merchant => "you canceled".to_owned(),
         other => other.as_str().replace('_', " "),
     }
 }

@@ -43,19 +43,15 @@ pub(crate) enum Block {
         link: Option<(String, Question)>,
         is_warning: bool,
     },
-    /// A form that finds an object by its id.
-    Search {
-        label: &'static str,
-    },
     /// A link into the app.
     External {
         label: String,
         to: String,
     },
-    /// The values that a page can be grouped by.
+    /// Links to variants of the page, such as the dimensions of a breakdown. One of them is chosen.
     Choice {
         label: &'static str,
-        choices: Vec<(&'static str, Question, bool)>,
+        choices: Vec<(String, Question, bool)>,
     },
 }
 
@@ -190,10 +186,10 @@ impl Block {
             Self::Note { text, link, is_warning } => html! {
                 p.note.warning[*is_warning] { (text) " " @if let Some((label, to)) = link { a href=(to) { (label) } } }
             },
-            Self::Search { label } => super::controls::search(question, label),
             Self::External { label, to } => html! { p.external { a href=(to) { (label) } } },
             Self::Choice { label, choices } => html! {
                 nav.choice aria-label=(label) { ul {
+                    li.hint aria-hidden="true" { (label) }
                     @for (name, to, is_chosen) in choices {
                         li { a href=(to) aria-current=[is_chosen.then_some("true")] { (name) } }
                     }
@@ -240,13 +236,13 @@ fn tile_html(tile: &Tile, unit: Unit, zone: &TimeZone) -> Markup {
         div.tile data-key=(tile.name) {
             h2 { (tile.label) }
             p.value { (value) }
-            p.change {
-                @if tile.change != Change::Nothing {
+            @if tile.change != Change::Nothing {
+                p.change {
                     span.up[is_better == Some(true)].down[is_better == Some(false)] { (tile.change.show(unit)) }
                     span.vh { " against the period before, which had " (tile.before.show(unit, zone)) }
                 }
-                @if let Some(hint) = &tile.hint { " " span.hint { (hint) } }
             }
+            @if let Some(hint) = &tile.hint { p.hint { (hint) } }
             (chart::sparkline(&tile.trend))
         }
     }

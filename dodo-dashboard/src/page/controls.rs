@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use super::layout::Frame;
-use crate::load::none_label;
-use crate::question::{Condition, Page, Period, Preset, Question, Versus};
+use crate::question::{Page, Period, Preset, Question, Versus};
 
 /// The tabs of currencies and, on a page with a period, the conditions and the form of the period.
 pub(super) fn controls(frame: &Frame<'_>, is_dated: bool) -> Markup {
@@ -21,25 +20,20 @@ pub(super) fn controls(frame: &Frame<'_>, is_dated: bool) -> Markup {
                             span.hint { (unit.show_short(*net)) }
                         } }
                     }
+                    li.hint { "net of all time" }
                 } }
             }
             @if is_dated && (question.page == Page::Funnel || !frame.currencies.is_empty()) { (period(question)) }
         }
-        @if is_dated && !question.conditions.is_empty() {
+        @if is_dated && !frame.conditions.is_empty() {
             ul.chips aria-label="Conditions" {
-                @for condition in &question.conditions {
-                    li { bdi { (sentence(condition)) } " "
-                        a href=(question.without(condition)) aria-label=(format!("Remove {}", sentence(condition))) { "×" } }
+                @for (condition, without) in frame.conditions {
+                    li { bdi { (condition) } " "
+                        a href=(without) aria-label=(format!("Remove {condition}")) { "×" } }
                 }
             }
         }
     }
-}
-
-fn sentence(condition: &Condition) -> String {
-    let value = condition.value.as_deref().unwrap_or(none_label(condition.by));
-    let verb = if condition.excluded { "is not" } else { "is" };
-    format!("{} {verb} {value}", condition.by.title())
 }
 
 fn period(question: &Question) -> Markup {
@@ -68,16 +62,15 @@ fn period(question: &Question) -> Markup {
     }
 }
 
-/// The form that finds an object by its id.
+/// The form that finds a payment, a person or a subscription.
 pub(super) fn search(question: &Question, label: &str) -> Markup {
-    let mut other = question.at_the_top();
-    other.search = None;
+    let payments = question.on(Page::Payments);
     html! {
         form.search method="get" role="search" {
-            @for (name, value) in pairs(&other) { input type="hidden" name=(name) value=(value); }
-            label { (label) input type="search" name="q" value=[question.search.as_ref()] autocomplete="off"; }
+            @for (name, value) in pairs(&payments) { input type="hidden" name=(name) value=(value); }
+            input type="search" name="q" value=[question.search.as_ref()] autocomplete="off"
+                aria-label=(label) placeholder=(label);
             button { "Find" }
-            @if question.search.is_some() { a href=(other) { "All payments" } }
         }
     }
 }

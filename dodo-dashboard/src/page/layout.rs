@@ -3,7 +3,10 @@
 use jiff::{Zoned, tz::TimeZone};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{block::Block, controls::controls};
+use super::{
+    block::Block,
+    controls::{controls, search},
+};
 use crate::{
     format::Unit,
     question::{Mode, Notice, Page, Question},
@@ -27,6 +30,10 @@ pub(crate) struct Frame<'a> {
     pub(crate) tag: &'a str,
     pub(crate) question: &'a Question,
     pub(crate) notices: &'a [Notice],
+    /// The values that the search finds.
+    pub(crate) search_label: &'a str,
+    /// The conditions in words, each with the question without it.
+    pub(crate) conditions: &'a [(String, Question)],
     /// Each with its net.
     pub(crate) currencies: &'a [(Unit, i128)],
     pub(crate) unit: Unit,
@@ -63,6 +70,7 @@ impl Frame<'_> {
                         p.title { a href="?" { (self.title) } }
                         @if self.mode == Mode::Test { span.badge { "TEST" } }
                         span.status role="status" {}
+                        (search(question, self.search_label))
                     }
                     nav aria-label="Pages" { ul.tabs {
                         @for page in self.pages {

@@ -21,6 +21,8 @@ pub(crate) enum Notice {
     NoSuchCurrency(String),
     /// Checkout sessions do not have this dimension.
     NotInFunnel(&'static str),
+    /// Conditions do not select subscriptions.
+    NotFiltered,
     /// The cursor belongs to another table.
     UnknownCursor,
 }
@@ -53,6 +55,9 @@ impl fmt::Display for Notice {
                 f,
                 "Checkout sessions have no {}, so this condition changes nothing here.",
                 by.to_lowercase()
+            ),
+            Self::NotFiltered => f.write_str(
+                "This page shows all subscriptions: the conditions of other pages change nothing here.",
             ),
             Self::UnknownCursor => {
                 f.write_str("The link to this page of the table is too old. This is the first one.")

@@ -116,6 +116,31 @@ impl By {
     }
 }
 
+impl By {
+    /// The meaning of a value, for people who read the page.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Source => "the site, newsletter or platform of the campaign (utm_source)",
+            Self::Medium => "the kind of campaign, such as email or cpc (utm_medium)",
+            Self::Campaign => "the name or id of the campaign (utm_campaign)",
+            Self::Content => "the variant of the link or advertisement (utm_content)",
+            Self::Term => "the search words that the campaign bought (utm_term)",
+            Self::Link => "the tracked link that the visitor clicked",
+            Self::Landing => "the first page that the visitor opened",
+            Self::Referrer => "the other site that sent the visitor",
+            Self::Device => "the device of the visitor at the checkout",
+            Self::Country => "the country of the billing address",
+            Self::Product => "the product that was paid",
+            Self::Kind => "first charges, renewals, refunds and disputes apart",
+            Self::Lead => "the id that the campaign tool gave to a possible customer",
+            Self::Channel => {
+                "the way to the shop: campaign, paid click, another site, direct, or not attributed"
+            }
+            Self::Reason => "why money is not attributed",
+        }
+    }
+}
+
 named! {
     /// The width of a column of a chart.
     Interval { Hour = "hour", #[default] Day = "day", Week = "week", Month = "month", Year = "year", }

@@ -1,4 +1,4 @@
-//! Ten questions of a founder, a marketer, a support person and a developer. The answers are counted
+//! Questions of a founder, a marketer, a support person and a developer. The answers are counted
 //! from the story itself; the pages must give them within three pages.
 
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ struct Sale {
     tax: i64,
     /// Source and campaign. `None`: nothing is known.
     brought: Option<(&'static str, &'static str)>,
+    country: &'static str,
+    device: &'static str,
     /// The refunded part with tax, a day later.
     refund: i64,
 }
@@ -58,8 +60,8 @@ const BROUGHT: [Option<(&str, &str)>; 5] = [
     None,
 ];
 
-/// Time, net, source and campaign.
-type Movement = (Timestamp, i64, Option<(&'static str, &'static str)>);
+/// Time, net, and the sale. `None`: a subscription.
+type Movement<'a> = (Timestamp, i64, Option<&'a Sale>);
 
 impl Story {
     pub(crate) fn new() -> Self {
@@ -78,6 +80,8 @@ impl Story {
                 total,
                 tax: total / 10,
                 brought: BROUGHT[usize::try_from(next(5)).unwrap()],
+                country: ["DE", "US", "FR"][nth % 3],
+                device: ["mobile", "desktop"][nth % 2],
                 refund: if next(6) == 0 { total / 2 } else { 0 },
             }
         };
@@ -99,13 +103,15 @@ impl Story {
             let session = format!("cks_{:03}", sale.nth);
             let started = sale.at.checked_sub(20.minutes()).unwrap();
             let visit = match sale.brought {
-                Some((source, campaign)) => {
-                    json!({ "campaign": { "source": source, "campaign_id": campaign } })
-                }
-                None => json!({}),
+                Some((source, campaign)) => json!({
+                    "campaign": { "source": source, "campaign_id": campaign },
+                    "device": sale.device,
+                }),
+                None => json!({ "device": sale.device }),
             };
             acts.push(opened(&session, started, &visit));
-            let extra = json!({ "checkout_session_id": session });
+            let billing = json!({ "country": sale.country });
+            let extra = json!({ "checkout_session_id": session, "billing": billing });
             if sale.nth % 9 == 0 {
                 let tried = sale.at.checked_sub(5.minutes()).unwrap();
                 let mut declined = extra.clone();
@@ -150,17 +156,17 @@ impl Story {
     }
 
     /// Every movement of money.
-    fn money(&self) -> Vec<Movement> {
+    fn money(&self) -> Vec<Movement<'_>> {
         let mut all = Vec::new();
         for sale in &self.sales {
-            all.push((sale.at, sale.net(), sale.brought));
+            all.push((sale.at, sale.net(), Some(sale)));
             if sale.refund > 0 {
                 // Half to even, of the net.
                 let exact = sale.net() * sale.refund;
                 let (whole, rest) = (exact / sale.total, exact % sale.total * 2);
                 let up = rest > sale.total || rest == sale.total && whole % 2 == 1;
                 let at = sale.at.checked_add(24.hours()).unwrap();
-                all.push((at, -(whole + i64::from(up)), sale.brought));
+                all.push((at, -(whole + i64::from(up)), Some(sale)));
             }
         }
         all.extend(self.plans.iter().map(|plan| (plan.started, plan.mrr, None)));
@@ -168,8 +174,12 @@ impl Story {
     }
 
     fn net(&self, days: i32, pick: impl Fn(Option<(&str, &str)>) -> bool) -> i64 {
+        self.net_of(days, |sale| pick(sale.and_then(|sale| sale.brought)))
+    }
+
+    fn net_of(&self, days: i32, pick: impl Fn(Option<&Sale>) -> bool) -> i64 {
         let all = self.money().into_iter();
-        all.filter(|(at, _, by)| is_within(*at, days) && pick(*by)).map(|(_, net, _)| net).sum()
+        all.filter(|(at, _, sale)| is_within(*at, days) && pick(*sale)).map(|(_, net, _)| net).sum()
     }
 }
 
@@ -281,6 +291,24 @@ fn questions(story: &Story) -> Vec<Asked> {
             )],
         },
         Asked {
+            question: "How much net came from Germany by phone in 90 days?",
+            clicks: &[Period("90d"), In("By country", "Germany")],
+            answers: vec![(
+                Place::Cell("By device", "phone", "Net"),
+                dollars(story.net_of(90, |sale| {
+                    sale.is_some_and(|sale| (sale.country, sale.device) == ("DE", "mobile"))
+                })),
+            )],
+        },
+        Asked {
+            question: "Why is the payment pay_sub_0 not attributed?",
+            clicks: &[Search("pay_sub_0")],
+            answers: vec![(
+                Place::Section("Why it is attributed so"),
+                "Not attributed: it does not come from a checkout session.".to_owned(),
+            )],
+        },
+        Asked {
             question: "How many customers bought for the first time in the last 7 days?",
             clicks: &[Period("7d")],
             answers: vec![(Place::Tile("New customers"), new.to_string())],
@@ -292,7 +320,7 @@ fn questions(story: &Story) -> Vec<Asked> {
         },
         Asked {
             question: "Was the card of the payment pay_009 declined before, and who paid?",
-            clicks: &[Link("Payments"), Search("pay_009")],
+            clicks: &[Search("pay_009")],
             answers: vec![
                 (Place::Section("Timeline"), "Payment failed: card declined".to_owned()),
                 (Place::Section("Money"), dollars(declined.net())),
@@ -311,8 +339,8 @@ fn questions(story: &Story) -> Vec<Asked> {
             question: "Which plan lost most recurring revenue last month, and why?",
             clicks: &[Link("Subscriptions")],
             answers: vec![
-                (Place::Cell("Lost, by reason", "customer canceled", "MRR"), dollars(-lost)),
-                (Place::Cell("Lost, by reason", "customer canceled", "Customers"), "2".to_owned()),
+                (Place::Cell("Lost by reason", "customer canceled", "MRR"), dollars(-lost)),
+                (Place::Cell("Lost by reason", "customer canceled", "Customers"), "2".to_owned()),
                 (Place::Cell("Lost by plan and reason", "pdt_plan", "MRR"), dollars(-lost)),
                 (
                     Place::Cell("Lost by plan and reason", "pdt_plan", "Reason"),

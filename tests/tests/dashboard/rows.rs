@@ -203,7 +203,7 @@ const ROWS: &[Worked] = &[
             ]
         },
         cells: &[("", "totals", "now", "refund_rate", || json!(25.0))],
-        texts: &[("", "1 of 4")],
+        texts: &[("", "1 refund for 4 payments")],
     },
     Worked {
         name: "M14",
