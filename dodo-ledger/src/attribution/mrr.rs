@@ -137,7 +137,7 @@ pub struct SubscriptionRow {
     pub source: Option<String>,
     /// The status.
     pub status: Option<String>,
-    /// The time of the event that set the status.
+    /// The time of the first event since which the status is the same.
     pub since: Option<Timestamp>,
     /// Minor units per renewal, before tax.
     pub amount: i64,

@@ -121,7 +121,7 @@ pub struct SubscriptionState {
     pub customer_id: Option<String>,
     /// The type of an event decides before its body, because the body can be newer.
     pub status: Option<SubscriptionStatus>,
-    /// The time of the event that set the status.
+    /// The time of the first event since which the status is the same.
     pub since: Option<Timestamp>,
     /// The time of creation.
     pub created_at: Option<Timestamp>,
@@ -189,7 +189,10 @@ impl SubscriptionState {
         self.business_id.clone_from(&fact.business_id);
         if let Some(status) = fact.event_type.subscription_status().or_else(|| body.status.clone())
         {
-            (self.status, self.since) = (Some(status), Some(fact.occurred_at));
+            if self.status.as_ref() != Some(&status) {
+                self.since = Some(fact.occurred_at);
+            }
+            self.status = Some(status);
         }
         set(&mut self.customer_id, customer);
         set(&mut self.created_at, body.created_at.as_ref());

@@ -192,7 +192,8 @@ impl Period {
 
     /// The preceding span, until the same civil time: 28 days until now are compared with 28 days
     /// until now minus 28 days. A month or year to date is compared with the one before, until the
-    /// same day and time, and at most until its end. `None`: nothing was before.
+    /// same day and time, and at most until its end. Whole months are compared with as many months. `None`:
+    /// nothing was before.
     #[must_use]
     pub fn before(self, now: Timestamp, zone: &TimeZone) -> Option<Range> {
         let range = self.range(now, zone);
@@ -215,10 +216,17 @@ impl Period {
             }
             Self::MonthToDate => until_end(civil.date().first_of_month(), 1),
             Self::YearToDate => until_end(civil.date().first_of_year(), 12),
-            Self::Dates(first, last) => {
-                let days = last.since((Unit::Day, first)).ok()?.get_days().checked_add(1)?;
-                Some(range.days_earlier(days.max(1), zone))
-            }
+            Self::Dates(first, last) => match whole_months(first, last) {
+                Some(months) if range.until < now => {
+                    let begin = first.checked_sub(months.months()).ok()?;
+                    Some(Range::new(start_of(begin, zone), range.from))
+                }
+                Some(months) if range.from < now => until_end(first, months),
+                _ => {
+                    let days = last.since((Unit::Day, first)).ok()?.get_days().checked_add(1)?;
+                    Some(range.days_earlier(days.max(1), zone))
+                }
+            },
             Self::All => None,
         }
     }
@@ -228,6 +236,13 @@ impl Period {
     pub fn year_before(self, now: Timestamp, zone: &TimeZone) -> Option<Range> {
         (self != Self::All).then(|| self.range(now, zone).days_earlier(364, zone))
     }
+}
+
+/// The number of months, if the days are whole months.
+fn whole_months(first: Date, last: Date) -> Option<i32> {
+    let months = |date: Date| i32::from(date.year()) * 12 + i32::from(date.month());
+    let is_whole = first.day() == 1 && last == last.last_of_month() && first <= last;
+    is_whole.then(|| months(last) - months(first) + 1)
 }
 
 /// The first moment of a civil day. Midnight can be absent: then it is the first moment after it.
@@ -383,6 +398,20 @@ mod tests {
                 "2026-11-20T12:00",
                 span("2026-11-01T00:00", "2026-11-08T00:00"),
                 span("2026-10-25T00:00", "2026-11-01T00:00"),
+            ),
+            (
+                "a month",
+                Period::Dates(date("2026-10-01"), date("2026-10-31")),
+                "2026-11-20T12:00",
+                span("2026-10-01T00:00", "2026-11-01T00:00"),
+                span("2026-09-01T00:00", "2026-10-01T00:00"),
+            ),
+            (
+                "two months, the second one is running",
+                Period::Dates(date("2026-10-01"), date("2026-11-30")),
+                "2026-11-20T12:00",
+                span("2026-10-01T00:00", "2026-11-20T12:00"),
+                span("2026-08-01T00:00", "2026-09-20T12:00"),
             ),
         ] {
             let now = civil(now);

@@ -92,7 +92,19 @@ fn sentences(resolved: &Record, channel: Channel, steps: &[StepReport]) -> Vec<S
         }
         (Channel::Referral, _) => "Another site sent the visitor, without a campaign.".to_owned(),
         (Channel::Direct, _) => "Direct: a visit was seen, without a campaign.".to_owned(),
-        (Channel::NotAttributed, Some(reason)) => format!("Not attributed: {}.", because(reason)),
+        (Channel::NotAttributed, Some(reason)) => {
+            let because = match reason {
+                StepReason::NotInMetadata => {
+                    "the metadata names no visitor and no campaign".to_owned()
+                }
+                StepReason::NotInContext => {
+                    "the visit had no campaign, no referring site and no known first page"
+                        .to_owned()
+                }
+                other => because(other),
+            };
+            format!("Not attributed: {because}.")
+        }
         (Channel::NotAttributed, None) => "Not attributed.".to_owned(),
     });
     out.push(match &record.visitor {
@@ -233,7 +245,7 @@ fn step_name(step: AttributionStep, of: &AttributionRecord) -> &'static str {
 fn step(report: &StepReport, of: &AttributionRecord) -> Vec<String> {
     let name = step_name(report.step, of);
     let parts: &[(&str, &StepAnswer)] = if report.visitor == report.campaign {
-        &[("visitor and campaign", &report.visitor)]
+        &[("visitor or campaign", &report.visitor)]
     } else {
         &[("visitor", &report.visitor), ("campaign", &report.campaign)]
     };
@@ -259,7 +271,7 @@ fn because(reason: StepReason) -> String {
         StepReason::SeeThePayment => "its payment was already searched",
         StepReason::NoSession => "it does not come from a checkout session",
         StepReason::NoContext => "no context was stored when the session was opened",
-        StepReason::NotInContext => "the visit did not show one",
+        StepReason::NotInContext => "the visit had none",
         StepReason::NoSubscription => "it belongs to no subscription",
         StepReason::NoEarlierCharge => {
             "it is the first charge, and the subscription's metadata does not name one"

@@ -13,7 +13,7 @@ pub struct SubscriptionStatusView {
     pub subscription_id: String,
     /// `None`: no event has a status.
     pub status: Option<SubscriptionStatus>,
-    /// The time of the event that set the status.
+    /// The time of the first event since which the status is the same.
     pub since: Option<Timestamp>,
     /// The plan.
     pub product_id: Option<String>,

@@ -65,7 +65,7 @@ pub struct SubscriptionItem {
     pub source: Option<String>,
     /// The status, as Dodo Payments names it.
     pub status: Option<String>,
-    /// The time of the event that set the status.
+    /// The time of the first event since which the status is the same.
     pub since: Option<Timestamp>,
     /// Minor units per renewal, before tax.
     pub amount: i64,

@@ -432,9 +432,9 @@ async fn explanations(store: &TestStore) {
         "The first paid charge of a subscription: no earlier charge is known.",
         "20.00 USD with tax, 17.00 USD revenue.",
         "Visitor v1: captured when the checkout cks_1 was opened.",
-        "Metadata of the payment: no visitor and campaign, the metadata does not name one.",
+        "Metadata of the payment: no visitor or campaign, the metadata does not name one.",
         "refund:ref_1",
-        "Metadata of the refund: no visitor and campaign, the metadata does not name one.",
+        "Metadata of the refund: no visitor or campaign, the metadata does not name one.",
         "Visitor v1: known from the payment pay_1.",
     ] {
         assert!(found.contains(part), "{part:?} is missing in\n{found}");
@@ -467,13 +467,13 @@ async fn explanations(store: &TestStore) {
         .await;
     let alone = ledger.explain("pay_9").await.unwrap().unwrap().to_string();
     for part in [
-        "The visit that opened the checkout: no visitor and campaign, the payment has not arrived.",
-        "The subscription: no visitor and campaign, the payment has not arrived.",
+        "The visit that opened the checkout: no visitor or campaign, the payment has not arrived.",
+        "The subscription: no visitor or campaign, the payment has not arrived.",
     ] {
         assert!(alone.contains(part), "{part:?} is missing in\n{alone}");
     }
     assert!(!alone.contains("already searched") && !alone.contains("by a link"), "{alone}");
-    let parent = "The subscription: no visitor and campaign, its payment was already searched.";
+    let parent = "The subscription: no visitor or campaign, its payment was already searched.";
     assert!(lost_refund(&ledger).await.contains(parent));
 
     // Where no step was taken, the reason is said once and not for each.
