@@ -10,7 +10,7 @@ use dodo_core::{
 };
 use dodo_ledger::Ledger;
 use http::{Method, Request, Response, header};
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use maud::html;
 
 use crate::{
@@ -106,11 +106,12 @@ impl Endpoint for Dashboard {
         if !permission.sees_numbers() {
             return self.0.denied(query);
         }
-        let Ok(parsed) = Question::parse(query) else {
+        let now = Timestamp::now().to_zoned(self.0.ledger.zone().clone());
+        let Ok(parsed) = Question::parse(query, now.date()) else {
             let message = "the query is too long: at most 4096 bytes, and 200 characters a value";
             return Error::new(ErrorKind::InvalidRequest, message).to_response();
         };
-        self.0.answer(&head, permission, parsed).await
+        self.0.answer(&head, permission, parsed, now).await
     }
 }
 
@@ -176,8 +177,8 @@ impl Settings {
         head: &RequestHead,
         permission: Permission,
         parsed: Parsed,
+        now: Zoned,
     ) -> Response<Bytes> {
-        let now = Timestamp::now().to_zoned(self.ledger.zone().clone());
         let tag = match load::tag(self, &parsed, permission, &now).await {
             Ok(tag) => tag,
             Err(error) => return self.failed(&error),

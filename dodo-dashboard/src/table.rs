@@ -171,6 +171,8 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<Cell>,
     /// The link of the first cell.
     pub(crate) link: Option<Question>,
+    /// The links of other cells, by their columns.
+    pub(crate) links: Vec<(&'static str, Question)>,
     /// Not attributed, or the sum of smaller rows.
     pub(crate) aside: bool,
     /// The length of the bar below the first cell, in thousandths.
@@ -180,6 +182,11 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(cells: Vec<Cell>) -> Self {
         Self { cells, ..Self::default() }
+    }
+
+    pub(crate) fn cell_linked(mut self, column: &'static str, to: Option<Question>) -> Self {
+        self.links.extend(to.map(|to| (column, to)));
+        self
     }
 
     pub(crate) fn linked(mut self, to: impl Into<Option<Question>>) -> Self {
@@ -329,7 +336,11 @@ impl Table {
                             }
                         }
                     } @else {
-                        td.n[column.kind.is_number()].t[column.kind == Kind::Text] { (self.cell(column.kind, cell, zone)) }
+                        @let link = row.links.iter().find(|(of, _)| *of == column.name);
+                        td.n[column.kind.is_number()].t[column.kind == Kind::Text] {
+                            @if let Some((_, link)) = link { a href=(link) { (self.cell(column.kind, cell, zone)) } }
+                            @else { (self.cell(column.kind, cell, zone)) }
+                        }
                     }
                 }
             }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use dodo_core::{
     BoxError, Environment, EventKind, RequestHead, WebhookKey, Webhooks,
     endpoint::Endpoint,
-    event::{Payment, Refund},
+    event::{Payment, Refund, Subscription},
     testing::EventBuilder,
     webhook::Inbox,
 };
@@ -107,8 +107,28 @@ fn campaign(source: &str, name: &str) -> Value {
     json!({ "utm_source": source, "utm_campaign": name })
 }
 
-const PAGES: [&str; 7] =
-    ["overview", "breakdown", "payments", "people", "deliveries", "settings", "payment"];
+const PAGES: [&str; 8] = [
+    "overview",
+    "breakdown",
+    "payments",
+    "people",
+    "subscriptions",
+    "deliveries",
+    "settings",
+    "payment",
+];
+
+/// A subscription of the customer of `paid(id, ..)`.
+fn subscribed(id: &str) -> EventBuilder {
+    EventBuilder::new(EventKind::SubscriptionActive)
+        .id(format!("msg_sub_{id}"))
+        .modify(|subscription: &mut Subscription| {
+            subscription.currency = "USD".parse().ok();
+            subscription.customer.customer_id = Some(format!("cus_{id}"));
+            subscription.customer.name = Some("Canary Bird".to_owned());
+        })
+        .unwrap()
+}
 
 /// The access of one test: what the app decides, and how often the ledger was asked afterwards.
 #[tokio::test]
@@ -370,7 +390,8 @@ async fn pages_hold_strange_values_as_text() {
 #[tokio::test]
 async fn names_and_addresses_are_only_for_people_who_may_see_them() {
     let (ledger, _workers) = ledger().await;
-    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({ "user_id": "canary_user" }))]).await;
+    let payment = paid("a", 1, (1000, 0), "USD", json!({ "user_id": "canary_user" }));
+    book(&ledger, [payment, subscribed("a")]).await;
     for permission in [Permission::view(), Permission::view().with_operations()] {
         let dashboard = over(&ledger, permission);
         for name in PAGES.iter().chain(&["person"]) {
@@ -394,7 +415,7 @@ async fn search_finds_a_customer_by_address_for_people_who_may_see_it() {
     let (ledger, _workers) = ledger().await;
     book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({}))]).await;
     let found = page(&over(&ledger, EVERYTHING), "?page=payments&q=Canary@example.com").await;
-    assert!(found.contains("Person cus_a"), "{found}");
+    assert!(found.contains("Canary Bird · cus_a"), "{found}");
     let other = page(&over(&ledger, EVERYTHING), "?page=payments&q=nobody@example.com").await;
     assert!(other.contains("Enter the whole id of a payment"), "{other}");
     let hidden = over(&ledger, Permission::view());
@@ -409,8 +430,12 @@ async fn search_finds_a_customer_by_address_for_people_who_may_see_it() {
 #[tokio::test]
 async fn lists_name_the_customers_for_people_who_may_see_them() {
     let (ledger, _workers) = ledger().await;
-    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({}))]).await;
-    for (query, table) in [("?page=people", "people"), ("?page=payments", "payments")] {
+    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({})), subscribed("a")]).await;
+    for (query, table) in [
+        ("?page=people", "people"),
+        ("?page=payments", "payments"),
+        ("?page=subscriptions", "subscriptions"),
+    ] {
         let query = format!("{query}&format=json");
         let cell = async |permission| {
             let answer = json(&over(&ledger, permission), &query).await;

@@ -8,6 +8,7 @@ const weak=t=>(t||'').replace(/^W\//,'').replace(/-(gzip|br)"$/,'"');
 // Charts: arrow keys walk through the columns, a box shows the numbers.
 const dress=root=>all('.plot',root).forEach(plot=>{
 const cols=all('.col',plot);if(!cols.length)return;
+const box=plot.closest('.plotbox');if(box)box.scrollLeft=box.scrollWidth;
 const tip=document.createElement('div');tip.className='tip';tip.hidden=true;plot.append(tip);
 let over=false,going;
 const hide=()=>{clearTimeout(going);going=setTimeout(()=>{if(!over)tip.hidden=true},150)};

@@ -37,6 +37,12 @@ impl Loader<'_> {
         }
         if !disputes.is_empty() {
             blocks.push(Block::Table(self.dispute_table(&disputes)));
+        } else {
+            let text = match blocks.is_empty() {
+                true => "No dispute is open, and no subscription is at risk.",
+                false => "No dispute is open.",
+            };
+            blocks.push(Block::Note { text: text.to_owned(), link: None, is_warning: false });
         }
         Ok(blocks)
     }

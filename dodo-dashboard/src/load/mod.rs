@@ -20,7 +20,7 @@ use dodo_ledger::{
     Error, FailedEventCursor,
     query::{CurrencySums, Cursor, Dimension, Range, RecordCursor, SubscriptionCursor},
 };
-use jiff::{Zoned, tz::TimeZone};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use self::money::none_label;
 use crate::{
@@ -336,6 +336,11 @@ impl<'a> Loader<'a> {
             [only] => Some(self.product(only)),
             several => Some(format!("({} products)", several.len())),
         }
+    }
+
+    /// The civil day of a moment, as sentences name it.
+    fn day(&self, at: Timestamp) -> String {
+        at.to_zoned(self.now.time_zone().clone()).strftime("%-d %b %Y").to_string()
     }
 
     /// The link to the page of a customer.

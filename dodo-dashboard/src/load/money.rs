@@ -173,7 +173,7 @@ fn order_of((sort, ascending): (Sort, bool)) -> Order {
 pub(super) fn none_label(by: By) -> &'static str {
     match by {
         By::Source => "not attributed",
-        By::Reason => "attributed",
+        By::Reason => "attributed or direct",
         By::Medium => "no medium",
         By::Campaign => "no campaign",
         By::Content => "no content",

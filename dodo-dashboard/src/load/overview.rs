@@ -6,8 +6,8 @@ use super::{
     attention::plural,
     kind_of,
     money::{Attributed, Flow, Groups, change, none_label},
+    payments::listed_source,
     slots::colors,
-    source_of,
 };
 use crate::{
     chart::{Chart, Color, Series, short},
@@ -51,13 +51,12 @@ impl Loader<'_> {
         let (groups, flow) = self.charted(&dimensions, order, None, self.rows(CARD_ROWS)).await?;
         let channels = groups.last().cloned().unwrap_or_default();
         let (totals, attributed) = (channels.total, Attributed::from_channels(&channels));
-        let flow = (self.chart_of(By::Source, &flow).await?, flow);
         blocks.push(self.tiles(&totals, &flow, attributed));
         blocks.extend(self.attention().await?);
         blocks.extend(self.nothing_note(&totals, attributed).await?);
         blocks.extend(self.refunds_without_amount().await?);
         if self.wants("net") {
-            blocks.push(Block::Chart(flow.0));
+            blocks.push(Block::Chart(self.chart_of(By::Source, &flow).await?));
         }
         let cards = CARDS.into_iter().zip(groups).filter(|((name, _), _)| !name.is_empty());
         let cards = cards.map(|((name, by), groups)| Block::Table(self.card(name, by, groups)));
@@ -131,23 +130,27 @@ impl Loader<'_> {
         })
     }
 
-    fn tiles(&self, totals: &Compared, flow: &(Chart, Flow), attributed: Attributed) -> Block {
+    fn tiles(&self, totals: &Compared, flow: &Flow, attributed: Attributed) -> Block {
         let (now, before) = (totals.now, totals.before);
+        // A column that is not yet complete looks like a loss.
+        let complete = flow.buckets.iter().filter(|bucket| !bucket.running).count();
+        let complete = flow.total.get(..complete).unwrap_or_default();
         let mut net = Tile::new("net", "Net revenue", Kind::Money, Cell::Money(now.net));
         net.change = change(totals, |sums| sums.net);
         net.before = Cell::money(before.map(|before| before.net));
-        net.trend = flow.1.total.iter().map(|sums| sums.net).collect();
+        net.trend = complete.iter().map(|sums| sums.net).collect();
         let mut payments = Tile::new("payments", "Payments", Kind::Count, Cell::Count(now.charges));
         payments.change = change(totals, |sums| sums.charges.into());
         payments.before = before.map_or(Cell::Nothing, |before| Cell::Count(before.charges));
-        payments.trend = flow.1.total.iter().map(|sums| sums.charges.into()).collect();
+        payments.trend = complete.iter().map(|sums| sums.charges.into()).collect();
         let customers = Cell::Count(now.new_customers);
         let mut customers = Tile::new("new_customers", "New customers", Kind::Count, customers);
         customers.change = change(totals, |sums| sums.new_customers.into());
         customers.before = before.map_or(Cell::Nothing, |before| Cell::Count(before.new_customers));
-        customers.trend = flow.1.total.iter().map(|sums| sums.new_customers.into()).collect();
+        customers.trend = complete.iter().map(|sums| sums.new_customers.into()).collect();
         let mut average =
-            Tile::new("average", "Average payment", Kind::Money, Cell::money(now.average()));
+            Tile::new("average", "Average payment", Kind::Money, Cell::money(now.average()))
+                .hinted("net, before refunds");
         let average_before = before.and_then(|before| before.average());
         average.before = Cell::money(average_before);
         average.change = match (now.average(), average_before) {
@@ -173,8 +176,9 @@ impl Loader<'_> {
             Tile::new("attributed", "Attributed", Kind::Percent, Cell::percent(attributed.now));
         known.before = Cell::percent(attributed.before);
         known.change = Change::points(attributed.now, attributed.before);
-        known.hint =
-            attributed.seen.map(|seen| format!("with direct visits {}", format::percent(seen)));
+        known.hint = attributed.seen.map(|seen| {
+            format!("of the net of payments; with direct visits {}", format::percent(seen))
+        });
         Block::Tiles(self.unit, vec![net, payments, customers, average, refunds, known])
     }
 
@@ -236,17 +240,18 @@ impl Loader<'_> {
 
     /// The latest changes of money in the period, under the conditions.
     async fn happened(&self) -> Result<Block, Error> {
-        let last = self.records_asked().limit(10).fetch().await?;
-        let moments = last.iter().map(|record| self.moment(record)).collect();
+        let last = self.records_asked().limit(10).page().await?.records;
+        let moments = last.iter().map(|each| self.moment(&each.record, &listed_source(each)));
+        let moments = moments.collect();
         Ok(Block::Timeline { title: "Last payments and reversals".to_owned(), moments })
     }
 
     /// A record as a line of a timeline, which leads to its payment.
-    pub(super) fn moment(&self, record: &AttributionRecord) -> Moment {
+    fn moment(&self, record: &AttributionRecord, source: &str) -> Moment {
         let mut text = kind_of(&record.kind);
-        for part in [self.products(record), source_of(record)].into_iter().flatten() {
+        for part in self.products(record).as_deref().into_iter().chain([source]) {
             text.push_str(" · ");
-            text.push_str(&short(&part));
+            text.push_str(&short(part));
         }
         let amount = record.money.as_ref().map(|money| {
             let unit = format::Unit { currency: money.currency, exponent: money.exponent };

@@ -41,14 +41,14 @@ impl Loader<'_> {
             },
         ]));
         blocks.push(Block::Timeline {
-            title: "Timeline".to_owned(),
+            title: "Timeline, amounts with tax".to_owned(),
             moments: self.timeline(&explained.records, &events, (unit, id)),
         });
         for each in &explained.records {
             let is_charge = each.record.id == record.id;
             blocks.push(Block::Sentences {
                 title: match is_charge {
-                    true => "Why it is attributed so".to_owned(),
+                    true => "Why it has this attribution".to_owned(),
                     false => {
                         format!("{} {}", kind_of(&each.record.kind), reversal_id(&each.record))
                     }
@@ -87,7 +87,7 @@ impl Loader<'_> {
         let moments = events.iter().map(|event| self.event_moment(event, self.unit, id)).collect();
         let blocks = vec![
             Block::Note { text, link: None, is_warning: true },
-            Block::Timeline { title: "Timeline".to_owned(), moments },
+            Block::Timeline { title: "Timeline, amounts with tax".to_owned(), moments },
         ];
         Sheet { heading: format!("{} {id}", Page::Payment.title()), blocks }
     }
@@ -118,10 +118,23 @@ impl Loader<'_> {
                     link: None,
                 });
             }
-            let mut moment = self.moment(record);
-            moment.link = None;
-            moment.delivery = self.permission.sees_operations().then(|| record.webhook_id.clone());
-            moments.push(moment);
+            moments.push(Moment {
+                at: record.occurred_at,
+                text: kind_of(&record.kind),
+                amount: record.money.as_ref().map(|money| {
+                    let unit = Unit { currency: money.currency, exponent: money.exponent };
+                    match money.gross == money.net {
+                        true => unit.show(money.gross.into()),
+                        false => format!(
+                            "{}, net {}",
+                            unit.show(money.gross.into()),
+                            unit.show(money.net.into())
+                        ),
+                    }
+                }),
+                delivery: self.permission.sees_operations().then(|| record.webhook_id.clone()),
+                link: None,
+            });
         }
         moments.sort_by_key(|moment| moment.at);
         moments

@@ -113,20 +113,12 @@ impl Loader<'_> {
         let record = &listed.record;
         // The table has one currency, so an amount in another currency has no column.
         let money = record.money.as_ref().filter(|money| money.currency == self.unit.currency);
-        // The value by which the breakdown groups and conditions filter.
-        let campaign =
-            record.campaign.as_ref().and_then(|found| found.value.campaign_id.as_deref());
-        let source = match (listed.source.as_deref(), campaign) {
-            (Some(source), Some(campaign)) => format!("{source} / {campaign}"),
-            (Some(source), None) => source.to_owned(),
-            (None, _) => "not attributed".to_owned(),
-        };
         let cells = vec![
             Cell::Time(record.occurred_at),
             Cell::text(kind_of(&record.kind)),
             Cell::text(record.payment_id.as_str()),
             Cell::maybe(self.products(record).as_deref()),
-            Cell::text(source),
+            Cell::text(listed_source(listed)),
             Cell::maybe(record.customer_id.as_deref()),
             name_of(record.contact.as_ref()),
             Cell::money(money.map(|money| money.gross.into())),
@@ -134,6 +126,21 @@ impl Loader<'_> {
         ];
         let to = (!record.payment_id.is_empty())
             .then(|| self.question.about(Page::Payment, &record.payment_id));
-        Row::new(cells).linked(to)
+        let customer = record.customer_id.as_deref().map(|customer| self.person_page(customer));
+        Row::new(cells)
+            .linked(to.clone())
+            .cell_linked("payment", to)
+            .cell_linked("customer", customer)
+    }
+}
+
+/// The value by which the breakdown groups and conditions filter, and the campaign.
+pub(super) fn listed_source(listed: &ListedRecord) -> String {
+    let campaign = listed.record.campaign.as_ref();
+    let campaign = campaign.and_then(|found| found.value.campaign_id.as_deref());
+    match (listed.source.as_deref(), campaign) {
+        (Some(source), Some(campaign)) => format!("{source} / {campaign}"),
+        (Some(source), None) => source.to_owned(),
+        (None, _) => "not attributed".to_owned(),
     }
 }

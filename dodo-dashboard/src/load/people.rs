@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use dodo_core::{attribution::Contact, event::SubscriptionStatus};
 use dodo_ledger::{Error, query::Dimension};
 
-use super::{Loader, PAGE_ROWS};
+use super::{Loader, PAGE_ROWS, payments::listed_source};
 use crate::{
     page::{Block, Sheet, Tile},
     question::{Page, Sort},
@@ -36,10 +36,7 @@ impl Loader<'_> {
         table.count = Some(groups.count);
         table.next = groups.next;
         let customers = groups.rows.iter().map(|(customer, _)| customer.as_str());
-        let contacts = match self.permission.sees_people() {
-            true => self.settings.ledger.contacts(customers).await?,
-            false => BTreeMap::new(),
-        };
+        let contacts = self.contacts(customers).await?;
         let rows = groups.rows.iter().map(|(customer, sums)| {
             let now = &sums.now;
             Row::new(vec![
@@ -54,6 +51,17 @@ impl Loader<'_> {
         });
         let table = self.without_names(table.with_rows(rows.collect()));
         Ok(Sheet { blocks: vec![Block::Table(table)], ..Sheet::default() })
+    }
+
+    /// The contacts of customers, for people who may see them.
+    pub(super) async fn contacts(
+        &self,
+        customers: impl Iterator<Item = &str> + Send,
+    ) -> Result<BTreeMap<String, Contact>, Error> {
+        match self.permission.sees_people() {
+            true => self.settings.ledger.contacts(customers).await,
+            false => Ok(BTreeMap::new()),
+        }
     }
 
     /// The table without the column of names, for people who may not see them.
@@ -97,6 +105,9 @@ impl Loader<'_> {
             facts.push(("Customer", Cell::text(customer.as_str()), None));
         }
         facts.extend(self.contact_facts(newest));
+        if let Some(first) = listed.last() {
+            facts.push(("First source", Cell::text(listed_source(first)), None));
+        }
         let mut subscriptions: Vec<&String> =
             records.iter().flat_map(|record| &record.subscription_ids).collect();
         subscriptions.sort_unstable();
@@ -116,7 +127,11 @@ impl Loader<'_> {
         let mut table = self.payment_table(shown);
         table.count = u64::try_from(listed.len()).ok();
         blocks.push(Block::Table(table));
-        Ok(Sheet { heading: format!("{} {id}", Page::Person.title()), blocks })
+        let name = match (self.permission.sees_people(), name_of(newest.contact.as_ref())) {
+            (true, Cell::Text(name)) => name,
+            _ => Page::Person.title().to_owned(),
+        };
+        Ok(Sheet { heading: format!("{name} · {id}"), blocks })
     }
 
     fn subscription_line(&self, now: &dodo_ledger::query::SubscriptionStatusView) -> String {
@@ -124,7 +139,7 @@ impl Loader<'_> {
         let status = now.status.as_ref().map(|status| status.as_str().replace('_', " "));
         let is_ahead = |at: &jiff::Timestamp| *at > self.now.timestamp();
         let next = now.next_billing_date.filter(is_ahead).map(|at| {
-            let day = at.to_zoned(self.now.time_zone().clone()).date();
+            let day = self.day(at);
             if now.cancel_at_next_billing_date || now.status == Some(SubscriptionStatus::Cancelled)
             {
                 format!("ends on {day}")

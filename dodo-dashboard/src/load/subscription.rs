@@ -29,7 +29,7 @@ impl Loader<'_> {
                 facts: self.subscription_facts(&subscription, unit),
             },
             Block::Timeline {
-                title: "Events, newest first".to_owned(),
+                title: "Events, newest first, amounts with tax".to_owned(),
                 moments: events.iter().map(|event| self.event_moment(event, unit, id)).collect(),
             },
         ];
@@ -38,20 +38,19 @@ impl Loader<'_> {
 
     /// The state in one sentence.
     fn sentence(&self, each: &SubscriptionItem, unit: Unit) -> String {
-        let day = |at: jiff::Timestamp| at.to_zoned(self.now.time_zone().clone()).date();
         let mrr = unit.show(each.mrr.into());
         match (each.mrr, each.counts_until) {
             (0, _) if each.trial_ends_at.is_some_and(|end| end > self.now.timestamp()) => {
                 "In a trial: nothing is paid yet, so it does not count.".to_owned()
             }
-            (0, Some(ended)) => format!("It stopped to count on {}.", day(ended)),
+            (0, Some(ended)) => format!("It stopped to count on {}.", self.day(ended)),
             (0, None) => "It does not count: nothing recurring is paid.".to_owned(),
             (_, Some(end)) if each.ending => {
-                format!("It counts {mrr} a month until {}, when it ends.", day(end))
+                format!("It counts {mrr} a month until {}, when it ends.", self.day(end))
             }
             (_, Some(end)) if each.at_risk => format!(
                 "At risk: the last renewal failed. It counts {mrr} a month until {}.",
-                day(end)
+                self.day(end)
             ),
             (_, _) if each.at_risk => {
                 format!("At risk: the last renewal failed. It counts {mrr} a month.")
@@ -74,8 +73,6 @@ impl Loader<'_> {
             }
         });
         let customer = each.customer_id.as_deref();
-        let now = self.now.timestamp();
-        let next_charge = each.next_billing_date.filter(|at| !each.ending && *at > now);
         let mut facts = vec![
             ("Plan", Cell::maybe(plan.as_deref()), None),
             ("Status", Cell::text(status_of(each)), None),
@@ -83,7 +80,7 @@ impl Loader<'_> {
             ("Amount before tax", Cell::text(unit.show(each.amount.into())), None),
             ("Charged", Cell::maybe(interval.as_deref()), None),
             ("MRR", Cell::Money(each.mrr.into()), None),
-            ("Next charge", Cell::time(next_charge), None),
+            ("Next charge", Cell::time(self.next_charge(each)), None),
             ("Counts until", Cell::time(each.counts_until), None),
             ("Trial ends", Cell::time(each.trial_ends_at), None),
             ("Customer", Cell::maybe(customer), customer.map(|id| self.person_page(id))),

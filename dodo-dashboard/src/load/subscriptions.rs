@@ -1,3 +1,4 @@
+use dodo_core::attribution::Contact;
 use dodo_ledger::{
     Error,
     query::{
@@ -6,20 +7,27 @@ use dodo_ledger::{
         lifetime_value,
     },
 };
+use jiff::Timestamp;
 
-use super::{CARD_ROWS, Loader, PAGE_ROWS, attention::plural};
+use super::{
+    CARD_ROWS, Loader, PAGE_ROWS,
+    attention::plural,
+    money::none_label,
+    people::{NAME, name_of},
+};
 use crate::{
     chart::{Chart, Color, Series},
     format::{self, Change, Unit},
     page::{Block, Sheet, Tile},
-    question::{Interval, Mode, Page, Period},
+    question::{By, Condition, Interval, Mode, Page, Period},
     range::{Bucket, last_day},
     table::{Cell, Column, Kind, Row, Table},
 };
 
-static LIST: [Column; 8] = [
+static LIST: [Column; 9] = [
     Column::new("subscription", "Subscription", Kind::Id),
     Column::new("customer", "Customer", Kind::Id),
+    NAME,
     Column::new("plan", "Plan", Kind::Text),
     Column::new("status", "Status", Kind::Text),
     Column::new("since", "Since", Kind::Time),
@@ -149,12 +157,12 @@ impl Loader<'_> {
             self.losses(lost)
         )?;
         blocks.push(Block::Cards(vec![
-            Block::Table(self.plan_table("plans", "By plan", plans, |id| self.product(id))),
+            Block::Table(self.plan_table("plans", "By plan", plans, By::Product)),
             Block::Table(self.plan_table(
                 "sources",
                 "By source of the first charge",
                 sources,
-                str::to_owned,
+                By::Source,
             )),
             Block::Table(self.reasons(&months)),
         ]));
@@ -216,7 +224,7 @@ impl Loader<'_> {
         name: &'static str,
         title: &str,
         mut plans: Vec<SubscriptionGroup>,
-        named: impl Fn(&str) -> String,
+        by: By,
     ) -> Table {
         let mut table = Table::new(name, title, &PLANS, self.unit);
         let known = plans.iter().filter(|plan| plan.value.is_some()).count();
@@ -225,14 +233,19 @@ impl Loader<'_> {
         plans.sort_by_key(|plan| plan.value.is_none());
         let limit = self.rows(CARD_ROWS);
         let rows = plans.into_iter().take(limit).map(|plan| {
-            let label = plan.value.as_deref().map_or_else(|| "not attributed".to_owned(), &named);
+            let value = plan.value.as_deref();
+            let label = value.map(|value| self.named(by.dimension(), value));
+            let label = label.unwrap_or_else(|| none_label(by).to_owned());
+            // The money of the plan or source, renewals included.
+            let condition = Condition { by, value: plan.value.clone(), excluded: false };
+            let to = self.question.on(Page::Overview).with(condition);
             let cells = vec![
                 Cell::text(label),
                 Cell::Money(plan.sums.mrr),
                 Cell::Count(plan.sums.subscriptions),
                 Cell::Count(plan.sums.customers),
             ];
-            Row { aside: plan.value.is_none(), ..Row::new(cells) }
+            Row { aside: plan.value.is_none(), ..Row::new(cells).linked(to) }
         });
         table.rows = rows.collect();
         table
@@ -251,7 +264,7 @@ impl Loader<'_> {
         }
         reasons.sort_by_key(|reason| reason.1);
         let mut table =
-            Table::new("reasons", "Lost by reason, last 13 months", &REASONS, self.unit);
+            Table::new("reasons", "Churn by reason, last 13 months", &REASONS, self.unit);
         table.empty = "No customer left.";
         let rows = reasons.into_iter().map(|(reason, amount, customers)| {
             Row::new(vec![
@@ -280,7 +293,7 @@ impl Loader<'_> {
             to.period = Period::Days(first, first.last_of_month());
             (first.strftime("%b %Y").to_string(), to, month.bucket.range.from == lost.from)
         });
-        Block::Choice { label: "Month of the losses", choices: choices.collect() }
+        Block::Choice { label: "Month of the churn", choices: choices.collect() }
     }
 
     /// The churn by plan and reason.
@@ -292,7 +305,7 @@ impl Loader<'_> {
             true => first.strftime("%b %Y").to_string(),
             false => format!("{} to {}", first.strftime("%-d %b"), last.strftime("%-d %b %Y")),
         };
-        let title = format!("Lost by plan and reason, {days}");
+        let title = format!("Churn by plan and reason, {days}");
         let mut table = Table::new("losses", title, &LOSSES, self.unit);
         table.empty = "No customer left.";
         let losses = self.mrr_asked().losses(range).await?;
@@ -313,8 +326,7 @@ impl Loader<'_> {
         let page = self.subscriptions_asked().page(limit, after).await?;
         let mut table = Table::new("subscriptions", "Subscriptions", &LIST, self.unit);
         table.next = page.next.map(|next| next.to_string());
-        let rows = page.subscriptions.iter().map(|each| self.subscription_row(each));
-        Ok(table.with_rows(rows.collect()))
+        self.with_subscriptions(table, &page.subscriptions).await
     }
 
     /// The subscriptions with a charge in the next 30 days.
@@ -325,25 +337,47 @@ impl Loader<'_> {
         let page = self.subscriptions_asked().only(which).page(limit, None).await?;
         let mut table = Table::new("due", "Due in 30 days", &LIST, self.unit);
         table.empty = "No charge is due in 30 days.";
-        let rows = page.subscriptions.iter().map(|each| self.subscription_row(each));
-        Ok(table.with_rows(rows.collect()))
+        self.with_subscriptions(table, &page.subscriptions).await
     }
 
-    fn subscription_row(&self, each: &SubscriptionItem) -> Row {
+    async fn with_subscriptions(
+        &self,
+        table: Table,
+        listed: &[SubscriptionItem],
+    ) -> Result<Table, Error> {
+        let customers = listed.iter().filter_map(|each| each.customer_id.as_deref());
+        let contacts = self.contacts(customers).await?;
+        let rows = listed.iter().map(|each| {
+            let contact = each.customer_id.as_ref().and_then(|id| contacts.get(id));
+            self.subscription_row(each, contact)
+        });
+        Ok(self.without_names(table.with_rows(rows.collect())))
+    }
+
+    /// The time of the next charge of a subscription that is paid or in a trial.
+    pub(super) fn next_charge(&self, each: &SubscriptionItem) -> Option<Timestamp> {
+        let is_ahead = |at: &Timestamp| *at > self.now.timestamp();
+        let is_charged =
+            !each.ending && (each.mrr > 0 || each.trial_ends_at.is_some_and(|at| is_ahead(&at)));
+        each.next_billing_date.filter(|at| is_charged && is_ahead(at))
+    }
+
+    fn subscription_row(&self, each: &SubscriptionItem, contact: Option<&Contact>) -> Row {
         let to = self.question.about(Page::Subscription, &each.subscription_id);
-        let is_due =
-            each.mrr > 0 || each.trial_ends_at.is_some_and(|end| end > self.now.timestamp());
+        let customer = each.customer_id.as_deref().map(|customer| self.person_page(customer));
         Row::new(vec![
             Cell::text(each.subscription_id.as_str()),
             Cell::maybe(each.customer_id.as_deref()),
+            name_of(contact),
             Cell::maybe(each.product_id.as_deref().map(|id| self.product(id)).as_deref()),
             Cell::text(status_of(each)),
             Cell::time(each.since),
             Cell::Money(each.amount.into()),
             Cell::Money(each.mrr.into()),
-            Cell::time(each.counts_until.or(each.next_billing_date.filter(|_| is_due))),
+            Cell::time(each.counts_until.or(self.next_charge(each))),
         ])
         .linked(to)
+        .cell_linked("customer", customer)
     }
 }
 

@@ -239,7 +239,7 @@ fn tile_html(tile: &Tile, unit: Unit, zone: &TimeZone) -> Markup {
             @if tile.change != Change::Nothing {
                 p.change {
                     span.up[is_better == Some(true)].down[is_better == Some(false)] { (tile.change.show(unit)) }
-                    span.vh { " against the period before, which had " (tile.before.show(unit, zone)) }
+                    " " span.hint { "from " (tile.before.show(unit, zone)) }
                 }
             }
             @if let Some(hint) = &tile.hint { p.hint { (hint) } }

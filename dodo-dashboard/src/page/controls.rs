@@ -44,7 +44,7 @@ fn period(question: &Question) -> Markup {
     html! {
         form.period method="get" {
             @for (name, value) in kept(question) { input type="hidden" name=(name) value=(value); }
-            label { "Period" select name="range" {
+            label { "Period" select name=(if days.is_some() { "preset" } else { "range" }) {
                 @if days.is_some() { option value="" selected { "These days" } }
                 @for preset in Preset::ALL {
                     option value=(preset.name()) selected[question.period == Period::Preset(*preset)] { (preset.title()) }
@@ -52,11 +52,13 @@ fn period(question: &Question) -> Markup {
             } }
             label { "From" input type="date" name="from" value=[days.map(|(first, _)| first)]; }
             label { "To" input type="date" name="to" value=[days.map(|(_, last)| last)]; }
-            label { "Against" select name="vs" {
-                @for (versus, title) in [(Versus::Before, "the period before"), (Versus::Year, "a year before"), (Versus::Nothing, "nothing")] {
-                    option value=(versus.name()) selected[question.versus == versus] { (title) }
-                }
-            } }
+            @if question.page.compares() {
+                label { "Against" select name="vs" {
+                    @for (versus, title) in [(Versus::Before, "the period before"), (Versus::Year, "a year before"), (Versus::Nothing, "nothing")] {
+                        option value=(versus.name()) selected[question.versus == versus] { (title) }
+                    }
+                } }
+            }
             button { "Show" }
         }
     }
@@ -78,7 +80,10 @@ pub(super) fn search(question: &Question, label: &str) -> Markup {
 /// The parameters that the form of the period keeps.
 fn kept(question: &Question) -> Vec<(String, String)> {
     let mut other = question.at_the_top();
-    (other.period, other.versus) = (Period::default(), Versus::default());
+    other.period = Period::default();
+    if question.page.compares() {
+        other.versus = Versus::default();
+    }
     pairs(&other)
 }
 

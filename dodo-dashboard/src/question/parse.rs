@@ -19,9 +19,9 @@ pub(crate) struct Parsed {
 pub(crate) struct Unanswerable;
 
 /// The parameters, in the order of their names.
-pub(super) const NAMES: [&str; 19] = [
+pub(super) const NAMES: [&str; 20] = [
     "at", "by", "cur", "dir", "format", "from", "id", "int", "is", "mode", "not", "page", "part",
-    "q", "range", "sort", "table", "to", "vs",
+    "preset", "q", "range", "sort", "table", "to", "vs",
 ];
 
 /// The most notices that a page shows.
@@ -30,11 +30,11 @@ const MOST_NOTICES: usize = 10;
 const LONGEST_ECHO: usize = 60;
 
 impl Question {
-    /// Reads a query string.
+    /// Reads a query string. `today`: the last day of a period without one.
     ///
     /// # Errors
     /// If it is longer than 4 KiB, or one of its values longer than 200 characters.
-    pub(crate) fn parse(query: &str) -> Result<Parsed, Unanswerable> {
+    pub(crate) fn parse(query: &str, today: Date) -> Result<Parsed, Unanswerable> {
         if query.len() > LONGEST_QUERY {
             return Err(Unanswerable);
         }
@@ -56,7 +56,7 @@ impl Question {
                 reader.read(name, value);
             }
         }
-        reader.days();
+        reader.days(today);
         Ok(Parsed { question: reader.question, notices: reader.notices })
     }
 }
@@ -66,6 +66,7 @@ struct Reader {
     question: Question,
     from: Option<Date>,
     to: Option<Date>,
+    preset: bool,
     notices: Vec<Notice>,
 }
 
@@ -116,6 +117,11 @@ impl Reader {
             "page" => choose!(Page, |q: &mut Question, value| q.page = value),
             "part" if value == "live" => self.question.live = true,
             "part" => self.unknown_value(name, &value, "live".to_owned()),
+            // Of the form of a period of days: the list counts more than the days.
+            "preset" => {
+                self.preset = true;
+                choose!(Preset, |q: &mut Question, value| q.period = Period::Preset(value));
+            }
             "q" => {
                 let text = value.trim();
                 self.question.search = (!text.is_empty()).then(|| text.to_owned());
@@ -172,9 +178,14 @@ impl Reader {
         }
     }
 
-    /// Days of the form count more than its list, and one day alone is a period of one day.
-    fn days(&mut self) {
-        match (self.from.or(self.to), self.to.or(self.from)) {
+    /// Days of the form count more than its list. A first day alone begins a period until today; a last day
+    /// alone is a period of one day.
+    fn days(&mut self, today: Date) {
+        if self.preset {
+            return;
+        }
+        let last = self.to.or(self.from.map(|first| first.max(today)));
+        match (self.from.or(self.to), last) {
             (Some(first), Some(last)) if first <= last => {
                 self.question.period = Period::Days(first, last);
             }

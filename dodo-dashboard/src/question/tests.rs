@@ -7,8 +7,10 @@ use super::{
     *,
 };
 
+const TODAY: Date = Date::constant(2026, 11, 28);
+
 fn parse(query: &str) -> Parsed {
-    Question::parse(query).unwrap_or_else(|_| panic!("{query} is answered"))
+    Question::parse(query, TODAY).unwrap_or_else(|_| panic!("{query} is answered"))
 }
 
 fn any_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
@@ -85,7 +87,7 @@ proptest! {
 
     #[test]
     fn any_query_is_read_and_its_canonical_form_stays(query in "\\PC{0,200}|([a-z]{1,6}=[a-z0-9:.!%]{0,20}&?){0,8}") {
-        if let Ok(parsed) = Question::parse(&query) {
+        if let Ok(parsed) = Question::parse(&query, TODAY) {
             let canonical = parsed.question.to_string();
             let again = parse(canonical.strip_prefix('?').unwrap());
             prop_assert_eq!(again.question.to_string(), canonical);
@@ -106,7 +108,11 @@ fn canonical_form_is_sorted_and_without_defaults() {
         ("range=2026-11-01..2026-11-28", "?range=2026-11-01..2026-11-28"),
         ("q=&id=&range=", "?"),
         ("range=7d&from=2026-11-01&to=2026-11-28", "?range=2026-11-01..2026-11-28"),
-        ("from=2026-11-01&to=", "?range=2026-11-01..2026-11-01"),
+        ("from=2026-11-01&to=", "?range=2026-11-01..2026-11-28"),
+        ("from=2026-12-01", "?range=2026-12-01..2026-12-01"),
+        ("to=2026-11-01", "?range=2026-11-01..2026-11-01"),
+        ("preset=7d&from=2026-11-01&to=2026-11-28", "?range=7d"),
+        ("preset=&from=2026-11-01&to=2026-11-28", "?range=2026-11-01..2026-11-28"),
     ] {
         let parsed = parse(query);
         assert_eq!(parsed.question.to_string(), canonical, "{query}");
@@ -149,9 +155,9 @@ fn parts_that_the_page_does_not_follow_are_named() {
 #[test]
 fn questions_that_are_too_long_are_refused() {
     let long = |length: usize| format!("q={}", "ä".repeat(length));
-    assert!(Question::parse(&long(200)).is_ok());
-    assert_eq!(Question::parse(&long(201)), Err(Unanswerable));
-    assert_eq!(Question::parse(&"a".repeat(4097)), Err(Unanswerable));
+    assert!(Question::parse(&long(200), TODAY).is_ok());
+    assert_eq!(Question::parse(&long(201), TODAY), Err(Unanswerable));
+    assert_eq!(Question::parse(&"a".repeat(4097), TODAY), Err(Unanswerable));
     assert_eq!(parse(&"a&".repeat(2000)).notices.len(), 1);
 }
 

@@ -57,6 +57,11 @@ impl Page {
         }
     }
 
+    /// Whether it compares the period with another one.
+    pub(crate) const fn compares(self) -> bool {
+        matches!(self, Self::Overview | Self::Breakdown | Self::Funnel)
+    }
+
     /// The tab that is marked on the page.
     pub(crate) const fn tab(self) -> Self {
         match self {

@@ -304,7 +304,7 @@ fn questions(story: &Story) -> Vec<Asked> {
             question: "Why is the payment pay_sub_0 not attributed?",
             clicks: &[Search("pay_sub_0")],
             answers: vec![(
-                Place::Section("Why it is attributed so"),
+                Place::Section("Why it has this attribution"),
                 "Not attributed: it does not come from a checkout session.".to_owned(),
             )],
         },
@@ -339,11 +339,11 @@ fn questions(story: &Story) -> Vec<Asked> {
             question: "Which plan lost most recurring revenue last month, and why?",
             clicks: &[Link("Subscriptions")],
             answers: vec![
-                (Place::Cell("Lost by reason", "customer canceled", "MRR"), dollars(-lost)),
-                (Place::Cell("Lost by reason", "customer canceled", "Customers"), "2".to_owned()),
-                (Place::Cell("Lost by plan and reason", "pdt_plan", "MRR"), dollars(-lost)),
+                (Place::Cell("Churn by reason", "customer canceled", "MRR"), dollars(-lost)),
+                (Place::Cell("Churn by reason", "customer canceled", "Customers"), "2".to_owned()),
+                (Place::Cell("Churn by plan and reason", "pdt_plan", "MRR"), dollars(-lost)),
                 (
-                    Place::Cell("Lost by plan and reason", "pdt_plan", "Reason"),
+                    Place::Cell("Churn by plan and reason", "pdt_plan", "Reason"),
                     "customer canceled".to_owned(),
                 ),
             ],
