@@ -16,13 +16,13 @@ use crate::{
 static COLUMNS: [Column; 9] = [
     Column::new("time", "Time", Kind::Time),
     Column::new("kind", "Kind", Kind::Text),
-    Column::new("payment", "Payment", Kind::Id),
-    Column::new("product", "Product", Kind::Text),
-    Column::new("source", "Source", Kind::Text),
-    Column::new("customer", "Customer", Kind::Id),
-    NAME,
     Column::new("gross", "Gross", Kind::Money),
     Column::new("net", "Net", Kind::Money),
+    Column::new("product", "Product", Kind::Text),
+    Column::new("source", "Source", Kind::Text),
+    NAME,
+    Column::new("customer", "Customer", Kind::Id),
+    Column::new("payment", "Payment", Kind::Id),
 ];
 
 impl Loader<'_> {
@@ -116,13 +116,13 @@ impl Loader<'_> {
         let cells = vec![
             Cell::Time(record.occurred_at),
             Cell::text(kind_of(&record.kind)),
-            Cell::text(record.payment_id.as_str()),
-            Cell::maybe(self.products(record).as_deref()),
-            Cell::text(listed_source(listed)),
-            Cell::maybe(record.customer_id.as_deref()),
-            name_of(record.contact.as_ref()),
             Cell::money(money.map(|money| money.gross.into())),
             Cell::money(money.map(|money| money.net.into())),
+            Cell::maybe(self.products(record).as_deref()),
+            Cell::text(listed_source(listed)),
+            name_of(record.contact.as_ref()),
+            Cell::maybe(record.customer_id.as_deref()),
+            Cell::text(record.payment_id.as_str()),
         ];
         let to = (!record.payment_id.is_empty())
             .then(|| self.question.about(Page::Payment, &record.payment_id));
