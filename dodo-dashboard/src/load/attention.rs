@@ -38,11 +38,11 @@ impl Loader<'_> {
         if !disputes.is_empty() {
             blocks.push(Block::Table(self.dispute_table(&disputes)));
         } else {
-            let text = match blocks.is_empty() {
-                true => "No dispute is open, and no subscription is at risk.",
-                false => "No dispute is open.",
-            };
-            blocks.push(Block::Note { text: text.to_owned(), link: None, is_warning: false });
+            let mut text = "No dispute is open now, in any currency.".to_owned();
+            if blocks.is_empty() {
+                text.push_str(&format!(" No subscription in {} is at risk.", self.unit.currency));
+            }
+            blocks.push(Block::Note { text, link: None, is_warning: false });
         }
         Ok(blocks)
     }

@@ -66,7 +66,7 @@ impl Loader<'_> {
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
         let rows = self.funnel_asked().group_by(by.dimension()).top(limit).rows().await?;
         let totals = rows.total;
-        let heading = "Funnel of checkouts".to_owned();
+        let heading = "Funnel of checkouts in all currencies".to_owned();
         if totals.now.opened == 0 && totals.before.is_none_or(|before| before.opened == 0) {
             let text = "No checkout session was opened in this period. The ledger counts sessions of a checkout that has it as its context store.";
             let link = self

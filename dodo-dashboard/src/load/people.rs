@@ -106,7 +106,7 @@ impl Loader<'_> {
         }
         facts.extend(self.contact_facts(newest));
         if let Some(first) = listed.last() {
-            facts.push(("First source", Cell::text(listed_source(first)), None));
+            facts.push(("Source of the first payment", Cell::text(listed_source(first)), None));
         }
         let mut subscriptions: Vec<&String> =
             records.iter().flat_map(|record| &record.subscription_ids).collect();

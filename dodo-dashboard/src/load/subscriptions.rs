@@ -164,10 +164,9 @@ impl Loader<'_> {
                 sources,
                 By::Source,
             )),
-            Block::Table(self.reasons(&months)),
         ]));
         blocks.push(self.months_of_losses(&months, lost));
-        blocks.push(Block::Table(losses));
+        blocks.push(Block::Cards(vec![Block::Table(losses), Block::Table(self.reasons(&months))]));
         blocks.push(Block::Table(self.due().await?));
         blocks.push(Block::Table(self.subscription_list().await?));
         Ok(Sheet { blocks, ..Sheet::default() })

@@ -97,7 +97,7 @@ impl Frame<'_> {
                 @for block in &sheet.blocks { (block.html(self.question, zone)) }
                 p.foot {
                     "As of " time datetime=(self.now.timestamp()) { (minute(self.now).strftime("%-d %b %Y, %H:%M")) }
-                    ", " (zone_name(zone)) ". Net: without tax, before the fees of Dodo Payments."
+                    ", " (zone_name(zone)) ". Net: after refunds and disputes, without tax, before the fees of Dodo Payments."
                 }
             }
         }
