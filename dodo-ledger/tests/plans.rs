@@ -203,7 +203,7 @@ async fn query_for_few_rows_reads_few_rows_and_sums_read_an_index() {
             let first = |word: &str| steps.iter().position(|step| step.contains(word));
             let Some(table) = first(" dodo_") else { continue };
             assert!(
-                first("SCAN json_each").is_some_and(|rows| rows < table),
+                first("SCAN given_rows").is_some_and(|rows| rows < table),
                 "{figures} {text}\n{steps:#?}"
             );
         }

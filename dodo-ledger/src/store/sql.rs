@@ -61,12 +61,14 @@ macro_rules! dodo_sql {
          occurred_micros, created_micros, payment_id, customer_id, checkout_session_id, currency,
          exponent, gross, tax, net"
     };
+    // Without `MATERIALIZED`, SQLite would write each row as text again for each of its columns.
     (@sqlite (rows $set:literal: $first:literal $head:ident $_type:ident
               $(, $place:literal $name:ident $_types:ident)*)) => {
         concat!(
-            "(SELECT value ->> 0 AS ", stringify!($head),
+            "(WITH given_rows AS MATERIALIZED (SELECT value FROM json_each($", $set, "))
+             SELECT value ->> 0 AS ", stringify!($head),
             $(", value ->> (", $place, " - ", $first, ") AS ", stringify!($name),)*
-            " FROM json_each($", $set, ")) AS given"
+            " FROM given_rows) AS given"
         )
     };
     (@postgres (rows $_set:literal: $first:literal $head:ident $type:ident
@@ -165,17 +167,22 @@ impl Rows {
     /// As a JSON array of arrays.
     #[cfg(feature = "sqlite")]
     pub(crate) fn to_json(&self) -> String {
-        use serde_json::Value;
-        let cell = |row: usize| {
-            move |column: &Column| match column {
-                Column::Text(texts) => texts.get(row).cloned().flatten().map(Value::from),
-                Column::Int(ints) => ints.get(row).copied().flatten().map(Value::from),
+        #[derive(serde::Serialize)]
+        #[serde(untagged)]
+        enum Cell<'a> {
+            Text(Option<&'a str>),
+            Int(Option<i64>),
+        }
+        fn cell(column: &Column, row: usize) -> Cell<'_> {
+            match column {
+                Column::Text(texts) => Cell::Text(texts.get(row).and_then(Option::as_deref)),
+                Column::Int(ints) => Cell::Int(ints.get(row).copied().flatten()),
             }
-        };
-        let rows = (0..self.len).map(|row| {
-            self.columns.iter().map(|column| cell(row)(column).unwrap_or_default()).collect()
-        });
-        Value::Array(rows.collect()).to_string()
+        }
+        let rows =
+            (0..self.len).map(|row| self.columns.iter().map(|column| cell(column, row)).collect());
+        // Texts and integers are always valid JSON.
+        serde_json::to_string(&rows.collect::<Vec<Vec<_>>>()).unwrap_or_default()
     }
 }
 
