@@ -6,7 +6,6 @@ use dodo_core::{
     money::{Currency, Money},
 };
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -25,18 +24,6 @@ pub(crate) const WIDTH: usize = 19;
 const RECORD: Sql = sql!(RECORD);
 
 /// The fields of a record that are columns and not in its JSON.
-#[derive(Serialize)]
-struct Fields {
-    id: String,
-    live: bool,
-    occurred_at: Timestamp,
-    created_at: Option<Timestamp>,
-    payment_id: String,
-    customer_id: Option<String>,
-    checkout_session_id: Option<String>,
-    money: Option<Money>,
-}
-
 const OMITTED: [&str; 8] = [
     "id",
     "live",
@@ -47,6 +34,9 @@ const OMITTED: [&str; 8] = [
     "checkout_session_id",
     "money",
 ];
+
+/// The omitted fields without which the JSON cannot be read. The columns replace these values.
+const REQUIRED: &str = r#"{"id":"","live":false,"occurred_at":"1970-01-01T00:00:00Z","#;
 
 /// The JSON of a record: the fields without a column, except for those with their default.
 pub(crate) fn to_json(record: &AttributionRecord) -> Result<String, Error> {
@@ -80,30 +70,34 @@ pub(crate) fn read(row: &mut Row) -> Result<Record, Error> {
     let excess = row.opt_int(3)?;
     let reason = row.opt_text(4)?.and_then(|name| StepReason::from_name(&name));
     let (country, is_first) = (row.opt_text(5)?, row.int(6)? != 0);
-    let record = joined(&read_fields(row)?, &json)?;
+    let mut record = read_json(&json)?;
+    read_fields(row, &mut record)?;
     Ok(Record { record, visit_context, reason, excess, country, is_first, state })
 }
 
-fn read_fields(row: &mut Row) -> Result<Fields, Error> {
+/// The fields of the JSON. The others have no value yet.
+fn read_json(json: &str) -> Result<AttributionRecord, Error> {
+    let Some(fields) = json.strip_prefix('{') else {
+        return Err(Error::corrupt("a stored record is not a JSON object"));
+    };
+    let mut record: AttributionRecord = from_json(&[REQUIRED, fields].concat())?;
+    record.email_sha256 = record.email_sha256.or_else(|| hash_of(record.contact.as_ref()));
+    Ok(record)
+}
+
+/// The fields that are columns.
+fn read_fields(row: &mut Row, record: &mut AttributionRecord) -> Result<(), Error> {
     let at = |micros| {
         Timestamp::from_microsecond(micros)
             .map_err(|_| Error::corrupt("a stored record has an invalid time"))
     };
-    let (id, live) = (row.text(7)?, row.int(8)? != 0);
-    let (occurred_at, created_at) = (at(row.int(9)?)?, row.opt_int(10)?.map(at).transpose()?);
-    let payment_id = row.opt_text(11)?.unwrap_or_default();
-    let (customer_id, checkout_session_id) = (row.opt_text(12)?, row.opt_text(13)?);
-    let money = row.opt_text(14)?.map(|code| read_money(row, &code)).transpose()?;
-    Ok(Fields {
-        id,
-        live,
-        occurred_at,
-        created_at,
-        payment_id,
-        customer_id,
-        checkout_session_id,
-        money,
-    })
+    (record.id, record.live) = (row.text(7)?, row.int(8)? != 0);
+    record.occurred_at = at(row.int(9)?)?;
+    record.created_at = row.opt_int(10)?.map(at).transpose()?;
+    record.payment_id = row.opt_text(11)?.unwrap_or_default();
+    (record.customer_id, record.checkout_session_id) = (row.opt_text(12)?, row.opt_text(13)?);
+    record.money = row.opt_text(14)?.map(|code| read_money(row, &code)).transpose()?;
+    Ok(())
 }
 
 fn read_money(row: &mut Row, code: &str) -> Result<Money, Error> {
@@ -114,19 +108,4 @@ fn read_money(row: &mut Row, code: &str) -> Result<Money, Error> {
     let exponent = exponent.map_err(|_| Error::corrupt("a stored record has no exponent"))?;
     let (gross, tax, net) = (row.int(16)?, row.opt_int(17)?, row.int(18)?);
     Ok(Money::new(gross, tax, currency).with_exponent(exponent).with_net(net))
-}
-
-/// The record of its columns and its JSON. Both are joined as text, so that one pass reads them.
-fn joined(fields: &Fields, json: &str) -> Result<AttributionRecord, Error> {
-    let mut whole = serde_json::to_string(fields)
-        .map_err(|error| Error::unreadable("a stored record cannot be read", &error))?;
-    whole.truncate(whole.len().saturating_sub(1));
-    let Some(rest) = json.strip_prefix('{') else {
-        return Err(Error::corrupt("a stored record is not a JSON object"));
-    };
-    whole.push(',');
-    whole.push_str(rest);
-    let mut record: AttributionRecord = from_json(&whole)?;
-    record.email_sha256 = record.email_sha256.or_else(|| hash_of(record.contact.as_ref()));
-    Ok(record)
 }
