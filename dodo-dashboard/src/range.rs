@@ -29,7 +29,7 @@ pub(crate) fn range_of(
     zone: &TimeZone,
     first: Option<Timestamp>,
 ) -> Range {
-    let range = calendar(period, now, zone).range(now, zone);
+    let range = calendar(period).range(now, zone);
     match (period, first) {
         (Period::Preset(Preset::All), Some(first)) => {
             let first = zone.to_datetime(first.min(now)).date();
@@ -49,12 +49,12 @@ pub(crate) fn range_before(
 ) -> Option<Range> {
     match versus {
         Versus::Nothing => None,
-        Versus::Before => calendar(period, now, zone).before(now, zone),
-        Versus::Year => calendar(period, now, zone).year_before(now, zone),
+        Versus::Before => calendar(period).before(now, zone),
+        Versus::Year => calendar(period).year_before(now, zone),
     }
 }
 
-fn calendar(period: Period, now: Timestamp, zone: &TimeZone) -> query::Period {
+fn calendar(period: Period) -> query::Period {
     match period {
         Period::Days(first, last) => query::Period::Dates(first, last),
         Period::Preset(preset) => match preset {
@@ -62,11 +62,8 @@ fn calendar(period: Period, now: Timestamp, zone: &TimeZone) -> query::Period {
             Preset::Days7 => query::Period::Days(7),
             Preset::Days28 => query::Period::Days(28),
             Preset::Days90 => query::Period::Days(90),
-            Preset::Months12 => {
-                let today = zone.to_datetime(now).date();
-                let same_day = today.saturating_sub(jiff::Span::new().years(1));
-                query::Period::Dates(same_day.tomorrow().unwrap_or(today), today)
-            }
+            // Whole months, so that the first and the last column of a chart are not both parts.
+            Preset::Months12 => query::Period::Months(13),
             Preset::MonthToDate => query::Period::MonthToDate,
             Preset::YearToDate => query::Period::YearToDate,
             Preset::All => query::Period::All,
@@ -224,7 +221,7 @@ mod tests {
             Period::Days(date(2025, 12, 1), date(2025, 12, 31))
         );
         assert_eq!(months.len(), 13);
-        assert_eq!(months[0].starts.date(), date(2025, 11, 29));
+        assert_eq!(months[0].starts.date(), date(2025, 11, 1));
         let days = buckets(Period::Days(date(2026, 11, 1), date(2026, 11, 27)), Interval::Day);
         assert_eq!(days.len(), 27);
         assert!(days.iter().all(|day| !day.running));

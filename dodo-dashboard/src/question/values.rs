@@ -191,7 +191,7 @@ impl Preset {
             Self::Days7 => "Last 7 days",
             Self::Days28 => "Last 28 days",
             Self::Days90 => "Last 90 days",
-            Self::Months12 => "Last 12 months",
+            Self::Months12 => "12 months and this one",
             Self::MonthToDate => "Month to date",
             Self::YearToDate => "Year to date",
             Self::All => "All time",

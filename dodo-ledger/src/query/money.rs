@@ -287,8 +287,12 @@ impl MoneyQuery {
         let mut tx = store.question().await?;
         let scope = Scope::read(&mut tx, &self.filter, self.ledger.zone()).await?;
         drop(tx);
+        let begin = async || match scope.reads_sums(by) {
+            true => store.stored_sums().await,
+            false => store.question().await,
+        };
         let now = async {
-            let mut tx = store.question().await?;
+            let mut tx = begin().await?;
             let ranked = Selection::Best(&self.ranking);
             let found = ranking::found(&mut tx, &scope, by, range, ranked).await?;
             let shown: Vec<Vec<i64>> = found.iter().map(Found::shown).collect();
@@ -310,11 +314,11 @@ impl MoneyQuery {
         };
         let before = async |selection: Selection<'_>| {
             let Some(range) = self.before else { return Ok(None) };
-            let mut tx = store.question().await?;
+            let mut tx = begin().await?;
             ranking::found(&mut tx, &scope, by, Some(range), selection).await.map(Some)
         };
         let series = async |colored| {
-            let mut tx = store.question().await?;
+            let mut tx = begin().await?;
             self.series_in(&mut tx, &scope, colored, interval, zone).await
         };
         // Two connections at a time, and none waits for the other one. Single rows are read for all values, so that

@@ -139,6 +139,11 @@ impl Scope {
         self.reads_rows(Some(by)) && by.has_sums()
     }
 
+    /// Whether stored sums answer a question by each of these dimensions.
+    pub(super) fn reads_sums(&self, by: &[Dimension]) -> bool {
+        by.iter().all(|by| !self.reads_rows(Some(*by)))
+    }
+
     /// The parts of a span for a question by this dimension.
     pub(super) fn parts(
         &self,

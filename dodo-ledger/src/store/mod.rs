@@ -328,6 +328,17 @@ impl Store {
         };
         Ok(tx.with_timeout(QUERY_TIMEOUT))
     }
+
+    /// As [`question`](Self::question), for a question about stored sums.
+    pub(crate) async fn stored_sums(&self) -> Result<Tx, Error> {
+        let tx = match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(store) => store.read().await?,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(store) => store.stored_sums().await?,
+        };
+        Ok(tx.with_timeout(QUERY_TIMEOUT))
+    }
 }
 
 #[cfg(feature = "sqlite")]

@@ -77,6 +77,15 @@ const BEGIN_QUESTION: &str = concat!(
     "; SET LOCAL plan_cache_mode = force_custom_plan"
 );
 
+/// As [`BEGIN_QUESTION`], for stored sums. The primary key finds them in every span, so one plan fits, and planning
+/// would take longer than the question.
+const BEGIN_SUMS: &str = concat!(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "; SET LOCAL jit = off",
+    "; SET LOCAL enable_seqscan = off",
+    "; SET LOCAL plan_cache_mode = force_generic_plan"
+);
+
 /// A ledger in PostgreSQL, shared by as many instances as you run.
 ///
 /// Leases are measured by the server's clock, and claims use `FOR UPDATE SKIP LOCKED`.
@@ -172,6 +181,11 @@ impl PostgresStore {
     /// Begins a transaction of a question about many rows.
     pub(crate) async fn question(&self) -> Result<Tx, Error> {
         self.transaction(BEGIN_QUESTION).await
+    }
+
+    /// Begins a transaction of a question about stored sums.
+    pub(crate) async fn stored_sums(&self) -> Result<Tx, Error> {
+        self.transaction(BEGIN_SUMS).await
     }
 
     async fn transaction(&self, statement: &'static str) -> Result<Tx, Error> {
