@@ -11,7 +11,27 @@ use crate::{
     world::{Act, World},
 };
 
-crate::on_every_store! { latest_event_wins_in_every_order, absent_field_keeps_its_value, events_of_one_instant_follow_the_life_cycle }
+crate::on_every_store! {
+    latest_event_wins_in_every_order,
+    absent_field_keeps_its_value,
+    events_of_one_instant_follow_the_life_cycle,
+    status_is_dated_by_its_first_event,
+}
+
+async fn status_is_dated_by_its_first_event(store: &TestStore) {
+    let ledger = store.ledger().await;
+    let event = |kind: &str, at| -> Act { subscription(kind, "sub_1", at, json!({})).into() };
+    let story = [
+        event("subscription.renewed", day(62)),
+        event("subscription.active", day(0)),
+        event("subscription.on_hold", day(31)),
+        event("subscription.renewed", day(93)),
+        event("subscription.active", day(33)),
+    ];
+    World::Stored(ledger.clone()).play(&story).await;
+    let now = ledger.subscription("sub_1").await.unwrap().unwrap();
+    assert_eq!((now.status, now.since), (Some(SubscriptionStatus::Active), Some(day(33))));
+}
 
 /// The life of a subscription. The bodies are newer than the events, as after a retry, but for the plan.
 fn life(id: &str) -> [Delivery; 5] {
