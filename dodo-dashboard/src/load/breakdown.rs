@@ -5,6 +5,7 @@ use dodo_ledger::{
 
 use super::{
     Loader, PAGE_ROWS,
+    funnel::is_counted,
     money::{Groups, change, none_label},
 };
 use crate::{
@@ -32,7 +33,7 @@ const SHORT: [usize; 4] = [0, 1, 3, 8];
 impl Loader<'_> {
     pub(super) async fn breakdown(&self) -> Result<Sheet, Error> {
         let by = self.question.by;
-        let mut blocks = vec![self.dimensions("Group by", Some(by))];
+        let mut blocks = vec![self.dimensions("Group by", Page::Breakdown, Some(by))];
         blocks.push(Block::Note {
             text: format!("{}: {}.", by.title(), by.meaning()),
             link: None,
@@ -56,10 +57,11 @@ impl Loader<'_> {
         Ok(Sheet { heading, blocks })
     }
 
-    /// Links to the breakdown by each dimension.
-    pub(super) fn dimensions(&self, label: &'static str, chosen: Option<By>) -> Block {
-        let choices = By::ALL.iter().map(|other| {
-            let mut to = self.question.on(Page::Breakdown);
+    /// Links to a page by each of its dimensions.
+    pub(super) fn dimensions(&self, label: &'static str, page: Page, chosen: Option<By>) -> Block {
+        let has = |by: &&By| page != Page::Funnel || is_counted(**by);
+        let choices = By::ALL.iter().filter(has).map(|other| {
+            let mut to = self.question.on(page);
             to.by = *other;
             (other.title().to_owned(), to, Some(*other) == chosen)
         });

@@ -77,16 +77,10 @@ impl Loader<'_> {
             return Ok(Sheet { heading, blocks });
         }
         let waits = self.funnel_asked().waits().await?;
-        let choices = By::ALL.iter().filter(|other| is_counted(**other)).map(|other| {
-            let mut to = self.question.on(Page::Funnel);
-            to.by = *other;
-            (other.title().to_owned(), to, *other == by)
-        });
-        let choices = choices.collect();
         let blocks = vec![
             self.funnel_tiles(&totals, &waits),
             Block::Table(self.steps(&totals)),
-            Block::Choice { label: "Group by", choices },
+            self.dimensions("Group by", Page::Funnel, Some(by)),
             Block::Table(self.funnel_rows(by, &rows)),
             Block::Cards(vec![
                 Block::Table(self.failures(self.funnel_asked().failures().await?)),

@@ -1,5 +1,7 @@
-use dodo_core::attribution::AttributionRecord;
-use dodo_ledger::{Error, query::Compared};
+use dodo_ledger::{
+    Error,
+    query::{Compared, ListedRecord},
+};
 
 use super::{
     CARD_ROWS, Loader,
@@ -61,7 +63,7 @@ impl Loader<'_> {
         let cards = CARDS.into_iter().zip(groups).filter(|((name, _), _)| !name.is_empty());
         let cards = cards.map(|((name, by), groups)| Block::Table(self.card(name, by, groups)));
         blocks.push(Block::Cards(cards.collect()));
-        blocks.push(self.dimensions("Break down by", None));
+        blocks.push(self.dimensions("Break down by", Page::Breakdown, None));
         blocks.push(self.happened().await?);
         Ok(Sheet { blocks, ..Sheet::default() })
     }
@@ -241,17 +243,17 @@ impl Loader<'_> {
     /// The latest changes of money in the period, under the conditions.
     async fn happened(&self) -> Result<Block, Error> {
         let last = self.records_asked().limit(10).page().await?.records;
-        let moments = last.iter().map(|each| self.moment(&each.record, &listed_source(each)));
-        let moments = moments.collect();
+        let moments = last.iter().map(|listed| self.moment(listed)).collect();
         Ok(Block::Timeline { title: "Last payments and reversals".to_owned(), moments })
     }
 
     /// A record as a line of a timeline, which leads to its payment.
-    fn moment(&self, record: &AttributionRecord, source: &str) -> Moment {
+    fn moment(&self, listed: &ListedRecord) -> Moment {
+        let record = &listed.record;
         let mut text = kind_of(&record.kind);
-        for part in self.products(record).as_deref().into_iter().chain([source]) {
+        for part in self.products(record).into_iter().chain([listed_source(listed)]) {
             text.push_str(" · ");
-            text.push_str(&short(part));
+            text.push_str(&short(&part));
         }
         let amount = record.money.as_ref().map(|money| {
             let unit = format::Unit { currency: money.currency, exponent: money.exponent };
