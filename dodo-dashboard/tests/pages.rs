@@ -428,6 +428,30 @@ async fn search_finds_a_customer_by_address_for_people_who_may_see_it() {
 }
 
 #[tokio::test]
+async fn detail_page_marks_its_tab_by_link_and_by_search() {
+    let (ledger, _workers) = ledger().await;
+    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({})), subscribed("a")]).await;
+    let dashboard = over(&ledger, EVERYTHING);
+    let list = json(&dashboard, "?page=subscriptions&format=json").await;
+    let subscription = list["tables"]["subscriptions"]["rows"][0][0].as_str().unwrap().to_owned();
+    for (query, tab) in [
+        ("page=payment&id=pay_a", "Payments"),
+        ("page=payments&q=pay_a", "Payments"),
+        ("page=person&id=cus_a", "People"),
+        ("page=payments&q=cus_a", "People"),
+        ("page=payments&q=canary@example.com", "People"),
+        (&format!("page=subscription&id={subscription}"), "Subscriptions"),
+        (&format!("page=payments&q={subscription}"), "Subscriptions"),
+        ("page=payments&q=cus_unknown", "Payments"),
+    ] {
+        let shown = page(&dashboard, &format!("?{query}")).await;
+        let marked: Vec<&str> = shown.split(" aria-current=\"page\">").skip(1).collect();
+        assert_eq!(marked.len(), 1, "{query}");
+        assert!(marked[0].starts_with(&format!("{tab}</a>")), "{query}: {}", &marked[0][..20]);
+    }
+}
+
+#[tokio::test]
 async fn lists_name_the_customers_for_people_who_may_see_them() {
     let (ledger, _workers) = ledger().await;
     book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({})), subscribed("a")]).await;

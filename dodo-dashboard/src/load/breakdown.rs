@@ -54,7 +54,7 @@ impl Loader<'_> {
         };
         blocks.push(Block::Table(self.long_table(by, groups)));
         let heading = format!("Net by {}", by.title().to_lowercase());
-        Ok(Sheet { heading, blocks })
+        Ok(Sheet { heading, blocks, ..Sheet::default() })
     }
 
     /// Links to a page by each of its dimensions.

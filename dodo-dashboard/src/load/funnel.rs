@@ -74,7 +74,7 @@ impl Loader<'_> {
                 .sees_operations()
                 .then(|| ("Settings".to_owned(), self.question.on(Page::Settings)));
             let blocks = vec![Block::Note { text: text.to_owned(), link, is_warning: false }];
-            return Ok(Sheet { heading, blocks });
+            return Ok(Sheet { heading, blocks, ..Sheet::default() });
         }
         let waits = self.funnel_asked().waits().await?;
         let blocks = vec![
@@ -87,7 +87,7 @@ impl Loader<'_> {
                 Block::Table(self.waits(&waits)),
             ]),
         ];
-        Ok(Sheet { heading, blocks })
+        Ok(Sheet { heading, blocks, ..Sheet::default() })
     }
 
     fn funnel_tiles(&self, totals: &FunnelCompared, waits: &FunnelWaits) -> Block {

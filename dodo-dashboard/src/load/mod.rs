@@ -272,7 +272,8 @@ impl<'a> Loader<'a> {
         let text = "You may not see this page, or the ledger has nothing for it.".to_owned();
         let link = Some(("Overview".to_owned(), self.question.on(Page::Overview)));
         let blocks = vec![Block::Note { text, link, is_warning: true }];
-        Sheet { heading: self.question.page.title().to_owned(), blocks }
+        let heading = self.question.page.title().to_owned();
+        Sheet { heading, blocks, ..Sheet::default() }
     }
 
     /// The tabs of this person.

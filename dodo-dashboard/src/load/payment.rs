@@ -61,7 +61,8 @@ impl Loader<'_> {
                 },
             });
         }
-        Ok(Sheet { heading: format!("{} · {}", parts.join(" · "), explained.payment_id), blocks })
+        let heading = format!("{} · {}", parts.join(" · "), explained.payment_id);
+        Ok(Sheet { heading, blocks, ..Sheet::default() })
     }
 
     pub(super) fn unknown(&self, what: &str, id: &str) -> Sheet {
@@ -75,7 +76,8 @@ impl Loader<'_> {
         let text = format!("The ledger knows no {what} “{id}”.{hint}");
         let link = Some(("Payments".to_owned(), self.question.on(Page::Payments)));
         let blocks = vec![Block::Note { text, link, is_warning: true }];
-        Sheet { heading: self.question.page.title().to_owned(), blocks }
+        let heading = self.question.page.title().to_owned();
+        Sheet { heading, blocks, ..Sheet::default() }
     }
 
     /// A payment without a charge: it failed, or it is not decided.
@@ -89,7 +91,8 @@ impl Loader<'_> {
             Block::Note { text, link: None, is_warning: true },
             Block::Timeline { title: "Timeline, amounts with tax".to_owned(), moments },
         ];
-        Sheet { heading: format!("{} {id}", Page::Payment.title()), blocks }
+        let heading = format!("{} {id}", Page::Payment.title());
+        Sheet { heading, blocks, ..Sheet::default() }
     }
 
     fn timeline(

@@ -131,7 +131,8 @@ impl Loader<'_> {
             (true, Cell::Text(name)) => name,
             _ => Page::Person.title().to_owned(),
         };
-        Ok(Sheet { heading: format!("{name} · {id}"), blocks })
+        let heading = format!("{name} · {id}");
+        Ok(Sheet { heading, found: Some(Page::Person), blocks })
     }
 
     fn subscription_line(&self, now: &dodo_ledger::query::SubscriptionStatusView) -> String {

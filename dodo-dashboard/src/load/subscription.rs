@@ -33,7 +33,8 @@ impl Loader<'_> {
                 moments: events.iter().map(|event| self.event_moment(event, unit, id)).collect(),
             },
         ];
-        Ok(Sheet { heading: format!("{} {id}", Page::Subscription.title()), blocks })
+        let heading = format!("{} {id}", Page::Subscription.title());
+        Ok(Sheet { heading, found: Some(Page::Subscription), blocks })
     }
 
     /// The state in one sentence.

@@ -17,6 +17,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sheet {
     pub(crate) heading: String,
+    /// The page of the object that a search found.
+    pub(crate) found: Option<Page>,
     pub(crate) blocks: Vec<Block>,
 }
 
@@ -58,6 +60,7 @@ impl Frame<'_> {
                     | Page::Settings
             );
         let title = format!("{} · {}", sheet.heading, self.title);
+        let tab = sheet.found.unwrap_or(question.page).tab();
         document(
             &title,
             self.style,
@@ -74,7 +77,7 @@ impl Frame<'_> {
                     }
                     nav aria-label="Pages" { ul.tabs {
                         @for page in self.pages {
-                            li { a href=(question.on(*page)) aria-current=[(question.page.tab() == *page).then_some("page")] { (page.title()) } }
+                            li { a href=(question.on(*page)) aria-current=[(tab == *page).then_some("page")] { (page.title()) } }
                         }
                     } }
                 }
