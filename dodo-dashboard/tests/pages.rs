@@ -488,6 +488,21 @@ async fn values_and_conditions_have_names() {
 }
 
 #[tokio::test]
+async fn breakdown_says_once_that_a_name_filters() {
+    let (ledger, _workers) = ledger().await;
+    book(&ledger, [paid("a", 1, (1000, 0), "USD", campaign("newsletter", "spring"))]).await;
+    let dashboard = over(&ledger, EVERYTHING);
+    let said = async |query: &str| {
+        page(&dashboard, query).await.matches("Click a name in the table to filter by it.").count()
+    };
+    assert_eq!(said("?page=breakdown&by=campaign").await, 1);
+    assert_eq!(said("?page=breakdown&by=campaign&range=2020-01-01..2020-01-02").await, 0);
+    // Without room for another condition, names are not links.
+    let full = "?page=breakdown&by=campaign&is=source:newsletter&is=source:b&is=source:c&is=source:d&is=source:e";
+    assert_eq!(said(full).await, 0);
+}
+
+#[tokio::test]
 async fn tag_changes_with_numbers_questions_and_access() {
     let (ledger, _workers) = ledger().await;
     book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({}))]).await;

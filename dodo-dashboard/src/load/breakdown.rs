@@ -34,25 +34,26 @@ impl Loader<'_> {
     pub(super) async fn breakdown(&self) -> Result<Sheet, Error> {
         let by = self.question.by;
         let mut blocks = vec![self.dimensions("Group by", Page::Breakdown, Some(by))];
-        blocks.push(Block::Note {
-            text: format!("{}: {}.", by.title(), by.meaning()),
-            link: None,
-            is_warning: false,
-        });
         let dimension = by.dimension();
         let order = (self.question.sort, self.question.ascending);
         let (after, limit) = (self.question.after.as_deref(), self.rows(PAGE_ROWS));
         let has_chart = self.wants("net")
             && after.is_none()
             && self.question.table.as_deref() != Some("breakdown");
-        let groups = if has_chart {
+        let (groups, chart) = if has_chart {
             let (mut groups, flow) = self.charted(&[dimension], order, after, limit).await?;
-            blocks.push(Block::Chart(self.chart_of(by, &flow).await?));
-            groups.pop().unwrap_or_default()
+            (groups.pop().unwrap_or_default(), Some(self.chart_of(by, &flow).await?))
         } else {
-            self.groups(dimension, order, after, limit).await?
+            (self.groups(dimension, order, after, limit).await?, None)
         };
-        blocks.push(Block::Table(self.long_table(by, groups)));
+        let table = self.long_table(by, groups);
+        let mut text = format!("{}: {}.", by.title(), by.meaning());
+        if table.rows.iter().any(|row| row.link.is_some()) {
+            text.push_str(" Click a name in the table to filter by it. The filter stays on the other pages until you remove it.");
+        }
+        blocks.push(Block::Note { text, link: None, is_warning: false });
+        blocks.extend(chart.map(Block::Chart));
+        blocks.push(Block::Table(table));
         let heading = format!("Net by {}", by.title().to_lowercase());
         Ok(Sheet { heading, blocks, ..Sheet::default() })
     }
