@@ -644,3 +644,17 @@ async fn empty_ledger_shows_what_is_missing() {
         assert!(shown.contains(text), "{text}");
     }
 }
+
+#[tokio::test]
+async fn hints_for_a_developer_say_whom_they_address() {
+    let (ledger, _workers) = ledger().await;
+    let dashboard = over(&ledger, EVERYTHING);
+    let addressed = async |query: &str| {
+        page(&dashboard, query).await.matches("For the developer of this app:").count()
+    };
+    assert_eq!(addressed("").await, 1, "first run");
+    assert_eq!(addressed("?page=settings").await, 1);
+    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({}))]).await;
+    assert_eq!(addressed("?page=funnel").await, 1, "no checkout");
+    assert_eq!(addressed("?page=payment&id=pay_a").await, 1, "no visitor");
+}

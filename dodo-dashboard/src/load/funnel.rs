@@ -68,7 +68,7 @@ impl Loader<'_> {
         let totals = rows.total;
         let heading = "Funnel of checkouts in all currencies".to_owned();
         if totals.now.opened == 0 && totals.before.is_none_or(|before| before.opened == 0) {
-            let text = "No checkout session was opened in this period. The ledger counts sessions of a checkout that has it as its context store.";
+            let text = "No checkout was opened in this period. For the developer of this app: the ledger counts the sessions of a checkout that has it as its context store.";
             let link = self
                 .permission
                 .sees_operations()

@@ -169,19 +169,23 @@ impl Block {
                     @if !more.is_empty() {
                         details { summary { "All " (more.len()) " steps" } ol { @for text in more { li { bdi { (text) } } } } }
                     }
-                    @if !hints.is_empty() { h3 { "No visitor was found. Check:" } ul { @for hint in hints { li { (hint) } } } }
+                    @if !hints.is_empty() { h3 { "No visitor was found. For the developer of this app:" } ul { @for hint in hints { li { (hint) } } } }
                 }
             },
             Self::Checklist(checks) => html! {
-                section.card { h2 { "Set-up" } ul.checks {
-                    @for check in checks {
+                section.card {
+                    h2 { "Set-up" }
+                    @if checks.iter().any(|check| check.state != CheckState::Works) {
+                        p.hint { "For the developer of this app: the code below a part adds it." }
+                    }
+                    ul.checks { @for check in checks {
                         li.(check.state.word().replace(' ', "-")) {
                             b { (check.name) } " " span.state { (check.state.word()) }
                             p { (check.found) }
                             @if check.state != CheckState::Works { pre { code { (check.fix) } } }
                         }
-                    }
-                } }
+                    } }
+                }
             },
             Self::Note { text, link, is_warning } => html! {
                 p.note.warning[*is_warning] { (text) " " @if let Some((label, to)) = link { a href=(to) { (label) } } }
