@@ -455,22 +455,23 @@ async fn detail_page_marks_its_tab_by_link_and_by_search() {
 async fn lists_name_the_customers_for_people_who_may_see_them() {
     let (ledger, _workers) = ledger().await;
     book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({})), subscribed("a")]).await;
-    for (query, table) in [
-        ("?page=people", "people"),
-        ("?page=payments", "payments"),
-        ("?page=subscriptions", "subscriptions"),
+    for (query, table, column, value) in [
+        ("?page=people", "people", "name", "Canary Bird"),
+        ("?page=people", "people", "email", "canary@example.com"),
+        ("?page=payments", "payments", "name", "Canary Bird"),
+        ("?page=subscriptions", "subscriptions", "name", "Canary Bird"),
     ] {
         let query = format!("{query}&format=json");
         let cell = async |permission| {
             let answer = json(&over(&ledger, permission), &query).await;
             let columns = answer["tables"][table]["columns"].as_array().unwrap().clone();
-            let at = columns.iter().position(|column| column["name"] == "name")?;
+            let at = columns.iter().position(|known| known["name"] == column)?;
             let row = &answer["tables"][table]["rows"][0];
             assert_eq!(row.as_array().unwrap().len(), columns.len());
             Some(row[at].clone())
         };
-        assert_eq!(cell(EVERYTHING).await, Some(json!("Canary Bird")), "{query}");
-        assert_eq!(cell(Permission::view()).await, None, "{query}");
+        assert_eq!(cell(EVERYTHING).await, Some(json!(value)), "{query} {column}");
+        assert_eq!(cell(Permission::view()).await, None, "{query} {column}");
     }
 }
 

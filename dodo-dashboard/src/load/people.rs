@@ -10,11 +10,13 @@ use crate::{
     table::{Cell, Column, Kind, Row, Table},
 };
 
-/// The column that only people with [`Permission::with_people`](crate::Permission::with_people) see.
+/// The columns that only people with [`Permission::with_people`](crate::Permission::with_people) see.
 pub(super) const NAME: Column = Column::new("name", "Name", Kind::Text);
-static COLUMNS: [Column; 6] = [
+const EMAIL: Column = Column::new("email", "E-mail", Kind::Text);
+static COLUMNS: [Column; 7] = [
     Column::new("customer", "Customer", Kind::Id),
     NAME,
+    EMAIL,
     Column::new("net", "Net", Kind::Money).sorted_by(Sort::Net),
     Column::new("charges", "Payments", Kind::Count).sorted_by(Sort::Charges),
     Column::new("average", "Average", Kind::Money),
@@ -38,10 +40,11 @@ impl Loader<'_> {
         let customers = groups.rows.iter().map(|(customer, _)| customer.as_str());
         let contacts = self.contacts(customers).await?;
         let rows = groups.rows.iter().map(|(customer, sums)| {
-            let now = &sums.now;
+            let (now, contact) = (&sums.now, contacts.get(customer));
             Row::new(vec![
                 Cell::text(customer.as_str()),
-                name_of(contacts.get(customer)),
+                name_of(contact),
+                Cell::maybe(contact.and_then(|contact| contact.email.as_deref())),
                 Cell::Money(now.net),
                 Cell::Count(now.charges),
                 Cell::money(now.average()),
@@ -64,12 +67,14 @@ impl Loader<'_> {
         }
     }
 
-    /// The table without the column of names, for people who may not see them.
+    /// The table without names and addresses, for people who may not see them.
     pub(super) fn without_names(&self, mut table: Table) -> Table {
-        let at = table.columns.iter().position(|column| column.name == NAME.name);
-        if let Some(at) = at.filter(|_| !self.permission.sees_people()) {
-            table.columns.remove(at);
-            table.rows.iter_mut().for_each(|row| drop(row.cells.remove(at)));
+        for personal in [NAME.name, EMAIL.name] {
+            let at = table.columns.iter().position(|column| column.name == personal);
+            if let Some(at) = at.filter(|_| !self.permission.sees_people()) {
+                table.columns.remove(at);
+                table.rows.iter_mut().for_each(|row| drop(row.cells.remove(at)));
+            }
         }
         table
     }
