@@ -206,6 +206,8 @@ pub(crate) struct Table {
     pub(crate) total: Option<Vec<Cell>>,
     /// The number of all rows. `None`: not counted.
     pub(crate) count: Option<u64>,
+    /// Whether the page of the question is a page of this table.
+    pub(crate) pages: bool,
     /// The cursor of the next rows.
     pub(crate) next: Option<String>,
     /// The page with all rows.
@@ -231,6 +233,7 @@ impl Table {
             rows: Vec::new(),
             total: None,
             count: None,
+            pages: false,
             next: None,
             all: None,
             unit,
@@ -264,15 +267,15 @@ impl Table {
                     }
                 }
                 (self.grid(question, zone, Some(&id)))
-                @if let Some(next) = &self.next {
-                    @let mut later = question.at_the_top();
-                    @let () = later.after = Some(next.clone());
+                @if self.pages && (self.next.is_some() || question.after.is_some()) {
                     p.pager {
-                        @if question.after.is_some() { a href=(question.at_the_top()) { "First rows" } }
-                        a href=(later) rel="next" { "Next rows" }
+                        @if question.after.is_some() { a href=(question.at_the_top()) { "First page" } }
+                        @if let Some(next) = &self.next {
+                            @let mut later = question.at_the_top();
+                            @let () = later.after = Some(next.clone());
+                            a href=(later) rel="next" { "Next page" }
+                        }
                     }
-                } @else if question.after.is_some() {
-                    p.pager { a href=(question.at_the_top()) { "First rows" } }
                 }
             }
         }

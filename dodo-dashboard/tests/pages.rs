@@ -628,6 +628,23 @@ async fn table_is_paged_to_its_end_and_a_file_holds_all() {
 }
 
 #[tokio::test]
+async fn only_the_table_of_pages_has_links_to_pages() {
+    let (ledger, _workers) = ledger().await;
+    book(&ledger, [paid("a", 1, (1000, 0), "USD", json!({})), subscribed("a")]).await;
+    let dashboard = over(&ledger, EVERYTHING);
+    for (query, links) in [
+        ("?page=subscriptions", 0),
+        ("?page=subscriptions&at=1.sub_x", 1),
+        ("?page=deliveries&at=1.msg_x", 1),
+        // A wrong cursor shows the first page.
+        ("?page=subscriptions&at=wrong", 0),
+    ] {
+        let shown = page(&dashboard, query).await;
+        assert_eq!(shown.matches("First page</a>").count(), links, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn parts_that_are_not_followed_are_named_on_the_page() {
     let ledger = Ledger::in_memory().await.unwrap();
     let dashboard = over(&ledger, EVERYTHING);

@@ -79,7 +79,7 @@ impl Loader<'_> {
         table.sorts = true;
         table.total = Some(self.cells("Total", &groups.total, &groups.total));
         table.count = Some(groups.count);
-        table.next.clone_from(&groups.next);
+        (table.pages, table.next) = (true, groups.next.clone());
         table.with_rows(self.group_rows(by, &groups))
     }
 

@@ -76,6 +76,7 @@ impl Loader<'_> {
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
         let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
         let page = ledger.failed_event_page(limit, after).await?;
+        failed.pages = true;
         failed.next = page.next.map(|next| next.to_string());
         failed.rows = page
             .events

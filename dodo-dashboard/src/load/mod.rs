@@ -233,6 +233,7 @@ impl<'a> Loader<'a> {
         };
         if !self.question.after.as_deref().is_none_or(is_known) {
             self.notices.push(Notice::UnknownCursor);
+            self.question.after = None;
         }
         Ok(())
     }

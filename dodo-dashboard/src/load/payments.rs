@@ -69,6 +69,7 @@ impl Loader<'_> {
         let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
         let page = self.records_asked().limit(limit).after(after).page().await?;
         let mut table = self.payment_table(&page.records);
+        table.pages = true;
         table.next = page.next.map(|next| next.to_string());
         Ok(table)
     }

@@ -36,7 +36,7 @@ impl Loader<'_> {
         let mut table = Table::new("people", "Customers", &COLUMNS, self.unit);
         table.sorts = true;
         table.count = Some(groups.count);
-        table.next = groups.next;
+        (table.pages, table.next) = (true, groups.next);
         let customers = groups.rows.iter().map(|(customer, _)| customer.as_str());
         let contacts = self.contacts(customers).await?;
         let rows = groups.rows.iter().map(|(customer, sums)| {

@@ -324,6 +324,7 @@ impl Loader<'_> {
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
         let page = self.subscriptions_asked().page(limit, after).await?;
         let mut table = Table::new("subscriptions", "Subscriptions", &LIST, self.unit);
+        table.pages = true;
         table.next = page.next.map(|next| next.to_string());
         self.with_subscriptions(table, &page.subscriptions).await
     }
