@@ -252,13 +252,14 @@ impl Table {
         let id = format!("t-{}", self.name);
         let shown =
             u64::try_from(self.rows.iter().filter(|row| !row.aside).count()).unwrap_or(u64::MAX);
+        let skipped = question.skipped();
         html! {
             section.card {
                 div.head {
                     h2 id=(id) { (self.title) }
                     p.more {
-                        @if let Some(count) = self.count.filter(|count| *count > shown) {
-                            span { (format::count(shown)) " of " (format::count(count)) }
+                        @if let Some(place) = self.place(skipped, shown) {
+                            span { (place) }
                             @if let Some(all) = &self.all { a href=(all) { "All" span.vh { " of " (self.title) } } }
                         }
                         @if !self.rows.is_empty() {
@@ -272,12 +273,29 @@ impl Table {
                         @if question.after.is_some() { a href=(question.at_the_top()) { "First page" } }
                         @if let Some(next) = &self.next {
                             @let mut later = question.at_the_top();
-                            @let () = later.after = Some(next.clone());
+                            @let () = later.after = Some(match skipped {
+                                Some(skipped) => format!("{}_{next}", skipped.saturating_add(shown)),
+                                None => next.clone(),
+                            });
                             a href=(later) rel="next" { "Next page" }
                         }
                     }
                 }
             }
+        }
+    }
+
+    /// The place of the shown rows among all, such as `10 of 120` or `51 to 100 of 120`. `None`: these are all.
+    fn place(&self, skipped: Option<u64>, shown: u64) -> Option<String> {
+        let is_part = self.count.is_some_and(|count| count > shown);
+        let of = self.count.map(|count| format!(" of {}", format::count(count)));
+        let of = of.unwrap_or_default();
+        match skipped.filter(|_| self.pages && shown > 0) {
+            Some(skipped) if is_part || skipped > 0 => {
+                let (first, last) = (skipped.saturating_add(1), skipped.saturating_add(shown));
+                Some(format!("{} to {}{of}", format::count(first), format::count(last)))
+            }
+            _ => is_part.then(|| format!("{}{of}", format::count(shown))),
         }
     }
 

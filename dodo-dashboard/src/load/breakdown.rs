@@ -36,7 +36,7 @@ impl Loader<'_> {
         let mut blocks = vec![self.dimensions("Group by", Page::Breakdown, Some(by))];
         let dimension = by.dimension();
         let order = (self.question.sort, self.question.ascending);
-        let (after, limit) = (self.question.after.as_deref(), self.rows(PAGE_ROWS));
+        let (after, limit) = (self.question.cursor(), self.rows(PAGE_ROWS));
         let has_chart = self.wants("net")
             && after.is_none()
             && self.question.table.as_deref() != Some("breakdown");

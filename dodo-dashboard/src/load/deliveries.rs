@@ -74,7 +74,7 @@ impl Loader<'_> {
         let mut failed = Table::new("failed", "Failed deliveries", &FAILED, self.unit);
         failed.empty = "No delivery failed.";
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
-        let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
+        let after = self.question.cursor().and_then(|at| at.parse().ok());
         let page = ledger.failed_event_page(limit, after).await?;
         failed.pages = true;
         failed.next = page.next.map(|next| next.to_string());

@@ -231,7 +231,7 @@ impl<'a> Loader<'a> {
             Page::Deliveries => at.parse::<FailedEventCursor>().is_ok(),
             _ => true,
         };
-        if !self.question.after.as_deref().is_none_or(is_known) {
+        if !self.question.cursor().is_none_or(is_known) {
             self.notices.push(Notice::UnknownCursor);
             self.question.after = None;
         }

@@ -66,7 +66,7 @@ impl Loader<'_> {
 
     async fn payment_list(&self) -> Result<Table, Error> {
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
-        let after = self.question.after.as_deref().and_then(|at| at.parse().ok());
+        let after = self.question.cursor().and_then(|at| at.parse().ok());
         let page = self.records_asked().limit(limit).after(after).page().await?;
         let mut table = self.payment_table(&page.records);
         table.pages = true;

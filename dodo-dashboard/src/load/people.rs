@@ -29,7 +29,7 @@ impl Loader<'_> {
     /// Customers by their net in the period.
     pub(super) async fn people(&self) -> Result<Sheet, Error> {
         let order = (self.question.sort, self.question.ascending);
-        let after = self.question.after.as_deref();
+        let after = self.question.cursor();
         let limit = self.rows(PAGE_ROWS);
         let asked = self.asked(order, after, limit).versus(None).group_by(Dimension::Customer);
         let groups = super::money::Groups::from(asked.rows().await?);

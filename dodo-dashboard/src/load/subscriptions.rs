@@ -320,7 +320,7 @@ impl Loader<'_> {
     }
 
     async fn subscription_list(&self) -> Result<Table, Error> {
-        let after = self.question.after.as_deref().and_then(|after| after.parse().ok());
+        let after = self.question.cursor().and_then(|after| after.parse().ok());
         let limit = u32::try_from(self.rows(PAGE_ROWS)).unwrap_or(u32::MAX);
         let page = self.subscriptions_asked().page(limit, after).await?;
         let mut table = Table::new("subscriptions", "Subscriptions", &LIST, self.unit);

@@ -38,7 +38,7 @@ pub(crate) struct Question {
     pub(crate) interval: Option<Interval>,
     pub(crate) sort: Sort,
     pub(crate) ascending: bool,
-    /// The cursor of the page of a table.
+    /// The rows before the page of a table, `_`, and the cursor of the ledger; or the cursor alone.
     pub(crate) after: Option<String>,
     /// An exact id or e-mail address.
     pub(crate) search: Option<String>,
@@ -71,6 +71,16 @@ impl Question {
         (other.id, other.search) = (None, None);
         (other.sort, other.ascending) = (Sort::default(), false);
         other
+    }
+
+    /// The number of rows before this page of a table. `None`: the link does not have it.
+    pub(crate) fn skipped(&self) -> Option<u64> {
+        self.after.as_deref().map_or(Some(0), |after| split(after).0)
+    }
+
+    /// The cursor of the ledger.
+    pub(crate) fn cursor(&self) -> Option<&str> {
+        self.after.as_deref().map(|after| split(after).1)
     }
 
     /// The page about one object.
@@ -111,6 +121,12 @@ impl Question {
         other.conditions.retain(|kept| kept != condition);
         other
     }
+}
+
+/// No cursor of the ledger begins with digits and `_`.
+fn split(after: &str) -> (Option<u64>, &str) {
+    let parts = after.split_once('_').and_then(|(rows, cursor)| Some((rows.parse().ok()?, cursor)));
+    parts.map_or((None, after), |(rows, cursor)| (Some(rows), cursor))
 }
 
 #[cfg(test)]
