@@ -125,6 +125,7 @@ fn subscribed(id: &str) -> EventBuilder {
         .modify(|subscription: &mut Subscription| {
             subscription.currency = "USD".parse().ok();
             subscription.customer.customer_id = Some(format!("cus_{id}"));
+            subscription.customer.email = Some("canary@example.com".to_owned());
             subscription.customer.name = Some("Canary Bird".to_owned());
         })
         .unwrap()
